@@ -1,0 +1,106 @@
+"""Sparring: networks that learn by playing against each other.
+
+    import sparring
+    run = sparring.train("photos/", minutes=10)
+    sparring.sample(run.path, n=64, out="samples.png")
+
+The names below load what they need when they are first used, so that `import sparring` takes no time.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from sparring.commands.inspect import inspect as inspect
+    from sparring.commands.sample import sample as sample
+    from sparring.commands.train import train as train
+    from sparring.data.dataset import Images as Images
+    from sparring.data.dataset import open_images as open_images
+    from sparring.data.feed import Feed as Feed
+    from sparring.engine.device import Hardware as Hardware
+    from sparring.engine.errors import SparringError as SparringError
+    from sparring.engine.errors import UsageError as UsageError
+    from sparring.engine.game import Batch as Batch
+    from sparring.engine.game import Game as Game
+    from sparring.engine.loop import Due as Due
+    from sparring.engine.loop import System as System
+    from sparring.engine.loop import play as play
+    from sparring.engine.run import Run as Run
+    from sparring.engine.spec import Spec as Spec
+    from sparring.games.gan import GAN as GAN
+    from sparring.games.objectives import OBJECTIVES as OBJECTIVES
+    from sparring.games.penalties import r1 as r1
+    from sparring.games.penalties import r2 as r2
+    from sparring.games.penalties import wgan_gp as wgan_gp
+    from sparring.recipes.dcgan import DCGAN as DCGAN
+    from sparring.recipes.gan2014 import GAN2014 as GAN2014
+    from sparring.recipes.model import Model as Model
+    from sparring.recipes.model import load_model as load_model
+    from sparring.recipes.r3 import R3 as R3
+
+_HOMES = {
+    "commands.inspect": ("inspect",),
+    "commands.sample": ("sample",),
+    "commands.train": ("train",),
+    "data.dataset": ("Images", "open_images"),
+    "data.feed": ("Feed",),
+    "engine.device": ("Hardware",),
+    "engine.errors": ("SparringError", "UsageError"),
+    "engine.game": ("Batch", "Game"),
+    "engine.loop": ("Due", "System", "play"),
+    "engine.run": ("Run",),
+    "engine.spec": ("Spec",),
+    "games.gan": ("GAN",),
+    "games.objectives": ("OBJECTIVES",),
+    "games.penalties": ("r1", "r2", "wgan_gp"),
+    "recipes.dcgan": ("DCGAN",),
+    "recipes.gan2014": ("GAN2014",),
+    "recipes.model": ("Model", "load_model"),
+    "recipes.r3": ("R3",),
+}
+_HOME = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "DCGAN",
+    "GAN",
+    "GAN2014",
+    "OBJECTIVES",
+    "R3",
+    "Batch",
+    "Due",
+    "Feed",
+    "Game",
+    "Hardware",
+    "Images",
+    "Model",
+    "Run",
+    "SparringError",
+    "Spec",
+    "System",
+    "UsageError",
+    "inspect",
+    "load_model",
+    "open_images",
+    "play",
+    "r1",
+    "r2",
+    "sample",
+    "train",
+    "wgan_gp",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'sparring' has no attribute '{name}'")
+    value = getattr(import_module(f"sparring.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

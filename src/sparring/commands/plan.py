@@ -1,0 +1,137 @@
+"""What a training will take, before it starts: images, time, memory; and when it saves, shows and measures."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+
+import torch
+from torch import Tensor, nn
+
+from sparring.data.feed import Feed
+from sparring.engine import dist
+from sparring.engine.device import Hardware, memory_available
+from sparring.engine.errors import SparringError
+from sparring.engine.loop import System, play
+from sparring.engine.spec import Spec
+from sparring.recipes.recipe import Recipe
+
+PROBE_SECONDS = 4.0
+"""How long the speed is measured; at most a tenth of the time there is."""
+KEEP_FREE = 0.03
+"""Share of the time left for saving, showing and measuring."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How many images, and every how many something is due. Kept in run.json: a resumed run follows it."""
+
+    images: int
+    """Training ends with this image."""
+    batch_size: int
+    log_every: int
+    show_every: int
+    save_every: int
+    minutes: float | None = None
+    """What was asked for, if it was asked in minutes."""
+    images_per_second: float | None = None
+    """What the probe measured."""
+
+    @classmethod
+    def of(cls, images: int, batch_size: int, minutes: float | None = None, speed: float | None = None) -> Plan:
+        """A plan for `images`, rounded up to whole batches: some 200 lines of metrics, 40 frames, 10 saves or more."""
+        images = max(-(-images // batch_size), 1) * batch_size
+
+        def every(times: int, longest_seconds: float) -> int:
+            share = images / times if speed is None else min(images / times, longest_seconds * speed)
+            return max(round(share / batch_size), 1) * batch_size
+
+        return cls(images, batch_size, every(200, 60), every(40, 600), every(10, 300), minutes, speed)
+
+    @staticmethod
+    def images_in(minutes: float, speed: float) -> int:
+        """Images that `minutes` allow at `speed` images a second, with time left to save and show."""
+        return int(minutes * 60 * speed * (1 - KEEP_FREE))
+
+    def in_words(self, hardware: Hardware, memory: int) -> str:
+        """One line for people."""
+        text = f"plan: {self.images:,} images in batches of {self.batch_size}"
+        if self.images_per_second:
+            seconds = self.images / self.images_per_second / (1 - KEEP_FREE)
+            end = time.strftime("%H:%M", time.localtime(time.time() + seconds))
+            text += f" at {self.images_per_second:,.0f} img/s: {seconds / 60:.1f} minutes, done at {end}"
+        return f"{text}; about {memory / 1e9:.1f} GB of memory; {hardware.describe()}"
+
+    def settings(self) -> dict[str, float | int | None]:
+        """For run.json."""
+        return asdict(self)
+
+
+def measure_speed(build: Callable[[], System], feed: Feed, hardware: Hardware, seconds: float) -> float:
+    """Images per second of real rounds, played on a system of their own for some `seconds`, the first rounds apart."""
+    system, size = build(), feed.batch_size
+    rounds: list[float] = []
+    begin = time.perf_counter()
+
+    def enough() -> bool:
+        if hardware.device.type == "cuda":
+            torch.cuda.synchronize()
+        rounds.append(time.perf_counter())
+        return len(rounds) > 3 and rounds[-1] - begin > seconds
+
+    play(system, feed, total=1 << 50, hardware=hardware, until=enough)
+    measured = rounds[2:] if len(rounds) > 3 else rounds[1:]
+    speed = size * (len(measured) - 1) / (measured[-1] - measured[0])
+    return dist.share(int(speed * 1000)) / 1000
+
+
+def memory_needed(recipe: Recipe, spec: Spec, nets: Mapping[str, nn.Module] | None = None) -> int:
+    """Bytes that a training will take at its height, estimated on networks that hold no numbers.
+
+    Weights with gradients, Adam's moments and average, and the activations of the discriminator's turn with a
+    penalty: each kept for the backward pass, and once more for the backward pass through the gradient.
+    """
+    with torch.device("meta"):
+        shadows = recipe.nets(spec)
+    weights = sum(p.numel() for net in shadows.values() for p in net.parameters()) * 4 * 5
+    part = max(recipe.batch_size // recipe.accumulate // dist.world_size(), 1)
+    z, y = torch.zeros(1, recipe.latents, device="meta"), torch.zeros(1, dtype=torch.int64, device="meta")
+    labels = (y,) if recipe.conditional(spec) else ()
+    generator = _activations(shadows["generator"].eval(), z, *labels)
+    image = torch.zeros(1, *spec.shape, device="meta")
+    discriminator = _activations(shadows["discriminator"].eval(), image, *labels)
+    return 600_000_000 + weights + part * 4 * (generator * 3 + discriminator * 2 * 6)
+
+
+def _activations(net: nn.Module, *inputs: Tensor) -> int:
+    count = 0
+
+    def add(module: nn.Module, given: object, out: Tensor) -> None:
+        nonlocal count
+        count += out.numel()
+
+    hooks = [m.register_forward_hook(add) for m in net.modules() if not list(m.children())]
+    with torch.no_grad():
+        net(*inputs)
+    for hook in hooks:
+        hook.remove()
+    return count
+
+
+def check_memory(recipe: Recipe, spec: Spec, hardware: Hardware) -> int:
+    """The memory needed; raises SparringError, naming the size that fits, where there is not so much."""
+    needed = memory_needed(recipe, spec)
+    there = torch.cuda.mem_get_info()[0] if hardware.device.type == "cuda" else memory_available()
+    if there is None or needed < there * 0.95:
+        return needed
+    height, width = spec.height, spec.width
+    while min(height, width) > 1:
+        height, width = height * 3 // 4 or 1, width * 3 // 4 or 1
+        smaller = Spec(height, width, spec.channels, spec.classes, spec.count)
+        if memory_needed(recipe, smaller) < there * 0.8:
+            break
+    raise SparringError(
+        f"images of {spec.height}x{spec.width} in batches of {recipe.batch_size} need about {needed / 1e9:.0f} GB of memory, "
+        f"{there / 1e9:.0f} GB are free: --size {height}x{width} fits; or take a smaller --batch-size, or a larger --accumulate"
+    )

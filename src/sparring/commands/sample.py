@@ -1,0 +1,59 @@
+"""`sparring sample`: pictures out of a trained run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from torch import nn
+
+from sparring.engine.errors import UsageError
+from sparring.engine.files import replacing, saying
+from sparring.engine.pictures import grid, save_png, to_image
+from sparring.recipes.model import load_model
+
+MOST_IN_GRID = 4096
+
+
+def sample(
+    run: str | Path,
+    n: int = 64,
+    *,
+    out: str | Path | None = None,
+    seed: int = 0,
+    label: str | None = None,
+    generator: nn.Module | None = None,
+) -> Path:
+    """Write `n` samples of `run`: a grid (`*.png`), an array (`*.npz`, `arr_0` uint8 NHWC), or a folder of PNGs.
+
+    Sample k depends on (`seed`, k) alone. `label` asks for one class by name. Returns the path written; without `out`
+    that is `samples-<seed>.png` in the run's folder.
+    """
+    if n < 1:
+        raise UsageError(f"-n must be 1 or more, not {n}")
+    model = load_model(run, generator)
+    run = Path(run) if Path(run).is_dir() else Path(run).parent
+    out = Path(out) if out is not None else run / f"samples-{seed}.png"
+    chosen = model.label(label) if label is not None else None
+    about = f"run {run.resolve().name}, seed {seed}" + (f", label {label}" if label is not None else "")
+    suffix = out.suffix.lower()
+    if suffix not in (".png", ".npz", ""):
+        raise UsageError(f"--out {out}: samples are written as .png (a grid), .npz (an array) or a folder without a suffix")
+    if suffix == ".png" and n > MOST_IN_GRID:
+        raise UsageError(f"a grid holds up to {MOST_IN_GRID} samples, not {n}: give --out a folder or a .npz")
+    if suffix in (".png", ".npz"):
+        pixels = np.concatenate(list(model.samples(n, seed, chosen)))
+        if suffix == ".png":
+            save_png(grid(pixels), out, about)
+        else:
+            with replacing(out) as temporary, open(temporary, "wb") as file:
+                np.savez(file, arr_0=pixels)
+        return out
+    with saying(out):
+        out.mkdir(parents=True, exist_ok=True)
+    k = 0
+    for chunk in model.samples(n, seed, chosen):
+        for pixels in chunk:
+            save_png(to_image(pixels), out / f"{k:06d}.png", f"{about}, sample {k}")
+            k += 1
+    return out

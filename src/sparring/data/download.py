@@ -1,0 +1,117 @@
+"""Files from the web: bounded, resumed where a download broke off, checked against a given sha256."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import urllib.error
+import urllib.parse
+import urllib.request
+from pathlib import Path, PurePosixPath
+
+from sparring.engine.errors import SparringError, UsageError
+from sparring.engine.files import saying
+
+LARGEST = 200 << 30
+"""Bytes: a longer answer is refused."""
+TRIES = 4
+TIMEOUT = 60
+"""Seconds without a byte."""
+
+
+def is_url(source: str) -> bool:
+    """True for http and https."""
+    return source.startswith(("http://", "https://"))
+
+
+def download(url: str, folder: Path, limit: int = LARGEST) -> Path:
+    """The file at `url`, in a folder of its own below `folder`; what is there whole is not fetched again.
+
+    A fragment `#sha256=<hex>` is checked. Raises SparringError on failure, leaving what came so far for the next try.
+    """
+    address, _, fragment = url.partition("#")
+    digest = _wanted_digest(fragment, url)
+    name = PurePosixPath(urllib.parse.unquote(urllib.parse.urlsplit(address).path)).name or "download"
+    target = folder / hashlib.sha256(address.encode()).hexdigest()[:16] / name.replace("\\", "_")
+    part = target.with_name(f"{name}.part")
+    if not target.exists():
+        with saying(target):
+            target.parent.mkdir(parents=True, exist_ok=True)
+        _fetch(address, part, limit)
+        _check(part, digest, url)
+        os.replace(part, target)
+    else:
+        _check(target, digest, url)
+    return target
+
+
+def _wanted_digest(fragment: str, url: str) -> str:
+    if not fragment:
+        return ""
+    kind, _, digest = fragment.partition("=")
+    if kind != "sha256" or len(digest) != 64 or not all(c in "0123456789abcdef" for c in digest.lower()):
+        raise UsageError(f"{url}: the part after '#' must be sha256= and 64 hexadecimal digits")
+    return digest.lower()
+
+
+def _fetch(address: str, part: Path, limit: int) -> None:
+    failure: Exception = OSError("nothing came")
+    for _ in range(TRIES):
+        try:
+            if _fetch_rest(address, part, limit):
+                return
+            failure = OSError("the connection closed before the end")
+        except SparringError:
+            raise
+        except urllib.error.HTTPError as error:
+            if error.code == 416:  # what is here is longer than what is there: begin anew
+                part.unlink(missing_ok=True)
+            elif error.code < 500:
+                raise SparringError(f"{address} answers {error.code} {error.reason}: check the address") from error
+            failure = error
+        except (OSError, urllib.error.URLError) as error:
+            failure = error
+        except Exception as error:  # http.client's own, on answers that are no HTTP
+            failure = OSError(str(error))
+    so_far = part.stat().st_size if part.exists() else 0
+    raise SparringError(
+        f"{address} could not be fetched: {failure}. {so_far:,} bytes are kept; the same command goes on from there"
+    ) from failure
+
+
+def _fetch_rest(address: str, part: Path, limit: int) -> bool:
+    """One try, from where the last one broke off; True when the whole file is here."""
+    done = part.stat().st_size if part.exists() else 0
+    request = urllib.request.Request(address, headers={"User-Agent": "sparring"})
+    if done:
+        request.add_header("Range", f"bytes={done}-")
+    with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:
+        resumed = answer.status == 206
+        done = done if resumed else 0
+        length = answer.headers.get("Content-Length")
+        total = done + int(length) if length else None
+        if (total or 0) > limit:
+            raise SparringError(f"{address} is {total:,} bytes long, more than the {limit:,} that are taken")
+        with saying(part):
+            room = shutil.disk_usage(part.parent).free
+        if total is not None and total - done > room:
+            raise SparringError(f"{address} needs {total - done:,} bytes on the disk of {part.parent}, {room:,} are free")
+        with open(part, "ab" if resumed else "wb") as out:
+            while block := answer.read(1 << 20):
+                done += len(block)
+                if done > limit:
+                    raise SparringError(f"{address} sends more than the {limit:,} bytes that are taken")
+                with saying(part):
+                    out.write(block)
+    return total is None or done == total
+
+
+def _check(path: Path, digest: str, url: str) -> None:
+    if not digest:
+        return
+    with open(path, "rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != digest:
+        path.unlink()
+        raise SparringError(f"{url.partition('#')[0]} has another sha256 than given: {found}. It was deleted, nothing was used")

@@ -1,0 +1,71 @@
+"""Batches as a function of (nimg, turn): each turn goes through the whole set in an order of its own, epoch by epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from sparring.data.dataset import Images
+from sparring.engine import dist
+from sparring.engine.errors import UsageError
+from sparring.engine.game import Batch
+from sparring.engine.seeds import mix
+
+
+class Feed:
+    """Batches of `images` for the loop.
+
+    The whole batch is chosen by (seed, nimg, turn) and cut into the shares of the processes and their parts, so the
+    number of processes does not change what is played. `mirror` flips every other image, at random.
+    """
+
+    def __init__(
+        self,
+        images: Images,
+        batch_size: int,
+        *,
+        seed: int = 0,
+        parts: int = 1,
+        mirror: bool = False,
+        device: torch.device | None = None,
+    ) -> None:
+        shares = dist.world_size() * parts
+        if batch_size % shares:
+            raise UsageError(f"batch size {batch_size} does not divide by {shares} (processes x accumulation steps)")
+        self.images, self.batch_size = images, batch_size
+        self._seed, self._parts, self._mirror = seed, parts, mirror
+        self._device = device or torch.device("cpu")
+        self._order = lru_cache(maxsize=8)(self._shuffled)
+
+    def batches(self, nimg: int, turn: int) -> Sequence[Batch]:
+        """This process's share of the batch that begins at image `nimg`, in `parts` parts."""
+        seed = mix(self._seed, nimg, turn)
+        rows = self._rows(nimg, turn)
+        flips = np.random.default_rng(seed).random(len(rows)) < 0.5 if self._mirror else np.zeros(len(rows), bool)
+        length = self.batch_size // (dist.world_size() * self._parts)
+        first = dist.rank() * self._parts
+        cuts = [slice(k * length, (k + 1) * length) for k in range(first, first + self._parts)]
+        return [self._batch(rows[cut], flips[cut], nimg, seed, cut) for cut in cuts]
+
+    def _batch(self, rows: NDArray[np.int64], flips: NDArray[np.bool_], nimg: int, seed: int, cut: slice) -> Batch:
+        pixels = self.images[rows]
+        if self._mirror:
+            pixels[flips] = pixels[flips, :, ::-1]
+        x = torch.from_numpy(pixels).to(self._device).permute(0, 3, 1, 2)  # channels_last as it lies
+        y = torch.from_numpy(self.images.labels[rows]).to(self._device)
+        return Batch(x.float() / 127.5 - 1, y, nimg // self.batch_size, seed, cut, self.batch_size)
+
+    def _rows(self, nimg: int, turn: int) -> NDArray[np.int64]:
+        count, rows = len(self.images), []
+        epoch, place = divmod(nimg, count)
+        while sum(map(len, rows)) < self.batch_size:
+            rows.append(self._order(epoch, turn)[place : place + self.batch_size])
+            epoch, place = epoch + 1, 0
+        return np.concatenate(rows)[: self.batch_size]
+
+    def _shuffled(self, epoch: int, turn: int) -> NDArray[np.int64]:
+        return np.random.default_rng(mix(self._seed, epoch, turn)).permutation(len(self.images))

@@ -1,0 +1,91 @@
+"""What a reader finds in a container, whatever the format: named items, and a way to put them into rows."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sparring.data.container import Container, LeftOut
+
+Rows = NDArray[np.uint8]
+"""`[N, H, W, C]`, memory-mapped."""
+
+MODES = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4}
+"""Pillow's name -> channels; other numbers of channels come from arrays alone."""
+
+
+class Shape(NamedTuple):
+    """Size and mode of an image."""
+
+    height: int
+    width: int
+    mode: str
+    """Pillow's name, or `"N"` for N channels."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """One image (or clip, or record): its name, split and label as found."""
+
+    name: str
+    split: Literal["train", "test"]
+    label: str | None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one item: the digest of its content, or why it could not be used."""
+
+    digest: str = ""
+    why: str = ""
+
+
+class Found(Protocol):
+    """What a reader found. Images today; a reader of sound or tables gives another `kind` and other rows."""
+
+    @property
+    def kind(self) -> Literal["image", "audio", "table"]:
+        """What the rows are."""
+        ...
+
+    @property
+    def format(self) -> str:
+        """The format's name, for people."""
+        ...
+
+    @property
+    def items(self) -> list[Item]:
+        """All items, in the order of the rows."""
+        ...
+
+    @property
+    def left_out(self) -> list[LeftOut]:
+        """Files that are no items, and why."""
+        ...
+
+    @property
+    def notes(self) -> list[str]:
+        """What people should know of how the data were read."""
+        ...
+
+    @property
+    def drops_duplicates(self) -> bool:
+        """True where equal items are an accident of collecting; False for published arrays, which stay as they are."""
+        ...
+
+    def survey(self) -> Counter[Shape]:
+        """The sizes and modes there are, by headers, from a sample where there are very many."""
+        ...
+
+    def ingest(self, rows: Rows, shape: Shape, tell: Callable[[int], None]) -> list[Outcome]:
+        """Write each item into its row; `tell` is called with the number of rows done."""
+        ...
+
+
+Reader = Callable[[Container], Found | None]
+"""A format: looks at a container and gives what it finds there, or None where it is not its format."""

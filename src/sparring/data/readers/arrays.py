@@ -1,0 +1,123 @@
+"""Images that come as arrays already; the ground that IDX, CIFAR, NumPy and scikit-learn's digits share."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from sparring.data.container import LeftOut
+from sparring.data.found import MODES, Item, Outcome, Rows, Shape
+from sparring.engine.errors import SparringError
+
+BLOCK = 1024
+
+
+@dataclass
+class Part:
+    """One split: images `[N, H, W, C]` of any number type, and labels `[N]` or none."""
+
+    name: str
+    split: Literal["train", "test"]
+    images: NDArray[Any]
+    labels: Sequence[str | None] | None = None
+
+    def __post_init__(self) -> None:
+        if self.labels is not None and len(self.labels) != len(self.images):
+            raise SparringError(
+                f"labels do not match: {self.name} has {len(self.images):,} images and {len(self.labels):,} labels"
+            )
+
+
+@dataclass
+class ImageArrays:
+    """Images in arrays, in one part a split."""
+
+    format: str
+    parts: list[Part]
+    left_out: list[LeftOut] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    kind: Literal["image"] = "image"
+    drops_duplicates: bool = False
+
+    def __post_init__(self) -> None:
+        self.items = [
+            Item(f"{part.name}[{row}]", part.split, part.labels[row] if part.labels is not None else None)
+            for part in self.parts
+            for row in range(len(part.images))
+        ]
+
+    def survey(self) -> Counter[Shape]:
+        """The one shape of each part."""
+        shapes: Counter[Shape] = Counter()
+        for part in self.parts:
+            _, height, width, channels = part.images.shape
+            mode = next((name for name, count in MODES.items() if count == channels), f"{channels} channels")
+            shapes[Shape(height, width, mode)] += len(part.images)
+        return shapes
+
+    def ingest(self, rows: Rows, shape: Shape, tell: Callable[[int], None]) -> list[Outcome]:
+        """Copy the arrays into the rows, block by block."""
+        outcomes: list[Outcome] = []
+        for part in self.parts:
+            to_bytes = _scale(part.images)
+            for start in range(0, len(part.images), BLOCK):
+                block = to_bytes(part.images[start : start + BLOCK])
+                if block.shape[1:] != rows.shape[1:]:
+                    block = np.stack([_fit(image, shape) for image in block])
+                rows[len(outcomes) : len(outcomes) + len(block)] = block
+                outcomes += [Outcome(hashlib.blake2b(block.tobytes(), digest_size=16).hexdigest())] * len(block)
+                tell(len(outcomes))
+        return outcomes
+
+
+def as_images(array: NDArray[Any], name: str) -> NDArray[Any]:
+    """`[N, H, W]`, `[N, H, W, C]` or `[N, C, H, W]` as `[N, H, W, C]`; raises SparringError on anything else."""
+    if array.dtype.kind not in "uifb":
+        raise SparringError(f"{name} holds {array.dtype}, not numbers: save images as uint8 [N, H, W, C]")
+    if array.ndim == 3:
+        array = array[..., None]
+    if array.ndim != 4 or 0 in array.shape[1:]:
+        raise SparringError(f"{name} has shape {list(array.shape)}: images are [N, H, W] or [N, H, W, C]")
+    if array.shape[1] < min(array.shape[2:]) and array.shape[3] > 4:  # channels first, as torch has it
+        array = array.transpose(0, 2, 3, 1)
+    return array
+
+
+def _scale(images: NDArray[Any]) -> Callable[[NDArray[Any]], NDArray[np.uint8]]:
+    """How this part's numbers become bytes: by the type, and for floats by the range they take."""
+    if images.dtype == np.uint8:
+        return lambda block: block
+    if images.dtype == bool:
+        return lambda block: block.astype(np.uint8) * np.uint8(255)
+    low = min((float(images[i : i + BLOCK].min()) for i in range(0, len(images), BLOCK)), default=0.0)
+    high = max((float(images[i : i + BLOCK].max()) for i in range(0, len(images), BLOCK)), default=1.0)
+    if not np.isfinite([low, high]).all():
+        raise SparringError("the array holds values that are no finite numbers (NaN or infinity): mend it first")
+    if images.dtype.kind == "f" and -1.0 <= low and high <= 1.0:
+        low, high = (-1.0, 1.0) if low < 0 else (0.0, 1.0)
+    elif 0 <= low and high <= 255:
+        low, high = 0.0, 255.0
+    elif images.dtype == np.uint16:
+        low, high = 0.0, 65535.0
+    factor = 255 / max(high - low, 1e-12)
+    return lambda block: ((block.astype(np.float64) - low) * factor).round().clip(0, 255).astype(np.uint8)
+
+
+def _fit(image: NDArray[np.uint8], shape: Shape) -> NDArray[np.uint8]:
+    channels = image.shape[2]
+    size = shape.width, shape.height
+    if shape.mode in MODES and channels in MODES.values():
+        mode = next(name for name, count in MODES.items() if count == channels)
+        picture = Image.fromarray(image.squeeze(2) if channels == 1 else image, mode).convert(shape.mode)
+        if picture.size != size:
+            picture = ImageOps.fit(picture, size, Image.Resampling.LANCZOS)
+        return np.asarray(picture).reshape(shape.height, shape.width, -1)
+    planes = [ImageOps.fit(Image.fromarray(image[..., c]), size, Image.Resampling.LANCZOS) for c in range(channels)]
+    return np.stack([np.asarray(plane) for plane in planes], -1)

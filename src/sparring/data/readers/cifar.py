@@ -1,0 +1,102 @@
+"""CIFAR-10 and CIFAR-100 (Krizhevsky 2009), python and binary version, in a folder, a zip or a tar."""
+
+from __future__ import annotations
+
+import io
+import pickle
+from pathlib import PurePosixPath
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sparring.data.container import Container
+from sparring.data.found import Found
+from sparring.data.readers.arrays import ImageArrays, Part
+from sparring.engine.errors import SparringError
+
+PYTHON_10 = {f"data_batch_{k}" for k in range(1, 6)} | {"test_batch"}
+BINARY_10 = {f"{name}.bin" for name in PYTHON_10}
+PYTHON_100, BINARY_100 = {"train", "test"}, {"train.bin", "test.bin"}
+
+ADMITTED = {
+    ("numpy.core.multiarray", "_reconstruct"), ("numpy._core.multiarray", "_reconstruct"),
+    ("numpy", "ndarray"), ("numpy", "dtype"), ("_codecs", "encode"),
+}  # fmt: skip
+"""All that CIFAR's pickles name; anything else is refused before it runs."""
+
+
+def read_cifar(container: Container) -> Found | None:
+    """The batches of CIFAR-10 or CIFAR-100; None where there are none."""
+    names = {PurePosixPath(name).name: name for name in container.names}
+    binary_100 = names.keys() >= BINARY_100
+    if names.keys() & BINARY_10 or binary_100:
+        return _binary(container, names, fine=binary_100)
+    if names.keys() & PYTHON_10 or (names.keys() >= PYTHON_100 and "meta" in names):
+        return _python(container, names)
+    return None
+
+
+def _split(name: str) -> Literal["train", "test"]:
+    return "test" if name.startswith("test") else "train"
+
+
+def _planes(rows: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return rows.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
+
+
+def _python(container: Container, names: dict[str, str]) -> Found:
+    wanted = sorted(names.keys() & PYTHON_10) or sorted(PYTHON_100)
+    meta = next((names[name] for name in ("batches.meta", "meta") if name in names), None)
+    classes: list[bytes] = []
+    if meta:
+        told = _unpickle(container.read(meta), meta)
+        classes = told.get(b"label_names") or told.get(b"fine_label_names") or []
+    parts = []
+    for name in wanted:
+        batch = _unpickle(container.read(names[name]), names[name])
+        data, labels = batch.get(b"data"), batch.get(b"labels") or batch.get(b"fine_labels")
+        if not isinstance(data, np.ndarray) or data.dtype != np.uint8 or data.ndim != 2 or data.shape[1] != 3072:
+            raise SparringError(f"{names[name]} is no CIFAR batch: it has no uint8 data of 3072 values an image")
+        if not isinstance(labels, list) or not all(isinstance(label, int) for label in labels):
+            raise SparringError(f"{names[name]} is no CIFAR batch: it has no list of labels")
+        parts.append(Part(names[name], _split(name), _planes(data), [_named(label, classes) for label in labels]))
+    return ImageArrays("CIFAR, python version", parts, list(container.refused))
+
+
+def _binary(container: Container, names: dict[str, str], *, fine: bool) -> Found:
+    listing = next((names[n] for n in ("batches.meta.txt", "fine_label_names.txt") if n in names), None)
+    classes = container.read(listing).split() if listing else []
+    head = 2 if fine else 1  # CIFAR-100 has a coarse label first
+    parts = []
+    for name in sorted(names.keys() & (BINARY_100 if fine else BINARY_10)):
+        content = np.frombuffer(container.read(names[name]), np.uint8)
+        if len(content) % (head + 3072):
+            raise SparringError(f"{names[name]} is torn: its length is no multiple of {head + 3072}")
+        rows = content.reshape(-1, head + 3072)
+        labels = [_named(int(label), classes) for label in rows[:, head - 1]]
+        parts.append(Part(names[name], _split(name), _planes(rows[:, head:]), labels))
+    return ImageArrays("CIFAR, binary version", parts, list(container.refused))
+
+
+def _named(label: int, classes: list[bytes]) -> str:
+    return classes[label].decode("utf-8", "replace") if 0 <= label < len(classes) else str(label)
+
+
+class _Careful(pickle.Unpickler):
+    """Admits arrays, bytes, strings, whole numbers, lists and dicts; any other name in the pickle is refused."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) in ADMITTED:
+            return super().find_class(module.replace("numpy.core", "numpy._core"), name)
+        raise pickle.UnpicklingError(f"it asks for {module}.{name}, which could run code")
+
+
+def _unpickle(content: bytes, name: str) -> dict[bytes, Any]:
+    try:
+        value = _Careful(io.BytesIO(content), encoding="bytes").load()
+    except Exception as error:  # a hostile or torn pickle may raise anything
+        raise SparringError(f"{name} is refused as a CIFAR batch: {error}") from error
+    if not isinstance(value, dict):
+        raise SparringError(f"{name} is no CIFAR batch: it holds a {type(value).__name__}, not a dict")
+    return {key.encode() if isinstance(key, str) else key: entry for key, entry in value.items()}

@@ -1,0 +1,40 @@
+"""A running average of a network's weights, by half-life in images."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import Tensor, nn
+
+from sparring.engine.game import Schedule
+
+
+class Average:
+    """The exponential moving average of `net`, kept from image 0 on.
+
+    The half-life ramps up with the run, `min(half_life(at), ramp * nimg)`, so that the start is forgotten in time
+    (Karras et al. 2020, StyleGAN2-ADA); buffers (batch statistics) are averaged like weights, whole numbers copied.
+    """
+
+    def __init__(self, net: nn.Module, half_life: Schedule, ramp: float = 0.05) -> None:
+        self.source = net
+        self.net = copy.deepcopy(net).eval().requires_grad_(False)
+        self.half_life = half_life
+        self.ramp = ramp
+
+    @torch.no_grad()
+    def update(self, nimg: int, batch_size: int, at: float) -> None:
+        """Move towards the source's weights after a round that ended at image `nimg`."""
+        half_life = max(min(self.half_life(at), self.ramp * nimg), 1e-8)
+        weight = 1 - 0.5 ** (batch_size / half_life)
+        pairs = list(zip(_tensors(self.net), _tensors(self.source), strict=True))
+        floats = [(a, b) for a, b in pairs if a.is_floating_point()]
+        torch._foreach_lerp_([a for a, _ in floats], [b for _, b in floats], weight)
+        for a, b in pairs:
+            if not a.is_floating_point():
+                a.copy_(b)
+
+
+def _tensors(net: nn.Module) -> list[Tensor]:
+    return [*net.parameters(), *net.buffers()]

@@ -1,0 +1,89 @@
+"""Which hardware there is and how to use it: device, precision, memory format."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from sparring.engine.errors import UsageError, nearest
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+PRECISIONS = ("auto", "bf16", "fp32")
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """Where tensors live and in which precision networks run. Master weights and losses are float32 throughout."""
+
+    device: torch.device
+    bf16: bool
+
+    @classmethod
+    def find(cls, device: str = "auto", precision: str = "auto") -> Hardware:
+        """Choose by name; "auto" takes CUDA, then MPS, then the CPU, and bf16 wherever the hardware computes in it."""
+        if device.split(":")[0] not in DEVICES:
+            raise UsageError(f"unknown device '{device}': {nearest(device, DEVICES)}")
+        if precision not in PRECISIONS:
+            raise UsageError(f"unknown precision '{precision}': {nearest(precision, PRECISIONS)}")
+        if device == "auto":
+            device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+            if device == "cuda" and "LOCAL_RANK" in os.environ:
+                device = f"cuda:{os.environ['LOCAL_RANK']}"
+        elif device.startswith("cuda") and not torch.cuda.is_available():
+            raise UsageError("no CUDA device is to be found by torch: take --device cpu, or install a CUDA build of torch")
+        elif device == "mps" and not torch.backends.mps.is_available():
+            raise UsageError("no MPS device is to be found by torch: take --device cpu")
+        where = torch.device(device)
+        return cls(where, bf16=precision == "bf16" or (precision == "auto" and _computes_bf16(where)))
+
+    def autocast(self) -> torch.autocast:
+        """The context in which networks run: bf16 where it pays, nothing otherwise."""
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16)
+
+    def place(self, net: nn.Module) -> nn.Module:
+        """Put `net` on the device, convolutions in channels_last."""
+        return net.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+
+    def describe(self) -> str:
+        """One line for people: `cpu, 2 threads, bf16`."""
+        threads = f", {torch.get_num_threads()} threads" if self.device.type == "cpu" else ""
+        return f"{self.device}{threads}, {'bf16' if self.bf16 else 'fp32'}"
+
+
+def _computes_bf16(device: torch.device) -> bool:
+    """True where bf16 arithmetic is in the hardware; elsewhere it would be emulated, and slow."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device.type == "cpu":
+        has = torch.cpu.get_capabilities()
+        return bool(has.get("avx512_bf16") or has.get("amx_bf16"))
+    return False
+
+
+def memory_available() -> int | None:
+    """Bytes of main memory that may still be taken, or None where the system does not tell."""
+    try:
+        with open("/proc/meminfo", encoding="ascii") as file:
+            for line in file:
+                if line.startswith("MemAvailable:"):
+                    return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):  # Windows has no sysconf
+        return None
+
+
+def memory_peak() -> int | None:
+    """Bytes of this process's largest resident set so far, or None where the system does not tell."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

@@ -1,0 +1,88 @@
+"""Writing that a kill cannot tear: to a temporary name, fsynced, renamed."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sparring.engine.errors import SparringError
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a temporary path (of a file, or of a folder to make) that takes the place of `path` when all went well.
+
+    Raises SparringError, naming the path, where the disk is full or the place cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with saying(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield temporary
+            _sync(temporary)
+            if temporary.is_dir() and path.is_dir():
+                shutil.rmtree(path)
+            os.replace(temporary, path)
+            _sync_entry(path.parent)
+    finally:
+        remove(temporary)
+
+
+@contextmanager
+def saying(path: Path) -> Iterator[None]:
+    """Turn the system's errors about `path` into a message that names it and the way out."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            free = _free(path)
+            raise SparringError(
+                f"the disk is full: {path} could not be written ({free / 1e6:,.0f} MB free). "
+                "What was saved before is whole; make room and give the same command again"
+            ) from error
+        reason = error.strerror or str(error)
+        raise SparringError(f"{path} cannot be written: {reason}. Choose another place") from error
+
+
+def write(path: Path, content: bytes | str) -> None:
+    """Write a whole file at once."""
+    with replacing(path) as temporary:
+        temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+def remove(path: Path) -> None:
+    """Remove a file or a folder, if it is there and may be removed."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with contextlib.suppress(OSError):
+            path.unlink()
+
+
+def _sync(path: Path) -> None:
+    for file in [p for p in path.rglob("*") if p.is_file()] if path.is_dir() else [path]:
+        with open(file, "rb+") as handle:
+            os.fsync(handle.fileno())
+    if path.is_dir():
+        _sync_entry(path)
+
+
+def _sync_entry(folder: Path) -> None:
+    """Make names in a folder durable; Windows has no such call."""
+    if os.name == "posix":
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def _free(path: Path) -> int:
+    while not path.exists() and path != path.parent:
+        path = path.parent
+    return shutil.disk_usage(path).free

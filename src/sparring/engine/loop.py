@@ -1,0 +1,125 @@
+"""The loop. Every system of Sparring is a game put into it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+from sparring.engine import dist
+from sparring.engine.averages import Average
+from sparring.engine.device import Hardware
+from sparring.engine.errors import Diverged
+from sparring.engine.game import Batch, Game, Schedule, only
+from sparring.engine.means import Means
+from sparring.engine.seeds import mix
+
+
+class Feed(Protocol):
+    """Where batches come from. They are a function of (nimg, turn) alone, so a resumed run needs no random state."""
+
+    @property
+    def batch_size(self) -> int:
+        """Images a round, over all processes."""
+        ...
+
+    def batches(self, nimg: int, turn: int) -> Sequence[Batch]:
+        """This process's share of one batch, in one part or more; gradients are averaged over the parts."""
+        ...
+
+
+@dataclass
+class System:
+    """What a recipe builds and the loop plays."""
+
+    game: Game
+    """The players and what each of them wants."""
+    optimizers: Mapping[str, Optimizer]
+    """One for each player."""
+    average: Average
+    """The running average of the player that is sampled from."""
+    schedules: Mapping[str, Mapping[str, Schedule]] = field(default_factory=dict)
+    """Player -> `lr`, `beta1` or `beta2` -> its value over the run."""
+
+
+@dataclass(frozen=True)
+class Due:
+    """Something to do every so many images, at the start and at the end."""
+
+    every: int
+    act: Callable[[int, Mapping[str, float]], None]
+    """Called with nimg and the mean statistics since this was last due."""
+
+
+def play(
+    system: System,
+    feed: Feed,
+    *,
+    total: int,
+    start: int = 0,
+    seed: int = 0,
+    hardware: Hardware,
+    due: Sequence[Due] = (),
+    until: Callable[[], bool] = lambda: False,
+) -> int:
+    """Play rounds from image `start` to image `total`, or `until` says stop; returns the images played."""
+    game, step = system.game, feed.batch_size
+    seen = [Means() for _ in due]
+    nimg = start
+    with torch.random.fork_rng(devices=[]):
+        while True:
+            last = nimg >= total or dist.any_true(until())
+            for event, means in zip(due, seen, strict=True):
+                if last or nimg == 0 or nimg // event.every > (nimg - step) // event.every:
+                    event.act(nimg, means.take())
+            if last:
+                return nimg
+            at = nimg / total
+            for turn, player in enumerate(game.turns):
+                torch.manual_seed(mix(seed, dist.rank(), nimg, turn))  # dropout and the like
+                stats = _move(system, player, feed.batches(nimg, turn), at, hardware)
+                if not torch.isfinite(stats[player]):
+                    raise Diverged(f"the {player}'s loss became {float(stats[player])} at image {nimg:,}")
+                for means in seen:
+                    means.add(stats)
+            nimg += step
+            system.average.update(nimg, step, at)
+
+
+def _move(system: System, player: str, parts: Sequence[Batch], at: float, hardware: Hardware) -> dict[str, Tensor]:
+    """One player's turn: its loss and gradients over all parts of the batch, then its optimizer's step."""
+    game, optimizer = system.game, system.optimizers[player]
+    net = game.players[player]
+    _set(optimizer, system.schedules.get(player, {}), at)
+    told: dict[str, Tensor] = {}
+
+    def loss_and_gradients() -> float:
+        told.clear()
+        optimizer.zero_grad(set_to_none=True)
+        with only(game, player):
+            for part in parts:
+                with hardware.autocast():
+                    loss, stats = game.loss(player, part, at)
+                (loss / len(parts)).backward()  # type: ignore[no-untyped-call]
+                for name, value in {player: loss, **stats}.items():
+                    value = torch.as_tensor(value).detach() / len(parts)
+                    told[name] = told[name] + value if name in told else value
+        dist.average_gradients(net, game.players.values())
+        return float(told[player])
+
+    optimizer.step(loss_and_gradients)
+    return told
+
+
+def _set(optimizer: Optimizer, schedules: Mapping[str, Schedule], at: float) -> None:
+    for group in optimizer.param_groups:
+        for name, schedule in schedules.items():
+            if name == "lr":
+                group["lr"] = schedule(at)
+            else:
+                beta1, beta2 = group["betas"]
+                group["betas"] = (schedule(at), beta2) if name == "beta1" else (beta1, schedule(at))

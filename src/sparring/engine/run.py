@@ -1,0 +1,183 @@
+"""The run folder: the only code that knows its layout.
+
+    run.json                        recipe, settings, data, seed, plan, versions, command line
+    metrics.jsonl                   append-only, one object a line, each with nimg
+    samples/000200000.png           fixed latents, frames of the film
+    checkpoints/000200000/          players, average, optimizers; state.json
+    model.safetensors, model.json   the averaged generator and its card
+    film.webp                       the fixed latents over the training
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from sparring.engine import checkpoint
+from sparring.engine.errors import SparringError, UsageError
+from sparring.engine.files import remove, replacing, saying, write
+from sparring.engine.loop import System
+from sparring.engine.pictures import save_film, save_png
+
+FORMAT = 1
+"""Of run.json and model.json."""
+KEPT = 3
+"""Checkpoints that stay; older ones are removed."""
+
+
+class Run:
+    """A folder in which one training lies."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.warnings: list[str] = []
+        """What was met on the way and should be told, a damaged checkpoint say."""
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.path)!r})"
+
+    # settings
+
+    @property
+    def exists(self) -> bool:
+        """True where a run was begun."""
+        return (self.path / "run.json").exists()
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What run.json holds; raises UsageError where there is none."""
+        if not self.exists:
+            raise UsageError(f"{self.path} is no run folder: it has no run.json. `sparring train SOURCE --out {self.path}` makes one")
+        return _read_json(self.path / "run.json", "run")
+
+    def begin(self, settings: Mapping[str, Any]) -> None:
+        """Write run.json; the folder is made where it is missing, and refused where it holds other things."""
+        with saying(self.path):
+            if self.path.exists() and not self.path.is_dir():
+                raise UsageError(f"{self.path} is a file: choose another --out")
+            if self.path.is_dir() and any(p for p in self.path.iterdir() if not p.name.endswith(".tmp")):
+                raise UsageError(f"{self.path} is not empty and no run: choose another --out")
+        write(self.path / "run.json", json.dumps({"format": FORMAT, **settings}, indent=2) + "\n")
+
+    # metrics
+
+    def log(self, nimg: int, values: Mapping[str, float]) -> None:
+        """Append one line to metrics.jsonl."""
+        path = self.path / "metrics.jsonl"
+        with saying(path), open(path, "ab+") as file:
+            if file.tell() and (file.seek(-1, 2), file.read(1))[1] != b"\n":  # a kill tore the last line
+                file.write(b"\n")
+            file.write(json.dumps({"nimg": nimg, **values}).encode() + b"\n")
+
+    def metrics(self) -> list[dict[str, float]]:
+        """All lines by nimg; where a resumed run wrote one again, the last counts; torn lines are passed over."""
+        path = self.path / "metrics.jsonl"
+        lines: dict[int, dict[str, float]] = {}
+        for text in path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []:
+            try:
+                line = json.loads(text)
+                lines[int(line["nimg"])] = {**lines.get(int(line["nimg"]), {}), **line}
+            except (ValueError, TypeError, KeyError):
+                continue
+        return [lines[nimg] for nimg in sorted(lines)]
+
+    # pictures
+
+    def show(self, nimg: int, picture: Image.Image) -> None:
+        """Write one frame of the film."""
+        save_png(picture, self.path / "samples" / f"{nimg:09d}.png", f"run {self.path.name}, image {nimg:,}")
+
+    def frames(self) -> list[Path]:
+        """The frames so far, in order."""
+        return sorted((self.path / "samples").glob("[0-9]*.png"))
+
+    def film(self) -> Path:
+        """Put the frames together as film.webp."""
+        save_film(self.frames(), self.path / "film.webp")
+        return self.path / "film.webp"
+
+    # checkpoints
+
+    def checkpoints(self) -> list[Path]:
+        """The checkpoints, oldest first."""
+        return sorted(p for p in (self.path / "checkpoints").glob("[0-9]*") if p.is_dir())
+
+    def save(self, system: System, nimg: int) -> None:
+        """Write a checkpoint, if it is not there yet, and remove the oldest."""
+        path = self.path / "checkpoints" / f"{nimg:09d}"
+        if not path.exists():
+            with replacing(path) as temporary:
+                checkpoint.save(system, temporary, nimg)
+        for old in [p for p in self.checkpoints() if p < path][: -KEPT + 1]:
+            remove(old)
+
+    def load_latest(self, system: System) -> int | None:
+        """Put the newest checkpoint that is whole into `system`; returns nimg, or None where there is none.
+
+        Damaged ones are named in `warnings` and set aside. Raises SparringError where all are damaged.
+        """
+        there = self.checkpoints()
+        for path in reversed(there):
+            try:
+                nimg = checkpoint.load(system, path)
+            except checkpoint.Corrupt as damage:
+                self.warnings.append(f"checkpoint {path.name} is damaged ({damage}); the one before it is used")
+                with saying(path):
+                    remove(path.with_name(f"damaged-{path.name}"))
+                    path.rename(path.with_name(f"damaged-{path.name}"))
+                continue
+            return nimg
+        if there:
+            raise SparringError(
+                f"all {len(there)} checkpoints of {self.path} are damaged: start again with another --out "
+                f"({'; '.join(self.warnings)})"
+            )
+        return None
+
+    # the model that is shared
+
+    def write_model(self, tensors: Mapping[str, Tensor], card: Mapping[str, Any]) -> None:
+        """Write model.safetensors and its card."""
+        with replacing(self.path / "model.safetensors") as temporary:
+            save_file({name: t.detach().cpu().contiguous() for name, t in tensors.items()}, temporary)
+        write(self.path / "model.json", json.dumps({"format": FORMAT, **card}, indent=2) + "\n")
+
+
+def read_model(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """The tensors and the card of a shared model: a run folder, its model.json or its model.safetensors."""
+    path = Path(path)
+    folder = path if path.is_dir() else path.parent
+    if not path.exists():
+        raise UsageError(f"there is no '{path}': give a run folder, or a folder with model.json and model.safetensors")
+    weights = folder / "model.safetensors"
+    for part in (folder / "model.json", weights):
+        if not part.exists():
+            why = "its training has saved nothing yet" if Run(folder).exists else "it is no run folder"
+            raise UsageError(f"{folder} has no {part.name}: {why}")
+    card = _read_json(folder / "model.json", "model")
+    try:
+        return load_file(weights), card
+    except Exception as error:  # whatever a damaged file makes the parser say
+        raise SparringError(f"{weights} is damaged: {error}. `sparring train` on the run writes it anew") from error
+
+
+def runs_below(folder: Path) -> Iterator[Run]:
+    """The runs that lie directly in `folder`."""
+    yield from (Run(p.parent) for p in sorted(folder.glob("*/run.json")))
+
+
+def _read_json(path: Path, what: str) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+        version = value["format"]
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise SparringError(f"{path} is damaged or no {what} file of Sparring: {error}") from error
+    if version != FORMAT:
+        raise SparringError(f"{path} has format {version}, this Sparring reads format {FORMAT}: install the version that wrote it")
+    return dict(value)

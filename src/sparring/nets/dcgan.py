@@ -1,0 +1,71 @@
+"""Strided convolutions with batch normalisation (Radford et al. 2015), for any height and width."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import leaky_relu, relu
+
+from sparring.nets.layers import Head, halvings
+
+
+class Generator(nn.Module):
+    """Noise `[B, latents]` -> images `[B, C, H, W]` in [-1, 1]: a projection, then a doubling a level."""
+
+    def __init__(self, shape: tuple[int, int, int], latents: int, width: int) -> None:
+        super().__init__()
+        channels, height, wide = shape
+        self.sizes = halvings(height, wide)[::-1]
+        widths = [width << level for level in range(len(self.sizes) - 1)][::-1] + [channels]
+        self.base = (widths[0], *self.sizes[0])
+        self.project = nn.Linear(latents, self.base[0] * self.base[1] * self.base[2], bias=False)
+        self.norms = nn.ModuleList(nn.BatchNorm2d(count) for count in widths[:-1])
+        self.ups = nn.ModuleList(
+            nn.ConvTranspose2d(inputs, outputs, 4, 2, 1, (high[0] % 2, high[1] % 2), bias=outputs == channels)
+            for inputs, outputs, high in zip(widths, widths[1:], self.sizes[1:], strict=False)
+        )
+        _init(self)
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Images out of noise."""
+        h = self.project(z).view(-1, *self.base).contiguous(memory_format=torch.channels_last)
+        for norm, up in zip(self.norms, self.ups, strict=True):
+            h = up(relu(norm(h)))
+        return torch.tanh(h.float())
+
+
+class Discriminator(nn.Module):
+    """Images `[B, C, H, W]` -> logits `[B]`: a halving a level, leaky rectifiers, no norm on the first level."""
+
+    def __init__(self, shape: tuple[int, int, int], width: int) -> None:
+        super().__init__()
+        channels, height, wide = shape
+        sizes = halvings(height, wide)
+        widths = [channels] + [width << level for level in range(len(sizes) - 1)]
+        self.downs = nn.ModuleList(
+            nn.Conv2d(inputs, outputs, 4, 2, 1, bias=inputs == channels)
+            for inputs, outputs in zip(widths, widths[1:], strict=False)
+        )
+        self.norms = nn.ModuleList(
+            nn.Identity() if level == 0 else nn.BatchNorm2d(outputs) for level, outputs in enumerate(widths[1:])
+        )
+        self.head = Head(widths[-1] * sizes[-1][0] * sizes[-1][1], 1)
+        _init(self)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits, positive for real."""
+        h = x
+        for down, norm in zip(self.downs, self.norms, strict=True):
+            h = leaky_relu(norm(down(h)), 0.2)
+        return self.head(h.flatten(1)).squeeze(1)
+
+
+def _init(net: nn.Module) -> None:
+    """N(0, 0.02) for weights, N(1, 0.02) for the scales of the norms."""
+    for module in net.modules():
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+            nn.init.normal_(module.weight, 0, 0.02)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+        elif isinstance(module, nn.BatchNorm2d):
+            nn.init.normal_(module.weight, 1, 0.02)

@@ -1,0 +1,40 @@
+"""Pieces that several families of networks share."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class Head(nn.Linear):
+    """The last linear layer of a judge, in float32 whatever the precision around it: bf16 has 8 bits for a logit."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Features `[B, F]` -> `[B, out]`, float32 (or float64 in, float64 out)."""
+        kind = "cpu" if x.is_meta else x.device.type  # shapes are tried out on the meta device, which has no autocast
+        with torch.autocast(kind, enabled=False):
+            return super().forward(x.to(self.weight.dtype))
+
+
+class LabelEmbedding(nn.Embedding):
+    """A vector for each class, and one more for -1, unlabelled."""
+
+    def __init__(self, classes: int, features: int) -> None:
+        super().__init__(classes + 1, features)
+
+    def forward(self, y: Tensor) -> Tensor:
+        """Labels int64 `[B]` -> `[B, features]`."""
+        return super().forward(torch.where(y < 0, self.num_embeddings - 1, y))
+
+
+def halvings(height: int, width: int, smallest: int = 4) -> list[tuple[int, int]]:
+    """Sizes from (height, width) down by halves, rounded down, as long as both sides stay at `smallest` or more.
+
+    >>> halvings(28, 28)
+    [(28, 28), (14, 14), (7, 7)]
+    """
+    sizes = [(height, width)]
+    while min(height, width) // 2 >= smallest:
+        height, width = height // 2, width // 2
+        sizes.append((height, width))
+    return sizes

@@ -1,0 +1,77 @@
+"""The fully connected networks of Goodfellow et al. 2014."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import dropout, relu
+
+from sparring.nets.layers import Head
+
+
+class Maxout(nn.Module):
+    """Linear maps to `pieces` values for each output, of which the largest counts (Goodfellow et al. 2013)."""
+
+    def __init__(self, inputs: int, outputs: int, pieces: int = 5) -> None:
+        super().__init__()
+        self.pieces = pieces
+        self.linear = nn.Linear(inputs, outputs * pieces)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`[B, inputs]` -> `[B, outputs]`."""
+        return self.linear(x).unflatten(1, (-1, self.pieces)).amax(2)
+
+
+class Generator(nn.Module):
+    """Noise `[B, latents]` -> images `[B, C, H, W]` in [-1, 1], by two hidden layers of rectifiers."""
+
+    def __init__(self, shape: tuple[int, int, int], latents: int, hidden: int, *, init: float = 0.05) -> None:
+        super().__init__()
+        self.shape = shape
+        self.layers = nn.ModuleList(
+            [nn.Linear(latents, hidden), nn.Linear(hidden, hidden), nn.Linear(hidden, math.prod(shape))]
+        )
+        _uniform(self, init)
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Images out of noise."""
+        first, second, last = self.layers
+        image = last(relu(second(relu(first(z)))))
+        return torch.tanh(image.float()).view(-1, *self.shape)
+
+
+class Discriminator(nn.Module):
+    """Images `[B, C, H, W]` -> logits `[B]`, by two maxout layers with dropout."""
+
+    def __init__(
+        self,
+        shape: tuple[int, int, int],
+        hidden: int,
+        pieces: int,
+        *,
+        dropout: tuple[float, float] = (0.2, 0.5),
+        init: float = 0.005,
+    ) -> None:
+        super().__init__()
+        self.dropout = dropout
+        self.first = Maxout(math.prod(shape), hidden, pieces)
+        self.second = Maxout(hidden, hidden, pieces)
+        self.head = Head(hidden, 1)
+        _uniform(self, init)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits, positive for real."""
+        outer, inner = self.dropout
+        h = dropout(x.flatten(1), outer, self.training)
+        h = dropout(self.first(h), inner, self.training)
+        h = dropout(self.second(h), inner, self.training)
+        return self.head(h).squeeze(1)
+
+
+def _uniform(net: nn.Module, width: float) -> None:
+    for module in net.modules():
+        if isinstance(module, nn.Linear):
+            nn.init.uniform_(module.weight, -width, width)
+            nn.init.zeros_(module.bias)

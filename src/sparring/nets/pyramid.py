@@ -1,0 +1,79 @@
+"""Two mirrored pyramids of strided convolutions, for any height, width and channel count, with or without labels.
+
+The discriminator has no normalisation and looks at each image by itself, as penalties on its gradient ask.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import leaky_relu, relu
+
+from sparring.nets.layers import Head, LabelEmbedding, halvings
+
+
+def widths_of(levels: int, width: int, most: int) -> list[int]:
+    """Channels from the level nearest the image downwards: doubled at each, up to `most`."""
+    return [min(width << level, most) for level in range(levels)]
+
+
+class Generator(nn.Module):
+    """Noise `[B, latents]` (and labels `[B]`) -> images `[B, C, H, W]` in [-1, 1]."""
+
+    def __init__(self, shape: tuple[int, int, int], latents: int, width: int, most: int, classes: int = 0) -> None:
+        super().__init__()
+        channels, height, wide = shape
+        self.sizes = halvings(height, wide)[::-1]
+        widths = widths_of(len(self.sizes), width, most)[::-1]
+        self.embedding = LabelEmbedding(classes, latents) if classes else None
+        self.base = (widths[0], *self.sizes[0])
+        inputs = latents * 2 if classes else latents
+        self.project = nn.Linear(inputs, self.base[0] * self.base[1] * self.base[2], bias=False)
+        self.norms = nn.ModuleList(nn.BatchNorm2d(count) for count in widths)
+        outputs = [*widths[1:], channels]
+        self.ups = nn.ModuleList()
+        for level, (count, after) in enumerate(zip(widths, outputs, strict=True)):
+            last = level == len(widths) - 1
+            if last:
+                self.ups.append(nn.Conv2d(count, after, 3, 1, 1))
+            else:
+                high = self.sizes[level + 1]
+                odd = (high[0] % 2, high[1] % 2)
+                self.ups.append(nn.ConvTranspose2d(count, after, 4, 2, 1, odd, bias=False))
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+                nn.init.normal_(module.weight, 0, 0.02)
+
+    def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        """Images out of noise."""
+        if self.embedding is not None and y is not None:
+            z = torch.cat([z, self.embedding(y)], 1)
+        h = self.project(z).view(-1, *self.base).contiguous(memory_format=torch.channels_last)
+        for norm, up in zip(self.norms, self.ups, strict=True):
+            h = up(relu(norm(h)))
+        return torch.tanh(h.float())
+
+
+class Discriminator(nn.Module):
+    """Images `[B, C, H, W]` (and labels `[B]`) -> logits `[B]`."""
+
+    def __init__(self, shape: tuple[int, int, int], width: int, most: int, classes: int = 0) -> None:
+        super().__init__()
+        channels, height, wide = shape
+        sizes = halvings(height, wide)
+        widths = [channels, *widths_of(max(len(sizes) - 1, 1), width, most)]
+        self.downs = nn.ModuleList(
+            nn.Conv2d(inputs, outputs, 4, 2, 1) if len(sizes) > 1 else nn.Conv2d(inputs, outputs, 3, 1, 1)
+            for inputs, outputs in zip(widths, widths[1:], strict=False)
+        )
+        self.head = Head(widths[-1] * sizes[-1][0] * sizes[-1][1], classes + 1 if classes else 1)
+
+    def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        """Logits, positive for real."""
+        h = x
+        for down in self.downs:
+            h = leaky_relu(down(h), 0.2)
+        logits = self.head(h.flatten(1))
+        if y is None:
+            return logits[:, -1]
+        return logits.gather(1, torch.where(y < 0, logits.shape[1] - 1, y)[:, None]).squeeze(1)

@@ -1,0 +1,28 @@
+"""One file a paper. The table tells where each recipe lies, so that listing them imports none."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from sparring.engine.errors import UsageError, nearest
+
+if TYPE_CHECKING:
+    from sparring.recipes.recipe import Recipe
+
+RECIPES: dict[str, tuple[str, str]] = {
+    "gan2014": ("GAN2014", "the first GAN: fully connected, maxout and dropout (Goodfellow et al. 2014)"),
+    "dcgan": ("DCGAN", "strided convolutions and batch normalisation (Radford et al. 2015)"),
+    "r3": ("R3", "the default: relativistic pairs with R1 and R2 (Huang et al. 2024)"),
+}
+"""Name -> class in the module of that name, and one line about it."""
+
+DEFAULT = "r3"
+
+
+def recipe_class(name: str) -> type[Recipe]:
+    """The dataclass of a recipe by name; raises UsageError, with the nearest name, on an unknown one."""
+    if name not in RECIPES:
+        raise UsageError(f"unknown recipe '{name}': {nearest(name, RECIPES)}")
+    kind: type[Recipe] = getattr(import_module(f"sparring.recipes.{name}"), RECIPES[name][0])
+    return kind

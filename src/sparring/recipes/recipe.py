@@ -1,0 +1,100 @@
+"""What a recipe is: a frozen dataclass that turns a data spec into networks, and networks into a system to play."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, ClassVar, Protocol, Self, runtime_checkable
+
+from torch import nn
+from torch.optim import Adam
+
+from sparring.engine.averages import Average
+from sparring.engine.device import Hardware
+from sparring.engine.errors import SparringError, UsageError, nearest
+from sparring.engine.loop import System
+from sparring.engine.spec import Spec
+
+
+@runtime_checkable
+class Recipe(Protocol):
+    """One paper's way. Fields are the command line's flags; None means "chosen by data and hardware"."""
+
+    name: ClassVar[str]
+    paper: ClassVar[str]
+
+    @property
+    def batch_size(self) -> int:
+        """Images a round, over all processes."""
+        ...
+
+    @property
+    def accumulate(self) -> int:
+        """Parts in which each process plays its share of a batch."""
+        ...
+
+    @property
+    def mirror(self) -> bool:
+        """True to flip every other image."""
+        ...
+
+    @property
+    def latents(self) -> int:
+        """Numbers of noise that the generator takes."""
+        ...
+
+    def resolve(self, spec: Spec, hardware: Hardware) -> Self:
+        """The same recipe with nothing left to choose."""
+        ...
+
+    def conditional(self, spec: Spec) -> bool:
+        """True where the generator takes labels."""
+        ...
+
+    def nets(self, spec: Spec) -> dict[str, nn.Module]:
+        """Fresh networks, by player. The player sampled from is `generator`."""
+        ...
+
+    def system(self, spec: Spec, nets: Mapping[str, nn.Module], total: int) -> System:
+        """The game of these networks, with optimizers and averages, for a run of `total` images."""
+        ...
+
+
+def check_positive(recipe: object, *names: str) -> None:
+    """Raise UsageError where a field is given and not above zero."""
+    for name in names:
+        value = getattr(recipe, name)
+        if value is not None and not value > 0:
+            raise UsageError(f"--{name.replace('_', '-')} must be above 0, not {value}")
+
+
+def check_range(recipe: object, low: float, high: float, *names: str) -> None:
+    """Raise UsageError where a field is given and not in [low, high)."""
+    for name in names:
+        value = getattr(recipe, name)
+        if value is not None and not low <= value < high:
+            raise UsageError(f"--{name.replace('_', '-')} must be at least {low:g} and below {high:g}, not {value}")
+
+
+def to_settings(recipe: Recipe) -> dict[str, Any]:
+    """A recipe's fields, for JSON."""
+    return {f.name: getattr(recipe, f.name) for f in dataclasses.fields(recipe)}  # type: ignore[arg-type]
+
+
+def from_settings(kind: type[Recipe], settings: Mapping[str, Any]) -> Recipe:
+    """The recipe that was saved; raises SparringError on settings that it does not know."""
+    known = {f.name for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    if odd := sorted(settings.keys() - known):
+        raise SparringError(f"the saved settings of '{kind.name}' hold '{odd[0]}', which it does not know: {nearest(odd[0], known)}")
+    return kind(**settings)
+
+
+def adams(nets: Mapping[str, nn.Module], lr: float, beta1: float, beta2: float) -> dict[str, Adam]:
+    """An Adam for each player, fused."""
+    betas = float(beta1), float(beta2)
+    return {name: Adam(net.parameters(), lr, betas, fused=True) for name, net in nets.items()}
+
+
+def average_of(generator: nn.Module, total: int, *, share: float, ramp: float) -> Average:
+    """The averaged generator, with a half-life of `share` of the whole run, ramping up from image 0."""
+    return Average(generator, lambda at: max(share * total, 1.0), ramp)
