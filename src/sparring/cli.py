@@ -209,7 +209,12 @@ def _json(value: Any) -> str:
 
 
 def _train_in_words(told: dict[str, Any]) -> str:
-    lines = [f"run      {told['run']}", f"samples  {told['samples']}", f"film     {told['film']}", f"model    {told['model']}"]
+    lines = [
+        f"run      {told['run']}",
+        f"samples  {told['samples']}",
+        f"film     {told['film']}",
+        f"model    {told['model']}",
+    ]
     if distance := told.get("sliced_wasserstein"):
         first, last = distance["first"], distance["last"]
         lines.append(

@@ -1,0 +1,1 @@
+"""Floor 3: one file and one public function each."""

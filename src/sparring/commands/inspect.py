@@ -40,7 +40,9 @@ def in_words(report: Report) -> str:
         lines.append(f"  unlabelled {report.unlabelled:,}")
     found = list(report.shapes_found.items())
     if len(found) > 1:
-        lines.append("  found     " + ", ".join(f"{count:,} x {shape}" for shape, count in found[:6]) + " ..." * (len(found) > 6))
+        lines.append(
+            "  found     " + ", ".join(f"{count:,} x {shape}" for shape, count in found[:6]) + " ..." * (len(found) > 6)
+        )
     for why, names in report.left_out.items():
         shown_names = ", ".join(names[:NAMES]) + (f" ... {len(names) - NAMES} more" if len(names) > NAMES else "")
         lines.append(f"  left out  {len(names):,}: {why}: {shown_names}")

@@ -38,7 +38,9 @@ def sample(
     about = f"run {run.resolve().name}, seed {seed}" + (f", label {label}" if label is not None else "")
     suffix = out.suffix.lower()
     if suffix not in (".png", ".npz", ""):
-        raise UsageError(f"--out {out}: samples are written as .png (a grid), .npz (an array) or a folder without a suffix")
+        raise UsageError(
+            f"--out {out}: samples are written as .png (a grid), .npz (an array) or a folder without a suffix"
+        )
     if suffix == ".png" and n > MOST_IN_GRID:
         raise UsageError(f"a grid holds up to {MOST_IN_GRID} samples, not {n}: give --out a folder or a .npz")
     if suffix in (".png", ".npz"):

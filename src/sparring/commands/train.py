@@ -109,7 +109,9 @@ def train(
             placed = {name: hardware.place(net) for name, net in made.items()}
             return chosen.system(data.spec, placed, total)
 
-    feed = Feed(data, chosen.batch_size, seed=seed, parts=chosen.accumulate, mirror=chosen.mirror, device=hardware.device)
+    feed = Feed(
+        data, chosen.batch_size, seed=seed, parts=chosen.accumulate, mirror=chosen.mirror, device=hardware.device
+    )
     plan = Plan(**saved["plan"]) if saved else _plan(given, build, feed, hardware)
     if dist.rank() == 0 and not saved:
         run.begin(_settings(source, data, chosen, given, plan, hardware, nets))
@@ -121,14 +123,25 @@ def train(
     say.say(plan.in_words(hardware, memory))
     say.say(f"{'continuing' if start else 'training'} {chosen.name} on {data.report.used:,} images, run {run.path}")
     model = Model(
-        system.average.net, data.spec, chosen.latents, chosen.conditional(data.spec), tuple(data.report.classes.values())
+        system.average.net,
+        data.spec,
+        chosen.latents,
+        chosen.conditional(data.spec),
+        tuple(data.report.classes.values()),
     )
     due = _events(run, plan, system, model, data, say, _card(chosen, data, given, nets))
     say.begin("training", plan.images, start)
     try:
         with _signals() as asked:
             done = play(
-                system, feed, total=plan.images, start=start, seed=seed, hardware=hardware, due=due, until=lambda: bool(asked)
+                system,
+                feed,
+                total=plan.images,
+                start=start,
+                seed=seed,
+                hardware=hardware,
+                due=due,
+                until=lambda: bool(asked),
             )
     except Diverged as error:
         raise Diverged(_advice(error, system, run)) from error
@@ -137,7 +150,9 @@ def train(
     if dist.rank() == 0:
         run.film()
     if done < plan.images:
-        raise Stopped(f"stopped at image {done:,} of {plan.images:,}; all is saved. Go on with: sparring train {source} --out {run.path}")
+        raise Stopped(
+            f"stopped at image {done:,} of {plan.images:,}; all is saved. Go on with: sparring train {source} --out {run.path}"
+        )
     return run
 
 
@@ -162,7 +177,12 @@ def _check(given: _Given) -> None:
 
 def _free_name(source: str | Path, recipe: Recipe | str | None) -> Path:
     """`runs/<source>-<recipe>`, with a number where that is taken."""
-    stem = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(str(source).partition("#")[0].rstrip("/\\")).name.split(".")[0]).strip("-.") or "data"
+    stem = (
+        re.sub(r"[^A-Za-z0-9._-]+", "-", Path(str(source).partition("#")[0].rstrip("/\\")).name.split(".")[0]).strip(
+            "-."
+        )
+        or "data"
+    )
     name = recipe if isinstance(recipe, str) else recipe.name if recipe else DEFAULT
     names = (f"runs/{stem}-{name}{f'-{k}' if k > 1 else ''}" for k in itertools.count(1))
     return next(Path(candidate) for candidate in names if not Path(candidate).exists())
@@ -178,7 +198,9 @@ def _taken_over(run: Run, saved: dict[str, Any], given: _Given) -> _Given:
         if value is not None and (tuple(value) if name == "size" else value) != had[name]
     ]
     if differing:
-        raise UsageError(f"{run.path} was begun with other settings: {'; '.join(differing)}. Leave them out, or choose another --out")
+        raise UsageError(
+            f"{run.path} was begun with other settings: {'; '.join(differing)}. Leave them out, or choose another --out"
+        )
     return _Given(**had)
 
 
@@ -196,24 +218,34 @@ def _open(source: str | Path, given: _Given, say: Progress) -> Images:
     if left := sum(map(len, data.report.left_out.values())):
         say.say(f"note: {left:,} files are left out; `sparring inspect` names them and tells why")
     if not len(data):
-        raise SparringError(f"{source} holds test images alone: rename the folder, or name the source of the training images")
+        raise SparringError(
+            f"{source} holds test images alone: rename the folder, or name the source of the training images"
+        )
     if data.report.used < 2:
-        raise SparringError(f"{source} holds one usable image: a generator needs two or more to learn from, hundreds to be good")
+        raise SparringError(
+            f"{source} holds one usable image: a generator needs two or more to learn from, hundreds to be good"
+        )
     return data
 
 
-def _recipe(run: Run, saved: dict[str, Any] | None, asked: Recipe | str | None, data: Images, hardware: Hardware) -> Recipe:
+def _recipe(
+    run: Run, saved: dict[str, Any] | None, asked: Recipe | str | None, data: Images, hardware: Hardware
+) -> Recipe:
     """The recipe with nothing left to choose: the run's own, or the one asked for."""
     if saved is None:
-        kind = recipe_class(asked or DEFAULT) if not isinstance(asked, Recipe) else None
-        return (kind() if kind else asked).resolve(data.spec, hardware)  # type: ignore[union-attr,return-value]
+        fresh = asked if isinstance(asked, Recipe) else recipe_class(asked or DEFAULT)()
+        return fresh.resolve(data.spec, hardware)
     had = from_settings(recipe_class(saved["recipe"]["name"]), saved["recipe"]["settings"])
     name = asked if isinstance(asked, str) else asked.name if asked else had.name
     if name != had.name:
-        raise UsageError(f"{run.path} was begun with other settings: recipe is {had.name} there, {name} was asked. Choose another --out")
+        raise UsageError(
+            f"{run.path} was begun with other settings: recipe is {had.name} there, {name} was asked. Choose another --out"
+        )
     if isinstance(asked, Recipe):
         old, new = to_settings(had), to_settings(asked)
-        differing = [f"{k} is {old[k]} there, {new[k]} was asked" for k in old if new[k] is not None and new[k] != old[k]]
+        differing = [
+            f"{k} is {old[k]} there, {new[k]} was asked" for k in old if new[k] is not None and new[k] != old[k]
+        ]
         if differing:
             raise UsageError(
                 f"{run.path} was begun with other settings: {'; '.join(differing)}. Leave them out, or choose another --out"
@@ -229,7 +261,9 @@ def _check_same(run: Run, saved: dict[str, Any], data: Images, nets: Nets | None
             f"{data.spec.height}x{data.spec.width}. Choose another --out"
         )
     if saved["own_nets"] != (nets is not None):
-        raise UsageError(f"{run.path} was trained with {'networks of your own' if saved['own_nets'] else 'the recipe’s networks'}: give the same")
+        raise UsageError(
+            f"{run.path} was trained with {'networks of your own' if saved['own_nets'] else 'the recipe’s networks'}: give the same"
+        )
 
 
 def _plan(given: _Given, build: Callable[[int], System], feed: Feed, hardware: Hardware) -> Plan:

@@ -1,0 +1,1 @@
+"""Anything in: one memory-mapped array and a spec."""

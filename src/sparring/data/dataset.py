@@ -183,7 +183,9 @@ def _build(
         usable, left_out = _sort_out(found, outcomes)
         if not usable:
             why, names = next(iter(left_out.items()))
-            raise SparringError(f"nothing usable in {source}: {len(found.items)} files, none a readable image ({names[0]} {why})")
+            raise SparringError(
+                f"nothing usable in {source}: {len(found.items)} files, none a readable image ({names[0]} {why})"
+            )
         labels, classes = _labels(found, usable)
         splits = np.array([UNSPLIT[found.items[row].split] for row in usable], np.uint8)
         fingerprint = _fingerprint(found, outcomes, usable, shape)
@@ -227,7 +229,9 @@ def choose_shape(shapes: Counter[Shape], size: tuple[int, int] | None, mode: str
     if mode is None:
         mode = "L" if modes <= {"L", "LA"} else "RGB"
         if modes & {"LA", "RGBA"}:
-            notes.append(f"transparency is laid over white; --mode {'LA' if mode == 'L' else 'RGBA'} keeps it as a channel")
+            notes.append(
+                f"transparency is laid over white; --mode {'LA' if mode == 'L' else 'RGBA'} keeps it as a channel"
+            )
         if len(modes) > 1:
             notes.append(f"{len(modes)} modes were found ({', '.join(sorted(modes))}); all become {mode}")
     return Shape(*size, mode), notes

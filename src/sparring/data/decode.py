@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from sparring.data.container import Container, open_container
 from sparring.data.found import Outcome, Rows, Shape
@@ -57,7 +57,7 @@ def _open(content: bytes) -> Image.Image:
         raise ValueError("is empty (zero bytes)")
     try:
         image = Image.open(io.BytesIO(content))
-    except Image.UnidentifiedImageError:
+    except UnidentifiedImageError:
         raise ValueError("is no image that Pillow knows") from None
     if image.width * image.height > MOST_PIXELS:
         raise ValueError(f"is an image of {image.width} x {image.height}: more than {MOST_PIXELS:,} pixels, refused")
@@ -110,9 +110,7 @@ def cores() -> int:
 _Done = list[tuple[int, str, str]]  # row, digest, why not
 
 
-def _decode_some(
-    container: Container, jobs: Iterable[tuple[int, str]], rows: Rows, shape: Shape
-) -> Iterable[_Done]:
+def _decode_some(container: Container, jobs: Iterable[tuple[int, str]], rows: Rows, shape: Shape) -> Iterable[_Done]:
     done: _Done = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow's remarks on odd files; what cannot be used is reported
@@ -178,14 +176,20 @@ def _decode_on(
                 process.kill()
             process.wait()
     if failed := [process.returncode for process in processes if process.returncode]:
-        raise SparringError(f"a decoding process for {container.path} ended with code {failed[0]}: out of memory or killed")
+        raise SparringError(
+            f"a decoding process for {container.path} ended with code {failed[0]}: out of memory or killed"
+        )
     return outcomes
 
 
 def _work() -> None:
     job = json.loads(sys.stdin.read())
     shape = Shape(*job["shape"])
-    size = job["count"], *np.zeros((shape.height, shape.width, 0)).shape[:2], len(Image.new(shape.mode, (1, 1)).getbands())
+    size = (
+        job["count"],
+        *np.zeros((shape.height, shape.width, 0)).shape[:2],
+        len(Image.new(shape.mode, (1, 1)).getbands()),
+    )
     rows = np.memmap(job["rows"], np.uint8, "r+", shape=size)
     for done in _decode_some(open_container(Path(job["container"])), job["jobs"], rows, shape):
         sys.stdout.write(json.dumps(done) + "\n")

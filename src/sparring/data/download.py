@@ -96,7 +96,9 @@ def _fetch_rest(address: str, part: Path, limit: int) -> bool:
         with saying(part):
             room = shutil.disk_usage(part.parent).free
         if total is not None and total - done > room:
-            raise SparringError(f"{address} needs {total - done:,} bytes on the disk of {part.parent}, {room:,} are free")
+            raise SparringError(
+                f"{address} needs {total - done:,} bytes on the disk of {part.parent}, {room:,} are free"
+            )
         with open(part, "ab" if resumed else "wb") as out:
             while block := answer.read(1 << 20):
                 done += len(block)
@@ -114,4 +116,6 @@ def _check(path: Path, digest: str, url: str) -> None:
         found = hashlib.file_digest(file, "sha256").hexdigest()
     if found != digest:
         path.unlink()
-        raise SparringError(f"{url.partition('#')[0]} has another sha256 than given: {found}. It was deleted, nothing was used")
+        raise SparringError(
+            f"{url.partition('#')[0]} has another sha256 than given: {found}. It was deleted, nothing was used"
+        )

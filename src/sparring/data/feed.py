@@ -60,9 +60,9 @@ class Feed:
         return Batch(x.float() / 127.5 - 1, y, nimg // self.batch_size, seed, cut, self.batch_size)
 
     def _rows(self, nimg: int, turn: int) -> NDArray[np.int64]:
-        count, rows = len(self.images), []
-        epoch, place = divmod(nimg, count)
-        while sum(map(len, rows)) < self.batch_size:
+        rows: list[NDArray[np.int64]] = []
+        epoch, place = divmod(nimg, len(self.images))
+        while sum(len(some) for some in rows) < self.batch_size:
             rows.append(self._order(epoch, turn)[place : place + self.batch_size])
             epoch, place = epoch + 1, 0
         return np.concatenate(rows)[: self.batch_size]

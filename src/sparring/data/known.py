@@ -17,7 +17,9 @@ class Known:
 
 
 def _idx(base: str, *digests: str) -> tuple[str, ...]:
-    names = [f"{part}-ubyte.gz" for split in ("train", "t10k") for part in (f"{split}-images-idx3", f"{split}-labels-idx1")]
+    names = [
+        f"{part}-ubyte.gz" for split in ("train", "t10k") for part in (f"{split}-images-idx3", f"{split}-labels-idx1")
+    ]
     return tuple(f"{base}/{name}#sha256={digest}" for name, digest in zip(names, digests, strict=True))
 
 

@@ -36,7 +36,9 @@ def locate(source: str | Path) -> tuple[Path, list[str]]:
         return _locate_known(text)
     if not path.exists():
         near = nearest(text, [*KNOWN, DIGITS])
-        raise UsageError(f"there is no '{text}': SOURCE is a folder, an archive, a file, a URL or a known name ({near})")
+        raise UsageError(
+            f"there is no '{text}': SOURCE is a folder, an archive, a file, a URL or a known name ({near})"
+        )
     if not (path.is_dir() or path.is_file()):
         raise UsageError(f"{text} is neither a folder nor a file")
     if not os.access(path, os.R_OK):
@@ -77,5 +79,7 @@ def _census(names: list[str], refused: list[str]) -> str:
         suffix = Path(name).suffix.lower() or "no suffix"
         kinds[suffix] = kinds.get(suffix, 0) + 1
     most = sorted(kinds.items(), key=lambda kind: -kind[1])[:6]
-    parts = [f"{count} x {suffix}" for suffix, count in most] + ([f"{len(refused)} refused ({refused[0]})"] if refused else [])
+    parts = [f"{count} x {suffix}" for suffix, count in most] + (
+        [f"{len(refused)} refused ({refused[0]})"] if refused else []
+    )
     return f"it holds {', '.join(parts)}. Images, IDX, CIFAR batches, .npy, .npz and parquet are read"

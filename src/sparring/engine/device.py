@@ -34,7 +34,9 @@ class Hardware:
             if device == "cuda" and "LOCAL_RANK" in os.environ:
                 device = f"cuda:{os.environ['LOCAL_RANK']}"
         elif device.startswith("cuda") and not torch.cuda.is_available():
-            raise UsageError("no CUDA device is to be found by torch: take --device cpu, or install a CUDA build of torch")
+            raise UsageError(
+                "no CUDA device is to be found by torch: take --device cpu, or install a CUDA build of torch"
+            )
         elif device == "mps" and not torch.backends.mps.is_available():
             raise UsageError("no MPS device is to be found by torch: take --device cpu")
         where = torch.device(device)
@@ -57,7 +59,7 @@ class Hardware:
 def _computes_bf16(device: torch.device) -> bool:
     """True where bf16 arithmetic is in the hardware; elsewhere it would be emulated, and slow."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device.type == "cpu":
         has = torch.cpu.get_capabilities()
         return bool(has.get("avx512_bf16") or has.get("amx_bf16"))

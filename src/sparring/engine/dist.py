@@ -52,7 +52,7 @@ def average_(tensors: Sequence[Tensor]) -> None:
     flat = torch.cat([t.reshape(-1).float() for t in tensors])
     td.all_reduce(flat)
     flat /= world_size()
-    for t, mean in zip(tensors, flat.split([t.numel() for t in tensors]), strict=True):
+    for t, mean in zip(tensors, torch.split(flat, [t.numel() for t in tensors]), strict=True):
         t.copy_(mean.view(t.shape))
 
 
@@ -103,7 +103,9 @@ def check_agreement(nets: Iterable[tuple[str, nn.Module]]) -> None:
     td.all_gather_object(everyone, mine)
     apart = [name for name in mine if len({each[name] for each in everyone}) > 1]
     if apart:
-        raise SparringError(f"the {world_size()} processes have drifted apart: {len(apart)} tensors differ, first {apart[0]}")
+        raise SparringError(
+            f"the {world_size()} processes have drifted apart: {len(apart)} tensors differ, first {apart[0]}"
+        )
 
 
 def _bytes(tensor: Tensor) -> bytes:

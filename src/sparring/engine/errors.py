@@ -1,8 +1,8 @@
 """What can go wrong, as a user meets it: a message that names the thing and the way out, and an exit code.
 
-    SparringError           exit code 1: the work failed
-    ├── Diverged            a loss or a weight is no longer a finite number
-    └── UsageError          exit code 2: the command was wrong
+SparringError           exit code 1: the work failed
+├── Diverged            a loss or a weight is no longer a finite number
+└── UsageError          exit code 2: the command was wrong
 """
 
 from __future__ import annotations

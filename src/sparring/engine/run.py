@@ -1,11 +1,11 @@
 """The run folder: the only code that knows its layout.
 
-    run.json                        recipe, settings, data, seed, plan, versions, command line
-    metrics.jsonl                   append-only, one object a line, each with nimg
-    samples/000200000.png           fixed latents, frames of the film
-    checkpoints/000200000/          players, average, optimizers; state.json
-    model.safetensors, model.json   the averaged generator and its card
-    film.webp                       the fixed latents over the training
+run.json                        recipe, settings, data, seed, plan, versions, command line
+metrics.jsonl                   append-only, one object a line, each with nimg
+samples/000200000.png           fixed latents, frames of the film
+checkpoints/000200000/          players, average, optimizers; state.json
+model.safetensors, model.json   the averaged generator and its card
+film.webp                       the fixed latents over the training
 """
 
 from __future__ import annotations
@@ -53,7 +53,9 @@ class Run:
     def settings(self) -> dict[str, Any]:
         """What run.json holds; raises UsageError where there is none."""
         if not self.exists:
-            raise UsageError(f"{self.path} is no run folder: it has no run.json. `sparring train SOURCE --out {self.path}` makes one")
+            raise UsageError(
+                f"{self.path} is no run folder: it has no run.json. `sparring train SOURCE --out {self.path}` makes one"
+            )
         return _read_json(self.path / "run.json", "run")
 
     def begin(self, settings: Mapping[str, Any]) -> None:
@@ -179,5 +181,7 @@ def _read_json(path: Path, what: str) -> dict[str, Any]:
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise SparringError(f"{path} is damaged or no {what} file of Sparring: {error}") from error
     if version != FORMAT:
-        raise SparringError(f"{path} has format {version}, this Sparring reads format {FORMAT}: install the version that wrote it")
+        raise SparringError(
+            f"{path} has format {version}, this Sparring reads format {FORMAT}: install the version that wrote it"
+        )
     return dict(value)

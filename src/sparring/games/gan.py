@@ -18,7 +18,7 @@ Judge = Callable[[nn.Module, Sequence[Tensor], Sequence[Tensor]], list[Tensor]]
 def together(discriminator: nn.Module, x: Sequence[Tensor], y: Sequence[Tensor]) -> list[Tensor]:
     """One forward for all: the fastest, and right wherever D looks at each image by itself."""
     logits = _call(discriminator, torch.cat(list(x)), torch.cat(list(y)) if y else None)
-    return list(logits.split([len(part) for part in x]))
+    return list(torch.split(logits, [len(part) for part in x]))
 
 
 def apart(discriminator: nn.Module, x: Sequence[Tensor], y: Sequence[Tensor]) -> list[Tensor]:
@@ -71,13 +71,13 @@ class GAN:
             inputs["between"] = between(batch.x, fake, batch.uniform())
         if due:  # one leaf for all places: one autograd.grad gives every penalty its rows
             joined = torch.cat(list(inputs.values())).requires_grad_()
-            inputs = dict(zip(inputs, joined.split(len(fake)), strict=True))
+            inputs = dict(zip(inputs, torch.split(joined, len(fake)), strict=True))
         logits = self.judge(self._discriminator, list(inputs.values()), self._labels(batch, len(inputs)))
         real, fake_logits = logits[0], logits[1]
         loss = self.objective.discriminator(real, fake_logits)
         stats = {"real_logit": real.mean(), "fake_logit": fake_logits.mean()}
         if due:
-            gradients = input_gradient(torch.cat(logits), joined).split(len(fake))
+            gradients = torch.split(input_gradient(torch.cat(logits), joined), len(fake))
             rows = dict(zip(inputs, gradients, strict=True))
             penalty = torch.stack([p(rows[p.where], at) for p in due]).sum()
             loss, stats["penalty"] = loss + penalty, penalty

@@ -14,7 +14,7 @@ from sparring.engine.schedules import constant
 
 
 def input_gradient(logits: Tensor, x: Tensor) -> Tensor:
-    """d logits / d x, float32, `[B, ...]`, with a graph of its own; each logit may depend on its own row alone."""
+    """D logits / d x, float32, `[B, ...]`, with a graph of its own; each logit may depend on its own row alone."""
     (gradient,) = torch.autograd.grad(logits.sum(), x, create_graph=True)
     return gradient.to(torch.promote_types(gradient.dtype, torch.float32))
 
@@ -60,17 +60,17 @@ class Penalty:
 
 
 def r1(gamma: float | Schedule, interval: int = 1) -> Penalty:
-    """gamma / 2 * E |grad D(x)|^2 at real data (Mescheder et al. 2018, Eq. 9)."""
+    """Gamma / 2 * E |grad D(x)|^2 at real data (Mescheder et al. 2018, Eq. 9)."""
     return Penalty("real", squared_norm, _half(gamma), interval)
 
 
 def r2(gamma: float | Schedule, interval: int = 1) -> Penalty:
-    """gamma / 2 * E |grad D(G(z))|^2 at generated data (Mescheder et al. 2018, Eq. 10)."""
+    """Gamma / 2 * E |grad D(G(z))|^2 at generated data (Mescheder et al. 2018, Eq. 10)."""
     return Penalty("fake", squared_norm, _half(gamma), interval)
 
 
 def wgan_gp(weight: float = 10.0, interval: int = 1) -> Penalty:
-    """weight * E (|grad D| - 1)^2 between real and generated data (Gulrajani et al. 2017, Eq. 3)."""
+    """Weight * E (|grad D| - 1)^2 between real and generated data (Gulrajani et al. 2017, Eq. 3)."""
     return Penalty("between", off_unit_norm, constant(weight), interval)
 
 

@@ -1,0 +1,1 @@
+"""Plain nn.Modules, a file a family."""

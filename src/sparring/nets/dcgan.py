@@ -16,7 +16,7 @@ class Generator(nn.Module):
         super().__init__()
         channels, height, wide = shape
         self.sizes = halvings(height, wide)[::-1]
-        widths = [width << level for level in range(len(self.sizes) - 1)][::-1] + [channels]
+        widths = [*(width << level for level in reversed(range(len(self.sizes) - 1))), channels]
         self.base = (widths[0], *self.sizes[0])
         self.project = nn.Linear(latents, self.base[0] * self.base[1] * self.base[2], bias=False)
         self.norms = nn.ModuleList(nn.BatchNorm2d(count) for count in widths[:-1])
@@ -41,7 +41,7 @@ class Discriminator(nn.Module):
         super().__init__()
         channels, height, wide = shape
         sizes = halvings(height, wide)
-        widths = [channels] + [width << level for level in range(len(sizes) - 1)]
+        widths = [channels, *(width << level for level in range(len(sizes) - 1))]
         self.downs = nn.ModuleList(
             nn.Conv2d(inputs, outputs, 4, 2, 1, bias=inputs == channels)
             for inputs, outputs in zip(widths, widths[1:], strict=False)
@@ -57,7 +57,8 @@ class Discriminator(nn.Module):
         h = x
         for down, norm in zip(self.downs, self.norms, strict=True):
             h = leaky_relu(norm(down(h)), 0.2)
-        return self.head(h.flatten(1)).squeeze(1)
+        logits: Tensor = self.head(h.flatten(1))
+        return logits.squeeze(1)
 
 
 def _init(net: nn.Module) -> None:

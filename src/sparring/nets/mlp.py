@@ -21,7 +21,8 @@ class Maxout(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """`[B, inputs]` -> `[B, outputs]`."""
-        return self.linear(x).unflatten(1, (-1, self.pieces)).amax(2)
+        pieces: Tensor = self.linear(x)
+        return pieces.view(len(x), -1, self.pieces).amax(2)
 
 
 class Generator(nn.Module):
@@ -67,7 +68,8 @@ class Discriminator(nn.Module):
         h = dropout(x.flatten(1), outer, self.training)
         h = dropout(self.first(h), inner, self.training)
         h = dropout(self.second(h), inner, self.training)
-        return self.head(h).squeeze(1)
+        logits: Tensor = self.head(h)
+        return logits.squeeze(1)
 
 
 def _uniform(net: nn.Module, width: float) -> None:

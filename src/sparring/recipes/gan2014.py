@@ -51,9 +51,7 @@ class GAN2014:
     """Flip every other image, where left and right mean the same."""
 
     def __post_init__(self) -> None:
-        check_positive(
-            self, "hidden", "maxout", "pieces", "latents", "batch_size", "accumulate", "lr", "average"
-        )
+        check_positive(self, "hidden", "maxout", "pieces", "latents", "batch_size", "accumulate", "lr", "average")
         check_range(self, 0, 1, "beta1")
 
     def resolve(self, spec: Spec, hardware: Hardware) -> Self:

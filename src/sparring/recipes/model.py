@@ -47,7 +47,7 @@ class Model:
             generator = torch.Generator().manual_seed(mix(seed, k))
             noise.append(torch.randn(self.latents, generator=generator))
             drawn = -1
-            if self.conditional and sum(self.counts):
+            if self.conditional and any(self.counts):
                 weights = torch.tensor(self.counts, dtype=torch.float64)
                 drawn = int(torch.multinomial(weights, 1, generator=generator))
             labels.append(drawn if label is None else label)
@@ -72,7 +72,13 @@ class Model:
 
 def card(recipe: Recipe, spec: Spec, counts: tuple[int, ...], **about: Any) -> dict[str, Any]:
     """What model.json tells: all that `load_model` needs, and what people ask of a model."""
-    return {"recipe": recipe.name, "settings": to_settings(recipe), "spec": asdict(spec), "class_counts": counts, **about}
+    return {
+        "recipe": recipe.name,
+        "settings": to_settings(recipe),
+        "spec": asdict(spec),
+        "class_counts": counts,
+        **about,
+    }
 
 
 def load_model(path: str | Path, generator: nn.Module | None = None) -> Model:
@@ -88,13 +94,19 @@ def load_model(path: str | Path, generator: nn.Module | None = None) -> Model:
         counts = tuple(told["class_counts"])
         own = told["own_nets"]
     except (KeyError, TypeError) as error:
-        raise SparringError(f"{path}: model.json lacks or misnames {error}: it was written by another version of Sparring") from error
+        raise SparringError(
+            f"{path}: model.json lacks or misnames {error}: it was written by another version of Sparring"
+        ) from error
     if generator is None:
         if own:
-            raise UsageError(f"{path} was trained with networks of your own: load_model(path, generator=...) needs them")
+            raise UsageError(
+                f"{path} was trained with networks of your own: load_model(path, generator=...) needs them"
+            )
         generator = recipe.nets(spec)["generator"]
     try:
         generator.load_state_dict(tensors)
     except RuntimeError as error:
-        raise SparringError(f"{path}: the weights do not fit the generator that model.json describes: {error}") from error
+        raise SparringError(
+            f"{path}: the weights do not fit the generator that model.json describes: {error}"
+        ) from error
     return Model(generator.eval().requires_grad_(False), spec, recipe.latents, recipe.conditional(spec), counts)

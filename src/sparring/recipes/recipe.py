@@ -85,7 +85,9 @@ def from_settings(kind: type[Recipe], settings: Mapping[str, Any]) -> Recipe:
     """The recipe that was saved; raises SparringError on settings that it does not know."""
     known = {f.name for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
     if odd := sorted(settings.keys() - known):
-        raise SparringError(f"the saved settings of '{kind.name}' hold '{odd[0]}', which it does not know: {nearest(odd[0], known)}")
+        raise SparringError(
+            f"the saved settings of '{kind.name}' hold '{odd[0]}', which it does not know: {nearest(odd[0], known)}"
+        )
     return kind(**settings)
 
 

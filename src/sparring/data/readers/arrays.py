@@ -100,9 +100,9 @@ def _scale(images: NDArray[Any]) -> Callable[[NDArray[Any]], NDArray[np.uint8]]:
     high = max((float(images[i : i + BLOCK].max()) for i in range(0, len(images), BLOCK)), default=1.0)
     if not np.isfinite([low, high]).all():
         raise SparringError("the array holds values that are no finite numbers (NaN or infinity): mend it first")
-    if images.dtype.kind == "f" and -1.0 <= low and high <= 1.0:
+    if images.dtype.kind == "f" and low >= -1.0 and high <= 1.0:
         low, high = (-1.0, 1.0) if low < 0 else (0.0, 1.0)
-    elif 0 <= low and high <= 255:
+    elif low >= 0 and high <= 255:
         low, high = 0.0, 255.0
     elif images.dtype == np.uint16:
         low, high = 0.0, 65535.0

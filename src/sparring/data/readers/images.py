@@ -13,7 +13,29 @@ from sparring.data.decode import decode_all, header
 from sparring.data.found import Found, Item, Outcome, Rows, Shape
 
 SUFFIXES = frozenset(
-    ".png .jpg .jpeg .jpe .jfif .webp .gif .bmp .dib .tif .tiff .pgm .ppm .pbm .pnm .tga .jp2 .avif .ico .pcx .apng".split()
+    [
+        ".png",
+        ".jpg",
+        ".jpeg",
+        ".jpe",
+        ".jfif",
+        ".webp",
+        ".gif",
+        ".bmp",
+        ".dib",
+        ".tif",
+        ".tiff",
+        ".pgm",
+        ".ppm",
+        ".pbm",
+        ".pnm",
+        ".tga",
+        ".jp2",
+        ".avif",
+        ".ico",
+        ".pcx",
+        ".apng",
+    ]
 )
 SPLITS: dict[str, Literal["train", "test"]] = {
     "train": "train", "training": "train", "test": "test", "testing": "test",

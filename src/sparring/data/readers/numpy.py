@@ -26,7 +26,9 @@ def read_numpy(container: Container) -> Found | None:
     if not names:
         return None
     if len(names) > 1:
-        raise SparringError(f"{container.path} holds {len(names)} NumPy files ({', '.join(names[:3])} ...): name one of them")
+        raise SparringError(
+            f"{container.path} holds {len(names)} NumPy files ({', '.join(names[:3])} ...): name one of them"
+        )
     name = names[0]
     arrays = _load(container, name)
     parts = []

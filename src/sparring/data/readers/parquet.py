@@ -92,7 +92,9 @@ def read_parquet(container: Container) -> Found | None:
     image = next((c for c in ("image", "img") if c in columns), None)
     label = next((c for c in ("label", "labels", "fine_label") if c in columns), None)
     if image is None:
-        raise SparringError(f"{names[0]} has the columns {', '.join(columns)}: images are looked for in `image` or `img`")
+        raise SparringError(
+            f"{names[0]} has the columns {', '.join(columns)}: images are looked for in `image` or `img`"
+        )
     cells = _Cells(container, tables, image)
     labels = _labels(tables, label) if label else iter([None] * len(cells.names))
     items = []
