@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
+import tyro
+from tyro.conf import arg
+
 from sparring.engine.errors import SparringError, UsageError, nearest
 
 START = """sparring: networks that learn by playing against each other
@@ -29,45 +32,51 @@ Commands:
 """
 
 
+Source = Annotated[str, arg(metavar="SOURCE", help_behavior_hint="")]
+Size = Annotated[str | None, arg(metavar="HxW", help_behavior_hint="(default: chosen by what is found)")]
+Mode = Annotated[str | None, arg(metavar="MODE", help_behavior_hint="(default: chosen by what is found)")]
+Json = Annotated[bool, arg(help_behavior_hint="")]
+
+
 @dataclass(frozen=True)
 class Inspect:
     """What is in a source, what would be used, what is wrong with it."""
 
-    source: str
+    source: Source
     """A folder, an archive, a file, a URL, or a known name (digits, mnist, fashion-mnist, cifar10)."""
-    size: str | None = None
-    """HxW to bring the images to; chosen where not given."""
-    mode: str | None = None
-    """L, LA, RGB or RGBA; chosen where not given."""
-    json: bool = False
+    size: Size = None
+    """Size to bring the images to, or one number for a square."""
+    mode: Mode = None
+    """L, LA, RGB or RGBA."""
+    json: Json = False
     """Print one JSON object."""
 
 
 @dataclass(frozen=True)
 class Train:
-    """Train a generator. Into an existing run (--out): go on, to the bit."""
+    """Train a generator on SOURCE. Into an existing run (--out): go on with it, to the bit."""
 
-    source: str
+    source: Source
     """A folder, an archive, a file, a URL, or a known name (digits, mnist, fashion-mnist, cifar10)."""
-    recipe: str | None = None
-    """What to train: see `sparring recipes`. Its knobs are flags below. Default: r3."""
-    minutes: float | None = None
-    """How long to train; a short probe turns this into images. Default: 10."""
-    images: int | None = None
-    """How many images to train on, in place of minutes."""
-    out: str | None = None
-    """The run folder. Default: a new one below runs/."""
-    seed: int | None = None
-    """Of everything that is drawn. Default: 0."""
-    size: str | None = None
-    """HxW to bring the images to; chosen where not given."""
-    mode: str | None = None
-    """L, LA, RGB or RGBA; chosen where not given."""
-    device: str = "auto"
+    recipe: Annotated[str | None, arg(metavar="NAME", help_behavior_hint="(default: r3)")] = None
+    """What to train: `sparring recipes` lists them. Each has knobs of its own: --recipe NAME --help."""
+    minutes: Annotated[float | None, arg(metavar="M", help_behavior_hint="(default: 10)")] = None
+    """How long to train; a short probe turns this into images."""
+    images: Annotated[int | None, arg(metavar="N", help_behavior_hint="")] = None
+    """How many images to train on, in place of --minutes."""
+    out: Annotated[str | None, arg(metavar="RUN", help_behavior_hint="(default: a new one below runs/)")] = None
+    """The run folder."""
+    seed: Annotated[int | None, arg(metavar="S", help_behavior_hint="(default: 0)")] = None
+    """Of everything that is drawn."""
+    size: Size = None
+    """Size to bring the images to, or one number for a square."""
+    mode: Mode = None
+    """L, LA, RGB or RGBA."""
+    device: Annotated[str, arg(metavar="NAME")] = "auto"
     """auto, cpu, cuda or mps."""
-    precision: str = "auto"
+    precision: Annotated[str, arg(metavar="NAME")] = "auto"
     """auto (bf16 wherever the hardware has it), bf16 or fp32."""
-    json: bool = False
+    json: Json = False
     """Print one JSON object at the end."""
 
 
@@ -75,17 +84,17 @@ class Train:
 class Sample:
     """Pictures out of a trained run."""
 
-    run: str
+    run: Annotated[str, arg(metavar="RUN", help_behavior_hint="")]
     """A run folder, or a folder with model.safetensors and model.json."""
-    n: Annotated[int, "-n"] = 64
+    n: Annotated[int, arg(aliases=("-n",), metavar="N")] = 64
     """How many."""
-    out: str | None = None
-    """NAME.png: a grid; NAME.npz: an array `arr_0`, uint8 NHWC; else a folder of PNGs. Default: in the run folder."""
-    seed: int = 0
+    out: Annotated[str | None, arg(metavar="PATH", help_behavior_hint="(default: a grid in the run folder)")] = None
+    """NAME.png: a grid; NAME.npz: an array `arr_0`, uint8 NHWC; else a folder of PNGs."""
+    seed: Annotated[int, arg(metavar="S")] = 0
     """Sample k depends on (seed, k) alone."""
-    label: str | None = None
+    label: Annotated[str | None, arg(metavar="CLASS", help_behavior_hint="(default: as often as in the data)")] = None
     """The class to sample, by name."""
-    json: bool = False
+    json: Json = False
     """Print one JSON object."""
 
 
@@ -93,7 +102,7 @@ class Sample:
 class Recipes:
     """What can be trained."""
 
-    json: bool = False
+    json: Json = False
     """Print one JSON object."""
 
 
@@ -134,26 +143,25 @@ def _inspect(args: list[str]) -> None:
 
 
 def _train(args: list[str]) -> None:
+    from sparring.commands.asked import saved_recipe
+    from sparring.commands.train import summary, train
+    from sparring.engine import dist
     from sparring.recipes import DEFAULT, recipe_class
 
-    if {"-h", "--help"} & set(args) and _value(args, "--recipe") is None:
-        args = [*args, "--recipe", DEFAULT] if "--recipe" not in args else args
-    from sparring.commands.train import saved_recipe, summary, train
-
-    named = _value(args, "--recipe")
     saved = saved_recipe(_value(args, "--out"))
-    kind = recipe_class(named) if named else type(saved) if saved else recipe_class(DEFAULT)
+    kind = recipe_class(_value(args, "--recipe") or (saved.name if saved else DEFAULT))
     knobs = saved if isinstance(saved, kind) else kind()
-    both = dataclasses.make_dataclass("Both", [("train", Train), ("knobs", kind, dataclasses.field(default=knobs))])
+    both = dataclasses.make_dataclass("Both", [("train", Train), (kind.name, kind, dataclasses.field(default=knobs))])
     both.__doc__ = Train.__doc__
     parsed = _parse(both, "train", args)
     options: Train = parsed.train
     run = train(
-        options.source, parsed.knobs, minutes=options.minutes, images=options.images, out=options.out,
-        seed=options.seed, size=options.size, mode=options.mode, device=options.device, precision=options.precision,
-    )  # fmt: skip
-    from sparring.engine import dist
-
+        options.source,
+        getattr(parsed, kind.name),
+        **{name: getattr(options, name) for name in ("minutes", "images", "out", "seed", "size", "mode")},
+        device=options.device,
+        precision=options.precision,
+    )
     if dist.rank() == 0:
         told = summary(run)
         print(_json(told) if options.json else _train_in_words(told))
@@ -188,10 +196,8 @@ COMMANDS: dict[str, Callable[[list[str]], None]] = {
 
 
 def _parse(kind: Any, command: str, args: list[str]) -> Any:
-    import tyro
-
-    config = (tyro.conf.OmitArgPrefixes, tyro.conf.PositionalRequiredArgs, tyro.conf.FlagConversionOff)
-    return tyro.cli(kind, prog=f"sparring {command}", args=args, config=config[:2])
+    config = (tyro.conf.OmitArgPrefixes, tyro.conf.PositionalRequiredArgs)
+    return tyro.cli(kind, prog=f"sparring {command}", args=args, config=config)
 
 
 def _value(args: list[str], flag: str) -> str | None:

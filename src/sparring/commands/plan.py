@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -54,23 +54,21 @@ class Plan:
         """Images that `minutes` allow at `speed` images a second, with time left to save and show."""
         return int(minutes * 60 * speed * (1 - KEEP_FREE))
 
-    def in_words(self, hardware: Hardware, memory: int) -> str:
+    def in_words(self, hardware: Hardware, memory: int | None) -> str:
         """One line for people."""
         text = f"plan: {self.images:,} images in batches of {self.batch_size}"
         if self.images_per_second:
             seconds = self.images / self.images_per_second / (1 - KEEP_FREE)
             end = time.strftime("%H:%M", time.localtime(time.time() + seconds))
             text += f" at {self.images_per_second:,.0f} img/s: {seconds / 60:.1f} minutes, done at {end}"
-        return f"{text}; about {memory / 1e9:.1f} GB of memory; {hardware.describe()}"
-
-    def settings(self) -> dict[str, float | int | None]:
-        """For run.json."""
-        return asdict(self)
+        if memory is not None:
+            text += f"; about {memory / 1e9:.1f} GB of memory"
+        return f"{text}; {hardware.describe()}"
 
 
-def measure_speed(build: Callable[[], System], feed: Feed, hardware: Hardware, seconds: float) -> float:
-    """Images per second of real rounds, played on a system of their own for some `seconds`, the first rounds apart."""
-    system, size = build(), feed.batch_size
+def measure_speed(build: Callable[[], System], feed: Feed, hardware: Hardware, minutes: float) -> float:
+    """Images per second of real rounds, played on a system of their own for a moment, the first rounds apart."""
+    system, size, seconds = build(), feed.batch_size, min(PROBE_SECONDS, minutes * 6)
     rounds: list[float] = []
     begin = time.perf_counter()
 

@@ -58,13 +58,18 @@ class Run:
             )
         return _read_json(self.path / "run.json", "run")
 
+    def claim(self) -> None:
+        """Make the folder, and make sure that it can be written; refused where it holds other things."""
+        if self.path.exists() and not self.path.is_dir():
+            raise UsageError(f"{self.path} is a file: choose another --out")
+        if self.path.is_dir() and any(not p.name.endswith(".tmp") for p in self.path.iterdir()):
+            raise UsageError(f"{self.path} is not empty, and no run: choose another --out")
+        trial = self.path / ".trial.tmp"
+        write(trial, "")
+        remove(trial)
+
     def begin(self, settings: Mapping[str, Any]) -> None:
-        """Write run.json; the folder is made where it is missing, and refused where it holds other things."""
-        with saying(self.path):
-            if self.path.exists() and not self.path.is_dir():
-                raise UsageError(f"{self.path} is a file: choose another --out")
-            if self.path.is_dir() and any(p for p in self.path.iterdir() if not p.name.endswith(".tmp")):
-                raise UsageError(f"{self.path} is not empty and no run: choose another --out")
+        """Write run.json."""
         write(self.path / "run.json", json.dumps({"format": FORMAT, **settings}, indent=2) + "\n")
 
     # metrics

@@ -1,0 +1,33 @@
+# The two commands of the house: `make demo` and `make test`. Windows without make: see README, "Without make".
+PYTHON ?= python3
+ifeq ($(OS),Windows_NT)
+BIN := .venv/Scripts
+else
+BIN := .venv/bin
+endif
+
+.PHONY: install dev demo test check clean
+
+install: $(BIN)/sparring  ## .venv with the package and the demo's data
+
+$(BIN)/sparring: constraints.txt pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[demo]"
+
+dev: install  ## and the tools that check it
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+
+demo: install  ## train on the embedded digits, under 3 minutes on 2 cores
+	$(BIN)/sparring train digits --minutes 2
+
+check: dev  ## lint, format, types, floors
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: check  ## and the tests
+	$(BIN)/python -m pytest
+
+clean:
+	$(PYTHON) -c "import shutil; [shutil.rmtree(p, True) for p in ('.venv', 'runs', '.mypy_cache', '.ruff_cache', '.pytest_cache')]"
