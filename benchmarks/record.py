@@ -1,0 +1,109 @@
+"""What all benchmarks share: alternating measurements, the hardware, and the JSON beside this file.
+
+Not a benchmark itself. Nothing here imports `sparring` or torch before it must.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import statistics
+import sys
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+RESULTS = HERE / "results"
+PACKAGES = ("sparring", "torch", "numpy", "pillow")
+
+
+def data_folder() -> Path:
+    """Where the real data lie: `$SPARRING_DATA`, or `shared/data` beside the repository; told to subprocesses too."""
+    folder = Path(os.environ.setdefault("SPARRING_DATA", str(HERE.parent.parent / "shared" / "data")))
+    if not folder.is_dir():
+        sys.exit(f"no data in {folder}: set SPARRING_DATA to the folder that holds them")
+    return folder
+
+
+def alternate(contenders: Mapping[str, Callable[[], object]], pairs: int, warm_up: int = 1) -> dict[str, list[float]]:
+    """Seconds of each contender, `pairs` times A, B, A, B, ..., after `warm_up` rounds that do not count."""
+    seconds: dict[str, list[float]] = {name: [] for name in contenders}
+    for k in range(-warm_up, pairs):
+        for name, run in contenders.items():
+            begin = time.perf_counter()
+            run()
+            took = time.perf_counter() - begin
+            if k >= 0:
+                seconds[name].append(took)
+            print(f"{'warm-up' if k < 0 else f'pair {k + 1} of {pairs}'}: {name} {took:.2f} s", file=sys.stderr)
+    return seconds
+
+
+def ratios(of: list[float], to: list[float]) -> list[float]:
+    """`of / to`, pair by pair."""
+    return [a / b for a, b in zip(of, to, strict=True)]
+
+
+def spread(values: list[float]) -> dict[str, Any]:
+    """Median, smallest, largest, and all values as they came."""
+    return {"median": statistics.median(values), "min": min(values), "max": max(values), "values": values}
+
+
+def in_words(values: list[float], form: str = ".2f") -> str:
+    """`median (min to max)`."""
+    return f"{statistics.median(values):{form}} ({min(values):{form}} to {max(values):{form}})"
+
+
+def hardware() -> dict[str, Any]:
+    """What this ran on."""
+    import torch
+
+    has = torch.cpu.get_capabilities()
+    return {
+        "cpu": _first("/proc/cpuinfo", "model name") or platform.processor() or platform.machine(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "memory_gb": round(int((_first("/proc/meminfo", "MemTotal") or "0 kB").split()[0]) / 1e6, 1),
+        "bf16": bool(has.get("avx512_bf16")),
+        "amx_bf16": bool(has.get("amx_bf16")),
+        "system": platform.platform(),
+        "load_before": LOAD_BEFORE,
+    }
+
+
+def save(name: str, *, result: str, target: str, met: bool, details: Mapping[str, Any]) -> Path:
+    """Write `results/<name>.json`: the figure in words, its target, and all that is needed to judge and repeat it."""
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / f"{name}.json"
+    told = {
+        "benchmark": name,
+        "result": result,
+        "target": target,
+        "met": met,
+        **details,
+        "command": " ".join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *sys.argv[1:]]),
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": {"python": platform.python_version(), **{package: version(package) for package in PACKAGES}},
+        "hardware": hardware(),
+    }
+    path.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+    print(f"{name}: {result}; target {target}: {'met' if met else 'missed'}\n{path}")
+    return path
+
+
+def _first(path: str, key: str) -> str | None:
+    """The first value of `key` in a file of `key : value` lines, None where there is none."""
+    try:
+        lines = Path(path).read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return None
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith(key)), None)
+
+
+LOAD_BEFORE: float | None = round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
+"""Of the machine, before this benchmark began: above 0.3 or so, timings are not worth keeping."""

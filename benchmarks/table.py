@@ -1,0 +1,25 @@
+"""Print the table of results as Markdown.
+
+python benchmarks/table.py
+"""
+
+from __future__ import annotations
+
+import json
+
+from record import RESULTS
+
+
+def main() -> None:
+    print("| benchmark | result | target | met | on |")
+    print("|---|---|---|---|---|")
+    for path in sorted(RESULTS.glob("*.json")):
+        told = json.loads(path.read_text(encoding="utf-8"))
+        machine = told["hardware"]
+        on = f"{machine['cores']} cores, {machine['cpu']}{', AMX' if machine['amx_bf16'] else ''}; {told['date'][:10]}"
+        met = "yes" if told["met"] else "**no**"
+        print(f"| [{told['benchmark']}](results/{path.name}) | {told['result']} | {told['target']} | {met} | {on} |")
+
+
+if __name__ == "__main__":
+    main()
