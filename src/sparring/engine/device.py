@@ -39,7 +39,12 @@ class Hardware:
             )
         elif device == "mps" and not torch.backends.mps.is_available():
             raise UsageError("no MPS device is to be found by torch: take --device cpu")
-        where = torch.device(device)
+        try:
+            where = torch.device(device)
+        except RuntimeError as error:
+            raise UsageError(f"unknown device '{device}': take cpu, mps, cuda, or cuda:1 for the second one") from error
+        if where.type == "cuda" and (where.index or 0) >= torch.cuda.device_count():
+            raise UsageError(f"there is no device '{device}': torch finds {torch.cuda.device_count()} CUDA devices")
         return cls(where, bf16=precision == "bf16" or (precision == "auto" and _computes_bf16(where)))
 
     def autocast(self) -> torch.autocast:

@@ -20,7 +20,9 @@ from sparring.engine.errors import SparringError
 def start() -> None:
     """Join the group that torchrun made, if it made one."""
     if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not td.is_initialized():
-        td.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+        if torch.cuda.is_available():
+            torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")) % torch.cuda.device_count())
+        td.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
 
 
 def finish() -> None:
@@ -49,7 +51,7 @@ def average_(tensors: Sequence[Tensor]) -> None:
     """Replace each tensor by its mean over the processes: one flat all-reduce."""
     if world_size() == 1 or not tensors:
         return
-    flat = torch.cat([t.reshape(-1).float() for t in tensors])
+    flat = torch.cat([t.reshape(-1).to(torch.promote_types(t.dtype, torch.float32)) for t in tensors])
     td.all_reduce(flat)
     flat /= world_size()
     for t, mean in zip(tensors, torch.split(flat, [t.numel() for t in tensors]), strict=True):
@@ -57,9 +59,10 @@ def average_(tensors: Sequence[Tensor]) -> None:
 
 
 @torch.no_grad()
-def average_gradients(net: nn.Module, others: Iterable[nn.Module] = ()) -> None:
+def average_gradients(net: nn.Module, others: Iterable[nn.Module] = (), told: Iterable[Tensor] = ()) -> None:
     """Average the gradients of `net` over the processes, and with them the buffers (batch statistics) of all nets.
 
+    Also what was `told`, losses and the like: every process then sees one loss, and a line search goes one way.
     A parameter without a gradient counts as zero, so that a lazy penalty may leave some out.
     """
     if world_size() == 1:
@@ -69,14 +72,14 @@ def average_gradients(net: nn.Module, others: Iterable[nn.Module] = ()) -> None:
             p.grad = torch.zeros_like(p)
     gradients = [p.grad for p in net.parameters() if p.grad is not None]
     nets = {id(n): n for n in [net, *others]}.values()
-    average_([*gradients, *(b for n in nets for b in n.buffers() if b.is_floating_point())])
+    average_([*gradients, *(b for n in nets for b in n.buffers() if b.is_floating_point()), *told])
 
 
 def any_true(flag: bool) -> bool:
     """True on all processes if `flag` is true on one of them."""
     if world_size() == 1:
         return flag
-    total = torch.tensor(float(flag), device="cuda" if td.get_backend() == "nccl" else "cpu")
+    total = torch.tensor(float(flag))
     td.all_reduce(total)
     return bool(total)
 

@@ -15,7 +15,7 @@ from sparring.engine.errors import SparringError
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Give a temporary path (of a file, or of a folder to make) that takes the place of `path` when all went well.
+    """Give a temporary path that takes the place of `path` when all went well: of a file, or of a folder still to be made.
 
     Raises SparringError, naming the path, where the disk is full or the place cannot be written.
     """
@@ -23,10 +23,9 @@ def replacing(path: Path) -> Iterator[Path]:
     try:
         with saying(path):
             path.parent.mkdir(parents=True, exist_ok=True)
+            remove(temporary)  # of a killed process that had our number
             yield temporary
             _sync(temporary)
-            if temporary.is_dir() and path.is_dir():
-                shutil.rmtree(path)
             os.replace(temporary, path)
             _sync_entry(path.parent)
     finally:
@@ -64,12 +63,19 @@ def remove(path: Path) -> None:
             path.unlink()
 
 
+def sweep(folder: Path, name: str = "*") -> None:
+    """Remove the temporary files that killed processes left in `folder` when they wrote `name` (a pattern)."""
+    for left in folder.glob(f".{name}.*.tmp"):
+        remove(left)
+
+
 def _sync(path: Path) -> None:
-    for file in [p for p in path.rglob("*") if p.is_file()] if path.is_dir() else [path]:
-        with open(file, "rb+") as handle:
-            os.fsync(handle.fileno())
-    if path.is_dir():
-        _sync_entry(path)
+    for part in [path, *path.rglob("*")]:
+        if part.is_dir():
+            _sync_entry(part)
+        else:
+            with open(part, "rb+") as handle:
+                os.fsync(handle.fileno())
 
 
 def _sync_entry(folder: Path) -> None:
@@ -83,6 +89,6 @@ def _sync_entry(folder: Path) -> None:
 
 
 def _free(path: Path) -> int:
-    while not path.exists() and path != path.parent:
+    while not os.path.exists(path) and path != path.parent:
         path = path.parent
     return shutil.disk_usage(path).free

@@ -39,17 +39,17 @@ class Batch:
     """Where these rows lie in the whole batch; None: they are all of it."""
     size: int | None = None
     """Rows of the whole batch; None: `len(x)`."""
-    _draws: list[int] = field(default_factory=list, repr=False)
+    _draws: list[int] = field(default_factory=list, init=False, repr=False)
 
     def __len__(self) -> int:
         return len(self.x)
 
     def normal(self, *shape: int) -> Tensor:
-        """Standard normal noise `[B, *shape]`; each call draws anew."""
+        """Standard normal noise `[B, *shape]`; each call draws anew, in an order that a fresh copy repeats."""
         return self._draw(torch.randn, *shape)
 
     def uniform(self, *shape: int) -> Tensor:
-        """Noise `[B, *shape]`, uniform in [0, 1); each call draws anew."""
+        """Noise `[B, *shape]`, uniform in [0, 1); each call draws anew, in an order that a fresh copy repeats."""
         return self._draw(torch.rand, *shape)
 
     def _draw(self, draw: Callable[..., Tensor], *shape: int) -> Tensor:
@@ -82,8 +82,9 @@ class Game(Protocol):
 
 @contextmanager
 def only(game: Game, player: str) -> Iterator[None]:
-    """Let `player` alone collect gradients; the others hold still."""
-    held = [p for name, net in game.players.items() if name != player for p in net.parameters() if p.requires_grad]
+    """Let `player` alone collect gradients; the others hold still. What they share with it moves with it."""
+    moving = {id(p) for p in game.players[player].parameters()}
+    held = [p for net in game.players.values() for p in net.parameters() if p.requires_grad and id(p) not in moving]
     for p in held:
         p.requires_grad_(False)
     try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import torch
@@ -48,7 +48,7 @@ class System:
 
 @dataclass(frozen=True)
 class Due:
-    """Something to do every so many images, at the start and at the end."""
+    """Something to do every so many images, at image 0 and at the end; what a stop saved is not done again."""
 
     every: int
     act: Callable[[int, Mapping[str, float]], None]
@@ -74,14 +74,15 @@ def play(
         while True:
             last = nimg >= total or dist.any_true(until())
             for event, means in zip(due, seen, strict=True):
-                if last or nimg == 0 or nimg // event.every > (nimg - step) // event.every:
+                fresh = nimg == 0 or nimg > start
+                if last or (fresh and nimg // event.every > (nimg - step) // event.every):
                     event.act(nimg, means.take())
             if last:
                 return nimg
             at = nimg / total
             for turn, player in enumerate(game.turns):
-                torch.manual_seed(mix(seed, dist.rank(), nimg, turn))  # dropout and the like
-                stats = _move(system, player, feed.batches(nimg, turn), at, hardware)
+                luck = mix(seed, dist.rank(), nimg, turn)  # of dropout and the like
+                stats = _move(system, player, feed.batches(nimg, turn), at, luck, hardware)
                 if not torch.isfinite(stats[player]):
                     raise Diverged(f"the {player}'s loss became {float(stats[player])} at image {nimg:,}")
                 for means in seen:
@@ -90,8 +91,13 @@ def play(
             system.average.update(nimg, step, at)
 
 
-def _move(system: System, player: str, parts: Sequence[Batch], at: float, hardware: Hardware) -> dict[str, Tensor]:
-    """One player's turn: its loss and gradients over all parts of the batch, then its optimizer's step."""
+def _move(
+    system: System, player: str, parts: Sequence[Batch], at: float, luck: int, hardware: Hardware
+) -> dict[str, Tensor]:
+    """One player's turn: its loss and gradients over all parts of the batch, then its optimizer's step.
+
+    An optimizer may ask for the loss more than once (a line search, say): it is the same function each time.
+    """
     game, optimizer = system.game, system.optimizers[player]
     net = game.players[player]
     _set(optimizer, system.schedules.get(player, {}), at)
@@ -99,16 +105,17 @@ def _move(system: System, player: str, parts: Sequence[Batch], at: float, hardwa
 
     def loss_and_gradients() -> float:
         told.clear()
+        torch.manual_seed(luck)
         optimizer.zero_grad(set_to_none=True)
         with only(game, player):
             for part in parts:
                 with hardware.autocast():
-                    loss, stats = game.loss(player, part, at)
+                    loss, stats = game.loss(player, replace(part), at)
                 (loss / len(parts)).backward()  # type: ignore[no-untyped-call]
                 for name, value in {player: loss, **stats}.items():
                     value = torch.as_tensor(value).detach() / len(parts)
                     told[name] = told[name] + value if name in told else value
-        dist.average_gradients(net, game.players.values())
+        dist.average_gradients(net, game.players.values(), told.values())
         return float(told[player])
 
     optimizer.step(loss_and_gradients)

@@ -11,19 +11,20 @@ film.webp                       the fixed latents over the training
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from sparring.engine import checkpoint
+from sparring.engine import checkpoint, dist
 from sparring.engine.errors import SparringError, UsageError
-from sparring.engine.files import remove, replacing, saying, write
+from sparring.engine.files import remove, replacing, saying, sweep, write
 from sparring.engine.loop import System
 from sparring.engine.pictures import save_film, save_png
+from sparring.engine.tensors import load_file, write_tensors
 
 FORMAT = 1
 """Of run.json and model.json."""
@@ -47,7 +48,7 @@ class Run:
     @property
     def exists(self) -> bool:
         """True where a run was begun."""
-        return (self.path / "run.json").exists()
+        return os.path.exists(self.path / "run.json")  # an odd name is no run, and no error here
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -64,9 +65,10 @@ class Run:
             raise UsageError(f"{self.path} is a file: choose another --out")
         if self.path.is_dir() and any(not p.name.endswith(".tmp") for p in self.path.iterdir()):
             raise UsageError(f"{self.path} is not empty, and no run: choose another --out")
-        trial = self.path / ".trial.tmp"
-        write(trial, "")
-        remove(trial)
+        with saying(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+            (trial := self.path / ".trial.tmp").write_bytes(b"")
+            trial.unlink()
 
     def begin(self, settings: Mapping[str, Any]) -> None:
         """Write run.json."""
@@ -102,7 +104,7 @@ class Run:
 
     def frames(self) -> list[Path]:
         """The frames so far, in order."""
-        return sorted((self.path / "samples").glob("[0-9]*.png"))
+        return _numbered((self.path / "samples").glob("*.png"))
 
     def film(self) -> Path:
         """Put the frames together as film.webp."""
@@ -113,46 +115,63 @@ class Run:
 
     def checkpoints(self) -> list[Path]:
         """The checkpoints, oldest first."""
-        return sorted(p for p in (self.path / "checkpoints").glob("[0-9]*") if p.is_dir())
+        return _numbered(p for p in (self.path / "checkpoints").glob("*") if p.is_dir())
 
     def save(self, system: System, nimg: int) -> None:
         """Write a checkpoint, if it is not there yet, and remove the oldest."""
-        path = self.path / "checkpoints" / f"{nimg:09d}"
+        path = self._checkpoint(nimg)
         if not path.exists():
             with replacing(path) as temporary:
                 checkpoint.save(system, temporary, nimg)
-        for old in [p for p in self.checkpoints() if p < path][: -KEPT + 1]:
+        for old in [p for p in self.checkpoints() if int(p.name) < nimg][: -KEPT + 1]:
             remove(old)
 
     def load_latest(self, system: System) -> int | None:
         """Put the newest checkpoint that is whole into `system`; returns nimg, or None where there is none.
 
-        Damaged ones are named in `warnings` and set aside. Raises SparringError where all are damaged.
+        Damaged ones are named in `warnings` and set aside. Raises SparringError where all are damaged, or where a whole
+        one does not fit the system; nothing is set aside then. Of several processes the first one chooses.
         """
-        there = self.checkpoints()
-        for path in reversed(there):
+        nimg = dist.share(self._load_newest(system) if dist.rank() == 0 else -1)
+        if dist.rank() != 0 and nimg >= 0:
+            checkpoint.load(system, self._checkpoint(nimg))
+        return nimg if nimg >= 0 else None
+
+    def _load_newest(self, system: System) -> int:
+        """The same on one process; -1 where there is none. What a kill left half written goes."""
+        sweep(self.path / "checkpoints")
+        sweep(self.path / "samples")
+        for name in ("run.json", "model.*", "film.webp"):  # and not what `sparring sample` may be writing just now
+            sweep(self.path, name)
+        damaged: list[tuple[Path, str]] = []
+        for path in reversed(self.checkpoints()):
             try:
                 nimg = checkpoint.load(system, path)
             except checkpoint.Corrupt as damage:
-                self.warnings.append(f"checkpoint {path.name} is damaged ({damage}); the one before it is used")
-                with saying(path):
-                    remove(path.with_name(f"damaged-{path.name}"))
-                    path.rename(path.with_name(f"damaged-{path.name}"))
+                damaged.append((path, str(damage)))
                 continue
+            for bad, why in damaged:
+                self.warnings.append(f"checkpoint {bad.name} is damaged ({why}); the one before it is used")
+                with saying(bad):
+                    remove(bad.with_name(f"damaged-{bad.name}"))
+                    bad.rename(bad.with_name(f"damaged-{bad.name}"))
             return nimg
-        if there:
+        if damaged:
             raise SparringError(
-                f"all {len(there)} checkpoints of {self.path} are damaged: start again with another --out "
-                f"({'; '.join(self.warnings)})"
+                f"all {len(damaged)} checkpoints of {self.path} are damaged: start again with another --out "
+                f"({'; '.join(why for _, why in damaged)})"
             )
-        return None
+        return -1
+
+    def _checkpoint(self, nimg: int) -> Path:
+        return self.path / "checkpoints" / f"{nimg:09d}"
 
     # the model that is shared
 
     def write_model(self, tensors: Mapping[str, Tensor], card: Mapping[str, Any]) -> None:
         """Write model.safetensors and its card."""
         with replacing(self.path / "model.safetensors") as temporary:
-            save_file({name: t.detach().cpu().contiguous() for name, t in tensors.items()}, temporary)
+            write_tensors(tensors, temporary)
         write(self.path / "model.json", json.dumps({"format": FORMAT, **card}, indent=2) + "\n")
 
 
@@ -177,6 +196,11 @@ def read_model(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 def runs_below(folder: Path) -> Iterator[Run]:
     """The runs that lie directly in `folder`."""
     yield from (Run(p.parent) for p in sorted(folder.glob("*/run.json")))
+
+
+def _numbered(paths: Iterable[Path]) -> list[Path]:
+    """Those whose name is a number, in its order: names of nine digits and of ten sort apart."""
+    return sorted((p for p in paths if p.stem.isdecimal()), key=lambda p: int(p.stem))
 
 
 def _read_json(path: Path, what: str) -> dict[str, Any]:

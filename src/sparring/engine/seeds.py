@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 _MASK = (1 << 64) - 1
+_START = 0x243F6A8885A308D3
+"""Digits of pi: an odd place to start from, which no small number leads to zero."""
 
 
 def mix(*numbers: int) -> int:
     """One well-spread 63-bit seed out of several whole numbers (SplitMix64, Steele et al. 2014)."""
-    state = 0
+    state = _START
     for number in numbers:
         state = (state ^ (number & _MASK)) * 0x9E3779B97F4A7C15 + 0x9E3779B97F4A7C15 & _MASK
         state = (state ^ state >> 30) * 0xBF58476D1CE4E5B9 & _MASK

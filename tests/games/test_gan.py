@@ -1,0 +1,150 @@
+"""The GAN game against the textbook: separate forwards, a penalty at a time."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from sparring.engine.game import Batch, Game, only
+from sparring.games.gan import GAN, Judge, apart, together
+from sparring.games.objectives import OBJECTIVES
+from sparring.games.penalties import Penalty, r1, r2, wgan_gp
+
+CLASSES, LATENTS, SHAPE = 3, 4, (2, 3, 3)
+
+
+class G(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Linear(LATENTS, 18)
+        self.classes = nn.Embedding(CLASSES + 1, 18)
+
+    def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        h = self.body(z.double())
+        return torch.tanh(h if y is None else h + self.classes(y % (CLASSES + 1))).view(-1, *SHAPE)
+
+
+class D(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Sequential(nn.Flatten(), nn.Linear(18, 8), nn.Softplus())
+        self.head = nn.Linear(8, 1)
+        self.classes = nn.Embedding(CLASSES + 1, 8)
+
+    def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        h = self.body(x)
+        logits: Tensor = self.head(h).squeeze(1)
+        return logits if y is None else logits + (h * self.classes(y % (CLASSES + 1))).sum(1)
+
+
+def game(
+    objective: str = "relativistic",
+    penalties: tuple[Penalty, ...] = (),
+    judge: Judge = together,
+    conditional: bool = False,
+) -> GAN:
+    torch.manual_seed(0)
+    return GAN(
+        G().double(), D().double(), OBJECTIVES[objective], latents=LATENTS, penalties=penalties, judge=judge,
+        conditional=conditional,
+    )  # fmt: skip
+
+
+def batch(step: int = 0) -> Batch:
+    x = torch.randn(6, *SHAPE, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    return Batch(x, torch.tensor([0, 1, 2, -1, 0, 1]), step, seed=5)
+
+
+def textbook(g: GAN, b: Batch, penalties: tuple[Penalty, ...], at: float) -> Tensor:
+    """D's loss as papers write it: one forward for each of real, fake, and each penalty."""
+    generator, discriminator = g.players["generator"], g.players["discriminator"]
+    y = (b.y,) if g.conditional else ()
+    fake = generator(b.normal(LATENTS), *y).detach()
+    loss = g.objective.discriminator(discriminator(b.x, *y), discriminator(fake, *y))
+    share = b.uniform().view(-1, 1, 1, 1)
+    for penalty in penalties:
+        x = (
+            {"real": b.x, "fake": fake, "between": share * b.x + (1 - share) * fake}[penalty.where]
+            .clone()
+            .requires_grad_()
+        )
+        (gradient,) = torch.autograd.grad(discriminator(x, *y).sum(), x, create_graph=True)
+        loss = loss + penalty.of(gradient).mean() * penalty.weight(at) * penalty.interval
+    return loss
+
+
+def gradients(g: Game, player: str, loss: Tensor) -> dict[str, Tensor]:
+    names, parameters = zip(*g.players[player].named_parameters(), strict=True)
+    found = torch.autograd.grad(loss, parameters, allow_unused=True)
+    return {name: value for name, value in zip(names, found, strict=True) if value is not None}
+
+
+@pytest.mark.parametrize("conditional", [False, True])
+@pytest.mark.parametrize("judge", [together, apart])
+@pytest.mark.parametrize(
+    "penalties",
+    [(), (r1(1.0),), (r2(0.5),), (r1(1.0), r2(2.0, 4)), (wgan_gp(),), (r1(0.3), r2(0.2), wgan_gp(4.0))],
+    ids=["none", "r1", "r2", "r1+r2", "wgan_gp", "all"],
+)
+def test_one_joint_forward_equals_the_textbook(penalties: tuple[Penalty, ...], judge: Judge, conditional: bool) -> None:
+    g = game("relativistic", penalties, judge, conditional)
+    loss, stats = g.loss("discriminator", batch(), at=0.5)
+    expected = textbook(g, batch(), penalties, at=0.5)
+    torch.testing.assert_close(loss, expected, rtol=1e-10, atol=1e-10)
+    mine, theirs = gradients(g, "discriminator", loss), gradients(g, "discriminator", expected)
+    assert mine.keys() == theirs.keys()
+    for name in mine:
+        torch.testing.assert_close(mine[name], theirs[name], rtol=1e-10, atol=1e-10)
+    assert {"real_logit", "fake_logit"} <= stats.keys() and ("penalty" in stats) == bool(penalties)
+
+
+def test_a_lazy_penalty_is_left_out_where_it_is_not_due() -> None:
+    lazy, plain = game(penalties=(r1(1.0, 4),)), game()
+    for step in range(6):
+        loss, stats = lazy.loss("discriminator", batch(step), 0)
+        bare, _ = plain.loss("discriminator", batch(step), 0)
+        assert ("penalty" in stats) == (step % 4 == 0) == bool(loss > bare)
+
+
+@pytest.mark.parametrize("conditional", [False, True])
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_a_turn_moves_one_player_alone(objective: str, conditional: bool) -> None:
+    g = game(objective, (r1(1.0), wgan_gp()), conditional=conditional)
+    for player, other in (("discriminator", "generator"), ("generator", "discriminator")):
+        for net in g.players.values():
+            net.zero_grad()
+        with only(g, player):
+            loss, _ = g.loss(player, batch(), 0)
+            loss.backward()
+        assert all(p.grad is None for p in g.players[other].parameters())
+        used = {k for k, p in g.players[player].named_parameters() if conditional or not k.startswith("classes")}
+        assert {k for k, p in g.players[player].named_parameters() if p.grad is not None} == used
+        assert all(p.requires_grad for net in g.players.values() for p in net.parameters())
+
+
+def test_the_generators_loss_is_the_textbooks() -> None:
+    g, b = game(), batch()
+    generator, discriminator = g.players["generator"], g.players["discriminator"]
+    expected = nn.functional.softplus(discriminator(b.x) - discriminator(generator(b.normal(LATENTS)))).mean()
+    torch.testing.assert_close(g.loss("generator", batch(), 0)[0], expected)
+
+
+def test_labels_matter_where_the_game_is_conditional() -> None:
+    g, other = game(conditional=True), replace(batch(), y=torch.zeros(6, dtype=torch.int64))
+    assert g.loss("discriminator", batch(), 0)[0] != g.loss("discriminator", replace(other), 0)[0]
+    g = game()
+    assert g.loss("discriminator", batch(), 0)[0] == g.loss("discriminator", replace(other), 0)[0]
+
+
+def test_apart_shows_batch_normalisation_each_batch_by_itself() -> None:
+    norm = nn.Sequential(nn.Flatten(), nn.BatchNorm1d(2, affine=False), nn.Linear(2, 1), nn.Flatten(0))
+    x = [torch.randn(8, 2), torch.randn(8, 2) * 3 + 5]
+    for got, part in zip(apart(norm, x, []), x, strict=True):
+        torch.testing.assert_close(got, norm(part))
+    assert not torch.allclose(together(norm, x, [])[0], norm(x[0]))
+
+
+def test_more_turns_for_the_discriminator() -> None:
+    g = GAN(G(), D(), OBJECTIVES["wasserstein"], latents=LATENTS, discriminator_turns=5)
+    assert g.turns == ("discriminator",) * 5 + ("generator",)
