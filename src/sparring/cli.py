@@ -202,11 +202,11 @@ def _parse(kind: Any, command: str, args: list[str]) -> Any:
 
 def _value(args: list[str], flag: str) -> str | None:
     """The value of one flag, before everything else is parsed."""
-    for k, arg in enumerate(args):
-        if arg == flag and k + 1 < len(args):
+    for k, given in enumerate(args):
+        if given == flag and k + 1 < len(args):
             return args[k + 1]
-        if arg.startswith(f"{flag}="):
-            return arg.partition("=")[2]
+        if given.startswith(f"{flag}="):
+            return given.partition("=")[2]
     return None
 
 

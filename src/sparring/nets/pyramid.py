@@ -1,15 +1,17 @@
 """Two mirrored pyramids of strided convolutions, for any height, width and channel count, with or without labels.
 
-The discriminator has no normalisation and looks at each image by itself, as penalties on its gradient ask.
+The discriminator has no normalisation, and both look at each image by itself, as penalties on its gradient ask.
 """
 
 from __future__ import annotations
+
+import math
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import leaky_relu, relu
 
-from sparring.nets.layers import Head, LabelEmbedding, halvings
+from sparring.nets.layers import Head, LabelEmbedding, ChannelNorm, halvings
 
 
 def widths_of(levels: int, width: int, most: int) -> list[int]:
@@ -24,22 +26,18 @@ class Generator(nn.Module):
         super().__init__()
         channels, height, wide = shape
         self.sizes = halvings(height, wide)[::-1]
-        widths = widths_of(len(self.sizes), width, most)[::-1]
+        widths = widths_of(max(len(self.sizes) - 1, 1), width, most)[::-1]
         self.embedding = LabelEmbedding(classes, latents) if classes else None
         self.base = (widths[0], *self.sizes[0])
         inputs = latents * 2 if classes else latents
-        self.project = nn.Linear(inputs, self.base[0] * self.base[1] * self.base[2], bias=False)
-        self.norms = nn.ModuleList(nn.BatchNorm2d(count) for count in widths)
-        outputs = [*widths[1:], channels]
-        self.ups = nn.ModuleList()
-        for level, (count, after) in enumerate(zip(widths, outputs, strict=True)):
-            last = level == len(widths) - 1
-            if last:
-                self.ups.append(nn.Conv2d(count, after, 3, 1, 1))
-            else:
-                high = self.sizes[level + 1]
-                odd = (high[0] % 2, high[1] % 2)
-                self.ups.append(nn.ConvTranspose2d(count, after, 4, 2, 1, odd, bias=False))
+        self.project = nn.Linear(inputs, math.prod(self.base), bias=False)
+        self.norms = nn.ModuleList(ChannelNorm(count) for count in widths)
+        self.ups = nn.ModuleList(
+            nn.ConvTranspose2d(before, after, 4, 2, 1, (size[0] % 2, size[1] % 2), bias=after == channels)
+            for before, after, size in zip(widths, [*widths[1:], channels], self.sizes[1:], strict=False)
+        )
+        if not self.ups:  # too small to be halved
+            self.ups.append(nn.Conv2d(widths[0], channels, 3, 1, 1))
         for module in self.modules():
             if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
                 nn.init.normal_(module.weight, 0, 0.02)

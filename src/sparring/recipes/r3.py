@@ -32,7 +32,7 @@ class R3:
     paper: ClassVar[str] = "Huang et al. 2024, arXiv:2501.05441"
 
     width: int | None = None
-    """Generator channels at the level nearest the image, doubled at each below. None: by hardware and image size."""
+    """Generator channels at the level nearest the image, doubled at each below. None: by hardware, size and number."""
     discriminator_width: int | None = None
     """The same of the discriminator. None: two thirds of the generator's."""
     most: int = 512
@@ -73,13 +73,13 @@ class R3:
         check_range(self, 0, float("inf"), "gamma", "gamma_end")
 
     def resolve(self, spec: Spec, hardware: Hardware) -> Self:
-        """Widths by hardware, gamma by the number of values in an image."""
-        width = self.width or 96
+        """Widths by hardware, size and number of images; gamma by the number of values in an image."""
+        width = self.width or width_for(spec, hardware)
         gamma = self.gamma if self.gamma is not None else spec.height * spec.width * spec.channels / 784
         return dataclasses.replace(
             self,
             width=width,
-            discriminator_width=self.discriminator_width or width * 2 // 3,
+            discriminator_width=self.discriminator_width or max(width * 2 // 3, 1),
             gamma=gamma,
             gamma_end=self.gamma_end if self.gamma_end is not None else gamma / 10,
         )
@@ -112,3 +112,12 @@ class R3:
         moving = {"lr": cosine(self.lr, self.lr_end), "beta2": cosine(self.beta2, self.beta2_end)}
         average = average_of(nets["generator"], total, share=self.average, ramp=self.average)
         return System(game, adams(nets, self.lr, 0.0, self.beta2), average, dict.fromkeys(nets, moving))
+
+
+def width_for(spec: Spec, hardware: Hardware) -> int:
+    """Channels that give many rounds by tonight: fewer for larger images, for fewer images, and without a GPU."""
+    side = (spec.height * spec.width) ** 0.5
+    width = 96 if side <= 32 else 64 if side <= 64 else 48 if side <= 128 else 32
+    if hardware.device.type != "cpu":
+        width *= 2
+    return width if spec.count >= 5_000 else width * 2 // 3

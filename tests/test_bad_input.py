@@ -1,0 +1,150 @@
+"""Bad input, as a user meets it through the command line: a message that names the thing, the exit code, no traceback."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+Cli = Callable[..., "subprocess.CompletedProcess[str]"]
+TINY = ("--width", "8", "--batch-size", "8")
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """Forty labelled grey images of 8x8."""
+    rng = np.random.default_rng(0)
+    np.savez(tmp_path / "data.npz", x=rng.integers(0, 256, (40, 8, 8), np.uint8), y=np.arange(40) % 3)
+    return tmp_path / "data.npz"
+
+
+@pytest.fixture
+def run(data: Path, quick: Cli) -> Path:
+    """A short run on it, with three checkpoints."""
+    done = quick("train", data, "--images", 160, "--out", "run", *TINY)
+    assert done.returncode == 0, done.stderr
+    return data.parent / "run"
+
+
+def refused(done: object, code: int, *words: str) -> None:
+    """The command failed with `code`, named `words`, and showed no traceback."""
+    told = done.stderr  # type: ignore[attr-defined]
+    assert done.returncode == code, told  # type: ignore[attr-defined]
+    assert "Traceback" not in told
+    for word in words:
+        assert word in told, f"{word!r} is not in {told!r}"
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (["trian", "x"], ["unknown command 'trian'", "did you mean 'train'?"]),
+        (["train", "mnits"], ["there is no 'mnits'", "did you mean 'mnist'?"]),
+        (["train", "data.npz", "--recipe", "dcgn"], ["unknown recipe 'dcgn'", "did you mean 'dcgan'?"]),
+        (["train", "data.npz", "--widht", "3"], ["--widht", "--width"]),
+        (["train", "data.npz", "--images", "0"], ["--images must be 1 or more"]),
+        (["train", "data.npz", "--images", "many"], ["--images"]),
+        (["train", "data.npz", "--images", "9", "--minutes", "1"], ["--minutes and --images"]),
+        (["train", "data.npz", "--minutes", "nan"], ["--minutes"]),
+        (["train", "data.npz", "--lr", "-1"], ["--lr must be above 0"]),
+        (["train", "data.npz", "--size", "9z9"], ["--size 9z9"]),
+        (["train", "data.npz", "--mode", "RBG"], ["unknown mode 'RBG'"]),
+        (["train", "data.npz", "--device", "gpu"], ["unknown device 'gpu'"]),
+        (["train", "data.npz", "--accumulate", "3", "--images", "64"], ["batch size 64", "3"]),
+        (["train", "data.npz", "--out", "data.npz"], ["data.npz is a file"]),
+        (["sample", "nowhere"], ["there is no 'nowhere'"]),
+        (["sample", "."], ["model.json"]),
+        (["sample", "nowhere", "-n", "0"], ["must be 1 or more"]),
+        (["inspect"], ["SOURCE"]),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+def test_wrong_commands_exit_with_2(quick: Cli, data: Path, args: list[str], words: list[str]) -> None:
+    refused(quick(*args), 2, *words)
+
+
+def test_sources_that_cannot_be_used_exit_with_1(quick: Cli, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    refused(quick("train", "empty"), 1, "empty", "Images are looked for")
+    (tmp_path / "texts").mkdir()
+    (tmp_path / "texts" / "a.txt").write_text("no image")
+    refused(quick("train", "texts"), 1, "1 x .txt")
+    (tmp_path / "one").mkdir()
+    Image.new("RGB", (8, 8)).save(tmp_path / "one" / "a.png")
+    refused(quick("train", "one"), 1, "one usable image")
+    np.savez(tmp_path / "odd.npz", x=np.zeros((5, 8, 8), np.uint8), y=np.zeros(4))
+    refused(quick("train", "odd.npz"), 1, "labels do not match", "5 images and 4 labels")
+
+
+def test_a_size_too_large_for_memory_is_said_before_training_with_one_that_fits(quick: Cli, tmp_path: Path) -> None:
+    np.save(tmp_path / "two.npy", np.zeros((2, 8, 8), np.uint8))
+    done = quick("train", "two.npy", "--size", "8000x6000", "--out", "run", "--batch-size", "256")
+    refused(done, 1, "8000x6000", "GB", "--size")
+    fits = done.stderr.split("--size ")[1].split()[0]
+    height, width = map(int, fits.split("x"))
+    assert 0 < height < 8000
+    assert 0 < width < 6000
+
+
+def test_an_existing_run_with_other_settings_names_each_difference(quick: Cli, run: Path, data: Path) -> None:
+    refused(
+        quick("train", data, "--out", run, "--lr", "0.5", "--beta2", "0.5"), 2, "lr is", "0.5 was asked", "beta2 is"
+    )
+    refused(
+        quick("train", data, "--out", run, "--seed", "3", "--images", "9"), 2, "seed is 0 there", "images is 160 there"
+    )
+    refused(quick("train", data, "--out", run, "--recipe", "dcgan"), 2, "recipe is r3 there, dcgan was asked")
+    other = data.with_name("other.npz")
+    np.savez(other, x=np.zeros((9, 8, 8), np.uint8))
+    refused(quick("train", other, "--out", run), 2, "begun with other data")
+    done = quick("train", data, "--out", run, "--images", "160", "--width", "8")
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_folder_with_other_things_is_no_run(quick: Cli, data: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("years of work")
+    refused(quick("train", data, "--out", "mine"), 2, "not empty")
+    assert (tmp_path / "mine" / "thesis.txt").read_text() == "years of work"
+    refused(quick("train", data, "--out", data / "below"), 1, "cannot be written")
+
+
+def test_a_corrupt_checkpoint_gives_way_to_the_one_before(quick: Cli, run: Path, data: Path) -> None:
+    whole = (run / "checkpoints" / "000000160" / "players.safetensors").read_bytes()
+    newest = run / "checkpoints" / "000000160" / "players.safetensors"
+    newest.write_bytes(whole[:-3])
+    done = quick("train", data, "--out", run)
+    assert done.returncode == 0, done.stderr
+    assert "000000160 is damaged" in done.stderr
+    assert newest.read_bytes() == whole
+
+
+def test_a_damaged_run_json_is_named(quick: Cli, run: Path, data: Path) -> None:
+    (run / "run.json").write_text("{")
+    refused(quick("train", data, "--out", run), 1, "run.json", "damaged")
+
+
+def test_model_files_that_cannot_be_used(quick: Cli, run: Path, tmp_path: Path) -> None:
+    card = json.loads((run / "model.json").read_text())
+    shutil.copytree(run, tmp_path / "newer")
+    (tmp_path / "newer" / "model.json").write_text(json.dumps({**card, "format": 99}))
+    refused(quick("sample", "newer"), 1, "format 99")
+    (tmp_path / "newer" / "model.json").write_text(json.dumps({**card, "settings": {**card["settings"], "depth": 3}}))
+    refused(quick("sample", "newer"), 1, "depth")
+    (tmp_path / "newer" / "model.json").write_text(json.dumps(card))
+    (tmp_path / "newer" / "model.safetensors").write_bytes(b"torn")
+    refused(quick("sample", "newer"), 1, "model.safetensors", "damaged")
+    refused(quick("sample", run, "--label", "9"), 2, "unknown label '9'")
+    refused(quick("sample", run, "--out", "x.tiff"), 2, "x.tiff")
+
+
+def test_a_loss_that_diverges_stops_the_run_and_keeps_the_last_good_checkpoint(quick: Cli, data: Path) -> None:
+    done = quick("train", data, "--images", "4000", "--out", "wild", "--lr", "1e30", "--lr-end", "1e30", *TINY)
+    refused(done, 1, "at image", "The last good checkpoint is wild/checkpoints/", "lower --lr")
+    assert sorted(p.name for p in (data.parent / "wild" / "checkpoints").iterdir())
