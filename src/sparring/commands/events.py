@@ -21,7 +21,7 @@ from sparring.measure.sliced import sliced_wasserstein
 from sparring.recipes.model import Model
 
 SHOWN = 64
-"""Samples in a frame, of fixed noise."""
+"""Samples in a frame, of fixed noise: eight rows."""
 MEASURED = 1000
 """Samples in the sliced Wasserstein distance, at most."""
 
@@ -31,9 +31,10 @@ def events(
 ) -> list[Due]:
     """What is due when: logging, showing, then measuring and saving together, so that a checkpoint comes last."""
     players = system.game.players
-    z, y = model.latents_of(range(SHOWN), seed=0)
+    columns = len(data.spec.classes) if model.conditional and len(data.spec.classes) <= 16 else 8
+    z, y = model.latents_of(range(SHOWN // 8 * columns), seed=0)
     if model.conditional:
-        y = torch.arange(SHOWN) % len(data.spec.classes)
+        y = torch.arange(len(z)) % len(data.spec.classes)  # a class a column
     held_out = _held_out(data)
 
     def log(nimg: int, means: Mapping[str, float]) -> None:
@@ -43,7 +44,7 @@ def events(
 
     def show(nimg: int, means: Mapping[str, float]) -> None:
         if dist.rank() == 0:
-            run.show(nimg, grid(to_bytes(model.generate(z, y))))
+            run.show(nimg, grid(to_bytes(model.generate(z, y)), columns))
 
     def measure_and_save(nimg: int, means: Mapping[str, float]) -> None:
         check_finite(players.items(), nimg)
