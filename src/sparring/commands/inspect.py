@@ -26,25 +26,30 @@ def in_words(report: Report) -> str:
     """The report as a page of text."""
     height, width, channels = report.shape
     lines = [
-        f"{report.source}: {report.format}",
-        f"  used      {report.used:,} images, {height}x{width}, {report.mode} ({channels} channel{'s' * (channels > 1)})",
-        "  splits    " + ", ".join(f"{name} {count:,}" for name, count in report.splits.items()),
+        f"{_shown(report.source)}: {report.format}",
+        f"  used        {report.used:,} images, {height}x{width}, {report.mode} ({channels} channel{'s' * (channels > 1)})",
+        "  splits      " + ", ".join(f"{name} {count:,}" for name, count in report.splits.items()),
     ]
     if report.classes:
-        shown = list(report.classes.items())[:12]
-        more = f" ... {len(report.classes) - 12} more" if len(report.classes) > 12 else ""
-        lines.append(
-            f"  classes   {len(report.classes)}: " + ", ".join(f"{name} {count:,}" for name, count in shown) + more
-        )
+        classes = [f"{_shown(name)} {count:,}" for name, count in report.classes.items()]
+        lines.append(f"  classes     {len(classes)}: {_first(classes, 12)}")
     if report.unlabelled:
-        lines.append(f"  unlabelled {report.unlabelled:,}")
-    found = list(report.shapes_found.items())
-    if len(found) > 1:
+        lines.append(f"  unlabelled  {report.unlabelled:,}")
+    if len(report.shapes_found) > 1:
         lines.append(
-            "  found     " + ", ".join(f"{count:,} x {shape}" for shape, count in found[:6]) + " ..." * (len(found) > 6)
+            "  found       " + _first([f"{count:,} x {shape}" for shape, count in report.shapes_found.items()], 6)
         )
     for why, names in report.left_out.items():
-        shown_names = ", ".join(names[:NAMES]) + (f" ... {len(names) - NAMES} more" if len(names) > NAMES else "")
-        lines.append(f"  left out  {len(names):,}: {why}: {shown_names}")
-    lines += [f"  note      {note}" for note in report.notes]
+        lines.append(f"  left out    {len(names):,}: {why}: {_first([_shown(name) for name in names], NAMES)}")
+    lines += [f"  note        {note}" for note in report.notes]
     return "\n".join(lines)
+
+
+def _first(words: list[str], count: int) -> str:
+    more = f" ... {len(words) - count} more" if len(words) > count else ""
+    return ", ".join(words[:count]) + more
+
+
+def _shown(name: str) -> str:
+    """A name as one line of text that any terminal takes: line breaks and broken bytes are written as escapes."""
+    return name if name.isprintable() else name.encode("unicode_escape").decode()

@@ -12,11 +12,15 @@ import stat
 import tarfile
 import zipfile
 import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import Protocol
+from typing import Any, Protocol
 
 from sparring.engine.errors import SparringError
+from sparring.engine.files import saying
 
 LARGEST_FILE = 8 << 30
 """Bytes: a larger member of an archive is refused."""
@@ -32,69 +36,126 @@ class LeftOut:
     why: str
 
 
+class Unreadable(SparringError):
+    """A file in a container whose bytes cannot be had."""
+
+    def __init__(self, name: str, why: str) -> None:
+        super().__init__(f"{name} {why}")
+        self.why = why
+
+
 class Container(Protocol):
     """A place that holds files."""
 
     path: Path
-    names: list[str]
-    """The files in it, '/' between the parts, in natural order."""
-    refused: list[LeftOut]
-    """What may not be read, and why."""
+
+    @property
+    def names(self) -> list[str]:
+        """The files in it, '/' between the parts, in natural order."""
+        ...
+
+    @property
+    def refused(self) -> list[LeftOut]:
+        """What may not be read, and why."""
+        ...
 
     def read(self, name: str) -> bytes:
-        """The bytes of one file."""
+        """The bytes of one file; raises `Unreadable`."""
+        ...
+
+    def place(self, name: str) -> Path | None:
+        """Where a file lies on the disk, if it lies there by itself."""
         ...
 
     def key(self) -> str:
         """A quick digest of names, sizes and times: equal as long as nothing was touched."""
         ...
 
+    def ticket(self, names: Iterable[str]) -> dict[str, Any]:
+        """What another process needs to read `names`, as JSON; see `decode.reopen`."""
+        ...
+
 
 class Folder:
-    """A folder, with all folders below it; or one file, as a folder of one."""
+    """A folder, with all folders below it; or one file, as a folder of one. Looked through when first asked."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.refused: list[LeftOut] = []
-        self._stats: dict[str, os.stat_result] = {}
-        if path.is_dir():
-            self._base = path
-            self._walk(path, "", set())
-        else:
-            self._base = path.parent
-            self._stats[path.name] = path.stat()
-        self.names = sorted(self._stats, key=natural)
+        self._base = path if path.is_dir() else path.parent
 
-    def _walk(self, folder: Path, prefix: str, seen: set[str]) -> None:
-        real = os.path.realpath(folder)
-        if real in seen:  # a link that leads back
-            return
-        seen.add(real)
-        with os.scandir(folder) as entries:
-            for entry in entries:
+    @cached_property
+    def names(self) -> list[str]:
+        """The files in it, in natural order."""
+        return sorted(self._found[0], key=natural)
+
+    @property
+    def refused(self) -> list[LeftOut]:
+        """What may not be read, and why."""
+        return self._found[1]
+
+    @cached_property
+    def _found(self) -> tuple[dict[str, tuple[int, int]], list[LeftOut]]:
+        """Name -> size and time; and what may not be read."""
+        files: dict[str, tuple[int, int]] = {}
+        refused: list[LeftOut] = []
+        if self._base != self.path:
+            status = self.path.stat()
+            return {self.path.name: (status.st_size, status.st_mtime_ns)}, refused
+        seen: set[str] = set()
+        folders = [""]
+        while folders:
+            prefix = folders.pop()
+            real = os.path.realpath(self._base / prefix)
+            if real in seen:  # a link that leads back
+                continue
+            seen.add(real)
+            try:
+                with os.scandir(self._base / prefix) as entries:
+                    inside = sorted(entries, key=lambda entry: (entry.is_symlink(), entry.name))
+            except OSError as error:
+                refused.append(LeftOut(prefix or ".", f"cannot be read: {error.strerror}"))
+                continue
+            below = []
+            for entry in inside:
                 name = prefix + entry.name
                 try:
-                    if entry.is_dir():
-                        if not entry.name.startswith((".", "__MACOSX")):
-                            self._walk(Path(entry.path), f"{name}/", seen)
-                    elif stat.S_ISREG((status := entry.stat()).st_mode):
-                        self._stats[name] = status
+                    if not entry.is_dir():
+                        status = entry.stat()
+                        if stat.S_ISREG(status.st_mode):
+                            files[name] = status.st_size, status.st_mtime_ns
+                        else:
+                            refused.append(LeftOut(name, "is no ordinary file"))
+                    elif is_hidden(entry.name):
+                        refused.append(LeftOut(f"{name}/", "is hidden"))
                     else:
-                        self.refused.append(LeftOut(name, "is no ordinary file"))
+                        below.append(f"{name}/")
                 except OSError as error:
-                    self.refused.append(LeftOut(name, f"cannot be read: {error.strerror}"))
+                    refused.append(LeftOut(name, f"cannot be read: {error.strerror}"))
+            folders += reversed(below)
+        return files, refused
 
     def read(self, name: str) -> bytes:
         """The bytes of one file."""
-        return (self._base / name).read_bytes()
+        try:
+            with open(os.path.join(self._base, name), "rb") as file:
+                return file.read()
+        except OSError as error:
+            raise Unreadable(name, f"cannot be read: {error.strerror}") from error
+
+    def place(self, name: str) -> Path | None:
+        """Where a file lies."""
+        return self._base / name
 
     def key(self) -> str:
         """A quick digest of names, sizes and times."""
         digest = hashlib.blake2b(str(self.path.resolve()).encode(errors="surrogateescape"), digest_size=16)
-        for name in self.names:
-            status = self._stats[name]
-            digest.update(f"{name}\0{status.st_size}\0{status.st_mtime_ns}\n".encode(errors="surrogateescape"))
+        for name, (size, time) in sorted(self._found[0].items()):
+            digest.update(f"{name}\0{size}\0{time}\n".encode(errors="surrogateescape"))
         return digest.hexdigest()
+
+    def ticket(self, names: Iterable[str]) -> dict[str, Any]:
+        """The path says all."""
+        return {"kind": "folder", "path": str(self.path)}
 
 
 class Zip:
@@ -105,13 +166,14 @@ class Zip:
         self.refused: list[LeftOut] = []
         try:
             self._zip = zipfile.ZipFile(path)
-        except (zipfile.BadZipFile, OSError) as error:
+        except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
             raise SparringError(f"{path} is no readable zip file: {error}") from error
         self._members: dict[str, zipfile.ZipInfo] = {}
         for info in self._zip.infolist():
-            if info.is_dir():
+            name = info.filename.replace("\\", "/")  # as some packers on Windows write it
+            if info.is_dir() or name.endswith("/"):
                 continue
-            why = _leads_out(info.filename) or _too_large(info.file_size, info.compress_size)
+            why = _leads_out(info.filename) or too_large(info.file_size, info.compress_size)
             if stat.S_ISLNK(info.external_attr >> 16):
                 why = "is a link"
             if info.flag_bits & 1:
@@ -119,58 +181,88 @@ class Zip:
             if why:
                 self.refused.append(LeftOut(info.filename, why))
             else:
-                self._members[info.filename] = info
+                self._members[name] = info
         self.names = sorted(self._members, key=natural)
 
     def read(self, name: str) -> bytes:
         """The bytes of one member."""
-        return self._zip.read(self._members[name])
+        try:
+            return self._zip.read(self._members[name])
+        except MemoryError:
+            raise
+        except Exception as error:  # zipfile's, and those of the four packers in it
+            raise Unreadable(name, "is damaged in the archive") from error
+
+    def place(self, name: str) -> Path | None:
+        """Nowhere: it is packed."""
+        return None
 
     def key(self) -> str:
         """A quick digest of the file's name, size and time."""
         return _file_key(self.path)
 
+    def ticket(self, names: Iterable[str]) -> dict[str, Any]:
+        """The path says all."""
+        return {"kind": "zip", "path": str(self.path)}
+
 
 class Tar:
-    """An uncompressed tar file; `unpacked` makes one of a tar.gz."""
+    """An uncompressed tar file; `unpacked` makes one of a tar.gz. `places` (name -> offset, size) where they are known."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, places: dict[str, tuple[int, int]] | None = None) -> None:
         self.path = path
         self.refused: list[LeftOut] = []
         self._places: dict[str, tuple[int, int]] = {}
+        if places is None:
+            self._look_through()
+        else:
+            self._places = places
+        self.names = sorted(self._places, key=natural)
+
+    def _look_through(self) -> None:
         try:
-            with tarfile.open(path, "r:") as tar:
+            with tarfile.open(self.path, "r:") as tar:
                 for member in tar:
-                    why = _leads_out(member.name) or _too_large(member.size, member.size)
+                    why = _leads_out(member.name) or too_large(member.size, member.size)
                     if member.issym() or member.islnk():
                         why = "is a link"
-                    elif not (member.isfile() or member.isdir()):
+                    elif member.issparse() or not (member.isfile() or member.isdir()):
                         why = "is no ordinary file"
                     if why:
                         self.refused.append(LeftOut(member.name, why))
                     elif member.isfile():
                         self._places[member.name.removeprefix("./")] = (member.offset_data, member.size)
-        except (tarfile.TarError, OSError) as error:
-            raise SparringError(f"{path} is no readable tar file: {error}") from error
-        self.names = sorted(self._places, key=natural)
+        except (tarfile.TarError, OSError, ValueError, EOFError, OverflowError) as error:
+            raise SparringError(f"{self.path} is no readable tar file: {error}") from error
 
     def read(self, name: str) -> bytes:
         """The bytes of one member."""
         offset, size = self._places[name]
-        with open(self.path, "rb") as file:
-            file.seek(offset)
-            return file.read(size)
+        try:
+            with open(self.path, "rb") as file:
+                file.seek(offset)
+                return file.read(size)
+        except OSError as error:
+            raise Unreadable(name, f"cannot be read: {error.strerror}") from error
+
+    def place(self, name: str) -> Path | None:
+        """Nowhere: it is in the archive."""
+        return None
 
     def key(self) -> str:
         """A quick digest of the file's name, size and time."""
         return _file_key(self.path)
+
+    def ticket(self, names: Iterable[str]) -> dict[str, Any]:
+        """The places too, for a tar has no table of its own."""
+        return {"kind": "tar", "path": str(self.path), "places": {name: self._places[name] for name in names}}
 
 
 def open_container(path: Path) -> Container:
     """The container at `path`, by what it is, not by what it is called. A tar.gz must be unpacked first."""
     if path.is_dir():
         return Folder(path)
-    if path.suffix not in (".npz", ".parquet") and zipfile.is_zipfile(path):
+    if path.suffix.lower() not in (".npz", ".parquet") and zipfile.is_zipfile(path):
         return Zip(path)
     if _is_tar(path):
         return Tar(path)
@@ -192,52 +284,72 @@ def unpacked(path: Path, target: Path) -> Path:
     """Write the tar inside the tar.gz at `path` to `target`; raises on a decompression bomb or a full disk."""
     size, done = path.stat().st_size, 0
     room = shutil.disk_usage(target.parent).free * 9 // 10
+    with _saying_damaged(str(path)), gzip.open(path) as source, saying(target), open(target, "wb") as out:
+        while True:
+            with _saying_damaged(str(path)):
+                block = source.read(1 << 22)
+            if not block:
+                return target
+            done += len(block)
+            if why := _bomb(done, size):
+                raise SparringError(f"{path} {why}")
+            if done > room:
+                raise SparringError(f"{path} does not fit unpacked on the disk of {target.parent}: make room there")
+            out.write(block)
+
+
+@contextmanager
+def _saying_damaged(name: str) -> Iterator[None]:
     try:
-        with gzip.open(path) as source, open(target, "wb") as out:
-            while block := source.read(1 << 22):
-                done += len(block)
-                if why := _too_large(done, size):
-                    raise SparringError(f"{path} {why}")
-                if done > room:
-                    raise SparringError(f"{path} does not fit unpacked on the disk of {target.parent}: make room there")
-                out.write(block)
+        yield
     except (OSError, EOFError, zlib.error) as error:
-        raise SparringError(f"{path} is damaged: {error}") from error
-    return target
+        raise SparringError(f"{name} is damaged: {error}") from error
 
 
-def read_gzip(content: bytes, limit: int, *, whole: bool = True) -> bytes:
+def read_gzip(content: bytes, name: str, limit: int, *, whole: bool = True) -> bytes:
     """At most `limit` bytes out of gzip. Raises SparringError where it is damaged, or, if `whole`, where there are more."""
-    try:
-        with gzip.GzipFile(fileobj=io.BytesIO(content)) as file:
-            data = file.read(limit + whole)
-    except (OSError, EOFError, zlib.error) as error:
-        raise SparringError(f"damaged gzip data: {error}") from error
+    with _saying_damaged(name), gzip.GzipFile(fileobj=io.BytesIO(content)) as file:
+        data = file.read(limit + whole)
     if len(data) > limit:
-        raise SparringError(f"gzip data unpack to more than the {limit:,} bytes that were announced")
+        raise SparringError(f"{name} unpacks to more than the {limit:,} bytes that its header announces")
     return data
 
 
-def natural(name: str) -> list[tuple[bool, int, str]]:
+def natural(name: str) -> tuple[list[tuple[int, str]], str]:
     """A sort key that puts `img2` before `img10`."""
-    return [
-        (False, int(part), part) if part.isascii() and part.isdigit() else (True, 0, part)
-        for part in re.split("([0-9]+)", name)
-    ]
+    parts = re.split("([0-9]+)", name)  # text and digits by turns
+    parts[1::2] = [digits.lstrip("0") for digits in parts[1::2]]
+    return [(len(part) if k % 2 else 0, part) for k, part in enumerate(parts)], name
+
+
+def suffix(name: str) -> str:
+    """The suffix of a file's name in lower case, with its dot; none if it is a number (`scan.0001`)."""
+    found = os.path.splitext(name.rpartition("/")[2])[1].lower()
+    return "" if found[1:].isdigit() else found
+
+
+def is_hidden(part: str) -> bool:
+    """True for a name, of a file or a folder, that is not meant to be seen."""
+    return part.startswith(".") or part == "__MACOSX"
+
+
+def too_large(size: int, packed: int) -> str | None:
+    """Why a file of this size, and this size packed, is refused."""
+    if size > LARGEST_FILE:
+        return f"unpacks to {size:,} bytes, more than the {LARGEST_FILE:,} that are taken"
+    return _bomb(size, packed)
+
+
+def _bomb(size: int, packed: int) -> str | None:
+    if size > (64 << 20) and size > HIGHEST_RATIO * max(packed, 1):
+        return f"is a decompression bomb: {packed:,} bytes unpack to {size:,} or more"
+    return None
 
 
 def _leads_out(name: str) -> str | None:
     parts = PurePosixPath(name.replace("\\", "/")).parts
-    absolute = name.startswith(("/", "\\")) or (len(name) > 1 and name[1] == ":")
+    absolute = name.startswith(("/", "\\")) or re.match("[A-Za-z]:", name)
     return "leads out of the archive" if absolute or ".." in parts else None
-
-
-def _too_large(size: int, packed: int) -> str | None:
-    if size > LARGEST_FILE:
-        return f"unpacks to {size:,} bytes, more than the {LARGEST_FILE:,} that are taken"
-    if size > (64 << 20) and size > HIGHEST_RATIO * max(packed, 1):
-        return f"is a decompression bomb: {packed:,} bytes unpack to {size:,} or more"
-    return None
 
 
 def _is_tar(path: Path) -> bool:

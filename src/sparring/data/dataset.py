@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import mmap
+import math
 import os
 import shutil
 import uuid
 from collections import Counter
-from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,17 +21,21 @@ from numpy.typing import NDArray
 from sparring.data.container import Folder, is_packed_tar, natural, open_container, unpacked
 from sparring.data.found import MODES, Found, Outcome, Shape
 from sparring.data.known import DIGITS
-from sparring.data.source import cache_folder, find, find_digits, locate
+from sparring.data.owner import is_abandoned, owner
+from sparring.data.pages import let_go
+from sparring.data.source import cache_folder, find, find_digits, local, locate
 from sparring.engine.errors import SparringError, UsageError
 from sparring.engine.files import remove, saying, write
 from sparring.engine.spec import Spec
 
-VERSION = 1
+VERSION = 2
 """Of the cache's layout and of the way images are decoded; part of every key."""
 TOUCHED = 64 << 20
 """Bytes of the map that are read before its pages are handed back: memory does not grow with the data set."""
 LARGEST_AUTO, AUTO_SIDE = 128, 64
 """Images of one size up to 128 are taken as they are; others are brought to 64 on the longer side, unless told."""
+MOSTLY = 0.9
+"""This share of one size makes it the size: the few others are scaled."""
 UNSPLIT: dict[str, Literal[0, 1]] = {"train": 0, "test": 1}
 
 
@@ -63,10 +67,10 @@ class Images:
     Index it with a whole-number array for uint8 rows. `Images` are opened by `open_images`.
     """
 
-    def __init__(self, folder: Path, split: Literal["train", "test"] | None = "train") -> None:
+    def __init__(self, folder: Path, report: Report, split: Literal["train", "test"] | None = "train") -> None:
         meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
         self.folder = folder
-        self.report = Report(**meta["report"])
+        self.report = report
         self.fingerprint: str = self.report.fingerprint
         height, width, channels = self.report.shape
         rows, labels, splits = (np.load(folder / f"{name}.npy") for name in ("rows", "labels", "splits"))
@@ -87,13 +91,12 @@ class Images:
         self._touched += len(index) * max(picked[:1].nbytes, 1 << 16)  # the kernel maps 64 KiB around a page
         if self._touched > TOUCHED:
             self._touched = 0
-            with suppress(AttributeError, OSError, ValueError):  # not on Windows; there the system does it
-                self._pixels._mmap.madvise(mmap.MADV_DONTNEED)  # type: ignore[attr-defined]
+            let_go(self._pixels)
         return picked
 
     def split(self, name: Literal["train", "test"] | None) -> Images:
         """The same data, another split ("train", "test", or None for all)."""
-        return Images(self.folder, name)
+        return Images(self.folder, self.report, name)
 
 
 def open_images(
@@ -112,29 +115,49 @@ def open_images(
     if mode is not None and mode not in MODES:
         raise UsageError(f"unknown mode '{mode}': one of {', '.join(MODES)}")
     cache = cache_folder()
-    digits = str(source) == DIGITS and not Path(DIGITS).exists()
+    digits = str(source) == DIGITS and local(DIGITS) is None
     path, notes = (Path(DIGITS), []) if digits else locate(source)
-    asked = json.dumps([VERSION, DIGITS if digits else _quick_key(path), size, mode])
+    asked = json.dumps([VERSION, str(source), DIGITS if digits else _quick_key(path), size, mode])
     index = cache / "index" / f"{hashlib.blake2b(asked.encode(), digest_size=16).hexdigest()}.json"
-    with suppress(OSError, ValueError, KeyError):
-        return Images(cache / "data" / json.loads(index.read_text())["fingerprint"])
-    with saying(cache):
+    if images := _opened(cache, index):
+        return images
+    with _explaining(cache):
         (cache / "data").mkdir(parents=True, exist_ok=True)
-    _sweep(cache / "data")
-    building = cache / "data" / f".building-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+        _sweep(cache / "data")
+        building = cache / "data" / f".building-{uuid.uuid4().hex[:8]}-{owner()}"
+        building.mkdir()
     try:
-        with saying(building):
-            building.mkdir()
         if not digits and is_packed_tar(path):
             path = unpacked(path, building / "unpacked.tar")
-        found = find_digits() if digits else find(path)
-        fingerprint = _build(found, str(source), building, size, mode, notes, tell)
+        found = find_digits() if digits else find(path, str(source))
+        report = _build(found, str(source), building, size, mode, notes, tell)
         remove(building / "unpacked.tar")
-        _keep(building, cache / "data" / fingerprint)
+        _keep(building, cache / "data" / report.fingerprint, report)
     finally:
         remove(building)
-    write(index, json.dumps({"fingerprint": fingerprint}))
-    return Images(cache / "data" / fingerprint)
+    with _explaining(cache):
+        write(index, json.dumps(asdict(report)))
+    return Images(cache / "data" / report.fingerprint, report)
+
+
+def _opened(cache: Path, index: Path) -> Images | None:
+    """What an earlier open built; None where nothing did, or where it is damaged."""
+    try:
+        report = Report(**json.loads(index.read_text(encoding="utf-8")))
+        shape = tuple(int(side) for side in report.shape)
+        return Images(cache / "data" / report.fingerprint, replace(report, shape=(shape[0], shape[1], shape[2])))
+    except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, EOFError):
+        return None
+
+
+@contextmanager
+def _explaining(cache: Path) -> Iterator[None]:
+    """Name the cache, and the way out, where it cannot be written."""
+    try:
+        with saying(cache):
+            yield
+    except SparringError as error:
+        raise SparringError(f"{error} for the cache of decoded data: set SPARRING_CACHE to a folder") from error
 
 
 def parse_size(size: str | tuple[int, int] | None) -> tuple[int, int] | None:
@@ -142,7 +165,7 @@ def parse_size(size: str | tuple[int, int] | None) -> tuple[int, int] | None:
     if not isinstance(size, str):
         return size
     parts = size.lower().split("x")
-    if not (len(parts) in (1, 2) and all(part.isascii() and part.isdigit() for part in parts)):
+    if not (len(parts) in (1, 2) and all(part.isascii() and part.isdigit() and len(part) < 9 for part in parts)):
         raise UsageError(f"--size {size} is not understood: write HxW, 64x48 say, or one number for a square")
     return int(parts[0]), int(parts[-1])
 
@@ -161,47 +184,60 @@ def _build(
     mode: str | None,
     notes: list[str],
     tell: Callable[[int, int], None],
-) -> str:
-    """Write pixels, labels and meta of `found` into `folder`; returns the fingerprint of the content."""
+) -> Report:
+    """Write pixels, labels and meta of `found` into `folder`."""
     shapes = found.survey()
     if not shapes:
-        why = f" (the first: {found.left_out[0].name} {found.left_out[0].why})" if found.left_out else ""
-        raise SparringError(f"nothing usable in {source}: {len(found.items)} files, none a readable image{why}")
+        raise _nothing(source, found, [(left.name, left.why) for left in found.left_out])
     shape, chosen = choose_shape(shapes, size, mode)
     channels = MODES.get(shape.mode) or int(shape.mode.split()[0])
     full = len(found.items), shape.height, shape.width, channels
-    needed, free = int(np.prod(full, dtype=object)), shutil.disk_usage(folder).free
+    needed, free = math.prod(full), shutil.disk_usage(folder).free
     if needed > free * 0.95:
         raise SparringError(
             f"the cache of {source} needs {needed / 1e9:.1f} GB, the disk of {folder.parent} has {free / 1e9:.1f} GB free: "
             "make room, set SPARRING_CACHE to another disk, or take a smaller --size"
         )
     with saying(folder):
-        pixels = np.memmap(folder / "pixels.u8", np.uint8, "w+", shape=full)
+        pixels = _reserved(folder / "pixels.u8", full)
+        tell(0, full[0])
         outcomes = found.ingest(pixels, shape, lambda done: tell(done, full[0]))
-        pixels.flush()
         usable, left_out = _sort_out(found, outcomes)
         if not usable:
-            why, names = next(iter(left_out.items()))
-            raise SparringError(
-                f"nothing usable in {source}: {len(found.items)} files, none a readable image ({names[0]} {why})"
-            )
+            raise _nothing(source, found, [(names[0], why) for why, names in reversed(left_out.items())])
         labels, classes = _labels(found, usable)
         splits = np.array([UNSPLIT[found.items[row].split] for row in usable], np.uint8)
-        fingerprint = _fingerprint(found, outcomes, usable, shape)
+        if splits.all():
+            splits[:] = 0
+            chosen.append("all images are marked as test: they are trained on")
         counts = Counter(labels.tolist())
         report = Report(
             source, found.format, len(usable), left_out, (shape.height, shape.width, channels), shape.mode,
             {f"{s.height}x{s.width} {s.mode}": count for s, count in shapes.most_common()},
             {name: counts[k] for k, name in enumerate(classes)}, counts[-1],
             {name: int((splits == k).sum()) for name, k in UNSPLIT.items()},
-            [*notes, *found.notes, *chosen], fingerprint,
+            [*notes, *found.notes, *chosen], _fingerprint(found, outcomes, usable, shape),
         )  # fmt: skip
         for name, array in (("rows", np.array(usable, np.int64)), ("labels", labels), ("splits", splits)):
             np.save(folder / f"{name}.npy", array)
-        meta = {"version": VERSION, "rows": full[0], "report": asdict(report)}
-        (folder / "meta.json").write_text(json.dumps(meta, indent=1), encoding="utf-8", errors="backslashreplace")
-    return fingerprint
+        (folder / "meta.json").write_text(json.dumps({"version": VERSION, "rows": full[0]}), encoding="utf-8")
+    return report
+
+
+def _reserved(path: Path, shape: tuple[int, ...]) -> np.memmap[Any, np.dtype[np.uint8]]:
+    """A memory map of a new file whose place on the disk is taken: a page without one would kill the process."""
+    with open(path, "wb") as file:
+        file.truncate(math.prod(shape))
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(file.fileno(), 0, math.prod(shape))
+    return np.memmap(path, np.uint8, "r+", shape=shape)
+
+
+def _nothing(source: str, found: Found, left_out: list[tuple[str, str]]) -> SparringError:
+    first = f" (the first: {left_out[0][0]} {left_out[0][1]})" if left_out else ""
+    return SparringError(
+        f"nothing usable in {source}: {len(found.items)} files that may be images, none readable{first}"
+    )
 
 
 def choose_shape(shapes: Counter[Shape], size: tuple[int, int] | None, mode: str | None) -> tuple[Shape, list[str]]:
@@ -212,11 +248,12 @@ def choose_shape(shapes: Counter[Shape], size: tuple[int, int] | None, mode: str
         sizes[s.height, s.width] += count
     if size is None:
         (height, width), most = sizes.most_common(1)[0]
-        if most < sizes.total() or max(height, width) > LARGEST_AUTO:
+        if most < MOSTLY * sizes.total() or max(height, width) > LARGEST_AUTO:
             aspect = float(np.median(np.repeat([h / w for h, w in sizes], list(sizes.values()))))
             side = min(AUTO_SIDE, max(max(pair) for pair in sizes))
             size = (side, max(round(side / aspect), 1)) if aspect >= 1 else (max(round(side * aspect), 1), side)
-            notes.append(f"{len(sizes)} sizes were found; {size[0]}x{size[1]} was chosen, --size HxW takes another")
+            found = f"{len(sizes)} sizes were found" if len(sizes) > 1 else f"all images are {height}x{width}"
+            notes.append(f"{found}; {size[0]}x{size[1]} was chosen, --size HxW takes another")
         else:
             size = height, width
     if {(s.height, s.width) for s in shapes} != {size}:
@@ -264,30 +301,27 @@ def _labels(found: Found, usable: list[int]) -> tuple[NDArray[np.int64], list[st
 
 def _fingerprint(found: Found, outcomes: list[Outcome], usable: list[int], shape: Shape) -> str:
     digest = hashlib.blake2b(json.dumps([VERSION, found.format, shape]).encode(), digest_size=16)
-    for row in usable:
-        item = found.items[row]
-        text = json.dumps([item.name, item.split, item.label, outcomes[row].digest])
-        digest.update(text.encode())
+    for start in range(0, len(usable), 4096):
+        some = [[*found.items[row], outcomes[row].digest] for row in usable[start : start + 4096]]
+        digest.update(json.dumps(some).encode())
     return digest.hexdigest()
 
 
-def _keep(building: Path, final: Path) -> None:
+def _keep(building: Path, final: Path, report: Report) -> None:
     """Give the finished cache its name, unless another process was faster with the same content."""
     with saying(final):
         try:
             os.rename(building, final)
         except OSError:
-            if not (final / "meta.json").exists():
-                raise
+            try:
+                Images(final, report)
+            except (OSError, ValueError, KeyError, TypeError, EOFError):  # damaged: ours takes its place
+                remove(final)
+                os.rename(building, final)
 
 
 def _sweep(folder: Path) -> None:
     """Remove what killed builds left behind."""
     for left in folder.glob(".building-*"):
-        pid = int(left.name.split("-")[1])
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
+        if is_abandoned(left, left.name.removeprefix(".building-").partition("-")[2]):
             remove(left)
-        except (OSError, OverflowError):  # alive but another user's, or Windows
-            continue

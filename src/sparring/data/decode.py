@@ -9,76 +9,130 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import mmap
 import os
+import signal
 import subprocess
 import sys
 import threading
+import time
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from sparring.data.container import Container, open_container
-from sparring.data.found import Outcome, Rows, Shape
+from sparring.data.container import Container, Folder, Tar, Unreadable, Zip
+from sparring.data.found import MODES, Outcome, Shape
+from sparring.data.pages import let_go
 from sparring.engine.errors import SparringError
+
+if TYPE_CHECKING:
+    from sparring.data.found import Rows
 
 MOST_PIXELS = 100_000_000
 """A larger image is refused as a decompression bomb."""
-FEW = 400
-"""Up to so many images are decoded in this process: starting others would take longer."""
+TRIED, WORTH = 64, 0.6
+"""So many images are decoded in this process; others are started if the rest would take it over so many seconds."""
+FORMATS = (
+    "JPEG", "PNG", "GIF", "BMP", "PPM", "WEBP", "TIFF", "MPO", "JPEG2000", "ICO", "PCX", "DIB", "TGA", "AVIF"
+)  # fmt: skip
+"""Pillow's names. Others are not tried: EPS, say, would start Ghostscript on what a stranger wrote."""
+UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}  # fmt: skip
+"""EXIF orientation -> what undoes it."""
+MAY_TELL = {"exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif"}
+"""Where Pillow puts what may hold an orientation."""
 
-Image.MAX_IMAGE_PIXELS = None  # our own limit, checked on the header before any pixel is decoded
+
+class Unusable(ValueError):
+    """An image that is refused, in words that follow its name."""
 
 
 def header(content: bytes) -> Shape:
     """Size (as shown, after EXIF rotation) and mode of an image file. Raises on what is no image."""
     with _open(content) as image:
         width, height = image.size
-        if image.getexif().get(0x0112, 1) >= 5:  # the orientations that lie on their side
+        if _orientation(image) >= 5:  # lies on its side
             width, height = height, width
         return Shape(height, width, _mode(image))
 
 
-def decode(content: bytes, shape: Shape) -> NDArray[np.uint8]:
-    """An image file as `[H, W, C]`: first frame, EXIF rotation applied, scaled to cover `shape`, centre cropped."""
+def decode(content: bytes, shape: Shape) -> bytes:
+    """An image file as the bytes of `[H, W, C]`: first frame, upright, scaled to cover `shape`, centre cropped."""
+    size = shape.width, shape.height
     with _open(content) as image:
-        image.draft("RGB" if shape.mode == "RGB" else None, (shape.width, shape.height))  # cheap down-scaling of JPEG
-        upright = ImageOps.exif_transpose(_to_mode(image, shape.mode))
-        if upright.size != (shape.width, shape.height):
-            upright = ImageOps.fit(upright, (shape.width, shape.height), Image.Resampling.LANCZOS)
-        return np.asarray(upright).reshape(shape.height, shape.width, -1)
+        if image.format == "JPEG" and min(image.size) >= 2 * max(size):
+            image.draft(None, (max(size), max(size)))  # scaled down while it is decoded, which is cheap
+        image.load()
+        orientation = _orientation(image)
+        picture = to_mode(image, shape.mode)
+        if orientation in UPRIGHT:
+            picture = picture.transpose(UPRIGHT[orientation])
+        if picture.size != size:
+            picture = ImageOps.fit(picture, size, Image.Resampling.LANCZOS)
+        return picture.tobytes()
+
+
+def to_mode(image: Image.Image, mode: str) -> Image.Image:
+    """The picture in another mode; transparency that goes is laid over white, 16 bits are scaled to 8."""
+    if image.mode == mode and "transparency" not in image.info:
+        return image
+    if image.mode.startswith("I") or image.mode == "F":
+        image = _scaled_to_bytes(image)
+    if mode in ("L", "RGB") and _mode(image) in ("LA", "RGBA"):
+        over = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", over.size, "white"), over)
+    return image if image.mode == mode else image.convert(mode)
 
 
 def _open(content: bytes) -> Image.Image:
     if not content:
-        raise ValueError("is empty (zero bytes)")
+        raise Unusable("is empty (zero bytes)")
     try:
-        image = Image.open(io.BytesIO(content))
-    except UnidentifiedImageError:
-        raise ValueError("is no image that Pillow knows") from None
+        image = Image.open(io.BytesIO(content), formats=FORMATS)
+    except (UnidentifiedImageError, KeyError):  # KeyError: a format that this Pillow was built without
+        raise Unusable("is no image that Pillow knows") from None
+    except Image.DecompressionBombError:
+        raise Unusable(f"is an image of more than {MOST_PIXELS:,} pixels: refused") from None
     if image.width * image.height > MOST_PIXELS:
-        raise ValueError(f"is an image of {image.width} x {image.height}: more than {MOST_PIXELS:,} pixels, refused")
+        raise Unusable(f"is an image of more than {MOST_PIXELS:,} pixels: refused")
     return image
 
 
+def _orientation(image: Image.Image) -> int:
+    if image.format != "TIFF" and MAY_TELL.isdisjoint(image.info):
+        return 1  # and no EXIF is parsed
+    try:
+        return int(image.getexif().get(0x0112, 1))
+    except Exception:  # torn EXIF raises anything; the picture itself may be whole
+        return 1
+
+
 def _mode(image: Image.Image) -> str:
+    if image.mode.startswith("I") or image.mode == "F":
+        return "L"
     if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
         return "LA" if image.mode in ("LA", "L", "1", "La") else "RGBA"
-    return "L" if image.mode in ("1", "L", "F") or image.mode.startswith("I") else "RGB"
+    return "L" if image.mode in ("1", "L") else "RGB"
 
 
-def _to_mode(image: Image.Image, mode: str) -> Image.Image:
-    if image.mode.startswith("I") or image.mode == "F":  # 16-bit (and wider) grey: scaled, where Pillow would clip
-        values = np.asarray(image, np.float64)
-        top = 65535.0 if image.mode.startswith("I") else max(float(values.max(initial=0)), 1.0)
-        image = Image.fromarray((values * (255 / top)).clip(0, 255).round().astype(np.uint8))
-    if mode in ("L", "RGB") and _mode(image) in ("LA", "RGBA"):  # what is transparent shows the page, which is white
-        over = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", over.size, "white"), over)
-    return image if image.mode == mode else image.convert(mode)
+def _scaled_to_bytes(image: Image.Image) -> Image.Image:
+    """16-bit and wider grey, or float, scaled where Pillow would clip."""
+    import numpy as np
+
+    values = np.asarray(image, np.float64)
+    highest = float(values.max(initial=0))
+    if not np.isfinite(values).all():
+        raise Unusable("holds values that are no finite numbers")
+    scales = (65535.0,) if image.mode.startswith("I") else (1.0, 255.0, 65535.0)
+    top = next((scale for scale in scales if highest <= scale), highest)
+    return Image.fromarray((values * (255 / top)).clip(0, 255).round().astype(np.uint8))
 
 
 def decode_all(
@@ -89,15 +143,21 @@ def decode_all(
     tell: Callable[[int], None],
     workers: int | None = None,
 ) -> list[Outcome]:
-    """Decode `names` into `rows` (a memory map of a file), on all cores where there are many."""
-    workers = min(cores(), len(names) // FEW) if workers is None else workers
-    if workers < 2:
-        outcomes: list[Outcome] = []
-        for done in _decode_some(container, enumerate(names), rows, shape):
-            outcomes += [Outcome(digest, why) for _, digest, why in done]
-            tell(len(outcomes))
-        return outcomes
-    return _decode_on(workers, container, names, rows, shape, tell)
+    """Decode `names` into `rows` (a memory map of a file), on all cores where that pays."""
+    workers = cores() if workers is None else workers
+    outcomes: list[Outcome] = []
+    start = time.monotonic()
+    flat = rows.reshape(-1).data
+    for outcome in _decode_each(container, enumerate(names), flat, shape):
+        outcomes.append(outcome)
+        done, spent = len(outcomes), time.monotonic() - start
+        if done % 256 == 0:
+            let_go(rows)
+            tell(done)
+        if done == TRIED and workers > 1 and spent / done * (len(names) - done) > WORTH and sys.executable:
+            return outcomes + _decode_on(workers, container, names, done, rows, shape, tell)
+    tell(len(outcomes))
+    return outcomes
 
 
 def cores() -> int:
@@ -107,94 +167,132 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-_Done = list[tuple[int, str, str]]  # row, digest, why not
-
-
-def _decode_some(container: Container, jobs: Iterable[tuple[int, str]], rows: Rows, shape: Shape) -> Iterable[_Done]:
-    done: _Done = []
+def _decode_each(
+    container: Container, jobs: Iterable[tuple[int, str]], flat: memoryview | mmap.mmap, shape: Shape
+) -> Iterator[Outcome]:
+    length = shape.height * shape.width * MODES[shape.mode]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow's remarks on odd files; what cannot be used is reported
         for row, name in jobs:
-            digest = why = ""
             try:
                 content = container.read(name)
-                rows[row] = decode(content, shape)
-                digest = hashlib.blake2b(content, digest_size=16).hexdigest()
+                flat[row * length : (row + 1) * length] = decode(content, shape)
+                outcome = Outcome(hashlib.blake2b(content, digest_size=16).hexdigest())
             except Exception as error:  # one bad file, however bad, never ends the work
-                why = _first_line(error)
-            done.append((row, digest, why))
-            if len(done) == 256:
-                yield done
-                done = []
-    yield done
+                outcome = Outcome(why=_why(error))
+            yield outcome
 
 
-def _first_line(error: Exception) -> str:
+def _why(error: Exception) -> str:
+    """Why a file is left out, in words that follow its name and are the same for all files of the same fate."""
+    if isinstance(error, Unusable):
+        return str(error)
+    if isinstance(error, Unreadable):
+        return error.why
     if isinstance(error, MemoryError):
         return "needs more memory than there is"
+    if "truncated" in str(error).lower():
+        return "is truncated"
     text = str(error).strip().splitlines()
-    return text[0] if text else type(error).__name__
+    return f"cannot be decoded: {text[0] if text else type(error).__name__}"
 
 
 def _decode_on(
-    workers: int, container: Container, names: Sequence[str], rows: Rows, shape: Shape, tell: Callable[[int], None]
+    workers: int,
+    container: Container,
+    names: Sequence[str],
+    first: int,
+    rows: Rows,
+    shape: Shape,
+    tell: Callable[[int], None],
 ) -> list[Outcome]:
-    outcomes = [Outcome(why="was not reached")] * len(names)
-    target = str(rows.filename)  # type: ignore[attr-defined]
-    lock, count = threading.Lock(), 0
+    """Outcomes of `names[first:]`; each worker takes a stretch of its own."""
+    lock, count = threading.Lock(), first
+    ends = [first + (len(names) - first) * k // workers for k in range(workers + 1)]
+    outcomes: list[list[Outcome]] = [[] for _ in range(workers)]
 
-    def listen(process: subprocess.Popen[str], job: str) -> None:
+    def listen(k: int, process: subprocess.Popen[str], job: str) -> None:
         nonlocal count
         assert process.stdin and process.stdout
-        process.stdin.write(job)
-        process.stdin.close()
-        for line in process.stdout:
-            done: _Done = json.loads(line)
-            for row, digest, why in done:
-                outcomes[row] = Outcome(digest, why)
-            with lock:
-                count += len(done)
-                tell(count)
+        with suppress(OSError, ValueError):  # the process died: its exit code is looked at below
+            process.stdin.write(job)
+            process.stdin.close()
+            for line in process.stdout:
+                done = [Outcome(*pair) for pair in json.loads(line)]
+                outcomes[k] += done
+                with lock:
+                    count += len(done)
+                    tell(count)
 
-    listeners, processes = [], []
-    for k in range(workers):
-        mine = list(enumerate(names))[k::workers]
-        job = {"container": str(container.path), "jobs": mine, "shape": shape, "rows": target, "count": len(rows)}
-        process = subprocess.Popen(
-            [sys.executable, "-m", "sparring.data.decode"],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8",
-        )  # fmt: skip
-        processes.append(process)
-        listeners.append(threading.Thread(target=listen, args=(process, json.dumps(job)), daemon=True))
-        listeners[-1].start()
+    processes, listeners = [], []
     try:
+        for k in range(workers):
+            mine = names[ends[k] : ends[k + 1]]
+            job = {"ticket": container.ticket(mine), "names": mine, "first": ends[k], "shape": shape,
+                   "rows": str(rows.filename)}  # type: ignore[attr-defined]  # fmt: skip
+            processes.append(_start_worker())
+            listeners.append(threading.Thread(target=listen, args=(k, processes[k], json.dumps(job)), daemon=True))
+            listeners[k].start()
         for listener in listeners:
             listener.join()
     finally:
-        for process in processes:
-            if any(thread.is_alive() for thread in listeners):
+        for k, process in enumerate(processes):
+            if k >= len(listeners) or listeners[k].is_alive():
                 process.kill()
             process.wait()
+            for pipe in (process.stdin, process.stdout):
+                with suppress(OSError, ValueError):
+                    pipe.close()  # type: ignore[union-attr]
     if failed := [process.returncode for process in processes if process.returncode]:
         raise SparringError(
-            f"a decoding process for {container.path} ended with code {failed[0]}: out of memory or killed"
+            f"a decoding process for {container.path} ended with code {failed[0]}: out of memory or killed. "
+            "The same command begins anew"
         )
-    return outcomes
+    return [outcome for some in outcomes for outcome in some]
+
+
+def _start_worker() -> subprocess.Popen[str]:
+    package = str(Path(__file__).parents[2])
+    path = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")]))
+    return subprocess.Popen(
+        [sys.executable, "-P", "-m", "sparring.data.decode"],  # -P: a json.py in the user's folder is not ours
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8",
+        env={**os.environ, "PYTHONPATH": path},
+    )  # fmt: skip
+
+
+def reopen(ticket: dict[str, Any]) -> Container:
+    """The container that gave this ticket, in another process."""
+    path = Path(ticket["path"])
+    match ticket["kind"]:
+        case "zip":
+            return Zip(path)
+        case "tar":
+            return Tar(path, ticket["places"])
+        case "cells":
+            from sparring.data.readers.parquet import Cells
+
+            return Cells(path, ticket["tables"], ticket["column"])
+        case _:
+            return Folder(path)
 
 
 def _work() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the process that started this one sees to it
     job = json.loads(sys.stdin.read())
-    shape = Shape(*job["shape"])
-    size = (
-        job["count"],
-        *np.zeros((shape.height, shape.width, 0)).shape[:2],
-        len(Image.new(shape.mode, (1, 1)).getbands()),
-    )
-    rows = np.memmap(job["rows"], np.uint8, "r+", shape=size)
-    for done in _decode_some(open_container(Path(job["container"])), job["jobs"], rows, shape):
-        sys.stdout.write(json.dumps(done) + "\n")
-        sys.stdout.flush()
+    names, first = job["names"], job["first"]
+    done: list[Outcome] = []
+    with open(job["rows"], "r+b") as file, mmap.mmap(file.fileno(), 0) as flat:
+        for outcome in _decode_each(reopen(job["ticket"]), enumerate(names, first), flat, Shape(*job["shape"])):
+            done.append(outcome)
+            if len(done) == 256:
+                print(json.dumps(done), flush=True)
+                done = []
+        print(json.dumps(done), flush=True)
 
 
 if __name__ == "__main__":
-    _work()
+    try:
+        _work()
+    except BrokenPipeError:  # nobody listens any more
+        os._exit(0)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import os
+import re
 import shutil
 import urllib.error
 import urllib.parse
 import urllib.request
-from pathlib import Path, PurePosixPath
+from contextlib import suppress
+from pathlib import Path
 
+from sparring.data.owner import is_abandoned, owner
 from sparring.engine.errors import SparringError, UsageError
 from sparring.engine.files import saying
 
@@ -22,28 +26,52 @@ TIMEOUT = 60
 
 def is_url(source: str) -> bool:
     """True for http and https."""
-    return source.startswith(("http://", "https://"))
+    return source.lower().startswith(("http://", "https://"))
 
 
 def download(url: str, folder: Path, limit: int = LARGEST) -> Path:
-    """The file at `url`, in a folder of its own below `folder`; what is there whole is not fetched again.
+    """The file at `url`, in `folder`, which serves this URL or this set of URLs alone; what is there is whole.
 
     A fragment `#sha256=<hex>` is checked. Raises SparringError on failure, leaving what came so far for the next try.
     """
     address, _, fragment = url.partition("#")
     digest = _wanted_digest(fragment, url)
-    name = PurePosixPath(urllib.parse.unquote(urllib.parse.urlsplit(address).path)).name or "download"
-    target = folder / hashlib.sha256(address.encode()).hexdigest()[:16] / name.replace("\\", "_")
-    part = target.with_name(f"{name}.part")
-    if not target.exists():
-        with saying(target):
-            target.parent.mkdir(parents=True, exist_ok=True)
+    name = _file_name(address)
+    target = folder / name
+    if target.exists():
+        return target
+    with saying(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    part = _claim(folder, name)
+    try:
         _fetch(address, part, limit)
         _check(part, digest, url)
-        os.replace(part, target)
-    else:
-        _check(target, digest, url)
+        with saying(target):
+            os.replace(part, target)
+    finally:
+        if part.exists():  # for the next try
+            os.replace(part, folder / f".{name}.part")
     return target
+
+
+def _file_name(address: str) -> str:
+    """A harmless name for what is at `address`, with its suffix."""
+    try:
+        path = urllib.parse.unquote(urllib.parse.urlsplit(address).path)
+    except ValueError as error:
+        raise UsageError(f"{address} is no address that can be fetched: {error}") from error
+    return re.sub(r"[^\w.-]+", "_", path.rpartition("/")[2])[-100:].lstrip(".-") or "download"
+
+
+def _claim(folder: Path, name: str) -> Path:
+    """A place for what comes, ours alone, that begins with what an earlier try left: two may fetch at once."""
+    mine = folder / f".{name}.part-{owner()}"
+    for left in [folder / f".{name}.part", *folder.glob(f".{glob.escape(name)}.part-*")]:
+        if left.name.endswith(".part") or is_abandoned(left, left.name.rpartition(".part-")[2]):
+            with suppress(OSError):  # another was faster
+                os.replace(left, mine)
+                break
+    return mine
 
 
 def _wanted_digest(fragment: str, url: str) -> str:
@@ -87,7 +115,10 @@ def _fetch_rest(address: str, part: Path, limit: int) -> bool:
     if done:
         request.add_header("Range", f"bytes={done}-")
     with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:
-        resumed = answer.status == 206
+        resumed = answer.status == 206 and answer.headers.get("Content-Range", "").startswith(f"bytes {done}-")
+        if answer.status == 206 and not resumed:
+            part.unlink(missing_ok=True)
+            raise OSError("the server sent another range than it was asked for")
         done = done if resumed else 0
         length = answer.headers.get("Content-Length")
         total = done + int(length) if length else None

@@ -36,10 +36,12 @@ class Feed:
         shares = dist.world_size() * parts
         if batch_size % shares:
             raise UsageError(f"batch size {batch_size} does not divide by {shares} (processes x accumulation steps)")
+        if not len(images):
+            raise UsageError("there are no images to feed")
         self.images, self.batch_size = images, batch_size
         self._seed, self._parts, self._mirror = seed, parts, mirror
         self._device = device or torch.device("cpu")
-        self._order = lru_cache(maxsize=8)(self._shuffled)
+        self._order = lru_cache(maxsize=4)(self._shuffled)
 
     def batches(self, nimg: int, turn: int) -> Sequence[Batch]:
         """This process's share of the batch that begins at image `nimg`, in `parts` parts."""

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal, NamedTuple, Protocol
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeAlias
 
 from sparring.data.container import Container, LeftOut
 
-Rows = NDArray[np.uint8]
-"""`[N, H, W, C]`, memory-mapped."""
+if TYPE_CHECKING:  # a decoding process starts sooner without NumPy
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Rows: TypeAlias = NDArray[np.uint8]
+    """`[N, H, W, C]`, memory-mapped."""
 
 MODES = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4}
 """Pillow's name -> channels; other numbers of channels come from arrays alone."""
@@ -25,11 +25,10 @@ class Shape(NamedTuple):
     height: int
     width: int
     mode: str
-    """Pillow's name, or `"N"` for N channels."""
+    """Pillow's name, or `N channels`."""
 
 
-@dataclass(frozen=True)
-class Item:
+class Item(NamedTuple):
     """One image (or clip, or record): its name, split and label as found."""
 
     name: str
@@ -37,8 +36,7 @@ class Item:
     label: str | None
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What became of one item: the digest of its content, or why it could not be used."""
 
     digest: str = ""

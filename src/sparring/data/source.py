@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import sys
+from collections import Counter
 from pathlib import Path
 
-from sparring.data.container import open_container
+from sparring.data.container import open_container, suffix
 from sparring.data.download import download, is_url
 from sparring.data.found import Found
 from sparring.data.known import DIGITS, KNOWN, NOTES
@@ -29,12 +31,14 @@ def cache_folder() -> Path:
 def locate(source: str | Path) -> tuple[Path, list[str]]:
     """The path of what SOURCE means, fetched first where it is on the web; and notes on how it was found."""
     text = str(source)
-    path = Path(text).expanduser()
+    if not text:
+        raise UsageError("SOURCE is empty: it is a folder, an archive, a file, a URL or a known name")
     if is_url(text):
-        return download(text, cache_folder() / "downloads"), []
-    if text in KNOWN and not path.exists():
+        return download(text, cache_folder() / "downloads" / hashlib.sha256(text.encode()).hexdigest()[:16]), []
+    path = local(text)
+    if path is None and text in KNOWN:
         return _locate_known(text)
-    if not path.exists():
+    if path is None:
         near = nearest(text, [*KNOWN, DIGITS])
         raise UsageError(
             f"there is no '{text}': SOURCE is a folder, an archive, a file, a URL or a known name ({near})"
@@ -44,6 +48,12 @@ def locate(source: str | Path) -> tuple[Path, list[str]]:
     if not os.access(path, os.R_OK):
         raise SparringError(f"{text} may not be read: its permissions forbid it")
     return path, []
+
+
+def local(text: str) -> Path | None:
+    """The path of this name, if there is something on the disk."""
+    path = Path(os.path.expanduser(text))
+    return path if os.path.exists(path) else None
 
 
 def _locate_known(name: str) -> tuple[Path, list[str]]:
@@ -57,13 +67,14 @@ def _locate_known(name: str) -> tuple[Path, list[str]]:
     return (files[0], []) if len(files) == 1 else (downloads, [])
 
 
-def find(path: Path) -> Found:
-    """What the first reader that knows it finds at `path` (a tar.gz must be unpacked first)."""
+def find(path: Path, source: str) -> Found:
+    """What the first reader that knows it finds at `path` (a tar.gz must be unpacked first), of `source` as given."""
     container = open_container(path)
     for reader in READERS:
         if found := reader(container):
             return found
-    raise SparringError(f"nothing usable in {path}: {_census(container.names, [r.name for r in container.refused])}")
+    refused = [f"{left.name} {left.why}" for left in container.refused]
+    raise SparringError(f"nothing usable in {source}: {_census(container.names, refused)}")
 
 
 def find_digits() -> Found:
@@ -74,12 +85,10 @@ def find_digits() -> Found:
 def _census(names: list[str], refused: list[str]) -> str:
     if not names and not refused:
         return "it is empty. Images are looked for in it and in the folders below"
-    kinds: dict[str, int] = {}
-    for name in names:
-        suffix = Path(name).suffix.lower() or "no suffix"
-        kinds[suffix] = kinds.get(suffix, 0) + 1
-    most = sorted(kinds.items(), key=lambda kind: -kind[1])[:6]
-    parts = [f"{count} x {suffix}" for suffix, count in most] + (
-        [f"{len(refused)} refused ({refused[0]})"] if refused else []
-    )
-    return f"it holds {', '.join(parts)}. Images, IDX, CIFAR batches, .npy, .npz and parquet are read"
+    kinds = Counter(suffix(name) or "files without suffix" for name in names)
+    parts = [f"{count} x {kind}" for kind, count in kinds.most_common(6)]
+    parts += ["other files"] * (len(kinds) > 6)
+    if refused:
+        parts.append(f"{len(refused)} refused ({refused[0]}{', ...' if len(refused) > 1 else ''})")
+    inside = " An archive inside is not opened: name it itself." * bool(kinds.keys() & {".zip", ".tar", ".gz", ".tgz"})
+    return f"it holds {', '.join(parts)}. Images, IDX, CIFAR batches, .npy, .npz and parquet are read.{inside}"

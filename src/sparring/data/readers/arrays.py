@@ -6,15 +6,20 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from sparring.data.container import LeftOut
-from sparring.data.found import MODES, Item, Outcome, Rows, Shape
+from sparring.data.decode import to_mode
+from sparring.data.found import MODES, Item, Outcome, Shape
+from sparring.data.pages import let_go
 from sparring.engine.errors import SparringError
+
+if TYPE_CHECKING:
+    from sparring.data.found import Rows
 
 BLOCK = 1024
 
@@ -65,16 +70,45 @@ class ImageArrays:
     def ingest(self, rows: Rows, shape: Shape, tell: Callable[[int], None]) -> list[Outcome]:
         """Copy the arrays into the rows, block by block."""
         outcomes: list[Outcome] = []
+        to_bytes = self._scale()
         for part in self.parts:
-            to_bytes = _scale(part.images)
             for start in range(0, len(part.images), BLOCK):
                 block = to_bytes(part.images[start : start + BLOCK])
                 if block.shape[1:] != rows.shape[1:]:
                     block = np.stack([_fit(image, shape) for image in block])
                 rows[len(outcomes) : len(outcomes) + len(block)] = block
                 outcomes += [Outcome(hashlib.blake2b(block.tobytes(), digest_size=16).hexdigest())] * len(block)
+                let_go(rows)
                 tell(len(outcomes))
         return outcomes
+
+    def _scale(self) -> Callable[[NDArray[Any]], NDArray[np.uint8]]:
+        """How the numbers become bytes: by their type, and by the range that all parts together take."""
+        kinds = {part.images.dtype for part in self.parts}
+        if kinds == {np.dtype(np.uint8)}:
+            return lambda block: block
+        if kinds == {np.dtype(bool)}:
+            return lambda block: block.astype(np.uint8) * np.uint8(255)
+        low, high = self._range()
+        if not np.isfinite([low, high]).all():
+            raise SparringError(
+                f"{self.parts[0].name} holds values that are no finite numbers (NaN or infinity): mend it first"
+            )
+        if all(kind.kind == "f" for kind in kinds) and low >= -1.0 and high <= 1.0:
+            low, high = (-1.0, 1.0) if low < 0 else (0.0, 1.0)
+        elif low >= 0 and high <= 255:
+            low, high = 0.0, 255.0
+        elif kinds == {np.dtype(np.uint16)}:
+            low, high = 0.0, 65535.0
+        if (low, high) != (0.0, 255.0):
+            self.notes.append(f"values from {low:g} to {high:g} became 0 to 255")
+        factor = 255 / max(high - low, 1e-12)
+        return lambda block: ((block.astype(np.float64) - low) * factor).round().clip(0, 255).astype(np.uint8)
+
+    def _range(self) -> tuple[float, float]:
+        blocks = [p.images[i : i + BLOCK] for p in self.parts for i in range(0, len(p.images), BLOCK)]
+        lows, highs = zip(*((float(block.min()), float(block.max())) for block in blocks), strict=True)
+        return float(np.min(lows)), float(np.max(highs))
 
 
 def as_images(array: NDArray[Any], name: str) -> NDArray[Any]:
@@ -90,32 +124,11 @@ def as_images(array: NDArray[Any], name: str) -> NDArray[Any]:
     return array
 
 
-def _scale(images: NDArray[Any]) -> Callable[[NDArray[Any]], NDArray[np.uint8]]:
-    """How this part's numbers become bytes: by the type, and for floats by the range they take."""
-    if images.dtype == np.uint8:
-        return lambda block: block
-    if images.dtype == bool:
-        return lambda block: block.astype(np.uint8) * np.uint8(255)
-    low = min((float(images[i : i + BLOCK].min()) for i in range(0, len(images), BLOCK)), default=0.0)
-    high = max((float(images[i : i + BLOCK].max()) for i in range(0, len(images), BLOCK)), default=1.0)
-    if not np.isfinite([low, high]).all():
-        raise SparringError("the array holds values that are no finite numbers (NaN or infinity): mend it first")
-    if images.dtype.kind == "f" and low >= -1.0 and high <= 1.0:
-        low, high = (-1.0, 1.0) if low < 0 else (0.0, 1.0)
-    elif low >= 0 and high <= 255:
-        low, high = 0.0, 255.0
-    elif images.dtype == np.uint16:
-        low, high = 0.0, 65535.0
-    factor = 255 / max(high - low, 1e-12)
-    return lambda block: ((block.astype(np.float64) - low) * factor).round().clip(0, 255).astype(np.uint8)
-
-
 def _fit(image: NDArray[np.uint8], shape: Shape) -> NDArray[np.uint8]:
     channels = image.shape[2]
     size = shape.width, shape.height
-    if shape.mode in MODES and channels in MODES.values():
-        mode = next(name for name, count in MODES.items() if count == channels)
-        picture = Image.fromarray(image.squeeze(2) if channels == 1 else image, mode).convert(shape.mode)
+    if shape.mode in MODES:
+        picture = to_mode(Image.fromarray(image.squeeze(2) if channels == 1 else image), shape.mode)
         if picture.size != size:
             picture = ImageOps.fit(picture, size, Image.Resampling.LANCZOS)
         return np.asarray(picture).reshape(shape.height, shape.width, -1)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import io
 import pickle
+import warnings
 from pathlib import PurePosixPath
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sparring.data.container import Container
+from sparring.data.container import Container, LeftOut
 from sparring.data.found import Found
 from sparring.data.readers.arrays import ImageArrays, Part
 from sparring.engine.errors import SparringError
@@ -48,10 +49,11 @@ def _planes(rows: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def _python(container: Container, names: dict[str, str]) -> Found:
     wanted = sorted(names.keys() & PYTHON_10) or sorted(PYTHON_100)
     meta = next((names[name] for name in ("batches.meta", "meta") if name in names), None)
-    classes: list[bytes] = []
+    classes: list[str] = []
     if meta:
         told = _unpickle(container.read(meta), meta)
-        classes = told.get(b"label_names") or told.get(b"fine_label_names") or []
+        listed = told.get(b"label_names") or told.get(b"fine_label_names") or []
+        classes = [_text(entry) for entry in listed] if isinstance(listed, list) else []
     parts = []
     for name in wanted:
         batch = _unpickle(container.read(names[name]), names[name])
@@ -61,12 +63,12 @@ def _python(container: Container, names: dict[str, str]) -> Found:
         if not isinstance(labels, list) or not all(isinstance(label, int) for label in labels):
             raise SparringError(f"{names[name]} is no CIFAR batch: it has no list of labels")
         parts.append(Part(names[name], _split(name), _planes(data), [_named(label, classes) for label in labels]))
-    return ImageArrays("CIFAR, python version", parts, list(container.refused))
+    return ImageArrays("CIFAR, python version", parts, _others(container, {*(part.name for part in parts), meta}))
 
 
 def _binary(container: Container, names: dict[str, str], *, fine: bool) -> Found:
     listing = next((names[n] for n in ("batches.meta.txt", "fine_label_names.txt") if n in names), None)
-    classes = container.read(listing).split() if listing else []
+    classes = [_text(entry) for entry in container.read(listing).split()] if listing else []
     head = 2 if fine else 1  # CIFAR-100 has a coarse label first
     parts = []
     for name in sorted(names.keys() & (BINARY_100 if fine else BINARY_10)):
@@ -76,11 +78,19 @@ def _binary(container: Container, names: dict[str, str], *, fine: bool) -> Found
         rows = content.reshape(-1, head + 3072)
         labels = [_named(int(label), classes) for label in rows[:, head - 1]]
         parts.append(Part(names[name], _split(name), _planes(rows[:, head:]), labels))
-    return ImageArrays("CIFAR, binary version", parts, list(container.refused))
+    return ImageArrays("CIFAR, binary version", parts, _others(container, {*(part.name for part in parts), listing}))
 
 
-def _named(label: int, classes: list[bytes]) -> str:
-    return classes[label].decode("utf-8", "replace") if 0 <= label < len(classes) else str(label)
+def _others(container: Container, used: set[str | None]) -> list[LeftOut]:
+    return [*container.refused, *(LeftOut(name, "is no CIFAR batch") for name in container.names if name not in used)]
+
+
+def _named(label: int, classes: list[str]) -> str:
+    return classes[label] if 0 <= label < len(classes) else str(label)
+
+
+def _text(entry: object) -> str:
+    return entry.decode("utf-8", "replace") if isinstance(entry, bytes) else str(entry)
 
 
 class _Careful(pickle.Unpickler):
@@ -94,7 +104,9 @@ class _Careful(pickle.Unpickler):
 
 def _unpickle(content: bytes, name: str) -> dict[bytes, Any]:
     try:
-        value = _Careful(io.BytesIO(content), encoding="bytes").load()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # NumPy's remarks on how it was pickled in 2009
+            value = _Careful(io.BytesIO(content), encoding="bytes").load()
     except Exception as error:  # a hostile or torn pickle may raise anything
         raise SparringError(f"{name} is refused as a CIFAR batch: {error}") from error
     if not isinstance(value, dict):

@@ -2,47 +2,32 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
-from typing import Literal
+from itertools import islice
+from typing import TYPE_CHECKING, Literal
 
-from sparring.data.container import Container, LeftOut
+from sparring.data.container import Container, LeftOut, is_hidden, suffix
 from sparring.data.decode import decode_all, header
-from sparring.data.found import Found, Item, Outcome, Rows, Shape
+from sparring.data.found import Found, Item, Outcome, Shape
 
-SUFFIXES = frozenset(
-    [
-        ".png",
-        ".jpg",
-        ".jpeg",
-        ".jpe",
-        ".jfif",
-        ".webp",
-        ".gif",
-        ".bmp",
-        ".dib",
-        ".tif",
-        ".tiff",
-        ".pgm",
-        ".ppm",
-        ".pbm",
-        ".pnm",
-        ".tga",
-        ".jp2",
-        ".avif",
-        ".ico",
-        ".pcx",
-        ".apng",
-    ]
-)
+if TYPE_CHECKING:
+    from sparring.data.found import Rows
+
+SUFFIXES = frozenset([
+    ".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".gif", ".bmp", ".dib", ".tif", ".tiff", ".pgm",
+    ".ppm", ".pbm", ".pnm", ".tga", ".jp2", ".avif", ".ico", ".pcx",
+])  # fmt: skip
 SPLITS: dict[str, Literal["train", "test"]] = {
     "train": "train", "training": "train", "test": "test", "testing": "test",
     "val": "test", "valid": "test", "validation": "test",
 }  # fmt: skip
 MOST_HEADERS = 2_000
 """Of more images than this an evenly spaced sample of headers decides on size and mode."""
+TRIED = 50
+"""Files without suffix are looked into, up to so many, where no file has the suffix of an image."""
 
 
 @dataclass
@@ -59,47 +44,67 @@ class ImageFiles:
 
     def survey(self) -> Counter[Shape]:
         """Sizes and modes by the headers of up to 2,000 files; what has no readable header does not count."""
-        shapes: Counter[Shape] = Counter()
-        stride = -(-len(self.items) // MOST_HEADERS)
-        for item in self.items[::stride]:
-            try:
-                shapes[header(self.container.read(item.name))] += 1
-            except Exception:  # decoding will meet the same file and report it
-                continue
-        return shapes
+        return survey(self.container, [item.name for item in self.items[:: -(-len(self.items) // MOST_HEADERS)]])
 
     def ingest(self, rows: Rows, shape: Shape, tell: Callable[[int], None]) -> list[Outcome]:
         """Decode each file into its row."""
         return decode_all(self.container, [item.name for item in self.items], rows, shape, tell)
 
 
+def survey(container: Container, names: list[str]) -> Counter[Shape]:
+    """Sizes and modes by the headers of these files."""
+    shapes: Counter[Shape] = Counter()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow's remarks on odd files
+        for name in names:
+            try:
+                shapes[header(container.read(name))] += 1
+            except Exception:  # decoding will meet the same file and report it
+                continue
+    return shapes
+
+
 def read_images(container: Container) -> Found | None:
     """Image files, with classes and splits by the names of folders; None where there are none."""
-    items, left_out, places = [], list(container.refused), _below_common_folder(container.names)
-    for name, parts in places:
-        suffix = PurePosixPath(name).suffix.lower()
-        if any(part.startswith(".") or part == "__MACOSX" for part in parts):
+    left_out = list(container.refused)
+    images: list[tuple[str, list[str]]] = []
+    for name in container.names:
+        parts, kind = name.split("/"), suffix(name)
+        if any(is_hidden(part) for part in parts):
             left_out.append(LeftOut(name, "is hidden"))
-        elif suffix and suffix not in SUFFIXES:
-            left_out.append(LeftOut(name, f"is no image ({suffix})"))
+        elif kind and kind not in SUFFIXES:
+            left_out.append(LeftOut(name, f"is no image that is read here ({kind})"))
         else:
-            *folders, _ = parts
-            split: Literal["train", "test"] = "train"
-            if folders and folders[0].lower() in SPLITS:
-                split = SPLITS[folders.pop(0).lower()]
-            items.append(Item(name, split, folders[0] if folders else None))
-    if not any(PurePosixPath(item.name).suffix for item in items):
+            images.append((name, parts))
+    if not any(suffix(name) for name, _ in images) and not survey(container, [name for name, _ in images[:TRIED]]):
         return None
-    return ImageFiles(container, items, left_out)
+    return ImageFiles(container, _items(images), left_out)
 
 
-def _below_common_folder(names: list[str]) -> list[tuple[str, tuple[str, ...]]]:
-    """Names with their parts, less the folders that all of them share (an archive's own top folder, say)."""
-    parts = [PurePosixPath(name).parts for name in names]
-    seen = [p for p in parts if not any(part.startswith(".") or part == "__MACOSX" for part in p)] or parts
-    shared = 0
-    while seen and all(len(p) > shared + 1 for p in seen) and len({p[shared] for p in seen}) == 1:
-        if seen[0][shared].lower() in SPLITS:
+def mostly_images(container: Container, others: int) -> bool:
+    """True where there are more image files than `others`: then a lone array or table is a file beside them."""
+    return any(True for _ in islice((name for name in container.names if suffix(name) in SUFFIXES), others, None))
+
+
+def _items(images: list[tuple[str, list[str]]]) -> list[Item]:
+    """The split and the label of each image, by the folders that not all of them share.
+
+    Folders are splits where all of them are named so, or train and test are both there: a lone `train` may be a
+    vehicle.
+    """
+    depth = 0
+    folders = [parts[:-1] for _, parts in images]
+    while all(len(f) > depth for f in folders) and len({f[depth] for f in folders}) == 1:
+        if folders[0][depth].lower() in SPLITS:
             break
-        shared += 1
-    return [(name, p[shared:] if p[:shared] == seen[0][:shared] else p) for name, p in zip(names, parts, strict=True)]
+        depth += 1
+    tops = {f[depth].lower() for f in folders if len(f) > depth}
+    known = {SPLITS[top] for top in tops if top in SPLITS}
+    split_by_folder = tops <= SPLITS.keys() or len(known) == 2
+    items = []
+    for (name, _), f in zip(images, folders, strict=True):
+        below, split = f[depth:], "train"
+        if below and split_by_folder and below[0].lower() in SPLITS:
+            split, below = SPLITS[below[0].lower()], below[1:]
+        items.append(Item(name, "test" if split == "test" else "train", below[0] if below else None))
+    return items

@@ -5,53 +5,85 @@ from __future__ import annotations
 import io
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
-from typing import Any, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
-from sparring.data.container import Container, LeftOut
-from sparring.data.decode import decode_all, header
-from sparring.data.found import Found, Item, Outcome, Rows, Shape
+from sparring.data.container import Container, LeftOut, Unreadable, suffix
+from sparring.data.decode import decode_all
+from sparring.data.found import Found, Item, Outcome, Shape
+from sparring.data.readers.images import MOST_HEADERS, SPLITS, mostly_images, survey
 from sparring.engine.errors import SparringError
 
+if TYPE_CHECKING:
+    from sparring.data.found import Rows
 
-class _Cells:
-    """The image cells of parquet files as a container: item name -> bytes, one row group in memory at a time."""
 
-    def __init__(self, container: Container, tables: dict[str, Any], column: str) -> None:
-        self.path = container.path
-        self.refused: list[LeftOut] = []
-        self._tables, self._column = tables, column
-        self._places: dict[str, tuple[str, int, int]] = {}
-        for table_name, table in tables.items():
-            for group in range(table.num_row_groups):
-                for row in range(table.metadata.row_group(group).num_rows):
-                    self._places[f"{table_name}#{len(self._places)}"] = (table_name, group, row)
-        self.names = list(self._places)
+class Cells:
+    """The image cells of parquet files as a container: `table#row` -> bytes, one row group in memory at a time."""
+
+    def __init__(self, path: Path, tables: dict[str, Any], column: str) -> None:
+        import pyarrow.parquet as pq
+
+        self.path, self.refused = path, list[LeftOut]()
+        self._sources, self._column = tables, column
+        with _saying(path):
+            self.tables = {name: pq.ParquetFile(source) for name, source in tables.items()}
         self._held: tuple[str, int] | None = None
-        self._cells: list[Any] = []
+        self._first, self._cells = 0, list[Any]()
+
+    @property
+    def names(self) -> list[str]:
+        """The cells, table by table, row by row."""
+        return [f"{name}#{row}" for name, table in self.tables.items() for row in range(table.metadata.num_rows)]
 
     def read(self, name: str) -> bytes:
-        table, group, row = self._places[name]
-        if self._held != (table, group):
-            self._cells = self._tables[table].read_row_group(group, [self._column])[self._column].to_pylist()
-            self._held = table, group
-        cell = self._cells[row]
+        """The bytes in one cell."""
+        table, _, number = name.rpartition("#")
+        row = int(number)
+        if self._held is None or self._held[0] != table or not self._first <= row < self._first + len(self._cells):
+            self._hold(table, row)
+        cell = self._cells[row - self._first]
         content = cell.get("bytes") if isinstance(cell, dict) else cell
         if not isinstance(content, bytes):
-            raise ValueError("has no image bytes in its cell")
+            raise Unreadable(name, "has no image bytes in its cell")
         return content
 
+    def _hold(self, table: str, row: int) -> None:
+        file, first = self.tables[table], 0
+        for group in range(file.num_row_groups):
+            count = file.metadata.row_group(group).num_rows
+            if row < first + count:
+                break
+            first += count
+        self._cells = file.read_row_group(group, [self._column])[self._column].to_pylist()
+        self._held, self._first = (table, group), first
+
+    def place(self, name: str) -> Path | None:
+        """Nowhere: it is in a table."""
+        return None
+
     def key(self) -> str:
-        raise NotImplementedError("cells are no source of their own")
+        """No key: cells are never a source of their own."""
+        raise NotImplementedError
+
+    def ticket(self, names: Iterable[str]) -> dict[str, Any]:
+        """The tables, which must lie on the disk by themselves."""
+        tables = {name: str(source) for name, source in self._sources.items()}
+        return {"kind": "cells", "path": str(self.path), "tables": tables, "column": self._column}
+
+    def shareable(self) -> bool:
+        """True if another process can open the tables too."""
+        return all(isinstance(source, str | Path) for source in self._sources.values())
 
 
 @dataclass
 class ParquetImages:
     """Encoded images in the cells of parquet files."""
 
-    cells: _Cells
+    cells: Cells
     items: list[Item]
     left_out: list[LeftOut]
     notes: list[str] = field(default_factory=list)
@@ -61,57 +93,60 @@ class ParquetImages:
 
     def survey(self) -> Counter[Shape]:
         """Sizes and modes of up to 2,000 first cells: later ones would unpack whole row groups."""
-        shapes: Counter[Shape] = Counter()
-        for item in self.items[:2000]:
-            try:
-                shapes[header(self.cells.read(item.name))] += 1
-            except Exception:  # decoding will meet the same cell and report it
-                continue
-        return shapes
+        return survey(self.cells, [item.name for item in self.items[:MOST_HEADERS]])
 
     def ingest(self, rows: Rows, shape: Shape, tell: Callable[[int], None]) -> list[Outcome]:
         """Decode each cell into its row."""
-        return decode_all(self.cells, self.cells.names, rows, shape, tell, workers=1)
+        workers = None if self.cells.shareable() else 1
+        return decode_all(self.cells, [item.name for item in self.items], rows, shape, tell, workers)
 
 
 def read_parquet(container: Container) -> Found | None:
     """All parquet files of a container; None where there is none. Needs pyarrow (`pip install sparring[tables]`)."""
-    names = [name for name in container.names if name.lower().endswith(".parquet")]
-    if not names:
+    names = [name for name in container.names if suffix(name) == ".parquet"]
+    if not names or mostly_images(container, len(names)):
         return None
     try:
-        import pyarrow as pa
         import pyarrow.parquet as pq
     except ImportError as error:
         raise SparringError(f"{names[0]} is parquet, which needs pyarrow: pip install 'sparring[tables]'") from error
-    try:
-        tables = {name: pq.ParquetFile(io.BytesIO(container.read(name))) for name in names}
-    except (pa.ArrowException, OSError) as error:
-        raise SparringError(f"{container.path} is no readable parquet: {error}") from error
-    columns = tables[names[0]].schema_arrow.names
-    image = next((c for c in ("image", "img") if c in columns), None)
-    label = next((c for c in ("label", "labels", "fine_label") if c in columns), None)
+    sources = {name: container.place(name) or io.BytesIO(container.read(name)) for name in names}
+    columns = {}
+    for name, source in sources.items():
+        with _saying(name):
+            columns[name] = pq.read_schema(source).names
+    image = next((c for c in ("image", "img") if any(c in columns[name] for name in names)), None)
     if image is None:
         raise SparringError(
-            f"{names[0]} has the columns {', '.join(columns)}: images are looked for in `image` or `img`"
+            f"{names[0]} has the columns {', '.join(columns[names[0]])}: images are looked for in `image` or `img`"
         )
-    cells = _Cells(container, tables, image)
-    labels = _labels(tables, label) if label else iter([None] * len(cells.names))
+    used = [name for name in names if image in columns[name]]
+    cells = Cells(container.path, {name: sources[name] for name in used}, image)
     items = []
-    for cell in cells.names:
-        stem = PurePosixPath(cell).name.lower()
-        split: Literal["train", "test"] = "test" if stem.startswith(("test", "val")) else "train"
-        items.append(Item(cell, split, next(labels)))
-    left_out = [LeftOut(name, "is no parquet file") for name in container.names if name not in names]
+    for name in used:
+        label = next((c for c in ("label", "labels", "fine_label") if c in columns[name]), None)
+        with _saying(name):
+            labels = list(_labels(cells.tables[name], label))
+        items += [Item(f"{name}#{row}", _split(name), text) for row, text in enumerate(labels)]
+    left_out = [LeftOut(name, "is no parquet file of images") for name in container.names if name not in used]
     return ParquetImages(cells, items, [*container.refused, *left_out])
 
 
-def _labels(tables: dict[str, Any], column: str) -> Iterator[str | None]:
-    for table in tables.values():
-        names = _class_names(table, column)
-        for value in table.read([column])[column].to_pylist():
-            known = isinstance(value, int) and 0 <= value < len(names)
-            yield None if value in (None, -1) else names[value] if known else str(value)
+def _split(name: str) -> Literal["train", "test"]:
+    """By the file's name (test-00000-of-00001.parquet) or its folder's (test/0000.parquet)."""
+    *folders, file = name.lower().split("/")
+    named = file.startswith(("test", "val")) or any(SPLITS.get(folder) == "test" for folder in folders)
+    return "test" if named else "train"
+
+
+def _labels(table: Any, column: str | None) -> Iterator[str | None]:
+    if column is None:
+        yield from [None] * table.metadata.num_rows
+        return
+    names = _class_names(table, column)
+    for value in table.read([column])[column].to_pylist():
+        known = isinstance(value, int) and 0 <= value < len(names)
+        yield None if value in (None, -1) else names[value] if known else str(value)
 
 
 def _class_names(table: Any, column: str) -> list[str]:
@@ -121,3 +156,14 @@ def _class_names(table: Any, column: str) -> list[str]:
         return [str(name) for name in metadata["info"]["features"][column]["names"]]
     except (KeyError, TypeError, ValueError):
         return []
+
+
+@contextmanager
+def _saying(name: str | Path) -> Iterator[None]:
+    """Turn Arrow's errors into a message that names the file."""
+    import pyarrow as pa
+
+    try:
+        yield
+    except (pa.ArrowException, OSError, KeyError) as error:
+        raise SparringError(f"{name} is no readable parquet: {error}") from error
