@@ -108,7 +108,7 @@ class Textbook:
         for x, logits in ((real, real_logits), (fake, fake_logits)):
             loss = loss + self.penalty(x, y, logits)
         self.d_optimizer.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         self.d_optimizer.step()
 
     def penalty(self, x: Tensor, y: Tensor, logits: Tensor) -> Tensor:
@@ -123,7 +123,7 @@ class Textbook:
         self.d.requires_grad_(False)
         loss = softplus(self.d(real, y) - self.d(self.g(z, y), y)).mean()
         self.g_optimizer.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         self.g_optimizer.step()
         self.d.requires_grad_(True)
 
