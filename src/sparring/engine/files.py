@@ -56,7 +56,7 @@ def write(path: Path, content: bytes | str) -> None:
 
 def remove(path: Path) -> None:
     """Remove a file or a folder, if it is there and may be removed."""
-    if path.is_dir() and not path.is_symlink():
+    if os.path.isdir(path) and not os.path.islink(path):
         shutil.rmtree(path, ignore_errors=True)
     else:
         with contextlib.suppress(OSError):

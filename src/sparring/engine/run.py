@@ -61,11 +61,11 @@ class Run:
 
     def claim(self) -> None:
         """Make the folder, and make sure that it can be written; refused where it holds other things."""
-        if self.path.exists() and not self.path.is_dir():
-            raise UsageError(f"{self.path} is a file: choose another --out")
-        if self.path.is_dir() and any(not p.name.endswith(".tmp") for p in self.path.iterdir()):
-            raise UsageError(f"{self.path} is not empty, and no run: choose another --out")
         with saying(self.path):
+            if self.path.exists() and not self.path.is_dir():
+                raise UsageError(f"{self.path} is a file: choose another --out")
+            if self.path.is_dir() and any(not p.name.endswith(".tmp") for p in self.path.iterdir()):
+                raise UsageError(f"{self.path} is not empty, and no run: choose another --out")
             self.path.mkdir(parents=True, exist_ok=True)
             (trial := self.path / ".trial.tmp").write_bytes(b"")
             trial.unlink()

@@ -1,0 +1,124 @@
+import errno
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sparring.engine import files
+from sparring.engine.errors import SparringError
+from sparring.engine.files import remove, replacing, sweep, write
+
+
+def below(folder: Path) -> set[str]:
+    return {p.name for p in folder.rglob("*")}
+
+
+def test_it_replaces_and_leaves_nothing_else(tmp_path: Path) -> None:
+    for content in ("old", "new"):
+        write(tmp_path / "deep" / "a.txt", content)
+        assert (tmp_path / "deep" / "a.txt").read_text() == content
+    assert below(tmp_path) == {"deep", "a.txt"}
+
+
+def test_a_folder_at_once(tmp_path: Path) -> None:
+    with replacing(tmp_path / "at") as temporary:
+        (temporary / "inner").mkdir(parents=True)
+        (temporary / "inner" / "a").write_text("1")
+        assert not (tmp_path / "at").exists()
+    assert (tmp_path / "at" / "inner" / "a").read_text() == "1"
+    with pytest.raises(SparringError, match="at cannot be written"), replacing(tmp_path / "at") as temporary:
+        temporary.mkdir()
+    assert (tmp_path / "at" / "inner" / "a").read_text() == "1"
+
+
+def test_an_error_in_between_leaves_the_old(tmp_path: Path) -> None:
+    write(tmp_path / "a", "old")
+    with pytest.raises(KeyError), replacing(tmp_path / "a") as temporary:
+        temporary.write_text("half")
+        raise KeyError
+    assert (tmp_path / "a").read_text() == "old" and below(tmp_path) == {"a"}
+
+
+@pytest.mark.parametrize("when", ["while writing", "before renaming"])
+def test_a_kill_leaves_the_old(tmp_path: Path, when: str) -> None:
+    script = f"""
+import os, signal
+from pathlib import Path
+from sparring.engine import files
+die = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+if {when!r} == "before renaming":
+    os.replace = die
+with files.replacing(Path({str(tmp_path / "a")!r})) as temporary:
+    temporary.write_text("half")
+    if {when!r} == "while writing":
+        die()
+"""
+    write(tmp_path / "a", "old")
+    subprocess.run([sys.executable, "-c", script], check=False)
+    assert (tmp_path / "a").read_text() == "old"
+    assert len(below(tmp_path)) == 2
+    sweep(tmp_path)
+    assert below(tmp_path) == {"a"}
+
+
+def test_the_leftover_of_a_process_that_had_our_number_is_no_obstacle(tmp_path: Path) -> None:
+    """In a container the process number is often the same each time."""
+    left = tmp_path / f".at.{os.getpid()}.tmp"
+    (left / "old").mkdir(parents=True)
+    with replacing(tmp_path / "at") as temporary:
+        temporary.mkdir()
+    assert below(tmp_path) == {"at"}
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
+def test_a_full_disk_is_said_and_leaves_the_old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    def full(handle: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    write(tmp_path / "a.bin", "old")
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(SparringError, match=r"disk is full: .*a\.bin .*MB free") as raised:
+        write(tmp_path / "a.bin", "new")
+    assert raised.value.exit_code == 1
+    assert (tmp_path / "a.bin").read_text() == "old" and below(tmp_path) == {"a.bin"}
+
+
+@pytest.mark.parametrize("name", ["below/a", "below/b/c/a", "x" * 300])
+def test_a_place_that_cannot_be_written(tmp_path: Path, name: str) -> None:
+    (tmp_path / "below").write_text("a regular file")
+    with pytest.raises(SparringError, match=r"cannot be written: .* Choose another place"):
+        write(tmp_path / name, "new")
+    assert below(tmp_path) == {"below"}
+
+
+def test_an_error_without_a_number(tmp_path: Path) -> None:
+    with pytest.raises(SparringError, match="odd encoder"), files.saying(tmp_path / "a"):
+        raise OSError("odd encoder")
+
+
+def test_sweep_takes_what_it_is_told(tmp_path: Path) -> None:
+    for name in (
+        ".model.json.12.tmp",
+        ".model.safetensors.9.tmp",
+        ".other.png.12.tmp",
+        "model.json",
+        ".hidden",
+        "x.tmp",
+    ):
+        (tmp_path / name).write_text("")
+    (tmp_path / ".000000640.7.tmp").mkdir()
+    sweep(tmp_path, "model.*")
+    assert below(tmp_path) == {".other.png.12.tmp", "model.json", ".hidden", "x.tmp", ".000000640.7.tmp"}
+    sweep(tmp_path)
+    assert below(tmp_path) == {"model.json", ".hidden", "x.tmp"}
+    sweep(tmp_path / "not there")
+
+
+def test_remove_what_is_not_there(tmp_path: Path) -> None:
+    remove(tmp_path / "nothing")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "folder")
+    remove(tmp_path / "link")
+    assert below(tmp_path) == {"folder"}

@@ -1,0 +1,255 @@
+import json
+import os
+import random
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from small_game import CPU, Feed, make, same, tensors
+
+from sparring.engine import run as module
+from sparring.engine.errors import SparringError, UsageError
+from sparring.engine.loop import System, play
+from sparring.engine.run import KEPT, Run, read_model, runs_below
+
+
+def played(images: int) -> System:
+    system = make()
+    play(system, Feed(), total=160, hardware=CPU, until=iter([False] * (images // 8) + [True]).__next__)
+    return system
+
+
+def tear(folder: Path) -> None:
+    path = folder / "players.safetensors"
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+# settings
+
+
+def test_settings_and_their_absence(tmp_path: Path) -> None:
+    run = Run(tmp_path / "a")
+    assert not run.exists
+    with pytest.raises(UsageError, match=r"no run folder.*sparring train"):
+        _ = run.settings
+    run.begin({"seed": 3, "name": "ä"})
+    assert run.exists and run.settings == {"format": module.FORMAT, "seed": 3, "name": "ä"}
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "null", "{}", '"format"', "\x00\x01"])
+def test_a_damaged_run_json_is_named(tmp_path: Path, content: str) -> None:
+    (tmp_path / "run.json").write_text(content)
+    with pytest.raises(SparringError, match=r"run\.json is damaged"):
+        _ = Run(tmp_path).settings
+
+
+def test_a_run_of_another_version(tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text('{"format": 99}')
+    with pytest.raises(SparringError, match=r"format 99.*reads format 1"):
+        _ = Run(tmp_path).settings
+
+
+def test_a_folder_of_other_things_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "thesis.doc").write_text("precious")
+    with pytest.raises(UsageError, match="not empty"):
+        Run(tmp_path / "full").claim()
+    with pytest.raises(UsageError, match="is a file"):
+        Run(tmp_path / "full" / "thesis.doc").claim()
+    for odd in (tmp_path / "full" / "thesis.doc" / "below", tmp_path / ("x" * 300)):
+        assert not Run(odd).exists
+        with pytest.raises(SparringError, match="Choose another place"):
+            Run(odd).claim()
+    assert [p.name for p in (tmp_path / "full").iterdir()] == ["thesis.doc"]
+
+
+def test_a_kill_while_beginning_is_no_obstacle(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / ".run.json.3.tmp").write_text("{")
+    (tmp_path / "a" / ".trial.tmp").write_text("")
+    run = Run(tmp_path / "a")
+    run.claim()
+    assert not run.exists
+    run.begin({})
+    assert run.exists
+
+
+def test_runs_below(tmp_path: Path) -> None:
+    for name in ("b", "a"):
+        Run(tmp_path / name).begin({})
+    (tmp_path / "c").mkdir()
+    assert [run.path.name for run in runs_below(tmp_path)] == ["a", "b"]
+
+
+# metrics
+
+
+def test_metrics_survive_torn_lines_and_repetition(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    assert run.metrics() == []
+    run.log(0, {"a": 1.0})
+    run.log(64, {"a": 2.0})
+    with open(tmp_path / "metrics.jsonl", "ab") as file:
+        file.write(b'{"nimg": 128, "a"')  # a kill
+    run.log(64, {"a": 3.0})  # resumed, played again
+    run.log(64, {"b": 4.0})
+    with open(tmp_path / "metrics.jsonl", "ab") as file:
+        file.write(b'\n[1]\nnull\n{"a": 1}\n{"nimg": null}\n\xff\xfe\n\x00\x00\x00')
+    run.log(32, {"a": 5.0})
+    assert run.metrics() == [{"nimg": 0, "a": 1.0}, {"nimg": 32, "a": 5.0}, {"nimg": 64, "a": 3.0, "b": 4.0}]
+
+
+@pytest.mark.parametrize("cut", range(1, 24))
+def test_a_kill_at_any_byte_costs_one_line(tmp_path: Path, cut: int) -> None:
+    run = Run(tmp_path)
+    for nimg in (0, 8, 16):
+        run.log(nimg, {"a": nimg / 2})
+    path = tmp_path / "metrics.jsonl"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-cut])
+    run.log(24, {"a": 12.0})
+    found = [line["nimg"] for line in run.metrics()]
+    assert found == ([0, 8, 16, 24] if cut == 1 else [0, 8, 24])
+
+
+# pictures
+
+
+def test_frames_in_order_of_images(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    order = [0, 64, 999_999_999, 1_000_000_000, 20_000_000_000]
+    for k, nimg in enumerate(random.Random(0).sample(order, len(order))):
+        run.show(nimg, Image.new("L", (8, 8), k * 50))
+    (tmp_path / "samples" / "mine.png").write_text("a guest")
+    assert [int(p.stem) for p in run.frames()] == order
+    with Image.open(run.frames()[1]) as picture:
+        assert f"run {tmp_path.name}, image 64" in picture.info["Description"]
+    with Image.open(run.film()) as film:
+        assert film.n_frames == len(order)  # type: ignore[attr-defined]
+
+
+# checkpoints
+
+
+def test_the_newest_are_kept(tmp_path: Path) -> None:
+    run, system = Run(tmp_path), make()
+    for nimg in (0, 8, 16, 24, 999_999_992, 1_000_000_000, 1_000_000_008):
+        run.save(system, nimg)
+        assert int(run.checkpoints()[-1].name) == nimg
+    assert [int(p.name) for p in run.checkpoints()] == [999_999_992, 1_000_000_000, 1_000_000_008]
+    assert len(run.checkpoints()) == KEPT
+
+
+def test_nothing_is_there_at_first(tmp_path: Path) -> None:
+    assert Run(tmp_path).load_latest(make()) is None
+
+
+def test_a_checkpoint_is_written_once(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    run.save(played(8), 8)
+    before = {p.name: p.stat().st_mtime_ns for p in run.checkpoints()[0].iterdir()}
+    run.save(make(), 8)
+    assert before == {p.name: p.stat().st_mtime_ns for p in run.checkpoints()[0].iterdir()}
+
+
+def test_a_damaged_checkpoint_gives_way_to_the_one_before(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    older = played(8)
+    run.save(older, 8)
+    run.save(played(16), 16)
+    tear(run.checkpoints()[-1])
+    system = make()
+    assert run.load_latest(system) == 8
+    assert same(tensors(system), tensors(older))
+    (warning,) = run.warnings
+    assert "000000016 is damaged" in warning and "players.safetensors" in warning
+    run.save(played(16), 16)
+    assert [int(p.name) for p in run.checkpoints()] == [8, 16]
+    assert Run(tmp_path).load_latest(make()) == 16
+
+
+def test_all_damaged_is_an_error_each_time(tmp_path: Path) -> None:
+    """And never a silent start from nothing."""
+    run = Run(tmp_path)
+    for images in (8, 16):
+        run.save(played(images), images)
+        tear(run.checkpoints()[-1])
+    for _ in range(2):
+        with pytest.raises(SparringError, match=r"all 2 checkpoints .* are damaged: start again with another --out"):
+            Run(tmp_path).load_latest(make())
+    assert len(run.checkpoints()) == 2
+
+
+def test_other_networks_are_an_error_that_costs_nothing(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    run.save(played(8), 8)
+    with pytest.raises(SparringError, match=r"does not fit: generator\.norm"):
+        run.load_latest(make(plain=True))
+    assert run.load_latest(make()) == 8 and run.warnings == []
+
+
+def test_what_a_kill_left_goes(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    run.begin({})
+    run.save(make(), 0)
+    (tmp_path / "samples").mkdir()
+    left = [
+        "checkpoints/.000000064.77.tmp/players.safetensors",
+        "samples/.000000064.png.7.tmp",
+        ".model.json.7.tmp",
+        ".film.webp.8.tmp",
+    ]
+    for name in left:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("half")
+    mine = tmp_path / ".samples-0.png.9.tmp"  # `sparring sample` at work in another process
+    mine.write_text("half")
+    (tmp_path / "checkpoints" / "000000064").mkdir()  # half removed, or half copied here
+    assert run.load_latest(make()) == 0
+    assert mine.exists() and not any((tmp_path / name).exists() for name in left)
+
+
+def test_a_full_disk_keeps_the_last_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run, good = Run(tmp_path), played(8)
+    run.save(good, 8)
+    full = OSError(28, "No space left on device")
+
+    def fail(handle: int) -> None:
+        raise full
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(SparringError, match=r"the disk is full: .*000000016"):
+        run.save(played(16), 16)
+    monkeypatch.undo()
+    assert [p.name for p in (tmp_path / "checkpoints").iterdir()] == ["000000008"]
+    system = make()
+    assert run.load_latest(system) == 8 and same(tensors(system), tensors(good))
+
+
+# the model
+
+
+def test_the_model_and_its_card(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    with pytest.raises(UsageError, match=r"has no model\.json: it is no run folder"):
+        read_model(tmp_path)
+    run.begin({})
+    with pytest.raises(UsageError, match="its training has saved nothing yet"):
+        read_model(tmp_path)
+    with pytest.raises(UsageError, match="there is no"):
+        read_model(tmp_path / "nowhere")
+    net = make().game.players["generator"]
+    run.write_model(net.state_dict(), {"recipe": "x"})
+    for path in (tmp_path, tmp_path / "model.json", tmp_path / "model.safetensors"):
+        stored, card = read_model(path)
+        assert card == {"format": module.FORMAT, "recipe": "x"}
+        assert all(torch.equal(stored[name], tensor) for name, tensor in net.state_dict().items())
+    card_file = tmp_path / "model.json"
+    card_file.write_text(json.dumps({"format": 7}))
+    with pytest.raises(SparringError, match="format 7"):
+        read_model(tmp_path)
+    run.write_model(net.state_dict(), {})
+    (tmp_path / "model.safetensors").write_bytes(b"\x08\0\0\0\0\0\0\0{}")
+    with pytest.raises(SparringError, match=r"model\.safetensors is damaged"):
+        read_model(tmp_path)
