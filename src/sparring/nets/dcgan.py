@@ -57,7 +57,7 @@ class Discriminator(nn.Module):
         h = x
         for down, norm in zip(self.downs, self.norms, strict=True):
             h = leaky_relu(norm(down(h)), 0.2)
-        logits: Tensor = self.head(h.flatten(1))
+        logits: Tensor = self.head(h.permute(0, 2, 3, 1).flatten(1))  # as channels_last lies
         return logits.squeeze(1)
 
 

@@ -71,7 +71,7 @@ class Discriminator(nn.Module):
         h = x
         for down in self.downs:
             h = leaky_relu(down(h), 0.2)
-        logits: Tensor = self.head(h.flatten(1))
+        logits: Tensor = self.head(h.permute(0, 2, 3, 1).flatten(1))  # as channels_last lies: no copy, forth or back
         if y is None:
             return logits[:, -1]
         return logits.gather(1, torch.where(y < 0, logits.shape[1] - 1, y)[:, None]).squeeze(1)
