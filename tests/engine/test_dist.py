@@ -1,0 +1,31 @@
+"""On one process everything in `dist` does nothing; on two see test_torchrun.py."""
+
+import pytest
+import torch
+from torch import nn
+
+from sparring.engine import dist
+
+
+def test_one_process_is_a_group_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    dist.start()
+    assert (dist.rank(), dist.world_size()) == (0, 1)
+    dist.wait()
+    assert dist.any_true(True) and not dist.any_true(False)
+    assert dist.share(7) == 7
+    dist.finish()
+
+
+def test_nothing_is_changed() -> None:
+    net = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
+    net(torch.randn(4, 2)).square().sum().backward()
+    net[0].bias.grad = None  # type: ignore[union-attr]
+    before = [None if p.grad is None else p.grad.clone() for p in net.parameters()]
+    told = torch.tensor(3.0)
+    dist.average_gradients(net, [net], [told])
+    for p, old in zip(net.parameters(), before, strict=True):
+        assert (p.grad is None) == (old is None) and (old is None or torch.equal(old, p.grad))  # type: ignore[arg-type]
+    dist.check_agreement([("net", net)])
+    dist.average_([told])
+    assert float(told) == 3.0

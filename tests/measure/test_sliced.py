@@ -1,0 +1,58 @@
+import math
+
+import pytest
+import torch
+
+from sparring.measure.sliced import sliced_wasserstein
+
+
+def normal(*shape: int, seed: int = 0) -> torch.Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def test_the_same_set_in_another_order_is_at_distance_0() -> None:
+    x = normal(50, 3, 4, 4)
+    assert sliced_wasserstein(x, x) == 0
+    assert sliced_wasserstein(x, x[torch.randperm(50, generator=torch.Generator().manual_seed(1))]) == pytest.approx(
+        0, abs=1e-12
+    )
+
+
+def test_symmetric_and_repeatable() -> None:
+    x, y = normal(40, 6), normal(40, 6, seed=1) * 2
+    assert sliced_wasserstein(x, y) == sliced_wasserstein(y, x) == sliced_wasserstein(x, y)
+    assert sliced_wasserstein(x, y, seed=1) != sliced_wasserstein(x, y)
+
+
+def test_a_shift_is_its_length_per_square_root_of_a_value() -> None:
+    """Every projection moves by <v, line>: the mean of |<v, line>| on the sphere in d dimensions is |v| times this."""
+    d = 48
+    mean = math.gamma(d / 2) / (math.sqrt(math.pi) * math.gamma((d + 1) / 2))
+    x = normal(200, 3, 4, 4)
+    shift = normal(3, 4, 4, seed=2)
+    expected = float(shift.norm()) * mean
+    assert sliced_wasserstein(x, x + shift, directions=20_000) == pytest.approx(expected, rel=0.02)
+
+
+def test_a_known_distance_in_one_dimension() -> None:
+    x, y = torch.tensor([[0.0], [1.0], [2.0]]), torch.tensor([[5.0], [3.0], [4.0]])
+    assert sliced_wasserstein(x, y) == pytest.approx(3.0)
+    assert sliced_wasserstein(x, y * 2 - 3) == pytest.approx(math.sqrt((9 + 16 + 25) / 3))
+
+
+def test_gaussians_of_two_widths() -> None:
+    """N(0, 1) and N(0, 3): each projection is |3 - 1| apart."""
+    x, y = normal(20_000, 4), normal(20_000, 4, seed=1) * 3
+    assert sliced_wasserstein(x, y, directions=32) == pytest.approx(2, rel=0.05)
+
+
+def test_the_number_of_pixels_does_not_count() -> None:
+    few, many = (sliced_wasserstein(torch.zeros(8, d), torch.ones(8, d), directions=4096) for d in (64, 4096))
+    assert few == pytest.approx(many, rel=0.05) and few == pytest.approx(math.sqrt(2 / math.pi), rel=0.05)
+
+
+def test_sets_that_cannot_be_compared() -> None:
+    with pytest.raises(ValueError, match="one shape"):
+        sliced_wasserstein(torch.zeros(3, 2), torch.zeros(4, 2))
+    with pytest.raises(ValueError, match="one shape"):
+        sliced_wasserstein(torch.zeros(3, 2), torch.zeros(3, 5))

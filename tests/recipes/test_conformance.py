@@ -1,0 +1,206 @@
+"""What every recipe owes, over all recipes and all shapes of data. A new recipe joins by its line in TINY."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from sparring.commands.plan import check_memory, memory_needed
+from sparring.engine.device import Hardware
+from sparring.engine.errors import SparringError, UsageError
+from sparring.engine.game import Batch
+from sparring.engine.loop import System, play
+from sparring.engine.spec import Spec
+from sparring.recipes import DEFAULT, RECIPES, recipe_class
+from sparring.recipes.recipe import Recipe, from_settings, to_settings
+
+TINY: dict[str, dict[str, Any]] = {
+    "gan2014": {"hidden": 16, "maxout": 8, "pieces": 2, "latents": 6, "batch_size": 4},
+    "dcgan": {"width": 4, "latents": 6, "batch_size": 4},
+    "r3": {"width": 4, "latents": 6, "batch_size": 4},
+}
+SHAPES = [(8, 8, 1), (28, 28, 1), (32, 32, 3), (92, 112, 1), (17, 23, 4), (5, 3, 2), (4, 4, 7), (1, 1, 1), (1, 40, 3)]
+CLASSES = ("a", "b", "c")
+CPU = Hardware(torch.device("cpu"), bf16=False)
+PRECISIONS = ["fp32", *(["bf16"] if Hardware.find("cpu").bf16 else [])]
+
+every_recipe = pytest.mark.parametrize("name", RECIPES)
+every_shape = pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: "x".join(map(str, shape)))
+with_and_without = pytest.mark.parametrize("labels", [False, True], ids=["plain", "labelled"])
+
+
+class Feed:
+    """Noise in place of images; every third label is missing."""
+
+    batch_size = 4
+
+    def __init__(self, spec: Spec) -> None:
+        self.spec = spec
+
+    def batches(self, nimg: int, turn: int) -> Sequence[Batch]:
+        generator = torch.Generator().manual_seed(nimg + turn)
+        x = torch.randn(4, *self.spec.shape, generator=generator).tanh()
+        return [Batch(x, torch.arange(4) % 3 - 1, nimg // 4, nimg * 2 + turn)]
+
+
+def spec_of(shape: tuple[int, int, int], labels: bool) -> Spec:
+    return Spec(*shape, CLASSES if labels else (), 100)
+
+
+def tiny(name: str, spec: Spec) -> Recipe:
+    return recipe_class(name)(**TINY[name]).resolve(spec, CPU)
+
+
+def system_of(recipe: Recipe, spec: Spec, hardware: Hardware = CPU) -> System:
+    torch.manual_seed(0)
+    return recipe.system(spec, {name: hardware.place(net) for name, net in recipe.nets(spec).items()}, 400)
+
+
+def inputs(recipe: Recipe, spec: Spec, count: int = 4) -> tuple[Tensor, tuple[Tensor, ...]]:
+    labels = (torch.arange(count) % (len(spec.classes) + 1) - 1,) if recipe.conditional(spec) else ()
+    return torch.randn(count, recipe.latents, generator=torch.Generator().manual_seed(0)), labels
+
+
+def test_the_table_of_this_file_is_complete() -> None:
+    assert TINY.keys() == RECIPES.keys() and DEFAULT in RECIPES
+
+
+@every_recipe
+@with_and_without
+@every_shape
+def test_networks_take_and_give_what_they_should(name: str, labels: bool, shape: tuple[int, int, int]) -> None:
+    spec = spec_of(shape, labels)
+    recipe = tiny(name, spec)
+    nets = recipe.nets(spec)
+    z, y = inputs(recipe, spec)
+    images = nets["generator"](z, *y)
+    assert images.shape == (4, *spec.shape) and images.dtype == torch.float32
+    assert torch.isfinite(images).all() and images.abs().max() <= 1
+    logits = nets["discriminator"](images, *y)
+    assert logits.shape == (4,) and logits.dtype == torch.float32 and torch.isfinite(logits).all()
+
+
+@every_recipe
+@with_and_without
+@pytest.mark.parametrize("precision", PRECISIONS)
+@every_shape
+def test_a_round_moves_both_players(name: str, labels: bool, precision: str, shape: tuple[int, int, int]) -> None:
+    spec, hardware = spec_of(shape, labels), Hardware(torch.device("cpu"), precision == "bf16")
+    recipe = tiny(name, spec)
+    system = system_of(recipe, spec, hardware)
+    players = dict(system.game.players)
+    before = {(player, k): p.detach().clone() for player, net in players.items() for k, p in net.named_parameters()}
+    play(system, Feed(spec), total=12, hardware=hardware)
+    for (player, k), old in before.items():
+        new = players[player].get_parameter(k).detach()
+        assert torch.isfinite(new).all() and new.dtype == torch.float32, (player, k)
+        felt = (player, k) != ("discriminator", "head.bias")  # which a loss of pairs does not feel
+        assert not (felt and torch.equal(new, old)), (player, k)
+    average = system.average.net
+    assert all(torch.isfinite(t).all() for t in average.state_dict().values() if t.is_floating_point())
+    z, y = inputs(recipe, spec)
+    assert average(z, *y).shape == (4, *spec.shape)
+
+
+@every_recipe
+def test_the_same_seed_builds_the_same_networks(name: str) -> None:
+    spec = spec_of((8, 8, 1), True)
+    one, two = (system_of(tiny(name, spec), spec) for _ in range(2))
+    for player, net in one.game.players.items():
+        for key, tensor in net.state_dict().items():
+            assert torch.equal(tensor, two.game.players[player].state_dict()[key])
+
+
+@every_recipe
+def test_labels_change_what_is_made_where_they_are_given(name: str) -> None:
+    spec = spec_of((8, 8, 1), True)
+    recipe = tiny(name, spec)
+    if not recipe.conditional(spec):
+        return
+    nets = recipe.nets(spec)
+    z = torch.randn(1, recipe.latents).expand(4, -1)
+    y = torch.tensor([0, 1, 2, -1])
+    images = nets["generator"].eval()(z, y)
+    logits = nets["discriminator"].eval()(images[:1].expand(4, -1, -1, -1), y)
+    assert len(images.flatten(1).unique(dim=0)) == 4 and len(logits.unique()) == 4
+    assert not recipe.conditional(spec_of((8, 8, 1), False))
+    assert not recipe.conditional(Spec(8, 8, 1, ("one class alone",), 100))
+
+
+@every_recipe
+def test_a_discriminator_with_penalties_looks_at_each_image_by_itself(name: str) -> None:
+    """Otherwise one gradient of the summed logits would mix the rows, and the penalty would be another."""
+    spec = spec_of((8, 8, 3), False)
+    system = system_of(tiny(name, spec), spec)
+    if not getattr(system.game, "penalties", ()):
+        return
+    net, x = system.game.players["discriminator"].train(), torch.randn(4, 3, 8, 8)
+    torch.testing.assert_close(net(x)[:2], net(torch.cat([x[:2], -x[2:]]))[:2])
+
+
+@every_recipe
+@every_shape
+def test_nothing_is_left_to_choose(name: str, shape: tuple[int, int, int]) -> None:
+    for hardware in (CPU, Hardware(torch.device("cuda"), bf16=True)):
+        resolved = recipe_class(name)().resolve(spec_of(shape, True), hardware)
+        assert isinstance(resolved, Recipe)
+        settings = to_settings(resolved)
+        assert all(value is not None for value in settings.values()), settings
+        again = from_settings(recipe_class(name), json.loads(json.dumps(settings)))
+        assert again == resolved == again.resolve(spec_of(shape, True), hardware)
+
+
+@every_recipe
+def test_what_is_given_stays(name: str) -> None:
+    recipe = recipe_class(name)(**TINY[name])
+    resolved = recipe.resolve(spec_of((28, 28, 1), False), CPU)
+    assert all(getattr(resolved, key) == value for key, value in TINY[name].items())
+
+
+@every_recipe
+def test_settings_of_another_version_are_named(name: str) -> None:
+    with pytest.raises(SparringError, match=r"latentss.*did you mean 'latents'"):
+        from_settings(recipe_class(name), {"latentss": 3})
+
+
+@every_recipe
+@pytest.mark.parametrize("field", ["latents", "batch_size", "accumulate", "lr", "average"])
+@pytest.mark.parametrize("value", [0, -1, float("nan")])
+def test_impossible_settings_are_refused(name: str, field: str, value: float) -> None:
+    with pytest.raises(UsageError, match=f"--{field.replace('_', '-')} must be above 0"):
+        recipe_class(name)(**{field: value})
+
+
+@every_recipe
+def test_every_field_is_explained_and_cited(name: str) -> None:
+    kind = recipe_class(name)
+    assert kind.name == name and "arXiv" in kind.paper
+    assert dataclasses.fields(kind) and kind.__dataclass_params__.frozen  # type: ignore[arg-type,attr-defined]
+
+
+@every_recipe
+@with_and_without
+@every_shape
+def test_memory_is_estimated(name: str, labels: bool, shape: tuple[int, int, int]) -> None:
+    spec = spec_of(shape, labels)
+    needed = memory_needed(tiny(name, spec), spec)
+    assert 100_000_000 < needed < 2_000_000_000
+
+
+@every_recipe
+def test_a_size_too_large_is_said_with_the_size_that_fits(name: str) -> None:
+    spec = Spec(8192, 8192, 3, (), 100)
+    recipe = recipe_class(name)().resolve(spec, CPU)
+    with pytest.raises(SparringError, match=r"8192x8192 .* GB .*--size \d+x\d+ fits"):
+        check_memory(recipe, spec, CPU)
+
+
+def test_an_unknown_recipe() -> None:
+    with pytest.raises(UsageError, match="unknown recipe 'dcgn': did you mean 'dcgan'"):
+        recipe_class("dcgn")

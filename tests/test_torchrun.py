@@ -1,0 +1,102 @@
+"""Two processes as one, started the way a user would: by torchrun."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform == "win32", reason="torch for Windows has no torchrun with gloo over libuv"),
+]
+HERE = Path(__file__).parent
+
+
+def torchrun(*args: object, **env: str) -> subprocess.CompletedProcess[str]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [Path(sys.executable).with_name("torchrun"), "--nproc-per-node", 2, "--master-port", port, *args]
+    return subprocess.run(
+        [str(word) for word in command], capture_output=True, text=True, timeout=240,
+        env={**os.environ, "OMP_NUM_THREADS": "1", **env},
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def seen(tmp_path_factory: pytest.TempPathFactory) -> list[Mapping[str, Any]]:
+    """What each of two processes saw."""
+    folder = tmp_path_factory.mktemp("two")
+    done = torchrun(HERE / "two_processes.py", folder)
+    assert done.returncode == 0, done.stderr
+    return [json.loads((folder / f"{rank}.json").read_text()) for rank in (0, 1)]
+
+
+def test_there_are_two(seen: list[Mapping[str, Any]]) -> None:
+    assert [(each["rank"], each["size"]) for each in seen] == [(0, 2), (1, 2)]
+
+
+@pytest.mark.parametrize("game", ["relativistic", "r1+r2", "r1+r2, lazy", "wgan-gp", "wgan-gp, lazy"])
+def test_averaged_gradients_are_those_of_one_process(seen: list[Mapping[str, Any]], game: str) -> None:
+    for each in seen:
+        assert max(each["gradients"][game]) <= 1e-6
+        assert each["ends"][game] <= 1e-5  # weights after six rounds, each process in two parts
+
+
+def test_processes_stay_together_and_drift_is_found(seen: list[Mapping[str, Any]]) -> None:
+    for each in seen:
+        assert each["agree"] == each["agree, lbfgs"] == "fine"
+        assert "drifted apart" in each["apart"] and "generator.norm.running_var" in each["apart"]
+
+
+def test_one_that_is_asked_to_stop_stops_both(seen: list[Mapping[str, Any]]) -> None:
+    assert [each["stopped"] for each in seen] == [16, 16]
+
+
+def test_one_that_diverges_stops_both_at_the_same_image(seen: list[Mapping[str, Any]]) -> None:
+    for each in seen:
+        assert each["diverged"].startswith("Diverged: the discriminator's loss became nan at image 16")
+
+
+def test_both_load_the_checkpoint_that_is_whole(seen: list[Mapping[str, Any]]) -> None:
+    assert [each["loaded"] for each in seen] == [8, 8]
+    assert [each["warnings"] for each in seen] == [1, 0]
+
+
+def test_training_by_torchrun(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (64, 8, 8), np.uint8)
+    np.savez(tmp_path / "data.npz", x=pixels, y=np.arange(64) % 2)
+    words = [
+        "-m",
+        "sparring",
+        "train",
+        tmp_path / "data.npz",
+        "--out",
+        tmp_path / "run",
+        "--recipe",
+        "r3",
+        "--width",
+        4,
+    ]
+    first = torchrun(
+        *words, "--batch-size", 8, "--images", 160, "--precision", "fp32", "--json", SPARRING_CACHE=str(tmp_path / "c")
+    )
+    assert first.returncode == 0, first.stderr
+    told = json.loads(first.stdout)  # one process speaks
+    assert told["images"] == 160
+    run = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert run["processes"] == 2
+    lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    steps = [line["nimg"] for line in lines if "generator" in line]
+    assert steps == sorted(set(steps)) and steps[-1] == 160
+    assert (tmp_path / "run" / "checkpoints" / "000000160" / "state.json").exists()
+    assert not list((tmp_path / "run").rglob("*.tmp"))
