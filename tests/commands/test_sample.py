@@ -1,0 +1,81 @@
+"""`sample`: every form of output, and samples that depend on (seed, k) alone."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import sparring
+
+
+def array(run: sparring.Run, out: Path, n: int, **how: object) -> np.ndarray:
+    with np.load(sparring.sample(run.path, n, out=out, **how)) as held:  # type: ignore[arg-type]
+        return held["arr_0"]
+
+
+def test_an_array_is_uint8_nhwc(run: sparring.Run, tmp_path: Path) -> None:
+    pixels = array(run, tmp_path / "x.npz", 7)
+    assert pixels.shape == (7, 8, 8, 1)
+    assert pixels.dtype == np.uint8
+
+
+def test_sample_k_depends_on_seed_and_k_alone(run: sparring.Run, tmp_path: Path) -> None:
+    many = array(run, tmp_path / "many.npz", 70)
+    for n in (1, 31, 32, 33):
+        assert np.array_equal(array(run, tmp_path / f"{n}.npz", n), many[:n])
+    assert not np.array_equal(array(run, tmp_path / "other.npz", 70, seed=1), many)
+
+
+def test_a_folder_holds_the_same_pixels_one_by_one(run: sparring.Run, tmp_path: Path) -> None:
+    pixels = array(run, tmp_path / "x.npz", 5)
+    folder = sparring.sample(run.path, 5, out=tmp_path / "singles")
+    files = sorted(folder.iterdir())
+    assert [f.name for f in files] == [f"{k:06d}.png" for k in range(5)]
+    for file, one in zip(files, pixels, strict=True):
+        with Image.open(file) as image:
+            assert np.array_equal(np.asarray(image), one[..., 0])
+            assert "Generated" in image.text["Description"]  # type: ignore[attr-defined]
+            assert "run run" in image.text["Description"]  # type: ignore[attr-defined]
+
+
+def test_a_label_asks_for_its_class(run: sparring.Run, tmp_path: Path) -> None:
+    rows = {k: array(run, tmp_path / f"{k}.npz", 40, label=str(k)).mean((0, 2, 3)) for k in range(3)}
+    for k in range(3):  # class k is bright in row k
+        assert all(rows[k][k] > rows[other][k] for other in range(3) if other != k)
+
+
+def test_without_a_label_classes_come_as_often_as_in_the_data(run: sparring.Run) -> None:
+    _, labels = sparring.load_model(run.path).latents_of(range(600), seed=0)
+    counts = np.bincount(labels.numpy(), minlength=3)
+    assert ((counts > 150) & (counts < 250)).all()
+
+
+def test_a_model_needs_no_run_and_no_torch_pickle_in_another_process(run: sparring.Run, tmp_path: Path) -> None:
+    for name in ("model.safetensors", "model.json"):
+        (tmp_path / name).write_bytes((run.path / name).read_bytes())
+    here = next(sparring.load_model(run.path).samples(4, seed=3))
+    code = (
+        "import numpy, pickle, sparring, torch\n"
+        "def refuse(*a, **k): raise SystemExit('a pickle was read')\n"
+        "pickle.load = pickle.loads = torch.load = refuse\n"
+        f"numpy.save({str(tmp_path / 'x.npy')!r}, next(sparring.load_model({str(tmp_path)!r}).samples(4, seed=3)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert np.array_equal(np.load(tmp_path / "x.npy"), here)
+
+
+@pytest.mark.parametrize("n", [0, -3])
+def test_no_samples_are_refused(run: sparring.Run, n: int) -> None:
+    with pytest.raises(sparring.UsageError, match="1 or more"):
+        sparring.sample(run.path, n)
+
+
+def test_a_grid_of_very_many_is_refused_with_the_way_out(run: sparring.Run) -> None:
+    with pytest.raises(sparring.UsageError, match="npz"):
+        sparring.sample(run.path, 5000)

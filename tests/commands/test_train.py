@@ -1,0 +1,108 @@
+"""`train` as a function: what lies in the run folder, own networks, planning in minutes."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+import sparring
+from sparring.commands.train import summary
+
+
+def test_a_run_holds_all_that_the_layout_promises(run: sparring.Run) -> None:
+    for name in ("run.json", "metrics.jsonl", "model.safetensors", "model.json", "film.webp"):
+        assert (run.path / name).is_file(), name
+    assert [p.name for p in run.checkpoints()][-1] == "000004800"
+    frames = run.frames()
+    assert frames[0].name == "000000000.png"
+    assert frames[-1].name == "000004800.png"
+    with Image.open(run.path / "film.webp") as film:
+        assert 1 < film.n_frames <= len(frames)  # equal neighbours become one, shown longer
+    assert not list(run.path.rglob("*.tmp"))
+
+
+def test_run_json_tells_every_resolved_setting(run: sparring.Run) -> None:
+    told = run.settings
+    assert told["recipe"]["name"] == "r3"
+    assert None not in told["recipe"]["settings"].values()
+    assert told["plan"]["images"] == 4_800
+    assert told["data"]["count"] == 48
+    assert told["asked"]["seed"] == 0
+    assert told["versions"]["sparring"] == sparring.__version__
+
+
+def test_metrics_have_both_losses_and_the_distance_comes_down(run: sparring.Run) -> None:
+    lines = run.metrics()
+    assert any({"generator", "discriminator", "penalty"} <= line.keys() for line in lines)
+    distance = summary(run)["sliced_wasserstein"]
+    assert distance["first"]["nimg"] == 0
+    assert distance["last"]["nimg"] == 4_800
+    assert distance["last"]["value"] < distance["first"]["value"]
+
+
+def test_a_finished_run_trained_again_is_left_as_it_is(run: sparring.Run, data: Path) -> None:
+    before = {p: p.read_bytes() for p in (run.path / "checkpoints").rglob("*.safetensors")}
+    sparring.train(data, out=run.path)
+    assert {p: p.read_bytes() for p in (run.path / "checkpoints").rglob("*.safetensors")} == before
+
+
+class Flat(nn.Module):
+    """A network of a user's own: one linear layer each way."""
+
+    def __init__(self, inputs: int, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.shape = shape
+        self.linear = nn.Linear(inputs, int(np.prod(shape)))
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        out: Tensor = self.linear(x.flatten(1)).view(-1, *self.shape)
+        return torch.tanh(out) if self.shape else out.squeeze(-1)
+
+
+def own_nets(spec: sparring.Spec) -> dict[str, nn.Module]:
+    return {"generator": Flat(64, spec.shape), "discriminator": Flat(int(np.prod(spec.shape)), ())}
+
+
+def test_networks_of_ones_own_train_and_sample(data: Path, tmp_path: Path) -> None:
+    run = sparring.train(data, sparring.R3(batch_size=8), nets=own_nets, images=64, out=tmp_path / "own")
+    spec = sparring.open_images(data).spec
+    with pytest.raises(sparring.UsageError, match="networks of your own"):
+        sparring.sample(run.path)
+    assert sparring.sample(run.path, 4, generator=own_nets(spec)["generator"]).exists()
+    with pytest.raises(sparring.UsageError, match="networks of your own"):
+        sparring.train(data, out=tmp_path / "own")
+
+
+def test_minutes_become_a_plan_that_holds_and_is_kept(data: Path, tmp_path: Path) -> None:
+    start = time.monotonic()
+    run = sparring.train(data, sparring.R3(width=8, batch_size=8), minutes=0.05, out=tmp_path / "run")
+    took = time.monotonic() - start
+    plan = run.settings["plan"]
+    assert plan["minutes"] == 0.05
+    assert plan["images"] % 8 == 0
+    assert run.checkpoints()[-1].name == f"{plan['images']:09d}"
+    assert took < 30  # three seconds of training; the rest is a loaded machine's
+
+
+def test_accumulation_gives_the_run_of_the_whole_batch(data: Path, tmp_path: Path) -> None:
+    whole = sparring.train(data, sparring.R3(width=8, batch_size=8), images=64, out=tmp_path / "a", precision="fp32")
+    parts = sparring.train(
+        data, sparring.R3(width=8, batch_size=8, accumulate=4), images=64, out=tmp_path / "b", precision="fp32"
+    )
+    a, b = (sparring.load_model(run.path).generator.state_dict() for run in (whole, parts))
+    for name in a:
+        assert torch.allclose(a[name], b[name], atol=2e-3), name
+
+
+def test_card_and_settings_are_json_without_code(run: sparring.Run) -> None:
+    card = json.loads((run.path / "model.json").read_text())
+    assert card["recipe"] == "r3"
+    assert card["nimg"] == 4_800
+    assert card["spec"]["classes"] == ["0", "1", "2"]
