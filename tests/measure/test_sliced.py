@@ -56,3 +56,10 @@ def test_sets_that_cannot_be_compared() -> None:
         sliced_wasserstein(torch.zeros(3, 2), torch.zeros(4, 2))
     with pytest.raises(ValueError, match="one shape"):
         sliced_wasserstein(torch.zeros(3, 2), torch.zeros(3, 5))
+
+
+def test_rows_in_parts_make_no_difference() -> None:
+    x, y = normal(30, 5000), normal(30, 5000, seed=1)  # 5000 values: 838 rows at once
+    whole = sliced_wasserstein(x, y, directions=40)
+    parts = sliced_wasserstein(x.repeat(40, 1), y.repeat(40, 1), directions=40)
+    assert whole == pytest.approx(parts, rel=1e-12)

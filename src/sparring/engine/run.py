@@ -68,7 +68,7 @@ class Run:
                 raise UsageError(f"{self.path} is not empty, and no run: choose another --out")
             self.path.mkdir(parents=True, exist_ok=True)
             (trial := self.path / ".trial.tmp").write_bytes(b"")
-            trial.unlink()
+            trial.unlink(missing_ok=True)  # another process of the run may do the same just now
 
     def begin(self, settings: Mapping[str, Any]) -> None:
         """Write run.json."""

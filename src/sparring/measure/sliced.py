@@ -5,6 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+AT_ONCE = 32
+"""Directions: with more, those of large images would take more memory than the images."""
+
 
 def sliced_wasserstein(x: Tensor, y: Tensor, *, directions: int = 256, seed: int = 0) -> float:
     """The mean over random directions of the 1-D 2-Wasserstein distance of `x` and `y`, both `[N, ...]` with equal N.
@@ -14,9 +17,17 @@ def sliced_wasserstein(x: Tensor, y: Tensor, *, directions: int = 256, seed: int
     """
     if len(x) != len(y) or x[0].shape != y[0].shape:
         raise ValueError(f"x and y must have one shape, not {list(x.shape)} and {list(y.shape)}")
-    x, y = x.flatten(1).double(), y.flatten(1).double()
     generator = torch.Generator().manual_seed(seed)
-    lines = torch.randn(x.shape[1], directions, generator=generator, dtype=torch.float64).to(x.device)
-    lines /= lines.norm(dim=0)
-    apart = (x @ lines).sort(0).values - (y @ lines).sort(0).values
-    return float(apart.square().mean(0).sqrt().mean())
+    distances = []
+    for first in range(0, directions, AT_ONCE):
+        lines = torch.randn(x[0].numel(), min(AT_ONCE, directions - first), generator=generator, dtype=torch.float64)
+        lines = (lines / lines.norm(dim=0)).to(x.device)
+        apart = _along(x, lines).sort(0).values - _along(y, lines).sort(0).values
+        distances.append(apart.square().mean(0).sqrt())
+    return float(torch.cat(distances).mean())
+
+
+def _along(x: Tensor, lines: Tensor) -> Tensor:
+    """Where each of `x` lies on each line, in float64, some rows at a time: large images are not copied whole."""
+    rows = max(1, (1 << 22) // lines.shape[0])
+    return torch.cat([part.flatten(1).double() @ lines for part in x.split(rows)])

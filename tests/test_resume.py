@@ -1,0 +1,106 @@
+"""A run that was killed, as often and at whatever moment, ends with the bytes of one that was not."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL there")]
+IMAGES = 4_000
+FILES = ("players", "average", "optimizers")
+
+
+def words(folder: Path, name: str) -> list[str]:
+    text = f"train {folder / 'data.npz'} --out {folder / name} --recipe r3 --width 4 --latents 8 --batch-size 8 --images {IMAGES}"
+    return text.split()
+
+
+def environment(folder: Path) -> dict[str, str]:
+    return {**os.environ, "OMP_NUM_THREADS": "1", "SPARRING_CACHE": str(folder / "cache")}
+
+
+def sparring(folder: Path, name: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "sparring", *words(folder, name)]
+    return subprocess.run(command, env=environment(folder), capture_output=True, text=True, timeout=120)
+
+
+def killed(folder: Path, name: str, seed: int, count: int, how: str) -> list[int]:
+    command = [sys.executable, Path(__file__).with_name("killer.py"), str(seed), str(count), how, *words(folder, name)]
+    done = subprocess.run(command, env=environment(folder), capture_output=True, text=True, timeout=200)
+    assert done.returncode == 0, done.stderr
+    return [int(end) for end in done.stdout.split()]
+
+
+def end_of(run: Path) -> dict[str, bytes]:
+    """The bytes of the last checkpoint and of the model."""
+    last = run / "checkpoints" / f"{IMAGES:09d}"
+    assert json.loads((last / "state.json").read_text())["nimg"] == IMAGES
+    found = {name: (last / f"{name}.safetensors").read_bytes() for name in FILES}
+    return {**found, "state": (last / "state.json").read_bytes(), "model": (run / "model.safetensors").read_bytes()}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """With 200 pictures of two classes in it, and a run that nothing disturbed."""
+    folder = tmp_path_factory.mktemp("resume")
+    draw = np.random.default_rng(0)
+    x = draw.integers(0, 256, (200, 8, 8), np.uint8)
+    np.savez(folder / "data.npz", x=x, y=np.arange(200) % 2)
+    done = sparring(folder, "whole")
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def check(folder: Path, name: str) -> None:
+    """Play `name` to its end and compare."""
+    done = sparring(folder, name)
+    assert done.returncode == 0, done.stderr
+    assert "damaged" not in done.stderr
+    assert end_of(folder / name) == end_of(folder / "whole")
+    assert not [p.name for p in (folder / name).rglob("*") if p.name.endswith(".tmp") or "damaged" in p.name]
+    frames = {p.name for p in (folder / name / "samples").iterdir()}
+    assert frames == {p.name for p in (folder / "whole" / "samples").iterdir()}
+
+
+def test_ten_kills_at_random_moments(folder: Path) -> None:
+    ends = killed(folder, "rounds", seed=1, count=10, how="round")
+    assert ends.count(-signal.SIGKILL) >= 8, ends
+    check(folder, "rounds")
+
+
+def test_kills_in_the_midst_of_saving(folder: Path) -> None:
+    ends = killed(folder, "saving", seed=2, count=3, how="replace,fsync,mkdir")
+    assert ends.count(-signal.SIGKILL) >= 6, ends
+    check(folder, "saving")
+
+
+def test_polite_stops(folder: Path) -> None:
+    """Ctrl-C, then a SIGTERM to the continued run: both save, say so, and go on to the same end."""
+    run, frames = folder / "polite", 3
+    for number in (signal.SIGINT, signal.SIGTERM):
+        child = subprocess.Popen(
+            [sys.executable, "-m", "sparring", *words(folder, "polite")],
+            env=environment(folder), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        until = time.monotonic() + 60
+        while len(list((run / "samples").glob("0*.png"))) < frames and time.monotonic() < until:
+            time.sleep(0.01)
+        child.send_signal(number)
+        out, err = child.communicate(timeout=60)
+        assert child.returncode == 1, err
+        assert "Traceback" not in err and out == ""
+        stopped = max(int(p.name) for p in (run / "checkpoints").iterdir())
+        assert 0 < stopped < IMAGES
+        assert f"stopped at image {stopped:,} of {IMAGES:,}" in err and f"--out {run}" in err
+        frames = len(list((run / "samples").iterdir())) + 5
+    done = sparring(folder, "polite")
+    assert done.returncode == 0, done.stderr
+    assert end_of(run) == end_of(folder / "whole")
