@@ -30,4 +30,4 @@ def sliced_wasserstein(x: Tensor, y: Tensor, *, directions: int = 256, seed: int
 def _along(x: Tensor, lines: Tensor) -> Tensor:
     """Where each of `x` lies on each line, in float64, some rows at a time: large images are not copied whole."""
     rows = max(1, (1 << 22) // lines.shape[0])
-    return torch.cat([part.flatten(1).double() @ lines for part in x.split(rows)])
+    return torch.cat([part.flatten(1).double() @ lines for part in torch.split(x, rows)])
