@@ -101,15 +101,15 @@ class Folder:
         if self._base != self.path:
             status = self.path.stat()
             return {self.path.name: (status.st_size, status.st_mtime_ns)}, refused
-        seen: set[str] = set()
+        seen: set[tuple[int, int]] = set()
         folders = [""]
         while folders:
             prefix = folders.pop()
-            real = os.path.realpath(self._base / prefix)
-            if real in seen:  # a link that leads back
-                continue
-            seen.add(real)
             try:
+                status = os.stat(self._base / prefix)
+                if (status.st_dev, status.st_ino) in seen:  # a link that leads back
+                    continue
+                seen.add((status.st_dev, status.st_ino))
                 with os.scandir(self._base / prefix) as entries:
                     inside = sorted(entries, key=lambda entry: (entry.is_symlink(), entry.name))
             except OSError as error:
@@ -232,6 +232,11 @@ class Tar:
                         self.refused.append(LeftOut(member.name, why))
                     elif member.isfile():
                         self._places[member.name.removeprefix("./")] = (member.offset_data, member.size)
+                end = tar.offset
+            with open(self.path, "rb") as file:
+                file.seek(end)
+                if file.read(512).strip(b"\0"):  # tarfile stops there without a word
+                    raise tarfile.ReadError(f"it breaks off after {len(self._places):,} files")
         except (tarfile.TarError, OSError, ValueError, EOFError, OverflowError) as error:
             raise SparringError(f"{self.path} is no readable tar file: {error}") from error
 

@@ -117,7 +117,8 @@ def open_images(
     cache = cache_folder()
     digits = str(source) == DIGITS and local(DIGITS) is None
     path, notes = (Path(DIGITS), []) if digits else locate(source)
-    asked = json.dumps([VERSION, str(source), DIGITS if digits else _quick_key(path), size, mode])
+    files = Folder(path)  # an archive counts as one file, until there is need to look into it
+    asked = json.dumps([VERSION, str(source), DIGITS if digits else files.key(), size, mode])
     index = cache / "index" / f"{hashlib.blake2b(asked.encode(), digest_size=16).hexdigest()}.json"
     if images := _opened(cache, index):
         return images
@@ -129,7 +130,8 @@ def open_images(
     try:
         if not digits and is_packed_tar(path):
             path = unpacked(path, building / "unpacked.tar")
-        found = find_digits() if digits else find(path, str(source))
+        container = files if path.is_dir() else open_container(path)
+        found = find_digits() if digits else find(container, str(source))
         report = _build(found, str(source), building, size, mode, notes, tell)
         remove(building / "unpacked.tar")
         _keep(building, cache / "data" / report.fingerprint, report)
@@ -170,12 +172,6 @@ def parse_size(size: str | tuple[int, int] | None) -> tuple[int, int] | None:
     return int(parts[0]), int(parts[-1])
 
 
-def _quick_key(path: Path) -> str:
-    if path.is_dir():
-        return open_container(path).key()
-    return Folder(path).key()
-
-
 def _build(
     found: Found,
     source: str,
@@ -186,10 +182,10 @@ def _build(
     tell: Callable[[int, int], None],
 ) -> Report:
     """Write pixels, labels and meta of `found` into `folder`."""
-    shapes = found.survey()
-    if not shapes:
+    if not found.items:
         raise _nothing(source, found, [(left.name, left.why) for left in found.left_out])
-    shape, chosen = choose_shape(shapes, size, mode)
+    shapes = found.survey()
+    shape, chosen = choose_shape(shapes, size, mode) if shapes else (Shape(1, 1, "L"), [])
     channels = MODES.get(shape.mode) or int(shape.mode.split()[0])
     full = len(found.items), shape.height, shape.width, channels
     needed, free = math.prod(full), shutil.disk_usage(folder).free
@@ -203,8 +199,9 @@ def _build(
         tell(0, full[0])
         outcomes = found.ingest(pixels, shape, lambda done: tell(done, full[0]))
         usable, left_out = _sort_out(found, outcomes)
-        if not usable:
-            raise _nothing(source, found, [(names[0], why) for why, names in reversed(left_out.items())])
+        if not usable or not shapes:
+            failed = [(item.name, outcome.why) for item, outcome in zip(found.items, outcomes, strict=True)]
+            raise _nothing(source, found, failed)
         labels, classes = _labels(found, usable)
         splits = np.array([UNSPLIT[found.items[row].split] for row in usable], np.uint8)
         if splits.all():

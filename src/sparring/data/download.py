@@ -93,6 +93,7 @@ def _fetch(address: str, part: Path, limit: int) -> None:
         except SparringError:
             raise
         except urllib.error.HTTPError as error:
+            error.close()
             if error.code == 416:  # what is here is longer than what is there: begin anew
                 part.unlink(missing_ok=True)
             elif error.code < 500:

@@ -8,7 +8,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from sparring.data.container import open_container, suffix
+from sparring.data.container import Container, suffix
 from sparring.data.download import download, is_url
 from sparring.data.found import Found
 from sparring.data.known import DIGITS, KNOWN, NOTES
@@ -67,9 +67,8 @@ def _locate_known(name: str) -> tuple[Path, list[str]]:
     return (files[0], []) if len(files) == 1 else (downloads, [])
 
 
-def find(path: Path, source: str) -> Found:
-    """What the first reader that knows it finds at `path` (a tar.gz must be unpacked first), of `source` as given."""
-    container = open_container(path)
+def find(container: Container, source: str) -> Found:
+    """What the first reader that knows it finds in the container of `source`."""
     for reader in READERS:
         if found := reader(container):
             return found

@@ -119,7 +119,8 @@ def as_images(array: NDArray[Any], name: str) -> NDArray[Any]:
         array = array[..., None]
     if array.ndim != 4 or 0 in array.shape[1:]:
         raise SparringError(f"{name} has shape {list(array.shape)}: images are [N, H, W] or [N, H, W, C]")
-    if array.shape[1] < min(array.shape[2:]) and array.shape[3] > 4:  # channels first, as torch has it
+    _, first, height, width = array.shape
+    if width > 4 and (first <= 4 or first < height == width):  # channels first, as torch has it
         array = array.transpose(0, 2, 3, 1)
     return array
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import pickle
 import warnings
-from pathlib import PurePosixPath
 from typing import Any, Literal
 
 import numpy as np
@@ -29,7 +28,7 @@ ADMITTED = {
 
 def read_cifar(container: Container) -> Found | None:
     """The batches of CIFAR-10 or CIFAR-100; None where there are none."""
-    names = {PurePosixPath(name).name: name for name in container.names}
+    names = {name.rpartition("/")[2]: name for name in container.names}
     binary_100 = names.keys() >= BINARY_100
     if names.keys() & BINARY_10 or binary_100:
         return _binary(container, names, fine=binary_100)

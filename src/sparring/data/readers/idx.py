@@ -15,11 +15,14 @@ from sparring.data.found import Found
 from sparring.data.readers.arrays import ImageArrays, Part, as_images
 from sparring.engine.errors import SparringError
 
+ENDS = (".idx", "-ubyte", ".ubyte", ".idx3", ".idx1", "-idx3", "-idx1")
+"""How the names of IDX files end, before .gz."""
+
 
 def read_idx_files(container: Container) -> Found | None:
     """Every `*idx3-ubyte[.gz]` (or other IDX file of images) with the labels that belong to it; None without any."""
-    every = {_stem(name): name for name in container.names if _is_idx(name) and name.lower().endswith(".gz")}
-    every |= {_stem(name): name for name in container.names if _is_idx(name) and not name.lower().endswith(".gz")}
+    names = [name for name in container.names if _stem(name).endswith(ENDS)]
+    every = {_stem(name): name for name in sorted(names, key=lambda name: not name.lower().endswith(".gz"))}
     images = [stem for stem in every if "labels" not in stem and "idx1" not in stem]
     if not images:
         return None
@@ -32,7 +35,7 @@ def read_idx_files(container: Container) -> Found | None:
         pixels = as_images(parse_idx(container.read(name), name), name)
         parts.append(Part(name, split, pixels, _labels(container, beside) if beside and beside != name else None))
     others = [
-        LeftOut(name, "is the same, packed" if _is_idx(name) else "is no IDX file")
+        LeftOut(name, "is the same, packed" if name in names else "is no IDX file")
         for name in container.names
         if name not in every.values()
     ]
@@ -66,7 +69,3 @@ def _labels(container: Container, name: str) -> list[str | None]:
 
 def _stem(name: str) -> str:
     return name.lower().removesuffix(".gz")
-
-
-def _is_idx(name: str) -> bool:
-    return _stem(name).endswith((".idx", "-ubyte", ".ubyte", ".idx3", ".idx1", "-idx3", "-idx1"))

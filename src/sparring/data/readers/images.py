@@ -24,7 +24,7 @@ SPLITS: dict[str, Literal["train", "test"]] = {
     "train": "train", "training": "train", "test": "test", "testing": "test",
     "val": "test", "valid": "test", "validation": "test",
 }  # fmt: skip
-MOST_HEADERS = 2_000
+MOST_HEADERS = 1_000
 """Of more images than this an evenly spaced sample of headers decides on size and mode."""
 TRIED = 50
 """Files without suffix are looked into, up to so many, where no file has the suffix of an image."""
@@ -43,7 +43,7 @@ class ImageFiles:
     drops_duplicates: bool = True
 
     def survey(self) -> Counter[Shape]:
-        """Sizes and modes by the headers of up to 2,000 files; what has no readable header does not count."""
+        """Sizes and modes by the headers of up to 1,000 files; what has no readable header does not count."""
         return survey(self.container, [item.name for item in self.items[:: -(-len(self.items) // MOST_HEADERS)]])
 
     def ingest(self, rows: Rows, shape: Shape, tell: Callable[[int], None]) -> list[Outcome]:
@@ -70,7 +70,7 @@ def read_images(container: Container) -> Found | None:
     images: list[tuple[str, list[str]]] = []
     for name in container.names:
         parts, kind = name.split("/"), suffix(name)
-        if any(is_hidden(part) for part in parts):
+        if any(map(is_hidden, parts)):
             left_out.append(LeftOut(name, "is hidden"))
         elif kind and kind not in SUFFIXES:
             left_out.append(LeftOut(name, f"is no image that is read here ({kind})"))

@@ -30,7 +30,7 @@ Entries = dict[str, Callable[[], NDArray[Any]]]
 
 def read_numpy(container: Container) -> Found | None:
     """The one `.npz` file of a container, or its `.npy` files; None where there are none, or far more pictures."""
-    names = [name for name in container.names if suffix(name) in (".npy", ".npz")]
+    names = [name for name in container.names if name.lower().endswith((".npy", ".npz"))]
     if not names or mostly_images(container, len(names)):
         return None
     packed = [name for name in names if suffix(name) == ".npz"]
@@ -90,6 +90,8 @@ def _packed(container: Container, name: str) -> Entries:
 
     def entry(key: str) -> NDArray[Any]:
         try:
+            if isinstance(source, io.BytesIO):
+                source.seek(0)
             with np.load(source, allow_pickle=False) as arrays:
                 return np.asarray(arrays[key])
         except Exception as error:  # as above; objects (pickles) are refused

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from sparring.data.container import Container, LeftOut, Unreadable, suffix
+from sparring.data.container import Container, LeftOut, Unreadable
 from sparring.data.decode import decode_all
 from sparring.data.found import Found, Item, Outcome, Shape
 from sparring.data.readers.images import MOST_HEADERS, SPLITS, mostly_images, survey
@@ -103,7 +103,7 @@ class ParquetImages:
 
 def read_parquet(container: Container) -> Found | None:
     """All parquet files of a container; None where there is none. Needs pyarrow (`pip install sparring[tables]`)."""
-    names = [name for name in container.names if suffix(name) == ".parquet"]
+    names = [name for name in container.names if name.lower().endswith(".parquet")]
     if not names or mostly_images(container, len(names)):
         return None
     try:

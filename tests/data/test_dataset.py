@@ -1,0 +1,339 @@
+"""The cache: built once, found again, shared, never torn; and the choice of size and mode."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from makers import encoded, pixels, write_files, write_zip
+
+from sparring.data import dataset
+from sparring.data.dataset import choose_shape, open_images, parse_size
+from sparring.data.found import Shape
+from sparring.data.owner import is_abandoned, owner
+from sparring.engine.errors import SparringError, UsageError
+
+IMAGES = pixels(12)
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    return write_files(tmp_path / "photos", {f"{k}.png": encoded(IMAGES[k]) for k in range(12)})
+
+
+def cached(tmp_path: Path) -> list[Path]:
+    return sorted((tmp_path / "cache/data").iterdir())
+
+
+@given(st.integers(1, 9999), st.integers(1, 9999))
+def test_parse_size_reads_what_is_written(height: int, width: int) -> None:
+    assert parse_size(f"{height}x{width}") == parse_size(f"{height}X{width}") == (height, width)
+    assert parse_size(str(height)) == (height, height)
+
+
+@given(st.text(max_size=9).filter(lambda text: not all(c in "0123456789xX" for c in text)))
+def test_parse_size_says_what_it_wants(text: str) -> None:
+    with pytest.raises(UsageError, match="write HxW"):
+        parse_size(text)
+
+
+@pytest.mark.parametrize("text", ["", "x", "1x", "x1", "1x2x3", "9" * 5000])
+def test_parse_size_takes_no_half_sizes(text: str) -> None:
+    with pytest.raises(UsageError, match="write HxW"):
+        parse_size(text)
+
+
+def test_the_second_open_decodes_nothing(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = open_images(photos)
+    monkeypatch.setattr(dataset, "find", lambda *_: pytest.fail("looked through again"))
+    told: list[int] = []
+    second = open_images(photos, tell=lambda done, of: told.append(done))
+    assert (second.report, second.spec, told) == (first.report, first.spec, [])
+    assert np.array_equal(second[np.arange(12)], IMAGES)
+
+
+def test_a_changed_folder_is_read_again(photos: Path) -> None:
+    first = open_images(photos)
+    (photos / "new.png").write_bytes(encoded(pixels(1, seed=9)[0]))
+    second = open_images(photos)
+    assert (len(second), second.fingerprint != first.fingerprint) == (13, True)
+
+
+def test_size_and_mode_have_caches_of_their_own(photos: Path) -> None:
+    prints = {open_images(photos, size, mode).fingerprint for size in (None, (4, 4)) for mode in (None, "L", "RGBA")}
+    assert len(prints) == 6
+
+
+def test_equal_content_keeps_a_report_for_each_source(photos: Path, tmp_path: Path) -> None:
+    files = {f"{k}.png": encoded(IMAGES[k]) for k in range(12)}
+    other = write_zip(tmp_path / "other.zip", {**files, "notes.txt": b"x"})
+    one, two, again = open_images(photos), open_images(other), open_images(other)
+    assert one.folder == two.folder
+    assert one.report.left_out == {}
+    assert again.report == two.report
+    assert list(two.report.left_out.values()) == [["notes.txt"]]
+    assert (one.report.source, again.report.source) == (str(photos), str(other))
+
+
+OPEN = """
+import sys, numpy as np
+from sparring.data.dataset import open_images
+data = open_images(sys.argv[1])
+print(data.fingerprint, int(data[np.arange(len(data))].sum()))
+"""
+
+
+def test_two_processes_may_build_at_once(photos: Path, tmp_path: Path) -> None:
+    racers = [
+        subprocess.Popen([sys.executable, "-c", OPEN, photos], stdout=subprocess.PIPE, text=True) for _ in range(3)
+    ]
+    said = {racer.communicate(timeout=60)[0] for racer in racers}
+    assert [racer.returncode for racer in racers] == [0, 0, 0]
+    data = open_images(photos)
+    assert said == {f"{data.fingerprint} {IMAGES.sum(dtype=int)}\n"}
+    assert [path.name for path in cached(tmp_path)] == [data.fingerprint]
+
+
+STALL = """
+import sys, time
+from sparring.data import readers
+from sparring.data.readers import images
+from sparring.data.dataset import open_images
+def stall(self, rows, shape, tell):
+    rows[:] = 7
+    rows.flush()
+    print("half way", flush=True)
+    time.sleep(60)
+images.ImageFiles.ingest = stall
+open_images(sys.argv[1])
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs SIGKILL")
+def test_a_killed_build_is_not_taken_for_whole_and_swept(photos: Path, tmp_path: Path) -> None:
+    build = subprocess.Popen([sys.executable, "-c", STALL, photos], stdout=subprocess.PIPE, text=True)
+    assert build.stdout
+    assert build.stdout.readline() == "half way\n"
+    (left,) = cached(tmp_path)
+    assert left.name.startswith(".building-")
+    assert (left / "pixels.u8").exists()
+    write_files(tmp_path / "others", {"a.png": encoded(IMAGES[0])})
+    open_images(tmp_path / "others")
+    assert left.exists()  # its process lives
+    build.send_signal(signal.SIGKILL)
+    build.communicate()
+    data = open_images(photos)
+    assert np.array_equal(data[np.arange(12)], IMAGES)
+    assert not left.exists()
+
+
+def test_work_of_unknown_processes_is_left_alone_for_a_week(tmp_path: Path) -> None:
+    (tmp_path / "left").write_bytes(b"")
+    assert not is_abandoned(tmp_path / "left", owner())
+    assert not is_abandoned(tmp_path / "left", "otherhost-1")
+    os.utime(tmp_path / "left", (time.time() - 8 * 24 * 3600,) * 2)
+    assert is_abandoned(tmp_path / "left", "otherhost-1")
+    assert not is_abandoned(tmp_path / "gone", "otherhost-1")
+
+
+def test_an_interrupted_build_leaves_nothing(photos: Path, tmp_path: Path) -> None:
+    def interrupt(done: int, of: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        open_images(photos, tell=interrupt)
+    assert cached(tmp_path) == []
+
+
+def test_free_space_is_checked_before(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = type("Usage", (), {"free": 12 * 9 * 7 * 3})()
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
+    with pytest.raises(SparringError, match="SPARRING_CACHE to another disk, or take a smaller --size"):
+        open_images(photos)
+    assert cached(tmp_path) == []
+    usage.free *= 2
+    assert len(open_images(photos)) == 12
+
+
+@pytest.mark.parametrize("harm", ["meta", "meta list", "index", "index list", "pixels", "rows", "no pixels"])
+def test_a_damaged_cache_is_built_anew(harm: str, photos: Path, tmp_path: Path) -> None:
+    data = open_images(photos)
+    (index,) = (tmp_path / "cache/index").iterdir()
+    folder = data.folder
+    del data
+    match harm:
+        case "meta":
+            (folder / "meta.json").write_text('{"rows": ')
+        case "meta list":
+            (folder / "meta.json").write_text("[]")
+        case "index":
+            index.write_bytes(b"\xff\xfe{")
+        case "index list":
+            index.write_text(json.dumps(["x"]))
+        case "pixels":
+            os.truncate(folder / "pixels.u8", 100)
+        case "rows":
+            (folder / "rows.npy").write_bytes(b"")
+        case "no pixels":
+            (folder / "pixels.u8").unlink()
+    again = open_images(photos)
+    assert np.array_equal(again[np.arange(12)], IMAGES)
+    assert again.folder == folder
+
+
+def test_a_cache_that_cannot_be_written_is_named(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    monkeypatch.setenv("SPARRING_CACHE", str(tmp_path / "file"))
+    with pytest.raises(SparringError, match=r"file.* cannot be written: .*set SPARRING_CACHE"):
+        open_images(photos)
+
+
+def shapes(**counts: int) -> Counter[Shape]:
+    """`shapes(RGB_32x32=5)`."""
+    found: Counter[Shape] = Counter()
+    for text, count in counts.items():
+        mode, _, size = text.partition("_")
+        height, width = map(int, size.split("x"))
+        found[Shape(height, width, mode)] = count
+    return found
+
+
+@pytest.mark.parametrize(
+    ("found", "want"),
+    [
+        ({"RGB_32x32": 9}, (32, 32, "RGB")),
+        ({"L_112x92": 9}, (112, 92, "L")),
+        ({"RGB_32x32": 99, "RGB_500x400": 1}, (32, 32, "RGB")),  # one odd file does not decide
+        ({"RGB_256x256": 9}, (64, 64, "RGB")),
+        ({"RGB_300x200": 5, "RGB_600x400": 5}, (64, 43, "RGB")),
+        ({"RGB_20x20": 5, "RGB_30x30": 5}, (30, 30, "RGB")),
+        ({"RGB_1x9000": 1}, (1, 64, "RGB")),
+        ({"L_8x8": 5, "RGB_8x8": 1}, (8, 8, "RGB")),
+        ({"L_8x8": 5, "LA_8x8": 1}, (8, 8, "L")),
+        ({"RGBA_8x8": 5}, (8, 8, "RGB")),
+    ],
+)
+def test_the_shape_that_is_chosen(found: dict[str, int], want: tuple[int, int, str]) -> None:
+    shape, notes = choose_shape(shapes(**found), None, None)
+    assert tuple(shape) == want
+    assert bool(notes) == (len(found) > 1 or "RGBA_8x8" in found or (want[0], want[1]) not in {(32, 32), (112, 92)})
+
+
+@given(st.dictionaries(st.tuples(st.integers(1, 5000), st.integers(1, 5000)), st.integers(1, 99), min_size=1))
+def test_any_sizes_give_a_size_that_trains(sizes: dict[tuple[int, int], int]) -> None:
+    shape, _ = choose_shape(Counter({Shape(*size, "RGB"): count for size, count in sizes.items()}), None, None)
+    assert min(shape[:2]) >= 1
+    assert max(shape[:2]) <= 128
+
+
+def test_dirty_folder_of_all_modes_and_sizes(tmp_path: Path) -> None:
+    files = {
+        "wide.png": encoded(pixels(1, 20, 60)[0]), "high.jpg": encoded(pixels(1, 60, 20)[0], "JPEG"),
+        "grey.png": encoded(pixels(1, 30, 30, 1)[0]), "alpha.png": encoded(pixels(1, 30, 30, 4)[0]),
+    }  # fmt: skip
+    data = open_images(write_files(tmp_path / "mix", files))
+    assert data.report.used == 4
+    assert data.report.shapes_found == {"30x30 L": 1, "30x30 RGBA": 1, "20x60 RGB": 1, "60x20 RGB": 1}
+    assert data.spec.channels == 3
+    assert sum("--size" in note or "--mode RGBA" in note for note in data.report.notes) == 2
+    assert open_images(tmp_path / "mix", (16, 8), "RGBA").spec.shape == (4, 16, 8)
+
+
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [
+        ({}, "it is empty"),
+        ({"a.txt": b"x", "b.TXT": b"y", "c.csv": b"z"}, "2 x .txt, 1 x .csv"),
+        ({"README": b"x"}, "1 x files without suffix"),
+        ({"a.zip": b"PK", "b.zip": b"PK"}, "name it itself"),
+        ({"a.png": b"", "b.png": b"x"}, "2 files that may be images, none readable .the first: a.png is empty"),
+    ],
+)
+def test_nothing_usable_says_what_was_found(files: dict[str, bytes], words: str, tmp_path: Path) -> None:
+    (tmp_path / "set").mkdir()
+    with pytest.raises(SparringError, match=f"nothing usable in .*set: .*{words}"):
+        open_images(write_files(tmp_path / "set", files))
+
+
+def test_one_image_is_a_set(tmp_path: Path) -> None:
+    path = write_files(tmp_path, {"a.png": encoded(IMAGES[0])}) / "a.png"
+    assert np.array_equal(open_images(path)[np.arange(1)], IMAGES[:1])
+
+
+@pytest.mark.parametrize("source", ["", "no-such", "~nobody-here/x", "x" * 5000, "ftp://host/x", "a\nb"])
+def test_an_unknown_source_is_a_usage_error(source: str) -> None:
+    with pytest.raises(UsageError, match="SOURCE is"):
+        open_images(source)
+
+
+def test_unknown_names_get_the_nearest() -> None:
+    with pytest.raises(UsageError, match="did you mean 'mnist'"):
+        open_images("mnits")
+
+
+@pytest.mark.parametrize(("size", "mode"), [((0, 5), None), ((5, 20000), None), (None, "CMYK")])
+def test_bad_size_and_mode_are_usage_errors(size: tuple[int, int] | None, mode: str | None, photos: Path) -> None:
+    with pytest.raises(UsageError):
+        open_images(photos, size, mode)
+
+
+def test_digits_are_the_real_ones() -> None:
+    pytest.importorskip("sklearn")
+    data = open_images("digits")
+    assert data.spec.shape == (1, 8, 8)
+    assert data.report.splits == {"train": 1500, "test": 297}
+    assert data[np.arange(len(data))].max() == 255
+
+
+def real(name: str) -> Path:
+    folder = os.environ.get("SPARRING_DATA")
+    if not folder or not (Path(folder) / name).exists():
+        pytest.skip(f"needs real data: SPARRING_DATA with {name}")
+    return Path(folder) / name
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "count", "shape", "classes"),
+    [
+        ("orl-faces.zip", 400, (1, 112, 92), 40), ("faces-easy.zip", 435, (3, 64, 55), 0),
+        ("set14.zip", 14, (3, 63, 64), 0), ("usps/usps.npz", 7291, (1, 16, 16), 10), ("inpainting", 6, (3, 64, 64), 0),
+    ],
+)  # fmt: skip
+def test_real_data(name: str, count: int, shape: tuple[int, int, int], classes: int) -> None:
+    data = open_images(real(name))
+    assert (len(data), data.spec.shape, len(data.spec.classes)) == (count, shape, classes)
+    assert data.report.left_out == {}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["mnist", "fashion-mnist"])
+def test_known_names_are_looked_up_in_sparring_data(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    real(name)
+    monkeypatch.setattr("sparring.data.source.download", lambda *_: pytest.fail("went to the network"))
+    data = open_images(name)
+    assert data.report.splits == {"train": 60000, "test": 10000}
+    assert data.spec.classes == tuple("0123456789")
+    start = time.perf_counter()
+    open_images(name)
+    assert time.perf_counter() - start < 1
+
+
+@pytest.mark.slow
+def test_cifar10_as_jpeg_says_that_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    by_path = open_images(real("cifar10-jpeg.zip"))
+    by_name = open_images("cifar10")
+    assert by_path.fingerprint == by_name.fingerprint
+    assert any("JPEG re-encoded" in note for note in by_name.report.notes)
+    assert by_name.report.splits == {"train": 50000, "test": 10000}

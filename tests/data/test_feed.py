@@ -1,0 +1,125 @@
+"""Batches depend on (seed, nimg, turn) alone, and every epoch shows each image once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from makers import pixels
+
+from sparring.data.dataset import Images, open_images
+from sparring.data.feed import Feed
+from sparring.engine import dist
+from sparring.engine.errors import UsageError
+
+COUNT = 13
+ROWS = np.arange(COUNT, dtype=np.uint8)
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Images:
+    """Image k is filled with k on the left and 100 + k on the right, and has the label k."""
+    folder = tmp_path_factory.mktemp("feed")
+    x = np.stack([np.stack([ROWS, ROWS + 100], 1)] * 2, 1)
+    np.savez(folder / "a.npz", x=x, y=ROWS)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SPARRING_CACHE", str(folder / "cache"))
+        return open_images(folder / "a.npz")
+
+
+def seen(feed: Feed, nimg: int, turn: int = 0) -> list[int]:
+    return [int(label) for batch in feed.batches(nimg, turn) for label in batch.y]
+
+
+@settings(deadline=None, max_examples=40)
+@given(seed=st.integers(0, 2**62), turn=st.integers(0, 9), batch=st.integers(1, 40), epoch=st.integers(0, 50))
+def test_every_epoch_shows_each_image_once(images: Images, seed: int, turn: int, batch: int, epoch: int) -> None:
+    feed = Feed(images, batch, seed=seed)
+    first = epoch * COUNT // batch * batch  # the batch in which the epoch begins
+    shown: list[int] = []
+    nimg = first
+    while len(shown) < 2 * COUNT + batch:
+        shown += seen(feed, nimg, turn)
+        nimg += batch
+    start = epoch * COUNT - first
+    assert sorted(shown[start : start + COUNT]) == list(range(COUNT))
+
+
+@settings(deadline=None, max_examples=40)
+@given(nimg=st.lists(st.integers(0, 1000), min_size=1, max_size=9), turn=st.integers(0, 3))
+def test_a_batch_does_not_depend_on_those_before(images: Images, nimg: list[int], turn: int) -> None:
+    feed = Feed(images, 4, seed=7, mirror=True)
+    for k in nimg:
+        (used,), (fresh,) = feed.batches(k * 4, turn), Feed(images, 4, seed=7, mirror=True).batches(k * 4, turn)
+        assert torch.equal(used.x, fresh.x)
+        assert torch.equal(used.y, fresh.y)
+
+
+def test_seeds_and_turns_and_epochs_differ(images: Images) -> None:
+    orders = {
+        tuple(seen(Feed(images, COUNT, seed=seed), epoch * COUNT, turn))
+        for seed in range(3) for turn in range(3) for epoch in range(3)
+    }  # fmt: skip
+    assert len(orders) == 27
+
+
+def test_values_labels_and_layout(images: Images) -> None:
+    (batch,) = Feed(images, COUNT).batches(0, 0)
+    assert batch.x.shape == (COUNT, 1, 2, 2)
+    assert batch.x.dtype == torch.float32
+    assert batch.y.dtype == torch.int64
+    assert torch.allclose(batch.x[:, 0, 0, 0], batch.y / 127.5 - 1)
+    assert batch.x.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_the_ends_of_the_range_are_reached(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.array([[[0, 255]]], np.uint8))
+    (batch,) = Feed(open_images(tmp_path / "a.npy"), 1).batches(0, 0)
+    assert batch.x.flatten().tolist() == [-1.0, 1.0]
+
+
+def test_mirror_flips_about_half_and_nothing_else(images: Images) -> None:
+    plain, mirrored = Feed(images, COUNT), Feed(images, COUNT, mirror=True)
+    flips = 0
+    for k in range(40):
+        (a,), (b,) = plain.batches(k * COUNT, 0), mirrored.batches(k * COUNT, 0)
+        flipped = (a.x != b.x).flatten(1).any(1)
+        assert torch.equal(torch.where(flipped[:, None, None, None], a.x.flip(3), a.x), b.x)
+        flips += int(flipped.sum())
+    assert 0.4 < flips / (40 * COUNT) < 0.6
+
+
+@pytest.mark.parametrize(("world", "parts"), [(1, 4), (2, 1), (2, 2), (4, 1)])
+def test_processes_and_parts_cut_the_same_batch(
+    images: Images, world: int, parts: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (whole,) = Feed(images, 8, seed=3, mirror=True).batches(16, 1)
+    monkeypatch.setattr(dist, "world_size", lambda: world)
+    shares = []
+    for rank in range(world):
+        monkeypatch.setattr(dist, "rank", lambda rank=rank: rank)
+        shares += Feed(images, 8, seed=3, mirror=True, parts=parts).batches(16, 1)
+    assert len(shares) == world * parts
+    assert torch.equal(torch.cat([share.x for share in shares]), whole.x)
+    assert torch.equal(torch.cat([share.y for share in shares]), whole.y)
+
+
+def test_a_batch_that_does_not_divide_is_refused(images: Images) -> None:
+    with pytest.raises(UsageError, match="batch size 8 does not divide by 3"):
+        Feed(images, 8, parts=3)
+
+
+def test_an_empty_split_is_refused(images: Images) -> None:
+    with pytest.raises(UsageError, match="no images"):
+        Feed(images.split("test"), 8)
+
+
+def test_one_image_and_a_batch_larger_than_the_set(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", pixels(1))
+    (batch,) = Feed(open_images(tmp_path / "a.npy"), 64).batches(128, 0)
+    assert (batch.x == batch.x[0]).all()
+    assert len(batch.x) == 64
