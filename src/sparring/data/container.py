@@ -137,8 +137,8 @@ class Folder:
     def read(self, name: str) -> bytes:
         """The bytes of one file."""
         try:
-            with open(os.path.join(self._base, name), "rb") as file:
-                return file.read()
+            with open(os.path.join(self._base, name), "rb", buffering=0) as file:
+                return file.readall()
         except OSError as error:
             raise Unreadable(name, f"cannot be read: {error.strerror}") from error
 

@@ -10,7 +10,6 @@ import gc
 import hashlib
 import io
 import json
-import mmap
 import os
 import signal
 import subprocess
@@ -148,8 +147,12 @@ def decode_all(
     workers = cores() if workers is None else workers
     outcomes: list[Outcome] = []
     start = time.monotonic()
-    flat = rows.reshape(-1).data
-    for outcome in _decode_each(container, enumerate(names), flat, shape):
+    flat, length = rows.reshape(-1).data, rows[0].size
+
+    def put(row: int, data: bytes) -> None:
+        flat[row * length : (row + 1) * length] = data
+
+    for outcome in _decode_each(container, enumerate(names), put, shape):
         outcomes.append(outcome)
         done, spent = len(outcomes), time.monotonic() - start
         if done % 256 == 0:
@@ -169,19 +172,19 @@ def cores() -> int:
 
 
 def _decode_each(
-    container: Container, jobs: Iterable[tuple[int, str]], flat: memoryview | mmap.mmap, shape: Shape
+    container: Container, jobs: Iterable[tuple[int, str]], put: Callable[[int, bytes], None], shape: Shape
 ) -> Iterator[Outcome]:
-    length = shape.height * shape.width * MODES[shape.mode]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow's remarks on odd files; what cannot be used is reported
         for row, name in jobs:
             try:
                 content = container.read(name)
-                flat[row * length : (row + 1) * length] = decode(content, shape)
-                outcome = Outcome(hashlib.blake2b(content, digest_size=16).hexdigest())
+                data = decode(content, shape)
             except Exception as error:  # one bad file, however bad, never ends the work
-                outcome = Outcome(why=_why(error))
-            yield outcome
+                yield Outcome(why=_why(error))
+            else:
+                put(row, data)
+                yield Outcome(hashlib.blake2b(content, digest_size=16).hexdigest())
 
 
 def _why(error: Exception) -> str:
@@ -246,7 +249,7 @@ def _decode_on(
                     pipe.close()  # type: ignore[union-attr]
     if failed := [process.returncode for process in processes if process.returncode]:
         raise SparringError(
-            f"a decoding process for {container.path} ended with code {failed[0]}: out of memory or killed. "
+            f"a decoding process for {container.path} ended with code {failed[0]}: out of memory or disk, or killed. "
             "The same command begins anew"
         )
     return [outcome for some in outcomes for outcome in some]
@@ -282,15 +285,24 @@ def _work() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the process that started this one sees to it
     gc.set_threshold(100_000)  # Pillow leaves little behind, and looking for it often costs 7 %
     job = json.loads(sys.stdin.read())
-    names, first = job["names"], job["first"]
+    shape, first = Shape(*job["shape"]), job["first"]
+    length, at = shape.height * shape.width * MODES[shape.mode], -1
     done: list[Outcome] = []
-    with open(job["rows"], "r+b") as file, mmap.mmap(file.fileno(), 0) as flat:
-        for outcome in _decode_each(reopen(job["ticket"]), enumerate(names, first), flat, Shape(*job["shape"])):
+    with open(job["rows"], "r+b", buffering=1 << 20) as file:  # row after row: cheaper than through a memory map
+
+        def put(row: int, data: bytes) -> None:
+            nonlocal at
+            if row != at:
+                file.seek(row * length)
+            file.write(data)
+            at = row + 1
+
+        for outcome in _decode_each(reopen(job["ticket"]), enumerate(job["names"], first), put, shape):
             done.append(outcome)
             if len(done) == 256:
                 print(json.dumps(done), flush=True)
                 done = []
-        print(json.dumps(done), flush=True)
+    print(json.dumps(done), flush=True)
 
 
 if __name__ == "__main__":
@@ -298,3 +310,5 @@ if __name__ == "__main__":
         _work()
     except BrokenPipeError:  # nobody listens any more
         os._exit(0)
+    except OSError as error:  # the disk is full, say
+        sys.exit(f"sparring: a decoding process cannot go on: {error}")
