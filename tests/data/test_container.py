@@ -51,7 +51,18 @@ def test_natural_order_takes_any_count_of_digits() -> None:
 
 @pytest.mark.parametrize(
     ("name", "want"),
-    [("a.JPG", ".jpg"), ("a/b.c/d", ""), ("scan.0001", ""), ("a.tar.gz", ".gz"), (".jpg", ""), ("a.png\n", ".png\n")],
+    [
+        ("a.JPG", ".jpg"),
+        ("a/b.c/d", ""),
+        ("scan.0001", ""),
+        ("a.tar.gz", ".gz"),
+        (".jpg", ""),
+        ("..jpg", ""),
+        ("a.", "."),
+        ("a/.b/c.PNG", ".png"),
+        ("ä.jpg.PNG", ".png"),
+        ("a.png\n", ".png\n"),
+    ],
 )
 def test_suffix(name: str, want: str) -> None:
     assert suffix(name) == want

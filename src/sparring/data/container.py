@@ -24,6 +24,7 @@ from sparring.engine.files import saying
 
 LARGEST_FILE = 8 << 30
 """Bytes: a larger member of an archive is refused."""
+DIGITS = re.compile("([0-9]+)")
 HIGHEST_RATIO = 200
 """A member that unpacks to over 64 MiB and over this many times its size is refused as a decompression bomb."""
 
@@ -322,15 +323,18 @@ def read_gzip(content: bytes, name: str, limit: int, *, whole: bool = True) -> b
 
 def natural(name: str) -> tuple[list[tuple[int, str]], str]:
     """A sort key that puts `img2` before `img10`."""
-    parts = re.split("([0-9]+)", name)  # text and digits by turns
-    parts[1::2] = [digits.lstrip("0") for digits in parts[1::2]]
-    return [(len(part) if k % 2 else 0, part) for k, part in enumerate(parts)], name
+    parts = DIGITS.split(name)  # text and digits by turns
+    key = [(0, part) for part in parts]
+    for k in range(1, len(parts), 2):
+        number = parts[k].lstrip("0")
+        key[k] = len(number), number
+    return key, name
 
 
 def suffix(name: str) -> str:
     """The suffix of a file's name in lower case, with its dot; none if it is a number (`scan.0001`)."""
-    found = os.path.splitext(name.rpartition("/")[2])[1].lower()
-    return "" if found[1:].isdigit() else found
+    stem, dot, end = name.rpartition("/")[2].rpartition(".")
+    return f".{end.lower()}" if dot and stem.strip(".") and not end.isdigit() else ""
 
 
 def is_hidden(part: str) -> bool:
