@@ -148,3 +148,9 @@ def test_apart_shows_batch_normalisation_each_batch_by_itself() -> None:
 def test_more_turns_for_the_discriminator() -> None:
     g = GAN(G(), D(), OBJECTIVES["wasserstein"], latents=LATENTS, discriminator_turns=5)
     assert g.turns == ("discriminator",) * 5 + ("generator",)
+
+
+def test_the_discriminators_loss_never_reaches_the_generator() -> None:
+    g = game(penalties=(r1(1.0), wgan_gp()))
+    g.loss("discriminator", batch(), 0)[0].backward()  # with nothing held still from outside
+    assert all(p.grad is None for p in g.players["generator"].parameters())
