@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
+import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -113,6 +115,9 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     for stream in (sys.stdout, sys.stderr):  # a file's name may hold what the terminal cannot show
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    signal.signal(
+        signal.SIGTERM, signal.default_int_handler
+    )  # where nothing else listens: the same words, the same code
     try:
         if not args or args[0] in ("-h", "--help"):
             print(START, end="")
@@ -126,7 +131,8 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
             COMMANDS[args[0]](args[1:])
         sys.stdout.flush()
     except SparringError as error:
-        print(f"sparring: {error}", file=sys.stderr)
+        if os.environ.get("RANK", "0") == "0":  # of several processes one speaks
+            print(f"sparring: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         print("sparring: interrupted", file=sys.stderr)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -23,7 +24,8 @@ from sparring.recipes.model import Model
 SHOWN = 64
 """Samples in a frame, of fixed noise: eight rows."""
 MEASURED = 1000
-"""Samples in the sliced Wasserstein distance, at most."""
+"""Samples in the sliced Wasserstein distance, at most; fewer where they would fill more than MEASURED_BYTES."""
+MEASURED_BYTES = 64 << 20
 
 
 def events(
@@ -61,7 +63,8 @@ def _held_out(data: Images) -> Tensor:
     """Up to a thousand images of the test split, or of the training split where there is none, in [-1, 1]."""
     split: Literal["train", "test"] = "test" if data.report.splits["test"] else "train"
     images = data.split(split)
-    return _floats(images[np.random.default_rng(0).permutation(len(images))[:MEASURED]])
+    count = max(min(MEASURED, MEASURED_BYTES // (4 * math.prod(data.spec.shape))), 16)
+    return _floats(images[np.random.default_rng(0).permutation(len(images))[:count]])
 
 
 def _samples(model: Model, count: int) -> Tensor:

@@ -43,11 +43,12 @@ class Plan:
         """A plan for `images`, rounded up to whole batches: some 200 lines of metrics, 40 frames, 10 saves or more."""
         images = max(-(-images // batch_size), 1) * batch_size
 
-        def every(times: int, longest_seconds: float) -> int:
+        def every(times: int, longest_seconds: float, unit: int) -> int:
             share = images / times if speed is None else min(images / times, longest_seconds * speed)
-            return max(round(share / batch_size), 1) * batch_size
+            return max(round(share / unit), 1) * unit
 
-        return cls(images, batch_size, every(200, 60), every(40, 600), every(10, 300), minutes, speed)
+        log = every(200, 60, batch_size)  # and the others are multiples, so that a resumed run loses no figures
+        return cls(images, batch_size, log, every(40, 600, log), every(10, 300, log), minutes, speed)
 
     @staticmethod
     def images_in(minutes: float, speed: float) -> int:

@@ -105,6 +105,10 @@ def train(
         if dist.rank() == 0:
             run.begin(settings_of(source, data, chosen, asked, plan, hardware, own_nets=nets is not None))
     dist.wait()
+    if begun and (first := run.settings["hardware"]) != hardware.describe():
+        say.say(
+            f"note: the run was begun on {first}, and goes on with {hardware.describe()}: other bits than without a stop"
+        )
     say.say(plan.in_words(hardware, memory))
     done = _play(run, plan, build(plan.images), feed, chosen, asked, hardware, say, own_nets=nets is not None)
     if done < plan.images:

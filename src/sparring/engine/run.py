@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -60,15 +61,19 @@ class Run:
         return _read_json(self.path / "run.json", "run")
 
     def claim(self) -> None:
-        """Make the folder, and make sure that it can be written; refused where it holds other things."""
+        """Make sure that the folder can be made and written; refused where it holds other things."""
         with saying(self.path):
             if self.path.exists() and not self.path.is_dir():
                 raise UsageError(f"{self.path} is a file: choose another --out")
             if self.path.is_dir() and any(not p.name.endswith(".tmp") for p in self.path.iterdir()):
                 raise UsageError(f"{self.path} is not empty, and no run: choose another --out")
+            there = self.path.exists()
             self.path.mkdir(parents=True, exist_ok=True)
             (trial := self.path / ".trial.tmp").write_bytes(b"")
             trial.unlink(missing_ok=True)  # another process of the run may do the same just now
+            if not there:  # nothing has begun yet, and nothing may
+                with suppress(OSError):
+                    self.path.rmdir()
 
     def begin(self, settings: Mapping[str, Any]) -> None:
         """Write run.json."""

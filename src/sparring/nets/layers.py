@@ -17,8 +17,10 @@ class Head(nn.Linear):
 
 
 class ChannelNorm(nn.LayerNorm):
-    """Layer normalisation of the channels at each pixel: like batch normalisation it keeps signals alive through depth,
-    but each image is by itself, so that samples depend on no batch and several processes play the same game as one.
+    """Layer normalisation of the channels at each pixel.
+
+    Like batch normalisation it keeps signals alive through depth, but each image is by itself: samples depend on no
+    batch, and several processes play the same game as one.
     """
 
     def forward(self, x: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import leaky_relu, relu
 
-from sparring.nets.layers import Head, LabelEmbedding, ChannelNorm, halvings
+from sparring.nets.layers import ChannelNorm, Head, LabelEmbedding, halvings
 
 
 def widths_of(levels: int, width: int, most: int) -> list[int]:
