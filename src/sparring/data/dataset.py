@@ -1,4 +1,4 @@
-"""A source as one memory-mapped array of bytes, built once and kept; the second open takes no time."""
+"""A source as one array of bytes in a file, built once and kept; the second open takes no time."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from sparring.data.container import Folder, is_packed_tar, natural, open_contain
 from sparring.data.found import MODES, Found, Outcome, Shape
 from sparring.data.known import DIGITS
 from sparring.data.owner import is_abandoned, owner
-from sparring.data.pages import let_go
+from sparring.data.pages import RowFile
 from sparring.data.source import cache_folder, find, find_digits, local, locate
 from sparring.engine.errors import SparringError, UsageError
 from sparring.engine.files import remove, saying, write
@@ -30,8 +30,6 @@ from sparring.engine.spec import Spec
 
 VERSION = 2
 """Of the cache's layout and of the way images are decoded; part of every key."""
-TOUCHED = 64 << 20
-"""Bytes of the map that are read before its pages are handed back: memory does not grow with the data set."""
 LARGEST_AUTO, AUTO_SIDE = 128, 64
 """Images of one size up to 128 are taken as they are; others are brought to 64 on the longer side, unless told."""
 MOSTLY = 0.9
@@ -62,7 +60,7 @@ class Report:
 
 
 class Images:
-    """Images `[N, H, W, C]` in a memory map, with labels and splits.
+    """Images `[N, H, W, C]` in a file, with labels and splits; memory does not grow with their number.
 
     Index it with a whole-number array for uint8 rows. `Images` are opened by `open_images`.
     """
@@ -78,20 +76,15 @@ class Images:
         self.rows: NDArray[np.int64] = rows[chosen]
         self.labels: NDArray[np.int64] = labels[chosen]
         self.spec = Spec(height, width, channels, tuple(self.report.classes), len(self.rows))
-        self._pixels: np.memmap[Any, np.dtype[np.uint8]] = np.memmap(
-            folder / "pixels.u8", np.uint8, "r", shape=(meta["rows"], height, width, channels)
-        )
-        self._touched = 0
+        self._pixels = RowFile(folder / "pixels.u8", height * width * channels, meta["rows"])
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def __getitem__(self, index: NDArray[np.int64]) -> NDArray[np.uint8]:
-        picked = self._pixels[self.rows[index]]
-        self._touched += len(index) * max(picked[:1].nbytes, 1 << 16)  # the kernel maps 64 KiB around a page
-        if self._touched > TOUCHED:
-            self._touched = 0
-            let_go(self._pixels)
+        rows = self.rows[index]
+        picked = np.empty((len(rows), *self.report.shape), np.uint8)
+        self._pixels.read(rows.tolist(), picked)
         return picked
 
     def split(self, name: Literal["train", "test"] | None) -> Images:

@@ -12,6 +12,7 @@ images so far, which needs no knowledge of the run's length.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Self
@@ -80,13 +81,13 @@ class R3:
     def resolve(self, spec: Spec, hardware: Hardware) -> Self:
         """Widths by hardware, size and number of images; gamma by the number of values in an image."""
         width = self.width or width_for(spec, hardware)
-        gamma = self.gamma if self.gamma is not None else 0.3 * spec.height * spec.width * spec.channels / 784
+        gamma = self.gamma if self.gamma is not None else round(0.3 * math.prod(spec.shape) / 784, 6)
         return dataclasses.replace(
             self,
             width=width,
             discriminator_width=self.discriminator_width or max(width * 2 // 3, 1),
             gamma=gamma,
-            gamma_end=self.gamma_end if self.gamma_end is not None else gamma / 3,
+            gamma_end=self.gamma_end if self.gamma_end is not None else round(gamma / 3, 6),
         )
 
     def conditional(self, spec: Spec) -> bool:

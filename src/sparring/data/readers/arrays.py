@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -72,8 +72,8 @@ class ImageArrays:
         outcomes: list[Outcome] = []
         to_bytes = self._scale()
         for part in self.parts:
-            for start in range(0, len(part.images), BLOCK):
-                block = to_bytes(part.images[start : start + BLOCK])
+            for some in _blocks(part.images):
+                block = to_bytes(some)
                 if block.shape[1:] != rows.shape[1:]:
                     block = np.stack([_fit(image, shape) for image in block])
                 rows[len(outcomes) : len(outcomes) + len(block)] = block
@@ -106,9 +106,16 @@ class ImageArrays:
         return lambda block: ((block.astype(np.float64) - low) * factor).round().clip(0, 255).astype(np.uint8)
 
     def _range(self) -> tuple[float, float]:
-        blocks = [p.images[i : i + BLOCK] for p in self.parts for i in range(0, len(p.images), BLOCK)]
+        blocks = (block for part in self.parts for block in _blocks(part.images))
         lows, highs = zip(*((float(block.min()), float(block.max())) for block in blocks), strict=True)
         return float(np.min(lows)), float(np.max(highs))
+
+
+def _blocks(images: NDArray[Any]) -> Iterator[NDArray[Any]]:
+    """Some images at a time; where they lie in a map, its pages go before the next."""
+    for start in range(0, len(images), BLOCK):
+        yield images[start : start + BLOCK]
+        let_go(images)
 
 
 def as_images(array: NDArray[Any], name: str) -> NDArray[Any]:
