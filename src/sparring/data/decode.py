@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from sparring.data.cells import Cells
 from sparring.data.container import Container, Folder, Tar, Unreadable, Zip
 from sparring.data.found import MODES, Outcome, Shape
 from sparring.data.pages import let_go
@@ -274,8 +275,6 @@ def reopen(ticket: dict[str, Any]) -> Container:
         case "tar":
             return Tar(path, ticket["places"])
         case "cells":
-            from sparring.data.readers.parquet import Cells
-
             return Cells(path, ticket["tables"], ticket["column"])
         case _:
             return Folder(path)

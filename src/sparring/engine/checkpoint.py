@@ -122,10 +122,8 @@ def _restore(system: System, player: str, stored: Mapping[str, Any]) -> None:
     for k, values in state.items():
         if isinstance(k, int):
             p = parameters[k]
-            for (
-                key,
-                value,
-            ) in values.items():  # laid out like the parameter, channels_last or not: fused kernels expect it
+            for key, value in values.items():
+                # laid out like the parameter, channels_last or not: fused kernels expect it
                 if isinstance(value, Tensor) and value.shape == p.shape:
                     values[key] = torch.empty_like(p, dtype=value.dtype).copy_(value)
     optimizer.load_state_dict({"state": state, "param_groups": stored["groups"]})

@@ -5,13 +5,12 @@ from __future__ import annotations
 import io
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from sparring.data.container import Container, LeftOut, Unreadable
+from sparring.data.cells import Cells, explaining
+from sparring.data.container import Container, LeftOut
 from sparring.data.decode import decode_all
 from sparring.data.found import Found, Item, Outcome, Shape
 from sparring.data.readers.images import MOST_HEADERS, SPLITS, mostly_images, survey
@@ -19,64 +18,6 @@ from sparring.engine.errors import SparringError
 
 if TYPE_CHECKING:
     from sparring.data.found import Rows
-
-
-class Cells:
-    """The image cells of parquet files as a container: `table#row` -> bytes, one row group in memory at a time."""
-
-    def __init__(self, path: Path, tables: dict[str, Any], column: str) -> None:
-        import pyarrow.parquet as pq
-
-        self.path, self.refused = path, list[LeftOut]()
-        self._sources, self._column = tables, column
-        with _saying(path):
-            self.tables = {name: pq.ParquetFile(source) for name, source in tables.items()}
-        self._held: tuple[str, int] | None = None
-        self._first, self._cells = 0, list[Any]()
-
-    @property
-    def names(self) -> list[str]:
-        """The cells, table by table, row by row."""
-        return [f"{name}#{row}" for name, table in self.tables.items() for row in range(table.metadata.num_rows)]
-
-    def read(self, name: str) -> bytes:
-        """The bytes in one cell."""
-        table, _, number = name.rpartition("#")
-        row = int(number)
-        if self._held is None or self._held[0] != table or not self._first <= row < self._first + len(self._cells):
-            self._hold(table, row)
-        cell = self._cells[row - self._first]
-        content = cell.get("bytes") if isinstance(cell, dict) else cell
-        if not isinstance(content, bytes):
-            raise Unreadable(name, "has no image bytes in its cell")
-        return content
-
-    def _hold(self, table: str, row: int) -> None:
-        file, first = self.tables[table], 0
-        for group in range(file.num_row_groups):
-            count = file.metadata.row_group(group).num_rows
-            if row < first + count:
-                break
-            first += count
-        self._cells = file.read_row_group(group, [self._column])[self._column].to_pylist()
-        self._held, self._first = (table, group), first
-
-    def place(self, name: str) -> Path | None:
-        """Nowhere: it is in a table."""
-        return None
-
-    def key(self) -> str:
-        """No key: cells are never a source of their own."""
-        raise NotImplementedError
-
-    def ticket(self, names: Iterable[str]) -> dict[str, Any]:
-        """The tables, which must lie on the disk by themselves."""
-        tables = {name: str(source) for name, source in self._sources.items()}
-        return {"kind": "cells", "path": str(self.path), "tables": tables, "column": self._column}
-
-    def shareable(self) -> bool:
-        """True if another process can open the tables too."""
-        return all(isinstance(source, str | Path) for source in self._sources.values())
 
 
 @dataclass
@@ -113,7 +54,7 @@ def read_parquet(container: Container) -> Found | None:
     sources = {name: container.place(name) or io.BytesIO(container.read(name)) for name in names}
     columns = {}
     for name, source in sources.items():
-        with _saying(name):
+        with explaining(name):
             columns[name] = pq.read_schema(source).names
     image = next((c for c in ("image", "img") if any(c in columns[name] for name in names)), None)
     if image is None:
@@ -125,7 +66,7 @@ def read_parquet(container: Container) -> Found | None:
     items = []
     for name in used:
         label = next((c for c in ("label", "labels", "fine_label") if c in columns[name]), None)
-        with _saying(name):
+        with explaining(name):
             labels = list(_labels(cells.tables[name], label))
         items += [Item(f"{name}#{row}", _split(name), text) for row, text in enumerate(labels)]
     left_out = [LeftOut(name, "is no parquet file of images") for name in container.names if name not in used]
@@ -156,14 +97,3 @@ def _class_names(table: Any, column: str) -> list[str]:
         return [str(name) for name in metadata["info"]["features"][column]["names"]]
     except (KeyError, TypeError, ValueError):
         return []
-
-
-@contextmanager
-def _saying(name: str | Path) -> Iterator[None]:
-    """Turn Arrow's errors into a message that names the file."""
-    import pyarrow as pa
-
-    try:
-        yield
-    except (pa.ArrowException, OSError, KeyError) as error:
-        raise SparringError(f"{name} is no readable parquet: {error}") from error
