@@ -27,10 +27,11 @@ def test_modes(channels: int, mode: str) -> None:
     picture = to_image(pixels[0])
     assert (picture.mode, picture.size) == (mode, (4, 6))
     page = grid(pixels)
-    assert page.mode == mode and page.size == (3 * 4 * 11, 2 * 6 * 11)
-    cell = np.asarray(page).reshape(2 * 6, 11, 3 * 4, 11, -1)[6:12, 0, 4:8, 0]  # second row, second column
+    assert page.mode == mode and page.size == (3 * 5 * 10, 2 * 7 * 10)  # each ten times as large, with a line after it
+    cell = np.asarray(page).reshape(2 * 7, 10, 3 * 5, 10, -1)[7:14, 0, 5:10, 0]  # second row, second column
     shown = min(channels, 4 if channels <= 4 else 3)
-    assert np.array_equal(cell, pixels[4][..., :shown])
+    assert np.array_equal(cell[:6, :4], pixels[4][..., :shown])
+    assert (cell[6] == 128).all() and (cell[:, 4] == 128).all()
 
 
 @pytest.mark.parametrize(("count", "size"), [(1, (40, 30)), (2, (80, 30)), (4, (80, 60)), (5, (120, 60))])

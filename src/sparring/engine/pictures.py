@@ -16,6 +16,8 @@ from sparring.engine.files import write
 
 SMALLEST_SIDE = 64
 """Pixels: smaller images are enlarged in grids by a whole factor, so that a person sees them."""
+TINY_SIDE = 16
+"""Pixels: images of up to so many would run into each other."""
 
 FILM_SIDE, FILM_FRAMES = 1024, 120
 """At most so many pixels on a side, and so many frames, taken evenly; the first and the last always."""
@@ -37,7 +39,9 @@ def to_image(pixels: NDArray[np.uint8]) -> Image.Image:
 
 
 def grid(pixels: NDArray[np.uint8], columns: int | None = None) -> Image.Image:
-    """`[N, H, W, C]` side by side, row by row, small images enlarged."""
+    """`[N, H, W, C]` side by side, row by row; small images are enlarged, and tiny ones kept apart by a grey line."""
+    if max(pixels.shape[1:3]) <= TINY_SIDE:
+        pixels = np.pad(pixels, ((0, 0), (0, 1), (0, 1), (0, 0)), constant_values=128)
     count, height, width, channels = pixels.shape
     columns = columns or int(np.ceil(np.sqrt(count)))
     rows = -(-count // columns)
