@@ -67,7 +67,7 @@ class Progress:
             self._bar.stop()
             self._bar = self._task = None
 
-    def counter(self, what: str, unit: str = "files") -> Callable[[int, int], None]:
+    def counter(self, what: str, unit: str = "img") -> Callable[[int, int], None]:
         """A `tell(done, of)` that begins by itself."""
         begun = False
 
