@@ -115,9 +115,7 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     for stream in (sys.stdout, sys.stderr):  # a file's name may hold what the terminal cannot show
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    signal.signal(
-        signal.SIGTERM, signal.default_int_handler
-    )  # where nothing else listens: the same words, the same code
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C, where nothing else listens
     try:
         if not args or args[0] in ("-h", "--help"):
             print(START, end="")
