@@ -232,7 +232,7 @@ def _train_in_words(told: dict[str, Any]) -> str:
     if distance := told.get("sliced_wasserstein"):
         first, last = distance["first"], distance["last"]
         lines.append(
-            f"distance to held-out images (sliced Wasserstein): {first['value']:.4f} at image {first['nimg']:,}, "
+            f"distance to {told['distance_to']} (sliced Wasserstein): {first['value']:.4f} at image {first['nimg']:,}, "
             f"{last['value']:.4f} at image {last['nimg']:,}"
         )
     return "\n".join([*lines, f"more     sparring sample {told['run']} -n 64"])

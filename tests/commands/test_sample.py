@@ -79,3 +79,20 @@ def test_no_samples_are_refused(run: sparring.Run, n: int) -> None:
 def test_a_grid_of_very_many_is_refused_with_the_way_out(run: sparring.Run) -> None:
     with pytest.raises(sparring.UsageError, match="npz"):
         sparring.sample(run.path, 5000)
+
+
+def test_a_folder_with_other_files_is_left_alone(run: sparring.Run, tmp_path: Path) -> None:
+    mine = tmp_path / "mine" / "000000.png"
+    mine.parent.mkdir()
+    Image.new("L", (3, 3)).save(mine)
+    before = mine.read_bytes()
+    with pytest.raises(sparring.UsageError, match=r"000000\.png"):
+        sparring.sample(run.path, 2, out=mine.parent)
+    assert mine.read_bytes() == before
+    folder = sparring.sample(run.path, 2, out=tmp_path / "ours")
+    assert len(list(sparring.sample(run.path, 3, out=folder).iterdir())) == 3
+
+
+def test_a_seed_below_zero_is_refused(run: sparring.Run) -> None:
+    with pytest.raises(sparring.UsageError, match="--seed"):
+        sparring.sample(run.path, seed=-1)

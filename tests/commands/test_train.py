@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from pathlib import Path
 
@@ -106,3 +107,12 @@ def test_card_and_settings_are_json_without_code(run: sparring.Run) -> None:
     assert card["recipe"] == "r3"
     assert card["nimg"] == 4_800
     assert card["spec"]["classes"] == ["0", "1", "2"]
+
+
+def test_a_run_that_lost_its_checkpoints_is_not_begun_anew(data: Path, tmp_path: Path) -> None:
+    run = sparring.train(data, sparring.R3(width=8, batch_size=8), images=64, out=tmp_path / "run")
+    model = (run.path / "model.safetensors").read_bytes()
+    shutil.rmtree(run.path / "checkpoints")
+    with pytest.raises(sparring.SparringError, match="lost its checkpoints"):
+        sparring.train(data, out=run.path)
+    assert (run.path / "model.safetensors").read_bytes() == model

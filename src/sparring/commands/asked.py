@@ -112,6 +112,7 @@ def settings_of(
             "source": str(source),
             "fingerprint": data.fingerprint,
             "mode": data.report.mode,
+            "held_out": data.report.splits["test"],
             **asdict(data.spec),
         },
         "plan": asdict(plan),

@@ -36,9 +36,12 @@ def in_words(report: Report) -> str:
     if report.unlabelled:
         lines.append(f"  unlabelled  {report.unlabelled:,}")
     if len(report.shapes_found) > 1:
-        lines.append(
-            "  found       " + _first([f"{count:,} x {shape}" for shape, count in report.shapes_found.items()], 6)
+        looked, some = (
+            sum(report.shapes_found.values()),
+            [f"{n:,} x {shape}" for shape, n in report.shapes_found.items()],
         )
+        sample = f"in {looked:,} headers looked at: " if looked < report.used else ""
+        lines.append("  found       " + sample + _first(some, 6))
     for why, names in report.left_out.items():
         lines.append(f"  left out    {len(names):,}: {why}: {_first([_shown(name) for name in names], NAMES)}")
     lines += [f"  note        {note}" for note in report.notes]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 from torch import nn
 
 from sparring.engine.errors import UsageError
@@ -31,6 +32,8 @@ def sample(
     """
     if n < 1:
         raise UsageError(f"-n must be 1 or more, not {n}")
+    if not 0 <= seed < 1 << 63:
+        raise UsageError(f"--seed must be 0 or more, and below 2^63, not {seed}")
     model = load_model(run, generator)
     run = Path(run) if Path(run).is_dir() else Path(run).parent
     out = Path(out) if out is not None else run / f"samples-{seed}.png"
@@ -53,9 +56,20 @@ def sample(
         return out
     with saying(out):
         out.mkdir(parents=True, exist_ok=True)
+        if stranger := next((p for p in sorted(out.iterdir()) if not _is_ours(p)), None):
+            raise UsageError(f"{out} holds other files ({stranger.name}): choose another --out, nothing was written")
     k = 0
     for chunk in model.samples(n, seed, chosen):
         for pixels in chunk:
             save_png(to_image(pixels), out / f"{k:06d}.png", f"{about}, sample {k}")
             k += 1
     return out
+
+
+def _is_ours(path: Path) -> bool:
+    """True for a PNG that Sparring wrote: it may be written over."""
+    try:
+        with Image.open(path, formats=["PNG"]) as image:
+            return image.info.get("Software") == "sparring"
+    except OSError:  # what is no PNG among them
+        return False

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from shlex import quote
 from types import FrameType
 from typing import Any
 
@@ -113,7 +114,7 @@ def train(
     done = _play(run, plan, build(plan.images), feed, chosen, asked, hardware, say, own_nets=nets is not None)
     if done < plan.images:
         raise Stopped(
-            f"stopped at image {done:,} of {plan.images:,}; all is saved. Go on with: sparring train {source} --out {run.path}"
+            f"stopped at image {done:,} of {plan.images:,}; all is saved. Go on with: sparring train {quote(str(source))} --out {quote(str(run.path))}"
         )
     return run
 
@@ -132,7 +133,12 @@ def _play(
 ) -> int:
     """Play the system from its latest checkpoint to the end of the plan, or until a signal; returns the images played."""
     data, seed = feed.images, asked.seed or 0
-    start = run.load_latest(system) or 0
+    start = run.load_latest(system)
+    if start is None and len(run.frames()) > 1:
+        raise SparringError(
+            f"{run.path} has lost its checkpoints, and would begin anew over what it has: choose another --out"
+        )
+    start = start or 0
     for warning in run.warnings:
         say.say(f"warning: {warning}")
     say.say(f"{'going on with' if start else 'training'} {recipe.name} on {len(data):,} images, run {run.path}")
@@ -248,6 +254,7 @@ def summary(run: Run) -> dict[str, Any]:
         "memory_peak": memory_peak(),
     }
     if distances := [line for line in run.metrics() if "sliced_wasserstein" in line]:
+        told["distance_to"] = "held-out images" if run.settings["data"].get("held_out") else "the training images"
         told["sliced_wasserstein"] = {
             name: {"nimg": line["nimg"], "value": line["sliced_wasserstein"]}
             for name, line in (("first", distances[0]), ("last", distances[-1]))

@@ -72,7 +72,7 @@ def _load(container: Container, name: str) -> NDArray[Any]:
     except SparringError:
         raise
     except Exception as error:  # torn files raise anything; objects (pickles) are refused
-        raise SparringError(f"{name} cannot be read as NumPy numbers: {error}") from error
+        raise SparringError(f"{name} cannot be read as NumPy numbers: {_why(error)}") from error
 
 
 def _packed(container: Container, name: str) -> Entries:
@@ -86,7 +86,7 @@ def _packed(container: Container, name: str) -> Entries:
     except SparringError:
         raise
     except Exception as error:  # torn files raise anything
-        raise SparringError(f"{name} cannot be read as NumPy numbers: {error}") from error
+        raise SparringError(f"{name} cannot be read as NumPy numbers: {_why(error)}") from error
 
     def entry(key: str) -> NDArray[Any]:
         try:
@@ -95,7 +95,7 @@ def _packed(container: Container, name: str) -> Entries:
             with np.load(source, allow_pickle=False) as arrays:
                 return np.asarray(arrays[key])
         except Exception as error:  # as above; objects (pickles) are refused
-            raise SparringError(f"{name}: {key} cannot be read as NumPy numbers: {error}") from error
+            raise SparringError(f"{name}: {key} cannot be read as NumPy numbers: {_why(error)}") from error
 
     return {key.lower(): lambda key=key: entry(key) for key in keys}  # type: ignore[misc]
 
@@ -110,3 +110,8 @@ def _labels(y: NDArray[Any], name: str) -> list[str | None]:
     if y.dtype.kind == "S":
         y = np.char.decode(y, "utf-8", "replace")
     return [None if str(value) in ("-1", "") else str(value) for value in y.reshape(-1).tolist()]
+
+
+def _why(error: Exception) -> str:
+    """NumPy's own words, but for its advice to load what may run code."""
+    return "it holds Python objects, or is no NumPy file" if "pickle" in str(error).lower() else str(error)
