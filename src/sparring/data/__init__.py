@@ -1,1 +1,1 @@
-"""Anything in: one memory-mapped array and a spec."""
+"""Anything in: one array in a file, and a spec."""

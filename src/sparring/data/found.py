@@ -13,7 +13,7 @@ if TYPE_CHECKING:  # a decoding process starts sooner without NumPy
     from numpy.typing import NDArray
 
     Rows: TypeAlias = NDArray[np.uint8]
-    """`[N, H, W, C]`, memory-mapped."""
+    """`[N, H, W, C]`, a memory map while the cache is built."""
 
 MODES = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4}
 """Pillow's name -> channels; other numbers of channels come from arrays alone."""
