@@ -11,7 +11,7 @@ from small_game import CPU, Feed, make, same, tensors
 from sparring.engine import run as module
 from sparring.engine.errors import SparringError, UsageError
 from sparring.engine.loop import System, play
-from sparring.engine.run import KEPT, Run, read_model, runs_below
+from sparring.engine.run import KEPT, Run, read_model
 
 
 def played(images: int) -> System:
@@ -73,13 +73,6 @@ def test_a_kill_while_beginning_is_no_obstacle(tmp_path: Path) -> None:
     assert not run.exists
     run.begin({})
     assert run.exists
-
-
-def test_runs_below(tmp_path: Path) -> None:
-    for name in ("b", "a"):
-        Run(tmp_path / name).begin({})
-    (tmp_path / "c").mkdir()
-    assert [run.path.name for run in runs_below(tmp_path)] == ["a", "b"]
 
 
 # metrics

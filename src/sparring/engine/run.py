@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -196,6 +196,11 @@ def read_model(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         return load_file(weights), card
     except Exception as error:  # whatever a damaged file makes the parser say
         raise SparringError(f"{weights} is damaged: {error}. `sparring train` on the run writes it anew") from error
+
+
+def _numbered(paths: Iterable[Path]) -> list[Path]:
+    """Those whose name is a number, in its order: names of nine digits and of ten sort apart."""
+    return sorted((p for p in paths if p.stem.isdecimal()), key=lambda p: int(p.stem))
 
 
 def _read_json(path: Path, what: str) -> dict[str, Any]:
