@@ -97,11 +97,14 @@ def open_images(
     size: tuple[int, int] | None = None,
     mode: str | None = None,
     tell: Callable[[int, int], None] = lambda done, of: None,
+    *,
+    keep_duplicates: bool = False,
 ) -> Images:
     """Open SOURCE for training: a folder, an archive, a file, a URL or a known name.
 
     `size` (height, width) and `mode` ("L", "LA", "RGB", "RGBA") are chosen where None. `tell(done, of)` follows the
-    building of the cache. Raises SparringError with what was found where nothing is usable.
+    building of the cache. Equal files count once, unless `keep_duplicates`: samples are what they are. Raises
+    SparringError with what was found where nothing is usable.
     """
     if size is not None and not all(1 <= side <= 16384 for side in size):
         raise UsageError(f"size {size[0]}x{size[1]} is out of range: each side is 1 to 16384")
@@ -111,7 +114,9 @@ def open_images(
     digits = str(source) == DIGITS and local(DIGITS) is None
     path, notes = (Path(DIGITS), []) if digits else locate(source)
     files = Folder(path)  # an archive counts as one file, until there is need to look into it
-    asked = json.dumps([VERSION, str(source), DIGITS if digits else files.key(), size, mode])
+    asked = json.dumps(
+        [VERSION, str(source), DIGITS if digits else files.key(), size, mode, *["whole"] * keep_duplicates]
+    )
     index = cache / "index" / f"{hashlib.blake2b(asked.encode(), digest_size=16).hexdigest()}.json"
     if images := _opened(cache, index):
         return images
@@ -125,7 +130,8 @@ def open_images(
             path = unpacked(path, building / "unpacked.tar")
         container = files if path.is_dir() else open_container(path)
         found = find_digits() if digits else find(container, str(source))
-        report = _build(found, str(source), building, size, mode, notes, tell)
+        once = found.drops_duplicates and not keep_duplicates
+        report = _build(found, str(source), building, size, mode, notes, once, tell)
         remove(building / "unpacked.tar")
         _keep(building, cache / "data" / report.fingerprint, report)
     finally:
@@ -172,9 +178,10 @@ def _build(
     size: tuple[int, int] | None,
     mode: str | None,
     notes: list[str],
+    once: bool,
     tell: Callable[[int, int], None],
 ) -> Report:
-    """Write pixels, labels and meta of `found` into `folder`."""
+    """Write pixels, labels and meta of `found` into `folder`; `once`: equal files count once."""
     if not found.items:
         raise _nothing(source, found, [(left.name, left.why) for left in found.left_out])
     shapes = found.survey()
@@ -191,7 +198,7 @@ def _build(
         pixels = _reserved(folder / "pixels.u8", full)
         tell(0, full[0])
         outcomes = found.ingest(pixels, shape, lambda done: tell(done, full[0]))
-        usable, left_out = _sort_out(found, outcomes)
+        usable, left_out = _sort_out(found, outcomes, once)
         if not usable or not shapes:
             failed = [(item.name, outcome.why) for item, outcome in zip(found.items, outcomes, strict=True)]
             raise _nothing(source, found, failed)
@@ -264,8 +271,8 @@ def choose_shape(shapes: Counter[Shape], size: tuple[int, int] | None, mode: str
     return Shape(*size, mode), notes
 
 
-def _sort_out(found: Found, outcomes: list[Outcome]) -> tuple[list[int], dict[str, list[str]]]:
-    """The rows to use, and the names left out by reason; equal files count once."""
+def _sort_out(found: Found, outcomes: list[Outcome], once: bool) -> tuple[list[int], dict[str, list[str]]]:
+    """The rows to use, and the names left out by reason; `once`: of equal files the first is used."""
     left_out: dict[str, list[str]] = {}
     for left in found.left_out:
         left_out.setdefault(left.why, []).append(left.name)
@@ -274,7 +281,7 @@ def _sort_out(found: Found, outcomes: list[Outcome]) -> tuple[list[int], dict[st
     for row, (item, outcome) in enumerate(zip(found.items, outcomes, strict=True)):
         if outcome.why:
             left_out.setdefault(outcome.why, []).append(item.name)
-        elif found.drops_duplicates and outcome.digest in seen:
+        elif once and outcome.digest in seen:
             left_out.setdefault("is a duplicate of another file", []).append(item.name)
         else:
             seen.add(outcome.digest)

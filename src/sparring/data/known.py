@@ -58,6 +58,8 @@ KNOWN = {
 """Name -> data set. `digits`, scikit-learn's own, needs no file and is read by `readers/digits.py`."""
 
 DIGITS = "digits"
+STACKED = "stacked-mnist"
+"""Three digits of `mnist` on top of one another, as the channels of a picture: `readers/stacked.py`."""
 
 NOTES = {
     "cifar10-jpeg.zip": "this is CIFAR-10 (JPEG re-encoded), not CIFAR-10 itself: never compare its scores with CIFAR-10's"

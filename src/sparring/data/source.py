@@ -11,9 +11,10 @@ from pathlib import Path
 from sparring.data.container import Container, suffix
 from sparring.data.download import download, is_url
 from sparring.data.found import Found
-from sparring.data.known import DIGITS, KNOWN, NOTES
+from sparring.data.known import DIGITS, KNOWN, NOTES, STACKED
 from sparring.data.readers import READERS
 from sparring.data.readers.digits import read_digits
+from sparring.data.readers.stacked import stacked
 from sparring.engine.errors import SparringError, UsageError, nearest
 
 
@@ -36,10 +37,12 @@ def locate(source: str | Path) -> tuple[Path, list[str]]:
     if is_url(text):
         return download(text, cache_folder() / "downloads" / hashlib.sha256(text.encode()).hexdigest()[:16]), []
     path = local(text)
+    if path is None and text == STACKED:
+        return _locate_known("mnist")
     if path is None and text in KNOWN:
         return _locate_known(text)
     if path is None:
-        near = nearest(text, [*KNOWN, DIGITS])
+        near = nearest(text, [*KNOWN, DIGITS, STACKED])
         raise UsageError(
             f"there is no '{text}': SOURCE is a folder, an archive, a file, a URL or a known name ({near})"
         )
@@ -71,7 +74,7 @@ def find(container: Container, source: str) -> Found:
     """What the first reader that knows it finds in the container of `source`."""
     for reader in READERS:
         if found := reader(container):
-            return found
+            return stacked(found) if source == STACKED and local(source) is None else found
     refused = [f"{left.name} {left.why}" for left in container.refused]
     raise SparringError(f"nothing usable in {source}: {_census(container.names, refused)}")
 

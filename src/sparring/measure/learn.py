@@ -1,0 +1,70 @@
+"""Small networks that are trained to measure with: a game of one, on rows drawn from memory or a file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.optim import Adam
+
+from sparring.engine.averages import Average
+from sparring.engine.device import Hardware
+from sparring.engine.game import Batch
+from sparring.engine.loop import Due, System, play
+from sparring.engine.schedules import cosine
+from sparring.engine.seeds import mix
+from sparring.games.one import OnePlayer
+
+Pixels = Callable[[NDArray[np.int64]], NDArray[np.uint8]]
+"""Row numbers `[B]` -> images uint8 `[B, H, W, C]`."""
+AVERAGE = 0.05
+"""Half-life of the averaged weights, as a share of the images so far."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Labelled images to learn from, drawn with replacement: a feed in the sense of `engine.loop`."""
+
+    pixels: Pixels
+    labels: NDArray[np.int64]
+    batch_size: int
+    seed: int
+    device: torch.device
+
+    def batches(self, nimg: int, turn: int) -> Sequence[Batch]:
+        """The batch that begins at image `nimg`."""
+        seed = mix(self.seed, nimg, turn)
+        rows = np.random.default_rng(seed).integers(0, len(self.labels), self.batch_size)
+        x = as_input(self.pixels(rows), self.device)
+        return [Batch(x, torch.from_numpy(self.labels[rows]).to(self.device), nimg // self.batch_size, seed)]
+
+
+def as_input(pixels: NDArray[np.uint8], device: torch.device) -> Tensor:
+    """Bytes `[B, H, W, C]` -> float32 `[B, C, H, W]` in [-1, 1], channels_last as they lie."""
+    return torch.from_numpy(pixels).to(device).permute(0, 3, 1, 2).float() / 127.5 - 1
+
+
+def learn(
+    build: Callable[[], nn.Module],
+    loss: Callable[[nn.Module, Batch], Tensor],
+    rows: Rows,
+    *,
+    images: int,
+    lr: float,
+    hardware: Hardware,
+    tell: Callable[[int, int], None] = lambda done, of: None,
+) -> nn.Module:
+    """Train a fresh network on `images` drawn rows; returns its running average, in eval mode."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(mix(rows.seed))
+        net = hardware.place(build())
+    average = Average(net, lambda at: float(images), AVERAGE)
+    adam = {"net": Adam(net.parameters(), lr, (0.9, 0.99), fused=True)}
+    system = System(OnePlayer(net, loss), adam, average, {"net": {"lr": cosine(lr, lr / 100)}})
+    due = Due(max(images // 50, 1), lambda nimg, means: tell(min(nimg, images), images))
+    play(system, rows, total=images, seed=rows.seed, hardware=hardware, due=[due])
+    return average.net
