@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from sparring.measure.sliced import sliced_wasserstein
+from sparring.measure.sliced import sliced_estimate, sliced_wasserstein
 
 
 def normal(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -63,3 +63,20 @@ def test_rows_in_parts_make_no_difference() -> None:
     whole = sliced_wasserstein(x, y, directions=40)
     parts = sliced_wasserstein(x.repeat(40, 1), y.repeat(40, 1), directions=40)
     assert whole == pytest.approx(parts, rel=1e-12)
+
+
+def test_the_estimate_is_the_same_distance() -> None:
+    x, y = normal(60, 3, 4, 4), normal(60, 3, 4, 4, seed=1) + 0.3
+    assert sliced_estimate(x, y).value == pytest.approx(sliced_wasserstein(x, y), rel=1e-12)
+
+
+def test_a_pull_is_what_a_row_weighs() -> None:
+    """Moving weight towards a row moves the distance by its pull: checked by drawing that row more often."""
+    x, y = normal(400, 2), normal(400, 2, seed=1) * 1.5 + 1
+    estimate = sliced_estimate(x, y)
+    rows = torch.arange(400).repeat(9)
+    for row in (3, 50):
+        extra = torch.cat([rows, torch.full((36,), row)])  # a hundredth of the weight
+        moved = sliced_wasserstein(x[extra], y[torch.arange(len(extra)) % 400][torch.arange(len(extra))])
+        same = sliced_wasserstein(x[rows], y[rows])
+        assert moved - same == pytest.approx(float(estimate.x[row]) * 36 / len(extra), abs=2e-3)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -93,3 +93,25 @@ def of_inception(weights: str | Path | None) -> Features:
     resize = "bilinear to 299x299, as TensorFlow 1"
     about = {"kind": "Inception of 2015-12-05", "weights": sha256, "resize": resize}
     return Features(inception_name(sha256), inception_features(net), about)
+
+
+def by_channel(one: Features, channels: int) -> Features:
+    """A net of grey images, for each channel by itself: features side by side, and classes as in Stacked MNIST.
+
+    The class of a picture is the classes of its channels, read as the digits of a number.
+    """
+
+    def net(x: Tensor) -> Tensor:
+        return one.net(x.flatten(0, 1)[:, None]).view(len(x), -1)
+
+    def classify(features: Tensor) -> Tensor:
+        assert one.classify is not None
+        each = features.reshape(len(features) * channels, -1)
+        logits = one.classify(each).log_softmax(1).view(len(features), channels, -1)
+        together = logits[:, 0]
+        for k in range(1, channels):
+            together = (together[:, :, None] + logits[:, k, None, :]).flatten(1)
+        return together
+
+    kind = f"{one.about['kind']}, channel by channel"
+    return replace(one, net=net, about={**one.about, "kind": kind}, classify=classify)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,17 +20,17 @@ from sparring.engine.schedules import cosine
 from sparring.engine.seeds import mix
 from sparring.games.one import OnePlayer
 
-Pixels = Callable[[NDArray[np.int64]], NDArray[np.uint8]]
-"""Row numbers `[B]` -> images uint8 `[B, H, W, C]`."""
+Fetch = Callable[[NDArray[np.int64]], NDArray[Any]]
+"""Row numbers `[B]` -> images uint8 `[B, H, W, C]`, or rows of values `[B, F]`."""
 AVERAGE = 0.05
 """Half-life of the averaged weights, as a share of the images so far."""
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Labelled images to learn from, drawn with replacement: a feed in the sense of `engine.loop`."""
+    """Labelled rows to learn from, drawn with replacement: a feed in the sense of `engine.loop`."""
 
-    pixels: Pixels
+    fetch: Fetch
     labels: NDArray[np.int64]
     batch_size: int
     seed: int
@@ -39,13 +40,15 @@ class Rows:
         """The batch that begins at image `nimg`."""
         seed = mix(self.seed, nimg, turn)
         rows = np.random.default_rng(seed).integers(0, len(self.labels), self.batch_size)
-        x = as_input(self.pixels(rows), self.device)
+        x = as_input(self.fetch(rows), self.device)
         return [Batch(x, torch.from_numpy(self.labels[rows]).to(self.device), nimg // self.batch_size, seed)]
 
 
-def as_input(pixels: NDArray[np.uint8], device: torch.device) -> Tensor:
-    """Bytes `[B, H, W, C]` -> float32 `[B, C, H, W]` in [-1, 1], channels_last as they lie."""
-    return torch.from_numpy(pixels).to(device).permute(0, 3, 1, 2).float() / 127.5 - 1
+def as_input(rows: NDArray[Any], device: torch.device) -> Tensor:
+    """Bytes `[B, H, W, C]` -> float32 `[B, C, H, W]` in [-1, 1], channels_last as they lie; values `[B, F]` as they are."""
+    if rows.dtype != np.uint8:
+        return torch.from_numpy(rows).to(device).float()
+    return torch.from_numpy(rows).to(device).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
 def learn(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,7 +18,7 @@ from sparring.engine.game import Batch, Game, Stats
 from sparring.engine.loop import Feed, System, play
 from sparring.measure.evaluation import Nash
 from sparring.measure.intervals import binomial_interval
-from sparring.measure.learn import Pixels, Rows, as_input, learn
+from sparring.measure.learn import Fetch, Rows, as_input, learn
 from sparring.nets.encoder import Encoder
 
 WIDTH, MOST, FEATURES = 32, 256, 64
@@ -43,37 +44,35 @@ class Told:
 
 
 def tell_apart(
-    real: Pixels,
-    fake: Pixels,
+    real: Fetch,
+    fake: Fetch,
     count: int,
-    shape: tuple[int, int, int],
     *,
     seed: int = 0,
     hardware: Hardware,
     tell: Callable[[int, int], None] = lambda done, of: None,
 ) -> Told:
-    """Train a fresh discriminator on half of `count` real and `count` fake images, and test it on the other half.
+    """Train a fresh discriminator on half of `count` real and `count` fake rows, and test it on the other half.
 
     A classifier two-sample test (Lopez-Paz and Oquab 2017): if both are of one distribution it can only guess, however
-    it is trained. `shape` is (C, H, W).
+    it is trained. Rows are images or tables.
     """
     half = count // 2
     orders = [np.random.default_rng([seed, k]).permutation(count) for k in range(2)]
+    shape = real(orders[0][:1]).shape[1:]
 
-    def pixels(rows: NDArray[np.int64]) -> NDArray[np.uint8]:  # below half: real ones; above: fakes
+    def fetch(rows: NDArray[np.int64]) -> NDArray[Any]:  # below half: real ones; above: fakes
         is_real = rows < half
-        out = np.empty((len(rows), shape[1], shape[2], shape[0]), np.uint8)
-        out[is_real] = real(orders[0][rows[is_real]])
-        out[~is_real] = fake(orders[1][rows[~is_real] - half])
+        some = real(orders[0][rows[is_real]]), fake(orders[1][rows[~is_real] - half])
+        out = np.empty((len(rows), *shape), some[0].dtype)
+        out[is_real], out[~is_real] = some
         return out
 
     labels = (np.arange(2 * half) < half).astype(np.int64)
-    rows = Rows(pixels, labels, min(128, half), seed, hardware.device)
-    images = max(min(LOOKS * count, IMAGES * 1024 // math.prod(shape[1:])), FEWEST)
-    judge = learn(
-        lambda: Encoder(shape, WIDTH, MOST, FEATURES, 1), _loss, rows,
-        images=images, lr=1e-3, hardware=hardware, tell=tell,
-    )  # fmt: skip
+    rows = Rows(fetch, labels, min(128, half), seed, hardware.device)
+    area = math.prod(shape[:2]) if len(shape) == 3 else 1
+    images = max(min(LOOKS * count, IMAGES * 1024 // area), FEWEST)
+    judge = learn(lambda: _judge(shape), _loss, rows, images=images, lr=1e-3, hardware=hardware, tell=tell)
     right = sum(
         _hits(judge, take(order[part]), is_real, hardware)
         for take, order, is_real in ((real, orders[0], True), (fake, orders[1], False))
@@ -82,23 +81,32 @@ def tell_apart(
     return Told(right, 2 * half)
 
 
+def _judge(shape: tuple[int, ...]) -> nn.Module:
+    if len(shape) == 3:
+        height, width, channels = shape
+        return Encoder((channels, height, width), WIDTH, MOST, FEATURES, 1)
+    return nn.Sequential(
+        nn.Linear(shape[0], MOST), nn.LeakyReLU(), nn.Linear(MOST, FEATURES), nn.LeakyReLU(), nn.Linear(FEATURES, 1)
+    )
+
+
 def _loss(net: nn.Module, batch: Batch) -> Tensor:
     logits: Tensor = net(batch.x)
     return binary_cross_entropy_with_logits(logits[:, 0], batch.y.float())
 
 
 @torch.no_grad()
-def _hits(judge: nn.Module, pixels: NDArray[np.uint8], is_real: bool, hardware: Hardware) -> int:
-    return int(((judge(as_input(pixels, hardware.device))[:, 0] > 0) == is_real).sum())
+def _hits(judge: nn.Module, rows: NDArray[Any], is_real: bool, hardware: Hardware) -> int:
+    return int(((judge(as_input(rows, hardware.device))[:, 0] > 0) == is_real).sum())
 
 
 def _in_words(accuracy: float, low: float, high: float, of: int) -> str:
-    told = f"A fresh discriminator was right on {accuracy:.1%} of {of:,} images it had not seen (95 % interval {low:.1%} to {high:.1%})"
+    told = f"A fresh discriminator was right on {accuracy:.1%} of {of:,} that it had not seen (95 % interval {low:.1%} to {high:.1%})"
     if low > 0.5:
         near = "far from" if accuracy > 0.8 else "some way from" if accuracy > 0.6 else "near"
         return f"{told}: it sees a difference, so this generator is {near} the game's equilibrium, where it could only guess."
     if high < 0.5:
-        return f"{told}: worse than guessing, which happens where images are in both sets."
+        return f"{told}: worse than guessing, which happens where the same are in both sets."
     return f"{told}: no better than guessing, as at the game's equilibrium. That is no proof: a stronger one might do better."
 
 

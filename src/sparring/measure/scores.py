@@ -71,7 +71,7 @@ def scores(
     measures: Sequence[Measure],
     x: Tensor,
     y: Tensor,
-    floor: tuple[Tensor, Tensor] | None,
+    floor: tuple[Tensor, Tensor],
     features: str,
     of_class: str | None = None,
 ) -> tuple[list[Score], list[str]]:
@@ -82,21 +82,22 @@ def scores(
     for measure in measures:
         names = [score_name(name, features, of_class) for name in measure.names]
         least, enough = measure.least(d), measure.enough(d)
+        there = f"there are {len(x):,} and {len(y):,}"
         if rows < least:
-            warnings.append(
-                f"{' '.join(names)}: not given, as {d} features need {least:,} samples and as many real images or more, "
-                f"there are {len(x):,} and {len(y):,}"
-            )
+            why = f"{d} features need" if least > d else "it needs"
+            warnings.append(f"{' '.join(names)}: not given, as {why} {least:,} samples and as many real ones; {there}")
             continue
         if rows < enough:
-            warnings.append(
-                f"{' '.join(names)}: rough, as {enough:,} samples and as many real images would be enough, "
-                f"there are {len(x):,} and {len(y):,}"
-            )
+            warnings.append(f"{' '.join(names)}: rough; {enough:,} samples and as many real ones are enough, {there}")
         real: Sequence[Estimate | None] = [None] * len(names)
-        if floor is not None and min(map(len, floor)) >= least:
+        if min(map(len, floor)) >= least:
             real = measure.compute(*floor)
-        for name, estimate, best, bounds in zip(names, measure.compute(x, y), real, measure.bounds, strict=True):
-            low, high = estimate.interval(least=bounds[0], most=bounds[1])
-            found.append(Score(name, estimate.value, low, high, best.value if best else None))
+        estimates = measure.compute(x, y)
+        found += [score_of(*each) for each in zip(names, estimates, real, measure.bounds, strict=True)]
     return found, warnings
+
+
+def score_of(name: str, estimate: Estimate, floor: Estimate | None, bounds: tuple[float, float]) -> Score:
+    """An estimate with its interval and its floor."""
+    low, high = estimate.interval(least=bounds[0], most=bounds[1])
+    return Score(name, estimate.value, low, high, floor.value if floor else None)

@@ -25,7 +25,7 @@ from sparring.engine.game import Batch
 from sparring.engine.spec import Spec
 from sparring.engine.tensors import digest, load_file, write_tensors
 from sparring.measure.features import Features
-from sparring.measure.learn import Pixels, Rows, as_input, learn
+from sparring.measure.learn import Fetch, Rows, as_input, learn
 from sparring.nets.encoder import Encoder
 
 VERSION = 1
@@ -77,7 +77,7 @@ class Standardised(nn.Module):
 
 def trained(
     spec: Spec,
-    pixels: Pixels,
+    fetch: Fetch,
     labels: np.ndarray[tuple[int], np.dtype[np.int64]],
     *,
     data: str,
@@ -97,7 +97,7 @@ def trained(
     try:
         net.load_state_dict(load_file(kept))
     except Exception:  # not there yet, or damaged: it is trained
-        rows = Rows(pixels, labels, training.batch_size, 0, hardware.device)
+        rows = Rows(fetch, labels, training.batch_size, 0, hardware.device)
         loss = _supervised if supervised else _contrast(training.temperature)
         encoder = learn(
             lambda: Encoder(spec.shape, training.width, training.most, training.features, outputs), loss, rows,
@@ -122,7 +122,7 @@ def _standardised(encoder: Encoder, rows: Rows, features: int) -> Standardised:
     count = min(len(rows.labels), 10_000)
     chosen = np.random.default_rng(0).permutation(len(rows.labels))[:count]
     seen = torch.cat(
-        [net(as_input(rows.pixels(some), rows.device)) for some in np.array_split(chosen, -(-count // 200))]
+        [net(as_input(rows.fetch(some), rows.device)) for some in np.array_split(chosen, -(-count // 200))]
     )
     spread, mean = torch.std_mean(seen, 0)
     if not bool(torch.isfinite(seen).all()):

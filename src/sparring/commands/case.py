@@ -1,0 +1,268 @@
+"""One case for `sparring evaluate`: samples of a run, of any tool's files or of a table, and the data beside them."""
+
+from __future__ import annotations
+
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from sparring.commands.progress import Progress
+from sparring.commands.subject import (
+    Reference,
+    Rows,
+    Split,
+    check_memory,
+    of_array,
+    of_images,
+    of_model,
+    open_pair,
+    reference_of,
+)
+from sparring.data.dataset import Images, open_images, parse_size
+from sparring.engine.errors import SparringError, UsageError
+from sparring.engine.run import Run
+from sparring.recipes.model import load_model
+
+MOST, USUAL = 10_000, 1_000
+"""Samples taken where no number is asked for: as many as there are real ones, between these."""
+
+Source = str | Path | NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What was asked of an evaluation, beside the samples and the data."""
+
+    n: int | None = None
+    seed: int = 0
+    split: Split | None = None
+    size: str | tuple[int, int] | None = None
+    mode: str | None = None
+    checkpoint: str | int | None = None
+    raw: bool = False
+
+    def __post_init__(self) -> None:
+        if self.n is not None and self.n < 16:
+            raise UsageError(f"-n must be 16 or more, not {self.n}")
+        if not 0 <= self.seed < 1 << 63:
+            raise UsageError(f"--seed must be 0 or more, and below 2^63, not {self.seed}")
+        if self.split not in (None, "test", "train", "all"):
+            raise UsageError(f"--split is test, train or all, not {self.split}")
+
+    def count(self, there: int) -> int:
+        """Samples and real images to take, where `there` real ones are."""
+        return self.n or min(max(there, USUAL), MOST)
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is measured, against what, and what the protocol tells of both."""
+
+    samples: Rows
+    reference: Reference
+    classes: tuple[str, ...]
+    about: dict[str, Any]
+    """Of the samples."""
+    about_data: dict[str, Any]
+    data: Images | None = None
+    """None for a table."""
+    run: Run | None = None
+
+
+def case_of(
+    samples: Source | Run, data: Source | None, asked: Asked, generator: nn.Module | None, say: Progress
+) -> Case:
+    """The case that these words mean; raises UsageError where they mean none."""
+    if isinstance(samples, Run):
+        samples = samples.path
+    if not isinstance(samples, np.ndarray):
+        run = Run(samples)
+        if run.exists or (run.path / "model.json").exists():
+            return _of_run(run, data, asked, generator, say)
+    if data is None:
+        raise UsageError("--data SOURCE is needed: the real data to hold the samples against")
+    if asked.checkpoint is not None or asked.raw:
+        raise UsageError(f"--checkpoint and --raw are for runs: {_named(samples)} is none")
+    if (table := _table(samples)) is not None:
+        return _of_table(table, _named(samples), data, asked)
+    if isinstance(data, np.ndarray):
+        raise UsageError("data as an array are a table [N, F], and so must the samples be; images come as a SOURCE")
+    return _of_files(samples, data, asked, say)
+
+
+def _of_run(run: Run, source: Source | None, asked: Asked, generator: nn.Module | None, say: Progress) -> Case:
+    if asked.size is not None or asked.mode is not None:
+        raise UsageError(f"--size and --mode are for samples of other tools: {run.path} has those it was trained in")
+    model = load_model(run.path, generator, checkpoint=asked.checkpoint, raw=asked.raw)
+    spec, settings = model.spec, run.settings if run.exists else None
+    if isinstance(source, np.ndarray) or (source is None and settings is None):
+        raise UsageError("--data SOURCE is needed: the real data to hold the samples against")
+    source = source if source is not None else settings["data"]["source"] if settings else ""
+    # as `train` opens them: where that chooses the run's shape by itself, the net trained on them serves both
+    given = settings["asked"] if settings else {"size": None, "mode": None}
+    data = open_images(source, tuple(given["size"] or ()) or None, given["mode"], say.counter("reading"))
+    shape = (spec.height, spec.width, spec.channels)
+    if data.report.shape != shape:
+        mode = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}.get(spec.channels)
+        data = open_images(source, shape[:2], mode, say.counter("reading"))
+    if data.report.shape != shape:
+        raise UsageError(
+            f"{source} has {data.report.shape[2]} channels, the samples of {run.path} have {spec.channels}: "
+            "evaluate against the data that it was trained on"
+        )
+    splits = data.report.splits
+    count = asked.count(splits["test"] if asked.split in (None, "test") and splits["test"] else len(data))
+    check_memory(count, shape)
+    reference = reference_of(data, count, asked.split, asked.seed)
+    told = say.counter("sampling")
+    about = {
+        "source": str(run.path), "kind": "run", "n": count, "seed": asked.seed,
+        "checkpoint": _checkpoint(run, asked), "weights": "raw" if asked.raw else "average", "truncation": None,
+    }  # fmt: skip
+    rows = of_model(model, count, asked.seed, told)
+    rows = _renamed(rows, spec.classes, data.spec.classes)
+    return Case(rows, reference, data.spec.classes, about, _told(data, reference), data, run)
+
+
+def _checkpoint(run: Run, asked: Asked) -> str:
+    if asked.checkpoint is not None:
+        return str(asked.checkpoint)
+    return "last" if asked.raw else "model.safetensors"
+
+
+def _of_files(samples: Source, source: str | Path, asked: Asked, say: Progress) -> Case:
+    size, tell = parse_size(asked.size), say.counter("reading")
+    classes: tuple[str, ...]
+    if isinstance(samples, np.ndarray):
+        if samples.ndim != 4 or samples.dtype != np.uint8:
+            raise UsageError(
+                f"samples as an array are uint8 [N, H, W, C] or a table [N, F], not {samples.dtype} {list(samples.shape)}"
+            )
+        mode = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}.get(samples.shape[3])
+        data = open_images(source, (samples.shape[1], samples.shape[2]), mode, tell)
+        if data.report.shape != samples.shape[1:]:
+            raise UsageError(f"the samples have {samples.shape[3]} channels, {source} has {data.report.shape[2]}")
+        rows, classes = of_array(samples), ()
+    else:
+        made, data = open_pair(samples, source, size, asked.mode, tell)
+        rows, classes = of_images(made.split(None)), made.spec.classes
+    count = min(asked.count(len(rows)), len(rows))
+    if len(rows) < 16:
+        raise SparringError(f"{_named(samples)} holds {len(rows)} samples: 16 or more are needed, 10,000 are usual")
+    if asked.n is not None and asked.n > len(rows):
+        raise UsageError(f"{_named(samples)} holds {len(rows):,} samples: -n {asked.n} is more than there are")
+    if count < len(rows):
+        rows = rows.take(np.random.default_rng([asked.seed, 9]).permutation(len(rows))[:count])
+    about = {
+        "source": _named(samples), "kind": "images", "n": count, "seed": asked.seed,
+        "checkpoint": None, "weights": None, "truncation": None,
+    }  # fmt: skip
+    reference = reference_of(data, count, asked.split, asked.seed)
+    rows = _renamed(rows, classes, data.spec.classes)
+    return Case(rows, reference, data.spec.classes, about, _told(data, reference), data)
+
+
+def _told(data: Images, reference: Reference) -> dict[str, Any]:
+    """What the protocol tells of the real data."""
+    report = data.report
+    height, width, _ = report.shape
+    scaled = {shape.split()[0] for shape in report.shapes_found} != {f"{height}x{width}"}
+    return {
+        "source": report.source, "fingerprint": report.fingerprint, "split": reference.split,
+        "n": len(reference.real), "size": f"{height}x{width}", "mode": report.mode,
+        "resize": "Lanczos, to cover, centre cut" if scaled else None,
+        "floor": {"n": [len(rows) for rows in reference.floor or ()], "rows": reference.floor_of},
+        "notes": [note for note in report.notes if "never compare" in note],
+    }  # fmt: skip
+
+
+def _renamed(rows: Rows, theirs: tuple[str, ...], ours: tuple[str, ...]) -> Rows:
+    """Labels by the classes of the data, by their names; those that the data do not have become -1."""
+    if theirs == ours or not theirs:
+        return rows
+    number = np.array([*(ours.index(name) if name in ours else -1 for name in theirs), -1])
+    return Rows(rows.fetch, number[rows.labels])
+
+
+def _named(source: Source) -> str:
+    return "an array" if isinstance(source, np.ndarray) else str(source)
+
+
+Table = dict[str, NDArray[np.float32]]
+"""`train`, and `test` where there are held-out rows; `[N, F]` each."""
+
+
+def _of_table(made: Table, name: str, data: Source, asked: Asked) -> Case:
+    """Rows of values, standardised by the data's training rows (contracts of DESIGN: tables)."""
+    real = _table(data)
+    if real is None:
+        raise UsageError(f"{name} is a table [N, F], {_named(data)} is none: both must be")
+    samples, train = made["train"], real["train"]
+    if samples.shape[1] != train.shape[1]:
+        raise UsageError(f"{name} has {samples.shape[1]} columns, {_named(data)} has {train.shape[1]}")
+    for rows, whose in ((samples, name), *((rows, _named(data)) for rows in real.values())):
+        if not np.isfinite(rows).all():
+            raise SparringError(f"{whose} holds values that are no finite numbers (NaN or infinity): mend it first")
+    mean, scale = train.mean(0), train.std(0)
+    scale[scale == 0] = 1
+
+    def standard(rows: NDArray[np.float32]) -> Rows:
+        return of_array((rows - mean) / scale)
+
+    training, held_out = standard(train), standard(real["test"]) if "test" in real else None
+    whole = held_out if held_out is not None and asked.split in (None, "test") else training
+    count = min(asked.count(len(whole)), len(samples))
+    order = np.random.default_rng([asked.seed, 7]).permutation(len(whole))
+    if whole is held_out:
+        floor = (
+            training.take(np.random.default_rng([asked.seed, 8]).permutation(len(training))[:count]),
+            whole.take(order[:count]),
+        )
+        floor_of = "training rows against the reference"
+    else:
+        halves = np.array_split(order[: 2 * count], 2)
+        floor, floor_of = (whole.take(halves[0]), whole.take(halves[1])), "one half of the reference against the other"
+    split = "test" if whole is held_out else "train"
+    reference = Reference(whole.take(order[:count]), floor, training, held_out, split, floor_of)
+    about = {
+        "source": name,
+        "kind": "table",
+        "n": count,
+        "seed": asked.seed,
+        "checkpoint": None,
+        "weights": None,
+        "truncation": None,
+    }
+    about_data = {
+        "source": _named(data), "split": split, "n": len(reference.real), "columns": train.shape[1], "resize": None,
+        "scale": "mean 0 and variance 1 over the training rows",
+        "floor": {"n": [len(rows) for rows in floor], "rows": floor_of},
+    }  # fmt: skip
+    chosen = np.random.default_rng([asked.seed, 9]).permutation(len(samples))[:count]
+    return Case(standard(samples).take(chosen), reference, (), about, about_data)
+
+
+def _table(source: Source) -> Table | None:
+    """The rows of an array `[N, F]`, in memory or in a .npy or .npz file; None where it is none."""
+    if isinstance(source, np.ndarray):
+        return {"train": source.astype(np.float32)} if source.ndim == 2 else None
+    if not str(source).lower().endswith((".npy", ".npz")) or not Path(source).is_file():
+        return None
+    try:
+        loaded = np.load(source, allow_pickle=False)
+        named = (
+            {"x": loaded} if isinstance(loaded, np.ndarray) else {name.lower(): loaded[name] for name in loaded.files}
+        )
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile):  # the reader of images will say what is wrong
+        return None
+    train = next((named[name] for name in ("x_train", "x", "arr_0") if name in named), None)
+    if train is None or train.ndim != 2 or train.dtype.kind not in "fiub":
+        return None
+    return {"train": train.astype(np.float32)} | (
+        {"test": named["x_test"].astype(np.float32)} if "x_test" in named else {}
+    )

@@ -1,0 +1,38 @@
+"""The duality gap of a run's own game, from where its latest checkpoint left it."""
+
+from __future__ import annotations
+
+from sparring.commands.asked import recipe_of
+from sparring.data.dataset import Images
+from sparring.data.feed import Feed
+from sparring.engine import checkpoint
+from sparring.engine.device import Hardware
+from sparring.engine.loop import System
+from sparring.engine.run import Run
+from sparring.measure.nash import duality_gap
+
+ROUNDS, HELD_OUT = 200, 8
+"""Rounds that each player is trained alone, and batches that the game's value is taken on."""
+
+
+def gap_of(run: Run, data: Images, hardware: Hardware, which: str | int = "last") -> float | None:
+    """None where there is nothing to play on: no checkpoint, networks of one's own, or a game without the two players."""
+    if not run.exists or not run.checkpoints() or run.settings["own_nets"]:
+        return None
+    recipe, settings = recipe_of(run), run.settings
+    path = run.checkpoint_path(which)
+
+    def build() -> System:
+        nets = {name: hardware.place(net) for name, net in recipe.nets(data.spec).items()}
+        system = recipe.system(data.spec, nets, settings["plan"]["images"])
+        checkpoint.load(system, path)
+        return system
+
+    if not {"generator", "discriminator"} <= set(build().game.turns):
+        return None
+    seed = settings["asked"]["seed"] + 1  # other batches than those that were trained on
+    feed = Feed(data, recipe.batch_size, seed=seed, mirror=recipe.mirror, device=hardware.device)
+    fresh = data.split("test") if data.report.splits["test"] else data
+    held_out = Feed(fresh, recipe.batch_size, seed=seed, device=hardware.device)
+    batches = [held_out.batches(k * recipe.batch_size, 0)[0] for k in range(HELD_OUT)]
+    return duality_gap(build, feed, batches, images=ROUNDS * recipe.batch_size, seed=seed, hardware=hardware)

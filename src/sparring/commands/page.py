@@ -1,0 +1,107 @@
+"""report.html of a run or of samples: the pictures, curves and words that `measure.report` puts on a page."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from shlex import join
+
+import numpy as np
+from torch import Tensor
+
+from sparring import __version__
+from sparring.commands.case import Case
+from sparring.engine.files import write
+from sparring.engine.pictures import grid
+from sparring.engine.run import Run
+from sparring.measure.curves import curve
+from sparring.measure.evaluation import Evaluation
+from sparring.measure.findings import Finding
+from sparring.measure.memorisation import closest_pairs
+from sparring.measure.report import Page, Picture, pairs, report_page
+
+SHOWN, BY_CLASS, CLASSES = 100, 10, 20
+"""Samples shown in all, or of each of so many classes."""
+PAIRS = 12
+
+CURVES: Mapping[str, Mapping[str, str]] = {
+    "Distance to data (sliced Wasserstein)": {"sliced_wasserstein": "samples", "floor_sliced_wasserstein": "real data"},
+    "Coverage": {"coverage": "samples", "floor_coverage": "real data"},
+    "Losses": {"discriminator": "discriminator", "generator": "generator"},
+    "Logits": {"train_logit": "training images", "held_out_logit": "held-out images", "sample_logit": "samples"},
+    "Pairs the discriminator gets right": {"win": "held-out images", "train_win": "training images"},
+    "Penalty": {"penalty": "penalty"},
+}
+"""Title -> what metrics.jsonl calls it -> what people do."""
+
+
+def write_page(
+    path: Path, case: Case, evaluation: Evaluation, features: Tensor, training: Tensor, findings: Sequence[Finding] = ()
+) -> None:
+    """The page of an evaluation; `features` and `training` are those of samples and training rows."""
+    run = case.run if case.run is not None and case.run.exists else None
+    images = case.data is not None
+    page = Page(
+        title=run.path.resolve().name if run else Path(str(case.about["source"])).name,
+        about=_about_run(run)
+        if run
+        else {"samples": str(case.about["source"]), "data": str(case.about_data["source"])},
+        findings=findings,
+        samples=_samples(case) if images else (),
+        film=_film(run) if run else None,
+        evaluation=evaluation,
+        pairs=_pairs(case, features, training) if images and evaluation.memorisation else (),
+        curves=_curves(run) if run else (),
+        version=__version__,
+        command=join(["sparring", *sys.argv[1:]]) if Path(sys.argv[0]).name in ("sparring", "__main__.py") else "",
+    )
+    write(path, report_page(page))
+
+
+def _about_run(run: Run) -> dict[str, str]:
+    settings = run.settings
+    trained = run.checkpoints()
+    return {
+        "run": str(run.path), "recipe": settings["recipe"]["name"], "data": settings["data"]["source"],
+        "images": f"{int(trained[-1].name) if trained else 0:,} of {settings['plan']['images']:,}",
+        "seed": str(settings["asked"]["seed"]), "hardware": settings["hardware"],
+    }  # fmt: skip
+
+
+def _samples(case: Case) -> list[Picture]:
+    rows = case.samples
+    by_class = [np.flatnonzero(rows.labels == k)[:BY_CLASS] for k in range(min(len(case.classes), CLASSES))]
+    if any(map(len, by_class)):
+        return [
+            Picture(grid(rows.fetch(some), BY_CLASS), name)
+            for some, name in zip(by_class, case.classes, strict=False)
+            if len(some)
+        ]
+    return [Picture(grid(rows.fetch(np.arange(min(len(rows), SHOWN)))))]
+
+
+def _film(run: Run) -> bytes | None:
+    film = run.path / "film.webp"
+    return film.read_bytes() if film.exists() else None
+
+
+def _pairs(case: Case, features: Tensor, training: Tensor) -> tuple[Picture, ...]:
+    closest = closest_pairs(features, training, PAIRS)
+    made, seen = (np.array([pair[side] for pair in closest]) for side in (0, 1))
+    return pairs(case.samples.fetch(made), case.reference.training.fetch(seen), [pair[2] for pair in closest])
+
+
+def _curves(run: Run) -> list[str]:
+    lines = run.metrics()
+    best = run.best["nimg"] if run.best else None
+    drawn = []
+    for title, names in CURVES.items():
+        series = {
+            words: [(line["nimg"], line[name]) for line in lines if name in line] for name, words in names.items()
+        }
+        for name, words in names.items():  # a floor is told once: a level line
+            if name.startswith("floor_") and series[words]:
+                series[words] = [(line["nimg"], series[words][0][1]) for line in (lines[0], lines[-1])]
+        drawn.append(curve(title, {words: points for words, points in series.items() if points}, mark=best))
+    return drawn

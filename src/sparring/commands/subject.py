@@ -1,0 +1,146 @@
+"""What is measured and what it is measured against: pictures by their row, wherever they come from."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sparring.data.dataset import Images, open_images
+from sparring.engine.errors import SparringError, UsageError
+from sparring.engine.pictures import to_bytes
+from sparring.measure.learn import Fetch
+from sparring.recipes.model import CHUNK, Model
+
+Tell = Callable[[int, int], None]
+MOST_BYTES = 4 << 30
+"""That samples may fill in memory."""
+AT_ONCE = 100
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Images uint8 `[H, W, C]` (or rows of values `[F]`) by their number, with labels; -1 = unlabelled."""
+
+    fetch: Fetch
+    labels: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def size(self) -> int:
+        """Values in a row."""
+        return int(self.fetch(np.zeros(1, np.int64)).size)
+
+    def take(self, chosen: NDArray[np.int64]) -> Rows:
+        """Some of them, in this order."""
+        return Rows(lambda rows: self.fetch(chosen[rows]), self.labels[chosen])
+
+    def chunks(self, tell: Tell = lambda done, of: None) -> Iterator[NDArray[Any]]:
+        """All of them, some at a time."""
+        for first in range(0, len(self), AT_ONCE):
+            yield self.fetch(np.arange(first, min(first + AT_ONCE, len(self))))
+            tell(min(first + AT_ONCE, len(self)), len(self))
+
+    def all(self) -> NDArray[Any]:
+        """All of them at once."""
+        return self.fetch(np.arange(len(self)))
+
+
+def of_array(array: NDArray[Any], labels: NDArray[np.int64] | None = None) -> Rows:
+    """Rows of an array in memory."""
+    return Rows(lambda rows: array[rows], np.full(len(array), -1) if labels is None else labels)
+
+
+def of_images(images: Images) -> Rows:
+    """One split of opened data."""
+    return Rows(images.__getitem__, images.labels)
+
+
+def of_model(model: Model, count: int, seed: int, tell: Tell) -> Rows:
+    """`count` samples: the same that `sparring sample -n count --seed seed` writes."""
+    spec = model.spec
+    pixels = np.empty((count, spec.height, spec.width, spec.channels), np.uint8)
+    labels = np.empty(count, np.int64)
+    for first in range(0, count, CHUNK):
+        rows = slice(first, min(first + CHUNK, count))
+        z, y = model.latents_of(range(first, first + CHUNK), seed)
+        pixels[rows] = to_bytes(model.generate(z, y))[: count - first]
+        labels[rows] = y[: count - first].numpy()
+        tell(rows.stop, count)
+    return of_array(pixels, labels)
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Real data, by what they are needed for."""
+
+    real: Rows
+    """What samples are held against."""
+    floor: tuple[Rows, Rows]
+    """Real against real: the first takes the samples' place."""
+    training: Rows
+    """What a generator may have seen."""
+    held_out: Rows | None
+    """What it has not; None where the data have no test split."""
+    split: str
+    floor_of: str
+    """In words: which rows the floor compares."""
+
+
+Split = Literal["test", "train", "all"]
+
+
+def reference_of(data: Images, count: int, split: Split | None, seed: int) -> Reference:
+    """Up to `count` rows of `split` (held-out ones where there are any), and other rows for the floor."""
+    splits = data.report.splits
+    split = split or ("test" if splits["test"] else "all")
+    if split == "test" and not splits["test"]:
+        raise UsageError(f"{data.report.source} has no test split: leave --split out, or take --split all")
+    whole = data.split(None)
+    position = {int(row): k for k, row in enumerate(whole.rows)}
+    of_split = whole if split == "all" else data.split(split)
+    places = np.array([position[int(row)] for row in of_split.rows])
+    order = np.random.default_rng([seed, 7]).permutation(places)
+    chosen, everything = order[:count], of_images(whole)
+    others = np.setdiff1d(np.arange(len(whole)), chosen)
+    others = np.random.default_rng([seed, 8]).permutation(others)[:count]
+    floor: tuple[Rows, Rows]
+    if len(others) >= len(chosen) / 2:
+        floor, floor_of = (everything.take(others), everything.take(chosen)), "other real images against the reference"
+    else:
+        halves = np.array_split(chosen, 2)
+        floor = everything.take(halves[0]), everything.take(halves[1])
+        floor_of = "one half of the reference against the other: of so few rows it reads worse than of all"
+    held_out = of_images(data.split("test")) if splits["test"] else None
+    return Reference(everything.take(chosen), floor, of_images(data.split("train")), held_out, split, floor_of)
+
+
+def open_pair(
+    samples: str | Path, source: str | Path, size: tuple[int, int] | None, mode: str | None, tell: Tell
+) -> tuple[Images, Images]:
+    """Samples from files and data, of one shape; raises UsageError that names the shapes where they differ."""
+    made = open_images(samples, size, mode, tell, keep_duplicates=True)
+    data = open_images(source, size, mode, tell)
+    if made.report.shape != data.report.shape:
+        there, here = (f"{'x'.join(map(str, r.shape[:2]))} {r.mode}" for r in (made.report, data.report))
+        height, width, _ = made.report.shape
+        flags = f"--size {height}x{width}" if made.report.shape[:2] != data.report.shape[:2] else ""
+        flags += f" --mode {made.report.mode}" if made.report.mode != data.report.mode else ""
+        raise UsageError(f"the samples are {there}, the data are {here}: {flags.strip()} brings both to one shape")
+    return made, data
+
+
+def check_memory(count: int, shape: tuple[int, int, int]) -> None:
+    """Raise SparringError, with the number that fits, where so many samples do not fit into memory."""
+    if count * math.prod(shape) > MOST_BYTES:
+        raise SparringError(
+            f"{count:,} samples of {shape[0]}x{shape[1]} take {count * math.prod(shape) / 1e9:.1f} GB: "
+            f"-n {MOST_BYTES // math.prod(shape)} or fewer fit"
+        )
