@@ -13,6 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from sparring.engine.run import Run
+
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL there")]
 IMAGES = 4_000
 FILES = ("players", "average", "optimizers")
@@ -44,7 +46,15 @@ def end_of(run: Path) -> dict[str, bytes]:
     last = run / "checkpoints" / f"{IMAGES:09d}"
     assert json.loads((last / "state.json").read_text())["nimg"] == IMAGES
     found = {name: (last / f"{name}.safetensors").read_bytes() for name in FILES}
-    return {**found, "state": (last / "state.json").read_bytes(), "model": (run / "model.safetensors").read_bytes()}
+    found |= {"state": (last / "state.json").read_bytes(), "model": (run / "model.safetensors").read_bytes()}
+    best = json.loads((run / "best.json").read_text())
+    assert (run / "checkpoints" / f"{best['nimg']:09d}").is_dir()
+    return {**found, "best": (run / "best.json").read_bytes()}
+
+
+def measures(run: Path) -> dict[float, dict[str, float]]:
+    """What was measured at each image."""
+    return {line["nimg"]: line for line in Run(run).metrics() if "sliced_wasserstein" in line}
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +75,7 @@ def check(folder: Path, name: str) -> None:
     assert done.returncode == 0, done.stderr
     assert "damaged" not in done.stderr
     assert end_of(folder / name) == end_of(folder / "whole")
+    assert measures(folder / name) == measures(folder / "whole")
     assert not [p.name for p in (folder / name).rglob("*") if p.name.endswith(".tmp") or "damaged" in p.name]
     frames = {p.name for p in (folder / name / "samples").iterdir()}
     assert frames == {p.name for p in (folder / "whole" / "samples").iterdir()}
@@ -104,3 +115,4 @@ def test_polite_stops(folder: Path) -> None:
     done = sparring(folder, "polite")
     assert done.returncode == 0, done.stderr
     assert end_of(run) == end_of(folder / "whole")
+    assert measures(folder / "whole").items() <= measures(run).items()  # and what the stops measured

@@ -97,6 +97,8 @@ class Sample:
     """Sample k depends on (seed, k) alone."""
     label: Annotated[str | None, arg(metavar="CLASS", help_behavior_hint="(default: as often as in the data)")] = None
     """The class to sample, by name."""
+    checkpoint: Annotated[str | None, arg(metavar="best|last|N", help_behavior_hint="(default: the model)")] = None
+    """The weights of a checkpoint: of the best, the last, or the one at image N."""
     json: Json = False
     """Print one JSON object."""
 
@@ -180,8 +182,9 @@ def _sample(args: list[str]) -> None:
     options: Sample = _parse(Sample, "sample", args)
     from sparring.commands.sample import sample
 
-    path = sample(options.run, options.n, out=options.out, seed=options.seed, label=options.label)
-    told = {"path": str(path), "count": options.n, "seed": options.seed, "label": options.label}
+    how = {name: getattr(options, name) for name in ("seed", "label", "checkpoint")}
+    path = sample(options.run, options.n, out=options.out, **how)
+    told = {"path": str(path), "count": options.n, **how}
     print(_json(told) if options.json else f"{options.n} samples: {path}")
 
 

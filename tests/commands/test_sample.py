@@ -96,3 +96,34 @@ def test_a_folder_with_other_files_is_left_alone(run: sparring.Run, tmp_path: Pa
 def test_a_seed_below_zero_is_refused(run: sparring.Run) -> None:
     with pytest.raises(sparring.UsageError, match="--seed"):
         sparring.sample(run.path, seed=-1)
+
+
+def test_a_checkpoint_by_name_and_by_image(run: sparring.Run, tmp_path: Path) -> None:
+    best, last = run.best, int(run.checkpoints()[-1].name)
+    assert best and best["score"] == "sliced_wasserstein"
+    scores = {line["nimg"]: line["sliced_wasserstein"] for line in run.metrics() if "sliced_wasserstein" in line}
+    assert best["value"] == min(scores.values()) == scores[best["nimg"]]
+    assert f"{best['nimg']:09d}" in [p.name for p in run.checkpoints()]
+    model = array(run, tmp_path / "model.npz", 3)
+    assert np.array_equal(array(run, tmp_path / "last.npz", 3, checkpoint="last"), model)
+    assert np.array_equal(array(run, tmp_path / "n.npz", 3, checkpoint=str(last)), model)
+    by_name = array(run, tmp_path / "best.npz", 3, checkpoint="best")
+    assert np.array_equal(array(run, tmp_path / "b.npz", 3, checkpoint=best["nimg"]), by_name)
+    other = array(run, tmp_path / "other.npz", 3, checkpoint=int(run.checkpoints()[-2].name))
+    assert not np.array_equal(other, model)
+    assert sparring.sample(run.path, 1, checkpoint="best").name == "samples-0-best.png"
+
+
+def test_raw_weights_are_others_than_averaged_ones(run: sparring.Run) -> None:
+    raw, averaged = (sparring.load_model(run.path, raw=raw).generator.state_dict() for raw in (True, False))
+    assert raw.keys() == averaged.keys()
+    assert not all(np.array_equal(raw[k], averaged[k]) for k in raw)
+
+
+def test_a_checkpoint_that_is_not_there(run: sparring.Run, tmp_path: Path) -> None:
+    with pytest.raises(sparring.UsageError, match=r"no checkpoint '17'; there are: .*4800"):
+        sparring.sample(run.path, checkpoint="17")
+    for name in ("model.safetensors", "model.json"):
+        (tmp_path / name).write_bytes((run.path / name).read_bytes())
+    with pytest.raises(sparring.UsageError, match="there is no checkpoint 'last'"):
+        sparring.load_model(tmp_path, checkpoint="last")

@@ -134,6 +134,50 @@ def test_the_newest_are_kept(tmp_path: Path) -> None:
     assert len(run.checkpoints()) == KEPT
 
 
+def test_the_best_is_kept_however_old(tmp_path: Path) -> None:
+    run, system = Run(tmp_path), played(0)
+    assert run.best is None
+    for nimg in range(8):
+        if nimg in (1, 3):
+            run.mark_best(nimg, "distance", 0.5 / nimg)
+        run.save(system, nimg)
+    assert [int(p.name) for p in run.checkpoints()] == [3, 5, 6, 7]
+    assert run.best == {"format": 1, "nimg": 3, "score": "distance", "value": 0.5 / 3}
+
+
+def test_weights_of_a_checkpoint(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    for nimg in (0, 16, 32):
+        run.mark_best(0, "distance", 1.0)
+        run.save(played(nimg), nimg)
+    whole = {nimg: played(nimg) for nimg in (0, 32)}
+    for which, nimg in (("best", 0), ("last", 32), ("0", 0), (32, 32)):
+        average = whole[nimg].average.net.state_dict()
+        found = run.weights(which)
+        assert found.keys() == average.keys()
+        assert all(torch.equal(found[k], average[k]) for k in found)
+        playing = whole[nimg].game.players["generator"].state_dict()
+        found = run.weights(which, raw=True)
+        assert found.keys() == playing.keys()
+        assert all(torch.equal(found[k], playing[k]) for k in found)
+
+
+def test_checkpoints_that_are_not_there(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    with pytest.raises(UsageError, match=r"there is no checkpoint 'last'.*: none"):
+        run.weights()
+    run.save(played(0), 0)
+    run.save(played(16), 16)
+    with pytest.raises(UsageError, match=r"none is marked as the best.*: 0, 16"):
+        run.weights("best")
+    for odd in (17, "17", "²", "../16", "-1", ""):
+        with pytest.raises(UsageError, match=r"no checkpoint .*: 0, 16"):
+            run.weights(odd)
+    tear(run.checkpoints()[-1])
+    with pytest.raises(SparringError, match=r"players\.safetensors is damaged.*0, 16"):
+        run.weights(raw=True)
+
+
 def test_nothing_is_there_at_first(tmp_path: Path) -> None:
     assert Run(tmp_path).load_latest(make()) is None
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from sparring.engine.game import Batch, Game, only
-from sparring.games.gan import GAN, Judge, apart, together
+from sparring.games.gan import GAN, Judge, Judging, apart, together
 from sparring.games.objectives import OBJECTIVES
 from sparring.games.penalties import Penalty, r1, r2, wgan_gp
 
@@ -154,3 +154,33 @@ def test_the_discriminators_loss_never_reaches_the_generator() -> None:
     g = game(penalties=(r1(1.0), wgan_gp()))
     g.loss("discriminator", batch(), 0)[0].backward()  # with nothing held still from outside
     assert all(p.grad is None for p in g.players["generator"].parameters())
+
+
+@pytest.mark.parametrize("conditional", [False, True])
+def test_asking_the_judge_changes_nothing(conditional: bool) -> None:
+    class D(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.body = nn.Sequential(nn.Flatten(), nn.BatchNorm1d(12), nn.Dropout(0.5))
+            self.frozen = nn.BatchNorm1d(12)
+            self.head = nn.Linear(12, 2)
+
+        def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+            h: Tensor = self.head(self.frozen(self.body(x)))
+            return h[:, 0] if y is None else h.gather(1, y[:, None])[:, 0]
+
+    torch.manual_seed(0)
+    judge = D().train()
+    judge.frozen.eval()  # someone's own choice
+    game = GAN(nn.Identity(), judge, OBJECTIVES["nonsaturating"], latents=2, conditional=conditional)
+    assert isinstance(game, Judging)
+    before = {k: v.clone() for k, v in judge.state_dict().items()}
+    luck = torch.get_rng_state()
+    x, y = torch.randn(6, 3, 2, 2, generator=torch.Generator().manual_seed(1)), torch.arange(6) % 2
+    logits = game.logits(x, y)
+    assert logits.shape == (6,) and not logits.requires_grad
+    assert torch.equal(logits[:3], game.logits(x[:3], y[:3]))
+    assert torch.equal(logits, game.logits(x, 1 - y)) is not conditional
+    assert all(torch.equal(before[k], v) for k, v in judge.state_dict().items())
+    assert torch.equal(luck, torch.get_rng_state())
+    assert judge.training and judge.body.training and not judge.frozen.training

@@ -4,6 +4,7 @@ run.json                        recipe, settings, data, seed, plan, versions, co
 metrics.jsonl                   append-only, one object a line, each with nimg
 samples/000200000.png           fixed latents, frames of the film
 checkpoints/000200000/          players, average, optimizers; state.json
+best.json                       which checkpoint measured best, and is kept
 model.safetensors, model.json   the averaged generator and its card
 film.webp                       the fixed latents over the training
 """
@@ -30,7 +31,7 @@ from sparring.engine.tensors import load_file, write_tensors
 FORMAT = 1
 """Of run.json and model.json."""
 KEPT = 3
-"""Checkpoints that stay; older ones are removed."""
+"""Checkpoints that stay beside the best; older ones are removed."""
 
 
 class Run:
@@ -123,13 +124,58 @@ class Run:
         return _numbered(p for p in (self.path / "checkpoints").glob("*") if p.is_dir())
 
     def save(self, system: System, nimg: int) -> None:
-        """Write a checkpoint, if it is not there yet, and remove the oldest."""
+        """Write a checkpoint, if it is not there yet, and remove the oldest, but not the best."""
         path = self._checkpoint(nimg)
         if not path.exists():
             with replacing(path) as temporary:
                 checkpoint.save(system, temporary, nimg)
+        best = self.best
         for old in [p for p in self.checkpoints() if int(p.name) < nimg][: -KEPT + 1]:
-            remove(old)
+            if best is None or int(old.name) != best["nimg"]:
+                remove(old)
+
+    @property
+    def best(self) -> dict[str, Any] | None:
+        """What best.json tells: `nimg` of the best checkpoint, and the name and value of the score; None without one."""
+        path = self.path / "best.json"
+        return _read_json(path, "best checkpoint's") if path.exists() else None
+
+    def mark_best(self, nimg: int, score: str, value: float) -> None:
+        """Write best.json: this checkpoint stays. To be called before it is saved, and before an earlier best may go."""
+        told = {"format": FORMAT, "nimg": nimg, "score": score, "value": value}
+        write(self.path / "best.json", json.dumps(told) + "\n")
+
+    def weights(self, which: str | int = "last", *, raw: bool = False) -> dict[str, Tensor]:
+        """The generator's weights in a checkpoint ("best", "last" or its nimg): averaged, or `raw` as it plays.
+
+        Raises UsageError, naming the checkpoints that are there, where this one is not.
+        """
+        path = self.checkpoint_path(which)
+        weights = path / ("players.safetensors" if raw else "average.safetensors")
+        try:
+            tensors = load_file(weights)
+        except Exception as error:  # whatever a damaged file makes the parser say
+            raise SparringError(f"{weights} is damaged: {error}. Another --checkpoint may be whole") from error
+        own = "generator."
+        return {k.removeprefix(own): t for k, t in tensors.items() if k.startswith(own)} if raw else tensors
+
+    def checkpoint_path(self, which: str | int = "last") -> Path:
+        """The folder of a checkpoint; raises UsageError, naming those that are there, where this one is not."""
+        there = self.checkpoints()
+        known = ", ".join(str(int(p.name)) for p in there) or "none"
+        path = there[-1] if which == "last" and there else self._checkpoint(self._number(which, known))
+        if not path.exists():
+            raise UsageError(f"{self.path} has no checkpoint '{which}'; there are: {known}")
+        return path
+
+    def _number(self, which: str | int, known: str) -> int:
+        """The image at which a checkpoint was saved, by what it is called."""
+        if which == "best" and (best := self.best):
+            return int(best["nimg"])
+        if str(which).isdecimal():
+            return int(which)
+        why = "none is marked as the best" if which == "best" else f"there is no checkpoint '{which}'"
+        raise UsageError(f"{self.path}: {why}; take best, last, or the image of one that is there: {known}")
 
     def load_latest(self, system: System) -> int | None:
         """Put the newest checkpoint that is whole into `system`; returns nimg, or None where there is none.
@@ -146,7 +192,7 @@ class Run:
         """The same on one process; -1 where there is none. What a kill left half written goes."""
         sweep(self.path / "checkpoints")
         sweep(self.path / "samples")
-        for name in ("run.json", "model.*", "film.webp"):  # and not what `sparring sample` may be writing just now
+        for name in ("*.json", "model.*", "film.webp"):  # and not what `sparring sample` may be writing just now
             sweep(self.path, name)
         damaged: list[tuple[Path, str]] = []
         for path in reversed(self.checkpoints()):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +14,15 @@ from sparring.games.penalties import Penalty, between, input_gradient
 
 Judge = Callable[[nn.Module, Sequence[Tensor], Sequence[Tensor]], list[Tensor]]
 """(discriminator, inputs, their labels or nothing) -> logits `[B]`, float32, of each input."""
+
+
+@runtime_checkable
+class Judging(Protocol):
+    """A game in which a player tells data from samples, and that can be asked what it thinks."""
+
+    def logits(self, x: Tensor, y: Tensor) -> Tensor:
+        """How real each of `x` looks to it, float32 `[B]`; `y` are the labels. Nothing of the game changes by this."""
+        ...
 
 
 def together(discriminator: nn.Module, x: Sequence[Tensor], y: Sequence[Tensor]) -> list[Tensor]:
@@ -54,6 +64,18 @@ class GAN:
     def loss(self, player: str, batch: Batch, at: float) -> tuple[Tensor, Stats]:
         """D's or G's loss; D's statistics tell the mean logits and the penalty."""
         return self._discriminator_loss(batch, at) if player == "discriminator" else self._generator_loss(batch)
+
+    @torch.no_grad()
+    def logits(self, x: Tensor, y: Tensor) -> Tensor:
+        """What D in eval mode says of `x` `[B, ...]` with labels `y` `[B]`: a `Judging` game."""
+        modes = [(module, module.training) for module in self._discriminator.modules()]
+        self._discriminator.eval()
+        try:
+            device = next(self._discriminator.parameters()).device
+            return _call(self._discriminator, x.to(device), y.to(device) if self.conditional else None)
+        finally:
+            for module, mode in modes:
+                module.training = mode
 
     def _labels(self, batch: Batch, times: int = 1) -> list[Tensor]:
         return [batch.y] * times if self.conditional else []

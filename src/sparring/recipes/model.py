@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from sparring.engine.errors import SparringError, UsageError, nearest
 from sparring.engine.pictures import to_bytes
-from sparring.engine.run import read_model
+from sparring.engine.run import Run, read_model
 from sparring.engine.seeds import mix
 from sparring.engine.spec import Spec
 from sparring.recipes import recipe_class
@@ -81,13 +81,23 @@ def card(recipe: Recipe, spec: Spec, counts: tuple[int, ...], **about: Any) -> d
     }
 
 
-def load_model(path: str | Path, generator: nn.Module | None = None) -> Model:
+def load_model(
+    path: str | Path,
+    generator: nn.Module | None = None,
+    *,
+    checkpoint: str | int | None = None,
+    raw: bool = False,
+) -> Model:
     """The shared model at `path` (a run folder or its files), in eval mode on the CPU.
 
-    A run of networks of one's own needs the `generator` that was trained. No pickle is read. Raises SparringError where
-    the files are damaged, of another version, or do not fit.
+    A run folder's `checkpoint` ("best", "last" or its image) gives the weights it had then; `raw` those that played, in
+    place of their average. A run of networks of one's own needs the `generator` that was trained. No pickle is read.
+    Raises SparringError where the files are damaged, of another version, do not fit, or are not there.
     """
     tensors, told = read_model(path)
+    if checkpoint is not None or raw:
+        folder = Path(path) if Path(path).is_dir() else Path(path).parent
+        tensors = Run(folder).weights("last" if checkpoint is None else checkpoint, raw=raw)
     try:
         recipe = from_settings(recipe_class(told["recipe"]), told["settings"])
         spec = Spec(**{**told["spec"], "classes": tuple(told["spec"]["classes"])})

@@ -1,0 +1,261 @@
+"""What ails a run: pure functions of its metrics, and of figures of fresh samples, to findings in words.
+
+Each figure is held against what real data get in the samples' place (the floors, which a run measures at image 0), not
+against an absolute number, wherever there is such a floor.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sparring.measure.findings import Finding
+from sparring.measure.leaks import Leak
+
+FEWEST = 5
+"""Measures after image 0: below, noise and course cannot be told apart."""
+SAME = 0.5
+"""Collapse: samples are half as far apart as data are, or less. Sound runs stood at 0.8 to 1.4 from an eighth of their
+length on, collapsed ones at 0 to 0.4."""
+MISSED = 0.6
+"""And reach less than this share of the data that real images reach: few things, but all kinds of them, are no collapse."""
+FALLEN = 0.5
+"""Share of its earlier best below which coverage has fallen; sound runs went down to 0.6 of an early, lucky one."""
+TWINS = 0.5
+"""Share of samples with a twin that shows few distinct ones; by the definition of a twin 1 % of the data have one."""
+OVERFIT = 0.7
+"""Pairs in which D gives a training image a higher logit than a held-out one. 0.5: it knows no difference; sound runs
+stood at 0.4 to 0.6."""
+RISEN = 0.1
+"""By which that has risen since the first measures: held-out images may be others from the start (other writers, say)."""
+DOMINANT = 0.97
+"""Pairs that a judge gets right to whom the generator is no opponent."""
+STARVED = 0.6
+"""Pairs that a judge gets right who might as well guess; 0.5 is guessing, and 128 samples are unsure by 0.04."""
+SLACK = 0.1
+"""Logits of data and samples that are less apart say nothing, in whatever order they are: D's loss is that of a guess."""
+FAR = 2.0
+"""Times the floor at which the score says that samples are not like data."""
+LEARNED = 0.6
+"""Times the score at image 0 below which the generator has learned something; starved ones stood at 1.0."""
+CLOSE = 1.25
+"""Times the floor up to which the score is as good as that of real images, and no rise of it worth a word."""
+SIGMAS = 2.0
+"""Of its own noise by which the score must move before it counts as moving."""
+BETTER, WORSE = 0.03, 0.1
+"""And shares of itself by which it must: less is not worth a run, or a warning."""
+SCORE = "sliced_wasserstein"
+"""Coverage is no score to choose by: blurred samples of the first minutes cover most, and 128 images leave it unsure by
+0.04, where the distance moves by 0.002 from measure to measure."""
+
+SIZES = frozenset({"width", "discriminator_width", "hidden", "maxout"})
+"""Knobs that networks of one's own do not have."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the doctor knows beside the metrics."""
+
+    run: str = "RUN"
+    """As to be written on the command line."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """The recipe's knobs."""
+    conditional: bool = False
+    own_nets: bool = False
+    twins: tuple[float, float] | None = None
+    """Share of fresh samples with a twin, and about how many distinct ones there are."""
+    leaks: Sequence[Leak] = ()
+
+
+def diagnose(lines: Sequence[Mapping[str, float]], facts: Facts) -> list[Finding]:
+    """Illnesses first, then the course of the run; a sound run gets findings that are "well" alone."""
+    measured = [line for line in lines if SCORE in line]
+    floors = {k.removeprefix("floor_"): v for line in measured for k, v in line.items() if k.startswith("floor_")}
+    later = [line for line in measured if line["nimg"] > 0]
+    leak = find_leak(facts)
+    if len(later) < FEWEST:
+        few = Finding(
+            "unclear",
+            "notice",
+            "There are too few measurements to tell how the players stand.",
+            f"{len(later)} after image 0, {FEWEST} are needed",
+            "a new run with more --minutes",
+        )
+        return [*leak, few]
+    course = find_course(later, floors, facts)
+    stuck = course.illness != "improving"
+    starved = find_starved(later, floors, facts) if stuck else []
+    collapse = find_collapse(later, floors, facts)
+    if starved and collapse:  # who has learned nothing has no variety either; who had learned has lost it
+        learned = _recent(_series(later, SCORE)) < LEARNED * measured[0][SCORE]
+        starved, collapse = ([], collapse) if learned else (starved, [])
+    dominant = find_dominant(later, floors, facts) if stuck and not collapse else []  # who collapsed loses every time
+    ills = [*collapse, *starved, *dominant, *find_overfit(later, facts, stuck), *leak]
+    return [*(ills or [_healthy(later, floors)]), course]
+
+
+def find_collapse(lines: Sequence[Mapping[str, float]], floors: Mapping[str, float], facts: Facts) -> list[Finding]:
+    """Few distinct samples: near each other as data never are, while much of the data is not reached."""
+    variety, coverage = _series(lines, "variety"), _series(lines, "coverage")
+    if not variety or not coverage:
+        return []
+    now, apart, real = _recent(coverage), _recent(variety), floors.get("coverage", 1.0)
+    usual = min(floors.get("variety", 1.0), 1.0)
+    alike = apart < SAME * usual
+    few = facts.twins is not None and facts.twins[0] > TWINS
+    best = max(map(statistics.fmean, zip(coverage, coverage[1:], strict=False)))
+    fallen = now < FALLEN * best and apart < usual
+    if not ((alike or few or fallen) and now < MISSED * real):
+        return []
+    figure = f"samples cover {now:.0%} of real images, other real ones {real:.0%}; at best they covered {best:.0%}"
+    figure += f"; samples are {apart:.2f} times as far apart as data"
+    if few and facts.twins is not None:
+        figure += f"; {facts.twins[0]:.0%} have a twin: about {facts.twins[1]:,.0f} distinct samples"
+    words = (
+        "The generator makes the same few things again and again: it has collapsed."
+        if alike or few
+        else "The samples cover less and less of the data: the generator is collapsing."
+    )
+    fewer_classes = "--no-labels" if facts.conditional and facts.settings.get("labels") else ""
+    return [Finding("collapse", "ill", words, figure, fewer_classes or _flag(facts, gamma=3, batch_size=2, lr=0.5))]
+
+
+def find_overfit(lines: Sequence[Mapping[str, float]], facts: Facts, stuck: bool) -> list[Finding]:
+    """D knows its training images by heart, and takes other real images for generated; only where some are held out."""
+    memory = _series(lines, "memory")
+    if not memory or _recent(memory) < max(OVERFIT, memory[0] + RISEN):
+        return []
+    last = lines[-1]
+    figure = f"it holds a training image for more real than a held-out one in {_recent(memory):.0%} of pairs, {memory[0]:.0%} at first"
+    if (gap := last["train_logit"] - last["sample_logit"]) > SLACK:  # r_v of Karras et al. 2020, section 3
+        ratio = (last["train_logit"] - last["held_out_logit"]) / gap
+        figure += f"; held-out images lie {ratio:.0%} of the way from training images to samples"
+    flag = _flag(facts, gamma=3, width=0.5, maxout=0.5, lr=0.5)
+    return [
+        Finding(
+            "overfit",
+            "ill" if stuck else "notice",
+            "The discriminator knows the training images by heart, and takes other real images for generated ones.",
+            figure,
+            f"more images, or {flag}" if flag else "more images",
+        )
+    ]
+
+
+def find_leak(facts: Facts) -> list[Finding]:
+    """Samples that are turned or inverted as real images are not."""
+    worst = max((leak for leak in facts.leaks if leak.certain), key=lambda leak: leak.excess, default=None)
+    if worst is None:
+        return []
+    cause = "--no-mirror" if worst.how == "mirrored" and facts.settings.get("mirror") else "a weaker augmentation"
+    return [
+        Finding(
+            "leak",
+            "ill",
+            f"Some samples are {worst.how}, as the data are not: the augmentation leaks into them.",
+            f"{worst.share:.0%} of samples look more like {worst.how} real images, {worst.real:.0%} of held-out images do",
+            cause,
+        )
+    ]
+
+
+def find_starved(lines: Sequence[Mapping[str, float]], floors: Mapping[str, float], facts: Facts) -> list[Finding]:
+    """A judge that cannot tell what anyone could: the samples are far from the data, and it guesses."""
+    half = lines[len(lines) // 2 :]
+    gaps = [
+        abs(line.get("held_out_logit", line["train_logit"]) - line["sample_logit"])
+        for line in half
+        if "train_logit" in line
+    ]
+    usual = [statistics.median(_series(half, name)) for name in ("win", "train_win") if _series(half, name)]
+    if not gaps or not _far(lines, floors):
+        return []
+    gap = statistics.median(gaps)
+    if gap > SLACK and max(usual) > STARVED:
+        return []
+    figure = f"its logits of data and samples are {gap:.2g} apart, and right on {usual[0]:.0%} of pairs; {_distance(lines, floors)}"
+    words = "The discriminator guesses although samples are far from the data: the generator has no one to learn from."
+    return [Finding("starved", "ill", words, figure, _flag(facts, discriminator_width=2, maxout=2, width=2, lr=3))]
+
+
+def find_dominant(lines: Sequence[Mapping[str, float]], floors: Mapping[str, float], facts: Facts) -> list[Finding]:
+    """A judge that always wins against a generator that stays far from the data."""
+    wins = _series(lines, "win") or _series(lines, "train_win")
+    if not wins or not _far(lines, floors):
+        return []
+    usual = statistics.median(wins[len(wins) // 2 :])
+    if usual < DOMINANT:
+        return []
+    figure = f"it is right on {usual:.0%} of pairs; {_distance(lines, floors)}"
+    words = "The discriminator always wins, and the generator no longer gets better: of a sure loss it learns nothing."
+    return [Finding("dominant", "ill", words, figure, _flag(facts, gamma=3, lr=1 / 3))]
+
+
+def find_course(lines: Sequence[Mapping[str, float]], floors: Mapping[str, float], facts: Facts) -> Finding:
+    """Whether the score still comes down, stands, or has gone up again, beyond its own noise."""
+    scores = _series(lines, SCORE)
+    third = max(len(scores) // 3, 2)
+    means = [statistics.fmean(scores[k : k + third]) for k in range(len(scores) - third + 1)]
+    now, before, best = means[-1], means[-1 - third], min(means)
+    sure = SIGMAS * _noise(scores) * math.sqrt(2 / third)
+    figure = f"distance to the data (sliced Wasserstein) {now:.4f} of late, {before:.4f} before, {best:.4f} at best"
+    if now - best > max(sure, WORSE * best) and now > CLOSE * floors.get(SCORE, 0.0):
+        return Finding(
+            "worse",
+            "notice",
+            "The samples were better before: training longer made them worse.",
+            figure,
+            f"sparring sample {facts.run} --checkpoint best",
+        )
+    if before - now > max(sure, BETTER * before):
+        return Finding(
+            "improving", "well", "The samples still get better.", figure, "a new run with more --minutes goes further"
+        )
+    return Finding("done", "well", "The samples no longer change beyond noise: the run is done.", figure)
+
+
+def _healthy(lines: Sequence[Mapping[str, float]], floors: Mapping[str, float]) -> Finding:
+    coverage, wins = _series(lines, "coverage"), _series(lines, "win") or _series(lines, "train_win")
+    figures = [f"samples cover {_recent(coverage):.0%} of real images"] if coverage else []
+    figures += [f"other real ones {floors['coverage']:.0%}"] if coverage and "coverage" in floors else []
+    figures += [f"the discriminator is right on {_recent(wins):.0%} of pairs"] if wins else []
+    return Finding("healthy", "well", "No illness was found.", "; ".join(figures))
+
+
+def _far(lines: Sequence[Mapping[str, float]], floors: Mapping[str, float]) -> bool:
+    return SCORE in floors and _recent(_series(lines, SCORE)) >= FAR * floors[SCORE]
+
+
+def _distance(lines: Sequence[Mapping[str, float]], floors: Mapping[str, float]) -> str:
+    return f"the distance to the data is {_recent(_series(lines, SCORE)) / floors[SCORE]:.1f} times the floor"
+
+
+def _series(lines: Sequence[Mapping[str, float]], name: str) -> list[float]:
+    return [line[name] for line in lines if name in line]
+
+
+def _recent(values: Sequence[float]) -> float:
+    """The median of the last three: one odd measure is no finding."""
+    return statistics.median(values[-3:])
+
+
+def _noise(values: Sequence[float]) -> float:
+    """The standard deviation of one measure about a smooth course, from second differences."""
+    bends = [abs(a - 2 * b + c) for a, b, c in zip(values, values[1:], values[2:], strict=False)]
+    return statistics.median(bends) / (0.6745 * math.sqrt(6))  # the median: the steep first measures are no noise
+
+
+def _flag(facts: Facts, **wanted: float) -> str:
+    """The first of these knobs that the run's recipe has, times its factor, as it is written on the command line."""
+    for name, factor in wanted.items():
+        value = facts.settings.get(name)
+        if value is None or (facts.own_nets and name in SIZES):
+            continue
+        flag = f"--{name.replace('_', '-')}"
+        if not value:
+            return f"leave out {flag} {value:g}"
+        return f"{flag} {max(round(value * factor), 1) if isinstance(value, int) else float(f'{value * factor:.3g}'):g}"
+    return ""
