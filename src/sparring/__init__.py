@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from sparring.commands.doctor import doctor as doctor
     from sparring.commands.inspect import inspect as inspect
     from sparring.commands.sample import sample as sample
     from sparring.commands.train import train as train
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from sparring.recipes.r3 import R3 as R3
 
 _HOMES = {
+    "commands.doctor": ("doctor",),
     "commands.inspect": ("inspect",),
     "commands.sample": ("sample",),
     "commands.train": ("train",),
@@ -82,6 +84,7 @@ __all__ = [
     "Spec",
     "System",
     "UsageError",
+    "doctor",
     "inspect",
     "load_model",
     "open_images",

@@ -29,6 +29,7 @@ Commands:
   inspect SOURCE    what is in there, what would be used, what is wrong with it
   train SOURCE      train a generator; into an existing run: go on
   sample RUN        pictures, a folder of them, or an array
+  doctor RUN        what ails a run, in words, and what to try
   recipes           what can be trained
 
 `sparring COMMAND --help` tells the flags of each.
@@ -99,6 +100,16 @@ class Sample:
     """The class to sample, by name."""
     checkpoint: Annotated[str | None, arg(metavar="best|last|N", help_behavior_hint="(default: the model)")] = None
     """The weights of a checkpoint: of the best, the last, or the one at image N."""
+    json: Json = False
+    """Print one JSON object."""
+
+
+@dataclass(frozen=True)
+class Doctor:
+    """What ails a run, in words: the figure behind each finding, and the next flag to try."""
+
+    run: Annotated[str, arg(metavar="RUN", help_behavior_hint="")]
+    """A run folder."""
     json: Json = False
     """Print one JSON object."""
 
@@ -188,6 +199,15 @@ def _sample(args: list[str]) -> None:
     print(_json(told) if options.json else f"{options.n} samples: {path}")
 
 
+def _doctor(args: list[str]) -> None:
+    options: Doctor = _parse(Doctor, "doctor", args)
+    from sparring.commands.doctor import doctor, in_words
+
+    found = doctor(options.run)
+    told = {"run": options.run, "findings": [dataclasses.asdict(finding) for finding in found]}
+    print(_json(told) if options.json else in_words(found))
+
+
 def _recipes(args: list[str]) -> None:
     options: Recipes = _parse(Recipes, "recipes", args)
     from sparring.recipes import RECIPES
@@ -202,6 +222,7 @@ COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "inspect": _inspect,
     "train": _train,
     "sample": _sample,
+    "doctor": _doctor,
     "recipes": _recipes,
 }
 

@@ -1,0 +1,73 @@
+"""`sparring doctor`: what ails a run, in words, with the figure behind each and the next flag to try."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from shlex import quote
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from sparring.commands.watch import floats, small, some
+from sparring.data.dataset import Images, open_images
+from sparring.engine.errors import SparringError
+from sparring.engine.run import Run
+from sparring.measure.doctor import Facts, diagnose
+from sparring.measure.findings import Finding
+from sparring.measure.glance import twins
+from sparring.measure.leaks import leaks
+from sparring.recipes.model import Model, load_model
+
+SAMPLES = 1000
+"""Drawn afresh, and images at most that they are held against."""
+
+
+def doctor(run: str | Path | Run, generator: nn.Module | None = None) -> list[Finding]:
+    """Diagnose `run` from its metrics, its data and fresh samples: illnesses first, then how its course is.
+
+    Where the data are gone, or the networks are one's own and no `generator` is given, the metrics alone tell, and a
+    finding says so. Raises SparringError where there is no run.
+    """
+    run = run if isinstance(run, Run) else Run(run)
+    settings = run.settings
+    known = Facts(quote(str(run.path)), settings["recipe"]["settings"], own_nets=settings["own_nets"])
+    try:
+        model, data = load_model(run.path, generator), _data(run)
+    except SparringError as error:
+        blind = Finding(
+            "unseen", "notice", "No samples could be looked at: the metrics alone have to tell.", str(error)
+        )
+        return [*diagnose(run.metrics(), known), blind]
+    return diagnose(run.metrics(), replace(known, conditional=model.conditional, **_look(model, data)))
+
+
+def in_words(findings: list[Finding]) -> str:
+    """Each finding in three lines at most: how bad it is and what it is, the figure, what to try."""
+    lines: list[str] = []
+    for finding in findings:
+        lines.append(f"{finding.severity:7} {finding.words}")
+        lines += [f"        {part}" for part in (finding.figure, finding.advice and f"try: {finding.advice}") if part]
+    return "\n".join(lines)
+
+
+def _data(run: Run) -> Images:
+    """The run's data; raises SparringError where they are gone or others."""
+    told = run.settings["data"]
+    data = open_images(told["source"], (told["height"], told["width"]), told["mode"])
+    if data.fingerprint != told["fingerprint"]:
+        raise SparringError(f"{told['source']} is not what the run was trained on")
+    return data
+
+
+def _look(model: Model, data: Images) -> dict[str, Any]:
+    """Twins among fresh samples, and those that are turned."""
+    samples = small(floats(np.concatenate(list(model.samples(SAMPLES, seed=2)))))
+    train = small(some(data, 2 * SAMPLES)[0])
+    if data.report.splits["test"]:
+        fresh = small(some(data.split("test"), SAMPLES)[0])
+    else:
+        train, fresh = train[: len(train) // 2], train[len(train) // 2 :]
+    train = train[:SAMPLES]
+    return {"twins": twins(samples[: len(train)], train), "leaks": leaks(samples, fresh, train)}
