@@ -16,6 +16,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from sparring.commands.doctor import doctor as doctor
+    from sparring.commands.evaluate import evaluate as evaluate
     from sparring.commands.inspect import inspect as inspect
     from sparring.commands.sample import sample as sample
     from sparring.commands.train import train as train
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from sparring.games.penalties import r1 as r1
     from sparring.games.penalties import r2 as r2
     from sparring.games.penalties import wgan_gp as wgan_gp
+    from sparring.measure.evaluation import Evaluation as Evaluation
     from sparring.recipes.dcgan import DCGAN as DCGAN
     from sparring.recipes.gan2014 import GAN2014 as GAN2014
     from sparring.recipes.model import Model as Model
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "commands.doctor": ("doctor",),
+    "commands.evaluate": ("evaluate",),
     "commands.inspect": ("inspect",),
     "commands.sample": ("sample",),
     "commands.train": ("train",),
@@ -59,6 +62,7 @@ _HOMES = {
     "games.gan": ("GAN",),
     "games.objectives": ("OBJECTIVES",),
     "games.penalties": ("r1", "r2", "wgan_gp"),
+    "measure.evaluation": ("Evaluation",),
     "recipes.dcgan": ("DCGAN",),
     "recipes.gan2014": ("GAN2014",),
     "recipes.model": ("Model", "load_model"),
@@ -74,6 +78,7 @@ __all__ = [
     "R3",
     "Batch",
     "Due",
+    "Evaluation",
     "Feed",
     "Game",
     "Hardware",
@@ -85,6 +90,7 @@ __all__ = [
     "System",
     "UsageError",
     "doctor",
+    "evaluate",
     "inspect",
     "load_model",
     "open_images",

@@ -30,6 +30,7 @@ Commands:
   train SOURCE      train a generator; into an existing run: go on
   sample RUN        pictures, a folder of them, or an array
   doctor RUN        what ails a run, in words, and what to try
+  evaluate RUN      scores that can be trusted, and a page that shows them
   recipes           what can be trained
 
 `sparring COMMAND --help` tells the flags of each.
@@ -110,6 +111,45 @@ class Doctor:
 
     run: Annotated[str, arg(metavar="RUN", help_behavior_hint="")]
     """A run folder."""
+    json: Json = False
+    """Print one JSON object."""
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """Samples, of a run or of any tool, against data: scores with intervals and floors, Nash check, memorisation."""
+
+    samples: Annotated[str, arg(metavar="RUN_OR_SAMPLES", help_behavior_hint="")]
+    """A run folder; or samples of any tool: a folder, an archive, a .npz or .npy."""
+    data: Annotated[str | None, arg(metavar="SOURCE", help_behavior_hint="(default: what the run was trained on)")] = (
+        None
+    )
+    """The real data, as for `train`."""
+    features: Annotated[str, arg(metavar="NET")] = "trained"
+    """trained (on these data, offline), inception (that of the FID), raw (the values), or a TorchScript file."""
+    weights: Annotated[str | None, arg(metavar="PATH", help_behavior_hint="(default: fetched once)")] = None
+    """The file of the Inception network."""
+    n: Annotated[
+        int | None,
+        arg(aliases=("-n",), metavar="N", help_behavior_hint="(default: 1,000 to 10,000, as there are real ones)"),
+    ] = None
+    """How many samples, and real images to hold against them."""
+    seed: Annotated[int, arg(metavar="S")] = 0
+    """Of samples and of all that is drawn."""
+    split: Annotated[str | None, arg(metavar="NAME", help_behavior_hint="(default: test, where there is one)")] = None
+    """The part of the data to hold against them: test, train or all."""
+    checkpoint: Annotated[str | None, arg(metavar="best|last|N", help_behavior_hint="(default: the model)")] = None
+    """The run's weights of a checkpoint: of the best, the last, or the one at image N."""
+    raw: Annotated[bool, arg(help_behavior_hint="")] = False
+    """The run's weights as they play, in place of their average."""
+    size: Size = None
+    """Size to bring samples of other tools and data to, or one number for a square."""
+    mode: Mode = None
+    """L, LA, RGB or RGBA, for both."""
+    report: Annotated[str | None, arg(metavar="PATH", help_behavior_hint="(default: report.html in the run)")] = None
+    """Where to write the page."""
+    device: Annotated[str, arg(metavar="NAME")] = "auto"
+    """auto, cpu, cuda or mps."""
     json: Json = False
     """Print one JSON object."""
 
@@ -208,6 +248,17 @@ def _doctor(args: list[str]) -> None:
     print(_json(told) if options.json else in_words(found))
 
 
+def _evaluate(args: list[str]) -> None:
+    options: Evaluate = _parse(Evaluate, "evaluate", args)
+    from sparring.commands.evaluate import evaluate, in_words
+
+    asked = {
+        f.name: getattr(options, f.name) for f in dataclasses.fields(Evaluate) if f.name not in ("json", "samples")
+    }
+    evaluation = evaluate(options.samples, **asked)
+    print(_json(evaluation.to_json()) if options.json else in_words(evaluation))
+
+
 def _recipes(args: list[str]) -> None:
     options: Recipes = _parse(Recipes, "recipes", args)
     from sparring.recipes import RECIPES
@@ -223,6 +274,7 @@ COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "train": _train,
     "sample": _sample,
     "doctor": _doctor,
+    "evaluate": _evaluate,
     "recipes": _recipes,
 }
 

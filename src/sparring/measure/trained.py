@@ -53,6 +53,9 @@ class Training:
         return max(min(self.images, self.images * 1024 // (spec.height * spec.width)), self.least)
 
 
+TRAINING = Training()
+
+
 class Standardised(nn.Module):
     """An encoder whose features have mean 0 and variance 1 over the data it was trained on."""
 
@@ -83,10 +86,11 @@ def trained(
     data: str,
     folder: Path,
     hardware: Hardware,
-    training: Training = Training(),  # noqa: B008: frozen
+    training: Training | None = None,
     tell: Callable[[int, int], None] = lambda done, of: None,
 ) -> Features:
     """The net of these training images, out of `folder` where it was trained before; `data` is their fingerprint."""
+    training = training or TRAINING
     supervised = len(spec.classes) > 1 and float((labels >= 0).mean()) >= 0.5
     outputs = len(spec.classes) if supervised else training.features
     key = [VERSION, data, len(labels), spec.shape, supervised, dataclasses.asdict(training)]

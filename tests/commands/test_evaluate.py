@@ -1,0 +1,213 @@
+"""`sparring evaluate`, on a run, on samples of other tools, on tables, and on all that can be wrong with them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from subprocess import CompletedProcess
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+import sparring
+from sparring.measure import nash, trained
+
+Cli = Callable[..., CompletedProcess[str]]
+
+
+@pytest.fixture(autouse=True)
+def _short(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nash, "FEWEST", 2_000)
+    monkeypatch.setattr(nash, "IMAGES", 2_000)
+    monkeypatch.setattr(trained, "TRAINING", trained.Training(features=8, images=5_000, least=5_000, width=8))
+
+
+class Means(nn.Module):
+    """Features of the mean over rows and over columns."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat([x.mean((1, 2)), x.mean((1, 3))], 1)
+
+
+def bright_rows(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    y = rng.integers(0, 3, count)
+    x = rng.integers(0, 60, (count, 8, 8, 1)).astype(np.uint8)
+    x[np.arange(count), y * 2] += 180
+    return x, y
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    (x, y), (test_x, test_y) = bright_rows(700, 0), bright_rows(400, 1)
+    path = tmp_path_factory.mktemp("evaluated") / "data.npz"
+    np.savez(path, x_train=x, y_train=y, x_test=test_x, y_test=test_y)
+    return path
+
+
+@pytest.fixture(scope="module")
+def fresh(source: Path) -> Path:
+    """Samples of a perfect generator."""
+    x, y = bright_rows(400, 2)
+    np.savez(source.parent / "fresh.npz", x=x, y=y)
+    return source.parent / "fresh.npz"
+
+
+def test_a_run(quick: Cli, run: sparring.Run, data: Path) -> None:
+    done = quick("evaluate", run.path, "--data", data, "-n", "200", "--json")
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert set(told) == {"protocol", "scores", "nash", "memorisation", "warnings"}
+    assert set(told["scores"][0]) == {"name", "value", "low", "high", "floor"}
+    samples = told["protocol"]["samples"]
+    assert samples["n"] == 200 and samples["weights"] == "average" and samples["truncation"] is None
+    assert told["protocol"]["reference"]["split"] == "test"
+    assert any("rough" in w or "not given" in w for w in told["warnings"])
+    page = (run.path / "report.html").read_text(encoding="utf-8")
+    assert "<svg" in page and "Protocol" in page
+    assert json.loads((run.path / "evaluation.json").read_text())["scores"] == told["scores"]
+
+
+def test_fresh_samples_are_at_the_floor(source: Path, fresh: Path, tmp_path: Path) -> None:
+    found = sparring.evaluate(fresh, source, features=Means(), report=tmp_path / "page.html")
+    for name in ("fd", "kd", "coverage", "precision", "recall"):
+        score = found[name]
+        assert score.floor is not None and score.low <= score.value <= score.high
+        assert abs(score.value - score.floor) < 3 * (score.high - score.low)
+    assert found.nash is not None and found.nash.low <= 0.5 <= found.nash.high
+    assert found.memorisation is not None and found.memorisation.p_value > 0.01
+    assert found.memorisation.copied_share < 0.02
+    assert found["fd"].name.startswith("fd[means-")
+    assert (tmp_path / "page.html").exists()
+
+
+def test_copies_are_seen(source: Path) -> None:
+    with np.load(source) as arrays:
+        found = sparring.evaluate(arrays["x_train"][:300], source, features=Means())
+    assert found.memorisation is not None and found.memorisation.p_value < 0.01
+    assert found.memorisation.copied_share > 0.9
+
+
+def test_by_class_and_by_modes(source: Path, fresh: Path) -> None:
+    found = sparring.evaluate(fresh, source)
+    names = [score.name for score in found.scores]
+    net = found.protocol["features"]["name"]
+    assert [f"fd[{net}]/{k}" for k in "012"] == [name for name in names if "/" in name]
+    assert found["modes"].value == 3 and found["kl"].value < 0.05
+    x, y = bright_rows(600, 5)
+    half = sparring.evaluate(x[y != 2], source)
+    assert half["modes"].value == 2 and half["kl"].value > 0.3
+    assert half.protocol["features"]["name"] == net  # trained once, kept, and the same for both
+
+
+def test_a_folder_with_two_equal_files_is_taken_whole(source: Path, tmp_path: Path) -> None:
+    x = bright_rows(20, 3)[0]
+    (tmp_path / "made").mkdir()
+    for k in range(40):
+        Image.fromarray(x[k % 20, :, :, 0]).save(tmp_path / "made" / f"{k}.png")
+    found = sparring.evaluate(tmp_path / "made", source, features="raw")
+    assert found.protocol["samples"]["n"] == 40
+    assert any("of 40 samples only 20 differ" in warning for warning in found.warnings)
+
+
+def test_tables(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    np.savez(tmp_path / "table.npz", x_train=rng.normal(5, 3, (800, 4)), x_test=rng.normal(5, 3, (300, 4)))
+    np.save(tmp_path / "good.npy", rng.normal(5, 3, (300, 4)))
+    good = sparring.evaluate(tmp_path / "good.npy", tmp_path / "table.npz")
+    bad = sparring.evaluate(rng.normal(9, 3, (300, 4)), tmp_path / "table.npz", report=tmp_path / "p.html")
+    assert good["fd"].name == "fd[raw]" and good["fd"].value < 0.2 < bad["fd"].value
+    assert good.nash is not None and bad.nash is not None and good.nash.low <= 0.5 < bad.nash.low
+    with pytest.raises(sparring.UsageError, match="3 columns"):
+        sparring.evaluate(rng.normal(size=(50, 3)), tmp_path / "table.npz")
+    with pytest.raises(sparring.SparringError, match="no finite numbers"):
+        sparring.evaluate(np.full((50, 4), np.nan), tmp_path / "table.npz")
+
+
+def test_raw_weights_and_checkpoints(run: sparring.Run, data: Path) -> None:
+    averaged = sparring.evaluate(run, features="raw", n=60, split="train")
+    played = sparring.evaluate(run, features="raw", n=60, split="train", raw=True)
+    assert played.protocol["samples"]["weights"] == "raw"
+    assert played["swd"].value != averaged["swd"].value
+    early = min(int(path.name) for path in run.checkpoints())
+    assert sparring.evaluate(run, n=60, checkpoint=early).protocol["samples"]["checkpoint"] == str(early)
+    assert averaged.nash is None  # forty-eight real images are too few, and it says so
+    assert any("nash: not given, 100" in warning for warning in averaged.warnings)
+
+
+def test_identical_constant_and_flat_samples(source: Path) -> None:
+    with np.load(source) as arrays:
+        test = arrays["x_test"]
+    same = sparring.evaluate(test, source, features=Means())
+    assert any("the same data: 400 of 400" in warning for warning in same.warnings)
+    assert same["fd"].value == pytest.approx(0, abs=1e-6)
+    one = sparring.evaluate(np.full((120, 8, 8, 1), 7, np.uint8), source, features=Means())
+    assert any("all 120 samples are one and the same" in warning for warning in one.warnings)
+    assert any("hold one value everywhere" in warning for warning in one.warnings)
+    assert one["coverage"].value == 0
+
+
+def test_one_class_and_no_split(tmp_path: Path) -> None:
+    x = bright_rows(400, 0)[0]
+    np.savez(tmp_path / "one.npz", x=x[:200], y=np.zeros(200, np.int64))
+    found = sparring.evaluate(x[200:], tmp_path / "one.npz")
+    assert any("one class" in warning for warning in found.warnings)
+    assert found.protocol["reference"]["split"] == "all"
+    assert "half" in found.protocol["reference"]["floor"]["rows"]
+    assert found.memorisation is not None
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["nowhere", "--data", "{data}"], 2, "there is no 'nowhere'"),
+        (["{fresh}"], 2, "--data SOURCE is needed"),
+        (["{fresh}", "--data", "{data}", "-n", "3"], 2, "-n must be 16 or more"),
+        (["{fresh}", "--data", "{data}", "-n", "4000"], 2, "holds 400 samples"),
+        (["{fresh}", "--data", "{data}", "--split", "half"], 2, "--split is test, train or all"),
+        (["{fresh}", "--data", "{data}", "--features", "nonet.pt"], 2, "there is no feature net 'nonet.pt'"),
+        (["{fresh}", "--data", "{data}", "--weights", "x"], 2, "--features inception"),
+        (["{fresh}", "--data", "{data}", "--features", "inception", "--weights", "x"], 2, "there is no file x"),
+        (["{fresh}", "--data", "{data}", "--report", "page.pdf"], 2, "written as .html"),
+        (["{fresh}", "--data", "{data}", "--raw"], 2, "are for runs"),
+        (["{large}", "--data", "{data}"], 2, "--size 12x10"),
+        (["{nan}", "--data", "{data}"], 1, "no finite numbers"),
+        (["{few}", "--data", "{data}"], 1, "16 or more are needed"),
+        (["{run}", "--checkpoint", "17"], 2, "no checkpoint '17'"),
+        (["{run}", "--size", "9"], 2, "for samples of other tools"),
+        (["{run}", "--split", "test", "--data", "{unsplit}"], 2, "has no test split"),
+    ],
+)
+def test_what_is_wrong_is_named(
+    quick: Cli, source: Path, fresh: Path, run: sparring.Run, tmp_path: Path, words: list[str], code: int, said: str
+) -> None:
+    files: dict[str, Any] = {"data": source, "fresh": fresh, "run": run.path}
+    for name, array in {
+        "large": np.zeros((30, 12, 10, 1), np.uint8),
+        "nan": np.full((30, 8, 8, 1), np.nan, np.float32),
+        "few": bright_rows(9, 0)[0],
+        "unsplit": bright_rows(50, 0)[0],
+    }.items():
+        np.save(tmp_path / f"{name}.npy", array)
+        files[name] = tmp_path / f"{name}.npy"
+    done = quick("evaluate", *(word.format(**files) for word in words))
+    assert (done.returncode, said in done.stderr) == (code, True), done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_words_name_protocol_scores_and_floor(quick: Cli, source: Path, fresh: Path) -> None:
+    done = quick("evaluate", fresh, "--data", source)
+    for part in (
+        "reference  400 of",
+        "test split",
+        "trained-",
+        "95 % interval",
+        "real data",
+        "discriminator was right",
+    ):
+        assert part in done.stdout

@@ -1,0 +1,103 @@
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from sparring.engine.averages import Average
+from sparring.engine.device import Hardware
+from sparring.engine.game import Batch, Stats
+from sparring.engine.loop import System
+from sparring.measure import nash
+from sparring.measure.nash import Told, duality_gap, tell_apart
+
+CPU = Hardware(torch.device("cpu"), bf16=False)
+
+
+@pytest.fixture(autouse=True)
+def _short(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nash, "FEWEST", 6_000)
+    monkeypatch.setattr(nash, "IMAGES", 6_000)
+
+
+def images(count: int, seed: int, low: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(low, 200, (count, 8, 8, 1), np.uint8)
+
+
+def test_one_distribution_cannot_be_told_apart() -> None:
+    a, b = images(400, 0), images(400, 1)
+    found = tell_apart(a.__getitem__, b.__getitem__, 400, hardware=CPU).as_nash()
+    assert found.tested == 400
+    assert found.low <= 0.5 <= found.high
+    assert "no better than guessing" in found.words and "no proof" in found.words
+
+
+def test_two_distributions_can() -> None:
+    a, b = images(400, 0), images(400, 1, low=60)
+    found = tell_apart(a.__getitem__, b.__getitem__, 400, hardware=CPU).as_nash()
+    assert found.accuracy > 0.9 and found.low > 0.5
+    assert "far from the game's equilibrium" in found.words
+
+
+def test_tables_too() -> None:
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=(400, 5)).astype(np.float32), rng.normal(1.0, 1.0, (400, 5)).astype(np.float32)
+    assert tell_apart(a.__getitem__, b.__getitem__, 400, hardware=CPU).as_nash().low > 0.7
+    assert tell_apart(a[:200].__getitem__, a[200:].__getitem__, 200, hardware=CPU).as_nash().low < 0.5
+
+
+def test_the_same_seed_tells_the_same() -> None:
+    a, b = images(100, 0), images(100, 1)
+    found = [tell_apart(a.__getitem__, b.__getitem__, 100, seed=3, hardware=CPU) for _ in range(2)]
+    assert found[0] == found[1]
+
+
+def test_words_of_images_in_both_sets() -> None:
+    assert "worse than guessing" in Told(10, 100).as_nash().words
+
+
+class Parabola:
+    """M(G, D) = g^2 - d^2 + g d, as a game of two numbers: its equilibrium is at (0, 0)."""
+
+    turns = ("discriminator", "generator")
+
+    def __init__(self, g: float, d: float) -> None:
+        self.players: Mapping[str, nn.Module] = {"generator": Number(g), "discriminator": Number(d)}
+
+    def loss(self, player: str, batch: Batch, at: float) -> tuple[Tensor, Stats]:
+        g, d = self.players["generator"](batch.x), self.players["discriminator"](batch.x)
+        value = g.square() - d.square() + g * d
+        return (-value + 7.0, {"penalty": 7.0}) if player == "discriminator" else (value, {})
+
+
+class Number(nn.Module):
+    def __init__(self, value: float) -> None:
+        super().__init__()
+        self.value = nn.Parameter(torch.tensor(value))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.value
+
+
+class Feed:
+    batch_size = 1
+
+    def batches(self, nimg: int, turn: int) -> Sequence[Batch]:
+        return [Batch(torch.zeros(1, 1), torch.zeros(1, dtype=torch.int64))]
+
+
+def gap(g: float, d: float) -> float:
+    def build() -> System:
+        game = Parabola(g, d)
+        optimizers = {name: torch.optim.SGD(net.parameters(), 0.1) for name, net in game.players.items()}
+        return System(game, optimizers, Average(game.players["generator"], lambda at: 1.0))
+
+    return duality_gap(build, Feed(), Feed().batches(0, 0), images=200, hardware=CPU)
+
+
+def test_the_duality_gap_in_closed_form() -> None:
+    """The best d against g is g / 2, the best g against d is -d / 2: the gap is 5 (g^2 + d^2) / 4."""
+    assert gap(0.0, 0.0) == pytest.approx(0, abs=1e-6)
+    assert gap(1.0, 0.0) == pytest.approx(1.25, abs=1e-4)
+    assert gap(0.4, -2.0) == pytest.approx(1.25 * 4.16, abs=1e-3)
