@@ -16,16 +16,18 @@ from torch import Tensor
 
 from sparring.measure.intervals import Estimate
 
-TILE = 2048
-"""Rows on each side of a tile of a distance matrix: 16 MB in float32."""
+TILE = 1024
+"""Rows on each side of a tile of a distance matrix: 4 MB in float32."""
 SPARE = 3
 """Candidates beyond the k nearest, so that rounding in the order of near ties leaves none of the k out."""
 AT_ONCE = 1 << 17
 """Values whose differences are computed together: they stay in the cache."""
-HALVES = 60
+HALVES = 50
 """Pairs of disjoint halves that the width of an interval is learnt from: its own error is then about 1 in 10."""
-LARGEST = 384
+LARGEST = 256
 """Rows of a half: that of a larger set is cut to so many."""
+TOGETHER = 1 << 23
+"""Values of halves, and of their distances, that are held at once: many small halves are one product."""
 
 
 class PRDC(NamedTuple):
@@ -48,7 +50,9 @@ def nearest(queries: Tensor, base: Tensor, k: int = 1, *, itself: bool = False) 
     `itself`: both are one matrix, and a row is not its own neighbour. A copy of it elsewhere is one, at distance 0.
     """
     queries, base = _floating(queries), _floating(base)
-    _, found = _candidates(queries, base, k, itself)
+    middle = base.mean(0)
+    known = _Rows.of(base, middle)
+    _, found = _candidates(known if itself else _Rows.of(queries, middle), known, k, itself)
     rows = torch.arange(len(queries), device=queries.device).repeat_interleave(found.shape[1])
     squared = _exact(queries, base, rows, found.flatten()).view(found.shape)
     squared, order = squared.sort(stable=True, dim=1)
@@ -74,7 +78,9 @@ def precision_recall_density_coverage(x: Tensor, y: Tensor, k: int = 5) -> PRDC:
         )
     x, y = _floating(x), _floating(y)
     n, m = len(x), len(y)
-    data, samples = _balls(x, y, _radii(x, k), _radii(y, k))
+    middle = y.mean(0)
+    rows_x, rows_y = _Rows.of(x, middle), _Rows.of(y, middle)
+    data, samples = _balls(rows_x, rows_y, _radii(rows_x, k), _radii(rows_y, k))
     within, reached, covered = data.around > 0, samples.around > 0, data.holds > 0
     values = torch.stack(
         [within.double().mean(), reached.double().mean(), data.around.mean() / k, covered.double().mean()]
@@ -85,22 +91,48 @@ def precision_recall_density_coverage(x: Tensor, y: Tensor, k: int = 5) -> PRDC:
         (data.around / k, data.holds * ((m - 1) / (n * k))),
         (data.only_point() * ((n - 1) / m), covered.double()),
     )
-    widths = _widths(x, y, k, values)
+    widths = _widths(rows_x, rows_y, k, values)
     return PRDC(*(_estimate(*of) for of in zip(values.tolist(), pulls, widths.tolist(), strict=True)))
 
 
 def earlier_within(rows: Tensor, distance: float) -> Tensor:
     """How many earlier rows are at most so far from each of `rows` `[N, d]`: `[N]`, whose sum is the number of pairs."""
     rows = _floating(rows)
-    middle, earlier = rows.mean(0), torch.zeros(len(rows), dtype=torch.float64, device=rows.device)
+    known, earlier = _Rows.of(rows, rows.mean(0)), torch.zeros(len(rows), dtype=torch.float64, device=rows.device)
     limit = torch.full((1, 1), distance**2, dtype=torch.float64, device=rows.device)
     for some in _tiles(len(rows)):
         for later in _tiles(len(rows)):
             if later.start >= some.start:
-                bounds = _bounds(rows[some] - middle, rows[later] - middle)
-                inside = _inside(*bounds, limit, (rows[some], rows[later]))
+                inside = _inside(known[some], known[later], _bounds(known[some], known[later]), limit)
                 earlier[later] += (inside.triu(1) if later == some else inside).sum(0)
     return earlier.long()
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Rows for products: less a middle, so that rounding has little to bite on, and with their squared norms."""
+
+    given: Tensor
+    """`[N, d]`, for what rounding leaves open."""
+    centred: Tensor
+    norms: Tensor
+    """`[N]`"""
+
+    @classmethod
+    def of(cls, rows: Tensor, middle: Tensor) -> _Rows:
+        centred = rows - middle
+        return cls(rows, centred, torch.cat([part.square().sum(1) for part in torch.split(centred, TILE // 8)]))
+
+    def __getitem__(self, rows: slice) -> _Rows:
+        return _Rows(self.given[rows], self.centred[rows], self.norms[rows])
+
+    def __len__(self) -> int:
+        return len(self.given)
+
+    @property
+    def slack(self) -> Tensor:
+        """`[N]`: their share in how far rounding may put a squared distance off: some standard deviations of d sums."""
+        return (8 + 2 * math.sqrt(self.given.shape[1])) * torch.finfo(self.norms.dtype).eps * self.norms
 
 
 @dataclass(frozen=True)
@@ -125,27 +157,26 @@ class _Balls:
         return torch.bincount(self.point_sum[self.holds == 1].long(), minlength=len(self.around)).double()
 
 
-def _balls(x: Tensor, y: Tensor, radii_x: Tensor, radii_y: Tensor) -> tuple[_Balls, _Balls]:
+def _balls(x: _Rows, y: _Rows, radii_x: Tensor, radii_y: Tensor) -> tuple[_Balls, _Balls]:
     """Samples in the balls of the data, and data in the balls of the samples, in one pass over the pairs."""
-    zeros = [torch.zeros(len(of), 2, dtype=torch.float64, device=x.device) for of in (x, y, y, x)]
+    zeros = [torch.zeros(len(of), 2, dtype=torch.float64, device=radii_x.device) for of in (x, y, y, x)]
     x_around, y_holds, y_around, x_holds = zeros
-    middle = y.mean(0)
     for rows in _tiles(len(x)):
-        a = x[rows] - middle
         for columns in _tiles(len(y)):
-            bounds, pair = _bounds(a, y[columns] - middle), (x[rows], y[columns])
-            inside = _inside(*bounds, radii_y[None, columns], pair)
+            a, b = x[rows], y[columns]
+            bounds = _bounds(a, b)
+            inside = _inside(a, b, bounds, radii_y[None, columns])
             x_around[rows] += _tally(inside, columns.start)
             y_holds[columns] += _tally(inside.T, rows.start)
-            inside = _inside(*bounds, radii_x[rows, None], pair)
+            inside = _inside(a, b, bounds, radii_x[rows, None])
             y_around[columns] += _tally(inside.T, rows.start)
             x_holds[rows] += _tally(inside, columns.start)
     return _Balls(*x_around.T, *y_holds.T), _Balls(*y_around.T, *x_holds.T)
 
 
-def _inside(low: Tensor, high: Tensor, radii: Tensor, pair: tuple[Tensor, Tensor]) -> Tensor:
-    """1 where the squared distance is at most the squared radius, 0 elsewhere; `low` and `high` enclose it."""
-    limits = radii.to(low.dtype)
+def _inside(a: _Rows, b: _Rows, bounds: tuple[Tensor, Tensor], radii: Tensor) -> Tensor:
+    """1 where the squared distance is at most the squared radius, 0 elsewhere; `[A, B]`."""
+    (low, high), limits = bounds, radii.to(bounds[0].dtype)
     inside, sure = torch.empty_like(low), torch.empty_like(low)
     torch.le(low, limits, out=inside)  # As numbers: a product counts them many times faster than a sum of truths.
     torch.le(high, limits, out=sure)
@@ -153,7 +184,7 @@ def _inside(low: Tensor, high: Tensor, radii: Tensor, pair: tuple[Tensor, Tensor
     if len(doubtful):
         i, j = (inside[doubtful] != sure[doubtful]).nonzero().unbind(1)
         i = doubtful[i]
-        inside[i, j] = (_exact(*pair, i, j) <= radii.expand_as(low)[i, j]).to(inside)
+        inside[i, j] = (_exact(a.given, b.given, i, j) <= radii.expand_as(low)[i, j]).to(inside)
     return inside
 
 
@@ -165,39 +196,37 @@ def _tally(inside: Tensor, first: int) -> Tensor:
     return tally
 
 
-def _radii(rows: Tensor, k: int) -> Tensor:
+def _radii(rows: _Rows, k: int) -> Tensor:
     """`[N]` float64: the exact squared distance of each row to its k-th nearest other row."""
     squared, found = _candidates(rows, rows, k, itself=True)
-    slack = _slack(rows) * (rows - rows.mean(0)).square().sum(1)
-    unsure = slack[:, None] + slack[found]
+    unsure = rows.slack[:, None] + rows.slack[found]
     doubtful = (squared - squared[:, k - 1 : k]).abs() <= unsure + unsure[:, k - 1 : k]
     i, j = doubtful.nonzero().unbind(1)
     squared = squared.double()
-    squared[i, j] = _exact(rows, rows, i, found[i, j])
+    squared[i, j] = _exact(rows.given, rows.given, i, found[i, j])
     return squared.kthvalue(k, 1).values
 
 
-def _candidates(queries: Tensor, base: Tensor, k: int, itself: bool) -> tuple[Tensor, Tensor]:
+def _candidates(queries: _Rows, base: _Rows, k: int, itself: bool) -> tuple[Tensor, Tensor]:
     """Squared distances and row numbers of the k nearest, as far as rounding can tell, and a few more; ascending."""
     most = len(base) - itself
     if not 1 <= k <= most:
         raise ValueError(f"{k} nearest rows need a base of {k + itself} rows or more, not {len(base)}")
     count = min(k + SPARE, most)
-    squared = queries.new_full((len(queries), count), math.inf)
-    found = torch.zeros(len(queries), count, dtype=torch.long, device=queries.device)
+    squared = queries.norms.new_full((len(queries), count), math.inf)
+    found = torch.zeros(len(queries), count, dtype=torch.long, device=squared.device)
 
     def meet(rows: slice, tile: Tensor, first: int) -> None:
         near, numbers = tile.topk(min(count, tile.shape[1]), 1, largest=False, sorted=False)
         squared[rows], order = torch.cat([squared[rows], near], 1).topk(count, 1, largest=False)
         found[rows] = torch.cat([found[rows], numbers + first], 1).gather(1, order)
 
-    middle = base.mean(0)
     for rows in _tiles(len(queries)):
-        a = queries[rows] - middle
         for columns in _tiles(len(base)):
             if itself and columns.start < rows.start:
                 continue  # The matrix is symmetric: this tile has been met from the other side.
-            tile = _squared(a, base[columns] - middle)[0]
+            a, b = queries[rows], base[columns]
+            tile = _products(a, b, a.norms, b.norms)
             if itself and columns == rows:
                 tile.fill_diagonal_(math.inf)
             meet(rows, tile, columns.start)
@@ -206,23 +235,15 @@ def _candidates(queries: Tensor, base: Tensor, k: int, itself: bool) -> tuple[Te
     return squared, found
 
 
-def _squared(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Squared distances `[A, B]` as |a|² + |b|² - 2ab, and the shares of either side in how far rounding may be off."""
-    of_a, of_b = a.square().sum(1), b.square().sum(1)
-    slack = _slack(a)
-    return torch.addmm(of_b, a, b.T, alpha=-2).add_(of_a[:, None]), slack * of_a, slack * of_b
+def _products(a: _Rows, b: _Rows, of_a: Tensor, of_b: Tensor) -> Tensor:
+    """`[A, B]`: `of_a` + `of_b` - 2ab, the squared distances where these are the squared norms."""
+    return torch.addmm(of_b, a.centred, b.centred.T, alpha=-2).add_(of_a[:, None])
 
 
-def _bounds(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
-    """What squared distances `[A, B]` are at least and at most, whatever rounding did."""
-    low, slack_a, slack_b = _squared(a, b)
-    low.sub_(slack_a[:, None]).sub_(slack_b)
-    return low, (low + 2 * slack_a[:, None]).add_(2 * slack_b)
-
-
-def _slack(rows: Tensor) -> float:
-    """Of |a|² + |b|²: some standard deviations of what rounding d products and their sum does to it."""
-    return (8 + 2 * math.sqrt(rows.shape[1])) * torch.finfo(rows.dtype).eps
+def _bounds(a: _Rows, b: _Rows) -> tuple[Tensor, Tensor]:
+    """What the squared distances `[A, B]` are at least and at most, whatever rounding did."""
+    low = _products(a, b, a.norms - a.slack, b.norms - b.slack)
+    return low, (low + 2 * a.slack[:, None]).add_(2 * b.slack)
 
 
 def _exact(a: Tensor, b: Tensor, i: Tensor, j: Tensor) -> Tensor:
@@ -243,7 +264,7 @@ def _floating(rows: Tensor) -> Tensor:
     return rows if rows.dtype in (torch.float32, torch.float64) else rows.double()
 
 
-def _widths(x: Tensor, y: Tensor, k: int, values: Tensor) -> Tensor:
+def _widths(x: _Rows, y: _Rows, k: int, values: Tensor) -> Tensor:
     """Standard deviations `[4]` of the scores over fresh sets, from the differences between disjoint halves.
 
     Delete-one pulls do not tell them. Scores of neighbours are no sums over rows: a row's effect hangs on which others
@@ -257,12 +278,11 @@ def _widths(x: Tensor, y: Tensor, k: int, values: Tensor) -> Tensor:
     share = max(min(0.5, LARGEST / max(n, m)), (k + 2) / min(n, m))
     of_x, of_y = int(share * n), int(share * m)
     generator = torch.Generator().manual_seed(0)
-    halves = []
-    for _ in range(HALVES):
-        i, j = torch.randperm(n, generator=generator).to(x.device), torch.randperm(m, generator=generator).to(y.device)
-        one = _plain(x[i[:of_x]], y[j[:of_y]], k)
-        halves.append(torch.stack([one, _plain(x[i[of_x : 2 * of_x]], y[j[of_y : 2 * of_y]], k)]))
-    scores = torch.stack(halves).cpu()
+    i = _disjoint(n, of_x, generator).to(x.norms.device)
+    j = _disjoint(m, of_y, generator).to(y.norms.device)
+    each = max(TOGETHER // ((of_x + of_y) * (x.given.shape[1] + max(of_x, of_y))), 1)
+    parts = [_plain(x, y, p, q, k) for p, q in zip(torch.split(i, each), torch.split(j, each), strict=True)]
+    scores = torch.cat(parts).view(HALVES, 2, 4).cpu()
     variance = (scores[:, 0] - scores[:, 1]).square().mean(0) / 2
     halved, values = scores.mean((0, 1)), values.cpu()
 
@@ -275,20 +295,28 @@ def _widths(x: Tensor, y: Tensor, k: int, values: Tensor) -> Tensor:
     return torch.stack([rare, same, same * unit / unit_halved.clamp(min=1e-12)]).amax(0).sqrt()
 
 
-def _plain(x: Tensor, y: Tensor, k: int) -> Tensor:
-    """The four scores `[4]` of small sets, float64: all pairs at once, to the product's rounding."""
+def _disjoint(n: int, of: int, generator: torch.Generator) -> Tensor:
+    """`[2 HALVES, of]` of n row numbers, drawn at random: each row and the next one share none."""
+    return torch.stack([torch.randperm(n, generator=generator)[: 2 * of] for _ in range(HALVES)]).view(-1, of)
 
-    def radii(rows: Tensor) -> Tensor:
-        return _squared(rows, rows)[0].fill_diagonal_(math.inf).kthvalue(k, 1).values
 
-    middle = y.mean(0)
-    x, y = x - middle, y - middle
-    across = _squared(x, y)[0]
-    in_y, in_x = across <= radii(y), across <= radii(x)[:, None]
-    shares = [in_y.any(1), in_x.any(0), in_y, in_y.any(0)]
-    values = torch.stack([share.double().mean() for share in shares])
-    values[2] *= len(y) / k
-    return values
+def _plain(x: _Rows, y: _Rows, i: Tensor, j: Tensor, k: int) -> Tensor:
+    """The four scores `[S, 4]`, float64, of rows `[S, n]` of x against rows `[S, m]` of y, to the products' rounding."""
+
+    def squared(a: Tensor, b: Tensor, of_a: Tensor, of_b: Tensor) -> Tensor:
+        return torch.baddbmm(of_b[:, None], a, b.mT, alpha=-2).add_(of_a[:, :, None])
+
+    def radii(rows: Tensor, norms: Tensor) -> Tensor:
+        within = squared(rows, rows, norms, norms)
+        within.diagonal(dim1=1, dim2=2).fill_(math.inf)
+        return within.topk(k, 2, largest=False).values[:, :, -1]
+
+    a, b, of_a, of_b = x.centred[i], y.centred[j], x.norms[i], y.norms[j]
+    across = squared(a, b, of_a, of_b)
+    in_y, in_x = across <= radii(b, of_b)[:, None], across <= radii(a, of_a)[:, :, None]
+    density = in_y.double().mean((1, 2)) * (j.shape[1] / k)
+    precision, recall, coverage = (of.double().mean(1) for of in (in_y.any(2), in_x.any(1), in_y.any(1)))
+    return torch.stack([precision, recall, density, coverage], 1)
 
 
 def _estimate(value: float, pulls: tuple[Tensor, Tensor], width: float) -> Estimate:
