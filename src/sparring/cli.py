@@ -304,6 +304,7 @@ def _train_in_words(told: dict[str, Any]) -> str:
         f"samples  {told['samples']}",
         f"film     {told['film']}",
         f"model    {told['model']}",
+        f"report   {told['report']}",
     ]
     if distance := told.get("sliced_wasserstein"):
         first, last = distance["first"], distance["last"]
@@ -311,4 +312,5 @@ def _train_in_words(told: dict[str, Any]) -> str:
             f"distance to {told['distance_to']} (sliced Wasserstein): {first['value']:.4f} at image {first['nimg']:,}, "
             f"{last['value']:.4f} at image {last['nimg']:,}"
         )
-    return "\n".join([*lines, f"more     sparring sample {told['run']} -n 64"])
+    more = f"more     sparring sample {told['run']} -n 64\nscores   sparring evaluate {told['run']}"
+    return "\n".join([*lines, more])

@@ -188,7 +188,6 @@ def test_nash_and_memorisation_in_words() -> None:
     words = " ".join(Reader(report_page(full())).words["section"])
     for told in (
         "They can be told apart at times.",
-        "right on 68.7\u00a0% of 5,000 images that it was not trained on (95 % interval: 67.1\u00a0% to 70.3\u00a0%)",
         "Duality gap of the game0.2140",
         "No sign of copying.",
         "Copied share1.2\u00a0%Duplicates among the samples3p-value0.3100Test statistic C_T−0.4900",

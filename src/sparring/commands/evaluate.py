@@ -17,9 +17,10 @@ from torch import Tensor, nn
 
 from sparring import __version__
 from sparring.commands.case import Asked, Case, Source, case_of
+from sparring.commands.doctor import doctor
 from sparring.commands.gap import ROUNDS as GAP_ROUNDS
 from sparring.commands.gap import gap_of
-from sparring.commands.page import write_page
+from sparring.commands.page import write_evaluation
 from sparring.commands.progress import Progress
 from sparring.commands.subject import Rows, Split
 from sparring.data.dataset import open_images
@@ -90,11 +91,13 @@ def evaluate(
     nash = _nash(case, hardware, asked, say, warnings)
     copies = _memorisation(seen, seed, warnings)
     evaluation = Evaluation(_protocol(case, net, seen), tuple(found), nash, copies, tuple(warnings))
-    if case.run is not None and case.run.exists and report is None:
-        write(case.run.path / "evaluation.json", json.dumps(evaluation.to_json(), indent=2) + "\n")
-        report = case.run.path / "report.html"
+    run = case.run if case.run is not None and case.run.exists else None
+    if run is not None and report is None:
+        write(run.path / "evaluation.json", json.dumps(evaluation.to_json(), indent=2) + "\n")
+        report = run.path / "report.html"
     if report is not None:
-        write_page(Path(report), case, evaluation, seen.samples, seen.training)
+        findings = doctor(run, generator) if run is not None else ()
+        write_evaluation(Path(report), case, evaluation, seen.samples, seen.training, findings)
         say.say(f"report: {report}")
     return evaluation
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from shlex import join
 
 import numpy as np
+from PIL import Image
 from torch import Tensor
 
 from sparring import __version__
@@ -36,27 +37,59 @@ CURVES: Mapping[str, Mapping[str, str]] = {
 """Title -> what metrics.jsonl calls it -> what people do."""
 
 
-def write_page(
+def write_evaluation(
     path: Path, case: Case, evaluation: Evaluation, features: Tensor, training: Tensor, findings: Sequence[Finding] = ()
 ) -> None:
     """The page of an evaluation; `features` and `training` are those of samples and training rows."""
-    run = case.run if case.run is not None and case.run.exists else None
     images = case.data is not None
-    page = Page(
-        title=run.path.resolve().name if run else Path(str(case.about["source"])).name,
-        about=_about_run(run)
-        if run
-        else {"samples": str(case.about["source"]), "data": str(case.about_data["source"])},
-        findings=findings,
-        samples=_samples(case) if images else (),
-        film=_film(run) if run else None,
-        evaluation=evaluation,
-        pairs=_pairs(case, features, training) if images and evaluation.memorisation else (),
-        curves=_curves(run) if run else (),
-        version=__version__,
-        command=join(["sparring", *sys.argv[1:]]) if Path(sys.argv[0]).name in ("sparring", "__main__.py") else "",
-    )
+    samples = _samples(case) if images else []
+    beside = _pairs(case, features, training) if images and evaluation.memorisation else ()
+    if case.run is not None and case.run.exists:
+        page = page_of_run(case.run, samples, findings, evaluation, beside)
+    else:
+        source = str(case.about["source"])
+        about = {"samples": source, "data": str(case.about_data["source"])}
+        page = Page(
+            Path(source).name, about, samples=samples, evaluation=evaluation, pairs=beside, version=__version__,
+            command=_command(),
+        )  # fmt: skip
     write(path, report_page(page))
+
+
+def write_run(run: Run, findings: Sequence[Finding]) -> Path:
+    """The page of a run that was not evaluated yet, with its last frame."""
+    frames = run.frames()
+    samples = [Picture(Image.open(frames[-1]).convert("RGB"))] if frames else []
+    write(run.path / "report.html", report_page(page_of_run(run, samples, findings)))
+    return run.path / "report.html"
+
+
+def page_of_run(
+    run: Run,
+    samples: Sequence[Picture],
+    findings: Sequence[Finding] = (),
+    evaluation: Evaluation | None = None,
+    beside: Sequence[Picture] = (),
+) -> Page:
+    """Everything that a run's folder tells, and what was found out about it."""
+    film = run.path / "film.webp"
+    return Page(
+        title=run.path.resolve().name,
+        about=_about_run(run),
+        findings=findings,
+        samples=samples,
+        film=film.read_bytes() if film.exists() else None,
+        evaluation=evaluation,
+        pairs=beside,
+        curves=_curves(run),
+        version=__version__,
+        command=_command(),
+    )
+
+
+def _command() -> str:
+    """The command line that this is; empty within Python."""
+    return join(["sparring", *sys.argv[1:]]) if Path(sys.argv[0]).name in ("sparring", "__main__.py") else ""
 
 
 def _about_run(run: Run) -> dict[str, str]:
@@ -79,11 +112,6 @@ def _samples(case: Case) -> list[Picture]:
             if len(some)
         ]
     return [Picture(grid(rows.fetch(np.arange(min(len(rows), SHOWN)))))]
-
-
-def _film(run: Run) -> bytes | None:
-    film = run.path / "film.webp"
-    return film.read_bytes() if film.exists() else None
 
 
 def _pairs(case: Case, features: Tensor, training: Tensor) -> tuple[Picture, ...]:

@@ -18,7 +18,9 @@ from torch import nn
 
 from sparring import __version__
 from sparring.commands.asked import Asked, check_same, recipe_asked, recipe_of, settings_of
+from sparring.commands.doctor import doctor
 from sparring.commands.events import events
+from sparring.commands.page import write_run
 from sparring.commands.plan import Plan, check_memory, measure_speed
 from sparring.commands.progress import Progress
 from sparring.data.dataset import Images, open_images, parse_size
@@ -165,6 +167,8 @@ def _play(
         say.end()
     if dist.rank() == 0:
         run.film()
+        if done >= plan.images:
+            write_run(run, doctor(run))
     return done
 
 
@@ -251,6 +255,7 @@ def summary(run: Run) -> dict[str, Any]:
         "samples": str(frames[-1]) if frames else None,
         "film": str(run.path / "film.webp"),
         "model": str(run.path / "model.safetensors"),
+        "report": str(run.path / "report.html"),
         "memory_peak": memory_peak(),
     }
     if distances := [line for line in run.metrics() if "sliced_wasserstein" in line]:

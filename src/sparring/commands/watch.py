@@ -20,12 +20,14 @@ from sparring.measure.glance import coverage, variety, wins
 from sparring.measure.sliced import sliced_wasserstein
 from sparring.recipes.model import Model
 
-MOST, LEAST = 1000, 128
+MOST, LEAST = 1000, 64
 """Samples that are measured, and images they are held against."""
 SHARE = 32
 """Of the images between two measures, one sample in so many: under 3 % of a training's time (benchmarks/measuring.py)."""
 MOST_BYTES = 64 << 20
 """That as many images may fill."""
+DIRECTIONS = 128
+"""Of the sliced Wasserstein distance: the same ones every time, so that half as many as elsewhere do for its course."""
 SIDE = 16
 """Pixels: larger images are scaled down for their neighbours, who then differ in what they show, not in fine noise."""
 AT_ONCE = 128
@@ -53,7 +55,7 @@ def watch(game: Game, model: Model, data: Images, plan: Plan) -> Callable[[int],
     def beside_data(x: Tensor, prefix: str = "") -> dict[str, float]:
         little = small(x)
         figures = {
-            "sliced_wasserstein": sliced_wasserstein(x, real),
+            "sliced_wasserstein": sliced_wasserstein(x, real, directions=DIRECTIONS),
             "coverage": coverage(little, small_real),
             "variety": variety(little, small_real),
         }

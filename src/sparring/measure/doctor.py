@@ -34,7 +34,7 @@ RISEN = 0.1
 DOMINANT = 0.97
 """Pairs that a judge gets right to whom the generator is no opponent."""
 STARVED = 0.6
-"""Pairs that a judge gets right who might as well guess; 0.5 is guessing, and 128 samples are unsure by 0.04."""
+"""Pairs that a judge gets right who might as well guess; 0.5 is guessing, and 64 samples are unsure by 0.05."""
 SLACK = 0.1
 """Logits of data and samples that are less apart say nothing, in whatever order they are: D's loss is that of a guess."""
 FAR = 2.0
@@ -48,8 +48,8 @@ SIGMAS = 2.0
 BETTER, WORSE = 0.03, 0.1
 """And shares of itself by which it must: less is not worth a run, or a warning."""
 SCORE = "sliced_wasserstein"
-"""Coverage is no score to choose by: blurred samples of the first minutes cover most, and 128 images leave it unsure by
-0.04, where the distance moves by 0.002 from measure to measure."""
+"""Coverage is no score to choose by: blurred samples of the first minutes cover most, and 64 images leave it unsure by
+0.06, where the distance moves by 0.002 from measure to measure."""
 
 SIZES = frozenset({"width", "discriminator_width", "hidden", "maxout"})
 """Knobs that networks of one's own do not have."""

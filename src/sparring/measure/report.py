@@ -167,8 +167,7 @@ def _nash(nash: Nash | None) -> str:
     gap = {} if nash.duality_gap is None else {"Duality gap of the game": number(nash.duality_gap)}
     return (
         f"{_words(nash.words)}<figure>{share_line(nash.accuracy, nash.low, nash.high, 'guessing', 'told apart')}</figure>"
-        f'<p class="quiet">A fresh discriminator is right on {percent(nash.accuracy)} of {nash.tested:,} images that it was '
-        f"not trained on (95 % interval: {percent(nash.low)} to {percent(nash.high)}).</p>{_list(gap)}"
+        f"{_list(gap)}"
     )
 
 

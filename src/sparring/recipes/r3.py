@@ -60,7 +60,7 @@ class R3:
     beta2_end: float = 0.99
     """And at the end."""
     gamma: float | None = None
-    """Weight of R1 and of R2 at the start. None: 0.3 for 28x28 grey, in proportion to the number of values."""
+    """Weight of R1 and of R2 at the start. None: 0.3 for 28x28 grey, by the number of values; at least 1 for few images."""
     gamma_end: float | None = None
     """And at the end. None: a third of gamma."""
     interval: int = 1
@@ -81,7 +81,7 @@ class R3:
     def resolve(self, spec: Spec, hardware: Hardware) -> Self:
         """Widths by hardware, size and number of images; gamma by the number of values in an image."""
         width = self.width or width_for(spec, hardware)
-        gamma = self.gamma if self.gamma is not None else round(0.3 * math.prod(spec.shape) / 784, 6)
+        gamma = self.gamma if self.gamma is not None else gamma_for(spec)
         return dataclasses.replace(
             self,
             width=width,
@@ -120,10 +120,20 @@ class R3:
         return System(game, adams(nets, self.lr, 0.0, self.beta2), average, dict.fromkeys(nets, moving))
 
 
+FEW = 5_000
+"""Images below which networks are narrower, and the penalty is no weaker than 1."""
+
+
+def gamma_for(spec: Spec) -> float:
+    """In proportion to the number of values; with few small images a weak penalty lets the generator collapse (LOG.md)."""
+    by_size = round(0.3 * math.prod(spec.shape) / 784, 6)
+    return by_size if spec.count >= FEW else max(by_size, 1.0)
+
+
 def width_for(spec: Spec, hardware: Hardware) -> int:
     """Channels that give many rounds by tonight: fewer for larger images, for fewer images, and without a GPU."""
     side = (spec.height * spec.width) ** 0.5
     width = 96 if side <= 32 else 64 if side <= 64 else 48 if side <= 128 else 32
     if hardware.device.type != "cpu":
         width *= 2
-    return width if spec.count >= 5_000 else width * 2 // 3
+    return width if spec.count >= FEW else width * 2 // 3
