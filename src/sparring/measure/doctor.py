@@ -21,7 +21,8 @@ SAME = 0.5
 """Collapse: samples are half as far apart as data are, or less. Sound runs stood at 0.8 to 1.4 from an eighth of their
 length on, collapsed ones at 0 to 0.4."""
 MISSED = 0.6
-"""And reach less than this share of the data that real images reach: few things, but all kinds of them, are no collapse."""
+"""Share of the data that real images reach of which samples reach less. Not needed where they are alike and have twins:
+one image a class covers most of 64 images, whose neighbours are far."""
 FALLEN = 0.5
 """Share of its earlier best below which coverage has fallen; sound runs went down to 0.6 of an early, lucky one."""
 TWINS = 0.5
@@ -98,7 +99,7 @@ def diagnose(lines: Sequence[Mapping[str, float]], facts: Facts) -> list[Finding
 
 
 def find_collapse(lines: Sequence[Mapping[str, float]], floors: Mapping[str, float], facts: Facts) -> list[Finding]:
-    """Few distinct samples: near each other as data never are, while much of the data is not reached."""
+    """Few distinct samples, by two of three witnesses: near each other, with twins, and much of the data not reached."""
     variety, coverage = _series(lines, "variety"), _series(lines, "coverage")
     if not variety or not coverage:
         return []
@@ -106,9 +107,10 @@ def find_collapse(lines: Sequence[Mapping[str, float]], floors: Mapping[str, flo
     usual = min(floors.get("variety", 1.0), 1.0)
     alike = apart < SAME * usual
     few = facts.twins is not None and facts.twins[0] > TWINS
-    best = max(map(statistics.fmean, zip(coverage, coverage[1:], strict=False)))
+    best = max(map(statistics.fmean, zip(coverage, coverage[1:], strict=False)), default=now)
     fallen = now < FALLEN * best and apart < usual
-    if not ((alike or few or fallen) and now < MISSED * real):
+    missed = now < MISSED * real
+    if alike + few + missed < 2 and not (fallen and missed):
         return []
     figure = f"samples cover {now:.0%} of real images, other real ones {real:.0%}; at best they covered {best:.0%}"
     figure += f"; samples are {apart:.2f} times as far apart as data"
@@ -119,8 +121,11 @@ def find_collapse(lines: Sequence[Mapping[str, float]], floors: Mapping[str, flo
         if alike or few
         else "The samples cover less and less of the data: the generator is collapsing."
     )
-    fewer_classes = "--no-labels" if facts.conditional and facts.settings.get("labels") else ""
-    return [Finding("collapse", "ill", words, figure, fewer_classes or _flag(facts, gamma=3, batch_size=2, lr=0.5))]
+    by_labels = (
+        "--no-labels" if facts.conditional and facts.settings.get("labels") else ""
+    )  # each class alone collapses
+    advice = _flag(facts, gamma=10) or by_labels or _flag(facts, batch_size=2, lr=0.5)
+    return [Finding("collapse", "ill", words, figure, advice)]
 
 
 def find_overfit(lines: Sequence[Mapping[str, float]], facts: Facts, stuck: bool) -> list[Finding]:
