@@ -48,7 +48,7 @@ class Inspect:
     """What is in a source, what would be used, what is wrong with it."""
 
     source: Source
-    """A folder, an archive, a file, a URL, or a known name (digits, mnist, fashion-mnist, cifar10)."""
+    """A folder, an archive, a file, a URL, or a known name (digits, mnist, fashion-mnist, cifar10, stacked-mnist)."""
     size: Size = None
     """Size to bring the images to, or one number for a square."""
     mode: Mode = None
@@ -62,7 +62,7 @@ class Train:
     """Train a generator on SOURCE. Into an existing run (--out): go on with it, to the bit."""
 
     source: Source
-    """A folder, an archive, a file, a URL, or a known name (digits, mnist, fashion-mnist, cifar10)."""
+    """A folder, an archive, a file, a URL, or a known name (digits, mnist, fashion-mnist, cifar10, stacked-mnist)."""
     recipe: Annotated[str | None, arg(metavar="NAME", help_behavior_hint="(default: r3)")] = None
     """What to train: `sparring recipes` lists them. Each has knobs of its own: --recipe NAME --help."""
     minutes: Annotated[float | None, arg(metavar="M", help_behavior_hint="(default: 10)")] = None

@@ -15,7 +15,9 @@ from PIL import Image
 from torch import Tensor, nn
 
 import sparring
+from sparring.engine.tensors import write_tensors
 from sparring.measure import nash, trained
+from sparring.nets.inception import Inception
 
 Cli = Callable[..., CompletedProcess[str]]
 
@@ -198,6 +200,26 @@ def test_what_is_wrong_is_named(
     done = quick("evaluate", *(word.format(**files) for word in words))
     assert (done.returncode, said in done.stderr) == (code, True), done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.slow
+def test_inception_refuses_what_so_few_samples_cannot_tell(
+    quick: Cli, fresh: Path, source: Path, tmp_path: Path
+) -> None:
+    write_tensors(Inception().state_dict(), tmp_path / "random.safetensors")
+    done = quick(
+        "evaluate", fresh, "--data", source, "-n", "20", "--features", "inception",
+        "--weights", tmp_path / "random.safetensors", "--json",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    name = told["protocol"]["features"]["name"]
+    assert name.startswith("inception-") and name != "inception-2015"  # these are no published weights
+    assert any(f"fid[{name}]: not given, as it needs 2,050 samples" in warning for warning in told["warnings"])
+    assert [score["name"] for score in told["scores"]] == ["swd[values]"]
+    assert (
+        "trained-" in told["protocol"]["memorisation"]
+    )  # no one waits for hours of Inception over all training images
 
 
 def test_words_name_protocol_scores_and_floor(quick: Cli, source: Path, fresh: Path) -> None:

@@ -4,6 +4,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
+from torchmetrics.image.fid import FrechetInceptionDistance
 
 from sparring.measure.frechet import Moments, distance, frechet_distance, frechet_extrapolated, moments
 
@@ -44,15 +45,13 @@ def test_moments_are_numpys_in_any_block() -> None:
 
 
 def test_as_torchmetrics() -> None:
-    fid = pytest.importorskip("torchmetrics.image.fid")
-
     class Values(torch.nn.Module):
         num_features = 12
 
         def forward(self, x: Tensor) -> Tensor:
             return x.flatten(1)
 
-    metric = fid.FrechetInceptionDistance(feature=Values(), input_img_size=(3, 2, 2), normalize=True)
+    metric = FrechetInceptionDistance(feature=Values(), input_img_size=(3, 2, 2), normalize=True)
     x, y = normal(300, 3, 2, 2).float() * 1.3 + 0.2, normal(200, 3, 2, 2, seed=1).float()
     metric.update(x, real=True)
     metric.update(y, real=False)

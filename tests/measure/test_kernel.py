@@ -1,6 +1,7 @@
 import pytest
 import torch
 from torch import Tensor
+from torchmetrics.image.kid import KernelInceptionDistance
 
 from sparring.measure import kernel
 from sparring.measure.kernel import kernel_distance
@@ -30,15 +31,13 @@ def test_the_definition() -> None:
 
 @pytest.mark.filterwarnings("ignore:Metric `Kernel Inception Distance`")
 def test_as_torchmetrics() -> None:
-    kid = pytest.importorskip("torchmetrics.image.kid")
-
     class Values(torch.nn.Module):
         num_features = 12
 
         def forward(self, x: Tensor) -> Tensor:
             return x.flatten(1)
 
-    metric = kid.KernelInceptionDistance(feature=Values(), subsets=1, subset_size=150, normalize=True)
+    metric = KernelInceptionDistance(feature=Values(), subsets=1, subset_size=150, normalize=True)
     x, y = normal(150, 3, 2, 2) * 1.3 + 0.2, normal(150, 3, 2, 2, seed=1)
     metric.update(x, real=True)
     metric.update(y, real=False)

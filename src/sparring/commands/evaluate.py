@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -86,18 +86,20 @@ def evaluate(
     case = case_of(samples, data, asked, generator, say)
     net = _features(features, weights, case, hardware, say)
     seen = _look(case, net, say)
+    near = _features("trained", None, case, hardware, say) if net.slow else net
+    known = _look_among_known(case, near, seen.samples if near is net else None, say)
     warnings = _oddities(case)
     found = [*_of_features(case, net, seen, warnings), *_of_pixels(case, warnings)]
     nash = _nash(case, hardware, asked, say, warnings)
-    copies = _memorisation(seen, seed, warnings)
-    evaluation = Evaluation(_protocol(case, net, seen), tuple(found), nash, copies, tuple(warnings))
+    copies = _memorisation(known, seed, warnings)
+    evaluation = Evaluation(_protocol(case, net, seen, known), tuple(found), nash, copies, tuple(warnings))
     run = case.run if case.run is not None and case.run.exists else None
     if run is not None and report is None:
         write(run.path / "evaluation.json", json.dumps(evaluation.to_json(), indent=2) + "\n")
         report = run.path / "report.html"
     if report is not None:
         findings = doctor(run, generator) if run is not None else ()
-        write_evaluation(Path(report), case, evaluation, seen.samples, seen.training, findings)
+        write_evaluation(Path(report), case, evaluation, known.samples, known.training, findings)
         say.say(f"report: {report}")
     return evaluation
 
@@ -131,34 +133,51 @@ def _features(
 
 @dataclass(frozen=True)
 class _Seen:
-    """The features `[N, d]` of all that is compared."""
+    """The features `[N, d]` of what scores compare."""
 
     samples: Tensor
     real: Tensor
     floor: tuple[Tensor, Tensor]
+
+
+@dataclass(frozen=True)
+class _Known:
+    """The features of samples, and of images that a generator may have seen, and has not."""
+
+    net: str
+    samples: Tensor
     training: Tensor
     held_out: Tensor | None
 
 
 def _look(case: Case, net: Features, say: Progress) -> _Seen:
     reference = case.reference
-    training = reference.training.take(np.arange(min(len(reference.training), TRAINING)))
-    total = sum(map(len, (case.samples, reference.real, *reference.floor, training, reference.held_out or ())))
-    say.begin("looking at images", total)
-    done = 0
+    samples, real, *floor = _each(net, [case.samples, reference.real, *reference.floor], say)
+    return _Seen(samples, real, (floor[0], floor[1]))
 
-    def look(rows: Rows) -> Tensor:
-        nonlocal done
-        features = net.of(rows.chunks(lambda here, of: say.at(done + here)))
-        done += len(rows)
-        return features
 
+def _look_among_known(case: Case, net: Features, samples: Tensor | None, say: Progress) -> _Known:
+    """`samples`: their features, where this net has looked at them before."""
+    reference = case.reference
+    rows = [reference.training.take(np.arange(min(len(reference.training), TRAINING)))]
+    rows += [reference.held_out] if reference.held_out is not None else []
+    rows += [case.samples] if samples is None else []
+    training, *others = _each(net, rows, say)
+    held_out = others.pop(0) if reference.held_out is not None else None
+    return _Known(net.name, samples if samples is not None else others[0], training, held_out)
+
+
+def _each(net: Features, sets: Sequence[Rows], say: Progress) -> list[Tensor]:
+    """The features of each of these, with one bar for all."""
+    say.begin("looking at images", sum(map(len, sets)))
+    done, seen = 0, []
     try:
-        floor = look(reference.floor[0]), look(reference.floor[1])
-        held_out = look(reference.held_out) if reference.held_out is not None else None
-        return _Seen(look(case.samples), look(reference.real), floor, look(training), held_out)
+        for rows in sets:
+            seen.append(net.of(rows.chunks(lambda here, of, before=done: say.at(before + here))))  # type: ignore[misc]
+            done += len(rows)
     finally:
         say.end()
+    return seen
 
 
 def _of_features(case: Case, net: Features, seen: _Seen, warnings: list[str]) -> list[Score]:
@@ -239,10 +258,10 @@ def _nash(case: Case, hardware: Hardware, asked: Asked, say: Progress, warnings:
     return told.as_nash(gap)
 
 
-def _memorisation(seen: _Seen, seed: int, warnings: list[str]) -> Memorisation | None:
+def _memorisation(known: _Known, seed: int, warnings: list[str]) -> Memorisation | None:
     """The test on features, which see an image again after small changes."""
     try:
-        return memorisation(seen.samples, seen.training, seen.held_out, seed=seed)
+        return memorisation(known.samples, known.training, known.held_out, seed=seed)
     except ValueError as error:
         warnings.append(f"memorisation: not given, {error}")
         return None
@@ -278,7 +297,7 @@ def _digests(rows: Rows) -> Iterator[bytes]:
     return (hashlib.blake2b(row.tobytes(), digest_size=16).digest() for part in rows.chunks() for row in part)
 
 
-def _protocol(case: Case, net: Features, seen: _Seen) -> dict[str, Any]:
+def _protocol(case: Case, net: Features, seen: _Seen, known: _Known) -> dict[str, Any]:
     """All that makes the figures what they are."""
     return {
         "samples": case.about,
@@ -287,7 +306,7 @@ def _protocol(case: Case, net: Features, seen: _Seen) -> dict[str, Any]:
         "neighbours": NEIGHBOURS,
         "intervals": f"{LEVEL:.0%}; bootstrap over each row's pull; exact binomial for the Nash check",
         "nash": f"half of each side to learn from, half to test; duality gap: {GAP_ROUNDS} rounds alone for each player",
-        "memorisation": f"nearest of {len(seen.training):,} training rows, in the features",
+        "memorisation": f"nearest of {len(known.training):,} training rows, in the features {known.net}",
         "versions": {"sparring": __version__, "torch": torch.__version__},
     }
 
@@ -296,7 +315,7 @@ def in_words(evaluation: Evaluation) -> str:
     """The evaluation as a page of text: protocol first, as no figure means anything without it."""
     protocol = evaluation.protocol
     samples, data, net = (protocol[part] for part in ("samples", "reference", "features"))
-    what = "".join(f", {part} weights" for part in [samples["weights"]] if part)
+    what = f", {samples['weights']} weights, truncation {samples['truncation'] or 'none'}" if samples["weights"] else ""
     width = max([len(score.name) for score in evaluation.scores], default=0)
     lines = [
         f"samples    {samples['n']:,} of {samples['source']}, seed {samples['seed']}{what}",

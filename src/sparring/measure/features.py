@@ -33,6 +33,8 @@ class Features:
     """For the protocol: kind, weights' hash, resize filter."""
     classify: Net | None = None
     """Features `[B, d]` -> logits `[B, K]` of the data's classes, where the net knows them."""
+    slow: bool = False
+    """True where looking at all training images would take hours: others are asked about those."""
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
 
     @torch.no_grad()
@@ -92,7 +94,7 @@ def of_inception(weights: str | Path | None) -> Features:
     net, sha256 = load_inception(weights)
     resize = "bilinear to 299x299, as TensorFlow 1"
     about = {"kind": "Inception of 2015-12-05", "weights": sha256, "resize": resize}
-    return Features(inception_name(sha256), inception_features(net), about)
+    return Features(inception_name(sha256), inception_features(net), about, slow=True)
 
 
 def by_channel(one: Features, channels: int) -> Features:
