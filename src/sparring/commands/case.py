@@ -72,6 +72,8 @@ class Case:
     data: Images | None = None
     """None for a table."""
     run: Run | None = None
+    notes: tuple[str, ...] = ()
+    """What should be told before any figure."""
 
 
 def case_of(
@@ -126,7 +128,10 @@ def _of_run(run: Run, source: Source | None, asked: Asked, generator: nn.Module 
     }  # fmt: skip
     rows = of_model(model, count, asked.seed, told)
     rows = _renamed(rows, spec.classes, data.spec.classes)
-    return Case(rows, reference, data.spec.classes, about, _told(data, reference), data, run)
+    notes = tuple(data.report.notes)
+    if settings is not None and settings["data"]["fingerprint"] != data.fingerprint:
+        notes += ("these are not the data that the run was trained on: copies of those would not be seen",)
+    return Case(rows, reference, data.spec.classes, about, _told(data, reference), data, run, notes)
 
 
 def _checkpoint(run: Run, asked: Asked) -> str:
@@ -164,7 +169,7 @@ def _of_files(samples: Source, source: str | Path, asked: Asked, say: Progress) 
     }  # fmt: skip
     reference = reference_of(data, count, asked.split, asked.seed)
     rows = _renamed(rows, classes, data.spec.classes)
-    return Case(rows, reference, data.spec.classes, about, _told(data, reference), data)
+    return Case(rows, reference, data.spec.classes, about, _told(data, reference), data, notes=tuple(data.report.notes))
 
 
 def _told(data: Images, reference: Reference) -> dict[str, Any]:
@@ -177,7 +182,6 @@ def _told(data: Images, reference: Reference) -> dict[str, Any]:
         "n": len(reference.real), "size": f"{height}x{width}", "mode": report.mode,
         "resize": "Lanczos, to cover, centre cut" if scaled else None,
         "floor": {"n": [len(rows) for rows in reference.floor or ()], "rows": reference.floor_of},
-        "notes": [note for note in report.notes if "never compare" in note],
     }  # fmt: skip
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -28,7 +27,6 @@ from sparring.data.readers.stacked import FORMAT as STACKED
 from sparring.data.source import cache_folder
 from sparring.engine.device import Hardware
 from sparring.engine.errors import UsageError
-from sparring.engine.files import write
 from sparring.engine.run import Run
 from sparring.measure import features as nets
 from sparring.measure.curves import number
@@ -95,8 +93,8 @@ def evaluate(
     evaluation = Evaluation(_protocol(case, net, seen, known), tuple(found), nash, copies, tuple(warnings))
     run = case.run if case.run is not None and case.run.exists else None
     if run is not None and report is None:
-        write(run.path / "evaluation.json", json.dumps(evaluation.to_json(), indent=2) + "\n")
-        report = run.path / "report.html"
+        run.write_evaluation(evaluation.to_json())
+        report = run.report
     if report is not None:
         findings = doctor(run, generator) if run is not None else ()
         write_evaluation(Path(report), case, evaluation, known.samples, known.training, findings)
@@ -269,7 +267,7 @@ def _memorisation(known: _Known, seed: int, warnings: list[str]) -> Memorisation
 
 def _oddities(case: Case) -> list[str]:
     """What is odd about the rows themselves."""
-    warnings = []
+    warnings = list(case.notes)
     made = Counter(_digests(case.samples))
     real = set(_digests(case.reference.real))
     of = len(case.samples)

@@ -255,7 +255,7 @@ def summary(run: Run) -> dict[str, Any]:
         "samples": str(frames[-1]) if frames else None,
         "film": str(run.path / "film.webp"),
         "model": str(run.path / "model.safetensors"),
-        "report": str(run.path / "report.html"),
+        "report": str(run.report),
         "memory_peak": memory_peak(),
     }
     if distances := [line for line in run.metrics() if "sliced_wasserstein" in line]:

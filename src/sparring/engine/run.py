@@ -7,6 +7,8 @@ checkpoints/000200000/          players, average, optimizers; state.json
 best.json                       which checkpoint measured best, and is kept
 model.safetensors, model.json   the averaged generator and its card
 film.webp                       the fixed latents over the training
+evaluation.json                 the latest evaluation, if there was one
+report.html                     all of it on one page
 """
 
 from __future__ import annotations
@@ -116,6 +118,17 @@ class Run:
         """Put the frames together as film.webp."""
         save_film(self.frames(), self.path / "film.webp")
         return self.path / "film.webp"
+
+    # what was found out about it
+
+    @property
+    def report(self) -> Path:
+        """Where its page lies."""
+        return self.path / "report.html"
+
+    def write_evaluation(self, told: Mapping[str, Any]) -> None:
+        """Write evaluation.json."""
+        write(self.path / "evaluation.json", json.dumps({"format": FORMAT, **told}, indent=2) + "\n")
 
     # checkpoints
 
