@@ -9,7 +9,7 @@ from torch import Tensor
 
 from sparring.measure.intervals import Estimate
 
-ROWS, COLUMNS = 8192, 512
+ROWS, COLUMNS = 2048, 256
 """A product of so many rows is summed in float64; the covariance is symmetric, so it is made in blocks of so many
 columns, and those below the diagonal are mirrored."""
 SMALLEST = 1e-10
@@ -30,12 +30,14 @@ def moments(rows: Tensor) -> Moments:
     count, d = rows.shape
     if count < 2:
         raise ValueError(f"a covariance needs 2 rows or more, not {count}")
+    rows = rows.detach()
     shift = rows[:ROWS].mean(0)  # near the mean: float32 products then lose nothing to a large common part
     scatter = torch.zeros(d, d, dtype=torch.float64, device=rows.device)
     total = torch.zeros(d, dtype=torch.float64, device=rows.device)
+    room = torch.empty_like(rows[:ROWS])  # to be asked for once: fresh memory costs as much as the subtraction
     for part in torch.split(rows, ROWS):
-        centred = part - shift
-        total += centred.sum(0, dtype=torch.float64)
+        centred = torch.sub(part, shift, out=room[: len(part)])
+        total += centred.sum(0)
         for first in range(0, d, COLUMNS):
             scatter[first : first + COLUMNS, first:] += centred[:, first : first + COLUMNS].T @ centred[:, first:]
     scatter = scatter.triu() + scatter.triu(1).T
@@ -116,7 +118,8 @@ def _pulls(x: Tensor, y: Tensor, a: Moments, b: Moments) -> tuple[Tensor, Tensor
 def _pull(rows: Tensor, mean: Tensor, apart: Tensor, transport: Tensor) -> Tensor:
     pulls = []
     for part in torch.split(rows, ROWS):
-        centred = part.double() - mean
-        pulls.append(2 * centred @ apart + centred.square().sum(1) - (centred @ transport).square().sum(1))
-    pull = torch.cat(pulls)
+        centred = part - mean.to(part.dtype)
+        moved = centred @ transport.to(part.dtype)
+        pulls.append(2 * centred @ apart.to(part.dtype) + centred.square().sum(1) - moved.square().sum(1))
+    pull = torch.cat(pulls).double()
     return pull - pull.mean()

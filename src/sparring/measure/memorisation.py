@@ -175,7 +175,7 @@ def _words(c_t: float, p_value: float, share: float, compared: int, pairs: int, 
     if p_value < 0.01:
         said = f"Samples lie nearer to the training rows than {others} do ({figures}): the model copies."
     elif p_value > 0.999:
-        said = f"Samples lie farther from the training rows than {others} do ({figures}): they miss the data."
+        said = f"Samples lie farther from the training rows than {others} do ({figures}): no copying, but not quite where data lie."
     else:
         said = f"Samples lie no nearer to the training rows than {others} do ({figures}): no sign of copying in this."
     if share > 0:
