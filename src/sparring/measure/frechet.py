@@ -13,7 +13,7 @@ ROWS, COLUMNS = 2048, 256
 """A product of so many rows is summed in float64; the covariance is symmetric, so it is made in blocks of so many
 columns, and those below the diagonal are mirrored."""
 SMALLEST = 1e-10
-"""Eigenvalues below this share of the largest count as this share where they are divided by."""
+"""Eigenvalues below this share of what is usual count as this share where they are divided by."""
 
 
 @dataclass(frozen=True)
@@ -105,10 +105,11 @@ def _pulls(x: Tensor, y: Tensor, a: Moments, b: Moments) -> tuple[Tensor, Tensor
     that by B is I - T^-1; so the influence of a row r of x is 2 (m_a - m_b)ᵀ(r - m_a) + (r - m_a)ᵀ(I - T)(r - m_a),
     less its mean.
     """
+    least = SMALLEST * float(torch.maximum(a.covariance.trace(), b.covariance.trace())) / len(a.mean) + 1e-30
     values, vectors = torch.linalg.eigh(a.covariance)
-    values = values.clamp_min(float(values[-1]) * SMALLEST + 1e-300).sqrt()
+    values = values.clamp_min(least).sqrt()
     middle, inner = torch.linalg.eigh((vectors * values).T @ b.covariance @ (vectors * values))
-    middle = middle.clamp_min(float(middle[-1]) * SMALLEST + 1e-300)
+    middle = middle.clamp_min(max(float(middle[-1]) * SMALLEST, least**2))
     there = (vectors / values) @ (inner * middle.pow(0.25))  # T is the product of this and its transpose
     back = (vectors * values) @ (inner * middle.pow(-0.25))
     apart = a.mean - b.mean
