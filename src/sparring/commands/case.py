@@ -161,8 +161,9 @@ def _of_files(samples: Source, source: str | Path, asked: Asked, say: Progress) 
         raise SparringError(f"{_named(samples)} holds {len(rows)} samples: 16 or more are needed, 10,000 are usual")
     if asked.n is not None and asked.n > len(rows):
         raise UsageError(f"{_named(samples)} holds {len(rows):,} samples: -n {asked.n} is more than there are")
-    if count < len(rows):
-        rows = rows.take(np.random.default_rng([asked.seed, 9]).permutation(len(rows))[:count])
+    rows = rows.take(
+        np.random.default_rng([asked.seed, 9]).permutation(len(rows))[:count]
+    )  # files may lie class by class
     about = {
         "source": _named(samples), "kind": "images", "n": count, "seed": asked.seed,
         "checkpoint": None, "weights": None, "truncation": None,
