@@ -125,7 +125,7 @@ def test_tables(tmp_path: Path) -> None:
     bad = sparring.evaluate(rng.normal(9, 3, (300, 4)), tmp_path / "table.npz", report=tmp_path / "p.html")
     assert good["fd"].name == "fd[raw]" and good["fd"].value < 0.2 < bad["fd"].value
     assert good.nash is not None and bad.nash is not None and good.nash.low <= 0.5 < bad.nash.low
-    with pytest.raises(sparring.UsageError, match="3 columns"):
+    with pytest.raises(sparring.UsageError, match=r"\[50, 3\], the data have 4 columns"):
         sparring.evaluate(rng.normal(size=(50, 3)), tmp_path / "table.npz")
     with pytest.raises(sparring.SparringError, match="no finite numbers"):
         sparring.evaluate(np.full((50, 4), np.nan), tmp_path / "table.npz")
@@ -146,7 +146,7 @@ def test_identical_constant_and_flat_samples(source: Path) -> None:
     with np.load(source) as arrays:
         test = arrays["x_test"]
     same = sparring.evaluate(test, source, features=Means())
-    assert any("the same data: 400 of 400" in warning for warning in same.warnings)
+    assert any("the reference itself: 400 of 400" in warning for warning in same.warnings)
     assert same["fd"].value == pytest.approx(0, abs=1e-6)
     one = sparring.evaluate(np.full((120, 8, 8, 1), 7, np.uint8), source, features=Means())
     assert any("all 120 samples are one and the same" in warning for warning in one.warnings)
@@ -169,7 +169,7 @@ def test_one_class_and_no_split(tmp_path: Path) -> None:
     [
         (["nowhere", "--data", "{data}"], 2, "there is no 'nowhere'"),
         (["{fresh}"], 2, "--data SOURCE is needed"),
-        (["{fresh}", "--data", "{data}", "-n", "3"], 2, "-n must be 16 or more"),
+        (["{fresh}", "--data", "{data}", "-n", "3"], 2, "-n must be a whole number of 16 or more"),
         (["{fresh}", "--data", "{data}", "-n", "4000"], 2, "holds 400 samples"),
         (["{fresh}", "--data", "{data}", "--split", "half"], 2, "--split is test, train or all"),
         (["{fresh}", "--data", "{data}", "--features", "nonet.pt"], 2, "there is no feature net 'nonet.pt'"),
@@ -183,6 +183,16 @@ def test_one_class_and_no_split(tmp_path: Path) -> None:
         (["{run}", "--checkpoint", "17"], 2, "no checkpoint '17'"),
         (["{run}", "--size", "9"], 2, "for samples of other tools"),
         (["{run}", "--split", "test", "--data", "{unsplit}"], 2, "has no test split"),
+        (["{fresh}", "--data", "{single}"], 1, "holds 1 training images"),
+        (["{five}", "--data", "{data}"], 2, "cannot be brought to one shape"),
+        (["{fresh}", "--data", "{data}", "--report", "{folder}"], 2, "is a folder: --report"),
+        (["{fresh}", "--data", "{data}", "--report", "{fresh}/x.html"], 1, "--report PATH.html"),
+        (["{table}", "--data", "{data}"], 2, "--data must be one too"),
+        (["{table}", "--data", "{table}", "--size", "8"], 2, "is a table"),
+        (["{table}", "--data", "{table}", "--split", "test"], 2, "no test split"),
+        (["{table}", "--data", "{words}"], 2, "real numbers are needed"),
+        (["{table}", "--data", "{odd}"], 2, "x_test of"),
+        (["{huge}", "--data", "{table}"], 1, "standard deviations"),
     ],
 )
 def test_what_is_wrong_is_named(
@@ -194,9 +204,17 @@ def test_what_is_wrong_is_named(
         "nan": np.full((30, 8, 8, 1), np.nan, np.float32),
         "few": bright_rows(9, 0)[0],
         "unsplit": bright_rows(50, 0)[0],
+        "single": bright_rows(1, 0)[0],
+        "five": np.zeros((30, 8, 8, 5), np.uint8),
+        "table": np.random.default_rng(0).normal(size=(40, 3)),
+        "huge": np.full((40, 3), 1e30),
+        "words": np.array([["a", "b", "c"]] * 40),
     }.items():
         np.save(tmp_path / f"{name}.npy", array)
         files[name] = tmp_path / f"{name}.npy"
+    np.savez(tmp_path / "odd.npz", x_train=np.zeros((40, 3)), x_test=np.zeros((40, 2)))
+    (tmp_path / "folder.html").mkdir()
+    files |= {"odd": tmp_path / "odd.npz", "folder": tmp_path / "folder.html"}
     done = quick("evaluate", *(word.format(**files) for word in words))
     assert (done.returncode, said in done.stderr) == (code, True), done.stderr
     assert "Traceback" not in done.stderr
@@ -235,3 +253,56 @@ def test_words_name_protocol_scores_and_floor(quick: Cli, source: Path, fresh: P
         "discriminator was right",
     ):
         assert part in done.stdout
+
+
+def test_the_order_of_files_does_not_count(source: Path, tmp_path: Path) -> None:
+    x, y = bright_rows(900, 7)
+    order = np.argsort(y)
+    np.save(tmp_path / "sorted.npy", x[order])
+    np.save(tmp_path / "mixed.npy", x)
+    a, b = (
+        sparring.evaluate(tmp_path / f"{name}.npy", source, features=Means(), n=300) for name in ("sorted", "mixed")
+    )
+    assert a["swd"].value == pytest.approx(b["swd"].value, rel=0.3)  # other rows of one set
+    assert a.nash is not None and a.nash.low <= 0.5 <= a.nash.high
+
+
+def test_a_labelled_run_against_unlabelled_data_goes_without_the_gap(run: sparring.Run, tmp_path: Path) -> None:
+    np.save(tmp_path / "plain.npy", bright_rows(150, 3)[0])
+    found = sparring.evaluate(run, tmp_path / "plain.npy", features="raw", n=120, report=tmp_path / "p.html")
+    assert found.nash is not None and found.nash.duality_gap is None
+    assert any("duality gap: not given" in warning and "other classes" in warning for warning in found.warnings)
+    assert any("not the data that the run was trained on" in warning for warning in found.warnings)
+
+
+def test_json_has_no_nan(quick: Cli, source: Path, tmp_path: Path) -> None:
+    np.save(tmp_path / "const.npy", np.full((200, 8, 8, 1), 7, np.uint8))
+    for words in (["const.npy", "--data", source], [source, "--data", "const.npy"]):
+        done = quick("evaluate", *words, "--json")
+        assert done.returncode == 0, done.stderr
+        json.loads(done.stdout, parse_constant=lambda name: pytest.fail(f"{name} in the JSON"))
+
+
+def test_left_out_samples_are_told(source: Path, tmp_path: Path) -> None:
+    (tmp_path / "made").mkdir()
+    for k, image in enumerate(bright_rows(30, 3)[0]):
+        Image.fromarray(image[..., 0]).save(tmp_path / "made" / f"{k}.png")
+    (tmp_path / "made" / "31.png").write_bytes(b"no picture")
+    found = sparring.evaluate(tmp_path / "made", source, features="raw")
+    assert any("1 of the samples' files are left out" in warning for warning in found.warnings)
+
+
+def test_a_run_whose_data_moved_says_where_to_name_them(quick: Cli, source: Path, tmp_path: Path) -> None:
+    here = tmp_path / "here.npz"
+    here.write_bytes(source.read_bytes())
+    made = sparring.train(here, sparring.R3(width=8, batch_size=8), images=16, out=tmp_path / "run", device="cpu")
+    here.unlink()
+    done = quick("evaluate", made.path)
+    assert done.returncode == 2 and "--data SOURCE says where they are now" in done.stderr
+    assert quick("evaluate", made.path, "--data", source, "-n", "50").returncode == 0
+
+
+@pytest.mark.parametrize("odd", [None, 3, [1, 2], torch.zeros(30, 4)], ids=["none", "number", "list", "tensor"])
+def test_what_is_no_samples_in_python(odd: Any, source: Path) -> None:
+    with pytest.raises(sparring.UsageError, match="not NoneType" if odd is None else "samples and data are"):
+        sparring.evaluate(odd, source)

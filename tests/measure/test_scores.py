@@ -102,7 +102,7 @@ def test_too_few_rows_are_refused_or_rough_by_name_and_number() -> None:
     assert any("precision[net] recall[net]" in w and "50 samples" in w and "there are 40 and 20" in w for w in warnings)
     found, warnings = scores(MEASURES[:1], normal(60, 30), normal(60, 30, seed=1), (few, wide), "net")
     assert [score.floor for score in found] == [None]  # too few to know the floor
-    assert "rough; 300 samples" in warnings[0]
+    assert "rough, there are 60 and 60; 300 samples" in warnings[0]
 
 
 def test_enough_rows_say_nothing() -> None:

@@ -47,9 +47,9 @@ class Asked:
     raw: bool = False
 
     def __post_init__(self) -> None:
-        if self.n is not None and self.n < 16:
-            raise UsageError(f"-n must be 16 or more, not {self.n}")
-        if not 0 <= self.seed < 1 << 63:
+        if self.n is not None and not (isinstance(self.n, int) and self.n >= 16):
+            raise UsageError(f"-n must be a whole number of 16 or more, not {self.n}")
+        if not isinstance(self.seed, int) or not 0 <= self.seed < 1 << 63:
             raise UsageError(f"--seed must be 0 or more, and below 2^63, not {self.seed}")
         if self.split not in (None, "test", "train", "all"):
             raise UsageError(f"--split is test, train or all, not {self.split}")
@@ -82,6 +82,9 @@ def case_of(
     """The case that these words mean; raises UsageError where they mean none."""
     if isinstance(samples, Run):
         samples = samples.path
+    for given in (samples, data if data is not None else ""):
+        if not isinstance(given, str | Path | np.ndarray):
+            raise UsageError(f"samples and data are paths, names or NumPy arrays, not {type(given).__name__}")
     if not isinstance(samples, np.ndarray):
         run = Run(samples)
         if run.exists or (run.path / "model.json").exists():
@@ -107,7 +110,10 @@ def _of_run(run: Run, source: Source | None, asked: Asked, generator: nn.Module 
     source = source if source is not None else settings["data"]["source"] if settings else ""
     # as `train` opens them: where that chooses the run's shape by itself, the net trained on them serves both
     given = settings["asked"] if settings else {"size": None, "mode": None}
-    data = open_images(source, tuple(given["size"] or ()) or None, given["mode"], say.counter("reading"))
+    try:
+        data = open_images(source, tuple(given["size"] or ()) or None, given["mode"], say.counter("reading"))
+    except SparringError as error:
+        raise type(error)(f"{error}. The run's data lay there: --data SOURCE says where they are now") from error
     shape = (spec.height, spec.width, spec.channels)
     if data.report.shape != shape:
         mode = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}.get(spec.channels)
@@ -148,6 +154,8 @@ def _of_files(samples: Source, source: str | Path, asked: Asked, say: Progress) 
             raise UsageError(
                 f"samples as an array are uint8 [N, H, W, C] or a table [N, F], not {samples.dtype} {list(samples.shape)}"
             )
+        if asked.size is not None or asked.mode is not None:
+            raise UsageError("size and mode are for samples in files: an array is taken as it is, and the data like it")
         mode = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}.get(samples.shape[3])
         data = open_images(source, (samples.shape[1], samples.shape[2]), mode, tell)
         if data.report.shape != samples.shape[1:]:
@@ -170,7 +178,12 @@ def _of_files(samples: Source, source: str | Path, asked: Asked, say: Progress) 
     }  # fmt: skip
     reference = reference_of(data, count, asked.split, asked.seed)
     rows = _renamed(rows, classes, data.spec.classes)
-    return Case(rows, reference, data.spec.classes, about, _told(data, reference), data, notes=tuple(data.report.notes))
+    notes = tuple(data.report.notes)
+    if left := 0 if isinstance(samples, np.ndarray) else sum(map(len, made.report.left_out.values())):
+        notes += (
+            f"{left:,} of the samples' files are left out: `sparring inspect {_named(samples)}` tells which and why",
+        )
+    return Case(rows, reference, data.spec.classes, about, _told(data, reference), data, notes=notes)
 
 
 def _told(data: Images, reference: Reference) -> dict[str, Any]:
@@ -198,76 +211,96 @@ def _named(source: Source) -> str:
     return "an array" if isinstance(source, np.ndarray) else str(source)
 
 
-Table = dict[str, NDArray[np.float32]]
+Table = dict[str, NDArray[np.float64]]
 """`train`, and `test` where there are held-out rows; `[N, F]` each."""
+FARTHEST = 1e6
+"""Standard deviations: values beyond are no data of this table."""
 
 
 def _of_table(made: Table, name: str, data: Source, asked: Asked) -> Case:
     """Rows of values, standardised by the data's training rows (contracts of DESIGN: tables)."""
+    if asked.size is not None or asked.mode is not None:
+        raise UsageError(f"--size and --mode are for images: {name} is a table")
     real = _table(data)
     if real is None:
-        raise UsageError(f"{name} is a table [N, F], {_named(data)} is none: both must be")
-    samples, train = made["train"], real["train"]
-    if samples.shape[1] != train.shape[1]:
-        raise UsageError(f"{name} has {samples.shape[1]} columns, {_named(data)} has {train.shape[1]}")
-    for rows, whose in ((samples, name), *((rows, _named(data)) for rows in real.values())):
-        if not np.isfinite(rows).all():
-            raise SparringError(f"{whose} holds values that are no finite numbers (NaN or infinity): mend it first")
+        raise UsageError(f"{name} is a table [N, F]: --data must be one too, an array or a .npy or .npz of numbers")
+    train, test = real["train"], real.get("test")
+    if asked.split == "test" and test is None:
+        raise UsageError(f"{_named(data)} has no test split (x_test): leave --split out")
+    held_out = test is not None and asked.split in (None, "test")
+    samples = _rows_of_table(made["train"], name, train.shape[1])
     mean, scale = train.mean(0), train.std(0)
     scale[scale == 0] = 1
 
-    def standard(rows: NDArray[np.float32]) -> Rows:
-        return of_array((rows - mean) / scale)
+    def standard(rows: NDArray[np.float64], whose: str) -> Rows:
+        standardised = (rows - mean) / scale
+        if not np.abs(standardised).max() <= FARTHEST:
+            raise SparringError(
+                f"{whose} holds values that are {FARTHEST:,.0f} standard deviations of the data away and more"
+            )
+        return of_array(standardised.astype(np.float32))
 
-    training, held_out = standard(train), standard(real["test"]) if "test" in real else None
-    whole = held_out if held_out is not None and asked.split in (None, "test") else training
+    training = standard(_rows_of_table(train, _named(data), train.shape[1]), _named(data))
+    fresh = (
+        standard(_rows_of_table(test, f"x_test of {_named(data)}", train.shape[1]), _named(data))
+        if test is not None
+        else None
+    )
+    whole = fresh if fresh is not None and held_out else training
+    if asked.n is not None and asked.n > len(samples):
+        raise UsageError(f"{name} holds {len(samples):,} rows: -n {asked.n} is more than there are")
     count = min(asked.count(len(whole)), len(samples))
     order = np.random.default_rng([asked.seed, 7]).permutation(len(whole))
-    if whole is held_out:
-        floor = (
-            training.take(np.random.default_rng([asked.seed, 8]).permutation(len(training))[:count]),
-            whole.take(order[:count]),
-        )
-        floor_of = "training rows against the reference"
-    else:
-        halves = np.array_split(order[: 2 * count], 2)
-        floor, floor_of = (whole.take(halves[0]), whole.take(halves[1])), "one half of the reference against the other"
-    split = "test" if whole is held_out else "train"
-    reference = Reference(whole.take(order[:count]), floor, training, held_out, split, floor_of)
+    others = np.random.default_rng([asked.seed, 8]).permutation(len(training))[:count]
+    halves = np.array_split(order[: 2 * count], 2)
+    chosen = whole.take(order[:count])
+    floor = (training.take(others), chosen) if held_out else (whole.take(halves[0]), whole.take(halves[1]))
+    floor_of = "training rows against the reference" if held_out else "one half of the reference against the other"
+    reference = Reference(chosen, floor, training, fresh, "test" if held_out else "train", floor_of)
     about = {
-        "source": name,
-        "kind": "table",
-        "n": count,
-        "seed": asked.seed,
-        "checkpoint": None,
-        "weights": None,
-        "truncation": None,
-    }
+        "source": name, "kind": "table", "n": count, "seed": asked.seed,
+        "checkpoint": None, "weights": None, "truncation": None,
+    }  # fmt: skip
     about_data = {
-        "source": _named(data), "split": split, "n": len(reference.real), "columns": train.shape[1], "resize": None,
+        "source": _named(data), "split": reference.split, "n": len(chosen), "columns": train.shape[1], "resize": None,
         "scale": "mean 0 and variance 1 over the training rows",
         "floor": {"n": [len(rows) for rows in floor], "rows": floor_of},
     }  # fmt: skip
-    chosen = np.random.default_rng([asked.seed, 9]).permutation(len(samples))[:count]
-    return Case(standard(samples).take(chosen), reference, (), about, about_data)
+    some = np.random.default_rng([asked.seed, 9]).permutation(len(samples))[:count]
+    return Case(standard(samples, name).take(some), reference, (), about, about_data)
+
+
+def _rows_of_table(rows: NDArray[np.float64], whose: str, columns: int) -> NDArray[np.float64]:
+    """The rows, if they are 16 or more finite ones of so many columns."""
+    if rows.ndim != 2 or rows.shape[1] != columns or columns == 0:
+        raise UsageError(f"{whose} is {list(rows.shape)}, the data have {columns} columns")
+    if len(rows) < 16:
+        raise SparringError(f"{whose} holds {len(rows)} rows: 16 or more are needed, thousands are usual")
+    if not np.isfinite(rows).all():
+        raise SparringError(f"{whose} holds values that are no finite numbers (NaN or infinity): mend it first")
+    return rows
 
 
 def _table(source: Source) -> Table | None:
     """The rows of an array `[N, F]`, in memory or in a .npy or .npz file; None where it is none."""
     if isinstance(source, np.ndarray):
-        return {"train": source.astype(np.float32)} if source.ndim == 2 else None
+        return _as_table({"x": source})
     if not str(source).lower().endswith((".npy", ".npz")) or not Path(source).is_file():
         return None
     try:
         loaded = np.load(source, allow_pickle=False)
-        named = (
-            {"x": loaded} if isinstance(loaded, np.ndarray) else {name.lower(): loaded[name] for name in loaded.files}
-        )
+        named = {"x": loaded} if isinstance(loaded, np.ndarray) else {k.lower(): loaded[k] for k in loaded.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile):  # the reader of images will say what is wrong
         return None
+    return _as_table(named)
+
+
+def _as_table(named: dict[str, NDArray[Any]]) -> Table | None:
     train = next((named[name] for name in ("x_train", "x", "arr_0") if name in named), None)
-    if train is None or train.ndim != 2 or train.dtype.kind not in "fiub":
+    if train is None or train.ndim != 2:
         return None
-    return {"train": train.astype(np.float32)} | (
-        {"test": named["x_test"].astype(np.float32)} if "x_test" in named else {}
-    )
+    parts = {"train": train} | ({"test": named["x_test"]} if "x_test" in named else {})
+    for name, rows in parts.items():
+        if rows.dtype.kind not in "fiub":
+            raise UsageError(f"the {name} rows of a table are {rows.dtype}: real numbers are needed")
+    return {name: rows.astype(np.float64) for name, rows in parts.items()}

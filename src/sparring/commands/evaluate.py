@@ -26,7 +26,8 @@ from sparring.data.dataset import open_images
 from sparring.data.readers.stacked import FORMAT as STACKED
 from sparring.data.source import cache_folder
 from sparring.engine.device import Hardware
-from sparring.engine.errors import UsageError
+from sparring.engine.errors import SparringError, UsageError
+from sparring.engine.files import saying
 from sparring.engine.run import Run
 from sparring.measure import features as nets
 from sparring.measure.curves import number
@@ -79,9 +80,9 @@ def evaluate(
     asked = Asked(n, seed, split, size, mode, checkpoint, raw)
     say = progress or Progress()
     hardware = Hardware.find(device, "auto")
-    if report is not None and Path(report).suffix.lower() not in (".html", ".htm"):
-        raise UsageError(f"--report {report}: the page is written as .html")
     case = case_of(samples, data, asked, generator, say)
+    run = case.run if case.run is not None and case.run.exists else None
+    _check_writable(report, run)
     net = _features(features, weights, case, hardware, say)
     seen = _look(case, net, say)
     near = _features("trained", None, case, hardware, say) if net.slow else net
@@ -91,7 +92,6 @@ def evaluate(
     nash = _nash(case, hardware, asked, say, warnings)
     copies = _memorisation(known, seed, warnings)
     evaluation = Evaluation(_protocol(case, net, seen, known), tuple(found), nash, copies, tuple(warnings))
-    run = case.run if case.run is not None and case.run.exists else None
     if run is not None and report is None:
         run.write_evaluation(evaluation.to_json())
         report = run.report
@@ -100,6 +100,24 @@ def evaluate(
         write_evaluation(Path(report), case, evaluation, known.samples, known.training, findings)
         say.say(f"report: {report}")
     return evaluation
+
+
+def _check_writable(report: str | Path | None, run: Run | None) -> None:
+    """Raise, before anything takes time, where the page could not be written."""
+    if report is not None and Path(report).suffix.lower() not in (".html", ".htm"):
+        raise UsageError(f"--report {report}: the page is written as .html")
+    path = Path(report) if report is not None else run.report if run is not None else None
+    if path is None:
+        return
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder: --report names another place for the page")
+    try:
+        with saying(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            (trial := path.with_name(f".{path.name}.trial.tmp")).write_bytes(b"")
+            trial.unlink()
+    except SparringError as error:
+        raise SparringError(f"{error}: --report PATH.html") from error
 
 
 def _features(
@@ -251,8 +269,10 @@ def _nash(case: Case, hardware: Hardware, asked: Asked, say: Progress, warnings:
     )
     gap = None
     if case.run is not None and case.data is not None:
-        say.say("the run's players play on alone, for the duality gap ...")
-        gap = gap_of(case.run, case.data.split("train"), hardware, asked.checkpoint or "last")
+        try:
+            gap = gap_of(case.run, case.data.split("train"), hardware, say, asked.checkpoint or "last")
+        except SparringError as error:
+            warnings.append(f"duality gap: not given, {error}")
     return told.as_nash(gap)
 
 
@@ -276,7 +296,7 @@ def _oddities(case: Case) -> list[str]:
     elif len(made) < 0.9 * of:
         warnings.append(f"of {of:,} samples only {len(made):,} differ")
     if same := sum(count for digest, count in made.items() if digest in real):
-        what = "the samples and the reference are the same data" if same == of else "some samples are real images"
+        what = "the samples are the reference itself" if same == of == len(made) else "some samples are real images"
         warnings.append(f"{what}: {same:,} of {of:,} samples are equal, byte for byte, to one of the reference")
     flat = sum(
         int((part.reshape(len(part), -1) == part.reshape(len(part), -1)[:, :1]).all(1).sum())
@@ -313,7 +333,11 @@ def in_words(evaluation: Evaluation) -> str:
     """The evaluation as a page of text: protocol first, as no figure means anything without it."""
     protocol = evaluation.protocol
     samples, data, net = (protocol[part] for part in ("samples", "reference", "features"))
-    what = f", {samples['weights']} weights, truncation {samples['truncation'] or 'none'}" if samples["weights"] else ""
+    what = (
+        f", {samples['checkpoint']}, {samples['weights']} weights, truncation {samples['truncation'] or 'none'}"
+        if samples["weights"]
+        else ""
+    )
     width = max([len(score.name) for score in evaluation.scores], default=0)
     lines = [
         f"samples    {samples['n']:,} of {samples['source']}, seed {samples['seed']}{what}",

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from sparring.commands.asked import recipe_of
+from sparring.commands.progress import Progress
 from sparring.data.dataset import Images
 from sparring.data.feed import Feed
 from sparring.engine import checkpoint
 from sparring.engine.device import Hardware
+from sparring.engine.errors import SparringError
 from sparring.engine.loop import System
 from sparring.engine.run import Run
 from sparring.measure.nash import duality_gap
@@ -15,10 +17,15 @@ ROUNDS, HELD_OUT = 200, 8
 """Rounds that each player is trained alone, and batches that the game's value is taken on."""
 
 
-def gap_of(run: Run, data: Images, hardware: Hardware, which: str | int = "last") -> float | None:
-    """None where there is nothing to play on: no checkpoint, networks of one's own, or a game without the two players."""
+def gap_of(run: Run, data: Images, hardware: Hardware, say: Progress, which: str | int = "last") -> float | None:
+    """None where there is nothing to play on: no checkpoint, networks of one's own, or a game without the two players.
+
+    Raises SparringError where the data have other classes than the run's, or the checkpoint is damaged.
+    """
     if not run.exists or not run.checkpoints() or run.settings["own_nets"]:
         return None
+    if list(data.spec.classes) != run.settings["data"]["classes"]:
+        raise SparringError(f"{data.report.source} has other classes than the data that {run.path} was trained on")
     recipe, settings = recipe_of(run), run.settings
     path = run.checkpoint_path(which)
 
@@ -30,6 +37,7 @@ def gap_of(run: Run, data: Images, hardware: Hardware, which: str | int = "last"
 
     if not {"generator", "discriminator"} <= set(build().game.turns):
         return None
+    say.say("the run's players play on alone, for the duality gap ...")
     seed = settings["asked"]["seed"] + 1  # other batches than those that were trained on
     feed = Feed(data, recipe.batch_size, seed=seed, mirror=recipe.mirror, device=hardware.device)
     fresh = data.split("test") if data.report.splits["test"] else data

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparring.data.dataset import Images, open_images
+from sparring.data.found import MODES
 from sparring.engine.errors import SparringError, UsageError
 from sparring.engine.pictures import to_bytes
 from sparring.measure.learn import Fetch
@@ -104,6 +105,10 @@ def reference_of(data: Images, count: int, split: Split | None, seed: int) -> Re
     if split == "test" and not splits["test"]:
         raise UsageError(f"{data.report.source} has no test split: leave --split out, or take --split all")
     whole = data.split(None)
+    if min(len(whole), 2 * len(data)) < 4:
+        raise SparringError(
+            f"{data.report.source} holds {len(data)} training images: 2 or more are needed, thousands are usual"
+        )
     position = {int(row): k for k, row in enumerate(whole.rows)}
     of_split = whole if split == "all" else data.split(split)
     places = np.array([position[int(row)] for row in of_split.rows])
@@ -131,6 +136,8 @@ def open_pair(
     if made.report.shape != data.report.shape:
         there, here = (f"{'x'.join(map(str, r.shape[:2]))} {r.mode}" for r in (made.report, data.report))
         height, width, _ = made.report.shape
+        if made.report.shape[2] != data.report.shape[2] and made.report.mode not in MODES:
+            raise UsageError(f"the samples are {there}, the data are {here}: they cannot be brought to one shape")
         flags = f"--size {height}x{width}" if made.report.shape[:2] != data.report.shape[:2] else ""
         flags += f" --mode {made.report.mode}" if made.report.mode != data.report.mode else ""
         raise UsageError(f"the samples are {there}, the data are {here}: {flags.strip()} brings both to one shape")

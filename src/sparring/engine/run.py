@@ -99,8 +99,9 @@ class Run:
         for text in path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []:
             try:
                 line = json.loads(text)
-                lines[int(line["nimg"])] = {**lines.get(int(line["nimg"]), {}), **line}
-            except (ValueError, TypeError, KeyError):
+                figures = {name: value for name, value in line.items() if isinstance(value, int | float)}
+                lines[int(line["nimg"])] = {**lines.get(int(line["nimg"]), {}), **figures}
+            except (ValueError, TypeError, KeyError, AttributeError):
                 continue
         return [lines[nimg] for nimg in sorted(lines)]
 

@@ -73,6 +73,11 @@ class Facts:
 
 def diagnose(lines: Sequence[Mapping[str, float]], facts: Facts) -> list[Finding]:
     """Illnesses first, then the course of the run; a sound run gets findings that are "well" alone."""
+    odd = next((line["nimg"] for line in lines if not all(map(math.isfinite, line.values()))), None)
+    if odd is not None:
+        words = "Some figures of this run are no finite numbers: it has diverged."
+        lower = "a new run with a lower --lr; the checkpoints before may be whole"
+        return [Finding("diverged", "ill", words, f"the first at image {odd:,.0f}", lower)]
     measured = [line for line in lines if SCORE in line]
     floors = {k.removeprefix("floor_"): v for line in measured for k, v in line.items() if k.startswith("floor_")}
     later = [line for line in measured if line["nimg"] > 0]
@@ -112,7 +117,7 @@ def find_collapse(lines: Sequence[Mapping[str, float]], floors: Mapping[str, flo
     missed = now < MISSED * real
     if alike + few + missed < 2 and not (fallen and missed):
         return []
-    figure = f"samples cover {now:.0%} of real images, other real ones {real:.0%}; at best they covered {best:.0%}"
+    figure = f"samples cover {now:.0%} of real images (by their pixels), other real ones {real:.0%}; at best they covered {best:.0%}"
     figure += f"; samples are {apart:.2f} times as far apart as data"
     if few and facts.twins is not None:
         figure += f"; {facts.twins[0]:.0%} have a twin: about {facts.twins[1]:,.0f} distinct samples"
@@ -224,7 +229,7 @@ def find_course(lines: Sequence[Mapping[str, float]], floors: Mapping[str, float
 
 def _healthy(lines: Sequence[Mapping[str, float]], floors: Mapping[str, float]) -> Finding:
     coverage, wins = _series(lines, "coverage"), _series(lines, "win") or _series(lines, "train_win")
-    figures = [f"samples cover {_recent(coverage):.0%} of real images"] if coverage else []
+    figures = [f"samples cover {_recent(coverage):.0%} of real images (by their pixels)"] if coverage else []
     figures += [f"other real ones {floors['coverage']:.0%}"] if coverage and "coverage" in floors else []
     figures += [f"the discriminator is right on {_recent(wins):.0%} of pairs"] if wins else []
     return Finding("healthy", "well", "No illness was found.", "; ".join(figures))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -52,7 +53,7 @@ class Features:
                 raise SparringError(
                     f"features '{self.name}' cannot take images {list(pixels.shape)}: {told}"
                 ) from error
-            if not (isinstance(out, Tensor) and out.ndim == 2 and len(out) == len(pixels)):
+            if not (isinstance(out, Tensor) and out.ndim == 2 and len(out) == len(pixels) and out.shape[1]):
                 got = list(out.shape) if isinstance(out, Tensor) else type(out).__name__
                 raise SparringError(f"features '{self.name}': {len(pixels)} images gave {got}, not [{len(pixels)}, d]")
             parts.append(out.float().cpu())
@@ -67,10 +68,13 @@ def raw() -> Features:
     return Features("raw", lambda x: x.flatten(1), {"kind": "raw values", "weights": None, "resize": None})
 
 
-def of_module(net: nn.Module, name: str | None = None) -> Features:
-    """Any network from images `[B, C, H, W]` in [-1, 1] to `[B, d]`, in eval mode."""
+def of_module(net: nn.Module, name: str | None = None, weights: str | None = None) -> Features:
+    """Any network from images `[B, C, H, W]` in [-1, 1] to `[B, d]`, in eval mode.
+
+    It is known by its tensors, and by `weights` where that is given: of its code nothing is known.
+    """
     net.eval()
-    weights = digest(net.state_dict())
+    weights = weights or digest(net.state_dict())
     about = {"kind": "a network of one's own", "weights": weights, "resize": None}
     device = next((p.device for p in net.parameters()), torch.device("cpu"))
     return Features(f"{(name or type(net).__name__).lower()}-{weights[:4]}", net, about, device=device)
@@ -86,7 +90,8 @@ def of_torchscript(path: Path) -> Features:
             net: nn.Module = torch.jit.load(str(path), map_location="cpu")  # type: ignore[no-untyped-call]
     except Exception as error:  # whatever a file that is none makes the parser say
         raise UsageError(f"{path} is no TorchScript file: {str(error).strip().splitlines()[0]}") from error
-    return of_module(net, path.stem)
+    with open(path, "rb") as file:  # which holds the code as well
+        return of_module(net, path.stem, hashlib.file_digest(file, "sha256").hexdigest())
 
 
 def of_inception(weights: str | Path | None) -> Features:

@@ -170,16 +170,20 @@ def _below(z: float) -> float:
     return math.erfc(-z / math.sqrt(2)) / 2
 
 
+SIGN = 0.01
+"""p-values below are told as a sign of copying."""
+
+
 def _words(c_t: float, p_value: float, share: float, compared: int, pairs: int, others: str) -> str:
     figures = f"C_T {c_t:.2f}, p = {p_value:.2g}"
-    if p_value < 0.01:
-        said = f"Samples lie nearer to the training rows than {others} do ({figures}): the model copies."
-    elif p_value > 0.999:
-        said = f"Samples lie farther from the training rows than {others} do ({figures}): no copying, but not quite where data lie."
+    if p_value < SIGN:
+        said = f"Samples lie nearer to the training rows than {others} do ({figures}): "
+        said += "the model copies." if share > 0 else "they are near copies, or averages of training rows."
+    elif p_value > 1 - SIGN / 10:
+        said = f"Samples lie farther from the training rows than {others} do ({figures}): not quite where data lie."
     else:
-        said = f"Samples lie no nearer to the training rows than {others} do ({figures}): no sign of copying in this."
-    if share > 0:
-        said += f" About {share:.1%} of the samples are copies or nearly so."
+        said = f"On the whole samples lie no nearer to the training rows than {others} do ({figures})."
+    said += f" About {share:.1%} of them are copies or nearly so." if share > 0 else " None is a copy beyond chance."
     if pairs:
         said += (
             f" {pairs:,} pair{'s' if pairs > 1 else ''} among {compared:,} samples are all but equal: the model makes "

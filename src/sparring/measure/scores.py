@@ -88,12 +88,17 @@ def scores(
             warnings.append(f"{' '.join(names)}: not given, as {why} {least:,} samples and as many real ones; {there}")
             continue
         if rows < enough:
-            warnings.append(f"{' '.join(names)}: rough; {enough:,} samples and as many real ones are enough, {there}")
+            warnings.append(
+                f"{' '.join(names)}: rough, {there}; {enough:,} samples and as many real ones would be enough"
+            )
         real: Sequence[Estimate | None] = [None] * len(names)
         if min(map(len, floor)) >= least:
             real = measure.compute(*floor)
         estimates = measure.compute(x, y)
-        found += [score_of(*each) for each in zip(names, estimates, real, measure.bounds, strict=True)]
+        these = [score_of(*each) for each in zip(names, estimates, real, measure.bounds, strict=True)]
+        found += [score for score in these if math.isfinite(score.value)]
+        if odd := [score.name for score in these if not math.isfinite(score.value)]:
+            warnings.append(f"{' '.join(odd)}: not given, the features are too large to count with")
     return found, warnings
 
 

@@ -134,7 +134,8 @@ def _standardised(encoder: Encoder, rows: Rows, features: int) -> Standardised:
             "the feature net could not be trained on these data: take --features raw, or a net of your own"
         )
     net.mean.copy_(mean)
-    net.scale.copy_(spread.clamp_min(1e-3 * float(spread.max()) + 1e-12))
+    largest = float(spread.max())
+    net.scale.copy_(spread.clamp_min(1e-3 * largest) if largest > 0 else torch.ones_like(spread))
     return net
 
 
