@@ -147,7 +147,7 @@ class Evaluate:
     mode: Mode = None
     """L, LA, RGB or RGBA, for both."""
     report: Annotated[str | None, arg(metavar="PATH", help_behavior_hint="(default: report.html in the run)")] = None
-    """Where to write the page."""
+    """Where to write the page, in place of the run's folder, whose evaluation.json then stays as it is."""
     device: Annotated[str, arg(metavar="NAME")] = "auto"
     """auto, cpu, cuda or mps."""
     json: Json = False
