@@ -26,8 +26,9 @@ def start() -> None:
 
 
 def finish() -> None:
-    """Leave the group."""
+    """Leave the group, all at once: a process that leaves while another still writes may abort on its way out."""
     if td.is_initialized():
+        wait()
         td.destroy_process_group()
 
 
