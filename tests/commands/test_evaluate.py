@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -15,6 +16,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 import sparring
+from sparring.commands.subject import at_most, of_array
 from sparring.engine.tensors import write_tensors
 from sparring.measure import nash, trained
 from sparring.nets.inception import Inception
@@ -306,3 +308,32 @@ def test_a_run_whose_data_moved_says_where_to_name_them(quick: Cli, source: Path
 def test_what_is_no_samples_in_python(odd: Any, source: Path) -> None:
     with pytest.raises(sparring.UsageError, match="not NoneType" if odd is None else "samples and data are"):
         sparring.evaluate(odd, source)
+
+
+def test_a_wrong_source_is_not_where_the_runs_data_lay(quick: Cli, run: sparring.Run) -> None:
+    done = quick("evaluate", run.path, "--data", "nowhere")
+    assert done.returncode == 2 and "there is no 'nowhere'" in done.stderr
+    assert "lay there" not in done.stderr
+
+
+def test_of_too_many_rows_some_of_all_classes_are_taken() -> None:
+    rows = of_array(np.arange(1000)[:, None], np.arange(1000) // 100)
+    some = at_most(200, rows)
+    assert len(some) == 200 and set(some.labels) == set(range(10))
+    assert (np.diff(some.fetch(np.arange(200))[:, 0]) > 0).all()
+    assert at_most(1000, rows) is rows
+
+
+def test_a_damaged_checkpoint_costs_the_gap_alone(
+    run: sparring.Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sparring.commands.evaluate.FEWEST", 20)
+    shutil.copytree(run.path, tmp_path / "run")
+    whole = sparring.evaluate(tmp_path / "run", features="raw", n=60, split="train")
+    assert whole.nash is not None and whole.nash.duality_gap is not None
+    players = sorted((tmp_path / "run" / "checkpoints").iterdir())[-1] / "players.safetensors"
+    players.write_bytes(players.read_bytes()[:-10] + b"0123456789")
+    found = sparring.evaluate(tmp_path / "run", features="raw", n=60, split="train")
+    assert found.nash is not None and found.nash.duality_gap is None
+    assert found.scores == whole.scores
+    assert any("duality gap: not given" in warning and "players.safetensors" in warning for warning in found.warnings)

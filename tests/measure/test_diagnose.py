@@ -149,3 +149,10 @@ def test_advice_names_knobs_that_the_recipe_has() -> None:
     assert ills(lines, settings={"gamma": 0.0, "lr": 1e-3}) == {"dominant": "leave out --gamma 0"}
     assert ills(lines, settings={"lr": 3e-4}) == {"dominant": "--lr 0.0001"}
     assert ills(lines, settings={}) == {"dominant": ""}
+
+
+def test_figures_that_are_no_numbers_are_a_divergence() -> None:
+    lines = [{"nimg": 100.0 * k, "sliced_wasserstein": 0.5 if k < 4 else float("nan")} for k in range(9)]
+    (found,) = diagnose(lines, Facts())
+    assert (found.illness, found.severity) == ("diverged", "ill")
+    assert "image 400" in found.figure and "--lr" in found.advice

@@ -52,6 +52,25 @@ def test_torchscript(tmp_path: Path) -> None:
         of_torchscript(Path("nowhere"))
 
 
+class Flat(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x.flatten(1)
+
+
+class Sum(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x.sum((2, 3))
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit")
+def test_code_without_weights_has_a_name_of_its_own(tmp_path: Path) -> None:
+    names = []
+    for net in (Flat(), Sum()):
+        torch.jit.script(net).save(str(tmp_path / "net.pt"))
+        names.append(of_torchscript(tmp_path / "net.pt").name)
+    assert names[0] != names[1]
+
+
 def test_what_gives_no_features_is_named() -> None:
     with pytest.raises(SparringError, match=r"'whole-\w+': 10 images gave \[10, 3, 4, 6\], not \[10, d\]"):
         of_module(Whole()).of([X])

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from sparring.measure.intervals import Estimate, binomial_interval, binomial_tail, resampled_means
+from sparring.measure.intervals import Estimate, binomial_interval, resampled_means
 
 
 def normal(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -23,12 +23,6 @@ def test_of_many_too() -> None:
     assert low == pytest.approx(0.5 - 1.96 * 0.005, abs=1e-4) and high == pytest.approx(1 - low, abs=1e-9)
     with pytest.raises(ValueError, match="3 of 2"):
         binomial_interval(3, 2)
-
-
-def test_the_tail_of_a_fair_coin() -> None:
-    assert binomial_tail(3, 3) == pytest.approx(1 / 8)
-    assert binomial_tail(0, 3) == 1
-    assert binomial_tail(2, 3) == pytest.approx(1 / 2)
 
 
 def test_the_bootstrap_of_a_mean_is_its_standard_error() -> None:

@@ -13,9 +13,11 @@ from torch import nn
 
 from sparring.commands.progress import Progress
 from sparring.commands.subject import (
+    TRAINING,
     Reference,
     Rows,
     Split,
+    at_most,
     check_memory,
     of_array,
     of_images,
@@ -24,6 +26,7 @@ from sparring.commands.subject import (
     reference_of,
 )
 from sparring.data.dataset import Images, open_images, parse_size
+from sparring.data.found import mode_of
 from sparring.engine.errors import SparringError, UsageError
 from sparring.engine.run import Run
 from sparring.recipes.model import load_model
@@ -107,17 +110,19 @@ def _of_run(run: Run, source: Source | None, asked: Asked, generator: nn.Module 
     spec, settings = model.spec, run.settings if run.exists else None
     if isinstance(source, np.ndarray) or (source is None and settings is None):
         raise UsageError("--data SOURCE is needed: the real data to hold the samples against")
-    source = source if source is not None else settings["data"]["source"] if settings else ""
+    own = settings["data"]["source"] if settings else ""
+    source = source if source is not None else own
     # as `train` opens them: where that chooses the run's shape by itself, the net trained on them serves both
     given = settings["asked"] if settings else {"size": None, "mode": None}
     try:
         data = open_images(source, tuple(given["size"] or ()) or None, given["mode"], say.counter("reading"))
     except SparringError as error:
+        if source != own:
+            raise
         raise type(error)(f"{error}. The run's data lay there: --data SOURCE says where they are now") from error
     shape = (spec.height, spec.width, spec.channels)
     if data.report.shape != shape:
-        mode = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}.get(spec.channels)
-        data = open_images(source, shape[:2], mode, say.counter("reading"))
+        data = open_images(source, shape[:2], mode_of(spec.channels), say.counter("reading"))
     if data.report.shape != shape:
         raise UsageError(
             f"{source} has {data.report.shape[2]} channels, the samples of {run.path} have {spec.channels}: "
@@ -128,10 +133,8 @@ def _of_run(run: Run, source: Source | None, asked: Asked, generator: nn.Module 
     check_memory(count, shape)
     reference = reference_of(data, count, asked.split, asked.seed)
     told = say.counter("sampling")
-    about = {
-        "source": str(run.path), "kind": "run", "n": count, "seed": asked.seed,
-        "checkpoint": _checkpoint(run, asked), "weights": "raw" if asked.raw else "average", "truncation": None,
-    }  # fmt: skip
+    about = _about(str(run.path), "run", count, asked)
+    about |= {"checkpoint": _checkpoint(asked), "weights": "raw" if asked.raw else "average"}
     rows = of_model(model, count, asked.seed, told)
     rows = _renamed(rows, spec.classes, data.spec.classes)
     notes = tuple(data.report.notes)
@@ -140,7 +143,7 @@ def _of_run(run: Run, source: Source | None, asked: Asked, generator: nn.Module 
     return Case(rows, reference, data.spec.classes, about, _told(data, reference), data, run, notes)
 
 
-def _checkpoint(run: Run, asked: Asked) -> str:
+def _checkpoint(asked: Asked) -> str:
     if asked.checkpoint is not None:
         return str(asked.checkpoint)
     return "last" if asked.raw else "model.safetensors"
@@ -156,8 +159,7 @@ def _of_files(samples: Source, source: str | Path, asked: Asked, say: Progress) 
             )
         if asked.size is not None or asked.mode is not None:
             raise UsageError("size and mode are for samples in files: an array is taken as it is, and the data like it")
-        mode = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}.get(samples.shape[3])
-        data = open_images(source, (samples.shape[1], samples.shape[2]), mode, tell)
+        data = open_images(source, (samples.shape[1], samples.shape[2]), mode_of(samples.shape[3]), tell)
         if data.report.shape != samples.shape[1:]:
             raise UsageError(f"the samples have {samples.shape[3]} channels, {source} has {data.report.shape[2]}")
         rows, classes = of_array(samples), ()
@@ -169,13 +171,9 @@ def _of_files(samples: Source, source: str | Path, asked: Asked, say: Progress) 
         raise SparringError(f"{_named(samples)} holds {len(rows)} samples: 16 or more are needed, 10,000 are usual")
     if asked.n is not None and asked.n > len(rows):
         raise UsageError(f"{_named(samples)} holds {len(rows):,} samples: -n {asked.n} is more than there are")
-    rows = rows.take(
-        np.random.default_rng([asked.seed, 9]).permutation(len(rows))[:count]
-    )  # files may lie class by class
-    about = {
-        "source": _named(samples), "kind": "images", "n": count, "seed": asked.seed,
-        "checkpoint": None, "weights": None, "truncation": None,
-    }  # fmt: skip
+    # files may lie class by class
+    rows = rows.take(np.random.default_rng([asked.seed, 9]).permutation(len(rows))[:count])
+    about = _about(_named(samples), "images", count, asked)
     reference = reference_of(data, count, asked.split, asked.seed)
     rows = _renamed(rows, classes, data.spec.classes)
     notes = tuple(data.report.notes)
@@ -184,6 +182,12 @@ def _of_files(samples: Source, source: str | Path, asked: Asked, say: Progress) 
             f"{left:,} of the samples' files are left out: `sparring inspect {_named(samples)}` tells which and why",
         )
     return Case(rows, reference, data.spec.classes, about, _told(data, reference), data, notes=notes)
+
+
+def _about(source: str, kind: str, count: int, asked: Asked) -> dict[str, Any]:
+    """What the protocol tells of samples; a run adds its weights."""
+    unknown = dict.fromkeys(("checkpoint", "weights", "truncation"))
+    return {"source": source, "kind": kind, "n": count, "seed": asked.seed, **unknown}
 
 
 def _told(data: Images, reference: Reference) -> dict[str, Any]:
@@ -195,7 +199,7 @@ def _told(data: Images, reference: Reference) -> dict[str, Any]:
         "source": report.source, "fingerprint": report.fingerprint, "split": reference.split,
         "n": len(reference.real), "size": f"{height}x{width}", "mode": report.mode,
         "resize": "Lanczos, to cover, centre cut" if scaled else None,
-        "floor": {"n": [len(rows) for rows in reference.floor or ()], "rows": reference.floor_of},
+        "floor": {"n": [len(rows) for rows in reference.floor], "rows": reference.floor_of},
     }  # fmt: skip
 
 
@@ -256,18 +260,14 @@ def _of_table(made: Table, name: str, data: Source, asked: Asked) -> Case:
     chosen = whole.take(order[:count])
     floor = (training.take(others), chosen) if held_out else (whole.take(halves[0]), whole.take(halves[1]))
     floor_of = "training rows against the reference" if held_out else "one half of the reference against the other"
-    reference = Reference(chosen, floor, training, fresh, "test" if held_out else "train", floor_of)
-    about = {
-        "source": name, "kind": "table", "n": count, "seed": asked.seed,
-        "checkpoint": None, "weights": None, "truncation": None,
-    }  # fmt: skip
+    reference = Reference(chosen, floor, at_most(TRAINING, training), fresh, "test" if held_out else "train", floor_of)
     about_data = {
         "source": _named(data), "split": reference.split, "n": len(chosen), "columns": train.shape[1], "resize": None,
         "scale": "mean 0 and variance 1 over the training rows",
         "floor": {"n": [len(rows) for rows in floor], "rows": floor_of},
     }  # fmt: skip
     some = np.random.default_rng([asked.seed, 9]).permutation(len(samples))[:count]
-    return Case(standard(samples, name).take(some), reference, (), about, about_data)
+    return Case(standard(samples, name).take(some), reference, (), _about(name, "table", count, asked), about_data)
 
 
 def _rows_of_table(rows: NDArray[np.float64], whose: str, columns: int) -> NDArray[np.float64]:

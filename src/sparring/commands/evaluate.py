@@ -46,9 +46,7 @@ PIXEL_BYTES = 256 << 20
 CLASSES = 20
 """So many classes are told one by one."""
 FEWEST = 100
-"""Of both, for the Nash check and the memorisation test."""
-TRAINING = 100_000
-"""Training images that samples are looked up among, at most."""
+"""Of both, for the Nash check."""
 
 
 def evaluate(
@@ -175,7 +173,7 @@ def _look(case: Case, net: Features, say: Progress) -> _Seen:
 def _look_among_known(case: Case, net: Features, samples: Tensor | None, say: Progress) -> _Known:
     """`samples`: their features, where this net has looked at them before."""
     reference = case.reference
-    rows = [reference.training.take(np.arange(min(len(reference.training), TRAINING)))]
+    rows = [reference.training]
     rows += [reference.held_out] if reference.held_out is not None else []
     rows += [case.samples] if samples is None else []
     training, *others = _each(net, rows, say)

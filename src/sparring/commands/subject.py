@@ -22,6 +22,8 @@ Tell = Callable[[int, int], None]
 MOST_BYTES = 4 << 30
 """That samples may fill in memory."""
 AT_ONCE = 100
+TRAINING = 100_000
+"""Training rows that samples are looked up among, at most."""
 
 
 @dataclass(frozen=True)
@@ -49,9 +51,12 @@ class Rows:
             yield self.fetch(np.arange(first, min(first + AT_ONCE, len(self))))
             tell(min(first + AT_ONCE, len(self)), len(self))
 
-    def all(self) -> NDArray[Any]:
-        """All of them at once."""
-        return self.fetch(np.arange(len(self)))
+
+def at_most(count: int, rows: Rows) -> Rows:
+    """The rows, or so many of them drawn at random: the first may be of one class."""
+    if len(rows) <= count:
+        return rows
+    return rows.take(np.sort(np.random.default_rng(0).permutation(len(rows))[:count]))
 
 
 def of_array(array: NDArray[Any], labels: NDArray[np.int64] | None = None) -> Rows:
@@ -124,7 +129,9 @@ def reference_of(data: Images, count: int, split: Split | None, seed: int) -> Re
         floor = everything.take(halves[0]), everything.take(halves[1])
         floor_of = "one half of the reference against the other: of so few rows it reads worse than of all"
     held_out = of_images(data.split("test")) if splits["test"] else None
-    return Reference(everything.take(chosen), floor, of_images(data.split("train")), held_out, split, floor_of)
+    return Reference(
+        everything.take(chosen), floor, at_most(TRAINING, of_images(data.split("train"))), held_out, split, floor_of
+    )
 
 
 def open_pair(

@@ -19,6 +19,11 @@ MODES = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4}
 """Pillow's name -> channels; other numbers of channels come from arrays alone."""
 
 
+def mode_of(channels: int) -> str | None:
+    """Pillow's name for so many channels; None where it has none."""
+    return next((name for name, count in MODES.items() if count == channels), None)
+
+
 class Shape(NamedTuple):
     """Size and mode of an image."""
 

@@ -62,11 +62,6 @@ def binomial_interval(hits: int, of: int) -> tuple[float, float]:
     return low, high
 
 
-def binomial_tail(hits: int, of: int, share: float = 0.5) -> float:
-    """The probability of `hits` or more among `of`, where each is a hit with probability `share`."""
-    return _at_least(hits, of, share)
-
-
 def _at_least(hits: int, of: int, p: float) -> float:
     if hits <= 0:
         return 1.0

@@ -14,7 +14,7 @@ from PIL import Image, ImageOps
 
 from sparring.data.container import LeftOut
 from sparring.data.decode import to_mode
-from sparring.data.found import MODES, Item, Outcome, Shape
+from sparring.data.found import MODES, Item, Outcome, Shape, mode_of
 from sparring.data.pages import let_go
 from sparring.engine.errors import SparringError
 
@@ -63,7 +63,7 @@ class ImageArrays:
         shapes: Counter[Shape] = Counter()
         for part in self.parts:
             _, height, width, channels = part.images.shape
-            mode = next((name for name, count in MODES.items() if count == channels), f"{channels} channels")
+            mode = mode_of(channels) or f"{channels} channels"
             shapes[Shape(height, width, mode)] += len(part.images)
         return shapes
 
