@@ -77,6 +77,10 @@ class Train:
     """Size to bring the images to, or one number for a square."""
     mode: Mode = None
     """L, LA, RGB or RGBA."""
+    label_fraction: Annotated[
+        float | None, arg(metavar="F", help_behavior_hint="(default: all labels that are there)")
+    ] = None
+    """Hide all but this share of each class's labels, to see what they are worth."""
     device: Annotated[str, arg(metavar="NAME")] = "auto"
     """auto, cpu, cuda or mps."""
     precision: Annotated[str, arg(metavar="NAME")] = "auto"
@@ -219,7 +223,10 @@ def _train(args: list[str]) -> None:
     run = train(
         options.source,
         getattr(parsed, kind.name),
-        **{name: getattr(options, name) for name in ("minutes", "images", "out", "seed", "size", "mode")},
+        **{
+            name: getattr(options, name)
+            for name in ("minutes", "images", "out", "seed", "size", "mode", "label_fraction")
+        },
         device=options.device,
         precision=options.precision,
     )

@@ -32,6 +32,7 @@ class Asked:
     seed: int | None = None
     size: tuple[int, int] | None = None
     mode: str | None = None
+    label_fraction: float | None = None
 
     def __post_init__(self) -> None:
         if self.minutes is not None and self.images is not None:
@@ -42,6 +43,8 @@ class Asked:
             raise UsageError(f"--images must be 1 or more, not {self.images}")
         if self.seed is not None and not 0 <= self.seed < 1 << 63:
             raise UsageError(f"--seed must be 0 or more, and below 2^63, not {self.seed}")
+        if self.label_fraction is not None and not 0 <= self.label_fraction <= 1:
+            raise UsageError(f"--label-fraction must be from 0 to 1, not {self.label_fraction}")
 
     def filled(self) -> Asked:
         """With defaults in place of what a new run leaves open."""
@@ -77,6 +80,12 @@ def recipe_of(run: Run) -> Recipe:
 def saved_recipe(out: str | Path | None) -> Recipe | None:
     """The recipe of the run at `out`, or None where there is no run."""
     return recipe_of(Run(out)) if out is not None and Run(out).exists else None
+
+
+def as_trained(run: Run, data: Images) -> Images:
+    """The data with the labels that the run was given."""
+    fraction = run.settings["asked"].get("label_fraction")
+    return data if fraction is None else data.with_labels(fraction)
 
 
 def check_same(run: Run, asked: Recipe | str | None, data: Images, own_nets: bool) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sparring.commands.asked import recipe_of
+from sparring.commands.asked import as_trained, recipe_of
 from sparring.commands.progress import Progress
 from sparring.data.dataset import Images
 from sparring.data.feed import Feed
@@ -24,6 +24,7 @@ def gap_of(run: Run, data: Images, hardware: Hardware, say: Progress, which: str
     """
     if not run.exists or not run.checkpoints() or run.settings["own_nets"]:
         return None
+    data = as_trained(run, data)
     if list(data.spec.classes) != run.settings["data"]["classes"]:
         raise SparringError(f"{data.report.source} has other classes than the data that {run.path} was trained on")
     recipe, settings = recipe_of(run), run.settings

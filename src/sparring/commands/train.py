@@ -58,6 +58,7 @@ def train(
     seed: int | None = None,
     size: str | tuple[int, int] | None = None,
     mode: str | None = None,
+    label_fraction: float | None = None,
     device: str = "auto",
     precision: str = "auto",
     nets: Nets | None = None,
@@ -66,10 +67,10 @@ def train(
     """Train `recipe` on SOURCE and return the run.
 
     Ends after about `minutes` (a probe turns them into images), or after `images`. An existing run at `out` is
-    continued to the bit; settings that differ from its own are an error that names them. `nets` puts networks of one's
-    own in the recipe's place. Raises SparringError, with the way out, on all that can go wrong.
+    continued to the bit; settings that differ from its own are an error that names them. `label_fraction` hides all but
+    this share of the labels, for experiments. `nets` puts networks of one's own in the recipe's place. Raises SparringError, with the way out, on all that can go wrong.
     """
-    asked = Asked(minutes, images, seed, parse_size(size), mode)
+    asked = Asked(minutes, images, seed, parse_size(size), mode, label_fraction)
     say = progress or Progress()
     dist.start()
     say.quiet = say.quiet or dist.rank() != 0
@@ -144,7 +145,7 @@ def _play(
     for warning in run.warnings:
         say.say(f"warning: {warning}")
     say.say(f"{'going on with' if start else 'training'} {recipe.name} on {len(data):,} images, run {run.path}")
-    counts = tuple(data.report.classes.values())
+    counts = data.class_counts
     model = Model(system.average.net, data.spec, recipe.latents, recipe.conditional(data.spec), counts)
     told = card(recipe, data.spec, counts, own_nets=own_nets, seed=seed, data=data.fingerprint, sparring=__version__)
     due = events(run, plan, system, model, data, say, told)
@@ -190,7 +191,9 @@ def _open(source: str | Path, asked: Asked, say: Progress) -> Images:
     finally:
         if dist.rank() == 0:
             dist.wait()
-    for note in data.report.notes:
+    if asked.label_fraction is not None:
+        data = data.with_labels(asked.label_fraction)
+    for note in [*data.report.notes, *_notes_on_labels(data)]:
         say.say(f"note: {note}")
     if left := sum(map(len, data.report.left_out.values())):
         say.say(f"note: {left:,} files are left out; `sparring inspect` names them and tells why")
@@ -201,6 +204,20 @@ def _open(source: str | Path, asked: Asked, say: Progress) -> Images:
             f"{source} holds one usable image: a generator needs two or more to learn from, and hundreds to be good"
         )
     return data
+
+
+def _notes_on_labels(data: Images) -> list[str]:
+    """What is odd about the labels, where there are any."""
+    classes, counts = data.spec.classes, data.class_counts
+    notes = []
+    if data.spec.unlabelled:
+        notes.append(f"{len(data) - data.spec.unlabelled:,} of {len(data):,} training images have a label")
+    if len(classes) > 1 and (alone := [name for name, count in zip(classes, counts, strict=True) if count == 1]):
+        notes.append(
+            f"class '{alone[0]}'{f' and {len(alone) - 1} more' * (len(alone) > 1)} has one training image: samples of it can "
+            "only be copies; merge it with another class, add images, or train without labels (--no-labels)"
+        )
+    return notes
 
 
 def _plan(asked: Asked, build: Callable[[int], System], feed: Feed, hardware: Hardware, say: Progress) -> Plan:

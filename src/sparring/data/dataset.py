@@ -65,7 +65,13 @@ class Images:
     Index it with a whole-number array for uint8 rows. `Images` are opened by `open_images`.
     """
 
-    def __init__(self, folder: Path, report: Report, split: Literal["train", "test"] | None = "train") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        report: Report,
+        split: Literal["train", "test"] | None = "train",
+        label_fraction: float | None = None,
+    ) -> None:
         meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
         self.folder = folder
         self.report = report
@@ -75,7 +81,12 @@ class Images:
         chosen = np.ones(len(rows), bool) if split is None else splits == UNSPLIT[split]
         self.rows: NDArray[np.int64] = rows[chosen]
         self.labels: NDArray[np.int64] = labels[chosen]
-        self.spec = Spec(height, width, channels, tuple(self.report.classes), len(self.rows))
+        self.label_fraction = label_fraction
+        if label_fraction is not None:
+            self.labels = some_labels(self.labels, label_fraction)
+        unlabelled = int((self.labels < 0).sum())
+        classes = tuple(self.report.classes) if unlabelled < len(self.rows) else ()
+        self.spec = Spec(height, width, channels, classes, len(self.rows), unlabelled if classes else 0)
         self._pixels = RowFile(folder / "pixels.u8", height * width * channels, meta["rows"])
 
     def __len__(self) -> int:
@@ -89,7 +100,30 @@ class Images:
 
     def split(self, name: Literal["train", "test"] | None) -> Images:
         """The same data, another split ("train", "test", or None for all)."""
-        return Images(self.folder, self.report, name)
+        return Images(self.folder, self.report, name, self.label_fraction)
+
+    def with_labels(self, fraction: float | None) -> Images:
+        """The same images, as if only this share of the labels were known; None: all that are there."""
+        return Images(self.folder, self.report, label_fraction=fraction)
+
+    @property
+    def class_counts(self) -> tuple[int, ...]:
+        """Labelled images of each class in this split."""
+        return tuple(np.bincount(self.labels[self.labels >= 0], minlength=len(self.spec.classes)).tolist())
+
+
+def some_labels(labels: NDArray[np.int64], fraction: float) -> NDArray[np.int64]:
+    """The labels `[N]`, of which only `fraction` of each class stay (one or more, unless it is 0), the others become -1.
+
+    The same ones every time; those of a smaller fraction are among those of a larger.
+    """
+    kept = np.full_like(labels, -1)
+    order = np.random.default_rng(0).permutation(len(labels))
+    for k in np.unique(labels[labels >= 0]):
+        rows = order[labels[order] == k]
+        rows = rows[: math.ceil(fraction * len(rows))]
+        kept[rows] = k
+    return kept
 
 
 def open_images(

@@ -8,6 +8,7 @@ from functools import lru_cache
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from sparring.data.dataset import Images
 from sparring.engine import dist
@@ -42,6 +43,8 @@ class Feed:
         self._seed, self._parts, self._mirror = seed, parts, mirror
         self._device = device or torch.device("cpu")
         self._order = lru_cache(maxsize=4)(self._shuffled)
+        labelled = np.flatnonzero(images.labels >= 0)
+        self._labelled = labelled if 0 < len(labelled) < len(images) else None
 
     def batches(self, nimg: int, turn: int) -> Sequence[Batch]:
         """This process's share of the batch that begins at image `nimg`, in `parts` parts."""
@@ -54,12 +57,23 @@ class Feed:
         return [self._batch(rows[cut], flips[cut], nimg, seed, cut) for cut in cuts]
 
     def _batch(self, rows: NDArray[np.int64], flips: NDArray[np.bool_], nimg: int, seed: int, cut: slice) -> Batch:
+        x, y = self._images(rows, flips)
+        labelled = (lambda: self._with_labels(seed, cut)) if self._labelled is not None else None
+        return Batch(x, y, nimg // self.batch_size, seed, cut, self.batch_size, labelled)
+
+    def _images(self, rows: NDArray[np.int64], flips: NDArray[np.bool_]) -> tuple[Tensor, Tensor]:
         pixels = self.images[rows]
         if self._mirror:
             pixels[flips] = pixels[flips, :, ::-1]
         x = torch.from_numpy(pixels).to(self._device).permute(0, 3, 1, 2)  # channels_last as it lies
-        y = torch.from_numpy(self.images.labels[rows]).to(self._device)
-        return Batch(x.float() / 127.5 - 1, y, nimg // self.batch_size, seed, cut, self.batch_size)
+        return x.float() / 127.5 - 1, torch.from_numpy(self.images.labels[rows]).to(self._device)
+
+    def _with_labels(self, seed: int, cut: slice) -> tuple[Tensor, Tensor]:
+        """The share `cut` of a batch of images that have labels."""
+        assert self._labelled is not None
+        luck = np.random.default_rng([seed, 1])
+        rows, flips = luck.choice(self._labelled, self.batch_size)[cut], luck.random(self.batch_size)[cut] < 0.5
+        return self._images(rows, flips)
 
     def _rows(self, nimg: int, turn: int) -> NDArray[np.int64]:
         rows: list[NDArray[np.int64]] = []

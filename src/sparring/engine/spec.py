@@ -16,6 +16,8 @@ class Spec:
     """Names of the classes; label k means `classes[k]`."""
     count: int
     """Images to train on."""
+    unlabelled: int = 0
+    """Of them without a label, where others have one."""
 
     @property
     def shape(self) -> tuple[int, int, int]:

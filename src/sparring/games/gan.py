@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
 from sparring.engine.game import Batch, Stats
+from sparring.games.completion import Completion
 from sparring.games.objectives import Objective
 from sparring.games.penalties import Penalty, between, input_gradient
 
 Judge = Callable[[nn.Module, Sequence[Tensor], Sequence[Tensor]], list[Tensor]]
 """(discriminator, inputs, their labels or nothing) -> logits `[B]`, float32, of each input."""
+
+Term = Callable[[nn.Module, Tensor, Tensor], Tensor]
+"""(generator, fake images, real images) -> a scalar that the generator pays besides."""
 
 
 @runtime_checkable
@@ -22,6 +27,27 @@ class Judging(Protocol):
 
     def logits(self, x: Tensor, y: Tensor) -> Tensor:
         """How real each of `x` looks to it, float32 `[B]`; `y` are the labels. Nothing of the game changes by this."""
+        ...
+
+
+@runtime_checkable
+class Watcher(Protocol):
+    """An `nn.Module` that follows the game: a strength that D's logits move, kept in a buffer and so in checkpoints."""
+
+    def observe(self, real: Tensor, fake: Tensor) -> None:
+        """Logits `[B]` of one of D's turns; called without gradients."""
+        ...
+
+    def told(self) -> Stats:
+        """What it is at now, for the metrics."""
+        ...
+
+
+class Augment(Watcher, Protocol):
+    """An augmentation, the same way for reals and fakes, through which gradients flow."""
+
+    def __call__(self, x: Tensor, batch: Batch) -> Tensor:
+        """Images `[B, C, H, W]`, changed with the noise of `batch`."""
         ...
 
 
@@ -40,7 +66,8 @@ class GAN:
     """Two players, `generator` and `discriminator`; a game in the sense of `engine.game`.
 
     `generator(z)` takes noise `[B, latents]`, `discriminator(x)` gives logits `[B]`; with `conditional` both get the
-    labels as a second argument.
+    labels as a second argument, and `completion` gives labels to those images that have none. D sees everything through
+    `augment`. `terms` are added to G's loss. What of all this has a state of its own is a player without a turn.
     """
 
     def __init__(
@@ -54,20 +81,36 @@ class GAN:
         conditional: bool = False,
         discriminator_turns: int = 1,
         judge: Judge = together,
+        augment: Augment | None = None,
+        watchers: Mapping[str, Watcher] | None = None,
+        completion: Completion | None = None,
+        terms: Mapping[str, Term] | None = None,
     ) -> None:
-        self.players: Mapping[str, nn.Module] = {"generator": generator, "discriminator": discriminator}
+        self.watchers = {**(watchers or {}), **({"augment": augment} if augment else {})}
+        quiet = {name: watcher for name, watcher in self.watchers.items() if isinstance(watcher, nn.Module)}
+        self.players: Mapping[str, nn.Module] = {"generator": generator, "discriminator": discriminator, **quiet}
         self.turns = ("discriminator",) * discriminator_turns + ("generator",)
         self.objective, self.penalties, self.latents = objective, tuple(penalties), latents
         self.conditional, self.judge = conditional, judge
+        self.augment, self.completion, self.terms = augment, completion, dict(terms or {})
         self._generator, self._discriminator = generator, discriminator
 
     def loss(self, player: str, batch: Batch, at: float) -> tuple[Tensor, Stats]:
-        """D's or G's loss; D's statistics tell the mean logits and the penalty."""
-        return self._discriminator_loss(batch, at) if player == "discriminator" else self._generator_loss(batch)
+        """D's or G's loss; D's statistics tell the mean logits and what it pays besides: `penalty` and `heads`."""
+        given = batch
+        if self.completion:
+            batch = replace(batch, y=self.completion.labels(self._discriminator, batch))
+        if player == "generator":
+            return self._generator_loss(batch)
+        loss, stats = self._discriminator_loss(batch, at)
+        if self.completion:
+            heads, seen = self.completion.discriminator_loss(self._discriminator, given)
+            loss, stats = loss + heads, {**stats, "heads": heads, **seen}
+        return loss, stats
 
     @torch.no_grad()
     def logits(self, x: Tensor, y: Tensor) -> Tensor:
-        """What D in eval mode says of `x` `[B, ...]` with labels `y` `[B]`: a `Judging` game."""
+        """What D in eval mode says of `x` `[B, ...]` with labels `y` `[B]`, not augmented: a `Judging` game."""
         modes = [(module, module.training) for module in self._discriminator.modules()]
         self._discriminator.eval()
         try:
@@ -84,6 +127,11 @@ class GAN:
         """G(z), float32."""
         return _call(self._generator, batch.normal(self.latents), *self._labels(batch))
 
+    def _judged(self, batch: Batch, *x: Tensor) -> list[Tensor]:
+        """The logits of each of `x`, as D sees them: augmented, with the labels of the batch."""
+        seen = [self.augment(part, batch) for part in x] if self.augment else x
+        return self.judge(self._discriminator, seen, self._labels(batch, len(x)))
+
     def _discriminator_loss(self, batch: Batch, at: float) -> tuple[Tensor, Stats]:
         with torch.no_grad():
             fake = self._fake(batch)
@@ -94,10 +142,13 @@ class GAN:
         if due:  # one leaf for all places: one autograd.grad gives every penalty its rows
             joined = torch.cat(list(inputs.values())).requires_grad_()
             inputs = dict(zip(inputs, torch.split(joined, len(fake)), strict=True))
-        logits = self.judge(self._discriminator, list(inputs.values()), self._labels(batch, len(inputs)))
+        logits = self._judged(batch, *inputs.values())
         real, fake_logits = logits[0], logits[1]
         loss = self.objective.discriminator(real, fake_logits)
-        stats = {"real_logit": real.mean(), "fake_logit": fake_logits.mean()}
+        stats: dict[str, Tensor | float] = {"real_logit": real.mean(), "fake_logit": fake_logits.mean()}
+        for watcher in self.watchers.values():
+            watcher.observe(real.detach(), fake_logits.detach())
+            stats |= watcher.told()
         if due:
             gradients = torch.split(input_gradient(torch.cat(logits), joined), len(fake))
             rows = dict(zip(inputs, gradients, strict=True))
@@ -109,9 +160,13 @@ class GAN:
         real = batch.x.new_empty(0)
         if self.objective.pairs:
             with torch.no_grad():  # G cannot move the real logits
-                (real,) = self.judge(self._discriminator, [batch.x], self._labels(batch))
-        (fake,) = self.judge(self._discriminator, [self._fake(batch)], self._labels(batch))
-        return self.objective.generator(fake, real), {}
+                (real,) = self._judged(batch, batch.x)
+        made = self._fake(batch)
+        (fake,) = self._judged(batch, made)
+        stats = {name: term(self._generator, made, batch.x) for name, term in self.terms.items()}
+        if self.completion:
+            stats["generator_heads"] = self.completion.generator_loss(self._discriminator, made)
+        return torch.stack([self.objective.generator(fake, real), *stats.values()]).sum(), stats
 
 
 def _call(net: nn.Module, x: Tensor, y: Tensor | None = None) -> Tensor:

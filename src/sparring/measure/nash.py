@@ -152,10 +152,11 @@ def duality_gap(
 
 
 def _value(game: Game, batches: Sequence[Batch], hardware: Hardware) -> float:
-    """M(G, D): minus the discriminator's loss, without penalties."""
+    """M(G, D): minus the discriminator's loss, without penalties and whatever else its features have to learn."""
     total = 0.0
     for batch in batches:
         with hardware.autocast():
             loss, stats = game.loss("discriminator", batch, 1.0)  # with gradients on: a penalty needs them
-        total += float(loss.detach()) - float(torch.as_tensor(stats.get("penalty", 0.0)).detach())
+        besides = sum(float(torch.as_tensor(stats.get(name, 0.0)).detach()) for name in ("penalty", "heads"))
+        total += float(loss.detach()) - besides
     return -total / len(batches)

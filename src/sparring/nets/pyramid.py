@@ -64,14 +64,23 @@ class Discriminator(nn.Module):
             nn.Conv2d(inputs, outputs, 4, 2, 1) if len(sizes) > 1 else nn.Conv2d(inputs, outputs, 3, 1, 1)
             for inputs, outputs in zip(widths, widths[1:], strict=False)
         )
-        self.head = Head(widths[-1] * sizes[-1][0] * sizes[-1][1], classes + 1 if classes else 1)
+        self.feature_count = widths[-1] * sizes[-1][0] * sizes[-1][1]
+        self.head = Head(self.feature_count, classes + 1 if classes else 1)
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """Logits, positive for real."""
+        return self.judge(self.features(x), y)
+
+    def features(self, x: Tensor) -> Tensor:
+        """What the logits are made of, `[B, feature_count]`."""
         h = x
         for down in self.downs:
             h = leaky_relu(down(h), 0.2)
-        logits: Tensor = self.head(h.permute(0, 2, 3, 1).flatten(1))  # as channels_last lies: no copy, forth or back
+        return h.permute(0, 2, 3, 1).flatten(1)  # as channels_last lies: no copy, forth or back
+
+    def judge(self, h: Tensor, y: Tensor | None = None) -> Tensor:
+        """Logits out of features."""
+        logits: Tensor = self.head(h)
         if y is None:
             return logits[:, -1]
         return logits.gather(1, torch.where(y < 0, logits.shape[1] - 1, y)[:, None]).squeeze(1)

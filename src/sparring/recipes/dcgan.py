@@ -27,6 +27,7 @@ class DCGAN:
 
     name: ClassVar[str] = "dcgan"
     paper: ClassVar[str] = "Radford et al. 2015, arXiv:1511.06434"
+    truncates: ClassVar[bool] = False
 
     width: int = 64
     """Channels at the level nearest the image; doubled at each level below."""

@@ -28,6 +28,7 @@ class GAN2014:
 
     name: ClassVar[str] = "gan2014"
     paper: ClassVar[str] = "Goodfellow et al. 2014, arXiv:1406.2661"
+    truncates: ClassVar[bool] = False
 
     hidden: int = 1200
     """Rectifiers in each of the generator's two hidden layers."""

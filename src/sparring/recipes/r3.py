@@ -36,6 +36,7 @@ class R3:
 
     name: ClassVar[str] = "r3"
     paper: ClassVar[str] = "Huang et al. 2024, arXiv:2501.05441"
+    truncates: ClassVar[bool] = False
 
     width: int | None = None
     """Generator channels at the level nearest the image, doubled at each below. None: by hardware, size and number."""

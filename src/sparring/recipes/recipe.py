@@ -22,6 +22,8 @@ class Recipe(Protocol):
 
     name: ClassVar[str]
     paper: ClassVar[str]
+    truncates: ClassVar[bool]
+    """True where samples gain from truncated noise (Brock et al. 2019, section 3.1)."""
 
     @property
     def batch_size(self) -> int:

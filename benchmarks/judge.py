@@ -1,0 +1,129 @@
+"""What several benchmarks judge samples by: one feature net a data set, the same for all, and a fresh discriminator.
+
+Not a benchmark itself. The net is that of `sparring evaluate` (`measure/trained.py`): no game has seen it. Where the data
+have classes it is a classifier, whose answers tell how often a sample is of the class that was asked for.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from record import data_folder
+
+from sparring.commands.subject import of_array, of_images, of_model
+from sparring.data.dataset import Images, open_images
+from sparring.data.source import cache_folder
+from sparring.engine.device import Hardware
+from sparring.measure.frechet import frechet_distance
+from sparring.measure.memorisation import memorisation
+from sparring.measure.nash import tell_apart
+from sparring.measure.neighbours import precision_recall_density_coverage
+from sparring.measure.trained import trained
+from sparring.recipes.model import Model
+
+SOURCES: Mapping[str, tuple[str, str | None]] = {
+    "mnist": ("mnist", None),
+    "fashion-mnist": ("fashion-mnist", None),
+    "cifar10-jpeg": ("cifar10-jpeg.zip", None),
+    "orl-faces": ("orl-faces.zip", None),
+    "faces-easy-32": ("faces-easy.zip", "32x28"),
+    "faces-easy-64": ("faces-easy.zip", "64x55"),
+    "faces-easy-128": ("faces-easy.zip", "128x110"),
+    "orl-faces-64": ("orl-faces.zip", "64x53"),
+}
+"""Name -> source and size. CIFAR-10 is JPEG re-encoded: its figures are not CIFAR-10's."""
+MOST = 10_000
+
+
+def source(name: str) -> str:
+    """What the command line takes."""
+    file = SOURCES[name][0]
+    return str(data_folder() / file) if file.endswith(".zip") else file
+
+
+def size_flags(name: str) -> list[str]:
+    """`--size HxW`, where it is not the data's own."""
+    size = SOURCES[name][1]
+    return ["--size", size] if size else []
+
+
+class Judge:
+    """Judges samples of one data set against its held-out images, or all of them where none are held out."""
+
+    def __init__(self, name: str) -> None:
+        size = SOURCES[name][1]
+        height, width = map(int, size.split("x")) if size else (0, 0)
+        self.data: Images = open_images(source(name), (height, width) if size else None)
+        self.hardware = Hardware.find("cpu")
+        self.net = trained(
+            self.data.spec, self.data.__getitem__, self.data.labels, data=self.data.fingerprint,
+            folder=Path(cache_folder()) / "features", hardware=self.hardware,
+        )  # fmt: skip
+        held_out = self.data.split("test")
+        self.real = of_images(held_out if len(held_out) else self.data)
+        self.count = min(MOST, len(self.real)) if len(held_out) else max(len(self.real), 1000)
+        self.real_features = self.net.of(self.real.chunks())[:MOST]
+
+    @cached_property
+    def training_features(self) -> torch.Tensor:
+        """Of up to 10,000 training images."""
+        rows = np.random.default_rng(0).permutation(len(self.data))[:MOST]
+        return self.net.of(of_array(self.data[rows]).chunks())
+
+    def floor(self) -> dict[str, float]:
+        """What training images score in the samples' place; of data without held-out ones, half against half."""
+        x, y = self.training_features, self.real_features
+        if not len(self.data.split("test")):
+            order = torch.randperm(len(y), generator=torch.Generator().manual_seed(0))
+            x, y = y[order[::2]], y[order[1::2]]
+        return {"fd": frechet_distance(x, y).value, "coverage": precision_recall_density_coverage(x, y)[3].value}
+
+    def look(self, model: Model, *, nash: bool = True, seed: int = 0, copies: bool = False) -> dict[str, Any]:
+        """Scores of a model's samples: fd, coverage and its kin, the share of the asked class, and the Nash check."""
+        return self.scores(*samples_of(model, self.count, seed), nash=nash, copies=copies)
+
+    def scores(
+        self, pixels: NDArray[np.uint8], labels: NDArray[np.int64], *, nash: bool = True, copies: bool = False
+    ) -> dict[str, Any]:
+        """The same of samples uint8 `[N, H, W, C]` with the labels `[N]` that were asked for (-1: none)."""
+        x = self.net.of(of_array(pixels).chunks())
+        told: dict[str, Any] = {"samples": len(pixels), "fd": frechet_distance(x, self.real_features).value}
+        prdc = precision_recall_density_coverage(x, self.real_features)
+        told |= {name: p.value for name, p in zip(("precision", "recall", "density", "coverage"), prdc, strict=True)}
+        if self.net.classify is not None and (labels >= 0).any():
+            guess = self.net.classify(x).argmax(1).numpy()
+            told["class_accuracy"] = float((guess == labels)[labels >= 0].mean())
+        if copies:
+            held_out = self.real_features if len(self.data.split("test")) else None
+            found = memorisation(x, self.training_features, held_out)
+            told["memorisation"] = {k: v for k, v in vars(found).items() if isinstance(v, int | float | str)}
+        if nash:
+            told["nash"] = self.nash(pixels)
+        return {k: round(v, 4) if isinstance(v, float) else v for k, v in told.items()}
+
+    def nash(self, pixels: NDArray[np.uint8]) -> float:
+        """How often a fresh discriminator is right; 0.5 is the game's equilibrium."""
+        rows = np.random.default_rng(0).permutation(len(self.real))
+        real = self.real.take(rows)
+        told = tell_apart(real.fetch, of_array(pixels).fetch, min(len(pixels), len(rows)), hardware=self.hardware)
+        return told.right / told.of
+
+
+def samples_of(model: Model, count: int, seed: int = 0) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """`count` samples with the labels that they were asked for."""
+    rows = of_model(model, count, seed, lambda done, of: None)
+    return np.concatenate(list(rows.chunks())), rows.labels
+
+
+def say(*words: object) -> None:
+    """To stderr, with the clock."""
+    import time
+
+    print(time.strftime("%H:%M:%S"), *words, file=sys.stderr, flush=True)
