@@ -173,7 +173,7 @@ def _at_least_float32(x: Tensor) -> Tensor:
 
 
 def _full_precision(x: Tensor) -> torch.autocast:
-    return torch.autocast("cpu" if x.is_meta else x.device.type, enabled=False)  # the meta device has no autocast
+    return torch.autocast(x.device.type, enabled=False)
 
 
 AUGMENTS: dict[str, Callable[[tuple[int, int, int]], DiffAugment | ADA]] = {
