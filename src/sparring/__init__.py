@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from sparring.games.penalties import r2 as r2
     from sparring.games.penalties import wgan_gp as wgan_gp
     from sparring.measure.evaluation import Evaluation as Evaluation
+    from sparring.recipes.biggan import BigGAN as BigGAN
     from sparring.recipes.dcgan import DCGAN as DCGAN
     from sparring.recipes.gan2014 import GAN2014 as GAN2014
     from sparring.recipes.model import Model as Model
@@ -63,6 +64,7 @@ _HOMES = {
     "games.objectives": ("OBJECTIVES",),
     "games.penalties": ("r1", "r2", "wgan_gp"),
     "measure.evaluation": ("Evaluation",),
+    "recipes.biggan": ("BigGAN",),
     "recipes.dcgan": ("DCGAN",),
     "recipes.gan2014": ("GAN2014",),
     "recipes.model": ("Model", "load_model"),
@@ -77,6 +79,7 @@ __all__ = [
     "OBJECTIVES",
     "R3",
     "Batch",
+    "BigGAN",
     "Due",
     "Evaluation",
     "Feed",

@@ -105,6 +105,8 @@ class Sample:
     """The class to sample, by name."""
     checkpoint: Annotated[str | None, arg(metavar="best|last|N", help_behavior_hint="(default: the model)")] = None
     """The weights of a checkpoint: of the best, the last, or the one at image N."""
+    truncation: Annotated[float | None, arg(metavar="T", help_behavior_hint="(default: all of the noise)")] = None
+    """Cut the noise off at -T and T (biggan): 2 keeps almost all variety, 0.5 gives more typical pictures."""
     json: Json = False
     """Print one JSON object."""
 
@@ -146,6 +148,8 @@ class Evaluate:
     """The run's weights of a checkpoint: of the best, the last, or the one at image N."""
     raw: Annotated[bool, arg(help_behavior_hint="")] = False
     """The run's weights as they play, in place of their average."""
+    truncation: Annotated[float | None, arg(metavar="T", help_behavior_hint="(default: all of the noise)")] = None
+    """Cut the run's noise off at -T and T, as `sample` does."""
     size: Size = None
     """Size to bring samples of other tools and data to, or one number for a square."""
     mode: Mode = None
@@ -240,7 +244,7 @@ def _sample(args: list[str]) -> None:
     options: Sample = _parse(Sample, "sample", args)
     from sparring.commands.sample import sample
 
-    how = {name: getattr(options, name) for name in ("seed", "label", "checkpoint")}
+    how = {name: getattr(options, name) for name in ("seed", "label", "checkpoint", "truncation")}
     path = sample(options.run, options.n, out=options.out, **how)
     told = {"path": str(path), "count": options.n, **how}
     print(_json(told) if options.json else f"{options.n} samples: {path}")

@@ -77,6 +77,16 @@ def test_a_run(quick: Cli, run: sparring.Run, data: Path) -> None:
     assert json.loads((run.path / "evaluation.json").read_text())["scores"] == told["scores"]
 
 
+def test_a_truncated_run_says_so(quick: Cli, data: Path, tmp_path: Path) -> None:
+    run = sparring.train(data, sparring.BigGAN(width=4, batch_size=8), images=32, out=tmp_path / "run", device="cpu")
+    asked = ("evaluate", run.path, "-n", "50", "--features", "raw")
+    done = quick(*asked, "--truncation", "0.5", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["protocol"]["samples"]["truncation"] == 0.5
+    done = quick("evaluate", tmp_path / "run" / "samples", "--data", data, "--truncation", "0.5")
+    assert done.returncode == 2 and "--truncation are for runs" in done.stderr
+
+
 def test_fresh_samples_are_at_the_floor(source: Path, fresh: Path, tmp_path: Path) -> None:
     found = sparring.evaluate(fresh, source, features=Means(), report=tmp_path / "page.html")
     for name in ("fd", "kd", "coverage", "precision", "recall"):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,8 @@ import pytest
 from PIL import Image
 
 import sparring
+
+Cli = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 def array(run: sparring.Run, out: Path, n: int, **how: object) -> np.ndarray:
@@ -127,3 +131,30 @@ def test_a_checkpoint_that_is_not_there(run: sparring.Run, tmp_path: Path) -> No
         (tmp_path / name).write_bytes((run.path / name).read_bytes())
     with pytest.raises(sparring.UsageError, match="there is no checkpoint 'last'"):
         sparring.load_model(tmp_path, checkpoint="last")
+
+
+@pytest.fixture(scope="module")
+def biggan(data: Path, tmp_path_factory: pytest.TempPathFactory) -> sparring.Run:
+    """A run that its noise may be truncated in."""
+    recipe = sparring.BigGAN(width=4, latents=6, embedding=4, batch_size=8)
+    return sparring.train(data, recipe, images=64, out=tmp_path_factory.mktemp("biggan") / "run", device="cpu")
+
+
+def test_truncated_samples(biggan: sparring.Run, tmp_path: Path) -> None:
+    free = array(biggan, tmp_path / "free.npz", 40)
+    few = array(biggan, tmp_path / "few.npz", 3, truncation=0.5)
+    many = array(biggan, tmp_path / "many.npz", 40, truncation=0.5)
+    assert np.array_equal(few, many[:3]) and not np.array_equal(many, free)
+    assert sparring.sample(biggan.path, 1, truncation=0.5).name == "samples-0-truncation-0.5.png"
+
+
+def test_truncation_of_a_run_that_was_not_trained_for_it(run: sparring.Run) -> None:
+    with pytest.raises(sparring.UsageError, match="r3 was not trained for truncation: leave --truncation out"):
+        sparring.sample(run.path, truncation=0.5)
+
+
+def test_truncation_by_the_command_line(biggan: sparring.Run, quick: Cli, tmp_path: Path) -> None:
+    done = quick("sample", biggan.path, "-n", 2, "--truncation", 0.7, "--out", tmp_path / "x.npz", "--json")
+    assert done.returncode == 0 and json.loads(done.stdout)["truncation"] == 0.7
+    done = quick("sample", biggan.path, "--truncation", 0)
+    assert done.returncode == 2 and "--truncation must be above 0 and at most 10" in done.stderr

@@ -6,7 +6,17 @@ from torch import Tensor, nn
 from torch.autograd import gradcheck, gradgradcheck
 
 from sparring.engine.schedules import cosine
-from sparring.games.penalties import Penalty, between, input_gradient, off_unit_norm, r1, r2, squared_norm, wgan_gp
+from sparring.games.penalties import (
+    Penalty,
+    between,
+    input_gradient,
+    off_unit_norm,
+    orthogonality,
+    r1,
+    r2,
+    squared_norm,
+    wgan_gp,
+)
 
 PIECES: dict[str, Callable[[Tensor], Tensor]] = {"squared_norm": squared_norm, "off_unit_norm": off_unit_norm}
 
@@ -86,3 +96,24 @@ def test_bf16_networks_pay_in_float32() -> None:
         gradient = input_gradient(net(x).squeeze(1), x)
         assert gradient.dtype == r1(1.0)(gradient, 0).dtype == torch.float32
     assert torch.isfinite(r1(1.0)(gradient, 0))
+
+
+def test_rows_pay_for_being_alike_not_for_being_long() -> None:
+    """Brock et al. 2019, Eq. 3: 2 (w1 w2)^2 of two rows, each pair once in both orders; nothing where they are orthogonal."""
+    net = nn.Linear(3, 2)
+    net.weight.data = torch.tensor([[1.0, 2.0, 0.0], [3.0, 0.0, 5.0]])
+    torch.testing.assert_close(orthogonality(net, 0.1), torch.tensor(0.1 * 2 * 3.0**2))
+    net.weight.data = torch.tensor([[7.0, 0.0, 0.0], [0.0, 0.1, 0.0]])
+    assert orthogonality(net).item() == 0
+
+
+def test_orthogonality_reads_convolutions_by_rows_and_leaves_embeddings_out() -> None:
+    conv = nn.Conv2d(2, 3, 3)
+    rows = conv.weight.detach().flatten(1)
+    gram = rows @ rows.t()
+    expected = 1e-4 * (gram.square().sum() - gram.diagonal().square().sum())
+    net = nn.Sequential(conv, nn.Embedding(4, 3), nn.BatchNorm2d(3)).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    with torch.autocast("cpu", torch.bfloat16):
+        torch.testing.assert_close(orthogonality(net).detach(), expected)
+    orthogonality(net).backward()
+    assert conv.weight.grad is not None and net[1].weight.grad is None

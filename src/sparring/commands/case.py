@@ -48,6 +48,7 @@ class Asked:
     mode: str | None = None
     checkpoint: str | int | None = None
     raw: bool = False
+    truncation: float | None = None
 
     def __post_init__(self) -> None:
         if self.n is not None and not (isinstance(self.n, int) and self.n >= 16):
@@ -94,8 +95,8 @@ def case_of(
             return _of_run(run, data, asked, generator, say)
     if data is None:
         raise UsageError("--data SOURCE is needed: the real data to hold the samples against")
-    if asked.checkpoint is not None or asked.raw:
-        raise UsageError(f"--checkpoint and --raw are for runs: {_named(samples)} is none")
+    if asked.checkpoint is not None or asked.raw or asked.truncation is not None:
+        raise UsageError(f"--checkpoint, --raw and --truncation are for runs: {_named(samples)} is none")
     if (table := _table(samples)) is not None:
         return _of_table(table, _named(samples), data, asked)
     if isinstance(data, np.ndarray):
@@ -106,7 +107,7 @@ def case_of(
 def _of_run(run: Run, source: Source | None, asked: Asked, generator: nn.Module | None, say: Progress) -> Case:
     if asked.size is not None or asked.mode is not None:
         raise UsageError(f"--size and --mode are for samples of other tools: {run.path} has those it was trained in")
-    model = load_model(run.path, generator, checkpoint=asked.checkpoint, raw=asked.raw)
+    model = load_model(run.path, generator, checkpoint=asked.checkpoint, raw=asked.raw, truncation=asked.truncation)
     spec, settings = model.spec, run.settings if run.exists else None
     if isinstance(source, np.ndarray) or (source is None and settings is None):
         raise UsageError("--data SOURCE is needed: the real data to hold the samples against")
@@ -135,6 +136,7 @@ def _of_run(run: Run, source: Source | None, asked: Asked, generator: nn.Module 
     told = say.counter("sampling")
     about = _about(str(run.path), "run", count, asked)
     about |= {"checkpoint": _checkpoint(asked), "weights": "raw" if asked.raw else "average"}
+    about |= {"truncation": asked.truncation}
     rows = of_model(model, count, asked.seed, told)
     rows = _renamed(rows, spec.classes, data.spec.classes)
     notes = tuple(data.report.notes)

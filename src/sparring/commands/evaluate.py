@@ -62,6 +62,7 @@ def evaluate(
     mode: str | None = None,
     checkpoint: str | int | None = None,
     raw: bool = False,
+    truncation: float | None = None,
     report: str | Path | None = None,
     device: str = "auto",
     generator: nn.Module | None = None,
@@ -71,11 +72,12 @@ def evaluate(
 
     A run's own data are the default. `features`: "trained", "inception" (`weights`: its file), "raw", a TorchScript
     file, or a module from images `[B, C, H, W]` in [-1, 1] to `[B, d]`. `n` is how many samples and real images are
-    taken, `split` ("test", "train", "all") of which part of the data. `checkpoint` and `raw` choose a run's weights.
+    taken, `split` ("test", "train", "all") of which part of the data. `checkpoint` and `raw` choose a run's weights,
+    `truncation` where its noise is cut off (see `load_model`).
     Arrays `[N, F]` are tables: their values are the features. A page that shows it all is written into a run's folder,
     or to `report`. Raises SparringError, with the way out, on all that can go wrong.
     """
-    asked = Asked(n, seed, split, size, mode, checkpoint, raw)
+    asked = Asked(n, seed, split, size, mode, checkpoint, raw, truncation)
     say = progress or Progress()
     hardware = Hardware.find(device, "auto")
     case = case_of(samples, data, asked, generator, say)

@@ -24,25 +24,29 @@ def sample(
     seed: int = 0,
     label: str | None = None,
     checkpoint: str | int | None = None,
+    truncation: float | None = None,
     generator: nn.Module | None = None,
 ) -> Path:
     """Write `n` samples of `run`: a grid (`*.png`), an array (`*.npz`, `arr_0` uint8 NHWC), or a folder of PNGs.
 
     Sample k depends on (`seed`, k) alone. `label` asks for one class by name; `checkpoint` ("best", "last" or its
-    image) for the weights of then. Returns the path written; without `out` that is `samples-<seed>.png` in the run's
-    folder, `samples-<seed>-<checkpoint>.png` with a checkpoint.
+    image) for the weights of then. `truncation` T cuts the noise off at -T and T, where the recipe was made for it
+    (BigGAN): 2 keeps almost all variety, 0.5 gives more typical and fewer kinds of pictures. Returns the path written;
+    without `out` that is `samples-<seed>.png` in the run's folder, with `-<checkpoint>` and `-truncation-<T>` where given.
     """
     if n < 1:
         raise UsageError(f"-n must be 1 or more, not {n}")
     if not 0 <= seed < 1 << 63:
         raise UsageError(f"--seed must be 0 or more, and below 2^63, not {seed}")
-    model = load_model(run, generator, checkpoint=checkpoint)
+    model = load_model(run, generator, checkpoint=checkpoint, truncation=truncation)
     run = Path(run) if Path(run).is_dir() else Path(run).parent
     of = "" if checkpoint is None else f"-{checkpoint}"
+    of += "" if truncation is None else f"-truncation-{truncation:g}"
     out = Path(out) if out is not None else run / f"samples-{seed}{of}.png"
     chosen = model.label(label) if label is not None else None
     about = f"run {run.resolve().name}, seed {seed}" + (f", label {label}" if label is not None else "")
-    about += f", checkpoint {checkpoint}" if of else ""
+    about += f", checkpoint {checkpoint}" if checkpoint is not None else ""
+    about += f", truncation {truncation:g}" if truncation is not None else ""
     suffix = out.suffix.lower()
     if suffix not in (".png", ".npz", ""):
         raise UsageError(

@@ -1,4 +1,4 @@
-"""What a discriminator pays for being steep: pure functions of its input gradient, twice differentiable."""
+"""What players pay besides: D for steep logits, by its input gradient, twice differentiable; G for rows that are alike."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from sparring.engine.game import Schedule
 from sparring.engine.schedules import constant
@@ -72,6 +72,25 @@ def r2(gamma: float | Schedule, interval: int = 1) -> Penalty:
 def wgan_gp(weight: float = 10.0, interval: int = 1) -> Penalty:
     """Weight * E (|grad D| - 1)^2 between real and generated data (Gulrajani et al. 2017, Eq. 3)."""
     return Penalty("between", off_unit_norm, constant(weight), interval)
+
+
+def orthogonality(net: nn.Module, weight: float = 1e-4) -> Tensor:
+    """Weight * sum over the matrices W of `net` of |W W^T o (1 - I)|^2 (Brock et al. 2019, Eq. 3), a scalar.
+
+    Rows, one for each output channel, should be orthogonal; how long they are is left free. A convolution's weight
+    `[out, in, h, w]` is read as `[out, in h w]`; weights are taken as they are learned, before spectral normalisation;
+    embeddings are left out. In float32, as a loss is.
+    """
+    embedded = {id(p) for module in net.modules() if isinstance(module, nn.Embedding) for p in module.parameters()}
+    matrices = [_rows(p) for p in net.parameters() if p.dim() > 1 and id(p) not in embedded]
+    with torch.autocast(matrices[0].device.type, enabled=False):
+        grams = [matrix @ matrix.t() for matrix in matrices]
+        return weight * torch.stack([(gram - gram.diagonal().diag()).square().sum() for gram in grams]).sum()
+
+
+def _rows(weight: Tensor) -> Tensor:
+    """As a matrix `[out, rest]`, in the order in which channels_last lies: rows keep their products, nothing is copied."""
+    return (weight.movedim(1, -1) if weight.dim() > 2 else weight).flatten(1)
 
 
 def _half(gamma: float | Schedule) -> Schedule:

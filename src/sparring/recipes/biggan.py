@@ -1,0 +1,124 @@
+"""BigGAN: large scale GAN training for high fidelity natural image synthesis (Brock, Donahue, Simonyan 2019).
+
+Residual, class-conditional networks with hierarchical latents, self-attention and spectral normalisation (section 3), the
+hinge loss, orthogonal regularisation of the generator (Eq. 3), and samples of truncated noise (section 3.1).
+
+Where we differ: batches of 64 in place of 2,048, and the networks' widths, are of one computer; with them the learning rates
+(5e-4 for G and 1e-3 for D in place of 5e-5 and 2e-4), still two time scales with two turns of D a round. The average's
+half-life is a share of the run. The noise is mapped onto the interval in place of being drawn anew (`recipes/model.py`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+from torch import nn
+
+from sparring.engine.device import Hardware
+from sparring.engine.errors import UsageError
+from sparring.engine.loop import System
+from sparring.engine.spec import Spec
+from sparring.games.gan import GAN
+from sparring.games.objectives import OBJECTIVES
+from sparring.games.penalties import orthogonality
+from sparring.nets.biggan import Discriminator, Generator
+from sparring.recipes.recipe import adams, average_of, check_positive, check_range
+
+
+@dataclass(frozen=True, kw_only=True)
+class BigGAN:
+    """Class-conditional residual networks, spectrally normalised, whose noise can be truncated."""
+
+    name: ClassVar[str] = "biggan"
+    paper: ClassVar[str] = "Brock et al. 2019, arXiv:1809.11096"
+    truncates: ClassVar[bool] = True
+
+    width: int | None = None
+    """Generator channels at the level nearest the image, doubled at each below. None: by hardware and size."""
+    discriminator_width: int | None = None
+    """The same of the discriminator. None: as the generator's."""
+    most: int = 512
+    """Channels at most."""
+    latents: int = 64
+    """Numbers of noise the generator takes, shared out over its levels."""
+    embedding: int = 32
+    """Numbers that stand for a class in the generator."""
+    batch_size: int = 64
+    """Images a round, over all processes."""
+    accumulate: int = 1
+    """Parts in which a batch is played, to save memory."""
+    lr: float = 5e-4
+    """Adam's learning rate of the generator."""
+    lr_discriminator: float = 1e-3
+    """And of the discriminator."""
+    beta2: float = 0.999
+    """Adam's second-moment decay (beta1 is 0)."""
+    turns: int = 2
+    """Of the discriminator in a round, to one of the generator."""
+    orthogonal: float = 1e-4
+    """Weight of the orthogonal regularisation, which makes the generator smooth enough for truncated noise."""
+    average: float = 0.02
+    """Half-life of the averaged generator, as a share of the run."""
+    mirror: bool = False
+    """Flip every other image, where left and right mean the same."""
+
+    def __post_init__(self) -> None:
+        check_positive(
+            self, "width", "discriminator_width", "most", "latents", "embedding", "batch_size", "accumulate", "lr",
+            "lr_discriminator", "turns", "average",
+        )  # fmt: skip
+        check_range(self, 0, 1, "beta2")
+        check_range(self, 0, float("inf"), "orthogonal")
+
+    def resolve(self, spec: Spec, hardware: Hardware) -> Self:
+        """Widths by hardware and size; raises UsageError where the data have no two classes to learn."""
+        if not self.conditional(spec):
+            have = "one class alone" if spec.classes else "no labels"
+            raise UsageError(
+                f"biggan is conditional, and these images have {have}: put them into one folder a class, or take "
+                "--recipe s3gan, which finds classes itself, or --recipe r3"
+            )
+        width = self.width or width_for(spec, hardware)
+        return dataclasses.replace(self, width=width, discriminator_width=self.discriminator_width or width)
+
+    def conditional(self, spec: Spec) -> bool:
+        """Where there are two classes or more; there is no other BigGAN."""
+        return len(spec.classes) > 1
+
+    def nets(self, spec: Spec) -> dict[str, nn.Module]:
+        """The networks of appendix B, sized to the image."""
+        assert self.width and self.discriminator_width
+        classes = len(spec.classes)
+        return {
+            "generator": Generator(spec.shape, self.latents, self.width, self.most, classes, self.embedding),
+            "discriminator": Discriminator(spec.shape, self.discriminator_width, self.most, classes),
+        }
+
+    def system(self, spec: Spec, nets: Mapping[str, nn.Module], total: int) -> System:
+        """The hinge game of section 3 with orthogonal regularisation, Adam with two learning rates."""
+        game = GAN(
+            nets["generator"],
+            nets["discriminator"],
+            OBJECTIVES["hinge"],
+            latents=self.latents,
+            conditional=True,
+            discriminator_turns=self.turns,
+            terms={"orthogonality": lambda net, fake, real: orthogonality(net, self.orthogonal)}
+            if self.orthogonal
+            else {},
+        )
+        adam = {
+            **adams({"generator": nets["generator"]}, self.lr, 0.0, self.beta2),
+            **adams({"discriminator": nets["discriminator"]}, self.lr_discriminator, 0.0, self.beta2),
+        }
+        return System(game, adam, average_of(nets["generator"], total, share=self.average, ramp=self.average))
+
+
+def width_for(spec: Spec, hardware: Hardware) -> int:
+    """Channels that give tens of thousands of images in the minutes of a CPU: fewer for larger ones; more with a GPU."""
+    side = (spec.height * spec.width) ** 0.5
+    width = 32 if side <= 32 else 24 if side <= 64 else 16
+    return width if hardware.device.type == "cpu" else width * 4
