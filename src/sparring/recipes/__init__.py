@@ -12,9 +12,11 @@ if TYPE_CHECKING:
 
 RECIPES: dict[str, tuple[str, str]] = {
     "gan2014": ("GAN2014", "the first GAN: fully connected, maxout and dropout (Goodfellow et al. 2014)"),
+    "lapgan": ("LAPGAN", "a Laplacian pyramid of conditional GANs, from coarse to fine (Denton et al. 2015)"),
     "dcgan": ("DCGAN", "strided convolutions and batch normalisation (Radford et al. 2015)"),
-    "r3": ("R3", "the default: relativistic pairs with R1 and R2 (Huang et al. 2024)"),
     "biggan": ("BigGAN", "class by class, with attention and truncated noise (Brock et al. 2019)"),
+    "s3gan": ("S3GAN", "BigGAN for few labels or none: completed, or found (Lučić et al. 2019)"),
+    "r3": ("R3", "the default: relativistic pairs with R1 and R2 (Huang et al. 2024)"),
 }
 """Name -> class in the module of that name, and one line about it."""
 
