@@ -20,6 +20,9 @@ Size = tuple[int, int]
 
 PIECES = 5
 """Of a maxout unit in the coarsest discriminator."""
+COARSE_INIT = 0.1, 0.05
+"""Widths of the uniform start of the coarsest generator and discriminator: wider than those of 2014, where at one
+learning rate for all levels the generator fell to one image a class before it had spread over its noise."""
 
 
 def down(x: Tensor, size: Size) -> Tensor:
@@ -85,7 +88,7 @@ class CoarseGenerator(nn.Module):
     def __init__(self, channels: int, size: Size, latents: int, hidden: int, classes: int) -> None:
         super().__init__()
         self.labels = LabelEmbedding(classes, latents) if classes else None
-        self.body = mlp.Generator((channels, *size), latents * 2 if classes else latents, hidden)
+        self.body = mlp.Generator((channels, *size), latents * 2 if classes else latents, hidden, init=COARSE_INIT[0])
 
     def forward(self, z: Tensor, low: Tensor | None, y: Tensor | None = None) -> Tensor:
         """Images; there is no `low` to look at."""
@@ -153,7 +156,9 @@ class CoarseDiscriminator(nn.Module):
     def __init__(self, channels: int, size: Size, hidden: int, classes: int) -> None:
         super().__init__()
         self.labels = LabelEmbedding(classes, size[0] * size[1]) if classes else None
-        self.body = mlp.Discriminator((channels + bool(classes), *size), max(hidden // PIECES, 1), PIECES)
+        self.body = mlp.Discriminator(
+            (channels + bool(classes), *size), max(hidden // PIECES, 1), PIECES, init=COARSE_INIT[1]
+        )
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """Logits, positive for real."""
