@@ -37,7 +37,7 @@ def shares(images: Images, hardware: Hardware, pairs: int, rounds: int) -> dict[
     torch.manual_seed(0)
     system = recipe.system(images.spec, {k: hardware.place(n) for k, n in recipe.nets(images.spec).items()}, 1 << 40)
     counts = tuple(images.report.classes.values())
-    model = Model(system.average.net, images.spec, recipe.latents, recipe.conditional(images.spec), counts)
+    model = Model(system.average.net, images.spec, recipe.latents, recipe.classes(images.spec) > 0, counts)
     feed, size = Feed(images, recipe.batch_size), recipe.batch_size
 
     def some_rounds() -> None:

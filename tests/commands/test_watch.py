@@ -31,7 +31,7 @@ def system(recipe: Recipe, data: sparring.Images) -> tuple[System, Model]:
     torch.manual_seed(0)
     made = recipe.system(data.spec, recipe.nets(data.spec), 1000)
     counts = tuple(data.report.classes.values())
-    return made, Model(made.average.net, data.spec, recipe.latents, recipe.conditional(data.spec), counts)
+    return made, Model(made.average.net, data.spec, recipe.latents, recipe.classes(data.spec) > 0, counts)
 
 
 def state(system: System) -> list[torch.Tensor]:

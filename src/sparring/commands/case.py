@@ -207,8 +207,10 @@ def _told(data: Images, reference: Reference) -> dict[str, Any]:
 
 def _renamed(rows: Rows, theirs: tuple[str, ...], ours: tuple[str, ...]) -> Rows:
     """Labels by the classes of the data, by their names; those that the data do not have become -1."""
-    if theirs == ours or not theirs:
+    if theirs == ours:
         return rows
+    if not theirs:  # clusters of the generator's own are no classes of the data
+        return Rows(rows.fetch, np.full(len(rows), -1))
     number = np.array([*(ours.index(name) if name in ours else -1 for name in theirs), -1])
     return Rows(rows.fetch, number[rows.labels])
 

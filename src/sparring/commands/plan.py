@@ -96,7 +96,7 @@ def memory_needed(recipe: Recipe, spec: Spec, nets: Mapping[str, nn.Module] | No
     weights = sum(p.numel() for net in shadows.values() for p in net.parameters()) * 4 * 5
     part = max(recipe.batch_size // recipe.accumulate // dist.world_size(), 1)
     z, y = torch.zeros(1, recipe.latents, device="meta"), torch.zeros(1, dtype=torch.int64, device="meta")
-    labels = (y,) if recipe.conditional(spec) else ()
+    labels = (y,) if recipe.classes(spec) else ()
     generator = _activations(shadows["generator"].eval(), z, *labels)
     image = torch.zeros(1, *spec.shape, device="meta")
     discriminator = _activations(shadows["discriminator"].eval(), image, *labels)

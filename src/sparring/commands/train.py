@@ -145,8 +145,9 @@ def _play(
     for warning in run.warnings:
         say.say(f"warning: {warning}")
     say.say(f"{'going on with' if start else 'training'} {recipe.name} on {len(data):,} images, run {run.path}")
-    counts = data.class_counts
-    model = Model(system.average.net, data.spec, recipe.latents, recipe.conditional(data.spec), counts)
+    classes = recipe.classes(data.spec)
+    counts = data.class_counts or (1,) * classes
+    model = Model(system.average.net, data.spec, recipe.latents, classes > 0, counts)
     told = card(recipe, data.spec, counts, own_nets=own_nets, seed=seed, data=data.fingerprint, sparring=__version__)
     due = events(run, plan, system, model, data, say, told)
     say.begin("training", plan.images, start)

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from sparring.data.tint import colour_matrix, grey_matrix, tint
 from sparring.data.warp import quarter_turns, scale, shift, turn, warp, window, within
+from sparring.engine import dist
 from sparring.engine.game import Batch
 
 
@@ -110,11 +111,13 @@ class ADA(nn.Module):
         """Move `p` by one step, given logits `[B]` of the same batch: up where r is above the target, down where below.
 
         A step is B / speed_images: p goes from 0 to 1 in that many images. (The paper's steps are four times as
-        large, every fourth batch, by r over these four.) The images of one process count: of several each moves a `p` of
-        its own by its share of the batch, and `engine.dist` averages them, so N processes go N times as slowly.
+        large, every fourth batch, by r over these four.) Of several processes each moves a `p` of its own, by
+        the images of all, and `engine.dist` averages them.
         """
         r = (real_logits - fake_logits).sign().mean()
-        self.p.add_((r - self.target).sign() * (len(real_logits) / self.speed_images)).clamp_(0, self.most)
+        self.p.add_((r - self.target).sign() * (len(real_logits) * dist.world_size() / self.speed_images)).clamp_(
+            0, self.most
+        )
 
     def told(self) -> dict[str, Tensor | float]:
         """`p` as it is now, for the metrics: `augment_p`."""

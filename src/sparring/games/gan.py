@@ -13,6 +13,7 @@ from sparring.engine.game import Batch, Stats
 from sparring.games.completion import Completion
 from sparring.games.objectives import Objective
 from sparring.games.penalties import Penalty, between, input_gradient
+from sparring.games.steepness import HeldSteepness
 
 Judge = Callable[[nn.Module, Sequence[Tensor], Sequence[Tensor]], list[Tensor]]
 """(discriminator, inputs, their labels or nothing) -> logits `[B]`, float32, of each input."""
@@ -30,24 +31,19 @@ class Judging(Protocol):
         ...
 
 
-@runtime_checkable
-class Watcher(Protocol):
-    """An `nn.Module` that follows the game: a strength that D's logits move, kept in a buffer and so in checkpoints."""
+class Augment(Protocol):
+    """An augmentation, the same way for reals and fakes, through which gradients flow. If it has a state: an `nn.Module`."""
+
+    def __call__(self, x: Tensor, batch: Batch) -> Tensor:
+        """Images `[B, C, H, W]`, changed with the noise of `batch`."""
+        ...
 
     def observe(self, real: Tensor, fake: Tensor) -> None:
-        """Logits `[B]` of one of D's turns; called without gradients."""
+        """Take note of D's logits `[B]` in one of its turns."""
         ...
 
     def told(self) -> Stats:
         """What it is at now, for the metrics."""
-        ...
-
-
-class Augment(Watcher, Protocol):
-    """An augmentation, the same way for reals and fakes, through which gradients flow."""
-
-    def __call__(self, x: Tensor, batch: Batch) -> Tensor:
-        """Images `[B, C, H, W]`, changed with the noise of `batch`."""
         ...
 
 
@@ -67,7 +63,8 @@ class GAN:
 
     `generator(z)` takes noise `[B, latents]`, `discriminator(x)` gives logits `[B]`; with `conditional` both get the
     labels as a second argument, and `completion` gives labels to those images that have none. D sees everything through
-    `augment`. `terms` are added to G's loss. What of all this has a state of its own is a player without a turn.
+    `augment`. `terms` are added to G's loss. `held` is the weight of those penalties that were built with it, and follows
+    D's gradients. What of all this has a state of its own is a player without a turn, `augment` or `penalty`.
     """
 
     def __init__(
@@ -82,17 +79,17 @@ class GAN:
         discriminator_turns: int = 1,
         judge: Judge = together,
         augment: Augment | None = None,
-        watchers: Mapping[str, Watcher] | None = None,
+        held: HeldSteepness | None = None,
         completion: Completion | None = None,
         terms: Mapping[str, Term] | None = None,
     ) -> None:
-        self.watchers = {**(watchers or {}), **({"augment": augment} if augment else {})}
-        quiet = {name: watcher for name, watcher in self.watchers.items() if isinstance(watcher, nn.Module)}
-        self.players: Mapping[str, nn.Module] = {"generator": generator, "discriminator": discriminator, **quiet}
+        quiet = {"augment": augment, "penalty": held}
+        keeping = {name: net for name, net in quiet.items() if isinstance(net, nn.Module)}
+        self.players: Mapping[str, nn.Module] = {"generator": generator, "discriminator": discriminator, **keeping}
         self.turns = ("discriminator",) * discriminator_turns + ("generator",)
         self.objective, self.penalties, self.latents = objective, tuple(penalties), latents
         self.conditional, self.judge = conditional, judge
-        self.augment, self.completion, self.terms = augment, completion, dict(terms or {})
+        self.augment, self.held, self.completion, self.terms = augment, held, completion, dict(terms or {})
         self._generator, self._discriminator = generator, discriminator
 
     def loss(self, player: str, batch: Batch, at: float) -> tuple[Tensor, Stats]:
@@ -146,14 +143,17 @@ class GAN:
         real, fake_logits = logits[0], logits[1]
         loss = self.objective.discriminator(real, fake_logits)
         stats: dict[str, Tensor | float] = {"real_logit": real.mean(), "fake_logit": fake_logits.mean()}
-        for watcher in self.watchers.values():
-            watcher.observe(real.detach(), fake_logits.detach())
-            stats |= watcher.told()
+        if self.augment:
+            self.augment.observe(real.detach(), fake_logits.detach())
+            stats |= self.augment.told()
         if due:
             gradients = torch.split(input_gradient(torch.cat(logits), joined), len(fake))
             rows = dict(zip(inputs, gradients, strict=True))
             penalty = torch.stack([p(rows[p.where], at) for p in due]).sum()
             loss, stats["penalty"] = loss + penalty, penalty
+            if self.held:
+                self.held.observe(batch.x, [rows[p.where].detach() for p in due])
+                stats |= self.held.told()
         return loss, stats
 
     def _generator_loss(self, batch: Batch) -> tuple[Tensor, Stats]:

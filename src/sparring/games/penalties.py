@@ -9,7 +9,6 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from sparring.engine.game import Schedule
 from sparring.engine.schedules import constant
 
 
@@ -37,6 +36,10 @@ def between(real: Tensor, fake: Tensor, share: Tensor) -> Tensor:
     return share * real + (1 - share) * fake
 
 
+Weight = Callable[[float], float | Tensor]
+"""A schedule, or what moves by itself: `at` in [0, 1] -> value."""
+
+
 @dataclass(frozen=True)
 class Penalty:
     """A weighted mean of a function of the input gradient, at one kind of place."""
@@ -45,7 +48,7 @@ class Penalty:
     """Where the gradient is taken."""
     of: Callable[[Tensor], Tensor]
     """Input gradients `[B, ...]` -> what each row pays, `[B]`."""
-    weight: Schedule
+    weight: Weight
     """Over the run."""
     interval: int = 1
     """Every so many rounds, then that many times as strong (Karras et al. 2020, "lazy regularization")."""
@@ -59,12 +62,12 @@ class Penalty:
         return self.of(gradient).mean() * (self.weight(at) * self.interval)
 
 
-def r1(gamma: float | Schedule, interval: int = 1) -> Penalty:
+def r1(gamma: float | Weight, interval: int = 1) -> Penalty:
     """Gamma / 2 * E |grad D(x)|^2 at real data (Mescheder et al. 2018, Eq. 9)."""
     return Penalty("real", squared_norm, _half(gamma), interval)
 
 
-def r2(gamma: float | Schedule, interval: int = 1) -> Penalty:
+def r2(gamma: float | Weight, interval: int = 1) -> Penalty:
     """Gamma / 2 * E |grad D(G(z))|^2 at generated data (Mescheder et al. 2018, Eq. 10)."""
     return Penalty("fake", squared_norm, _half(gamma), interval)
 
@@ -93,5 +96,5 @@ def _rows(weight: Tensor) -> Tensor:
     return (weight.movedim(1, -1) if weight.dim() > 2 else weight).flatten(1)
 
 
-def _half(gamma: float | Schedule) -> Schedule:
+def _half(gamma: float | Weight) -> Weight:
     return (lambda at: gamma(at) / 2) if callable(gamma) else constant(gamma / 2)

@@ -15,12 +15,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
-from torch import nn
+from torch import Tensor, nn
 
 from sparring.engine.device import Hardware
 from sparring.engine.errors import UsageError
 from sparring.engine.loop import System
 from sparring.engine.spec import Spec
+from sparring.games.completion import Completion
 from sparring.games.gan import GAN
 from sparring.games.objectives import OBJECTIVES
 from sparring.games.penalties import orthogonality
@@ -75,46 +76,57 @@ class BigGAN:
 
     def resolve(self, spec: Spec, hardware: Hardware) -> Self:
         """Widths by hardware and size; raises UsageError where the data have no two classes to learn."""
-        if not self.conditional(spec):
+        if not self.classes(spec):
             have = "one class alone" if spec.classes else "no labels"
             raise UsageError(
                 f"biggan is conditional, and these images have {have}: put them into one folder a class, or take "
                 "--recipe s3gan, which finds classes itself, or --recipe r3"
             )
+        return self._sized(spec, hardware)
+
+    def _sized(self, spec: Spec, hardware: Hardware) -> Self:
         width = self.width or width_for(spec, hardware)
         return dataclasses.replace(self, width=width, discriminator_width=self.discriminator_width or width)
 
-    def conditional(self, spec: Spec) -> bool:
-        """Where there are two classes or more; there is no other BigGAN."""
-        return len(spec.classes) > 1
+    def classes(self, spec: Spec) -> int:
+        """Two or more; there is no other BigGAN."""
+        return len(spec.classes) if len(spec.classes) > 1 else 0
 
     def nets(self, spec: Spec) -> dict[str, nn.Module]:
         """The networks of appendix B, sized to the image."""
         assert self.width and self.discriminator_width
-        classes = len(spec.classes)
+        classes = self.classes(spec)
         return {
             "generator": Generator(spec.shape, self.latents, self.width, self.most, classes, self.embedding),
             "discriminator": Discriminator(spec.shape, self.discriminator_width, self.most, classes),
         }
 
-    def system(self, spec: Spec, nets: Mapping[str, nn.Module], total: int) -> System:
-        """The hinge game of section 3 with orthogonal regularisation, Adam with two learning rates."""
-        game = GAN(
+    def game(self, nets: Mapping[str, nn.Module], completion: Completion | None = None) -> GAN:
+        """The hinge game with orthogonal regularisation, several turns of D to one of G."""
+
+        def term(generator: nn.Module, fake: Tensor, real: Tensor) -> Tensor:
+            return orthogonality(generator, self.orthogonal)
+
+        return GAN(
             nets["generator"],
             nets["discriminator"],
             OBJECTIVES["hinge"],
             latents=self.latents,
             conditional=True,
             discriminator_turns=self.turns,
-            terms={"orthogonality": lambda net, fake, real: orthogonality(net, self.orthogonal)}
-            if self.orthogonal
-            else {},
+            terms={"orthogonality": term} if self.orthogonal else {},
+            completion=completion,
         )
+
+    def system(self, spec: Spec, nets: Mapping[str, nn.Module], total: int) -> System:
+        """The game of section 3, Adam with two learning rates."""
         adam = {
             **adams({"generator": nets["generator"]}, self.lr, 0.0, self.beta2),
             **adams({"discriminator": nets["discriminator"]}, self.lr_discriminator, 0.0, self.beta2),
         }
-        return System(game, adam, average_of(nets["generator"], total, share=self.average, ramp=self.average))
+        return System(
+            self.game(nets), adam, average_of(nets["generator"], total, share=self.average, ramp=self.average)
+        )
 
 
 def width_for(spec: Spec, hardware: Hardware) -> int:

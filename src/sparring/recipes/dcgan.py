@@ -54,9 +54,9 @@ class DCGAN:
         """Nothing is left to choose."""
         return self
 
-    def conditional(self, spec: Spec) -> bool:
+    def classes(self, spec: Spec) -> int:
         """DCGAN knows no labels."""
-        return False
+        return 0
 
     def nets(self, spec: Spec) -> dict[str, nn.Module]:
         """The networks of Figure 1, sized to the image."""

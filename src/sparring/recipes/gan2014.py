@@ -59,9 +59,9 @@ class GAN2014:
         """Nothing is left to choose."""
         return self
 
-    def conditional(self, spec: Spec) -> bool:
+    def classes(self, spec: Spec) -> int:
         """The first GAN knows no labels."""
-        return False
+        return 0
 
     def nets(self, spec: Spec) -> dict[str, nn.Module]:
         """The MLPs of section 5."""

@@ -37,7 +37,7 @@ class Model:
     latents: int
     conditional: bool
     counts: tuple[int, ...]
-    """Training images of each class: labels are drawn in their proportion."""
+    """Labelled training images of each class, in whose proportion labels are drawn; of clusters, one each."""
     truncation: float | None = None
     """Noise is drawn from a normal distribution cut off at -T and T; None: not cut off."""
 
@@ -72,9 +72,10 @@ class Model:
         """The number of a class by its name or number; raises UsageError on an unknown one."""
         if not self.conditional:
             raise UsageError("this generator was trained without labels: it cannot be asked for a class")
-        if name in self.spec.classes:
-            return self.spec.classes.index(name)
-        raise UsageError(f"unknown label '{name}': {nearest(name, self.spec.classes)}")
+        names = self.spec.classes or tuple(str(k) for k in range(len(self.counts)))  # clusters have numbers
+        if name in names:
+            return names.index(name)
+        raise UsageError(f"unknown label '{name}': {nearest(name, names)}")
 
 
 def truncated(z: Tensor, most: float) -> Tensor:
@@ -143,7 +144,7 @@ def load_model(
             f"{path}: the weights do not fit the generator that model.json describes: {error}"
         ) from error
     model = Model(
-        generator.eval().requires_grad_(False), spec, recipe.latents, recipe.conditional(spec), counts, truncation
+        generator.eval().requires_grad_(False), spec, recipe.latents, recipe.classes(spec) > 0, counts, truncation
     )
     if recipe.truncates and batch_norms(generator):
         _settle(model)

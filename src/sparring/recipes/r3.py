@@ -12,20 +12,25 @@ images so far, which needs no knowledge of the run's length.
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
 from torch import nn
 
+from sparring.data.augment import AUGMENTS
 from sparring.engine.device import Hardware
+from sparring.engine.errors import UsageError, nearest
 from sparring.engine.loop import System
 from sparring.engine.schedules import cosine
 from sparring.engine.spec import Spec
+from sparring.games.completion import Completion, turns_of
 from sparring.games.gan import GAN
+from sparring.games.hints import terms_of
 from sparring.games.objectives import OBJECTIVES
 from sparring.games.penalties import r1, r2
+from sparring.games.steepness import HeldSteepness
+from sparring.nets.headed import Headed
 from sparring.nets.pyramid import Discriminator, Generator
 from sparring.recipes.recipe import adams, average_of, check_positive, check_range
 
@@ -47,7 +52,7 @@ class R3:
     latents: int = 64
     """Numbers of noise the generator takes."""
     labels: bool = True
-    """Give the labels to both players, where there are any."""
+    """Give the labels to both players, where there are any; where few images have one, the others' are completed."""
     batch_size: int = 64
     """Images a round, over all processes."""
     accumulate: int = 1
@@ -61,60 +66,90 @@ class R3:
     beta2_end: float = 0.99
     """And at the end."""
     gamma: float | None = None
-    """Weight of R1 and of R2 at the start. None: 0.3 for 28x28 grey, by the number of values; at least 1 for few images."""
+    """Weight of R1 and of R2 at the start. None: 1."""
     gamma_end: float | None = None
-    """And at the end. None: a third of gamma."""
+    """And at the end. None: a third of gamma. Only where gamma is not moved by --steepness."""
+    steepness: float | None = None
+    """Move gamma so that D is as steep as this; 0: gamma goes its cosine. None: 2, but 0 where gamma is given."""
     interval: int = 1
     """R1 and R2 every so many rounds, that many times as strong."""
     average: float = 0.02
     """Half-life of the averaged generator, as a share of the run."""
+    augment: str | None = None
+    """What D sees all images through: none, diff, or ada. None: by the number of images."""
+    hints: tuple[str, ...] = ()
+    """Facts about the images: mirror, tileable, smooth, palette:RRGGBB,RRGGBB; `mirror*2` is twice as strong."""
+    hint_weight: float = 1.0
+    """What G pays for a violation."""
     mirror: bool = False
     """Flip every other image, where left and right mean the same."""
 
     def __post_init__(self) -> None:
         check_positive(
             self, "width", "discriminator_width", "most", "latents", "batch_size", "accumulate", "lr", "lr_end", "interval",
-            "average",
+            "average", "gamma", "hint_weight",
         )  # fmt: skip
         check_range(self, 0, 1, "beta2", "beta2_end")
-        check_range(self, 0, float("inf"), "gamma", "gamma_end")
+        check_range(self, 0, float("inf"), "gamma_end", "steepness")
+        if self.steepness and self.gamma_end not in (None, self.gamma):
+            raise UsageError("--gamma-end is for a gamma that goes its cosine: it needs --steepness 0")
+        if self.augment not in (None, "none", *AUGMENTS):
+            raise UsageError(f"unknown --augment '{self.augment}': {nearest(str(self.augment), ['none', *AUGMENTS])}")
+        object.__setattr__(self, "hints", tuple(self.hints))  # JSON knows lists alone
+        terms_of(self.hints, self.hint_weight)  # what is wrong with them is said before anything begins
 
     def resolve(self, spec: Spec, hardware: Hardware) -> Self:
-        """Widths by hardware, size and number of images; gamma by the number of values in an image."""
+        """Widths by hardware, size and number of images; augmentation by the number of images."""
         width = self.width or width_for(spec, hardware)
-        gamma = self.gamma if self.gamma is not None else gamma_for(spec)
+        steepness = self.steepness if self.steepness is not None else 0.0 if self.gamma is not None else STEEPNESS
+        gamma = self.gamma if self.gamma is not None else GAMMA
         return dataclasses.replace(
             self,
             width=width,
             discriminator_width=self.discriminator_width or max(width * 2 // 3, 1),
             gamma=gamma,
-            gamma_end=self.gamma_end if self.gamma_end is not None else round(gamma / 3, 6),
+            gamma_end=self.gamma_end if self.gamma_end is not None else gamma if steepness else round(gamma / 3, 6),
+            steepness=steepness,
+            augment=self.augment or ("none" if spec.count >= FEW else "diff"),
         )
 
-    def conditional(self, spec: Spec) -> bool:
-        """With labels, where there are two classes or more."""
-        return self.labels and len(spec.classes) > 1
+    def classes(self, spec: Spec) -> int:
+        """Those of the data, where there are two or more."""
+        return len(spec.classes) if self.labels and len(spec.classes) > 1 else 0
+
+    def _completes(self, spec: Spec) -> bool:
+        return self.classes(spec) > 0 and spec.unlabelled > 0
 
     def nets(self, spec: Spec) -> dict[str, nn.Module]:
         """Mirrored pyramids of strided convolutions."""
-        classes = len(spec.classes) if self.conditional(spec) else 0
+        classes = self.classes(spec)
         assert self.width and self.discriminator_width
+        discriminator: nn.Module = Discriminator(spec.shape, self.discriminator_width, self.most, classes)
+        if self._completes(spec):
+            discriminator = Headed(discriminator, classes, len(turns_of(spec.height, spec.width)))
         return {
             "generator": Generator(spec.shape, self.latents, self.width, self.most, classes),
-            "discriminator": Discriminator(spec.shape, self.discriminator_width, self.most, classes),
+            "discriminator": discriminator,
         }
 
     def system(self, spec: Spec, nets: Mapping[str, nn.Module], total: int) -> System:
         """The game of Eq. 2 to 4, its optimizers and schedules."""
-        assert self.gamma is not None and self.gamma_end is not None
-        gamma = cosine(self.gamma, self.gamma_end)
+        assert self.gamma is not None and self.gamma_end is not None and self.augment is not None
+        device = next(nets["generator"].parameters()).device
+        held = HeldSteepness(self.gamma, self.steepness).to(device) if self.steepness else None
+        gamma = held or cosine(self.gamma, self.gamma_end)
+        augment = AUGMENTS[self.augment](spec.shape).to(device) if self.augment != "none" else None
         game = GAN(
             nets["generator"],
             nets["discriminator"],
             OBJECTIVES["relativistic"],
             latents=self.latents,
             penalties=[r1(gamma, self.interval), r2(gamma, self.interval)],
-            conditional=self.conditional(spec),
+            conditional=self.classes(spec) > 0,
+            augment=augment,
+            held=held,
+            completion=Completion() if isinstance(nets["discriminator"], Headed) else None,
+            terms=terms_of(self.hints, self.hint_weight),
         )
         moving = {"lr": cosine(self.lr, self.lr_end), "beta2": cosine(self.beta2, self.beta2_end)}
         average = average_of(nets["generator"], total, share=self.average, ramp=self.average)
@@ -122,13 +157,11 @@ class R3:
 
 
 FEW = 5_000
-"""Images below which networks are narrower, and the penalty is no weaker than 1."""
-
-
-def gamma_for(spec: Spec) -> float:
-    """In proportion to the number of values; with few small images a weak penalty lets the generator collapse (LOG.md)."""
-    by_size = round(0.3 * math.prod(spec.shape) / 784, 6)
-    return by_size if spec.count >= FEW else max(by_size, 1.0)
+"""Images below which networks are narrower, and D sees all images augmented."""
+GAMMA = 1.0
+"""Where the penalty's weight begins."""
+STEEPNESS = 2.0
+"""Logits over the distance of two real images: the best hand-set gammas of all data we have lead there (LOG.md)."""
 
 
 def width_for(spec: Spec, hardware: Hardware) -> int:

@@ -49,8 +49,8 @@ class Recipe(Protocol):
         """The same recipe with nothing left to choose."""
         ...
 
-    def conditional(self, spec: Spec) -> bool:
-        """True where the generator takes labels."""
+    def classes(self, spec: Spec) -> int:
+        """Classes that the generator is told of as labels; 0: it takes none."""
         ...
 
     def nets(self, spec: Spec) -> dict[str, nn.Module]:

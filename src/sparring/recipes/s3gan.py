@@ -1,0 +1,77 @@
+"""S3GAN: high-fidelity image generation with fewer labels (Lučić, Tschannen, Ritter, Zhai, Bachem, Gelly 2019).
+
+BigGAN, whose discriminator's features also learn what an image shows and how far it was turned; labels that are missing
+are completed by what the first head says, and condition both players (section 3.2, the co-trained S3GAN-CO). Where no
+image has a label the head finds clusters instead (section 3.1 clusters beforehand, with k-means; ours learns along).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+from torch import nn
+
+from sparring.engine.device import Hardware
+from sparring.engine.errors import UsageError
+from sparring.engine.loop import System
+from sparring.engine.spec import Spec
+from sparring.games.completion import Completion, turns_of
+from sparring.nets.headed import Headed
+from sparring.recipes.biggan import BigGAN
+from sparring.recipes.recipe import check_positive
+
+
+@dataclass(frozen=True, kw_only=True)
+class S3GAN(BigGAN):
+    """BigGAN for few labels, or none."""
+
+    name: ClassVar[str] = "s3gan"
+    paper: ClassVar[str] = "Lučić et al. 2019, arXiv:1903.02271"
+
+    clusters: int = 10
+    """Classes that are found where no image has a label."""
+    class_weight: float = 1.0
+    """What the discriminator pays for classes it gets wrong."""
+    turn_weight: float = 1.0
+    """And for turns."""
+    generator_turn_weight: float = 0.2
+    """What the generator pays for samples whose turn cannot be told."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_positive(self, "clusters", "class_weight", "turn_weight", "generator_turn_weight")
+
+    def resolve(self, spec: Spec, hardware: Hardware) -> Self:
+        """As BigGAN's; without two classes of its own the data get clusters."""
+        if self.clusters < 2 and not self._labelled(spec):
+            raise UsageError(f"--clusters {self.clusters}: s3gan finds 2 clusters or more; for none take --recipe r3")
+        return self._sized(spec, hardware)
+
+    def classes(self, spec: Spec) -> int:
+        """The data's classes, or clusters."""
+        return len(spec.classes) if self._labelled(spec) else self.clusters
+
+    def nets(self, spec: Spec) -> dict[str, nn.Module]:
+        """BigGAN's, with two heads on the discriminator's features."""
+        nets = super().nets(spec)
+        turns = len(turns_of(spec.height, spec.width))
+        return {**nets, "discriminator": Headed(nets["discriminator"], self.classes(spec), turns)}
+
+    def system(self, spec: Spec, nets: Mapping[str, nn.Module], total: int) -> System:
+        """BigGAN's game, with completed labels; networks of one's own without heads play BigGAN's."""
+        completion = Completion(
+            clusters=not self._labelled(spec),
+            class_weight=self.class_weight,
+            turn_weight=self.turn_weight,
+            generator_weight=self.generator_turn_weight,
+        )
+        if not isinstance(nets["discriminator"], Headed):
+            raise UsageError("s3gan needs a discriminator with heads: wrap yours in sparring.nets.headed.Headed")
+        return dataclasses.replace(super().system(spec, nets, total), game=self.game(nets, completion))
+
+    @staticmethod
+    def _labelled(spec: Spec) -> bool:
+        return len(spec.classes) > 1
