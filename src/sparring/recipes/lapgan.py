@@ -59,7 +59,7 @@ class LAPGAN:
     """Images a round, over all processes."""
     accumulate: int = 1
     """Parts in which a batch is played, to save memory."""
-    lr: float = 1e-3
+    lr: float = 5e-4
     """Adam's learning rate, for both."""
     beta1: float = 0.5
     """Adam's first-moment decay."""
