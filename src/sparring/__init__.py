@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from sparring.engine.run import Run as Run
     from sparring.engine.spec import Spec as Spec
     from sparring.games.gan import GAN as GAN
+    from sparring.games.hints import HINTS as HINTS
     from sparring.games.objectives import OBJECTIVES as OBJECTIVES
     from sparring.games.penalties import r1 as r1
     from sparring.games.penalties import r2 as r2
@@ -42,9 +43,11 @@ if TYPE_CHECKING:
     from sparring.recipes.biggan import BigGAN as BigGAN
     from sparring.recipes.dcgan import DCGAN as DCGAN
     from sparring.recipes.gan2014 import GAN2014 as GAN2014
+    from sparring.recipes.lapgan import LAPGAN as LAPGAN
     from sparring.recipes.model import Model as Model
     from sparring.recipes.model import load_model as load_model
     from sparring.recipes.r3 import R3 as R3
+    from sparring.recipes.s3gan import S3GAN as S3GAN
 
 _HOMES = {
     "commands.doctor": ("doctor",),
@@ -61,14 +64,17 @@ _HOMES = {
     "engine.run": ("Run",),
     "engine.spec": ("Spec",),
     "games.gan": ("GAN",),
+    "games.hints": ("HINTS",),
     "games.objectives": ("OBJECTIVES",),
     "games.penalties": ("r1", "r2", "wgan_gp"),
     "measure.evaluation": ("Evaluation",),
     "recipes.biggan": ("BigGAN",),
     "recipes.dcgan": ("DCGAN",),
     "recipes.gan2014": ("GAN2014",),
+    "recipes.lapgan": ("LAPGAN",),
     "recipes.model": ("Model", "load_model"),
     "recipes.r3": ("R3",),
+    "recipes.s3gan": ("S3GAN",),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -76,8 +82,11 @@ __all__ = [
     "DCGAN",
     "GAN",
     "GAN2014",
+    "HINTS",
+    "LAPGAN",
     "OBJECTIVES",
     "R3",
+    "S3GAN",
     "Batch",
     "BigGAN",
     "Due",

@@ -184,3 +184,67 @@ def test_asking_the_judge_changes_nothing(conditional: bool) -> None:
     assert all(torch.equal(before[k], v) for k, v in judge.state_dict().items())
     assert torch.equal(luck, torch.get_rng_state())
     assert judge.training and judge.body.training and not judge.frozen.training
+
+
+class Doubling(nn.Module):
+    """An augmentation that shows everything twice as bright, and counts what it saw."""
+
+    seen: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("seen", torch.zeros(()))
+
+    def forward(self, x: Tensor, batch: Batch) -> Tensor:
+        return 2 * x
+
+    def observe(self, real: Tensor, fake: Tensor) -> None:
+        assert not real.requires_grad and not fake.requires_grad
+        self.seen += len(real)
+
+    def told(self) -> dict[str, Tensor | float]:
+        return {"seen": self.seen.clone()}
+
+
+class Bright(nn.Module):
+    """D(2 x)."""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.inner(2 * x)
+        return logits
+
+
+@pytest.mark.parametrize("player", ["discriminator", "generator"])
+def test_d_sees_everything_through_the_augmentation_and_so_do_penalties(player: str) -> None:
+    torch.manual_seed(0)
+    generator, discriminator = G().double(), D().double()
+    penalties = [r1(0.7), r2(0.3), wgan_gp(2.0)]
+    how = {"latents": LATENTS, "penalties": penalties}
+    one = GAN(generator, discriminator, OBJECTIVES["relativistic"], augment=Doubling(), **how)  # type: ignore[arg-type]
+    two = GAN(generator, Bright(discriminator), OBJECTIVES["relativistic"], **how)  # type: ignore[arg-type]
+    a, told = one.loss(player, batch(), 0.5)
+    b, _ = two.loss(player, batch(), 0.5)
+    torch.testing.assert_close(a, b)
+    assert (torch.as_tensor(told["seen"]) == 6) if player == "discriminator" else ("seen" not in told)
+
+
+def test_an_augmentation_with_a_state_is_a_player_without_a_turn() -> None:
+    augment = Doubling()
+    g = GAN(G(), D(), OBJECTIVES["hinge"], latents=LATENTS, augment=augment)
+    assert g.players["augment"] is augment and set(g.turns) == {"discriminator", "generator"}
+    g.logits(batch().x.float(), batch().y)
+    assert float(augment.seen) == 0  # asking D changes nothing
+
+
+def test_terms_are_added_to_what_the_generator_pays() -> None:
+    plain, paid = game(), game()
+    paid.terms["brightness"] = lambda generator, fake, real: 3 * (fake.mean() - real.mean())
+    loss, told = paid.loss("generator", batch(), 0.0)
+    alone, _ = plain.loss("generator", batch(), 0.0)
+    torch.testing.assert_close(loss, alone + told["brightness"])
+    assert gradients(paid, "generator", loss)
+    assert "brightness" not in paid.loss("discriminator", batch(), 0.0)[1]
