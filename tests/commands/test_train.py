@@ -116,3 +116,29 @@ def test_a_run_that_lost_its_checkpoints_is_not_begun_anew(data: Path, tmp_path:
     with pytest.raises(sparring.SparringError, match="lost its checkpoints"):
         sparring.train(data, out=run.path)
     assert (run.path / "model.safetensors").read_bytes() == model
+
+
+def test_hidden_labels_train_sample_and_go_on(data: Path, tmp_path: Path) -> None:
+    """Two labels of each class are known: the others are completed, in both conditional ways there are."""
+    for name, recipe in {"r3": sparring.R3(width=4), "s3gan": sparring.S3GAN(width=4, batch_size=16)}.items():
+        run = sparring.train(data, recipe, images=64, out=tmp_path / name, label_fraction=0.1)
+        told = run.settings
+        assert told["asked"]["label_fraction"] == 0.1 and told["data"]["unlabelled"] > 0
+        assert any("class_loss" in line for line in run.metrics())
+        label = told["data"]["classes"][0]
+        assert sparring.sample(run.path, n=4, label=label, out=tmp_path / f"{name}.png").exists()
+        sparring.train(data, out=run.path)  # goes on, and remembers
+        with pytest.raises(sparring.UsageError, match="label_fraction is 0.1 there, 0.5 was asked"):
+            sparring.train(data, out=run.path, label_fraction=0.5)
+
+
+def test_classes_are_found_where_there_are_no_labels(data: Path, tmp_path: Path) -> None:
+    recipe = sparring.S3GAN(width=4, batch_size=16, clusters=3)
+    run = sparring.train(data, recipe, images=64, out=tmp_path / "run", label_fraction=0.0)
+    assert run.settings["data"]["classes"] == []
+    assert sparring.sample(run.path, n=4, label="2").exists()
+    with pytest.raises(sparring.UsageError, match="unknown label '3'"):
+        sparring.sample(run.path, n=4, label="3")
+    found = sparring.evaluate(run.path, data, n=48, features="raw")
+    assert found.nash is None  # of clusters no class by class score is told: they are not the data's classes
+    assert not any("/" in score.name for score in found.scores)

@@ -123,3 +123,17 @@ def test_one_image_and_a_batch_larger_than_the_set(tmp_path: Path) -> None:
     (batch,) = Feed(open_images(tmp_path / "a.npy"), 64).batches(128, 0)
     assert (batch.x == batch.x[0]).all()
     assert len(batch.x) == 64
+
+
+@pytest.mark.parametrize("parts", [1, 2])
+def test_where_labels_are_few_batches_of_labelled_images_can_be_asked_for(images: Images, parts: int) -> None:
+    assert all(batch.labelled is None for batch in Feed(images, 4).batches(0, 0))  # all are labelled: no need
+    few = images.with_labels(0.5)
+    few.labels[:] = np.where(ROWS % 5 == 0, ROWS.astype(np.int64), -1)
+    feed = Feed(few, 8, seed=3, parts=parts)
+    drawn = [batch.labelled() for batch in feed.batches(8, 1) if batch.labelled]
+    x, y = (torch.cat(both) for both in zip(*drawn, strict=True))
+    assert len(y) == 8 and set(y.tolist()) <= {0, 5, 10} and len(set(y.tolist())) > 1
+    assert ((x[:, 0, 0, 0] + 1) * 127.5).round().long().tolist() == y.tolist()
+    whole = Feed(few, 8, seed=3).batches(8, 1)[0].labelled
+    assert whole is not None and torch.equal(whole()[1], y)
