@@ -1,33 +1,36 @@
-"""Training step: Sparring's way against the textbook way, with the same networks, loss, batches and average.
+"""Training step: Sparring's way against the textbook way, with the same networks, losses, batches and average.
 
-    python benchmarks/step.py            # about 3 minutes on 2 cores; nothing else should run
+    python benchmarks/step.py                     # r3, at two sizes: about 3 minutes on 2 cores; nothing else should run
+    python benchmarks/step.py --recipes all --shapes 32x32x3 --name step_recipes       # every recipe: about 6 minutes
 
-Sparring's way is the recipe R3 as `sparring train` plays it, through `engine.loop.play`: bf16 and channels_last where
-the hardware has them, one forward on cat(real, fake), one autograd.grad for both penalties, fused Adam.
+Sparring's way is the recipe as `sparring train` plays it, through `engine.loop.play`: bf16 and channels_last where
+the hardware has them, one forward on cat(real, fake), one autograd.grad for all penalties, fused Adam.
 
 The textbook way is written out below: float32, NCHW, D's real and fake forwards apart, R1 and R2 each with a forward
 of its own on a copy that requires gradients, Adam without fusing. `textbook_shared_forward` is the same, but with the
-penalties on the forwards that the loss needs anyway, as the authors of R3 published it.
+penalties on the forwards that the loss needs anyway, as the authors of R3 published it. LAPGAN's levels are as many such
+games; S3GAN's heads have their forwards to themselves in both ways.
 """
 
 from __future__ import annotations
 
 import argparse
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import torch
 from record import alternate, in_words, ratios, save, spread
 from torch import Tensor, nn
-from torch.nn.functional import softplus
 
 from sparring.engine.device import Hardware
-from sparring.engine.game import Batch
+from sparring.engine.game import Batch, only
 from sparring.engine.loop import System, play
 from sparring.engine.spec import Spec
-from sparring.recipes.r3 import R3
+from sparring.games.gan import GAN, apart
+from sparring.recipes import RECIPES, recipe_class
 
 SHAPES = {"28x28x1": (28, 28, 1), "32x32x3": (32, 32, 3)}
 CLASSES = 10
@@ -74,58 +77,53 @@ class Sparring:
 class Textbook:
     """The same game, as tutorials write it."""
 
-    def __init__(self, nets: dict[str, nn.Module], recipe: R3, feed: MemoryFeed, shared_forward: bool) -> None:
-        self.g, self.d = nets["generator"].train(), nets["discriminator"].train()
-        for net in nets.values():
-            keep_contiguous(net)
-        self.average = copy.deepcopy(self.g).requires_grad_(False)
-        betas = (0.0, recipe.beta2)
-        self.g_optimizer = torch.optim.Adam(self.g.parameters(), recipe.lr, betas)
-        self.d_optimizer = torch.optim.Adam(self.d.parameters(), recipe.lr, betas)
-        self.gamma, self.latents, self.feed = recipe.gamma or 1.0, recipe.latents, feed
-        self.shared_forward, self.nimg = shared_forward, 0
+    def __init__(self, system: System, feed: MemoryFeed, shared_forward: bool) -> None:
+        self.game, self.feed, self.shared_forward, self.nimg = system.game, feed, shared_forward, 0
+        for net in self.game.players.values():
+            keep_contiguous(net.train())
+        self.source = system.average.source
+        self.average = copy.deepcopy(self.source).requires_grad_(False)
+        self.optimizers = {
+            name: torch.optim.Adam(fused.param_groups[0]["params"], **{k: fused.defaults[k] for k in ("lr", "betas")})
+            for name, fused in system.optimizers.items()
+        }
 
     def rounds(self, count: int) -> None:
-        """Play `count` rounds more: D, G, and the average of G."""
+        """Play `count` rounds more: each player's turns, and the average of G."""
         for _ in range(count):
-            self.discriminator_turn(*self.batch(0))
-            self.generator_turn(*self.batch(1))
+            for turn, player in enumerate(self.game.turns):
+                (batch,) = self.feed.batches(self.nimg, turn)
+                batch = Batch(batch.x.contiguous(), batch.y, batch.step, batch.seed)
+                with only(self.game, player):
+                    self.optimizers[player].zero_grad()
+                    self.loss(player, batch).backward()  # type: ignore[no-untyped-call]
+                    self.optimizers[player].step()
             with torch.no_grad():
-                for mean, weight in zip(self.average.parameters(), self.g.parameters(), strict=True):
+                for mean, weight in zip(self.average.parameters(), self.source.parameters(), strict=True):
                     mean.lerp_(weight, 0.01)
             self.nimg += self.feed.batch_size
 
-    def batch(self, turn: int) -> tuple[Tensor, Tensor, Tensor]:
-        (batch,) = self.feed.batches(self.nimg, turn)
-        return batch.x.contiguous(), batch.y, batch.normal(self.latents)
-
-    def discriminator_turn(self, real: Tensor, y: Tensor, z: Tensor) -> None:
+    def loss(self, player: str, batch: Batch) -> Tensor:
+        game = self.game
+        if not isinstance(game, GAN) or game.completion or player == "generator":
+            loss, _ = game.loss(player, batch, 0.0)  # in float32, with forwards apart
+            return loss
+        generator, discriminator = game.players["generator"], game.players["discriminator"]
+        y = (batch.y,) if game.conditional else ()
         with torch.no_grad():
-            fake = self.g(z, y)
-        real, fake = real.requires_grad_(self.shared_forward), fake.requires_grad_(self.shared_forward)
-        real_logits, fake_logits = self.d(real, y), self.d(fake, y)
-        loss = softplus(fake_logits - real_logits).mean()
-        for x, logits in ((real, real_logits), (fake, fake_logits)):
-            loss = loss + self.penalty(x, y, logits)
-        self.d_optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        self.d_optimizer.step()
-
-    def penalty(self, x: Tensor, y: Tensor, logits: Tensor) -> Tensor:
-        """Gamma / 2 * E |grad D(x)|^2."""
-        if not self.shared_forward:
-            x = x.detach().clone().requires_grad_()
-            logits = self.d(x, y)
-        (gradient,) = torch.autograd.grad(logits.sum(), x, create_graph=True)
-        return self.gamma / 2 * gradient.square().sum((1, 2, 3)).mean()
-
-    def generator_turn(self, real: Tensor, y: Tensor, z: Tensor) -> None:
-        self.d.requires_grad_(False)
-        loss = softplus(self.d(real, y) - self.d(self.g(z, y), y)).mean()
-        self.g_optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        self.g_optimizer.step()
-        self.d.requires_grad_(True)
+            fake = generator(batch.normal(game.latents), *y)
+        shared = self.shared_forward and bool(game.penalties)
+        real, fake = batch.x.requires_grad_(shared), fake.requires_grad_(shared)
+        places = {"real": (real, discriminator(real, *y)), "fake": (fake, discriminator(fake, *y))}
+        loss = game.objective.discriminator(places["real"][1], places["fake"][1])
+        for penalty in game.penalties:
+            x, logits = places[penalty.where]
+            if not shared:
+                x = x.detach().clone().requires_grad_()
+                logits = discriminator(x, *y)
+            (gradient,) = torch.autograd.grad(logits.sum(), x, create_graph=True)
+            loss = loss + penalty.of(gradient).mean() * penalty.weight(0.0)
+        return loss
 
 
 def keep_contiguous(net: nn.Module) -> None:
@@ -135,20 +133,32 @@ def keep_contiguous(net: nn.Module) -> None:
             module.register_forward_pre_hook(lambda _, given: (given[0].contiguous(), *given[1:]))
 
 
-def contenders(shape: tuple[int, int, int]) -> dict[str, Sparring | Textbook]:
-    """The three ways, each with networks of its own that start from the same weights."""
+def contenders(name: str, shape: tuple[int, int, int]) -> dict[str, Sparring | Textbook]:
+    """The ways, each with networks of its own that start from the same weights."""
     spec = Spec(*shape, tuple(str(k) for k in range(CLASSES)), count=60_000)
     hardware = Hardware.find("cpu")
-    recipe = R3().resolve(spec, hardware)
+    recipe = recipe_class(name)().resolve(spec, hardware)
     torch.manual_seed(0)
     nets = recipe.nets(spec)
     feed = MemoryFeed(spec, recipe.batch_size)
-    placed = {name: hardware.place(copy.deepcopy(net)) for name, net in nets.items()}
-    return {
-        "sparring": Sparring(recipe.system(spec, placed, total=1 << 40), feed, hardware),
-        "textbook": Textbook(copy.deepcopy(nets), recipe, feed, shared_forward=False),
-        "textbook_shared_forward": Textbook(copy.deepcopy(nets), recipe, feed, shared_forward=True),
+
+    def system(place: Callable[[nn.Module], nn.Module]) -> System:
+        placed: Mapping[str, nn.Module] = {player: place(copy.deepcopy(net)) for player, net in nets.items()}
+        return recipe.system(spec, placed, total=1 << 40)
+
+    def textbook(shared_forward: bool) -> Textbook:
+        made = system(lambda net: net)
+        if isinstance(made.game, GAN):
+            made.game.judge = apart
+        return Textbook(made, feed, shared_forward)
+
+    ways: dict[str, Sparring | Textbook] = {
+        "sparring": Sparring(system(hardware.place), feed, hardware),
+        "textbook": textbook(shared_forward=False),
     }
+    if name == "r3":
+        ways["textbook_shared_forward"] = textbook(shared_forward=True)
+    return ways
 
 
 def main() -> None:
@@ -156,22 +166,29 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=7, help="times that each way is measured")
     parser.add_argument("--rounds", type=int, default=12, help="rounds of a measurement")
     parser.add_argument("--shapes", nargs="+", default=list(SHAPES), choices=list(SHAPES))
+    parser.add_argument("--recipes", nargs="+", default=["r3"], choices=["all", *RECIPES])
+    parser.add_argument("--name", default="step", help="of the result file")
     options = parser.parse_args()
-    details: dict[str, object] = {"pairs": options.pairs, "rounds": options.rounds, "seed": 0}
+    recipes = list(RECIPES) if "all" in options.recipes else options.recipes
+    details: dict[str, Any] = {"pairs": options.pairs, "rounds": options.rounds, "seed": 0}
     words, met = [], True
-    for name in options.shapes:
-        ways = contenders(SHAPES[name])
-        runs: dict[str, Callable[[], object]] = {way: partial(it.rounds, options.rounds) for way, it in ways.items()}
-        seconds = alternate(runs, options.pairs, warm_up=2)
-        images = options.rounds * ways["sparring"].feed.batch_size
-        faster = {way: ratios(took, seconds["sparring"]) for way, took in seconds.items() if way != "sparring"}
-        details[name] = {
-            "images_per_second": {way: spread([images / s for s in took]) for way, took in seconds.items()},
-            "times_faster_than": {way: spread(values) for way, values in faster.items()},
-        }
-        words.append(f"{name}: {in_words(faster['textbook'])} times")
-        met = met and spread(faster["textbook"])["median"] >= TARGET
-    save("step", result="; ".join(words), target=f"at least {TARGET:g} times", met=met, details=details)
+    for recipe in recipes:
+        for shape in options.shapes:
+            ways = contenders(recipe, SHAPES[shape])
+            runs: dict[str, Callable[[], object]] = {
+                way: partial(it.rounds, options.rounds) for way, it in ways.items()
+            }
+            seconds = alternate(runs, options.pairs, warm_up=2)
+            images = options.rounds * ways["sparring"].feed.batch_size
+            faster = {way: ratios(took, seconds["sparring"]) for way, took in seconds.items() if way != "sparring"}
+            name = f"{recipe} {shape}" if len(recipes) > 1 else shape
+            details[name] = {
+                "images_per_second": {way: spread([images / s for s in took]) for way, took in seconds.items()},
+                "times_faster_than": {way: spread(values) for way, values in faster.items()},
+            }
+            words.append(f"{name}: {in_words(faster['textbook'])} times")
+            met = met and spread(faster["textbook"])["median"] >= TARGET
+    save(options.name, result="; ".join(words), target=f"at least {TARGET:g} times", met=met, details=details)
 
 
 if __name__ == "__main__":
