@@ -104,6 +104,10 @@ def test_few_training_images_are_no_collapse() -> None:
 def test_overfit() -> None:
     learnt = run(settled, memory=lambda at: 0.5 + 0.4 * at, held_out_logit=lambda at: 1 - 0.6 * at)
     assert ills(learnt) == {"overfit": "more images, or --gamma 0.9"}
+    assert ills(learnt, settings={**R3, "augment": "none"}) == {"overfit": "more images, or --augment diff"}
+    assert ills(learnt, settings={**R3, "augment": "diff", "steepness": 2.0}) == {
+        "overfit": "more images, or --steepness 1"
+    }
     assert not ills(run(settled, memory=0.75))  # other from the start, and no more so later
     better = run(lambda at: 0.5 - 0.3 * at, memory=lambda at: 0.5 + 0.4 * at)
     found = {f.illness: f.severity for f in diagnose(better, Facts(settings=R3))}
@@ -114,6 +118,7 @@ def test_leak() -> None:
     leaking = [Leak("mirrored", 0.5, 0.02, 300, 300), Leak("upside down", 0.4, 0.02, 300, 300)]
     assert ills(run(settled), leaks=leaking) == {"leak": "--no-mirror"}
     assert ills(run(settled), leaks=leaking[1:]) == {"leak": "a weaker augmentation"}
+    assert ills(run(settled), leaks=leaking, settings={"augment": "ada"}) == {"leak": "--augment diff"}
     assert not ills(run(settled), leaks=[Leak("mirrored", 0.5, 0.45, 300, 300)])
 
 
@@ -146,7 +151,9 @@ def test_without_held_out_images_and_without_a_judge() -> None:
 
 def test_advice_names_knobs_that_the_recipe_has() -> None:
     lines = run(far, win=1.0, train_win=1.0)
-    assert ills(lines, settings={"gamma": 0.0, "lr": 1e-3}) == {"dominant": "leave out --gamma 0"}
+    assert ills(lines, settings={"gamma": 1.0, "steepness": 2.0, "lr": 1e-3}) == {"dominant": "--steepness 1"}
+    assert ills(lines, settings={"gamma": 1.0, "steepness": 0.0, "lr": 1e-3}) == {"dominant": "--gamma 3"}
+    assert ills(lines, settings={"lr": 5e-4, "lr_discriminator": 9e-4}) == {"dominant": "--lr-discriminator 0.0003"}
     assert ills(lines, settings={"lr": 3e-4}) == {"dominant": "--lr 0.0001"}
     assert ills(lines, settings={}) == {"dominant": ""}
 

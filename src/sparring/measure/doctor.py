@@ -129,7 +129,7 @@ def find_collapse(lines: Sequence[Mapping[str, float]], floors: Mapping[str, flo
     by_labels = (
         "--no-labels" if facts.conditional and facts.settings.get("labels") else ""
     )  # each class alone collapses
-    advice = _flag(facts, gamma=10) or by_labels or _flag(facts, batch_size=2, lr=0.5)
+    advice = _flag(facts, steepness=0.5, gamma=10) or by_labels or _flag(facts, batch_size=2, lr=0.5)
     return [Finding("collapse", "ill", words, figure, advice)]
 
 
@@ -143,7 +143,8 @@ def find_overfit(lines: Sequence[Mapping[str, float]], facts: Facts, stuck: bool
     if (gap := last["train_logit"] - last["sample_logit"]) > SLACK:  # r_v of Karras et al. 2020, section 3
         ratio = (last["train_logit"] - last["held_out_logit"]) / gap
         figure += f"; held-out images lie {ratio:.0%} of the way from training images to samples"
-    flag = _flag(facts, gamma=3, width=0.5, maxout=0.5, lr=0.5)
+    flag = "--augment diff" if facts.settings.get("augment") == "none" else ""
+    flag = flag or _flag(facts, steepness=0.5, gamma=3, discriminator_width=0.5, width=0.5, maxout=0.5, lr=0.5)
     return [
         Finding(
             "overfit",
@@ -160,7 +161,8 @@ def find_leak(facts: Facts) -> list[Finding]:
     worst = max((leak for leak in facts.leaks if leak.certain), key=lambda leak: leak.excess, default=None)
     if worst is None:
         return []
-    cause = "--no-mirror" if worst.how == "mirrored" and facts.settings.get("mirror") else "a weaker augmentation"
+    by_ada = "--augment diff" if facts.settings.get("augment") == "ada" else "a weaker augmentation"  # it turns nothing
+    cause = "--no-mirror" if worst.how == "mirrored" and facts.settings.get("mirror") else by_ada
     return [
         Finding(
             "leak",
@@ -188,7 +190,8 @@ def find_starved(lines: Sequence[Mapping[str, float]], floors: Mapping[str, floa
         return []
     figure = f"its logits of data and samples are {gap:.2g} apart, and right on {usual[0]:.0%} of pairs; {_distance(lines, floors)}"
     words = "The discriminator guesses although samples are far from the data: the generator has no one to learn from."
-    return [Finding("starved", "ill", words, figure, _flag(facts, discriminator_width=2, maxout=2, width=2, lr=3))]
+    flag = _flag(facts, discriminator_width=2, maxout=2, width=2, lr_discriminator=3, lr=3)
+    return [Finding("starved", "ill", words, figure, flag)]
 
 
 def find_dominant(lines: Sequence[Mapping[str, float]], floors: Mapping[str, float], facts: Facts) -> list[Finding]:
@@ -201,7 +204,8 @@ def find_dominant(lines: Sequence[Mapping[str, float]], floors: Mapping[str, flo
         return []
     figure = f"it is right on {usual:.0%} of pairs; {_distance(lines, floors)}"
     words = "The discriminator always wins, and the generator no longer gets better: of a sure loss it learns nothing."
-    return [Finding("dominant", "ill", words, figure, _flag(facts, gamma=3, lr=1 / 3))]
+    flag = _flag(facts, steepness=0.5, gamma=3, lr_discriminator=1 / 3, lr=1 / 3)
+    return [Finding("dominant", "ill", words, figure, flag)]
 
 
 def find_course(lines: Sequence[Mapping[str, float]], floors: Mapping[str, float], facts: Facts) -> Finding:
@@ -262,10 +266,8 @@ def _flag(facts: Facts, **wanted: float) -> str:
     """The first of these knobs that the run's recipe has, times its factor, as it is written on the command line."""
     for name, factor in wanted.items():
         value = facts.settings.get(name)
-        if value is None or (facts.own_nets and name in SIZES):
+        if not value or (facts.own_nets and name in SIZES):  # what is 0 was turned off
             continue
         flag = f"--{name.replace('_', '-')}"
-        if not value:
-            return f"leave out {flag} {value:g}"
         return f"{flag} {max(round(value * factor), 1) if isinstance(value, int) else float(f'{value * factor:.3g}'):g}"
     return ""
