@@ -58,6 +58,11 @@ def refused(done: object, code: int, *words: str) -> None:
         (["train", "data.npz", "--device", "gpu"], ["unknown device 'gpu'"]),
         (["train", "data.npz", "--accumulate", "3", "--images", "64"], ["batch size 64", "3"]),
         (["train", "data.npz", "--out", "data.npz"], ["data.npz is a file"]),
+        (["train", "data.npz", "--recipe", "lapgan"], ["8x8", "--size 14x14"]),
+        (["train", "data.npz", "--recipe", "biggan", "--label-fraction", "0"], ["no labels", "--recipe s3gan"]),
+        (["train", "data.npz", "--label-fraction", "nan"], ["--label-fraction must be from 0 to 1"]),
+        (["train", "data.npz", "--augment", "dif"], ["unknown --augment 'dif'", "did you mean 'diff'?"]),
+        (["train", "data.npz", "--hints", "miror"], ["unknown hint 'miror'", "did you mean 'mirror'?"]),
         (["sample", "nowhere"], ["there is no 'nowhere'"]),
         (["sample", "."], ["model.json"]),
         (["sample", "nowhere", "-n", "0"], ["must be 1 or more"]),
@@ -99,12 +104,35 @@ def test_an_existing_run_with_other_settings_names_each_difference(quick: Cli, r
     refused(
         quick("train", data, "--out", run, "--seed", "3", "--images", "9"), 2, "seed is 0 there", "images is 160 there"
     )
+    hints = "hints is not given there, mirror smooth*2 was asked"
+    refused(
+        quick("train", data, "--out", run, "--hints", "mirror", "smooth*2", "--augment", "ada"), 2, hints, "augment"
+    )
     refused(quick("train", data, "--out", run, "--recipe", "dcgan"), 2, "recipe is r3 there, dcgan was asked")
     other = data.with_name("other.npz")
     np.savez(other, x=np.zeros((9, 8, 8), np.uint8))
     refused(quick("train", other, "--out", run), 2, "begun with other data")
     done = quick("train", data, "--out", run, "--images", "160", "--width", "8")
     assert done.returncode == 0, done.stderr
+
+
+def test_a_run_of_a_version_without_a_setting_is_not_gone_on_with(quick: Cli, run: Path, data: Path) -> None:
+    settings = json.loads((run / "run.json").read_text())
+    del settings["recipe"]["settings"]["augment"], settings["asked"]["label_fraction"]
+    (run / "run.json").write_text(json.dumps(settings))
+    refused(quick("train", data, "--out", run), 2, "had no 'augment'", "choose another --out")
+    assert quick("sample", run, "-n", "4").returncode == 0
+
+
+def test_notes_on_labels_are_for_recipes_that_take_them(quick: Cli, tmp_path: Path) -> None:
+    np.savez(tmp_path / "odd.npz", x=np.random.default_rng(0).integers(0, 256, (9, 8, 8), np.uint8), y=[0] * 8 + [1])
+    told = {
+        recipe: quick("train", "odd.npz", "--recipe", recipe, "--images", 8, "--out", recipe, *TINY).stderr
+        for recipe in ("r3", "biggan", "dcgan")
+    }
+    assert "class '1' has one training image" in told["r3"] and "--no-labels" in told["r3"]
+    assert "class '1' has one training image" in told["biggan"] and "--no-labels" not in told["biggan"]
+    assert "class '1'" not in told["dcgan"]
 
 
 def test_a_folder_with_other_things_is_no_run(quick: Cli, data: Path, tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ class Asked:
     def taken_over(self, run: Run) -> Asked:
         """What `run` was asked for; raises UsageError naming all that was asked now and differs."""
         settings = run.settings
-        had = {**settings["asked"], "size": tuple(settings["asked"]["size"] or ()) or None}
+        had = {**asdict(Asked()), **settings["asked"], "size": tuple(settings["asked"]["size"] or ()) or None}
         is_now = {
             **had,
             "size": (settings["data"]["height"], settings["data"]["width"]),
@@ -94,6 +94,11 @@ def check_same(run: Run, asked: Recipe | str | None, data: Images, own_nets: boo
     name = asked if isinstance(asked, str) or asked is None else asked.name
     if name not in (None, had.name):
         _refuse(run, {"recipe": (had.name, name)})
+    if newer := sorted(to_settings(had).keys() - settings["recipe"]["settings"].keys()):
+        raise UsageError(
+            f"{run.path} was begun by Sparring {settings['versions']['sparring']}, whose {had.name} had no '{newer[0]}': it can "
+            "be sampled and evaluated, but not gone on with; choose another --out"
+        )
     if isinstance(asked, Recipe):
         old, new = to_settings(had), to_settings(asked)
         _refuse(run, {k: (old[k], new[k]) for k in old if new[k] is not None and new[k] != old[k]})
@@ -144,4 +149,8 @@ def _refuse(run: Run, differing: Mapping[str, tuple[Any, Any]]) -> None:
 
 
 def _told(value: Any) -> str:
-    return "x".join(map(str, value)) if isinstance(value, tuple) else "not given" if value is None else str(value)
+    if value is None or value == ():
+        return "not given"
+    if isinstance(value, tuple):  # a size, or words
+        return ("x" if isinstance(value[0], int) else " ").join(map(str, value))
+    return str(value)

@@ -86,6 +86,8 @@ def train(
     if begun:
         check_same(run, recipe, data, own_nets=nets is not None)
     chosen = recipe_of(run) if begun else recipe_asked(recipe, data, hardware)
+    for note in _notes_on_labels(data, chosen):
+        say.say(f"note: {note}")
     memory = check_memory(chosen, data.spec, hardware) if nets is None else None
 
     def build(total: int) -> System:
@@ -194,7 +196,7 @@ def _open(source: str | Path, asked: Asked, say: Progress) -> Images:
             dist.wait()
     if asked.label_fraction is not None:
         data = data.with_labels(asked.label_fraction)
-    for note in [*data.report.notes, *_notes_on_labels(data)]:
+    for note in data.report.notes:
         say.say(f"note: {note}")
     if left := sum(map(len, data.report.left_out.values())):
         say.say(f"note: {left:,} files are left out; `sparring inspect` names them and tells why")
@@ -207,16 +209,23 @@ def _open(source: str | Path, asked: Asked, say: Progress) -> Images:
     return data
 
 
-def _notes_on_labels(data: Images) -> list[str]:
-    """What is odd about the labels, where there are any."""
+def _notes_on_labels(data: Images, recipe: Recipe) -> list[str]:
+    """What is odd about the labels, for a recipe that takes them."""
     classes, counts = data.spec.classes, data.class_counts
     notes = []
-    if data.spec.unlabelled:
+    if data.label_fraction is not None and not data.report.classes:
+        notes.append("no image has a label: --label-fraction changes nothing")
+    if data.spec.unlabelled and recipe.classes(data.spec):
         notes.append(f"{len(data) - data.spec.unlabelled:,} of {len(data):,} training images have a label")
-    if len(classes) > 1 and (alone := [name for name, count in zip(classes, counts, strict=True) if count == 1]):
+    if len(classes) > 1 and recipe.classes(data.spec) and 1 in counts:
+        alone = [name for name, count in zip(classes, counts, strict=True) if count == 1]
+        others = f" and {len(alone) - 1} more" * (len(alone) > 1)
+        way_out = "merge it with another class, or add images"
+        if hasattr(recipe, "labels"):
+            way_out += ", or train without labels (--no-labels)"
+        labelled = "labelled " * (data.spec.unlabelled > 0)
         notes.append(
-            f"class '{alone[0]}'{f' and {len(alone) - 1} more' * (len(alone) > 1)} has one training image: samples of it can "
-            "only be copies; merge it with another class, add images, or train without labels (--no-labels)"
+            f"class '{alone[0]}'{others} has one {labelled}training image: samples of it may be copies; {way_out}"
         )
     return notes
 
