@@ -102,11 +102,11 @@ class Sample:
     seed: Annotated[int, arg(metavar="S")] = 0
     """Sample k depends on (seed, k) alone."""
     label: Annotated[str | None, arg(metavar="CLASS", help_behavior_hint="(default: as often as in the data)")] = None
-    """The class to sample, by name."""
+    """The class to sample, by name; a cluster of s3gan's by its number."""
     checkpoint: Annotated[str | None, arg(metavar="best|last|N", help_behavior_hint="(default: the model)")] = None
     """The weights of a checkpoint: of the best, the last, or the one at image N."""
     truncation: Annotated[float | None, arg(metavar="T", help_behavior_hint="(default: all of the noise)")] = None
-    """Cut the noise off at -T and T (biggan): 2 keeps almost all variety, 0.5 gives more typical pictures."""
+    """Cut the noise off at -T and T (biggan, s3gan): 2 keeps almost all variety, 0.5 gives more typical pictures."""
     json: Json = False
     """Print one JSON object."""
 

@@ -54,11 +54,11 @@ class BigGAN:
     lr: float = 5e-4
     """Adam's learning rate of the generator."""
     lr_discriminator: float = 1e-3
-    """And of the discriminator."""
+    """Adam's learning rate of the discriminator."""
     beta2: float = 0.999
     """Adam's second-moment decay (beta1 is 0)."""
     turns: int = 2
-    """Of the discriminator in a round, to one of the generator."""
+    """Turns of the discriminator in a round, to one of the generator."""
     orthogonal: float = 1e-4
     """Weight of the orthogonal regularisation, which makes the generator smooth enough for truncated noise."""
     average: float = 0.02

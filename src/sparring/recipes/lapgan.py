@@ -82,7 +82,8 @@ class LAPGAN:
                 f"once: --size {_larger(spec)} or larger, or --recipe dcgan"
             )
         if not 2 <= levels <= most:
-            raise UsageError(f"--levels must be 2 to {most} for {size} images, not {levels}")
+            there = f"2 to {most}" if most > 2 else "2"
+            raise UsageError(f"--levels must be {there} for {size} images, not {levels}")
         if self.latents < levels:
             raise UsageError(f"--latents must be {levels} or more, one for each level, not {self.latents}")
         return dataclasses.replace(self, levels=levels)

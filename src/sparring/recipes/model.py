@@ -157,7 +157,7 @@ def check_truncation(truncation: float | None, recipe: Recipe) -> None:
         return
     if not recipe.truncates:
         raise UsageError(
-            f"{recipe.name} was not trained for truncation: leave --truncation out, or train with --recipe biggan"
+            f"{recipe.name} was not trained for truncation: leave --truncation out, or train with --recipe biggan or s3gan"
         )
     if not 0 < truncation <= 10:
         raise UsageError(f"--truncation must be above 0 and at most 10, not {truncation}")

@@ -21,7 +21,7 @@ from sparring.engine.spec import Spec
 from sparring.games.completion import Completion, turns_of
 from sparring.nets.headed import Headed
 from sparring.recipes.biggan import BigGAN
-from sparring.recipes.recipe import check_positive
+from sparring.recipes.recipe import check_positive, check_range
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,13 +36,14 @@ class S3GAN(BigGAN):
     class_weight: float = 1.0
     """What the discriminator pays for classes it gets wrong."""
     turn_weight: float = 1.0
-    """And for turns."""
+    """What it pays for not telling by how many quarter turns a real image was turned."""
     generator_turn_weight: float = 0.2
-    """What the generator pays for samples whose turn cannot be told."""
+    """What the generator pays where that cannot be told of its samples."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_positive(self, "clusters", "class_weight", "turn_weight", "generator_turn_weight")
+        check_positive(self, "clusters", "class_weight")
+        check_range(self, 0, float("inf"), "turn_weight", "generator_turn_weight")
 
     def resolve(self, spec: Spec, hardware: Hardware) -> Self:
         """As BigGAN's; without two classes of its own the data get clusters."""
