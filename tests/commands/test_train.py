@@ -49,9 +49,12 @@ def test_metrics_have_both_losses_and_the_distance_comes_down(run: sparring.Run)
 
 
 def test_a_finished_run_trained_again_is_left_as_it_is(run: sparring.Run, data: Path) -> None:
-    before = {p: p.read_bytes() for p in (run.path / "checkpoints").rglob("*.safetensors")}
+    def kept() -> dict[Path, bytes]:
+        return {p: p.read_bytes() for p in [*run.path.rglob("*.safetensors"), run.path / "metrics.jsonl"]}
+
+    before = kept()
     sparring.train(data, out=run.path)
-    assert {p: p.read_bytes() for p in (run.path / "checkpoints").rglob("*.safetensors")} == before
+    assert kept() == before
 
 
 class Flat(nn.Module):
@@ -128,7 +131,7 @@ def test_hidden_labels_train_sample_and_go_on(data: Path, tmp_path: Path) -> Non
         label = told["data"]["classes"][0]
         assert sparring.sample(run.path, n=4, label=label, out=tmp_path / f"{name}.png").exists()
         sparring.train(data, out=run.path)  # goes on, and remembers
-        with pytest.raises(sparring.UsageError, match="label_fraction is 0.1 there, 0.5 was asked"):
+        with pytest.raises(sparring.UsageError, match=r"label_fraction is 0\.1 there, 0\.5 was asked"):
             sparring.train(data, out=run.path, label_fraction=0.5)
 
 

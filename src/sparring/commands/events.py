@@ -47,7 +47,8 @@ def events(
         check_finite(players.items(), nimg)
         dist.check_agreement(players.items())
         if dist.rank() == 0:
-            run.log(nimg, measure(nimg))
+            if not any(line["nimg"] == nimg and SCORE in line for line in run.metrics()):  # a finished run's last
+                run.log(nimg, measure(nimg))
             run.write_model(model.generator.state_dict(), {**card, "nimg": nimg})
             _mark_best(run, plan, nimg)
             run.save(system, nimg)
