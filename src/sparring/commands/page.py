@@ -33,6 +33,11 @@ CURVES: Mapping[str, Mapping[str, str]] = {
     "Logits": {"train_logit": "training images", "held_out_logit": "held-out images", "sample_logit": "samples"},
     "Pairs the discriminator gets right": {"win": "held-out images", "train_win": "training images"},
     "Penalty": {"penalty": "penalty"},
+    "Weight of the penalty (gamma)": {"gamma": "gamma"},
+    "Steepness of the discriminator": {"steepness": "logits over the distance of two images"},
+    "Augmentation": {"augment_p": "probability of each change"},
+    "Heads": {"class_loss": "classes", "turn_loss": "turns", "generator_heads": "turns, paid by the generator"},
+    "Orthogonality": {"orthogonality": "paid by the generator"},
 }
 """Title -> what metrics.jsonl calls it -> what people do."""
 
@@ -124,7 +129,8 @@ def _curves(run: Run) -> list[str]:
     lines = run.metrics()
     best = run.best["nimg"] if run.best else None
     drawn = []
-    for title, names in CURVES.items():
+    hints = sorted({name for line in lines for name in line if name.startswith("hint_")})
+    for title, names in {**CURVES, "Hints": {name: name.removeprefix("hint_") for name in hints}}.items():
         series = {
             words: [(line["nimg"], line[name]) for line in lines if name in line] for name, words in names.items()
         }
