@@ -52,6 +52,8 @@ SCORE = "sliced_wasserstein"
 """Coverage is no score to choose by: blurred samples of the first minutes cover most, and 64 images leave it unsure by
 0.06, where the distance moves by 0.002 from measure to measure."""
 
+WEAKER = {"ada": "--augment diff", "diff": "--augment none"}
+"""Augmentation -> the next that changes less; diff turns nothing."""
 SIZES = frozenset({"width", "discriminator_width", "hidden", "maxout"})
 """Knobs that networks of one's own do not have."""
 
@@ -161,8 +163,8 @@ def find_leak(facts: Facts) -> list[Finding]:
     worst = max((leak for leak in facts.leaks if leak.certain), key=lambda leak: leak.excess, default=None)
     if worst is None:
         return []
-    by_ada = "--augment diff" if facts.settings.get("augment") == "ada" else "a weaker augmentation"  # it turns nothing
-    cause = "--no-mirror" if worst.how == "mirrored" and facts.settings.get("mirror") else by_ada
+    weaker = WEAKER.get(str(facts.settings.get("augment")), "a weaker augmentation")
+    cause = "--no-mirror" if worst.how == "mirrored" and facts.settings.get("mirror") else weaker
     return [
         Finding(
             "leak",
