@@ -63,6 +63,30 @@ def test_the_second_open_decodes_nothing(photos: Path, monkeypatch: pytest.Monke
     assert np.array_equal(second[np.arange(12)], IMAGES)
 
 
+def test_vectors_are_kept_in_the_cache_and_in_the_fingerprint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    y = np.linspace(-1, 1, 24, dtype=np.float32).reshape(12, 2)
+    np.savez(tmp_path / "a.npz", x=IMAGES, y=y)
+    np.savez(tmp_path / "b.npz", x=IMAGES, y=y * np.float32(2))
+    other = open_images(tmp_path / "b.npz")
+    first = open_images(tmp_path / "a.npz")
+    assert first.fingerprint != other.fingerprint and first.report.vectors == 2
+    monkeypatch.setattr(dataset, "find", lambda *_: pytest.fail("looked through again"))
+    second = open_images(tmp_path / "a.npz")
+    assert (second.report, second.spec) == (first.report, first.spec)
+    rows = np.array([3, 0])
+    assert np.array_equal(second.told(rows), y[rows])
+
+
+def test_without_its_vectors_an_image_is_unlabelled(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", x=IMAGES, y=np.linspace(0, 1, 12))
+    data = open_images(tmp_path / "a.npz")
+    for plain in (data.without_vectors(), data.without_vectors().split(None)):
+        assert plain.vectors is None and plain.spec.conditions == () and plain.fingerprint == data.fingerprint
+        assert plain.told(np.arange(3)).tolist() == [-1] * 3
+    with pytest.raises(UsageError, match="--label-fraction is for classes"):
+        data.with_labels(0.5)
+
+
 def test_a_changed_folder_is_read_again(photos: Path) -> None:
     first = open_images(photos)
     (photos / "new.png").write_bytes(encoded(pixels(1, seed=9)[0]))

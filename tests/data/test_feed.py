@@ -137,3 +137,12 @@ def test_where_labels_are_few_batches_of_labelled_images_can_be_asked_for(images
     assert ((x[:, 0, 0, 0] + 1) * 127.5).round().long().tolist() == y.tolist()
     whole = Feed(few, 8, seed=3).batches(8, 1)[0].labelled
     assert whole is not None and torch.equal(whole()[1], y)
+
+
+def test_vectors_are_told_with_their_images(tmp_path: Path) -> None:
+    x = np.repeat(ROWS, 4).reshape(COUNT, 2, 2)
+    np.savez(tmp_path / "a.npz", x=x, y=np.stack([ROWS / 2, -(ROWS / 4)], 1))
+    (batch,) = Feed(open_images(tmp_path / "a.npz"), 5, seed=3).batches(0, 0)
+    pixels = (batch.x[:, 0, 0, 0] + 1) * 127.5
+    assert batch.y.dtype == torch.float32 and batch.labelled is None
+    torch.testing.assert_close(batch.y, torch.stack([pixels / 2, -pixels / 4], 1), atol=1e-4, rtol=0)

@@ -306,6 +306,38 @@ def test_numpy(form: str, container: str, tmp_path: Path) -> None:
     assert given == (labels or [""] * 6)
 
 
+VECTORS: dict[str, np.ndarray] = {
+    "attributes": np.array([[1, 1, 0], [0, 0, 0], [1, 0, 0], [0, 1, 1], [1, 1, 1], [0, 0, 1]]),
+    "counts": np.arange(12).reshape(6, 2),
+    "floats": np.linspace(-2, 3, 18).reshape(6, 3),
+    "ages": np.array([0.5, 1, 2, 3, -1, 70]),
+    "a column": np.linspace(0, 1, 6)[:, None],
+}
+
+
+@pytest.mark.parametrize("form", VECTORS)
+def test_labels_that_name_no_classes_are_vectors(form: str, tmp_path: Path) -> None:
+    y = VECTORS[form]
+    (tmp_path / "a.npz").write_bytes(npz(x=TRAIN, y=y))
+    data = open_images(tmp_path / "a.npz")
+    assert data.vectors is not None and data.vectors.dtype == np.float32
+    assert np.array_equal(data.vectors, y.reshape(6, -1).astype(np.float32))
+    assert (data.spec.classes, data.labels.tolist()) == ((), [-1] * 6)
+    told = y.reshape(6, -1).astype(np.float32).astype(np.float64)
+    assert np.allclose(data.spec.conditions, np.stack([told.mean(0), told.std(0)], 1))
+
+
+def test_all_splits_have_vectors_where_one_has(tmp_path: Path) -> None:
+    """Test ages that happen to be whole are ages still; the spread is that of the training images."""
+    ages, whole = np.linspace(0, 2.5, 6), np.array([1.0, 2, 9])
+    (tmp_path / "a.npz").write_bytes(npz(x_train=TRAIN, y_train=ages, x_test=TEST, y_test=whole))
+    data = open_images(tmp_path / "a.npz")
+    test, both = data.split("test"), data.split(None)
+    assert test.vectors is not None and test.vectors[:, 0].tolist() == [1, 2, 9]
+    assert both.vectors is not None and len(both.vectors) == 9
+    assert data.spec.conditions == test.spec.conditions == both.spec.conditions
+
+
 def test_numbers_become_bytes_by_the_range_of_all_parts(tmp_path: Path) -> None:
     low = np.linspace(-1, 0, 6 * 16).reshape(6, 4, 4)
     for name, train, test, want in (
@@ -359,7 +391,20 @@ def test_arrays_with_alpha_are_laid_over_white_or_kept(tmp_path: Path) -> None:
         ("a.npz", b"PK\3\4 no zip", "cannot be read"),
         ("a.npz", npz(weights=TRAIN), "holds weights"),
         ("a.npz", npz(x=TRAIN, y=DIGITS), "labels do not match: a.npz:x has 6 images and 5 labels"),
-        ("a.npz", npz(x=TRAIN, y=np.zeros((6, 4))), "one-hot"),
+        ("a.npz", npz(x=TRAIN, y=np.zeros((6, 4))), "the same vector for every image: .*one-hot"),
+        ("a.npz", npz(x=TRAIN, y=np.zeros((6, 0))), "shape .6, 0.: labels are"),
+        ("a.npz", npz(x=TRAIN, y=np.zeros((6, 2, 2))), "shape .6, 2, 2.: labels are"),
+        ("a.npz", npz(x=TRAIN, y=np.full((6, 2), "a")), "<U1 of shape .6, 2.: labels are"),
+        ("a.npz", npz(x=TRAIN, y=np.array([0, 1, 2, np.nan, 1, 0])), "y holds .*no finite.*-1 where an image has none"),
+        ("a.npz", npz(x=TRAIN, y=np.array([0.5, 1, 2, np.inf, 1, 0])), "y holds .*no finite"),
+        ("a.npz", npz(x=TRAIN, y=np.full((6, 2), 1e300)), "y holds .*no finite"),
+        ("a.npz", npz(x=TRAIN, y=np.ones((5, 2))), "labels do not match"),
+        ("a.npz", npz(x_train=TRAIN, y_train=np.linspace(0, 1, 6), x_test=TEST), "x_test comes without y_test"),
+        (
+            "a.npz",
+            npz(x_train=TRAIN, y_train=np.arange(12).reshape(6, 2), x_test=TEST, y_test=np.arange(9).reshape(3, 3)),
+            "vectors of 2 and of 3 numbers",
+        ),
         ("a.npz", npz(x=np.zeros((700, 320, 320), np.uint8)), "decompression bomb"),
     ],
 )

@@ -35,6 +35,8 @@ def in_words(report: Report) -> str:
         lines.append(f"  classes     {len(classes)}: {_first(classes, 12)}")
     if report.unlabelled:
         lines.append(f"  unlabelled  {report.unlabelled:,}")
+    if report.vectors:
+        lines.append(f"  labels      vectors of {report.vectors} number{'s' * (report.vectors > 1)}")
     if len(report.shapes_found) > 1:
         looked, some = (
             sum(report.shapes_found.values()),

@@ -57,6 +57,8 @@ class Report:
     splits: dict[str, int]
     notes: list[str]
     fingerprint: str
+    vectors: int = 0
+    """Numbers told with each image, where its label is a vector."""
 
 
 class Images:
@@ -71,6 +73,8 @@ class Images:
         report: Report,
         split: Literal["train", "test"] | None = "train",
         label_fraction: float | None = None,
+        *,
+        vectors: bool = True,
     ) -> None:
         meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
         self.folder = folder
@@ -82,11 +86,21 @@ class Images:
         self.rows: NDArray[np.int64] = rows[chosen]
         self.labels: NDArray[np.int64] = labels[chosen]
         self.label_fraction = label_fraction
+        self.vectors: NDArray[np.float32] | None = None
+        """Numbers told with each image, `[N, K]`; None where there are none."""
+        conditions: tuple[tuple[float, float], ...] = ()
+        if vectors and self.report.vectors:
+            told = np.load(folder / "vectors.npy")
+            self.vectors = told[chosen]
+            conditions = _spread(told[splits == UNSPLIT["train"]])
         if label_fraction is not None:
+            if self.report.vectors:
+                raise UsageError("--label-fraction is for classes: the labels of these images are vectors")
             self.labels = some_labels(self.labels, label_fraction)
         unlabelled = int((self.labels < 0).sum())
         classes = tuple(self.report.classes) if unlabelled < len(self.rows) else ()
-        self.spec = Spec(height, width, channels, classes, len(self.rows), unlabelled if classes else 0)
+        hidden = unlabelled if classes else 0
+        self.spec = Spec(height, width, channels, classes, len(self.rows), hidden, conditions)
         self._pixels = RowFile(folder / "pixels.u8", height * width * channels, meta["rows"])
 
     def __len__(self) -> int:
@@ -98,9 +112,17 @@ class Images:
         self._pixels.read(rows.tolist(), picked)
         return picked
 
+    def told(self, index: NDArray[np.int64]) -> NDArray[np.int64] | NDArray[np.float32]:
+        """What players are told of these rows: vectors float32 `[B, K]` where there are any, else labels int64 `[B]`."""
+        return self.labels[index] if self.vectors is None else self.vectors[index]
+
     def split(self, name: Literal["train", "test"] | None) -> Images:
         """The same data, another split ("train", "test", or None for all)."""
-        return Images(self.folder, self.report, name, self.label_fraction)
+        return Images(self.folder, self.report, name, self.label_fraction, vectors=self.vectors is not None)
+
+    def without_vectors(self) -> Images:
+        """The same training images, unlabelled where their labels are vectors."""
+        return Images(self.folder, self.report, label_fraction=self.label_fraction, vectors=False)
 
     def with_labels(self, fraction: float | None) -> Images:
         """The same images, as if only this share of the labels were known; None: all that are there."""
@@ -110,6 +132,13 @@ class Images:
     def class_counts(self) -> tuple[int, ...]:
         """Labelled images of each class in this split."""
         return tuple(np.bincount(self.labels[self.labels >= 0], minlength=len(self.spec.classes)).tolist())
+
+
+def _spread(vectors: NDArray[np.float32]) -> tuple[tuple[float, float], ...]:
+    """Mean and deviation of each column; 1 in place of the deviation where there is none."""
+    mean, deviation = vectors.mean(0, np.float64), vectors.std(0, np.float64)
+    deviation[deviation == 0] = 1
+    return tuple(zip(mean.tolist(), deviation.tolist(), strict=True))
 
 
 def some_labels(labels: NDArray[np.int64], fraction: float) -> NDArray[np.int64]:
@@ -248,8 +277,10 @@ def _build(
             {name: counts[k] for k, name in enumerate(classes)}, counts[-1],
             {name: int((splits == k).sum()) for name, k in UNSPLIT.items()},
             [*notes, *found.notes, *chosen], _fingerprint(found, outcomes, usable, shape),
+            0 if found.vectors is None else found.vectors.shape[1],
         )  # fmt: skip
-        for name, array in (("rows", np.array(usable, np.int64)), ("labels", labels), ("splits", splits)):
+        arrays: dict[str, NDArray[Any]] = {"rows": np.array(usable, np.int64), "labels": labels, "splits": splits}
+        for name, array in (arrays if found.vectors is None else {**arrays, "vectors": found.vectors[usable]}).items():
             np.save(folder / f"{name}.npy", array)
         (folder / "meta.json").write_text(json.dumps({"version": VERSION, "rows": full[0]}), encoding="utf-8")
     return report
@@ -335,6 +366,8 @@ def _fingerprint(found: Found, outcomes: list[Outcome], usable: list[int], shape
     for start in range(0, len(usable), 4096):
         some = [[*found.items[row], outcomes[row].digest] for row in usable[start : start + 4096]]
         digest.update(json.dumps(some).encode())
+    if found.vectors is not None:
+        digest.update(found.vectors[usable].tobytes())
     return digest.hexdigest()
 
 

@@ -66,7 +66,7 @@ class Feed:
         if self._mirror:
             pixels[flips] = pixels[flips, :, ::-1]
         x = torch.from_numpy(pixels).to(self._device).permute(0, 3, 1, 2)  # channels_last as it lies
-        return x.float() / 127.5 - 1, torch.from_numpy(self.images.labels[rows]).to(self._device)
+        return x.float() / 127.5 - 1, torch.from_numpy(self.images.told(rows)).to(self._device)
 
     def _with_labels(self, seed: int, cut: slice) -> tuple[Tensor, Tensor]:
         """The share `cut` of a batch of images that have labels."""

@@ -14,6 +14,8 @@ if TYPE_CHECKING:  # a decoding process starts sooner without NumPy
 
     Rows: TypeAlias = NDArray[np.uint8]
     """`[N, H, W, C]`, a memory map while the cache is built."""
+    Vectors: TypeAlias = NDArray[np.float32]
+    """`[N, K]`: numbers told with each image, in place of a class."""
 
 MODES = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4}
 """Pillow's name -> channels; other numbers of channels come from arrays alone."""
@@ -79,6 +81,11 @@ class Found(Protocol):
     @property
     def drops_duplicates(self) -> bool:
         """True where equal items are an accident of collecting; False for published arrays, which stay as they are."""
+        ...
+
+    @property
+    def vectors(self) -> Vectors | None:
+        """Numbers told with each item, finite; None where there are none, and labels are classes."""
         ...
 
     def survey(self) -> Counter[Shape]:

@@ -30,7 +30,7 @@ class Batch:
     x: Tensor
     """Data, `[B, C, H, W]` images (or `[B, 1, T]`, `[B, F]`), float32 in [-1, 1]."""
     y: Tensor
-    """Labels, int64 `[B]`, -1 = unlabelled."""
+    """Labels, int64 `[B]`, -1 = unlabelled; or vectors of numbers, float32 `[B, K]`."""
     step: int = 0
     """Rounds played before this one: what lazy penalties count."""
     seed: int = 0

@@ -26,18 +26,20 @@ BLOCK = 1024
 
 @dataclass
 class Part:
-    """One split: images `[N, H, W, C]` of any number type, and labels `[N]` or none."""
+    """One split: images `[N, H, W, C]` of any number type; labels `[N]`, or vectors float32 `[N, K]`, or neither."""
 
     name: str
     split: Literal["train", "test"]
     images: NDArray[Any]
     labels: Sequence[str | None] | None = None
+    vectors: NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
-        if self.labels is not None and len(self.labels) != len(self.images):
-            raise SparringError(
-                f"labels do not match: {self.name} has {len(self.images):,} images and {len(self.labels):,} labels"
-            )
+        for told in (self.labels, self.vectors):
+            if told is not None and len(told) != len(self.images):
+                raise SparringError(
+                    f"labels do not match: {self.name} has {len(self.images):,} images and {len(told):,} labels"
+                )
 
 
 @dataclass
@@ -57,6 +59,12 @@ class ImageArrays:
             for part in self.parts
             for row in range(len(part.images))
         ]
+
+    @property
+    def vectors(self) -> NDArray[np.float32] | None:
+        """The numbers told with each item; None unless all parts have them."""
+        told = [part.vectors for part in self.parts if part.vectors is not None]
+        return np.concatenate(told) if told and len(told) == len(self.parts) else None
 
     def survey(self) -> Counter[Shape]:
         """The one shape of each part."""

@@ -41,6 +41,7 @@ class ImageFiles:
     kind: Literal["image"] = "image"
     format: str = "image files"
     drops_duplicates: bool = True
+    vectors: None = None
 
     def survey(self) -> Counter[Shape]:
         """Sizes and modes by the headers of up to 1,000 files; what has no readable header does not count."""

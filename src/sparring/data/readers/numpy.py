@@ -1,5 +1,8 @@
 """NumPy's `.npy` and `.npz`: one array of images, or `arr_0` / `x` (and `y`), or `x_train`, `y_train`, `x_test`, `y_test`.
 
+Labels `y` are classes, `[N]` or one-hot `[N, K]`; or vectors, told as the numbers they are: `[N, K]` that are not one-hot
+(attributes, the sine and cosine of an angle), or `[N]` floats that are not whole (an age, a weight).
+
 Several `.npy` in one place are read as the entries of one `.npz`, which is a zip of them.
 """
 
@@ -8,6 +11,7 @@ from __future__ import annotations
 import io
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -39,13 +43,24 @@ def read_numpy(container: Container) -> Found | None:
             f"{container.path} holds {len(names)} NumPy files ({', '.join(names[:3])} ...): name one of them"
         )
     entries = _packed(container, packed[0]) if packed else _single(container, names)
+    here = [(x, y, split) for x, y, split in NAMES if x in entries]
+    told = {y: entries[y]() for _, y, _ in here if y in entries}
+    vectors = any(_is_vectors(y) for y in told.values())
     parts, used = [], set()
-    for x, y, split in NAMES:
-        if x in entries:
-            where = f"{names[0]}:{x}" if packed else x if len(names) > 1 else names[0]
-            labels = _labels(entries[y](), y) if y in entries else None
-            parts.append(Part(where, split, as_images(entries[x](), where), labels))
-            used |= {x, y}
+    for x, y, split in here:
+        where = f"{names[0]}:{x}" if packed else x if len(names) > 1 else names[0]
+        part = Part(where, split, as_images(entries[x](), where))
+        if vectors and y not in told:
+            raise SparringError(
+                f"{where} comes without {y}: labels that are vectors are told of all images, or of none"
+            )
+        if y in told:
+            y_of = told[y]
+            part = replace(part, vectors=_vectors(y_of, y)) if vectors else replace(part, labels=_labels(y_of, y))
+        parts.append(part)
+        used |= {x, y}
+    if vectors:
+        _check_vectors(parts)
     if not parts:
         raise SparringError(
             f"{names[0] if packed else container.path} holds {', '.join(entries) or 'nothing'}: "
@@ -100,12 +115,54 @@ def _packed(container: Container, name: str) -> Entries:
     return {key.lower(): lambda key=key: entry(key) for key in keys}  # type: ignore[misc]
 
 
-def _labels(y: NDArray[Any], name: str) -> list[str | None]:
+def _is_vectors(y: NDArray[Any]) -> bool:
+    """True for numbers that name no classes: neither one-hot nor whole."""
+    if y.dtype.kind not in "uifb" or not y.size:
+        return False
     if y.ndim == 2 and y.shape[1] > 1:
-        if y.dtype.kind not in "uifb" or not (((y == 0) | (y == 1)).all() and (y.sum(1) == 1).all()):
-            raise SparringError(f"{name} has shape {list(y.shape)}: labels are [N], or one-hot [N, K]")
+        return not (((y == 0) | (y == 1)).all() and (y.sum(1) == 1).all())
+    return y.dtype.kind == "f" and not (np.isfinite(y).all() and (y == y.round()).all())
+
+
+def _vectors(y: NDArray[Any], name: str) -> NDArray[np.float32]:
+    """`y` as `[N, K]`; raises SparringError on what is no matrix of finite numbers."""
+    if y.dtype.kind not in "uifb" or y.ndim not in (1, 2) or 0 in y.shape[1:]:
+        raise _no_labels(y, name)
+    with np.errstate(over="ignore"):  # told below
+        vectors = y.reshape(len(y), -1).astype(np.float32)
+    if not np.isfinite(vectors).all():
+        raise SparringError(
+            f"{name} holds values that are no finite numbers (NaN or infinity): mend it first; classes are whole "
+            "numbers, and -1 where an image has none"
+        )
+    return vectors
+
+
+def _check_vectors(parts: list[Part]) -> None:
+    """Raise SparringError where splits have vectors of different lengths, or where they tell nothing."""
+    vectors = [part.vectors for part in parts if part.vectors is not None]
+    if len(lengths := {told.shape[1] for told in vectors}) > 1:
+        raise SparringError(
+            f"labels are vectors of {' and of '.join(map(str, sorted(lengths)))} numbers: all have to be of one length"
+        )
+    if ((told := np.concatenate(vectors)) == told[:1]).all():
+        raise SparringError(
+            "the labels are the same vector for every image: labels are [N], one-hot [N, K], or vectors [N, K] that differ"
+        )
+
+
+def _no_labels(y: NDArray[Any], name: str) -> SparringError:
+    return SparringError(
+        f"{name} is {y.dtype} of shape {list(y.shape)}: labels are [N], one-hot [N, K], or vectors [N, K] of numbers"
+    )
+
+
+def _labels(y: NDArray[Any], name: str) -> list[str | None]:
+    if y.ndim > 2 or (y.ndim == 2 and (y.shape[1] == 0 or (y.shape[1] > 1 and y.dtype.kind not in "uifb"))):
+        raise _no_labels(y, name)
+    if y.ndim == 2 and y.shape[1] > 1:
         y = y.argmax(1)
-    if y.dtype.kind == "f" and (y == y.round()).all():
+    if y.dtype.kind == "f":
         y = y.astype(np.int64)
     if y.dtype.kind == "S":
         y = np.char.decode(y, "utf-8", "replace")

@@ -31,6 +31,7 @@ class ParquetImages:
     kind: Literal["image"] = "image"
     format: str = "parquet"
     drops_duplicates: bool = True
+    vectors: None = None
 
     def survey(self) -> Counter[Shape]:
         """Sizes and modes of up to 2,000 first cells: later ones would unpack whole row groups."""
