@@ -102,7 +102,7 @@ class Sample:
     seed: Annotated[int, arg(metavar="S")] = 0
     """Sample k depends on (seed, k) alone."""
     label: Annotated[str | None, arg(metavar="CLASS", help_behavior_hint="(default: as often as in the data)")] = None
-    """The class to sample, by name; a cluster of s3gan's by its number."""
+    """The class to sample, by name; a cluster of s3gan's by its number; a vector by its numbers: 0.2,1."""
     checkpoint: Annotated[str | None, arg(metavar="best|last|N", help_behavior_hint="(default: the model)")] = None
     """The weights of a checkpoint: of the best, the last, or the one at image N."""
     truncation: Annotated[float | None, arg(metavar="T", help_behavior_hint="(default: all of the noise)")] = None

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from sparring.nets.layers import Head, LabelEmbedding, halvings
+from sparring.nets.layers import Head, LabelEmbedding, VectorEmbedding, halvings
 from sparring.nets.mlp import Maxout
 
 
@@ -43,3 +43,19 @@ def test_maxout_is_the_largest_piece() -> None:
     x = torch.randn(5, 4)
     pieces = layer.linear(x)
     assert torch.equal(layer(x), torch.maximum(pieces[:, 0::2], pieces[:, 1::2]))
+
+
+def test_numbers_weigh_the_same_whatever_their_unit() -> None:
+    """Ages in years about 40, and shares about 0.5: in other units the embedding says the same."""
+    one = VectorEmbedding([(40.0, 10.0), (0.5, 0.25)], 400)
+    other = VectorEmbedding([(480.0, 120.0), (50.0, 25.0)], 400)
+    other.load_state_dict({**one.state_dict(), "mean": other.mean, "deviation": other.deviation})
+    y = torch.tensor([[40.0, 0.5], [20.0, 1.0], [55.0, 0.1]])
+    torch.testing.assert_close(other(y * torch.tensor([12.0, 100.0])), one(y))
+
+
+def test_embedded_vectors_have_about_the_size_of_noise() -> None:
+    torch.manual_seed(0)
+    for length in (1, 40):
+        h = VectorEmbedding([(3.0, 2.0)] * length, 300)(torch.randn(300, length) * 2 + 3)
+        assert 0.5 < h.std() < 1.5

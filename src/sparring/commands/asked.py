@@ -85,7 +85,12 @@ def saved_recipe(out: str | Path | None) -> Recipe | None:
 def as_trained(run: Run, data: Images) -> Images:
     """The data with the labels that the run was given."""
     fraction = run.settings["asked"].get("label_fraction")
-    return data if fraction is None else data.with_labels(fraction)
+    return as_told(recipe_of(run), data if fraction is None else data.with_labels(fraction))
+
+
+def as_told(recipe: Recipe, data: Images) -> Images:
+    """The data as this recipe takes them: unlabelled where their labels are vectors, and it knows classes alone."""
+    return data.without_vectors() if data.spec.conditions and not recipe.conditions(data.spec) else data
 
 
 def check_same(run: Run, asked: Recipe | str | None, data: Images, own_nets: bool) -> None:

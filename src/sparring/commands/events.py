@@ -28,10 +28,11 @@ def events(
 ) -> list[Due]:
     """What is due when: logging, showing, then measuring and saving together, so that a checkpoint comes last."""
     players = system.game.players
-    columns = len(model.counts) if model.conditional and len(model.counts) <= 16 else 8
+    classes = len(model.counts) if model.conditional else 0
+    columns = classes if 0 < classes <= 16 else 8
     z, y = model.latents_of(range(SHOWN // 8 * columns), seed=0)
-    if model.conditional:
-        y = torch.arange(len(z)) % len(model.counts)  # a class a column
+    if classes:
+        y = torch.arange(len(z)) % classes  # a class a column
     measure = watch(system.game, model, data, plan)
 
     def log(nimg: int, means: Mapping[str, float]) -> None:

@@ -27,6 +27,8 @@ def gap_of(run: Run, data: Images, hardware: Hardware, say: Progress, which: str
     data = as_trained(run, data)
     if list(data.spec.classes) != run.settings["data"]["classes"]:
         raise SparringError(f"{data.report.source} has other classes than the data that {run.path} was trained on")
+    if len(data.spec.conditions) != len(run.settings["data"].get("conditions", ())):
+        raise SparringError(f"{data.report.source} has other vectors than the data that {run.path} was trained on")
     recipe, settings = recipe_of(run), run.settings
     path = run.checkpoint_path(which)
 

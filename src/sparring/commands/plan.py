@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -97,6 +97,8 @@ def memory_needed(recipe: Recipe, spec: Spec, nets: Mapping[str, nn.Module] | No
     part = max(recipe.batch_size // recipe.accumulate // dist.world_size(), 1)
     z, y = torch.zeros(1, recipe.latents, device="meta"), torch.zeros(1, dtype=torch.int64, device="meta")
     labels = (y,) if recipe.classes(spec) else ()
+    if numbers := len(recipe.conditions(spec)):
+        labels = (torch.zeros(1, numbers, device="meta"),)
     generator = _activations(shadows["generator"].eval(), z, *labels)
     image = torch.zeros(1, *spec.shape, device="meta")
     discriminator = _activations(shadows["discriminator"].eval(), image, *labels)
@@ -127,7 +129,7 @@ def check_memory(recipe: Recipe, spec: Spec, hardware: Hardware) -> int:
     height, width = spec.height, spec.width
     while min(height, width) > 1:
         height, width = height * 3 // 4 or 1, width * 3 // 4 or 1
-        smaller = Spec(height, width, spec.channels, spec.classes, spec.count)
+        smaller = replace(spec, height=height, width=width)
         if memory_needed(recipe, smaller) < there * 0.8:
             break
     raise SparringError(

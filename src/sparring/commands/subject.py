@@ -70,7 +70,7 @@ def of_images(images: Images) -> Rows:
 
 
 def of_model(model: Model, count: int, seed: int, tell: Tell) -> Rows:
-    """`count` samples: the same that `sparring sample -n count --seed seed` writes."""
+    """`count` samples: the same that `sparring sample -n count --seed seed` writes; told vectors, they have no labels."""
     spec = model.spec
     pixels = np.empty((count, spec.height, spec.width, spec.channels), np.uint8)
     labels = np.empty(count, np.int64)
@@ -78,7 +78,7 @@ def of_model(model: Model, count: int, seed: int, tell: Tell) -> Rows:
         rows = slice(first, min(first + CHUNK, count))
         z, y = model.latents_of(range(first, first + CHUNK), seed)
         pixels[rows] = to_bytes(model.generate(z, y))[: count - first]
-        labels[rows] = y[: count - first].numpy()
+        labels[rows] = -1 if model.vectors else y[: count - first].numpy()
         tell(rows.stop, count)
     return of_array(pixels, labels)
 

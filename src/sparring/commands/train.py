@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from sparring import __version__
-from sparring.commands.asked import Asked, check_same, recipe_asked, recipe_of, settings_of
+from sparring.commands.asked import Asked, as_told, check_same, recipe_asked, recipe_of, settings_of
 from sparring.commands.doctor import doctor
 from sparring.commands.events import events
 from sparring.commands.page import write_run
@@ -34,7 +34,7 @@ from sparring.engine.run import Run
 from sparring.engine.seeds import mix
 from sparring.engine.spec import Spec
 from sparring.recipes import DEFAULT
-from sparring.recipes.model import Model, card
+from sparring.recipes.model import Model, card, kept_vectors
 from sparring.recipes.recipe import Recipe
 
 MINUTES = 10.0
@@ -88,6 +88,7 @@ def train(
     chosen = recipe_of(run) if begun else recipe_asked(recipe, data, hardware)
     for note in _notes_on_labels(data, chosen):
         say.say(f"note: {note}")
+    data = as_told(chosen, data)
     memory = check_memory(chosen, data.spec, hardware) if nets is None else None
 
     def build(total: int) -> System:
@@ -149,8 +150,11 @@ def _play(
     say.say(f"{'going on with' if start else 'training'} {recipe.name} on {len(data):,} images, run {run.path}")
     classes = recipe.classes(data.spec)
     counts = data.class_counts or (1,) * classes
-    model = Model(system.average.net, data.spec, recipe.latents, classes > 0, counts)
-    told = card(recipe, data.spec, counts, own_nets=own_nets, seed=seed, data=data.fingerprint, sparring=__version__)
+    vectors = kept_vectors(data.vectors)
+    conditional = classes > 0 or bool(vectors)
+    model = Model(system.average.net, data.spec, recipe.latents, conditional, counts, vectors=vectors)
+    about = {"own_nets": own_nets, "seed": seed, "data": data.fingerprint, "sparring": __version__}
+    told = card(recipe, data.spec, counts, vectors=vectors, **about)
     due = events(run, plan, system, model, data, say, told)
     say.begin("training", plan.images, start)
     try:
@@ -215,6 +219,10 @@ def _notes_on_labels(data: Images, recipe: Recipe) -> list[str]:
     notes = []
     if data.label_fraction is not None and not data.report.classes:
         notes.append("no image has a label: --label-fraction changes nothing")
+    if data.spec.conditions and not recipe.conditions(data.spec) and getattr(recipe, "labels", True):
+        notes.append(
+            f"the labels are vectors, which {recipe.name} does not take: it trains without; --recipe r3 takes them"
+        )
     if data.spec.unlabelled and recipe.classes(data.spec):
         notes.append(f"{len(data) - data.spec.unlabelled:,} of {len(data):,} training images have a label")
     if len(classes) > 1 and recipe.classes(data.spec) and 1 in counts:

@@ -85,9 +85,9 @@ def watch(game: Game, model: Model, data: Images, plan: Plan) -> Callable[[int],
 
 
 def some(images: Images, count: int) -> tuple[Tensor, Tensor]:
-    """Up to `count` images in [-1, 1] with their labels, drawn once and for all."""
+    """Up to `count` images in [-1, 1] with what players are told of them, drawn once and for all."""
     rows = np.random.default_rng(0).permutation(len(images))[:count]
-    return floats(images[rows]), torch.from_numpy(images.labels[rows])
+    return floats(images[rows]), torch.from_numpy(images.told(rows))
 
 
 def small(x: Tensor) -> Tensor:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import leaky_relu, linear
 
 
 class Head(nn.Linear):
@@ -37,6 +40,28 @@ class LabelEmbedding(nn.Embedding):
     def forward(self, y: Tensor) -> Tensor:
         """Labels int64 `[B]` -> `[B, features]`."""
         return super().forward(torch.where(y < 0, self.num_embeddings - 1, y))
+
+
+class VectorEmbedding(nn.Module):
+    """Features of numbers that are told with an image: linear ones, bent once.
+
+    The numbers are standardised, by the mean and deviation of each in `conditions`: years and shares weigh the same. They
+    are bent because what is linear in them cannot tell -a from a by how bright an image is.
+    """
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, conditions: Sequence[tuple[float, float]], features: int) -> None:
+        super().__init__()
+        for name, values in zip(("mean", "deviation"), zip(*conditions, strict=True), strict=True):
+            self.register_buffer(name, torch.tensor(values))
+        self.weight = nn.Parameter(torch.randn(features, len(conditions)) / len(conditions) ** 0.5)
+        self.bias = nn.Parameter(torch.randn(features))
+
+    def forward(self, y: Tensor) -> Tensor:
+        """Vectors `[B, K]` -> `[B, features]`, of about unit variance at the start."""
+        return leaky_relu(linear((y - self.mean) / self.deviation, self.weight, self.bias), 0.2)
 
 
 def halvings(height: int, width: int, smallest: int = 4) -> list[tuple[int, int]]:

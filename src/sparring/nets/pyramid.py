@@ -1,17 +1,18 @@
 """Two mirrored pyramids of strided convolutions, for any height, width and channel count, with or without labels.
 
-The discriminator has no normalisation, and both look at each image by itself, as penalties on its gradient ask.
+Labels are classes or vectors. The discriminator has no normalisation, and both look at each image by itself, as penalties on its gradient ask.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import leaky_relu, relu
 
-from sparring.nets.layers import ChannelNorm, Head, LabelEmbedding, halvings
+from sparring.nets.layers import ChannelNorm, Head, LabelEmbedding, VectorEmbedding, halvings
 
 
 def widths_of(levels: int, width: int, most: int) -> list[int]:
@@ -19,17 +20,34 @@ def widths_of(levels: int, width: int, most: int) -> list[int]:
     return [min(width << level, most) for level in range(levels)]
 
 
-class Generator(nn.Module):
-    """Noise `[B, latents]` (and labels `[B]`) -> images `[B, C, H, W]` in [-1, 1]."""
+TOLD = 32
+"""Features of a vector that the discriminator sees an image by."""
 
-    def __init__(self, shape: tuple[int, int, int], latents: int, width: int, most: int, classes: int = 0) -> None:
+
+class Generator(nn.Module):
+    """Noise `[B, latents]` (and labels `[B]`, or vectors `[B, K]`) -> images `[B, C, H, W]` in [-1, 1].
+
+    `conditions` are the mean and deviation of each of the vectors' numbers; where there are such, there are no `classes`.
+    """
+
+    def __init__(
+        self,
+        shape: tuple[int, int, int],
+        latents: int,
+        width: int,
+        most: int,
+        classes: int = 0,
+        conditions: Sequence[tuple[float, float]] = (),
+    ) -> None:
         super().__init__()
         channels, height, wide = shape
         self.sizes = halvings(height, wide)[::-1]
         widths = widths_of(max(len(self.sizes) - 1, 1), width, most)[::-1]
-        self.embedding = LabelEmbedding(classes, latents) if classes else None
+        self.embedding: nn.Module | None = LabelEmbedding(classes, latents) if classes else None
+        if conditions:
+            self.embedding = VectorEmbedding(conditions, latents)
         self.base = (widths[0], *self.sizes[0])
-        inputs = latents * 2 if classes else latents
+        inputs = latents * 2 if self.embedding is not None else latents
         self.project = nn.Linear(inputs, math.prod(self.base), bias=False)
         self.norms = nn.ModuleList(ChannelNorm(count) for count in widths)
         self.ups = nn.ModuleList(
@@ -53,9 +71,20 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Images `[B, C, H, W]` (and labels `[B]`) -> logits `[B]`."""
+    """Images `[B, C, H, W]` (and labels `[B]`, or vectors `[B, K]`) -> logits `[B]`; `conditions` as in the generator.
 
-    def __init__(self, shape: tuple[int, int, int], width: int, most: int, classes: int = 0) -> None:
+    Of an image of class k they are the k-th of its linear heads; with a vector they are one more, and the projection of
+    the vector's embedding on the features (Miyato and Koyama 2018, "cGANs with projection discriminator", Eq. 5).
+    """
+
+    def __init__(
+        self,
+        shape: tuple[int, int, int],
+        width: int,
+        most: int,
+        classes: int = 0,
+        conditions: Sequence[tuple[float, float]] = (),
+    ) -> None:
         super().__init__()
         channels, height, wide = shape
         sizes = halvings(height, wide)
@@ -65,7 +94,8 @@ class Discriminator(nn.Module):
             for inputs, outputs in zip(widths, widths[1:], strict=False)
         )
         self.feature_count = widths[-1] * sizes[-1][0] * sizes[-1][1]
-        self.head = Head(self.feature_count, classes + 1 if classes else 1)
+        self.embedding = VectorEmbedding(conditions, TOLD) if conditions else None
+        self.head = Head(self.feature_count, (TOLD if conditions else classes) + 1)
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """Logits, positive for real."""
@@ -83,4 +113,7 @@ class Discriminator(nn.Module):
         logits: Tensor = self.head(h)
         if y is None:
             return logits[:, -1]
+        if self.embedding is not None:
+            told: Tensor = self.embedding(y)
+            return logits[:, -1] + (logits[:, :-1] * told).sum(1) / math.sqrt(TOLD)
         return logits.gather(1, torch.where(y < 0, logits.shape[1] - 1, y)[:, None]).squeeze(1)

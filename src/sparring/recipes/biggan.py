@@ -77,10 +77,12 @@ class BigGAN:
     def resolve(self, spec: Spec, hardware: Hardware) -> Self:
         """Widths by hardware and size; raises UsageError where the data have no two classes to learn."""
         if not self.classes(spec):
-            have = "one class alone" if spec.classes else "no labels"
+            have, takes = "one class alone" if spec.classes else "no labels", ""
+            if spec.conditions:
+                have, takes = f"vectors of {len(spec.conditions)} numbers as labels", ", which takes vectors"
             raise UsageError(
-                f"biggan is conditional, and these images have {have}: put them into one folder a class, or take "
-                "--recipe s3gan, which finds classes itself, or --recipe r3"
+                f"biggan is conditional on classes, and these images have {have}: put them into one folder a class, or take "
+                f"--recipe s3gan, which finds classes itself, or --recipe r3{takes}"
             )
         return self._sized(spec, hardware)
 
@@ -91,6 +93,10 @@ class BigGAN:
     def classes(self, spec: Spec) -> int:
         """Two or more; there is no other BigGAN."""
         return len(spec.classes) if len(spec.classes) > 1 else 0
+
+    def conditions(self, spec: Spec) -> tuple[tuple[float, float], ...]:
+        """None: labels are classes here."""
+        return ()
 
     def nets(self, spec: Spec) -> dict[str, nn.Module]:
         """The networks of appendix B, sized to the image."""

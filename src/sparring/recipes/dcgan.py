@@ -58,6 +58,10 @@ class DCGAN:
         """DCGAN knows no labels."""
         return 0
 
+    def conditions(self, spec: Spec) -> tuple[tuple[float, float], ...]:
+        """Nor vectors."""
+        return ()
+
     def nets(self, spec: Spec) -> dict[str, nn.Module]:
         """The networks of Figure 1, sized to the image."""
         return {

@@ -63,6 +63,10 @@ class GAN2014:
         """The first GAN knows no labels."""
         return 0
 
+    def conditions(self, spec: Spec) -> tuple[tuple[float, float], ...]:
+        """Nor vectors."""
+        return ()
+
     def nets(self, spec: Spec) -> dict[str, nn.Module]:
         """The MLPs of section 5."""
         return {

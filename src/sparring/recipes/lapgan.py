@@ -92,6 +92,10 @@ class LAPGAN:
         """Those of the data, where there are two or more: the paper's CC-LAPGAN."""
         return len(spec.classes) if self.labels and len(spec.classes) > 1 else 0
 
+    def conditions(self, spec: Spec) -> tuple[tuple[float, float], ...]:
+        """None: CC-LAPGAN takes classes."""
+        return ()
+
     def nets(self, spec: Spec) -> dict[str, nn.Module]:
         """The networks of section 4, a pair for each level."""
         classes = self.classes(spec)

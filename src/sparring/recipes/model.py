@@ -24,6 +24,10 @@ from sparring.recipes.recipe import Recipe, from_settings, to_settings
 
 CHUNK = 32
 """Samples are made in batches of just so many, padded at the end: a kernel's rounding depends on the batch's size."""
+KEPT = 256
+"""Vectors of training images, at most, that go with a model: its samples are told one of them."""
+Label = int | tuple[float, ...]
+"""The number of a class, or a vector."""
 STANDING, STANDING_SIZE = 16, 64
 """Batches, and samples in each, that batch normalisation takes its means and variances from."""
 
@@ -40,21 +44,26 @@ class Model:
     """Labelled training images of each class, in whose proportion labels are drawn; of clusters, one each."""
     truncation: float | None = None
     """Noise is drawn from a normal distribution cut off at -T and T; None: not cut off."""
+    vectors: tuple[tuple[float, ...], ...] = ()
+    """Where samples are told vectors: those that are drawn from."""
 
-    def samples(self, count: int, seed: int = 0, label: int | None = None) -> Iterator[NDArray[np.uint8]]:
+    def samples(self, count: int, seed: int = 0, label: Label | None = None) -> Iterator[NDArray[np.uint8]]:
         """`count` samples, uint8 `[<=32, H, W, C]` at a time; sample k depends on (seed, k) and the label alone."""
         for first in range(0, count, CHUNK):
             yield to_bytes(self.generate(*self.latents_of(range(first, first + CHUNK), seed, label)))[: count - first]
 
-    def latents_of(self, numbers: range, seed: int, label: int | None = None) -> tuple[Tensor, Tensor]:
-        """Noise `[B, latents]` and labels `[B]` of the samples of these numbers."""
-        noise, labels = [], []
+    def latents_of(self, numbers: range, seed: int, label: Label | None = None) -> tuple[Tensor, Tensor]:
+        """Noise `[B, latents]` and labels `[B]` (or vectors `[B, K]`) of the samples of these numbers."""
+        noise: list[Tensor] = []
+        labels: list[Label] = []
         for k in numbers:
             generator = torch.Generator().manual_seed(mix(seed, k))
             z = torch.randn(self.latents, generator=generator)
             noise.append(z if self.truncation is None else truncated(z, self.truncation))
-            drawn = -1
-            if self.conditional and any(self.counts):
+            drawn: Label = -1
+            if self.vectors:
+                drawn = self.vectors[int(torch.randint(len(self.vectors), (1,), generator=generator))]
+            elif self.conditional and any(self.counts):
                 weights = torch.tensor(self.counts, dtype=torch.float64)
                 drawn = int(torch.multinomial(weights, 1, generator=generator))
             labels.append(drawn if label is None else label)
@@ -68,14 +77,37 @@ class Model:
         images: Tensor = self.generator(z, y) if self.conditional else self.generator(z)
         return images.float()
 
-    def label(self, name: str) -> int:
-        """The number of a class by its name or number; raises UsageError on an unknown one."""
+    def label(self, name: str) -> Label:
+        """The number of a class by its name or number, or a vector by its numbers ("0.2,1"); raises UsageError on others."""
+        if self.vectors:
+            return _vector(name, len(self.vectors[0]))
         if not self.conditional:
             raise UsageError("this generator was trained without labels: it cannot be asked for a class")
         names = self.spec.classes or tuple(str(k) for k in range(len(self.counts)))  # clusters have numbers
         if name in names:
             return names.index(name)
         raise UsageError(f"unknown label '{name}': {nearest(name, names)}")
+
+
+def _vector(text: str, length: int) -> tuple[float, ...]:
+    try:
+        numbers = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        numbers = ()
+    if len(numbers) != length or not all(map(math.isfinite, numbers)):
+        raise UsageError(
+            f"--label {text}: this generator is told vectors of {length} number{'s' * (length > 1)}, "
+            f"write {','.join(['0.5'] * min(length, 3)) + ',...' * (length > 3)} say"
+        )
+    return numbers
+
+
+def kept_vectors(vectors: NDArray[np.float32] | None) -> tuple[tuple[float, ...], ...]:
+    """Up to 256 of the vectors `[N, K]`, drawn once and for all, to six digits; none of None."""
+    if vectors is None:
+        return ()
+    some = np.random.default_rng(0).permutation(len(vectors))[:KEPT]
+    return tuple(tuple(float(f"{value:.6g}") for value in row) for row in vectors[some].tolist())
 
 
 def truncated(z: Tensor, most: float) -> Tensor:
@@ -123,10 +155,11 @@ def load_model(
         tensors = Run(folder).weights("last" if checkpoint is None else checkpoint, raw=raw)
     try:
         recipe = from_settings(recipe_class(told["recipe"]), told["settings"])
-        spec = Spec(**{**told["spec"], "classes": tuple(told["spec"]["classes"])})
+        spec = Spec(**told["spec"])
         counts = tuple(told["class_counts"])
+        vectors = tuple(tuple(map(float, row)) for row in told.get("vectors", ()))
         own = told["own_nets"]
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise SparringError(
             f"{path}: model.json lacks or misnames {error}: it was written by another version of Sparring"
         ) from error
@@ -144,7 +177,13 @@ def load_model(
             f"{path}: the weights do not fit the generator that model.json describes: {error}"
         ) from error
     model = Model(
-        generator.eval().requires_grad_(False), spec, recipe.latents, recipe.classes(spec) > 0, counts, truncation
+        generator.eval().requires_grad_(False),
+        spec,
+        recipe.latents,
+        recipe.classes(spec) > 0 or bool(vectors),
+        counts,
+        truncation,
+        vectors,
     )
     if recipe.truncates and batch_norms(generator):
         _settle(model)

@@ -52,7 +52,7 @@ class R3:
     latents: int = 64
     """Numbers of noise the generator takes."""
     labels: bool = True
-    """Give the labels to both players, where there are any; where few images have one, the others' are completed."""
+    """Give the labels (classes or vectors) to both players; where few images have a class, the others' are completed."""
     batch_size: int = 64
     """Images a round, over all processes."""
     accumulate: int = 1
@@ -117,18 +117,22 @@ class R3:
         """Those of the data, where there are two or more."""
         return len(spec.classes) if self.labels and len(spec.classes) > 1 else 0
 
+    def conditions(self, spec: Spec) -> tuple[tuple[float, float], ...]:
+        """Those of the data: vectors are told as they are, and standardised by the networks."""
+        return spec.conditions if self.labels else ()
+
     def _completes(self, spec: Spec) -> bool:
         return self.classes(spec) > 0 and spec.unlabelled > 0
 
     def nets(self, spec: Spec) -> dict[str, nn.Module]:
         """Mirrored pyramids of strided convolutions."""
-        classes = self.classes(spec)
+        classes, conditions = self.classes(spec), self.conditions(spec)
         assert self.width and self.discriminator_width
-        discriminator: nn.Module = Discriminator(spec.shape, self.discriminator_width, self.most, classes)
+        discriminator: nn.Module = Discriminator(spec.shape, self.discriminator_width, self.most, classes, conditions)
         if self._completes(spec):
             discriminator = Headed(discriminator, classes, len(turns_of(spec.height, spec.width)))
         return {
-            "generator": Generator(spec.shape, self.latents, self.width, self.most, classes),
+            "generator": Generator(spec.shape, self.latents, self.width, self.most, classes, conditions),
             "discriminator": discriminator,
         }
 
@@ -145,7 +149,7 @@ class R3:
             OBJECTIVES["relativistic"],
             latents=self.latents,
             penalties=[r1(gamma, self.interval), r2(gamma, self.interval)],
-            conditional=self.classes(spec) > 0,
+            conditional=self.classes(spec) > 0 or self.conditions(spec) != (),
             augment=augment,
             held=held,
             completion=Completion() if isinstance(nets["discriminator"], Headed) else None,

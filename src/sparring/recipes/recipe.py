@@ -53,6 +53,10 @@ class Recipe(Protocol):
         """Classes that the generator is told of as labels; 0: it takes none."""
         ...
 
+    def conditions(self, spec: Spec) -> tuple[tuple[float, float], ...]:
+        """Those of the data (`Spec.conditions`), where the generator is told vectors; else none."""
+        ...
+
     def nets(self, spec: Spec) -> dict[str, nn.Module]:
         """Fresh networks, by player. The player sampled from is `generator`."""
         ...

@@ -1,0 +1,46 @@
+"""Pyramids that are told vectors: both players see them, and the discriminator by a projection."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from sparring.nets.pyramid import TOLD, Discriminator, Generator
+
+CONDITIONS = ((40.0, 10.0), (0.5, 0.25), (0.0, 1.0))
+SHAPES = [(1, 8, 8), (3, 17, 23), (2, 5, 3), (1, 1, 1)]
+
+
+def vectors(count: int) -> torch.Tensor:
+    mean, deviation = torch.tensor(CONDITIONS).T
+    return torch.randn(count, len(CONDITIONS)) * deviation + mean
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: "x".join(map(str, shape)))
+def test_other_vectors_give_other_images_and_logits(shape: tuple[int, int, int]) -> None:
+    torch.manual_seed(0)
+    generator = Generator(shape, 6, 4, 16, conditions=CONDITIONS)
+    discriminator = Discriminator(shape, 4, 16, conditions=CONDITIONS)
+    z, y, x = torch.randn(1, 6).expand(3, -1), vectors(3), torch.randn(1, *shape).expand(3, -1, -1, -1)
+    images, logits = generator(z, y), discriminator(x, y)
+    assert images.shape == (3, *shape) and logits.shape == (3,)
+    assert (images[0] - images[1]).abs().max() > 1e-6 and logits.unique().numel() == 3
+    assert torch.equal(discriminator(x), discriminator(x)[:1].expand(3))  # not told, it sees the image alone
+    (images.square().sum() + discriminator(images, y).sum()).backward()
+    for net in (generator, discriminator):
+        assert net.embedding is not None
+        for name, parameter in net.embedding.named_parameters():
+            assert parameter.grad is not None and parameter.grad.abs().sum() > 0, name
+
+
+def test_the_logit_is_the_images_own_and_a_projection() -> None:
+    """Miyato and Koyama 2018, Eq. 5: psi(phi(x)) + (V y) . phi(x)."""
+    torch.manual_seed(0)
+    net, x, y = Discriminator((1, 8, 8), 4, 16, conditions=CONDITIONS), torch.randn(5, 1, 8, 8), vectors(5)
+    assert net.embedding is not None
+    h = net.features(x)
+    told, own = net.head.weight[:-1], h @ net.head.weight[-1] + net.head.bias[-1]
+    inner = ((net.embedding(y) @ told) * h).sum(1) + net.embedding(y) @ net.head.bias[:-1]
+    torch.testing.assert_close(net(x, y), own + inner / math.sqrt(TOLD))
