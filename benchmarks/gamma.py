@@ -19,15 +19,15 @@ IMAGES = {
     "mnist": 51_200, "fashion-mnist": 51_200, "cifar10-jpeg": 38_400, "faces-easy-32": 38_400, "faces-easy-64": 19_200,
     "faces-easy-128": 6_400,
 }  # fmt: skip
-GAMMAS = ("0.1", "1", "10")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--data", nargs="+", default=list(IMAGES), choices=list(IMAGES))
+    parser.add_argument("--gammas", nargs="+", default=["0.1", "1", "10"])
     parser.add_argument("--seed", default="0")
     options = parser.parse_args()
-    ways: dict[str, tuple[str, ...]] = {"held": ()} | {gamma: ("--gamma", gamma) for gamma in GAMMAS}
+    ways: dict[str, tuple[str, ...]] = {"held": ()} | {gamma: ("--gamma", gamma) for gamma in options.gammas}
     todo = {
         (name, way): Trial(
             f"gamma/{name}-{way}-{options.seed}", name, ("--images", str(IMAGES[name]), "--seed", options.seed, *flags),
@@ -41,7 +41,7 @@ def main() -> None:
     worse = []
     for name in options.data:
         row = {way: found[todo[name, way].name] for way in ways}
-        best = min(GAMMAS, key=lambda gamma: row[gamma]["fd"])
+        best = min(options.gammas, key=lambda gamma: row[gamma]["fd"])
         worse.append(row["held"]["fd"] / row[best]["fd"])
         table[name] = {
             "floor": Judge(name).floor(),

@@ -60,7 +60,7 @@ def one_run(
 ) -> tuple[NDArray[np.uint8], int]:
     """Samples `[N, H, W, C]` of a fresh run, and the images it took; `options.images` or as many as the minutes allow."""
     weight = {} if options.weight is None else {"hint_weight": options.weight}
-    recipe = R3(hints=tuple(hints), **weight) if hints else R3()
+    recipe = R3(hints="+".join(hints), **weight) if hints else R3()
     length = {"images": options.images} if options.images else {"minutes": options.minutes}
     source = data_folder() / "faces-easy.zip"
     run = train(source, recipe, **length, size=(options.size, options.size), seed=seed, out=folder)

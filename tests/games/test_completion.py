@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from sparring.engine.game import Batch, only
-from sparring.games.completion import Completion, turns_of
+from sparring.games.completion import Completion, even_assignments, turns_of
 from sparring.games.gan import GAN
 from sparring.games.objectives import OBJECTIVES
 from sparring.nets.headed import Headed
@@ -99,7 +99,7 @@ def test_a_head_that_says_nothing_pays_the_logarithm() -> None:
     assert float(told["class_loss"]) == pytest.approx(math.log(CLASSES))
     assert float(told["turn_loss"]) == pytest.approx(math.log(4))
     told = told_by(Completion(clusters=True), silent(headed()), batch([-1] * 4))
-    assert float(told["class_loss"]) == pytest.approx(2 * math.log(CLASSES))  # undecided of each, and of its copy
+    assert float(told["class_loss"]) == pytest.approx(math.log(CLASSES))
 
 
 def test_sure_even_and_stable_clusters_cost_nothing() -> None:
@@ -112,6 +112,17 @@ def test_sure_even_and_stable_clusters_cost_nothing() -> None:
     b = Batch(grey.view(3, 1, 1, 1).expand(3, *SHAPE).clone(), torch.full((3,), -1), seed=1)
     told = told_by(Completion(clusters=True), net, b)
     assert float(told["class_loss"]) == pytest.approx(0, abs=1e-5)
+
+
+def test_assignments_fill_all_clusters_equally() -> None:
+    """Even where all rows like one cluster best: those that like it most keep it."""
+    logits = torch.randn(60, 3, generator=torch.Generator().manual_seed(0)) + torch.tensor([5.0, 0.0, -5.0])
+    shares = even_assignments(logits, times=50)
+    torch.testing.assert_close(shares.sum(1), torch.ones(60))
+    torch.testing.assert_close(shares.sum(0), torch.full((3,), 20.0), rtol=1e-3, atol=1e-3)
+    assert shares[logits[:, 0].argmax(), 0] > shares[logits[:, 0].argmin(), 0]
+    silent_ones = even_assignments(torch.zeros(4, 3))
+    torch.testing.assert_close(silent_ones, torch.full((4, 3), 1 / 3))
 
 
 def test_clusters_are_found() -> None:

@@ -245,8 +245,8 @@ def test_words_and_weights() -> None:
     assert name == "hint_palette" and term.weight == 1.0
     red = torch.tensor([1.0, -1.0, -1.0]).view(1, 3, 1, 1)
     assert float(term.violation(red)) == 0 < float(term.violation(-red))
-    assert list(terms_of(["mirror", "tileable*3"], 1.0)) == ["hint_mirror", "hint_tileable"]
-    assert terms_of((), 1.0) == {}
+    assert list(terms_of("mirror+tileable*3", 1.0)) == ["hint_mirror", "hint_tileable"]
+    assert terms_of("", 1.0) == {}
 
 
 def test_a_hint_of_ones_own_is_known_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -288,4 +288,4 @@ def test_what_is_not_understood(text: str, says: str) -> None:
 
 def test_the_same_hint_twice() -> None:
     with pytest.raises(UsageError, match="'mirror' is given twice"):
-        terms_of(["mirror", "smooth", "mirror*2"], 1.0)
+        terms_of("mirror+smooth+mirror*2", 1.0)

@@ -19,7 +19,7 @@ def observed(x: Tensor, slope: float, held: HeldSteepness) -> HeldSteepness:
     """After a turn of D(x) = slope * x_0: its gradient is the same everywhere."""
     gradient = torch.zeros_like(x)
     gradient[:, 0, 0, 0] = slope
-    held.observe(x, [gradient, gradient])
+    held.observe(x, [gradient, gradient], 0.0)
     return held
 
 
@@ -52,11 +52,21 @@ def test_gamma_follows_and_stays_within_reach(slope: float, way: int) -> None:
     assert float(held(0.5)) == pytest.approx(2 * 3.0**way, rel=1e-5)
 
 
+def test_what_is_held_may_be_a_schedule() -> None:
+    held = HeldSteepness(1.0, lambda at: 1.0 if at < 0.5 else 1e6, images=1000)
+    x = images()
+    held.observe(x, [torch.ones_like(x)], 0.0)  # steeper than 1
+    assert float(held(0.0)) > 1
+    for _ in range(2):
+        held.observe(x, [torch.ones_like(x)], 0.5)  # flatter than 1e6
+    assert float(held(0.0)) < 1
+
+
 def test_a_flat_discriminator_is_no_accident() -> None:
     held = observed(images(), 0.0, HeldSteepness(1.0, 2.0))
     assert all(torch.isfinite(torch.as_tensor(value)).all() for value in held.state_dict().values())
     one = HeldSteepness(1.0, 2.0)
-    one.observe(torch.zeros(1, 1, 1, 1), [torch.ones(1, 1, 1, 1)])  # a batch of one equal image: no distance
+    one.observe(torch.zeros(1, 1, 1, 1), [torch.ones(1, 1, 1, 1)], 0.0)  # a batch of one equal image: no distance
     assert torch.isfinite(one.log_gamma)
 
 

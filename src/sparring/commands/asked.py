@@ -154,8 +154,6 @@ def _refuse(run: Run, differing: Mapping[str, tuple[Any, Any]]) -> None:
 
 
 def _told(value: Any) -> str:
-    if value is None or value == ():
+    if value in (None, ""):
         return "not given"
-    if isinstance(value, tuple):  # a size, or words
-        return ("x" if isinstance(value[0], int) else " ").join(map(str, value))
-    return str(value)
+    return "x".join(map(str, value)) if isinstance(value, tuple) else str(value)

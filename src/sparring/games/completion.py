@@ -8,7 +8,6 @@ conditions both players in place of the missing labels.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import torch
@@ -63,18 +62,16 @@ class Completion:
         return cross_entropy(net.class_logits(x), y, ignore_index=-1, reduction="sum") / (y >= 0).sum().clamp(min=1)
 
     def _cluster_loss(self, net: Headed, batch: Batch) -> Tensor:
-        """Minus the information that the head's answer holds of the image, the same answer for a shifted copy.
+        """Cross-entropy of each image with the cluster of its shifted copy, and the other way round.
 
-        Hu et al. 2017, "Learning discrete representations via information maximizing self-augmented training", Eq. 6
-        and 11: sure of each image, undecided over all, and stable.
+        Caron et al. 2020, "Unsupervised learning of visual features by contrasting cluster assignments", Eq. 1 to 3: what
+        is to be answered are assignments that fill all clusters equally, so that no cluster takes all.
         """
         logits = net.class_logits(torch.cat([batch.x, _shifted(batch.x, batch.uniform(2))]))
-        log_p, log_q = logits.log_softmax(1).chunk(2)
-        p = log_p.exp()
-        each = -(p * log_p).sum(1).mean()
-        overall = p.mean(0)
-        spread = -(overall * overall.clamp(min=1e-8).log()).sum()
-        return each - spread + math.log(logits.shape[1]) - (p.detach() * log_q).sum(1).mean()
+        one, other = logits.chunk(2)
+        with torch.no_grad():
+            of_one, of_other = even_assignments(one), even_assignments(other)
+        return (cross_entropy(one, of_other) + cross_entropy(other, of_one)) / 2
 
     def _turn_loss(self, net: Headed, x: Tensor) -> Tensor:
         """Cross-entropy of "how far is it turned", over a batch of which each part is turned another way."""
@@ -83,6 +80,18 @@ class Completion:
         turned = torch.cat([part.rot90(k, (2, 3)) for part, k in zip(parts, turns, strict=False)])
         truth = torch.cat([torch.full((len(part),), k, device=x.device) for k, part in enumerate(parts)])
         return cross_entropy(net.turn_logits(turned), truth)
+
+
+def even_assignments(logits: Tensor, sharpness: float = 2.0, times: int = 3) -> Tensor:
+    """Shares `[B, K]` of each row in the clusters that favour large logits `[B, K]`, where all clusters get as much.
+
+    Sinkhorn and Knopp's alternation (Cuturi 2013, Algorithm 1); rows sum to 1, columns to about B / K.
+    """
+    log_q = sharpness * (logits - logits.amax(1, keepdim=True))
+    for _ in range(times):
+        log_q = log_q - log_q.logsumexp(0)
+        log_q = log_q - log_q.logsumexp(1, keepdim=True)
+    return log_q.exp()
 
 
 def _shifted(x: Tensor, share: Tensor) -> Tensor:

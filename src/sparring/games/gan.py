@@ -112,7 +112,10 @@ class GAN:
         self._discriminator.eval()
         try:
             device = next(self._discriminator.parameters()).device
-            return _call(self._discriminator, x.to(device), y.to(device) if self.conditional else None)
+            x, y = x.to(device), y.to(device)
+            if self.completion:
+                y = self.completion.labels(self._discriminator, Batch(x, y))
+            return _call(self._discriminator, x, y if self.conditional else None)
         finally:
             for module, mode in modes:
                 module.training = mode
@@ -152,7 +155,7 @@ class GAN:
             penalty = torch.stack([p(rows[p.where], at) for p in due]).sum()
             loss, stats["penalty"] = loss + penalty, penalty
             if self.held:
-                self.held.observe(batch.x, [rows[p.where].detach() for p in due])
+                self.held.observe(batch.x, [rows[p.where].detach() for p in due], at)
                 stats |= self.held.told()
         return loss, stats
 

@@ -137,10 +137,10 @@ def hint_term(text: str, weight: float) -> tuple[str, Hint]:
     return f"hint_{name}", Hint(name, violation, weight * (_factor(times, text) if star else 1.0))
 
 
-def terms_of(hints: Sequence[str], weight: float) -> dict[str, Hint]:
-    """The terms of all `hints`, by the name they have in metrics.jsonl; raises UsageError where one comes twice."""
+def terms_of(hints: str, weight: float) -> dict[str, Hint]:
+    """The terms of "mirror+smooth*2", by the name they have in metrics.jsonl; raises UsageError where one comes twice."""
     terms: dict[str, Hint] = {}
-    for text in hints:
+    for text in hints.split("+") if hints.strip() else ():
         name, term = hint_term(text, weight)
         if name in terms:
             raise UsageError(f"the hint '{term.name}' is given twice: once, with a larger weight, is {term.name}*2")

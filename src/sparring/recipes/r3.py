@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
+import torch
 from torch import nn
 
 from sparring.data.augment import AUGMENTS
@@ -43,12 +44,14 @@ class R3:
     paper: ClassVar[str] = "Huang et al. 2024, arXiv:2501.05441"
     truncates: ClassVar[bool] = False
 
+    preset: str | None = None
+    """small (for CPUs), medium (a GPU) or large (a GPU of 40 GB or more): twice and four times the width. None: by hardware."""
     width: int | None = None
-    """Generator channels at the level nearest the image, doubled at each below. None: by hardware, size and number."""
+    """Generator channels at the level nearest the image, doubled at each below. None: by preset, size and number."""
     discriminator_width: int | None = None
     """The same of the discriminator. None: two thirds of the generator's."""
-    most: int = 512
-    """Channels at most."""
+    most: int | None = None
+    """Channels at most. None: by preset, 512, 512 or 1024."""
     latents: int = 64
     """Numbers of noise the generator takes."""
     labels: bool = True
@@ -77,8 +80,8 @@ class R3:
     """Half-life of the averaged generator, as a share of the run."""
     augment: str | None = None
     """What D sees all images through: none, diff, or ada. None: by the number of images."""
-    hints: tuple[str, ...] = ()
-    """Facts about the images: mirror, tileable, smooth, palette:RRGGBB,RRGGBB; `mirror*2` is twice as strong."""
+    hints: str = ""
+    """Facts about the images: mirror, tileable, smooth, palette:RRGGBB,RRGGBB; mirror+smooth*2 is two, one strong."""
     hint_weight: float = 1.0
     """What G pays for a violation."""
     mirror: bool = False
@@ -93,19 +96,24 @@ class R3:
         check_range(self, 0, float("inf"), "gamma_end", "steepness")
         if self.steepness and self.gamma_end not in (None, self.gamma):
             raise UsageError("--gamma-end is for a gamma that goes its cosine: it needs --steepness 0")
+        if self.preset not in (None, *PRESETS):
+            raise UsageError(f"unknown --preset '{self.preset}': {nearest(str(self.preset), PRESETS)}")
         if self.augment not in (None, "none", *AUGMENTS):
             raise UsageError(f"unknown --augment '{self.augment}': {nearest(str(self.augment), ['none', *AUGMENTS])}")
-        object.__setattr__(self, "hints", tuple(self.hints))  # JSON knows lists alone
         terms_of(self.hints, self.hint_weight)  # what is wrong with them is said before anything begins
 
     def resolve(self, spec: Spec, hardware: Hardware) -> Self:
         """Widths by hardware, size and number of images; augmentation by the number of images."""
-        width = self.width or width_for(spec, hardware)
+        preset = self.preset or preset_for(hardware)
+        times, most = PRESETS[preset]
+        width = self.width or times * width_for(spec)
         steepness = self.steepness if self.steepness is not None else 0.0 if self.gamma is not None else STEEPNESS
         gamma = self.gamma if self.gamma is not None else GAMMA
         return dataclasses.replace(
             self,
+            preset=preset,
             width=width,
+            most=self.most or most,
             discriminator_width=self.discriminator_width or max(width * 2 // 3, 1),
             gamma=gamma,
             gamma_end=self.gamma_end if self.gamma_end is not None else gamma if steepness else round(gamma / 3, 6),
@@ -127,7 +135,7 @@ class R3:
     def nets(self, spec: Spec) -> dict[str, nn.Module]:
         """Mirrored pyramids of strided convolutions."""
         classes, conditions = self.classes(spec), self.conditions(spec)
-        assert self.width and self.discriminator_width
+        assert self.width and self.discriminator_width and self.most
         discriminator: nn.Module = Discriminator(spec.shape, self.discriminator_width, self.most, classes, conditions)
         if self._completes(spec):
             discriminator = Headed(discriminator, classes, len(turns_of(spec.height, spec.width)))
@@ -168,10 +176,19 @@ STEEPNESS = 2.0
 """Logits over the distance of two real images: the best hand-set gammas of all data we have lead there (LOG.md)."""
 
 
-def width_for(spec: Spec, hardware: Hardware) -> int:
-    """Channels that give many rounds by tonight: fewer for larger images, for fewer images, and without a GPU."""
+PRESETS = {"small": (1, 512), "medium": (2, 512), "large": (4, 1024)}
+"""Name -> how many times as wide as on a CPU, and channels at most. Those for GPUs are not measured yet."""
+
+
+def preset_for(hardware: Hardware) -> str:
+    """By the hardware's kind and memory."""
+    if hardware.device.type != "cuda" or not torch.cuda.is_available():
+        return "small" if hardware.device.type == "cpu" else "medium"
+    return "large" if torch.cuda.get_device_properties(hardware.device).total_memory > 40e9 else "medium"
+
+
+def width_for(spec: Spec) -> int:
+    """Channels that give many rounds on a CPU by tonight: fewer for larger images, and for fewer images."""
     side = (spec.height * spec.width) ** 0.5
     width = 96 if side <= 32 else 64 if side <= 64 else 48 if side <= 128 else 32
-    if hardware.device.type != "cpu":
-        width *= 2
     return width if spec.count >= FEW else width * 2 // 3
