@@ -60,11 +60,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--minutes", type=float, default=5.0)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--data", nargs="+", default=list(DATA), choices=DATA)
     parser.add_argument("--recipes", nargs="+", default=list(RECIPES), choices=list(RECIPES))
     options = parser.parse_args()
     todo = trials(options.minutes, options.seeds, options.data, options.recipes)
-    found = run(todo)
+    found = run(todo, options.workers)
     floors = {name: Judge(name).floor() for name in options.data}
     shown = ("fd", "coverage", "recall", "nash", "images_per_second", "parameters", "images")
     table: dict[str, Any] = {}

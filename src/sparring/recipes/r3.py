@@ -12,6 +12,7 @@ images so far, which needs no knowledge of the run's length.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Self
@@ -69,11 +70,11 @@ class R3:
     beta2_end: float = 0.99
     """And at the end."""
     gamma: float | None = None
-    """Weight of R1 and of R2 at the start. None: 1."""
+    """Weight of R1 and of R2 at the start. None: 0.3 for 28x28 grey, by the square of the number of values."""
     gamma_end: float | None = None
     """And at the end. None: a third of gamma. Only where gamma is not moved by --steepness."""
     steepness: float | None = None
-    """Move gamma so that D is as steep as this; 0: gamma goes its cosine. None: 2, but 0 where gamma is given."""
+    """Move gamma so that D is as steep as this; 0: gamma goes its cosine. None: 160, but 0 where gamma is given."""
     interval: int = 1
     """R1 and R2 every so many rounds, that many times as strong."""
     average: float = 0.02
@@ -108,7 +109,7 @@ class R3:
         times, most = PRESETS[preset]
         width = self.width or times * width_for(spec)
         steepness = self.steepness if self.steepness is not None else 0.0 if self.gamma is not None else STEEPNESS
-        gamma = self.gamma if self.gamma is not None else GAMMA
+        gamma = self.gamma if self.gamma is not None else gamma_for(spec)
         return dataclasses.replace(
             self,
             preset=preset,
@@ -170,10 +171,13 @@ class R3:
 
 FEW = 5_000
 """Images below which networks are narrower, and D sees all images augmented."""
-GAMMA = 1.0
-"""Where the penalty's weight begins."""
-STEEPNESS = 2.0
-"""Logits over the distance of two real images: the best hand-set gammas of all data we have lead there (LOG.md)."""
+STEEPNESS = 160.0
+"""Where the best hand-set gammas of all data we have lead (LOG.md)."""
+
+
+def gamma_for(spec: Spec) -> float:
+    """Where the penalty's weight begins: in proportion to the square of the number of values (`games/steepness.py`)."""
+    return round(0.3 * (math.prod(spec.shape) / 784) ** 2, 6)
 
 
 PRESETS = {"small": (1, 512), "medium": (2, 512), "large": (4, 1024)}
