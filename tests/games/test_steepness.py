@@ -19,7 +19,7 @@ def observed(x: Tensor, slope: float, held: HeldSteepness) -> HeldSteepness:
     """After a turn of D(x) = slope * x_0: its gradient is the same everywhere."""
     gradient = torch.zeros_like(x)
     gradient[:, 0, 0, 0] = slope
-    held.observe(x, [gradient, gradient], 0.0)
+    held.observe(x, [gradient, gradient])
     return held
 
 
@@ -27,17 +27,17 @@ def images(scale: float = 1.0) -> Tensor:
     return torch.randn(500, 2, 3, 4, generator=torch.Generator().manual_seed(0)) * scale
 
 
-def test_steepness_is_the_slope_times_the_distance_of_two_images() -> None:
+def test_steepness_is_the_slope_times_the_squared_distance_of_two_images() -> None:
     x = images()
     pairs = torch.cdist(x.flatten(1), x.flatten(1)).square()
     distance = pairs.sum() / (len(x) * (len(x) - 1))  # over different images
     held = observed(x, 0.3, HeldSteepness(1.0, 2.0))
-    assert float(held.told()["steepness"]) == pytest.approx(0.3 * math.sqrt(distance), rel=1e-4)
+    assert float(held.told()["steepness"]) == pytest.approx(0.3 * float(distance), rel=1e-4)
 
 
-def test_it_has_no_unit() -> None:
-    """The same D on images ten times as bright, as D(x / 10), is as steep as before."""
-    plain, scaled = (observed(images(c), 0.3 / c, HeldSteepness(1.0, 2.0)) for c in (1.0, 10.0))
+def test_brighter_images_ask_for_a_flatter_discriminator() -> None:
+    """By the square: with the same logits between two images, D counts as ten times as steep on images ten times as far."""
+    plain, scaled = (observed(images(c), 0.3 / c**2, HeldSteepness(1.0, 2.0)) for c in (1.0, 10.0))
     torch.testing.assert_close(plain.steepness, scaled.steepness)
     torch.testing.assert_close(plain.log_gamma, scaled.log_gamma)
 
@@ -52,25 +52,15 @@ def test_gamma_follows_and_stays_within_reach(slope: float, way: int) -> None:
     assert float(held(0.5)) == pytest.approx(2 * 3.0**way, rel=1e-5)
 
 
-def test_what_is_held_may_be_a_schedule() -> None:
-    held = HeldSteepness(1.0, lambda at: 1.0 if at < 0.5 else 1e6, images=1000)
-    x = images()
-    held.observe(x, [torch.ones_like(x)], 0.0)  # steeper than 1
-    assert float(held(0.0)) > 1
-    for _ in range(2):
-        held.observe(x, [torch.ones_like(x)], 0.5)  # flatter than 1e6
-    assert float(held(0.0)) < 1
-
-
 def test_a_flat_discriminator_is_no_accident() -> None:
     held = observed(images(), 0.0, HeldSteepness(1.0, 2.0))
     assert all(torch.isfinite(torch.as_tensor(value)).all() for value in held.state_dict().values())
     one = HeldSteepness(1.0, 2.0)
-    one.observe(torch.zeros(1, 1, 1, 1), [torch.ones(1, 1, 1, 1)], 0.0)  # a batch of one equal image: no distance
+    one.observe(torch.zeros(1, 1, 1, 1), [torch.ones(1, 1, 1, 1)])  # a batch of one equal image: no distance
     assert torch.isfinite(one.log_gamma)
 
 
-@pytest.mark.parametrize("target", [0.5, 1.0])
+@pytest.mark.parametrize("target", [5.0, 10.0])
 def test_a_game_is_held_there(target: float) -> None:
     held = HeldSteepness(1.0, target, images=500)
     system = make(plain=True, penalties=[r1(held), r2(held)])

@@ -155,7 +155,7 @@ class GAN:
             penalty = torch.stack([p(rows[p.where], at) for p in due]).sum()
             loss, stats["penalty"] = loss + penalty, penalty
             if self.held:
-                self.held.observe(batch.x, [rows[p.where].detach() for p in due], at)
+                self.held.observe(batch.x, [rows[p.where].detach() for p in due])
                 stats |= self.held.told()
         return loss, stats
 

@@ -70,11 +70,11 @@ class R3:
     beta2_end: float = 0.99
     """And at the end."""
     gamma: float | None = None
-    """Weight of R1 and of R2 at the start. None: 0.3 for 28x28 grey, by the square of the number of values."""
+    """Weight of R1 and of R2 at the start. None: 0.3 for 28x28 grey, by the square of the size; 1 or more for few images."""
     gamma_end: float | None = None
     """And at the end. None: a third of gamma. Only where gamma is not moved by --steepness."""
     steepness: float | None = None
-    """Move gamma so that D is as steep as this; 0: gamma goes its cosine. None: 160, but 0 where gamma is given."""
+    """Move gamma so that D is as steep as this; 0: gamma goes its cosine. None: 160, or 0 where gamma is given or images few."""
     interval: int = 1
     """R1 and R2 every so many rounds, that many times as strong."""
     average: float = 0.02
@@ -108,7 +108,8 @@ class R3:
         preset = self.preset or preset_for(hardware)
         times, most = PRESETS[preset]
         width = self.width or times * width_for(spec)
-        steepness = self.steepness if self.steepness is not None else 0.0 if self.gamma is not None else STEEPNESS
+        free = self.gamma is None and spec.count >= FEW
+        steepness = self.steepness if self.steepness is not None else STEEPNESS if free else 0.0
         gamma = self.gamma if self.gamma is not None else gamma_for(spec)
         return dataclasses.replace(
             self,
@@ -119,7 +120,7 @@ class R3:
             gamma=gamma,
             gamma_end=self.gamma_end if self.gamma_end is not None else gamma if steepness else round(gamma / 3, 6),
             steepness=steepness,
-            augment=self.augment or ("none" if spec.count >= FEW else "diff"),
+            augment=self.augment or ("none" if spec.count >= FEW else "ada"),
         )
 
     def classes(self, spec: Spec) -> int:
@@ -170,14 +171,19 @@ class R3:
 
 
 FEW = 5_000
-"""Images below which networks are narrower, and D sees all images augmented."""
+"""Images below which networks are narrower, and D learns them by heart unless it sees them augmented (ADA decides how
+much). A held steepness would let gamma fall then, to where D is as steep at images it knows as it is bidden."""
 STEEPNESS = 160.0
 """Where the best hand-set gammas of all data we have lead (LOG.md)."""
 
 
 def gamma_for(spec: Spec) -> float:
-    """Where the penalty's weight begins: in proportion to the square of the number of values (`games/steepness.py`)."""
-    return round(0.3 * (math.prod(spec.shape) / 784) ** 2, 6)
+    """Where the penalty's weight begins: in proportion to the square of the number of values (`games/steepness.py`).
+
+    With few small images a weak penalty lets the generator collapse (LOG.md).
+    """
+    by_size = round(0.3 * (math.prod(spec.shape) / 784) ** 2, 6)
+    return by_size if spec.count >= FEW else max(by_size, 1.0)
 
 
 PRESETS = {"small": (1, 512), "medium": (2, 512), "large": (4, 1024)}
