@@ -70,7 +70,7 @@ class R3:
     beta2_end: float = 0.99
     """And at the end."""
     gamma: float | None = None
-    """Weight of R1 and of R2 at the start. None: 0.3 for 28x28 grey, by the square of the size; 1 or more for few images."""
+    """Weight of R1 and of R2 at the start. None: 0.3 for 28x28 grey, by the size's square; of few images by the size."""
     gamma_end: float | None = None
     """And at the end. None: a third of gamma. Only where gamma is not moved by --steepness."""
     steepness: float | None = None
@@ -180,10 +180,11 @@ STEEPNESS = 160.0
 def gamma_for(spec: Spec) -> float:
     """Where the penalty's weight begins: in proportion to the square of the number of values (`games/steepness.py`).
 
-    With few small images a weak penalty lets the generator collapse (LOG.md).
+    With few images, to the number itself, and 1 or more: a weaker one lets the generator collapse on small images, a
+    stronger one leaves it behind on large ones (LOG.md).
     """
-    by_size = round(0.3 * (math.prod(spec.shape) / 784) ** 2, 6)
-    return by_size if spec.count >= FEW else max(by_size, 1.0)
+    size = math.prod(spec.shape) / 784
+    return round(0.3 * size**2, 6) if spec.count >= FEW else max(round(0.3 * size, 6), 1.0)
 
 
 PRESETS = {"small": (1, 512), "medium": (2, 512), "large": (4, 1024)}
