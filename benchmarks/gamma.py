@@ -23,6 +23,7 @@ IMAGES = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--data", nargs="+", default=list(IMAGES), choices=list(IMAGES))
     parser.add_argument("--gammas", nargs="+", default=["0.1", "1", "10"])
     parser.add_argument("--seed", default="0")
@@ -36,7 +37,7 @@ def main() -> None:
         for name in options.data
         for way, flags in ways.items()
     }  # fmt: skip
-    found = run(list(todo.values()))
+    found = run(list(todo.values()), options.workers)
     table: dict[str, Any] = {}
     worse = []
     for name in options.data:

@@ -23,6 +23,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--minutes", type=float, default=5.0)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--data", nargs="+", default=list(DATA), choices=DATA)
     parser.add_argument("--recipes", nargs="+", default=["r3", "s3gan"])
     options = parser.parse_args()
@@ -34,7 +35,7 @@ def main() -> None:
         )
         for seed in options.seeds for recipe in options.recipes for name in options.data for fraction in FRACTIONS
     }  # fmt: skip
-    found = run(list(todo.values()))
+    found = run(list(todo.values()), options.workers)
     table: dict[str, Any] = {name: {"floor": Judge(name).floor()} for name in options.data}
     ratios = {}
     shown = ("fd", "coverage", "class_accuracy", "images")

@@ -22,6 +22,7 @@ AUGMENTS = ("none", "diff", "ada")
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--minutes", type=float, default=5.0)
+    parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--data", nargs="+", default=list(DATA), choices=DATA)
     parser.add_argument("--seed", default="0")
     options = parser.parse_args()
@@ -33,7 +34,7 @@ def main() -> None:
         )
         for name in options.data for augment in AUGMENTS
     }  # fmt: skip
-    found = run(list(todo.values()))
+    found = run(list(todo.values()), options.workers)
     table: dict[str, Any] = {}
     shown = ("fd", "coverage", "recall", "precision", "memorisation", "images")
     for name in options.data:

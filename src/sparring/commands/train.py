@@ -68,7 +68,8 @@ def train(
 
     Ends after about `minutes` (a probe turns them into images), or after `images`. An existing run at `out` is
     continued to the bit; settings that differ from its own are an error that names them. `label_fraction` hides all but
-    this share of the labels, for experiments. `nets` puts networks of one's own in the recipe's place. Raises SparringError, with the way out, on all that can go wrong.
+    this share of the labels, for experiments. `nets` puts networks of one's own in the recipe's place. Raises
+    SparringError, with the way out, on all that can go wrong.
     """
     asked = Asked(minutes, images, seed, parse_size(size), mode, label_fraction)
     say = progress or Progress()

@@ -1,6 +1,7 @@
 """Two mirrored pyramids of strided convolutions, for any height, width and channel count, with or without labels.
 
-Labels are classes or vectors. The discriminator has no normalisation, and both look at each image by itself, as penalties on its gradient ask.
+Labels are classes or vectors. The discriminator has no normalisation, and both look at each image by itself, as
+penalties on its gradient ask.
 """
 
 from __future__ import annotations
@@ -15,13 +16,13 @@ from torch.nn.functional import leaky_relu, relu
 from sparring.nets.layers import ChannelNorm, Head, LabelEmbedding, VectorEmbedding, halvings
 
 
+TOLD = 32
+"""Features of a vector that the discriminator sees an image by."""
+
+
 def widths_of(levels: int, width: int, most: int) -> list[int]:
     """Channels from the level nearest the image downwards: doubled at each, up to `most`."""
     return [min(width << level, most) for level in range(levels)]
-
-
-TOLD = 32
-"""Features of a vector that the discriminator sees an image by."""
 
 
 class Generator(nn.Module):
