@@ -40,7 +40,7 @@ class Batch:
     size: int | None = None
     """Rows of the whole batch; None: `len(x)`."""
     labelled: Callable[[], tuple[Tensor, Tensor]] | None = None
-    """Where few images have labels: this process's share of a batch of labelled ones, `(x, y)`, drawn on demand."""
+    """Where few images have labels: half as many labelled ones, `(x, y)`, drawn on demand."""
     _draws: list[int] = field(default_factory=list, init=False, repr=False)
 
     def __len__(self) -> int:

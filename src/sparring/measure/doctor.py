@@ -95,10 +95,10 @@ def diagnose(lines: Sequence[Mapping[str, float]], facts: Facts) -> list[Finding
         return [*leak, few]
     course = find_course(later, floors, facts)
     stuck = course.illness != "improving"
-    starved = find_starved(later, floors, facts) if stuck else []
+    learned = _recent(_series(later, SCORE)) < LEARNED * measured[0][SCORE]
+    starved = find_starved(later, floors, facts) if stuck or not learned else []
     collapse = find_collapse(later, floors, facts)
     if starved and collapse:  # who has learned nothing has no variety either; who had learned has lost it
-        learned = _recent(_series(later, SCORE)) < LEARNED * measured[0][SCORE]
         starved, collapse = ([], collapse) if learned else (starved, [])
     dominant = find_dominant(later, floors, facts) if stuck and not collapse else []  # who collapsed loses every time
     ills = [*collapse, *starved, *dominant, *find_overfit(later, facts, stuck), *leak]

@@ -15,7 +15,6 @@ from torch.nn.functional import leaky_relu, relu
 
 from sparring.nets.layers import ChannelNorm, Head, LabelEmbedding, VectorEmbedding, halvings
 
-
 TOLD = 32
 """Features of a vector that the discriminator sees an image by."""
 

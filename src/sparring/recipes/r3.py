@@ -162,7 +162,7 @@ class R3:
             conditional=self.classes(spec) > 0 or self.conditions(spec) != (),
             augment=augment,
             held=held,
-            completion=Completion() if isinstance(nets["discriminator"], Headed) else None,
+            completion=HEADS if isinstance(nets["discriminator"], Headed) else None,
             terms=terms_of(self.hints, self.hint_weight),
         )
         moving = {"lr": cosine(self.lr, self.lr_end), "beta2": cosine(self.beta2, self.beta2_end)}
@@ -170,6 +170,8 @@ class R3:
         return System(game, adams(nets, self.lr, 0.0, self.beta2), average, dict.fromkeys(nets, moving))
 
 
+HEADS = Completion(class_weight=0.1, turn_weight=0.1, generator_weight=0.0)
+"""Where labels are few. At full weight the heads bend D's features to their own ends (LOG.md)."""
 FEW = 5_000
 """Images below which networks are narrower, and D learns them by heart unless it sees them augmented (ADA decides how
 much). A held steepness would let gamma fall then, to where D is as steep at images it knows as it is bidden."""
