@@ -105,7 +105,7 @@ def test_an_existing_run_with_other_settings_names_each_difference(quick: Cli, r
         quick("train", data, "--out", run, "--seed", "3", "--images", "9"), 2, "seed is 0 there", "images is 160 there"
     )
     hints = "hints is not given there, mirror+smooth*2 was asked"
-    refused(quick("train", data, "--out", run, "--hints", "mirror+smooth*2", "--augment", "ada"), 2, hints, "augment")
+    refused(quick("train", data, "--out", run, "--hints", "mirror+smooth*2", "--augment", "diff"), 2, hints, "augment")
     refused(quick("train", data, "--out", run, "--recipe", "dcgan"), 2, "recipe is r3 there, dcgan was asked")
     other = data.with_name("other.npz")
     np.savez(other, x=np.zeros((9, 8, 8), np.uint8))
