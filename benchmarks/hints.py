@@ -15,7 +15,6 @@ import json
 import statistics
 import sys
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -55,12 +54,10 @@ def figures(x: Tensor, data: Tensor, violation: Violation) -> dict[str, Any]:
     }
 
 
-def one_run(
-    folder: Path, hints: Sequence[str], seed: int, options: argparse.Namespace
-) -> tuple[NDArray[np.uint8], int]:
+def one_run(folder: Path, hints: str, seed: int, options: argparse.Namespace) -> tuple[NDArray[np.uint8], int]:
     """Samples `[N, H, W, C]` of a fresh run, and the images it took; `options.images` or as many as the minutes allow."""
     weight = {} if options.weight is None else {"hint_weight": options.weight}
-    recipe = R3(hints="+".join(hints), **weight) if hints else R3()
+    recipe = R3(hints=hints, **weight) if hints else R3()
     length = {"images": options.images} if options.images else {"minutes": options.minutes}
     source = data_folder() / "faces-easy.zip"
     run = train(source, recipe, **length, size=(options.size, options.size), seed=seed, out=folder)
@@ -94,7 +91,7 @@ def main() -> None:
     data = floats(images[np.arange(len(images))])
     of_data, runs, pictures = figures(data, data, violation), [], {}
     for seed in options.seeds:
-        for way, hints in {"without": [], "with": [options.hint]}.items():
+        for way, hints in {"without": "", "with": options.hint}.items():
             with tempfile.TemporaryDirectory() as folder:
                 pixels, options.images = one_run(Path(folder) / "run", hints, seed, options)
             if seed == options.seeds[0]:

@@ -143,5 +143,13 @@ def test_classes_are_found_where_there_are_no_labels(data: Path, tmp_path: Path)
     with pytest.raises(sparring.UsageError, match="unknown label '3'"):
         sparring.sample(run.path, n=4, label="3")
     found = sparring.evaluate(run.path, data, n=48, features="raw")
-    assert found.nash is None  # of clusters no class by class score is told: they are not the data's classes
-    assert not any("/" in score.name for score in found.scores)
+    assert not any("/" in score.name for score in found.scores)  # clusters are not the data's classes
+
+
+def test_one_class_alone_is_clustered(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    np.savez(tmp_path / "one.npz", x=rng.integers(0, 256, (40, 8, 8), np.uint8), y=np.zeros(40, np.int64))
+    recipe = sparring.S3GAN(width=4, batch_size=16, clusters=3)
+    run = sparring.train(tmp_path / "one.npz", recipe, images=64, out=tmp_path / "run")
+    assert sparring.load_model(run.path).counts == (1, 1, 1)
+    assert sparring.sample(run.path, n=4, label="2").exists()

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from sparring.engine.errors import UsageError
 from sparring.engine.game import Batch, only
 from sparring.games.completion import Completion, even_assignments, turns_of
 from sparring.games.gan import GAN
@@ -76,6 +77,17 @@ def test_labels_stay_and_missing_ones_are_the_heads_best_guess() -> None:
     guess = net.class_logits(b.x).argmax(1)
     found = Completion().labels(net, b)
     assert found.tolist() == [0, int(guess[1]), 2, int(guess[3])]
+
+
+def test_clusters_heed_no_label() -> None:
+    """One class alone, say: its label is no cluster."""
+    net, b = headed(), batch([0, 0, 0, 0])
+    assert torch.equal(Completion(clusters=True).labels(net, b), net.class_logits(b.x).argmax(1))
+
+
+def test_a_discriminator_without_heads_is_told_the_way_out() -> None:
+    with pytest.raises(UsageError, match="wrap yours in"):
+        Completion().labels(Body(), batch([-1]))
 
 
 def test_classes_are_learnt_from_labelled_images_alone() -> None:

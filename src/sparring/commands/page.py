@@ -34,7 +34,7 @@ CURVES: Mapping[str, Mapping[str, str]] = {
     "Pairs the discriminator gets right": {"win": "held-out images", "train_win": "training images"},
     "Penalty": {"penalty": "penalty"},
     "Weight of the penalty (gamma)": {"gamma": "gamma"},
-    "Steepness of the discriminator": {"steepness": "logits over the distance of two images"},
+    "Steepness of the discriminator": {"steepness": "slope times the squared distance of two images"},
     "Augmentation": {"augment_p": "probability of each change"},
     "Heads": {"class_loss": "classes", "turn_loss": "turns", "generator_heads": "turns, paid by the generator"},
     "Orthogonality": {"orthogonality": "paid by the generator"},

@@ -150,7 +150,9 @@ def _play(
         say.say(f"warning: {warning}")
     say.say(f"{'going on with' if start else 'training'} {recipe.name} on {len(data):,} images, run {run.path}")
     classes = recipe.classes(data.spec)
-    counts = data.class_counts or (1,) * classes
+    counts = data.class_counts
+    if len(counts) < classes:  # clusters
+        counts = (1,) * classes
     vectors = kept_vectors(data.vectors)
     conditional = classes > 0 or bool(vectors)
     model = Model(system.average.net, data.spec, recipe.latents, conditional, counts, vectors=vectors)

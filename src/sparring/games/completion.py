@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from sparring.engine.errors import UsageError
 from sparring.engine.game import Batch, Stats
 from sparring.nets.headed import Headed
 
@@ -38,11 +39,11 @@ class Completion:
 
     @torch.no_grad()
     def labels(self, discriminator: nn.Module, batch: Batch) -> Tensor:
-        """The labels `[B]` of a batch, with the class head's best guess where there is none."""
+        """The labels `[B]` of a batch, with the class head's best guess where there is none; clusters are all guessed."""
         if not self.clusters and not bool((batch.y < 0).any()):
             return batch.y
         guess = _headed(discriminator).class_logits(batch.x).argmax(1)
-        return torch.where(batch.y < 0, guess, batch.y)
+        return guess if self.clusters else torch.where(batch.y < 0, guess, batch.y)
 
     def discriminator_loss(self, discriminator: nn.Module, batch: Batch) -> tuple[Tensor, Stats]:
         """What the heads get wrong about real images, and `class_loss`, `turn_loss` apart."""
@@ -107,5 +108,8 @@ def _shifted(x: Tensor, share: Tensor) -> Tensor:
 
 
 def _headed(discriminator: nn.Module) -> Headed:
-    assert isinstance(discriminator, Headed)
+    if not isinstance(discriminator, Headed):
+        raise UsageError(
+            "labels are completed by a discriminator with heads: wrap yours in sparring.nets.headed.Headed"
+        )
     return discriminator

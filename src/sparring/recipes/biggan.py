@@ -107,13 +107,17 @@ class BigGAN:
             "discriminator": Discriminator(spec.shape, self.discriminator_width, self.most, classes),
         }
 
-    def game(self, nets: Mapping[str, nn.Module], completion: Completion | None = None) -> GAN:
-        """The hinge game with orthogonal regularisation, several turns of D to one of G."""
+    def completion(self, spec: Spec) -> Completion | None:
+        """None: images without a label are a class of their own."""
+        return None
+
+    def system(self, spec: Spec, nets: Mapping[str, nn.Module], total: int) -> System:
+        """The hinge game of section 3, several turns of D to one of G, each with a learning rate of its own."""
 
         def term(generator: nn.Module, fake: Tensor, real: Tensor) -> Tensor:
             return orthogonality(generator, self.orthogonal)
 
-        return GAN(
+        game = GAN(
             nets["generator"],
             nets["discriminator"],
             OBJECTIVES["hinge"],
@@ -121,18 +125,13 @@ class BigGAN:
             conditional=True,
             discriminator_turns=self.turns,
             terms={"orthogonality": term} if self.orthogonal else {},
-            completion=completion,
+            completion=self.completion(spec),
         )
-
-    def system(self, spec: Spec, nets: Mapping[str, nn.Module], total: int) -> System:
-        """The game of section 3, Adam with two learning rates."""
         adam = {
             **adams({"generator": nets["generator"]}, self.lr, 0.0, self.beta2),
             **adams({"discriminator": nets["discriminator"]}, self.lr_discriminator, 0.0, self.beta2),
         }
-        return System(
-            self.game(nets), adam, average_of(nets["generator"], total, share=self.average, ramp=self.average)
-        )
+        return System(game, adam, average_of(nets["generator"], total, share=self.average, ramp=self.average))
 
 
 def width_for(spec: Spec, hardware: Hardware) -> int:

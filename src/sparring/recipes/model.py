@@ -83,7 +83,8 @@ class Model:
             return _vector(name, len(self.vectors[0]))
         if not self.conditional:
             raise UsageError("this generator was trained without labels: it cannot be asked for a class")
-        names = self.spec.classes or tuple(str(k) for k in range(len(self.counts)))  # clusters have numbers
+        clusters = len(self.spec.classes) != len(self.counts)  # these have numbers for names
+        names = tuple(str(k) for k in range(len(self.counts))) if clusters else self.spec.classes
         if name in names:
             return names.index(name)
         raise UsageError(f"unknown label '{name}': {nearest(name, names)}")

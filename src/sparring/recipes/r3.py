@@ -1,12 +1,13 @@
 """R3: the modern baseline (Huang, Gokaslan, Kuleshov, Tompkin 2024, "The GAN is dead; long live the GAN!").
 
 The relativistic paired logistic loss (Eq. 2) with R1 (Eq. 3) and R2 (Eq. 4) at every step, a discriminator without
-normalisation, and one cosine for the learning rate, beta2, gamma and the average's half-life (section 4 and appendix).
+normalisation, and one cosine for the learning rate, beta2 and gamma (section 4 and appendix).
 
 Where we differ, by measurement on two CPU cores (LOG.md): plain pyramids of strided convolutions instead of ConvNeXt-like
 residual blocks, which do twice the rounds and more in the same minutes; layer normalisation per pixel in the generator
-instead of a Fixup-style start without any (the Fréchet distance halves); and the average's half-life is a share of the
-images so far, which needs no knowledge of the run's length.
+instead of a Fixup-style start without any (the Fréchet distance halves); gamma is moved to hold D's steepness, where there
+are images enough for that; few images are augmented as ADA decides, where the paper goes by a schedule; and the average's
+half-life is a share of the images so far, which needs no knowledge of the run's length.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ from sparring.recipes.recipe import adams, average_of, check_positive, check_ran
 
 @dataclass(frozen=True, kw_only=True)
 class R3:
-    """Relativistic pairs, R1 and R2, one cosine for all that changes."""
+    """Relativistic pairs with R1 and R2 at every step."""
 
     name: ClassVar[str] = "r3"
     paper: ClassVar[str] = "Huang et al. 2024, arXiv:2501.05441"

@@ -7,8 +7,6 @@ image has a label the head finds clusters instead (section 3.1 clusters beforeha
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
@@ -16,7 +14,6 @@ from torch import nn
 
 from sparring.engine.device import Hardware
 from sparring.engine.errors import UsageError
-from sparring.engine.loop import System
 from sparring.engine.spec import Spec
 from sparring.games.completion import Completion, turns_of
 from sparring.nets.headed import Headed
@@ -61,17 +58,14 @@ class S3GAN(BigGAN):
         turns = len(turns_of(spec.height, spec.width))
         return {**nets, "discriminator": Headed(nets["discriminator"], self.classes(spec), turns)}
 
-    def system(self, spec: Spec, nets: Mapping[str, nn.Module], total: int) -> System:
-        """BigGAN's game, with completed labels; networks of one's own without heads play BigGAN's."""
-        completion = Completion(
+    def completion(self, spec: Spec) -> Completion:
+        """By heads on the discriminator, which learn beside BigGAN's game; networks of one's own need them too."""
+        return Completion(
             clusters=not self._labelled(spec),
             class_weight=self.class_weight,
             turn_weight=self.turn_weight,
             generator_weight=self.generator_turn_weight,
         )
-        if not isinstance(nets["discriminator"], Headed):
-            raise UsageError("s3gan needs a discriminator with heads: wrap yours in sparring.nets.headed.Headed")
-        return dataclasses.replace(super().system(spec, nets, total), game=self.game(nets, completion))
 
     @staticmethod
     def _labelled(spec: Spec) -> bool:
