@@ -86,3 +86,13 @@ def test_the_discriminator_sums_its_levels(classes: int) -> None:
     expected = sum(level(image, y) for level, (image, _) in zip(net.levels, pyramid(x, SIZES), strict=True))
     torch.testing.assert_close(net(x, y), expected)
     torch.testing.assert_close(net(x, y)[:2], net(x[:2], None if y is None else y[:2]))  # each image by itself
+
+
+def test_noise_is_heard_beside_a_label() -> None:
+    """A label as loud as the noise makes one picture of each class."""
+    torch.manual_seed(0)
+    net = Generator(1, [(28, 28), (14, 14), (7, 7)], 99, 8, 64, classes=10).levels[-1]
+    z, y = torch.randn(64, 33), torch.arange(64) % 10
+    by_noise = net(z, None, y[:1].expand(64)).var(0).mean()
+    by_label = net(z[:1].expand(64, -1), None, y).var(0).mean()
+    assert by_noise > 10 * by_label

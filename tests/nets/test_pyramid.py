@@ -44,3 +44,28 @@ def test_the_logit_is_the_images_own_and_a_projection() -> None:
     told, own = net.head.weight[:-1], h @ net.head.weight[-1] + net.head.bias[-1]
     inner = ((net.embedding(y) @ told) * h).sum(1) + net.embedding(y) @ net.head.bias[:-1]
     torch.testing.assert_close(net(x, y), own + inner / math.sqrt(TOLD))
+
+
+@pytest.mark.parametrize("shape", [*SHAPES, (1, 28, 28)], ids=lambda shape: "x".join(map(str, shape)))
+def test_an_image_is_the_sum_of_what_its_levels_sketch(shape: tuple[int, int, int]) -> None:
+    """Karras et al. 2020, section 4.1: without the finest level's details it is the sketches, upsampled and added."""
+    torch.manual_seed(0)
+    net, z = Generator(shape, 6, 4, 16), torch.randn(3, 6)
+    last = net.ups[-1]
+    torch.nn.init.zeros_(last.weight)
+    torch.nn.init.zeros_(last.bias)
+    sketches: list[torch.Tensor] = []
+    for sketch in net.sketches:
+        torch.nn.init.normal_(sketch.weight)
+        sketch.register_forward_hook(lambda _, __, out: sketches.append(out))
+    image, sum_so_far = net(z), torch.zeros(())
+    assert [tuple(out.shape[2:]) for out in sketches] == net.sizes[: len(sketches)]
+    for out, size in zip(sketches, [*net.sizes[1:], net.sizes[-1]], strict=False):
+        sum_so_far = torch.nn.functional.interpolate(sum_so_far + out, size, mode="bilinear")
+    torch.testing.assert_close(image, torch.tanh(sum_so_far))
+
+
+def test_a_signal_keeps_its_size_through_the_discriminator() -> None:
+    torch.manual_seed(0)
+    h = Discriminator((3, 64, 64), 32, 256).features(torch.randn(16, 3, 64, 64))
+    assert 0.3 < h.square().mean().sqrt() < 3  # He et al. 2015, Eq. 10; torch's own start leaves 0.01 of it

@@ -22,7 +22,7 @@ def sample(
     *,
     out: str | Path | None = None,
     seed: int = 0,
-    label: str | None = None,
+    label: str | int | None = None,
     checkpoint: str | int | None = None,
     truncation: float | None = None,
     generator: nn.Module | None = None,

@@ -55,8 +55,6 @@ class Completion:
 
     def generator_loss(self, discriminator: nn.Module, fake: Tensor) -> Tensor:
         """What the turn head gets wrong about generated images: they should be as easy to turn upright as real ones."""
-        if not self.generator_weight:
-            return fake.new_zeros(())
         return self.generator_weight * self._turn_loss(_headed(discriminator), fake)
 
     def _class_loss(self, net: Headed, batch: Batch) -> Tensor:

@@ -167,7 +167,7 @@ class GAN:
         made = self._fake(batch)
         (fake,) = self._judged(batch, made)
         stats = {name: term(self._generator, made, batch.x) for name, term in self.terms.items()}
-        if self.completion:
+        if self.completion and self.completion.generator_weight:
             stats["generator_heads"] = self.completion.generator_loss(self._discriminator, made)
         return torch.stack([self.objective.generator(fake, real), *stats.values()]).sum(), stats
 

@@ -14,14 +14,19 @@ from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d, dropout, interpolate, leaky_relu, relu
 
 from sparring.nets import mlp
-from sparring.nets.layers import Head, LabelEmbedding
+from sparring.nets.layers import Head, LabelEmbedding, he_start
 
 Size = tuple[int, int]
 
 PIECES = 5
 """Of a maxout unit in the coarsest discriminator."""
-COARSE_INIT = 0.05, 0.02
-"""Widths of the uniform start of the coarsest generator and discriminator. A generator of 0.1 lost to D for good."""
+COARSE_INIT = 0.1, 0.02
+"""Widths of the uniform start of the coarsest generator and discriminator."""
+COARSE_DROPOUT = 0.0, 0.5
+"""Of the coarsest discriminator's image and its hidden units. Of 49 pixels none is to spare."""
+LABEL_INIT = 0.1
+"""Deviation of a label's numbers at the start: together about as strong as the paper's one-hot vector. Labels as strong as
+the noise leave it unheeded: each class becomes one picture (LOG.md)."""
 
 
 def down(x: Tensor, size: Size) -> Tensor:
@@ -86,7 +91,7 @@ class CoarseGenerator(nn.Module):
 
     def __init__(self, channels: int, size: Size, latents: int, hidden: int, classes: int) -> None:
         super().__init__()
-        self.labels = LabelEmbedding(classes, latents) if classes else None
+        self.labels = LabelEmbedding(classes, latents, LABEL_INIT) if classes else None
         self.body = mlp.Generator((channels, *size), latents * 2 if classes else latents, hidden, init=COARSE_INIT[0])
 
     def forward(self, z: Tensor, low: Tensor | None, y: Tensor | None = None) -> Tensor:
@@ -106,14 +111,14 @@ class FineGenerator(nn.Module):
         super().__init__()
         pixels = size[0] * size[1]
         self.noise = nn.Linear(latents, pixels, bias=False)
-        self.labels = LabelEmbedding(classes, pixels) if classes else None
+        self.labels = LabelEmbedding(classes, pixels, LABEL_INIT) if classes else None
         planes = [channels + 1 + bool(classes), width, width]
         self.convs = nn.ModuleList(nn.Conv2d(a, b, 3, 1, 1) for a, b in zip(planes, planes[1:], strict=False))
         self.band = nn.Conv2d(width, channels, 3, 1, 1)
         nn.init.normal_(self.noise.weight, 0, latents**-0.5)  # N(0, 1) at each pixel
         for parameter in self.band.parameters():  # it begins with the low-pass image as it is
             nn.init.zeros_(parameter)
-        _init(self.convs)
+        he_start(self.convs)
 
     def forward(self, z: Tensor, low: Tensor, y: Tensor | None = None) -> Tensor:
         """`low` with the band that it lacks; no bounds are set to it."""
@@ -154,9 +159,13 @@ class CoarseDiscriminator(nn.Module):
 
     def __init__(self, channels: int, size: Size, hidden: int, classes: int) -> None:
         super().__init__()
-        self.labels = LabelEmbedding(classes, size[0] * size[1]) if classes else None
+        self.labels = LabelEmbedding(classes, size[0] * size[1], LABEL_INIT) if classes else None
         self.body = mlp.Discriminator(
-            (channels + bool(classes), *size), max(hidden // PIECES, 1), PIECES, init=COARSE_INIT[1]
+            (channels + bool(classes), *size),
+            max(hidden // PIECES, 1),
+            PIECES,
+            dropout=COARSE_DROPOUT,
+            init=COARSE_INIT[1],
         )
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
@@ -173,11 +182,11 @@ class FineDiscriminator(nn.Module):
 
     def __init__(self, channels: int, size: Size, width: int, classes: int) -> None:
         super().__init__()
-        self.labels = LabelEmbedding(classes, size[0] * size[1]) if classes else None
+        self.labels = LabelEmbedding(classes, size[0] * size[1], LABEL_INIT) if classes else None
         planes = [channels + bool(classes), width, width * 2]
         self.convs = nn.ModuleList(nn.Conv2d(a, b, 4, 2, 1) for a, b in zip(planes, planes[1:], strict=False))
         self.head = Head(width * 2 * (size[0] // 4) * (size[1] // 4), 1)
-        _init(self.convs)
+        he_start(self.convs)
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """Logits, positive for real."""
@@ -193,12 +202,3 @@ def _beside(x: Tensor, *planes: Tensor) -> Tensor:
     """Images `[B, C, H, W]` with planes `[B, H * W]` as further channels."""
     joined = torch.cat([x, *(plane.view(len(x), 1, *x.shape[2:]) for plane in planes)], 1)
     return joined.contiguous(memory_format=torch.channels_last)
-
-
-def _init(convs: nn.ModuleList) -> None:
-    """He et al. 2015, Eq. 10: signals keep their size through rectifiers."""
-    for conv in convs.modules():
-        if isinstance(conv, nn.Conv2d):
-            nn.init.kaiming_normal_(conv.weight)
-            if conv.bias is not None:
-                nn.init.zeros_(conv.bias)

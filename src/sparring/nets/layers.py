@@ -32,10 +32,11 @@ class ChannelNorm(nn.LayerNorm):
 
 
 class LabelEmbedding(nn.Embedding):
-    """A vector for each class, and one more for -1, unlabelled."""
+    """A vector for each class, and one more for -1, unlabelled; N(0, deviation^2) at the start."""
 
-    def __init__(self, classes: int, features: int) -> None:
+    def __init__(self, classes: int, features: int, deviation: float = 1.0) -> None:
         super().__init__(classes + 1, features)
+        nn.init.normal_(self.weight, 0, deviation)
 
     def forward(self, y: Tensor) -> Tensor:
         """Labels int64 `[B]` -> `[B, features]`."""
@@ -75,3 +76,12 @@ def halvings(height: int, width: int, smallest: int = 4) -> list[tuple[int, int]
         height, width = height // 2, width // 2
         sizes.append((height, width))
     return sizes
+
+
+def he_start(net: nn.Module, slope: float = 0.0) -> None:
+    """Start convolutions so that signals keep their size through rectifiers of `slope` (He et al. 2015, Eq. 10 and 15)."""
+    for module in net.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, slope)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)

@@ -11,10 +11,12 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import leaky_relu, relu
+from torch.nn.functional import interpolate, leaky_relu, relu
 
-from sparring.nets.layers import ChannelNorm, Head, LabelEmbedding, VectorEmbedding, halvings
+from sparring.nets.layers import ChannelNorm, Head, LabelEmbedding, VectorEmbedding, halvings, he_start
 
+SLOPE = 0.2
+"""Of the discriminator's leaky rectifiers."""
 TOLD = 32
 """Features of a vector that the discriminator sees an image by."""
 
@@ -26,6 +28,10 @@ def widths_of(levels: int, width: int, most: int) -> list[int]:
 
 class Generator(nn.Module):
     """Noise `[B, latents]` (and labels `[B]`, or vectors `[B, K]`) -> images `[B, C, H, W]` in [-1, 1].
+
+    Each level sketches the image at its own size, the next upsamples the sketch and adds to it (Karras et al. 2020,
+    "Analyzing and improving the image quality of StyleGAN", section 4.1): shades and colours are learnt long before the
+    details, with no checkerboard of the transposed convolutions in them.
 
     `conditions` are the mean and deviation of each of the vectors' numbers; where there are such, there are no `classes`.
     """
@@ -50,6 +56,7 @@ class Generator(nn.Module):
         inputs = latents * 2 if self.embedding is not None else latents
         self.project = nn.Linear(inputs, math.prod(self.base), bias=False)
         self.norms = nn.ModuleList(ChannelNorm(count) for count in widths)
+        self.sketches = nn.ModuleList(nn.Conv2d(count, channels, 1, bias=False) for count in widths)
         self.ups = nn.ModuleList(
             nn.ConvTranspose2d(before, after, 4, 2, 1, (size[0] % 2, size[1] % 2), bias=after == channels)
             for before, after, size in zip(widths, [*widths[1:], channels], self.sizes[1:], strict=False)
@@ -65,9 +72,13 @@ class Generator(nn.Module):
         if self.embedding is not None and y is not None:
             z = torch.cat([z, self.embedding(y)], 1)
         h = self.project(z).view(-1, *self.base).contiguous(memory_format=torch.channels_last)
-        for norm, up in zip(self.norms, self.ups, strict=True):
-            h = up(relu(norm(h)))
-        return torch.tanh(h.float())
+        image = h.new_zeros(())
+        for norm, sketch, up in zip(self.norms, self.sketches, self.ups, strict=True):
+            h = relu(norm(h))
+            image = image + sketch(h)
+            h = up(h)
+            image = interpolate(image, h.shape[2:], mode="bilinear")
+        return torch.tanh((image + h).float())
 
 
 class Discriminator(nn.Module):
@@ -93,6 +104,7 @@ class Discriminator(nn.Module):
             nn.Conv2d(inputs, outputs, 4, 2, 1) if len(sizes) > 1 else nn.Conv2d(inputs, outputs, 3, 1, 1)
             for inputs, outputs in zip(widths, widths[1:], strict=False)
         )
+        he_start(self.downs, SLOPE)  # with torch's own start signals shrink, and D begins too flat
         self.feature_count = widths[-1] * sizes[-1][0] * sizes[-1][1]
         self.embedding = VectorEmbedding(conditions, TOLD) if conditions else None
         self.head = Head(self.feature_count, (TOLD if conditions else classes) + 1)
@@ -105,7 +117,7 @@ class Discriminator(nn.Module):
         """What the logits are made of, `[B, feature_count]`."""
         h = x
         for down in self.downs:
-            h = leaky_relu(down(h), 0.2)
+            h = leaky_relu(down(h), SLOPE)
         return h.permute(0, 2, 3, 1).flatten(1)  # as channels_last lies: no copy, forth or back
 
     def judge(self, h: Tensor, y: Tensor | None = None) -> Tensor:

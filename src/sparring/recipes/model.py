@@ -77,8 +77,9 @@ class Model:
         images: Tensor = self.generator(z, y) if self.conditional else self.generator(z)
         return images.float()
 
-    def label(self, name: str) -> Label:
+    def label(self, name: str | int) -> Label:
         """The number of a class by its name or number, or a vector by its numbers ("0.2,1"); raises UsageError on others."""
+        name = str(name)
         if self.vectors:
             return _vector(name, len(self.vectors[0]))
         if not self.conditional:
@@ -199,8 +200,8 @@ def check_truncation(truncation: float | None, recipe: Recipe) -> None:
         raise UsageError(
             f"{recipe.name} was not trained for truncation: leave --truncation out, or train with --recipe biggan or s3gan"
         )
-    if not 0 < truncation <= 10:
-        raise UsageError(f"--truncation must be above 0 and at most 10, not {truncation}")
+    if not isinstance(truncation, int | float) or not 0 < truncation <= 10:
+        raise UsageError(f"--truncation must be above 0 and at most 10, not {truncation!r}")
 
 
 def _settle(model: Model) -> None:

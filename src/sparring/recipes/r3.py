@@ -58,8 +58,8 @@ class R3:
     """Numbers of noise the generator takes."""
     labels: bool = True
     """Give the labels (classes or vectors) to both players; where few images have a class, the others' are completed."""
-    batch_size: int = 64
-    """Images a round, over all processes."""
+    batch_size: int = 32
+    """Images a round, over all processes. More fill a GPU better; on a CPU many rounds matter more."""
     accumulate: int = 1
     """Parts in which a batch is played, to save memory."""
     lr: float = 1e-3
