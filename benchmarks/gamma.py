@@ -2,7 +2,7 @@
 
     python benchmarks/gamma.py                    # about 40 minutes on 2 cores
 
-r3 with its default (gamma moves so that D's steepness stays at 2) beside `--gamma G` (which falls to a third) for G in
+r3 with its default (gamma moves so that D's steepness stays as it should) beside `--gamma G` (which falls to a third) for G in
 decades; Fréchet distance and coverage in one feature net a data set. The published gammas run from 0.005 to 150.
 """
 

@@ -15,14 +15,14 @@ from typing import Any
 
 import numpy as np
 from judge import Judge
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFont
 from record import RESULTS, save
 from trials import Trial, run
 
 from sparring.engine.pictures import to_image
 from sparring.recipes.model import load_model
 
-RECIPES = {"gan2014": 2014, "lapgan": 2015, "dcgan": 2015, "biggan": 2018, "s3gan": 2019, "r3": 2024}
+RECIPES = {"gan2014": 2014, "lapgan": 2015, "dcgan": 2015, "biggan": 2019, "s3gan": 2019, "r3": 2024}
 DATA = ("mnist", "fashion-mnist", "cifar10-jpeg", "orl-faces")
 
 
@@ -39,7 +39,7 @@ def trials(minutes: float, seeds: list[int], data: list[str], recipes: list[str]
 
 def picture(table: dict[str, list[Trial]], data: list[str]) -> Image.Image:
     """A row a recipe, eight samples of each data set beside one another."""
-    height, gap, label = 112, 6, 110
+    height, gap, label = 112, 6, 120
     rows = []
     for recipe, done in table.items():
         strips = []
@@ -51,7 +51,8 @@ def picture(table: dict[str, list[Trial]], data: list[str]) -> Image.Image:
             strips.append(np.concatenate([np.asarray(t.resize(size, Image.Resampling.NEAREST)) for t in tiles], 1))
         white = np.full((height, gap, 3), 255, np.uint8)
         name = Image.new("RGB", (label, height), "white")
-        ImageDraw.Draw(name).text((4, height // 2 - 6), f"{RECIPES[recipe]}  {recipe}", fill="black")
+        font = ImageFont.load_default(24)
+        ImageDraw.Draw(name).multiline_text((8, 26), f"{RECIPES[recipe]}\n{recipe}", fill="black", font=font)
         rows.append(np.concatenate([np.asarray(name), *(part for strip in strips for part in (strip, white))], 1))
     return Image.fromarray(np.concatenate(rows))
 

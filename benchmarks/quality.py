@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -103,12 +104,13 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=5.0)
     parser.add_argument("--recipe", help="default: what `sparring train` takes")
     parser.add_argument("--name", default="quality", help="of the result file")
+    parser.add_argument("--keep", type=Path, help="a folder for the runs, to look at; default: none is kept")
     options = parser.parse_args()
     data_folder()
     classifier = mnist_classifier.load()
     test, told = yardstick(classifier)
     runs: list[dict[str, Any]] = []
-    with tempfile.TemporaryDirectory() as folder:
+    with nullcontext(options.keep) if options.keep else tempfile.TemporaryDirectory() as folder:
         os.environ["SPARRING_CACHE"] = str(Path(folder) / "cache")
         sparring("inspect", "mnist")  # every training below finds the data decoded, as a second one of a user does
         for seed in options.seeds:

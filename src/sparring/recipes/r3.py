@@ -5,9 +5,10 @@ normalisation, and one cosine for the learning rate, beta2 and gamma (section 4 
 
 Where we differ, by measurement on two CPU cores (LOG.md): plain pyramids of strided convolutions instead of ConvNeXt-like
 residual blocks, which do twice the rounds and more in the same minutes; layer normalisation per pixel in the generator
-instead of a Fixup-style start without any (the Fréchet distance halves); gamma is moved to hold D's steepness, where there
-are images enough for that; few images are augmented as ADA decides, where the paper goes by a schedule; and the average's
-half-life is a share of the images so far, which needs no knowledge of the run's length.
+instead of a Fixup-style start without any (the Fréchet distance halves), and a sketch of the image at every level (it halves
+again where rounds are few); batches of 32; gamma is moved to hold D's steepness, where there are images enough for that; few
+images are augmented as ADA decides, where the paper goes by a schedule; and the average's half-life is a share of the
+images so far, which needs no knowledge of the run's length.
 """
 
 from __future__ import annotations
