@@ -64,6 +64,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--data", nargs="+", default=list(DATA), choices=DATA)
     parser.add_argument("--recipes", nargs="+", default=list(RECIPES), choices=list(RECIPES))
+    parser.add_argument("--name", default="history", help="of the result files")
     options = parser.parse_args()
     todo = trials(options.minutes, options.seeds, options.data, options.recipes)
     found = run(todo, options.workers)
@@ -83,13 +84,13 @@ def main() -> None:
     by_recipe = {
         recipe: [t for t in todo if t.flags[1] == recipe and t.flags[-1] == str(first)] for recipe in options.recipes
     }
-    picture(by_recipe, options.data).save(RESULTS / "history.png")
+    picture(by_recipe, options.data).save(RESULTS / f"{options.name}.png")
     words = "; ".join(
         f"{name}: " + ", ".join(f"{r} {statistics.median(table[name][r]['fd']):.2f}" for r in options.recipes)
         for name in options.data
     )
     save(
-        "history",
+        options.name,
         result=words,
         target="the default has the lowest Fréchet distance of every column",
         met=all(wins),

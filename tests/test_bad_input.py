@@ -56,7 +56,7 @@ def refused(done: object, code: int, *words: str) -> None:
         (["train", "data.npz", "--size", "9z9"], ["--size 9z9"]),
         (["train", "data.npz", "--mode", "RBG"], ["unknown mode 'RBG'"]),
         (["train", "data.npz", "--device", "gpu"], ["unknown device 'gpu'"]),
-        (["train", "data.npz", "--accumulate", "3", "--images", "64"], ["batch size 64", "3"]),
+        (["train", "data.npz", "--accumulate", "3", "--images", "64"], ["batch size 32", "3"]),
         (["train", "data.npz", "--out", "data.npz"], ["data.npz is a file"]),
         (["train", "data.npz", "--recipe", "lapgan"], ["8x8", "--size 14x14"]),
         (["train", "data.npz", "--recipe", "biggan", "--label-fraction", "0"], ["no labels", "--recipe s3gan"]),
