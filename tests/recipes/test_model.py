@@ -96,3 +96,8 @@ def test_samples_depend_on_their_batch_no_more(saved: Path) -> None:
 def test_recipes_say_whether_they_truncate() -> None:
     assert recipe_class("biggan").truncates and not recipe_class("r3").truncates
     assert dataclasses.is_dataclass(recipe_class("biggan"))
+
+
+def test_a_truncation_that_is_no_number_is_told_apart() -> None:
+    with pytest.raises(UsageError, match=r"must be above 0 and at most 10, not '0\.5'"):
+        check_truncation("0.5", recipe_class("biggan")())  # type: ignore[arg-type]
