@@ -38,7 +38,7 @@ def trials(minutes: float, seeds: list[int], data: list[str], recipes: list[str]
 
 
 def picture(table: dict[str, list[Trial]], data: list[str]) -> Image.Image:
-    """A row a recipe, eight samples of each data set beside one another."""
+    """A row a recipe, six samples of each data set beside one another."""
     height, gap, label = 112, 6, 120
     rows = []
     for recipe, done in table.items():
