@@ -26,6 +26,8 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--data", nargs="+", default=list(DATA), choices=DATA)
     parser.add_argument("--recipes", nargs="+", default=["r3", "s3gan"])
+    parser.add_argument("--name", default="labels", help="of the result file")
+    parser.add_argument("--fractions", nargs="+", default=list(FRACTIONS), help="1 and 0.1 among them")
     options = parser.parse_args()
     todo = {
         (recipe, name, fraction, seed): Trial(
@@ -33,7 +35,7 @@ def main() -> None:
             ("--recipe", recipe, "--minutes", f"{options.minutes:g}", "--label-fraction", fraction, "--seed", str(seed)),
             {"nash": False},
         )
-        for seed in options.seeds for recipe in options.recipes for name in options.data for fraction in FRACTIONS
+        for seed in options.seeds for recipe in options.recipes for name in options.data for fraction in options.fractions
     }  # fmt: skip
     found = run(list(todo.values()), options.workers)
     table: dict[str, Any] = {name: {"floor": Judge(name).floor()} for name in options.data}
@@ -41,13 +43,13 @@ def main() -> None:
     shown = ("fd", "coverage", "class_accuracy", "images")
     for recipe in options.recipes:
         for name in options.data:
-            rows = {f: [found[todo[recipe, name, f, seed].name] for seed in options.seeds] for f in FRACTIONS}
+            rows = {f: [found[todo[recipe, name, f, seed].name] for seed in options.seeds] for f in options.fractions}
             table[name][recipe] = {f: [{key: r.get(key) for key in shown} for r in row] for f, row in rows.items()}
             mean = {f: sum(r["fd"] for r in row) / len(row) for f, row in rows.items()}
             ratios[f"{recipe} {name}"] = mean["0.1"] / mean["1"]
     words = ", ".join(f"{key} {ratio:.2f}" for key, ratio in ratios.items())
     save(
-        "labels",
+        options.name,
         result=f"Fréchet distance with a tenth of the labels / with all: {words}",
         target="at most 1.1",
         met=max(ratios.values()) <= 1.1,

@@ -1,11 +1,11 @@
 """Stacked MNIST: how many of 1,000 modes a game finds, by its loss and its penalties, at equal minutes.
 
-    python benchmarks/stacked.py                  # about 50 minutes on 2 cores with --minutes 5
+    python benchmarks/stacked.py                  # about 40 minutes on 2 cores
 
 Networks, optimizers and schedules are r3's (unconditional); what differs is the objective (minimax, non-saturating, hinge,
 relativistic) and the penalty (none, R1, R1 and R2, with gamma moved to hold D's steepness as r3 does). Modes and KL over
-26,000 samples, each channel read by `mnist_classifier.py` (Lin et al. 2018, PacGAN: the usual protocol). The two best
-(lowest KL) are played with three seeds.
+26,000 samples, each channel read by `mnist_classifier.py` (Lin et al. 2018, PacGAN: the usual protocol). r3 itself
+(relativistic, R1 and R2) and the best other (lowest KL) are played again with three seeds, for longer (`--then`).
 """
 
 from __future__ import annotations
@@ -113,7 +113,8 @@ def trial(objective: str, penalty: str, seed: int, minutes: float) -> dict[str, 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--minutes", type=float, default=5.0)
+    parser.add_argument("--minutes", type=float, default=2.0, help="of each game of the grid")
+    parser.add_argument("--then", type=float, default=5.0, help="minutes of the two best, with three seeds each")
     parser.add_argument("--one", nargs=5, help=argparse.SUPPRESS)
     options = parser.parse_args()
     data_folder()
@@ -123,19 +124,30 @@ def main() -> None:
     with ThreadPoolExecutor(2) as pool:
         played = [(o, p) for o in OBJECTIVES[::-1] for p in PENALTIES[::-1]]
         first = list(pool.map(lambda game: trial(*game, 0, options.minutes), played))
-        best = sorted(first, key=lambda told: told["kl"])[:2]
-        more = [(told["objective"], told["penalty"], seed) for told in best for seed in (1, 2)]
-        rest = list(pool.map(lambda game: trial(*game, options.minutes), more))
-    r3 = [told for told in [*first, *rest] if (told["objective"], told["penalty"]) == ("relativistic", "r1+r2")]
+        r3, *others = first
+        best = [r3, min(others, key=lambda told: told["kl"])]
+        more = [(told["objective"], told["penalty"], seed) for told in best for seed in (0, 1, 2)]
+        rest = list(pool.map(lambda game: trial(*game, options.then), more))
+    longer = [rest[:3], rest[3:]]
+    modes, kl = (
+        [in_words([t[key] for t in runs], form) for runs in longer] for key, form in (("modes", ".0f"), ("kl", ".3f"))
+    )
     words = "; ".join(f"{t['objective']} {t['penalty']}: {t['modes']} modes, KL {t['kl']:.3f}" for t in first)
     save(
         "stacked",
-        result=f"r3 {in_words([t['modes'] for t in r3], '.0f')} modes, KL {in_words([t['kl'] for t in r3], '.3f')}; {words}",
+        result=f"after {options.then:g} minutes r3 {modes[0]} modes, KL {kl[0]}, {best[1]['objective']} {best[1]['penalty']} "
+        f"{modes[1]} modes, KL {kl[1]}; after {options.minutes:g}: {words}",
         target="r3 finds 1000 of 1000, and has the lowest KL",
-        met=min(t["modes"] for t in r3) == MODES
-        and best[0]["penalty"] == "r1+r2"
-        and best[0]["objective"] == "relativistic",
-        details={"minutes": options.minutes, "threads_each": 1, "at_a_time": 2, "grid": first, "more_seeds": rest},
+        met=min(t["modes"] for t in longer[0]) == MODES
+        and max(t["kl"] for t in longer[0]) < min(t["kl"] for t in longer[1]),
+        details={
+            "minutes": options.minutes,
+            "then": options.then,
+            "threads_each": 1,
+            "at_a_time": 2,
+            "grid": first,
+            "more_seeds": rest,
+        },
     )
     return None
 
