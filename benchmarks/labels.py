@@ -22,6 +22,7 @@ FRACTIONS = ("1", "0.1", "0.01", "0")
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--minutes", type=float, default=5.0)
+    parser.add_argument("--images", type=int, help="in place of minutes: the heads' time then does not count")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--data", nargs="+", default=list(DATA), choices=DATA)
@@ -29,10 +30,11 @@ def main() -> None:
     parser.add_argument("--name", default="labels", help="of the result file")
     parser.add_argument("--fractions", nargs="+", default=list(FRACTIONS), help="1 and 0.1 among them")
     options = parser.parse_args()
+    length = ("--images", str(options.images)) if options.images else ("--minutes", f"{options.minutes:g}")
     todo = {
         (recipe, name, fraction, seed): Trial(
-            f"labels-{options.minutes:g}/{name}-{recipe}-{fraction}-{seed}", name,
-            ("--recipe", recipe, "--minutes", f"{options.minutes:g}", "--label-fraction", fraction, "--seed", str(seed)),
+            f"labels-{length[1]}/{name}-{recipe}-{fraction}-{seed}", name,
+            ("--recipe", recipe, *length, "--label-fraction", fraction, "--seed", str(seed)),
             {"nash": False},
         )
         for seed in options.seeds for recipe in options.recipes for name in options.data for fraction in options.fractions
@@ -53,7 +55,7 @@ def main() -> None:
         result=f"Fréchet distance with a tenth of the labels / with all: {words}",
         target="at most 1.1",
         met=max(ratios.values()) <= 1.1,
-        details={"minutes": options.minutes, "seeds": options.seeds, "threads_each": 1, "at_a_time": 2, "table": table},
+        details={"length": length, "seeds": options.seeds, "threads_each": 1, "at_a_time": 2, "table": table},
     )
 
 
