@@ -22,15 +22,18 @@ AUGMENTS = ("none", "diff", "ada")
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--minutes", type=float, default=5.0)
+    parser.add_argument("--images", type=int, help="in place of minutes")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--data", nargs="+", default=list(DATA), choices=DATA)
     parser.add_argument("--augments", nargs="+", default=list(AUGMENTS), choices=AUGMENTS)
     parser.add_argument("--seed", default="0")
+    parser.add_argument("--name", default="small", help="of the result file")
     options = parser.parse_args()
+    length = ("--images", str(options.images)) if options.images else ("--minutes", f"{options.minutes:g}")
     todo = {
         (name, augment): Trial(
-            f"small-{options.minutes:g}/{name}-{augment}-{options.seed}", name,
-            ("--minutes", f"{options.minutes:g}", "--augment", augment, "--seed", options.seed),
+            f"small-{length[1]}/{name}-{augment}-{options.seed}", name,
+            (*length, "--augment", augment, "--seed", options.seed),
             {"nash": False, "copies": True},
         )
         for name in options.data for augment in options.augments
@@ -52,11 +55,11 @@ def main() -> None:
         for row in table.values()
     )
     save(
-        "small",
+        options.name,
         result=f"coverage: {words}",
         target="more coverage with augmentation than without, everywhere",
         met=better,
-        details={"minutes": options.minutes, "seed": options.seed, "threads_each": 1, "at_a_time": 2, "table": table},
+        details={"length": length, "seed": options.seed, "threads_each": 1, "at_a_time": 2, "table": table},
     )
 
 

@@ -90,6 +90,20 @@ def test_at_zero_images_stay_bit_for_bit(shape: tuple[int, int, int]) -> None:
     assert torch.equal(ADA()(batch.x, batch), batch.x)
 
 
+@pytest.mark.parametrize("p", [0.01, 0.1])
+def test_images_that_nothing_comes_to_are_left_alone_and_their_gradients_too(p: float) -> None:
+    """Whether few are changed, by themselves, or most, with all the others."""
+    x = torch.rand(64, 3, 8, 8, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    y = ADA(start=p)(x, Batch(x, torch.zeros(64), seed=3))
+    same = (y == x).flatten(1).all(1)
+    expected = 64 * (1 - p) ** 13
+    assert expected - 12 < int(same.sum()) < expected + 12 and 0 < int(same.sum()) < 64
+    weight = torch.randn(y.shape, generator=torch.Generator().manual_seed(1))
+    (gradient,) = torch.autograd.grad((y * weight).sum(), x)
+    torch.testing.assert_close(gradient[same], weight[same])
+    assert not (gradient[~same] == weight[~same]).flatten(1).all(1).any()
+
+
 def test_a_share_p_of_the_images_changes_of_each_kind() -> None:
     """Images stay by seven changes that do not come, and by flips, turns and whole steps that come to nothing."""
     batch = batch_of(4000, 1, 16, 16)

@@ -103,8 +103,16 @@ class ADA(nn.Module):
         with _full_precision(x):
             p, turned = self.p, 1 - (1 - self.p).sqrt()  # two rotations: together one with probability p
             on = gates < torch.stack([p, p, p, p, turned, p, turned, p, p, p, p, p, p])
-            x = warp(x, motion_inverse(on[:, :8], u[:, :6], n[:, :4], *x.shape[2:]))
-            return tint(x, *colouring(on[:, 8:], u[:, 6:], n[:, 4:], x.shape[1]))
+            rows = on.any(1).nonzero().squeeze(1)
+            if 2 * len(rows) > len(x):
+                return self._changed(x, on, u, n)
+            if not len(rows):
+                return x
+            return x.index_copy(0, rows, self._changed(x[rows], on[rows], u[rows], n[rows]))  # early on few are changed
+
+    def _changed(self, x: Tensor, on: Tensor, u: Tensor, n: Tensor) -> Tensor:
+        x = warp(x, motion_inverse(on[:, :8], u[:, :6], n[:, :4], *x.shape[2:]))
+        return tint(x, *colouring(on[:, 8:], u[:, 6:], n[:, 4:], x.shape[1]))
 
     @torch.no_grad()
     def observe(self, real_logits: Tensor, fake_logits: Tensor) -> None:
