@@ -16,8 +16,8 @@ from record import save
 from trials import Trial, run
 
 IMAGES = {
-    "mnist": 25_600, "fashion-mnist": 25_600, "cifar10-jpeg": 19_200, "faces-easy-32": 12_800, "faces-easy-64": 6_400,
-    "faces-easy-128": 3_200,
+    "mnist": 51_200, "fashion-mnist": 51_200, "cifar10-jpeg": 38_400, "faces-easy-32": 38_400, "faces-easy-64": 19_200,
+    "faces-easy-128": 6_400,
 }  # fmt: skip
 
 

@@ -1,6 +1,6 @@
 """Stacked MNIST: how many of 1,000 modes a game finds, by its loss and its penalties, at equal minutes.
 
-    python benchmarks/stacked.py                  # about 40 minutes on 2 cores
+    python benchmarks/stacked.py                  # about 45 minutes on 2 cores
 
 Networks, optimizers and schedules are r3's (unconditional); what differs is the objective (minimax, non-saturating, hinge,
 relativistic) and the penalty (none, R1, R1 and R2, with gamma moved to hold D's steepness as r3 does). Modes and KL over
@@ -114,7 +114,9 @@ def trial(objective: str, penalty: str, seed: int, minutes: float) -> dict[str, 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--minutes", type=float, default=2.0, help="of each game of the grid")
-    parser.add_argument("--then", type=float, default=5.0, help="minutes of the two best, with three seeds each")
+    parser.add_argument(
+        "--then", type=float, default=5.0, help="minutes of r3 and the best other, with three seeds each"
+    )
     parser.add_argument("--one", nargs=5, help=argparse.SUPPRESS)
     options = parser.parse_args()
     data_folder()
@@ -137,8 +139,9 @@ def main() -> None:
         "stacked",
         result=f"after {options.then:g} minutes r3 {modes[0]} modes, KL {kl[0]}, {best[1]['objective']} {best[1]['penalty']} "
         f"{modes[1]} modes, KL {kl[1]}; after {options.minutes:g}: {words}",
-        target="r3 finds 1000 of 1000, and has the lowest KL",
+        target="r3 finds 1000 of 1000, and has the lowest KL, of the grid and for longer",
         met=min(t["modes"] for t in longer[0]) == MODES
+        and r3["kl"] < best[1]["kl"]
         and max(t["kl"] for t in longer[0]) < min(t["kl"] for t in longer[1]),
         details={
             "minutes": options.minutes,

@@ -104,13 +104,14 @@ class ADA(nn.Module):
             p, turned = self.p, 1 - (1 - self.p).sqrt()  # two rotations: together one with probability p
             on = gates < torch.stack([p, p, p, p, turned, p, turned, p, p, p, p, p, p])
             rows = on.any(1).nonzero().squeeze(1)
-            if 2 * len(rows) > len(x):
-                return self._changed(x, on, u, n)
             if not len(rows):
                 return x
-            return x.index_copy(0, rows, self._changed(x[rows], on[rows], u[rows], n[rows]))  # early on few are changed
+            if 2 * len(rows) > len(x):  # picking them out would cost more than the others do
+                return self._changed(x, on, u, n)
+            return x.index_copy(0, rows, self._changed(x[rows], on[rows], u[rows], n[rows]))
 
     def _changed(self, x: Tensor, on: Tensor, u: Tensor, n: Tensor) -> Tensor:
+        """Every image of `x`, by what is `on` for it."""
         x = warp(x, motion_inverse(on[:, :8], u[:, :6], n[:, :4], *x.shape[2:]))
         return tint(x, *colouring(on[:, 8:], u[:, 6:], n[:, 4:], x.shape[1]))
 

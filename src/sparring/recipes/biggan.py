@@ -82,7 +82,7 @@ class BigGAN:
                 have, takes = f"vectors of {len(spec.conditions)} numbers as labels", ", which takes vectors"
             raise UsageError(
                 f"biggan is conditional on classes, and these images have {have}: put them into one folder a class (and "
-                f"hide fewer labels, where --label-fraction hides them), or take "
+                "hide fewer labels, where --label-fraction hides them), or take "
                 f"--recipe s3gan, which finds classes itself, or --recipe r3{takes}"
             )
         return self._sized(spec, hardware)
