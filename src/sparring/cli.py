@@ -28,6 +28,8 @@ Three commands to start with:
 Commands:
   inspect SOURCE    what is in there, what would be used, what is wrong with it
   train SOURCE      train a generator; into an existing run: go on
+  classify SOURCE   train a classifier with few labels, test it, name what to label next
+  predict RUN       what a classifier says of new images
   sample RUN        pictures, a folder of them, or an array
   doctor RUN        what ails a run, in words, and what to try
   evaluate RUN      scores that can be trusted, and a page that shows them
@@ -87,6 +89,54 @@ class Train:
     """auto (bf16 wherever the hardware has it), bf16 or fp32."""
     json: Json = False
     """Print one JSON object at the end."""
+
+
+@dataclass(frozen=True)
+class Classify:
+    """Train a classifier on SOURCE's few labels and all its other images. Into an existing run (--out): go on with it."""
+
+    source: Source
+    """A folder, an archive, a file, a URL, or a known name (digits, mnist, fashion-mnist, cifar10)."""
+    labels: Annotated[int | None, arg(metavar="N", help_behavior_hint="(default: all labels that are there)")] = None
+    """How many labels it is told, as even over the classes as they allow; all other images count as unlabelled."""
+    labels_file: Annotated[str | None, arg(metavar="CSV", help_behavior_hint="")] = None
+    """Or a table of name,label: the labels of these images alone. Names are as in `to_label.csv` of a run."""
+    recipe: Annotated[str | None, arg(metavar="NAME", help_behavior_hint="(default: consistent)")] = None
+    """consistent, or improved (as published in 2016). Each has knobs of its own: --recipe NAME --help."""
+    minutes: Annotated[float | None, arg(metavar="M", help_behavior_hint="(default: 10)")] = None
+    """How long to train; a short probe turns this into images."""
+    images: Annotated[int | None, arg(metavar="N", help_behavior_hint="")] = None
+    """How many images to train on, in place of --minutes."""
+    out: Annotated[str | None, arg(metavar="RUN", help_behavior_hint="(default: a new one below runs/)")] = None
+    """The run folder."""
+    seed: Annotated[int | None, arg(metavar="S", help_behavior_hint="(default: 0)")] = None
+    """Of everything that is drawn, the choice of labels included."""
+    size: Size = None
+    """Size to bring the images to, or one number for a square."""
+    mode: Mode = None
+    """L, LA, RGB or RGBA."""
+    device: Annotated[str, arg(metavar="NAME")] = "auto"
+    """auto, cpu, cuda or mps."""
+    precision: Annotated[str, arg(metavar="NAME")] = "auto"
+    """auto (bf16 wherever the hardware has it), bf16 or fp32."""
+    json: Json = False
+    """Print one JSON object at the end."""
+
+
+@dataclass(frozen=True)
+class Predict:
+    """What a classifier says of new images: a class or "none of these", with a calibrated probability."""
+
+    run: Annotated[str, arg(metavar="RUN", help_behavior_hint="")]
+    """A run folder of `sparring classify`, or a folder with classifier.safetensors and classifier.json."""
+    images: Annotated[str, arg(metavar="IMAGES", help_behavior_hint="")]
+    """An image, or a source of images as for `train`."""
+    resize: Annotated[bool, arg(help_behavior_hint="")] = False
+    """Bring images of another size or mode to the classifier's, in place of refusing them."""
+    json: Json = False
+    """Print one JSON object: `predictions`, with name, label and probability of each image, and `left_out`."""
+    csv: Annotated[bool, arg(help_behavior_hint="")] = False
+    """Print a table of name,label,probability."""
 
 
 @dataclass(frozen=True)
@@ -219,25 +269,35 @@ def _train(args: list[str]) -> None:
 
     saved = saved_recipe(_value(args, "--out"))
     kind = recipe_class(_value(args, "--recipe") or (saved.name if saved else DEFAULT))
-    knobs = saved if isinstance(saved, kind) else kind()
-    both = dataclasses.make_dataclass("Both", [("train", Train), (kind.name, kind, dataclasses.field(default=knobs))])
-    both.__doc__ = Train.__doc__
-    parsed = _parse(both, "train", args)
-    options: Train = parsed.train
-    run = train(
-        options.source,
-        getattr(parsed, kind.name),
-        **{
-            name: getattr(options, name)
-            for name in ("minutes", "images", "out", "seed", "size", "mode", "label_fraction")
-        },
-        device=options.device,
-        precision=options.precision,
-    )
+    options, recipe = _with_knobs(Train, "train", kind, saved, args)
+    run = train(recipe=recipe, **_fields(options, "recipe", "json"))
     if dist.rank() == 0:
         told = summary(run)
         print(_json(told) if options.json else _train_in_words(told))
     dist.finish()
+
+
+def _classify(args: list[str]) -> None:
+    from sparring.commands.asked import saved_recipe
+    from sparring.commands.classified import in_words
+    from sparring.commands.classify import classify
+    from sparring.recipes import DEFAULT_CLASSIFIER, classifier_class
+
+    saved = saved_recipe(_value(args, "--out"))
+    kind = classifier_class(_value(args, "--recipe") or (saved.name if saved else DEFAULT_CLASSIFIER))
+    options, recipe = _with_knobs(Classify, "classify", kind, saved, args)
+    found = classify(recipe=recipe, **_fields(options, "recipe", "json"))
+    print(_json(dataclasses.asdict(found)) if options.json else in_words(found))
+
+
+def _predict(args: list[str]) -> None:
+    options: Predict = _parse(Predict, "predict", args)
+    from sparring.commands.predict import as_csv, in_words, predict
+
+    if options.json and options.csv:
+        raise UsageError("--json and --csv exclude each other: give one of them")
+    found = predict(options.run, options.images, resize=options.resize)
+    print(_json(dataclasses.asdict(found)) if options.json else as_csv(found) if options.csv else in_words(found))
 
 
 def _sample(args: list[str]) -> None:
@@ -263,26 +323,27 @@ def _evaluate(args: list[str]) -> None:
     options: Evaluate = _parse(Evaluate, "evaluate", args)
     from sparring.commands.evaluate import evaluate, in_words
 
-    asked = {
-        f.name: getattr(options, f.name) for f in dataclasses.fields(Evaluate) if f.name not in ("json", "samples")
-    }
-    evaluation = evaluate(options.samples, **asked)
+    evaluation = evaluate(options.samples, **_fields(options, "json", "samples"))
     print(_json(evaluation.to_json()) if options.json else in_words(evaluation))
 
 
 def _recipes(args: list[str]) -> None:
     options: Recipes = _parse(Recipes, "recipes", args)
-    from sparring.recipes import RECIPES
+    from sparring.recipes import CLASSIFIERS, RECIPES
 
+    told = {name: about for name, (_, about) in (RECIPES | CLASSIFIERS).items()}
     if options.json:
-        print(_json({name: about for name, (_, about) in RECIPES.items()}))
-    else:
-        print("\n".join(f"{name:10} {about}" for name, (_, about) in RECIPES.items()))
+        print(_json(told))
+        return
+    print("generators (sparring train):", *(f"  {name:10} {told[name]}" for name in RECIPES), sep="\n")
+    print("classifiers (sparring classify):", *(f"  {name:10} {told[name]}" for name in CLASSIFIERS), sep="\n")
 
 
 COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "inspect": _inspect,
     "train": _train,
+    "classify": _classify,
+    "predict": _predict,
     "sample": _sample,
     "doctor": _doctor,
     "evaluate": _evaluate,
@@ -293,6 +354,20 @@ COMMANDS: dict[str, Callable[[list[str]], None]] = {
 def _parse(kind: Any, command: str, args: list[str]) -> Any:
     config = (tyro.conf.OmitArgPrefixes, tyro.conf.PositionalRequiredArgs)
     return tyro.cli(kind, prog=f"sparring {command}", args=args, config=config)
+
+
+def _with_knobs(command: type, name: str, kind: type, saved: Any, args: list[str]) -> tuple[Any, Any]:
+    """The options of a command and those of its recipe, whose fields are flags beside the command's own."""
+    knobs = saved if isinstance(saved, kind) else kind()
+    both = dataclasses.make_dataclass("Both", [(name, command), (kind.name, kind, dataclasses.field(default=knobs))])
+    both.__doc__ = command.__doc__
+    parsed = _parse(both, name, args)
+    return getattr(parsed, name), getattr(parsed, kind.name)
+
+
+def _fields(options: Any, *but: str) -> dict[str, Any]:
+    """The fields of a command's options but for these."""
+    return {f.name: getattr(options, f.name) for f in dataclasses.fields(options) if f.name not in but}
 
 
 def _value(args: list[str], flag: str) -> str | None:

@@ -19,7 +19,7 @@ from sparring.engine import dist
 from sparring.engine.device import Hardware
 from sparring.engine.errors import UsageError
 from sparring.engine.run import Run
-from sparring.recipes import DEFAULT, recipe_class
+from sparring.recipes import CLASSIFIERS, DEFAULT, recipe_class
 from sparring.recipes.recipe import Recipe, from_settings, to_settings
 
 
@@ -33,6 +33,8 @@ class Asked:
     size: tuple[int, int] | None = None
     mode: str | None = None
     label_fraction: float | None = None
+    labels: int | None = None
+    labels_file: str | None = None
 
     def __post_init__(self) -> None:
         if self.minutes is not None and self.images is not None:
@@ -45,6 +47,10 @@ class Asked:
             raise UsageError(f"--seed must be 0 or more, and below 2^63, not {self.seed}")
         if self.label_fraction is not None and not 0 <= self.label_fraction <= 1:
             raise UsageError(f"--label-fraction must be from 0 to 1, not {self.label_fraction}")
+        if self.labels is not None and self.labels_file is not None:
+            raise UsageError("--labels and --labels-file exclude each other: give one of them")
+        if self.labels is not None and self.labels < 1:
+            raise UsageError(f"--labels must be 1 or more, not {self.labels}")
 
     def filled(self) -> Asked:
         """With defaults in place of what a new run leaves open."""
@@ -66,9 +72,16 @@ class Asked:
 
 
 def recipe_asked(asked: Recipe | str | None, data: Images, hardware: Hardware) -> Recipe:
-    """The recipe of a new run, with nothing left to choose."""
+    """The recipe of a new run that trains a generator, with nothing left to choose."""
     fresh = asked if isinstance(asked, Recipe) else recipe_class(asked or DEFAULT)()
+    check_generates(fresh)
     return fresh.resolve(data.spec, hardware)
+
+
+def check_generates(recipe: Recipe) -> None:
+    """Raise UsageError on a recipe for few labels, which `sparring train` does not play."""
+    if recipe.name in CLASSIFIERS:
+        raise UsageError(f"{recipe.name} trains a classifier: `sparring classify SOURCE --recipe {recipe.name}`")
 
 
 def recipe_of(run: Run) -> Recipe:

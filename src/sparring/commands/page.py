@@ -20,7 +20,7 @@ from sparring.measure.curves import curve
 from sparring.measure.evaluation import Evaluation
 from sparring.measure.findings import Finding
 from sparring.measure.memorisation import closest_pairs
-from sparring.measure.report import Page, Picture, pairs, report_page
+from sparring.measure.report import Page, Picture, Section, pairs, report_page
 
 SHOWN, BY_CLASS, CLASSES = 100, 10, 20
 """Samples shown in all, or of each of so many classes."""
@@ -29,7 +29,9 @@ PAIRS = 12
 CURVES: Mapping[str, Mapping[str, str]] = {
     "Distance to data (sliced Wasserstein)": {"sliced_wasserstein": "samples", "floor_sliced_wasserstein": "real data"},
     "Coverage": {"coverage": "samples", "floor_coverage": "real data"},
-    "Losses": {"discriminator": "discriminator", "generator": "generator"},
+    "Errors": {"error": "held-out images"},
+    "Losses": {"discriminator": "discriminator", "classifier": "classifier", "generator": "generator"},
+    "Right answers": {"right": "changed labelled images", "sure": "share of unlabelled images the teacher is sure of"},
     "Logits": {"train_logit": "training images", "held_out_logit": "held-out images", "sample_logit": "samples"},
     "Pairs the discriminator gets right": {"win": "held-out images", "train_win": "training images"},
     "Penalty": {"penalty": "penalty"},
@@ -75,6 +77,7 @@ def page_of_run(
     findings: Sequence[Finding] = (),
     evaluation: Evaluation | None = None,
     beside: Sequence[Picture] = (),
+    sections: Sequence[Section] = (),
 ) -> Page:
     """Everything that a run's folder tells, and what was found out about it."""
     film = run.path / "film.webp"
@@ -87,6 +90,7 @@ def page_of_run(
         evaluation=evaluation,
         pairs=beside,
         curves=_curves(run),
+        sections=sections,
         version=__version__,
         command=_command(),
     )

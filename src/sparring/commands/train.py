@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from sparring import __version__
-from sparring.commands.asked import Asked, as_told, check_same, recipe_asked, recipe_of, settings_of
+from sparring.commands.asked import Asked, as_told, check_generates, check_same, recipe_asked, recipe_of, settings_of
 from sparring.commands.doctor import doctor
 from sparring.commands.events import events
 from sparring.commands.page import write_run
@@ -78,15 +78,16 @@ def train(
     if dist.world_size() > 1 and out is None:
         raise UsageError("several processes need --out, so that all of them mean the same run")
     hardware = Hardware.find(device, precision)
-    run = Run(out if out is not None else _free_name(source, recipe))
+    run = Run(out if out is not None else free_name(source, recipe, DEFAULT))
     begun = run.exists
     asked = asked.taken_over(run) if begun else asked.filled()
     if not begun:
         run.claim()
-    data = _open(source, asked, say)
+    data = open_training(source, asked, say)
     if begun:
         check_same(run, recipe, data, own_nets=nets is not None)
     chosen = recipe_of(run) if begun else recipe_asked(recipe, data, hardware)
+    check_generates(chosen)
     for note in _notes_on_labels(data, chosen):
         say.say(f"note: {note}")
     data = as_told(chosen, data)
@@ -109,7 +110,7 @@ def train(
     if begun:
         plan = Plan(**run.settings["plan"])
     else:
-        plan = _plan(asked, build, feed, hardware, say)
+        plan = plan_of(asked, build, feed, hardware, say)
         if dist.rank() == 0:
             run.begin(settings_of(source, data, chosen, asked, plan, hardware, own_nets=nets is not None))
     dist.wait()
@@ -161,7 +162,7 @@ def _play(
     due = events(run, plan, system, model, data, say, told)
     say.begin("training", plan.images, start)
     try:
-        with _signals() as stop:
+        with signals() as stop, diverging(system, run):
             done = play(
                 system,
                 feed,
@@ -172,8 +173,6 @@ def _play(
                 due=due,
                 until=lambda: bool(stop),
             )
-    except Diverged as error:
-        raise Diverged(_advice(error, system, run)) from error
     finally:
         say.end()
     if dist.rank() == 0:
@@ -183,16 +182,16 @@ def _play(
     return done
 
 
-def _free_name(source: str | Path, recipe: Recipe | str | None) -> Path:
+def free_name(source: str | Path, recipe: Recipe | str | None, default: str) -> Path:
     """`runs/<source>-<recipe>`, with a number where that is taken."""
     name = Path(str(source).partition("#")[0].rstrip("/\\")).name.split(".")[0]
     stem = re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-") or "data"
-    kind = recipe if isinstance(recipe, str) else recipe.name if recipe else DEFAULT
+    kind = recipe if isinstance(recipe, str) else recipe.name if recipe else default
     names = (f"runs/{stem}-{kind}" + (f"-{k}" if k > 1 else "") for k in itertools.count(1))
     return next(Path(name) for name in names if not Path(name).exists())
 
 
-def _open(source: str | Path, asked: Asked, say: Progress) -> Images:
+def open_training(source: str | Path, asked: Asked, say: Progress) -> Images:
     """The training split; opened by process 0 first, so that the cache is built once."""
     if dist.rank() != 0:
         dist.wait()
@@ -241,13 +240,23 @@ def _notes_on_labels(data: Images, recipe: Recipe) -> list[str]:
     return notes
 
 
-def _plan(asked: Asked, build: Callable[[int], System], feed: Feed, hardware: Hardware, say: Progress) -> Plan:
+def plan_of(asked: Asked, build: Callable[[int], System], feed: Feed, hardware: Hardware, say: Progress) -> Plan:
+    """How many images: as many as were asked for, or as the minutes allow at the speed of a probe."""
     if asked.images is not None:
         return Plan.of(asked.images, feed.batch_size)
     minutes = asked.minutes if asked.minutes is not None else MINUTES
     say.say("measuring the speed ...")
     speed = measure_speed(lambda: build(1 << 50), feed, hardware, minutes)
     return Plan.of(Plan.images_in(minutes, speed), feed.batch_size, minutes, speed)
+
+
+@contextmanager
+def diverging(system: System, run: Run) -> Iterator[None]:
+    """Around the playing: tell with a divergence what is safe, and what to try."""
+    try:
+        yield
+    except Diverged as error:
+        raise Diverged(_advice(error, system, run)) from error
 
 
 def _advice(error: Diverged, system: System, run: Run) -> str:
@@ -263,7 +272,7 @@ def _advice(error: Diverged, system: System, run: Run) -> str:
 
 
 @contextmanager
-def _signals() -> Iterator[list[int]]:
+def signals() -> Iterator[list[int]]:
     """A list that fills when SIGINT or SIGTERM comes; a second one takes its usual course."""
     came: list[int] = []
     if threading.current_thread() is not threading.main_thread():

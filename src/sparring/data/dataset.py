@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import math
@@ -12,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -28,7 +30,7 @@ from sparring.engine.errors import SparringError, UsageError
 from sparring.engine.files import remove, saying, write
 from sparring.engine.spec import Spec
 
-VERSION = 2
+VERSION = 3
 """Of the cache's layout and of the way images are decoded; part of every key."""
 LARGEST_AUTO, AUTO_SIDE = 128, 64
 """Images of one size up to 128 are taken as they are; others are brought to 64 on the longer side, unless told."""
@@ -83,6 +85,7 @@ class Images:
         height, width, channels = self.report.shape
         rows, labels, splits = (np.load(folder / f"{name}.npy") for name in ("rows", "labels", "splits"))
         chosen = np.ones(len(rows), bool) if split is None else splits == UNSPLIT[split]
+        self._chosen = chosen
         self.rows: NDArray[np.int64] = rows[chosen]
         self.labels: NDArray[np.int64] = labels[chosen]
         self.label_fraction = label_fraction
@@ -127,6 +130,20 @@ class Images:
     def with_labels(self, fraction: float | None) -> Images:
         """The same images, as if only this share of the labels were known; None: all that are there."""
         return Images(self.folder, self.report, label_fraction=fraction)
+
+    def relabelled(self, labels: NDArray[np.int64], classes: tuple[str, ...]) -> Images:
+        """The same images of this split with these labels `[N]` (-1: none), which are numbers of `classes`."""
+        images = copy.copy(self)
+        images.labels = labels
+        hidden = int((labels < 0).sum()) if classes else 0
+        images.spec = replace(self.spec, classes=classes, unlabelled=hidden)
+        return images
+
+    @cached_property
+    def names(self) -> list[str]:
+        """What each image is called in its source: a file's path, or `array[row]`."""
+        every = json.loads((self.folder / "names.json").read_text(encoding="utf-8"))
+        return [name for name, chosen in zip(every, self._chosen, strict=True) if chosen]
 
     @property
     def class_counts(self) -> tuple[int, ...]:
@@ -282,6 +299,8 @@ def _build(
         arrays: dict[str, NDArray[Any]] = {"rows": np.array(usable, np.int64), "labels": labels, "splits": splits}
         for name, array in (arrays if found.vectors is None else {**arrays, "vectors": found.vectors[usable]}).items():
             np.save(folder / f"{name}.npy", array)
+        names = [found.items[row].name for row in usable]
+        (folder / "names.json").write_text(json.dumps(names), encoding="utf-8")
         (folder / "meta.json").write_text(json.dumps({"version": VERSION, "rows": full[0]}), encoding="utf-8")
     return report
 

@@ -21,7 +21,9 @@ class Feed:
     """Batches of `images` for the loop.
 
     The whole batch is chosen by (seed, nimg, turn) and cut into the shares of the processes and their parts, so the
-    number of processes does not change what is played. `mirror` flips every other image, at random.
+    number of processes does not change what is played. `mirror` flips every other image, at random. Where some images have
+    labels and others none, a batch can draw `labelled` images that have (None: half as many as it holds), each class as
+    likely if `balanced`.
     """
 
     def __init__(
@@ -32,6 +34,8 @@ class Feed:
         seed: int = 0,
         parts: int = 1,
         mirror: bool = False,
+        labelled: int | None = None,
+        balanced: bool = False,
         device: torch.device | None = None,
     ) -> None:
         shares = dist.world_size() * parts
@@ -43,8 +47,10 @@ class Feed:
         self._seed, self._parts, self._mirror = seed, parts, mirror
         self._device = device or torch.device("cpu")
         self._order = lru_cache(maxsize=4)(self._shuffled)
-        labelled = np.flatnonzero(images.labels >= 0)
-        self._labelled = labelled if 0 < len(labelled) < len(images) else None
+        known = np.flatnonzero(images.labels >= 0)
+        self._known = known if 0 < len(known) < len(images) else None
+        self._count = labelled if labelled is not None else batch_size // 2
+        self._chances = _even(images.labels[known]) if balanced else None
 
     def batches(self, nimg: int, turn: int) -> Sequence[Batch]:
         """This process's share of the batch that begins at image `nimg`, in `parts` parts."""
@@ -58,7 +64,7 @@ class Feed:
 
     def _batch(self, rows: NDArray[np.int64], flips: NDArray[np.bool_], nimg: int, seed: int, cut: slice) -> Batch:
         x, y = self._images(rows, flips)
-        labelled = (lambda: self._with_labels(seed, cut)) if self._labelled is not None else None
+        labelled = (lambda: self._with_labels(seed, cut)) if self._known is not None else None
         return Batch(x, y, nimg // self.batch_size, seed, cut, self.batch_size, labelled)
 
     def _images(self, rows: NDArray[np.int64], flips: NDArray[np.bool_]) -> tuple[Tensor, Tensor]:
@@ -69,11 +75,12 @@ class Feed:
         return x.float() / 127.5 - 1, torch.from_numpy(self.images.told(rows)).to(self._device)
 
     def _with_labels(self, seed: int, cut: slice) -> tuple[Tensor, Tensor]:
-        """Every other row of the share `cut` of a batch of images that have labels."""
-        assert self._labelled is not None
+        """The part of a batch of images that have labels which goes with the part `cut` of the whole batch."""
+        assert self._known is not None
         luck = np.random.default_rng([seed, 1])
-        rows, flips = luck.choice(self._labelled, self.batch_size)[cut], luck.random(self.batch_size)[cut] < 0.5
-        return self._images(rows[::2], flips[::2])
+        rows, flips = luck.choice(self._known, self._count, p=self._chances), luck.random(self._count) < 0.5
+        part = slice(*(-(-end * self._count // self.batch_size) for end in (cut.start, cut.stop)))
+        return self._images(rows[part], flips[part])
 
     def _rows(self, nimg: int, turn: int) -> NDArray[np.int64]:
         rows: list[NDArray[np.int64]] = []
@@ -85,3 +92,10 @@ class Feed:
 
     def _shuffled(self, epoch: int, turn: int) -> NDArray[np.int64]:
         return np.random.default_rng(mix(self._seed, epoch, turn)).permutation(len(self.images))
+
+
+def _even(labels: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Chances `[N]` by which each class is drawn as often."""
+    each = 1 / np.bincount(labels)[labels]
+    chances: NDArray[np.float64] = each / each.sum()
+    return chances

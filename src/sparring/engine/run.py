@@ -6,6 +6,8 @@ samples/000200000.png           fixed latents, frames of the film
 checkpoints/000200000/          players, average, optimizers; state.json
 best.json                       which checkpoint measured best, and is kept
 model.safetensors, model.json   the averaged generator and its card
+classifier.safetensors, .json   the averaged classifier and its card, of `sparring classify`
+classification.json             what it got right, and to_label.csv: what to label next
 film.webp                       the fixed latents over the training
 evaluation.json                 the latest evaluation, if there was one
 report.html                     all of it on one page
@@ -231,31 +233,38 @@ class Run:
     def _checkpoint(self, nimg: int) -> Path:
         return self.path / "checkpoints" / f"{nimg:09d}"
 
-    # the model that is shared
+    # what is shared: two files each, that load without a pickle
 
     def write_model(self, tensors: Mapping[str, Tensor], card: Mapping[str, Any]) -> None:
-        """Write model.safetensors and its card."""
-        with replacing(self.path / "model.safetensors") as temporary:
-            write_tensors(tensors, temporary)
-        write(self.path / "model.json", json.dumps({"format": FORMAT, **card}, indent=2) + "\n")
+        """Write model.safetensors and its card: the averaged generator."""
+        write_shared(self.path, "model", tensors, card)
 
 
-def read_model(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """The tensors and the card of a shared model: a run folder, its model.json or its model.safetensors."""
+def write_shared(folder: Path, name: str, tensors: Mapping[str, Tensor], card: Mapping[str, Any]) -> None:
+    """Write NAME.safetensors and NAME.json, a network and its card, into `folder`."""
+    with replacing(folder / f"{name}.safetensors") as temporary:
+        write_tensors(tensors, temporary)
+    write(folder / f"{name}.json", json.dumps({"format": FORMAT, **card}, indent=2) + "\n")
+
+
+def read_shared(path: str | Path, name: str = "model") -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """The tensors and the card of what is shared as `name`: a run folder, or either of its two files."""
     path = Path(path)
     folder = path if path.is_dir() else path.parent
     if not path.exists():
-        raise UsageError(f"there is no '{path}': give a run folder, or a folder with model.json and model.safetensors")
-    weights = folder / "model.safetensors"
-    for part in (folder / "model.json", weights):
+        raise UsageError(
+            f"there is no '{path}': give a run folder, or a folder with {name}.json and {name}.safetensors"
+        )
+    weights = folder / f"{name}.safetensors"
+    for part in (folder / f"{name}.json", weights):
         if not part.exists():
             why = "its training has saved nothing yet" if Run(folder).exists else "it is no run folder"
             raise UsageError(f"{folder} has no {part.name}: {why}")
-    card = _read_json(folder / "model.json", "model")
+    card = _read_json(folder / f"{name}.json", name)
     try:
         return load_file(weights), card
     except Exception as error:  # whatever a damaged file makes the parser say
-        raise SparringError(f"{weights} is damaged: {error}. `sparring train` on the run writes it anew") from error
+        raise SparringError(f"{weights} is damaged: {error}. The same training on the run writes it anew") from error
 
 
 def _numbered(paths: Iterable[Path]) -> list[Path]:

@@ -11,7 +11,7 @@ import io
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +36,14 @@ class Picture:
     caption: str = ""
 
 
+class Section(NamedTuple):
+    """A part of the page with a heading of its own."""
+
+    title: str
+    content: str
+    """HTML; what comes from outside is shown as text (`curves.text`)."""
+
+
 @dataclass(frozen=True)
 class Page:
     """What the report shows; a section with nothing in it is left out."""
@@ -53,6 +61,8 @@ class Page:
     """From `pairs`."""
     curves: Sequence[str] = ()
     """From `curve`."""
+    sections: Sequence[Section] = ()
+    """Of what is told besides: of a classifier, say."""
     version: str = ""
     command: str = ""
     """With which the page was made."""
@@ -72,6 +82,7 @@ def report_page(page: Page) -> str:
     sections = (
         _heading(page),
         _section("The doctor's words", _findings(page.findings)),
+        *(_section(*section) for section in page.sections),
         _section("Samples", _samples(page.samples)),
         _section("The film", _film(page.film)),
         _section("Scores", _scores(found)),
@@ -93,7 +104,7 @@ def _section(title: str, content: str) -> str:
 
 
 def _heading(page: Page) -> str:
-    return f"<header><h1>{text(page.title)}</h1>{_list(page.about)}</header>"
+    return f"<header><h1>{text(page.title)}</h1>{listed(page.about)}</header>"
 
 
 MARKS: Mapping[Severity, tuple[str, str]] = {"ill": ("✕", "Ill"), "notice": ("!", "Notice"), "well": ("✓", "Healthy")}
@@ -116,7 +127,7 @@ def _finding(finding: Finding) -> str:
 
 
 def _samples(samples: Sequence[Picture]) -> str:
-    rows = "".join(_figure(picture, f"Samples {picture.caption}".rstrip()) for picture in samples)
+    rows = "".join(figure(picture, f"Samples {picture.caption}".rstrip()) for picture in samples)
     return f'<div class="samples">{rows}</div>' if rows else ""
 
 
@@ -167,7 +178,7 @@ def _nash(nash: Nash | None) -> str:
     gap = {} if nash.duality_gap is None else {"Duality gap of the game": number(nash.duality_gap)}
     return (
         f"{_words(nash.words)}<figure>{share_line(nash.accuracy, nash.low, nash.high, 'guessing', 'told apart')}</figure>"
-        f"{_list(gap)}"
+        f"{listed(gap)}"
     )
 
 
@@ -180,13 +191,13 @@ def _memorisation(found: Memorisation | None) -> str:
         "p-value": number(found.p_value),
         "Test statistic C_T": number(found.c_t),
     }
-    return _words(found.words) + _list(items)
+    return _words(found.words) + listed(items)
 
 
 def _pairs(shown: Sequence[Picture]) -> str:
     if not shown:
         return ""
-    figures = "".join(_figure(pair, f"A sample and its nearest training image, {pair.caption} apart") for pair in shown)
+    figures = "".join(figure(pair, f"A sample and its nearest training image, {pair.caption} apart") for pair in shown)
     words = "The closest pairs: left the sample, right the training image nearest to it, below them the distance."
     return f'<p>{words}</p><div class="pairs">{figures}</div>'
 
@@ -227,12 +238,14 @@ def _words(words: str) -> str:
     return f"<p>{text(words)}</p>" if words else ""
 
 
-def _list(items: Mapping[str, str]) -> str:
+def listed(items: Mapping[str, str]) -> str:
+    """Names and values side by side, as HTML."""
     rows = "".join(f"<div><dt>{text(name)}</dt><dd>{text(value)}</dd></div>" for name, value in items.items())
     return f"<dl>{rows}</dl>" if rows else ""
 
 
-def _figure(picture: Picture, alt: str) -> str:
+def figure(picture: Picture, alt: str) -> str:
+    """The picture with its caption, as HTML."""
     caption = f"<figcaption>{text(picture.caption)}</figcaption>" if picture.caption else ""
     return f'<figure><img src="{_uri(picture.image)}" alt="{text(alt)}">{caption}</figure>'
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from sparring.engine.errors import UsageError, nearest
 
 if TYPE_CHECKING:
+    from sparring.recipes.fewlabels import ClassifierRecipe
     from sparring.recipes.recipe import Recipe
 
 RECIPES: dict[str, tuple[str, str]] = {
@@ -20,12 +21,30 @@ RECIPES: dict[str, tuple[str, str]] = {
 }
 """Name -> class in the module of that name, and one line about it."""
 
-DEFAULT = "r3"
+CLASSIFIERS: dict[str, tuple[str, str]] = {
+    "improved": ("Improved", "feature matching with K + 1 classes, as published (Salimans et al. 2016)"),
+    "consistent": ("Consistent", "the default: sure labels of an averaged teacher, and a generator (Sohn et al. 2020)"),
+}
+"""The same of recipes for few labels, which train a classifier with their generator."""
+
+DEFAULT, DEFAULT_CLASSIFIER = "r3", "consistent"
 
 
 def recipe_class(name: str) -> type[Recipe]:
     """The dataclass of a recipe by name; raises UsageError, with the nearest name, on an unknown one."""
-    if name not in RECIPES:
-        raise UsageError(f"unknown recipe '{name}': {nearest(name, RECIPES)}")
-    kind: type[Recipe] = getattr(import_module(f"sparring.recipes.{name}"), RECIPES[name][0])
+    if name not in (known := RECIPES | CLASSIFIERS):
+        raise UsageError(f"unknown recipe '{name}': {nearest(name, known)}")
+    kind: type[Recipe] = getattr(import_module(f"sparring.recipes.{name}"), known[name][0])
+    return kind
+
+
+def classifier_class(name: str) -> type[ClassifierRecipe]:
+    """That of a recipe for few labels; raises UsageError, with the nearest name, on another."""
+    if name in RECIPES:
+        raise UsageError(
+            f"{name} trains a generator: `sparring train --recipe {name}`; known here: {', '.join(CLASSIFIERS)}"
+        )
+    if name not in CLASSIFIERS:
+        raise UsageError(f"unknown recipe '{name}': {nearest(name, CLASSIFIERS)}")
+    kind: type[ClassifierRecipe] = getattr(import_module(f"sparring.recipes.{name}"), CLASSIFIERS[name][0])
     return kind

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from sparring.engine.errors import SparringError, UsageError, nearest
 from sparring.engine.pictures import to_bytes
-from sparring.engine.run import Run, read_model
+from sparring.engine.run import Run, read_shared
 from sparring.engine.seeds import mix
 from sparring.engine.spec import Spec
 from sparring.nets.standing import batch_norms, standing_statistics
@@ -151,7 +151,7 @@ def load_model(
     recipe takes its statistics anew, at this truncation, from fixed noise.
     Raises SparringError where the files are damaged, of another version, do not fit, or are not there.
     """
-    tensors, told = read_model(path)
+    tensors, told = read_shared(path)
     if checkpoint is not None or raw:
         folder = Path(path) if Path(path).is_dir() else Path(path).parent
         tensors = Run(folder).weights("last" if checkpoint is None else checkpoint, raw=raw)

@@ -1,0 +1,113 @@
+"""From weights to answers that can be relied on: probabilities that are right, and a "none of these"."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn.functional import normalize
+
+from sparring.data.dataset import Images
+from sparring.engine.device import Hardware
+from sparring.engine.game import Batch
+from sparring.measure.classified import temperature
+from sparring.nets.memory import Memory
+from sparring.recipes.classifier import AT_ONCE, Classifier
+from sparring.recipes.fewlabels import ClassifierRecipe
+
+COPIES = 2000
+"""Changed copies of labelled images that probabilities are set by, about."""
+TYPICAL = 2000
+"""Training images that tell what is familiar."""
+STRANGE = 0.002
+"""Share of the training images that may seem unfamiliar."""
+
+
+def calibrated(
+    net: nn.Module, data: Images, recipe: ClassifierRecipe, about: Mapping[str, Any], hardware: Hardware
+) -> Classifier:
+    """The classifier of the averaged `net`, calibrated on what training may see alone.
+
+    The temperature comes from changed copies of the labelled images: the images themselves are known by heart. Prototypes
+    are the mean directions of training images by what they are taken for; what is familiar, the features of 2,000 of them,
+    and the bound of it what one in 500 others falls below.
+    """
+    net = net.eval()
+    classes = data.spec.classes
+    with torch.no_grad(), hardware.autocast():
+        factor = _temperature(net, data, recipe, hardware.device)
+        features = torch.cat([_features(net, x) for x in _images(data, _some(len(data), 2 * TYPICAL), hardware.device)])
+        guesses = net.head(features).argmax(1)  # type: ignore[operator]
+    unit = normalize(features, dim=1)
+    prototypes = torch.zeros(len(classes), unit.shape[1], device=unit.device).index_add_(0, guesses, unit)
+    half = (len(unit) + 1) // 2
+    memory = Memory(prototypes, typical=unit[:half])
+    rest = unit[half:] if len(unit) > half else unit
+    least = float(memory.familiarity(rest).quantile(STRANGE))
+    return Classifier(net, data.spec, classes, factor, least, memory, about)
+
+
+def _temperature(net: nn.Module, data: Images, recipe: ClassifierRecipe, device: torch.device) -> float:
+    known = np.flatnonzero(data.labels >= 0)
+    known = np.random.default_rng(0).permutation(known)[:COPIES]
+    logits, labels = [], []
+    for copy in range(max(COPIES // len(known), 1)):
+        for k, x in enumerate(_images(data, known, device)):
+            y = torch.from_numpy(data.labels[known[k * AT_ONCE : (k + 1) * AT_ONCE]]).to(device)
+            changed = recipe.changes(x, Batch(x, y, seed=copy * 1000 + k))
+            logits.append(net.head(_features(net, changed)).float())  # type: ignore[operator]
+            labels.append(y)
+    return temperature(torch.cat(logits), torch.cat(labels))
+
+
+@dataclass(frozen=True)
+class Test:
+    """What a classifier said of images with known labels."""
+
+    on: str
+    """Which images, in words."""
+    labels: Tensor
+    """int64 `[N]`"""
+    probabilities: Tensor
+    """`[N, classes]`"""
+    unfamiliar: int
+    """Images that it called "none of these"."""
+
+
+def tested(classifier: Classifier, whole: Images, told: Images) -> Test | None:
+    """The classifier on the source's test images, or else on training images whose labels it was not `told`; None: neither."""
+    number = {name: k for k, name in enumerate(told.spec.classes)}  # a table may have brought classes of its own
+    place = np.array([number.get(name, -1) for name in whole.report.classes] + [-1])
+    images, labels, on = whole.split("test"), place[whole.split("test").labels], "test images"
+    if not (labels >= 0).any():
+        images, on = whole, "training images whose labels it was not told"
+        labels = np.where(told.labels < 0, place[whole.labels], -1)
+    rows = np.flatnonzero(labels >= 0)
+    if not len(rows):
+        return None
+    probabilities, unfamiliar = [], 0
+    for first in range(0, len(rows), AT_ONCE):
+        p, familiar = classifier.look(images[rows[first : first + AT_ONCE]])
+        probabilities.append(p)
+        unfamiliar += int((familiar < classifier.least).sum())
+    return Test(on, torch.from_numpy(labels[rows]), torch.cat(probabilities).cpu(), unfamiliar)
+
+
+def _features(net: nn.Module, x: Tensor) -> Tensor:
+    h: Tensor = net.features(x)  # type: ignore[operator]
+    return h.float()
+
+
+def _some(count: int, most: int) -> NDArray[np.int64]:
+    return np.random.default_rng(0).permutation(count)[:most]
+
+
+def _images(data: Images, rows: NDArray[np.int64], device: torch.device) -> list[Tensor]:
+    """Some images at a time, `[B, C, H, W]` in [-1, 1]."""
+    parts = (data[rows[first : first + AT_ONCE]] for first in range(0, len(rows), AT_ONCE))
+    return [torch.from_numpy(part).to(device).permute(0, 3, 1, 2).float() / 127.5 - 1 for part in parts]

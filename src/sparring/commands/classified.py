@@ -1,0 +1,107 @@
+"""What a classifier got right: the figures, the images to label next, and their page."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from sparring.commands.calibrate import Test
+from sparring.commands.page import page_of_run
+from sparring.data.dataset import Images
+from sparring.engine.files import write
+from sparring.engine.pictures import grid
+from sparring.engine.run import Run
+from sparring.measure.classified import Classification, calibration_error, confusion, reliability, wilson_interval
+from sparring.measure.classified_page import classified_sections
+from sparring.measure.report import Picture, report_page
+from sparring.recipes.classifier import AT_ONCE, Classifier
+
+TO_LABEL = 100
+"""Images that are named as worth a label."""
+LOOKED_AT = 20_000
+"""Unlabelled images among which these are looked for."""
+SHOWN = 50
+
+
+def classification_of(
+    run: Run, classifier: Classifier, data: Images, test: Test | None, notes: Sequence[str]
+) -> Classification:
+    """The figures of a test, or of none."""
+    about = classifier.about
+    found = Classification(
+        run=str(run.path), recipe=about["recipe"], seed=about["seed"], labels=int((data.labels >= 0).sum()),
+        minutes=max((line.get("minutes", 0.0) for line in run.metrics()), default=0.0), classes=data.spec.classes,
+        temperature=classifier.temperature, to_label=str(run.path / "to_label.csv"), notes=list(notes),
+    )  # fmt: skip
+    if test is None:
+        return found
+    best, answers = test.probabilities.max(1)
+    right = answers == test.labels
+    errors, count = int((~right).sum()), len(right)
+    low, high = wilson_interval(errors, count)
+    curve = reliability(best, right)
+    return replace(
+        found, test_errors=errors, test_count=count, low=low, high=high, tested_on=test.on,
+        confusion=confusion(answers, test.labels, len(data.spec.classes)).tolist(),
+        reliability=curve, calibration_error=calibration_error(curve), unfamiliar=test.unfamiliar,
+    )  # fmt: skip
+
+
+def write_classification(run: Run, found: Classification, classifier: Classifier, data: Images) -> None:
+    """classification.json, to_label.csv and report.html."""
+    write(run.path / "classification.json", json.dumps(asdict(found), indent=2) + "\n")
+    rows, guesses, probabilities = _uncertain(classifier, data)
+    table = io.StringIO()
+    lines = csv.writer(table)
+    lines.writerow(("name", "label", "guess", "probability"))
+    lines.writerows(zip([data.names[k] for k in rows], [""] * len(rows), guesses, probabilities, strict=True))
+    write(Path(found.to_label), table.getvalue())
+    frames = run.frames()
+    samples = [Picture(Image.open(frames[-1]).convert("RGB"))] if frames else []
+    shown = rows[:SHOWN]
+    unsure = Picture(grid(data[np.array(shown)], 10)) if shown else None
+    write(run.report, report_page(page_of_run(run, samples, sections=classified_sections(found, unsure))))
+
+
+def _uncertain(classifier: Classifier, data: Images) -> tuple[list[int], list[str], list[float]]:
+    """The unlabelled images whose best answer is the least probable, with it: rows, guesses and probabilities."""
+    rows = np.flatnonzero(data.labels < 0)
+    rows = np.sort(np.random.default_rng(0).permutation(rows)[:LOOKED_AT])
+    parts = [classifier.look(data[rows[k : k + AT_ONCE]])[0].max(1) for k in range(0, len(rows), AT_ONCE)]
+    if not parts:
+        return [], [], []
+    best, which = (torch.cat([part[side] for part in parts]) for side in (0, 1))
+    order = best.argsort(stable=True)[:TO_LABEL]
+    return (
+        rows[order.cpu().numpy()].tolist(),
+        [classifier.classes[k] for k in which[order].tolist()],
+        [round(p, 4) for p in best[order].tolist()],
+    )
+
+
+def in_words(found: Classification) -> str:
+    """The lines that are printed."""
+    lines = [f"run         {found.run}"]
+    if found.test_errors is None:
+        lines.append("errors      unknown: no image with a known label was left to test on")
+    else:
+        share = found.test_errors / found.test_count
+        assert found.low is not None and found.high is not None
+        lines.append(
+            f"errors      {found.test_errors:,} of {found.test_count:,} {found.tested_on}: {share:.2%} "
+            f"(95 % interval {found.low:.2%} to {found.high:.2%}), told {found.labels:,} labels"
+        )
+    lines += [
+        f"label next  {found.to_label}",
+        f"report      {found.run}/report.html",
+        f"answers     sparring predict {found.run} IMAGES",
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,83 @@
+"""`sparring predict`: what a trained classifier says of new images."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from torch import nn
+
+from sparring.data.dataset import Images, open_images
+from sparring.engine.errors import UsageError
+from sparring.recipes.classifier import AT_ONCE, Classifier, load_classifier
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """An image and its answer."""
+
+    name: str
+    label: str
+    """A class, or "none of these"."""
+    probability: float
+    """Of the likeliest class."""
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Answers for all images of a source, and the files that are none."""
+
+    predictions: list[Prediction]
+    left_out: dict[str, list[str]]
+    """Why -> names."""
+
+
+def predict(run: str | Path, images: str | Path, *, resize: bool = False, net: nn.Module | None = None) -> Predictions:
+    """What the classifier of `run` says of each image of a source (a single image too), in the source's order.
+
+    Images of another size or mode than it was trained on are refused, unless `resize`, or unless the training images were
+    brought to one size as well. Raises SparringError, with the way out, on all that can go wrong.
+    """
+    classifier = load_classifier(run, net)
+    spec = classifier.spec
+    opened = open_images(images, (spec.height, spec.width), classifier.about["mode"], keep_duplicates=True).split(None)
+    if not (resize or classifier.about["scaled"]):
+        _check_shape(opened, classifier, images)
+    found: list[Prediction] = []
+    for first in range(0, len(opened), AT_ONCE):
+        answers = classifier.answers(opened[np.arange(first, min(first + AT_ONCE, len(opened)))])
+        names = opened.names[first : first + AT_ONCE]
+        found += [Prediction(name, a.label, round(a.probability, 6)) for name, a in zip(names, answers, strict=True)]
+    return Predictions(found, opened.report.left_out)
+
+
+def _check_shape(images: Images, classifier: Classifier, source: str | Path) -> None:
+    spec, mode = classifier.spec, classifier.about["mode"]
+    own = f"{spec.height}x{spec.width} {mode}"
+    if odd := next((shape for shape in images.report.shapes_found if shape != own), None):
+        raise UsageError(
+            f"{source} holds images of {odd}, this classifier was trained on {own}: --resize brings them to that"
+        )
+
+
+def as_csv(found: Predictions) -> str:
+    """A table of name,label,probability."""
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(("name", "label", "probability"))
+    table.writerows((one.name, one.label, one.probability) for one in found.predictions)
+    return text.getvalue().rstrip("\n")
+
+
+def in_words(found: Predictions) -> str:
+    """A line an image, and how many of each class."""
+    wide = max((len(one.name) for one in found.predictions), default=0)
+    lines = [f"{one.name:{wide}}  {one.label:16} {one.probability:.1%}" for one in found.predictions]
+    count = Counter(one.label for one in found.predictions)
+    lines.append(", ".join(f"{some:,} {label}" for label, some in count.most_common(20)))
+    lines += [f"left out: {name} {why}" for why, names in found.left_out.items() for name in names]
+    return "\n".join(lines)

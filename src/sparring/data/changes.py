@@ -1,0 +1,74 @@
+"""Changes after which a person would still say that an image shows the same: what a classifier with few labels learns by.
+
+Unlike `data/augment.py`, which hides nothing from a discriminator for good, these need no gradient and are never undone.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import reduce
+
+import torch
+from torch import Tensor
+
+from sparring.data.tint import grey_matrix, tint
+from sparring.data.warp import affine, scale, shift, turn, warp
+from sparring.engine.game import Batch
+
+
+@dataclass(frozen=True)
+class Changes:
+    """Each image turned, stretched, slanted, moved, relit and with a box cut out, each by a number drawn evenly."""
+
+    turn: float = 0.0
+    """Degrees at most, either way."""
+    stretch: float = 0.0
+    """Of each side: by a factor of exp(-stretch) to exp(stretch)."""
+    slant: float = 0.0
+    """Horizontal shear: pixels to the side for each pixel down."""
+    move: float = 0.0
+    """Share of each side, at most."""
+    light: float = 0.0
+    """Contrast by 1 - light to 1 + light about the image's mean, brightness by half of that."""
+    cut: float = 0.0
+    """Largest side of the box that is cut out, as a share of the image's; what is cut takes the image's darkest value."""
+
+    def times(self, factor: float) -> Changes:
+        """The same kinds of change, `factor` times as strong."""
+        return Changes(*(getattr(self, name) * factor for name in self.__dataclass_fields__))
+
+    @torch.no_grad()
+    def __call__(self, x: Tensor, batch: Batch) -> Tensor:
+        """Images `[B, C, H, W]`, changed with the noise of `batch`, float32."""
+        u = batch.uniform(8) * 2 - 1
+        with torch.autocast(x.device.type, enabled=False):
+            x = self._moved(x.float(), u)
+            if self.light:
+                x = self._lit(x, u)
+            return self._cut(x, batch.uniform(4)) if self.cut else x
+
+    def _moved(self, x: Tensor, u: Tensor) -> Tensor:
+        height, width = x.shape[2:]
+        one = torch.ones_like(u[:, 0])
+        steps = (
+            shift(u[:, 0] * (self.move * width), u[:, 1] * (self.move * height)),
+            turn(u[:, 2] * math.radians(self.turn)),
+            affine(one, u[:, 3] * self.slant, 0 * one, one, 0 * one, 0 * one),
+            scale((u[:, 4] * self.stretch).exp(), (u[:, 5] * self.stretch).exp()),
+        )
+        return warp(x, reduce(torch.matmul, steps)).contiguous(memory_format=torch.channels_last)
+
+    def _lit(self, x: Tensor, u: Tensor) -> Tensor:
+        contrast, brightness = 1 + u[:, 6] * self.light, u[:, 7] * (self.light / 2)
+        about = (1 - contrast) * x.mean((1, 2, 3)) + brightness
+        return tint(x, grey_matrix(contrast, x.shape[1]), about).clamp(-1, 1)
+
+    def _cut(self, x: Tensor, u: Tensor) -> Tensor:
+        strips = []
+        for k, side in enumerate(x.shape[2:]):
+            box = (u[:, k] * (self.cut * side)).long()
+            place = torch.arange(side, device=x.device) - ((u[:, 2 + k] * side).long() - box // 2)[:, None]
+            strips.append((place >= 0) & (place < box[:, None]))
+        hidden = (strips[0][:, :, None] & strips[1][:, None, :])[:, None]
+        return torch.where(hidden, x.amin((1, 2, 3), keepdim=True), x)

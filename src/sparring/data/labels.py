@@ -1,0 +1,128 @@
+"""Which images a classifier is told the labels of: so many of each class, or those that a table names."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sparring.data.container import natural
+from sparring.engine.errors import SparringError, UsageError, nearest
+
+LARGEST = 1 << 30
+"""Bytes of a table of labels, at most."""
+
+
+def choose_labels(labels: NDArray[np.int64], count: int, classes: tuple[str, ...], seed: int) -> NDArray[np.int64]:
+    """The labels `[N]`, of which `count` stay, as even over the classes as they allow; the others become -1.
+
+    Of each class the first in an order that `seed` gives, so that more labels of the same seed hold the fewer. Classes that
+    have not enough give all, the others more. Raises UsageError where there are not so many, or fewer than classes.
+    """
+    order = np.random.default_rng(seed).permutation(len(labels))
+    of_class = [order[labels[order] == k] for k in range(len(classes))]
+    there = [len(rows) for rows in of_class]
+    if sum(there) < count:
+        raise UsageError(
+            f"--labels {count:,}: only {sum(there):,} images have a label; ask for {sum(there):,} or fewer"
+        )
+    if len(classes) < 2:
+        one = f"only one class ('{classes[0]}')" if classes else "no classes"
+        raise UsageError(f"the labels name {one}: a classifier tells two or more apart")
+    if count < len(classes):
+        raise UsageError(f"--labels {count} is fewer than the {len(classes)} classes: each needs one or more")
+    wanted = [0] * len(classes)
+    while sum(wanted) < count:  # one for each that has more, in an order that favours none
+        left = [k for k in range(len(classes)) if wanted[k] < there[k]]
+        for k in np.random.default_rng([seed, 1]).permutation(left)[: count - sum(wanted)]:
+            wanted[k] += 1
+    kept = np.full_like(labels, -1)
+    for rows, some in zip(of_class, wanted, strict=True):
+        kept[rows[:some]] = labels[rows[:some]]
+    return kept
+
+
+def read_labels(
+    path: Path, names: list[str], classes: tuple[str, ...]
+) -> tuple[NDArray[np.int64], tuple[str, ...], list[str]]:
+    """Labels `[N]` of the images of these names, the classes, and notes, out of a CSV of `name,label`.
+
+    A first line that names the columns may stand there (`name` and `label`, among others). A name may be the end of a path, if
+    only one image ends so. Rows with an empty label are passed over. `classes` are those of the source; where it has none, the
+    table's count. Raises UsageError or SparringError, naming the line, on all that does not fit.
+    """
+    rows = _rows(path)
+    known = {name: k for k, name in enumerate(names)}
+    by_file = _unique({name.rsplit("/", 1)[-1]: k for k, name in enumerate(names)}, names)
+    told: dict[int, tuple[int, str]] = {}
+    for line, name, label in rows:
+        place = known.get(name, by_file.get(name))
+        if place is None:
+            raise UsageError(f"{path}, line {line}: the source has no training image '{name}': {_near(name, names)}")
+        if not label:
+            continue
+        if classes and label not in classes:
+            raise UsageError(f"{path}, line {line}: the source has no class '{label}': {nearest(label, classes)}")
+        if place in told and told[place][1] != label:
+            first, other = told[place]
+            raise UsageError(f"{path}: '{name}' is called '{other}' in line {first} and '{label}' in line {line}")
+        told[place] = line, label
+    if not told:
+        raise UsageError(f"{path} names no label: it needs lines of name,label")
+    found = Counter(label for _, label in told.values())
+    all_classes = classes or tuple(sorted(found, key=natural))
+    if len(found) < 2:
+        raise UsageError(f"{path} names one class alone ('{next(iter(found))}'): a classifier tells two or more apart")
+    notes = [
+        f"the table has no image of class '{name}': it can never be answered"
+        for name in all_classes
+        if name not in found
+    ]
+    number = {name: k for k, name in enumerate(all_classes)}
+    labels = np.full(len(names), -1, np.int64)
+    for place, (_, label) in told.items():
+        labels[place] = number[label]
+    return labels, all_classes, notes
+
+
+def _rows(path: Path) -> list[tuple[int, str, str]]:
+    """Line, name and label of each row."""
+    try:
+        if path.stat().st_size > LARGEST:
+            raise SparringError(f"{path} is too large for a table of labels")
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError as error:
+        raise UsageError(f"there is no '{path}': --labels-file is a CSV of name,label") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise SparringError(f"{path} cannot be read as a table of text: {error}") from error
+    try:
+        table = [
+            (k, row) for k, row in enumerate(csv.reader(io.StringIO(text)), 1) if any(cell.strip() for cell in row)
+        ]
+    except csv.Error as error:
+        raise SparringError(f"{path} is no CSV: {error}") from error
+    if not table:
+        raise UsageError(f"{path} is empty: it needs lines of name,label")
+    head = [cell.strip().lower() for cell in table[0][1]]
+    columns = (head.index("name"), head.index("label")) if {"name", "label"} <= set(head) else None
+    name, label = columns or (0, 1)
+    rows = []
+    for line, row in table[1:] if columns else table:
+        if len(row) <= max(name, label):
+            raise UsageError(f"{path}, line {line}: {len(row)} column, where name,label are needed")
+        rows.append((line, row[name].strip(), row[label].strip()))
+    return rows
+
+
+def _unique(ends: dict[str, int], names: list[str]) -> dict[str, int]:
+    """Those ends of paths that belong to one image alone."""
+    count = Counter(name.rsplit("/", 1)[-1] for name in names)
+    return {end: k for end, k in ends.items() if count[end] == 1}
+
+
+def _near(name: str, names: list[str]) -> str:
+    return nearest(name, names) if len(names) <= 5_000 else f"its names are like '{names[0]}'"

@@ -1,0 +1,110 @@
+"""What a classifier's answers are worth: errors with an interval, confusion, calibration. Pure functions of logits and labels."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+BINS = 10
+Z = 1.959964
+"""Standard deviations of a 95 % interval."""
+
+
+@dataclass(frozen=True)
+class Bin:
+    """Answers of about the same confidence."""
+
+    count: int
+    confidence: float
+    """Mean probability of the answers."""
+    accuracy: float
+    """Share that was right."""
+
+
+@dataclass(frozen=True)
+class Classification:
+    """What a classifier got right, and where it lies; `--json` prints it."""
+
+    run: str
+    recipe: str
+    minutes: float
+    """Of training, on the clock."""
+    labels: int
+    """That the classifier was told."""
+    seed: int
+    classes: tuple[str, ...]
+    temperature: float
+    """That its logits are divided by."""
+    to_label: str
+    """A CSV of the most uncertain images: name, label (to be filled in), guess, probability."""
+    notes: list[str] = field(default_factory=list)
+    """What is odd about the labels."""
+    test_errors: int | None = None
+    """Wrong answers; None where no image with a known label was left to test on, as with all that follows."""
+    test_count: int = 0
+    low: float | None = None
+    """Ends of the 95 % interval of the share of errors (Wilson)."""
+    high: float | None = None
+    tested_on: str = "nothing"
+    """Which images, in words."""
+    confusion: list[list[int]] | None = None
+    """Images of class i (row) that were called j (column)."""
+    reliability: list[Bin] = field(default_factory=list)
+    calibration_error: float | None = None
+    unfamiliar: int = 0
+    """Tested images that it would call "none of these"; for the errors its best guess counts."""
+
+
+def wilson_interval(hits: int, of: int) -> tuple[float, float]:
+    """The 95 % interval of a share (Wilson 1927): never outside [0, 1], and right for shares near its ends.
+
+    >>> [round(end, 4) for end in wilson_interval(0, 100)]
+    [0.0, 0.037]
+    """
+    if not 0 <= hits <= of or of < 1:
+        raise ValueError(f"hits must be between 0 and of, and of 1 or more, not {hits} of {of}")
+    share, z2 = hits / of, Z * Z / of
+    middle = (share + z2 / 2) / (1 + z2)
+    half = Z * math.sqrt(share * (1 - share) / of + z2 / (4 * of)) / (1 + z2)
+    return (0.0 if hits == 0 else middle - half), (1.0 if hits == of else middle + half)
+
+
+def confusion(answers: Tensor, labels: Tensor, classes: int) -> Tensor:
+    """How often images of class i (row) were called j (column): int64 `[classes, classes]`."""
+    return torch.bincount(labels * classes + answers, minlength=classes * classes).view(classes, classes)
+
+
+def temperature(logits: Tensor, labels: Tensor) -> float:
+    """What to divide logits `[N, K]` by, so that probabilities are right on these (Guo et al. 2017, section 4.2).
+
+    The cross entropy is convex in its inverse, which is found by thirds between 1/50 and 50 on a logarithmic scale.
+    """
+    low, high = math.log(1 / 50), math.log(50)
+
+    def loss(power: float) -> float:
+        return float(cross_entropy(logits.double() * math.exp(power), labels))
+
+    for _ in range(60):
+        left, right = low + (high - low) / 3, high - (high - low) / 3
+        low, high = (low, right) if loss(left) < loss(right) else (left, high)
+    return math.exp(-(low + high) / 2)
+
+
+def reliability(probability: Tensor, right: Tensor, bins: int = BINS) -> list[Bin]:
+    """The reliability curve: answers in bins of equal width by their `probability` `[N]`, those with none left out."""
+    place = (probability.double() * bins).long().clamp(0, bins - 1)
+    return [
+        Bin(int(here.sum()), float(probability[here].double().mean()), float(right[here].double().mean()))
+        for here in (place == k for k in range(bins))
+        if bool(here.any())
+    ]
+
+
+def calibration_error(curve: list[Bin]) -> float:
+    """Mean distance of confidence and accuracy over all answers (the ECE; Naeini et al. 2015, Eq. 3)."""
+    total = sum(one.count for one in curve)
+    return sum(one.count * abs(one.confidence - one.accuracy) for one in curve) / max(total, 1)

@@ -1,0 +1,212 @@
+"""A trained classifier as a thing of its own: images in, answers out, on any machine; told a fact, it knows it at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from sparring.engine.errors import SparringError, UsageError, nearest
+from sparring.engine.run import read_shared, write_shared
+from sparring.engine.spec import Spec
+from sparring.nets.memory import Memory
+from sparring.recipes import classifier_class
+from sparring.recipes.fewlabels import ClassifierRecipe
+from sparring.recipes.recipe import from_settings, to_settings
+
+AT_ONCE = 250
+NAME = "classifier"
+"""Of the two files, `classifier.safetensors` and `classifier.json`."""
+NEARER = 20.0
+"""Logits that a remembered example counts for each unit of cosine that it is nearer than the classes that were learnt."""
+NONE = "none of these"
+
+
+class Answer(NamedTuple):
+    """What a classifier says of one image."""
+
+    label: str
+    """A class, or "none of these"."""
+    probability: float
+    """Of the likeliest class, calibrated: of answers given with 0.9, about 90 % are right."""
+
+
+@dataclass
+class Classifier:
+    """A network of two halves (`games.fewlabels.Halves`) with all that its answers need."""
+
+    net: nn.Module
+    spec: Spec
+    """Of the images it was trained on."""
+    classes: tuple[str, ...]
+    """What it may answer: the classes it learnt, and after them those it was told of."""
+    temperature: float
+    """Logits are divided by this."""
+    least: float
+    """Familiarity below which an image is none of the classes."""
+    memory: Memory
+    about: Mapping[str, Any]
+    """Recipe and settings, seed, data: what its card tells beside."""
+
+    # answers
+
+    def look(self, images: NDArray[Any] | Tensor) -> tuple[Tensor, Tensor]:
+        """Images as `as_batch` takes them -> probabilities `[N, classes]`, and how familiar each image is, `[N]`."""
+        found = []
+        with torch.no_grad():
+            for x in self._batches(images):
+                h = self.features(x)
+                found.append((self._judged(h).softmax(1), self.memory.familiarity(h)))
+        probabilities, familiar = zip(*found, strict=True)
+        return torch.cat(probabilities), torch.cat(familiar)
+
+    def answers(self, images: NDArray[Any] | Tensor) -> list[Answer]:
+        """A class, or "none of these", for each image, with the probability of the likeliest class."""
+        probabilities, familiar = self.look(images)
+        best, which = probabilities.max(1)
+        known = (familiar >= self.least).tolist()
+        names = [self.classes[k] if sure else NONE for k, sure in zip(which.tolist(), known, strict=True)]
+        return [Answer(name, p) for name, p in zip(names, best.tolist(), strict=True)]
+
+    def logits(self, x: Tensor) -> Tensor:
+        """Images `[B, C, H, W]` in [-1, 1] -> calibrated logits `[B, classes]`; gradients flow."""
+        return self._judged(self.features(x))
+
+    def features(self, x: Tensor) -> Tensor:
+        """Images `[B, C, H, W]` in [-1, 1] -> `[B, F]`, float32."""
+        h: Tensor = self.net.features(x)  # type: ignore[operator]
+        return h.float()
+
+    def _judged(self, h: Tensor) -> Tensor:
+        """Logits of features: those of the head, and where something is remembered as near, of that."""
+        logits: Tensor = self.net.head(h).float() / self.temperature  # type: ignore[operator]
+        if not len(self.memory):
+            return logits
+        nearer = self.memory.remembered(h, len(self.classes)) - self.memory.learnt(h)[:, None]
+        unknown = logits.new_full([len(logits), len(self.classes) - logits.shape[1]], -torch.inf)
+        return torch.maximum(torch.cat([logits, unknown], 1), logits.amax(1, keepdim=True).detach() + NEARER * nearer)
+
+    # memory
+
+    def remember(self, images: NDArray[Any] | Tensor, label: str | int | Sequence[str | int]) -> None:
+        """Know from now on that these images (or this one) are of class `label` (one for all, or one each), by no gradient.
+
+        A name that is new becomes a class. What was remembered of the same image before is written over.
+        """
+        x = self.as_batch(images)
+        labels = [label] * len(x) if isinstance(label, str | int) else list(label)
+        if len(labels) != len(x):
+            raise UsageError(f"{len(x)} images and {len(labels)} labels: give one label, or one for each image")
+        self.classes += tuple(dict.fromkeys(str(one) for one in labels if str(one) not in self.classes))
+        with torch.no_grad():
+            self.memory.write(self.features(x), torch.tensor([self.classes.index(str(one)) for one in labels]))
+
+    def forget(self, label: str | int | None = None) -> None:
+        """Forget what was remembered of class `label`, or everything; classes that were learnt stay, new ones go."""
+        learnt = len(self.spec.classes)
+        if label is None:
+            self.memory.forget()
+            self.classes = self.classes[:learnt]
+            return
+        if str(label) not in self.classes:
+            raise UsageError(f"unknown label '{label}': {nearest(str(label), self.classes)}")
+        value = self.classes.index(str(label))
+        self.memory.forget(value)
+        if value >= learnt:
+            self.classes = self.classes[:value] + self.classes[value + 1 :]
+            self.memory.values = self.memory.values - (self.memory.values > value).long()
+
+    # images
+
+    def as_batch(self, images: NDArray[Any] | Tensor) -> Tensor:
+        """Images as the network takes them, float32 `[B, C, H, W]` in [-1, 1].
+
+        Bytes `[B, H, W, C]`, `[B, H, W]`, or one image `[H, W, C]`, `[H, W]`; tensors `[B, C, H, W]` or `[C, H, W]` in [-1, 1] as
+        they are. Raises UsageError on images of another shape.
+        """
+        channels, height, width = self.spec.shape
+        if isinstance(images, Tensor):
+            x = images if images.dim() == 4 else images[None]
+        else:
+            array = np.asarray(images)
+            if array.dtype != np.uint8:
+                raise UsageError(
+                    f"images are bytes (uint8) [N, H, W, C], or tensors [N, C, H, W] in [-1, 1]; not {array.dtype}"
+                )
+            if array.ndim == 2 or (array.ndim == 3 and array.shape == (height, width, channels)):
+                array = array[None]
+            array = array[..., None] if array.ndim == 3 else array
+            x = torch.from_numpy(np.ascontiguousarray(array)).permute(0, 3, 1, 2).float() / 127.5 - 1
+        if tuple(x.shape[1:]) != (channels, height, width):
+            there = "x".join(map(str, [*x.shape[2:], *x.shape[1:2]]))
+            raise UsageError(
+                f"the images are {there}, this classifier was trained on {height}x{width}x{channels}: bring them to that size"
+            )
+        return x.to(next(self.net.parameters()).device)
+
+    def _batches(self, images: NDArray[Any] | Tensor) -> Iterator[Tensor]:
+        one = images.ndim == 2 or (
+            images.ndim == 3 and tuple(images.shape) in (self.spec.shape, (*self.spec.shape[1:], self.spec.channels))
+        )
+        for first in range(0, 1 if one else len(images), AT_ONCE):
+            yield self.as_batch(images if one else images[first : first + AT_ONCE])
+
+    # files
+
+    def save(self, folder: str | Path) -> None:
+        """Write `classifier.safetensors` and `classifier.json` into `folder`, with all that is remembered."""
+        tensors = {f"net.{k}": t for k, t in self.net.state_dict().items()}
+        tensors |= {f"memory.{k}": t for k, t in self.memory.state_dict().items()}
+        told = {
+            "spec": asdict(self.spec),
+            "classes": self.classes,
+            "temperature": self.temperature,
+            "least": self.least,
+        }
+        write_shared(Path(folder), NAME, tensors, {**self.about, **told})
+
+
+def classifier_card(recipe: ClassifierRecipe, **about: Any) -> dict[str, Any]:
+    """What a classifier tells of itself beside its answers."""
+    return {"recipe": recipe.name, "settings": to_settings(recipe), **about}
+
+
+def load_classifier(path: str | Path, net: nn.Module | None = None) -> Classifier:
+    """The classifier at `path` (a run folder of `sparring classify`, or its files), in eval mode on the CPU.
+
+    One of networks of one's own needs the `net` that was trained. No pickle is read. Raises UsageError where there is none,
+    SparringError where its files are damaged or do not fit.
+    """
+    tensors, told = read_shared(path, NAME)
+    try:
+        recipe = from_settings(classifier_class(told["recipe"]), told["settings"])
+        spec = Spec(**told["spec"])
+        classes, numbers = tuple(told["classes"]), (float(told["temperature"]), float(told["least"]))
+        own = told["own_nets"]
+        of_net = {k.removeprefix("net."): t for k, t in tensors.items() if k.startswith("net.")}
+        memory = Memory(tensors["memory.prototypes"], tensors["memory.typical"])
+        memory.keys, memory.values = tensors["memory.keys"], tensors["memory.values"]
+    except (KeyError, TypeError, ValueError) as error:
+        raise SparringError(
+            f"{path}: {NAME}.json lacks or misnames {error}: another version of Sparring wrote it"
+        ) from error
+    if net is None:
+        if own:
+            raise UsageError(
+                f"{path} was trained with networks of your own: load_classifier(path, net) needs the classifier"
+            )
+        net = recipe.nets(spec)["classifier"]
+    try:
+        net.load_state_dict(of_net)
+    except RuntimeError as error:
+        raise SparringError(
+            f"{path}: the weights do not fit the network that {NAME}.json describes: {error}"
+        ) from error
+    about = {k: v for k, v in told.items() if k not in ("format", "spec", "classes", "temperature", "least")}
+    return Classifier(net.eval().requires_grad_(False), replace(spec), classes, *numbers, memory, about)

@@ -1,0 +1,57 @@
+"""What a recipe for few labels is beside a recipe: it trains a `classifier` with its generator, and starts both on data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Protocol, runtime_checkable
+
+from torch import Tensor, nn
+
+from sparring.data.changes import Changes
+from sparring.engine.averages import Average
+from sparring.engine.spec import Spec
+from sparring.recipes.recipe import Recipe
+
+
+@runtime_checkable
+class ClassifierRecipe(Recipe, Protocol):
+    """A recipe whose players are `generator` and `classifier`; the average holds both, by these names."""
+
+    changes: ClassVar[Changes]
+    """Changes after which an image still shows the same, of which calibration takes copies."""
+
+    @property
+    def labelled(self) -> int:
+        """Labelled images a round."""
+        ...
+
+    def prepare(self, nets: Mapping[str, nn.Module], x: Tensor) -> None:
+        """Start the networks on images `[B, C, H, W]` of the data, before the first round."""
+        ...
+
+
+class NoLabelsTold:
+    """What all recipes for few labels answer to what their generator is told: nothing."""
+
+    truncates: ClassVar[bool] = False
+    accumulate: ClassVar[int] = 1
+
+    def classes(self, spec: Spec) -> int:
+        """The generator is told no classes."""
+        return 0
+
+    def conditions(self, spec: Spec) -> tuple[tuple[float, float], ...]:
+        """Nor vectors."""
+        return ()
+
+
+def average_of_both(nets: Mapping[str, nn.Module], total: int, share: float) -> Average:
+    """The averages of generator and classifier, with a half-life of `share` of the run, ramping up from image 0."""
+    return Average(nn.ModuleDict(dict(nets)), lambda at: max(share * total, 1.0))
+
+
+def teacher_of(average: Average) -> nn.Module:
+    """The averaged classifier."""
+    both: Any = average.net
+    teacher: nn.Module = both["classifier"]
+    return teacher
