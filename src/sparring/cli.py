@@ -356,7 +356,7 @@ def _parse(kind: Any, command: str, args: list[str]) -> Any:
     return tyro.cli(kind, prog=f"sparring {command}", args=args, config=config)
 
 
-def _with_knobs(command: type, name: str, kind: type, saved: Any, args: list[str]) -> tuple[Any, Any]:
+def _with_knobs(command: type, name: str, kind: Any, saved: Any, args: list[str]) -> tuple[Any, Any]:
     """The options of a command and those of its recipe, whose fields are flags beside the command's own."""
     knobs = saved if isinstance(saved, kind) else kind()
     both = dataclasses.make_dataclass("Both", [(name, command), (kind.name, kind, dataclasses.field(default=knobs))])

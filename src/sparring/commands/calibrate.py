@@ -17,7 +17,7 @@ from sparring.engine.device import Hardware
 from sparring.engine.game import Batch
 from sparring.measure.classified import temperature
 from sparring.nets.memory import Memory
-from sparring.recipes.classifier import AT_ONCE, Classifier
+from sparring.recipes.classifier import AT_ONCE, Classifier, views_of
 from sparring.recipes.fewlabels import ClassifierRecipe
 
 COPIES = 2000
@@ -49,7 +49,7 @@ def calibrated(
     memory = Memory(prototypes, typical=unit[:half])
     rest = unit[half:] if len(unit) > half else unit
     least = float(memory.familiarity(rest).quantile(STRANGE))
-    return Classifier(net, data.spec, classes, factor, least, memory, about)
+    return Classifier(net, data.spec, classes, factor, least, memory, about, recipe.views)
 
 
 def _temperature(net: nn.Module, data: Images, recipe: ClassifierRecipe, device: torch.device) -> float:
@@ -60,7 +60,8 @@ def _temperature(net: nn.Module, data: Images, recipe: ClassifierRecipe, device:
         for k, x in enumerate(_images(data, known, device)):
             y = torch.from_numpy(data.labels[known[k * AT_ONCE : (k + 1) * AT_ONCE]]).to(device)
             changed = recipe.changes(x, Batch(x, y, seed=copy * 1000 + k))
-            logits.append(net.head(_features(net, changed)).float())  # type: ignore[operator]
+            views = [net.head(_features(net, view)).float() for view in views_of(changed, recipe.views)]  # type: ignore[operator]
+            logits.append(torch.stack(views, 1))
             labels.append(y)
     return temperature(torch.cat(logits), torch.cat(labels))
 

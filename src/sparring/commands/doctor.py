@@ -12,12 +12,13 @@ from torch import nn
 
 from sparring.commands.watch import floats, small, some
 from sparring.data.dataset import Images, open_images
-from sparring.engine.errors import SparringError
+from sparring.engine.errors import SparringError, UsageError
 from sparring.engine.run import Run
 from sparring.measure.doctor import Facts, diagnose
 from sparring.measure.findings import Finding
 from sparring.measure.glance import twins
 from sparring.measure.leaks import leaks
+from sparring.recipes import CLASSIFIERS
 from sparring.recipes.model import Model, load_model
 
 SAMPLES = 1000
@@ -32,6 +33,10 @@ def doctor(run: str | Path | Run, generator: nn.Module | None = None) -> list[Fi
     """
     run = run if isinstance(run, Run) else Run(run)
     settings = run.settings
+    if settings["recipe"]["name"] in CLASSIFIERS:
+        raise UsageError(
+            f"{run.path} holds a classifier: the doctor looks at generators; {run.report} tells its errors"
+        )
     known = Facts(quote(str(run.path)), settings["recipe"]["settings"], own_nets=settings["own_nets"])
     try:
         model, data = load_model(run.path, generator), _data(run)

@@ -40,13 +40,13 @@ class Changes:
 
     @torch.no_grad()
     def __call__(self, x: Tensor, batch: Batch) -> Tensor:
-        """Images `[B, C, H, W]`, changed with the noise of `batch`, float32."""
-        u = batch.uniform(8) * 2 - 1
+        """Images `[B, C, H, W]`, changed with the noise of `batch`, float32. Of a batch of one row all are changed alike."""
+        u = (batch.uniform(8) * 2 - 1).expand(len(x), -1)
         with torch.autocast(x.device.type, enabled=False):
             x = self._moved(x.float(), u)
             if self.light:
                 x = self._lit(x, u)
-            return self._cut(x, batch.uniform(4)) if self.cut else x
+            return self._cut(x, batch.uniform(4).expand(len(x), -1)) if self.cut else x
 
     def _moved(self, x: Tensor, u: Tensor) -> Tensor:
         height, width = x.shape[2:]

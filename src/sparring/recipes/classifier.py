@@ -12,7 +12,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from sparring.data.changes import Changes
 from sparring.engine.errors import SparringError, UsageError, nearest
+from sparring.engine.game import Batch
 from sparring.engine.run import read_shared, write_shared
 from sparring.engine.spec import Spec
 from sparring.nets.memory import Memory
@@ -25,6 +27,8 @@ NAME = "classifier"
 """Of the two files, `classifier.safetensors` and `classifier.json`."""
 NEARER = 20.0
 """Logits that a remembered example counts for each unit of cosine that it is nearer than the classes that were learnt."""
+VIEWS = 8
+"""Besides the image as it is, where a recipe has views."""
 NONE = "none of these"
 
 
@@ -53,6 +57,8 @@ class Classifier:
     memory: Memory
     about: Mapping[str, Any]
     """Recipe and settings, seed, data: what its card tells beside."""
+    views: Changes | None = None
+    """Small changes in which each image is looked at again, the same for all images; probabilities are averaged."""
 
     # answers
 
@@ -61,8 +67,9 @@ class Classifier:
         found = []
         with torch.no_grad():
             for x in self._batches(images):
-                h = self.features(x)
-                found.append((self._judged(h).softmax(1), self.memory.familiarity(h)))
+                features = [self.features(view) for view in views_of(x, self.views)]
+                seen = torch.stack([self._judged(h).softmax(1) for h in features])
+                found.append((seen.mean(0), self.memory.familiarity(features[0])))
         probabilities, familiar = zip(*found, strict=True)
         return torch.cat(probabilities), torch.cat(familiar)
 
@@ -172,6 +179,12 @@ class Classifier:
         write_shared(Path(folder), NAME, tensors, {**self.about, **told})
 
 
+def views_of(x: Tensor, changes: Changes | None) -> list[Tensor]:
+    """Images `[B, C, H, W]`, and each of them changed in VIEWS ways: the same ways for all images and all times."""
+    one = Batch(x[:1], torch.full((1,), -1, device=x.device))
+    return [x] + ([changes(x, replace(one, seed=k)) for k in range(VIEWS)] if changes else [])
+
+
 def classifier_card(recipe: ClassifierRecipe, **about: Any) -> dict[str, Any]:
     """What a classifier tells of itself beside its answers."""
     return {"recipe": recipe.name, "settings": to_settings(recipe), **about}
@@ -185,7 +198,7 @@ def load_classifier(path: str | Path, net: nn.Module | None = None) -> Classifie
     """
     tensors, told = read_shared(path, NAME)
     try:
-        recipe = from_settings(classifier_class(told["recipe"]), told["settings"])
+        recipe = classifier_class(told["recipe"])
         spec = Spec(**told["spec"])
         classes, numbers = tuple(told["classes"]), (float(told["temperature"]), float(told["least"]))
         own = told["own_nets"]
@@ -201,7 +214,7 @@ def load_classifier(path: str | Path, net: nn.Module | None = None) -> Classifie
             raise UsageError(
                 f"{path} was trained with networks of your own: load_classifier(path, net) needs the classifier"
             )
-        net = recipe.nets(spec)["classifier"]
+        net = from_settings(recipe, told["settings"]).nets(spec)["classifier"]
     try:
         net.load_state_dict(of_net)
     except RuntimeError as error:
@@ -209,4 +222,4 @@ def load_classifier(path: str | Path, net: nn.Module | None = None) -> Classifie
             f"{path}: the weights do not fit the network that {NAME}.json describes: {error}"
         ) from error
     about = {k: v for k, v in told.items() if k not in ("format", "spec", "classes", "temperature", "least")}
-    return Classifier(net.eval().requires_grad_(False), replace(spec), classes, *numbers, memory, about)
+    return Classifier(net.eval().requires_grad_(False), spec, classes, *numbers, memory, about, recipe.views)

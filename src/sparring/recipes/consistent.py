@@ -31,6 +31,8 @@ from sparring.recipes.recipe import check_positive, check_range
 
 STRONG = Changes(turn=25, stretch=0.25, slant=0.3, move=0.12, light=0.4, cut=0.5)
 """What the classifier must see through. Labelled images are changed 0.7 times as strongly."""
+WEAK = Changes(turn=8, stretch=0.08, slant=0.1, move=0.04)
+"""In which the teacher looks at images, and answers are sought."""
 FEATURES = 128
 
 
@@ -41,6 +43,7 @@ class Consistent(NoLabelsTold):
     name: ClassVar[str] = "consistent"
     paper: ClassVar[str] = "Sohn et al. 2020, arXiv:2001.07685, and Salimans et al. 2016"
     changes: ClassVar[Changes] = STRONG.times(0.5)
+    views: ClassVar[Changes | None] = WEAK
 
     width: int | None = None
     """The classifier's channels after its first halving, doubled at each more. None: by the size of the images."""

@@ -19,6 +19,8 @@ class ClassifierRecipe(Recipe, Protocol):
 
     changes: ClassVar[Changes]
     """Changes after which an image still shows the same, of which calibration takes copies."""
+    views: ClassVar[Changes | None]
+    """Small changes in which each image is looked at again for an answer; None: as it is, once."""
 
     @property
     def labelled(self) -> int:

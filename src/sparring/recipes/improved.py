@@ -50,6 +50,7 @@ class Improved(NoLabelsTold):
     name: ClassVar[str] = "improved"
     paper: ClassVar[str] = "Salimans et al. 2016, arXiv:1606.03498"
     changes: ClassVar[Changes] = Changes(turn=10, stretch=0.1, move=0.08)
+    views: ClassVar[Changes | None] = None
 
     kind: str | None = None
     """Networks: mlp or conv. None: mlp for grey images of up to 32 x 32, conv for others."""
