@@ -18,7 +18,7 @@ import numpy as np
 from judge import source
 from numpy.typing import NDArray
 from record import save
-from told import Options, Told, chosen, errors, in_words, kept, parsed, train
+from told import Told, chosen, errors, in_words, kept, parsed, train
 
 from sparring.data.dataset import Images
 
@@ -26,7 +26,7 @@ DATA = ("mnist", "fashion-mnist", "cifar10-jpeg")
 RECIPES = ("consistent", "improved")
 ALONE = ("--recipe", "consistent", "--consistency", "0", "--generated", "0")
 AMONG = 20_000
-"""Unlabelled images that scikit-learn's methods see: they take a minute or two each."""
+"""Unlabelled images that scikit-learn's methods see: half a minute each on one thread; spreading grows with the square."""
 PUBLISHED = {20: "1677 ± 452", 50: "221 ± 136", 100: "93 ± 6.5", 200: "90 ± 4.2"}
 """Errors on MNIST of Improved GAN (Salimans et al. 2016, Table 1), mean of ten choices of labels."""
 BEST_PUBLISHED = {20: "481", 50: "156", 100: "79.5 ± 9.8", 200: "67"}
@@ -49,17 +49,15 @@ def main() -> None:
     asked = options.rest
     ways = {recipe: ("--recipe", recipe, *options.flags) for recipe in asked.recipes} | {"labelled alone": ALONE}
     todo = {
-        (way, data, count, seed): Told(
-            f"{data}-{count}-{seed}-{way.replace(' ', '-')}", source(data), (*flags, "--labels", str(count), "--seed", str(seed))
-        )
+        (way, data, count, seed): Told(source(data), (*flags, "--labels", str(count), "--seed", str(seed)))
         for seed in options.seeds for data in asked.data for count in asked.labels for way, flags in ways.items()
     }  # fmt: skip
     found = train(options, todo.values())
     table: dict[str, dict[int, Any]] = {data: {} for data in asked.data}
     for data in asked.data:
         for count in asked.labels:
-            row = {way: errors([found[todo[way, data, count, seed].name] for seed in options.seeds]) for way in ways}
-            row |= {way: errors([scikit(options, way, data, count, seed) for seed in options.seeds]) for way in SCIKIT}
+            row = {way: errors([found[todo[way, data, count, seed]] for seed in options.seeds]) for way in ways}
+            row |= {way: errors([scikit(way, data, count, seed) for seed in options.seeds]) for way in SCIKIT}
             table[data][count] = row
             show(data, count, row)
     mine = {count: row[asked.recipes[0]] for count, row in table.get("mnist", {}).items()}
@@ -95,11 +93,10 @@ def show(data: str, count: int, row: dict[str, Any]) -> None:
     print(f"{data}, {count} labels: {'; '.join(told)}")
 
 
-def scikit(options: Options, way: str, data: str, count: int, seed: int) -> dict[str, Any]:
+def scikit(way: str, data: str, count: int, seed: int) -> dict[str, Any]:
     """Test errors of one of scikit-learn's methods."""
-    return kept(
-        options, f"{data}-{count}-{seed}-{way.replace(' ', '-')}", lambda: _scikit(way, chosen(data, count, seed), seed)
-    )
+    name = f"scikit-learn/{way.replace(' ', '-')}-{data}-{count}-{seed}"
+    return kept(name, lambda: _scikit(way, chosen(data, count, seed), seed))
 
 
 def _scikit(way: str, data: Images, seed: int) -> dict[str, Any]:

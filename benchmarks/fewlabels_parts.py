@@ -35,13 +35,12 @@ def main() -> None:
     asked = options.rest
     todo = {
         (part, seed): Told(
-            f"{asked.data}-{asked.labels}-{seed}-{part.replace(' ', '-')}", source(asked.data),
-            (*PARTS[part], *options.flags, "--labels", str(asked.labels), "--seed", str(seed)),
+            source(asked.data), (*PARTS[part], *options.flags, "--labels", str(asked.labels), "--seed", str(seed))
         )
         for seed in options.seeds for part in asked.parts
     }  # fmt: skip
     found = train(options, todo.values())
-    table = {part: errors([found[todo[part, seed].name] for seed in options.seeds]) for part in asked.parts}
+    table = {part: errors([found[todo[part, seed]] for seed in options.seeds]) for part in asked.parts}
     save(
         options.name,
         result=f"errors with {asked.labels} labels of {asked.data}: "

@@ -1,7 +1,8 @@
 """Many classifiers by the command line, told the same few labels; kept, so that a stopped benchmark goes on.
 
 Not a benchmark itself. One thread a training, two at a time, as in `trials.py`. A training's run lies in
-`cache/trials/BENCHMARK-LENGTH/`; one that was stopped midway goes on from its checkpoint.
+`cache/trials/classify-LENGTH/`, named by what it was told: benchmarks that ask for the same share it, and one that was
+stopped midway goes on from its checkpoint. `--afresh` forgets those that are asked for: needed when a recipe has changed.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import argparse
 import json
 import os
 import shlex
+import shutil
 import statistics
 import subprocess
 import sys
@@ -32,12 +34,16 @@ from sparring.data.labels import choose_labels
 class Told:
     """One classifier to be trained."""
 
-    name: str
-    """Of its run folder, below the benchmark's."""
     source: str
     """What the command line takes."""
     flags: tuple[str, ...]
     """Of `sparring classify`, beside --out and those of the length."""
+
+    @property
+    def name(self) -> str:
+        """Of its run folder."""
+        words = [self.source, *self.flags]
+        return "-".join(Path(word).stem if "/" in word else word.lstrip("-") for word in words)
 
 
 @dataclass(frozen=True)
@@ -53,8 +59,8 @@ class Options:
 
     @property
     def folder(self) -> Path:
-        """Where the runs of this benchmark, of this length and with these flags lie."""
-        return KEPT / "".join([f"{self.name}-{self.length[1]}{self.length[0][2]}", *self.flags])
+        """Where the runs of this length lie."""
+        return KEPT / f"classify-{self.length[1]}-{self.length[0][2:]}"
 
     def details(self) -> dict[str, Any]:
         """For the JSON."""
@@ -74,6 +80,7 @@ def parsed(
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="of the labels' choice, too")
     parser.add_argument("--workers", type=int, default=2, help="trainings at a time")
     parser.add_argument("--flags", default="", help='more flags for the recipes, in one word: --flags="--sure 0.9"')
+    parser.add_argument("--afresh", action="store_true", help="train again what was trained before")
     parser.add_argument("--name", default=name, help="of the result file")
     more(parser)
     told = parser.parse_args()
@@ -82,12 +89,15 @@ def parsed(
     return Options(length, told.seeds, told.workers, tuple(shlex.split(told.flags)), told.name, told)
 
 
-def train(options: Options, todo: Iterable[Told]) -> dict[str, dict[str, Any]]:
-    """`classification.json` of each by name; those that ended before are not trained again."""
-    trainings = list(todo)
+def train(options: Options, todo: Iterable[Told]) -> dict[Told, dict[str, Any]]:
+    """`classification.json` of each; those that ended before are not trained again."""
+    trainings = list(dict.fromkeys(todo))
+    if options.rest.afresh:
+        for one in trainings:
+            shutil.rmtree(options.folder / one.name, ignore_errors=True)
     with ThreadPoolExecutor(options.workers) as pool:
         found = list(pool.map(lambda one: _in_a_process(options, one), trainings))
-    return {one.name: result for one, result in zip(trainings, found, strict=True)}
+    return dict(zip(trainings, found, strict=True))
 
 
 def _in_a_process(options: Options, one: Told) -> dict[str, Any]:
@@ -106,9 +116,9 @@ def _in_a_process(options: Options, one: Told) -> dict[str, Any]:
     return dict(json.loads(path.read_text(encoding="utf-8")))
 
 
-def kept(options: Options, name: str, find: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """What `find` found, now or when this benchmark was last begun."""
-    path = options.folder / f"{name}.json"
+def kept(name: str, find: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """What `find` found, now or before."""
+    path = KEPT / f"{name}.json"
     if not path.exists():
         found = find()
         path.parent.mkdir(parents=True, exist_ok=True)

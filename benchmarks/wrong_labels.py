@@ -18,6 +18,7 @@ from judge import source
 from numpy.typing import NDArray
 from record import save
 from told import Told, chosen, errors, in_words, parsed, train
+from trials import KEPT
 
 COUNT, WRONG, ODD = 100, 10, 3
 """Labels, how many of them are flipped, and the class that has one or none."""
@@ -68,14 +69,13 @@ def main() -> None:
     data, recipe = options.rest.data, options.rest.recipe
     todo = {
         (case, seed): Told(
-            f"{data}-{recipe}-{seed}-{case.replace(' ', '-')}", source(data),
-            ("--recipe", recipe, *options.flags, "--seed", str(seed),
-             "--labels-file", str(table_of(data, options.folder / f"{case.replace(' ', '-')}-{data}-{seed}.csv", labels(data, seed)))),
+            source(data),
+            ("--recipe", recipe, *options.flags, "--labels-file", str(table_of(data, case, seed)), "--seed", str(seed)),
         )
-        for seed in options.seeds for case, labels in CASES.items()
+        for seed in options.seeds for case in CASES
     }  # fmt: skip
     found = train(options, todo.values())
-    table = {case: told([found[todo[case, seed].name] for seed in options.seeds]) for case in CASES}
+    table = {case: told([found[todo[case, seed]] for seed in options.seeds]) for case in CASES}
     clean = table["as they are"]["mean"]
     save(
         options.name,
@@ -88,9 +88,10 @@ def main() -> None:
     )  # fmt: skip
 
 
-def table_of(data: str, path: Path, labels: Labels) -> Path:
+def table_of(data: str, case: str, seed: int) -> Path:
     """Write a CSV of name,label."""
-    images = chosen(data, COUNT, 0)
+    images, labels = chosen(data, COUNT, seed), CASES[case](data, seed)
+    path = KEPT / "labels" / f"{case.replace(' ', '-')}-{data}-{seed}.csv"
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", encoding="utf-8", newline="") as file:
         rows = csv.writer(file)
