@@ -70,9 +70,7 @@ class Options:
         }  # fmt: skip
 
 
-def parsed(
-    doc: str | None, name: str, more: Callable[[argparse.ArgumentParser], object] = lambda parser: None
-) -> Options:
+def parsed(doc: str | None, name: str, more: Callable[[argparse.ArgumentParser], None]) -> Options:
     """The command line's options, with those that `more` adds."""
     parser = argparse.ArgumentParser(description=(doc or "").split("\n")[0])
     parser.add_argument("--minutes", type=float, default=20.0, help="of each training, one thread each")

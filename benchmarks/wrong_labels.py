@@ -75,7 +75,7 @@ def main() -> None:
         for seed in options.seeds for case in CASES
     }  # fmt: skip
     found = train(options, todo.values())
-    table = {case: told([found[todo[case, seed]] for seed in options.seeds]) for case in CASES}
+    table = {case: judged([found[todo[case, seed]] for seed in options.seeds]) for case in CASES}
     clean = table["as they are"]["mean"]
     save(
         options.name,
@@ -100,7 +100,7 @@ def table_of(data: str, case: str, seed: int) -> Path:
     return path
 
 
-def told(rows: list[dict[str, Any]]) -> dict[str, Any]:
+def judged(rows: list[dict[str, Any]]) -> dict[str, Any]:
     """Errors, those on images of the odd class, and the notes of the first seed."""
     odd = [{"test_errors": sum(row["confusion"][ODD]) - row["confusion"][ODD][ODD], "test_count": sum(row["confusion"][ODD])}
            for row in rows]  # fmt: skip
