@@ -145,7 +145,9 @@ def shots(classifier: Classifier, mnist: Images, digits: list[int], count: int, 
         classifier.forget()
         for kind, part in {"held_out": good[held_out], "eight": good[~held_out], "ten": good}.items():
             found[kind].append(round(float(part.mean()), 4))
-    return {kind: spread(values) for kind, values in found.items()} | {"lost": float(before) - min(found["eight"])}
+    return {kind: spread(values) for kind, values in found.items()} | {
+        "lost": round(float(before) - min(found["eight"]), 4)
+    }
 
 
 def right(classifier: Classifier, x: NDArray[np.uint8], labels: NDArray[np.int64]) -> NDArray[np.bool_]:
