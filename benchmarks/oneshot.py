@@ -109,7 +109,9 @@ def without(mnist: Images, digits: list[int], path: Path) -> Path:
         for split in (mnist, mnist.split("test")):
             rows, name = np.flatnonzero(~np.isin(split.labels, digits)), "train" if split is mnist else "test"
             arrays |= {f"x_{name}": split[rows], f"y_{name}": split.labels[rows]}
-        np.savez(path, **arrays)  # type: ignore[arg-type]
+        part = path.with_name("part.npz")  # a stop leaves no half of it under the name
+        np.savez(part, **arrays)  # type: ignore[arg-type]
+        part.rename(path)
     return path
 
 
