@@ -1,0 +1,180 @@
+"""One-shot: two digits that were never trained on, told to the classifier afterwards by 1, 5 or 20 examples of each.
+
+    python benchmarks/oneshot.py --minutes 20 --seeds 0
+
+`sparring classify` on MNIST without these digits, with 100 labels of the other eight; then `Classifier.remember`, with
+several draws of the examples, out of the training images. Accuracy on test images of the two, of the eight, and of all
+ten. Before it is told: how many of the two, of Fashion-MNIST and of noise it calls "none of these", and how many of the
+eight, which is wrong. And how long it takes to remember one image, and to look at one thereafter.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from record import save, spread
+from told import Options, Told, parsed, say, train
+from trials import KEPT
+
+from sparring.data.dataset import Images, open_images
+from sparring.recipes.classifier import Classifier, load_classifier
+
+PAIRS = ("0-1", "3-8", "4-9")
+"""Two that are like no other, two that are like each other and others, and two that are like each other."""
+SHOTS = (1, 5, 20)
+OTHERS = 2000
+"""Images of Fashion-MNIST, and of noise."""
+TIMED = 30
+ENOUGH = 0.9
+"""Accuracy on the held-out digits with five examples of each that is aimed at."""
+MAY_COST = 0.01
+"""Accuracy on the digits that were learnt that this may cost."""
+
+
+def more(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--labels", type=int, default=100, help="of the eight digits; 0: all")
+    parser.add_argument("--recipe", default="consistent")
+    parser.add_argument("--pairs", nargs="+", default=list(PAIRS), help="of digits that are left out")
+    parser.add_argument("--draws", type=int, default=5, help="of the examples")
+
+
+def main() -> None:
+    options = parsed(__doc__, "oneshot", more)
+    asked = options.rest
+    labels = ("--labels", str(asked.labels)) if asked.labels else ()
+    mnist = open_images("mnist")
+    todo = {
+        (pair, seed): Told(
+            str(without(mnist, two(pair), KEPT / f"without-{pair}.npz")),
+            ("--recipe", asked.recipe, *options.flags, *labels, "--seed", str(seed)),
+        )
+        for seed in options.seeds for pair in asked.pairs
+    }  # fmt: skip
+    learnt = train(options, todo.values())
+    torch.set_num_threads(1)
+    strange = {
+        "Fashion-MNIST": some(open_images("fashion-mnist").split("test"), OTHERS),
+        "noise": np.random.default_rng(0).integers(0, 256, (OTHERS, 28, 28, 1), dtype=np.uint8),
+    }
+    table: dict[str, dict[str, Any]] = {}
+    for (pair, seed), one in todo.items():
+        classifier = load_classifier(options.folder / one.name)
+        table[f"{pair}, seed {seed}"] = {
+            "test_errors_of_eight": learnt[one]["test_errors"],
+            "called_none_of_these": unknown(classifier, mnist, two(pair), strange),
+            "accuracy": {k: shots(classifier, mnist, two(pair), k, asked.draws) for k in SHOTS},
+            "milliseconds": timed(classifier, mnist),
+        }
+        say(f"{pair}, seed {seed}: {table[f'{pair}, seed {seed}']}")
+    report(options, table)
+
+
+def report(options: Options, table: dict[str, dict[str, Any]]) -> None:
+    def mean(k: int, of: str) -> float:
+        return statistics.mean(row["accuracy"][k][of]["median"] for row in table.values())
+
+    def none(of: str) -> float:
+        return statistics.mean(row["called_none_of_these"][of] for row in table.values())
+
+    lost = max(row["accuracy"][k]["lost"] for row in table.values() for k in SHOTS)
+    save(
+        options.name,
+        result=", ".join(f"{k} told: {mean(k, 'held_out'):.1%} of the held-out digits right, {mean(k, 'ten'):.1%} of all ten" for k in SHOTS)
+        + f"; at most {lost:.1%} of the eight lost; called none of these before: {none('held out'):.1%} of the held-out digits, "
+        f"{none('Fashion-MNIST'):.1%} of Fashion-MNIST, {none('noise'):.1%} of noise, {none('learnt'):.1%} of the eight",
+        target=f"5 told: {ENOUGH:.0%} of the held-out digits right, at most {MAY_COST:.0%} of the eight lost",
+        met=mean(5, "held_out") >= ENOUGH and lost <= MAY_COST,
+        details={**options.details(), "labels": options.rest.labels, "draws": options.rest.draws, "table": table},
+    )  # fmt: skip
+
+
+def two(pair: str) -> list[int]:
+    """The digits of a pair."""
+    return [int(digit) for digit in pair.split("-")]
+
+
+def without(mnist: Images, digits: list[int], path: Path) -> Path:
+    """Write MNIST without images of these digits, trained on or tested."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        arrays = {}
+        for split in (mnist, mnist.split("test")):
+            rows, name = np.flatnonzero(~np.isin(split.labels, digits)), "train" if split is mnist else "test"
+            arrays |= {f"x_{name}": split[rows], f"y_{name}": split.labels[rows]}
+        part = path.with_name("part.npz")  # a stop leaves no half of it under the name
+        np.savez(part, **arrays)  # type: ignore[arg-type]
+        part.rename(path)
+    return path
+
+
+def some(images: Images, count: int, of: list[int] | None = None, seed: int = 0) -> NDArray[np.uint8]:
+    """`count` images at random, or all where there are fewer; of these classes alone, where they are given."""
+    rows = np.flatnonzero(np.isin(images.labels, of)) if of is not None else np.arange(len(images))
+    return images[np.random.default_rng(seed).permutation(rows)[:count]]
+
+
+def unknown(
+    classifier: Classifier, mnist: Images, digits: list[int], strange: dict[str, NDArray[np.uint8]]
+) -> dict[str, float]:
+    """Share of images that are called "none of these", by what they are."""
+    test = mnist.split("test")
+    others = [k for k in range(10) if k not in digits]
+    kinds = {"held out": some(test, OTHERS, digits), "learnt": some(test, OTHERS, others), **strange}
+    return {kind: float((classifier.look(x)[1] < classifier.least).double().mean()) for kind, x in kinds.items()}
+
+
+def shots(classifier: Classifier, mnist: Images, digits: list[int], count: int, draws: int) -> dict[str, Any]:
+    """Accuracies when `count` training images of each digit are remembered, over several draws; forgets them all.
+
+    `lost`: how much of the accuracy on the eight digits goes in the worst draw.
+    """
+    test = mnist.split("test")
+    x, held_out = test[np.arange(len(test))], np.isin(test.labels, digits)
+    before = right(classifier, x[~held_out], test.labels[~held_out]).mean()
+    found: dict[str, list[float]] = {"held_out": [], "eight": [], "ten": []}
+    for draw in range(draws):
+        for digit in digits:
+            classifier.remember(some(mnist, count, [digit], seed=draw), digit)
+        good = right(classifier, x, test.labels)
+        classifier.forget()
+        for kind, part in {"held_out": good[held_out], "eight": good[~held_out], "ten": good}.items():
+            found[kind].append(round(float(part.mean()), 4))
+    return {kind: spread(values) for kind, values in found.items()} | {
+        "lost": round(float(before) - min(found["eight"]), 4)
+    }
+
+
+def right(classifier: Classifier, x: NDArray[np.uint8], labels: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which of the best guesses are right; "none of these" is not asked for here."""
+    guesses = classifier.look(x)[0].argmax(1).tolist()
+    return np.array([classifier.classes[k] == str(y) for k, y in zip(guesses, labels.tolist(), strict=True)])
+
+
+def timed(classifier: Classifier, mnist: Images) -> dict[str, Any]:
+    """Milliseconds to remember one image, and to answer for one next, after a first time that does not count."""
+    x = some(mnist, TIMED + 1)
+    found: dict[str, list[float]] = {"remember": [], "next_answer": []}
+    for k in range(TIMED + 1):
+        steps: dict[str, Callable[[], object]] = {
+            "remember": lambda k=k: classifier.remember(x[k], "new"),  # type: ignore[misc]
+            "next_answer": lambda k=k: classifier.answers(x[k]),  # type: ignore[misc]
+        }
+        for step, run in steps.items():
+            begin = time.perf_counter()
+            run()
+            if k:
+                found[step].append(round((time.perf_counter() - begin) * 1000, 3))
+    classifier.forget()
+    return {step: spread(values) for step, values in found.items()}
+
+
+if __name__ == "__main__":
+    main()
