@@ -94,7 +94,8 @@ class FewLabels:
 
     A batch holds images as if none had a label, and `batch.labelled` gives those that do. `change` alters labelled images,
     `terms` are added to the classifier's loss, `generator_terms` to the generator's. A term with a state of its own is an
-    `nn.Module`, and becomes a player without a turn. With `generated` at 0 there is no game: the classifier learns alone.
+    `nn.Module`, and becomes a player without a turn. With `generated` at 0 there is no game: the classifier learns alone; it is
+    played with `share` of the unlabelled images and as many generated ones, terms see all.
     """
 
     def __init__(
@@ -104,6 +105,7 @@ class FewLabels:
         *,
         latents: int,
         generated: float = 1.0,
+        share: float = 1.0,
         match: Match = feature_matching,
         change: Change | None = None,
         terms: Mapping[str, Term] | None = None,
@@ -113,13 +115,22 @@ class FewLabels:
         keeping = {name: term for name, term in self.terms.items() if isinstance(term, nn.Module)}
         self.players: Mapping[str, nn.Module] = {"generator": generator, "classifier": classifier, **keeping}
         self.turns: Sequence[str] = ("classifier", "generator") if generated else ("classifier",)
-        self.latents, self.generated, self.match, self.change = latents, generated, match, change
+        self.latents, self.generated, self.share = latents, generated, share
+        self.match, self.change = match, change
         self._generator, self._classifier = generator, classifier
         self._features: Callable[[Tensor], Tensor] = classifier.features  # type: ignore[assignment]  # Halves
 
     def loss(self, player: str, batch: Batch, at: float) -> tuple[Tensor, Stats]:
         """The classifier's loss, with `right` (of the labelled images) among what it tells; or the generator's."""
         return self._generator_loss(batch) if player == "generator" else self._classifier_loss(batch, at)
+
+    def _real(self, batch: Batch) -> Tensor:
+        """The unlabelled images that the game is played with."""
+        return batch.x[: max(round(len(batch) * self.share), 1)]
+
+    def _fake(self, batch: Batch) -> Tensor:
+        """G(z), as many, float32."""
+        return _float(self._generator(batch.normal(self.latents)[: len(self._real(batch))]))
 
     def _classifier_loss(self, batch: Batch, at: float) -> tuple[Tensor, Stats]:
         x, y = batch.labelled() if batch.labelled else (batch.x, batch.y)
@@ -128,8 +139,7 @@ class FewLabels:
         inputs = [x]
         if self.generated:
             with torch.no_grad():
-                fake = _float(self._generator(batch.normal(self.latents)))
-            inputs += [batch.x, fake]
+                inputs += [self._real(batch), self._fake(batch)]
         logits = torch.split(_float(self._classifier(torch.cat(inputs))), [len(part) for part in inputs])
         known = y >= 0
         labelled = cross_entropy(logits[0], y, ignore_index=-1, reduction="sum") / known.sum().clamp_min(1)
@@ -147,8 +157,8 @@ class FewLabels:
 
     def _generator_loss(self, batch: Batch) -> tuple[Tensor, Stats]:
         with torch.no_grad():  # G cannot move the real features
-            real = _float(self._features(batch.x))
-        fake = _float(self._features(self._generator(batch.normal(self.latents))))
+            real = _float(self._features(self._real(batch)))
+        fake = _float(self._features(self._fake(batch)))
         stats = {name: weight * term(fake, real) for name, (weight, term) in self.generator_terms.items()}
         return torch.stack([self.match(fake, real), *stats.values()]).sum(), stats
 

@@ -24,8 +24,8 @@ from sparring.engine.schedules import cosine
 from sparring.engine.spec import Spec
 from sparring.games.consistency import Consistency
 from sparring.games.fewlabels import FewLabels, Term
-from sparring.nets.encoder import Encoder
 from sparring.nets.pyramid import Generator
+from sparring.nets.stages import Stages
 from sparring.recipes.fewlabels import NoLabelsTold, average_of_both, teacher_of
 from sparring.recipes.recipe import check_positive, check_range
 
@@ -46,12 +46,12 @@ class Consistent(NoLabelsTold):
     views: ClassVar[Changes | None] = WEAK
 
     width: int | None = None
-    """The classifier's channels after its first halving, doubled at each more. None: by the size of the images."""
+    """The classifier's channels after its first halving, twice as many up to the second. None: by the size of the images."""
     latents: int = 64
     """Numbers of noise the generator takes."""
-    batch_size: int = 96
-    """Unlabelled images a round, and generated ones."""
-    labelled: int = 32
+    batch_size: int = 72
+    """Unlabelled images a round; half as many are generated."""
+    labelled: int = 24
     """Labelled images a round, each class as likely."""
     lr: float = 2e-3
     """AdamW's learning rate at the start; it falls to a fiftieth, by a cosine."""
@@ -81,14 +81,14 @@ class Consistent(NoLabelsTold):
     def resolve(self, spec: Spec, hardware: Hardware) -> Self:
         """The width by the size of the images."""
         side = (spec.height * spec.width) ** 0.5
-        return dataclasses.replace(self, width=self.width or (48 if side <= 32 else 32))
+        return dataclasses.replace(self, width=self.width or (24 if side <= 32 else 16))
 
     def nets(self, spec: Spec) -> dict[str, nn.Module]:
-        """Pyramids of strided convolutions with layer normalisation per pixel: no answer depends on the batch."""
+        """Pyramids of convolutions with layer normalisation per pixel: no answer depends on the batch."""
         assert self.width
         return {
-            "generator": Generator(spec.shape, self.latents, max(self.width // 2, 1), 8 * self.width),
-            "classifier": Encoder(spec.shape, self.width, 8 * self.width, FEATURES, len(spec.classes)),
+            "generator": Generator(spec.shape, self.latents, self.width, 8 * self.width),
+            "classifier": Stages(spec.shape, self.width, 16 * self.width, FEATURES, len(spec.classes)),
         }
 
     def prepare(self, nets: Mapping[str, nn.Module], x: Tensor) -> None:
@@ -109,11 +109,14 @@ class Consistent(NoLabelsTold):
             nets["classifier"],
             latents=self.latents,
             generated=self.generated,
+            share=0.5,
             change=strong.times(0.7),
             terms=terms,
         )
         optimizers: dict[str, Optimizer] = {
-            "classifier": AdamW(nets["classifier"].parameters(), self.lr, (0.9, 0.99), weight_decay=self.decay)
+            "classifier": AdamW(
+                nets["classifier"].parameters(), self.lr, (0.9, 0.99), weight_decay=self.decay, fused=True
+            )
         }
         lr = {"classifier": {"lr": cosine(self.lr, self.lr / 50)}}
         if self.generated:
