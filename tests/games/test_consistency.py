@@ -79,7 +79,7 @@ def test_answers_are_brought_to_equal_shares() -> None:
     student = Says(torch.zeros(4, 3))
     with torch.no_grad():
         made.shares.copy_(torch.tensor([0.7, 0.3, 1e-9]))
-    loss, told = made(student, batch(), 0.0)
+    _loss, told = made(student, batch(), 0.0)
     assert told["sure"] == 1  # 0.7 / 0.7 and 0.3 / 0.3: the same
     made.sure = 0.6
     assert made(student, batch(), 0.0)[1]["sure"] == 0

@@ -138,19 +138,20 @@ class Classifier:
                 )
             x = images.float() if images.dim() == 4 else images[None].float()
         else:
-            array = np.asarray(images)
+            array = np.array(images)  # a copy: a picture's own numbers are read-only
             if array.dtype != np.uint8:
                 raise UsageError(
                     f"images are bytes (uint8) [N, H, W, C], or tensors [N, C, H, W] in [-1, 1]; not {array.dtype}"
                 )
-            if array.ndim == 2 or (array.ndim == 3 and array.shape == (height, width, channels)):
+            if array.ndim == 2 or array.shape == (height, width, channels):
                 array = array[None]
-            array = array[..., None] if array.ndim == 3 else array
-            x = torch.from_numpy(np.ascontiguousarray(array)).permute(0, 3, 1, 2).float() / 127.5 - 1
+            x = torch.from_numpy(array[..., None] if array.ndim == 3 else array)
+            x = x.permute(0, 3, 1, 2).float() / 127.5 - 1 if x.dim() == 4 else x
         if tuple(x.shape[1:]) != (channels, height, width):
-            there = "x".join(map(str, [*x.shape[2:], *x.shape[1:2]]))
+            sides = [*x.shape[2:], x.shape[1]] if x.dim() == 4 else x.shape
             raise UsageError(
-                f"the images are {there}, this classifier was trained on {height}x{width}x{channels}: bring them to that size"
+                f"the images are {'x'.join(map(str, sides))}, this classifier was trained on {height}x{width}x{channels}: "
+                "bring them to that size"
             )
         return x.to(next(self.net.parameters()).device)
 
