@@ -60,13 +60,11 @@ class Inspect:
 
 
 @dataclass(frozen=True)
-class Train:
-    """Train a generator on SOURCE. Into an existing run (--out): go on with it, to the bit."""
+class Training:
+    """What all commands that train are asked."""
 
     source: Source
     """A folder, an archive, a file, a URL, or a known name (digits, mnist, fashion-mnist, cifar10, stacked-mnist)."""
-    recipe: Annotated[str | None, arg(metavar="NAME", help_behavior_hint="(default: r3)")] = None
-    """What to train: `sparring recipes` lists them. Each has knobs of its own: --recipe NAME --help."""
     minutes: Annotated[float | None, arg(metavar="M", help_behavior_hint="(default: 10)")] = None
     """How long to train; a short probe turns this into images."""
     images: Annotated[int | None, arg(metavar="N", help_behavior_hint="")] = None
@@ -79,10 +77,6 @@ class Train:
     """Size to bring the images to, or one number for a square."""
     mode: Mode = None
     """L, LA, RGB or RGBA."""
-    label_fraction: Annotated[
-        float | None, arg(metavar="F", help_behavior_hint="(default: all labels that are there)")
-    ] = None
-    """Hide all but this share of each class's labels, to see what they are worth."""
     device: Annotated[str, arg(metavar="NAME")] = "auto"
     """auto, cpu, cuda or mps."""
     precision: Annotated[str, arg(metavar="NAME")] = "auto"
@@ -92,35 +86,27 @@ class Train:
 
 
 @dataclass(frozen=True)
-class Classify:
+class Train(Training):
+    """Train a generator on SOURCE. Into an existing run (--out): go on with it, to the bit."""
+
+    recipe: Annotated[str | None, arg(metavar="NAME", help_behavior_hint="(default: r3)")] = None
+    """What to train: `sparring recipes` lists them. Each has knobs of its own: --recipe NAME --help."""
+    label_fraction: Annotated[
+        float | None, arg(metavar="F", help_behavior_hint="(default: all labels that are there)")
+    ] = None
+    """Hide all but this share of each class's labels, to see what they are worth."""
+
+
+@dataclass(frozen=True)
+class Classify(Training):
     """Train a classifier on SOURCE's few labels and all its other images. Into an existing run (--out): go on with it."""
 
-    source: Source
-    """A folder, an archive, a file, a URL, or a known name (digits, mnist, fashion-mnist, cifar10)."""
-    labels: Annotated[int | None, arg(metavar="N", help_behavior_hint="(default: all labels that are there)")] = None
-    """How many labels it is told, as even over the classes as they allow; all other images count as unlabelled."""
-    labels_file: Annotated[str | None, arg(metavar="CSV", help_behavior_hint="")] = None
-    """Or a table of name,label: the labels of these images alone. Names are as in `to_label.csv` of a run."""
     recipe: Annotated[str | None, arg(metavar="NAME", help_behavior_hint="(default: consistent)")] = None
     """consistent, or improved (as published in 2016). Each has knobs of its own: --recipe NAME --help."""
-    minutes: Annotated[float | None, arg(metavar="M", help_behavior_hint="(default: 10)")] = None
-    """How long to train; a short probe turns this into images."""
-    images: Annotated[int | None, arg(metavar="N", help_behavior_hint="")] = None
-    """How many images to train on, in place of --minutes."""
-    out: Annotated[str | None, arg(metavar="RUN", help_behavior_hint="(default: a new one below runs/)")] = None
-    """The run folder."""
-    seed: Annotated[int | None, arg(metavar="S", help_behavior_hint="(default: 0)")] = None
-    """Of everything that is drawn, the choice of labels included."""
-    size: Size = None
-    """Size to bring the images to, or one number for a square."""
-    mode: Mode = None
-    """L, LA, RGB or RGBA."""
-    device: Annotated[str, arg(metavar="NAME")] = "auto"
-    """auto, cpu, cuda or mps."""
-    precision: Annotated[str, arg(metavar="NAME")] = "auto"
-    """auto (bf16 wherever the hardware has it), bf16 or fp32."""
-    json: Json = False
-    """Print one JSON object at the end."""
+    labels: Annotated[int | None, arg(metavar="N", help_behavior_hint="(default: all labels that are there)")] = None
+    """How many labels it is told, drawn as even over the classes as they allow; all other images count as unlabelled."""
+    labels_file: Annotated[str | None, arg(metavar="CSV", help_behavior_hint="")] = None
+    """Or a table of name,label: the labels of these images alone. Names are as in `to_label.csv` of a run."""
 
 
 @dataclass(frozen=True)
@@ -281,10 +267,11 @@ def _classify(args: list[str]) -> None:
     from sparring.commands.asked import saved_recipe
     from sparring.commands.classified import in_words
     from sparring.commands.classify import classify
-    from sparring.recipes import DEFAULT_CLASSIFIER, classifier_class
+    from sparring.recipes import CLASSIFIERS, DEFAULT_CLASSIFIER, classifier_class
 
     saved = saved_recipe(_value(args, "--out"))
-    kind = classifier_class(_value(args, "--recipe") or (saved.name if saved else DEFAULT_CLASSIFIER))
+    known = saved.name if saved and saved.name in CLASSIFIERS else DEFAULT_CLASSIFIER
+    kind = classifier_class(_value(args, "--recipe") or known)
     options, recipe = _with_knobs(Classify, "classify", kind, saved, args)
     found = classify(recipe=recipe, **_fields(options, "recipe", "json"))
     print(_json(dataclasses.asdict(found)) if options.json else in_words(found))

@@ -394,3 +394,24 @@ def test_hidden_labels_are_told_by_the_spec(tmp_path: Path) -> None:
     assert few.spec.unlabelled == 36 and few.spec.classes == ("0", "1") and few.class_counts == (2, 2)
     assert none.spec.classes == () and none.spec.unlabelled == 0 and none.class_counts == ()
     assert few.with_labels(None).class_counts == (20, 20) and few.fingerprint == images.fingerprint
+
+
+def test_relabelled_images_are_the_same_with_other_labels(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", x=pixels(4), y=np.array([0, 0, 1, 1]))
+    images = open_images(tmp_path / "a.npz")
+    told = images.relabelled(np.array([-1, 2, 0, -1]), ("p", "q", "r"))
+    assert told.labels.tolist() == [-1, 2, 0, -1] and told.class_counts == (1, 0, 1)
+    assert told.spec.classes == ("p", "q", "r") and told.spec.unlabelled == 2 and told.spec.count == 4
+    assert told.fingerprint == images.fingerprint and np.array_equal(told[np.arange(4)], images[np.arange(4)])
+    assert images.labels.tolist() == [0, 0, 1, 1] and images.spec.classes == ("0", "1")  # as they were
+    assert images.relabelled(np.full(4, -1), ()).spec.unlabelled == 0
+
+
+def test_names_are_those_of_the_split_in_its_order(tmp_path: Path) -> None:
+    x = pixels(5)
+    np.savez(tmp_path / "a.npz", x_train=x[:3], x_test=x[3:])
+    images = open_images(tmp_path / "a.npz")
+    names, held_out = images.names, images.split("test").names
+    assert len(names) == len(images) == 3 and len(held_out) == 2
+    assert images.split(None).names == [*names, *held_out] and len(set(names + held_out)) == 5
+    assert images.relabelled(np.zeros(3, np.int64), ("a",)).names == names

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from makers import pixels
+from torch import Tensor
 
 from sparring.data.dataset import Images, open_images
 from sparring.data.feed import Feed
@@ -137,6 +139,35 @@ def test_where_labels_are_few_batches_of_labelled_images_can_be_asked_for(images
     assert ((x[:, 0, 0, 0] + 1) * 127.5).round().long().tolist() == y.tolist()
     whole = Feed(few, 8, seed=3).batches(8, 1)[0].labelled
     assert whole is not None and torch.equal(whole()[1], y)
+
+
+def test_so_many_labelled_images_as_asked_and_each_class_as_likely(images: Images) -> None:
+    labels = np.full(COUNT, -1)
+    labels[:9] = [0] * 8 + [1]
+    few = images.relabelled(labels, ("often", "once"))
+
+    def drawn(**how: Any) -> Tensor:
+        batches = [Feed(few, 4, seed=3, **how).batches(k * 4, 0)[0] for k in range(60)]
+        labelled = [batch.labelled() for batch in batches if batch.labelled]
+        assert all(len(x) == len(y) for x, y in labelled)
+        return torch.cat([y for _, y in labelled])
+
+    assert len(drawn()) == 60 * 2 and len(drawn(labelled=7)) == 60 * 7 and len(drawn(labelled=1)) == 60
+    assert float(drawn(labelled=7).double().mean()) == pytest.approx(1 / 9, abs=0.05)
+    assert float(drawn(labelled=7, balanced=True).double().mean()) == pytest.approx(1 / 2, abs=0.08)
+    assert torch.equal(drawn(labelled=7, balanced=True), drawn(labelled=7, balanced=True))
+    assert Feed(images, 4, labelled=7, balanced=True).batches(0, 0)[0].labelled is None  # all are labelled: no need
+
+
+@pytest.mark.parametrize("parts", [2, 4])
+@pytest.mark.parametrize("labelled", [1, 3, 8, 11])
+def test_labelled_draws_are_cut_with_the_batch(images: Images, parts: int, labelled: int) -> None:
+    few = images.relabelled(np.where(ROWS % 2, ROWS.astype(np.int64), -1), tuple(map(str, ROWS)))
+    how = {"seed": 3, "labelled": labelled, "balanced": True, "mirror": True}
+    (whole,) = Feed(few, 8, **how).batches(8, 1)  # type: ignore[arg-type]
+    shares = Feed(few, 8, parts=parts, **how).batches(8, 1)  # type: ignore[arg-type]
+    x, y = (torch.cat(both) for both in zip(*(share.labelled() for share in shares if share.labelled), strict=True))
+    assert whole.labelled is not None and torch.equal(whole.labelled()[0], x) and torch.equal(whole.labelled()[1], y)
 
 
 def test_vectors_are_told_with_their_images(tmp_path: Path) -> None:

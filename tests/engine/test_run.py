@@ -11,7 +11,7 @@ from small_game import CPU, Feed, make, same, tensors
 from sparring.engine import run as module
 from sparring.engine.errors import SparringError, UsageError
 from sparring.engine.loop import System, play
-from sparring.engine.run import KEPT, Run, read_model
+from sparring.engine.run import KEPT, Run, read_shared
 
 
 def played(images: int) -> System:
@@ -270,23 +270,23 @@ def test_a_full_disk_keeps_the_last_checkpoint(tmp_path: Path, monkeypatch: pyte
 def test_the_model_and_its_card(tmp_path: Path) -> None:
     run = Run(tmp_path)
     with pytest.raises(UsageError, match=r"has no model\.json: it is no run folder"):
-        read_model(tmp_path)
+        read_shared(tmp_path)
     run.begin({})
     with pytest.raises(UsageError, match="its training has saved nothing yet"):
-        read_model(tmp_path)
+        read_shared(tmp_path)
     with pytest.raises(UsageError, match="there is no"):
-        read_model(tmp_path / "nowhere")
+        read_shared(tmp_path / "nowhere")
     net = make().game.players["generator"]
     run.write_model(net.state_dict(), {"recipe": "x"})
     for path in (tmp_path, tmp_path / "model.json", tmp_path / "model.safetensors"):
-        stored, card = read_model(path)
+        stored, card = read_shared(path)
         assert card == {"format": module.FORMAT, "recipe": "x"}
         assert all(torch.equal(stored[name], tensor) for name, tensor in net.state_dict().items())
     card_file = tmp_path / "model.json"
     card_file.write_text(json.dumps({"format": 7}))
     with pytest.raises(SparringError, match="format 7"):
-        read_model(tmp_path)
+        read_shared(tmp_path)
     run.write_model(net.state_dict(), {})
     (tmp_path / "model.safetensors").write_bytes(b"\x08\0\0\0\0\0\0\0{}")
     with pytest.raises(SparringError, match=r"model\.safetensors is damaged"):
-        read_model(tmp_path)
+        read_shared(tmp_path)

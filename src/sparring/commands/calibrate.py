@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from sparring.data.dataset import Images
+from sparring.data.labels import labels_as
 from sparring.engine.device import Hardware
 from sparring.engine.game import Batch
 from sparring.measure.classified import temperature
@@ -82,12 +83,12 @@ class Test:
 
 def tested(classifier: Classifier, whole: Images, told: Images) -> Test | None:
     """The classifier on the source's test images, or else on training images whose labels it was not `told`; None: neither."""
-    number = {name: k for k, name in enumerate(told.spec.classes)}  # a table may have brought classes of its own
-    place = np.array([number.get(name, -1) for name in whole.report.classes] + [-1])
-    images, labels, on = whole.split("test"), place[whole.split("test").labels], "test images"
+    classes = told.spec.classes
+    images, on = whole.split("test"), "test images"
+    labels = labels_as(classes, images)
     if not (labels >= 0).any():
         images, on = whole, "training images whose labels it was not told"
-        labels = np.where(told.labels < 0, place[whole.labels], -1)
+        labels = np.where(told.labels < 0, labels_as(classes, whole), -1)
     rows = np.flatnonzero(labels >= 0)
     if not len(rows):
         return None

@@ -4,31 +4,27 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 
 from sparring.commands.calibrate import Test
-from sparring.commands.page import page_of_run
+from sparring.commands.page import write_run
 from sparring.data.dataset import Images
 from sparring.engine.files import write
-from sparring.engine.pictures import grid
+from sparring.engine.pictures import grid, save_png
 from sparring.engine.run import Run
 from sparring.measure.classified import Classification, calibration_error, confusion, reliability, wilson_interval
-from sparring.measure.classified_page import classified_sections
-from sparring.measure.report import Picture, report_page
 from sparring.recipes.classifier import AT_ONCE, Classifier
 
 TO_LABEL = 100
 """Images that are named as worth a label."""
 LOOKED_AT = 20_000
 """Unlabelled images among which these are looked for."""
-SHOWN = 50
+SHOWN, NAMED = 50, 5
 
 
 def classification_of(
@@ -56,19 +52,43 @@ def classification_of(
 
 
 def write_classification(run: Run, found: Classification, classifier: Classifier, data: Images) -> None:
-    """classification.json, to_label.csv and report.html."""
-    write(run.path / "classification.json", json.dumps(asdict(found), indent=2) + "\n")
+    """classification.json, to_label.csv and .png, report.html; a table that is there already may be filled in by now: it stays."""
+    run.write_classification(asdict(found))
+    if not Path(found.to_label).exists():
+        _write_to_label(run, Path(found.to_label), classifier, data)
+    write_run(run, ())
+
+
+def _write_to_label(run: Run, path: Path, classifier: Classifier, data: Images) -> None:
     rows, guesses, probabilities = _uncertain(classifier, data)
+    if rows:
+        picture = grid(data[np.array(rows[:SHOWN])], 10)
+        save_png(picture, path.with_suffix(".png"), f"run {run.path.name}, the images it is least sure of")
     table = io.StringIO()
     lines = csv.writer(table)
     lines.writerow(("name", "label", "guess", "probability"))
     lines.writerows(zip([data.names[k] for k in rows], [""] * len(rows), guesses, probabilities, strict=True))
-    write(Path(found.to_label), table.getvalue())
-    frames = run.frames()
-    samples = [Picture(Image.open(frames[-1]).convert("RGB"))] if frames else []
-    shown = rows[:SHOWN]
-    unsure = Picture(grid(data[np.array(shown)], 10)) if shown else None
-    write(run.report, report_page(page_of_run(run, samples, sections=classified_sections(found, unsure))))
+    write(path, table.getvalue().encode(errors="surrogateescape"))  # a file's name is bytes
+
+
+def doubts(classifier: Classifier, data: Images) -> list[str]:
+    """A note on labelled images that the classifier, which was told their labels, still takes for others; or none."""
+    rows = np.flatnonzero(data.labels >= 0)[:LOOKED_AT]
+    answers = torch.cat(
+        [classifier.look(data[rows[k : k + AT_ONCE]])[0].argmax(1).cpu() for k in range(0, len(rows), AT_ONCE)]
+    )
+    labels = data.labels[rows]
+    odd = np.flatnonzero(answers.numpy() != labels)
+    if not len(odd):
+        return []
+    told = [
+        f"{data.names[rows[k]]} (told {data.spec.classes[labels[k]]}, taken for {data.spec.classes[int(answers[k])]})"
+        for k in odd[:NAMED]
+    ]
+    more = f" and {len(odd) - NAMED} more" * (len(odd) > NAMED)
+    return [
+        f"{len(odd)} of {len(rows):,} labelled images are taken for another class, look at their labels: {', '.join(told)}{more}"
+    ]
 
 
 def _uncertain(classifier: Classifier, data: Images) -> tuple[list[int], list[str], list[float]]:

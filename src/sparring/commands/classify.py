@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -15,13 +16,14 @@ from torch import nn
 from sparring import __version__
 from sparring.commands.asked import Asked, check_same, recipe_of, settings_of
 from sparring.commands.calibrate import calibrated, tested
-from sparring.commands.classified import classification_of, write_classification
-from sparring.commands.plan import Plan
+from sparring.commands.classified import classification_of, doubts, write_classification
+from sparring.commands.plan import Plan, check_memory
 from sparring.commands.progress import Progress
-from sparring.commands.train import Nets, Stopped, diverging, free_name, open_training, plan_of, signals
+from sparring.commands.train import Nets, Stopped, begin_at, diverging, free_name, open_training, plan_of, signals
 from sparring.data.dataset import Images, parse_size
 from sparring.data.feed import Feed
-from sparring.data.labels import choose_labels, read_labels
+from sparring.data.labels import choose_labels, labels_as, read_labels
+from sparring.engine import dist
 from sparring.engine.checkpoint import check_finite
 from sparring.engine.device import Hardware
 from sparring.engine.errors import UsageError
@@ -34,6 +36,7 @@ from sparring.recipes import DEFAULT_CLASSIFIER, classifier_class
 from sparring.recipes.classifier import classifier_card
 from sparring.recipes.fewlabels import ClassifierRecipe
 from sparring.recipes.model import Model, card
+from sparring.recipes.recipe import Recipe
 
 SHOWN = 64
 """Samples in a frame, of fixed noise."""
@@ -45,7 +48,7 @@ GLANCE = 1000
 
 def classify(
     source: str | Path,
-    recipe: ClassifierRecipe | str | None = None,
+    recipe: Recipe | str | None = None,
     *,
     labels: int | None = None,
     labels_file: str | Path | None = None,
@@ -72,19 +75,23 @@ def classify(
         minutes, images, seed, parse_size(size), mode, None, labels, str(labels_file) if labels_file else None
     )
     say = progress or Progress()
+    dist.check_alone()
     hardware = Hardware.find(device, precision)
     run = Run(out if out is not None else free_name(source, recipe, DEFAULT_CLASSIFIER))
     begun = run.exists
     asked = asked.taken_over(run) if begun else asked.filled()
     if not begun:
         run.claim()
+    unresolved = _recipe(run, recipe, begun)
     whole = open_training(source, asked, say)
-    data, notes = _told(whole, asked)
+    data, notes = _told(whole, asked, unresolved)
     for note in notes:
         say.say(f"note: {note}")
     if begun:
         check_same(run, recipe, data, own_nets=nets is not None)
-    chosen = _recipe(run, recipe, begun).resolve(data.spec, hardware)
+        _check_same_labels(run, data)
+    chosen = unresolved.resolve(data.spec, hardware)
+    memory = check_memory(chosen, data.spec, hardware) if nets is None else None
     feed = Feed(
         data, chosen.batch_size, seed=asked.seed or 0, mirror=chosen.mirror,
         labelled=chosen.labelled, balanced=True, device=hardware.device,
@@ -102,8 +109,8 @@ def classify(
     else:
         plan = plan_of(asked, build, feed, hardware, say)
         told = settings_of(source, data, chosen, asked, plan, hardware, own_nets=nets is not None)
-        run.begin({**told, "labelled": int((data.labels >= 0).sum())})
-    say.say(plan.in_words(hardware, None))
+        run.begin({**told, "labels": _fingerprint(data)})
+    say.say(plan.in_words(hardware, memory))
     system = build(plan.images)
     about = {"own_nets": nets is not None, "seed": asked.seed, "data": data.fingerprint, "sparring": __version__,
              "scaled": _scaled(data), "mode": data.report.mode}  # fmt: skip
@@ -116,12 +123,13 @@ def classify(
     both: Any = system.average.net
     classifier = calibrated(both["classifier"], data, chosen, classifier_card(chosen, **about), hardware)
     classifier.save(run.path)
+    notes += doubts(classifier, data)
     found = classification_of(run, classifier, data, tested(classifier, whole, data), notes)
     write_classification(run, found, classifier, data)
     return found
 
 
-def _told(whole: Images, asked: Asked) -> tuple[Images, list[str]]:
+def _told(whole: Images, asked: Asked, recipe: ClassifierRecipe) -> tuple[Images, list[str]]:
     """The training images with the labels that the classifier is told, and what is odd about them."""
     classes, labels, notes = whole.spec.classes, whole.labels, list[str]()
     if whole.vectors is not None:
@@ -143,21 +151,39 @@ def _told(whole: Images, asked: Asked) -> tuple[Images, list[str]]:
             notes.append(f"no labelled image is of class '{name}': it can never be answered")
     if count.max() >= 10 * max(count.min(), 1):
         few, many = classes[int(count.argmin())], classes[int(count.argmax())]
+        way_out = "; if they are as uneven among all images, add --no-even" if hasattr(recipe, "even") else ""
         notes.append(
-            f"the labels are uneven: {count.max():,} of '{many}', {count.min():,} of '{few}'. Each class is drawn as often; if they "
-            "are as uneven among all images, add --no-even"
+            f"the labels are uneven: {count.max():,} of '{many}', {count.min():,} of '{few}'. Each class is drawn as often{way_out}"
         )
     notes.insert(0, f"{count.sum():,} of {len(labels):,} training images have a label, of {len(classes)} classes")
     return whole.relabelled(labels, classes), notes
 
 
-def _recipe(run: Run, asked: ClassifierRecipe | str | None, begun: bool) -> ClassifierRecipe:
+def _fingerprint(data: Images) -> str:
+    """Of the labels that are told."""
+    return hashlib.blake2b(
+        repr((data.spec.classes, data.labels.tolist())).encode(errors="replace"), digest_size=16
+    ).hexdigest()
+
+
+def _check_same_labels(run: Run, data: Images) -> None:
+    """Raise UsageError where the table of labels is another than the run was begun with."""
+    if run.settings["labels"] != _fingerprint(data):
+        raise UsageError(
+            f"{run.path} was begun with other labels: {run.settings['asked']['labels_file']} has changed. Choose another --out"
+        )
+
+
+def _recipe(run: Run, asked: Recipe | str | None, begun: bool) -> ClassifierRecipe:
     if begun:
         had = recipe_of(run)
         if not isinstance(had, ClassifierRecipe):
             raise UsageError(f"{run.path} holds a generator of `sparring train` ({had.name}): choose another --out")
         return had
-    return asked if isinstance(asked, ClassifierRecipe) else classifier_class(asked or DEFAULT_CLASSIFIER)()
+    if isinstance(asked, ClassifierRecipe):
+        return asked
+    name = DEFAULT_CLASSIFIER if asked is None else asked if isinstance(asked, str) else asked.name
+    return classifier_class(name)()
 
 
 def _play(
@@ -172,10 +198,7 @@ def _play(
     say: Progress,
 ) -> int:
     """Play from the latest checkpoint to the end of the plan, or until a signal; returns the images played."""
-    start = run.load_latest(system) or 0
-    for warning in run.warnings:
-        say.say(f"warning: {warning}")
-    say.say(f"{'going on with' if start else 'training'} {recipe.name} on {len(feed.images):,} images, run {run.path}")
+    start = begin_at(run, system, recipe, len(feed.images), say)
     both: Any = system.average.net
     model = Model(both["generator"], feed.images.spec, recipe.latents, False, ())
     told = card(recipe, feed.images.spec, (), **about)
@@ -197,7 +220,7 @@ def _events(
 ) -> list[Due]:  # fmt: skip
     """What is due when: a line of metrics, a frame of samples, then a glance at held-out images and a checkpoint."""
     z, y = model.latents_of(range(SHOWN), seed=0)
-    glance = _glance(net, whole, hardware)
+    glance = _glance(net, whole.split("test"), data.spec.classes, hardware)
     begin, before = time.monotonic(), max((line.get("minutes", 0.0) for line in run.metrics()), default=0.0)
 
     def log(nimg: int, means: Mapping[str, float]) -> None:
@@ -211,22 +234,25 @@ def _events(
 
     def save(nimg: int, means: Mapping[str, float]) -> None:
         check_finite(system.game.players.items(), nimg)
-        run.log(nimg, {**glance(), "minutes": round(before + (time.monotonic() - begin) / 60, 3)})
+        if not any(line["nimg"] == nimg and "minutes" in line for line in run.metrics()):  # a finished run's last
+            run.log(nimg, {**glance(), "minutes": round(before + (time.monotonic() - begin) / 60, 3)})
         run.write_model(model.generator.state_dict(), {**told, "nimg": nimg})
         run.save(system, nimg)
 
     return [Due(plan.log_every, log), Due(plan.show_every, show), Due(plan.save_every, save)]
 
 
-def _glance(net: nn.Module, whole: Images, hardware: Hardware) -> Callable[[], dict[str, float]]:
+def _glance(
+    net: nn.Module, held_out: Images, classes: tuple[str, ...], hardware: Hardware
+) -> Callable[[], dict[str, float]]:
     """A function that tells the share of errors on some held-out images, where there are any with labels."""
-    held_out = whole.split("test")
-    rows = np.flatnonzero(held_out.labels >= 0)
+    labels = labels_as(classes, held_out)
+    rows = np.flatnonzero(labels >= 0)
     rows = np.random.default_rng(0).permutation(rows)[:GLANCE]
     if not len(rows):
         return lambda: {}
     x = torch.from_numpy(held_out[rows]).permute(0, 3, 1, 2).float() / 127.5 - 1
-    y = torch.from_numpy(held_out.labels[rows])
+    y = torch.from_numpy(labels[rows])
 
     @torch.no_grad()
     def errors() -> dict[str, float]:

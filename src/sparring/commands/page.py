@@ -16,6 +16,8 @@ from sparring.commands.case import Case
 from sparring.engine.files import write
 from sparring.engine.pictures import grid
 from sparring.engine.run import Run
+from sparring.measure.classified import Classification
+from sparring.measure.classified_page import classified_sections
 from sparring.measure.curves import curve
 from sparring.measure.evaluation import Evaluation
 from sparring.measure.findings import Finding
@@ -77,7 +79,6 @@ def page_of_run(
     findings: Sequence[Finding] = (),
     evaluation: Evaluation | None = None,
     beside: Sequence[Picture] = (),
-    sections: Sequence[Section] = (),
 ) -> Page:
     """Everything that a run's folder tells, and what was found out about it."""
     film = run.path / "film.webp"
@@ -90,10 +91,19 @@ def page_of_run(
         evaluation=evaluation,
         pairs=beside,
         curves=_curves(run),
-        sections=sections,
+        sections=_classified(run),
         version=__version__,
         command=_command(),
     )
+
+
+def _classified(run: Run) -> list[Section]:
+    """What is told of the classifier, where the run trained one."""
+    if (told := run.classification) is None:
+        return []
+    unsure = run.path / "to_label.png"
+    picture = Picture(Image.open(unsure).convert("RGB")) if unsure.exists() else None
+    return classified_sections(Classification.from_json(told), picture)
 
 
 def _command() -> str:

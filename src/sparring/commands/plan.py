@@ -101,8 +101,8 @@ def memory_needed(recipe: Recipe, spec: Spec, nets: Mapping[str, nn.Module] | No
         labels = (torch.zeros(1, numbers, device="meta"),)
     generator = _activations(shadows["generator"].eval(), z, *labels)
     image = torch.zeros(1, *spec.shape, device="meta")
-    discriminator = _activations(shadows["discriminator"].eval(), image, *labels)
-    return 600_000_000 + weights + part * 4 * (generator * 3 + discriminator * 2 * 6)
+    judge = _activations(shadows["classifier" if "classifier" in shadows else "discriminator"].eval(), image, *labels)
+    return 600_000_000 + weights + part * 4 * (generator * 3 + judge * 2 * 6)
 
 
 def _activations(net: nn.Module, *inputs: Tensor) -> int:

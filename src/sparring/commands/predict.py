@@ -12,6 +12,7 @@ import numpy as np
 from torch import nn
 
 from sparring.data.dataset import Images, open_images
+from sparring.data.found import MODES
 from sparring.engine.errors import UsageError
 from sparring.recipes.classifier import AT_ONCE, Classifier, load_classifier
 
@@ -44,7 +45,9 @@ def predict(run: str | Path, images: str | Path, *, resize: bool = False, net: n
     """
     classifier = load_classifier(run, net)
     spec = classifier.spec
-    opened = open_images(images, (spec.height, spec.width), classifier.about["mode"], keep_duplicates=True).split(None)
+    mode = classifier.about["mode"]
+    size = spec.height, spec.width
+    opened = open_images(images, size, mode if mode in MODES else None, keep_duplicates=True).split(None)
     if not (resize or classifier.about["scaled"]):
         _check_shape(opened, classifier, images)
     found: list[Prediction] = []

@@ -141,15 +141,7 @@ def _play(
 ) -> int:
     """Play the system from its latest checkpoint to the end of the plan, or until a signal; returns the images played."""
     data, seed = feed.images, asked.seed or 0
-    start = run.load_latest(system)
-    if start is None and len(run.frames()) > 1:
-        raise SparringError(
-            f"{run.path} has lost its checkpoints, and would begin anew over what it has: choose another --out"
-        )
-    start = start or 0
-    for warning in run.warnings:
-        say.say(f"warning: {warning}")
-    say.say(f"{'going on with' if start else 'training'} {recipe.name} on {len(data):,} images, run {run.path}")
+    start = begin_at(run, system, recipe, len(data), say)
     classes = recipe.classes(data.spec)
     counts = data.class_counts
     if len(counts) < classes:  # clusters
@@ -180,6 +172,19 @@ def _play(
         if done >= plan.images:
             write_run(run, doctor(run))
     return done
+
+
+def begin_at(run: Run, system: System, recipe: Recipe, count: int, say: Progress) -> int:
+    """The image from which to play: that of the latest checkpoint, which is put into `system`, or 0."""
+    start = run.load_latest(system)
+    if start is None and any(line["nimg"] > 0 for line in run.metrics()):
+        raise SparringError(
+            f"{run.path} has lost its checkpoints, and would begin anew over what it has: choose another --out"
+        )
+    for warning in run.warnings:
+        say.say(f"warning: {warning}")
+    say.say(f"{'going on with' if start else 'training'} {recipe.name} on {count:,} images, run {run.path}")
+    return start or 0
 
 
 def free_name(source: str | Path, recipe: Recipe | str | None, default: str) -> Path:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparring.data.container import natural
+from sparring.data.dataset import Images
 from sparring.engine.errors import SparringError, UsageError, nearest
 
 LARGEST = 1 << 30
@@ -89,20 +90,27 @@ def read_labels(
     return labels, all_classes, notes
 
 
+def labels_as(classes: tuple[str, ...], images: Images) -> NDArray[np.int64]:
+    """The source's labels `[N]` of these images as numbers of `classes`, by name; -1 for all others, and for none."""
+    number = {name: k for k, name in enumerate(classes)}  # a table may have brought classes of its own
+    place = np.array([number.get(name, -1) for name in images.report.classes] + [-1])
+    labels: NDArray[np.int64] = place[images.labels]
+    return labels
+
+
 def _rows(path: Path) -> list[tuple[int, str, str]]:
     """Line, name and label of each row."""
     try:
         if path.stat().st_size > LARGEST:
             raise SparringError(f"{path} is too large for a table of labels")
-        text = path.read_text(encoding="utf-8-sig")
+        text = path.read_text(encoding="utf-8-sig", errors="surrogateescape")  # as names of files are
     except FileNotFoundError as error:
         raise UsageError(f"there is no '{path}': --labels-file is a CSV of name,label") from error
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         raise SparringError(f"{path} cannot be read as a table of text: {error}") from error
     try:
-        table = [
-            (k, row) for k, row in enumerate(csv.reader(io.StringIO(text)), 1) if any(cell.strip() for cell in row)
-        ]
+        lines = csv.reader(io.StringIO(text))
+        table = [(lines.line_num, row) for row in lines if any(cell.strip() for cell in row)]
     except csv.Error as error:
         raise SparringError(f"{path} is no CSV: {error}") from error
     if not table:

@@ -15,7 +15,7 @@ import torch
 import torch.distributed as td
 from torch import Tensor, nn
 
-from sparring.engine.errors import SparringError
+from sparring.engine.errors import SparringError, UsageError
 
 
 def start() -> None:
@@ -24,6 +24,12 @@ def start() -> None:
         if torch.cuda.is_available():
             torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")) % torch.cuda.device_count())
         td.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
+
+
+def check_alone() -> None:
+    """Raise UsageError where torchrun made several processes, for work that only one can do."""
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise UsageError("this command works on one process: give it without torchrun")
 
 
 def finish() -> None:

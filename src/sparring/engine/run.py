@@ -7,7 +7,8 @@ checkpoints/000200000/          players, average, optimizers; state.json
 best.json                       which checkpoint measured best, and is kept
 model.safetensors, model.json   the averaged generator and its card
 classifier.safetensors, .json   the averaged classifier and its card, of `sparring classify`
-classification.json             what it got right, and to_label.csv: what to label next
+classification.json             what it got right
+to_label.csv, to_label.png      what to label next
 film.webp                       the fixed latents over the training
 evaluation.json                 the latest evaluation, if there was one
 report.html                     all of it on one page
@@ -133,6 +134,16 @@ class Run:
         """Write evaluation.json."""
         write(self.path / "evaluation.json", json.dumps({"format": FORMAT, **told}, indent=2) + "\n")
 
+    def write_classification(self, told: Mapping[str, Any]) -> None:
+        """Write classification.json."""
+        write(self.path / "classification.json", json.dumps({"format": FORMAT, **told}, indent=2) + "\n")
+
+    @property
+    def classification(self) -> dict[str, Any] | None:
+        """What classification.json tells; None without one."""
+        path = self.path / "classification.json"
+        return _read_json(path, "classification") if path.exists() else None
+
     # checkpoints
 
     def checkpoints(self) -> list[Path]:
@@ -208,7 +219,14 @@ class Run:
         """The same on one process; -1 where there is none. What a kill left half written goes."""
         sweep(self.path / "checkpoints")
         sweep(self.path / "samples")
-        for name in ("*.json", "model.*", "film.webp"):  # and not what `sparring sample` may be writing just now
+        for name in (
+            "*.json",
+            "model.*",
+            "classifier.*",
+            "to_label.*",
+            "film.webp",
+            "report.html",
+        ):  # and not what `sparring sample` may be writing just now
             sweep(self.path, name)
         damaged: list[tuple[Path, str]] = []
         for path in reversed(self.checkpoints()):

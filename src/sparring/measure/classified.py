@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -57,6 +59,14 @@ class Classification:
     calibration_error: float | None = None
     unfamiliar: int = 0
     """Tested images that it would call "none of these"; for the errors its best guess counts."""
+
+    @classmethod
+    def from_json(cls, told: Mapping[str, Any]) -> Classification:
+        """What `dataclasses.asdict` and JSON made of one."""
+        known = {name: told[name] for name in cls.__dataclass_fields__}
+        return cls(
+            **{**known, "classes": tuple(told["classes"]), "reliability": [Bin(**one) for one in told["reliability"]]}
+        )
 
 
 def wilson_interval(hits: int, of: int) -> tuple[float, float]:

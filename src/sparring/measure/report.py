@@ -61,11 +61,11 @@ class Page:
     """From `pairs`."""
     curves: Sequence[str] = ()
     """From `curve`."""
-    sections: Sequence[Section] = ()
-    """Of what is told besides: of a classifier, say."""
     version: str = ""
     command: str = ""
     """With which the page was made."""
+    sections: Sequence[Section] = ()
+    """Of what is told besides: of a classifier, say."""
 
 
 def pairs(samples: NDArray[np.uint8], neighbours: NDArray[np.uint8], distances: Sequence[float]) -> tuple[Picture, ...]:

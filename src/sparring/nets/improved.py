@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn.functional import dropout, leaky_relu, relu, softplus
 
 from sparring.nets.layers import halvings
+from sparring.nets.pyramid import widths_of
 from sparring.nets.weightnorm import normalised_conv, normalised_linear, normalised_up
 
 
@@ -144,7 +145,7 @@ class ConvGenerator(nn.Module):
         channels, height, wide = shape
         sizes = halvings(height, wide)[::-1]
         odd = [(size[0] % 2, size[1] % 2) for size in sizes[1:]]
-        widths = [width << level for level in reversed(range(max(len(odd), 1)))]
+        widths = widths_of(max(len(odd), 1), width, 4 * width)[::-1]
         self.base = (widths[0], *sizes[0])
         self.project = nn.Linear(latents, math.prod(self.base), bias=False)
         self.ups = nn.ModuleList(

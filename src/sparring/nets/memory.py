@@ -37,7 +37,10 @@ class Memory(nn.Module):
         """Remember `features` `[N, F]` as of classes `values` `[N]`; the same features of another class are written over."""
         keys = normalize(features.float(), dim=1)
         kept = (self.keys @ keys.T < 1 - 1e-6).all(1)
-        self.keys, self.values = torch.cat([self.keys[kept], keys]), torch.cat([self.values[kept], values])
+        self.keys, self.values = (
+            torch.cat([self.keys[kept], keys]),
+            torch.cat([self.values[kept], values.to(keys.device)]),
+        )
 
     def forget(self, value: int | None = None) -> None:
         """Drop what was remembered of class `value`, or all of it."""

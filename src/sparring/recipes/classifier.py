@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,10 +15,10 @@ from torch import Tensor, nn
 from sparring.data.changes import Changes
 from sparring.engine.errors import SparringError, UsageError, nearest
 from sparring.engine.game import Batch
-from sparring.engine.run import read_shared, write_shared
+from sparring.engine.run import Run, read_shared, write_shared
 from sparring.engine.spec import Spec
 from sparring.nets.memory import Memory
-from sparring.recipes import classifier_class
+from sparring.recipes import CLASSIFIERS, classifier_class
 from sparring.recipes.fewlabels import ClassifierRecipe
 from sparring.recipes.recipe import from_settings, to_settings
 
@@ -66,7 +66,7 @@ class Classifier:
         """Images as `as_batch` takes them -> probabilities `[N, classes]`, and how familiar each image is, `[N]`."""
         found = []
         with torch.no_grad():
-            for x in self._batches(images):
+            for x in torch.split(self.as_batch(images), AT_ONCE):
                 features = [self.features(view) for view in views_of(x, self.views)]
                 seen = torch.stack([self._judged(h).softmax(1) for h in features])
                 found.append((seen.mean(0), self.memory.familiarity(features[0])))
@@ -107,7 +107,7 @@ class Classifier:
         A name that is new becomes a class. What was remembered of the same image before is written over.
         """
         x = self.as_batch(images)
-        labels = [label] * len(x) if isinstance(label, str | int) else list(label)
+        labels = [label] * len(x) if np.ndim(label) == 0 else list(label)  # type: ignore[arg-type]
         if len(labels) != len(x):
             raise UsageError(f"{len(x)} images and {len(labels)} labels: give one label, or one for each image")
         self.classes += tuple(dict.fromkeys(str(one) for one in labels if str(one) not in self.classes))
@@ -135,34 +135,32 @@ class Classifier:
         """Images as the network takes them, float32 `[B, C, H, W]` in [-1, 1].
 
         Bytes `[B, H, W, C]`, `[B, H, W]`, or one image `[H, W, C]`, `[H, W]`; tensors `[B, C, H, W]` or `[C, H, W]` in [-1, 1] as
-        they are. Raises UsageError on images of another shape.
+        they are. Raises UsageError on images of another shape or type.
         """
         channels, height, width = self.spec.shape
         if isinstance(images, Tensor):
-            x = images if images.dim() == 4 else images[None]
+            if not images.is_floating_point():
+                raise UsageError(
+                    f"tensors are images [N, C, H, W] in [-1, 1], not {images.dtype}: bytes are given as an array"
+                )
+            x = images.float() if images.dim() == 4 else images[None].float()
         else:
-            array = np.asarray(images)
+            array = np.array(images)  # a copy: a picture's own numbers are read-only
             if array.dtype != np.uint8:
                 raise UsageError(
                     f"images are bytes (uint8) [N, H, W, C], or tensors [N, C, H, W] in [-1, 1]; not {array.dtype}"
                 )
-            if array.ndim == 2 or (array.ndim == 3 and array.shape == (height, width, channels)):
+            if array.ndim == 2 or array.shape == (height, width, channels):
                 array = array[None]
-            array = array[..., None] if array.ndim == 3 else array
-            x = torch.from_numpy(np.ascontiguousarray(array)).permute(0, 3, 1, 2).float() / 127.5 - 1
+            x = torch.from_numpy(array[..., None] if array.ndim == 3 else array)
+            x = x.permute(0, 3, 1, 2).float() / 127.5 - 1 if x.dim() == 4 else x
         if tuple(x.shape[1:]) != (channels, height, width):
-            there = "x".join(map(str, [*x.shape[2:], *x.shape[1:2]]))
+            sides = [*x.shape[2:], x.shape[1]] if x.dim() == 4 else x.shape
             raise UsageError(
-                f"the images are {there}, this classifier was trained on {height}x{width}x{channels}: bring them to that size"
+                f"the images are {'x'.join(map(str, sides))}, this classifier was trained on {height}x{width}x{channels}: "
+                "bring them to that size"
             )
         return x.to(next(self.net.parameters()).device)
-
-    def _batches(self, images: NDArray[Any] | Tensor) -> Iterator[Tensor]:
-        one = images.ndim == 2 or (
-            images.ndim == 3 and tuple(images.shape) in (self.spec.shape, (*self.spec.shape[1:], self.spec.channels))
-        )
-        for first in range(0, 1 if one else len(images), AT_ONCE):
-            yield self.as_batch(images if one else images[first : first + AT_ONCE])
 
     # files
 
@@ -196,16 +194,17 @@ def load_classifier(path: str | Path, net: nn.Module | None = None) -> Classifie
     One of networks of one's own needs the `net` that was trained. No pickle is read. Raises UsageError where there is none,
     SparringError where its files are damaged or do not fit.
     """
+    _check_holds_one(Path(path))
     tensors, told = read_shared(path, NAME)
     try:
         recipe = classifier_class(told["recipe"])
         spec = Spec(**told["spec"])
         classes, numbers = tuple(told["classes"]), (float(told["temperature"]), float(told["least"]))
-        own = told["own_nets"]
+        own, _, _ = (told[name] for name in ("own_nets", "mode", "scaled"))
         of_net = {k.removeprefix("net."): t for k, t in tensors.items() if k.startswith("net.")}
         memory = Memory(tensors["memory.prototypes"], tensors["memory.typical"])
         memory.keys, memory.values = tensors["memory.keys"], tensors["memory.values"]
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise SparringError(
             f"{path}: {NAME}.json lacks or misnames {error}: another version of Sparring wrote it"
         ) from error
@@ -223,3 +222,17 @@ def load_classifier(path: str | Path, net: nn.Module | None = None) -> Classifie
         ) from error
     about = {k: v for k, v in told.items() if k not in ("format", "spec", "classes", "temperature", "least")}
     return Classifier(net.eval().requires_grad_(False), spec, classes, *numbers, memory, about, recipe.views)
+
+
+def _check_holds_one(path: Path) -> None:
+    """Raise UsageError on a run that has no classifier, and tell why."""
+    run = Run(path if path.is_dir() else path.parent)
+    if not run.exists or (run.path / f"{NAME}.json").exists():
+        return
+    if run.settings["recipe"]["name"] in CLASSIFIERS:
+        raise UsageError(
+            f"{run.path} has no classifier yet: its training did not come to its end, `sparring classify` goes on"
+        )
+    raise UsageError(
+        f"{run.path} holds a generator of `sparring train`: `sparring classify` trains what tells classes apart"
+    )

@@ -6,7 +6,7 @@ the convolutional ones. `--entropy`, `--pull-away` and `--low-density` add the t
 
 Where we differ: the average is corrected for its start, by a half-life that ramps up (theirs, of 10,000 rounds from 0, is
 of no use before 20,000); the low density is measured in features, not by a PixelCNN trained beforehand; transposed
-convolutions are of 4 x 4, so that any size can be made.
+convolutions are of 4 x 4, and all others padded, so that any size can be made and seen.
 """
 
 from __future__ import annotations
@@ -82,6 +82,8 @@ class Improved(NoLabelsTold):
         check_range(self, 0, 1, "beta1")
         check_range(self, 0, 1.0001, "decay")
         check_range(self, 0, float("inf"), "entropy", "pull_away", "low_density")
+        if self.batch_size < 2:
+            raise UsageError("--batch-size must be 2 or more: the generator's batch normalisation needs a spread")
         if self.kind not in (None, *NETS):
             raise UsageError(f"unknown --kind '{self.kind}': {nearest(str(self.kind), NETS)}")
 

@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from sparring.engine.game import Batch
+from sparring.games.consistency import Consistency
+
+LOGITS = torch.tensor([[9.0, 0.0, 0.0], [0.3, 0.2, 0.1], [0.0, 8.0, 0.0], [0.0, 0.0, 1.0]])
+"""Of four images: the first and the third are sure."""
+
+
+class Says(nn.Module):
+    """Logits that do not depend on the image, as a parameter."""
+
+    def __init__(self, logits: Tensor) -> None:
+        super().__init__()
+        self.logits = nn.Parameter(logits.clone())
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.logits + 0 * x.mean()
+
+
+def same(x: Tensor, batch: Batch) -> Tensor:
+    return x
+
+
+def batch() -> Batch:
+    return Batch(torch.randn(4, 1, 2, 2), torch.full((4,), -1), seed=3)
+
+
+def term(teacher: nn.Module, **options: object) -> Consistency:
+    return Consistency(teacher, 3, same, same, **{"even": False, **options})  # type: ignore[arg-type]
+
+
+def test_only_the_images_that_the_teacher_is_sure_of_count() -> None:
+    student = Says(torch.randn(4, 3))
+    loss, told = term(Says(LOGITS), weight=0.5)(student, batch(), 0.0)
+    expected = (
+        cross_entropy(student.logits[[0, 2]], torch.tensor([0, 1]), reduction="sum") / 4
+    )  # Eq. 4: over all images
+    torch.testing.assert_close(loss, 0.5 * expected)
+    assert told["sure"] == 0.5
+    loss.backward()
+    assert student.logits.grad is not None
+    assert torch.equal(student.logits.grad.abs().sum(1) > 0, torch.tensor([True, False, True, False]))
+
+
+def test_the_teacher_gets_no_gradient_and_is_no_part_of_the_term() -> None:
+    teacher, student = Says(LOGITS), Says(torch.randn(4, 3))
+    made = term(teacher)
+    made(student, batch(), 0.0)[0].backward()
+    assert teacher.logits.grad is None
+    assert not list(made.parameters()) and made.state_dict().keys() == {"shares"}
+
+
+def test_nobody_is_sure_and_nothing_is_paid() -> None:
+    student = Says(torch.randn(4, 3))
+    loss, told = term(Says(torch.zeros(4, 3)))(student, batch(), 0.0)
+    assert loss == 0 and told["sure"] == 0
+
+
+@pytest.mark.parametrize("even", [True, False])
+def test_shares_follow_what_the_teacher_says(even: bool) -> None:
+    made = term(Says(LOGITS), even=even, memory=0.9)
+    torch.testing.assert_close(made.shares, torch.full((3,), 1 / 3))
+    made(Says(torch.zeros(4, 3)), batch(), 0.0)
+    moved = 0.9 / 3 + 0.1 * LOGITS.softmax(1).mean(0)
+    torch.testing.assert_close(made.shares, moved if even else torch.full((3,), 1 / 3))
+    assert float(made.shares.sum()) == pytest.approx(1)
+
+
+def test_answers_are_brought_to_equal_shares() -> None:
+    """A class that is said too often must be said louder: 0.7 of one that is said of all is not sure, nor is its answer it."""
+    says = torch.tensor([[0.7, 0.3, 1e-9]] * 4).log()
+    made = term(Says(says), even=True, sure=0.4, memory=0.0)  # the shares are the batch's own
+    student = Says(torch.zeros(4, 3))
+    with torch.no_grad():
+        made.shares.copy_(torch.tensor([0.7, 0.3, 1e-9]))
+    _loss, told = made(student, batch(), 0.0)
+    assert told["sure"] == 1  # 0.7 / 0.7 and 0.3 / 0.3: the same
+    made.sure = 0.6
+    assert made(student, batch(), 0.0)[1]["sure"] == 0
+
+
+def test_the_teacher_sees_the_weak_change_and_the_classifier_the_strong_one() -> None:
+    class Looks(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            seen.append(float(x.mean()))
+            return torch.zeros(len(x), 3)
+
+    seen: list[float] = []
+    made = Consistency(Looks(), 3, lambda x, b: x * 0 + 1, lambda x, b: x * 0 + 2)
+    made(Looks(), batch(), 0.0)
+    assert seen == [1, 2]

@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+from torch.nn.functional import conv2d, conv_transpose2d, linear
+
+from sparring.nets.weightnorm import Normalised, normalised_conv, normalised_linear, normalised_up, start_on_data
+
+LAYERS = {
+    "linear": (lambda trained: normalised_linear(5, 7, trained=trained), (64, 5)),
+    "conv": (lambda trained: normalised_conv(3, 7, 3, 2, 1, trained=trained), (16, 3, 9, 6)),
+    "up": (lambda trained: normalised_up(3, 7, (1, 0), trained=trained), (16, 3, 4, 5)),
+}
+every_layer = pytest.mark.parametrize("name", LAYERS)
+
+
+def made(name: str, trained: bool = False) -> tuple[Normalised, torch.Tensor]:
+    torch.manual_seed(0)
+    make, shape = LAYERS[name]
+    return make(trained), torch.randn(*shape) * 3 + 1
+
+
+def around(out: torch.Tensor) -> list[int]:
+    return [k for k in range(out.dim()) if k != 1]
+
+
+@every_layer
+@pytest.mark.parametrize("trained", [False, True])
+def test_started_on_data_each_output_has_mean_0_and_variance_1(name: str, trained: bool) -> None:
+    layer, x = made(name, trained)
+    start_on_data(layer, x)
+    variance, mean = torch.var_mean(layer(x), around(layer(x)), correction=0)
+    torch.testing.assert_close(mean, torch.zeros(7), atol=1e-5, rtol=0)
+    torch.testing.assert_close(variance, torch.ones(7), atol=1e-4, rtol=0)
+
+
+def test_layers_are_started_one_after_the_other_on_what_reaches_them() -> None:
+    torch.manual_seed(0)
+    net = nn.Sequential(normalised_conv(2, 6, 3, 1, 1), nn.ReLU(), normalised_conv(6, 4, 3, 2, 1), nn.Flatten(), normalised_linear(36, 5))  # fmt: skip
+    x, seen = torch.randn(32, 2, 6, 6), []
+    start_on_data(net, x)
+    for layer in net:
+        if isinstance(layer, Normalised):
+            layer.register_forward_hook(lambda layer, given, out: seen.append(out))
+    net(x)
+    assert len(seen) == 3
+    for out in seen:
+        variance, mean = torch.var_mean(out, around(out), correction=0)
+        assert mean.abs().max() < 1e-5 and (variance - 1).abs().max() < 1e-3
+
+
+@every_layer
+def test_the_map_is_that_of_salimans_and_kingma(name: str) -> None:
+    """w = g v / |v| (Eq. 2), written out for each output."""
+    layer, x = made(name)
+    layer.scale.copy_(torch.rand(7) + 0.5)
+    layer.bias.data = torch.randn(7)
+    v = layer.direction.detach()
+    v = v.transpose(0, 1) if name == "up" else v
+    weight = torch.stack([layer.scale[k] * v[k] / v[k].norm() for k in range(7)])
+    if name == "linear":
+        expected = linear(x, weight, layer.bias)
+    elif name == "conv":
+        expected = conv2d(x, weight, layer.bias, 2, 1)
+    else:
+        expected = conv_transpose2d(x, weight.transpose(0, 1), layer.bias, 2, 1, (1, 0))
+    torch.testing.assert_close(layer(x), expected)
+
+
+@every_layer
+def test_the_gradient_is_at_right_angles_to_the_direction(name: str) -> None:
+    """Their section 2.1: the gradient of v is projected away from v, which therefore only grows."""
+    layer, x = made(name)
+    layer(x).square().sum().backward()
+    assert layer.direction.grad is not None
+    dots = (layer.direction.grad * layer.direction).sum(around_of(layer))
+    scale = layer.direction.grad.abs().sum()
+    assert dots.abs().max() < 1e-4 * scale
+
+
+def around_of(layer: Normalised) -> list[int]:
+    return [k for k in range(layer.direction.dim()) if layer.direction.shape[k] != 7]
+
+
+@every_layer
+def test_how_long_the_direction_is_does_not_matter(name: str) -> None:
+    layer, x = made(name)
+    before = layer(x)
+    layer.direction.data *= 12.5
+    torch.testing.assert_close(layer(x), before)
+
+
+@every_layer
+def test_lengths_are_trained_only_where_asked(name: str) -> None:
+    (fixed, _), (trained, _) = made(name), made(name, trained=True)
+    assert {k for k, _ in fixed.named_parameters()} == {"direction", "bias"}
+    assert {k for k, _ in trained.named_parameters()} == {"direction", "bias", "scale"}
+    assert fixed.state_dict().keys() == trained.state_dict().keys()  # either way they are saved
+
+
+def test_an_output_that_never_varies_keeps_its_length() -> None:
+    layer = normalised_linear(4, 3)
+    start_on_data(layer, torch.ones(8, 4))
+    assert torch.equal(layer.scale, torch.ones(3))
+    torch.testing.assert_close(layer(torch.ones(8, 4)), torch.zeros(8, 3), atol=1e-6, rtol=0)
+    assert torch.isfinite(normalised_linear(4, 3)(torch.zeros(1, 4))).all()
+    layer.direction.data.zero_()
+    assert torch.isfinite(layer(torch.ones(8, 4))).all()
+
+
+def test_no_hook_is_left_behind_even_by_a_failure() -> None:
+    layer = normalised_linear(4, 3)
+    with pytest.raises(RuntimeError):
+        start_on_data(layer, torch.ones(8, 5))
+    assert not layer._forward_hooks

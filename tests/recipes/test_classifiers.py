@@ -1,0 +1,267 @@
+"""What every recipe for few labels owes, over all recipes and shapes of data. A new one joins by its lines in TINY."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from test_conformance import CPU, PRECISIONS, SHAPES
+
+from sparring.commands.plan import check_memory, memory_needed
+from sparring.data.changes import Changes
+from sparring.engine import checkpoint
+from sparring.engine.device import Hardware
+from sparring.engine.errors import SparringError, UsageError
+from sparring.engine.game import Batch
+from sparring.engine.loop import System, play
+from sparring.engine.seeds import mix
+from sparring.engine.spec import Spec
+from sparring.recipes import CLASSIFIERS, DEFAULT_CLASSIFIER, RECIPES, classifier_class, recipe_class
+from sparring.recipes.fewlabels import ClassifierRecipe, teacher_of
+from sparring.recipes.recipe import from_settings, to_settings
+
+TINY: dict[str, dict[str, dict[str, Any]]] = {
+    "improved": {
+        "mlp": {"kind": "mlp", "latents": 6, "batch_size": 4, "labelled": 3},
+        "conv": {"kind": "conv", "latents": 6, "batch_size": 4, "labelled": 3},
+        "bad gan": {"kind": "mlp", "latents": 6, "batch_size": 4, "entropy": 0.1, "pull_away": 0.5, "low_density": 0.5},
+    },
+    "consistent": {
+        "whole": {"width": 4, "latents": 6, "batch_size": 4, "labelled": 3, "sure": 0.0},
+        "alone": {"width": 4, "latents": 6, "batch_size": 4, "labelled": 3, "generated": 0.0, "consistency": 0.0},
+    },
+}
+FORMS = [(name, form) for name, forms in TINY.items() for form in forms]
+CLASSES = ("a", "b", "c")
+TOTAL = 400
+
+every_recipe = pytest.mark.parametrize("name", CLASSIFIERS)
+every_form = pytest.mark.parametrize(("name", "form"), FORMS, ids=[f"{name} {form}" for name, form in FORMS])
+every_shape = pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: "x".join(map(str, shape)))
+
+
+@pytest.fixture(autouse=True)
+def _narrow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The published networks, but narrow: their widths are no knobs."""
+    from sparring.recipes import improved
+
+    monkeypatch.setattr(improved, "HIDDEN", (12, 10, 8))
+    monkeypatch.setattr(improved, "MLPGenerator", lambda shape, z: NETS["MLPGenerator"](shape, z, 8))
+    monkeypatch.setattr(improved, "ConvGenerator", lambda shape, z: NETS["ConvGenerator"](shape, z, 4))
+    monkeypatch.setattr(improved, "ConvClassifier", lambda shape, k: NETS["ConvClassifier"](shape, k, 4))
+
+
+def _published() -> dict[str, Any]:
+    from sparring.nets import improved
+
+    return {name: getattr(improved, name) for name in ("MLPGenerator", "ConvGenerator", "ConvClassifier")}
+
+
+NETS = _published()
+
+
+class Feed:
+    """Noise in place of images, of which one in a batch is labelled; others with labels are drawn on demand."""
+
+    batch_size = 4
+
+    def __init__(self, spec: Spec) -> None:
+        self.spec = spec
+
+    def batches(self, nimg: int, turn: int) -> Sequence[Batch]:
+        seed = mix(nimg, turn)
+        generator = torch.Generator().manual_seed(seed)
+        x, more = (torch.randn(k, *self.spec.shape, generator=generator).tanh() for k in (4, 3))
+        return [Batch(x, torch.tensor([0, -1, -1, -1]), nimg // 4, seed, labelled=lambda: (more, torch.arange(3)))]
+
+
+def spec_of(shape: tuple[int, int, int]) -> Spec:
+    return Spec(*shape, CLASSES, 100, 90)
+
+
+def tiny(name: str, form: str, spec: Spec) -> ClassifierRecipe:
+    return classifier_class(name)(**TINY[name][form]).resolve(spec, CPU)
+
+
+def system_of(recipe: ClassifierRecipe, spec: Spec, hardware: Hardware = CPU) -> System:
+    torch.manual_seed(0)
+    nets = {name: hardware.place(net) for name, net in recipe.nets(spec).items()}
+    recipe.prepare(nets, Feed(spec).batches(0, 0)[0].x)
+    return recipe.system(spec, nets, TOTAL)
+
+
+def tensors(system: System) -> dict[str, torch.Tensor]:
+    found = {f"{player}.{k}": t for player, net in system.game.players.items() for k, t in net.state_dict().items()}
+    return found | {f"average.{k}": t for k, t in system.average.net.state_dict().items()}
+
+
+def test_the_table_of_this_file_is_complete() -> None:
+    assert TINY.keys() == CLASSIFIERS.keys() and DEFAULT_CLASSIFIER in CLASSIFIERS
+    assert not CLASSIFIERS.keys() & RECIPES.keys()
+
+
+@every_recipe
+def test_it_meets_the_protocol_and_is_cited(name: str) -> None:
+    kind = classifier_class(name)
+    assert kind is recipe_class(name) and isinstance(kind(), ClassifierRecipe)
+    assert kind.name == name and "arXiv" in kind.paper and isinstance(kind.changes, Changes)
+    assert kind.__dataclass_params__.frozen  # type: ignore[attr-defined]
+
+
+@every_form
+@pytest.mark.parametrize("precision", PRECISIONS)
+@every_shape
+def test_a_round_moves_all_that_play(name: str, form: str, precision: str, shape: tuple[int, int, int]) -> None:
+    spec, hardware = spec_of(shape), Hardware(torch.device("cpu"), precision == "bf16")
+    recipe = tiny(name, form, spec)
+    system = system_of(recipe, spec, hardware)
+    players = {player: system.game.players[player] for player in system.game.turns}
+    before = {
+        (player, k): p.detach().clone()
+        for player, net in players.items() for k, p in net.named_parameters() if p.requires_grad
+    }  # fmt: skip
+    play(system, Feed(spec), total=12, hardware=hardware)
+    for (player, k), old in before.items():
+        new = players[player].get_parameter(k).detach()
+        assert torch.isfinite(new).all() and new.dtype == torch.float32, (player, k)
+        assert not torch.equal(new, old), (player, k)
+    average: Any = system.average.net
+    assert all(torch.isfinite(t).all() for t in average.state_dict().values() if t.is_floating_point())
+    images = average["generator"](torch.randn(4, recipe.latents))
+    assert images.shape == (4, *spec.shape) and images.abs().max() <= 1
+    logits = average["classifier"](images)
+    assert logits.shape == (4, 3) and logits.dtype == torch.float32 and torch.isfinite(logits).all()
+    torch.testing.assert_close(average["classifier"].head(average["classifier"].features(images)), logits)
+    assert teacher_of(system.average) is average["classifier"]
+
+
+@every_form
+def test_a_stopped_game_ends_with_the_bits_of_an_unbroken_one(name: str, form: str, tmp_path: Path) -> None:
+    spec = spec_of((9, 8, 2))
+    recipe = tiny(name, form, spec)
+    whole, first, second = (system_of(recipe, spec) for _ in range(3))
+    play(whole, Feed(spec), total=40, hardware=CPU)
+    assert play(first, Feed(spec), total=40, hardware=CPU, until=iter([False] * 4 + [True]).__next__) == 16
+    checkpoint.save(first, tmp_path / "at", 16)
+    assert checkpoint.load(second, tmp_path / "at") == 16
+    play(second, Feed(spec), total=40, start=16, hardware=CPU)
+    for key, tensor in tensors(whole).items():
+        assert torch.equal(tensors(second)[key], tensor), key
+
+
+@every_form
+def test_the_same_seed_builds_and_starts_the_same(name: str, form: str) -> None:
+    spec = spec_of((8, 8, 1))
+    one, two = (tensors(system_of(tiny(name, form, spec), spec)) for _ in range(2))
+    assert one.keys() == two.keys() and all(torch.equal(one[k], two[k]) for k in one)
+
+
+@every_recipe
+@every_shape
+def test_nothing_is_left_to_choose_and_settings_come_back(name: str, shape: tuple[int, int, int]) -> None:
+    for hardware in (CPU, Hardware(torch.device("cuda"), bf16=True)):
+        resolved = classifier_class(name)().resolve(spec_of(shape), hardware)
+        settings = to_settings(resolved)
+        assert all(value is not None for value in settings.values()), settings
+        again = from_settings(classifier_class(name), json.loads(json.dumps(settings)))
+        assert again == resolved == again.resolve(spec_of(shape), hardware)
+
+
+@every_form
+def test_what_is_given_stays(name: str, form: str) -> None:
+    resolved = tiny(name, form, spec_of((28, 28, 1)))
+    assert all(getattr(resolved, key) == value for key, value in TINY[name][form].items())
+
+
+@every_recipe
+def test_the_generator_is_told_nothing(name: str) -> None:
+    recipe = classifier_class(name)()
+    assert recipe.classes(spec_of((8, 8, 1))) == 0 and recipe.conditions(spec_of((8, 8, 1))) == ()
+    assert not recipe.truncates and recipe.accumulate == 1
+
+
+@every_recipe
+@pytest.mark.parametrize("field", ["latents", "batch_size", "labelled", "lr", "average"])
+@pytest.mark.parametrize("value", [0, -1, float("nan")])
+def test_impossible_settings_are_refused(name: str, field: str, value: float) -> None:
+    with pytest.raises(UsageError, match=f"--{field.replace('_', '-')} must be above 0"):
+        classifier_class(name)(**{field: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "words"),
+    [
+        ("improved", {"kind": "cnv"}, "unknown --kind 'cnv': did you mean 'conv'"),
+        ("improved", {"batch_size": 1}, "--batch-size must be 2 or more"),
+        ("improved", {"decay": 1.5}, "--decay must be"),
+        ("improved", {"entropy": -1}, "--entropy must be at least 0"),
+        ("consistent", {"sure": 1.0}, "--sure must be at least 0 and below 1"),
+        ("consistent", {"strength": float("nan")}, "--strength must be"),
+    ],
+)
+def test_settings_out_of_range_are_named(name: str, settings: dict[str, Any], words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        classifier_class(name)(**settings)
+
+
+def test_grey_small_images_are_played_as_mnist_was_and_others_as_cifar() -> None:
+    improved = classifier_class("improved")
+    for shape, kind, lr, decay in (
+        ((28, 28, 1), "mlp", 3e-3, 1.0),
+        ((32, 32, 3), "conv", 3e-4, 2 / 3),
+        ((64, 64, 1), "conv", 3e-4, 2 / 3),
+    ):
+        told = to_settings(improved().resolve(spec_of(shape), CPU))
+        assert (told["kind"], told["lr"], told["decay"]) == (kind, lr, decay)
+
+
+def test_the_rate_falls_as_said() -> None:
+    spec = spec_of((8, 8, 1))
+    kind = classifier_class("improved")
+
+    def lr(**settings: Any) -> Any:
+        return system_of(kind(**TINY["improved"]["conv"], **settings).resolve(spec, CPU), spec).schedules["classifier"][
+            "lr"
+        ]
+
+    assert [lr(lr=1.0)(at) for at in (0, 0.5, 2 / 3, 5 / 6, 1)] == pytest.approx([1, 1, 1, 0.5, 0])
+    assert [lr(lr=1.0, decay=1.0)(at) for at in (0, 1)] == [1, 1]
+    assert [lr(lr=1.0, decay=0.0)(at) for at in (0, 0.25)] == [1, 0.75]
+
+
+def test_improved_is_started_on_data() -> None:
+    spec = spec_of((8, 8, 1))
+    nets = (recipe := tiny("improved", "mlp", spec)).nets(spec)
+    x = torch.rand(200, 1, 8, 8) * 2 - 1
+    recipe.prepare(nets, x)
+    torch.manual_seed(0)
+    logits = nets["classifier"].train()(x)  # with other noise than it was started with
+    variance, mean = torch.var_mean(logits, 0)
+    assert mean.abs().max() < 0.3 and variance.min() > 0.6 and variance.max() < 1.6
+
+
+@every_recipe
+@every_shape
+def test_memory_is_estimated(name: str, shape: tuple[int, int, int]) -> None:
+    spec = spec_of(shape)
+    assert 100_000_000 < memory_needed(classifier_class(name)(batch_size=4).resolve(spec, CPU), spec) < 2_000_000_000
+
+
+@every_recipe
+def test_a_size_too_large_is_said_with_the_size_that_fits(name: str) -> None:
+    spec = Spec(8192, 8192, 3, CLASSES, 100)
+    with pytest.raises(SparringError, match=r"8192x8192 .* GB .*--size \d+x\d+ fits"):
+        check_memory(classifier_class(name)().resolve(spec, CPU), spec, CPU)
+
+
+def test_names_of_the_other_kind_and_unknown_ones() -> None:
+    with pytest.raises(UsageError, match="r3 trains a generator: `sparring train --recipe r3`"):
+        classifier_class("r3")
+    with pytest.raises(UsageError, match="unknown recipe 'improvd': did you mean 'improved'"):
+        classifier_class("improvd")
+    assert dataclasses.fields(classifier_class("consistent"))
