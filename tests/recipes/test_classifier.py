@@ -15,25 +15,29 @@ from PIL import Image
 from torch import nn
 from torch.nn.functional import normalize
 
+from sparring.data.changes import Changes
 from sparring.engine.device import Hardware
 from sparring.engine.errors import SparringError, UsageError
 from sparring.engine.spec import Spec
 from sparring.nets.memory import Memory
 from sparring.recipes import classifier_class
 from sparring.recipes.classifier import NONE, Classifier, classifier_card, load_classifier
+from sparring.recipes.consistent import Consistent
 
 SPEC = Spec(8, 6, 3, ("cat", "dog"), 100, 90)
 ABOUT: dict[str, Any] = {"own_nets": False, "seed": 0, "data": "x", "sparring": "0", "scaled": False, "mode": "RGB"}
 
 
-def made(net: nn.Module | None = None, least: float = -1.0, temperature: float = 2.0) -> Classifier:
+def made(
+    net: nn.Module | None = None, least: float = -1.0, temperature: float = 2.0, views: Changes | None = None
+) -> Classifier:
     torch.manual_seed(0)
     recipe = classifier_class("consistent")(width=4).resolve(SPEC, Hardware(torch.device("cpu"), bf16=False))
     net = (net or recipe.nets(SPEC)["classifier"]).eval()
     with torch.no_grad():
         seen = net.features(torch.rand(40, *SPEC.shape) * 2 - 1)  # type: ignore[operator]
     memory = Memory(torch.stack([seen[:20].mean(0), seen[20:].mean(0)]), seen)
-    return Classifier(net, SPEC, SPEC.classes, temperature, least, memory, classifier_card(recipe, **ABOUT))
+    return Classifier(net, SPEC, SPEC.classes, temperature, least, memory, classifier_card(recipe, **ABOUT), views)
 
 
 def pictures(count: int = 5, seed: int = 0) -> np.ndarray:
@@ -212,7 +216,7 @@ def test_what_is_near_what_was_told_is_known_too() -> None:
 
 
 def test_files_bring_back_the_same_answers_and_memories(tmp_path: Path) -> None:
-    one, x = made(least=0.3), pictures(9)
+    one, x = made(least=0.3, views=Consistent.views), pictures(9)
     one.remember(x[:2], ["fox", "cat"])
     one.save(tmp_path / "c")
     for path in (tmp_path / "c", tmp_path / "c" / "classifier.json", tmp_path / "c" / "classifier.safetensors"):
@@ -226,7 +230,7 @@ def test_files_bring_back_the_same_answers_and_memories(tmp_path: Path) -> None:
 
 
 def test_networks_of_ones_own_must_be_given(tmp_path: Path) -> None:
-    one = made()
+    one = made(views=Consistent.views)
     one.about = {**one.about, "own_nets": True}
     one.save(tmp_path)
     with pytest.raises(UsageError, match="networks of your own"):

@@ -197,7 +197,8 @@ def load_classifier(path: str | Path, net: nn.Module | None = None) -> Classifie
     _check_holds_one(Path(path))
     tensors, told = read_shared(path, NAME)
     try:
-        recipe = classifier_class(told["recipe"])
+        kind = classifier_class(told["recipe"])
+        recipe, views = from_settings(kind, told["settings"]), kind.views
         spec = Spec(**told["spec"])
         classes, numbers = tuple(told["classes"]), (float(told["temperature"]), float(told["least"]))
         own, _, _ = (told[name] for name in ("own_nets", "mode", "scaled"))
@@ -213,7 +214,7 @@ def load_classifier(path: str | Path, net: nn.Module | None = None) -> Classifie
             raise UsageError(
                 f"{path} was trained with networks of your own: load_classifier(path, net) needs the classifier"
             )
-        net = from_settings(recipe, told["settings"]).nets(spec)["classifier"]
+        net = recipe.nets(spec)["classifier"]
     try:
         net.load_state_dict(of_net)
     except RuntimeError as error:
@@ -221,7 +222,7 @@ def load_classifier(path: str | Path, net: nn.Module | None = None) -> Classifie
             f"{path}: the weights do not fit the network that {NAME}.json describes: {error}"
         ) from error
     about = {k: v for k, v in told.items() if k not in ("format", "spec", "classes", "temperature", "least")}
-    return Classifier(net.eval().requires_grad_(False), spec, classes, *numbers, memory, about, recipe.views)
+    return Classifier(net.eval().requires_grad_(False), spec, classes, *numbers, memory, about, views)
 
 
 def _check_holds_one(path: Path) -> None:
