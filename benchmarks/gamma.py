@@ -1,6 +1,6 @@
 """Automatic gamma: one held steepness against hand-set gammas, on every data set, at equal images.
 
-    python benchmarks/gamma.py                    # about 50 minutes on 2 cores without bf16
+    python benchmarks/gamma.py                    # about 40 minutes on 2 cores without bf16
 
 r3 with its default (gamma moves so that D's steepness stays as it should) beside `--gamma G` (which falls to a third) for G in
 decades; Fréchet distance and coverage in one feature net a data set. The published gammas run from 0.005 to 150.
@@ -16,8 +16,8 @@ from record import save
 from trials import Trial, run
 
 IMAGES = {
-    "fashion-mnist": 51_200, "mnist": 25_600, "cifar10-jpeg": 19_200, "faces-easy-32": 19_200, "faces-easy-64": 9_600,
-    "faces-easy-128": 3_200,
+    "fashion-mnist": 51_200, "mnist": 25_600, "cifar10-jpeg": 16_000, "faces-easy-32": 16_000, "faces-easy-64": 6_400,
+    "faces-easy-128": 2_400,
 }  # fmt: skip
 
 
