@@ -19,7 +19,14 @@ from typing import Any
 from sparring.cli import main as command
 from sparring.engine.averages import Average
 
-for name in ("commands.train", "commands.progress", "recipes.r3", "engine.run"):
+for name in (
+    "commands.train",
+    "commands.classify",
+    "commands.progress",
+    "recipes.r3",
+    "recipes.consistent",
+    "engine.run",
+):
     import_module(f"sparring.{name}")
 
 

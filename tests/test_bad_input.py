@@ -12,6 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from sparring.commands.classify import classify
+from sparring.recipes import classifier_class
+
 Cli = Callable[..., "subprocess.CompletedProcess[str]"]
 TINY = ("--width", "8", "--batch-size", "8")
 
@@ -19,9 +22,13 @@ TINY = ("--width", "8", "--batch-size", "8")
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
     """Forty labelled grey images of 8x8."""
+    return write_data(tmp_path)
+
+
+def write_data(folder: Path) -> Path:
     rng = np.random.default_rng(0)
-    np.savez(tmp_path / "data.npz", x=rng.integers(0, 256, (40, 8, 8), np.uint8), y=np.arange(40) % 3)
-    return tmp_path / "data.npz"
+    np.savez(folder / "data.npz", x=rng.integers(0, 256, (40, 8, 8), np.uint8), y=np.arange(40) % 3)
+    return folder / "data.npz"
 
 
 @pytest.fixture
@@ -63,6 +70,27 @@ def refused(done: object, code: int, *words: str) -> None:
         (["train", "data.npz", "--label-fraction", "nan"], ["--label-fraction must be from 0 to 1"]),
         (["train", "data.npz", "--augment", "dif"], ["unknown --augment 'dif'", "did you mean 'diff'?"]),
         (["train", "data.npz", "--hints", "miror"], ["unknown hint 'miror'", "did you mean 'mirror'?"]),
+        (["train", "data.npz", "--recipe", "improved"], ["improved trains a classifier", "sparring classify"]),
+        (["classify"], ["SOURCE"]),
+        (["classify", "mnits"], ["there is no 'mnits'", "did you mean 'mnist'?"]),
+        (["classify", "data.npz", "--recipe", "improvd"], ["unknown recipe 'improvd'", "did you mean 'improved'?"]),
+        (["classify", "data.npz", "--recipe", "r3"], ["r3 trains a generator", "consistent"]),
+        (["classify", "data.npz", "--labels", "0"], ["--labels must be 1 or more"]),
+        (["classify", "data.npz", "--labels", "two"], ["--labels"]),
+        (["classify", "data.npz", "--labels", "2"], ["--labels 2 is fewer than the 3 classes"]),
+        (["classify", "data.npz", "--labels", "41"], ["only 40 images have a label", "ask for 40"]),
+        (
+            ["classify", "data.npz", "--labels", "9", "--labels-file", "x"],
+            ["--labels and --labels-file exclude each other"],
+        ),
+        (["classify", "data.npz", "--labels-file", "x.csv"], ["there is no 'x.csv'"]),
+        (["classify", "data.npz", "--sure", "1"], ["--sure must be at least 0 and below 1"]),
+        (["classify", "data.npz", "--lebels", "9"], ["--lebels", "--labels"]),
+        (["classify", "data.npz", "--out", "data.npz"], ["data.npz is a file"]),
+        (["predict", "nowhere", "data.npz"], ["there is no 'nowhere'"]),
+        (["predict", ".", "data.npz"], ["no classifier.json", "no run folder"]),
+        (["predict", "nowhere"], ["IMAGES"]),
+        (["predict", "nowhere", "x", "--json", "--csv"], ["--json and --csv exclude each other"]),
         (["sample", "nowhere"], ["there is no 'nowhere'"]),
         (["sample", "."], ["model.json"]),
         (["sample", "nowhere", "-n", "0"], ["must be 1 or more"]),
@@ -174,3 +202,112 @@ def test_a_loss_that_diverges_stops_the_run_and_keeps_the_last_good_checkpoint(q
     done = quick("train", data, "--images", "4000", "--out", "wild", "--lr", "1e30", "--lr-end", "1e30", *TINY)
     refused(done, 1, "at image", "The last good checkpoint is wild/checkpoints/", "lower --lr")
     assert sorted(p.name for p in (data.parent / "wild" / "checkpoints").iterdir())
+
+
+# few labels
+
+FEW = ("--width", "4", "--batch-size", "8", "--labelled", "4", "--images", "80")
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A short run of a classifier on the data of `data`."""
+    folder = tmp_path_factory.mktemp("few")
+    write_data(folder)
+    recipe = classifier_class("consistent")(width=4, batch_size=8, labelled=4)
+    classify(folder / "data.npz", recipe, labels=9, images=80, out=folder / "few")
+    return folder / "few"
+
+
+@pytest.fixture
+def classifier(trained: Path, data: Path) -> Path:
+    """A copy of it."""
+    return shutil.copytree(trained, data.parent / "few")
+
+
+def test_sources_whose_labels_are_of_no_use(quick: Cli, tmp_path: Path) -> None:
+    x = np.random.default_rng(0).integers(0, 256, (9, 8, 8), np.uint8)
+    for name, more in (
+        ("bare", {}),
+        ("one", {"y": [0] * 9}),
+        ("vectors", {"y": np.random.default_rng(0).random((9, 2))}),
+    ):
+        np.savez(tmp_path / f"{name}.npz", x=x, **more)  # type: ignore[arg-type]
+    refused(quick("classify", "bare.npz"), 2, "bare.npz has no labels", "one folder a class", "--labels-file")
+    refused(quick("classify", "bare.npz", "--labels", 3), 2, "bare.npz has no labels")
+    refused(quick("classify", "one.npz"), 2, "only one class ('0')", "two or more")
+    refused(quick("classify", "one.npz", "--labels", 3), 2, "only one class ('0')")
+    refused(quick("classify", "vectors.npz"), 2, "vectors of numbers", "needs classes")
+    (tmp_path / "t.csv").write_text("bare.npz:x[0],a\nbare.npz:x[77],b\n")
+    refused(
+        quick("classify", "bare.npz", "--labels-file", "t.csv"),
+        2,
+        "t.csv, line 2",
+        "no training image 'bare.npz:x[77]': did you mean 'bare.npz:x[7]'?",
+    )
+    (tmp_path / "t.csv").write_text("bare.npz:x[0],a\n")
+    refused(quick("classify", "bare.npz", "--labels-file", "t.csv"), 2, "names one class alone ('a')")
+    (tmp_path / "t.csv").write_bytes(b"\x89PNG\r\n\x1a\n\0\0")
+    refused(quick("classify", "bare.npz", "--labels-file", "t.csv"), 2, "t.csv, line 1")
+    refused(quick("classify", "bare.npz", "--labels-file", "."), 1, "cannot be read as a table")
+    assert not list(tmp_path.glob("runs/*"))  # nothing was begun
+
+
+def test_a_class_that_the_source_has_not_is_named(quick: Cli, data: Path) -> None:
+    (data.parent / "t.csv").write_text("data.npz:x[0],0\ndata.npz:x[1],one\n")
+    refused(quick("classify", data, "--labels-file", "t.csv"), 2, "line 2: the source has no class 'one'", "0, 1, 2")
+
+
+def test_runs_of_the_other_kind(quick: Cli, run: Path, classifier: Path, data: Path) -> None:
+    refused(quick("predict", run, data), 2, "holds a generator of `sparring train`", "sparring classify")
+    refused(quick("classify", data, "--out", run), 2, "holds a generator", "choose another --out")
+    refused(
+        quick("classify", data, "--out", run, "--recipe", "improved"), 2, "holds a generator", "choose another --out"
+    )
+    refused(quick("train", data, "--out", classifier), 2, "consistent trains a classifier", "sparring classify")
+    refused(quick("train", data, "--out", classifier, "--recipe", "r3"), 2, "recipe is consistent there, r3 was asked")
+    refused(quick("sample", classifier, "--label", "1"), 2, "trained without labels")
+
+
+def test_a_classifiers_run_with_other_settings_names_each_difference(quick: Cli, classifier: Path, data: Path) -> None:
+    def again(*args: object) -> object:
+        return quick("classify", data, "--out", classifier, *args)
+
+    refused(again("--labels", 12, "--seed", 3), 2, "labels is 9 there, 12 was asked", "seed is 0 there")
+    refused(again("--labels-file", "t.csv"), 2, "labels_file is not given there")
+    refused(again("--lr", "0.5", "--no-even"), 2, "lr is", "even is True there, False was asked")
+    refused(again("--recipe", "improved"), 2, "recipe is consistent there, improved was asked")
+    assert quick("classify", data, "--out", classifier, "--labels", 9, "--images", 80).returncode == 0
+
+
+def test_a_classifiers_files_that_cannot_be_used(quick: Cli, classifier: Path, data: Path) -> None:
+    weights, card = (classifier / f"classifier.{kind}" for kind in ("safetensors", "json"))
+    whole, told = weights.read_bytes(), card.read_text()
+    weights.write_bytes(whole[:-5])
+    refused(quick("predict", classifier, data), 1, "classifier.safetensors is damaged")
+    weights.write_bytes(whole)
+    card.write_text(told[: len(told) // 2])
+    refused(quick("predict", classifier, data), 1, "classifier.json is damaged")
+    card.unlink()
+    refused(quick("predict", classifier, data), 2, "has no classifier yet", "sparring classify")
+    assert quick("classify", data, "--out", classifier).returncode == 0  # which writes it anew
+    assert weights.read_bytes() == whole and card.read_text() == told
+
+
+def test_images_that_cannot_be_answered(quick: Cli, classifier: Path, tmp_path: Path) -> None:
+    Image.new("RGB", (9, 8)).save(tmp_path / "wide.png")
+    refused(quick("predict", classifier, "wide.png"), 2, "8x9 RGB", "trained on 8x8 L", "--resize")
+    assert quick("predict", classifier, "wide.png", "--resize").returncode == 0
+    (tmp_path / "torn.png").write_bytes((tmp_path / "wide.png").read_bytes()[:30])
+    refused(quick("predict", classifier, "torn.png"), 1, "nothing usable in torn.png")
+    refused(quick("predict", classifier, "none.png"), 2, "there is no 'none.png'")
+
+
+def test_a_classifier_that_diverges_keeps_the_last_good_checkpoint(quick: Cli, data: Path) -> None:
+    done = quick("classify", data, "--out", "wild", "--lr", "1e30", "--decay", "0", *FEW)
+    refused(done, 1, "The last good checkpoint is wild/checkpoints/", "lower --lr")
+
+
+def test_a_classifier_is_trained_on_one_process(quick: Cli, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    refused(quick("classify", data, "--labels", 9, *FEW), 2, "one process", "without torchrun")

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from sparring.engine.run import Run
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL there")]
 IMAGES = 4_000
 FILES = ("players", "average", "optimizers")
+Words = Callable[[Path, str], list[str]]
 
 
 def words(folder: Path, name: str) -> list[str]:
@@ -29,12 +31,17 @@ def environment(folder: Path) -> dict[str, str]:
     return {**os.environ, "OMP_NUM_THREADS": "1", "SPARRING_CACHE": str(folder / "cache")}
 
 
-def sparring(folder: Path, name: str) -> subprocess.CompletedProcess[str]:
+def few_words(folder: Path, name: str) -> list[str]:
+    text = f"classify {folder / 'data.npz'} --labels 20 --out {folder / name} --width 4 --latents 6 --batch-size 8 --labelled 4 --images 400"
+    return text.split()
+
+
+def sparring(folder: Path, name: str, words: Words = words) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "sparring", *words(folder, name)]
     return subprocess.run(command, env=environment(folder), capture_output=True, text=True, timeout=120)
 
 
-def killed(folder: Path, name: str, seed: int, count: int, how: str) -> list[int]:
+def killed(folder: Path, name: str, seed: int, count: int, how: str, words: Words = words) -> list[int]:
     command = [sys.executable, Path(__file__).with_name("killer.py"), str(seed), str(count), how, *words(folder, name)]
     done = subprocess.run(command, env=environment(folder), capture_output=True, text=True, timeout=200)
     assert done.returncode == 0, done.stderr
@@ -116,3 +123,18 @@ def test_polite_stops(folder: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert end_of(run) == end_of(folder / "whole")
     assert measures(folder / "whole").items() <= measures(run).items()  # and what the stops measured
+
+
+def test_a_classifier_that_was_killed_ends_with_the_same_bytes(folder: Path) -> None:
+    """At random moments, and in the midst of saving."""
+    assert sparring(folder, "few", few_words).returncode == 0
+    ends = killed(folder, "few-killed", seed=3, count=2, how="round,replace", words=few_words)
+    assert ends.count(-signal.SIGKILL) >= 2, ends
+    assert sparring(folder, "few-killed", few_words).returncode == 0
+    whole, run = folder / "few", folder / "few-killed"
+    names = [f"checkpoints/000000400/{name}.safetensors" for name in FILES]
+    for name in (*names, "model.safetensors", "classifier.safetensors", "to_label.csv"):
+        assert (run / name).read_bytes() == (whole / name).read_bytes(), name
+    told, other = (json.loads((path / "classification.json").read_text()) for path in (whole, run))
+    assert all(other[name] == told[name] for name in told if name not in ("run", "to_label", "minutes"))
+    assert not [p.name for p in run.rglob("*") if p.name.endswith(".tmp") or "damaged" in p.name]

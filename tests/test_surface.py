@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import sparring
-from sparring.recipes import RECIPES, recipe_class
+from sparring.recipes import CLASSIFIERS, RECIPES, recipe_class
 from sparring.recipes.recipe import Recipe
 
 SRC = Path(sparring.__file__).parent
@@ -48,10 +49,15 @@ def test_sparring_alone_shows_three_examples(cli: Callable[..., subprocess.Compl
 
 def test_recipes_are_listed(quick: Callable[..., subprocess.CompletedProcess[str]]) -> None:
     done = quick("recipes")
-    assert all(name in done.stdout for name in RECIPES)
+    generators, classifiers = done.stdout.split("classifiers (sparring classify):")
+    assert all(f"  {name} " in generators and name not in classifiers for name in RECIPES)
+    assert all(f"  {name} " in classifiers and name not in generators for name in CLASSIFIERS)
+    assert json.loads(quick("recipes", "--json").stdout).keys() == RECIPES.keys() | CLASSIFIERS.keys()
 
 
-@pytest.mark.parametrize("command", ["inspect", "train", "sample", "doctor", "recipes"])
+@pytest.mark.parametrize(
+    "command", ["inspect", "train", "classify", "predict", "sample", "doctor", "evaluate", "recipes"]
+)
 def test_help_of_every_command(quick: Callable[..., subprocess.CompletedProcess[str]], command: str) -> None:
     done = quick(command, "--help")
     assert done.returncode == 0

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from makers import encoded, pixels, write_files, write_zip
 
 from sparring.data import dataset
-from sparring.data.dataset import choose_shape, open_images, parse_size, some_labels
+from sparring.data.dataset import choose_shape, open_images, parse_size
 from sparring.data.found import Shape
 from sparring.data.owner import is_abandoned, owner
 from sparring.engine.errors import SparringError, UsageError
@@ -361,25 +361,6 @@ def test_cifar10_as_jpeg_says_that_it_is(monkeypatch: pytest.MonkeyPatch) -> Non
     assert by_path.fingerprint == by_name.fingerprint
     assert any("JPEG re-encoded" in note for note in by_name.report.notes)
     assert by_name.report.splits == {"train": 50000, "test": 10000}
-
-
-@given(
-    counts=st.lists(st.integers(0, 40), min_size=1, max_size=5),
-    unlabelled=st.integers(0, 9),
-    fractions=st.tuples(st.floats(0, 1), st.floats(0, 1)),
-)
-def test_a_fraction_of_each_class_keeps_its_labels(
-    counts: list[int], unlabelled: int, fractions: tuple[float, float]
-) -> None:
-    labels = np.repeat(np.arange(-1, len(counts)), [unlabelled, *counts])
-    fewer, more = (some_labels(labels, fraction) for fraction in sorted(fractions))
-    for kept, fraction in zip((fewer, more), sorted(fractions), strict=True):
-        assert ((kept == labels) | (kept == -1)).all()
-        for k, count in enumerate(counts):
-            left = int((kept == k).sum())
-            assert fraction * count <= left < fraction * count + 1 + 1e-9 and (left > 0 or not count or not fraction)
-    assert ((fewer == -1) | (fewer == more)).all()  # so that more labels are never other labels
-    assert (some_labels(labels, 1.0) == labels).all() and (some_labels(labels, 0.0) == -1).all()
 
 
 def test_hidden_labels_are_told_by_the_spec(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from makers import encoded, pixels, write_files
 
 from sparring.data.dataset import open_images
-from sparring.data.labels import choose_labels, labels_as, read_labels
+from sparring.data.labels import choose_labels, labels_as, read_labels, some_labels
 from sparring.engine.errors import SparringError, UsageError
 
 NAMES = ["a/1.png", "a/2.png", "b/1.png", "b/3.png"]
@@ -144,3 +144,22 @@ def test_labels_are_numbered_by_name(tmp_path: Path) -> None:
     data = open_images(tmp_path / "x")
     assert labels_as(("c", "q", "a"), data).tolist() == [2, -1, 0]
     assert labels_as(("c", "a"), data.relabelled(np.array([-1, 2, 0]), data.spec.classes)).tolist() == [-1, 0, 1]
+
+
+@given(
+    counts=st.lists(st.integers(0, 40), min_size=1, max_size=5),
+    unlabelled=st.integers(0, 9),
+    fractions=st.tuples(st.floats(0, 1), st.floats(0, 1)),
+)
+def test_a_fraction_of_each_class_keeps_its_labels(
+    counts: list[int], unlabelled: int, fractions: tuple[float, float]
+) -> None:
+    labels = np.repeat(np.arange(-1, len(counts)), [unlabelled, *counts])
+    fewer, more = (some_labels(labels, fraction) for fraction in sorted(fractions))
+    for kept, fraction in zip((fewer, more), sorted(fractions), strict=True):
+        assert ((kept == labels) | (kept == -1)).all()
+        for k, count in enumerate(counts):
+            left = int((kept == k).sum())
+            assert fraction * count <= left < fraction * count + 1 + 1e-9 and (left > 0 or not count or not fraction)
+    assert ((fewer == -1) | (fewer == more)).all()  # so that more labels are never other labels
+    assert (some_labels(labels, 1.0) == labels).all() and (some_labels(labels, 0.0) == -1).all()

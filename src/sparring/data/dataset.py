@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from sparring.data.container import Folder, is_packed_tar, natural, open_container, unpacked
 from sparring.data.found import MODES, Found, Outcome, Shape
 from sparring.data.known import DIGITS
+from sparring.data.labels import some_labels
 from sparring.data.owner import is_abandoned, owner
 from sparring.data.pages import RowFile
 from sparring.data.source import cache_folder, find, find_digits, local, locate
@@ -156,20 +157,6 @@ def _spread(vectors: NDArray[np.float32]) -> tuple[tuple[float, float], ...]:
     mean, deviation = vectors.mean(0, np.float64), vectors.std(0, np.float64)
     deviation[deviation == 0] = 1
     return tuple(zip(mean.tolist(), deviation.tolist(), strict=True))
-
-
-def some_labels(labels: NDArray[np.int64], fraction: float) -> NDArray[np.int64]:
-    """The labels `[N]`, of which only `fraction` of each class stay (one or more, unless it is 0), the others become -1.
-
-    The same ones every time; those of a smaller fraction are among those of a larger.
-    """
-    kept = np.full_like(labels, -1)
-    order = np.random.default_rng(0).permutation(len(labels))
-    for k in np.unique(labels[labels >= 0]):
-        rows = order[labels[order] == k]
-        rows = rows[: math.ceil(fraction * len(rows))]
-        kept[rows] = k
-    return kept
 
 
 def open_images(

@@ -3,19 +3,38 @@
 from __future__ import annotations
 
 import csv
+import difflib
 import io
+import math
 from collections import Counter
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sparring.data.container import natural
-from sparring.data.dataset import Images
 from sparring.engine.errors import SparringError, UsageError, nearest
+
+if TYPE_CHECKING:
+    from sparring.data.dataset import Images
 
 LARGEST = 1 << 30
 """Bytes of a table of labels, at most."""
+
+
+def some_labels(labels: NDArray[np.int64], fraction: float) -> NDArray[np.int64]:
+    """The labels `[N]`, of which only `fraction` of each class stay (one or more, unless it is 0), the others become -1.
+
+    The same ones every time; those of a smaller fraction are among those of a larger.
+    """
+    kept = np.full_like(labels, -1)
+    order = np.random.default_rng(0).permutation(len(labels))
+    for k in np.unique(labels[labels >= 0]):
+        rows = order[labels[order] == k]
+        rows = rows[: math.ceil(fraction * len(rows))]
+        kept[rows] = k
+    return kept
 
 
 def choose_labels(labels: NDArray[np.int64], count: int, classes: tuple[str, ...], seed: int) -> NDArray[np.int64]:
@@ -133,4 +152,6 @@ def _unique(ends: dict[str, int], names: list[str]) -> dict[str, int]:
 
 
 def _near(name: str, names: list[str]) -> str:
-    return nearest(name, names) if len(names) <= 5_000 else f"its names are like '{names[0]}'"
+    """The nearest name, where there is one and not too many to look through, or the look of them."""
+    close = difflib.get_close_matches(name, names if len(names) <= 5_000 else [], n=1)
+    return f"did you mean '{close[0]}'?" if close else f"its names are like '{names[0]}'"

@@ -1,0 +1,382 @@
+"""`classify` and `predict` as functions and through the command line: what lies in the run, what is told, what stays."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from sparring.commands import calibrate
+from sparring.commands.classify import classify
+from sparring.commands.predict import as_csv, predict
+from sparring.commands.train import Stopped
+from sparring.data.dataset import open_images
+from sparring.engine.device import Hardware
+from sparring.engine.errors import SparringError, UsageError
+from sparring.engine.run import Run
+from sparring.measure.classified import Classification, wilson_interval
+from sparring.recipes import classifier_class
+from sparring.recipes.classifier import load_classifier
+
+Cli = Callable[..., "subprocess.CompletedProcess[str]"]
+CPU = Hardware(torch.device("cpu"), bf16=False)
+SMALL: dict[str, Any] = {"device": "cpu", "precision": "fp32"}
+
+
+def tiny(**more: Any) -> Any:
+    return classifier_class("consistent")(width=4, batch_size=12, labelled=6, latents=6, **more)
+
+
+@pytest.fixture(scope="module")
+def trained(rows: Path) -> Classification:
+    """A short run on nine labels of sixty-six."""
+    return classify(rows, tiny(), labels=9, images=1200, out=rows.parent / "run", **SMALL)
+
+
+@pytest.fixture(scope="module")
+def rows(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Ninety-six labelled images of 8x8 with a test split: class k is bright in rows 2k and 2k + 1."""
+    y = np.arange(96) % 3
+    x = np.random.default_rng(0).integers(0, 60, (96, 8, 8), np.uint8)
+    x[np.arange(96), 2 * y] += 180
+    x[np.arange(96), 2 * y + 1] += 120
+    path = tmp_path_factory.mktemp("rows") / "rows.npz"
+    np.savez(path, x_train=x[:66], y_train=y[:66], x_test=x[66:], y_test=y[66:])
+    return path
+
+
+# the run
+
+
+def test_a_run_holds_all_that_is_promised(trained: Classification) -> None:
+    run = Path(trained.run)
+    for name in (
+        "run.json", "metrics.jsonl", "model.safetensors", "model.json", "classifier.safetensors", "classifier.json",
+        "classification.json", "to_label.csv", "to_label.png", "report.html", "film.webp",
+    ):  # fmt: skip
+        assert (run / name).is_file(), name
+    assert Run(run).frames() and Run(run).checkpoints() and not list(run.rglob("*.tmp"))
+    assert None not in Run(run).settings["recipe"]["settings"].values()
+    assert any({"classifier", "generator", "right", "sure"} <= line.keys() for line in Run(run).metrics())
+    assert Classification.from_json(Run(run).classification or {}) == trained
+
+
+def test_it_learns_and_the_figures_hold_together(trained: Classification) -> None:
+    assert trained.labels == 9 and trained.seed == 0 and trained.test_count == 30 and trained.tested_on == "test images"
+    assert trained.test_errors is not None and trained.test_errors < 10  # guessing: 20
+    assert (trained.low, trained.high) == wilson_interval(trained.test_errors, 30)
+    table = np.array(trained.confusion)
+    assert (
+        table.sum() == 30 and table.sum() - table.trace() == trained.test_errors and table.sum(1).tolist() == [10] * 3
+    )
+    assert sum(one.count for one in trained.reliability) == 30 and 0 <= (trained.calibration_error or 0) <= 1
+    assert trained.minutes > 0 and 1 / 50 < trained.temperature < 50
+
+
+def test_what_to_label_next_are_unlabelled_images_the_least_sure_first(trained: Classification, rows: Path) -> None:
+    lines = list(csv.DictReader(io.StringIO(Path(trained.to_label).read_text())))
+    data = open_images(rows)
+    assert len(lines) == 66 - 9 and {line["name"] for line in lines} < set(data.names)
+    assert all(line["label"] == "" for line in lines)
+    sure = [float(line["probability"]) for line in lines]
+    assert sure == sorted(sure)
+    p = load_classifier(trained.run).look(data[np.array([data.names.index(line["name"]) for line in lines])])[0]
+    assert sure == pytest.approx(p.amax(1).tolist(), abs=1e-4)
+    assert [line["guess"] for line in lines] == [str(int(k)) for k in p.argmax(1)]
+
+
+def test_a_finished_run_given_again_is_left_as_it_is(trained: Classification, rows: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(trained.run, tmp_path / "run")
+    filled = (run / "to_label.csv").read_text().replace(",,", ",1,", 3)
+    (run / "to_label.csv").write_text(filled)  # by hand, for hours
+    before = {
+        p.name: p.read_bytes() for p in [*run.rglob("*.safetensors"), run / "metrics.jsonl", run / "to_label.csv"]
+    }
+    again = classify(rows, out=run, **SMALL)
+    assert {
+        p.name: p.read_bytes() for p in [*run.rglob("*.safetensors"), run / "metrics.jsonl", run / "to_label.csv"]
+    } == before
+    assert (again.test_errors, again.temperature, again.minutes) == (
+        trained.test_errors,
+        trained.temperature,
+        trained.minutes,
+    )
+
+
+def test_stopped_and_gone_on_with_it_ends_with_the_same_bytes(
+    trained: Classification, rows: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from sparring.commands import classify as module
+
+    whole = module.play
+    monkeypatch.setattr(
+        module, "play", lambda *args, **how: whole(*args, **{**how, "until": iter([False] * 40 + [True]).__next__})
+    )
+    with pytest.raises(Stopped, match=r"stopped at image 480 of 1,200; .* sparring classify .*--out"):
+        classify(rows, tiny(), labels=9, images=1200, out=tmp_path / "run", **SMALL)
+    with pytest.raises(UsageError, match="has no classifier yet: its training did not come to its end"):
+        load_classifier(tmp_path / "run")
+    monkeypatch.undo()
+    found = classify(rows, out=tmp_path / "run", **SMALL)
+    for path in Path(trained.run).glob("**/*1200/*.safetensors"):
+        assert (tmp_path / "run" / path.relative_to(trained.run)).read_bytes() == path.read_bytes(), path.name
+    for name in ("classifier.safetensors", "model.safetensors", "to_label.csv"):
+        assert (tmp_path / "run" / name).read_bytes() == (Path(trained.run) / name).read_bytes(), name
+    assert (found.test_errors, found.temperature) == (trained.test_errors, trained.temperature)
+
+
+def test_lost_checkpoints_are_not_played_over(trained: Classification, rows: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(trained.run, tmp_path / "run")
+    shutil.rmtree(run / "checkpoints")
+    with pytest.raises(SparringError, match="has lost its checkpoints"):
+        classify(rows, out=run, **SMALL)
+
+
+def test_the_published_recipe_and_one_without_a_generator(rows: Path, tmp_path: Path) -> None:
+    found = classify(rows, "improved", labels=9, images=500, out=tmp_path / "published", **SMALL)
+    assert found.recipe == "improved" and found.test_errors is not None and found.test_errors < 20
+    found = classify(rows, tiny(generated=0.0), labels=9, images=240, out=tmp_path / "alone", **SMALL)
+    assert not Run(found.run).frames() and "Samples" not in Run(found.run).report.read_text()
+
+
+# which labels it is told
+
+
+def test_a_source_with_labels_for_some_images_just_works(rows: Path, tmp_path: Path) -> None:
+    with np.load(rows) as file:
+        x, y = file["x_train"], file["y_train"]
+    folder = tmp_path / "pictures"
+    for k, (image, label) in enumerate(zip(x, y, strict=True)):
+        place = folder / f"class {label}" if k < 12 else folder
+        place.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(place / f"{k}.png")
+    found = classify(folder, tiny(), images=240, out=tmp_path / "run", **SMALL)
+    assert found.labels == 12 and found.classes == ("class 0", "class 1", "class 2")
+    assert found.test_errors is None and found.test_count == 0 and found.low is None  # nothing to test on
+    assert "No image with a known label" in Run(found.run).report.read_text()
+    answers = predict(found.run, folder / "class 0" / "0.png").predictions
+    assert len(answers) == 1 and answers[0].label in (*found.classes, "none of these")
+
+
+def test_a_table_of_labels_for_a_source_without_any(rows: Path, tmp_path: Path) -> None:
+    with np.load(rows) as file:
+        np.savez(tmp_path / "bare.npz", x=file["x_train"])
+    table = tmp_path / "labels.csv"
+    table.write_text(
+        "name,label\n"
+        + "".join(f"{name},{'abc'[k % 3]}\n" for k, name in enumerate(open_images(tmp_path / "bare.npz").names[:12]))
+    )
+    found = classify(tmp_path / "bare.npz", tiny(), labels_file=table, images=120, out=tmp_path / "run", **SMALL)
+    assert found.labels == 12 and found.classes == ("a", "b", "c") and found.test_errors is None
+    table.write_text(table.read_text().replace(",a\n", ",b\n", 1))
+    with pytest.raises(UsageError, match=r"begun with other labels: .*labels.csv has changed"):
+        classify(tmp_path / "bare.npz", out=tmp_path / "run", **SMALL)
+
+
+def test_where_there_is_no_test_split_the_labels_it_was_not_told_test_it(rows: Path, tmp_path: Path) -> None:
+    with np.load(rows) as file:
+        np.savez(tmp_path / "one.npz", x=file["x_train"], y=file["y_train"])
+    found = classify(tmp_path / "one.npz", tiny(), labels=6, images=240, out=tmp_path / "run", **SMALL)
+    assert found.test_count == 60 and found.tested_on == "training images whose labels it was not told"
+    found = classify(tmp_path / "one.npz", tiny(), images=240, out=tmp_path / "all", **SMALL)
+    assert found.labels == 66 and found.test_count == 0
+    assert Path(found.to_label).read_text().splitlines() == ["name,label,guess,probability"]
+
+
+def test_a_table_may_order_classes_otherwise_than_the_test_images(rows: Path, tmp_path: Path) -> None:
+    """The training images have no labels, the test images have: numbers go by name."""
+    with np.load(rows) as file:
+        arrays = dict(file)
+    for part, images in (("train", arrays["x_train"]), ("test", arrays["x_test"])):
+        for k, image in enumerate(images):
+            place = tmp_path / "x" / part / ("" if part == "train" else f"{'cba'[arrays['y_test'][k]]}")
+            place.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(image).save(place / f"{part}{k}.png")
+    data = open_images(tmp_path / "x")
+    assert (data.labels < 0).all() and data.report.classes.keys() == set("abc")
+    (tmp_path / "t.csv").write_text("".join(f"train{k}.png,{'cbad'[k % 3]}\n" for k in range(30)) + "train30.png,0th\n")
+    found = classify(tmp_path / "x", tiny(), labels_file=tmp_path / "t.csv", images=1200, out=tmp_path / "run", **SMALL)
+    assert found.classes == ("0th", "a", "b", "c") and found.test_count == 30
+    assert found.test_errors is not None and found.test_errors < 15
+    errors = [line["error"] for line in Run(found.run).metrics() if "error" in line]
+    assert abs(errors[-1] - found.test_errors / 30) < 0.11  # the curve's glance means the same
+
+
+def test_uneven_labels_are_noted_with_the_flag_that_the_recipe_has(rows: Path, tmp_path: Path) -> None:
+    with np.load(rows) as file:
+        x, y = file["x_train"], np.minimum(file["y_train"], 1)
+    y = np.where(np.cumsum(y == 0) > 3, 1, y)
+    np.savez(tmp_path / "odd.npz", x=x, y=y)
+    for recipe, said in ((tiny(), True), ("improved", False)):
+        name = str(recipe)[:3]
+        found = classify(tmp_path / "odd.npz", recipe, images=12, out=tmp_path / name, **SMALL)
+        (note,) = [note for note in found.notes if "uneven" in note]
+        assert ("--no-even" in note) is said
+
+
+class Own(nn.Module):
+    """A classifier of a user's own, in two halves."""
+
+    def __init__(self, shape: tuple[int, int, int], classes: int) -> None:
+        super().__init__()
+        self.body, self.head = nn.Linear(int(np.prod(shape)), 12), nn.Linear(12, classes)
+
+    def features(self, x: Tensor) -> Tensor:
+        return self.body(x.flatten(1)).relu()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.features(x))
+
+
+def test_networks_of_ones_own(rows: Path, tmp_path: Path) -> None:
+    def nets(spec: Any) -> dict[str, nn.Module]:
+        return {
+            "generator": tiny().resolve(spec, CPU).nets(spec)["generator"],
+            "classifier": Own(spec.shape, len(spec.classes)),
+        }
+
+    found = classify(rows, tiny(), labels=9, images=120, nets=nets, out=tmp_path / "own", **SMALL)
+    with pytest.raises(UsageError, match="networks of your own"):
+        predict(found.run, rows)
+    assert len(predict(found.run, rows, net=Own((1, 8, 8), 3)).predictions) == 96
+    with pytest.raises(UsageError, match="begun with networks of your own"):
+        classify(rows, out=found.run, **SMALL)
+
+
+# calibration
+
+
+def test_calibration_sees_the_training_images_alone(trained: Classification, rows: Path) -> None:
+    one, recipe, data = load_classifier(trained.run), tiny(), open_images(rows)
+    told = data.relabelled(np.where(np.arange(66) < 9, data.labels, -1), data.spec.classes)
+    first = calibrate.calibrated(one.net, told, recipe, one.about, CPU)
+    second = calibrate.calibrated(one.net, told, recipe, one.about, CPU)
+    assert first.temperature == second.temperature and first.least == second.least
+    assert first.memory.prototypes.shape == (3, 128) and len(first.memory.typical) == 33 and len(first.memory) == 0
+    familiar = first.look(data[np.arange(66)])[1]
+    assert float((familiar < first.least).float().mean()) <= 0.05
+    noise = np.random.default_rng(5).integers(0, 256, (50, 8, 8, 1), np.uint8)
+    assert float((first.look(noise)[1] < first.least).float().mean()) > 0.5
+    test = calibrate.tested(first, data, told)
+    assert test is not None and len(test.labels) == 30 and test.probabilities.shape == (30, 3)
+
+
+# predict
+
+
+def test_predictions_name_each_image_and_come_in_the_sources_order(trained: Classification, rows: Path) -> None:
+    found = predict(trained.run, rows)
+    data = open_images(rows).split(None)
+    assert [one.name for one in found.predictions] == data.names and found.left_out == {}
+    answers = load_classifier(trained.run).answers(data[np.arange(len(data))])
+    assert [one.label for one in found.predictions] == [answer.label for answer in answers]
+    lines = list(csv.reader(io.StringIO(as_csv(found))))
+    assert lines[0] == ["name", "label", "probability"] and len(lines) == 97
+
+
+def test_images_of_another_shape_are_refused_or_brought_to_it(trained: Classification, tmp_path: Path) -> None:
+    Image.new("L", (10, 8)).save(tmp_path / "wide.png")
+    Image.new("RGB", (8, 8)).save(tmp_path / "colour.png")
+    for name, shape in (("wide", "8x10 L"), ("colour", "8x8 RGB")):
+        with pytest.raises(
+            UsageError, match=f"holds images of {shape}, this classifier was trained on 8x8 L: --resize"
+        ):
+            predict(trained.run, tmp_path / f"{name}.png")
+        assert len(predict(trained.run, tmp_path / f"{name}.png", resize=True).predictions) == 1
+
+
+def test_files_that_are_no_images_are_told_and_equal_ones_all_answered(trained: Classification, tmp_path: Path) -> None:
+    for k in range(2):
+        Image.new("L", (8, 8)).save(tmp_path / f"{k}.png")
+    (tmp_path / "torn.png").write_bytes((tmp_path / "0.png").read_bytes()[:40])
+    found = predict(trained.run, tmp_path)
+    assert [one.name for one in found.predictions] == ["0.png", "1.png"]
+    assert list(found.left_out.values()) == [["torn.png"]]
+
+
+def test_sizes_brought_to_one_in_training_are_brought_to_it_later(rows: Path, tmp_path: Path) -> None:
+    with np.load(rows) as file:
+        for k, image in enumerate(file["x_train"]):
+            (tmp_path / "x" / str(k % 3)).mkdir(parents=True, exist_ok=True)
+            Image.fromarray(image).resize((8 + k % 2, 8)).save(tmp_path / "x" / str(k % 3) / f"{k}.png")
+    found = classify(tmp_path / "x", tiny(), labels=6, images=24, size="8", out=tmp_path / "run", **SMALL)
+    Image.new("L", (30, 20)).save(tmp_path / "any.png")
+    assert len(predict(found.run, tmp_path / "any.png").predictions) == 1
+
+
+@pytest.mark.parametrize("channels", [2, 5])
+def test_images_of_any_number_of_channels(channels: int, tmp_path: Path) -> None:
+    x = np.random.default_rng(0).integers(0, 256, (24, 6, 5, channels), np.uint8)
+    np.savez(tmp_path / "x.npz", x=x, y=np.arange(24) % 2)
+    found = classify(tmp_path / "x.npz", tiny(), labels=6, images=24, out=tmp_path / "run", **SMALL)
+    assert len(predict(found.run, tmp_path / "x.npz").predictions) == 24
+
+
+# the command line
+
+
+def test_digits_through_the_command_line(cli: Cli, quick: Cli) -> None:
+    done = cli("classify", "digits", "--labels", 50, "--images", 5000, "--width", 8, "--out", "run", "--json")
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert {"test_errors", "test_count", "low", "high", "minutes", "labels", "seed"} <= told.keys()
+    assert told["labels"] == 50 and told["test_count"] == 297 and told["test_errors"] < 200  # guessing: 267
+    assert "50 of 1,500 training images have a label" in done.stderr
+    done = quick("predict", "run", "digits", "--csv")
+    assert done.returncode == 0 and len(done.stdout.splitlines()) == 1798
+
+
+def test_all_commands_know_a_classifiers_run(quick: Cli, trained: Classification, rows: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(trained.run, tmp_path / "run")
+    done = quick("predict", run, rows, "--json")
+    told = json.loads(done.stdout)
+    assert told.keys() == {"predictions", "left_out"} and told["predictions"][0].keys() == {
+        "name",
+        "label",
+        "probability",
+    }
+    assert quick("predict", run, rows).stdout.count("\n") == 97
+    assert quick("predict", run / "classifier.json", rows).returncode == 0
+    assert quick("sample", run, "-n", 3).returncode == 0
+    assert quick("doctor", run).returncode == 0
+    assert quick("evaluate", run, "-n", 30).returncode == 0
+    page = (run / "report.html").read_text()
+    assert "What is taken for what" in page and "What to label next" in page  # an evaluation adds to it
+
+
+def test_a_name_that_is_no_utf_8_and_a_hostile_class(quick: Cli, tmp_path: Path) -> None:
+    if sys.platform != "linux":
+        pytest.skip("names are text there")
+    hostile = '<script>alert("x")<|script>&,\n'
+    folder = os.fsencode(tmp_path / "x")
+    for k in range(16):
+        of = [b"one", os.fsencode(hostile), b"."][min(k // 2, 2)]
+        os.makedirs(os.path.join(folder, of), exist_ok=True)
+        Image.fromarray(np.full((6, 6), k * 9, np.uint8)).save(tmp_path / "a.png")
+        shutil.move(tmp_path / "a.png", os.path.join(folder, of, b"caf\xe9 %d.png" % k))
+    settings = ("--images", 24, "--width", 4, "--batch-size", 8, "--labelled", 4)
+    done = quick("classify", "x", "--out", "run", *settings)
+    assert done.returncode == 0, done.stderr
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert "<script" not in page
+    done = quick("classify", "x", "--labels-file", "run/to_label.csv", "--out", "two", *settings)
+    assert done.returncode == 2 and "names no label" in done.stderr  # it was found, and read
+    table = (tmp_path / "run" / "to_label.csv").read_bytes().splitlines()
+    filled = [table[0], *(line.replace(b",,", b",one,", 1) for line in table[1:5])]
+    filled += [line.replace(b",,", b',"' + os.fsencode(hostile).strip() + b'",', 1) for line in table[5:7]]
+    (tmp_path / "t.csv").write_bytes(b"\n".join(filled))
+    assert b"caf\xe9" in filled[1]
+    assert quick("predict", "run", "x", "--csv").returncode == 0
