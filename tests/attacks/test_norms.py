@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from sparring.attacks.norms import NORMS, Norm, length, project
+from sparring.attacks.norms import NORMS, Norm, length, onto_hyperplane, project
 
 numbers = st.integers(0, 2**31)
 
@@ -75,3 +75,25 @@ def test_projecting_twice_changes_nothing_more(norm: Norm) -> None:
 def test_lengths() -> None:
     delta = torch.tensor([[[3.0, 0.0], [-4.0, 0.0]]])
     assert {norm: float(length(norm, delta)) for norm in NORMS} == {"Linf": 4, "L2": 5, "L1": 7, "L0": 2}
+
+
+@given(seed=numbers, size=st.integers(1, 9), gap=st.floats(-3, 3))
+@settings(deadline=None, max_examples=60)
+@pytest.mark.parametrize("norm", ["Linf", "L2", "L1"])
+def test_onto_a_hyperplane_the_shortest_way(norm: Norm, seed: int, size: int, gap: float) -> None:
+    """It gets there, or as far as bounds allow; and no other change that gets there is shorter."""
+    normal, _, low, high = problem(seed, size, 1.0)
+    gaps = torch.tensor([gap, 0.1 * gap, 0.0], dtype=torch.float64)
+    change = onto_hyperplane(norm, normal, gaps, low, high)
+    assert ((change >= low) & (change <= high)).all()
+    reach = torch.where(gaps > 0, (normal * torch.where(normal > 0, high, low)).sum(1), 0)
+    reach = torch.where(gaps < 0, (normal * torch.where(normal > 0, low, high)).sum(1), reach)
+    there = torch.where(gaps.abs() < reach.abs(), gaps, reach)
+    torch.testing.assert_close((normal * change).sum(1), there, atol=1e-9, rtol=1e-9)
+    generator = torch.Generator().manual_seed(seed)
+    for _ in range(20):  # any other point between the bounds, moved along the plane's normal until it is on the plane
+        other = low + (high - low) * torch.rand(3, size, generator=generator, dtype=torch.float64)
+        off = there - (normal * other).sum(1)
+        other = other + off[:, None] * normal / normal.square().sum(1, keepdim=True)
+        fits = ((other >= low) & (other <= high)).all(1)
+        assert (length(norm, other)[fits] >= length(norm, change)[fits] - 1e-9).all()

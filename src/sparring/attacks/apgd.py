@@ -5,7 +5,6 @@ In L1 the sparse steps of Croce and Hein 2021, "Mind the box" (Algorithm 1), beg
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -17,15 +16,13 @@ from sparring.attacks.losses import Loss, ce
 from sparring.attacks.norms import as_rows, length
 from sparring.attacks.region import Region
 from sparring.attacks.result import Result
-from sparring.attacks.search import Search, searching
+from sparring.attacks.search import Search, check_budget, searching
 from sparring.attacks.threat import Threat
 from sparring.engine.errors import UsageError
 from sparring.engine.seeds import mix
 
 MOMENTUM = 0.75
 """Share of the new step in the next; the rest is the last one's (alpha of Algorithm 1)."""
-TOGETHER = {"cpu": 64, "cuda": 2048}
-"""Paths in one batch, by device, up to which several targets of a row are tried at once."""
 PHASES = ((3.0, 0.3), (2.0, 0.3), (1.0, 0.4))
 """L1: multiples of eps, and their shares of the steps."""
 
@@ -52,13 +49,10 @@ def apgd(
     """
     if threat.norm == "L0":
         raise UsageError("apgd knows no L0: take pgd")
-    if steps < 1 or restarts < 1 or eot < 1 or targets < 0:
-        raise UsageError("steps, restarts and eot must be 1 or more, targets 0 or more")
-    if targets and target is not None:
-        raise UsageError("give either target (a class for each row) or targets (how many wrong classes to go for)")
+    check_budget(steps=steps, restarts=restarts, eot=eot, targets=targets, target=target)
     with searching(model, x, y, threat, target=target, seed=seed, eot=eot) as search:
         generator = torch.Generator().manual_seed(mix(seed))
-        for run, (rows, aim) in enumerate(_groups(search, targets, restarts)):
+        for run, (rows, aim) in enumerate(search.groups(targets, restarts)):
             region = search.region.rows(rows)
             at = region.start(generator)
             for wider, count, before in _phases(region, steps):
@@ -76,20 +70,6 @@ def checkpoints(steps: int) -> list[int]:
         window = max(window - less, least)
         at.append(at[-1] + window)
     return [step for step in at if step < steps]
-
-
-def _groups(search: Search, targets: int, restarts: int) -> Iterator[tuple[Tensor, Tensor | None]]:
-    """Rows that still stand, with the classes to go for: several of a row at once where the batch would be small."""
-    wrong = search.clean.scatter(1, search.y[:, None], -torch.inf).argsort(1, descending=True)[:, :-1]
-    most = TOGETHER.get(wrong.device.type, 64)
-    for _ in range(restarts):
-        if not targets and len(search.standing):
-            yield search.standing, None
-        first = 0
-        while len(rows := search.standing) and first < min(targets, wrong.shape[1]):
-            aims = wrong[rows, first : min(targets, first + max(1, most // len(rows)))]
-            yield rows.repeat_interleave(aims.shape[1]), aims.flatten()
-            first += aims.shape[1]
 
 
 def _phases(region: Region, steps: int) -> list[tuple[Region, int, int]]:

@@ -82,3 +82,31 @@ def _onto_l0(size: Tensor, room: Tensor, radius: Tensor) -> Tensor:
     gain = size.square() - (size - moved).square()
     rank = gain.argsort(1, descending=True).argsort(1)
     return moved * (rank < radius[:, None])
+
+
+def onto_hyperplane(norm: Norm, normal: Tensor, gap: Tensor, low: Tensor, high: Tensor) -> Tensor:
+    """The shortest change d (Linf, L2 or L1) with <normal, d> = gap, between `low` and `high`; all `[N, n]`, gap `[N]`.
+
+    Where the bounds keep it from getting there, as far as they let it (Croce and Hein 2020b, FAB, Eq. 6 and appendix).
+    """
+    normal, gap = normal * as_rows(gap.sign(), normal), gap.abs()[:, None]
+    size = normal.abs()
+    room = torch.where(normal > 0, high, -low) * (size > 0)
+    tiny = torch.finfo(size.dtype).tiny
+    if norm == "L1":  # the steepest entries first, each as far as it may go
+        slope, order = size.sort(1, descending=True)
+        may = room.gather(1, order)
+        gained = (slope * may).cumsum(1)
+        before = torch.cat([gained.new_zeros(len(gained), 1), gained[:, :-1]], 1)
+        taken = torch.minimum(((gap - before) / slope.clamp(min=tiny)).clamp(min=0), may)
+        change = torch.zeros_like(size).scatter_(1, order, taken)
+    else:  # min(t speed, room), with the t at which they get there
+        speed = size if norm == "L2" else (size > 0).to(size.dtype)
+        stop, order = torch.where(speed > 0, room / speed.clamp(min=tiny), 0).sort(1)
+        gained = (size * room).gather(1, order).cumsum(1)
+        before = torch.cat([gained.new_zeros(len(gained), 1), gained[:, :-1]], 1)
+        rate = (size * speed).gather(1, order).flip(1).cumsum(1).flip(1)  # of those still moving
+        first = (before + stop * rate < gap).sum(1, keepdim=True).clamp(max=size.shape[1] - 1)
+        t = (gap - before.gather(1, first)).clamp(min=0) / rate.gather(1, first).clamp(min=tiny)
+        change = torch.minimum(t * speed, room)
+    return change.copysign(normal)

@@ -9,9 +9,8 @@ from sparring.attacks.contract import Model
 from sparring.attacks.losses import Loss, ce
 from sparring.attacks.norms import as_rows, length
 from sparring.attacks.result import Result
-from sparring.attacks.search import Search, searching
+from sparring.attacks.search import Search, check_budget, searching
 from sparring.attacks.threat import Threat
-from sparring.engine.errors import UsageError
 from sparring.engine.seeds import mix
 
 
@@ -54,8 +53,7 @@ def pgd(
     the first one at the data if not `random_start`. A row leaves the batch at the step at which it breaks. `eot` passes
     are averaged at each point, for models that draw random numbers.
     """
-    if steps < 1 or restarts < 1 or eot < 1:
-        raise UsageError("steps, restarts and eot must be 1 or more")
+    check_budget(steps=steps, restarts=restarts, eot=eot)
     share = 2.5 / steps if step is None else step
     with searching(model, x, y, threat, target=target, seed=seed, eot=eot) as search:
         for restart in range(restarts):

@@ -14,6 +14,9 @@ from sparring.attacks.result import Result
 from sparring.attacks.threat import Threat
 from sparring.engine.errors import UsageError
 
+TOGETHER = {"cpu": 64, "cuda": 2048}
+"""Points in one batch, by device, up to which several classes of a row are gone for at once."""
+
 
 class Search:
     """One attack under way. `rows` `[R]` are indices into the batch; a row may be looked at at several points at once."""
@@ -71,6 +74,33 @@ class Search:
         logits, losses, gradient = (torch.stack(parts).mean(0) for parts in zip(*looks, strict=True))
         return logits, losses, gradient
 
+    def jacobian(self, at: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits `[R, K]` and the gradient of each, `[R, K, ...]`: one forward pass and K backward ones."""
+        leaf = at.detach().requires_grad_()
+        with torch.enable_grad():
+            logits = self.model(leaf)
+        classes = range(logits.shape[1])
+        slopes = [slope(logits[:, k], leaf, keep=k < len(classes) - 1) for k in classes]
+        self._count(self.queries, rows, 1)
+        self._count(self.gradients, rows, len(classes))
+        return logits.detach(), torch.stack(slopes, 1)
+
+    def groups(self, targets: int, restarts: int) -> Iterator[tuple[Tensor, Tensor | None]]:
+        """For each restart the rows that still stand, and the classes to go for, if any: the likeliest wrong ones first.
+
+        Several classes of a row are in one group where the batch would otherwise be small.
+        """
+        wrong = self.clean.scatter(1, self.y[:, None], -torch.inf).argsort(1, descending=True)[:, :-1]
+        most = TOGETHER.get(wrong.device.type, TOGETHER["cpu"])
+        for _ in range(restarts):
+            if not targets and len(self.standing):
+                yield self.standing, None
+            first, end = 0, min(targets, wrong.shape[1])
+            while first < end and len(rows := self.standing):
+                aims = wrong[rows, first : min(end, first + max(1, most // len(rows)))]
+                yield rows.repeat_interleave(aims.shape[1]), aims.flatten()
+                first += aims.shape[1]
+
     def note(self, at: Tensor, logits: Tensor, rows: Tensor, iteration: int) -> Tensor:
         """Keep what was seen at `at` in step `iteration`; True where the row is now broken, bool `[R]`.
 
@@ -109,9 +139,21 @@ def searching(
         yield Search(model, x, y, threat, target, eot)
 
 
-def slope(losses: Tensor, x: Tensor) -> Tensor:
+def check_budget(*, targets: int = 0, target: Tensor | None = None, **counts: int) -> None:
+    """Raise UsageError for numbers of steps and the like that are no numbers of steps."""
+    if wrong := [name for name, count in counts.items() if count < 1]:
+        raise UsageError(f"{wrong[0]} must be 1 or more, not {counts[wrong[0]]}")
+    if targets < 0:
+        raise UsageError(f"targets must be 0 or more, not {targets}")
+    if targets and target is not None:
+        raise UsageError("give either target (a class for each row) or targets (how many wrong classes to go for)")
+
+
+def slope(losses: Tensor, x: Tensor, keep: bool = False) -> Tensor:
     """The gradient of each row's loss `[B]`, `[B, ...]`; UsageError where the model lets none through."""
-    gradient = torch.autograd.grad(losses.sum(), x, allow_unused=True)[0] if losses.requires_grad else None
+    gradient = None
+    if losses.requires_grad:
+        (gradient,) = torch.autograd.grad(losses.sum(), x, allow_unused=True, retain_graph=keep)
     if gradient is None:
         raise UsageError(
             "no gradient flows from the model's logits to its input (a detach, a no_grad, numpy inside?): let it "

@@ -66,17 +66,17 @@ class Threat:
             raise UsageError(f"db must be 0 or less (noise as loud as the signal is 0 dB), not {db}")
         return cls("Linf", length("Linf", x) * 10 ** (db / 20), low, high, mask)
 
-    def around(self, x: Tensor) -> Region:
-        """The region that is allowed around each row of `x`, with all bounds worked out once."""
+    def around(self, x: Tensor, *, ball: bool = True) -> Region:
+        """The region that is allowed around each row of `x`, with all bounds worked out once; or that without its ball."""
         eps = torch.as_tensor(self.eps, dtype=x.dtype, device=x.device)
         if eps.dim() and len(eps) not in (1, len(x)):
             raise UsageError(f"eps has {len(eps)} rows, and x has {len(x)}: give one number, or one for each row")
-        eps = eps.expand(len(x)).clone()
+        eps = eps.expand(len(x)).clone() if ball else torch.full_like(x.flatten(1)[:, 0], torch.inf)
         low, high = (_spread(value, x, name) for name, value in (("low", self.low), ("high", self.high)))
         if self.norm == "Linf":
             reach = as_rows(eps, x)
             low, high = torch.maximum(low, x - reach), torch.minimum(high, x + reach)
-        low, high = torch.minimum(low, x), torch.maximum(high, x)  # x itself is allowed, by whatever rounding
+        low, high = torch.minimum(low, x), torch.maximum(high, x)  # x itself is allowed, whatever its rounding
         if self.mask is not None:
             still = _spread(self.mask, x, "mask") == 0
             low, high = torch.where(still, x, low), torch.where(still, x, high)
