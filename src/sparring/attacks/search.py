@@ -79,10 +79,9 @@ class Search:
         leaf = at.detach().requires_grad_()
         with torch.enable_grad():
             logits = self.model(leaf)
-        classes = range(logits.shape[1])
-        slopes = [slope(logits[:, k], leaf, keep=k < len(classes) - 1) for k in classes]
+            slopes = [slope(one, leaf, keep=True) for one in logits.unbind(1)]
         self._count(self.queries, rows, 1)
-        self._count(self.gradients, rows, len(classes))
+        self._count(self.gradients, rows, len(slopes))
         return logits.detach(), torch.stack(slopes, 1)
 
     def groups(self, targets: int, restarts: int) -> Iterator[tuple[Tensor, Tensor | None]]:
