@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -85,6 +86,16 @@ class Threat:
             low, high = low.clone(), high.clone()
             self.columns.narrow(x, low, high)
         return Region(self.norm, x, eps, low, high, self.columns)
+
+    def rows(self, rows: Tensor, x: Tensor) -> Threat:
+        """The same threat for some rows of `x`: what it holds for each row is cut to them."""
+
+        def cut(value: float | Tensor | None, dim: int) -> Any:
+            each = isinstance(value, Tensor) and value.dim() == dim and len(value) == len(x)
+            return value[rows.to(value.device)] if isinstance(value, Tensor) and each else value
+
+        parts = {name: cut(getattr(self, name), x.dim()) for name in ("low", "high", "mask")}
+        return replace(self, eps=cut(self.eps, 1), **parts)
 
     def project(self, adv: Tensor, x: Tensor) -> Tensor:
         """`adv` brought into ball, box, mask and columns around `x`; both `[B, ...]`.
