@@ -1,0 +1,143 @@
+"""AutoAttack: an ensemble of attacks without knobs, so that figures of different models can be compared.
+
+Croce and Hein 2020, "Reliable evaluation of adversarial robustness with an ensemble of diverse parameter-free attacks".
+The recipes are theirs. What differs: a row leaves at the step at which it breaks; targets are as many as there are wrong
+classes, and with two or three classes the margin stands in for the difference of logits ratio, which they do not define.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from sparring.attacks.apgd import apgd
+from sparring.attacks.contract import Model, check, held
+from sparring.attacks.fab import fab
+from sparring.attacks.losses import dlr
+from sparring.attacks.norms import Norm
+from sparring.attacks.result import Result
+from sparring.attacks.square import square
+from sparring.attacks.threat import Threat
+from sparring.engine.errors import UsageError, nearest
+from sparring.engine.seeds import mix
+
+Attack = Callable[..., Result]
+"""(model, x, y, threat, *, seed) -> Result."""
+
+CLEAN, ROBUST = "clean", ""
+"""In place of an attack's name: wrong without any attack, and right after all of them."""
+
+
+@dataclass(frozen=True, eq=False)
+class Verdicts:
+    """What became of each of B rows."""
+
+    adv: Tensor
+    """The examples that broke them, `[B, ...]`; the data where nothing did."""
+    broken_by: tuple[str, ...]
+    """The attack that broke it, for each row; `clean`: it was misclassified from the start; empty: it is robust."""
+    robust: Tensor
+    """True where no attack broke it, bool `[B]`."""
+    queries: Tensor
+    """Forward passes, int64 `[B]`."""
+    gradients: Tensor
+    """Backward passes, int64 `[B]`."""
+    notes: tuple[str, ...]
+    """What casts doubt on the figures, in words."""
+
+    @property
+    def clean_accuracy(self) -> float:
+        """The share of rows that are classified rightly without an attack."""
+        return 1 - self.broken_by.count(CLEAN) / len(self.broken_by)
+
+    @property
+    def robust_accuracy(self) -> float:
+        """The share of rows that no attack broke: an upper bound of the true one."""
+        return float(self.robust.double().mean())
+
+
+def recipe(version: str, norm: Norm) -> Mapping[str, Attack]:
+    """The attacks of a version, in their order: name -> attack."""
+    if norm == "L0":
+        raise UsageError("autoattack knows no L0: take pgd")
+    ce, sparse = partial(apgd, restarts=5 if norm == "L1" else 1), norm == "L1"
+    apgd_t = partial(apgd, loss=dlr, targets=5 if sparse else 9)
+    versions: dict[str, dict[str, Attack]] = {
+        "standard": {"apgd-ce": ce, "apgd-t": apgd_t, "fab-t": partial(fab, targets=9), "square": square},
+        "plus": {
+            "apgd-ce": partial(apgd, restarts=5),
+            "apgd-dlr": partial(apgd, loss=dlr, restarts=5),
+            "fab": partial(fab, restarts=5),
+            "square": square,
+            "apgd-t": partial(apgd, loss=dlr, targets=9),
+            "fab-t": partial(fab, targets=9),
+        },
+        "rand": {"apgd-ce": partial(apgd, eot=20), "apgd-dlr": partial(apgd, loss=dlr, eot=20)},
+    }
+    if version not in versions:
+        raise UsageError(f"unknown version '{version}': {nearest(version, versions)}")
+    return versions[version]
+
+
+def autoattack(
+    model: Model,
+    x: Tensor,
+    y: Tensor,
+    threat: Threat,
+    *,
+    version: str = "standard",
+    seed: int = 0,
+    batch_size: int = 256,
+    tell: Callable[[str, int], None] = lambda attack, standing: None,
+) -> Verdicts:
+    """Run the attacks of `version` one after the other, each on the rows that still stand.
+
+    `standard`: APGD on cross-entropy, APGD-T, FAB-T and Square; `plus`: more restarts, and untargeted APGD and FAB as well;
+    `rand`: APGD with means of 20 passes, for models that draw random numbers. `tell` hears the name of each attack before
+    it starts and how many rows stand.
+    """
+    attacks = recipe(version, threat.norm)
+    if batch_size < 1:
+        raise UsageError(f"batch_size must be 1 or more, not {batch_size}")
+    everyone = torch.arange(len(x), device=x.device)
+    cut = [(part, threat.rows(part, x)) for part in torch.split(everyone, batch_size)]
+    logits = torch.cat([check(model, x[part], y[part], few) for part, few in cut] or [check(model, x, y, threat)])
+    robust = logits.argmax(1) == y
+    broken_by = [ROBUST if right else CLEAN for right in robust.tolist()]
+    adv, queries = x.clone(), torch.ones_like(everyone)
+    gradients = torch.zeros_like(queries)
+    for number, (name, attack) in enumerate(attacks.items()):
+        standing = robust.nonzero().squeeze(1)
+        tell(name, len(standing))
+        for part in torch.split(standing, batch_size) if len(standing) else ():
+            found = attack(model, x[part], y[part], threat.rows(part, x), seed=mix(seed, number))
+            broken = part[found.success]
+            adv[broken], robust[broken] = found.adv[found.success], False
+            for row in broken.tolist():
+                broken_by[row] = name
+            queries[part] += found.queries
+            gradients[part] += found.gradients
+    notes = _notes(model, x[:batch_size], logits[:batch_size], version, broken_by)
+    return Verdicts(adv, tuple(broken_by), robust, queries, gradients, notes)
+
+
+def _notes(model: Model, x: Tensor, logits: Tensor, version: str, broken_by: list[str]) -> tuple[str, ...]:
+    notes = []
+    if isinstance(model, nn.Module) and any(module.training for module in model.modules()):
+        notes.append("the model was in training mode: it was attacked in eval mode, and put back")
+    if version != "rand":
+        with torch.no_grad(), held(model, seed=len(broken_by)):  # not the state that the first pass began with
+            again = model(x)
+        if (again - logits).abs().max() > 1e-4 * logits.abs().max():
+            notes.append('the model answers differently each time: take version="rand", and more than one seed')
+    late = broken_by.count("square")
+    if late > 0.002 * len(broken_by):
+        notes.append(
+            f"square, which sees no gradients, broke {late} rows that attacks with gradients did not: the gradients may "
+            "be masked, and the true robust accuracy lower"
+        )
+    return tuple(notes)
