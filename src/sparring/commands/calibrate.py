@@ -12,11 +12,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
+from sparring.attacks.losses import margin
+from sparring.attacks.pgd import pgd
+from sparring.attacks.threat import Threat
 from sparring.data.dataset import Images
 from sparring.data.labels import labels_as
 from sparring.engine.device import Hardware
 from sparring.engine.game import Batch
-from sparring.measure.classified import temperature
+from sparring.measure.classified import Attacked, temperature, wilson_interval
 from sparring.nets.memory import Memory
 from sparring.recipes.classifier import AT_ONCE, Classifier, views_of
 from sparring.recipes.fewlabels import ClassifierRecipe
@@ -25,6 +28,8 @@ COPIES = 2000
 """Changed copies of labelled images that probabilities are set by, about."""
 TYPICAL = 2000
 """Training images that tell what is familiar."""
+ATTACKED, EPS = 200, (8 / 255, 0.1)
+"""Tested images that are attacked, and by how much each pixel may change."""
 STRANGE = 0.002
 """Share of the training images that may seem unfamiliar."""
 
@@ -79,6 +84,7 @@ class Test:
     """`[N, classes]`"""
     unfamiliar: int
     """Images that it called "none of these"."""
+    attacked: list[Attacked]
 
 
 def tested(classifier: Classifier, whole: Images, told: Images) -> Test | None:
@@ -97,7 +103,23 @@ def tested(classifier: Classifier, whole: Images, told: Images) -> Test | None:
         p, familiar = classifier.look(images[rows[first : first + AT_ONCE]])
         probabilities.append(p)
         unfamiliar += int((familiar < classifier.least).sum())
-    return Test(on, torch.from_numpy(labels[rows]), torch.cat(probabilities).cpu(), unfamiliar)
+    some = rows[_some(len(rows), ATTACKED)]
+    under_attack = [attacked(classifier, images[some], labels[some], eps) for eps in EPS]
+    return Test(on, torch.from_numpy(labels[rows]), torch.cat(probabilities).cpu(), unfamiliar, under_attack)
+
+
+def attacked(
+    classifier: Classifier, images: NDArray[np.uint8], labels: NDArray[np.int64], eps: float, steps: int = 20
+) -> Attacked:
+    """Answers on images `[N, H, W, C]` that stay right when each pixel may change by `eps` of the range, by PGD.
+
+    The attack sees all that the answer is made of, the averaging over views included; "none of these" is no defence here.
+    """
+    x = (classifier.as_batch(images) + 1) / 2
+    y = torch.from_numpy(labels).to(x.device)
+    found = pgd(lambda x: classifier.log_probabilities(x * 2 - 1), x, y, Threat("Linf", eps), loss=margin, steps=steps)
+    right = int((~found.success).sum())
+    return Attacked(eps, steps, right, len(y), *wilson_interval(right, len(y)))
 
 
 def _features(net: nn.Module, x: Tensor) -> Tensor:

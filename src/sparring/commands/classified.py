@@ -47,7 +47,7 @@ def classification_of(
     return replace(
         found, test_errors=errors, test_count=count, low=low, high=high, tested_on=test.on,
         confusion=confusion(answers, test.labels, len(data.spec.classes)).tolist(),
-        reliability=curve, calibration_error=calibration_error(curve), unfamiliar=test.unfamiliar,
+        reliability=curve, calibration_error=calibration_error(curve), unfamiliar=test.unfamiliar, attacked=test.attacked,
     )  # fmt: skip
 
 
@@ -119,6 +119,10 @@ def in_words(found: Classification) -> str:
             f"errors      {found.test_errors:,} of {found.test_count:,} {found.tested_on}: {share:.2%} "
             f"(95 % interval {found.low:.2%} to {found.high:.2%}), told {found.labels:,} labels"
         )
+    lines += [
+        f"attacked    {one.right} of {one.of} stay right where each pixel may change by {one.eps:.3f} (PGD, {one.steps} steps)"
+        for one in found.attacked
+    ]
     lines += [
         f"label next  {found.to_label}",
         f"report      {found.run}/report.html",

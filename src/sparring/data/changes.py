@@ -38,7 +38,6 @@ class Changes:
         """The same kinds of change, `factor` times as strong."""
         return Changes(*(getattr(self, name) * factor for name in self.__dataclass_fields__))
 
-    @torch.no_grad()
     def __call__(self, x: Tensor, batch: Batch) -> Tensor:
         """Images `[B, C, H, W]`, changed with the noise of `batch`, float32. Of a batch of one row all are changed alike."""
         u = (batch.uniform(8) * 2 - 1).expand(len(x), -1)

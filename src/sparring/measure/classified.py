@@ -28,6 +28,20 @@ class Bin:
 
 
 @dataclass(frozen=True)
+class Attacked:
+    """Answers that stay right under PGD, an attack by gradients (Madry et al. 2018): an upper bound of robustness."""
+
+    eps: float
+    """By how much each pixel may change, of the range from 0 to 1 (Linf)."""
+    steps: int
+    right: int
+    of: int
+    low: float
+    """Ends of the 95 % interval of the share (Wilson)."""
+    high: float
+
+
+@dataclass(frozen=True)
 class Classification:
     """What a classifier got right, and where it lies; `--json` prints it."""
 
@@ -59,6 +73,8 @@ class Classification:
     calibration_error: float | None = None
     unfamiliar: int = 0
     """Tested images that it would call "none of these"; for the errors its best guess counts."""
+    attacked: list[Attacked] = field(default_factory=list)
+    """How it stands against someone who may change the images a little."""
 
     @classmethod
     def from_json(cls, told: Mapping[str, Any]) -> Classification:

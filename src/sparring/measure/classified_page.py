@@ -21,6 +21,8 @@ def classified_sections(found: Classification, unsure: Picture | None = None) ->
     if found.confusion is not None:
         sections.append(Section("What is taken for what", _confusion(found.classes, found.confusion)))
         sections.append(Section("Can its probabilities be believed?", _reliability(found)))
+    if found.attacked:
+        sections.append(Section("Under attack", _attacked(found)))
     if unsure is not None:
         words = "The images it is least sure of: a label for these is worth most. They are listed in to_label.csv."
         sections.append(Section("What to label next", f"<p>{words}</p>{figure(unsure, 'Uncertain images')}"))
@@ -74,6 +76,20 @@ def _reliability(found: Classification) -> str:
     )
     words = f"Of the answers given with 90 % about 90 % should be right: points on the line.{error}"
     return f"<p>{words}</p><figure>{reliability_drawing(found.reliability)}</figure>"
+
+
+def _attacked(found: Classification) -> str:
+    rows = "".join(
+        f"<tr><td>{one.eps:.3f}</td><td>{one.right:,} of {one.of:,}</td><td>{percent(one.low)} to {percent(one.high)}</td></tr>"
+        for one in found.attacked
+    )
+    steps = found.attacked[0].steps
+    words = (
+        f"Answers that stay right when someone who knows the classifier changes each pixel by so much of the range (PGD, {steps} steps; "
+        "a stronger attack may do better). Training against it is another thing than training with few labels."
+    )
+    head = "<tr><th>Change of a pixel</th><th>Right</th><th>95 % interval</th></tr>"
+    return f"<p>{words}</p><table><thead>{head}</thead><tbody>{rows}</tbody></table>"
 
 
 def reliability_drawing(curve: Sequence[Bin]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -67,9 +68,7 @@ class Classifier:
         found = []
         with torch.no_grad():
             for x in torch.split(self.as_batch(images), AT_ONCE):
-                features = [self.features(view) for view in views_of(x, self.views)]
-                seen = torch.stack([self._judged(h).softmax(1) for h in features])
-                found.append((seen.mean(0), self.memory.familiarity(features[0])))
+                found.append((self.log_probabilities(x).exp(), self.memory.familiarity(self.features(x))))
         probabilities, familiar = zip(*found, strict=True)
         return torch.cat(probabilities), torch.cat(familiar)
 
@@ -80,6 +79,11 @@ class Classifier:
         known = (familiar >= self.least).tolist()
         names = [self.classes[k] if sure else NONE for k, sure in zip(which.tolist(), known, strict=True)]
         return [Answer(name, p) for name, p in zip(names, best.tolist(), strict=True)]
+
+    def log_probabilities(self, x: Tensor) -> Tensor:
+        """Images `[B, C, H, W]` in [-1, 1] -> logarithms `[B, classes]` of what `look` tells; gradients flow."""
+        views = [self.logits(view).log_softmax(1) for view in views_of(x, self.views)]
+        return torch.stack(views).logsumexp(0) - math.log(len(views))
 
     def logits(self, x: Tensor) -> Tensor:
         """Images `[B, C, H, W]` in [-1, 1] -> calibrated logits `[B, classes]`; gradients flow."""
