@@ -43,7 +43,7 @@ def tiny(**more: Any) -> Any:
 @pytest.fixture(scope="module")
 def trained(rows: Path) -> Classification:
     """A short run on nine labels of sixty-six."""
-    return classify(rows, tiny(), labels=9, images=1200, out=rows.parent / "run", **SMALL)
+    return classify(rows, tiny(), labels=9, images=720, out=rows.parent / "run", **SMALL)
 
 
 @pytest.fixture(scope="module")
@@ -125,13 +125,13 @@ def test_stopped_and_gone_on_with_it_ends_with_the_same_bytes(
     monkeypatch.setattr(
         module, "play", lambda *args, **how: whole(*args, **{**how, "until": iter([False] * 40 + [True]).__next__})
     )
-    with pytest.raises(Stopped, match=r"stopped at image 480 of 1,200; .* sparring classify .*--out"):
-        classify(rows, tiny(), labels=9, images=1200, out=tmp_path / "run", **SMALL)
+    with pytest.raises(Stopped, match=r"stopped at image 480 of 720; .* sparring classify .*--out"):
+        classify(rows, tiny(), labels=9, images=720, out=tmp_path / "run", **SMALL)
     with pytest.raises(UsageError, match="has no classifier yet: its training did not come to its end"):
         load_classifier(tmp_path / "run")
     monkeypatch.undo()
     found = classify(rows, out=tmp_path / "run", **SMALL)
-    for path in Path(trained.run).glob("**/*1200/*.safetensors"):
+    for path in Path(trained.run).glob("**/*0720/*.safetensors"):
         assert (tmp_path / "run" / path.relative_to(trained.run)).read_bytes() == path.read_bytes(), path.name
     for name in ("classifier.safetensors", "model.safetensors", "to_label.csv"):
         assert (tmp_path / "run" / name).read_bytes() == (Path(trained.run) / name).read_bytes(), name
@@ -145,6 +145,7 @@ def test_lost_checkpoints_are_not_played_over(trained: Classification, rows: Pat
         classify(rows, out=run, **SMALL)
 
 
+@pytest.mark.slow
 def test_the_published_recipe_and_one_without_a_generator(rows: Path, tmp_path: Path) -> None:
     found = classify(rows, "improved", labels=9, images=500, out=tmp_path / "published", **SMALL)
     assert found.recipe == "improved" and found.test_errors is not None and found.test_errors < 20
@@ -196,6 +197,7 @@ def test_where_there_is_no_test_split_the_labels_it_was_not_told_test_it(rows: P
     assert Path(found.to_label).read_text().splitlines() == ["name,label,guess,probability"]
 
 
+@pytest.mark.slow
 def test_a_table_may_order_classes_otherwise_than_the_test_images(rows: Path, tmp_path: Path) -> None:
     """The training images have no labels, the test images have: numbers go by name."""
     with np.load(rows) as file:
@@ -208,7 +210,7 @@ def test_a_table_may_order_classes_otherwise_than_the_test_images(rows: Path, tm
     data = open_images(tmp_path / "x")
     assert (data.labels < 0).all() and data.report.classes.keys() == set("abc")
     (tmp_path / "t.csv").write_text("".join(f"train{k}.png,{'cbad'[k % 3]}\n" for k in range(30)) + "train30.png,0th\n")
-    found = classify(tmp_path / "x", tiny(), labels_file=tmp_path / "t.csv", images=1200, out=tmp_path / "run", **SMALL)
+    found = classify(tmp_path / "x", tiny(), labels_file=tmp_path / "t.csv", images=720, out=tmp_path / "run", **SMALL)
     assert found.classes == ("0th", "a", "b", "c") and found.test_count == 30
     assert found.test_errors is not None and found.test_errors < 15
     errors = [line["error"] for line in Run(found.run).metrics() if "error" in line]
@@ -328,6 +330,7 @@ def test_images_of_any_number_of_channels(channels: int, tmp_path: Path) -> None
 # the command line
 
 
+@pytest.mark.slow
 def test_digits_through_the_command_line(cli: Cli, quick: Cli) -> None:
     done = cli("classify", "digits", "--labels", 50, "--images", 5000, "--width", 8, "--out", "run", "--json")
     assert done.returncode == 0, done.stderr
@@ -339,6 +342,7 @@ def test_digits_through_the_command_line(cli: Cli, quick: Cli) -> None:
     assert done.returncode == 0 and len(done.stdout.splitlines()) == 1798
 
 
+@pytest.mark.slow
 def test_all_commands_know_a_classifiers_run(quick: Cli, trained: Classification, rows: Path, tmp_path: Path) -> None:
     run = shutil.copytree(trained.run, tmp_path / "run")
     done = quick("predict", run, rows, "--json")
