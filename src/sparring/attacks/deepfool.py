@@ -38,7 +38,7 @@ def deepfool(
         nearest, rows = Nearest(search), search.standing
         region = nearest.region.rows(rows)
         at = region.x
-        for step in range(steps + 1):
+        for step in range(steps + 1 if len(rows) else 0):
             seen = region.settle(region.relax(region.x + (1 + overshoot) * (at - region.x)))
             if step == steps:
                 nearest.note(seen, search.logits(seen, rows), rows, step)

@@ -29,15 +29,15 @@ def fmn(
     *,
     target: Tensor | None = None,
     steps: int = 100,
-    step: float = 1.0,
+    step: float = 10.0,
     gamma: float = 0.05,
     seed: int = 0,
 ) -> Result:
     """The nearest adversarial example; success is one within eps, and `distance` tells how far it is in any case.
 
-    `step` is the length of the first step, as a share of the L2 distance to the boundary as it looks from the data (the
-    paper's is a length, which would have to be told for each box and kind of data); `gamma` the share by which the radius
-    of the ball grows or shrinks at first. All norms.
+    `step` is the length of the first step, in L2 distances to the boundary as it looks from the data (the paper's is a
+    length, which would have to be told for each box and kind of data); `gamma` the share by which the radius of the ball
+    grows or shrinks at first. All norms.
     """
     check_budget(steps=steps)
     if not (step > 0 and 0 < gamma < 1):
@@ -47,8 +47,11 @@ def fmn(
         region = nearest.region.rows(rows)
         norm, low, high = region.norm, region.low - region.x, region.high - region.x
         delta, radius, stride = torch.zeros_like(region.x), region.eps, None
-        for k in range(steps if len(rows) else 0):
+        for k in range(steps + 1 if len(rows) else 0):
             seen = region.settle(torch.clamp(region.x + delta, region.low, region.high))
+            if k == steps:
+                nearest.note(seen, search.logits(seen, rows), rows, k)
+                break
             logits, above, gradient = search.gradient(seen, rows, margin)
             hit = nearest.note(seen, logits, rows, k)
             share = LAST + (1 - LAST) * (1 + math.cos(math.pi * k / steps)) / 2
@@ -57,9 +60,6 @@ def fmn(
             stride = above.abs() / slope if stride is None else stride
             way = gradient / as_rows(slope, gradient)
             delta = project(norm, delta + as_rows(share * step * stride, way) * way, radius, low, high)
-        if len(rows):
-            seen = region.settle(torch.clamp(region.x + delta, region.low, region.high))
-            nearest.note(seen, search.logits(seen, rows), rows, steps)
         return nearest.result()
 
 
@@ -80,6 +80,7 @@ def _radius(
         more = torch.maximum(more, radius + 1)
     else:
         ahead = length(norm, delta) + above.abs() / length(DUAL[norm], gradient).clamp(min=1e-12)
+        ahead = (1 + gamma) * ahead  # a point on the boundary to the last bit would stay there
         less, more = radius * (1 - gamma), radius * (1 + gamma)
     outside = torch.where(torch.isinf(nearest), ahead, more)
     return torch.where(hit, torch.minimum(less, nearest), outside)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from sparring.attacks.contract import Model
 from sparring.attacks.minimal import Nearest, check_norm
-from sparring.attacks.norms import as_rows, length
+from sparring.attacks.norms import Norm, as_rows, length
 from sparring.attacks.result import Result
 from sparring.attacks.search import check_budget, searching
 from sparring.attacks.threat import Threat
@@ -23,6 +23,9 @@ from sparring.engine.seeds import mix
 AT_ONCE = 1 << 21
 """Entries of all points in one batch, where a look is at many."""
 MOST_DRAWS = 10_000
+PROBE: dict[Norm, float] = {"L2": 10.0, "Linf": 1.0}
+"""By how much farther than in Eq. 16 the boundary is probed. On two nets of digits (24 rows, d = 64) L2 distances were 1.34
+and 1.08 times FMN's with the paper's, for some rows got stuck, and 1.07 and 1.01 times with this; in Linf it gained nothing."""
 HALVINGS = 20
 """Of a jump, until it lands on the right side; if none does, the row stays where it is."""
 
@@ -135,7 +138,8 @@ class _Walk:
         region, at, search = self.region, self.at[:, None], self.nearest.search
         low, high = region.low[:, None], region.high[:, None]
         norm, shape = region.norm, region.x.shape[1:]
-        far = length(norm, self.at - region.x) * self.theta * (self.size**0.5 if norm == "L2" else self.size)
+        probe = PROBE[norm] * self.theta * (self.size**0.5 if norm == "L2" else self.size)
+        far = probe * length(norm, self.at - region.x)
         signed, total, balance = torch.zeros_like(region.x), torch.zeros_like(region.x), torch.zeros_like(far)
         most = max(AT_ONCE // region.x.numel(), 1)
         for first in range(0, draws, most):
