@@ -1,8 +1,9 @@
 """AutoAttack: an ensemble of attacks without knobs, so that figures of different models can be compared.
 
 Croce and Hein 2020, "Reliable evaluation of adversarial robustness with an ensemble of diverse parameter-free attacks".
-The recipes are theirs. What differs: a row leaves at the step at which it breaks; targets are as many as there are wrong
-classes, and with two or three classes the margin stands in for the difference of logits ratio, which they do not define.
+The recipes are theirs. What differs from their code: a row leaves at the step at which it breaks; targets are as many as
+there are wrong classes, and with two or three classes the margin stands in for the difference of logits ratio, which they
+do not define; steps of APGD in L2 keep to the box first (`Region.relax`), and squares reach every line and column.
 """
 
 from __future__ import annotations
@@ -130,7 +131,7 @@ def _notes(model: Model, x: Tensor, logits: Tensor, version: str, broken_by: lis
     if isinstance(model, nn.Module) and any(module.training for module in model.modules()):
         notes.append("the model was in training mode: it was attacked in eval mode, and put back")
     if version != "rand":
-        with torch.no_grad(), held(model):
+        with torch.no_grad(), held(model, seed=len(broken_by)):  # not the state that the first pass began with
             again = model(x)
         if (again - logits).abs().max() > 1e-4 * logits.abs().max():
             notes.append('the model answers differently each time: take version="rand", and more than one seed')

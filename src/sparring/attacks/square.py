@@ -103,7 +103,7 @@ class _Draw:
         return (torch.randint(0, 2, shape, generator=self.generator) * 2 - 1).to(self.like)
 
     def corner(self, height: int, width: int) -> tuple[slice, slice]:
-        """A window of this size, anywhere in the image."""
+        """A window of this size, anywhere in the image; the authors' own never reach its last line and column."""
         _, h, w = self.shape
         top = int(torch.randint(0, h - height + 1, (1,), generator=self.generator))
         left = int(torch.randint(0, w - width + 1, (1,), generator=self.generator))

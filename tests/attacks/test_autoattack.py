@@ -1,0 +1,125 @@
+"""AutoAttack against the verdicts of its authors' code (autoattack.json tells how they were made), and its own promises."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pytest
+import torch
+from problems import convnet, data, mlp
+from torch import Tensor
+
+from sparring.attacks import Result, Threat, apgd, autoattack, fab, square
+from sparring.attacks.autoattack import recipe
+from sparring.attacks.losses import dlr
+from sparring.attacks.norms import Norm
+from sparring.engine.errors import UsageError
+
+GOLDEN = json.loads(Path(__file__).with_name("autoattack.json").read_text())
+LUCK = {"apgd-ce": 2, "apgd-t": 1, "fab": 0, "fab-t": 0}
+"""Rows of 40 by which verdicts may differ: only FAB draws nothing."""
+
+
+def problem() -> tuple[Callable[[Tensor], Tensor], Tensor, Tensor]:
+    model, x = mlp(64, 10, seed=5), data(7, 40, 1, 8, 8)
+    y = model(x).argmax(1)
+    y[:2] = (y[:2] + 1) % 10
+    return model, x, y
+
+
+@pytest.mark.parametrize("norm", ["Linf", "L2", "L1"])
+@pytest.mark.parametrize("name", LUCK)
+def test_each_attack_breaks_the_rows_that_the_authors_code_breaks(name: str, norm: Norm) -> None:
+    attack: Callable[..., Result] = {
+        "apgd-ce": partial(apgd, restarts=5 if norm == "L1" else 1),
+        "apgd-t": partial(apgd, loss=dlr, targets=5 if norm == "L1" else 9),
+        "fab": fab,
+        "fab-t": partial(fab, targets=9),
+    }[name]
+    model, x, y = problem()
+    result = attack(model, x, y, Threat(norm, GOLDEN["eps"][norm]))
+    stood = torch.tensor([bit == "1" for bit in GOLDEN["verdicts"][norm][name]])
+    assert int((~result.success != stood).sum()) <= LUCK[name]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("norm", ["Linf", "L2", "L1"])
+def test_square_breaks_all_that_the_authors_code_breaks(norm: Norm) -> None:
+    """And more: their squares never reach the last line and column, which matters on 8x8."""
+    model, x, y = problem()
+    broken = torch.tensor([bit == "0" for bit in GOLDEN["verdicts"][norm]["square"]])
+    result = square(model, x[broken], y[broken], Threat(norm, GOLDEN["eps"][norm]), steps=2500)
+    assert int((~result.success).sum()) <= 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("norm", ["Linf", "L2", "L1"])
+def test_verdicts_are_those_of_the_authors_code(norm: Norm) -> None:
+    model, x, y = problem()
+    threat = Threat(norm, GOLDEN["eps"][norm])
+    verdicts = autoattack(model, x, y, threat)
+    stood = torch.tensor([bit == "1" for bit in GOLDEN["verdicts"][norm]["standard"]])
+    assert int((verdicts.robust != stood).sum()) <= 1
+    assert torch.equal(model(verdicts.adv).argmax(1) == y, verdicts.robust)
+    assert threat.allows(verdicts.adv, x).all()
+    assert [by == "" for by in verdicts.broken_by] == verdicts.robust.tolist()
+    assert verdicts.broken_by[:2] == ("clean", "clean") and verdicts.clean_accuracy == 38 / 40
+    assert verdicts.robust_accuracy == pytest.approx(float(verdicts.robust.float().mean()))
+    assert torch.equal(verdicts.adv[verdicts.robust], x[verdicts.robust])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("classes", [2, 3, 5])
+def test_few_classes_and_a_radius_for_each_row(classes: int) -> None:
+    model, x = mlp(20, classes), data(1, 6, 1, 20)
+    y = model(x).argmax(1)
+    told: list[tuple[str, int]] = []
+    eps = torch.tensor([0.0, 0.5, 0.5, 0.5, 0.5, 0.5])
+    verdicts = autoattack(model, x, y, Threat("Linf", eps), batch_size=2, tell=lambda *now: told.append(now))
+    assert verdicts.robust.tolist() == [True, *[False] * 5]
+    assert told[0] == ("apgd-ce", 6) and told[-1] == ("square", 1)
+
+
+def test_recipes_are_those_of_the_paper() -> None:
+    assert list(recipe("standard", "Linf")) == ["apgd-ce", "apgd-t", "fab-t", "square"]
+    assert list(recipe("plus", "L2")) == ["apgd-ce", "apgd-dlr", "fab", "square", "apgd-t", "fab-t"]
+    assert list(recipe("rand", "Linf")) == ["apgd-ce", "apgd-dlr"]
+    with pytest.raises(UsageError, match="unknown version 'standart': did you mean 'standard'"):
+        recipe("standart", "Linf")
+    with pytest.raises(UsageError, match="no L0"):
+        recipe("standard", "L0")
+
+
+def test_doubts_are_told() -> None:
+    def shy(x: Tensor) -> Tensor:  # a staircase: it has no slope anywhere, and pretends to have one
+        score = (x.mean((1, 2, 3)) * 40).round() / 40 + 0 * x.sum((1, 2, 3))
+        return torch.stack([0.5 - score, score - 0.5], 1)
+
+    x = torch.full((4, 1, 8, 8), 0.4)
+    masked = autoattack(shy, x, torch.zeros(4, dtype=torch.int64), Threat("Linf", 0.3))
+    assert set(masked.broken_by) <= {"square", "apgd-ce", "apgd-t"}
+
+    def noisy(x: Tensor) -> Tensor:
+        return mlp(64, 10)(x) + 0.1 * torch.randn(len(x), 10)
+
+    y = mlp(64, 10)(x).argmax(1)
+    tame = autoattack(noisy, x, y, Threat("Linf", 0.5))
+    assert any("differently each time" in note for note in tame.notes)
+    rand = autoattack(noisy, x, y, Threat("Linf", 0.5), version="rand")
+    assert not rand.notes and not rand.robust.any()
+
+    net = convnet(1, 10)
+    y = net.eval()(x).argmax(1)
+    assert any("training mode" in note for note in autoattack(net.train(), x, y, Threat("Linf", 0.5)).notes)
+    assert net.training
+
+
+def test_nothing_to_attack() -> None:
+    model, x, y = problem()
+    with pytest.raises(UsageError, match="give a batch"):
+        autoattack(model, x[:0], y[:0], Threat("Linf", 0.1))
+    verdicts = autoattack(model, x[:2], y[:2], Threat("Linf", 0.1))
+    assert verdicts.broken_by == ("clean", "clean") and verdicts.clean_accuracy == 0

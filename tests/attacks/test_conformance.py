@@ -1,0 +1,210 @@
+"""What every attack owes, over all attacks, norms and kinds of data. A new attack joins by its line in ATTACKS."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import pytest
+import torch
+from problems import convnet, data, mlp
+from torch import Tensor, nn
+
+from sparring.attacks import Columns, Model, Result, Threat, apgd, fab, fgsm, pgd, square
+from sparring.attacks.losses import dlr, margin
+from sparring.attacks.norms import Norm
+from sparring.engine.errors import UsageError
+
+Attack = Callable[..., Result]
+
+ATTACKS: dict[str, Attack] = {
+    "fgsm": fgsm,
+    "pgd": partial(pgd, steps=10),
+    "pgd-momentum": partial(pgd, steps=10, momentum=0.9, loss=margin, restarts=2),
+    "apgd": partial(apgd, steps=20),
+    "apgd-dlr": partial(apgd, steps=20, loss=dlr),
+    "apgd-t": partial(apgd, steps=20, loss=dlr, targets=9),
+    "fab": partial(fab, steps=10),
+    "fab-t": partial(fab, steps=10, targets=9),
+    "square": partial(square, steps=80),
+}
+UNTARGETED = {"apgd-t", "fab-t"}
+"""These choose their targets themselves."""
+NO_L0 = ATTACKS.keys() - {"fgsm", "pgd", "pgd-momentum"}
+EPS: dict[Norm, float] = {"Linf": 0.08, "L2": 0.5, "L1": 2.0, "L0": 3.0}
+
+CASES = [(name, norm) for name in ATTACKS for norm in EPS if norm != "L0" or name not in NO_L0]
+every_case = pytest.mark.parametrize(("name", "norm"), CASES, ids=lambda part: part)
+every_attack = pytest.mark.parametrize("name", ATTACKS)
+
+
+FREE = Columns()
+
+
+@dataclass
+class Problem:
+    model: Model
+    x: Tensor
+    y: Tensor
+    columns: Columns
+
+    @classmethod
+    def of(cls, model: Model, x: Tensor, columns: Columns = FREE) -> Problem:
+        """Labels are what the model says, but for row 0."""
+        with torch.no_grad():
+            logits = model.eval()(x) if isinstance(model, nn.Module) else model(x)
+        if isinstance(model, nn.Module):
+            model.train()
+        y = logits.argmax(1)
+        y[0] = (y[0] + 1) % logits.shape[1]
+        return cls(model, x, y, columns)
+
+
+def table() -> Problem:
+    x = data(3, 12, 9)
+    x[:, 4] = torch.arange(12) % 2
+    x[:, 6:] = torch.eye(3)[torch.arange(12) % 3]
+    return Problem.of(mlp(9, 2), x, Columns(immutable=(0,), increasing=(1,), integer=(4,), one_hot=((6, 7, 8),)))
+
+
+PROBLEMS = {
+    "images, 10 classes": lambda: Problem.of(convnet(3, 10), data(0, 12, 3, 8, 8)),
+    "grey images, a function, 4 classes": lambda: Problem.of(mlp(63, 4), data(1, 12, 1, 9, 7)),
+    "waveforms, 3 classes": lambda: Problem.of(mlp(50, 3), data(2, 12, 1, 50)),
+    "tables, 2 classes": table,
+}
+every_problem = pytest.mark.parametrize("problem", PROBLEMS.values(), ids=PROBLEMS)
+
+
+def answer(problem: Problem, adv: Tensor) -> Tensor:
+    if isinstance(problem.model, nn.Module):
+        problem.model.eval()
+    with torch.no_grad():
+        return problem.model(adv).argmax(1)
+
+
+@every_case
+@every_problem
+def test_the_promises_of_a_result(name: str, norm: Norm, problem: Callable[[], Problem]) -> None:
+    p = problem()
+    threat = Threat(norm, EPS[norm], columns=p.columns)
+    before, random = p.x.clone(), torch.random.get_rng_state()
+    result = ATTACKS[name](p.model, p.x, p.y, threat, seed=1)
+    assert torch.equal(p.x, before) and torch.equal(random, torch.random.get_rng_state())
+    if isinstance(p.model, nn.Module):
+        assert all(module.training for module in p.model.modules())
+        assert all(q.requires_grad and q.grad is None for q in p.model.parameters())
+    again = ATTACKS[name](p.model, p.x, p.y, threat, seed=1)
+    assert torch.equal(result.adv, again.adv)
+    assert threat.allows(result.adv, p.x).all()
+    assert torch.equal(result.success, answer(p, result.adv) != p.y)
+    assert ((result.loss > 0) == result.success).all()
+    assert result.success[0] and result.iterations[0] == 0 and torch.equal(result.adv[0], p.x[0])
+    assert result.iterations.dtype == result.queries.dtype == torch.int64
+    assert (result.queries >= result.iterations.clamp(max=1) + 1).all() and (result.queries[1:] > 2).any()
+    assert (result.gradients == 0).all() == (name == "square")
+    assert result.adv.dtype == p.x.dtype and not result.adv.requires_grad
+
+
+@every_case
+def test_no_room_no_success(name: str, norm: Norm) -> None:
+    p = PROBLEMS["grey images, a function, 4 classes"]()
+    result = ATTACKS[name](p.model, p.x, p.y, Threat(norm, 0.0))
+    assert torch.equal(result.adv, p.x)
+    assert result.success.tolist() == [True] + [False] * 11
+
+
+@every_case
+def test_much_room_much_success(name: str, norm: Norm) -> None:
+    p = PROBLEMS["grey images, a function, 4 classes"]()
+    eps: dict[Norm, float] = {"Linf": 0.6, "L2": 4.0, "L1": 25.0, "L0": 40.0}
+    result = ATTACKS[name](p.model, p.x, p.y, Threat(norm, eps[norm]))
+    assert result.success_rate > (0.5 if name == "fgsm" and norm == "L1" else 0.8)
+
+
+@pytest.mark.parametrize("name", ATTACKS.keys() - UNTARGETED)
+@pytest.mark.parametrize("norm", ["Linf", "L2"])
+def test_targets_are_hit(name: str, norm: Norm) -> None:
+    p = PROBLEMS["grey images, a function, 4 classes"]()
+    target = (answer(p, p.x) + 1) % 4
+    target[3] = answer(p, p.x)[3]
+    eps = {"Linf": 0.6, "L2": 4.0}[norm]
+    result = ATTACKS[name](p.model, p.x, p.y, Threat(norm, eps), target=target)
+    assert torch.equal(result.success, answer(p, result.adv) == target)
+    assert result.success[3] and result.iterations[3] == 0
+    assert result.success_rate > (0.3 if name == "fgsm" else 0.6)
+
+
+@every_case
+def test_double_precision_stays(name: str, norm: Norm) -> None:
+    p = PROBLEMS["grey images, a function, 4 classes"]()
+    threat = Threat(norm, EPS[norm])
+    result = ATTACKS[name](p.model, p.x.double(), p.y, threat)
+    assert result.adv.dtype == torch.float64
+    assert threat.allows(result.adv, p.x.double()).all()
+
+
+@every_case
+def test_a_radius_and_a_mask_for_each_row(name: str, norm: Norm) -> None:
+    p = PROBLEMS["grey images, a function, 4 classes"]()
+    mask = torch.ones_like(p.x)
+    mask[:6, :, :, 3:] = 0
+    threat = Threat(norm, torch.arange(12).clamp(max=1) * EPS[norm], mask=mask)
+    result = ATTACKS[name](p.model, p.x, p.y, threat)
+    assert threat.allows(result.adv, p.x).all()
+    assert torch.equal(result.adv[:6, :, :, 3:], p.x[:6, :, :, 3:])
+
+
+@pytest.mark.parametrize("name", ["pgd", "apgd", "apgd-dlr", "fab", "square"])
+def test_more_restarts_never_find_less(name: str) -> None:
+    p = PROBLEMS["images, 10 classes"]()
+    threat = Threat("Linf", 0.04)
+    once = ATTACKS[name](p.model, p.x, p.y, threat, restarts=1)
+    thrice = ATTACKS[name](p.model, p.x, p.y, threat, restarts=3)
+    assert (thrice.success | ~once.success).all()
+    assert not once.success.all()
+    assert thrice.queries[~once.success].min() > 2 * 10
+
+
+@pytest.mark.parametrize("name", ["fgsm", "fab", "fab-t", "square"])
+def test_what_draws_nothing_of_its_own_treats_each_row_alone(name: str) -> None:
+    p = PROBLEMS["grey images, a function, 4 classes"]()
+    threat = Threat("Linf", 0.2)
+    all_of_them = ATTACKS[name](p.model, p.x, p.y, threat)
+    some = ATTACKS[name](p.model, p.x[4:9], p.y[4:9], threat)
+    torch.testing.assert_close(all_of_them.adv[4:9], some.adv, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("norm", ["Linf", "L2", "L1"])
+@pytest.mark.parametrize("name", ["fgsm", "pgd-momentum", "apgd", "apgd-dlr", "apgd-t", "fab", "fab-t"])
+def test_a_linear_model_breaks_just_beyond_its_margin(name: str, norm: Norm) -> None:
+    """Two classes, logits w x and -w x: the boundary is |w x| / |w|_dual away."""
+    w = torch.tensor([1.0, -2.0, 0.5, 3.0])
+    x = torch.randn(8, 4, generator=torch.Generator().manual_seed(0))
+    scores = x @ w
+    dual = {"Linf": w.abs().sum(), "L2": w.norm(), "L1": w.abs().max()}[norm]
+    enough = 1.5 if norm == "L1" and name.startswith("apgd") else 1.1  # its steps are never quite of one entry
+    for factor in (0.97, enough):
+        threat = Threat(norm, factor * scores.abs() / dual, low=-100, high=100)
+        result = ATTACKS[name](lambda x: torch.stack([-x @ w, x @ w], 1), x, (scores > 0).long(), threat)
+        assert result.success.all() if factor > 1 else not result.success.any()
+
+
+@pytest.mark.parametrize("name", sorted(NO_L0))
+def test_what_knows_no_l0_says_so(name: str) -> None:
+    p = PROBLEMS["waveforms, 3 classes"]()
+    with pytest.raises(UsageError, match="knows no L0: take pgd"):
+        ATTACKS[name](p.model, p.x, p.y, Threat("L0", 3))
+
+
+@every_attack
+def test_budgets_that_cannot_be(name: str) -> None:
+    p = PROBLEMS["waveforms, 3 classes"]()
+    for wrong in ({"steps": 0}, {"restarts": 0}):
+        if name != "fgsm":
+            with pytest.raises(UsageError, match="must be 1 or more, not 0"):
+                ATTACKS[name](p.model, p.x, p.y, Threat("Linf", 0.1), **wrong)
+    if name in UNTARGETED:
+        with pytest.raises(UsageError, match="either target"):
+            ATTACKS[name](p.model, p.x, p.y, Threat("Linf", 0.1), target=p.y)
