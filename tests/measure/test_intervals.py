@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from sparring.measure.intervals import Estimate, binomial_interval, resampled_means
+from sparring.measure.intervals import Estimate, binomial_interval, binomial_lower, binomial_test, resampled_means
 
 
 def normal(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -23,6 +23,19 @@ def test_of_many_too() -> None:
     assert low == pytest.approx(0.5 - 1.96 * 0.005, abs=1e-4) and high == pytest.approx(1 - low, abs=1e-9)
     with pytest.raises(ValueError, match="3 of 2"):
         binomial_interval(3, 2)
+
+
+def test_a_lower_bound_on_one_side() -> None:
+    assert binomial_lower(0, 10, 0.05) == 0
+    assert binomial_lower(1, 10, 0.05) == pytest.approx(1 - 0.95**0.1)
+    assert binomial_lower(100_000, 100_000, 0.001) == pytest.approx(0.001**1e-5, abs=1e-9)
+    assert binomial_lower(99_000, 100_000, 0.001) == pytest.approx(0.9889893403774748, abs=1e-11)  # scipy's beta.ppf
+
+
+def test_a_fair_coin() -> None:
+    assert binomial_test(10, 10) == pytest.approx(2 / 2**10)
+    assert binomial_test(1, 4) == binomial_test(3, 4) == pytest.approx(10 / 16)
+    assert binomial_test(5, 10) == binomial_test(0, 0) == 1
 
 
 def test_the_bootstrap_of_a_mean_is_its_standard_error() -> None:

@@ -2,17 +2,24 @@
 
 from sparring.attacks.apgd import apgd
 from sparring.attacks.autoattack import Verdicts, autoattack
+from sparring.attacks.carlini_wagner import carlini_wagner
 from sparring.attacks.columns import Columns
 from sparring.attacks.contract import Model, check, held
+from sparring.attacks.deepfool import deepfool
 from sparring.attacks.fab import fab
+from sparring.attacks.fmn import fmn
+from sparring.attacks.hop_skip_jump import hop_skip_jump
 from sparring.attacks.losses import LOSSES, Loss
 from sparring.attacks.pgd import fgsm, pgd
 from sparring.attacks.result import Result
+from sparring.attacks.smoothing import Certificate, certify, predict
 from sparring.attacks.square import square
 from sparring.attacks.threat import Threat
+from sparring.attacks.wrappers import bpda, eot
 
 __all__ = [
     "LOSSES",
+    "Certificate",
     "Columns",
     "Loss",
     "Model",
@@ -21,10 +28,18 @@ __all__ = [
     "Verdicts",
     "apgd",
     "autoattack",
+    "bpda",
+    "carlini_wagner",
+    "certify",
     "check",
+    "deepfool",
+    "eot",
     "fab",
     "fgsm",
+    "fmn",
     "held",
+    "hop_skip_jump",
     "pgd",
+    "predict",
     "square",
 ]

@@ -23,6 +23,11 @@ class Result:
     """Backward passes, int64 `[B]`."""
     loss: Tensor
     """The margin at `adv`, `[B]`: above 0 where it succeeded, and how little was missing where not (`losses.margin`)."""
+    distance: Tensor
+    """How far the data are from the nearest example that was found, by the norm, `[B]`; inf where none was.
+
+    Attacks that look for the nearest one tell it beyond eps too, where `success` is False.
+    """
 
     @property
     def success_rate(self) -> float:

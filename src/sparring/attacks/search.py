@@ -119,7 +119,8 @@ class Search:
         logits = self.logits(self.adv, everyone)
         success = self.wrong(logits, everyone) & self.threat.allows(self.adv, self.x)
         margins = self._margin(logits, everyone)
-        return Result(self.adv, success, self.iterations, self.queries, self.gradients, margins)
+        distance = self.threat.distance(self.adv, self.x).masked_fill(~success, torch.inf)
+        return Result(self.adv, success, self.iterations, self.queries, self.gradients, margins, distance)
 
     def _margin(self, logits: Tensor, rows: Tensor) -> Tensor:
         return margin(logits, self.y[rows], None if self.target is None else self.target[rows])

@@ -54,23 +54,35 @@ def resampled_means(values: Tensor, seed: int = 0) -> Tensor:
 
 def binomial_interval(hits: int, of: int) -> tuple[float, float]:
     """The exact 95 % interval of a share (Clopper and Pearson 1934): it covers the truth at least so often."""
+    tail = (1 - LEVEL) / 2
+    return binomial_lower(hits, of, tail), 1 - binomial_lower(of - hits, of, tail)
+
+
+def binomial_lower(hits: int, of: int, alpha: float) -> float:
+    """The exact lower bound of a share (Clopper and Pearson 1934): the truth is below it with probability `alpha` at most."""
     if not 0 <= hits <= of or of < 1:
         raise ValueError(f"hits must be between 0 and of, and of 1 or more, not {hits} of {of}")
-    tail = (1 - LEVEL) / 2
-    low = 0.0 if hits == 0 else _bisect(lambda p: _at_least(hits, of, p) - tail)
-    high = 1.0 if hits == of else _bisect(lambda p: tail - (1 - _at_least(hits + 1, of, p)))
-    return low, high
+    chance = _at_least(hits, of)
+    return 0.0 if hits == 0 else _bisect(lambda p: chance(p) - alpha)
 
 
-def _at_least(hits: int, of: int, p: float) -> float:
-    if hits <= 0:
-        return 1.0
-    if not 0 < p < 1:
-        return float(p >= 1)
+def binomial_test(hits: int, of: int) -> float:
+    """The chance that a fair coin falls at least as unevenly as `hits` times in `of`, on either side: the exact test's p."""
+    return min(2 * _at_least(max(hits, of - hits), of)(0.5), 1.0)
+
+
+def _at_least(hits: int, of: int) -> Callable[[float], float]:
+    """The chance of `hits` or more in `of` draws, as a function of the share."""
     k = torch.arange(hits, of + 1, dtype=torch.float64)
     whole = torch.tensor(float(of + 1), dtype=torch.float64)
     ways = torch.lgamma(whole) - torch.lgamma(k + 1) - torch.lgamma(of - k + 1)
-    return min(float((ways + k * math.log(p) + (of - k) * math.log1p(-p)).exp().sum()), 1.0)
+
+    def chance(p: float) -> float:
+        if not 0 < p < 1:
+            return float(p >= 1)
+        return min(float((ways + k * math.log(p) + (of - k) * math.log1p(-p)).exp().sum()), 1.0)
+
+    return chance
 
 
 def _bisect(rising: Callable[[float], float]) -> float:

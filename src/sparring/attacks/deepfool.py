@@ -1,0 +1,53 @@
+"""DeepFool: over the nearest boundary, linearised, until it is crossed (Moosavi-Dezfooli et al. 2016, Algorithm 2)."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from sparring.attacks.contract import Model
+from sparring.attacks.fab import _boundary as boundary
+from sparring.attacks.minimal import Nearest, check_norm
+from sparring.attacks.norms import onto_hyperplane
+from sparring.attacks.result import Result
+from sparring.attacks.search import check_budget, searching
+from sparring.attacks.threat import Threat
+from sparring.engine.errors import UsageError
+
+
+def deepfool(
+    model: Model,
+    x: Tensor,
+    y: Tensor,
+    threat: Threat,
+    *,
+    target: Tensor | None = None,
+    steps: int = 50,
+    overshoot: float = 0.02,
+    seed: int = 0,
+) -> Result:
+    """A near adversarial example in few steps; success is one within eps, and `distance` tells how far it is in any case.
+
+    Each step goes the shortest way onto the nearest of the other classes' boundaries (Eqs. 8 to 10; with a target, onto
+    the target's), within box and bounds, and all of the way by `overshoot` farther. L2, Linf and L1.
+    """
+    check_norm("deepfool", threat.norm, ("L2", "Linf", "L1"))
+    check_budget(steps=steps)
+    if not overshoot >= 0:
+        raise UsageError(f"overshoot is a share of the way, 0 or more, not {overshoot}")
+    with searching(model, x, y, threat, target=target, seed=seed) as search:
+        nearest, rows = Nearest(search), search.standing
+        region = nearest.region.rows(rows)
+        at = region.x
+        for step in range(steps + 1 if len(rows) else 0):
+            seen = region.settle(region.relax(region.x + (1 + overshoot) * (at - region.x)))
+            if step == steps:
+                nearest.note(seen, search.logits(seen, rows), rows, step)
+                break
+            logits, gap, normal = boundary(search, seen, rows, None)
+            stands = ~nearest.note(seen, logits, rows, step)
+            rows, region, at, gap, normal = rows[stands], region.rows(stands), at[stands], gap[stands], normal[stands]
+            if not len(rows):
+                break
+            low, high = ((bound - at).flatten(1) for bound in (region.low, region.high))
+            at = at + onto_hyperplane(region.norm, normal.flatten(1), -gap, low, high).view_as(at)
+        return nearest.result()

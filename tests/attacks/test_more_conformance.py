@@ -1,0 +1,227 @@
+"""What every attack that looks for the nearest example owes, over a table of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from sparring.attacks.carlini_wagner import carlini_wagner
+from sparring.attacks.columns import Columns
+from sparring.attacks.contract import Model
+from sparring.attacks.deepfool import deepfool
+from sparring.attacks.fmn import fmn
+from sparring.attacks.hop_skip_jump import hop_skip_jump
+from sparring.attacks.losses import margin
+from sparring.attacks.norms import Norm
+from sparring.attacks.result import Result
+from sparring.attacks.threat import Threat
+from sparring.engine.errors import UsageError
+
+Attack = Callable[..., Result]
+ATTACKS: dict[str, tuple[Attack, tuple[Norm, ...]]] = {
+    "carlini_wagner": (partial(carlini_wagner, steps=40, searches=4, lr=0.05), ("L2",)),
+    "deepfool": (deepfool, ("L2", "Linf", "L1")),
+    "fmn": (partial(fmn, steps=30), ("Linf", "L2", "L1", "L0")),
+    "hop_skip_jump": (partial(hop_skip_jump, steps=3, draws=30), ("L2", "Linf")),
+}
+CASES = [pytest.param(attack, norm, id=f"{name}-{norm}") for name, (attack, norms) in ATTACKS.items() for norm in norms]
+every_attack = pytest.mark.parametrize(("attack", "norm"), CASES)
+
+EPS: dict[Norm, float] = {"Linf": 0.2, "L2": 0.4, "L1": 0.8, "L0": 3.0}
+WHOLE: dict[Norm, float] = {"Linf": 1.0, "L2": 3.0, "L1": 9.0, "L0": 9.0}
+SHAPES = {"image": (1, 3, 3), "waveform": (1, 9), "table": (9,)}
+
+
+def problem(*shape: int) -> tuple[nn.Module, Tensor, Tensor]:
+    """A net of three classes, and eight rows: the last two are misclassified from the start."""
+    torch.manual_seed(1)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(9, 12), nn.Tanh(), nn.BatchNorm1d(12), nn.Dropout(), nn.Linear(12, 3))
+    with torch.no_grad():
+        model[1].weight *= 4
+        x = torch.rand(8, *shape)
+        model(torch.rand(64, *shape))
+        model.eval()
+        model[-1].bias -= model(torch.rand(256, *shape)).mean(0)
+        y = model(x).argmax(1)
+    y[-2:] = (y[-2:] + 1) % 3
+    return model, x, y
+
+
+@every_attack
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
+@pytest.mark.parametrize("targeted", [False, True], ids=["away", "targeted"])
+def test_what_it_finds_is_what_it_says(attack: Attack, norm: Norm, shape: tuple[int, ...], targeted: bool) -> None:
+    model, x, y = problem(*shape)
+    target = (y + 1) % 3 if targeted else None
+    threat = Threat(norm, EPS[norm])
+    found = attack(model, x, y, threat, target=target)
+    logits = model(found.adv).detach()
+    assert found.adv.dtype == x.dtype and threat.allows(found.adv, x).all()
+    assert torch.equal(found.success, logits.argmax(1) == target if targeted else logits.argmax(1) != y)
+    torch.testing.assert_close(found.loss, margin(logits, y, target))
+    torch.testing.assert_close(found.distance[found.success], threat.distance(found.adv, x)[found.success])
+    assert (found.distance[~found.success] > EPS[norm]).all()
+    assert (found.queries >= 2).all() and (found.gradients >= 0).all() and (found.iterations >= 0).all()
+
+
+@every_attack
+def test_with_the_whole_box_every_row_has_a_distance(attack: Attack, norm: Norm) -> None:
+    model, x, y = problem(9)
+    whole = attack(model, x, y, Threat(norm, WHOLE[norm]))
+    assert whole.success.all() and torch.isfinite(whole.distance).all()
+    assert torch.equal(whole.distance[-2:], torch.zeros(2)) and torch.equal(whole.adv[-2:], x[-2:])
+    assert (whole.queries[-2:] == 2).all() and (whole.gradients[-2:] == 0).all()
+    near = attack(model, x, y, Threat(norm, EPS[norm]))
+    assert (near.distance <= whole.distance).all()  # what is drawn into the ball may be adversarial still, and nearer
+    missed = ~near.success
+    assert torch.equal(near.distance[missed], whole.distance[missed])
+
+
+@every_attack
+def test_a_row_does_not_depend_on_its_batch(attack: Attack, norm: Norm) -> None:
+    model, x, y = problem(1, 3, 3)
+    threat = Threat(norm, WHOLE[norm])
+    whole, part = attack(model, x, y, threat), attack(model, x[2:5], y[2:5], threat)
+    torch.testing.assert_close(part.distance, whole.distance[2:5], rtol=1e-3, atol=1e-5)
+
+
+@every_attack
+def test_the_same_seed_finds_the_same_and_the_model_is_left_alone(attack: Attack, norm: Norm) -> None:
+    model, x, y = problem(9)
+    model.train()
+    state = {name: value.clone() for name, value in model.state_dict().items()}
+    random = torch.random.get_rng_state()
+    once, again = (attack(model, x, y, Threat(norm, EPS[norm]), seed=4) for _ in range(2))
+    assert torch.equal(once.adv, again.adv) and torch.equal(once.distance, again.distance)
+    assert all(module.training for module in model.modules())
+    assert all(p.requires_grad and p.grad is None for p in model.parameters())
+    assert all(torch.equal(state[name], value) for name, value in model.state_dict().items())
+    assert torch.equal(random, torch.random.get_rng_state())
+
+
+@every_attack
+def test_masks_and_boxes_without_ends_are_kept(attack: Attack, norm: Norm) -> None:
+    model, x, y = problem(9)
+    mask = torch.tensor([1.0, 0, 1, 1, 0, 1, 1, 1, 1])
+    low = torch.full((9,), -torch.inf).index_fill(0, torch.tensor([0, 2]), 0.0)
+    threat = Threat(norm, WHOLE[norm], low, torch.inf, mask=mask)
+    extra = {"start": x[[1, 2, 3, 4, 5, 6, 7, 0]]} if getattr(attack, "func", attack) is hop_skip_jump else {}
+    found = attack(model, x, y, threat, **extra)
+    assert threat.allows(found.adv, x).all() and torch.equal(found.adv * (1 - mask), x * (1 - mask))
+    assert torch.isfinite(found.adv).all() and found.success.sum() > 2
+
+
+@every_attack
+def test_columns_keep_to_their_roles(attack: Attack, norm: Norm) -> None:
+    model, x, y = problem(9)
+    x[:, 3] = (4 * x[:, 3]).round()
+    x[:, 6:] = torch.eye(3)[torch.arange(8) % 3]
+    y[:6] = model(x[:6]).argmax(1)
+    columns = Columns(immutable=(0,), increasing=(1,), decreasing=(2,), integer=(3,), one_hot=((6, 7, 8),))
+    threat = Threat(norm, WHOLE[norm] if norm != "Linf" else 4.0, 0.0, 4.0, columns=columns)
+    found = attack(model, x, y, threat)
+    assert threat.allows(found.adv, x).all()
+    assert torch.equal(found.success, model(found.adv).argmax(1) != y) and found.success.sum() > 2
+
+
+@every_attack
+def test_nothing_left_to_do(attack: Attack, norm: Norm) -> None:
+    model, x, y = problem(9)
+    found = attack(model, x, (y + 1) % 3, Threat(norm, 0.0), target=model(x).argmax(1))
+    assert found.success.all() and torch.equal(found.adv, x) and not found.distance.any()
+
+
+@every_attack
+def test_a_constant_model_has_no_adversarial_example(attack: Attack, norm: Norm) -> None:
+    _, x, _ = problem(9)
+
+    def constant(x: Tensor) -> Tensor:
+        return 0 * x[:, :3] + torch.tensor([2.0, 0.0, 0.0])
+
+    found = attack(constant, x, torch.zeros(8, dtype=torch.int64), Threat(norm, EPS[norm]))
+    assert not found.success.any() and torch.isinf(found.distance).all() and torch.isfinite(found.adv).all()
+
+
+@every_attack
+def test_a_wrong_budget_is_named(attack: Attack, norm: Norm) -> None:
+    model, x, y = problem(9)
+    with pytest.raises(UsageError, match="steps must be 1 or more, not 0"):
+        attack(model, x, y, Threat(norm, EPS[norm]), steps=0)
+
+
+@pytest.mark.parametrize(
+    ("attack", "norm"),
+    [(carlini_wagner, "Linf"), (deepfool, "L0"), (hop_skip_jump, "L1")],
+    ids=lambda value: str(value),
+)
+def test_a_norm_it_does_not_know_is_named(attack: Attack, norm: Norm) -> None:
+    model, x, y = problem(9)
+    with pytest.raises(UsageError, match=f"knows .*not {norm}: take fmn"):
+        attack(model, x, y, Threat(norm, 1.0))
+
+
+def linear(classes: int, size: int, seed: int = 0) -> tuple[Model, Tensor, Tensor, dict[Norm, Tensor]]:
+    """A linear classifier, rows in the middle of the box, and their distances from it: |margin| over the dual norm of w."""
+    generator = torch.Generator().manual_seed(seed)
+    w = torch.randn(classes, size, generator=generator)
+    x = 0.4 + 0.2 * torch.rand(6, size, generator=generator)
+    b = -(x @ w.T).mean(0)
+    y = (x @ w.T + b).argmax(1)
+    gaps, others = [], []
+    for k in range(1, classes):
+        other = (y + k) % classes
+        others.append(w[y] - w[other])
+        gaps.append((others[-1] * x).sum(1) + b[y] - b[other])
+    gap, normal = torch.stack(gaps), torch.stack(others)
+    distance: dict[Norm, Tensor] = {
+        "L2": (gap / normal.norm(dim=2)).amin(0),
+        "Linf": (gap / normal.abs().sum(2)).amin(0),
+        "L1": (gap / normal.abs().amax(2)).amin(0),
+    }
+    return lambda x: x @ w.T + b, x, y, distance
+
+
+FULL: dict[str, tuple[Attack, Norm, float]] = {
+    "carlini_wagner-L2": (partial(carlini_wagner, steps=300, lr=0.003), "L2", 1.03),
+    "deepfool-L2": (deepfool, "L2", 1.021),
+    "deepfool-Linf": (deepfool, "Linf", 1.021),
+    "deepfool-L1": (deepfool, "L1", 1.021),
+    "fmn-L2": (fmn, "L2", 1.01),
+    "fmn-Linf": (fmn, "Linf", 1.01),
+    "fmn-L1": (fmn, "L1", 1.05),
+    "hop_skip_jump-L2": (hop_skip_jump, "L2", 1.2),
+    "hop_skip_jump-Linf": (hop_skip_jump, "Linf", 1.2),
+}
+
+
+@pytest.mark.parametrize(("attack", "norm", "most"), FULL.values(), ids=FULL)
+def test_the_distance_from_a_linear_boundary(attack: Attack, norm: Norm, most: float) -> None:
+    model, x, y, distance = linear(2, 12)
+    found = attack(model, x, y, Threat(norm, WHOLE[norm]))
+    ratio = found.distance / distance[norm]
+    assert found.success.all() and (ratio >= 1 - 1e-3).all() and (ratio <= most).all(), ratio
+
+
+@pytest.mark.parametrize("norm", ["L2", "Linf", "L1"])
+def test_deepfool_goes_to_the_nearest_of_many_boundaries(norm: Norm) -> None:
+    model, x, y, distance = linear(6, 12)
+    found = deepfool(model, x, y, Threat(norm, WHOLE[norm]))
+    torch.testing.assert_close(found.distance, 1.02 * distance[norm], rtol=1e-3, atol=1e-6)
+    assert (found.iterations == 1).all()
+
+
+def test_fmn_finds_the_fewest_entries() -> None:
+    """The smallest number of entries, each moved to the end of its box, that sum to more than the margin: by sorting."""
+    model, x, y, _ = linear(2, 12, seed=3)
+    w = torch.autograd.functional.jacobian(lambda point: model(point[None])[0], x[0])
+    toward = (w[1 - y] - w[y])[:, None].squeeze(1)
+    gain = torch.where(toward > 0, toward * (1 - x), -toward * x).sort(1, descending=True).values.cumsum(1)
+    logits = model(x)
+    gap = (logits.gather(1, y[:, None]) - logits.gather(1, 1 - y[:, None])).squeeze(1)
+    least = (gain <= gap[:, None]).sum(1) + 1
+    found = fmn(model, x, y, Threat("L0", 12))
+    assert (found.distance >= least).all() and (found.distance <= least + 1).all()
