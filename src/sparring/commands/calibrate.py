@@ -63,7 +63,7 @@ def _temperature(net: nn.Module, data: Examples, recipe: ClassifierRecipe, devic
         changed = recipe.changes(x, Batch(x, y, seed=k))
         views = [net.head(_features(net, view)).float() for view in views_of(changed, recipe.views)]  # type: ignore[operator]
         logits.append(torch.stack(views, 1))
-    return temperature(torch.cat(logits), labels)
+    return temperature(torch.cat(logits), labels, doubt=1 / (len(known) + 2))
 
 
 @dataclass(frozen=True)

@@ -107,7 +107,7 @@ def classify(
     say.say(plan.in_words(hardware, memory))
     system = build(plan.images)
     about = {"own_nets": nets is not None, "seed": asked.seed, "data": data.fingerprint, "sparring": __version__,
-             "scaled": _scaled(data), "mode": data.report.mode}  # fmt: skip
+             "scaled": scaled(data), "mode": data.report.mode}  # fmt: skip
     done = _play(run, plan, system, data, feed, chosen, whole, about, hardware, say)
     if done < plan.images:
         raise Stopped(
@@ -263,7 +263,7 @@ def _glance(
     return errors
 
 
-def _scaled(data: Images) -> bool:
+def scaled(data: Images) -> bool:
     """True where images of other sizes or modes were brought to one: those that come later are then, too."""
     height, width, _ = data.report.shape
     return set(data.report.shapes_found) != {f"{height}x{width} {data.report.mode}"}

@@ -41,7 +41,7 @@ class Examples(Protocol):
 
 @dataclass(frozen=True)
 class Scale:
-    """How values become numbers around 0: `(values - middle) / unit`. Bytes stay bytes."""
+    """How values become numbers around 0: `(values - middle) / unit`."""
 
     middle: NDArray[np.float64]
     unit: NDArray[np.float64]
@@ -60,23 +60,25 @@ class Scale:
 
     def __call__(self, values: NDArray[Any]) -> NDArray[Any]:
         """The same shape, float32."""
-        return values if values.dtype == np.uint8 else ((values - self.middle) / self.unit).astype(np.float32)
+        return ((values - self.middle) / self.unit).astype(np.float32)
 
 
 @dataclass(frozen=True)
 class Arrays:
-    """Images `[N, H, W, C]` in memory, or rows of a table as images of one pixel, `[N, 1, 1, F]`; scaled as they are read."""
+    """Images `[N, H, W, C]` in memory, or rows of a table as images of one pixel, `[N, 1, 1, F]`."""
 
     values: NDArray[Any]
     labels: NDArray[np.int64]
     spec: Spec
-    scale: Scale
+    scale: Scale | None
+    """By which they are read; None: they are bytes, and stay so."""
 
     def __len__(self) -> int:
         return len(self.values)
 
     def __getitem__(self, index: NDArray[np.int64]) -> NDArray[Any]:
-        return self.scale(self.values[index])
+        rows = self.values[index]
+        return rows if self.scale is None else self.scale(rows)
 
     def told(self, index: NDArray[np.int64]) -> NDArray[np.int64]:
         """Labels int64 `[B]`."""
