@@ -15,9 +15,12 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from sparring.commands.classify import classify as classify
     from sparring.commands.doctor import doctor as doctor
+    from sparring.commands.estimator import FewLabelClassifier as FewLabelClassifier
     from sparring.commands.evaluate import evaluate as evaluate
     from sparring.commands.inspect import inspect as inspect
+    from sparring.commands.predict import predict as predict
     from sparring.commands.sample import sample as sample
     from sparring.commands.train import train as train
     from sparring.data.dataset import Images as Images
@@ -41,8 +44,12 @@ if TYPE_CHECKING:
     from sparring.games.penalties import wgan_gp as wgan_gp
     from sparring.measure.evaluation import Evaluation as Evaluation
     from sparring.recipes.biggan import BigGAN as BigGAN
+    from sparring.recipes.classifier import Classifier as Classifier
+    from sparring.recipes.classifier import load_classifier as load_classifier
+    from sparring.recipes.consistent import Consistent as Consistent
     from sparring.recipes.dcgan import DCGAN as DCGAN
     from sparring.recipes.gan2014 import GAN2014 as GAN2014
+    from sparring.recipes.improved import Improved as Improved
     from sparring.recipes.lapgan import LAPGAN as LAPGAN
     from sparring.recipes.model import Model as Model
     from sparring.recipes.model import load_model as load_model
@@ -50,9 +57,12 @@ if TYPE_CHECKING:
     from sparring.recipes.s3gan import S3GAN as S3GAN
 
 _HOMES = {
+    "commands.classify": ("classify",),
     "commands.doctor": ("doctor",),
+    "commands.estimator": ("FewLabelClassifier",),
     "commands.evaluate": ("evaluate",),
     "commands.inspect": ("inspect",),
+    "commands.predict": ("predict",),
     "commands.sample": ("sample",),
     "commands.train": ("train",),
     "data.dataset": ("Images", "open_images"),
@@ -69,8 +79,11 @@ _HOMES = {
     "games.penalties": ("r1", "r2", "wgan_gp"),
     "measure.evaluation": ("Evaluation",),
     "recipes.biggan": ("BigGAN",),
+    "recipes.classifier": ("Classifier", "load_classifier"),
+    "recipes.consistent": ("Consistent",),
     "recipes.dcgan": ("DCGAN",),
     "recipes.gan2014": ("GAN2014",),
+    "recipes.improved": ("Improved",),
     "recipes.lapgan": ("LAPGAN",),
     "recipes.model": ("Model", "load_model"),
     "recipes.r3": ("R3",),
@@ -89,24 +102,31 @@ __all__ = [
     "S3GAN",
     "Batch",
     "BigGAN",
+    "Classifier",
+    "Consistent",
     "Due",
     "Evaluation",
     "Feed",
+    "FewLabelClassifier",
     "Game",
     "Hardware",
     "Images",
+    "Improved",
     "Model",
     "Run",
     "SparringError",
     "Spec",
     "System",
     "UsageError",
+    "classify",
     "doctor",
     "evaluate",
     "inspect",
+    "load_classifier",
     "load_model",
     "open_images",
     "play",
+    "predict",
     "r1",
     "r2",
     "sample",

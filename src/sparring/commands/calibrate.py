@@ -15,6 +15,7 @@ from torch.nn.functional import normalize
 from sparring.attacks.losses import margin
 from sparring.attacks.pgd import pgd
 from sparring.attacks.threat import Threat
+from sparring.data.arrays import Examples, as_input
 from sparring.data.dataset import Images
 from sparring.data.labels import labels_as
 from sparring.engine.device import Hardware
@@ -35,7 +36,7 @@ STRANGE = 0.002
 
 
 def calibrated(
-    net: nn.Module, data: Images, recipe: ClassifierRecipe, about: Mapping[str, Any], hardware: Hardware
+    net: nn.Module, data: Examples, recipe: ClassifierRecipe, about: Mapping[str, Any], hardware: Hardware
 ) -> Classifier:
     """The classifier of the averaged `net`, calibrated on what training may see alone.
 
@@ -58,18 +59,16 @@ def calibrated(
     return Classifier(net, data.spec, classes, factor, least, memory, about, recipe.views)
 
 
-def _temperature(net: nn.Module, data: Images, recipe: ClassifierRecipe, device: torch.device) -> float:
-    known = np.flatnonzero(data.labels >= 0)
-    known = np.random.default_rng(0).permutation(known)[:COPIES]
-    logits, labels = [], []
-    for copy in range(max(COPIES // len(known), 1)):
-        for k, x in enumerate(_images(data, known, device)):
-            y = torch.from_numpy(data.labels[known[k * AT_ONCE : (k + 1) * AT_ONCE]]).to(device)
-            changed = recipe.changes(x, Batch(x, y, seed=copy * 1000 + k))
-            views = [net.head(_features(net, view)).float() for view in views_of(changed, recipe.views)]  # type: ignore[operator]
-            logits.append(torch.stack(views, 1))
-            labels.append(y)
-    return temperature(torch.cat(logits), torch.cat(labels))
+def _temperature(net: nn.Module, data: Examples, recipe: ClassifierRecipe, device: torch.device) -> float:
+    known = np.random.default_rng(0).permutation(np.flatnonzero(data.labels >= 0))
+    rows = np.resize(known, COPIES)  # again and again, where they are fewer
+    labels = torch.from_numpy(data.labels[rows]).to(device)
+    logits = []
+    for k, (x, y) in enumerate(zip(_images(data, rows, device), torch.split(labels, AT_ONCE), strict=True)):
+        changed = recipe.changes(x, Batch(x, y, seed=k))
+        views = [net.head(_features(net, view)).float() for view in views_of(changed, recipe.views)]  # type: ignore[operator]
+        logits.append(torch.stack(views, 1))
+    return temperature(torch.cat(logits), labels, doubt=1 / (len(known) + 2))
 
 
 @dataclass(frozen=True)
@@ -131,7 +130,6 @@ def _some(count: int, most: int) -> NDArray[np.int64]:
     return np.random.default_rng(0).permutation(count)[:most]
 
 
-def _images(data: Images, rows: NDArray[np.int64], device: torch.device) -> list[Tensor]:
+def _images(data: Examples, rows: NDArray[np.int64], device: torch.device) -> list[Tensor]:
     """Some images at a time, `[B, C, H, W]` in [-1, 1]."""
-    parts = (data[rows[first : first + AT_ONCE]] for first in range(0, len(rows), AT_ONCE))
-    return [torch.from_numpy(part).to(device).permute(0, 3, 1, 2).float() / 127.5 - 1 for part in parts]
+    return [as_input(data[rows[first : first + AT_ONCE]], device) for first in range(0, len(rows), AT_ONCE)]

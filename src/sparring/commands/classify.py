@@ -20,6 +20,7 @@ from sparring.commands.classified import classification_of, doubts, write_classi
 from sparring.commands.plan import Plan, check_memory
 from sparring.commands.progress import Progress
 from sparring.commands.train import Nets, Stopped, begin_at, diverging, free_name, open_training, plan_of, signals
+from sparring.data.arrays import as_input
 from sparring.data.dataset import Images, parse_size
 from sparring.data.feed import Feed
 from sparring.data.labels import choose_labels, labels_as, read_labels
@@ -30,18 +31,15 @@ from sparring.engine.errors import UsageError
 from sparring.engine.loop import Due, System, play
 from sparring.engine.pictures import grid, to_bytes
 from sparring.engine.run import Run
-from sparring.engine.seeds import mix
 from sparring.measure.classified import Classification
 from sparring.recipes import DEFAULT_CLASSIFIER, classifier_class
 from sparring.recipes.classifier import classifier_card
-from sparring.recipes.fewlabels import ClassifierRecipe
+from sparring.recipes.fewlabels import ClassifierRecipe, started
 from sparring.recipes.model import Model, card
 from sparring.recipes.recipe import Recipe
 
 SHOWN = 64
 """Samples in a frame, of fixed noise."""
-STARTED = 500
-"""Images that networks are started on."""
 GLANCE = 1000
 """Held-out images that are looked at while it trains: for the curve alone, nothing is chosen by it."""
 
@@ -98,11 +96,7 @@ def classify(
     )  # fmt: skip
 
     def build(total: int) -> System:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(mix(asked.seed or 0))
-            made = {name: hardware.place(net) for name, net in (nets or chosen.nets)(data.spec).items()}
-            chosen.prepare(made, feed.batches(0, 0)[0].x[:STARTED])
-            return chosen.system(data.spec, made, total)
+        return started(chosen, nets or chosen.nets, feed, total, asked.seed or 0, hardware)
 
     if begun:
         plan = Plan(**run.settings["plan"])
@@ -113,8 +107,8 @@ def classify(
     say.say(plan.in_words(hardware, memory))
     system = build(plan.images)
     about = {"own_nets": nets is not None, "seed": asked.seed, "data": data.fingerprint, "sparring": __version__,
-             "scaled": _scaled(data), "mode": data.report.mode}  # fmt: skip
-    done = _play(run, plan, system, feed, chosen, whole, about, hardware, say)
+             "scaled": scaled(data), "mode": data.report.mode}  # fmt: skip
+    done = _play(run, plan, system, data, feed, chosen, whole, about, hardware, say)
     if done < plan.images:
         raise Stopped(
             f"stopped at image {done:,} of {plan.images:,}; all is saved. Go on with: sparring classify {quote(str(source))} --out {quote(str(run.path))}"
@@ -180,6 +174,11 @@ def _recipe(run: Run, asked: Recipe | str | None, begun: bool) -> ClassifierReci
         if not isinstance(had, ClassifierRecipe):
             raise UsageError(f"{run.path} holds a generator of `sparring train` ({had.name}): choose another --out")
         return had
+    return classifier_recipe(asked)
+
+
+def classifier_recipe(asked: Recipe | str | None) -> ClassifierRecipe:
+    """What was asked for, by name or by itself, or else the default; raises UsageError on recipes that train no classifier."""
     if isinstance(asked, ClassifierRecipe):
         return asked
     name = DEFAULT_CLASSIFIER if asked is None else asked if isinstance(asked, str) else asked.name
@@ -190,6 +189,7 @@ def _play(
     run: Run,
     plan: Plan,
     system: System,
+    data: Images,
     feed: Feed,
     recipe: ClassifierRecipe,
     whole: Images,
@@ -198,11 +198,11 @@ def _play(
     say: Progress,
 ) -> int:
     """Play from the latest checkpoint to the end of the plan, or until a signal; returns the images played."""
-    start = begin_at(run, system, recipe, len(feed.images), say)
+    start = begin_at(run, system, recipe, len(data), say)
     both: Any = system.average.net
-    model = Model(both["generator"], feed.images.spec, recipe.latents, False, ())
-    told = card(recipe, feed.images.spec, (), **about)
-    due = _events(run, plan, system, model, both["classifier"], feed.images, whole, told, hardware, say)
+    model = Model(both["generator"], data.spec, recipe.latents, False, ())
+    told = card(recipe, data.spec, (), **about)
+    due = _events(run, plan, system, model, both["classifier"], data, whole, told, hardware, say)
     say.begin("training", plan.images, start)
     try:
         with signals() as stop, diverging(system, run):
@@ -251,7 +251,7 @@ def _glance(
     rows = np.random.default_rng(0).permutation(rows)[:GLANCE]
     if not len(rows):
         return lambda: {}
-    x = torch.from_numpy(held_out[rows]).permute(0, 3, 1, 2).float() / 127.5 - 1
+    x = as_input(held_out[rows], torch.device("cpu"))
     y = torch.from_numpy(labels[rows])
 
     @torch.no_grad()
@@ -263,7 +263,7 @@ def _glance(
     return errors
 
 
-def _scaled(data: Images) -> bool:
+def scaled(data: Images) -> bool:
     """True where images of other sizes or modes were brought to one: those that come later are then, too."""
     height, width, _ = data.report.shape
     return set(data.report.shapes_found) != {f"{height}x{width} {data.report.mode}"}

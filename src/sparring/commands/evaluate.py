@@ -22,6 +22,7 @@ from sparring.commands.gap import gap_of
 from sparring.commands.page import write_evaluation
 from sparring.commands.progress import Progress
 from sparring.commands.subject import Rows, Split
+from sparring.data.arrays import as_input
 from sparring.data.dataset import open_images
 from sparring.data.readers.stacked import FORMAT as STACKED
 from sparring.data.source import cache_folder
@@ -34,7 +35,6 @@ from sparring.measure.curves import number
 from sparring.measure.evaluation import Evaluation, Memorisation, Nash, Score
 from sparring.measure.features import Features
 from sparring.measure.intervals import LEVEL
-from sparring.measure.learn import as_input
 from sparring.measure.memorisation import memorisation
 from sparring.measure.modes import class_divergence, modes_found
 from sparring.measure.nash import tell_apart

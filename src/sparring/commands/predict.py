@@ -44,18 +44,23 @@ def predict(run: str | Path, images: str | Path, *, resize: bool = False, net: n
     brought to one size as well. Raises SparringError, with the way out, on all that can go wrong.
     """
     classifier = load_classifier(run, net)
-    spec = classifier.spec
-    mode = classifier.about["mode"]
-    size = spec.height, spec.width
-    opened = open_images(images, size, mode if mode in MODES else None, keep_duplicates=True).split(None)
-    if not (resize or classifier.about["scaled"]):
-        _check_shape(opened, classifier, images)
+    opened = open_like(classifier, images, resize=resize)
     found: list[Prediction] = []
     for first in range(0, len(opened), AT_ONCE):
         answers = classifier.answers(opened[np.arange(first, min(first + AT_ONCE, len(opened)))])
         names = opened.names[first : first + AT_ONCE]
         found += [Prediction(name, a.label, round(a.probability, 6)) for name, a in zip(names, answers, strict=True)]
     return Predictions(found, opened.report.left_out)
+
+
+def open_like(classifier: Classifier, source: str | Path, *, resize: bool = False) -> Images:
+    """All images of a source, of the size and mode that the classifier was trained on; raises UsageError as `predict` does."""
+    spec, mode = classifier.spec, classifier.about["mode"]
+    size = spec.height, spec.width
+    opened = open_images(source, size, mode if mode in MODES else None, keep_duplicates=True).split(None)
+    if not (resize or classifier.about["scaled"]):
+        _check_shape(opened, classifier, source)
+    return opened
 
 
 def _check_shape(images: Images, classifier: Classifier, source: str | Path) -> None:

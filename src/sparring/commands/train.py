@@ -119,7 +119,7 @@ def train(
             f"note: the run was begun on {first}, and goes on with {hardware.describe()}: other bits than without a stop"
         )
     say.say(plan.in_words(hardware, memory))
-    done = _play(run, plan, build(plan.images), feed, chosen, asked, hardware, say, own_nets=nets is not None)
+    done = _play(run, plan, build(plan.images), data, feed, chosen, asked, hardware, say, own_nets=nets is not None)
     if done < plan.images:
         raise Stopped(
             f"stopped at image {done:,} of {plan.images:,}; all is saved. Go on with: sparring train {quote(str(source))} --out {quote(str(run.path))}"
@@ -131,6 +131,7 @@ def _play(
     run: Run,
     plan: Plan,
     system: System,
+    data: Images,
     feed: Feed,
     recipe: Recipe,
     asked: Asked,
@@ -140,7 +141,7 @@ def _play(
     own_nets: bool,
 ) -> int:
     """Play the system from its latest checkpoint to the end of the plan, or until a signal; returns the images played."""
-    data, seed = feed.images, asked.seed or 0
+    seed = asked.seed or 0
     start = begin_at(run, system, recipe, len(data), say)
     classes = recipe.classes(data.spec)
     counts = data.class_counts

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
 from sparring.commands.plan import Plan
+from sparring.data.arrays import as_input
 from sparring.data.dataset import Images
 from sparring.engine.game import Game
 from sparring.engine.pictures import to_bytes
@@ -98,7 +99,7 @@ def small(x: Tensor) -> Tensor:
 
 def floats(pixels: np.ndarray[Any, np.dtype[np.uint8]]) -> Tensor:
     """Bytes `[B, H, W, C]` as images `[B, C, H, W]` in [-1, 1]."""
-    return torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 127.5 - 1
+    return as_input(pixels, torch.device("cpu"))
 
 
 def _as_many(x: Tensor, count: int) -> Tensor:

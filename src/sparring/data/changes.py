@@ -33,6 +33,8 @@ class Changes:
     """Contrast by 1 - light to 1 + light about the image's mean, brightness by half of that."""
     cut: float = 0.0
     """Largest side of the box that is cut out, as a share of the image's; what is cut takes the image's darkest value."""
+    jitter: float = 0.0
+    """Deviation of the noise added to rows of a table (standardised, as images of one pixel): they know no other change."""
 
     def times(self, factor: float) -> Changes:
         """The same kinds of change, `factor` times as strong."""
@@ -40,6 +42,8 @@ class Changes:
 
     def __call__(self, x: Tensor, batch: Batch) -> Tensor:
         """Images `[B, C, H, W]`, changed with the noise of `batch`, float32. Of a batch of one row all are changed alike."""
+        if x.shape[2:] == (1, 1):
+            return x.float() + self.jitter * batch.normal(*x.shape[1:])
         u = (batch.uniform(8) * 2 - 1).expand(len(x), -1)
         with torch.autocast(x.device.type, enabled=False):
             x = self._moved(x.float(), u)

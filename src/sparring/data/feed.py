@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sparring.data.dataset import Images
+from sparring.data.arrays import Examples, as_input
 from sparring.engine import dist
 from sparring.engine.errors import UsageError
 from sparring.engine.game import Batch
@@ -28,7 +28,7 @@ class Feed:
 
     def __init__(
         self,
-        images: Images,
+        images: Examples,
         batch_size: int,
         *,
         seed: int = 0,
@@ -71,8 +71,7 @@ class Feed:
         pixels = self.images[rows]
         if self._mirror:
             pixels[flips] = pixels[flips, :, ::-1]
-        x = torch.from_numpy(pixels).to(self._device).permute(0, 3, 1, 2)  # channels_last as it lies
-        return x.float() / 127.5 - 1, torch.from_numpy(self.images.told(rows)).to(self._device)
+        return as_input(pixels, self._device), torch.from_numpy(self.images.told(rows)).to(self._device)
 
     def _with_labels(self, seed: int, cut: slice) -> tuple[Tensor, Tensor]:
         """The part of a batch of images that have labels which goes with the part `cut` of the whole batch."""

@@ -104,18 +104,19 @@ def confusion(answers: Tensor, labels: Tensor, classes: int) -> Tensor:
     return torch.bincount(labels * classes + answers, minlength=classes * classes).view(classes, classes)
 
 
-def temperature(logits: Tensor, labels: Tensor) -> float:
+def temperature(logits: Tensor, labels: Tensor, doubt: float = 0.0) -> float:
     """What to divide logits by, so that probabilities are right on these (Guo et al. 2017, section 4.2).
 
     `logits` are `[N, K]`, or `[N, V, K]` of V views of each image, whose probabilities are averaged. The lowest cross entropy
-    is found by thirds between 1/50 and 50 on a logarithmic scale.
+    is found by thirds between 1/50 and 50 on a logarithmic scale. With `doubt` that share of each label goes to all classes
+    evenly: where all answers are right, no temperature would else be low enough (Platt 1999, section 2.2).
     """
     low, high = math.log(1 / 50), math.log(50)
     views = (logits if logits.dim() == 3 else logits[:, None]).double()
 
     def loss(power: float) -> float:
         told = (views * math.exp(power)).log_softmax(2).logsumexp(1)
-        return float(nll_loss(told, labels))
+        return float((1 - doubt) * nll_loss(told, labels) - doubt * told.mean())
 
     for _ in range(40):
         left, right = low + (high - low) / 3, high - (high - low) / 3

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim import Adam
 
+from sparring.data.arrays import as_input
 from sparring.engine.averages import Average
 from sparring.engine.device import Hardware
 from sparring.engine.game import Batch
@@ -42,13 +43,6 @@ class Rows:
         rows = np.random.default_rng(seed).integers(0, len(self.labels), self.batch_size)
         x = as_input(self.fetch(rows), self.device)
         return [Batch(x, torch.from_numpy(self.labels[rows]).to(self.device), nimg // self.batch_size, seed)]
-
-
-def as_input(rows: NDArray[Any], device: torch.device) -> Tensor:
-    """Bytes `[B, H, W, C]` -> float32 `[B, C, H, W]` in [-1, 1], channels_last as they lie; values `[B, F]` as they are."""
-    if rows.dtype != np.uint8:
-        return torch.from_numpy(rows).to(device).float()
-    return torch.from_numpy(rows).to(device).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
 def learn(

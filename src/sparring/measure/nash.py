@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
+from sparring.data.arrays import as_input
 from sparring.engine.device import Hardware
 from sparring.engine.game import Batch, Game, Stats
 from sparring.engine.loop import Feed, System, play
 from sparring.measure.evaluation import Nash
 from sparring.measure.intervals import binomial_interval
-from sparring.measure.learn import Fetch, Rows, as_input, learn
+from sparring.measure.learn import Fetch, Rows, learn
 from sparring.nets.encoder import Encoder
 
 WIDTH, MOST, FEATURES = 32, 256, 64

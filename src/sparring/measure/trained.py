@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import affine_grid, cross_entropy, grid_sample, normalize
 
+from sparring.data.arrays import as_input
 from sparring.engine.device import Hardware
 from sparring.engine.errors import SparringError
 from sparring.engine.files import replacing
@@ -25,7 +26,7 @@ from sparring.engine.game import Batch
 from sparring.engine.spec import Spec
 from sparring.engine.tensors import digest, load_file, write_tensors
 from sparring.measure.features import Features
-from sparring.measure.learn import Fetch, Rows, as_input, learn
+from sparring.measure.learn import Fetch, Rows, learn
 from sparring.nets.encoder import Encoder
 
 VERSION = 1

@@ -8,6 +8,7 @@ Improved GAN does not learn.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -60,21 +61,14 @@ def normalised_conv(
 ) -> Normalised:
     """`[B, inputs, H, W]` -> `[B, outputs, H', W']`."""
     direction = torch.randn(outputs, inputs, kernel, kernel) * 0.05
-
-    def apply(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-        return conv2d(x, weight, bias, stride, padding)
-
-    return Normalised(direction, apply, trained=trained)
+    return Normalised(direction, partial(conv2d, stride=stride, padding=padding), trained=trained)
 
 
 def normalised_up(inputs: int, outputs: int, extra: tuple[int, int] = (0, 0), *, trained: bool = False) -> Normalised:
     """`[B, inputs, H, W]` -> `[B, outputs, 2H + extra, 2W + extra]`, by a transposed convolution of 4 x 4."""
     direction = torch.randn(inputs, outputs, 4, 4) * 0.05
-
-    def apply(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-        return conv_transpose2d(x, weight, bias, 2, 1, extra)
-
-    return Normalised(direction, apply, along=1, trained=trained)
+    up = partial(conv_transpose2d, stride=2, padding=1, output_padding=extra)
+    return Normalised(direction, up, along=1, trained=trained)
 
 
 @torch.no_grad()

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
+import torch
 from torch import Tensor, nn
 
 from sparring.data.changes import Changes
+from sparring.data.feed import Feed
 from sparring.engine.averages import Average
+from sparring.engine.device import Hardware
+from sparring.engine.loop import System
+from sparring.engine.seeds import mix
 from sparring.engine.spec import Spec
 from sparring.recipes.recipe import Recipe
+
+STARTED = 500
+"""Images that networks are started on, at most."""
 
 
 @runtime_checkable
@@ -57,3 +65,20 @@ def teacher_of(average: Average) -> nn.Module:
     both: Any = average.net
     teacher: nn.Module = both["classifier"]
     return teacher
+
+
+def started(
+    recipe: ClassifierRecipe,
+    nets: Callable[[Spec], Mapping[str, nn.Module]],
+    feed: Feed,
+    total: int,
+    seed: int,
+    hardware: Hardware,
+) -> System:
+    """The system of fresh networks, drawn by `seed` and started on the first batch, for a run of `total` images."""
+    spec = feed.images.spec
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(mix(seed))
+        made = {name: hardware.place(net) for name, net in nets(spec).items()}
+        recipe.prepare(made, feed.batches(0, 0)[0].x[:STARTED])
+        return recipe.system(spec, made, total)

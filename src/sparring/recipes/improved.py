@@ -49,11 +49,11 @@ class Improved(NoLabelsTold):
 
     name: ClassVar[str] = "improved"
     paper: ClassVar[str] = "Salimans et al. 2016, arXiv:1606.03498"
-    changes: ClassVar[Changes] = Changes(turn=10, stretch=0.1, move=0.08)
+    changes: ClassVar[Changes] = Changes(turn=10, stretch=0.1, move=0.08, jitter=0.2)
     views: ClassVar[Changes | None] = None
 
     kind: str | None = None
-    """Networks: mlp or conv. None: mlp for grey images of up to 32 x 32, conv for others."""
+    """Networks: mlp or conv. None: mlp for grey images of up to 32 x 32 and for tables, conv for others."""
     latents: int = 100
     """Numbers of noise the generator takes."""
     batch_size: int = 100
@@ -89,7 +89,7 @@ class Improved(NoLabelsTold):
 
     def resolve(self, spec: Spec, hardware: Hardware) -> Self:
         """Networks by the kind of images, and what goes with them."""
-        small = spec.channels == 1 and max(spec.height, spec.width) <= 32
+        small = max(spec.height, spec.width) <= (32 if spec.channels == 1 else 1)
         kind = self.kind or ("mlp" if small else "conv")
         return dataclasses.replace(
             self,

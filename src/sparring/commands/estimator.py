@@ -1,0 +1,344 @@
+"""`FewLabelClassifier`: few labels in scikit-learn's way, with arrays, folders or opened images, and no run folder."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from sparring import __version__
+from sparring.commands.asked import Asked
+from sparring.commands.calibrate import calibrated
+from sparring.commands.classify import classifier_recipe, scaled
+from sparring.commands.plan import Plan, measure_speed
+from sparring.commands.predict import open_like
+from sparring.data.arrays import Arrays, Examples, Scale, as_input
+from sparring.data.dataset import Images, open_images
+from sparring.data.feed import Feed
+from sparring.data.found import mode_of
+from sparring.engine.device import Hardware
+from sparring.engine.errors import SparringError, UsageError
+from sparring.engine.loop import System, play
+from sparring.engine.spec import Spec
+from sparring.nets.halved import halved, tried
+from sparring.nets.rows import RowClassifier, RowGenerator
+from sparring.recipes.classifier import AT_ONCE, classifier_card
+from sparring.recipes.fewlabels import ClassifierRecipe, started
+
+try:
+    from sklearn.base import BaseEstimator, ClassifierMixin
+    from sklearn.exceptions import NotFittedError
+    from sklearn.metrics import accuracy_score
+    from sklearn.utils import check_random_state, column_or_1d
+    from sklearn.utils.multiclass import check_classification_targets
+    from sklearn.utils.validation import assert_all_finite, check_is_fitted, validate_data
+except ImportError as missing:
+    raise SparringError("FewLabelClassifier needs scikit-learn: pip install 'sparring[demo]'") from missing
+
+IMAGES = 100_000
+"""Images, or rows, that are trained on where neither images nor minutes are asked for."""
+UNLABELLED = (None, "", -1, "-1")
+
+CPU = torch.device("cpu")
+Net = nn.Module | Callable[[Spec], nn.Module]
+"""A network of one's own, or a function that makes one for data of this size and these classes."""
+
+
+class BadInput(UsageError, ValueError):
+    """What was given to an estimator cannot be used: a ValueError, as scikit-learn's callers expect."""
+
+
+@contextmanager
+def _bad_input() -> Iterator[None]:
+    """Make BadInput of what was wrong with a call, by our checks or scikit-learn's."""
+    try:
+        yield
+    except (NotFittedError, BadInput):
+        raise
+    except (UsageError, ValueError) as error:
+        raise BadInput(str(error)) from error
+
+
+class FewLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """Learns classes from a few labelled examples and many unlabelled ones, by the recipes of `sparring classify`.
+
+    X is an array of images (`[N, H, W]` or `[N, H, W, C]`; bytes, or numbers of any range), a table `[N, F]`, whose columns are
+    standardised, a path (folder, archive, known name) or `Images`. `y` holds a label for each, and -1 (or None, or "")
+    for none; of a path or `Images` it may be left out: their own labels count then. What is trained is `classifier_`, a
+    `recipes.classifier.Classifier`; `classes_` are its classes, sorted. Bad input is a `ValueError`.
+    """
+
+    def __init__(
+        self,
+        recipe: ClassifierRecipe | str | None = None,
+        *,
+        images: int | None = None,
+        minutes: float | None = None,
+        classifier: Net | None = None,
+        generator: Net | None = None,
+        random_state: int | np.random.RandomState | None = None,
+        device: str = "auto",
+        precision: str = "auto",
+    ) -> None:
+        """Nothing is checked or trained before `fit`.
+
+        `recipe` is "consistent" (the default), "improved", or a recipe with settings of one's own. Training ends after `images`
+        images or rows (100,000 if nothing is said), or after about `minutes`. A `classifier` is any module that gives logits
+        `[B, K]` of images `[B, C, H, W]` in [-1, 1], or of standardised rows `[B, F]`: its last linear layer becomes the head, unless
+        it has `features` and `head`. A `generator` makes such images or rows of noise `[B, recipe.latents]`. Modules given are
+        copied; functions of a `Spec` make fresh ones. The same `random_state` gives the same bits, if `images` are counted.
+        """
+        self.recipe = recipe
+        self.images = images
+        self.minutes = minutes
+        self.classifier = classifier
+        self.generator = generator
+        self.random_state = random_state
+        self.device = device
+        self.precision = precision
+
+    # learning
+
+    @_bad_input()
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Train on X and the labels `y` `[N]`, -1 = unlabelled; raises BadInput on what cannot be learnt from."""
+        asked = Asked(self.minutes, self.images)
+        hardware = Hardware.find(self.device, self.precision)
+        data = self._learnt_from(X, y)
+        recipe = classifier_recipe(self.recipe).resolve(data.spec, hardware)
+        if recipe.mirror and self._rows:
+            raise UsageError("the recipe's `mirror` flips images: the rows of a table have no left and right")
+        seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
+        feed = Feed(
+            data, recipe.batch_size, seed=seed, mirror=recipe.mirror,
+            labelled=recipe.labelled, balanced=True, device=hardware.device,
+        )  # fmt: skip
+
+        def build(total: int) -> System:
+            return started(recipe, lambda spec: self._nets(recipe, data), feed, total, seed, hardware)
+
+        images = asked.images or IMAGES
+        if asked.minutes is not None:
+            speed = measure_speed(lambda: build(1 << 50), feed, hardware, asked.minutes)
+            images = Plan.images_in(asked.minutes, speed)
+        total = Plan.of(images, feed.batch_size).images
+        system = build(total)
+        play(system, feed, total=total, seed=seed, hardware=hardware)
+        both: Any = system.average.net
+        own = self._rows or self.classifier is not None
+        about = {"own_nets": own, "seed": seed, "sparring": __version__, **_look_of(data)}
+        self.classifier_ = calibrated(both["classifier"], data, recipe, classifier_card(recipe, **about), hardware)
+        return self
+
+    def _learnt_from(self, X: Any, y: Any) -> Examples:
+        """The data to train on; sets `classes_`, `n_features_in_` and how later data are read."""
+        source = open_images(X) if isinstance(X, str | Path) else X
+        y = _own_labels(source) if y is None else y
+        if not isinstance(source, Images):
+            source = self._array(source, fitting=True)
+        labels, self.classes_ = _numbered(y, len(source))
+        names = tuple(map(str, self.classes_.tolist()))
+        if isinstance(source, Images):
+            self._rows, self._scale = False, None
+            self.n_features_in_ = math.prod(source.report.shape)
+            return source.relabelled(labels, names)
+        self._scale = (
+            None if source.dtype == np.uint8 else Scale.of_columns(source) if self._rows else Scale.of_range(source)
+        )
+        height, width, channels = source.shape[1:]
+        return Arrays(
+            source, labels, Spec(height, width, channels, names, len(source), int((labels < 0).sum())), self._scale
+        )
+
+    def _nets(self, recipe: ClassifierRecipe, data: Examples) -> dict[str, nn.Module]:
+        """The recipe's networks, those for tables, or one's own in their place."""
+        spec, classes = data.spec, len(data.spec.classes)
+        if self._rows:
+            made: dict[str, nn.Module] = {
+                "generator": RowGenerator(spec.channels, recipe.latents),
+                "classifier": RowClassifier(spec.channels, classes),
+            }
+        else:
+            made = dict(recipe.nets(spec))
+        if self.classifier is not None:
+            net = _own(self.classifier, spec)
+            x = as_input(data[np.resize(np.arange(len(data)), 2)], CPU)
+            made["classifier"] = halved(nn.Sequential(nn.Flatten(), net) if self._rows else net, x, classes)
+        if self.generator is not None:
+            net = _own(self.generator, spec)
+            made["generator"] = nn.Sequential(net, nn.Unflatten(1, spec.shape)) if self._rows else net
+            found = tried(made["generator"], torch.zeros(2, recipe.latents), "the generator").shape
+            if tuple(found[1:]) != spec.shape:
+                raise UsageError(
+                    f"the generator gives {list(found[1:])} of a row of noise, the data are {list(spec.shape)}"
+                )
+        return made
+
+    # answers
+
+    @_bad_input()
+    def predict_proba(self, X: Any) -> NDArray[np.float64]:
+        """Calibrated probabilities `[N, len(classes_)]`. Of a path all images count, in its order."""
+        check_is_fitted(self)
+        source = self._read(X)
+        parts = (np.arange(first, min(first + AT_ONCE, len(source))) for first in range(0, len(source), AT_ONCE))
+        found = [self.classifier_.look(as_input(source[rows], CPU))[0].cpu().double() for rows in parts]
+        probabilities: NDArray[np.float64] = torch.cat(found).numpy()
+        return probabilities
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """The likeliest class of each, `[N]`; `classifier_.answers` also knows "none of these"."""
+        probabilities = self.predict_proba(X)
+        answers: NDArray[Any] = self.classes_[probabilities.argmax(1)]
+        return answers
+
+    @_bad_input()
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
+        """The share of right answers among those whose label is known; a path or `Images` bring labels of their own."""
+        check_is_fitted(self)
+        source = self._read(X)
+        y, known = _labels(_own_labels(source) if y is None else y, len(source))
+        weights = None if sample_weight is None else np.asarray(sample_weight)[known]
+        return float(accuracy_score(y[known], self.predict(source)[known], sample_weight=weights))
+
+    @_bad_input()
+    def remember(self, X: Any, y: Any) -> Self:
+        """Know from now on that X are of class `y` (one for all, or one each), by no gradient; a new label becomes a class."""
+        check_is_fitted(self)
+        source, labels = self._read(X), self._as_classes(y)
+        names = [str(label) for label in labels]
+        self.classifier_.remember(as_input(source[np.arange(len(source))], CPU), names if np.ndim(y) else names[0])
+        new = [label for label in dict.fromkeys(labels) if label not in self.classes_]
+        self.classes_ = np.concatenate([self.classes_, np.array(new, dtype=np.array(labels).dtype)])
+        return self
+
+    @_bad_input()
+    def forget(self, y: Any = None) -> Self:
+        """Forget what was remembered of class `y`, or everything; classes that were learnt stay, new ones go."""
+        check_is_fitted(self)
+        self.classifier_.forget(None if y is None else str(self._as_classes(y)[0]))
+        kept = [str(label) in self.classifier_.classes for label in self.classes_.tolist()]
+        self.classes_ = self.classes_[kept]
+        return self
+
+    def _as_classes(self, y: Any) -> list[Any]:
+        """Labels of the kind that `classes_` are of; raises UsageError on others."""
+        given = np.atleast_1d(np.asarray(y))
+        words = self.classes_.dtype.kind == "U"
+        if words != (given.dtype.kind == "U") or (not words and (given.astype(self.classes_.dtype) != given).any()):
+            raise UsageError(
+                f"the labels are {given.tolist()[:3]} here, and such as {self.classes_[0]!r} in what was learnt"
+            )
+        labels: list[Any] = given.astype(self.classes_.dtype).tolist() if not words else given.tolist()
+        return labels
+
+    # data
+
+    def _read(self, X: Any) -> Examples:
+        """What answers are wanted for, as it was at `fit`; raises UsageError where it is of another kind."""
+        if isinstance(X, Arrays):
+            return X
+        if isinstance(X, str | Path | Images):
+            if self._rows or self._scale is not None:
+                raise UsageError("this was learnt from arrays of numbers, not of bytes: give such here, not a path")
+            return X if isinstance(X, Images) else open_like(self.classifier_, X)
+        values = self._array(X, fitting=False)
+        return Arrays(values, np.full(len(values), -1), self.classifier_.spec, self._scale)
+
+    def _array(self, X: Any, *, fitting: bool) -> NDArray[Any]:
+        """X as `[N, H, W, C]`, checked; a table as `[N, 1, 1, F]`. At `fit` it tells how later arrays must be."""
+        if isinstance(X, Tensor):
+            X = (X.permute(0, 2, 3, 1) if X.dim() == 4 else X).numpy(force=True)
+        rows = (X if hasattr(X, "ndim") else np.asarray(X)).ndim not in (3, 4)
+        if fitting:
+            self._rows = rows
+        elif rows != self._rows:
+            learnt, given = ("rows of a table", "images") if self._rows else ("images", "rows of a table")
+            raise UsageError(f"this was learnt from {learnt}; these are {given}")
+        if rows:
+            table: NDArray[Any] = validate_data(self, X, reset=fitting, dtype=[np.float64, np.float32])
+            return table[:, None, None]
+        images = np.asarray(X)
+        images = images[..., None] if images.ndim == 3 else images
+        if images.dtype.kind not in "buif" or not images.size:
+            raise UsageError(f"images are numbers [N, H, W] or [N, H, W, C], not {images.dtype} {list(images.shape)}")
+        assert_all_finite(images, input_name="X")
+        if fitting:
+            self.n_features_in_ = math.prod(images.shape[1:])
+            return images
+        spec = self.classifier_.spec
+        if images.shape[1:] != (spec.height, spec.width, spec.channels):
+            raise UsageError(
+                f"the images are {list(images.shape[1:])}, those learnt {[spec.height, spec.width, spec.channels]}"
+            )
+        if (images.dtype == np.uint8) != (self._scale is None):
+            raise UsageError(
+                "bytes (uint8) run from 0 to 255, other numbers as in `fit`: give the same kind of array as there"
+            )
+        return images
+
+
+def _own(given: Net, spec: Spec) -> nn.Module:
+    """A copy of a module, or what a function makes."""
+    net = copy.deepcopy(given) if isinstance(given, nn.Module) else given(spec)
+    if not isinstance(net, nn.Module):
+        raise UsageError(f"{given!r} gives a {type(net).__name__}: a torch.nn.Module is needed")
+    return net
+
+
+def _look_of(data: Examples) -> dict[str, Any]:
+    """What the card of a classifier tells of the images."""
+    if isinstance(data, Images):
+        return {"data": data.fingerprint, "mode": data.report.mode, "scaled": scaled(data)}
+    channels = data.spec.channels
+    return {"data": "arrays", "mode": mode_of(channels) or f"{channels} channels", "scaled": False}
+
+
+def _own_labels(source: Any) -> NDArray[Any]:
+    """The labels of images, by name; "" where there is none."""
+    if not isinstance(source, Images):
+        raise UsageError("this requires y to be passed, but the target y is None: a label each, -1 where it is unknown")
+    if source.vectors is not None:
+        raise UsageError("the labels of these images are vectors of numbers: a classifier needs classes")
+    return np.array([*source.report.classes, ""], dtype=object)[source.labels]
+
+
+def _labels(y: Any, count: int) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """Labels `[N]`, and which are known."""
+    y = column_or_1d(y, warn=True)
+    if len(y) != count:
+        raise UsageError(
+            f"X holds {count:,} examples and y {len(y):,} labels: give one for each, -1 where it is unknown"
+        )
+    if y.dtype.kind in "OU":
+        known = np.array([label not in UNLABELLED and label == label for label in y.tolist()], bool)
+    else:
+        assert_all_finite(y, input_name="y")
+        known = y != -1
+    if not known.any():
+        raise UsageError("y holds no label: give some examples one")
+    if y.dtype.kind == "O":
+        names = np.array(y[known].tolist())
+        y = np.empty(len(y), names.dtype)
+        y[known] = names
+    check_classification_targets(y[known])
+    return y, known
+
+
+def _numbered(y: Any, count: int) -> tuple[NDArray[np.int64], NDArray[Any]]:
+    """Labels `[N]` as numbers of the classes, -1 = unlabelled, and the classes, sorted."""
+    y, known = _labels(y, count)
+    classes, numbers = np.unique(y[known], return_inverse=True)
+    if len(classes) < 2:
+        raise UsageError(f"y names only one class ('{classes[0]}'): a classifier tells two or more apart")
+    labels = np.full(count, -1, np.int64)
+    labels[known] = numbers
+    return labels, classes

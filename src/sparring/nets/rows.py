@@ -1,0 +1,36 @@
+"""Fully connected networks for rows of a table, which are images of one pixel with a channel a column."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from sparring.nets.layers import Head
+
+
+class RowClassifier(nn.Module):
+    """Rows `[B, F, 1, 1]` -> logits `[B, classes]`; `features` gives the `[B, hidden]` before.
+
+    Layer normalisation within each row: no answer depends on the batch.
+    """
+
+    def __init__(self, columns: int, classes: int, hidden: int = 128) -> None:
+        super().__init__()
+        self.features = nn.Sequential(nn.Flatten(), *_layer(columns, hidden), *_layer(hidden, hidden))
+        self.head = Head(hidden, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits, float32."""
+        logits: Tensor = self.head(self.features(x))
+        return logits
+
+
+class RowGenerator(nn.Sequential):
+    """Noise `[B, latents]` -> rows `[B, F, 1, 1]`, standardised and so without bounds."""
+
+    def __init__(self, columns: int, latents: int, hidden: int = 128) -> None:
+        layers = [*_layer(latents, hidden), *_layer(hidden, hidden)]
+        super().__init__(*layers, nn.Linear(hidden, columns), nn.Unflatten(1, (columns, 1, 1)))
+
+
+def _layer(inputs: int, outputs: int) -> list[nn.Module]:
+    return [nn.Linear(inputs, outputs), nn.LayerNorm(outputs), nn.LeakyReLU(0.1)]
