@@ -272,7 +272,7 @@ def test_calibration_sees_the_training_images_alone(trained: Classification, row
     assert float((familiar < first.least).float().mean()) <= 0.05
     noise = np.random.default_rng(5).integers(0, 256, (50, 8, 8, 1), np.uint8)
     assert float((first.look(noise)[1] < first.least).float().mean()) > 0.5
-    test = calibrate.tested(first, data, told)
+    test = calibrate.answered(first, data, told)
     assert test is not None and len(test.labels) == 30 and test.probabilities.shape == (30, 3)
 
 

@@ -72,7 +72,7 @@ def _temperature(net: nn.Module, data: Examples, recipe: ClassifierRecipe, devic
 
 
 @dataclass(frozen=True)
-class Test:
+class Answered:
     """What a classifier said of images with known labels."""
 
     on: str
@@ -86,7 +86,7 @@ class Test:
     attacked: list[Attacked]
 
 
-def tested(classifier: Classifier, whole: Images, told: Images) -> Test | None:
+def answered(classifier: Classifier, whole: Images, told: Images) -> Answered | None:
     """The classifier on the source's test images, or else on training images whose labels it was not `told`; None: neither."""
     classes = told.spec.classes
     images, on = whole.split("test"), "test images"
@@ -104,7 +104,7 @@ def tested(classifier: Classifier, whole: Images, told: Images) -> Test | None:
         unfamiliar += int((familiar < classifier.least).sum())
     some = rows[_some(len(rows), ATTACKED)]
     under_attack = [attacked(classifier, images[some], labels[some], eps) for eps in EPS]
-    return Test(on, torch.from_numpy(labels[rows]), torch.cat(probabilities).cpu(), unfamiliar, under_attack)
+    return Answered(on, torch.from_numpy(labels[rows]), torch.cat(probabilities).cpu(), unfamiliar, under_attack)
 
 
 def attacked(

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from sparring.commands.calibrate import Test
+from sparring.commands.calibrate import Answered
 from sparring.commands.page import write_run
 from sparring.data.dataset import Images
 from sparring.engine.files import write
@@ -28,7 +28,7 @@ SHOWN, NAMED = 50, 5
 
 
 def classification_of(
-    run: Run, classifier: Classifier, data: Images, test: Test | None, notes: Sequence[str]
+    run: Run, classifier: Classifier, data: Images, test: Answered | None, notes: Sequence[str]
 ) -> Classification:
     """The figures of a test, or of none."""
     about = classifier.about

@@ -15,7 +15,7 @@ from torch import nn
 
 from sparring import __version__
 from sparring.commands.asked import Asked, check_same, recipe_of, settings_of
-from sparring.commands.calibrate import calibrated, tested
+from sparring.commands.calibrate import answered, calibrated
 from sparring.commands.classified import classification_of, doubts, write_classification
 from sparring.commands.plan import Plan, check_memory
 from sparring.commands.progress import Progress
@@ -118,7 +118,7 @@ def classify(
     classifier = calibrated(both["classifier"], data, chosen, classifier_card(chosen, **about), hardware)
     classifier.save(run.path)
     notes += doubts(classifier, data)
-    found = classification_of(run, classifier, data, tested(classifier, whole, data), notes)
+    found = classification_of(run, classifier, data, answered(classifier, whole, data), notes)
     write_classification(run, found, classifier, data)
     return found
 

@@ -79,10 +79,11 @@ class Classification:
     @classmethod
     def from_json(cls, told: Mapping[str, Any]) -> Classification:
         """What `dataclasses.asdict` and JSON made of one."""
-        known = {name: told[name] for name in cls.__dataclass_fields__}
-        return cls(
-            **{**known, "classes": tuple(told["classes"]), "reliability": [Bin(**one) for one in told["reliability"]]}
-        )
+        known: dict[str, Any] = {name: told[name] for name in cls.__dataclass_fields__}
+        known["classes"] = tuple(told["classes"])
+        known["reliability"] = [Bin(**one) for one in told["reliability"]]
+        known["attacked"] = [Attacked(**one) for one in told["attacked"]]
+        return cls(**known)
 
 
 def wilson_interval(hits: int, of: int) -> tuple[float, float]:
