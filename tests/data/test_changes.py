@@ -90,3 +90,12 @@ def test_it_needs_no_gradient_and_no_precision() -> None:
     assert not ALL(x, of(x)).requires_grad
     with torch.autocast("cpu", torch.bfloat16):
         assert ALL(x.bfloat16(), of(x)).dtype == torch.float32
+
+
+def test_rows_of_a_table_know_noise_alone() -> None:
+    x = images(2000, 3, 1, 1)
+    assert torch.equal(ALL(x, of(x)), x)
+    noise = Changes(turn=25, light=0.4, jitter=0.5)(x, of(x)) - x
+    assert noise.shape == x.shape and noise.std() == pytest.approx(0.5, rel=0.05) and noise.mean().abs() < 0.03
+    alike = Changes(jitter=0.5)(x, of(x[:1])) - x  # a batch of one row: all are changed alike
+    torch.testing.assert_close(alike, alike[:1].expand_as(alike))

@@ -83,6 +83,12 @@ def test_extremes_end_at_the_bounds() -> None:
     assert temperature(sure, (torch.arange(4) + 1) % 4) == pytest.approx(50, rel=1e-3)
 
 
+def test_with_a_doubt_even_the_always_right_are_only_so_sure() -> None:
+    sure, doubt = one_hot(torch.arange(4)).float(), 0.1
+    wanted = 1 - doubt + doubt / 4  # of the right class: there the cross entropy with the doubtful labels is lowest
+    assert 1 / temperature(sure, torch.arange(4), doubt) == pytest.approx(math.log(3 * wanted / (1 - wanted)), rel=1e-4)
+
+
 def test_reliability_and_its_error_by_hand() -> None:
     p = torch.tensor([0.95, 0.91, 0.99, 0.55, 0.52, 0.0, 1.0])
     right = torch.tensor([True, True, False, True, False, False, True])

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pickle
+
 import pytest
 import torch
 from torch import nn
@@ -114,3 +116,9 @@ def test_no_hook_is_left_behind_even_by_a_failure() -> None:
     with pytest.raises(RuntimeError):
         start_on_data(layer, torch.ones(8, 5))
     assert not layer._forward_hooks
+
+
+@every_layer
+def test_layers_are_pickled(name: str) -> None:
+    layer, x = made(name)
+    assert torch.equal(pickle.loads(pickle.dumps(layer))(x), layer(x))

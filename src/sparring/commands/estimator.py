@@ -46,7 +46,6 @@ except ImportError as missing:
 IMAGES = 100_000
 """Images, or rows, that are trained on where neither images nor minutes are asked for."""
 UNLABELLED = (None, "", -1, "-1")
-
 CPU = torch.device("cpu")
 Net = nn.Module | Callable[[Spec], nn.Module]
 """A network of one's own, or a function that makes one for data of this size and these classes."""
@@ -109,7 +108,10 @@ class FewLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     @_bad_input()
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Train on X and the labels `y` `[N]`, -1 = unlabelled; raises BadInput on what cannot be learnt from."""
+        """Train on X and the labels `y` `[N]`, -1 = unlabelled; of a path its training images.
+
+        Raises BadInput on what cannot be learnt from, SparringError on what cannot be read, or diverges.
+        """
         asked = Asked(self.minutes, self.images)
         hardware = Hardware.find(self.device, self.precision)
         data = self._learnt_from(X, y)
@@ -150,13 +152,11 @@ class FewLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             self._rows, self._scale = False, None
             self.n_features_in_ = math.prod(source.report.shape)
             return source.relabelled(labels, names)
-        self._scale = (
-            None if source.dtype == np.uint8 else Scale.of_columns(source) if self._rows else Scale.of_range(source)
-        )
+        fitted = Scale.of_columns if self._rows else Scale.of_range
+        self._scale = None if source.dtype == np.uint8 else fitted(source)
         height, width, channels = source.shape[1:]
-        return Arrays(
-            source, labels, Spec(height, width, channels, names, len(source), int((labels < 0).sum())), self._scale
-        )
+        spec = Spec(height, width, channels, names, len(source), int((labels < 0).sum()))
+        return Arrays(source, labels, spec, self._scale)
 
     def _nets(self, recipe: ClassifierRecipe, data: Examples) -> dict[str, nn.Module]:
         """The recipe's networks, those for tables, or one's own in their place."""
@@ -231,14 +231,13 @@ class FewLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _as_classes(self, y: Any) -> list[Any]:
         """Labels of the kind that `classes_` are of; raises UsageError on others."""
-        given = np.atleast_1d(np.asarray(y))
-        words = self.classes_.dtype.kind == "U"
-        if words != (given.dtype.kind == "U") or (not words and (given.astype(self.classes_.dtype) != given).any()):
-            raise UsageError(
-                f"the labels are {given.tolist()[:3]} here, and such as {self.classes_[0]!r} in what was learnt"
-            )
-        labels: list[Any] = given.astype(self.classes_.dtype).tolist() if not words else given.tolist()
-        return labels
+        given, kind = np.atleast_1d(np.asarray(y)), self.classes_.dtype
+        if kind.kind == "U" and given.dtype.kind == "U":
+            return list(given.tolist())
+        if kind.kind == "U" or given.dtype.kind not in "biuf" or (given.astype(kind) != given).any():
+            learnt = self.classes_.tolist()[0]
+            raise UsageError(f"the labels are {given.tolist()[:3]} here, and such as {learnt!r} in what was learnt")
+        return list(given.astype(kind).tolist())
 
     # data
 
@@ -288,9 +287,9 @@ class FewLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
 def _own(given: Net, spec: Spec) -> nn.Module:
     """A copy of a module, or what a function makes."""
-    net = copy.deepcopy(given) if isinstance(given, nn.Module) else given(spec)
+    net = copy.deepcopy(given) if isinstance(given, nn.Module) else given(spec) if callable(given) else given
     if not isinstance(net, nn.Module):
-        raise UsageError(f"{given!r} gives a {type(net).__name__}: a torch.nn.Module is needed")
+        raise UsageError(f"a torch.nn.Module is needed, or a function that makes one; this is a {type(net).__name__}")
     return net
 
 

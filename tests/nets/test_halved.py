@@ -1,0 +1,81 @@
+"""Any classifier in two halves."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from sparring.engine.errors import UsageError
+from sparring.nets.halved import Halved, halved
+from sparring.nets.improved import ConvClassifier
+
+X = torch.randn(2, 1, 6, 6, generator=torch.Generator().manual_seed(0))
+
+
+def plain() -> nn.Sequential:
+    return nn.Sequential(nn.Flatten(), nn.Linear(36, 8), nn.ReLU(), nn.Linear(8, 3))
+
+
+class Backwards(nn.Module):
+    """Its layers are not named in the order in which they are passed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.last, self.first = nn.Linear(5, 3), nn.Linear(36, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.last(self.first(x.flatten(1)).relu()).log_softmax(1)
+
+
+def test_the_head_of_the_features_is_the_whole() -> None:
+    net = plain()
+    halves = Halved(net, X, 3)
+    assert halves.head is net[3] and halves.features(X).shape == (2, 8)
+    assert torch.equal(halves(X), net(X)) and torch.equal(halves.head(halves.features(X)), net(X))
+    assert not net[3]._forward_pre_hooks and not net[3]._forward_hooks
+
+
+def test_the_last_layer_is_the_one_passed_last_and_what_follows_is_left_out() -> None:
+    net = Backwards()
+    halves = Halved(net, X, 3)
+    assert halves.head is net.last
+    torch.testing.assert_close(halves(X).log_softmax(1), net(X))
+
+
+def test_copies_pickles_and_gradients() -> None:
+    halves = Halved(plain(), X, 3)
+    twin = copy.deepcopy(halves)
+    with torch.no_grad():
+        halves.head.weight.zero_()  # type: ignore[union-attr,operator]
+    assert (halves(X) != twin(X)).any() and torch.equal(pickle.loads(pickle.dumps(twin))(X), twin(X))
+    twin(X).sum().backward()
+    assert all(p.grad is not None for p in twin.parameters())
+
+
+def test_lazy_layers_and_what_has_halves_already() -> None:
+    lazy = nn.Sequential(nn.LazyConv2d(4, 3), nn.Dropout(), nn.Flatten(), nn.LazyLinear(3))
+    assert Halved(lazy, X, 3).training and Halved(lazy, X, 3)(X).shape == (2, 3)
+    own = ConvClassifier((1, 6, 6), 3, 4)
+    assert halved(own, X, 3) is own
+    assert isinstance(halved(plain(), X, 3), Halved)
+
+
+@pytest.mark.parametrize(
+    ("net", "said"),
+    [
+        (
+            nn.Flatten(),
+            r"logits \[B, 3\] of the 3 classes; it has none. End it with torch.nn.Linear\(..., 3\), or give",
+        ),
+        (nn.Sequential(nn.Flatten(), nn.Linear(36, 4)), r"its last, '1', gives \[2, 4\]"),
+        (nn.Linear(6, 3), r"its last, '', gives \[2, 1, 6, 3\]"),
+        (nn.Linear(5, 3), r"the classifier does not take an input of \[2, 1, 6, 6\]: mat1 and mat2"),
+    ],
+)
+def test_what_cannot_be_halved(net: nn.Module, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        halved(net, X, 3)
