@@ -49,10 +49,10 @@ def certify(
     batch_size: int = 1024,
     seed: int = 0,
 ) -> Certificate:
-    """The class of the smoothed model around each row of x `[B, ...]`, and the radius in which it holds: CERTIFY, Theorem 1.
+    """The class of the smoothed model around each row of x `[B, ...]`, and the radius in which it holds: CERTIFY, section 3.2.2.
 
     `n0` draws of noise N(0, sigma^2) choose the class, `n` others bound its probability p from below (Clopper and
-    Pearson), each row being wrong with probability alpha at most; the radius is sigma Phi^-1(p). It abstains where p is not
+    Pearson), each row being wrong with probability alpha at most; the radius is sigma Phi^-1(p) (Theorem 1). It abstains where p is not
     above a half. `batch_size` counts the points of one pass.
     """
     _check_alpha(alpha)
@@ -78,7 +78,7 @@ def predict(
     batch_size: int = 1024,
     seed: int = 0,
 ) -> Tensor:
-    """What the smoothed model says of each row of x `[B, ...]`, int64 `[B]`; -1 where it abstains: PREDICT, section 3.2.2.
+    """What the smoothed model says of each row of x `[B, ...]`, int64 `[B]`; -1 where it abstains: PREDICT, section 3.2.1.
 
     It abstains where the two commonest classes could be as likely: by the exact binomial test, wrong with probability
     alpha at most.
