@@ -11,7 +11,21 @@ import torch
 from problems import convnet, data, mlp
 from torch import Tensor, nn
 
-from sparring.attacks import Columns, Model, Result, Threat, apgd, fab, fgsm, pgd, square
+from sparring.attacks import (
+    Columns,
+    Model,
+    Result,
+    Threat,
+    apgd,
+    carlini_wagner,
+    deepfool,
+    fab,
+    fgsm,
+    fmn,
+    hop_skip_jump,
+    pgd,
+    square,
+)
 from sparring.attacks.losses import dlr, margin
 from sparring.attacks.norms import Norm
 from sparring.engine.errors import UsageError
@@ -28,13 +42,28 @@ ATTACKS: dict[str, Attack] = {
     "fab": partial(fab, steps=10),
     "fab-t": partial(fab, steps=10, targets=9),
     "square": partial(square, steps=80),
+    "carlini_wagner": partial(carlini_wagner, steps=30, searches=4, lr=0.1),
+    "deepfool": deepfool,
+    "fmn": partial(fmn, steps=30),
+    "hop_skip_jump": partial(hop_skip_jump, steps=4, draws=30),
 }
 UNTARGETED = {"apgd-t", "fab-t"}
 """These choose their targets themselves."""
-NO_L0 = ATTACKS.keys() - {"fgsm", "pgd", "pgd-momentum"}
+ALL: tuple[Norm, ...] = ("Linf", "L2", "L1", "L0")
+KNOWN: dict[str, tuple[Norm, ...]] = {
+    **dict.fromkeys(ATTACKS, ALL[:3]),
+    **dict.fromkeys(("fgsm", "pgd", "pgd-momentum", "fmn"), ALL),
+    "carlini_wagner": ("L2",),
+    "hop_skip_jump": ("Linf", "L2"),
+}
+"""The norms of each."""
+BLIND = {"square", "hop_skip_jump"}
+"""These look at no gradients."""
+ONCE = {"fgsm", "carlini_wagner", "deepfool", "fmn", "hop_skip_jump"}
+"""These have no restarts."""
 EPS: dict[Norm, float] = {"Linf": 0.08, "L2": 0.5, "L1": 2.0, "L0": 3.0}
 
-CASES = [(name, norm) for name in ATTACKS for norm in EPS if norm != "L0" or name not in NO_L0]
+CASES = [(name, norm) for name in ATTACKS for norm in KNOWN[name]]
 every_case = pytest.mark.parametrize(("name", "norm"), CASES, ids=lambda part: part)
 every_attack = pytest.mark.parametrize("name", ATTACKS)
 
@@ -103,7 +132,7 @@ def test_the_promises_of_a_result(name: str, norm: Norm, problem: Callable[[], P
     assert result.success[0] and result.iterations[0] == 0 and torch.equal(result.adv[0], p.x[0])
     assert result.iterations.dtype == result.queries.dtype == torch.int64
     assert (result.queries >= result.iterations.clamp(max=1) + 1).all() and (result.queries[1:] > 2).any()
-    assert (result.gradients == 0).all() == (name == "square")
+    assert (result.gradients == 0).all() == (name in BLIND)
     assert result.adv.dtype == p.x.dtype and not result.adv.requires_grad
 
 
@@ -123,8 +152,9 @@ def test_much_room_much_success(name: str, norm: Norm) -> None:
     assert result.success_rate > (0.5 if name == "fgsm" and norm == "L1" else 0.8)
 
 
-@pytest.mark.parametrize("name", ATTACKS.keys() - UNTARGETED)
-@pytest.mark.parametrize("norm", ["Linf", "L2"])
+@pytest.mark.parametrize(
+    ("name", "norm"), [(name, norm) for name, norm in CASES if name not in UNTARGETED and norm in ("Linf", "L2")]
+)
 def test_targets_are_hit(name: str, norm: Norm) -> None:
     p = PROBLEMS["grey images, a function, 4 classes"]()
     target = (answer(p, p.x) + 1) % 4
@@ -167,7 +197,7 @@ def test_more_restarts_never_find_less(name: str) -> None:
     assert thrice.queries[~once.success].min() > 2 * 10
 
 
-@pytest.mark.parametrize("name", ["fgsm", "fab", "fab-t", "square"])
+@pytest.mark.parametrize("name", ["fgsm", "fab", "fab-t", "square", "deepfool", "fmn"])
 def test_what_draws_nothing_of_its_own_treats_each_row_alone(name: str) -> None:
     p = PROBLEMS["grey images, a function, 4 classes"]()
     threat = Threat("Linf", 0.2)
@@ -191,20 +221,22 @@ def test_a_linear_model_breaks_just_beyond_its_margin(name: str, norm: Norm) -> 
         assert result.success.all() if factor > 1 else not result.success.any()
 
 
-@pytest.mark.parametrize("name", sorted(NO_L0))
-def test_what_knows_no_l0_says_so(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "norm"), [(name, norm) for name in ATTACKS for norm in ALL if norm not in KNOWN[name]]
+)
+def test_a_norm_that_it_does_not_know_is_named(name: str, norm: Norm) -> None:
     p = PROBLEMS["waveforms, 3 classes"]()
-    with pytest.raises(UsageError, match="knows no L0: take pgd"):
-        ATTACKS[name](p.model, p.x, p.y, Threat("L0", 3))
+    with pytest.raises(UsageError, match=rf"knows (no|.* not) {norm}: take (pgd|fmn)"):
+        ATTACKS[name](p.model, p.x, p.y, Threat(norm, EPS[norm]))
 
 
 @every_attack
 def test_budgets_that_cannot_be(name: str) -> None:
     p = PROBLEMS["waveforms, 3 classes"]()
-    for wrong in ({"steps": 0}, {"restarts": 0}):
-        if name != "fgsm":
+    for wrong in ("steps", "restarts"):
+        if name != "fgsm" and (wrong == "steps" or name not in ONCE):
             with pytest.raises(UsageError, match="must be 1 or more, not 0"):
-                ATTACKS[name](p.model, p.x, p.y, Threat("Linf", 0.1), **wrong)
+                ATTACKS[name](p.model, p.x, p.y, Threat("Linf", 0.1), **{wrong: 0})
     if name in UNTARGETED:
         with pytest.raises(UsageError, match="either target"):
             ATTACKS[name](p.model, p.x, p.y, Threat("Linf", 0.1), target=p.y)

@@ -23,7 +23,7 @@ def linear(x: Tensor) -> Tensor:
 
 
 def test_the_radius_of_a_linear_classifier_is_its_margin() -> None:
-    """Theorem 1 is tight there: sigma Phi^-1(Phi(margin / sigma)) = margin (Proposition 3)."""
+    """Theorem 1 is tight there: sigma Phi^-1(Phi(margin / sigma)) = margin."""
     found = certify(linear, X, SIGMA, n=20_000)
     assert found.classes.tolist() == [1, 0, ABSTAIN, 1]
     distance = MARGIN.abs().double()

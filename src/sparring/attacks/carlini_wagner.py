@@ -39,8 +39,8 @@ def carlini_wagner(
     smaller after a success, and between the two, once there were both. A row rests for the remainder of a search in which
     a tenth of the steps has brought it nothing.
     """
-    check_norm("carlini_wagner", threat.norm, ("L2",))
     check_budget(steps=steps, searches=searches)
+    check_norm("carlini_wagner", threat.norm, ("L2",))
     if not (lr > 0 and c > 0):
         raise UsageError(f"lr and c must be above 0, not {lr} and {c}")
     with searching(model, x, y, threat, target=target, seed=seed) as search:

@@ -27,11 +27,11 @@ def deepfool(
 ) -> Result:
     """A near adversarial example in few steps; success is one within eps, and `distance` tells how far it is in any case.
 
-    Each step goes the shortest way onto the nearest of the other classes' boundaries (Eqs. 8 to 10; with a target, onto
-    the target's), within box and bounds, and all of the way by `overshoot` farther. L2, Linf and L1.
+    Each step goes the shortest way onto the nearest of the other classes' boundaries (with a target, onto the
+    target's), within box and bounds, and all of the way by `overshoot` farther. L2, Linf and L1.
     """
-    check_norm("deepfool", threat.norm, ("L2", "Linf", "L1"))
     check_budget(steps=steps)
+    check_norm("deepfool", threat.norm, ("L2", "Linf", "L1"))
     if not overshoot >= 0:
         raise UsageError(f"overshoot is a share of the way, 0 or more, not {overshoot}")
     with searching(model, x, y, threat, target=target, seed=seed) as search:

@@ -38,7 +38,10 @@ class Nearest:
         return hit
 
     def result(self) -> Result:
-        """The verdict. What lies beyond eps is drawn into the ball: there it rarely is adversarial still, but it may be."""
+        """The verdict. What lies beyond eps is drawn into the ball, where it may be adversarial still, but rarely is.
+
+        A row for which nothing was found keeps the data.
+        """
         search = self.search
         within = search.threat.allows(self.adv, search.x)
         search.adv = torch.where(as_rows(within, self.adv), self.adv, search.region.project(self.adv))

@@ -6,7 +6,6 @@ Noise comes from (seed, row, draw) alone, so counts do not depend on how rows an
 from __future__ import annotations
 
 from dataclasses import dataclass
-from statistics import NormalDist
 
 import torch
 from torch import Tensor
@@ -49,11 +48,11 @@ def certify(
     batch_size: int = 1024,
     seed: int = 0,
 ) -> Certificate:
-    """The class of the smoothed model around each row of x `[B, ...]`, and the radius in which it holds: CERTIFY, Theorem 1.
+    """The class of the smoothed model around each row of x `[B, ...]`, and the radius in which it holds (CERTIFY).
 
     `n0` draws of noise N(0, sigma^2) choose the class, `n` others bound its probability p from below (Clopper and
-    Pearson), each row being wrong with probability alpha at most; the radius is sigma Phi^-1(p). It abstains where p is not
-    above a half. `batch_size` counts the points of one pass.
+    Pearson), each row being wrong with probability alpha at most; the radius is sigma Phi^-1(p) (Theorem 1 and section
+    3.2.2). It abstains where p is not above a half. `batch_size` counts the points of one pass.
     """
     _check_alpha(alpha)
     with held(model, seed):
@@ -62,10 +61,9 @@ def certify(
     hits = seen.gather(1, guess[:, None]).squeeze(1).tolist()
     bounds = {count: binomial_lower(count, n, alpha) for count in set(hits)}
     least = torch.tensor([bounds[count] for count in hits], dtype=torch.float64)
-    radius = torch.tensor([sigma * NormalDist().inv_cdf(p) if p > 0.5 else 0.0 for p in least.tolist()])
-    sure = least > 0.5
-    classes = torch.where(sure, guess.cpu(), ABSTAIN)
-    return Certificate(*(part.to(x.device) for part in (classes, radius.double(), least)))
+    radius = sigma * torch.special.ndtri(least).clamp(min=0)
+    classes = torch.where(least > 0.5, guess.cpu(), ABSTAIN)
+    return Certificate(classes.to(x.device), radius.to(x.device), least.to(x.device))
 
 
 def predict(
@@ -78,7 +76,7 @@ def predict(
     batch_size: int = 1024,
     seed: int = 0,
 ) -> Tensor:
-    """What the smoothed model says of each row of x `[B, ...]`, int64 `[B]`; -1 where it abstains: PREDICT, section 3.2.2.
+    """What the smoothed model says of each row of x `[B, ...]`, int64 `[B]`; -1 where it abstains (PREDICT, section 3.2.1).
 
     It abstains where the two commonest classes could be as likely: by the exact binomial test, wrong with probability
     alpha at most.

@@ -65,6 +65,5 @@ class _Approximated(nn.Module):
                 f"the stage returns {list(staged.shape)}, and what stands in for it in the backward pass "
                 f"{list(near.shape)}: give bpda a backward that returns the stage's shape"
             )
-        return self.model(
-            staged + (near - near.detach())
-        )  # the stage's value to the last bit, and the stand-in's gradient
+        through = near - near.detach()  # 0 to the last bit, with the stand-in's gradient
+        return self.model(staged + through)

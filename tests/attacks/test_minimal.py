@@ -1,4 +1,4 @@
-"""What every attack that looks for the nearest example owes, over a table of them."""
+"""What attacks that look for the nearest example owe besides (see test_conformance.py), over a table of them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, nn
 
 from sparring.attacks.carlini_wagner import carlini_wagner
-from sparring.attacks.columns import Columns
 from sparring.attacks.contract import Model
 from sparring.attacks.deepfool import deepfool
 from sparring.attacks.fmn import fmn
@@ -19,7 +18,6 @@ from sparring.attacks.losses import margin
 from sparring.attacks.norms import Norm
 from sparring.attacks.result import Result
 from sparring.attacks.threat import Threat
-from sparring.engine.errors import UsageError
 
 Attack = Callable[..., Result]
 ATTACKS: dict[str, tuple[Attack, tuple[Norm, ...]]] = {
@@ -90,20 +88,6 @@ def test_a_row_does_not_depend_on_its_batch(attack: Attack, norm: Norm) -> None:
 
 
 @every_attack
-def test_the_same_seed_finds_the_same_and_the_model_is_left_alone(attack: Attack, norm: Norm) -> None:
-    model, x, y = problem(9)
-    model.train()
-    state = {name: value.clone() for name, value in model.state_dict().items()}
-    random = torch.random.get_rng_state()
-    once, again = (attack(model, x, y, Threat(norm, EPS[norm]), seed=4) for _ in range(2))
-    assert torch.equal(once.adv, again.adv) and torch.equal(once.distance, again.distance)
-    assert all(module.training for module in model.modules())
-    assert all(p.requires_grad and p.grad is None for p in model.parameters())
-    assert all(torch.equal(state[name], value) for name, value in model.state_dict().items())
-    assert torch.equal(random, torch.random.get_rng_state())
-
-
-@every_attack
 def test_masks_and_boxes_without_ends_are_kept(attack: Attack, norm: Norm) -> None:
     model, x, y = problem(9)
     mask = torch.tensor([1.0, 0, 1, 1, 0, 1, 1, 1, 1])
@@ -113,19 +97,6 @@ def test_masks_and_boxes_without_ends_are_kept(attack: Attack, norm: Norm) -> No
     found = attack(model, x, y, threat, **extra)
     assert threat.allows(found.adv, x).all() and torch.equal(found.adv * (1 - mask), x * (1 - mask))
     assert torch.isfinite(found.adv).all() and found.success.sum() > 2
-
-
-@every_attack
-def test_columns_keep_to_their_roles(attack: Attack, norm: Norm) -> None:
-    model, x, y = problem(9)
-    x[:, 3] = (4 * x[:, 3]).round()
-    x[:, 6:] = torch.eye(3)[torch.arange(8) % 3]
-    y[:6] = model(x[:6]).argmax(1)
-    columns = Columns(immutable=(0,), increasing=(1,), decreasing=(2,), integer=(3,), one_hot=((6, 7, 8),))
-    threat = Threat(norm, WHOLE[norm] if norm != "Linf" else 4.0, 0.0, 4.0, columns=columns)
-    found = attack(model, x, y, threat)
-    assert threat.allows(found.adv, x).all()
-    assert torch.equal(found.success, model(found.adv).argmax(1) != y) and found.success.sum() > 2
 
 
 @every_attack
@@ -144,24 +115,6 @@ def test_a_constant_model_has_no_adversarial_example(attack: Attack, norm: Norm)
 
     found = attack(constant, x, torch.zeros(8, dtype=torch.int64), Threat(norm, EPS[norm]))
     assert not found.success.any() and torch.isinf(found.distance).all() and torch.isfinite(found.adv).all()
-
-
-@every_attack
-def test_a_wrong_budget_is_named(attack: Attack, norm: Norm) -> None:
-    model, x, y = problem(9)
-    with pytest.raises(UsageError, match="steps must be 1 or more, not 0"):
-        attack(model, x, y, Threat(norm, EPS[norm]), steps=0)
-
-
-@pytest.mark.parametrize(
-    ("attack", "norm"),
-    [(carlini_wagner, "Linf"), (deepfool, "L0"), (hop_skip_jump, "L1")],
-    ids=lambda value: str(value),
-)
-def test_a_norm_it_does_not_know_is_named(attack: Attack, norm: Norm) -> None:
-    model, x, y = problem(9)
-    with pytest.raises(UsageError, match=f"knows .*not {norm}: take fmn"):
-        attack(model, x, y, Threat(norm, 1.0))
 
 
 def linear(classes: int, size: int, seed: int = 0) -> tuple[Model, Tensor, Tensor, dict[Norm, Tensor]]:
