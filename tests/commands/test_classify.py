@@ -355,7 +355,8 @@ def test_all_commands_know_a_classifiers_run(quick: Cli, trained: Classification
     assert quick("predict", run, rows).stdout.count("\n") == 97
     assert quick("predict", run / "classifier.json", rows).returncode == 0
     assert quick("sample", run, "-n", 3).returncode == 0
-    assert quick("doctor", run).returncode == 0
+    refused = quick("doctor", run)
+    assert refused.returncode == 2 and "report.html tells its errors" in refused.stderr
     assert quick("evaluate", run, "-n", 30).returncode == 0
     page = (run / "report.html").read_text()
     assert "What is taken for what" in page and "What to label next" in page  # an evaluation adds to it
