@@ -1,0 +1,129 @@
+"""The fast adaptive boundary attack (Croce and Hein 2020b, "Minimally distorted adversarial examples", Algorithm 1).
+
+It walks along the decision boundary towards the data. We ask it whether the boundary comes nearer than eps, so a row
+leaves at the step at which it does; the walk until then is the paper's.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from sparring.attacks.contract import Model
+from sparring.attacks.losses import margin
+from sparring.attacks.norms import Norm, as_rows, length, onto_hyperplane
+from sparring.attacks.region import Region
+from sparring.attacks.result import Result
+from sparring.attacks.search import Search, check_budget, searching
+from sparring.attacks.threat import Threat
+from sparring.engine.errors import UsageError
+from sparring.engine.seeds import mix
+
+ALPHA_MAX, ETA, BETA = 0.1, 1.05, 0.9
+"""The most that a step is drawn towards the data, by how much it oversteps the boundary, and how far it then goes back."""
+DUAL: dict[Norm, Norm] = {"Linf": "L1", "L2": "L2", "L1": "Linf"}
+
+
+def fab(
+    model: Model,
+    x: Tensor,
+    y: Tensor,
+    threat: Threat,
+    *,
+    target: Tensor | None = None,
+    targets: int = 0,
+    steps: int = 100,
+    restarts: int = 1,
+    seed: int = 0,
+) -> Result:
+    """Look for the nearest point beyond the decision boundary, and succeed where it is no farther than eps.
+
+    By default towards the nearest of all classes, with a backward pass a class; with `targets` towards each of so many
+    wrong classes, the likeliest first, with one (FAB-T). The first restart begins at the data. Linf, L2 and L1.
+    """
+    if threat.norm == "L0":
+        raise UsageError("fab knows no L0: take pgd")
+    check_budget(steps=steps, restarts=restarts, targets=targets, target=target)
+    with searching(model, x, y, threat, target=target, seed=seed) as search:
+        unbounded = threat.around(x, ball=False)
+        generator = torch.Generator().manual_seed(mix(seed))
+        for run in range(restarts):
+            for rows, aim in search.groups(targets, 1):
+                region, at = unbounded.rows(rows), x[rows]
+                if run:
+                    at = (at + search.region.rows(rows).start(generator)) / 2
+                _walk(search, rows, aim, region, at, steps, run * steps)
+        return search.result()
+
+
+def _walk(
+    search: Search, rows: Tensor, aim: Tensor | None, region: Region, at: Tensor, steps: int, before: int
+) -> None:
+    """Along the boundary from `at` `[P, ...]`, after `before` steps in earlier restarts."""
+    for step in range(steps + 1):
+        seen = region.settle(at)
+        if step == steps:
+            logits = search.logits(seen, rows)
+        else:
+            logits, gap, normal = _boundary(search, seen, rows, aim)
+        near = length(region.norm, seen - region.x) <= search.region.eps[rows]
+        search.note(seen[near], logits[near], rows[near], before + step)
+        if step == steps:
+            return
+        beyond = search.wrong(logits, rows) & ~search.broken[rows]
+        if beyond.any():  # too far away: go back, and look anew from there
+            back = region.x[beyond] + BETA * (at[beyond] - region.x[beyond])
+            at = at.index_put((beyond,), back)
+            again = _boundary(search, region.rows(beyond).settle(back), rows[beyond], _pick(aim, beyond))
+            gap, normal = gap.index_put((beyond,), again[1]), normal.index_put((beyond,), again[2])
+        stands = ~search.broken[rows]
+        if not stands.all():
+            rows, aim, region, at = rows[stands], _pick(aim, stands), region.rows(stands), at[stands]
+            gap, normal = gap[stands], normal[stands]
+            if not len(rows):
+                return
+        at = _step(region, at, gap, normal)
+
+
+def _step(region: Region, at: Tensor, gap: Tensor, normal: Tensor) -> Tensor:
+    """Eqs. 9 to 11: onto the boundary, linearised at `at`, from there and from the data, and between the two."""
+    x = region.x
+    w, offset = normal.flatten(1), (at - x).flatten(1)
+    low, high = (region.low - x).flatten(1), (region.high - x).flatten(1)
+    change = onto_hyperplane(
+        region.norm,
+        torch.cat([w, w]),
+        torch.cat([-gap, (w * offset).sum(1) - gap]),
+        torch.cat([low - offset, low]),
+        torch.cat([high - offset, high]),
+    )
+    far = length(region.norm, change).clamp(min=1e-8)
+    here, there = change.view(2, *at.shape)
+    alpha = as_rows((far[: len(at)] / (far[: len(at)] + far[len(at) :])).clamp(max=ALPHA_MAX), at)
+    return region.relax((1 - alpha) * (at + ETA * here) + alpha * (x + ETA * there))
+
+
+def _boundary(search: Search, at: Tensor, rows: Tensor, aim: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+    """Logits, and the decision boundary near `at`: the difference of logits `[P]`, above 0 beyond it, and its gradient."""
+    if aim is not None:
+        return search.gradient(at, rows, _difference, aim)
+    if search.target is not None:
+        return search.gradient(at, rows, margin)
+    logits, slopes = search.jacobian(at, rows)
+    label = search.y[rows][:, None]
+    gaps = logits - logits.gather(1, label)
+    normals = slopes - slopes.take_along_dim(as_rows(label.squeeze(1), slopes), 1)
+    norm = DUAL[search.threat.norm]
+    dual = length(norm, normals.flatten(0, 1)).view_as(gaps)
+    nearest = (gaps.abs() / (dual + 1e-12)).scatter(1, label, torch.inf).argmin(1, keepdim=True)
+    normal = normals.take_along_dim(as_rows(nearest.squeeze(1), normals), 1).squeeze(1)
+    return logits, gaps.gather(1, nearest).squeeze(1), normal
+
+
+def _difference(logits: Tensor, y: Tensor, target: Tensor | None) -> Tensor:
+    assert target is not None
+    return (logits.gather(1, target[:, None]) - logits.gather(1, y[:, None])).squeeze(1)
+
+
+def _pick(aim: Tensor | None, which: Tensor) -> Tensor | None:
+    return None if aim is None else aim[which]
