@@ -2,45 +2,36 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from shlex import quote
 from typing import Any
 
 import numpy as np
-import torch
-from torch import nn
 
-from sparring import __version__
-from sparring.commands.asked import Asked, check_same, recipe_of, settings_of
+from sparring.commands.asked import Asked, check_same
 from sparring.commands.calibrate import calibrated, tested
 from sparring.commands.classified import classification_of, write_classification
+from sparring.commands.learning import Learning, averaged, check_labels
 from sparring.commands.plan import Plan
 from sparring.commands.progress import Progress
-from sparring.commands.train import Nets, Stopped, diverging, free_name, open_training, plan_of, signals
+from sparring.commands.train import Nets
 from sparring.data.dataset import Images, parse_size
 from sparring.data.feed import Feed
 from sparring.data.labels import choose_labels, read_labels
-from sparring.engine.checkpoint import check_finite
 from sparring.engine.device import Hardware
 from sparring.engine.errors import UsageError
-from sparring.engine.loop import Due, System, play
+from sparring.engine.loop import Due, System
 from sparring.engine.pictures import grid, to_bytes
 from sparring.engine.run import Run
-from sparring.engine.seeds import mix
+from sparring.engine.spec import Spec
 from sparring.measure.classified import Classification
-from sparring.recipes import DEFAULT_CLASSIFIER, classifier_class
+from sparring.recipes import CLASSIFIERS, DEFAULT_CLASSIFIER, classifier_class
 from sparring.recipes.classifier import classifier_card
 from sparring.recipes.fewlabels import ClassifierRecipe
 from sparring.recipes.model import Model, card
 
 SHOWN = 64
 """Samples in a frame, of fixed noise."""
-STARTED = 500
-"""Images that networks are started on."""
-GLANCE = 1000
-"""Held-out images that are looked at while it trains: for the curve alone, nothing is chosen by it."""
 
 
 def classify(
@@ -71,50 +62,29 @@ def classify(
     asked = Asked(
         minutes, images, seed, parse_size(size), mode, None, labels, str(labels_file) if labels_file else None
     )
-    say = progress or Progress()
+    wanted = classifier_class(recipe or DEFAULT_CLASSIFIER)() if recipe is None or isinstance(recipe, str) else recipe
     hardware = Hardware.find(device, precision)
-    run = Run(out if out is not None else free_name(source, recipe, DEFAULT_CLASSIFIER))
-    begun = run.exists
-    asked = asked.taken_over(run) if begun else asked.filled()
-    if not begun:
-        run.claim()
-    whole = open_training(source, asked, say)
+    learning = Learning.of("classify", source, asked, wanted.name, out, hardware, nets, progress)
+    run, asked, say = learning.run, learning.asked, learning.say
+    whole = learning.open()
     data, notes = _told(whole, asked)
     for note in notes:
         say.say(f"note: {note}")
-    if begun:
+    if learning.begun:
         check_same(run, recipe, data, own_nets=nets is not None)
-    chosen = _recipe(run, recipe, begun).resolve(data.spec, hardware)
+    chosen = learning.recipe(wanted, CLASSIFIERS).resolve(data.spec, hardware)
     feed = Feed(
         data, chosen.batch_size, seed=asked.seed or 0, mirror=chosen.mirror,
         labelled=chosen.labelled, balanced=True, device=hardware.device,
     )  # fmt: skip
+    about = learning.about(data)
 
-    def build(total: int) -> System:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(mix(asked.seed or 0))
-            made = {name: hardware.place(net) for name, net in (nets or chosen.nets)(data.spec).items()}
-            chosen.prepare(made, feed.batches(0, 0)[0].x[:STARTED])
-            return chosen.system(data.spec, made, total)
+    def events(system: System, plan: Plan) -> list[Due]:
+        return _samples(run, plan, system, chosen, data.spec, about)
 
-    if begun:
-        plan = Plan(**run.settings["plan"])
-    else:
-        plan = plan_of(asked, build, feed, hardware, say)
-        told = settings_of(source, data, chosen, asked, plan, hardware, own_nets=nets is not None)
-        run.begin({**told, "labelled": int((data.labels >= 0).sum())})
-    say.say(plan.in_words(hardware, None))
-    system = build(plan.images)
-    about = {"own_nets": nets is not None, "seed": asked.seed, "data": data.fingerprint, "sparring": __version__,
-             "scaled": _scaled(data), "mode": data.report.mode}  # fmt: skip
-    done = _play(run, plan, system, feed, chosen, whole, about, hardware, say)
-    if done < plan.images:
-        raise Stopped(
-            f"stopped at image {done:,} of {plan.images:,}; all is saved. Go on with: sparring classify {quote(str(source))} --out {quote(str(run.path))}"
-        )
+    system = learning.play(chosen, feed, whole, events, ("classifier", "right", "sure"))
     say.say("calibrating and testing ...")
-    both: Any = system.average.net
-    classifier = calibrated(both["classifier"], data, chosen, classifier_card(chosen, **about), hardware)
+    classifier = calibrated(averaged(system), data, chosen, classifier_card(chosen, **about), hardware)
     classifier.save(run.path)
     found = classification_of(run, classifier, data, tested(classifier, whole, data), notes)
     write_classification(run, found, classifier, data)
@@ -124,8 +94,7 @@ def classify(
 def _told(whole: Images, asked: Asked) -> tuple[Images, list[str]]:
     """The training images with the labels that the classifier is told, and what is odd about them."""
     classes, labels, notes = whole.spec.classes, whole.labels, list[str]()
-    if whole.vectors is not None:
-        raise UsageError("the labels of these images are vectors of numbers: a classifier needs classes")
+    check_labels(whole)
     if asked.labels_file is not None:
         labels, classes, notes = read_labels(Path(asked.labels_file), whole.names, classes)
     elif not (labels >= 0).any():
@@ -151,93 +120,20 @@ def _told(whole: Images, asked: Asked) -> tuple[Images, list[str]]:
     return whole.relabelled(labels, classes), notes
 
 
-def _recipe(run: Run, asked: ClassifierRecipe | str | None, begun: bool) -> ClassifierRecipe:
-    if begun:
-        had = recipe_of(run)
-        if not isinstance(had, ClassifierRecipe):
-            raise UsageError(f"{run.path} holds a generator of `sparring train` ({had.name}): choose another --out")
-        return had
-    return asked if isinstance(asked, ClassifierRecipe) else classifier_class(asked or DEFAULT_CLASSIFIER)()
-
-
-def _play(
-    run: Run,
-    plan: Plan,
-    system: System,
-    feed: Feed,
-    recipe: ClassifierRecipe,
-    whole: Images,
-    about: Mapping[str, Any],
-    hardware: Hardware,
-    say: Progress,
-) -> int:
-    """Play from the latest checkpoint to the end of the plan, or until a signal; returns the images played."""
-    start = run.load_latest(system) or 0
-    for warning in run.warnings:
-        say.say(f"warning: {warning}")
-    say.say(f"{'going on with' if start else 'training'} {recipe.name} on {len(feed.images):,} images, run {run.path}")
-    both: Any = system.average.net
-    model = Model(both["generator"], feed.images.spec, recipe.latents, False, ())
-    told = card(recipe, feed.images.spec, (), **about)
-    due = _events(run, plan, system, model, both["classifier"], feed.images, whole, told, hardware, say)
-    say.begin("training", plan.images, start)
-    try:
-        with signals() as stop, diverging(system, run):
-            done = play(system, feed, total=plan.images, start=start, seed=int(about["seed"]), hardware=hardware,
-                        due=due, until=lambda: bool(stop))  # fmt: skip
-    finally:
-        say.end()
-    run.film()
-    return done
-
-
-def _events(
-    run: Run, plan: Plan, system: System, model: Model, net: nn.Module, data: Images, whole: Images, told: Mapping[str, Any],
-    hardware: Hardware, say: Progress,
-) -> list[Due]:  # fmt: skip
-    """What is due when: a line of metrics, a frame of samples, then a glance at held-out images and a checkpoint."""
+def _samples(
+    run: Run, plan: Plan, system: System, recipe: ClassifierRecipe, spec: Spec, about: Mapping[str, Any]
+) -> list[Due]:
+    """A frame of samples, and with each checkpoint the averaged generator."""
+    nets: Any = system.average.net
+    model = Model(nets["generator"], spec, recipe.latents, False, ())
+    told = card(recipe, spec, (), **about)
     z, y = model.latents_of(range(SHOWN), seed=0)
-    glance = _glance(net, whole, hardware)
-    begin, before = time.monotonic(), max((line.get("minutes", 0.0) for line in run.metrics()), default=0.0)
-
-    def log(nimg: int, means: Mapping[str, float]) -> None:
-        if means:
-            run.log(nimg, means)
-            say.at(nimg, {name: means[name] for name in ("classifier", "right", "sure") if name in means})
 
     def show(nimg: int, means: Mapping[str, float]) -> None:
         if "generator" in system.game.turns:
             run.show(nimg, grid(to_bytes(model.generate(z, y)), 8))
 
-    def save(nimg: int, means: Mapping[str, float]) -> None:
-        check_finite(system.game.players.items(), nimg)
-        run.log(nimg, {**glance(), "minutes": round(before + (time.monotonic() - begin) / 60, 3)})
+    def write(nimg: int, means: Mapping[str, float]) -> None:
         run.write_model(model.generator.state_dict(), {**told, "nimg": nimg})
-        run.save(system, nimg)
 
-    return [Due(plan.log_every, log), Due(plan.show_every, show), Due(plan.save_every, save)]
-
-
-def _glance(net: nn.Module, whole: Images, hardware: Hardware) -> Callable[[], dict[str, float]]:
-    """A function that tells the share of errors on some held-out images, where there are any with labels."""
-    held_out = whole.split("test")
-    rows = np.flatnonzero(held_out.labels >= 0)
-    rows = np.random.default_rng(0).permutation(rows)[:GLANCE]
-    if not len(rows):
-        return lambda: {}
-    x = torch.from_numpy(held_out[rows]).permute(0, 3, 1, 2).float() / 127.5 - 1
-    y = torch.from_numpy(held_out.labels[rows])
-
-    @torch.no_grad()
-    def errors() -> dict[str, float]:
-        with hardware.autocast():
-            guesses = torch.cat([net(part.to(hardware.device)).argmax(1).cpu() for part in torch.split(x, 250)])
-        return {"error": float((guesses != y).double().mean())}
-
-    return errors
-
-
-def _scaled(data: Images) -> bool:
-    """True where images of other sizes or modes were brought to one: those that come later are then, too."""
-    height, width, _ = data.report.shape
-    return set(data.report.shapes_found) != {f"{height}x{width} {data.report.mode}"}
+    return [Due(plan.show_every, show), Due(plan.save_every, write)]

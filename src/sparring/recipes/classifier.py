@@ -18,7 +18,8 @@ from sparring.engine.game import Batch
 from sparring.engine.run import read_shared, write_shared
 from sparring.engine.spec import Spec
 from sparring.nets.memory import Memory
-from sparring.recipes import classifier_class
+from sparring.nets.plain import halves
+from sparring.recipes import recipe_class
 from sparring.recipes.fewlabels import ClassifierRecipe
 from sparring.recipes.recipe import from_settings, to_settings
 
@@ -198,7 +199,7 @@ def load_classifier(path: str | Path, net: nn.Module | None = None) -> Classifie
     """
     tensors, told = read_shared(path, NAME)
     try:
-        recipe = classifier_class(told["recipe"])
+        recipe: type[Any] = recipe_class(told["recipe"])  # of few labels, or of adversarial training
         spec = Spec(**told["spec"])
         classes, numbers = tuple(told["classes"]), (float(told["temperature"]), float(told["least"]))
         own = told["own_nets"]
@@ -215,6 +216,8 @@ def load_classifier(path: str | Path, net: nn.Module | None = None) -> Classifie
                 f"{path} was trained with networks of your own: load_classifier(path, net) needs the classifier"
             )
         net = from_settings(recipe, told["settings"]).nets(spec)["classifier"]
+    if own:
+        net = halves(net, spec.shape)
     try:
         net.load_state_dict(of_net)
     except RuntimeError as error:
