@@ -17,6 +17,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from sparring.commands.doctor import doctor as doctor
     from sparring.commands.evaluate import evaluate as evaluate
+    from sparring.commands.harden import harden as harden
     from sparring.commands.inspect import inspect as inspect
     from sparring.commands.sample import sample as sample
     from sparring.commands.train import train as train
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "commands.doctor": ("doctor",),
     "commands.evaluate": ("evaluate",),
+    "commands.harden": ("harden",),
     "commands.inspect": ("inspect",),
     "commands.sample": ("sample",),
     "commands.train": ("train",),
@@ -103,6 +105,7 @@ __all__ = [
     "UsageError",
     "doctor",
     "evaluate",
+    "harden",
     "inspect",
     "load_model",
     "open_images",

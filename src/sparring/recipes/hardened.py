@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from sparring.attacks.threat import Threat
@@ -23,7 +23,7 @@ from sparring.games.guard import Guard
 from sparring.games.robust import Ascent, Attack, Loss, Robust, worst
 from sparring.nets.plain import NETS
 from sparring.recipes.fewlabels import NoLabelsTold
-from sparring.recipes.recipe import check_positive
+from sparring.recipes.recipe import check_positive, check_range
 
 THREATS = ("Linf", "L2")
 EPS = {"Linf": (0.3, 8 / 255), "L2": (1.5, 0.5)}
@@ -33,6 +33,20 @@ EPS = {"Linf": (0.3, 8 / 255), "L2": (1.5, 0.5)}
 def threat_of(norm: str, eps: float) -> Threat:
     """The threat model of images in [-1, 1] for an `eps` in units of pixels from 0 to 1. Here alone the units change."""
     return Threat("L2" if norm == "L2" else "Linf", 2 * eps, low=-1.0, high=1.0)
+
+
+def usual_eps(norm: str, spec: Spec) -> float:
+    """The radius that is usual for such images."""
+    return EPS[norm][0 if _grey(spec) else 1]
+
+
+def box(norm: str, spec: Spec) -> float:
+    """How far apart two images of pixels from -1 to 1 can be."""
+    return 2.0 if norm == "Linf" else 2 * math.prod(spec.shape) ** 0.5
+
+
+def _grey(spec: Spec) -> bool:
+    return spec.channels <= 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +74,8 @@ class Hardening(NoLabelsTold):
     """Flip every other image, where left and right mean the same."""
     guard: bool = True
     """Go back to the best weights where accuracy under PGD, on 200 training images, has fallen by more than 20 points."""
+    ramp: float = 0.0
+    """Share of the run over which eps grows, evenly from 0. Some begin to learn only so; 0: it is all there at once."""
     average: float = 0.0
     """Half-life of the weights' average that is saved, as a share of the run; 0: the weights as they are."""
     batch_size: int = 100
@@ -74,9 +90,9 @@ class Hardening(NoLabelsTold):
             raise UsageError(f"unknown net '{self.net}': {nearest(self.net, NETS)}")
         if self.eps is not None and not 0 <= self.eps < math.inf:
             raise UsageError(f"--eps must be 0 or more, not {self.eps}")
-        if not 0 <= self.average < math.inf:
-            raise UsageError(f"--average must be 0 or more, not {self.average}")
         check_positive(self, "width", "batch_size", "lr")
+        check_range(self, 0, math.inf, "average")
+        check_range(self, 0, 1, "ramp")
         if self.norm == "Linf" and self.eps is not None:
             self._check_box(1.0)
 
@@ -89,10 +105,9 @@ class Hardening(NoLabelsTold):
 
     def resolve(self, spec: Spec, hardware: Hardware) -> Self:
         """Radius and network by the kind of images."""
-        grey = spec.channels <= 2
-        eps = self.eps if self.eps is not None else EPS[self.norm][0 if grey else 1]
-        chosen = dataclasses.replace(self, eps=eps, net=self.net or (self.usual if grey else "pyramid"))
-        chosen._check_box(1.0 if self.norm == "Linf" else math.prod(spec.shape) ** 0.5)
+        eps = self.eps if self.eps is not None else usual_eps(self.norm, spec)
+        chosen = dataclasses.replace(self, eps=eps, net=self.net or (self.usual if _grey(spec) else "pyramid"))
+        chosen._check_box(box(self.norm, spec) / 2)
         return chosen
 
     @property
@@ -112,6 +127,9 @@ class Hardening(NoLabelsTold):
         width = {} if self.width is None else {"width": self.width}
         return {"classifier": NETS[self.net](spec.shape, len(spec.classes), **width)}
 
+    def prepare(self, nets: Mapping[str, nn.Module], x: Tensor) -> None:
+        """None of the networks starts on data."""
+
     def put_together(
         self,
         net: nn.Module,
@@ -127,9 +145,12 @@ class Hardening(NoLabelsTold):
         if self.guard:
             watching["guard"] = guard = Guard(net, self.threat)
             attack = guard.warned(attack) if isinstance(attack, Ascent) else attack
-        game = Robust(net, self.threat, attack=attack, loss=loss, watching=watching)
+        game = Robust(net, self.threat, attack=attack, loss=loss, growth=self._growth, watching=watching)
         average = Average(nn.ModuleDict({"classifier": net}), lambda at: self.average * total)
         return System(game, {"classifier": optimizer}, average, {"classifier": {"lr": lr}})
+
+    def _growth(self, at: float) -> float:
+        return min(at / self.ramp, 1.0) if self.ramp else 1.0
 
     def system(self, spec: Spec, nets: Mapping[str, nn.Module], total: int) -> System:
         """Each paper's own."""
