@@ -51,7 +51,7 @@ def test_recipes_are_listed(quick: Callable[..., subprocess.CompletedProcess[str
     assert all(name in done.stdout for name in RECIPES)
 
 
-@pytest.mark.parametrize("command", ["inspect", "train", "sample", "doctor", "recipes"])
+@pytest.mark.parametrize("command", ["inspect", "train", "harden", "sample", "doctor", "recipes"])
 def test_help_of_every_command(quick: Callable[..., subprocess.CompletedProcess[str]], command: str) -> None:
     done = quick(command, "--help")
     assert done.returncode == 0

@@ -82,10 +82,11 @@ def harden(
     known, notes = _known(data)
     for note in notes:
         say.say(f"note: {note}")
+    chosen = learning.recipe(wanted, HARDENERS)
+    assert isinstance(chosen, Hardening)
     if learning.begun:
-        check_same(run, wanted if method or eps is not None or norm else None, data, own_nets=nets is not None)
-    recipe = learning.recipe(wanted, HARDENERS).resolve(data.spec, hardware)
-    assert isinstance(recipe, Hardening)
+        check_same(run, wanted, data, own_nets=nets is not None)
+    recipe = chosen.resolve(data.spec, hardware)
     feed = Feed(
         data, recipe.batch_size, seed=asked.seed or 0, mirror=recipe.mirror, replays=recipe.in_a_row, among=known,
         device=hardware.device,
@@ -197,9 +198,13 @@ def in_words(found: Hardened) -> str:
         lines.append(f"clean    {_told(Level.count(0.0, right, clean.test_count))} {clean.tested_on}")
     lines.append(f"robust   {_told(robust)} {found.tested_on}, {found.norm} {robust.eps:g}: {found.attack}")
     if found.rollbacks:
-        lines.append(f"guard    went back to better weights {len(found.rollbacks)} times")
+        lines.append(f"guard    went back to better weights {_times(len(found.rollbacks))}")
     lines += [f"report   {found.run}/report.html", f"answers  sparring predict {found.run} IMAGES"]
     return "\n".join(lines)
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
 
 
 def _told(level: Level) -> str:

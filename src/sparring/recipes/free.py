@@ -2,7 +2,7 @@
 
 The paper trains wide residual networks on CIFAR-10 by momentum; here it is Adam, with the schedule of Wong et al. 2020, who
 found it to serve this method too. And eps grows at first: without that, 240,000 images of MNIST at 0.3 taught it nothing (11 %
-clean), with it 160,000 a good deal (93 % clean, 65 % under PGD).
+right where nobody attacks), with it 148,000 were enough for 65 % under PGD (of 200 training images; one seed each).
 """
 
 from __future__ import annotations
