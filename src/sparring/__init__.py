@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from sparring.commands.doctor import doctor as doctor
     from sparring.commands.estimator import FewLabelClassifier as FewLabelClassifier
     from sparring.commands.evaluate import evaluate as evaluate
+    from sparring.commands.harden import harden as harden
     from sparring.commands.inspect import inspect as inspect
     from sparring.commands.predict import predict as predict
     from sparring.commands.sample import sample as sample
@@ -61,6 +62,7 @@ _HOMES = {
     "commands.doctor": ("doctor",),
     "commands.estimator": ("FewLabelClassifier",),
     "commands.evaluate": ("evaluate",),
+    "commands.harden": ("harden",),
     "commands.inspect": ("inspect",),
     "commands.predict": ("predict",),
     "commands.sample": ("sample",),
@@ -121,6 +123,7 @@ __all__ = [
     "classify",
     "doctor",
     "evaluate",
+    "harden",
     "inspect",
     "load_classifier",
     "load_model",

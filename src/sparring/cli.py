@@ -29,6 +29,7 @@ Commands:
   inspect SOURCE    what is in there, what would be used, what is wrong with it
   train SOURCE      train a generator; into an existing run: go on
   classify SOURCE   train a classifier with few labels, test it, name what to label next
+  harden SOURCE     train a classifier that withstands attacks, and attack it
   predict RUN       what a classifier says of new images
   sample RUN        pictures, a folder of them, or an array
   doctor RUN        what ails a run, in words, and what to try
@@ -110,11 +111,39 @@ class Classify(Training):
 
 
 @dataclass(frozen=True)
+class Harden:
+    """Train a classifier on SOURCE that withstands attacks, and attack it. Into an existing run (--out): go on with it."""
+
+    source: Source
+    """A folder, an archive, a file, a URL, or a known name (digits, mnist, fashion-mnist, cifar10), with labels."""
+    method: Annotated[str | None, arg(metavar="NAME", help_behavior_hint="(default: fast)")] = None
+    """fgsm, pgd, fast, free or trades: `sparring recipes` tells more. Each has knobs of its own: --method NAME --help."""
+    minutes: Annotated[float | None, arg(metavar="M", help_behavior_hint="(default: 10)")] = None
+    """How long to train; a short probe turns this into images."""
+    images: Annotated[int | None, arg(metavar="N", help_behavior_hint="")] = None
+    """How many images to train on, in place of --minutes."""
+    out: Annotated[str | None, arg(metavar="RUN", help_behavior_hint="(default: a new one below runs/)")] = None
+    """The run folder."""
+    seed: Annotated[int | None, arg(metavar="S", help_behavior_hint="(default: 0)")] = None
+    """Of everything that is drawn."""
+    size: Size = None
+    """Size to bring the images to, or one number for a square."""
+    mode: Mode = None
+    """L, LA, RGB or RGBA."""
+    device: Annotated[str, arg(metavar="NAME")] = "auto"
+    """auto, cpu, cuda or mps."""
+    precision: Annotated[str, arg(metavar="NAME")] = "auto"
+    """auto (bf16 wherever the hardware has it), bf16 or fp32."""
+    json: Json = False
+    """Print one JSON object at the end."""
+
+
+@dataclass(frozen=True)
 class Predict:
     """What a classifier says of new images: a class or "none of these", with a calibrated probability."""
 
     run: Annotated[str, arg(metavar="RUN", help_behavior_hint="")]
-    """A run folder of `sparring classify`, or a folder with classifier.safetensors and classifier.json."""
+    """A run folder of `sparring classify` or `harden`, or a folder with classifier.safetensors and classifier.json."""
     images: Annotated[str, arg(metavar="IMAGES", help_behavior_hint="")]
     """An image, or a source of images as for `train`."""
     resize: Annotated[bool, arg(help_behavior_hint="")] = False
@@ -277,6 +306,18 @@ def _classify(args: list[str]) -> None:
     print(_json(dataclasses.asdict(found)) if options.json else in_words(found))
 
 
+def _harden(args: list[str]) -> None:
+    from sparring.commands.asked import saved_recipe
+    from sparring.commands.harden import harden, in_words
+    from sparring.recipes import DEFAULT_HARDENER, HARDENERS, hardener_class
+
+    saved = saved_recipe(_value(args, "--out"))
+    named = _value(args, "--method") or (saved.name if saved and saved.name in HARDENERS else DEFAULT_HARDENER)
+    options, recipe = _with_knobs(Harden, "harden", hardener_class(named), saved, args)
+    found = harden(method=recipe, **_fields(options, "method", "json"))
+    print(_json(dataclasses.asdict(found)) if options.json else in_words(found))
+
+
 def _predict(args: list[str]) -> None:
     options: Predict = _parse(Predict, "predict", args)
     from sparring.commands.predict import as_csv, in_words, predict
@@ -316,20 +357,22 @@ def _evaluate(args: list[str]) -> None:
 
 def _recipes(args: list[str]) -> None:
     options: Recipes = _parse(Recipes, "recipes", args)
-    from sparring.recipes import CLASSIFIERS, RECIPES
+    from sparring.recipes import CLASSIFIERS, HARDENERS, RECIPES
 
-    told = {name: about for name, (_, about) in (RECIPES | CLASSIFIERS).items()}
+    told = {name: about for name, (_, about) in (RECIPES | CLASSIFIERS | HARDENERS).items()}
     if options.json:
         print(_json(told))
         return
     print("generators (sparring train):", *(f"  {name:10} {told[name]}" for name in RECIPES), sep="\n")
     print("classifiers (sparring classify):", *(f"  {name:10} {told[name]}" for name in CLASSIFIERS), sep="\n")
+    print("against attacks (sparring harden):", *(f"  {name:10} {told[name]}" for name in HARDENERS), sep="\n")
 
 
 COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "inspect": _inspect,
     "train": _train,
     "classify": _classify,
+    "harden": _harden,
     "predict": _predict,
     "sample": _sample,
     "doctor": _doctor,

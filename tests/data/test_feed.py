@@ -177,3 +177,21 @@ def test_vectors_are_told_with_their_images(tmp_path: Path) -> None:
     pixels = (batch.x[:, 0, 0, 0] + 1) * 127.5
     assert batch.y.dtype == torch.float32 and batch.labelled is None
     torch.testing.assert_close(batch.y, torch.stack([pixels / 2, -pixels / 4], 1), atol=1e-4, rtol=0)
+
+
+@settings(deadline=None, max_examples=30)
+@given(batch=st.integers(1, 20), replays=st.integers(1, 9), nimg=st.integers(0, 50))
+def test_each_batch_comes_as_often_as_it_is_replayed(images: Images, batch: int, replays: int, nimg: int) -> None:
+    plain, feed = Feed(images, batch, seed=3), Feed(images, batch, seed=3, replays=replays)
+    for again in range(replays):
+        (got,), (wanted,) = feed.batches((nimg * replays + again) * batch, 1), plain.batches(nimg * batch, 1)
+        assert torch.equal(got.x, wanted.x) and got.seed == wanted.seed
+
+
+def test_it_goes_through_some_rows_alone(images: Images) -> None:
+    feed = Feed(images, 3, seed=1, among=np.array([2, 3, 5, 7, 11, 12]))
+    for epoch in range(3):
+        shown = [label for k in range(2) for label in seen(feed, (2 * epoch + k) * 3)]
+        assert sorted(shown) == [2, 3, 5, 7, 11, 12]
+    with pytest.raises(UsageError, match="no images to feed"):
+        Feed(images, 3, among=np.array([], np.int64))

@@ -66,3 +66,11 @@ def test_whole_numbers_are_copied_and_the_source_stays() -> None:
     assert not average.net.training and not any(p.requires_grad for p in average.net.parameters())
     assert source.training and source.weight.requires_grad and float(source.weight.detach().mean()) == 1.0
     assert average.net.weight.stride() == source.weight.stride()
+
+
+def test_it_can_begin_anew() -> None:
+    average = Average(Net(1.0), lambda at: 1e9)
+    moved(average, 3.0)
+    average.restart()
+    assert float(average.net.share[0]) == 3.0
+    assert not any(p.requires_grad for p in average.net.parameters()) and not average.net.training

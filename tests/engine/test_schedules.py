@@ -1,6 +1,6 @@
 import pytest
 
-from sparring.engine.schedules import constant, cosine
+from sparring.engine.schedules import constant, cosine, steps, triangle
 
 
 def test_constant() -> None:
@@ -17,3 +17,13 @@ def test_cosine() -> None:
 def test_cosine_that_ends_early() -> None:
     schedule = cosine(0.0, 4.0, until=0.5)
     assert [schedule(at) for at in (0.25, 0.5, 0.8)] == pytest.approx([2.0, 4.0, 4.0])
+
+
+def test_triangle() -> None:
+    schedule = triangle(5.0, 0.4)
+    assert [schedule(at) for at in (0.0, 0.2, 0.4, 0.7, 1.0)] == pytest.approx([0.0, 2.5, 5.0, 2.5, 0.0])
+
+
+def test_steps() -> None:
+    schedule = steps({0.0: 1.0, 0.55: 0.1, 0.9: 0.01})
+    assert [schedule(at) for at in (0.0, 0.54, 0.55, 0.89, 0.9, 1.0)] == [1.0, 1.0, 0.1, 0.1, 0.01, 0.01]

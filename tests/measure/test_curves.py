@@ -174,3 +174,9 @@ def test_a_share_on_its_line() -> None:
     assert words(svg) == ["50 %", "60 %", "70 %", "80 %", "90 %", "100 %", "guessing", "told apart", "75.0\u00a0%"]
     assert words(share_line(0.48, 0.41, 0.55, "guessing", "told apart"))[0] == "40 %"
     assert share_line(math.nan, 0.4, 0.5, "", "") == ""
+
+
+def test_the_axis_need_not_be_images() -> None:
+    drawn = curve("Right", {"pgd": [(0.0, 99.0), (0.3, 90.0)]}, axis="eps <of pixels>")
+    assert ">eps &lt;of pixels&gt;</text>" in drawn and "images" not in drawn
+    assert "90.00 at 0.3 eps" in drawn or "99.00 at 0 eps" in drawn

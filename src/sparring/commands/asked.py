@@ -19,7 +19,7 @@ from sparring.engine import dist
 from sparring.engine.device import Hardware
 from sparring.engine.errors import UsageError
 from sparring.engine.run import Run
-from sparring.recipes import CLASSIFIERS, DEFAULT, recipe_class
+from sparring.recipes import CLASSIFIERS, DEFAULT, HARDENERS, recipe_class, used
 from sparring.recipes.recipe import Recipe, from_settings, to_settings
 
 
@@ -79,9 +79,9 @@ def recipe_asked(asked: Recipe | str | None, data: Images, hardware: Hardware) -
 
 
 def check_generates(recipe: Recipe) -> None:
-    """Raise UsageError on a recipe for few labels, which `sparring train` does not play."""
-    if recipe.name in CLASSIFIERS:
-        raise UsageError(f"{recipe.name} trains a classifier: `sparring classify SOURCE --recipe {recipe.name}`")
+    """Raise UsageError on a recipe that trains a classifier, which `sparring train` does not play."""
+    if recipe.name in CLASSIFIERS | HARDENERS:
+        raise UsageError(used(recipe.name))
 
 
 def recipe_of(run: Run) -> Recipe:

@@ -18,7 +18,7 @@ from sparring.measure.doctor import Facts, diagnose
 from sparring.measure.findings import Finding
 from sparring.measure.glance import twins
 from sparring.measure.leaks import leaks
-from sparring.recipes import CLASSIFIERS
+from sparring.recipes import CLASSIFIERS, HARDENERS
 from sparring.recipes.model import Model, load_model
 
 SAMPLES = 1000
@@ -33,7 +33,7 @@ def doctor(run: str | Path | Run, generator: nn.Module | None = None) -> list[Fi
     """
     run = run if isinstance(run, Run) else Run(run)
     settings = run.settings
-    if settings["recipe"]["name"] in CLASSIFIERS:
+    if settings["recipe"]["name"] in CLASSIFIERS | HARDENERS:
         raise UsageError(
             f"{run.path} holds a classifier: the doctor looks at generators; {run.report} tells its errors"
         )

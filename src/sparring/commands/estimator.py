@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from sparring import __version__
 from sparring.commands.asked import Asked
 from sparring.commands.calibrate import calibrated
-from sparring.commands.classify import classifier_recipe, scaled
+from sparring.commands.classify import classifier_recipe
+from sparring.commands.learning import scaled
 from sparring.commands.plan import Plan, measure_speed
 from sparring.commands.predict import open_like
 from sparring.data.arrays import Arrays, Examples, Scale, as_input

@@ -12,7 +12,7 @@ from sparring.engine.errors import SparringError
 from sparring.engine.loop import System
 from sparring.engine.run import Run
 from sparring.measure.nash import duality_gap
-from sparring.recipes import CLASSIFIERS
+from sparring.recipes import CLASSIFIERS, HARDENERS
 
 ROUNDS, HELD_OUT = 200, 8
 """Rounds that each player is trained alone, and batches that the game's value is taken on."""
@@ -25,7 +25,7 @@ def gap_of(run: Run, data: Images, hardware: Hardware, say: Progress, which: str
     """
     if not run.exists or not run.checkpoints() or run.settings["own_nets"]:
         return None
-    if run.settings["recipe"]["name"] in CLASSIFIERS:
+    if run.settings["recipe"]["name"] in CLASSIFIERS | HARDENERS:
         return None
     data = as_trained(run, data)
     if list(data.spec.classes) != run.settings["data"]["classes"]:

@@ -34,6 +34,7 @@ CURVES: Mapping[str, Mapping[str, str]] = {
     "Errors": {"error": "held-out images"},
     "Losses": {"discriminator": "discriminator", "classifier": "classifier", "generator": "generator"},
     "Right answers": {"right": "changed labelled images", "sure": "share of unlabelled images the teacher is sure of"},
+    "Robust accuracy": {"robust": "training adversaries", "guarded": "some training images, PGD"},
     "Logits": {"train_logit": "training images", "held_out_logit": "held-out images", "sample_logit": "samples"},
     "Pairs the discriminator gets right": {"win": "held-out images", "train_win": "training images"},
     "Penalty": {"penalty": "penalty"},
@@ -79,6 +80,7 @@ def page_of_run(
     findings: Sequence[Finding] = (),
     evaluation: Evaluation | None = None,
     beside: Sequence[Picture] = (),
+    sections: Sequence[Section] = (),
 ) -> Page:
     """Everything that a run's folder tells, and what was found out about it."""
     film = run.path / "film.webp"
@@ -91,7 +93,7 @@ def page_of_run(
         evaluation=evaluation,
         pairs=beside,
         curves=_curves(run),
-        sections=_classified(run),
+        sections=[*sections, *_classified(run)],
         version=__version__,
         command=_command(),
     )

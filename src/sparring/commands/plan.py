@@ -99,7 +99,7 @@ def memory_needed(recipe: Recipe, spec: Spec, nets: Mapping[str, nn.Module] | No
     labels = (y,) if recipe.classes(spec) else ()
     if numbers := len(recipe.conditions(spec)):
         labels = (torch.zeros(1, numbers, device="meta"),)
-    generator = _activations(shadows["generator"].eval(), z, *labels)
+    generator = _activations(shadows["generator"].eval(), z, *labels) if "generator" in shadows else 0
     image = torch.zeros(1, *spec.shape, device="meta")
     judge = _activations(shadows["classifier" if "classifier" in shadows else "discriminator"].eval(), image, *labels)
     return 600_000_000 + weights + part * 4 * (generator * 3 + judge * 2 * 6)

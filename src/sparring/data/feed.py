@@ -23,7 +23,8 @@ class Feed:
     The whole batch is chosen by (seed, nimg, turn) and cut into the shares of the processes and their parts, so the
     number of processes does not change what is played. `mirror` flips every other image, at random. Where some images have
     labels and others none, a batch can draw `labelled` images that have (None: half as many as it holds), each class as
-    likely if `balanced`.
+    likely if `balanced`. Each batch comes `replays` rounds in a row. `among` are the
+    rows to go through; None: all of them.
     """
 
     def __init__(
@@ -36,15 +37,18 @@ class Feed:
         mirror: bool = False,
         labelled: int | None = None,
         balanced: bool = False,
+        replays: int = 1,
+        among: NDArray[np.int64] | None = None,
         device: torch.device | None = None,
     ) -> None:
         shares = dist.world_size() * parts
         if batch_size % shares:
             raise UsageError(f"batch size {batch_size} does not divide by {shares} (processes x accumulation steps)")
-        if not len(images):
+        self._among = np.arange(len(images)) if among is None else among
+        if not len(self._among):
             raise UsageError("there are no images to feed")
         self.images, self.batch_size = images, batch_size
-        self._seed, self._parts, self._mirror = seed, parts, mirror
+        self._seed, self._parts, self._mirror, self._replays = seed, parts, mirror, replays
         self._device = device or torch.device("cpu")
         self._order = lru_cache(maxsize=4)(self._shuffled)
         known = np.flatnonzero(images.labels >= 0)
@@ -54,6 +58,7 @@ class Feed:
 
     def batches(self, nimg: int, turn: int) -> Sequence[Batch]:
         """This process's share of the batch that begins at image `nimg`, in `parts` parts."""
+        nimg = nimg // self.batch_size // self._replays * self.batch_size if self._replays > 1 else nimg
         seed = mix(self._seed, nimg, turn)
         rows = self._rows(nimg, turn)
         flips = np.random.default_rng(seed).random(len(rows)) < 0.5 if self._mirror else np.zeros(len(rows), bool)
@@ -83,14 +88,14 @@ class Feed:
 
     def _rows(self, nimg: int, turn: int) -> NDArray[np.int64]:
         rows: list[NDArray[np.int64]] = []
-        epoch, place = divmod(nimg, len(self.images))
+        epoch, place = divmod(nimg, len(self._among))
         while sum(len(some) for some in rows) < self.batch_size:
             rows.append(self._order(epoch, turn)[place : place + self.batch_size])
             epoch, place = epoch + 1, 0
         return np.concatenate(rows)[: self.batch_size]
 
     def _shuffled(self, epoch: int, turn: int) -> NDArray[np.int64]:
-        return np.random.default_rng(mix(self._seed, epoch, turn)).permutation(len(self.images))
+        return self._among[np.random.default_rng(mix(self._seed, epoch, turn)).permutation(len(self._among))]
 
 
 def _even(labels: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -35,6 +35,10 @@ class Average:
             if not a.is_floating_point():
                 a.copy_(b)
 
+    def restart(self) -> None:
+        """Begin anew at the source's weights."""
+        self.net.load_state_dict(self.source.state_dict())
+
 
 def _tensors(net: nn.Module) -> list[Tensor]:
     return [*net.parameters(), *net.buffers()]

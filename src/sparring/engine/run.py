@@ -6,9 +6,10 @@ samples/000200000.png           fixed latents, frames of the film
 checkpoints/000200000/          players, average, optimizers; state.json
 best.json                       which checkpoint measured best, and is kept
 model.safetensors, model.json   the averaged generator and its card
-classifier.safetensors, .json   the averaged classifier and its card, of `sparring classify`
+classifier.safetensors, .json   the averaged classifier and its card, of `sparring classify` and `harden`
 classification.json             what it got right
 to_label.csv, to_label.png      what to label next
+hardening.json                  what it gets right under attack
 film.webp                       the fixed latents over the training
 evaluation.json                 the latest evaluation, if there was one
 report.html                     all of it on one page

@@ -37,10 +37,17 @@ GRID = 'stroke="currentColor" stroke-opacity=".16"'
 QUIET = 'fill-opacity=".68"'
 
 
-def curve(title: str, series: Mapping[str, Sequence[Point]], *, unit: str = "", mark: float | None = None) -> str:
-    """Lines of (images seen, value) as SVG; a value that is not finite leaves a gap, an empty series is left out.
+def curve(
+    title: str,
+    series: Mapping[str, Sequence[Point]],
+    *,
+    unit: str = "",
+    axis: str = "images seen",
+    mark: float | None = None,
+) -> str:
+    """Lines of (images seen, say, and value) as SVG; a value that is not finite leaves a gap, an empty series is left out.
 
-    `mark` is the number of images at which something was best: a line stands there. "" where nothing is to be drawn.
+    `axis` names what the first of each pair is. `mark` is the number of images at which something was best: a line stands there. "" where nothing is to be drawn.
     """
     lines = {name: thinned(points) for name, points in series.items()}
     lines = {name: points for name, points in lines.items() if any(map(_seen, points))}
@@ -63,10 +70,10 @@ def curve(title: str, series: Mapping[str, Sequence[Point]], *, unit: str = "", 
     named = f"{title} ({unit})" if unit else title
     height = top + PLOT_HEIGHT + 46
     return (
-        f'<svg role="img" aria-label="{text(_told(named, lines, mark))}" viewBox="0 0 {WIDTH:g} {height:g}" '
+        f'<svg role="img" aria-label="{text(_told(named, lines, axis, mark))}" viewBox="0 0 {WIDTH:g} {height:g}" '
         f'width="{WIDTH:g}" height="{height:g}" font-size="13" fill="currentColor"><title>{text(named)}</title>'
         f'<text x="2" y="16" font-size="15" font-weight="600">{text(shortened(named, 54))}</text>{legend}{"".join(drawn)}'
-        f'<text x="{WIDTH - RIGHT:g}" y="{height - 6:g}" text-anchor="end" {QUIET}>images seen</text></svg>'
+        f'<text x="{WIDTH - RIGHT:g}" y="{height - 6:g}" text-anchor="end" {QUIET}>{text(axis)}</text></svg>'
     )
 
 
@@ -253,14 +260,14 @@ def _ends(values: Iterable[float]) -> tuple[float, float]:
     return min(seen), max(seen)
 
 
-def _told(title: str, lines: Mapping[str, Sequence[Point]], mark: float | None) -> str:
+def _told(title: str, lines: Mapping[str, Sequence[Point]], axis: str, mark: float | None) -> str:
     """The drawing in words, for those who hear it."""
     told = [title]
     for name, points in lines.items():
         seen = [point for point in points if _seen(point)]
         low, high = _ends(y for _, y in seen)
         told.append(
-            f"{name}: {number(seen[0][1])} at {short(seen[0][0])} images, {number(seen[-1][1])} at {short(seen[-1][0])}, "
+            f"{name}: {number(seen[0][1])} at {short(seen[0][0])} {axis.split()[0]}, {number(seen[-1][1])} at {short(seen[-1][0])}, "
             f"lowest {number(low)}, highest {number(high)}"
         )
     return ". ".join(told + ([] if mark is None else [f"Best at {short(mark)} images"]))

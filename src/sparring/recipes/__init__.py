@@ -9,6 +9,7 @@ from sparring.engine.errors import UsageError, nearest
 
 if TYPE_CHECKING:
     from sparring.recipes.fewlabels import ClassifierRecipe
+    from sparring.recipes.hardened import Hardening
     from sparring.recipes.recipe import Recipe
 
 RECIPES: dict[str, tuple[str, str]] = {
@@ -27,12 +28,21 @@ CLASSIFIERS: dict[str, tuple[str, str]] = {
 }
 """The same of recipes for few labels, which train a classifier with their generator."""
 
-DEFAULT, DEFAULT_CLASSIFIER = "r3", "consistent"
+HARDENERS: dict[str, tuple[str, str]] = {
+    "fgsm": ("FGSM", "one step from the data, and the data (Goodfellow et al. 2014)"),
+    "pgd": ("PGD", "many steps from anywhere in the ball (Madry et al. 2018)"),
+    "fast": ("Fast", "the default: one step from anywhere in the ball, guarded (Wong et al. 2020)"),
+    "free": ("Free", "each batch several times, with a perturbation that stays (Shafahi et al. 2019)"),
+    "trades": ("TRADES", "accuracy, and the same answer all around, at a price (Zhang et al. 2019)"),
+}
+"""The same of the ways of adversarial training, which train a classifier alone."""
+
+DEFAULT, DEFAULT_CLASSIFIER, DEFAULT_HARDENER = "r3", "consistent", "fast"
 
 
 def recipe_class(name: str) -> type[Recipe]:
     """The dataclass of a recipe by name; raises UsageError, with the nearest name, on an unknown one."""
-    if name not in (known := RECIPES | CLASSIFIERS):
+    if name not in (known := RECIPES | CLASSIFIERS | HARDENERS):
         raise UsageError(f"unknown recipe '{name}': {nearest(name, known)}")
     kind: type[Recipe] = getattr(import_module(f"sparring.recipes.{name}"), known[name][0])
     return kind
@@ -40,11 +50,27 @@ def recipe_class(name: str) -> type[Recipe]:
 
 def classifier_class(name: str) -> type[ClassifierRecipe]:
     """That of a recipe for few labels; raises UsageError, with the nearest name, on another."""
-    if name in RECIPES:
-        raise UsageError(
-            f"{name} trains a generator: `sparring train --recipe {name}`; known here: {', '.join(CLASSIFIERS)}"
-        )
+    if name in RECIPES | HARDENERS:
+        raise UsageError(f"{used(name)}; known here: {', '.join(CLASSIFIERS)}")
     if name not in CLASSIFIERS:
         raise UsageError(f"unknown recipe '{name}': {nearest(name, CLASSIFIERS)}")
     kind: type[ClassifierRecipe] = getattr(import_module(f"sparring.recipes.{name}"), CLASSIFIERS[name][0])
     return kind
+
+
+def hardener_class(name: str) -> type[Hardening]:
+    """That of a way of adversarial training; raises UsageError, with the nearest name, on another."""
+    if name in RECIPES | CLASSIFIERS:
+        raise UsageError(f"{used(name)}; methods are: {', '.join(HARDENERS)}")
+    if name not in HARDENERS:
+        raise UsageError(f"unknown method '{name}': {nearest(name, HARDENERS)}")
+    kind: type[Hardening] = getattr(import_module(f"sparring.recipes.{name}"), HARDENERS[name][0])
+    return kind
+
+
+def used(name: str) -> str:
+    """What a known recipe trains, and by which command."""
+    if name in HARDENERS:
+        return f"{name} trains against attacks: `sparring harden SOURCE --method {name}`"
+    what, command = ("classifier", "classify") if name in CLASSIFIERS else ("generator", "train")
+    return f"{name} trains a {what}: `sparring {command} SOURCE --recipe {name}`"

@@ -19,7 +19,8 @@ from sparring.engine.game import Batch
 from sparring.engine.run import Run, read_shared, write_shared
 from sparring.engine.spec import Spec
 from sparring.nets.memory import Memory
-from sparring.recipes import CLASSIFIERS, classifier_class
+from sparring.nets.plain import halves
+from sparring.recipes import RECIPES, recipe_class
 from sparring.recipes.fewlabels import ClassifierRecipe
 from sparring.recipes.recipe import from_settings, to_settings
 
@@ -201,7 +202,7 @@ def load_classifier(path: str | Path, net: nn.Module | None = None) -> Classifie
     _check_holds_one(Path(path))
     tensors, told = read_shared(path, NAME)
     try:
-        kind = classifier_class(told["recipe"])
+        kind: type[Any] = recipe_class(told["recipe"])  # of few labels, or of adversarial training
         recipe, views = from_settings(kind, told["settings"]), kind.views
         spec = Spec(**told["spec"])
         classes, numbers = tuple(told["classes"]), (float(told["temperature"]), float(told["least"]))
@@ -219,6 +220,8 @@ def load_classifier(path: str | Path, net: nn.Module | None = None) -> Classifie
                 f"{path} was trained with networks of your own: load_classifier(path, net) needs the classifier"
             )
         net = recipe.nets(spec)["classifier"]
+    if own:
+        net = halves(net, spec.shape)
     try:
         net.load_state_dict(of_net)
     except RuntimeError as error:
@@ -234,9 +237,9 @@ def _check_holds_one(path: Path) -> None:
     run = Run(path if path.is_dir() else path.parent)
     if not run.exists or (run.path / f"{NAME}.json").exists():
         return
-    if run.settings["recipe"]["name"] in CLASSIFIERS:
+    if run.settings["recipe"]["name"] not in RECIPES:
         raise UsageError(
-            f"{run.path} has no classifier yet: its training did not come to its end, `sparring classify` goes on"
+            f"{run.path} has no classifier yet: its training did not come to its end, the same command goes on with it"
         )
     raise UsageError(
         f"{run.path} holds a generator of `sparring train`: `sparring classify` trains what tells classes apart"

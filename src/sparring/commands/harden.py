@@ -1,0 +1,222 @@
+"""`sparring harden`: a source with labels -> a run folder with a classifier that was trained against attacks, and attacked."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from sparring.commands.asked import Asked, check_same, saved_recipe
+from sparring.commands.calibrate import answered, calibrated
+from sparring.commands.classified import classification_of
+from sparring.commands.learning import Learning, averaged, check_labels
+from sparring.commands.page import page_of_run
+from sparring.commands.plan import Plan
+from sparring.commands.progress import Progress
+from sparring.commands.train import Nets
+from sparring.data.dataset import Images, parse_size
+from sparring.data.feed import Feed
+from sparring.engine.device import Hardware
+from sparring.engine.errors import UsageError
+from sparring.engine.files import write
+from sparring.engine.loop import Due, System
+from sparring.engine.pictures import grid, to_bytes
+from sparring.engine.run import Run
+from sparring.games.guard import Guard
+from sparring.measure.classified import Classification
+from sparring.measure.classified_page import classified_sections
+from sparring.measure.report import Picture, report_page
+from sparring.measure.robustness import ATTACK, Hardened, Level, robustness
+from sparring.measure.robustness_page import robust_sections
+from sparring.nets.plain import halves
+from sparring.recipes import DEFAULT_HARDENER, HARDENERS, hardener_class
+from sparring.recipes.classifier import classifier_card
+from sparring.recipes.hardened import Hardening, box, threat_of, usual_eps
+
+HELD = 200
+"""Training images that the guard looks at."""
+LOOKS, APART = 30, 20_000
+"""Times that it looks in a run, at most one in so many images: a look costs about as much as 1,000 images of `fast`."""
+ATTACKED = 1000
+"""Images that are attacked in the end."""
+SHOWN = 12
+
+
+def harden(
+    source: str | Path,
+    method: Hardening | str | None = None,
+    *,
+    eps: float | None = None,
+    norm: str | None = None,
+    minutes: float | None = None,
+    images: int | None = None,
+    out: str | Path | None = None,
+    seed: int | None = None,
+    size: str | tuple[int, int] | None = None,
+    mode: str | None = None,
+    device: str = "auto",
+    precision: str = "auto",
+    nets: Nets | None = None,
+    progress: Progress | None = None,
+) -> Hardened:
+    """Train a classifier on SOURCE's labels to withstand changes of up to `eps` (of pixels from 0 to 1, by `norm`).
+
+    `method` is one of `recipes.HARDENERS` by name, or its recipe with settings of one's own; `eps` and `norm` go before
+    these. Ends after about `minutes`, or `images`; an existing run at `out` goes on to the bit. `nets` puts a network of
+    one's own in the recipe's place: `lambda spec: {"classifier": net}`, any module that gives logits. It is tested on all test
+    images, and attacked on the first 1,000. Raises SparringError, with the way out, on all that can go wrong.
+    """
+    asked = Asked(minutes, images, seed, parse_size(size), mode)
+    wanted = _wanted(method, out, {"eps": eps, "norm": norm})
+    hardware = Hardware.find(device, precision)
+    learning = Learning.of("harden", source, asked, wanted.name, out, hardware, nets, progress)
+    run, asked, say = learning.run, learning.asked, learning.say
+    data = learning.open()
+    known, notes = _known(data)
+    for note in notes:
+        say.say(f"note: {note}")
+    chosen = learning.recipe(wanted, HARDENERS)
+    assert isinstance(chosen, Hardening)
+    if learning.begun:
+        check_same(run, wanted, data, own_nets=nets is not None)
+    recipe = chosen.resolve(data.spec, hardware)
+    feed = Feed(
+        data, recipe.batch_size, seed=asked.seed or 0, mirror=recipe.mirror, replays=recipe.in_a_row, among=known,
+        device=hardware.device,
+    )  # fmt: skip
+
+    def events(system: System, plan: Plan) -> list[Due]:
+        return _guarded(run, plan, system, _images(data, _some(known, HELD), hardware), say)
+
+    system = learning.play(recipe, feed, data, data, events, ("classifier", "right", "robust"))
+    say.say("calibrating and testing ...")
+    net = halves(averaged(system), data.spec.shape)
+    classifier = calibrated(net, data, recipe, classifier_card(recipe, **learning.about(data)), hardware)
+    classifier.save(run.path)
+    clean = replace(classification_of(run, classifier, data, answered(classifier, data, data), notes), to_label="")
+    return _attacked(run, net, recipe, data, known, clean, hardware, say)
+
+
+def _wanted(
+    method: Hardening | str | None, out: str | Path | None, given: Mapping[str, float | str | None]
+) -> Hardening:
+    """The recipe that is asked for: by name that of the run at `out`, if it has this name; with what is given in its place."""
+    base = method
+    if not isinstance(base, Hardening):
+        saved = saved_recipe(out)
+        same = isinstance(saved, Hardening) and base in (None, saved.name)
+        base = saved if same and isinstance(saved, Hardening) else hardener_class(base or DEFAULT_HARDENER)()
+    changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    return replace(base, **changes)
+
+
+def _known(data: Images) -> tuple[NDArray[np.int64], list[str]]:
+    """The rows that have a label, and what is odd about them."""
+    check_labels(data)
+    rows = np.flatnonzero(data.labels >= 0)
+    classes = data.spec.classes
+    if not len(rows):
+        raise UsageError(
+            f"{data.report.source} has no labels: put images into one folder a class, or give them labels in their archive"
+        )
+    if len(classes) < 2:
+        raise UsageError(f"the labels name only one class ('{classes[0]}'): a classifier tells two or more apart")
+    notes = [
+        f"no labelled image is of class '{name}': it can never be answered"
+        for name, count in zip(classes, data.class_counts, strict=True)
+        if not count
+    ]
+    if len(rows) < len(data):
+        notes.insert(0, f"{len(rows):,} of {len(data):,} training images have a label: it trains on these alone")
+    return rows, notes
+
+
+def _guarded(run: Run, plan: Plan, system: System, held: tuple[Tensor, Tensor], say: Progress) -> list[Due]:
+    """The guard's looks, where there is one: logged, and a rollback told."""
+    guard = system.game.players.get("guard")
+    if not isinstance(guard, Guard):
+        return []
+    guard.hold(*held)
+    every = max(plan.images // LOOKS, APART) // plan.batch_size * plan.batch_size or plan.batch_size
+
+    def look(nimg: int, means: Mapping[str, float]) -> None:
+        if nimg % every and nimg != plan.images:
+            return  # someone stops the run: a look now would make another run of it
+        robust, back = guard.look(system)
+        run.log(nimg, {"guarded": robust, **({"rollback": 1} if back else {})})
+        if back:
+            say.say(
+                f"image {nimg:,}: accuracy under PGD fell to {robust:.0%} from {float(guard.best):.0%} (catastrophic overfitting): "
+                "back to the best weights, with one step more in the attack"
+            )
+
+    return [Due(every, look)]
+
+
+def _attacked(
+    run: Run, net: nn.Module, recipe: Hardening, data: Images, known: NDArray[np.int64], clean: Classification,
+    hardware: Hardware, say: Progress,
+) -> Hardened:  # fmt: skip
+    """The network under attack, on test images or else training ones; written to hardening.json and report.html."""
+    test, on = data.split("test"), "test images"
+    rows = np.flatnonzero(test.labels >= 0)[:ATTACKED]
+    notes = list(clean.notes)
+    if not len(rows):
+        test, rows, on = data, known[:ATTACKED], "training images"
+        notes.append("there are no test images with labels: it was attacked on training images, of which it knows more")
+    x, y = _images(test, rows, hardware)
+    eps = recipe.eps or usual_eps(recipe.norm, data.spec)
+    stand = robustness(net, x, y, threat_of(recipe.norm, eps), box(recipe.norm, data.spec), say.counter("attacking"))
+    curve = [Level.count(level.eps / 2, level.right, level.of) for level in stand.levels]
+    found = Hardened(
+        run=str(run.path), method=recipe.name, norm=recipe.norm, eps=recipe.eps or 0.0, minutes=clean.minutes, seed=clean.seed,
+        clean=clean, robust=next(level for level in curve if level.eps >= eps), curve=curve, attack=ATTACK,
+        tested_on=on, rollbacks=[int(line["nimg"]) for line in run.metrics() if line.get("rollback")], notes=notes,
+    )  # fmt: skip
+    write(run.path / "hardening.json", json.dumps(asdict(found), indent=2) + "\n")
+    some = stand.fooled[:SHOWN].cpu().numpy()
+    both = np.concatenate([test[rows[some]], to_bytes(stand.adv[:SHOWN])])
+    fooled = Picture(grid(both, len(some))) if len(some) else None
+    sections = [*robust_sections(found, fooled), *classified_sections(clean)]
+    write(run.report, report_page(page_of_run(run, [], sections=sections)))
+    return found
+
+
+def in_words(found: Hardened) -> str:
+    """The lines that are printed."""
+    clean, robust = found.clean, found.robust
+    lines = [f"run      {found.run}"]
+    if clean.test_errors is not None:
+        right = clean.test_count - clean.test_errors
+        lines.append(f"clean    {_told(Level.count(0.0, right, clean.test_count))} {clean.tested_on}")
+    lines.append(f"robust   {_told(robust)} {found.tested_on}, {found.norm} {robust.eps:g}: {found.attack}")
+    if found.rollbacks:
+        lines.append(f"guard    went back to better weights {_times(len(found.rollbacks))}")
+    lines += [f"report   {found.run}/report.html", f"answers  sparring predict {found.run} IMAGES"]
+    return "\n".join(lines)
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
+
+
+def _told(level: Level) -> str:
+    share = f"{level.share:.2%} (95 % interval {level.low:.2%} to {level.high:.2%})"
+    return f"{share}, {level.right:,} of {level.of:,}"
+
+
+def _some(rows: NDArray[np.int64], most: int) -> NDArray[np.int64]:
+    return np.sort(np.random.default_rng(0).permutation(rows)[:most])
+
+
+def _images(data: Images, rows: NDArray[np.int64], hardware: Hardware) -> tuple[Tensor, Tensor]:
+    """Images `[N, C, H, W]` in [-1, 1] and their labels `[N]`."""
+    x = torch.from_numpy(data[rows]).to(hardware.device).permute(0, 3, 1, 2).float() / 127.5 - 1
+    return x, torch.from_numpy(data.labels[rows]).to(hardware.device)

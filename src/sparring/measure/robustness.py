@@ -1,0 +1,114 @@
+"""What a classifier is worth under attack: shares that stand, over the radius of the ball, with intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor
+
+from sparring.attacks.contract import Model
+from sparring.attacks.losses import ce, margin
+from sparring.attacks.pgd import pgd
+from sparring.attacks.threat import Threat
+from sparring.measure.classified import Classification, wilson_interval
+
+AT_ONCE = 250
+LEVELS = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5)
+"""Radii of the curve, in eps."""
+STEPS, RESTARTS = 40, 3
+"""Of PGD; the restarts at eps alone, once for each of its two losses."""
+ATTACK = f"PGD of {STEPS} steps, {RESTARTS} restarts on cross entropy and {RESTARTS} on the margin"
+
+
+@dataclass(frozen=True)
+class Level:
+    """How many images stand at one radius."""
+
+    eps: float
+    right: int
+    of: int
+    low: float
+    """Ends of the 95 % interval of the share (Wilson)."""
+    high: float
+
+    @classmethod
+    def count(cls, eps: float, right: int, of: int) -> Level:
+        """With its interval."""
+        return cls(eps, right, of, *wilson_interval(right, of))
+
+    @property
+    def share(self) -> float:
+        """Accuracy, from 0 to 1."""
+        return self.right / self.of
+
+
+@dataclass(frozen=True)
+class Hardened:
+    """What adversarial training made of a classifier, and where it lies; `--json` prints it."""
+
+    run: str
+    method: str
+    norm: str
+    eps: float
+    """What it was trained against, in units of pixels from 0 to 1."""
+    minutes: float
+    """Of training, on the clock."""
+    seed: int
+    clean: Classification
+    """What it gets right where nobody attacks."""
+    robust: Level
+    """What it gets right under attack, at eps (or, trained against none, at the usual one)."""
+    curve: list[Level]
+    """The same from no attack to one and a half eps; what breaks at one radius counts as broken at all larger ones."""
+    attack: str
+    tested_on: str
+    """Which images were attacked, in words."""
+    rollbacks: list[int] = field(default_factory=list)
+    """Images at which the guard went back to better weights."""
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Stand:
+    """What stood, and what did not."""
+
+    levels: list[Level]
+    fooled: Tensor
+    """Rows that were right and broke at eps, int64 `[K]`."""
+    adv: Tensor
+    """Their adversaries, `[K, ...]`."""
+
+
+def robustness(
+    model: Model,
+    x: Tensor,
+    y: Tensor,
+    threat: Threat,
+    widest: float = torch.inf,
+    tell: Callable[[int, int], None] = lambda done, of: None,
+) -> Stand:
+    """How many rows of `x` `[N, ...]` stay right by PGD, at 0 and at LEVELS times the threat's eps, up to `widest`.
+
+    A row that broke in a smaller ball is broken in a larger one, and not attacked again.
+    """
+    with torch.no_grad():
+        stands = torch.cat([model(part).argmax(1) for part in torch.split(x, AT_ONCE)]) == y
+    found = [Level.count(0.0, int(stands.sum()), len(y))]
+    fooled, adv = [], []
+    for done, level in enumerate(LEVELS):
+        eps = min(level * float(threat.eps), widest)
+        ball = replace(threat, eps=eps)
+        attacks = [(ce, RESTARTS), (margin, RESTARTS)] if level == 1 else [(ce, 1)]
+        for loss, restarts in attacks:
+            for rows in torch.split(stands.nonzero().squeeze(1), AT_ONCE):
+                if len(rows):
+                    broke = pgd(model, x[rows], y[rows], ball, loss=loss, steps=STEPS, restarts=restarts)
+                    stands[rows] = ~broke.success
+                    if level <= 1:
+                        fooled.append(rows[broke.success])
+                        adv.append(broke.adv[broke.success])
+        found.append(Level.count(eps, int(stands.sum()), len(y)))
+        tell((done + 1) * len(y) // len(LEVELS), len(y))
+    return Stand(found, torch.cat([*fooled, y.new_empty(0)]), torch.cat([*adv, x[:0]]))

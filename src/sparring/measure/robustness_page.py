@@ -1,0 +1,47 @@
+"""How robust a classifier is, as a section of the report: a curve over the radius, its figures, and what still fools it."""
+
+from __future__ import annotations
+
+from sparring.measure.curves import curve, number, percent, text
+from sparring.measure.report import Picture, Section, figure
+from sparring.measure.robustness import Hardened
+
+
+def robust_sections(found: Hardened, fooled: Picture | None = None) -> list[Section]:
+    """What the page tells of robustness; `fooled` shows images above their adversaries."""
+    sections = [Section("How robust it is", _words(found) + _curve(found) + _table(found))]
+    if fooled is not None:
+        words = "Images that it knows, and below each the same one as an attacker changes it, taken for something else."
+        sections.append(Section("What still fools it", f"<p>{words}</p>{figure(fooled, 'Images and adversaries')}"))
+    return sections
+
+
+def _words(found: Hardened) -> str:
+    robust = found.robust
+    words = (
+        f"Trained by {found.method} against changes of up to {number(found.eps)} in {found.norm} (pixels from 0 to 1), it stays "
+        f"right on {robust.right:,} of {robust.of:,} {found.tested_on} under {found.attack}, at {number(robust.eps)}: "
+        f"{percent(robust.share)}, with a 95 % interval from {percent(robust.low)} to {percent(robust.high)}. A stronger attack "
+        "may find more; none finds less."
+    )
+    notes = list(found.notes)
+    if found.rollbacks:
+        at = ", ".join(f"{nimg:,}" for nimg in found.rollbacks)
+        notes.append(f"Its robustness collapsed and the guard went back to better weights, at image {at}")
+    told = "".join(f"<li>{text(note)}</li>" for note in notes)
+    return f"<p>{text(words)}</p>" + (f'<ul class="warnings">{told}</ul>' if told else "")
+
+
+def _curve(found: Hardened) -> str:
+    points = [(level.eps, 100 * level.share) for level in found.curve]
+    drawn = curve("Right under attack", {f"{found.method}": points}, unit="%", axis="eps")
+    return f"<figure>{drawn}</figure>"
+
+
+def _table(found: Hardened) -> str:
+    rows = "".join(
+        f"<tr><td>{number(level.eps)}</td><td>{percent(level.share)}</td><td>{percent(level.low)} to {percent(level.high)}</td></tr>"
+        for level in found.curve
+    )
+    head = "<tr><th>eps</th><th>right</th><th>95 % interval</th></tr>"
+    return f'<div class="scroll"><table><thead>{head}</thead><tbody>{rows}</tbody></table></div>'

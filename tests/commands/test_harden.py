@@ -1,0 +1,281 @@
+"""`sparring harden` on small images: what it writes and tells, stops and goes on, guards, and refuses."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import subprocess
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+import sparring
+from sparring.commands import harden as command
+from sparring.commands.predict import predict
+from sparring.commands.train import Stopped
+from sparring.engine.run import Run
+from sparring.engine.spec import Spec
+from sparring.games.guard import Guard
+from sparring.measure import robustness
+from sparring.measure.robustness import Hardened
+from sparring.recipes import HARDENERS, hardener_class
+from sparring.recipes.classifier import load_classifier
+from sparring.recipes.fast import Fast
+from sparring.recipes.hardened import Hardening, threat_of
+from sparring.recipes.pgd import PGD
+
+Cli = Callable[..., "subprocess.CompletedProcess[str]"]
+SMALL = Fast(width=4, batch_size=8, eps=0.05)
+
+
+@pytest.fixture(autouse=True)
+def _short_attacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(robustness, "STEPS", 5)
+    monkeypatch.setattr(robustness, "RESTARTS", 1)
+
+
+@pytest.fixture(scope="module")
+def hardened(data: Path) -> Hardened:
+    return sparring.harden(data, SMALL, images=2_400, out=data.parent / "hardened", device="cpu")
+
+
+def test_it_learns_and_withstands(hardened: Hardened) -> None:
+    assert hardened.clean.test_count == 12 and hardened.clean.tested_on == "test images"
+    assert hardened.robust.eps == pytest.approx(0.05) and hardened.robust.right >= 10
+    assert (hardened.method, hardened.norm, hardened.eps) == ("fast", "Linf", 0.05)
+    assert [level.eps for level in hardened.curve] == pytest.approx([0.05 * k / 4 for k in range(7)])
+    counts = [level.right for level in hardened.curve]
+    assert counts == sorted(counts, reverse=True)
+
+
+def test_what_lies_in_the_run(hardened: Hardened) -> None:
+    run = Run(hardened.run)
+    told = json.loads((run.path / "hardening.json").read_text())
+    assert told["robust"]["right"] == hardened.robust.right and len(told["curve"]) == 7
+    assert told["clean"]["test_count"] == 12 and told["rollbacks"] == []
+    page = run.report.read_text()
+    assert "How robust it is" in page and "What is taken for what" in page and "Robust accuracy" in page
+    assert any("guarded" in line for line in run.metrics()) and any("robust" in line for line in run.metrics())
+    assert run.settings["recipe"]["name"] == "fast"
+
+
+def test_it_can_be_asked_like_any_classifier(hardened: Hardened, data: Path) -> None:
+    found = predict(hardened.run, data)
+    assert {one.label for one in found.predictions} >= {"0", "1", "2"}
+    classifier = load_classifier(hardened.run)
+    x = torch.rand(3, 1, 8, 8) * 2 - 1
+    assert classifier.logits(x).shape == (3, 3)
+    classifier.remember(np.zeros((8, 8), np.uint8), "nothing")
+    assert classifier.answers(np.zeros((8, 8), np.uint8))[0].label == "nothing"
+
+
+def test_the_figures_are_those_of_the_saved_classifier(hardened: Hardened, data: Path) -> None:
+    test = sparring.open_images(data).split("test")
+    classifier = load_classifier(hardened.run)
+    right = sum(
+        answer == str(label)
+        for answer, label in zip(
+            (classifier.classes[k] for k in classifier.look(test[np.arange(12)])[0].argmax(1)), test.labels, strict=True
+        )
+    )
+    assert right == 12 - (hardened.clean.test_errors or 0) == hardened.curve[0].right
+
+
+def weights(path: str | Path) -> bytes:
+    return (Path(path) / "classifier.safetensors").read_bytes()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", HARDENERS)
+def test_a_run_that_was_stopped_ends_like_one_that_was_not(
+    name: str, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command, "APART", 40)
+    few = {"steps": 3} if name in ("pgd", "trades") else {}
+    recipe = hardener_class(name)(width=4, batch_size=8, eps=0.1, guard=True, average=0.05, **few)  # type: ignore[arg-type]
+    whole = sparring.harden(data, recipe, images=240, out=tmp_path / "whole", device="cpu")
+    seen = Guard.look
+    looks: list[int] = []
+
+    def look(guard: Guard, system: sparring.System) -> tuple[float, bool]:
+        looks.append(1)
+        if len(looks) == 3:
+            signal.raise_signal(signal.SIGINT)
+        return seen(guard, system)
+
+    monkeypatch.setattr(Guard, "look", look)
+    with pytest.raises(Stopped, match=r"sparring harden .*--out"):
+        sparring.harden(data, recipe, images=240, out=tmp_path / "stopped", device="cpu")
+    again = sparring.harden(data, out=tmp_path / "stopped", device="cpu")
+    assert weights(whole.run) == weights(again.run)
+    last = [
+        next((Path(run) / "checkpoints").glob("000000240")) / "players.safetensors" for run in (whole.run, again.run)
+    ]
+    assert last[0].read_bytes() == last[1].read_bytes()
+    assert whole.curve == again.curve
+
+
+@pytest.mark.slow
+def test_a_collapse_is_taken_back_and_told(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(command, "APART", 200)
+    seen, looks = Guard.look, list[int]()
+
+    def look(guard: Guard, system: sparring.System) -> tuple[float, bool]:
+        looks.append(1)
+        if len(looks) == 12:
+            for p in system.game.players["classifier"].parameters():
+                p.data.zero_()
+        return seen(guard, system)
+
+    monkeypatch.setattr(Guard, "look", look)
+    found = sparring.harden(data, SMALL, images=3_200, out=tmp_path / "run", device="cpu")
+    assert found.rollbacks == [11 * 200]
+    assert "catastrophic overfitting" in capsys.readouterr().err
+    assert found.robust.right >= 8
+    assert "went back to better weights, at image 2,200" in Run(found.run).report.read_text()
+    assert "went back to better weights once" in command.in_words(found)
+
+
+class Mine(nn.Module):
+    """Logits, and nothing else."""
+
+    def __init__(self, spec: Spec) -> None:
+        super().__init__()
+        self.last = nn.Linear(spec.height * spec.width * spec.channels, len(spec.classes))
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.last(x.flatten(1))
+        return logits
+
+
+def test_a_network_of_ones_own(data: Path, tmp_path: Path) -> None:
+    def nets(spec: Spec) -> Mapping[str, nn.Module]:
+        return {"classifier": Mine(spec)}
+
+    found = sparring.harden(data, SMALL, images=2_000, out=tmp_path / "run", nets=nets, device="cpu")
+    assert found.robust.right >= 8
+    with pytest.raises(sparring.UsageError, match="needs the classifier"):
+        load_classifier(found.run)
+    mine = Mine(sparring.open_images(data).spec)
+    classifier = load_classifier(found.run, mine)
+    x = torch.rand(3, 1, 8, 8) * 2 - 1
+    torch.testing.assert_close(classifier.logits(x), mine(x) / classifier.temperature)
+    assert predict(found.run, data, net=Mine(sparring.open_images(data).spec)).predictions
+    with pytest.raises(sparring.UsageError, match="networks of your own"):
+        sparring.harden(data, out=tmp_path / "run", device="cpu")
+
+
+def test_only_some_labels(tmp_path: Path) -> None:
+    """Those images alone are trained on; and without test images the figures are of training images, which is told."""
+    for name in ("a", "b"):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+    draw = np.random.default_rng(0)
+    from PIL import Image
+
+    for k in range(12):
+        pixels = draw.integers(0, 60, (8, 8), np.uint8) + np.uint8(180 * (k % 2))
+        folder = "photos" if k >= 8 else f"photos/{'ab'[k % 2]}"
+        Image.fromarray(pixels).save(tmp_path / folder / f"{k}.png")
+    found = sparring.harden(tmp_path / "photos", SMALL, images=800, out=tmp_path / "run", device="cpu")
+    assert "8 of 12 training images have a label: it trains on these alone" in found.notes
+    assert found.tested_on == "training images" and found.robust.of == 8
+    assert any("no test images" in note for note in found.notes)
+
+
+def test_eps_goes_before_the_settings_and_zero_is_ordinary_training(data: Path, tmp_path: Path) -> None:
+    found = sparring.harden(data, SMALL, eps=0.0, images=400, out=tmp_path / "run", device="cpu")
+    assert found.eps == 0.0 and found.robust.eps == 0.3  # tried at what is usual
+    with pytest.raises(sparring.UsageError, match=r"eps is 0\.0 there, 0\.1 was asked"):
+        sparring.harden(data, eps=0.1, out=tmp_path / "run", device="cpu")
+    with pytest.raises(sparring.UsageError, match="recipe is fast there, pgd was asked"):
+        sparring.harden(data, "pgd", out=tmp_path / "run", device="cpu")
+
+
+def test_own_loop(data: Path) -> None:
+    """The bare objects, in a loop of one's own: three lines."""
+    from sparring.games.robust import Ascent, Robust
+
+    images = sparring.open_images(data)
+    net = Mine(images.spec)
+    game = Robust(net, threat_of("Linf", 0.05), attack=Ascent(1, 1.25))
+    optimizer = torch.optim.Adam(net.parameters(), 0.01)
+    losses = []
+    for k in range(60):
+        (batch,) = sparring.Feed(images, 16).batches(16 * k, 0)
+        loss, _ = game.loss("classifier", batch, 0.0)
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        losses.append(float(loss.detach()))
+    assert losses[-1] < 0.5 * losses[0]
+
+
+@pytest.mark.slow
+def test_the_command_line_on_digits(quick: Cli) -> None:
+    pytest.importorskip("sklearn")
+    words = ("harden", "digits", "--eps", "0.1", "--images", 8_000, "--out", "run", "--device", "cpu")
+    done = quick(*words, "--json")
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["method"] == "fast" and told["eps"] == 0.1
+    assert told["clean"]["test_errors"] / told["clean"]["test_count"] < 0.5
+    assert told["robust"]["right"] / told["robust"]["of"] > 0.2
+    done = quick(*words)  # it is done already, and tells the same
+    assert re.search(r"robust +\d\d\.\d\d% .* of 297 test images, Linf 0\.1: PGD", done.stdout), done.stdout
+    assert f"{told['robust']['right']} of 297" in done.stdout
+    assert quick("predict", "run", "digits").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (["rows.npz", "--eps", "8"], ["--eps 8 is beyond the whole box", "divide it by 255"]),
+        (["rows.npz", "--eps", "-1"], ["--eps must be 0 or more"]),
+        (["rows.npz", "--method", "fsat"], ["unknown method 'fsat'", "did you mean 'fast'?"]),
+        (["rows.npz", "--method", "r3"], ["r3 trains a generator", "sparring train"]),
+        (["rows.npz", "--norm", "L7"], ["unknown norm 'L7'", "Linf"]),
+        (["rows.npz", "--norm", "L2", "--eps", "9"], ["beyond the whole box", "8 across in L2"]),
+        (["rows.npz", "--net", "resnet"], ["unknown net 'resnet'"]),
+        (["rows.npz", "--beta", "1"], ["--beta"]),
+        (["plain.npz"], ["plain.npz has no labels"]),
+        (["one.npz"], ["the labels name only one class"]),
+        (["vectors.npz"], ["vectors of numbers"]),
+        (["rows.npz", "--images", "9", "--minutes", "1"], ["--minutes and --images"]),
+    ],
+)
+def test_bad_input(args: list[str], words: list[str], data: Path, tmp_path: Path, quick: Cli) -> None:
+    x = np.random.default_rng(0).integers(0, 256, (20, 8, 8), np.uint8)
+    np.savez(tmp_path / "plain.npz", x=x)
+    np.savez(tmp_path / "one.npz", x=x, y=np.zeros(20, np.int64))
+    np.savez(tmp_path / "vectors.npz", x=x, y=np.random.default_rng(1).random((20, 3)))
+    (tmp_path / "rows.npz").write_bytes(data.read_bytes())
+    done = quick("harden", *args)
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr
+    for word in words:
+        assert word in done.stderr, done.stderr
+    assert not list(tmp_path.rglob("run.json"))
+
+
+def test_runs_of_other_commands_are_not_mistaken(hardened: Hardened, run: sparring.Run, data: Path, quick: Cli) -> None:
+    for args, words in (
+        (["harden", data, "--out", run.path], "sparring train SOURCE --recipe r3"),
+        (["classify", data, "--out", hardened.run], "sparring harden SOURCE --method fast"),
+        (["train", data, "--out", hardened.run], "sparring harden SOURCE --method fast"),
+        (["train", data, "--recipe", "fast"], "sparring harden SOURCE --method fast"),
+        (["doctor", hardened.run], "holds a classifier"),
+    ):
+        done = quick(*args)
+        assert done.returncode == 2 and words in done.stderr, (args, done.stderr)
+
+
+def test_recipes_lists_them(quick: Cli) -> None:
+    assert all(f"  {name}" in quick("recipes").stdout for name in HARDENERS)
+    assert isinstance(PGD(), Hardening)

@@ -1,0 +1,84 @@
+"""Robust accuracy, on a model for which it is known; and its page."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+import torch
+from torch import Tensor
+
+from sparring.attacks.threat import Threat
+from sparring.measure.classified import Classification, wilson_interval
+from sparring.measure.robustness import ATTACK, LEVELS, Hardened, Level, robustness
+from sparring.measure.robustness_page import robust_sections
+
+W = torch.tensor([1.0, -2.0, 0.5, 0.0])
+
+
+def model(x: Tensor) -> Tensor:
+    s = x.flatten(1) @ W
+    return torch.stack([-s, s], 1)
+
+
+def rows(count: int = 300) -> tuple[Tensor, Tensor]:
+    x = torch.rand(count, 1, 2, 2, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    y = (x.flatten(1) @ W > 0).long()
+    y[:30] = 1 - y[:30]  # these are wrong from the start
+    return x, y
+
+
+@pytest.mark.parametrize("norm", ["Linf", "L2"])
+def test_on_a_linear_model_it_counts_the_rows_whose_distance_is_larger(norm: str) -> None:
+    x, y = rows()
+    eps, wide = 0.3, 100.0
+    stand = robustness(model, x, y, Threat(norm, eps, low=-wide, high=wide))  # type: ignore[arg-type]
+    s = (x.flatten(1) @ W) * (2 * y - 1)
+    away = s / (W.abs().sum() if norm == "Linf" else W.norm())  # of the boundary, in the norm
+    assert [level.eps for level in stand.levels] == pytest.approx([0.0, *(k * eps for k in LEVELS)])
+    for level in stand.levels:
+        exact = int((away > level.eps).sum())
+        assert level.of == 300 and abs(level.right - exact) <= 6  # PGD comes close
+        assert (level.low, level.high) == wilson_interval(level.right, 300)
+    assert stand.levels[0].right == 270
+    counts = [level.right for level in stand.levels]
+    assert counts == sorted(counts, reverse=True)
+
+
+def test_what_is_fooled_was_right_and_is_so_no_more() -> None:
+    x, y = rows()
+    threat = Threat("Linf", 0.3, low=-1.0, high=1.0)
+    stand = robustness(model, x, y, threat)
+    at_eps = stand.levels[1 + LEVELS.index(1.0)]
+    assert len(stand.fooled) == 270 - at_eps.right == len(stand.fooled.unique())
+    assert threat.allows(stand.adv, x[stand.fooled]).all()
+    assert (model(x[stand.fooled]).argmax(1) == y[stand.fooled]).all()
+    assert (model(stand.adv).argmax(1) != y[stand.fooled]).all()
+
+
+def test_no_radius_is_beyond_the_box_and_none_may_stand() -> None:
+    x, y = rows()
+    told: list[int] = []
+    stand = robustness(model, x, y, Threat("Linf", 1.8, low=-1.0, high=1.0), 2.0, lambda done, of: told.append(done))
+    assert max(level.eps for level in stand.levels) == 2.0
+    assert stand.levels[-1].right == 0 and stand.levels[-1].share == 0.0
+    assert told[-1] == 300
+
+
+def hardened(**given: object) -> Hardened:
+    curve = [Level.count(eps, right, 100) for eps, right in ((0.0, 99), (0.3, 88), (0.45, 10))]
+    clean = Classification(
+        "run", "fast", 1.0, 100, 0, ("a", "b"), 1.0, "", test_errors=1, test_count=100, low=0.0, high=0.05
+    )
+    found = Hardened("run", "fast", "Linf", 0.3, 1.0, 0, clean, curve[1], curve, ATTACK, "test images")
+    return dataclasses.replace(found, **given)  # type: ignore[arg-type]
+
+
+def test_the_page_tells_curve_figures_and_rollbacks() -> None:
+    (section,) = robust_sections(hardened())
+    assert "88.0" in section.content and "svg" in section.content and ">eps</text>" in section.content
+    assert "88 at 0.3 eps" not in section.content  # the words of the curve are its ends
+    assert "99.00 at 0 eps, 10.00 at 0.45" in section.content
+    assert "guard" not in section.content
+    (section,) = robust_sections(hardened(rollbacks=[1000, 25_000], notes=["<odd>"]))
+    assert "1,000, 25,000" in section.content and "&lt;odd&gt;" in section.content

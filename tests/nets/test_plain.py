@@ -1,0 +1,65 @@
+"""The networks of adversarial training: sizes as published, images of any size, two halves."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from sparring.nets.plain import NETS, Halved, halves
+
+SHAPES = [(1, 28, 28), (3, 32, 32), (1, 92, 112), (4, 17, 23), (2, 5, 3), (7, 4, 4), (1, 1, 1), (3, 1, 40)]
+
+
+def weights(net: nn.Module) -> int:
+    return sum(p.numel() for p in net.parameters())
+
+
+def linear(inputs: int, outputs: int) -> int:
+    return inputs * outputs + outputs
+
+
+@pytest.mark.parametrize("name", NETS)
+@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: "x".join(map(str, shape)))
+def test_any_size_gives_logits_of_two_halves(name: str, shape: tuple[int, int, int]) -> None:
+    torch.manual_seed(0)
+    net = NETS[name](shape, 3, width=8).eval()
+    x = torch.rand(5, *shape) * 2 - 1
+    logits = net(x)
+    assert logits.shape == (5, 3) and logits.dtype == torch.float32
+    assert torch.equal(net.head(net.features(x)), logits)
+    torch.testing.assert_close(net(x[:2]), logits[:2])  # no image depends on its batch
+    assert halves(net, shape) is net
+
+
+def test_they_are_as_large_as_published() -> None:
+    shape = (1, 28, 28)
+    assert weights(NETS["madry"](shape, 10)) == (
+        linear(25, 32) + linear(25 * 32, 64) + linear(7 * 7 * 64, 1024) + linear(1024, 10)
+    )
+    assert weights(NETS["wong"](shape, 10)) == (
+        linear(16, 16) + linear(16 * 16, 32) + linear(7 * 7 * 32, 100) + linear(100, 10)
+    )
+    conv = linear(9, 32) + linear(9 * 32, 32) + linear(9 * 32, 64) + linear(9 * 64, 64)
+    assert weights(NETS["trades"](shape, 10)) == conv + linear(4 * 4 * 64, 200) + linear(200, 200) + linear(200, 10)
+    assert weights(NETS["maxout"](shape, 10)) == linear(784, 1200) + linear(240, 1200) + linear(240, 10)
+
+
+class Whole(nn.Module):
+    """With `features` that are but a part, as in some well-known networks."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.features = nn.Conv2d(1, 2, 3)
+        self.head = nn.Linear(2, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.features(x).mean((2, 3)))
+
+
+@pytest.mark.parametrize("net", [nn.Sequential(nn.Flatten(), nn.Linear(36, 3)), Whole()], ids=["plain", "misleading"])
+def test_a_network_without_halves_has_its_logits_as_features(net: nn.Module) -> None:
+    x = torch.rand(4, 1, 6, 6)
+    halved = halves(net, (1, 6, 6))
+    assert isinstance(halved, Halved)
+    assert torch.equal(halved.head(halved.features(x)), net(x)) and torch.equal(halved(x), net(x))

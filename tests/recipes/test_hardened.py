@@ -1,0 +1,189 @@
+"""What every way of adversarial training owes, over all of them and all shapes of data. A new one joins by its line in TINY."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from sparring.engine import checkpoint
+from sparring.engine.device import Hardware
+from sparring.engine.errors import UsageError
+from sparring.engine.game import Batch
+from sparring.engine.loop import System, play
+from sparring.engine.spec import Spec
+from sparring.games.guard import Guard
+from sparring.nets.plain import NETS
+from sparring.recipes import DEFAULT_HARDENER, HARDENERS, hardener_class
+from sparring.recipes.classifier import classifier_card
+from sparring.recipes.fewlabels import ClassifierRecipe
+from sparring.recipes.hardened import Hardening, threat_of
+from sparring.recipes.recipe import from_settings, to_settings
+
+TINY: dict[str, dict[str, Any]] = {
+    "fgsm": {}, "pgd": {"steps": 3}, "fast": {}, "free": {"replays": 2}, "trades": {"steps": 3},
+}  # fmt: skip
+SHAPES = [(8, 8, 1), (28, 28, 1), (32, 32, 3), (17, 23, 4), (5, 3, 2), (1, 1, 1), (1, 40, 3)]
+CPU = Hardware(torch.device("cpu"), bf16=False)
+TOTAL = 40
+
+every_method = pytest.mark.parametrize("name", HARDENERS)
+every_shape = pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: "x".join(map(str, shape)))
+
+
+class Feed:
+    """Noise in place of images."""
+
+    batch_size = 4
+
+    def __init__(self, spec: Spec) -> None:
+        self.spec = spec
+
+    def batches(self, nimg: int, turn: int) -> Sequence[Batch]:
+        x = torch.randn(4, *self.spec.shape, generator=torch.Generator().manual_seed(nimg)).tanh()
+        return [Batch(x, torch.arange(4) % 3, nimg // 4, nimg)]
+
+
+def spec_of(shape: tuple[int, int, int]) -> Spec:
+    return Spec(*shape, ("a", "b", "c"), 100)
+
+
+def tiny(name: str, **given: Any) -> Hardening:
+    return hardener_class(name)(**{"width": 4, "batch_size": 4, **TINY[name], **given})
+
+
+def system_of(recipe: Hardening, spec: Spec) -> System:
+    torch.manual_seed(0)
+    return recipe.system(spec, {name: CPU.place(net) for name, net in recipe.nets(spec).items()}, TOTAL)
+
+
+def test_the_table_of_this_file_is_complete() -> None:
+    assert TINY.keys() == HARDENERS.keys() and DEFAULT_HARDENER in HARDENERS
+
+
+@every_method
+def test_it_meets_the_protocol_and_its_settings_come_back(name: str) -> None:
+    recipe = hardener_class(name)()
+    assert isinstance(recipe, ClassifierRecipe) and recipe.name == name and recipe.paper
+    assert from_settings(type(recipe), to_settings(recipe)) == recipe
+    assert classifier_card(recipe)["recipe"] == name
+
+
+@every_method
+@every_shape
+@pytest.mark.parametrize("norm", ["Linf", "L2"])
+def test_a_round_moves_all_weights(name: str, shape: tuple[int, int, int], norm: str) -> None:
+    spec = spec_of(shape)
+    recipe = tiny(name, norm=norm, eps=0.1).resolve(spec, CPU)
+    system = system_of(recipe, spec)
+    net = system.game.players["classifier"]
+    before = {key: p.detach().clone() for key, p in net.named_parameters()}
+    play(system, Feed(spec), total=TOTAL, hardware=CPU)
+    for key, p in net.named_parameters():
+        assert torch.isfinite(p).all()
+        still = min(shape[:2]) == 1 and key.startswith(("body.", "first."))  # rectifiers may sleep on a pixel
+        assert still or not torch.equal(p, before[key]), key
+    logits = system.average.net["classifier"](torch.zeros(2, *spec.shape))  # type: ignore[operator, index]
+    assert logits.shape == (2, 3)
+
+
+@every_method
+@pytest.mark.parametrize("at", [4, 20])
+def test_a_stopped_run_goes_on_to_the_bit(name: str, at: int, tmp_path: Path) -> None:
+    spec = spec_of((8, 8, 1))
+    recipe = tiny(name, ramp=0.3, average=0.1, guard=True).resolve(spec, CPU)
+    held = Feed(spec).batches(99, 0)[0]
+
+    def fresh() -> System:
+        system = system_of(recipe, spec)
+        guard = system.game.players["guard"]
+        assert isinstance(guard, Guard)
+        guard.hold(held.x, held.y)
+        return system
+
+    whole, first, second = fresh(), fresh(), fresh()
+    for system in (whole, first):
+        play(system, Feed(spec), total=TOTAL, hardware=CPU, until=iter([False] * (at // 4) + [True]).__next__)
+        system.game.players["guard"].look(system)  # type: ignore[operator]
+        system.game.players["guard"].rollbacks += 1  # type: ignore[operator]
+    checkpoint.save(first, tmp_path / "saved", at)
+    assert checkpoint.load(second, tmp_path / "saved") == at
+    for system in (whole, second):
+        play(system, Feed(spec), total=TOTAL, start=at, hardware=CPU)
+        system.game.players["guard"].look(system)  # type: ignore[operator]
+    for player, net in whole.game.players.items():
+        for key, tensor in net.state_dict().items():
+            assert torch.equal(tensor, second.game.players[player].state_dict()[key]), (player, key)
+    for key, tensor in whole.average.net.state_dict().items():
+        assert torch.equal(tensor, second.average.net.state_dict()[key]), key
+
+
+@pytest.mark.parametrize(
+    ("shape", "norm", "eps", "net"),
+    [((28, 28, 1), "Linf", 0.3, "wong"), ((32, 32, 3), "Linf", 8 / 255, "pyramid"), ((28, 28, 1), "L2", 1.5, "wong"), ((32, 32, 3), "L2", 0.5, "pyramid")],
+)  # fmt: skip
+def test_radius_and_network_fit_the_images(shape: tuple[int, int, int], norm: str, eps: float, net: str) -> None:
+    recipe = hardener_class("fast")(norm=norm).resolve(spec_of(shape), CPU)
+    assert (recipe.eps, recipe.net) == (eps, net)
+
+
+def test_every_paper_has_its_network() -> None:
+    chosen = {name: hardener_class(name)().resolve(spec_of((28, 28, 1)), CPU).net for name in HARDENERS}
+    assert chosen == {"fgsm": "maxout", "pgd": "madry", "fast": "wong", "free": "wong", "trades": "trades"}
+    assert set(chosen.values()) < set(NETS)
+
+
+def test_the_units_change_in_one_place() -> None:
+    threat = threat_of("Linf", 0.3)
+    assert (threat.norm, threat.eps, threat.low, threat.high) == ("Linf", 0.6, -1.0, 1.0)
+    black, white = torch.full((1, 1, 2, 2), -1.0), torch.full((1, 1, 2, 2), 1.0)
+    assert not threat.allows(white, black) and threat_of("Linf", 1.0).allows(white, black)
+    assert threat_of("L2", 2.0).allows(white, black) and not threat_of("L2", 1.9).allows(white, black)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"eps": 8}, "--eps 8 is beyond the whole box.*8/255 is 0.03137"),
+        ({"eps": -0.1}, "--eps must be 0 or more"),
+        ({"eps": float("nan")}, "--eps must be 0 or more"),
+        ({"norm": "Linff"}, "unknown norm 'Linff': did you mean 'Linf'"),
+        ({"norm": "L1"}, "unknown norm 'L1'"),
+        ({"net": "vong"}, "unknown net 'vong': did you mean 'wong'"),
+        ({"lr": 0}, "--lr must be above 0"),
+        ({"step": 0}, "--step must be above 0"),
+        ({"ramp": 1.0}, "--ramp must be at least 0 and below 1"),
+        ({"average": -1}, "--average must be at least 0"),
+    ],
+)
+def test_what_cannot_be_is_refused(given: dict[str, Any], words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        hardener_class("fast")(**given)
+
+
+def test_in_l2_the_box_is_as_wide_as_the_images_make_it() -> None:
+    recipe = hardener_class("fast")(norm="L2", eps=10.0)
+    assert recipe.resolve(spec_of((28, 28, 1)), CPU).eps == 10.0
+    with pytest.raises(UsageError, match="beyond the whole box of pixels from 0 to 1, 8 across in L2"):
+        recipe.resolve(spec_of((8, 8, 1)), CPU)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("fsat", "unknown method 'fsat': did you mean 'fast'"), ("r3", "sparring train SOURCE --recipe r3"), ("improved", "sparring classify")],
+)  # fmt: skip
+def test_other_names_tell_where_they_belong(name: str, words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        hardener_class(name)
+
+
+def test_without_a_ball_it_is_ordinary_training() -> None:
+    spec = spec_of((8, 8, 1))
+    recipe = tiny("fast", eps=0.0).resolve(spec, CPU)
+    system, batch = system_of(recipe, spec), Feed(spec).batches(0, 0)[0]
+    net = system.game.players["classifier"]
+    loss, _ = system.game.loss("classifier", batch, 0.0)
+    torch.testing.assert_close(loss, torch.nn.functional.cross_entropy(net(batch.x), batch.y))
