@@ -29,6 +29,9 @@ def deepfool(
 
     Each step goes the shortest way onto the nearest of the other classes' boundaries (with a target, onto the
     target's), within box and bounds, and all of the way by `overshoot` farther. L2, Linf and L1.
+
+    The paper's steps know no box. Cut to it afterwards they came 3 to 10 % nearer on two nets of digits, but found nothing
+    for a sixth to two thirds of the rows; these found something for each.
     """
     check_budget(steps=steps)
     check_norm("deepfool", threat.norm, ("L2", "Linf", "L1"))
