@@ -29,6 +29,9 @@ def deepfool(
 
     Each step goes the shortest way onto the nearest of the other classes' boundaries (with a target, onto the
     target's), within box and bounds, and all of the way by `overshoot` farther. L2, Linf and L1.
+
+    The paper's steps know no box. Cut to it afterwards, and aimed a little beyond the boundary, they came 2 to 7 % nearer in
+    L2 and Linf on two nets of digits, but took twice the passes, and in L1 found nothing for most rows.
     """
     check_budget(steps=steps)
     check_norm("deepfool", threat.norm, ("L2", "Linf", "L1"))

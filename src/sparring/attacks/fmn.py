@@ -36,8 +36,9 @@ def fmn(
     """The nearest adversarial example; success is one within eps, and `distance` tells how far it is in any case.
 
     `step` is the length of the first step, in L2 distances to the boundary as it looks from the data (the paper's is a
-    length, which would have to be told for each box and kind of data); `gamma` the share by which the radius of the ball
-    grows or shrinks at first. All norms.
+    length, which would have to be told for each box and kind of data; of 1, 3, 10 and 30, 10 did well in all norms on two
+    nets of digits and on linear ones). `gamma` is the share by which the radius of the ball grows or shrinks at first. All
+    norms. It goes for the likeliest class; where another one's boundary is nearer, only a `target` finds that.
     """
     check_budget(steps=steps)
     if not (step > 0 and 0 < gamma < 1):
