@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from sparring.engine.errors import UsageError
-from sparring.nets.halved import Halved, halved
+from sparring.nets.halved import Halved, Whole, halved, halved_or_whole
 from sparring.nets.improved import ConvClassifier
 
 X = torch.randn(2, 1, 6, 6, generator=torch.Generator().manual_seed(0))
@@ -79,3 +79,11 @@ def test_lazy_layers_and_what_has_halves_already() -> None:
 def test_what_cannot_be_halved(net: nn.Module, said: str) -> None:
     with pytest.raises(UsageError, match=said):
         halved(net, X, 3)
+
+
+def test_without_a_linear_layer_the_logits_are_the_features() -> None:
+    net = nn.Sequential(nn.Conv2d(1, 3, 6), nn.Flatten())
+    whole = halved_or_whole(net, X, 3)
+    assert isinstance(whole, Whole)
+    assert torch.equal(whole.head(whole.features(X)), net(X)) and torch.equal(whole(X), net(X))
+    assert isinstance(halved_or_whole(plain(), X, 3), Halved)

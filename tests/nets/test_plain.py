@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from sparring.nets.plain import NETS, Halved, halves
+from sparring.nets.halved import halved
+from sparring.nets.plain import NETS
 
 SHAPES = [(1, 28, 28), (3, 32, 32), (1, 92, 112), (4, 17, 23), (2, 5, 3), (7, 4, 4), (1, 1, 1), (3, 1, 40)]
 
@@ -29,7 +30,7 @@ def test_any_size_gives_logits_of_two_halves(name: str, shape: tuple[int, int, i
     assert logits.shape == (5, 3) and logits.dtype == torch.float32
     assert torch.equal(net.head(net.features(x)), logits)
     torch.testing.assert_close(net(x[:2]), logits[:2])  # no image depends on its batch
-    assert halves(net, shape) is net
+    assert halved(net, x, 3) is net
 
 
 def test_they_are_as_large_as_published() -> None:
@@ -43,23 +44,3 @@ def test_they_are_as_large_as_published() -> None:
     conv = linear(9, 32) + linear(9 * 32, 32) + linear(9 * 32, 64) + linear(9 * 64, 64)
     assert weights(NETS["trades"](shape, 10)) == conv + linear(4 * 4 * 64, 200) + linear(200, 200) + linear(200, 10)
     assert weights(NETS["maxout"](shape, 10)) == linear(784, 1200) + linear(240, 1200) + linear(240, 10)
-
-
-class Whole(nn.Module):
-    """With `features` that are but a part, as in some well-known networks."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.features = nn.Conv2d(1, 2, 3)
-        self.head = nn.Linear(2, 3)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.head(self.features(x).mean((2, 3)))
-
-
-@pytest.mark.parametrize("net", [nn.Sequential(nn.Flatten(), nn.Linear(36, 3)), Whole()], ids=["plain", "misleading"])
-def test_a_network_without_halves_has_its_logits_as_features(net: nn.Module) -> None:
-    x = torch.rand(4, 1, 6, 6)
-    halved = halves(net, (1, 6, 6))
-    assert isinstance(halved, Halved)
-    assert torch.equal(halved.head(halved.features(x)), net(x)) and torch.equal(halved(x), net(x))

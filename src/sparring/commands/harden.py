@@ -35,7 +35,7 @@ from sparring.measure.classified_page import classified_sections
 from sparring.measure.report import Picture, report_page
 from sparring.measure.robustness import ATTACK, Hardened, Level, robustness
 from sparring.measure.robustness_page import robust_sections
-from sparring.nets.plain import halves
+from sparring.nets.halved import halved_or_whole
 from sparring.recipes import DEFAULT_HARDENER, HARDENERS, hardener_class
 from sparring.recipes.classifier import classifier_card
 from sparring.recipes.hardened import Hardening, box, threat_of, usual_eps
@@ -97,7 +97,8 @@ def harden(
 
     system = learning.play(recipe, feed, data, data, events, ("classifier", "right", "robust"))
     say.say("calibrating and testing ...")
-    net = halves(averaged(system), data.spec.shape)
+    x = torch.zeros(2, *data.spec.shape, device=hardware.device)
+    net = halved_or_whole(averaged(system).eval(), x, len(data.spec.classes))
     classifier = calibrated(net, data, recipe, classifier_card(recipe, **learning.about(data)), hardware)
     classifier.save(run.path)
     clean = replace(classification_of(run, classifier, data, answered(classifier, data, data), notes), to_label="")

@@ -53,6 +53,32 @@ def halved(net: nn.Module, x: Tensor, classes: int) -> nn.Module:
         return Halved(net, x, classes)
 
 
+class Whole(nn.Module):
+    """Any network that gives logits, in two halves: its logits are its features."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = net
+        self.head = nn.Identity()
+
+    def features(self, x: Tensor) -> Tensor:
+        """The logits."""
+        logits: Tensor = self.net(x)
+        return logits
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Once more."""
+        return self.features(x)
+
+
+def halved_or_whole(net: nn.Module, x: Tensor, classes: int) -> nn.Module:
+    """As `halved`; where there is no last linear layer the logits themselves are the features."""
+    try:
+        return halved(net, x, classes)
+    except UsageError:
+        return Whole(net)
+
+
 def _last_linear(net: nn.Module, x: Tensor, classes: int) -> str:
     """The name of the linear layer that `x` passes last; lazy layers know their sizes afterwards."""
     passed: list[tuple[str, Tensor]] = []

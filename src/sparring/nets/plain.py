@@ -10,7 +10,6 @@ import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-import torch
 from torch import Tensor, nn
 from torch.nn.functional import dropout
 
@@ -132,36 +131,3 @@ NETS: dict[str, Callable[..., nn.Module]] = {
     "maxout": maxout, "madry": madry, "wong": wong, "trades": trades, "pyramid": pyramid,
 }  # fmt: skip
 """Name -> a function of shape, number of classes and, if wanted, `width`: units or channels of the first layer."""
-
-
-class Halved(nn.Module):
-    """Any network that gives logits, in two halves: its logits are its features."""
-
-    def __init__(self, net: nn.Module) -> None:
-        super().__init__()
-        self.net = net
-        self.head = nn.Identity()
-
-    def features(self, x: Tensor) -> Tensor:
-        """The logits."""
-        logits: Tensor = self.net(x)
-        return logits
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Once more."""
-        return self.features(x)
-
-
-@torch.no_grad()
-def halves(net: nn.Module, shape: tuple[int, int, int]) -> nn.Module:
-    """`net` itself, in eval mode, where it is made of `features` and `head` and is no more than both; else `Halved(net)`."""
-    net = net.eval()
-    if not (callable(getattr(net, "features", None)) and callable(getattr(net, "head", None))):
-        return Halved(net)
-    x = torch.zeros(1, *shape, device=next((p.device for p in net.parameters()), None))
-    try:
-        h = net.features(x)  # type: ignore[operator]
-        same = h.dim() == 2 and torch.allclose(net.head(h), net(x))  # type: ignore[operator]
-    except (RuntimeError, TypeError):  # some `features` are but the convolutions of a network
-        same = False
-    return net if same else Halved(net)

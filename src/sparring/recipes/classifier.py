@@ -18,8 +18,8 @@ from sparring.engine.errors import SparringError, UsageError, nearest
 from sparring.engine.game import Batch
 from sparring.engine.run import Run, read_shared, write_shared
 from sparring.engine.spec import Spec
+from sparring.nets.halved import halved_or_whole
 from sparring.nets.memory import Memory
-from sparring.nets.plain import halves
 from sparring.recipes import RECIPES, recipe_class
 from sparring.recipes.fewlabels import ClassifierRecipe
 from sparring.recipes.recipe import from_settings, to_settings
@@ -221,7 +221,7 @@ def load_classifier(path: str | Path, net: nn.Module | None = None) -> Classifie
             )
         net = recipe.nets(spec)["classifier"]
     if own:
-        net = halves(net, spec.shape)
+        net = halved_or_whole(net.eval(), torch.zeros(2, *spec.shape), len(spec.classes))
     try:
         net.load_state_dict(of_net)
     except RuntimeError as error:
