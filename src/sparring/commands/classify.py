@@ -11,7 +11,7 @@ import numpy as np
 from sparring.commands.asked import Asked, check_same
 from sparring.commands.calibrate import calibrated, tested
 from sparring.commands.classified import classification_of, write_classification
-from sparring.commands.learning import Learning, averaged, check_labels
+from sparring.commands.learning import Learning, averaged, check_labels, never_answered
 from sparring.commands.plan import Plan
 from sparring.commands.progress import Progress
 from sparring.commands.train import Nets
@@ -104,12 +104,9 @@ def _told(whole: Images, asked: Asked) -> tuple[Images, list[str]]:
         )
     elif asked.labels is not None:
         labels = choose_labels(labels, asked.labels, classes, asked.seed or 0)
-    if len(classes) < 2:
-        raise UsageError(f"the labels name only one class ('{classes[0]}'): a classifier tells two or more apart")
-    count = np.bincount(labels[labels >= 0], minlength=len(classes))
-    for name, some in zip(classes, count.tolist(), strict=True):
-        if not some and asked.labels_file is None:
-            notes.append(f"no labelled image is of class '{name}': it can never be answered")
+    data = whole.relabelled(labels, classes)
+    never, count = never_answered(data), np.array(data.class_counts)
+    notes += never if asked.labels_file is None else []
     if count.max() >= 10 * max(count.min(), 1):
         few, many = classes[int(count.argmin())], classes[int(count.argmax())]
         notes.append(
@@ -117,7 +114,7 @@ def _told(whole: Images, asked: Asked) -> tuple[Images, list[str]]:
             "are as uneven among all images, add --no-even"
         )
     notes.insert(0, f"{count.sum():,} of {len(labels):,} training images have a label, of {len(classes)} classes")
-    return whole.relabelled(labels, classes), notes
+    return data, notes
 
 
 def _samples(

@@ -163,6 +163,15 @@ def check_labels(whole: Images) -> None:
         raise UsageError("the labels of these images are vectors of numbers: a classifier needs classes")
 
 
+def never_answered(data: Images) -> list[str]:
+    """A note on each class without a labelled image; raises UsageError where there is one class alone."""
+    classes = data.spec.classes
+    if len(classes) < 2:
+        raise UsageError(f"the labels name only one class ('{classes[0]}'): a classifier tells two or more apart")
+    counts = zip(classes, data.class_counts, strict=True)
+    return [f"no labelled image is of class '{name}': it can never be answered" for name, some in counts if not some]
+
+
 def _glance(net: nn.Module, whole: Images, hardware: Hardware) -> Callable[[], dict[str, float]]:
     """A function that tells the share of errors on some held-out images, where there are any with labels."""
     held_out = whole.split("test")
