@@ -26,8 +26,7 @@ from sparring.measure.robustness import Hardened
 from sparring.recipes import HARDENERS, hardener_class
 from sparring.recipes.classifier import load_classifier
 from sparring.recipes.fast import Fast
-from sparring.recipes.hardened import Hardening, threat_of
-from sparring.recipes.pgd import PGD
+from sparring.recipes.hardened import threat_of
 
 Cli = Callable[..., "subprocess.CompletedProcess[str]"]
 SMALL = Fast(width=4, batch_size=8, eps=0.05)
@@ -271,6 +270,7 @@ def test_runs_of_other_commands_are_not_mistaken(hardened: Hardened, run: sparri
         (["train", data, "--out", hardened.run], "sparring harden SOURCE --method fast"),
         (["train", data, "--recipe", "fast"], "sparring harden SOURCE --method fast"),
         (["doctor", hardened.run], "holds a classifier"),
+        (["sample", hardened.run], "holds a classifier alone"),
     ):
         done = quick(*args)
         assert done.returncode == 2 and words in done.stderr, (args, done.stderr)
@@ -278,4 +278,3 @@ def test_runs_of_other_commands_are_not_mistaken(hardened: Hardened, run: sparri
 
 def test_recipes_lists_them(quick: Cli) -> None:
     assert all(f"  {name}" in quick("recipes").stdout for name in HARDENERS)
-    assert isinstance(PGD(), Hardening)

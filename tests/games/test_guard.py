@@ -49,7 +49,7 @@ def test_a_collapse_is_taken_back() -> None:
         net.weight.copy_(torch.tensor([[-1.0, -9.0], [1.0, 9.0]]))  # right on some, robust on none
         system.average.net.load_state_dict(net.state_dict())
     now, back = guard.look(system)
-    assert back and now < 0.5 and int(guard.rollbacks) == 1 and float(guard.best) == 1.0
+    assert back and now < 0.5 and int(guard.rollbacks) == 1 and guard.highest == 1.0
     for there in (net, system.average.net):
         assert all(torch.equal(t, good[key]) for key, t in there.state_dict().items())
     assert not system.optimizers["classifier"].state

@@ -21,6 +21,10 @@ def model(x: Tensor) -> Tensor:
     return torch.stack([-s, s], 1)
 
 
+def ball(eps: float) -> Threat:
+    return Threat("Linf", eps, low=-1.0, high=1.0)
+
+
 def rows(count: int = 300) -> tuple[Tensor, Tensor]:
     x = torch.rand(count, 1, 2, 2, generator=torch.Generator().manual_seed(0)) * 2 - 1
     y = (x.flatten(1) @ W > 0).long()
@@ -32,7 +36,7 @@ def rows(count: int = 300) -> tuple[Tensor, Tensor]:
 def test_on_a_linear_model_it_counts_the_rows_whose_distance_is_larger(norm: str) -> None:
     x, y = rows()
     eps, wide = 0.3, 100.0
-    stand = robustness(model, x, y, Threat(norm, eps, low=-wide, high=wide))  # type: ignore[arg-type]
+    stand = robustness(model, x, y, lambda eps: Threat(norm, eps, low=-wide, high=wide), eps)  # type: ignore[arg-type]
     s = (x.flatten(1) @ W) * (2 * y - 1)
     away = s / (W.abs().sum() if norm == "Linf" else W.norm())  # of the boundary, in the norm
     assert [level.eps for level in stand.levels] == pytest.approx([0.0, *(k * eps for k in LEVELS)])
@@ -47,10 +51,10 @@ def test_on_a_linear_model_it_counts_the_rows_whose_distance_is_larger(norm: str
 
 def test_what_is_fooled_was_right_and_is_so_no_more() -> None:
     x, y = rows()
-    threat = Threat("Linf", 0.3, low=-1.0, high=1.0)
-    stand = robustness(model, x, y, threat)
-    at_eps = stand.levels[1 + LEVELS.index(1.0)]
-    assert len(stand.fooled) == 270 - at_eps.right == len(stand.fooled.unique())
+    stand = robustness(model, x, y, ball, 0.3)
+    threat = ball(0.3)
+    assert stand.robust.eps == 0.3
+    assert len(stand.fooled) == 270 - stand.robust.right == len(stand.fooled.unique())
     assert threat.allows(stand.adv, x[stand.fooled]).all()
     assert (model(x[stand.fooled]).argmax(1) == y[stand.fooled]).all()
     assert (model(stand.adv).argmax(1) != y[stand.fooled]).all()
@@ -59,7 +63,7 @@ def test_what_is_fooled_was_right_and_is_so_no_more() -> None:
 def test_no_radius_is_beyond_the_box_and_none_may_stand() -> None:
     x, y = rows()
     told: list[int] = []
-    stand = robustness(model, x, y, Threat("Linf", 1.8, low=-1.0, high=1.0), 2.0, lambda done, of: told.append(done))
+    stand = robustness(model, x, y, ball, 1.8, 2.0, lambda done, of: told.append(done))
     assert max(level.eps for level in stand.levels) == 2.0
     assert stand.levels[-1].right == 0 and stand.levels[-1].share == 0.0
     assert told[-1] == 300

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 from sparring.commands.asked import Asked, check_same, saved_recipe
 from sparring.commands.calibrate import answered, calibrated
 from sparring.commands.classified import classification_of
-from sparring.commands.learning import Learning, averaged, check_labels
+from sparring.commands.learning import Learning, averaged, check_labels, never_answered
 from sparring.commands.page import page_of_run
 from sparring.commands.plan import Plan
 from sparring.commands.progress import Progress
@@ -38,7 +39,7 @@ from sparring.measure.robustness_page import robust_sections
 from sparring.nets.halved import halved_or_whole
 from sparring.recipes import DEFAULT_HARDENER, HARDENERS, hardener_class
 from sparring.recipes.classifier import classifier_card
-from sparring.recipes.hardened import Hardening, box, threat_of, usual_eps
+from sparring.recipes.hardened import Hardening, threat_of, usual_eps, widest
 
 HELD = 200
 """Training images that the guard looks at."""
@@ -122,18 +123,9 @@ def _known(data: Images) -> tuple[NDArray[np.int64], list[str]]:
     """The rows that have a label, and what is odd about them."""
     check_labels(data)
     rows = np.flatnonzero(data.labels >= 0)
-    classes = data.spec.classes
     if not len(rows):
-        raise UsageError(
-            f"{data.report.source} has no labels: put images into one folder a class, or give them labels in their archive"
-        )
-    if len(classes) < 2:
-        raise UsageError(f"the labels name only one class ('{classes[0]}'): a classifier tells two or more apart")
-    notes = [
-        f"no labelled image is of class '{name}': it can never be answered"
-        for name, count in zip(classes, data.class_counts, strict=True)
-        if not count
-    ]
+        raise UsageError(f"{data.report.source} has no labels: put images into one folder a class")
+    notes = never_answered(data)
     if len(rows) < len(data):
         notes.insert(0, f"{len(rows):,} of {len(data):,} training images have a label: it trains on these alone")
     return rows, notes
@@ -154,7 +146,7 @@ def _guarded(run: Run, plan: Plan, system: System, held: tuple[Tensor, Tensor], 
         run.log(nimg, {"guarded": robust, **({"rollback": 1} if back else {})})
         if back:
             say.say(
-                f"image {nimg:,}: accuracy under PGD fell to {robust:.0%} from {float(guard.best):.0%} (catastrophic overfitting): "
+                f"image {nimg:,}: accuracy under PGD fell to {robust:.0%} from {guard.highest:.0%} (catastrophic overfitting): "
                 "back to the best weights, with one step more in the attack"
             )
 
@@ -174,11 +166,11 @@ def _attacked(
         notes.append("there are no test images with labels: it was attacked on training images, of which it knows more")
     x, y = _images(test, rows, hardware)
     eps = recipe.eps or usual_eps(recipe.norm, data.spec)
-    stand = robustness(net, x, y, threat_of(recipe.norm, eps), box(recipe.norm, data.spec), say.counter("attacking"))
-    curve = [Level.count(level.eps / 2, level.right, level.of) for level in stand.levels]
+    threat, most = partial(threat_of, recipe.norm), widest(recipe.norm, data.spec)
+    stand = robustness(net, x, y, threat, eps, most, say.counter("attacking"))
     found = Hardened(
         run=str(run.path), method=recipe.name, norm=recipe.norm, eps=recipe.eps or 0.0, minutes=clean.minutes, seed=clean.seed,
-        clean=clean, robust=next(level for level in curve if level.eps >= eps), curve=curve, attack=ATTACK,
+        clean=clean, robust=stand.robust, curve=stand.levels, attack=ATTACK,
         tested_on=on, rollbacks=[int(line["nimg"]) for line in run.metrics() if line.get("rollback")], notes=notes,
     )  # fmt: skip
     write(run.path / "hardening.json", json.dumps(asdict(found), indent=2) + "\n")

@@ -25,6 +25,7 @@ class Guard(nn.Module):
     """
 
     best: Tensor
+    """Of the held images, how many stood at best."""
     rollbacks: Tensor
     x: Tensor
     y: Tensor
@@ -33,7 +34,7 @@ class Guard(nn.Module):
         super().__init__()
         self.net = copy.deepcopy(net).requires_grad_(False)
         self.threat, self.fall, self.steps = threat, fall, steps
-        self.register_buffer("best", torch.zeros(()))
+        self.register_buffer("best", torch.zeros((), dtype=torch.int64))
         self.register_buffer("rollbacks", torch.zeros((), dtype=torch.int64))
 
     def hold(self, x: Tensor, y: Tensor) -> None:
@@ -49,17 +50,23 @@ class Guard(nn.Module):
         if not hasattr(self, "x"):
             raise UsageError("a guard needs images to look at: give it some training images, guard.hold(x, y)")
         net = system.game.players["classifier"]
-        now = 1 - pgd(net, self.x, self.y, self.threat, steps=self.steps).success_rate
-        if now >= float(self.best):
-            self.best.fill_(now)
+        right = int((~pgd(net, self.x, self.y, self.threat, steps=self.steps).success).sum())
+        now = right / len(self.y)
+        if right >= int(self.best):
+            self.best.fill_(right)
             self.net.load_state_dict(net.state_dict())
-        if now >= float(self.best) - self.fall:
+        if now >= self.highest - self.fall:
             return now, False
         net.load_state_dict(self.net.state_dict())
         system.average.restart()
         system.optimizers["classifier"].state.clear()
         self.rollbacks += 1
         return now, True
+
+    @property
+    def highest(self) -> float:
+        """The best robust accuracy so far."""
+        return int(self.best) / len(self.y)
 
     def warned(self, attack: Ascent) -> Attack:
         """The attack, with one step more for each rollback: what went wrong once would do so again."""

@@ -96,7 +96,7 @@ def anywhere(region: Region, batch: Batch) -> Tensor:
 
 
 def near(region: Region, batch: Batch) -> Tensor:
-    """Next to the images, by normal noise of 0.001 (of a box 0 to 1): where KL has no slope at x itself (Zhang et al. 2019)."""
+    """Next to the images, by normal noise of 0.001 (in pixels from 0 to 1; ours are twice as far apart): KL is flat at x itself (Zhang et al. 2019)."""
     return region.relax(region.x + 0.002 * batch.normal(*region.x.shape[1:]))
 
 
@@ -174,8 +174,8 @@ class Carried(nn.Module):
 class Robust:
     """One player, `classifier`, that minimises a loss on adversaries; a game in the sense of `engine.game`.
 
-    `threat` is in the units of the images; its eps is `growth(at)` times as large, 1 in the papers. An attack with a state of its own is an `nn.Module`, and becomes a player without
-    a turn, as do the `watching` ones (a `Guard`).
+    `threat` is in the units of the images; its eps is `growth(at)` times as large, 1 in the papers. An attack with a state of
+    its own is an `nn.Module`, and becomes a player without a turn, as do the `watching` ones (a `Guard`).
     """
 
     turns = ("classifier",)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -29,6 +29,8 @@ class Level:
     eps: float
     right: int
     of: int
+    share: float
+    """Accuracy, from 0 to 1."""
     low: float
     """Ends of the 95 % interval of the share (Wilson)."""
     high: float
@@ -36,12 +38,7 @@ class Level:
     @classmethod
     def count(cls, eps: float, right: int, of: int) -> Level:
         """With its interval."""
-        return cls(eps, right, of, *wilson_interval(right, of))
-
-    @property
-    def share(self) -> float:
-        """Accuracy, from 0 to 1."""
-        return self.right / self.of
+        return cls(eps, right, of, right / of, *wilson_interval(right, of))
 
 
 @dataclass(frozen=True)
@@ -75,40 +72,46 @@ class Stand:
     """What stood, and what did not."""
 
     levels: list[Level]
+    """From no attack to the largest radius."""
     fooled: Tensor
     """Rows that were right and broke at eps, int64 `[K]`."""
     adv: Tensor
     """Their adversaries, `[K, ...]`."""
+
+    @property
+    def robust(self) -> Level:
+        """At eps."""
+        return self.levels[1 + LEVELS.index(1.0)]
 
 
 def robustness(
     model: Model,
     x: Tensor,
     y: Tensor,
-    threat: Threat,
+    threat_of: Callable[[float], Threat],
+    eps: float,
     widest: float = torch.inf,
     tell: Callable[[int, int], None] = lambda done, of: None,
 ) -> Stand:
-    """How many rows of `x` `[N, ...]` stay right by PGD, at 0 and at LEVELS times the threat's eps, up to `widest`.
+    """How many rows of `x` `[N, ...]` stay right under PGD, at 0 and at LEVELS times `eps`, but none above `widest`.
 
-    A row that broke in a smaller ball is broken in a larger one, and not attacked again.
+    `threat_of` makes a radius, in whatever units, a threat model of `x`. A row that broke in a smaller ball is broken in a larger one, and not attacked again.
     """
     with torch.no_grad():
         stands = torch.cat([model(part).argmax(1) for part in torch.split(x, AT_ONCE)]) == y
     found = [Level.count(0.0, int(stands.sum()), len(y))]
     fooled, adv = [], []
     for done, level in enumerate(LEVELS):
-        eps = min(level * float(threat.eps), widest)
-        ball = replace(threat, eps=eps)
+        radius = min(level * eps, widest)
         attacks = [(ce, RESTARTS), (margin, RESTARTS)] if level == 1 else [(ce, 1)]
         for loss, restarts in attacks:
             for rows in torch.split(stands.nonzero().squeeze(1), AT_ONCE):
                 if len(rows):
-                    broke = pgd(model, x[rows], y[rows], ball, loss=loss, steps=STEPS, restarts=restarts)
+                    broke = pgd(model, x[rows], y[rows], threat_of(radius), loss=loss, steps=STEPS, restarts=restarts)
                     stands[rows] = ~broke.success
                     if level <= 1:
                         fooled.append(rows[broke.success])
                         adv.append(broke.adv[broke.success])
-        found.append(Level.count(eps, int(stands.sum()), len(y)))
+        found.append(Level.count(radius, int(stands.sum()), len(y)))
         tell((done + 1) * len(y) // len(LEVELS), len(y))
     return Stand(found, torch.cat([*fooled, y.new_empty(0)]), torch.cat([*adv, x[:0]]))

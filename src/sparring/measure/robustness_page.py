@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sparring.measure.curves import curve, number, percent, text
+from sparring.measure.curves import curve, percent, text
 from sparring.measure.report import Picture, Section, figure
 from sparring.measure.robustness import Hardened
 
@@ -19,12 +19,12 @@ def robust_sections(found: Hardened, fooled: Picture | None = None) -> list[Sect
 def _words(found: Hardened) -> str:
     robust = found.robust
     words = (
-        f"Trained by {found.method} against changes of up to {number(found.eps)} in {found.norm} (pixels from 0 to 1), it stays "
-        f"right on {robust.right:,} of {robust.of:,} {found.tested_on} under {found.attack}, at {number(robust.eps)}: "
-        f"{percent(robust.share)}, with a 95 % interval from {percent(robust.low)} to {percent(robust.high)}. A stronger attack "
-        "may find more; none finds less."
+        f"Trained by {found.method} against changes of up to {found.eps:.4g} in {found.norm} (pixels from 0 to 1), it stays "
+        f"right on {robust.right:,} of {robust.of:,} {found.tested_on} under {found.attack}, at {robust.eps:.4g}: "
+        f"{percent(robust.share)}, with a 95 % interval from {percent(robust.low)} to {percent(robust.high)}. A stronger "
+        "attack may break more."
     )
-    notes = list(found.notes)
+    notes = [note for note in found.notes if note not in found.clean.notes]  # which stand further down
     if found.rollbacks:
         at = ", ".join(f"{nimg:,}" for nimg in found.rollbacks)
         notes.append(f"Its robustness collapsed and the guard went back to better weights, at image {at}")
@@ -34,13 +34,13 @@ def _words(found: Hardened) -> str:
 
 def _curve(found: Hardened) -> str:
     points = [(level.eps, 100 * level.share) for level in found.curve]
-    drawn = curve("Right under attack", {f"{found.method}": points}, unit="%", axis="eps")
+    drawn = curve("Right under attack", {found.method: points}, unit="%", axis="eps")
     return f"<figure>{drawn}</figure>"
 
 
 def _table(found: Hardened) -> str:
     rows = "".join(
-        f"<tr><td>{number(level.eps)}</td><td>{percent(level.share)}</td><td>{percent(level.low)} to {percent(level.high)}</td></tr>"
+        f"<tr><td>{level.eps:.4g}</td><td>{percent(level.share)}</td><td>{percent(level.low)} to {percent(level.high)}</td></tr>"
         for level in found.curve
     )
     head = "<tr><th>eps</th><th>right</th><th>95 % interval</th></tr>"

@@ -40,9 +40,9 @@ def usual_eps(norm: str, spec: Spec) -> float:
     return EPS[norm][0 if _grey(spec) else 1]
 
 
-def box(norm: str, spec: Spec) -> float:
-    """How far apart two images of pixels from -1 to 1 can be."""
-    return 2.0 if norm == "Linf" else 2 * math.prod(spec.shape) ** 0.5
+def widest(norm: str, spec: Spec) -> float:
+    """How far apart two such images of pixels from 0 to 1 can be."""
+    return 1.0 if norm == "Linf" else math.prod(spec.shape) ** 0.5
 
 
 def _grey(spec: Spec) -> bool:
@@ -107,7 +107,7 @@ class Hardening(NoLabelsTold):
         """Radius and network by the kind of images."""
         eps = self.eps if self.eps is not None else usual_eps(self.norm, spec)
         chosen = dataclasses.replace(self, eps=eps, net=self.net or (self.usual if _grey(spec) else "pyramid"))
-        chosen._check_box(box(self.norm, spec) / 2)
+        chosen._check_box(widest(self.norm, spec))
         return chosen
 
     @property
