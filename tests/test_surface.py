@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import sparring
-from sparring.recipes import CLASSIFIERS, RECIPES, recipe_class
+from sparring.recipes import CLASSIFIERS, HARDENERS, RECIPES, recipe_class
 from sparring.recipes.recipe import Recipe
 
 SRC = Path(sparring.__file__).parent
@@ -48,11 +49,11 @@ def test_sparring_alone_shows_three_examples(cli: Callable[..., subprocess.Compl
 
 
 def test_recipes_are_listed(quick: Callable[..., subprocess.CompletedProcess[str]]) -> None:
-    done = quick("recipes")
-    generators, classifiers = done.stdout.split("classifiers (sparring classify):")
-    assert all(f"  {name} " in generators and name not in classifiers for name in RECIPES)
-    assert all(f"  {name} " in classifiers and name not in generators for name in CLASSIFIERS)
-    assert json.loads(quick("recipes", "--json").stdout).keys() == RECIPES.keys() | CLASSIFIERS.keys()
+    parts = re.split(r"^\w.*:\n", quick("recipes").stdout, flags=re.M)[1:]
+    tables = (RECIPES, CLASSIFIERS, HARDENERS)
+    for part, table in zip(parts, tables, strict=True):
+        assert [line.split()[0] for line in part.splitlines()] == list(table)
+    assert json.loads(quick("recipes", "--json").stdout).keys() == set().union(*tables)
 
 
 @pytest.mark.parametrize(

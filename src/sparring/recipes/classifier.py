@@ -20,7 +20,7 @@ from sparring.engine.run import Run, read_shared, write_shared
 from sparring.engine.spec import Spec
 from sparring.nets.halved import halved_or_whole
 from sparring.nets.memory import Memory
-from sparring.recipes import RECIPES, recipe_class
+from sparring.recipes import HARDENERS, RECIPES, classifier_class, hardener_class
 from sparring.recipes.fewlabels import ClassifierRecipe
 from sparring.recipes.recipe import from_settings, to_settings
 
@@ -202,7 +202,8 @@ def load_classifier(path: str | Path, net: nn.Module | None = None) -> Classifie
     _check_holds_one(Path(path))
     tensors, told = read_shared(path, NAME)
     try:
-        kind: type[Any] = recipe_class(told["recipe"])  # of few labels, or of adversarial training
+        name = told["recipe"]
+        kind = hardener_class(name) if name in HARDENERS else classifier_class(name)
         recipe, views = from_settings(kind, told["settings"]), kind.views
         spec = Spec(**told["spec"])
         classes, numbers = tuple(told["classes"]), (float(told["temperature"]), float(told["least"]))

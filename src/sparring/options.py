@@ -1,0 +1,182 @@
+"""The command line's flags: a frozen dataclass a command, with a docstring under each field (tyro makes the help of them)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from tyro.conf import arg
+
+Source = Annotated[str, arg(metavar="SOURCE", help_behavior_hint="")]
+Size = Annotated[str | None, arg(metavar="HxW", help_behavior_hint="(default: chosen by what is found)")]
+Mode = Annotated[str | None, arg(metavar="MODE", help_behavior_hint="(default: chosen by what is found)")]
+Json = Annotated[bool, arg(help_behavior_hint="")]
+
+
+@dataclass(frozen=True)
+class Inspect:
+    """What is in a source, what would be used, what is wrong with it."""
+
+    source: Source
+    """A folder, an archive, a file, a URL, or a known name (digits, mnist, fashion-mnist, cifar10, stacked-mnist)."""
+    size: Size = None
+    """Size to bring the images to, or one number for a square."""
+    mode: Mode = None
+    """L, LA, RGB or RGBA."""
+    json: Json = False
+    """Print one JSON object."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """What all commands that train are asked."""
+
+    source: Source
+    """A folder, an archive, a file, a URL, or a known name (digits, mnist, fashion-mnist, cifar10, stacked-mnist)."""
+    minutes: Annotated[float | None, arg(metavar="M", help_behavior_hint="(default: 10)")] = None
+    """How long to train; a short probe turns this into images."""
+    images: Annotated[int | None, arg(metavar="N", help_behavior_hint="")] = None
+    """How many images to train on, in place of --minutes."""
+    out: Annotated[str | None, arg(metavar="RUN", help_behavior_hint="(default: a new one below runs/)")] = None
+    """The run folder."""
+    seed: Annotated[int | None, arg(metavar="S", help_behavior_hint="(default: 0)")] = None
+    """Of everything that is drawn."""
+    size: Size = None
+    """Size to bring the images to, or one number for a square."""
+    mode: Mode = None
+    """L, LA, RGB or RGBA."""
+    device: Annotated[str, arg(metavar="NAME")] = "auto"
+    """auto, cpu, cuda or mps."""
+    precision: Annotated[str, arg(metavar="NAME")] = "auto"
+    """auto (bf16 wherever the hardware has it), bf16 or fp32."""
+    json: Json = False
+    """Print one JSON object at the end."""
+
+
+@dataclass(frozen=True)
+class Train(Training):
+    """Train a generator on SOURCE. Into an existing run (--out): go on with it, to the bit."""
+
+    recipe: Annotated[str | None, arg(metavar="NAME", help_behavior_hint="(default: r3)")] = None
+    """What to train: `sparring recipes` lists them. Each has knobs of its own: --recipe NAME --help."""
+    label_fraction: Annotated[
+        float | None, arg(metavar="F", help_behavior_hint="(default: all labels that are there)")
+    ] = None
+    """Hide all but this share of each class's labels, to see what they are worth."""
+
+
+@dataclass(frozen=True)
+class Classify(Training):
+    """Train a classifier on SOURCE's few labels and all its other images. Into an existing run (--out): go on with it."""
+
+    recipe: Annotated[str | None, arg(metavar="NAME", help_behavior_hint="(default: consistent)")] = None
+    """consistent, or improved (as published in 2016). Each has knobs of its own: --recipe NAME --help."""
+    labels: Annotated[int | None, arg(metavar="N", help_behavior_hint="(default: all labels that are there)")] = None
+    """How many labels it is told, drawn as even over the classes as they allow; all other images count as unlabelled."""
+    labels_file: Annotated[str | None, arg(metavar="CSV", help_behavior_hint="")] = None
+    """Or a table of name,label: the labels of these images alone. Names are as in `to_label.csv` of a run."""
+
+
+@dataclass(frozen=True)
+class Harden(Training):
+    """Train a classifier on SOURCE that withstands attacks, and attack it. Into an existing run (--out): go on with it."""
+
+    method: Annotated[str | None, arg(metavar="NAME", help_behavior_hint="(default: fast)")] = None
+    """fgsm, pgd, fast, free or trades: `sparring recipes` tells more. Each has knobs of its own: --method NAME --help."""
+
+
+@dataclass(frozen=True)
+class Predict:
+    """What a classifier says of new images: a class or "none of these", with a calibrated probability."""
+
+    run: Annotated[str, arg(metavar="RUN", help_behavior_hint="")]
+    """A run folder of `sparring classify` or `harden`, or a folder with classifier.safetensors and classifier.json."""
+    images: Annotated[str, arg(metavar="IMAGES", help_behavior_hint="")]
+    """An image, or a source of images as for `train`."""
+    resize: Annotated[bool, arg(help_behavior_hint="")] = False
+    """Bring images of another size or mode to the classifier's, in place of refusing them."""
+    json: Json = False
+    """Print one JSON object: `predictions`, with name, label and probability of each image, and `left_out`."""
+    csv: Annotated[bool, arg(help_behavior_hint="")] = False
+    """Print a table of name,label,probability."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Pictures out of a trained run."""
+
+    run: Annotated[str, arg(metavar="RUN", help_behavior_hint="")]
+    """A run folder, or a folder with model.safetensors and model.json."""
+    n: Annotated[int, arg(aliases=("-n",), metavar="N")] = 64
+    """How many."""
+    out: Annotated[str | None, arg(metavar="PATH", help_behavior_hint="(default: a grid in the run folder)")] = None
+    """NAME.png: a grid; NAME.npz: an array `arr_0`, uint8 NHWC; else a folder of PNGs."""
+    seed: Annotated[int, arg(metavar="S")] = 0
+    """Sample k depends on (seed, k) alone."""
+    label: Annotated[str | None, arg(metavar="CLASS", help_behavior_hint="(default: as often as in the data)")] = None
+    """The class to sample, by name; a cluster of s3gan's by its number; a vector by its numbers: 0.2,1."""
+    checkpoint: Annotated[str | None, arg(metavar="best|last|N", help_behavior_hint="(default: the model)")] = None
+    """The weights of a checkpoint: of the best, the last, or the one at image N."""
+    truncation: Annotated[float | None, arg(metavar="T", help_behavior_hint="(default: all of the noise)")] = None
+    """Cut the noise off at -T and T (biggan, s3gan): 2 keeps almost all variety, 0.5 gives more typical pictures."""
+    json: Json = False
+    """Print one JSON object."""
+
+
+@dataclass(frozen=True)
+class Doctor:
+    """What ails a run, in words: the figure behind each finding, and the next flag to try."""
+
+    run: Annotated[str, arg(metavar="RUN", help_behavior_hint="")]
+    """A run folder."""
+    json: Json = False
+    """Print one JSON object."""
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """Samples, of a run or of any tool, against data: scores with intervals and floors, Nash check, memorisation."""
+
+    samples: Annotated[str, arg(metavar="RUN_OR_SAMPLES", help_behavior_hint="")]
+    """A run folder; or samples of any tool: a folder, an archive, a .npz or .npy."""
+    data: Annotated[str | None, arg(metavar="SOURCE", help_behavior_hint="(default: what the run was trained on)")] = (
+        None
+    )
+    """The real data, as for `train`."""
+    features: Annotated[str, arg(metavar="NET")] = "trained"
+    """trained (on these data, offline), inception (that of the FID), raw (the values), or a TorchScript file."""
+    weights: Annotated[str | None, arg(metavar="PATH", help_behavior_hint="(default: fetched once)")] = None
+    """The file of the Inception network."""
+    n: Annotated[
+        int | None,
+        arg(aliases=("-n",), metavar="N", help_behavior_hint="(default: 1,000 to 10,000, as there are real ones)"),
+    ] = None
+    """How many samples, and real images to hold against them."""
+    seed: Annotated[int, arg(metavar="S")] = 0
+    """Of samples and of all that is drawn."""
+    split: Annotated[str | None, arg(metavar="NAME", help_behavior_hint="(default: test, where there is one)")] = None
+    """The part of the data to hold against them: test, train or all."""
+    checkpoint: Annotated[str | None, arg(metavar="best|last|N", help_behavior_hint="(default: the model)")] = None
+    """The run's weights of a checkpoint: of the best, the last, or the one at image N."""
+    raw: Annotated[bool, arg(help_behavior_hint="")] = False
+    """The run's weights as they play, in place of their average."""
+    truncation: Annotated[float | None, arg(metavar="T", help_behavior_hint="(default: all of the noise)")] = None
+    """Cut the run's noise off at -T and T, as `sample` does."""
+    size: Size = None
+    """Size to bring samples of other tools and data to, or one number for a square."""
+    mode: Mode = None
+    """L, LA, RGB or RGBA, for both."""
+    report: Annotated[str | None, arg(metavar="PATH", help_behavior_hint="(default: report.html in the run)")] = None
+    """Where to write the page, in place of the run's folder, whose evaluation.json then stays as it is."""
+    device: Annotated[str, arg(metavar="NAME")] = "auto"
+    """auto, cpu, cuda or mps."""
+    json: Json = False
+    """Print one JSON object."""
+
+
+@dataclass(frozen=True)
+class Recipes:
+    """What can be trained."""
+
+    json: Json = False
+    """Print one JSON object."""
