@@ -15,6 +15,9 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from sparring.attacks.autoattack import autoattack as autoattack
+    from sparring.attacks.threat import Threat as Threat
+    from sparring.commands.attack import attack as attack
     from sparring.commands.classify import classify as classify
     from sparring.commands.doctor import doctor as doctor
     from sparring.commands.estimator import FewLabelClassifier as FewLabelClassifier
@@ -58,6 +61,9 @@ if TYPE_CHECKING:
     from sparring.recipes.s3gan import S3GAN as S3GAN
 
 _HOMES = {
+    "attacks.autoattack": ("autoattack",),
+    "attacks.threat": ("Threat",),
+    "commands.attack": ("attack",),
     "commands.classify": ("classify",),
     "commands.doctor": ("doctor",),
     "commands.estimator": ("FewLabelClassifier",),
@@ -119,7 +125,10 @@ __all__ = [
     "SparringError",
     "Spec",
     "System",
+    "Threat",
     "UsageError",
+    "attack",
+    "autoattack",
     "classify",
     "doctor",
     "evaluate",

@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 import tyro
 
 from sparring.engine.errors import SparringError, UsageError, nearest
-from sparring.options import Classify, Doctor, Evaluate, Harden, Inspect, Predict, Recipes, Sample, Train
+from sparring.options import Attack, Classify, Doctor, Evaluate, Harden, Inspect, Predict, Recipes, Sample, Train
 
 START = """sparring: networks that learn by playing against each other
 
@@ -29,6 +29,7 @@ Commands:
   train SOURCE      train a generator; into an existing run: go on
   classify SOURCE   train a classifier with few labels, test it, name what to label next
   harden SOURCE     train a classifier that withstands attacks, and attack it
+  attack MODEL SOURCE  how a classifier of any tool stands against attacks
   predict RUN       what a classifier says of new images
   sample RUN        pictures, a folder of them, or an array
   doctor RUN        what ails a run, in words, and what to try
@@ -122,6 +123,16 @@ def _harden(args: list[str]) -> None:
     print(_json(dataclasses.asdict(found)) if options.json else in_words(found))
 
 
+def _attack(args: list[str]) -> None:
+    options: Attack = _parse(Attack, "attack", args)
+    from sparring.commands.attack import attack, in_words
+
+    found = attack(options.model, options.source, **_fields(options, "model", "source", "json"))
+    print(_json(dataclasses.asdict(found)) if options.json else in_words(found))
+    if found.failures:
+        raise SparringError("; ".join(found.failures))
+
+
 def _predict(args: list[str]) -> None:
     options: Predict = _parse(Predict, "predict", args)
     from sparring.commands.predict import as_csv, in_words, predict
@@ -178,6 +189,7 @@ COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "train": _train,
     "classify": _classify,
     "harden": _harden,
+    "attack": _attack,
     "predict": _predict,
     "sample": _sample,
     "doctor": _doctor,

@@ -49,6 +49,8 @@ class Verdicts:
     """Backward passes, int64 `[B]`."""
     notes: tuple[str, ...]
     """What casts doubt on the figures, in words."""
+    attacks: tuple[str, ...]
+    """That were run, in their order."""
 
     @property
     def clean_accuracy(self) -> float:
@@ -123,7 +125,7 @@ def autoattack(
             queries[part] += found.queries
             gradients[part] += found.gradients
     notes = _notes(model, x[:batch_size], logits[:batch_size], version, broken_by)
-    return Verdicts(adv, tuple(broken_by), robust, queries, gradients, notes)
+    return Verdicts(adv, tuple(broken_by), robust, queries, gradients, notes, tuple(attacks))
 
 
 def _notes(model: Model, x: Tensor, logits: Tensor, version: str, broken_by: list[str]) -> tuple[str, ...]:
@@ -133,7 +135,7 @@ def _notes(model: Model, x: Tensor, logits: Tensor, version: str, broken_by: lis
     if version != "rand":
         with torch.no_grad(), held(model, seed=len(broken_by)):  # not the state that the first pass began with
             again = model(x)
-        if (again - logits).abs().max() > 1e-4 * logits.abs().max():
+        if differs(logits, again):
             notes.append('the model answers differently each time: take version="rand", and more than one seed')
     late = broken_by.count("square")
     if late > 0.002 * len(broken_by):
@@ -142,3 +144,8 @@ def _notes(model: Model, x: Tensor, logits: Tensor, version: str, broken_by: lis
             "be masked, and the true robust accuracy lower"
         )
     return tuple(notes)
+
+
+def differs(logits: Tensor, again: Tensor) -> bool:
+    """True where two passes over the same rows are further apart than rounding makes them."""
+    return bool((again - logits).abs().max() > 1e-4 * logits.abs().max())

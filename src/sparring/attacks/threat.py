@@ -135,12 +135,16 @@ class Threat:
         slack = 1e-5 * (high - low)
         if ((x < low - slack) | (x > high + slack)).any():
             raise UsageError(_outside(x, float(low.min()), float(high.max())))
-        region = self.around(x)
-        widest = length(self.norm, (high - low).to(x).expand_as(x[:1])) * (1 + 1e-6)
-        if (region.eps > widest).any():
+        region, widest = self.around(x), self.widest(x)
+        if (region.eps > widest * (1 + 1e-6)).any():
             raise UsageError(
-                f"eps {float(region.eps.max()):g} is beyond the whole box, which is {float(widest):g} across in {self.norm}"
+                f"eps {float(region.eps.max()):g} is beyond the whole box, which is {widest:g} across in {self.norm}"
             )
+
+    def widest(self, x: Tensor) -> float:
+        """How far apart two points of the box can be, by the norm; x is `[B, ...]`."""
+        low, high = (torch.as_tensor(value, device=x.device) for value in (self.low, self.high))
+        return float(length(self.norm, (high - low).to(x).expand_as(x)).max())
 
 
 def _outside(x: Tensor, low: float, high: float) -> str:

@@ -1,0 +1,112 @@
+"""What `sparring attack` attacks: a run of ours, `module:callable`, TorchScript, or an exported program."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from sparring.attacks.contract import Model, held
+from sparring.engine.errors import SparringError, UsageError
+from sparring.recipes.classifier import Classifier, load_classifier
+
+KINDS = "a run folder, module:callable, a TorchScript file (.pt, .ts) or one of torch.export (.pt2)"
+
+
+@dataclass(frozen=True)
+class Attacked:
+    """A model by the name it was given."""
+
+    name: str
+    model: Model
+    """Images `[B, C, H, W]` in its box -> logits `[B, K]`."""
+    classifier: Classifier | None = None
+    """Where it is a run of ours, whose box is [0, 1]."""
+
+
+def load_attacked(name: str | Path, device: torch.device | None = None) -> Attacked:
+    """The model called `name`, on `device`; raises SparringError, with the way out, where there is none."""
+    name, path = str(name), Path(name)
+    device = device or torch.device("cpu")
+    if os.path.isdir(path) or path.name in ("classifier.json", "classifier.safetensors"):
+        classifier = load_classifier(path)
+        classifier.net.to(device)
+        classifier.memory.to(device)
+        return Attacked(name, lambda x: classifier.logits(x * 2 - 1), classifier)
+    if path.suffix == ".onnx":
+        raise UsageError(f"{name}: ONNX is not read yet: export with torch.export, and give the .pt2 file")
+    if path.suffix in (".pt", ".ts", ".pt2"):
+        return Attacked(name, _from_file(path, device))
+    module, colon, attribute = name.partition(":")
+    if not (colon and module and attribute):
+        raise UsageError(f"there is no model '{name}': MODEL is {KINDS}")
+    model = _imported(module, attribute)
+    return Attacked(name, model.to(device) if isinstance(model, nn.Module) else model)
+
+
+def try_out(attacked: Attacked, x: Tensor) -> None:
+    """Show the model one image and then two of `x` `[B, C, H, W]`; raises UsageError where it fails, and says how."""
+    for few in (x[:1], x[:2]):
+        try:
+            with torch.no_grad(), held(attacked.model):
+                attacked.model(few)
+        except SparringError:
+            raise
+        except Exception as error:  # whatever a stranger's code raises
+            raise UsageError(
+                f"{attacked.name} fails on images {list(few.shape)}: {_first_line(error)}. It is given float32 "
+                "[B, C, H, W] of any B: --size and --mode bring the images to its shape"
+            ) from error
+
+
+def _from_file(path: Path, device: torch.device) -> nn.Module:
+    if not os.path.isfile(path):
+        raise UsageError(f"there is no file {path}: MODEL is {KINDS}")
+    try:
+        if path.suffix == ".pt2":
+            return torch.export.load(path).module().to(device)
+        scripted: nn.Module = torch.jit.load(path, map_location=device)  # type: ignore[no-untyped-call]
+        return scripted.eval()
+    except Exception as error:  # each format fails in ways of its own
+        kind = "torch.export.save" if path.suffix == ".pt2" else "torch.jit.save (weights alone are no model)"
+        raise SparringError(f"{path} cannot be loaded, it must be one of {kind}: {_first_line(error)}") from error
+
+
+def _imported(module: str, attribute: str) -> Model:
+    """A callable as it is; a class or function that needs no argument is called, and gives the model."""
+    name = f"{module}:{attribute}"
+    if os.getcwd() not in sys.path:  # for good: a model may import more when it is first asked
+        sys.path.insert(0, os.getcwd())
+    try:
+        found: Any = import_module(module)
+        for part in attribute.split("."):
+            found = getattr(found, part)
+        if not isinstance(found, nn.Module) and callable(found) and not _needed(found):
+            found = found()
+    except Exception as error:  # of a stranger's module
+        raise UsageError(f"{name} cannot be loaded: {type(error).__name__}: {_first_line(error)}") from error
+    if isinstance(found, type) or not callable(found):
+        raise UsageError(
+            f"{name} is no model: name a module, a function from images to logits, or one without arguments that returns these"
+        )
+    model: Model = found
+    return model
+
+
+def _needed(function: Callable[..., Any]) -> list[str]:
+    """The arguments that it cannot do without."""
+    parameters = inspect.signature(function).parameters.values()
+    kinds = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return [p.name for p in parameters if p.default is p.empty and p.kind not in kinds]
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
