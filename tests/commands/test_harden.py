@@ -219,7 +219,7 @@ def test_own_loop(data: Path) -> None:
 @pytest.mark.slow
 def test_the_command_line_on_digits(quick: Cli) -> None:
     pytest.importorskip("sklearn")
-    words = ("harden", "digits", "--eps", "0.1", "--images", 8_000, "--out", "run", "--device", "cpu")
+    words = ("harden", "digits", "--eps", "1/10", "--images", 8_000, "--out", "run", "--device", "cpu")
     done = quick(*words, "--json")
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
