@@ -242,9 +242,11 @@ def _check_holds_one(path: Path) -> None:
     run = Run(path if path.is_dir() else path.parent)
     if not run.exists or (run.path / f"{NAME}.json").exists():
         return
-    if run.settings["recipe"]["name"] not in RECIPES:
+    name = run.settings["recipe"]["name"]
+    if name not in RECIPES:
+        command = "harden" if name in HARDENERS else "classify"
         raise UsageError(
-            f"{run.path} has no classifier yet: its training did not come to its end, the same command goes on with it"
+            f"{run.path} has no classifier yet: its training did not come to its end, `sparring {command}` goes on"
         )
     raise UsageError(
         f"{run.path} holds a generator of `sparring train`: `sparring classify` trains what tells classes apart"
