@@ -341,9 +341,10 @@ def found_after_training(augment: Callable[[Tensor, Batch], Tensor], rounds: int
 @pytest.mark.slow
 def test_half_augmented_does_not_leak() -> None:
     """Samples stay upright and bright although the discriminator sees a large part of all images turned or inverted."""
-    found = found_after_training(ADA(start=0.5, speed_images=float("inf")))
-    assert len(found) == 6 and min(leak.samples for leak in found) > 100
-    assert not any(leak.certain for leak in found)
+    for seed in range(3):
+        found = found_after_training(ADA(start=0.5, speed_images=float("inf")), seed=seed)
+        assert len(found) == 6 and min(leak.samples for leak in found) > 100
+        assert not any(leak.certain for leak in found)
 
 
 @pytest.mark.slow
@@ -354,5 +355,5 @@ def test_always_augmented_leaks() -> None:
     def turned(x: Tensor, batch: Batch) -> Tensor:
         return warp(x, motion_inverse(on, batch.uniform(6), torch.zeros(1, 4), *x.shape[2:]))
 
-    # which way a generator turns is luck, and rounding: of three one or more tells
+    # which way a generator turns is luck, and rounding: of three, none of which leaks above, one or more tells
     assert any(leak.certain for seed in range(3) for leak in found_after_training(turned, seed=seed))
