@@ -116,6 +116,7 @@ def _harden(args: list[str]) -> None:
     from sparring.commands.harden import harden, in_words
     from sparring.recipes import DEFAULT_HARDENER, HARDENERS, hardener_class
 
+    args = _with_number(args, "--eps")
     saved = saved_recipe(_value(args, "--out"))
     named = _value(args, "--method") or (saved.name if saved and saved.name in HARDENERS else DEFAULT_HARDENER)
     options, recipe = _with_knobs(Harden, "harden", hardener_class(named), saved, args)
@@ -225,6 +226,16 @@ def _value(args: list[str], flag: str) -> str | None:
         if given.startswith(f"{flag}="):
             return given.partition("=")[2]
     return None
+
+
+def _with_number(args: list[str], flag: str) -> list[str]:
+    """The arguments with a fraction after `flag`, `8/255` say, as one number: changes of pixels are often counted so."""
+    value = _value(args, flag) or ""
+    above, slash, below = value.partition("/")
+    if not (slash and above.isdecimal() and below.isdecimal() and int(below)):
+        return args
+    number = repr(int(above) / int(below))
+    return [number if given == value else f"{flag}={number}" if given == f"{flag}={value}" else given for given in args]
 
 
 def _json(value: Any) -> str:

@@ -119,7 +119,7 @@ def test_a_finished_run_given_again_is_left_as_it_is(trained: Classification, ro
 def test_stopped_and_gone_on_with_it_ends_with_the_same_bytes(
     trained: Classification, rows: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from sparring.commands import classify as module
+    from sparring.commands import learning as module
 
     whole = module.play
     monkeypatch.setattr(

@@ -219,7 +219,7 @@ def test_own_loop(data: Path) -> None:
 @pytest.mark.slow
 def test_the_command_line_on_digits(quick: Cli) -> None:
     pytest.importorskip("sklearn")
-    words = ("harden", "digits", "--eps", "0.1", "--images", 8_000, "--out", "run", "--device", "cpu")
+    words = ("harden", "digits", "--eps", "1/10", "--images", 8_000, "--out", "run", "--device", "cpu")
     done = quick(*words, "--json")
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
@@ -265,7 +265,7 @@ def test_bad_input(args: list[str], words: list[str], data: Path, tmp_path: Path
 
 def test_runs_of_other_commands_are_not_mistaken(hardened: Hardened, run: sparring.Run, data: Path, quick: Cli) -> None:
     for args, words in (
-        (["harden", data, "--out", run.path], "sparring train SOURCE --recipe r3"),
+        (["harden", data, "--out", run.path], "holds a generator of `sparring train` (r3): choose another --out"),
         (["classify", data, "--out", hardened.run], "sparring harden SOURCE --method fast"),
         (["train", data, "--out", hardened.run], "sparring harden SOURCE --method fast"),
         (["train", data, "--recipe", "fast"], "sparring harden SOURCE --method fast"),

@@ -318,9 +318,9 @@ def upright(count: int, seed: int) -> Tensor:
     return x + 0.2 * torch.randn(x.shape, generator=generator)
 
 
-def found_after_training(augment: Callable[[Tensor, Batch], Tensor], rounds: int = 300) -> list[Leak]:
+def found_after_training(augment: Callable[[Tensor, Batch], Tensor], rounds: int = 300, seed: int = 0) -> list[Leak]:
     """What `measure.leaks` says of samples of a tiny relativistic GAN that was trained with `augment`."""
-    torch.manual_seed(0)
+    torch.manual_seed(seed)
     generator = nn.Sequential(nn.Linear(8, 64), nn.ReLU(), nn.Linear(64, 64), nn.Tanh(), nn.Unflatten(1, (1, 8, 8)))
     discriminator = nn.Sequential(nn.Flatten(), nn.Linear(64, 128), nn.ReLU(), nn.Linear(128, 1))
     players = [torch.optim.Adam(net.parameters(), 2e-3, (0.5, 0.99)) for net in (discriminator, generator)]
@@ -341,9 +341,10 @@ def found_after_training(augment: Callable[[Tensor, Batch], Tensor], rounds: int
 @pytest.mark.slow
 def test_half_augmented_does_not_leak() -> None:
     """Samples stay upright and bright although the discriminator sees a large part of all images turned or inverted."""
-    found = found_after_training(ADA(start=0.5, speed_images=float("inf")))
-    assert len(found) == 6 and min(leak.samples for leak in found) > 100
-    assert not any(leak.certain for leak in found)
+    for seed in range(3):
+        found = found_after_training(ADA(start=0.5, speed_images=float("inf")), seed=seed)
+        assert len(found) == 6 and min(leak.samples for leak in found) > 100
+        assert not any(leak.certain for leak in found)
 
 
 @pytest.mark.slow
@@ -354,4 +355,5 @@ def test_always_augmented_leaks() -> None:
     def turned(x: Tensor, batch: Batch) -> Tensor:
         return warp(x, motion_inverse(on, batch.uniform(6), torch.zeros(1, 4), *x.shape[2:]))
 
-    assert any(leak.certain for leak in found_after_training(turned))
+    # which way a generator turns is luck, and rounding: of three, none of which leaks above, one or more tells
+    assert any(leak.certain for seed in range(3) for leak in found_after_training(turned, seed=seed))

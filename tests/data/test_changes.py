@@ -85,8 +85,11 @@ def test_a_move_is_no_further_than_asked() -> None:
     assert (rows - 10).mean().abs() < 0.5
 
 
-def test_it_needs_no_gradient_and_no_precision() -> None:
+def test_gradients_flow_through_and_it_needs_no_precision() -> None:
     x = images().requires_grad_()
+    (gradient,) = torch.autograd.grad(ALL(x, of(x)).sum(), x)
+    assert torch.isfinite(gradient).all() and gradient.abs().sum() > 0
+    x = images()
     assert not ALL(x, of(x)).requires_grad
     with torch.autocast("cpu", torch.bfloat16):
         assert ALL(x.bfloat16(), of(x)).dtype == torch.float32

@@ -260,7 +260,7 @@ def test_a_size_too_large_is_said_with_the_size_that_fits(name: str) -> None:
 
 
 def test_names_of_the_other_kind_and_unknown_ones() -> None:
-    with pytest.raises(UsageError, match="r3 trains a generator: `sparring train --recipe r3`"):
+    with pytest.raises(UsageError, match="r3 trains a generator: `sparring train SOURCE --recipe r3`"):
         classifier_class("r3")
     with pytest.raises(UsageError, match="unknown recipe 'improvd': did you mean 'improved'"):
         classifier_class("improvd")

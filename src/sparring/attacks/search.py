@@ -107,9 +107,9 @@ class Search:
         """
         hit, margins = self.wrong(logits, rows), self._margin(logits, rows)
         self.iterations[rows] = iteration
-        for which in (margins > self._best[rows], hit):  # a row that is there twice keeps one of its points
-            found = rows[which]
-            self.adv[found], self._best[found] = at[which], margins[which]
+        for which in (margins > self._best[rows], hit):
+            kept = _one_each(rows, which, margins)
+            self.adv[rows[kept]], self._best[rows[kept]] = at[kept], margins[kept]
         self.broken[rows[hit]] = True
         return self.broken[rows]
 
@@ -137,6 +137,20 @@ def searching(
     """Check the input, hold the model still, and keep the books of one attack on it."""
     with held(model, seed), torch.no_grad():
         yield Search(model, x, y, threat, target, eot)
+
+
+def _one_each(rows: Tensor, which: Tensor, margins: Tensor) -> Tensor:
+    """Of those places in `rows` `[R]` that `which` tells, one for each row: that with the largest margin.
+
+    Written to a row at once, several points would be torn: threads write parts of one and of another.
+    """
+    places = which.nonzero().squeeze(1)
+    places = places[margins[places].argsort(stable=True)]
+    if not len(places):
+        return places
+    last = torch.full([int(rows.max()) + 1], -1, device=rows.device)
+    last.scatter_reduce_(0, rows[places], torch.arange(len(places), device=rows.device), "amax")
+    return places[last[last >= 0]]
 
 
 def check_budget(*, targets: int = 0, target: Tensor | None = None, **counts: int) -> None:

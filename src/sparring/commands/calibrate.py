@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -86,8 +86,11 @@ class Answered:
     attacked: list[Attacked]
 
 
-def answered(classifier: Classifier, whole: Images, told: Images) -> Answered | None:
-    """The classifier on the source's test images, or else on training images whose labels it was not `told`; None: neither."""
+def answered(classifier: Classifier, whole: Images, told: Images, under: Sequence[float] = EPS) -> Answered | None:
+    """The classifier on the source's test images, or else on training images whose labels it was not `told`; None: neither.
+
+    Some of them are attacked as well, with each eps of `under`.
+    """
     classes = told.spec.classes
     images, on = whole.split("test"), "test images"
     labels = labels_as(classes, images)
@@ -103,7 +106,7 @@ def answered(classifier: Classifier, whole: Images, told: Images) -> Answered | 
         probabilities.append(p)
         unfamiliar += int((familiar < classifier.least).sum())
     some = rows[_some(len(rows), ATTACKED)]
-    under_attack = [attacked(classifier, images[some], labels[some], eps) for eps in EPS]
+    under_attack = [attacked(classifier, images[some], labels[some], eps) for eps in under]
     return Answered(on, torch.from_numpy(labels[rows]), torch.cat(probabilities).cpu(), unfamiliar, under_attack)
 
 

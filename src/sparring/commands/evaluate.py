@@ -40,6 +40,7 @@ from sparring.measure.modes import class_divergence, modes_found
 from sparring.measure.nash import tell_apart
 from sparring.measure.scores import CLASS, MEASURES, NEIGHBOURS, PIXELS, score_name, score_of, scores
 from sparring.measure.trained import trained
+from sparring.recipes import RECIPES
 
 PIXEL_BYTES = 256 << 20
 """That images may fill, as floats, for the distance of pixels: fewer are taken of large ones."""
@@ -96,7 +97,8 @@ def evaluate(
         run.write_evaluation(evaluation.to_json())
         report = run.report
     if report is not None:
-        findings = doctor(run, generator) if run is not None else ()
+        generates = run is not None and run.settings["recipe"]["name"] in RECIPES
+        findings = doctor(run, generator) if run is not None and generates else ()
         write_evaluation(Path(report), case, evaluation, known.samples, known.training, findings)
         say.say(f"report: {report}")
     return evaluation

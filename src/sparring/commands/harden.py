@@ -102,7 +102,9 @@ def harden(
     net = halved_or_whole(averaged(system).eval(), x, len(data.spec.classes))
     classifier = calibrated(net, data, recipe, classifier_card(recipe, **learning.about(data)), hardware)
     classifier.save(run.path)
-    clean = replace(classification_of(run, classifier, data, answered(classifier, data, data), notes), to_label="")
+    clean = replace(
+        classification_of(run, classifier, data, answered(classifier, data, data, under=()), notes), to_label=""
+    )
     return _attacked(run, net, recipe, data, known, clean, hardware, say)
 
 

@@ -148,7 +148,7 @@ def _unfold(folded: Any, tensors: Mapping[str, Tensor]) -> Any:
         return folded
     ((kind, inner),) = folded.items()
     if kind == "tensor":
-        return tensors[inner]
+        return tensors[inner].clone()  # into memory aligned as torch does it: sums are rounded by where they lie
     if kind == "dict":
         return {key: _unfold(value, tensors) for key, value in inner}
     values = [_unfold(value, tensors) for value in inner]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sparring.engine.errors import UsageError, nearest
 
@@ -41,31 +41,29 @@ DEFAULT, DEFAULT_CLASSIFIER, DEFAULT_HARDENER = "r3", "consistent", "fast"
 
 
 def recipe_class(name: str) -> type[Recipe]:
-    """The dataclass of a recipe by name; raises UsageError, with the nearest name, on an unknown one."""
-    if name not in (known := RECIPES | CLASSIFIERS | HARDENERS):
-        raise UsageError(f"unknown recipe '{name}': {nearest(name, known)}")
-    kind: type[Recipe] = getattr(import_module(f"sparring.recipes.{name}"), known[name][0])
+    """The dataclass of any recipe by name; raises UsageError, with the nearest name, on an unknown one."""
+    kind: type[Recipe] = _class_of(name, RECIPES | CLASSIFIERS | HARDENERS, "recipe")
     return kind
 
 
 def classifier_class(name: str) -> type[ClassifierRecipe]:
     """That of a recipe for few labels; raises UsageError, with the nearest name, on another."""
-    if name in RECIPES | HARDENERS:
-        raise UsageError(f"{used(name)}; known here: {', '.join(CLASSIFIERS)}")
-    if name not in CLASSIFIERS:
-        raise UsageError(f"unknown recipe '{name}': {nearest(name, CLASSIFIERS)}")
-    kind: type[ClassifierRecipe] = getattr(import_module(f"sparring.recipes.{name}"), CLASSIFIERS[name][0])
+    kind: type[ClassifierRecipe] = _class_of(name, CLASSIFIERS, "recipe")
     return kind
 
 
 def hardener_class(name: str) -> type[Hardening]:
     """That of a way of adversarial training; raises UsageError, with the nearest name, on another."""
-    if name in RECIPES | CLASSIFIERS:
-        raise UsageError(f"{used(name)}; methods are: {', '.join(HARDENERS)}")
-    if name not in HARDENERS:
-        raise UsageError(f"unknown method '{name}': {nearest(name, HARDENERS)}")
-    kind: type[Hardening] = getattr(import_module(f"sparring.recipes.{name}"), HARDENERS[name][0])
+    kind: type[Hardening] = _class_of(name, HARDENERS, "method")
     return kind
+
+
+def _class_of(name: str, known: dict[str, tuple[str, str]], what: str) -> Any:
+    if name in known:
+        return getattr(import_module(f"sparring.recipes.{name}"), known[name][0])
+    if name in RECIPES | CLASSIFIERS | HARDENERS:
+        raise UsageError(f"{used(name)}; known here: {', '.join(known)}")
+    raise UsageError(f"unknown {what} '{name}': {nearest(name, known)}")
 
 
 def used(name: str) -> str:

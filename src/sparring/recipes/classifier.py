@@ -69,7 +69,7 @@ class Classifier:
         found = []
         with torch.no_grad():
             for x in torch.split(self.as_batch(images), AT_ONCE):
-                found.append((self.log_probabilities(x).exp(), self.memory.familiarity(self.features(x))))
+                found.append((self._viewed(x).softmax(2).mean(0), self.memory.familiarity(self.features(x))))
         probabilities, familiar = zip(*found, strict=True)
         return torch.cat(probabilities), torch.cat(familiar)
 
@@ -83,8 +83,8 @@ class Classifier:
 
     def log_probabilities(self, x: Tensor) -> Tensor:
         """Images `[B, C, H, W]` in [-1, 1] -> logarithms `[B, classes]` of what `look` tells; gradients flow."""
-        views = [self.logits(view).log_softmax(1) for view in views_of(x, self.views)]
-        return torch.stack(views).logsumexp(0) - math.log(len(views))
+        views = self._viewed(x)
+        return views.log_softmax(2).logsumexp(0) - math.log(len(views))
 
     def logits(self, x: Tensor) -> Tensor:
         """Images `[B, C, H, W]` in [-1, 1] -> calibrated logits `[B, classes]`; gradients flow."""
@@ -94,6 +94,10 @@ class Classifier:
         """Images `[B, C, H, W]` in [-1, 1] -> `[B, F]`, float32."""
         h: Tensor = self.net.features(x)  # type: ignore[operator]
         return h.float()
+
+    def _viewed(self, x: Tensor) -> Tensor:
+        """The logits of each view of the images, `[V, B, classes]`."""
+        return torch.stack([self.logits(view) for view in views_of(x, self.views)])
 
     def _judged(self, h: Tensor) -> Tensor:
         """Logits of features: those of the head, and where something is remembered as near, of that."""
@@ -238,9 +242,11 @@ def _check_holds_one(path: Path) -> None:
     run = Run(path if path.is_dir() else path.parent)
     if not run.exists or (run.path / f"{NAME}.json").exists():
         return
-    if run.settings["recipe"]["name"] not in RECIPES:
+    name = run.settings["recipe"]["name"]
+    if name not in RECIPES:
+        command = "harden" if name in HARDENERS else "classify"
         raise UsageError(
-            f"{run.path} has no classifier yet: its training did not come to its end, the same command goes on with it"
+            f"{run.path} has no classifier yet: its training did not come to its end, `sparring {command}` goes on"
         )
     raise UsageError(
         f"{run.path} holds a generator of `sparring train`: `sparring classify` trains what tells classes apart"
