@@ -125,7 +125,7 @@ def _harden(args: list[str]) -> None:
 
 
 def _attack(args: list[str]) -> None:
-    options: Attack = _parse(Attack, "attack", args)
+    options: Attack = _parse(Attack, "attack", _with_number(args, "--eps"))
     from sparring.commands.attack import attack, in_words
 
     found = attack(options.model, options.source, **_fields(options, "model", "source", "json"))

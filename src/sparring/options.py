@@ -108,25 +108,25 @@ class Attack:
     model: Annotated[str, arg(metavar="MODEL", help_behavior_hint="")]
     """A run of `classify` or `harden`; package.module:NAME, found from the current folder too, where NAME is a module, a
     function from images [B, C, H, W] to logits, or one without arguments that returns these; a TorchScript file (.pt, .ts);
-    a torch.export file (.pt2) whose batch may be of any size."""
+    a torch.export file (.pt2) whose batch may be of any size; an ONNX file, which gives no gradients."""
     source: Source
     """Images with labels, as for `train`; to models of others labels are numbers, in the order of the source's classes."""
     eps: Annotated[
-        str | None, arg(metavar="EPS", help_behavior_hint="(default: 0.3 for small grey images, or 8/255)")
+        float | None, arg(metavar="EPS", help_behavior_hint="(default: 0.3 for small grey images, or 8/255)")
     ] = None
     """How far an attacker may go, in the units of the box: 8/255, or a number."""
     norm: Annotated[str, arg(metavar="NORM")] = "Linf"
     """Linf, L2 or L1."""
     images: Annotated[int, arg(metavar="N")] = 1000
     """How many images at most; of more some are drawn."""
-    version: Annotated[str, arg(metavar="NAME")] = "standard"
-    """Of AutoAttack: standard, plus (longer), or rand (for models that draw random numbers)."""
+    version: Annotated[str | None, arg(metavar="NAME", help_behavior_hint="(default: by what the model is)")] = None
+    """Of AutoAttack: standard, plus (longer), rand (for models that draw random numbers), or square (without gradients)."""
     box: Annotated[tuple[float, float], arg(metavar="LOW HIGH")] = (0.0, 1.0)
     """What black and white are to the model; normalisation belongs into the model."""
     seed: Annotated[int, arg(metavar="S")] = 0
     """Of everything that is drawn."""
     out: Annotated[str | None, arg(metavar="PATH", help_behavior_hint="(default: RUN/attack, or attack-MODEL)")] = None
-    """The folder for report.html and report.json."""
+    """The folder for report.html, report.json and samples.csv."""
     baseline: Annotated[str | None, arg(metavar="REPORT.JSON", help_behavior_hint="")] = None
     """Fail (exit code 1) where the robust accuracy is below the interval of this earlier report."""
     fail_below: Annotated[float | None, arg(metavar="SHARE", help_behavior_hint="")] = None

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from sparring.attacks import Result, Threat, apgd, autoattack, fab, square
 from sparring.attacks.autoattack import recipe
-from sparring.attacks.losses import dlr
+from sparring.attacks.losses import dlr, margin
 from sparring.attacks.norms import Norm
 from sparring.engine.errors import UsageError
 
@@ -68,7 +68,7 @@ def test_verdicts_are_those_of_the_authors_code(norm: Norm) -> None:
     assert [by == "" for by in verdicts.broken_by] == verdicts.robust.tolist()
     assert verdicts.broken_by[:2] == ("clean", "clean") and verdicts.clean_accuracy == 38 / 40
     assert verdicts.robust_accuracy == pytest.approx(float(verdicts.robust.float().mean()))
-    assert torch.equal(verdicts.adv[verdicts.robust], x[verdicts.robust])
+    assert (margin(model(verdicts.adv), y) >= margin(model(x), y)).all()  # the most promising point, where none broke it
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ do not define; steps of APGD in L2 keep to the box first (`Region.relax`), and s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from sparring.attacks.apgd import apgd
+from sparring.attacks.chance import differs
 from sparring.attacks.contract import Model, check, held
 from sparring.attacks.fab import fab
 from sparring.attacks.losses import dlr
@@ -38,7 +39,7 @@ class Verdicts:
     """What became of each of B rows."""
 
     adv: Tensor
-    """The examples that broke them, `[B, ...]`; the data where nothing did."""
+    """The examples that broke them, `[B, ...]`; where nothing did, the most promising point that was seen."""
     broken_by: tuple[str, ...]
     """The attack that broke it, for each row; `clean`: it was misclassified from the start; empty: it is robust."""
     robust: Tensor
@@ -51,6 +52,18 @@ class Verdicts:
     """What casts doubt on the figures, in words."""
     attacks: tuple[str, ...]
     """That were run, in their order."""
+
+    @classmethod
+    def join(cls, parts: Sequence[Verdicts]) -> Verdicts:
+        """Those of several batches as of one; what casts doubt on some casts it on all."""
+        first, *_ = parts
+        adv, robust, queries, gradients = (
+            torch.cat([getattr(part, name) for part in parts]) for name in ("adv", "robust", "queries", "gradients")
+        )
+        notes = tuple(dict.fromkeys(note for part in parts for note in part.notes))
+        return cls(
+            adv, tuple(by for part in parts for by in part.broken_by), robust, queries, gradients, notes, first.attacks
+        )
 
     @property
     def clean_accuracy(self) -> float:
@@ -80,6 +93,7 @@ def recipe(version: str, norm: Norm) -> Mapping[str, Attack]:
             "fab-t": partial(fab, targets=9),
         },
         "rand": {"apgd-ce": partial(apgd, eot=20), "apgd-dlr": partial(apgd, loss=dlr, eot=20)},
+        "square": {"square": square},
     }
     if version not in versions:
         raise UsageError(f"unknown version '{version}': {nearest(version, versions)}")
@@ -100,7 +114,8 @@ def autoattack(
     """Run the attacks of `version` one after the other, each on the rows that still stand.
 
     `standard`: APGD on cross-entropy, APGD-T, FAB-T and Square; `plus`: more restarts, and untargeted APGD and FAB as well;
-    `rand`: APGD with means of 20 passes, for models that draw random numbers. `tell` hears the name of each attack before
+    `rand`: APGD with means of 20 passes, for models that draw random numbers; `square`: Square alone, for models that have no
+    gradients to see. `tell` hears the name of each attack before
     it starts and how many rows stand.
     """
     attacks = recipe(version, threat.norm)
@@ -112,14 +127,17 @@ def autoattack(
     robust = logits.argmax(1) == y
     broken_by = [ROBUST if right else CLEAN for right in robust.tolist()]
     adv, queries = x.clone(), torch.ones_like(everyone)
+    furthest = torch.full_like(logits[:, 0], -torch.inf)
     gradients = torch.zeros_like(queries)
     for number, (name, attack) in enumerate(attacks.items()):
         standing = robust.nonzero().squeeze(1)
         tell(name, len(standing))
         for part in torch.split(standing, batch_size) if len(standing) else ():
             found = attack(model, x[part], y[part], threat.rows(part, x), seed=mix(seed, number))
+            ahead = found.success | (found.loss > furthest[part])
+            adv[part[ahead]], furthest[part[ahead]] = found.adv[ahead], found.loss[ahead]
             broken = part[found.success]
-            adv[broken], robust[broken] = found.adv[found.success], False
+            robust[broken] = False
             for row in broken.tolist():
                 broken_by[row] = name
             queries[part] += found.queries
@@ -138,14 +156,9 @@ def _notes(model: Model, x: Tensor, logits: Tensor, version: str, broken_by: lis
         if differs(logits, again):
             notes.append('the model answers differently each time: take version="rand", and more than one seed')
     late = broken_by.count("square")
-    if late > 0.002 * len(broken_by):
+    if version != "square" and late > 0.002 * len(broken_by):
         notes.append(
             f"square, which sees no gradients, broke {late} rows that attacks with gradients did not: the gradients may "
             "be masked, and the true robust accuracy lower"
         )
     return tuple(notes)
-
-
-def differs(logits: Tensor, again: Tensor) -> bool:
-    """True where two passes over the same rows are further apart than rounding makes them."""
-    return bool((again - logits).abs().max() > 1e-4 * logits.abs().max())

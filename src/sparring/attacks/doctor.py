@@ -1,22 +1,31 @@
-"""Whether an evaluation under attack can be believed: checks for the usual signs that gradients led the attacks astray.
+"""Whether an evaluation under attack can be believed; and where a check fails, the attack that answers it, which is run.
 
-After Carlini et al. 2019, "On evaluating adversarial robustness" (section 5), and Athalye, Carlini and Wagner 2018,
-"Obfuscated gradients give a false sense of security" (section 3.1).
+After Athalye, Carlini and Wagner 2018, "Obfuscated gradients give a false sense of security" (section 3.1), Carlini et al.
+2019, "On evaluating adversarial robustness" (section 5), and Pintor et al. 2022, "Indicators of attack failure". Of the
+latter's indicators, silent success cannot happen here, every point that attacks see being looked at, and transfer needs a
+second model.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from sparring.attacks.autoattack import CLEAN, Verdicts, differs
+from sparring.attacks.apgd import apgd
+from sparring.attacks.autoattack import CLEAN, Verdicts, recipe
+from sparring.attacks.chance import is_random
 from sparring.attacks.contract import Model, held
-from sparring.attacks.losses import ce
+from sparring.attacks.losses import ce, dlr, margin
 from sparring.attacks.pgd import fgsm, pgd
+from sparring.attacks.result import Result
 from sparring.attacks.search import searching
+from sparring.attacks.square import square
 from sparring.attacks.threat import Threat
+from sparring.attacks.wrappers import blocked, eot, straight
 from sparring.engine.errors import UsageError
 
 ROWS = 100
@@ -25,6 +34,16 @@ STEPS, FEWER = 40, 10
 LUCK, APART, VANISHED, BROKEN, LATE = 0.02, 0.05, 0.05, 0.95, 0.002
 """Shares of rows: by which FGSM may beat PGD; by which 40 steps may beat 10; without a gradient, at most; broken in the
 widest ball, at least; that Square alone may break (as AutoAttack warns)."""
+NOISE, DRAWS, SHAKEN = 0.1, 20, 0.3
+"""Noise of a tenth of eps may change the margin by this share of it, in the mean of 20 draws and the median of the rows."""
+
+GRADIENTS, ONE, CONVERGED, WIDE, STILL, STEADY, BLACK = (
+    "gradients are there", "many steps beat one", "more steps break no more", "a ball as wide as the box breaks all",
+    "it answers the same twice", "the loss is steady", "black box does not beat white box",
+)  # fmt: skip
+
+Attack = Callable[..., Result]
+"""(model, x, y, threat, *, seed) -> Result."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +54,17 @@ class Check:
     passed: bool
     evidence: str
     """The figures, in words."""
+    then: str = ""
+    """Where it failed: the attack that was run because of it, and what this broke."""
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """An attack that a failed check calls for, and which checks these were."""
+
+    name: str
+    because: tuple[str, ...]
+    attack: Attack
 
 
 def examine(model: Model, x: Tensor, y: Tensor, threat: Threat, verdicts: Verdicts, seed: int = 0) -> list[Check]:
@@ -48,28 +78,61 @@ def examine(model: Model, x: Tensor, y: Tensor, threat: Threat, verdicts: Verdic
             f"the model is right on none of {len(x):,} rows: there is nothing to attack. Are its classes in the order of the labels?"
         )
     rows = torch.tensor(known, device=x.device)
-    threat, x, y, of = threat.rows(rows, x), x[rows], y[rows], len(known)
+    threat, x, y = threat.rows(rows, x), x[rows], y[rows]
+    still = not is_random(model, x, seed)
+    checks = [Check(STILL, still, "two passes agree" if still else "two passes over the same rows differ")]
+    if set(verdicts.attacks) != {"square"}:  # which is all that can be done without gradients
+        checks += _of_gradients(model if still else eot(model, DRAWS), x, y, threat, seed)
+    late, of = verdicts.broken_by.count("square"), len(verdicts.broken_by)
+    if "square" in verdicts.attacks and len(verdicts.attacks) > 1:
+        told = f"Square, which sees no gradients, alone breaks {late} of {of} rows"
+        checks.append(Check(BLACK, late <= LATE * of, told))
+    return checks
+
+
+def answers(checks: Sequence[Check], model: Model, x: Tensor) -> list[Answer]:
+    """The attacks to run next, on rows that still stand: one for each kind of failure. x `[B, ...]` are some rows."""
+    failed = {check.name for check in checks if not check.passed}
+    found: list[tuple[str, set[str], Attack]] = [
+        ("apgd-eot", {STILL}, _expecting),
+        ("apgd-smoothed", {STEADY}, _smoothed),
+        ("apgd-long", {ONE, CONVERGED}, partial(_each, [partial(apgd, loss=loss, steps=400) for loss in (ce, dlr)])),
+    ]
+    if failed & {GRADIENTS, WIDE, BLACK}:
+        stages = blocked(model, x)
+        shown = ", ".join(stages[:3])
+        masked = {GRADIENTS, WIDE, BLACK, ONE}
+        found.append((f"bpda through {shown}", masked, partial(_through, stages)) if stages
+                     else ("square-long", masked, partial(square, steps=20_000)))  # fmt: skip
+    return [Answer(name, tuple(sorted(failed & causes)), attack) for name, causes, attack in found if failed & causes]
+
+
+def _of_gradients(model: Model, x: Tensor, y: Tensor, threat: Threat, seed: int) -> list[Check]:
+    of = len(x)
 
     def broken(steps: int, within: Threat = threat) -> int:
         return int(pgd(model, x, y, within, steps=steps, seed=seed).success.sum())
 
+    try:
+        flat = _without_gradient(model, x, y, threat, seed)
+    except UsageError:
+        return [Check(GRADIENTS, False, "no gradient flows from the logits to the input")]
     many, few, one = broken(STEPS), broken(FEWER), int(fgsm(model, x, y, threat, seed=seed).success.sum())
     wide = broken(STEPS, replace(threat, eps=threat.widest(x)))
-    flat = _without_gradient(model, x, y, threat, seed)
-    checks = [
-        Check("gradients are there", flat <= VANISHED * of, f"the gradient is zero or not finite on {flat} of {of} rows"),
+    shaken = _shaken(model, x, y, threat, seed)
+    return [
+        Check(GRADIENTS, flat <= VANISHED * of, f"the gradient is zero or not finite on {flat} of {of} rows"),
+        Check(ONE, many >= one - LUCK * of, f"PGD of {STEPS} steps breaks {many} of {of} rows, a single step {one}"),
         Check(
-            "many steps beat one", many >= one - LUCK * of,
-            f"PGD of {STEPS} steps breaks {many} of {of} rows, a single step {one}",
-        ),
-        Check(
-            "more steps break no more", abs(many - few) <= APART * of,
+            CONVERGED, abs(many - few) <= APART * of,
             f"PGD breaks {few} of {of} rows in {FEWER} steps, {many} in {STEPS}",
         ),
-        Check("a ball as wide as the box breaks all", wide >= BROKEN * of, f"PGD breaks {wide} of {of} rows in it"),
-        _is_still(model, x, seed),
+        Check(WIDE, wide >= BROKEN * of, f"PGD breaks {wide} of {of} rows in it"),
+        Check(
+            STEADY, shaken <= SHAKEN,
+            f"noise of {NOISE:g} eps changes the margin by {shaken:.0%} of it (at most {SHAKEN:.0%})",
+        ),
     ]  # fmt: skip
-    return [*checks, _white_beats_black(verdicts)] if "square" in verdicts.attacks else checks
 
 
 def _without_gradient(model: Model, x: Tensor, y: Tensor, threat: Threat, seed: int) -> int:
@@ -79,14 +142,54 @@ def _without_gradient(model: Model, x: Tensor, y: Tensor, threat: Threat, seed: 
     return int(((slopes == 0).all(1) | ~slopes.isfinite().all(1)).sum())
 
 
-def _is_still(model: Model, x: Tensor, seed: int) -> Check:
+@torch.no_grad()
+def _shaken(model: Model, x: Tensor, y: Tensor, threat: Threat, seed: int) -> float:
+    """How much the margin of a row changes in noise of a tenth of the threat, as a share of it, at most all."""
+    generator = torch.Generator().manual_seed(seed)
+    little = replace(threat, eps=torch.as_tensor(threat.eps) * NOISE) if threat.norm != "L0" else threat
+    with held(model, seed):
+        here = margin(model(x), y)
+        away = [(margin(model(little.start(x, generator)), y) - here).abs() for _ in range(DRAWS)]
+    return float((torch.stack(away).mean(0) / here.abs().clamp(min=1e-12)).clamp(max=1).median())
+
+
+# the attacks that answer; each is judged on the model as it is
+
+
+def _judged(found: Result, model: Model, x: Tensor, y: Tensor, threat: Threat, seed: int) -> Result:
+    """What was found on another model, by what `model` itself says of it."""
     with torch.no_grad(), held(model, seed):
-        first, second = model(x), model(x)
-    apart = float((second - first).abs().max())
-    return Check("it answers the same twice", not differs(first, second), f"two passes are at most {apart:.2g} apart")
+        logits = model(found.adv)
+    success = (logits.argmax(1) != y) & threat.allows(found.adv, x)
+    return replace(found, success=success, loss=margin(logits, y))
 
 
-def _white_beats_black(verdicts: Verdicts) -> Check:
-    late, of = verdicts.broken_by.count("square"), len(verdicts.broken_by)
-    told = f"Square, which sees no gradients, alone breaks {late} of {of} rows"
-    return Check("black box does not beat white box", late <= LATE * of, told)
+def _each(attacks: Sequence[Attack], model: Model, x: Tensor, y: Tensor, threat: Threat, *, seed: int = 0) -> Result:
+    """Of some attacks, for each row, that which went furthest."""
+    found = [attack(model, x, y, threat, seed=seed) for attack in attacks]
+    best = torch.stack([one.loss for one in found]).argmax(0)
+    picked = {
+        name: torch.stack([getattr(one, name) for one in found])[best, torch.arange(len(x), device=x.device)]
+        for name in ("adv", "success", "iterations", "loss", "distance")
+    }
+    cost = {name: torch.stack([getattr(one, name) for one in found]).sum(0) for name in ("queries", "gradients")}
+    return Result(**picked, **cost)
+
+
+def _expecting(model: Model, x: Tensor, y: Tensor, threat: Threat, *, seed: int = 0) -> Result:
+    return _each(list(recipe("rand", threat.norm).values()), model, x, y, threat, seed=seed)
+
+
+def _smoothed(model: Model, x: Tensor, y: Tensor, threat: Threat, *, seed: int = 0) -> Result:
+    """APGD on the mean of the logits in noise of a tenth of eps: a loss without the ripples of the model's own."""
+    spread = NOISE * torch.as_tensor(threat.eps).max() if threat.norm == "Linf" else 0.01
+
+    def noisy(at: Tensor) -> Tensor:
+        return model(at + spread * (2 * torch.rand_like(at) - 1))
+
+    return _judged(apgd(noisy, x, y, threat, eot=DRAWS, seed=seed), model, x, y, threat, seed)
+
+
+def _through(stages: Sequence[str], model: Model, x: Tensor, y: Tensor, threat: Threat, *, seed: int = 0) -> Result:
+    assert isinstance(model, nn.Module)
+    return _each([apgd, partial(apgd, loss=dlr)], straight(model, stages), x, y, threat, seed=seed)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -67,3 +67,76 @@ class _Approximated(nn.Module):
             )
         through = near - near.detach()  # 0 to the last bit, with the stand-in's gradient
         return self.model(staged + through)
+
+
+def blocked(model: Model, x: Tensor) -> list[str]:
+    """The submodules of `model` that keep their input's shape and let no gradient through to it, by name, at x `[B, ...]`.
+
+    Rounding, thresholds and passes through numpy, if they are modules. [] for a plain function, whose inside nobody sees.
+    """
+    if not isinstance(model, nn.Module):
+        return []
+    found: list[str] = []
+
+    def watch(name: str) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
+        def look(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+            if _keeps_shape(inputs, output) and name not in found and _is_flat(module, inputs[0]):
+                found.append(name)
+
+        return look
+
+    inner = {name: module for name, module in model.named_modules() if name}
+    handles = [module.register_forward_hook(watch(name)) for name, module in inner.items()]
+    try:
+        with torch.no_grad():
+            model(x)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return [name for name in found if not any(other.startswith(f"{name}.") for other in found)]
+
+
+def straight(model: nn.Module, stages: Sequence[str]) -> nn.Module:
+    """`model` with the gradient of each of its submodules in `stages` taken for 1: BPDA, with the identity, inside a model.
+
+    What it answers is the same to the last bit.
+    """
+    return _Straight(model, stages)
+
+
+def _keeps_shape(inputs: tuple[Tensor, ...], output: object) -> bool:
+    """One float tensor in, another of its shape out."""
+    one = len(inputs) == 1 and isinstance(inputs[0], Tensor) and isinstance(output, Tensor)
+    return one and inputs[0].is_floating_point() and inputs[0].shape == output.shape  # type: ignore[attr-defined]
+
+
+def _is_flat(module: nn.Module, x: Tensor) -> bool:
+    """True where nothing that `module` returns depends on x, as far as gradients tell."""
+    leaf = x.detach().clone().requires_grad_()
+    with torch.enable_grad():
+        out = module.forward(leaf)
+        if not out.requires_grad:
+            return True
+        (slope,) = torch.autograd.grad(out.sum(), leaf, allow_unused=True)
+    return slope is None or not slope.any()
+
+
+class _Straight(nn.Module):
+    def __init__(self, model: nn.Module, stages: Sequence[str]) -> None:
+        super().__init__()
+        self.model, self.stages = model, tuple(stages)
+
+    def forward(self, x: Tensor) -> Tensor:
+        inner = dict(self.model.named_modules())
+        handles = [inner[name].register_forward_hook(_through) for name in self.stages]
+        try:
+            logits: Tensor = self.model(x)
+        finally:
+            for handle in handles:
+                handle.remove()
+        return logits
+
+
+def _through(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
+    near = inputs[0]
+    return output.detach() + (near - near.detach())

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,40 +18,64 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sparring import __version__
-from sparring.attacks.autoattack import CLEAN, Verdicts, autoattack
+from sparring.attacks.autoattack import Verdicts, autoattack
 from sparring.attacks.autoattack import recipe as attacks_of
-from sparring.attacks.doctor import examine
+from sparring.attacks.chance import is_random
+from sparring.attacks.contract import Model
+from sparring.attacks.doctor import Check
 from sparring.attacks.norms import Norm
 from sparring.attacks.threat import Threat
 from sparring.commands.attacked import Attacked, load_attacked, try_out
+from sparring.commands.parts import Parts, moved
 from sparring.commands.predict import open_like
 from sparring.commands.progress import Progress
+from sparring.commands.train import Stopped
 from sparring.data.dataset import Images, open_images, parse_size
 from sparring.engine.device import Hardware
 from sparring.engine.errors import UsageError
 from sparring.engine.files import write
 from sparring.engine.pictures import grid, to_bytes
+from sparring.engine.seeds import mix
 from sparring.engine.spec import Spec
 from sparring.measure.attacked import Attack, attacked_sections, doctor_findings
-from sparring.measure.classified import wilson_interval
 from sparring.measure.report import Page, Picture, report_page
+from sparring.measure.verdict import figures, fooled, samples
 from sparring.recipes.hardened import EPS
 
 IMAGES = 1000
 """That are attacked, unless told."""
+PART = 250
+"""Images after which what was found is kept."""
 SHOWN = 12
 SMALL = 28
 """Pixels: up to this side grey images are like those of MNIST, which stand larger changes."""
+
+
+@dataclass(frozen=True, eq=False)
+class Chosen:
+    """Images to attack."""
+
+    names: list[str]
+    pixels: NDArray[np.uint8]
+    """`[N, H, W, C]`."""
+    x: Tensor
+    """The same in the model's box, `[N, C, H, W]`."""
+    y: Tensor
+    """The model's class of each, `[N]`."""
+    labels: list[str]
+    """Its name."""
+    on: str
+    """Which images these are, in words."""
 
 
 def attack(
     model: str | Path,
     source: str | Path,
     *,
-    eps: str | float | None = None,
+    eps: float | None = None,
     norm: str = "Linf",
     images: int | None = None,
-    version: str = "standard",
+    version: str | None = None,
     box: tuple[float, float] = (0.0, 1.0),
     seed: int = 0,
     out: str | Path | None = None,
@@ -61,16 +87,17 @@ def attack(
     device: str = "auto",
     progress: Progress | None = None,
 ) -> Attack:
-    """Attack `model` on images of `source`, with changes of up to `eps` ("8/255", or a number in units of `box`).
+    """Attack `model` on images of `source`, with changes of up to `eps`, in units of `box`.
 
     `model` is a run of `classify` or `harden`, `module:callable`, TorchScript or an exported program, which gives logits
     `[B, K]` of images `[B, C, H, W]` in the box. It is attacked on test images, or all where none are marked as such.
     `failures` of the result tell where its robust accuracy is below `fail_below`, or below the interval of `baseline`, an
-    earlier report.json. Writes report.html and report.json. Raises SparringError, with the way out, on all that can go wrong.
+    earlier report.json. Writes report.html, report.json and samples.csv; a call that was interrupted goes on when it is repeated.
+    Raises SparringError, with the way out, on all that can go wrong.
     """
     norm_, images = cast(Norm, norm), IMAGES if images is None else images
     Threat(norm_, 0.0, *box)
-    attacks_of(version, norm_)
+    attacks_of(version or "standard", norm_)
     if images < 1:
         raise UsageError(f"--images must be 1 or more, not {images}")
     if fail_below is not None and not 0 <= fail_below <= 1:
@@ -79,33 +106,73 @@ def attack(
     hardware, say = Hardware.find(device), progress or Progress()
     attacked = load_attacked(model, hardware.device)
     opened = _open(attacked, source, parse_size(size), mode, resize, box)
-    data, rows, labels, on = _chosen(attacked, opened, images, seed)
+    chosen = _chosen(attacked, opened, images, seed, box, hardware)
     radius, notes = _radius(eps, norm, opened.spec, box)
     threat = Threat(norm_, radius, *box)
+    logits = try_out(attacked, chosen.x, list(opened.report.classes))
+    version, more = _version(version, attacked, chosen.x)
     if earlier is not None:
         _check_comparable(earlier, {"norm": norm, "eps": radius, "box": list(box), "version": version}, baseline)
-    pixels = data[rows]
-    x = torch.from_numpy(pixels).to(hardware.device).permute(0, 3, 1, 2).float() / 255 * (box[1] - box[0]) + box[0]
-    x, y = x.clamp(*box), torch.from_numpy(labels).to(hardware.device)
-    try_out(attacked, x)
-    verdicts = autoattack(
-        attacked.model, x, y, threat, version=version, seed=seed,
-        tell=lambda name, standing: say.say(f"{name}: {standing:,} images stand"),
-    )  # fmt: skip
-    doctor = examine(attacked.model, x, y, threat, verdicts, seed)
-    right, folder = int(verdicts.robust.sum()), _folder(attacked, out)
-    low, high = wilson_interval(right, len(x))
-    found = Attack(
-        model=attacked.name, source=str(source), attacked_on=on, count=len(x), clean_accuracy=verdicts.clean_accuracy,
-        robust_accuracy=right / len(x), low=low, high=high,
-        per_attack={name: verdicts.broken_by.count(name) for name in verdicts.attacks}, doctor=doctor,
-        norm=norm, eps=radius, box=box, version=version, seed=seed,
-        queries=float(verdicts.queries.double().mean()), gradients=float(verdicts.gradients.double().mean()),
+    folder = _folder(attacked, out)
+    settings = {
+        "model": attacked.name, "says": [round(value, 3) for value in logits[0].tolist()], "images": chosen.names, "norm": norm,
+        "eps": radius, "box": box, "version": version, "seed": seed, "sparring": __version__,
+    }  # fmt: skip
+    parts = Parts.begin(folder / "parts", settings)
+    verdicts = _in_parts(parts, attacked.model, chosen, threat, version, seed, say)
+    say.say("looking whether that can be believed ...")
+    found = figures(attacked.model, chosen.x, chosen.y, threat, verdicts, seed, say.say)
+    robust = found.robust_accuracy
+    told = Attack(
+        model=attacked.name, source=str(source), attacked_on=chosen.on, count=len(chosen.x), clean_accuracy=found.clean_accuracy,
+        robust_accuracy=robust, low=found.low, high=found.high, per_attack=found.per_attack, doctor=found.doctor,
+        curve=found.curve, norm=norm, eps=radius, box=box, version=version, seed=seed, draws=found.draws,
+        queries=float(found.verdicts.queries.double().mean()), gradients=float(found.verdicts.gradients.double().mean()),
         report=str(folder / "report.html"), versions={"sparring": __version__, "torch": torch.__version__},
-        notes=[*notes, *verdicts.notes], failures=_failures(right / len(x), fail_below, earlier),
+        notes=[*notes, *more, *found.verdicts.notes], failures=_failures(robust, fail_below, earlier),
     )  # fmt: skip
-    _write(found, folder, _fooled(pixels, verdicts, box))
-    return found
+    _write(told, folder, chosen, found.verdicts)
+    parts.done()
+    return told
+
+
+def _in_parts(
+    parts: Parts, model: Model, chosen: Chosen, threat: Threat, version: str, seed: int, say: Progress
+) -> Verdicts:
+    """AutoAttack on so many images at once, each part kept as it ends."""
+    found: list[Verdicts] = []
+    for number, rows in enumerate(torch.split(torch.arange(len(chosen.x)), PART)):
+        part = parts.get(number)
+        if part is None:
+            x, y, before = chosen.x[rows], chosen.y[rows], number * PART
+
+            def tell(name: str, standing: int, before: int = before, of: int = len(rows)) -> None:
+                say.say(f"images {before + 1:,} to {before + of:,}: {name}, {standing:,} stand")
+
+            try:
+                part = autoattack(model, x, y, threat, version=version, seed=mix(seed, number), tell=tell)
+            except KeyboardInterrupt:
+                raise Stopped(
+                    f"stopped after {before:,} of {len(chosen.x):,} images, which are kept in {parts.folder}: the same "
+                    "command goes on from there"
+                ) from None
+            parts.put(number, part)
+        found.append(moved(part, chosen.x.device))
+    return Verdicts.join(found)
+
+
+def _version(version: str | None, attacked: Attacked, x: Tensor) -> tuple[str, list[str]]:
+    """Which of AutoAttack's, unless told, and what is to be said of it."""
+    if attacked.gradients:
+        if version is None and is_random(attacked.model, x[:PART]):
+            return "rand", ["it answers differently each time: its chance to be wrong is counted, with AutoAttack rand"]
+        return version or "standard", []
+    if version not in (None, "square"):
+        raise UsageError(f"{attacked.name} gives no gradients, as --version {version} needs them: leave it out")
+    return "square", [
+        "an ONNX file gives no gradients: only Square, which needs none, attacked it, and the true robust accuracy may be "
+        "far lower. Give the model itself (module:callable, torch.export) for a figure that can be believed"
+    ]
 
 
 def in_words(found: Attack) -> str:
@@ -115,26 +182,24 @@ def in_words(found: Attack) -> str:
         f"clean    {found.clean_accuracy:.2%} of {found.count:,} {found.attacked_on}",
         f"robust   {robust}, {found.norm} {found.eps:g}, AutoAttack {found.version}",
         f"broken   {', '.join(f'{name} {count:,}' for name, count in found.per_attack.items())}",
-        *(f"doctor   {'pass' if one.passed else 'FAIL'}  {one.name}: {one.evidence}" for one in found.doctor),
+        *(
+            f"doctor   {'pass' if one.passed else 'FAIL'}  {one.name}: {one.evidence}{_then(one)}"
+            for one in found.doctor
+        ),
         *(f"note     {note}" for note in found.notes),
         f"report   {found.report}",
     ]
     return "\n".join(lines)
 
 
-def parse_eps(eps: str | float) -> float:
-    """`"8/255"`, or a number; raises UsageError on what is neither."""
-    above, slash, below = str(eps).partition("/")
-    try:
-        return float(above) / float(below) if slash else float(above)
-    except (ValueError, ZeroDivisionError):
-        raise UsageError(f"--eps {eps} is not understood: write a number, 0.03 say, or a fraction, 8/255") from None
+def _then(check: Check) -> str:
+    return f"; {check.then}" if check.then else ""
 
 
-def _radius(eps: str | float | None, norm: str, spec: Spec, box: tuple[float, float]) -> tuple[float, list[str]]:
+def _radius(eps: float | None, norm: str, spec: Spec, box: tuple[float, float]) -> tuple[float, list[str]]:
     """The radius in units of the box, and what is to be told of it."""
     if eps is not None:
-        return parse_eps(eps), []
+        return eps, []
     if norm not in EPS:
         raise UsageError(f"no eps is usual in {norm}: give --eps")
     small = spec.channels <= 2 and max(spec.height, spec.width) <= SMALL
@@ -158,9 +223,9 @@ def _open(
 
 
 def _chosen(
-    attacked: Attacked, opened: Images, most: int, seed: int
-) -> tuple[Images, NDArray[np.int64], NDArray[np.int64], str]:
-    """Images with a split, rows of them `[N]` drawn by `seed`, the model's class of each `[N]`, and which images these are."""
+    attacked: Attacked, opened: Images, most: int, seed: int, box: tuple[float, float], hardware: Hardware
+) -> Chosen:
+    """Some images with labels, of the test split if there is one, drawn by `seed`."""
     names = list(opened.report.classes)
     if not names or not (opened.labels >= 0).any():
         raise UsageError(f"{opened.report.source} has no labels: put images into one folder a class")
@@ -169,15 +234,29 @@ def _chosen(
         data, on = opened, "images, none of them marked as test"
     rows = np.flatnonzero(data.labels >= 0)
     rows = np.sort(np.random.default_rng(seed).permutation(rows)[:most])
-    labels = data.labels[rows]
-    if attacked.classifier is not None:
-        classes = attacked.classifier.classes
-        if strange := [name for name in names if name not in classes]:
-            raise UsageError(
-                f"{attacked.name} does not know the class '{strange[0]}' of {opened.report.source}; its classes: {', '.join(classes)}"
-            )
-        labels = np.array([classes.index(name) for name in names])[labels]
-    return data, rows, labels, on
+    pixels, labels = data[rows], data.labels[rows]
+    low, high = box
+    x = torch.from_numpy(pixels).to(hardware.device).permute(0, 3, 1, 2).float() / 255 * (high - low) + low
+    y = torch.from_numpy(labels if attacked.classifier is None else _as_known(attacked, names, opened)[labels])
+    return Chosen(
+        [data.names[row] for row in rows],
+        pixels,
+        x.clamp(low, high),
+        y.to(hardware.device),
+        [names[k] for k in labels],
+        on,
+    )
+
+
+def _as_known(attacked: Attacked, names: list[str], opened: Images) -> NDArray[np.int64]:
+    """The number that a run of ours gives each of the source's classes."""
+    assert attacked.classifier is not None
+    classes = attacked.classifier.classes
+    if strange := [name for name in names if name not in classes]:
+        raise UsageError(
+            f"{attacked.name} does not know the class '{strange[0]}' of {opened.report.source}; its classes: {', '.join(classes)}"
+        )
+    return np.array([classes.index(name) for name in names])
 
 
 def _read_baseline(path: Path) -> Mapping[str, Any]:
@@ -217,20 +296,26 @@ def _folder(attacked: Attacked, out: str | Path | None) -> Path:
     return Path("attack-" + re.sub(r"[^\w.]+", "-", Path(attacked.name).name))
 
 
-def _fooled(pixels: NDArray[np.uint8], verdicts: Verdicts, box: tuple[float, float]) -> Picture | None:
+def _picture(chosen: Chosen, verdicts: Verdicts, box: tuple[float, float]) -> Picture | None:
     """Some images that an attack broke, above their adversaries."""
-    some = [row for row, by in enumerate(verdicts.broken_by) if by and by != CLEAN][:SHOWN]
-    if not some:
+    rows = fooled(verdicts, SHOWN)
+    if not rows:
         return None
-    adv: Tensor = (verdicts.adv[some] - box[0]) / (box[1] - box[0])
-    return Picture(grid(np.concatenate([pixels[some], to_bytes(adv * 2 - 1)]), len(some)))
+    adv = (verdicts.adv[rows] - box[0]) / (box[1] - box[0])
+    return Picture(grid(np.concatenate([chosen.pixels[rows], to_bytes(adv * 2 - 1)]), len(rows)))
 
 
-def _write(found: Attack, folder: Path, fooled: Picture | None) -> None:
+def _write(found: Attack, folder: Path, chosen: Chosen, verdicts: Verdicts) -> None:
     about = {"model": found.model, "data": found.source, "seed": str(found.seed)}
     page = Page(
         f"{Path(found.model).name} under attack", about, doctor_findings(found.doctor), version=__version__,
-        sections=attacked_sections(found, fooled),
+        sections=attacked_sections(found, _picture(chosen, verdicts, found.box)),
     )  # fmt: skip
     write(folder / "report.html", report_page(page))
+    table = io.StringIO()
+    lines = samples(chosen.names, chosen.labels, verdicts)
+    writer = csv.DictWriter(table, list(lines[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(lines)
+    write(folder / "samples.csv", table.getvalue())
     write(folder / "report.json", json.dumps(asdict(found), indent=2) + "\n")

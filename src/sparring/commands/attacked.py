@@ -1,11 +1,12 @@
-"""What `sparring attack` attacks: a run of ours, `module:callable`, TorchScript, or an exported program."""
+"""What `sparring attack` attacks: a run of ours, `module:callable`, TorchScript, an exported program, or an ONNX file."""
 
 from __future__ import annotations
 
 import inspect
 import os
 import sys
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -18,7 +19,7 @@ from sparring.attacks.contract import Model, held
 from sparring.engine.errors import SparringError, UsageError
 from sparring.recipes.classifier import Classifier, load_classifier
 
-KINDS = "a run folder, module:callable, a TorchScript file (.pt, .ts) or one of torch.export (.pt2)"
+KINDS = "a run folder, module:callable, a TorchScript file (.pt, .ts), one of torch.export (.pt2) or .onnx"
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,8 @@ class Attacked:
     """Images `[B, C, H, W]` in its box -> logits `[B, K]`."""
     classifier: Classifier | None = None
     """Where it is a run of ours, whose box is [0, 1]."""
+    gradients: bool = True
+    """False: nothing flows through it, as through an ONNX file."""
 
 
 def load_attacked(name: str | Path, device: torch.device | None = None) -> Attacked:
@@ -42,7 +45,7 @@ def load_attacked(name: str | Path, device: torch.device | None = None) -> Attac
         classifier.memory.to(device)
         return Attacked(name, lambda x: classifier.logits(x * 2 - 1), classifier)
     if path.suffix == ".onnx":
-        raise UsageError(f"{name}: ONNX is not read yet: export with torch.export, and give the .pt2 file")
+        return Attacked(name, _from_onnx(path, device), gradients=False)
     if path.suffix in (".pt", ".ts", ".pt2"):
         return Attacked(name, _from_file(path, device))
     module, colon, attribute = name.partition(":")
@@ -52,12 +55,16 @@ def load_attacked(name: str | Path, device: torch.device | None = None) -> Attac
     return Attacked(name, model.to(device) if isinstance(model, nn.Module) else model)
 
 
-def try_out(attacked: Attacked, x: Tensor) -> None:
-    """Show the model one image and then two of `x` `[B, C, H, W]`; raises UsageError where it fails, and says how."""
+def try_out(attacked: Attacked, x: Tensor, classes: Sequence[str]) -> Tensor:
+    """The logits of the first images of `x` `[B, C, H, W]`, given alone and as two.
+
+    Raises UsageError where that fails, or where the model has other classes than the images, and says how to help it.
+    """
+    logits = x.new_empty(0)
     for few in (x[:1], x[:2]):
         try:
-            with torch.no_grad(), held(attacked.model):
-                attacked.model(few)
+            with torch.no_grad(), held(attacked.model, seed=0):
+                logits = attacked.model(few)
         except SparringError:
             raise
         except Exception as error:  # whatever a stranger's code raises
@@ -65,6 +72,37 @@ def try_out(attacked: Attacked, x: Tensor) -> None:
                 f"{attacked.name} fails on images {list(few.shape)}: {_first_line(error)}. It is given float32 "
                 "[B, C, H, W] of any B: --size and --mode bring the images to its shape"
             ) from error
+    several = isinstance(logits, Tensor) and logits.dim() == 2 and logits.shape[1] > 1
+    if attacked.classifier is None and several and logits.shape[1] != len(classes):
+        raise UsageError(
+            f"{attacked.name} tells {logits.shape[1]} classes apart, and the images are of {len(classes)}: "
+            f"{', '.join(classes[:10])}{', ...' if len(classes) > 10 else ''}. Name a function (module:callable) that gives "
+            "the logits of just these, in this order"
+        )
+    return logits
+
+
+def _from_onnx(path: Path, device: torch.device) -> Model:
+    """A function through onnxruntime: it answers, and lets no gradient through."""
+    try:
+        import onnxruntime
+    except ImportError:
+        raise SparringError(
+            f"{path} is read with onnxruntime, which is missing: pip install 'sparring[export]'"
+        ) from None
+    if not os.path.isfile(path):
+        raise UsageError(f"there is no file {path}: MODEL is {KINDS}")
+    try:
+        session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+        (inputs,), (first, *_) = session.get_inputs(), session.get_outputs()
+    except Exception as error:  # of a library that has many
+        raise SparringError(f"{path} cannot be loaded as an ONNX model of one input: {_first_line(error)}") from error
+
+    def logits(x: Tensor) -> Tensor:
+        (told,) = session.run([first.name], {inputs.name: x.detach().cpu().numpy()})
+        return torch.from_numpy(told).to(device)
+
+    return logits
 
 
 def _from_file(path: Path, device: torch.device) -> nn.Module:
@@ -73,7 +111,9 @@ def _from_file(path: Path, device: torch.device) -> nn.Module:
     try:
         if path.suffix == ".pt2":
             return torch.export.load(path).module().to(device)
-        scripted: nn.Module = torch.jit.load(path, map_location=device)  # type: ignore[no-untyped-call]
+        with warnings.catch_warnings():  # torch asks authors to leave TorchScript; their users have its files
+            warnings.simplefilter("ignore", DeprecationWarning)
+            scripted: nn.Module = torch.jit.load(path, map_location=device)  # type: ignore[no-untyped-call]
         return scripted.eval()
     except Exception as error:  # each format fails in ways of its own
         kind = "torch.export.save" if path.suffix == ".pt2" else "torch.jit.save (weights alone are no model)"

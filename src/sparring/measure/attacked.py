@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sparring.attacks.doctor import Check
-from sparring.measure.curves import percent, text
+from sparring.measure.curves import curve, percent, text
 from sparring.measure.findings import Finding
 from sparring.measure.report import Picture, Section, figure
+from sparring.measure.robustness import Level
 
 
 @dataclass(frozen=True)
@@ -24,14 +25,16 @@ class Attack:
     clean_accuracy: float
     """The share that is right without an attack."""
     robust_accuracy: float
-    """The share that no attack broke: an upper bound."""
+    """The share that no attack broke: an upper bound. Of models that draw random numbers: the mean chance to be right."""
     low: float
-    """Ends of the 95 % interval of the robust accuracy (Wilson)."""
+    """Ends of the 95 % interval of the robust accuracy (Wilson; of chances, normal)."""
     high: float
     per_attack: dict[str, int]
-    """Images that each attack broke, of those that were left to it."""
+    """Images that each attack broke, of those that were left to it; those that the doctor called for come last."""
     doctor: list[Check]
     """Whether these figures can be believed."""
+    curve: list[Level]
+    """Shares over the radius: PGD's, from eps on of what AutoAttack left. Empty where the model is random or without gradients."""
     norm: str
     eps: float
     """In the units of the box."""
@@ -39,12 +42,14 @@ class Attack:
     version: str
     """Of AutoAttack."""
     seed: int
+    draws: int
+    """Passes that each chance was counted in; 1 for models that draw no random numbers."""
     queries: float
     """Forward passes an image, on the average."""
     gradients: float
     """Backward passes an image, on the average."""
     report: str
-    """The page; report.json lies beside it."""
+    """The page; report.json and samples.csv lie beside it."""
     versions: Mapping[str, str]
     """Of the software."""
     notes: list[str] = field(default_factory=list)
@@ -52,32 +57,56 @@ class Attack:
     """What was asked of it (`fail_below`, `baseline`) and is not met."""
 
 
-def doctor_findings(checks: list[Check]) -> list[Finding]:
+def doctor_findings(checks: Sequence[Check]) -> list[Finding]:
     """The checks as the page shows them."""
     return [
-        Finding(one.name, "well" if one.passed else "ill", f"{one.name}{_not(one)}", one.evidence) for one in checks
+        Finding(
+            one.name,
+            "well" if one.passed else "ill",
+            f"{one.name}{'' if one.passed else ': no'}",
+            one.evidence,
+            one.then,
+        )
+        for one in checks
     ]
-
-
-def _not(check: Check) -> str:
-    return "" if check.passed else ": no"
 
 
 def attacked_sections(found: Attack, fooled: Picture | None = None) -> list[Section]:
     """What the page tells of an evaluation; `fooled` shows images above their adversaries."""
-    words = (
-        f"On {found.count:,} {found.attacked_on} it is right on {percent(found.clean_accuracy)} without an attack, and on "
-        f"{percent(found.robust_accuracy)} (95 % interval {percent(found.low)} to {percent(found.high)}) under AutoAttack "
-        f"({found.version}) with changes of up to {found.eps:.4g} in {found.norm}, values being from {found.box[0]:g} to "
-        f"{found.box[1]:g}. Another attack may break more."
-    )
-    told = "".join(f"<li>{text(note)}</li>" for note in [*found.failures, *found.notes])
-    told = f'<ul class="warnings">{told}</ul>' if told else ""
-    rows = "".join(f"<tr><td>{text(name)}</td><td>{count:,}</td></tr>" for name, count in found.per_attack.items())
-    table = f"<table><thead><tr><th>attack</th><th>images it broke</th></tr></thead><tbody>{rows}</tbody></table>"
-    cost = f"It took {found.queries:,.0f} passes and {found.gradients:,.0f} gradients an image."
-    sections = [Section("How robust it is", f"<p>{text(words)}</p>{told}{table}<p>{cost}</p>")]
+    sections = [Section("How robust it is", _words(found) + _notes(found) + _curve(found) + _table(found))]
     if fooled is not None:
         shown = "Images that it knows, and below each the same one as an attacker changes it, taken for something else."
         sections.append(Section("What fools it", f"<p>{shown}</p>{figure(fooled, 'Images and adversaries')}"))
     return sections
+
+
+def _words(found: Attack) -> str:
+    chance = f" (chances, each of {found.draws} passes, for it draws random numbers)" if found.draws > 1 else ""
+    words = (
+        f"On {found.count:,} {found.attacked_on} it is right on {percent(found.clean_accuracy)} without an attack, and on "
+        f"{percent(found.robust_accuracy)} (95 % interval {percent(found.low)} to {percent(found.high)}) under AutoAttack "
+        f"({found.version}) with changes of up to {found.eps:.4g} in {found.norm}, values being from {found.box[0]:g} to "
+        f"{found.box[1]:g}{chance}. Another attack may break more."
+    )
+    return f"<p>{text(words)}</p>"
+
+
+def _notes(found: Attack) -> str:
+    told = "".join(f"<li>{text(note)}</li>" for note in [*found.failures, *found.notes])
+    return f'<ul class="warnings">{told}</ul>' if told else ""
+
+
+def _curve(found: Attack) -> str:
+    points = [(level.eps, 100 * level.share) for level in found.curve]
+    drawn = curve("Right under attack", {found.norm: points}, unit="%", axis="eps")
+    return f"<figure>{drawn}</figure>" if drawn else ""
+
+
+def _table(found: Attack) -> str:
+    left, rows = round(found.clean_accuracy * found.count), ""
+    for name, count in found.per_attack.items():
+        left -= count
+        rows += f"<tr><td>{text(name)}</td><td>{count:,}</td><td>{left:,}</td></tr>"
+    head = "<tr><th>attack</th><th>images it broke</th><th>left standing</th></tr>"
+    cost = f"It took {found.queries:,.0f} passes forward and {found.gradients:,.0f} back an image; samples.csv tells them for each."
+    return f"<table><thead>{head}</thead><tbody>{rows}</tbody></table><p>{cost}</p>"

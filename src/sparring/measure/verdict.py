@@ -1,0 +1,132 @@
+"""From what AutoAttack found to figures that can be told: doubts are answered by more attacks, chances are counted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from sparring.attacks.autoattack import CLEAN, ROBUST, Verdicts
+from sparring.attacks.chance import DRAWS, error_rates, mean_interval
+from sparring.attacks.contract import Model
+from sparring.attacks.doctor import STILL, Answer, Check, answers, examine
+from sparring.attacks.threat import Threat
+from sparring.engine.seeds import mix
+from sparring.measure.classified import wilson_interval
+from sparring.measure.robustness import AT_ONCE, Level, robustness
+
+FEW = 20
+"""Draws by which attacks are compared; what is told is counted in more."""
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Figures:
+    """What is told of a model under attack."""
+
+    verdicts: Verdicts
+    """With what the answering attacks broke."""
+    doctor: list[Check]
+    per_attack: dict[str, int]
+    """Rows that each attack broke, in the order in which they ran."""
+    clean_accuracy: float
+    robust_accuracy: float
+    low: float
+    """Ends of its 95 % interval."""
+    high: float
+    draws: int
+    """Passes that chances were counted in; 1 where there are none."""
+    curve: list[Level]
+
+
+def figures(
+    model: Model,
+    x: Tensor,
+    y: Tensor,
+    threat: Threat,
+    verdicts: Verdicts,
+    seed: int = 0,
+    tell: Tell = lambda words: None,
+) -> Figures:
+    """Examine what `autoattack` found on x `[B, ...]` with labels y `[B]`; run what failed checks call for; count."""
+    checks = examine(model, x, y, threat, verdicts, seed)
+    chance = not next(check for check in checks if check.name == STILL).passed
+    if chance:  # one draw is no verdict: what is wrong half of the time is broken
+        robust = error_rates(model, verdicts.adv, y, draws=FEW, seed=seed) < 0.5
+        by = (ROBUST if stands else by for stands, by in zip(robust.tolist(), verdicts.broken_by, strict=True))
+        verdicts = replace(verdicts, robust=robust, broken_by=tuple(by))
+    for number, answer in enumerate(answers(checks, model, x[:2])):
+        tell(f"the doctor asks for {answer.name}: {int(verdicts.robust.sum()):,} images stand")
+        before = int(verdicts.robust.sum())
+        verdicts = _pursued(answer, model, x, y, threat, verdicts, mix(seed, number), chance)
+        told = f"{answer.name} then broke {before - int(verdicts.robust.sum()):,} of {before:,} that stood"
+        checks = [replace(check, then=told) if check.name in answer.because else check for check in checks]
+    per_attack = {name: verdicts.broken_by.count(name) for name in verdicts.attacks}
+    if chance:
+        clean = error_rates(model, x, y, draws=DRAWS, seed=mix(seed, 1))
+        right = 1 - torch.maximum(clean, error_rates(model, verdicts.adv, y, draws=DRAWS, seed=mix(seed, 2)))
+        low, high = mean_interval(right)
+        return Figures(verdicts, checks, per_attack, 1 - float(clean.mean()), float(right.mean()), low, high, DRAWS, [])
+    low, high = wilson_interval(int(verdicts.robust.sum()), len(x))
+    return Figures(
+        verdicts, checks, per_attack, verdicts.clean_accuracy, verdicts.robust_accuracy, low, high, 1,
+        _curve(model, x, y, threat, verdicts, tell),
+    )  # fmt: skip
+
+
+def _pursued(
+    answer: Answer, model: Model, x: Tensor, y: Tensor, threat: Threat, verdicts: Verdicts, seed: int, chance: bool
+) -> Verdicts:
+    """One more attack on the rows that stand; by `chance`, what is wrong more often than the best so far is kept."""
+    adv, robust = verdicts.adv.clone(), verdicts.robust.clone()
+    queries, gradients = verdicts.queries.clone(), verdicts.gradients.clone()
+    broken_by = list(verdicts.broken_by)
+    for rows in torch.split(robust.nonzero().squeeze(1), AT_ONCE):
+        if not len(rows):
+            continue
+        found = answer.attack(model, x[rows], y[rows], threat.rows(rows, x), seed=seed)
+        success = found.success
+        if chance:
+            before, now = (error_rates(model, at, y[rows], draws=FEW, seed=seed) for at in (adv[rows], found.adv))
+            ahead, success = now > before, now >= 0.5
+            adv[rows[ahead]] = found.adv[ahead]
+        else:
+            adv[rows[success]] = found.adv[success]
+        broke = rows[success]
+        robust[broke] = False
+        queries[rows] += found.queries
+        gradients[rows] += found.gradients
+        for row in broke.tolist():
+            broken_by[row] = answer.name
+    return replace(
+        verdicts, adv=adv, robust=robust, queries=queries, gradients=gradients, broken_by=tuple(broken_by),
+        attacks=(*verdicts.attacks, answer.name),
+    )  # fmt: skip
+
+
+def _curve(model: Model, x: Tensor, y: Tensor, threat: Threat, verdicts: Verdicts, tell: Tell) -> list[Level]:
+    """The share that is right over the radius, for a threat with one radius; [] where there are no gradients for PGD."""
+    if set(verdicts.attacks) & {"square-long"} or verdicts.attacks[:1] == ("square",) or isinstance(threat.eps, Tensor):
+        return []
+    if not threat.eps:
+        return []
+    tell("drawing the curve over eps ...")
+    within = lambda eps: replace(threat, eps=eps)  # noqa: E731
+    return robustness(model, x, y, within, threat.eps, threat.widest(x), standing=verdicts.robust).levels
+
+
+def samples(names: Sequence[str], labels: Sequence[str], verdicts: Verdicts) -> list[dict[str, str | int]]:
+    """A line for each row: what it is, what broke it (`clean`: wrong from the start; empty: it stands), what it took."""
+    lines = zip(names, labels, verdicts.broken_by, verdicts.queries.tolist(), verdicts.gradients.tolist(), strict=True)
+    return [
+        {"name": name, "label": label, "broken_by": by, "queries": queries, "gradients": gradients}
+        for name, label, by, queries, gradients in lines
+    ]
+
+
+def fooled(verdicts: Verdicts, most: int) -> list[int]:
+    """Rows that were right and that an attack broke, at most so many."""
+    return [row for row, by in enumerate(verdicts.broken_by) if by and by != CLEAN][:most]

@@ -1,0 +1,128 @@
+"""Models that deceive, each in its own way: the check that it fails, and the attack that answers."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from sparring.attacks.autoattack import autoattack
+from sparring.attacks.contract import Model
+from sparring.attacks.doctor import BLACK, GRADIENTS, STEADY, STILL, WIDE, Check, answers, examine
+from sparring.attacks.threat import Threat
+from sparring.attacks.wrappers import blocked, straight
+from sparring.engine.errors import UsageError
+
+THREAT = Threat("Linf", 0.25)
+
+
+class Linear(nn.Module):
+    """Two classes by the mean."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        far = (x.flatten(1) - 0.5).mean(1)
+        return torch.stack([far, -far], 1) * 10
+
+
+class Rounded(nn.Module):
+    """Four levels, and no gradient."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (x * 3).round() / 3
+
+
+class Noisy(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x + 0.4 * torch.randn_like(x)
+
+
+class Rippled(nn.Module):
+    """A loss of steep ripples, each a hundredth of the box wide."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + 0.05 * torch.sin(x.mean(1, keepdim=True) * 600)
+
+
+def rows(spread: float = 0.2) -> tuple[Tensor, Tensor]:
+    rng = torch.Generator().manual_seed(0)
+    y = torch.arange(40) % 2
+    means = 0.5 + spread * (1 - 2 * y.float())
+    return (means[:, None] + 0.1 * (torch.rand(40, 16, generator=rng) - 0.5)).clamp(0, 1), y
+
+
+def checks_of(model: Model, version: str = "standard") -> dict[str, Check]:
+    x, y = rows()
+    return {
+        check.name: check for check in examine(model, x, y, THREAT, autoattack(model, x, y, THREAT, version=version))
+    }
+
+
+def answered(checks: dict[str, Check], model: Model) -> dict[str, tuple[str, ...]]:
+    return {answer.name: answer.because for answer in answers(list(checks.values()), model, rows()[0][:2])}
+
+
+def test_an_honest_model_passes_all() -> None:
+    checks = checks_of(Linear())
+    assert len(checks) == 7 and all(check.passed for check in checks.values())
+    assert answered(checks, Linear()) == {}
+
+
+def test_a_rounding_stage_masks_and_bpda_goes_through_it() -> None:
+    model = nn.Sequential(Rounded(), Linear())
+    checks = checks_of(model)
+    assert not checks[GRADIENTS].passed and not checks[BLACK].passed and not checks[WIDE].passed
+    found = answers(list(checks.values()), model, rows()[0][:2])
+    assert [answer.name for answer in found] == ["bpda through 0"] and GRADIENTS in found[0].because
+    x, y = rows()
+    result = found[0].attack(model, x, y, THREAT, seed=0)
+    assert result.success.all() and torch.equal(model(result.adv).argmax(1) != y, result.success)
+
+
+def test_where_nobody_sees_inside_square_searches_longer() -> None:
+    model = nn.Sequential(Rounded(), Linear())
+    checks = checks_of(lambda x: model(x))
+    assert list(answered(checks, lambda x: model(x))) == ["square-long"]
+
+
+def test_chance_calls_for_expectation() -> None:
+    model = nn.Sequential(Noisy(), Linear())
+    checks = checks_of(model, "rand")
+    assert not checks[STILL].passed and checks[GRADIENTS].passed
+    assert answered(checks, model)["apgd-eot"] == (STILL,)
+
+
+def test_ripples_call_for_smoothing_and_the_verdict_is_the_models_own() -> None:
+    model = nn.Sequential(Rippled(), Linear())
+    x, y = rows(0.05)
+    checks = {c.name: c for c in examine(model, x, y, THREAT, autoattack(model, x, y, THREAT))}
+    assert not checks[STEADY].passed
+    smoothed = next(a for a in answers(list(checks.values()), model, x[:2]) if a.name == "apgd-smoothed")
+    result = smoothed.attack(model, x, y, THREAT, seed=0)
+    assert torch.equal(model(result.adv).argmax(1) != y, result.success)
+
+
+def test_without_gradients_only_square_is_judged() -> None:
+    with torch.no_grad():
+        checks = checks_of(lambda x: Linear()(x.detach()), "square")
+    assert list(checks) == [STILL]
+
+
+def test_a_model_that_knows_nothing() -> None:
+    x, y = rows()
+    with pytest.raises(UsageError, match="right on none of 40 rows"):
+        examine(Linear(), x, 1 - y, THREAT, autoattack(Linear(), x, 1 - y, THREAT))
+
+
+def test_blocked_names_the_innermost_stage_and_nothing_else() -> None:
+    model = nn.Sequential(nn.Sequential(nn.Identity(), Rounded()), nn.ReLU(), Linear())
+    assert blocked(model, rows()[0]) == ["0.1"]
+    assert blocked(Linear(), rows()[0]) == [] and blocked(lambda x: x, rows()[0]) == []
+
+
+def test_straight_answers_the_same_and_lets_gradients_through() -> None:
+    model = nn.Sequential(Rounded(), Linear())
+    through = straight(model, ["0"])
+    x = rows()[0].requires_grad_()
+    assert torch.equal(through(x), model(x))
+    (gradient,) = torch.autograd.grad(through(x)[:, 0].sum(), x)
+    torch.testing.assert_close(gradient, torch.full_like(x, 10 / 16))

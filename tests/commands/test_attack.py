@@ -1,0 +1,262 @@
+"""`sparring attack` on small images: every kind of model, what is written, goes on, compares, and refuses."""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+from collections.abc import Callable
+from functools import partial
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+import sparring
+from sparring.attacks.square import square
+from sparring.commands import attack as command
+from sparring.commands.parts import Parts
+from sparring.commands.train import Stopped
+from sparring.engine.errors import SparringError, UsageError
+from sparring.measure.attacked import Attack
+from sparring.recipes.fast import Fast
+
+Cli = Callable[..., "subprocess.CompletedProcess[str]"]
+MODULE = """
+import torch
+from torch import nn
+
+class Brightest(nn.Module):  # class k is bright in row k
+    def forward(self, x):
+        return 10 * x[:, 0, :3].mean(2)
+
+net = Brightest()
+def function(x): return net(x)
+def factory(): return Brightest()
+def probabilities(x): return net(x).softmax(1)
+def seven(x): return net(x).repeat(1, 3)[:, :7]
+def closed(x): return net(x.detach())
+def noisy(x): return net(x + 0.05 * torch.randn_like(x))
+def only_rgb(x): return nn.functional.conv2d(x, torch.zeros(1, 3, 3, 3))
+nothing = 7
+"""
+
+
+class Brightest(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return 10 * x[:, 0, :3].mean(2)
+
+
+@pytest.fixture(autouse=True)
+def _short_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(import_module("sparring.attacks.autoattack"), "square", partial(square, steps=100))
+
+
+@pytest.fixture
+def named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], str]:
+    """`module:NAME` of a module of this test's own."""
+    module = f"own_{tmp_path.name.replace('-', '_').replace('.', '_')}"
+    (tmp_path / f"{module}.py").write_text(MODULE)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    return lambda name: f"{module}:{name}"
+
+
+def attacked(model: str | Path, data: Path, **how: object) -> Attack:
+    return sparring.attack(model, data, eps=0.05, device="cpu", **how)  # type: ignore[arg-type]
+
+
+def test_from_the_command_line(named: Callable[[str], str], data: Path, quick: Cli, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    done = quick("attack", named("net"), data, "--eps", "80/255", "--out", out, "--json", "--device", "cpu")
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert {"clean_accuracy", "robust_accuracy", "low", "high", "per_attack", "doctor"} <= set(told)
+    assert told["clean_accuracy"] == 1 and told["count"] == 12 and told["attacked_on"] == "test images"
+    assert told["eps"] == pytest.approx(80 / 255) and sum(told["per_attack"].values()) == 12 * (
+        1 - told["robust_accuracy"]
+    )
+    assert told == json.loads((out / "report.json").read_text()) and not (out / "parts").exists()
+    lines = list(csv.DictReader((out / "samples.csv").read_text().splitlines()))
+    assert len(lines) == 12 and sum(line["broken_by"] == "" for line in lines) == 12 * told["robust_accuracy"]
+    page = (out / "report.html").read_text()
+    assert "How robust it is" in page and "Right under attack" in page and "left standing" in page
+
+
+def test_words_name_all_that_matters(named: Callable[[str], str], data: Path, quick: Cli) -> None:
+    done = quick("attack", named("net"), data, "--eps", "0.05", "--images", "6")
+    assert done.returncode == 0, done.stderr
+    assert all(word in done.stdout for word in ("clean ", "robust ", "broken ", "doctor ", "report "))
+    assert "of 6 test images" in done.stdout
+
+
+@pytest.mark.parametrize("name", ["function", "factory", "Brightest"])
+def test_what_a_module_may_name(name: str, named: Callable[[str], str], data: Path) -> None:
+    assert attacked(named(name), data, images=4).clean_accuracy == 1
+
+
+def test_the_curve_falls_and_agrees_with_the_verdict(named: Callable[[str], str], data: Path) -> None:
+    found = sparring.attack(named("net"), data, eps=0.3, device="cpu")
+    shares = [level.share for level in found.curve]
+    assert shares == sorted(shares, reverse=True) and found.curve[0].share == found.clean_accuracy
+    assert next(one.share for one in found.curve if one.eps == pytest.approx(0.3)) == found.robust_accuracy
+
+
+def test_a_run_of_ours(data: Path, tmp_path: Path) -> None:
+    run = sparring.harden(
+        data, Fast(width=4, batch_size=8, eps=0.05), images=1_200, out=tmp_path / "run", device="cpu"
+    ).run
+    found = attacked(run, data, images=8)
+    assert found.report == str(Path(run) / "attack" / "report.html") and Path(found.report).exists()
+    assert found.robust_accuracy <= found.clean_accuracy and found.low <= found.robust_accuracy <= found.high
+    with pytest.raises(UsageError, match="--box is for other models"):
+        attacked(run, data, box=(-1, 1))
+
+
+def test_files_of_torch(data: Path, tmp_path: Path) -> None:
+    torch.jit.trace(Brightest(), torch.zeros(2, 1, 8, 8)).save(tmp_path / "net.pt")  # type: ignore[no-untyped-call]
+    batch = torch.export.Dim("batch", min=1, max=4096)
+    exported = torch.export.export(Brightest(), (torch.zeros(2, 1, 8, 8),), dynamic_shapes=({0: batch},))
+    torch.export.save(exported, tmp_path / "net.pt2")
+    own = [attacked(tmp_path / name, data, images=6, out=tmp_path / name[-3:]) for name in ("net.pt", "net.pt2")]
+    assert own[0].clean_accuracy == own[1].clean_accuracy == 1
+    assert own[0].robust_accuracy == own[1].robust_accuracy
+
+
+test_files_of_torch = pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")(test_files_of_torch)
+
+
+def test_onnx_is_attacked_without_gradients_and_that_is_said(data: Path, tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx")
+    helper, f = onnx.helper, onnx.TensorProto.FLOAT
+    rows = onnx.numpy_helper.from_array(np.eye(64, 3 * 8, dtype=np.float32).reshape(64, 3, 8).mean(2), "rows")
+    nodes = [helper.make_node("Flatten", ["x"], ["flat"]), helper.make_node("MatMul", ["flat", "rows"], ["logits"])]
+    value = helper.make_tensor_value_info
+    graph = helper.make_graph(
+        nodes, "g", [value("x", f, ["B", 1, 8, 8])], [value("logits", f, ["B", 3])], initializer=[rows]
+    )
+    opset = [helper.make_opsetid("", 17)]
+    onnx.save(helper.make_model(graph, opset_imports=opset, ir_version=9), tmp_path / "net.onnx")
+    found = sparring.attack(tmp_path / "net.onnx", data, eps=0.3, images=4, device="cpu", out=tmp_path / "o")
+    assert found.version == "square" and found.clean_accuracy == 1 and list(found.per_attack) == ["square"]
+    assert found.gradients == 0 and found.curve == [] and "no gradients" in found.notes[0]
+    with pytest.raises(UsageError, match="--version standard"):
+        attacked(tmp_path / "net.onnx", data, version="standard")
+
+
+def test_a_model_that_draws_is_scored_by_its_chances(named: Callable[[str], str], data: Path) -> None:
+    found = sparring.attack(named("noisy"), data, eps=0.25, images=6, device="cpu")
+    assert found.version == "rand" and found.draws == 100 and found.curve == []
+    assert 0 <= found.low <= found.robust_accuracy <= found.high <= 1
+
+
+def test_an_interrupted_evaluation_goes_on(
+    named: Callable[[str], str], data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command, "PART", 5)
+    whole = attacked(named("net"), data, out=tmp_path / "whole")
+    honest, calls = command.autoattack, []
+
+    def stopping(*args: object, **how: object) -> object:
+        calls.append(1)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return honest(*args, **how)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(command, "autoattack", stopping)
+    with pytest.raises(Stopped, match=r"after 10 of 12 images.*same command"):
+        attacked(named("net"), data, out=tmp_path / "again")
+    again = attacked(named("net"), data, out=tmp_path / "again")
+    assert len(calls) == 4
+    assert (again.robust_accuracy, again.per_attack, again.queries) == (
+        whole.robust_accuracy, whole.per_attack, whole.queries,
+    )  # fmt: skip
+
+
+def test_parts_of_other_settings_are_not_used(tmp_path: Path) -> None:
+    parts = Parts.begin(tmp_path / "parts", {"eps": 0.1})
+    (parts.folder / "0000.json").write_text("{}")
+    assert Parts.begin(tmp_path / "parts", {"eps": 0.1}).folder.joinpath("0000.json").exists()
+    assert not Parts.begin(tmp_path / "parts", {"eps": 0.2}).folder.joinpath("0000.json").exists()
+
+
+def test_a_damaged_part_names_the_way_out(tmp_path: Path) -> None:
+    parts = Parts.begin(tmp_path / "parts", {})
+    (parts.folder / "0000.json").write_text("{}")
+    (parts.folder / "0000.safetensors").write_bytes(b"nothing")
+    with pytest.raises(SparringError, match=r"remove .*parts"):
+        parts.get(0)
+
+
+def test_in_the_users_own_ci(named: Callable[[str], str], data: Path, quick: Cli, tmp_path: Path) -> None:
+    good = attacked(named("net"), data, out=tmp_path / "good")
+    baseline = Path(good.report).with_suffix(".json")
+    done = quick("attack", named("net"), data, "--eps", "0.05", "--baseline", baseline, "--fail-below", "0.5")
+    assert done.returncode == 0, done.stderr
+    told = json.loads(baseline.read_text())
+    baseline.write_text(json.dumps({**told, "low": 1.1, "high": 1.2}))
+    done = quick("attack", named("net"), data, "--eps", "0.05", "--baseline", baseline)
+    assert done.returncode == 1 and "below the baseline's interval" in done.stderr and "robust " in done.stdout
+    done = quick("attack", named("net"), data, "--eps", "0.06", "--baseline", baseline)
+    assert done.returncode == 2 and "is of another eps" in done.stderr
+    done = quick("attack", named("noisy"), data, "--eps", "0.9", "--images", "4", "--fail-below", "0.999")
+    assert done.returncode == 1 and "below the 99.90% of --fail-below" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("probabilities", "returns probabilities"),
+        ("seven", "tells 7 classes apart, and the images are of 3"),
+        ("closed", "no gradient flows"),
+        ("only_rgb", "--size and --mode"),
+        ("nothing", "is no model"),
+        ("missing", "cannot be loaded: AttributeError"),
+    ],
+)
+def test_models_that_cannot_be_attacked(
+    name: str, words: str, named: Callable[[str], str], data: Path, quick: Cli
+) -> None:
+    done = quick("attack", named(name), data, "--eps", "0.05")
+    assert done.returncode in (1, 2) and words in done.stderr and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--eps", "3"], "is larger than the box"),
+        (["--eps", "-1"], "eps must be 0 or more"),
+        (["--norm", "L7"], "unknown norm"),
+        (["--norm", "L1"], "no eps is usual in L1"),
+        (["--norm", "L0", "--eps", "1"], "knows no L0"),
+        (["--version", "best"], "unknown version"),
+        (["--images", "0"], "--images must be 1 or more"),
+        (["--fail-below", "85"], "a share from 0 to 1"),
+        (["--baseline", "none.json"], "is no report.json"),
+        (["--box", "1", "0"], "the box is empty"),
+        (["--resize"], "--resize is for runs of ours"),
+    ],
+)
+def test_what_cannot_be_asked(
+    flags: list[str], words: str, named: Callable[[str], str], data: Path, quick: Cli
+) -> None:
+    done = quick("attack", named("net"), data, *flags)
+    assert done.returncode == 2 and words in done.stderr
+
+
+def test_sources_and_files_that_will_not_do(
+    named: Callable[[str], str], quick: Cli, tmp_path: Path, data: Path
+) -> None:
+    np.save(tmp_path / "plain.npy", np.zeros((4, 8, 8), np.uint8) + np.arange(4, dtype=np.uint8)[:, None, None])
+    done = quick("attack", named("net"), tmp_path / "plain.npy")
+    assert done.returncode == 2 and "has no labels" in done.stderr
+    (tmp_path / "net.pt").write_bytes(b"no archive")
+    done = quick("attack", tmp_path / "net.pt", data)
+    assert done.returncode == 1 and "cannot be loaded" in done.stderr
+    done = quick("attack", tmp_path / "none.pt2", data)
+    assert done.returncode == 2 and "there is no file" in done.stderr
+    done = quick("attack", "nowhere", data)
+    assert done.returncode == 2 and "there is no model 'nowhere'" in done.stderr
