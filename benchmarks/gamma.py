@@ -16,8 +16,8 @@ from record import save
 from trials import Trial, run
 
 IMAGES = {
-    "fashion-mnist": 51_200, "mnist": 25_600, "cifar10-jpeg": 16_000, "faces-easy-32": 16_000, "faces-easy-64": 6_400,
-    "faces-easy-128": 2_400,
+    "fashion-mnist": 51_200, "mnist": 25_600, "cifar10-jpeg": 16_000, "faces-easy-32": 8_000, "faces-easy-64": 3_200,
+    "faces-easy-128": 1_600,
 }  # fmt: skip
 
 

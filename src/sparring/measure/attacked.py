@@ -61,14 +61,11 @@ def doctor_findings(checks: Sequence[Check]) -> list[Finding]:
     """The checks as the page shows them."""
     return [
         Finding(
-            one.name,
-            "well" if one.passed else "ill",
-            f"{one.name}{'' if one.passed else ': no'}",
-            one.evidence,
-            one.then,
+            one.name, "well" if one.passed else "ill", one.name if one.passed else f"{one.name}: no",
+            f"{one.evidence}; {one.then}" if one.then else one.evidence,
         )
         for one in checks
-    ]
+    ]  # fmt: skip
 
 
 def attacked_sections(found: Attack, fooled: Picture | None = None) -> list[Section]:
