@@ -68,7 +68,9 @@ def test_verdicts_are_those_of_the_authors_code(norm: Norm) -> None:
     assert [by == "" for by in verdicts.broken_by] == verdicts.robust.tolist()
     assert verdicts.broken_by[:2] == ("clean", "clean") and verdicts.clean_accuracy == 38 / 40
     assert verdicts.robust_accuracy == pytest.approx(float(verdicts.robust.float().mean()))
-    assert (margin(model(verdicts.adv), y) >= margin(model(x), y)).all()  # the most promising point, where none broke it
+    assert (
+        margin(model(verdicts.adv), y) >= margin(model(x), y)
+    ).all()  # the most promising point, where none broke it
 
 
 @pytest.mark.slow

@@ -108,13 +108,15 @@ def _pursued(
 
 
 def _curve(model: Model, x: Tensor, y: Tensor, threat: Threat, verdicts: Verdicts, tell: Tell) -> list[Level]:
-    """The share that is right over the radius, for a threat with one radius; [] where there are no gradients for PGD."""
-    if set(verdicts.attacks) & {"square-long"} or verdicts.attacks[:1] == ("square",) or isinstance(threat.eps, Tensor):
+    """The share that is right over the radius; [] where gradients lead PGD nowhere, or there is no one radius to grow."""
+    blind = verdicts.attacks[0] == "square" or "square-long" in verdicts.attacks
+    if blind or isinstance(threat.eps, Tensor) or not threat.eps:
         return []
-    if not threat.eps:
-        return []
+
+    def within(eps: float) -> Threat:
+        return replace(threat, eps=eps)
+
     tell("drawing the curve over eps ...")
-    within = lambda eps: replace(threat, eps=eps)  # noqa: E731
     return robustness(model, x, y, within, threat.eps, threat.widest(x), standing=verdicts.robust).levels
 
 
