@@ -1,0 +1,283 @@
+"""`sparring whisper`: commands hidden in recordings, or in sounds that are no speech, and a page to listen to them."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from sparring import __version__
+from sparring.attacks.channel import CHANNELS, through
+from sparring.attacks.pgd import pgd
+from sparring.attacks.psychoacoustic import Masking, psychoacoustic
+from sparring.attacks.threat import Threat
+from sparring.attacks.wrappers import bpda
+from sparring.commands.hear import noted
+from sparring.commands.page import command_line
+from sparring.commands.progress import Progress
+from sparring.data.nonspeech import NONSPEECH, nonspeech
+from sparring.data.sounds import LEVELS, as_wav, on_grid, open_sounds
+from sparring.data.source import local
+from sparring.engine.errors import UsageError, nearest
+from sparring.engine.files import saying, write
+from sparring.measure.report import Page, report_page
+from sparring.measure.share import Share
+from sparring.measure.whispered import SHOWN, Audio, Whisper, Whispered, by_pair, median, whispered_sections
+from sparring.recipes.spoken import NOTHING, Heard, Recogniser, load_recogniser, together
+
+DB, DB_MASKED = -30.0, 0.0
+"""The bound where none is given: below the mask the mask alone."""
+STEPS, STEP, MOMENTUM = 300, 0.025, 0.75
+"""Of PGD: at most so many, of this share of the bound."""
+UTTERANCES = 10
+SECONDS = 1.0
+"""Of a sound that is made up."""
+ANY = "nonspeech"
+"""As SOURCE: one kind of made-up sound after the other."""
+AT_ONCE = 64
+Wave = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Utterance:
+    """A sound to hide commands in."""
+
+    wave: Wave
+    """`[T]` in [-1, 1], on the grid of 16 bits."""
+    name: str
+    said: str
+    """The word that is spoken, or what it is."""
+
+
+def whisper(
+    run: str | Path,
+    source: str | Path,
+    *,
+    say: str | None = None,
+    db: float | None = None,
+    masked: bool = False,
+    channel: str = "none",
+    utterances: int = UTTERANCES,
+    out: str | Path | None = None,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Whispered:
+    """Hide the word `say`, or every word in turn, in `utterances` sounds of SOURCE, for the recogniser in `run`.
+
+    SOURCE is what `hear` takes (its test recordings, where it has some), or noise, hum, clicks, chord, or nonspeech for all
+    four. The change's peak is `db` (-30) below that of the sound, or, if `masked`, it is below what the sound masks, and `db` (0)
+    besides. It must be heard through the `channel`. Sounds, report.json and report.html go to `out`, by default a new folder in
+    `run`. Raises SparringError, with the way out, on all that can go wrong.
+    """
+    progress = progress or Progress()
+    db = db if db is not None else DB_MASKED if masked else DB
+    if not -1000 < db <= 0:
+        raise UsageError(f"--db must be 0 or less (a change as loud as the sound is 0 dB), not {db:g}")
+    if utterances < 1:
+        raise UsageError(f"--utterances must be 1 or more, not {utterances}")
+    recogniser = load_recogniser(run)
+    if say is not None and say not in recogniser.words:
+        raise UsageError(f"'{say}' is not among the recogniser's words: {nearest(say, recogniser.words)}")
+    if channel not in CHANNELS:
+        raise UsageError(f"unknown channel '{channel}': {nearest(channel, CHANNELS)}")
+    sounds, notes = to_hide_in(recogniser, source, utterances, seed)
+    for note in notes:
+        progress.say(f"note: {note}")
+    folder = _folder(run, out)
+    tell = progress.counter("attacking", "sounds")
+    targets = [say] if say else [word for word in recogniser.words if word != NOTHING]
+    hidden, waves = hide(recogniser, sounds, targets, db, masked=masked, channel=channel, seed=seed, tell=tell)
+    if not hidden:
+        raise UsageError(f"all {len(sounds)} sounds are heard as '{say}' as they are: give another --say")
+    by_name = {sound.name: sound.wave for sound in sounds}
+    hidden = [
+        replace(one, file=f"{k:04d}-{_plain(one.said)}-as-{_plain(one.target)}.wav") for k, one in enumerate(hidden)
+    ]
+    found = summed_up(
+        hidden, run=str(run), out=str(folder), source=str(source), db=db, masked=masked, channel=channel, seed=seed,
+        utterances=len(sounds), notes=notes,
+    )  # fmt: skip
+    for one, wave in zip(hidden, waves, strict=True):
+        write(folder / one.file, as_wav(wave, recogniser.rate))
+    write(folder / "report.json", json.dumps(asdict(found), indent=2) + "\n")
+    shown = {k: _audio(by_name[hidden[k].name], waves[k], recogniser.rate) for k in _spread(len(hidden))}
+    write(folder / "report.html", report_page(_page(found, shown)))
+    return found
+
+
+def to_hide_in(
+    recogniser: Recogniser, source: str | Path, count: int, seed: int = 0
+) -> tuple[list[Utterance], list[str]]:
+    """At most `count` sounds of SOURCE, drawn by `seed`, and notes on what was left out."""
+    if str(source) in (ANY, *NONSPEECH) and local(str(source)) is None:
+        luck, rate = torch.Generator().manual_seed(seed), recogniser.rate
+        kinds = itertools.cycle(NONSPEECH if str(source) == ANY else [str(source)])
+        made = []
+        for k, kind in zip(range(count), kinds, strict=False):
+            wave = on_grid(nonspeech(kind, 1, int(SECONDS * rate), rate, luck)[0]).numpy()
+            made.append(Utterance(wave, f"{kind}-{k}", kind))
+        return made, []
+    data = open_sounds(source)
+    if data.rate != recogniser.rate:
+        raise UsageError(
+            f"{source} has {data.rate:,} samples a second, and the recogniser hears {recogniser.rate:,}: bring the sounds "
+            "to that rate first"
+        )
+    notes = noted(data)
+    data = data.split("test") if data.test.any() else data
+    rows = np.sort(np.random.default_rng(seed).permutation(len(data))[:count])
+    chosen = data.rows(rows)
+    waves = [on_grid(torch.from_numpy(wave)).numpy() for wave in chosen.each()]
+    said = [chosen.words[label] for label in chosen.labels]
+    return [Utterance(*one) for one in zip(waves, chosen.names, said, strict=True)], notes
+
+
+def hide(
+    recogniser: Recogniser,
+    sounds: Sequence[Utterance],
+    targets: Sequence[str],
+    db: float,
+    *,
+    masked: bool = False,
+    channel: str = "none",
+    seed: int = 0,
+    tell: Callable[[int, int], None] = lambda done, of: None,
+) -> tuple[list[Whisper], list[Wave]]:
+    """Each target hidden in each sound in which it is neither said nor heard; what became of it, and the attacked waveforms."""
+    before = recogniser.hear([sound.wave for sound in sounds], channel)
+    pairs = [
+        (k, target)
+        for k, sound in enumerate(sounds)
+        for target in targets
+        if target not in (sound.said, before[k].word)
+    ]
+    waves: list[Wave] = [np.zeros(0, np.float32)] * len(pairs)
+    audible = [0.0] * len(pairs)
+    order = sorted(range(len(pairs)), key=lambda pair: len(sounds[pairs[pair][0]].wave))
+    tell(0, len(pairs))
+    for first in range(0, len(pairs), AT_ONCE):
+        some = order[first : first + AT_ONCE]
+        own = [sounds[pairs[pair][0]].wave for pair in some]
+        heard, aims = ([recogniser.words.index(word) for word in words] for words in (
+            [before[pairs[pair][0]].word for pair in some], [pairs[pair][1] for pair in some]))  # fmt: skip
+        x, adv = _attack(recogniser, own, torch.tensor(heard), torch.tensor(aims), db, masked, channel, seed)
+        over = _audible(x, adv, recogniser.rate)
+        for row, pair in enumerate(some):
+            waves[pair], audible[pair] = adv[row, 0, : len(own[row])].numpy(), over[row]
+        tell(first + len(some), len(pairs))
+    after = recogniser.hear(waves, channel)
+    told = [
+        _told(sounds[k], target, before[k], after[pair], waves[pair], audible[pair])
+        for pair, (k, target) in enumerate(pairs)
+    ]
+    return told, waves
+
+
+def _attack(
+    recogniser: Recogniser, waves: Sequence[Wave], y: Tensor, target: Tensor, db: float, masked: bool, channel: str, seed: int
+) -> tuple[Tensor, Tensor]:  # fmt: skip
+    """The sounds and the attacked ones, both `[B, 1, T]` and on the grid of 16 bits, as they will be in the file."""
+    x, own = together(waves)
+    model = bpda(on_grid, through(channel, recogniser.net, recogniser.rate))
+    threat = Threat.decibels(x, db, mask=own)
+    threat = replace(
+        threat, eps=(torch.as_tensor(threat.eps) * LEVELS).floor() / LEVELS
+    )  # so that rounding keeps to it
+    if masked:
+        found = psychoacoustic(model, x, y, threat, recogniser.rate, target=target, steps=STEPS, step=STEP, seed=seed)
+    else:
+        found = pgd(
+            model, x, y, threat, target=target, steps=STEPS, step=STEP, momentum=MOMENTUM, random_start=False, seed=seed
+        )
+    return x, on_grid(found.adv)
+
+
+def _audible(x: Tensor, adv: Tensor, rate: int) -> list[float]:
+    """The share of each change's energy that is above the threshold of masking."""
+    masking = Masking(x, rate)
+    energy = masking.spectrum(adv - x).abs().square()
+    above = (energy * (energy > masking.amplitude.square())).sum((1, 2)) / energy.sum((1, 2)).clamp(min=1e-30)
+    return [float(share) for share in above]
+
+
+def _told(sound: Utterance, target: str, before: Heard, after: Heard, wave: Wave, audible: float) -> Whisper:
+    change = wave.astype(np.float64) - sound.wave
+    db = snr = None
+    if change.any():
+        db = float(20 * np.log10(np.abs(change).max() / np.abs(sound.wave).max()))
+        snr = float(10 * np.log10(np.square(sound.wave, dtype=np.float64).sum() / np.square(change).sum()))
+    return Whisper(
+        sound.name, sound.said, target, before.word, before.probability, after.word, after.probability,
+        after.word == target, db, snr, audible,
+    )  # fmt: skip
+
+
+def summed_up(hidden: list[Whisper], **about: object) -> Whispered:
+    """All of them in figures."""
+    won = [one for one in hidden if one.success]
+    return Whispered(
+        success=Share.count(len(won), len(hidden)),
+        by_pair=by_pair(hidden),
+        median_db=median([one.db for one in won]),
+        median_snr=median([one.snr for one in won]),
+        median_audible=median([one.audible for one in won]),
+        whispers=hidden,
+        **about,  # type: ignore[arg-type]
+    )
+
+
+def _folder(run: str | Path, out: str | Path | None) -> Path:
+    """A folder that is not there yet, or is empty."""
+    if out is None:
+        inside = Path(run) if Path(run).is_dir() else Path(run).parent
+        names = ("whisper" + (f"-{k}" if k > 1 else "") for k in itertools.count(1))
+        return next(inside / name for name in names if not (inside / name).exists())
+    with saying(Path(out)):
+        if Path(out).exists() and not (Path(out).is_dir() and not any(Path(out).iterdir())):
+            raise UsageError(f"{out} is there already: choose another --out")
+    return Path(out)
+
+
+def _plain(word: str) -> str:
+    """A word as part of a file's name."""
+    return "".join(letter if letter.isalnum() else "-" for letter in word)
+
+
+def _spread(count: int) -> list[int]:
+    return [k * count // min(count, SHOWN) for k in range(min(count, SHOWN))]
+
+
+def _audio(original: Wave, attacked: Wave, rate: int) -> Audio:
+    change = attacked - original
+    peak = float(np.abs(change).max())
+    louder = 0.5 / peak if peak else 1.0
+    return Audio(
+        as_wav(original, rate), as_wav(attacked, rate), as_wav(change * np.float32(louder), rate), 20 * np.log10(louder)
+    )
+
+
+def _page(found: Whispered, audio: dict[int, Audio]) -> Page:
+    about = {
+        "recogniser": found.run, "sounds": f"{found.utterances} of {found.source}", "bound": f"{found.db:g} dB",
+        "masked": "yes" if found.masked else "no", "channel": found.channel, "seed": str(found.seed),
+    }  # fmt: skip
+    sections = whispered_sections(found, audio)
+    return Page("Hidden commands", about, sections=sections, version=__version__, command=command_line())
+
+
+def in_words(found: Whispered) -> str:
+    """The lines that are printed."""
+    lines = [f"heard    {found.success} commands, {found.db:g} dB{', masked' * found.masked}, channel {found.channel}"]
+    if found.median_snr is not None:
+        lines.append(
+            f"change   {found.median_db:.1f} dB, SNR {found.median_snr:.1f} dB, {found.median_audible:.1%} of its energy above "
+            "the mask (medians of those heard)"
+        )
+    return "\n".join([*lines, f"sounds   {found.out}", f"listen   {found.out}/report.html"])
