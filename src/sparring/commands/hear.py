@@ -117,5 +117,7 @@ def in_words(found: Recognition) -> str:
     """The lines that are printed."""
     lines = [f"run      {found.run}", f"words    {', '.join(found.words[:-1])}"]
     lines += [f"right    {share} test recordings, channel {channel}" for channel, share in found.right.items()]
+    if not found.right:
+        lines.append("right    unknown: there are too few recordings of each word to keep one in ten for testing")
     lines += [f"nothing  {share} of {kind} are taken for a word" for kind, share in found.fooled.items()]
     return "\n".join([*lines, f"attack   sparring whisper {found.run} SOUNDS"])

@@ -34,7 +34,7 @@ from sparring.recipes.spoken import NOTHING, Heard, Recogniser, load_recogniser,
 
 DB, DB_MASKED = -30.0, 0.0
 """The bound where none is given: below the mask the mask alone."""
-STEPS, STEP, MOMENTUM = 300, 0.025, 0.75
+STEPS, STEP, MOMENTUM = 200, 0.025, 0.75
 """Of PGD: at most so many, of this share of the bound."""
 UTTERANCES = 10
 SECONDS = 1.0
@@ -93,9 +93,8 @@ def whisper(
     folder = _folder(run, out)
     tell = progress.counter("attacking", "sounds")
     targets = [say] if say else [word for word in recogniser.words if word != NOTHING]
-    hidden, waves = hide(recogniser, sounds, targets, db, masked=masked, channel=channel, seed=seed, tell=tell)
-    if not hidden:
-        raise UsageError(f"all {len(sounds)} sounds are heard as '{say}' as they are: give another --say")
+    commands = [(sound, target) for sound in sounds for target in targets]
+    hidden, waves = hide(recogniser, commands, db, masked=masked, channel=channel, seed=seed, tell=tell)
     by_name = {sound.name: sound.wave for sound in sounds}
     hidden = [
         replace(one, file=f"{k:04d}-{_plain(one.said)}-as-{_plain(one.target)}.wav") for k, one in enumerate(hidden)
@@ -141,8 +140,7 @@ def to_hide_in(
 
 def hide(
     recogniser: Recogniser,
-    sounds: Sequence[Utterance],
-    targets: Sequence[str],
+    commands: Sequence[tuple[Utterance, str]],
     db: float,
     *,
     masked: bool = False,
@@ -150,33 +148,31 @@ def hide(
     seed: int = 0,
     tell: Callable[[int, int], None] = lambda done, of: None,
 ) -> tuple[list[Whisper], list[Wave]]:
-    """Each target hidden in each sound in which it is neither said nor heard; what became of it, and the attacked waveforms."""
-    before = recogniser.hear([sound.wave for sound in sounds], channel)
-    pairs = [
-        (k, target)
-        for k, sound in enumerate(sounds)
-        for target in targets
-        if target not in (sound.said, before[k].word)
+    """Each word hidden in its sound, but for those that are said there or heard as it is: what became of it, and the waveforms."""
+    before = recogniser.hear([sound.wave for sound, _ in commands], channel)
+    tasks = [
+        (sound, word, heard)
+        for (sound, word), heard in zip(commands, before, strict=True)
+        if word not in (sound.said, heard.word)
     ]
-    waves: list[Wave] = [np.zeros(0, np.float32)] * len(pairs)
-    audible = [0.0] * len(pairs)
-    order = sorted(range(len(pairs)), key=lambda pair: len(sounds[pairs[pair][0]].wave))
-    tell(0, len(pairs))
-    for first in range(0, len(pairs), AT_ONCE):
+    if not tasks:
+        words = ", ".join(sorted({word for _, word in commands}))
+        raise UsageError(f"all the sounds are said or heard to be '{words}' as they are: give another word")
+    attacked: dict[int, tuple[Wave, float]] = {}
+    order = sorted(range(len(tasks)), key=lambda k: len(tasks[k][0].wave))  # little padding in a batch
+    tell(0, len(tasks))
+    for first in range(0, len(tasks), AT_ONCE):
         some = order[first : first + AT_ONCE]
-        own = [sounds[pairs[pair][0]].wave for pair in some]
-        heard, aims = ([recogniser.words.index(word) for word in words] for words in (
-            [before[pairs[pair][0]].word for pair in some], [pairs[pair][1] for pair in some]))  # fmt: skip
-        x, adv = _attack(recogniser, own, torch.tensor(heard), torch.tensor(aims), db, masked, channel, seed)
+        own = [tasks[k][0].wave for k in some]
+        y, target = (torch.tensor([recogniser.words.index(word) for word in words]) for words in (
+            [tasks[k][2].word for k in some], [tasks[k][1] for k in some]))  # fmt: skip
+        x, adv = _attack(recogniser, own, y, target, db, masked, channel, seed)
         over = _audible(x, adv, recogniser.rate)
-        for row, pair in enumerate(some):
-            waves[pair], audible[pair] = adv[row, 0, : len(own[row])].numpy(), over[row]
-        tell(first + len(some), len(pairs))
+        attacked |= {k: (adv[row, 0, : len(own[row])].numpy(), over[row]) for row, k in enumerate(some)}
+        tell(first + len(some), len(tasks))
+    waves = [attacked[k][0] for k in range(len(tasks))]
     after = recogniser.hear(waves, channel)
-    told = [
-        _told(sounds[k], target, before[k], after[pair], waves[pair], audible[pair])
-        for pair, (k, target) in enumerate(pairs)
-    ]
+    told = [_told(*task, after[k], *attacked[k]) for k, task in enumerate(tasks)]
     return told, waves
 
 

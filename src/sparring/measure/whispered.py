@@ -120,7 +120,7 @@ def _words(found: Whispered) -> str:
 
 
 def _table(found: Whispered) -> str:
-    targets = list(dict.fromkeys(target for row in found.by_pair.values() for target in row))
+    targets = sorted({target for row in found.by_pair.values() for target in row})
     head = "".join(f"<th>{text(target)}</th>" for target in targets)
     rows = ""
     for said, row in found.by_pair.items():
@@ -140,7 +140,7 @@ def _listen(one: Whisper, audio: Audio) -> str:
         louder: audio.change,
     }
     figures = "".join(
-        f'<figure><audio controls preload="none" src="data:audio/wav;base64,{base64.b64encode(sound).decode()}"></audio>'
+        f'<figure><audio controls style="width: 17rem; max-width: 100%" preload="none" src="data:audio/wav;base64,{base64.b64encode(sound).decode()}"></audio>'
         f"<figcaption>{text(caption)}</figcaption></figure>"
         for caption, sound in sounds.items()
     )

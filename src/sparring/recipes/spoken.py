@@ -107,6 +107,8 @@ def train_recogniser(
     tell: Callable[[int, int], None] = lambda done, of: None,
 ) -> tuple[Recogniser, int]:
     """Train on `count` drawn recordings, or for about `minutes`; returns the recogniser and how many it heard."""
+    if unheard := set(range(len(sounds.words))) - set(sounds.labels.tolist()):
+        raise UsageError(f"no recording of '{sounds.words[min(unheard)]}' is for training: all of them are for testing")
     if len(sounds.words) < 2:
         raise UsageError(f"there is but one word, '{sounds.words[0]}': a recogniser tells two or more apart")
     if NOTHING in sounds.words:
@@ -145,7 +147,7 @@ def _loss(rate: int) -> Callable[[nn.Module, Batch], Tensor]:
         late = (batch.uniform(1) * later).long()
         places = torch.arange(x.shape[1] + later, device=x.device) - late + later
         x = pad(x, (later, later)).gather(1, places)
-        loud = x.abs().amax(1, keepdim=True).clamp(min=1e-3)
+        loud = x.abs().amax(1, keepdim=True)
         x = x + loud * FAINTEST * 100 ** batch.uniform(1) * batch.normal(x.shape[1])
         return cross_entropy(net(x[:, None]), y)
 
