@@ -13,6 +13,7 @@ import torch
 from speaking import RATE, WORDS, tone, write_wav
 
 import sparring
+from sparring.commands import hear as command
 from sparring.commands.hear import Recognition
 from sparring.engine.errors import SparringError
 from sparring.engine.tensors import digest
@@ -22,7 +23,7 @@ Cli = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 def test_it_learns_the_words_and_hears_nothing_in_what_is_none(recognition: Recognition) -> None:
-    assert recognition.words == ("high", "low", "middle", "nothing") and recognition.heard == 1280
+    assert recognition.words == ("high", "low", "middle", "nothing") and recognition.heard == 960
     for channel in ("none", "8bit", "both", "moving"):
         assert recognition.right[channel].of == 30 and recognition.right[channel].hits >= 28, channel
     assert recognition.fooled["noise"].hits <= 40
@@ -43,7 +44,9 @@ def test_what_is_saved_is_loaded(recognition: Recognition, tmp_path: Path) -> No
         load_recogniser(tmp_path)
 
 
-def test_the_same_seed_is_the_same_net_by_the_command_line_too(words: Path, quick: Cli, tmp_path: Path) -> None:
+def test_the_same_seed_is_the_same_net_by_the_command_line_too(words: Path, quick: Cli, tmp_path: Path,
+                                                               monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
+    monkeypatch.setattr(command, "MADE", 2)
     nets = []
     for name in ("a", "b"):
         how = ("--sounds", 64, "--seed", 1, "--device", "cpu", "--out", tmp_path / name)
@@ -53,7 +56,8 @@ def test_the_same_seed_is_the_same_net_by_the_command_line_too(words: Path, quic
     assert nets[0] == nets[1]
 
 
-def test_minutes_and_words(words: Path, quick: Cli) -> None:
+def test_minutes_and_words(words: Path, quick: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(command, "MADE", 2)
     done = quick("hear", words, "--minutes", 0.01, "--device", "cpu")
     assert done.returncode == 0, done.stderr
     assert "words    high, low, middle" in done.stdout and "runs/words-hear" in done.stdout

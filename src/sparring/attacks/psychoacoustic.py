@@ -27,6 +27,8 @@ APART = 0.5
 """Bark: of two maskers that are nearer the louder one counts."""
 SAFETY = 3.0
 """dB that the attack stays below the threshold, for neighbouring frames add up."""
+AT_ONCE = 256
+"""Frames that are looked at together, for memory's sake."""
 ROUNDS = 3
 """Of projection after each step: frames overlap, so that one leaves some places above."""
 
@@ -53,7 +55,8 @@ class Masking:
         loudest = power.amax((1, 2), keepdim=True)
         decibels = LOUDEST + 10 * torch.log10((power / loudest.clamp(min=1e-20)).clamp(min=1e-20))
         hertz = torch.linspace(0, rate / 2, power.shape[1], device=x.device)
-        self.decibels = torch.stack([masked(frames.T, hertz).T for frames in decibels])
+        each = [torch.cat([masked(some, hertz) for some in frames.T.split(AT_ONCE)]).T for frames in decibels]
+        self.decibels = torch.stack(each)
         """The threshold in dB of sound pressure, `[B, F, frames]`."""
         self.amplitude = (loudest * 10 ** ((self.decibels - LOUDEST) / 10)).sqrt()
         """As an amplitude of `spectrum`; 0 in a silent sound."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -78,15 +78,8 @@ def whisper(
     """
     progress = progress or Progress()
     db = db if db is not None else DB_MASKED if masked else DB
-    if not -1000 < db <= 0:
-        raise UsageError(f"--db must be 0 or less (a change as loud as the sound is 0 dB), not {db:g}")
-    if utterances < 1:
-        raise UsageError(f"--utterances must be 1 or more, not {utterances}")
     recogniser = load_recogniser(run)
-    if say is not None and say not in recogniser.words:
-        raise UsageError(f"'{say}' is not among the recogniser's words: {nearest(say, recogniser.words)}")
-    if channel not in CHANNELS:
-        raise UsageError(f"unknown channel '{channel}': {nearest(channel, CHANNELS)}")
+    _check(recogniser, say, db, channel, utterances)
     sounds, notes = to_hide_in(recogniser, source, utterances, seed)
     for note in notes:
         progress.say(f"note: {note}")
@@ -95,20 +88,37 @@ def whisper(
     targets = [say] if say else [word for word in recogniser.words if word != NOTHING]
     commands = [(sound, target) for sound in sounds for target in targets]
     hidden, waves = hide(recogniser, commands, db, masked=masked, channel=channel, seed=seed, tell=tell)
-    by_name = {sound.name: sound.wave for sound in sounds}
-    hidden = [
+    named = [
         replace(one, file=f"{k:04d}-{_plain(one.said)}-as-{_plain(one.target)}.wav") for k, one in enumerate(hidden)
     ]
     found = summed_up(
-        hidden, run=str(run), out=str(folder), source=str(source), db=db, masked=masked, channel=channel, seed=seed,
+        named, run=str(run), out=str(folder), source=str(source), db=db, masked=masked, channel=channel, seed=seed,
         utterances=len(sounds), notes=notes,
     )  # fmt: skip
-    for one, wave in zip(hidden, waves, strict=True):
-        write(folder / one.file, as_wav(wave, recogniser.rate))
-    write(folder / "report.json", json.dumps(asdict(found), indent=2) + "\n")
-    shown = {k: _audio(by_name[hidden[k].name], waves[k], recogniser.rate) for k in _spread(len(hidden))}
-    write(folder / "report.html", report_page(_page(found, shown)))
+    _write(folder, found, {sound.name: sound.wave for sound in sounds}, waves, recogniser.rate)
     return found
+
+
+def _check(recogniser: Recogniser, say: str | None, db: float, channel: str, utterances: int) -> None:
+    if not -1000 < db <= 0:
+        raise UsageError(f"--db must be 0 or less (a change as loud as the sound is 0 dB), not {db:g}")
+    if utterances < 1:
+        raise UsageError(f"--utterances must be 1 or more, not {utterances}")
+    if say is not None and say not in recogniser.words:
+        raise UsageError(f"'{say}' is not among the recogniser's words: {nearest(say, recogniser.words)}")
+    if channel not in CHANNELS:
+        raise UsageError(f"unknown channel '{channel}': {nearest(channel, CHANNELS)}")
+
+
+def _write(folder: Path, found: Whispered, originals: Mapping[str, Wave], waves: Sequence[Wave], rate: int) -> None:
+    """The attacked sounds, report.json, and report.html with some of them."""
+    for one, wave in zip(found.whispers, waves, strict=True):
+        write(folder / one.file, as_wav(wave, rate))
+    write(folder / "report.json", json.dumps(asdict(found), indent=2) + "\n")
+    shown = min(len(waves), SHOWN)
+    places = [k * len(waves) // shown for k in range(shown)]
+    audio = {k: _audio(originals[found.whispers[k].name], waves[k], rate) for k in places}
+    write(folder / "report.html", report_page(_page(found, audio)))
 
 
 def to_hide_in(
@@ -183,9 +193,8 @@ def _attack(
     x, own = together(waves)
     model = bpda(on_grid, through(channel, recogniser.net, recogniser.rate))
     threat = Threat.decibels(x, db, mask=own)
-    threat = replace(
-        threat, eps=(torch.as_tensor(threat.eps) * LEVELS).floor() / LEVELS
-    )  # so that rounding keeps to it
+    whole = (torch.as_tensor(threat.eps) * LEVELS).floor() / LEVELS  # so that rounding stays within the bound
+    threat = replace(threat, eps=whole)
     if masked:
         found = psychoacoustic(model, x, y, threat, recogniser.rate, target=target, steps=STEPS, step=STEP, seed=seed)
     else:
@@ -244,10 +253,6 @@ def _folder(run: str | Path, out: str | Path | None) -> Path:
 def _plain(word: str) -> str:
     """A word as part of a file's name."""
     return "".join(letter if letter.isalnum() else "-" for letter in word)
-
-
-def _spread(count: int) -> list[int]:
-    return [k * count // min(count, SHOWN) for k in range(min(count, SHOWN))]
 
 
 def _audio(original: Wave, attacked: Wave, rate: int) -> Audio:

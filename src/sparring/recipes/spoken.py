@@ -21,6 +21,7 @@ from sparring.engine.device import Hardware
 from sparring.engine.errors import SparringError, UsageError
 from sparring.engine.game import Batch
 from sparring.engine.run import read_shared, write_shared
+from sparring.engine.seeds import mix
 from sparring.measure.learn import Rows, learn
 from sparring.nets.spoken import Spoken
 
@@ -34,7 +35,7 @@ MOST_PADDED = 0.99
 LATER = 0.1
 """Seconds: each row comes up to so much later."""
 FAINTEST = 1e-4
-"""Of the noise that is added, against a full-scale sound; it is up to a hundred times as loud."""
+"""Of the noise that is added, against the sound's peak; it is up to a hundred times as loud."""
 SLOWEST = 4000
 """Samples a second that are enough for words."""
 AT_ONCE = 64
@@ -60,10 +61,13 @@ class Recogniser:
     about: Mapping[str, Any]
 
     def logits(self, waves: Sequence[NDArray[np.float32]], channel: str = "none") -> Tensor:
-        """Waveforms `[T]` of any lengths, heard through a channel of `attacks.channel.CHANNELS` -> `[N, words]`."""
+        """Waveforms `[T]` of any lengths, heard through a channel of `attacks.channel.CHANNELS` -> `[N, words]`.
+
+        What is random in a channel is drawn from a seed of its own, which no attack has seen.
+        """
         model = through(channel, self.net, self.rate)
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
+            torch.manual_seed(mix(len(waves)))
             parts = [model(together(waves[k : k + AT_ONCE])[0]) for k in range(0, len(waves), AT_ONCE)]
         return torch.cat(parts)
 
