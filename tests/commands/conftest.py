@@ -38,4 +38,4 @@ def words(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def recognition(words: Path) -> Recognition:
     """A recogniser of them."""
-    return sparring.hear(words, sounds=960, out=words.parent / "run", device="cpu", precision="fp32")
+    return sparring.hear(words, sounds=1600, out=words.parent / "run", device="cpu", precision="fp32")

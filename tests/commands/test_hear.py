@@ -23,7 +23,7 @@ Cli = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 def test_it_learns_the_words_and_hears_nothing_in_what_is_none(recognition: Recognition) -> None:
-    assert recognition.words == ("high", "low", "middle", "nothing") and recognition.heard == 960
+    assert recognition.words == ("high", "low", "middle", "nothing") and recognition.heard == 1600
     for channel in ("none", "8bit", "both", "moving"):
         assert recognition.right[channel].of == 30 and recognition.right[channel].hits >= 28, channel
     assert recognition.fooled["noise"].hits <= 40

@@ -1,8 +1,9 @@
 """Changes of a sound that its own loud parts mask (Qin et al. 2019, "Imperceptible, robust, and targeted adversarial examples").
 
-The threshold is that of their section 4.1 and appendix, the MPEG-1 psychoacoustic model 1 with tonal maskers alone. Their
-attack pays a hinge for what exceeds it. Here no frequency of any frame may: steps and projection are those of PGD for the
-largest ratio of a change's short-time spectrum to the threshold.
+The threshold is that of their section 4.1 and appendix: the MPEG-1 psychoacoustic model 1, simplified. Every peak of a
+frame counts as a tone, and noise masks nothing; both make the threshold lower than the standard's. Their attack pays a hinge
+for what exceeds it. Here every frequency of every frame is held below it, but for what overlapping frames leave: steps and
+projection are those of PGD for the largest ratio of a change's short-time spectrum to the threshold.
 """
 
 from __future__ import annotations
