@@ -58,7 +58,20 @@ def test_recipes_are_listed(quick: Callable[..., subprocess.CompletedProcess[str
 
 @pytest.mark.parametrize(
     "command",
-    ["inspect", "train", "classify", "harden", "attack", "predict", "sample", "doctor", "evaluate", "recipes"],
+    [
+        "inspect",
+        "train",
+        "classify",
+        "harden",
+        "attack",
+        "predict",
+        "sample",
+        "doctor",
+        "evaluate",
+        "recipes",
+        "hear",
+        "whisper",
+    ],
 )
 def test_help_of_every_command(quick: Callable[..., subprocess.CompletedProcess[str]], command: str) -> None:
     done = quick(command, "--help")

@@ -23,13 +23,17 @@ if TYPE_CHECKING:
     from sparring.commands.estimator import FewLabelClassifier as FewLabelClassifier
     from sparring.commands.evaluate import evaluate as evaluate
     from sparring.commands.harden import harden as harden
+    from sparring.commands.hear import hear as hear
     from sparring.commands.inspect import inspect as inspect
     from sparring.commands.predict import predict as predict
     from sparring.commands.sample import sample as sample
     from sparring.commands.train import train as train
+    from sparring.commands.whisper import whisper as whisper
     from sparring.data.dataset import Images as Images
     from sparring.data.dataset import open_images as open_images
     from sparring.data.feed import Feed as Feed
+    from sparring.data.sounds import Sounds as Sounds
+    from sparring.data.sounds import open_sounds as open_sounds
     from sparring.engine.device import Hardware as Hardware
     from sparring.engine.errors import SparringError as SparringError
     from sparring.engine.errors import UsageError as UsageError
@@ -59,6 +63,8 @@ if TYPE_CHECKING:
     from sparring.recipes.model import load_model as load_model
     from sparring.recipes.r3 import R3 as R3
     from sparring.recipes.s3gan import S3GAN as S3GAN
+    from sparring.recipes.spoken import Recogniser as Recogniser
+    from sparring.recipes.spoken import load_recogniser as load_recogniser
 
 _HOMES = {
     "attacks.autoattack": ("autoattack",),
@@ -69,12 +75,15 @@ _HOMES = {
     "commands.estimator": ("FewLabelClassifier",),
     "commands.evaluate": ("evaluate",),
     "commands.harden": ("harden",),
+    "commands.hear": ("hear",),
     "commands.inspect": ("inspect",),
     "commands.predict": ("predict",),
     "commands.sample": ("sample",),
     "commands.train": ("train",),
+    "commands.whisper": ("whisper",),
     "data.dataset": ("Images", "open_images"),
     "data.feed": ("Feed",),
+    "data.sounds": ("Sounds", "open_sounds"),
     "engine.device": ("Hardware",),
     "engine.errors": ("SparringError", "UsageError"),
     "engine.game": ("Batch", "Game"),
@@ -96,6 +105,7 @@ _HOMES = {
     "recipes.model": ("Model", "load_model"),
     "recipes.r3": ("R3",),
     "recipes.s3gan": ("S3GAN",),
+    "recipes.spoken": ("Recogniser", "load_recogniser"),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -121,7 +131,9 @@ __all__ = [
     "Images",
     "Improved",
     "Model",
+    "Recogniser",
     "Run",
+    "Sounds",
     "SparringError",
     "Spec",
     "System",
@@ -133,10 +145,13 @@ __all__ = [
     "doctor",
     "evaluate",
     "harden",
+    "hear",
     "inspect",
     "load_classifier",
     "load_model",
+    "load_recogniser",
     "open_images",
+    "open_sounds",
     "play",
     "predict",
     "r1",
@@ -144,6 +159,7 @@ __all__ = [
     "sample",
     "train",
     "wgan_gp",
+    "whisper",
 ]
 
 

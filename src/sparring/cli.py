@@ -15,7 +15,20 @@ from typing import Any, NoReturn
 import tyro
 
 from sparring.engine.errors import SparringError, UsageError, nearest
-from sparring.options import Attack, Classify, Doctor, Evaluate, Harden, Inspect, Predict, Recipes, Sample, Train
+from sparring.options import (
+    Attack,
+    Classify,
+    Doctor,
+    Evaluate,
+    Harden,
+    Hear,
+    Inspect,
+    Predict,
+    Recipes,
+    Sample,
+    Train,
+    Whisper,
+)
 
 START = """sparring: networks that learn by playing against each other
 
@@ -29,7 +42,9 @@ Commands:
   train SOURCE      train a generator; into an existing run: go on
   classify SOURCE   train a classifier with few labels, test it, name what to label next
   harden SOURCE     train a classifier that withstands attacks, and attack it
-  attack MODEL SOURCE  how a classifier of any tool stands against attacks
+  attack MODEL      how a classifier of any tool stands against attacks
+  hear SOURCE       train a recogniser of spoken words
+  whisper RUN       hide commands in sounds, and a page to listen to them
   predict RUN       what a classifier says of new images
   sample RUN        pictures, a folder of them, or an array
   doctor RUN        what ails a run, in words, and what to try
@@ -134,6 +149,22 @@ def _attack(args: list[str]) -> None:
         raise SparringError("; ".join(found.failures))
 
 
+def _hear(args: list[str]) -> None:
+    options: Hear = _parse(Hear, "hear", args)
+    from sparring.commands.hear import hear, in_words
+
+    found = hear(**_fields(options, "json"))
+    print(_json(dataclasses.asdict(found)) if options.json else in_words(found))
+
+
+def _whisper(args: list[str]) -> None:
+    options: Whisper = _parse(Whisper, "whisper", args)
+    from sparring.commands.whisper import in_words, whisper
+
+    found = whisper(**_fields(options, "json"))
+    print(_json(dataclasses.asdict(found)) if options.json else in_words(found))
+
+
 def _predict(args: list[str]) -> None:
     options: Predict = _parse(Predict, "predict", args)
     from sparring.commands.predict import as_csv, in_words, predict
@@ -191,6 +222,8 @@ COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "classify": _classify,
     "harden": _harden,
     "attack": _attack,
+    "hear": _hear,
+    "whisper": _whisper,
     "predict": _predict,
     "sample": _sample,
     "doctor": _doctor,

@@ -86,6 +86,54 @@ class Harden(Training):
 
 
 @dataclass(frozen=True)
+class Hear:
+    """Train a recogniser of the spoken words in SOURCE, and test it."""
+
+    source: Source
+    """wav, flac or ogg files of one word each, in a folder or an archive: WORD/any.wav, or WORD_SPEAKER_TAKE.wav."""
+    minutes: Annotated[float | None, arg(metavar="M", help_behavior_hint="(default: 3)")] = None
+    """How long to train; a short probe turns this into sounds."""
+    sounds: Annotated[int | None, arg(metavar="N", help_behavior_hint="")] = None
+    """How many sounds to train on, drawn anew each time, in place of --minutes."""
+    out: Annotated[str | None, arg(metavar="RUN", help_behavior_hint="(default: a new one below runs/)")] = None
+    """The folder of the recogniser."""
+    seed: Annotated[int, arg(metavar="S")] = 0
+    """Of everything that is drawn."""
+    device: Annotated[str, arg(metavar="NAME")] = "auto"
+    """auto, cpu, cuda or mps."""
+    precision: Annotated[str, arg(metavar="NAME")] = "auto"
+    """auto (bf16 wherever the hardware has it), bf16 or fp32."""
+    json: Json = False
+    """Print one JSON object at the end."""
+
+
+@dataclass(frozen=True)
+class Whisper:
+    """Hide commands in sounds: the recogniser in RUN hears a word that nobody says. Writes them, and a page to listen."""
+
+    run: Annotated[str, arg(metavar="RUN", help_behavior_hint="")]
+    """A folder of `sparring hear`."""
+    source: Source
+    """Recordings as for `hear`, one file too; or what is no speech: noise, hum, clicks, chord, or nonspeech for all four."""
+    say: Annotated[str | None, arg(metavar="WORD", help_behavior_hint="(default: every word in turn)")] = None
+    """What should be heard; `nothing` makes the recogniser deaf to what is said."""
+    db: Annotated[float | None, arg(metavar="DB", help_behavior_hint="(default: -30; 0 with --masked)")] = None
+    """The peak of the change against that of the sound."""
+    masked: Annotated[bool, arg(help_behavior_hint="")] = False
+    """Keep the change below what the sound itself masks (psychoacoustic model 1)."""
+    channel: Annotated[str, arg(metavar="NAME")] = "none"
+    """What the sound must get through: none, 8bit, lowpass, both, or moving (both, at a random moment and loudness)."""
+    utterances: Annotated[int, arg(metavar="N")] = 10
+    """How many sounds of SOURCE, at random; test recordings where there are some."""
+    out: Annotated[str | None, arg(metavar="PATH", help_behavior_hint="(default: a new folder in RUN)")] = None
+    """The folder for the sounds, report.json and report.html."""
+    seed: Annotated[int, arg(metavar="S")] = 0
+    """Of everything that is drawn."""
+    json: Json = False
+    """Print one JSON object."""
+
+
+@dataclass(frozen=True)
 class Predict:
     """What a classifier says of new images: a class or "none of these", with a calibrated probability."""
 

@@ -4,8 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from speaking import speak
 
 import sparring
+from sparring.commands.hear import Recognition
 
 
 @pytest.fixture(scope="session")
@@ -25,3 +27,15 @@ def run(data: Path) -> sparring.Run:
     """A short run of tiny networks."""
     recipe = sparring.R3(width=8, batch_size=8)
     return sparring.train(data, recipe, images=4_800, out=data.parent / "run", device="cpu")
+
+
+@pytest.fixture(scope="session")
+def words(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three words that are tones, as wav files."""
+    return speak(tmp_path_factory.mktemp("words") / "words")
+
+
+@pytest.fixture(scope="session")
+def recognition(words: Path) -> Recognition:
+    """A recogniser of them."""
+    return sparring.hear(words, sounds=1600, out=words.parent / "run", device="cpu", precision="fp32")

@@ -135,7 +135,7 @@ def test_it_asks_no_one_for_anything() -> None:
         if tag == "img":
             assert (attributes["src"] or "").startswith("data:image/") and attributes["alt"]
     policy = [attributes["content"] for _, attributes in reader.tags if attributes.get("http-equiv")]
-    assert policy == ["default-src 'none'; img-src data:; style-src 'unsafe-inline'"]
+    assert policy == ["default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'"]
 
 
 def test_hostile_names_stay_words() -> None:

@@ -3,6 +3,7 @@
 from sparring.attacks.apgd import apgd
 from sparring.attacks.autoattack import Verdicts, autoattack
 from sparring.attacks.carlini_wagner import carlini_wagner
+from sparring.attacks.channel import CHANNELS, through
 from sparring.attacks.columns import Columns
 from sparring.attacks.contract import Model, check, held
 from sparring.attacks.deepfool import deepfool
@@ -11,6 +12,7 @@ from sparring.attacks.fmn import fmn
 from sparring.attacks.hop_skip_jump import hop_skip_jump
 from sparring.attacks.losses import LOSSES, Loss
 from sparring.attacks.pgd import fgsm, pgd
+from sparring.attacks.psychoacoustic import Masking, psychoacoustic
 from sparring.attacks.result import Result
 from sparring.attacks.smoothing import Certificate, certify, predict
 from sparring.attacks.square import square
@@ -18,10 +20,12 @@ from sparring.attacks.threat import Threat
 from sparring.attacks.wrappers import bpda, eot
 
 __all__ = [
+    "CHANNELS",
     "LOSSES",
     "Certificate",
     "Columns",
     "Loss",
+    "Masking",
     "Model",
     "Result",
     "Threat",
@@ -41,5 +45,7 @@ __all__ = [
     "hop_skip_jump",
     "pgd",
     "predict",
+    "psychoacoustic",
     "square",
+    "through",
 ]

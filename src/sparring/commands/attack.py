@@ -26,6 +26,7 @@ from sparring.attacks.doctor import Check
 from sparring.attacks.norms import Norm
 from sparring.attacks.threat import Threat
 from sparring.commands.attacked import Attacked, load_attacked, try_out
+from sparring.commands.page import command_line
 from sparring.commands.parts import Parts, moved
 from sparring.commands.predict import open_like
 from sparring.commands.progress import Progress
@@ -308,7 +309,7 @@ def _picture(chosen: Chosen, verdicts: Verdicts, box: tuple[float, float]) -> Pi
 def _write(found: Attack, folder: Path, chosen: Chosen, verdicts: Verdicts) -> None:
     about = {"model": found.model, "data": found.source, "seed": str(found.seed)}
     page = Page(
-        f"{Path(found.model).name} under attack", about, doctor_findings(found.doctor), version=__version__,
+        f"{Path(found.model).name} under attack", about, doctor_findings(found.doctor), version=__version__, command=command_line(),
         sections=attacked_sections(found, _picture(chosen, verdicts, found.box)),
     )  # fmt: skip
     write(folder / "report.html", report_page(page))
