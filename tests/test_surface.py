@@ -57,7 +57,8 @@ def test_recipes_are_listed(quick: Callable[..., subprocess.CompletedProcess[str
 
 
 @pytest.mark.parametrize(
-    "command", ["inspect", "train", "classify", "harden", "predict", "sample", "doctor", "evaluate", "recipes"]
+    "command",
+    ["inspect", "train", "classify", "harden", "certify", "predict", "sample", "doctor", "evaluate", "recipes"],
 )
 def test_help_of_every_command(quick: Callable[..., subprocess.CompletedProcess[str]], command: str) -> None:
     done = quick(command, "--help")

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from sparring.commands.certify import certify as certify
     from sparring.commands.classify import classify as classify
     from sparring.commands.doctor import doctor as doctor
     from sparring.commands.estimator import FewLabelClassifier as FewLabelClassifier
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
     from sparring.recipes.s3gan import S3GAN as S3GAN
 
 _HOMES = {
+    "commands.certify": ("certify",),
     "commands.classify": ("classify",),
     "commands.doctor": ("doctor",),
     "commands.estimator": ("FewLabelClassifier",),
@@ -120,6 +122,7 @@ __all__ = [
     "Spec",
     "System",
     "UsageError",
+    "certify",
     "classify",
     "doctor",
     "evaluate",

@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 import tyro
 
 from sparring.engine.errors import SparringError, UsageError, nearest
-from sparring.options import Classify, Doctor, Evaluate, Harden, Inspect, Predict, Recipes, Sample, Train
+from sparring.options import Certify, Classify, Doctor, Evaluate, Harden, Inspect, Predict, Recipes, Sample, Train
 
 START = """sparring: networks that learn by playing against each other
 
@@ -29,6 +29,7 @@ Commands:
   train SOURCE      train a generator; into an existing run: go on
   classify SOURCE   train a classifier with few labels, test it, name what to label next
   harden SOURCE     train a classifier that withstands attacks, and attack it
+  certify RUN       how far it is certain to be right, whatever the attack
   predict RUN       what a classifier says of new images
   sample RUN        pictures, a folder of them, or an array
   doctor RUN        what ails a run, in words, and what to try
@@ -123,6 +124,14 @@ def _harden(args: list[str]) -> None:
     print(_json(dataclasses.asdict(found)) if options.json else in_words(found))
 
 
+def _certify(args: list[str]) -> None:
+    options: Certify = _parse(Certify, "certify", args)
+    from sparring.commands.certify import certify, in_words
+
+    found = certify(options.run, options.source, **_fields(options, "json", "run", "source"))
+    print(_json(dataclasses.asdict(found)) if options.json else in_words(found))
+
+
 def _predict(args: list[str]) -> None:
     options: Predict = _parse(Predict, "predict", args)
     from sparring.commands.predict import as_csv, in_words, predict
@@ -179,6 +188,7 @@ COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "train": _train,
     "classify": _classify,
     "harden": _harden,
+    "certify": _certify,
     "predict": _predict,
     "sample": _sample,
     "doctor": _doctor,

@@ -12,7 +12,7 @@ from sparring.attacks.hop_skip_jump import hop_skip_jump
 from sparring.attacks.losses import LOSSES, Loss
 from sparring.attacks.pgd import fgsm, pgd
 from sparring.attacks.result import Result
-from sparring.attacks.smoothing import Certificate, certify, predict
+from sparring.attacks.smoothing import Certificate, certify, predict, smoothed
 from sparring.attacks.square import square
 from sparring.attacks.threat import Threat
 from sparring.attacks.wrappers import bpda, eot
@@ -41,5 +41,6 @@ __all__ = [
     "hop_skip_jump",
     "pgd",
     "predict",
+    "smoothed",
     "square",
 ]

@@ -61,7 +61,7 @@ def write_evaluation(
         about = {"samples": source, "data": str(case.about_data["source"])}
         page = Page(
             Path(source).name, about, samples=samples, evaluation=evaluation, pairs=beside, version=__version__,
-            command=_command(),
+            command=command_line(),
         )  # fmt: skip
     write(path, report_page(page))
 
@@ -95,7 +95,7 @@ def page_of_run(
         curves=_curves(run),
         sections=[*sections, *_classified(run)],
         version=__version__,
-        command=_command(),
+        command=command_line(),
     )
 
 
@@ -108,7 +108,7 @@ def _classified(run: Run) -> list[Section]:
     return classified_sections(Classification.from_json(told), picture)
 
 
-def _command() -> str:
+def command_line() -> str:
     """The command line that this is; empty within Python."""
     return join(["sparring", *sys.argv[1:]]) if Path(sys.argv[0]).name in ("sparring", "__main__.py") else ""
 
