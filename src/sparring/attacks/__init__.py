@@ -8,6 +8,7 @@ from sparring.attacks.contract import Model, check, held
 from sparring.attacks.deepfool import deepfool
 from sparring.attacks.fab import fab
 from sparring.attacks.fmn import fmn
+from sparring.attacks.greedy import greedy
 from sparring.attacks.hop_skip_jump import hop_skip_jump
 from sparring.attacks.losses import LOSSES, Loss
 from sparring.attacks.pgd import fgsm, pgd
@@ -37,6 +38,7 @@ __all__ = [
     "fab",
     "fgsm",
     "fmn",
+    "greedy",
     "held",
     "hop_skip_jump",
     "pgd",

@@ -26,6 +26,8 @@ AT_ONCE = 50
 """Rows; each is many points."""
 N0, ALPHA = 100, 0.001
 """Draws that choose the class, and the chance that a certificate, or one of the votes, is wrong (Cohen et al. 2019)."""
+POINTS = {"cpu": 256, "cuda": 8192}
+"""In one pass, by device: on a CPU what its caches hold, a third faster than four times as many."""
 STEPS, DRAWS = 20, 16
 """Of the attack: steps at each radius, and draws of noise behind each gradient."""
 VOTES = 500
@@ -118,7 +120,7 @@ def brackets(
     with held(model, seed):
         for part, (some, labels) in enumerate(zip(torch.split(x, AT_ONCE), torch.split(y, AT_ONCE), strict=True)):
             check(model, some, labels, threats[-1])
-            sure = certify(model, some, sigma, n0=N0, n=n, alpha=ALPHA, seed=mix(seed, part))
+            sure = certify(model, some, sigma, n0=N0, n=n, alpha=ALPHA, batch_size=_points(x), seed=mix(seed, part))
             right = sure.certified(labels)
             lower = sure.radius.masked_fill(~right, 0)
             upper, adv = _attacked(model, some, labels, sigma, threats, lower, mix(seed, part, 1))
@@ -134,7 +136,7 @@ def _attacked(
     """The distance of the nearest adversary of each row, and the adversaries; each radius goes on where the last one ended."""
 
     def broken(at: Tensor, rows: Tensor, *turn: int) -> Tensor:
-        said = predict(model, at, sigma, n=VOTES, alpha=ALPHA, seed=mix(seed, *turn))
+        said = predict(model, at, sigma, n=VOTES, alpha=ALPHA, batch_size=_points(x), seed=mix(seed, *turn))
         return (said != y[rows]) & (said != ABSTAIN)
 
     everyone = torch.arange(len(x), device=x.device)
@@ -170,3 +172,7 @@ def _climbed(model: Model, x: Tensor, y: Tensor, threat: Threat, at: Tensor) -> 
             gradient = slope(ce(model(leaf), y), leaf)
         at = region.relax(at + stride * region.steepest(gradient, at))
     return at.detach()
+
+
+def _points(x: Tensor) -> int:
+    return POINTS.get(x.device.type, POINTS["cpu"])
