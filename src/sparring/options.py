@@ -114,7 +114,7 @@ class Certify:
     images: Annotated[int, arg(metavar="N")] = 500
     """How many, from the first on."""
     draws: Annotated[int, arg(metavar="N")] = 10_000
-    """Of noise, on each image: ten times as many certify about a sixth farther."""
+    """Of noise, on each image: ten times as many certify a fifth farther at most."""
     radius: Annotated[
         tuple[float, ...], arg(metavar="R ...", help_behavior_hint="(default: 0 to 3 times the noise)")
     ] = ()

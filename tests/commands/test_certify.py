@@ -107,6 +107,9 @@ def test_bad_sources(noisy: Path, data: Path, run: sparring.Run, tmp_path: Path,
     ):
         done = quick("certify", noisy, source)
         assert done.returncode == 2 and words in done.stderr, done.stderr
+    np.savez(tmp_path / "no_test.npz", x=x, y=np.arange(6) % 3)
+    found = sparring.certify(noisy / "classifier.json", tmp_path / "no_test.npz", draws=50, images=2, device="cpu")
+    assert found.tested_on == "images" and any("no test images" in note for note in found.notes)
     done = quick("certify", run.path, data)
     assert done.returncode == 2 and "holds a generator" in done.stderr
     done = quick("certify", tmp_path / "nothing", data)

@@ -102,9 +102,9 @@ def test_what_never_changes_never_moves(tmp_path: Path) -> None:
     assert threat.around(table.x).high[:, 0].tolist() == [1, 1]
 
 
-def test_nan_and_underscores_are_words_and_huge_numbers_are_not_whole(tmp_path: Path) -> None:
-    table = read_table(write(tmp_path, "a,b,c,y\n1_0,nan,16777217,0\n1_1,1,5,1\n"), "y")
-    assert [bool(column.words) for column in table.columns] == [True, True, False]
+def test_what_is_no_number_of_float32_is_a_word_and_huge_numbers_are_not_whole(tmp_path: Path) -> None:
+    table = read_table(write(tmp_path, "a,b,c,d,y\n1_0,nan,16777217,1e300,0\n1_1,1,5,1,1\n"), "y")
+    assert [bool(column.words) for column in table.columns] == [True, True, False, True]
     assert not table.columns[2].whole
 
 
@@ -139,7 +139,8 @@ def test_what_is_written_is_read(tmp_path_factory: pytest.TempPathFactory, rows:
         ("a,y\n1,0\n,1\n2,\n", {"target": "a"}, SparringError, None),
         ('a,y\n"1,0\n', {}, SparringError, "no CSV table"),
         (b"a,y\n\xff\xfe,0\n", {}, SparringError, "no CSV table in UTF-8"),
-        ("a,y\n" + "".join(f"w{k},{k % 2}\n" for k in range(300)), {}, UsageError, r"300 different words, 'w0' in line 2 say: drop=\('a',\)"),
+        ("a,y\n" + "".join(f"w{k},{k % 2}\n" for k in range(300)), {}, UsageError, r"300 different words, 'w0' in line 2: drop=\('a',\)"),
+        ("a,y\n" + "".join(f"{k},{k % 2}\n" for k in range(300)), {"words": ("a",)}, UsageError, "300 different words, all of them numbers"),
     ],
 )  # fmt: skip
 def test_bad_files_and_calls(

@@ -72,8 +72,9 @@ def certify(
 
 
 def folder_of(run: str | Path) -> Path:
-    """Where the page and the figures lie."""
-    return Path(run) / "certify"
+    """Where the page and the figures lie: in the run, or beside the classifier's file."""
+    path = Path(run)
+    return (path if path.is_dir() else path.parent) / "certify"
 
 
 def _noise(classifier: Classifier, run: str | Path, sigma: float | None) -> tuple[float, list[str]]:
@@ -98,6 +99,10 @@ def _tested(opened: Images, source: str | Path, most: int, notes: list[str]) -> 
     for data, on in ((opened.split("test"), "test images"), (opened, "images")):
         rows = np.flatnonzero(data.labels >= 0)[:most]
         if len(rows):
+            if data is opened:
+                notes.append(
+                    "it has no test images with labels: if the classifier was trained on these, they flatter it"
+                )
             if len(rows) < most:
                 notes.append(f"it has {len(rows):,} {on} with labels, fewer than the {most:,} that were asked for")
             return data, rows, on

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import math
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,6 +21,8 @@ MOST = 200
 """Different words in a column; one with more is a name, or a number with a slip of the pen."""
 EXACT = 2**24
 """Up to which float32 holds all whole numbers."""
+LARGEST = 1e38
+"""Of a number in float32, more or less."""
 
 
 @dataclass(frozen=True)
@@ -126,12 +127,7 @@ def read_table(
     path = Path(path)
     lines = _lines(path, delimiter)
     names = _header(path, lines, names)
-    for name in (target, *_several(drop), *_several(words)):
-        if name not in names:
-            raise UsageError(f"{path} has no column '{name}': {nearest(name, names)}")
-    used = [name for name in names if name != target and name not in drop]
-    if not used:
-        raise UsageError(f"{path}: nothing but '{target}' is left of its columns")
+    used = _used(path, names, target, drop, words, like)
     left_out: dict[str, list[int]] = {}
     whole = [(n, dict(zip(names, fields, strict=True))) for n, fields in lines if len(fields) == len(names)]
     for number, fields in lines:
@@ -141,8 +137,6 @@ def read_table(
         raise SparringError(
             f"{path}: no line has {len(names)} fields, as many as there are names: is the delimiter right?"
         )
-    if like is not None:
-        _check_like(path, like, used)
     columns = like.columns if like else _columns(path, whole, used, words, missing)
     classes = like.classes if like else tuple(sorted({row[target] for _, row in whole} - set(missing)))
     x, y = [], []
@@ -201,9 +195,19 @@ def _several(names: Iterable[str]) -> Iterable[str]:
     return names
 
 
-def _check_like(path: Path, like: Table, used: Sequence[str]) -> None:
-    if lacking := next((column.name for column in like.columns if column.name not in used), None):
+def _used(
+    path: Path, names: Sequence[str], target: str, drop: Collection[str], words: Collection[str], like: Table | None
+) -> list[str]:
+    """The columns that rows are made of, when all names that were given are there."""
+    for name in (target, *_several(drop), *_several(words)):
+        if name not in names:
+            raise UsageError(f"{path} has no column '{name}': {nearest(name, names)}")
+    used = [name for name in names if name != target and name not in drop]
+    if not used:
+        raise UsageError(f"{path}: nothing but '{target}' is left of its columns")
+    if lacking := next((column.name for column in (like.columns if like else ()) if column.name not in used), None):
         raise UsageError(f"{path} has no column '{lacking}', which the table has that it should be like")
+    return used
 
 
 def _columns(
@@ -225,11 +229,10 @@ def _columns(
             columns.append(Column(name, (first,), (), whole, 0.0, 0.0))
             continue
         if len(told) > MOST:
-            odd = next(
-                f"'{row[name]}' in line {n}" for n, row in rows if row[name] in told and _number(row[name]) is None
-            )
+            odd = [(n, row[name]) for n, row in rows if row[name] in told and _number(row[name]) is None]
+            say = "{1!r} in line {0}".format(*odd[0]) if odd else "all of them numbers"
             raise UsageError(
-                f"{path}: column '{name}' has {len(told):,} different words, {odd} say: drop=('{name}',) leaves it out"
+                f"{path}: column '{name}' has {len(told):,} different words, {say}: drop=('{name}',) leaves it out"
             )
         known = (*sorted(told), *(["?"] if values & set(missing) else []))
         columns.append(Column(name, tuple(range(first, first + len(known))), known, False, 0.0, 1.0))
@@ -237,12 +240,12 @@ def _columns(
 
 
 def _number(value: str) -> float | None:
-    """None where it is none; NaN and infinity are none either."""
+    """None where it is none; NaN, infinity and what float32 cannot hold are none either."""
     try:
         number = float(value)
     except ValueError:
         return None
-    return number if math.isfinite(number) and "_" not in value else None
+    return number if abs(number) < LARGEST and "_" not in value else None
 
 
 def _coded(column: Column, value: str, missing: Collection[str]) -> list[float]:
