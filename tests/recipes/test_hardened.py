@@ -24,8 +24,7 @@ from sparring.recipes.hardened import Hardening, threat_of
 from sparring.recipes.recipe import from_settings, to_settings
 
 TINY: dict[str, dict[str, Any]] = {
-    "fgsm": {}, "pgd": {"steps": 3}, "fast": {}, "free": {"replays": 2}, "trades": {"steps": 3},
-    "noisy": {},
+    "fgsm": {}, "pgd": {"steps": 3}, "fast": {}, "free": {"replays": 2}, "trades": {"steps": 3}, "noisy": {},
 }  # fmt: skip
 SHAPES = [(8, 8, 1), (28, 28, 1), (32, 32, 3), (17, 23, 4), (5, 3, 2), (1, 1, 1), (1, 40, 3)]
 CPU = Hardware(torch.device("cpu"), bf16=False)
