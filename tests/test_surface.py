@@ -71,6 +71,7 @@ def test_recipes_are_listed(quick: Callable[..., subprocess.CompletedProcess[str
         "recipes",
         "hear",
         "whisper",
+        "certify",
     ],
 )
 def test_help_of_every_command(quick: Callable[..., subprocess.CompletedProcess[str]], command: str) -> None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from sparring.attacks.autoattack import autoattack as autoattack
     from sparring.attacks.threat import Threat as Threat
     from sparring.commands.attack import attack as attack
+    from sparring.commands.certify import certify as certify
     from sparring.commands.classify import classify as classify
     from sparring.commands.doctor import doctor as doctor
     from sparring.commands.estimator import FewLabelClassifier as FewLabelClassifier
@@ -70,6 +71,7 @@ _HOMES = {
     "attacks.autoattack": ("autoattack",),
     "attacks.threat": ("Threat",),
     "commands.attack": ("attack",),
+    "commands.certify": ("certify",),
     "commands.classify": ("classify",),
     "commands.doctor": ("doctor",),
     "commands.estimator": ("FewLabelClassifier",),
@@ -141,6 +143,7 @@ __all__ = [
     "UsageError",
     "attack",
     "autoattack",
+    "certify",
     "classify",
     "doctor",
     "evaluate",

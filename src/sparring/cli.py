@@ -17,6 +17,7 @@ import tyro
 from sparring.engine.errors import SparringError, UsageError, nearest
 from sparring.options import (
     Attack,
+    Certify,
     Classify,
     Doctor,
     Evaluate,
@@ -45,6 +46,7 @@ Commands:
   attack MODEL      how a classifier of any tool stands against attacks
   hear SOURCE       train a recogniser of spoken words
   whisper RUN       hide commands in sounds, and a page to listen to them
+  certify RUN       how far it is certain to be right, whatever the attack
   predict RUN       what a classifier says of new images
   sample RUN        pictures, a folder of them, or an array
   doctor RUN        what ails a run, in words, and what to try
@@ -165,6 +167,14 @@ def _whisper(args: list[str]) -> None:
     print(_json(dataclasses.asdict(found)) if options.json else in_words(found))
 
 
+def _certify(args: list[str]) -> None:
+    options: Certify = _parse(Certify, "certify", args)
+    from sparring.commands.certify import certify, in_words
+
+    found = certify(options.run, options.source, **_fields(options, "json", "run", "source"))
+    print(_json(dataclasses.asdict(found)) if options.json else in_words(found))
+
+
 def _predict(args: list[str]) -> None:
     options: Predict = _parse(Predict, "predict", args)
     from sparring.commands.predict import as_csv, in_words, predict
@@ -224,6 +234,7 @@ COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "attack": _attack,
     "hear": _hear,
     "whisper": _whisper,
+    "certify": _certify,
     "predict": _predict,
     "sample": _sample,
     "doctor": _doctor,

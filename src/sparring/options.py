@@ -82,7 +82,7 @@ class Harden(Training):
     """Train a classifier on SOURCE that withstands attacks, and attack it. Into an existing run (--out): go on with it."""
 
     method: Annotated[str | None, arg(metavar="NAME", help_behavior_hint="(default: fast)")] = None
-    """fgsm, pgd, fast, free or trades: `sparring recipes` tells more. Each has knobs of its own: --method NAME --help."""
+    """fgsm, pgd, fast, free, trades or noisy: `sparring recipes` tells more. Each has knobs of its own: --method NAME --help."""
 
 
 @dataclass(frozen=True)
@@ -185,6 +185,34 @@ class Attack:
     """L, LA, RGB or RGBA: for models of others."""
     resize: Annotated[bool, arg(help_behavior_hint="")] = False
     """Bring images of another size or mode to that of the run."""
+    device: Annotated[str, arg(metavar="NAME")] = "auto"
+    """auto, cpu, cuda or mps."""
+    json: Json = False
+    """Print one JSON object."""
+
+
+@dataclass(frozen=True)
+class Certify:
+    """How far a classifier is certain to be right when it votes in noise, beside what an attack breaks."""
+
+    run: Annotated[str, arg(metavar="RUN", help_behavior_hint="")]
+    """A run folder of `sparring harden --method noisy`; or, with --sigma, of any classifier."""
+    source: Source
+    """Images with labels, as for `train`: its test images, where it has some."""
+    sigma: Annotated[float | None, arg(metavar="S", help_behavior_hint="(default: that of the training)")] = None
+    """The noise's standard deviation, of pixels from 0 to 1."""
+    images: Annotated[int, arg(metavar="N")] = 500
+    """How many, from the first on."""
+    draws: Annotated[int, arg(metavar="N")] = 10_000
+    """Of noise, on each image: ten times as many certify a fifth farther at most."""
+    radius: Annotated[
+        tuple[float, ...], arg(metavar="R ...", help_behavior_hint="(default: 0 to 3 times the noise)")
+    ] = ()
+    """L2 distances, of pixels from 0 to 1, at which to tell the shares."""
+    seed: Annotated[int, arg(metavar="S")] = 0
+    """Of the noise."""
+    resize: Annotated[bool, arg(help_behavior_hint="")] = False
+    """Bring images of another size or mode to the classifier's, in place of refusing them."""
     device: Annotated[str, arg(metavar="NAME")] = "auto"
     """auto, cpu, cuda or mps."""
     json: Json = False

@@ -22,6 +22,7 @@ from sparring.attacks import (
     fab,
     fgsm,
     fmn,
+    greedy,
     hop_skip_jump,
     pgd,
     square,
@@ -46,20 +47,21 @@ ATTACKS: dict[str, Attack] = {
     "deepfool": deepfool,
     "fmn": partial(fmn, steps=30),
     "hop_skip_jump": partial(hop_skip_jump, steps=4, draws=30),
+    "greedy": partial(greedy, values=3),
 }
 UNTARGETED = {"apgd-t", "fab-t"}
 """These choose their targets themselves."""
 ALL: tuple[Norm, ...] = ("Linf", "L2", "L1", "L0")
 KNOWN: dict[str, tuple[Norm, ...]] = {
     **dict.fromkeys(ATTACKS, ALL[:3]),
-    **dict.fromkeys(("fgsm", "pgd", "pgd-momentum", "fmn"), ALL),
+    **dict.fromkeys(("fgsm", "pgd", "pgd-momentum", "fmn", "greedy"), ALL),
     "carlini_wagner": ("L2",),
     "hop_skip_jump": ("Linf", "L2"),
 }
 """The norms of each."""
-BLIND = {"square", "hop_skip_jump"}
+BLIND = {"square", "hop_skip_jump", "greedy"}
 """These look at no gradients."""
-ONCE = {"fgsm", "carlini_wagner", "deepfool", "fmn", "hop_skip_jump"}
+ONCE = {"fgsm", "carlini_wagner", "deepfool", "fmn", "hop_skip_jump", "greedy"}
 """These have no restarts."""
 EPS: dict[Norm, float] = {"Linf": 0.08, "L2": 0.5, "L1": 2.0, "L0": 3.0}
 
@@ -197,7 +199,7 @@ def test_more_restarts_never_find_less(name: str) -> None:
     assert thrice.queries[~once.success].min() > 2 * 10
 
 
-@pytest.mark.parametrize("name", ["fgsm", "fab", "fab-t", "square", "deepfool", "fmn"])
+@pytest.mark.parametrize("name", ["fgsm", "fab", "fab-t", "square", "deepfool", "fmn", "greedy"])
 def test_what_draws_nothing_of_its_own_treats_each_row_alone(name: str) -> None:
     p = PROBLEMS["grey images, a function, 4 classes"]()
     threat = Threat("Linf", 0.2)

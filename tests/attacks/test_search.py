@@ -6,14 +6,14 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sparring.attacks.search import _one_each, searching
+from sparring.attacks.search import one_each, searching
 from sparring.attacks.threat import Threat
 
 
 @given(st.lists(st.tuples(st.integers(0, 4), st.booleans(), st.integers(-3, 3)), min_size=1, max_size=30))
 def test_of_each_row_the_largest_margin_is_kept_once(given: list[tuple[int, bool, int]]) -> None:
     rows, which, margins = (torch.tensor(part) for part in zip(*given, strict=True))
-    kept = _one_each(rows, which, margins.float())
+    kept = one_each(rows, which, margins.float())
     assert which[kept].all()
     assert sorted(rows[kept].tolist()) == sorted(set(rows[which].tolist()))
     for place in kept:

@@ -18,6 +18,7 @@ from sparring.games.robust import (
     Ascent,
     Attack,
     Carried,
+    Noise,
     Robust,
     anywhere,
     at_data,
@@ -215,3 +216,13 @@ def test_the_ball_can_grow() -> None:
 def test_by_default_it_is_madrys_game() -> None:
     game = Robust(some(0)[0], Threat("Linf", 0.3))
     assert game.attack == Ascent(40, 1 / 30) and list(game.players) == ["classifier"] == list(game.turns)
+
+
+def test_noise_is_as_wide_as_it_says_and_knows_nothing_else() -> None:
+    x = torch.zeros(50, 1, 20, 20)
+    batch = Batch(x, torch.zeros(50, dtype=torch.int64), seed=3)
+    first, second = (
+        Noise(0.5)(nn.Identity(), x, batch.y, Threat("L2", 0.1), Batch(x, batch.y, seed=3)) for _ in range(2)
+    )
+    assert torch.equal(first, second)
+    assert abs(first.std().item() - 0.5) < 0.01 and abs(first.mean().item()) < 0.01

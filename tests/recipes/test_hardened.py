@@ -24,7 +24,7 @@ from sparring.recipes.hardened import Hardening, threat_of
 from sparring.recipes.recipe import from_settings, to_settings
 
 TINY: dict[str, dict[str, Any]] = {
-    "fgsm": {}, "pgd": {"steps": 3}, "fast": {}, "free": {"replays": 2}, "trades": {"steps": 3},
+    "fgsm": {}, "pgd": {"steps": 3}, "fast": {}, "free": {"replays": 2}, "trades": {"steps": 3}, "noisy": {},
 }  # fmt: skip
 SHAPES = [(8, 8, 1), (28, 28, 1), (32, 32, 3), (17, 23, 4), (5, 3, 2), (1, 1, 1), (1, 40, 3)]
 CPU = Hardware(torch.device("cpu"), bf16=False)
@@ -132,7 +132,14 @@ def test_radius_and_network_fit_the_images(shape: tuple[int, int, int], norm: st
 
 def test_every_paper_has_its_network() -> None:
     chosen = {name: hardener_class(name)().resolve(spec_of((28, 28, 1)), CPU).net for name in HARDENERS}
-    assert chosen == {"fgsm": "maxout", "pgd": "madry", "fast": "wong", "free": "wong", "trades": "trades"}
+    assert chosen == {
+        "fgsm": "maxout",
+        "pgd": "madry",
+        "fast": "wong",
+        "free": "wong",
+        "trades": "trades",
+        "noisy": "wong",
+    }
     assert set(chosen.values()) < set(NETS)
 
 
@@ -187,3 +194,15 @@ def test_without_a_ball_it_is_ordinary_training() -> None:
     net = system.game.players["classifier"]
     loss, _ = system.game.loss("classifier", batch, 0.0)
     torch.testing.assert_close(loss, torch.nn.functional.cross_entropy(net(batch.x), batch.y))
+
+
+def test_noise_is_told_in_units_of_pixels() -> None:
+    """sigma of pixels from 0 to 1 is twice as much of images in [-1, 1]."""
+    spec = spec_of((8, 8, 1))
+    system, batch = system_of(tiny("noisy", sigma=0.25).resolve(spec, CPU), spec), Feed(spec).batches(0, 0)[0]
+    net = system.game.players["classifier"]
+    loss, _ = system.game.loss("classifier", batch, 0.0)
+    noise = Feed(spec).batches(0, 0)[0].normal(*spec.shape)
+    torch.testing.assert_close(loss, torch.nn.functional.cross_entropy(net(batch.x + 0.5 * noise), batch.y))
+    with pytest.raises(UsageError, match="--sigma must be above 0"):
+        hardener_class("noisy")(sigma=0.0)  # type: ignore[call-arg]

@@ -9,12 +9,13 @@ from sparring.attacks.contract import Model, check, held
 from sparring.attacks.deepfool import deepfool
 from sparring.attacks.fab import fab
 from sparring.attacks.fmn import fmn
+from sparring.attacks.greedy import greedy
 from sparring.attacks.hop_skip_jump import hop_skip_jump
 from sparring.attacks.losses import LOSSES, Loss
 from sparring.attacks.pgd import fgsm, pgd
 from sparring.attacks.psychoacoustic import Masking, psychoacoustic
 from sparring.attacks.result import Result
-from sparring.attacks.smoothing import Certificate, certify, predict
+from sparring.attacks.smoothing import Certificate, certify, predict, smoothed
 from sparring.attacks.square import square
 from sparring.attacks.threat import Threat
 from sparring.attacks.wrappers import bpda, eot
@@ -41,11 +42,13 @@ __all__ = [
     "fab",
     "fgsm",
     "fmn",
+    "greedy",
     "held",
     "hop_skip_jump",
     "pgd",
     "predict",
     "psychoacoustic",
+    "smoothed",
     "square",
     "through",
 ]

@@ -33,7 +33,7 @@ class Search:
         self.queries += 1
         everyone = torch.arange(len(x), device=x.device)
         self.broken = self.wrong(self.clean, everyone)
-        self._best = self._margin(self.clean, everyone)
+        self._best = self.margins(self.clean, everyone)
 
     @property
     def standing(self) -> Tensor:
@@ -105,10 +105,10 @@ class Search:
 
         Every point given here must be allowed by the threat model.
         """
-        hit, margins = self.wrong(logits, rows), self._margin(logits, rows)
+        hit, margins = self.wrong(logits, rows), self.margins(logits, rows)
         self.iterations[rows] = iteration
         for which in (margins > self._best[rows], hit):
-            kept = _one_each(rows, which, margins)
+            kept = one_each(rows, which, margins)
             self.adv[rows[kept]], self._best[rows[kept]] = at[kept], margins[kept]
         self.broken[rows[hit]] = True
         return self.broken[rows]
@@ -118,11 +118,12 @@ class Search:
         everyone = torch.arange(len(self.x), device=self.x.device)
         logits = self.logits(self.adv, everyone)
         success = self.wrong(logits, everyone) & self.threat.allows(self.adv, self.x)
-        margins = self._margin(logits, everyone)
+        margins = self.margins(logits, everyone)
         distance = self.threat.distance(self.adv, self.x).masked_fill(~success, torch.inf)
         return Result(self.adv, success, self.iterations, self.queries, self.gradients, margins, distance)
 
-    def _margin(self, logits: Tensor, rows: Tensor) -> Tensor:
+    def margins(self, logits: Tensor, rows: Tensor) -> Tensor:
+        """How far `logits` `[R, K]` are beyond what the attack is after, `[R]`: above 0 where they are that."""
         return margin(logits, self.y[rows], None if self.target is None else self.target[rows])
 
     @staticmethod
@@ -139,7 +140,7 @@ def searching(
         yield Search(model, x, y, threat, target, eot)
 
 
-def _one_each(rows: Tensor, which: Tensor, margins: Tensor) -> Tensor:
+def one_each(rows: Tensor, which: Tensor, margins: Tensor) -> Tensor:
     """Of those places in `rows` `[R]` that `which` tells, one for each row: that with the largest margin.
 
     Written to a row at once, several points would be torn: threads write parts of one and of another.

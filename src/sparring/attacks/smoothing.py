@@ -5,6 +5,7 @@ Noise comes from (seed, row, draw) alone, so counts do not depend on how rows an
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -87,6 +88,21 @@ def predict(
     most, classes = seen.topk(2, dim=1)
     chance = [binomial_test(first, first + second) for first, second in most.tolist()]
     return torch.where(torch.tensor(chance, device=x.device) <= alpha, classes[:, 0], ABSTAIN)
+
+
+def smoothed(model: Model, sigma: float, draws: int) -> Model:
+    """A model to attack in the vote's place, which has no gradient: the log of the mean softmax in `draws` draws of noise.
+
+    Its cross entropy is what SmoothAdv climbs (Salman et al. 2019, "Provably robust ...", section 2.2). Each pass draws anew,
+    from the global random numbers.
+    """
+
+    def logits(x: Tensor) -> Tensor:
+        many = x.repeat_interleave(draws, 0)
+        each = _logits(model, many + sigma * torch.randn_like(many)).log_softmax(1)
+        return each.view(len(x), draws, -1).logsumexp(1) - math.log(draws)
+
+    return logits
 
 
 @torch.no_grad()

@@ -10,6 +10,7 @@ classifier.safetensors, .json   the averaged classifier and its card, of `sparri
 classification.json             what it got right
 to_label.csv, to_label.png      what to label next
 hardening.json                  what it gets right under attack
+certify/                        what is certain of it in noise: report.html, report.json
 film.webp                       the fixed latents over the training
 evaluation.json                 the latest evaluation, if there was one
 report.html                     all of it on one page

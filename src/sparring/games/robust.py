@@ -141,6 +141,20 @@ class Ascent:
         return replace(self, steps=self.steps + more, step=self.step * self.steps / (self.steps + more))
 
 
+@dataclass(frozen=True)
+class Noise:
+    """Normal noise of deviation `sigma`, in the units of the images: what a smoothed classifier will be asked in (Cohen et al. 2019).
+
+    An `Attack` in form alone: it knows neither classifier nor threat, and may leave the box.
+    """
+
+    sigma: float
+
+    def __call__(self, net: nn.Module, x: Tensor, y: Tensor, threat: Threat, batch: Batch) -> Tensor:
+        """Noisy images `[B, ...]`."""
+        return x + self.sigma * batch.normal(*x.shape[1:])
+
+
 class Carried(nn.Module):
     """A perturbation that is carried from round to round (Shafahi et al. 2019, "Free", Algorithm 1); an `Attack`.
 

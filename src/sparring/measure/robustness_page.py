@@ -18,9 +18,10 @@ def robust_sections(found: Hardened, fooled: Picture | None = None) -> list[Sect
 
 def _words(found: Hardened) -> str:
     robust = found.robust
+    against = f" against changes of up to {found.eps:.4g} in {found.norm} (pixels from 0 to 1)" if found.eps else ""
     words = (
-        f"Trained by {found.method} against changes of up to {found.eps:.4g} in {found.norm} (pixels from 0 to 1), it stays "
-        f"right on {robust.right:,} of {robust.of:,} {found.tested_on} under {found.attack}, at {robust.eps:.4g}: "
+        f"Trained by {found.method}{against}, it stays "
+        f"right on {robust.right:,} of {robust.of:,} {found.tested_on} under {found.attack}, at {robust.eps:.4g} in {found.norm}: "
         f"{percent(robust.share)}, with a 95 % interval from {percent(robust.low)} to {percent(robust.high)}. A stronger "
         "attack may break more."
     )

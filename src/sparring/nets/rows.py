@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from sparring.nets.layers import Head
@@ -22,6 +23,23 @@ class RowClassifier(nn.Module):
         """Logits, float32."""
         logits: Tensor = self.head(self.features(x))
         return logits
+
+
+class Standardised(nn.Module):
+    """Each column to mean 0 and deviation 1, as they were in the rows `[N, F]` it is made with; one that never changed to 0."""
+
+    middle: Tensor
+    unit: Tensor
+
+    def __init__(self, rows: Tensor) -> None:
+        super().__init__()
+        deviation = rows.double().std(0, correction=0)
+        self.register_buffer("middle", rows.double().mean(0).to(rows))
+        self.register_buffer("unit", torch.where(deviation > 0, deviation, 1.0).to(rows))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The same shape."""
+        return (x - self.middle) / self.unit
 
 
 class RowGenerator(nn.Sequential):

@@ -34,6 +34,7 @@ HARDENERS: dict[str, tuple[str, str]] = {
     "fast": ("Fast", "the default: one step from anywhere in the ball, guarded (Wong et al. 2020)"),
     "free": ("Free", "each batch several times, with a perturbation that stays (Shafahi et al. 2019)"),
     "trades": ("TRADES", "accuracy, and the same answer all around, at a price (Zhang et al. 2019)"),
+    "noisy": ("Noisy", "in Gaussian noise, for certificates: `sparring certify` (Cohen et al. 2019)"),
 }
 """The same of the ways of adversarial training, which train a classifier alone."""
 

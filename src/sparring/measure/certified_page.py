@@ -1,0 +1,73 @@
+"""What is certain of a smoothed classifier, as a section of the report: a curve over the radius, its figures, every image."""
+
+from __future__ import annotations
+
+from statistics import median
+
+from sparring.measure.certified import Certified, Row
+from sparring.measure.curves import curve, percent, text
+from sparring.measure.report import Picture, Section, figure
+from sparring.measure.robustness import Level
+
+
+def certified_sections(found: Certified, broken: Picture | None = None) -> list[Section]:
+    """What the page tells; `broken` shows images above their adversaries."""
+    sections = [
+        Section("What is certain", _words(found) + _curve(found) + _table(found)),
+        Section("Between certificate and attack", _rows(found)),
+    ]
+    if broken is not None:
+        words = "Images that it knows, and below each the nearest change that was found to break it."
+        sections.append(Section("What breaks it", f"<p>{words}</p>{figure(broken, 'Images and adversaries')}"))
+    return sections
+
+
+def _words(found: Certified) -> str:
+    words = (
+        f"In normal noise of deviation {found.sigma:g} (of pixels from 0 to 1, as all radii here), the class that this network says most "
+        f"often was looked for by {found.draws:,} draws on each of {len(found.rows):,} {found.tested_on}. Certified: no change of an "
+        f"image up to that L2 radius, by whatever attack, alters a right answer; for each image this is wrong with a chance of {found.alpha:g} at "
+        f"most. Attacked: not broken by {found.attack}."
+    )
+    told = "".join(f"<li>{text(note)}</li>" for note in found.notes)
+    return f"<p>{text(words)}</p>" + (f'<ul class="warnings">{told}</ul>' if told else "")
+
+
+def _curve(found: Certified) -> str:
+    lines = {"attacked": found.attacked, "certified": found.certified}
+    series = {name: [(level.eps, 100 * level.share) for level in levels] for name, levels in lines.items()}
+    return f"<figure>{curve('Right answers', series, unit='%', axis='L2 radius')}</figure>"
+
+
+def _table(found: Certified) -> str:
+    head = "<tr><th>radius</th><th>certified</th><th>95 % interval</th><th>attacked</th><th>95 % interval</th></tr>"
+    rows = "".join(
+        f"<tr><td>{sure.eps:.4g}</td>{_cells(sure)}{_cells(stands)}</tr>"
+        for sure, stands in zip(found.certified, found.attacked, strict=True)
+    )
+    return f'<div class="scroll"><table><thead>{head}</thead><tbody>{rows}</tbody></table></div>'
+
+
+def _cells(level: Level) -> str:
+    return f"<td>{percent(level.share)}</td><td>{percent(level.low)} to {percent(level.high)}</td>"
+
+
+def _rows(found: Certified) -> str:
+    both = [(row.certified, row.broken) for row in found.rows if row.certified is not None and row.broken]
+    words = "No image is bracketed from both sides."
+    if both:
+        sure, broke = (median(ends) for ends in zip(*both, strict=True))
+        words = (
+            f"{len(both):,} images are bracketed from both sides: the truth lies between a median of {sure:.3g} that is certain and "
+            f"one of {broke:.3g} where they broke."
+        )
+    head = "<tr><th>image</th><th>label</th><th>certain up to</th><th>broken at</th></tr>"
+    rows = "".join(map(_row, found.rows))
+    table = f'<div class="scroll"><table><thead>{head}</thead><tbody>{rows}</tbody></table></div>'
+    return f"<p>{text(words)}</p><details><summary>Every image</summary>{table}</details>"
+
+
+def _row(row: Row) -> str:
+    sure = "not certain" if row.certified is None else f"{row.certified:.3f}"
+    broke = "never" if row.broken is None else f"{row.broken:.3f}" if row.broken else "wrong as it is"
+    return f"<tr><td>{text(row.name)}</td><td>{text(row.label)}</td><td>{sure}</td><td>{broke}</td></tr>"

@@ -1,0 +1,44 @@
+"""A small classifier of a table's rows, to be attacked: standardised within, so that rows keep their own units."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+from torch.optim import Adam
+
+from sparring.data.arrays import Arrays
+from sparring.data.feed import Feed
+from sparring.data.tables import Table
+from sparring.engine.averages import Average
+from sparring.engine.device import Hardware
+from sparring.engine.game import Batch
+from sparring.engine.loop import System, play
+from sparring.engine.schedules import cosine
+from sparring.engine.spec import Spec
+from sparring.games.one import OnePlayer
+from sparring.nets.rows import RowClassifier, Standardised
+
+
+def fit_table(
+    table: Table, *, rows: int = 400_000, hidden: int = 128, lr: float = 1e-3, batch_size: int = 256, seed: int = 0
+) -> nn.Module:
+    """Rows `[B, F]` in their own units -> logits `[B, classes]`: two hidden layers, trained on `rows` rows, some many times.
+
+    Adam, whose learning rate falls to 0 by a cosine; the weights' average of the last twentieth. Same seed, same network.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        columns = table.x.shape[1]
+        net = nn.Sequential(Standardised(table.x), RowClassifier(columns, len(table.classes), hidden))
+    data = Arrays(table.x.numpy(), table.y.numpy(), Spec(1, 1, columns, table.classes, len(table.x)), None)
+    average = Average(net, lambda at: rows / 20)
+    system = System(
+        OnePlayer(net, _loss), {"net": Adam(net.parameters(), lr)}, average, {"net": {"lr": cosine(lr, 0.0)}}
+    )
+    play(system, Feed(data, batch_size, seed=seed), total=rows, seed=seed, hardware=Hardware.find("cpu", "fp32"))
+    return average.net
+
+
+def _loss(net: nn.Module, batch: Batch) -> Tensor:
+    return cross_entropy(net(batch.x), batch.y)

@@ -1,0 +1,116 @@
+"""`sparring certify` on small images: what it writes and tells, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import sparring
+from sparring.measure.robustness import Level
+from sparring.recipes.fast import Fast
+from sparring.recipes.noisy import Noisy
+
+Cli = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture(scope="module")
+def noisy(data: Path) -> Path:
+    """A run that was trained in noise."""
+    recipe = Noisy(width=4, batch_size=8, sigma=0.1)
+    return Path(sparring.harden(data, recipe, images=4_000, out=data.parent / "noisy", device="cpu").run)
+
+
+def test_it_brackets_test_images_and_writes_them(noisy: Path, data: Path) -> None:
+    found = sparring.certify(noisy, data, draws=1000, device="cpu")
+    assert (found.sigma, found.draws, found.tested_on) == (0.1, 1000, "test images")
+    assert [level.eps for level in found.certified] == pytest.approx([0.05 * k for k in range(7)])
+    assert len(found.rows) == 12 and found.certified[0].right >= 9 and found.certified[1].right > 0
+    for sure, stands in zip(found.certified, found.attacked, strict=True):
+        assert stands.right >= sure.right
+    for row in found.rows:
+        assert row.certified is None or row.broken is None or row.certified <= row.broken
+    told = json.loads((noisy / "certify" / "report.json").read_text())
+    assert told == json.loads(json.dumps(asdict(found)))
+    page = (noisy / "certify" / "report.html").read_text()
+    assert "What is certain" in page and "x_test[0]" in page
+    assert any("12 test images with labels, fewer than the 500" in note for note in found.notes)
+
+
+def test_units_are_pixels_from_0_to_1(noisy: Path, data: Path) -> None:
+    """What a 10th of the noise, with hardly a draw, says is what the classifier says."""
+    found = sparring.certify(noisy, data, sigma=0.001, radius=(0.0, 0.25), draws=200, images=5, device="cpu")
+    assert any("trained in noise of 0.1, not 0.001" in note for note in found.notes)
+    assert found.certified[0].right == 5 and found.certified[1].right == 0
+    assert max(row.certified or 0 for row in found.rows) < 0.0025  # sigma times 1.8, with 200 draws of one mind
+    assert found.attacked[1] == Level.count(0.25, found.attacked[1].right, 5)
+
+
+def test_the_command_line(noisy: Path, data: Path, quick: Cli) -> None:
+    words = ("certify", noisy, data, "--draws", "200", "--images", "4", "--radius", "0", "0.1", "--device", "cpu")
+    done = quick(*words, "--json")
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert [level["eps"] for level in told["certified"]] == [0.0, 0.1] and len(told["rows"]) == 4
+    done = quick(*words)
+    assert "radius   certified  attacked" in done.stdout and "certify/report.html" in done.stdout
+
+
+@pytest.fixture(scope="module")
+def plain(data: Path) -> Path:
+    """A run that was not."""
+    recipe = Fast(width=4, batch_size=8, eps=0.05)
+    return Path(sparring.harden(data, recipe, images=400, out=data.parent / "plain", device="cpu").run)
+
+
+def test_a_run_without_noise_must_be_told_how_much(plain: Path, data: Path, quick: Cli) -> None:
+    done = quick("certify", plain, data)
+    assert done.returncode == 2 and "harden SOURCE --method noisy" in done.stderr and "--sigma" in done.stderr
+    assert not (plain / "certify").exists()
+    found = sparring.certify(plain, data, sigma=0.05, draws=100, images=3, device="cpu")
+    assert any("trained by fast" in note for note in found.notes)
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (["--sigma", "0"], ["--sigma", "above 0"]),
+        (["--sigma", "nan"], ["--sigma", "above 0"]),
+        (["--images", "0"], ["--images and --draws must be 1 or more"]),
+        (["--draws", "0"], ["--images and --draws must be 1 or more"]),
+        (["--radius", "-1"], ["radii must be numbers of 0 or more"]),
+        (["--radius", "90"], ["beyond the whole box, which is 8"]),
+        (["--device", "cudda"], ["cudda"]),
+    ],
+)
+def test_bad_flags(args: list[str], words: list[str], noisy: Path, data: Path, quick: Cli) -> None:
+    done = quick("certify", noisy, data, *args)
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    for word in words:
+        assert word in done.stderr, done.stderr
+
+
+def test_bad_sources(noisy: Path, data: Path, run: sparring.Run, tmp_path: Path, quick: Cli) -> None:
+    x = np.random.default_rng(0).integers(0, 256, (6, 8, 8), np.uint8)
+    np.savez(tmp_path / "plain.npz", x=x)
+    np.savez(tmp_path / "strange.npz", x=x, y=np.array(["0", "1", "owl"] * 2))
+    np.savez(tmp_path / "large.npz", x=np.zeros((4, 9, 9), np.uint8), y=np.arange(4) % 2)
+    for source, words in (
+        ("plain.npz", "has no labels"),
+        ("strange.npz", "knows no class 'owl'"),
+        ("large.npz", "--resize"),
+    ):
+        done = quick("certify", noisy, source)
+        assert done.returncode == 2 and words in done.stderr, done.stderr
+    np.savez(tmp_path / "no_test.npz", x=x, y=np.arange(6) % 3)
+    found = sparring.certify(noisy / "classifier.json", tmp_path / "no_test.npz", draws=50, images=2, device="cpu")
+    assert found.tested_on == "images" and any("no test images" in note for note in found.notes)
+    done = quick("certify", run.path, data)
+    assert done.returncode == 2 and "holds a generator" in done.stderr
+    done = quick("certify", tmp_path / "nothing", data)
+    assert done.returncode in (1, 2) and "Traceback" not in done.stderr
