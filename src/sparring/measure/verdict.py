@@ -10,13 +10,16 @@ from torch import Tensor
 
 from sparring.attacks.autoattack import CLEAN, ROBUST, Verdicts
 from sparring.attacks.chance import DRAWS, error_rates, mean_interval
-from sparring.attacks.contract import Model
-from sparring.attacks.doctor import STILL, Answer, Check, answers, examine
+from sparring.attacks.contract import Model, held
+from sparring.attacks.doctor import GRADIENTS, STILL, Answer, Check, answers, examine
+from sparring.attacks.losses import margin
 from sparring.attacks.threat import Threat
 from sparring.engine.seeds import mix
 from sparring.measure.classified import wilson_interval
 from sparring.measure.robustness import AT_ONCE, Level, robustness
 
+FIRST = 100
+"""Rows that an answering attack is tried on at once."""
 FEW = 20
 """Draws by which attacks are compared; what is told is counted in more."""
 
@@ -61,8 +64,10 @@ def figures(
     for number, answer in enumerate(answers(checks, model, x[:2])):
         tell(f"the doctor asks for {answer.name}: {int(verdicts.robust.sum()):,} images stand")
         before = int(verdicts.robust.sum())
-        verdicts = _pursued(answer, model, x, y, threat, verdicts, mix(seed, number), chance)
-        told = f"{answer.name} then broke {before - int(verdicts.robust.sum()):,} of {before:,} that stood"
+        verdicts, tried = _pursued(answer, model, x, y, threat, verdicts, mix(seed, number), chance)
+        told = f"{answer.name} then broke {before - int(verdicts.robust.sum()):,} of {tried:,} that stood"
+        if tried < before:
+            told += f", those that came nearest to breaking, and so was not run on the other {before - tried:,}"
         checks = [replace(check, then=told) if check.name in answer.because else check for check in checks]
     per_attack = {name: verdicts.broken_by.count(name) for name in verdicts.attacks}
     if chance:
@@ -73,20 +78,22 @@ def figures(
     low, high = wilson_interval(int(verdicts.robust.sum()), len(x))
     return Figures(
         verdicts, checks, per_attack, verdicts.clean_accuracy, verdicts.robust_accuracy, low, high, 1,
-        _curve(model, x, y, threat, verdicts, tell),
+        _curve(model, x, y, threat, verdicts, checks, tell),
     )  # fmt: skip
 
 
 def _pursued(
     answer: Answer, model: Model, x: Tensor, y: Tensor, threat: Threat, verdicts: Verdicts, seed: int, chance: bool
-) -> Verdicts:
-    """One more attack on the rows that stand; by `chance`, what is wrong more often than the best so far is kept."""
+) -> tuple[Verdicts, int]:
+    """One more attack on rows that stand, and on how many; by `chance`, what is wrong more often than the best so far is kept.
+
+    Those that came nearest to breaking are tried first, so many at once, and where none of these breaks it ends.
+    """
     adv, robust = verdicts.adv.clone(), verdicts.robust.clone()
     queries, gradients = verdicts.queries.clone(), verdicts.gradients.clone()
     broken_by = list(verdicts.broken_by)
-    for rows in torch.split(robust.nonzero().squeeze(1), AT_ONCE):
-        if not len(rows):
-            continue
+    tried = 0
+    for rows in torch.split(_nearest_first(model, y, verdicts), FIRST):
         found = answer.attack(model, x[rows], y[rows], threat.rows(rows, x), seed=seed)
         success = found.success
         if chance:
@@ -101,15 +108,31 @@ def _pursued(
         gradients[rows] += found.gradients
         for row in broke.tolist():
             broken_by[row] = answer.name
-    return replace(
+        tried += len(rows)
+        if not len(broke):
+            break
+    pursued = replace(
         verdicts, adv=adv, robust=robust, queries=queries, gradients=gradients, broken_by=tuple(broken_by),
         attacks=(*verdicts.attacks, answer.name),
     )  # fmt: skip
+    return pursued, tried
 
 
-def _curve(model: Model, x: Tensor, y: Tensor, threat: Threat, verdicts: Verdicts, tell: Tell) -> list[Level]:
+@torch.no_grad()
+def _nearest_first(model: Model, y: Tensor, verdicts: Verdicts) -> Tensor:
+    """The rows that stand, those first at whose most promising point the label wins by the least."""
+    rows = verdicts.robust.nonzero().squeeze(1)
+    with held(model, seed=0):
+        parts = zip(torch.split(verdicts.adv[rows], AT_ONCE), torch.split(y[rows], AT_ONCE), strict=True)
+        margins = [margin(model(at), label) for at, label in parts]
+    return rows[torch.cat(margins).argsort(descending=True, stable=True)] if len(rows) else rows
+
+
+def _curve(
+    model: Model, x: Tensor, y: Tensor, threat: Threat, verdicts: Verdicts, checks: Sequence[Check], tell: Tell
+) -> list[Level]:
     """The share that is right over the radius; [] where gradients lead PGD nowhere, or there is no one radius to grow."""
-    blind = verdicts.attacks[0] == "square" or "square-long" in verdicts.attacks
+    blind = not any(check.name == GRADIENTS and check.passed for check in checks)
     if blind or isinstance(threat.eps, Tensor) or not threat.eps:
         return []
 
