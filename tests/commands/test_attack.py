@@ -41,6 +41,11 @@ def seven(x): return net(x).repeat(1, 3)[:, :7]
 def closed(x): return net(x.detach())
 def noisy(x): return net(x + 0.05 * torch.randn_like(x))
 def only_rgb(x): return nn.functional.conv2d(x, torch.zeros(1, 3, 3, 3))
+def as_numpy(x): return net(x).detach().numpy()
+def in_place(x): return net(x.clamp_(0.2, 0.8))
+def leaves(): raise SystemExit(7)
+def no_weights(): return nn.Linear(2, 2, device="meta")
+def prints(x): print("a stranger's words"); return net(x)
 nothing = 7
 """
 
@@ -215,6 +220,10 @@ def test_in_the_users_own_ci(named: Callable[[str], str], data: Path, quick: Cli
         ("only_rgb", "--size and --mode"),
         ("nothing", "is no model"),
         ("missing", "cannot be loaded: AttributeError"),
+        ("as_numpy", "returns ndarray"),
+        ("in_place", "writes into the images"),
+        ("leaves", "cannot be loaded: SystemExit"),
+        ("no_weights", "cannot be loaded: NotImplementedError"),
     ],
 )
 def test_models_that_cannot_be_attacked(
@@ -222,6 +231,11 @@ def test_models_that_cannot_be_attacked(
 ) -> None:
     done = quick("attack", named(name), data, "--eps", "0.05")
     assert done.returncode in (1, 2) and words in done.stderr and "Traceback" not in done.stderr
+
+
+def test_what_a_model_prints_is_not_the_answer(named: Callable[[str], str], data: Path, quick: Cli) -> None:
+    done = quick("attack", named("prints"), data, "--eps", "0.05", "--images", "4", "--json")
+    assert json.loads(done.stdout)["count"] == 4 and "a stranger's words" in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -234,6 +248,7 @@ def test_models_that_cannot_be_attacked(
         (["--norm", "L0", "--eps", "1"], "knows no L0"),
         (["--version", "best"], "unknown version"),
         (["--images", "0"], "--images must be 1 or more"),
+        (["--seed", "-1"], "--seed must be 0 or more"),
         (["--fail-below", "85"], "a share from 0 to 1"),
         (["--baseline", "none.json"], "is no report.json"),
         (["--box", "1", "0"], "the box is empty"),

@@ -25,6 +25,7 @@ from sparring.attacks.contract import Model
 from sparring.attacks.doctor import Check
 from sparring.attacks.norms import Norm
 from sparring.attacks.threat import Threat
+from sparring.commands.asked import Asked
 from sparring.commands.attacked import Attacked, load_attacked, try_out
 from sparring.commands.page import command_line
 from sparring.commands.parts import Parts, moved
@@ -99,6 +100,7 @@ def attack(
     norm_, images = cast(Norm, norm), IMAGES if images is None else images
     Threat(norm_, 0.0, *box)
     attacks_of(version or "standard", norm_)
+    Asked(seed=seed)
     if images < 1:
         raise UsageError(f"--images must be 1 or more, not {images}")
     if fail_below is not None and not 0 <= fail_below <= 1:
