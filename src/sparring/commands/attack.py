@@ -234,7 +234,7 @@ def _chosen(
         raise UsageError(f"{opened.report.source} has no labels: put images into one folder a class")
     data, on = opened.split("test"), "test images"
     if not (data.labels >= 0).any():
-        data, on = opened, "images, none of them marked as test"
+        data, on = opened, f"images, {'no test image has a label' if len(data) else 'none of them marked as test'}"
     rows = np.flatnonzero(data.labels >= 0)
     rows = np.sort(np.random.default_rng(seed).permutation(rows)[:most])
     pixels, labels = data[rows], data.labels[rows]
