@@ -6,6 +6,7 @@ import csv
 import json
 import subprocess
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -16,6 +17,8 @@ import torch
 from torch import Tensor, nn
 
 import sparring
+from sparring.attacks import Threat
+from sparring.attacks.autoattack import Verdicts, autoattack
 from sparring.attacks.square import square
 from sparring.commands import attack as command
 from sparring.commands.parts import Parts
@@ -186,6 +189,35 @@ def test_parts_of_other_settings_are_not_used(tmp_path: Path) -> None:
     (parts.folder / "0000.json").write_text("{}")
     assert Parts.begin(tmp_path / "parts", {"eps": 0.1}).folder.joinpath("0000.json").exists()
     assert not Parts.begin(tmp_path / "parts", {"eps": 0.2}).folder.joinpath("0000.json").exists()
+
+
+def test_a_part_that_another_call_left_is_not_used(tmp_path: Path) -> None:
+    ours = Parts.begin(tmp_path / "parts", {"eps": 0.1})
+    theirs = Parts.begin(tmp_path / "parts", {"eps": 0.2})  # both are under way now
+    found = Verdicts.join(
+        [
+            autoattack(
+                Brightest(), torch.eye(3)[:, None, :, None] / 2, torch.arange(3), Threat("Linf", 0.1), version="square"
+            )
+        ]
+    )
+    ours.put(0, found)
+    assert ours.get(0) is not None and theirs.get(0) is None
+
+
+def test_other_pixels_or_labels_of_the_same_names_are_attacked_anew(
+    named: Callable[[str], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = []
+    monkeypatch.setattr(
+        Parts, "begin", lambda folder, settings: begun.append(settings["data"]) or Parts(folder, settings)
+    )
+    x = np.random.default_rng(0).integers(0, 255, (6, 8, 8), np.uint8)
+    for pixels, labels in ((x, [0, 1, 2] * 2), (x, [1, 0, 2] * 2), (255 - x, [0, 1, 2] * 2)):
+        np.savez(tmp_path / "same.npz", x=pixels, y=labels)
+        with suppress(UsageError):  # right on none of them, maybe
+            attacked(named("net"), tmp_path / "same.npz", out=tmp_path / "out")
+    assert len(set(begun)) == 3
 
 
 def test_a_damaged_part_names_the_way_out(tmp_path: Path) -> None:

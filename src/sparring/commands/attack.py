@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 import math
@@ -118,7 +119,8 @@ def attack(
         _check_comparable(earlier, {"norm": norm, "eps": radius, "box": list(box), "version": version}, baseline)
     folder = _folder(attacked, out)
     settings = {
-        "model": attacked.name, "says": [round(value, 3) for value in logits[0].tolist()], "images": chosen.names, "norm": norm,
+        "model": attacked.name, "says": [round(value, 3) for value in logits[0].tolist()], "images": chosen.names,
+        "data": hashlib.sha256(chosen.pixels.tobytes() + repr(chosen.labels).encode()).hexdigest(), "norm": norm,
         "eps": radius, "box": box, "version": version, "seed": seed, "sparring": __version__,
     }  # fmt: skip
     parts = Parts.begin(folder / "parts", settings)
