@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -145,7 +146,8 @@ def _attack(args: list[str]) -> None:
     options: Attack = _parse(Attack, "attack", _with_number(args, "--eps"))
     from sparring.commands.attack import attack, in_words
 
-    found = attack(options.model, options.source, **_fields(options, "model", "source", "json"))
+    with redirect_stdout(sys.stderr):  # a stranger's module may print, and stdout is for what was found
+        found = attack(options.model, options.source, **_fields(options, "model", "source", "json"))
     print(_json(dataclasses.asdict(found)) if options.json else in_words(found))
     if found.failures:
         raise SparringError("; ".join(found.failures))

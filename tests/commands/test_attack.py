@@ -6,6 +6,7 @@ import csv
 import json
 import subprocess
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -16,6 +17,8 @@ import torch
 from torch import Tensor, nn
 
 import sparring
+from sparring.attacks import Threat
+from sparring.attacks.autoattack import Verdicts, autoattack
 from sparring.attacks.square import square
 from sparring.commands import attack as command
 from sparring.commands.parts import Parts
@@ -41,6 +44,11 @@ def seven(x): return net(x).repeat(1, 3)[:, :7]
 def closed(x): return net(x.detach())
 def noisy(x): return net(x + 0.05 * torch.randn_like(x))
 def only_rgb(x): return nn.functional.conv2d(x, torch.zeros(1, 3, 3, 3))
+def as_numpy(x): return net(x).detach().numpy()
+def in_place(x): return net(x.clamp_(0.2, 0.8))
+def leaves(): raise SystemExit(7)
+def no_weights(): return nn.Linear(2, 2, device="meta")
+def prints(x): print("a stranger's words"); return net(x)
 nothing = 7
 """
 
@@ -183,6 +191,35 @@ def test_parts_of_other_settings_are_not_used(tmp_path: Path) -> None:
     assert not Parts.begin(tmp_path / "parts", {"eps": 0.2}).folder.joinpath("0000.json").exists()
 
 
+def test_a_part_that_another_call_left_is_not_used(tmp_path: Path) -> None:
+    ours = Parts.begin(tmp_path / "parts", {"eps": 0.1})
+    theirs = Parts.begin(tmp_path / "parts", {"eps": 0.2})  # both are under way now
+    found = Verdicts.join(
+        [
+            autoattack(
+                Brightest(), torch.eye(3)[:, None, :, None] / 2, torch.arange(3), Threat("Linf", 0.1), version="square"
+            )
+        ]
+    )
+    ours.put(0, found)
+    assert ours.get(0) is not None and theirs.get(0) is None
+
+
+def test_other_pixels_or_labels_of_the_same_names_are_attacked_anew(
+    named: Callable[[str], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = []
+    monkeypatch.setattr(
+        Parts, "begin", lambda folder, settings: begun.append(settings["data"]) or Parts(folder, settings)
+    )
+    x = np.random.default_rng(0).integers(0, 255, (6, 8, 8), np.uint8)
+    for pixels, labels in ((x, [0, 1, 2] * 2), (x, [1, 0, 2] * 2), (255 - x, [0, 1, 2] * 2)):
+        np.savez(tmp_path / "same.npz", x=pixels, y=labels)
+        with suppress(UsageError):  # right on none of them, maybe
+            attacked(named("net"), tmp_path / "same.npz", out=tmp_path / "out")
+    assert len(set(begun)) == 3
+
+
 def test_a_damaged_part_names_the_way_out(tmp_path: Path) -> None:
     parts = Parts.begin(tmp_path / "parts", {})
     (parts.folder / "0000.json").write_text("{}")
@@ -215,6 +252,10 @@ def test_in_the_users_own_ci(named: Callable[[str], str], data: Path, quick: Cli
         ("only_rgb", "--size and --mode"),
         ("nothing", "is no model"),
         ("missing", "cannot be loaded: AttributeError"),
+        ("as_numpy", "returns ndarray"),
+        ("in_place", "writes into the images"),
+        ("leaves", "cannot be loaded: SystemExit"),
+        ("no_weights", "cannot be loaded: NotImplementedError"),
     ],
 )
 def test_models_that_cannot_be_attacked(
@@ -222,6 +263,11 @@ def test_models_that_cannot_be_attacked(
 ) -> None:
     done = quick("attack", named(name), data, "--eps", "0.05")
     assert done.returncode in (1, 2) and words in done.stderr and "Traceback" not in done.stderr
+
+
+def test_what_a_model_prints_is_not_the_answer(named: Callable[[str], str], data: Path, quick: Cli) -> None:
+    done = quick("attack", named("prints"), data, "--eps", "0.05", "--images", "4", "--json")
+    assert json.loads(done.stdout)["count"] == 4 and "a stranger's words" in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -234,6 +280,7 @@ def test_models_that_cannot_be_attacked(
         (["--norm", "L0", "--eps", "1"], "knows no L0"),
         (["--version", "best"], "unknown version"),
         (["--images", "0"], "--images must be 1 or more"),
+        (["--seed", "-1"], "--seed must be 0 or more"),
         (["--fail-below", "85"], "a share from 0 to 1"),
         (["--baseline", "none.json"], "is no report.json"),
         (["--box", "1", "0"], "the box is empty"),

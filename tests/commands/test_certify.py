@@ -85,6 +85,7 @@ def test_a_run_without_noise_must_be_told_how_much(plain: Path, data: Path, quic
         (["--draws", "0"], ["--images and --draws must be 1 or more"]),
         (["--radius", "-1"], ["radii must be numbers of 0 or more"]),
         (["--radius", "90"], ["beyond the whole box, which is 8"]),
+        (["--seed", "-1"], ["--seed must be 0 or more"]),
         (["--device", "cudda"], ["cudda"]),
     ],
 )

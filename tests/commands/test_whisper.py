@@ -115,6 +115,7 @@ def test_bad_input_is_told(words: Path, recognition: Recognition, quick: Cli, tm
     assert "--db must be 0 or less" in refused(quick, run, words, "--db", "nan")
     assert "unknown channel 'tin-can'" in refused(quick, run, words, "--channel", "tin-can")
     assert "--utterances must be 1 or more" in refused(quick, run, words, "--utterances", 0)
+    assert "--seed must be 0 or more" in refused(quick, run, words, "--seed", -1)
     assert "there is no 'nois'" in refused(quick, run, "nois")
     assert "16,000 samples a second, and the recogniser hears 8,000" in refused(quick, run, tmp_path / "fast.wav")
     assert "are said or heard to be 'low' as they are" in refused(quick, run, tmp_path / "low_a_1.wav", "--say", "low")

@@ -89,6 +89,8 @@ def test_nothing_usable(tmp_path: Path) -> None:
     write_wav(tmp_path / "a_1.wav", np.zeros(0))
     with pytest.raises(SparringError, match=r"no usable sound in .*: a_1.wav is empty"):
         open_sounds(tmp_path)
+    with pytest.raises(UsageError, match="mnist are images: give wav"):
+        open_sounds("mnist")
     with pytest.raises(UsageError, match="unknown split 'tset'"):
         write_wav(tmp_path / "a_1.wav", tone(500))
         open_sounds(tmp_path).split("tset")

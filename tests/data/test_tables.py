@@ -91,6 +91,15 @@ def test_odd_rows_are_left_out_and_told(tmp_path: Path) -> None:
     }
 
 
+def test_a_question_mark_that_is_a_word_is_that_of_what_is_missing(tmp_path: Path) -> None:
+    table = read_table(write(tmp_path, "a,y\n?,0\nb,1\nNA,1\n"), "y", missing=("NA",))
+    assert table.columns[0].words == ("?", "b") and table.x.tolist() == [[1, 0], [0, 1], [1, 0]]
+
+
+def test_names_may_come_one_by_one(people: Table) -> None:
+    assert people.constraints(immutable=(name for name in ["age"])).immutable == (0,)
+
+
 def test_what_never_changes_never_moves(tmp_path: Path) -> None:
     path = write(tmp_path, "a,b,c,y\n1,x,0,0\n1,x,1,1\n")
     table = read_table(path, "y", words=("c",))
@@ -128,7 +137,8 @@ def test_what_is_written_is_read(tmp_path_factory: pytest.TempPathFactory, rows:
         ("a,y\n1,0\n2,1\n", {"target": "z"}, UsageError, "has no column 'z'"),
         ("a,y\n1,0\n2,1\n", {"drop": ("b",)}, UsageError, "has no column 'b'"),
         ("age,y\n1,0\n2,1\n", {"words": ("agee",)}, UsageError, "did you mean 'age'"),
-        ("a,y\n1,0\n2,1\n", {"drop": "a"}, UsageError, r"give names of columns as \('a',\)"),
+        ("a,y\n1,0\n2,1\n", {"drop": "a"}, UsageError, r"give \('a',\)"),
+        ("a,y\n1,0\n2,1\n", {"missing": "NA"}, UsageError, r"give \('NA',\)"),
         ("a,y\n1,0\n2,1\n", {"drop": ("a",)}, UsageError, "nothing but 'y' is left"),
         ("a,a,y\n1,2,0\n", {}, UsageError, "two columns 'a'"),
         ("a,y\n1,0\n2,1\n", {"delimiter": ";;"}, UsageError, "delimiter is one letter"),

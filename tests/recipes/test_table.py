@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 
 from sparring.attacks import greedy
 from sparring.data.tables import Table, read_table
+from sparring.engine.errors import UsageError
 from sparring.nets.rows import Standardised
 from sparring.recipes.table import fit_table
 
@@ -48,6 +51,12 @@ def test_few_columns_are_enough_to_break_it_within_what_may_change(table: Table)
     assert table.changed(result.adv, x)[result.success].double().mean() < 2
     free = greedy(net, x, y, table.threat("L0", 4))
     assert free.success_rate > 0.95 > result.success_rate
+
+
+@pytest.mark.parametrize("odd", [{"rows": 0}, {"hidden": 0}, {"batch_size": 0}, {"lr": float("nan")}])
+def test_bad_settings_are_told(odd: dict[str, Any], table: Table) -> None:
+    with pytest.raises(UsageError, match=f"{next(iter(odd))} must be"):
+        fit_table(table, **odd)
 
 
 def test_standardised() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 import math
@@ -25,6 +26,7 @@ from sparring.attacks.contract import Model
 from sparring.attacks.doctor import Check
 from sparring.attacks.norms import Norm
 from sparring.attacks.threat import Threat
+from sparring.commands.asked import Asked
 from sparring.commands.attacked import Attacked, load_attacked, try_out
 from sparring.commands.page import command_line
 from sparring.commands.parts import Parts, moved
@@ -99,6 +101,7 @@ def attack(
     norm_, images = cast(Norm, norm), IMAGES if images is None else images
     Threat(norm_, 0.0, *box)
     attacks_of(version or "standard", norm_)
+    Asked(seed=seed)
     if images < 1:
         raise UsageError(f"--images must be 1 or more, not {images}")
     if fail_below is not None and not 0 <= fail_below <= 1:
@@ -116,7 +119,8 @@ def attack(
         _check_comparable(earlier, {"norm": norm, "eps": radius, "box": list(box), "version": version}, baseline)
     folder = _folder(attacked, out)
     settings = {
-        "model": attacked.name, "says": [round(value, 3) for value in logits[0].tolist()], "images": chosen.names, "norm": norm,
+        "model": attacked.name, "says": [round(value, 3) for value in logits[0].tolist()], "images": chosen.names,
+        "data": hashlib.sha256(chosen.pixels.tobytes() + repr(chosen.labels).encode()).hexdigest(), "norm": norm,
         "eps": radius, "box": box, "version": version, "seed": seed, "sparring": __version__,
     }  # fmt: skip
     parts = Parts.begin(folder / "parts", settings)
@@ -232,7 +236,7 @@ def _chosen(
         raise UsageError(f"{opened.report.source} has no labels: put images into one folder a class")
     data, on = opened.split("test"), "test images"
     if not (data.labels >= 0).any():
-        data, on = opened, "images, none of them marked as test"
+        data, on = opened, f"images, {'no test image has a label' if len(data) else 'none of them marked as test'}"
     rows = np.flatnonzero(data.labels >= 0)
     rows = np.sort(np.random.default_rng(seed).permutation(rows)[:most])
     pixels, labels = data[rows], data.labels[rows]

@@ -51,17 +51,17 @@ def load_attacked(name: str | Path, device: torch.device | None = None) -> Attac
     module, colon, attribute = name.partition(":")
     if not (colon and module and attribute):
         raise UsageError(f"there is no model '{name}': MODEL is {KINDS}")
-    model = _imported(module, attribute)
-    return Attacked(name, model.to(device) if isinstance(model, nn.Module) else model)
+    return Attacked(name, _imported(module, attribute, device))
 
 
 def try_out(attacked: Attacked, x: Tensor, classes: Sequence[str]) -> Tensor:
     """The logits of the first images of `x` `[B, C, H, W]`, given alone and as two.
 
-    Raises UsageError where that fails, or where the model has other classes than the images, and says how to help it.
+    Raises UsageError where that fails, where the model writes into the images, or where it has other classes than they have,
+    and says how to help it.
     """
     logits = x.new_empty(0)
-    for few in (x[:1], x[:2]):
+    for few in (x[:1].clone(), x[:2].clone()):
         try:
             with torch.no_grad(), held(attacked.model, seed=0):
                 logits = attacked.model(few)
@@ -72,7 +72,11 @@ def try_out(attacked: Attacked, x: Tensor, classes: Sequence[str]) -> Tensor:
                 f"{attacked.name} fails on images {list(few.shape)}: {_first_line(error)}. It is given float32 "
                 "[B, C, H, W] of any B: --size and --mode bring the images to its shape"
             ) from error
-    several = isinstance(logits, Tensor) and logits.dim() == 2 and logits.shape[1] > 1
+        if not torch.equal(few, x[: len(few)]):
+            raise UsageError(f"{attacked.name} writes into the images it is given: let it begin with x = x.clone()")
+    if not isinstance(logits, Tensor):
+        raise UsageError(f"{attacked.name} returns {type(logits).__name__}: it must return logits, a tensor [B, K]")
+    several = logits.dim() == 2 and logits.shape[1] > 1
     if attacked.classifier is None and several and logits.shape[1] != len(classes):
         raise UsageError(
             f"{attacked.name} tells {logits.shape[1]} classes apart, and the images are of {len(classes)}: "
@@ -120,7 +124,7 @@ def _from_file(path: Path, device: torch.device) -> nn.Module:
         raise SparringError(f"{path} cannot be loaded, it must be one of {kind}: {_first_line(error)}") from error
 
 
-def _imported(module: str, attribute: str) -> Model:
+def _imported(module: str, attribute: str, device: torch.device) -> Model:
     """A callable as it is; a class or function that needs no argument is called, and gives the model."""
     name = f"{module}:{attribute}"
     if os.getcwd() not in sys.path:  # for good: a model may import more when it is first asked
@@ -131,7 +135,9 @@ def _imported(module: str, attribute: str) -> Model:
             found = getattr(found, part)
         if not isinstance(found, nn.Module) and callable(found) and not _needed(found):
             found = found()
-    except Exception as error:  # of a stranger's module
+        if isinstance(found, nn.Module):
+            found = found.to(device)
+    except (Exception, SystemExit) as error:  # of a stranger's module
         raise UsageError(f"{name} cannot be loaded: {type(error).__name__}: {_first_line(error)}") from error
     if isinstance(found, type) or not callable(found):
         raise UsageError(
@@ -148,5 +154,5 @@ def _needed(function: Callable[..., Any]) -> list[str]:
     return [p.name for p in parameters if p.default is p.empty and p.kind not in kinds]
 
 
-def _first_line(error: Exception) -> str:
+def _first_line(error: BaseException) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from sparring import __version__
+from sparring.commands.asked import Asked
 from sparring.commands.page import command_line
 from sparring.commands.predict import open_like
 from sparring.commands.progress import Progress
@@ -54,6 +55,7 @@ def certify(
     """
     if images < 1 or draws < 1:
         raise UsageError(f"--images and --draws must be 1 or more, not {images} and {draws}")
+    Asked(seed=seed)
     classifier = load_classifier(run, net)
     sigma, notes = _noise(classifier, run, sigma)
     radii = sorted(set(radius)) or [sigma * k for k in RADII]

@@ -25,6 +25,8 @@ class Parts:
     """The folder of the parts, for an evaluation with these settings."""
 
     folder: Path
+    settings: Mapping[str, Any]
+    """As JSON gives them back; each part holds them, too: another call into the folder may have left it."""
 
     @classmethod
     def begin(cls, folder: Path, settings: Mapping[str, Any]) -> Parts:
@@ -37,13 +39,15 @@ class Parts:
         if not same:
             remove(folder)
             write(settings_file, json.dumps(wanted))
-        return cls(folder)
+        return cls(folder, wanted)
 
     def get(self, number: int) -> Verdicts | None:
         """What was found in part `number`, or None where it was not reached."""
         path = self._path(number)
         try:
             told = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+            if told["settings"] != self.settings:
+                return None
             parts: dict[str, Any] = {**load_file(path), **{name: tuple(told[name]) for name in TUPLES}}
             return Verdicts(**parts)
         except FileNotFoundError:
@@ -58,7 +62,8 @@ class Parts:
         path = self._path(number)
         with replacing(path) as temporary:
             save_file({name: getattr(found, name).cpu().contiguous() for name in TENSORS}, temporary)
-        write(path.with_suffix(".json"), json.dumps({name: getattr(found, name) for name in TUPLES}))
+        told = {name: getattr(found, name) for name in TUPLES} | {"settings": self.settings}
+        write(path.with_suffix(".json"), json.dumps(told))
 
     def done(self) -> None:
         """The report is written: forget the parts."""

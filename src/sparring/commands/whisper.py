@@ -19,6 +19,7 @@ from sparring.attacks.pgd import pgd
 from sparring.attacks.psychoacoustic import Masking, psychoacoustic
 from sparring.attacks.threat import Threat
 from sparring.attacks.wrappers import bpda
+from sparring.commands.asked import Asked
 from sparring.commands.hear import noted
 from sparring.commands.page import command_line
 from sparring.commands.progress import Progress
@@ -76,6 +77,7 @@ def whisper(
     besides. It must be heard through the `channel`. Sounds, report.json and report.html go to `out`, by default a new folder in
     `run`. Raises SparringError, with the way out, on all that can go wrong.
     """
+    Asked(seed=seed)
     progress = progress or Progress()
     db = db if db is not None else DB_MASKED if masked else DB
     recogniser = load_recogniser(run)

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sparring.data.container import Container, LeftOut, Unreadable, is_packed_tar, open_container, suffix
-from sparring.data.source import locate
+from sparring.data.known import DIGITS, KNOWN, STACKED
+from sparring.data.source import local, locate
 from sparring.engine.errors import SparringError, UsageError
 
 KINDS = (".wav", ".flac", ".ogg")
@@ -79,6 +80,8 @@ def open_sounds(source: str | Path) -> Sounds:
     damaged, silent or too long is named in `left_out`. Raises SparringError where nothing is left, UsageError where rates
     differ: nothing is resampled.
     """
+    if str(source) in (DIGITS, STACKED, *KNOWN) and local(str(source)) is None:
+        raise UsageError(f"{source} are images: give wav, flac or ogg files, in a folder or an archive")
     path, _ = locate(source)
     if is_packed_tar(path):
         raise UsageError(f"{source} is a packed tar file: unpack it, and give the folder")

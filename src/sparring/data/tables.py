@@ -95,8 +95,8 @@ class Table:
         return {c.name: c.words[row[list(c.places)].argmax()] if c.words else values[c.places[0]] for c in self.columns}
 
     def _named(self, names: Iterable[str]) -> list[Column]:
-        known = {column.name: column for column in self.columns}
-        if unknown := next((name for name in _several(names) if name not in known), None):
+        names, known = list(_several(names)), {column.name: column for column in self.columns}
+        if unknown := next((name for name in names if name not in known), None):
             raise UsageError(f"there is no column '{unknown}': {nearest(unknown, known)}")
         return [known[name] for name in names]
 
@@ -125,7 +125,7 @@ def read_table(
     (`Table.left_out`). Raises UsageError on names that are not there, SparringError on a file that is no table.
     """
     path = Path(path)
-    lines = _lines(path, delimiter)
+    missing, lines = set(_several(missing)), _lines(path, delimiter)
     names = _header(path, lines, names)
     used = _used(path, names, target, drop, words, like)
     left_out: dict[str, list[int]] = {}
@@ -181,7 +181,7 @@ def _lines(path: Path, delimiter: str) -> list[tuple[int, list[str]]]:
 
 def _header(path: Path, lines: list[tuple[int, list[str]]], names: Sequence[str] | None) -> list[str]:
     """The names of the columns; the line that holds them is taken off."""
-    found = list(names) if names is not None else lines[0][1]
+    found = list(_several(names)) if names is not None else lines[0][1]
     if lines[0][1] == found:
         lines.pop(0)
     if twice := next((name for k, name in enumerate(found) if name in found[:k]), None):
@@ -191,7 +191,7 @@ def _header(path: Path, lines: list[tuple[int, list[str]]], names: Sequence[str]
 
 def _several(names: Iterable[str]) -> Iterable[str]:
     if isinstance(names, str):
-        raise UsageError(f"give names of columns as ('{names}',), not as '{names}'")
+        raise UsageError(f"give ('{names}',), as there may be several, and not '{names}'")
     return names
 
 
@@ -234,7 +234,7 @@ def _columns(
             raise UsageError(
                 f"{path}: column '{name}' has {len(told):,} different words, {say}: drop=('{name}',) leaves it out"
             )
-        known = (*sorted(told), *(["?"] if values & set(missing) else []))
+        known = (*sorted(told), *(["?"] if values & set(missing) and "?" not in told else []))
         columns.append(Column(name, tuple(range(first, first + len(known))), known, False, 0.0, 1.0))
     return columns
 

@@ -117,6 +117,7 @@ def brackets(
         raise UsageError(f"radii must be numbers of 0 or more, not {', '.join(map(str, radii)) or 'none'}")
     threats = [Threat("L2", radius, *box) for radius in levels]
     found, done = [], 0
+    tell(0, len(x))
     with held(model, seed):
         for part, (some, labels) in enumerate(zip(torch.split(x, AT_ONCE), torch.split(y, AT_ONCE), strict=True)):
             check(model, some, labels, threats[-1])

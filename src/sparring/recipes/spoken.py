@@ -114,7 +114,10 @@ def train_recogniser(
     if unheard := set(range(len(sounds.words))) - set(sounds.labels.tolist()):
         raise UsageError(f"no recording of '{sounds.words[min(unheard)]}' is for training: all of them are for testing")
     if len(sounds.words) < 2:
-        raise UsageError(f"there is but one word, '{sounds.words[0]}': a recogniser tells two or more apart")
+        raise UsageError(
+            f"there is but one word, '{sounds.words[0]}': a recogniser tells two or more apart, that of a sound is its folder, "
+            "or its file's name up to the first _"
+        )
     if NOTHING in sounds.words:
         raise UsageError(f"'{NOTHING}' is what a recogniser says where nobody speaks: call that word otherwise")
     if sounds.rate < SLOWEST:

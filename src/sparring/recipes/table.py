@@ -12,6 +12,7 @@ from sparring.data.feed import Feed
 from sparring.data.tables import Table
 from sparring.engine.averages import Average
 from sparring.engine.device import Hardware
+from sparring.engine.errors import UsageError
 from sparring.engine.game import Batch
 from sparring.engine.loop import System, play
 from sparring.engine.schedules import cosine
@@ -27,6 +28,11 @@ def fit_table(
 
     Adam, whose learning rate falls to 0 by a cosine; the weights' average of the last twentieth. Same seed, same network.
     """
+    for name, value in {"rows": rows, "hidden": hidden, "batch_size": batch_size}.items():
+        if value < 1:
+            raise UsageError(f"{name} must be 1 or more, not {value}")
+    if not 0 < lr < float("inf"):
+        raise UsageError(f"lr must be above 0, not {lr}")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         columns = table.x.shape[1]
