@@ -43,6 +43,9 @@ def probabilities(x): return net(x).softmax(1)
 def seven(x): return net(x).repeat(1, 3)[:, :7]
 def closed(x): return net(x.detach())
 def noisy(x): return net(x + 0.05 * torch.randn_like(x))
+def few_only(x):
+    if len(x) > 3: raise MemoryError("no room for so many")
+    return net(x)
 def only_rgb(x): return nn.functional.conv2d(x, torch.zeros(1, 3, 3, 3))
 def as_numpy(x): return net(x).detach().numpy()
 def in_place(x): return net(x.clamp_(0.2, 0.8))
@@ -249,6 +252,7 @@ def test_in_the_users_own_ci(named: Callable[[str], str], data: Path, quick: Cli
         ("probabilities", "returns probabilities"),
         ("seven", "tells 7 classes apart, and the images are of 3"),
         ("closed", "no gradient flows"),
+        ("few_only", "failed under attack: MemoryError: no room for so many"),
         ("only_rgb", "--size and --mode"),
         ("nothing", "is no model"),
         ("missing", "cannot be loaded: AttributeError"),

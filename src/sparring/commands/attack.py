@@ -8,7 +8,8 @@ import io
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -27,7 +28,7 @@ from sparring.attacks.doctor import Check
 from sparring.attacks.norms import Norm
 from sparring.attacks.threat import Threat
 from sparring.commands.asked import Asked
-from sparring.commands.attacked import Attacked, load_attacked, try_out
+from sparring.commands.attacked import Attacked, first_line, load_attacked, try_out
 from sparring.commands.page import command_line
 from sparring.commands.parts import Parts, moved
 from sparring.commands.predict import open_like
@@ -35,7 +36,7 @@ from sparring.commands.progress import Progress
 from sparring.commands.train import Stopped
 from sparring.data.dataset import Images, open_images, parse_size
 from sparring.engine.device import Hardware
-from sparring.engine.errors import UsageError
+from sparring.engine.errors import SparringError, UsageError
 from sparring.engine.files import write
 from sparring.engine.pictures import grid, to_bytes
 from sparring.engine.seeds import mix
@@ -114,7 +115,8 @@ def attack(
     radius, notes = _radius(eps, norm, opened.spec, box)
     threat = Threat(norm_, radius, *box)
     logits = try_out(attacked, chosen.x, list(opened.report.classes))
-    version, more = _version(version, attacked, chosen.x)
+    with _a_strangers(attacked):
+        version, more = _version(version, attacked, chosen.x)
     if earlier is not None:
         _check_comparable(earlier, {"norm": norm, "eps": radius, "box": list(box), "version": version}, baseline)
     folder = _folder(attacked, out)
@@ -124,9 +126,10 @@ def attack(
         "eps": radius, "box": box, "version": version, "seed": seed, "sparring": __version__,
     }  # fmt: skip
     parts = Parts.begin(folder / "parts", settings)
-    verdicts = _in_parts(parts, attacked.model, chosen, threat, version, seed, say)
-    say.say("looking whether that can be believed ...")
-    found = figures(attacked.model, chosen.x, chosen.y, threat, verdicts, seed, say.say)
+    with _a_strangers(attacked):
+        verdicts = _in_parts(parts, attacked.model, chosen, threat, version, seed, say)
+        say.say("looking whether that can be believed ...")
+        found = figures(attacked.model, chosen.x, chosen.y, threat, verdicts, seed, say.say)
     robust = found.robust_accuracy
     told = Attack(
         model=attacked.name, source=str(source), attacked_on=chosen.on, count=len(chosen.x), clean_accuracy=found.clean_accuracy,
@@ -139,6 +142,22 @@ def attack(
     _write(told, folder, chosen, found.verdicts)
     parts.done()
     return told
+
+
+@contextmanager
+def _a_strangers(attacked: Attacked) -> Iterator[None]:
+    """Tell what a model of others raises under attack, in a large batch or in its backward pass, say, as its own failure."""
+    try:
+        yield
+    except SparringError:
+        raise
+    except Exception as error:
+        if attacked.classifier is not None:
+            raise
+        raise SparringError(
+            f"{attacked.name} failed under attack: {type(error).__name__}: {first_line(error)}. Batches of images that were "
+            "done are kept: once it is mended, the same command goes on from there"
+        ) from error
 
 
 def _in_parts(
@@ -157,10 +176,8 @@ def _in_parts(
             try:
                 part = autoattack(model, x, y, threat, version=version, seed=mix(seed, number), tell=tell)
             except KeyboardInterrupt:
-                raise Stopped(
-                    f"stopped after {before:,} of {len(chosen.x):,} images, which are kept in {parts.folder}: the same "
-                    "command goes on from there"
-                ) from None
+                kept = f", which are kept in {parts.folder}: the same command goes on from there" if before else ""
+                raise Stopped(f"stopped after {before:,} of {len(chosen.x):,} images{kept}") from None
             parts.put(number, part)
         found.append(moved(part, chosen.x.device))
     return Verdicts.join(found)

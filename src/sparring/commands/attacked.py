@@ -69,7 +69,7 @@ def try_out(attacked: Attacked, x: Tensor, classes: Sequence[str]) -> Tensor:
             raise
         except Exception as error:  # whatever a stranger's code raises
             raise UsageError(
-                f"{attacked.name} fails on images {list(few.shape)}: {_first_line(error)}. It is given float32 "
+                f"{attacked.name} fails on images {list(few.shape)}: {first_line(error)}. It is given float32 "
                 "[B, C, H, W] of any B: --size and --mode bring the images to its shape"
             ) from error
         if not torch.equal(few, x[: len(few)]):
@@ -100,7 +100,7 @@ def _from_onnx(path: Path, device: torch.device) -> Model:
         session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
         (inputs,), (first, *_) = session.get_inputs(), session.get_outputs()
     except Exception as error:  # of a library that has many
-        raise SparringError(f"{path} cannot be loaded as an ONNX model of one input: {_first_line(error)}") from error
+        raise SparringError(f"{path} cannot be loaded as an ONNX model of one input: {first_line(error)}") from error
 
     def logits(x: Tensor) -> Tensor:
         (told,) = session.run([first.name], {inputs.name: x.detach().cpu().numpy()})
@@ -121,7 +121,7 @@ def _from_file(path: Path, device: torch.device) -> nn.Module:
         return scripted.eval()
     except Exception as error:  # each format fails in ways of its own
         kind = "torch.export.save" if path.suffix == ".pt2" else "torch.jit.save (weights alone are no model)"
-        raise SparringError(f"{path} cannot be loaded, it must be one of {kind}: {_first_line(error)}") from error
+        raise SparringError(f"{path} cannot be loaded, it must be one of {kind}: {first_line(error)}") from error
 
 
 def _imported(module: str, attribute: str, device: torch.device) -> Model:
@@ -138,7 +138,7 @@ def _imported(module: str, attribute: str, device: torch.device) -> Model:
         if isinstance(found, nn.Module):
             found = found.to(device)
     except (Exception, SystemExit) as error:  # of a stranger's module
-        raise UsageError(f"{name} cannot be loaded: {type(error).__name__}: {_first_line(error)}") from error
+        raise UsageError(f"{name} cannot be loaded: {type(error).__name__}: {first_line(error)}") from error
     if isinstance(found, type) or not callable(found):
         raise UsageError(
             f"{name} is no model: name a module, a function from images to logits, or one without arguments that returns these"
@@ -154,5 +154,6 @@ def _needed(function: Callable[..., Any]) -> list[str]:
     return [p.name for p in parameters if p.default is p.empty and p.kind not in kinds]
 
 
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
+    """What an exception says first, or else its name."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -62,8 +62,10 @@ def figures(
         by = (ROBUST if stands else by for stands, by in zip(robust.tolist(), verdicts.broken_by, strict=True))
         verdicts = replace(verdicts, robust=robust, broken_by=tuple(by))
     for number, answer in enumerate(answers(checks, model, x[:2])):
-        tell(f"the doctor asks for {answer.name}: {int(verdicts.robust.sum()):,} images stand")
         before = int(verdicts.robust.sum())
+        if not before:
+            break
+        tell(f"the doctor asks for {answer.name}: {before:,} images stand")
         verdicts, tried = _pursued(answer, model, x, y, threat, verdicts, mix(seed, number), chance)
         told = f"{answer.name} then broke {before - int(verdicts.robust.sum()):,} of {tried:,} that stood"
         if tried < before:
@@ -125,7 +127,7 @@ def _nearest_first(model: Model, y: Tensor, verdicts: Verdicts) -> Tensor:
     with held(model, seed=0):
         parts = zip(torch.split(verdicts.adv[rows], AT_ONCE), torch.split(y[rows], AT_ONCE), strict=True)
         margins = [margin(model(at), label) for at, label in parts]
-    return rows[torch.cat(margins).argsort(descending=True, stable=True)] if len(rows) else rows
+    return rows[torch.cat(margins).argsort(descending=True, stable=True)]
 
 
 def _curve(
