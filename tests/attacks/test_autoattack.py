@@ -12,7 +12,7 @@ import torch
 from problems import convnet, data, mlp
 from torch import Tensor
 
-from sparring.attacks import Result, Threat, apgd, autoattack, fab, square
+from sparring.attacks import Result, Threat, Verdicts, apgd, autoattack, fab, square
 from sparring.attacks.autoattack import recipe
 from sparring.attacks.losses import dlr, margin
 from sparring.attacks.norms import Norm
@@ -125,3 +125,28 @@ def test_nothing_to_attack() -> None:
         autoattack(model, x[:0], y[:0], Threat("Linf", 0.1))
     verdicts = autoattack(model, x[:2], y[:2], Threat("Linf", 0.1))
     assert verdicts.broken_by == ("clean", "clean") and verdicts.clean_accuracy == 0
+
+
+def test_verdicts_of_parts_are_joined_as_of_one_batch() -> None:
+    def verdicts(broken_by: tuple[str, ...], *notes: str) -> Verdicts:
+        rows = len(broken_by)
+        return Verdicts(
+            torch.zeros(rows, 2), broken_by, torch.tensor([by == "" for by in broken_by]), torch.ones(rows), torch.ones(rows),
+            notes, ("apgd-ce", "square"),
+        )  # fmt: skip
+
+    told = "broke {} rows that attacks with gradients did not"
+    late = (
+        "square, which sees no gradients, " + told + ": the gradients may be masked, and the true robust accuracy lower"
+    )
+    joined = Verdicts.join(
+        [verdicts(("", "square"), "odd", late.format(1)), verdicts(("square", "square", ""), "odd", late.format(2))]
+    )
+    assert joined.broken_by == ("", "square", "square", "square", "") and joined.robust.tolist() == [
+        True,
+        False,
+        False,
+        False,
+        True,
+    ]
+    assert joined.notes == ("odd", late.format(3)) and len(joined.adv) == 5

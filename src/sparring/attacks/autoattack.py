@@ -60,10 +60,11 @@ class Verdicts:
         adv, robust, queries, gradients = (
             torch.cat([getattr(part, name) for part in parts]) for name in ("adv", "robust", "queries", "gradients")
         )
-        notes = tuple(dict.fromkeys(note for part in parts for note in part.notes))
-        return cls(
-            adv, tuple(by for part in parts for by in part.broken_by), robust, queries, gradients, notes, first.attacks
-        )
+        broken_by = tuple(by for part in parts for by in part.broken_by)
+        of_all = _late(broken_by, first.attacks)
+        of_some = (note for part in parts for note in part.notes if note not in _late(part.broken_by, part.attacks))
+        notes = (*dict.fromkeys(of_some), *of_all)
+        return cls(adv, broken_by, robust, queries, gradients, notes, first.attacks)
 
     @property
     def clean_accuracy(self) -> float:
@@ -142,23 +143,29 @@ def autoattack(
                 broken_by[row] = name
             queries[part] += found.queries
             gradients[part] += found.gradients
-    notes = _notes(model, x[:batch_size], logits[:batch_size], version, broken_by)
-    return Verdicts(adv, tuple(broken_by), robust, queries, gradients, notes, tuple(attacks))
+    notes = [*_of_model(model, x[:batch_size], logits[:batch_size], version), *_late(broken_by, tuple(attacks))]
+    return Verdicts(adv, tuple(broken_by), robust, queries, gradients, tuple(notes), tuple(attacks))
 
 
-def _notes(model: Model, x: Tensor, logits: Tensor, version: str, broken_by: list[str]) -> tuple[str, ...]:
+def _of_model(model: Model, x: Tensor, logits: Tensor, version: str) -> list[str]:
+    """What is odd about the model itself."""
     notes = []
     if isinstance(model, nn.Module) and any(module.training for module in model.modules()):
         notes.append("the model was in training mode: it was attacked in eval mode, and put back")
     if version != "rand":
-        with torch.no_grad(), held(model, seed=len(broken_by)):  # not the state that the first pass began with
+        with torch.no_grad(), held(model, seed=1):  # not the state that the first pass began with
             again = model(x)
         if differs(logits, again):
             notes.append('the model answers differently each time: take version="rand", and more than one seed')
+    return notes
+
+
+def _late(broken_by: Sequence[str], attacks: Sequence[str]) -> list[str]:
+    """What to say where Square breaks more than a few rows that attacks before it did not."""
     late = broken_by.count("square")
-    if version != "square" and late > 0.002 * len(broken_by):
-        notes.append(
-            f"square, which sees no gradients, broke {late} rows that attacks with gradients did not: the gradients may "
-            "be masked, and the true robust accuracy lower"
-        )
-    return tuple(notes)
+    if len(attacks) == 1 or late <= 0.002 * len(broken_by):
+        return []
+    return [
+        f"square, which sees no gradients, broke {late} rows that attacks with gradients did not: the gradients may "
+        "be masked, and the true robust accuracy lower"
+    ]
