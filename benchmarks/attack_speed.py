@@ -4,7 +4,7 @@
 
 The peers are read from folders outside the repository (`pip install --no-deps --target /tmp/peers torchattacks foolbox ...`;
 github.com/fra31/auto-attack) and run beside ours, in alternation, on the same MNIST images and network, one thread each. The
-undefended network is trained here for a minute by `sparring harden --eps 0`; RUN is a hardened one (`benchmarks/hardened.py`).
+undefended network is trained here for one epoch by `sparring harden --eps 0`; RUN is a hardened one (`benchmarks/hardened.py`).
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def main() -> None:
 def _undefended() -> Path:
     run = KEPT / "attack-speed-undefended"
     if not (run / "hardening.json").exists():
-        flags = ["--method", "fast", "--eps", "0", "--width", "32", "--images", "180000", "--out", str(run)]
+        flags = ["--method", "fast", "--eps", "0", "--width", "32", "--images", "60000", "--out", str(run)]
         subprocess.run(
             [sys.executable, "-m", "sparring", "harden", source("mnist"), *flags],
             check=True,
