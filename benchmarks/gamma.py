@@ -1,6 +1,6 @@
 """Automatic gamma: one held steepness against hand-set gammas, on every data set, at equal images.
 
-    python benchmarks/gamma.py                    # about 40 minutes on 2 cores without bf16
+    python benchmarks/gamma.py                    # about an hour on 2 cores without bf16
 
 r3 with its default (gamma moves so that D's steepness stays as it should) beside `--gamma G` (which falls to a third) for G in
 decades; Fréchet distance and coverage in one feature net a data set. The published gammas run from 0.005 to 150.

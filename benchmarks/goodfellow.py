@@ -24,8 +24,8 @@ from torch import Tensor
 from trials import ALONE, KEPT
 
 from sparring.attacks import Threat, fgsm
+from sparring.commands.attacked import load_attacked
 from sparring.data.dataset import open_images
-from sparring.recipes.classifier import Classifier, load_classifier
 
 EPS = 0.25
 PUBLISHED = {
@@ -55,9 +55,7 @@ def main() -> None:
     test = open_images("mnist").split("test")
     x = torch.from_numpy(test[range(len(test))]).permute(0, 3, 1, 2).float() / 255
     y = torch.from_numpy(test.labels).long()
-    by_seed = [
-        _table(load_classifier(runs[seed, 0.0]), load_classifier(runs[seed, EPS]), x, y) for seed in options.seeds
-    ]
+    by_seed = [_table(runs[seed, 0.0], runs[seed, EPS], x, y) for seed in options.seeds]
     rows = {name: spread([100 * table[name] for table in by_seed]) for name in by_seed[0]}
     down = [table["clean_after"] < table["clean_before"] for table in by_seed]
     save(
@@ -89,9 +87,9 @@ def _train(options: argparse.Namespace, seed: int, eps: float) -> Path:
     return run
 
 
-def _table(before: Classifier, after: Classifier, x: Tensor, y: Tensor) -> dict[str, float]:
+def _table(before: Path, after: Path, x: Tensor, y: Tensor) -> dict[str, float]:
     threat = Threat("Linf", EPS)
-    models = {name: _of_pixels(one) for name, one in {"before": before, "after": after}.items()}
+    models = {"before": load_attacked(before).model, "after": load_attacked(after).model}
     examples = {
         name: torch.cat([fgsm(model, few, of, threat).adv for few, of in zip(x.split(500), y.split(500), strict=True)])
         for name, model in models.items()
@@ -108,15 +106,6 @@ def _table(before: Classifier, after: Classifier, x: Tensor, y: Tensor) -> dict[
         "old_examples_on_new": wrong("after", examples["before"]),
         "new_examples_on_old": wrong("before", examples["after"]),
     }
-
-
-def _of_pixels(classifier: Classifier) -> torch.nn.Module:
-    class Pixels(torch.nn.Module):
-        def forward(self, x: Tensor) -> Tensor:
-            return classifier.logits(x * 2 - 1)
-
-    classifier.net.requires_grad_(False)
-    return Pixels()
 
 
 if __name__ == "__main__":

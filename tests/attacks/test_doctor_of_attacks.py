@@ -119,6 +119,16 @@ def test_blocked_names_the_innermost_stage_and_nothing_else() -> None:
     assert blocked(Linear(), rows()[0]) == [] and blocked(lambda x: x, rows()[0]) == []
 
 
+def test_blocked_leaves_a_model_in_training_as_it_was() -> None:
+    model = nn.Sequential(Rounded(), nn.BatchNorm1d(16), nn.Dropout(), Linear()).train()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    torch.manual_seed(0)
+    luck = torch.get_rng_state()
+    assert blocked(model, rows()[0]) == ["0"]
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    assert model.training and torch.equal(torch.get_rng_state(), luck)
+
+
 def test_straight_answers_the_same_and_lets_gradients_through() -> None:
     model = nn.Sequential(Rounded(), Linear())
     through = straight(model, ["0"])

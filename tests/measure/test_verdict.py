@@ -96,6 +96,7 @@ def test_chances_are_means_over_draws() -> None:
             return super().forward(x + 0.3 * torch.randn(len(x), 1))
 
     found = figures(Noisy(), X, Y, THREAT, attacked(Noisy(), "rand"))
+    assert [by == "" for by in found.verdicts.broken_by] == found.verdicts.robust.tolist()
     normal = torch.distributions.Normal(0, 0.3)
     exact = float(normal.cdf((X[:, 0] - 0.5).abs() - 0.1).mean())
     assert found.draws == 100 and found.robust_accuracy == pytest.approx(exact, abs=0.06)

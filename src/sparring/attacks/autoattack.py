@@ -30,6 +30,8 @@ from sparring.engine.seeds import mix
 Attack = Callable[..., Result]
 """(model, x, y, threat, *, seed) -> Result."""
 
+LATE = 0.002
+"""The share of rows that Square may break after the others without casting doubt on the gradients they went by."""
 CLEAN, ROBUST = "clean", ""
 """In place of an attack's name: wrong without any attack, and right after all of them."""
 
@@ -163,7 +165,7 @@ def _of_model(model: Model, x: Tensor, logits: Tensor, version: str) -> list[str
 def _late(broken_by: Sequence[str], attacks: Sequence[str]) -> list[str]:
     """What to say where Square breaks more than a few rows that attacks before it did not."""
     late = broken_by.count("square")
-    if len(attacks) == 1 or late <= 0.002 * len(broken_by):
+    if len(attacks) == 1 or late <= LATE * len(broken_by):
         return []
     return [
         f"square, which sees no gradients, broke {late} rows that attacks with gradients did not: the gradients may "

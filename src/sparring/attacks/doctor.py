@@ -8,7 +8,7 @@ second model.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from sparring.attacks.apgd import apgd
-from sparring.attacks.autoattack import CLEAN, Verdicts, recipe
+from sparring.attacks.autoattack import CLEAN, LATE, Attack, Verdicts, recipe
 from sparring.attacks.chance import is_random
 from sparring.attacks.contract import Model, held
 from sparring.attacks.losses import ce, dlr, margin
@@ -31,9 +31,9 @@ from sparring.engine.errors import UsageError
 ROWS = 100
 """That are looked at, at most."""
 STEPS, FEWER = 40, 10
-LUCK, APART, VANISHED, BROKEN, LATE = 0.02, 0.05, 0.05, 0.95, 0.002
+LUCK, APART, VANISHED, BROKEN = 0.02, 0.05, 0.05, 0.95
 """Shares of rows: by which FGSM may beat PGD; by which 40 steps may beat 10; without a gradient, at most; broken in the
-widest ball, at least; that Square alone may break (as AutoAttack warns)."""
+widest ball, at least."""
 NOISE, DRAWS, SHAKEN = 0.1, 20, 0.3
 """Noise of a tenth of eps may change the margin by this share of it, in the mean of 20 draws and the median of the rows."""
 
@@ -41,9 +41,6 @@ GRADIENTS, ONE, CONVERGED, WIDE, STILL, STEADY, BLACK = (
     "gradients are there", "many steps beat one", "more steps break no more", "a ball as wide as the box breaks all",
     "it answers the same twice", "the loss is steady", "black box does not beat white box",
 )  # fmt: skip
-
-Attack = Callable[..., Result]
-"""(model, x, y, threat, *, seed) -> Result."""
 
 
 @dataclass(frozen=True)

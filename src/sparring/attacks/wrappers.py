@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-from sparring.attacks.contract import Model
+from sparring.attacks.contract import Model, held
 from sparring.engine.errors import UsageError
 
 Stage = Callable[[Tensor], Tensor]
@@ -73,6 +73,7 @@ def blocked(model: Model, x: Tensor) -> list[str]:
     """The submodules of `model` that keep their input's shape and let no gradient through to it, by name, at x `[B, ...]`.
 
     Rounding, thresholds and passes through numpy, if they are modules. [] for a plain function, whose inside nobody sees.
+    The model is looked at in eval mode, and left as it was found.
     """
     if not isinstance(model, nn.Module):
         return []
@@ -88,7 +89,7 @@ def blocked(model: Model, x: Tensor) -> list[str]:
     inner = {name: module for name, module in model.named_modules() if name}
     handles = [module.register_forward_hook(watch(name)) for name, module in inner.items()]
     try:
-        with torch.no_grad():
+        with torch.no_grad(), held(model, seed=0):
             model(x)
     finally:
         for handle in handles:

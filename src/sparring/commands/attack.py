@@ -202,7 +202,7 @@ def in_words(found: Attack) -> str:
     robust = f"{found.robust_accuracy:.2%} (95 % interval {found.low:.2%} to {found.high:.2%})"
     lines = [
         f"clean    {found.clean_accuracy:.2%} of {found.count:,} {found.attacked_on}",
-        f"robust   {robust}, {found.norm} {found.eps:g}, AutoAttack {found.version}",
+        f"robust   {robust}, {found.norm} {found.eps:g}, {found.attacks}",
         f"broken   {', '.join(f'{name} {count:,}' for name, count in found.per_attack.items())}",
         *(
             f"doctor   {'pass' if one.passed else 'FAIL'}  {one.name}: {one.evidence}{_then(one)}"

@@ -56,6 +56,12 @@ class Attack:
     failures: list[str] = field(default_factory=list)
     """What was asked of it (`fail_below`, `baseline`) and is not met."""
 
+    @property
+    def attacks(self) -> str:
+        """What the robust accuracy is the accuracy under, in words."""
+        asked = " and what the doctor asked for" if any(check.then for check in self.doctor) else ""
+        return f"AutoAttack {self.version}{asked}"
+
 
 def doctor_findings(checks: Sequence[Check]) -> list[Finding]:
     """The checks as the page shows them."""
@@ -81,8 +87,8 @@ def _words(found: Attack) -> str:
     chance = f" (chances, each of {found.draws} passes, for it draws random numbers)" if found.draws > 1 else ""
     words = (
         f"On {found.count:,} {found.attacked_on} it is right on {percent(found.clean_accuracy)} without an attack, and on "
-        f"{percent(found.robust_accuracy)} (95 % interval {percent(found.low)} to {percent(found.high)}) under AutoAttack "
-        f"({found.version}) with changes of up to {found.eps:.4g} in {found.norm}, values being from {found.box[0]:g} to "
+        f"{percent(found.robust_accuracy)} (95 % interval {percent(found.low)} to {percent(found.high)}) under "
+        f"{found.attacks}, with changes of up to {found.eps:.4g} in {found.norm}, values being from {found.box[0]:g} to "
         f"{found.box[1]:g}{chance}. Another attack may break more."
     )
     return f"<p>{text(words)}</p>"

@@ -59,7 +59,8 @@ def figures(
     chance = not next(check for check in checks if check.name == STILL).passed
     if chance:  # one draw is no verdict: what is wrong half of the time is broken
         robust = error_rates(model, verdicts.adv, y, draws=FEW, seed=seed) < 0.5
-        by = (ROBUST if stands else by for stands, by in zip(robust.tolist(), verdicts.broken_by, strict=True))
+        last = verdicts.attacks[-1]
+        by = (ROBUST if stands else by or last for stands, by in zip(robust.tolist(), verdicts.broken_by, strict=True))
         verdicts = replace(verdicts, robust=robust, broken_by=tuple(by))
     for number, answer in enumerate(answers(checks, model, x[:2])):
         before = int(verdicts.robust.sum())
