@@ -43,13 +43,13 @@ def quarter_turns(count: Tensor) -> Tensor:
 def warp(x: Tensor, inverse: Tensor) -> Tensor:
     """`x` `[B, C, H, W]` read at `inverse` `[B, 3, 3]` of each pixel's place: bilinear, reflected beyond the borders.
 
-    Linear in `x`, and differentiable in it as often as one likes. Where no image moves, `x` itself.
+    Linear in `x`, and differentiable in it as often as one likes.
     """
-    if torch.equal(inverse, torch.eye(3, dtype=x.dtype, device=x.device).expand_as(inverse)):
-        return x  # to look costs a GPU one short wait; a choice by `where` costs a third of the warp
     height, width = x.shape[2:]
-    units = x.new_tensor([[1, height / width, 2 / width], [width / height, 1, 2 / height]])  # pixels -> [-1, 1]
-    grid = affine_grid(inverse[:, :2] * units, list(x.shape), align_corners=False)
+    pixels, units = x.new_ones(3), x.new_ones(2)  # made where `x` is: a copy from the CPU would make a GPU wait
+    pixels[0], pixels[1] = width / 2, height / 2
+    units[0], units[1] = 2 / width, 2 / height
+    grid = affine_grid(units[:, None] * inverse[:, :2] * pixels, list(x.shape), align_corners=False)
     return grid_sample(x, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
 
 
