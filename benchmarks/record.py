@@ -71,6 +71,7 @@ def hardware() -> dict[str, Any]:
         "memory_gb": round(int((_first("/proc/meminfo", "MemTotal") or "0 kB").split()[0]) / 1e6, 1),
         "bf16": bool(has.get("avx512_bf16")),
         "amx_bf16": bool(has.get("amx_bf16")),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         "system": platform.platform(),
         "load_before": LOAD_BEFORE,
     }
