@@ -64,14 +64,14 @@ def hardware() -> dict[str, Any]:
     """What this ran on."""
     import torch
 
-    has = torch.cpu.get_capabilities()
+    has = getattr(torch.cpu, "get_capabilities", dict)()  # of torch 2.13; GPU machines come with older ones
     return {
         "cpu": _first("/proc/cpuinfo", "model name") or platform.processor() or platform.machine(),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
         "memory_gb": round(int((_first("/proc/meminfo", "MemTotal") or "0 kB").split()[0]) / 1e6, 1),
-        "bf16": bool(has.get("avx512_bf16")),
-        "amx_bf16": bool(has.get("amx_bf16")),
+        "bf16": bool(has.get("avx512_bf16")) if has else None,
+        "amx_bf16": bool(has.get("amx_bf16")) if has else None,
         "system": platform.platform(),
         **({"gpu": torch.cuda.get_device_name()} if torch.cuda.is_available() else {}),
         "load_before": LOAD_BEFORE,
