@@ -21,6 +21,7 @@ from sparring.attacks import Threat
 from sparring.attacks.autoattack import Verdicts, autoattack
 from sparring.attacks.square import square
 from sparring.commands import attack as command
+from sparring.commands.attacked import load_attacked
 from sparring.commands.parts import Parts
 from sparring.commands.train import Stopped
 from sparring.engine.errors import SparringError, UsageError
@@ -138,6 +139,19 @@ def test_files_of_torch(data: Path, tmp_path: Path) -> None:
 
 
 test_files_of_torch = pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")(test_files_of_torch)
+
+
+class Stepped(nn.Module):
+    """Makes a tensor of its own in each pass."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.flatten(1)[:, :3] + torch.arange(3)
+
+
+def test_an_exported_program_moves_with_what_it_makes(tmp_path: Path) -> None:
+    torch.export.save(torch.export.export(Stepped(), (torch.zeros(2, 1, 8, 8),)), tmp_path / "net.pt2")
+    there = load_attacked(tmp_path / "net.pt2", torch.device("meta")).model(torch.zeros(2, 1, 8, 8, device="meta"))
+    assert there.device.type == "meta"
 
 
 def test_onnx_is_attacked_without_gradients_and_that_is_said(data: Path, tmp_path: Path) -> None:
