@@ -105,7 +105,8 @@ def main() -> None:
 def _alike() -> None:
     """Both codes in full float32 and by algorithms that do the same twice: TensorFloat32 moves verdicts."""
     torch.set_num_threads(1)
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+    cudnn: Any = torch.backends.cudnn
+    torch.backends.cuda.matmul.fp32_precision = cudnn.conv.fp32_precision = cudnn.rnn.fp32_precision = "ieee"
     torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
 
 

@@ -46,11 +46,14 @@ def warp(x: Tensor, inverse: Tensor) -> Tensor:
     Linear in `x`, and differentiable in it as often as one likes.
     """
     height, width = x.shape[2:]
-    pixels, units = x.new_ones(3), x.new_ones(2)  # made where `x` is: a copy from the CPU would make a GPU wait
-    pixels[0], pixels[1] = width / 2, height / 2
-    units[0], units[1] = 2 / width, 2 / height
+    pixels, units = _row(x, width / 2, height / 2, 1.0), _row(x, 2 / width, 2 / height)
     grid = affine_grid(units[:, None] * inverse[:, :2] * pixels, list(x.shape), align_corners=False)
     return grid_sample(x, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
+
+
+def _row(like: Tensor, *numbers: float) -> Tensor:
+    """`numbers` where `like` is, and made there: a copy from the CPU cannot be part of a CUDA graph."""
+    return torch.cat([like.new_full((1,), number) for number in numbers])
 
 
 def window(x: Tensor, right: Tensor, down: Tensor, hidden: Tensor) -> Tensor:
