@@ -181,7 +181,7 @@ def test_a_model_that_draws_is_scored_by_its_chances(named: Callable[[str], str]
 def test_an_interrupted_evaluation_goes_on(
     named: Callable[[str], str], data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(command, "PART", 5)
+    monkeypatch.setitem(command.PARTS, "cpu", 5)
     whole = attacked(named("net"), data, out=tmp_path / "whole")
     honest, calls = command.autoattack, []
 

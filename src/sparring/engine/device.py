@@ -60,8 +60,12 @@ class Hardware:
 
     def describe(self) -> str:
         """One line for people: `cpu, 2 threads, bf16`."""
-        threads = f", {torch.get_num_threads()} threads" if self.device.type == "cpu" else ""
-        return f"{self.device}{threads}, {'bf16' if self.bf16 else 'fp32'}"
+        device, kind = self.device, ""
+        if device.type == "cpu":
+            kind = f", {torch.get_num_threads()} threads"
+        elif device.type == "cuda":
+            kind = f", {torch.cuda.get_device_name(device)}"
+        return f"{device}{kind}, {'bf16' if self.bf16 else 'fp32'}"
 
 
 @contextmanager
