@@ -160,7 +160,8 @@ class Attack:
     source: Source
     """Images with labels, as for `train`; to models of others labels are numbers, in the order of the source's classes."""
     eps: Annotated[
-        float | None, arg(metavar="EPS", help_behavior_hint="(default: 0.3 for small grey images, or 8/255)")
+        float | None,
+        arg(metavar="EPS", help_behavior_hint="(default: 0.3 for grey images of up to 28 pixels, or 8/255)"),
     ] = None
     """How far an attacker may go, in the units of the box: 8/255, or a number."""
     norm: Annotated[str, arg(metavar="NORM")] = "Linf"

@@ -26,7 +26,7 @@ from sparring.attacks.chance import is_random
 from sparring.attacks.contract import Model
 from sparring.attacks.doctor import Check
 from sparring.attacks.norms import Norm
-from sparring.attacks.threat import Threat
+from sparring.attacks.threat import Threat, is_small_grey, usual_eps
 from sparring.commands.asked import Asked
 from sparring.commands.attacked import Attacked, first_line, load_attacked, try_out
 from sparring.commands.page import command_line
@@ -44,15 +44,12 @@ from sparring.engine.spec import Spec
 from sparring.measure.attacked import Attack, attacked_sections, doctor_findings
 from sparring.measure.report import Page, Picture, report_page
 from sparring.measure.verdict import figures, fooled, samples
-from sparring.recipes.hardened import EPS
 
 IMAGES = 1000
 """That are attacked, unless told."""
 PART = 250
 """Images after which what was found is kept."""
 SHOWN = 12
-SMALL = 28
-"""Pixels: up to this side grey images are like those of MNIST, which stand larger changes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -222,11 +219,9 @@ def _radius(eps: float | None, norm: str, spec: Spec, box: tuple[float, float]) 
     """The radius in units of the box, and what is to be told of it."""
     if eps is not None:
         return eps, []
-    if norm not in EPS:
-        raise UsageError(f"no eps is usual in {norm}: give --eps")
-    small = spec.channels <= 2 and max(spec.height, spec.width) <= SMALL
-    radius = EPS[norm][0 if small else 1] * (box[1] - box[0])
-    return radius, [f"eps {radius:.4g} was taken, as is usual for {'small grey' if small else 'such'} images"]
+    radius = usual_eps(norm, spec) * (box[1] - box[0])
+    kind = "small grey" if is_small_grey(spec) else "such"
+    return radius, [f"eps {radius:.4g} was taken, as is usual for {kind} images"]
 
 
 def _open(

@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from sparring.attacks.threat import usual_eps
 from sparring.commands.asked import Asked, check_same, saved_recipe
 from sparring.commands.calibrate import answered, calibrated
 from sparring.commands.classified import classification_of
@@ -39,7 +40,7 @@ from sparring.measure.robustness_page import robust_sections
 from sparring.nets.halved import halved_or_whole
 from sparring.recipes import DEFAULT_HARDENER, HARDENERS, hardener_class
 from sparring.recipes.classifier import classifier_card
-from sparring.recipes.hardened import Hardening, threat_of, usual_eps, widest
+from sparring.recipes.hardened import Hardening, threat_of, widest
 
 HELD = 200
 """Training images that the guard looks at."""
