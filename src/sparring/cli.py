@@ -158,7 +158,7 @@ def _hear(args: list[str]) -> None:
     from sparring.commands.hear import hear, in_words
 
     found = hear(**_fields(options, "json"))
-    print(_json(dataclasses.asdict(found)) if options.json else in_words(found))
+    print(_json(found.to_json()) if options.json else in_words(found))
 
 
 def _whisper(args: list[str]) -> None:
@@ -166,7 +166,7 @@ def _whisper(args: list[str]) -> None:
     from sparring.commands.whisper import in_words, whisper
 
     found = whisper(**_fields(options, "json"))
-    print(_json(dataclasses.asdict(found)) if options.json else in_words(found))
+    print(_json(found.to_json()) if options.json else in_words(found))
 
 
 def _certify(args: list[str]) -> None:

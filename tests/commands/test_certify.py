@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import sparring
-from sparring.measure.robustness import Level
+from sparring.measure.share import Share
 from sparring.recipes.fast import Fast
 from sparring.recipes.noisy import Noisy
 
@@ -48,7 +48,7 @@ def test_units_are_pixels_from_0_to_1(noisy: Path, data: Path) -> None:
     assert any("trained in noise of 0.1, not 0.001" in note for note in found.notes)
     assert found.certified[0].right == 5 and found.certified[1].right == 0
     assert max(row.certified or 0 for row in found.rows) < 0.0025  # sigma times 1.8, with 200 draws of one mind
-    assert found.attacked[1] == Level.count(0.25, found.attacked[1].right, 5)
+    assert found.attacked[1] == Share.count(found.attacked[1].right, 5, 0.25)
 
 
 def test_the_command_line(noisy: Path, data: Path, quick: Cli) -> None:

@@ -12,7 +12,7 @@ from sparring.attacks.smoothing import predict, smoothed
 from sparring.engine.errors import UsageError
 from sparring.measure.certified import Brackets, Certified, Row, brackets
 from sparring.measure.certified_page import certified_sections
-from sparring.measure.robustness import Level
+from sparring.measure.share import Share
 
 W = torch.tensor([3.0, 4.0])
 SIGMA = 0.1
@@ -112,8 +112,8 @@ def test_levels_count_both_ends() -> None:
 
 
 def certified(rows: list[Row]) -> Certified:
-    levels = [Level.count(0.0, 9, 10), Level.count(0.5, 4, 10)]
-    stood = [Level.count(0.0, 10, 10), Level.count(0.5, 6, 10)]
+    levels = [Share.count(9, 10, 0.0), Share.count(4, 10, 0.5)]
+    stood = [Share.count(10, 10, 0.0), Share.count(6, 10, 0.5)]
     return Certified(
         "runs/<b>", "mnist", 0.25, 1000, 0.001, "an attack", "test images", levels, stood, rows, ["odd & told"]
     )

@@ -20,7 +20,7 @@ from sparring.attacks.smoothing import ABSTAIN, certify, predict, smoothed
 from sparring.attacks.threat import Threat
 from sparring.engine.errors import UsageError
 from sparring.engine.seeds import mix
-from sparring.measure.robustness import Level
+from sparring.measure.share import Share
 
 AT_ONCE = 50
 """Rows; each is many points."""
@@ -50,13 +50,13 @@ class Brackets:
     adv: Tensor
     """Those adversaries `[N, ...]`; the rows themselves where there is none."""
 
-    def certified(self, radius: float) -> Level:
+    def certified(self, radius: float) -> Share:
         """How many rows no change of up to `radius` can break."""
-        return Level.count(radius, int((self.right & (self.lower >= radius)).sum()), len(self.right))
+        return Share.count(int((self.right & (self.lower >= radius)).sum()), len(self.right), radius)
 
-    def attacked(self, radius: float) -> Level:
+    def attacked(self, radius: float) -> Share:
         """How many rows no attack was seen to break within `radius`."""
-        return Level.count(radius, int((self.upper > radius).sum()), len(self.right))
+        return Share.count(int((self.upper > radius).sum()), len(self.right), radius)
 
 
 @dataclass(frozen=True)
@@ -86,9 +86,9 @@ class Certified:
     attack: str
     tested_on: str
     """Which images, in words."""
-    certified: list[Level]
+    certified: list[Share]
     """The share that no attack whatever can break, over the radius; but for alpha."""
-    attacked: list[Level]
+    attacked: list[Share]
     """The share that this attack did not break."""
     rows: list[Row]
     notes: list[str] = field(default_factory=list)
