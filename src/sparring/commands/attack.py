@@ -28,7 +28,7 @@ from sparring.attacks.doctor import Check
 from sparring.attacks.norms import Norm
 from sparring.attacks.threat import Threat, is_small_grey, usual_eps
 from sparring.commands.asked import Asked
-from sparring.commands.attacked import Attacked, first_line, load_attacked, try_out
+from sparring.commands.attacked import Attacked, first_line, in_its_precision, load_attacked, try_out
 from sparring.commands.page import command_line
 from sparring.commands.parts import Parts, moved
 from sparring.commands.predict import open_like
@@ -111,6 +111,7 @@ def attack(
     chosen = _chosen(attacked, opened, images, seed, box, hardware)
     radius, notes = _radius(eps, norm, opened.spec, box)
     threat = Threat(norm_, radius, *box)
+    attacked = in_its_precision(attacked, chosen.x)
     logits = try_out(attacked, chosen.x, list(opened.report.classes))
     with _a_strangers(attacked):
         version, more = _version(version, attacked, chosen.x)
@@ -134,7 +135,7 @@ def attack(
         curve=found.curve, norm=norm, eps=radius, box=box, version=version, seed=seed, draws=found.draws,
         queries=float(found.verdicts.queries.double().mean()), gradients=float(found.verdicts.gradients.double().mean()),
         report=str(folder / "report.html"), versions={"sparring": __version__, "torch": torch.__version__},
-        notes=[*notes, *more, *found.verdicts.notes], failures=_failures(robust, fail_below, earlier),
+        notes=[*notes, *attacked.notes, *more, *found.verdicts.notes], failures=_failures(robust, fail_below, earlier),
     )  # fmt: skip
     _write(told, folder, chosen, found.verdicts)
     parts.done()
