@@ -111,10 +111,27 @@ def test_what_never_changes_never_moves(tmp_path: Path) -> None:
     assert threat.around(table.x).high[:, 0].tolist() == [1, 1]
 
 
-def test_what_is_no_number_of_float32_is_a_word_and_huge_numbers_are_not_whole(tmp_path: Path) -> None:
-    table = read_table(write(tmp_path, "a,b,c,d,y\n1_0,nan,16777217,1e300,0\n1_1,1,5,1,1\n"), "y")
-    assert [bool(column.words) for column in table.columns] == [True, True, False, True]
-    assert not table.columns[2].whole
+def test_what_only_python_takes_for_a_number_is_a_word_and_huge_numbers_are_not_whole(tmp_path: Path) -> None:
+    table = read_table(write(tmp_path, "a,b,y\n1_0,16777217,0\n1_1,5,1\n"), "y")
+    assert [bool(column.words) for column in table.columns] == [True, False]
+    assert not table.columns[1].whole
+
+
+@pytest.mark.parametrize(
+    "void", ["nan", "NaN", "-nan", "NA", "N/A", "null", "None", "<NA>", "inf", "-Infinity", "1e300"]
+)
+def test_one_void_among_numbers_leaves_out_its_row_and_makes_no_words(void: str, tmp_path: Path) -> None:
+    path = write(tmp_path, f"age,job,y\n30,cook,0\n{void},{void},1\n50,{void},1\n")
+    table = read_table(path, "y")
+    assert table.columns[0].words == () and table.columns[0].whole and table.x[:, 0].tolist() == [30, 50]
+    assert table.left_out == {f"'{void}' is no number in 'age'": [3]}
+    assert set(table.columns[1].words) == {"cook", void}  # among words it is one
+    assert set(read_table(path, "y", words=("age",)).columns[0].words) == {"30", "50", void}
+
+
+def test_a_column_of_nothing_but_void_is_words(tmp_path: Path) -> None:
+    table = read_table(write(tmp_path, "a,b,y\nnan,1,0\nNA,2,1\n"), "y")
+    assert table.columns[0].words == ("NA", "nan")
 
 
 @settings(max_examples=30, deadline=None)

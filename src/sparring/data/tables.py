@@ -17,6 +17,8 @@ from sparring.engine.errors import SparringError, UsageError, nearest
 
 MISSING = ("", "?")
 """What stands for no value; among words it is a word of its own, `?`."""
+VOID = frozenset({"nan", "na", "n/a", "#n/a", "<na>", "null", "none"})
+"""What programs write where there is no number, in capitals or not; a column of words may hold them as words."""
 MOST = 200
 """Different words in a column; one with more is a name, or a number with a slip of the pen."""
 EXACT = 2**24
@@ -122,7 +124,8 @@ def read_table(
 
     `drop` leaves columns out; those of `words` are words although they look like numbers. `like` codes a test set as its
     training set was: columns and classes are those. A row that does not fit, or lacks a number or its class, is left out and told
-    (`Table.left_out`). Raises UsageError on names that are not there, SparringError on a file that is no table.
+    (`Table.left_out`): where a column holds numbers but for `missing`, VOID, infinity, and what float32 cannot hold, its rows
+    without a number are; if that is not meant, `words` makes it one of words, `drop` does without it. Raises UsageError on names that are not there, SparringError on a file that is no table.
     """
     path = Path(path)
     missing, lines = set(_several(missing)), _lines(path, delimiter)
@@ -223,8 +226,8 @@ def _columns(
         first = sum(len(column.places) for column in columns)
         values = {row[name] for _, row in rows}
         told = values - set(missing)
-        numbers = [_number(value) for value in told]
-        if told and name not in words and None not in numbers:
+        numbers = [_number(value) for value in told if not _void(value)]
+        if numbers and name not in words and None not in numbers:
             whole = all(number is not None and number.is_integer() and abs(number) < EXACT for number in numbers)
             columns.append(Column(name, (first,), (), whole, 0.0, 0.0))
             continue
@@ -246,6 +249,14 @@ def _number(value: str) -> float | None:
     except ValueError:
         return None
     return number if abs(number) < LARGEST and "_" not in value else None
+
+
+def _void(value: str) -> bool:
+    """True of what stands among numbers for none, or for one that cannot be held."""
+    try:
+        return value.casefold() in VOID or (not abs(float(value)) < LARGEST and "_" not in value)
+    except ValueError:
+        return False
 
 
 def _coded(column: Column, value: str, missing: Collection[str]) -> list[float]:
