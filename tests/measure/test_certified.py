@@ -90,7 +90,7 @@ def test_the_soft_vote_is_the_mean_of_probabilities() -> None:
         ({"radii": ()}, "radii must be numbers of 0 or more, not none"),
         ({"radii": (-1.0,)}, "radii must be numbers of 0 or more"),
         ({"radii": (float("nan"),)}, "radii must be numbers of 0 or more"),
-        ({"radii": (9.0,)}, "beyond the whole box, which is 1.41"),
+        ({"radii": (9.0,)}, "the radius 9 is beyond the whole box, which is 1.41"),
         ({"sigma": 0.0}, "sigma"),
         ({"n": 0}, "1 or more"),
         ({"y": torch.tensor([0, 2])}, "the label 2"),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -120,7 +120,8 @@ def brackets(
     tell(0, len(x))
     with held(model, seed):
         for part, (some, labels) in enumerate(zip(torch.split(x, AT_ONCE), torch.split(y, AT_ONCE), strict=True)):
-            check(model, some, labels, threats[-1])
+            check(model, some, labels, replace(threats[-1], eps=0.0))
+            _check_reach(threats[-1], some)
             sure = certify(model, some, sigma, n0=N0, n=n, alpha=ALPHA, batch_size=_points(x), seed=mix(seed, part))
             right = sure.certified(labels)
             lower = sure.radius.masked_fill(~right, 0)
@@ -129,6 +130,12 @@ def brackets(
             done += len(some)
             tell(done, len(x))
     return Brackets(*map(torch.cat, zip(*found, strict=True)))
+
+
+def _check_reach(threat: Threat, x: Tensor) -> None:
+    """As the threat model would: but here its eps is called a radius."""
+    if threat.eps > (widest := threat.widest(x)) * (1 + 1e-6):
+        raise UsageError(f"the radius {threat.eps:g} is beyond the whole box, which is {widest:g} across in L2")
 
 
 def _attacked(
