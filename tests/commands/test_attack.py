@@ -59,6 +59,8 @@ class Weighed(nn.Linear):  # Brightest by weights
     def forward(self, x): return super().forward(x.flatten(1))
 double, brain = Weighed().double(), Weighed().bfloat16()
 def function_in_double(x): return double(x)
+def logits_in_double(x): return net(x).double()
+def logits_in_half(x): return net(x).bfloat16()
 def prints(x): print("a stranger's words"); return net(x)
 nothing = 7
 """
@@ -289,6 +291,13 @@ def test_models_of_another_precision(name: str, named: Callable[[str], str], dat
     assert any(f"computes in {precision}" in note for note in found.notes)
     assert not any("computes in" in note for note in single.notes)
     assert any("training mode" in note for note in found.notes) == (name != "function_in_double")
+
+
+@pytest.mark.parametrize("name", ["logits_in_double", "logits_in_half"])
+def test_logits_of_another_precision(name: str, named: Callable[[str], str], data: Path) -> None:
+    found, single = (attacked(named(which), data) for which in (name, "net"))
+    assert found.clean_accuracy == single.clean_accuracy == 1
+    assert found.robust_accuracy == single.robust_accuracy or name == "logits_in_half"
 
 
 def test_what_a_model_prints_is_not_the_answer(named: Callable[[str], str], data: Path, quick: Cli) -> None:

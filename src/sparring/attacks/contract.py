@@ -45,7 +45,7 @@ def held(model: Model, seed: int | None = None) -> Iterator[None]:
 
 
 def check(model: Model, x: Tensor, y: Tensor, threat: Threat, *, target: Tensor | None = None) -> Tensor:
-    """The logits `[B, K]` of `model` at `x`, after everything that attacks rely on was looked at; else UsageError.
+    """The logits `[B, K]` of `model` at `x`, in its precision, after all that attacks rely on was looked at; else UsageError.
 
     x `[B, ...]` is float, finite and in the box of `threat`; y and `target` are whole-number labels `[B]`, each one of
     the model's classes; the logits are finite and not probabilities. The model, of the precision of x, is used in eval mode.
@@ -63,7 +63,7 @@ def check(model: Model, x: Tensor, y: Tensor, threat: Threat, *, target: Tensor 
             wrong = int(labels[(labels < 0) | (labels >= classes)][0])
             way_out = "leave out rows without a label" if wrong == -1 else f"classes are 0 to {classes - 1}"
             raise UsageError(f"{name} has the label {wrong}, but the model has {classes} classes: {way_out}")
-    return logits.detach()
+    return logits.detach().to(x.dtype)
 
 
 def _asked(model: Model, x: Tensor) -> Tensor:
