@@ -60,7 +60,7 @@ def load_attacked(name: str | Path, device: torch.device | None = None) -> Attac
 
 
 class _Converted(nn.Module):
-    """A model that computes in another precision, as one of float32: the images go over into its own, and its logits back."""
+    """A model that computes in another precision, as one of float32: its inputs go over into its own, and its logits back."""
 
     def __init__(self, model: Model, dtype: torch.dtype) -> None:
         super().__init__()
@@ -72,12 +72,12 @@ class _Converted(nn.Module):
 
 
 def in_its_precision(attacked: Attacked, x: Tensor) -> Attacked:
-    """The model, wrapped where it fails on an image of `x` `[B, C, H, W]` in float32, and answers one in another precision."""
+    """The model, wrapped where it fails on a row of `x` `[B, ...]` in float32, and answers one in another precision."""
     for dtype in (x.dtype, *PRECISIONS):
         model = attacked.model if dtype == x.dtype else _Converted(attacked.model, dtype)
         with suppress(Exception), torch.no_grad(), held(model, seed=0):  # whatever a stranger's code raises
             model(x[:1].clone())
-            note = f"it computes in {str(dtype).removeprefix('torch.')}: images are given to it so, and logits taken in float32"
+            note = f"it computes in {str(dtype).removeprefix('torch.')}: what it is given is converted, and its logits taken in float32"
             return attacked if dtype == x.dtype else replace(attacked, model=model, notes=(note,))
     return attacked
 
