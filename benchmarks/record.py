@@ -13,7 +13,8 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from importlib.metadata import version
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -63,15 +64,16 @@ def hardware() -> dict[str, Any]:
     """What this ran on."""
     import torch
 
-    has = torch.cpu.get_capabilities()
+    has = getattr(torch.cpu, "get_capabilities", dict)()  # of torch 2.13; GPU machines come with older ones
     return {
         "cpu": _first("/proc/cpuinfo", "model name") or platform.processor() or platform.machine(),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
         "memory_gb": round(int((_first("/proc/meminfo", "MemTotal") or "0 kB").split()[0]) / 1e6, 1),
-        "bf16": bool(has.get("avx512_bf16")),
-        "amx_bf16": bool(has.get("amx_bf16")),
+        "bf16": bool(has.get("avx512_bf16")) if has else None,
+        "amx_bf16": bool(has.get("amx_bf16")) if has else None,
         "system": platform.platform(),
+        **({"gpu": torch.cuda.get_device_name()} if torch.cuda.is_available() else {}),
         "load_before": LOAD_BEFORE,
     }
 
@@ -88,12 +90,20 @@ def save(name: str, *, result: str, target: str, met: bool, details: Mapping[str
         **details,
         "command": " ".join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *sys.argv[1:]]),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "versions": {"python": platform.python_version(), **{package: version(package) for package in PACKAGES}},
+        "versions": {"python": platform.python_version(), **{package: _version(package) for package in PACKAGES}},
         "hardware": hardware(),
     }
     path.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
     print(f"{name}: {result}; target {target}: {'met' if met else 'missed'}\n{path}")
     return path
+
+
+def _version(package: str) -> str:
+    """Of a package; ours may also be a folder on the path alone."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return str(import_module(package).__version__)
 
 
 def _first(path: str, key: str) -> str | None:

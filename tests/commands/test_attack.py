@@ -21,6 +21,7 @@ from sparring.attacks import Threat
 from sparring.attacks.autoattack import Verdicts, autoattack
 from sparring.attacks.square import square
 from sparring.commands import attack as command
+from sparring.commands.attacked import load_attacked
 from sparring.commands.parts import Parts
 from sparring.commands.train import Stopped
 from sparring.engine.errors import SparringError, UsageError
@@ -150,6 +151,19 @@ def test_files_of_torch(data: Path, tmp_path: Path) -> None:
 test_files_of_torch = pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")(test_files_of_torch)
 
 
+class Stepped(nn.Module):
+    """Makes a tensor of its own in each pass."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.flatten(1)[:, :3] + torch.arange(3)
+
+
+def test_an_exported_program_moves_with_what_it_makes(tmp_path: Path) -> None:
+    torch.export.save(torch.export.export(Stepped(), (torch.zeros(2, 1, 8, 8),)), tmp_path / "net.pt2")
+    there = load_attacked(tmp_path / "net.pt2", torch.device("meta")).model(torch.zeros(2, 1, 8, 8, device="meta"))
+    assert there.device.type == "meta"
+
+
 @pytest.mark.parametrize("precision", ["FLOAT", "DOUBLE"])
 def test_onnx_is_attacked_without_gradients_and_that_is_said(precision: str, data: Path, tmp_path: Path) -> None:
     onnx = pytest.importorskip("onnx")
@@ -181,7 +195,7 @@ def test_a_model_that_draws_is_scored_by_its_chances(named: Callable[[str], str]
 def test_an_interrupted_evaluation_goes_on(
     named: Callable[[str], str], data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(command, "PART", 5)
+    monkeypatch.setitem(command.PARTS, "cpu", 5)
     whole = attacked(named("net"), data, out=tmp_path / "whole")
     honest, calls = command.autoattack, []
 

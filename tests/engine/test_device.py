@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from sparring.engine import device
-from sparring.engine.device import Hardware, memory_available, memory_peak
+from sparring.engine.device import Hardware, full_precision, memory_available, memory_peak
 from sparring.engine.errors import UsageError
 
 
@@ -71,3 +71,12 @@ def test_memory_where_the_system_does_not_tell(monkeypatch: pytest.MonkeyPatch) 
     assert found is None or found > 0
     monkeypatch.delattr(device.os, "sysconf", raising=False)
     assert memory_available() is None
+
+
+def test_precision_is_put_back() -> None:
+    conv = torch.backends.cudnn.conv
+    before = conv.fp32_precision
+    with pytest.raises(RuntimeError), full_precision():
+        assert conv.fp32_precision == "ieee"
+        raise RuntimeError
+    assert conv.fp32_precision == before

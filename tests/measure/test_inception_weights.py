@@ -223,12 +223,3 @@ def test_features_are_float32_however_they_are_asked_for(net: Inception, monkeyp
 def test_what_are_no_pictures_in_grey_or_colour(shape: tuple[int, ...], net: Inception) -> None:
     with pytest.raises(UsageError, match=r"1 or 3 channels.*--features trained"):
         inception_features(net)(torch.zeros(shape))
-
-
-def test_precision_is_put_back() -> None:
-    conv = torch.backends.cudnn.conv
-    before = conv.fp32_precision
-    with pytest.raises(RuntimeError), inception._full_precision():
-        assert conv.fp32_precision == "ieee"
-        raise RuntimeError
-    assert conv.fp32_precision == before

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from sparring.attacks.threat import Threat
+from sparring.engine.device import full_precision
 from sparring.engine.errors import UsageError
 
 Model = Callable[[Tensor], Tensor]
@@ -20,14 +21,15 @@ def held(model: Model, seed: int | None = None) -> Iterator[None]:
     """Hold `model` still: in eval mode, its parameters without gradients; afterwards everything is as it was found.
 
     The mode of every submodule, every requires_grad and grad, and the state of the global random numbers come back, by
-    whatever way this is left. `seed` seeds those numbers meanwhile, for models that draw some.
+    whatever way this is left. `seed` seeds those numbers meanwhile, for models that draw some. float32 is float32: on CUDA
+    TF32, torch's default for convolutions, would move verdicts.
     """
     modules = list(model.modules()) if isinstance(model, nn.Module) else []
     modes = [(module, module.training) for module in modules]
     parameters = list(model.parameters()) if isinstance(model, nn.Module) else []
     wanted = [(p, p.requires_grad, p.grad) for p in parameters]
     devices = range(torch.cuda.device_count()) if torch.cuda.is_available() else ()
-    with torch.random.fork_rng(devices=devices):
+    with torch.random.fork_rng(devices=devices), full_precision():
         try:
             for module in modules:
                 module.training = False

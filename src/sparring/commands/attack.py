@@ -47,8 +47,8 @@ from sparring.measure.verdict import figures, fooled, samples
 
 IMAGES = 1000
 """That are attacked, unless told."""
-PART = 250
-"""Images after which what was found is kept."""
+PARTS = {"cpu": 250, "cuda": 2500}
+"""Images after which what was found is kept, by the kind of device: what a GPU is asked one by one takes as long."""
 SHOWN = 12
 
 
@@ -121,7 +121,7 @@ def attack(
     settings = {
         "model": attacked.name, "says": [round(value, 3) for value in logits[0].tolist()], "images": chosen.names,
         "data": hashlib.sha256(chosen.pixels.tobytes() + repr(chosen.labels).encode()).hexdigest(), "norm": norm,
-        "eps": radius, "box": box, "version": version, "seed": seed, "sparring": __version__,
+        "eps": radius, "box": box, "version": version, "seed": seed, "sparring": __version__, "part": PARTS.get(hardware.device.type, PARTS["cpu"]),
     }  # fmt: skip
     parts = Parts.begin(folder / "parts", settings)
     with _a_strangers(attacked):
@@ -163,16 +163,19 @@ def _in_parts(
 ) -> Verdicts:
     """AutoAttack on so many images at once, each part kept as it ends."""
     found: list[Verdicts] = []
-    for number, rows in enumerate(torch.split(torch.arange(len(chosen.x)), PART)):
+    size: int = parts.settings["part"]
+    for number, rows in enumerate(torch.split(torch.arange(len(chosen.x)), size)):
         part = parts.get(number)
         if part is None:
-            x, y, before = chosen.x[rows], chosen.y[rows], number * PART
+            x, y, before = chosen.x[rows], chosen.y[rows], number * size
 
             def tell(name: str, standing: int, before: int = before, of: int = len(rows)) -> None:
                 say.say(f"images {before + 1:,} to {before + of:,}: {name}, {standing:,} stand")
 
             try:
-                part = autoattack(model, x, y, threat, version=version, seed=mix(seed, number), tell=tell)
+                part = autoattack(
+                    model, x, y, threat, version=version, seed=mix(seed, number), batch_size=size, tell=tell
+                )
             except KeyboardInterrupt:
                 kept = f", which are kept in {parts.folder}: the same command goes on from there" if before else ""
                 raise Stopped(f"stopped after {before:,} of {len(chosen.x):,} images{kept}") from None
@@ -184,7 +187,7 @@ def _in_parts(
 def _version(version: str | None, attacked: Attacked, x: Tensor) -> tuple[str, list[str]]:
     """Which of AutoAttack's, unless told, and what is to be said of it."""
     if attacked.gradients:
-        if version is None and is_random(attacked.model, x[:PART]):
+        if version is None and is_random(attacked.model, x[: PARTS["cpu"]]):
             return "rand", ["it answers differently each time: its chance to be wrong is counted, with AutoAttack rand"]
         return version or "standard", []
     if version not in (None, "square"):

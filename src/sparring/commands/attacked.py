@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.export.passes import move_to_device_pass
 
 from sparring.attacks.contract import Model, held
 from sparring.engine.errors import SparringError, UsageError
@@ -142,7 +143,8 @@ def _from_file(path: Path, device: torch.device) -> nn.Module:
         raise UsageError(f"there is no file {path}: MODEL is {KINDS}")
     try:
         if path.suffix == ".pt2":
-            return torch.export.load(path).module().to(device)
+            # `.to` moves weights alone; what a program makes as it goes stays where it was exported
+            return move_to_device_pass(torch.export.load(path), device).module()
         with warnings.catch_warnings():  # torch asks authors to leave TorchScript; their users have its files
             warnings.simplefilter("ignore", DeprecationWarning)
             scripted: nn.Module = torch.jit.load(path, map_location=device)  # type: ignore[no-untyped-call]

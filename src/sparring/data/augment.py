@@ -112,7 +112,8 @@ class ADA(nn.Module):
 
     def _changed(self, x: Tensor, on: Tensor, u: Tensor, n: Tensor) -> Tensor:
         """Every image of `x`, by what is `on` for it."""
-        x = warp(x, motion_inverse(on[:, :8], u[:, :6], n[:, :4], *x.shape[2:]))
+        if on[:, :8].any():  # to look costs a GPU one short wait, less than the warp
+            x = warp(x, motion_inverse(on[:, :8], u[:, :6], n[:, :4], *x.shape[2:]))
         return tint(x, *colouring(on[:, 8:], u[:, 6:], n[:, 4:], x.shape[1]))
 
     @torch.no_grad()

@@ -46,7 +46,9 @@ class Changes:
             return x.float() + self.jitter * batch.normal(*x.shape[1:])
         u = (batch.uniform(8) * 2 - 1).expand(len(x), -1)
         with torch.autocast(x.device.type, enabled=False):
-            x = self._moved(x.float(), u)
+            x = x.float()
+            if self.turn or self.stretch or self.slant or self.move:
+                x = self._moved(x, u)
             if self.light:
                 x = self._lit(x, u)
             return self._cut(x, batch.uniform(4).expand(len(x), -1)) if self.cut else x

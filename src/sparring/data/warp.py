@@ -43,14 +43,17 @@ def quarter_turns(count: Tensor) -> Tensor:
 def warp(x: Tensor, inverse: Tensor) -> Tensor:
     """`x` `[B, C, H, W]` read at `inverse` `[B, 3, 3]` of each pixel's place: bilinear, reflected beyond the borders.
 
-    Linear in `x`, and differentiable in it as often as one likes. Where no image moves, `x` itself.
+    Linear in `x`, and differentiable in it as often as one likes.
     """
-    if torch.equal(inverse, torch.eye(3, dtype=x.dtype, device=x.device).expand_as(inverse)):
-        return x  # to look costs a GPU one short wait; a choice by `where` costs a third of the warp
     height, width = x.shape[2:]
-    units = x.new_tensor([[1, height / width, 2 / width], [width / height, 1, 2 / height]])  # pixels -> [-1, 1]
-    grid = affine_grid(inverse[:, :2] * units, list(x.shape), align_corners=False)
+    pixels, units = _row(x, width / 2, height / 2, 1.0), _row(x, 2 / width, 2 / height)
+    grid = affine_grid(units[:, None] * inverse[:, :2] * pixels, list(x.shape), align_corners=False)
     return grid_sample(x, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
+
+
+def _row(like: Tensor, *numbers: float) -> Tensor:
+    """`numbers` where `like` is, and made there: a copy from the CPU cannot be part of a CUDA graph."""
+    return torch.cat([like.new_full((1,), number) for number in numbers])
 
 
 def window(x: Tensor, right: Tensor, down: Tensor, hidden: Tensor) -> Tensor:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn
@@ -57,8 +60,27 @@ class Hardware:
 
     def describe(self) -> str:
         """One line for people: `cpu, 2 threads, bf16`."""
-        threads = f", {torch.get_num_threads()} threads" if self.device.type == "cpu" else ""
-        return f"{self.device}{threads}, {'bf16' if self.bf16 else 'fp32'}"
+        device, kind = self.device, ""
+        if device.type == "cpu":
+            kind = f", {torch.get_num_threads()} threads"
+        elif device.type == "cuda":
+            kind = f", {torch.cuda.get_device_name(device)}"
+        return f"{device}{kind}, {'bf16' if self.bf16 else 'fp32'}"
+
+
+@contextmanager
+def full_precision() -> Iterator[None]:
+    """Keep convolutions on CUDA from TF32, which has 10 bits for a weight and is torch's default there."""
+    cudnn: Any = torch.backends.cudnn
+    kinds = cudnn.conv, cudnn.rnn  # torch's older switch asks that both agree
+    before = [kind.fp32_precision for kind in kinds]
+    for kind in kinds:
+        kind.fp32_precision = "ieee"
+    try:
+        yield
+    finally:
+        for kind, precision in zip(kinds, before, strict=True):
+            kind.fp32_precision = precision
 
 
 def _computes_bf16(device: torch.device) -> bool:

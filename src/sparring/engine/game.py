@@ -54,11 +54,19 @@ class Batch:
         """Noise `[B, *shape]`, uniform in [0, 1); each call draws anew, in an order that a fresh copy repeats."""
         return self._draw(torch.rand, *shape)
 
+    def beside(self, x: Tensor, y: Tensor, salt: int) -> Batch:
+        """Other rows that are played in the same turn, with noise of their own by `salt`."""
+        return Batch(x, y, self.step, mix(self.seed, salt))
+
     def _draw(self, draw: Callable[..., Tensor], *shape: int) -> Tensor:
         self._draws.append(1)
-        generator = torch.Generator().manual_seed(mix(self.seed, len(self._draws)))
+        return self._noise(draw, len(self._draws), *shape).to(self.x.device, non_blocking=True)
+
+    def _noise(self, draw: Callable[..., Tensor], count: int, *shape: int) -> Tensor:
+        """What the `count`th draw gives, on the CPU: the same noise for all devices."""
+        generator = torch.Generator().manual_seed(mix(self.seed, count))
         noise = draw(self.size or len(self.x), *shape, generator=generator)
-        return (noise if self.rows is None else noise[self.rows]).to(self.x.device, non_blocking=True)
+        return noise if self.rows is None else noise[self.rows]
 
 
 class Game(Protocol):

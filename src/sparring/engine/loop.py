@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 
 from sparring.engine import dist
 from sparring.engine.averages import Average
+from sparring.engine.captured import Captured
 from sparring.engine.device import Hardware
 from sparring.engine.errors import Diverged
 from sparring.engine.game import Batch, Game, Schedule, only
@@ -44,6 +45,8 @@ class System:
     """The running average of the player that is sampled from."""
     schedules: Mapping[str, Mapping[str, Schedule]] = field(default_factory=dict)
     """Player -> `lr`, `beta1` or `beta2` -> its value over the run."""
+    steady: bool = False
+    """A turn does the same whatever `at`, the step and the numbers are: on CUDA it becomes a graph (`engine.captured`)."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,8 @@ def play(
     """Play rounds from image `start` to image `total`, or `until` says stop; returns the images played."""
     game, step = system.game, feed.batch_size
     seen = [Means() for _ in due]
+    records = system.steady and hardware.device.type == "cuda"
+    graphs: dict[str, Captured] = {}
     nimg = start
     with torch.random.fork_rng(devices=[]):
         while True:
@@ -82,7 +87,10 @@ def play(
             at = nimg / total
             for turn, player in enumerate(game.turns):
                 luck = mix(seed, dist.rank(), nimg, turn)  # of dropout and the like
-                stats = _move(system, player, feed.batches(nimg, turn), at, luck, hardware)
+                parts = feed.batches(nimg, turn)
+                if records and len(parts) == 1 and player not in graphs:
+                    graphs[player] = Captured(game, player, parts[0], hardware)
+                stats = _move(system, player, parts, at, luck, hardware, graphs.get(player))
                 if not torch.isfinite(stats[player]):
                     raise Diverged(f"the {player}'s loss became {float(stats[player])} at image {nimg:,}")
                 for means in seen:
@@ -92,7 +100,13 @@ def play(
 
 
 def _move(
-    system: System, player: str, parts: Sequence[Batch], at: float, luck: int, hardware: Hardware
+    system: System,
+    player: str,
+    parts: Sequence[Batch],
+    at: float,
+    luck: int,
+    hardware: Hardware,
+    graph: Captured | None,
 ) -> dict[str, Tensor]:
     """One player's turn: its loss and gradients over all parts of the batch, then its optimizer's step.
 
@@ -106,15 +120,18 @@ def _move(
     def loss_and_gradients() -> float:
         told.clear()
         torch.manual_seed(luck)
-        optimizer.zero_grad(set_to_none=True)
-        with only(game, player):
-            for part in parts:
-                with hardware.autocast():
-                    loss, stats = game.loss(player, replace(part), at)
-                (loss / len(parts)).backward()  # type: ignore[no-untyped-call]
-                for name, value in {player: loss, **stats}.items():
-                    value = torch.as_tensor(value).detach() / len(parts)
-                    told[name] = told[name] + value if name in told else value
+        if graph is not None:
+            told.update(graph(parts[0]))
+        else:
+            optimizer.zero_grad(set_to_none=True)
+            with only(game, player):
+                for part in parts:
+                    with hardware.autocast():
+                        loss, stats = game.loss(player, replace(part), at)
+                    (loss / len(parts)).backward()  # type: ignore[no-untyped-call]
+                    for name, value in {player: loss, **stats}.items():
+                        value = torch.as_tensor(value).detach() / len(parts)
+                        told[name] = told[name] + value if name in told else value
         dist.average_gradients(net, game.players.values(), told.values())
         return float(told[player])
 

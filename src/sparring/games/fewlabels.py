@@ -15,7 +15,6 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, log_softmax, normalize, relu, softplus
 
 from sparring.engine.game import Batch, Stats
-from sparring.engine.seeds import mix
 
 LABELLED = 17
 """Of the noise that labelled images are changed with: another than the unlabelled ones'."""
@@ -135,7 +134,7 @@ class FewLabels:
     def _classifier_loss(self, batch: Batch, at: float) -> tuple[Tensor, Stats]:
         x, y = batch.labelled() if batch.labelled else (batch.x, batch.y)
         if self.change is not None:
-            x = self.change(x, Batch(x, y, batch.step, mix(batch.seed, LABELLED)))
+            x = self.change(x, batch.beside(x, y, LABELLED))
         inputs = [x]
         if self.generated:
             with torch.no_grad():

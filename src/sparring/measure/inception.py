@@ -5,12 +5,10 @@ All is float32: no bf16, no TF32, no channels_last, so that figures compare betw
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors.torch import load_file
@@ -18,6 +16,7 @@ from torch import Tensor
 
 from sparring.data.download import download
 from sparring.data.source import cache_folder
+from sparring.engine.device import full_precision
 from sparring.engine.errors import SparringError, UsageError
 from sparring.nets.inception import FEATURES, Inception, prepare
 
@@ -76,7 +75,7 @@ def inception_features(net: Inception) -> Callable[[Tensor], Tensor]:
                 f"{list(x.shape)}: take --features trained, which sees all"
             )
         where = net.fc.weight.device
-        with torch.no_grad(), torch.autocast(where.type, enabled=False), _full_precision():
+        with torch.no_grad(), torch.autocast(where.type, enabled=False), full_precision():
             parts = [net(prepare(_pixels(part.to(where)))) for part in torch.split(x, AT_ONCE)]
         return torch.cat(parts) if len(x) else torch.empty(0, FEATURES, device=where)
 
@@ -86,21 +85,6 @@ def inception_features(net: Inception) -> Callable[[Tensor], Tensor]:
 def _pixels(x: Tensor) -> Tensor:
     """`[B, 1 or 3, H, W]` in [-1, 1] -> `[B, 3, H, W]`, whole numbers in 0..255 as float32."""
     return ((x.float() + 1) * 127.5).round().clamp(0, 255).expand(-1, 3, -1, -1)
-
-
-@contextlib.contextmanager
-def _full_precision() -> Iterator[None]:
-    """Keep convolutions on CUDA from TF32, which has 10 bits for a weight and is torch's default there."""
-    cudnn: Any = torch.backends.cudnn
-    kinds = cudnn.conv, cudnn.rnn  # torch's older switch asks that both agree
-    before = [kind.fp32_precision for kind in kinds]
-    for kind in kinds:
-        kind.fp32_precision = "ieee"
-    try:
-        yield
-    finally:
-        for kind, precision in zip(kinds, before, strict=True):
-            kind.fp32_precision = precision
 
 
 def _published() -> Path:

@@ -121,4 +121,4 @@ class Consistent(NoLabelsTold):
         lr = {"classifier": {"lr": cosine(self.lr, self.lr / 50)}}
         if self.generated:
             optimizers["generator"] = Adam(nets["generator"].parameters(), 1e-3, (0.5, 0.99), fused=True)
-        return System(game, optimizers, average, lr)
+        return System(game, optimizers, average, lr, steady=True)

@@ -1,0 +1,57 @@
+"""AutoAttack standard at 0.3 on all 10,000 test images of MNIST, in one batch: for a GPU. RUN is of `benchmarks/hardened.py`.
+
+    python benchmarks/attacked_all.py RUN --device cuda
+
+The doctor looks at 1000 images in `hardened.py`; here all verdicts are AutoAttack's own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections import Counter
+from pathlib import Path
+
+import torch
+from attack_speed import EPS, THREAT, Pixels
+from record import data_folder, save
+
+from sparring.attacks import autoattack
+from sparring.data.dataset import open_images
+from sparring.measure.classified import wilson_interval
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--device", default="cuda")
+    parser.add_argument("--images", type=int, default=10_000)
+    parser.add_argument("--name", default="attacked_all")
+    options = parser.parse_args()
+    data_folder()
+    test = open_images("mnist").split("test")
+    rows = range(min(options.images, len(test)))
+    x = (torch.from_numpy(test[rows]).permute(0, 3, 1, 2).float() / 255).to(options.device)
+    y = torch.from_numpy(test.labels[rows]).to(options.device)
+    model = Pixels(options.run).to(options.device)
+    begin = time.perf_counter()
+    found = autoattack(model, x, y, THREAT, batch_size=len(x), tell=lambda name, left: print(f"{name}: {left} stand"))
+    seconds = time.perf_counter() - begin
+    robust, clean = int(found.robust.sum()), sum(name != "clean" for name in found.broken_by)
+    low, high = wilson_interval(robust, len(x))
+    save(
+        options.name,
+        result=f"AutoAttack at {EPS} on {len(x):,} images: {robust / len(x):.2%} ({low:.2%} to {high:.2%}); clean {clean / len(x):.2%}",
+        target="at least 90 % with clean at least 98.8 %",
+        met=robust >= 0.9 * len(x) and clean >= 0.988 * len(x),
+        details={
+            "run": options.run.name, "robust": robust, "clean": clean, "of": len(x), "interval": [low, high],
+            "broken_by": dict(Counter(name for name in found.broken_by if name)), "seconds": round(seconds, 1), "seed": 0,
+            "passes": {"forward": float(found.queries.double().mean()), "backward": float(found.gradients.double().mean())},
+            "notes": found.notes,
+        },
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

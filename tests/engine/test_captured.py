@@ -1,0 +1,108 @@
+"""What a recorded turn is asked for is what an ordinary one is; on a CUDA device the graph plays the same game."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import pytest
+import torch
+from torch import Tensor
+
+from sparring.engine.captured import Slots
+from sparring.engine.device import Hardware
+from sparring.engine.game import Batch
+from sparring.engine.loop import System, play
+from sparring.engine.spec import Spec
+from sparring.recipes import CLASSIFIERS, classifier_class
+
+CPU = torch.device("cpu")
+SPEC = Spec(8, 8, 1, ("a", "b", "c"), count=64)
+CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+
+
+@dataclass(frozen=True)
+class Few:
+    """Batches by number: images of noise, of which some have labels."""
+
+    device: torch.device
+    batch_size: int = 12
+
+    def batches(self, nimg: int, turn: int) -> Sequence[Batch]:
+        luck = torch.Generator().manual_seed(nimg + turn)
+
+        def images(count: int) -> tuple[Tensor, Tensor]:
+            x = torch.rand(count, 1, 8, 8, generator=luck) * 2 - 1
+            return x.to(self.device), torch.randint(3, (count,), generator=luck).to(self.device)
+
+        x, y = images(self.batch_size)
+        few = images(6)
+        return [Batch(x, y, nimg // self.batch_size, seed=nimg * 2 + turn, labelled=lambda: few)]
+
+
+def system(name: str, hardware: Hardware) -> System:
+    recipe = replace(classifier_class(name)(), batch_size=12, labelled=6).resolve(SPEC, hardware)
+    torch.manual_seed(0)
+    nets = {player: hardware.place(net) for player, net in recipe.nets(SPEC).items()}
+    recipe.prepare(nets, Few(hardware.device).batches(0, 0)[0].x)
+    return recipe.system(SPEC, nets, total=120)
+
+
+@pytest.mark.parametrize("name", CLASSIFIERS)
+def test_slots_give_what_the_batch_poured_in_would_give(name: str) -> None:
+    hardware = Hardware.find("cpu", "fp32")
+    games = {way: system(name, hardware).game for way in ("plain", "held")}
+    for turn, player in enumerate(games["plain"].turns):
+        (first,) = Few(CPU).batches(0, turn)
+        slots = Slots(first)
+        for nimg in (0, 12, 24):
+            (batch,) = Few(CPU).batches(nimg, turn)
+            slots.pour(batch)
+            told = {}
+            for way, given in (("plain", replace(batch)), ("held", slots.batch())):
+                torch.manual_seed(nimg)
+                told[way], _ = games[way].loss(player, given, 0.0)
+            assert torch.equal(told["plain"], told["held"]), (player, nimg)
+
+
+def test_slots_stay_where_they_are() -> None:
+    slots = Slots(Batch(torch.zeros(3, 1), torch.zeros(3, dtype=torch.int64), seed=1))
+
+    def ask() -> list[Tensor]:
+        batch = slots.batch()
+        beside = batch.beside(batch.x[:2], batch.y[:2], 7)
+        return [batch.x, batch.normal(2), batch.uniform(1), beside.normal(2), beside.beside(batch.x, batch.y, 8).uniform(3)]  # fmt: skip
+
+    before = ask()
+    kept = [tensor.clone() for tensor in before]
+    slots.pour(Batch(torch.ones(3, 1), torch.ones(3, dtype=torch.int64), seed=2))
+    after = ask()
+    assert all(a is b for a, b in zip(before, after, strict=True))
+    assert not any(torch.equal(a, b) for a, b in zip(kept, after, strict=True))
+
+
+def played(
+    name: str, hardware: Hardware, change: Callable[[System], None], stops: Sequence[int] = (120,)
+) -> list[Tensor]:
+    made = system(name, hardware)
+    change(made)
+    start = 0
+    for stop in stops:
+        left = iter(range((stop - start) // 12))
+        play(made, Few(hardware.device), total=120, start=start, hardware=hardware, until=lambda left=left: next(left, None) is None)  # type: ignore[misc]  # fmt: skip
+        start = stop
+    return [p.detach().cpu() for net in made.game.players.values() for p in (*net.parameters(), *net.buffers())]
+
+
+@CUDA
+@pytest.mark.parametrize("name", CLASSIFIERS)
+def test_a_graph_plays_the_same_game(name: str) -> None:
+    """As the kernels launched one by one; and a resumed run, which records anew, as the unbroken one."""
+    hardware = Hardware.find("cuda", "fp32")
+
+    def eager(made: System) -> None:
+        made.steady = False
+
+    apart, graph = played(name, hardware, eager), played(name, hardware, lambda made: None)
+    resumed = played(name, hardware, lambda made: None, (60, 120))
+    for a, b, c in zip(apart, graph, resumed, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-3)
+        torch.testing.assert_close(b, c, rtol=1e-3, atol=1e-3)
