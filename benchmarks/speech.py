@@ -14,7 +14,6 @@ import argparse
 import sys
 import tempfile
 import time
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +59,7 @@ def main() -> None:
             "masked, channel both": attack(recogniser, source, few, each, 0.0, "both", masked=True),
             **{f"{db:g} dB, no speech": attack(recogniser, ANY, few, each, db) for db in (-30.0, -40.0)},
         }  # fmt: skip
-        seeds[seed] = {"recogniser": {**asdict(found), "run": ""}, "attacks": rows}
+        seeds[seed] = {"recogniser": {**found.to_json(), "run": ""}, "attacks": rows}
     report(options, seeds)
 
 
@@ -84,11 +83,11 @@ def attack(
         hidden, run="", out="", source=str(source), db=db, masked=masked, channel=channel, seed=0, utterances=len(sounds)
     )  # fmt: skip
     whole = sum(all(one.success for one in hidden if one.name == sound.name) for sound in sounds)
-    told = {k: v for k, v in asdict(found).items() if k not in ("run", "out", "source", "whispers", "notes", "seed")}
+    told = {k: v for k, v in found.to_json().items() if k not in ("run", "out", "source", "whispers", "notes", "seed")}
     say(f"{found.success}, {db:g} dB{', masked' * masked}, channel {channel}, SNR {found.median_snr} dB")
     return {
         **told,
-        "sounds_in_which_every_word_is_heard": asdict(Share.count(whole, len(sounds))),
+        "sounds_in_which_every_word_is_heard": Share.count(whole, len(sounds)).to_json(),
         "seconds": round(time.monotonic() - begin, 1),
     }
 

@@ -250,7 +250,7 @@ def test_sources_whose_labels_are_of_no_use(quick: Cli, tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_bytes(b"\x89PNG\r\n\x1a\n\0\0")
     refused(quick("classify", "bare.npz", "--labels-file", "t.csv"), 2, "t.csv, line 1")
     refused(quick("classify", "bare.npz", "--labels-file", "."), 1, "cannot be read as a table")
-    assert not list(tmp_path.glob("runs/*"))  # nothing was begun
+    assert not (tmp_path / "runs").exists()  # nothing was begun
 
 
 def test_a_class_that_the_source_has_not_is_named(quick: Cli, data: Path) -> None:

@@ -64,6 +64,7 @@ def test_recipes_are_listed(quick: Callable[..., subprocess.CompletedProcess[str
         "classify",
         "harden",
         "attack",
+        "attack-table",
         "predict",
         "sample",
         "doctor",

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from sparring.attacks.autoattack import autoattack as autoattack
     from sparring.attacks.threat import Threat as Threat
     from sparring.commands.attack import attack as attack
+    from sparring.commands.attack_table import attack_table as attack_table
     from sparring.commands.certify import certify as certify
     from sparring.commands.classify import classify as classify
     from sparring.commands.doctor import doctor as doctor
@@ -71,6 +72,7 @@ _HOMES = {
     "attacks.autoattack": ("autoattack",),
     "attacks.threat": ("Threat",),
     "commands.attack": ("attack",),
+    "commands.attack_table": ("attack_table",),
     "commands.certify": ("certify",),
     "commands.classify": ("classify",),
     "commands.doctor": ("doctor",),
@@ -142,6 +144,7 @@ __all__ = [
     "Threat",
     "UsageError",
     "attack",
+    "attack_table",
     "autoattack",
     "certify",
     "classify",

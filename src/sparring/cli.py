@@ -18,6 +18,7 @@ import tyro
 from sparring.engine.errors import SparringError, UsageError, nearest
 from sparring.options import (
     Attack,
+    AttackTable,
     Certify,
     Classify,
     Doctor,
@@ -45,6 +46,7 @@ Commands:
   classify SOURCE   train a classifier with few labels, test it, name what to label next
   harden SOURCE     train a classifier that withstands attacks, and attack it
   attack MODEL      how a classifier of any tool stands against attacks
+  attack-table CSV  how few columns of a table turn its classifier
   hear SOURCE       train a recogniser of spoken words
   whisper RUN       hide commands in sounds, and a page to listen to them
   certify RUN       how far it is certain to be right, whatever the attack
@@ -153,12 +155,21 @@ def _attack(args: list[str]) -> None:
         raise SparringError("; ".join(found.failures))
 
 
+def _attack_table(args: list[str]) -> None:
+    options: AttackTable = _parse(AttackTable, "attack-table", args)
+    from sparring.commands.attack_table import attack_table, in_words
+
+    with redirect_stdout(sys.stderr):  # as above
+        found = attack_table(options.table, options.label, **_fields(options, "table", "label", "json"))
+    print(_json(dataclasses.asdict(found)) if options.json else in_words(found))
+
+
 def _hear(args: list[str]) -> None:
     options: Hear = _parse(Hear, "hear", args)
     from sparring.commands.hear import hear, in_words
 
     found = hear(**_fields(options, "json"))
-    print(_json(dataclasses.asdict(found)) if options.json else in_words(found))
+    print(_json(found.to_json()) if options.json else in_words(found))
 
 
 def _whisper(args: list[str]) -> None:
@@ -166,7 +177,7 @@ def _whisper(args: list[str]) -> None:
     from sparring.commands.whisper import in_words, whisper
 
     found = whisper(**_fields(options, "json"))
-    print(_json(dataclasses.asdict(found)) if options.json else in_words(found))
+    print(_json(found.to_json()) if options.json else in_words(found))
 
 
 def _certify(args: list[str]) -> None:
@@ -234,6 +245,7 @@ COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "classify": _classify,
     "harden": _harden,
     "attack": _attack,
+    "attack-table": _attack_table,
     "hear": _hear,
     "whisper": _whisper,
     "certify": _certify,

@@ -160,7 +160,8 @@ class Attack:
     source: Source
     """Images with labels, as for `train`; to models of others labels are numbers, in the order of the source's classes."""
     eps: Annotated[
-        float | None, arg(metavar="EPS", help_behavior_hint="(default: 0.3 for small grey images, or 8/255)")
+        float | None,
+        arg(metavar="EPS", help_behavior_hint="(default: 0.3 for grey images of up to 28 pixels, or 8/255)"),
     ] = None
     """How far an attacker may go, in the units of the box: 8/255, or a number."""
     norm: Annotated[str, arg(metavar="NORM")] = "Linf"
@@ -187,6 +188,51 @@ class Attack:
     """Bring images of another size or mode to that of the run."""
     device: Annotated[str, arg(metavar="NAME")] = "auto"
     """auto, cpu, cuda or mps."""
+    json: Json = False
+    """Print one JSON object."""
+
+
+Names = Annotated[tuple[str, ...], arg(metavar="COLUMN ...", help_behavior_hint="")]
+
+
+@dataclass(frozen=True)
+class AttackTable:
+    """How few columns of a table's rows must change, within what may change, to turn a classifier's answers."""
+
+    table: Annotated[str, arg(metavar="CSV", help_behavior_hint="")]
+    """A CSV file whose first line names its columns; rows that lack a number or the label are left out and told."""
+    label: Annotated[str, arg(metavar="LABEL", help_behavior_hint="")]
+    """The column that the classifier tells."""
+    move: Annotated[tuple[str, ...], arg(metavar="COLUMN ...", help_behavior_hint="(default: all)")] = ()
+    """Columns that an attacker can change; all others stay. Whole numbers stay whole, and words stay words of the file."""
+    immutable: Names = ()
+    """Or the columns that stay, of all."""
+    increasing: Names = ()
+    """Columns that can only grow, education say."""
+    decreasing: Names = ()
+    """Columns that can only shrink."""
+    most: Annotated[int | None, arg(metavar="N", help_behavior_hint="(default: as many as it takes)")] = None
+    """Columns that may change in a row."""
+    rows: Annotated[int, arg(metavar="N")] = 1000
+    """How many rows at most; of more some are drawn."""
+    test: Annotated[str | None, arg(metavar="CSV", help_behavior_hint="(default: a fifth of the rows)")] = None
+    """A file of the same columns, to test and attack on."""
+    model: Annotated[str | None, arg(metavar="MODEL", help_behavior_hint="(default: a small network, trained now)")] = (
+        None
+    )
+    """A classifier of your own, as for `attack`: from rows [B, F], as sparring.data.tables.read_table codes them, to logits."""
+    names: Annotated[tuple[str, ...], arg(metavar="NAME ...", help_behavior_hint="(default: the first line)")] = ()
+    """The names of all columns, of a file whose first line has none."""
+    drop: Names = ()
+    """Columns to leave out."""
+    words: Names = ()
+    """Columns whose numbers are but words, codes say."""
+    delimiter: Annotated[str, arg(metavar="LETTER")] = ","
+    """Between the fields of a line."""
+    seed: Annotated[int, arg(metavar="S")] = 0
+    """Of everything that is drawn."""
+    out: Annotated[str | None, arg(metavar="PATH", help_behavior_hint="(default: attack-CSV)")] = None
+    """The folder for report.json and changes.csv, the rows that broke before and after."""
     json: Json = False
     """Print one JSON object."""
 

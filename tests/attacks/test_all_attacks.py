@@ -138,6 +138,18 @@ def test_the_promises_of_a_result(name: str, norm: Norm, problem: Callable[[], P
     assert result.adv.dtype == p.x.dtype and not result.adv.requires_grad
 
 
+@every_attack
+def test_logits_of_another_precision_change_nothing(name: str) -> None:
+    """As functions around NumPy give them, or a network under autocast."""
+    p = PROBLEMS["grey images, a function, 4 classes"]()
+    norm = KNOWN[name][0]
+    one = ATTACKS[name](p.model, p.x, p.y, Threat(norm, EPS[norm]))
+    double = ATTACKS[name](lambda x: p.model(x).double(), p.x, p.y, Threat(norm, EPS[norm]))
+    assert torch.equal(one.adv, double.adv) and torch.equal(one.success, double.success)
+    half = ATTACKS[name](lambda x: p.model(x).bfloat16(), p.x, p.y, Threat(norm, EPS[norm]))
+    assert half.success.any() and half.adv.dtype == half.loss.dtype == torch.float32
+
+
 @every_case
 def test_no_room_no_success(name: str, norm: Norm) -> None:
     p = PROBLEMS["grey images, a function, 4 classes"]()

@@ -95,6 +95,26 @@ def test_wrong_input_names_the_way_out(change: dict[str, Any], said: str) -> Non
 
 
 @pytest.mark.parametrize(
+    ("model", "x", "said"),
+    [
+        (net().double(), X, r"weights in float64, and x is float32: give x\.double\(\), or net\.float\(\)"),
+        (net().bfloat16(), X, r"weights in bfloat16, and x is float32: give net\.to\(x\.dtype\)"),
+        (net(), X.double(), r"weights in float32, and x is float64: give net\.to\(x\.dtype\), float64"),
+    ],
+    ids=["double", "half", "single"],
+)
+def test_weights_of_another_precision_are_named(model: nn.Module, x: Tensor, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        check(model, x, Y, THREAT)
+    check(model.double(), X.double(), Y, THREAT)
+
+
+def test_what_else_a_model_raises_is_its_own() -> None:
+    with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
+        check(net(), X[..., :2], Y, THREAT)
+
+
+@pytest.mark.parametrize(
     "model",
     [lambda x: linear(x).detach(), lambda x: torch.zeros(len(x), 3, requires_grad=True) * 1],
     ids=["cut", "deaf"],

@@ -11,8 +11,9 @@ from torch import Tensor
 
 from sparring.attacks.columns import Columns
 from sparring.attacks.norms import NORMS, Norm
-from sparring.attacks.threat import Threat
+from sparring.attacks.threat import Threat, usual_eps
 from sparring.engine.errors import UsageError
+from sparring.engine.spec import Spec
 
 EPS: dict[Norm, float] = {"Linf": 0.3, "L2": 1.5, "L1": 4.0, "L0": 3.0}
 SHAPES = {"image": (6, 3, 5, 4), "waveform": (6, 1, 30), "table": (6, 11)}
@@ -180,3 +181,19 @@ def test_rows_and_shapes_must_fit() -> None:
         Threat("Linf", 0.1, mask=torch.ones(5)).around(rand(2, 4))
     with pytest.raises(UsageError, match="2 across in L2"):
         Threat("L2", 3.0).check(rand(2, 4))
+
+
+@pytest.mark.parametrize(
+    ("shape", "linf", "l2"),
+    [
+        ((28, 28, 1), 0.3, 1.5), ((8, 8, 2), 0.3, 1.5), ((29, 8, 1), 8 / 255, 0.5), ((112, 92, 1), 8 / 255, 0.5),
+        ((28, 28, 3), 8 / 255, 0.5),
+    ],
+)  # fmt: skip
+def test_what_is_usual_for_images_like_those_of_mnist_and_for_others(
+    shape: tuple[int, int, int], linf: float, l2: float
+) -> None:
+    spec = Spec(*shape, ("a", "b"), 10)
+    assert (usual_eps("Linf", spec), usual_eps("L2", spec)) == (linf, l2)
+    with pytest.raises(UsageError, match="no eps is usual in L1: give --eps"):
+        usual_eps("L1", spec)

@@ -52,6 +52,16 @@ def as_numpy(x): return net(x).detach().numpy()
 def in_place(x): return net(x.clamp_(0.2, 0.8))
 def leaves(): raise SystemExit(7)
 def no_weights(): return nn.Linear(2, 2, device="meta")
+class Weighed(nn.Linear):  # Brightest by weights
+    def __init__(self): super().__init__(64, 3); self.start()
+    def start(self):
+        with torch.no_grad():
+            self.bias.zero_(); self.weight.copy_(torch.eye(8)[:3, :, None].repeat(1, 1, 8).flatten(1) * 1.25)
+    def forward(self, x): return super().forward(x.flatten(1))
+double, brain = Weighed().double(), Weighed().bfloat16()
+def function_in_double(x): return double(x)
+def logits_in_double(x): return net(x).double()
+def logits_in_half(x): return net(x).bfloat16()
 def prints(x): print("a stranger's words"); return net(x)
 nothing = 7
 """
@@ -154,10 +164,14 @@ def test_an_exported_program_moves_with_what_it_makes(tmp_path: Path) -> None:
     assert there.device.type == "meta"
 
 
-def test_onnx_is_attacked_without_gradients_and_that_is_said(data: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("precision", ["FLOAT", "DOUBLE"])
+def test_onnx_is_attacked_without_gradients_and_that_is_said(precision: str, data: Path, tmp_path: Path) -> None:
     onnx = pytest.importorskip("onnx")
-    helper, f = onnx.helper, onnx.TensorProto.FLOAT
-    rows = onnx.numpy_helper.from_array(np.eye(64, 3 * 8, dtype=np.float32).reshape(64, 3, 8).mean(2), "rows")
+    helper, f = onnx.helper, getattr(onnx.TensorProto, precision)
+    rows = onnx.numpy_helper.from_array(
+        np.eye(64, 3 * 8, dtype={"FLOAT": np.float32, "DOUBLE": np.float64}[precision]).reshape(64, 3, 8).mean(2),
+        "rows",
+    )
     nodes = [helper.make_node("Flatten", ["x"], ["flat"]), helper.make_node("MatMul", ["flat", "rows"], ["logits"])]
     value = helper.make_tensor_value_info
     graph = helper.make_graph(
@@ -167,7 +181,7 @@ def test_onnx_is_attacked_without_gradients_and_that_is_said(data: Path, tmp_pat
     onnx.save(helper.make_model(graph, opset_imports=opset, ir_version=9), tmp_path / "net.onnx")
     found = sparring.attack(tmp_path / "net.onnx", data, eps=0.3, images=4, device="cpu", out=tmp_path / "o")
     assert found.version == "square" and found.clean_accuracy == 1 and list(found.per_attack) == ["square"]
-    assert found.gradients == 0 and found.curve == [] and "no gradients" in found.notes[0]
+    assert found.gradients == 0 and found.curve == [] and "no gradients" in found.notes[precision == "DOUBLE"]
     with pytest.raises(UsageError, match="--version standard"):
         attacked(tmp_path / "net.onnx", data, version="standard")
 
@@ -281,6 +295,23 @@ def test_models_that_cannot_be_attacked(
 ) -> None:
     done = quick("attack", named(name), data, "--eps", "0.05")
     assert done.returncode in (1, 2) and words in done.stderr and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("name", ["double", "brain", "function_in_double"])
+def test_models_of_another_precision(name: str, named: Callable[[str], str], data: Path) -> None:
+    found, single = (attacked(named(which), data) for which in (name, "Weighed"))
+    assert (found.clean_accuracy, found.robust_accuracy) == (single.clean_accuracy, single.robust_accuracy)
+    precision = "bfloat16" if name == "brain" else "float64"
+    assert any(f"computes in {precision}" in note for note in found.notes)
+    assert not any("computes in" in note for note in single.notes)
+    assert any("training mode" in note for note in found.notes) == (name != "function_in_double")
+
+
+@pytest.mark.parametrize("name", ["logits_in_double", "logits_in_half"])
+def test_logits_of_another_precision(name: str, named: Callable[[str], str], data: Path) -> None:
+    found, single = (attacked(named(which), data) for which in (name, "net"))
+    assert found.clean_accuracy == single.clean_accuracy == 1
+    assert found.robust_accuracy == single.robust_accuracy or name == "logits_in_half"
 
 
 def test_what_a_model_prints_is_not_the_answer(named: Callable[[str], str], data: Path, quick: Cli) -> None:

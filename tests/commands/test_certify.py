@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import sparring
-from sparring.measure.robustness import Level
+from sparring.measure.share import Share
 from sparring.recipes.fast import Fast
 from sparring.recipes.noisy import Noisy
 
@@ -48,7 +48,7 @@ def test_units_are_pixels_from_0_to_1(noisy: Path, data: Path) -> None:
     assert any("trained in noise of 0.1, not 0.001" in note for note in found.notes)
     assert found.certified[0].right == 5 and found.certified[1].right == 0
     assert max(row.certified or 0 for row in found.rows) < 0.0025  # sigma times 1.8, with 200 draws of one mind
-    assert found.attacked[1] == Level.count(0.25, found.attacked[1].right, 5)
+    assert found.attacked[1] == Share.count(found.attacked[1].right, 5, 0.25)
 
 
 def test_the_command_line(noisy: Path, data: Path, quick: Cli) -> None:
@@ -76,6 +76,11 @@ def test_a_run_without_noise_must_be_told_how_much(plain: Path, data: Path, quic
     assert any("trained by fast" in note for note in found.notes)
 
 
+def test_radii_that_nobody_named_are_within_the_box(noisy: Path, data: Path) -> None:
+    found = sparring.certify(noisy, data, sigma=3.0, draws=20, images=2, device="cpu")
+    assert [level.eps for level in found.certified] == [0.0, 1.5, 3.0, 4.5, 6.0, 7.5]  # of 8, and 9 would follow
+
+
 @pytest.mark.parametrize(
     ("args", "words"),
     [
@@ -83,8 +88,9 @@ def test_a_run_without_noise_must_be_told_how_much(plain: Path, data: Path, quic
         (["--sigma", "nan"], ["--sigma", "above 0"]),
         (["--images", "0"], ["--images and --draws must be 1 or more"]),
         (["--draws", "0"], ["--images and --draws must be 1 or more"]),
-        (["--radius", "-1"], ["radii must be numbers of 0 or more"]),
-        (["--radius", "90"], ["beyond the whole box, which is 8"]),
+        (["--radius", "-1"], ["--radius is a distance of 0 or more, not -1"]),
+        (["--radius", "nan"], ["--radius is a distance of 0 or more, not nan"]),
+        (["--radius", "1", "90"], ["--radius 90 is beyond the whole box of pixels from 0 to 1, which is 8 across"]),
         (["--seed", "-1"], ["--seed must be 0 or more"]),
         (["--device", "cudda"], ["cudda"]),
     ],

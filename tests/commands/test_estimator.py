@@ -139,6 +139,8 @@ def test_remembering_and_forgetting(bright: Any) -> None:
     assert one.predict_proba(new).shape == (2, 4)
     one.remember(x[:2], np.array([2, 2]))
     assert one.predict(x[:2]).tolist() == [2, 2]
+    one.remember(x[[0, 1, 0]], [0, 2, 1]).remember(x[:1], 2)  # what was told last holds
+    assert one.predict(x[:2]).tolist() == [2, 2] and len(one.classifier_.memory) == 3
     again = pickle.loads(pickle.dumps(one))
     assert again.predict(new).tolist() == [7, 7]
     one.forget(7)

@@ -111,10 +111,33 @@ def test_what_never_changes_never_moves(tmp_path: Path) -> None:
     assert threat.around(table.x).high[:, 0].tolist() == [1, 1]
 
 
-def test_what_is_no_number_of_float32_is_a_word_and_huge_numbers_are_not_whole(tmp_path: Path) -> None:
-    table = read_table(write(tmp_path, "a,b,c,d,y\n1_0,nan,16777217,1e300,0\n1_1,1,5,1,1\n"), "y")
-    assert [bool(column.words) for column in table.columns] == [True, True, False, True]
-    assert not table.columns[2].whole
+def test_what_only_python_takes_for_a_number_is_a_word_and_huge_numbers_are_not_whole(tmp_path: Path) -> None:
+    table = read_table(write(tmp_path, "a,b,y\n1_0,16777217,0\n1_1,5,1\n"), "y")
+    assert [bool(column.words) for column in table.columns] == [True, False]
+    assert not table.columns[1].whole
+
+
+@pytest.mark.parametrize(
+    "void", ["nan", "NaN", "-nan", "NA", "N/A", "null", "None", "<NA>", "inf", "-Infinity", "1e300"]
+)
+def test_one_void_among_numbers_leaves_out_its_row_and_makes_no_words(void: str, tmp_path: Path) -> None:
+    path = write(tmp_path, f"age,job,y\n30,cook,0\n{void},{void},1\n50,{void},1\n")
+    table = read_table(path, "y")
+    assert table.columns[0].words == () and table.columns[0].whole and table.x[:, 0].tolist() == [30, 50]
+    assert table.left_out == {f"'{void}' is no number in 'age'": [3]}
+    assert set(table.columns[1].words) == {"cook", void}  # among words it is one
+    assert set(read_table(path, "y", words=("age",)).columns[0].words) == {"30", "50", void}
+
+
+def test_void_is_no_class_among_numbers_and_one_among_words(tmp_path: Path) -> None:
+    table = read_table(write(tmp_path, "a,y\n1,0\n2,nan\n3,1\n"), "y")
+    assert table.classes == ("0", "1") and table.left_out == {"unknown class 'nan' in 'y'": [3]}
+    assert read_table(write(tmp_path, "a,y\n1,hail\n2,none\n"), "y").classes == ("hail", "none")
+
+
+def test_a_column_of_nothing_but_void_is_words(tmp_path: Path) -> None:
+    table = read_table(write(tmp_path, "a,b,y\nnan,1,0\nNA,2,1\n"), "y")
+    assert table.columns[0].words == ("NA", "nan")
 
 
 @settings(max_examples=30, deadline=None)
@@ -147,9 +170,10 @@ def test_what_is_written_is_read(tmp_path_factory: pytest.TempPathFactory, rows:
         ("a;y\n1;0\n", {"names": ("a", "y")}, SparringError, "is the delimiter right"),
         ("a,y\n1,0\n2,0\n", {}, SparringError, "all rows are of one class, y = 0"),
         ("a,y\n1,0\n,1\n2,\n", {"target": "a"}, SparringError, None),
+        ("a,y\n" + "".join(f"1,{k}\n" for k in range(300)), {}, UsageError, "'y' has 300 different values, too many for classes"),
         ('a,y\n"1,0\n', {}, SparringError, "no CSV table"),
         (b"a,y\n\xff\xfe,0\n", {}, SparringError, "no CSV table in UTF-8"),
-        ("a,y\n" + "".join(f"w{k},{k % 2}\n" for k in range(300)), {}, UsageError, r"300 different words, 'w0' in line 2: drop=\('a',\)"),
+        ("a,y\n" + "".join(f"w{k},{k % 2}\n" for k in range(300)), {}, UsageError, r"300 different words, 'w0' in line 2: leave it out \(--drop 'a', or drop=\('a',\)\)"),
         ("a,y\n" + "".join(f"{k},{k % 2}\n" for k in range(300)), {"words": ("a",)}, UsageError, "300 different words, all of them numbers"),
     ],
 )  # fmt: skip
@@ -179,5 +203,33 @@ def test_more_bad_calls(people: Table, tmp_path: Path) -> None:
         people.constraints(increasing=("job",))
     with pytest.raises(UsageError, match=r"\('age',\)"):
         people.constraints(immutable="age")
-    with pytest.raises(UsageError, match="immutable and increasing"):
+    with pytest.raises(UsageError, match="'age' is told to be immutable and increasing"):
         people.constraints(immutable=("age",), increasing=("age",))
+
+
+def test_only_what_is_movable_moves(people: Table) -> None:
+    named = people.constraints(movable=("job",), increasing=("age",))
+    assert named == Columns(immutable=(4, 5, 6), increasing=(0,), integer=(0,), one_hot=((1, 2, 3),))
+    assert people.constraints(movable=()).immutable == tuple(range(7))
+    same = people.constraints(movable=iter(["home, town", "pay", "job", "age"]))
+    assert same == people.constraints()
+    with pytest.raises(UsageError, match="no column 'agee': did you mean 'age'"):
+        people.constraints(movable=("agee",))
+    for ways in ({"movable": ("age",), "immutable": ("age",)}, {"increasing": ("age",), "decreasing": ("age",)}):
+        with pytest.raises(UsageError, match=r"'age' is told to be (immutable and movable|increasing and decreasing)"):
+            people.constraints(**ways)
+
+
+def test_rows_keep_their_lines(people: Table, tmp_path: Path) -> None:
+    assert people.lines == (2, 3, 5, 6)
+    some = people.take(torch.tensor([2, 0]))
+    assert some.lines == (5, 2) and some.y.tolist() == [0, 1] and torch.equal(some.x, people.x[[2, 0]])
+    assert some.columns == people.columns and some.classes == people.classes
+    torn = read_table(write(tmp_path, 'a,b,y\n1,x,0\n,x,0\n3,"two\nlines",1\n'), "y")
+    assert torn.lines == (2, 5)  # of a row of several lines the last
+
+
+def test_which_columns_differ(people: Table) -> None:
+    adv = people.x[:1].clone()
+    adv[0, 1:4] = torch.tensor([0.0, 1, 0])
+    assert people.differs(adv, people.x[:1]).tolist() == [[False, True, False, False]]

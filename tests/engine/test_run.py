@@ -64,6 +64,19 @@ def test_a_folder_of_other_things_is_left_alone(tmp_path: Path) -> None:
     assert [p.name for p in (tmp_path / "full").iterdir()] == ["thesis.doc"]
 
 
+def test_a_claim_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Run("runs/one").claim()  # as without --out
+    Run(tmp_path / "a" / "b" / "c").claim()
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "empty").mkdir()
+    Run(tmp_path / "empty").claim()
+    assert not list((tmp_path / "empty").iterdir())
+    (tmp_path / "nowhere").symlink_to(tmp_path / "gone")
+    with pytest.raises(SparringError, match="Choose another place"):
+        Run(tmp_path / "nowhere" / "run").claim()
+
+
 def test_a_kill_while_beginning_is_no_obstacle(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / ".run.json.3.tmp").write_text("{")

@@ -12,7 +12,7 @@ from sparring.attacks.smoothing import predict, smoothed
 from sparring.engine.errors import UsageError
 from sparring.measure.certified import Brackets, Certified, Row, brackets
 from sparring.measure.certified_page import certified_sections
-from sparring.measure.robustness import Level
+from sparring.measure.share import Share
 
 W = torch.tensor([3.0, 4.0])
 SIGMA = 0.1
@@ -90,7 +90,7 @@ def test_the_soft_vote_is_the_mean_of_probabilities() -> None:
         ({"radii": ()}, "radii must be numbers of 0 or more, not none"),
         ({"radii": (-1.0,)}, "radii must be numbers of 0 or more"),
         ({"radii": (float("nan"),)}, "radii must be numbers of 0 or more"),
-        ({"radii": (9.0,)}, "beyond the whole box, which is 1.41"),
+        ({"radii": (9.0,)}, "the radius 9 is beyond the whole box, which is 1.41"),
         ({"sigma": 0.0}, "sigma"),
         ({"n": 0}, "1 or more"),
         ({"y": torch.tensor([0, 2])}, "the label 2"),
@@ -112,8 +112,8 @@ def test_levels_count_both_ends() -> None:
 
 
 def certified(rows: list[Row]) -> Certified:
-    levels = [Level.count(0.0, 9, 10), Level.count(0.5, 4, 10)]
-    stood = [Level.count(0.0, 10, 10), Level.count(0.5, 6, 10)]
+    levels = [Share.count(9, 10, 0.0), Share.count(4, 10, 0.5)]
+    stood = [Share.count(10, 10, 0.0), Share.count(6, 10, 0.5)]
     return Certified(
         "runs/<b>", "mnist", 0.25, 1000, 0.001, "an attack", "test images", levels, stood, rows, ["odd & told"]
     )

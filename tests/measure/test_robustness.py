@@ -10,8 +10,9 @@ from torch import Tensor
 
 from sparring.attacks.threat import Threat
 from sparring.measure.classified import Classification, wilson_interval
-from sparring.measure.robustness import ATTACK, LEVELS, Hardened, Level, robustness
+from sparring.measure.robustness import ATTACK, LEVELS, Hardened, robustness
 from sparring.measure.robustness_page import robust_sections
+from sparring.measure.share import Share
 
 W = torch.tensor([1.0, -2.0, 0.5, 0.0])
 
@@ -70,7 +71,7 @@ def test_no_radius_is_beyond_the_box_and_none_may_stand() -> None:
 
 
 def hardened(**given: object) -> Hardened:
-    curve = [Level.count(eps, right, 100) for eps, right in ((0.0, 99), (0.3, 88), (0.45, 10))]
+    curve = [Share.count(right, 100, eps) for eps, right in ((0.0, 99), (0.3, 88), (0.45, 10))]
     clean = Classification(
         "run", "fast", 1.0, 100, 0, ("a", "b"), 1.0, "", test_errors=1, test_count=100, low=0.0, high=0.05
     )

@@ -22,4 +22,3 @@ def test_the_page_shows_words_as_text_and_every_sound() -> None:
     told = "".join(section.content for section in whispered_sections(found, audio))
     assert "<b>yes" not in told and "&lt;b&gt;yes" in told
     assert told.count("<audio") == 6 and "below what the sound masks" in told and "nothing changed" in told
-    assert str(Share.count(1, 2)) == "50.0% (9.5% to 90.5%), 1 of 2"

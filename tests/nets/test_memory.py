@@ -81,3 +81,14 @@ def test_it_holds_what_was_told_last_of_each_image(told: list[tuple[int, int]]) 
         kept.write(EYE[axis : axis + 1] * (axis + 1), torch.tensor([value]))
     assert {int(key.argmax()): int(value) for key, value in zip(kept.keys, kept.values, strict=True)} == dict(told)
     assert len(kept) == len(dict(told))
+    if told:
+        at_once = memory()
+        axes, values = (torch.tensor(column) for column in zip(*told, strict=True))
+        at_once.write(EYE[axes] * (axes[:, None] + 1), values)
+        assert torch.equal(at_once.keys, kept.keys) and torch.equal(at_once.values, kept.values)
+
+
+def test_many_rows_at_once_are_no_more_than_their_last() -> None:
+    kept = memory()
+    kept.write(EYE[2:4].repeat(600, 1), torch.arange(1200))
+    assert torch.equal(kept.keys, EYE[2:4]) and kept.values.tolist() == [1198, 1199]

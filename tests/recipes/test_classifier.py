@@ -188,6 +188,13 @@ def test_a_class_that_was_told_and_written_over_is_never_answered() -> None:
     assert torch.isfinite(p).all() and p.shape == (9, 3) and one.answers(x)[0].label == "cat"
 
 
+def test_of_one_image_under_two_labels_in_one_call_the_later_holds() -> None:
+    for labels in (["fox", "cat"], ["cat", "fox"]):
+        one, x = made(), pictures(1)
+        one.remember(np.concatenate([x, x]), labels)
+        assert one.answers(x)[0].label == labels[1] and len(one.memory) == 1
+
+
 def test_what_is_near_what_was_told_is_known_too() -> None:
     """A feature net that passes two numbers on: what lies between prototype and example goes to the nearer one."""
 

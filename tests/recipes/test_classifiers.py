@@ -198,7 +198,8 @@ def test_impossible_settings_are_refused(name: str, field: str, value: float) ->
     [
         ("improved", {"kind": "cnv"}, "unknown --kind 'cnv': did you mean 'conv'"),
         ("improved", {"batch_size": 1}, "--batch-size must be 2 or more"),
-        ("improved", {"decay": 1.5}, "--decay must be"),
+        ("improved", {"decay": 1.00005}, "--decay is a share from 0 to 1, not 1.00005"),
+        ("improved", {"decay": float("nan")}, "--decay is a share from 0 to 1, not nan"),
         ("improved", {"entropy": -1}, "--entropy must be at least 0"),
         ("consistent", {"sure": 1.0}, "--sure must be at least 0 and below 1"),
         ("consistent", {"strength": float("nan")}, "--strength must be"),

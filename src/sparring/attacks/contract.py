@@ -47,17 +47,17 @@ def held(model: Model, seed: int | None = None) -> Iterator[None]:
 
 
 def check(model: Model, x: Tensor, y: Tensor, threat: Threat, *, target: Tensor | None = None) -> Tensor:
-    """The logits `[B, K]` of `model` at `x`, after everything that attacks rely on was looked at; else UsageError.
+    """The logits `[B, K]` of `model` at `x`, in its precision, after all that attacks rely on was looked at; else UsageError.
 
     x `[B, ...]` is float, finite and in the box of `threat`; y and `target` are whole-number labels `[B]`, each one of
-    the model's classes; the logits are finite and not probabilities. The model is used in eval mode.
+    the model's classes; the logits are finite and not probabilities. The model, of the precision of x, is used in eval mode.
     """
     _check_data(x, threat)
     for name, labels in {"y": y, "target": target}.items():
         if labels is not None:
             _check_labels(name, labels, len(x))
     with torch.no_grad(), held(model):
-        logits = model(x)
+        logits = _asked(model, x)
     _check_logits(logits, len(x))
     classes = logits.shape[1]
     for name, labels in {"y": y, "target": target}.items():
@@ -65,7 +65,21 @@ def check(model: Model, x: Tensor, y: Tensor, threat: Threat, *, target: Tensor 
             wrong = int(labels[(labels < 0) | (labels >= classes)][0])
             way_out = "leave out rows without a label" if wrong == -1 else f"classes are 0 to {classes - 1}"
             raise UsageError(f"{name} has the label {wrong}, but the model has {classes} classes: {way_out}")
-    return logits.detach()
+    return logits.detach().to(x.dtype)
+
+
+def _asked(model: Model, x: Tensor) -> Tensor:
+    """What it says; UsageError where it fails and its weights are of another precision than x."""
+    try:
+        return model(x)
+    except RuntimeError as error:
+        weights = model.parameters() if isinstance(model, nn.Module) else ()
+        others = {p.dtype for p in weights if p.is_floating_point()} - {x.dtype}
+        if len(others) != 1:
+            raise
+        here, there = (str(dtype).removeprefix("torch.") for dtype in (x.dtype, others.pop()))
+        way_out = "give x.double(), or net.float()" if there == "float64" else f"give net.to(x.dtype), {here}"
+        raise UsageError(f"the model has weights in {there}, and x is {here}: {way_out}") from error
 
 
 def _check_data(x: Tensor, threat: Threat) -> None:

@@ -49,7 +49,7 @@ class Search:
     def logits(self, at: Tensor, rows: Tensor) -> Tensor:
         """What the model says at the points `at` `[R, ...]`, `[R, K]`; the mean of `eot` passes."""
         self._count(self.queries, rows, self.eot)
-        return torch.stack([self.model(at).detach() for _ in range(self.eot)]).mean(0)
+        return torch.stack([self._asked(at).detach() for _ in range(self.eot)]).mean(0)
 
     def gradient(
         self, at: Tensor, rows: Tensor, loss: Loss, aim: Tensor | None = None
@@ -64,7 +64,7 @@ class Search:
         for _ in range(self.eot):
             leaf = at.detach().requires_grad_()
             with torch.enable_grad():
-                logits = self.model(leaf)
+                logits = self._asked(leaf)
                 losses = loss(logits, self.y[rows], aim)
                 looks.append((logits.detach(), losses.detach(), slope(losses, leaf)))
         self._count(self.queries, rows, self.eot)
@@ -78,7 +78,7 @@ class Search:
         """Logits `[R, K]` and the gradient of each, `[R, K, ...]`: one forward pass and K backward ones."""
         leaf = at.detach().requires_grad_()
         with torch.enable_grad():
-            logits = self.model(leaf)
+            logits = self._asked(leaf)
             slopes = [slope(one, leaf, keep=True) for one in logits.unbind(1)]
         self._count(self.queries, rows, 1)
         self._count(self.gradients, rows, len(slopes))
@@ -125,6 +125,10 @@ class Search:
     def margins(self, logits: Tensor, rows: Tensor) -> Tensor:
         """How far `logits` `[R, K]` are beyond what the attack is after, `[R]`: above 0 where they are that."""
         return margin(logits, self.y[rows], None if self.target is None else self.target[rows])
+
+    def _asked(self, at: Tensor) -> Tensor:
+        """The model's logits, in the precision of the data: under autocast, say, they come in another."""
+        return self.model(at).to(self.x.dtype)
 
     @staticmethod
     def _count(counter: Tensor, rows: Tensor, times: int) -> None:

@@ -12,6 +12,12 @@ from sparring.attacks.columns import Columns
 from sparring.attacks.norms import NORMS, Norm, as_rows, length
 from sparring.attacks.region import Region
 from sparring.engine.errors import UsageError, nearest
+from sparring.engine.spec import Spec
+
+EPS = {"Linf": (0.3, 8 / 255), "L2": (1.5, 0.5)}
+"""Norm -> the radius that is usual for images like those of MNIST, and for others (those of CIFAR-10)."""
+SMALL = 28
+"""Pixels a side, up to which grey images are like those of MNIST."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,6 +151,23 @@ class Threat:
         """How far apart two points of the box can be, by the norm; x is `[B, ...]`."""
         low, high = (torch.as_tensor(value, device=x.device) for value in (self.low, self.high))
         return float(length(self.norm, (high - low).to(x).expand_as(x)).max())
+
+
+def usual_eps(norm: str, spec: Spec) -> float:
+    """The radius that is usual for such images, of pixels from 0 to 1.
+
+    Linf 0.3 and L2 1.5 were published for MNIST, whose strokes are as good as black and white: they hold for grey images of
+    up to 28 pixels a side alone. All others take CIFAR-10's 8/255 and 0.5, grey photographs too: by 0.3 one can paint
+    another picture over these. Raises UsageError in norms that have none.
+    """
+    if norm not in EPS:
+        raise UsageError(f"no eps is usual in {norm}: give --eps")
+    return EPS[norm][0 if is_small_grey(spec) else 1]
+
+
+def is_small_grey(spec: Spec) -> bool:
+    """True of images like those of MNIST."""
+    return spec.channels <= 2 and max(spec.height, spec.width) <= SMALL
 
 
 def _outside(x: Tensor, low: float, high: float) -> str:

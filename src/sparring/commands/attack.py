@@ -26,9 +26,9 @@ from sparring.attacks.chance import is_random
 from sparring.attacks.contract import Model
 from sparring.attacks.doctor import Check
 from sparring.attacks.norms import Norm
-from sparring.attacks.threat import Threat
+from sparring.attacks.threat import Threat, is_small_grey, usual_eps
 from sparring.commands.asked import Asked
-from sparring.commands.attacked import Attacked, first_line, load_attacked, try_out
+from sparring.commands.attacked import Attacked, first_line, in_its_precision, load_attacked, try_out
 from sparring.commands.page import command_line
 from sparring.commands.parts import Parts, moved
 from sparring.commands.predict import open_like
@@ -44,15 +44,12 @@ from sparring.engine.spec import Spec
 from sparring.measure.attacked import Attack, attacked_sections, doctor_findings
 from sparring.measure.report import Page, Picture, report_page
 from sparring.measure.verdict import figures, fooled, samples
-from sparring.recipes.hardened import EPS
 
 IMAGES = 1000
 """That are attacked, unless told."""
 PARTS = {"cpu": 250, "cuda": 2500}
 """Images after which what was found is kept, by the kind of device: what a GPU is asked one by one takes as long."""
 SHOWN = 12
-SMALL = 28
-"""Pixels: up to this side grey images are like those of MNIST, which stand larger changes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,6 +111,7 @@ def attack(
     chosen = _chosen(attacked, opened, images, seed, box, hardware)
     radius, notes = _radius(eps, norm, opened.spec, box)
     threat = Threat(norm_, radius, *box)
+    attacked = in_its_precision(attacked, chosen.x)
     logits = try_out(attacked, chosen.x, list(opened.report.classes))
     with _a_strangers(attacked):
         version, more = _version(version, attacked, chosen.x)
@@ -137,7 +135,7 @@ def attack(
         curve=found.curve, norm=norm, eps=radius, box=box, version=version, seed=seed, draws=found.draws,
         queries=float(found.verdicts.queries.double().mean()), gradients=float(found.verdicts.gradients.double().mean()),
         report=str(folder / "report.html"), versions={"sparring": __version__, "torch": torch.__version__},
-        notes=[*notes, *more, *found.verdicts.notes], failures=_failures(robust, fail_below, earlier),
+        notes=[*notes, *attacked.notes, *more, *found.verdicts.notes], failures=_failures(robust, fail_below, earlier),
     )  # fmt: skip
     _write(told, folder, chosen, found.verdicts)
     parts.done()
@@ -225,11 +223,9 @@ def _radius(eps: float | None, norm: str, spec: Spec, box: tuple[float, float]) 
     """The radius in units of the box, and what is to be told of it."""
     if eps is not None:
         return eps, []
-    if norm not in EPS:
-        raise UsageError(f"no eps is usual in {norm}: give --eps")
-    small = spec.channels <= 2 and max(spec.height, spec.width) <= SMALL
-    radius = EPS[norm][0 if small else 1] * (box[1] - box[0])
-    return radius, [f"eps {radius:.4g} was taken, as is usual for {'small grey' if small else 'such'} images"]
+    radius = usual_eps(norm, spec) * (box[1] - box[0])
+    kind = "small grey" if is_small_grey(spec) else "such"
+    return radius, [f"eps {radius:.4g} was taken, as is usual for {kind} images"]
 
 
 def _open(

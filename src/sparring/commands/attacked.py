@@ -7,7 +7,8 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ from sparring.attacks.contract import Model, held
 from sparring.engine.errors import SparringError, UsageError
 from sparring.recipes.classifier import Classifier, load_classifier
 
+PRECISIONS = (torch.float64, torch.bfloat16, torch.float16)
+"""In which a model may compute that fails on float32."""
 KINDS = "a run folder, module:callable, a TorchScript file (.pt, .ts), one of torch.export (.pt2) or .onnx"
 
 
@@ -34,6 +37,8 @@ class Attacked:
     """Where it is a run of ours, whose box is [0, 1]."""
     gradients: bool = True
     """False: nothing flows through it, as through an ONNX file."""
+    notes: tuple[str, ...] = ()
+    """What is to be told of how it is asked."""
 
 
 def load_attacked(name: str | Path, device: torch.device | None = None) -> Attacked:
@@ -53,6 +58,29 @@ def load_attacked(name: str | Path, device: torch.device | None = None) -> Attac
     if not (colon and module and attribute):
         raise UsageError(f"there is no model '{name}': MODEL is {KINDS}")
     return Attacked(name, _imported(module, attribute, device))
+
+
+class _Converted(nn.Module):
+    """A model that computes in another precision, as one of float32: its inputs go over into its own, and its logits back."""
+
+    def __init__(self, model: Model, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.model, self.dtype = model, dtype
+        self.training = getattr(model, "training", False)  # a function is in no mode
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.model(x.to(self.dtype)).to(x.dtype)
+
+
+def in_its_precision(attacked: Attacked, x: Tensor) -> Attacked:
+    """The model, wrapped where it fails on a row of `x` `[B, ...]` in float32, and answers one in another precision."""
+    for dtype in (x.dtype, *PRECISIONS):
+        model = attacked.model if dtype == x.dtype else _Converted(attacked.model, dtype)
+        with suppress(Exception), torch.no_grad(), held(model, seed=0):  # whatever a stranger's code raises
+            model(x[:1].clone())
+            note = f"it computes in {str(dtype).removeprefix('torch.')}: what it is given is converted, and its logits taken in float32"
+            return attacked if dtype == x.dtype else replace(attacked, model=model, notes=(note,))
+    return attacked
 
 
 def try_out(attacked: Attacked, x: Tensor, classes: Sequence[str]) -> Tensor:

@@ -40,7 +40,9 @@ def calibrated(
 ) -> Classifier:
     """The classifier of the averaged `net`, calibrated on what training may see alone.
 
-    The temperature comes from changed copies of the labelled images: the images themselves are known by heart. Prototypes
+    The temperature comes from changed copies of the labelled images: the images themselves are known by heart. The copies
+    stand for images that it never saw, and how far these are from the labelled ones does not hang on how it was trained: so
+    they are changed by `recipe.changes` whatever its `strength` (LOG.md has what scaled ones were worth). Prototypes
     are the mean directions of training images by what they are taken for; what is familiar, the features of 2,000 of them,
     and the bound of it what one in 500 others falls below.
     """

@@ -26,10 +26,11 @@ from sparring.measure.certified import ALPHA, ATTACK, Brackets, Certified, Row, 
 from sparring.measure.certified_page import certified_sections
 from sparring.measure.report import Page, Picture, report_page
 from sparring.recipes.classifier import Classifier, load_classifier
+from sparring.recipes.hardened import widest
 from sparring.recipes.noisy import Noisy
 
 RADII = (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0)
-"""In sigmas: 10,000 draws can certify 3.2 of them."""
+"""In sigmas, unless told: 10,000 draws can certify 3.2 of them."""
 SHOWN = 12
 
 
@@ -58,7 +59,7 @@ def certify(
     Asked(seed=seed)
     classifier = load_classifier(run, net)
     sigma, notes = _noise(classifier, run, sigma)
-    radii = sorted(set(radius)) or [sigma * k for k in RADII]
+    radii = _radii(radius, sigma, classifier)
     data, rows, on = _tested(open_like(classifier, source, resize=resize), source, images, notes)
     x, y = _as_tensors(classifier, data, rows, Hardware.find(device, "fp32").device)
     tell = (progress or Progress()).counter("certifying and attacking")
@@ -94,6 +95,19 @@ def _noise(classifier: Classifier, run: str | Path, sigma: float | None) -> tupl
     if trained is None:
         return chosen, [f"it was trained by {method}: `sparring harden SOURCE --method noisy` trains for certificates"]
     return chosen, [] if chosen == trained else [f"it was trained in noise of {trained:g}, not {chosen:g}"]
+
+
+def _radii(told: Sequence[float], sigma: float, classifier: Classifier) -> list[float]:
+    """What was told, in order; or those of RADII that two images can be apart."""
+    most = widest("L2", classifier.spec)
+    for radius in told:
+        if not 0 <= radius < float("inf"):
+            raise UsageError(f"--radius is a distance of 0 or more, not {radius:g}")
+        if radius > most:
+            raise UsageError(
+                f"--radius {radius:g} is beyond the whole box of pixels from 0 to 1, which is {most:g} across in L2"
+            )
+    return sorted(set(told)) or [sigma * k for k in RADII if sigma * k <= most]
 
 
 def _tested(opened: Images, source: str | Path, most: int, notes: list[str]) -> tuple[Images, NDArray[np.int64], str]:

@@ -212,7 +212,10 @@ class FewLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     @_bad_input()
     def remember(self, X: Any, y: Any) -> Self:
-        """Know from now on that X are of class `y` (one for all, or one each), by no gradient; a new label becomes a class."""
+        """Know from now on that X are of class `y` (one for all, or one each), by no gradient; a new label becomes a class.
+
+        Of one image what was told last holds, in the same call too.
+        """
         check_is_fitted(self)
         source, labels = self._read(X), self._as_classes(y)
         names = [str(label) for label in labels]

@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from sparring.attacks.threat import usual_eps
 from sparring.commands.asked import Asked, check_same, saved_recipe
 from sparring.commands.calibrate import answered, calibrated
 from sparring.commands.classified import classification_of
@@ -34,12 +35,13 @@ from sparring.games.guard import Guard
 from sparring.measure.classified import Classification
 from sparring.measure.classified_page import classified_sections
 from sparring.measure.report import Picture, report_page
-from sparring.measure.robustness import ATTACK, Hardened, Level, robustness
+from sparring.measure.robustness import ATTACK, Hardened, robustness
 from sparring.measure.robustness_page import robust_sections
+from sparring.measure.share import Share
 from sparring.nets.halved import halved_or_whole
 from sparring.recipes import DEFAULT_HARDENER, HARDENERS, hardener_class
 from sparring.recipes.classifier import classifier_card
-from sparring.recipes.hardened import Hardening, threat_of, usual_eps, widest
+from sparring.recipes.hardened import Hardening, threat_of, widest
 
 HELD = 200
 """Training images that the guard looks at."""
@@ -190,7 +192,7 @@ def in_words(found: Hardened) -> str:
     lines = [f"run      {found.run}"]
     if clean.test_errors is not None:
         right = clean.test_count - clean.test_errors
-        lines.append(f"clean    {_told(Level.count(0.0, right, clean.test_count))} {clean.tested_on}")
+        lines.append(f"clean    {_told(Share.count(right, clean.test_count))} {clean.tested_on}")
     lines.append(f"robust   {_told(robust)} {found.tested_on}, {found.norm} {robust.eps:g}: {found.attack}")
     if found.rollbacks:
         lines.append(f"guard    went back to better weights {_times(len(found.rollbacks))}")
@@ -202,7 +204,7 @@ def _times(count: int) -> str:
     return "once" if count == 1 else f"{count} times"
 
 
-def _told(level: Level) -> str:
+def _told(level: Share) -> str:
     share = f"{level.share:.2%} (95 % interval {level.low:.2%} to {level.high:.2%})"
     return f"{share}, {level.right:,} of {level.of:,}"
 

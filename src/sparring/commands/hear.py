@@ -6,6 +6,7 @@ import json
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -46,6 +47,12 @@ class Recognition:
     """Kind of sound without speech -> those in which it hears a word."""
     notes: list[str] = field(default_factory=list)
     """Recordings that were left out, and why."""
+
+    def to_json(self) -> dict[str, Any]:
+        """As recognition.json holds it."""
+        shares = {"right": self.right, "fooled": self.fooled}
+        told = {name: {of: share.to_json() for of, share in each.items()} for name, each in shares.items()}
+        return {**asdict(self), **told}
 
 
 def hear(
@@ -89,7 +96,7 @@ def hear(
     found = Recognition(
         str(run.path), trained.words, trained.rate, round(took, 2), heard, seed, right, _fooled(trained), notes
     )
-    write(run.path / "recognition.json", json.dumps(asdict(found), indent=2) + "\n")
+    write(run.path / "recognition.json", json.dumps(found.to_json(), indent=2) + "\n")
     return found
 
 

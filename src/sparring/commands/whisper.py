@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -116,7 +116,7 @@ def _write(folder: Path, found: Whispered, originals: Mapping[str, Wave], waves:
     """The attacked sounds, report.json, and report.html with some of them."""
     for one, wave in zip(found.whispers, waves, strict=True):
         write(folder / one.file, as_wav(wave, rate))
-    write(folder / "report.json", json.dumps(asdict(found), indent=2) + "\n")
+    write(folder / "report.json", json.dumps(found.to_json(), indent=2) + "\n")
     shown = min(len(waves), SHOWN)
     places = [k * len(waves) // shown for k in range(shown)]
     audio = {k: _audio(originals[found.whispers[k].name], waves[k], rate) for k in places}

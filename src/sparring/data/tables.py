@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,6 +17,8 @@ from sparring.engine.errors import SparringError, UsageError, nearest
 
 MISSING = ("", "?")
 """What stands for no value; among words it is a word of its own, `?`."""
+VOID = frozenset({"nan", "na", "n/a", "#n/a", "<na>", "null", "none"})
+"""What programs write where there is no number, in capitals or not; a column of words may hold them as words."""
 MOST = 200
 """Different words in a column; one with more is a name, or a number with a slip of the pen."""
 EXACT = 2**24
@@ -58,20 +60,30 @@ class Table:
     classes: tuple[str, ...]
     left_out: dict[str, list[int]]
     """Why -> lines of the file."""
+    lines: tuple[int, ...]
+    """Of the file, one for each row: where it ends."""
 
     def constraints(
-        self, *, immutable: Iterable[str] = (), increasing: Iterable[str] = (), decreasing: Iterable[str] = ()
+        self,
+        *,
+        movable: Iterable[str] | None = None,
+        immutable: Iterable[str] = (),
+        increasing: Iterable[str] = (),
+        decreasing: Iterable[str] = (),
     ) -> Columns:
         """What may happen to columns, told by their names: whole numbers stay whole and words stay words, whatever is told.
 
-        Columns that are the same in all rows never move. Raises UsageError on a name that there is not, or words that grow.
+        Where `movable` is given, it and what may increase or decrease move alone, and others else but for the `immutable`.
+        Columns that are the same in all rows never move. Raises UsageError on a name that there is not, words that grow, or a
+        column of two kinds.
         """
-        still = {column.name for column in self._named(immutable)} | {c.name for c in self.columns if c.fixed}
+        told = {"movable": movable or (), "immutable": immutable, "increasing": increasing, "decreasing": decreasing}
+        named = {way: {column.name for column in self._named(names)} for way, names in told.items()}
+        _check_one_way(named)
+        move = {c.name for c in self.columns} if movable is None else set().union(*named.values())
+        still = named["immutable"] | {c.name for c in self.columns if c.fixed or c.name not in move}
         moving = [column for column in self.columns if column.name not in still]
-        ways = {
-            "increasing": self._numbers(increasing, "increasing"),
-            "decreasing": self._numbers(decreasing, "decreasing"),
-        }
+        ways = {way: self._numbers(named[way], way) for way in ("increasing", "decreasing")}
         return Columns(
             immutable=tuple(place for column in self.columns if column.name in still for place in column.places),
             integer=tuple(column.places[0] for column in moving if column.whole),
@@ -85,9 +97,18 @@ class Table:
         low, high = torch.tensor(spans).unbind(1)
         return Threat(norm, eps, low, high, columns=self.constraints() if columns is None else columns)
 
+    def take(self, rows: Tensor) -> Table:
+        """Some of its rows, by number, in this order; columns and classes stay as they are."""
+        lines = tuple(self.lines[row] for row in rows.tolist())
+        return replace(self, x=self.x[rows], y=self.y[rows], lines=lines)
+
+    def differs(self, adv: Tensor, x: Tensor) -> Tensor:
+        """True where a column of the file differs, bool `[B, columns]`."""
+        return torch.stack([(adv != x)[:, c.places].any(1) for c in self.columns], 1)
+
     def changed(self, adv: Tensor, x: Tensor) -> Tensor:
         """How many columns of the file differ in each row, int64 `[B]`: a word for another is one, and not two."""
-        return torch.stack([(adv != x)[:, c.places].any(1) for c in self.columns], 1).sum(1)
+        return self.differs(adv, x).sum(1)
 
     def told(self, row: Tensor) -> dict[str, str | float]:
         """A row `[F]` of numbers, by name, as it would stand in the file."""
@@ -100,8 +121,8 @@ class Table:
             raise UsageError(f"there is no column '{unknown}': {nearest(unknown, known)}")
         return [known[name] for name in names]
 
-    def _numbers(self, names: Iterable[str], way: str) -> list[Column]:
-        columns = self._named(names)
+    def _numbers(self, names: Collection[str], way: str) -> list[Column]:
+        columns = [column for column in self.columns if column.name in names]
         if words := next((column for column in columns if column.words), None):
             raise UsageError(f"'{words.name}' cannot be {way}: it holds words ({', '.join(words.words[:3])}, ...)")
         return columns
@@ -122,7 +143,8 @@ def read_table(
 
     `drop` leaves columns out; those of `words` are words although they look like numbers. `like` codes a test set as its
     training set was: columns and classes are those. A row that does not fit, or lacks a number or its class, is left out and told
-    (`Table.left_out`). Raises UsageError on names that are not there, SparringError on a file that is no table.
+    (`Table.left_out`): where a column holds numbers but for `missing`, VOID, infinity, and what float32 cannot hold, its rows
+    without a number are; if that is not meant, `words` makes it one of words, `drop` does without it. So it is with a class. Raises UsageError on names that are not there, SparringError on a file that is no table.
     """
     path = Path(path)
     missing, lines = set(_several(missing)), _lines(path, delimiter)
@@ -138,13 +160,14 @@ def read_table(
             f"{path}: no line has {len(names)} fields, as many as there are names: is the delimiter right?"
         )
     columns = like.columns if like else _columns(path, whole, used, words, missing)
-    classes = like.classes if like else tuple(sorted({row[target] for _, row in whole} - set(missing)))
-    x, y = [], []
+    classes = like.classes if like else _classes(path, target, {row[target] for _, row in whole} - missing)
+    x, y, kept = [], [], []
     for number, row in whole:
         try:
             coded = [value for column in columns for value in _coded(column, row[column.name], missing)]
             y.append(_class(row[target], target, classes, missing))
             x.append(coded)
+            kept.append(number)
         except _Odd as odd:
             left_out.setdefault(str(odd), []).append(number)
     if not x:
@@ -155,7 +178,20 @@ def read_table(
             f"{path}: all rows are of one class, {target} = {classes[0]}: there is nothing to tell apart"
         )
     rows = torch.tensor(x, dtype=torch.float32)
-    return Table(rows, torch.tensor(y), tuple(_spanned(column, rows, like) for column in columns), classes, left_out)
+    spanned = tuple(_spanned(column, rows, like) for column in columns)
+    return Table(rows, torch.tensor(y), spanned, classes, left_out, tuple(kept))
+
+
+def _check_one_way(named: Mapping[str, set[str]]) -> None:
+    """Raise UsageError where a column is told to be of two kinds that exclude each other."""
+    for one, other in (
+        ("immutable", "movable"),
+        ("immutable", "increasing"),
+        ("immutable", "decreasing"),
+        ("increasing", "decreasing"),
+    ):
+        if both := sorted(named[one] & named[other]):
+            raise UsageError(f"'{both[0]}' is told to be {one} and {other}: it can only be one of them")
 
 
 class _Odd(ValueError):
@@ -185,7 +221,9 @@ def _header(path: Path, lines: list[tuple[int, list[str]]], names: Sequence[str]
     if lines[0][1] == found:
         lines.pop(0)
     if twice := next((name for k, name in enumerate(found) if name in found[:k]), None):
-        raise UsageError(f"{path} has two columns '{twice}'; if its first line holds no names, give names=(...)")
+        raise UsageError(
+            f"{path} has two columns '{twice}'; if its first line holds no names, give them (--names, or names=(...))"
+        )
     return found
 
 
@@ -223,8 +261,8 @@ def _columns(
         first = sum(len(column.places) for column in columns)
         values = {row[name] for _, row in rows}
         told = values - set(missing)
-        numbers = [_number(value) for value in told]
-        if told and name not in words and None not in numbers:
+        numbers = [_number(value) for value in told if not _void(value)]
+        if numbers and name not in words and None not in numbers:
             whole = all(number is not None and number.is_integer() and abs(number) < EXACT for number in numbers)
             columns.append(Column(name, (first,), (), whole, 0.0, 0.0))
             continue
@@ -232,11 +270,22 @@ def _columns(
             odd = [(n, row[name]) for n, row in rows if row[name] in told and _number(row[name]) is None]
             say = "{1!r} in line {0}".format(*odd[0]) if odd else "all of them numbers"
             raise UsageError(
-                f"{path}: column '{name}' has {len(told):,} different words, {say}: drop=('{name}',) leaves it out"
+                f"{path}: column '{name}' has {len(told):,} different words, {say}: leave it out (--drop '{name}', or drop=('{name}',))"
             )
         known = (*sorted(told), *(["?"] if values & set(missing) and "?" not in told else []))
         columns.append(Column(name, tuple(range(first, first + len(known))), known, False, 0.0, 1.0))
     return columns
+
+
+def _classes(path: Path, target: str, values: set[str]) -> tuple[str, ...]:
+    """The different values of the class; where they are numbers, what stands among them for none is no class."""
+    told = {value for value in values if not _void(value)}
+    found = told if told and all(_number(value) is not None for value in told) else values
+    if len(found) > MOST:
+        raise UsageError(
+            f"{path}: '{target}' has {len(found):,} different values, too many for classes: is it the column to tell?"
+        )
+    return tuple(sorted(found))
 
 
 def _number(value: str) -> float | None:
@@ -246,6 +295,14 @@ def _number(value: str) -> float | None:
     except ValueError:
         return None
     return number if abs(number) < LARGEST and "_" not in value else None
+
+
+def _void(value: str) -> bool:
+    """True of what stands among numbers for none, or for one that cannot be held."""
+    try:
+        return value.casefold() in VOID or (not abs(float(value)) < LARGEST and "_" not in value)
+    except ValueError:
+        return False
 
 
 def _coded(column: Column, value: str, missing: Collection[str]) -> list[float]:

@@ -23,6 +23,7 @@ import os
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 from PIL import Image
@@ -69,19 +70,17 @@ class Run:
         return _read_json(self.path / "run.json", "run")
 
     def claim(self) -> None:
-        """Make sure that the folder can be made and written; refused where it holds other things."""
+        """Make sure that the folder can be made and written, and make nothing yet; refused where it holds other things."""
         with saying(self.path):
             if self.path.exists() and not self.path.is_dir():
                 raise UsageError(f"{self.path} is a file: choose another --out")
             if self.path.is_dir() and any(not p.name.endswith(".tmp") for p in self.path.iterdir()):
                 raise UsageError(f"{self.path} is not empty, and no run: choose another --out")
-            there = self.path.exists()
-            self.path.mkdir(parents=True, exist_ok=True)
-            (trial := self.path / ".trial.tmp").write_bytes(b"")
-            trial.unlink(missing_ok=True)  # another process of the run may do the same just now
-            if not there:  # nothing has begun yet, and nothing may
-                with suppress(OSError):
-                    self.path.rmdir()
+            with suppress(FileNotFoundError):
+                os.stat(self.path)  # a name that cannot be, too long or below a file, says so here
+            there = next(p for p in (self.path, *self.path.parents) if p.exists() or p.is_symlink())
+            with TemporaryFile(dir=there, suffix=".tmp"):  # gone by itself, whatever happens
+                pass
 
     def begin(self, settings: Mapping[str, Any]) -> None:
         """Write run.json."""

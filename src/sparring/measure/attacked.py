@@ -9,7 +9,7 @@ from sparring.attacks.doctor import Check
 from sparring.measure.curves import curve, percent, text
 from sparring.measure.findings import Finding
 from sparring.measure.report import Picture, Section, figure
-from sparring.measure.robustness import Level
+from sparring.measure.share import Share
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Attack:
     """Images that each attack broke, of those that were left to it; those that the doctor called for come last."""
     doctor: list[Check]
     """Whether these figures can be believed."""
-    curve: list[Level]
+    curve: list[Share]
     """Shares over the radius: PGD's, from eps on of what AutoAttack left. Empty where the model is random or without gradients."""
     norm: str
     eps: float

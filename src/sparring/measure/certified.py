@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -20,7 +20,7 @@ from sparring.attacks.smoothing import ABSTAIN, certify, predict, smoothed
 from sparring.attacks.threat import Threat
 from sparring.engine.errors import UsageError
 from sparring.engine.seeds import mix
-from sparring.measure.robustness import Level
+from sparring.measure.share import Share
 
 AT_ONCE = 50
 """Rows; each is many points."""
@@ -50,13 +50,13 @@ class Brackets:
     adv: Tensor
     """Those adversaries `[N, ...]`; the rows themselves where there is none."""
 
-    def certified(self, radius: float) -> Level:
+    def certified(self, radius: float) -> Share:
         """How many rows no change of up to `radius` can break."""
-        return Level.count(radius, int((self.right & (self.lower >= radius)).sum()), len(self.right))
+        return Share.count(int((self.right & (self.lower >= radius)).sum()), len(self.right), radius)
 
-    def attacked(self, radius: float) -> Level:
+    def attacked(self, radius: float) -> Share:
         """How many rows no attack was seen to break within `radius`."""
-        return Level.count(radius, int((self.upper > radius).sum()), len(self.right))
+        return Share.count(int((self.upper > radius).sum()), len(self.right), radius)
 
 
 @dataclass(frozen=True)
@@ -86,9 +86,9 @@ class Certified:
     attack: str
     tested_on: str
     """Which images, in words."""
-    certified: list[Level]
+    certified: list[Share]
     """The share that no attack whatever can break, over the radius; but for alpha."""
-    attacked: list[Level]
+    attacked: list[Share]
     """The share that this attack did not break."""
     rows: list[Row]
     notes: list[str] = field(default_factory=list)
@@ -120,7 +120,8 @@ def brackets(
     tell(0, len(x))
     with held(model, seed):
         for part, (some, labels) in enumerate(zip(torch.split(x, AT_ONCE), torch.split(y, AT_ONCE), strict=True)):
-            check(model, some, labels, threats[-1])
+            check(model, some, labels, replace(threats[-1], eps=0.0))
+            _check_reach(threats[-1], some)
             sure = certify(model, some, sigma, n0=N0, n=n, alpha=ALPHA, batch_size=_points(x), seed=mix(seed, part))
             right = sure.certified(labels)
             lower = sure.radius.masked_fill(~right, 0)
@@ -129,6 +130,12 @@ def brackets(
             done += len(some)
             tell(done, len(x))
     return Brackets(*map(torch.cat, zip(*found, strict=True)))
+
+
+def _check_reach(threat: Threat, x: Tensor) -> None:
+    """As the threat model would: but here its eps is called a radius."""
+    if threat.eps > (widest := threat.widest(x)) * (1 + 1e-6):
+        raise UsageError(f"the radius {threat.eps:g} is beyond the whole box, which is {widest:g} across in L2")
 
 
 def _attacked(

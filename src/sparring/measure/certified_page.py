@@ -7,7 +7,7 @@ from statistics import median
 from sparring.measure.certified import Certified, Row
 from sparring.measure.curves import curve, percent, text
 from sparring.measure.report import Picture, Section, figure
-from sparring.measure.robustness import Level
+from sparring.measure.share import Share
 
 
 def certified_sections(found: Certified, broken: Picture | None = None) -> list[Section]:
@@ -48,7 +48,7 @@ def _table(found: Certified) -> str:
     return f'<div class="scroll"><table><thead>{head}</thead><tbody>{rows}</tbody></table></div>'
 
 
-def _cells(level: Level) -> str:
+def _cells(level: Share) -> str:
     return f"<td>{percent(level.share)}</td><td>{percent(level.low)} to {percent(level.high)}</td>"
 
 

@@ -12,7 +12,8 @@ from sparring.attacks.contract import Model
 from sparring.attacks.losses import ce, margin
 from sparring.attacks.pgd import pgd
 from sparring.attacks.threat import Threat
-from sparring.measure.classified import Classification, wilson_interval
+from sparring.measure.classified import Classification
+from sparring.measure.share import Share
 
 AT_ONCE = 250
 LEVELS = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5)
@@ -20,25 +21,6 @@ LEVELS = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5)
 STEPS, RESTARTS = 40, 3
 """Of PGD; the restarts at eps alone, once for each of its two losses."""
 ATTACK = f"PGD of {STEPS} steps, {RESTARTS} restarts on cross entropy and {RESTARTS} on the margin"
-
-
-@dataclass(frozen=True)
-class Level:
-    """How many images stand at one radius."""
-
-    eps: float
-    right: int
-    of: int
-    share: float
-    """Accuracy, from 0 to 1."""
-    low: float
-    """Ends of the 95 % interval of the share (Wilson)."""
-    high: float
-
-    @classmethod
-    def count(cls, eps: float, right: int, of: int) -> Level:
-        """With its interval."""
-        return cls(eps, right, of, right / of, *wilson_interval(right, of))
 
 
 @dataclass(frozen=True)
@@ -55,9 +37,9 @@ class Hardened:
     seed: int
     clean: Classification
     """What it gets right where nobody attacks."""
-    robust: Level
+    robust: Share
     """What it gets right under attack, at eps (or, trained against none, at the usual one)."""
-    curve: list[Level]
+    curve: list[Share]
     """The same from no attack to one and a half eps; what breaks at one radius counts as broken at all larger ones."""
     attack: str
     tested_on: str
@@ -71,7 +53,7 @@ class Hardened:
 class Stand:
     """What stood, and what did not."""
 
-    levels: list[Level]
+    levels: list[Share]
     """From no attack to the largest radius."""
     fooled: Tensor
     """Rows that were right and broke at eps, int64 `[K]`."""
@@ -79,7 +61,7 @@ class Stand:
     """Their adversaries, `[K, ...]`."""
 
     @property
-    def robust(self) -> Level:
+    def robust(self) -> Share:
         """At eps."""
         return self.levels[1 + LEVELS.index(1.0)]
 
@@ -101,7 +83,7 @@ def robustness(
     """
     with torch.no_grad():
         stands = torch.cat([model(part).argmax(1) for part in torch.split(x, AT_ONCE)]) == y
-    found = [Level.count(0.0, int(stands.sum()), len(y))]
+    found = [Share.count(int(stands.sum()), len(y))]
     fooled, adv = [], []
     for done, level in enumerate(LEVELS):
         radius = min(level * eps, widest)
@@ -117,6 +99,6 @@ def robustness(
                     if level <= 1:
                         fooled.append(rows[broke.success])
                         adv.append(broke.adv[broke.success])
-        found.append(Level.count(radius, int(stands.sum()), len(y)))
+        found.append(Share.count(int(stands.sum()), len(y), radius))
         tell((done + 1) * len(y) // len(LEVELS), len(y))
     return Stand(found, torch.cat([*fooled, y.new_empty(0)]), torch.cat([*adv, x[:0]]))

@@ -1,4 +1,4 @@
-"""A share of several, with its interval."""
+"""A share of several, with its interval: what stands under attack, what is certain, what is heard."""
 
 from __future__ import annotations
 
@@ -9,17 +9,27 @@ from sparring.measure.classified import wilson_interval
 
 @dataclass(frozen=True)
 class Share:
-    """Some of several, with the ends of its 95 % interval (Wilson)."""
+    """How many of several are right, at one radius of an attack or without any."""
 
-    hits: int
+    eps: float
+    """The radius; 0 without an attack, and where none is meant."""
+    right: int
     of: int
+    share: float
+    """From 0 to 1."""
     low: float
+    """Ends of the 95 % interval of the share (Wilson)."""
     high: float
 
     @classmethod
-    def count(cls, hits: int, of: int) -> Share:
-        """With the interval."""
-        return cls(hits, of, *wilson_interval(hits, of))
+    def count(cls, right: int, of: int, eps: float = 0.0) -> Share:
+        """With its interval; raises ValueError unless `right` is from 0 to `of`, and `of` 1 or more."""
+        low, high = wilson_interval(right, of)
+        return cls(eps, right, of, right / of, low, high)
+
+    def to_json(self) -> dict[str, int | float]:
+        """As the reports of sounds hold it, which know no radius."""
+        return {"hits": self.right, "of": self.of, "low": self.low, "high": self.high}
 
     def __str__(self) -> str:
-        return f"{self.hits / self.of:.1%} ({self.low:.1%} to {self.high:.1%}), {self.hits:,} of {self.of:,}"
+        return f"{self.share:.1%} ({self.low:.1%} to {self.high:.1%}), {self.right:,} of {self.of:,}"

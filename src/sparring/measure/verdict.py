@@ -16,7 +16,8 @@ from sparring.attacks.losses import margin
 from sparring.attacks.threat import Threat
 from sparring.engine.seeds import mix
 from sparring.measure.classified import wilson_interval
-from sparring.measure.robustness import AT_ONCE, Level, robustness
+from sparring.measure.robustness import AT_ONCE, robustness
+from sparring.measure.share import Share
 
 FIRST = 100
 """Rows that an answering attack is tried on at once."""
@@ -42,7 +43,7 @@ class Figures:
     high: float
     draws: int
     """Passes that chances were counted in; 1 where there are none."""
-    curve: list[Level]
+    curve: list[Share]
 
 
 def figures(
@@ -133,7 +134,7 @@ def _nearest_first(model: Model, y: Tensor, verdicts: Verdicts) -> Tensor:
 
 def _curve(
     model: Model, x: Tensor, y: Tensor, threat: Threat, verdicts: Verdicts, checks: Sequence[Check], tell: Tell
-) -> list[Level]:
+) -> list[Share]:
     """The share that is right over the radius; [] where gradients lead PGD nowhere, or there is no one radius to grow."""
     blind = not any(check.name == GRADIENTS and check.passed for check in checks)
     if blind or isinstance(threat.eps, Tensor) or not threat.eps:

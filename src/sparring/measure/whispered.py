@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from sparring.measure.curves import percent, text
 from sparring.measure.report import Section
@@ -67,6 +68,10 @@ class Whispered:
     whispers: list[Whisper]
     notes: list[str] = field(default_factory=list)
 
+    def to_json(self) -> dict[str, Any]:
+        """As report.json holds it."""
+        return {**asdict(self), "success": self.success.to_json()}
+
 
 def by_pair(whispers: Sequence[Whisper]) -> dict[str, dict[str, tuple[int, int]]]:
     """Hits and attacks of each pair of what is said and what should be heard."""
@@ -111,7 +116,7 @@ def _words(found: Whispered) -> str:
     over = "" if found.channel == "none" else f", through the channel {found.channel}"
     words = (
         f"Each sound was changed, {bound}{mask}, so that the recogniser hears another word{over}: it does in "
-        f"{s.hits:,} of {s.of:,}, {percent(s.hits / s.of)}, with a 95 % interval from {percent(s.low)} to {percent(s.high)}."
+        f"{s.right:,} of {s.of:,}, {percent(s.share)}, with a 95 % interval from {percent(s.low)} to {percent(s.high)}."
     )
     if found.median_snr is not None:
         words += f" The sound is then {found.median_snr:.0f} dB stronger than the change (median, by power)."

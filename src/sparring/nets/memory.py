@@ -7,6 +7,9 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 NEIGHBOURS = 3
+ALIKE = 1 - 1e-6
+"""Cosine above which two rows are of one image."""
+AT_ONCE = 500
 
 
 class Memory(nn.Module):
@@ -34,13 +37,16 @@ class Memory(nn.Module):
 
     @torch.no_grad()
     def write(self, features: Tensor, values: Tensor) -> None:
-        """Remember `features` `[N, F]` as of classes `values` `[N]`; the same features of another class are written over."""
-        keys = normalize(features.float(), dim=1)
-        kept = (self.keys @ keys.T < 1 - 1e-6).all(1)
-        self.keys, self.values = (
-            torch.cat([self.keys[kept], keys]),
-            torch.cat([self.values[kept], values.to(keys.device)]),
-        )
+        """Remember `features` `[N, F]` as of classes `values` `[N]`.
+
+        What was told last holds: the same features are written over, of whatever class, those of earlier rows too.
+        """
+        keys, values = normalize(features.float(), dim=1), values.to(self.values.device)
+        for new, told in zip(torch.split(keys, AT_ONCE), torch.split(values, AT_ONCE), strict=True):
+            kept = ~(self.keys @ new.T > ALIKE).any(1)
+            last = ~(new @ new.T > ALIKE).triu(1).any(1)  # no later row is the same
+            self.keys = torch.cat([self.keys[kept], new[last]])
+            self.values = torch.cat([self.values[kept], told[last]])
 
     def forget(self, value: int | None = None) -> None:
         """Drop what was remembered of class `value`, or all of it."""

@@ -113,7 +113,7 @@ class Classifier:
     def remember(self, images: NDArray[Any] | Tensor, label: str | int | Sequence[str | int]) -> None:
         """Know from now on that these images (or this one) are of class `label` (one for all, or one each), by no gradient.
 
-        A name that is new becomes a class. What was remembered of the same image before is written over.
+        A name that is new becomes a class. Of one image what was told last holds, in the same call too: it is written over.
         """
         x = self.as_batch(images)
         labels = [label] * len(x) if np.ndim(label) == 0 else list(label)  # type: ignore[arg-type]

@@ -68,7 +68,7 @@ class Consistent(NoLabelsTold):
     even: bool = True
     """Bring the teacher's answers to equal shares of the classes: for data in which these are about as frequent."""
     strength: float = 1.0
-    """How strong all changes are; 0: none."""
+    """How strong all changes are in training; 0: none. Calibration and answers know theirs, whatever this is."""
     mirror: bool = False
     """Flip every other image, where left and right mean the same."""
 

@@ -26,7 +26,7 @@ class ClassifierRecipe(Recipe, Protocol):
     """A recipe whose players are `generator` and `classifier`; the average holds both, by these names."""
 
     changes: ClassVar[Changes]
-    """Changes after which an image still shows the same, of which calibration takes copies."""
+    """Changes after which an image still shows the same, of which calibration takes copies: the same for all settings."""
     views: ClassVar[Changes | None]
     """Small changes in which each image is looked at again for an answer; None: as it is, once."""
 

@@ -11,7 +11,7 @@ from typing import ClassVar, Self
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from sparring.attacks.threat import Threat
+from sparring.attacks.threat import Threat, usual_eps
 from sparring.data.changes import Changes
 from sparring.engine.averages import Average
 from sparring.engine.device import Hardware
@@ -26,18 +26,11 @@ from sparring.recipes.fewlabels import NoLabelsTold
 from sparring.recipes.recipe import check_positive, check_range
 
 THREATS = ("Linf", "L2")
-EPS = {"Linf": (0.3, 8 / 255), "L2": (1.5, 0.5)}
-"""Norm -> the usual radius for grey images (those of MNIST) and for colour ones (those of CIFAR-10)."""
 
 
 def threat_of(norm: str, eps: float) -> Threat:
     """The threat model of images in [-1, 1] for an `eps` in units of pixels from 0 to 1. Here alone the units change."""
     return Threat("L2" if norm == "L2" else "Linf", 2 * eps, low=-1.0, high=1.0)
-
-
-def usual_eps(norm: str, spec: Spec) -> float:
-    """The radius that is usual for such images."""
-    return EPS[norm][0 if _grey(spec) else 1]
 
 
 def widest(norm: str, spec: Spec) -> float:
@@ -63,7 +56,8 @@ class Hardening(NoLabelsTold):
     """The network of the paper."""
 
     eps: float | None = None
-    """How far each pixel, from 0 to 1, may be moved (L2: the whole image). None: 0.3 for grey images, 8/255 for colour."""
+    """How far each pixel, from 0 to 1, may be moved (L2: the whole image). None: 0.3 for grey images
+    of up to 28 pixels a side, 8/255 for others (L2: 1.5 and 0.5)."""
     norm: str = "Linf"
     """Linf or L2."""
     net: str | None = None

@@ -36,7 +36,7 @@ from sparring.games.fewlabels import (
 from sparring.nets.improved import ConvClassifier, ConvGenerator, MLPClassifier, MLPGenerator
 from sparring.nets.weightnorm import start_on_data
 from sparring.recipes.fewlabels import NoLabelsTold, average_of_both
-from sparring.recipes.recipe import adams, check_positive, check_range
+from sparring.recipes.recipe import adams, check_positive, check_range, check_share
 
 NETS = ("mlp", "conv")
 HIDDEN = (1000, 500, 250, 250, 250)
@@ -80,7 +80,7 @@ class Improved(NoLabelsTold):
     def __post_init__(self) -> None:
         check_positive(self, "latents", "batch_size", "labelled", "lr", "average")
         check_range(self, 0, 1, "beta1")
-        check_range(self, 0, 1.0001, "decay")
+        check_share(self, "decay")
         check_range(self, 0, float("inf"), "entropy", "pull_away", "low_density")
         if self.batch_size < 2:
             raise UsageError("--batch-size must be 2 or more: the generator's batch normalisation needs a spread")

@@ -82,6 +82,14 @@ def check_range(recipe: object, low: float, high: float, *names: str) -> None:
             raise UsageError(f"--{name.replace('_', '-')} must be at least {low:g} and below {high:g}, not {value}")
 
 
+def check_share(recipe: object, *names: str) -> None:
+    """Raise UsageError where a field is given and not in [0, 1]."""
+    for name in names:
+        value = getattr(recipe, name)
+        if value is not None and not 0 <= value <= 1:
+            raise UsageError(f"--{name.replace('_', '-')} is a share from 0 to 1, not {value}")
+
+
 def to_settings(recipe: Recipe) -> dict[str, Any]:
     """A recipe's fields, for JSON."""
     return {f.name: getattr(recipe, f.name) for f in dataclasses.fields(recipe)}  # type: ignore[arg-type]
