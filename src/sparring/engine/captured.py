@@ -7,6 +7,7 @@ be recorded, one whose turns do the same whatever `at`, the step and the numbers
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -109,19 +110,31 @@ class Captured:
         buffers = [(b, b.clone()) for net in game.players.values() for b in net.buffers()]
         aside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         aside.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(aside):
-            for _ in range(WARM_UPS):
-                turn()
-        torch.cuda.current_stream().wait_stream(aside)
-        with torch.cuda.graph(self._graph):
-            told = turn()
-            self._told = torch.stack([value.float() for value in told.values()])
+        try:
+            with torch.cuda.stream(aside):
+                for _ in range(WARM_UPS):
+                    turn()
+            torch.cuda.current_stream().wait_stream(aside)
+            with torch.cuda.graph(self._graph):
+                told = turn()
+                self._told = torch.stack([value.float() for value in told.values()])
+        finally:
+            for buffer, before in buffers:
+                buffer.copy_(before)
         self._names = tuple(told)
-        for buffer, before in buffers:
-            buffer.copy_(before)
 
     def __call__(self, batch: Batch) -> dict[str, Tensor]:
         """The player's loss under its name, and statistics, of `batch`; its gradients are there afterwards."""
         self._slots.pour(batch)
         self._graph.replay()
         return dict(zip(self._names, self._told.clone(), strict=True))
+
+
+def captured(game: Game, player: str, batch: Batch, hardware: Hardware) -> Captured | None:
+    """`Captured`, or None, with a warning, where a network cannot be recorded: one that asks the device for a number, say."""
+    try:
+        return Captured(game, player, batch, hardware)
+    except RuntimeError as error:
+        why = str(error).partition("\n")[0]
+        warnings.warn(f"the {player}'s turn is no CUDA graph, and plays more slowly without: {why}", stacklevel=2)
+        return None

@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 
 from sparring.engine import dist
 from sparring.engine.averages import Average
-from sparring.engine.captured import Captured
+from sparring.engine.captured import Captured, captured
 from sparring.engine.device import Hardware
 from sparring.engine.errors import Diverged
 from sparring.engine.game import Batch, Game, Schedule, only
@@ -73,7 +73,7 @@ def play(
     game, step = system.game, feed.batch_size
     seen = [Means() for _ in due]
     records = system.steady and hardware.device.type == "cuda"
-    graphs: dict[str, Captured] = {}
+    graphs: dict[str, Captured | None] = {}
     nimg = start
     with torch.random.fork_rng(devices=[]):
         while True:
@@ -89,7 +89,7 @@ def play(
                 luck = mix(seed, dist.rank(), nimg, turn)  # of dropout and the like
                 parts = feed.batches(nimg, turn)
                 if records and len(parts) == 1 and player not in graphs:
-                    graphs[player] = Captured(game, player, parts[0], hardware)
+                    graphs[player] = captured(game, player, parts[0], hardware)
                 stats = _move(system, player, parts, at, luck, hardware, graphs.get(player))
                 if not torch.isfinite(stats[player]):
                     raise Diverged(f"the {player}'s loss became {float(stats[player])} at image {nimg:,}")
