@@ -86,15 +86,18 @@ def test_it_learns_and_the_figures_hold_together(trained: Classification) -> Non
     assert trained.minutes > 0 and 1 / 50 < trained.temperature < 50
 
 
-def test_what_to_label_next_are_unlabelled_images_the_least_sure_first(trained: Classification, rows: Path) -> None:
+def test_what_to_label_next_are_the_least_sure_and_the_least_like_labelled_in_turn(
+    trained: Classification, rows: Path
+) -> None:
     lines = list(csv.DictReader(io.StringIO(Path(trained.to_label).read_text())))
     data = open_images(rows)
     assert len(lines) == 66 - 9 and {line["name"] for line in lines} < set(data.names)
     assert all(line["label"] == "" for line in lines)
-    sure = [float(line["probability"]) for line in lines]
-    assert sure == sorted(sure)
+    assert [line["why"] for line in lines[:2]] == ["unsure", "unlike all labelled"]
+    sure = [float(line["probability"]) for line in lines if line["why"] == "unsure"]
+    assert sure == sorted(sure) and sure[0] == min(float(line["probability"]) for line in lines)
     p = load_classifier(trained.run).look(data[np.array([data.names.index(line["name"]) for line in lines])])[0]
-    assert sure == pytest.approx(p.amax(1).tolist(), abs=1e-4)
+    assert [float(line["probability"]) for line in lines] == pytest.approx(p.amax(1).tolist(), abs=1e-4)
     assert [line["guess"] for line in lines] == [str(int(k)) for k in p.argmax(1)]
 
 
@@ -194,7 +197,7 @@ def test_where_there_is_no_test_split_the_labels_it_was_not_told_test_it(rows: P
     assert found.test_count == 60 and found.tested_on == "training images whose labels it was not told"
     found = classify(tmp_path / "one.npz", tiny(), images=240, out=tmp_path / "all", **SMALL)
     assert found.labels == 66 and found.test_count == 0
-    assert Path(found.to_label).read_text().splitlines() == ["name,label,guess,probability"]
+    assert Path(found.to_label).read_text().splitlines() == ["name,label,guess,probability,why"]
 
 
 @pytest.mark.slow

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
 from sparring.commands.calibrate import Answered
 from sparring.commands.page import write_run
@@ -18,12 +20,14 @@ from sparring.engine.files import write
 from sparring.engine.pictures import grid, save_png
 from sparring.engine.run import Run
 from sparring.measure.classified import Classification, calibration_error, confusion, reliability, wilson_interval
+from sparring.measure.worth import farthest_first, in_turn
 from sparring.recipes.classifier import AT_ONCE, Classifier
 
 TO_LABEL = 100
 """Images that are named as worth a label."""
 LOOKED_AT = 20_000
 """Unlabelled images among which these are looked for."""
+WHY = "unsure", "unlike all labelled"
 SHOWN, NAMED = 50, 5
 
 
@@ -60,14 +64,14 @@ def write_classification(run: Run, found: Classification, classifier: Classifier
 
 
 def _write_to_label(run: Run, path: Path, classifier: Classifier, data: Images) -> None:
-    rows, guesses, probabilities = _uncertain(classifier, data)
-    if rows:
-        picture = grid(data[np.array(rows[:SHOWN])], 10)
-        save_png(picture, path.with_suffix(".png"), f"run {run.path.name}, the images it is least sure of")
+    worth = _worth_a_label(classifier, data)
+    if worth:
+        picture = grid(data[np.array([one[0] for one in worth[:SHOWN]])], 10)
+        save_png(picture, path.with_suffix(".png"), f"run {run.path.name}, the images whose labels are worth most")
     table = io.StringIO()
     lines = csv.writer(table)
-    lines.writerow(("name", "label", "guess", "probability"))
-    lines.writerows(zip([data.names[k] for k in rows], [""] * len(rows), guesses, probabilities, strict=True))
+    lines.writerow(("name", "label", "guess", "probability", "why"))
+    lines.writerows((data.names[row], "", guess, round(p, 4), why) for row, guess, p, why in worth)
     write(path, table.getvalue().encode(errors="surrogateescape"))  # a file's name is bytes
 
 
@@ -91,20 +95,28 @@ def doubts(classifier: Classifier, data: Images) -> list[str]:
     ]
 
 
-def _uncertain(classifier: Classifier, data: Images) -> tuple[list[int], list[str], list[float]]:
-    """The unlabelled images whose best answer is the least probable, with it: rows, guesses and probabilities."""
+def _worth_a_label(classifier: Classifier, data: Images) -> list[tuple[int, str, float, str]]:
+    """Unlabelled images: row, guess, its probability, and why. The least sure, and the least like any labelled one, in turn."""
     rows = np.flatnonzero(data.labels < 0)
     rows = np.sort(np.random.default_rng(0).permutation(rows)[:LOOKED_AT])
-    parts = [classifier.look(data[rows[k : k + AT_ONCE]])[0].max(1) for k in range(0, len(rows), AT_ONCE)]
-    if not parts:
-        return [], [], []
-    best, which = (torch.cat([part[side] for part in parts]) for side in (0, 1))
-    order = best.argsort(stable=True)[:TO_LABEL]
-    return (
-        rows[order.cpu().numpy()].tolist(),
-        [classifier.classes[k] for k in which[order].tolist()],
-        [round(p, 4) for p in best[order].tolist()],
-    )
+    if not len(rows):
+        return []
+    labelled = np.random.default_rng(0).permutation(np.flatnonzero(data.labels >= 0))[:LOOKED_AT]
+    looks = [classifier.look(data[rows[k : k + AT_ONCE]])[0].max(1) for k in range(0, len(rows), AT_ONCE)]
+    best, which = (torch.cat([part[side] for part in looks]).cpu() for side in (0, 1))
+    unlike = farthest_first(_features(classifier, data, rows), _features(classifier, data, labelled), TO_LABEL)
+    chosen = in_turn(best.argsort(stable=True)[:TO_LABEL], unlike)[:TO_LABEL]
+    return [(int(rows[k]), classifier.classes[int(which[k])], float(best[k]), WHY[ranking]) for ranking, k in chosen]
+
+
+def _features(classifier: Classifier, data: Images, rows: NDArray[np.int64]) -> Tensor:
+    """`[N, F]`, on the CPU."""
+    with torch.no_grad():
+        parts = [
+            classifier.features(classifier.as_batch(data[rows[k : k + AT_ONCE]])).cpu()
+            for k in range(0, len(rows), AT_ONCE)
+        ]
+    return torch.cat(parts)
 
 
 def in_words(found: Classification) -> str:

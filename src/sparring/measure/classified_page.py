@@ -24,8 +24,11 @@ def classified_sections(found: Classification, unsure: Picture | None = None) ->
     if found.attacked:
         sections.append(Section("Under attack", _attacked(found)))
     if unsure is not None:
-        words = "The images it is least sure of: a label for these is worth most. They are listed in to_label.csv."
-        sections.append(Section("What to label next", f"<p>{words}</p>{figure(unsure, 'Uncertain images')}"))
+        words = (
+            "In turn the images it is least sure of, and those least like any labelled one, which it may be wrong about "
+            "without a doubt: a label for these is worth most. They are listed in to_label.csv."
+        )
+        sections.append(Section("What to label next", f"<p>{words}</p>{figure(unsure, 'Images worth a label')}"))
     return sections
 
 

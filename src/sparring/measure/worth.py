@@ -1,0 +1,37 @@
+"""Which rows are worth a label: those that an answer is least sure of, and those that are least like anything labelled.
+
+The two miss different things. A kind of image that no label shows (MNIST's sevens with a bar, say) may be taken for another
+class in all confidence; its features are still far from those of all labelled images.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def farthest_first(points: Tensor, labelled: Tensor, count: int) -> Tensor:
+    """`count` rows of `points` `[N, F]`, each the farthest from `labelled` `[M, F]` and from all rows before it: int64 `[count]`.
+
+    The farthest-first traversal (Gonzalez 1985), by which Sener and Savarese 2018 (Algorithm 1) choose what to label.
+    """
+    away = torch.cdist(points, labelled).amin(1) if len(labelled) else torch.full_like(points[:, 0], torch.inf)
+    rows: list[int] = []
+    for _ in range(min(count, len(points))):
+        row = int(away.argmax())
+        rows.append(row)
+        away = torch.minimum(away, torch.linalg.vector_norm(points - points[row], dim=1))
+        away[row] = -1.0  # not again, be it in a place with others
+    return torch.tensor(rows, dtype=torch.int64)
+
+
+def in_turn(*rankings: Tensor) -> list[tuple[int, int]]:
+    """The first of each ranking, then the second, and so on: (ranking, row), each row once."""
+    seen: set[int] = set()
+    chosen: list[tuple[int, int]] = []
+    for place in range(max(map(len, rankings), default=0)):
+        for which, ranking in enumerate(rankings):
+            if place < len(ranking) and (row := int(ranking[place])) not in seen:
+                seen.add(row)
+                chosen.append((which, row))
+    return chosen

@@ -1,0 +1,34 @@
+"""What is worth a label, on points whose distances are plain."""
+
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sparring.measure.worth import farthest_first, in_turn
+
+
+def test_each_is_the_farthest_from_all_before() -> None:
+    line = torch.tensor([[0.0], [1.0], [4.0], [10.0], [9.0]])
+    assert farthest_first(line, torch.tensor([[0.0]]), 3).tolist() == [
+        3,
+        2,
+        1,
+    ]  # 10; then 4 (4 away), then 1 (1 away, as 9 is)
+
+
+def test_what_no_label_shows_comes_first_however_common_it_is() -> None:
+    luck = torch.Generator().manual_seed(0)
+    known, other = torch.randn(200, 8, generator=luck), torch.randn(50, 8, generator=luck) + 10
+    first = farthest_first(torch.cat([known, other]), known[:20], 1)
+    assert int(first) >= 200
+
+
+@given(st.integers(0, 12), st.integers(0, 5), st.integers(0, 15))
+def test_no_row_twice(points: int, labelled: int, count: int) -> None:
+    rows = farthest_first(torch.zeros(points, 2), torch.zeros(labelled, 2), count).tolist()
+    assert len(rows) == len(set(rows)) == min(points, count)
+
+
+def test_rankings_take_turns_and_no_row_comes_twice() -> None:
+    assert in_turn(torch.tensor([3, 1, 2]), torch.tensor([1, 3, 0])) == [(0, 3), (1, 1), (0, 2), (1, 0)]
+    assert in_turn() == [] == in_turn(torch.tensor([], dtype=torch.int64))
