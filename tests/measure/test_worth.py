@@ -4,7 +4,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sparring.measure.worth import farthest_first, in_turn
+from sparring.measure.worth import farthest_first, in_turn, unlike
 
 
 def test_each_is_the_farthest_from_all_before() -> None:
@@ -32,3 +32,13 @@ def test_no_row_twice(points: int, labelled: int, count: int) -> None:
 def test_rankings_take_turns_and_no_row_comes_twice() -> None:
     assert in_turn(torch.tensor([3, 1, 2]), torch.tensor([1, 3, 0])) == [(0, 3), (1, 1), (0, 2), (1, 0)]
     assert in_turn() == [] == in_turn(torch.tensor([], dtype=torch.int64))
+
+
+def test_a_small_crowd_comes_before_an_oddity_that_is_farther() -> None:
+    luck = torch.Generator().manual_seed(0)
+    known, kind = torch.randn(1800, 4, generator=luck), torch.randn(200, 4, generator=luck) + 8
+    odd = torch.full((1, 4), 30.0)
+    points = torch.cat([known, kind, odd])
+    assert farthest_first(points, known[:20], 1).tolist() == [2000]
+    assert 1800 <= int(unlike(points, known[:20], 1)) < 2000
+    assert unlike(points[-100:], known[:20], 1).tolist() == [99]  # too few for a crowd

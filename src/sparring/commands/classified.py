@@ -20,12 +20,12 @@ from sparring.engine.files import write
 from sparring.engine.pictures import grid, save_png
 from sparring.engine.run import Run
 from sparring.measure.classified import Classification, calibration_error, confusion, reliability, wilson_interval
-from sparring.measure.worth import farthest_first, in_turn
+from sparring.measure.worth import in_turn, unlike
 from sparring.recipes.classifier import AT_ONCE, Classifier
 
 TO_LABEL = 100
 """Images that are named as worth a label."""
-LOOKED_AT = 20_000
+LOOKED_AT = 10_000
 """Unlabelled images among which these are looked for."""
 WHY = "unsure", "unlike all labelled"
 SHOWN, NAMED = 50, 5
@@ -104,8 +104,8 @@ def _worth_a_label(classifier: Classifier, data: Images) -> list[tuple[int, str,
     labelled = np.random.default_rng(0).permutation(np.flatnonzero(data.labels >= 0))[:LOOKED_AT]
     looks = [classifier.look(data[rows[k : k + AT_ONCE]])[0].max(1) for k in range(0, len(rows), AT_ONCE)]
     best, which = (torch.cat([part[side] for part in looks]).cpu() for side in (0, 1))
-    unlike = farthest_first(_features(classifier, data, rows), _features(classifier, data, labelled), TO_LABEL)
-    chosen = in_turn(best.argsort(stable=True)[:TO_LABEL], unlike)[:TO_LABEL]
+    known, unknown = (_features(classifier, data, some) for some in (labelled, rows))
+    chosen = in_turn(best.argsort(stable=True)[:TO_LABEL], unlike(unknown, known, TO_LABEL))[:TO_LABEL]
     return [(int(rows[k]), classifier.classes[int(which[k])], float(best[k]), WHY[ranking]) for ranking, k in chosen]
 
 

@@ -9,6 +9,26 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from sparring.measure.neighbours import nearest
+
+CROWD = 50
+"""Rows that make a kind, at most."""
+SHARE = 200
+"""And one of so many at most."""
+
+
+def unlike(points: Tensor, labelled: Tensor, count: int) -> Tensor:
+    """`count` rows of `points` `[N, F]` at most, int64: kinds that are far from all `labelled` `[M, F]`, by a typical row of each.
+
+    A farthest-first walk over the rows themselves meets oddities. So it goes over crowds, the means of the rows around each
+    row, and of each crowd that it meets the row in its middle is named.
+    """
+    around = min(CROWD, len(points) // SHARE)
+    if around < 2:
+        return farthest_first(points, labelled, count)
+    crowds = points[nearest(points, points, around, itself=True)[1]].mean(1)
+    return nearest(crowds[farthest_first(crowds, labelled, count)], points)[1][:, 0]
+
 
 def farthest_first(points: Tensor, labelled: Tensor, count: int) -> Tensor:
     """`count` rows of `points` `[N, F]`, each the farthest from `labelled` `[M, F]` and from all rows before it: int64 `[count]`.
