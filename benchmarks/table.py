@@ -16,7 +16,8 @@ def main() -> None:
     for path in sorted(RESULTS.glob("*.json")):
         told = json.loads(path.read_text(encoding="utf-8"))
         machine = told["hardware"]
-        on = f"{machine['cores']} cores, {machine['cpu']}{', AMX' if machine['amx_bf16'] else ''}; {told['date'][:10]}"
+        gpu = f"{machine['gpu']}, " if machine.get("gpu") else ""
+        on = f"{gpu}{machine['cores']} cores, {machine['cpu']}{', AMX' if machine['amx_bf16'] else ''}; {told['date'][:10]}"
         met = "yes" if told["met"] else "**no**"
         print(f"| [{told['benchmark']}](results/{path.name}) | {told['result']} | {told['target']} | {met} | {on} |")
 
