@@ -9,11 +9,8 @@ from sparring.measure.worth import farthest_first, in_turn, unlike
 
 def test_each_is_the_farthest_from_all_before() -> None:
     line = torch.tensor([[0.0], [1.0], [4.0], [10.0], [9.0]])
-    assert farthest_first(line, torch.tensor([[0.0]]), 3).tolist() == [
-        3,
-        2,
-        1,
-    ]  # 10; then 4 (4 away), then 1 (1 away, as 9 is)
+    # 10; then 4, which is 4 away; then 1, which is 1 away, as 9 is
+    assert farthest_first(line, torch.tensor([[0.0]]), 3).tolist() == [3, 2, 1]
 
 
 def test_what_no_label_shows_comes_first_however_common_it_is() -> None:

@@ -121,7 +121,8 @@ def attack(
     settings = {
         "model": attacked.name, "says": [round(value, 3) for value in logits[0].tolist()], "images": chosen.names,
         "data": hashlib.sha256(chosen.pixels.tobytes() + repr(chosen.labels).encode()).hexdigest(), "norm": norm,
-        "eps": radius, "box": box, "version": version, "seed": seed, "sparring": __version__, "part": PARTS.get(hardware.device.type, PARTS["cpu"]),
+        "eps": radius, "box": box, "version": version, "seed": seed, "sparring": __version__,
+        "part": PARTS.get(hardware.device.type, PARTS["cpu"]),
     }  # fmt: skip
     parts = Parts.begin(folder / "parts", settings)
     with _a_strangers(attacked):

@@ -37,7 +37,7 @@ class Slots:
         self._asked = 0
         x, y = self.ask(lambda other: (other.x, other.y))
         first = self._first
-        labelled = None if first.labelled is None else lambda: self._with_labels()
+        labelled = None if first.labelled is None else self._with_labels
         return _Held(x, y, first.step, first.seed, first.rows, first.size, labelled, self, lambda other: other)
 
     def ask(self, told: Told) -> tuple[Tensor, ...]:
