@@ -21,14 +21,12 @@ from sparring.attacks.contract import Model, check, held
 from sparring.attacks.fab import fab
 from sparring.attacks.losses import dlr
 from sparring.attacks.norms import Norm
-from sparring.attacks.result import Result
+from sparring.attacks.result import Attack
 from sparring.attacks.square import square
+from sparring.attacks.standin import searching_with
 from sparring.attacks.threat import Threat
 from sparring.engine.errors import UsageError, nearest
 from sparring.engine.seeds import mix
-
-Attack = Callable[..., Result]
-"""(model, x, y, threat, *, seed) -> Result."""
 
 LATE = 0.002
 """The share of rows that Square may break after the others without casting doubt on the gradients they went by."""
@@ -112,14 +110,15 @@ def autoattack(
     version: str = "standard",
     seed: int = 0,
     batch_size: int = 256,
+    stand_in: Model | None = None,
     tell: Callable[[str, int], None] = lambda attack, standing: None,
 ) -> Verdicts:
     """Run the attacks of `version` one after the other, each on the rows that still stand.
 
     `standard`: APGD on cross-entropy, APGD-T, FAB-T and Square; `plus`: more restarts, and untargeted APGD and FAB as well;
     `rand`: APGD with means of 20 passes, for models that draw random numbers; `square`: Square alone, for models that have no
-    gradients to see. `tell` hears the name of each attack before
-    it starts and how many rows stand.
+    gradients to see. `stand_in`, a faster model, is searched with in place of `model`, which still gives all verdicts
+    (`standin.searching_with`). `tell` hears the name of each attack before it starts and how many rows stand.
     """
     attacks = recipe(version, threat.norm)
     if batch_size < 1:
@@ -135,8 +134,9 @@ def autoattack(
     for number, (name, attack) in enumerate(attacks.items()):
         standing = robust.nonzero().squeeze(1)
         tell(name, len(standing))
+        search = attack if stand_in is None else searching_with(stand_in, attack)
         for part in torch.split(standing, batch_size) if len(standing) else ():
-            found = attack(model, x[part], y[part], threat.rows(part, x), seed=mix(seed, number))
+            found = search(model, x[part], y[part], threat.rows(part, x), seed=mix(seed, number))
             ahead = found.success | (found.loss > furthest[part])
             adv[part[ahead]], furthest[part[ahead]] = found.adv[ahead], found.loss[ahead]
             broken = part[found.success]

@@ -16,14 +16,15 @@ import torch
 from torch import Tensor, nn
 
 from sparring.attacks.apgd import apgd
-from sparring.attacks.autoattack import CLEAN, LATE, Attack, Verdicts, recipe
+from sparring.attacks.autoattack import CLEAN, LATE, Verdicts, recipe
 from sparring.attacks.chance import is_random
 from sparring.attacks.contract import Model, held
 from sparring.attacks.losses import ce, dlr, margin
 from sparring.attacks.pgd import fgsm, pgd
-from sparring.attacks.result import Result
+from sparring.attacks.result import Attack, Result
 from sparring.attacks.search import searching
 from sparring.attacks.square import square
+from sparring.attacks.standin import judged
 from sparring.attacks.threat import Threat
 from sparring.attacks.wrappers import blocked, eot, straight
 from sparring.engine.errors import UsageError
@@ -153,14 +154,6 @@ def _shaken(model: Model, x: Tensor, y: Tensor, threat: Threat, seed: int) -> fl
 # the attacks that answer; each is judged on the model as it is
 
 
-def _judged(found: Result, model: Model, x: Tensor, y: Tensor, threat: Threat, seed: int) -> Result:
-    """What was found on another model, by what `model` itself says of it."""
-    with torch.no_grad(), held(model, seed):
-        logits = model(found.adv)
-    success = (logits.argmax(1) != y) & threat.allows(found.adv, x)
-    return replace(found, success=success, loss=margin(logits, y))
-
-
 def _each(attacks: Sequence[Attack], model: Model, x: Tensor, y: Tensor, threat: Threat, *, seed: int = 0) -> Result:
     """Of some attacks, for each row, that which went furthest."""
     found = [attack(model, x, y, threat, seed=seed) for attack in attacks]
@@ -184,7 +177,7 @@ def _smoothed(model: Model, x: Tensor, y: Tensor, threat: Threat, *, seed: int =
     def noisy(at: Tensor) -> Tensor:
         return model(at + spread * (2 * torch.rand_like(at) - 1))
 
-    return _judged(apgd(noisy, x, y, threat, eot=DRAWS, seed=seed), model, x, y, threat, seed)
+    return judged(apgd(noisy, x, y, threat, eot=DRAWS, seed=seed), model, x, y, threat, seed)
 
 
 def _through(stages: Sequence[str], model: Model, x: Tensor, y: Tensor, threat: Threat, *, seed: int = 0) -> Result:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 from torch import Tensor
+
+from sparring.attacks.contract import Model
+from sparring.attacks.threat import Threat
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,3 +37,10 @@ class Result:
     def success_rate(self) -> float:
         """The share of rows that broke."""
         return float(self.success.double().mean())
+
+
+class Attack(Protocol):
+    """(model, x, y, threat, *, seed) -> Result."""
+
+    def __call__(self, model: Model, x: Tensor, y: Tensor, threat: Threat, *, seed: int) -> Result:
+        """Look for examples of the rows of x."""

@@ -1,0 +1,79 @@
+"""Stand-ins search, the model judges."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import pytest
+import torch
+from problems import convnet, data, mlp
+from torch import Tensor
+
+from sparring.attacks import Threat, apgd, autoattack
+from sparring.attacks.standin import STAND_INS, compiled, in_bf16, judged, searching_with
+from sparring.engine.errors import UsageError
+
+LINF = Threat("Linf", 0.03)
+
+
+def test_a_perfect_stand_in_finds_the_same_by_one_pass_more() -> None:
+    model, x = mlp(64, 10, seed=5), data(7, 12, 1, 8, 8)
+    y = model(x).argmax(1)
+    alone, with_it = (
+        apgd(model, x, y, LINF, seed=3),
+        searching_with(mlp(64, 10, seed=5), apgd)(model, x, y, LINF, seed=3),
+    )
+    assert 0 < int(alone.success.sum()) < 12
+    for name in ("adv", "success", "iterations", "gradients", "loss"):
+        assert torch.equal(getattr(alone, name), getattr(with_it, name))
+    assert torch.equal(alone.queries + 1, with_it.queries)
+
+
+def test_what_the_stand_in_alone_takes_for_broken_is_attacked_again() -> None:
+    model, x = mlp(64, 10, seed=5), data(7, 12, 1, 8, 8)
+    y = model(x).argmax(1)
+
+    def liar(at: Tensor) -> Tensor:  # all is broken, from the start
+        return -model(at)
+
+    alone, with_it = apgd(model, x, y, LINF, seed=3), searching_with(liar, apgd)(model, x, y, LINF, seed=3)
+    assert torch.equal(alone.success, with_it.success) and torch.equal(alone.adv, with_it.adv)
+    assert (with_it.queries > alone.queries).all()
+
+
+def test_only_what_the_threat_allows_counts() -> None:
+    model, x = mlp(64, 10, seed=5), data(7, 6, 1, 8, 8)
+    y = model(x).argmax(1)
+    far = apgd(model, x, y, Threat("Linf", 0.9), seed=0)
+    assert far.success.all()
+    assert not judged(far, model, x, y, LINF, seed=0).success.any()
+
+
+@pytest.mark.parametrize("name", STAND_INS)
+def test_verdicts_are_those_of_the_model_alone_to_a_row(name: str) -> None:
+    net, x = convnet(1, 10), data(7, 16, 1, 8, 8)
+    y = net.eval()(x).argmax(1)
+    net.train()
+    threat = Threat("Linf", 0.03)
+    attacks = partial(autoattack, net, x, y, threat, batch_size=9)
+    alone, quick = attacks(), attacks(stand_in=STAND_INS[name](net, x))
+    assert 0 < int(alone.robust.sum()) < 16
+    assert int((alone.robust != quick.robust).sum()) <= 1
+    assert net.training and all(p.requires_grad and p.grad is None for p in net.parameters())
+    assert torch.equal(net.eval()(quick.adv).argmax(1) == y, quick.robust)
+    assert threat.allows(quick.adv, x).all()
+
+
+def test_bf16_is_coarse_and_comes_back_in_the_precision_of_the_data() -> None:
+    net, x = convnet(1, 10).eval(), data(7, 4, 1, 8, 8)
+    said = in_bf16(net, x)(x)
+    assert said.dtype == x.dtype
+    assert 0 < float((said - net(x)).detach().abs().max()) < 0.05
+
+
+def test_what_cannot_be_compiled_is_named() -> None:
+    def odd(x: Tensor) -> Tensor:
+        raise ValueError("I only work alone")
+
+    with pytest.raises(UsageError, match=r"cannot compile the model.*search with the model itself"):
+        compiled(odd, data(0, 4, 1, 8, 8))
