@@ -146,7 +146,7 @@ def test_own_models(name: str, quick: Cli) -> None:
         (["rich.csv", "rich", "--model", "own_table:missing"], 2, "cannot be loaded: AttributeError"),
         (["rich.csv", "rich", "--model", "own_table:probabilities"], 2, "returns probabilities"),
         (["rich.csv", "rich", "--model", "own_table:never"], 1, "gets none of 500 rows right"),
-        (["rich.csv", "rich", "--model", "own_table:fails"], 1, "own_table:fails failed: ValueError: a column is missing"),
+        (["rich.csv", "rich", "--model", "own_table:fails"], 1, "own_table:fails failed under attack: ValueError: a column is missing"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_done_is_told(args: list[str], code: int, words: str, quick: Cli, tmp_path: Path) -> None:

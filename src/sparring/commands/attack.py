@@ -8,8 +8,7 @@ import io
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -28,7 +27,7 @@ from sparring.attacks.doctor import Check
 from sparring.attacks.norms import Norm
 from sparring.attacks.threat import Threat, is_small_grey, usual_eps
 from sparring.commands.asked import Asked
-from sparring.commands.attacked import Attacked, first_line, in_its_precision, load_attacked, try_out
+from sparring.commands.attacked import Attacked, a_strangers, in_its_precision, load_attacked, try_out
 from sparring.commands.page import command_line
 from sparring.commands.parts import Parts, moved
 from sparring.commands.predict import open_like
@@ -36,7 +35,7 @@ from sparring.commands.progress import Progress
 from sparring.commands.train import Stopped
 from sparring.data.dataset import Images, open_images, parse_size
 from sparring.engine.device import Hardware
-from sparring.engine.errors import SparringError, UsageError
+from sparring.engine.errors import UsageError
 from sparring.engine.files import write
 from sparring.engine.pictures import grid, to_bytes
 from sparring.engine.seeds import mix
@@ -50,6 +49,10 @@ IMAGES = 1000
 PARTS = {"cpu": 250, "cuda": 2500}
 """Images after which what was found is kept, by the kind of device: what a GPU is asked one by one takes as long."""
 SHOWN = 12
+GIVEN = (
+    "images float32 [B, C, H, W], of any B; batches of them that were done are kept: once it is mended, the same command goes "
+    "on from there"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,7 +116,8 @@ def attack(
     threat = Threat(norm_, radius, *box)
     attacked = in_its_precision(attacked, chosen.x)
     logits = try_out(attacked, chosen.x, list(opened.report.classes))
-    with _a_strangers(attacked):
+    stranger = None if attacked.classifier is not None else attacked.name
+    with a_strangers(stranger, GIVEN):
         version, more = _version(version, attacked, chosen.x)
     if earlier is not None:
         _check_comparable(earlier, {"norm": norm, "eps": radius, "box": list(box), "version": version}, baseline)
@@ -125,7 +129,7 @@ def attack(
         "part": PARTS.get(hardware.device.type, PARTS["cpu"]),
     }  # fmt: skip
     parts = Parts.begin(folder / "parts", settings)
-    with _a_strangers(attacked):
+    with a_strangers(stranger, GIVEN):
         verdicts = _in_parts(parts, attacked.model, chosen, threat, version, seed, say)
         say.say("looking whether that can be believed ...")
         found = figures(attacked.model, chosen.x, chosen.y, threat, verdicts, seed, say.say)
@@ -141,22 +145,6 @@ def attack(
     _write(told, folder, chosen, found.verdicts)
     parts.done()
     return told
-
-
-@contextmanager
-def _a_strangers(attacked: Attacked) -> Iterator[None]:
-    """Tell what a model of others raises under attack, in a large batch or in its backward pass, say, as its own failure."""
-    try:
-        yield
-    except SparringError:
-        raise
-    except Exception as error:
-        if attacked.classifier is not None:
-            raise
-        raise SparringError(
-            f"{attacked.name} failed under attack: {type(error).__name__}: {first_line(error)}. Batches of images that were "
-            "done are kept: once it is mended, the same command goes on from there"
-        ) from error
 
 
 def _in_parts(

@@ -6,8 +6,7 @@ import csv
 import io
 import json
 import re
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -22,7 +21,7 @@ from sparring.attacks.contract import Model, check, held
 from sparring.attacks.greedy import greedy
 from sparring.attacks.result import Result
 from sparring.commands.asked import Asked
-from sparring.commands.attacked import first_line, in_its_precision, load_attacked
+from sparring.commands.attacked import a_strangers, in_its_precision, load_attacked
 from sparring.commands.progress import Progress
 from sparring.data.tables import Table, read_table
 from sparring.engine.errors import SparringError, UsageError
@@ -41,6 +40,7 @@ STEPS = 100
 AT_ONCE = 4096
 REASONS = 5
 """For rows that are left out, told at most."""
+GIVEN = "rows float32 [B, F], a word as a one and noughts, as sparring.data.tables.read_table codes them"
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ def attack_table(
         )
     chosen = _trained(whole, tested, test, seed, say) if model is None else _own(model, tested, test)
     say.say(f"attacking {chosen.name} ...")
-    with _a_strangers(model):
+    with a_strangers(model, GIVEN):
         right, attacked, result = _attacked(chosen, columns, rows, STEPS if most is None else most, seed)
     folder = Path(out) if out is not None else Path("attack-" + re.sub(r"[^\w.]+", "-", Path(table).stem))
     found = TableAttack(
@@ -175,22 +175,6 @@ def _own(name: str, tested: Table, test: str | Path | None) -> _Chosen:
         raise UsageError(f"{name} is a run on images: --model is module:callable, or a file, of a table's rows")
     attacked = in_its_precision(attacked, tested.x)
     return _Chosen(attacked.model, name, tested, "rows" if test is None else f"rows of {test}", attacked.notes)
-
-
-@contextmanager
-def _a_strangers(model: str | None) -> Iterator[None]:
-    """Tell what a model of others raises as its own failure."""
-    try:
-        yield
-    except SparringError:
-        raise
-    except Exception as error:  # whatever a stranger's code raises
-        if model is None:
-            raise
-        raise SparringError(
-            f"{model} failed: {type(error).__name__}: {first_line(error)}. It is given rows float32 [B, F], a word as a one and "
-            "noughts, as sparring.data.tables.read_table codes them"
-        ) from error
 
 
 def _attacked(chosen: _Chosen, columns: Columns, rows: int, steps: int, seed: int) -> tuple[Tensor, Table, Result]:
