@@ -232,7 +232,7 @@ class AttackTable:
     seed: Annotated[int, arg(metavar="S")] = 0
     """Of everything that is drawn."""
     out: Annotated[str | None, arg(metavar="PATH", help_behavior_hint="(default: attack-CSV)")] = None
-    """The folder for report.json and changes.csv, the rows that broke before and after."""
+    """The folder for report.html, report.json and changes.csv, the rows that broke before and after."""
     json: Json = False
     """Print one JSON object."""
 

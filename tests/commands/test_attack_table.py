@@ -66,7 +66,10 @@ def test_figures_of_a_model_in_closed_form(rows: list[dict[str, str]], quick: Cl
     assert told["by_class"] == {"no": [breaks, len(poor)], "yes": [0, 500 - len(poor)]}
     assert told["changed_columns"] == 1 and told["changed"] == {"hours": breaks} and told["may_change"] == ["hours"]
     assert told["columns"] == {"hours": [], "wage": [], "colour": ["blue", "green", "red"], "year": []}
+    assert told["increasing"] == ["hours"] and told["decreasing"] == [] and told["most"] is None
     assert told == json.loads((tmp_path / "out" / "report.json").read_text())
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "How many rows turn" in page and f"<td>{breaks:,}</td>" in page and page.count("<ins>") == 2 * 8
 
 
 def test_rows_before_and_after(rows: list[dict[str, str]], quick: Cli, tmp_path: Path) -> None:
@@ -90,7 +93,11 @@ def test_a_network_of_its_own_on_held_out_rows_or_a_test_file(quick: Cli, tmp_pa
     done = quick("attack-table", "rich.csv", "rich", "--seed", "3", "--most", "1")
     assert done.returncode == 0, done.stderr
     assert "of 100 held-out rows, a network trained on 400 rows" in done.stdout and "by 1.00 columns" in done.stdout
-    assert "all columns may change: --move names those" in done.stdout and "attack-rich/changes.csv" in done.stdout
+    assert (
+        "all columns may change: --move names those" in done.stdout
+        and "attack-rich/changes.csv" in done.stdout
+        and "attack-rich/report.html" in done.stdout
+    )
     said = [quick("attack-table", "rich.csv", "rich", "--seed", "3", "--most", "1").stdout, done.stdout]
     assert said[0] == said[1]
     text = (tmp_path / "rich.csv").read_text().splitlines()
