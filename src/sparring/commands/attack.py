@@ -6,12 +6,10 @@ import csv
 import hashlib
 import io
 import json
-import math
 import re
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 import torch
@@ -32,6 +30,7 @@ from sparring.commands.page import command_line
 from sparring.commands.parts import Parts, moved
 from sparring.commands.predict import open_like
 from sparring.commands.progress import Progress
+from sparring.commands.required import Required
 from sparring.commands.train import Stopped
 from sparring.data.dataset import Images, open_images, parse_size
 from sparring.engine.device import Hardware
@@ -105,9 +104,7 @@ def attack(
     Asked(seed=seed)
     if images < 1:
         raise UsageError(f"--images must be 1 or more, not {images}")
-    if fail_below is not None and not 0 <= fail_below <= 1:
-        raise UsageError(f"--fail-below is a share from 0 to 1, not {fail_below:g}")
-    earlier = None if baseline is None else _read_baseline(Path(baseline))
+    required = Required.read(fail_below, baseline, "attack", lambda told: (told["low"], told["high"]))
     hardware, say = Hardware.find(device), progress or Progress()
     attacked = load_attacked(model, hardware.device)
     opened = _open(attacked, source, parse_size(size), mode, resize, box)
@@ -119,8 +116,7 @@ def attack(
     stranger = None if attacked.classifier is not None else attacked.name
     with a_strangers(stranger, GIVEN):
         version, more = _version(version, attacked, chosen.x)
-    if earlier is not None:
-        _check_comparable(earlier, {"norm": norm, "eps": radius, "box": list(box), "version": version}, baseline)
+    required.check_comparable({"norm": norm, "eps": radius, "box": list(box), "version": version})
     folder = _folder(attacked, out)
     settings = {
         "model": attacked.name, "says": [round(value, 3) for value in logits[0].tolist()], "images": chosen.names,
@@ -140,7 +136,7 @@ def attack(
         curve=found.curve, norm=norm, eps=radius, box=box, version=version, seed=seed, draws=found.draws,
         queries=float(found.verdicts.queries.double().mean()), gradients=float(found.verdicts.gradients.double().mean()),
         report=str(folder / "report.html"), versions={"sparring": __version__, "torch": torch.__version__},
-        notes=[*notes, *attacked.notes, *more, *found.verdicts.notes], failures=_failures(robust, fail_below, earlier),
+        notes=[*notes, *attacked.notes, *more, *found.verdicts.notes], failures=required.failures("the robust accuracy", robust),
     )  # fmt: skip
     _write(told, folder, chosen, found.verdicts)
     parts.done()
@@ -267,34 +263,6 @@ def _as_known(attacked: Attacked, names: list[str], opened: Images) -> NDArray[n
             f"{attacked.name} does not know the class '{strange[0]}' of {opened.report.source}; its classes: {', '.join(classes)}"
         )
     return np.array([classes.index(name) for name in names])
-
-
-def _read_baseline(path: Path) -> Mapping[str, Any]:
-    try:
-        told = json.loads(path.read_text(encoding="utf-8"))
-        float(told["low"]), float(told["high"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UsageError(f"--baseline {path} is no report.json of `sparring attack`: {error}") from error
-    return cast(Mapping[str, Any], told)
-
-
-def _check_comparable(earlier: Mapping[str, Any], now: Mapping[str, Any], baseline: str | Path | None) -> None:
-    for name, value in now.items():
-        was = earlier.get(name)
-        same = math.isclose(was, value, rel_tol=1e-6) if isinstance(was, float) else was == value
-        if not same:
-            raise UsageError(f"--baseline {baseline} is of another {name}: {was} there, {value} here")
-
-
-def _failures(robust: float, fail_below: float | None, earlier: Mapping[str, Any] | None) -> list[str]:
-    failures = []
-    if fail_below is not None and robust < fail_below:
-        failures.append(f"the robust accuracy is {robust:.2%}, below the {fail_below:.2%} of --fail-below")
-    if earlier is not None and robust < earlier["low"]:
-        failures.append(
-            f"the robust accuracy is {robust:.2%}, below the baseline's interval from {earlier['low']:.2%} to {earlier['high']:.2%}"
-        )
-    return failures
 
 
 def _folder(attacked: Attacked, out: str | Path | None) -> Path:

@@ -25,6 +25,7 @@ from sparring.commands.asked import Asked
 from sparring.commands.attacked import a_strangers, in_its_precision, load_attacked
 from sparring.commands.page import command_line
 from sparring.commands.progress import Progress
+from sparring.commands.required import Required
 from sparring.data.tables import Table, read_table
 from sparring.engine.errors import SparringError, UsageError
 from sparring.engine.files import write
@@ -45,6 +46,7 @@ STEPS = 100
 AT_ONCE = 4096
 REASONS = 5
 """For rows that are left out, told at most."""
+ALL = "all columns may change: --move names those that an attacker can change, or --immutable the others"
 GIVEN = "rows float32 [B, F], a word as a one and noughts, as sparring.data.tables.read_table codes them"
 
 
@@ -66,6 +68,8 @@ def attack_table(
     delimiter: str = ",",
     seed: int = 0,
     out: str | Path | None = None,
+    baseline: str | Path | None = None,
+    fail_below: float | None = None,
     progress: Progress | None = None,
 ) -> TableAttack:
     """Attack a classifier of the column `label` of a CSV file, on rows that it gets right, by changing few columns of each.
@@ -74,13 +78,16 @@ def attack_table(
     those of `immutable`; at most `most` in each row. Whole numbers stay whole, words stay words of the file, numbers stay
     between its lowest and its highest. `model` is `module:callable` or a file, as for `attack`, from rows float32 `[B, F]` as
     `read_table` codes them to logits; without one a small network is trained on the file, less a fifth of the rows unless
-    there is a `test` file. `names`, `drop`, `words` and `delimiter` are those of `read_table`. Writes report.html,
-    report.json and changes.csv, the rows that broke before and after. Raises SparringError, with the way out, on all that can go wrong.
+    there is a `test` file. `names`, `drop`, `words` and `delimiter` are those of `read_table`. `failures` of the result
+    tell where the share of attacked rows that stand, 1 - `success`, is below `fail_below`, or below the interval of `baseline`,
+    an earlier report.json. Writes report.html, report.json and changes.csv, the rows that broke before and after. Raises
+    SparringError, with the way out, on all that can go wrong.
     """
     Asked(seed=seed)
     for flag, value in {"rows": rows, "most": most}.items():
         if value is not None and value < 1:
             raise UsageError(f"--{flag} must be 1 or more, not {value}")
+    required = Required.read(fail_below, baseline, "attack-table", lambda told: (1 - told["high"], 1 - told["low"]))
     say = progress or Progress()
     read = partial(read_table, target=label, names=names or None, drop=drop, words=words, delimiter=delimiter)
     whole = read(table)
@@ -89,26 +96,28 @@ def attack_table(
         movable=move or None, immutable=immutable, increasing=increasing, decreasing=decreasing
     )
     may_change = _may_change(tested, columns)
+    settings: dict[str, Any] = {
+        "label": label, "may_change": may_change, "increasing": _in_order(may_change, increasing),
+        "decreasing": _in_order(may_change, decreasing), "most": most,
+    }  # fmt: skip
+    required.check_comparable(settings)
     notes = [*_left_out(table, whole), *([] if test is None else _left_out(test, tested))]
     if not (move or immutable):
-        notes.append(
-            "all columns may change: --move names those that an attacker can change, or --immutable the others"
-        )
+        notes.append(ALL)
     chosen = _trained(whole, tested, test, seed, say) if model is None else _own(model, tested, test)
     say.say(f"attacking {chosen.name} ...")
     with a_strangers(model, GIVEN):
         right, attacked, result = _attacked(chosen, columns, rows, STEPS if most is None else most, seed)
     folder = Path(out) if out is not None else Path("attack-" + re.sub(r"[^\w.]+", "-", Path(table).stem))
+    told = _figures(attacked, result)
+    standing = (told["attacked"] - told["broken"]) / told["attacked"]
     found = TableAttack(
-        table=str(table), label=label, model=chosen.name, tested_on=chosen.on, count=len(right),
-        clean_accuracy=float(right.double().mean()), **_figures(attacked, result), may_change=may_change,
-        increasing=_in_order(may_change, increasing), decreasing=_in_order(may_change, decreasing), most=most,
+        table=str(table), model=chosen.name, tested_on=chosen.on, count=len(right),
+        clean_accuracy=float(right.double().mean()), **told, **settings,
         columns={c.name: list(c.words) for c in tested.columns}, seed=seed, out=str(folder), notes=[*chosen.notes, *notes],
+        failures=required.failures("the share of attacked rows that stand (1 - success)", standing),
     )  # fmt: skip
-    turned = _turned(chosen.model, attacked, result)
-    write(folder / "changes.csv", _changes(found, turned))
-    write(folder / "report.html", report_page(_page(found, turned)))
-    write(folder / "report.json", json.dumps(asdict(found), indent=2) + "\n")
+    _write(found, folder, _turned(chosen.model, attacked, result))
     return found
 
 
@@ -234,11 +243,14 @@ def _changes(found: TableAttack, turned: Sequence[Turned]) -> str:
     return text.getvalue()
 
 
-def _page(found: TableAttack, turned: Sequence[Turned]) -> Page:
+def _write(found: TableAttack, folder: Path, turned: Sequence[Turned]) -> None:
     about = {"table": found.table, "tells": found.label, "model": found.model, "seed": str(found.seed)}
     sections = tabled_sections(found, turned)
     title = f"{Path(found.table).name} under attack"
-    return Page(title, about, sections=sections, version=__version__, command=command_line())
+    page = Page(title, about, sections=sections, version=__version__, command=command_line())
+    write(folder / "changes.csv", _changes(found, turned))
+    write(folder / "report.html", report_page(page))
+    write(folder / "report.json", json.dumps(asdict(found), indent=2) + "\n")
 
 
 def _as_text(value: str | float) -> str:

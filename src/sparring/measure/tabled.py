@@ -52,6 +52,8 @@ class TableAttack:
     out: str
     """The folder with report.html, report.json and changes.csv."""
     notes: list[str] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+    """What was asked of it (`fail_below`, `baseline`) and is not met."""
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,7 @@ def _with_interval(share: Share) -> str:
 
 
 def _notes(found: TableAttack) -> str:
-    told = "".join(f"<li>{text(note)}</li>" for note in found.notes)
+    told = "".join(f"<li>{text(note)}</li>" for note in [*found.failures, *found.notes])
     return f'<ul class="warnings">{told}</ul>' if told else ""
 
 
