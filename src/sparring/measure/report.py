@@ -334,6 +334,7 @@ tr { break-inside: avoid; }
 .protocol th { color: var(--quiet); }
 .protocol td { overflow-wrap: anywhere; }
 .turned th, .turned td { vertical-align: top; white-space: nowrap; padding-right: 1rem; padding-left: .6rem; }
+.warnings + .scroll { margin-top: 1rem; }
 .turned .changed { background: var(--card); box-shadow: inset 3px 0 var(--s2); }
 .changed del, .changed ins { text-decoration: none; }
 .changed del { color: var(--quiet); }
@@ -371,6 +372,7 @@ footer { margin-top: 3rem; padding-top: 1rem; border-top: 1px solid var(--line);
   h2, h2 + p, thead { break-after: avoid; }
   img { outline: none; }
   th, td { padding: .25rem .8rem .25rem 0; }
+  .turned th, .turned td { font-size: 7.5pt; white-space: normal; overflow-wrap: normal; padding: .25rem .3rem; }
   .moving { display: none; }
   .still { display: block; }
   .curves { grid-template-columns: 1fr 1fr; }
