@@ -151,8 +151,7 @@ def _attack(args: list[str]) -> None:
     with redirect_stdout(sys.stderr):  # a stranger's module may print, and stdout is for what was found
         found = attack(options.model, options.source, **_fields(options, "model", "source", "json"))
     print(_json(dataclasses.asdict(found)) if options.json else in_words(found))
-    if found.failures:
-        raise SparringError("; ".join(found.failures))
+    _fail(found.failures)
 
 
 def _attack_table(args: list[str]) -> None:
@@ -162,6 +161,13 @@ def _attack_table(args: list[str]) -> None:
     with redirect_stdout(sys.stderr):  # as above
         found = attack_table(options.table, options.label, **_fields(options, "table", "label", "json"))
     print(_json(dataclasses.asdict(found)) if options.json else in_words(found))
+    _fail(found.failures)
+
+
+def _fail(failures: Sequence[str]) -> None:
+    """Exit code 1 where what was asked of a figure is not met."""
+    if failures:
+        raise SparringError("; ".join(failures))
 
 
 def _hear(args: list[str]) -> None:

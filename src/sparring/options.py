@@ -232,7 +232,11 @@ class AttackTable:
     seed: Annotated[int, arg(metavar="S")] = 0
     """Of everything that is drawn."""
     out: Annotated[str | None, arg(metavar="PATH", help_behavior_hint="(default: attack-CSV)")] = None
-    """The folder for report.json and changes.csv, the rows that broke before and after."""
+    """The folder for report.html, report.json and changes.csv, the rows that broke before and after."""
+    baseline: Annotated[str | None, arg(metavar="REPORT.JSON", help_behavior_hint="")] = None
+    """Fail (exit code 1) where the share of attacked rows that stand (1 - success) is below the interval of this earlier report."""
+    fail_below: Annotated[float | None, arg(metavar="SHARE", help_behavior_hint="")] = None
+    """Fail (exit code 1) where the share of attacked rows that stand (1 - success) is below this one, 0.2 say."""
     json: Json = False
     """Print one JSON object."""
 

@@ -66,7 +66,10 @@ def test_figures_of_a_model_in_closed_form(rows: list[dict[str, str]], quick: Cl
     assert told["by_class"] == {"no": [breaks, len(poor)], "yes": [0, 500 - len(poor)]}
     assert told["changed_columns"] == 1 and told["changed"] == {"hours": breaks} and told["may_change"] == ["hours"]
     assert told["columns"] == {"hours": [], "wage": [], "colour": ["blue", "green", "red"], "year": []}
+    assert told["increasing"] == ["hours"] and told["decreasing"] == [] and told["most"] is None
     assert told == json.loads((tmp_path / "out" / "report.json").read_text())
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "How many rows turn" in page and f"<td>{breaks:,}</td>" in page and page.count("<ins>") == 2 * 8
 
 
 def test_rows_before_and_after(rows: list[dict[str, str]], quick: Cli, tmp_path: Path) -> None:
@@ -90,7 +93,11 @@ def test_a_network_of_its_own_on_held_out_rows_or_a_test_file(quick: Cli, tmp_pa
     done = quick("attack-table", "rich.csv", "rich", "--seed", "3", "--most", "1")
     assert done.returncode == 0, done.stderr
     assert "of 100 held-out rows, a network trained on 400 rows" in done.stdout and "by 1.00 columns" in done.stdout
-    assert "all columns may change: --move names those" in done.stdout and "attack-rich/changes.csv" in done.stdout
+    assert (
+        "all columns may change: --move names those" in done.stdout
+        and "attack-rich/changes.csv" in done.stdout
+        and "attack-rich/report.html" in done.stdout
+    )
     said = [quick("attack-table", "rich.csv", "rich", "--seed", "3", "--most", "1").stdout, done.stdout]
     assert said[0] == said[1]
     text = (tmp_path / "rich.csv").read_text().splitlines()
@@ -114,6 +121,40 @@ def test_from_python_and_a_file_without_names(tmp_path: Path) -> None:
     named = sparring.attack_table("rich.csv", "rich", **how)  # type: ignore[arg-type]
     assert bare.success == named.success > 0.5 and list(bare.columns) == ["hours", "wage", "year"]
     assert bare.columns["year"] == ["1996"]
+
+
+def test_in_the_users_own_ci(quick: Cli, tmp_path: Path) -> None:
+    """What stands, 1 - success, must reach the share, and the lower end of the earlier interval."""
+    args = (
+        "attack-table",
+        "rich.csv",
+        "rich",
+        "--move",
+        "hours",
+        "--model",
+        "own_table:exact",
+        "--rows",
+        "50",
+        "--out",
+    )
+    done = quick(*args, "good", "--json")
+    told = json.loads(done.stdout)
+    stands = (told["attacked"] - told["broken"]) / told["attacked"]
+    baseline = tmp_path / "good" / "report.json"
+    assert 0.02 < stands < 0.98 and told["failures"] == [] and stands == pytest.approx(1 - told["success"])
+    done = quick(*args, "now", "--baseline", baseline, "--fail-below", str(stands))
+    assert done.returncode == 0, done.stderr
+    done = quick(*args, "now", "--fail-below", str(stands + 0.01))
+    words = f"the share of attacked rows that stand (1 - success) is {stands:.2%}, below the {stands + 0.01:.2%} of --fail-below"
+    assert done.returncode == 1 and words in done.stderr and "broken " in done.stdout
+    assert words in (tmp_path / "now" / "report.html").read_text()
+    baseline.write_text(json.dumps({**told, "low": 0.0, "high": 0.01}))  # nearly all stood
+    done = quick(*args, "now", "--baseline", baseline)
+    assert done.returncode == 1 and "below the baseline's interval from 99.00% to 100.00%" in done.stderr
+    done = quick(*args, "now", "--most", "1", "--baseline", baseline)
+    assert done.returncode == 2 and "is of another most: None there, 1 here" in done.stderr
+    done = quick(*args, "now", "--increasing", "hours", "--baseline", baseline)
+    assert done.returncode == 2 and "is of another increasing: [] there, ['hours'] here" in done.stderr
 
 
 @pytest.mark.parametrize("name", ["in_double", "prints", "forest"])
@@ -140,13 +181,15 @@ def test_own_models(name: str, quick: Cli) -> None:
         (["rich.csv", "rich", "--most", "0"], 2, "--most must be 1 or more"),
         (["rich.csv", "rich", "--rows", "0"], 2, "--rows must be 1 or more"),
         (["rich.csv", "rich", "--seed", "-1"], 2, "--seed must be 0 or more"),
+        (["rich.csv", "rich", "--fail-below", "20"], 2, "--fail-below is a share from 0 to 1, not 20"),
+        (["rich.csv", "rich", "--baseline", "own_table.py"], 2, "is no report.json of `sparring attack-table`"),
         (["rich.csv", "rich", "--test", "none.csv"], 2, "there is no none.csv"),
         (["rich.csv", "wage"], 2, "different values, too many for classes"),
         (["rich.csv", "rich", "--delimiter", ";"], 2, "has no column 'rich'"),
         (["rich.csv", "rich", "--model", "own_table:missing"], 2, "cannot be loaded: AttributeError"),
         (["rich.csv", "rich", "--model", "own_table:probabilities"], 2, "returns probabilities"),
         (["rich.csv", "rich", "--model", "own_table:never"], 1, "gets none of 500 rows right"),
-        (["rich.csv", "rich", "--model", "own_table:fails"], 1, "own_table:fails failed: ValueError: a column is missing"),
+        (["rich.csv", "rich", "--model", "own_table:fails"], 1, "own_table:fails failed under attack: ValueError: a column is missing"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_done_is_told(args: list[str], code: int, words: str, quick: Cli, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from sparring.measure.curves import (
     COLOURS,
     POINTS,
+    bar,
     curve,
     interval,
     number,
@@ -165,6 +166,18 @@ def test_an_interval_is_drawn_inside_its_frame(value: float, low: float, high: f
     if svg:
         (dot,) = ElementTree.fromstring(svg).iter("circle")
         assert 6 <= float(dot.attrib["cx"]) <= 234
+
+
+def test_a_bar_is_as_long_as_its_share_with_its_interval() -> None:
+    def ends(svg: str) -> list[list[float]]:
+        return [[float(x) for x in re.findall(r"[MH]([\d.]+)", path)] for path in re.findall(r'<path d="([^"]*)"', svg)]
+
+    whole, half, _ = ends(bar(0.5))
+    assert half[0] == whole[0] and half[1] == sum(whole) / 2
+    assert ends(bar(1.0))[1] == whole and ends(bar(0.0))[1] == [whole[0], whole[0]]
+    low, left, right, high = ends(bar(0.5, 0.25, 0.75))[2]
+    assert low == left < half[1] < right == high and low - whole[0] == whole[1] - high
+    ElementTree.fromstring(bar(0.3, 0.2, 0.4))
 
 
 def test_a_share_on_its_line() -> None:

@@ -6,13 +6,10 @@ import csv
 import hashlib
 import io
 import json
-import math
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 import torch
@@ -28,15 +25,16 @@ from sparring.attacks.doctor import Check
 from sparring.attacks.norms import Norm
 from sparring.attacks.threat import Threat, is_small_grey, usual_eps
 from sparring.commands.asked import Asked
-from sparring.commands.attacked import Attacked, first_line, in_its_precision, load_attacked, try_out
+from sparring.commands.attacked import Attacked, a_strangers, in_its_precision, load_attacked, try_out
 from sparring.commands.page import command_line
 from sparring.commands.parts import Parts, moved
 from sparring.commands.predict import open_like
 from sparring.commands.progress import Progress
+from sparring.commands.required import Required
 from sparring.commands.train import Stopped
 from sparring.data.dataset import Images, open_images, parse_size
 from sparring.engine.device import Hardware
-from sparring.engine.errors import SparringError, UsageError
+from sparring.engine.errors import UsageError
 from sparring.engine.files import write
 from sparring.engine.pictures import grid, to_bytes
 from sparring.engine.seeds import mix
@@ -50,6 +48,10 @@ IMAGES = 1000
 PARTS = {"cpu": 250, "cuda": 2500}
 """Images after which what was found is kept, by the kind of device: what a GPU is asked one by one takes as long."""
 SHOWN = 12
+GIVEN = (
+    "images float32 [B, C, H, W], of any B; batches of them that were done are kept: once it is mended, the same command goes "
+    "on from there"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,9 +104,7 @@ def attack(
     Asked(seed=seed)
     if images < 1:
         raise UsageError(f"--images must be 1 or more, not {images}")
-    if fail_below is not None and not 0 <= fail_below <= 1:
-        raise UsageError(f"--fail-below is a share from 0 to 1, not {fail_below:g}")
-    earlier = None if baseline is None else _read_baseline(Path(baseline))
+    required = Required.read(fail_below, baseline, "attack", lambda told: (told["low"], told["high"]))
     hardware, say = Hardware.find(device), progress or Progress()
     attacked = load_attacked(model, hardware.device)
     opened = _open(attacked, source, parse_size(size), mode, resize, box)
@@ -113,10 +113,10 @@ def attack(
     threat = Threat(norm_, radius, *box)
     attacked = in_its_precision(attacked, chosen.x)
     logits = try_out(attacked, chosen.x, list(opened.report.classes))
-    with _a_strangers(attacked):
+    stranger = None if attacked.classifier is not None else attacked.name
+    with a_strangers(stranger, GIVEN):
         version, more = _version(version, attacked, chosen.x)
-    if earlier is not None:
-        _check_comparable(earlier, {"norm": norm, "eps": radius, "box": list(box), "version": version}, baseline)
+    required.check_comparable({"norm": norm, "eps": radius, "box": list(box), "version": version})
     folder = _folder(attacked, out)
     settings = {
         "model": attacked.name, "says": [round(value, 3) for value in logits[0].tolist()], "images": chosen.names,
@@ -125,7 +125,7 @@ def attack(
         "part": PARTS.get(hardware.device.type, PARTS["cpu"]),
     }  # fmt: skip
     parts = Parts.begin(folder / "parts", settings)
-    with _a_strangers(attacked):
+    with a_strangers(stranger, GIVEN):
         verdicts = _in_parts(parts, attacked.model, chosen, threat, version, seed, say)
         say.say("looking whether that can be believed ...")
         found = figures(attacked.model, chosen.x, chosen.y, threat, verdicts, seed, say.say)
@@ -136,27 +136,11 @@ def attack(
         curve=found.curve, norm=norm, eps=radius, box=box, version=version, seed=seed, draws=found.draws,
         queries=float(found.verdicts.queries.double().mean()), gradients=float(found.verdicts.gradients.double().mean()),
         report=str(folder / "report.html"), versions={"sparring": __version__, "torch": torch.__version__},
-        notes=[*notes, *attacked.notes, *more, *found.verdicts.notes], failures=_failures(robust, fail_below, earlier),
+        notes=[*notes, *attacked.notes, *more, *found.verdicts.notes], failures=required.failures("the robust accuracy", robust),
     )  # fmt: skip
     _write(told, folder, chosen, found.verdicts)
     parts.done()
     return told
-
-
-@contextmanager
-def _a_strangers(attacked: Attacked) -> Iterator[None]:
-    """Tell what a model of others raises under attack, in a large batch or in its backward pass, say, as its own failure."""
-    try:
-        yield
-    except SparringError:
-        raise
-    except Exception as error:
-        if attacked.classifier is not None:
-            raise
-        raise SparringError(
-            f"{attacked.name} failed under attack: {type(error).__name__}: {first_line(error)}. Batches of images that were "
-            "done are kept: once it is mended, the same command goes on from there"
-        ) from error
 
 
 def _in_parts(
@@ -279,34 +263,6 @@ def _as_known(attacked: Attacked, names: list[str], opened: Images) -> NDArray[n
             f"{attacked.name} does not know the class '{strange[0]}' of {opened.report.source}; its classes: {', '.join(classes)}"
         )
     return np.array([classes.index(name) for name in names])
-
-
-def _read_baseline(path: Path) -> Mapping[str, Any]:
-    try:
-        told = json.loads(path.read_text(encoding="utf-8"))
-        float(told["low"]), float(told["high"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UsageError(f"--baseline {path} is no report.json of `sparring attack`: {error}") from error
-    return cast(Mapping[str, Any], told)
-
-
-def _check_comparable(earlier: Mapping[str, Any], now: Mapping[str, Any], baseline: str | Path | None) -> None:
-    for name, value in now.items():
-        was = earlier.get(name)
-        same = math.isclose(was, value, rel_tol=1e-6) if isinstance(was, float) else was == value
-        if not same:
-            raise UsageError(f"--baseline {baseline} is of another {name}: {was} there, {value} here")
-
-
-def _failures(robust: float, fail_below: float | None, earlier: Mapping[str, Any] | None) -> list[str]:
-    failures = []
-    if fail_below is not None and robust < fail_below:
-        failures.append(f"the robust accuracy is {robust:.2%}, below the {fail_below:.2%} of --fail-below")
-    if earlier is not None and robust < earlier["low"]:
-        failures.append(
-            f"the robust accuracy is {robust:.2%}, below the baseline's interval from {earlier['low']:.2%} to {earlier['high']:.2%}"
-        )
-    return failures
 
 
 def _folder(attacked: Attacked, out: str | Path | None) -> Path:

@@ -6,9 +6,8 @@ import csv
 import io
 import json
 import re
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from collections.abc import Collection, Sequence
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,17 +16,23 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sparring import __version__
 from sparring.attacks.columns import Columns
 from sparring.attacks.contract import Model, check, held
 from sparring.attacks.greedy import greedy
 from sparring.attacks.result import Result
 from sparring.commands.asked import Asked
-from sparring.commands.attacked import first_line, in_its_precision, load_attacked
+from sparring.commands.attacked import a_strangers, in_its_precision, load_attacked
+from sparring.commands.page import command_line
 from sparring.commands.progress import Progress
+from sparring.commands.required import Required
 from sparring.data.tables import Table, read_table
 from sparring.engine.errors import SparringError, UsageError
 from sparring.engine.files import write
+from sparring.measure.report import Page, report_page
 from sparring.measure.share import Share
+from sparring.measure.tabled import TableAttack, Turned
+from sparring.measure.tabled_page import tabled_sections
 from sparring.recipes.table import fit_table
 
 ROWS = 1000
@@ -41,48 +46,8 @@ STEPS = 100
 AT_ONCE = 4096
 REASONS = 5
 """For rows that are left out, told at most."""
-
-
-@dataclass(frozen=True)
-class TableAttack:
-    """How a table's classifier stands against changed columns; `--json` prints it, and `report.json` holds it."""
-
-    table: str
-    label: str
-    """The column that it tells."""
-    model: str
-    """Its name, or how it was trained."""
-    tested_on: str
-    """Which rows, in words."""
-    count: int
-    """Rows that it was tested on."""
-    clean_accuracy: float
-    """The share of them that it gets right."""
-    attacked: int
-    """Rows that were attacked, of those that it gets right."""
-    broken: int
-    """Of these, rows whose answer turned."""
-    success: float
-    """The share of them: greedy search finds no more than there is, so the truth is this or higher."""
-    low: float
-    """Ends of the 95 % interval of that share (Wilson)."""
-    high: float
-    changed_columns: float | None
-    """How many changed, on the average of what broke; None where nothing did."""
-    changed: dict[str, int]
-    """Column -> rows, of those that broke, in which it changed; the most frequent first."""
-    by_class: dict[str, tuple[int, int]]
-    """Class -> rows that broke, and of how many."""
-    may_change: list[str]
-    """Columns that could."""
-    queries: float
-    """Forward passes a row, on the average."""
-    columns: dict[str, list[str]]
-    """Column -> its words, an entry of the model's rows each; [] for a number, which is one entry."""
-    seed: int
-    out: str
-    """The folder with report.json and changes.csv."""
-    notes: list[str] = field(default_factory=list)
+ALL = "all columns may change: --move names those that an attacker can change, or --immutable the others"
+GIVEN = "rows float32 [B, F], a word as a one and noughts, as sparring.data.tables.read_table codes them"
 
 
 def attack_table(
@@ -103,6 +68,8 @@ def attack_table(
     delimiter: str = ",",
     seed: int = 0,
     out: str | Path | None = None,
+    baseline: str | Path | None = None,
+    fail_below: float | None = None,
     progress: Progress | None = None,
 ) -> TableAttack:
     """Attack a classifier of the column `label` of a CSV file, on rows that it gets right, by changing few columns of each.
@@ -111,13 +78,16 @@ def attack_table(
     those of `immutable`; at most `most` in each row. Whole numbers stay whole, words stay words of the file, numbers stay
     between its lowest and its highest. `model` is `module:callable` or a file, as for `attack`, from rows float32 `[B, F]` as
     `read_table` codes them to logits; without one a small network is trained on the file, less a fifth of the rows unless
-    there is a `test` file. `names`, `drop`, `words` and `delimiter` are those of `read_table`. Writes report.json and
-    changes.csv, the rows that broke before and after. Raises SparringError, with the way out, on all that can go wrong.
+    there is a `test` file. `names`, `drop`, `words` and `delimiter` are those of `read_table`. `failures` of the result
+    tell where the share of attacked rows that stand, 1 - `success`, is below `fail_below`, or below the interval of `baseline`,
+    an earlier report.json. Writes report.html, report.json and changes.csv, the rows that broke before and after. Raises
+    SparringError, with the way out, on all that can go wrong.
     """
     Asked(seed=seed)
     for flag, value in {"rows": rows, "most": most}.items():
         if value is not None and value < 1:
             raise UsageError(f"--{flag} must be 1 or more, not {value}")
+    required = Required.read(fail_below, baseline, "attack-table", lambda told: (1 - told["high"], 1 - told["low"]))
     say = progress or Progress()
     read = partial(read_table, target=label, names=names or None, drop=drop, words=words, delimiter=delimiter)
     whole = read(table)
@@ -126,23 +96,28 @@ def attack_table(
         movable=move or None, immutable=immutable, increasing=increasing, decreasing=decreasing
     )
     may_change = _may_change(tested, columns)
+    settings: dict[str, Any] = {
+        "label": label, "may_change": may_change, "increasing": _in_order(may_change, increasing),
+        "decreasing": _in_order(may_change, decreasing), "most": most,
+    }  # fmt: skip
+    required.check_comparable(settings)
     notes = [*_left_out(table, whole), *([] if test is None else _left_out(test, tested))]
     if not (move or immutable):
-        notes.append(
-            "all columns may change: --move names those that an attacker can change, or --immutable the others"
-        )
+        notes.append(ALL)
     chosen = _trained(whole, tested, test, seed, say) if model is None else _own(model, tested, test)
     say.say(f"attacking {chosen.name} ...")
-    with _a_strangers(model):
+    with a_strangers(model, GIVEN):
         right, attacked, result = _attacked(chosen, columns, rows, STEPS if most is None else most, seed)
     folder = Path(out) if out is not None else Path("attack-" + re.sub(r"[^\w.]+", "-", Path(table).stem))
+    told = _figures(attacked, result)
+    standing = (told["attacked"] - told["broken"]) / told["attacked"]
     found = TableAttack(
-        table=str(table), label=label, model=chosen.name, tested_on=chosen.on, count=len(right),
-        clean_accuracy=float(right.double().mean()), **_figures(attacked, result), may_change=may_change,
+        table=str(table), model=chosen.name, tested_on=chosen.on, count=len(right),
+        clean_accuracy=float(right.double().mean()), **told, **settings,
         columns={c.name: list(c.words) for c in tested.columns}, seed=seed, out=str(folder), notes=[*chosen.notes, *notes],
+        failures=required.failures("the share of attacked rows that stand (1 - success)", standing),
     )  # fmt: skip
-    write(folder / "changes.csv", _changes(chosen.model, label, attacked, result))
-    write(folder / "report.json", json.dumps(asdict(found), indent=2) + "\n")
+    _write(found, folder, _turned(chosen.model, attacked, result))
     return found
 
 
@@ -175,22 +150,6 @@ def _own(name: str, tested: Table, test: str | Path | None) -> _Chosen:
         raise UsageError(f"{name} is a run on images: --model is module:callable, or a file, of a table's rows")
     attacked = in_its_precision(attacked, tested.x)
     return _Chosen(attacked.model, name, tested, "rows" if test is None else f"rows of {test}", attacked.notes)
-
-
-@contextmanager
-def _a_strangers(model: str | None) -> Iterator[None]:
-    """Tell what a model of others raises as its own failure."""
-    try:
-        yield
-    except SparringError:
-        raise
-    except Exception as error:  # whatever a stranger's code raises
-        if model is None:
-            raise
-        raise SparringError(
-            f"{model} failed: {type(error).__name__}: {first_line(error)}. It is given rows float32 [B, F], a word as a one and "
-            "noughts, as sparring.data.tables.read_table codes them"
-        ) from error
 
 
 def _attacked(chosen: _Chosen, columns: Columns, rows: int, steps: int, seed: int) -> tuple[Tensor, Table, Result]:
@@ -234,6 +193,10 @@ def _may_change(table: Table, columns: Columns) -> list[str]:
     return found
 
 
+def _in_order(columns: Sequence[str], named: Collection[str]) -> list[str]:
+    return [name for name in columns if name in named]
+
+
 def _left_out(path: str | Path, table: Table) -> list[str]:
     """Why rows are not used, a line each."""
     reasons = sorted(table.left_out.items(), key=lambda pair: -len(pair[1]))
@@ -245,20 +208,49 @@ def _left_out(path: str | Path, table: Table) -> list[str]:
     return [*told, *([f"{path}: {more:,} rows left out for other reasons"] if more else [])]
 
 
-def _changes(model: Model, label: str, attacked: Table, result: Result) -> str:
-    """A CSV of the rows that broke, each as it was and as it became."""
+def _turned(model: Model, attacked: Table, result: Result) -> list[Turned]:
+    """The rows that broke, each as it was and as it became."""
+    rows = result.success.nonzero().squeeze(1)
+    if not len(rows):
+        return []
+    with torch.no_grad(), held(model, seed=0):
+        said = [
+            attacked.classes[k]
+            for part in torch.split(result.adv[rows], AT_ONCE)
+            for k in model(part).argmax(1).tolist()
+        ]
+
+    def values(x: Tensor) -> list[str]:
+        return [_as_text(value) for value in attacked.told(x).values()]
+
+    return [
+        Turned(
+            attacked.lines[row], attacked.classes[int(attacked.y[row])], answer, values(attacked.x[row]),
+            values(result.adv[row]),
+        )
+        for row, answer in zip(rows.tolist(), said, strict=True)
+    ]  # fmt: skip
+
+
+def _changes(found: TableAttack, turned: Sequence[Turned]) -> str:
+    """A CSV of the rows that broke, before and after."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["line", "state", "answer", *(column.name for column in attacked.columns), label])
-    rows = result.success.nonzero().squeeze(1)
-    with torch.no_grad(), held(model, seed=0):
-        said = [attacked.classes[k] for k in model(result.adv[rows]).argmax(1).tolist()] if len(rows) else []
-    for row, answer in zip(rows.tolist(), said, strict=True):
-        true = attacked.classes[int(attacked.y[row])]
-        for state, says, x in (("before", true, attacked.x[row]), ("after", answer, result.adv[row])):
-            values = [_as_text(value) for value in attacked.told(x).values()]
-            writer.writerow([attacked.lines[row], state, says, *values, true])
+    writer.writerow(["line", "state", "answer", *found.columns, found.label])
+    for row in turned:
+        writer.writerow([row.line, "before", row.true, *row.before, row.true])
+        writer.writerow([row.line, "after", row.answer, *row.after, row.true])
     return text.getvalue()
+
+
+def _write(found: TableAttack, folder: Path, turned: Sequence[Turned]) -> None:
+    about = {"table": found.table, "tells": found.label, "model": found.model, "seed": str(found.seed)}
+    sections = tabled_sections(found, turned)
+    title = f"{Path(found.table).name} under attack"
+    page = Page(title, about, sections=sections, version=__version__, command=command_line())
+    write(folder / "changes.csv", _changes(found, turned))
+    write(folder / "report.html", report_page(page))
+    write(folder / "report.json", json.dumps(asdict(found), indent=2) + "\n")
 
 
 def _as_text(value: str | float) -> str:
@@ -281,4 +273,5 @@ def in_words(found: TableAttack) -> str:
     if found.changed:
         lines.append(f"changed  {', '.join(f'{name} {count:,}' for name, count in found.changed.items())}")
     lines += [f"note     {note}" for note in found.notes]
-    return "\n".join([*lines, f"rows     {Path(found.out) / 'changes.csv'}"])
+    lines += [f"rows     {Path(found.out) / 'changes.csv'}", f"report   {Path(found.out) / 'report.html'}"]
+    return "\n".join(lines)

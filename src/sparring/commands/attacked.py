@@ -6,8 +6,8 @@ import inspect
 import os
 import sys
 import warnings
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
@@ -113,6 +113,24 @@ def try_out(attacked: Attacked, x: Tensor, classes: Sequence[str]) -> Tensor:
             "the logits of just these, in this order"
         )
     return logits
+
+
+@contextmanager
+def a_strangers(name: str | None, given: str) -> Iterator[None]:
+    """Tell what `name`, a model of others, raises under attack, in a large batch or in its backward pass, say, as its own failure.
+
+    `given` says what it is given, and the way out. None is a model of ours, whose errors stay as they are.
+    """
+    try:
+        yield
+    except SparringError:
+        raise
+    except Exception as error:  # whatever a stranger's code raises
+        if name is None:
+            raise
+        raise SparringError(
+            f"{name} failed under attack: {type(error).__name__}: {first_line(error)}. It is given {given}"
+        ) from error
 
 
 def _from_onnx(path: Path, device: torch.device) -> Model:

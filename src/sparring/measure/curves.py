@@ -148,6 +148,21 @@ def interval(value: float, low: float, high: float, floor: float | None) -> str:
     )
 
 
+def bar(share: float, low: float | None = None, high: float | None = None) -> str:
+    """A share as a bar on a line from 0 to all, and its interval where it is given; all are as long as each other."""
+    at = _scale(0, 1, 4, 236)
+    ends = (
+        ""
+        if low is None or high is None
+        else f"M{at(low):.1f} 5v10M{at(low):.1f} 10H{at(high):.1f}M{at(high):.1f} 5v10"
+    )
+    return (
+        f'<svg aria-hidden="true" viewBox="0 0 240 20" width="240" height="20"><path d="M{at(0):g} 10H{at(1):g}" {GRID}/>'
+        f'<path d="M{at(0):g} 10H{at(share):.1f}" style="stroke:{_colour(0)}" stroke-width="9"/>'
+        f'<path d="{ends}" fill="none" stroke="currentColor" stroke-width="1.5"/></svg>'
+    )
+
+
 def share_line(value: float, low: float, high: float, left: str, right: str) -> str:
     """A share on a line from one half to all, or from below one half; `left` and `right` say what half and all mean."""
     if not all(map(math.isfinite, (value, low, high))):

@@ -89,7 +89,7 @@ def report_page(page: Page) -> str:
         _section("Can they be told apart?", _nash(found.nash if found else None)),
         _section("Are they copies?", _memorisation(found.memorisation if found else None) + _pairs(page.pairs)),
         _section("Curves", _curves(page.curves)),
-        _section("Protocol", _protocol(found.protocol if found else {})),
+        _section("Protocol", protocol_table(found.protocol if found else {})),
         _made(page),
     )
     return (
@@ -207,7 +207,8 @@ def _curves(curves: Sequence[str]) -> str:
     return f'<div class="curves">{figures}</div>' if figures else ""
 
 
-def _protocol(protocol: Mapping[str, Any]) -> str:
+def protocol_table(protocol: Mapping[str, Any]) -> str:
+    """Settings by name, as HTML; objects within are told key by key."""
     rows = "".join(f"<tr><th>{text(name)}</th><td>{text(value)}</td></tr>" for name, value in _flat(protocol))
     return f'<div class="scroll"><table class="protocol"><tbody>{rows}</tbody></table></div>' if rows else ""
 
@@ -332,6 +333,12 @@ tr { break-inside: avoid; }
 .protocol { font-size: .9rem; }
 .protocol th { color: var(--quiet); }
 .protocol td { overflow-wrap: anywhere; }
+.turned th, .turned td { vertical-align: top; white-space: nowrap; padding-right: 1rem; padding-left: .6rem; }
+.warnings + .scroll { margin-top: 1rem; }
+.turned .changed { background: var(--card); box-shadow: inset 3px 0 var(--s2); }
+.changed del, .changed ins { text-decoration: none; }
+.changed del { color: var(--quiet); }
+.changed ins { font-weight: 600; }
 .key { margin-top: .6rem; }
 .key span { display: inline-block; vertical-align: middle; margin: 0 .2rem 0 .8rem; }
 .key .dot { width: 8px; height: 8px; border-radius: 50%; background: var(--s1); margin-left: 0; }
@@ -349,6 +356,7 @@ footer { margin-top: 3rem; padding-top: 1rem; border-top: 1px solid var(--line);
   .scores tr { display: grid; grid-template-columns: 4fr 7fr 4fr; padding: .5rem 0; border-bottom: 1px solid var(--line); }
   .scores th, .scores td { border: 0; padding: .1rem .5rem .1rem 0; white-space: normal; }
   .scores tbody th, .scores .drawing { grid-column: 1 / -1; }
+  .bars .drawing { display: none; }
   .finding { flex-direction: column; gap: .3rem; }
   .mark { flex: none; }
   .samples figure, .pairs figure, .curves figure { margin: 0; }
@@ -364,9 +372,10 @@ footer { margin-top: 3rem; padding-top: 1rem; border-top: 1px solid var(--line);
   h2, h2 + p, thead { break-after: avoid; }
   img { outline: none; }
   th, td { padding: .25rem .8rem .25rem 0; }
+  .turned th, .turned td { font-size: 7.5pt; white-space: normal; overflow-wrap: normal; padding: .25rem .3rem; }
   .moving { display: none; }
   .still { display: block; }
   .curves { grid-template-columns: 1fr 1fr; }
-  .finding, .warnings, code { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
+  .finding, .warnings, .changed, code { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
 }
 """
