@@ -343,19 +343,22 @@ def choose_shape(shapes: Counter[Shape], size: tuple[int, int] | None, mode: str
 
 
 def _sort_out(found: Found, outcomes: list[Outcome], once: bool) -> tuple[list[int], dict[str, list[str]]]:
-    """The rows to use, and the names left out by reason; `once`: of equal files the first is used."""
+    """The rows to use, and the names left out by reason; `once`: of equal files one is used, the first that has a label or else the first."""
     left_out: dict[str, list[str]] = {}
     for left in found.left_out:
         left_out.setdefault(left.why, []).append(left.name)
     usable: list[int] = []
-    seen: set[str] = set()
+    kept: dict[str, int] = {}
+    for row, (item, outcome) in enumerate(zip(found.items, outcomes, strict=True)):
+        first = kept.setdefault(outcome.digest, row)
+        if found.items[first].label is None and item.label is not None:  # copied into the folder of its class
+            kept[outcome.digest] = row
     for row, (item, outcome) in enumerate(zip(found.items, outcomes, strict=True)):
         if outcome.why:
             left_out.setdefault(outcome.why, []).append(item.name)
-        elif once and outcome.digest in seen:
+        elif once and kept[outcome.digest] != row:
             left_out.setdefault("is a duplicate of another file", []).append(item.name)
         else:
-            seen.add(outcome.digest)
             usable.append(row)
     return usable, left_out
 
