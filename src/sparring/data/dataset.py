@@ -348,11 +348,8 @@ def _sort_out(found: Found, outcomes: list[Outcome], once: bool) -> tuple[list[i
     for left in found.left_out:
         left_out.setdefault(left.why, []).append(left.name)
     usable: list[int] = []
-    kept: dict[str, int] = {}
-    for row, (item, outcome) in enumerate(zip(found.items, outcomes, strict=True)):
-        first = kept.setdefault(outcome.digest, row)
-        if found.items[first].label is None and item.label is not None:  # copied into the folder of its class
-            kept[outcome.digest] = row
+    order = sorted(range(len(outcomes))[::-1], key=lambda row: found.items[row].label is not None)
+    kept = {outcomes[row].digest: row for row in order}  # what counts comes last
     for row, (item, outcome) in enumerate(zip(found.items, outcomes, strict=True)):
         if outcome.why:
             left_out.setdefault(outcome.why, []).append(item.name)
