@@ -348,7 +348,7 @@ def _sort_out(found: Found, outcomes: list[Outcome], once: bool) -> tuple[list[i
     for left in found.left_out:
         left_out.setdefault(left.why, []).append(left.name)
     usable: list[int] = []
-    order = sorted(range(len(outcomes))[::-1], key=lambda row: found.items[row].label is not None)
+    order = sorted(range(len(outcomes) - 1, -1, -1), key=lambda row: found.items[row].label is not None)
     kept = {outcomes[row].digest: row for row in order}  # what counts comes last
     for row, (item, outcome) in enumerate(zip(found.items, outcomes, strict=True)):
         if outcome.why:
