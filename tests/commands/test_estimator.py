@@ -152,6 +152,8 @@ def test_remembering_and_forgetting(bright: Any) -> None:
     for label in ("fox", 1.5, None):
         with pytest.raises(BadInput, match=r"labels are .* here, and such as .* in what was learnt"):
             one.remember(new, label)
+    with pytest.raises(BadInput, match="-1 stands for no label"):
+        one.remember(new, [1, -1])
     with pytest.raises(BadInput, match="2 images and 3 labels"):
         one.remember(new, [1, 2, 1])
 

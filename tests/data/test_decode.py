@@ -202,6 +202,19 @@ def test_bad_files_are_left_out_by_name_and_the_good_one_is_used(tmp_path: Path)
     }
 
 
+def test_of_equal_files_the_one_that_has_a_label_is_used(tmp_path: Path) -> None:
+    """Who sorts some images of a heap into folders of classes may copy them."""
+    some = [encoded(image) for image in pixels(4)]
+    files = {f"heap{k}.png": image for k, image in enumerate(some)} | {
+        "z/a.png": some[1],
+        "z/b.png": some[1],
+        "a/c.png": some[3],
+    }
+    data = open_images(write_files(tmp_path / "set", files))
+    assert data.names == ["a/c.png", "heap0.png", "heap2.png", "z/a.png"] and data.labels.tolist() == [0, -1, -1, 1]
+    assert data.report.left_out == {"is a duplicate of another file": ["heap1.png", "heap3.png", "z/b.png"]}
+
+
 def rows(path: Path, count: int) -> np.memmap:
     return np.memmap(path, np.uint8, "w+", shape=(count, 9, 7, 3))
 

@@ -78,6 +78,7 @@ def table(tmp_path: Path, text: str | bytes) -> Path:
         "Label , Name\r\na,a/1.png\r\nb,b/3.png\r\n",
         "name,label,guess,probability\na/1.png,a,b,0.4\na/2.png,,b,0.4\nb/3.png,b,a,0.3\n",  # a filled-in to_label.csv
         "\ufeff\na/1.png, a \n\n3.png,b\n3.png,b\n",  # the end of a path, a name twice, blanks, Excel's mark
+        "a/1.png,a\nb/3.png,b\na/2.png,-1\n",  # as in arrays
     ],
 )
 def test_tables_that_are_understood(tmp_path: Path, text: str) -> None:

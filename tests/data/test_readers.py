@@ -96,6 +96,18 @@ def test_image_files_are_read_alike_in_all_containers(layout: str, container: st
     assert data.report.left_out == {}
 
 
+@pytest.mark.parametrize("name", ["unlabelled", "Unlabeled"])
+def test_a_folder_of_what_has_no_label_is_no_class(name: str, tmp_path: Path) -> None:
+    files = {f"{folder}/{k}.png": encoded(TRAIN[k]) for k, folder in enumerate(["cat", "dog", name, name])}
+    assert open_images(write_files(tmp_path / "a", files)).report.classes == {"cat": 1, "dog": 1}
+    parts = {
+        f"{'test/dog' if k == 1 else f'train/{of}'}/{k}.png": encoded(TRAIN[k])
+        for k, of in enumerate(["cat", "", name])
+    }
+    data = open_images(write_files(tmp_path / "b", parts))
+    assert list(data.report.classes) == ["cat", "dog"] and sorted(data.labels.tolist()) == [-1, 0]
+
+
 def test_equal_content_has_one_fingerprint_in_zip_and_tar(tmp_path: Path) -> None:
     files, _, _ = LAYOUTS["splits"]
     prints = {open_images(make(tmp_path / name, files)).fingerprint for name, make in CONTAINERS.items()}

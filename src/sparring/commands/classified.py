@@ -19,7 +19,14 @@ from sparring.data.dataset import Images
 from sparring.engine.files import write
 from sparring.engine.pictures import grid, save_png
 from sparring.engine.run import Run
-from sparring.measure.classified import Classification, calibration_error, confusion, reliability, wilson_interval
+from sparring.measure.classified import (
+    UNTESTED,
+    Classification,
+    calibration_error,
+    confusion,
+    reliability,
+    wilson_interval,
+)
 from sparring.measure.worth import in_turn, unlike
 from sparring.recipes.classifier import AT_ONCE, Classifier
 
@@ -28,6 +35,7 @@ TO_LABEL = 100
 LOOKED_AT = 10_000
 """Unlabelled images among which these are looked for."""
 WHY = "unsure", "unlike all labelled"
+TOLD = "told already"
 SHOWN, NAMED = 50, 5
 
 
@@ -72,6 +80,8 @@ def _write_to_label(run: Run, path: Path, classifier: Classifier, data: Images) 
     lines = csv.writer(table)
     lines.writerow(("name", "label", "guess", "probability", "why"))
     lines.writerows((data.names[row], "", guess, round(p, 4), why) for row, guess, p, why in worth)
+    told = [*np.flatnonzero(data.labels >= 0)] if worth else []  # the table, filled in, names all labels there are
+    lines.writerows((data.names[row], data.spec.classes[data.labels[row]], "", "", TOLD) for row in told)
     write(path, table.getvalue().encode(errors="surrogateescape"))  # a file's name is bytes
 
 
@@ -123,7 +133,7 @@ def in_words(found: Classification) -> str:
     """The lines that are printed."""
     lines = [f"run         {found.run}"]
     if found.test_errors is None:
-        lines.append("errors      unknown: no image with a known label was left to test on")
+        lines.append(f"errors      {UNTESTED}")
     else:
         share = found.test_errors / found.test_count
         assert found.low is not None and found.high is not None

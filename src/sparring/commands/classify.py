@@ -124,6 +124,10 @@ def classifier_recipe(asked: Recipe | str | None) -> ClassifierRecipe:
     """What was asked for, by name or by itself, or else the default; raises UsageError on recipes that train no classifier."""
     if isinstance(asked, ClassifierRecipe):
         return asked
+    if not isinstance(asked, str | Recipe | None):
+        raise UsageError(
+            f"a recipe is a name ({', '.join(CLASSIFIERS)}) or a recipe with settings of its own, not {asked!r}"
+        )
     name = DEFAULT_CLASSIFIER if asked is None else asked if isinstance(asked, str) else asked.name
     return classifier_class(name)()
 

@@ -236,6 +236,8 @@ class FewLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def _as_classes(self, y: Any) -> list[Any]:
         """Labels of the kind that `classes_` are of; raises UsageError on others."""
         given, kind = np.atleast_1d(np.asarray(y)), self.classes_.dtype
+        if odd := [label for label in given.tolist() if label is not None and label in UNLABELLED]:
+            raise UsageError(f"{odd[0]!r} stands for no label: a class is needed here")
         if kind.kind == "U" and given.dtype.kind == "U":
             return list(given.tolist())
         if kind.kind == "U" or given.dtype.kind not in "biuf" or (given.astype(kind) != given).any():

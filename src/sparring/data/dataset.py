@@ -343,19 +343,19 @@ def choose_shape(shapes: Counter[Shape], size: tuple[int, int] | None, mode: str
 
 
 def _sort_out(found: Found, outcomes: list[Outcome], once: bool) -> tuple[list[int], dict[str, list[str]]]:
-    """The rows to use, and the names left out by reason; `once`: of equal files the first is used."""
+    """The rows to use, and the names left out by reason; `once`: of equal files one is used, the first that has a label or else the first."""
     left_out: dict[str, list[str]] = {}
     for left in found.left_out:
         left_out.setdefault(left.why, []).append(left.name)
     usable: list[int] = []
-    seen: set[str] = set()
+    order = sorted(range(len(outcomes) - 1, -1, -1), key=lambda row: found.items[row].label is not None)
+    kept = {outcomes[row].digest: row for row in order}  # what counts comes last
     for row, (item, outcome) in enumerate(zip(found.items, outcomes, strict=True)):
         if outcome.why:
             left_out.setdefault(outcome.why, []).append(item.name)
-        elif once and outcome.digest in seen:
+        elif once and kept[outcome.digest] != row:
             left_out.setdefault("is a duplicate of another file", []).append(item.name)
         else:
-            seen.add(outcome.digest)
             usable.append(row)
     return usable, left_out
 

@@ -19,6 +19,8 @@ from sparring.engine.errors import SparringError, UsageError, nearest
 if TYPE_CHECKING:
     from sparring.data.dataset import Images
 
+UNLABELLED = "-1"
+"""What stands for no label, here as in arrays; nothing does as well."""
 LARGEST = 1 << 30
 """Bytes of a table of labels, at most."""
 
@@ -72,18 +74,21 @@ def read_labels(
     """Labels `[N]` of the images of these names, the classes, and notes, out of a CSV of `name,label`.
 
     A first line that names the columns may stand there (`name` and `label`, among others). A name may be the end of a path, if
-    only one image ends so. Rows with an empty label are passed over. `classes` are those of the source; where it has none, the
+    only one image ends so. Rows with an empty label, or -1, are passed over. `classes` are those of the source; where it has none, the
     table's count. Raises UsageError or SparringError, naming the line, on all that does not fit.
     """
     rows = _rows(path)
     known = {name: k for k, name in enumerate(names)}
     by_file = _unique({name.rsplit("/", 1)[-1]: k for k, name in enumerate(names)}, names)
     told: dict[int, tuple[int, str]] = {}
-    for line, name, label in rows:
+    for line, *cells in rows:
+        name, label = (
+            cell if cell in there else cell.strip() for cell, there in zip(cells, (known, classes), strict=True)
+        )
         place = known.get(name, by_file.get(name))
         if place is None:
             raise UsageError(f"{path}, line {line}: the source has no training image '{name}': {_near(name, names)}")
-        if not label:
+        if not label or (label == UNLABELLED and label not in classes):
             continue
         if classes and label not in classes:
             raise UsageError(f"{path}, line {line}: the source has no class '{label}': {nearest(label, classes)}")
@@ -141,7 +146,7 @@ def _rows(path: Path) -> list[tuple[int, str, str]]:
     for line, row in table[1:] if columns else table:
         if len(row) <= max(name, label):
             raise UsageError(f"{path}, line {line}: {len(row)} column, where name,label are needed")
-        rows.append((line, row[name].strip(), row[label].strip()))
+        rows.append((line, row[name], row[label]))
     return rows
 
 

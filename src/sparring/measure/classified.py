@@ -12,6 +12,10 @@ from torch import Tensor
 from torch.nn.functional import nll_loss
 
 BINS = 10
+UNTESTED = (
+    "unknown: no image with a known label was left to test on. Put some into a folder `test` beside `train`, or tell "
+    "fewer than there are (--labels)"
+)
 Z = 1.959964
 """Standard deviations of a 95 % interval."""
 
@@ -56,7 +60,7 @@ class Classification:
     temperature: float
     """That its logits are divided by."""
     to_label: str
-    """A CSV of the most uncertain images: name, label (to be filled in), guess, probability."""
+    """A CSV of images worth a label: name, label (to be filled in), guess, probability; after them those told already."""
     notes: list[str] = field(default_factory=list)
     """What is odd about the labels."""
     test_errors: int | None = None

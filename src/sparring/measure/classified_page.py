@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sparring.measure.classified import Bin, Classification
+from sparring.measure.classified import UNTESTED, Bin, Classification
 from sparring.measure.curves import GRID, QUIET, percent, text
 from sparring.measure.report import Picture, Section, figure, listed
 
@@ -36,7 +36,7 @@ def _errors(found: Classification) -> str:
     notes = "".join(f"<li>{text(note)}</li>" for note in found.notes)
     notes = f'<ul class="warnings">{notes}</ul>' if notes else ""
     if found.test_errors is None or found.low is None or found.high is None:
-        return f"<p>No image with a known label was left to test on.</p>{notes}"
+        return f"<p>{text(UNTESTED[0].upper() + UNTESTED[1:])}.</p>{notes}"
     share = percent(found.test_errors / found.test_count)
     words = (
         f"Told {found.labels:,} labels, it is wrong on {found.test_errors:,} of {found.test_count:,} {found.tested_on}: {share}, "

@@ -24,6 +24,8 @@ SPLITS: dict[str, Literal["train", "test"]] = {
     "train": "train", "training": "train", "test": "test", "testing": "test",
     "val": "test", "valid": "test", "validation": "test",
 }  # fmt: skip
+NO_CLASS = "unlabelled", "unlabeled"
+"""A folder of this name beside those of the classes is none itself."""
 MOST_HEADERS = 1_000
 """Of more images than this an evenly spaced sample of headers decides on size and mode."""
 TRIED = 50
@@ -107,5 +109,6 @@ def _items(images: list[tuple[str, list[str]]]) -> list[Item]:
         below, split = f[depth:], "train"
         if below and split_by_folder and below[0].lower() in SPLITS:
             split, below = SPLITS[below[0].lower()], below[1:]
-        items.append(Item(name, "test" if split == "test" else "train", below[0] if below else None))
+        label = below[0] if below and below[0].lower() not in NO_CLASS else None
+        items.append(Item(name, "test" if split == "test" else "train", label))
     return items
