@@ -188,6 +188,8 @@ class Attack:
     """Bring images of another size or mode to that of the run."""
     device: Annotated[str, arg(metavar="NAME")] = "auto"
     """auto, cpu, cuda or mps."""
+    precision: Annotated[str, arg(metavar="NAME")] = "fp32"
+    """In which attacks search: fp32, bf16 (coarser, and faster where the hardware computes in it), or auto. Verdicts are fp32's."""
     json: Json = False
     """Print one JSON object."""
 

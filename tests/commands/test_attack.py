@@ -215,6 +215,17 @@ def test_an_interrupted_evaluation_goes_on(
     )  # fmt: skip
 
 
+def test_a_search_in_bf16_says_so_and_its_verdicts_are_the_models_own(
+    named: Callable[[str], str], data: Path, tmp_path: Path
+) -> None:
+    fine = attacked(named("net"), data, out=tmp_path / "a")
+    coarse = attacked(named("net"), data, out=tmp_path / "b", precision="bf16")
+    assert any("bf16" in note for note in coarse.notes) and not any("bf16" in note for note in fine.notes)
+    assert abs(coarse.robust_accuracy - fine.robust_accuracy) <= 1 / fine.count and coarse.queries > 0
+    with pytest.raises(UsageError, match="unknown precision 'fp16'"):
+        attacked(named("net"), data, precision="fp16")
+
+
 def test_parts_of_other_settings_are_not_used(tmp_path: Path) -> None:
     parts = Parts.begin(tmp_path / "parts", {"eps": 0.1})
     (parts.folder / "0000.json").write_text("{}")

@@ -1,13 +1,12 @@
 """A faster stand-in to search with, while the model itself gives the verdicts.
 
-Nearly all passes of an attack look at points that break nothing: they may be rounded more coarsely, or compiled, where what
-is found is looked at again by the model. What the stand-in alone takes for broken is attacked again without it. A search
+Nearly all passes of an attack look at points that break nothing: they may be rounded more coarsely where what is found is
+looked at again by the model. What the stand-in alone takes for broken is attacked again without it. A search
 by other roundings takes other ways: the verdicts agree as those of two seeds do, and a coarse one may miss a row.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import torch
@@ -17,7 +16,6 @@ from sparring.attacks.contract import Model, held
 from sparring.attacks.losses import margin
 from sparring.attacks.result import Attack, Result
 from sparring.attacks.threat import Threat
-from sparring.engine.errors import UsageError
 
 
 def searching_with(stand_in: Model, attack: Attack) -> Attack:
@@ -55,36 +53,11 @@ def _with(found: Result, rows: Tensor, again: Result) -> Result:
     return Result(**{name: put(name) for name in found.__dataclass_fields__})
 
 
-def in_bf16(model: Model, x: Tensor) -> Model:
-    """`model` under autocast on the device of `x`: about twice as fast where the hardware computes in bf16, slow elsewhere."""
+def in_bf16(model: Model) -> Model:
+    """`model` under autocast: a stand-in where the hardware computes in bf16, and very slow where it does not."""
 
     def coarse(at: Tensor) -> Tensor:
         with torch.autocast(at.device.type, torch.bfloat16):
             return model(at).to(at.dtype)
 
     return coarse
-
-
-def compiled(model: Model, x: Tensor) -> Model:
-    """`model` compiled by torch (half a minute, once), for batches of any size; UsageError where it cannot be.
-
-    It pays in long searches with many passes forward.
-    """
-    quick: Model = torch.compile(model, dynamic=True)
-    try:
-        with held(model):
-            for few in (x[:4], x[:3]):
-                leaf = few.detach().clone().requires_grad_()
-                torch.autograd.grad(quick(leaf).sum(), leaf)
-                with torch.no_grad():
-                    quick(few)
-    except Exception as error:  # whatever its compilers raise
-        told = (str(error).strip().splitlines() or [""])[0]
-        raise UsageError(
-            f"torch cannot compile the model ({type(error).__name__}: {told}): search with the model itself"
-        ) from error
-    return quick
-
-
-STAND_INS: dict[str, Callable[[Model, Tensor], Model]] = {"bf16": in_bf16, "compiled": compiled}
-"""Name -> a function of the model and a few of its rows `[B, ...]`."""

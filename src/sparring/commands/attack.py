@@ -23,6 +23,7 @@ from sparring.attacks.chance import is_random
 from sparring.attacks.contract import Model
 from sparring.attacks.doctor import Check
 from sparring.attacks.norms import Norm
+from sparring.attacks.standin import in_bf16
 from sparring.attacks.threat import Threat, is_small_grey, usual_eps
 from sparring.commands.asked import Asked
 from sparring.commands.attacked import Attacked, a_strangers, in_its_precision, load_attacked, try_out
@@ -88,13 +89,15 @@ def attack(
     mode: str | None = None,
     resize: bool = False,
     device: str = "auto",
+    precision: str = "fp32",
     progress: Progress | None = None,
 ) -> Attack:
     """Attack `model` on images of `source`, with changes of up to `eps`, in units of `box`.
 
     `model` is a run of `classify` or `harden`, `module:callable`, TorchScript or an exported program, which gives logits
     `[B, K]` of images `[B, C, H, W]` in the box. It is attacked on test images, or all where none are marked as such.
-    `failures` of the result tell where its robust accuracy is below `fail_below`, or below the interval of `baseline`, an
+    With `precision` bf16 (or auto, where the hardware
+    computes in it) the search is in bf16, and all verdicts in float32. `failures` of the result tell where its robust accuracy is below `fail_below`, or below the interval of `baseline`, an
     earlier report.json. Writes report.html, report.json and samples.csv; a call that was interrupted goes on when it is repeated.
     Raises SparringError, with the way out, on all that can go wrong.
     """
@@ -105,7 +108,7 @@ def attack(
     if images < 1:
         raise UsageError(f"--images must be 1 or more, not {images}")
     required = Required.read(fail_below, baseline, "attack", lambda told: (told["low"], told["high"]))
-    hardware, say = Hardware.find(device), progress or Progress()
+    hardware, say = Hardware.find(device, precision), progress or Progress()
     attacked = load_attacked(model, hardware.device)
     opened = _open(attacked, source, parse_size(size), mode, resize, box)
     chosen = _chosen(attacked, opened, images, seed, box, hardware)
@@ -122,8 +125,10 @@ def attack(
         "model": attacked.name, "says": [round(value, 3) for value in logits[0].tolist()], "images": chosen.names,
         "data": hashlib.sha256(chosen.pixels.tobytes() + repr(chosen.labels).encode()).hexdigest(), "norm": norm,
         "eps": radius, "box": box, "version": version, "seed": seed, "sparring": __version__,
-        "part": PARTS.get(hardware.device.type, PARTS["cpu"]),
+        "part": PARTS.get(hardware.device.type, PARTS["cpu"]), "bf16": hardware.bf16,
     }  # fmt: skip
+    if hardware.bf16:
+        notes = [*notes, "attacks searched in bf16, which may miss a few images: all verdicts are float32's"]
     parts = Parts.begin(folder / "parts", settings)
     with a_strangers(stranger, GIVEN):
         verdicts = _in_parts(parts, attacked.model, chosen, threat, version, seed, say)
@@ -149,6 +154,7 @@ def _in_parts(
     """AutoAttack on so many images at once, each part kept as it ends."""
     found: list[Verdicts] = []
     size: int = parts.settings["part"]
+    stand_in = in_bf16(model) if parts.settings["bf16"] else None
     for number, rows in enumerate(torch.split(torch.arange(len(chosen.x)), size)):
         part = parts.get(number)
         if part is None:
@@ -159,8 +165,8 @@ def _in_parts(
 
             try:
                 part = autoattack(
-                    model, x, y, threat, version=version, seed=mix(seed, number), batch_size=size, tell=tell
-                )
+                    model, x, y, threat, version=version, seed=mix(seed, number), batch_size=size, stand_in=stand_in, tell=tell
+                )  # fmt: skip
             except KeyboardInterrupt:
                 kept = f", which are kept in {parts.folder}: the same command goes on from there" if before else ""
                 raise Stopped(f"stopped after {before:,} of {len(chosen.x):,} images{kept}") from None
