@@ -42,12 +42,14 @@ def more(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--recipes", nargs="+", default=list(RECIPES), choices=RECIPES, help="the first is held to the targets"
     )
+    parser.add_argument("--without-others", action="store_true", help="nothing but the recipes")
 
 
 def main() -> None:
     options = parsed(__doc__, "fewlabels", more)
     asked = options.rest
-    ways = {recipe: ("--recipe", recipe, *options.flags) for recipe in asked.recipes} | {"labelled alone": ALONE}
+    ways = {recipe: ("--recipe", recipe, *options.flags) for recipe in asked.recipes}
+    ways |= {} if asked.without_others else {"labelled alone": ALONE}
     todo = {
         (way, data, count, seed): Told(source(data), (*flags, "--labels", str(count), "--seed", str(seed)))
         for seed in options.seeds for data in asked.data for count in asked.labels for way, flags in ways.items()
@@ -57,7 +59,8 @@ def main() -> None:
     for data in asked.data:
         for count in asked.labels:
             row = {way: errors([found[todo[way, data, count, seed]] for seed in options.seeds]) for way in ways}
-            row |= {way: errors([scikit(way, data, count, seed) for seed in options.seeds]) for way in SCIKIT}
+            others = () if asked.without_others else SCIKIT
+            row |= {way: errors([scikit(way, data, count, seed) for seed in options.seeds]) for way in others}
             table[data][count] = row
             show(data, count, row)
     first = asked.recipes[0]
