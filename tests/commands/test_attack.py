@@ -146,6 +146,7 @@ def test_files_of_torch(data: Path, tmp_path: Path) -> None:
     own = [attacked(tmp_path / name, data, images=6, out=tmp_path / name[-3:]) for name in ("net.pt", "net.pt2")]
     assert own[0].clean_accuracy == own[1].clean_accuracy == 1
     assert own[0].robust_accuracy == own[1].robust_accuracy
+    assert not any("training mode" in note for note in own[1].notes)  # an exported program has no modes
 
 
 test_files_of_torch = pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")(test_files_of_torch)
@@ -224,6 +225,20 @@ def test_a_search_in_bf16_says_so_and_its_verdicts_are_the_models_own(
     assert abs(coarse.robust_accuracy - fine.robust_accuracy) <= 1 / fine.count and coarse.queries > 0
     with pytest.raises(UsageError, match="unknown precision 'fp16'"):
         attacked(named("net"), data, precision="fp16")
+
+
+def test_who_stops_the_doctor_is_told_that_the_verdicts_are_kept(
+    named: Callable[[str], str], data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopping(*args: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(command, "figures", stopping)
+        with pytest.raises(Stopped, match=r"kept in .*parts: the same command goes on"):
+            attacked(named("net"), data, images=6, out=tmp_path / "out")
+    monkeypatch.setattr(command, "autoattack", stopping)  # it is not asked again
+    assert attacked(named("net"), data, images=6, out=tmp_path / "out").count == 6
 
 
 def test_parts_of_other_settings_are_not_used(tmp_path: Path) -> None:
@@ -367,3 +382,6 @@ def test_sources_and_files_that_will_not_do(
     assert done.returncode == 2 and "there is no file" in done.stderr
     done = quick("attack", "nowhere", data)
     assert done.returncode == 2 and "there is no model 'nowhere'" in done.stderr
+    (tmp_path / "net.pth").write_bytes(b"weights")
+    done = quick("attack", tmp_path / "net.pth", data)
+    assert done.returncode == 2 and "net.pth is a file, but no model" in done.stderr

@@ -110,6 +110,8 @@ def test_bad_input_is_told(words: Path, recognition: Recognition, quick: Cli, tm
     (tmp_path / "full" / "mine.txt").write_text("mine")
     assert "there is no 'nowhere'" in refused(quick, "nowhere", words)
     assert "has no recogniser.json" in refused(quick, tmp_path, words)
+    (tmp_path / "run.json").write_text("{}")
+    assert "it is a run of images" in refused(quick, tmp_path, words)
     assert "did you mean 'middle'" in refused(quick, run, words, "--say", "midle")
     assert "--db must be 0 or less" in refused(quick, run, words, "--db", 3)
     assert "--db must be 0 or less" in refused(quick, run, words, "--db", "nan")

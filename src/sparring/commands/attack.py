@@ -133,7 +133,11 @@ def attack(
     with a_strangers(stranger, GIVEN):
         verdicts = _in_parts(parts, attacked.model, chosen, threat, version, seed, say)
         say.say("looking whether that can be believed ...")
-        found = figures(attacked.model, chosen.x, chosen.y, threat, verdicts, seed, say.say)
+        try:
+            found = figures(attacked.model, chosen.x, chosen.y, threat, verdicts, seed, say.say)
+        except KeyboardInterrupt:
+            kept = f"what AutoAttack found is kept in {parts.folder}: the same command goes on with the doctor"
+            raise Stopped(f"stopped before the doctor was through; {kept}") from None
     robust = found.robust_accuracy
     told = Attack(
         model=attacked.name, source=str(source), attacked_on=chosen.on, count=len(chosen.x), clean_accuracy=found.clean_accuracy,

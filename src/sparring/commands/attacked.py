@@ -56,7 +56,8 @@ def load_attacked(name: str | Path, device: torch.device | None = None) -> Attac
         return Attacked(name, _from_file(path, device))
     module, colon, attribute = name.partition(":")
     if not (colon and module and attribute):
-        raise UsageError(f"there is no model '{name}': MODEL is {KINDS}")
+        odd = f"{name} is a file, but no model by its ending (weights alone are none)"
+        raise UsageError(f"{odd if os.path.isfile(path) else f'there is no model {name!r}'}: MODEL is {KINDS}")
     return Attacked(name, _imported(module, attribute, device))
 
 
@@ -162,7 +163,7 @@ def _from_file(path: Path, device: torch.device) -> nn.Module:
     try:
         if path.suffix == ".pt2":
             # `.to` moves weights alone; what a program makes as it goes stays where it was exported
-            return move_to_device_pass(torch.export.load(path), device).module()
+            return _without_modes(move_to_device_pass(torch.export.load(path), device).module())
         with warnings.catch_warnings():  # torch asks authors to leave TorchScript; their users have its files
             warnings.simplefilter("ignore", DeprecationWarning)
             scripted: nn.Module = torch.jit.load(path, map_location=device)  # type: ignore[no-untyped-call]
@@ -170,6 +171,13 @@ def _from_file(path: Path, device: torch.device) -> nn.Module:
     except Exception as error:  # each format fails in ways of its own
         kind = "torch.export.save" if path.suffix == ".pt2" else "torch.jit.save (weights alone are no model)"
         raise SparringError(f"{path} cannot be loaded, it must be one of {kind}: {first_line(error)}") from error
+
+
+def _without_modes(program: nn.Module) -> nn.Module:
+    """An exported program, no longer said to be in training mode: it has no modes, does as it was exported, and refuses eval()."""
+    for module in program.modules():
+        module.training = False
+    return program
 
 
 def _imported(module: str, attribute: str, device: torch.device) -> Model:

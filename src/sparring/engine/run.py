@@ -280,6 +280,8 @@ def read_shared(path: str | Path, name: str = "model") -> tuple[dict[str, Tensor
             why = "its training has saved nothing yet" if Run(folder).exists else "it is no run folder"
             if name == "model" and (folder / "classifier.json").exists():
                 why = "it holds a classifier alone; `sparring predict` asks it"
+            elif name == "recogniser" and (folder / "run.json").exists():
+                why = "it is a run of images; `sparring hear` makes a recogniser"
             raise UsageError(f"{folder} has no {part.name}: {why}")
     card = _read_json(folder / f"{name}.json", name)
     try:
