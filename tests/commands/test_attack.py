@@ -242,15 +242,15 @@ def test_who_stops_the_doctor_is_told_that_the_verdicts_are_kept(
 
 
 def test_parts_of_other_settings_are_not_used(tmp_path: Path) -> None:
-    parts = Parts.begin(tmp_path / "parts", {"eps": 0.1})
+    parts = Parts.begin(Verdicts, tmp_path / "parts", {"eps": 0.1})
     (parts.folder / "0000.json").write_text("{}")
-    assert Parts.begin(tmp_path / "parts", {"eps": 0.1}).folder.joinpath("0000.json").exists()
-    assert not Parts.begin(tmp_path / "parts", {"eps": 0.2}).folder.joinpath("0000.json").exists()
+    assert Parts.begin(Verdicts, tmp_path / "parts", {"eps": 0.1}).folder.joinpath("0000.json").exists()
+    assert not Parts.begin(Verdicts, tmp_path / "parts", {"eps": 0.2}).folder.joinpath("0000.json").exists()
 
 
 def test_a_part_that_another_call_left_is_not_used(tmp_path: Path) -> None:
-    ours = Parts.begin(tmp_path / "parts", {"eps": 0.1})
-    theirs = Parts.begin(tmp_path / "parts", {"eps": 0.2})  # both are under way now
+    ours = Parts.begin(Verdicts, tmp_path / "parts", {"eps": 0.1})
+    theirs = Parts.begin(Verdicts, tmp_path / "parts", {"eps": 0.2})  # both are under way now
     found = Verdicts.join(
         [
             autoattack(
@@ -267,7 +267,7 @@ def test_other_pixels_or_labels_of_the_same_names_are_attacked_anew(
 ) -> None:
     begun = []
     monkeypatch.setattr(
-        Parts, "begin", lambda folder, settings: begun.append(settings["data"]) or Parts(folder, settings)
+        Parts, "begin", lambda kind, folder, settings: begun.append(settings["data"]) or Parts(kind, folder, settings)
     )
     x = np.random.default_rng(0).integers(0, 255, (6, 8, 8), np.uint8)
     for pixels, labels in ((x, [0, 1, 2] * 2), (x, [1, 0, 2] * 2), (255 - x, [0, 1, 2] * 2)):
@@ -278,7 +278,7 @@ def test_other_pixels_or_labels_of_the_same_names_are_attacked_anew(
 
 
 def test_a_damaged_part_names_the_way_out(tmp_path: Path) -> None:
-    parts = Parts.begin(tmp_path / "parts", {})
+    parts = Parts.begin(Verdicts, tmp_path / "parts", {})
     (parts.folder / "0000.json").write_text("{}")
     (parts.folder / "0000.safetensors").write_bytes(b"nothing")
     with pytest.raises(SparringError, match=r"remove .*parts"):

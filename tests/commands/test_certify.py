@@ -6,12 +6,16 @@ import json
 import subprocess
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 import sparring
+from sparring.commands.train import Stopped
+from sparring.measure import certified as measure
 from sparring.measure.share import Share
 from sparring.recipes.fast import Fast
 from sparring.recipes.noisy import Noisy
@@ -40,6 +44,24 @@ def test_it_brackets_test_images_and_writes_them(noisy: Path, data: Path) -> Non
     page = (noisy / "certify" / "report.html").read_text()
     assert "What is certain" in page and "x_test[0]" in page
     assert any("12 test images with labels, fewer than the 500" in note for note in found.notes)
+
+
+def test_an_interrupted_evaluation_goes_on(noisy: Path, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(measure, "AT_ONCE", 5)
+    call = partial(sparring.certify, noisy, data, draws=200, radius=(0.0, 0.1, 0.4), device="cpu")
+    whole, honest, calls = call(), measure.certify, []
+
+    def stopping(*args: Any, **how: Any) -> Any:
+        calls.append(1)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return honest(*args, **how)
+
+    monkeypatch.setattr(measure, "certify", stopping)
+    with pytest.raises(Stopped, match=r"after 10 of 12 images, which are kept in .*parts: the same command"):
+        call()
+    assert call() == whole and len(calls) == 4
+    assert not (noisy / "certify" / "parts").exists()
 
 
 def test_units_are_pixels_from_0_to_1(noisy: Path, data: Path) -> None:

@@ -8,6 +8,7 @@ import io
 import json
 import re
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -28,7 +29,7 @@ from sparring.attacks.threat import Threat, is_small_grey, usual_eps
 from sparring.commands.asked import Asked
 from sparring.commands.attacked import Attacked, a_strangers, in_its_precision, load_attacked, try_out
 from sparring.commands.page import command_line
-from sparring.commands.parts import Parts, moved
+from sparring.commands.parts import Parts
 from sparring.commands.predict import open_like
 from sparring.commands.progress import Progress
 from sparring.commands.required import Required
@@ -129,7 +130,7 @@ def attack(
     }  # fmt: skip
     if hardware.bf16:
         notes = [*notes, "attacks searched in bf16, which may miss a few images: all verdicts are float32's"]
-    parts = Parts.begin(folder / "parts", settings)
+    parts = Parts.begin(Verdicts, folder / "parts", settings)
     with a_strangers(stranger, GIVEN):
         verdicts = _in_parts(parts, attacked.model, chosen, threat, version, seed, say)
         say.say("looking whether that can be believed ...")
@@ -153,29 +154,27 @@ def attack(
 
 
 def _in_parts(
-    parts: Parts, model: Model, chosen: Chosen, threat: Threat, version: str, seed: int, say: Progress
+    parts: Parts[Verdicts], model: Model, chosen: Chosen, threat: Threat, version: str, seed: int, say: Progress
 ) -> Verdicts:
     """AutoAttack on so many images at once, each part kept as it ends."""
-    found: list[Verdicts] = []
     size: int = parts.settings["part"]
     stand_in = in_bf16(model) if parts.settings["bf16"] else None
+
+    def part(number: int, rows: Tensor) -> Verdicts:
+        def tell(name: str, standing: int) -> None:
+            say.say(f"images {number * size + 1:,} to {number * size + len(rows):,}: {name}, {standing:,} stand")
+
+        return autoattack(
+            model, chosen.x[rows], chosen.y[rows], threat, version=version, seed=mix(seed, number), batch_size=size,
+            stand_in=stand_in, tell=tell,
+        )  # fmt: skip
+
+    found: list[Verdicts] = []
     for number, rows in enumerate(torch.split(torch.arange(len(chosen.x)), size)):
-        part = parts.get(number)
-        if part is None:
-            x, y, before = chosen.x[rows], chosen.y[rows], number * size
-
-            def tell(name: str, standing: int, before: int = before, of: int = len(rows)) -> None:
-                say.say(f"images {before + 1:,} to {before + of:,}: {name}, {standing:,} stand")
-
-            try:
-                part = autoattack(
-                    model, x, y, threat, version=version, seed=mix(seed, number), batch_size=size, stand_in=stand_in, tell=tell
-                )  # fmt: skip
-            except KeyboardInterrupt:
-                kept = f", which are kept in {parts.folder}: the same command goes on from there" if before else ""
-                raise Stopped(f"stopped after {before:,} of {len(chosen.x):,} images{kept}") from None
-            parts.put(number, part)
-        found.append(moved(part, chosen.x.device))
+        try:
+            found.append(parts.keep(number, partial(part, number, rows), chosen.x.device))
+        except KeyboardInterrupt:
+            raise parts.stopped(number * size, len(chosen.x)) from None
     return Verdicts.join(found)
 
 

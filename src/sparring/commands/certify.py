@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 from sparring import __version__
 from sparring.commands.asked import Asked
 from sparring.commands.page import command_line
+from sparring.commands.parts import Parts
 from sparring.commands.predict import open_like
 from sparring.commands.progress import Progress
 from sparring.data.dataset import Images
@@ -52,7 +54,7 @@ def certify(
 
     It answers by vote over normal noise of deviation `sigma`, by default that which it was trained in; at each `radius`
     (L2; both of pixels from 0 to 1) the share that is certified stands beside the share that withstood an attack. Written
-    to RUN/certify as report.html and report.json. Raises SparringError, with the way out, on all that can go wrong.
+    to RUN/certify as report.html and report.json; a call that was interrupted goes on when it is repeated. Raises SparringError, with the way out, on all that can go wrong.
     """
     if images < 1 or draws < 1:
         raise UsageError(f"--images and --draws must be 1 or more, not {images} and {draws}")
@@ -63,15 +65,40 @@ def certify(
     data, rows, on = _tested(open_like(classifier, source, resize=resize), source, images, notes)
     x, y = _as_tensors(classifier, data, rows, Hardware.find(device, "fp32").device)
     tell = (progress or Progress()).counter("certifying and attacking")
-    found = brackets(lambda at: classifier.logits(2 * at - 1), x, y, sigma, radii, n=draws, seed=seed, tell=tell)
+    folder = folder_of(run)
+    parts = Parts.begin(Brackets, folder / "parts", {
+        "says": [round(value, 3) for value in classifier.logits(2 * x[:1] - 1)[0].tolist()], "data": hashlib.sha256(x.cpu().numpy().tobytes()).hexdigest(),
+        "labels": y.tolist(), "sigma": sigma, "radii": radii, "draws": draws, "seed": seed, "sparring": __version__,
+    })  # fmt: skip
+    found = _in_parts(parts, classifier, x, y, tell)
     certified = Certified(
         str(run), str(source), sigma, draws, ALPHA, ATTACK, on, [found.certified(r) for r in radii],
         [found.attacked(r) for r in radii], _rows(found, data, rows), notes,
     )  # fmt: skip
-    folder = folder_of(run)
     write(folder / "report.json", json.dumps(asdict(certified), indent=2) + "\n")
     write(folder / "report.html", report_page(_page(certified, _pictures(found, data[rows]))))
+    parts.done()
     return certified
+
+
+def _in_parts(
+    parts: Parts[Brackets], classifier: Classifier, x: Tensor, y: Tensor, tell: Callable[[int, int], None]
+) -> Brackets:
+    """The brackets, those of each batch kept as it ends."""
+    told, done = parts.settings, 0
+
+    def count(now: int, of: int) -> None:
+        nonlocal done
+        done = now
+        tell(now, of)
+
+    try:
+        return brackets(
+            lambda at: classifier.logits(2 * at - 1), x, y, told["sigma"], told["radii"], n=told["draws"], seed=told["seed"],
+            keep=lambda part, find: parts.keep(part, find, x.device), tell=count,
+        )  # fmt: skip
+    except KeyboardInterrupt:
+        raise parts.stopped(done, len(x)) from None
 
 
 def folder_of(run: str | Path) -> Path:

@@ -3,33 +3,40 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
-from sparring.attacks.autoattack import Verdicts
+from sparring.commands.train import Stopped
 from sparring.engine.errors import SparringError
 from sparring.engine.files import remove, replacing, write
 
-TENSORS = "adv", "robust", "queries", "gradients"
-TUPLES = "broken_by", "notes", "attacks"
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+    Found = TypeVar("Found", bound=DataclassInstance)
+else:
+    Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
-class Parts:
+class Parts(Generic[Found]):
     """The folder of the parts, for an evaluation with these settings."""
 
+    kind: type[Found]
+    """What a part holds: a dataclass of tensors and of tuples of words."""
     folder: Path
     settings: Mapping[str, Any]
     """As JSON gives them back; each part holds them, too: another call into the folder may have left it."""
 
     @classmethod
-    def begin(cls, folder: Path, settings: Mapping[str, Any]) -> Parts:
+    def begin(cls, kind: type[Found], folder: Path, settings: Mapping[str, Any]) -> Parts[Found]:
         """Those of an earlier call with the same settings; of any other they are removed."""
         settings_file, wanted = folder / "settings.json", json.loads(json.dumps(settings))
         try:
@@ -39,31 +46,43 @@ class Parts:
         if not same:
             remove(folder)
             write(settings_file, json.dumps(wanted))
-        return cls(folder, wanted)
+        return cls(kind, folder, wanted)
 
-    def get(self, number: int) -> Verdicts | None:
+    def keep(self, number: int, find: Callable[[], Found], device: torch.device) -> Found:
+        """What was found in part `number` before, or else is found now, and kept; its tensors are on `device`."""
+        found = self.get(number)
+        if found is None:
+            self.put(number, found := find())
+        return replace(found, **{name: tensor.to(device) for name, tensor in _tensors(found).items()})
+
+    def get(self, number: int) -> Found | None:
         """What was found in part `number`, or None where it was not reached."""
         path = self._path(number)
         try:
             told = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-            if told["settings"] != self.settings:
+            if told.pop("settings") != self.settings:
                 return None
-            parts: dict[str, Any] = {**load_file(path), **{name: tuple(told[name]) for name in TUPLES}}
-            return Verdicts(**parts)
+            found: dict[str, Any] = {**load_file(path), **{name: tuple(words) for name, words in told.items()}}
+            return self.kind(**found)
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, KeyError, SafetensorError) as error:
+        except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
             raise SparringError(
                 f"{path} cannot be read ({error}): remove {self.folder}, and the evaluation starts anew"
             ) from error
 
-    def put(self, number: int, found: Verdicts) -> None:
+    def put(self, number: int, found: Found) -> None:
         """Keep what was found in part `number`; its JSON is written last, and tells that it is whole."""
-        path = self._path(number)
+        path, tensors = self._path(number), _tensors(found)
         with replacing(path) as temporary:
-            save_file({name: getattr(found, name).cpu().contiguous() for name in TENSORS}, temporary)
-        told = {name: getattr(found, name) for name in TUPLES} | {"settings": self.settings}
-        write(path.with_suffix(".json"), json.dumps(told))
+            save_file({name: tensor.cpu().contiguous() for name, tensor in tensors.items()}, temporary)
+        words = {field.name: getattr(found, field.name) for field in fields(found) if field.name not in tensors}
+        write(path.with_suffix(".json"), json.dumps(words | {"settings": self.settings}))
+
+    def stopped(self, done: int, of: int) -> Stopped:
+        """What to tell whoever interrupts after `done` images of so many."""
+        kept = f", which are kept in {self.folder}: the same command goes on from there" if done else ""
+        return Stopped(f"stopped after {done:,} of {of:,} images{kept}")
 
     def done(self) -> None:
         """The report is written: forget the parts."""
@@ -73,6 +92,6 @@ class Parts:
         return self.folder / f"{number:04d}.safetensors"
 
 
-def moved(found: Verdicts, device: torch.device) -> Verdicts:
-    """The same on `device`."""
-    return replace(found, **{name: getattr(found, name).to(device) for name in TENSORS})
+def _tensors(found: DataclassInstance) -> dict[str, Tensor]:
+    values = {field.name: getattr(found, field.name) for field in fields(found)}
+    return {name: value for name, value in values.items() if isinstance(value, Tensor)}

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -104,32 +105,36 @@ def brackets(
     box: tuple[float, float] = (0.0, 1.0),
     n: int = 10_000,
     seed: int = 0,
+    keep: Callable[[int, Callable[[], Brackets]], Brackets] = lambda part, find: find(),
     tell: Callable[[int, int], None] = lambda done, of: None,
 ) -> Brackets:
     """Certify the smoothed `model` on rows x `[N, ...]` with labels y `[N]`, and attack it at each of the `radii`, within `box`.
 
     `n` draws of noise N(0, sigma^2) are behind each certificate. The attack climbs through the mean softmax of the noise
-    (Salman et al. 2019) and counts where a vote is significant; rows are not attacked within their certified radius. Raises
-    UsageError on data or radii that make no sense.
+    (Salman et al. 2019) and counts where a vote is significant; rows are not attacked within their certified radius. `keep`
+    is given the number of each batch and what finds its brackets, and may know them from before. Raises UsageError on data or radii that make no sense.
     """
     levels = sorted({float(radius) for radius in radii})
     if not levels or not all(0 <= radius < math.inf for radius in levels):
         raise UsageError(f"radii must be numbers of 0 or more, not {', '.join(map(str, radii)) or 'none'}")
     threats = [Threat("L2", radius, *box) for radius in levels]
-    found, done = [], 0
+
+    def of_batch(part: int, some: Tensor, labels: Tensor) -> Brackets:
+        check(model, some, labels, replace(threats[-1], eps=0.0))
+        _check_reach(threats[-1], some)
+        sure = certify(model, some, sigma, n0=N0, n=n, alpha=ALPHA, batch_size=_points(x), seed=mix(seed, part))
+        right = sure.certified(labels)
+        lower = sure.radius.masked_fill(~right, 0)
+        with held(model, mix(seed, part, 2)):  # the attack draws from the global random numbers
+            return Brackets(right, lower, *_attacked(model, some, labels, sigma, threats, lower, mix(seed, part, 1)))
+
+    found: list[Brackets] = []
     tell(0, len(x))
-    with held(model, seed):
-        for part, (some, labels) in enumerate(zip(torch.split(x, AT_ONCE), torch.split(y, AT_ONCE), strict=True)):
-            check(model, some, labels, replace(threats[-1], eps=0.0))
-            _check_reach(threats[-1], some)
-            sure = certify(model, some, sigma, n0=N0, n=n, alpha=ALPHA, batch_size=_points(x), seed=mix(seed, part))
-            right = sure.certified(labels)
-            lower = sure.radius.masked_fill(~right, 0)
-            upper, adv = _attacked(model, some, labels, sigma, threats, lower, mix(seed, part, 1))
-            found.append((right, lower, upper, adv))
-            done += len(some)
-            tell(done, len(x))
-    return Brackets(*map(torch.cat, zip(*found, strict=True)))
+    with held(model):
+        for part, batch in enumerate(zip(torch.split(x, AT_ONCE), torch.split(y, AT_ONCE), strict=True)):
+            found.append(keep(part, partial(of_batch, part, *batch)))
+            tell(min((part + 1) * AT_ONCE, len(x)), len(x))
+    return Brackets(*(torch.cat([getattr(one, name.name) for one in found]) for name in fields(Brackets)))
 
 
 def _check_reach(threat: Threat, x: Tensor) -> None:
