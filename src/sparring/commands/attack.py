@@ -42,6 +42,7 @@ from sparring.engine.pictures import grid, to_bytes
 from sparring.engine.seeds import mix
 from sparring.engine.spec import Spec
 from sparring.measure.attacked import Attack, attacked_sections, doctor_findings
+from sparring.measure.curves import percent
 from sparring.measure.report import Page, Picture, report_page
 from sparring.measure.verdict import figures, fooled, samples
 
@@ -293,7 +294,11 @@ def _picture(chosen: Chosen, verdicts: Verdicts, box: tuple[float, float]) -> Pi
 
 
 def _write(found: Attack, folder: Path, chosen: Chosen, verdicts: Verdicts) -> None:
-    about = {"model": found.model, "data": found.source, "seed": str(found.seed)}
+    about = {
+        "model": found.model, "data": found.source, "right without attack": percent(found.clean_accuracy),
+        f"right under attack ({found.norm} {found.eps:.3g})": f"{percent(found.robust_accuracy)} ({percent(found.low)} to {percent(found.high)})",
+        "seed": str(found.seed), "torch": found.versions["torch"],
+    }  # fmt: skip
     page = Page(
         f"{Path(found.model).name} under attack", about, doctor_findings(found.doctor), version=__version__, command=command_line(),
         sections=attacked_sections(found, _picture(chosen, verdicts, found.box)),
