@@ -334,7 +334,7 @@ tr { break-inside: avoid; }
 .protocol th { color: var(--quiet); }
 .protocol td { overflow-wrap: anywhere; }
 .turned th, .turned td { vertical-align: top; white-space: nowrap; padding-right: 1rem; padding-left: .6rem; }
-.warnings + .scroll { margin-top: 1rem; }
+.warnings + * { margin-top: 1rem; }
 .turned .changed { background: var(--card); box-shadow: inset 3px 0 var(--s2); }
 .changed del, .changed ins { text-decoration: none; }
 .changed del { color: var(--quiet); }
