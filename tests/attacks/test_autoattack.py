@@ -91,7 +91,7 @@ def test_recipes_are_those_of_the_paper() -> None:
     assert list(recipe("rand", "Linf")) == ["apgd-ce", "apgd-dlr"]
     with pytest.raises(UsageError, match="unknown version 'standart': did you mean 'standard'"):
         recipe("standart", "Linf")
-    with pytest.raises(UsageError, match="no L0"):
+    with pytest.raises(UsageError, match="few pixels"):
         recipe("standard", "L0")
 
 

@@ -352,7 +352,7 @@ def test_what_a_model_prints_is_not_the_answer(named: Callable[[str], str], data
         (["--eps", "-1"], "eps must be 0 or more"),
         (["--norm", "L7"], "unknown norm"),
         (["--norm", "L1"], "no eps is usual in L1"),
-        (["--norm", "L0", "--eps", "1"], "knows no L0"),
+        (["--norm", "L0", "--eps", "1"], "sparring.attacks.pgd"),
         (["--version", "best"], "unknown version"),
         (["--images", "0"], "--images must be 1 or more"),
         (["--seed", "-1"], "--seed must be 0 or more"),

@@ -80,7 +80,7 @@ class Verdicts:
 def recipe(version: str, norm: Norm) -> Mapping[str, Attack]:
     """The attacks of a version, in their order: name -> attack."""
     if norm == "L0":
-        raise UsageError("autoattack knows no L0: take pgd")
+        raise UsageError("autoattack knows Linf, L2 and L1: few pixels (L0) are what sparring.attacks.pgd changes")
     ce, sparse = partial(apgd, restarts=5 if norm == "L1" else 1), norm == "L1"
     apgd_t = partial(apgd, loss=dlr, targets=5 if sparse else 9)
     versions: dict[str, dict[str, Attack]] = {

@@ -169,7 +169,11 @@ def _from_file(path: Path, device: torch.device) -> nn.Module:
             scripted: nn.Module = torch.jit.load(path, map_location=device)  # type: ignore[no-untyped-call]
         return scripted.eval()
     except Exception as error:  # each format fails in ways of its own
-        kind = "torch.export.save" if path.suffix == ".pt2" else "torch.jit.save (weights alone are no model)"
+        kind = (
+            "torch.export.save"
+            if path.suffix == ".pt2"
+            else "torch.jit.save (weights alone are no model, and of a pickled one the code is wanted: module:callable)"
+        )
         raise SparringError(f"{path} cannot be loaded, it must be one of {kind}: {first_line(error)}") from error
 
 
