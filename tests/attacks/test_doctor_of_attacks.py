@@ -73,6 +73,7 @@ def test_a_rounding_stage_masks_and_bpda_goes_through_it() -> None:
     assert not checks[GRADIENTS].passed and not checks[BLACK].passed and not checks[WIDE].passed
     found = answers(list(checks.values()), model, rows()[0][:2])
     assert [answer.name for answer in found] == ["bpda through 0"] and GRADIENTS in found[0].because
+    assert "module" not in checks[GRADIENTS].evidence
     x, y = rows()
     result = found[0].attack(model, x, y, THREAT, seed=0)
     assert result.success.all() and torch.equal(model(result.adv).argmax(1) != y, result.success)
@@ -82,6 +83,7 @@ def test_where_nobody_sees_inside_square_searches_longer() -> None:
     model = nn.Sequential(Rounded(), Linear())
     checks = checks_of(lambda x: model(x))
     assert list(answered(checks, lambda x: model(x))) == ["square-long"]
+    assert "make it a module of its own" in checks[GRADIENTS].evidence
 
 
 def test_chance_calls_for_expectation() -> None:
