@@ -259,6 +259,8 @@ class Blank(nn.Module):
         ({"recipe": "consistant"}, "unknown recipe 'consistant': did you mean 'consistent'"),
         ({"recipe": "r3"}, "r3 trains a generator"),
         ({"minutes": 1.0}, "exclude each other"),
+        ({"images": "a"}, "--images must be a number, not 'a'"),
+        ({"images": None, "minutes": "a"}, "--minutes must be a number, not 'a'"),
         ({"device": "gpu"}, "unknown device"),
         ({"random_state": "seed"}, "cannot be used to seed"),
     ],
