@@ -218,7 +218,13 @@ def test_of_equal_files_the_one_that_has_a_label_is_used(tmp_path: Path) -> None
 def test_equal_files_under_different_classes_are_told_by_name_and_class(tmp_path: Path) -> None:
     some = [encoded(image) for image in pixels(9)]
     files = {"cat/1.png": some[0], "cat/2.png": some[1], "cat/3.png": some[2], "1.png": some[0], "x/3.png": some[2]}
-    files |= {"dog/7.png": some[0], "dog/8.png": some[0], "owl/7.png": some[0], "cat/torn.png": b"", "dog/torn.png": b""}
+    files |= {
+        "dog/7.png": some[0],
+        "dog/8.png": some[0],
+        "owl/7.png": some[0],
+        "cat/torn.png": b"",
+        "dog/torn.png": b"",
+    }
     data = open_images(write_files(tmp_path / "set", files))
     assert data.report.notes == [
         "2 images are found under more than one class, of which the first was taken: "
