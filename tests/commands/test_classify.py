@@ -122,6 +122,24 @@ def test_a_finished_run_given_again_is_left_as_it_is(trained: Classification, ro
     )
 
 
+def test_what_a_finished_runs_classifier_remembers_outlasts_the_same_training(
+    trained: Classification, rows: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = shutil.copytree(trained.run, tmp_path / "run")
+    one = load_classifier(run)
+    one.remember(np.full((1, 8, 8), 255, np.uint8), "white")
+    one.save(run)
+    files = [run / f"classifier.{kind}" for kind in ("safetensors", "json")]
+    before = [file.read_bytes() for file in files]
+    again = classify(rows, out=run, **SMALL)
+    assert [file.read_bytes() for file in files] == before and load_classifier(run).classes == ("0", "1", "2", "white")
+    assert "remembers what it was told since: it stays as it is" in capsys.readouterr().err
+    assert again.confusion == trained.confusion  # the figures are those of the training
+    files[0].write_bytes(before[0][:100])
+    classify(rows, out=run, **SMALL)
+    assert load_classifier(run).classes == ("0", "1", "2")  # a damaged one is written anew
+
+
 def test_stopped_and_gone_on_with_it_ends_with_the_same_bytes(
     trained: Classification, rows: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -259,6 +259,8 @@ class Blank(nn.Module):
         ({"recipe": "consistant"}, "unknown recipe 'consistant': did you mean 'consistent'"),
         ({"recipe": "r3"}, "r3 trains a generator"),
         ({"minutes": 1.0}, "exclude each other"),
+        ({"images": "a"}, "--images must be a number, not 'a'"),
+        ({"images": None, "minutes": "a"}, "--minutes must be a number, not 'a'"),
         ({"device": "gpu"}, "unknown device"),
         ({"random_state": "seed"}, "cannot be used to seed"),
     ],
@@ -349,6 +351,7 @@ def test_what_is_not_as_it_was_learnt(bright: Any, folder: Path) -> None:
         (images, x[:, :7], r"the images are \[7, 8, 1\], those learnt \[8, 8, 1\]"),
         (images, x / 255, "the same kind of array"),
         (numbers, x, "the same kind of array"),
+        (images, x[0], r"this is one, \[8, 8\]: X\[None\] is a batch of one"),
         (images, x.reshape(90, 64), "learnt from images; these are rows of a table"),
         (rows, x, "learnt from rows of a table; these are images"),
         (rows, table[:, :3], "X has 3 features, but FewLabelClassifier is expecting 4"),
@@ -357,6 +360,8 @@ def test_what_is_not_as_it_was_learnt(bright: Any, folder: Path) -> None:
     ]:
         with pytest.raises(BadInput, match=said):
             one.predict(given)
+    with pytest.raises(BadInput, match="is a batch of one"):
+        images.remember(x[0], 1)
     with pytest.raises(BadInput, match="requires y"):
         images.score(x)
     with pytest.raises(UsageError, match="mirror"):

@@ -215,6 +215,30 @@ def test_of_equal_files_the_one_that_has_a_label_is_used(tmp_path: Path) -> None
     assert data.report.left_out == {"is a duplicate of another file": ["heap1.png", "heap3.png", "z/b.png"]}
 
 
+def test_equal_files_under_different_classes_are_told_by_name_and_class(tmp_path: Path) -> None:
+    some = [encoded(image) for image in pixels(9)]
+    files = {"cat/1.png": some[0], "cat/2.png": some[1], "cat/3.png": some[2], "1.png": some[0], "x/3.png": some[2]}
+    files |= {
+        "dog/7.png": some[0],
+        "dog/8.png": some[0],
+        "owl/7.png": some[0],
+        "cat/torn.png": b"",
+        "dog/torn.png": b"",
+    }
+    data = open_images(write_files(tmp_path / "set", files))
+    assert data.report.notes == [
+        "2 images are found under more than one class, of which the first was taken: "
+        "cat/1.png (cat; dog in dog/7.png, owl in owl/7.png), cat/3.png (cat; x in x/3.png)"
+    ]
+    assert [data.report.classes["cat"], data.report.used] == [3, 3]
+    assert open_images(tmp_path / "set", keep_duplicates=True).report.notes == []  # each is kept with its own
+    many = {f"{name}/{k}.png": some[k] for name in "ab" for k in range(9)}
+    (note,) = open_images(write_files(tmp_path / "many", many)).report.notes
+    assert note.startswith("9 images are") and note.endswith(", a/4.png (a; b in b/4.png) and 4 more")
+    (note,) = open_images(write_files(tmp_path / "one", {"a/1.png": some[0], "b/1.png": some[0]})).report.notes
+    assert note.startswith("1 image is found")
+
+
 def rows(path: Path, count: int) -> np.memmap:
     return np.memmap(path, np.uint8, "w+", shape=(count, 9, 7, 3))
 

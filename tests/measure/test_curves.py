@@ -124,6 +124,13 @@ def test_a_long_legend_takes_more_rows() -> None:
     assert float(svg.split('viewBox="0 0 480 ')[1].split('"')[0]) == 80 + 20 + 170 + 46
 
 
+def test_a_name_is_cut_off_where_its_row_ends_and_not_before() -> None:
+    name = "share of unlabelled images the teacher is sure of"
+    assert words(curve("c", {"a": [(0, 1.0)], name: [(0, 0.25)]}))[1:3] == ["a 1.000", f"{name} 0.2500"]
+    (cut,) = [word for word in words(curve("c", {"n" * 99: [(0, 0.25)]})) if "n…" in word]
+    assert 460 - 7 < 8 + 11 + 7 * len(cut) <= 480
+
+
 def test_thinning_keeps_the_spikes_and_the_end() -> None:
     points = [(k, math.sin(k / 1000)) for k in range(100_000)]
     points[54_321] = (54_321, 9.0)

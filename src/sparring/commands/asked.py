@@ -6,6 +6,7 @@ import platform
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,9 @@ class Asked:
     labels_file: str | None = None
 
     def __post_init__(self) -> None:
+        for name in ("minutes", "images", "seed", "label_fraction", "labels"):
+            if not isinstance(value := getattr(self, name), Real | None):
+                raise UsageError(f"--{name.replace('_', '-')} must be a number, not {value!r}")
         if self.minutes is not None and self.images is not None:
             raise UsageError("--minutes and --images exclude each other: give one of them")
         if self.minutes is not None and not 0 < self.minutes < 1e6:

@@ -87,7 +87,7 @@ def classify(
     system = learning.play(chosen, feed, data, whole, events, ("classifier", "right", "sure"))
     say.say("calibrating and testing ...")
     classifier = calibrated(averaged(system), data, chosen, classifier_card(chosen, **about), hardware)
-    classifier.save(run.path)
+    learning.save(classifier)
     notes += doubts(classifier, data)
     found = classification_of(run, classifier, data, answered(classifier, whole, data), notes)
     write_classification(run, found, classifier, data)

@@ -262,12 +262,17 @@ class FewLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """X as `[N, H, W, C]`, checked; a table as `[N, 1, 1, F]`. At `fit` it tells how later arrays must be."""
         if isinstance(X, Tensor):
             X = (X.permute(0, 2, 3, 1) if X.dim() == 4 else X).numpy(force=True)
-        rows = (X if hasattr(X, "ndim") else np.asarray(X)).ndim not in (3, 4)
+        given = X if hasattr(X, "ndim") else np.asarray(X)
+        rows = given.ndim not in (3, 4)
         if fitting:
             self._rows = rows
         elif rows != self._rows:
-            learnt, given = ("rows of a table", "images") if self._rows else ("images", "rows of a table")
-            raise UsageError(f"this was learnt from {learnt}; these are {given}")
+            if rows and given.shape == (self.classifier_.spec.height, self.classifier_.spec.width):
+                raise UsageError(
+                    f"images [N, H, W] are needed; this is one, {list(given.shape)}: X[None] is a batch of one"
+                )
+            learnt, kind = ("rows of a table", "images") if self._rows else ("images", "rows of a table")
+            raise UsageError(f"this was learnt from {learnt}; these are {kind}")
         if rows:
             table: NDArray[Any] = validate_data(self, X, reset=fitting, dtype=[np.float64, np.float32])
             return table[:, None, None]

@@ -103,7 +103,7 @@ def harden(
     x = torch.zeros(2, *data.spec.shape, device=hardware.device)
     net = halved_or_whole(averaged(system).eval(), x, len(data.spec.classes))
     classifier = calibrated(net, data, recipe, classifier_card(recipe, **learning.about(data)), hardware)
-    classifier.save(run.path)
+    learning.save(classifier)
     clean = replace(
         classification_of(run, classifier, data, answered(classifier, data, data, under=()), notes), to_label=""
     )

@@ -46,7 +46,7 @@ def in_words(report: Report) -> str:
         lines.append("  found       " + sample + _first(some, 6))
     for why, names in report.left_out.items():
         lines.append(f"  left out    {len(names):,}: {why}: {_first([_shown(name) for name in names], NAMES)}")
-    lines += [f"  note        {note}" for note in report.notes]
+    lines += [f"  note        {_shown(note)}" for note in report.notes]
     return "\n".join(lines)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -26,10 +27,11 @@ from sparring.data.labels import labels_as
 from sparring.engine import dist
 from sparring.engine.checkpoint import check_finite
 from sparring.engine.device import Hardware
-from sparring.engine.errors import UsageError
+from sparring.engine.errors import SparringError, UsageError
 from sparring.engine.loop import Due, System, play
 from sparring.engine.run import Run
 from sparring.recipes import CLASSIFIERS, HARDENERS, RECIPES, used
+from sparring.recipes.classifier import Classifier, load_classifier
 from sparring.recipes.fewlabels import ClassifierRecipe, started
 
 GLANCE = 1000
@@ -129,6 +131,17 @@ class Learning:
                 f"sparring {self.command} {quote(str(self.source))} --out {quote(str(run.path))}"
             )
         return system
+
+    def save(self, classifier: Classifier) -> None:
+        """Write it into the run; the one that lies there stays if it was told facts since: training knows nothing of them."""
+        try:
+            told = self.begun and len(load_classifier(self.run.path, copy.deepcopy(classifier.net).cpu()).memory)
+        except SparringError:  # none yet, or a damaged one, which is written anew
+            told = 0
+        if told:
+            self.say.say(f"note: the classifier in {self.run.path} remembers what it was told since: it stays as it is")
+        else:
+            classifier.save(self.run.path)
 
     def _log(self, plan: Plan, told: Sequence[str]) -> Due:
         """A line of metrics."""

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from sparring.data.container import Folder, is_packed_tar, natural, open_container, unpacked
 from sparring.data.found import MODES, Found, Outcome, Shape
 from sparring.data.known import DIGITS
-from sparring.data.labels import some_labels
+from sparring.data.labels import contradictions, some_labels
 from sparring.data.owner import is_abandoned, owner
 from sparring.data.pages import RowFile
 from sparring.data.source import cache_folder, find, find_digits, local, locate
@@ -270,6 +270,7 @@ def _build(
             failed = [(item.name, outcome.why) for item, outcome in zip(found.items, outcomes, strict=True)]
             raise _nothing(source, found, failed)
         labels, classes = _labels(found, usable)
+        chosen += contradictions(found.items, outcomes, usable) if once else []
         splits = np.array([UNSPLIT[found.items[row].split] for row in usable], np.uint8)
         if splits.all():
             splits[:] = 0

@@ -1,4 +1,4 @@
-"""Which images a classifier is told the labels of: so many of each class, or those that a table names."""
+"""Which images a classifier is told the labels of: so many of each class, or those that a table names; and what contradicts itself."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import difflib
 import io
 import math
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,11 +19,14 @@ from sparring.engine.errors import SparringError, UsageError, nearest
 
 if TYPE_CHECKING:
     from sparring.data.dataset import Images
+    from sparring.data.found import Item, Outcome
 
 UNLABELLED = "-1"
 """What stands for no label, here as in arrays; nothing does as well."""
 LARGEST = 1 << 30
 """Bytes of a table of labels, at most."""
+NAMED = 5
+"""Images that a note names, and other classes of each."""
 
 
 def some_labels(labels: NDArray[np.int64], fraction: float) -> NDArray[np.int64]:
@@ -120,6 +124,31 @@ def labels_as(classes: tuple[str, ...], images: Images) -> NDArray[np.int64]:
     place = np.array([number.get(name, -1) for name in images.report.classes] + [-1])
     labels: NDArray[np.int64] = place[images.labels]
     return labels
+
+
+def contradictions(items: Sequence[Item], outcomes: Sequence[Outcome], taken: Sequence[int]) -> list[str]:
+    """A note on images that are found under more than one class, or none; `taken` are the rows of which equal ones were dropped."""
+    row_of = {outcomes[row].digest: row for row in taken}
+    others: dict[int, dict[str, str]] = {}
+    for item, outcome in zip(items, outcomes, strict=True):
+        if item.label is None or outcome.why:
+            continue
+        row = row_of[outcome.digest]
+        if item.label != items[row].label:
+            others.setdefault(row, {}).setdefault(item.label, item.name)
+    if not others:
+        return []
+    odd = []
+    for row, found in sorted(others.items()):
+        elsewhere = _first([f"{label} in {name}" for label, name in found.items()])
+        odd.append(f"{items[row].name} ({items[row].label}; {elsewhere})")
+    count = f"{len(odd):,} images are" if len(odd) > 1 else "1 image is"
+    return [f"{count} found under more than one class, of which the first was taken: {_first(odd)}"]
+
+
+def _first(words: list[str]) -> str:
+    """The first few, and how many more there are."""
+    return ", ".join(words[:NAMED]) + f" and {len(words) - NAMED:,} more" * (len(words) > NAMED)
 
 
 def _rows(path: Path) -> list[tuple[int, str, str]]:

@@ -221,7 +221,7 @@ def _legend(lines: Mapping[str, Sequence[Point]]) -> tuple[str, float]:
     drawn, x, y = [], 8.0, 40.0
     for k, (name, points) in enumerate(lines.items()):
         last = number([point for point in points if _seen(point)][-1][1])
-        name = shortened(name, 44)
+        name = shortened(name, int((WIDTH - 8 - 30) / LETTER) - len(last) - 1)  # what a row holds
         width = 30 + LETTER * (len(name) + len(last) + 1)
         if x > 8 and x + width > WIDTH:
             x, y = 8.0, y + 20
