@@ -10,8 +10,6 @@ undefended network is trained here for one epoch by `sparring harden --eps 0`; R
 from __future__ import annotations
 
 import argparse
-import os
-import subprocess
 import sys
 import warnings
 from collections.abc import Callable
@@ -22,7 +20,7 @@ import torch
 from judge import source
 from record import alternate, data_folder, ratios, save, spread
 from torch import Tensor, nn
-from trials import ALONE, KEPT
+from trials import KEPT, hardened
 
 from sparring.attacks import Threat, autoattack, pgd
 from sparring.data.dataset import open_images
@@ -86,15 +84,8 @@ def main() -> None:
 
 
 def _undefended() -> Path:
-    run = KEPT / "attack-speed-undefended"
-    if not (run / "hardening.json").exists():
-        flags = ["--method", "fast", "--eps", "0", "--width", "32", "--images", "60000", "--out", str(run)]
-        subprocess.run(
-            [sys.executable, "-m", "sparring", "harden", source("mnist"), *flags],
-            check=True,
-            env={**os.environ, **ALONE},
-        )
-    return run
+    flags = ("--method", "fast", "--eps", "0", "--width", "32", "--images", "60000")
+    return hardened(KEPT / "attack-speed-undefended", source("mnist"), *flags)
 
 
 def _whole(model: nn.Module, x: Tensor, y: Tensor, pairs: int) -> dict[str, Any]:

@@ -10,9 +10,6 @@ again) and with it; and whether the examples of one network fool the other.
 from __future__ import annotations
 
 import argparse
-import os
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from itertools import product
 from pathlib import Path
@@ -21,7 +18,7 @@ import torch
 from judge import source
 from record import data_folder, save, spread
 from torch import Tensor
-from trials import ALONE, KEPT
+from trials import KEPT, hardened
 
 from sparring.attacks import Threat, fgsm
 from sparring.commands.attacked import load_attacked
@@ -70,21 +67,8 @@ def main() -> None:
 
 def _train(options: argparse.Namespace, seed: int, eps: float) -> Path:
     run = KEPT / "goodfellow" / f"{options.name}-{options.images}-{eps}-{seed}"
-    if not (run / "hardening.json").exists():
-        words = [
-            "harden",
-            source("mnist"),
-            "--method",
-            "fgsm",
-            "--eps",
-            str(eps),
-            "--images",
-            str(options.images),
-            *options.flags.split(),
-        ]
-        command = [sys.executable, "-m", "sparring", *words, "--seed", str(seed), "--out", str(run)]
-        subprocess.run(command, check=True, env={**os.environ, **ALONE}, stdout=sys.stderr)
-    return run
+    length = ("--eps", str(eps), "--images", str(options.images), "--seed", str(seed))
+    return hardened(run, source("mnist"), "--method", "fgsm", *length, *options.flags.split())
 
 
 def _table(before: Path, after: Path, x: Tensor, y: Tensor) -> dict[str, float]:

@@ -59,6 +59,14 @@ def run(trials: Sequence[Trial], workers: int = 2, afresh: bool = False) -> dict
     return {trial.name: result for trial, result in zip(trials, results, strict=True)}
 
 
+def hardened(run: Path, *words: str) -> Path:
+    """The run of `sparring harden WORDS`; one that ended before is not trained again."""
+    if not (run / "hardening.json").exists():
+        command = [sys.executable, "-m", "sparring", "harden", *words, "--out", str(run)]
+        subprocess.run(command, check=True, env={**os.environ, **ALONE}, stdout=sys.stderr)
+    return run
+
+
 def _in_a_process(trial: Trial) -> dict[str, Any]:
     if trial.result is None:
         begin = time.perf_counter()

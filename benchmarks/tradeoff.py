@@ -1,0 +1,102 @@
+"""Clean against robust accuracy over the eps that a network was trained against: the trade-off, and where there is none.
+
+    python benchmarks/tradeoff.py
+
+MNIST, Linf, `sparring harden --method fast` at each eps (0: the same recipe without an adversary), one thread each. Clean: all
+10,000 test images. Robust: the first 1,000 under PGD of 40 steps at 0.1, an adversary that all meet alike. On MNIST weak adversaries
+are known to make the clean accuracy better, not worse (Tsipras et al. 2019, "Robustness may be at odds with accuracy", Figure 1).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+from concurrent.futures import ThreadPoolExecutor
+from itertools import product
+from pathlib import Path
+
+import torch
+from judge import source
+from record import RESULTS, data_folder, save, spread
+from torch import Tensor
+from trials import KEPT, hardened
+
+from sparring.attacks import Threat, pgd
+from sparring.commands.attacked import load_attacked
+from sparring.data.dataset import open_images
+from sparring.measure.curves import curve
+from sparring.measure.report import Page, report_page
+
+AT, STEPS = 0.1, 40
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--eps", type=float, nargs="+", default=[0.0, 0.03, 0.1, 0.2, 0.3])
+    parser.add_argument("--images", type=int, default=300_000)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--flags", default="", help="for `sparring harden --method fast`")
+    parser.add_argument("--name", default="tradeoff")
+    options = parser.parse_args()
+    data_folder()
+    todo = list(product(options.eps, options.seeds))
+    with ThreadPoolExecutor(options.workers) as pool:
+        runs = dict(zip(todo, pool.map(lambda one: _train(options, *one), todo), strict=True))
+    test = open_images("mnist").split("test")
+    x = torch.from_numpy(test[range(1000)]).permute(0, 3, 1, 2).float() / 255
+    y = torch.from_numpy(test.labels[:1000]).long()
+    clean = {eps: [_clean(runs[eps, seed]) for seed in options.seeds] for eps in options.eps}
+    robust = {eps: [_robust(runs[eps, seed], x, y) for seed in options.seeds] for eps in options.eps}
+    mean = {eps: statistics.mean(of) for eps, of in clean.items()}
+    weak = max(mean, key=lambda eps: mean[eps])
+    drawn = [
+        curve("Clean accuracy", _points(clean, options.seeds), unit="%", axis="trained against eps"),
+        curve(f"Right under PGD at {AT:g}", _points(robust, options.seeds), unit="%", axis="trained against eps"),
+    ]
+    about = {"data": "MNIST", "method": "fast", "images": f"{options.images:,}"}
+    page = report_page(Page("What robustness costs", about, curves=drawn))
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / f"{options.name}.html").write_text(page, encoding="utf-8")
+    save(
+        options.name,
+        result="; ".join(
+            f"eps {eps:g}: {mean[eps]:.2f} % clean, {statistics.mean(robust[eps]):.1f} % under PGD at {AT:g}" for eps in options.eps
+        ) + f"; the best clean accuracy is that of eps {weak:g}",
+        target="an adversary of some eps above 0 makes the mean clean accuracy better than none",
+        met=weak > 0,
+        details={
+            "images": options.images, "seeds": options.seeds, "flags": options.flags,
+            "clean_percent": {f"{eps:g}": spread(of) for eps, of in clean.items()},
+            "robust_percent": {f"{eps:g}": spread(of) for eps, of in robust.items()},
+            "page": f"{options.name}.html",
+        },
+    )  # fmt: skip
+
+
+def _train(options: argparse.Namespace, eps: float, seed: int) -> Path:
+    run = KEPT / "tradeoff" / f"{options.name}-{options.images}-{eps:g}-{seed}"
+    length = ("--eps", str(eps), "--images", str(options.images), "--seed", str(seed))
+    return hardened(run, source("mnist"), "--method", "fast", *length, *options.flags.split())
+
+
+def _clean(run: Path) -> float:
+    """Percent of all test images."""
+    told = json.loads((run / "hardening.json").read_text(encoding="utf-8"))["clean"]
+    return 100 * (1 - told["test_errors"] / told["test_count"])
+
+
+def _robust(run: Path, x: Tensor, y: Tensor) -> float:
+    """Percent of `x`."""
+    model = load_attacked(run).model
+    return 100 * (1 - pgd(model, x, y, Threat("Linf", AT), steps=STEPS).success_rate)
+
+
+def _points(table: dict[float, list[float]], seeds: list[int]) -> dict[str, list[tuple[float, float]]]:
+    """A line for each seed."""
+    return {f"seed {seed}": [(eps, of[k]) for eps, of in table.items()] for k, seed in enumerate(seeds)}
+
+
+if __name__ == "__main__":
+    main()
