@@ -1,8 +1,8 @@
 """A faster stand-in to search with, while the model itself gives the verdicts.
 
 Nearly all passes of an attack look at points that break nothing: they may be rounded more coarsely where what is found is
-looked at again by the model. What the stand-in alone takes for broken is attacked again without it. A search
-by other roundings takes other ways: the verdicts agree as those of two seeds do, and a coarse one may miss a row.
+looked at again by the model. What the stand-in alone takes for broken is attacked again without it. A search by other
+roundings takes other ways, and a coarse one may miss a row: nothing it finds is wrong, but less may be found.
 """
 
 from __future__ import annotations

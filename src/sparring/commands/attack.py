@@ -44,7 +44,7 @@ from sparring.engine.spec import Spec
 from sparring.measure.attacked import Attack, attacked_sections, doctor_findings
 from sparring.measure.curves import percent
 from sparring.measure.report import Page, Picture, report_page
-from sparring.measure.verdict import figures, fooled, samples
+from sparring.measure.verdict import Figures, figures, fooled, samples
 
 IMAGES = 1000
 """That are attacked, unless told."""
@@ -98,10 +98,10 @@ def attack(
 
     `model` is a run of `classify` or `harden`, `module:callable`, TorchScript or an exported program, which gives logits
     `[B, K]` of images `[B, C, H, W]` in the box. It is attacked on test images, or all where none are marked as such.
-    With `precision` bf16 (or auto, where the hardware
-    computes in it) the search is in bf16, and all verdicts in float32. `failures` of the result tell where its robust accuracy is below `fail_below`, or below the interval of `baseline`, an
-    earlier report.json. Writes report.html, report.json and samples.csv; a call that was interrupted goes on when it is repeated.
-    Raises SparringError, with the way out, on all that can go wrong.
+    With `precision` bf16 (or auto, where the hardware computes in it) the search is in bf16, and all verdicts in float32.
+    `failures` of the result tell where its robust accuracy is below `fail_below`, or below the interval of `baseline`, an
+    earlier report.json. Writes report.html, report.json and samples.csv; a call that was interrupted goes on when it is
+    repeated. Raises SparringError, with the way out, on all that can go wrong.
     """
     norm_, images = cast(Norm, norm), IMAGES if images is None else images
     Threat(norm_, 0.0, *box)
@@ -122,24 +122,18 @@ def attack(
     with a_strangers(stranger, GIVEN):
         version, more = _version(version, attacked, chosen.x)
     required.check_comparable({"norm": norm, "eps": radius, "box": list(box), "version": version})
-    folder = _folder(attacked, out)
+    folder, coarse = _folder(attacked, out), hardware.bf16 and attacked.gradients
     settings = {
         "model": attacked.name, "says": [round(value, 3) for value in logits[0].tolist()], "images": chosen.names,
         "data": hashlib.sha256(chosen.pixels.tobytes() + repr(chosen.labels).encode()).hexdigest(), "norm": norm,
         "eps": radius, "box": box, "version": version, "seed": seed, "sparring": __version__,
-        "part": PARTS.get(hardware.device.type, PARTS["cpu"]), "bf16": hardware.bf16,
+        "part": PARTS.get(hardware.device.type, PARTS["cpu"]), "bf16": coarse,
     }  # fmt: skip
-    if hardware.bf16:
+    if coarse:
         notes = [*notes, "attacks searched in bf16, which may miss a few images: all verdicts are float32's"]
     parts = Parts.begin(Verdicts, folder / "parts", settings)
     with a_strangers(stranger, GIVEN):
-        verdicts = _in_parts(parts, attacked.model, chosen, threat, version, seed, say)
-        say.say("looking whether that can be believed ...")
-        try:
-            found = figures(attacked.model, chosen.x, chosen.y, threat, verdicts, seed, say.say)
-        except KeyboardInterrupt:
-            kept = f"what AutoAttack found is kept in {parts.folder}: the same command goes on with the doctor"
-            raise Stopped(f"stopped before the doctor was through; {kept}") from None
+        found = _figures(parts, attacked.model, chosen, threat, version, seed, say)
     robust = found.robust_accuracy
     told = Attack(
         model=attacked.name, source=str(source), attacked_on=chosen.on, count=len(chosen.x), clean_accuracy=found.clean_accuracy,
@@ -152,6 +146,19 @@ def attack(
     _write(told, folder, chosen, found.verdicts)
     parts.done()
     return told
+
+
+def _figures(
+    parts: Parts[Verdicts], model: Model, chosen: Chosen, threat: Threat, version: str, seed: int, say: Progress
+) -> Figures:
+    """What AutoAttack finds, and what the doctor makes of it."""
+    verdicts = _in_parts(parts, model, chosen, threat, version, seed, say)
+    say.say("looking whether that can be believed ...")
+    try:
+        return figures(model, chosen.x, chosen.y, threat, verdicts, seed, say.say)
+    except KeyboardInterrupt:
+        kept = f"what AutoAttack found is kept in {parts.folder}: the same command goes on with the doctor"
+        raise Stopped(f"stopped before the doctor was through; {kept}") from None
 
 
 def _in_parts(

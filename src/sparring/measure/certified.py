@@ -112,7 +112,8 @@ def brackets(
 
     `n` draws of noise N(0, sigma^2) are behind each certificate. The attack climbs through the mean softmax of the noise
     (Salman et al. 2019) and counts where a vote is significant; rows are not attacked within their certified radius. `keep`
-    is given the number of each batch and what finds its brackets, and may know them from before. Raises UsageError on data or radii that make no sense.
+    is given the number of each batch and what finds its brackets, and may know them from before. Raises UsageError on data
+    or radii that make no sense.
     """
     levels = sorted({float(radius) for radius in radii})
     if not levels or not all(0 <= radius < math.inf for radius in levels):
