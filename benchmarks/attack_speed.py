@@ -52,6 +52,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=50, help="for AutoAttack")
     parser.add_argument("--pgd-images", type=int, default=1000)
     parser.add_argument("--pairs", type=int, default=3)
+    parser.add_argument("--name", default="attack_speed", help="of the result file")
     options = parser.parse_args()
     data_folder()
     torch.set_num_threads(1)
@@ -74,7 +75,7 @@ def main() -> None:
         for peer in ("torchattacks", "foolbox")
     }
     save(
-        "attack_speed",
+        options.name,
         result=f"AutoAttack {', '.join(f'{name} {times:.1f}' for name, times in faster.items())} times the reference's speed; PGD-40 "
         f"{', '.join(f'{name} {times:.1f}' for name, times in against.items())} times",
         target="AutoAttack 10 (undefended) and 3 (robust) times the reference, PGD-40 2 times both, at the same verdicts",

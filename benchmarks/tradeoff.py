@@ -26,9 +26,10 @@ from sparring.attacks import Threat, pgd
 from sparring.commands.attacked import load_attacked
 from sparring.data.dataset import open_images
 from sparring.measure.curves import curve
-from sparring.measure.report import Page, report_page
 
 AT, STEPS = 0.1, 40
+LOOK = "background: #fff; color: #1b1f24; font-family: sans-serif; --quiet: #59616b; --line: #dfe3e8; --s1: #0072b2; --s2: #d55e00; --s3: #009e73"
+"""Of pictures; on a page it is the page's."""
 
 
 def main() -> None:
@@ -51,14 +52,10 @@ def main() -> None:
     robust = {eps: [_robust(runs[eps, seed], x, y) for seed in options.seeds] for eps in options.eps}
     mean = {eps: statistics.mean(of) for eps, of in clean.items()}
     weak = max(mean, key=lambda eps: mean[eps])
-    drawn = [
-        curve("Clean accuracy", _points(clean, options.seeds), unit="%", axis="trained against eps"),
-        curve(f"Right under PGD at {AT:g}", _points(robust, options.seeds), unit="%", axis="trained against eps"),
-    ]
-    about = {"data": "MNIST", "method": "fast", "images": f"{options.images:,}"}
-    page = report_page(Page("What robustness costs", about, curves=drawn))
     RESULTS.mkdir(exist_ok=True)
-    (RESULTS / f"{options.name}.html").write_text(page, encoding="utf-8")
+    for kind, title, table in (("clean", "Clean accuracy", clean), ("robust", f"Right under PGD at {AT:g}", robust)):
+        path = RESULTS / f"{options.name}_{kind}.svg"
+        path.write_text(picture(title, table, options.seeds), encoding="utf-8")
     save(
         options.name,
         result="; ".join(
@@ -70,7 +67,7 @@ def main() -> None:
             "images": options.images, "seeds": options.seeds, "flags": options.flags,
             "clean_percent": {f"{eps:g}": spread(of) for eps, of in clean.items()},
             "robust_percent": {f"{eps:g}": spread(of) for eps, of in robust.items()},
-            "page": f"{options.name}.html",
+            "pictures": [f"{options.name}_{kind}.svg" for kind in ("clean", "robust")],
         },
     )  # fmt: skip
 
@@ -93,9 +90,11 @@ def _robust(run: Path, x: Tensor, y: Tensor) -> float:
     return 100 * (1 - pgd(model, x, y, Threat("Linf", AT), steps=STEPS).success_rate)
 
 
-def _points(table: dict[float, list[float]], seeds: list[int]) -> dict[str, list[tuple[float, float]]]:
-    """A line for each seed."""
-    return {f"seed {seed}": [(eps, of[k]) for eps, of in table.items()] for k, seed in enumerate(seeds)}
+def picture(title: str, table: dict[float, list[float]], seeds: list[int]) -> str:
+    """Percents over eps as SVG that stands alone, a line for each seed."""
+    lines = {f"seed {seed}": [(eps, of[k]) for eps, of in table.items()] for k, seed in enumerate(seeds)}
+    drawn = curve(title, lines, unit="%", axis="trained against eps")
+    return drawn.replace("<svg ", f'<svg xmlns="http://www.w3.org/2000/svg" style="{LOOK}" ', 1) + "\n"
 
 
 if __name__ == "__main__":

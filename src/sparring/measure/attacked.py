@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from sparring.attacks.doctor import Check
 from sparring.measure.curves import curve, percent, text
 from sparring.measure.findings import Finding
-from sparring.measure.report import Picture, Section, figure
+from sparring.measure.report import Picture, Section, figure, noted
 from sparring.measure.share import Share
 
 
@@ -76,7 +76,11 @@ def doctor_findings(checks: Sequence[Check]) -> list[Finding]:
 
 def attacked_sections(found: Attack, fooled: Picture | None = None) -> list[Section]:
     """What the page tells of an evaluation; `fooled` shows images above their adversaries."""
-    sections = [Section("How robust it is", _words(found) + _notes(found) + _curve(found) + _table(found))]
+    sections = [
+        Section(
+            "How robust it is", _words(found) + noted([*found.failures, *found.notes]) + _curve(found) + _table(found)
+        )
+    ]
     if fooled is not None:
         shown = "Images that it knows, and below each the same one as an attacker changes it, taken for something else."
         sections.append(Section("What fools it", f"<p>{shown}</p>{figure(fooled, 'Images and adversaries')}"))
@@ -92,11 +96,6 @@ def _words(found: Attack) -> str:
         f"{found.box[1]:g}{chance}. Another attack may break more."
     )
     return f"<p>{text(words)}</p>"
-
-
-def _notes(found: Attack) -> str:
-    told = "".join(f"<li>{text(note)}</li>" for note in [*found.failures, *found.notes])
-    return f'<ul class="warnings">{told}</ul>' if told else ""
 
 
 def _curve(found: Attack) -> str:

@@ -6,7 +6,7 @@ from statistics import median
 
 from sparring.measure.certified import Certified, Row
 from sparring.measure.curves import curve, percent, text
-from sparring.measure.report import Picture, Section, figure
+from sparring.measure.report import Picture, Section, figure, noted
 from sparring.measure.share import Share
 
 
@@ -29,8 +29,7 @@ def _words(found: Certified) -> str:
         f"image up to that L2 radius, by whatever attack, alters a right answer; for each image this is wrong with a chance of {found.alpha:g} at "
         f"most. Attacked: not broken by {found.attack}."
     )
-    told = "".join(f"<li>{text(note)}</li>" for note in found.notes)
-    return f"<p>{text(words)}</p>" + (f'<ul class="warnings">{told}</ul>' if told else "")
+    return f"<p>{text(words)}</p>{noted(found.notes)}"
 
 
 def _curve(found: Certified) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from sparring.measure.classified import UNTESTED, Bin, Classification
 from sparring.measure.curves import GRID, QUIET, percent, text
-from sparring.measure.report import Picture, Section, figure, listed
+from sparring.measure.report import Picture, Section, figure, listed, noted
 
 CLASSES = 20
 """Of a confusion table that is drawn whole; of more classes the worst pairs are named alone."""
@@ -33,8 +33,7 @@ def classified_sections(found: Classification, unsure: Picture | None = None) ->
 
 
 def _errors(found: Classification) -> str:
-    notes = "".join(f"<li>{text(note)}</li>" for note in found.notes)
-    notes = f'<ul class="warnings">{notes}</ul>' if notes else ""
+    notes = noted(found.notes)
     if found.test_errors is None or found.low is None or found.high is None:
         return f"<p>{text(UNTESTED[0].upper() + UNTESTED[1:])}.</p>{notes}"
     share = percent(found.test_errors / found.test_count)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import io
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -156,8 +156,7 @@ def _scores(found: Evaluation | None) -> str:
         '<p class="key quiet"><span class="dot"></span> value <span class="bar"></span> its interval '
         '<span class="stroke"></span> real data; each line begins at 0</p>'
     )
-    warnings = "".join(f"<li>{text(warning)}</li>" for warning in found.warnings)
-    return (table if found.scores else "") + (f'<ul class="warnings">{warnings}</ul>' if warnings else "")
+    return (table if found.scores else "") + noted(found.warnings)
 
 
 def _score(score: Score) -> str:
@@ -243,6 +242,12 @@ def listed(items: Mapping[str, str]) -> str:
     """Names and values side by side, as HTML."""
     rows = "".join(f"<div><dt>{text(name)}</dt><dd>{text(value)}</dd></div>" for name, value in items.items())
     return f"<dl>{rows}</dl>" if rows else ""
+
+
+def noted(notes: Iterable[str]) -> str:
+    """Notes in a box, as HTML; nothing where there are none."""
+    told = "".join(f"<li>{text(note)}</li>" for note in notes)
+    return f'<ul class="warnings">{told}</ul>' if told else ""
 
 
 def figure(picture: Picture, alt: str) -> str:

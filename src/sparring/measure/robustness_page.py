@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sparring.measure.curves import curve, percent, text
-from sparring.measure.report import Picture, Section, figure
+from sparring.measure.report import Picture, Section, figure, noted
 from sparring.measure.robustness import Hardened
 
 
@@ -29,8 +29,7 @@ def _words(found: Hardened) -> str:
     if found.rollbacks:
         at = ", ".join(f"{nimg:,}" for nimg in found.rollbacks)
         notes.append(f"Its robustness collapsed and the guard went back to better weights, at image {at}")
-    told = "".join(f"<li>{text(note)}</li>" for note in notes)
-    return f"<p>{text(words)}</p>" + (f'<ul class="warnings">{told}</ul>' if told else "")
+    return f"<p>{text(words)}</p>{noted(notes)}"
 
 
 def _curve(found: Hardened) -> str:

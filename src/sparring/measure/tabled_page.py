@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from sparring.measure.curves import bar, percent, shortened, text
-from sparring.measure.report import Section, listed, protocol_table
+from sparring.measure.report import Section, listed, noted, protocol_table
 from sparring.measure.share import Share
 from sparring.measure.tabled import TableAttack, Turned
 
@@ -19,7 +19,7 @@ SHOWN, ACROSS, LETTERS = 8, 10, 40
 def tabled_sections(found: TableAttack, turned: Sequence[Turned]) -> list[Section]:
     """What the page tells; `turned` are all rows that broke, of which it shows some."""
     return [
-        Section("How many rows turn", _words(found) + _notes(found) + _classes(found)),
+        Section("How many rows turn", _words(found) + noted([*found.failures, *found.notes]) + _classes(found)),
         Section("Which columns do it", _columns(found)),
         Section("Rows before and after", _rows(found, turned)),
         Section("Protocol", protocol_table(_settings(found))),
@@ -46,11 +46,6 @@ def _words(found: TableAttack) -> str:
 
 def _with_interval(share: Share) -> str:
     return f"{percent(share.share)} ({percent(share.low)} to {percent(share.high)})"
-
-
-def _notes(found: TableAttack) -> str:
-    told = "".join(f"<li>{text(note)}</li>" for note in [*found.failures, *found.notes])
-    return f'<ul class="warnings">{told}</ul>' if told else ""
 
 
 def _classes(found: TableAttack) -> str:

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from sparring.measure.curves import percent, text
-from sparring.measure.report import Section
+from sparring.measure.report import Section, noted
 from sparring.measure.share import Share
 
 SHOWN = 40
@@ -120,8 +120,7 @@ def _words(found: Whispered) -> str:
     )
     if found.median_snr is not None:
         words += f" The sound is then {found.median_snr:.0f} dB stronger than the change (median, by power)."
-    notes = "".join(f"<li>{text(note)}</li>" for note in found.notes)
-    return f"<p>{text(words)}</p>" + (f'<ul class="warnings">{notes}</ul>' if notes else "")
+    return f"<p>{text(words)}</p>{noted(found.notes)}"
 
 
 def _table(found: Whispered) -> str:
