@@ -119,7 +119,7 @@ def _move(
 
     def loss_and_gradients() -> float:
         told.clear()
-        torch.manual_seed(luck)
+        hardware.seed(luck)
         if graph is not None:
             told.update(graph(parts[0]))
         else:

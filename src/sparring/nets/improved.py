@@ -27,7 +27,7 @@ class Noise(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """The same shape."""
-        return x + torch.randn_like(x) * self.deviation if self.training else x
+        return torch.add(x, torch.randn_like(x), alpha=self.deviation) if self.training else x
 
 
 class Last(nn.Module):
