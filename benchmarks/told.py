@@ -65,8 +65,8 @@ class Options:
     def details(self) -> dict[str, Any]:
         """For the JSON."""
         return {
-            "length": self.length, "seeds": list(self.seeds), "flags": self.flags, "threads_each": 1,
-            "at_a_time": self.workers,
+            "length": self.length, "seeds": list(self.seeds), "flags": self.flags,
+            "threads_each": self.rest.threads, "at_a_time": self.workers,
         }  # fmt: skip
 
 
@@ -77,6 +77,7 @@ def parsed(doc: str | None, name: str, more: Callable[[argparse.ArgumentParser],
     parser.add_argument("--images", type=int, help="in place of minutes")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="of the labels' choice, too")
     parser.add_argument("--workers", type=int, default=2, help="trainings at a time")
+    parser.add_argument("--threads", type=int, default=1, help="of each training")
     parser.add_argument("--flags", default="", help='more flags for the recipes, in one word: --flags="--sure 0.9"')
     parser.add_argument("--afresh", action="store_true", help="train again what was trained before")
     parser.add_argument("--name", default=name, help="of the result file")
@@ -103,9 +104,10 @@ def _in_a_process(options: Options, one: Told) -> dict[str, Any]:
     path = run / "classification.json"
     if not path.exists():
         run.parent.mkdir(parents=True, exist_ok=True)
+        env = {**os.environ, **ALONE, "OMP_NUM_THREADS": str(options.rest.threads)}
         words = ["classify", one.source, *options.length, *one.flags, "--out", str(run)]
         done = subprocess.run(
-            [sys.executable, "-m", "sparring", *words], env={**os.environ, **ALONE}, capture_output=True, text=True, check=False
+            [sys.executable, "-m", "sparring", *words], env=env, capture_output=True, text=True, check=False
         )  # fmt: skip
         if done.returncode:
             sys.exit(f"sparring {shlex.join(words)}\n{done.stderr[-2000:]}")

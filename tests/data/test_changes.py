@@ -9,8 +9,8 @@ from torch import Tensor
 from sparring.data.changes import Changes
 from sparring.engine.game import Batch
 
-ALL = Changes(turn=25, stretch=0.25, slant=0.3, move=0.12, light=0.4, cut=0.5)
-KINDS = ("turn", "stretch", "slant", "move", "light", "cut")
+ALL = Changes(turn=25, stretch=0.25, slant=0.3, move=0.12, light=0.4, cut=0.5, stroke=0.5)
+KINDS = ("turn", "stretch", "slant", "move", "light", "cut", "stroke")
 
 
 def images(count: int = 6, channels: int = 3, height: int = 9, width: int = 7, seed: int = 0) -> Tensor:
@@ -72,6 +72,18 @@ def test_what_is_cut_is_a_box_of_the_darkest_value() -> None:
     assert torch.equal(changed[other], x.amin((1, 2, 3), keepdim=True).expand_as(x)[other])
     assert other.flatten(1).sum(1).max() <= 8 * 8  # a side is half the image's at most
     assert 0.02 < float(other.float().mean()) < 0.25
+
+
+def test_a_stroke_is_a_thin_line_in_the_value_that_stands_out() -> None:
+    paper = torch.full((300, 1, 28, 28), -0.5)
+    paper[:, :, 14, 14] = 1.0
+    changed = Changes(stroke=0.5)(paper, of(paper))
+    drawn = changed > paper + 1e-6
+    assert torch.equal(changed >= paper, torch.ones_like(drawn)) and changed.max() <= 1
+    height, width = (drawn.any(side)[:, 0].sum(1) for side in (3, 2))
+    assert torch.maximum(height, width).max() <= 14 + 4  # half the side, and the rounded ends of a pen of three pixels
+    assert drawn.flatten(1).sum(1).max() <= 14 * 5 + 10 and 0.01 < float(drawn.float().mean()) < 0.05
+    torch.testing.assert_close(Changes(stroke=0.5)(-paper, of(paper)), -changed)  # dark ink on bright paper
 
 
 def test_a_move_is_no_further_than_asked() -> None:

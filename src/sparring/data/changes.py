@@ -16,10 +16,13 @@ from sparring.data.tint import grey_matrix, tint
 from sparring.data.warp import affine, scale, shift, turn, warp
 from sparring.engine.game import Batch
 
+THINNEST = 14
+"""Strokes are of one pixel, up to one more for so many pixels of the image's side: about a pen's in a handwritten digit."""
+
 
 @dataclass(frozen=True)
 class Changes:
-    """Each image turned, stretched, slanted, moved, relit and with a box cut out, each by a number drawn evenly."""
+    """Each image turned, stretched, slanted, moved, relit, with a box cut out and a line drawn in, each by a number drawn evenly."""
 
     turn: float = 0.0
     """Degrees at most, either way."""
@@ -33,6 +36,8 @@ class Changes:
     """Contrast by 1 - light to 1 + light about the image's mean, brightness by half of that."""
     cut: float = 0.0
     """Largest side of the box that is cut out, as a share of the image's; what is cut takes the image's darkest value."""
+    stroke: float = 0.0
+    """Longest line that is drawn in, as a share of the image's side, in its brightest or darkest value: the one that stands out."""
     jitter: float = 0.0
     """Deviation of the noise added to rows of a table (standardised, as images of one pixel): they know no other change."""
 
@@ -51,7 +56,9 @@ class Changes:
                 x = self._moved(x, u)
             if self.light:
                 x = self._lit(x, u)
-            return self._cut(x, batch.uniform(4).expand(len(x), -1)) if self.cut else x
+            if self.cut:
+                x = self._cut(x, batch.uniform(4).expand(len(x), -1))
+            return self._stroked(x, batch.uniform(5).expand(len(x), -1)) if self.stroke else x
 
     def _moved(self, x: Tensor, u: Tensor) -> Tensor:
         height, width = x.shape[2:]
@@ -77,3 +84,17 @@ class Changes:
             strips.append((place >= 0) & (place < box[:, None]))
         hidden = (strips[0][:, :, None] & strips[1][:, None, :])[:, None]
         return torch.where(hidden, x.amin((1, 2, 3), keepdim=True), x)
+
+    def _stroked(self, x: Tensor, u: Tensor) -> Tensor:
+        height, width = x.shape[2:]
+        side = math.sqrt(height * width)
+        length, angle = u[:, 2] * (self.stroke * side), u[:, 3] * math.pi
+        thickness = 1 + u[:, 4] * (side / THINNEST)
+        down = (torch.arange(height, device=x.device) + 0.5 - u[:, :1] * height)[:, :, None]
+        right = (torch.arange(width, device=x.device) + 0.5 - u[:, 1:2] * width)[:, None, :]
+        cos, sin, half, thick = (one[:, None, None] for one in (angle.cos(), angle.sin(), length / 2, thickness / 2))
+        beyond = ((right * cos + down * sin).abs() - half).clamp_min(0)  # of the line's ends, in pixels
+        away = torch.hypot(beyond, down * cos - right * sin)
+        ink = (thick + 0.5 - away).clamp(0, 1) * (half >= 0.5)  # shorter than a pixel: nothing
+        bright, dark, mean = (f((1, 2, 3), keepdim=True) for f in (x.amax, x.amin, x.mean))
+        return torch.lerp(x, torch.where(bright - mean >= mean - dark, bright, dark), ink[:, None])

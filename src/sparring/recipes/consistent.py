@@ -29,7 +29,7 @@ from sparring.nets.stages import Stages
 from sparring.recipes.fewlabels import NoLabelsTold, average_of_both, teacher_of
 from sparring.recipes.recipe import check_positive, check_range
 
-STRONG = Changes(turn=25, stretch=0.25, slant=0.3, move=0.12, light=0.4, cut=0.5, jitter=0.5)
+STRONG = Changes(turn=25, stretch=0.25, slant=0.3, move=0.12, light=0.4, cut=0.5, stroke=0.5, jitter=0.5)
 """What the classifier must see through. Labelled images are changed 0.7 times as strongly."""
 WEAK = Changes(turn=8, stretch=0.08, slant=0.1, move=0.04, jitter=0.1)
 """In which the teacher looks at images, and answers are sought."""
