@@ -65,6 +65,19 @@ def test_the_papers_layers() -> None:
     assert ConvGenerator((3, 32, 32), 100).base == (512, 4, 4)
 
 
+def test_networks_start_as_those_of_the_papers_code() -> None:
+    """Where a generator starts decides for thousands of rounds whether its classifier has anything to learn from it."""
+    torch.manual_seed(0)
+    mlp, conv = MLPGenerator((1, 28, 28), 100), ConvGenerator((3, 32, 32), 100)
+    for weight in (*(layer.weight for layer in mlp.layers), mlp.last.direction):
+        bound = math.sqrt(6 / sum(weight.shape))  # Glorot and Bengio 2010, Eq. 16
+        assert 0.99 * bound < weight.abs().max() <= bound
+    starts = [net.last.start for net in (mlp, conv)] + [
+        net.head.linear.start for net in (MLPClassifier((1, 28, 28), 10, (8,)), ConvClassifier((3, 32, 32), 10))
+    ]
+    assert starts == [None, 0.1, 1.0, 0.1]
+
+
 def test_channels_of_large_images_are_bounded() -> None:
     assert ConvGenerator((3, 256, 256), 5, 8).base[0] == 32
 

@@ -37,6 +37,17 @@ def test_started_on_data_each_output_has_mean_0_and_variance_1(name: str, traine
     torch.testing.assert_close(variance, torch.ones(7), atol=1e-4, rtol=0)
 
 
+def test_a_layer_is_started_at_the_deviation_it_asks_for_or_not_at_all() -> None:
+    x = torch.randn(64, 5, generator=torch.Generator().manual_seed(0)) * 3 + 1
+    small, as_it_is = normalised_linear(5, 7, start=0.1), normalised_linear(5, 7, start=None)
+    before = as_it_is(x)
+    start_on_data(small, x)
+    start_on_data(as_it_is, x)
+    deviation, mean = torch.std_mean(small(x), 0, correction=0)
+    torch.testing.assert_close((mean, deviation), (torch.zeros(7), torch.full((7,), 0.1)), atol=1e-5, rtol=0)
+    assert torch.equal(as_it_is(x), before)
+
+
 def test_layers_are_started_one_after_the_other_on_what_reaches_them() -> None:
     torch.manual_seed(0)
     net = nn.Sequential(normalised_conv(2, 6, 3, 1, 1), nn.ReLU(), normalised_conv(6, 4, 3, 2, 1), nn.Flatten(), normalised_linear(36, 5))  # fmt: skip

@@ -33,10 +33,10 @@ class Noise(nn.Module):
 class Last(nn.Module):
     """Noise and a normalised layer whose lengths are trained, in float32: logits out of features."""
 
-    def __init__(self, inputs: int, classes: int, noise: float) -> None:
+    def __init__(self, inputs: int, classes: int, noise: float, start: float = 1.0) -> None:
         super().__init__()
         self.noise = Noise(noise)
-        self.linear = normalised_linear(inputs, classes, trained=True)
+        self.linear = normalised_linear(inputs, classes, trained=True, start=start)
 
     def forward(self, h: Tensor) -> Tensor:
         """Features `[B, inputs]` -> logits `[B, classes]`."""
@@ -78,9 +78,11 @@ class MLPGenerator(nn.Module):
         self.shape = shape
         self.layers = nn.ModuleList([nn.Linear(latents, hidden, bias=False), nn.Linear(hidden, hidden, bias=False)])
         self.norms = nn.ModuleList(Shifted(hidden) for _ in range(2))
-        self.last = normalised_linear(hidden, math.prod(shape), trained=True)
-        for layer in self.layers:
-            nn.init.normal_(layer.weight, 0, 0.05)  # type: ignore[arg-type]
+        self.last = normalised_linear(hidden, math.prod(shape), trained=True, start=None)
+        # Glorot's start, as in the paper's code: steps of Adam are large for small weights, and a generator that is slower
+        # than its classifier is of no use to it for thousands of rounds (LOG.md, 2026-11-26)
+        for weight in (*(layer.weight for layer in self.layers), self.last.direction):
+            nn.init.xavier_uniform_(weight)  # type: ignore[arg-type]
 
     def forward(self, z: Tensor) -> Tensor:
         """Images out of noise that is normal: its rank in [0, 1] is what the paper draws."""
@@ -116,7 +118,7 @@ class ConvClassifier(nn.Module):
                 [normalised_conv(2 * w, 2 * w, 3, 1, 1), normalised_conv(2 * w, 2 * w, 1), normalised_conv(2 * w, 2 * w, 1)],
             )
         )  # fmt: skip
-        self.head = Last(2 * w, classes, 0.0)
+        self.head = Last(2 * w, classes, 0.0, start=0.1)
 
     def features(self, x: Tensor) -> Tensor:
         """The last layer's mean over all pixels, `[B, 2 * width]`."""
@@ -154,9 +156,9 @@ class ConvGenerator(nn.Module):
         )
         self.norms = nn.ModuleList(nn.BatchNorm2d(count) for count in widths)
         self.last = (
-            normalised_up(widths[-1], channels, odd[-1], trained=True)
+            normalised_up(widths[-1], channels, odd[-1], trained=True, start=0.1)
             if odd
-            else normalised_conv(widths[-1], channels, 3, 1, 1, trained=True)
+            else normalised_conv(widths[-1], channels, 3, 1, 1, trained=True, start=0.1)
         )
         for module in self.modules():
             if isinstance(module, nn.Linear | nn.ConvTranspose2d):

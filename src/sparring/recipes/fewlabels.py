@@ -75,10 +75,11 @@ def started(
     seed: int,
     hardware: Hardware,
 ) -> System:
-    """The system of fresh networks, drawn by `seed` and started on the first batch, for a run of `total` images."""
+    """The system of fresh networks, drawn by `seed` and started on the first batches, for a run of `total` images."""
     spec = feed.images.spec
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(mix(seed))
         made = {name: hardware.place(net) for name, net in nets(spec).items()}
-        recipe.prepare(made, feed.batches(0, 0)[0].x[:STARTED])
+        first = [feed.batches(nimg, 0)[0].x for nimg in range(0, STARTED, feed.batch_size)]
+        recipe.prepare(made, torch.cat(first)[:STARTED])
         return recipe.system(spec, made, total)

@@ -41,6 +41,8 @@ from sparring.recipes.recipe import adams, check_positive, check_range, check_sh
 NETS = ("mlp", "conv")
 HIDDEN = (1000, 500, 250, 250, 250)
 """Rectifiers in the fully connected classifier's layers."""
+EPS = 1e-4
+"""Adam's. The paper's code adds 1e-8 below the root: what that comes to where gradients are small."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,6 +134,6 @@ class Improved(NoLabelsTold):
             generator_terms={name: (weight, term) for name, (weight, term) in extra.items() if weight},
         )
         falling = constant(lr) if until >= 1 else lambda at: lr * min((1 - at) / (1 - until), 1.0)
-        optimizers = adams({name: nets[name] for name in game.turns}, lr, self.beta1, 0.999)
+        optimizers = adams({name: nets[name] for name in game.turns}, lr, self.beta1, 0.999, EPS)
         average = average_of_both(nets, total, self.average)
         return System(game, optimizers, average, {player: {"lr": falling} for player in optimizers}, steady=True)

@@ -105,10 +105,10 @@ def from_settings(kind: type[Recipe], settings: Mapping[str, Any]) -> Recipe:
     return kind(**settings)
 
 
-def adams(nets: Mapping[str, nn.Module], lr: float, beta1: float, beta2: float) -> dict[str, Adam]:
+def adams(nets: Mapping[str, nn.Module], lr: float, beta1: float, beta2: float, eps: float = 1e-8) -> dict[str, Adam]:
     """An Adam for each player, fused."""
     betas = float(beta1), float(beta2)
-    return {name: Adam(net.parameters(), lr, betas, fused=True) for name, net in nets.items()}
+    return {name: Adam(net.parameters(), lr, betas, eps, fused=True) for name, net in nets.items()}
 
 
 def average_of(generator: nn.Module, total: int, *, share: float, ramp: float) -> Average:
