@@ -56,6 +56,15 @@ def test_autocast_and_place(bf16: bool) -> None:
     assert hardware.describe().endswith("bf16" if bf16 else "fp32") and "thread" in hardware.describe()
 
 
+def test_a_seed_is_that_of_torch() -> None:
+    drawn = []
+    with torch.random.fork_rng(devices=[]):
+        for seed in (torch.manual_seed, Hardware.find("cpu").seed):
+            seed(7)
+            drawn.append(torch.rand(5))
+    assert torch.equal(*drawn)
+
+
 def test_memory() -> None:
     available, peak = memory_available(), memory_peak()
     assert available is None or available > 1 << 20
