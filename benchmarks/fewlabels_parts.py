@@ -18,6 +18,7 @@ PARTS = {
     "without the generator": ("--recipe", "consistent", "--generated", "0"),
     "without consistency": ("--recipe", "consistent", "--consistency", "0"),
     "without strong changes": ("--recipe", "consistent", "--strength", "0"),
+    "without strokes": ("--recipe", "consistent", "--no-strokes"),
     "without even shares": ("--recipe", "consistent", "--no-even"),
     "improved": ("--recipe", "improved"),
     "improved, Bad GAN's terms": ("--recipe", "improved", "--entropy", "0.3", "--pull-away", "1", "--low-density", "1"),

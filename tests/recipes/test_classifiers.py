@@ -246,6 +246,17 @@ def test_improved_is_started_on_data() -> None:
     assert mean.abs().max() < 0.3 and variance.min() > 0.6 and variance.max() < 1.6
 
 
+def test_strokes_are_left_out_alone() -> None:
+    """Of the changes that labelled images meet as of those that unlabelled ones do."""
+    spec, changes = spec_of((8, 8, 1)), {}
+    for strokes in (True, False):
+        recipe = classifier_class("consistent")(**TINY["consistent"]["whole"], strokes=strokes).resolve(spec, CPU)
+        game: Any = system_of(recipe, spec).game
+        changes[strokes] = game.change, game.terms["consistency"].strong
+    for drawn, plain in zip(changes[True], changes[False], strict=True):
+        assert drawn.stroke > 0 and plain == dataclasses.replace(drawn, stroke=0.0)
+
+
 @every_recipe
 @every_shape
 def test_memory_is_estimated(name: str, shape: tuple[int, int, int]) -> None:

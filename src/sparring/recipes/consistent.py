@@ -4,7 +4,7 @@ A convolutional classifier and its running average, the teacher (Tarvainen and V
 random; labels for the unlabelled where the teacher is sure, which must hold for the same image changed strongly (Sohn et al.
 2020, "FixMatch"); classes brought to equal shares (Berthelot et al. 2020); one cosine for the learning rate. And a generator
 that matches features (Salimans et al. 2016), whose images belong to none of the classes. What each part is worth is measured
-by taking it out (benchmarks/fewlabels.py).
+by taking it out (benchmarks/fewlabels_parts.py).
 """
 
 from __future__ import annotations
@@ -69,6 +69,8 @@ class Consistent(NoLabelsTold):
     """Bring the teacher's answers to equal shares of the classes: for data in which these are about as frequent."""
     strength: float = 1.0
     """How strong all changes are in training; 0: none. Calibration and answers know theirs, whatever this is."""
+    strokes: bool = True
+    """A line drawn in is among the strong changes: classes differ by more than one stroke of a pen."""
     mirror: bool = False
     """Flip every other image, where left and right mean the same."""
 
@@ -98,6 +100,8 @@ class Consistent(NoLabelsTold):
         """The game, AdamW for the classifier and Adam for the generator."""
         average = average_of_both(nets, total, self.average)
         strong = STRONG.times(self.strength)
+        if not self.strokes:
+            strong = dataclasses.replace(strong, stroke=0.0)
         terms: dict[str, Term] = {}
         if self.consistency:
             terms["consistency"] = Consistency(
