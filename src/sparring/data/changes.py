@@ -16,8 +16,8 @@ from sparring.data.tint import grey_matrix, tint
 from sparring.data.warp import affine, scale, shift, turn, warp
 from sparring.engine.game import Batch
 
-THINNEST = 14
-"""Strokes are of one pixel, up to one more for so many pixels of the image's side: about a pen's in a handwritten digit."""
+WIDER = 14
+"""A stroke is one pixel wide, and up to one more for so many of the image's side: a pen's in a handwritten digit."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class Changes:
         height, width = x.shape[2:]
         side = math.sqrt(height * width)
         length, angle = u[:, 2] * (self.stroke * side), u[:, 3] * math.pi
-        thickness = 1 + u[:, 4] * (side / THINNEST)
+        thickness = 1 + u[:, 4] * (side / WIDER)
         down = (torch.arange(height, device=x.device) + 0.5 - u[:, :1] * height)[:, :, None]
         right = (torch.arange(width, device=x.device) + 0.5 - u[:, 1:2] * width)[:, None, :]
         cos, sin, half, thick = (one[:, None, None] for one in (angle.cos(), angle.sin(), length / 2, thickness / 2))
