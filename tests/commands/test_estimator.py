@@ -292,7 +292,7 @@ def digits() -> tuple[Any, NDArray[np.int64]]:
 )
 def test_fifty_labels_of_digits(digits: Any, recipe: Any, least: float) -> None:
     found, few = digits
-    one = made(2500, recipe=recipe).fit(found.images[:1500], few)
+    one = made(5000, recipe=recipe).fit(found.images[:1500], few)
     assert one.score(found.images[1500:], found.target[1500:]) > least
 
 

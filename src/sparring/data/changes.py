@@ -16,8 +16,8 @@ from sparring.data.tint import grey_matrix, tint
 from sparring.data.warp import affine, scale, shift, turn, warp
 from sparring.engine.game import Batch
 
-WIDER = 14
-"""A stroke is one pixel wide, and up to one more for so many of the image's side: a pen's in a handwritten digit."""
+PEN = 1 / 28, 3 / 28
+"""How wide strokes are, as shares of the image's side: as a handwritten digit's."""
 
 
 @dataclass(frozen=True)
@@ -89,12 +89,12 @@ class Changes:
         height, width = x.shape[2:]
         side = math.sqrt(height * width)
         length, angle = u[:, 2] * (self.stroke * side), u[:, 3] * math.pi
-        thickness = 1 + u[:, 4] * (side / WIDER)
+        thickness = side * (PEN[0] + u[:, 4] * (PEN[1] - PEN[0]))
         down = (torch.arange(height, device=x.device) + 0.5 - u[:, :1] * height)[:, :, None]
         right = (torch.arange(width, device=x.device) + 0.5 - u[:, 1:2] * width)[:, None, :]
         cos, sin, half, thick = (one[:, None, None] for one in (angle.cos(), angle.sin(), length / 2, thickness / 2))
         beyond = ((right * cos + down * sin).abs() - half).clamp_min(0)  # of the line's ends, in pixels
         away = torch.hypot(beyond, down * cos - right * sin)
-        ink = (thick + 0.5 - away).clamp(0, 1) * (half >= 0.5)  # shorter than a pixel: nothing
+        ink = (thick + 0.5 - away).clamp(0, 1) * (half >= 0.5)  # shorter than a pixel: nothing; narrower: fainter
         bright, dark, mean = (f((1, 2, 3), keepdim=True) for f in (x.amax, x.amin, x.mean))
         return torch.lerp(x, torch.where(bright - mean >= mean - dark, bright, dark), ink[:, None])
