@@ -6,6 +6,7 @@ import dataclasses
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -22,7 +23,7 @@ from sparring.engine.loop import System, play
 from sparring.engine.seeds import mix
 from sparring.engine.spec import Spec
 from sparring.recipes import CLASSIFIERS, DEFAULT_CLASSIFIER, RECIPES, classifier_class, recipe_class
-from sparring.recipes.fewlabels import ClassifierRecipe, teacher_of
+from sparring.recipes.fewlabels import ClassifierRecipe, started, teacher_of
 from sparring.recipes.recipe import from_settings, to_settings
 
 TINY: dict[str, dict[str, dict[str, Any]]] = {
@@ -244,6 +245,20 @@ def test_improved_is_started_on_data() -> None:
     logits = nets["classifier"].train()(x)  # with other noise than it was started with
     variance, mean = torch.var_mean(logits, 0)
     assert mean.abs().max() < 0.3 and variance.min() > 0.6 and variance.max() < 1.6
+
+
+def test_networks_are_started_on_500_images_whatever_a_batch_holds() -> None:
+    spec, seen = spec_of((8, 8, 1)), []
+
+    class Watched(type(tiny("improved", "mlp", spec))):  # type: ignore[misc]
+        def prepare(self, nets: Any, x: torch.Tensor) -> None:
+            seen.append(x)
+
+    feed: Any = Feed(spec)
+    feed.images = SimpleNamespace(spec=spec)
+    recipe = Watched(**TINY["improved"]["mlp"]).resolve(spec, CPU)
+    started(recipe, recipe.nets, feed, TOTAL, 0, CPU)
+    assert len(seen[0]) == len(seen[0].flatten(1).unique(dim=0)) == 500
 
 
 def test_strokes_are_left_out_alone() -> None:
