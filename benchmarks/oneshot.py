@@ -22,10 +22,11 @@ import torch
 from numpy.typing import NDArray
 from record import save, spread
 from told import Options, Told, parsed, say, train
+from torch import Tensor
 from trials import KEPT
 
 from sparring.data.dataset import Images, open_images
-from sparring.recipes.classifier import Classifier, load_classifier
+from sparring.recipes.classifier import Classifier, load_classifier, views_of
 
 PAIRS = ("0-1", "3-8", "4-9")
 """Two that are like no other, two that are like each other and others, and two that are like each other."""
@@ -66,11 +67,12 @@ def main() -> None:
     }
     table: dict[str, dict[str, Any]] = {}
     for (pair, seed), one in todo.items():
-        classifier = load_classifier(options.folder / one.name)
+        classifier, test = load_classifier(options.folder / one.name), mnist.split("test")
+        seen = seen_in_views(classifier, test[np.arange(len(test))])
         table[f"{pair}, seed {seed}"] = {
             "test_errors_of_eight": learnt[one]["test_errors"],
             "called_none_of_these": unknown(classifier, mnist, two(pair), strange),
-            "accuracy": {k: shots(classifier, mnist, two(pair), k, asked.draws) for k in SHOTS},
+            "accuracy": {k: shots(classifier, mnist, two(pair), seen, k, asked.draws) for k in SHOTS},
             "milliseconds": timed(classifier, mnist),
         }
         say(f"{pair}, seed {seed}: {table[f'{pair}, seed {seed}']}")
@@ -131,19 +133,21 @@ def unknown(
     return {kind: float((classifier.look(x)[1] < classifier.least).double().mean()) for kind, x in kinds.items()}
 
 
-def shots(classifier: Classifier, mnist: Images, digits: list[int], count: int, draws: int) -> dict[str, Any]:
+def shots(
+    classifier: Classifier, mnist: Images, digits: list[int], seen: list[Tensor], count: int, draws: int
+) -> dict[str, Any]:
     """Accuracies when `count` training images of each digit are remembered, over several draws; forgets them all.
 
     `lost`: how much of the accuracy on the eight digits goes in the worst draw.
     """
     test = mnist.split("test")
-    x, held_out = test[np.arange(len(test))], np.isin(test.labels, digits)
-    before = right(classifier, x[~held_out], test.labels[~held_out]).mean()
+    held_out = np.isin(test.labels, digits)
+    before = right(classifier, seen, test.labels)[~held_out].mean()
     found: dict[str, list[float]] = {"held_out": [], "eight": [], "ten": []}
     for draw in range(draws):
         for digit in digits:
             classifier.remember(some(mnist, count, [digit], seed=draw), digit)
-        good = right(classifier, x, test.labels)
+        good = right(classifier, seen, test.labels)
         classifier.forget()
         for kind, part in {"held_out": good[held_out], "eight": good[~held_out], "ten": good}.items():
             found[kind].append(round(float(part.mean()), 4))
@@ -152,9 +156,20 @@ def shots(classifier: Classifier, mnist: Images, digits: list[int], count: int, 
     }
 
 
-def right(classifier: Classifier, x: NDArray[np.uint8], labels: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Which of the best guesses are right; "none of these" is not asked for here."""
-    guesses = classifier.look(x)[0].argmax(1).tolist()
+def seen_in_views(classifier: Classifier, images: NDArray[np.uint8]) -> list[Tensor]:
+    """The features of each view of the images, which no fact that is told changes."""
+    with torch.no_grad():
+        parts = [
+            [classifier.features(view) for view in views_of(x, classifier.views)]
+            for x in torch.split(classifier.as_batch(images), OTHERS)
+        ]
+    return [torch.cat(view) for view in zip(*parts, strict=True)]
+
+
+def right(classifier: Classifier, seen: list[Tensor], labels: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which of the best guesses are right, out of the features of all views; "none of these" is not asked for here."""
+    with torch.no_grad():
+        guesses = torch.stack([classifier.judged(h).softmax(1) for h in seen]).mean(0).argmax(1).tolist()
     return np.array([classifier.classes[k] == str(y) for k, y in zip(guesses, labels.tolist(), strict=True)])
 
 

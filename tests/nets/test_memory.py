@@ -1,43 +1,65 @@
 from __future__ import annotations
 
+import math
+
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sparring.nets.discriminant import FITTED, Discriminant
 from sparring.nets.memory import Memory
 
 EYE = torch.eye(5)
+SPREAD = 0.1
+"""How far the images of a class are from its mean, along each axis."""
+UNIT = math.sqrt(5) / SPREAD
+"""What a step of 1 is where the covariance is 1: a fifth of the images differ along each axis."""
 
 
 def memory() -> Memory:
-    """Two classes along the first axes, and images near them."""
-    return Memory(EYE[:2] * 7, EYE[:2].repeat_interleave(4, 0) * 3)
+    """Two classes along the first axes, and images near them; features spread as far in all directions."""
+    near = torch.cat([axis + sign * SPREAD * EYE for axis in EYE[:2] for sign in (1, -1)])
+    return Memory(Discriminant.fit(near, torch.arange(2).repeat_interleave(10)), EYE[:2].repeat_interleave(4, 0) * 3)
 
 
-def test_what_is_kept_is_of_unit_length_and_no_gradient_moves_it() -> None:
+def log_density(apart: float, examples: int, kept: Memory) -> float:
+    """Of a place so far from the mean of some examples, where one step is `UNIT`."""
+    spread = 1 + 1 / examples
+    return -((apart * UNIT) ** 2) / spread / 2 - float(kept.classes.fill) * math.log(spread) / 2
+
+
+def test_no_gradient_moves_what_is_kept() -> None:
     kept = memory()
     kept.write(EYE[2:4] * 9, torch.tensor([2, 3]))
-    for tensor in (kept.prototypes, kept.typical, kept.keys):
-        torch.testing.assert_close(tensor.norm(dim=1), torch.ones(len(tensor)))
+    torch.testing.assert_close(kept.typical.norm(dim=1), torch.ones(8))
     assert not list(kept.parameters())
-    assert kept.state_dict().keys() == {"prototypes", "typical", "keys", "values"}
+    assert kept.state_dict().keys() == {"typical", "keys", "values", *(f"classes.{name}" for name in FITTED)}
 
 
 def test_one_example_alone_is_known_again_and_nothing_else_is() -> None:
     kept = memory()
-    assert len(kept) == 0 and torch.equal(kept.remembered(EYE, 4), torch.full((5, 4), -1.0))
+    assert len(kept) == 0 and torch.equal(kept.evidence(EYE, 4), torch.full((5, 4), -torch.inf))
     kept.write(EYE[2:3], torch.tensor([3]))
-    expected = torch.full((5, 4), -1.0)
-    expected[:, 3] = EYE[:, 2]
-    torch.testing.assert_close(kept.remembered(EYE, 4), expected)
+    found = kept.evidence(EYE, 4)
+    assert bool((found[:, :3] == -torch.inf).all())
+    away = math.sqrt(2)  # from one axis to another
+    learnt = [0.0, 0.0, *(-((away * UNIT) ** 2) / 2 for _ in range(3))]
+    told = [log_density(away, 1, kept)] * 5
+    told[2] = 0.0  # itself
+    torch.testing.assert_close(found[:, 3], torch.tensor(told) - torch.tensor(learnt), rtol=1e-3, atol=1e-3)
+    assert (found[:, 3] > 0).tolist() == [False, False, True, True, True]  # of the nearest, as there is no other
 
 
 def test_of_several_examples_their_mean_counts_too() -> None:
     kept = memory()
     kept.write(EYE[2:4], torch.tensor([1, 1]))
-    between = (EYE[2] + EYE[3])[None]
-    torch.testing.assert_close(kept.remembered(between, 2), torch.tensor([[-1.0, 1.0]]))
-    torch.testing.assert_close(kept.remembered(EYE[2:3], 2)[0, 1], torch.tensor(1.0))
+    between = (EYE[2] + EYE[3])[None] / 2
+    learnt = -1.5 * UNIT**2 / 2
+    assert float(kept.evidence(between, 2)[0, 1]) == pytest.approx(log_density(0, 2, kept) - learnt, rel=1e-3)
+    assert float(kept.evidence(EYE[2:3], 2)[0, 1]) == pytest.approx(
+        UNIT**2, rel=1e-3
+    )  # itself, against the nearest axis
 
 
 def test_the_same_features_of_another_class_are_written_over() -> None:
@@ -45,7 +67,8 @@ def test_the_same_features_of_another_class_are_written_over() -> None:
     kept.write(EYE[2:4], torch.tensor([0, 0]))
     kept.write(EYE[2:3] * 4, torch.tensor([1]))
     assert len(kept) == 2 and sorted(kept.values.tolist()) == [0, 1]
-    torch.testing.assert_close(kept.remembered(EYE[2:3], 2), torch.tensor([[0.0, 1.0]]), atol=1e-6, rtol=0)
+    found = kept.evidence(EYE[2:3] * 4, 2)[0].tolist()
+    assert found[1] > 0 and found[1] > found[0]
 
 
 def test_forgetting_a_class_or_all() -> None:
@@ -62,15 +85,11 @@ def test_forgetting_a_class_or_all() -> None:
 def test_familiar_is_what_is_near_the_third_nearest_or_what_was_told() -> None:
     kept = memory()
     torch.testing.assert_close(kept.familiarity(EYE), torch.tensor([1.0, 1.0, 0.0, 0.0, 0.0]))
-    lone = Memory(EYE[:2], torch.cat([EYE[:1].expand(3, -1), EYE[2:3]]))  # one image alone is chance
+    lone = Memory(kept.classes, torch.cat([EYE[:1].expand(3, -1), EYE[2:3]]))  # one image alone is chance
     torch.testing.assert_close(lone.familiarity(EYE[2:3]), torch.zeros(1))
     kept.write(EYE[3:4], torch.tensor([5]))
     torch.testing.assert_close(kept.familiarity(EYE), torch.tensor([1.0, 1.0, 0.0, 1.0, 0.0]))
-    assert Memory(EYE[:2], EYE[:1]).familiarity(EYE[:1]).item() == 1  # fewer than three
-
-
-def test_the_nearest_prototype() -> None:
-    torch.testing.assert_close(memory().learnt(EYE * 2), torch.tensor([1.0, 1.0, 0.0, 0.0, 0.0]))
+    assert Memory(kept.classes, EYE[:1]).familiarity(EYE[:1]).item() == 1  # fewer than three
 
 
 @settings(deadline=None, max_examples=30)

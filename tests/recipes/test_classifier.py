@@ -13,12 +13,12 @@ import pytest
 import torch
 from PIL import Image
 from torch import nn
-from torch.nn.functional import normalize
 
 from sparring.data.changes import Changes
 from sparring.engine.device import Hardware
 from sparring.engine.errors import SparringError, UsageError
 from sparring.engine.spec import Spec
+from sparring.nets.discriminant import Discriminant
 from sparring.nets.memory import Memory
 from sparring.recipes import classifier_class
 from sparring.recipes.classifier import NONE, Classifier, classifier_card, load_classifier
@@ -36,7 +36,7 @@ def made(
     net = (net or recipe.nets(SPEC)["classifier"]).eval()
     with torch.no_grad():
         seen = net.features(torch.rand(40, *SPEC.shape) * 2 - 1)  # type: ignore[operator]
-    memory = Memory(torch.stack([seen[:20].mean(0), seen[20:].mean(0)]), seen)
+    memory = Memory(Discriminant.fit(seen, torch.arange(2).repeat_interleave(20)), seen)
     return Classifier(net, SPEC, SPEC.classes, temperature, least, memory, classifier_card(recipe, **ABOUT), views)
 
 
@@ -208,7 +208,9 @@ def test_what_is_near_what_was_told_is_known_too() -> None:
     axes = torch.eye(2)
     net = Flat()
     net.weight = nn.Parameter(torch.zeros(1))
-    one = Classifier(net, SPEC, SPEC.classes, 1.0, -1.0, Memory(axes[:1], axes[:1]), {})
+    one = Classifier(
+        net, SPEC, SPEC.classes, 1.0, -1.0, Memory(Discriminant.fit(axes[:1], torch.zeros(1)), axes[:1]), {}
+    )
 
     def at(angle: float) -> torch.Tensor:
         x = torch.zeros(1, *SPEC.shape)
@@ -287,8 +289,3 @@ def test_damaged_files_are_named(tmp_path: Path) -> None:
         load_classifier(tmp_path)
     with pytest.raises(UsageError, match="there is no"):
         load_classifier(tmp_path / "nowhere")
-
-
-def test_prototypes_are_directions() -> None:
-    memory = made().memory
-    torch.testing.assert_close(memory.prototypes, normalize(memory.prototypes))

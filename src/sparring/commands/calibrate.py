@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn.functional import normalize
 
 from sparring.attacks.losses import margin
 from sparring.attacks.pgd import pgd
@@ -21,6 +20,7 @@ from sparring.data.labels import labels_as
 from sparring.engine.device import Hardware
 from sparring.engine.game import Batch
 from sparring.measure.classified import Attacked, temperature, wilson_interval
+from sparring.nets.discriminant import Discriminant
 from sparring.nets.memory import Memory
 from sparring.recipes.classifier import AT_ONCE, Classifier, views_of
 from sparring.recipes.fewlabels import ClassifierRecipe
@@ -42,23 +42,20 @@ def calibrated(
 
     The temperature comes from changed copies of the labelled images: the images themselves are known by heart. The copies
     stand for images that it never saw, and how far these are from the labelled ones does not hang on how it was trained: so
-    they are changed by `recipe.changes` whatever its `strength` (LOG.md has what scaled ones were worth). Prototypes
-    are the mean directions of training images by what they are taken for; what is familiar, the features of 2,000 of them,
-    and the bound of it what one in 500 others falls below.
+    they are changed by `recipe.changes` whatever its `strength` (LOG.md has what scaled ones were worth). What the memory
+    knows of the classes comes from 4,000 training images by what they are taken for; what is familiar, from the features of
+    2,000 of them, and the bound of it is what one in 500 of the others falls below.
     """
     net = net.eval()
-    classes = data.spec.classes
     with torch.no_grad(), hardware.autocast():
         factor = _temperature(net, data, recipe, hardware.device)
         features = torch.cat([_features(net, x) for x in _images(data, _some(len(data), 2 * TYPICAL), hardware.device)])
         guesses = net.head(features).argmax(1)  # type: ignore[operator]
-    unit = normalize(features, dim=1)
-    prototypes = torch.zeros(len(classes), unit.shape[1], device=unit.device).index_add_(0, guesses, unit)
-    half = (len(unit) + 1) // 2
-    memory = Memory(prototypes, typical=unit[:half])
-    rest = unit[half:] if len(unit) > half else unit
+    half = (len(features) + 1) // 2
+    memory = Memory(Discriminant.fit(features, guesses), typical=features[:half])
+    rest = features[half:] if len(features) > half else features
     least = float(memory.familiarity(rest).quantile(STRANGE))
-    return Classifier(net, data.spec, classes, factor, least, memory, about, recipe.views)
+    return Classifier(net, data.spec, data.spec.classes, factor, least, memory, about, recipe.views)
 
 
 def _temperature(net: nn.Module, data: Examples, recipe: ClassifierRecipe, device: torch.device) -> float:

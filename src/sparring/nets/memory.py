@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
+from sparring.nets.discriminant import Discriminant
+
 NEIGHBOURS = 3
 ALIKE = 1 - 1e-6
 """Cosine above which two rows are of one image."""
@@ -15,22 +17,21 @@ AT_ONCE = 500
 class Memory(nn.Module):
     """A key-value memory on features (Kaiser et al. 2017, "Learning to remember rare events", section 2): it learns by writing.
 
-    `prototypes` are the mean directions of the classes that were learnt, `typical` the directions of images that were learnt
-    from. `keys` are the examples that were told, `values` their classes. All of them are unit vectors, no gradient moves any.
+    `classes` are those that were learnt, `typical` the directions of images that were learnt from. `keys` are the examples
+    that were told, `values` their classes. No gradient moves any of them.
     """
 
-    prototypes: Tensor
     typical: Tensor
     keys: Tensor
     values: Tensor
 
-    def __init__(self, prototypes: Tensor, typical: Tensor) -> None:
-        """`prototypes` `[K, F]` of the K classes that are known, `typical` `[M, F]`; both are brought to unit length."""
+    def __init__(self, classes: Discriminant, typical: Tensor) -> None:
+        """`typical` `[M, F]` are features of images that were learnt from; they are brought to unit length."""
         super().__init__()
-        self.register_buffer("prototypes", normalize(prototypes.float(), dim=1))
+        self.classes = classes
         self.register_buffer("typical", normalize(typical.float(), dim=1))
-        self.register_buffer("keys", self.prototypes.new_empty(0, self.prototypes.shape[1]))
-        self.register_buffer("values", torch.empty(0, dtype=torch.int64, device=self.prototypes.device))
+        self.register_buffer("keys", self.typical.new_empty(0, self.typical.shape[1]))
+        self.register_buffer("values", torch.empty(0, dtype=torch.int64, device=self.typical.device))
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -41,10 +42,9 @@ class Memory(nn.Module):
 
         What was told last holds: the same features are written over, of whatever class, those of earlier rows too.
         """
-        keys, values = normalize(features.float(), dim=1), values.to(self.values.device)
-        for new, told in zip(torch.split(keys, AT_ONCE), torch.split(values, AT_ONCE), strict=True):
-            kept = ~(self.keys @ new.T > ALIKE).any(1)
-            last = ~(new @ new.T > ALIKE).triu(1).any(1)  # no later row is the same
+        values = values.to(self.values.device)
+        for new, told in zip(torch.split(features.float(), AT_ONCE), torch.split(values, AT_ONCE), strict=True):
+            kept, last = ~_alike(self.keys, new).any(1), ~_alike(new, new).triu(1).any(1)  # no later row is the same
             self.keys = torch.cat([self.keys[kept], new[last]])
             self.values = torch.cat([self.values[kept], told[last]])
 
@@ -54,23 +54,19 @@ class Memory(nn.Module):
         self.keys, self.values = self.keys[kept], self.values[kept]
 
     @torch.no_grad()
-    def learnt(self, features: Tensor) -> Tensor:
-        """The cosine `[B]` of each row `[B, F]` with the nearest prototype."""
-        return (normalize(features.float(), dim=1) @ self.prototypes.T).amax(1)
+    def evidence(self, features: Tensor, classes: int) -> Tensor:
+        """How much likelier each row `[B, F]` is in what was told of each class than in any that was learnt, `[B, classes]`.
 
-    @torch.no_grad()
-    def remembered(self, features: Tensor, classes: int) -> Tensor:
-        """The cosine of each row `[B, F]` with what is remembered of each class, `[B, classes]`; -1 where nothing is.
-
-        Of a class its mean direction counts, and its nearest example: one alone is its own mean.
+        In logarithms; -inf where nothing was told. Examples of a class make a Gaussian (`Discriminant.density`), and each of
+        them is a place of its own besides, so that what was told once is known at once.
         """
-        unit = normalize(features.float(), dim=1)
-        found = unit.new_full([len(unit), classes], -1.0)
+        places, keys = self.classes.place(features), self.classes.place(self.keys)
+        found = places.new_full([len(places), classes], -torch.inf)
         for value in torch.unique(self.values).tolist():
-            keys = self.keys[self.values == value]
-            every = torch.cat([keys, normalize(keys.mean(0, keepdim=True), dim=1)])
-            found[:, value] = (unit @ every.T).amax(1)
-        return found
+            examples = keys[self.values == value]
+            near = -torch.cdist(places, examples).square().amin(1) / 2
+            found[:, value] = torch.maximum(self.classes.density(places, examples), near)
+        return found - self.classes.learnt(places)[:, None]
 
     @torch.no_grad()
     def familiarity(self, features: Tensor) -> Tensor:
@@ -80,4 +76,9 @@ class Memory(nn.Module):
         """
         unit = normalize(features.float(), dim=1)
         seen = (unit @ self.typical.T).topk(min(NEIGHBOURS, len(self.typical)), 1).values[:, -1]
-        return torch.maximum(seen, (unit @ self.keys.T).amax(1)) if len(self.keys) else seen
+        return torch.maximum(seen, (unit @ normalize(self.keys, dim=1).T).amax(1)) if len(self.keys) else seen
+
+
+def _alike(first: Tensor, second: Tensor) -> Tensor:
+    """Which of `[N, F]` are of one image with which of `[M, F]`: bool `[N, M]`."""
+    return normalize(first, dim=1) @ normalize(second, dim=1).T > ALIKE

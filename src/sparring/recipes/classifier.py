@@ -18,6 +18,7 @@ from sparring.engine.errors import SparringError, UsageError, nearest
 from sparring.engine.game import Batch
 from sparring.engine.run import Run, read_shared, write_shared
 from sparring.engine.spec import Spec
+from sparring.nets.discriminant import FITTED, Discriminant
 from sparring.nets.halved import halved_or_whole
 from sparring.nets.memory import Memory
 from sparring.recipes import HARDENERS, RECIPES, classifier_class, hardener_class
@@ -27,8 +28,8 @@ from sparring.recipes.recipe import from_settings, to_settings
 AT_ONCE = 250
 NAME = "classifier"
 """Of the two files, `classifier.safetensors` and `classifier.json`."""
-NEARER = 20.0
-"""Logits that a remembered example counts for each unit of cosine that it is nearer than the classes that were learnt."""
+WEIGHT = 0.1
+"""Of what the memory's Gaussians say, in logits: features hang together more than these allow for (LOG.md, 2026-11-26)."""
 VIEWS = 8
 """Besides the image as it is, where a recipe has views."""
 NONE = "none of these"
@@ -88,7 +89,7 @@ class Classifier:
 
     def logits(self, x: Tensor) -> Tensor:
         """Images `[B, C, H, W]` in [-1, 1] -> calibrated logits `[B, classes]`; gradients flow."""
-        return self._judged(self.features(x))
+        return self.judged(self.features(x))
 
     def features(self, x: Tensor) -> Tensor:
         """Images `[B, C, H, W]` in [-1, 1] -> `[B, F]`, float32."""
@@ -99,14 +100,14 @@ class Classifier:
         """The logits of each view of the images, `[V, B, classes]`."""
         return torch.stack([self.logits(view) for view in views_of(x, self.views)])
 
-    def _judged(self, h: Tensor) -> Tensor:
-        """Logits of features: those of the head, and where something is remembered as near, of that."""
+    def judged(self, h: Tensor) -> Tensor:
+        """Calibrated logits `[B, classes]` of features `[B, F]`: those of the head, and where what was told is likelier, of that."""
         logits: Tensor = self.net.head(h).float() / self.temperature  # type: ignore[operator]
         if not len(self.memory):
             return logits
-        nearer = self.memory.remembered(h, len(self.classes)) - self.memory.learnt(h)[:, None]
+        told = logits.amax(1, keepdim=True).detach() + WEIGHT * self.memory.evidence(h, len(self.classes))
         unknown = logits.new_full([len(logits), len(self.classes) - logits.shape[1]], -torch.inf)
-        return torch.maximum(torch.cat([logits, unknown], 1), logits.amax(1, keepdim=True).detach() + NEARER * nearer)
+        return torch.maximum(torch.cat([logits, unknown], 1), told)
 
     # memory
 
@@ -213,7 +214,8 @@ def load_classifier(path: str | Path, net: nn.Module | None = None) -> Classifie
         classes, numbers = tuple(told["classes"]), (float(told["temperature"]), float(told["least"]))
         own, _, _ = (told[name] for name in ("own_nets", "mode", "scaled"))
         of_net = {k.removeprefix("net."): t for k, t in tensors.items() if k.startswith("net.")}
-        memory = Memory(tensors["memory.prototypes"], tensors["memory.typical"])
+        fitted = Discriminant(**{name: tensors[f"memory.classes.{name}"] for name in FITTED})
+        memory = Memory(fitted, tensors["memory.typical"])
         memory.keys, memory.values = tensors["memory.keys"], tensors["memory.values"]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise SparringError(
