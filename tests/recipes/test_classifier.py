@@ -19,6 +19,7 @@ from sparring.engine.device import Hardware
 from sparring.engine.errors import SparringError, UsageError
 from sparring.engine.spec import Spec
 from sparring.nets.discriminant import Discriminant
+from sparring.nets.looks import looks
 from sparring.nets.memory import Memory
 from sparring.recipes import classifier_class
 from sparring.recipes.classifier import NONE, Classifier, classifier_card, load_classifier
@@ -35,8 +36,8 @@ def made(
     recipe = classifier_class("consistent")(width=4).resolve(SPEC, Hardware(torch.device("cpu"), bf16=False))
     net = (net or recipe.nets(SPEC)["classifier"]).eval()
     with torch.no_grad():
-        seen = net.features(torch.rand(40, *SPEC.shape) * 2 - 1)  # type: ignore[operator]
-    memory = Memory(Discriminant.fit(seen, torch.arange(2).repeat_interleave(20)), seen)
+        features, seen = looks(net, torch.rand(40, *SPEC.shape) * 2 - 1)
+    memory = Memory(Discriminant.fit(features, torch.arange(2).repeat_interleave(20)), seen)
     return Classifier(net, SPEC, SPEC.classes, temperature, least, memory, classifier_card(recipe, **ABOUT), views)
 
 
@@ -205,12 +206,11 @@ def test_what_is_near_what_was_told_is_known_too() -> None:
         def head(self, h: torch.Tensor) -> torch.Tensor:
             return torch.stack([h[:, 0], -h[:, 0]], 1)
 
-    axes = torch.eye(2)
     net = Flat()
     net.weight = nn.Parameter(torch.zeros(1))
-    one = Classifier(
-        net, SPEC, SPEC.classes, 1.0, -1.0, Memory(Discriminant.fit(axes[:1], torch.zeros(1)), axes[:1]), {}
-    )
+    learnt = Discriminant.fit(torch.eye(2)[:1], torch.zeros(1))
+    memory = Memory(learnt, looks(net, torch.zeros(1, *SPEC.shape))[1])
+    one = Classifier(net, SPEC, SPEC.classes, 1.0, -1.0, memory, {})
 
     def at(angle: float) -> torch.Tensor:
         x = torch.zeros(1, *SPEC.shape)

@@ -21,6 +21,7 @@ from sparring.engine.device import Hardware
 from sparring.engine.game import Batch
 from sparring.measure.classified import Attacked, temperature, wilson_interval
 from sparring.nets.discriminant import Discriminant
+from sparring.nets.looks import looks
 from sparring.nets.memory import Memory
 from sparring.recipes.classifier import AT_ONCE, Classifier, views_of
 from sparring.recipes.fewlabels import ClassifierRecipe
@@ -43,19 +44,32 @@ def calibrated(
     The temperature comes from changed copies of the labelled images: the images themselves are known by heart. The copies
     stand for images that it never saw, and how far these are from the labelled ones does not hang on how it was trained: so
     they are changed by `recipe.changes` whatever its `strength` (LOG.md has what scaled ones were worth). What the memory
-    knows of the classes comes from 4,000 training images by what they are taken for; what is familiar, from the features of
-    2,000 of them, and the bound of it is what one in 500 of the others falls below.
+    knows of the classes comes from 4,000 training images by what they are taken for; what is familiar, from how 2,000
+    of them look, and its bound is what one in 500 of the others falls below.
     """
     net = net.eval()
     with torch.no_grad(), hardware.autocast():
         factor = _temperature(net, data, recipe, hardware.device)
-        features = torch.cat([_features(net, x) for x in _images(data, _some(len(data), 2 * TYPICAL), hardware.device)])
+        rows = _some(len(data), 2 * TYPICAL)
+        features, seen = (
+            torch.cat(part) for part in zip(*(looks(net, x) for x in _images(data, rows, hardware.device)), strict=True)
+        )
         guesses = net.head(features).argmax(1)  # type: ignore[operator]
-    half = (len(features) + 1) // 2
-    memory = Memory(Discriminant.fit(features, guesses), typical=features[:half])
-    rest = features[half:] if len(features) > half else features
-    least = float(memory.familiarity(rest).quantile(STRANGE))
-    return Classifier(net, data.spec, data.spec.classes, factor, least, memory, about, recipe.views)
+    half = (len(seen) + 1) // 2
+    memory = Memory(Discriminant.fit(features, guesses), typical=seen[:half])
+    rest = seen[half:] if len(seen) > half else seen
+    return Classifier(
+        net, data.spec, data.spec.classes, factor, _bound(memory.familiarity(rest)), memory, about, recipe.views
+    )
+
+
+def _bound(familiar: Tensor) -> float:
+    """What a share STRANGE of all images falls below, by a sample `[N]`; one too small to hold any such is taken as normal."""
+    least = familiar.quantile(STRANGE)
+    if len(familiar) < 1 / STRANGE:
+        deviation, mean = torch.std_mean(familiar.double(), correction=0)
+        least = torch.minimum(least, mean + deviation * torch.special.ndtri(torch.tensor(STRANGE)))
+    return float(least)
 
 
 def _temperature(net: nn.Module, data: Examples, recipe: ClassifierRecipe, device: torch.device) -> float:

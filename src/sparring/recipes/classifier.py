@@ -20,6 +20,7 @@ from sparring.engine.run import Run, read_shared, write_shared
 from sparring.engine.spec import Spec
 from sparring.nets.discriminant import FITTED, Discriminant
 from sparring.nets.halved import halved_or_whole
+from sparring.nets.looks import looks
 from sparring.nets.memory import Memory
 from sparring.recipes import HARDENERS, RECIPES, classifier_class, hardener_class
 from sparring.recipes.fewlabels import ClassifierRecipe
@@ -70,7 +71,9 @@ class Classifier:
         found = []
         with torch.no_grad():
             for x in torch.split(self.as_batch(images), AT_ONCE):
-                found.append((self._viewed(x).softmax(2).mean(0), self.memory.familiarity(self.features(x))))
+                h, seen = looks(self.net, x)
+                views = [self.judged(h), *(self.logits(view) for view in views_of(x, self.views)[1:])]
+                found.append((torch.stack(views).softmax(2).mean(0), self.memory.familiarity(seen)))
         probabilities, familiar = zip(*found, strict=True)
         return torch.cat(probabilities), torch.cat(familiar)
 
@@ -84,7 +87,7 @@ class Classifier:
 
     def log_probabilities(self, x: Tensor) -> Tensor:
         """Images `[B, C, H, W]` in [-1, 1] -> logarithms `[B, classes]` of what `look` tells; gradients flow."""
-        views = self._viewed(x)
+        views = torch.stack([self.logits(view) for view in views_of(x, self.views)])
         return views.log_softmax(2).logsumexp(0) - math.log(len(views))
 
     def logits(self, x: Tensor) -> Tensor:
@@ -95,10 +98,6 @@ class Classifier:
         """Images `[B, C, H, W]` in [-1, 1] -> `[B, F]`, float32."""
         h: Tensor = self.net.features(x)  # type: ignore[operator]
         return h.float()
-
-    def _viewed(self, x: Tensor) -> Tensor:
-        """The logits of each view of the images, `[V, B, classes]`."""
-        return torch.stack([self.logits(view) for view in views_of(x, self.views)])
 
     def judged(self, h: Tensor) -> Tensor:
         """Calibrated logits `[B, classes]` of features `[B, F]`: those of the head, and where what was told is likelier, of that."""
@@ -122,7 +121,7 @@ class Classifier:
             raise UsageError(f"{len(x)} images and {len(labels)} labels: give one label, or one for each image")
         self.classes += tuple(dict.fromkeys(str(one) for one in labels if str(one) not in self.classes))
         with torch.no_grad():
-            self.memory.write(self.features(x), torch.tensor([self.classes.index(str(one)) for one in labels]))
+            self.memory.write(*looks(self.net, x), torch.tensor([self.classes.index(str(one)) for one in labels]))
 
     def forget(self, label: str | int | None = None) -> None:
         """Forget what was remembered of class `label`, or everything; classes that were learnt stay, new ones go."""
@@ -216,7 +215,7 @@ def load_classifier(path: str | Path, net: nn.Module | None = None) -> Classifie
         of_net = {k.removeprefix("net."): t for k, t in tensors.items() if k.startswith("net.")}
         fitted = Discriminant(**{name: tensors[f"memory.classes.{name}"] for name in FITTED})
         memory = Memory(fitted, tensors["memory.typical"])
-        memory.keys, memory.values = tensors["memory.keys"], tensors["memory.values"]
+        memory.keys, memory.told, memory.values = (tensors[f"memory.{name}"] for name in ("keys", "told", "values"))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise SparringError(
             f"{path}: {NAME}.json lacks or misnames {error}: another version of Sparring wrote it"
