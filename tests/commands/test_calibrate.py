@@ -40,3 +40,15 @@ def test_copies_are_changed_alike_however_strong_the_changes_of_training(monkeyp
     usual = temperature(Consistent(width=4))
     assert temperature(Consistent(width=4, strength=0.0)) == temperature(Consistent(width=4, strength=2.0)) == usual
     assert temperature(Still(width=4)) != usual  # changes do count
+
+
+def test_the_bound_of_few_is_that_of_a_normal_distribution() -> None:
+    luck = torch.Generator().manual_seed(0)
+    many = torch.randn(20000, generator=luck)
+    assert float((many < calibrate._bound(many)).float().mean()) == pytest.approx(calibrate.STRANGE, rel=0.05)
+    few = [calibrate._bound(part) for part in torch.split(many, 40)]
+    assert float(np.mean(few)) == pytest.approx(
+        -2.88, abs=0.15
+    )  # their least would be -2.2, which one in 75 falls below
+    assert all(bound <= float(part.sort().values[1]) for bound, part in zip(few, torch.split(many, 40), strict=True))
+    assert calibrate._bound(torch.full((5,), 0.5)) == pytest.approx(0.5)
