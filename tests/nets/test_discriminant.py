@@ -69,6 +69,15 @@ def test_of_more_features_than_are_looked_at(rows: int, monkeypatch: pytest.Monk
         assert float(variances.sum()) == pytest.approx(float(covariance.diagonal().sum()), rel=0.5)
 
 
+def test_wide_features_are_fitted_by_fewer_examples(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, y, _ = clouds()
+    monkeypatch.setattr(discriminant, "WIDE", 5)
+    fitted = Discriminant.fit(x, y)
+    assert fitted.directions.shape == (5, 6)  # five examples have no more
+    monkeypatch.setattr(discriminant, "WIDE", 6)
+    assert Discriminant.fit(x, y).directions.shape == (6, 6)
+
+
 def test_one_example_a_class_has_no_covariance_but_a_distance() -> None:
     fitted = Discriminant.fit(torch.eye(3) * 2, torch.arange(3))
     assert float(fitted.fill) == 0 and fitted.learnt(fitted.place(torch.eye(3) * 2)).abs().max() < 1e-5

@@ -12,6 +12,8 @@ SHRUNK = 0.2
 """Share of the covariance that is taken from its mean variance, the same in all directions."""
 DIRECTIONS = 256
 """In which the covariance is known, at most: those of the largest variance. All others share their mean."""
+WIDE = 1000
+"""With more features than that, no more examples than that tell the directions: all of them would take half a minute."""
 FITTED = ("means", "directions", "scales", "other", "fill")
 
 
@@ -46,8 +48,9 @@ class Discriminant(nn.Module):
         present, rows = torch.unique(labels, return_inverse=True)
         means = features.new_zeros(len(present), features.shape[1]).index_add_(0, rows, features)
         means /= rows.bincount()[:, None]
-        _, deviations, directions = torch.linalg.svd(features - means[rows], full_matrices=False)
-        variances = deviations.square() / len(features)
+        apart = (features - means[rows])[: WIDE if features.shape[1] > WIDE else None]
+        _, deviations, directions = torch.linalg.svd(apart, full_matrices=False)
+        variances = deviations.square() / len(apart)
         mean = float(variances.sum()) / features.shape[1] or 1.0  # 1: classes of one example each
         left = float(variances[DIRECTIONS:].sum()) / max(features.shape[1] - DIRECTIONS, 1)
         scales, other = (
