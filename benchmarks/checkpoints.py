@@ -1,0 +1,53 @@
+"""Test errors on MNIST of a classifier that is not yet trained to its end, at each checkpoint that its run kept.
+
+    python benchmarks/checkpoints.py benchmarks/cache/trials/classify-18000000-images/mnist-recipe-improved-labels-100-seed-0
+
+The averaged classifier answers on all 10,000 test images, each seen once as it is (no views).
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import torch
+from record import save
+from safetensors.torch import load_file
+
+from sparring.data.arrays import as_input
+from sparring.data.dataset import open_images
+from sparring.engine.run import Run
+from sparring.recipes import classifier_class
+from sparring.recipes.recipe import from_settings
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", type=Path, help="a run folder of `sparring classify mnist`")
+    parser.add_argument("--name", default="improved_checkpoints")
+    options = parser.parse_args()
+    run, mnist = Run(options.run), open_images("mnist")
+    test = mnist.split("test")
+    x, labels = as_input(test[np.arange(len(test))], torch.device("cpu")), torch.from_numpy(test.labels)
+    recipe = from_settings(classifier_class(run.settings["recipe"]["name"]), run.settings["recipe"]["settings"])
+    net = recipe.nets(mnist.spec)["classifier"].eval()
+    errors: dict[int, int] = {}
+    for checkpoint in run.checkpoints():
+        weights = load_file(checkpoint / "average.safetensors")
+        own = "classifier."
+        net.load_state_dict({k.removeprefix(own): v for k, v in weights.items() if k.startswith(own)})
+        with torch.no_grad():
+            guesses = torch.cat([net(part).argmax(1) for part in torch.split(x, 1000)])
+        errors[int(checkpoint.name)] = int((guesses != labels).sum())
+    save(
+        options.name,
+        result=", ".join(f"{count} errors after {nimg:,} images" for nimg, count in errors.items()),
+        target="at most 100 errors",
+        met=list(errors.values())[-1] <= 100,
+        details={"recipe": recipe.name, "of": len(test), "errors": errors, "asked": run.settings["asked"]},
+    )
+
+
+if __name__ == "__main__":
+    main()
