@@ -47,8 +47,7 @@ def test_the_bound_of_few_is_that_of_a_normal_distribution() -> None:
     many = torch.randn(20000, generator=luck)
     assert float((many < calibrate._bound(many)).float().mean()) == pytest.approx(calibrate.STRANGE, rel=0.05)
     few = [calibrate._bound(part) for part in torch.split(many, 40)]
-    assert float(np.mean(few)) == pytest.approx(
-        -2.88, abs=0.15
-    )  # their least would be -2.2, which one in 75 falls below
+    # the least of 40 would be -2.2, which one in 75 falls below
+    assert float(np.mean(few)) == pytest.approx(-2.88, abs=0.15)
     assert all(bound <= float(part.sort().values[1]) for bound, part in zip(few, torch.split(many, 40), strict=True))
     assert calibrate._bound(torch.full((5,), 0.5)) == pytest.approx(0.5)
