@@ -105,10 +105,8 @@ def _in_a_process(options: Options, one: Told) -> dict[str, Any]:
     if not path.exists():
         run.parent.mkdir(parents=True, exist_ok=True)
         env = {**os.environ, **ALONE, "OMP_NUM_THREADS": str(options.rest.threads)}
-        if options.rest.threads > 1:
-            del env[
-                "OMP_WAIT_POLICY"
-            ]  # several threads wait for each other all the time: asleep they are slower (LOG.md)
+        if options.rest.threads > 1:  # they wait for each other all the time: asleep they are slower (LOG.md)
+            del env["OMP_WAIT_POLICY"]
         words = ["classify", one.source, *options.length, *one.flags, "--out", str(run)]
         done = subprocess.run(
             [sys.executable, "-m", "sparring", *words], env=env, capture_output=True, text=True, check=False
