@@ -23,7 +23,7 @@ from sparring.attacks.square import square
 from sparring.commands import attack as command
 from sparring.commands.attacked import load_attacked
 from sparring.commands.parts import Parts
-from sparring.commands.train import Stopped
+from sparring.commands.stopped import Stopped
 from sparring.engine.errors import SparringError, UsageError
 from sparring.measure.attacked import Attack
 from sparring.recipes.fast import Fast

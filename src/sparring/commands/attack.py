@@ -33,7 +33,7 @@ from sparring.commands.parts import Parts
 from sparring.commands.predict import open_like
 from sparring.commands.progress import Progress
 from sparring.commands.required import Required
-from sparring.commands.train import Stopped
+from sparring.commands.stopped import Stopped
 from sparring.data.dataset import Images, open_images, parse_size
 from sparring.engine.device import Hardware
 from sparring.engine.errors import UsageError

@@ -8,16 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from sparring.commands.asked import Asked, check_same
+from sparring.commands.asked import Asked
 from sparring.commands.calibrate import answered, calibrated
 from sparring.commands.classified import classification_of, doubts, write_classification
-from sparring.commands.learning import Learning, averaged, check_labels, never_answered
+from sparring.commands.learning import about, averaged, check_labels, keep, learn, never_answered, recipe_for
 from sparring.commands.plan import Plan
 from sparring.commands.progress import Progress
-from sparring.commands.train import Nets
+from sparring.commands.training import Nets, Training
 from sparring.data.dataset import Images, parse_size
 from sparring.data.feed import Feed
 from sparring.data.labels import choose_labels, read_labels
+from sparring.engine import dist
 from sparring.engine.device import Hardware
 from sparring.engine.errors import UsageError
 from sparring.engine.loop import Due, System
@@ -65,29 +66,29 @@ def classify(
     )
     wanted = classifier_recipe(recipe)
     hardware = Hardware.find(device, precision)
-    learning = Learning.of("classify", source, asked, wanted.name, out, hardware, nets, progress)
-    run, asked, say = learning.run, learning.asked, learning.say
-    unresolved = learning.recipe(wanted, CLASSIFIERS)
-    whole = learning.open()
-    data, notes = _told(whole, asked, unresolved)
+    dist.check_alone()
+    training = Training.of("classify", source, asked, wanted.name, out, hardware, nets, progress or Progress())
+    run, say = training.run, training.say
+    unresolved = recipe_for(training, wanted, CLASSIFIERS)
+    whole = training.open()
+    data, notes = _told(whole, training.asked, unresolved)
     for note in notes:
         say.say(f"note: {note}")
-    if learning.begun:
-        check_same(run, recipe, data, own_nets=nets is not None)
+    training.check_same(recipe, data)
     chosen = unresolved.resolve(data.spec, hardware)
     feed = Feed(
-        data, chosen.batch_size, seed=asked.seed or 0, mirror=chosen.mirror,
+        data, chosen.batch_size, seed=training.seed, mirror=chosen.mirror,
         labelled=chosen.labelled, balanced=True, device=hardware.device,
     )  # fmt: skip
-    about = learning.about(data)
+    told = about(training, data)
 
     def events(system: System, plan: Plan) -> list[Due]:
-        return _samples(run, plan, system, chosen, data.spec, about)
+        return _samples(run, plan, system, chosen, data.spec, told)
 
-    system = learning.play(chosen, feed, data, whole, events, ("classifier", "right", "sure"))
+    system = learn(training, chosen, feed, data, whole, events, ("classifier", "right", "sure"))
     say.say("calibrating and testing ...")
-    classifier = calibrated(averaged(system), data, chosen, classifier_card(chosen, **about), hardware)
-    learning.save(classifier)
+    classifier = calibrated(averaged(system), data, chosen, classifier_card(chosen, **told), hardware)
+    keep(training, classifier)
     notes += doubts(classifier, data)
     found = classification_of(run, classifier, data, answered(classifier, whole, data), notes)
     write_classification(run, found, classifier, data)

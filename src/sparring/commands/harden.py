@@ -15,16 +15,17 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from sparring.attacks.threat import usual_eps
-from sparring.commands.asked import Asked, check_same, saved_recipe
+from sparring.commands.asked import Asked, saved_recipe
 from sparring.commands.calibrate import answered, calibrated
 from sparring.commands.classified import classification_of
-from sparring.commands.learning import Learning, averaged, check_labels, never_answered
+from sparring.commands.learning import about, averaged, check_labels, keep, learn, never_answered, recipe_for
 from sparring.commands.page import page_of_run
 from sparring.commands.plan import Plan
 from sparring.commands.progress import Progress
-from sparring.commands.train import Nets
+from sparring.commands.training import Nets, Training
 from sparring.data.dataset import Images, parse_size
 from sparring.data.feed import Feed
+from sparring.engine import dist
 from sparring.engine.device import Hardware
 from sparring.engine.errors import UsageError
 from sparring.engine.files import write
@@ -79,31 +80,31 @@ def harden(
     asked = Asked(minutes, images, seed, parse_size(size), mode)
     wanted = _wanted(method, out, {"eps": eps, "norm": norm})
     hardware = Hardware.find(device, precision)
-    learning = Learning.of("harden", source, asked, wanted.name, out, hardware, nets, progress)
-    run, asked, say = learning.run, learning.asked, learning.say
-    data = learning.open()
+    dist.check_alone()
+    training = Training.of("harden", source, asked, wanted.name, out, hardware, nets, progress or Progress())
+    run, say = training.run, training.say
+    data = training.open()
     known, notes = _known(data)
     for note in notes:
         say.say(f"note: {note}")
-    chosen = learning.recipe(wanted, HARDENERS)
+    chosen = recipe_for(training, wanted, HARDENERS)
     assert isinstance(chosen, Hardening)
-    if learning.begun:
-        check_same(run, wanted, data, own_nets=nets is not None)
+    training.check_same(wanted, data)
     recipe = chosen.resolve(data.spec, hardware)
     feed = Feed(
-        data, recipe.batch_size, seed=asked.seed or 0, mirror=recipe.mirror, replays=recipe.in_a_row, among=known,
+        data, recipe.batch_size, seed=training.seed, mirror=recipe.mirror, replays=recipe.in_a_row, among=known,
         device=hardware.device,
     )  # fmt: skip
 
     def events(system: System, plan: Plan) -> list[Due]:
         return _guarded(run, plan, system, _images(data, _some(known, HELD), hardware), say)
 
-    system = learning.play(recipe, feed, data, data, events, ("classifier", "right", "robust"))
+    system = learn(training, recipe, feed, data, data, events, ("classifier", "right", "robust"))
     say.say("calibrating and testing ...")
     x = torch.zeros(2, *data.spec.shape, device=hardware.device)
     net = halved_or_whole(averaged(system).eval(), x, len(data.spec.classes))
-    classifier = calibrated(net, data, recipe, classifier_card(recipe, **learning.about(data)), hardware)
-    learning.save(classifier)
+    classifier = calibrated(net, data, recipe, classifier_card(recipe, **about(training, data)), hardware)
+    keep(training, classifier)
     clean = replace(
         classification_of(run, classifier, data, answered(classifier, data, data, under=()), notes), to_label=""
     )

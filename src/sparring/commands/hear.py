@@ -13,7 +13,7 @@ import torch
 from sparring.attacks.channel import CHANNELS
 from sparring.commands.asked import Asked
 from sparring.commands.progress import Progress
-from sparring.commands.train import free_name
+from sparring.commands.training import free_name
 from sparring.data.nonspeech import NONSPEECH, nonspeech
 from sparring.data.sounds import Sounds, open_sounds
 from sparring.engine.device import Hardware
@@ -82,7 +82,7 @@ def hear(
     notes = noted(data)
     for note in notes:
         say.say(f"note: {note}")
-    run = Run(out or free_name(source, "hear", "hear"))
+    run = Run(out or free_name(source, "hear"))
     run.claim()
     begin = time.monotonic()
     tell = say.counter("training", "sounds")

@@ -1,0 +1,177 @@
+"""What every training goes through: the run, the images, a plan, the rounds until its end or a signal."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from shlex import quote
+from typing import Any
+
+from torch import nn
+
+from sparring import __version__
+from sparring.commands.asked import Asked, check_same, settings_of
+from sparring.commands.plan import Plan, check_memory, measure_speed
+from sparring.commands.progress import Progress
+from sparring.commands.stopped import Stopped, diverging, signals
+from sparring.data.dataset import Images, open_images
+from sparring.data.feed import Feed
+from sparring.engine import dist
+from sparring.engine.device import Hardware
+from sparring.engine.errors import SparringError
+from sparring.engine.loop import Due, System, play
+from sparring.engine.run import Run
+from sparring.engine.spec import Spec
+from sparring.recipes.recipe import Recipe
+
+MINUTES = 10.0
+"""Of training, where neither minutes nor images are asked for."""
+
+Nets = Callable[[Spec], Mapping[str, nn.Module]]
+"""The data's spec -> networks by player: one's own in place of the recipe's."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """One training, new or gone on with; its commands call the methods in this order."""
+
+    command: str
+    """`train`, `classify` or `harden`."""
+    source: str | Path
+    asked: Asked
+    run: Run
+    begun: bool
+    """True where the run was there already."""
+    hardware: Hardware
+    nets: Nets | None
+    """Networks of one's own."""
+    say: Progress
+
+    @classmethod
+    def of(
+        cls, command: str, source: str | Path, asked: Asked, name: str, out: str | Path | None, hardware: Hardware,
+        nets: Nets | None, say: Progress,
+    ) -> Training:  # fmt: skip
+        """The run at `out`, with what it was asked for; or a new one, by the recipe's `name` where there is no `out`."""
+        run = Run(out if out is not None else free_name(source, name))
+        begun = run.exists
+        asked = asked.taken_over(run) if begun else asked.filled()
+        if not begun:
+            run.claim()
+        return cls(command, source, asked, run, begun, hardware, nets, say)
+
+    @property
+    def seed(self) -> int:
+        """That of the run."""
+        return self.asked.seed or 0
+
+    def open(self) -> Images:
+        """The training images; opened by process 0 first, so that the cache is built once."""
+        asked, say = self.asked, self.say
+        if dist.rank() != 0:
+            dist.wait()
+        try:
+            data = open_images(self.source, asked.size, asked.mode, say.counter("reading"))
+        finally:
+            if dist.rank() == 0:
+                dist.wait()
+        if asked.label_fraction is not None:
+            data = data.with_labels(asked.label_fraction)
+        for note in data.report.notes:
+            say.say(f"note: {note}")
+        if left := sum(map(len, data.report.left_out.values())):
+            say.say(f"note: {left:,} files are left out; `sparring inspect` names them and tells why")
+        if not len(data):
+            raise SparringError(f"{self.source} holds test images alone: name the source of the training images")
+        if len(data) < 2:
+            raise SparringError(
+                f"{self.source} holds one usable image: a generator needs two or more to learn from, and hundreds to be good"
+            )
+        return data
+
+    def check_same(self, recipe: Recipe | str | None, data: Images) -> None:
+        """Raise UsageError, naming each difference, where the run was begun with another `recipe`, or other data or networks."""
+        if self.begun:
+            check_same(self.run, recipe, data, own_nets=self.nets is not None)
+
+    def about(self, data: Images) -> dict[str, Any]:
+        """What the card of a model tells of where it comes from."""
+        return {"own_nets": self.nets is not None, "seed": self.asked.seed, "data": data.fingerprint,
+                "sparring": __version__}  # fmt: skip
+
+    def plan(self, recipe: Recipe, data: Images, build: Callable[[int], System], feed: Feed, **more: Any) -> Plan:
+        """The run's own plan; or a new one, by what was asked for, which is written into run.json with all settings, and `more`.
+
+        Raises SparringError, naming the size that fits, where there is too little memory.
+        """
+        run, hardware, say = self.run, self.hardware, self.say
+        memory = check_memory(recipe, data.spec, hardware) if self.nets is None else None
+        if self.begun:
+            plan = Plan(**run.settings["plan"])
+        else:
+            plan = self._new_plan(build, feed)
+            settings = settings_of(
+                self.source, data, recipe, self.asked, plan, hardware, own_nets=self.nets is not None
+            )
+            if dist.rank() == 0:
+                run.begin({**settings, **more})
+        dist.wait()
+        if self.begun and (first := run.settings["hardware"]) != hardware.describe():
+            say.say(
+                f"note: the run was begun on {first}, and goes on with {hardware.describe()}: other bits than without a stop"
+            )
+        say.say(plan.in_words(hardware, memory))
+        return plan
+
+    def _new_plan(self, build: Callable[[int], System], feed: Feed) -> Plan:
+        """As many images as were asked for, or as the minutes allow at the speed of a probe."""
+        if self.asked.images is not None:
+            return Plan.of(self.asked.images, feed.batch_size)
+        minutes = self.asked.minutes if self.asked.minutes is not None else MINUTES
+        self.say.say("measuring the speed ...")
+        speed = measure_speed(lambda: build(1 << 50), feed, self.hardware, minutes)
+        return Plan.of(Plan.images_in(minutes, speed), feed.batch_size, minutes, speed)
+
+    def begin(self, system: System, recipe: Recipe, data: Images) -> int:
+        """The image from which to play: that of the latest checkpoint, which is put into `system`, or 0."""
+        run, say = self.run, self.say
+        start = run.load_latest(system)
+        if start is None and any(line["nimg"] > 0 for line in run.metrics()):
+            raise SparringError(
+                f"{run.path} has lost its checkpoints, and would begin anew over what it has: choose another --out"
+            )
+        for warning in run.warnings:
+            say.say(f"warning: {warning}")
+        say.say(f"{'going on with' if start else 'training'} {recipe.name} on {len(data):,} images, run {run.path}")
+        return start or 0
+
+    def play(self, system: System, feed: Feed, plan: Plan, start: int, due: Sequence[Due]) -> None:
+        """Play from image `start` to the end of the plan.
+
+        Raises Stopped, with the way on, where a signal came: what was played is saved then.
+        """
+        self.say.begin("training", plan.images, start)
+        try:
+            with signals() as stop, diverging(system, self.run):
+                done = play(system, feed, total=plan.images, start=start, seed=self.seed, hardware=self.hardware,
+                            due=due, until=lambda: bool(stop))  # fmt: skip
+        finally:
+            self.say.end()
+        if dist.rank() == 0:
+            self.run.film()
+        if done < plan.images:
+            raise Stopped(
+                f"stopped at image {done:,} of {plan.images:,}; all is saved. Go on with: "
+                f"sparring {self.command} {quote(str(self.source))} --out {quote(str(self.run.path))}"
+            )
+
+
+def free_name(source: str | Path, name: str) -> Path:
+    """`runs/<source>-<name>`, with a number where that is taken."""
+    last = Path(str(source).partition("#")[0].rstrip("/\\")).name.split(".")[0]
+    stem = re.sub(r"[^A-Za-z0-9_-]+", "-", last).strip("-") or "data"
+    names = (f"runs/{stem}-{name}" + (f"-{k}" if k > 1 else "") for k in itertools.count(1))
+    return next(Path(name) for name in names if not Path(name).exists())
