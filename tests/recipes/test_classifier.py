@@ -143,7 +143,7 @@ def test_it_is_told_in_less_than_10_milliseconds() -> None:
         begin = time.perf_counter()
         one.remember(x[k], "owl")
         times.append(time.perf_counter() - begin)
-    assert sorted(times)[len(times) // 2] < 0.01 * 5  # the machine may be busy
+    assert min(times) < 0.01  # the machine may be busy
 
 
 def test_the_last_word_counts() -> None:

@@ -21,6 +21,7 @@ from sparring.engine.device import Hardware
 from sparring.engine.game import Batch
 from sparring.measure.classified import Attacked, temperature, wilson_interval
 from sparring.nets.discriminant import Discriminant
+from sparring.nets.halved import features_of, logits_of
 from sparring.nets.looks import looks
 from sparring.nets.memory import Memory
 from sparring.recipes.classifier import AT_ONCE, Classifier, views_of
@@ -54,7 +55,7 @@ def calibrated(
         features, seen = (
             torch.cat(part) for part in zip(*(looks(net, x) for x in _images(data, rows, hardware.device)), strict=True)
         )
-        guesses = net.head(features).argmax(1)  # type: ignore[operator]
+        guesses = logits_of(net, features).argmax(1)
     half = (len(seen) + 1) // 2
     memory = Memory(Discriminant.fit(features, guesses), typical=seen[:half])
     rest = seen[half:] if len(seen) > half else seen
@@ -79,7 +80,7 @@ def _temperature(net: nn.Module, data: Examples, recipe: ClassifierRecipe, devic
     logits = []
     for k, (x, y) in enumerate(zip(_images(data, rows, device), torch.split(labels, AT_ONCE), strict=True)):
         changed = recipe.changes(x, Batch(x, y, seed=k))
-        views = [net.head(_features(net, view)).float() for view in views_of(changed, recipe.views)]  # type: ignore[operator]
+        views = [logits_of(net, features_of(net, view)) for view in views_of(changed, recipe.views)]
         logits.append(torch.stack(views, 1))
     return temperature(torch.cat(logits), labels, doubt=1 / (len(known) + 2))
 
@@ -135,11 +136,6 @@ def attacked(
     found = pgd(lambda x: classifier.log_probabilities(x * 2 - 1), x, y, Threat("Linf", eps), loss=margin, steps=steps)
     right = int((~found.success).sum())
     return Attacked(eps, steps, right, len(y), *wilson_interval(right, len(y)))
-
-
-def _features(net: nn.Module, x: Tensor) -> Tensor:
-    h: Tensor = net.features(x)  # type: ignore[operator]
-    return h.float()
 
 
 def _some(count: int, most: int) -> NDArray[np.int64]:

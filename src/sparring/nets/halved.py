@@ -10,6 +10,18 @@ from torch import Tensor, nn
 from sparring.engine.errors import UsageError
 
 
+def features_of(net: nn.Module, x: Tensor) -> Tensor:
+    """Features `[B, F]` of images `[B, C, H, W]`, float32, by a network of two halves."""
+    h: Tensor = net.features(x)  # type: ignore[operator]
+    return h.float()
+
+
+def logits_of(net: nn.Module, h: Tensor) -> Tensor:
+    """Logits `[B, classes]` of features `[B, F]`, float32, by a network of two halves."""
+    logits: Tensor = net.head(h)  # type: ignore[operator]
+    return logits.float()
+
+
 class Halved(nn.Module):
     """A classifier in two halves: `head` is the last linear layer of `net`, `features` what comes into it, `[B, F]`.
 
@@ -47,7 +59,7 @@ def halved(net: nn.Module, x: Tensor, classes: int) -> nn.Module:
     """`net` itself where its `features` and `head` lead from images `x` to logits of `classes`, else `net` cut in two."""
     try:
         with torch.no_grad():
-            logits = net.head(net.features(x))  # type: ignore[operator]
+            logits = logits_of(net, features_of(net, x))
         return net if tuple(logits.shape) == (len(x), classes) else Halved(net, x, classes)
     except (AttributeError, RuntimeError, ValueError, TypeError):
         return Halved(net, x, classes)

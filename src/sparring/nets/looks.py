@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d, normalize
 
+from sparring.nets.halved import features_of
+
 GRID = 4
 """Places to a side at which a map of channels is looked at, at most."""
 
@@ -22,7 +24,7 @@ def looks(net: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
     weighty = [layer for layer in net.modules() if layer not in of_head and _has_weights(layer)]
     hooks = [layer.register_forward_pre_hook(lambda _, inputs: given.extend(inputs[:1])) for layer in weighty]
     try:
-        features: Tensor = net.features(x).float()  # type: ignore[operator]
+        features = features_of(net, x)
     finally:
         for hook in hooks:
             hook.remove()

@@ -19,7 +19,7 @@ from sparring.engine.game import Batch
 from sparring.engine.run import Run, read_shared, write_shared
 from sparring.engine.spec import Spec
 from sparring.nets.discriminant import FITTED, Discriminant
-from sparring.nets.halved import halved_or_whole
+from sparring.nets.halved import features_of, halved_or_whole, logits_of
 from sparring.nets.looks import looks
 from sparring.nets.memory import Memory
 from sparring.recipes import HARDENERS, RECIPES, classifier_class, hardener_class
@@ -96,12 +96,11 @@ class Classifier:
 
     def features(self, x: Tensor) -> Tensor:
         """Images `[B, C, H, W]` in [-1, 1] -> `[B, F]`, float32."""
-        h: Tensor = self.net.features(x)  # type: ignore[operator]
-        return h.float()
+        return features_of(self.net, x)
 
     def judged(self, h: Tensor) -> Tensor:
         """Calibrated logits `[B, classes]` of features `[B, F]`: those of the head, and where what was told is likelier, of that."""
-        logits: Tensor = self.net.head(h).float() / self.temperature  # type: ignore[operator]
+        logits = logits_of(self.net, h) / self.temperature
         if not len(self.memory):
             return logits
         told = logits.amax(1, keepdim=True).detach() + WEIGHT * self.memory.evidence(h, len(self.classes))
