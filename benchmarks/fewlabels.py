@@ -5,7 +5,7 @@
 Beside each recipe, told the same labels: its classifier on the labelled images alone (changed at random as before; no
 unlabelled, no generated ones), and scikit-learn's self-training and label spreading on pixels, with AMONG unlabelled
 images. All are tested on all 10,000 test images. The targets are the first recipe's, on MNIST. CIFAR-10 is JPEG
-re-encoded: its figures are not CIFAR-10's.
+re-encoded: its figures are not CIFAR-10's; `--flags=--mirror` flips images of both, for left and right mean the same there.
 """
 
 from __future__ import annotations
@@ -49,7 +49,8 @@ def main() -> None:
     options = parsed(__doc__, "fewlabels", more)
     asked = options.rest
     ways = {recipe: ("--recipe", recipe, *options.flags) for recipe in asked.recipes}
-    ways |= {} if asked.without_others else {"labelled alone": ALONE}
+    mirrored = tuple(flag for flag in options.flags if flag == "--mirror")
+    ways |= {} if asked.without_others else {"labelled alone": (*ALONE, *mirrored)}
     todo = {
         (way, data, count, seed): Told(source(data), (*flags, "--labels", str(count), "--seed", str(seed)))
         for seed in options.seeds for data in asked.data for count in asked.labels for way, flags in ways.items()
