@@ -20,6 +20,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from sparring.commands import calibrate
+from sparring.commands.classified import untaught
 from sparring.commands.classify import classify
 from sparring.commands.predict import as_csv, predict
 from sparring.commands.stopped import Stopped
@@ -239,6 +240,18 @@ def test_a_table_may_order_classes_otherwise_than_the_test_images(rows: Path, tm
     assert found.test_errors is not None and found.test_errors < 15
     errors = [line["error"] for line in Run(found.run).metrics() if "error" in line]
     assert abs(errors[-1] - found.test_errors / 30) < 0.11  # the curve's glance means the same
+
+
+@pytest.mark.parametrize(
+    ("sure", "told"),
+    [([0.0] * 20, True), ([0.9] * 18 + [0.05] * 2, True), ([0.0] * 18 + [0.2] * 2, False), ([0.01], True), ([], False)],
+)
+def test_unlabelled_images_that_taught_little_are_noted(sure: list[float], told: bool, tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    for k, share in enumerate(sure):
+        run.log(k, {"classifier": 1.0, "sure": share})
+    run.log(len(sure), {"error": 0.1})
+    assert [("--generated 0" in note) for note in untaught(run)] == [True] * told
 
 
 def test_uneven_labels_are_noted_with_the_flag_that_the_recipe_has(rows: Path, tmp_path: Path) -> None:

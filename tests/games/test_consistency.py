@@ -7,6 +7,7 @@ from torch.nn.functional import cross_entropy
 
 from sparring.engine.game import Batch
 from sparring.games.consistency import Consistency
+from sparring.nets.stages import Stages
 
 LOGITS = torch.tensor([[9.0, 0.0, 0.0], [0.3, 0.2, 0.1], [0.0, 8.0, 0.0], [0.0, 0.0, 1.0]])
 """Of four images: the first and the third are sure."""
@@ -95,3 +96,18 @@ def test_the_teacher_sees_the_weak_change_and_the_classifier_the_strong_one() ->
     made = Consistency(Looks(), 3, lambda x, b: x * 0 + 1, lambda x, b: x * 0 + 2)
     made(Looks(), batch(), 0.0)
     assert seen == [1, 2]
+
+
+@pytest.mark.parametrize("logits", [LOGITS, torch.zeros(4, 3)])
+def test_shown_the_sure_images_alone_the_classifier_learns_the_same(logits: Tensor) -> None:
+    torch.manual_seed(0)
+    student, images = Stages((1, 8, 8), 4, 8, 8, 3), Batch(torch.randn(4, 1, 8, 8), torch.full((4,), -1), seed=3)
+    passed: list[int] = []
+    student.register_forward_pre_hook(lambda _, given: passed.append(len(given[0])))
+    found = []
+    for alone in (False, True):
+        loss, told = term(Says(logits), alone=alone)(student, images, 0.0)
+        found.append((loss, told["sure"], *torch.autograd.grad(loss, list(student.parameters()))))
+    assert passed == [4, round(4 * float(found[0][1]))]
+    for whole, part in zip(*found, strict=True):
+        torch.testing.assert_close(part, whole)

@@ -7,6 +7,7 @@ import io
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from statistics import fmean
 
 import numpy as np
 import torch
@@ -37,6 +38,8 @@ LOOKED_AT = 10_000
 WHY = "unsure", "unlike all labelled"
 TOLD = "told already"
 SHOWN, NAMED = 50, 5
+SURE, LAST = 0.1, 10
+"""Share of the unlabelled images that should have an answer in the last tenth of a training."""
 
 
 def classification_of(
@@ -102,6 +105,18 @@ def doubts(classifier: Classifier, data: Images) -> list[str]:
     more = f" and {len(odd) - NAMED} more" * (len(odd) > NAMED)
     return [
         f"{len(odd)} of {len(rows):,} labelled images are taken for another class, look at their labels: {', '.join(told)}{more}"
+    ]
+
+
+def untaught(run: Run) -> list[str]:
+    """A note where the teacher was sure of few unlabelled images up to the end, so that they taught little; or none."""
+    sure = [line["sure"] for line in run.metrics() if "sure" in line]
+    last = sure[-max(len(sure) // LAST, 1) :]
+    if not last or fmean(last) >= SURE:
+        return []
+    return [
+        f"the classifier was sure of {fmean(last):.0%} of the unlabelled images in the end, so they taught it little: train it for "
+        "longer, or let it see more labelled images in the same time (--generated 0 --labelled 72)"
     ]
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from sparring.commands.asked import Asked
 from sparring.commands.calibrate import answered, calibrated
-from sparring.commands.classified import classification_of, doubts, write_classification
+from sparring.commands.classified import classification_of, doubts, untaught, write_classification
 from sparring.commands.learning import about, averaged, check_labels, keep, learn, never_answered, recipe_for
 from sparring.commands.plan import Plan
 from sparring.commands.progress import Progress
@@ -89,8 +89,10 @@ def classify(
     say.say("calibrating and testing ...")
     classifier = calibrated(averaged(system), data, chosen, classifier_card(chosen, **told), hardware)
     keep(training, classifier)
-    notes += doubts(classifier, data)
-    found = classification_of(run, classifier, data, answered(classifier, whole, data), notes)
+    odd = [*untaught(run), *doubts(classifier, data)]
+    for note in odd:
+        say.say(f"note: {note}")
+    found = classification_of(run, classifier, data, answered(classifier, whole, data), [*notes, *odd])
     write_classification(run, found, classifier, data)
     return found
 

@@ -26,12 +26,16 @@ class Consistency(nn.Module):
 
     def __init__(
         self, teacher: nn.Module, classes: int, weak: Change, strong: Change,
-        *, weight: float = 1.0, sure: float = 0.95, even: bool = True, memory: float = 0.99,
+        *, weight: float = 1.0, sure: float = 0.95, even: bool = True, memory: float = 0.99, alone: bool = False,
     ) -> None:  # fmt: skip
+        """With `alone` the classifier is shown none but the images that the teacher is sure of, none at all maybe.
+
+        The loss is the same, for less work; for classifiers that answer on each image by itself, where no graph is captured.
+        """
         super().__init__()
         self._teacher = (teacher,)  # no submodule: its weights are the running average's
         self.weak, self.strong = weak, strong
-        self.weight, self.sure, self.even, self.memory = weight, sure, even, memory
+        self.weight, self.sure, self.even, self.memory, self.alone = weight, sure, even, memory, alone
         self.register_buffer("shares", torch.full((classes,), 1 / classes))
 
     def forward(self, classifier: nn.Module, batch: Batch, at: float) -> tuple[Tensor, Stats]:
@@ -43,7 +47,9 @@ class Consistency(nn.Module):
                 says = says / (len(self.shares) * self.shares).clamp_min(0.1)
                 says = says / says.sum(1, keepdim=True)
             confidence, answer = says.max(1)
-            sure = (confidence >= self.sure).float()
-        logits = classifier(self.strong(batch.x, batch)).float()
-        loss = (cross_entropy(logits, answer, reduction="none") * sure).mean()
-        return self.weight * loss, {"sure": sure.mean()}
+            sure = confidence >= self.sure
+        seen, share = self.strong(batch.x, batch), sure.float().mean()
+        if self.alone:
+            seen, answer, sure = seen[sure], answer[sure], sure[sure]
+        loss = (cross_entropy(classifier(seen).float(), answer, reduction="none") * sure).sum() / len(batch)
+        return self.weight * loss, {"sure": share}

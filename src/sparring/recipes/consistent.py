@@ -103,11 +103,13 @@ class Consistent(NoLabelsTold):
         if not self.strokes:
             strong = dataclasses.replace(strong, stroke=0.0)
         terms: dict[str, Term] = {}
+        device = next(nets["classifier"].parameters()).device
         if self.consistency:
             terms["consistency"] = Consistency(
                 teacher_of(average), len(spec.classes), Changes(move=0.04), strong,
                 weight=self.consistency, sure=self.sure, even=self.even,
-            ).to(next(nets["classifier"].parameters()).device)  # fmt: skip
+                alone=device.type == "cpu" and isinstance(nets["classifier"], Stages),
+            ).to(device)  # fmt: skip
         game = FewLabels(
             nets["generator"],
             nets["classifier"],
