@@ -51,3 +51,41 @@ def test_the_bound_of_few_is_that_of_a_normal_distribution() -> None:
     assert float(np.mean(few)) == pytest.approx(-2.88, abs=0.15)
     assert all(bound <= float(part.sort().values[1]) for bound, part in zip(few, torch.split(many, 40), strict=True))
     assert calibrate._bound(torch.full((5,), 0.5)) == pytest.approx(0.5)
+
+
+def test_a_tenth_of_each_class_is_set_aside_where_labels_are_many() -> None:
+    labels = np.concatenate([np.full(1000, -1), np.zeros(400, np.int64), np.full(300, 1), np.full(9, 2)])
+    labels = np.random.default_rng(1).permutation(labels)
+    aside = calibrate.set_aside(labels)
+    assert np.bincount(labels[aside], minlength=3).tolist() == [40, 30, 0]  # a class of nine loses none
+    assert len(np.unique(aside)) == 70
+    assert np.array_equal(aside, calibrate.set_aside(labels))
+    assert len(calibrate.set_aside(np.arange(60_000) % 10)) == calibrate.MOST
+    for few in (np.arange(499) % 10, np.full(5, -1), np.empty(0, np.int64)):
+        assert not len(calibrate.set_aside(few))
+
+
+def test_the_temperature_is_that_of_the_images_set_aside() -> None:
+    """A network that is right of four fifths of them and always as sure: the temperature makes of its logits what is true."""
+
+    class Sure(nn.Module):
+        head = nn.Identity()
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.logit = nn.Parameter(torch.tensor([-5.0, 5.0]))
+
+        def features(self, x: torch.Tensor) -> torch.Tensor:
+            return x.mean((1, 2, 3))[:, None] * self.logit
+
+    luck = np.random.default_rng(0)
+    labels = np.arange(200) % 2
+    images = np.where(labels, 255, 0).astype(np.uint8)
+    aside = np.arange(100)
+    images[aside] = np.where(luck.random(100) < 0.8, images[aside], 255 - images[aside])
+    data = Arrays(np.tile(images[:, None, None, None], (1, 8, 8, 1)), labels, SPEC, None)
+    told = calibrated(Sure(), data, Still(width=4), {}, CPU, aside)
+    said = told.look(data[aside])[0].amax(1)
+    right = (told.look(data[aside])[0].argmax(1).numpy() == labels[aside]).mean()
+    assert said.numpy() == pytest.approx(right, abs=0.02)
+    assert calibrated(Sure(), data, Still(width=4), {}, CPU).temperature < told.temperature

@@ -31,26 +31,41 @@ COPIES = 2000
 """Changed copies of labelled images that probabilities are set by, about."""
 TYPICAL = 2000
 """Training images that tell what is familiar."""
+ASIDE, LEAST, MOST = 10, 50, 500
+"""Of every so many labelled images of a class one is set aside; none where they would be fewer, and no more."""
 ATTACKED, EPS = 200, (8 / 255, 0.1)
 """Tested images that are attacked, and by how much each pixel may change."""
 STRANGE = 0.002
 """Share of the training images that may seem unfamiliar."""
 
 
-def calibrated(
-    net: nn.Module, data: Examples, recipe: ClassifierRecipe, about: Mapping[str, Any], hardware: Hardware
-) -> Classifier:
-    """The classifier of the averaged `net`, calibrated on what training may see alone.
+def set_aside(labels: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Rows whose labels are kept for calibration, of labels `[N]` (-1: none): a tenth of each class, where they are many enough.
 
-    The temperature comes from changed copies of the labelled images: the images themselves are known by heart. The copies
-    stand for images that it never saw, and how far these are from the labelled ones does not hang on how it was trained: so
-    they are changed by `recipe.changes` whatever its `strength` (LOG.md has what scaled ones were worth). What the memory
-    knows of the classes comes from 4,000 training images by what they are taken for; what is familiar, from how 2,000
-    of them look, and its bound is what one in 500 of the others falls below.
+    Training should not see them. Who learns thousands of labels by heart knows their changed copies by heart, too.
+    """
+    luck = np.random.default_rng(0)
+    classes = (luck.permutation(np.flatnonzero(labels == k)) for k in range(labels.max(initial=-1) + 1))
+    rows = np.concatenate([np.empty(0, np.int64), *(known[: len(known) // ASIDE] for known in classes)])
+    return np.sort(luck.permutation(rows)[:MOST]) if len(rows) >= LEAST else rows[:0]
+
+
+def calibrated(
+    net: nn.Module, data: Examples, recipe: ClassifierRecipe, about: Mapping[str, Any], hardware: Hardware,
+    aside: NDArray[np.int64] | None = None,
+) -> Classifier:  # fmt: skip
+    """The classifier of the averaged `net`, calibrated on what it was given to learn from alone.
+
+    The temperature comes from the rows that were set `aside`, of which training knew nothing. Where there are none, it comes
+    from changed copies of the labelled images: the images themselves are known by heart. The copies stand for images that
+    it never saw, and how far these are from the labelled ones does not hang on how it was trained: so they are changed by
+    `recipe.changes` whatever its `strength` (LOG.md has what scaled ones were worth). What the memory knows of the classes
+    comes from 4,000 training images by what they are taken for; what is familiar, from how 2,000 of them look, and its
+    bound is what one in 500 of the others falls below.
     """
     net = net.eval()
     with torch.no_grad(), hardware.autocast():
-        factor = _temperature(net, data, recipe, hardware.device)
+        factor = _temperature(net, data, recipe, hardware.device, aside)
         rows = _some(len(data), 2 * TYPICAL)
         features, seen = (
             torch.cat(part) for part in zip(*(looks(net, x) for x in _images(data, rows, hardware.device)), strict=True)
@@ -73,13 +88,18 @@ def _bound(familiar: Tensor) -> float:
     return float(least)
 
 
-def _temperature(net: nn.Module, data: Examples, recipe: ClassifierRecipe, device: torch.device) -> float:
-    known = np.random.default_rng(0).permutation(np.flatnonzero(data.labels >= 0))
-    rows = np.resize(known, COPIES)  # again and again, where they are fewer
+def _temperature(
+    net: nn.Module, data: Examples, recipe: ClassifierRecipe, device: torch.device, aside: NDArray[np.int64] | None
+) -> float:
+    if aside is not None and len(aside):
+        known = rows = aside
+    else:
+        aside, known = None, np.random.default_rng(0).permutation(np.flatnonzero(data.labels >= 0))
+        rows = np.resize(known, COPIES)  # again and again, where they are fewer
     labels = torch.from_numpy(data.labels[rows]).to(device)
     logits = []
     for k, (x, y) in enumerate(zip(_images(data, rows, device), torch.split(labels, AT_ONCE), strict=True)):
-        changed = recipe.changes(x, Batch(x, y, seed=k))
+        changed = recipe.changes(x, Batch(x, y, seed=k)) if aside is None else x
         views = [logits_of(net, features_of(net, view)) for view in views_of(changed, recipe.views)]
         logits.append(torch.stack(views, 1))
     return temperature(torch.cat(logits), labels, doubt=1 / (len(known) + 2))

@@ -88,9 +88,9 @@ def _write_to_label(run: Run, path: Path, classifier: Classifier, data: Images) 
     write(path, table.getvalue().encode(errors="surrogateescape"))  # a file's name is bytes
 
 
-def doubts(classifier: Classifier, data: Images) -> list[str]:
-    """A note on labelled images that the classifier, which was told their labels, still takes for others; or none."""
-    rows = np.flatnonzero(data.labels >= 0)[:LOOKED_AT]
+def doubts(classifier: Classifier, data: Images, aside: NDArray[np.int64]) -> list[str]:
+    """A note on labelled images that the classifier, which was told their labels but `aside`, still takes for others; or none."""
+    rows = np.setdiff1d(np.flatnonzero(data.labels >= 0), aside)[:LOOKED_AT]
     answers = torch.cat(
         [classifier.look(data[rows[k : k + AT_ONCE]])[0].argmax(1).cpu() for k in range(0, len(rows), AT_ONCE)]
     )

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from sparring.commands.asked import Asked
-from sparring.commands.calibrate import answered, calibrated
+from sparring.commands.calibrate import answered, calibrated, set_aside
 from sparring.commands.classified import classification_of, doubts, untaught, write_classification
 from sparring.commands.learning import about, averaged, check_labels, keep, learn, never_answered, recipe_for
 from sparring.commands.plan import Plan
@@ -59,7 +59,7 @@ def classify(
     (a CSV of name,label); or all that are there. Ends after about `minutes`, or `images`; an existing run at `out` goes on
     to the bit. `nets` puts networks of one's own in the recipe's place: `generator`, and a `classifier` with `features`
     and `head` (`games.fewlabels.Halves`). It is tested on the source's test images, or else on those whose labels it was not
-    told; calibrated on changed copies of the labelled ones. Raises SparringError, with the way out, on all that can go wrong.
+    told; calibrated on a tenth of the labelled ones, which are then not learnt from, or where these are few on changed copies. Raises SparringError, with the way out, on all that can go wrong.
     """
     asked = Asked(
         minutes, images, seed, parse_size(size), mode, None, labels, str(labels_file) if labels_file else None
@@ -72,13 +72,18 @@ def classify(
     unresolved = recipe_for(training, wanted, CLASSIFIERS)
     whole = training.open()
     data, notes = _told(whole, training.asked, unresolved)
+    aside = set_aside(data.labels)
+    if len(aside):
+        notes.append(
+            f"{len(aside):,} labelled images are set aside: by these its probabilities are set, not learnt from"
+        )
     for note in notes:
         say.say(f"note: {note}")
     training.check_same(recipe, data)
     chosen = unresolved.resolve(data.spec, hardware)
     feed = Feed(
         data, chosen.batch_size, seed=training.seed, mirror=chosen.mirror,
-        labelled=chosen.labelled, balanced=True, device=hardware.device,
+        labelled=chosen.labelled, balanced=True, among=np.delete(np.arange(len(data)), aside), device=hardware.device,
     )  # fmt: skip
     told = about(training, data)
 
@@ -87,9 +92,9 @@ def classify(
 
     system = learn(training, chosen, feed, data, whole, events, ("classifier", "right", "sure"))
     say.say("calibrating and testing ...")
-    classifier = calibrated(averaged(system), data, chosen, classifier_card(chosen, **told), hardware)
+    classifier = calibrated(averaged(system), data, chosen, classifier_card(chosen, **told), hardware, aside)
     keep(training, classifier)
-    odd = [*untaught(run), *doubts(classifier, data)]
+    odd = [*untaught(run), *doubts(classifier, data, aside)]
     for note in odd:
         say.say(f"note: {note}")
     found = classification_of(run, classifier, data, answered(classifier, whole, data), [*notes, *odd])

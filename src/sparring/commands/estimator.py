@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from sparring import __version__
 from sparring.commands.asked import Asked
-from sparring.commands.calibrate import calibrated
+from sparring.commands.calibrate import calibrated, set_aside
 from sparring.commands.classify import classifier_recipe
 from sparring.commands.learning import scaled
 from sparring.commands.plan import Plan, measure_speed
@@ -120,9 +120,10 @@ class FewLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if recipe.mirror and self._rows:
             raise UsageError("the recipe's `mirror` flips images: the rows of a table have no left and right")
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
+        aside = set_aside(data.labels)
         feed = Feed(
-            data, recipe.batch_size, seed=seed, mirror=recipe.mirror,
-            labelled=recipe.labelled, balanced=True, device=hardware.device,
+            data, recipe.batch_size, seed=seed, mirror=recipe.mirror, labelled=recipe.labelled, balanced=True,
+            among=np.delete(np.arange(len(data)), aside), device=hardware.device,
         )  # fmt: skip
 
         def build(total: int) -> System:
@@ -138,7 +139,9 @@ class FewLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         both: Any = system.average.net
         own = self._rows or self.classifier is not None
         about = {"own_nets": own, "seed": seed, "sparring": __version__, **_look_of(data)}
-        self.classifier_ = calibrated(both["classifier"], data, recipe, classifier_card(recipe, **about), hardware)
+        self.classifier_ = calibrated(
+            both["classifier"], data, recipe, classifier_card(recipe, **about), hardware, aside
+        )
         return self
 
     def _learnt_from(self, X: Any, y: Any) -> Examples:

@@ -51,8 +51,8 @@ class Feed:
         self._seed, self._parts, self._mirror, self._replays = seed, parts, mirror, replays
         self._device = device or torch.device("cpu")
         self._order = lru_cache(maxsize=4)(self._shuffled)
-        known = np.flatnonzero(images.labels >= 0)
-        self._known = known if 0 < len(known) < len(images) else None
+        known = self._among[images.labels[self._among] >= 0]
+        self._known = known if 0 < len(known) < len(self._among) else None
         self._count = labelled if labelled is not None else batch_size // 2
         self._chances = _even(images.labels[known]) if balanced else None
 
