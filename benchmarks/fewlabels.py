@@ -4,7 +4,7 @@
 
 Beside each recipe, told the same labels: its classifier on the labelled images alone (changed at random as before; no
 unlabelled, no generated ones), and scikit-learn's self-training and label spreading on pixels, with AMONG unlabelled
-images. All are tested on all 10,000 test images. The targets are the first recipe's, on MNIST. CIFAR-10 is JPEG
+images. All are tested on all 10,000 test images. The targets are those of the first recipe, on MNIST. CIFAR-10 is JPEG
 re-encoded: its figures are not CIFAR-10's; `--flags=--mirror` flips images of both, for left and right mean the same there.
 """
 
@@ -31,16 +31,17 @@ PUBLISHED = {20: "1677 ± 452", 50: "221 ± 136", 100: "93 ± 6.5", 200: "90 ± 
 """Errors on MNIST of Improved GAN (Salimans et al. 2016, Table 1), mean of ten choices of labels."""
 BEST_PUBLISHED = {20: "481", 50: "156", 100: "79.5 ± 9.8", 200: "67"}
 """Of the best published GAN."""
-TARGETS = {20: 300, 50: 120, 100: 75, 200: 65}
+TARGETS = {"consistent": {20: 300, 50: 120, 100: 75, 200: 65}, "improved": {100: 100}}
+"""Errors on MNIST at most, mean over the choices of labels."""
 EACH_BELOW = 100
 """Errors of every seed with 100 labels."""
 
 
 def more(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", nargs="+", default=["mnist"], choices=DATA)
-    parser.add_argument("--labels", type=int, nargs="+", default=list(TARGETS))
+    parser.add_argument("--labels", type=int, nargs="+", default=list(PUBLISHED))
     parser.add_argument(
-        "--recipes", nargs="+", default=list(RECIPES), choices=RECIPES, help="the first is held to the targets"
+        "--recipes", nargs="+", default=list(RECIPES), choices=RECIPES, help="the first is held to its targets"
     )
     parser.add_argument("--without-others", action="store_true", help="nothing but the recipes")
 
@@ -65,17 +66,19 @@ def main() -> None:
             table[data][count] = row
             show(data, count, row)
     first = asked.recipes[0]
-    mine = {count: row[first] for count, row in table.get("mnist", {}).items() if count in TARGETS}
+    most = TARGETS[first]
+    mine = {count: row[first] for count, row in table.get("mnist", {}).items() if count in most}
+    each = f", every choice of 100 below {EACH_BELOW}" if first == "consistent" else ""
     save(
         options.name,
         result=f"errors of {first}, mean of {len(options.seeds)} choices of labels: "
         + "; ".join(f"{data}, {count} labels: {in_words(row[first])}" for data, rows in table.items() for count, row in rows.items()),
         target="MNIST: mean of at most "
-        + ", ".join(f"{most} with {count} labels" for count, most in TARGETS.items())
-        + f", every choice of 100 below {EACH_BELOW}; of these, those that were asked for",
+        + ", ".join(f"{limit} with {count} labels" for count, limit in most.items())
+        + f"{each}; of these, those that were asked for",
         met=bool(mine)
-        and all(row["mean"] <= TARGETS[count] for count, row in mine.items())
-        and (100 not in mine or max(mine[100]["each"]) < EACH_BELOW),
+        and all(row["mean"] <= most[count] for count, row in mine.items())
+        and (not each or 100 not in mine or max(mine[100]["each"]) < EACH_BELOW),
         details={
             **options.details(),
             "held_to_the_targets": first,
@@ -89,12 +92,8 @@ def main() -> None:
 def show(data: str, count: int, row: dict[str, Any]) -> None:
     """A line of the table, to be read while the rest goes on."""
     told = [f"{way} {in_words(one)}" for way, one in row.items()]
-    if data == "mnist" and count in TARGETS:
-        told += [
-            f"Improved GAN {PUBLISHED[count]} (2016)",
-            f"best GAN {BEST_PUBLISHED[count]}",
-            f"target {TARGETS[count]}",
-        ]
+    if data == "mnist" and count in PUBLISHED:
+        told += [f"Improved GAN {PUBLISHED[count]} (2016)", f"best GAN {BEST_PUBLISHED[count]}"]
     print(f"{data}, {count} labels: {'; '.join(told)}")
 
 
