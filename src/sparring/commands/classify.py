@@ -59,7 +59,8 @@ def classify(
     (a CSV of name,label); or all that are there. Ends after about `minutes`, or `images`; an existing run at `out` goes on
     to the bit. `nets` puts networks of one's own in the recipe's place: `generator`, and a `classifier` with `features`
     and `head` (`games.fewlabels.Halves`). It is tested on the source's test images, or else on those whose labels it was not
-    told; calibrated on a tenth of the labelled ones, which are then not learnt from, or where these are few on changed copies. Raises SparringError, with the way out, on all that can go wrong.
+    told. It is calibrated on a tenth of the labelled ones, which are then not learnt from, or where these are few on changed
+    copies of them. Raises SparringError, with the way out, on all that can go wrong.
     """
     asked = Asked(
         minutes, images, seed, parse_size(size), mode, None, labels, str(labels_file) if labels_file else None
