@@ -20,7 +20,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from sparring.commands import calibrate
-from sparring.commands.classified import untaught
+from sparring.commands.classified import doubts, untaught
 from sparring.commands.classify import classify
 from sparring.commands.predict import as_csv, predict
 from sparring.commands.stopped import Stopped
@@ -252,6 +252,20 @@ def test_unlabelled_images_that_taught_little_are_noted(sure: list[float], told:
         run.log(k, {"classifier": 1.0, "sure": share})
     run.log(len(sure), {"error": 0.1})
     assert [("--generated 0" in note) for note in untaught(run)] == [True] * told
+
+
+def test_labels_that_look_wrong_are_named_unless_they_are_too_many(trained: Classification, rows: Path) -> None:
+    classifier, data = load_classifier(trained.run), open_images(rows)
+    none, classes = np.empty(0, np.int64), data.spec.classes
+    answers = classifier.look(data[np.arange(len(data))])[0].argmax(1).numpy()
+    assert doubts(classifier, data.relabelled(answers, classes), none) == []
+    wrong = answers.copy()
+    wrong[[3, 40]] = (answers[[3, 40]] + 1) % 3
+    (note,) = doubts(classifier, data.relabelled(wrong, classes), none)
+    assert note.startswith("2 of 66 labelled images") and data.names[3] in note and data.names[40] in note
+    assert data.names[40] not in doubts(classifier, data.relabelled(wrong, classes), np.array([40]))[0]
+    (note,) = doubts(classifier, data.relabelled((answers + 1) % 3, classes), none)
+    assert "train it for longer" in note and data.names[0] not in note
 
 
 def test_uneven_labels_are_noted_with_the_flag_that_the_recipe_has(rows: Path, tmp_path: Path) -> None:

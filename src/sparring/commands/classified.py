@@ -38,6 +38,8 @@ LOOKED_AT = 10_000
 WHY = "unsure", "unlike all labelled"
 TOLD = "told already"
 SHOWN, NAMED = 50, 5
+DOUBTFUL = 0.2
+"""Share of the labelled images that may be taken for others because their labels are wrong; of more it is the classifier."""
 SURE, LAST = 0.1, 10
 """Share of the unlabelled images that should have an answer in the last tenth of a training."""
 
@@ -98,14 +100,15 @@ def doubts(classifier: Classifier, data: Images, aside: NDArray[np.int64]) -> li
     odd = np.flatnonzero(answers.numpy() != labels)
     if not len(odd):
         return []
+    taken = f"{len(odd):,} of {len(rows):,} labelled images are taken for another class"
+    if len(odd) > DOUBTFUL * len(rows):
+        return [f"{taken}, more than labels are wrong as a rule: it has not learnt them yet, train it for longer"]
     told = [
         f"{data.names[rows[k]]} (told {data.spec.classes[labels[k]]}, taken for {data.spec.classes[int(answers[k])]})"
         for k in odd[:NAMED]
     ]
     more = f" and {len(odd) - NAMED} more" * (len(odd) > NAMED)
-    return [
-        f"{len(odd)} of {len(rows):,} labelled images are taken for another class, look at their labels: {', '.join(told)}{more}"
-    ]
+    return [f"{taken}, look at their labels: {', '.join(told)}{more}"]
 
 
 def untaught(run: Run) -> list[str]:
