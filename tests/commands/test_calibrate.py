@@ -53,15 +53,15 @@ def test_the_bound_of_few_is_that_of_a_normal_distribution() -> None:
     assert calibrate._bound(torch.full((5,), 0.5)) == pytest.approx(0.5)
 
 
-def test_a_tenth_of_each_class_is_set_aside_where_labels_are_many() -> None:
-    labels = np.concatenate([np.full(1000, -1), np.zeros(400, np.int64), np.full(300, 1), np.full(9, 2)])
+def test_a_twentieth_of_each_class_is_set_aside_where_labels_are_many() -> None:
+    labels = np.concatenate([np.full(1000, -1), np.zeros(800, np.int64), np.full(600, 1), np.full(19, 2)])
     labels = np.random.default_rng(1).permutation(labels)
     aside = calibrate.set_aside(labels)
-    assert np.bincount(labels[aside], minlength=3).tolist() == [40, 30, 0]  # a class of nine loses none
+    assert np.bincount(labels[aside], minlength=3).tolist() == [40, 30, 0]  # a class of nineteen loses none
     assert len(np.unique(aside)) == 70
     assert np.array_equal(aside, calibrate.set_aside(labels))
     assert len(calibrate.set_aside(np.arange(60_000) % 10)) == calibrate.MOST
-    for few in (np.arange(499) % 10, np.full(5, -1), np.empty(0, np.int64)):
+    for few in (np.arange(999) % 10, np.full(5, -1), np.empty(0, np.int64)):
         assert not len(calibrate.set_aside(few))
 
 

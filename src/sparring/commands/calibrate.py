@@ -31,7 +31,7 @@ COPIES = 2000
 """Changed copies of labelled images that probabilities are set by, about."""
 TYPICAL = 2000
 """Training images that tell what is familiar."""
-ASIDE, LEAST, MOST = 10, 50, 500
+ASIDE, LEAST, MOST = 20, 50, 500
 """Of every so many labelled images of a class one is set aside; none where they would be fewer, and no more."""
 ATTACKED, EPS = 200, (8 / 255, 0.1)
 """Tested images that are attacked, and by how much each pixel may change."""
@@ -40,7 +40,7 @@ STRANGE = 0.002
 
 
 def set_aside(labels: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Rows whose labels are kept for calibration, of labels `[N]` (-1: none): a tenth of each class, where they are many enough.
+    """Rows whose labels are kept for calibration, of labels `[N]` (-1: none): a twentieth of each class, where they are many enough.
 
     Training should not see them. Who learns thousands of labels by heart knows their changed copies by heart, too.
     """

@@ -72,7 +72,7 @@ class FewLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     X is an array of images (`[N, H, W]` or `[N, H, W, C]`; bytes, or numbers of any range), a table `[N, F]`, whose columns are
     standardised, a path (folder, archive, known name) or `Images`. `y` holds a label for each, and -1 (or None, or "")
-    for none; of a path or `Images` it may be left out: their own labels count then. Of some 500 labels or more a tenth is
+    for none; of a path or `Images` it may be left out: their own labels count then. Of 1,000 labels or more a twentieth is
     not learnt from, but sets the probabilities (`commands.calibrate.set_aside`). What is trained is `classifier_`, a
     `recipes.classifier.Classifier`; `classes_` are its classes, sorted. Bad input is a `ValueError`.
     """
