@@ -103,8 +103,8 @@ class Consistent(NoLabelsTold):
         if not self.strokes:
             strong = dataclasses.replace(strong, stroke=0.0)
         terms: dict[str, Term] = {}
-        device = next(nets["classifier"].parameters()).device
         if self.consistency:
+            device = next(nets["classifier"].parameters()).device
             terms["consistency"] = Consistency(
                 teacher_of(average), len(spec.classes), Changes(move=0.04), strong,
                 weight=self.consistency, sure=self.sure, even=self.even,
