@@ -55,7 +55,7 @@ def figures(x: Tensor, data: Tensor, violation: Violation) -> dict[str, Any]:
 
 
 def one_run(folder: Path, hints: str, seed: int, options: argparse.Namespace) -> tuple[NDArray[np.uint8], int]:
-    """Samples `[N, H, W, C]` of a fresh run, and the images it took; `options.images` or as many as the minutes allow."""
+    """Samples `[N, H, W, C]` of a fresh run, and the images it took; `cli_flags.images` or as many as the minutes allow."""
     weight = {} if options.weight is None else {"hint_weight": options.weight}
     recipe = R3(hints=hints, **weight) if hints else R3()
     length = {"images": options.images} if options.images else {"minutes": options.minutes}

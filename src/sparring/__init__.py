@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from sparring.commands.certify import certify as certify
     from sparring.commands.classify import classify as classify
     from sparring.commands.doctor import doctor as doctor
-    from sparring.commands.estimator import FewLabelClassifier as FewLabelClassifier
+    from sparring.sklearn import FewLabelClassifier as FewLabelClassifier
     from sparring.commands.evaluate import evaluate as evaluate
     from sparring.commands.harden import harden as harden
     from sparring.commands.hear import hear as hear
@@ -76,7 +76,7 @@ _HOMES = {
     "commands.certify": ("certify",),
     "commands.classify": ("classify",),
     "commands.doctor": ("doctor",),
-    "commands.estimator": ("FewLabelClassifier",),
+    "sklearn": ("FewLabelClassifier",),
     "commands.evaluate": ("evaluate",),
     "commands.harden": ("harden",),
     "commands.hear": ("hear",),

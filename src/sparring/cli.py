@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 import tyro
 
 from sparring.engine.errors import SparringError, UsageError, nearest
-from sparring.options import (
+from sparring.cli_flags import (
     Attack,
     AttackTable,
     Certify,

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from sparring import FewLabelClassifier, SparringError, Spec, UsageError, load_classifier, open_images
 from sparring.commands import calibrate
-from sparring.commands.estimator import BadInput
+from sparring.sklearn import BadInput
 from sparring.recipes.consistent import Consistent
 from sparring.recipes.improved import Improved
 
