@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from trials import KEPT
 
 from sparring.attacks import autoattack
-from sparring.attacks.chance import error_rates
+from sparring.attacks.stochastic_models import error_rates
 from sparring.commands.harden import harden
 from sparring.data.dataset import open_images
 from sparring.recipes.fast import Fast

@@ -16,7 +16,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from sparring.attacks.autoattack import autoattack as autoattack
-    from sparring.attacks.threat import Threat as Threat
+    from sparring.attacks.threat_model import Threat as Threat
     from sparring.commands.attack import attack as attack
     from sparring.commands.attack_table import attack_table as attack_table
     from sparring.commands.certify import certify as certify
@@ -70,7 +70,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "attacks.autoattack": ("autoattack",),
-    "attacks.threat": ("Threat",),
+    "attacks.threat_model": ("Threat",),
     "commands.attack": ("attack",),
     "commands.attack_table": ("attack_table",),
     "commands.certify": ("certify",),

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sparring.attacks.contract import Model
+from sparring.attacks.validation import Model
 
 
 def tensors(seed: int, *shapes: tuple[int, ...]) -> list[Tensor]:

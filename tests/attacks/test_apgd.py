@@ -6,7 +6,7 @@ from torch import Tensor
 
 from sparring.attacks.apgd import apgd, checkpoints
 from sparring.attacks.losses import dlr
-from sparring.attacks.threat import Threat
+from sparring.attacks.threat_model import Threat
 
 
 def test_checkpoints_are_those_published() -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from sparring.attacks.channel import CHANNELS, eight_bit, low_pass, moved, through
-from sparring.attacks.contract import held
+from sparring.attacks.validation import held
 from sparring.engine.errors import UsageError
 
 

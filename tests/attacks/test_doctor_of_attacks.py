@@ -7,9 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from sparring.attacks.autoattack import autoattack
-from sparring.attacks.contract import Model
-from sparring.attacks.doctor import BLACK, GRADIENTS, STEADY, STILL, WIDE, Check, answers, examine
-from sparring.attacks.threat import Threat
+from sparring.attacks.validation import Model
+from sparring.attacks.masking_checks import BLACK, GRADIENTS, STEADY, STILL, WIDE, Check, answers, examine
+from sparring.attacks.threat_model import Threat
 from sparring.attacks.wrappers import blocked, straight
 from sparring.engine.errors import UsageError
 

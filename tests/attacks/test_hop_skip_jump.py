@@ -6,7 +6,7 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from sparring.attacks.hop_skip_jump import hop_skip_jump
-from sparring.attacks.threat import Threat
+from sparring.attacks.threat_model import Threat
 from sparring.engine.errors import UsageError
 
 W = torch.randn(16, generator=torch.Generator().manual_seed(0))

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from sparring.attacks.psychoacoustic import SAFETY, Masking, bark, psychoacoustic, quiet
-from sparring.attacks.threat import Threat
+from sparring.attacks.threat_model import Threat
 from sparring.engine.errors import UsageError
 from sparring.nets.spoken import Spoken
 

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from sparring.attacks.norms import length
 from sparring.attacks.square import _as_image, _Draw, _exchange, _hump, _repaint, _side, share, square
-from sparring.attacks.threat import Threat
+from sparring.attacks.threat_model import Threat
 from sparring.engine.errors import UsageError
 
 

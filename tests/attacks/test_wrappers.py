@@ -5,10 +5,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from sparring.attacks.contract import held
+from sparring.attacks.validation import held
 from sparring.attacks.fmn import fmn
 from sparring.attacks.pgd import pgd
-from sparring.attacks.threat import Threat
+from sparring.attacks.threat_model import Threat
 from sparring.attacks.wrappers import bpda, eot
 from sparring.engine.errors import UsageError
 

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.optim import Adam
 
-from sparring.attacks.threat import Threat
+from sparring.attacks.threat_model import Threat
 from sparring.engine.averages import Average
 from sparring.engine.errors import UsageError
 from sparring.engine.game import Batch

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, softplus
 
 from sparring.attacks.norms import length
-from sparring.attacks.threat import Threat
+from sparring.attacks.threat_model import Threat
 from sparring.engine.game import Batch
 from sparring.games.robust import (
     Ascent,

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from sparring.attacks.threat import Threat
+from sparring.attacks.threat_model import Threat
 from sparring.measure.classified import Classification, wilson_interval
 from sparring.measure.robustness import ATTACK, LEVELS, Hardened, robustness
 from sparring.measure.robustness_page import robust_sections

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from sparring.attacks import Threat, Verdicts, autoattack, fgsm
-from sparring.attacks.doctor import BLACK, Answer, Check
+from sparring.attacks.masking_checks import BLACK, Answer, Check
 from sparring.measure import verdict
 from sparring.measure.verdict import figures, fooled, samples
 

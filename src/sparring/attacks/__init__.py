@@ -4,8 +4,8 @@ from sparring.attacks.apgd import apgd
 from sparring.attacks.autoattack import Verdicts, autoattack
 from sparring.attacks.carlini_wagner import carlini_wagner
 from sparring.attacks.channel import CHANNELS, through
-from sparring.attacks.columns import Columns
-from sparring.attacks.contract import Model, check, held
+from sparring.attacks.tabular_constraints import Columns
+from sparring.attacks.validation import Model, check, held
 from sparring.attacks.deepfool import deepfool
 from sparring.attacks.fab import fab
 from sparring.attacks.fmn import fmn
@@ -17,7 +17,7 @@ from sparring.attacks.psychoacoustic import Masking, psychoacoustic
 from sparring.attacks.result import Result
 from sparring.attacks.smoothing import Certificate, certify, predict, smoothed
 from sparring.attacks.square import square
-from sparring.attacks.threat import Threat
+from sparring.attacks.threat_model import Threat
 from sparring.attacks.wrappers import bpda, eot
 
 __all__ = [

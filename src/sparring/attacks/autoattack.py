@@ -16,15 +16,15 @@ import torch
 from torch import Tensor, nn
 
 from sparring.attacks.apgd import apgd
-from sparring.attacks.chance import differs
-from sparring.attacks.contract import Model, check, held
+from sparring.attacks.stochastic_models import differs
+from sparring.attacks.validation import Model, check, held
 from sparring.attacks.fab import fab
 from sparring.attacks.losses import dlr
 from sparring.attacks.norms import Norm
 from sparring.attacks.result import Attack
 from sparring.attacks.square import square
-from sparring.attacks.standin import searching_with
-from sparring.attacks.threat import Threat
+from sparring.attacks.surrogate import searching_with
+from sparring.attacks.threat_model import Threat
 from sparring.engine.errors import UsageError, nearest
 from sparring.engine.seeds import mix
 

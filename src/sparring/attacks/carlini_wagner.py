@@ -5,14 +5,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from sparring.attacks.contract import Model
+from sparring.attacks.validation import Model
 from sparring.attacks.losses import margin
-from sparring.attacks.minimal import Nearest, check_norm
+from sparring.attacks.min_norm import Nearest, check_norm
 from sparring.attacks.norms import as_rows, length
-from sparring.attacks.region import Region
+from sparring.attacks.feasible_set import Region
 from sparring.attacks.result import Result
-from sparring.attacks.search import check_budget, searching
-from sparring.attacks.threat import Threat
+from sparring.attacks.attack_state import check_budget, searching
+from sparring.attacks.threat_model import Threat
 from sparring.engine.errors import UsageError
 
 BETAS = (0.9, 0.999)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv1d, pad
 
-from sparring.attacks.contract import Model
+from sparring.attacks.validation import Model
 from sparring.attacks.wrappers import Stage, bpda, eot
 from sparring.engine.errors import UsageError, nearest
 

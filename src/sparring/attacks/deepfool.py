@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from sparring.attacks.contract import Model
+from sparring.attacks.validation import Model
 from sparring.attacks.fab import _boundary as boundary
-from sparring.attacks.minimal import Nearest, check_norm
+from sparring.attacks.min_norm import Nearest, check_norm
 from sparring.attacks.norms import onto_hyperplane
 from sparring.attacks.result import Result
-from sparring.attacks.search import check_budget, searching
-from sparring.attacks.threat import Threat
+from sparring.attacks.attack_state import check_budget, searching
+from sparring.attacks.threat_model import Threat
 from sparring.engine.errors import UsageError
 
 

@@ -7,14 +7,14 @@ import math
 import torch
 from torch import Tensor
 
-from sparring.attacks.contract import Model
+from sparring.attacks.validation import Model
 from sparring.attacks.fab import DUAL
 from sparring.attacks.losses import margin
-from sparring.attacks.minimal import Nearest
+from sparring.attacks.min_norm import Nearest
 from sparring.attacks.norms import Norm, as_rows, length, project
 from sparring.attacks.result import Result
-from sparring.attacks.search import check_budget, searching
-from sparring.attacks.threat import Threat
+from sparring.attacks.attack_state import check_budget, searching
+from sparring.attacks.threat_model import Threat
 from sparring.engine.errors import UsageError
 
 LAST = 0.01

@@ -10,13 +10,13 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from sparring.attacks.columns import SLACK
-from sparring.attacks.contract import Model
+from sparring.attacks.tabular_constraints import SLACK
+from sparring.attacks.validation import Model
 from sparring.attacks.norms import length
-from sparring.attacks.region import Region
+from sparring.attacks.feasible_set import Region
 from sparring.attacks.result import Result
-from sparring.attacks.search import Search, check_budget, one_each, searching
-from sparring.attacks.threat import Threat
+from sparring.attacks.attack_state import Search, check_budget, one_each, searching
+from sparring.attacks.threat_model import Threat
 from sparring.engine.errors import UsageError
 
 POINTS = 4096

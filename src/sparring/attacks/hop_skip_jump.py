@@ -11,12 +11,12 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from sparring.attacks.contract import Model
-from sparring.attacks.minimal import Nearest, check_norm
+from sparring.attacks.validation import Model
+from sparring.attacks.min_norm import Nearest, check_norm
 from sparring.attacks.norms import Norm, as_rows, length
 from sparring.attacks.result import Result
-from sparring.attacks.search import check_budget, searching
-from sparring.attacks.threat import Threat
+from sparring.attacks.attack_state import check_budget, searching
+from sparring.attacks.threat_model import Threat
 from sparring.engine.errors import UsageError
 from sparring.engine.seeds import mix
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from sparring.attacks.contract import Model
+from sparring.attacks.validation import Model
 from sparring.attacks.losses import Loss, ce
 from sparring.attacks.norms import as_rows, length
 from sparring.attacks.result import Result
-from sparring.attacks.search import Search, check_budget, searching
-from sparring.attacks.threat import Threat
+from sparring.attacks.attack_state import Search, check_budget, searching
+from sparring.attacks.threat_model import Threat
 from sparring.engine.seeds import mix
 
 

@@ -12,12 +12,12 @@ import torch
 from torch import Tensor
 from torch.nn.functional import max_pool1d
 
-from sparring.attacks.contract import Model
+from sparring.attacks.validation import Model
 from sparring.attacks.losses import Loss, ce
-from sparring.attacks.region import Region
+from sparring.attacks.feasible_set import Region
 from sparring.attacks.result import Result
-from sparring.attacks.search import check_budget, searching
-from sparring.attacks.threat import Threat
+from sparring.attacks.attack_state import check_budget, searching
+from sparring.attacks.threat_model import Threat
 from sparring.engine.errors import UsageError
 
 LOUDEST = 96.0

@@ -7,8 +7,8 @@ from typing import Protocol
 
 from torch import Tensor
 
-from sparring.attacks.contract import Model
-from sparring.attacks.threat import Threat
+from sparring.attacks.validation import Model
+from sparring.attacks.threat_model import Threat
 
 
 @dataclass(frozen=True, eq=False)

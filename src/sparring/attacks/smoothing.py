@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from sparring.attacks.contract import Model, held
+from sparring.attacks.validation import Model, held
 from sparring.engine.errors import UsageError
 from sparring.engine.seeds import mix
 from sparring.measure.intervals import binomial_lower, binomial_test

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-from sparring.attacks.contract import Model, held
+from sparring.attacks.validation import Model, held
 from sparring.engine.errors import UsageError
 
 Stage = Callable[[Tensor], Tensor]

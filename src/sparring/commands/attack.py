@@ -20,12 +20,12 @@ from torch import Tensor
 from sparring import __version__
 from sparring.attacks.autoattack import Verdicts, autoattack
 from sparring.attacks.autoattack import recipe as attacks_of
-from sparring.attacks.chance import is_random
-from sparring.attacks.contract import Model
-from sparring.attacks.doctor import Check
+from sparring.attacks.stochastic_models import is_random
+from sparring.attacks.validation import Model
+from sparring.attacks.masking_checks import Check
 from sparring.attacks.norms import Norm
-from sparring.attacks.standin import in_bf16
-from sparring.attacks.threat import Threat, is_small_grey, usual_eps
+from sparring.attacks.surrogate import in_bf16
+from sparring.attacks.threat_model import Threat, is_small_grey, usual_eps
 from sparring.commands.asked import Asked
 from sparring.commands.attacked import Attacked, a_strangers, in_its_precision, load_attacked, try_out
 from sparring.commands.page import command_line

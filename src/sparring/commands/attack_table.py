@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 
 from sparring import __version__
-from sparring.attacks.columns import Columns
-from sparring.attacks.contract import Model, check, held
+from sparring.attacks.tabular_constraints import Columns
+from sparring.attacks.validation import Model, check, held
 from sparring.attacks.greedy import greedy
 from sparring.attacks.result import Result
 from sparring.commands.asked import Asked

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.export.passes import move_to_device_pass
 
-from sparring.attacks.contract import Model, held
+from sparring.attacks.validation import Model, held
 from sparring.engine.errors import SparringError, UsageError
 from sparring.recipes.classifier import Classifier, load_classifier
 

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from sparring.attacks.threat import usual_eps
+from sparring.attacks.threat_model import usual_eps
 from sparring.commands.asked import Asked, saved_recipe
 from sparring.commands.calibrate import answered, calibrated
 from sparring.commands.classified import classification_of

@@ -17,7 +17,7 @@ from sparring import __version__
 from sparring.attacks.channel import CHANNELS, through
 from sparring.attacks.pgd import pgd
 from sparring.attacks.psychoacoustic import Masking, psychoacoustic
-from sparring.attacks.threat import Threat
+from sparring.attacks.threat_model import Threat
 from sparring.attacks.wrappers import bpda
 from sparring.commands.asked import Asked
 from sparring.commands.hear import noted

@@ -10,9 +10,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from sparring.attacks.columns import Columns
+from sparring.attacks.tabular_constraints import Columns
 from sparring.attacks.norms import Norm
-from sparring.attacks.threat import Threat
+from sparring.attacks.threat_model import Threat
 from sparring.engine.errors import SparringError, UsageError, nearest
 
 MISSING = ("", "?")

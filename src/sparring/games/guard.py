@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from sparring.attacks.pgd import pgd
-from sparring.attacks.threat import Threat
+from sparring.attacks.threat_model import Threat
 from sparring.engine.errors import UsageError
 from sparring.engine.game import Batch
 from sparring.engine.loop import System

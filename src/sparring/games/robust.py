@@ -13,11 +13,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, kl_div, log_softmax
 
-from sparring.attacks.contract import held
+from sparring.attacks.validation import held
 from sparring.attacks.losses import ce
 from sparring.attacks.norms import as_rows
-from sparring.attacks.region import Region
-from sparring.attacks.threat import Threat
+from sparring.attacks.feasible_set import Region
+from sparring.attacks.threat_model import Threat
 from sparring.engine.game import Batch, Schedule, Stats
 from sparring.engine.schedules import constant
 

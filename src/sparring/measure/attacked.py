@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from sparring.attacks.doctor import Check
+from sparring.attacks.masking_checks import Check
 from sparring.measure.curves import curve, percent, text
 from sparring.measure.findings import Finding
 from sparring.measure.report import Picture, Section, figure, noted

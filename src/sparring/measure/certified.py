@@ -13,12 +13,12 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from sparring.attacks.contract import Model, check, held
+from sparring.attacks.validation import Model, check, held
 from sparring.attacks.losses import ce
 from sparring.attacks.norms import as_rows, length
-from sparring.attacks.search import slope
+from sparring.attacks.attack_state import slope
 from sparring.attacks.smoothing import ABSTAIN, certify, predict, smoothed
-from sparring.attacks.threat import Threat
+from sparring.attacks.threat_model import Threat
 from sparring.engine.errors import UsageError
 from sparring.engine.seeds import mix
 from sparring.measure.share import Share

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from sparring.attacks.contract import Model
+from sparring.attacks.validation import Model
 from sparring.attacks.losses import ce, margin
 from sparring.attacks.pgd import pgd
-from sparring.attacks.threat import Threat
+from sparring.attacks.threat_model import Threat
 from sparring.measure.classified import Classification
 from sparring.measure.share import Share
 

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from sparring.attacks.autoattack import CLEAN, ROBUST, Verdicts
-from sparring.attacks.chance import DRAWS, error_rates, mean_interval
-from sparring.attacks.contract import Model, held
-from sparring.attacks.doctor import GRADIENTS, STILL, Answer, Check, answers, examine
+from sparring.attacks.stochastic_models import DRAWS, error_rates, mean_interval
+from sparring.attacks.validation import Model, held
+from sparring.attacks.masking_checks import GRADIENTS, STILL, Answer, Check, answers, examine
 from sparring.attacks.losses import margin
-from sparring.attacks.threat import Threat
+from sparring.attacks.threat_model import Threat
 from sparring.engine.seeds import mix
 from sparring.measure.classified import wilson_interval
 from sparring.measure.robustness import AT_ONCE, robustness

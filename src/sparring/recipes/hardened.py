@@ -11,7 +11,7 @@ from typing import ClassVar, Self
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from sparring.attacks.threat import Threat, usual_eps
+from sparring.attacks.threat_model import Threat, usual_eps
 from sparring.data.changes import Changes
 from sparring.engine.averages import Average
 from sparring.engine.device import Hardware

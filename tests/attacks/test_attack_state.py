@@ -6,8 +6,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sparring.attacks.search import one_each, searching
-from sparring.attacks.threat import Threat
+from sparring.attacks.attack_state import one_each, searching
+from sparring.attacks.threat_model import Threat
 
 
 @given(st.lists(st.tuples(st.integers(0, 4), st.booleans(), st.integers(-3, 3)), min_size=1, max_size=30))

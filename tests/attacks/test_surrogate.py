@@ -9,7 +9,7 @@ from problems import convnet, data, mlp
 from torch import Tensor
 
 from sparring.attacks import Threat, apgd, autoattack
-from sparring.attacks.standin import in_bf16, judged, searching_with
+from sparring.attacks.surrogate import in_bf16, judged, searching_with
 
 LINF = Threat("Linf", 0.03)
 

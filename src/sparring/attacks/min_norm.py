@@ -9,7 +9,7 @@ from torch import Tensor
 
 from sparring.attacks.norms import Norm, as_rows
 from sparring.attacks.result import Result
-from sparring.attacks.search import Search
+from sparring.attacks.attack_state import Search
 from sparring.engine.errors import UsageError
 
 

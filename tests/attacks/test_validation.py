@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from sparring.attacks.contract import Model, check, held
+from sparring.attacks.validation import Model, check, held
 from sparring.attacks.pgd import pgd
-from sparring.attacks.threat import Threat
+from sparring.attacks.threat_model import Threat
 from sparring.engine.errors import UsageError
 
 X, Y = torch.rand(4, 1, 3, 3, generator=torch.Generator().manual_seed(0)), torch.tensor([0, 1, 2, 2])

@@ -8,10 +8,10 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
-from sparring.attacks.contract import Model, check, held
+from sparring.attacks.validation import Model, check, held
 from sparring.attacks.losses import Loss, margin
 from sparring.attacks.result import Result
-from sparring.attacks.threat import Threat
+from sparring.attacks.threat_model import Threat
 from sparring.engine.errors import UsageError
 
 TOGETHER = {"cpu": 64, "cuda": 2048}

@@ -10,14 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from sparring.attacks.carlini_wagner import carlini_wagner
-from sparring.attacks.contract import Model
+from sparring.attacks.validation import Model
 from sparring.attacks.deepfool import deepfool
 from sparring.attacks.fmn import fmn
 from sparring.attacks.hop_skip_jump import hop_skip_jump
 from sparring.attacks.losses import margin
 from sparring.attacks.norms import Norm
 from sparring.attacks.result import Result
-from sparring.attacks.threat import Threat
+from sparring.attacks.threat_model import Threat
 
 Attack = Callable[..., Result]
 ATTACKS: dict[str, tuple[Attack, tuple[Norm, ...]]] = {

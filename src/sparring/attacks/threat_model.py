@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sparring.attacks.columns import Columns
+from sparring.attacks.tabular_constraints import Columns
 from sparring.attacks.norms import NORMS, Norm, as_rows, length
-from sparring.attacks.region import Region
+from sparring.attacks.feasible_set import Region
 from sparring.engine.errors import UsageError, nearest
 from sparring.engine.spec import Spec
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from sparring.attacks.chance import error_rates, is_random, mean_interval
+from sparring.attacks.stochastic_models import error_rates, is_random, mean_interval
 from sparring.engine.errors import UsageError
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from sparring.attacks.columns import Columns
+from sparring.attacks.tabular_constraints import Columns
 from sparring.attacks.norms import Norm, as_rows, length, project
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from sparring.attacks.contract import Model, held
+from sparring.attacks.validation import Model, held
 from sparring.engine.errors import UsageError
 
 DRAWS = 100

@@ -12,10 +12,10 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from sparring.attacks.contract import Model, held
+from sparring.attacks.validation import Model, held
 from sparring.attacks.losses import margin
 from sparring.attacks.result import Attack, Result
-from sparring.attacks.threat import Threat
+from sparring.attacks.threat_model import Threat
 
 
 def searching_with(stand_in: Model, attack: Attack) -> Attack:

@@ -17,15 +17,15 @@ from torch import Tensor, nn
 
 from sparring.attacks.apgd import apgd
 from sparring.attacks.autoattack import CLEAN, LATE, Verdicts, recipe
-from sparring.attacks.chance import is_random
-from sparring.attacks.contract import Model, held
+from sparring.attacks.stochastic_models import is_random
+from sparring.attacks.validation import Model, held
 from sparring.attacks.losses import ce, dlr, margin
 from sparring.attacks.pgd import fgsm, pgd
 from sparring.attacks.result import Attack, Result
-from sparring.attacks.search import searching
+from sparring.attacks.attack_state import searching
 from sparring.attacks.square import square
-from sparring.attacks.standin import judged
-from sparring.attacks.threat import Threat
+from sparring.attacks.surrogate import judged
+from sparring.attacks.threat_model import Threat
 from sparring.attacks.wrappers import blocked, eot, straight
 from sparring.engine.errors import UsageError
 

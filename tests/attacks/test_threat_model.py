@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from sparring.attacks.columns import Columns
+from sparring.attacks.tabular_constraints import Columns
 from sparring.attacks.norms import NORMS, Norm
-from sparring.attacks.threat import Threat, usual_eps
+from sparring.attacks.threat_model import Threat, usual_eps
 from sparring.engine.errors import UsageError
 from sparring.engine.spec import Spec
 
