@@ -21,7 +21,7 @@ from torch import Tensor
 from trials import KEPT, hardened
 
 from sparring.attacks import Threat, fgsm
-from sparring.commands.attacked import load_attacked
+from sparring.commands.attacking.load_target import load_attacked
 from sparring.data.dataset import open_images
 
 EPS = 0.25

@@ -23,7 +23,7 @@ from torch import Tensor
 from trials import KEPT, hardened
 
 from sparring.attacks import Threat, pgd
-from sparring.commands.attacked import load_attacked
+from sparring.commands.attacking.load_target import load_attacked
 from sparring.data.dataset import open_images
 from sparring.measure.curves import curve
 

@@ -21,8 +21,8 @@ from sparring.attacks import Threat
 from sparring.attacks.autoattack import Verdicts, autoattack
 from sparring.attacks.square import square
 from sparring.commands import attack as command
-from sparring.commands.attacked import load_attacked
-from sparring.commands.parts import Parts
+from sparring.commands.attacking.load_target import load_attacked
+from sparring.commands.attacking.resumable import Parts
 from sparring.commands.stopped import Stopped
 from sparring.engine.errors import SparringError, UsageError
 from sparring.measure.attacked import Attack

@@ -22,10 +22,10 @@ from sparring.attacks.validation import Model, check, held
 from sparring.attacks.greedy import greedy
 from sparring.attacks.result import Result
 from sparring.commands.asked import Asked
-from sparring.commands.attacked import a_strangers, in_its_precision, load_attacked
+from sparring.commands.attacking.load_target import a_strangers, in_its_precision, load_attacked
 from sparring.commands.page import command_line
 from sparring.commands.progress import Progress
-from sparring.commands.required import Required
+from sparring.commands.attacking.ci_gate import Required
 from sparring.data.tables import Table, read_table
 from sparring.engine.errors import SparringError, UsageError
 from sparring.engine.files import write

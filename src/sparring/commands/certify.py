@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from sparring import __version__
 from sparring.commands.asked import Asked
 from sparring.commands.page import command_line
-from sparring.commands.parts import Parts
+from sparring.commands.attacking.resumable import Parts
 from sparring.commands.predict import open_like
 from sparring.commands.progress import Progress
 from sparring.data.dataset import Images

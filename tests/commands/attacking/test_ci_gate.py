@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sparring.commands.required import Required, Told
+from sparring.commands.attacking.ci_gate import Required, Told
 from sparring.engine.errors import UsageError
 
 
