@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from record import data_folder
 
-from sparring.commands.subject import of_array, of_images, of_model
+from sparring.commands.evaluating.row_views import of_array, of_images, of_model
 from sparring.data.dataset import Images, open_images
 from sparring.data.source import cache_folder
 from sparring.engine.device import Hardware

@@ -16,7 +16,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 import sparring
-from sparring.commands.subject import at_most, of_array
+from sparring.commands.evaluating.row_views import at_most, of_array
 from sparring.engine.tensors import write_tensors
 from sparring.measure import nash, trained
 from sparring.nets.inception import Inception

@@ -15,13 +15,13 @@ import torch
 from torch import Tensor, nn
 
 from sparring import __version__
-from sparring.commands.case import Asked, Case, Source, case_of
+from sparring.commands.evaluating.inputs import Asked, Case, Source, case_of
 from sparring.commands.doctor import doctor
-from sparring.commands.gap import ROUNDS as GAP_ROUNDS
-from sparring.commands.gap import gap_of
+from sparring.commands.evaluating.duality_gap import ROUNDS as GAP_ROUNDS
+from sparring.commands.evaluating.duality_gap import gap_of
 from sparring.commands.page import write_evaluation
 from sparring.commands.progress import Progress
-from sparring.commands.subject import Rows, Split
+from sparring.commands.evaluating.row_views import Rows, Split
 from sparring.data.arrays import as_input
 from sparring.data.dataset import open_images
 from sparring.data.readers.stacked import FORMAT as STACKED

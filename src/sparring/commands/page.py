@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from sparring import __version__
-from sparring.commands.case import Case
+from sparring.commands.evaluating.inputs import Case
 from sparring.engine.files import write
 from sparring.engine.pictures import grid
 from sparring.engine.run import Run

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from sparring.commands.progress import Progress
-from sparring.commands.subject import (
+from sparring.commands.evaluating.row_views import (
     TRAINING,
     Reference,
     Rows,
