@@ -95,7 +95,7 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
 def _inspect(args: list[str]) -> None:
     options: Inspect = _parse(Inspect, "inspect", args)
     from sparring.commands.inspect import in_words, inspect
-    from sparring.commands.progress import Progress
+    from sparring.commands.reporting.progress import Progress
 
     report = inspect(options.source, size=options.size, mode=options.mode, tell=Progress().counter("reading"))
     print(_json(dataclasses.asdict(report)) if options.json else in_words(report))
@@ -119,7 +119,7 @@ def _train(args: list[str]) -> None:
 
 def _classify(args: list[str]) -> None:
     from sparring.commands.asked import saved_recipe
-    from sparring.commands.classified import in_words
+    from sparring.commands.reporting.classifier_report import in_words
     from sparring.commands.classify import classify
     from sparring.recipes import CLASSIFIERS, DEFAULT_CLASSIFIER, classifier_class
 

@@ -20,7 +20,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from sparring.commands import calibrate
-from sparring.commands.classified import doubts, untaught
+from sparring.commands.reporting.classifier_report import doubts, untaught
 from sparring.commands.classify import classify
 from sparring.commands.predict import as_csv, predict
 from sparring.commands.stopped import Stopped

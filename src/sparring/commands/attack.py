@@ -28,10 +28,10 @@ from sparring.attacks.surrogate import in_bf16
 from sparring.attacks.threat_model import Threat, is_small_grey, usual_eps
 from sparring.commands.asked import Asked
 from sparring.commands.attacking.load_target import Attacked, a_strangers, in_its_precision, load_attacked, try_out
-from sparring.commands.page import command_line
+from sparring.commands.reporting.run_report import command_line
 from sparring.commands.attacking.resumable import Parts
 from sparring.commands.predict import open_like
-from sparring.commands.progress import Progress
+from sparring.commands.reporting.progress import Progress
 from sparring.commands.attacking.ci_gate import Required
 from sparring.commands.stopped import Stopped
 from sparring.data.dataset import Images, open_images, parse_size

@@ -23,8 +23,8 @@ from sparring.attacks.greedy import greedy
 from sparring.attacks.result import Result
 from sparring.commands.asked import Asked
 from sparring.commands.attacking.load_target import a_strangers, in_its_precision, load_attacked
-from sparring.commands.page import command_line
-from sparring.commands.progress import Progress
+from sparring.commands.reporting.run_report import command_line
+from sparring.commands.reporting.progress import Progress
 from sparring.commands.attacking.ci_gate import Required
 from sparring.data.tables import Table, read_table
 from sparring.engine.errors import SparringError, UsageError

@@ -15,10 +15,10 @@ from torch import Tensor, nn
 
 from sparring import __version__
 from sparring.commands.asked import Asked
-from sparring.commands.page import command_line
+from sparring.commands.reporting.run_report import command_line
 from sparring.commands.attacking.resumable import Parts
 from sparring.commands.predict import open_like
-from sparring.commands.progress import Progress
+from sparring.commands.reporting.progress import Progress
 from sparring.data.dataset import Images
 from sparring.engine.device import Hardware
 from sparring.engine.errors import UsageError, nearest

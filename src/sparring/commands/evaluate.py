@@ -19,8 +19,8 @@ from sparring.commands.evaluating.inputs import Asked, Case, Source, case_of
 from sparring.commands.doctor import doctor
 from sparring.commands.evaluating.duality_gap import ROUNDS as GAP_ROUNDS
 from sparring.commands.evaluating.duality_gap import gap_of
-from sparring.commands.page import write_evaluation
-from sparring.commands.progress import Progress
+from sparring.commands.reporting.run_report import write_evaluation
+from sparring.commands.reporting.progress import Progress
 from sparring.commands.evaluating.row_views import Rows, Split
 from sparring.data.arrays import as_input
 from sparring.data.dataset import open_images

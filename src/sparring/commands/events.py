@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from sparring.commands.plan import Plan
-from sparring.commands.progress import Progress
+from sparring.commands.reporting.progress import Progress
 from sparring.commands.watch import watch
 from sparring.data.dataset import Images
 from sparring.engine import dist

@@ -17,11 +17,11 @@ from torch import Tensor, nn
 from sparring.attacks.threat_model import usual_eps
 from sparring.commands.asked import Asked, saved_recipe
 from sparring.commands.calibrate import answered, calibrated
-from sparring.commands.classified import classification_of
+from sparring.commands.reporting.classifier_report import classification_of
 from sparring.commands.learning import about, averaged, check_labels, keep, learn, never_answered, recipe_for
-from sparring.commands.page import page_of_run
+from sparring.commands.reporting.run_report import page_of_run
 from sparring.commands.plan import Plan
-from sparring.commands.progress import Progress
+from sparring.commands.reporting.progress import Progress
 from sparring.commands.training import Nets, Training
 from sparring.data.dataset import Images, parse_size
 from sparring.data.feed import Feed

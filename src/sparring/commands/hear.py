@@ -12,7 +12,7 @@ import torch
 
 from sparring.attacks.channel import CHANNELS
 from sparring.commands.asked import Asked
-from sparring.commands.progress import Progress
+from sparring.commands.reporting.progress import Progress
 from sparring.commands.training import free_name
 from sparring.data.nonspeech import NONSPEECH, nonspeech
 from sparring.data.sounds import Sounds, open_sounds

@@ -15,7 +15,7 @@ from torch import nn
 from sparring import __version__
 from sparring.commands.asked import Asked, check_same, settings_of
 from sparring.commands.plan import Plan, check_memory, measure_speed
-from sparring.commands.progress import Progress
+from sparring.commands.reporting.progress import Progress
 from sparring.commands.stopped import Stopped, diverging, signals
 from sparring.data.dataset import Images, open_images
 from sparring.data.feed import Feed

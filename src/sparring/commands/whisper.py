@@ -21,8 +21,8 @@ from sparring.attacks.threat_model import Threat
 from sparring.attacks.wrappers import bpda
 from sparring.commands.asked import Asked
 from sparring.commands.hear import noted
-from sparring.commands.page import command_line
-from sparring.commands.progress import Progress
+from sparring.commands.reporting.run_report import command_line
+from sparring.commands.reporting.progress import Progress
 from sparring.data.nonspeech import NONSPEECH, nonspeech
 from sparring.data.sounds import LEVELS, as_wav, on_grid, open_sounds
 from sparring.data.source import local

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from sparring.commands.progress import Progress
+from sparring.commands.reporting.progress import Progress
 from sparring.commands.evaluating.row_views import (
     TRAINING,
     Reference,

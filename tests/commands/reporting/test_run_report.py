@@ -1,6 +1,6 @@
 """The words on a run's page."""
 
-from sparring.commands.page import CURVES
+from sparring.commands.reporting.run_report import CURVES
 from sparring.measure.curves import curve
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sparring.commands.calibrate import Answered
-from sparring.commands.page import write_run
+from sparring.commands.reporting.run_report import write_run
 from sparring.data.dataset import Images
 from sparring.engine.files import write
 from sparring.engine.pictures import grid, save_png
