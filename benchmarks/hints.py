@@ -26,7 +26,7 @@ from record import RESULTS, data_folder, save
 from torch import Tensor
 
 from sparring.commands.train import train
-from sparring.commands.watch import floats, small
+from sparring.commands.training.monitor import floats, small
 from sparring.data.dataset import open_images
 from sparring.engine.pictures import grid, save_png
 from sparring.games.hints import Violation, excess, hint_term

@@ -3,7 +3,7 @@
     python benchmarks/measuring.py       # about 2 minutes on 2 cores; nothing else should run
 
 The recipe R3 on scikit-learn's digits, MNIST and the faces, with the plans that `sparring train --minutes` makes for 2 and
-for 10 minutes at the speed measured here. Rounds of the loop and measures alternate. Counted is all that `commands.watch`
+for 10 minutes at the speed measured here. Rounds of the loop and measures alternate. Counted is all that `commands.training.monitor`
 does: choosing its images, the floors at image 0, and a measure at every save.
 """
 
@@ -17,8 +17,8 @@ from typing import Any
 import torch
 from record import alternate, data_folder, save, spread
 
-from sparring.commands.plan import Plan
-from sparring.commands.watch import watch
+from sparring.commands.training.plan import Plan
+from sparring.commands.training.monitor import watch
 from sparring.data.dataset import Images, open_images
 from sparring.data.feed import Feed
 from sparring.engine.device import Hardware

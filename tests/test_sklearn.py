@@ -23,7 +23,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from torch import Tensor, nn
 
 from sparring import FewLabelClassifier, SparringError, Spec, UsageError, load_classifier, open_images
-from sparring.commands import calibrate
+from sparring.commands.training.session import calibrate
 from sparring.sklearn import BadInput
 from sparring.recipes.consistent import Consistent
 from sparring.recipes.improved import Improved

@@ -102,7 +102,7 @@ def _inspect(args: list[str]) -> None:
 
 
 def _train(args: list[str]) -> None:
-    from sparring.commands.asked import saved_recipe
+    from sparring.commands.training.run_settings import saved_recipe
     from sparring.commands.train import summary, train
     from sparring.engine import dist
     from sparring.recipes import DEFAULT, recipe_class
@@ -118,7 +118,7 @@ def _train(args: list[str]) -> None:
 
 
 def _classify(args: list[str]) -> None:
-    from sparring.commands.asked import saved_recipe
+    from sparring.commands.training.run_settings import saved_recipe
     from sparring.commands.reporting.classifier_report import in_words
     from sparring.commands.classify import classify
     from sparring.recipes import CLASSIFIERS, DEFAULT_CLASSIFIER, classifier_class
@@ -132,7 +132,7 @@ def _classify(args: list[str]) -> None:
 
 
 def _harden(args: list[str]) -> None:
-    from sparring.commands.asked import saved_recipe
+    from sparring.commands.training.run_settings import saved_recipe
     from sparring.commands.harden import harden, in_words
     from sparring.recipes import DEFAULT_HARDENER, HARDENERS, hardener_class
 

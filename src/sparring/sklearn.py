@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from sparring import __version__
-from sparring.commands.asked import Asked
-from sparring.commands.calibrate import calibrated, set_aside
+from sparring.commands.training.run_settings import Asked
+from sparring.commands.training.calibrate import calibrated, set_aside
 from sparring.commands.classify import classifier_recipe
-from sparring.commands.learning import scaled
-from sparring.commands.plan import Plan, measure_speed
+from sparring.commands.training.classifier_session import scaled
+from sparring.commands.training.plan import Plan, measure_speed
 from sparring.commands.predict import open_like
 from sparring.data.arrays import Arrays, Examples, Scale, as_input
 from sparring.data.dataset import Images, open_images
@@ -73,7 +73,7 @@ class FewLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     X is an array of images (`[N, H, W]` or `[N, H, W, C]`; bytes, or numbers of any range), a table `[N, F]`, whose columns are
     standardised, a path (folder, archive, known name) or `Images`. `y` holds a label for each, and -1 (or None, or "")
     for none; of a path or `Images` it may be left out: their own labels count then. Of 1,000 labels or more a twentieth is
-    not learnt from, but sets the probabilities (`commands.calibrate.set_aside`). What is trained is `classifier_`, a
+    not learnt from, but sets the probabilities (`commands.training.calibrate.set_aside`). What is trained is `classifier_`, a
     `recipes.classifier.Classifier`; `classes_` are its classes, sorted. Bad input is a `ValueError`.
     """
 

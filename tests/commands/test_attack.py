@@ -23,7 +23,7 @@ from sparring.attacks.square import square
 from sparring.commands import attack as command
 from sparring.commands.attacking.load_target import load_attacked
 from sparring.commands.attacking.resumable import Parts
-from sparring.commands.stopped import Stopped
+from sparring.commands.training.interrupt import Stopped
 from sparring.engine.errors import SparringError, UsageError
 from sparring.measure.attacked import Attack
 from sparring.recipes.fast import Fast

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import sparring
-from sparring.commands.stopped import Stopped
+from sparring.commands.training.interrupt import Stopped
 from sparring.measure import certified as measure
 from sparring.measure.share import Share
 from sparring.recipes.fast import Fast

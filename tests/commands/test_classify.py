@@ -19,11 +19,11 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from sparring.commands import calibrate
+from sparring.commands.training.session import calibrate
 from sparring.commands.reporting.classifier_report import doubts, untaught
 from sparring.commands.classify import classify
 from sparring.commands.predict import as_csv, predict
-from sparring.commands.stopped import Stopped
+from sparring.commands.training.interrupt import Stopped
 from sparring.data.dataset import open_images
 from sparring.engine.device import Hardware
 from sparring.engine.errors import SparringError, UsageError
@@ -144,7 +144,7 @@ def test_what_a_finished_runs_classifier_remembers_outlasts_the_same_training(
 def test_stopped_and_gone_on_with_it_ends_with_the_same_bytes(
     trained: Classification, rows: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from sparring.commands import training as module
+    from sparring.commands.training.session import session as module
 
     whole = module.play
     monkeypatch.setattr(

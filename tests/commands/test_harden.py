@@ -17,7 +17,7 @@ from torch import Tensor, nn
 import sparring
 from sparring.commands import harden as command
 from sparring.commands.predict import predict
-from sparring.commands.stopped import Stopped
+from sparring.commands.training.interrupt import Stopped
 from sparring.engine.run import Run
 from sparring.engine.spec import Spec
 from sparring.games.guard import Guard

@@ -13,7 +13,7 @@ import pytest
 import torch
 from test_conformance import CPU, PRECISIONS, SHAPES
 
-from sparring.commands.plan import check_memory, memory_needed
+from sparring.commands.training.plan import check_memory, memory_needed
 from sparring.data.changes import Changes
 from sparring.engine import checkpoint
 from sparring.engine.device import Hardware

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from sparring.commands.plan import check_memory, memory_needed
+from sparring.commands.training.plan import check_memory, memory_needed
 from sparring.engine.device import Hardware
 from sparring.engine.errors import SparringError, UsageError
 from sparring.engine.game import Batch

@@ -26,14 +26,14 @@ from sparring.attacks.masking_checks import Check
 from sparring.attacks.norms import Norm
 from sparring.attacks.surrogate import in_bf16
 from sparring.attacks.threat_model import Threat, is_small_grey, usual_eps
-from sparring.commands.asked import Asked
+from sparring.commands.training.run_settings import Asked
 from sparring.commands.attacking.load_target import Attacked, a_strangers, in_its_precision, load_attacked, try_out
 from sparring.commands.reporting.run_report import command_line
 from sparring.commands.attacking.resumable import Parts
 from sparring.commands.predict import open_like
 from sparring.commands.reporting.progress import Progress
 from sparring.commands.attacking.ci_gate import Required
-from sparring.commands.stopped import Stopped
+from sparring.commands.training.interrupt import Stopped
 from sparring.data.dataset import Images, open_images, parse_size
 from sparring.engine.device import Hardware
 from sparring.engine.errors import UsageError

@@ -21,7 +21,7 @@ from sparring.attacks.tabular_constraints import Columns
 from sparring.attacks.validation import Model, check, held
 from sparring.attacks.greedy import greedy
 from sparring.attacks.result import Result
-from sparring.commands.asked import Asked
+from sparring.commands.training.run_settings import Asked
 from sparring.commands.attacking.load_target import a_strangers, in_its_precision, load_attacked
 from sparring.commands.reporting.run_report import command_line
 from sparring.commands.reporting.progress import Progress

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from sparring import __version__
-from sparring.commands.asked import Asked
+from sparring.commands.training.run_settings import Asked
 from sparring.commands.reporting.run_report import command_line
 from sparring.commands.attacking.resumable import Parts
 from sparring.commands.predict import open_like

@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from sparring.commands.asked import Asked
-from sparring.commands.calibrate import answered, calibrated, set_aside
+from sparring.commands.training.run_settings import Asked
+from sparring.commands.training.calibrate import answered, calibrated, set_aside
 from sparring.commands.reporting.classifier_report import classification_of, doubts, untaught, write_classification
-from sparring.commands.learning import about, averaged, check_labels, keep, learn, never_answered, recipe_for
-from sparring.commands.plan import Plan
+from sparring.commands.training.classifier_session import about, averaged, check_labels, keep, learn, never_answered, recipe_for
+from sparring.commands.training.plan import Plan
 from sparring.commands.reporting.progress import Progress
-from sparring.commands.training import Nets, Training
+from sparring.commands.training.session import Nets, Training
 from sparring.data.dataset import Images, parse_size
 from sparring.data.feed import Feed
 from sparring.data.labels import choose_labels, read_labels

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from sparring.commands.watch import floats, small, some
+from sparring.commands.training.monitor import floats, small, some
 from sparring.data.dataset import Images, open_images
 from sparring.engine.errors import SparringError, UsageError
 from sparring.engine.run import Run

@@ -15,14 +15,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from sparring.attacks.threat_model import usual_eps
-from sparring.commands.asked import Asked, saved_recipe
-from sparring.commands.calibrate import answered, calibrated
+from sparring.commands.training.run_settings import Asked, saved_recipe
+from sparring.commands.training.calibrate import answered, calibrated
 from sparring.commands.reporting.classifier_report import classification_of
-from sparring.commands.learning import about, averaged, check_labels, keep, learn, never_answered, recipe_for
+from sparring.commands.training.classifier_session import about, averaged, check_labels, keep, learn, never_answered, recipe_for
 from sparring.commands.reporting.run_report import page_of_run
-from sparring.commands.plan import Plan
+from sparring.commands.training.plan import Plan
 from sparring.commands.reporting.progress import Progress
-from sparring.commands.training import Nets, Training
+from sparring.commands.training.session import Nets, Training
 from sparring.data.dataset import Images, parse_size
 from sparring.data.feed import Feed
 from sparring.engine import dist

@@ -11,9 +11,9 @@ from typing import Any
 import torch
 
 from sparring.attacks.channel import CHANNELS
-from sparring.commands.asked import Asked
+from sparring.commands.training.run_settings import Asked
 from sparring.commands.reporting.progress import Progress
-from sparring.commands.training import free_name
+from sparring.commands.training.session import free_name
 from sparring.data.nonspeech import NONSPEECH, nonspeech
 from sparring.data.sounds import Sounds, open_sounds
 from sparring.engine.device import Hardware

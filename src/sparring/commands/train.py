@@ -7,12 +7,12 @@ from typing import Any
 
 import torch
 
-from sparring.commands.asked import Asked, as_told, check_generates, recipe_asked, recipe_of
+from sparring.commands.training.run_settings import Asked, as_told, check_generates, recipe_asked, recipe_of
 from sparring.commands.doctor import doctor
-from sparring.commands.events import events
+from sparring.commands.training.callbacks import events
 from sparring.commands.reporting.run_report import write_run
 from sparring.commands.reporting.progress import Progress
-from sparring.commands.training import Nets, Training
+from sparring.commands.training.session import Nets, Training
 from sparring.data.dataset import Images, parse_size
 from sparring.data.feed import Feed
 from sparring.engine import dist

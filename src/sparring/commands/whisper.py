@@ -19,7 +19,7 @@ from sparring.attacks.pgd import pgd
 from sparring.attacks.psychoacoustic import Masking, psychoacoustic
 from sparring.attacks.threat_model import Threat
 from sparring.attacks.wrappers import bpda
-from sparring.commands.asked import Asked
+from sparring.commands.training.run_settings import Asked
 from sparring.commands.hear import noted
 from sparring.commands.reporting.run_report import command_line
 from sparring.commands.reporting.progress import Progress

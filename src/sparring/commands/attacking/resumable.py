@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from sparring.commands.stopped import Stopped
+from sparring.commands.training.interrupt import Stopped
 from sparring.engine.errors import SparringError
 from sparring.engine.files import remove, replacing, write
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sparring.commands.asked import as_trained, recipe_of
+from sparring.commands.training.run_settings import as_trained, recipe_of
 from sparring.commands.reporting.progress import Progress
 from sparring.data.dataset import Images
 from sparring.data.feed import Feed

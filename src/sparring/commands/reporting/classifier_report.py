@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sparring.commands.calibrate import Answered
+from sparring.commands.training.calibrate import Answered
 from sparring.commands.reporting.run_report import write_run
 from sparring.data.dataset import Images
 from sparring.engine.files import write

@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from sparring.commands.asked import recipe_of
-from sparring.commands.plan import Plan
-from sparring.commands.training import Training
+from sparring.commands.training.run_settings import recipe_of
+from sparring.commands.training.plan import Plan
+from sparring.commands.training.session import Training
 from sparring.data.arrays import as_input
 from sparring.data.dataset import Images
 from sparring.data.feed import Feed

@@ -7,9 +7,9 @@ from typing import Any
 
 import torch
 
-from sparring.commands.plan import Plan
+from sparring.commands.training.plan import Plan
 from sparring.commands.reporting.progress import Progress
-from sparring.commands.watch import watch
+from sparring.commands.training.monitor import watch
 from sparring.data.dataset import Images
 from sparring.engine import dist
 from sparring.engine.checkpoint import check_finite

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
-from sparring.commands.plan import Plan
+from sparring.commands.training.plan import Plan
 from sparring.data.arrays import as_input
 from sparring.data.dataset import Images
 from sparring.engine.game import Game

@@ -13,10 +13,10 @@ from typing import Any
 from torch import nn
 
 from sparring import __version__
-from sparring.commands.asked import Asked, check_same, settings_of
-from sparring.commands.plan import Plan, check_memory, measure_speed
+from sparring.commands.training.run_settings import Asked, check_same, settings_of
+from sparring.commands.training.plan import Plan, check_memory, measure_speed
 from sparring.commands.reporting.progress import Progress
-from sparring.commands.stopped import Stopped, diverging, signals
+from sparring.commands.training.interrupt import Stopped, diverging, signals
 from sparring.data.dataset import Images, open_images
 from sparring.data.feed import Feed
 from sparring.engine import dist

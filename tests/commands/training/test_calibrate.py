@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import nn
 
-from sparring.commands import calibrate
-from sparring.commands.calibrate import calibrated
+from sparring.commands.training.session import calibrate
+from sparring.commands.training.calibrate import calibrated
 from sparring.data.arrays import Arrays
 from sparring.data.changes import Changes
 from sparring.engine.device import Hardware

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import sparring
-from sparring.commands.training import free_name
+from sparring.commands.training.session import free_name
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,8 @@ import torch
 from torch import nn
 
 import sparring
-from sparring.commands.plan import Plan
-from sparring.commands.watch import floats, small, watch
+from sparring.commands.training.plan import Plan
+from sparring.commands.training.monitor import floats, small, watch
 from sparring.engine.device import Hardware
 from sparring.engine.loop import System
 from sparring.recipes.model import Model

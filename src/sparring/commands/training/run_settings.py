@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from sparring import __version__
-from sparring.commands.plan import Plan
+from sparring.commands.training.plan import Plan
 from sparring.data.dataset import Images
 from sparring.engine import dist
 from sparring.engine.device import Hardware
