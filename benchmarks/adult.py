@@ -28,7 +28,7 @@ from record import data_folder, save, spread
 from torch import nn
 
 from sparring.attacks import Columns, Result, Threat, fmn, greedy, pgd
-from sparring.data.tables import Table, read_table
+from sparring.data.tabular import Table, read_table
 from sparring.recipes.table import fit_table
 
 NAMES = (

@@ -16,7 +16,7 @@ import torch
 from record import save
 from safetensors.torch import load_file
 
-from sparring.data.arrays import as_input
+from sparring.data.in_memory import as_input
 from sparring.data.dataset import open_images
 from sparring.engine.run import Run
 from sparring.recipes import classifier_class

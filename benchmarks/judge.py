@@ -19,7 +19,7 @@ from record import data_folder
 
 from sparring.commands.evaluating.row_views import of_array, of_images, of_model
 from sparring.data.dataset import Images, open_images
-from sparring.data.source import cache_folder
+from sparring.data.resolve import cache_folder
 from sparring.engine.device import Hardware
 from sparring.measure.frechet import frechet_distance
 from sparring.measure.memorisation import memorisation

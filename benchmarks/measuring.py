@@ -20,7 +20,7 @@ from record import alternate, data_folder, save, spread
 from sparring.commands.training.plan import Plan
 from sparring.commands.training.monitor import watch
 from sparring.data.dataset import Images, open_images
-from sparring.data.feed import Feed
+from sparring.data.loader import Feed
 from sparring.engine.device import Hardware
 from sparring.engine.loop import play
 from sparring.recipes.model import Model

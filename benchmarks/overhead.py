@@ -19,7 +19,7 @@ import torch
 from record import alternate, data_folder, in_words, save, spread
 
 from sparring.data.dataset import open_images
-from sparring.data.feed import Feed
+from sparring.data.loader import Feed
 from sparring.engine.device import Hardware
 from sparring.engine.game import only
 from sparring.engine.loop import Due, System, play

@@ -36,7 +36,7 @@ def one(objective: str, penalty: str, seed: int, minutes: float, path: Path) -> 
     import torch
 
     from sparring.data.dataset import open_images
-    from sparring.data.feed import Feed
+    from sparring.data.loader import Feed
     from sparring.engine.device import Hardware
     from sparring.engine.loop import play
     from sparring.engine.pictures import grid, to_bytes

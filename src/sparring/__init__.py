@@ -33,9 +33,9 @@ if TYPE_CHECKING:
     from sparring.commands.whisper import whisper as whisper
     from sparring.data.dataset import Images as Images
     from sparring.data.dataset import open_images as open_images
-    from sparring.data.feed import Feed as Feed
-    from sparring.data.sounds import Sounds as Sounds
-    from sparring.data.sounds import open_sounds as open_sounds
+    from sparring.data.loader import Feed as Feed
+    from sparring.data.audio import Sounds as Sounds
+    from sparring.data.audio import open_sounds as open_sounds
     from sparring.engine.device import Hardware as Hardware
     from sparring.engine.errors import SparringError as SparringError
     from sparring.engine.errors import UsageError as UsageError
@@ -86,8 +86,8 @@ _HOMES = {
     "commands.train": ("train",),
     "commands.whisper": ("whisper",),
     "data.dataset": ("Images", "open_images"),
-    "data.feed": ("Feed",),
-    "data.sounds": ("Sounds", "open_sounds"),
+    "data.loader": ("Feed",),
+    "data.audio": ("Sounds", "open_sounds"),
     "engine.device": ("Hardware",),
     "engine.errors": ("SparringError", "UsageError"),
     "engine.game": ("Batch", "Game"),

@@ -222,7 +222,7 @@ class AttackTable:
     model: Annotated[str | None, arg(metavar="MODEL", help_behavior_hint="(default: a small network, trained now)")] = (
         None
     )
-    """A classifier of your own, as for `attack`: from rows [B, F], as sparring.data.tables.read_table codes them, to logits."""
+    """A classifier of your own, as for `attack`: from rows [B, F], as sparring.data.tabular.read_table codes them, to logits."""
     names: Annotated[tuple[str, ...], arg(metavar="NAME ...", help_behavior_hint="(default: the first line)")] = ()
     """The names of all columns, of a file whose first line has none."""
     drop: Names = ()

@@ -21,10 +21,10 @@ from sparring.commands.classify import classifier_recipe
 from sparring.commands.training.classifier_session import scaled
 from sparring.commands.training.plan import Plan, measure_speed
 from sparring.commands.predict import open_like
-from sparring.data.arrays import Arrays, Examples, Scale, as_input
+from sparring.data.in_memory import Arrays, Examples, Scale, as_input
 from sparring.data.dataset import Images, open_images
-from sparring.data.feed import Feed
-from sparring.data.found import mode_of
+from sparring.data.loader import Feed
+from sparring.data.reader_api import mode_of
 from sparring.engine.device import Hardware
 from sparring.engine.errors import SparringError, UsageError
 from sparring.engine.loop import System, play

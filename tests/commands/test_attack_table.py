@@ -29,7 +29,7 @@ def never(x): return -exact(x)
 def prints(x): print("a stranger's words"); return exact(x)
 def forest():
     from sklearn.ensemble import RandomForestClassifier
-    from sparring.data.tables import read_table
+    from sparring.data.tabular import read_table
     table = read_table("rich.csv", "rich")
     trees = RandomForestClassifier(20, random_state=0).fit(table.x.numpy(), table.y.numpy())
     return lambda x: torch.from_numpy(trees.predict_proba(x.numpy())).clamp(min=1e-6).log()

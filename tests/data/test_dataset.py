@@ -20,8 +20,8 @@ from makers import encoded, pixels, write_files, write_zip
 
 from sparring.data import dataset
 from sparring.data.dataset import choose_shape, open_images, parse_size
-from sparring.data.found import Shape
-from sparring.data.owner import is_abandoned, owner
+from sparring.data.reader_api import Shape
+from sparring.data.stale_lock import is_abandoned, owner
 from sparring.engine.errors import SparringError, UsageError
 
 IMAGES = pixels(12)
@@ -345,7 +345,7 @@ def test_real_data(name: str, count: int, shape: tuple[int, int, int], classes: 
 @pytest.mark.parametrize("name", ["mnist", "fashion-mnist"])
 def test_known_names_are_looked_up_in_sparring_data(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     real(name)
-    monkeypatch.setattr("sparring.data.source.download", lambda *_: pytest.fail("went to the network"))
+    monkeypatch.setattr("sparring.data.resolve.download", lambda *_: pytest.fail("went to the network"))
     data = open_images(name)
     assert data.report.splits == {"train": 60000, "test": 10000}
     assert data.spec.classes == tuple("0123456789")

@@ -16,10 +16,10 @@ from makers import encoded, pixels, write_files, write_tar, write_zip
 from PIL import Image, ImageOps
 
 from sparring.data import decode as module
-from sparring.data.container import open_container
+from sparring.data.archive import open_container
 from sparring.data.dataset import open_images
 from sparring.data.decode import decode, decode_all, header
-from sparring.data.found import Shape
+from sparring.data.reader_api import Shape
 from sparring.engine.errors import SparringError
 
 RGB = pixels(1, 6, 4)[0]

@@ -25,7 +25,7 @@ from makers import (
     write_zip,
 )
 
-from sparring.data.container import Unreadable, open_container
+from sparring.data.archive import Unreadable, open_container
 from sparring.data.dataset import Images, open_images
 from sparring.data.readers.idx import parse_idx
 from sparring.engine.errors import SparringError

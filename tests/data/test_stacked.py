@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sparring.data.dataset import open_images
-from sparring.data.known import KNOWN
+from sparring.data.registry import KNOWN
 from sparring.data.readers import stacked
 from sparring.engine.errors import SparringError
 

@@ -16,7 +16,7 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from sparring.data.source import cache_folder
+from sparring.data.resolve import cache_folder
 from sparring.engine.errors import SparringError, UsageError
 from sparring.measure import inception
 from sparring.measure.inception import inception_features, inception_name, load_inception

@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from sparring.data.changes import Changes
+from sparring.data.classifier_augment import Changes
 from sparring.engine.device import Hardware
 from sparring.engine.errors import SparringError, UsageError
 from sparring.engine.spec import Spec

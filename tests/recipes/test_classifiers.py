@@ -14,7 +14,7 @@ import torch
 from test_conformance import CPU, PRECISIONS, SHAPES
 
 from sparring.commands.training.plan import check_memory, memory_needed
-from sparring.data.changes import Changes
+from sparring.data.classifier_augment import Changes
 from sparring.engine import checkpoint
 from sparring.engine.device import Hardware
 from sparring.engine.errors import SparringError, UsageError

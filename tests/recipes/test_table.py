@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from sparring.attacks import greedy
-from sparring.data.tables import Table, read_table
+from sparring.data.tabular import Table, read_table
 from sparring.engine.errors import UsageError
 from sparring.nets.rows import Standardised
 from sparring.recipes.table import fit_table

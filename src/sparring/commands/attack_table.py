@@ -26,7 +26,7 @@ from sparring.commands.attacking.load_target import a_strangers, in_its_precisio
 from sparring.commands.reporting.run_report import command_line
 from sparring.commands.reporting.progress import Progress
 from sparring.commands.attacking.ci_gate import Required
-from sparring.data.tables import Table, read_table
+from sparring.data.tabular import Table, read_table
 from sparring.engine.errors import SparringError, UsageError
 from sparring.engine.files import write
 from sparring.measure.report import Page, report_page
@@ -47,7 +47,7 @@ AT_ONCE = 4096
 REASONS = 5
 """For rows that are left out, told at most."""
 ALL = "all columns may change: --move names those that an attacker can change, or --immutable the others"
-GIVEN = "rows float32 [B, F], a word as a one and noughts, as sparring.data.tables.read_table codes them"
+GIVEN = "rows float32 [B, F], a word as a one and noughts, as sparring.data.tabular.read_table codes them"
 
 
 def attack_table(

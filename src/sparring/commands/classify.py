@@ -16,7 +16,7 @@ from sparring.commands.training.plan import Plan
 from sparring.commands.reporting.progress import Progress
 from sparring.commands.training.session import Nets, Training
 from sparring.data.dataset import Images, parse_size
-from sparring.data.feed import Feed
+from sparring.data.loader import Feed
 from sparring.data.labels import choose_labels, read_labels
 from sparring.engine import dist
 from sparring.engine.device import Hardware

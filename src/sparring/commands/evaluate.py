@@ -22,10 +22,10 @@ from sparring.commands.evaluating.duality_gap import gap_of
 from sparring.commands.reporting.run_report import write_evaluation
 from sparring.commands.reporting.progress import Progress
 from sparring.commands.evaluating.row_views import Rows, Split
-from sparring.data.arrays import as_input
+from sparring.data.in_memory import as_input
 from sparring.data.dataset import open_images
 from sparring.data.readers.stacked import FORMAT as STACKED
-from sparring.data.source import cache_folder
+from sparring.data.resolve import cache_folder
 from sparring.engine.device import Hardware
 from sparring.engine.errors import SparringError, UsageError
 from sparring.engine.files import saying

@@ -15,7 +15,7 @@ from sparring.commands.training.run_settings import Asked
 from sparring.commands.reporting.progress import Progress
 from sparring.commands.training.session import free_name
 from sparring.data.nonspeech import NONSPEECH, nonspeech
-from sparring.data.sounds import Sounds, open_sounds
+from sparring.data.audio import Sounds, open_sounds
 from sparring.engine.device import Hardware
 from sparring.engine.errors import UsageError
 from sparring.engine.files import write
@@ -66,7 +66,7 @@ def hear(
     precision: str = "auto",
     progress: Progress | None = None,
 ) -> Recognition:
-    """Train a recogniser of the words in SOURCE (see `data.sounds.open_sounds`) and test it.
+    """Train a recogniser of the words in SOURCE (see `data.audio.open_sounds`) and test it.
 
     Ends after about `minutes` (3), or `sounds` drawn recordings. Raises SparringError, with the way out, on all that can go
     wrong.

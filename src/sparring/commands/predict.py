@@ -12,7 +12,7 @@ import numpy as np
 from torch import nn
 
 from sparring.data.dataset import Images, open_images
-from sparring.data.found import MODES
+from sparring.data.reader_api import MODES
 from sparring.engine.errors import UsageError
 from sparring.recipes.classifier import AT_ONCE, Classifier, load_classifier
 

@@ -14,7 +14,7 @@ from sparring.commands.reporting.run_report import write_run
 from sparring.commands.reporting.progress import Progress
 from sparring.commands.training.session import Nets, Training
 from sparring.data.dataset import Images, parse_size
-from sparring.data.feed import Feed
+from sparring.data.loader import Feed
 from sparring.engine import dist
 from sparring.engine.device import Hardware, memory_peak
 from sparring.engine.errors import UsageError

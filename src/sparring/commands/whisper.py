@@ -24,8 +24,8 @@ from sparring.commands.hear import noted
 from sparring.commands.reporting.run_report import command_line
 from sparring.commands.reporting.progress import Progress
 from sparring.data.nonspeech import NONSPEECH, nonspeech
-from sparring.data.sounds import LEVELS, as_wav, on_grid, open_sounds
-from sparring.data.source import local
+from sparring.data.audio import LEVELS, as_wav, on_grid, open_sounds
+from sparring.data.resolve import local
 from sparring.engine.errors import UsageError, nearest
 from sparring.engine.files import saying, write
 from sparring.measure.report import Page, report_page

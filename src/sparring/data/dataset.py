@@ -20,13 +20,13 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from sparring.data.container import Folder, is_packed_tar, natural, open_container, unpacked
-from sparring.data.found import MODES, Found, Outcome, Shape
-from sparring.data.known import DIGITS
+from sparring.data.archive import Folder, is_packed_tar, natural, open_container, unpacked
+from sparring.data.reader_api import MODES, Found, Outcome, Shape
+from sparring.data.registry import DIGITS
 from sparring.data.labels import contradictions, some_labels
-from sparring.data.owner import is_abandoned, owner
-from sparring.data.pages import RowFile
-from sparring.data.source import cache_folder, find, find_digits, local, locate
+from sparring.data.stale_lock import is_abandoned, owner
+from sparring.data.mmap_io import RowFile
+from sparring.data.resolve import cache_folder, find, find_digits, local, locate
 from sparring.engine.errors import SparringError, UsageError
 from sparring.engine.files import remove, saying, write
 from sparring.engine.spec import Spec

@@ -24,14 +24,14 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from sparring.data.cells import Cells
-from sparring.data.container import Container, Folder, Tar, Unreadable, Zip
-from sparring.data.found import MODES, Outcome, Shape
-from sparring.data.pages import let_go
+from sparring.data.parquet_cells import Cells
+from sparring.data.archive import Container, Folder, Tar, Unreadable, Zip
+from sparring.data.reader_api import MODES, Outcome, Shape
+from sparring.data.mmap_io import let_go
 from sparring.engine.errors import SparringError
 
 if TYPE_CHECKING:
-    from sparring.data.found import Rows
+    from sparring.data.reader_api import Rows
 
 MOST_PIXELS = 100_000_000
 """A larger image is refused as a decompression bomb."""

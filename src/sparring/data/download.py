@@ -13,7 +13,7 @@ import urllib.request
 from contextlib import suppress
 from pathlib import Path
 
-from sparring.data.owner import is_abandoned, owner
+from sparring.data.stale_lock import is_abandoned, owner
 from sparring.engine.errors import SparringError, UsageError
 from sparring.engine.files import saying
 

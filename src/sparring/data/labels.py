@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from sparring.data.container import natural
+from sparring.data.archive import natural
 from sparring.engine.errors import SparringError, UsageError, nearest
 
 if TYPE_CHECKING:
     from sparring.data.dataset import Images
-    from sparring.data.found import Item, Outcome
+    from sparring.data.reader_api import Item, Outcome
 
 UNLABELLED = "-1"
 """What stands for no label, here as in arrays; nothing does as well."""

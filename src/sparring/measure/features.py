@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from sparring.data.arrays import as_input
+from sparring.data.in_memory import as_input
 from sparring.engine.errors import SparringError, UsageError
 from sparring.engine.tensors import digest
 from sparring.measure.inception import inception_features, inception_name, load_inception

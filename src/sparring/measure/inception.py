@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from sparring.data.download import download
-from sparring.data.source import cache_folder
+from sparring.data.resolve import cache_folder
 from sparring.engine.device import full_precision
 from sparring.engine.errors import SparringError, UsageError
 from sparring.nets.inception import FEATURES, Inception, prepare

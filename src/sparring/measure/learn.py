@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim import Adam
 
-from sparring.data.arrays import as_input
+from sparring.data.in_memory import as_input
 from sparring.engine.averages import Average
 from sparring.engine.device import Hardware
 from sparring.engine.game import Batch

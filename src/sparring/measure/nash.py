@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from sparring.data.arrays import as_input
+from sparring.data.in_memory import as_input
 from sparring.engine.device import Hardware
 from sparring.engine.game import Batch, Game, Stats
 from sparring.engine.loop import Feed, System, play

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import affine_grid, cross_entropy, grid_sample, normalize
 
-from sparring.data.arrays import as_input
+from sparring.data.in_memory import as_input
 from sparring.engine.device import Hardware
 from sparring.engine.errors import SparringError
 from sparring.engine.files import replacing

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from sparring.data.changes import Changes
+from sparring.data.classifier_augment import Changes
 from sparring.engine.errors import SparringError, UsageError, nearest
 from sparring.engine.game import Batch
 from sparring.engine.run import Run, read_shared, write_shared

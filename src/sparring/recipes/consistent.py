@@ -17,7 +17,7 @@ from typing import ClassVar, Self
 from torch import Tensor, nn
 from torch.optim import Adam, AdamW, Optimizer
 
-from sparring.data.changes import Changes
+from sparring.data.classifier_augment import Changes
 from sparring.engine.device import Hardware
 from sparring.engine.loop import System
 from sparring.engine.schedules import cosine

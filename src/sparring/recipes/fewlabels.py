@@ -8,8 +8,8 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
-from sparring.data.changes import Changes
-from sparring.data.feed import Feed
+from sparring.data.classifier_augment import Changes
+from sparring.data.loader import Feed
 from sparring.engine.averages import Average
 from sparring.engine.device import Hardware
 from sparring.engine.loop import System

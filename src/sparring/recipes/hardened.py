@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from sparring.attacks.threat_model import Threat, usual_eps
-from sparring.data.changes import Changes
+from sparring.data.classifier_augment import Changes
 from sparring.engine.averages import Average
 from sparring.engine.device import Hardware
 from sparring.engine.errors import UsageError, nearest

@@ -19,7 +19,7 @@ from typing import ClassVar, Self
 import torch
 from torch import Tensor, nn
 
-from sparring.data.changes import Changes
+from sparring.data.classifier_augment import Changes
 from sparring.engine.device import Hardware
 from sparring.engine.errors import UsageError, nearest
 from sparring.engine.loop import System

@@ -22,7 +22,7 @@ from typing import ClassVar, Self
 import torch
 from torch import nn
 
-from sparring.data.augment import AUGMENTS
+from sparring.data.gan_augment import AUGMENTS
 from sparring.engine.device import Hardware
 from sparring.engine.errors import UsageError, nearest
 from sparring.engine.loop import System

@@ -16,7 +16,7 @@ from torch.nn.functional import cross_entropy, pad
 
 from sparring.attacks.channel import through
 from sparring.data.nonspeech import NONSPEECH, nonspeech
-from sparring.data.sounds import Sounds
+from sparring.data.audio import Sounds
 from sparring.engine.device import Hardware
 from sparring.engine.errors import SparringError, UsageError
 from sparring.engine.game import Batch

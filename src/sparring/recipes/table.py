@@ -7,9 +7,9 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.optim import Adam
 
-from sparring.data.arrays import Arrays
-from sparring.data.feed import Feed
-from sparring.data.tables import Table
+from sparring.data.in_memory import Arrays
+from sparring.data.loader import Feed
+from sparring.data.tabular import Table
 from sparring.engine.averages import Average
 from sparring.engine.device import Hardware
 from sparring.engine.errors import UsageError

@@ -11,8 +11,8 @@ from torch import nn
 
 from sparring.commands.training.session import calibrate
 from sparring.commands.training.calibrate import calibrated
-from sparring.data.arrays import Arrays
-from sparring.data.changes import Changes
+from sparring.data.in_memory import Arrays
+from sparring.data.classifier_augment import Changes
 from sparring.engine.device import Hardware
 from sparring.engine.spec import Spec
 from sparring.recipes.consistent import Consistent

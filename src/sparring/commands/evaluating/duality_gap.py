@@ -5,7 +5,7 @@ from __future__ import annotations
 from sparring.commands.training.run_settings import as_trained, recipe_of
 from sparring.commands.reporting.progress import Progress
 from sparring.data.dataset import Images
-from sparring.data.feed import Feed
+from sparring.data.loader import Feed
 from sparring.engine import checkpoint
 from sparring.engine.device import Hardware
 from sparring.engine.errors import SparringError

@@ -26,7 +26,7 @@ from sparring.commands.evaluating.row_views import (
     reference_of,
 )
 from sparring.data.dataset import Images, open_images, parse_size
-from sparring.data.found import mode_of
+from sparring.data.reader_api import mode_of
 from sparring.engine.errors import SparringError, UsageError
 from sparring.engine.run import Run
 from sparring.recipes.model import load_model

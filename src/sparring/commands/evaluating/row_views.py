@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparring.data.dataset import Images, open_images
-from sparring.data.found import MODES
+from sparring.data.reader_api import MODES
 from sparring.engine.errors import SparringError, UsageError
 from sparring.engine.pictures import to_bytes
 from sparring.measure.learn import Fetch

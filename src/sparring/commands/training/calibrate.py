@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from sparring.attacks.losses import margin
 from sparring.attacks.pgd import pgd
 from sparring.attacks.threat_model import Threat
-from sparring.data.arrays import Examples, as_input
+from sparring.data.in_memory import Examples, as_input
 from sparring.data.dataset import Images
 from sparring.data.labels import labels_as
 from sparring.engine.device import Hardware

@@ -15,9 +15,9 @@ from torch import nn
 from sparring.commands.training.run_settings import recipe_of
 from sparring.commands.training.plan import Plan
 from sparring.commands.training.session import Training
-from sparring.data.arrays import as_input
+from sparring.data.in_memory import as_input
 from sparring.data.dataset import Images
-from sparring.data.feed import Feed
+from sparring.data.loader import Feed
 from sparring.data.labels import labels_as
 from sparring.engine.checkpoint import check_finite
 from sparring.engine.device import Hardware

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
 from sparring.commands.training.plan import Plan
-from sparring.data.arrays import as_input
+from sparring.data.in_memory import as_input
 from sparring.data.dataset import Images
 from sparring.engine.game import Game
 from sparring.engine.pictures import to_bytes

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from sparring.data.feed import Feed
+from sparring.data.loader import Feed
 from sparring.engine import dist
 from sparring.engine.device import Hardware, memory_available
 from sparring.engine.errors import SparringError

@@ -18,7 +18,7 @@ from sparring.commands.training.plan import Plan, check_memory, measure_speed
 from sparring.commands.reporting.progress import Progress
 from sparring.commands.training.interrupt import Stopped, diverging, signals
 from sparring.data.dataset import Images, open_images
-from sparring.data.feed import Feed
+from sparring.data.loader import Feed
 from sparring.engine import dist
 from sparring.engine.device import Hardware
 from sparring.engine.errors import SparringError

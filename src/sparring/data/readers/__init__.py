@@ -1,6 +1,6 @@
 """One file a format. A reader is a function from a container to what it finds there; this table is their order."""
 
-from sparring.data.found import Reader
+from sparring.data.reader_api import Reader
 from sparring.data.readers.cifar import read_cifar
 from sparring.data.readers.idx import read_idx_files
 from sparring.data.readers.images import read_images

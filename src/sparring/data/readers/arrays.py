@@ -12,14 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from sparring.data.container import LeftOut
+from sparring.data.archive import LeftOut
 from sparring.data.decode import to_mode
-from sparring.data.found import MODES, Item, Outcome, Shape, mode_of
-from sparring.data.pages import let_go
+from sparring.data.reader_api import MODES, Item, Outcome, Shape, mode_of
+from sparring.data.mmap_io import let_go
 from sparring.engine.errors import SparringError
 
 if TYPE_CHECKING:
-    from sparring.data.found import Rows
+    from sparring.data.reader_api import Rows
 
 BLOCK = 1024
 

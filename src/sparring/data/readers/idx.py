@@ -10,8 +10,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from sparring.data.container import Container, LeftOut, read_gzip, too_large
-from sparring.data.found import Found
+from sparring.data.archive import Container, LeftOut, read_gzip, too_large
+from sparring.data.reader_api import Found
 from sparring.data.readers.arrays import ImageArrays, Part, as_images
 from sparring.engine.errors import SparringError
 

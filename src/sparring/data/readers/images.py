@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Literal
 
-from sparring.data.container import Container, LeftOut, is_hidden, suffix
+from sparring.data.archive import Container, LeftOut, is_hidden, suffix
 from sparring.data.decode import decode_all, header
-from sparring.data.found import Found, Item, Outcome, Shape
+from sparring.data.reader_api import Found, Item, Outcome, Shape
 
 if TYPE_CHECKING:
-    from sparring.data.found import Rows
+    from sparring.data.reader_api import Rows
 
 SUFFIXES = frozenset([
     ".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".gif", ".bmp", ".dib", ".tif", ".tiff", ".pgm",

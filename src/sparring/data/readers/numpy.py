@@ -17,8 +17,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from sparring.data.container import Container, LeftOut, suffix, too_large
-from sparring.data.found import Found
+from sparring.data.archive import Container, LeftOut, suffix, too_large
+from sparring.data.reader_api import Found
 from sparring.data.readers.arrays import ImageArrays, Part, as_images
 from sparring.data.readers.images import mostly_images
 from sparring.engine.errors import SparringError

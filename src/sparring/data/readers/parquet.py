@@ -9,15 +9,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from sparring.data.cells import Cells, explaining
-from sparring.data.container import Container, LeftOut
+from sparring.data.parquet_cells import Cells, explaining
+from sparring.data.archive import Container, LeftOut
 from sparring.data.decode import decode_all
-from sparring.data.found import Found, Item, Outcome, Shape
+from sparring.data.reader_api import Found, Item, Outcome, Shape
 from sparring.data.readers.images import MOST_HEADERS, SPLITS, mostly_images, survey
 from sparring.engine.errors import SparringError
 
 if TYPE_CHECKING:
-    from sparring.data.found import Rows
+    from sparring.data.reader_api import Rows
 
 
 @dataclass

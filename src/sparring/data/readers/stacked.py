@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from sparring.data.found import Found
+from sparring.data.reader_api import Found
 from sparring.data.readers.arrays import ImageArrays, Part
 from sparring.engine.errors import SparringError
 

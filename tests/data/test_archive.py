@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from makers import encoded, pixels, write_files, write_tar, write_targz, write_zip
 
-from sparring.data.container import (
+from sparring.data.archive import (
     Unreadable,
     _leads_out,
     is_packed_tar,

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sparring.attacks import Columns
-from sparring.data.tables import Table, read_table
+from sparring.data.tabular import Table, read_table
 from sparring.engine.errors import SparringError, UsageError
 
 PEOPLE = """age,job,pay,"home, town",class

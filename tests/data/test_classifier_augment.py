@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from sparring.data.changes import Changes
+from sparring.data.classifier_augment import Changes
 from sparring.engine.game import Batch
 
 ALL = Changes(turn=25, stretch=0.25, slant=0.3, move=0.12, light=0.4, cut=0.5, stroke=0.5)

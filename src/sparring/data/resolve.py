@@ -8,10 +8,10 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from sparring.data.container import Container, suffix
+from sparring.data.archive import Container, suffix
 from sparring.data.download import download, is_url
-from sparring.data.found import Found
-from sparring.data.known import DIGITS, KNOWN, NOTES, STACKED
+from sparring.data.reader_api import Found
+from sparring.data.registry import DIGITS, KNOWN, NOTES, STACKED
 from sparring.data.readers import READERS
 from sparring.data.readers.digits import read_digits
 from sparring.data.readers.stacked import stacked

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from sparring.data.arrays import Arrays, Scale, as_input
-from sparring.data.feed import Feed
+from sparring.data.in_memory import Arrays, Scale, as_input
+from sparring.data.loader import Feed
 from sparring.engine.spec import Spec
 
 CPU = torch.device("cpu")

@@ -14,7 +14,7 @@ from makers import pixels
 from torch import Tensor
 
 from sparring.data.dataset import Images, open_images
-from sparring.data.feed import Feed
+from sparring.data.loader import Feed
 from sparring.engine import dist
 from sparring.engine.errors import UsageError
 

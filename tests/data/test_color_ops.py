@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from sparring.data.tint import colour_matrix, grey_matrix, tint
+from sparring.data.color_ops import colour_matrix, grey_matrix, tint
 
 
 def matrix(luma: float = 1, saturation: float = 1, hue: float = 0) -> Tensor:

@@ -15,7 +15,7 @@ import soundfile
 import torch
 from speaking import RATE, speak, tone, write_wav
 
-from sparring.data.sounds import as_wav, on_grid, open_sounds
+from sparring.data.audio import as_wav, on_grid, open_sounds
 from sparring.engine.errors import SparringError, UsageError
 
 

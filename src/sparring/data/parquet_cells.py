@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sparring.data.container import LeftOut, Unreadable
+from sparring.data.archive import LeftOut, Unreadable
 from sparring.engine.errors import SparringError
 
 

@@ -14,9 +14,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sparring.data.container import Container, LeftOut, Unreadable, is_packed_tar, open_container, suffix
-from sparring.data.known import DIGITS, KNOWN, STACKED
-from sparring.data.source import local, locate
+from sparring.data.archive import Container, LeftOut, Unreadable, is_packed_tar, open_container, suffix
+from sparring.data.registry import DIGITS, KNOWN, STACKED
+from sparring.data.resolve import local, locate
 from sparring.engine.errors import SparringError, UsageError
 
 KINDS = (".wav", ".flac", ".ogg")

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeAlias
 
-from sparring.data.container import Container, LeftOut
+from sparring.data.archive import Container, LeftOut
 
 if TYPE_CHECKING:  # a decoding process starts sooner without NumPy
     import numpy as np

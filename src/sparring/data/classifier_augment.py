@@ -1,6 +1,6 @@
 """Changes after which a person would still say that an image shows the same: what a classifier with few labels learns by.
 
-Unlike `data/augment.py`, which hides nothing from a discriminator for good, these need no gradient and are never undone.
+Unlike `data/gan_augment.py`, which hides nothing from a discriminator for good, these need no gradient and are never undone.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from functools import reduce
 import torch
 from torch import Tensor
 
-from sparring.data.tint import grey_matrix, tint
+from sparring.data.color_ops import grey_matrix, tint
 from sparring.data.warp import affine, scale, shift, turn, warp
 from sparring.engine.game import Batch
 

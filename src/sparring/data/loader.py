@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sparring.data.arrays import Examples, as_input
+from sparring.data.in_memory import Examples, as_input
 from sparring.engine import dist
 from sparring.engine.errors import UsageError
 from sparring.engine.game import Batch

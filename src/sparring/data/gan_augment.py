@@ -17,7 +17,7 @@ from functools import reduce
 import torch
 from torch import Tensor, nn
 
-from sparring.data.tint import colour_matrix, grey_matrix, tint
+from sparring.data.color_ops import colour_matrix, grey_matrix, tint
 from sparring.data.warp import quarter_turns, scale, shift, turn, warp, window, within
 from sparring.engine import dist
 from sparring.engine.game import Batch

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from sparring.data.augment import ADA, AUGMENTS, DiffAugment, colouring, motion_inverse
+from sparring.data.gan_augment import ADA, AUGMENTS, DiffAugment, colouring, motion_inverse
 from sparring.data.warp import warp
 from sparring.engine.game import Batch
 from sparring.games.gan import GAN
