@@ -7,7 +7,7 @@ import pytest
 
 from sparring.data.dataset import open_images
 from sparring.data.registry import KNOWN
-from sparring.data.readers import stacked
+from sparring.data.readers import stacked_mnist as stacked
 from sparring.engine.errors import SparringError
 
 

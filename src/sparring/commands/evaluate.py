@@ -24,7 +24,7 @@ from sparring.commands.reporting.progress import Progress
 from sparring.commands.evaluating.row_views import Rows, Split
 from sparring.data.in_memory import as_input
 from sparring.data.dataset import open_images
-from sparring.data.readers.stacked import FORMAT as STACKED
+from sparring.data.readers.stacked_mnist import FORMAT as STACKED
 from sparring.data.resolve import cache_folder
 from sparring.engine.device import Hardware
 from sparring.engine.errors import SparringError, UsageError

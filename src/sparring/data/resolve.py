@@ -14,7 +14,7 @@ from sparring.data.reader_api import Found
 from sparring.data.registry import DIGITS, KNOWN, NOTES, STACKED
 from sparring.data.readers import READERS
 from sparring.data.readers.digits import read_digits
-from sparring.data.readers.stacked import stacked
+from sparring.data.readers.stacked_mnist import stacked
 from sparring.engine.errors import SparringError, UsageError, nearest
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from sparring.data.archive import Container, LeftOut
 from sparring.data.reader_api import Found
-from sparring.data.readers.arrays import ImageArrays, Part
+from sparring.data.readers.array_dataset import ImageArrays, Part
 from sparring.engine.errors import SparringError
 
 PYTHON_10 = {f"data_batch_{k}" for k in range(1, 6)} | {"test_batch"}

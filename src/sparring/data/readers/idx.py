@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from sparring.data.archive import Container, LeftOut, read_gzip, too_large
 from sparring.data.reader_api import Found
-from sparring.data.readers.arrays import ImageArrays, Part, as_images
+from sparring.data.readers.array_dataset import ImageArrays, Part, as_images
 from sparring.engine.errors import SparringError
 
 ENDS = (".idx", "-ubyte", ".ubyte", ".idx3", ".idx1", "-idx3", "-idx1")

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from sparring.data.archive import Container, LeftOut, suffix, too_large
 from sparring.data.reader_api import Found
-from sparring.data.readers.arrays import ImageArrays, Part, as_images
+from sparring.data.readers.array_dataset import ImageArrays, Part, as_images
 from sparring.data.readers.images import mostly_images
 from sparring.engine.errors import SparringError
 

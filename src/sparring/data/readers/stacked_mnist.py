@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from sparring.data.reader_api import Found
-from sparring.data.readers.arrays import ImageArrays, Part
+from sparring.data.readers.array_dataset import ImageArrays, Part
 from sparring.engine.errors import SparringError
 
 FORMAT = "stacked MNIST"
