@@ -30,7 +30,7 @@ from sparring.engine.device import Hardware
 from sparring.engine.game import Batch, only
 from sparring.engine.loop import System
 from sparring.engine.seeds import mix
-from sparring.engine.spec import Spec
+from sparring.engine.data_spec import Spec
 from sparring.games.fewlabels import LABELLED, FewLabels, real_or_generated
 from sparring.nets.weightnorm import Normalised
 from sparring.recipes import CLASSIFIERS, classifier_class

@@ -39,7 +39,7 @@ def one(objective: str, penalty: str, seed: int, minutes: float, path: Path) -> 
     from sparring.data.loader import Feed
     from sparring.engine.device import Hardware
     from sparring.engine.loop import play
-    from sparring.engine.pictures import grid, to_bytes
+    from sparring.engine.image_io import grid, to_bytes
     from sparring.engine.seeds import mix
     from sparring.games import objectives
     from sparring.games.gan import GAN

@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from sparring.engine.device import Hardware
 from sparring.engine.game import Batch, only
 from sparring.engine.loop import System, play
-from sparring.engine.spec import Spec
+from sparring.engine.data_spec import Spec
 from sparring.games.gan import GAN, apart
 from sparring.recipes import RECIPES, recipe_class
 

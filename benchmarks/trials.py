@@ -90,7 +90,7 @@ def one(trial: Trial) -> None:
     import torch
     from judge import Judge, size_flags, source
 
-    from sparring.engine.run import Run
+    from sparring.engine.run_folder import Run
     from sparring.recipes.model import load_model
 
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))

@@ -17,7 +17,7 @@ from importlib import import_module
 from typing import Any
 
 from sparring.cli import main as command
-from sparring.engine.averages import Average
+from sparring.engine.ema import Average
 
 for name in (
     "commands.train",

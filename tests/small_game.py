@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
-from sparring.engine.averages import Average
+from sparring.engine.ema import Average
 from sparring.engine.device import Hardware
 from sparring.engine.game import Batch
 from sparring.engine.loop import System

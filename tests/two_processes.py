@@ -17,7 +17,7 @@ from sparring.engine import dist
 from sparring.engine.errors import Diverged, SparringError
 from sparring.engine.game import Batch, only
 from sparring.engine.loop import System, play
-from sparring.engine.run import Run
+from sparring.engine.run_folder import Run
 from sparring.games.penalties import r1, r2, wgan_gp
 
 GAMES: dict[str, Callable[[], System]] = {

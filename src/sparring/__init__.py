@@ -44,8 +44,8 @@ if TYPE_CHECKING:
     from sparring.engine.loop import Due as Due
     from sparring.engine.loop import System as System
     from sparring.engine.loop import play as play
-    from sparring.engine.run import Run as Run
-    from sparring.engine.spec import Spec as Spec
+    from sparring.engine.run_folder import Run as Run
+    from sparring.engine.data_spec import Spec as Spec
     from sparring.games.gan import GAN as GAN
     from sparring.games.hints import HINTS as HINTS
     from sparring.games.objectives import OBJECTIVES as OBJECTIVES
@@ -92,8 +92,8 @@ _HOMES = {
     "engine.errors": ("SparringError", "UsageError"),
     "engine.game": ("Batch", "Game"),
     "engine.loop": ("Due", "System", "play"),
-    "engine.run": ("Run",),
-    "engine.spec": ("Spec",),
+    "engine.run_folder": ("Run",),
+    "engine.data_spec": ("Spec",),
     "games.gan": ("GAN",),
     "games.hints": ("HINTS",),
     "games.objectives": ("OBJECTIVES",),

@@ -28,7 +28,7 @@ from sparring.data.reader_api import mode_of
 from sparring.engine.device import Hardware
 from sparring.engine.errors import SparringError, UsageError
 from sparring.engine.loop import System, play
-from sparring.engine.spec import Spec
+from sparring.engine.data_spec import Spec
 from sparring.nets.halved import halved, tried
 from sparring.nets.rows import RowClassifier, RowGenerator
 from sparring.recipes.classifier import AT_ONCE, classifier_card

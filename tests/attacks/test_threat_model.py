@@ -13,7 +13,7 @@ from sparring.attacks.tabular_constraints import Columns
 from sparring.attacks.norms import NORMS, Norm
 from sparring.attacks.threat_model import Threat, usual_eps
 from sparring.engine.errors import UsageError
-from sparring.engine.spec import Spec
+from sparring.engine.data_spec import Spec
 
 EPS: dict[Norm, float] = {"Linf": 0.3, "L2": 1.5, "L1": 4.0, "L0": 3.0}
 SHAPES = {"image": (6, 3, 5, 4), "waveform": (6, 1, 30), "table": (6, 11)}

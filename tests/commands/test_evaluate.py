@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 import sparring
 from sparring.commands.evaluating.row_views import at_most, of_array
-from sparring.engine.tensors import write_tensors
+from sparring.engine.safetensors_io import write_tensors
 from sparring.measure import nash, trained
 from sparring.nets.inception import Inception
 

@@ -18,8 +18,8 @@ import sparring
 from sparring.commands import harden as command
 from sparring.commands.predict import predict
 from sparring.commands.training.interrupt import Stopped
-from sparring.engine.run import Run
-from sparring.engine.spec import Spec
+from sparring.engine.run_folder import Run
+from sparring.engine.data_spec import Spec
 from sparring.games.guard import Guard
 from sparring.measure import robustness
 from sparring.measure.robustness import Hardened

@@ -11,7 +11,7 @@ from hypothesis.extra.numpy import arrays
 
 from sparring.data.in_memory import Arrays, Scale, as_input
 from sparring.data.loader import Feed
-from sparring.engine.spec import Spec
+from sparring.engine.data_spec import Spec
 
 CPU = torch.device("cpu")
 

@@ -8,7 +8,7 @@ from torch import nn
 from torch.optim import Adam
 
 from sparring.attacks.threat_model import Threat
-from sparring.engine.averages import Average
+from sparring.engine.ema import Average
 from sparring.engine.errors import UsageError
 from sparring.engine.game import Batch
 from sparring.engine.loop import System

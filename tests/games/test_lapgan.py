@@ -7,12 +7,12 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from sparring.engine.averages import Average
+from sparring.engine.ema import Average
 from sparring.engine.device import Hardware
 from sparring.engine.errors import UsageError
 from sparring.engine.game import Batch, Game, only
 from sparring.engine.loop import System, play
-from sparring.engine.spec import Spec
+from sparring.engine.data_spec import Spec
 from sparring.games.gan import Judging
 from sparring.games.lapgan import LAPGAN
 from sparring.games.objectives import OBJECTIVES

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from sparring.engine.averages import Average
+from sparring.engine.ema import Average
 from sparring.engine.device import Hardware
 from sparring.engine.game import Batch, Stats
 from sparring.engine.loop import System

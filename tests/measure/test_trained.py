@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from sparring.engine.device import Hardware
-from sparring.engine.spec import Spec
+from sparring.engine.data_spec import Spec
 from sparring.measure.features import Features, by_channel
 from sparring.measure.frechet import frechet_distance
 from sparring.measure.trained import Training, trained

@@ -17,7 +17,7 @@ from torch import nn
 from sparring.data.classifier_augment import Changes
 from sparring.engine.device import Hardware
 from sparring.engine.errors import SparringError, UsageError
-from sparring.engine.spec import Spec
+from sparring.engine.data_spec import Spec
 from sparring.nets.discriminant import Discriminant
 from sparring.nets.looks import looks
 from sparring.nets.memory import Memory

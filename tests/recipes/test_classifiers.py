@@ -21,7 +21,7 @@ from sparring.engine.errors import SparringError, UsageError
 from sparring.engine.game import Batch
 from sparring.engine.loop import System, play
 from sparring.engine.seeds import mix
-from sparring.engine.spec import Spec
+from sparring.engine.data_spec import Spec
 from sparring.recipes import CLASSIFIERS, DEFAULT_CLASSIFIER, RECIPES, classifier_class, recipe_class
 from sparring.recipes.fewlabels import ClassifierRecipe, started, teacher_of
 from sparring.recipes.recipe import from_settings, to_settings

@@ -16,7 +16,7 @@ from sparring.engine.device import Hardware
 from sparring.engine.errors import SparringError, UsageError
 from sparring.engine.game import Batch
 from sparring.engine.loop import System, play
-from sparring.engine.spec import Spec
+from sparring.engine.data_spec import Spec
 from sparring.recipes import DEFAULT, RECIPES, recipe_class
 from sparring.recipes.recipe import Recipe, from_settings, to_settings
 

@@ -14,7 +14,7 @@ from sparring.engine.device import Hardware
 from sparring.engine.errors import UsageError
 from sparring.engine.game import Batch
 from sparring.engine.loop import System, play
-from sparring.engine.spec import Spec
+from sparring.engine.data_spec import Spec
 from sparring.games.guard import Guard
 from sparring.nets.plain import NETS
 from sparring.recipes import DEFAULT_HARDENER, HARDENERS, hardener_class

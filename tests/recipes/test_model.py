@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from sparring.engine.errors import UsageError
-from sparring.engine.run import Run
-from sparring.engine.spec import Spec
+from sparring.engine.run_folder import Run
+from sparring.engine.data_spec import Spec
 from sparring.recipes import recipe_class
 from sparring.recipes.model import card, check_truncation, load_model, truncated
 from sparring.recipes.recipe import Recipe

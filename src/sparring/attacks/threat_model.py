@@ -12,7 +12,7 @@ from sparring.attacks.tabular_constraints import Columns
 from sparring.attacks.norms import NORMS, Norm, as_rows, length
 from sparring.attacks.feasible_set import Region
 from sparring.engine.errors import UsageError, nearest
-from sparring.engine.spec import Spec
+from sparring.engine.data_spec import Spec
 
 EPS = {"Linf": (0.3, 8 / 255), "L2": (1.5, 0.5)}
 """Norm -> the radius that is usual for images like those of MNIST, and for others (those of CIFAR-10)."""

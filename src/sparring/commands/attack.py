@@ -37,10 +37,10 @@ from sparring.commands.training.interrupt import Stopped
 from sparring.data.dataset import Images, open_images, parse_size
 from sparring.engine.device import Hardware
 from sparring.engine.errors import UsageError
-from sparring.engine.files import write
-from sparring.engine.pictures import grid, to_bytes
+from sparring.engine.atomic_io import write
+from sparring.engine.image_io import grid, to_bytes
 from sparring.engine.seeds import mix
-from sparring.engine.spec import Spec
+from sparring.engine.data_spec import Spec
 from sparring.measure.attacked import Attack, attacked_sections, doctor_findings
 from sparring.measure.curves import percent
 from sparring.measure.report import Page, Picture, report_page

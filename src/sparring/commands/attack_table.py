@@ -28,7 +28,7 @@ from sparring.commands.reporting.progress import Progress
 from sparring.commands.attacking.ci_gate import Required
 from sparring.data.tabular import Table, read_table
 from sparring.engine.errors import SparringError, UsageError
-from sparring.engine.files import write
+from sparring.engine.atomic_io import write
 from sparring.measure.report import Page, report_page
 from sparring.measure.share import Share
 from sparring.measure.tabled import TableAttack, Turned

@@ -22,8 +22,8 @@ from sparring.commands.reporting.progress import Progress
 from sparring.data.dataset import Images
 from sparring.engine.device import Hardware
 from sparring.engine.errors import UsageError, nearest
-from sparring.engine.files import write
-from sparring.engine.pictures import grid, to_bytes
+from sparring.engine.atomic_io import write
+from sparring.engine.image_io import grid, to_bytes
 from sparring.measure.certified import ALPHA, ATTACK, Brackets, Certified, Row, brackets
 from sparring.measure.certified_page import certified_sections
 from sparring.measure.report import Page, Picture, report_page

@@ -22,9 +22,9 @@ from sparring.engine import dist
 from sparring.engine.device import Hardware
 from sparring.engine.errors import UsageError
 from sparring.engine.loop import Due, System
-from sparring.engine.pictures import grid, to_bytes
-from sparring.engine.run import Run
-from sparring.engine.spec import Spec
+from sparring.engine.image_io import grid, to_bytes
+from sparring.engine.run_folder import Run
+from sparring.engine.data_spec import Spec
 from sparring.measure.classified import Classification
 from sparring.recipes import CLASSIFIERS, DEFAULT_CLASSIFIER, classifier_class
 from sparring.recipes.classifier import classifier_card

@@ -13,7 +13,7 @@ from torch import nn
 from sparring.commands.training.monitor import floats, small, some
 from sparring.data.dataset import Images, open_images
 from sparring.engine.errors import SparringError, UsageError
-from sparring.engine.run import Run
+from sparring.engine.run_folder import Run
 from sparring.measure.doctor import Facts, diagnose
 from sparring.measure.findings import Finding
 from sparring.measure.glance import twins

@@ -28,8 +28,8 @@ from sparring.data.readers.stacked_mnist import FORMAT as STACKED
 from sparring.data.resolve import cache_folder
 from sparring.engine.device import Hardware
 from sparring.engine.errors import SparringError, UsageError
-from sparring.engine.files import saying
-from sparring.engine.run import Run
+from sparring.engine.atomic_io import saying
+from sparring.engine.run_folder import Run
 from sparring.measure import features as nets
 from sparring.measure.curves import number
 from sparring.measure.evaluation import Evaluation, Memorisation, Nash, Score

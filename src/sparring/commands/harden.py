@@ -28,10 +28,10 @@ from sparring.data.loader import Feed
 from sparring.engine import dist
 from sparring.engine.device import Hardware
 from sparring.engine.errors import UsageError
-from sparring.engine.files import write
+from sparring.engine.atomic_io import write
 from sparring.engine.loop import Due, System
-from sparring.engine.pictures import grid, to_bytes
-from sparring.engine.run import Run
+from sparring.engine.image_io import grid, to_bytes
+from sparring.engine.run_folder import Run
 from sparring.games.guard import Guard
 from sparring.measure.classified import Classification
 from sparring.measure.classified_page import classified_sections

@@ -18,8 +18,8 @@ from sparring.data.nonspeech import NONSPEECH, nonspeech
 from sparring.data.audio import Sounds, open_sounds
 from sparring.engine.device import Hardware
 from sparring.engine.errors import UsageError
-from sparring.engine.files import write
-from sparring.engine.run import Run
+from sparring.engine.atomic_io import write
+from sparring.engine.run_folder import Run
 from sparring.measure.share import Share
 from sparring.recipes.spoken import NOTHING, Recogniser, train_recogniser
 

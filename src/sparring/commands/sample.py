@@ -9,8 +9,8 @@ from PIL import Image
 from torch import nn
 
 from sparring.engine.errors import UsageError
-from sparring.engine.files import replacing, saying
-from sparring.engine.pictures import grid, save_png, to_image
+from sparring.engine.atomic_io import replacing, saying
+from sparring.engine.image_io import grid, save_png, to_image
 from sparring.recipes.model import load_model
 
 MOST_IN_GRID = 4096

@@ -19,7 +19,7 @@ from sparring.engine import dist
 from sparring.engine.device import Hardware, memory_peak
 from sparring.engine.errors import UsageError
 from sparring.engine.loop import System
-from sparring.engine.run import Run
+from sparring.engine.run_folder import Run
 from sparring.engine.seeds import mix
 from sparring.recipes import DEFAULT
 from sparring.recipes.model import Model, card, kept_vectors

@@ -27,7 +27,7 @@ from sparring.data.nonspeech import NONSPEECH, nonspeech
 from sparring.data.audio import LEVELS, as_wav, on_grid, open_sounds
 from sparring.data.resolve import local
 from sparring.engine.errors import UsageError, nearest
-from sparring.engine.files import saying, write
+from sparring.engine.atomic_io import saying, write
 from sparring.measure.report import Page, report_page
 from sparring.measure.share import Share
 from sparring.measure.whispered import SHOWN, Audio, Whisper, Whispered, by_pair, median, whispered_sections

@@ -20,7 +20,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
 from sparring.engine.errors import SparringError
-from sparring.engine.files import saying
+from sparring.engine.atomic_io import saying
 
 LARGEST_FILE = 8 << 30
 """Bytes: a larger member of an archive is refused."""

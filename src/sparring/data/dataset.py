@@ -28,8 +28,8 @@ from sparring.data.stale_lock import is_abandoned, owner
 from sparring.data.mmap_io import RowFile
 from sparring.data.resolve import cache_folder, find, find_digits, local, locate
 from sparring.engine.errors import SparringError, UsageError
-from sparring.engine.files import remove, saying, write
-from sparring.engine.spec import Spec
+from sparring.engine.atomic_io import remove, saying, write
+from sparring.engine.data_spec import Spec
 
 VERSION = 3
 """Of the cache's layout and of the way images are decoded; part of every key."""

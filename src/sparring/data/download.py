@@ -15,7 +15,7 @@ from pathlib import Path
 
 from sparring.data.stale_lock import is_abandoned, owner
 from sparring.engine.errors import SparringError, UsageError
-from sparring.engine.files import saying
+from sparring.engine.atomic_io import saying
 
 LARGEST = 200 << 30
 """Bytes: a longer answer is refused."""

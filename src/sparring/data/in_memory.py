@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sparring.engine.spec import Spec
+from sparring.engine.data_spec import Spec
 
 
 class Examples(Protocol):

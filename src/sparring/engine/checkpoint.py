@@ -14,7 +14,7 @@ from torch.optim import Optimizer
 
 from sparring.engine.errors import Diverged, SparringError
 from sparring.engine.loop import System
-from sparring.engine.tensors import load_file, write_tensors
+from sparring.engine.safetensors_io import load_file, write_tensors
 
 FILES = ("players", "average", "optimizers")
 

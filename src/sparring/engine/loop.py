@@ -11,12 +11,12 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from sparring.engine import dist
-from sparring.engine.averages import Average
-from sparring.engine.captured import Captured, captured
+from sparring.engine.ema import Average
+from sparring.engine.cuda_graph import Captured, captured
 from sparring.engine.device import Hardware
 from sparring.engine.errors import Diverged
 from sparring.engine.game import Batch, Game, Schedule, only
-from sparring.engine.means import Means
+from sparring.engine.running_mean import Means
 from sparring.engine.seeds import mix
 
 
@@ -46,7 +46,7 @@ class System:
     schedules: Mapping[str, Mapping[str, Schedule]] = field(default_factory=dict)
     """Player -> `lr`, `beta1` or `beta2` -> its value over the run."""
     steady: bool = False
-    """A turn does the same whatever `at`, the step and the numbers are: on CUDA it becomes a graph (`engine.captured`)."""
+    """A turn does the same whatever `at`, the step and the numbers are: on CUDA it becomes a graph (`engine.cuda_graph`)."""
 
 
 @dataclass(frozen=True)

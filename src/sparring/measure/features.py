@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from sparring.data.in_memory import as_input
 from sparring.engine.errors import SparringError, UsageError
-from sparring.engine.tensors import digest
+from sparring.engine.safetensors_io import digest
 from sparring.measure.inception import inception_features, inception_name, load_inception
 
 Net = Callable[[Tensor], Tensor]

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from sparring.engine.pictures import grid
+from sparring.engine.image_io import grid
 from sparring.measure.curves import interval, number, percent, share_line, text
 from sparring.measure.evaluation import Evaluation, Memorisation, Nash, Score
 from sparring.measure.findings import Finding, Severity

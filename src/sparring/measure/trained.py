@@ -21,10 +21,10 @@ from torch.nn.functional import affine_grid, cross_entropy, grid_sample, normali
 from sparring.data.in_memory import as_input
 from sparring.engine.device import Hardware
 from sparring.engine.errors import SparringError
-from sparring.engine.files import replacing
+from sparring.engine.atomic_io import replacing
 from sparring.engine.game import Batch
-from sparring.engine.spec import Spec
-from sparring.engine.tensors import digest, load_file, write_tensors
+from sparring.engine.data_spec import Spec
+from sparring.engine.safetensors_io import digest, load_file, write_tensors
 from sparring.measure.features import Features
 from sparring.measure.learn import Fetch, Rows, learn
 from sparring.nets.encoder import Encoder

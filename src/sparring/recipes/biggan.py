@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from sparring.engine.device import Hardware
 from sparring.engine.errors import UsageError
 from sparring.engine.loop import System
-from sparring.engine.spec import Spec
+from sparring.engine.data_spec import Spec
 from sparring.games.completion import Completion
 from sparring.games.gan import GAN
 from sparring.games.objectives import OBJECTIVES

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from sparring.data.classifier_augment import Changes
 from sparring.engine.errors import SparringError, UsageError, nearest
 from sparring.engine.game import Batch
-from sparring.engine.run import Run, read_shared, write_shared
-from sparring.engine.spec import Spec
+from sparring.engine.run_folder import Run, read_shared, write_shared
+from sparring.engine.data_spec import Spec
 from sparring.nets.discriminant import FITTED, Discriminant
 from sparring.nets.halved import features_of, halved_or_whole, logits_of
 from sparring.nets.looks import looks

@@ -21,7 +21,7 @@ from sparring.data.classifier_augment import Changes
 from sparring.engine.device import Hardware
 from sparring.engine.loop import System
 from sparring.engine.schedules import cosine
-from sparring.engine.spec import Spec
+from sparring.engine.data_spec import Spec
 from sparring.games.consistency import Consistency
 from sparring.games.fewlabels import FewLabels, Term
 from sparring.nets.pyramid import Generator

@@ -14,7 +14,7 @@ from torch import nn
 
 from sparring.engine.device import Hardware
 from sparring.engine.loop import System
-from sparring.engine.spec import Spec
+from sparring.engine.data_spec import Spec
 from sparring.games.gan import GAN, apart
 from sparring.games.objectives import OBJECTIVES
 from sparring.nets.dcgan import Discriminator, Generator

@@ -10,11 +10,11 @@ from torch import Tensor, nn
 
 from sparring.data.classifier_augment import Changes
 from sparring.data.loader import Feed
-from sparring.engine.averages import Average
+from sparring.engine.ema import Average
 from sparring.engine.device import Hardware
 from sparring.engine.loop import System
 from sparring.engine.seeds import mix
-from sparring.engine.spec import Spec
+from sparring.engine.data_spec import Spec
 from sparring.recipes.recipe import Recipe
 
 STARTED = 500

@@ -15,7 +15,7 @@ from torch.optim import Adam
 
 from sparring.engine.loop import System
 from sparring.engine.schedules import cosine
-from sparring.engine.spec import Spec
+from sparring.engine.data_spec import Spec
 from sparring.games.robust import Ascent, at_data, mixed
 from sparring.recipes.hardened import Hardening
 from sparring.recipes.recipe import check_range

@@ -15,7 +15,7 @@ from torch import nn
 
 from sparring.engine.device import Hardware
 from sparring.engine.loop import System
-from sparring.engine.spec import Spec
+from sparring.engine.data_spec import Spec
 from sparring.games.gan import GAN
 from sparring.games.objectives import OBJECTIVES
 from sparring.nets.mlp import Discriminator, Generator

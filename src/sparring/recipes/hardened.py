@@ -13,12 +13,12 @@ from torch.optim import Optimizer
 
 from sparring.attacks.threat_model import Threat, usual_eps
 from sparring.data.classifier_augment import Changes
-from sparring.engine.averages import Average
+from sparring.engine.ema import Average
 from sparring.engine.device import Hardware
 from sparring.engine.errors import UsageError, nearest
 from sparring.engine.game import Schedule
 from sparring.engine.loop import System
-from sparring.engine.spec import Spec
+from sparring.engine.data_spec import Spec
 from sparring.games.guard import Guard
 from sparring.games.robust import Ascent, Attack, Loss, Robust, worst
 from sparring.nets.plain import NETS

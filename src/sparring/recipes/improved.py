@@ -24,7 +24,7 @@ from sparring.engine.device import Hardware
 from sparring.engine.errors import UsageError, nearest
 from sparring.engine.loop import System
 from sparring.engine.schedules import constant
-from sparring.engine.spec import Spec
+from sparring.engine.data_spec import Spec
 from sparring.games.fewlabels import (
     FewLabels,
     absolute_feature_matching,

@@ -24,7 +24,7 @@ from torch import nn
 from sparring.engine.device import Hardware
 from sparring.engine.errors import UsageError
 from sparring.engine.loop import System
-from sparring.engine.spec import Spec
+from sparring.engine.data_spec import Spec
 from sparring.games.lapgan import LAPGAN as Game
 from sparring.games.objectives import OBJECTIVES
 from sparring.nets.laplacian import Discriminator, Generator

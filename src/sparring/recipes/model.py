@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from sparring.engine.errors import SparringError, UsageError, nearest
-from sparring.engine.pictures import to_bytes
-from sparring.engine.run import Run, read_shared
+from sparring.engine.image_io import to_bytes
+from sparring.engine.run_folder import Run, read_shared
 from sparring.engine.seeds import mix
-from sparring.engine.spec import Spec
+from sparring.engine.data_spec import Spec
 from sparring.nets.standing import batch_norms, standing_statistics
 from sparring.recipes import recipe_class
 from sparring.recipes.recipe import Recipe, from_settings, to_settings

@@ -27,7 +27,7 @@ from sparring.engine.device import Hardware
 from sparring.engine.errors import UsageError, nearest
 from sparring.engine.loop import System
 from sparring.engine.schedules import cosine
-from sparring.engine.spec import Spec
+from sparring.engine.data_spec import Spec
 from sparring.games.completion import Completion, turns_of
 from sparring.games.gan import GAN
 from sparring.games.hints import terms_of

@@ -9,11 +9,11 @@ from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 from torch import nn
 from torch.optim import Adam
 
-from sparring.engine.averages import Average
+from sparring.engine.ema import Average
 from sparring.engine.device import Hardware
 from sparring.engine.errors import SparringError, UsageError, nearest
 from sparring.engine.loop import System
-from sparring.engine.spec import Spec
+from sparring.engine.data_spec import Spec
 
 
 @runtime_checkable

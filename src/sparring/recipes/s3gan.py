@@ -14,7 +14,7 @@ from torch import nn
 
 from sparring.engine.device import Hardware
 from sparring.engine.errors import UsageError
-from sparring.engine.spec import Spec
+from sparring.engine.data_spec import Spec
 from sparring.games.completion import Completion, turns_of
 from sparring.nets.headed import Headed
 from sparring.recipes.biggan import BigGAN

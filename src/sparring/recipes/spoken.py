@@ -20,7 +20,7 @@ from sparring.data.audio import Sounds
 from sparring.engine.device import Hardware
 from sparring.engine.errors import SparringError, UsageError
 from sparring.engine.game import Batch
-from sparring.engine.run import read_shared, write_shared
+from sparring.engine.run_folder import read_shared, write_shared
 from sparring.engine.seeds import mix
 from sparring.measure.learn import Rows, learn
 from sparring.nets.spoken import Spoken

@@ -10,13 +10,13 @@ from torch.optim import Adam
 from sparring.data.in_memory import Arrays
 from sparring.data.loader import Feed
 from sparring.data.tabular import Table
-from sparring.engine.averages import Average
+from sparring.engine.ema import Average
 from sparring.engine.device import Hardware
 from sparring.engine.errors import UsageError
 from sparring.engine.game import Batch
 from sparring.engine.loop import System, play
 from sparring.engine.schedules import cosine
-from sparring.engine.spec import Spec
+from sparring.engine.data_spec import Spec
 from sparring.games.one import OnePlayer
 from sparring.nets.rows import RowClassifier, Standardised
 

@@ -14,7 +14,7 @@ from sparring.commands.training.calibrate import calibrated
 from sparring.data.in_memory import Arrays
 from sparring.data.classifier_augment import Changes
 from sparring.engine.device import Hardware
-from sparring.engine.spec import Spec
+from sparring.engine.data_spec import Spec
 from sparring.recipes.consistent import Consistent
 
 SPEC = Spec(8, 8, 1, ("a", "b"), 40)

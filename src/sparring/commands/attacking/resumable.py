@@ -15,7 +15,7 @@ from torch import Tensor
 
 from sparring.commands.training.interrupt import Stopped
 from sparring.engine.errors import SparringError
-from sparring.engine.files import remove, replacing, write
+from sparring.engine.atomic_io import remove, replacing, write
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance

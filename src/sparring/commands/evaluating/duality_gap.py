@@ -10,7 +10,7 @@ from sparring.engine import checkpoint
 from sparring.engine.device import Hardware
 from sparring.engine.errors import SparringError
 from sparring.engine.loop import System
-from sparring.engine.run import Run
+from sparring.engine.run_folder import Run
 from sparring.measure.nash import duality_gap
 from sparring.recipes import CLASSIFIERS, HARDENERS
 

@@ -28,7 +28,7 @@ from sparring.commands.evaluating.row_views import (
 from sparring.data.dataset import Images, open_images, parse_size
 from sparring.data.reader_api import mode_of
 from sparring.engine.errors import SparringError, UsageError
-from sparring.engine.run import Run
+from sparring.engine.run_folder import Run
 from sparring.recipes.model import load_model
 
 MOST, USUAL = 10_000, 1_000

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from sparring.data.dataset import Images, open_images
 from sparring.data.reader_api import MODES
 from sparring.engine.errors import SparringError, UsageError
-from sparring.engine.pictures import to_bytes
+from sparring.engine.image_io import to_bytes
 from sparring.measure.learn import Fetch
 from sparring.recipes.model import CHUNK, Model
 

@@ -17,9 +17,9 @@ from torch import Tensor
 from sparring.commands.training.calibrate import Answered
 from sparring.commands.reporting.run_report import write_run
 from sparring.data.dataset import Images
-from sparring.engine.files import write
-from sparring.engine.pictures import grid, save_png
-from sparring.engine.run import Run
+from sparring.engine.atomic_io import write
+from sparring.engine.image_io import grid, save_png
+from sparring.engine.run_folder import Run
 from sparring.measure.classified import (
     UNTESTED,
     Classification,

@@ -13,9 +13,9 @@ from torch import Tensor
 
 from sparring import __version__
 from sparring.commands.evaluating.inputs import Case
-from sparring.engine.files import write
-from sparring.engine.pictures import grid
-from sparring.engine.run import Run
+from sparring.engine.atomic_io import write
+from sparring.engine.image_io import grid
+from sparring.engine.run_folder import Run
 from sparring.measure.classified import Classification
 from sparring.measure.classified_page import classified_sections
 from sparring.measure.curves import curve

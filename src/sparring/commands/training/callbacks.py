@@ -14,8 +14,8 @@ from sparring.data.dataset import Images
 from sparring.engine import dist
 from sparring.engine.checkpoint import check_finite
 from sparring.engine.loop import Due, System
-from sparring.engine.pictures import grid, to_bytes
-from sparring.engine.run import Run
+from sparring.engine.image_io import grid, to_bytes
+from sparring.engine.run_folder import Run
 from sparring.measure.doctor import SCORE
 from sparring.recipes.model import Model
 

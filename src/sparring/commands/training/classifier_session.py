@@ -23,7 +23,7 @@ from sparring.engine.checkpoint import check_finite
 from sparring.engine.device import Hardware
 from sparring.engine.errors import SparringError, UsageError
 from sparring.engine.loop import Due, System
-from sparring.engine.run import Run
+from sparring.engine.run_folder import Run
 from sparring.recipes import CLASSIFIERS, HARDENERS, RECIPES, used
 from sparring.recipes.classifier import Classifier, load_classifier
 from sparring.recipes.fewlabels import ClassifierRecipe, started

@@ -11,7 +11,7 @@ from types import FrameType
 from sparring.engine.checkpoint import check_finite
 from sparring.engine.errors import Diverged, SparringError
 from sparring.engine.loop import System
-from sparring.engine.run import Run
+from sparring.engine.run_folder import Run
 
 
 class Stopped(SparringError):

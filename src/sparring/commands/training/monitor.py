@@ -15,7 +15,7 @@ from sparring.commands.training.plan import Plan
 from sparring.data.in_memory import as_input
 from sparring.data.dataset import Images
 from sparring.engine.game import Game
-from sparring.engine.pictures import to_bytes
+from sparring.engine.image_io import to_bytes
 from sparring.games.gan import Judging
 from sparring.measure.glance import coverage, variety, wins
 from sparring.measure.sliced import sliced_wasserstein

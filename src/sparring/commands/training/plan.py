@@ -14,7 +14,7 @@ from sparring.engine import dist
 from sparring.engine.device import Hardware, memory_available
 from sparring.engine.errors import SparringError
 from sparring.engine.loop import System, play
-from sparring.engine.spec import Spec
+from sparring.engine.data_spec import Spec
 from sparring.recipes.recipe import Recipe
 
 PROBE_SECONDS = 4.0

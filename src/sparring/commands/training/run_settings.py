@@ -19,7 +19,7 @@ from sparring.data.dataset import Images
 from sparring.engine import dist
 from sparring.engine.device import Hardware
 from sparring.engine.errors import UsageError
-from sparring.engine.run import Run
+from sparring.engine.run_folder import Run
 from sparring.recipes import CLASSIFIERS, DEFAULT, HARDENERS, recipe_class, used
 from sparring.recipes.recipe import Recipe, from_settings, to_settings
 

@@ -23,8 +23,8 @@ from sparring.engine import dist
 from sparring.engine.device import Hardware
 from sparring.engine.errors import SparringError
 from sparring.engine.loop import Due, System, play
-from sparring.engine.run import Run
-from sparring.engine.spec import Spec
+from sparring.engine.run_folder import Run
+from sparring.engine.data_spec import Spec
 from sparring.recipes.recipe import Recipe
 
 MINUTES = 10.0

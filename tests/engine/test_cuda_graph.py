@@ -7,11 +7,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from sparring.engine.captured import Slots
+from sparring.engine.cuda_graph import Slots
 from sparring.engine.device import Hardware
 from sparring.engine.game import Batch
 from sparring.engine.loop import System, play
-from sparring.engine.spec import Spec
+from sparring.engine.data_spec import Spec
 from sparring.recipes import CLASSIFIERS, classifier_class
 
 CPU = torch.device("cpu")

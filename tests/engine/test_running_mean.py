@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from sparring.engine.means import Means
+from sparring.engine.running_mean import Means
 
 
 def test_means_since_the_last_taking() -> None:

@@ -5,9 +5,9 @@ import pytest
 import torch
 from PIL import Image
 
-from sparring.engine import pictures
+from sparring.engine import image_io as pictures
 from sparring.engine.errors import SparringError
-from sparring.engine.pictures import grid, save_film, save_png, to_bytes, to_image
+from sparring.engine.image_io import grid, save_film, save_png, to_bytes, to_image
 
 
 def test_the_ends_and_the_middle_of_the_range() -> None:

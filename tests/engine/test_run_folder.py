@@ -8,10 +8,10 @@ import torch
 from PIL import Image
 from small_game import CPU, Feed, make, same, tensors
 
-from sparring.engine import run as module
+from sparring.engine import run_folder as module
 from sparring.engine.errors import SparringError, UsageError
 from sparring.engine.loop import System, play
-from sparring.engine.run import KEPT, Run, read_shared
+from sparring.engine.run_folder import KEPT, Run, read_shared
 
 
 def played(images: int) -> System:

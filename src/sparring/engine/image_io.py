@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, PngImagePlugin
 from torch import Tensor
 
-from sparring.engine.files import write
+from sparring.engine.atomic_io import write
 
 SMALLEST_SIDE = 64
 """Pixels: smaller images are enlarged in grids by a whole factor, so that a person sees them."""

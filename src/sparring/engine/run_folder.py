@@ -31,10 +31,10 @@ from torch import Tensor
 
 from sparring.engine import checkpoint, dist
 from sparring.engine.errors import SparringError, UsageError
-from sparring.engine.files import remove, replacing, saying, sweep, write
+from sparring.engine.atomic_io import remove, replacing, saying, sweep, write
 from sparring.engine.loop import System
-from sparring.engine.pictures import save_film, save_png
-from sparring.engine.tensors import load_file, write_tensors
+from sparring.engine.image_io import save_film, save_png
+from sparring.engine.safetensors_io import load_file, write_tensors
 
 FORMAT = 1
 """Of run.json and model.json."""

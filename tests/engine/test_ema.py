@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from sparring.engine.averages import Average
+from sparring.engine.ema import Average
 
 
 class Net(nn.Module):

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from sparring.engine.tensors import load_file, write_tensors
+from sparring.engine.safetensors_io import load_file, write_tensors
 
 
 def test_any_layout_and_shared_memory(tmp_path: Path) -> None:
@@ -30,8 +30,8 @@ import resource
 from pathlib import Path
 import torch
 from sparring.engine.errors import SparringError
-from sparring.engine.files import replacing
-from sparring.engine.tensors import write_tensors
+from sparring.engine.atomic_io import replacing
+from sparring.engine.safetensors_io import write_tensors
 path = Path({str(tmp_path)!r}) / "a.safetensors"
 with replacing(path) as temporary:
     write_tensors({{"a": torch.ones(3)}}, temporary)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from sparring.engine import files
+from sparring.engine import atomic_io as files
 from sparring.engine.errors import SparringError
-from sparring.engine.files import remove, replacing, sweep, write
+from sparring.engine.atomic_io import remove, replacing, sweep, write
 
 
 def below(folder: Path) -> set[str]:
@@ -46,7 +46,7 @@ def test_a_kill_leaves_the_old(tmp_path: Path, when: str) -> None:
     script = f"""
 import os, signal
 from pathlib import Path
-from sparring.engine import files
+from sparring.engine import atomic_io as files
 die = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 if {when!r} == "before renaming":
     os.replace = die
