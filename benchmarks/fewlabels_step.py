@@ -31,7 +31,7 @@ from sparring.engine.game import Batch, only
 from sparring.engine.loop import System
 from sparring.engine.seeds import mix
 from sparring.engine.data_spec import Spec
-from sparring.games.fewlabels import LABELLED, FewLabels, real_or_generated
+from sparring.games.semi_supervised import LABELLED, FewLabels, real_or_generated
 from sparring.nets.weightnorm import Normalised
 from sparring.recipes import CLASSIFIERS, classifier_class
 

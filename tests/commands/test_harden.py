@@ -20,7 +20,7 @@ from sparring.commands.predict import predict
 from sparring.commands.training.interrupt import Stopped
 from sparring.engine.run_folder import Run
 from sparring.engine.data_spec import Spec
-from sparring.games.guard import Guard
+from sparring.games.overfitting_guard import Guard
 from sparring.measure import robustness
 from sparring.measure.robustness import Hardened
 from sparring.recipes import HARDENERS, hardener_class
@@ -199,7 +199,7 @@ def test_eps_goes_before_the_settings_and_zero_is_ordinary_training(data: Path, 
 
 def test_own_loop(data: Path) -> None:
     """The bare objects, in a loop of one's own: three lines."""
-    from sparring.games.robust import Ascent, Robust
+    from sparring.games.adversarial_training import Ascent, Robust
 
     images = sparring.open_images(data)
     net = Mine(images.spec)

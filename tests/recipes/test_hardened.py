@@ -15,7 +15,7 @@ from sparring.engine.errors import UsageError
 from sparring.engine.game import Batch
 from sparring.engine.loop import System, play
 from sparring.engine.data_spec import Spec
-from sparring.games.guard import Guard
+from sparring.games.overfitting_guard import Guard
 from sparring.nets.plain import NETS
 from sparring.recipes import DEFAULT_HARDENER, HARDENERS, hardener_class
 from sparring.recipes.classifier import classifier_card

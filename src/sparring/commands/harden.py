@@ -32,7 +32,7 @@ from sparring.engine.atomic_io import write
 from sparring.engine.loop import Due, System
 from sparring.engine.image_io import grid, to_bytes
 from sparring.engine.run_folder import Run
-from sparring.games.guard import Guard
+from sparring.games.overfitting_guard import Guard
 from sparring.measure.classified import Classification
 from sparring.measure.classified_page import classified_sections
 from sparring.measure.report import Picture, report_page

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from sparring.engine.game import Batch, Stats
-from sparring.games.fewlabels import Change
+from sparring.games.semi_supervised import Change
 
 
 class Consistency(nn.Module):

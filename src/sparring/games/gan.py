@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from sparring.engine.game import Batch, Stats
-from sparring.games.completion import Completion
+from sparring.games.label_completion import Completion
 from sparring.games.objectives import Objective
 from sparring.games.penalties import Penalty, between, input_gradient
-from sparring.games.steepness import HeldSteepness
+from sparring.games.adaptive_gamma import HeldSteepness
 
 Judge = Callable[[nn.Module, Sequence[Tensor], Sequence[Tensor]], list[Tensor]]
 """(discriminator, inputs, their labels or nothing) -> logits `[B]`, float32, of each input."""

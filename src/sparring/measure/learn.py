@@ -19,7 +19,7 @@ from sparring.engine.game import Batch
 from sparring.engine.loop import Due, System, play
 from sparring.engine.schedules import cosine
 from sparring.engine.seeds import mix
-from sparring.games.one import OnePlayer
+from sparring.games.single_player import OnePlayer
 
 Fetch = Callable[[NDArray[np.int64]], NDArray[Any]]
 """Row numbers `[B]` -> images uint8 `[B, H, W, C]`, or rows of values `[B, F]`."""

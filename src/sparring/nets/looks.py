@@ -15,7 +15,7 @@ GRID = 4
 def looks(net: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
     """Features `[B, F]` of images `[B, C, H, W]`, and both depths side by side `[B, F + E]`, each of unit length; float32.
 
-    `net` is of two halves (`games.fewlabels.Halves`). Features tell its classes apart, and all that is none of them may
+    `net` is of two halves (`games.semi_supervised.Halves`). Features tell its classes apart, and all that is none of them may
     look like any; the layer before them still sees what is strange (Lee et al. 2018, "A simple unified framework", section
     2.2, look at all layers). Where `features` has no layer with weights, the images themselves are the earlier look.
     """

@@ -21,7 +21,7 @@ from sparring.engine.device import Hardware
 from sparring.engine.errors import UsageError
 from sparring.engine.loop import System
 from sparring.engine.data_spec import Spec
-from sparring.games.completion import Completion
+from sparring.games.label_completion import Completion
 from sparring.games.gan import GAN
 from sparring.games.objectives import OBJECTIVES
 from sparring.games.penalties import orthogonality

@@ -23,7 +23,7 @@ from sparring.engine.loop import System
 from sparring.engine.schedules import cosine
 from sparring.engine.data_spec import Spec
 from sparring.games.consistency import Consistency
-from sparring.games.fewlabels import FewLabels, Term
+from sparring.games.semi_supervised import FewLabels, Term
 from sparring.nets.pyramid import Generator
 from sparring.nets.stages import Stages
 from sparring.recipes.fewlabels import NoLabelsTold, average_of_both, teacher_of

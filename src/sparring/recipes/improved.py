@@ -25,7 +25,7 @@ from sparring.engine.errors import UsageError, nearest
 from sparring.engine.loop import System
 from sparring.engine.schedules import constant
 from sparring.engine.data_spec import Spec
-from sparring.games.fewlabels import (
+from sparring.games.semi_supervised import (
     FewLabels,
     absolute_feature_matching,
     conditional_entropy,

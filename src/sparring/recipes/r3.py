@@ -28,12 +28,12 @@ from sparring.engine.errors import UsageError, nearest
 from sparring.engine.loop import System
 from sparring.engine.schedules import cosine
 from sparring.engine.data_spec import Spec
-from sparring.games.completion import Completion, turns_of
+from sparring.games.label_completion import Completion, turns_of
 from sparring.games.gan import GAN
 from sparring.games.hints import terms_of
 from sparring.games.objectives import OBJECTIVES
 from sparring.games.penalties import r1, r2
-from sparring.games.steepness import HeldSteepness
+from sparring.games.adaptive_gamma import HeldSteepness
 from sparring.nets.headed import Headed
 from sparring.nets.pyramid import Discriminator, Generator
 from sparring.recipes.recipe import adams, average_of, check_positive, check_range
@@ -182,7 +182,7 @@ STEEPNESS = 160.0
 
 
 def gamma_for(spec: Spec) -> float:
-    """Where the penalty's weight begins: in proportion to the square of the number of values (`games/steepness.py`).
+    """Where the penalty's weight begins: in proportion to the square of the number of values (`games/adaptive_gamma.py`).
 
     With few images, to the number itself, and 1 or more: a weaker one lets the generator collapse on small images, a
     stronger one leaves it behind on large ones (LOG.md).

@@ -15,7 +15,7 @@ from torch import nn
 from sparring.engine.device import Hardware
 from sparring.engine.errors import UsageError
 from sparring.engine.data_spec import Spec
-from sparring.games.completion import Completion, turns_of
+from sparring.games.label_completion import Completion, turns_of
 from sparring.nets.headed import Headed
 from sparring.recipes.biggan import BigGAN
 from sparring.recipes.recipe import check_positive, check_range

@@ -17,7 +17,7 @@ from sparring.engine.game import Batch
 from sparring.engine.loop import System, play
 from sparring.engine.schedules import cosine
 from sparring.engine.data_spec import Spec
-from sparring.games.one import OnePlayer
+from sparring.games.single_player import OnePlayer
 from sparring.nets.rows import RowClassifier, Standardised
 
 

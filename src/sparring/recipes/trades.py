@@ -12,7 +12,7 @@ from torch.optim import SGD
 from sparring.engine.loop import System
 from sparring.engine.schedules import steps
 from sparring.engine.data_spec import Spec
-from sparring.games.robust import Ascent, drawn_away, near, trades
+from sparring.games.adversarial_training import Ascent, drawn_away, near, trades
 from sparring.recipes.hardened import Hardening
 from sparring.recipes.recipe import check_positive, check_range
 

@@ -10,7 +10,7 @@ from torch.nn.functional import cross_entropy
 
 from sparring.engine.errors import UsageError
 from sparring.engine.game import Batch, only
-from sparring.games.completion import Completion, even_assignments, turns_of
+from sparring.games.label_completion import Completion, even_assignments, turns_of
 from sparring.games.gan import GAN
 from sparring.games.objectives import OBJECTIVES
 from sparring.nets.headed import Headed

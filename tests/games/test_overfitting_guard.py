@@ -12,8 +12,8 @@ from sparring.engine.ema import Average
 from sparring.engine.errors import UsageError
 from sparring.engine.game import Batch
 from sparring.engine.loop import System
-from sparring.games.guard import Guard
-from sparring.games.robust import Ascent, Robust
+from sparring.games.overfitting_guard import Guard
+from sparring.games.adversarial_training import Ascent, Robust
 
 THREAT = Threat("Linf", 0.2, low=-1.0, high=1.0)
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy, cross_entropy
 
 from sparring.engine.game import Batch, only
-from sparring.games.fewlabels import (
+from sparring.games.semi_supervised import (
     FewLabels,
     absolute_feature_matching,
     conditional_entropy,

@@ -15,7 +15,7 @@ from sparring.attacks.threat_model import Threat
 from sparring.engine.errors import UsageError
 from sparring.engine.game import Batch
 from sparring.engine.loop import System
-from sparring.games.robust import Ascent, Attack
+from sparring.games.adversarial_training import Ascent, Attack
 
 
 class Guard(nn.Module):

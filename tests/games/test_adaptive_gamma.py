@@ -12,7 +12,7 @@ from sparring.engine.loop import play
 from sparring.games.gan import GAN
 from sparring.games.objectives import OBJECTIVES
 from sparring.games.penalties import r1, r2
-from sparring.games.steepness import HeldSteepness
+from sparring.games.adaptive_gamma import HeldSteepness
 
 
 def observed(x: Tensor, slope: float, held: HeldSteepness) -> HeldSteepness:

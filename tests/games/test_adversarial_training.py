@@ -14,7 +14,7 @@ from torch.nn.functional import cross_entropy, softplus
 from sparring.attacks.norms import length
 from sparring.attacks.threat_model import Threat
 from sparring.engine.game import Batch
-from sparring.games.robust import (
+from sparring.games.adversarial_training import (
     Ascent,
     Attack,
     Carried,
