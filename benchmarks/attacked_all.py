@@ -18,7 +18,7 @@ from record import data_folder, save
 
 from sparring.attacks import autoattack
 from sparring.data.dataset import open_images
-from sparring.measure.classified import wilson_interval
+from sparring.measure.classifier.calibration import wilson_interval
 
 
 def main() -> None:

@@ -15,7 +15,7 @@ import pytest
 
 import sparring
 from sparring.commands.training.interrupt import Stopped
-from sparring.measure import certified as measure
+from sparring.measure.classifier import certified_accuracy as measure
 from sparring.measure.share import Share
 from sparring.recipes.fast import Fast
 from sparring.recipes.noisy import Noisy

@@ -28,7 +28,7 @@ from sparring.data.dataset import open_images
 from sparring.engine.device import Hardware
 from sparring.engine.errors import SparringError, UsageError
 from sparring.engine.run_folder import Run
-from sparring.measure.classified import Classification, wilson_interval
+from sparring.measure.classifier.calibration import Classification, wilson_interval
 from sparring.recipes import classifier_class
 from sparring.recipes.classifier import load_classifier
 

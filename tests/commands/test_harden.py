@@ -21,8 +21,8 @@ from sparring.commands.training.interrupt import Stopped
 from sparring.engine.run_folder import Run
 from sparring.engine.data_spec import Spec
 from sparring.games.overfitting_guard import Guard
-from sparring.measure import robustness
-from sparring.measure.robustness import Hardened
+from sparring.measure.classifier import robustness
+from sparring.measure.classifier.robustness import Hardened
 from sparring.recipes import HARDENERS, hardener_class
 from sparring.recipes.classifier import load_classifier
 from sparring.recipes.fast import Fast

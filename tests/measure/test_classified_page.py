@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from test_report import HOSTILE, Reader, picture
 
-from sparring.measure.classified import Bin, Classification
+from sparring.measure.classifier.calibration import Bin, Classification
 from sparring.measure.classified_page import classified_sections, reliability_drawing
 from sparring.measure.report import Page, Picture, report_page
 

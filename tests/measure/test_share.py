@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 import pytest
 
-from sparring.measure.classified import wilson_interval
+from sparring.measure.classifier.calibration import wilson_interval
 from sparring.measure.share import Share
 from sparring.measure.whispered import Whispered
 

@@ -44,7 +44,7 @@ from sparring.engine.data_spec import Spec
 from sparring.measure.attacked import Attack, attacked_sections, doctor_findings
 from sparring.measure.curves import percent
 from sparring.measure.report import Page, Picture, report_page
-from sparring.measure.verdict import Figures, figures, fooled, samples
+from sparring.measure.classifier.attack_summary import Figures, figures, fooled, samples
 
 IMAGES = 1000
 """That are attacked, unless told."""

@@ -24,7 +24,7 @@ from sparring.engine.device import Hardware
 from sparring.engine.errors import UsageError, nearest
 from sparring.engine.atomic_io import write
 from sparring.engine.image_io import grid, to_bytes
-from sparring.measure.certified import ALPHA, ATTACK, Brackets, Certified, Row, brackets
+from sparring.measure.classifier.certified_accuracy import ALPHA, ATTACK, Brackets, Certified, Row, brackets
 from sparring.measure.certified_page import certified_sections
 from sparring.measure.report import Page, Picture, report_page
 from sparring.recipes.classifier import Classifier, load_classifier

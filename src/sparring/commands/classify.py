@@ -25,7 +25,7 @@ from sparring.engine.loop import Due, System
 from sparring.engine.image_io import grid, to_bytes
 from sparring.engine.run_folder import Run
 from sparring.engine.data_spec import Spec
-from sparring.measure.classified import Classification
+from sparring.measure.classifier.calibration import Classification
 from sparring.recipes import CLASSIFIERS, DEFAULT_CLASSIFIER, classifier_class
 from sparring.recipes.classifier import classifier_card
 from sparring.recipes.fewlabels import ClassifierRecipe

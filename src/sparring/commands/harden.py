@@ -33,10 +33,10 @@ from sparring.engine.loop import Due, System
 from sparring.engine.image_io import grid, to_bytes
 from sparring.engine.run_folder import Run
 from sparring.games.overfitting_guard import Guard
-from sparring.measure.classified import Classification
+from sparring.measure.classifier.calibration import Classification
 from sparring.measure.classified_page import classified_sections
 from sparring.measure.report import Picture, report_page
-from sparring.measure.robustness import ATTACK, Hardened, robustness
+from sparring.measure.classifier.robustness import ATTACK, Hardened, robustness
 from sparring.measure.robustness_page import robust_sections
 from sparring.measure.share import Share
 from sparring.nets.halved import halved_or_whole

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from statistics import median
 
-from sparring.measure.certified import Certified, Row
+from sparring.measure.classifier.certified_accuracy import Certified, Row
 from sparring.measure.curves import curve, percent, text
 from sparring.measure.report import Picture, Section, figure, noted
 from sparring.measure.share import Share

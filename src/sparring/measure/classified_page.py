@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sparring.measure.classified import UNTESTED, Bin, Classification
+from sparring.measure.classifier.calibration import UNTESTED, Bin, Classification
 from sparring.measure.curves import GRID, QUIET, percent, text
 from sparring.measure.report import Picture, Section, figure, listed, noted
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sparring.measure.curves import curve, percent, text
 from sparring.measure.report import Picture, Section, figure, noted
-from sparring.measure.robustness import Hardened
+from sparring.measure.classifier.robustness import Hardened
 
 
 def robust_sections(found: Hardened, fooled: Picture | None = None) -> list[Section]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sparring.measure.classified import wilson_interval
+from sparring.measure.classifier.calibration import wilson_interval
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from sparring.data.dataset import Images
 from sparring.engine.atomic_io import write
 from sparring.engine.image_io import grid, save_png
 from sparring.engine.run_folder import Run
-from sparring.measure.classified import (
+from sparring.measure.classifier.calibration import (
     UNTESTED,
     Classification,
     calibration_error,
@@ -28,7 +28,7 @@ from sparring.measure.classified import (
     reliability,
     wilson_interval,
 )
-from sparring.measure.worth import in_turn, unlike
+from sparring.measure.classifier.active_learning import in_turn, unlike
 from sparring.recipes.classifier import AT_ONCE, Classifier
 
 TO_LABEL = 100

@@ -16,7 +16,7 @@ from sparring.commands.evaluating.inputs import Case
 from sparring.engine.atomic_io import write
 from sparring.engine.image_io import grid
 from sparring.engine.run_folder import Run
-from sparring.measure.classified import Classification
+from sparring.measure.classifier.calibration import Classification
 from sparring.measure.classified_page import classified_sections
 from sparring.measure.curves import curve
 from sparring.measure.evaluation import Evaluation

@@ -19,7 +19,7 @@ from sparring.data.dataset import Images
 from sparring.data.labels import labels_as
 from sparring.engine.device import Hardware
 from sparring.engine.game import Batch
-from sparring.measure.classified import Attacked, temperature, wilson_interval
+from sparring.measure.classifier.calibration import Attacked, temperature, wilson_interval
 from sparring.nets.discriminant import Discriminant
 from sparring.nets.halved import features_of, logits_of
 from sparring.nets.looks import looks

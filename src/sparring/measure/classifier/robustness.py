@@ -12,7 +12,7 @@ from sparring.attacks.validation import Model
 from sparring.attacks.losses import ce, margin
 from sparring.attacks.pgd import pgd
 from sparring.attacks.threat_model import Threat
-from sparring.measure.classified import Classification
+from sparring.measure.classifier.calibration import Classification
 from sparring.measure.share import Share
 
 AT_ONCE = 250

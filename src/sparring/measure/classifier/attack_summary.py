@@ -15,8 +15,8 @@ from sparring.attacks.masking_checks import GRADIENTS, STILL, Answer, Check, ans
 from sparring.attacks.losses import margin
 from sparring.attacks.threat_model import Threat
 from sparring.engine.seeds import mix
-from sparring.measure.classified import wilson_interval
-from sparring.measure.robustness import AT_ONCE, robustness
+from sparring.measure.classifier.calibration import wilson_interval
+from sparring.measure.classifier.robustness import AT_ONCE, robustness
 from sparring.measure.share import Share
 
 FIRST = 100

@@ -4,7 +4,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sparring.measure.worth import farthest_first, in_turn, unlike
+from sparring.measure.classifier.active_learning import farthest_first, in_turn, unlike
 
 
 def test_each_is_the_farthest_from_all_before() -> None:

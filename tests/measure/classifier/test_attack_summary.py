@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from sparring.attacks import Threat, Verdicts, autoattack, fgsm
 from sparring.attacks.masking_checks import BLACK, Answer, Check
-from sparring.measure import verdict
-from sparring.measure.verdict import figures, fooled, samples
+from sparring.measure.classifier import attack_summary as verdict
+from sparring.measure.classifier.attack_summary import figures, fooled, samples
 
 THREAT = Threat("Linf", 0.1)
 

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from sparring.attacks.threat_model import Threat
-from sparring.measure.classified import Classification, wilson_interval
-from sparring.measure.robustness import ATTACK, LEVELS, Hardened, robustness
+from sparring.measure.classifier.calibration import Classification, wilson_interval
+from sparring.measure.classifier.robustness import ATTACK, LEVELS, Hardened, robustness
 from sparring.measure.robustness_page import robust_sections
 from sparring.measure.share import Share
 

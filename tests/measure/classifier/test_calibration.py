@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch.nn.functional import cross_entropy, one_hot
 from torchmetrics.functional.classification import multiclass_calibration_error
 
-from sparring.measure.classified import (
+from sparring.measure.classifier.calibration import (
     Bin,
     Classification,
     calibration_error,

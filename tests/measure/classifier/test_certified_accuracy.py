@@ -10,7 +10,7 @@ from torch import Tensor
 
 from sparring.attacks.smoothing import predict, smoothed
 from sparring.engine.errors import UsageError
-from sparring.measure.certified import Brackets, Certified, Row, brackets
+from sparring.measure.classifier.certified_accuracy import Brackets, Certified, Row, brackets
 from sparring.measure.certified_page import certified_sections
 from sparring.measure.share import Share
 
