@@ -30,7 +30,7 @@ from sparring.commands.training.monitor import floats, small
 from sparring.data.dataset import open_images
 from sparring.engine.image_io import grid, save_png
 from sparring.games.hints import Violation, excess, hint_term
-from sparring.measure.glance import coverage
+from sparring.measure.diagnostics.quick_metrics import coverage
 from sparring.recipes.model import load_model
 from sparring.recipes.r3 import R3
 

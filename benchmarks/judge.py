@@ -22,8 +22,8 @@ from sparring.data.dataset import Images, open_images
 from sparring.data.resolve import cache_folder
 from sparring.engine.device import Hardware
 from sparring.measure.frechet import frechet_distance
-from sparring.measure.memorisation import memorisation
-from sparring.measure.nash import tell_apart
+from sparring.measure.diagnostics.memorisation import memorisation
+from sparring.measure.diagnostics.two_sample_test import tell_apart
 from sparring.measure.neighbours import precision_recall_density_coverage
 from sparring.measure.trained import trained
 from sparring.recipes.model import Model

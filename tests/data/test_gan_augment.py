@@ -16,7 +16,7 @@ from sparring.engine.game import Batch
 from sparring.games.gan import GAN
 from sparring.games.objectives import OBJECTIVES
 from sparring.games.penalties import r1, r2
-from sparring.measure.leaks import Leak, leaks
+from sparring.measure.diagnostics.augmentation_leaks import Leak, leaks
 
 SHAPES = [(1, 1, 1), (3, 1, 1), (3, 1, 40), (2, 5, 3), (3, 17, 23), (4, 8, 8), (1, 92, 112), (7, 4, 4)]
 every_shape = pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: "x".join(map(str, shape)))
@@ -319,7 +319,7 @@ def upright(count: int, seed: int) -> Tensor:
 
 
 def found_after_training(augment: Callable[[Tensor, Batch], Tensor], rounds: int = 300, seed: int = 0) -> list[Leak]:
-    """What `measure.leaks` says of samples of a tiny relativistic GAN that was trained with `augment`."""
+    """What `measure.diagnostics.augmentation_leaks` says of samples of a tiny relativistic GAN that was trained with `augment`."""
     torch.manual_seed(seed)
     generator = nn.Sequential(nn.Linear(8, 64), nn.ReLU(), nn.Linear(64, 64), nn.Tanh(), nn.Unflatten(1, (1, 8, 8)))
     discriminator = nn.Sequential(nn.Flatten(), nn.Linear(64, 128), nn.ReLU(), nn.Linear(128, 1))

@@ -13,7 +13,7 @@ from PIL import Image
 
 from sparring.measure.curves import curve
 from sparring.measure.evaluation import Evaluation, Memorisation, Nash, Score
-from sparring.measure.findings import Finding
+from sparring.measure.diagnostics.findings import Finding
 from sparring.measure.report import PAIR_SIDE, PICTURE_SIDE, Page, Picture, pairs, report_page
 
 VOID = {"meta", "img", "wbr", "br"}

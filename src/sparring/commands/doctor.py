@@ -14,10 +14,10 @@ from sparring.commands.training.monitor import floats, small, some
 from sparring.data.dataset import Images, open_images
 from sparring.engine.errors import SparringError, UsageError
 from sparring.engine.run_folder import Run
-from sparring.measure.doctor import Facts, diagnose
-from sparring.measure.findings import Finding
-from sparring.measure.glance import twins
-from sparring.measure.leaks import leaks
+from sparring.measure.diagnostics.gan_diagnostics import Facts, diagnose
+from sparring.measure.diagnostics.findings import Finding
+from sparring.measure.diagnostics.quick_metrics import twins
+from sparring.measure.diagnostics.augmentation_leaks import leaks
 from sparring.recipes import CLASSIFIERS, HARDENERS
 from sparring.recipes.model import Model, load_model
 

@@ -35,9 +35,9 @@ from sparring.measure.curves import number
 from sparring.measure.evaluation import Evaluation, Memorisation, Nash, Score
 from sparring.measure.features import Features
 from sparring.measure.intervals import LEVEL
-from sparring.measure.memorisation import memorisation
+from sparring.measure.diagnostics.memorisation import memorisation
 from sparring.measure.modes import class_divergence, modes_found
-from sparring.measure.nash import tell_apart
+from sparring.measure.diagnostics.two_sample_test import tell_apart
 from sparring.measure.scores import CLASS, MEASURES, NEIGHBOURS, PIXELS, score_name, score_of, scores
 from sparring.measure.trained import trained
 from sparring.recipes import RECIPES

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from sparring.attacks.masking_checks import Check
 from sparring.measure.curves import curve, percent, text
-from sparring.measure.findings import Finding
+from sparring.measure.diagnostics.findings import Finding
 from sparring.measure.report import Picture, Section, figure, noted
 from sparring.measure.share import Share
 

@@ -20,7 +20,7 @@ from PIL import Image
 from sparring.engine.image_io import grid
 from sparring.measure.curves import interval, number, percent, share_line, text
 from sparring.measure.evaluation import Evaluation, Memorisation, Nash, Score
-from sparring.measure.findings import Finding, Severity
+from sparring.measure.diagnostics.findings import Finding, Severity
 
 PICTURE_SIDE, PAIR_SIDE = 1600, 512
 """Pixels: larger pictures are made smaller, so that the page can be sent to someone."""

@@ -20,8 +20,8 @@ from sparring.measure.classifier.calibration import Classification
 from sparring.measure.classified_page import classified_sections
 from sparring.measure.curves import curve
 from sparring.measure.evaluation import Evaluation
-from sparring.measure.findings import Finding
-from sparring.measure.memorisation import closest_pairs
+from sparring.measure.diagnostics.findings import Finding
+from sparring.measure.diagnostics.memorisation import closest_pairs
 from sparring.measure.report import Page, Picture, Section, pairs, report_page
 
 SHOWN, BY_CLASS, CLASSES = 100, 10, 20

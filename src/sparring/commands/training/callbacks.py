@@ -16,7 +16,7 @@ from sparring.engine.checkpoint import check_finite
 from sparring.engine.loop import Due, System
 from sparring.engine.image_io import grid, to_bytes
 from sparring.engine.run_folder import Run
-from sparring.measure.doctor import SCORE
+from sparring.measure.diagnostics.gan_diagnostics import SCORE
 from sparring.recipes.model import Model
 
 SHOWN = 64

@@ -17,7 +17,7 @@ from sparring.data.dataset import Images
 from sparring.engine.game import Game
 from sparring.engine.image_io import to_bytes
 from sparring.games.gan import Judging
-from sparring.measure.glance import coverage, variety, wins
+from sparring.measure.diagnostics.quick_metrics import coverage, variety, wins
 from sparring.measure.sliced import sliced_wasserstein
 from sparring.recipes.model import Model
 

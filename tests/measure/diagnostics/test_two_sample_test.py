@@ -9,8 +9,8 @@ from sparring.engine.ema import Average
 from sparring.engine.device import Hardware
 from sparring.engine.game import Batch, Stats
 from sparring.engine.loop import System
-from sparring.measure import nash
-from sparring.measure.nash import Told, duality_gap, tell_apart
+from sparring.measure.diagnostics import two_sample_test as nash
+from sparring.measure.diagnostics.two_sample_test import Told, duality_gap, tell_apart
 
 CPU = Hardware(torch.device("cpu"), bf16=False)
 

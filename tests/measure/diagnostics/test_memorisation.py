@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from sparring.measure.memorisation import closest_pairs, copying_test, memorisation
+from sparring.measure.diagnostics.memorisation import closest_pairs, copying_test, memorisation
 
 
 def normal(n: int, d: int, seed: int) -> Tensor:
