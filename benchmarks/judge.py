@@ -1,6 +1,6 @@
 """What several benchmarks judge samples by: one feature net a data set, the same for all, and a fresh discriminator.
 
-Not a benchmark itself. The net is that of `sparring evaluate` (`measure/trained.py`): no game has seen it. Where the data
+Not a benchmark itself. The net is that of `sparring evaluate` (`measure/features/trained_features.py`): no game has seen it. Where the data
 have classes it is a classifier, whose answers tell how often a sample is of the class that was asked for.
 """
 
@@ -25,7 +25,7 @@ from sparring.measure.frechet import frechet_distance
 from sparring.measure.diagnostics.memorisation import memorisation
 from sparring.measure.diagnostics.two_sample_test import tell_apart
 from sparring.measure.neighbours import precision_recall_density_coverage
-from sparring.measure.trained import trained
+from sparring.measure.features.trained_features import trained
 from sparring.recipes.model import Model
 
 SOURCES: Mapping[str, tuple[str, str | None]] = {

@@ -18,8 +18,8 @@ from torch import Tensor, nn
 
 from sparring.data.resolve import cache_folder
 from sparring.engine.errors import SparringError, UsageError
-from sparring.measure import inception
-from sparring.measure.inception import inception_features, inception_name, load_inception
+from sparring.measure.features.feature_net import inception
+from sparring.measure.features.inception import inception_features, inception_name, load_inception
 from sparring.nets.inception import Inception, prepare
 
 

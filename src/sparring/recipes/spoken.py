@@ -22,7 +22,7 @@ from sparring.engine.errors import SparringError, UsageError
 from sparring.engine.game import Batch
 from sparring.engine.run_folder import read_shared, write_shared
 from sparring.engine.seeds import mix
-from sparring.measure.learn import Rows, learn
+from sparring.measure.features.train_small import Rows, learn
 from sparring.nets.spoken import Spoken
 
 NAME = "recogniser"

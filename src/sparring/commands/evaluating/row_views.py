@@ -15,7 +15,7 @@ from sparring.data.dataset import Images, open_images
 from sparring.data.reader_api import MODES
 from sparring.engine.errors import SparringError, UsageError
 from sparring.engine.image_io import to_bytes
-from sparring.measure.learn import Fetch
+from sparring.measure.features.train_small import Fetch
 from sparring.recipes.model import CHUNK, Model
 
 Tell = Callable[[int, int], None]

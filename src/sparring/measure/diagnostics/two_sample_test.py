@@ -19,7 +19,7 @@ from sparring.engine.game import Batch, Game, Stats
 from sparring.engine.loop import Feed, System, play
 from sparring.measure.evaluation import Nash
 from sparring.measure.intervals import binomial_interval
-from sparring.measure.learn import Fetch, Rows, learn
+from sparring.measure.features.train_small import Fetch, Rows, learn
 from sparring.nets.encoder import Encoder
 
 WIDTH, MOST, FEATURES = 32, 256, 64

@@ -25,8 +25,8 @@ from sparring.engine.atomic_io import replacing
 from sparring.engine.game import Batch
 from sparring.engine.data_spec import Spec
 from sparring.engine.safetensors_io import digest, load_file, write_tensors
-from sparring.measure.features import Features
-from sparring.measure.learn import Fetch, Rows, learn
+from sparring.measure.features.feature_net import Features
+from sparring.measure.features.train_small import Fetch, Rows, learn
 from sparring.nets.encoder import Encoder
 
 VERSION = 1

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from sparring.engine.errors import SparringError, UsageError
-from sparring.measure.features import of_module, of_torchscript, raw
+from sparring.measure.features.feature_net import of_module, of_torchscript, raw
 
 X = np.random.default_rng(0).integers(0, 256, (10, 4, 6, 3), np.uint8)
 

@@ -7,9 +7,9 @@ import torch
 
 from sparring.engine.device import Hardware
 from sparring.engine.data_spec import Spec
-from sparring.measure.features import Features, by_channel
+from sparring.measure.features.feature_net import Features, by_channel
 from sparring.measure.frechet import frechet_distance
-from sparring.measure.trained import Training, trained
+from sparring.measure.features.trained_features import Training, trained
 
 CPU = Hardware(torch.device("cpu"), bf16=False)
 SHORT = Training(features=16, width=8, images=6_000, least=6_000, batch_size=32)
