@@ -22,7 +22,7 @@ from PIL import Image, ImageFilter
 from record import HERE, data_folder, save
 
 import sparring
-from sparring.measure.evaluation import Evaluation
+from sparring.measure.scores.evaluation import Evaluation
 
 Pixels = NDArray[np.uint8]
 MOST = 5_000

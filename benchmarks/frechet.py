@@ -15,7 +15,7 @@ from record import alternate, in_words, ratios, save, spread
 from torch import Tensor, nn
 from torchmetrics.image.fid import FrechetInceptionDistance
 
-from sparring.measure.frechet import distance, frechet_distance, moments
+from sparring.measure.scores.frechet import distance, frechet_distance, moments
 
 BATCH = 5_000
 TARGET = 3.0

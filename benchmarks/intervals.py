@@ -15,7 +15,7 @@ import torch
 from record import save
 from torch import Tensor
 
-from sparring.measure.scores import MEASURES, PIXELS
+from sparring.measure.scores.scores import MEASURES, PIXELS
 
 SETTINGS = {
     "equal, d = 8, N = 300": (300, 8, 0.0, 1.0),

@@ -21,10 +21,10 @@ from sparring.commands.evaluating.row_views import of_array, of_images, of_model
 from sparring.data.dataset import Images, open_images
 from sparring.data.resolve import cache_folder
 from sparring.engine.device import Hardware
-from sparring.measure.frechet import frechet_distance
+from sparring.measure.scores.frechet import frechet_distance
 from sparring.measure.diagnostics.memorisation import memorisation
 from sparring.measure.diagnostics.two_sample_test import tell_apart
-from sparring.measure.neighbours import precision_recall_density_coverage
+from sparring.measure.scores.prdc import precision_recall_density_coverage
 from sparring.measure.features.trained_features import trained
 from sparring.recipes.model import Model
 

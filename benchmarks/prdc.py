@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from record import alternate, in_words, ratios, save, spread
 
-from sparring.measure.neighbours import precision_recall_density_coverage
+from sparring.measure.scores.prdc import precision_recall_density_coverage
 
 K = 5
 TIMES, GIGABYTES = 3.0, 1.0

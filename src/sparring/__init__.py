@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from sparring.games.penalties import r1 as r1
     from sparring.games.penalties import r2 as r2
     from sparring.games.penalties import wgan_gp as wgan_gp
-    from sparring.measure.evaluation import Evaluation as Evaluation
+    from sparring.measure.scores.evaluation import Evaluation as Evaluation
     from sparring.recipes.biggan import BigGAN as BigGAN
     from sparring.recipes.classifier import Classifier as Classifier
     from sparring.recipes.classifier import load_classifier as load_classifier
@@ -98,7 +98,7 @@ _HOMES = {
     "games.hints": ("HINTS",),
     "games.objectives": ("OBJECTIVES",),
     "games.penalties": ("r1", "r2", "wgan_gp"),
-    "measure.evaluation": ("Evaluation",),
+    "measure.scores.evaluation": ("Evaluation",),
     "recipes.biggan": ("BigGAN",),
     "recipes.classifier": ("Classifier", "load_classifier"),
     "recipes.consistent": ("Consistent",),

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from sparring.measure.curves import curve
-from sparring.measure.evaluation import Evaluation, Memorisation, Nash, Score
+from sparring.measure.scores.evaluation import Evaluation, Memorisation, Nash, Score
 from sparring.measure.diagnostics.findings import Finding
 from sparring.measure.report import PAIR_SIDE, PICTURE_SIDE, Page, Picture, pairs, report_page
 

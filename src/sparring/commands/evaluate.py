@@ -32,13 +32,13 @@ from sparring.engine.atomic_io import saying
 from sparring.engine.run_folder import Run
 from sparring.measure.features.feature_net import feature_net as nets
 from sparring.measure.curves import number
-from sparring.measure.evaluation import Evaluation, Memorisation, Nash, Score
+from sparring.measure.scores.evaluation import Evaluation, Memorisation, Nash, Score
 from sparring.measure.features.feature_net import Features
 from sparring.measure.intervals import LEVEL
 from sparring.measure.diagnostics.memorisation import memorisation
-from sparring.measure.modes import class_divergence, modes_found
+from sparring.measure.scores.modes import class_divergence, modes_found
 from sparring.measure.diagnostics.two_sample_test import tell_apart
-from sparring.measure.scores import CLASS, MEASURES, NEIGHBOURS, PIXELS, score_name, score_of, scores
+from sparring.measure.scores.scores import CLASS, MEASURES, NEIGHBOURS, PIXELS, score_name, score_of, scores
 from sparring.measure.features.trained_features import trained
 from sparring.recipes import RECIPES
 

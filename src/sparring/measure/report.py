@@ -19,7 +19,7 @@ from PIL import Image
 
 from sparring.engine.image_io import grid
 from sparring.measure.curves import interval, number, percent, share_line, text
-from sparring.measure.evaluation import Evaluation, Memorisation, Nash, Score
+from sparring.measure.scores.evaluation import Evaluation, Memorisation, Nash, Score
 from sparring.measure.diagnostics.findings import Finding, Severity
 
 PICTURE_SIDE, PAIR_SIDE = 1600, 512

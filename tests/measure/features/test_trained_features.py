@@ -8,7 +8,7 @@ import torch
 from sparring.engine.device import Hardware
 from sparring.engine.data_spec import Spec
 from sparring.measure.features.feature_net import Features, by_channel
-from sparring.measure.frechet import frechet_distance
+from sparring.measure.scores.frechet import frechet_distance
 from sparring.measure.features.trained_features import Training, trained
 
 CPU = Hardware(torch.device("cpu"), bf16=False)

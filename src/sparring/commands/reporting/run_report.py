@@ -19,7 +19,7 @@ from sparring.engine.run_folder import Run
 from sparring.measure.classifier.calibration import Classification
 from sparring.measure.classified_page import classified_sections
 from sparring.measure.curves import curve
-from sparring.measure.evaluation import Evaluation
+from sparring.measure.scores.evaluation import Evaluation
 from sparring.measure.diagnostics.findings import Finding
 from sparring.measure.diagnostics.memorisation import closest_pairs
 from sparring.measure.report import Page, Picture, Section, pairs, report_page

@@ -18,7 +18,7 @@ from sparring.engine.game import Game
 from sparring.engine.image_io import to_bytes
 from sparring.games.gan import Judging
 from sparring.measure.diagnostics.quick_metrics import coverage, variety, wins
-from sparring.measure.sliced import sliced_wasserstein
+from sparring.measure.scores.sliced_wasserstein import sliced_wasserstein
 from sparring.recipes.model import Model
 
 MOST, LEAST = 1000, 64

@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from sparring.measure.neighbours import nearest
+from sparring.measure.scores.prdc import nearest
 
 CROWD = 50
 """Rows that make a kind, at most."""

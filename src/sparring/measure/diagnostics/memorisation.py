@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from sparring.measure.evaluation import Memorisation
-from sparring.measure.neighbours import earlier_within, nearest
+from sparring.measure.scores.evaluation import Memorisation
+from sparring.measure.scores.prdc import earlier_within, nearest
 
 FEWEST = 20
 """Rows of each set, below which nothing is said."""

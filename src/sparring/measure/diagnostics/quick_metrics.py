@@ -1,6 +1,6 @@
 """What a glance at samples tells: figures of a thousand images or fewer, `[N, ...]`, that cost a few milliseconds.
 
-They come without intervals and are exact to float32 alone: `measure.neighbours` takes thirty times as long for both.
+They come without intervals and are exact to float32 alone: `measure.scores.prdc` takes thirty times as long for both.
 """
 
 from __future__ import annotations

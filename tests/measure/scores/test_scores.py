@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from sparring.measure.scores import CLASS, MEASURES, PIXELS, Measure, score_name, scores
+from sparring.measure.scores.scores import CLASS, MEASURES, PIXELS, Measure, score_name, scores
 
 BETTER = {
     "fd": "low", "fd_infinity": "low", "kd": "low", "swd": "low",

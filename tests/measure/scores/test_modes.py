@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from sparring.measure.modes import class_divergence, modes_found
+from sparring.measure.scores.modes import class_divergence, modes_found
 
 
 def test_modes_are_counted() -> None:

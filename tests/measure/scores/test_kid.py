@@ -3,8 +3,8 @@ import torch
 from torch import Tensor
 from torchmetrics.image.kid import KernelInceptionDistance
 
-from sparring.measure import kernel
-from sparring.measure.kernel import kernel_distance
+from sparring.measure.scores.scores import kid as kernel
+from sparring.measure.scores.kid import kernel_distance
 
 
 def normal(*shape: int, seed: int = 0) -> Tensor:

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torchmetrics.image.fid import FrechetInceptionDistance
 
-from sparring.measure.frechet import Moments, distance, frechet_distance, frechet_extrapolated, moments
+from sparring.measure.scores.frechet import Moments, distance, frechet_distance, frechet_extrapolated, moments
 
 
 def normal(*shape: int, seed: int = 0) -> Tensor:

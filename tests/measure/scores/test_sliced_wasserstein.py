@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from sparring.measure.sliced import sliced_estimate, sliced_wasserstein
+from sparring.measure.scores.sliced_wasserstein import sliced_estimate, sliced_wasserstein
 
 
 def normal(*shape: int, seed: int = 0) -> torch.Tensor:
