@@ -24,7 +24,7 @@ from trials import KEPT, hardened
 
 from sparring.attacks import Threat, autoattack, pgd
 from sparring.data.dataset import open_images
-from sparring.recipes.classifier import load_classifier
+from sparring.models.classifier import load_classifier
 
 EPS = 0.3
 THREAT = Threat("Linf", EPS)

@@ -31,7 +31,7 @@ from sparring.data.dataset import open_images
 from sparring.engine.image_io import grid, save_png
 from sparring.games.hints import Violation, excess, hint_term
 from sparring.measure.diagnostics.quick_metrics import coverage
-from sparring.recipes.model import load_model
+from sparring.models.generator import load_model
 from sparring.recipes.r3 import R3
 
 SAMPLES = 1000

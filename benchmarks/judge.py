@@ -26,7 +26,7 @@ from sparring.measure.diagnostics.memorisation import memorisation
 from sparring.measure.diagnostics.two_sample_test import tell_apart
 from sparring.measure.scores.prdc import precision_recall_density_coverage
 from sparring.measure.features.trained_features import trained
-from sparring.recipes.model import Model
+from sparring.models.generator import Model
 
 SOURCES: Mapping[str, tuple[str, str | None]] = {
     "mnist": ("mnist", None),

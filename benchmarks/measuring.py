@@ -23,7 +23,7 @@ from sparring.data.dataset import Images, open_images
 from sparring.data.loader import Feed
 from sparring.engine.device import Hardware
 from sparring.engine.loop import play
-from sparring.recipes.model import Model
+from sparring.models.generator import Model
 from sparring.recipes.r3 import R3
 
 TARGET = 0.03

@@ -26,7 +26,7 @@ from torch import Tensor
 from trials import KEPT
 
 from sparring.data.dataset import Images, open_images
-from sparring.recipes.classifier import Classifier, load_classifier, views_of
+from sparring.models.classifier import Classifier, load_classifier, views_of
 
 PAIRS = ("0-1", "3-8", "4-9")
 """Two that are like no other, two that are like each other and others, and two that are like each other."""

@@ -24,7 +24,7 @@ from sparring.commands.hear import hear
 from sparring.commands.whisper import ANY, Utterance, hide, summed_up, to_hide_in
 from sparring.measure.share import Share
 from sparring.measure.whispered import Whispered
-from sparring.recipes.spoken import NOTHING, Recogniser, load_recogniser
+from sparring.models.speech import NOTHING, Recogniser, load_recogniser
 
 ALL = ((-30.0, "none"), (-30.0, "both"), (-40.0, "none"), (-40.0, "both"))
 AIM = 0.95

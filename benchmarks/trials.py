@@ -91,7 +91,7 @@ def one(trial: Trial) -> None:
     from judge import Judge, size_flags, source
 
     from sparring.engine.run_folder import Run
-    from sparring.recipes.model import load_model
+    from sparring.models.generator import load_model
 
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
     shutil.rmtree(trial.folder, ignore_errors=True)

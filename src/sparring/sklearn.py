@@ -31,7 +31,7 @@ from sparring.engine.loop import System, play
 from sparring.engine.data_spec import Spec
 from sparring.nets.halved import halved, tried
 from sparring.nets.rows import RowClassifier, RowGenerator
-from sparring.recipes.classifier import AT_ONCE, classifier_card
+from sparring.models.classifier import AT_ONCE, classifier_card
 from sparring.recipes.fewlabels import ClassifierRecipe, started
 
 try:
@@ -74,7 +74,7 @@ class FewLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     standardised, a path (folder, archive, known name) or `Images`. `y` holds a label for each, and -1 (or None, or "")
     for none; of a path or `Images` it may be left out: their own labels count then. Of 1,000 labels or more a twentieth is
     not learnt from, but sets the probabilities (`commands.training.calibrate.set_aside`). What is trained is `classifier_`, a
-    `recipes.classifier.Classifier`; `classes_` are its classes, sorted. Bad input is a `ValueError`.
+    `models.classifier.Classifier`; `classes_` are its classes, sorted. Bad input is a `ValueError`.
     """
 
     def __init__(

@@ -30,7 +30,7 @@ from sparring.engine.errors import SparringError, UsageError
 from sparring.engine.run_folder import Run
 from sparring.measure.classifier.calibration import Classification, wilson_interval
 from sparring.recipes import classifier_class
-from sparring.recipes.classifier import load_classifier
+from sparring.models.classifier import load_classifier
 
 Cli = Callable[..., "subprocess.CompletedProcess[str]"]
 CPU = Hardware(torch.device("cpu"), bf16=False)

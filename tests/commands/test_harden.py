@@ -24,7 +24,7 @@ from sparring.games.overfitting_guard import Guard
 from sparring.measure.classifier import robustness
 from sparring.measure.classifier.robustness import Hardened
 from sparring.recipes import HARDENERS, hardener_class
-from sparring.recipes.classifier import load_classifier
+from sparring.models.classifier import load_classifier
 from sparring.recipes.fast import Fast
 from sparring.recipes.hardened import threat_of
 

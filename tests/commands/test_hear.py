@@ -17,7 +17,7 @@ from sparring.commands import hear as command
 from sparring.commands.hear import Recognition
 from sparring.engine.errors import SparringError
 from sparring.engine.safetensors_io import digest
-from sparring.recipes.spoken import load_recogniser
+from sparring.models.speech import load_recogniser
 
 Cli = Callable[..., "subprocess.CompletedProcess[str]"]
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import sparring
-from sparring.recipes.model import kept_vectors
+from sparring.models.generator import kept_vectors
 
 Cli = Callable[..., "subprocess.CompletedProcess[str]"]
 

@@ -17,7 +17,7 @@ import sparring
 from sparring.commands import whisper as command
 from sparring.commands.hear import Recognition
 from sparring.measure.whispered import Whispered
-from sparring.recipes.spoken import load_recogniser
+from sparring.models.speech import load_recogniser
 
 Cli = Callable[..., "subprocess.CompletedProcess[str]"]
 

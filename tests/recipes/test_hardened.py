@@ -18,7 +18,7 @@ from sparring.engine.data_spec import Spec
 from sparring.games.overfitting_guard import Guard
 from sparring.nets.plain import NETS
 from sparring.recipes import DEFAULT_HARDENER, HARDENERS, hardener_class
-from sparring.recipes.classifier import classifier_card
+from sparring.models.classifier import classifier_card
 from sparring.recipes.fewlabels import ClassifierRecipe
 from sparring.recipes.hardened import Hardening, threat_of
 from sparring.recipes.recipe import from_settings, to_settings

@@ -27,7 +27,7 @@ from sparring.engine.image_io import grid, to_bytes
 from sparring.measure.classifier.certified_accuracy import ALPHA, ATTACK, Brackets, Certified, Row, brackets
 from sparring.measure.certified_page import certified_sections
 from sparring.measure.report import Page, Picture, report_page
-from sparring.recipes.classifier import Classifier, load_classifier
+from sparring.models.classifier import Classifier, load_classifier
 from sparring.recipes.hardened import widest
 from sparring.recipes.noisy import Noisy
 

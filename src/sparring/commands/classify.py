@@ -27,9 +27,9 @@ from sparring.engine.run_folder import Run
 from sparring.engine.data_spec import Spec
 from sparring.measure.classifier.calibration import Classification
 from sparring.recipes import CLASSIFIERS, DEFAULT_CLASSIFIER, classifier_class
-from sparring.recipes.classifier import classifier_card
+from sparring.models.classifier import classifier_card
 from sparring.recipes.fewlabels import ClassifierRecipe
-from sparring.recipes.model import Model, card
+from sparring.models.generator import Model, card
 from sparring.recipes.recipe import Recipe
 
 SHOWN = 64

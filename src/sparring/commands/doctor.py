@@ -19,7 +19,7 @@ from sparring.measure.diagnostics.findings import Finding
 from sparring.measure.diagnostics.quick_metrics import twins
 from sparring.measure.diagnostics.augmentation_leaks import leaks
 from sparring.recipes import CLASSIFIERS, HARDENERS
-from sparring.recipes.model import Model, load_model
+from sparring.models.generator import Model, load_model
 
 SAMPLES = 1000
 """Drawn afresh, and images at most that they are held against."""

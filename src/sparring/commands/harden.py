@@ -41,7 +41,7 @@ from sparring.measure.robustness_page import robust_sections
 from sparring.measure.share import Share
 from sparring.nets.halved import halved_or_whole
 from sparring.recipes import DEFAULT_HARDENER, HARDENERS, hardener_class
-from sparring.recipes.classifier import classifier_card
+from sparring.models.classifier import classifier_card
 from sparring.recipes.hardened import Hardening, threat_of, widest
 
 HELD = 200

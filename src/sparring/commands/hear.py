@@ -21,7 +21,7 @@ from sparring.engine.errors import UsageError
 from sparring.engine.atomic_io import write
 from sparring.engine.run_folder import Run
 from sparring.measure.share import Share
-from sparring.recipes.spoken import NOTHING, Recogniser, train_recogniser
+from sparring.models.speech import NOTHING, Recogniser, train_recogniser
 
 MINUTES = 3.0
 MADE = 100

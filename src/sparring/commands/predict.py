@@ -14,7 +14,7 @@ from torch import nn
 from sparring.data.dataset import Images, open_images
 from sparring.data.reader_api import MODES
 from sparring.engine.errors import UsageError
-from sparring.recipes.classifier import AT_ONCE, Classifier, load_classifier
+from sparring.models.classifier import AT_ONCE, Classifier, load_classifier
 
 
 @dataclass(frozen=True)

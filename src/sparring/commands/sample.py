@@ -11,7 +11,7 @@ from torch import nn
 from sparring.engine.errors import UsageError
 from sparring.engine.atomic_io import replacing, saying
 from sparring.engine.image_io import grid, save_png, to_image
-from sparring.recipes.model import load_model
+from sparring.models.generator import load_model
 
 MOST_IN_GRID = 4096
 

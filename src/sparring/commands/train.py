@@ -22,7 +22,7 @@ from sparring.engine.loop import System
 from sparring.engine.run_folder import Run
 from sparring.engine.seeds import mix
 from sparring.recipes import DEFAULT
-from sparring.recipes.model import Model, card, kept_vectors
+from sparring.models.generator import Model, card, kept_vectors
 from sparring.recipes.recipe import Recipe
 
 

@@ -31,7 +31,7 @@ from sparring.engine.atomic_io import saying, write
 from sparring.measure.report import Page, report_page
 from sparring.measure.share import Share
 from sparring.measure.whispered import SHOWN, Audio, Whisper, Whispered, by_pair, median, whispered_sections
-from sparring.recipes.spoken import NOTHING, Heard, Recogniser, load_recogniser, together
+from sparring.models.speech import NOTHING, Heard, Recogniser, load_recogniser, together
 
 DB, DB_MASKED = -30.0, 0.0
 """The bound where none is given: below the mask the mask alone."""

@@ -5,7 +5,7 @@ hinge loss, orthogonal regularisation of the generator (Eq. 3), and samples of t
 
 Where we differ: batches of 64 in place of 2,048, and the networks' widths, are of one computer; with them the learning rates
 (5e-4 for G and 1e-3 for D in place of 5e-5 and 2e-4), still two time scales with two turns of D a round. The average's
-half-life is a share of the run. The noise is mapped onto the interval in place of being drawn anew (`recipes/model.py`).
+half-life is a share of the run. The noise is mapped onto the interval in place of being drawn anew (`models/generator.py`).
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from sparring.commands.training.plan import Plan
 from sparring.commands.training.monitor import floats, small, watch
 from sparring.engine.device import Hardware
 from sparring.engine.loop import System
-from sparring.recipes.model import Model
+from sparring.models.generator import Model
 from sparring.recipes.recipe import Recipe
 
 FLOORS = {"floor_sliced_wasserstein", "floor_coverage", "floor_variety"}

@@ -19,7 +19,7 @@ from torch.export.passes import move_to_device_pass
 
 from sparring.attacks.validation import Model, held
 from sparring.engine.errors import SparringError, UsageError
-from sparring.recipes.classifier import Classifier, load_classifier
+from sparring.models.classifier import Classifier, load_classifier
 
 PRECISIONS = (torch.float64, torch.bfloat16, torch.float16)
 """In which a model may compute that fails on float32."""

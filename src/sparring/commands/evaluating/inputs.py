@@ -29,7 +29,7 @@ from sparring.data.dataset import Images, open_images, parse_size
 from sparring.data.reader_api import mode_of
 from sparring.engine.errors import SparringError, UsageError
 from sparring.engine.run_folder import Run
-from sparring.recipes.model import load_model
+from sparring.models.generator import load_model
 
 MOST, USUAL = 10_000, 1_000
 """Samples taken where no number is asked for: as many as there are real ones, between these."""

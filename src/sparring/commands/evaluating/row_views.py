@@ -16,7 +16,7 @@ from sparring.data.reader_api import MODES
 from sparring.engine.errors import SparringError, UsageError
 from sparring.engine.image_io import to_bytes
 from sparring.measure.features.train_small import Fetch
-from sparring.recipes.model import CHUNK, Model
+from sparring.models.generator import CHUNK, Model
 
 Tell = Callable[[int, int], None]
 MOST_BYTES = 4 << 30

@@ -29,7 +29,7 @@ from sparring.measure.classifier.calibration import (
     wilson_interval,
 )
 from sparring.measure.classifier.active_learning import in_turn, unlike
-from sparring.recipes.classifier import AT_ONCE, Classifier
+from sparring.models.classifier import AT_ONCE, Classifier
 
 TO_LABEL = 100
 """Images that are named as worth a label."""

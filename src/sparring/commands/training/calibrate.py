@@ -24,7 +24,7 @@ from sparring.nets.discriminant import Discriminant
 from sparring.nets.halved import features_of, logits_of
 from sparring.nets.looks import looks
 from sparring.nets.memory import Memory
-from sparring.recipes.classifier import AT_ONCE, Classifier, views_of
+from sparring.models.classifier import AT_ONCE, Classifier, views_of
 from sparring.recipes.fewlabels import ClassifierRecipe
 
 COPIES = 2000

@@ -17,7 +17,7 @@ from sparring.engine.loop import Due, System
 from sparring.engine.image_io import grid, to_bytes
 from sparring.engine.run_folder import Run
 from sparring.measure.diagnostics.gan_diagnostics import SCORE
-from sparring.recipes.model import Model
+from sparring.models.generator import Model
 
 SHOWN = 64
 """Samples in a frame, of fixed noise: eight rows."""

@@ -25,7 +25,7 @@ from sparring.engine.errors import SparringError, UsageError
 from sparring.engine.loop import Due, System
 from sparring.engine.run_folder import Run
 from sparring.recipes import CLASSIFIERS, HARDENERS, RECIPES, used
-from sparring.recipes.classifier import Classifier, load_classifier
+from sparring.models.classifier import Classifier, load_classifier
 from sparring.recipes.fewlabels import ClassifierRecipe, started
 
 GLANCE = 1000

@@ -19,7 +19,7 @@ from sparring.engine.image_io import to_bytes
 from sparring.games.gan import Judging
 from sparring.measure.diagnostics.quick_metrics import coverage, variety, wins
 from sparring.measure.scores.sliced_wasserstein import sliced_wasserstein
-from sparring.recipes.model import Model
+from sparring.models.generator import Model
 
 MOST, LEAST = 1000, 64
 """Samples that are measured, and images they are held against."""

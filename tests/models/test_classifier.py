@@ -22,7 +22,7 @@ from sparring.nets.discriminant import Discriminant
 from sparring.nets.looks import looks
 from sparring.nets.memory import Memory
 from sparring.recipes import classifier_class
-from sparring.recipes.classifier import NONE, Classifier, classifier_card, load_classifier
+from sparring.models.classifier import NONE, Classifier, classifier_card, load_classifier
 from sparring.recipes.consistent import Consistent
 
 SPEC = Spec(8, 6, 3, ("cat", "dog"), 100, 90)

@@ -13,7 +13,7 @@ from sparring.engine.errors import UsageError
 from sparring.engine.run_folder import Run
 from sparring.engine.data_spec import Spec
 from sparring.recipes import recipe_class
-from sparring.recipes.model import card, check_truncation, load_model, truncated
+from sparring.models.generator import card, check_truncation, load_model, truncated
 from sparring.recipes.recipe import Recipe
 
 SPEC = Spec(8, 8, 1, ("a", "b"), 20)
