@@ -32,7 +32,7 @@ from sparring.engine.loop import System
 from sparring.engine.seeds import mix
 from sparring.engine.data_spec import Spec
 from sparring.games.semi_supervised import LABELLED, FewLabels, real_or_generated
-from sparring.nets.weightnorm import Normalised
+from sparring.nets.weight_norm import Normalised
 from sparring.recipes import CLASSIFIERS, classifier_class
 
 

@@ -29,8 +29,8 @@ from sparring.engine.device import Hardware
 from sparring.engine.errors import SparringError, UsageError
 from sparring.engine.loop import System, play
 from sparring.engine.data_spec import Spec
-from sparring.nets.halved import halved, tried
-from sparring.nets.rows import RowClassifier, RowGenerator
+from sparring.nets.feature_head import halved, tried
+from sparring.nets.tabular_mlp import RowClassifier, RowGenerator
 from sparring.models.classifier import AT_ONCE, classifier_card
 from sparring.recipes.fewlabels import ClassifierRecipe, started
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from sparring.attacks.psychoacoustic import SAFETY, Masking, bark, psychoacoustic, quiet
 from sparring.attacks.threat_model import Threat
 from sparring.engine.errors import UsageError
-from sparring.nets.spoken import Spoken
+from sparring.nets.speech_cnn import Spoken
 
 RATE = 8000
 HERTZ = torch.linspace(0, RATE / 2, 129)

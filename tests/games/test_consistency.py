@@ -7,7 +7,7 @@ from torch.nn.functional import cross_entropy
 
 from sparring.engine.game import Batch
 from sparring.games.consistency import Consistency
-from sparring.nets.stages import Stages
+from sparring.nets.cnn_classifier import Stages
 
 LOGITS = torch.tensor([[9.0, 0.0, 0.0], [0.3, 0.2, 0.1], [0.0, 8.0, 0.0], [0.0, 0.0, 1.0]])
 """Of four images: the first and the third are sure."""

@@ -13,7 +13,7 @@ from sparring.engine.game import Batch, only
 from sparring.games.label_completion import Completion, even_assignments, turns_of
 from sparring.games.gan import GAN
 from sparring.games.objectives import OBJECTIVES
-from sparring.nets.headed import Headed
+from sparring.nets.auxiliary_heads import Headed
 
 SHAPE, CLASSES = (1, 4, 4), 3
 

@@ -18,8 +18,8 @@ from sparring.data.classifier_augment import Changes
 from sparring.engine.device import Hardware
 from sparring.engine.errors import SparringError, UsageError
 from sparring.engine.data_spec import Spec
-from sparring.nets.discriminant import Discriminant
-from sparring.nets.looks import looks
+from sparring.nets.lda import Discriminant
+from sparring.nets.ood_features import looks
 from sparring.nets.memory import Memory
 from sparring.recipes import classifier_class
 from sparring.models.classifier import NONE, Classifier, classifier_card, load_classifier

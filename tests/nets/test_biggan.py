@@ -10,7 +10,7 @@ from torch import nn
 
 from sparring.nets.attention import SelfAttention
 from sparring.nets.biggan import ConditionalNorm, Discriminator, DownBlock, Generator, UpBlock
-from sparring.nets.spectral import SpectralNorm
+from sparring.nets.spectral_norm import SpectralNorm
 
 SHAPES = [(1, 28, 28), (3, 32, 32), (1, 37, 65), (2, 5, 3), (1, 1, 1), (5, 1, 40)]
 

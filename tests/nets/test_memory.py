@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sparring.nets.discriminant import FITTED, Discriminant
+from sparring.nets.lda import FITTED, Discriminant
 from sparring.nets.memory import Memory
 
 EYE = torch.eye(5)

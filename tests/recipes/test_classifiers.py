@@ -58,7 +58,7 @@ def _narrow(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _published() -> dict[str, Any]:
-    from sparring.nets import improved
+    from sparring.nets import improved_gan as improved
 
     return {name: getattr(improved, name) for name in ("MLPGenerator", "ConvGenerator", "ConvClassifier")}
 

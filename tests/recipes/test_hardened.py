@@ -16,7 +16,7 @@ from sparring.engine.game import Batch
 from sparring.engine.loop import System, play
 from sparring.engine.data_spec import Spec
 from sparring.games.overfitting_guard import Guard
-from sparring.nets.plain import NETS
+from sparring.nets.robustness_cnns import NETS
 from sparring.recipes import DEFAULT_HARDENER, HARDENERS, hardener_class
 from sparring.models.classifier import classifier_card
 from sparring.recipes.fewlabels import ClassifierRecipe

@@ -11,7 +11,7 @@ import torch
 from sparring.attacks import greedy
 from sparring.data.tabular import Table, read_table
 from sparring.engine.errors import UsageError
-from sparring.nets.rows import Standardised
+from sparring.nets.tabular_mlp import Standardised
 from sparring.recipes.table import fit_table
 
 

@@ -39,7 +39,7 @@ from sparring.measure.report import Picture, report_page
 from sparring.measure.classifier.robustness import ATTACK, Hardened, robustness
 from sparring.measure.robustness_page import robust_sections
 from sparring.measure.share import Share
-from sparring.nets.halved import halved_or_whole
+from sparring.nets.feature_head import halved_or_whole
 from sparring.recipes import DEFAULT_HARDENER, HARDENERS, hardener_class
 from sparring.models.classifier import classifier_card
 from sparring.recipes.hardened import Hardening, threat_of, widest

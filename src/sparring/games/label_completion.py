@@ -16,7 +16,7 @@ from torch.nn.functional import cross_entropy
 
 from sparring.engine.errors import UsageError
 from sparring.engine.game import Batch, Stats
-from sparring.nets.headed import Headed
+from sparring.nets.auxiliary_heads import Headed
 
 
 def turns_of(height: int, width: int) -> tuple[int, ...]:
@@ -108,6 +108,6 @@ def _shifted(x: Tensor, share: Tensor) -> Tensor:
 def _headed(discriminator: nn.Module) -> Headed:
     if not isinstance(discriminator, Headed):
         raise UsageError(
-            "labels are completed by a discriminator with heads: wrap yours in sparring.nets.headed.Headed"
+            "labels are completed by a discriminator with heads: wrap yours in sparring.nets.auxiliary_heads.Headed"
         )
     return discriminator

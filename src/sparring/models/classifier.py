@@ -18,9 +18,9 @@ from sparring.engine.errors import SparringError, UsageError, nearest
 from sparring.engine.game import Batch
 from sparring.engine.run_folder import Run, read_shared, write_shared
 from sparring.engine.data_spec import Spec
-from sparring.nets.discriminant import FITTED, Discriminant
-from sparring.nets.halved import features_of, halved_or_whole, logits_of
-from sparring.nets.looks import looks
+from sparring.nets.lda import FITTED, Discriminant
+from sparring.nets.feature_head import features_of, halved_or_whole, logits_of
+from sparring.nets.ood_features import looks
 from sparring.nets.memory import Memory
 from sparring.recipes import HARDENERS, RECIPES, classifier_class, hardener_class
 from sparring.recipes.fewlabels import ClassifierRecipe

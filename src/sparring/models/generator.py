@@ -18,7 +18,7 @@ from sparring.engine.image_io import to_bytes
 from sparring.engine.run_folder import Run, read_shared
 from sparring.engine.seeds import mix
 from sparring.engine.data_spec import Spec
-from sparring.nets.standing import batch_norms, standing_statistics
+from sparring.nets.batchnorm_stats import batch_norms, standing_statistics
 from sparring.recipes import recipe_class
 from sparring.recipes.recipe import Recipe, from_settings, to_settings
 

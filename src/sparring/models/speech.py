@@ -23,7 +23,7 @@ from sparring.engine.game import Batch
 from sparring.engine.run_folder import read_shared, write_shared
 from sparring.engine.seeds import mix
 from sparring.measure.features.train_small import Rows, learn
-from sparring.nets.spoken import Spoken
+from sparring.nets.speech_cnn import Spoken
 
 NAME = "recogniser"
 """Of the two files, `recogniser.safetensors` and `recogniser.json`."""

@@ -14,8 +14,8 @@ from torch.nn.functional import avg_pool2d, interpolate, relu
 
 from sparring.nets.attention import SelfAttention, attention_size
 from sparring.nets.layers import Head, LabelEmbedding, halvings
-from sparring.nets.pyramid import widths_of
-from sparring.nets.spectral import spectral_norm
+from sparring.nets.strided_gan import widths_of
+from sparring.nets.spectral_norm import spectral_norm
 
 Size = tuple[int, int]
 

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.nn.functional import leaky_relu
 
 from sparring.nets.layers import ChannelNorm, Head, halvings
-from sparring.nets.pyramid import widths_of
+from sparring.nets.strided_gan import widths_of
 
 
 class Encoder(nn.Module):

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from sparring.nets.discriminant import Discriminant
+from sparring.nets.lda import Discriminant
 
 NEIGHBOURS = 3
 ALIKE = 1 - 1e-6
@@ -17,7 +17,7 @@ AT_ONCE = 500
 class Memory(nn.Module):
     """A key-value memory on features (Kaiser et al. 2017, "Learning to remember rare events", section 2): it learns by writing.
 
-    `classes` are those that were learnt, `typical` how images that were learnt from look (`nets.looks`), directions in half
+    `classes` are those that were learnt, `typical` how images that were learnt from look (`nets.ood_features`), directions in half
     precision. `keys` are the features of the examples that were told, `told` how they look, `values` their classes. No
     gradient moves any of them.
     """

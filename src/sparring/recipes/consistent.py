@@ -24,8 +24,8 @@ from sparring.engine.schedules import cosine
 from sparring.engine.data_spec import Spec
 from sparring.games.consistency import Consistency
 from sparring.games.semi_supervised import FewLabels, Term
-from sparring.nets.pyramid import Generator
-from sparring.nets.stages import Stages
+from sparring.nets.strided_gan import Generator
+from sparring.nets.cnn_classifier import Stages
 from sparring.recipes.fewlabels import NoLabelsTold, average_of_both, teacher_of
 from sparring.recipes.recipe import check_positive, check_range
 

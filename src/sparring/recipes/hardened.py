@@ -21,7 +21,7 @@ from sparring.engine.loop import System
 from sparring.engine.data_spec import Spec
 from sparring.games.overfitting_guard import Guard
 from sparring.games.adversarial_training import Ascent, Attack, Loss, Robust, worst
-from sparring.nets.plain import NETS
+from sparring.nets.robustness_cnns import NETS
 from sparring.recipes.fewlabels import NoLabelsTold
 from sparring.recipes.recipe import check_positive, check_range
 

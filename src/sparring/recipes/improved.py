@@ -33,8 +33,8 @@ from sparring.games.semi_supervised import (
     low_density,
     pull_away,
 )
-from sparring.nets.improved import ConvClassifier, ConvGenerator, MLPClassifier, MLPGenerator
-from sparring.nets.weightnorm import start_on_data
+from sparring.nets.improved_gan import ConvClassifier, ConvGenerator, MLPClassifier, MLPGenerator
+from sparring.nets.weight_norm import start_on_data
 from sparring.recipes.fewlabels import NoLabelsTold, average_of_both
 from sparring.recipes.recipe import adams, check_positive, check_range, check_share
 

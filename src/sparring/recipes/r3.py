@@ -34,8 +34,8 @@ from sparring.games.hints import terms_of
 from sparring.games.objectives import OBJECTIVES
 from sparring.games.penalties import r1, r2
 from sparring.games.adaptive_gamma import HeldSteepness
-from sparring.nets.headed import Headed
-from sparring.nets.pyramid import Discriminator, Generator
+from sparring.nets.auxiliary_heads import Headed
+from sparring.nets.strided_gan import Discriminator, Generator
 from sparring.recipes.recipe import adams, average_of, check_positive, check_range
 
 

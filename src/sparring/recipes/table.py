@@ -18,7 +18,7 @@ from sparring.engine.loop import System, play
 from sparring.engine.schedules import cosine
 from sparring.engine.data_spec import Spec
 from sparring.games.single_player import OnePlayer
-from sparring.nets.rows import RowClassifier, Standardised
+from sparring.nets.tabular_mlp import RowClassifier, Standardised
 
 
 def fit_table(

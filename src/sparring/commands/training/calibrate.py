@@ -20,9 +20,9 @@ from sparring.data.labels import labels_as
 from sparring.engine.device import Hardware
 from sparring.engine.game import Batch
 from sparring.measure.classifier.calibration import Attacked, temperature, wilson_interval
-from sparring.nets.discriminant import Discriminant
-from sparring.nets.halved import features_of, logits_of
-from sparring.nets.looks import looks
+from sparring.nets.lda import Discriminant
+from sparring.nets.feature_head import features_of, logits_of
+from sparring.nets.ood_features import looks
 from sparring.nets.memory import Memory
 from sparring.models.classifier import AT_ONCE, Classifier, views_of
 from sparring.recipes.fewlabels import ClassifierRecipe

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d, normalize
 
-from sparring.nets.halved import features_of
+from sparring.nets.feature_head import features_of
 
 GRID = 4
 """Places to a side at which a map of channels is looked at, at most."""

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn.functional import conv2d, conv_transpose2d, linear
 
-from sparring.nets.weightnorm import Normalised, normalised_conv, normalised_linear, normalised_up, start_on_data
+from sparring.nets.weight_norm import Normalised, normalised_conv, normalised_linear, normalised_up, start_on_data
 
 LAYERS = {
     "linear": (lambda trained: normalised_linear(5, 7, trained=trained), (64, 5)),

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from sparring.nets.pyramid import TOLD, Discriminator, Generator
+from sparring.nets.strided_gan import TOLD, Discriminator, Generator
 
 CONDITIONS = ((40.0, 10.0), (0.5, 0.25), (0.0, 1.0))
 SHAPES = [(1, 8, 8), (3, 17, 23), (2, 5, 3), (1, 1, 1)]

@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
-from sparring.nets import discriminant
-from sparring.nets.discriminant import SHRUNK, Discriminant
+from sparring.nets import lda as discriminant
+from sparring.nets.lda import SHRUNK, Discriminant
 
 
 def clouds(count: int = 4000, features: int = 6) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

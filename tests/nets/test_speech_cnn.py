@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from sparring.nets.spoken import LogMel, Spoken, mel, mel_matrix
+from sparring.nets.speech_cnn import LogMel, Spoken, mel, mel_matrix
 
 
 def rand(*shape: int, seed: int = 0) -> Tensor:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from sparring.nets.standing import standing_statistics
+from sparring.nets.batchnorm_stats import standing_statistics
 
 
 def test_statistics_are_plain_means_over_all_batches() -> None:

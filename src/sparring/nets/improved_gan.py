@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torch.nn.functional import dropout, leaky_relu, relu, softplus
 
 from sparring.nets.layers import halvings
-from sparring.nets.pyramid import widths_of
-from sparring.nets.weightnorm import normalised_conv, normalised_linear, normalised_up
+from sparring.nets.strided_gan import widths_of
+from sparring.nets.weight_norm import normalised_conv, normalised_linear, normalised_up
 
 
 class Noise(nn.Module):

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from sparring.engine.errors import UsageError
-from sparring.nets.halved import Halved, Whole, halved, halved_or_whole
-from sparring.nets.improved import ConvClassifier
+from sparring.nets.feature_head import Halved, Whole, halved, halved_or_whole
+from sparring.nets.improved_gan import ConvClassifier
 
 X = torch.randn(2, 1, 6, 6, generator=torch.Generator().manual_seed(0))
 

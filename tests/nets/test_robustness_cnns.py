@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from sparring.nets.halved import halved
-from sparring.nets.plain import NETS
+from sparring.nets.feature_head import halved
+from sparring.nets.robustness_cnns import NETS
 
 SHAPES = [(1, 28, 28), (3, 32, 32), (1, 92, 112), (4, 17, 23), (2, 5, 3), (7, 4, 4), (1, 1, 1), (3, 1, 40)]
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd import gradcheck
 
-from sparring.nets.spectral import SpectralNorm, spectral_norm
+from sparring.nets.spectral_norm import SpectralNorm, spectral_norm
 
 
 def wide(*shape: int) -> Tensor:

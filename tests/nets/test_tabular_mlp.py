@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from sparring.nets.rows import RowClassifier, RowGenerator
+from sparring.nets.tabular_mlp import RowClassifier, RowGenerator
 
 
 def test_shapes_and_rows_by_themselves() -> None:

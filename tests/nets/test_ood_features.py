@@ -5,10 +5,10 @@ import torch
 from torch import nn
 from torch.nn.functional import adaptive_avg_pool2d, normalize
 
-from sparring.nets.halved import Halved, Whole
-from sparring.nets.improved import ConvClassifier, MLPClassifier
-from sparring.nets.looks import looks
-from sparring.nets.stages import Stages
+from sparring.nets.feature_head import Halved, Whole
+from sparring.nets.improved_gan import ConvClassifier, MLPClassifier
+from sparring.nets.ood_features import looks
+from sparring.nets.cnn_classifier import Stages
 
 
 def images(*shape: int, count: int = 3) -> torch.Tensor:

@@ -7,8 +7,8 @@ import torch
 from torch import nn
 from torch.distributions import Normal
 
-from sparring.nets.improved import ConvClassifier, ConvGenerator, Last, MLPClassifier, MLPGenerator, Noise, Shifted
-from sparring.nets.weightnorm import Normalised
+from sparring.nets.improved_gan import ConvClassifier, ConvGenerator, Last, MLPClassifier, MLPGenerator, Noise, Shifted
+from sparring.nets.weight_norm import Normalised
 
 SHAPES = [(1, 28, 28), (3, 32, 32), (1, 1, 1), (2, 5, 3), (4, 17, 23), (3, 1, 40), (7, 4, 4)]
 every_shape = pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: "x".join(map(str, shape)))
