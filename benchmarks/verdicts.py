@@ -30,9 +30,9 @@ from sparring.attacks import autoattack
 from sparring.attacks.stochastic_models import error_rates
 from sparring.commands.harden import harden
 from sparring.data.dataset import open_images
-from sparring.recipes.fast import Fast
-from sparring.recipes.hardened import Hardening
-from sparring.recipes.pgd import PGD
+from sparring.recipes.adversarial.fast import Fast
+from sparring.recipes.adversarial.base import Hardening
+from sparring.recipes.adversarial.pgd import PGD
 
 MODELS = ("undefended", "robust", "random")
 WIDTH = 32

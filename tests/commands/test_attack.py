@@ -26,7 +26,7 @@ from sparring.commands.attacking.resumable import Parts
 from sparring.commands.training.interrupt import Stopped
 from sparring.engine.errors import SparringError, UsageError
 from sparring.measure.attacked import Attack
-from sparring.recipes.fast import Fast
+from sparring.recipes.adversarial.fast import Fast
 
 Cli = Callable[..., "subprocess.CompletedProcess[str]"]
 MODULE = """

@@ -17,8 +17,8 @@ import sparring
 from sparring.commands.training.interrupt import Stopped
 from sparring.measure.classifier import certified_accuracy as measure
 from sparring.measure.share import Share
-from sparring.recipes.fast import Fast
-from sparring.recipes.noisy import Noisy
+from sparring.recipes.adversarial.fast import Fast
+from sparring.recipes.adversarial.noisy import Noisy
 
 Cli = Callable[..., "subprocess.CompletedProcess[str]"]
 

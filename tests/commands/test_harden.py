@@ -25,8 +25,8 @@ from sparring.measure.classifier import robustness
 from sparring.measure.classifier.robustness import Hardened
 from sparring.recipes import HARDENERS, hardener_class
 from sparring.models.classifier import load_classifier
-from sparring.recipes.fast import Fast
-from sparring.recipes.hardened import threat_of
+from sparring.recipes.adversarial.fast import Fast
+from sparring.recipes.adversarial.base import threat_of
 
 Cli = Callable[..., "subprocess.CompletedProcess[str]"]
 SMALL = Fast(width=4, batch_size=8, eps=0.05)

@@ -28,8 +28,8 @@ from sparring.measure.classifier.certified_accuracy import ALPHA, ATTACK, Bracke
 from sparring.measure.certified_page import certified_sections
 from sparring.measure.report import Page, Picture, report_page
 from sparring.models.classifier import Classifier, load_classifier
-from sparring.recipes.hardened import widest
-from sparring.recipes.noisy import Noisy
+from sparring.recipes.adversarial.base import widest
+from sparring.recipes.adversarial.noisy import Noisy
 
 RADII = (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0)
 """In sigmas, unless told: 10,000 draws can certify 3.2 of them."""

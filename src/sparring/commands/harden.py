@@ -42,7 +42,7 @@ from sparring.measure.share import Share
 from sparring.nets.feature_head import halved_or_whole
 from sparring.recipes import DEFAULT_HARDENER, HARDENERS, hardener_class
 from sparring.models.classifier import classifier_card
-from sparring.recipes.hardened import Hardening, threat_of, widest
+from sparring.recipes.adversarial.base import Hardening, threat_of, widest
 
 HELD = 200
 """Training images that the guard looks at."""

@@ -9,7 +9,7 @@ from sparring.engine.errors import UsageError, nearest
 
 if TYPE_CHECKING:
     from sparring.recipes.fewlabels import ClassifierRecipe
-    from sparring.recipes.hardened import Hardening
+    from sparring.recipes.adversarial.base import Hardening
     from sparring.recipes.recipe import Recipe
 
 RECIPES: dict[str, tuple[str, str]] = {

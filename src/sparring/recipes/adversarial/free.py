@@ -18,7 +18,7 @@ from sparring.engine.loop import System
 from sparring.engine.schedules import triangle
 from sparring.engine.data_spec import Spec
 from sparring.games.adversarial_training import Carried
-from sparring.recipes.hardened import Hardening
+from sparring.recipes.adversarial.base import Hardening
 from sparring.recipes.recipe import check_positive
 
 

@@ -17,7 +17,7 @@ from sparring.engine.loop import System
 from sparring.engine.schedules import cosine
 from sparring.engine.data_spec import Spec
 from sparring.games.adversarial_training import Ascent, at_data, mixed
-from sparring.recipes.hardened import Hardening
+from sparring.recipes.adversarial.base import Hardening
 from sparring.recipes.recipe import check_range
 
 
