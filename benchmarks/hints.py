@@ -32,7 +32,7 @@ from sparring.engine.image_io import grid, save_png
 from sparring.games.hints import Violation, excess, hint_term
 from sparring.measure.diagnostics.quick_metrics import coverage
 from sparring.models.generator import load_model
-from sparring.recipes.r3 import R3
+from sparring.recipes.generators.r3 import R3
 
 SAMPLES = 1000
 SHOWN, COLUMNS = 48, 6

@@ -24,7 +24,7 @@ from sparring.data.loader import Feed
 from sparring.engine.device import Hardware
 from sparring.engine.loop import play
 from sparring.models.generator import Model
-from sparring.recipes.r3 import R3
+from sparring.recipes.generators.r3 import R3
 
 TARGET = 0.03
 MINUTES = (2, 10)

@@ -23,7 +23,7 @@ from sparring.data.loader import Feed
 from sparring.engine.device import Hardware
 from sparring.engine.game import only
 from sparring.engine.loop import Due, System, play
-from sparring.recipes.r3 import R3
+from sparring.recipes.generators.r3 import R3
 
 TARGET = 0.05
 

@@ -44,7 +44,7 @@ def one(objective: str, penalty: str, seed: int, minutes: float, path: Path) -> 
     from sparring.games import objectives
     from sparring.games.gan import GAN
     from sparring.games.penalties import r1, r2
-    from sparring.recipes.r3 import R3
+    from sparring.recipes.generators.r3 import R3
 
     torch.set_num_threads(1)
     data, hardware = open_images("stacked-mnist"), Hardware.find("cpu")

@@ -53,18 +53,18 @@ if TYPE_CHECKING:
     from sparring.games.penalties import r2 as r2
     from sparring.games.penalties import wgan_gp as wgan_gp
     from sparring.measure.scores.evaluation import Evaluation as Evaluation
-    from sparring.recipes.biggan import BigGAN as BigGAN
+    from sparring.recipes.generators.biggan import BigGAN as BigGAN
     from sparring.models.classifier import Classifier as Classifier
     from sparring.models.classifier import load_classifier as load_classifier
     from sparring.recipes.consistent import Consistent as Consistent
-    from sparring.recipes.dcgan import DCGAN as DCGAN
-    from sparring.recipes.gan2014 import GAN2014 as GAN2014
+    from sparring.recipes.generators.dcgan import DCGAN as DCGAN
+    from sparring.recipes.generators.gan2014 import GAN2014 as GAN2014
     from sparring.recipes.improved import Improved as Improved
-    from sparring.recipes.lapgan import LAPGAN as LAPGAN
+    from sparring.recipes.generators.lapgan import LAPGAN as LAPGAN
     from sparring.models.generator import Model as Model
     from sparring.models.generator import load_model as load_model
-    from sparring.recipes.r3 import R3 as R3
-    from sparring.recipes.s3gan import S3GAN as S3GAN
+    from sparring.recipes.generators.r3 import R3 as R3
+    from sparring.recipes.generators.s3gan import S3GAN as S3GAN
     from sparring.models.speech import Recogniser as Recogniser
     from sparring.models.speech import load_recogniser as load_recogniser
 
@@ -99,16 +99,16 @@ _HOMES = {
     "games.objectives": ("OBJECTIVES",),
     "games.penalties": ("r1", "r2", "wgan_gp"),
     "measure.scores.evaluation": ("Evaluation",),
-    "recipes.biggan": ("BigGAN",),
+    "recipes.generators.biggan": ("BigGAN",),
     "models.classifier": ("Classifier", "load_classifier"),
     "recipes.consistent": ("Consistent",),
-    "recipes.dcgan": ("DCGAN",),
-    "recipes.gan2014": ("GAN2014",),
+    "recipes.generators.dcgan": ("DCGAN",),
+    "recipes.generators.gan2014": ("GAN2014",),
     "recipes.improved": ("Improved",),
-    "recipes.lapgan": ("LAPGAN",),
+    "recipes.generators.lapgan": ("LAPGAN",),
     "models.generator": ("Model", "load_model"),
-    "recipes.r3": ("R3",),
-    "recipes.s3gan": ("S3GAN",),
+    "recipes.generators.r3": ("R3",),
+    "recipes.generators.s3gan": ("S3GAN",),
     "models.speech": ("Recogniser", "load_recogniser"),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 import sparring
 from sparring.engine.device import Hardware
-from sparring.recipes.r3 import R3
+from sparring.recipes.generators.r3 import R3
 
 CPU = Hardware(torch.device("cpu"), bf16=False)
 SMALL: dict[str, Any] = {"width": 16, "discriminator_width": 16, "batch_size": 32, "labels": False, "augment": "none"}

@@ -17,7 +17,7 @@ from sparring.games.gan import Judging
 from sparring.games.lapgan import LAPGAN
 from sparring.games.objectives import OBJECTIVES
 from sparring.nets.laplacian import Discriminator, Generator, pyramid
-from sparring.recipes.lapgan import LAPGAN as Recipe
+from sparring.recipes.generators.lapgan import LAPGAN as Recipe
 
 SIZES, LATENTS, CLASSES = [(17, 14), (8, 7), (4, 3)], 7, 3
 

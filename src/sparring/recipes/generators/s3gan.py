@@ -17,7 +17,7 @@ from sparring.engine.errors import UsageError
 from sparring.engine.data_spec import Spec
 from sparring.games.label_completion import Completion, turns_of
 from sparring.nets.auxiliary_heads import Headed
-from sparring.recipes.biggan import BigGAN
+from sparring.recipes.generators.biggan import BigGAN
 from sparring.recipes.recipe import check_positive, check_range
 
 
