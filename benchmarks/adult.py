@@ -29,7 +29,7 @@ from torch import nn
 
 from sparring.attacks import Columns, Result, Threat, fmn, greedy, pgd
 from sparring.data.tabular import Table, read_table
-from sparring.recipes.table import fit_table
+from sparring.recipes.supervised.tabular_mlp import fit_table
 
 NAMES = (
     "age", "workclass", "fnlwgt", "education", "education-num", "marital-status", "occupation", "relationship", "race", "sex",

@@ -25,8 +25,8 @@ from torch import Tensor, nn
 from sparring import FewLabelClassifier, SparringError, Spec, UsageError, load_classifier, open_images
 from sparring.commands.training.session import calibrate
 from sparring.sklearn import BadInput
-from sparring.recipes.consistent import Consistent
-from sparring.recipes.improved import Improved
+from sparring.recipes.semi_supervised.consistent import Consistent
+from sparring.recipes.semi_supervised.improved import Improved
 
 TINY = Consistent(width=4, batch_size=24, labelled=12)
 

@@ -56,10 +56,10 @@ if TYPE_CHECKING:
     from sparring.recipes.generators.biggan import BigGAN as BigGAN
     from sparring.models.classifier import Classifier as Classifier
     from sparring.models.classifier import load_classifier as load_classifier
-    from sparring.recipes.consistent import Consistent as Consistent
+    from sparring.recipes.semi_supervised.consistent import Consistent as Consistent
     from sparring.recipes.generators.dcgan import DCGAN as DCGAN
     from sparring.recipes.generators.gan2014 import GAN2014 as GAN2014
-    from sparring.recipes.improved import Improved as Improved
+    from sparring.recipes.semi_supervised.improved import Improved as Improved
     from sparring.recipes.generators.lapgan import LAPGAN as LAPGAN
     from sparring.models.generator import Model as Model
     from sparring.models.generator import load_model as load_model
@@ -101,10 +101,10 @@ _HOMES = {
     "measure.scores.evaluation": ("Evaluation",),
     "recipes.generators.biggan": ("BigGAN",),
     "models.classifier": ("Classifier", "load_classifier"),
-    "recipes.consistent": ("Consistent",),
+    "recipes.semi_supervised.consistent": ("Consistent",),
     "recipes.generators.dcgan": ("DCGAN",),
     "recipes.generators.gan2014": ("GAN2014",),
-    "recipes.improved": ("Improved",),
+    "recipes.semi_supervised.improved": ("Improved",),
     "recipes.generators.lapgan": ("LAPGAN",),
     "models.generator": ("Model", "load_model"),
     "recipes.generators.r3": ("R3",),

@@ -32,7 +32,7 @@ from sparring.engine.data_spec import Spec
 from sparring.nets.feature_head import halved, tried
 from sparring.nets.tabular_mlp import RowClassifier, RowGenerator
 from sparring.models.classifier import AT_ONCE, classifier_card
-from sparring.recipes.fewlabels import ClassifierRecipe, started
+from sparring.recipes.classifier_recipe import ClassifierRecipe, started
 
 try:
     from sklearn.base import BaseEstimator, ClassifierMixin

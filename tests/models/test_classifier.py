@@ -23,7 +23,7 @@ from sparring.nets.ood_features import looks
 from sparring.nets.memory import Memory
 from sparring.recipes import classifier_class
 from sparring.models.classifier import NONE, Classifier, classifier_card, load_classifier
-from sparring.recipes.consistent import Consistent
+from sparring.recipes.semi_supervised.consistent import Consistent
 
 SPEC = Spec(8, 6, 3, ("cat", "dog"), 100, 90)
 ABOUT: dict[str, Any] = {"own_nets": False, "seed": 0, "data": "x", "sparring": "0", "scaled": False, "mode": "RGB"}

@@ -23,7 +23,7 @@ from sparring.engine.loop import System, play
 from sparring.engine.seeds import mix
 from sparring.engine.data_spec import Spec
 from sparring.recipes import CLASSIFIERS, DEFAULT_CLASSIFIER, RECIPES, classifier_class, recipe_class
-from sparring.recipes.fewlabels import ClassifierRecipe, started, teacher_of
+from sparring.recipes.classifier_recipe import ClassifierRecipe, started, teacher_of
 from sparring.recipes.recipe import from_settings, to_settings
 
 TINY: dict[str, dict[str, dict[str, Any]]] = {
@@ -49,7 +49,7 @@ every_shape = pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: "x".joi
 @pytest.fixture(autouse=True)
 def _narrow(monkeypatch: pytest.MonkeyPatch) -> None:
     """The published networks, but narrow: their widths are no knobs."""
-    from sparring.recipes import improved
+    from sparring.recipes.semi_supervised import improved
 
     monkeypatch.setattr(improved, "HIDDEN", (12, 10, 8))
     monkeypatch.setattr(improved, "MLPGenerator", lambda shape, z: NETS["MLPGenerator"](shape, z, 8))

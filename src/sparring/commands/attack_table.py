@@ -33,7 +33,7 @@ from sparring.measure.report import Page, report_page
 from sparring.measure.share import Share
 from sparring.measure.tabled import TableAttack, Turned
 from sparring.measure.tabled_page import tabled_sections
-from sparring.recipes.table import fit_table
+from sparring.recipes.supervised.tabular_mlp import fit_table
 
 ROWS = 1000
 """That are attacked, at most, unless told."""

@@ -28,7 +28,7 @@ from sparring.engine.data_spec import Spec
 from sparring.measure.classifier.calibration import Classification
 from sparring.recipes import CLASSIFIERS, DEFAULT_CLASSIFIER, classifier_class
 from sparring.models.classifier import classifier_card
-from sparring.recipes.fewlabels import ClassifierRecipe
+from sparring.recipes.classifier_recipe import ClassifierRecipe
 from sparring.models.generator import Model, card
 from sparring.recipes.recipe import Recipe
 

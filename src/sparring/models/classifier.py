@@ -23,7 +23,7 @@ from sparring.nets.feature_head import features_of, halved_or_whole, logits_of
 from sparring.nets.ood_features import looks
 from sparring.nets.memory import Memory
 from sparring.recipes import HARDENERS, RECIPES, classifier_class, hardener_class
-from sparring.recipes.fewlabels import ClassifierRecipe
+from sparring.recipes.classifier_recipe import ClassifierRecipe
 from sparring.recipes.recipe import from_settings, to_settings
 
 AT_ONCE = 250

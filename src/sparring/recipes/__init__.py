@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sparring.engine.errors import UsageError, nearest
 
 if TYPE_CHECKING:
-    from sparring.recipes.fewlabels import ClassifierRecipe
+    from sparring.recipes.classifier_recipe import ClassifierRecipe
     from sparring.recipes.adversarial.base import Hardening
     from sparring.recipes.recipe import Recipe
 

@@ -15,7 +15,7 @@ from sparring.data.in_memory import Arrays
 from sparring.data.classifier_augment import Changes
 from sparring.engine.device import Hardware
 from sparring.engine.data_spec import Spec
-from sparring.recipes.consistent import Consistent
+from sparring.recipes.semi_supervised.consistent import Consistent
 
 SPEC = Spec(8, 8, 1, ("a", "b"), 40)
 CPU = Hardware(torch.device("cpu"), bf16=False)

@@ -19,7 +19,7 @@ from sparring.games.overfitting_guard import Guard
 from sparring.nets.robustness_cnns import NETS
 from sparring.recipes import DEFAULT_HARDENER, HARDENERS, hardener_class
 from sparring.models.classifier import classifier_card
-from sparring.recipes.fewlabels import ClassifierRecipe
+from sparring.recipes.classifier_recipe import ClassifierRecipe
 from sparring.recipes.adversarial.base import Hardening, threat_of
 from sparring.recipes.recipe import from_settings, to_settings
 

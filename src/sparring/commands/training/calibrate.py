@@ -25,7 +25,7 @@ from sparring.nets.feature_head import features_of, logits_of
 from sparring.nets.ood_features import looks
 from sparring.nets.memory import Memory
 from sparring.models.classifier import AT_ONCE, Classifier, views_of
-from sparring.recipes.fewlabels import ClassifierRecipe
+from sparring.recipes.classifier_recipe import ClassifierRecipe
 
 COPIES = 2000
 """Changed copies of labelled images that probabilities are set by, about."""

@@ -26,7 +26,7 @@ from sparring.engine.loop import Due, System
 from sparring.engine.run_folder import Run
 from sparring.recipes import CLASSIFIERS, HARDENERS, RECIPES, used
 from sparring.models.classifier import Classifier, load_classifier
-from sparring.recipes.fewlabels import ClassifierRecipe, started
+from sparring.recipes.classifier_recipe import ClassifierRecipe, started
 
 GLANCE = 1000
 """Held-out images that are looked at while it trains: for the curve alone, nothing is chosen by it."""

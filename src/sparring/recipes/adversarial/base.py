@@ -22,7 +22,7 @@ from sparring.engine.data_spec import Spec
 from sparring.games.overfitting_guard import Guard
 from sparring.games.adversarial_training import Ascent, Attack, Loss, Robust, worst
 from sparring.nets.robustness_cnns import NETS
-from sparring.recipes.fewlabels import NoLabelsTold
+from sparring.recipes.classifier_recipe import NoLabelsTold
 from sparring.recipes.recipe import check_positive, check_range
 
 THREATS = ("Linf", "L2")

@@ -26,7 +26,7 @@ from sparring.games.consistency import Consistency
 from sparring.games.semi_supervised import FewLabels, Term
 from sparring.nets.strided_gan import Generator
 from sparring.nets.cnn_classifier import Stages
-from sparring.recipes.fewlabels import NoLabelsTold, average_of_both, teacher_of
+from sparring.recipes.classifier_recipe import NoLabelsTold, average_of_both, teacher_of
 from sparring.recipes.recipe import check_positive, check_range
 
 STRONG = Changes(turn=25, stretch=0.25, slant=0.3, move=0.12, light=0.4, cut=0.5, stroke=0.5, jitter=0.5)

@@ -35,7 +35,7 @@ from sparring.games.semi_supervised import (
 )
 from sparring.nets.improved_gan import ConvClassifier, ConvGenerator, MLPClassifier, MLPGenerator
 from sparring.nets.weight_norm import start_on_data
-from sparring.recipes.fewlabels import NoLabelsTold, average_of_both
+from sparring.recipes.classifier_recipe import NoLabelsTold, average_of_both
 from sparring.recipes.recipe import adams, check_positive, check_range, check_share
 
 NETS = ("mlp", "conv")

@@ -12,7 +12,7 @@ from sparring.attacks import greedy
 from sparring.data.tabular import Table, read_table
 from sparring.engine.errors import UsageError
 from sparring.nets.tabular_mlp import Standardised
-from sparring.recipes.table import fit_table
+from sparring.recipes.supervised.tabular_mlp import fit_table
 
 
 @pytest.fixture(scope="module")
