@@ -23,7 +23,7 @@ from record import data_folder, in_words, save
 from sparring.commands.hear import hear
 from sparring.commands.whisper import ANY, Utterance, hide, summed_up, to_hide_in
 from sparring.measure.share import Share
-from sparring.measure.whispered import Whispered
+from sparring.report.audio_attack_section import Whispered
 from sparring.models.speech import NOTHING, Recogniser, load_recogniser
 
 ALL = ((-30.0, "none"), (-30.0, "both"), (-40.0, "none"), (-40.0, "both"))

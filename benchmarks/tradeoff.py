@@ -25,7 +25,7 @@ from trials import KEPT, hardened
 from sparring.attacks import Threat, pgd
 from sparring.commands.attacking.load_target import load_attacked
 from sparring.data.dataset import open_images
-from sparring.measure.curves import curve
+from sparring.report.svg_plots import curve
 
 AT, STEPS = 0.1, 40
 LOOK = "background: #fff; color: #1b1f24; font-family: sans-serif; --quiet: #59616b; --line: #dfe3e8; --s1: #0072b2; --s2: #d55e00; --s3: #009e73"

@@ -25,7 +25,7 @@ from sparring.commands.attacking.load_target import load_attacked
 from sparring.commands.attacking.resumable import Parts
 from sparring.commands.training.interrupt import Stopped
 from sparring.engine.errors import SparringError, UsageError
-from sparring.measure.attacked import Attack
+from sparring.report.attack_section import Attack
 from sparring.recipes.adversarial.fast import Fast
 
 Cli = Callable[..., "subprocess.CompletedProcess[str]"]

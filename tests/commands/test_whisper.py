@@ -16,7 +16,7 @@ from speaking import tone, write_wav
 import sparring
 from sparring.commands import whisper as command
 from sparring.commands.hear import Recognition
-from sparring.measure.whispered import Whispered
+from sparring.report.audio_attack_section import Whispered
 from sparring.models.speech import load_recogniser
 
 Cli = Callable[..., "subprocess.CompletedProcess[str]"]

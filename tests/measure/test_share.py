@@ -8,7 +8,7 @@ import pytest
 
 from sparring.measure.classifier.calibration import wilson_interval
 from sparring.measure.share import Share
-from sparring.measure.whispered import Whispered
+from sparring.report.audio_attack_section import Whispered
 
 
 def test_a_share_and_its_interval() -> None:

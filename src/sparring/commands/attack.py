@@ -41,9 +41,9 @@ from sparring.engine.atomic_io import write
 from sparring.engine.image_io import grid, to_bytes
 from sparring.engine.seeds import mix
 from sparring.engine.data_spec import Spec
-from sparring.measure.attacked import Attack, attacked_sections, doctor_findings
-from sparring.measure.curves import percent
-from sparring.measure.report import Page, Picture, report_page
+from sparring.report.attack_section import Attack, attacked_sections, doctor_findings
+from sparring.report.svg_plots import percent
+from sparring.report.html import Page, Picture, report_page
 from sparring.measure.classifier.attack_summary import Figures, figures, fooled, samples
 
 IMAGES = 1000

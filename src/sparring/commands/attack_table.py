@@ -29,10 +29,10 @@ from sparring.commands.attacking.ci_gate import Required
 from sparring.data.tabular import Table, read_table
 from sparring.engine.errors import SparringError, UsageError
 from sparring.engine.atomic_io import write
-from sparring.measure.report import Page, report_page
+from sparring.report.html import Page, report_page
 from sparring.measure.share import Share
-from sparring.measure.tabled import TableAttack, Turned
-from sparring.measure.tabled_page import tabled_sections
+from sparring.report.table_attack import TableAttack, Turned
+from sparring.report.table_attack_section import tabled_sections
 from sparring.recipes.supervised.tabular_mlp import fit_table
 
 ROWS = 1000

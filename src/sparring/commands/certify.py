@@ -25,8 +25,8 @@ from sparring.engine.errors import UsageError, nearest
 from sparring.engine.atomic_io import write
 from sparring.engine.image_io import grid, to_bytes
 from sparring.measure.classifier.certified_accuracy import ALPHA, ATTACK, Brackets, Certified, Row, brackets
-from sparring.measure.certified_page import certified_sections
-from sparring.measure.report import Page, Picture, report_page
+from sparring.report.certificate_section import certified_sections
+from sparring.report.html import Page, Picture, report_page
 from sparring.models.classifier import Classifier, load_classifier
 from sparring.recipes.adversarial.base import widest
 from sparring.recipes.adversarial.noisy import Noisy

@@ -31,7 +31,7 @@ from sparring.engine.errors import SparringError, UsageError
 from sparring.engine.atomic_io import saying
 from sparring.engine.run_folder import Run
 from sparring.measure.features.feature_net import feature_net as nets
-from sparring.measure.curves import number
+from sparring.report.svg_plots import number
 from sparring.measure.scores.evaluation import Evaluation, Memorisation, Nash, Score
 from sparring.measure.features.feature_net import Features
 from sparring.measure.intervals import LEVEL

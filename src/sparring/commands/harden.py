@@ -34,10 +34,10 @@ from sparring.engine.image_io import grid, to_bytes
 from sparring.engine.run_folder import Run
 from sparring.games.overfitting_guard import Guard
 from sparring.measure.classifier.calibration import Classification
-from sparring.measure.classified_page import classified_sections
-from sparring.measure.report import Picture, report_page
+from sparring.report.classifier_section import classified_sections
+from sparring.report.html import Picture, report_page
 from sparring.measure.classifier.robustness import ATTACK, Hardened, robustness
-from sparring.measure.robustness_page import robust_sections
+from sparring.report.hardening_section import robust_sections
 from sparring.measure.share import Share
 from sparring.nets.feature_head import halved_or_whole
 from sparring.recipes import DEFAULT_HARDENER, HARDENERS, hardener_class

@@ -28,9 +28,9 @@ from sparring.data.audio import LEVELS, as_wav, on_grid, open_sounds
 from sparring.data.resolve import local
 from sparring.engine.errors import UsageError, nearest
 from sparring.engine.atomic_io import saying, write
-from sparring.measure.report import Page, report_page
+from sparring.report.html import Page, report_page
 from sparring.measure.share import Share
-from sparring.measure.whispered import SHOWN, Audio, Whisper, Whispered, by_pair, median, whispered_sections
+from sparring.report.audio_attack_section import SHOWN, Audio, Whisper, Whispered, by_pair, median, whispered_sections
 from sparring.models.speech import NOTHING, Heard, Recogniser, load_recogniser, together
 
 DB, DB_MASKED = -30.0, 0.0

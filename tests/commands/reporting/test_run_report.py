@@ -1,7 +1,7 @@
 """The words on a run's page."""
 
 from sparring.commands.reporting.run_report import CURVES
-from sparring.measure.curves import curve
+from sparring.report.svg_plots import curve
 
 
 def test_every_line_of_a_curve_is_called_by_its_whole_name() -> None:

@@ -11,7 +11,7 @@ from torch import Tensor
 from sparring.attacks.smoothing import predict, smoothed
 from sparring.engine.errors import UsageError
 from sparring.measure.classifier.certified_accuracy import Brackets, Certified, Row, brackets
-from sparring.measure.certified_page import certified_sections
+from sparring.report.certificate_section import certified_sections
 from sparring.measure.share import Share
 
 W = torch.tensor([3.0, 4.0])

@@ -1,4 +1,4 @@
-"""report.html of a run or of samples: the pictures, curves and words that `measure.report` puts on a page."""
+"""report.html of a run or of samples: the pictures, curves and words that `report.html` puts on a page."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from sparring.engine.atomic_io import write
 from sparring.engine.image_io import grid
 from sparring.engine.run_folder import Run
 from sparring.measure.classifier.calibration import Classification
-from sparring.measure.classified_page import classified_sections
-from sparring.measure.curves import curve
+from sparring.report.classifier_section import classified_sections
+from sparring.report.svg_plots import curve
 from sparring.measure.scores.evaluation import Evaluation
 from sparring.measure.diagnostics.findings import Finding
 from sparring.measure.diagnostics.memorisation import closest_pairs
-from sparring.measure.report import Page, Picture, Section, pairs, report_page
+from sparring.report.html import Page, Picture, Section, pairs, report_page
 
 SHOWN, BY_CLASS, CLASSES = 100, 10, 20
 """Samples shown in all, or of each of so many classes."""

@@ -5,8 +5,8 @@ from dataclasses import replace
 from test_report import HOSTILE, Reader, picture
 
 from sparring.measure.classifier.calibration import Bin, Classification
-from sparring.measure.classified_page import classified_sections, reliability_drawing
-from sparring.measure.report import Page, Picture, report_page
+from sparring.report.classifier_section import classified_sections, reliability_drawing
+from sparring.report.html import Page, Picture, report_page
 
 FOUND = Classification(
     "run", "consistent", 4.96, 1_234, 0, ("cat", "dog", "fox"), 0.5, "run/to_label.csv", ["the labels are uneven"], 7, 1_030,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from sparring.measure.curves import curve, percent, text
-from sparring.measure.report import Picture, Section, figure, noted
+from sparring.report.svg_plots import curve, percent, text
+from sparring.report.html import Picture, Section, figure, noted
 from sparring.measure.classifier.robustness import Hardened
 
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from sparring.engine.image_io import grid
-from sparring.measure.curves import interval, number, percent, share_line, text
+from sparring.report.svg_plots import interval, number, percent, share_line, text
 from sparring.measure.scores.evaluation import Evaluation, Memorisation, Nash, Score
 from sparring.measure.diagnostics.findings import Finding, Severity
 

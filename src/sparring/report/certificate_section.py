@@ -5,8 +5,8 @@ from __future__ import annotations
 from statistics import median
 
 from sparring.measure.classifier.certified_accuracy import Certified, Row
-from sparring.measure.curves import curve, percent, text
-from sparring.measure.report import Picture, Section, figure, noted
+from sparring.report.svg_plots import curve, percent, text
+from sparring.report.html import Picture, Section, figure, noted
 from sparring.measure.share import Share
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from sparring.measure.curves import bar, percent, shortened, text
-from sparring.measure.report import Section, listed, noted, protocol_table
+from sparring.report.svg_plots import bar, percent, shortened, text
+from sparring.report.html import Section, listed, noted, protocol_table
 from sparring.measure.share import Share
-from sparring.measure.tabled import TableAttack, Turned
+from sparring.report.table_attack import TableAttack, Turned
 
 BARS = 30
 """Columns whose changes are counted on the page, at most; report.json holds all."""

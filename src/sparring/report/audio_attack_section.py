@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from sparring.measure.curves import percent, text
-from sparring.measure.report import Section, noted
+from sparring.report.svg_plots import percent, text
+from sparring.report.html import Section, noted
 from sparring.measure.share import Share
 
 SHOWN = 40

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sparring.measure.classifier.calibration import UNTESTED, Bin, Classification
-from sparring.measure.curves import GRID, QUIET, percent, text
-from sparring.measure.report import Picture, Section, figure, listed, noted
+from sparring.report.svg_plots import GRID, QUIET, percent, text
+from sparring.report.html import Picture, Section, figure, listed, noted
 
 CLASSES = 20
 """Of a confusion table that is drawn whole; of more classes the worst pairs are named alone."""

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sparring.measure.curves import (
+from sparring.report.svg_plots import (
     COLOURS,
     POINTS,
     bar,

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sparring.attacks.masking_checks import Check
-from sparring.measure.curves import curve, percent, text
+from sparring.report.svg_plots import curve, percent, text
 from sparring.measure.diagnostics.findings import Finding
-from sparring.measure.report import Picture, Section, figure, noted
+from sparring.report.html import Picture, Section, figure, noted
 from sparring.measure.share import Share
 
 

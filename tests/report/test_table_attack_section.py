@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 from test_report import HOSTILE, Reader
 
-from sparring.measure.report import Page, report_page
+from sparring.report.html import Page, report_page
 from sparring.measure.share import Share
-from sparring.measure.tabled import TableAttack, Turned
-from sparring.measure.tabled_page import ACROSS, BARS, SHOWN, tabled_sections
+from sparring.report.table_attack import TableAttack, Turned
+from sparring.report.table_attack_section import ACROSS, BARS, SHOWN, tabled_sections
 
 HALF = Share.count(10, 20)
 FOUND = TableAttack(
