@@ -22,7 +22,7 @@ from record import data_folder, in_words, save
 
 from sparring.commands.hear import hear
 from sparring.commands.whisper import ANY, Utterance, hide, summed_up, to_hide_in
-from sparring.measure.share import Share
+from sparring.stats.proportion import Share
 from sparring.report.audio_attack_section import Whispered
 from sparring.models.speech import NOTHING, Recogniser, load_recogniser
 

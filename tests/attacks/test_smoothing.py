@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from sparring.attacks.smoothing import ABSTAIN, certify, counts, predict
 from sparring.engine.errors import UsageError
-from sparring.measure.intervals import binomial_lower
+from sparring.stats.intervals import binomial_lower
 
 W = torch.tensor([3.0, -4.0])
 X = torch.tensor([[0.4, 0.0], [0.0, 0.5], [0.0, -0.002], [0.0, -3.0]])

@@ -16,7 +16,7 @@ import pytest
 import sparring
 from sparring.commands.training.interrupt import Stopped
 from sparring.measure.classifier import certified_accuracy as measure
-from sparring.measure.share import Share
+from sparring.stats.proportion import Share
 from sparring.recipes.adversarial.fast import Fast
 from sparring.recipes.adversarial.noisy import Noisy
 

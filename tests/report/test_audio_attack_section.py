@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from sparring.measure.share import Share
+from sparring.stats.proportion import Share
 from sparring.report.audio_attack_section import Audio, Whisper, Whispered, by_pair, median, whispered_sections
 
 ONE = Whisper("a.wav", "<b>yes</b>", "no", "yes", 0.9, "no", 0.6, True, -31.0, 25.0, 0.2)

@@ -6,7 +6,7 @@ import pytest
 from test_report import HOSTILE, Reader
 
 from sparring.report.html import Page, report_page
-from sparring.measure.share import Share
+from sparring.stats.proportion import Share
 from sparring.report.table_attack import TableAttack, Turned
 from sparring.report.table_attack_section import ACROSS, BARS, SHOWN, tabled_sections
 

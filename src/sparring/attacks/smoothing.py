@@ -14,7 +14,7 @@ from torch import Tensor
 from sparring.attacks.validation import Model, held
 from sparring.engine.errors import UsageError
 from sparring.engine.seeds import mix
-from sparring.measure.intervals import binomial_lower, binomial_test
+from sparring.stats.intervals import binomial_lower, binomial_test
 
 ABSTAIN = -1
 """In place of a class."""

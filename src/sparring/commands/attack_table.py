@@ -30,7 +30,7 @@ from sparring.data.tabular import Table, read_table
 from sparring.engine.errors import SparringError, UsageError
 from sparring.engine.atomic_io import write
 from sparring.report.html import Page, report_page
-from sparring.measure.share import Share
+from sparring.stats.proportion import Share
 from sparring.report.table_attack import TableAttack, Turned
 from sparring.report.table_attack_section import tabled_sections
 from sparring.recipes.supervised.tabular_mlp import fit_table

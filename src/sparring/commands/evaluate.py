@@ -34,7 +34,7 @@ from sparring.measure.features.feature_net import feature_net as nets
 from sparring.report.svg_plots import number
 from sparring.measure.scores.evaluation import Evaluation, Memorisation, Nash, Score
 from sparring.measure.features.feature_net import Features
-from sparring.measure.intervals import LEVEL
+from sparring.stats.intervals import LEVEL
 from sparring.measure.diagnostics.memorisation import memorisation
 from sparring.measure.scores.modes import class_divergence, modes_found
 from sparring.measure.diagnostics.two_sample_test import tell_apart

@@ -38,7 +38,7 @@ from sparring.report.classifier_section import classified_sections
 from sparring.report.html import Picture, report_page
 from sparring.measure.classifier.robustness import ATTACK, Hardened, robustness
 from sparring.report.hardening_section import robust_sections
-from sparring.measure.share import Share
+from sparring.stats.proportion import Share
 from sparring.nets.feature_head import halved_or_whole
 from sparring.recipes import DEFAULT_HARDENER, HARDENERS, hardener_class
 from sparring.models.classifier import classifier_card

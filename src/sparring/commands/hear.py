@@ -20,7 +20,7 @@ from sparring.engine.device import Hardware
 from sparring.engine.errors import UsageError
 from sparring.engine.atomic_io import write
 from sparring.engine.run_folder import Run
-from sparring.measure.share import Share
+from sparring.stats.proportion import Share
 from sparring.models.speech import NOTHING, Recogniser, train_recogniser
 
 MINUTES = 3.0

@@ -29,7 +29,7 @@ from sparring.data.resolve import local
 from sparring.engine.errors import UsageError, nearest
 from sparring.engine.atomic_io import saying, write
 from sparring.report.html import Page, report_page
-from sparring.measure.share import Share
+from sparring.stats.proportion import Share
 from sparring.report.audio_attack_section import SHOWN, Audio, Whisper, Whispered, by_pair, median, whispered_sections
 from sparring.models.speech import NOTHING, Heard, Recogniser, load_recogniser, together
 

@@ -9,7 +9,7 @@ from sparring.attacks.masking_checks import Check
 from sparring.report.svg_plots import curve, percent, text
 from sparring.measure.diagnostics.findings import Finding
 from sparring.report.html import Picture, Section, figure, noted
-from sparring.measure.share import Share
+from sparring.stats.proportion import Share
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Any
 
 from sparring.report.svg_plots import percent, text
 from sparring.report.html import Section, noted
-from sparring.measure.share import Share
+from sparring.stats.proportion import Share
 
 SHOWN = 40
 """Of the attacks on the page, evenly taken."""

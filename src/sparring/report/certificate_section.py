@@ -7,7 +7,7 @@ from statistics import median
 from sparring.measure.classifier.certified_accuracy import Certified, Row
 from sparring.report.svg_plots import curve, percent, text
 from sparring.report.html import Picture, Section, figure, noted
-from sparring.measure.share import Share
+from sparring.stats.proportion import Share
 
 
 def certified_sections(found: Certified, broken: Picture | None = None) -> list[Section]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from sparring.report.svg_plots import bar, percent, shortened, text
 from sparring.report.html import Section, listed, noted, protocol_table
-from sparring.measure.share import Share
+from sparring.stats.proportion import Share
 from sparring.report.table_attack import TableAttack, Turned
 
 BARS = 30

@@ -12,7 +12,7 @@ from sparring.attacks.smoothing import predict, smoothed
 from sparring.engine.errors import UsageError
 from sparring.measure.classifier.certified_accuracy import Brackets, Certified, Row, brackets
 from sparring.report.certificate_section import certified_sections
-from sparring.measure.share import Share
+from sparring.stats.proportion import Share
 
 W = torch.tensor([3.0, 4.0])
 SIGMA = 0.1

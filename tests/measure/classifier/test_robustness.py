@@ -12,7 +12,7 @@ from sparring.attacks.threat_model import Threat
 from sparring.measure.classifier.calibration import Classification, wilson_interval
 from sparring.measure.classifier.robustness import ATTACK, LEVELS, Hardened, robustness
 from sparring.report.hardening_section import robust_sections
-from sparring.measure.share import Share
+from sparring.stats.proportion import Share
 
 W = torch.tensor([1.0, -2.0, 0.5, 0.0])
 

@@ -17,7 +17,7 @@ from sparring.attacks.threat_model import Threat
 from sparring.engine.seeds import mix
 from sparring.measure.classifier.calibration import wilson_interval
 from sparring.measure.classifier.robustness import AT_ONCE, robustness
-from sparring.measure.share import Share
+from sparring.stats.proportion import Share
 
 FIRST = 100
 """Rows that an answering attack is tried on at once."""

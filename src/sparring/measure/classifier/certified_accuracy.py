@@ -21,7 +21,7 @@ from sparring.attacks.smoothing import ABSTAIN, certify, predict, smoothed
 from sparring.attacks.threat_model import Threat
 from sparring.engine.errors import UsageError
 from sparring.engine.seeds import mix
-from sparring.measure.share import Share
+from sparring.stats.proportion import Share
 
 AT_ONCE = 50
 """Rows; each is many points."""

@@ -13,7 +13,7 @@ from sparring.attacks.losses import ce, margin
 from sparring.attacks.pgd import pgd
 from sparring.attacks.threat_model import Threat
 from sparring.measure.classifier.calibration import Classification
-from sparring.measure.share import Share
+from sparring.stats.proportion import Share
 
 AT_ONCE = 250
 LEVELS = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5)

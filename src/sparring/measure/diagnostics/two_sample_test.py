@@ -18,7 +18,7 @@ from sparring.engine.device import Hardware
 from sparring.engine.game import Batch, Game, Stats
 from sparring.engine.loop import Feed, System, play
 from sparring.measure.scores.evaluation import Nash
-from sparring.measure.intervals import binomial_interval
+from sparring.stats.intervals import binomial_interval
 from sparring.measure.features.train_small import Fetch, Rows, learn
 from sparring.nets.encoder import Encoder
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from sparring.measure.intervals import Estimate
+from sparring.stats.intervals import Estimate
 
 ROWS, COLUMNS = 2048, 256
 """A product of so many rows is summed in float64; the covariance is symmetric, so it is made in blocks of so many

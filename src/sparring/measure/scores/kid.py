@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from sparring.measure.intervals import Estimate
+from sparring.stats.intervals import Estimate
 
 BLOCK = 10_000
 """Rows compared with one another; of more, the mean over blocks that share no row, as unbiased and far faster."""

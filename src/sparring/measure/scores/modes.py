@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from sparring.measure.intervals import Estimate
+from sparring.stats.intervals import Estimate
 
 
 def modes_found(predicted: Tensor) -> Estimate:

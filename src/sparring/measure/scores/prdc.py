@@ -14,7 +14,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from sparring.measure.intervals import Estimate
+from sparring.stats.intervals import Estimate
 
 TILE = 1024
 """Rows on each side of a tile of a distance matrix: 4 MB in float32."""

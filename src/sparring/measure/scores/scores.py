@@ -10,7 +10,7 @@ from torch import Tensor
 
 from sparring.measure.scores.evaluation import Score
 from sparring.measure.scores.frechet import frechet_distance, frechet_extrapolated
-from sparring.measure.intervals import Estimate
+from sparring.stats.intervals import Estimate
 from sparring.measure.scores.kid import kernel_distance
 from sparring.measure.scores.prdc import precision_recall_density_coverage
 from sparring.measure.scores.sliced_wasserstein import sliced_estimate

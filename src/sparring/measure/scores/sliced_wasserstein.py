@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from sparring.measure.intervals import Estimate
+from sparring.stats.intervals import Estimate
 
 DIRECTIONS = 256
 AT_ONCE = 32

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from sparring.measure.intervals import Estimate, binomial_interval, binomial_lower, binomial_test, resampled_means
+from sparring.stats.intervals import Estimate, binomial_interval, binomial_lower, binomial_test, resampled_means
 
 
 def normal(*shape: int, seed: int = 0) -> torch.Tensor:

@@ -7,7 +7,7 @@ from dataclasses import asdict
 import pytest
 
 from sparring.measure.classifier.calibration import wilson_interval
-from sparring.measure.share import Share
+from sparring.stats.proportion import Share
 from sparring.report.audio_attack_section import Whispered
 
 
