@@ -27,7 +27,7 @@ import torch
 from record import data_folder, save, spread
 from torch import nn
 
-from sparring.attacks import Columns, Result, Threat, fmn, greedy, pgd
+from sparring.attacks import Result, TabularConstraints, Threat, fmn, greedy, pgd
 from sparring.data.tabular import Table, read_table
 from sparring.recipes.supervised.tabular_mlp import fit_table
 
@@ -77,7 +77,7 @@ def main() -> None:
 
 
 @torch.no_grad()
-def against_all(net: nn.Module, test: Table, rows: torch.Tensor, columns: Columns) -> dict[str, int]:
+def against_all(net: nn.Module, test: Table, rows: torch.Tensor, columns: TabularConstraints) -> dict[str, int]:
     """How often greedy breaks what can be broken at all, and by as few columns, where work may change."""
     x, y = test.x[rows], test.y[rows]
     places = {column.name: list(column.places) for column in test.columns}
@@ -102,7 +102,9 @@ def against_all(net: nn.Module, test: Table, rows: torch.Tensor, columns: Column
     }  # fmt: skip
 
 
-def attacked(net: nn.Module, test: Table, rows: torch.Tensor, columns: Columns, seed: int) -> dict[str, dict[str, Any]]:
+def attacked(
+    net: nn.Module, test: Table, rows: torch.Tensor, columns: TabularConstraints, seed: int
+) -> dict[str, dict[str, Any]]:
     """What each attack makes of these rows."""
     x, y = test.x[rows], test.y[rows]
     everything = float(x.shape[1])

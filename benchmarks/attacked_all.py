@@ -18,7 +18,7 @@ from record import data_folder, save
 
 from sparring.attacks import autoattack
 from sparring.data.dataset import open_images
-from sparring.measure.classifier.calibration import wilson_interval
+from sparring.stats.intervals import wilson_interval
 
 
 def main() -> None:
@@ -35,7 +35,9 @@ def main() -> None:
     y = torch.from_numpy(test.labels[rows]).to(options.device)
     model = Pixels(options.run).to(options.device)
     begin = time.perf_counter()
-    found = autoattack(model, x, y, THREAT, batch_size=len(x), tell=lambda name, left: print(f"{name}: {left} stand"))
+    found = autoattack(
+        model, x, y, THREAT, batch_size=len(x), on_progress=lambda name, left: print(f"{name}: {left} stand")
+    )
     seconds = time.perf_counter() - begin
     robust, clean = int(found.robust.sum()), sum(name != "clean" for name in found.broken_by)
     low, high = wilson_interval(robust, len(x))

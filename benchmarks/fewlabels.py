@@ -18,7 +18,7 @@ import numpy as np
 from judge import source
 from numpy.typing import NDArray
 from record import save
-from told import Told, chosen, errors, in_words, kept, parsed, train
+from told import Told, chosen, errors, kept, parsed, to_text, train
 
 from sparring.data.dataset import Images
 
@@ -72,7 +72,7 @@ def main() -> None:
     save(
         options.name,
         result=f"errors of {first}, mean of {len(options.seeds)} choices of labels: "
-        + "; ".join(f"{data}, {count} labels: {in_words(row[first])}" for data, rows in table.items() for count, row in rows.items()),
+        + "; ".join(f"{data}, {count} labels: {to_text(row[first])}" for data, rows in table.items() for count, row in rows.items()),
         target="MNIST: mean of at most "
         + ", ".join(f"{limit} with {count} labels" for count, limit in most.items())
         + f"{each}; of these, those that were asked for",
@@ -91,7 +91,7 @@ def main() -> None:
 
 def show(data: str, count: int, row: dict[str, Any]) -> None:
     """A line of the table, to be read while the rest goes on."""
-    told = [f"{way} {in_words(one)}" for way, one in row.items()]
+    told = [f"{way} {to_text(one)}" for way, one in row.items()]
     if data == "mnist" and count in PUBLISHED:
         told += [f"Improved GAN {PUBLISHED[count]} (2016)", f"best GAN {BEST_PUBLISHED[count]}"]
     print(f"{data}, {count} labels: {'; '.join(told)}")

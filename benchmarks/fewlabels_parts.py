@@ -11,7 +11,7 @@ import argparse
 
 from judge import source
 from record import save
-from told import Told, errors, in_words, parsed, train
+from told import Told, errors, parsed, to_text, train
 
 PARTS = {
     "whole": ("--recipe", "consistent"),
@@ -45,7 +45,7 @@ def main() -> None:
     save(
         options.name,
         result=f"errors with {asked.labels} labels of {asked.data}: "
-        + "; ".join(f"{part} {in_words(row)}" for part, row in table.items()),
+        + "; ".join(f"{part} {to_text(row)}" for part, row in table.items()),
         target="no part can be taken out without more errors",
         met=all(row["mean"] > table["whole"]["mean"] for part, row in table.items() if part.startswith("without"))
         and any(part.startswith("without") for part in table),

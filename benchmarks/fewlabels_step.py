@@ -20,18 +20,18 @@ from functools import partial
 from typing import Any
 
 import torch
-from record import alternate, in_words, ratios, save, spread
+from record import alternate, ratios, save, spread, to_text
 from step import CLASSES, SHAPES, TARGET, MemoryFeed, Sparring, keep_contiguous
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.nn.utils.parametrizations import weight_norm
 
+from sparring.engine.data_spec import ImageSpec
 from sparring.engine.device import Hardware
 from sparring.engine.game import Batch, only
 from sparring.engine.loop import System
 from sparring.engine.seeds import mix
-from sparring.engine.data_spec import Spec
-from sparring.games.semi_supervised import LABELLED, FewLabels, real_or_generated
+from sparring.games.semi_supervised import LABELLED, SemiSupervisedGAN, real_or_generated
 from sparring.nets.weight_norm import Normalised
 from sparring.recipes import CLASSIFIERS, classifier_class
 
@@ -39,7 +39,7 @@ from sparring.recipes import CLASSIFIERS, classifier_class
 class FewLabelsFeed(MemoryFeed):
     """The same, of which `labelled` images have labels."""
 
-    def __init__(self, spec: Spec, batch_size: int, labelled: int, device: torch.device) -> None:
+    def __init__(self, spec: ImageSpec, batch_size: int, labelled: int, device: torch.device) -> None:
         super().__init__(spec, batch_size)
         few = MemoryFeed(spec, labelled).batches(0, 0)[0]
         self.few, self.device = (few.x.to(device), few.y.to(device)), device
@@ -80,11 +80,11 @@ class Textbook:
     """The same game, as tutorials write it."""
 
     def __init__(self, system: System, feed: FewLabelsFeed) -> None:
-        assert isinstance(system.game, FewLabels)
+        assert isinstance(system.game, SemiSupervisedGAN)
         self.game, self.feed, self.nimg = system.game, feed, 0
-        for net in (*self.game.players.values(), system.average.net):
+        for net in (*self.game.players.values(), system.ema.net):
             keep_contiguous(net)
-        self.average = system.average
+        self.average = system.ema
         self.optimizers = {
             name: type(made)(made.param_groups[0]["params"], **{k: made.defaults[k] for k in ("lr", "betas", "weight_decay")})
             for name, made in system.optimizers.items()
@@ -116,7 +116,7 @@ class Textbook:
         if game.change is not None:
             x = game.change(x, Batch(x, y, batch.step, mix(batch.seed, LABELLED)))
         with torch.no_grad():
-            fake = generator(batch.normal(game.latents))
+            fake = generator(batch.normal(game.latent_dim))
         loss = cross_entropy(classifier(x), y)
         loss = loss + game.generated * real_or_generated(classifier(batch.x), classifier(fake))
         for term in game.terms.values():
@@ -126,7 +126,7 @@ class Textbook:
 
 def contenders(name: str, shape: tuple[int, int, int], device: str) -> dict[str, Sparring | Textbook]:
     """Both ways, each with networks of its own that start from the same weights."""
-    spec = Spec(*shape, tuple(str(k) for k in range(CLASSES)), count=60_000)
+    spec = ImageSpec(*shape, tuple(str(k) for k in range(CLASSES)), count=60_000)
     hardware = Hardware.find(device)
     recipe = classifier_class(name)().resolve(spec, hardware)
     torch.manual_seed(0)
@@ -175,7 +175,7 @@ def main() -> None:
                 "images_per_second": {way: spread([images / s for s in took]) for way, took in seconds.items()},
                 "times_faster": spread(faster),
             }
-            words.append(f"{recipe} {shape}: {in_words(faster)} times")
+            words.append(f"{recipe} {shape}: {to_text(faster)} times")
             slowest = min(slowest, spread(faster)["median"])
     save(
         options.name, result="; ".join(words), target=f"at least {TARGET:g} times, on a CPU with bf16, or a GPU",

@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 
 import torch
-from record import alternate, in_words, ratios, save, spread
+from record import alternate, ratios, save, spread, to_text
 from torch import Tensor, nn
 from torchmetrics.image.fid import FrechetInceptionDistance
 
@@ -60,7 +60,7 @@ def main() -> None:
     apart = abs(values["ours"] / values["torchmetrics"] - 1)
     save(
         "frechet",
-        result=f"{in_words(faster)} times as fast; values agree to {apart:.1e}",
+        result=f"{to_text(faster)} times as fast; values agree to {apart:.1e}",
         target=f"{TARGET:g} times, values to 1e-4",
         met=spread(faster)["median"] >= TARGET and apart < 1e-4,
         details={

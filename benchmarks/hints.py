@@ -31,7 +31,7 @@ from sparring.data.dataset import open_images
 from sparring.engine.image_io import grid, save_png
 from sparring.games.hints import Violation, excess, hint_term
 from sparring.measure.diagnostics.quick_metrics import coverage
-from sparring.models.generator import load_model
+from sparring.models.generator import load_generator
 from sparring.recipes.generators.r3 import R3
 
 SAMPLES = 1000
@@ -61,7 +61,7 @@ def one_run(folder: Path, hints: str, seed: int, options: argparse.Namespace) ->
     length = {"images": options.images} if options.images else {"minutes": options.minutes}
     source = data_folder() / "faces-easy.zip"
     run = train(source, recipe, **length, size=(options.size, options.size), seed=seed, out=folder)
-    return np.concatenate(list(load_model(run.path).samples(SAMPLES, seed=1))), run.settings["plan"]["images"]
+    return np.concatenate(list(load_generator(run.path).samples(SAMPLES, seed=1))), run.settings["plan"]["images"]
 
 
 def picture(left: NDArray[np.uint8], right: NDArray[np.uint8], name: str, about: str) -> Path:

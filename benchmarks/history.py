@@ -20,7 +20,7 @@ from record import RESULTS, save
 from trials import Trial, run
 
 from sparring.engine.image_io import to_image
-from sparring.models.generator import load_model
+from sparring.models.generator import load_generator
 
 RECIPES = {"gan2014": 2014, "lapgan": 2015, "dcgan": 2015, "biggan": 2019, "s3gan": 2019, "r3": 2024}
 DATA = ("mnist", "fashion-mnist", "cifar10-jpeg", "orl-faces")
@@ -44,7 +44,7 @@ def picture(table: dict[str, list[Trial]], data: list[str]) -> Image.Image:
     for recipe, done in table.items():
         strips = []
         for trial in done:
-            model = load_model(trial.folder / "run")
+            model = load_generator(trial.folder / "run")
             chunk = next(iter(model.samples(32, seed=3)))
             tiles = [to_image(pixels).convert("RGB") for pixels in chunk[:6]]
             size = (round(height * tiles[0].width / tiles[0].height), height)

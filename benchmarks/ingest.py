@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from record import alternate, data_folder, in_words, ratios, save, spread
+from record import alternate, data_folder, ratios, save, spread, to_text
 
 from sparring.data.dataset import open_images
 
@@ -92,7 +92,7 @@ def main() -> None:
                 "images_per_second": {way: spread([files / s for s in took]) for way, took in seconds.items()},
                 "times_faster_than_pillow": spread(faster),
             }
-            words.append(f"{name}: {in_words(faster)} times")
+            words.append(f"{name}: {to_text(faster)} times")
             met = met and spread(faster)["median"] >= TARGET
     save("ingest", result="; ".join(words), target=f"at least {TARGET:g} times", met=met, details=details)
 

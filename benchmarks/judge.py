@@ -21,12 +21,12 @@ from sparring.commands.evaluating.row_views import of_array, of_images, of_model
 from sparring.data.dataset import Images, open_images
 from sparring.data.resolve import cache_folder
 from sparring.engine.device import Hardware
-from sparring.measure.scores.frechet import frechet_distance
 from sparring.measure.diagnostics.memorisation import memorisation
-from sparring.measure.diagnostics.two_sample_test import tell_apart
-from sparring.measure.scores.prdc import precision_recall_density_coverage
+from sparring.measure.diagnostics.two_sample_test import two_sample_test
 from sparring.measure.features.trained_features import trained
-from sparring.models.generator import Model
+from sparring.measure.scores.frechet import frechet_distance
+from sparring.measure.scores.prdc import precision_recall_density_coverage
+from sparring.models.generator import GeneratorModel
 
 SOURCES: Mapping[str, tuple[str, str | None]] = {
     "mnist": ("mnist", None),
@@ -85,7 +85,7 @@ class Judge:
             x, y = y[order[::2]], y[order[1::2]]
         return {"fd": frechet_distance(x, y).value, "coverage": precision_recall_density_coverage(x, y)[3].value}
 
-    def look(self, model: Model, *, nash: bool = True, seed: int = 0, copies: bool = False) -> dict[str, Any]:
+    def look(self, model: GeneratorModel, *, nash: bool = True, seed: int = 0, copies: bool = False) -> dict[str, Any]:
         """Scores of a model's samples: fd, coverage and its kin, the share of the asked class, and the Nash check."""
         return self.scores(*samples_of(model, self.count, seed), nash=nash, copies=copies)
 
@@ -112,11 +112,11 @@ class Judge:
         """How often a fresh discriminator is right; 0.5 is the game's equilibrium."""
         rows = np.random.default_rng(0).permutation(len(self.real))
         real = self.real.take(rows)
-        told = tell_apart(real.fetch, of_array(pixels).fetch, min(len(pixels), len(rows)), hardware=self.hardware)
+        told = two_sample_test(real.fetch, of_array(pixels).fetch, min(len(pixels), len(rows)), hardware=self.hardware)
         return told.right / told.of
 
 
-def samples_of(model: Model, count: int, seed: int = 0) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+def samples_of(model: GeneratorModel, count: int, seed: int = 0) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """`count` samples with the labels that they were asked for."""
     rows = of_model(model, count, seed, lambda done, of: None)
     return np.concatenate(list(rows.chunks())), rows.labels

@@ -17,13 +17,13 @@ from typing import Any
 import torch
 from record import alternate, data_folder, save, spread
 
-from sparring.commands.training.plan import Plan
 from sparring.commands.training.monitor import watch
+from sparring.commands.training.plan import Plan
 from sparring.data.dataset import Images, open_images
-from sparring.data.loader import Feed
+from sparring.data.loader import BatchLoader
 from sparring.engine.device import Hardware
 from sparring.engine.loop import play
-from sparring.models.generator import Model
+from sparring.models.generator import GeneratorModel
 from sparring.recipes.generators.r3 import R3
 
 TARGET = 0.03
@@ -37,8 +37,8 @@ def shares(images: Images, hardware: Hardware, pairs: int, rounds: int) -> dict[
     torch.manual_seed(0)
     system = recipe.system(images.spec, {k: hardware.place(n) for k, n in recipe.nets(images.spec).items()}, 1 << 40)
     counts = tuple(images.report.classes.values())
-    model = Model(system.average.net, images.spec, recipe.latents, recipe.classes(images.spec) > 0, counts)
-    feed, size = Feed(images, recipe.batch_size), recipe.batch_size
+    model = GeneratorModel(system.ema.net, images.spec, recipe.latent_dim, recipe.classes(images.spec) > 0, counts)
+    feed, size = BatchLoader(images, recipe.batch_size), recipe.batch_size
 
     def some_rounds() -> None:
         left = iter(range(rounds))

@@ -16,19 +16,19 @@ from collections.abc import Callable
 from functools import partial
 
 import torch
-from record import alternate, data_folder, in_words, save, spread
+from record import alternate, data_folder, save, spread, to_text
 
 from sparring.data.dataset import open_images
-from sparring.data.loader import Feed
+from sparring.data.loader import BatchLoader
 from sparring.engine.device import Hardware
 from sparring.engine.game import only
-from sparring.engine.loop import Due, System, play
+from sparring.engine.loop import Callback, System, play
 from sparring.recipes.generators.r3 import R3
 
 TARGET = 0.05
 
 
-def play_rounds(system: System, feed: Feed, hardware: Hardware, due: Due, count: int) -> None:
+def play_rounds(system: System, feed: BatchLoader, hardware: Hardware, due: Callback, count: int) -> None:
     """`count` rounds of the loop."""
     left = iter(range(count))
     play(
@@ -37,7 +37,7 @@ def play_rounds(system: System, feed: Feed, hardware: Hardware, due: Due, count:
     )  # fmt: skip
 
 
-def bare_rounds(system: System, feed: Feed, hardware: Hardware, count: int) -> None:
+def bare_rounds(system: System, feed: BatchLoader, hardware: Hardware, count: int) -> None:
     """`count` rounds of nothing but losses, gradients and steps."""
     (batch,) = feed.batches(0, 0)
     for _ in range(count):
@@ -66,8 +66,8 @@ def main() -> None:
         placed = {name: hardware.place(copy.deepcopy(net)) for name, net in nets.items()}
         return recipe.system(images.spec, placed, total=1 << 40)
 
-    feed = Feed(images, recipe.batch_size)
-    due = Due(20 * recipe.batch_size, lambda nimg, means: None)
+    feed = BatchLoader(images, recipe.batch_size)
+    due = Callback(20 * recipe.batch_size, lambda nimg, means: None)
     runs: dict[str, Callable[[], object]] = {
         "loop": partial(play_rounds, build(), feed, hardware, due, options.rounds),
         "bare": partial(bare_rounds, build(), feed, hardware, options.rounds),
@@ -75,7 +75,7 @@ def main() -> None:
     seconds = alternate(runs, options.pairs, warm_up=2)
     overheads = [1 - bare / loop for bare, loop in zip(seconds["bare"], seconds["loop"], strict=True)]
     each = {name: spread([s / options.rounds * 1e3 for s in took]) for name, took in seconds.items()}
-    percent = in_words([100 * share for share in overheads], ".1f")
+    percent = to_text([100 * share for share in overheads], ".1f")
     save(
         "overhead",
         result=f"{percent} %",

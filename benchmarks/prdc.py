@@ -18,7 +18,7 @@ import time
 from typing import Any
 
 import torch
-from record import alternate, in_words, ratios, save, spread
+from record import alternate, ratios, save, spread, to_text
 
 from sparring.measure.scores.prdc import precision_recall_density_coverage
 
@@ -31,7 +31,7 @@ def features(rows: int, width: int) -> tuple[torch.Tensor, torch.Tensor]:
     noise = torch.Generator().manual_seed(0)
     mix = torch.randn(64, width, generator=noise)
     drawn = [torch.randn(rows, 64, generator=noise) * scale for scale in (0.9, 1.0)]
-    samples, data = ((latents @ mix + torch.randn(rows, width, generator=noise)).relu_() for latents in drawn)
+    samples, data = ((latent_dim @ mix + torch.randn(rows, width, generator=noise)).relu_() for latent_dim in drawn)
     return samples, data
 
 
@@ -101,7 +101,7 @@ def main() -> None:
     gigabytes = each["sparring"]["gigabytes"]
     save(
         "prdc",
-        result=f"{size}: {in_words(faster)} times, {gigabytes:.2f} GB, scores at most {apart:.1e} apart",
+        result=f"{size}: {to_text(faster)} times, {gigabytes:.2f} GB, scores at most {apart:.1e} apart",
         target=f"at least {TIMES:g} times, under {GIGABYTES:g} GB, equal scores",
         met=spread(faster)["median"] >= TIMES and gigabytes < GIGABYTES and apart < 1e-3,
         details={

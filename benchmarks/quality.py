@@ -26,7 +26,7 @@ import mnist_classifier
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from record import HERE, data_folder, in_words, save
+from record import HERE, data_folder, save, to_text
 from torch import Tensor
 
 SAMPLES = 10_000
@@ -123,7 +123,7 @@ def main() -> None:
     shares_in_words = "all classes" if even else "not all classes"
     save(
         options.name,
-        result=f"{in_words(distances)}, {shares_in_words} 5-15 %; floor {told['floor']:.3f}",
+        result=f"{to_text(distances)}, {shares_in_words} 5-15 %; floor {told['floor']:.3f}",
         target=f"at most {TARGET} for each seed, all classes 5-15 %",
         met=max(distances) <= TARGET and even,
         details={"mean": round(statistics.mean(distances), 4), "samples": SAMPLES, **told, "runs": runs,

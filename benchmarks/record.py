@@ -55,7 +55,7 @@ def spread(values: list[float]) -> dict[str, Any]:
     return {"median": statistics.median(values), "min": min(values), "max": max(values), "values": values}
 
 
-def in_words(values: list[float], form: str = ".2f") -> str:
+def to_text(values: list[float], form: str = ".2f") -> str:
     """`median (min to max)`."""
     return f"{statistics.median(values):{form}} ({min(values):{form}} to {max(values):{form}})"
 

@@ -18,13 +18,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from record import data_folder, in_words, save
+from record import data_folder, save, to_text
 
 from sparring.commands.hear import hear
 from sparring.commands.whisper import ANY, Utterance, hide, summed_up, to_hide_in
-from sparring.stats.proportion import Share
-from sparring.report.audio_attack_section import Whispered
 from sparring.models.speech import NOTHING, Recogniser, load_recogniser
+from sparring.report.audio_attack_section import Whispered
+from sparring.stats.proportion import Proportion
 
 ALL = ((-30.0, "none"), (-30.0, "both"), (-40.0, "none"), (-40.0, "both"))
 AIM = 0.95
@@ -87,7 +87,7 @@ def attack(
     say(f"{found.success}, {db:g} dB{', masked' * masked}, channel {channel}, SNR {found.median_snr} dB")
     return {
         **told,
-        "sounds_in_which_every_word_is_heard": Share.count(whole, len(sounds)).to_json(),
+        "sounds_in_which_every_word_is_heard": Proportion.count(whole, len(sounds)).to_json(),
         "seconds": round(time.monotonic() - begin, 1),
     }
 
@@ -107,7 +107,7 @@ def report(options: argparse.Namespace, seeds: dict[int, dict[str, Any]]) -> Non
     aimed = [f"-30 dB, channel {channel}" for channel in ("none", "both")]
     save(
         options.name,
-        result="; ".join(f"{row}: {in_words(shares(row), '.1%')} heard" for row in first),
+        result="; ".join(f"{row}: {to_text(shares(row), '.1%')} heard" for row in first),
         target=f"{AIM:.0%} heard at -30 dB, with the line and without",
         met=all(min(shares(row)) >= AIM for row in aimed),
         details={

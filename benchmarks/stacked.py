@@ -22,7 +22,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from record import HERE, data_folder, in_words, save
+from record import HERE, data_folder, save, to_text
 
 OBJECTIVES = ("minimax", "nonsaturating", "hinge", "relativistic")
 PENALTIES = ("none", "r1", "r1+r2")
@@ -36,10 +36,10 @@ def one(objective: str, penalty: str, seed: int, minutes: float, path: Path) -> 
     import torch
 
     from sparring.data.dataset import open_images
-    from sparring.data.loader import Feed
+    from sparring.data.loader import BatchLoader
     from sparring.engine.device import Hardware
+    from sparring.engine.image_io import grid, to_uint8
     from sparring.engine.loop import play
-    from sparring.engine.image_io import grid, to_bytes
     from sparring.engine.seeds import mix
     from sparring.games import objectives
     from sparring.games.gan import GAN
@@ -49,7 +49,7 @@ def one(objective: str, penalty: str, seed: int, minutes: float, path: Path) -> 
     torch.set_num_threads(1)
     data, hardware = open_images("stacked-mnist"), Hardware.find("cpu")
     recipe = R3(labels=False).resolve(data.spec, hardware)
-    feed = Feed(data, recipe.batch_size, seed=seed)
+    feed = BatchLoader(data, recipe.batch_size, seed=seed)
 
     def build(total: int) -> Any:
         torch.manual_seed(mix(seed))
@@ -58,7 +58,7 @@ def one(objective: str, penalty: str, seed: int, minutes: float, path: Path) -> 
         assert isinstance(system.game, GAN)
         held = system.game.held if penalty != "none" else None
         game = GAN(
-            nets["generator"], nets["discriminator"], objectives.OBJECTIVES[objective], latents=recipe.latents,
+            nets["generator"], nets["discriminator"], objectives.OBJECTIVES[objective], latent_dim=recipe.latent_dim,
             penalties=[r1(held), r2(held)][: PENALTIES.index(penalty)] if held else (), held=held,
         )  # fmt: skip
         return dataclasses.replace(system, game=game)
@@ -81,10 +81,10 @@ def one(objective: str, penalty: str, seed: int, minutes: float, path: Path) -> 
     noise = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for _ in range(SAMPLES // 500):
-            x = system.average.net(torch.randn(500, recipe.latents, generator=noise)).float()
+            x = system.ema.net(torch.randn(500, recipe.latent_dim, generator=noise)).float()
             digits = classifier.head(classifier.features(x.flatten(0, 1)[:, None])).argmax(1).view(-1, 3)
             counts += torch.bincount(digits @ torch.tensor([100, 10, 1]), minlength=MODES)
-    grid(to_bytes(x[:64]), 8).save(path.with_suffix(".png"))
+    grid(to_uint8(x[:64]), 8).save(path.with_suffix(".png"))
     p = counts / counts.sum()
     kl = float((p[p > 0] * (p[p > 0] * MODES).log()).sum())
     told = {
@@ -132,7 +132,7 @@ def main() -> None:
         rest = list(pool.map(lambda game: trial(*game, options.then), more))
     longer = [rest[:3], rest[3:]]
     modes, kl = (
-        [in_words([t[key] for t in runs], form) for runs in longer] for key, form in (("modes", ".0f"), ("kl", ".3f"))
+        [to_text([t[key] for t in runs], form) for runs in longer] for key, form in (("modes", ".0f"), ("kl", ".3f"))
     )
     words = "; ".join(f"{t['objective']} {t['penalty']}: {t['modes']} modes, KL {t['kl']:.3f}" for t in first)
     save(

@@ -11,7 +11,7 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from record import alternate, in_words, save, spread
+from record import alternate, save, spread, to_text
 
 TARGET = 0.3
 
@@ -30,7 +30,7 @@ def main() -> None:
     seconds = alternate({name: partial(run, words) for name, words in commands.items()}, options.times, warm_up=2)
     save(
         "startup",
-        result="; ".join(f"{name} {in_words(took, '.3f')} s" for name, took in seconds.items()),
+        result="; ".join(f"{name} {to_text(took, '.3f')} s" for name, took in seconds.items()),
         target=f"sparring --help under {TARGET} s",
         met=spread(seconds["sparring --help"])["median"] < TARGET,
         details={"times": options.times, "seconds": {name: spread(took) for name, took in seconds.items()}},

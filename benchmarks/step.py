@@ -22,13 +22,13 @@ from functools import partial
 from typing import Any
 
 import torch
-from record import alternate, in_words, ratios, save, spread
+from record import alternate, ratios, save, spread, to_text
 from torch import Tensor, nn
 
+from sparring.engine.data_spec import ImageSpec
 from sparring.engine.device import Hardware
 from sparring.engine.game import Batch, only
 from sparring.engine.loop import System, play
-from sparring.engine.data_spec import Spec
 from sparring.games.gan import GAN, apart
 from sparring.recipes import RECIPES, recipe_class
 
@@ -40,7 +40,7 @@ TARGET = 2.0
 class MemoryFeed:
     """Batches out of random bytes in memory; the same for both ways."""
 
-    def __init__(self, spec: Spec, batch_size: int) -> None:
+    def __init__(self, spec: ImageSpec, batch_size: int) -> None:
         noise = torch.Generator().manual_seed(0)
         shape = (8 * batch_size, spec.height, spec.width, spec.channels)
         self.pixels = torch.randint(256, shape, generator=noise, dtype=torch.uint8)
@@ -81,7 +81,7 @@ class Textbook:
         self.game, self.feed, self.shared_forward, self.nimg = system.game, feed, shared_forward, 0
         for net in self.game.players.values():
             keep_contiguous(net.train())
-        self.source = system.average.source
+        self.source = system.ema.source
         self.average = copy.deepcopy(self.source).requires_grad_(False)
         self.optimizers = {
             name: torch.optim.Adam(fused.param_groups[0]["params"], **{k: fused.defaults[k] for k in ("lr", "betas")})
@@ -111,7 +111,7 @@ class Textbook:
         generator, discriminator = game.players["generator"], game.players["discriminator"]
         y = (batch.y,) if game.conditional else ()
         with torch.no_grad():
-            fake = generator(batch.normal(game.latents), *y)
+            fake = generator(batch.normal(game.latent_dim), *y)
         shared = self.shared_forward and bool(game.penalties)
         real, fake = batch.x.requires_grad_(shared), fake.requires_grad_(shared)
         places = {"real": (real, discriminator(real, *y)), "fake": (fake, discriminator(fake, *y))}
@@ -135,7 +135,7 @@ def keep_contiguous(net: nn.Module) -> None:
 
 def contenders(name: str, shape: tuple[int, int, int]) -> dict[str, Sparring | Textbook]:
     """The ways, each with networks of its own that start from the same weights."""
-    spec = Spec(*shape, tuple(str(k) for k in range(CLASSES)), count=60_000)
+    spec = ImageSpec(*shape, tuple(str(k) for k in range(CLASSES)), count=60_000)
     hardware = Hardware.find("cpu")
     recipe = recipe_class(name)().resolve(spec, hardware)
     torch.manual_seed(0)
@@ -186,7 +186,7 @@ def main() -> None:
                 "images_per_second": {way: spread([images / s for s in took]) for way, took in seconds.items()},
                 "times_faster_than": {way: spread(values) for way, values in faster.items()},
             }
-            words.append(f"{name}: {in_words(faster['textbook'])} times")
+            words.append(f"{name}: {to_text(faster['textbook'])} times")
             met = met and spread(faster["textbook"])["median"] >= TARGET
     save(options.name, result="; ".join(words), target=f"at least {TARGET:g} times", met=met, details=details)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from judge import source
 from record import save
-from told import Options, Told, chosen, errors, in_words, parsed, train
+from told import Options, Told, chosen, errors, parsed, to_text, train
 from trials import KEPT
 
 from sparring.data.dataset import open_images
@@ -47,7 +47,7 @@ def main() -> None:
     save(
         options.name,
         result=f"errors with {few} labels of mnist, and {ten} more: "
-        + "; ".join(f"{name} {in_words(row)}" for name, row in table.items()),
+        + "; ".join(f"{name} {to_text(row)}" for name, row in table.items()),
         target="fewer errors by those that are asked for than by chance",
         met=table[f"{ten} asked for"]["mean"] < table[f"{ten} by chance"]["mean"],
         details={**options.details(), "labels": few, "more": ten, "table": table},

@@ -147,7 +147,7 @@ def errors(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return told | ({"minutes": [round(row["minutes"], 1) for row in rows]} if "minutes" in rows[0] else {})
 
 
-def in_words(told: Mapping[str, Any]) -> str:
+def to_text(told: Mapping[str, Any]) -> str:
     """`mean ± deviation`, the latter where there are two or more seeds."""
     return f"{told['mean']:g}" + (f" ± {told['deviation']:g}" if told["deviation"] is not None else "")
 

@@ -91,7 +91,7 @@ def one(trial: Trial) -> None:
     from judge import Judge, size_flags, source
 
     from sparring.engine.run_folder import Run
-    from sparring.models.generator import load_model
+    from sparring.models.generator import load_generator
 
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
     shutil.rmtree(trial.folder, ignore_errors=True)
@@ -103,7 +103,7 @@ def one(trial: Trial) -> None:
     )
     seconds = time.perf_counter() - begin
     run = Run(trial.folder / "run")
-    model = load_model(run.path)
+    model = load_generator(run.path)
     settings, images = run.settings, run.settings["plan"]["images"]
     parameters = {"generator": sum(p.numel() for p in model.generator.parameters())}
     metrics = run.metrics()

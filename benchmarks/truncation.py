@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from record import RESULTS, data_folder, save
 
 import sparring
-from sparring.engine.image_io import grid, save_png, to_bytes
-from sparring.models.generator import load_model
+from sparring.engine.image_io import grid, save_png, to_uint8
+from sparring.models.generator import load_generator
 
 TRUNCATIONS = (None, 1.5, 1.0, 0.7, 0.5, 0.3, 0.1)
 SCORES = ("fd", "precision", "recall", "coverage")
@@ -41,9 +41,9 @@ def measure(run: Path, source: str, truncation: float | None, n: int, samples: P
 
 def row(run: Path, truncation: float | None, seed: int) -> NDArray[np.uint8]:
     """Samples `[10, H, W, C]`, one of each of the first ten classes, of the same noise at every truncation."""
-    model = load_model(run, truncation=truncation)
+    model = load_generator(run, truncation=truncation)
     count = min(len(model.spec.classes), 10)
-    return to_bytes(model.generate(model.latents_of(range(count), seed)[0], torch.arange(count)))
+    return to_uint8(model.generate(model.draw_inputs(range(count), seed)[0], torch.arange(count)))
 
 
 def main() -> None:

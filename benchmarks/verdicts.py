@@ -30,8 +30,8 @@ from sparring.attacks import autoattack
 from sparring.attacks.stochastic_models import error_rates
 from sparring.commands.harden import harden
 from sparring.data.dataset import open_images
+from sparring.recipes.adversarial.base import AdversarialRecipe
 from sparring.recipes.adversarial.fast import Fast
-from sparring.recipes.adversarial.base import Hardening
 from sparring.recipes.adversarial.pgd import PGD
 
 MODELS = ("undefended", "robust", "random")
@@ -119,7 +119,7 @@ def _model(name: str, options: argparse.Namespace) -> nn.Module:
     return Shaken(Pixels(run)) if name == "random" else Pixels(run)
 
 
-def _trained(name: str, method: Hardening, images: int, device: str) -> Path:
+def _trained(name: str, method: AdversarialRecipe, images: int, device: str) -> Path:
     """The run of this training, which is kept."""
     run = KEPT / f"verdicts-{name}-{images}"
     if not (run / "hardening.json").exists():

@@ -17,7 +17,7 @@ import numpy as np
 from judge import source
 from numpy.typing import NDArray
 from record import save
-from told import Told, chosen, errors, in_words, parsed, train
+from told import Told, chosen, errors, parsed, to_text, train
 from trials import KEPT
 
 COUNT, WRONG, ODD = 100, 10, 3
@@ -31,10 +31,10 @@ def as_they_are(data: str, seed: int) -> Labels:
 
 def one_in_ten_wrong(data: str, seed: int) -> Labels:
     """Each of the flipped becomes any other class, as likely."""
-    luck, told = np.random.default_rng([seed, 2]), chosen(data, COUNT, seed)
-    labels, rows = told.labels, luck.choice(np.flatnonzero(told.labels >= 0), WRONG, replace=False)
+    rng, told = np.random.default_rng([seed, 2]), chosen(data, COUNT, seed)
+    labels, rows = told.labels, rng.choice(np.flatnonzero(told.labels >= 0), WRONG, replace=False)
     classes = len(told.spec.classes)
-    labels[rows] = (labels[rows] + luck.integers(1, classes, WRONG)) % classes
+    labels[rows] = (labels[rows] + rng.integers(1, classes, WRONG)) % classes
     return labels
 
 
@@ -80,7 +80,7 @@ def main() -> None:
     save(
         options.name,
         result=f"errors with {COUNT} labels of {data}: "
-        + "; ".join(f"{case} {in_words(row)} ({row['odd_class']['mean']:g} on the odd class)" for case, row in table.items()),
+        + "; ".join(f"{case} {to_text(row)} ({row['odd_class']['mean']:g} on the odd class)" for case, row in table.items()),
         target="one label in ten wrong: at most twice the errors; a class with one label or none is told of",
         met=table["one in ten wrong"]["mean"] <= 2 * clean
         and all(len(table[case]["notes"]) > 1 for case in ("one label of a class", "no label of a class")),

@@ -17,7 +17,7 @@ from importlib import import_module
 from typing import Any
 
 from sparring.cli import main as command
-from sparring.engine.ema import Average
+from sparring.engine.ema import EMA
 
 for name in (
     "commands.train",
@@ -55,7 +55,7 @@ def played(words: list[str], how: str, draw: random.Random) -> int:
     if child == 0:
         sys.stderr = sys.stdout = open(os.devnull, "w")
         if how == "round":
-            after(Average, "update", calls, lambda: os.close(writer))
+            after(EMA, "update", calls, lambda: os.close(writer))
         else:
             after(os, how, calls, lambda: os.kill(os.getpid(), signal.SIGKILL))
         try:

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
-from sparring.engine.ema import Average
 from sparring.engine.device import Hardware
+from sparring.engine.ema import EMA
 from sparring.engine.game import Batch
 from sparring.engine.loop import System
 from sparring.engine.schedules import cosine
@@ -49,7 +49,7 @@ class Discriminator(nn.Module):
 
 
 @dataclass
-class Feed:
+class BatchLoader:
     """Batches out of a fixed noise, cut into `parts`."""
 
     batch_size: int = 8
@@ -82,8 +82,8 @@ def make(
     nets = {"generator": Generator(norm=not plain), "discriminator": Discriminator(0.0 if plain else 0.2)}
     nets = {name: net.to(memory_format=format) for name, net in nets.items()}  # type: ignore[call-overload]
     paid = [r1(0.5), r2(0.5, 2)] if penalties is None else penalties
-    game = GAN(nets["generator"], nets["discriminator"], OBJECTIVES[objective], latents=LATENTS, penalties=paid)
-    average = Average(nets["generator"], lambda at: 0.1 * total)
+    game = GAN(nets["generator"], nets["discriminator"], OBJECTIVES[objective], latent_dim=LATENTS, penalties=paid)
+    average = EMA(nets["generator"], lambda at: 0.1 * total)
     moving = {"lr": cosine(1e-2, 1e-3), "beta2": cosine(0.9, 0.99)} if optimizer is adam else {}
     return System(game, {name: optimizer(net) for name, net in nets.items()}, average, dict.fromkeys(nets, moving))
 
@@ -91,7 +91,7 @@ def make(
 def tensors(system: System) -> dict[str, Tensor]:
     """Everything that a stop must not change, by name."""
     found = {f"{player}.{k}": t for player, net in system.game.players.items() for k, t in net.state_dict().items()}
-    found |= {f"average.{k}": t for k, t in system.average.net.state_dict().items()}
+    found |= {f"average.{k}": t for k, t in system.ema.net.state_dict().items()}
     for player, optimizer in system.optimizers.items():
         for k, values in optimizer.state_dict()["state"].items():
             found |= {f"{player}.{k}.{name}": v for name, v in values.items() if isinstance(v, Tensor)}

@@ -32,10 +32,10 @@ def write_wav(path: Path, samples: NDArray[np.float64], rate: int = RATE, channe
 
 def speak(folder: Path, takes: int = 10) -> Path:
     """WORD_SPEAKER_TAKE.wav, of two speakers."""
-    luck = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     for word, pitch in WORDS.items():
         for speaker in ("ada", "bob"):
             for take in range(takes):
-                samples = tone(pitch * luck.uniform(0.9, 1.1), luck.uniform(0.2, 0.3), luck.uniform(0.1, 0.8))
-                write_wav(folder / f"{word}_{speaker}_{take}.wav", samples + 0.001 * luck.standard_normal(len(samples)))
+                samples = tone(pitch * rng.uniform(0.9, 1.1), rng.uniform(0.2, 0.3), rng.uniform(0.1, 0.8))
+                write_wav(folder / f"{word}_{speaker}_{take}.wav", samples + 0.001 * rng.standard_normal(len(samples)))
     return folder

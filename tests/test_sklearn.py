@@ -22,11 +22,11 @@ from sklearn.preprocessing import MinMaxScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 from torch import Tensor, nn
 
-from sparring import FewLabelClassifier, SparringError, Spec, UsageError, load_classifier, open_images
-from sparring.commands.training.session import calibrate
-from sparring.sklearn import BadInput
+from sparring import FewLabelClassifier, ImageSpec, SparringError, UsageError, load_classifier, open_images
+from sparring.commands.training import calibrate
 from sparring.recipes.semi_supervised.consistent import Consistent
 from sparring.recipes.semi_supervised.improved import Improved
+from sparring.sklearn import BadInput
 
 TINY = Consistent(width=4, batch_size=24, labelled=12)
 
@@ -230,7 +230,7 @@ def test_any_module_may_classify_rows_of_a_table() -> None:
     assert factory.fit(x, y).predict(x).shape == y.shape
 
 
-def blank(spec: Spec) -> nn.Module:
+def blank(spec: ImageSpec) -> nn.Module:
     return Blank(spec.shape)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from small_game import CPU, Feed, make, tensors
+from small_game import CPU, BatchLoader, make, tensors
 from torch import Tensor, nn
 from torch.optim import LBFGS, SGD, Optimizer
 
@@ -33,7 +33,7 @@ def sgd(net: nn.Module) -> Optimizer:
     return SGD(net.parameters(), 0.05)
 
 
-class Share:
+class Proportion:
     """This process's rows of a feed's batches."""
 
     batch_size = 8
@@ -42,7 +42,7 @@ class Share:
         self.parts = parts
 
     def batches(self, nimg: int, turn: int) -> Sequence[Batch]:
-        every = Feed(parts=self.parts * dist.world_size()).batches(nimg, turn)
+        every = BatchLoader(parts=self.parts * dist.world_size()).batches(nimg, turn)
         return every[dist.rank() * self.parts : (dist.rank() + 1) * self.parts]
 
 
@@ -51,7 +51,7 @@ def gradients(system: System, step: int) -> dict[str, Tensor]:
     found = {}
     for turn, player in enumerate(system.game.turns):
         net = system.game.players[player]
-        (batch,) = Share().batches(step * 8, turn)
+        (batch,) = Proportion().batches(step * 8, turn)
         with only(system.game, player):
             system.game.loss(player, batch, 0.25)[0].backward()
         dist.average_gradients(net, system.game.players.values())
@@ -75,7 +75,7 @@ def ended(act: Callable[[], object]) -> str:
 
 
 def played(system: System, **how: Any) -> dict[str, Tensor]:
-    play(system, Share(how.pop("parts", 1)), total=48, hardware=CPU, **how)
+    play(system, Proportion(how.pop("parts", 1)), total=48, hardware=CPU, **how)
     return tensors(system)
 
 
@@ -87,7 +87,7 @@ def main(folder: Path) -> None:
             Run(folder / "run").save(make(plain=True), images)
         torn = folder / "run" / "checkpoints" / "000000016" / "average.safetensors"
         torn.write_bytes(torn.read_bytes()[:-8])
-    dist.start()
+    dist.init()
     seen: dict[str, Any] = {"size": dist.world_size(), "rank": dist.rank()}
     seen["gradients"] = {
         name: [furthest(gradients(build(), step), alone[name][step]) for step in (0, 1, 2)]
@@ -97,20 +97,20 @@ def main(folder: Path) -> None:
 
     normed = make()  # batch statistics, dropout, fused Adam
     played(normed)
-    seen["agree"] = ended(lambda: dist.check_agreement(normed.game.players.items()))
-    searching = make(
+    seen["agree"] = ended(lambda: dist.check_in_sync(normed.game.players.items()))
+    running_attack = make(
         plain=True, format=torch.contiguous_format,
         optimizer=lambda net: LBFGS(net.parameters(), max_iter=3, line_search_fn="strong_wolfe"),
     )  # fmt: skip
-    played(searching)
-    seen["agree, lbfgs"] = ended(lambda: dist.check_agreement(searching.game.players.items()))
+    played(running_attack)
+    seen["agree, lbfgs"] = ended(lambda: dist.check_in_sync(running_attack.game.players.items()))
     if dist.rank() == 1:
         with torch.no_grad():
             normed.game.players["generator"].get_buffer("norm.running_var")[3] += 1e-6
-    seen["apart"] = ended(lambda: dist.check_agreement(normed.game.players.items()))
+    seen["apart"] = ended(lambda: dist.check_in_sync(normed.game.players.items()))
 
     asked = iter([False, False, dist.rank() == 1, True])
-    seen["stopped"] = play(make(plain=True), Share(), total=48, hardware=CPU, until=lambda: next(asked))
+    seen["stopped"] = play(make(plain=True), Proportion(), total=48, hardware=CPU, until=lambda: next(asked))
 
     broken = make(plain=True)
     whole = broken.game.loss
@@ -127,7 +127,7 @@ def main(folder: Path) -> None:
     seen["loaded"] = run.load_latest(make(plain=True))
     seen["warnings"] = len(run.warnings)
     (folder / f"{dist.rank()}.json").write_text(json.dumps(seen))
-    dist.finish()
+    dist.shutdown()
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from sparring.engine.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from sparring.attacks.autoattack import autoattack as autoattack
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from sparring.commands.certify import certify as certify
     from sparring.commands.classify import classify as classify
     from sparring.commands.doctor import doctor as doctor
-    from sparring.sklearn import FewLabelClassifier as FewLabelClassifier
     from sparring.commands.evaluate import evaluate as evaluate
     from sparring.commands.harden import harden as harden
     from sparring.commands.hear import hear as hear
@@ -31,21 +30,21 @@ if TYPE_CHECKING:
     from sparring.commands.sample import sample as sample
     from sparring.commands.train import train as train
     from sparring.commands.whisper import whisper as whisper
-    from sparring.data.dataset import Images as Images
-    from sparring.data.dataset import open_images as open_images
-    from sparring.data.loader import Feed as Feed
     from sparring.data.audio import Sounds as Sounds
     from sparring.data.audio import open_sounds as open_sounds
+    from sparring.data.dataset import Images as Images
+    from sparring.data.dataset import open_images as open_images
+    from sparring.data.loader import BatchLoader as BatchLoader
+    from sparring.engine.data_spec import ImageSpec as ImageSpec
     from sparring.engine.device import Hardware as Hardware
     from sparring.engine.errors import SparringError as SparringError
     from sparring.engine.errors import UsageError as UsageError
     from sparring.engine.game import Batch as Batch
     from sparring.engine.game import Game as Game
-    from sparring.engine.loop import Due as Due
+    from sparring.engine.loop import Callback as Callback
     from sparring.engine.loop import System as System
     from sparring.engine.loop import play as play
     from sparring.engine.run_folder import Run as Run
-    from sparring.engine.data_spec import Spec as Spec
     from sparring.games.gan import GAN as GAN
     from sparring.games.hints import HINTS as HINTS
     from sparring.games.objectives import OBJECTIVES as OBJECTIVES
@@ -53,20 +52,21 @@ if TYPE_CHECKING:
     from sparring.games.penalties import r2 as r2
     from sparring.games.penalties import wgan_gp as wgan_gp
     from sparring.measure.scores.evaluation import Evaluation as Evaluation
-    from sparring.recipes.generators.biggan import BigGAN as BigGAN
     from sparring.models.classifier import Classifier as Classifier
     from sparring.models.classifier import load_classifier as load_classifier
-    from sparring.recipes.semi_supervised.consistent import Consistent as Consistent
-    from sparring.recipes.generators.dcgan import DCGAN as DCGAN
-    from sparring.recipes.generators.gan2014 import GAN2014 as GAN2014
-    from sparring.recipes.semi_supervised.improved import Improved as Improved
-    from sparring.recipes.generators.lapgan import LAPGAN as LAPGAN
-    from sparring.models.generator import Model as Model
-    from sparring.models.generator import load_model as load_model
-    from sparring.recipes.generators.r3 import R3 as R3
-    from sparring.recipes.generators.s3gan import S3GAN as S3GAN
+    from sparring.models.generator import GeneratorModel as GeneratorModel
+    from sparring.models.generator import load_generator as load_generator
     from sparring.models.speech import Recogniser as Recogniser
     from sparring.models.speech import load_recogniser as load_recogniser
+    from sparring.recipes.generators.biggan import BigGAN as BigGAN
+    from sparring.recipes.generators.dcgan import DCGAN as DCGAN
+    from sparring.recipes.generators.gan2014 import GAN2014 as GAN2014
+    from sparring.recipes.generators.lapgan import LAPGAN as LAPGAN
+    from sparring.recipes.generators.r3 import R3 as R3
+    from sparring.recipes.generators.s3gan import S3GAN as S3GAN
+    from sparring.recipes.semi_supervised.consistent import Consistent as Consistent
+    from sparring.recipes.semi_supervised.improved import Improved as Improved
+    from sparring.sklearn import FewLabelClassifier as FewLabelClassifier
 
 _HOMES = {
     "attacks.autoattack": ("autoattack",),
@@ -86,14 +86,14 @@ _HOMES = {
     "commands.train": ("train",),
     "commands.whisper": ("whisper",),
     "data.dataset": ("Images", "open_images"),
-    "data.loader": ("Feed",),
+    "data.loader": ("BatchLoader",),
     "data.audio": ("Sounds", "open_sounds"),
     "engine.device": ("Hardware",),
     "engine.errors": ("SparringError", "UsageError"),
     "engine.game": ("Batch", "Game"),
-    "engine.loop": ("Due", "System", "play"),
+    "engine.loop": ("Callback", "System", "play"),
     "engine.run_folder": ("Run",),
-    "engine.data_spec": ("Spec",),
+    "engine.data_spec": ("ImageSpec",),
     "games.gan": ("GAN",),
     "games.hints": ("HINTS",),
     "games.objectives": ("OBJECTIVES",),
@@ -106,7 +106,7 @@ _HOMES = {
     "recipes.generators.gan2014": ("GAN2014",),
     "recipes.semi_supervised.improved": ("Improved",),
     "recipes.generators.lapgan": ("LAPGAN",),
-    "models.generator": ("Model", "load_model"),
+    "models.generator": ("GeneratorModel", "load_generator"),
     "recipes.generators.r3": ("R3",),
     "recipes.generators.s3gan": ("S3GAN",),
     "models.speech": ("Recogniser", "load_recogniser"),
@@ -123,23 +123,23 @@ __all__ = [
     "R3",
     "S3GAN",
     "Batch",
+    "BatchLoader",
     "BigGAN",
+    "Callback",
     "Classifier",
     "Consistent",
-    "Due",
     "Evaluation",
-    "Feed",
     "FewLabelClassifier",
     "Game",
+    "GeneratorModel",
     "Hardware",
+    "ImageSpec",
     "Images",
     "Improved",
-    "Model",
     "Recogniser",
     "Run",
     "Sounds",
     "SparringError",
-    "Spec",
     "System",
     "Threat",
     "UsageError",
@@ -154,7 +154,7 @@ __all__ = [
     "hear",
     "inspect",
     "load_classifier",
-    "load_model",
+    "load_generator",
     "load_recogniser",
     "open_images",
     "open_sounds",

@@ -15,23 +15,23 @@ from typing import Any, NoReturn
 
 import tyro
 
-from sparring.engine.errors import SparringError, UsageError, nearest
 from sparring.cli_flags import (
-    Attack,
-    AttackTable,
-    Certify,
-    Classify,
-    Doctor,
-    Evaluate,
-    Harden,
-    Hear,
-    Inspect,
-    Predict,
-    Recipes,
-    Sample,
-    Train,
-    Whisper,
+    AttackFlags,
+    AttackTableFlags,
+    CertifyFlags,
+    ClassifyFlags,
+    DoctorFlags,
+    EvaluateFlags,
+    HardenFlags,
+    HearFlags,
+    InspectFlags,
+    PredictFlags,
+    RecipesFlags,
+    SampleFlags,
+    TrainFlags,
+    WhisperFlags,
 )
+from sparring.engine.errors import SparringError, UsageError, did_you_mean
 
 START = """sparring: networks that learn by playing against each other
 
@@ -71,11 +71,11 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
         if not args or args[0] in ("-h", "--help"):
             print(START, end="")
         elif args[0] == "--version":
-            from sparring import __version__
+            from sparring.engine.version import __version__
 
             print(__version__)
         elif args[0] not in COMMANDS:
-            raise UsageError(f"unknown command '{args[0]}': {nearest(args[0], COMMANDS)}")
+            raise UsageError(f"unknown command '{args[0]}': {did_you_mean(args[0], COMMANDS)}")
         else:
             COMMANDS[args[0]](args[1:])
         sys.stdout.flush()
@@ -93,74 +93,74 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
 
 
 def _inspect(args: list[str]) -> None:
-    options: Inspect = _parse(Inspect, "inspect", args)
-    from sparring.commands.inspect import in_words, inspect
+    options: InspectFlags = _parse(InspectFlags, "inspect", args)
+    from sparring.commands.inspect import inspect, to_text
     from sparring.commands.reporting.progress import Progress
 
-    report = inspect(options.source, size=options.size, mode=options.mode, tell=Progress().counter("reading"))
-    print(_json(dataclasses.asdict(report)) if options.json else in_words(report))
+    report = inspect(options.source, size=options.size, mode=options.mode, on_progress=Progress().counter("reading"))
+    print(_json(dataclasses.asdict(report)) if options.json else to_text(report))
 
 
 def _train(args: list[str]) -> None:
-    from sparring.commands.training.run_settings import saved_recipe
     from sparring.commands.train import summary, train
+    from sparring.commands.training.run_settings import saved_recipe
     from sparring.engine import dist
     from sparring.recipes import DEFAULT, recipe_class
 
     saved = saved_recipe(_value(args, "--out"))
     kind = recipe_class(_value(args, "--recipe") or (saved.name if saved else DEFAULT))
-    options, recipe = _with_knobs(Train, "train", kind, saved, args)
+    options, recipe = _with_knobs(TrainFlags, "train", kind, saved, args)
     run = train(recipe=recipe, **_fields(options, "recipe", "json"))
     if dist.rank() == 0:
         told = summary(run)
         print(_json(told) if options.json else _train_in_words(told))
-    dist.finish()
+    dist.shutdown()
 
 
 def _classify(args: list[str]) -> None:
-    from sparring.commands.training.run_settings import saved_recipe
-    from sparring.commands.reporting.classifier_report import in_words
     from sparring.commands.classify import classify
+    from sparring.commands.reporting.classifier_report import to_text
+    from sparring.commands.training.run_settings import saved_recipe
     from sparring.recipes import CLASSIFIERS, DEFAULT_CLASSIFIER, classifier_class
 
     saved = saved_recipe(_value(args, "--out"))
     known = saved.name if saved and saved.name in CLASSIFIERS else DEFAULT_CLASSIFIER
     kind = classifier_class(_value(args, "--recipe") or known)
-    options, recipe = _with_knobs(Classify, "classify", kind, saved, args)
+    options, recipe = _with_knobs(ClassifyFlags, "classify", kind, saved, args)
     found = classify(recipe=recipe, **_fields(options, "recipe", "json"))
-    print(_json(dataclasses.asdict(found)) if options.json else in_words(found))
+    print(_json(dataclasses.asdict(found)) if options.json else to_text(found))
 
 
 def _harden(args: list[str]) -> None:
+    from sparring.commands.harden import harden, to_text
     from sparring.commands.training.run_settings import saved_recipe
-    from sparring.commands.harden import harden, in_words
     from sparring.recipes import DEFAULT_HARDENER, HARDENERS, hardener_class
 
     args = _with_number(args, "--eps")
     saved = saved_recipe(_value(args, "--out"))
     named = _value(args, "--method") or (saved.name if saved and saved.name in HARDENERS else DEFAULT_HARDENER)
-    options, recipe = _with_knobs(Harden, "harden", hardener_class(named), saved, args)
+    options, recipe = _with_knobs(HardenFlags, "harden", hardener_class(named), saved, args)
     found = harden(method=recipe, **_fields(options, "method", "json"))
-    print(_json(dataclasses.asdict(found)) if options.json else in_words(found))
+    print(_json(dataclasses.asdict(found)) if options.json else to_text(found))
 
 
 def _attack(args: list[str]) -> None:
-    options: Attack = _parse(Attack, "attack", _with_number(args, "--eps"))
-    from sparring.commands.attack import attack, in_words
+    options: AttackFlags = _parse(AttackFlags, "attack", _with_number(args, "--eps"))
+    from sparring.commands.attack import attack, to_text
 
     with redirect_stdout(sys.stderr):  # a stranger's module may print, and stdout is for what was found
         found = attack(options.model, options.source, **_fields(options, "model", "source", "json"))
-    print(_json(dataclasses.asdict(found)) if options.json else in_words(found))
+    print(_json(dataclasses.asdict(found)) if options.json else to_text(found))
     _fail(found.failures)
 
 
 def _attack_table(args: list[str]) -> None:
-    options: AttackTable = _parse(AttackTable, "attack-table", args)
-    from sparring.commands.attack_table import attack_table, in_words
+    options: AttackTableFlags = _parse(AttackTableFlags, "attack-table", args)
+    from sparring.commands.attack_table import attack_table, to_text
 
     with redirect_stdout(sys.stderr):  # as above
         found = attack_table(options.table, options.label, **_fields(options, "table", "label", "json"))
-    print(_json(dataclasses.asdict(found)) if options.json else in_words(found))
+    print(_json(dataclasses.asdict(found)) if options.json else to_text(found))
     _fail(found.failures)
 
 
@@ -171,41 +171,41 @@ def _fail(failures: Sequence[str]) -> None:
 
 
 def _hear(args: list[str]) -> None:
-    options: Hear = _parse(Hear, "hear", args)
-    from sparring.commands.hear import hear, in_words
+    options: HearFlags = _parse(HearFlags, "hear", args)
+    from sparring.commands.hear import hear, to_text
 
     found = hear(**_fields(options, "json"))
-    print(_json(found.to_json()) if options.json else in_words(found))
+    print(_json(found.to_json()) if options.json else to_text(found))
 
 
 def _whisper(args: list[str]) -> None:
-    options: Whisper = _parse(Whisper, "whisper", args)
-    from sparring.commands.whisper import in_words, whisper
+    options: WhisperFlags = _parse(WhisperFlags, "whisper", args)
+    from sparring.commands.whisper import to_text, whisper
 
     found = whisper(**_fields(options, "json"))
-    print(_json(found.to_json()) if options.json else in_words(found))
+    print(_json(found.to_json()) if options.json else to_text(found))
 
 
 def _certify(args: list[str]) -> None:
-    options: Certify = _parse(Certify, "certify", args)
-    from sparring.commands.certify import certify, in_words
+    options: CertifyFlags = _parse(CertifyFlags, "certify", args)
+    from sparring.commands.certify import certify, to_text
 
     found = certify(options.run, options.source, **_fields(options, "json", "run", "source"))
-    print(_json(dataclasses.asdict(found)) if options.json else in_words(found))
+    print(_json(dataclasses.asdict(found)) if options.json else to_text(found))
 
 
 def _predict(args: list[str]) -> None:
-    options: Predict = _parse(Predict, "predict", args)
-    from sparring.commands.predict import as_csv, in_words, predict
+    options: PredictFlags = _parse(PredictFlags, "predict", args)
+    from sparring.commands.predict import as_csv, predict, to_text
 
     if options.json and options.csv:
         raise UsageError("--json and --csv exclude each other: give one of them")
     found = predict(options.run, options.images, resize=options.resize)
-    print(_json(dataclasses.asdict(found)) if options.json else as_csv(found) if options.csv else in_words(found))
+    print(_json(dataclasses.asdict(found)) if options.json else as_csv(found) if options.csv else to_text(found))
 
 
 def _sample(args: list[str]) -> None:
-    options: Sample = _parse(Sample, "sample", args)
+    options: SampleFlags = _parse(SampleFlags, "sample", args)
     from sparring.commands.sample import sample
 
     how = {name: getattr(options, name) for name in ("seed", "label", "checkpoint", "truncation")}
@@ -215,24 +215,24 @@ def _sample(args: list[str]) -> None:
 
 
 def _doctor(args: list[str]) -> None:
-    options: Doctor = _parse(Doctor, "doctor", args)
-    from sparring.commands.doctor import doctor, in_words
+    options: DoctorFlags = _parse(DoctorFlags, "doctor", args)
+    from sparring.commands.doctor import doctor, to_text
 
     found = doctor(options.run)
     told = {"run": options.run, "findings": [dataclasses.asdict(finding) for finding in found]}
-    print(_json(told) if options.json else in_words(found))
+    print(_json(told) if options.json else to_text(found))
 
 
 def _evaluate(args: list[str]) -> None:
-    options: Evaluate = _parse(Evaluate, "evaluate", args)
-    from sparring.commands.evaluate import evaluate, in_words
+    options: EvaluateFlags = _parse(EvaluateFlags, "evaluate", args)
+    from sparring.commands.evaluate import evaluate, to_text
 
     evaluation = evaluate(options.samples, **_fields(options, "json", "samples"))
-    print(_json(evaluation.to_json()) if options.json else in_words(evaluation))
+    print(_json(evaluation.to_json()) if options.json else to_text(evaluation))
 
 
 def _recipes(args: list[str]) -> None:
-    options: Recipes = _parse(Recipes, "recipes", args)
+    options: RecipesFlags = _parse(RecipesFlags, "recipes", args)
     from sparring.recipes import CLASSIFIERS, HARDENERS, RECIPES
 
     told = {name: about for name, (_, about) in (RECIPES | CLASSIFIERS | HARDENERS).items()}

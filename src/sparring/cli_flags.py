@@ -14,7 +14,7 @@ Json = Annotated[bool, arg(help_behavior_hint="")]
 
 
 @dataclass(frozen=True)
-class Inspect:
+class InspectFlags:
     """What is in a source, what would be used, what is wrong with it."""
 
     source: Source
@@ -28,7 +28,7 @@ class Inspect:
 
 
 @dataclass(frozen=True)
-class Training:
+class TrainingFlags:
     """What all commands that train are asked."""
 
     source: Source
@@ -54,7 +54,7 @@ class Training:
 
 
 @dataclass(frozen=True)
-class Train(Training):
+class TrainFlags(TrainingFlags):
     """Train a generator on SOURCE. Into an existing run (--out): go on with it, to the bit."""
 
     recipe: Annotated[str | None, arg(metavar="NAME", help_behavior_hint="(default: r3)")] = None
@@ -66,7 +66,7 @@ class Train(Training):
 
 
 @dataclass(frozen=True)
-class Classify(Training):
+class ClassifyFlags(TrainingFlags):
     """Train a classifier on SOURCE's few labels and all its other images. Into an existing run (--out): go on with it."""
 
     recipe: Annotated[str | None, arg(metavar="NAME", help_behavior_hint="(default: consistent)")] = None
@@ -78,7 +78,7 @@ class Classify(Training):
 
 
 @dataclass(frozen=True)
-class Harden(Training):
+class HardenFlags(TrainingFlags):
     """Train a classifier on SOURCE that withstands attacks, and attack it. Into an existing run (--out): go on with it."""
 
     method: Annotated[str | None, arg(metavar="NAME", help_behavior_hint="(default: fast)")] = None
@@ -86,7 +86,7 @@ class Harden(Training):
 
 
 @dataclass(frozen=True)
-class Hear:
+class HearFlags:
     """Train a recogniser of the spoken words in SOURCE, and test it."""
 
     source: Source
@@ -108,7 +108,7 @@ class Hear:
 
 
 @dataclass(frozen=True)
-class Whisper:
+class WhisperFlags:
     """Hide commands in sounds: the recogniser in RUN hears a word that nobody says. Writes them, and a page to listen."""
 
     run: Annotated[str, arg(metavar="RUN", help_behavior_hint="")]
@@ -134,7 +134,7 @@ class Whisper:
 
 
 @dataclass(frozen=True)
-class Predict:
+class PredictFlags:
     """What a classifier says of new images: a class or "none of these", with a calibrated probability."""
 
     run: Annotated[str, arg(metavar="RUN", help_behavior_hint="")]
@@ -150,7 +150,7 @@ class Predict:
 
 
 @dataclass(frozen=True)
-class Attack:
+class AttackFlags:
     """How a classifier stands against AutoAttack, and whether the figure can be believed."""
 
     model: Annotated[str, arg(metavar="MODEL", help_behavior_hint="")]
@@ -198,7 +198,7 @@ Names = Annotated[tuple[str, ...], arg(metavar="COLUMN ...", help_behavior_hint=
 
 
 @dataclass(frozen=True)
-class AttackTable:
+class AttackTableFlags:
     """How few columns of a table's rows must change, within what may change, to turn a classifier's answers."""
 
     table: Annotated[str, arg(metavar="CSV", help_behavior_hint="")]
@@ -244,7 +244,7 @@ class AttackTable:
 
 
 @dataclass(frozen=True)
-class Certify:
+class CertifyFlags:
     """How far a classifier is certain to be right when it votes in noise, beside what an attack breaks."""
 
     run: Annotated[str, arg(metavar="RUN", help_behavior_hint="")]
@@ -272,7 +272,7 @@ class Certify:
 
 
 @dataclass(frozen=True)
-class Sample:
+class SampleFlags:
     """Pictures out of a trained run."""
 
     run: Annotated[str, arg(metavar="RUN", help_behavior_hint="")]
@@ -294,7 +294,7 @@ class Sample:
 
 
 @dataclass(frozen=True)
-class Doctor:
+class DoctorFlags:
     """What ails a run, in words: the figure behind each finding, and the next flag to try."""
 
     run: Annotated[str, arg(metavar="RUN", help_behavior_hint="")]
@@ -304,7 +304,7 @@ class Doctor:
 
 
 @dataclass(frozen=True)
-class Evaluate:
+class EvaluateFlags:
     """Samples, of a run or of any tool, against data: scores with intervals and floors, Nash check, memorisation."""
 
     samples: Annotated[str, arg(metavar="RUN_OR_SAMPLES", help_behavior_hint="")]
@@ -345,7 +345,7 @@ class Evaluate:
 
 
 @dataclass(frozen=True)
-class Recipes:
+class RecipesFlags:
     """What can be trained."""
 
     json: Json = False

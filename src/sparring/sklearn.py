@@ -14,25 +14,25 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from sparring import __version__
-from sparring.commands.training.run_settings import Asked
-from sparring.commands.training.calibrate import calibrated, set_aside
 from sparring.commands.classify import classifier_recipe
+from sparring.commands.predict import open_like
+from sparring.commands.training.calibrate import calibrated, set_aside
 from sparring.commands.training.classifier_session import scaled
 from sparring.commands.training.plan import Plan, measure_speed
-from sparring.commands.predict import open_like
-from sparring.data.in_memory import Arrays, Examples, Scale, as_input
+from sparring.commands.training.run_settings import TrainRequest
 from sparring.data.dataset import Images, open_images
-from sparring.data.loader import Feed
+from sparring.data.in_memory import IndexedDataset, InMemoryDataset, Scale, as_input
+from sparring.data.loader import BatchLoader
 from sparring.data.reader_api import mode_of
+from sparring.engine.data_spec import ImageSpec
 from sparring.engine.device import Hardware
 from sparring.engine.errors import SparringError, UsageError
 from sparring.engine.loop import System, play
-from sparring.engine.data_spec import Spec
-from sparring.nets.feature_head import halved, tried
-from sparring.nets.tabular_mlp import RowClassifier, RowGenerator
-from sparring.models.classifier import AT_ONCE, classifier_card
-from sparring.recipes.classifier_recipe import ClassifierRecipe, started
+from sparring.engine.version import __version__
+from sparring.models.classifier import AT_ONCE, classifier_metadata
+from sparring.nets.feature_head import split_head, tried
+from sparring.nets.tabular_mlp import TabularClassifier, TabularGenerator
+from sparring.recipes.classifier_recipe import ClassifierRecipe, build_system
 
 try:
     from sklearn.base import BaseEstimator, ClassifierMixin
@@ -48,7 +48,7 @@ IMAGES = 100_000
 """Images, or rows, that are trained on where neither images nor minutes are asked for."""
 UNLABELLED = (None, "", -1, "-1")
 CPU = torch.device("cpu")
-Net = nn.Module | Callable[[Spec], nn.Module]
+Net = nn.Module | Callable[[ImageSpec], nn.Module]
 """A network of one's own, or a function that makes one for data of this size and these classes."""
 
 
@@ -114,7 +114,7 @@ class FewLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
         Raises BadInput on what cannot be learnt from, SparringError on what cannot be read, or diverges.
         """
-        asked = Asked(self.minutes, self.images)
+        asked = TrainRequest(self.minutes, self.images)
         hardware = Hardware.find(self.device, self.precision)
         data = self._learnt_from(X, y)
         recipe = classifier_recipe(self.recipe).resolve(data.spec, hardware)
@@ -122,13 +122,13 @@ class FewLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             raise UsageError("the recipe's `mirror` flips images: the rows of a table have no left and right")
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
         aside = set_aside(data.labels)
-        feed = Feed(
+        feed = BatchLoader(
             data, recipe.batch_size, seed=seed, mirror=recipe.mirror, labelled=recipe.labelled, balanced=True,
             among=np.delete(np.arange(len(data)), aside), device=hardware.device,
         )  # fmt: skip
 
         def build(total: int) -> System:
-            return started(recipe, lambda spec: self._nets(recipe, data), feed, total, seed, hardware)
+            return build_system(recipe, lambda spec: self._nets(recipe, data), feed, total, seed, hardware)
 
         images = asked.images or IMAGES
         if asked.minutes is not None:
@@ -137,15 +137,15 @@ class FewLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         total = Plan.of(images, feed.batch_size).images
         system = build(total)
         play(system, feed, total=total, seed=seed, hardware=hardware)
-        both: Any = system.average.net
+        both: Any = system.ema.net
         own = self._rows or self.classifier is not None
         about = {"own_nets": own, "seed": seed, "sparring": __version__, **_look_of(data)}
         self.classifier_ = calibrated(
-            both["classifier"], data, recipe, classifier_card(recipe, **about), hardware, aside
+            both["classifier"], data, recipe, classifier_metadata(recipe, **about), hardware, aside
         )
         return self
 
-    def _learnt_from(self, X: Any, y: Any) -> Examples:
+    def _learnt_from(self, X: Any, y: Any) -> IndexedDataset:
         """The data to train on; sets `classes_`, `n_features_in_` and how later data are read."""
         source = open_images(X) if isinstance(X, str | Path) else X
         y = _own_labels(source) if y is None else y
@@ -160,27 +160,27 @@ class FewLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         fitted = Scale.of_columns if self._rows else Scale.of_range
         self._scale = None if source.dtype == np.uint8 else fitted(source)
         height, width, channels = source.shape[1:]
-        spec = Spec(height, width, channels, names, len(source), int((labels < 0).sum()))
-        return Arrays(source, labels, spec, self._scale)
+        spec = ImageSpec(height, width, channels, names, len(source), int((labels < 0).sum()))
+        return InMemoryDataset(source, labels, spec, self._scale)
 
-    def _nets(self, recipe: ClassifierRecipe, data: Examples) -> dict[str, nn.Module]:
+    def _nets(self, recipe: ClassifierRecipe, data: IndexedDataset) -> dict[str, nn.Module]:
         """The recipe's networks, those for tables, or one's own in their place."""
         spec, classes = data.spec, len(data.spec.classes)
         if self._rows:
             made: dict[str, nn.Module] = {
-                "generator": RowGenerator(spec.channels, recipe.latents),
-                "classifier": RowClassifier(spec.channels, classes),
+                "generator": TabularGenerator(spec.channels, recipe.latent_dim),
+                "classifier": TabularClassifier(spec.channels, classes),
             }
         else:
             made = dict(recipe.nets(spec))
         if self.classifier is not None:
             net = _own(self.classifier, spec)
             x = as_input(data[np.resize(np.arange(len(data)), 2)], CPU)
-            made["classifier"] = halved(nn.Sequential(nn.Flatten(), net) if self._rows else net, x, classes)
+            made["classifier"] = split_head(nn.Sequential(nn.Flatten(), net) if self._rows else net, x, classes)
         if self.generator is not None:
             net = _own(self.generator, spec)
             made["generator"] = nn.Sequential(net, nn.Unflatten(1, spec.shape)) if self._rows else net
-            found = tried(made["generator"], torch.zeros(2, recipe.latents), "the generator").shape
+            found = tried(made["generator"], torch.zeros(2, recipe.latent_dim), "the generator").shape
             if tuple(found[1:]) != spec.shape:
                 raise UsageError(
                     f"the generator gives {list(found[1:])} of a row of noise, the data are {list(spec.shape)}"
@@ -251,16 +251,16 @@ class FewLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     # data
 
-    def _read(self, X: Any) -> Examples:
+    def _read(self, X: Any) -> IndexedDataset:
         """What answers are wanted for, as it was at `fit`; raises UsageError where it is of another kind."""
-        if isinstance(X, Arrays):
+        if isinstance(X, InMemoryDataset):
             return X
         if isinstance(X, str | Path | Images):
             if self._rows or self._scale is not None:
                 raise UsageError("this was learnt from arrays of numbers, not of bytes: give such here, not a path")
             return X if isinstance(X, Images) else open_like(self.classifier_, X)
         values = self._array(X, fitting=False)
-        return Arrays(values, np.full(len(values), -1), self.classifier_.spec, self._scale)
+        return InMemoryDataset(values, np.full(len(values), -1), self.classifier_.spec, self._scale)
 
     def _array(self, X: Any, *, fitting: bool) -> NDArray[Any]:
         """X as `[N, H, W, C]`, checked; a table as `[N, 1, 1, F]`. At `fit` it tells how later arrays must be."""
@@ -300,7 +300,7 @@ class FewLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return images
 
 
-def _own(given: Net, spec: Spec) -> nn.Module:
+def _own(given: Net, spec: ImageSpec) -> nn.Module:
     """A copy of a module, or what a function makes."""
     net = copy.deepcopy(given) if isinstance(given, nn.Module) else given(spec) if callable(given) else given
     if not isinstance(net, nn.Module):
@@ -308,7 +308,7 @@ def _own(given: Net, spec: Spec) -> nn.Module:
     return net
 
 
-def _look_of(data: Examples) -> dict[str, Any]:
+def _look_of(data: IndexedDataset) -> dict[str, Any]:
     """What the card of a classifier tells of the images."""
     if isinstance(data, Images):
         return {"data": data.fingerprint, "mode": data.report.mode, "scaled": scaled(data)}

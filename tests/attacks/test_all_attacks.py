@@ -12,9 +12,9 @@ from problems import convnet, data, mlp
 from torch import Tensor, nn
 
 from sparring.attacks import (
-    Columns,
     Model,
     Result,
+    TabularConstraints,
     Threat,
     apgd,
     carlini_wagner,
@@ -70,7 +70,7 @@ every_case = pytest.mark.parametrize(("name", "norm"), CASES, ids=lambda part: p
 every_attack = pytest.mark.parametrize("name", ATTACKS)
 
 
-FREE = Columns()
+FREE = TabularConstraints()
 
 
 @dataclass
@@ -78,10 +78,10 @@ class Problem:
     model: Model
     x: Tensor
     y: Tensor
-    columns: Columns
+    columns: TabularConstraints
 
     @classmethod
-    def of(cls, model: Model, x: Tensor, columns: Columns = FREE) -> Problem:
+    def of(cls, model: Model, x: Tensor, columns: TabularConstraints = FREE) -> Problem:
         """Labels are what the model says, but for row 0."""
         with torch.no_grad():
             logits = model.eval()(x) if isinstance(model, nn.Module) else model(x)
@@ -96,7 +96,9 @@ def table() -> Problem:
     x = data(3, 12, 9)
     x[:, 4] = torch.arange(12) % 2
     x[:, 6:] = torch.eye(3)[torch.arange(12) % 3]
-    return Problem.of(mlp(9, 2), x, Columns(immutable=(0,), increasing=(1,), integer=(4,), one_hot=((6, 7, 8),)))
+    return Problem.of(
+        mlp(9, 2), x, TabularConstraints(immutable=(0,), increasing=(1,), integer=(4,), one_hot=((6, 7, 8),))
+    )
 
 
 PROBLEMS = {

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sparring.attacks.attack_state import one_each, searching
+from sparring.attacks.attack_state import one_each, running_attack
 from sparring.attacks.threat_model import Threat
 
 
@@ -24,7 +24,7 @@ def test_points_of_one_row_are_not_mixed() -> None:
     size, copies = 50_000, 16  # as large as threads share
     model = lambda x: torch.stack([10 * x[:, 0], 10 - 10 * x[:, 0]], 1)  # noqa: E731
     x, y = torch.full((2, size), 0.9), torch.zeros(2, dtype=torch.int64)
-    with searching(model, x, y, Threat("Linf", 0.5)) as search:
+    with running_attack(model, x, y, Threat("Linf", 0.5)) as search:
         rows = torch.arange(2).repeat_interleave(copies)
         at = torch.linspace(0.6, 0.8, 2 * copies)[torch.randperm(2 * copies)][:, None].expand(-1, size).contiguous()
         search.note(at, model(at), rows, 1)

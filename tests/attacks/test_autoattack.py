@@ -12,7 +12,7 @@ import torch
 from problems import convnet, data, mlp
 from torch import Tensor
 
-from sparring.attacks import Result, Threat, Verdicts, apgd, autoattack, fab, square
+from sparring.attacks import AutoAttackResult, Result, Threat, apgd, autoattack, fab, square
 from sparring.attacks.autoattack import recipe
 from sparring.attacks.losses import dlr, margin
 from sparring.attacks.norms import Norm
@@ -80,7 +80,7 @@ def test_few_classes_and_a_radius_for_each_row(classes: int) -> None:
     y = model(x).argmax(1)
     told: list[tuple[str, int]] = []
     eps = torch.tensor([0.0, 0.5, 0.5, 0.5, 0.5, 0.5])
-    verdicts = autoattack(model, x, y, Threat("Linf", eps), batch_size=2, tell=lambda *now: told.append(now))
+    verdicts = autoattack(model, x, y, Threat("Linf", eps), batch_size=2, on_progress=lambda *now: told.append(now))
     assert verdicts.robust.tolist() == [True, *[False] * 5]
     assert told[0] == ("apgd-ce", 6) and told[-1] == ("square", 1)
 
@@ -128,9 +128,9 @@ def test_nothing_to_attack() -> None:
 
 
 def test_verdicts_of_parts_are_joined_as_of_one_batch() -> None:
-    def verdicts(broken_by: tuple[str, ...], *notes: str) -> Verdicts:
+    def verdicts(broken_by: tuple[str, ...], *notes: str) -> AutoAttackResult:
         rows = len(broken_by)
-        return Verdicts(
+        return AutoAttackResult(
             torch.zeros(rows, 2), broken_by, torch.tensor([by == "" for by in broken_by]), torch.ones(rows), torch.ones(rows),
             notes, ("apgd-ce", "square"),
         )  # fmt: skip
@@ -139,7 +139,7 @@ def test_verdicts_of_parts_are_joined_as_of_one_batch() -> None:
     late = (
         "square, which sees no gradients, " + told + ": the gradients may be masked, and the true robust accuracy lower"
     )
-    joined = Verdicts.join(
+    joined = AutoAttackResult.join(
         [verdicts(("", "square"), "odd", late.format(1)), verdicts(("square", "square", ""), "odd", late.format(2))]
     )
     assert joined.broken_by == ("", "square", "square", "square", "") and joined.robust.tolist() == [

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from sparring.attacks.channel import CHANNELS, eight_bit, low_pass, moved, through
-from sparring.attacks.validation import held
+from sparring.attacks.validation import frozen
 from sparring.engine.errors import UsageError
 
 
@@ -40,7 +40,7 @@ def test_a_low_pass_lets_the_low_pass_and_nothing_else() -> None:
 def test_moved_is_later_and_quieter() -> None:
     x = torch.zeros(64, 1, 400)
     x[..., 0] = 1
-    with held(moved, seed=0):
+    with frozen(moved, seed=0):
         y = moved(x, 8000)
     peak, at = y.max(2)
     assert float(peak.min()) >= 0.5 and float(peak.max()) <= 1 and y.shape[2] == 480

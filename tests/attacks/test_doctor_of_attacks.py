@@ -7,9 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from sparring.attacks.autoattack import autoattack
-from sparring.attacks.validation import Model
-from sparring.attacks.masking_checks import BLACK, GRADIENTS, STEADY, STILL, WIDE, Check, answers, examine
+from sparring.attacks.masking_checks import BLACK, GRADIENTS, STEADY, STILL, WIDE, MaskingCheck, answers, check_masking
 from sparring.attacks.threat_model import Threat
+from sparring.attacks.validation import Model
 from sparring.attacks.wrappers import blocked, straight
 from sparring.engine.errors import UsageError
 
@@ -50,14 +50,15 @@ def rows(spread: float = 0.2) -> tuple[Tensor, Tensor]:
     return (means[:, None] + 0.1 * (torch.rand(40, 16, generator=rng) - 0.5)).clamp(0, 1), y
 
 
-def checks_of(model: Model, version: str = "standard") -> dict[str, Check]:
+def checks_of(model: Model, version: str = "standard") -> dict[str, MaskingCheck]:
     x, y = rows()
     return {
-        check.name: check for check in examine(model, x, y, THREAT, autoattack(model, x, y, THREAT, version=version))
+        check.name: check
+        for check in check_masking(model, x, y, THREAT, autoattack(model, x, y, THREAT, version=version))
     }
 
 
-def answered(checks: dict[str, Check], model: Model) -> dict[str, tuple[str, ...]]:
+def answered(checks: dict[str, MaskingCheck], model: Model) -> dict[str, tuple[str, ...]]:
     return {answer.name: answer.because for answer in answers(list(checks.values()), model, rows()[0][:2])}
 
 
@@ -96,7 +97,7 @@ def test_chance_calls_for_expectation() -> None:
 def test_ripples_call_for_smoothing_and_the_verdict_is_the_models_own() -> None:
     model = nn.Sequential(Rippled(), Linear())
     x, y = rows(0.05)
-    checks = {c.name: c for c in examine(model, x, y, THREAT, autoattack(model, x, y, THREAT))}
+    checks = {c.name: c for c in check_masking(model, x, y, THREAT, autoattack(model, x, y, THREAT))}
     assert not checks[STEADY].passed
     smoothed = next(a for a in answers(list(checks.values()), model, x[:2]) if a.name == "apgd-smoothed")
     result = smoothed.attack(model, x, y, THREAT, seed=0)
@@ -112,7 +113,7 @@ def test_without_gradients_only_square_is_judged() -> None:
 def test_a_model_that_knows_nothing() -> None:
     x, y = rows()
     with pytest.raises(UsageError, match="right on none of 40 rows"):
-        examine(Linear(), x, 1 - y, THREAT, autoattack(Linear(), x, 1 - y, THREAT))
+        check_masking(Linear(), x, 1 - y, THREAT, autoattack(Linear(), x, 1 - y, THREAT))
 
 
 def test_blocked_names_the_innermost_stage_and_nothing_else() -> None:
@@ -125,10 +126,10 @@ def test_blocked_leaves_a_model_in_training_as_it_was() -> None:
     model = nn.Sequential(Rounded(), nn.BatchNorm1d(16), nn.Dropout(), Linear()).train()
     before = {name: value.clone() for name, value in model.state_dict().items()}
     torch.manual_seed(0)
-    luck = torch.get_rng_state()
+    rng = torch.get_rng_state()
     assert blocked(model, rows()[0]) == ["0"]
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
-    assert model.training and torch.equal(torch.get_rng_state(), luck)
+    assert model.training and torch.equal(torch.get_rng_state(), rng)
 
 
 def test_straight_answers_the_same_and_lets_gradients_through() -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from problems import data, mlp
 from torch import Tensor
 
-from sparring.attacks import Columns, Threat, greedy
+from sparring.attacks import TabularConstraints, Threat, greedy
 from sparring.attacks.norms import NORMS
 from sparring.engine.errors import UsageError
 
@@ -41,16 +41,16 @@ def test_the_fewest_columns_of_a_linear_model(seed: int, most: int) -> None:
     assert torch.equal(result.iterations[broke], needed[broke])
 
 
-TABLE = Columns(immutable=(0,), increasing=(1,), integer=(2,), one_hot=((3, 4, 5), (6, 7)))
+TABLE = TabularConstraints(immutable=(0,), increasing=(1,), integer=(2,), one_hot=((3, 4, 5), (6, 7)))
 
 
 def table(seed: int, count: int = 16) -> tuple[Tensor, Tensor, Tensor]:
     """Rows of one fixed, one growing, one whole number, and two words; and the box's ends."""
-    luck = torch.Generator().manual_seed(seed)
-    x = torch.rand(count, 8, generator=luck)
-    x[:, 2] = torch.randint(0, 50, (count,), generator=luck)
-    x[:, 3:6] = torch.eye(3)[torch.randint(0, 3, (count,), generator=luck)]
-    x[:, 6:] = torch.eye(2)[torch.randint(0, 2, (count,), generator=luck)]
+    rng = torch.Generator().manual_seed(seed)
+    x = torch.rand(count, 8, generator=rng)
+    x[:, 2] = torch.randint(0, 50, (count,), generator=rng)
+    x[:, 3:6] = torch.eye(3)[torch.randint(0, 3, (count,), generator=rng)]
+    x[:, 6:] = torch.eye(2)[torch.randint(0, 2, (count,), generator=rng)]
     return x, torch.zeros(8), torch.tensor([1.0, 2, 49, 1, 1, 1, 1, 1])
 
 
@@ -102,7 +102,7 @@ def test_one_step_is_the_best_of_all_single_changes() -> None:
 
 def test_a_word_counts_as_one_change_and_two_entries() -> None:
     x = torch.eye(3)[:1]
-    columns = Columns(one_hot=((0, 1, 2),))
+    columns = TabularConstraints(one_hot=((0, 1, 2),))
 
     def model(x: Tensor) -> Tensor:
         return torch.stack([x[:, 0], x[:, 1], 2 * x[:, 2]], 1) - 0.5
@@ -127,7 +127,7 @@ def test_it_breaks_trees() -> None:
         return torch.from_numpy(forest.predict_proba(x.numpy())).clamp(min=1e-6).log().to(x)
 
     said = model(x[:40]).argmax(1)
-    threat = Threat("L0", 2.0, columns=Columns(immutable=(1, 3)))
+    threat = Threat("L0", 2.0, columns=TabularConstraints(immutable=(1, 3)))
     result = greedy(model, x[:40], said, threat)
     assert result.success_rate > 0.9 and (result.gradients == 0).all()
     assert torch.equal(result.adv[:, [1, 3]], x[:40][:, [1, 3]])

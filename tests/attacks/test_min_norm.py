@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, nn
 
 from sparring.attacks.carlini_wagner import carlini_wagner
-from sparring.attacks.validation import Model
 from sparring.attacks.deepfool import deepfool
 from sparring.attacks.fmn import fmn
 from sparring.attacks.hop_skip_jump import hop_skip_jump
@@ -18,6 +17,7 @@ from sparring.attacks.losses import margin
 from sparring.attacks.norms import Norm
 from sparring.attacks.result import Result
 from sparring.attacks.threat_model import Threat
+from sparring.attacks.validation import Model
 
 Attack = Callable[..., Result]
 ATTACKS: dict[str, tuple[Attack, tuple[Norm, ...]]] = {

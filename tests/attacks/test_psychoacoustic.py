@@ -11,7 +11,7 @@ from torch import Tensor
 from sparring.attacks.psychoacoustic import SAFETY, Masking, bark, psychoacoustic, quiet
 from sparring.attacks.threat_model import Threat
 from sparring.engine.errors import UsageError
-from sparring.nets.speech_cnn import Spoken
+from sparring.nets.speech_cnn import SpeechCNN
 
 RATE = 8000
 HERTZ = torch.linspace(0, RATE / 2, 129)
@@ -63,14 +63,14 @@ def test_spectra_and_waves_go_together() -> None:
 
 
 @pytest.fixture(scope="module")
-def net() -> Spoken:
+def net() -> SpeechCNN:
     torch.manual_seed(0)
-    return Spoken(3, RATE, width=4).eval()
+    return SpeechCNN(3, RATE, width=4).eval()
 
 
-def test_the_attack_keeps_to_threat_and_mask(net: Spoken) -> None:
-    luck = torch.Generator().manual_seed(0)
-    x = torch.cat([sine(float(HERTZ[k])) for k in (20, 40, 60, 80)]) + 0.02 * torch.randn(4, 1, 2048, generator=luck)
+def test_the_attack_keeps_to_threat_and_mask(net: SpeechCNN) -> None:
+    rng = torch.Generator().manual_seed(0)
+    x = torch.cat([sine(float(HERTZ[k])) for k in (20, 40, 60, 80)]) + 0.02 * torch.randn(4, 1, 2048, generator=rng)
     own = torch.ones(1, 1, 2048)
     own[..., 1800:] = 0
     y = net(x).argmax(1)
@@ -85,7 +85,7 @@ def test_the_attack_keeps_to_threat_and_mask(net: Spoken) -> None:
     assert (found.loss >= psychoacoustic(net, x, y, threat, RATE, steps=1).loss - 1e-4).all() and SAFETY > 0
 
 
-def test_a_silent_row_stays_and_other_shapes_are_refused(net: Spoken) -> None:
+def test_a_silent_row_stays_and_other_shapes_are_refused(net: SpeechCNN) -> None:
     x = torch.cat([sine(500), torch.zeros(1, 1, 2048)])
     found = psychoacoustic(net, x, net(x).argmax(1), Threat.decibels(x, -20), RATE, steps=2)
     assert not found.adv[1].any() and not found.success[1]

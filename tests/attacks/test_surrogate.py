@@ -9,7 +9,7 @@ from problems import convnet, data, mlp
 from torch import Tensor
 
 from sparring.attacks import Threat, apgd, autoattack
-from sparring.attacks.surrogate import in_bf16, judged, searching_with
+from sparring.attacks.surrogate import bf16_surrogate, judged, search_with_surrogate
 
 LINF = Threat("Linf", 0.03)
 
@@ -19,7 +19,7 @@ def test_a_perfect_stand_in_finds_the_same_by_one_pass_more() -> None:
     y = model(x).argmax(1)
     alone, with_it = (
         apgd(model, x, y, LINF, seed=3),
-        searching_with(mlp(64, 10, seed=5), apgd)(model, x, y, LINF, seed=3),
+        search_with_surrogate(mlp(64, 10, seed=5), apgd)(model, x, y, LINF, seed=3),
     )
     assert 0 < int(alone.success.sum()) < 12
     for name in ("adv", "success", "iterations", "gradients", "loss"):
@@ -34,7 +34,7 @@ def test_what_the_stand_in_alone_takes_for_broken_is_attacked_again() -> None:
     def liar(at: Tensor) -> Tensor:  # all is broken, from the start
         return -model(at)
 
-    alone, with_it = apgd(model, x, y, LINF, seed=3), searching_with(liar, apgd)(model, x, y, LINF, seed=3)
+    alone, with_it = apgd(model, x, y, LINF, seed=3), search_with_surrogate(liar, apgd)(model, x, y, LINF, seed=3)
     assert torch.equal(alone.success, with_it.success) and torch.equal(alone.adv, with_it.adv)
     assert (with_it.queries > alone.queries).all()
 
@@ -53,7 +53,7 @@ def test_verdicts_are_those_of_the_model_alone_to_a_row() -> None:
     net.train()
     threat = Threat("Linf", 0.03)
     attacks = partial(autoattack, net, x, y, threat, batch_size=9)
-    alone, quick = attacks(), attacks(stand_in=in_bf16(net))
+    alone, quick = attacks(), attacks(stand_in=bf16_surrogate(net))
     assert 0 < int(alone.robust.sum()) < 16
     assert int((alone.robust != quick.robust).sum()) <= 1
     assert net.training and all(p.requires_grad and p.grad is None for p in net.parameters())
@@ -63,6 +63,6 @@ def test_verdicts_are_those_of_the_model_alone_to_a_row() -> None:
 
 def test_bf16_is_coarse_and_comes_back_in_the_precision_of_the_data() -> None:
     net, x = convnet(1, 10).eval(), data(7, 4, 1, 8, 8)
-    said = in_bf16(net)(x)
+    said = bf16_surrogate(net)(x)
     assert said.dtype == x.dtype
     assert 0 < float((said - net(x)).detach().abs().max()) < 0.05

@@ -9,15 +9,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from sparring.attacks.tabular_constraints import Columns
 from sparring.attacks.norms import NORMS, Norm
+from sparring.attacks.tabular_constraints import TabularConstraints
 from sparring.attacks.threat_model import Threat, usual_eps
+from sparring.engine.data_spec import ImageSpec
 from sparring.engine.errors import UsageError
-from sparring.engine.data_spec import Spec
 
 EPS: dict[Norm, float] = {"Linf": 0.3, "L2": 1.5, "L1": 4.0, "L0": 3.0}
 SHAPES = {"image": (6, 3, 5, 4), "waveform": (6, 1, 30), "table": (6, 11)}
-TABLE = Columns(immutable=(0,), increasing=(1, 6), decreasing=(2,), integer=(5, 6), one_hot=((3, 4), (8, 9, 10)))
+TABLE = TabularConstraints(
+    immutable=(0,), increasing=(1, 6), decreasing=(2,), integer=(5, 6), one_hot=((3, 4), (8, 9, 10))
+)
 
 every_norm = pytest.mark.parametrize("norm", NORMS)
 
@@ -156,20 +158,20 @@ COLUMNS: dict[str, tuple[dict[str, Any], str]] = {
 @pytest.mark.parametrize(("roles", "said"), COLUMNS.values(), ids=COLUMNS)
 def test_columns_that_cannot_be(roles: dict[str, Any], said: str) -> None:
     with pytest.raises(UsageError, match=said):
-        Columns(**roles)
+        TabularConstraints(**roles)
 
 
 @pytest.mark.parametrize(
     ("x", "columns", "said"),
     [
-        (rand(2, 1, 4, 4), Columns(immutable=(0,)), "use mask instead"),
-        (rand(2, 3), Columns(immutable=(3,)), "no column 3: x has 3"),
-        (torch.full((2, 3), 0.5), Columns(integer=(1,)), "column 1 is named as integer, but row 0 has 0.5"),
-        (torch.full((2, 3), 1.0), Columns(one_hot=((0, 1),)), "row 0 is not one-hot"),
+        (rand(2, 1, 4, 4), TabularConstraints(immutable=(0,)), "use mask instead"),
+        (rand(2, 3), TabularConstraints(immutable=(3,)), "no column 3: x has 3"),
+        (torch.full((2, 3), 0.5), TabularConstraints(integer=(1,)), "column 1 is named as integer, but row 0 has 0.5"),
+        (torch.full((2, 3), 1.0), TabularConstraints(one_hot=((0, 1),)), "row 0 is not one-hot"),
     ],
     ids=["images", "too few", "fractions", "two hot"],
 )
-def test_columns_that_the_data_do_not_have(x: Tensor, columns: Columns, said: str) -> None:
+def test_columns_that_the_data_do_not_have(x: Tensor, columns: TabularConstraints, said: str) -> None:
     with pytest.raises(UsageError, match=said):
         Threat("Linf", 0.1, columns=columns).around(x)
 
@@ -193,7 +195,7 @@ def test_rows_and_shapes_must_fit() -> None:
 def test_what_is_usual_for_images_like_those_of_mnist_and_for_others(
     shape: tuple[int, int, int], linf: float, l2: float
 ) -> None:
-    spec = Spec(*shape, ("a", "b"), 10)
+    spec = ImageSpec(*shape, ("a", "b"), 10)
     assert (usual_eps("Linf", spec), usual_eps("L2", spec)) == (linf, l2)
     with pytest.raises(UsageError, match="no eps is usual in L1: give --eps"):
         usual_eps("L1", spec)

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from sparring.attacks.validation import Model, check, held
 from sparring.attacks.pgd import pgd
 from sparring.attacks.threat_model import Threat
+from sparring.attacks.validation import Model, check_inputs, frozen
 from sparring.engine.errors import UsageError
 
 X, Y = torch.rand(4, 1, 3, 3, generator=torch.Generator().manual_seed(0)), torch.tensor([0, 1, 2, 2])
@@ -28,7 +28,7 @@ def test_a_model_is_left_as_it_was_found() -> None:
     state = {name: t.clone() for name, t in model.state_dict().items()}
     grads = [None if p.grad is None else p.grad.clone() for p in model.parameters()]
     random = torch.random.get_rng_state()
-    with pytest.raises(ZeroDivisionError), held(model, seed=3):
+    with pytest.raises(ZeroDivisionError), frozen(model, seed=3):
         assert not any(module.training for module in model.modules())
         assert not any(p.requires_grad for p in model.parameters())
         torch.randn(3)
@@ -48,14 +48,14 @@ def test_a_seed_makes_a_model_that_draws_repeat_itself() -> None:
 
     draws = []
     for _ in range(2):
-        with held(noisy, seed=1):
+        with frozen(noisy, seed=1):
             draws.append(noisy(X))
     assert torch.equal(*draws)
 
 
 def test_check_gives_the_logits_in_eval_mode() -> None:
     model = net().train()
-    logits = check(model, X, Y, THREAT)
+    logits = check_inputs(model, X, Y, THREAT)
     torch.testing.assert_close(logits, model.eval()(X).detach())
 
 
@@ -91,7 +91,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
 def test_wrong_input_names_the_way_out(change: dict[str, Any], said: str) -> None:
     given: dict[str, Any] = {"model": linear, "x": X, "y": Y, "threat": THREAT, **change}
     with pytest.raises(UsageError, match=said):
-        check(**given)
+        check_inputs(**given)
 
 
 @pytest.mark.parametrize(
@@ -105,13 +105,13 @@ def test_wrong_input_names_the_way_out(change: dict[str, Any], said: str) -> Non
 )
 def test_weights_of_another_precision_are_named(model: nn.Module, x: Tensor, said: str) -> None:
     with pytest.raises(UsageError, match=said):
-        check(model, x, Y, THREAT)
-    check(model.double(), X.double(), Y, THREAT)
+        check_inputs(model, x, Y, THREAT)
+    check_inputs(model.double(), X.double(), Y, THREAT)
 
 
 def test_what_else_a_model_raises_is_its_own() -> None:
     with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
-        check(net(), X[..., :2], Y, THREAT)
+        check_inputs(net(), X[..., :2], Y, THREAT)
 
 
 @pytest.mark.parametrize(
@@ -127,5 +127,5 @@ def test_a_model_without_a_gradient_is_named(model: Model) -> None:
 def test_what_rounding_puts_beside_the_box_is_in_it() -> None:
     x = X.clone()
     x[0, 0, 0, 0] = -2.98e-8
-    check(linear, x, Y, THREAT)
+    check_inputs(linear, x, Y, THREAT)
     assert THREAT.allows(x, x).all()

@@ -5,10 +5,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from sparring.attacks.validation import held
 from sparring.attacks.fmn import fmn
 from sparring.attacks.pgd import pgd
 from sparring.attacks.threat_model import Threat
+from sparring.attacks.validation import frozen
 from sparring.attacks.wrappers import bpda, eot
 from sparring.engine.errors import UsageError
 
@@ -51,14 +51,14 @@ def test_bpda_forwards_the_stage_to_the_bit_and_backwards_its_stand_in() -> None
 
 
 def test_bpda_stages_of_another_shape() -> None:
-    def halved(x: Tensor) -> Tensor:
+    def split_head(x: Tensor) -> Tensor:
         return (x[:, ::2] > 0.5).float()
 
-    model = bpda(halved, lambda x: x @ W[:, ::2].T, backward=lambda x: x[:, ::2])
+    model = bpda(split_head, lambda x: x @ W[:, ::2].T, backward=lambda x: x[:, ::2])
     found = pgd(model, X, model(X).argmax(1), Threat("Linf", 0.4))
     assert found.success_rate > 0.5
     with pytest.raises(UsageError, match=r"the stage returns \[32, 8\].*\[32, 16\]: give bpda a backward"):
-        bpda(halved, linear)(X)
+        bpda(split_head, linear)(X)
 
 
 WAVES = torch.cos(2 * torch.pi * (torch.arange(16) - torch.tensor([[0.0], [5.0], [11.0]])) / 16)
@@ -89,9 +89,9 @@ def test_eot_breaks_chance_better_than_pgd() -> None:
 def test_eot_draws_anew_or_again() -> None:
     model = eot(Shifted(), 3)
     assert not torch.equal(model(X), model(X))
-    with held(model, seed=1):
+    with frozen(model, seed=1):
         first = model(X)
-    with held(model, seed=1):
+    with frozen(model, seed=1):
         assert torch.equal(model(X), first)
     random = torch.random.get_rng_state()
     fixed = eot(Shifted(), 3, seed=2)
@@ -120,6 +120,6 @@ def test_eot_means_gradients_too() -> None:
 def test_what_is_wrapped_is_held_still() -> None:
     inner = nn.Sequential(nn.Linear(16, 3), nn.Dropout())
     wrapped = bpda(rounded, eot(inner, 2))
-    with held(wrapped):
+    with frozen(wrapped):
         assert not inner[1].training and not inner[0].weight.requires_grad
     assert inner[1].training and inner[0].weight.requires_grad

@@ -18,15 +18,15 @@ from torch import Tensor, nn
 
 import sparring
 from sparring.attacks import Threat
-from sparring.attacks.autoattack import Verdicts, autoattack
+from sparring.attacks.autoattack import AutoAttackResult, autoattack
 from sparring.attacks.square import square
 from sparring.commands import attack as command
-from sparring.commands.attacking.load_target import load_attacked
-from sparring.commands.attacking.resumable import Parts
+from sparring.commands.attacking.load_target import load_target
+from sparring.commands.attacking.resumable import ResumableParts
 from sparring.commands.training.interrupt import Stopped
 from sparring.engine.errors import SparringError, UsageError
-from sparring.report.attack_section import Attack
 from sparring.recipes.adversarial.fast import Fast
+from sparring.report.attack_section import AttackReport
 
 Cli = Callable[..., "subprocess.CompletedProcess[str]"]
 MODULE = """
@@ -87,7 +87,7 @@ def named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], st
     return lambda name: f"{module}:{name}"
 
 
-def attacked(model: str | Path, data: Path, **how: object) -> Attack:
+def attacked(model: str | Path, data: Path, **how: object) -> AttackReport:
     return sparring.attack(model, data, eps=0.05, device="cpu", **how)  # type: ignore[arg-type]
 
 
@@ -161,7 +161,7 @@ class Stepped(nn.Module):
 
 def test_an_exported_program_moves_with_what_it_makes(tmp_path: Path) -> None:
     torch.export.save(torch.export.export(Stepped(), (torch.zeros(2, 1, 8, 8),)), tmp_path / "net.pt2")
-    there = load_attacked(tmp_path / "net.pt2", torch.device("meta")).model(torch.zeros(2, 1, 8, 8, device="meta"))
+    there = load_target(tmp_path / "net.pt2", torch.device("meta")).model(torch.zeros(2, 1, 8, 8, device="meta"))
     assert there.device.type == "meta"
 
 
@@ -242,16 +242,22 @@ def test_who_stops_the_doctor_is_told_that_the_verdicts_are_kept(
 
 
 def test_parts_of_other_settings_are_not_used(tmp_path: Path) -> None:
-    parts = Parts.begin(Verdicts, tmp_path / "parts", {"eps": 0.1})
+    parts = ResumableParts.begin(AutoAttackResult, tmp_path / "parts", {"eps": 0.1})
     (parts.folder / "0000.json").write_text("{}")
-    assert Parts.begin(Verdicts, tmp_path / "parts", {"eps": 0.1}).folder.joinpath("0000.json").exists()
-    assert not Parts.begin(Verdicts, tmp_path / "parts", {"eps": 0.2}).folder.joinpath("0000.json").exists()
+    assert (
+        ResumableParts.begin(AutoAttackResult, tmp_path / "parts", {"eps": 0.1}).folder.joinpath("0000.json").exists()
+    )
+    assert (
+        not ResumableParts.begin(AutoAttackResult, tmp_path / "parts", {"eps": 0.2})
+        .folder.joinpath("0000.json")
+        .exists()
+    )
 
 
 def test_a_part_that_another_call_left_is_not_used(tmp_path: Path) -> None:
-    ours = Parts.begin(Verdicts, tmp_path / "parts", {"eps": 0.1})
-    theirs = Parts.begin(Verdicts, tmp_path / "parts", {"eps": 0.2})  # both are under way now
-    found = Verdicts.join(
+    ours = ResumableParts.begin(AutoAttackResult, tmp_path / "parts", {"eps": 0.1})
+    theirs = ResumableParts.begin(AutoAttackResult, tmp_path / "parts", {"eps": 0.2})  # both are under way now
+    found = AutoAttackResult.join(
         [
             autoattack(
                 Brightest(), torch.eye(3)[:, None, :, None] / 2, torch.arange(3), Threat("Linf", 0.1), version="square"
@@ -267,7 +273,9 @@ def test_other_pixels_or_labels_of_the_same_names_are_attacked_anew(
 ) -> None:
     begun = []
     monkeypatch.setattr(
-        Parts, "begin", lambda kind, folder, settings: begun.append(settings["data"]) or Parts(kind, folder, settings)
+        ResumableParts,
+        "begin",
+        lambda kind, folder, settings: begun.append(settings["data"]) or ResumableParts(kind, folder, settings),
     )
     x = np.random.default_rng(0).integers(0, 255, (6, 8, 8), np.uint8)
     for pixels, labels in ((x, [0, 1, 2] * 2), (x, [1, 0, 2] * 2), (255 - x, [0, 1, 2] * 2)):
@@ -278,7 +286,7 @@ def test_other_pixels_or_labels_of_the_same_names_are_attacked_anew(
 
 
 def test_a_damaged_part_names_the_way_out(tmp_path: Path) -> None:
-    parts = Parts.begin(Verdicts, tmp_path / "parts", {})
+    parts = ResumableParts.begin(AutoAttackResult, tmp_path / "parts", {})
     (parts.folder / "0000.json").write_text("{}")
     (parts.folder / "0000.safetensors").write_bytes(b"nothing")
     with pytest.raises(SparringError, match=r"remove .*parts"):

@@ -39,10 +39,10 @@ def forest():
 @pytest.fixture(autouse=True)
 def rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, str]]:
     """rich.csv: rich where hours times wage are above 2,000; colour says nothing, and year never changes."""
-    luck = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     lines = ["hours,wage,colour,year,rich"]
     for _ in range(500):
-        hours, wage, colour = luck.integers(10, 60), luck.uniform(10, 100), luck.choice(["red", "green", "blue"])
+        hours, wage, colour = rng.integers(10, 60), rng.uniform(10, 100), rng.choice(["red", "green", "blue"])
         lines.append(f"{hours},{wage:.2f},{colour},1996,{'yes' if hours * wage > 2000 else 'no'}")
     (tmp_path / "rich.csv").write_text("\n".join(lines))
     (tmp_path / "own_table.py").write_text(MODULE)

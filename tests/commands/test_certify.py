@@ -16,9 +16,9 @@ import pytest
 import sparring
 from sparring.commands.training.interrupt import Stopped
 from sparring.measure.classifier import certified_accuracy as measure
-from sparring.stats.proportion import Share
 from sparring.recipes.adversarial.fast import Fast
 from sparring.recipes.adversarial.noisy import Noisy
+from sparring.stats.proportion import Proportion
 
 Cli = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -70,7 +70,7 @@ def test_units_are_pixels_from_0_to_1(noisy: Path, data: Path) -> None:
     assert any("trained in noise of 0.1, not 0.001" in note for note in found.notes)
     assert found.certified[0].right == 5 and found.certified[1].right == 0
     assert max(row.certified or 0 for row in found.rows) < 0.0025  # sigma times 1.8, with 200 draws of one mind
-    assert found.attacked[1] == Share.count(found.attacked[1].right, 5, 0.25)
+    assert found.attacked[1] == Proportion.count(found.attacked[1].right, 5, 0.25)
 
 
 def test_the_command_line(noisy: Path, data: Path, quick: Cli) -> None:

@@ -19,18 +19,19 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from sparring.commands.training.session import calibrate
-from sparring.commands.reporting.classifier_report import doubts, untaught
 from sparring.commands.classify import classify
 from sparring.commands.predict import as_csv, predict
+from sparring.commands.reporting.classifier_report import doubts, untaught
+from sparring.commands.training import calibrate
 from sparring.commands.training.interrupt import Stopped
 from sparring.data.dataset import open_images
 from sparring.engine.device import Hardware
 from sparring.engine.errors import SparringError, UsageError
 from sparring.engine.run_folder import Run
-from sparring.measure.classifier.calibration import Classification, wilson_interval
-from sparring.recipes import classifier_class
+from sparring.measure.classifier.calibration import ClassificationReport
 from sparring.models.classifier import load_classifier
+from sparring.recipes import classifier_class
+from sparring.stats.intervals import wilson_interval
 
 Cli = Callable[..., "subprocess.CompletedProcess[str]"]
 CPU = Hardware(torch.device("cpu"), bf16=False)
@@ -38,11 +39,11 @@ SMALL: dict[str, Any] = {"device": "cpu", "precision": "fp32"}
 
 
 def tiny(**more: Any) -> Any:
-    return classifier_class("consistent")(width=4, batch_size=12, labelled=6, latents=6, **more)
+    return classifier_class("consistent")(width=4, batch_size=12, labelled=6, latent_dim=6, **more)
 
 
 @pytest.fixture(scope="module")
-def trained(rows: Path) -> Classification:
+def trained(rows: Path) -> ClassificationReport:
     """A short run on nine labels of sixty-six."""
     return classify(rows, tiny(), labels=9, images=720, out=rows.parent / "run", **SMALL)
 
@@ -62,7 +63,7 @@ def rows(tmp_path_factory: pytest.TempPathFactory) -> Path:
 # the run
 
 
-def test_a_run_holds_all_that_is_promised(trained: Classification) -> None:
+def test_a_run_holds_all_that_is_promised(trained: ClassificationReport) -> None:
     run = Path(trained.run)
     for name in (
         "run.json", "metrics.jsonl", "model.safetensors", "model.json", "classifier.safetensors", "classifier.json",
@@ -72,10 +73,10 @@ def test_a_run_holds_all_that_is_promised(trained: Classification) -> None:
     assert Run(run).frames() and Run(run).checkpoints() and not list(run.rglob("*.tmp"))
     assert None not in Run(run).settings["recipe"]["settings"].values()
     assert any({"classifier", "generator", "right", "sure"} <= line.keys() for line in Run(run).metrics())
-    assert Classification.from_json(Run(run).classification or {}) == trained
+    assert ClassificationReport.from_json(Run(run).classification or {}) == trained
 
 
-def test_it_learns_and_the_figures_hold_together(trained: Classification) -> None:
+def test_it_learns_and_the_figures_hold_together(trained: ClassificationReport) -> None:
     assert trained.labels == 9 and trained.seed == 0 and trained.test_count == 30 and trained.tested_on == "test images"
     assert trained.test_errors is not None and trained.test_errors < 10  # guessing: 20
     assert (trained.low, trained.high) == wilson_interval(trained.test_errors, 30)
@@ -88,7 +89,7 @@ def test_it_learns_and_the_figures_hold_together(trained: Classification) -> Non
 
 
 def test_what_to_label_next_are_the_least_sure_and_the_least_like_labelled_in_turn(
-    trained: Classification, rows: Path
+    trained: ClassificationReport, rows: Path
 ) -> None:
     lines = list(csv.DictReader(io.StringIO(Path(trained.to_label).read_text())))
     data = open_images(rows)
@@ -105,7 +106,7 @@ def test_what_to_label_next_are_the_least_sure_and_the_least_like_labelled_in_tu
     assert [line["guess"] for line in lines] == [str(int(k)) for k in p.argmax(1)]
 
 
-def test_a_finished_run_given_again_is_left_as_it_is(trained: Classification, rows: Path, tmp_path: Path) -> None:
+def test_a_finished_run_given_again_is_left_as_it_is(trained: ClassificationReport, rows: Path, tmp_path: Path) -> None:
     run = shutil.copytree(trained.run, tmp_path / "run")
     filled = (run / "to_label.csv").read_text().replace(",,", ",1,", 3)
     (run / "to_label.csv").write_text(filled)  # by hand, for hours
@@ -124,7 +125,7 @@ def test_a_finished_run_given_again_is_left_as_it_is(trained: Classification, ro
 
 
 def test_what_a_finished_runs_classifier_remembers_outlasts_the_same_training(
-    trained: Classification, rows: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    trained: ClassificationReport, rows: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = shutil.copytree(trained.run, tmp_path / "run")
     one = load_classifier(run)
@@ -142,9 +143,9 @@ def test_what_a_finished_runs_classifier_remembers_outlasts_the_same_training(
 
 
 def test_stopped_and_gone_on_with_it_ends_with_the_same_bytes(
-    trained: Classification, rows: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    trained: ClassificationReport, rows: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from sparring.commands.training.session import session as module
+    from sparring.commands.training import session as module
 
     whole = module.play
     monkeypatch.setattr(
@@ -163,7 +164,7 @@ def test_stopped_and_gone_on_with_it_ends_with_the_same_bytes(
     assert (found.test_errors, found.temperature) == (trained.test_errors, trained.temperature)
 
 
-def test_lost_checkpoints_are_not_played_over(trained: Classification, rows: Path, tmp_path: Path) -> None:
+def test_lost_checkpoints_are_not_played_over(trained: ClassificationReport, rows: Path, tmp_path: Path) -> None:
     run = shutil.copytree(trained.run, tmp_path / "run")
     shutil.rmtree(run / "checkpoints")
     with pytest.raises(SparringError, match="has lost its checkpoints"):
@@ -254,7 +255,7 @@ def test_unlabelled_images_that_taught_little_are_noted(sure: list[float], told:
     assert [("--generated 0" in note) for note in untaught(run)] == [True] * told
 
 
-def test_labels_that_look_wrong_are_named_unless_they_are_too_many(trained: Classification, rows: Path) -> None:
+def test_labels_that_look_wrong_are_named_unless_they_are_too_many(trained: ClassificationReport, rows: Path) -> None:
     classifier, data = load_classifier(trained.run), open_images(rows)
     none, classes = np.empty(0, np.int64), data.spec.classes
     answers = classifier.look(data[np.arange(len(data))])[0].argmax(1).numpy()
@@ -312,7 +313,7 @@ def test_networks_of_ones_own(rows: Path, tmp_path: Path) -> None:
 # calibration
 
 
-def test_calibration_sees_the_training_images_alone(trained: Classification, rows: Path) -> None:
+def test_calibration_sees_the_training_images_alone(trained: ClassificationReport, rows: Path) -> None:
     one, recipe, data = load_classifier(trained.run), tiny(), open_images(rows)
     told = data.relabelled(np.where(np.arange(66) < 9, data.labels, -1), data.spec.classes)
     first = calibrate.calibrated(one.net, told, recipe, one.about, CPU)
@@ -330,7 +331,7 @@ def test_calibration_sees_the_training_images_alone(trained: Classification, row
 # predict
 
 
-def test_predictions_name_each_image_and_come_in_the_sources_order(trained: Classification, rows: Path) -> None:
+def test_predictions_name_each_image_and_come_in_the_sources_order(trained: ClassificationReport, rows: Path) -> None:
     found = predict(trained.run, rows)
     data = open_images(rows).split(None)
     assert [one.name for one in found.predictions] == data.names and found.left_out == {}
@@ -340,7 +341,7 @@ def test_predictions_name_each_image_and_come_in_the_sources_order(trained: Clas
     assert lines[0] == ["name", "label", "probability"] and len(lines) == 97
 
 
-def test_images_of_another_shape_are_refused_or_brought_to_it(trained: Classification, tmp_path: Path) -> None:
+def test_images_of_another_shape_are_refused_or_brought_to_it(trained: ClassificationReport, tmp_path: Path) -> None:
     Image.new("L", (10, 8)).save(tmp_path / "wide.png")
     Image.new("RGB", (8, 8)).save(tmp_path / "colour.png")
     for name, shape in (("wide", "8x10 L"), ("colour", "8x8 RGB")):
@@ -351,7 +352,9 @@ def test_images_of_another_shape_are_refused_or_brought_to_it(trained: Classific
         assert len(predict(trained.run, tmp_path / f"{name}.png", resize=True).predictions) == 1
 
 
-def test_files_that_are_no_images_are_told_and_equal_ones_all_answered(trained: Classification, tmp_path: Path) -> None:
+def test_files_that_are_no_images_are_told_and_equal_ones_all_answered(
+    trained: ClassificationReport, tmp_path: Path
+) -> None:
     for k in range(2):
         Image.new("L", (8, 8)).save(tmp_path / f"{k}.png")
     (tmp_path / "torn.png").write_bytes((tmp_path / "0.png").read_bytes()[:40])
@@ -394,7 +397,9 @@ def test_digits_through_the_command_line(cli: Cli, quick: Cli) -> None:
 
 
 @pytest.mark.slow
-def test_all_commands_know_a_classifiers_run(quick: Cli, trained: Classification, rows: Path, tmp_path: Path) -> None:
+def test_all_commands_know_a_classifiers_run(
+    quick: Cli, trained: ClassificationReport, rows: Path, tmp_path: Path
+) -> None:
     run = shutil.copytree(trained.run, tmp_path / "run")
     done = quick("predict", run, rows, "--json")
     told = json.loads(done.stdout)

@@ -20,7 +20,7 @@ from sparring.recipes.generators.r3 import R3
 
 CPU = Hardware(torch.device("cpu"), bf16=False)
 SMALL: dict[str, Any] = {"width": 16, "discriminator_width": 16, "batch_size": 32, "labels": False, "augment": "none"}
-Nets = Callable[[sparring.Spec], dict[str, nn.Module]]
+Nets = Callable[[sparring.ImageSpec], dict[str, nn.Module]]
 
 
 class Deaf(nn.Module):
@@ -55,7 +55,7 @@ class Dull(nn.Module):
 
 
 def instead(player: str, by: type[Deaf] | type[Dull]) -> Nets:
-    def nets(spec: sparring.Spec) -> dict[str, nn.Module]:
+    def nets(spec: sparring.ImageSpec) -> dict[str, nn.Module]:
         usual = R3(**SMALL).resolve(spec, CPU).nets(spec)
         return {**usual, player: by(usual[player])}
 

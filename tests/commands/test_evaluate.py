@@ -18,7 +18,8 @@ from torch import Tensor, nn
 import sparring
 from sparring.commands.evaluating.row_views import at_most, of_array
 from sparring.engine.safetensors_io import write_tensors
-from sparring.measure import nash, trained
+from sparring.measure.diagnostics import two_sample_test as nash
+from sparring.measure.features import trained_features as trained
 from sparring.nets.inception import Inception
 
 Cli = Callable[..., CompletedProcess[str]]
@@ -28,10 +29,10 @@ Cli = Callable[..., CompletedProcess[str]]
 def _short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(nash, "FEWEST", 2_000)
     monkeypatch.setattr(nash, "IMAGES", 2_000)
-    monkeypatch.setattr(trained, "TRAINING", trained.Training(features=8, images=5_000, least=5_000, width=8))
+    monkeypatch.setattr(trained, "TRAINING", trained.FeatureNetTraining(features=8, images=5_000, least=5_000, width=8))
 
 
-class Means(nn.Module):
+class RunningMean(nn.Module):
     """Features of the mean over rows and over columns."""
 
     def forward(self, x: Tensor) -> Tensor:
@@ -88,7 +89,7 @@ def test_a_truncated_run_says_so(quick: Cli, data: Path, tmp_path: Path) -> None
 
 
 def test_fresh_samples_are_at_the_floor(source: Path, fresh: Path, tmp_path: Path) -> None:
-    found = sparring.evaluate(fresh, source, features=Means(), report=tmp_path / "page.html")
+    found = sparring.evaluate(fresh, source, features=RunningMean(), report=tmp_path / "page.html")
     for name in ("fd", "kd", "coverage", "precision", "recall"):
         score = found[name]
         assert score.floor is not None and score.low <= score.value <= score.high
@@ -102,7 +103,7 @@ def test_fresh_samples_are_at_the_floor(source: Path, fresh: Path, tmp_path: Pat
 
 def test_copies_are_seen(source: Path) -> None:
     with np.load(source) as arrays:
-        found = sparring.evaluate(arrays["x_train"][:300], source, features=Means())
+        found = sparring.evaluate(arrays["x_train"][:300], source, features=RunningMean())
     assert found.memorisation is not None and found.memorisation.p_value < 0.01
     assert found.memorisation.copied_share > 0.9
 
@@ -157,10 +158,10 @@ def test_raw_weights_and_checkpoints(run: sparring.Run, data: Path) -> None:
 def test_identical_constant_and_flat_samples(source: Path) -> None:
     with np.load(source) as arrays:
         test = arrays["x_test"]
-    same = sparring.evaluate(test, source, features=Means())
+    same = sparring.evaluate(test, source, features=RunningMean())
     assert any("the reference itself: 400 of 400" in warning for warning in same.warnings)
     assert same["fd"].value == pytest.approx(0, abs=1e-6)
-    one = sparring.evaluate(np.full((120, 8, 8, 1), 7, np.uint8), source, features=Means())
+    one = sparring.evaluate(np.full((120, 8, 8, 1), 7, np.uint8), source, features=RunningMean())
     assert any("all 120 samples are one and the same" in warning for warning in one.warnings)
     assert any("hold one value everywhere" in warning for warning in one.warnings)
     assert one["coverage"].value == 0
@@ -273,7 +274,8 @@ def test_the_order_of_files_does_not_count(source: Path, tmp_path: Path) -> None
     np.save(tmp_path / "sorted.npy", x[order])
     np.save(tmp_path / "mixed.npy", x)
     a, b = (
-        sparring.evaluate(tmp_path / f"{name}.npy", source, features=Means(), n=300) for name in ("sorted", "mixed")
+        sparring.evaluate(tmp_path / f"{name}.npy", source, features=RunningMean(), n=300)
+        for name in ("sorted", "mixed")
     )
     assert a["swd"].value == pytest.approx(b["swd"].value, rel=0.3)  # other rows of one set
     assert a.nash is not None and a.nash.low <= 0.5 <= a.nash.high

@@ -18,15 +18,15 @@ import sparring
 from sparring.commands import harden as command
 from sparring.commands.predict import predict
 from sparring.commands.training.interrupt import Stopped
+from sparring.engine.data_spec import ImageSpec
 from sparring.engine.run_folder import Run
-from sparring.engine.data_spec import Spec
-from sparring.games.overfitting_guard import Guard
+from sparring.games.overfitting_guard import OverfittingGuard
 from sparring.measure.classifier import robustness
-from sparring.measure.classifier.robustness import Hardened
-from sparring.recipes import HARDENERS, hardener_class
+from sparring.measure.classifier.robustness import HardeningReport
 from sparring.models.classifier import load_classifier
-from sparring.recipes.adversarial.fast import Fast
+from sparring.recipes import HARDENERS, hardener_class
 from sparring.recipes.adversarial.base import threat_of
+from sparring.recipes.adversarial.fast import Fast
 
 Cli = Callable[..., "subprocess.CompletedProcess[str]"]
 SMALL = Fast(width=4, batch_size=8, eps=0.05)
@@ -39,11 +39,11 @@ def _short_attacks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="module")
-def hardened(data: Path) -> Hardened:
+def hardened(data: Path) -> HardeningReport:
     return sparring.harden(data, SMALL, images=2_400, out=data.parent / "hardened", device="cpu")
 
 
-def test_it_learns_and_withstands(hardened: Hardened) -> None:
+def test_it_learns_and_withstands(hardened: HardeningReport) -> None:
     assert hardened.clean.test_count == 12 and hardened.clean.tested_on == "test images"
     assert hardened.robust.eps == pytest.approx(0.05) and hardened.robust.right >= 10
     assert (hardened.method, hardened.norm, hardened.eps) == ("fast", "Linf", 0.05)
@@ -52,7 +52,7 @@ def test_it_learns_and_withstands(hardened: Hardened) -> None:
     assert counts == sorted(counts, reverse=True)
 
 
-def test_what_lies_in_the_run(hardened: Hardened) -> None:
+def test_what_lies_in_the_run(hardened: HardeningReport) -> None:
     run = Run(hardened.run)
     told = json.loads((run.path / "hardening.json").read_text())
     assert told["robust"]["right"] == hardened.robust.right and len(told["curve"]) == 7
@@ -63,7 +63,7 @@ def test_what_lies_in_the_run(hardened: Hardened) -> None:
     assert run.settings["recipe"]["name"] == "fast"
 
 
-def test_it_can_be_asked_like_any_classifier(hardened: Hardened, data: Path) -> None:
+def test_it_can_be_asked_like_any_classifier(hardened: HardeningReport, data: Path) -> None:
     found = predict(hardened.run, data)
     assert {one.label for one in found.predictions} >= {"0", "1", "2"}
     classifier = load_classifier(hardened.run)
@@ -73,7 +73,7 @@ def test_it_can_be_asked_like_any_classifier(hardened: Hardened, data: Path) -> 
     assert classifier.answers(np.zeros((8, 8), np.uint8))[0].label == "nothing"
 
 
-def test_the_figures_are_those_of_the_saved_classifier(hardened: Hardened, data: Path) -> None:
+def test_the_figures_are_those_of_the_saved_classifier(hardened: HardeningReport, data: Path) -> None:
     test = sparring.open_images(data).split("test")
     classifier = load_classifier(hardened.run)
     right = sum(
@@ -98,16 +98,16 @@ def test_a_run_that_was_stopped_ends_like_one_that_was_not(
     few = {"steps": 3} if name in ("pgd", "trades") else {}
     recipe = hardener_class(name)(width=4, batch_size=8, eps=0.1, guard=True, average=0.05, **few)  # type: ignore[arg-type]
     whole = sparring.harden(data, recipe, images=240, out=tmp_path / "whole", device="cpu")
-    seen = Guard.look
+    seen = OverfittingGuard.look
     looks: list[int] = []
 
-    def look(guard: Guard, system: sparring.System) -> tuple[float, bool]:
+    def look(guard: OverfittingGuard, system: sparring.System) -> tuple[float, bool]:
         looks.append(1)
         if len(looks) == 3:
             signal.raise_signal(signal.SIGINT)
         return seen(guard, system)
 
-    monkeypatch.setattr(Guard, "look", look)
+    monkeypatch.setattr(OverfittingGuard, "look", look)
     with pytest.raises(Stopped, match=r"sparring harden .*--out"):
         sparring.harden(data, recipe, images=240, out=tmp_path / "stopped", device="cpu")
     again = sparring.harden(data, out=tmp_path / "stopped", device="cpu")
@@ -124,28 +124,28 @@ def test_a_collapse_is_taken_back_and_told(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(command, "APART", 200)
-    seen, looks = Guard.look, list[int]()
+    seen, looks = OverfittingGuard.look, list[int]()
 
-    def look(guard: Guard, system: sparring.System) -> tuple[float, bool]:
+    def look(guard: OverfittingGuard, system: sparring.System) -> tuple[float, bool]:
         looks.append(1)
         if len(looks) == 12:
             for p in system.game.players["classifier"].parameters():
                 p.data.zero_()
         return seen(guard, system)
 
-    monkeypatch.setattr(Guard, "look", look)
+    monkeypatch.setattr(OverfittingGuard, "look", look)
     found = sparring.harden(data, SMALL, images=3_200, out=tmp_path / "run", device="cpu")
     assert found.rollbacks == [11 * 200]
     assert "catastrophic overfitting" in capsys.readouterr().err
     assert found.robust.right >= 8
     assert "went back to better weights, at image 2,200" in Run(found.run).report.read_text()
-    assert "went back to better weights once" in command.in_words(found)
+    assert "went back to better weights once" in command.to_text(found)
 
 
 class Mine(nn.Module):
     """Logits, and nothing else."""
 
-    def __init__(self, spec: Spec) -> None:
+    def __init__(self, spec: ImageSpec) -> None:
         super().__init__()
         self.last = nn.Linear(spec.height * spec.width * spec.channels, len(spec.classes))
 
@@ -155,7 +155,7 @@ class Mine(nn.Module):
 
 
 def test_a_network_of_ones_own(data: Path, tmp_path: Path) -> None:
-    def nets(spec: Spec) -> Mapping[str, nn.Module]:
+    def nets(spec: ImageSpec) -> Mapping[str, nn.Module]:
         return {"classifier": Mine(spec)}
 
     found = sparring.harden(data, SMALL, images=2_000, out=tmp_path / "run", nets=nets, device="cpu")
@@ -199,15 +199,15 @@ def test_eps_goes_before_the_settings_and_zero_is_ordinary_training(data: Path, 
 
 def test_own_loop(data: Path) -> None:
     """The bare objects, in a loop of one's own: three lines."""
-    from sparring.games.adversarial_training import Ascent, Robust
+    from sparring.games.adversarial_training import AdversarialTraining, Ascent
 
     images = sparring.open_images(data)
     net = Mine(images.spec)
-    game = Robust(net, threat_of("Linf", 0.05), attack=Ascent(1, 1.25))
+    game = AdversarialTraining(net, threat_of("Linf", 0.05), attack=Ascent(1, 1.25))
     optimizer = torch.optim.Adam(net.parameters(), 0.01)
     losses = []
     for k in range(60):
-        (batch,) = sparring.Feed(images, 16).batches(16 * k, 0)
+        (batch,) = sparring.BatchLoader(images, 16).batches(16 * k, 0)
         loss, _ = game.loss("classifier", batch, 0.0)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
@@ -263,7 +263,9 @@ def test_bad_input(args: list[str], words: list[str], data: Path, tmp_path: Path
     assert not list(tmp_path.rglob("run.json"))
 
 
-def test_runs_of_other_commands_are_not_mistaken(hardened: Hardened, run: sparring.Run, data: Path, quick: Cli) -> None:
+def test_runs_of_other_commands_are_not_mistaken(
+    hardened: HardeningReport, run: sparring.Run, data: Path, quick: Cli
+) -> None:
     for args, words in (
         (["harden", data, "--out", run.path], "holds a generator of `sparring train` (r3): choose another --out"),
         (["classify", data, "--out", hardened.run], "sparring harden SOURCE --method fast"),

@@ -54,7 +54,7 @@ def test_a_label_asks_for_its_class(run: sparring.Run, tmp_path: Path) -> None:
 
 
 def test_without_a_label_classes_come_as_often_as_in_the_data(run: sparring.Run) -> None:
-    _, labels = sparring.load_model(run.path).latents_of(range(600), seed=0)
+    _, labels = sparring.load_generator(run.path).draw_inputs(range(600), seed=0)
     counts = np.bincount(labels.numpy(), minlength=3)
     assert ((counts > 150) & (counts < 250)).all()
 
@@ -62,7 +62,7 @@ def test_without_a_label_classes_come_as_often_as_in_the_data(run: sparring.Run)
 def test_a_model_needs_no_run_and_no_torch_pickle_in_another_process(run: sparring.Run, tmp_path: Path) -> None:
     for name in ("model.safetensors", "model.json"):
         (tmp_path / name).write_bytes((run.path / name).read_bytes())
-    here = next(sparring.load_model(run.path).samples(4, seed=3))
+    here = next(sparring.load_generator(run.path).samples(4, seed=3))
     code = (
         "import numpy, pickle, sparring, torch\n"
         "def refuse(*a, **k): raise SystemExit('a pickle was read')\n"
@@ -119,7 +119,7 @@ def test_a_checkpoint_by_name_and_by_image(run: sparring.Run, tmp_path: Path) ->
 
 
 def test_raw_weights_are_others_than_averaged_ones(run: sparring.Run) -> None:
-    raw, averaged = (sparring.load_model(run.path, raw=raw).generator.state_dict() for raw in (True, False))
+    raw, averaged = (sparring.load_generator(run.path, raw=raw).generator.state_dict() for raw in (True, False))
     assert raw.keys() == averaged.keys()
     assert not all(np.array_equal(raw[k], averaged[k]) for k in raw)
 
@@ -130,13 +130,13 @@ def test_a_checkpoint_that_is_not_there(run: sparring.Run, tmp_path: Path) -> No
     for name in ("model.safetensors", "model.json"):
         (tmp_path / name).write_bytes((run.path / name).read_bytes())
     with pytest.raises(sparring.UsageError, match="there is no checkpoint 'last'"):
-        sparring.load_model(tmp_path, checkpoint="last")
+        sparring.load_generator(tmp_path, checkpoint="last")
 
 
 @pytest.fixture(scope="module")
 def biggan(data: Path, tmp_path_factory: pytest.TempPathFactory) -> sparring.Run:
     """A run that its noise may be truncated in."""
-    recipe = sparring.BigGAN(width=4, latents=6, embedding=4, batch_size=8)
+    recipe = sparring.BigGAN(width=4, latent_dim=6, embedding=4, batch_size=8)
     return sparring.train(data, recipe, images=64, out=tmp_path_factory.mktemp("biggan") / "run", device="cpu")
 
 

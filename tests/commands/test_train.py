@@ -70,7 +70,7 @@ class Flat(nn.Module):
         return torch.tanh(out) if self.shape else out.squeeze(-1)
 
 
-def own_nets(spec: sparring.Spec) -> dict[str, nn.Module]:
+def own_nets(spec: sparring.ImageSpec) -> dict[str, nn.Module]:
     return {"generator": Flat(64, spec.shape), "discriminator": Flat(int(np.prod(spec.shape)), ())}
 
 
@@ -100,7 +100,7 @@ def test_accumulation_gives_the_run_of_the_whole_batch(data: Path, tmp_path: Pat
     parts = sparring.train(
         data, sparring.R3(width=8, batch_size=8, accumulate=4), images=64, out=tmp_path / "b", precision="fp32"
     )
-    a, b = (sparring.load_model(run.path).generator.state_dict() for run in (whole, parts))
+    a, b = (sparring.load_generator(run.path).generator.state_dict() for run in (whole, parts))
     for name in a:
         assert torch.allclose(a[name], b[name], atol=2e-3), name
 
@@ -151,5 +151,5 @@ def test_one_class_alone_is_clustered(tmp_path: Path) -> None:
     np.savez(tmp_path / "one.npz", x=rng.integers(0, 256, (40, 8, 8), np.uint8), y=np.zeros(40, np.int64))
     recipe = sparring.S3GAN(width=4, batch_size=16, clusters=3)
     run = sparring.train(tmp_path / "one.npz", recipe, images=64, out=tmp_path / "run")
-    assert sparring.load_model(run.path).counts == (1, 1, 1)
+    assert sparring.load_generator(run.path).counts == (1, 1, 1)
     assert sparring.sample(run.path, n=4, label="2").exists()

@@ -30,24 +30,24 @@ def shades(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def run(shades: Path) -> sparring.Run:
-    recipe = sparring.R3(width=8, latents=16, batch_size=16)
+    recipe = sparring.R3(width=8, latent_dim=16, batch_size=16)
     return sparring.train(shades, recipe, images=3_200, out=shades.parent / "run", device="cpu")
 
 
 def test_samples_are_what_they_are_told(run: sparring.Run) -> None:
-    model = sparring.load_model(run.path)
+    model = sparring.load_generator(run.path)
     dark, middle, bright = (next(model.samples(32, label=(shade, 500.0))).mean() for shade in (0.1, 0.5, 0.9))
     assert dark + 40 < middle and middle + 40 < bright  # 80 in the data
 
 
 def test_without_a_label_vectors_are_drawn_from_those_of_the_data(run: sparring.Run, shades: Path) -> None:
-    model = sparring.load_model(run.path)
-    _, y = model.latents_of(range(300), seed=0)
+    model = sparring.load_generator(run.path)
+    _, y = model.draw_inputs(range(300), seed=0)
     known = np.load(shades)["y"]
     assert y.shape == (300, 2) and y.unique(dim=0).shape[0] > 100
     assert all((np.abs(row / known - 1) < 1e-5).all(1).any() for row in y.numpy())
-    card = json.loads((run.path / "model.json").read_text())
-    assert len(card["vectors"]) == 200 and len(card["spec"]["conditions"]) == 2
+    generator_metadata = json.loads((run.path / "model.json").read_text())
+    assert len(generator_metadata["vectors"]) == 200 and len(generator_metadata["spec"]["condition_stats"]) == 2
 
 
 def test_a_model_keeps_a_few_vectors_to_six_digits() -> None:
@@ -83,7 +83,7 @@ def test_evaluation_knows_no_classes(run: sparring.Run, shades: Path) -> None:
 def test_labels_may_be_left_out(shades: Path, tmp_path: Path) -> None:
     recipe = sparring.R3(width=4, batch_size=16, labels=False)
     plain = sparring.train(shades, recipe, images=32, out=tmp_path / "plain", device="cpu")
-    assert plain.settings["data"]["conditions"] == []
+    assert plain.settings["data"]["condition_stats"] == []
     with pytest.raises(sparring.UsageError, match="without labels"):
         sparring.sample(plain.path, label="0.5,1")
 

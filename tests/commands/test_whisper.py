@@ -16,8 +16,8 @@ from speaking import tone, write_wav
 import sparring
 from sparring.commands import whisper as command
 from sparring.commands.hear import Recognition
-from sparring.report.audio_attack_section import Whispered
 from sparring.models.speech import load_recogniser
+from sparring.report.audio_attack_section import Whispered
 
 Cli = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -79,7 +79,7 @@ def test_no_speech_that_is_heard_as_a_word(recognition: Recognition, tmp_path: P
     found = sparring.whisper(recognition.run, "nonspeech", say="low", db=-10, utterances=4, out=tmp_path / "out")
     assert {one.said for one in found.whispers} <= {"noise", "hum", "clicks", "chord"}
     assert all(one.target == "low" != one.before for one in found.whispers)
-    assert command.in_words(found).startswith("heard  ")
+    assert command.to_text(found).startswith("heard  ")
 
 
 def test_deaf_to_a_single_file_of_its_own_name(recognition: Recognition, tmp_path: Path) -> None:

@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from sparring.data.classifier_augment import Changes
+from sparring.data.classifier_augment import Augmentation
 from sparring.engine.game import Batch
 
-ALL = Changes(turn=25, stretch=0.25, slant=0.3, move=0.12, light=0.4, cut=0.5, stroke=0.5)
+ALL = Augmentation(turn=25, stretch=0.25, slant=0.3, move=0.12, light=0.4, cut=0.5, stroke=0.5)
 KINDS = ("turn", "stretch", "slant", "move", "light", "cut", "stroke")
 
 
@@ -36,13 +36,13 @@ def test_shape_and_range_stay(shape: tuple[int, int, int], factor: float, seed: 
 
 def test_at_strength_0_nothing_changes() -> None:
     x = images()
-    assert torch.equal(ALL.times(0)(x, of(x)), x) and torch.equal(Changes()(x, of(x)), x)
-    assert ALL.times(0) == Changes() and ALL.times(1) == ALL
+    assert torch.equal(ALL.times(0)(x, of(x)), x) and torch.equal(Augmentation()(x, of(x)), x)
+    assert ALL.times(0) == Augmentation() and ALL.times(1) == ALL
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_each_kind_changes_something_and_is_drawn_by_the_batch(kind: str) -> None:
-    alone, x = Changes(**{kind: getattr(ALL, kind)}), images()
+    alone, x = Augmentation(**{kind: getattr(ALL, kind)}), images()
     assert not torch.equal(alone(x, of(x)), x)
     assert torch.equal(alone(x, of(x)), alone(x, of(x)))
     assert not torch.equal(alone(x, of(x)), alone(x, of(x, seed=5)))
@@ -51,7 +51,7 @@ def test_each_kind_changes_something_and_is_drawn_by_the_batch(kind: str) -> Non
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_grey_image_stays_grey_under_what_moves_pixels(kind: str) -> None:
     x = torch.full((4, 2, 6, 6), 0.25)
-    changed = Changes(**{kind: getattr(ALL, kind)})(x, of(x))
+    changed = Augmentation(**{kind: getattr(ALL, kind)})(x, of(x))
     if kind == "light":
         assert len(changed.flatten(1).unique(dim=1)[0]) == 1  # still of one shade each
     else:
@@ -67,7 +67,7 @@ def test_an_image_is_changed_by_itself_and_a_part_of_a_batch_as_in_the_whole() -
 
 def test_what_is_cut_is_a_box_of_the_darkest_value() -> None:
     x = images(200, 1, 16, 16)
-    changed = Changes(cut=0.5)(x, of(x))
+    changed = Augmentation(cut=0.5)(x, of(x))
     other = changed != x
     assert torch.equal(changed[other], x.amin((1, 2, 3), keepdim=True).expand_as(x)[other])
     assert other.flatten(1).sum(1).max() <= 8 * 8  # a side is half the image's at most
@@ -77,19 +77,19 @@ def test_what_is_cut_is_a_box_of_the_darkest_value() -> None:
 def test_a_stroke_is_a_thin_line_in_the_value_that_stands_out() -> None:
     paper = torch.full((300, 1, 28, 28), -0.5)
     paper[:, :, 14, 14] = 1.0
-    changed = Changes(stroke=0.5)(paper, of(paper))
+    changed = Augmentation(stroke=0.5)(paper, of(paper))
     drawn = changed > paper + 1e-6
     assert torch.equal(changed >= paper, torch.ones_like(drawn)) and changed.max() <= 1
     height, width = (drawn.any(side)[:, 0].sum(1) for side in (3, 2))
     assert torch.maximum(height, width).max() <= 14 + 4  # half the side, and the rounded ends of a pen of three pixels
     assert drawn.flatten(1).sum(1).max() <= 14 * 5 + 10 and 0.01 < float(drawn.float().mean()) < 0.05
-    torch.testing.assert_close(Changes(stroke=0.5)(-paper, of(paper)), -changed)  # dark ink on bright paper
+    torch.testing.assert_close(Augmentation(stroke=0.5)(-paper, of(paper)), -changed)  # dark ink on bright paper
 
 
 def test_a_move_is_no_further_than_asked() -> None:
     x = torch.full((300, 1, 21, 21), -1.0)
     x[:, :, 10, 10] = 1.0
-    changed = Changes(move=0.2)(x, of(x))
+    changed = Augmentation(move=0.2)(x, of(x))
     light = (changed + 1).clamp_min(0)
     at = torch.arange(21.0)
     rows = (light.sum(3) * at).sum(2) / light.sum((2, 3))
@@ -110,7 +110,7 @@ def test_gradients_flow_through_and_it_needs_no_precision() -> None:
 def test_rows_of_a_table_know_noise_alone() -> None:
     x = images(2000, 3, 1, 1)
     assert torch.equal(ALL(x, of(x)), x)
-    noise = Changes(turn=25, light=0.4, jitter=0.5)(x, of(x)) - x
+    noise = Augmentation(turn=25, light=0.4, jitter=0.5)(x, of(x)) - x
     assert noise.shape == x.shape and noise.std() == pytest.approx(0.5, rel=0.05) and noise.mean().abs() < 0.03
-    alike = Changes(jitter=0.5)(x, of(x[:1])) - x  # a batch of one row: all are changed alike
+    alike = Augmentation(jitter=0.5)(x, of(x[:1])) - x  # a batch of one row: all are changed alike
     torch.testing.assert_close(alike, alike[:1].expand_as(alike))

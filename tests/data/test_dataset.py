@@ -58,7 +58,7 @@ def test_the_second_open_decodes_nothing(photos: Path, monkeypatch: pytest.Monke
     first = open_images(photos)
     monkeypatch.setattr(dataset, "find", lambda *_: pytest.fail("looked through again"))
     told: list[int] = []
-    second = open_images(photos, tell=lambda done, of: told.append(done))
+    second = open_images(photos, on_progress=lambda done, of: told.append(done))
     assert (second.report, second.spec, told) == (first.report, first.spec, [])
     assert np.array_equal(second[np.arange(12)], IMAGES)
 
@@ -81,7 +81,7 @@ def test_without_its_vectors_an_image_is_unlabelled(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", x=IMAGES, y=np.linspace(0, 1, 12))
     data = open_images(tmp_path / "a.npz")
     for plain in (data.without_vectors(), data.without_vectors().split(None)):
-        assert plain.vectors is None and plain.spec.conditions == () and plain.fingerprint == data.fingerprint
+        assert plain.vectors is None and plain.spec.condition_stats == () and plain.fingerprint == data.fingerprint
         assert plain.told(np.arange(3)).tolist() == [-1] * 3
     with pytest.raises(UsageError, match="--label-fraction is for classes"):
         data.with_labels(0.5)
@@ -176,7 +176,7 @@ def test_an_interrupted_build_leaves_nothing(photos: Path, tmp_path: Path) -> No
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        open_images(photos, tell=interrupt)
+        open_images(photos, on_progress=interrupt)
     assert cached(tmp_path) == []
 
 

@@ -15,7 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from makers import encoded, mnist_files, pixels, write_tar, write_targz, write_zip
 
-from sparring.data import known, source
+from sparring.data import registry as known
+from sparring.data import resolve as source
 from sparring.data.dataset import open_images
 from sparring.data.download import _claim, _file_name, download
 from sparring.engine.errors import SparringError, UsageError

@@ -293,7 +293,12 @@ def test_a_game_with_penalties_is_played_through_it(name: str, bf16: bool) -> No
     discriminator = nn.Sequential(nn.Conv2d(3, 4, 3), nn.SiLU(), nn.Flatten(), nn.Linear(60, 1), nn.Flatten(0))
     augment = augment_of(name, shape, p=0.5)
     game = GAN(
-        generator, discriminator, OBJECTIVES["relativistic"], latents=4, penalties=[r1(1.0), r2(1.0)], augment=augment
+        generator,
+        discriminator,
+        OBJECTIVES["relativistic"],
+        latent_dim=4,
+        penalties=[r1(1.0), r2(1.0)],
+        augment=augment,
     )
     assert ("augment" in game.players) == isinstance(augment, nn.Module)
     for player, net in [("discriminator", discriminator), ("generator", generator)]:

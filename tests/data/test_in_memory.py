@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from sparring.data.in_memory import Arrays, Scale, as_input
-from sparring.data.loader import Feed
-from sparring.engine.data_spec import Spec
+from sparring.data.in_memory import InMemoryDataset, Scale, as_input
+from sparring.data.loader import BatchLoader
+from sparring.engine.data_spec import ImageSpec
 
 CPU = torch.device("cpu")
 
@@ -45,8 +45,8 @@ def test_bytes_and_numbers_become_inputs() -> None:
 def test_a_feed_draws_from_arrays(scale: Scale | None) -> None:
     values = np.repeat(np.arange(10, dtype=np.uint8), 8).reshape(10, 2, 2, 2)
     labels = np.where(np.arange(10) < 4, np.arange(10) % 2, -1)
-    data = Arrays(values, labels, Spec(2, 2, 2, ("a", "b"), 10, 6), scale)
-    (batch,) = Feed(data, 10, labelled=4, balanced=True).batches(0, 0)
+    data = InMemoryDataset(values, labels, ImageSpec(2, 2, 2, ("a", "b"), 10, 6), scale)
+    (batch,) = BatchLoader(data, 10, labelled=4, balanced=True).batches(0, 0)
     rows = ((batch.x[:, 0, 0, 0] + 1) * 127.5).round().long()
     assert sorted(rows.tolist()) == list(range(10)) and batch.y.tolist() == labels[rows].tolist()
     assert batch.labelled is not None

@@ -336,7 +336,7 @@ def test_labels_that_name_no_classes_are_vectors(form: str, tmp_path: Path) -> N
     assert np.array_equal(data.vectors, y.reshape(6, -1).astype(np.float32))
     assert (data.spec.classes, data.labels.tolist()) == ((), [-1] * 6)
     told = y.reshape(6, -1).astype(np.float32).astype(np.float64)
-    assert np.allclose(data.spec.conditions, np.stack([told.mean(0), told.std(0)], 1))
+    assert np.allclose(data.spec.condition_stats, np.stack([told.mean(0), told.std(0)], 1))
 
 
 def test_all_splits_have_vectors_where_one_has(tmp_path: Path) -> None:
@@ -347,7 +347,7 @@ def test_all_splits_have_vectors_where_one_has(tmp_path: Path) -> None:
     test, both = data.split("test"), data.split(None)
     assert test.vectors is not None and test.vectors[:, 0].tolist() == [1, 2, 9]
     assert both.vectors is not None and len(both.vectors) == 9
-    assert data.spec.conditions == test.spec.conditions == both.spec.conditions
+    assert data.spec.condition_stats == test.spec.condition_stats == both.spec.condition_stats
 
 
 def test_numbers_become_bytes_by_the_range_of_all_parts(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sparring.attacks import Columns
+from sparring.attacks import TabularConstraints
 from sparring.data.tabular import Table, read_table
 from sparring.engine.errors import SparringError, UsageError
 
@@ -50,8 +50,10 @@ def test_what_is_in_it(people: Table) -> None:
 
 def test_names_become_numbers(people: Table) -> None:
     columns = people.constraints(immutable=("job",), increasing=("age",), decreasing=("pay",))
-    assert columns == Columns(immutable=(1, 2, 3), increasing=(0,), decreasing=(4,), integer=(0,), one_hot=((5, 6),))
-    assert people.constraints() == Columns(integer=(0,), one_hot=((1, 2, 3), (5, 6)))
+    assert columns == TabularConstraints(
+        immutable=(1, 2, 3), increasing=(0,), decreasing=(4,), integer=(0,), one_hot=((5, 6),)
+    )
+    assert people.constraints() == TabularConstraints(integer=(0,), one_hot=((1, 2, 3), (5, 6)))
     threat = people.threat("L0", 2, columns)
     assert torch.as_tensor(threat.low).tolist() == [22, 0, 0, 0, 9, 0, 0]
     assert torch.as_tensor(threat.high).tolist() == [63, 1, 1, 1, 12, 1, 1]
@@ -105,7 +107,7 @@ def test_what_never_changes_never_moves(tmp_path: Path) -> None:
     table = read_table(path, "y", words=("c",))
     assert table.columns[2].words == ("0", "1")
     columns = table.constraints(increasing=("a",))
-    assert columns == Columns(immutable=(0, 1), one_hot=((2, 3),))
+    assert columns == TabularConstraints(immutable=(0, 1), one_hot=((2, 3),))
     threat = table.threat("L2", 1.0, columns)
     assert threat.allows(table.x, table.x).all()
     assert threat.around(table.x).high[:, 0].tolist() == [1, 1]
@@ -209,7 +211,7 @@ def test_more_bad_calls(people: Table, tmp_path: Path) -> None:
 
 def test_only_what_is_movable_moves(people: Table) -> None:
     named = people.constraints(movable=("job",), increasing=("age",))
-    assert named == Columns(immutable=(4, 5, 6), increasing=(0,), integer=(0,), one_hot=((1, 2, 3),))
+    assert named == TabularConstraints(immutable=(4, 5, 6), increasing=(0,), integer=(0,), one_hot=((1, 2, 3),))
     assert people.constraints(movable=()).immutable == tuple(range(7))
     same = people.constraints(movable=iter(["home, town", "pay", "job", "age"]))
     assert same == people.constraints()

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from sparring.engine import atomic_io as files
+from sparring.engine.atomic_io import atomic_replace, remove, remove_temporaries, write
 from sparring.engine.errors import SparringError
-from sparring.engine.atomic_io import remove, replacing, sweep, write
 
 
 def below(folder: Path) -> set[str]:
@@ -23,19 +23,19 @@ def test_it_replaces_and_leaves_nothing_else(tmp_path: Path) -> None:
 
 
 def test_a_folder_at_once(tmp_path: Path) -> None:
-    with replacing(tmp_path / "at") as temporary:
+    with atomic_replace(tmp_path / "at") as temporary:
         (temporary / "inner").mkdir(parents=True)
         (temporary / "inner" / "a").write_text("1")
         assert not (tmp_path / "at").exists()
     assert (tmp_path / "at" / "inner" / "a").read_text() == "1"
-    with pytest.raises(SparringError, match="at cannot be written"), replacing(tmp_path / "at") as temporary:
+    with pytest.raises(SparringError, match="at cannot be written"), atomic_replace(tmp_path / "at") as temporary:
         temporary.mkdir()
     assert (tmp_path / "at" / "inner" / "a").read_text() == "1"
 
 
 def test_an_error_in_between_leaves_the_old(tmp_path: Path) -> None:
     write(tmp_path / "a", "old")
-    with pytest.raises(KeyError), replacing(tmp_path / "a") as temporary:
+    with pytest.raises(KeyError), atomic_replace(tmp_path / "a") as temporary:
         temporary.write_text("half")
         raise KeyError
     assert (tmp_path / "a").read_text() == "old" and below(tmp_path) == {"a"}
@@ -59,7 +59,7 @@ with files.replacing(Path({str(tmp_path / "a")!r})) as temporary:
     subprocess.run([sys.executable, "-c", script], check=False)
     assert (tmp_path / "a").read_text() == "old"
     assert len(below(tmp_path)) == 2
-    sweep(tmp_path)
+    remove_temporaries(tmp_path)
     assert below(tmp_path) == {"a"}
 
 
@@ -67,7 +67,7 @@ def test_the_leftover_of_a_process_that_had_our_number_is_no_obstacle(tmp_path: 
     """In a container the process number is often the same each time."""
     left = tmp_path / f".at.{os.getpid()}.tmp"
     (left / "old").mkdir(parents=True)
-    with replacing(tmp_path / "at") as temporary:
+    with atomic_replace(tmp_path / "at") as temporary:
         temporary.mkdir()
     assert below(tmp_path) == {"at"}
 
@@ -94,7 +94,7 @@ def test_a_place_that_cannot_be_written(tmp_path: Path, name: str) -> None:
 
 
 def test_an_error_without_a_number(tmp_path: Path) -> None:
-    with pytest.raises(SparringError, match="odd encoder"), files.saying(tmp_path / "a"):
+    with pytest.raises(SparringError, match="odd encoder"), files.explain_os_errors(tmp_path / "a"):
         raise OSError("odd encoder")
 
 
@@ -109,11 +109,11 @@ def test_sweep_takes_what_it_is_told(tmp_path: Path) -> None:
     ):
         (tmp_path / name).write_text("")
     (tmp_path / ".000000640.7.tmp").mkdir()
-    sweep(tmp_path, "model.*")
+    remove_temporaries(tmp_path, "model.*")
     assert below(tmp_path) == {".other.png.12.tmp", "model.json", ".hidden", "x.tmp", ".000000640.7.tmp"}
-    sweep(tmp_path)
+    remove_temporaries(tmp_path)
     assert below(tmp_path) == {"model.json", ".hidden", "x.tmp"}
-    sweep(tmp_path / "not there")
+    remove_temporaries(tmp_path / "not there")
 
 
 def test_remove_what_is_not_there(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from small_game import CPU, Feed, adam, make, same, tensors
+from small_game import CPU, BatchLoader, adam, make, same, tensors
 from torch import nn
 from torch.optim import LBFGS, SGD, Adam, AdamW, Optimizer, RMSprop
 
@@ -28,14 +28,14 @@ OPTIMIZERS: dict[str, Callable[[nn.Module], Optimizer]] = {
 @pytest.fixture
 def played() -> System:
     system = make()
-    play(system, Feed(), total=160, hardware=CPU, until=iter([False] * 4 + [True]).__next__)
+    play(system, BatchLoader(), total=160, hardware=CPU, until=iter([False] * 4 + [True]).__next__)
     return system
 
 
 def other() -> System:
     """A system with other numbers in it, to load into."""
     system = make()
-    play(system, Feed(), total=160, seed=9, hardware=CPU, until=iter([False] * 2 + [True]).__next__)
+    play(system, BatchLoader(), total=160, seed=9, hardware=CPU, until=iter([False] * 2 + [True]).__next__)
     return system
 
 
@@ -46,14 +46,14 @@ def test_a_continued_game_ends_with_the_bits_of_an_unbroken_one(name: str, tmp_p
         return make(optimizer=OPTIMIZERS[name], plain=name == "lbfgs", format=format)
 
     whole = fresh()
-    play(whole, Feed(), total=160, hardware=CPU)
+    play(whole, BatchLoader(), total=160, hardware=CPU)
     first = fresh()
-    assert play(first, Feed(), total=160, hardware=CPU, until=iter([False] * 7 + [True]).__next__) == 56
+    assert play(first, BatchLoader(), total=160, hardware=CPU, until=iter([False] * 7 + [True]).__next__) == 56
     checkpoint.save(first, tmp_path / "at", 56)
     second = fresh()
     assert checkpoint.load(second, tmp_path / "at") == 56
     assert same(tensors(second), tensors(first))  # memory formats too
-    play(second, Feed(), total=160, start=56, hardware=CPU)
+    play(second, BatchLoader(), total=160, start=56, hardware=CPU)
     assert same(tensors(second), tensors(whole))
     checkpoint.save(second, tmp_path / "second", 160)
     checkpoint.save(whole, tmp_path / "whole", 160)
@@ -86,7 +86,7 @@ def test_learning_rates_come_back(tmp_path: Path) -> None:
 def test_tied_weights(tmp_path: Path) -> None:
     def tied() -> System:
         system = make(plain=True)
-        for net in (system.game.players["generator"], system.average.net):
+        for net in (system.game.players["generator"], system.ema.net):
             net.again = net.conv  # type: ignore[assignment]
         return system
 
@@ -157,7 +157,7 @@ def test_a_folder_that_is_no_checkpoint(tmp_path: Path) -> None:
 def test_a_checkpoint_of_other_networks_does_not_fit(change: str, played: System, tmp_path: Path) -> None:
     checkpoint.save(played, tmp_path / "at", 32)
     system = make(plain=change == "norm", optimizer=OPTIMIZERS["momentum"] if change == "optimizer" else adam)
-    net = system.average.net  # the last that is looked at
+    net = system.ema.net  # the last that is looked at
     if change == "shape":
         net.conv = nn.Conv2d(8, 3, 1)
     elif change == "dtype":

@@ -7,15 +7,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from sparring.engine.cuda_graph import Slots
+from sparring.engine.cuda_graph import StaticInputs
+from sparring.engine.data_spec import ImageSpec
 from sparring.engine.device import Hardware
 from sparring.engine.game import Batch
 from sparring.engine.loop import System, play
-from sparring.engine.data_spec import Spec
 from sparring.recipes import CLASSIFIERS, classifier_class
 
 CPU = torch.device("cpu")
-SPEC = Spec(8, 8, 1, ("a", "b", "c"), count=64)
+SPEC = ImageSpec(8, 8, 1, ("a", "b", "c"), count=64)
 CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 
 
@@ -27,11 +27,11 @@ class Few:
     batch_size: int = 12
 
     def batches(self, nimg: int, turn: int) -> Sequence[Batch]:
-        luck = torch.Generator().manual_seed(nimg + turn)
+        rng = torch.Generator().manual_seed(nimg + turn)
 
         def images(count: int) -> tuple[Tensor, Tensor]:
-            x = torch.rand(count, 1, 8, 8, generator=luck) * 2 - 1
-            return x.to(self.device), torch.randint(3, (count,), generator=luck).to(self.device)
+            x = torch.rand(count, 1, 8, 8, generator=rng) * 2 - 1
+            return x.to(self.device), torch.randint(3, (count,), generator=rng).to(self.device)
 
         x, y = images(self.batch_size)
         few = images(6)
@@ -52,7 +52,7 @@ def test_slots_give_what_the_batch_poured_in_would_give(name: str) -> None:
     games = {way: system(name, hardware).game for way in ("plain", "held")}
     for turn, player in enumerate(games["plain"].turns):
         (first,) = Few(CPU).batches(0, turn)
-        slots = Slots(first)
+        slots = StaticInputs(first)
         for nimg in (0, 12, 24):
             (batch,) = Few(CPU).batches(nimg, turn)
             slots.pour(batch)
@@ -64,7 +64,7 @@ def test_slots_give_what_the_batch_poured_in_would_give(name: str) -> None:
 
 
 def test_slots_stay_where_they_are() -> None:
-    slots = Slots(Batch(torch.zeros(3, 1), torch.zeros(3, dtype=torch.int64), seed=1))
+    slots = StaticInputs(Batch(torch.zeros(3, 1), torch.zeros(3, dtype=torch.int64), seed=1))
 
     def ask() -> list[Tensor]:
         batch = slots.batch()

@@ -9,12 +9,12 @@ from sparring.engine import dist
 
 def test_one_process_is_a_group_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("WORLD_SIZE", raising=False)
-    dist.start()
+    dist.init()
     assert (dist.rank(), dist.world_size()) == (0, 1)
-    dist.wait()
+    dist.barrier()
     assert dist.any_true(True) and not dist.any_true(False)
-    assert dist.share(7) == 7
-    dist.finish()
+    assert dist.broadcast(7) == 7
+    dist.shutdown()
 
 
 def test_nothing_is_changed() -> None:
@@ -26,6 +26,6 @@ def test_nothing_is_changed() -> None:
     dist.average_gradients(net, [net], [told])
     for p, old in zip(net.parameters(), before, strict=True):
         assert (p.grad is None) == (old is None) and (old is None or torch.equal(old, p.grad))  # type: ignore[arg-type]
-    dist.check_agreement([("net", net)])
+    dist.check_in_sync([("net", net)])
     dist.average_([told])
     assert float(told) == 3.0

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from sparring.engine.ema import Average
+from sparring.engine.ema import EMA
 
 
 class Net(nn.Module):
@@ -16,7 +16,7 @@ class Net(nn.Module):
         self.register_buffer("count", torch.tensor(0))
 
 
-def moved(average: Average, value: float) -> None:
+def moved(average: EMA, value: float) -> None:
     with torch.no_grad():
         average.source.weight.fill_(value)  # type: ignore[operator,union-attr]
     average.source.share.fill_(value)  # type: ignore[operator,union-attr]
@@ -24,7 +24,7 @@ def moved(average: Average, value: float) -> None:
 
 @pytest.mark.parametrize("batch_size", [1, 10, 50])
 def test_after_a_half_life_half_the_distance_is_left(batch_size: int) -> None:
-    average = Average(Net(1.0), lambda at: 100.0, ramp=1e9)
+    average = EMA(Net(1.0), lambda at: 100.0, ramp=1e9)
     moved(average, 0.0)
     for nimg in range(batch_size, 101, batch_size):
         average.update(nimg, batch_size, at=0.0)
@@ -33,7 +33,7 @@ def test_after_a_half_life_half_the_distance_is_left(batch_size: int) -> None:
 
 
 def test_the_half_life_follows_the_schedule() -> None:
-    average = Average(Net(1.0), lambda at: 10 + 20 * at, ramp=1e9)
+    average = EMA(Net(1.0), lambda at: 10 + 20 * at, ramp=1e9)
     moved(average, 0.0)
     average.update(10, 10, at=0.0)
     average.update(40, 30, at=1.0)
@@ -42,7 +42,7 @@ def test_the_half_life_follows_the_schedule() -> None:
 
 def test_the_start_is_forgotten_early() -> None:
     """With a ramp, the half-life after n images is a share of n, however long it is later."""
-    average = Average(Net(1.0), lambda at: 1e9, ramp=0.5)
+    average = EMA(Net(1.0), lambda at: 1e9, ramp=0.5)
     moved(average, 0.0)
     average.update(10, 10, at=0.0)  # half-life 5: two of them
     assert float(average.net.share[0]) == pytest.approx(0.25)
@@ -51,7 +51,7 @@ def test_the_start_is_forgotten_early() -> None:
 
 
 def test_without_ramp_or_half_life_it_is_a_copy() -> None:
-    average = Average(Net(1.0), lambda at: 0.0)
+    average = EMA(Net(1.0), lambda at: 0.0)
     moved(average, 3.0)
     average.update(8, 8, at=0.0)
     assert float(average.net.share[0]) == 3.0
@@ -59,7 +59,7 @@ def test_without_ramp_or_half_life_it_is_a_copy() -> None:
 
 def test_whole_numbers_are_copied_and_the_source_stays() -> None:
     source = Net(1.0)
-    average = Average(source, lambda at: 100.0)
+    average = EMA(source, lambda at: 100.0)
     source.count += 7
     average.update(8, 8, at=0.0)
     assert int(average.net.count) == 7
@@ -69,7 +69,7 @@ def test_whole_numbers_are_copied_and_the_source_stays() -> None:
 
 
 def test_it_can_begin_anew() -> None:
-    average = Average(Net(1.0), lambda at: 1e9)
+    average = EMA(Net(1.0), lambda at: 1e9)
     moved(average, 3.0)
     average.restart()
     assert float(average.net.share[0]) == 3.0

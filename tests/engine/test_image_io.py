@@ -7,18 +7,18 @@ from PIL import Image
 
 from sparring.engine import image_io as pictures
 from sparring.engine.errors import SparringError
-from sparring.engine.image_io import grid, save_film, save_png, to_bytes, to_image
+from sparring.engine.image_io import grid, save_animation, save_png, to_image, to_uint8
 
 
 def test_the_ends_and_the_middle_of_the_range() -> None:
     images = torch.tensor([-1.0, 0.0, 1.0, -7.0, 7.0, 1 / 255]).view(1, 1, 2, 3)
-    assert to_bytes(images).tolist() == [[[[0], [128], [255]], [[0], [255], [128]]]]
+    assert to_uint8(images).tolist() == [[[[0], [128], [255]], [[0], [255], [128]]]]
 
 
 def test_bytes_survive_the_way_there_and_back() -> None:
     every = torch.arange(256).view(1, 1, 16, 16)
-    assert np.array_equal(to_bytes(every / 127.5 - 1).ravel(), np.arange(256))
-    assert np.array_equal(to_bytes((every / 127.5 - 1).bfloat16()).shape, (1, 16, 16, 1))
+    assert np.array_equal(to_uint8(every / 127.5 - 1).ravel(), np.arange(256))
+    assert np.array_equal(to_uint8((every / 127.5 - 1).bfloat16()).shape, (1, 16, 16, 1))
 
 
 @pytest.mark.parametrize(("channels", "mode"), [(1, "L"), (2, "LA"), (3, "RGB"), (4, "RGBA"), (7, "RGB")])
@@ -58,16 +58,16 @@ def frames_of(folder: Path, count: int, mode: str = "L", side: int = 32) -> list
 
 @pytest.mark.parametrize("mode", ["L", "LA"])
 def test_a_film_has_all_frames(tmp_path: Path, mode: str) -> None:
-    save_film(frames_of(tmp_path, 7, mode), tmp_path / "film.webp")
+    save_animation(frames_of(tmp_path, 7, mode), tmp_path / "film.webp")
     with Image.open(tmp_path / "film.webp") as film:
         assert film.format == "WEBP" and film.is_animated and film.n_frames == 7  # type: ignore[attr-defined]
         assert film.size == (32, 32)
 
 
 def test_a_film_of_one_frame_and_of_none(tmp_path: Path) -> None:
-    save_film([], tmp_path / "none.webp")
+    save_animation([], tmp_path / "none.webp")
     assert not (tmp_path / "none.webp").exists()
-    save_film(frames_of(tmp_path, 1), tmp_path / "one.webp")
+    save_animation(frames_of(tmp_path, 1), tmp_path / "one.webp")
     with Image.open(tmp_path / "one.webp") as film:
         assert film.size == (32, 32)
 
@@ -76,7 +76,7 @@ def test_a_film_passes_over_damaged_frames(tmp_path: Path) -> None:
     frames = frames_of(tmp_path, 4)
     frames[1].write_bytes(b"no picture")
     frames[2].write_bytes(frames[0].read_bytes()[:40])
-    save_film(frames, tmp_path / "film.webp")
+    save_animation(frames, tmp_path / "film.webp")
     with Image.open(tmp_path / "film.webp") as film:
         assert film.n_frames == 2  # type: ignore[attr-defined]
 
@@ -84,7 +84,7 @@ def test_a_film_passes_over_damaged_frames(tmp_path: Path) -> None:
 def test_a_film_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pictures, "FILM_FRAMES", 5)
     monkeypatch.setattr(pictures, "FILM_SIDE", 16)
-    save_film(frames_of(tmp_path, 12), tmp_path / "film.webp")
+    save_animation(frames_of(tmp_path, 12), tmp_path / "film.webp")
     with Image.open(tmp_path / "film.webp") as film:
         assert film.n_frames == 5 and film.size == (16, 16)  # type: ignore[attr-defined]
         film.seek(4)
@@ -95,4 +95,4 @@ def test_a_film_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 def test_a_film_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(SparringError, match=r"film\.webp cannot be written"):
-        save_film(frames_of(tmp_path, 2), tmp_path / "file" / "film.webp")
+        save_animation(frames_of(tmp_path, 2), tmp_path / "file" / "film.webp")

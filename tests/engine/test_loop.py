@@ -3,13 +3,13 @@ from typing import Any
 
 import pytest
 import torch
-from small_game import CPU, Feed, make, same, tensors
+from small_game import CPU, BatchLoader, make, same, tensors
 from torch import nn
 from torch.optim import LBFGS, Optimizer
 
 from sparring.engine.errors import Diverged
 from sparring.engine.game import Batch
-from sparring.engine.loop import Due, play
+from sparring.engine.loop import Callback, play
 from sparring.games.penalties import r1, r2, wgan_gp
 
 
@@ -20,17 +20,17 @@ class Diary:
         self.seen: dict[str, list[int]] = {"log": [], "save": []}
         self.means: list[Mapping[str, float]] = []
 
-    def due(self) -> list[Due]:
+    def due(self) -> list[Callback]:
         def log(nimg: int, means: Mapping[str, float]) -> None:
             self.seen["log"].append(nimg)
             self.means.append(means)
 
-        return [Due(24, log), Due(64, lambda nimg, means: self.seen["save"].append(nimg))]
+        return [Callback(24, log), Callback(64, lambda nimg, means: self.seen["save"].append(nimg))]
 
 
 def test_events_fire_at_the_start_in_between_and_at_the_end() -> None:
     diary = Diary()
-    assert play(make(), Feed(), total=160, hardware=CPU, due=diary.due()) == 160
+    assert play(make(), BatchLoader(), total=160, hardware=CPU, due=diary.due()) == 160
     assert diary.seen == {"log": [0, 24, 48, 72, 96, 120, 144, 160], "save": [0, 64, 128, 160]}
     assert diary.means[0] == {}
     assert all(
@@ -41,13 +41,14 @@ def test_events_fire_at_the_start_in_between_and_at_the_end() -> None:
 @pytest.mark.parametrize("stop", [8, 24, 64, 72, 152])
 def test_a_resumed_run_fires_what_the_unbroken_one_would_have(stop: int) -> None:
     whole, first, second = Diary(), Diary(), Diary()
-    play(make(), Feed(), total=160, hardware=CPU, due=whole.due())
+    play(make(), BatchLoader(), total=160, hardware=CPU, due=whole.due())
     system = make()
     rounds = iter(range(1000))
     assert (
-        play(system, Feed(), total=160, hardware=CPU, due=first.due(), until=lambda: next(rounds) == stop // 8) == stop
+        play(system, BatchLoader(), total=160, hardware=CPU, due=first.due(), until=lambda: next(rounds) == stop // 8)
+        == stop
     )
-    play(system, Feed(), total=160, start=stop, hardware=CPU, due=second.due())
+    play(system, BatchLoader(), total=160, start=stop, hardware=CPU, due=second.due())
     for name in whole.seen:
         scheduled = [nimg for nimg in first.seen[name] if nimg != stop]  # a stop makes all things due, once
         assert stop in first.seen[name]
@@ -58,14 +59,14 @@ def test_a_resumed_run_fires_what_the_unbroken_one_would_have(stop: int) -> None
 def test_a_finished_run_does_all_that_is_due_once_more() -> None:
     """So that `train` into a finished run mends what is missing there."""
     diary = Diary()
-    assert play(make(), Feed(), total=160, start=160, hardware=CPU, due=diary.due()) == 160
+    assert play(make(), BatchLoader(), total=160, start=160, hardware=CPU, due=diary.due()) == 160
     assert diary.seen == {"log": [160], "save": [160]}
 
 
 def test_same_seed_same_bits_and_another_seed_others() -> None:
     def played(seed: int) -> dict[str, torch.Tensor]:
         system = make()
-        play(system, Feed(), total=80, seed=seed, hardware=CPU)
+        play(system, BatchLoader(), total=80, seed=seed, hardware=CPU)
         return tensors(system)
 
     assert same(played(1), played(1))
@@ -75,7 +76,7 @@ def test_same_seed_same_bits_and_another_seed_others() -> None:
 def test_the_global_random_state_is_given_back() -> None:
     system = make()
     before = torch.get_rng_state()
-    play(system, Feed(), total=16, hardware=CPU)
+    play(system, BatchLoader(), total=16, hardware=CPU)
     assert torch.equal(torch.get_rng_state(), before)
 
 
@@ -92,7 +93,7 @@ def test_gradients_in_parts_equal_gradients_at_once(parts: int, objective: str) 
             objective=objective,
             optimizer=lambda net: torch.optim.SGD(net.parameters(), 0.05),
         )
-        play(system, Feed(parts=parts), total=24, hardware=CPU)
+        play(system, BatchLoader(parts=parts), total=24, hardware=CPU)
         return tensors(system)
 
     whole, cut = played(1), played(parts)
@@ -105,10 +106,10 @@ def test_statistics_are_averaged_over_the_parts() -> None:
     for parts in (1, 4):
         play(
             make(plain=True),
-            Feed(parts=parts),
+            BatchLoader(parts=parts),
             total=8,
             hardware=CPU,
-            due=[Due(8, lambda nimg, means: told.append(means))],
+            due=[Callback(8, lambda nimg, means: told.append(means))],
         )
     for name in told[1]:
         assert told[1][name] == pytest.approx(told[3][name], rel=1e-5)
@@ -125,7 +126,7 @@ def test_optimizers_that_ask_for_the_loss_more_than_once() -> None:
 
     play(
         make(penalties=[wgan_gp()], optimizer=lambda net: Asking(net.parameters(), 0.0)),
-        Feed(parts=2),
+        BatchLoader(parts=2),
         total=8,
         hardware=CPU,
     )
@@ -138,7 +139,7 @@ def test_lbfgs_plays() -> None:
 
     system = make(plain=True, optimizer=lbfgs, format=torch.contiguous_format)
     before = tensors(system)
-    play(system, Feed(), total=16, hardware=CPU)
+    play(system, BatchLoader(), total=16, hardware=CPU)
     after = tensors(system)
     assert all(torch.isfinite(tensor).all() for tensor in after.values() if tensor.is_floating_point())
     still = {name for name in before if torch.equal(before[name], after[name])}
@@ -147,7 +148,7 @@ def test_lbfgs_plays() -> None:
 
 def test_schedules_reach_the_optimizers() -> None:
     system, seen = make(total=160), []
-    play(system, Feed(), total=160, hardware=CPU, due=[Due(80, lambda nimg, means: seen.append(nimg))])
+    play(system, BatchLoader(), total=160, hardware=CPU, due=[Callback(80, lambda nimg, means: seen.append(nimg))])
     (group,) = system.optimizers["generator"].param_groups
     at = 152 / 160
     assert group["lr"] == pytest.approx(system.schedules["generator"]["lr"](at))
@@ -166,12 +167,12 @@ def test_a_loss_that_is_no_number_stops_the_game(player: str, value: float) -> N
     system.game.loss = loss  # type: ignore[method-assign]
     assert whole is not loss
     with pytest.raises(Diverged, match=rf"the {player}'s loss became -?(nan|inf) at image 24$"):
-        play(system, Feed(), total=160, hardware=CPU)
+        play(system, BatchLoader(), total=160, hardware=CPU)
 
 
 def test_until_stops_after_whole_rounds() -> None:
     asked = iter([False, False, False, True])
-    assert play(make(), Feed(), total=160, hardware=CPU, until=lambda: next(asked)) == 24
+    assert play(make(), BatchLoader(), total=160, hardware=CPU, until=lambda: next(asked)) == 24
 
 
 def test_the_loop_is_read_in_one_sitting() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
-from small_game import CPU, Feed, make, same, tensors
+from small_game import CPU, BatchLoader, make, same, tensors
 
 from sparring.engine import run_folder as module
 from sparring.engine.errors import SparringError, UsageError
@@ -16,7 +16,7 @@ from sparring.engine.run_folder import KEPT, Run, read_shared
 
 def played(images: int) -> System:
     system = make()
-    play(system, Feed(), total=160, hardware=CPU, until=iter([False] * (images // 8) + [True]).__next__)
+    play(system, BatchLoader(), total=160, hardware=CPU, until=iter([False] * (images // 8) + [True]).__next__)
     return system
 
 

@@ -5,17 +5,17 @@ from dataclasses import replace
 
 import pytest
 import torch
-from small_game import CPU, LATENTS, Feed, make
+from small_game import CPU, LATENTS, BatchLoader, make
 from torch import Tensor
 
 from sparring.engine.loop import play
+from sparring.games.adaptive_gamma import AdaptiveGamma
 from sparring.games.gan import GAN
 from sparring.games.objectives import OBJECTIVES
 from sparring.games.penalties import r1, r2
-from sparring.games.adaptive_gamma import HeldSteepness
 
 
-def observed(x: Tensor, slope: float, held: HeldSteepness) -> HeldSteepness:
+def observed(x: Tensor, slope: float, held: AdaptiveGamma) -> AdaptiveGamma:
     """After a turn of D(x) = slope * x_0: its gradient is the same everywhere."""
     gradient = torch.zeros_like(x)
     gradient[:, 0, 0, 0] = slope
@@ -31,20 +31,20 @@ def test_steepness_is_the_slope_times_the_squared_distance_of_two_images() -> No
     x = images()
     pairs = torch.cdist(x.flatten(1), x.flatten(1)).square()
     distance = pairs.sum() / (len(x) * (len(x) - 1))  # over different images
-    held = observed(x, 0.3, HeldSteepness(1.0, 2.0))
+    held = observed(x, 0.3, AdaptiveGamma(1.0, 2.0))
     assert float(held.told()["steepness"]) == pytest.approx(0.3 * float(distance), rel=1e-4)
 
 
 def test_brighter_images_ask_for_a_flatter_discriminator() -> None:
     """By the square: with the same logits between two images, D counts as ten times as steep on images ten times as far."""
-    plain, scaled = (observed(images(c), 0.3 / c**2, HeldSteepness(1.0, 2.0)) for c in (1.0, 10.0))
+    plain, scaled = (observed(images(c), 0.3 / c**2, AdaptiveGamma(1.0, 2.0)) for c in (1.0, 10.0))
     torch.testing.assert_close(plain.steepness, scaled.steepness)
     torch.testing.assert_close(plain.log_gamma, scaled.log_gamma)
 
 
 @pytest.mark.parametrize(("slope", "way"), [(10.0, 1), (1e-3, -1)])
 def test_gamma_follows_and_stays_within_reach(slope: float, way: int) -> None:
-    held = HeldSteepness(2.0, held=2.0, images=1000, reach=3.0)
+    held = AdaptiveGamma(2.0, held=2.0, images=1000, reach=3.0)
     observed(images(), slope, held)
     assert float(held(0.5)) == pytest.approx(2 * math.exp(way * 0.5), rel=1e-5)  # 500 of 1,000 images: half of e
     for _ in range(10):
@@ -53,25 +53,30 @@ def test_gamma_follows_and_stays_within_reach(slope: float, way: int) -> None:
 
 
 def test_a_flat_discriminator_is_no_accident() -> None:
-    held = observed(images(), 0.0, HeldSteepness(1.0, 2.0))
+    held = observed(images(), 0.0, AdaptiveGamma(1.0, 2.0))
     assert all(torch.isfinite(torch.as_tensor(value)).all() for value in held.state_dict().values())
-    one = HeldSteepness(1.0, 2.0)
+    one = AdaptiveGamma(1.0, 2.0)
     one.observe(torch.zeros(1, 1, 1, 1), [torch.ones(1, 1, 1, 1)])  # a batch of one equal image: no distance
     assert torch.isfinite(one.log_gamma)
 
 
 @pytest.mark.parametrize("target", [5.0, 10.0])
 def test_a_game_is_held_there(target: float) -> None:
-    held = HeldSteepness(1.0, target, images=500)
+    held = AdaptiveGamma(1.0, target, images=500)
     system = make(plain=True, penalties=[r1(held), r2(held)])
     nets, objective = system.game.players, OBJECTIVES["relativistic"]
     game = GAN(
-        nets["generator"], nets["discriminator"], objective, latents=LATENTS, penalties=[r1(held), r2(held)], held=held
+        nets["generator"],
+        nets["discriminator"],
+        objective,
+        latent_dim=LATENTS,
+        penalties=[r1(held), r2(held)],
+        held=held,
     )
     assert game.players["penalty"] is held  # so that checkpoints keep gamma
     system, seen = replace(system, game=game, schedules={}), []
     for start in range(0, 4000, 200):
-        play(system, Feed(), total=start + 200, start=start, hardware=CPU)
+        play(system, BatchLoader(), total=start + 200, start=start, hardware=CPU)
         seen.append(float(held.steepness))
     late = float(torch.tensor(seen[10:]).median())
     assert target / 1.5 < late < target * 1.5

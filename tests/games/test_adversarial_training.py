@@ -15,11 +15,11 @@ from sparring.attacks.norms import length
 from sparring.attacks.threat_model import Threat
 from sparring.engine.game import Batch
 from sparring.games.adversarial_training import (
+    AdversarialTraining,
     Ascent,
-    Attack,
     Carried,
+    InnerAttack,
     Noise,
-    Robust,
     anywhere,
     at_data,
     divergence,
@@ -79,7 +79,7 @@ def test_the_loss_of_goodfellow() -> None:
     """Section 5: of logistic regression under FGSM, J is softplus(eps |w|_1 - y (w x + b)); section 6 mixes it in."""
     net, batch = some(3)
     eps, alpha = 0.25, 0.3
-    game = Robust(net, Threat("Linf", eps, **FREE), attack=Ascent(1, 1.0, at_data), loss=mixed(alpha))
+    game = AdversarialTraining(net, Threat("Linf", eps, **FREE), attack=Ascent(1, 1.0, at_data), loss=mixed(alpha))
     loss, stats = game.loss("classifier", batch, 0.0)
     ys = signs(batch.y) * (batch.x.flatten(1) @ net.w + net.b)
     attacked = eps * net.w.abs().sum() - ys
@@ -119,7 +119,7 @@ def images(seed: int) -> tuple[nn.Module, Batch]:
     return net.train(), Batch(torch.rand(6, 2, 5, 5) * 2 - 1, torch.arange(6) % 4, seed=seed)
 
 
-ATTACKS: dict[str, Callable[[], Attack]] = {
+ATTACKS: dict[str, Callable[[], InnerAttack]] = {
     "fgsm": lambda: Ascent(1, 1.0, at_data),
     "fast": lambda: Ascent(1, 1.25),
     "pgd": lambda: Ascent(10, 0.25),
@@ -148,13 +148,13 @@ def test_adversaries_are_allowed_and_worse(name: str, norm: str, eps: float) -> 
 def test_an_attack_leaves_everything_as_it_was_and_repeats_itself(name: str) -> None:
     net, batch = images(1)
     before = {key: t.clone() for key, t in net.state_dict().items()}
-    luck = torch.get_rng_state()
+    rng = torch.get_rng_state()
     threat = Threat("Linf", 0.3, low=-1.0, high=1.0)
     first, second = (
         ATTACKS[name]()(net, batch.x, batch.y, threat, Batch(batch.x, batch.y, seed=batch.seed)) for _ in range(2)
     )
     assert torch.equal(first, second)
-    assert torch.equal(luck, torch.get_rng_state())
+    assert torch.equal(rng, torch.get_rng_state())
     assert all(module.training for module in net.modules())
     assert all(p.requires_grad and p.grad is None for p in net.parameters())
     assert all(torch.equal(t, before[key]) for key, t in net.state_dict().items())
@@ -181,7 +181,7 @@ def test_what_is_carried_moves_by_the_gradient_that_flows_anyway() -> None:
     """Shafahi et al. 2019, Algorithm 1: delta <- clip(delta + eps sign(grad), -eps, eps)."""
     net, batch = some(6)
     threat, carried = Threat("Linf", 0.2, **FREE), Carried(6, (1, 1, 5), step=0.75)
-    game = Robust(net, threat, attack=carried)
+    game = AdversarialTraining(net, threat, attack=carried)
     assert game.players["attack"] is carried
     way = (-signs(batch.y)[:, None] * net.w.detach()).sign().view(6, 1, 1, 5)  # down for the label
     for expected in (0.75, 1.0, 1.0):
@@ -197,24 +197,24 @@ def test_what_is_carried_knows_the_rows_of_its_part() -> None:
     net, batch = some(7)
     carried = Carried(6, (1, 1, 5))
     part = Batch(batch.x[2:4], batch.y[2:4], rows=slice(2, 4), size=6)
-    Robust(net, Threat("Linf", 0.2, **FREE), attack=carried).loss("classifier", part, 0.0)[0].backward()  # type: ignore[no-untyped-call]
+    AdversarialTraining(net, Threat("Linf", 0.2, **FREE), attack=carried).loss("classifier", part, 0.0)[0].backward()  # type: ignore[no-untyped-call]
     moved = carried.change.flatten(1).abs().sum(1) > 0
     assert moved.tolist() == [False, False, True, True, False, False]
 
 
 def test_the_ball_can_grow() -> None:
     net, batch = some(8)
-    game = Robust(net, Threat("Linf", 0.4, **FREE), attack=Ascent(1, 1.0, at_data), growth=lambda at: at)
+    game = AdversarialTraining(net, Threat("Linf", 0.4, **FREE), attack=Ascent(1, 1.0, at_data), growth=lambda at: at)
     plain = cross_entropy(net(batch.x), batch.y)
     first, middle, last = (game.loss("classifier", batch, at)[0] for at in (0.0, 0.5, 1.0))
     torch.testing.assert_close(first, plain)
     assert first < middle < last
-    full = Robust(net, Threat("Linf", 0.4, **FREE), attack=Ascent(1, 1.0, at_data))
+    full = AdversarialTraining(net, Threat("Linf", 0.4, **FREE), attack=Ascent(1, 1.0, at_data))
     torch.testing.assert_close(last, full.loss("classifier", batch, 0.0)[0])
 
 
 def test_by_default_it_is_madrys_game() -> None:
-    game = Robust(some(0)[0], Threat("Linf", 0.3))
+    game = AdversarialTraining(some(0)[0], Threat("Linf", 0.3))
     assert game.attack == Ascent(40, 1 / 30) and list(game.players) == ["classifier"] == list(game.turns)
 
 

@@ -7,7 +7,7 @@ from torch.nn.functional import cross_entropy
 
 from sparring.engine.game import Batch
 from sparring.games.consistency import Consistency
-from sparring.nets.cnn_classifier import Stages
+from sparring.nets.cnn_classifier import CNNClassifier
 
 LOGITS = torch.tensor([[9.0, 0.0, 0.0], [0.3, 0.2, 0.1], [0.0, 8.0, 0.0], [0.0, 0.0, 1.0]])
 """Of four images: the first and the third are sure."""
@@ -101,7 +101,7 @@ def test_the_teacher_sees_the_weak_change_and_the_classifier_the_strong_one() ->
 @pytest.mark.parametrize("logits", [LOGITS, torch.zeros(4, 3)])
 def test_shown_the_sure_images_alone_the_classifier_learns_the_same(logits: Tensor) -> None:
     torch.manual_seed(0)
-    student, images = Stages((1, 8, 8), 4, 8, 8, 3), Batch(torch.randn(4, 1, 8, 8), torch.full((4,), -1), seed=3)
+    student, images = CNNClassifier((1, 8, 8), 4, 8, 8, 3), Batch(torch.randn(4, 1, 8, 8), torch.full((4,), -1), seed=3)
     passed: list[int] = []
     student.register_forward_pre_hook(lambda _, given: passed.append(len(given[0])))
     found = []

@@ -46,7 +46,7 @@ def game(
 ) -> GAN:
     torch.manual_seed(0)
     return GAN(
-        G().double(), D().double(), OBJECTIVES[objective], latents=LATENTS, penalties=penalties, judge=judge,
+        G().double(), D().double(), OBJECTIVES[objective], latent_dim=LATENTS, penalties=penalties, judge=judge,
         conditional=conditional,
     )  # fmt: skip
 
@@ -146,7 +146,7 @@ def test_apart_shows_batch_normalisation_each_batch_by_itself() -> None:
 
 
 def test_more_turns_for_the_discriminator() -> None:
-    g = GAN(G(), D(), OBJECTIVES["wasserstein"], latents=LATENTS, discriminator_turns=5)
+    g = GAN(G(), D(), OBJECTIVES["wasserstein"], latent_dim=LATENTS, discriminator_turns=5)
     assert g.turns == ("discriminator",) * 5 + ("generator",)
 
 
@@ -172,17 +172,17 @@ def test_asking_the_judge_changes_nothing(conditional: bool) -> None:
     torch.manual_seed(0)
     judge = D().train()
     judge.frozen.eval()  # someone's own choice
-    game = GAN(nn.Identity(), judge, OBJECTIVES["nonsaturating"], latents=2, conditional=conditional)
+    game = GAN(nn.Identity(), judge, OBJECTIVES["nonsaturating"], latent_dim=2, conditional=conditional)
     assert isinstance(game, Judging)
     before = {k: v.clone() for k, v in judge.state_dict().items()}
-    luck = torch.get_rng_state()
+    rng = torch.get_rng_state()
     x, y = torch.randn(6, 3, 2, 2, generator=torch.Generator().manual_seed(1)), torch.arange(6) % 2
     logits = game.logits(x, y)
     assert logits.shape == (6,) and not logits.requires_grad
     assert torch.equal(logits[:3], game.logits(x[:3], y[:3]))
     assert torch.equal(logits, game.logits(x, 1 - y)) is not conditional
     assert all(torch.equal(before[k], v) for k, v in judge.state_dict().items())
-    assert torch.equal(luck, torch.get_rng_state())
+    assert torch.equal(rng, torch.get_rng_state())
     assert judge.training and judge.body.training and not judge.frozen.training
 
 
@@ -223,7 +223,7 @@ def test_d_sees_everything_through_the_augmentation_and_so_do_penalties(player: 
     torch.manual_seed(0)
     generator, discriminator = G().double(), D().double()
     penalties = [r1(0.7), r2(0.3), wgan_gp(2.0)]
-    how = {"latents": LATENTS, "penalties": penalties}
+    how = {"latent_dim": LATENTS, "penalties": penalties}
     one = GAN(generator, discriminator, OBJECTIVES["relativistic"], augment=Doubling(), **how)  # type: ignore[arg-type]
     two = GAN(generator, Bright(discriminator), OBJECTIVES["relativistic"], **how)  # type: ignore[arg-type]
     a, told = one.loss(player, batch(), 0.5)
@@ -234,7 +234,7 @@ def test_d_sees_everything_through_the_augmentation_and_so_do_penalties(player: 
 
 def test_an_augmentation_with_a_state_is_a_player_without_a_turn() -> None:
     augment = Doubling()
-    g = GAN(G(), D(), OBJECTIVES["hinge"], latents=LATENTS, augment=augment)
+    g = GAN(G(), D(), OBJECTIVES["hinge"], latent_dim=LATENTS, augment=augment)
     assert g.players["augment"] is augment and set(g.turns) == {"discriminator", "generator"}
     g.logits(batch().x.float(), batch().y)
     assert float(augment.seen) == 0  # asking D changes nothing

@@ -10,10 +10,10 @@ from torch.nn.functional import cross_entropy
 
 from sparring.engine.errors import UsageError
 from sparring.engine.game import Batch, only
-from sparring.games.label_completion import Completion, even_assignments, turns_of
 from sparring.games.gan import GAN
+from sparring.games.label_completion import LabelCompletion, even_assignments, turns_of
 from sparring.games.objectives import OBJECTIVES
-from sparring.nets.auxiliary_heads import Headed
+from sparring.nets.auxiliary_heads import AuxiliaryHeads
 
 SHAPE, CLASSES = (1, 4, 4), 3
 
@@ -47,12 +47,12 @@ class G(nn.Module):
         return torch.tanh(self.body(z)).view(-1, *SHAPE)
 
 
-def headed(turns: int = 4) -> Headed:
+def headed(turns: int = 4) -> AuxiliaryHeads:
     torch.manual_seed(0)
-    return Headed(Body(), CLASSES, turns)
+    return AuxiliaryHeads(Body(), CLASSES, turns)
 
 
-def silent(net: Headed) -> Headed:
+def silent(net: AuxiliaryHeads) -> AuxiliaryHeads:
     """Heads that say nothing: every answer is as likely."""
     for head in (net.classes, net.turns):
         nn.init.zeros_(head.weight)
@@ -65,7 +65,7 @@ def batch(y: list[int]) -> Batch:
     return Batch(x, torch.tensor(y), seed=2)
 
 
-def told_by(completion: Completion, net: Headed, b: Batch) -> dict[str, Tensor]:
+def told_by(completion: LabelCompletion, net: AuxiliaryHeads, b: Batch) -> dict[str, Tensor]:
     """What D pays, by head."""
     loss, told = completion.discriminator_loss(net, b)
     assert loss.requires_grad
@@ -75,42 +75,42 @@ def told_by(completion: Completion, net: Headed, b: Batch) -> dict[str, Tensor]:
 def test_labels_stay_and_missing_ones_are_the_heads_best_guess() -> None:
     net, b = headed(), batch([0, -1, 2, -1])
     guess = net.class_logits(b.x).argmax(1)
-    found = Completion().labels(net, b)
+    found = LabelCompletion().labels(net, b)
     assert found.tolist() == [0, int(guess[1]), 2, int(guess[3])]
 
 
 def test_clusters_heed_no_label() -> None:
     """One class alone, say: its label is no cluster."""
     net, b = headed(), batch([0, 0, 0, 0])
-    assert torch.equal(Completion(clusters=True).labels(net, b), net.class_logits(b.x).argmax(1))
+    assert torch.equal(LabelCompletion(clusters=True).labels(net, b), net.class_logits(b.x).argmax(1))
 
 
 def test_a_discriminator_without_heads_is_told_the_way_out() -> None:
     with pytest.raises(UsageError, match="wrap yours in"):
-        Completion().labels(Body(), batch([-1]))
+        LabelCompletion().labels(Body(), batch([-1]))
 
 
 def test_classes_are_learnt_from_labelled_images_alone() -> None:
     net, b = headed(), batch([0, -1, 2, -1])
-    told = told_by(Completion(), net, b)
+    told = told_by(LabelCompletion(), net, b)
     known = cross_entropy(net.class_logits(b.x[[0, 2]]), torch.tensor([0, 2]))
     torch.testing.assert_close(told["class_loss"], known.detach())
-    none = told_by(Completion(), net, batch([-1, -1]))
+    none = told_by(LabelCompletion(), net, batch([-1, -1]))
     assert float(none["class_loss"]) == 0
 
 
 def test_where_labels_are_few_a_batch_of_labelled_images_is_asked_for() -> None:
     net, b = headed(), batch([-1, -1])
     other = batch([1, 2, 0])
-    told = told_by(Completion(), net, replace(b, labelled=lambda: (other.x, other.y)))
+    told = told_by(LabelCompletion(), net, replace(b, labelled=lambda: (other.x, other.y)))
     torch.testing.assert_close(told["class_loss"], cross_entropy(net.class_logits(other.x), other.y).detach())
 
 
 def test_a_head_that_says_nothing_pays_the_logarithm() -> None:
-    told = told_by(Completion(), silent(headed()), batch([0, 1, 2, 0]))
+    told = told_by(LabelCompletion(), silent(headed()), batch([0, 1, 2, 0]))
     assert float(told["class_loss"]) == pytest.approx(math.log(CLASSES))
     assert float(told["turn_loss"]) == pytest.approx(math.log(4))
-    told = told_by(Completion(clusters=True), silent(headed()), batch([-1] * 4))
+    told = told_by(LabelCompletion(clusters=True), silent(headed()), batch([-1] * 4))
     assert float(told["class_loss"]) == pytest.approx(math.log(CLASSES))
 
 
@@ -122,7 +122,7 @@ def test_sure_even_and_stable_clusters_cost_nothing() -> None:
         net.classes.weight.copy_(torch.tensor([-400.0, 0.0, 400.0])[:, None].expand(-1, 16) / 16)
         net.classes.bias.copy_(torch.tensor([-200.0, 0.0, -200.0]))
     b = Batch(grey.view(3, 1, 1, 1).expand(3, *SHAPE).clone(), torch.full((3,), -1), seed=1)
-    told = told_by(Completion(clusters=True), net, b)
+    told = told_by(LabelCompletion(clusters=True), net, b)
     assert float(told["class_loss"]) == pytest.approx(0, abs=1e-5)
 
 
@@ -143,9 +143,9 @@ def test_clusters_are_found() -> None:
     kinds = torch.stack([torch.eye(4).roll(k, 1) * 2 - 1 for k in (0, 1, 2)])
     truth = torch.arange(3).repeat(20)
     x = kinds[truth][:, None] + 0.2 * torch.randn(60, *SHAPE)
-    net = Headed(Body(), CLASSES, 4)
+    net = AuxiliaryHeads(Body(), CLASSES, 4)
     optimizer = torch.optim.Adam(net.parameters(), 0.02)
-    completion = Completion(clusters=True, turn_weight=0.0)
+    completion = LabelCompletion(clusters=True, turn_weight=0.0)
     for step in range(200):
         optimizer.zero_grad()
         completion.discriminator_loss(net, Batch(x, truth * 0 - 1, seed=step))[0].backward()  # type: ignore[no-untyped-call]
@@ -157,9 +157,9 @@ def test_clusters_are_found() -> None:
 
 def test_turns_keep_the_size() -> None:
     assert turns_of(4, 4) == (0, 1, 2, 3) and turns_of(4, 5) == (0, 2)
-    net = Headed(Wide(), CLASSES, 2)
+    net = AuxiliaryHeads(Wide(), CLASSES, 2)
     b = Batch(torch.randn(5, 1, 2, 8), torch.zeros(5, dtype=torch.int64))
-    assert torch.isfinite(told_by(Completion(), net, b)["turn_loss"])
+    assert torch.isfinite(told_by(LabelCompletion(), net, b)["turn_loss"])
 
 
 class Wide(Body):
@@ -169,13 +169,13 @@ class Wide(Body):
 def test_both_players_are_conditioned_on_completed_labels() -> None:
     generator, net = G(), headed()
     game = GAN(
-        generator, net, OBJECTIVES["hinge"], latents=2, conditional=True, completion=Completion()
+        generator, net, OBJECTIVES["hinge"], latent_dim=2, conditional=True, completion=LabelCompletion()
     )  # fmt: skip
     b = batch([0, -1, 2, -1])
-    full = Completion().labels(net, b)
+    full = LabelCompletion().labels(net, b)
     loss, told = game.loss("discriminator", b, 0.0)
     assert torch.equal(generator.asked[-1], full)
-    plain = GAN(generator, net, OBJECTIVES["hinge"], latents=2, conditional=True)
+    plain = GAN(generator, net, OBJECTIVES["hinge"], latent_dim=2, conditional=True)
     alone, _ = plain.loss("discriminator", replace(b, y=full), 0.0)
     torch.testing.assert_close(loss, alone + told["heads"])
     with only(game, "generator"):

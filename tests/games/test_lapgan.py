@@ -7,12 +7,12 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from sparring.engine.ema import Average
+from sparring.engine.data_spec import ImageSpec
 from sparring.engine.device import Hardware
+from sparring.engine.ema import EMA
 from sparring.engine.errors import UsageError
 from sparring.engine.game import Batch, Game, only
 from sparring.engine.loop import System, play
-from sparring.engine.data_spec import Spec
 from sparring.games.gan import Judging
 from sparring.games.lapgan import LAPGAN
 from sparring.games.objectives import OBJECTIVES
@@ -100,7 +100,7 @@ def test_one_by_one_is_the_same_game_a_level_at_a_time(player: str) -> None:
 
 
 def test_levels_rest_until_their_time_and_after_it() -> None:
-    class Feed:
+    class BatchLoader:
         batch_size = 6
 
         def batches(self, nimg: int, turn: int) -> list[Batch]:
@@ -108,12 +108,12 @@ def test_levels_rest_until_their_time_and_after_it() -> None:
 
     g = game(one_by_one=True)
     adams = {name: torch.optim.Adam(net.parameters(), 1e-3) for name, net in g.players.items()}
-    system = System(g, adams, Average(g.players["generator"], lambda at: 10.0))
+    system = System(g, adams, EMA(g.players["generator"], lambda at: 10.0))
     cpu = Hardware(torch.device("cpu"), bf16=False)
     for start, k in ((0, 2), (24, 1), (48, 0)):
         before = {(n, key): t.clone() for n, net in g.players.items() for key, t in net.state_dict().items()}
         left = iter([False] * 4 + [True])
-        play(system, Feed(), total=72, start=start, hardware=cpu, until=lambda left=left: next(left))
+        play(system, BatchLoader(), total=72, start=start, hardware=cpu, until=lambda left=left: next(left))
         for name, net in g.players.items():
             for key, t in net.state_dict().items():
                 assert torch.equal(t, before[name, key]) is not key.startswith(f"levels.{k}."), (start, name, key)
@@ -130,13 +130,13 @@ def test_it_judges_whole_images(conditional: bool) -> None:
 
 
 def test_the_recipe_says_how_many_levels_there_can_be() -> None:
-    spec, cpu = Spec(112, 92, 1, (), 100), Hardware(torch.device("cpu"), bf16=False)
+    spec, cpu = ImageSpec(112, 92, 1, (), 100), Hardware(torch.device("cpu"), bf16=False)
     assert Recipe().resolve(spec, cpu).levels == 4
     assert [len(net.sizes) for net in Recipe(levels=2).resolve(spec, cpu).nets(spec).values()] == [2, 2]
     for levels in (1, 5):
         with pytest.raises(UsageError, match=f"--levels must be 2 to 4 for 112x92 images, not {levels}"):
             Recipe(levels=levels).resolve(spec, cpu)
-    with pytest.raises(UsageError, match="--latents must be 4 or more, one for each level, not 3"):
-        Recipe(latents=3).resolve(spec, cpu)
+    with pytest.raises(UsageError, match="--latent-dim must be 4 or more, one for each level, not 3"):
+        Recipe(latent_dim=3).resolve(spec, cpu)
     with pytest.raises(UsageError, match=r"8x8 images .* --size 14x14 or larger, or --recipe dcgan"):
-        Recipe().resolve(Spec(8, 8, 1, (), 100), cpu)
+        Recipe().resolve(ImageSpec(8, 8, 1, (), 100), cpu)

@@ -8,28 +8,28 @@ from torch import nn
 from torch.optim import Adam
 
 from sparring.attacks.threat_model import Threat
-from sparring.engine.ema import Average
+from sparring.engine.ema import EMA
 from sparring.engine.errors import UsageError
 from sparring.engine.game import Batch
 from sparring.engine.loop import System
-from sparring.games.overfitting_guard import Guard
-from sparring.games.adversarial_training import Ascent, Robust
+from sparring.games.adversarial_training import AdversarialTraining, Ascent
+from sparring.games.overfitting_guard import OverfittingGuard
 
 THREAT = Threat("Linf", 0.2, low=-1.0, high=1.0)
 
 
-def guarded() -> tuple[System, Guard, nn.Linear]:
+def guarded() -> tuple[System, OverfittingGuard, nn.Linear]:
     """Rows of two numbers, class by the sign of the first; a net that knows it, with a margin that withstands."""
     last = nn.Linear(2, 2)
     with torch.no_grad():
         last.weight.copy_(torch.tensor([[-4.0, 0.0], [4.0, 0.0]]))
         last.bias.zero_()
-    guard = Guard(last, THREAT)
+    guard = OverfittingGuard(last, THREAT)
     x = torch.rand(60, 2, generator=torch.Generator().manual_seed(0)) * 0.5 - 0.25
     x[:, 0] += torch.where(torch.arange(60) < 30, 0.6, -0.6)
     guard.hold(x, (x[:, 0] > 0).long())
-    game = Robust(last, THREAT, watching={"guard": guard})
-    system = System(game, {"classifier": Adam(last.parameters(), 0.01)}, Average(last, lambda at: 100.0))
+    game = AdversarialTraining(last, THREAT, watching={"guard": guard})
+    system = System(game, {"classifier": Adam(last.parameters(), 0.01)}, EMA(last, lambda at: 100.0))
     return system, guard, last
 
 
@@ -47,10 +47,10 @@ def test_a_collapse_is_taken_back() -> None:
     step(system)
     with torch.no_grad():
         net.weight.copy_(torch.tensor([[-1.0, -9.0], [1.0, 9.0]]))  # right on some, robust on none
-        system.average.net.load_state_dict(net.state_dict())
+        system.ema.net.load_state_dict(net.state_dict())
     now, back = guard.look(system)
     assert back and now < 0.5 and int(guard.rollbacks) == 1 and guard.highest == 1.0
-    for there in (net, system.average.net):
+    for there in (net, system.ema.net):
         assert all(torch.equal(t, good[key]) for key, t in there.state_dict().items())
     assert not system.optimizers["classifier"].state
     assert guard.look(system) == (1.0, False)
@@ -89,4 +89,4 @@ def test_its_state_is_saved_without_the_images() -> None:
 def test_without_images_it_asks_for_some() -> None:
     system, _, net = guarded()
     with pytest.raises(UsageError, match=r"guard\.hold\(x, y\)"):
-        Guard(net, THREAT).look(system)
+        OverfittingGuard(net, THREAT).look(system)

@@ -10,7 +10,7 @@ from torch.nn.functional import binary_cross_entropy, cross_entropy
 
 from sparring.engine.game import Batch, only
 from sparring.games.semi_supervised import (
-    FewLabels,
+    SemiSupervisedGAN,
     absolute_feature_matching,
     conditional_entropy,
     entropy,
@@ -24,7 +24,7 @@ from sparring.games.semi_supervised import (
 CLASSES, LATENTS = 4, 3
 
 
-class Halved(nn.Module):
+class FeatureHead(nn.Module):
     """The smallest classifier of two halves."""
 
     def __init__(self) -> None:
@@ -47,9 +47,9 @@ class Made(nn.Module):
         return torch.tanh(self.linear(z)).view(-1, 1, 2, 3)
 
 
-def game(**options: object) -> FewLabels:
+def game(**options: object) -> SemiSupervisedGAN:
     torch.manual_seed(0)
-    return FewLabels(Made(), Halved(), latents=LATENTS, **options)  # type: ignore[arg-type]
+    return SemiSupervisedGAN(Made(), FeatureHead(), latent_dim=LATENTS, **options)  # type: ignore[arg-type]
 
 
 def batch(y: list[int] | None = None, labelled: Callable[[], tuple[Tensor, Tensor]] | None = None) -> Batch:

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from sparring.measure.diagnostics.gan_diagnostics import Facts, diagnose
 from sparring.measure.diagnostics.augmentation_leaks import Leak
+from sparring.measure.diagnostics.gan_diagnostics import Facts, diagnose
 
 R3 = {
     "gamma": 0.3,

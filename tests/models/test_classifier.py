@@ -14,31 +14,31 @@ import torch
 from PIL import Image
 from torch import nn
 
-from sparring.data.classifier_augment import Changes
+from sparring.data.classifier_augment import Augmentation
+from sparring.engine.data_spec import ImageSpec
 from sparring.engine.device import Hardware
 from sparring.engine.errors import SparringError, UsageError
-from sparring.engine.data_spec import Spec
-from sparring.nets.lda import Discriminant
-from sparring.nets.ood_features import looks
+from sparring.models.classifier import NONE, Classifier, classifier_metadata, load_classifier
+from sparring.nets.lda import LDA
 from sparring.nets.memory import Memory
+from sparring.nets.ood_features import ood_features
 from sparring.recipes import classifier_class
-from sparring.models.classifier import NONE, Classifier, classifier_card, load_classifier
 from sparring.recipes.semi_supervised.consistent import Consistent
 
-SPEC = Spec(8, 6, 3, ("cat", "dog"), 100, 90)
+SPEC = ImageSpec(8, 6, 3, ("cat", "dog"), 100, 90)
 ABOUT: dict[str, Any] = {"own_nets": False, "seed": 0, "data": "x", "sparring": "0", "scaled": False, "mode": "RGB"}
 
 
 def made(
-    net: nn.Module | None = None, least: float = -1.0, temperature: float = 2.0, views: Changes | None = None
+    net: nn.Module | None = None, least: float = -1.0, temperature: float = 2.0, views: Augmentation | None = None
 ) -> Classifier:
     torch.manual_seed(0)
     recipe = classifier_class("consistent")(width=4).resolve(SPEC, Hardware(torch.device("cpu"), bf16=False))
     net = (net or recipe.nets(SPEC)["classifier"]).eval()
     with torch.no_grad():
-        features, seen = looks(net, torch.rand(40, *SPEC.shape) * 2 - 1)
-    memory = Memory(Discriminant.fit(features, torch.arange(2).repeat_interleave(20)), seen)
-    return Classifier(net, SPEC, SPEC.classes, temperature, least, memory, classifier_card(recipe, **ABOUT), views)
+        features, seen = ood_features(net, torch.rand(40, *SPEC.shape) * 2 - 1)
+    memory = Memory(LDA.fit(features, torch.arange(2).repeat_interleave(20)), seen)
+    return Classifier(net, SPEC, SPEC.classes, temperature, least, memory, classifier_metadata(recipe, **ABOUT), views)
 
 
 def pictures(count: int = 5, seed: int = 0) -> np.ndarray:
@@ -81,7 +81,7 @@ def test_every_form_of_an_image_is_the_same_image() -> None:
     for alone in (x[0], tensor[0], Image.fromarray(x[0])):
         torch.testing.assert_close(one.as_batch(alone), tensor[:1])  # type: ignore[arg-type]
         assert len(one.answers(alone)) == 1  # type: ignore[arg-type]
-    grey = Classifier(one.net, Spec(8, 6, 1, ("a", "b"), 9), ("a", "b"), 1, 0, one.memory, {})
+    grey = Classifier(one.net, ImageSpec(8, 6, 1, ("a", "b"), 9), ("a", "b"), 1, 0, one.memory, {})
     for form in (x[0, :, :, 0], x[:3, :, :, 0], x[:3, :, :, :1]):
         assert grey.as_batch(form).shape[1:] == (1, 8, 6)
 
@@ -208,8 +208,8 @@ def test_what_is_near_what_was_told_is_known_too() -> None:
 
     net = Flat()
     net.weight = nn.Parameter(torch.zeros(1))
-    learnt = Discriminant.fit(torch.eye(2)[:1], torch.zeros(1))
-    memory = Memory(learnt, looks(net, torch.zeros(1, *SPEC.shape))[1])
+    learnt = LDA.fit(torch.eye(2)[:1], torch.zeros(1))
+    memory = Memory(learnt, ood_features(net, torch.zeros(1, *SPEC.shape))[1])
     one = Classifier(net, SPEC, SPEC.classes, 1.0, -1.0, memory, {})
 
     def at(angle: float) -> torch.Tensor:

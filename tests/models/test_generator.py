@@ -9,15 +9,15 @@ from pathlib import Path
 import pytest
 import torch
 
+from sparring.engine.data_spec import ImageSpec
 from sparring.engine.errors import UsageError
 from sparring.engine.run_folder import Run
-from sparring.engine.data_spec import Spec
+from sparring.models.generator import check_truncation, generator_metadata, load_generator, truncated
 from sparring.recipes import recipe_class
-from sparring.models.generator import card, check_truncation, load_model, truncated
 from sparring.recipes.recipe import Recipe
 
-SPEC = Spec(8, 8, 1, ("a", "b"), 20)
-SMALL = {"width": 4, "latents": 6, "embedding": 5, "discriminator_width": 4}
+SPEC = ImageSpec(8, 8, 1, ("a", "b"), 20)
+SMALL = {"width": 4, "latent_dim": 6, "embedding": 5, "discriminator_width": 4}
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def saved(tmp_path: Path) -> Path:
     torch.manual_seed(0)
     recipe = recipe_class("biggan")(**SMALL)
     generator = recipe.nets(SPEC)["generator"]
-    Run(tmp_path).write_model(generator.state_dict(), card(recipe, SPEC, (15, 5), own_nets=False))
+    Run(tmp_path).write_model(generator.state_dict(), generator_metadata(recipe, SPEC, (15, 5), own_nets=False))
     return tmp_path
 
 
@@ -66,14 +66,14 @@ def test_a_recipe_without_truncation_says_the_way_out(name: str) -> None:
 
 
 def test_a_models_noise_is_truncated_and_its_own_without(saved: Path) -> None:
-    free, cut = load_model(saved), load_model(saved, truncation=0.5)
-    (z, y), (w, same) = (model.latents_of(range(5), seed=3) for model in (free, cut))
+    free, cut = load_generator(saved), load_generator(saved, truncation=0.5)
+    (z, y), (w, same) = (model.draw_inputs(range(5), seed=3) for model in (free, cut))
     assert torch.equal(w, truncated(z, 0.5)) and torch.equal(y, same)
-    assert torch.equal(cut.latents_of(range(2, 4), seed=3)[0], w[2:4])
+    assert torch.equal(cut.draw_inputs(range(2, 4), seed=3)[0], w[2:4])
 
 
 def test_standing_statistics_are_the_same_every_time_and_those_of_the_truncation(saved: Path) -> None:
-    one, two, other = load_model(saved), load_model(saved), load_model(saved, truncation=0.2)
+    one, two, other = load_generator(saved), load_generator(saved), load_generator(saved, truncation=0.2)
     for key, tensor in one.generator.state_dict().items():
         assert torch.equal(tensor, two.generator.state_dict()[key])
     norms = [model.generator.norm for model in (one, other)]
@@ -83,13 +83,13 @@ def test_standing_statistics_are_the_same_every_time_and_those_of_the_truncation
     ):  # normalised with them, samples have about the statistics that a batch of their own would have
         h: list[torch.Tensor] = []
         norms[0].register_forward_hook(lambda module, given, out: h.append(out))
-        one.generate(*one.latents_of(range(1000), seed=9))
+        one.generate(*one.draw_inputs(range(1000), seed=9))
     assert h[0].mean((0, 2, 3)).abs().max() < 0.1 and (h[0].var((0, 2, 3)) - 1).abs().max() < 0.2
 
 
 def test_samples_depend_on_their_batch_no_more(saved: Path) -> None:
-    model = load_model(saved)
-    z, y = model.latents_of(range(8), seed=0)
+    model = load_generator(saved)
+    z, y = model.draw_inputs(range(8), seed=0)
     torch.testing.assert_close(model.generate(z, y)[:3], model.generate(z[:3], y[:3]))
 
 

@@ -15,16 +15,16 @@ from sparring.nets.spectral_norm import SpectralNorm
 SHAPES = [(1, 28, 28), (3, 32, 32), (1, 37, 65), (2, 5, 3), (1, 1, 1), (5, 1, 40)]
 
 
-def nets(shape: tuple[int, int, int], latents: int = 7) -> tuple[Generator, Discriminator]:
+def nets(shape: tuple[int, int, int], latent_dim: int = 7) -> tuple[Generator, Discriminator]:
     torch.manual_seed(0)
-    return Generator(shape, latents, 4, 8, 3, 5), Discriminator(shape, 4, 8, 3)
+    return Generator(shape, latent_dim, 4, 8, 3, 5), Discriminator(shape, 4, 8, 3)
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-@pytest.mark.parametrize("latents", [1, 7])
-def test_every_size_is_met_with_and_without_labels(shape: tuple[int, int, int], latents: int) -> None:
-    generator, discriminator = nets(shape, latents)
-    z, y = torch.randn(4, latents), torch.tensor([0, 1, 2, -1])
+@pytest.mark.parametrize("latent_dim", [1, 7])
+def test_every_size_is_met_with_and_without_labels(shape: tuple[int, int, int], latent_dim: int) -> None:
+    generator, discriminator = nets(shape, latent_dim)
+    z, y = torch.randn(4, latent_dim), torch.tensor([0, 1, 2, -1])
     images = generator(z, y)
     assert images.shape == (4, *shape) and images.dtype == torch.float32 and images.abs().max() <= 1
     h = discriminator.eval().features(images)
@@ -53,7 +53,7 @@ def test_the_projection_is_a_product_with_the_class_embedding() -> None:
 
 def test_each_level_listens_to_its_own_chunk_of_the_noise() -> None:
     """The last chunk enters at the last block alone: the base and the first block do not feel it."""
-    generator, _ = nets((1, 28, 28), latents=6)
+    generator, _ = nets((1, 28, 28), latent_dim=6)
     generator.eval()
     seen: list[torch.Tensor] = []
     generator.blocks[0].register_forward_hook(lambda module, given, out: seen.append(out))

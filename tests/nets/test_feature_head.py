@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from sparring.engine.errors import UsageError
-from sparring.nets.feature_head import Halved, Whole, halved, halved_or_whole
+from sparring.nets.feature_head import FeatureHead, Whole, split_head, split_or_wrap
 from sparring.nets.improved_gan import ConvClassifier
 
 X = torch.randn(2, 1, 6, 6, generator=torch.Generator().manual_seed(0))
@@ -33,7 +33,7 @@ class Backwards(nn.Module):
 
 def test_the_head_of_the_features_is_the_whole() -> None:
     net = plain()
-    halves = Halved(net, X, 3)
+    halves = FeatureHead(net, X, 3)
     assert halves.head is net[3] and halves.features(X).shape == (2, 8)
     assert torch.equal(halves(X), net(X)) and torch.equal(halves.head(halves.features(X)), net(X))
     assert not net[3]._forward_pre_hooks and not net[3]._forward_hooks
@@ -41,13 +41,13 @@ def test_the_head_of_the_features_is_the_whole() -> None:
 
 def test_the_last_layer_is_the_one_passed_last_and_what_follows_is_left_out() -> None:
     net = Backwards()
-    halves = Halved(net, X, 3)
+    halves = FeatureHead(net, X, 3)
     assert halves.head is net.last
     torch.testing.assert_close(halves(X).log_softmax(1), net(X))
 
 
 def test_copies_pickles_and_gradients() -> None:
-    halves = Halved(plain(), X, 3)
+    halves = FeatureHead(plain(), X, 3)
     twin = copy.deepcopy(halves)
     with torch.no_grad():
         halves.head.weight.zero_()  # type: ignore[union-attr,operator]
@@ -58,10 +58,10 @@ def test_copies_pickles_and_gradients() -> None:
 
 def test_lazy_layers_and_what_has_halves_already() -> None:
     lazy = nn.Sequential(nn.LazyConv2d(4, 3), nn.Dropout(), nn.Flatten(), nn.LazyLinear(3))
-    assert Halved(lazy, X, 3).training and Halved(lazy, X, 3)(X).shape == (2, 3)
+    assert FeatureHead(lazy, X, 3).training and FeatureHead(lazy, X, 3)(X).shape == (2, 3)
     own = ConvClassifier((1, 6, 6), 3, 4)
-    assert halved(own, X, 3) is own
-    assert isinstance(halved(plain(), X, 3), Halved)
+    assert split_head(own, X, 3) is own
+    assert isinstance(split_head(plain(), X, 3), FeatureHead)
 
 
 @pytest.mark.parametrize(
@@ -78,12 +78,12 @@ def test_lazy_layers_and_what_has_halves_already() -> None:
 )
 def test_what_cannot_be_halved(net: nn.Module, said: str) -> None:
     with pytest.raises(UsageError, match=said):
-        halved(net, X, 3)
+        split_head(net, X, 3)
 
 
 def test_without_a_linear_layer_the_logits_are_the_features() -> None:
     net = nn.Sequential(nn.Conv2d(1, 3, 6), nn.Flatten())
-    whole = halved_or_whole(net, X, 3)
+    whole = split_or_wrap(net, X, 3)
     assert isinstance(whole, Whole)
     assert torch.equal(whole.head(whole.features(X)), net(X)) and torch.equal(whole(X), net(X))
-    assert isinstance(halved_or_whole(plain(), X, 3), Halved)
+    assert isinstance(split_or_wrap(plain(), X, 3), FeatureHead)

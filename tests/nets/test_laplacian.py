@@ -48,12 +48,12 @@ def test_a_flat_image_has_no_bands_and_no_level_leaves_its_range() -> None:
 
 
 @given(st.integers(1, 5), st.integers(5, 40))
-def test_each_level_has_its_share_of_the_noise(count: int, latents: int) -> None:
-    net = Generator(1, [(4, 4)] * count, latents, width=1, hidden=1)
-    parts = net.split(torch.arange(float(latents))[None])
+def test_each_level_has_its_share_of_the_noise(count: int, latent_dim: int) -> None:
+    net = Generator(1, [(4, 4)] * count, latent_dim, width=1, hidden=1)
+    parts = net.split(torch.arange(float(latent_dim))[None])
     assert [part.shape[1] for part in parts] == net.shares
     assert max(net.shares) - min(net.shares) <= 1 and net.shares[-1] == max(net.shares)
-    assert torch.equal(torch.cat(parts, 1)[0], torch.arange(float(latents)))
+    assert torch.equal(torch.cat(parts, 1)[0], torch.arange(float(latent_dim)))
 
 
 def test_the_generator_climbs_from_level_to_level() -> None:
@@ -73,9 +73,9 @@ def test_the_generator_climbs_from_level_to_level() -> None:
 
 def test_a_fine_generator_begins_with_the_image_that_it_is_given() -> None:
     low = torch.randn(2, 3, 9, 7)
-    net = FineGenerator(3, (9, 7), latents=4, width=4, classes=0)
+    net = FineGenerator(3, (9, 7), latent_dim=4, width=4, classes=0)
     assert torch.equal(net(torch.randn(2, 4), low), low)
-    plane = FineGenerator(1, (200, 100), latents=16, width=1, classes=0).noise(torch.randn(8, 16))
+    plane = FineGenerator(1, (200, 100), latent_dim=16, width=1, classes=0).noise(torch.randn(8, 16))
     assert 0.8 < plane.std() < 1.2
 
 

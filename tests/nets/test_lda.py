@@ -6,16 +6,16 @@ import pytest
 import torch
 
 from sparring.nets import lda as discriminant
-from sparring.nets.lda import SHRUNK, Discriminant
+from sparring.nets.lda import LDA, SHRUNK
 
 
 def clouds(count: int = 4000, features: int = 6) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Three Gaussian classes, labelled 0, 2 and 5, of one covariance, and that covariance."""
-    luck = torch.Generator().manual_seed(0)
-    mix = torch.randn(features, features, generator=luck)
-    means = 9 * torch.randn(3, features, generator=luck)
+    rng = torch.Generator().manual_seed(0)
+    mix = torch.randn(features, features, generator=rng)
+    means = 9 * torch.randn(3, features, generator=rng)
     which = torch.arange(count) % 3
-    x = means[which] + torch.randn(count, features, generator=luck) @ mix
+    x = means[which] + torch.randn(count, features, generator=rng) @ mix
     return x, torch.tensor([0, 2, 5])[which], mix.T @ mix
 
 
@@ -25,18 +25,18 @@ def shrunk(covariance: torch.Tensor) -> torch.Tensor:
 
 def test_distances_are_those_of_the_shrunk_covariance() -> None:
     x, y, covariance = clouds()
-    fitted = Discriminant.fit(x, y)
+    fitted = LDA.fit(x, y)
     apart = x[:5] - x[5:10]
     expected = (apart @ shrunk(covariance).inverse() * apart).sum(1)
     found = (fitted.place(x[:5]) - fitted.place(x[5:10])).square().sum(1)
     torch.testing.assert_close(found, expected, rtol=0.08, atol=0)
-    exact = Discriminant.fit(x.double(), y)  # in float32 all the same
+    exact = LDA.fit(x.double(), y)  # in float32 all the same
     torch.testing.assert_close(exact.place(x), fitted.place(x))
 
 
 def test_the_nearest_class_is_that_of_the_discriminant() -> None:
     x, y, _ = clouds()
-    fitted = Discriminant.fit(x, y)
+    fitted = LDA.fit(x, y)
     assert fitted.means.shape == (3, 6)  # classes without examples have none
     places = fitted.place(x)
     torch.testing.assert_close(fitted.means[1], places[y == 2].mean(0), rtol=1e-3, atol=1e-3)
@@ -48,7 +48,7 @@ def test_the_nearest_class_is_that_of_the_discriminant() -> None:
 
 def test_a_mean_of_few_examples_is_less_certain() -> None:
     x, y, _ = clouds()
-    fitted = Discriminant.fit(x, y)
+    fitted = LDA.fit(x, y)
     places = fitted.place(x[:50])
     one, twice = fitted.density(places, places[:1]), fitted.density(places, places[:1].repeat(2, 1))
     apart = (places - places[0]).square().sum(1)
@@ -61,7 +61,7 @@ def test_of_more_features_than_are_looked_at(rows: int, monkeypatch: pytest.Monk
     """Along directions that are left out all variances are their mean, and the trace stays."""
     x, y, covariance = clouds(40)
     monkeypatch.setattr(discriminant, "DIRECTIONS", 2)
-    fitted = Discriminant.fit(x[:rows], y[:rows])
+    fitted = LDA.fit(x[:rows], y[:rows])
     assert fitted.directions.shape == (2, 6) and fitted.scales.shape == (2,)
     assert bool((fitted.scales <= fitted.other + 1e-6).all()) and bool(fitted.place(x).isfinite().all())
     if rows == 40:
@@ -72,14 +72,14 @@ def test_of_more_features_than_are_looked_at(rows: int, monkeypatch: pytest.Monk
 def test_wide_features_are_fitted_by_fewer_examples(monkeypatch: pytest.MonkeyPatch) -> None:
     x, y, _ = clouds()
     monkeypatch.setattr(discriminant, "WIDE", 5)
-    fitted = Discriminant.fit(x, y)
+    fitted = LDA.fit(x, y)
     assert fitted.directions.shape == (5, 6)  # five examples have no more
     monkeypatch.setattr(discriminant, "WIDE", 6)
-    assert Discriminant.fit(x, y).directions.shape == (6, 6)
+    assert LDA.fit(x, y).directions.shape == (6, 6)
 
 
 def test_one_example_a_class_has_no_covariance_but_a_distance() -> None:
-    fitted = Discriminant.fit(torch.eye(3) * 2, torch.arange(3))
+    fitted = LDA.fit(torch.eye(3) * 2, torch.arange(3))
     assert float(fitted.fill) == 0 and fitted.learnt(fitted.place(torch.eye(3) * 2)).abs().max() < 1e-5
     apart = fitted.place(torch.eye(3)) - fitted.place(torch.zeros(3, 3))
     torch.testing.assert_close(apart.norm(dim=1), torch.full((3,), SHRUNK**-0.5))

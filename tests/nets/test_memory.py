@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sparring.nets.lda import FITTED, Discriminant
+from sparring.nets.lda import FITTED, LDA
 from sparring.nets.memory import Memory
 
 EYE = torch.eye(5)
@@ -20,10 +20,10 @@ UNIT = math.sqrt(5) / SPREAD
 def memory() -> Memory:
     """Two classes along the first axes, and images near them; features spread as far in all directions."""
     near = torch.cat([axis + sign * SPREAD * EYE for axis in EYE[:2] for sign in (1, -1)])
-    return Memory(Discriminant.fit(near, torch.arange(2).repeat_interleave(10)), EYE[:2].repeat_interleave(4, 0) * 3)
+    return Memory(LDA.fit(near, torch.arange(2).repeat_interleave(10)), EYE[:2].repeat_interleave(4, 0) * 3)
 
 
-def tell(kept: Memory, features: torch.Tensor, values: list[int]) -> None:
+def on_progress(kept: Memory, features: torch.Tensor, values: list[int]) -> None:
     """They look as their features are."""
     kept.write(features, features, torch.tensor(values))
 
@@ -36,7 +36,7 @@ def log_density(apart: float, examples: int, kept: Memory) -> float:
 
 def test_no_gradient_moves_what_is_kept() -> None:
     kept = memory()
-    tell(kept, EYE[2:4] * 9, [2, 3])
+    on_progress(kept, EYE[2:4] * 9, [2, 3])
     for looks in (kept.typical.float(), kept.told):
         torch.testing.assert_close(looks.norm(dim=1), torch.ones(len(looks)))
     assert not list(kept.parameters())
@@ -46,7 +46,7 @@ def test_no_gradient_moves_what_is_kept() -> None:
 def test_one_example_alone_is_known_again_and_nothing_else_is() -> None:
     kept = memory()
     assert len(kept) == 0 and torch.equal(kept.evidence(EYE, 4), torch.full((5, 4), -torch.inf))
-    tell(kept, EYE[2:3], [3])
+    on_progress(kept, EYE[2:3], [3])
     found = kept.evidence(EYE, 4)
     assert bool((found[:, :3] == -torch.inf).all())
     away = math.sqrt(2)  # from one axis to another
@@ -59,7 +59,7 @@ def test_one_example_alone_is_known_again_and_nothing_else_is() -> None:
 
 def test_of_several_examples_their_mean_counts_too() -> None:
     kept = memory()
-    tell(kept, EYE[2:4], [1, 1])
+    on_progress(kept, EYE[2:4], [1, 1])
     between = (EYE[2] + EYE[3])[None] / 2
     learnt = -1.5 * UNIT**2 / 2
     assert float(kept.evidence(between, 2)[0, 1]) == pytest.approx(log_density(0, 2, kept) - learnt, rel=1e-3)
@@ -70,8 +70,8 @@ def test_of_several_examples_their_mean_counts_too() -> None:
 
 def test_the_same_features_of_another_class_are_written_over() -> None:
     kept = memory()
-    tell(kept, EYE[2:4], [0, 0])
-    tell(kept, EYE[2:3] * 4, [1])
+    on_progress(kept, EYE[2:4], [0, 0])
+    on_progress(kept, EYE[2:3] * 4, [1])
     assert len(kept) == 2 and sorted(kept.values.tolist()) == [0, 1]
     found = kept.evidence(EYE[2:3] * 4, 2)[0].tolist()
     assert found[1] > 0 and found[1] > found[0]
@@ -79,7 +79,7 @@ def test_the_same_features_of_another_class_are_written_over() -> None:
 
 def test_forgetting_a_class_or_all() -> None:
     kept = memory()
-    tell(kept, EYE[2:5], [0, 1, 1])
+    on_progress(kept, EYE[2:5], [0, 1, 1])
     kept.forget(1)
     assert kept.values.tolist() == [0] and torch.equal(kept.keys, EYE[2:3])
     kept.forget(7)
@@ -93,7 +93,7 @@ def test_familiar_is_what_is_near_the_third_nearest_or_what_was_told() -> None:
     torch.testing.assert_close(kept.familiarity(EYE), torch.tensor([1.0, 1.0, 0.0, 0.0, 0.0]))
     lone = Memory(kept.classes, torch.cat([EYE[:1].expand(3, -1), EYE[2:3]]))  # one image alone is chance
     torch.testing.assert_close(lone.familiarity(EYE[2:3]), torch.zeros(1))
-    tell(kept, EYE[3:4], [5])
+    on_progress(kept, EYE[3:4], [5])
     torch.testing.assert_close(kept.familiarity(EYE), torch.tensor([1.0, 1.0, 0.0, 1.0, 0.0]))
     assert Memory(kept.classes, EYE[:1]).familiarity(EYE[:1]).item() == 1  # fewer than three
 
@@ -103,13 +103,13 @@ def test_familiar_is_what_is_near_the_third_nearest_or_what_was_told() -> None:
 def test_it_holds_what_was_told_last_of_each_image(told: list[tuple[int, int]]) -> None:
     kept = memory()
     for axis, value in told:
-        tell(kept, EYE[axis : axis + 1] * (axis + 1), [value])
+        on_progress(kept, EYE[axis : axis + 1] * (axis + 1), [value])
     assert {int(key.argmax()): int(value) for key, value in zip(kept.keys, kept.values, strict=True)} == dict(told)
     assert len(kept) == len(dict(told))
     if told:
         at_once = memory()
         axes, values = (torch.tensor(column) for column in zip(*told, strict=True))
-        tell(at_once, EYE[axes] * (axes[:, None] + 1), values.tolist())
+        on_progress(at_once, EYE[axes] * (axes[:, None] + 1), values.tolist())
         assert torch.equal(at_once.keys, kept.keys) and torch.equal(at_once.values, kept.values)
 
 
@@ -124,5 +124,5 @@ def test_how_an_image_looks_is_another_thing_than_its_features() -> None:
 
 def test_many_rows_at_once_are_no_more_than_their_last() -> None:
     kept = memory()
-    tell(kept, EYE[2:4].repeat(600, 1), list(range(1200)))
+    on_progress(kept, EYE[2:4].repeat(600, 1), list(range(1200)))
     assert torch.equal(kept.keys, EYE[2:4]) and kept.values.tolist() == [1198, 1199]

@@ -5,10 +5,10 @@ import torch
 from torch import nn
 from torch.nn.functional import adaptive_avg_pool2d, normalize
 
-from sparring.nets.feature_head import Halved, Whole
+from sparring.nets.cnn_classifier import CNNClassifier
+from sparring.nets.feature_head import FeatureHead, Whole
 from sparring.nets.improved_gan import ConvClassifier, MLPClassifier
-from sparring.nets.ood_features import looks
-from sparring.nets.cnn_classifier import Stages
+from sparring.nets.ood_features import ood_features
 
 
 def images(*shape: int, count: int = 3) -> torch.Tensor:
@@ -23,14 +23,14 @@ def nets() -> dict[str, tuple[nn.Module, torch.Tensor, int]]:
     tokens = nn.Sequential(nn.Flatten(2), nn.Linear(64, 9), nn.ReLU(), nn.Linear(9, 2), nn.Flatten(), nn.Linear(6, 4))
     x = images(3, 8, 8)
     return {
-        "stages": (Stages((1, 28, 28), 4, 16, 10, 4), images(1, 28, 28), 7 * 7 * 8),
+        "stages": (CNNClassifier((1, 28, 28), 4, 16, 10, 4), images(1, 28, 28), 7 * 7 * 8),
         "improved, mlp": (MLPClassifier((1, 5, 5), 4, (9, 8, 6)), images(1, 5, 5), 8),
         "improved, conv": (ConvClassifier((3, 8, 8), 4, 6), images(3, 8, 8), 12 * 16),
-        "flat": (Halved(own, x, 4), x, 180),
-        "maps": (Halved(deep, x, 4), x, 5 * 16),
-        "tokens": (Halved(tokens, x, 4), x, 9),
+        "flat": (FeatureHead(own, x, 4), x, 180),
+        "maps": (FeatureHead(deep, x, 4), x, 5 * 16),
+        "tokens": (FeatureHead(tokens, x, 4), x, 9),
         "logits": (Whole(deep), x, 6),
-        "one layer": (Halved(nn.Sequential(nn.Flatten(), nn.Linear(192, 4)), x, 4), x, 3 * 16),
+        "one layer": (FeatureHead(nn.Sequential(nn.Flatten(), nn.Linear(192, 4)), x, 4), x, 3 * 16),
     }
 
 
@@ -39,7 +39,7 @@ def test_features_and_what_came_before_them(name: str) -> None:
     net, x, before = nets()[name]
     net.eval()
     with torch.no_grad():
-        features, seen = looks(net, x)
+        features, seen = ood_features(net, x)
         torch.testing.assert_close(features, net.features(x).float())  # type: ignore[operator]
     assert seen.shape == (len(x), features.shape[1] + before)
     torch.testing.assert_close(seen[:, : features.shape[1]], normalize(features, dim=1))
@@ -48,13 +48,13 @@ def test_features_and_what_came_before_them(name: str) -> None:
 
 
 def test_images_themselves_where_features_have_no_weights() -> None:
-    net, x = Halved(nn.Sequential(nn.Flatten(), nn.Linear(192, 4)), images(3, 8, 8), 4), images(3, 8, 8)
-    _, seen = looks(net, x)
+    net, x = FeatureHead(nn.Sequential(nn.Flatten(), nn.Linear(192, 4)), images(3, 8, 8), 4), images(3, 8, 8)
+    _, seen = ood_features(net, x)
     torch.testing.assert_close(seen[:, 192:], normalize(adaptive_avg_pool2d(x, 4).flatten(1), dim=1))
 
 
 def test_hooks_go_when_it_fails() -> None:
     net, x, _ = nets()["flat"]
     with pytest.raises(RuntimeError):
-        looks(net, x[:, :2])
+        ood_features(net, x[:, :2])
     assert all(not layer._forward_pre_hooks for layer in net.modules())

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from sparring.nets.feature_head import halved
+from sparring.nets.feature_head import split_head
 from sparring.nets.robustness_cnns import NETS
 
 SHAPES = [(1, 28, 28), (3, 32, 32), (1, 92, 112), (4, 17, 23), (2, 5, 3), (7, 4, 4), (1, 1, 1), (3, 1, 40)]
@@ -30,7 +30,7 @@ def test_any_size_gives_logits_of_two_halves(name: str, shape: tuple[int, int, i
     assert logits.shape == (5, 3) and logits.dtype == torch.float32
     assert torch.equal(net.head(net.features(x)), logits)
     torch.testing.assert_close(net(x[:2]), logits[:2])  # no image depends on its batch
-    assert halved(net, x, 3) is net
+    assert split_head(net, x, 3) is net
 
 
 def test_they_are_as_large_as_published() -> None:

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from sparring.nets.speech_cnn import LogMel, Spoken, mel, mel_matrix
+from sparring.nets.speech_cnn import LogMel, SpeechCNN, mel, mel_matrix
 
 
 def rand(*shape: int, seed: int = 0) -> Tensor:
@@ -13,9 +13,9 @@ def rand(*shape: int, seed: int = 0) -> Tensor:
 
 
 @pytest.fixture
-def net() -> Spoken:
+def net() -> SpeechCNN:
     torch.manual_seed(0)
-    return Spoken(4, 8000, width=4).eval()
+    return SpeechCNN(4, 8000, width=4).eval()
 
 
 def test_mel_of_1000_hertz_is_1000() -> None:
@@ -40,24 +40,24 @@ def test_a_tone_is_loudest_in_its_own_band() -> None:
         assert (picture.argmax(0) - nearest).abs().max() <= 1 and float(picture.max()) == pytest.approx(1, abs=1e-3)
 
 
-def test_loudness_does_not_matter_and_silence_is_finite(net: Spoken) -> None:
+def test_loudness_does_not_matter_and_silence_is_finite(net: SpeechCNN) -> None:
     x = rand(2, 1, 3000)
     torch.testing.assert_close(net(x), net(x / 50), atol=1e-4, rtol=0)
     assert torch.isfinite(net(torch.zeros(1, 1, 3000))).all()
 
 
 @pytest.mark.parametrize("more", [1, 100, 3333])
-def test_silence_afterwards_changes_nothing(net: Spoken, more: int) -> None:
+def test_silence_afterwards_changes_nothing(net: SpeechCNN, more: int) -> None:
     x = rand(2, 1, 3000)
     torch.testing.assert_close(net(pad(x, (0, more))), net(x), atol=1e-5, rtol=0)
 
 
-def test_silence_before_changes_nothing_by_whole_strides(net: Spoken) -> None:
+def test_silence_before_changes_nothing_by_whole_strides(net: SpeechCNN) -> None:
     x = rand(2, 1, 3000)
     torch.testing.assert_close(net(pad(x, (8 * net.front.hop, 0))), net(x), atol=1e-5, rtol=0)
 
 
-def test_the_gradient_reaches_every_sample(net: Spoken) -> None:
+def test_the_gradient_reaches_every_sample(net: SpeechCNN) -> None:
     x = (rand(1, 3000) * 0.1)[:, None].requires_grad_()
     (gradient,) = torch.autograd.grad(LogMel(8000)(x[:, 0]).sum(), x)
     inside = gradient[0, 0, 1:2900]  # the window is 0 at its first sample, and no frame begins in the last

@@ -21,8 +21,8 @@ def vectors(count: int) -> torch.Tensor:
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: "x".join(map(str, shape)))
 def test_other_vectors_give_other_images_and_logits(shape: tuple[int, int, int]) -> None:
     torch.manual_seed(0)
-    generator = Generator(shape, 6, 4, 16, conditions=CONDITIONS)
-    discriminator = Discriminator(shape, 4, 16, conditions=CONDITIONS)
+    generator = Generator(shape, 6, 4, 16, condition_stats=CONDITIONS)
+    discriminator = Discriminator(shape, 4, 16, condition_stats=CONDITIONS)
     z, y, x = torch.randn(1, 6).expand(3, -1), vectors(3), torch.randn(1, *shape).expand(3, -1, -1, -1)
     images, logits = generator(z, y), discriminator(x, y)
     assert images.shape == (3, *shape) and logits.shape == (3,)
@@ -38,7 +38,7 @@ def test_other_vectors_give_other_images_and_logits(shape: tuple[int, int, int])
 def test_the_logit_is_the_images_own_and_a_projection() -> None:
     """Miyato and Koyama 2018, Eq. 5: psi(phi(x)) + (V y) . phi(x)."""
     torch.manual_seed(0)
-    net, x, y = Discriminator((1, 8, 8), 4, 16, conditions=CONDITIONS), torch.randn(5, 1, 8, 8), vectors(5)
+    net, x, y = Discriminator((1, 8, 8), 4, 16, condition_stats=CONDITIONS), torch.randn(5, 1, 8, 8), vectors(5)
     assert net.embedding is not None
     h = net.features(x)
     told, own = net.head.weight[:-1], h @ net.head.weight[-1] + net.head.bias[-1]

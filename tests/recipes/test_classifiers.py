@@ -14,27 +14,34 @@ import torch
 from test_conformance import CPU, PRECISIONS, SHAPES
 
 from sparring.commands.training.plan import check_memory, memory_needed
-from sparring.data.classifier_augment import Changes
+from sparring.data.classifier_augment import Augmentation
 from sparring.engine import checkpoint
+from sparring.engine.data_spec import ImageSpec
 from sparring.engine.device import Hardware
 from sparring.engine.errors import SparringError, UsageError
 from sparring.engine.game import Batch
 from sparring.engine.loop import System, play
 from sparring.engine.seeds import mix
-from sparring.engine.data_spec import Spec
 from sparring.recipes import CLASSIFIERS, DEFAULT_CLASSIFIER, RECIPES, classifier_class, recipe_class
-from sparring.recipes.classifier_recipe import ClassifierRecipe, started, teacher_of
+from sparring.recipes.classifier_recipe import ClassifierRecipe, build_system, teacher_of
 from sparring.recipes.recipe import from_settings, to_settings
 
 TINY: dict[str, dict[str, dict[str, Any]]] = {
     "improved": {
-        "mlp": {"kind": "mlp", "latents": 6, "batch_size": 4, "labelled": 3},
-        "conv": {"kind": "conv", "latents": 6, "batch_size": 4, "labelled": 3},
-        "bad gan": {"kind": "mlp", "latents": 6, "batch_size": 4, "entropy": 0.1, "pull_away": 0.5, "low_density": 0.5},
+        "mlp": {"kind": "mlp", "latent_dim": 6, "batch_size": 4, "labelled": 3},
+        "conv": {"kind": "conv", "latent_dim": 6, "batch_size": 4, "labelled": 3},
+        "bad gan": {
+            "kind": "mlp",
+            "latent_dim": 6,
+            "batch_size": 4,
+            "entropy": 0.1,
+            "pull_away": 0.5,
+            "low_density": 0.5,
+        },
     },
     "consistent": {
-        "whole": {"width": 4, "latents": 6, "batch_size": 4, "labelled": 3, "sure": 0.0},
-        "alone": {"width": 4, "latents": 6, "batch_size": 4, "labelled": 3, "generated": 0.0, "consistency": 0.0},
+        "whole": {"width": 4, "latent_dim": 6, "batch_size": 4, "labelled": 3, "sure": 0.0},
+        "alone": {"width": 4, "latent_dim": 6, "batch_size": 4, "labelled": 3, "generated": 0.0, "consistency": 0.0},
     },
 }
 FORMS = [(name, form) for name, forms in TINY.items() for form in forms]
@@ -66,12 +73,12 @@ def _published() -> dict[str, Any]:
 NETS = _published()
 
 
-class Feed:
+class BatchLoader:
     """Noise in place of images, of which one in a batch is labelled; others with labels are drawn on demand."""
 
     batch_size = 4
 
-    def __init__(self, spec: Spec) -> None:
+    def __init__(self, spec: ImageSpec) -> None:
         self.spec = spec
 
     def batches(self, nimg: int, turn: int) -> Sequence[Batch]:
@@ -81,24 +88,24 @@ class Feed:
         return [Batch(x, torch.tensor([0, -1, -1, -1]), nimg // 4, seed, labelled=lambda: (more, torch.arange(3)))]
 
 
-def spec_of(shape: tuple[int, int, int]) -> Spec:
-    return Spec(*shape, CLASSES, 100, 90)
+def spec_of(shape: tuple[int, int, int]) -> ImageSpec:
+    return ImageSpec(*shape, CLASSES, 100, 90)
 
 
-def tiny(name: str, form: str, spec: Spec) -> ClassifierRecipe:
+def tiny(name: str, form: str, spec: ImageSpec) -> ClassifierRecipe:
     return classifier_class(name)(**TINY[name][form]).resolve(spec, CPU)
 
 
-def system_of(recipe: ClassifierRecipe, spec: Spec, hardware: Hardware = CPU) -> System:
+def system_of(recipe: ClassifierRecipe, spec: ImageSpec, hardware: Hardware = CPU) -> System:
     torch.manual_seed(0)
     nets = {name: hardware.place(net) for name, net in recipe.nets(spec).items()}
-    recipe.prepare(nets, Feed(spec).batches(0, 0)[0].x)
+    recipe.prepare(nets, BatchLoader(spec).batches(0, 0)[0].x)
     return recipe.system(spec, nets, TOTAL)
 
 
 def tensors(system: System) -> dict[str, torch.Tensor]:
     found = {f"{player}.{k}": t for player, net in system.game.players.items() for k, t in net.state_dict().items()}
-    return found | {f"average.{k}": t for k, t in system.average.net.state_dict().items()}
+    return found | {f"average.{k}": t for k, t in system.ema.net.state_dict().items()}
 
 
 def test_the_table_of_this_file_is_complete() -> None:
@@ -110,7 +117,7 @@ def test_the_table_of_this_file_is_complete() -> None:
 def test_it_meets_the_protocol_and_is_cited(name: str) -> None:
     kind = classifier_class(name)
     assert kind is recipe_class(name) and isinstance(kind(), ClassifierRecipe)
-    assert kind.name == name and "arXiv" in kind.paper and isinstance(kind.changes, Changes)
+    assert kind.name == name and "arXiv" in kind.paper and isinstance(kind.changes, Augmentation)
     assert kind.__dataclass_params__.frozen  # type: ignore[attr-defined]
 
 
@@ -126,19 +133,19 @@ def test_a_round_moves_all_that_play(name: str, form: str, precision: str, shape
         (player, k): p.detach().clone()
         for player, net in players.items() for k, p in net.named_parameters() if p.requires_grad
     }  # fmt: skip
-    play(system, Feed(spec), total=12, hardware=hardware)
+    play(system, BatchLoader(spec), total=12, hardware=hardware)
     for (player, k), old in before.items():
         new = players[player].get_parameter(k).detach()
         assert torch.isfinite(new).all() and new.dtype == torch.float32, (player, k)
         assert not torch.equal(new, old), (player, k)
-    average: Any = system.average.net
+    average: Any = system.ema.net
     assert all(torch.isfinite(t).all() for t in average.state_dict().values() if t.is_floating_point())
-    images = average["generator"](torch.randn(4, recipe.latents))
+    images = average["generator"](torch.randn(4, recipe.latent_dim))
     assert images.shape == (4, *spec.shape) and images.abs().max() <= 1
     logits = average["classifier"](images)
     assert logits.shape == (4, 3) and logits.dtype == torch.float32 and torch.isfinite(logits).all()
     torch.testing.assert_close(average["classifier"].head(average["classifier"].features(images)), logits)
-    assert teacher_of(system.average) is average["classifier"]
+    assert teacher_of(system.ema) is average["classifier"]
 
 
 @every_form
@@ -146,11 +153,11 @@ def test_a_stopped_game_ends_with_the_bits_of_an_unbroken_one(name: str, form: s
     spec = spec_of((9, 8, 2))
     recipe = tiny(name, form, spec)
     whole, first, second = (system_of(recipe, spec) for _ in range(3))
-    play(whole, Feed(spec), total=40, hardware=CPU)
-    assert play(first, Feed(spec), total=40, hardware=CPU, until=iter([False] * 4 + [True]).__next__) == 16
+    play(whole, BatchLoader(spec), total=40, hardware=CPU)
+    assert play(first, BatchLoader(spec), total=40, hardware=CPU, until=iter([False] * 4 + [True]).__next__) == 16
     checkpoint.save(first, tmp_path / "at", 16)
     assert checkpoint.load(second, tmp_path / "at") == 16
-    play(second, Feed(spec), total=40, start=16, hardware=CPU)
+    play(second, BatchLoader(spec), total=40, start=16, hardware=CPU)
     for key, tensor in tensors(whole).items():
         assert torch.equal(tensors(second)[key], tensor), key
 
@@ -182,12 +189,12 @@ def test_what_is_given_stays(name: str, form: str) -> None:
 @every_recipe
 def test_the_generator_is_told_nothing(name: str) -> None:
     recipe = classifier_class(name)()
-    assert recipe.classes(spec_of((8, 8, 1))) == 0 and recipe.conditions(spec_of((8, 8, 1))) == ()
+    assert recipe.classes(spec_of((8, 8, 1))) == 0 and recipe.condition_stats(spec_of((8, 8, 1))) == ()
     assert not recipe.truncates and recipe.accumulate == 1
 
 
 @every_recipe
-@pytest.mark.parametrize("field", ["latents", "batch_size", "labelled", "lr", "average"])
+@pytest.mark.parametrize("field", ["latent_dim", "batch_size", "labelled", "lr", "average"])
 @pytest.mark.parametrize("value", [0, -1, float("nan")])
 def test_impossible_settings_are_refused(name: str, field: str, value: float) -> None:
     with pytest.raises(UsageError, match=f"--{field.replace('_', '-')} must be above 0"):
@@ -254,10 +261,10 @@ def test_networks_are_started_on_500_images_whatever_a_batch_holds() -> None:
         def prepare(self, nets: Any, x: torch.Tensor) -> None:
             seen.append(x)
 
-    feed: Any = Feed(spec)
+    feed: Any = BatchLoader(spec)
     feed.images = SimpleNamespace(spec=spec)
     recipe = Watched(**TINY["improved"]["mlp"]).resolve(spec, CPU)
-    started(recipe, recipe.nets, feed, TOTAL, 0, CPU)
+    build_system(recipe, recipe.nets, feed, TOTAL, 0, CPU)
     assert len(seen[0]) == len(seen[0].flatten(1).unique(dim=0)) == 500
 
 
@@ -281,7 +288,7 @@ def test_memory_is_estimated(name: str, shape: tuple[int, int, int]) -> None:
 
 @every_recipe
 def test_a_size_too_large_is_said_with_the_size_that_fits(name: str) -> None:
-    spec = Spec(8192, 8192, 3, CLASSES, 100)
+    spec = ImageSpec(8192, 8192, 3, CLASSES, 100)
     with pytest.raises(SparringError, match=r"8192x8192 .* GB .*--size \d+x\d+ fits"):
         check_memory(classifier_class(name)().resolve(spec, CPU), spec, CPU)
 

@@ -12,21 +12,21 @@ import torch
 from torch import Tensor
 
 from sparring.commands.training.plan import check_memory, memory_needed
+from sparring.engine.data_spec import ImageSpec
 from sparring.engine.device import Hardware
 from sparring.engine.errors import SparringError, UsageError
 from sparring.engine.game import Batch
 from sparring.engine.loop import System, play
-from sparring.engine.data_spec import Spec
 from sparring.recipes import DEFAULT, RECIPES, recipe_class
 from sparring.recipes.recipe import Recipe, from_settings, to_settings
 
 TINY: dict[str, dict[str, Any]] = {
-    "gan2014": {"hidden": 16, "maxout": 8, "pieces": 2, "latents": 6, "batch_size": 4},
-    "lapgan": {"width": 4, "hidden": 16, "latents": 6, "batch_size": 4},
-    "dcgan": {"width": 4, "latents": 6, "batch_size": 4},
-    "biggan": {"width": 4, "latents": 6, "embedding": 5, "batch_size": 4},
-    "s3gan": {"width": 4, "latents": 6, "embedding": 5, "batch_size": 4, "clusters": 3},
-    "r3": {"width": 4, "latents": 6, "batch_size": 4},
+    "gan2014": {"hidden": 16, "maxout": 8, "pieces": 2, "latent_dim": 6, "batch_size": 4},
+    "lapgan": {"width": 4, "hidden": 16, "latent_dim": 6, "batch_size": 4},
+    "dcgan": {"width": 4, "latent_dim": 6, "batch_size": 4},
+    "biggan": {"width": 4, "latent_dim": 6, "embedding": 5, "batch_size": 4},
+    "s3gan": {"width": 4, "latent_dim": 6, "embedding": 5, "batch_size": 4, "clusters": 3},
+    "r3": {"width": 4, "latent_dim": 6, "batch_size": 4},
 }
 SHAPES = [(8, 8, 1), (28, 28, 1), (32, 32, 3), (92, 112, 1), (17, 23, 4), (5, 3, 2), (4, 4, 7), (1, 1, 1), (1, 40, 3)]
 SMALLEST = {"lapgan": 14}
@@ -44,12 +44,12 @@ every_shape = pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: "x".joi
 with_and_without = pytest.mark.parametrize("labels", [False, True], ids=["plain", "labelled"])
 
 
-class Feed:
+class BatchLoader:
     """Noise in place of images; every third label is missing."""
 
     batch_size = 4
 
-    def __init__(self, spec: Spec) -> None:
+    def __init__(self, spec: ImageSpec) -> None:
         self.spec = spec
 
     def batches(self, nimg: int, turn: int) -> Sequence[Batch]:
@@ -58,15 +58,15 @@ class Feed:
         return [Batch(x, torch.arange(4) % 3 - 1, nimg // 4, nimg * 2 + turn)]
 
 
-def spec_of(shape: tuple[int, int, int], labels: bool) -> Spec:
-    return Spec(*shape, CLASSES if labels else (), 100)
+def spec_of(shape: tuple[int, int, int], labels: bool) -> ImageSpec:
+    return ImageSpec(*shape, CLASSES if labels else (), 100)
 
 
-def too_small(name: str, spec: Spec) -> bool:
+def too_small(name: str, spec: ImageSpec) -> bool:
     return min(spec.height, spec.width) < SMALLEST.get(name, 1)
 
 
-def tiny(name: str, spec: Spec) -> Recipe:
+def tiny(name: str, spec: ImageSpec) -> Recipe:
     if too_small(name, spec):
         pytest.skip("too small for it")
     recipe = recipe_class(name)(**TINY[name])
@@ -77,15 +77,15 @@ def tiny(name: str, spec: Spec) -> Recipe:
     return recipe.resolve(spec, CPU)
 
 
-def system_of(recipe: Recipe, spec: Spec, hardware: Hardware = CPU) -> System:
+def system_of(recipe: Recipe, spec: ImageSpec, hardware: Hardware = CPU) -> System:
     torch.manual_seed(0)
     return recipe.system(spec, {name: hardware.place(net) for name, net in recipe.nets(spec).items()}, 400)
 
 
-def inputs(recipe: Recipe, spec: Spec, count: int = 4) -> tuple[Tensor, tuple[Tensor, ...]]:
+def inputs(recipe: Recipe, spec: ImageSpec, count: int = 4) -> tuple[Tensor, tuple[Tensor, ...]]:
     classes = recipe.classes(spec)
     labels = (torch.arange(count) % (classes + 1) - 1,) if classes else ()
-    return torch.randn(count, recipe.latents, generator=torch.Generator().manual_seed(0)), labels
+    return torch.randn(count, recipe.latent_dim, generator=torch.Generator().manual_seed(0)), labels
 
 
 def test_the_table_of_this_file_is_complete() -> None:
@@ -117,13 +117,13 @@ def test_a_round_moves_both_players(name: str, labels: bool, precision: str, sha
     system = system_of(recipe, spec, hardware)
     players = dict(system.game.players)
     before = {(player, k): p.detach().clone() for player, net in players.items() for k, p in net.named_parameters()}
-    play(system, Feed(spec), total=12, hardware=hardware)
+    play(system, BatchLoader(spec), total=12, hardware=hardware)
     for (player, k), old in before.items():
         new = players[player].get_parameter(k).detach()
         assert torch.isfinite(new).all() and new.dtype == torch.float32, (player, k)
         felt = player != "discriminator" or not k.endswith("head.bias")  # which a loss of pairs does not feel
         assert not (felt and torch.equal(new, old)), (player, k)
-    average = system.average.net
+    average = system.ema.net
     assert all(torch.isfinite(t).all() for t in average.state_dict().values() if t.is_floating_point())
     z, y = inputs(recipe, spec)
     assert average(z, *y).shape == (4, *spec.shape)
@@ -145,14 +145,14 @@ def test_labels_change_what_is_made_where_they_are_given(name: str) -> None:
     if not recipe.classes(spec):
         return
     nets = recipe.nets(spec)
-    z = torch.randn(1, recipe.latents).expand(4, -1)
+    z = torch.randn(1, recipe.latent_dim).expand(4, -1)
     y = torch.tensor([0, 1, 2, -1])
     images = nets["generator"].eval()(z, y)
     logits = nets["discriminator"].eval()(images[:1].expand(4, -1, -1, -1), y)
     assert len(images.flatten(1).unique(dim=0)) == 4 and len(logits.unique()) == 4
     if name not in FINDS_CLASSES:
         assert not recipe.classes(spec_of((16, 16, 1), False))
-        assert not recipe.classes(Spec(16, 16, 1, ("one class alone",), 100))
+        assert not recipe.classes(ImageSpec(16, 16, 1, ("one class alone",), 100))
 
 
 @every_recipe
@@ -199,12 +199,12 @@ def test_what_is_given_stays(name: str) -> None:
 
 @every_recipe
 def test_settings_of_another_version_are_named(name: str) -> None:
-    with pytest.raises(SparringError, match=r"latentss.*did you mean 'latents'"):
-        from_settings(recipe_class(name), {"latentss": 3})
+    with pytest.raises(SparringError, match=r"latent_dims.*did you mean 'latent_dim'"):
+        from_settings(recipe_class(name), {"latent_dims": 3})
 
 
 @every_recipe
-@pytest.mark.parametrize("field", ["latents", "batch_size", "accumulate", "lr", "average"])
+@pytest.mark.parametrize("field", ["latent_dim", "batch_size", "accumulate", "lr", "average"])
 @pytest.mark.parametrize("value", [0, -1, float("nan")])
 def test_impossible_settings_are_refused(name: str, field: str, value: float) -> None:
     with pytest.raises(UsageError, match=f"--{field.replace('_', '-')} must be above 0"):
@@ -229,7 +229,7 @@ def test_memory_is_estimated(name: str, labels: bool, shape: tuple[int, int, int
 
 @every_recipe
 def test_a_size_too_large_is_said_with_the_size_that_fits(name: str) -> None:
-    spec = Spec(8192, 8192, 3, CLASSES, 100)
+    spec = ImageSpec(8192, 8192, 3, CLASSES, 100)
     recipe = recipe_class(name)().resolve(spec, CPU)
     with pytest.raises(SparringError, match=r"8192x8192 .* GB .*--size \d+x\d+ fits"):
         check_memory(recipe, spec, CPU)

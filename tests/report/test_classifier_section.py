@@ -2,19 +2,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from test_report import HOSTILE, Reader, picture
+from test_html import HOSTILE, Reader, picture
 
-from sparring.measure.classifier.calibration import Bin, Classification
+from sparring.measure.classifier.calibration import Bin, ClassificationReport
 from sparring.report.classifier_section import classified_sections, reliability_drawing
 from sparring.report.html import Page, Picture, report_page
 
-FOUND = Classification(
+FOUND = ClassificationReport(
     "run", "consistent", 4.96, 1_234, 0, ("cat", "dog", "fox"), 0.5, "run/to_label.csv", ["the labels are uneven"], 7, 1_030,
     0.0033, 0.014, "test images", [[500, 4, 0], [0, 300, 1], [2, 0, 223]], [Bin(30, 0.45, 0.5), Bin(1_000, 0.98, 0.99)], 0.0112, 12,
 )  # fmt: skip
 
 
-def page(found: Classification, unsure: Picture | None = None) -> Reader:
+def page(found: ClassificationReport, unsure: Picture | None = None) -> Reader:
     return Reader(report_page(Page("run", {}, sections=classified_sections(found, unsure))))
 
 
@@ -41,7 +41,7 @@ def test_the_errors_the_confusion_and_the_calibration_are_told() -> None:
 
 
 def test_what_was_not_tested_is_said_to_be_so() -> None:
-    told = page(Classification("run", "improved", 1.0, 9, 0, ("a", "b"), 1.0, "x"))
+    told = page(ClassificationReport("run", "improved", 1.0, 9, 0, ("a", "b"), 1.0, "x"))
     assert told.words["h2"] == ["Errors"] and "no image with a known label" in " ".join(told.words["p"])
 
 

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sparring.report.svg_plots import curve
-from sparring.measure.scores.evaluation import Evaluation, Memorisation, Nash, Score
 from sparring.measure.diagnostics.findings import Finding
+from sparring.measure.scores.evaluation import Evaluation, Memorisation, Nash, Score
 from sparring.report.html import PAIR_SIDE, PICTURE_SIDE, Page, Picture, pairs, report_page
+from sparring.report.svg_plots import curve
 
 VOID = {"meta", "img", "wbr", "br"}
 DRAWN = {"path", "circle"}

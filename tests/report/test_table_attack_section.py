@@ -3,14 +3,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from test_report import HOSTILE, Reader
+from test_html import HOSTILE, Reader
 
 from sparring.report.html import Page, report_page
-from sparring.stats.proportion import Share
 from sparring.report.table_attack import TableAttack, Turned
 from sparring.report.table_attack_section import ACROSS, BARS, SHOWN, tabled_sections
+from sparring.stats.proportion import Proportion
 
-HALF = Share.count(10, 20)
+HALF = Proportion.count(10, 20)
 FOUND = TableAttack(
     table="rich.csv", label="rich", model="a network", tested_on="held-out rows", count=50, clean_accuracy=0.8, attacked=20,
     broken=10, success=HALF.share, low=HALF.low, high=HALF.high, changed_columns=1.2, changed={"hours": 9, "colour": 3},

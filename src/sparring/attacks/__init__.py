@@ -1,11 +1,9 @@
 """Adversarial examples: pure functions of (model, x, y, threat)."""
 
 from sparring.attacks.apgd import apgd
-from sparring.attacks.autoattack import Verdicts, autoattack
+from sparring.attacks.autoattack import AutoAttackResult, autoattack
 from sparring.attacks.carlini_wagner import carlini_wagner
 from sparring.attacks.channel import CHANNELS, through
-from sparring.attacks.tabular_constraints import Columns
-from sparring.attacks.validation import Model, check, held
 from sparring.attacks.deepfool import deepfool
 from sparring.attacks.fab import fab
 from sparring.attacks.fmn import fmn
@@ -17,33 +15,35 @@ from sparring.attacks.psychoacoustic import Masking, psychoacoustic
 from sparring.attacks.result import Result
 from sparring.attacks.smoothing import Certificate, certify, predict, smoothed
 from sparring.attacks.square import square
+from sparring.attacks.tabular_constraints import TabularConstraints
 from sparring.attacks.threat_model import Threat
+from sparring.attacks.validation import Model, check_inputs, frozen
 from sparring.attacks.wrappers import bpda, eot
 
 __all__ = [
     "CHANNELS",
     "LOSSES",
+    "AutoAttackResult",
     "Certificate",
-    "Columns",
     "Loss",
     "Masking",
     "Model",
     "Result",
+    "TabularConstraints",
     "Threat",
-    "Verdicts",
     "apgd",
     "autoattack",
     "bpda",
     "carlini_wagner",
     "certify",
-    "check",
+    "check_inputs",
     "deepfool",
     "eot",
     "fab",
     "fgsm",
     "fmn",
+    "frozen",
     "greedy",
-    "held",
     "hop_skip_jump",
     "pgd",
     "predict",

@@ -11,13 +11,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sparring.attacks.validation import Model
+from sparring.attacks.attack_state import AttackState, check_budget, running_attack
+from sparring.attacks.feasible_set import FeasibleSet
 from sparring.attacks.losses import Loss, ce
 from sparring.attacks.norms import as_rows, length
-from sparring.attacks.feasible_set import Region
 from sparring.attacks.result import Result
-from sparring.attacks.attack_state import Search, check_budget, searching
 from sparring.attacks.threat_model import Threat
+from sparring.attacks.validation import Model
 from sparring.engine.errors import UsageError
 from sparring.engine.seeds import mix
 
@@ -50,7 +50,7 @@ def apgd(
     if threat.norm == "L0":
         raise UsageError("apgd knows no L0: take pgd")
     check_budget(steps=steps, restarts=restarts, eot=eot, targets=targets, target=target)
-    with searching(model, x, y, threat, target=target, seed=seed, eot=eot) as search:
+    with running_attack(model, x, y, threat, target=target, seed=seed, eot=eot) as search:
         generator = torch.Generator().manual_seed(mix(seed))
         for run, (rows, aim) in enumerate(search.groups(targets, restarts)):
             region = search.region.rows(rows)
@@ -72,7 +72,7 @@ def checkpoints(steps: int) -> list[int]:
     return [step for step in at if step < steps]
 
 
-def _phases(region: Region, steps: int) -> list[tuple[Region, int, int]]:
+def _phases(region: FeasibleSet, steps: int) -> list[tuple[FeasibleSet, int, int]]:
     """Region, number of steps, and steps before: one phase, or the three of L1."""
     if region.norm != "L1":
         return [(region, steps, 0)]
@@ -86,7 +86,7 @@ def _phases(region: Region, steps: int) -> list[tuple[Region, int, int]]:
     ]
 
 
-def _climb(search: Search, paths: _Paths, loss: Loss, steps: int, rho: float, before: int | None) -> Tensor:
+def _climb(search: AttackState, paths: _Paths, loss: Loss, steps: int, rho: float, before: int | None) -> Tensor:
     """Ascend; returns each path's best point. Breaking counts only with `before`, the number of earlier steps."""
     sparse = paths.region.norm == "L1"
     window = max(int(0.04 * steps), 1)
@@ -126,7 +126,7 @@ class _Paths:
     """Their rows in the batch, `[P]`."""
     aim: Tensor | None
     """The classes they go for, `[P]`."""
-    region: Region
+    region: FeasibleSet
     at: Tensor
     last: Tensor
     """The point before."""
@@ -140,7 +140,7 @@ class _Paths:
     """The best loss at the last checkpoint."""
     rises: Tensor
     """How often the loss has grown since."""
-    halved: Tensor
+    split_head: Tensor
     """Whether the step was halved at the last checkpoint."""
     step: Tensor
     """Its length, `[P]`."""
@@ -148,14 +148,14 @@ class _Paths:
     """L1: how many entries the best point changed at the last checkpoint."""
 
     @classmethod
-    def begin(cls, rows: Tensor, aim: Tensor | None, region: Region, at: Tensor) -> _Paths:
+    def begin(cls, rows: Tensor, aim: Tensor | None, region: FeasibleSet, at: Tensor) -> _Paths:
         """All paths at `at` `[P, ...]`."""
         none = torch.zeros_like(region.eps)
         low, high = none - torch.inf, none + torch.inf
         step = region.eps * (1 if region.norm == "L1" else 2)
-        slope, halved = torch.zeros_like(at), torch.ones_like(rows, dtype=torch.bool)
+        slope, split_head = torch.zeros_like(at), torch.ones_like(rows, dtype=torch.bool)
         support = length("L0", at - region.x)
-        return cls(rows, aim, region, at, at, at, slope, slope, high, low, low, none, halved, step, support)
+        return cls(rows, aim, region, at, at, at, slope, slope, high, low, low, none, split_head, step, support)
 
     def keep(self, which: Tensor) -> _Paths:
         """Some of the paths."""
@@ -176,10 +176,10 @@ class _Paths:
 
     def halve(self, enough: float) -> None:
         """A checkpoint: conditions 1 and 2 of section 3.2; where one holds, back to the best point with half the step."""
-        stuck = ~self.halved & (self.checked >= self.best_loss)
-        self.halved = (self.rises <= enough) | stuck
-        self.step = torch.where(self.halved, self.step / 2, self.step)
-        self._return(self.halved)
+        stuck = ~self.split_head & (self.checked >= self.best_loss)
+        self.split_head = (self.rises <= enough) | stuck
+        self.step = torch.where(self.split_head, self.step / 2, self.step)
+        self._return(self.split_head)
         self.checked, self.rises = self.best_loss, torch.zeros_like(self.rises)
 
     def thin(self) -> None:
@@ -214,4 +214,4 @@ class _Paths:
 
 
 def _pick(part: Any, which: Tensor) -> Any:
-    return part if part is None else part.rows(which) if isinstance(part, Region) else part[which]
+    return part if part is None else part.rows(which) if isinstance(part, FeasibleSet) else part[which]

@@ -8,21 +8,21 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
-from sparring.attacks.validation import Model, check, held
 from sparring.attacks.losses import Loss, margin
 from sparring.attacks.result import Result
 from sparring.attacks.threat_model import Threat
+from sparring.attacks.validation import Model, check_inputs, frozen
 from sparring.engine.errors import UsageError
 
 TOGETHER = {"cpu": 64, "cuda": 2048}
 """Points in one batch, by device, up to which several classes of a row are gone for at once."""
 
 
-class Search:
+class AttackState:
     """One attack under way. `rows` `[R]` are indices into the batch; a row may be looked at at several points at once."""
 
     def __init__(self, model: Model, x: Tensor, y: Tensor, threat: Threat, target: Tensor | None, eot: int) -> None:
-        self.clean = check(model, x, y, threat, target=target)
+        self.clean = check_inputs(model, x, y, threat, target=target)
         """Logits of the data, `[B, K]`."""
         self.model, self.x, self.y, self.threat, self.eot = model, x, y.long(), threat, eot
         self.target = None if target is None else target.long()
@@ -136,12 +136,12 @@ class Search:
 
 
 @contextmanager
-def searching(
+def running_attack(
     model: Model, x: Tensor, y: Tensor, threat: Threat, *, target: Tensor | None = None, seed: int = 0, eot: int = 1
-) -> Iterator[Search]:
+) -> Iterator[AttackState]:
     """Check the input, hold the model still, and keep the books of one attack on it."""
-    with held(model, seed), torch.no_grad():
-        yield Search(model, x, y, threat, target, eot)
+    with frozen(model, seed), torch.no_grad():
+        yield AttackState(model, x, y, threat, target, eot)
 
 
 def one_each(rows: Tensor, which: Tensor, margins: Tensor) -> Tensor:

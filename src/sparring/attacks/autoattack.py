@@ -16,16 +16,16 @@ import torch
 from torch import Tensor, nn
 
 from sparring.attacks.apgd import apgd
-from sparring.attacks.stochastic_models import differs
-from sparring.attacks.validation import Model, check, held
 from sparring.attacks.fab import fab
 from sparring.attacks.losses import dlr
 from sparring.attacks.norms import Norm
-from sparring.attacks.result import Attack
+from sparring.attacks.result import AttackFunction
 from sparring.attacks.square import square
-from sparring.attacks.surrogate import searching_with
+from sparring.attacks.stochastic_models import differs
+from sparring.attacks.surrogate import search_with_surrogate
 from sparring.attacks.threat_model import Threat
-from sparring.engine.errors import UsageError, nearest
+from sparring.attacks.validation import Model, check_inputs, frozen
+from sparring.engine.errors import UsageError, did_you_mean
 from sparring.engine.seeds import mix
 
 LATE = 0.002
@@ -35,7 +35,7 @@ CLEAN, ROBUST = "clean", ""
 
 
 @dataclass(frozen=True, eq=False)
-class Verdicts:
+class AutoAttackResult:
     """What became of each of B rows."""
 
     adv: Tensor
@@ -54,7 +54,7 @@ class Verdicts:
     """That were run, in their order."""
 
     @classmethod
-    def join(cls, parts: Sequence[Verdicts]) -> Verdicts:
+    def join(cls, parts: Sequence[AutoAttackResult]) -> AutoAttackResult:
         """Those of several batches as of one; what casts doubt on some casts it on all."""
         first, *_ = parts
         adv, robust, queries, gradients = (
@@ -77,13 +77,13 @@ class Verdicts:
         return float(self.robust.double().mean())
 
 
-def recipe(version: str, norm: Norm) -> Mapping[str, Attack]:
+def recipe(version: str, norm: Norm) -> Mapping[str, AttackFunction]:
     """The attacks of a version, in their order: name -> attack."""
     if norm == "L0":
         raise UsageError("autoattack knows Linf, L2 and L1: few pixels (L0) are what sparring.attacks.pgd changes")
     ce, sparse = partial(apgd, restarts=5 if norm == "L1" else 1), norm == "L1"
     apgd_t = partial(apgd, loss=dlr, targets=5 if sparse else 9)
-    versions: dict[str, dict[str, Attack]] = {
+    versions: dict[str, dict[str, AttackFunction]] = {
         "standard": {"apgd-ce": ce, "apgd-t": apgd_t, "fab-t": partial(fab, targets=9), "square": square},
         "plus": {
             "apgd-ce": partial(apgd, restarts=5),
@@ -97,7 +97,7 @@ def recipe(version: str, norm: Norm) -> Mapping[str, Attack]:
         "square": {"square": square},
     }
     if version not in versions:
-        raise UsageError(f"unknown version '{version}': {nearest(version, versions)}")
+        raise UsageError(f"unknown version '{version}': {did_you_mean(version, versions)}")
     return versions[version]
 
 
@@ -111,8 +111,8 @@ def autoattack(
     seed: int = 0,
     batch_size: int = 256,
     stand_in: Model | None = None,
-    tell: Callable[[str, int], None] = lambda attack, standing: None,
-) -> Verdicts:
+    on_progress: Callable[[str, int], None] = lambda attack, standing: None,
+) -> AutoAttackResult:
     """Run the attacks of `version` one after the other, each on the rows that still stand.
 
     `standard`: APGD on cross-entropy, APGD-T, FAB-T and Square; `plus`: more restarts, and untargeted APGD and FAB as well;
@@ -125,7 +125,9 @@ def autoattack(
         raise UsageError(f"batch_size must be 1 or more, not {batch_size}")
     everyone = torch.arange(len(x), device=x.device)
     cut = [(part, threat.rows(part, x)) for part in torch.split(everyone, batch_size)]
-    logits = torch.cat([check(model, x[part], y[part], few) for part, few in cut] or [check(model, x, y, threat)])
+    logits = torch.cat(
+        [check_inputs(model, x[part], y[part], few) for part, few in cut] or [check_inputs(model, x, y, threat)]
+    )
     robust = logits.argmax(1) == y
     broken_by = [ROBUST if right else CLEAN for right in robust.tolist()]
     adv, queries = x.clone(), torch.ones_like(everyone)
@@ -133,8 +135,8 @@ def autoattack(
     gradients = torch.zeros_like(queries)
     for number, (name, attack) in enumerate(attacks.items()):
         standing = robust.nonzero().squeeze(1)
-        tell(name, len(standing))
-        search = attack if stand_in is None else searching_with(stand_in, attack)
+        on_progress(name, len(standing))
+        search = attack if stand_in is None else search_with_surrogate(stand_in, attack)
         for part in torch.split(standing, batch_size) if len(standing) else ():
             found = search(model, x[part], y[part], threat.rows(part, x), seed=mix(seed, number))
             ahead = found.success | (found.loss > furthest[part])
@@ -146,7 +148,7 @@ def autoattack(
             queries[part] += found.queries
             gradients[part] += found.gradients
     notes = [*_of_model(model, x[:batch_size], logits[:batch_size], version), *_late(broken_by, tuple(attacks))]
-    return Verdicts(adv, tuple(broken_by), robust, queries, gradients, tuple(notes), tuple(attacks))
+    return AutoAttackResult(adv, tuple(broken_by), robust, queries, gradients, tuple(notes), tuple(attacks))
 
 
 def _of_model(model: Model, x: Tensor, logits: Tensor, version: str) -> list[str]:
@@ -155,7 +157,7 @@ def _of_model(model: Model, x: Tensor, logits: Tensor, version: str) -> list[str
     if isinstance(model, nn.Module) and any(module.training for module in model.modules()):
         notes.append("the model was in training mode: it was attacked in eval mode, and put back")
     if version != "rand":
-        with torch.no_grad(), held(model, seed=1):  # not the state that the first pass began with
+        with torch.no_grad(), frozen(model, seed=1):  # not the state that the first pass began with
             again = model(x)
         if differs(logits, again):
             notes.append('the model answers differently each time: take version="rand", and more than one seed')

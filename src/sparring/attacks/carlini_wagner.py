@@ -5,14 +5,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from sparring.attacks.validation import Model
+from sparring.attacks.attack_state import check_budget, running_attack
+from sparring.attacks.feasible_set import FeasibleSet
 from sparring.attacks.losses import margin
-from sparring.attacks.min_norm import Nearest, check_norm
+from sparring.attacks.min_norm import MinNormState, check_norm
 from sparring.attacks.norms import as_rows, length
-from sparring.attacks.feasible_set import Region
 from sparring.attacks.result import Result
-from sparring.attacks.attack_state import check_budget, searching
 from sparring.attacks.threat_model import Threat
+from sparring.attacks.validation import Model
 from sparring.engine.errors import UsageError
 
 BETAS = (0.9, 0.999)
@@ -43,8 +43,8 @@ def carlini_wagner(
     check_norm("carlini_wagner", threat.norm, ("L2",))
     if not (lr > 0 and c > 0):
         raise UsageError(f"lr and c must be above 0, not {lr} and {c}")
-    with searching(model, x, y, threat, target=target, seed=seed) as search:
-        nearest = Nearest(search)
+    with running_attack(model, x, y, threat, target=target, seed=seed) as search:
+        nearest = MinNormState(search)
         weight = torch.full_like(nearest.distance, c)
         least, most = torch.zeros_like(weight), torch.full_like(weight, torch.inf)  # what failed, and what was enough
         for run in range(searches):
@@ -55,7 +55,7 @@ def carlini_wagner(
         return nearest.result()
 
 
-def _minimise(nearest: Nearest, c: Tensor, steps: int, lr: float, before: int) -> Tensor:
+def _minimise(nearest: MinNormState, c: Tensor, steps: int, lr: float, before: int) -> Tensor:
     """One search, after `before` steps in earlier ones, with weights c `[B]`; True where it found an example, bool `[B]`."""
     search, rows = nearest.search, nearest.search.standing
     box = _TanhBox(nearest.region.rows(rows))
@@ -87,7 +87,7 @@ def _minimise(nearest: Nearest, c: Tensor, steps: int, lr: float, before: int) -
 class _TanhBox:
     """The change of variables under which all of the reals are the box; entries without a box stay as they are."""
 
-    def __init__(self, region: Region) -> None:
+    def __init__(self, region: FeasibleSet) -> None:
         self.region = region
         self.boxed = torch.isfinite(region.high - region.low)
         self.middle = torch.where(self.boxed, (region.low + region.high) / 2, 0)

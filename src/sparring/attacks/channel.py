@@ -11,7 +11,7 @@ from torch.nn.functional import conv1d, pad
 
 from sparring.attacks.validation import Model
 from sparring.attacks.wrappers import Stage, bpda, eot
-from sparring.engine.errors import UsageError, nearest
+from sparring.engine.errors import UsageError, did_you_mean
 
 MU = 255
 """Of the mu-law, with 8 bits (ITU-T G.711)."""
@@ -77,7 +77,7 @@ telephone line), and that for a sound that comes at a random moment and loudness
 def through(channel: str, model: Model, rate: int) -> Model:
     """The `model` of waveforms `[B, 1, T]` at the other end of a channel of `CHANNELS`; gradients flow."""
     if channel not in CHANNELS:
-        raise UsageError(f"unknown channel '{channel}': {nearest(channel, CHANNELS)}")
+        raise UsageError(f"unknown channel '{channel}': {did_you_mean(channel, CHANNELS)}")
     return CHANNELS[channel](model, rate)
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from sparring.attacks.validation import Model
+from sparring.attacks.attack_state import check_budget, running_attack
 from sparring.attacks.fab import _boundary as boundary
-from sparring.attacks.min_norm import Nearest, check_norm
+from sparring.attacks.min_norm import MinNormState, check_norm
 from sparring.attacks.norms import onto_hyperplane
 from sparring.attacks.result import Result
-from sparring.attacks.attack_state import check_budget, searching
 from sparring.attacks.threat_model import Threat
+from sparring.attacks.validation import Model
 from sparring.engine.errors import UsageError
 
 
@@ -37,8 +37,8 @@ def deepfool(
     check_norm("deepfool", threat.norm, ("L2", "Linf", "L1"))
     if not overshoot >= 0:
         raise UsageError(f"overshoot is a share of the way, 0 or more, not {overshoot}")
-    with searching(model, x, y, threat, target=target, seed=seed) as search:
-        nearest, rows = Nearest(search), search.standing
+    with running_attack(model, x, y, threat, target=target, seed=seed) as search:
+        nearest, rows = MinNormState(search), search.standing
         region = nearest.region.rows(rows)
         at = region.x
         for step in range(steps + 1 if len(rows) else 0):

@@ -9,13 +9,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from sparring.attacks.validation import Model
+from sparring.attacks.attack_state import AttackState, check_budget, running_attack
+from sparring.attacks.feasible_set import FeasibleSet
 from sparring.attacks.losses import margin
 from sparring.attacks.norms import Norm, as_rows, length, onto_hyperplane
-from sparring.attacks.feasible_set import Region
 from sparring.attacks.result import Result
-from sparring.attacks.attack_state import Search, check_budget, searching
 from sparring.attacks.threat_model import Threat
+from sparring.attacks.validation import Model
 from sparring.engine.errors import UsageError
 from sparring.engine.seeds import mix
 
@@ -44,7 +44,7 @@ def fab(
     if threat.norm == "L0":
         raise UsageError("fab knows no L0: take pgd")
     check_budget(steps=steps, restarts=restarts, targets=targets, target=target)
-    with searching(model, x, y, threat, target=target, seed=seed) as search:
+    with running_attack(model, x, y, threat, target=target, seed=seed) as search:
         unbounded = threat.around(x, ball=False)
         generator = torch.Generator().manual_seed(mix(seed))
         for run in range(restarts):
@@ -57,7 +57,7 @@ def fab(
 
 
 def _walk(
-    search: Search, rows: Tensor, aim: Tensor | None, region: Region, at: Tensor, steps: int, before: int
+    search: AttackState, rows: Tensor, aim: Tensor | None, region: FeasibleSet, at: Tensor, steps: int, before: int
 ) -> None:
     """Along the boundary from `at` `[P, ...]`, after `before` steps in earlier restarts."""
     for step in range(steps + 1):
@@ -85,7 +85,7 @@ def _walk(
         at = _step(region, at, gap, normal)
 
 
-def _step(region: Region, at: Tensor, gap: Tensor, normal: Tensor) -> Tensor:
+def _step(region: FeasibleSet, at: Tensor, gap: Tensor, normal: Tensor) -> Tensor:
     """Eqs. 9 to 11: onto the boundary, linearised at `at`, from there and from the data, and between the two."""
     x = region.x
     w, offset = normal.flatten(1), (at - x).flatten(1)
@@ -103,7 +103,7 @@ def _step(region: Region, at: Tensor, gap: Tensor, normal: Tensor) -> Tensor:
     return region.relax((1 - alpha) * (at + ETA * here) + alpha * (x + ETA * there))
 
 
-def _boundary(search: Search, at: Tensor, rows: Tensor, aim: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+def _boundary(search: AttackState, at: Tensor, rows: Tensor, aim: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
     """Logits, and the decision boundary near `at`: the difference of logits `[P]`, above 0 beyond it, and its gradient."""
     if aim is not None:
         return search.gradient(at, rows, _difference, aim)

@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from sparring.attacks.tabular_constraints import Columns
 from sparring.attacks.norms import Norm, as_rows, length, project
+from sparring.attacks.tabular_constraints import TabularConstraints
 
 
 @dataclass(frozen=True, eq=False)
-class Region:
+class FeasibleSet:
     """All points that a threat model allows around each row of `x`.
 
     Attacks move in its relaxation, in which whole numbers and categories are continuous, and look at settled points.
@@ -27,9 +27,9 @@ class Region:
     """The lowest value of each entry, `[B, ...]`, never above x: of box, mask, columns, and of the Linf ball."""
     high: Tensor
     """And the highest."""
-    columns: Columns
+    columns: TabularConstraints
 
-    def rows(self, rows: Tensor) -> Region:
+    def rows(self, rows: Tensor) -> FeasibleSet:
         """The region around some of the rows: indices, int64, or a bool `[B]`."""
         return replace(self, x=self.x[rows], eps=self.eps[rows], low=self.low[rows], high=self.high[rows])
 

@@ -7,14 +7,14 @@ import math
 import torch
 from torch import Tensor
 
-from sparring.attacks.validation import Model
+from sparring.attacks.attack_state import check_budget, running_attack
 from sparring.attacks.fab import DUAL
 from sparring.attacks.losses import margin
-from sparring.attacks.min_norm import Nearest
+from sparring.attacks.min_norm import MinNormState
 from sparring.attacks.norms import Norm, as_rows, length, project
 from sparring.attacks.result import Result
-from sparring.attacks.attack_state import check_budget, searching
 from sparring.attacks.threat_model import Threat
+from sparring.attacks.validation import Model
 from sparring.engine.errors import UsageError
 
 LAST = 0.01
@@ -43,8 +43,8 @@ def fmn(
     check_budget(steps=steps)
     if not (step > 0 and 0 < gamma < 1):
         raise UsageError(f"step must be above 0, and gamma between 0 and 1, not {step} and {gamma}")
-    with searching(model, x, y, threat, target=target, seed=seed) as search:
-        nearest, rows = Nearest(search), search.standing
+    with running_attack(model, x, y, threat, target=target, seed=seed) as search:
+        nearest, rows = MinNormState(search), search.standing
         region = nearest.region.rows(rows)
         norm, low, high = region.norm, region.low - region.x, region.high - region.x
         delta, radius, stride = torch.zeros_like(region.x), region.eps, None

@@ -10,13 +10,13 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from sparring.attacks.tabular_constraints import SLACK
-from sparring.attacks.validation import Model
+from sparring.attacks.attack_state import AttackState, check_budget, one_each, running_attack
+from sparring.attacks.feasible_set import FeasibleSet
 from sparring.attacks.norms import length
-from sparring.attacks.feasible_set import Region
 from sparring.attacks.result import Result
-from sparring.attacks.attack_state import Search, check_budget, one_each, searching
+from sparring.attacks.tabular_constraints import SLACK
 from sparring.attacks.threat_model import Threat
+from sparring.attacks.validation import Model
 from sparring.engine.errors import UsageError
 
 POINTS = 4096
@@ -43,7 +43,7 @@ def greedy(
     check_budget(steps=steps)
     if values < 2:
         raise UsageError(f"values must be 2 or more (the lowest and the highest), not {values}")
-    with searching(model, x, y, threat, target=target, seed=seed) as search:
+    with running_attack(model, x, y, threat, target=target, seed=seed) as search:
         rows = search.standing
         region, at, best = search.region.rows(rows), x[rows], search.margins(search.clean[rows], rows)
         for step in range(1, steps + 1):
@@ -56,7 +56,9 @@ def greedy(
         return search.result()
 
 
-def _best(search: Search, region: Region, at: Tensor, rows: Tensor, values: int) -> tuple[Tensor, Tensor, Tensor]:
+def _best(
+    search: AttackState, region: FeasibleSet, at: Tensor, rows: Tensor, values: int
+) -> tuple[Tensor, Tensor, Tensor]:
     """The best single change of each row `[R, ...]`: where it leads, the logits there, the margin (-inf: there is none)."""
     moves = [_numbers(region, at, values), *_categories(region, at)]
     ahead, logits = at.clone(), search.clean[rows]
@@ -80,7 +82,7 @@ _Moves = tuple[Tensor, Tensor, Tensor]
 """Rows, entries of these, and what each of these becomes; all `[M]`."""
 
 
-def _numbers(region: Region, at: Tensor, values: int) -> _Moves:
+def _numbers(region: FeasibleSet, at: Tensor, values: int) -> _Moves:
     """What all entries may become that are no part of a word."""
     x, now = region.x.flatten(1), at.flatten(1)
     room = _room(region, now - x)
@@ -98,7 +100,7 @@ def _numbers(region: Region, at: Tensor, values: int) -> _Moves:
     return row, place, reached[row, place, k]
 
 
-def _categories(region: Region, at: Tensor) -> Iterator[_Moves]:
+def _categories(region: FeasibleSet, at: Tensor) -> Iterator[_Moves]:
     """What each one-hot group may become."""
     for group in map(list, region.columns.one_hot):
         low, high = region.low[:, group], region.high[:, group]
@@ -107,7 +109,7 @@ def _categories(region: Region, at: Tensor) -> Iterator[_Moves]:
         yield row, torch.tensor(group, device=at.device)[choice], torch.ones_like(row).to(at)
 
 
-def _points(region: Region, at: Tensor, row: Tensor, place: Tensor, value: Tensor) -> Tensor:
+def _points(region: FeasibleSet, at: Tensor, row: Tensor, place: Tensor, value: Tensor) -> Tensor:
     """Where moves lead, `[M, ...]`; an entry that becomes 1 takes the place of its group's other one."""
     points = at.flatten(1)[row]
     for group in map(list, region.columns.one_hot):
@@ -116,7 +118,7 @@ def _points(region: Region, at: Tensor, row: Tensor, place: Tensor, value: Tenso
     return points.view(-1, *at.shape[1:])
 
 
-def _room(region: Region, change: Tensor) -> Tensor:
+def _room(region: FeasibleSet, change: Tensor) -> Tensor:
     """How far from x each entry may be, `[R, F]`, while the others have changed as they have."""
     own, eps = change.abs(), region.eps[:, None]
     if region.norm == "Linf":

@@ -11,12 +11,12 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from sparring.attacks.validation import Model
-from sparring.attacks.min_norm import Nearest, check_norm
+from sparring.attacks.attack_state import check_budget, running_attack
+from sparring.attacks.min_norm import MinNormState, check_norm
 from sparring.attacks.norms import Norm, as_rows, length
 from sparring.attacks.result import Result
-from sparring.attacks.attack_state import check_budget, searching
 from sparring.attacks.threat_model import Threat
+from sparring.attacks.validation import Model
 from sparring.engine.errors import UsageError
 from sparring.engine.seeds import mix
 
@@ -53,8 +53,8 @@ def hop_skip_jump(
     check_norm("hop_skip_jump", threat.norm, ("L2", "Linf"))
     if start is not None and start.shape != x.shape:
         raise UsageError(f"start is {list(start.shape)}, and x is {list(x.shape)}: give one point for each row")
-    with searching(model, x, y, threat, target=target, seed=seed) as search:
-        walk = _Walk(Nearest(search), seed)
+    with running_attack(model, x, y, threat, target=target, seed=seed) as search:
+        walk = _Walk(MinNormState(search), seed)
         walk.begin(start, tries)
         for step in range(steps + 1 if len(walk.rows) else 0):
             if step:
@@ -66,7 +66,7 @@ def hop_skip_jump(
 class _Walk:
     """Where the rows are that have an adversarial example to start from, R of them."""
 
-    def __init__(self, nearest: Nearest, seed: int) -> None:
+    def __init__(self, nearest: MinNormState, seed: int) -> None:
         self.nearest, self.generator = nearest, torch.Generator().manual_seed(mix(seed))
         self.rows = nearest.search.standing
         self.region = nearest.region.rows(self.rows)

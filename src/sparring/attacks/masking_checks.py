@@ -16,16 +16,16 @@ import torch
 from torch import Tensor, nn
 
 from sparring.attacks.apgd import apgd
-from sparring.attacks.autoattack import CLEAN, LATE, Verdicts, recipe
-from sparring.attacks.stochastic_models import is_random
-from sparring.attacks.validation import Model, held
+from sparring.attacks.attack_state import running_attack
+from sparring.attacks.autoattack import CLEAN, LATE, AutoAttackResult, recipe
 from sparring.attacks.losses import ce, dlr, margin
 from sparring.attacks.pgd import fgsm, pgd
-from sparring.attacks.result import Attack, Result
-from sparring.attacks.attack_state import searching
+from sparring.attacks.result import AttackFunction, Result
 from sparring.attacks.square import square
+from sparring.attacks.stochastic_models import is_random
 from sparring.attacks.surrogate import judged
 from sparring.attacks.threat_model import Threat
+from sparring.attacks.validation import Model, frozen
 from sparring.attacks.wrappers import blocked, eot, straight
 from sparring.engine.errors import UsageError
 
@@ -47,7 +47,7 @@ UNSEEN = "; if a stage rounds, say, make it a module of its own: BPDA goes throu
 
 
 @dataclass(frozen=True)
-class Check:
+class MaskingCheck:
     """One thing that holds of an evaluation that can be believed."""
 
     name: str
@@ -59,15 +59,17 @@ class Check:
 
 
 @dataclass(frozen=True, eq=False)
-class Answer:
+class FollowUp:
     """An attack that a failed check calls for, and which checks these were."""
 
     name: str
     because: tuple[str, ...]
-    attack: Attack
+    attack: AttackFunction
 
 
-def examine(model: Model, x: Tensor, y: Tensor, threat: Threat, verdicts: Verdicts, seed: int = 0) -> list[Check]:
+def check_masking(
+    model: Model, x: Tensor, y: Tensor, threat: Threat, verdicts: AutoAttackResult, seed: int = 0
+) -> list[MaskingCheck]:
     """Check what `autoattack` found of `model` on `x` `[B, ...]` with labels `y` `[B]`, on 100 rows that it knows.
 
     Raises UsageError where it knows none of them, and what attacks raise.
@@ -80,20 +82,20 @@ def examine(model: Model, x: Tensor, y: Tensor, threat: Threat, verdicts: Verdic
     rows = torch.tensor(known, device=x.device)
     threat, x, y = threat.rows(rows, x), x[rows], y[rows]
     still = not is_random(model, x, seed)
-    checks = [Check(STILL, still, "two passes agree" if still else "two passes over the same rows differ")]
+    checks = [MaskingCheck(STILL, still, "two passes agree" if still else "two passes over the same rows differ")]
     if set(verdicts.attacks) != {"square"}:  # which is all that can be done without gradients
         checks += _of_gradients(model if still else eot(model, DRAWS), x, y, threat, seed)
     late, of = verdicts.broken_by.count("square"), len(verdicts.broken_by)
     if "square" in verdicts.attacks and len(verdicts.attacks) > 1:
         told = f"Square, which sees no gradients, alone breaks {late} of {of} rows"
-        checks.append(Check(BLACK, late <= LATE * of, told))
+        checks.append(MaskingCheck(BLACK, late <= LATE * of, told))
     return checks
 
 
-def answers(checks: Sequence[Check], model: Model, x: Tensor) -> list[Answer]:
+def answers(checks: Sequence[MaskingCheck], model: Model, x: Tensor) -> list[FollowUp]:
     """The attacks to run next, on rows that still stand: one for each kind of failure. x `[B, ...]` are some rows."""
-    failed = {check.name for check in checks if not check.passed}
-    found: list[tuple[str, set[str], Attack]] = [
+    failed = {check_inputs.name for check_inputs in checks if not check_inputs.passed}
+    found: list[tuple[str, set[str], AttackFunction]] = [
         ("apgd-eot", {STILL}, _expecting),
         ("apgd-smoothed", {STEADY}, _smoothed),
         ("apgd-long", {ONE, CONVERGED}, partial(_each, [partial(apgd, loss=loss, steps=400) for loss in (ce, dlr)])),
@@ -104,10 +106,10 @@ def answers(checks: Sequence[Check], model: Model, x: Tensor) -> list[Answer]:
         masked = {GRADIENTS, WIDE, BLACK, ONE}
         found.append((f"bpda through {shown}", masked, partial(_through, stages)) if stages
                      else ("square-long", masked, partial(square, steps=20_000)))  # fmt: skip
-    return [Answer(name, tuple(sorted(failed & causes)), attack) for name, causes, attack in found if failed & causes]
+    return [FollowUp(name, tuple(sorted(failed & causes)), attack) for name, causes, attack in found if failed & causes]
 
 
-def _of_gradients(model: Model, x: Tensor, y: Tensor, threat: Threat, seed: int) -> list[Check]:
+def _of_gradients(model: Model, x: Tensor, y: Tensor, threat: Threat, seed: int) -> list[MaskingCheck]:
     of = len(x)
 
     def broken(steps: int, within: Threat = threat) -> int:
@@ -116,21 +118,21 @@ def _of_gradients(model: Model, x: Tensor, y: Tensor, threat: Threat, seed: int)
     try:
         flat = _without_gradient(model, x, y, threat, seed)
     except UsageError:
-        return [Check(GRADIENTS, False, "no gradient flows from the logits to the input")]
+        return [MaskingCheck(GRADIENTS, False, "no gradient flows from the logits to the input")]
     many, few, one = broken(STEPS), broken(FEWER), int(fgsm(model, x, y, threat, seed=seed).success.sum())
     wide = broken(STEPS, replace(threat, eps=threat.widest(x)))
     shaken = _shaken(model, x, y, threat, seed)
     there = flat <= VANISHED * of
     unseen = "" if there or blocked(model, x[:2]) else UNSEEN
     return [
-        Check(GRADIENTS, there, f"the gradient is zero or not finite on {flat} of {of} rows{unseen}"),
-        Check(ONE, many >= one - LUCK * of, f"PGD of {STEPS} steps breaks {many} of {of} rows, a single step {one}"),
-        Check(
+        MaskingCheck(GRADIENTS, there, f"the gradient is zero or not finite on {flat} of {of} rows{unseen}"),
+        MaskingCheck(ONE, many >= one - LUCK * of, f"PGD of {STEPS} steps breaks {many} of {of} rows, a single step {one}"),
+        MaskingCheck(
             CONVERGED, abs(many - few) <= APART * of,
             f"PGD breaks {few} of {of} rows in {FEWER} steps, {many} in {STEPS}",
         ),
-        Check(WIDE, wide >= BROKEN * of, f"PGD breaks {wide} of {of} rows in it"),
-        Check(
+        MaskingCheck(WIDE, wide >= BROKEN * of, f"PGD breaks {wide} of {of} rows in it"),
+        MaskingCheck(
             STEADY, shaken <= SHAKEN,
             f"noise of {NOISE:g} eps changes the margin by {shaken:.0%} of it (at most {SHAKEN:.0%})",
         ),
@@ -138,7 +140,7 @@ def _of_gradients(model: Model, x: Tensor, y: Tensor, threat: Threat, seed: int)
 
 
 def _without_gradient(model: Model, x: Tensor, y: Tensor, threat: Threat, seed: int) -> int:
-    with searching(model, x, y, threat, seed=seed) as search:
+    with running_attack(model, x, y, threat, seed=seed) as search:
         _, _, gradient = search.gradient(x, torch.arange(len(x), device=x.device), ce)
     slopes = gradient.flatten(1)
     return int(((slopes == 0).all(1) | ~slopes.isfinite().all(1)).sum())
@@ -149,7 +151,7 @@ def _shaken(model: Model, x: Tensor, y: Tensor, threat: Threat, seed: int) -> fl
     """How much the margin of a row changes in noise of a tenth of the threat, as a share of it, at most all."""
     generator = torch.Generator().manual_seed(seed)
     little = replace(threat, eps=torch.as_tensor(threat.eps) * NOISE) if threat.norm != "L0" else threat
-    with held(model, seed):
+    with frozen(model, seed):
         here = margin(model(x), y)
         away = [(margin(model(little.start(x, generator)), y) - here).abs() for _ in range(DRAWS)]
     return float((torch.stack(away).mean(0) / here.abs().clamp(min=1e-12)).clamp(max=1).median())
@@ -158,7 +160,9 @@ def _shaken(model: Model, x: Tensor, y: Tensor, threat: Threat, seed: int) -> fl
 # the attacks that answer; each is judged on the model as it is
 
 
-def _each(attacks: Sequence[Attack], model: Model, x: Tensor, y: Tensor, threat: Threat, *, seed: int = 0) -> Result:
+def _each(
+    attacks: Sequence[AttackFunction], model: Model, x: Tensor, y: Tensor, threat: Threat, *, seed: int = 0
+) -> Result:
     """Of some attacks, for each row, that which went furthest."""
     found = [attack(model, x, y, threat, seed=seed) for attack in attacks]
     best = torch.stack([one.loss for one in found]).argmax(0)

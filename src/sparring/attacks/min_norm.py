@@ -7,16 +7,16 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from sparring.attacks.attack_state import AttackState
 from sparring.attacks.norms import Norm, as_rows
 from sparring.attacks.result import Result
-from sparring.attacks.attack_state import Search
 from sparring.engine.errors import UsageError
 
 
-class Nearest:
+class MinNormState:
     """The nearest adversarial example of each row so far, over the books of a `search`."""
 
-    def __init__(self, search: Search) -> None:
+    def __init__(self, search: AttackState) -> None:
         self.search = search
         self.region = search.threat.around(search.x, ball=False)
         """All that is allowed but for the ball."""

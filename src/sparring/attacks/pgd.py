@@ -5,12 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from sparring.attacks.validation import Model
+from sparring.attacks.attack_state import AttackState, check_budget, running_attack
 from sparring.attacks.losses import Loss, ce
 from sparring.attacks.norms import as_rows, length
 from sparring.attacks.result import Result
-from sparring.attacks.attack_state import Search, check_budget, searching
 from sparring.attacks.threat_model import Threat
+from sparring.attacks.validation import Model
 from sparring.engine.seeds import mix
 
 
@@ -55,7 +55,7 @@ def pgd(
     """
     check_budget(steps=steps, restarts=restarts, eot=eot)
     share = 2.5 / steps if step is None else step
-    with searching(model, x, y, threat, target=target, seed=seed, eot=eot) as search:
+    with running_attack(model, x, y, threat, target=target, seed=seed, eot=eot) as search:
         for restart in range(restarts):
             generator = torch.Generator().manual_seed(mix(seed, restart))
             start = search.region.start(generator) if random_start or restart else x
@@ -65,7 +65,9 @@ def pgd(
         return search.result()
 
 
-def _ascend(search: Search, at: Tensor, loss: Loss, steps: int, share: float, momentum: float, before: int) -> None:
+def _ascend(
+    search: AttackState, at: Tensor, loss: Loss, steps: int, share: float, momentum: float, before: int
+) -> None:
     """Climb from `at` `[R, ...]`, for the rows that stand, after `before` steps in earlier restarts."""
     rows = search.standing
     region, velocity = search.region.rows(rows), torch.zeros_like(at)

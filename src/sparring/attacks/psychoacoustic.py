@@ -12,12 +12,12 @@ import torch
 from torch import Tensor
 from torch.nn.functional import max_pool1d
 
-from sparring.attacks.validation import Model
+from sparring.attacks.attack_state import check_budget, running_attack
+from sparring.attacks.feasible_set import FeasibleSet
 from sparring.attacks.losses import Loss, ce
-from sparring.attacks.feasible_set import Region
 from sparring.attacks.result import Result
-from sparring.attacks.attack_state import check_budget, searching
 from sparring.attacks.threat_model import Threat
+from sparring.attacks.validation import Model
 from sparring.engine.errors import UsageError
 
 LOUDEST = 96.0
@@ -126,7 +126,7 @@ def psychoacoustic(
     share = 2.5 / steps if step is None else step
     masking = Masking(x, rate)
     bound = masking.amplitude * 10 ** (-SAFETY / 20)
-    with searching(model, x, y, threat, target=target, seed=seed, eot=eot) as search:
+    with running_attack(model, x, y, threat, target=target, seed=seed, eot=eot) as search:
         rows = search.standing
         at, region = x[rows], search.region.rows(rows)
         for iteration in range(steps + 1):
@@ -141,7 +141,7 @@ def psychoacoustic(
         return search.result()
 
 
-def _project(masking: Masking, region: Region, bound: Tensor, change: Tensor) -> Tensor:
+def _project(masking: Masking, region: FeasibleSet, bound: Tensor, change: Tensor) -> Tensor:
     """A point of the `region` near x + `change`, a spectrum, whose change stays below `bound`, by turns."""
     for _ in range(ROUNDS):
         change = change * (bound / change.abs().clamp(min=1e-30)).clamp(max=1)

@@ -7,8 +7,8 @@ from typing import Protocol
 
 from torch import Tensor
 
-from sparring.attacks.validation import Model
 from sparring.attacks.threat_model import Threat
+from sparring.attacks.validation import Model
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +39,7 @@ class Result:
         return float(self.success.double().mean())
 
 
-class Attack(Protocol):
+class AttackFunction(Protocol):
     """(model, x, y, threat, *, seed) -> Result."""
 
     def __call__(self, model: Model, x: Tensor, y: Tensor, threat: Threat, *, seed: int) -> Result:

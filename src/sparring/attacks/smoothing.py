@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from sparring.attacks.validation import Model, held
+from sparring.attacks.validation import Model, frozen
 from sparring.engine.errors import UsageError
 from sparring.engine.seeds import mix
 from sparring.stats.intervals import binomial_lower, binomial_test
@@ -56,7 +56,7 @@ def certify(
     3.2.2). It abstains where p is not above a half. `batch_size` counts the points of one pass.
     """
     _check_alpha(alpha)
-    with held(model, seed):
+    with frozen(model, seed):
         guess = counts(model, x, sigma, n0, batch_size=batch_size, seed=mix(seed, 0)).argmax(1)
         seen = counts(model, x, sigma, n, batch_size=batch_size, seed=mix(seed, 1))
     hits = seen.gather(1, guess[:, None]).squeeze(1).tolist()
@@ -83,7 +83,7 @@ def predict(
     alpha at most.
     """
     _check_alpha(alpha)
-    with held(model, seed):
+    with frozen(model, seed):
         seen = counts(model, x, sigma, n, batch_size=batch_size, seed=seed)
     most, classes = seen.topk(2, dim=1)
     chance = [binomial_test(first, first + second) for first, second in most.tolist()]

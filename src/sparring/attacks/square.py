@@ -12,13 +12,13 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from sparring.attacks.validation import Model
+from sparring.attacks.attack_state import AttackState, check_budget, running_attack
+from sparring.attacks.feasible_set import FeasibleSet
 from sparring.attacks.losses import margin
 from sparring.attacks.norms import as_rows, length
-from sparring.attacks.feasible_set import Region
 from sparring.attacks.result import Result
-from sparring.attacks.attack_state import Search, check_budget, searching
 from sparring.attacks.threat_model import Threat
+from sparring.attacks.validation import Model
 from sparring.engine.errors import UsageError
 from sparring.engine.seeds import mix
 
@@ -48,7 +48,7 @@ def square(
     check_budget(steps=steps, restarts=restarts)
     if not 0 < p <= 1:
         raise UsageError(f"p is a share of the image, above 0 and at most 1, not {p}")
-    with searching(model, x, y, threat, target=target, seed=seed) as search:
+    with running_attack(model, x, y, threat, target=target, seed=seed) as search:
         for run in range(restarts):
             if len(search.standing):
                 _search(search, steps, p, _Draw(mix(seed, run), _as_image(x), x), run * steps)
@@ -60,7 +60,7 @@ def share(step: int, p: float) -> float:
     return p * 0.5 ** sum(step > after for after in HALVINGS)
 
 
-def _search(search: Search, steps: int, p: float, draw: _Draw, before: int) -> None:
+def _search(search: AttackState, steps: int, p: float, draw: _Draw, before: int) -> None:
     """The search of all rows that stand, after `before` steps in earlier restarts."""
     rows = search.standing
     region = search.region.rows(rows)
@@ -128,7 +128,7 @@ def _side(shape: tuple[int, int, int], share: float, least: int = 1) -> tuple[in
     return side, side
 
 
-def _stripes(region: Region, draw: _Draw) -> Tensor:
+def _stripes(region: FeasibleSet, draw: _Draw) -> Tensor:
     """Linf: vertical stripes, each at one end of what is allowed (section 4.2)."""
     channels, _, w = draw.shape
     up = draw.signs(1, channels, 1, w) > 0
@@ -136,7 +136,7 @@ def _stripes(region: Region, draw: _Draw) -> Tensor:
     return torch.where(up, high, low).view_as(region.x)
 
 
-def _repaint(region: Region, at: Tensor, share: float, draw: _Draw) -> Tensor:
+def _repaint(region: FeasibleSet, at: Tensor, share: float, draw: _Draw) -> Tensor:
     """Linf: a square goes to one end of what is allowed (Algorithm 2): adding 2 eps to it or taking them away does just that."""
     where = (slice(None), slice(None), *draw.corner(*_side(draw.shape, share)))
     up = draw.signs(draw.shape[0], 1, 1) > 0
@@ -146,7 +146,7 @@ def _repaint(region: Region, at: Tensor, share: float, draw: _Draw) -> Tensor:
     return ahead
 
 
-def _tiles(region: Region, draw: _Draw) -> Tensor:
+def _tiles(region: FeasibleSet, draw: _Draw) -> Tensor:
     """L2 and L1: a grid of five by five bumps, of random signs (section 4.3)."""
     channels, h, w = draw.shape
     side = (max(h // 5, 1), max(w // 5, 1)) if h == 1 else (max(h // 5, 1),) * 2
@@ -161,7 +161,7 @@ def _tiles(region: Region, draw: _Draw) -> Tensor:
     return region.relax(region.x + scale * change)
 
 
-def _exchange(region: Region, at: Tensor, share: float, draw: _Draw) -> Tensor:
+def _exchange(region: FeasibleSet, at: Tensor, share: float, draw: _Draw) -> Tensor:
     """L2 and L1: a square takes over the change of another one, in a new shape (Algorithm 3)."""
     side = _side(draw.shape, share, least=3)
     one, other = draw.corner(*side), draw.corner(*side)
@@ -186,7 +186,7 @@ def _length(norm: str, change: Tensor) -> Tensor:
     return change.abs().sum((2, 3), keepdim=True)
 
 
-def _unused(region: Region, change: Tensor) -> Tensor:
+def _unused(region: FeasibleSet, change: Tensor) -> Tensor:
     """What is left of the ball, `[B, 1, 1, 1]`: of eps in L1, of its square in L2."""
     spent = length(region.norm, change)
     left = region.eps.square() - spent.square() if region.norm == "L2" else region.eps - spent

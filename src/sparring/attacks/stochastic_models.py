@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from sparring.attacks.validation import Model, held
+from sparring.attacks.validation import Model, frozen
 from sparring.engine.errors import UsageError
 
 DRAWS = 100
@@ -18,7 +18,7 @@ def differs(logits: Tensor, again: Tensor) -> bool:
 
 def is_random(model: Model, x: Tensor, seed: int = 0) -> bool:
     """True where `model` answers x `[B, ...]` differently each time."""
-    with torch.no_grad(), held(model, seed):
+    with torch.no_grad(), frozen(model, seed):
         return differs(model(x), model(x))
 
 
@@ -30,7 +30,7 @@ def error_rates(
     if draws < 1 or batch_size < 1:
         raise UsageError(f"draws and batch_size must be 1 or more, not {draws} and {batch_size}")
     wrong = []
-    with held(model, seed):
+    with frozen(model, seed):
         for part, label in zip(torch.split(x, batch_size), torch.split(y, batch_size), strict=True):
             wrong.append(torch.stack([model(part).argmax(1) != label for _ in range(draws)]).double().mean(0))
     return torch.cat(wrong) if wrong else torch.zeros(0, dtype=torch.float64)

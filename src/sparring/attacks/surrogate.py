@@ -12,17 +12,17 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from sparring.attacks.validation import Model, held
 from sparring.attacks.losses import margin
-from sparring.attacks.result import Attack, Result
+from sparring.attacks.result import AttackFunction, Result
 from sparring.attacks.threat_model import Threat
+from sparring.attacks.validation import Model, frozen
 
 
-def searching_with(stand_in: Model, attack: Attack) -> Attack:
+def search_with_surrogate(stand_in: Model, attack: AttackFunction) -> AttackFunction:
     """`attack`, untargeted, that searches with `stand_in`, and asks the model it is given about what was found."""
 
     def search(model: Model, x: Tensor, y: Tensor, threat: Threat, *, seed: int) -> Result:
-        with held(model):
+        with frozen(model):
             claimed = attack(stand_in, x, y, threat, seed=seed)
         found = judged(claimed, model, x, y, threat, seed)
         rows = (claimed.success & ~found.success).nonzero().squeeze(1)
@@ -35,7 +35,7 @@ def searching_with(stand_in: Model, attack: Attack) -> Attack:
 
 def judged(found: Result, model: Model, x: Tensor, y: Tensor, threat: Threat, seed: int) -> Result:
     """What an untargeted attack found on another model, by what `model` itself says of it."""
-    with torch.no_grad(), held(model, seed):
+    with torch.no_grad(), frozen(model, seed):
         logits = model(found.adv).to(x.dtype)
     success = (logits.argmax(1) != y) & threat.allows(found.adv, x)
     return replace(found, success=success, loss=margin(logits, y), queries=found.queries + 1)
@@ -53,7 +53,7 @@ def _with(found: Result, rows: Tensor, again: Result) -> Result:
     return Result(**{name: put(name) for name in found.__dataclass_fields__})
 
 
-def in_bf16(model: Model) -> Model:
+def bf16_surrogate(model: Model) -> Model:
     """`model` under autocast: a stand-in where the hardware computes in bf16, and very slow where it does not."""
 
     def coarse(at: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from sparring.engine.errors import UsageError
 
 
 @dataclass(frozen=True)
-class Columns:
+class TabularConstraints:
     """Constraints on the columns of `[B, F]`, by number. What is not named may move freely."""
 
     immutable: tuple[int, ...] = ()

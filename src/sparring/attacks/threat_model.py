@@ -8,11 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sparring.attacks.tabular_constraints import Columns
+from sparring.attacks.feasible_set import FeasibleSet
 from sparring.attacks.norms import NORMS, Norm, as_rows, length
-from sparring.attacks.feasible_set import Region
-from sparring.engine.errors import UsageError, nearest
-from sparring.engine.data_spec import Spec
+from sparring.attacks.tabular_constraints import TabularConstraints
+from sparring.engine.data_spec import ImageSpec
+from sparring.engine.errors import UsageError, did_you_mean
 
 EPS = {"Linf": (0.3, 8 / 255), "L2": (1.5, 0.5)}
 """Norm -> the radius that is usual for images like those of MNIST, and for others (those of CIFAR-10)."""
@@ -38,12 +38,12 @@ class Threat:
     """And the highest."""
     mask: Tensor | None = None
     """Broadcasts against x; where it is 0 nothing moves."""
-    columns: Columns = field(default_factory=Columns)
+    columns: TabularConstraints = field(default_factory=TabularConstraints)
     """Of tables: what may happen to each column."""
 
     def __post_init__(self) -> None:
         if self.norm not in NORMS:
-            raise UsageError(f"unknown norm '{self.norm}': {nearest(str(self.norm), NORMS)}")
+            raise UsageError(f"unknown norm '{self.norm}': {did_you_mean(str(self.norm), NORMS)}")
         eps, low, high = (torch.as_tensor(value) for value in (self.eps, self.low, self.high))
         if eps.dim() > 1:
             raise UsageError(f"eps is one number, or one for each row [B], not {list(eps.shape)}")
@@ -73,7 +73,7 @@ class Threat:
             raise UsageError(f"db must be 0 or less (noise as loud as the signal is 0 dB), not {db}")
         return cls("Linf", length("Linf", x) * 10 ** (db / 20), low, high, mask)
 
-    def around(self, x: Tensor, *, ball: bool = True) -> Region:
+    def around(self, x: Tensor, *, ball: bool = True) -> FeasibleSet:
         """The region that is allowed around each row of `x`, with all bounds worked out once; or that without its ball."""
         eps = torch.as_tensor(self.eps, dtype=x.dtype, device=x.device)
         if eps.dim() and len(eps) not in (1, len(x)):
@@ -91,7 +91,7 @@ class Threat:
             self.columns.check(x)
             low, high = low.clone(), high.clone()
             self.columns.narrow(x, low, high)
-        return Region(self.norm, x, eps, low, high, self.columns)
+        return FeasibleSet(self.norm, x, eps, low, high, self.columns)
 
     def rows(self, rows: Tensor, x: Tensor) -> Threat:
         """The same threat for some rows of `x`: what it holds for each row is cut to them."""
@@ -118,7 +118,9 @@ class Threat:
     def steepest(self, gradient: Tensor) -> Tensor:
         """The direction of length 1 in which a loss with this `gradient` `[B, ...]` grows fastest, box or no box."""
         zero, inf = torch.zeros_like(gradient), torch.full_like(gradient, torch.inf)
-        return Region(self.norm, zero, zero.new_zeros(len(zero)), -inf, inf, Columns()).steepest(gradient, zero)
+        return FeasibleSet(self.norm, zero, zero.new_zeros(len(zero)), -inf, inf, TabularConstraints()).steepest(
+            gradient, zero
+        )
 
     def distance(self, adv: Tensor, x: Tensor) -> Tensor:
         """How far each row has moved, by the norm, `[B]`."""
@@ -153,7 +155,7 @@ class Threat:
         return float(length(self.norm, (high - low).to(x).expand_as(x)).max())
 
 
-def usual_eps(norm: str, spec: Spec) -> float:
+def usual_eps(norm: str, spec: ImageSpec) -> float:
     """The radius that is usual for such images, of pixels from 0 to 1.
 
     Linf 0.3 and L2 1.5 were published for MNIST, whose strokes are as good as black and white: they hold for grey images of
@@ -165,7 +167,7 @@ def usual_eps(norm: str, spec: Spec) -> float:
     return EPS[norm][0 if is_small_grey(spec) else 1]
 
 
-def is_small_grey(spec: Spec) -> bool:
+def is_small_grey(spec: ImageSpec) -> bool:
     """True of images like those of MNIST."""
     return spec.channels <= 2 and max(spec.height, spec.width) <= SMALL
 

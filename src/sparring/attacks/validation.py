@@ -17,7 +17,7 @@ Model = Callable[[Tensor], Tensor]
 
 
 @contextmanager
-def held(model: Model, seed: int | None = None) -> Iterator[None]:
+def frozen(model: Model, seed: int | None = None) -> Iterator[None]:
     """Hold `model` still: in eval mode, its parameters without gradients; afterwards everything is as it was found.
 
     The mode of every submodule, every requires_grad and grad, and the state of the global random numbers come back, by
@@ -46,7 +46,7 @@ def held(model: Model, seed: int | None = None) -> Iterator[None]:
                 p.grad = grad
 
 
-def check(model: Model, x: Tensor, y: Tensor, threat: Threat, *, target: Tensor | None = None) -> Tensor:
+def check_inputs(model: Model, x: Tensor, y: Tensor, threat: Threat, *, target: Tensor | None = None) -> Tensor:
     """The logits `[B, K]` of `model` at `x`, in its precision, after all that attacks rely on was looked at; else UsageError.
 
     x `[B, ...]` is float, finite and in the box of `threat`; y and `target` are whole-number labels `[B]`, each one of
@@ -56,7 +56,7 @@ def check(model: Model, x: Tensor, y: Tensor, threat: Threat, *, target: Tensor 
     for name, labels in {"y": y, "target": target}.items():
         if labels is not None:
             _check_labels(name, labels, len(x))
-    with torch.no_grad(), held(model):
+    with torch.no_grad(), frozen(model):
         logits = _asked(model, x)
     _check_logits(logits, len(x))
     classes = logits.shape[1]

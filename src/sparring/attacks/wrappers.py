@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-from sparring.attacks.validation import Model, held
+from sparring.attacks.validation import Model, frozen
 from sparring.engine.errors import UsageError
 
 Stage = Callable[[Tensor], Tensor]
@@ -89,7 +89,7 @@ def blocked(model: Model, x: Tensor) -> list[str]:
     inner = {name: module for name, module in model.named_modules() if name}
     handles = [module.register_forward_hook(watch(name)) for name, module in inner.items()]
     try:
-        with torch.no_grad(), held(model, seed=0):
+        with torch.no_grad(), frozen(model, seed=0):
             model(x)
     finally:
         for handle in handles:

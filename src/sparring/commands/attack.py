@@ -17,34 +17,34 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sparring import __version__
-from sparring.attacks.autoattack import Verdicts, autoattack
+from sparring.attacks.autoattack import AutoAttackResult, autoattack
 from sparring.attacks.autoattack import recipe as attacks_of
-from sparring.attacks.stochastic_models import is_random
-from sparring.attacks.validation import Model
-from sparring.attacks.masking_checks import Check
+from sparring.attacks.masking_checks import MaskingCheck
 from sparring.attacks.norms import Norm
-from sparring.attacks.surrogate import in_bf16
+from sparring.attacks.stochastic_models import is_random
+from sparring.attacks.surrogate import bf16_surrogate
 from sparring.attacks.threat_model import Threat, is_small_grey, usual_eps
-from sparring.commands.training.run_settings import Asked
-from sparring.commands.attacking.load_target import Attacked, a_strangers, in_its_precision, load_attacked, try_out
-from sparring.commands.reporting.run_report import command_line
-from sparring.commands.attacking.resumable import Parts
+from sparring.attacks.validation import Model
+from sparring.commands.attacking.ci_gate import CiGate
+from sparring.commands.attacking.load_target import Target, a_strangers, in_its_precision, load_target, try_out
+from sparring.commands.attacking.resumable import ResumableParts
 from sparring.commands.predict import open_like
 from sparring.commands.reporting.progress import Progress
-from sparring.commands.attacking.ci_gate import Required
+from sparring.commands.reporting.run_report import command_line
 from sparring.commands.training.interrupt import Stopped
+from sparring.commands.training.run_settings import TrainRequest
 from sparring.data.dataset import Images, open_images, parse_size
+from sparring.engine.atomic_io import write
+from sparring.engine.data_spec import ImageSpec
 from sparring.engine.device import Hardware
 from sparring.engine.errors import UsageError
-from sparring.engine.atomic_io import write
-from sparring.engine.image_io import grid, to_bytes
+from sparring.engine.image_io import grid, to_uint8
 from sparring.engine.seeds import mix
-from sparring.engine.data_spec import Spec
-from sparring.report.attack_section import Attack, attacked_sections, doctor_findings
-from sparring.report.svg_plots import percent
-from sparring.report.html import Page, Picture, report_page
+from sparring.engine.version import __version__
 from sparring.measure.classifier.attack_summary import Figures, figures, fooled, samples
+from sparring.report.attack_section import AttackReport, attacked_sections, doctor_findings
+from sparring.report.html import Page, Picture, report_page
+from sparring.report.svg_plots import percent
 
 IMAGES = 1000
 """That are attacked, unless told."""
@@ -93,7 +93,7 @@ def attack(
     device: str = "auto",
     precision: str = "fp32",
     progress: Progress | None = None,
-) -> Attack:
+) -> AttackReport:
     """Attack `model` on images of `source`, with changes of up to `eps`, in units of `box`.
 
     `model` is a run of `classify` or `harden`, `module:callable`, TorchScript or an exported program, which gives logits
@@ -106,12 +106,12 @@ def attack(
     norm_, images = cast(Norm, norm), IMAGES if images is None else images
     Threat(norm_, 0.0, *box)
     attacks_of(version or "standard", norm_)
-    Asked(seed=seed)
+    TrainRequest(seed=seed)
     if images < 1:
         raise UsageError(f"--images must be 1 or more, not {images}")
-    required = Required.read(fail_below, baseline, "attack", lambda told: (told["low"], told["high"]))
+    required = CiGate.read(fail_below, baseline, "attack", lambda told: (told["low"], told["high"]))
     hardware, say = Hardware.find(device, precision), progress or Progress()
-    attacked = load_attacked(model, hardware.device)
+    attacked = load_target(model, hardware.device)
     opened = _open(attacked, source, parse_size(size), mode, resize, box)
     chosen = _chosen(attacked, opened, images, seed, box, hardware)
     radius, notes = _radius(eps, norm, opened.spec, box)
@@ -131,11 +131,11 @@ def attack(
     }  # fmt: skip
     if coarse:
         notes = [*notes, "attacks searched in bf16, which may miss a few images: all verdicts are float32's"]
-    parts = Parts.begin(Verdicts, folder / "parts", settings)
+    parts = ResumableParts.begin(AutoAttackResult, folder / "parts", settings)
     with a_strangers(stranger, GIVEN):
         found = _figures(parts, attacked.model, chosen, threat, version, seed, say)
     robust = found.robust_accuracy
-    told = Attack(
+    told = AttackReport(
         model=attacked.name, source=str(source), attacked_on=chosen.on, count=len(chosen.x), clean_accuracy=found.clean_accuracy,
         robust_accuracy=robust, low=found.low, high=found.high, per_attack=found.per_attack, doctor=found.doctor,
         curve=found.curve, norm=norm, eps=radius, box=box, version=version, seed=seed, draws=found.draws,
@@ -149,7 +149,13 @@ def attack(
 
 
 def _figures(
-    parts: Parts[Verdicts], model: Model, chosen: Chosen, threat: Threat, version: str, seed: int, say: Progress
+    parts: ResumableParts[AutoAttackResult],
+    model: Model,
+    chosen: Chosen,
+    threat: Threat,
+    version: str,
+    seed: int,
+    say: Progress,
 ) -> Figures:
     """What AutoAttack finds, and what the doctor makes of it."""
     verdicts = _in_parts(parts, model, chosen, threat, version, seed, say)
@@ -162,31 +168,37 @@ def _figures(
 
 
 def _in_parts(
-    parts: Parts[Verdicts], model: Model, chosen: Chosen, threat: Threat, version: str, seed: int, say: Progress
-) -> Verdicts:
+    parts: ResumableParts[AutoAttackResult],
+    model: Model,
+    chosen: Chosen,
+    threat: Threat,
+    version: str,
+    seed: int,
+    say: Progress,
+) -> AutoAttackResult:
     """AutoAttack on so many images at once, each part kept as it ends."""
     size: int = parts.settings["part"]
-    stand_in = in_bf16(model) if parts.settings["bf16"] else None
+    stand_in = bf16_surrogate(model) if parts.settings["bf16"] else None
 
-    def part(number: int, rows: Tensor) -> Verdicts:
-        def tell(name: str, standing: int) -> None:
+    def part(number: int, rows: Tensor) -> AutoAttackResult:
+        def on_progress(name: str, standing: int) -> None:
             say.say(f"images {number * size + 1:,} to {number * size + len(rows):,}: {name}, {standing:,} stand")
 
         return autoattack(
             model, chosen.x[rows], chosen.y[rows], threat, version=version, seed=mix(seed, number), batch_size=size,
-            stand_in=stand_in, tell=tell,
+            stand_in=stand_in, on_progress=on_progress,
         )  # fmt: skip
 
-    found: list[Verdicts] = []
+    found: list[AutoAttackResult] = []
     for number, rows in enumerate(torch.split(torch.arange(len(chosen.x)), size)):
         try:
             found.append(parts.keep(number, partial(part, number, rows), chosen.x.device))
         except KeyboardInterrupt:
             raise parts.stopped(number * size, len(chosen.x)) from None
-    return Verdicts.join(found)
+    return AutoAttackResult.join(found)
 
 
-def _version(version: str | None, attacked: Attacked, x: Tensor) -> tuple[str, list[str]]:
+def _version(version: str | None, attacked: Target, x: Tensor) -> tuple[str, list[str]]:
     """Which of AutoAttack's, unless told, and what is to be said of it."""
     if attacked.gradients:
         if version is None and is_random(attacked.model, x[: PARTS["cpu"]]):
@@ -200,7 +212,7 @@ def _version(version: str | None, attacked: Attacked, x: Tensor) -> tuple[str, l
     ]
 
 
-def in_words(found: Attack) -> str:
+def to_text(found: AttackReport) -> str:
     """The lines that are printed."""
     robust = f"{found.robust_accuracy:.2%} (95 % interval {found.low:.2%} to {found.high:.2%})"
     lines = [
@@ -217,11 +229,11 @@ def in_words(found: Attack) -> str:
     return "\n".join(lines)
 
 
-def _then(check: Check) -> str:
+def _then(check: MaskingCheck) -> str:
     return f"; {check.then}" if check.then else ""
 
 
-def _radius(eps: float | None, norm: str, spec: Spec, box: tuple[float, float]) -> tuple[float, list[str]]:
+def _radius(eps: float | None, norm: str, spec: ImageSpec, box: tuple[float, float]) -> tuple[float, list[str]]:
     """The radius in units of the box, and what is to be told of it."""
     if eps is not None:
         return eps, []
@@ -231,7 +243,7 @@ def _radius(eps: float | None, norm: str, spec: Spec, box: tuple[float, float]) 
 
 
 def _open(
-    attacked: Attacked, source: str | Path, size: tuple[int, int] | None, mode: str | None, resize: bool,
+    attacked: Target, source: str | Path, size: tuple[int, int] | None, mode: str | None, resize: bool,
     box: tuple[float, float],
 ) -> Images:  # fmt: skip
     if attacked.classifier is None:
@@ -246,7 +258,7 @@ def _open(
 
 
 def _chosen(
-    attacked: Attacked, opened: Images, most: int, seed: int, box: tuple[float, float], hardware: Hardware
+    attacked: Target, opened: Images, most: int, seed: int, box: tuple[float, float], hardware: Hardware
 ) -> Chosen:
     """Some images with labels, of the test split if there is one, drawn by `seed`."""
     names = list(opened.report.classes)
@@ -271,7 +283,7 @@ def _chosen(
     )
 
 
-def _as_known(attacked: Attacked, names: list[str], opened: Images) -> NDArray[np.int64]:
+def _as_known(attacked: Target, names: list[str], opened: Images) -> NDArray[np.int64]:
     """The number that a run of ours gives each of the source's classes."""
     assert attacked.classifier is not None
     classes = attacked.classifier.classes
@@ -282,7 +294,7 @@ def _as_known(attacked: Attacked, names: list[str], opened: Images) -> NDArray[n
     return np.array([classes.index(name) for name in names])
 
 
-def _folder(attacked: Attacked, out: str | Path | None) -> Path:
+def _folder(attacked: Target, out: str | Path | None) -> Path:
     if out is not None:
         return Path(out)
     if attacked.classifier is not None:
@@ -291,16 +303,16 @@ def _folder(attacked: Attacked, out: str | Path | None) -> Path:
     return Path("attack-" + re.sub(r"[^\w.]+", "-", Path(attacked.name).name))
 
 
-def _picture(chosen: Chosen, verdicts: Verdicts, box: tuple[float, float]) -> Picture | None:
+def _picture(chosen: Chosen, verdicts: AutoAttackResult, box: tuple[float, float]) -> Picture | None:
     """Some images that an attack broke, above their adversaries."""
     rows = fooled(verdicts, SHOWN)
     if not rows:
         return None
     adv = (verdicts.adv[rows] - box[0]) / (box[1] - box[0])
-    return Picture(grid(np.concatenate([chosen.pixels[rows], to_bytes(adv * 2 - 1)]), len(rows)))
+    return Picture(grid(np.concatenate([chosen.pixels[rows], to_uint8(adv * 2 - 1)]), len(rows)))
 
 
-def _write(found: Attack, folder: Path, chosen: Chosen, verdicts: Verdicts) -> None:
+def _write(found: AttackReport, folder: Path, chosen: Chosen, verdicts: AutoAttackResult) -> None:
     about = {
         "model": found.model, "data": found.source, "right without attack": percent(found.clean_accuracy),
         f"right under attack ({found.norm} {found.eps:.3g})": f"{percent(found.robust_accuracy)} ({percent(found.low)} to {percent(found.high)})",

@@ -16,24 +16,24 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sparring import __version__
-from sparring.attacks.tabular_constraints import Columns
-from sparring.attacks.validation import Model, check, held
 from sparring.attacks.greedy import greedy
 from sparring.attacks.result import Result
-from sparring.commands.training.run_settings import Asked
-from sparring.commands.attacking.load_target import a_strangers, in_its_precision, load_attacked
-from sparring.commands.reporting.run_report import command_line
+from sparring.attacks.tabular_constraints import TabularConstraints
+from sparring.attacks.validation import Model, check_inputs, frozen
+from sparring.commands.attacking.ci_gate import CiGate
+from sparring.commands.attacking.load_target import a_strangers, in_its_precision, load_target
 from sparring.commands.reporting.progress import Progress
-from sparring.commands.attacking.ci_gate import Required
+from sparring.commands.reporting.run_report import command_line
+from sparring.commands.training.run_settings import TrainRequest
 from sparring.data.tabular import Table, read_table
-from sparring.engine.errors import SparringError, UsageError
 from sparring.engine.atomic_io import write
+from sparring.engine.errors import SparringError, UsageError
+from sparring.engine.version import __version__
+from sparring.recipes.supervised.tabular_mlp import fit_table
 from sparring.report.html import Page, report_page
-from sparring.stats.proportion import Share
 from sparring.report.table_attack import TableAttack, Turned
 from sparring.report.table_attack_section import tabled_sections
-from sparring.recipes.supervised.tabular_mlp import fit_table
+from sparring.stats.proportion import Proportion
 
 ROWS = 1000
 """That are attacked, at most, unless told."""
@@ -83,11 +83,11 @@ def attack_table(
     an earlier report.json. Writes report.html, report.json and changes.csv, the rows that broke before and after. Raises
     SparringError, with the way out, on all that can go wrong.
     """
-    Asked(seed=seed)
+    TrainRequest(seed=seed)
     for flag, value in {"rows": rows, "most": most}.items():
         if value is not None and value < 1:
             raise UsageError(f"--{flag} must be 1 or more, not {value}")
-    required = Required.read(fail_below, baseline, "attack-table", lambda told: (1 - told["high"], 1 - told["low"]))
+    required = CiGate.read(fail_below, baseline, "attack-table", lambda told: (1 - told["high"], 1 - told["low"]))
     say = progress or Progress()
     read = partial(read_table, target=label, names=names or None, drop=drop, words=words, delimiter=delimiter)
     whole = read(table)
@@ -145,19 +145,21 @@ def _trained(whole: Table, tested: Table, test: str | Path | None, seed: int, sa
 
 def _own(name: str, tested: Table, test: str | Path | None) -> _Chosen:
     """A model of others."""
-    attacked = load_attacked(name)
+    attacked = load_target(name)
     if attacked.classifier is not None:
         raise UsageError(f"{name} is a run on images: --model is module:callable, or a file, of a table's rows")
     attacked = in_its_precision(attacked, tested.x)
     return _Chosen(attacked.model, name, tested, "rows" if test is None else f"rows of {test}", attacked.notes)
 
 
-def _attacked(chosen: _Chosen, columns: Columns, rows: int, steps: int, seed: int) -> tuple[Tensor, Table, Result]:
+def _attacked(
+    chosen: _Chosen, columns: TabularConstraints, rows: int, steps: int, seed: int
+) -> tuple[Tensor, Table, Result]:
     """Which rows are right, bool `[N]`; those of them that were attacked, and what became of them."""
     table = chosen.tested
     threat = table.threat("L0", float(table.x.shape[1]), columns)
-    check(chosen.model, table.x[:2], table.y[:2], threat)
-    with torch.no_grad(), held(chosen.model, seed):
+    check_inputs(chosen.model, table.x[:2], table.y[:2], threat)
+    with torch.no_grad(), frozen(chosen.model, seed):
         right = torch.cat([chosen.model(part).argmax(1) for part in torch.split(table.x, AT_ONCE)]) == table.y
     some = right.nonzero().squeeze(1)
     if not len(some):
@@ -170,7 +172,7 @@ def _attacked(chosen: _Chosen, columns: Columns, rows: int, steps: int, seed: in
 def _figures(attacked: Table, result: Result) -> dict[str, Any]:
     """What broke, by how many columns, and by which."""
     broke = result.success
-    share = Share.count(int(broke.sum()), len(broke))
+    share = Proportion.count(int(broke.sum()), len(broke))
     differs = attacked.differs(result.adv, attacked.x)[broke]
     counts = {c.name: count for c, count in zip(attacked.columns, differs.sum(0).tolist(), strict=True) if count}
     of_class = [(name, attacked.y == k) for k, name in enumerate(attacked.classes)]
@@ -183,7 +185,7 @@ def _figures(attacked: Table, result: Result) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _may_change(table: Table, columns: Columns) -> list[str]:
+def _may_change(table: Table, columns: TabularConstraints) -> list[str]:
     """The columns that are not held; raises UsageError where that is none."""
     found = [column.name for column in table.columns if not set(column.places) & set(columns.immutable)]
     if not found:
@@ -213,7 +215,7 @@ def _turned(model: Model, attacked: Table, result: Result) -> list[Turned]:
     rows = result.success.nonzero().squeeze(1)
     if not len(rows):
         return []
-    with torch.no_grad(), held(model, seed=0):
+    with torch.no_grad(), frozen(model, seed=0):
         said = [
             attacked.classes[k]
             for part in torch.split(result.adv[rows], AT_ONCE)
@@ -258,7 +260,7 @@ def _as_text(value: str | float) -> str:
     return value if isinstance(value, str) else np.format_float_positional(np.float32(value), trim="-")
 
 
-def in_words(found: TableAttack) -> str:
+def to_text(found: TableAttack) -> str:
     """The lines that are printed."""
     by = f", by {found.changed_columns:.2f} columns on the average" if found.changed_columns is not None else ""
     lines = [

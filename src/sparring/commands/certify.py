@@ -13,23 +13,23 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from sparring import __version__
-from sparring.commands.training.run_settings import Asked
-from sparring.commands.reporting.run_report import command_line
-from sparring.commands.attacking.resumable import Parts
+from sparring.commands.attacking.resumable import ResumableParts
 from sparring.commands.predict import open_like
 from sparring.commands.reporting.progress import Progress
+from sparring.commands.reporting.run_report import command_line
+from sparring.commands.training.run_settings import TrainRequest
 from sparring.data.dataset import Images
-from sparring.engine.device import Hardware
-from sparring.engine.errors import UsageError, nearest
 from sparring.engine.atomic_io import write
-from sparring.engine.image_io import grid, to_bytes
-from sparring.measure.classifier.certified_accuracy import ALPHA, ATTACK, Brackets, Certified, Row, brackets
-from sparring.report.certificate_section import certified_sections
-from sparring.report.html import Page, Picture, report_page
+from sparring.engine.device import Hardware
+from sparring.engine.errors import UsageError, did_you_mean
+from sparring.engine.image_io import grid, to_uint8
+from sparring.engine.version import __version__
+from sparring.measure.classifier.certified_accuracy import ALPHA, ATTACK, Brackets, CertificationReport, Row, brackets
 from sparring.models.classifier import Classifier, load_classifier
 from sparring.recipes.adversarial.base import widest
 from sparring.recipes.adversarial.noisy import Noisy
+from sparring.report.certificate_section import certified_sections
+from sparring.report.html import Page, Picture, report_page
 
 RADII = (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0)
 """In sigmas, unless told: 10,000 draws can certify 3.2 of them."""
@@ -49,7 +49,7 @@ def certify(
     device: str = "auto",
     net: nn.Module | None = None,
     progress: Progress | None = None,
-) -> Certified:
+) -> CertificationReport:
     """Certify the classifier of `run` on the first `images` labelled images of a source: test images, where it has some.
 
     It answers by vote over normal noise of deviation `sigma`, by default that which it was trained in; at each `radius`
@@ -58,20 +58,20 @@ def certify(
     """
     if images < 1 or draws < 1:
         raise UsageError(f"--images and --draws must be 1 or more, not {images} and {draws}")
-    Asked(seed=seed)
+    TrainRequest(seed=seed)
     classifier = load_classifier(run, net)
     sigma, notes = _noise(classifier, run, sigma)
     radii = _radii(radius, sigma, classifier)
     data, rows, on = _tested(open_like(classifier, source, resize=resize), source, images, notes)
     x, y = _as_tensors(classifier, data, rows, Hardware.find(device, "fp32").device)
-    tell = (progress or Progress()).counter("certifying and attacking")
+    on_progress = (progress or Progress()).counter("certifying and attacking")
     folder = folder_of(run)
-    parts = Parts.begin(Brackets, folder / "parts", {
+    parts = ResumableParts.begin(Brackets, folder / "parts", {
         "says": [round(value, 3) for value in classifier.logits(2 * x[:1] - 1)[0].tolist()], "data": hashlib.sha256(x.cpu().numpy().tobytes()).hexdigest(),
         "labels": y.tolist(), "sigma": sigma, "radii": radii, "draws": draws, "seed": seed, "sparring": __version__,
     })  # fmt: skip
-    found = _in_parts(parts, classifier, x, y, tell)
-    certified = Certified(
+    found = _in_parts(parts, classifier, x, y, on_progress)
+    certified = CertificationReport(
         str(run), str(source), sigma, draws, ALPHA, ATTACK, on, [found.certified(r) for r in radii],
         [found.attacked(r) for r in radii], _rows(found, data, rows), notes,
     )  # fmt: skip
@@ -82,7 +82,11 @@ def certify(
 
 
 def _in_parts(
-    parts: Parts[Brackets], classifier: Classifier, x: Tensor, y: Tensor, tell: Callable[[int, int], None]
+    parts: ResumableParts[Brackets],
+    classifier: Classifier,
+    x: Tensor,
+    y: Tensor,
+    on_progress: Callable[[int, int], None],
 ) -> Brackets:
     """The brackets, those of each batch kept as it ends."""
     told, done = parts.settings, 0
@@ -90,12 +94,12 @@ def _in_parts(
     def count(now: int, of: int) -> None:
         nonlocal done
         done = now
-        tell(now, of)
+        on_progress(now, of)
 
     try:
         return brackets(
             lambda at: classifier.logits(2 * at - 1), x, y, told["sigma"], told["radii"], n=told["draws"], seed=told["seed"],
-            keep=lambda part, find: parts.keep(part, find, x.device), tell=count,
+            keep=lambda part, find: parts.keep(part, find, x.device), on_progress=count,
         )  # fmt: skip
     except KeyboardInterrupt:
         raise parts.stopped(done, len(x)) from None
@@ -158,7 +162,7 @@ def _as_tensors(
     """Images `[N, C, H, W]` in [0, 1] and what the classifier should call them; it moves to the device, too."""
     names = [data.spec.classes[k] for k in data.labels[rows]]
     if strange := next((name for name in names if name not in classifier.classes), None):
-        raise UsageError(f"the classifier knows no class '{strange}': {nearest(strange, classifier.classes)}")
+        raise UsageError(f"the classifier knows no class '{strange}': {did_you_mean(strange, classifier.classes)}")
     classifier.net.to(device)
     classifier.memory.to(device)
     x = (classifier.as_batch(data[rows]) + 1) / 2
@@ -181,18 +185,18 @@ def _pictures(found: Brackets, images: NDArray[np.uint8]) -> Picture | None:
     broke = ((found.upper > 0) & torch.isfinite(found.upper)).nonzero().squeeze(1)[:SHOWN].cpu()
     if not len(broke):
         return None
-    both = np.concatenate([images[broke.numpy()], to_bytes(2 * found.adv[broke.to(found.adv.device)].cpu() - 1)])
+    both = np.concatenate([images[broke.numpy()], to_uint8(2 * found.adv[broke.to(found.adv.device)].cpu() - 1)])
     return Picture(grid(both, len(broke)))
 
 
-def _page(found: Certified, broken: Picture | None) -> Page:
+def _page(found: CertificationReport, broken: Picture | None) -> Page:
     about = {"run": found.run, "data": found.source, "noise": f"{found.sigma:g}", "draws": f"{found.draws:,}"}
     sections = certified_sections(found, broken)
     title = f"{Path(found.run).resolve().name}: certificates"
     return Page(title, about, sections=sections, version=__version__, command=command_line())
 
 
-def in_words(found: Certified) -> str:
+def to_text(found: CertificationReport) -> str:
     """The lines that are printed."""
     lines = [f"{len(found.rows):,} {found.tested_on}, noise {found.sigma:g}, {found.draws:,} draws an image"]
     lines += [f"note     {note}" for note in found.notes]

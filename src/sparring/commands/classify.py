@@ -8,28 +8,36 @@ from typing import Any
 
 import numpy as np
 
-from sparring.commands.training.run_settings import Asked
-from sparring.commands.training.calibrate import answered, calibrated, set_aside
 from sparring.commands.reporting.classifier_report import classification_of, doubts, untaught, write_classification
-from sparring.commands.training.classifier_session import about, averaged, check_labels, keep, learn, never_answered, recipe_for
-from sparring.commands.training.plan import Plan
 from sparring.commands.reporting.progress import Progress
-from sparring.commands.training.session import Nets, Training
+from sparring.commands.training.calibrate import answered, calibrated, set_aside
+from sparring.commands.training.classifier_session import (
+    about,
+    averaged,
+    check_labels,
+    keep,
+    learn,
+    never_answered,
+    recipe_for,
+)
+from sparring.commands.training.plan import Plan
+from sparring.commands.training.run_settings import TrainRequest
+from sparring.commands.training.session import Nets, TrainingSession
 from sparring.data.dataset import Images, parse_size
-from sparring.data.loader import Feed
 from sparring.data.labels import choose_labels, read_labels
+from sparring.data.loader import BatchLoader
 from sparring.engine import dist
+from sparring.engine.data_spec import ImageSpec
 from sparring.engine.device import Hardware
 from sparring.engine.errors import UsageError
-from sparring.engine.loop import Due, System
-from sparring.engine.image_io import grid, to_bytes
+from sparring.engine.image_io import grid, to_uint8
+from sparring.engine.loop import Callback, System
 from sparring.engine.run_folder import Run
-from sparring.engine.data_spec import Spec
-from sparring.measure.classifier.calibration import Classification
+from sparring.measure.classifier.calibration import ClassificationReport
+from sparring.models.classifier import classifier_metadata
+from sparring.models.generator import GeneratorModel, generator_metadata
 from sparring.recipes import CLASSIFIERS, DEFAULT_CLASSIFIER, classifier_class
-from sparring.models.classifier import classifier_card
 from sparring.recipes.classifier_recipe import ClassifierRecipe
-from sparring.models.generator import Model, card
 from sparring.recipes.recipe import Recipe
 
 SHOWN = 64
@@ -52,7 +60,7 @@ def classify(
     precision: str = "auto",
     nets: Nets | None = None,
     progress: Progress | None = None,
-) -> Classification:
+) -> ClassificationReport:
     """Train a classifier on SOURCE's few labels and all its other images; returns what it got right, and where it lies.
 
     It is told `labels` of them, as even over the classes as they allow, drawn by `seed`; or those that `labels_file` names
@@ -62,13 +70,13 @@ def classify(
     told. It is calibrated on a twentieth of the labelled ones, which are then not learnt from, or where these are few on changed
     copies of them. Raises SparringError, with the way out, on all that can go wrong.
     """
-    asked = Asked(
+    asked = TrainRequest(
         minutes, images, seed, parse_size(size), mode, None, labels, str(labels_file) if labels_file else None
     )
     wanted = classifier_recipe(recipe)
     hardware = Hardware.find(device, precision)
-    dist.check_alone()
-    training = Training.of("classify", source, asked, wanted.name, out, hardware, nets, progress or Progress())
+    dist.check_single_process()
+    training = TrainingSession.of("classify", source, asked, wanted.name, out, hardware, nets, progress or Progress())
     run, say = training.run, training.say
     unresolved = recipe_for(training, wanted, CLASSIFIERS)
     whole = training.open()
@@ -82,18 +90,18 @@ def classify(
         say.say(f"note: {note}")
     training.check_same(recipe, data)
     chosen = unresolved.resolve(data.spec, hardware)
-    feed = Feed(
+    feed = BatchLoader(
         data, chosen.batch_size, seed=training.seed, mirror=chosen.mirror,
         labelled=chosen.labelled, balanced=True, among=np.delete(np.arange(len(data)), aside), device=hardware.device,
     )  # fmt: skip
     told = about(training, data)
 
-    def events(system: System, plan: Plan) -> list[Due]:
+    def events(system: System, plan: Plan) -> list[Callback]:
         return _samples(run, plan, system, chosen, data.spec, told)
 
     system = learn(training, chosen, feed, data, whole, events, ("classifier", "right", "sure"))
     say.say("calibrating and testing ...")
-    classifier = calibrated(averaged(system), data, chosen, classifier_card(chosen, **told), hardware, aside)
+    classifier = calibrated(averaged(system), data, chosen, classifier_metadata(chosen, **told), hardware, aside)
     keep(training, classifier)
     odd = [*untaught(run), *doubts(classifier, data, aside)]
     for note in odd:
@@ -103,7 +111,7 @@ def classify(
     return found
 
 
-def _told(whole: Images, asked: Asked, recipe: ClassifierRecipe) -> tuple[Images, list[str]]:
+def _told(whole: Images, asked: TrainRequest, recipe: ClassifierRecipe) -> tuple[Images, list[str]]:
     """The training images with the labels that the classifier is told, and what is odd about them."""
     classes, labels, notes = whole.spec.classes, whole.labels, list[str]()
     check_labels(whole)
@@ -142,19 +150,19 @@ def classifier_recipe(asked: Recipe | str | None) -> ClassifierRecipe:
 
 
 def _samples(
-    run: Run, plan: Plan, system: System, recipe: ClassifierRecipe, spec: Spec, about: Mapping[str, Any]
-) -> list[Due]:
+    run: Run, plan: Plan, system: System, recipe: ClassifierRecipe, spec: ImageSpec, about: Mapping[str, Any]
+) -> list[Callback]:
     """A frame of samples, and with each checkpoint the averaged generator."""
-    nets: Any = system.average.net
-    model = Model(nets["generator"], spec, recipe.latents, False, ())
-    told = card(recipe, spec, (), **about)
-    z, y = model.latents_of(range(SHOWN), seed=0)
+    nets: Any = system.ema.net
+    model = GeneratorModel(nets["generator"], spec, recipe.latent_dim, False, ())
+    told = generator_metadata(recipe, spec, (), **about)
+    z, y = model.draw_inputs(range(SHOWN), seed=0)
 
     def show(nimg: int, means: Mapping[str, float]) -> None:
         if "generator" in system.game.turns:
-            run.show(nimg, grid(to_bytes(model.generate(z, y)), 8))
+            run.show(nimg, grid(to_uint8(model.generate(z, y)), 8))
 
     def write(nimg: int, means: Mapping[str, float]) -> None:
         run.write_model(model.generator.state_dict(), {**told, "nimg": nimg})
 
-    return [Due(plan.show_every, show), Due(plan.save_every, write)]
+    return [Callback(plan.show_every, show), Callback(plan.save_every, write)]

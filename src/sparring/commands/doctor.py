@@ -14,12 +14,12 @@ from sparring.commands.training.monitor import floats, small, some
 from sparring.data.dataset import Images, open_images
 from sparring.engine.errors import SparringError, UsageError
 from sparring.engine.run_folder import Run
-from sparring.measure.diagnostics.gan_diagnostics import Facts, diagnose
-from sparring.measure.diagnostics.findings import Finding
-from sparring.measure.diagnostics.quick_metrics import twins
 from sparring.measure.diagnostics.augmentation_leaks import leaks
+from sparring.measure.diagnostics.findings import Finding
+from sparring.measure.diagnostics.gan_diagnostics import Facts, diagnose
+from sparring.measure.diagnostics.quick_metrics import twins
+from sparring.models.generator import GeneratorModel, load_generator
 from sparring.recipes import CLASSIFIERS, HARDENERS
-from sparring.models.generator import Model, load_model
 
 SAMPLES = 1000
 """Drawn afresh, and images at most that they are held against."""
@@ -39,7 +39,7 @@ def doctor(run: str | Path | Run, generator: nn.Module | None = None) -> list[Fi
         )
     known = Facts(quote(str(run.path)), settings["recipe"]["settings"], own_nets=settings["own_nets"])
     try:
-        model, data = load_model(run.path, generator), _data(run)
+        model, data = load_generator(run.path, generator), _data(run)
     except SparringError as error:
         blind = Finding(
             "unseen", "notice", "No samples could be looked at: the metrics alone have to tell.", str(error)
@@ -48,7 +48,7 @@ def doctor(run: str | Path | Run, generator: nn.Module | None = None) -> list[Fi
     return diagnose(run.metrics(), replace(known, conditional=model.conditional, **_look(model, data)))
 
 
-def in_words(findings: list[Finding]) -> str:
+def to_text(findings: list[Finding]) -> str:
     """Each finding in three lines at most: how bad it is and what it is, the figure, what to try."""
     lines: list[str] = []
     for finding in findings:
@@ -66,7 +66,7 @@ def _data(run: Run) -> Images:
     return data
 
 
-def _look(model: Model, data: Images) -> dict[str, Any]:
+def _look(model: GeneratorModel, data: Images) -> dict[str, Any]:
     """Twins among fresh samples, and those that are turned."""
     samples = small(floats(np.concatenate(list(model.samples(SAMPLES, seed=2)))))
     train = small(some(data, 2 * SAMPLES)[0])

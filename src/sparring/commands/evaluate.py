@@ -14,33 +14,33 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from sparring import __version__
-from sparring.commands.evaluating.inputs import Asked, Case, Source, case_of
 from sparring.commands.doctor import doctor
 from sparring.commands.evaluating.duality_gap import ROUNDS as GAP_ROUNDS
 from sparring.commands.evaluating.duality_gap import gap_of
-from sparring.commands.reporting.run_report import write_evaluation
+from sparring.commands.evaluating.inputs import EvaluationInputs, EvaluationRequest, Source, case_of
+from sparring.commands.evaluating.row_views import RowView, Split
 from sparring.commands.reporting.progress import Progress
-from sparring.commands.evaluating.row_views import Rows, Split
-from sparring.data.in_memory import as_input
+from sparring.commands.reporting.run_report import write_evaluation
 from sparring.data.dataset import open_images
+from sparring.data.in_memory import as_input
 from sparring.data.readers.stacked_mnist import FORMAT as STACKED
 from sparring.data.resolve import cache_folder
+from sparring.engine.atomic_io import explain_os_errors
 from sparring.engine.device import Hardware
 from sparring.engine.errors import SparringError, UsageError
-from sparring.engine.atomic_io import saying
 from sparring.engine.run_folder import Run
-from sparring.measure.features.feature_net import feature_net as nets
-from sparring.report.svg_plots import number
-from sparring.measure.scores.evaluation import Evaluation, Memorisation, Nash, Score
-from sparring.measure.features.feature_net import Features
-from sparring.stats.intervals import LEVEL
+from sparring.engine.version import __version__
 from sparring.measure.diagnostics.memorisation import memorisation
-from sparring.measure.scores.modes import class_divergence, modes_found
-from sparring.measure.diagnostics.two_sample_test import tell_apart
-from sparring.measure.scores.scores import CLASS, MEASURES, NEIGHBOURS, PIXELS, score_name, score_of, scores
+from sparring.measure.diagnostics.two_sample_test import two_sample_test
+from sparring.measure.features import feature_net as nets
+from sparring.measure.features.feature_net import Features
 from sparring.measure.features.trained_features import trained
+from sparring.measure.scores.evaluation import Evaluation, Memorisation, Nash, Score
+from sparring.measure.scores.modes import class_divergence, modes_found
+from sparring.measure.scores.scores import CLASS, MEASURES, NEIGHBOURS, PIXELS, score_name, score_of, scores
 from sparring.recipes import RECIPES
+from sparring.report.svg_plots import number
+from sparring.stats.intervals import LEVEL
 
 PIXEL_BYTES = 256 << 20
 """That images may fill, as floats, for the distance of pixels: fewer are taken of large ones."""
@@ -78,7 +78,7 @@ def evaluate(
     Arrays `[N, F]` are tables: their values are the features. A page that shows it all is written into a run's folder,
     or to `report`. Raises SparringError, with the way out, on all that can go wrong.
     """
-    asked = Asked(n, seed, split, size, mode, checkpoint, raw, truncation)
+    asked = EvaluationRequest(n, seed, split, size, mode, checkpoint, raw, truncation)
     say = progress or Progress()
     hardware = Hardware.find(device, "auto")
     case = case_of(samples, data, asked, generator, say)
@@ -114,7 +114,7 @@ def _check_writable(report: str | Path | None, run: Run | None) -> None:
     if path.is_dir():
         raise UsageError(f"{path} is a folder: --report names another place for the page")
     try:
-        with saying(path):
+        with explain_os_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             (trial := path.with_name(f".{path.name}.trial.tmp")).write_bytes(b"")
             trial.unlink()
@@ -123,7 +123,11 @@ def _check_writable(report: str | Path | None, run: Run | None) -> None:
 
 
 def _features(
-    features: str | Path | nn.Module, weights: str | Path | None, case: Case, hardware: Hardware, say: Progress
+    features: str | Path | nn.Module,
+    weights: str | Path | None,
+    case: EvaluationInputs,
+    hardware: Hardware,
+    say: Progress,
 ) -> Features:
     """The feature net that these words mean."""
     if weights is not None and features != "inception":
@@ -144,7 +148,7 @@ def _features(
     data = open_images("mnist") if stacked else case.data.split("train")
     net = trained(
         data.spec, data.__getitem__, data.labels, data=data.fingerprint, folder=cache_folder() / "features",
-        hardware=hardware, tell=say.counter("training the feature net"),
+        hardware=hardware, on_progress=say.counter("training the feature net"),
     )  # fmt: skip
     return nets.by_channel(net, case.data.spec.channels) if stacked else net
 
@@ -168,13 +172,13 @@ class _Known:
     held_out: Tensor | None
 
 
-def _look(case: Case, net: Features, say: Progress) -> _Seen:
+def _look(case: EvaluationInputs, net: Features, say: Progress) -> _Seen:
     reference = case.reference
     samples, real, *floor = _each(net, [case.samples, reference.real, *reference.floor], say)
     return _Seen(samples, real, (floor[0], floor[1]))
 
 
-def _look_among_known(case: Case, net: Features, samples: Tensor | None, say: Progress) -> _Known:
+def _look_among_known(case: EvaluationInputs, net: Features, samples: Tensor | None, say: Progress) -> _Known:
     """`samples`: their features, where this net has looked at them before."""
     reference = case.reference
     rows = [reference.training]
@@ -185,7 +189,7 @@ def _look_among_known(case: Case, net: Features, samples: Tensor | None, say: Pr
     return _Known(net.name, samples if samples is not None else others[0], training, held_out)
 
 
-def _each(net: Features, sets: Sequence[Rows], say: Progress) -> list[Tensor]:
+def _each(net: Features, sets: Sequence[RowView], say: Progress) -> list[Tensor]:
     """The features of each of these, with one bar for all."""
     say.begin("looking at images", sum(map(len, sets)))
     done, seen = 0, []
@@ -198,7 +202,7 @@ def _each(net: Features, sets: Sequence[Rows], say: Progress) -> list[Tensor]:
     return seen
 
 
-def _of_features(case: Case, net: Features, seen: _Seen, warnings: list[str]) -> list[Score]:
+def _of_features(case: EvaluationInputs, net: Features, seen: _Seen, warnings: list[str]) -> list[Score]:
     """Scores on features: over all, class by class, and of the classes that the net makes out."""
     found, said = scores(MEASURES, seen.samples, seen.real, seen.floor, net.name)
     warnings += said
@@ -207,7 +211,7 @@ def _of_features(case: Case, net: Features, seen: _Seen, warnings: list[str]) ->
     return found + _of_classes(case, net, seen)
 
 
-def _class_by_class(case: Case, net: Features, seen: _Seen, warnings: list[str]) -> list[Score]:
+def _class_by_class(case: EvaluationInputs, net: Features, seen: _Seen, warnings: list[str]) -> list[Score]:
     """The Fréchet distance within each class."""
     labels, floor_labels = case.samples.labels, [rows.labels for rows in case.reference.floor]
     found, few, needed = [], [], CLASS.least(seen.samples.shape[1])
@@ -228,7 +232,7 @@ def _class_by_class(case: Case, net: Features, seen: _Seen, warnings: list[str])
     return found
 
 
-def _of_classes(case: Case, net: Features, seen: _Seen) -> list[Score]:
+def _of_classes(case: EvaluationInputs, net: Features, seen: _Seen) -> list[Score]:
     """Modes found and the divergence of the classes' shares, where the net knows the classes."""
     if net.classify is None:
         return []
@@ -245,7 +249,7 @@ def _of_classes(case: Case, net: Features, seen: _Seen) -> list[Score]:
     ]
 
 
-def _of_pixels(case: Case, warnings: list[str]) -> list[Score]:
+def _of_pixels(case: EvaluationInputs, warnings: list[str]) -> list[Score]:
     """The sliced Wasserstein distance of the values themselves, of as many rows on both sides."""
     pairs = [(case.samples, case.reference.real), case.reference.floor]
     rows = [min(map(len, pair)) for pair in pairs]
@@ -259,15 +263,22 @@ def _of_pixels(case: Case, warnings: list[str]) -> list[Score]:
     return found
 
 
-def _nash(case: Case, hardware: Hardware, asked: Asked, say: Progress, warnings: list[str]) -> Nash | None:
+def _nash(
+    case: EvaluationInputs, hardware: Hardware, asked: EvaluationRequest, say: Progress, warnings: list[str]
+) -> Nash | None:
     """The fresh discriminator's accuracy, and the duality gap of a run's game."""
     count = min(len(case.samples), len(case.reference.real))
     if count < FEWEST:
         warnings.append(f"nash: not given, {FEWEST} samples and as many real ones are needed, {count} are there")
         return None
-    tell = say.counter("a fresh discriminator learns")
-    told = tell_apart(
-        case.reference.real.fetch, case.samples.fetch, count, seed=asked.seed, hardware=hardware, tell=tell
+    on_progress = say.counter("a fresh discriminator learns")
+    told = two_sample_test(
+        case.reference.real.fetch,
+        case.samples.fetch,
+        count,
+        seed=asked.seed,
+        hardware=hardware,
+        on_progress=on_progress,
     )
     gap = None
     if case.run is not None and case.data is not None:
@@ -287,7 +298,7 @@ def _memorisation(known: _Known, seed: int, warnings: list[str]) -> Memorisation
         return None
 
 
-def _oddities(case: Case) -> list[str]:
+def _oddities(case: EvaluationInputs) -> list[str]:
     """What is odd about the rows themselves."""
     warnings = list(case.notes)
     made = Counter(_digests(case.samples))
@@ -313,11 +324,11 @@ def _oddities(case: Case) -> list[str]:
     return warnings
 
 
-def _digests(rows: Rows) -> Iterator[bytes]:
+def _digests(rows: RowView) -> Iterator[bytes]:
     return (hashlib.blake2b(row.tobytes(), digest_size=16).digest() for part in rows.chunks() for row in part)
 
 
-def _protocol(case: Case, net: Features, seen: _Seen, known: _Known) -> dict[str, Any]:
+def _protocol(case: EvaluationInputs, net: Features, seen: _Seen, known: _Known) -> dict[str, Any]:
     """All that makes the figures what they are."""
     return {
         "samples": case.about,
@@ -331,7 +342,7 @@ def _protocol(case: Case, net: Features, seen: _Seen, known: _Known) -> dict[str
     }
 
 
-def in_words(evaluation: Evaluation) -> str:
+def to_text(evaluation: Evaluation) -> str:
     """The evaluation as a page of text: protocol first, as no figure means anything without it."""
     protocol = evaluation.protocol
     samples, data, net = (protocol[part] for part in ("samples", "reference", "features"))

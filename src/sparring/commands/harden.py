@@ -15,34 +15,42 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from sparring.attacks.threat_model import usual_eps
-from sparring.commands.training.run_settings import Asked, saved_recipe
-from sparring.commands.training.calibrate import answered, calibrated
 from sparring.commands.reporting.classifier_report import classification_of
-from sparring.commands.training.classifier_session import about, averaged, check_labels, keep, learn, never_answered, recipe_for
-from sparring.commands.reporting.run_report import page_of_run
-from sparring.commands.training.plan import Plan
 from sparring.commands.reporting.progress import Progress
-from sparring.commands.training.session import Nets, Training
+from sparring.commands.reporting.run_report import page_of_run
+from sparring.commands.training.calibrate import answered, calibrated
+from sparring.commands.training.classifier_session import (
+    about,
+    averaged,
+    check_labels,
+    keep,
+    learn,
+    never_answered,
+    recipe_for,
+)
+from sparring.commands.training.plan import Plan
+from sparring.commands.training.run_settings import TrainRequest, saved_recipe
+from sparring.commands.training.session import Nets, TrainingSession
 from sparring.data.dataset import Images, parse_size
-from sparring.data.loader import Feed
+from sparring.data.loader import BatchLoader
 from sparring.engine import dist
+from sparring.engine.atomic_io import write
 from sparring.engine.device import Hardware
 from sparring.engine.errors import UsageError
-from sparring.engine.atomic_io import write
-from sparring.engine.loop import Due, System
-from sparring.engine.image_io import grid, to_bytes
+from sparring.engine.image_io import grid, to_uint8
+from sparring.engine.loop import Callback, System
 from sparring.engine.run_folder import Run
-from sparring.games.overfitting_guard import Guard
-from sparring.measure.classifier.calibration import Classification
-from sparring.report.classifier_section import classified_sections
-from sparring.report.html import Picture, report_page
-from sparring.measure.classifier.robustness import ATTACK, Hardened, robustness
-from sparring.report.hardening_section import robust_sections
-from sparring.stats.proportion import Share
-from sparring.nets.feature_head import halved_or_whole
+from sparring.games.overfitting_guard import OverfittingGuard
+from sparring.measure.classifier.calibration import ClassificationReport
+from sparring.measure.classifier.robustness import ATTACK, HardeningReport, robustness
+from sparring.models.classifier import classifier_metadata
+from sparring.nets.feature_head import split_or_wrap
 from sparring.recipes import DEFAULT_HARDENER, HARDENERS, hardener_class
-from sparring.models.classifier import classifier_card
-from sparring.recipes.adversarial.base import Hardening, threat_of, widest
+from sparring.recipes.adversarial.base import AdversarialRecipe, threat_of, widest
+from sparring.report.classifier_section import classified_sections
+from sparring.report.hardening_section import robust_sections
+from sparring.report.html import Picture, report_page
+from sparring.stats.proportion import Proportion
 
 HELD = 200
 """Training images that the guard looks at."""
@@ -55,7 +63,7 @@ SHOWN = 12
 
 def harden(
     source: str | Path,
-    method: Hardening | str | None = None,
+    method: AdversarialRecipe | str | None = None,
     *,
     eps: float | None = None,
     norm: str | None = None,
@@ -69,7 +77,7 @@ def harden(
     precision: str = "auto",
     nets: Nets | None = None,
     progress: Progress | None = None,
-) -> Hardened:
+) -> HardeningReport:
     """Train a classifier on SOURCE's labels to withstand changes of up to `eps` (of pixels from 0 to 1, by `norm`).
 
     `method` is one of `recipes.HARDENERS` by name, or its recipe with settings of one's own; `eps` and `norm` go before
@@ -77,33 +85,33 @@ def harden(
     one's own in the recipe's place: `lambda spec: {"classifier": net}`, any module that gives logits. It is tested on all test
     images, and attacked on the first 1,000. Raises SparringError, with the way out, on all that can go wrong.
     """
-    asked = Asked(minutes, images, seed, parse_size(size), mode)
+    asked = TrainRequest(minutes, images, seed, parse_size(size), mode)
     wanted = _wanted(method, out, {"eps": eps, "norm": norm})
     hardware = Hardware.find(device, precision)
-    dist.check_alone()
-    training = Training.of("harden", source, asked, wanted.name, out, hardware, nets, progress or Progress())
+    dist.check_single_process()
+    training = TrainingSession.of("harden", source, asked, wanted.name, out, hardware, nets, progress or Progress())
     run, say = training.run, training.say
     data = training.open()
     known, notes = _known(data)
     for note in notes:
         say.say(f"note: {note}")
     chosen = recipe_for(training, wanted, HARDENERS)
-    assert isinstance(chosen, Hardening)
+    assert isinstance(chosen, AdversarialRecipe)
     training.check_same(wanted, data)
     recipe = chosen.resolve(data.spec, hardware)
-    feed = Feed(
+    feed = BatchLoader(
         data, recipe.batch_size, seed=training.seed, mirror=recipe.mirror, replays=recipe.in_a_row, among=known,
         device=hardware.device,
     )  # fmt: skip
 
-    def events(system: System, plan: Plan) -> list[Due]:
+    def events(system: System, plan: Plan) -> list[Callback]:
         return _guarded(run, plan, system, _images(data, _some(known, HELD), hardware), say)
 
     system = learn(training, recipe, feed, data, data, events, ("classifier", "right", "robust"))
     say.say("calibrating and testing ...")
     x = torch.zeros(2, *data.spec.shape, device=hardware.device)
-    net = halved_or_whole(averaged(system).eval(), x, len(data.spec.classes))
-    classifier = calibrated(net, data, recipe, classifier_card(recipe, **about(training, data)), hardware)
+    net = split_or_wrap(averaged(system).eval(), x, len(data.spec.classes))
+    classifier = calibrated(net, data, recipe, classifier_metadata(recipe, **about(training, data)), hardware)
     keep(training, classifier)
     clean = replace(
         classification_of(run, classifier, data, answered(classifier, data, data, under=()), notes), to_label=""
@@ -112,14 +120,14 @@ def harden(
 
 
 def _wanted(
-    method: Hardening | str | None, out: str | Path | None, given: Mapping[str, float | str | None]
-) -> Hardening:
+    method: AdversarialRecipe | str | None, out: str | Path | None, given: Mapping[str, float | str | None]
+) -> AdversarialRecipe:
     """The recipe that is asked for: by name that of the run at `out`, if it has this name; with what is given in its place."""
     base = method
-    if not isinstance(base, Hardening):
+    if not isinstance(base, AdversarialRecipe):
         saved = saved_recipe(out)
-        same = isinstance(saved, Hardening) and base in (None, saved.name)
-        base = saved if same and isinstance(saved, Hardening) else hardener_class(base or DEFAULT_HARDENER)()
+        same = isinstance(saved, AdversarialRecipe) and base in (None, saved.name)
+        base = saved if same and isinstance(saved, AdversarialRecipe) else hardener_class(base or DEFAULT_HARDENER)()
     changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     return replace(base, **changes)
 
@@ -136,10 +144,10 @@ def _known(data: Images) -> tuple[NDArray[np.int64], list[str]]:
     return rows, notes
 
 
-def _guarded(run: Run, plan: Plan, system: System, held: tuple[Tensor, Tensor], say: Progress) -> list[Due]:
+def _guarded(run: Run, plan: Plan, system: System, held: tuple[Tensor, Tensor], say: Progress) -> list[Callback]:
     """The guard's looks, where there is one: logged, and a rollback told."""
     guard = system.game.players.get("guard")
-    if not isinstance(guard, Guard):
+    if not isinstance(guard, OverfittingGuard):
         return []
     guard.hold(*held)
     every = max(plan.images // LOOKS, APART) // plan.batch_size * plan.batch_size or plan.batch_size
@@ -155,13 +163,13 @@ def _guarded(run: Run, plan: Plan, system: System, held: tuple[Tensor, Tensor], 
                 "back to the best weights, with one step more in the attack"
             )
 
-    return [Due(every, look)]
+    return [Callback(every, look)]
 
 
 def _attacked(
-    run: Run, net: nn.Module, recipe: Hardening, data: Images, known: NDArray[np.int64], clean: Classification,
+    run: Run, net: nn.Module, recipe: AdversarialRecipe, data: Images, known: NDArray[np.int64], clean: ClassificationReport,
     hardware: Hardware, say: Progress,
-) -> Hardened:  # fmt: skip
+) -> HardeningReport:  # fmt: skip
     """The network under attack, on test images or else training ones; written to hardening.json and report.html."""
     test, on = data.split("test"), "test images"
     rows = np.flatnonzero(test.labels >= 0)[:ATTACKED]
@@ -173,27 +181,27 @@ def _attacked(
     eps = recipe.eps or usual_eps(recipe.norm, data.spec)
     threat, most = partial(threat_of, recipe.norm), widest(recipe.norm, data.spec)
     stand = robustness(net, x, y, threat, eps, most, say.counter("attacking"))
-    found = Hardened(
+    found = HardeningReport(
         run=str(run.path), method=recipe.name, norm=recipe.norm, eps=recipe.eps or 0.0, minutes=clean.minutes, seed=clean.seed,
         clean=clean, robust=stand.robust, curve=stand.levels, attack=ATTACK,
         tested_on=on, rollbacks=[int(line["nimg"]) for line in run.metrics() if line.get("rollback")], notes=notes,
     )  # fmt: skip
     write(run.path / "hardening.json", json.dumps(asdict(found), indent=2) + "\n")
     some = stand.fooled[:SHOWN].cpu().numpy()
-    both = np.concatenate([test[rows[some]], to_bytes(stand.adv[:SHOWN])])
+    both = np.concatenate([test[rows[some]], to_uint8(stand.adv[:SHOWN])])
     fooled = Picture(grid(both, len(some))) if len(some) else None
     sections = [*robust_sections(found, fooled), *classified_sections(clean)]
     write(run.report, report_page(page_of_run(run, [], sections=sections)))
     return found
 
 
-def in_words(found: Hardened) -> str:
+def to_text(found: HardeningReport) -> str:
     """The lines that are printed."""
     clean, robust = found.clean, found.robust
     lines = [f"run      {found.run}"]
     if clean.test_errors is not None:
         right = clean.test_count - clean.test_errors
-        lines.append(f"clean    {_told(Share.count(right, clean.test_count))} {clean.tested_on}")
+        lines.append(f"clean    {_told(Proportion.count(right, clean.test_count))} {clean.tested_on}")
     lines.append(f"robust   {_told(robust)} {found.tested_on}, {found.norm} {robust.eps:g}: {found.attack}")
     if found.rollbacks:
         lines.append(f"guard    went back to better weights {_times(len(found.rollbacks))}")
@@ -205,7 +213,7 @@ def _times(count: int) -> str:
     return "once" if count == 1 else f"{count} times"
 
 
-def _told(level: Share) -> str:
+def _told(level: Proportion) -> str:
     share = f"{level.share:.2%} (95 % interval {level.low:.2%} to {level.high:.2%})"
     return f"{share}, {level.right:,} of {level.of:,}"
 

@@ -11,17 +11,17 @@ from typing import Any
 import torch
 
 from sparring.attacks.channel import CHANNELS
-from sparring.commands.training.run_settings import Asked
 from sparring.commands.reporting.progress import Progress
+from sparring.commands.training.run_settings import TrainRequest
 from sparring.commands.training.session import free_name
-from sparring.data.nonspeech import NONSPEECH, nonspeech
 from sparring.data.audio import Sounds, open_sounds
+from sparring.data.nonspeech import NONSPEECH, nonspeech
+from sparring.engine.atomic_io import write
 from sparring.engine.device import Hardware
 from sparring.engine.errors import UsageError
-from sparring.engine.atomic_io import write
 from sparring.engine.run_folder import Run
-from sparring.stats.proportion import Share
 from sparring.models.speech import NOTHING, Recogniser, train_recogniser
+from sparring.stats.proportion import Proportion
 
 MINUTES = 3.0
 MADE = 100
@@ -41,9 +41,9 @@ class Recognition:
     heard: int
     """Recordings it was trained on, each time one was drawn."""
     seed: int
-    right: dict[str, Share]
+    right: dict[str, Proportion]
     """Channel -> test recordings whose word it hears."""
-    fooled: dict[str, Share]
+    fooled: dict[str, Proportion]
     """Kind of sound without speech -> those in which it hears a word."""
     notes: list[str] = field(default_factory=list)
     """Recordings that were left out, and why."""
@@ -76,7 +76,7 @@ def hear(
         raise UsageError("--minutes and --sounds exclude each other: give one of them")
     if sounds is not None and sounds < 1:
         raise UsageError(f"--sounds must be 1 or more, not {sounds}")
-    Asked(minutes, seed=seed)
+    TrainRequest(minutes, seed=seed)
     hardware = Hardware.find(device, precision)
     data = open_sounds(source)
     notes = noted(data)
@@ -85,9 +85,14 @@ def hear(
     run = Run(out or free_name(source, "hear"))
     run.claim()
     begin = time.monotonic()
-    tell = say.counter("training", "sounds")
+    on_progress = say.counter("training", "sounds")
     trained, heard = train_recogniser(
-        data.split("train"), count=sounds, minutes=minutes or MINUTES, seed=seed, hardware=hardware, tell=tell
+        data.split("train"),
+        count=sounds,
+        minutes=minutes or MINUTES,
+        seed=seed,
+        hardware=hardware,
+        on_progress=on_progress,
     )
     took = (time.monotonic() - begin) / 60
     trained.save(run.path)
@@ -105,22 +110,22 @@ def noted(data: Sounds) -> list[str]:
     return [f"left out: {one.name} {one.why}" for one in data.left_out]
 
 
-def _right(trained: Recogniser, test: Sounds, channel: str) -> Share:
+def _right(trained: Recogniser, test: Sounds, channel: str) -> Proportion:
     heard = trained.hear(test.each(), channel)
     said = [test.words[label] for label in test.labels]
-    return Share.count(sum(h.word == word for h, word in zip(heard, said, strict=True)), len(test))
+    return Proportion.count(sum(h.word == word for h, word in zip(heard, said, strict=True)), len(test))
 
 
-def _fooled(trained: Recogniser) -> dict[str, Share]:
-    luck = torch.Generator().manual_seed(0)
+def _fooled(trained: Recogniser) -> dict[str, Proportion]:
+    rng = torch.Generator().manual_seed(0)
     found = {}
     for kind in NONSPEECH:
-        made = nonspeech(kind, MADE, trained.rate, trained.rate, luck)
-        found[kind] = Share.count(sum(h.word != NOTHING for h in trained.hear(list(made.numpy()))), MADE)
+        made = nonspeech(kind, MADE, trained.rate, trained.rate, rng)
+        found[kind] = Proportion.count(sum(h.word != NOTHING for h in trained.hear(list(made.numpy()))), MADE)
     return found
 
 
-def in_words(found: Recognition) -> str:
+def to_text(found: Recognition) -> str:
     """The lines that are printed."""
     lines = [f"run      {found.run}", f"words    {', '.join(found.words[:-1])}"]
     lines += [f"right    {share} test recordings, channel {channel}" for channel, share in found.right.items()]

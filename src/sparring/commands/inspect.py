@@ -16,13 +16,13 @@ def inspect(
     *,
     size: str | tuple[int, int] | None = None,
     mode: str | None = None,
-    tell: Callable[[int, int], None] = lambda done, of: None,
+    on_progress: Callable[[int, int], None] = lambda done, of: None,
 ) -> Report:
     """Read SOURCE as `train` would, and report. What was decoded is kept: training then starts at once."""
-    return open_images(source, parse_size(size), mode, tell).report
+    return open_images(source, parse_size(size), mode, on_progress).report
 
 
-def in_words(report: Report) -> str:
+def to_text(report: Report) -> str:
     """The report as a page of text."""
     height, width, channels = report.shape
     lines = [

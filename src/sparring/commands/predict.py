@@ -81,7 +81,7 @@ def as_csv(found: Predictions) -> str:
     return text.getvalue().rstrip("\n")
 
 
-def in_words(found: Predictions) -> str:
+def to_text(found: Predictions) -> str:
     """A line an image, and how many of each class."""
     wide = max((len(one.name) for one in found.predictions), default=0)
     lines = [f"{one.name:{wide}}  {one.label:16} {one.probability:.1%}" for one in found.predictions]

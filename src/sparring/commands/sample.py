@@ -8,10 +8,10 @@ import numpy as np
 from PIL import Image
 from torch import nn
 
+from sparring.engine.atomic_io import atomic_replace, explain_os_errors
 from sparring.engine.errors import UsageError
-from sparring.engine.atomic_io import replacing, saying
 from sparring.engine.image_io import grid, save_png, to_image
-from sparring.models.generator import load_model
+from sparring.models.generator import load_generator
 
 MOST_IN_GRID = 4096
 
@@ -38,7 +38,7 @@ def sample(
         raise UsageError(f"-n must be 1 or more, not {n}")
     if not 0 <= seed < 1 << 63:
         raise UsageError(f"--seed must be 0 or more, and below 2^63, not {seed}")
-    model = load_model(run, generator, checkpoint=checkpoint, truncation=truncation)
+    model = load_generator(run, generator, checkpoint=checkpoint, truncation=truncation)
     run = Path(run) if Path(run).is_dir() else Path(run).parent
     of = "" if checkpoint is None else f"-{checkpoint}"
     of += "" if truncation is None else f"-truncation-{truncation:g}"
@@ -59,10 +59,10 @@ def sample(
         if suffix == ".png":
             save_png(grid(pixels), out, about)
         else:
-            with replacing(out) as temporary, open(temporary, "wb") as file:
+            with atomic_replace(out) as temporary, open(temporary, "wb") as file:
                 np.savez(file, arr_0=pixels)
         return out
-    with saying(out):
+    with explain_os_errors(out):
         out.mkdir(parents=True, exist_ok=True)
         if stranger := next((p for p in sorted(out.iterdir()) if not _is_ours(p)), None):
             raise UsageError(f"{out} holds other files ({stranger.name}): choose another --out, nothing was written")

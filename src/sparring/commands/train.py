@@ -7,22 +7,22 @@ from typing import Any
 
 import torch
 
-from sparring.commands.training.run_settings import Asked, as_told, check_generates, recipe_asked, recipe_of
 from sparring.commands.doctor import doctor
-from sparring.commands.training.callbacks import events
-from sparring.commands.reporting.run_report import write_run
 from sparring.commands.reporting.progress import Progress
-from sparring.commands.training.session import Nets, Training
+from sparring.commands.reporting.run_report import write_run
+from sparring.commands.training.callbacks import events
+from sparring.commands.training.run_settings import TrainRequest, as_told, check_generates, recipe_asked, recipe_of
+from sparring.commands.training.session import Nets, TrainingSession
 from sparring.data.dataset import Images, parse_size
-from sparring.data.loader import Feed
+from sparring.data.loader import BatchLoader
 from sparring.engine import dist
 from sparring.engine.device import Hardware, memory_peak
 from sparring.engine.errors import UsageError
 from sparring.engine.loop import System
 from sparring.engine.run_folder import Run
 from sparring.engine.seeds import mix
+from sparring.models.generator import GeneratorModel, generator_metadata, kept_vectors
 from sparring.recipes import DEFAULT
-from sparring.models.generator import Model, card, kept_vectors
 from sparring.recipes.recipe import Recipe
 
 
@@ -49,15 +49,15 @@ def train(
     this share of the labels, for experiments. `nets` puts networks of one's own in the recipe's place. Raises
     SparringError, with the way out, on all that can go wrong.
     """
-    asked = Asked(minutes, images, seed, parse_size(size), mode, label_fraction)
+    asked = TrainRequest(minutes, images, seed, parse_size(size), mode, label_fraction)
     say = progress or Progress()
-    dist.start()
+    dist.init()
     say.quiet = say.quiet or dist.rank() != 0
     if dist.world_size() > 1 and out is None:
         raise UsageError("several processes need --out, so that all of them mean the same run")
     hardware = Hardware.find(device, precision)
     name = recipe.name if isinstance(recipe, Recipe) else recipe or DEFAULT
-    training = Training.of("train", source, asked, name, out, hardware, nets, say)
+    training = TrainingSession.of("train", source, asked, name, out, hardware, nets, say)
     run = training.run
     data = training.open()
     training.check_same(recipe, data)
@@ -73,7 +73,7 @@ def train(
             made = (nets or chosen.nets)(data.spec)
             return chosen.system(data.spec, {name: hardware.place(net) for name, net in made.items()}, total)
 
-    feed = Feed(
+    feed = BatchLoader(
         data,
         chosen.batch_size,
         seed=training.seed,
@@ -91,15 +91,19 @@ def train(
     return run
 
 
-def _shared(system: System, recipe: Recipe, data: Images, about: dict[str, Any]) -> tuple[Model, dict[str, Any]]:
+def _shared(
+    system: System, recipe: Recipe, data: Images, about: dict[str, Any]
+) -> tuple[GeneratorModel, dict[str, Any]]:
     """What a run gives away: the averaged generator, and its card."""
     classes = recipe.classes(data.spec)
     counts = data.class_counts
     if len(counts) < classes:  # clusters
         counts = (1,) * classes
     vectors = kept_vectors(data.vectors)
-    model = Model(system.average.net, data.spec, recipe.latents, classes > 0 or bool(vectors), counts, vectors=vectors)
-    return model, card(recipe, data.spec, counts, vectors=vectors, **about)
+    model = GeneratorModel(
+        system.ema.net, data.spec, recipe.latent_dim, classes > 0 or bool(vectors), counts, vectors=vectors
+    )
+    return model, generator_metadata(recipe, data.spec, counts, vectors=vectors, **about)
 
 
 def _notes_on_labels(data: Images, recipe: Recipe) -> list[str]:
@@ -108,7 +112,7 @@ def _notes_on_labels(data: Images, recipe: Recipe) -> list[str]:
     notes = []
     if data.label_fraction is not None and not data.report.classes:
         notes.append("no image has a label: --label-fraction changes nothing")
-    if data.spec.conditions and not recipe.conditions(data.spec) and getattr(recipe, "labels", True):
+    if data.spec.condition_stats and not recipe.condition_stats(data.spec) and getattr(recipe, "labels", True):
         notes.append(
             f"the labels are vectors, which {recipe.name} does not take: it trains without; --recipe r3 takes them"
         )

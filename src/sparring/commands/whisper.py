@@ -13,25 +13,25 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sparring import __version__
 from sparring.attacks.channel import CHANNELS, through
 from sparring.attacks.pgd import pgd
 from sparring.attacks.psychoacoustic import Masking, psychoacoustic
 from sparring.attacks.threat_model import Threat
 from sparring.attacks.wrappers import bpda
-from sparring.commands.training.run_settings import Asked
 from sparring.commands.hear import noted
-from sparring.commands.reporting.run_report import command_line
 from sparring.commands.reporting.progress import Progress
-from sparring.data.nonspeech import NONSPEECH, nonspeech
+from sparring.commands.reporting.run_report import command_line
+from sparring.commands.training.run_settings import TrainRequest
 from sparring.data.audio import LEVELS, as_wav, on_grid, open_sounds
+from sparring.data.nonspeech import NONSPEECH, nonspeech
 from sparring.data.resolve import local
-from sparring.engine.errors import UsageError, nearest
-from sparring.engine.atomic_io import saying, write
-from sparring.report.html import Page, report_page
-from sparring.stats.proportion import Share
-from sparring.report.audio_attack_section import SHOWN, Audio, Whisper, Whispered, by_pair, median, whispered_sections
+from sparring.engine.atomic_io import explain_os_errors, write
+from sparring.engine.errors import UsageError, did_you_mean
+from sparring.engine.version import __version__
 from sparring.models.speech import NOTHING, Heard, Recogniser, load_recogniser, together
+from sparring.report.audio_attack_section import SHOWN, Audio, Whisper, Whispered, by_pair, median, whispered_sections
+from sparring.report.html import Page, report_page
+from sparring.stats.proportion import Proportion
 
 DB, DB_MASKED = -30.0, 0.0
 """The bound where none is given: below the mask the mask alone."""
@@ -77,7 +77,7 @@ def whisper(
     besides. It must be heard through the `channel`. Sounds, report.json and report.html go to `out`, by default a new folder in
     `run`. Raises SparringError, with the way out, on all that can go wrong.
     """
-    Asked(seed=seed)
+    TrainRequest(seed=seed)
     progress = progress or Progress()
     db = db if db is not None else DB_MASKED if masked else DB
     recogniser = load_recogniser(run)
@@ -86,10 +86,10 @@ def whisper(
     for note in notes:
         progress.say(f"note: {note}")
     folder = _folder(run, out)
-    tell = progress.counter("attacking", "sounds")
+    on_progress = progress.counter("attacking", "sounds")
     targets = [say] if say else [word for word in recogniser.words if word != NOTHING]
     commands = [(sound, target) for sound in sounds for target in targets]
-    hidden, waves = hide(recogniser, commands, db, masked=masked, channel=channel, seed=seed, tell=tell)
+    hidden, waves = hide(recogniser, commands, db, masked=masked, channel=channel, seed=seed, on_progress=on_progress)
     named = [
         replace(one, file=f"{k:04d}-{_plain(one.said)}-as-{_plain(one.target)}.wav") for k, one in enumerate(hidden)
     ]
@@ -107,9 +107,9 @@ def _check(recogniser: Recogniser, say: str | None, db: float, channel: str, utt
     if utterances < 1:
         raise UsageError(f"--utterances must be 1 or more, not {utterances}")
     if say is not None and say not in recogniser.words:
-        raise UsageError(f"'{say}' is not among the recogniser's words: {nearest(say, recogniser.words)}")
+        raise UsageError(f"'{say}' is not among the recogniser's words: {did_you_mean(say, recogniser.words)}")
     if channel not in CHANNELS:
-        raise UsageError(f"unknown channel '{channel}': {nearest(channel, CHANNELS)}")
+        raise UsageError(f"unknown channel '{channel}': {did_you_mean(channel, CHANNELS)}")
 
 
 def _write(folder: Path, found: Whispered, originals: Mapping[str, Wave], waves: Sequence[Wave], rate: int) -> None:
@@ -128,11 +128,11 @@ def to_hide_in(
 ) -> tuple[list[Utterance], list[str]]:
     """At most `count` sounds of SOURCE, drawn by `seed`, and notes on what was left out."""
     if str(source) in (ANY, *NONSPEECH) and local(str(source)) is None:
-        luck, rate = torch.Generator().manual_seed(seed), recogniser.rate
+        rng, rate = torch.Generator().manual_seed(seed), recogniser.rate
         kinds = itertools.cycle(NONSPEECH if str(source) == ANY else [str(source)])
         made = []
         for k, kind in zip(range(count), kinds, strict=False):
-            wave = on_grid(nonspeech(kind, 1, int(SECONDS * rate), rate, luck)[0]).numpy()
+            wave = on_grid(nonspeech(kind, 1, int(SECONDS * rate), rate, rng)[0]).numpy()
             made.append(Utterance(wave, f"{kind}-{k}", kind))
         return made, []
     data = open_sounds(source)
@@ -158,7 +158,7 @@ def hide(
     masked: bool = False,
     channel: str = "none",
     seed: int = 0,
-    tell: Callable[[int, int], None] = lambda done, of: None,
+    on_progress: Callable[[int, int], None] = lambda done, of: None,
 ) -> tuple[list[Whisper], list[Wave]]:
     """Each word hidden in its sound, but for those that are said there or heard as it is: what became of it, and the waveforms."""
     before = recogniser.hear([sound.wave for sound, _ in commands], channel)
@@ -172,7 +172,7 @@ def hide(
         raise UsageError(f"all the sounds are said or heard to be '{words}' as they are: give another word")
     attacked: dict[int, tuple[Wave, float]] = {}
     order = sorted(range(len(tasks)), key=lambda k: len(tasks[k][0].wave))  # little padding in a batch
-    tell(0, len(tasks))
+    on_progress(0, len(tasks))
     for first in range(0, len(tasks), AT_ONCE):
         some = order[first : first + AT_ONCE]
         own = [tasks[k][0].wave for k in some]
@@ -181,7 +181,7 @@ def hide(
         x, adv = _attack(recogniser, own, y, target, db, masked, channel, seed)
         over = _audible(x, adv, recogniser.rate)
         attacked |= {k: (adv[row, 0, : len(own[row])].numpy(), over[row]) for row, k in enumerate(some)}
-        tell(first + len(some), len(tasks))
+        on_progress(first + len(some), len(tasks))
     waves = [attacked[k][0] for k in range(len(tasks))]
     after = recogniser.hear(waves, channel)
     told = [_told(*task, after[k], *attacked[k]) for k, task in enumerate(tasks)]
@@ -230,7 +230,7 @@ def summed_up(hidden: list[Whisper], **about: object) -> Whispered:
     """All of them in figures."""
     won = [one for one in hidden if one.success]
     return Whispered(
-        success=Share.count(len(won), len(hidden)),
+        success=Proportion.count(len(won), len(hidden)),
         by_pair=by_pair(hidden),
         median_db=median([one.db for one in won]),
         median_snr=median([one.snr for one in won]),
@@ -246,7 +246,7 @@ def _folder(run: str | Path, out: str | Path | None) -> Path:
         inside = Path(run) if Path(run).is_dir() else Path(run).parent
         names = ("whisper" + (f"-{k}" if k > 1 else "") for k in itertools.count(1))
         return next(inside / name for name in names if not (inside / name).exists())
-    with saying(Path(out)):
+    with explain_os_errors(Path(out)):
         if Path(out).exists() and not (Path(out).is_dir() and not any(Path(out).iterdir())):
             raise UsageError(f"{out} is there already: choose another --out")
     return Path(out)
@@ -275,7 +275,7 @@ def _page(found: Whispered, audio: dict[int, Audio]) -> Page:
     return Page("Hidden commands", about, sections=sections, version=__version__, command=command_line())
 
 
-def in_words(found: Whispered) -> str:
+def to_text(found: Whispered) -> str:
     """The lines that are printed."""
     lines = [f"heard    {found.success} commands, {found.db:g} dB{', masked' * found.masked}, channel {found.channel}"]
     if found.median_snr is not None:

@@ -19,8 +19,8 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
+from sparring.engine.atomic_io import explain_os_errors
 from sparring.engine.errors import SparringError
-from sparring.engine.atomic_io import saying
 
 LARGEST_FILE = 8 << 30
 """Bytes: a larger member of an archive is refused."""
@@ -30,7 +30,7 @@ HIGHEST_RATIO = 200
 
 
 @dataclass(frozen=True)
-class LeftOut:
+class Skipped:
     """A file that is not used, and why."""
 
     name: str
@@ -56,7 +56,7 @@ class Container(Protocol):
         ...
 
     @property
-    def refused(self) -> list[LeftOut]:
+    def refused(self) -> list[Skipped]:
         """What may not be read, and why."""
         ...
 
@@ -90,15 +90,15 @@ class Folder:
         return sorted(self._found[0], key=natural)
 
     @property
-    def refused(self) -> list[LeftOut]:
+    def refused(self) -> list[Skipped]:
         """What may not be read, and why."""
         return self._found[1]
 
     @cached_property
-    def _found(self) -> tuple[dict[str, tuple[int, int]], list[LeftOut]]:
+    def _found(self) -> tuple[dict[str, tuple[int, int]], list[Skipped]]:
         """Name -> size and time; and what may not be read."""
         files: dict[str, tuple[int, int]] = {}
-        refused: list[LeftOut] = []
+        refused: list[Skipped] = []
         if self._base != self.path:
             status = self.path.stat()
             return {self.path.name: (status.st_size, status.st_mtime_ns)}, refused
@@ -114,7 +114,7 @@ class Folder:
                 with os.scandir(self._base / prefix) as entries:
                     inside = sorted(entries, key=lambda entry: (entry.is_symlink(), entry.name))
             except OSError as error:
-                refused.append(LeftOut(prefix or ".", f"cannot be read: {error.strerror}"))
+                refused.append(Skipped(prefix or ".", f"cannot be read: {error.strerror}"))
                 continue
             below = []
             for entry in inside:
@@ -125,13 +125,13 @@ class Folder:
                         if stat.S_ISREG(status.st_mode):
                             files[name] = status.st_size, status.st_mtime_ns
                         else:
-                            refused.append(LeftOut(name, "is no ordinary file"))
+                            refused.append(Skipped(name, "is no ordinary file"))
                     elif is_hidden(entry.name):
-                        refused.append(LeftOut(f"{name}/", "is hidden"))
+                        refused.append(Skipped(f"{name}/", "is hidden"))
                     else:
                         below.append(f"{name}/")
                 except OSError as error:
-                    refused.append(LeftOut(name, f"cannot be read: {error.strerror}"))
+                    refused.append(Skipped(name, f"cannot be read: {error.strerror}"))
             folders += reversed(below)
         return files, refused
 
@@ -164,7 +164,7 @@ class Zip:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.refused: list[LeftOut] = []
+        self.refused: list[Skipped] = []
         try:
             self._zip = zipfile.ZipFile(path)
         except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
@@ -180,7 +180,7 @@ class Zip:
             if info.flag_bits & 1:
                 why = "is encrypted"
             if why:
-                self.refused.append(LeftOut(info.filename, why))
+                self.refused.append(Skipped(info.filename, why))
             else:
                 self._members[name] = info
         self.names = sorted(self._members, key=natural)
@@ -212,7 +212,7 @@ class Tar:
 
     def __init__(self, path: Path, places: dict[str, tuple[int, int]] | None = None) -> None:
         self.path = path
-        self.refused: list[LeftOut] = []
+        self.refused: list[Skipped] = []
         self._places: dict[str, tuple[int, int]] = {}
         if places is None:
             self._look_through()
@@ -230,7 +230,7 @@ class Tar:
                     elif member.issparse() or not (member.isfile() or member.isdir()):
                         why = "is no ordinary file"
                     if why:
-                        self.refused.append(LeftOut(member.name, why))
+                        self.refused.append(Skipped(member.name, why))
                     elif member.isfile():
                         self._places[member.name.removeprefix("./")] = (member.offset_data, member.size)
                 end = tar.offset
@@ -290,7 +290,7 @@ def unpacked(path: Path, target: Path) -> Path:
     """Write the tar inside the tar.gz at `path` to `target`; raises on a decompression bomb or a full disk."""
     size, done = path.stat().st_size, 0
     room = shutil.disk_usage(target.parent).free * 9 // 10
-    with _saying_damaged(str(path)), gzip.open(path) as source, saying(target), open(target, "wb") as out:
+    with _saying_damaged(str(path)), gzip.open(path) as source, explain_os_errors(target), open(target, "wb") as out:
         while True:
             with _saying_damaged(str(path)):
                 block = source.read(1 << 22)

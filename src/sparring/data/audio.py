@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sparring.data.archive import Container, LeftOut, Unreadable, is_packed_tar, open_container, suffix
+from sparring.data.archive import Container, Skipped, Unreadable, is_packed_tar, open_container, suffix
 from sparring.data.registry import DIGITS, KNOWN, STACKED
 from sparring.data.resolve import local, locate
 from sparring.engine.errors import SparringError, UsageError
@@ -48,7 +48,7 @@ class Sounds:
     """Samples a second."""
     test: NDArray[np.bool_]
     """True for those that are not to be trained on, `[N]`."""
-    left_out: tuple[LeftOut, ...] = ()
+    left_out: tuple[Skipped, ...] = ()
 
     def __len__(self) -> int:
         return len(self.waves)
@@ -135,7 +135,7 @@ def soundfile() -> ModuleType:
 
 def _read_all(
     container: Container, names: list[str]
-) -> tuple[dict[str, NDArray[np.float32]], dict[str, int], list[LeftOut]]:
+) -> tuple[dict[str, NDArray[np.float32]], dict[str, int], list[Skipped]]:
     """Name -> waveform, name -> rate, and what is left out."""
     library = soundfile()
     read: dict[str, NDArray[np.float32]] = {}
@@ -145,7 +145,7 @@ def _read_all(
         try:
             read[name], rates[name] = _read(library, container.read(name), name)
         except Unreadable as error:
-            left_out.append(LeftOut(name, error.why))
+            left_out.append(Skipped(name, error.why))
     return read, rates, left_out
 
 

@@ -21,7 +21,7 @@ PEN = 1 / 28, 3 / 28
 
 
 @dataclass(frozen=True)
-class Changes:
+class Augmentation:
     """Each image turned, stretched, slanted, moved, relit, with a box cut out and a line drawn in, each by a number drawn evenly."""
 
     turn: float = 0.0
@@ -41,9 +41,9 @@ class Changes:
     jitter: float = 0.0
     """Deviation of the noise added to rows of a table (standardised, as images of one pixel): they know no other change."""
 
-    def times(self, factor: float) -> Changes:
+    def times(self, factor: float) -> Augmentation:
         """The same kinds of change, `factor` times as strong."""
-        return Changes(*(getattr(self, name) * factor for name in self.__dataclass_fields__))
+        return Augmentation(*(getattr(self, name) * factor for name in self.__dataclass_fields__))
 
     def __call__(self, x: Tensor, batch: Batch) -> Tensor:
         """Images `[B, C, H, W]`, changed with the noise of `batch`, float32. Of a batch of one row all are changed alike."""

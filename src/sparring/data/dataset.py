@@ -21,15 +21,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparring.data.archive import Folder, is_packed_tar, natural, open_container, unpacked
-from sparring.data.reader_api import MODES, Found, Outcome, Shape
-from sparring.data.registry import DIGITS
 from sparring.data.labels import contradictions, some_labels
-from sparring.data.stale_lock import is_abandoned, owner
 from sparring.data.mmap_io import RowFile
+from sparring.data.reader_api import MODES, RawDataset, ReadResult, Shape
+from sparring.data.registry import DIGITS
 from sparring.data.resolve import cache_folder, find, find_digits, local, locate
+from sparring.data.stale_lock import is_abandoned, owner
+from sparring.engine.atomic_io import explain_os_errors, remove, write
+from sparring.engine.data_spec import ImageSpec
 from sparring.engine.errors import SparringError, UsageError
-from sparring.engine.atomic_io import remove, saying, write
-from sparring.engine.data_spec import Spec
 
 VERSION = 3
 """Of the cache's layout and of the way images are decoded; part of every key."""
@@ -92,11 +92,11 @@ class Images:
         self.label_fraction = label_fraction
         self.vectors: NDArray[np.float32] | None = None
         """Numbers told with each image, `[N, K]`; None where there are none."""
-        conditions: tuple[tuple[float, float], ...] = ()
+        condition_stats: tuple[tuple[float, float], ...] = ()
         if vectors and self.report.vectors:
             told = np.load(folder / "vectors.npy")
             self.vectors = told[chosen]
-            conditions = _spread(told[splits == UNSPLIT["train"]])
+            condition_stats = _spread(told[splits == UNSPLIT["train"]])
         if label_fraction is not None:
             if self.report.vectors:
                 raise UsageError("--label-fraction is for classes: the labels of these images are vectors")
@@ -104,7 +104,7 @@ class Images:
         unlabelled = int((self.labels < 0).sum())
         classes = tuple(self.report.classes) if unlabelled < len(self.rows) else ()
         hidden = unlabelled if classes else 0
-        self.spec = Spec(height, width, channels, classes, len(self.rows), hidden, conditions)
+        self.spec = ImageSpec(height, width, channels, classes, len(self.rows), hidden, condition_stats)
         self._pixels = RowFile(folder / "pixels.u8", height * width * channels, meta["rows"])
 
     def __len__(self) -> int:
@@ -163,7 +163,7 @@ def open_images(
     source: str | Path,
     size: tuple[int, int] | None = None,
     mode: str | None = None,
-    tell: Callable[[int, int], None] = lambda done, of: None,
+    on_progress: Callable[[int, int], None] = lambda done, of: None,
     *,
     keep_duplicates: bool = False,
 ) -> Images:
@@ -198,7 +198,7 @@ def open_images(
         container = files if path.is_dir() else open_container(path)
         found = find_digits() if digits else find(container, str(source))
         once = found.drops_duplicates and not keep_duplicates
-        report = _build(found, str(source), building, size, mode, notes, once, tell)
+        report = _build(found, str(source), building, size, mode, notes, once, on_progress)
         remove(building / "unpacked.tar")
         _keep(building, cache / "data" / report.fingerprint, report)
     finally:
@@ -222,7 +222,7 @@ def _opened(cache: Path, index: Path) -> Images | None:
 def _explaining(cache: Path) -> Iterator[None]:
     """Name the cache, and the way out, where it cannot be written."""
     try:
-        with saying(cache):
+        with explain_os_errors(cache):
             yield
     except SparringError as error:
         raise SparringError(f"{error} for the cache of decoded data: set SPARRING_CACHE to a folder") from error
@@ -239,14 +239,14 @@ def parse_size(size: str | tuple[int, int] | None) -> tuple[int, int] | None:
 
 
 def _build(
-    found: Found,
+    found: RawDataset,
     source: str,
     folder: Path,
     size: tuple[int, int] | None,
     mode: str | None,
     notes: list[str],
     once: bool,
-    tell: Callable[[int, int], None],
+    on_progress: Callable[[int, int], None],
 ) -> Report:
     """Write pixels, labels and meta of `found` into `folder`; `once`: equal files count once."""
     if not found.items:
@@ -261,10 +261,10 @@ def _build(
             f"the cache of {source} needs {needed / 1e9:.1f} GB, the disk of {folder.parent} has {free / 1e9:.1f} GB free: "
             "make room, set SPARRING_CACHE to another disk, or take a smaller --size"
         )
-    with saying(folder):
+    with explain_os_errors(folder):
         pixels = _reserved(folder / "pixels.u8", full)
-        tell(0, full[0])
-        outcomes = found.ingest(pixels, shape, lambda done: tell(done, full[0]))
+        on_progress(0, full[0])
+        outcomes = found.ingest(pixels, shape, lambda done: on_progress(done, full[0]))
         usable, left_out = _sort_out(found, outcomes, once)
         if not usable or not shapes:
             failed = [(item.name, outcome.why) for item, outcome in zip(found.items, outcomes, strict=True)]
@@ -302,7 +302,7 @@ def _reserved(path: Path, shape: tuple[int, ...]) -> np.memmap[Any, np.dtype[np.
     return np.memmap(path, np.uint8, "r+", shape=shape)
 
 
-def _nothing(source: str, found: Found, left_out: list[tuple[str, str]]) -> SparringError:
+def _nothing(source: str, found: RawDataset, left_out: list[tuple[str, str]]) -> SparringError:
     first = f" (the first: {left_out[0][0]} {left_out[0][1]})" if left_out else ""
     return SparringError(
         f"nothing usable in {source}: {len(found.items)} files that may be images, none readable{first}"
@@ -343,7 +343,7 @@ def choose_shape(shapes: Counter[Shape], size: tuple[int, int] | None, mode: str
     return Shape(*size, mode), notes
 
 
-def _sort_out(found: Found, outcomes: list[Outcome], once: bool) -> tuple[list[int], dict[str, list[str]]]:
+def _sort_out(found: RawDataset, outcomes: list[ReadResult], once: bool) -> tuple[list[int], dict[str, list[str]]]:
     """The rows to use, and the names left out by reason; `once`: of equal files one is used, the first that has a label or else the first."""
     left_out: dict[str, list[str]] = {}
     for left in found.left_out:
@@ -361,14 +361,14 @@ def _sort_out(found: Found, outcomes: list[Outcome], once: bool) -> tuple[list[i
     return usable, left_out
 
 
-def _labels(found: Found, usable: list[int]) -> tuple[NDArray[np.int64], list[str]]:
+def _labels(found: RawDataset, usable: list[int]) -> tuple[NDArray[np.int64], list[str]]:
     given = [found.items[row].label for row in usable]
     classes = sorted({label for label in given if label is not None}, key=natural)
     number = {name: k for k, name in enumerate(classes)}
     return np.array([-1 if label is None else number[label] for label in given], np.int64), classes
 
 
-def _fingerprint(found: Found, outcomes: list[Outcome], usable: list[int], shape: Shape) -> str:
+def _fingerprint(found: RawDataset, outcomes: list[ReadResult], usable: list[int], shape: Shape) -> str:
     digest = hashlib.blake2b(json.dumps([VERSION, found.format, shape]).encode(), digest_size=16)
     for start in range(0, len(usable), 4096):
         some = [[*found.items[row], outcomes[row].digest] for row in usable[start : start + 4096]]
@@ -380,7 +380,7 @@ def _fingerprint(found: Found, outcomes: list[Outcome], usable: list[int], shape
 
 def _keep(building: Path, final: Path, report: Report) -> None:
     """Give the finished cache its name, unless another process was faster with the same content."""
-    with saying(final):
+    with explain_os_errors(final):
         try:
             os.rename(building, final)
         except OSError:

@@ -24,10 +24,10 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from sparring.data.parquet_cells import Cells
 from sparring.data.archive import Container, Folder, Tar, Unreadable, Zip
-from sparring.data.reader_api import MODES, Outcome, Shape
 from sparring.data.mmap_io import let_go
+from sparring.data.parquet_cells import Cells
+from sparring.data.reader_api import MODES, ReadResult, Shape
 from sparring.engine.errors import SparringError
 
 if TYPE_CHECKING:
@@ -141,12 +141,12 @@ def decode_all(
     names: Sequence[str],
     rows: Rows,
     shape: Shape,
-    tell: Callable[[int], None],
+    on_progress: Callable[[int], None],
     workers: int | None = None,
-) -> list[Outcome]:
+) -> list[ReadResult]:
     """Decode `names` into `rows` (a memory map of a file), on all cores where that pays."""
     workers = cores() if workers is None else workers
-    outcomes: list[Outcome] = []
+    outcomes: list[ReadResult] = []
     start = time.monotonic()
     flat, length = rows.reshape(-1).data, rows[0].size
 
@@ -158,10 +158,10 @@ def decode_all(
         done, spent = len(outcomes), time.monotonic() - start
         if done % 256 == 0:
             let_go(rows)
-            tell(done)
+            on_progress(done)
         if done == TRIED and workers > 1 and spent / done * (len(names) - done) > WORTH and sys.executable:
-            return outcomes + _decode_on(workers, container, names, done, rows, shape, tell)
-    tell(len(outcomes))
+            return outcomes + _decode_on(workers, container, names, done, rows, shape, on_progress)
+    on_progress(len(outcomes))
     return outcomes
 
 
@@ -174,7 +174,7 @@ def cores() -> int:
 
 def _decode_each(
     container: Container, jobs: Iterable[tuple[int, str]], put: Callable[[int, bytes], None], shape: Shape
-) -> Iterator[Outcome]:
+) -> Iterator[ReadResult]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow's remarks on odd files; what cannot be used is reported
         for row, name in jobs:
@@ -182,10 +182,10 @@ def _decode_each(
                 content = container.read(name)
                 data = decode(content, shape)
             except Exception as error:  # one bad file, however bad, never ends the work
-                yield Outcome(why=_why(error))
+                yield ReadResult(why=_why(error))
             else:
                 put(row, data)
-                yield Outcome(hashlib.blake2b(content, digest_size=16).hexdigest())
+                yield ReadResult(hashlib.blake2b(content, digest_size=16).hexdigest())
 
 
 def _why(error: Exception) -> str:
@@ -209,12 +209,12 @@ def _decode_on(
     first: int,
     rows: Rows,
     shape: Shape,
-    tell: Callable[[int], None],
-) -> list[Outcome]:
+    on_progress: Callable[[int], None],
+) -> list[ReadResult]:
     """Outcomes of `names[first:]`; each worker takes a stretch of its own."""
     lock, count = threading.Lock(), first
     ends = [first + (len(names) - first) * k // workers for k in range(workers + 1)]
-    outcomes: list[list[Outcome]] = [[] for _ in range(workers)]
+    outcomes: list[list[ReadResult]] = [[] for _ in range(workers)]
 
     def listen(k: int, process: subprocess.Popen[str], job: str) -> None:
         nonlocal count
@@ -223,11 +223,11 @@ def _decode_on(
             process.stdin.write(job)
             process.stdin.close()
             for line in process.stdout:
-                done = [Outcome(*pair) for pair in json.loads(line)]
+                done = [ReadResult(*pair) for pair in json.loads(line)]
                 outcomes[k] += done
                 with lock:
                     count += len(done)
-                    tell(count)
+                    on_progress(count)
 
     processes, listeners = [], []
     try:
@@ -286,7 +286,7 @@ def _work() -> None:
     job = json.loads(sys.stdin.read())
     shape, first = Shape(*job["shape"]), job["first"]
     length, at = shape.height * shape.width * MODES[shape.mode], -1
-    done: list[Outcome] = []
+    done: list[ReadResult] = []
     with open(job["rows"], "r+b", buffering=1 << 20) as file:  # row after row: cheaper than through a memory map
 
         def put(row: int, data: bytes) -> None:

@@ -14,8 +14,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from sparring.data.stale_lock import is_abandoned, owner
+from sparring.engine.atomic_io import explain_os_errors
 from sparring.engine.errors import SparringError, UsageError
-from sparring.engine.atomic_io import saying
 
 LARGEST = 200 << 30
 """Bytes: a longer answer is refused."""
@@ -40,13 +40,13 @@ def download(url: str, folder: Path, limit: int = LARGEST) -> Path:
     target = folder / name
     if target.exists():
         return target
-    with saying(folder):
+    with explain_os_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     part = _claim(folder, name)
     try:
         _fetch(address, part, limit)
         _check(part, digest, url)
-        with saying(target):
+        with explain_os_errors(target):
             os.replace(part, target)
     finally:
         if part.exists():  # for the next try
@@ -125,7 +125,7 @@ def _fetch_rest(address: str, part: Path, limit: int) -> bool:
         total = done + int(length) if length else None
         if (total or 0) > limit:
             raise SparringError(f"{address} is {total:,} bytes long, more than the {limit:,} that are taken")
-        with saying(part):
+        with explain_os_errors(part):
             room = shutil.disk_usage(part.parent).free
         if total is not None and total - done > room:
             raise SparringError(
@@ -136,7 +136,7 @@ def _fetch_rest(address: str, part: Path, limit: int) -> bool:
                 done += len(block)
                 if done > limit:
                     raise SparringError(f"{address} sends more than the {limit:,} bytes that are taken")
-                with saying(part):
+                with explain_os_errors(part):
                     out.write(block)
     return total is None or done == total
 

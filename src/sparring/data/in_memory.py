@@ -10,14 +10,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sparring.engine.data_spec import Spec
+from sparring.engine.data_spec import ImageSpec
 
 
-class Examples(Protocol):
+class IndexedDataset(Protocol):
     """What a feed draws from: rows that are indexed by whole numbers, and what is known of them."""
 
     @property
-    def spec(self) -> Spec:
+    def spec(self) -> ImageSpec:
         """Their size and classes."""
         ...
 
@@ -64,12 +64,12 @@ class Scale:
 
 
 @dataclass(frozen=True)
-class Arrays:
+class InMemoryDataset:
     """Images `[N, H, W, C]` in memory, or rows of a table as images of one pixel, `[N, 1, 1, F]`."""
 
     values: NDArray[Any]
     labels: NDArray[np.int64]
-    spec: Spec
+    spec: ImageSpec
     scale: Scale | None
     """By which they are read; None: they are bytes, and stay so."""
 

@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparring.data.archive import natural
-from sparring.engine.errors import SparringError, UsageError, nearest
+from sparring.engine.errors import SparringError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from sparring.data.dataset import Images
-    from sparring.data.reader_api import Item, Outcome
+    from sparring.data.reader_api import Example, ReadResult
 
 UNLABELLED = "-1"
 """What stands for no label, here as in arrays; nothing does as well."""
@@ -95,7 +95,7 @@ def read_labels(
         if not label or (label == UNLABELLED and label not in classes):
             continue
         if classes and label not in classes:
-            raise UsageError(f"{path}, line {line}: the source has no class '{label}': {nearest(label, classes)}")
+            raise UsageError(f"{path}, line {line}: the source has no class '{label}': {did_you_mean(label, classes)}")
         if place in told and told[place][1] != label:
             first, other = told[place]
             raise UsageError(f"{path}: '{name}' is called '{other}' in line {first} and '{label}' in line {line}")
@@ -126,7 +126,7 @@ def labels_as(classes: tuple[str, ...], images: Images) -> NDArray[np.int64]:
     return labels
 
 
-def contradictions(items: Sequence[Item], outcomes: Sequence[Outcome], taken: Sequence[int]) -> list[str]:
+def contradictions(items: Sequence[Example], outcomes: Sequence[ReadResult], taken: Sequence[int]) -> list[str]:
     """A note on images that are found under more than one class, or none; `taken` are the rows of which equal ones were dropped."""
     row_of = {outcomes[row].digest: row for row in taken}
     others: dict[int, dict[str, str]] = {}

@@ -10,14 +10,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sparring.data.in_memory import Examples, as_input
+from sparring.data.in_memory import IndexedDataset, as_input
 from sparring.engine import dist
 from sparring.engine.errors import UsageError
 from sparring.engine.game import Batch
 from sparring.engine.seeds import mix
 
 
-class Feed:
+class BatchLoader:
     """Batches of `images` for the loop.
 
     The whole batch is chosen by (seed, nimg, turn) and cut into the shares of the processes and their parts, so the
@@ -29,7 +29,7 @@ class Feed:
 
     def __init__(
         self,
-        images: Examples,
+        images: IndexedDataset,
         batch_size: int,
         *,
         seed: int = 0,
@@ -81,8 +81,8 @@ class Feed:
     def _with_labels(self, seed: int, cut: slice) -> tuple[Tensor, Tensor]:
         """The part of a batch of images that have labels which goes with the part `cut` of the whole batch."""
         assert self._known is not None
-        luck = np.random.default_rng([seed, 1])
-        rows, flips = luck.choice(self._known, self._count, p=self._chances), luck.random(self._count) < 0.5
+        rng = np.random.default_rng([seed, 1])
+        rows, flips = rng.choice(self._known, self._count, p=self._chances), rng.random(self._count) < 0.5
         part = slice(*(-(-end * self._count // self.batch_size) for end in (cut.start, cut.stop)))
         return self._images(rows[part], flips[part])
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sparring.data.archive import LeftOut, Unreadable
+from sparring.data.archive import Skipped, Unreadable
 from sparring.engine.errors import SparringError
 
 
@@ -17,7 +17,7 @@ class Cells:
     def __init__(self, path: Path, tables: dict[str, Any], column: str) -> None:
         import pyarrow.parquet as pq
 
-        self.path, self.refused = path, list[LeftOut]()
+        self.path, self.refused = path, list[Skipped]()
         self._sources, self._column = tables, column
         with explaining(path):
             self.tables = {name: pq.ParquetFile(source) for name, source in tables.items()}

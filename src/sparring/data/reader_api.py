@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeAlias
 
-from sparring.data.archive import Container, LeftOut
+from sparring.data.archive import Container, Skipped
 
 if TYPE_CHECKING:  # a decoding process starts sooner without NumPy
     import numpy as np
@@ -35,7 +35,7 @@ class Shape(NamedTuple):
     """Pillow's name, or `N channels`."""
 
 
-class Item(NamedTuple):
+class Example(NamedTuple):
     """One image (or clip, or record): its name, split and label as found."""
 
     name: str
@@ -43,14 +43,14 @@ class Item(NamedTuple):
     label: str | None
 
 
-class Outcome(NamedTuple):
+class ReadResult(NamedTuple):
     """What became of one item: the digest of its content, or why it could not be used."""
 
     digest: str = ""
     why: str = ""
 
 
-class Found(Protocol):
+class RawDataset(Protocol):
     """What a reader found. Images today; a reader of sound or tables gives another `kind` and other rows."""
 
     @property
@@ -64,12 +64,12 @@ class Found(Protocol):
         ...
 
     @property
-    def items(self) -> list[Item]:
+    def items(self) -> list[Example]:
         """All items, in the order of the rows."""
         ...
 
     @property
-    def left_out(self) -> list[LeftOut]:
+    def left_out(self) -> list[Skipped]:
         """Files that are no items, and why."""
         ...
 
@@ -92,10 +92,10 @@ class Found(Protocol):
         """The sizes and modes there are, by headers, from a sample where there are very many."""
         ...
 
-    def ingest(self, rows: Rows, shape: Shape, tell: Callable[[int], None]) -> list[Outcome]:
+    def ingest(self, rows: Rows, shape: Shape, on_progress: Callable[[int], None]) -> list[ReadResult]:
         """Write each item into its row; `tell` is called with the number of rows done."""
         ...
 
 
-Reader = Callable[[Container], Found | None]
+Reader = Callable[[Container], RawDataset | None]
 """A format: looks at a container and gives what it finds there, or None where it is not its format."""

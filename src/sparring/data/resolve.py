@@ -10,12 +10,12 @@ from pathlib import Path
 
 from sparring.data.archive import Container, suffix
 from sparring.data.download import download, is_url
-from sparring.data.reader_api import Found
-from sparring.data.registry import DIGITS, KNOWN, NOTES, STACKED
+from sparring.data.reader_api import RawDataset
 from sparring.data.readers import READERS
 from sparring.data.readers.digits import read_digits
 from sparring.data.readers.stacked_mnist import stacked
-from sparring.engine.errors import SparringError, UsageError, nearest
+from sparring.data.registry import DIGITS, KNOWN, NOTES, STACKED
+from sparring.engine.errors import SparringError, UsageError, did_you_mean
 
 
 def cache_folder() -> Path:
@@ -42,7 +42,7 @@ def locate(source: str | Path) -> tuple[Path, list[str]]:
     if path is None and text in KNOWN:
         return _locate_known(text)
     if path is None:
-        near = nearest(text, [*KNOWN, DIGITS, STACKED])
+        near = did_you_mean(text, [*KNOWN, DIGITS, STACKED])
         raise UsageError(
             f"there is no '{text}': SOURCE is a folder, an archive, a file, a URL or a known name ({near})"
         )
@@ -70,7 +70,7 @@ def _locate_known(name: str) -> tuple[Path, list[str]]:
     return (files[0], []) if len(files) == 1 else (downloads, [])
 
 
-def find(container: Container, source: str) -> Found:
+def find(container: Container, source: str) -> RawDataset:
     """What the first reader that knows it finds in the container of `source`."""
     for reader in READERS:
         if found := reader(container):
@@ -79,7 +79,7 @@ def find(container: Container, source: str) -> Found:
     raise SparringError(f"nothing usable in {source}: {_census(container.names, refused)}")
 
 
-def find_digits() -> Found:
+def find_digits() -> RawDataset:
     """scikit-learn's digits."""
     return read_digits()
 

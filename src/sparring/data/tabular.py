@@ -10,10 +10,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from sparring.attacks.tabular_constraints import Columns
 from sparring.attacks.norms import Norm
+from sparring.attacks.tabular_constraints import TabularConstraints
 from sparring.attacks.threat_model import Threat
-from sparring.engine.errors import SparringError, UsageError, nearest
+from sparring.engine.errors import SparringError, UsageError, did_you_mean
 
 MISSING = ("", "?")
 """What stands for no value; among words it is a word of its own, `?`."""
@@ -70,7 +70,7 @@ class Table:
         immutable: Iterable[str] = (),
         increasing: Iterable[str] = (),
         decreasing: Iterable[str] = (),
-    ) -> Columns:
+    ) -> TabularConstraints:
         """What may happen to columns, told by their names: whole numbers stay whole and words stay words, whatever is told.
 
         Where `movable` is given, it and what may increase or decrease move alone, and others else but for the `immutable`.
@@ -84,14 +84,14 @@ class Table:
         still = named["immutable"] | {c.name for c in self.columns if c.fixed or c.name not in move}
         moving = [column for column in self.columns if column.name not in still]
         ways = {way: self._numbers(named[way], way) for way in ("increasing", "decreasing")}
-        return Columns(
+        return TabularConstraints(
             immutable=tuple(place for column in self.columns if column.name in still for place in column.places),
             integer=tuple(column.places[0] for column in moving if column.whole),
             one_hot=tuple(column.places for column in moving if column.words),
             **{way: tuple(c.places[0] for c in columns if not c.fixed) for way, columns in ways.items()},
         )
 
-    def threat(self, norm: Norm, eps: float | Tensor, columns: Columns | None = None) -> Threat:
+    def threat(self, norm: Norm, eps: float | Tensor, columns: TabularConstraints | None = None) -> Threat:
         """All rows within `eps` whose numbers lie between the lowest and the highest of the file; see `constraints`."""
         spans = [(c.low, c.high if c.low < c.high else c.low + 1) for c in self.columns for _ in c.places]
         low, high = torch.tensor(spans).unbind(1)
@@ -118,7 +118,7 @@ class Table:
     def _named(self, names: Iterable[str]) -> list[Column]:
         names, known = list(_several(names)), {column.name: column for column in self.columns}
         if unknown := next((name for name in names if name not in known), None):
-            raise UsageError(f"there is no column '{unknown}': {nearest(unknown, known)}")
+            raise UsageError(f"there is no column '{unknown}': {did_you_mean(unknown, known)}")
         return [known[name] for name in names]
 
     def _numbers(self, names: Collection[str], way: str) -> list[Column]:
@@ -239,7 +239,7 @@ def _used(
     """The columns that rows are made of, when all names that were given are there."""
     for name in (target, *_several(drop), *_several(words)):
         if name not in names:
-            raise UsageError(f"{path} has no column '{name}': {nearest(name, names)}")
+            raise UsageError(f"{path} has no column '{name}': {did_you_mean(name, names)}")
     used = [name for name in names if name != target and name not in drop]
     if not used:
         raise UsageError(f"{path}: nothing but '{target}' is left of its columns")

@@ -14,14 +14,14 @@ from sparring.engine.errors import SparringError
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def atomic_replace(path: Path) -> Iterator[Path]:
     """Give a temporary path that takes the place of `path` when all went well: of a file, or of a folder still to be made.
 
     Raises SparringError, naming the path, where the disk is full or the place cannot be written.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with saying(path):
+        with explain_os_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             remove(temporary)  # of a killed process that had our number
             yield temporary
@@ -33,7 +33,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def saying(path: Path) -> Iterator[None]:
+def explain_os_errors(path: Path) -> Iterator[None]:
     """Turn the system's errors about `path` into a message that names it and the way out."""
     try:
         yield
@@ -50,7 +50,7 @@ def saying(path: Path) -> Iterator[None]:
 
 def write(path: Path, content: bytes | str) -> None:
     """Write a whole file at once."""
-    with replacing(path) as temporary:
+    with atomic_replace(path) as temporary:
         temporary.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
@@ -63,7 +63,7 @@ def remove(path: Path) -> None:
             path.unlink()
 
 
-def sweep(folder: Path, name: str = "*") -> None:
+def remove_temporaries(folder: Path, name: str = "*") -> None:
     """Remove the temporary files that killed processes left in `folder` when they wrote `name` (a pattern)."""
     for left in folder.glob(f".{name}.*.tmp"):
         remove(left)

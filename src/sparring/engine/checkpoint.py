@@ -29,7 +29,7 @@ class Misfit(SparringError):
 
 def save(system: System, folder: Path, nimg: int) -> None:
     """Write `system` into the new `folder`: three safetensors files, and `state.json` with all else and the digests."""
-    check_finite([*system.game.players.items(), ("average", system.average.net)], nimg)
+    check_finite([*system.game.players.items(), ("average", system.ema.net)], nimg)
     folder.mkdir()
     moments: dict[str, Tensor] = {}
     rest = {player: _fold(_state(system, player), player, moments) for player in system.optimizers}
@@ -84,7 +84,7 @@ def check_finite(nets: Iterable[tuple[str, nn.Module]], nimg: int) -> None:
 
 def _weights(system: System) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     players = {f"{player}.{k}": t for player, net in system.game.players.items() for k, t in net.state_dict().items()}
-    return players, dict(system.average.net.state_dict())
+    return players, dict(system.ema.net.state_dict())
 
 
 def _check_fit(stored: Mapping[str, Tensor], present: Mapping[str, Tensor], folder: Path) -> None:

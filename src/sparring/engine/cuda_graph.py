@@ -24,7 +24,7 @@ Told = Callable[[Batch], tuple[Tensor, ...]]
 """How a batch tells what was asked for."""
 
 
-class Slots:
+class StaticInputs:
     """All tensors that a turn asks of its batch, in the order of asking; they stay where they are."""
 
     def __init__(self, first: Batch) -> None:
@@ -67,7 +67,7 @@ class Slots:
 class _Held(Batch):
     """A batch whose tensors lie in slots."""
 
-    slots: Slots | None = None
+    slots: StaticInputs | None = None
     counterpart: Callable[[Batch], Batch] | None = None
     """What plays the part in another batch that this one plays in its own."""
 
@@ -85,7 +85,7 @@ class _Held(Batch):
         return noise
 
 
-class Captured:
+class CapturedTurn:
     """Loss and gradients of one `player` of a steady game, on a CUDA device. Optimizers step outside of it.
 
     Recording leaves weights and buffers as they are. The gradients lie in `.grad` of the player's parameters, which must not
@@ -93,7 +93,7 @@ class Captured:
     """
 
     def __init__(self, game: Game, player: str, batch: Batch, hardware: Hardware) -> None:
-        self._graph, self._slots = torch.cuda.CUDAGraph(), Slots(batch)
+        self._graph, self._slots = torch.cuda.CUDAGraph(), StaticInputs(batch)
         parameters = list(game.players[player].parameters())
 
         def turn() -> dict[str, Tensor]:
@@ -130,10 +130,10 @@ class Captured:
         return dict(zip(self._names, self._told.clone(), strict=True))
 
 
-def captured(game: Game, player: str, batch: Batch, hardware: Hardware) -> Captured | None:
+def capture_turn(game: Game, player: str, batch: Batch, hardware: Hardware) -> CapturedTurn | None:
     """`Captured`, or None, with a warning, where a network cannot be recorded: one that asks the device for a number, say."""
     try:
-        return Captured(game, player, batch, hardware)
+        return CapturedTurn(game, player, batch, hardware)
     except RuntimeError as error:
         why = str(error).partition("\n")[0]
         warnings.warn(f"the {player}'s turn is no CUDA graph, and plays more slowly without: {why}", stacklevel=2)

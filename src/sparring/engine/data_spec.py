@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Spec:
+class ImageSpec:
     """Size and labels of a set of images."""
 
     height: int
@@ -18,12 +18,14 @@ class Spec:
     """Images to train on."""
     unlabelled: int = 0
     """Of them without a label, where others have one."""
-    conditions: tuple[tuple[float, float], ...] = ()
+    condition_stats: tuple[tuple[float, float], ...] = ()
     """Of each number that is told with an image, where there are such: mean and deviation over the training images."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "classes", tuple(self.classes))  # JSON knows lists alone
-        object.__setattr__(self, "conditions", tuple((mean, deviation) for mean, deviation in self.conditions))
+        object.__setattr__(
+            self, "condition_stats", tuple((mean, deviation) for mean, deviation in self.condition_stats)
+        )
 
     @property
     def shape(self) -> tuple[int, int, int]:

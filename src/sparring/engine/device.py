@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from sparring.engine.errors import UsageError, nearest
+from sparring.engine.errors import UsageError, did_you_mean
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 PRECISIONS = ("auto", "bf16", "fp32")
@@ -29,9 +29,9 @@ class Hardware:
     def find(cls, device: str = "auto", precision: str = "auto") -> Hardware:
         """Choose by name; "auto" takes CUDA, then MPS, then the CPU, and bf16 wherever the hardware computes in it."""
         if device.split(":")[0] not in DEVICES:
-            raise UsageError(f"unknown device '{device}': {nearest(device, DEVICES)}")
+            raise UsageError(f"unknown device '{device}': {did_you_mean(device, DEVICES)}")
         if precision not in PRECISIONS:
-            raise UsageError(f"unknown precision '{precision}': {nearest(precision, PRECISIONS)}")
+            raise UsageError(f"unknown precision '{precision}': {did_you_mean(precision, PRECISIONS)}")
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
             if device == "cuda" and "LOCAL_RANK" in os.environ:

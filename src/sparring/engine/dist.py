@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from sparring.engine.errors import SparringError, UsageError
 
 
-def start() -> None:
+def init() -> None:
     """Join the group that torchrun made, if it made one."""
     if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not td.is_initialized():
         if torch.cuda.is_available():
@@ -26,20 +26,20 @@ def start() -> None:
         td.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
 
 
-def check_alone() -> None:
+def check_single_process() -> None:
     """Raise UsageError where torchrun made several processes, for work that only one can do."""
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise UsageError("this command works on one process: give it without torchrun")
 
 
-def finish() -> None:
+def shutdown() -> None:
     """Leave the group, and with it the process: all at once, when the last one has done its work.
 
     By `os._exit`: at the interpreter's own end a thread of gloo now and then aborts the process ("terminate called
     without an active exception", torch 2.13), and torchrun then calls a training failed that is whole.
     """
     if td.is_initialized():
-        wait()
+        barrier()
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(0)
@@ -55,7 +55,7 @@ def world_size() -> int:
     return td.get_world_size() if td.is_initialized() else 1
 
 
-def wait() -> None:
+def barrier() -> None:
     """Hold until all processes are here."""
     if world_size() > 1:
         td.barrier()
@@ -98,7 +98,7 @@ def any_true(flag: bool) -> bool:
     return bool(total)
 
 
-def share(number: int) -> int:
+def broadcast(number: int) -> int:
     """The number that process 0 has."""
     if world_size() == 1:
         return number
@@ -107,7 +107,7 @@ def share(number: int) -> int:
     return box[0]
 
 
-def check_agreement(nets: Iterable[tuple[str, nn.Module]]) -> None:
+def check_in_sync(nets: Iterable[tuple[str, nn.Module]]) -> None:
     """Raise unless every process holds the same bits in every weight and buffer."""
     if world_size() == 1:
         return

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from sparring.engine.game import Schedule
 
 
-class Average:
+class EMA:
     """The exponential moving average of `net`, kept from image 0 on.
 
     The half-life ramps up with the run, `min(half_life(at), ramp * nimg)`, so that the start is forgotten in time

@@ -27,7 +27,7 @@ class UsageError(SparringError):
     exit_code = 2
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
+def did_you_mean(name: str, known: Iterable[str]) -> str:
     """A hint naming the known name closest to `name`, or all known names where none is close.
 
     >>> nearest("dcgn", ["dcgan", "r3"])

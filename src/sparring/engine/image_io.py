@@ -23,7 +23,7 @@ FILM_SIDE, FILM_FRAMES = 1024, 120
 """At most so many pixels on a side, and so many frames, taken evenly; the first and the last always."""
 
 
-def to_bytes(images: Tensor) -> NDArray[np.uint8]:
+def to_uint8(images: Tensor) -> NDArray[np.uint8]:
     """Images `[B, C, H, W]` in [-1, 1] -> uint8 `[B, H, W, C]`."""
     scaled = (images.detach().float() + 1) * 127.5
     array: NDArray[np.uint8] = scaled.round().clamp(0, 255).byte().permute(0, 2, 3, 1).cpu().numpy()
@@ -63,7 +63,7 @@ def save_png(image: Image.Image, path: Path, about: str) -> None:
     write(path, content.getvalue())
 
 
-def save_film(frames: Sequence[Path], path: Path, *, seconds: float = 6.0) -> None:
+def save_animation(frames: Sequence[Path], path: Path, *, seconds: float = 6.0) -> None:
     """Write the pictures one after another as an animated WebP, the last one held; unreadable ones are passed over."""
     count = min(len(frames), FILM_FRAMES)
     images = []

@@ -11,16 +11,16 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from sparring.engine import dist
-from sparring.engine.ema import Average
-from sparring.engine.cuda_graph import Captured, captured
+from sparring.engine.cuda_graph import CapturedTurn, capture_turn
 from sparring.engine.device import Hardware
+from sparring.engine.ema import EMA
 from sparring.engine.errors import Diverged
 from sparring.engine.game import Batch, Game, Schedule, only
-from sparring.engine.running_mean import Means
+from sparring.engine.running_mean import RunningMean
 from sparring.engine.seeds import mix
 
 
-class Feed(Protocol):
+class BatchSource(Protocol):
     """Where batches come from. They are a function of (nimg, turn) alone, so a resumed run needs no random state."""
 
     @property
@@ -41,7 +41,7 @@ class System:
     """The players and what each of them wants."""
     optimizers: Mapping[str, Optimizer]
     """One for each player."""
-    average: Average
+    ema: EMA
     """The running average of the player that is sampled from."""
     schedules: Mapping[str, Mapping[str, Schedule]] = field(default_factory=dict)
     """Player -> `lr`, `beta1` or `beta2` -> its value over the run."""
@@ -50,7 +50,7 @@ class System:
 
 
 @dataclass(frozen=True)
-class Due:
+class Callback:
     """Something to do every so many images, at image 0 and at the end; what a stop saved is not done again."""
 
     every: int
@@ -60,20 +60,20 @@ class Due:
 
 def play(
     system: System,
-    feed: Feed,
+    feed: BatchSource,
     *,
     total: int,
     start: int = 0,
     seed: int = 0,
     hardware: Hardware,
-    due: Sequence[Due] = (),
+    due: Sequence[Callback] = (),
     until: Callable[[], bool] = lambda: False,
 ) -> int:
     """Play rounds from image `start` to image `total`, or `until` says stop; returns the images played."""
     game, step = system.game, feed.batch_size
-    seen = [Means() for _ in due]
+    seen = [RunningMean() for _ in due]
     records = system.steady and hardware.device.type == "cuda"
-    graphs: dict[str, Captured | None] = {}
+    graphs: dict[str, CapturedTurn | None] = {}
     nimg = start
     with torch.random.fork_rng(devices=[]):
         while True:
@@ -86,17 +86,17 @@ def play(
                 return nimg
             at = nimg / total
             for turn, player in enumerate(game.turns):
-                luck = mix(seed, dist.rank(), nimg, turn)  # of dropout and the like
+                rng = mix(seed, dist.rank(), nimg, turn)  # of dropout and the like
                 parts = feed.batches(nimg, turn)
                 if records and len(parts) == 1 and player not in graphs:
-                    graphs[player] = captured(game, player, parts[0], hardware)
-                stats = _move(system, player, parts, at, luck, hardware, graphs.get(player))
+                    graphs[player] = capture_turn(game, player, parts[0], hardware)
+                stats = _move(system, player, parts, at, rng, hardware, graphs.get(player))
                 if not torch.isfinite(stats[player]):
                     raise Diverged(f"the {player}'s loss became {float(stats[player])} at image {nimg:,}")
                 for means in seen:
                     means.add(stats)
             nimg += step
-            system.average.update(nimg, step, at)
+            system.ema.update(nimg, step, at)
 
 
 def _move(
@@ -104,9 +104,9 @@ def _move(
     player: str,
     parts: Sequence[Batch],
     at: float,
-    luck: int,
+    rng: int,
     hardware: Hardware,
-    graph: Captured | None,
+    graph: CapturedTurn | None,
 ) -> dict[str, Tensor]:
     """One player's turn: its loss and gradients over all parts of the batch, then its optimizer's step.
 
@@ -119,7 +119,7 @@ def _move(
 
     def loss_and_gradients() -> float:
         told.clear()
-        hardware.seed(luck)
+        hardware.seed(rng)
         if graph is not None:
             told.update(graph(parts[0]))
         else:

@@ -30,10 +30,10 @@ from PIL import Image
 from torch import Tensor
 
 from sparring.engine import checkpoint, dist
+from sparring.engine.atomic_io import atomic_replace, explain_os_errors, remove, remove_temporaries, write
 from sparring.engine.errors import SparringError, UsageError
-from sparring.engine.atomic_io import remove, replacing, saying, sweep, write
+from sparring.engine.image_io import save_animation, save_png
 from sparring.engine.loop import System
-from sparring.engine.image_io import save_film, save_png
 from sparring.engine.safetensors_io import load_file, write_tensors
 
 FORMAT = 1
@@ -71,7 +71,7 @@ class Run:
 
     def claim(self) -> None:
         """Make sure that the folder can be made and written, and make nothing yet; refused where it holds other things."""
-        with saying(self.path):
+        with explain_os_errors(self.path):
             if self.path.exists() and not self.path.is_dir():
                 raise UsageError(f"{self.path} is a file: choose another --out")
             if self.path.is_dir() and any(not p.name.endswith(".tmp") for p in self.path.iterdir()):
@@ -91,7 +91,7 @@ class Run:
     def log(self, nimg: int, values: Mapping[str, float]) -> None:
         """Append one line to metrics.jsonl."""
         path = self.path / "metrics.jsonl"
-        with saying(path), open(path, "ab+") as file:
+        with explain_os_errors(path), open(path, "ab+") as file:
             if file.tell() and (file.seek(-1, 2), file.read(1))[1] != b"\n":  # a kill tore the last line
                 file.write(b"\n")
             file.write(json.dumps({"nimg": nimg, **values}).encode() + b"\n")
@@ -121,7 +121,7 @@ class Run:
 
     def film(self) -> Path:
         """Put the frames together as film.webp."""
-        save_film(self.frames(), self.path / "film.webp")
+        save_animation(self.frames(), self.path / "film.webp")
         return self.path / "film.webp"
 
     # what was found out about it
@@ -155,7 +155,7 @@ class Run:
         """Write a checkpoint, if it is not there yet, and remove the oldest, but not the best."""
         path = self._checkpoint(nimg)
         if not path.exists():
-            with replacing(path) as temporary:
+            with atomic_replace(path) as temporary:
                 checkpoint.save(system, temporary, nimg)
         best = self.best
         for old in [p for p in self.checkpoints() if int(p.name) < nimg][: -KEPT + 1]:
@@ -211,15 +211,15 @@ class Run:
         Damaged ones are named in `warnings` and set aside. Raises SparringError where all are damaged, or where a whole
         one does not fit the system; nothing is set aside then. Of several processes the first one chooses.
         """
-        nimg = dist.share(self._load_newest(system) if dist.rank() == 0 else -1)
+        nimg = dist.broadcast(self._load_newest(system) if dist.rank() == 0 else -1)
         if dist.rank() != 0 and nimg >= 0:
             checkpoint.load(system, self._checkpoint(nimg))
         return nimg if nimg >= 0 else None
 
     def _load_newest(self, system: System) -> int:
         """The same on one process; -1 where there is none. What a kill left half written goes."""
-        sweep(self.path / "checkpoints")
-        sweep(self.path / "samples")
+        remove_temporaries(self.path / "checkpoints")
+        remove_temporaries(self.path / "samples")
         for name in (
             "*.json",
             "model.*",
@@ -228,7 +228,7 @@ class Run:
             "film.webp",
             "report.html",
         ):  # and not what `sparring sample` may be writing just now
-            sweep(self.path, name)
+            remove_temporaries(self.path, name)
         damaged: list[tuple[Path, str]] = []
         for path in reversed(self.checkpoints()):
             try:
@@ -238,7 +238,7 @@ class Run:
                 continue
             for bad, why in damaged:
                 self.warnings.append(f"checkpoint {bad.name} is damaged ({why}); the one before it is used")
-                with saying(bad):
+                with explain_os_errors(bad):
                     remove(bad.with_name(f"damaged-{bad.name}"))
                     bad.rename(bad.with_name(f"damaged-{bad.name}"))
             return nimg
@@ -261,7 +261,7 @@ class Run:
 
 def write_shared(folder: Path, name: str, tensors: Mapping[str, Tensor], card: Mapping[str, Any]) -> None:
     """Write NAME.safetensors and NAME.json, a network and its card, into `folder`."""
-    with replacing(folder / f"{name}.safetensors") as temporary:
+    with atomic_replace(folder / f"{name}.safetensors") as temporary:
         write_tensors(tensors, temporary)
     write(folder / f"{name}.json", json.dumps({"format": FORMAT, **card}, indent=2) + "\n")
 

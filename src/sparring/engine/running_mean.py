@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 
-class Means:
+class RunningMean:
     """The mean of each statistic since it was last taken. Sums tensors, so that nothing waits for the device."""
 
     def __init__(self) -> None:

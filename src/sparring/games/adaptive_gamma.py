@@ -13,7 +13,7 @@ from sparring.engine.game import Stats
 from sparring.games.penalties import squared_norm
 
 
-class HeldSteepness(nn.Module):
+class AdaptiveGamma(nn.Module):
     """Gamma for R1 and R2 that holds D's steepness.
 
         S = (E |grad D|^2)^(1/2) * E |x - x'|^2

@@ -13,21 +13,21 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, kl_div, log_softmax
 
-from sparring.attacks.validation import held
+from sparring.attacks.feasible_set import FeasibleSet
 from sparring.attacks.losses import ce
 from sparring.attacks.norms import as_rows
-from sparring.attacks.feasible_set import Region
 from sparring.attacks.threat_model import Threat
+from sparring.attacks.validation import frozen
 from sparring.engine.game import Batch, Schedule, Stats
 from sparring.engine.schedules import constant
 
-Attack = Callable[[nn.Module, Tensor, Tensor, Threat, Batch], Tensor]
+InnerAttack = Callable[[nn.Module, Tensor, Tensor, Threat, Batch], Tensor]
 """(classifier, images `[B, ...]`, labels `[B]`, what may be done, the batch, for its noise) -> adversaries `[B, ...]`."""
 
 Loss = Callable[[nn.Module, Tensor, Tensor, Tensor], tuple[Tensor, Stats]]
 """(classifier, images, adversaries, labels) -> a scalar that the classifier minimises, and statistics."""
 
-Start = Callable[[Region, Batch], Tensor]
+Start = Callable[[FeasibleSet, Batch], Tensor]
 """(where each row may go, the batch, for its noise) -> points of the region, where an ascent begins."""
 
 Aim = Callable[[nn.Module, Tensor, Tensor], Callable[[Tensor], Tensor]]
@@ -74,12 +74,12 @@ def divergence(clean: Tensor, attacked: Tensor) -> Tensor:
 # the inner maximisation
 
 
-def at_data(region: Region, batch: Batch) -> Tensor:
+def at_data(region: FeasibleSet, batch: Batch) -> Tensor:
     """At the images themselves."""
     return region.x
 
 
-def anywhere(region: Region, batch: Batch) -> Tensor:
+def anywhere(region: FeasibleSet, batch: Batch) -> Tensor:
     """Evenly anywhere in the Linf or L2 ball (Madry et al. 2018; Wong et al. 2020, Algorithm 3), be it out of the box.
 
     The first step brings it back. Were the start in the box as well, one step of 1.25 eps would move all black pixels of MNIST
@@ -95,7 +95,7 @@ def anywhere(region: Region, batch: Batch) -> Tensor:
     return region.relax(x + noise)
 
 
-def near(region: Region, batch: Batch) -> Tensor:
+def near(region: FeasibleSet, batch: Batch) -> Tensor:
     """Next to the images, by normal noise of 0.001 (in pixels from 0 to 1; ours are twice as far apart): KL is flat at x itself (Zhang et al. 2019)."""
     return region.relax(region.x + 0.002 * batch.normal(*region.x.shape[1:]))
 
@@ -128,7 +128,7 @@ class Ascent:
         """Adversaries `[B, ...]` that `threat` allows around `x` `[B, ...]`."""
         region = threat.around(x)
         stride = as_rows(self.step * region.eps, x)
-        with held(net):
+        with frozen(net):
             rising, at = self.aim(net, x, y), self.start(region, batch)
             for _ in range(self.steps):
                 leaf = at.detach().requires_grad_()
@@ -185,7 +185,7 @@ class Carried(nn.Module):
         return adv
 
 
-class Robust:
+class AdversarialTraining:
     """One player, `classifier`, that minimises a loss on adversaries; a game in the sense of `engine.game`.
 
     `threat` is in the units of the images; its eps is `growth(at)` times as large, 1 in the papers. An attack with a state of
@@ -199,7 +199,7 @@ class Robust:
         classifier: nn.Module,
         threat: Threat,
         *,
-        attack: Attack | None = None,
+        attack: InnerAttack | None = None,
         loss: Loss = worst,
         growth: Schedule | None = None,
         watching: Mapping[str, nn.Module] | None = None,

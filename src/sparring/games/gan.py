@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from sparring.engine.game import Batch, Stats
-from sparring.games.label_completion import Completion
+from sparring.games.adaptive_gamma import AdaptiveGamma
+from sparring.games.label_completion import LabelCompletion
 from sparring.games.objectives import Objective
 from sparring.games.penalties import Penalty, between, input_gradient
-from sparring.games.adaptive_gamma import HeldSteepness
 
 Judge = Callable[[nn.Module, Sequence[Tensor], Sequence[Tensor]], list[Tensor]]
 """(discriminator, inputs, their labels or nothing) -> logits `[B]`, float32, of each input."""
@@ -73,21 +73,21 @@ class GAN:
         discriminator: nn.Module,
         objective: Objective,
         *,
-        latents: int,
+        latent_dim: int,
         penalties: Sequence[Penalty] = (),
         conditional: bool = False,
         discriminator_turns: int = 1,
         judge: Judge = together,
         augment: Augment | None = None,
-        held: HeldSteepness | None = None,
-        completion: Completion | None = None,
+        held: AdaptiveGamma | None = None,
+        completion: LabelCompletion | None = None,
         terms: Mapping[str, Term] | None = None,
     ) -> None:
         quiet = {"augment": augment, "penalty": held}
         keeping = {name: net for name, net in quiet.items() if isinstance(net, nn.Module)}
         self.players: Mapping[str, nn.Module] = {"generator": generator, "discriminator": discriminator, **keeping}
         self.turns = ("discriminator",) * discriminator_turns + ("generator",)
-        self.objective, self.penalties, self.latents = objective, tuple(penalties), latents
+        self.objective, self.penalties, self.latent_dim = objective, tuple(penalties), latent_dim
         self.conditional, self.judge = conditional, judge
         self.augment, self.held, self.completion, self.terms = augment, held, completion, dict(terms or {})
         self._generator, self._discriminator = generator, discriminator
@@ -125,7 +125,7 @@ class GAN:
 
     def _fake(self, batch: Batch) -> Tensor:
         """G(z), float32."""
-        return _call(self._generator, batch.normal(self.latents), *self._labels(batch))
+        return _call(self._generator, batch.normal(self.latent_dim), *self._labels(batch))
 
     def _judged(self, batch: Batch, *x: Tensor) -> list[Tensor]:
         """The logits of each of `x`, as D sees them: augmented, with the labels of the batch."""

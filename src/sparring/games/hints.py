@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import embedding, relu
 
-from sparring.engine.errors import SparringError, UsageError, nearest
+from sparring.engine.errors import SparringError, UsageError, did_you_mean
 
 Violation = Callable[[Tensor], Tensor]
 """Images `[B, C, H, W]` in [-1, 1] -> how much each violates the hint, `[B]`, 0 = obeyed; differentiable.
@@ -127,7 +127,7 @@ def hint_term(text: str, weight: float) -> tuple[str, Hint]:
         violation = palette([colour.strip() for colour in colours.split(",")] if colours else [])
     elif name not in HINTS:
         raise UsageError(
-            f"unknown hint '{name}' ({nearest(name, [*HINTS, 'palette'])}): one of your own must be put into "
+            f"unknown hint '{name}' ({did_you_mean(name, [*HINTS, 'palette'])}): one of your own must be put into "
             "sparring.HINTS first, before a resume too"
         )
     elif colon:

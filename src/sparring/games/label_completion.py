@@ -16,7 +16,7 @@ from torch.nn.functional import cross_entropy
 
 from sparring.engine.errors import UsageError
 from sparring.engine.game import Batch, Stats
-from sparring.nets.auxiliary_heads import Headed
+from sparring.nets.auxiliary_heads import AuxiliaryHeads
 
 
 def turns_of(height: int, width: int) -> tuple[int, ...]:
@@ -25,7 +25,7 @@ def turns_of(height: int, width: int) -> tuple[int, ...]:
 
 
 @dataclass(frozen=True)
-class Completion:
+class LabelCompletion:
     """What completes labels, and what both players pay for it."""
 
     clusters: bool = False
@@ -57,12 +57,12 @@ class Completion:
         """What the turn head gets wrong about generated images: they should be as easy to turn upright as real ones."""
         return self.generator_weight * self._turn_loss(_headed(discriminator), fake)
 
-    def _class_loss(self, net: Headed, batch: Batch) -> Tensor:
+    def _class_loss(self, net: AuxiliaryHeads, batch: Batch) -> Tensor:
         """Cross-entropy of the images that have labels."""
         x, y = batch.labelled() if batch.labelled else (batch.x, batch.y)
         return cross_entropy(net.class_logits(x), y, ignore_index=-1, reduction="sum") / (y >= 0).sum().clamp(min=1)
 
-    def _cluster_loss(self, net: Headed, batch: Batch) -> Tensor:
+    def _cluster_loss(self, net: AuxiliaryHeads, batch: Batch) -> Tensor:
         """Cross-entropy of each image with the cluster of its shifted copy, and the other way round.
 
         Caron et al. 2020, "Unsupervised learning of visual features by contrasting cluster assignments", Eq. 1 to 3: what
@@ -74,7 +74,7 @@ class Completion:
             of_one, of_other = even_assignments(one), even_assignments(other)
         return (cross_entropy(one, of_other) + cross_entropy(other, of_one)) / 2
 
-    def _turn_loss(self, net: Headed, x: Tensor) -> Tensor:
+    def _turn_loss(self, net: AuxiliaryHeads, x: Tensor) -> Tensor:
         """Cross-entropy of "how far is it turned", over a batch of which each part is turned another way."""
         turns = turns_of(*x.shape[2:])
         parts = x.chunk(len(turns))
@@ -105,8 +105,8 @@ def _shifted(x: Tensor, share: Tensor) -> Tensor:
     ].permute(0, 3, 1, 2)
 
 
-def _headed(discriminator: nn.Module) -> Headed:
-    if not isinstance(discriminator, Headed):
+def _headed(discriminator: nn.Module) -> AuxiliaryHeads:
+    if not isinstance(discriminator, AuxiliaryHeads):
         raise UsageError(
             "labels are completed by a discriminator with heads: wrap yours in sparring.nets.auxiliary_heads.Headed"
         )

@@ -38,7 +38,7 @@ class LAPGAN:
         self.objective, self.conditional, self.one_by_one = objective, conditional, one_by_one
         self._generator, self._discriminator = generator, discriminator
         self._latents = sum(generator.shares)
-        self._whole = GAN(generator, discriminator, objective, latents=self._latents, conditional=conditional)
+        self._whole = GAN(generator, discriminator, objective, latent_dim=self._latents, conditional=conditional)
         self.players: Mapping[str, nn.Module] = {"generator": generator, "discriminator": discriminator}
 
     def logits(self, x: Tensor, y: Tensor) -> Tensor:

@@ -15,10 +15,10 @@ from sparring.attacks.threat_model import Threat
 from sparring.engine.errors import UsageError
 from sparring.engine.game import Batch
 from sparring.engine.loop import System
-from sparring.games.adversarial_training import Ascent, Attack
+from sparring.games.adversarial_training import Ascent, InnerAttack
 
 
-class Guard(nn.Module):
+class OverfittingGuard(nn.Module):
     """The best weights so far, by accuracy under PGD on some held training images; a player without a turn.
 
     Where the accuracy has fallen by more than `fall` from the best, the classifier gets those weights back.
@@ -58,7 +58,7 @@ class Guard(nn.Module):
         if now >= self.highest - self.fall:
             return now, False
         net.load_state_dict(self.net.state_dict())
-        system.average.restart()
+        system.ema.restart()
         system.optimizers["classifier"].state.clear()
         self.rollbacks += 1
         return now, True
@@ -68,7 +68,7 @@ class Guard(nn.Module):
         """The best robust accuracy so far."""
         return int(self.best) / len(self.y)
 
-    def warned(self, attack: Ascent) -> Attack:
+    def warned(self, attack: Ascent) -> InnerAttack:
         """The attack, with one step more for each rollback: what went wrong once would do so again."""
 
         def warned(net: nn.Module, x: Tensor, y: Tensor, threat: Threat, batch: Batch) -> Tensor:

@@ -88,7 +88,7 @@ def low_density(fake: Tensor, real: Tensor) -> Tensor:
     return (relu(usual - torch.cdist(fake, real).amin(1)) / usual).mean()
 
 
-class FewLabels:
+class SemiSupervisedGAN:
     """Two players, `generator` and `classifier`; a game in the sense of `engine.game`.
 
     A batch holds images as if none had a label, and `batch.labelled` gives those that do. `change` alters labelled images,
@@ -102,7 +102,7 @@ class FewLabels:
         generator: nn.Module,
         classifier: nn.Module,
         *,
-        latents: int,
+        latent_dim: int,
         generated: float = 1.0,
         share: float = 1.0,
         match: Match = feature_matching,
@@ -114,7 +114,7 @@ class FewLabels:
         keeping = {name: term for name, term in self.terms.items() if isinstance(term, nn.Module)}
         self.players: Mapping[str, nn.Module] = {"generator": generator, "classifier": classifier, **keeping}
         self.turns: Sequence[str] = ("classifier", "generator") if generated else ("classifier",)
-        self.latents, self.generated, self.share = latents, generated, share
+        self.latent_dim, self.generated, self.share = latent_dim, generated, share
         self.match, self.change = match, change
         self._generator, self._classifier = generator, classifier
         self._features: Callable[[Tensor], Tensor] = classifier.features  # type: ignore[assignment]  # Halves
@@ -129,7 +129,7 @@ class FewLabels:
 
     def _fake(self, batch: Batch) -> Tensor:
         """G(z), as many, float32."""
-        return _float(self._generator(batch.normal(self.latents)[: len(self._real(batch))]))
+        return _float(self._generator(batch.normal(self.latent_dim)[: len(self._real(batch))]))
 
     def _classifier_loss(self, batch: Batch, at: float) -> tuple[Tensor, Stats]:
         x, y = batch.labelled() if batch.labelled else (batch.x, batch.y)

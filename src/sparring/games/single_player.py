@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from sparring.engine.game import Batch, Stats
 
 
-class OnePlayer:
+class SinglePlayer:
     """One player, `net`, that minimises `loss(net, batch)`; a game in the sense of `engine.game`."""
 
     turns = ("net",)

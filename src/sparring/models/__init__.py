@@ -1,1 +1,1 @@
-"""Package models."""
+"""Saved models: write, load, sample, predict."""

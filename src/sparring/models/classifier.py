@@ -13,15 +13,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from sparring.data.classifier_augment import Changes
-from sparring.engine.errors import SparringError, UsageError, nearest
+from sparring.data.classifier_augment import Augmentation
+from sparring.engine.data_spec import ImageSpec
+from sparring.engine.errors import SparringError, UsageError, did_you_mean
 from sparring.engine.game import Batch
 from sparring.engine.run_folder import Run, read_shared, write_shared
-from sparring.engine.data_spec import Spec
-from sparring.nets.lda import FITTED, Discriminant
-from sparring.nets.feature_head import features_of, halved_or_whole, logits_of
-from sparring.nets.ood_features import looks
+from sparring.nets.feature_head import features_of, logits_of, split_or_wrap
+from sparring.nets.lda import FITTED, LDA
 from sparring.nets.memory import Memory
+from sparring.nets.ood_features import ood_features
 from sparring.recipes import HARDENERS, RECIPES, classifier_class, hardener_class
 from sparring.recipes.classifier_recipe import ClassifierRecipe
 from sparring.recipes.recipe import from_settings, to_settings
@@ -50,7 +50,7 @@ class Classifier:
     """A network of two halves (`games.semi_supervised.Halves`) with all that its answers need."""
 
     net: nn.Module
-    spec: Spec
+    spec: ImageSpec
     """Of the images it was trained on."""
     classes: tuple[str, ...]
     """What it may answer: the classes it learnt, and after them those it was told of."""
@@ -61,7 +61,7 @@ class Classifier:
     memory: Memory
     about: Mapping[str, Any]
     """Recipe and settings, seed, data: what its card tells beside."""
-    views: Changes | None = None
+    views: Augmentation | None = None
     """Small changes in which each image is looked at again, the same for all images; probabilities are averaged."""
 
     # answers
@@ -71,7 +71,7 @@ class Classifier:
         found = []
         with torch.no_grad():
             for x in torch.split(self.as_batch(images), AT_ONCE):
-                h, seen = looks(self.net, x)
+                h, seen = ood_features(self.net, x)
                 views = [self.judged(h), *(self.logits(view) for view in views_of(x, self.views)[1:])]
                 found.append((torch.stack(views).softmax(2).mean(0), self.memory.familiarity(seen)))
         probabilities, familiar = zip(*found, strict=True)
@@ -120,7 +120,9 @@ class Classifier:
             raise UsageError(f"{len(x)} images and {len(labels)} labels: give one label, or one for each image")
         self.classes += tuple(dict.fromkeys(str(one) for one in labels if str(one) not in self.classes))
         with torch.no_grad():
-            self.memory.write(*looks(self.net, x), torch.tensor([self.classes.index(str(one)) for one in labels]))
+            self.memory.write(
+                *ood_features(self.net, x), torch.tensor([self.classes.index(str(one)) for one in labels])
+            )
 
     def forget(self, label: str | int | None = None) -> None:
         """Forget what was remembered of class `label`, or everything; classes that were learnt stay, new ones go."""
@@ -130,7 +132,7 @@ class Classifier:
             self.classes = self.classes[:learnt]
             return
         if str(label) not in self.classes:
-            raise UsageError(f"unknown label '{label}': {nearest(str(label), self.classes)}")
+            raise UsageError(f"unknown label '{label}': {did_you_mean(str(label), self.classes)}")
         value = self.classes.index(str(label))
         self.memory.forget(value)
         if value >= learnt:
@@ -185,13 +187,13 @@ class Classifier:
         write_shared(Path(folder), NAME, tensors, {**self.about, **told})
 
 
-def views_of(x: Tensor, changes: Changes | None) -> list[Tensor]:
+def views_of(x: Tensor, changes: Augmentation | None) -> list[Tensor]:
     """Images `[B, C, H, W]`, and each of them changed in VIEWS ways: the same ways for all images and all times."""
     one = Batch(x[:1], torch.full((1,), -1, device=x.device))
     return [x] + ([changes(x, replace(one, seed=k)) for k in range(VIEWS)] if changes else [])
 
 
-def classifier_card(recipe: ClassifierRecipe, **about: Any) -> dict[str, Any]:
+def classifier_metadata(recipe: ClassifierRecipe, **about: Any) -> dict[str, Any]:
     """What a classifier tells of itself beside its answers."""
     return {"recipe": recipe.name, "settings": to_settings(recipe), **about}
 
@@ -208,11 +210,11 @@ def load_classifier(path: str | Path, net: nn.Module | None = None) -> Classifie
         name = told["recipe"]
         kind = hardener_class(name) if name in HARDENERS else classifier_class(name)
         recipe, views = from_settings(kind, told["settings"]), kind.views
-        spec = Spec(**told["spec"])
+        spec = ImageSpec(**told["spec"])
         classes, numbers = tuple(told["classes"]), (float(told["temperature"]), float(told["least"]))
         own, _, _ = (told[name] for name in ("own_nets", "mode", "scaled"))
         of_net = {k.removeprefix("net."): t for k, t in tensors.items() if k.startswith("net.")}
-        fitted = Discriminant(**{name: tensors[f"memory.classes.{name}"] for name in FITTED})
+        fitted = LDA(**{name: tensors[f"memory.classes.{name}"] for name in FITTED})
         memory = Memory(fitted, tensors["memory.typical"])
         memory.keys, memory.told, memory.values = (tensors[f"memory.{name}"] for name in ("keys", "told", "values"))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -226,7 +228,7 @@ def load_classifier(path: str | Path, net: nn.Module | None = None) -> Classifie
             )
         net = recipe.nets(spec)["classifier"]
     if own:
-        net = halved_or_whole(net.eval(), torch.zeros(2, *spec.shape), len(spec.classes))
+        net = split_or_wrap(net.eval(), torch.zeros(2, *spec.shape), len(spec.classes))
     try:
         net.load_state_dict(of_net)
     except RuntimeError as error:

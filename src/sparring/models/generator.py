@@ -13,12 +13,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from sparring.engine.errors import SparringError, UsageError, nearest
-from sparring.engine.image_io import to_bytes
+from sparring.engine.data_spec import ImageSpec
+from sparring.engine.errors import SparringError, UsageError, did_you_mean
+from sparring.engine.image_io import to_uint8
 from sparring.engine.run_folder import Run, read_shared
 from sparring.engine.seeds import mix
-from sparring.engine.data_spec import Spec
-from sparring.nets.batchnorm_stats import batch_norms, standing_statistics
+from sparring.nets.batchnorm_stats import batch_norms, estimate_batchnorm_stats
 from sparring.recipes import recipe_class
 from sparring.recipes.recipe import Recipe, from_settings, to_settings
 
@@ -33,12 +33,12 @@ STANDING, STANDING_SIZE = 16, 64
 
 
 @dataclass
-class Model:
+class GeneratorModel:
     """A generator with all that sampling needs."""
 
     generator: nn.Module
-    spec: Spec
-    latents: int
+    spec: ImageSpec
+    latent_dim: int
     conditional: bool
     counts: tuple[int, ...]
     """Labelled training images of each class, in whose proportion labels are drawn; of clusters, one each."""
@@ -50,15 +50,15 @@ class Model:
     def samples(self, count: int, seed: int = 0, label: Label | None = None) -> Iterator[NDArray[np.uint8]]:
         """`count` samples, uint8 `[<=32, H, W, C]` at a time; sample k depends on (seed, k) and the label alone."""
         for first in range(0, count, CHUNK):
-            yield to_bytes(self.generate(*self.latents_of(range(first, first + CHUNK), seed, label)))[: count - first]
+            yield to_uint8(self.generate(*self.draw_inputs(range(first, first + CHUNK), seed, label)))[: count - first]
 
-    def latents_of(self, numbers: range, seed: int, label: Label | None = None) -> tuple[Tensor, Tensor]:
+    def draw_inputs(self, numbers: range, seed: int, label: Label | None = None) -> tuple[Tensor, Tensor]:
         """Noise `[B, latents]` and labels `[B]` (or vectors `[B, K]`) of the samples of these numbers."""
         noise: list[Tensor] = []
         labels: list[Label] = []
         for k in numbers:
             generator = torch.Generator().manual_seed(mix(seed, k))
-            z = torch.randn(self.latents, generator=generator)
+            z = torch.randn(self.latent_dim, generator=generator)
             noise.append(z if self.truncation is None else truncated(z, self.truncation))
             drawn: Label = -1
             if self.vectors:
@@ -88,7 +88,7 @@ class Model:
         names = tuple(str(k) for k in range(len(self.counts))) if clusters else self.spec.classes
         if name in names:
             return names.index(name)
-        raise UsageError(f"unknown label '{name}': {nearest(name, names)}")
+        raise UsageError(f"unknown label '{name}': {did_you_mean(name, names)}")
 
 
 def _vector(text: str, length: int) -> tuple[float, ...]:
@@ -123,7 +123,7 @@ def truncated(z: Tensor, most: float) -> Tensor:
     return within.clamp(-most, most).to(z.dtype)
 
 
-def card(recipe: Recipe, spec: Spec, counts: tuple[int, ...], **about: Any) -> dict[str, Any]:
+def generator_metadata(recipe: Recipe, spec: ImageSpec, counts: tuple[int, ...], **about: Any) -> dict[str, Any]:
     """What model.json tells: all that `load_model` needs, and what people ask of a model."""
     return {
         "recipe": recipe.name,
@@ -134,14 +134,14 @@ def card(recipe: Recipe, spec: Spec, counts: tuple[int, ...], **about: Any) -> d
     }
 
 
-def load_model(
+def load_generator(
     path: str | Path,
     generator: nn.Module | None = None,
     *,
     checkpoint: str | int | None = None,
     raw: bool = False,
     truncation: float | None = None,
-) -> Model:
+) -> GeneratorModel:
     """The shared model at `path` (a run folder or its files), in eval mode on the CPU.
 
     A run folder's `checkpoint` ("best", "last" or its image) gives the weights it had then; `raw` those that played, in
@@ -157,7 +157,7 @@ def load_model(
         tensors = Run(folder).weights("last" if checkpoint is None else checkpoint, raw=raw)
     try:
         recipe = from_settings(recipe_class(told["recipe"]), told["settings"])
-        spec = Spec(**told["spec"])
+        spec = ImageSpec(**told["spec"])
         counts = tuple(told["class_counts"])
         vectors = tuple(tuple(map(float, row)) for row in told.get("vectors", ()))
         own = told["own_nets"]
@@ -178,10 +178,10 @@ def load_model(
         raise SparringError(
             f"{path}: the weights do not fit the generator that model.json describes: {error}"
         ) from error
-    model = Model(
+    model = GeneratorModel(
         generator.eval().requires_grad_(False),
         spec,
-        recipe.latents,
+        recipe.latent_dim,
         recipe.classes(spec) > 0 or bool(vectors),
         counts,
         truncation,
@@ -204,8 +204,8 @@ def check_truncation(truncation: float | None, recipe: Recipe) -> None:
         raise UsageError(f"--truncation must be above 0 and at most 10, not {truncation!r}")
 
 
-def _settle(model: Model) -> None:
+def _settle(model: GeneratorModel) -> None:
     """Standing statistics at the model's truncation: samples then depend on no batch, and are the same every time."""
     numbers = (range(first, first + STANDING_SIZE) for first in range(0, STANDING * STANDING_SIZE, STANDING_SIZE))
-    batches = (model.latents_of(of_batch, seed=mix(STANDING)) for of_batch in numbers)
-    standing_statistics(model.generator, (batch if model.conditional else batch[:1] for batch in batches))
+    batches = (model.draw_inputs(of_batch, seed=mix(STANDING)) for of_batch in numbers)
+    estimate_batchnorm_stats(model.generator, (batch if model.conditional else batch[:1] for batch in batches))

@@ -15,15 +15,15 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, pad
 
 from sparring.attacks.channel import through
-from sparring.data.nonspeech import NONSPEECH, nonspeech
 from sparring.data.audio import Sounds
+from sparring.data.nonspeech import NONSPEECH, nonspeech
 from sparring.engine.device import Hardware
 from sparring.engine.errors import SparringError, UsageError
 from sparring.engine.game import Batch
 from sparring.engine.run_folder import read_shared, write_shared
 from sparring.engine.seeds import mix
 from sparring.measure.features.train_small import Rows, learn
-from sparring.nets.speech_cnn import Spoken
+from sparring.nets.speech_cnn import SpeechCNN
 
 NAME = "recogniser"
 """Of the two files, `recogniser.safetensors` and `recogniser.json`."""
@@ -86,7 +86,7 @@ def load_recogniser(path: str | Path) -> Recogniser:
     tensors, told = read_shared(path, NAME)
     try:
         words, rate = tuple(map(str, told.pop("words"))), int(told.pop("rate"))
-        net = Spoken(len(words), rate)
+        net = SpeechCNN(len(words), rate)
         net.load_state_dict(tensors)
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise SparringError(f"{path}: {NAME}.json and {NAME}.safetensors do not go together: {error}") from error
@@ -108,7 +108,7 @@ def train_recogniser(
     minutes: float | None = None,
     seed: int = 0,
     hardware: Hardware,
-    tell: Callable[[int, int], None] = lambda done, of: None,
+    on_progress: Callable[[int, int], None] = lambda done, of: None,
 ) -> tuple[Recogniser, int]:
     """Train on `count` drawn recordings, or for about `minutes`; returns the recogniser and how many it heard."""
     if unheard := set(range(len(sounds.words))) - set(sounds.labels.tolist()):
@@ -127,9 +127,9 @@ def train_recogniser(
     x = sounds.waves[:, :length]
     rows = Rows(lambda some: x[some], sounds.labels, BATCH, seed, hardware.device)
 
-    def go(count: int, tell: Callable[[int, int], None] = lambda done, of: None) -> nn.Module:
-        build: Callable[[], nn.Module] = lambda: Spoken(len(words), sounds.rate)  # noqa: E731
-        return learn(build, _loss(sounds.rate), rows, images=count, lr=LR, hardware=hardware, tell=tell)
+    def go(count: int, on_progress: Callable[[int, int], None] = lambda done, of: None) -> nn.Module:
+        build: Callable[[], nn.Module] = lambda: SpeechCNN(len(words), sounds.rate)  # noqa: E731
+        return learn(build, _loss(sounds.rate), rows, images=count, lr=LR, hardware=hardware, on_progress=on_progress)
 
     if count is None:
         go(BATCH)  # the first round takes longer
@@ -137,7 +137,7 @@ def train_recogniser(
         go(4 * BATCH)
         count = max(int((minutes or 0) * 60 / (time.perf_counter() - begin) * 4 * BATCH), BATCH)
     count = -(-count // BATCH) * BATCH
-    net = go(count, tell).cpu().eval().requires_grad_(False)
+    net = go(count, on_progress).cpu().eval().requires_grad_(False)
     return Recogniser(net, words, sounds.rate, {"seed": seed}), count
 
 
@@ -147,9 +147,9 @@ def _loss(rate: int) -> Callable[[nn.Module, Batch], Tensor]:
 
     def loss(net: nn.Module, batch: Batch) -> Tensor:
         x, y, words = batch.x, batch.y, int(net.head[-1].out_features)  # type: ignore[index, union-attr]
-        luck = torch.Generator().manual_seed(batch.seed)
+        rng = torch.Generator().manual_seed(batch.seed)
         count = max(len(x) // words, 1)
-        made = _no_speech(count, x.shape[1], rate, luck).to(x)
+        made = _no_speech(count, x.shape[1], rate, rng).to(x)
         x, y = torch.cat([made, x[count:]]), torch.cat([torch.full_like(y[:count], words - 1), y[count:]])
         late = (batch.uniform(1) * later).long()
         places = torch.arange(x.shape[1] + later, device=x.device) - late + later
@@ -161,10 +161,10 @@ def _loss(rate: int) -> Callable[[nn.Module, Batch], Tensor]:
     return loss
 
 
-def _no_speech(count: int, length: int, rate: int, luck: torch.Generator) -> Tensor:
+def _no_speech(count: int, length: int, rate: int, rng: torch.Generator) -> Tensor:
     """Sounds without a word, of a random kind, silence among them, and random lengths."""
-    kinds = torch.randint(len(NONSPEECH) + 1, (count,), generator=luck).tolist()
+    kinds = torch.randint(len(NONSPEECH) + 1, (count,), generator=rng).tolist()
     silent = torch.zeros(1, length)
-    made = [nonspeech(list(NONSPEECH)[k], 1, length, rate, luck) if k < len(NONSPEECH) else silent for k in kinds]
-    ends = (0.2 + 0.8 * torch.rand(count, 1, generator=luck)) * length
+    made = [nonspeech(list(NONSPEECH)[k], 1, length, rate, rng) if k < len(NONSPEECH) else silent for k in kinds]
+    ends = (0.2 + 0.8 * torch.rand(count, 1, generator=rng)) * length
     return torch.cat(made) * (torch.arange(length) < ends)

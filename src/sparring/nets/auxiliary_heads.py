@@ -23,7 +23,7 @@ class Judge(Protocol):
         ...
 
 
-class Headed(nn.Module):
+class AuxiliaryHeads(nn.Module):
     """A discriminator of two halves with linear heads on its features: `classes` of images, and `turns` of them."""
 
     def __init__(self, body: nn.Module, classes: int, turns: int) -> None:

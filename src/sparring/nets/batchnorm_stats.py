@@ -15,7 +15,7 @@ def batch_norms(net: nn.Module) -> list[_BatchNorm]:
 
 
 @torch.no_grad()
-def standing_statistics(net: nn.Module, batches: Iterable[tuple[Tensor, ...]]) -> None:
+def estimate_batchnorm_stats(net: nn.Module, batches: Iterable[tuple[Tensor, ...]]) -> None:
     """Set each batch norm's mean and variance to their averages over `batches`, each the inputs of `net` (section 3.1).
 
     Only these layers are put into training mode meanwhile: nothing else of the net changes, and all batches count alike.

@@ -14,8 +14,8 @@ from torch.nn.functional import avg_pool2d, interpolate, relu
 
 from sparring.nets.attention import SelfAttention, attention_size
 from sparring.nets.layers import Head, LabelEmbedding, halvings
-from sparring.nets.strided_gan import widths_of
 from sparring.nets.spectral_norm import spectral_norm
+from sparring.nets.strided_gan import widths_of
 
 Size = tuple[int, int]
 
@@ -23,11 +23,11 @@ Size = tuple[int, int]
 class ConditionalNorm(nn.Module):
     """Batch normalisation with a gain and a bias that are linear in a condition `[B, conditions]`; the gain about 1."""
 
-    def __init__(self, features: int, conditions: int) -> None:
+    def __init__(self, features: int, condition_stats: int) -> None:
         super().__init__()
         self.norm = nn.BatchNorm2d(features, affine=False)
-        self.gain = nn.Linear(conditions, features, bias=False)
-        self.bias = nn.Linear(conditions, features, bias=False)
+        self.gain = nn.Linear(condition_stats, features, bias=False)
+        self.bias = nn.Linear(condition_stats, features, bias=False)
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
         """`[B, C, H, W]` -> the same."""
@@ -42,12 +42,12 @@ class UpBlock(nn.Module):
     Convolutions before a norm, which would undo it, have no bias.
     """
 
-    def __init__(self, inputs: int, outputs: int, conditions: int, size: Size) -> None:
+    def __init__(self, inputs: int, outputs: int, condition_stats: int, size: Size) -> None:
         super().__init__()
         self.size = size
-        self.norm1 = ConditionalNorm(inputs, conditions)
+        self.norm1 = ConditionalNorm(inputs, condition_stats)
         self.conv1 = nn.Conv2d(inputs, outputs, 3, 1, 1, bias=False)
-        self.norm2 = ConditionalNorm(outputs, conditions)
+        self.norm2 = ConditionalNorm(outputs, condition_stats)
         self.conv2 = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
         self.skip = nn.Conv2d(inputs, outputs, 1, bias=False) if inputs != outputs else nn.Identity()
 
@@ -86,7 +86,7 @@ class Generator(nn.Module):
     """
 
     def __init__(
-        self, shape: tuple[int, int, int], latents: int, width: int, most: int, classes: int, embedding: int
+        self, shape: tuple[int, int, int], latent_dim: int, width: int, most: int, classes: int, embedding: int
     ) -> None:
         super().__init__()
         channels, height, wide = shape
@@ -94,11 +94,11 @@ class Generator(nn.Module):
         widths = widths_of(len(sizes) - 1, width, most)[::-1]
         self.base = (widths[0], *sizes[0])
         self.embedding = LabelEmbedding(classes, embedding)
-        chunks = [part.numel() + embedding for part in torch.tensor_split(torch.zeros(latents), len(sizes))]
+        chunks = [part.numel() + embedding for part in torch.tensor_split(torch.zeros(latent_dim), len(sizes))]
         self.project = nn.Linear(chunks[0], math.prod(self.base))
         self.blocks = nn.ModuleList(
-            UpBlock(inputs, outputs, conditions, size)
-            for inputs, outputs, conditions, size in zip(
+            UpBlock(inputs, outputs, condition_stats, size)
+            for inputs, outputs, condition_stats, size in zip(
                 [widths[0], *widths], widths, chunks[1:], sizes[1:], strict=False
             )
         )
@@ -112,9 +112,11 @@ class Generator(nn.Module):
     def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         """Images out of noise."""
         label = self.embedding(y if y is not None else z.new_full((len(z),), -1, dtype=torch.int64))
-        first, *conditions = (torch.cat([part, label], 1) for part in torch.tensor_split(z, len(self.blocks) + 1, 1))
+        first, *condition_stats = (
+            torch.cat([part, label], 1) for part in torch.tensor_split(z, len(self.blocks) + 1, 1)
+        )
         h = self.project(first).view(-1, *self.base).contiguous(memory_format=torch.channels_last)
-        for k, (block, condition) in enumerate(zip(self.blocks, conditions, strict=True)):
+        for k, (block, condition) in enumerate(zip(self.blocks, condition_stats, strict=True)):
             if self.attention is not None and k == self.attended:
                 h = self.attention(h)
             h = block(h, condition)

@@ -10,7 +10,7 @@ from sparring.nets.layers import ChannelNorm, Head, halvings, he_start
 SLOPE = 0.1
 
 
-class Stages(nn.Module):
+class CNNClassifier(nn.Module):
     """Images `[B, C, H, W]` in [-1, 1], of any size -> logits `[B, classes]`; `features` gives the `[B, features]` before.
 
     `width` channels after the first halving, twice as many up to the second level, doubled at each more up to `most`. Layer

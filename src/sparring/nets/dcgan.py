@@ -12,13 +12,13 @@ from sparring.nets.layers import Head, halvings
 class Generator(nn.Module):
     """Noise `[B, latents]` -> images `[B, C, H, W]` in [-1, 1]: a projection, then a doubling a level."""
 
-    def __init__(self, shape: tuple[int, int, int], latents: int, width: int) -> None:
+    def __init__(self, shape: tuple[int, int, int], latent_dim: int, width: int) -> None:
         super().__init__()
         channels, height, wide = shape
         self.sizes = halvings(height, wide)[::-1]
         widths = [*(width << level for level in reversed(range(len(self.sizes) - 1))), channels]
         self.base = (widths[0], *self.sizes[0])
-        self.project = nn.Linear(latents, self.base[0] * self.base[1] * self.base[2], bias=False)
+        self.project = nn.Linear(latent_dim, self.base[0] * self.base[1] * self.base[2], bias=False)
         self.norms = nn.ModuleList(nn.BatchNorm2d(count) for count in widths[:-1])
         self.ups = nn.ModuleList(
             nn.ConvTranspose2d(inputs, outputs, 4, 2, 1, (high[0] % 2, high[1] % 2), bias=outputs == channels)

@@ -22,7 +22,7 @@ def logits_of(net: nn.Module, h: Tensor) -> Tensor:
     return logits.float()
 
 
-class Halved(nn.Module):
+class FeatureHead(nn.Module):
     """A classifier in two halves: `head` is the last linear layer of `net`, `features` what comes into it, `[B, F]`.
 
     What `net` does after that layer (a softmax, say) is left out: logits are wanted. Raises UsageError where it does not take
@@ -55,14 +55,14 @@ class Halved(nn.Module):
         return logits
 
 
-def halved(net: nn.Module, x: Tensor, classes: int) -> nn.Module:
+def split_head(net: nn.Module, x: Tensor, classes: int) -> nn.Module:
     """`net` itself where its `features` and `head` lead from images `x` to logits of `classes`, else `net` cut in two."""
     try:
         with torch.no_grad():
             logits = logits_of(net, features_of(net, x))
-        return net if tuple(logits.shape) == (len(x), classes) else Halved(net, x, classes)
+        return net if tuple(logits.shape) == (len(x), classes) else FeatureHead(net, x, classes)
     except (AttributeError, RuntimeError, ValueError, TypeError):
-        return Halved(net, x, classes)
+        return FeatureHead(net, x, classes)
 
 
 class Whole(nn.Module):
@@ -83,10 +83,10 @@ class Whole(nn.Module):
         return self.features(x)
 
 
-def halved_or_whole(net: nn.Module, x: Tensor, classes: int) -> nn.Module:
+def split_or_wrap(net: nn.Module, x: Tensor, classes: int) -> nn.Module:
     """As `halved`; where there is no last linear layer the logits themselves are the features."""
     try:
-        return halved(net, x, classes)
+        return split_head(net, x, classes)
     except UsageError:
         return Whole(net)
 

@@ -73,10 +73,10 @@ class MLPClassifier(nn.Module):
 class MLPGenerator(nn.Module):
     """Uniform noise `[B, latents]` -> images `[B, C, H, W]` in [-1, 1]: two softplus layers and a sigmoid."""
 
-    def __init__(self, shape: tuple[int, int, int], latents: int, hidden: int = 500) -> None:
+    def __init__(self, shape: tuple[int, int, int], latent_dim: int, hidden: int = 500) -> None:
         super().__init__()
         self.shape = shape
-        self.layers = nn.ModuleList([nn.Linear(latents, hidden, bias=False), nn.Linear(hidden, hidden, bias=False)])
+        self.layers = nn.ModuleList([nn.Linear(latent_dim, hidden, bias=False), nn.Linear(hidden, hidden, bias=False)])
         self.norms = nn.ModuleList(Shifted(hidden) for _ in range(2))
         self.last = normalised_linear(hidden, math.prod(shape), trained=True, start=None)
         # Glorot's start, as in the paper's code: steps of Adam are large for small weights, and a generator that is slower
@@ -107,8 +107,8 @@ class ConvClassifier(nn.Module):
     def __init__(self, shape: tuple[int, int, int], classes: int, width: int = 96) -> None:
         super().__init__()
         channels, height, wide = shape
-        halved = len(halvings(height, wide, smallest=3)) > 2  # a small image is not halved
-        down = 2 if halved else 1
+        split_head = len(halvings(height, wide, smallest=3)) > 2  # a small image is not halved
+        down = 2 if split_head else 1
         w = width
         self.blocks = nn.ModuleList(
             nn.ModuleList(layers)
@@ -142,14 +142,14 @@ class ConvGenerator(nn.Module):
     Of 4 x 4 where the paper's are of 5 x 5, which give even sizes alone.
     """
 
-    def __init__(self, shape: tuple[int, int, int], latents: int, width: int = 128) -> None:
+    def __init__(self, shape: tuple[int, int, int], latent_dim: int, width: int = 128) -> None:
         super().__init__()
         channels, height, wide = shape
         sizes = halvings(height, wide)[::-1]
         odd = [(size[0] % 2, size[1] % 2) for size in sizes[1:]]
         widths = widths_of(max(len(odd), 1), width, 4 * width)[::-1]
         self.base = (widths[0], *sizes[0])
-        self.project = nn.Linear(latents, math.prod(self.base), bias=False)
+        self.project = nn.Linear(latent_dim, math.prod(self.base), bias=False)
         self.ups = nn.ModuleList(
             nn.ConvTranspose2d(before, after, 4, 2, 1, extra, bias=False)
             for before, after, extra in zip(widths, widths[1:], odd, strict=False)

@@ -59,11 +59,11 @@ class Generator(nn.Module):
     """
 
     def __init__(
-        self, channels: int, sizes: Sequence[Size], latents: int, width: int, hidden: int, classes: int = 0
+        self, channels: int, sizes: Sequence[Size], latent_dim: int, width: int, hidden: int, classes: int = 0
     ) -> None:
         super().__init__()
         self.sizes, count = list(sizes), len(sizes)
-        self.shares = [(latents + k) // count for k in range(count)]  # the coarsest has no less than others
+        self.shares = [(latent_dim + k) // count for k in range(count)]  # the coarsest has no less than others
         fine = zip(self.shares[:-1], sizes, strict=False)
         self.levels = nn.ModuleList(
             [
@@ -89,10 +89,12 @@ class Generator(nn.Module):
 class CoarseGenerator(nn.Module):
     """G_K: noise `[B, latents]` (and labels) -> images `[B, C, h, w]`, fully connected (section 4)."""
 
-    def __init__(self, channels: int, size: Size, latents: int, hidden: int, classes: int) -> None:
+    def __init__(self, channels: int, size: Size, latent_dim: int, hidden: int, classes: int) -> None:
         super().__init__()
-        self.labels = LabelEmbedding(classes, latents, LABEL_INIT) if classes else None
-        self.body = mlp.Generator((channels, *size), latents * 2 if classes else latents, hidden, init=COARSE_INIT[0])
+        self.labels = LabelEmbedding(classes, latent_dim, LABEL_INIT) if classes else None
+        self.body = mlp.Generator(
+            (channels, *size), latent_dim * 2 if classes else latent_dim, hidden, init=COARSE_INIT[0]
+        )
 
     def forward(self, z: Tensor, low: Tensor | None, y: Tensor | None = None) -> Tensor:
         """Images; there is no `low` to look at."""
@@ -107,15 +109,15 @@ class FineGenerator(nn.Module):
     number for each pixel; here a linear map lays the level's share of the noise over them.
     """
 
-    def __init__(self, channels: int, size: Size, latents: int, width: int, classes: int) -> None:
+    def __init__(self, channels: int, size: Size, latent_dim: int, width: int, classes: int) -> None:
         super().__init__()
         pixels = size[0] * size[1]
-        self.noise = nn.Linear(latents, pixels, bias=False)
+        self.noise = nn.Linear(latent_dim, pixels, bias=False)
         self.labels = LabelEmbedding(classes, pixels, LABEL_INIT) if classes else None
         planes = [channels + 1 + bool(classes), width, width]
         self.convs = nn.ModuleList(nn.Conv2d(a, b, 3, 1, 1) for a, b in zip(planes, planes[1:], strict=False))
         self.band = nn.Conv2d(width, channels, 3, 1, 1)
-        nn.init.normal_(self.noise.weight, 0, latents**-0.5)  # N(0, 1) at each pixel
+        nn.init.normal_(self.noise.weight, 0, latent_dim**-0.5)  # N(0, 1) at each pixel
         for parameter in self.band.parameters():  # it begins with the low-pass image as it is
             nn.init.zeros_(parameter)
         he_start(self.convs)

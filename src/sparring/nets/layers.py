@@ -53,11 +53,11 @@ class VectorEmbedding(nn.Module):
     mean: Tensor
     deviation: Tensor
 
-    def __init__(self, conditions: Sequence[tuple[float, float]], features: int) -> None:
+    def __init__(self, condition_stats: Sequence[tuple[float, float]], features: int) -> None:
         super().__init__()
-        for name, values in zip(("mean", "deviation"), zip(*conditions, strict=True), strict=True):
+        for name, values in zip(("mean", "deviation"), zip(*condition_stats, strict=True), strict=True):
             self.register_buffer(name, torch.tensor(values))
-        self.weight = nn.Parameter(torch.randn(features, len(conditions)) / len(conditions) ** 0.5)
+        self.weight = nn.Parameter(torch.randn(features, len(condition_stats)) / len(condition_stats) ** 0.5)
         self.bias = nn.Parameter(torch.randn(features))
 
     def forward(self, y: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ WIDE = 1000
 FITTED = ("means", "directions", "scales", "other", "fill")
 
 
-class Discriminant(nn.Module):
+class LDA(nn.Module):
     """Linear discriminant analysis of features (Lee et al. 2018, "A simple unified framework", Eq. 1 and 2).
 
     The covariance is that within the classes, shrunk as in Friedman 1989, "Regularized discriminant analysis", Eq. 18.

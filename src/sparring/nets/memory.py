@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from sparring.nets.lda import Discriminant
+from sparring.nets.lda import LDA
 
 NEIGHBOURS = 3
 ALIKE = 1 - 1e-6
@@ -27,7 +27,7 @@ class Memory(nn.Module):
     told: Tensor
     values: Tensor
 
-    def __init__(self, classes: Discriminant, typical: Tensor) -> None:
+    def __init__(self, classes: LDA, typical: Tensor) -> None:
         """`typical` `[M, S]` are looks at images that were learnt from; they are brought to unit length."""
         super().__init__()
         self.classes = classes

@@ -28,11 +28,11 @@ class Maxout(nn.Module):
 class Generator(nn.Module):
     """Noise `[B, latents]` -> images `[B, C, H, W]` in [-1, 1], by two hidden layers of rectifiers."""
 
-    def __init__(self, shape: tuple[int, int, int], latents: int, hidden: int, *, init: float = 0.05) -> None:
+    def __init__(self, shape: tuple[int, int, int], latent_dim: int, hidden: int, *, init: float = 0.05) -> None:
         super().__init__()
         self.shape = shape
         self.layers = nn.ModuleList(
-            [nn.Linear(latents, hidden), nn.Linear(hidden, hidden), nn.Linear(hidden, math.prod(shape))]
+            [nn.Linear(latent_dim, hidden), nn.Linear(hidden, hidden), nn.Linear(hidden, math.prod(shape))]
         )
         _uniform(self, init)
 

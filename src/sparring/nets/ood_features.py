@@ -12,7 +12,7 @@ GRID = 4
 """Places to a side at which a map of channels is looked at, at most."""
 
 
-def looks(net: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
+def ood_features(net: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
     """Features `[B, F]` of images `[B, C, H, W]`, and both depths side by side `[B, F + E]`, each of unit length; float32.
 
     `net` is of two halves (`games.semi_supervised.Halves`). Features tell its classes apart, and all that is none of them may

@@ -59,7 +59,7 @@ class LogMel(nn.Module):
             return (1 - 2 * torch.log10(share + FLOOR) / math.log10(FLOOR))[:, None]
 
 
-class Spoken(nn.Module):
+class SpeechCNN(nn.Module):
     """Logits of words `[B, K]` from waveforms `[B, 1, T]` in [-1, 1] of any length.
 
     Each waveform is set between silences longer than what one output sees, nothing is padded within, and of each feature

@@ -39,21 +39,21 @@ class Generator(nn.Module):
     def __init__(
         self,
         shape: tuple[int, int, int],
-        latents: int,
+        latent_dim: int,
         width: int,
         most: int,
         classes: int = 0,
-        conditions: Sequence[tuple[float, float]] = (),
+        condition_stats: Sequence[tuple[float, float]] = (),
     ) -> None:
         super().__init__()
         channels, height, wide = shape
         self.sizes = halvings(height, wide)[::-1]
         widths = widths_of(max(len(self.sizes) - 1, 1), width, most)[::-1]
-        self.embedding: nn.Module | None = LabelEmbedding(classes, latents) if classes else None
-        if conditions:
-            self.embedding = VectorEmbedding(conditions, latents)
+        self.embedding: nn.Module | None = LabelEmbedding(classes, latent_dim) if classes else None
+        if condition_stats:
+            self.embedding = VectorEmbedding(condition_stats, latent_dim)
         self.base = (widths[0], *self.sizes[0])
-        inputs = latents * 2 if self.embedding is not None else latents
+        inputs = latent_dim * 2 if self.embedding is not None else latent_dim
         self.project = nn.Linear(inputs, math.prod(self.base), bias=False)
         self.norms = nn.ModuleList(ChannelNorm(count) for count in widths)
         self.sketches = nn.ModuleList(nn.Conv2d(count, channels, 1, bias=False) for count in widths)
@@ -94,7 +94,7 @@ class Discriminator(nn.Module):
         width: int,
         most: int,
         classes: int = 0,
-        conditions: Sequence[tuple[float, float]] = (),
+        condition_stats: Sequence[tuple[float, float]] = (),
     ) -> None:
         super().__init__()
         channels, height, wide = shape
@@ -106,8 +106,8 @@ class Discriminator(nn.Module):
         )
         he_start(self.downs, SLOPE)  # with torch's own start signals shrink, and D begins too flat
         self.feature_count = widths[-1] * sizes[-1][0] * sizes[-1][1]
-        self.embedding = VectorEmbedding(conditions, TOLD) if conditions else None
-        self.head = Head(self.feature_count, (TOLD if conditions else classes) + 1)
+        self.embedding = VectorEmbedding(condition_stats, TOLD) if condition_stats else None
+        self.head = Head(self.feature_count, (TOLD if condition_stats else classes) + 1)
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """Logits, positive for real."""

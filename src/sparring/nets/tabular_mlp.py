@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from sparring.nets.layers import Head
 
 
-class RowClassifier(nn.Module):
+class TabularClassifier(nn.Module):
     """Rows `[B, F, 1, 1]` -> logits `[B, classes]`; `features` gives the `[B, hidden]` before.
 
     Layer normalisation within each row: no answer depends on the batch.
@@ -25,7 +25,7 @@ class RowClassifier(nn.Module):
         return logits
 
 
-class Standardised(nn.Module):
+class Standardize(nn.Module):
     """Each column to mean 0 and deviation 1, as they were in the rows `[N, F]` it is made with; one that never changed to 0."""
 
     middle: Tensor
@@ -42,11 +42,11 @@ class Standardised(nn.Module):
         return (x - self.middle) / self.unit
 
 
-class RowGenerator(nn.Sequential):
+class TabularGenerator(nn.Sequential):
     """Noise `[B, latents]` -> rows `[B, F, 1, 1]`, standardised and so without bounds."""
 
-    def __init__(self, columns: int, latents: int, hidden: int = 128) -> None:
-        layers = [*_layer(latents, hidden), *_layer(hidden, hidden)]
+    def __init__(self, columns: int, latent_dim: int, hidden: int = 128) -> None:
+        layers = [*_layer(latent_dim, hidden), *_layer(hidden, hidden)]
         super().__init__(*layers, nn.Linear(hidden, columns), nn.Unflatten(1, (columns, 1, 1)))
 
 

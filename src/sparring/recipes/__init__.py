@@ -5,11 +5,11 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from sparring.engine.errors import UsageError, nearest
+from sparring.engine.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
+    from sparring.recipes.adversarial.base import AdversarialRecipe
     from sparring.recipes.classifier_recipe import ClassifierRecipe
-    from sparring.recipes.adversarial.base import Hardening
     from sparring.recipes.recipe import Recipe
 
 RECIPES: dict[str, tuple[str, str]] = {
@@ -53,18 +53,24 @@ def classifier_class(name: str) -> type[ClassifierRecipe]:
     return kind
 
 
-def hardener_class(name: str) -> type[Hardening]:
+def hardener_class(name: str) -> type[AdversarialRecipe]:
     """That of a way of adversarial training; raises UsageError, with the nearest name, on another."""
-    kind: type[Hardening] = _class_of(name, HARDENERS, "method")
+    kind: type[AdversarialRecipe] = _class_of(name, HARDENERS, "method")
     return kind
 
 
 def _class_of(name: str, known: dict[str, tuple[str, str]], what: str) -> Any:
     if name in known:
-        return getattr(import_module(f"sparring.recipes.{name}"), known[name][0])
+        return getattr(import_module(f"sparring.recipes.{_folder(name)}.{name}"), known[name][0])
     if name in RECIPES | CLASSIFIERS | HARDENERS:
         raise UsageError(f"{used(name)}; known here: {', '.join(known)}")
-    raise UsageError(f"unknown {what} '{name}': {nearest(name, known)}")
+    raise UsageError(f"unknown {what} '{name}': {did_you_mean(name, known)}")
+
+
+def _folder(name: str) -> str:
+    if name in HARDENERS:
+        return "adversarial"
+    return "semi_supervised" if name in CLASSIFIERS else "generators"
 
 
 def used(name: str) -> str:

@@ -8,13 +8,13 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
-from sparring.data.classifier_augment import Changes
-from sparring.data.loader import Feed
-from sparring.engine.ema import Average
+from sparring.data.classifier_augment import Augmentation
+from sparring.data.loader import BatchLoader
+from sparring.engine.data_spec import ImageSpec
 from sparring.engine.device import Hardware
+from sparring.engine.ema import EMA
 from sparring.engine.loop import System
 from sparring.engine.seeds import mix
-from sparring.engine.data_spec import Spec
 from sparring.recipes.recipe import Recipe
 
 STARTED = 500
@@ -25,9 +25,9 @@ STARTED = 500
 class ClassifierRecipe(Recipe, Protocol):
     """A recipe whose players are `generator` and `classifier`; the average holds both, by these names."""
 
-    changes: ClassVar[Changes]
+    changes: ClassVar[Augmentation]
     """Changes after which an image still shows the same, of which calibration takes copies: the same for all settings."""
-    views: ClassVar[Changes | None]
+    views: ClassVar[Augmentation | None]
     """Small changes in which each image is looked at again for an answer; None: as it is, once."""
 
     @property
@@ -40,37 +40,37 @@ class ClassifierRecipe(Recipe, Protocol):
         ...
 
 
-class NoLabelsTold:
+class Unconditional:
     """What all recipes for few labels answer to what their generator is told: nothing."""
 
     truncates: ClassVar[bool] = False
     accumulate: ClassVar[int] = 1
 
-    def classes(self, spec: Spec) -> int:
+    def classes(self, spec: ImageSpec) -> int:
         """The generator is told no classes."""
         return 0
 
-    def conditions(self, spec: Spec) -> tuple[tuple[float, float], ...]:
+    def condition_stats(self, spec: ImageSpec) -> tuple[tuple[float, float], ...]:
         """Nor vectors."""
         return ()
 
 
-def average_of_both(nets: Mapping[str, nn.Module], total: int, share: float) -> Average:
+def average_of_both(nets: Mapping[str, nn.Module], total: int, share: float) -> EMA:
     """The averages of generator and classifier, with a half-life of `share` of the run, ramping up from image 0."""
-    return Average(nn.ModuleDict(dict(nets)), lambda at: max(share * total, 1.0))
+    return EMA(nn.ModuleDict(dict(nets)), lambda at: max(share * total, 1.0))
 
 
-def teacher_of(average: Average) -> nn.Module:
+def teacher_of(average: EMA) -> nn.Module:
     """The averaged classifier."""
     both: Any = average.net
     teacher: nn.Module = both["classifier"]
     return teacher
 
 
-def started(
+def build_system(
     recipe: ClassifierRecipe,
-    nets: Callable[[Spec], Mapping[str, nn.Module]],
-    feed: Feed,
+    nets: Callable[[ImageSpec], Mapping[str, nn.Module]],
+    feed: BatchLoader,
     total: int,
     seed: int,
     hardware: Hardware,

@@ -9,11 +9,11 @@ from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 from torch import nn
 from torch.optim import Adam
 
-from sparring.engine.ema import Average
+from sparring.engine.data_spec import ImageSpec
 from sparring.engine.device import Hardware
-from sparring.engine.errors import SparringError, UsageError, nearest
+from sparring.engine.ema import EMA
+from sparring.engine.errors import SparringError, UsageError, did_you_mean
 from sparring.engine.loop import System
-from sparring.engine.data_spec import Spec
 
 
 @runtime_checkable
@@ -41,27 +41,27 @@ class Recipe(Protocol):
         ...
 
     @property
-    def latents(self) -> int:
+    def latent_dim(self) -> int:
         """Numbers of noise that the generator takes."""
         ...
 
-    def resolve(self, spec: Spec, hardware: Hardware) -> Self:
+    def resolve(self, spec: ImageSpec, hardware: Hardware) -> Self:
         """The same recipe with nothing left to choose."""
         ...
 
-    def classes(self, spec: Spec) -> int:
+    def classes(self, spec: ImageSpec) -> int:
         """Classes that the generator is told of as labels; 0: it takes none."""
         ...
 
-    def conditions(self, spec: Spec) -> tuple[tuple[float, float], ...]:
+    def condition_stats(self, spec: ImageSpec) -> tuple[tuple[float, float], ...]:
         """Those of the data (`Spec.conditions`), where the generator is told vectors; else none."""
         ...
 
-    def nets(self, spec: Spec) -> dict[str, nn.Module]:
+    def nets(self, spec: ImageSpec) -> dict[str, nn.Module]:
         """Fresh networks, by player. The player sampled from is `generator`."""
         ...
 
-    def system(self, spec: Spec, nets: Mapping[str, nn.Module], total: int) -> System:
+    def system(self, spec: ImageSpec, nets: Mapping[str, nn.Module], total: int) -> System:
         """The game of these networks, with optimizers and averages, for a run of `total` images."""
         ...
 
@@ -100,7 +100,7 @@ def from_settings(kind: type[Recipe], settings: Mapping[str, Any]) -> Recipe:
     known = {f.name for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
     if odd := sorted(settings.keys() - known):
         raise SparringError(
-            f"the saved settings of '{kind.name}' hold '{odd[0]}', which it does not know: {nearest(odd[0], known)}"
+            f"the saved settings of '{kind.name}' hold '{odd[0]}', which it does not know: {did_you_mean(odd[0], known)}"
         )
     return kind(**settings)
 
@@ -111,6 +111,6 @@ def adams(nets: Mapping[str, nn.Module], lr: float, beta1: float, beta2: float, 
     return {name: Adam(net.parameters(), lr, betas, eps, fused=True) for name, net in nets.items()}
 
 
-def average_of(generator: nn.Module, total: int, *, share: float, ramp: float) -> Average:
+def average_of(generator: nn.Module, total: int, *, share: float, ramp: float) -> EMA:
     """The averaged generator, with a half-life of `share` of the whole run, ramping up from image 0."""
-    return Average(generator, lambda at: max(share * total, 1.0), ramp)
+    return EMA(generator, lambda at: max(share * total, 1.0), ramp)

@@ -1,1 +1,1 @@
-"""Package report."""
+"""The HTML report: page, plots and sections."""

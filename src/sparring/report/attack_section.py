@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from sparring.attacks.masking_checks import Check
-from sparring.report.svg_plots import curve, percent, text
+from sparring.attacks.masking_checks import MaskingCheck
 from sparring.measure.diagnostics.findings import Finding
 from sparring.report.html import Picture, Section, figure, noted
-from sparring.stats.proportion import Share
+from sparring.report.svg_plots import curve, percent, text
+from sparring.stats.proportion import Proportion
 
 
 @dataclass(frozen=True)
-class Attack:
+class AttackReport:
     """The figures of one evaluation under attack; `--json` prints it, and `report.json` holds it."""
 
     model: str
@@ -31,9 +31,9 @@ class Attack:
     high: float
     per_attack: dict[str, int]
     """Images that each attack broke, of those that were left to it; those that the doctor called for come last."""
-    doctor: list[Check]
+    doctor: list[MaskingCheck]
     """Whether these figures can be believed."""
-    curve: list[Share]
+    curve: list[Proportion]
     """Shares over the radius: PGD's, from eps on of what AutoAttack left. Empty where the model is random or without gradients."""
     norm: str
     eps: float
@@ -63,7 +63,7 @@ class Attack:
         return f"AutoAttack {self.version}{asked}"
 
 
-def doctor_findings(checks: Sequence[Check]) -> list[Finding]:
+def doctor_findings(checks: Sequence[MaskingCheck]) -> list[Finding]:
     """The checks as the page shows them."""
     return [
         Finding(
@@ -74,7 +74,7 @@ def doctor_findings(checks: Sequence[Check]) -> list[Finding]:
     ]  # fmt: skip
 
 
-def attacked_sections(found: Attack, fooled: Picture | None = None) -> list[Section]:
+def attacked_sections(found: AttackReport, fooled: Picture | None = None) -> list[Section]:
     """What the page tells of an evaluation; `fooled` shows images above their adversaries."""
     sections = [
         Section(
@@ -87,7 +87,7 @@ def attacked_sections(found: Attack, fooled: Picture | None = None) -> list[Sect
     return sections
 
 
-def _words(found: Attack) -> str:
+def _words(found: AttackReport) -> str:
     chance = f" (chances, each of {found.draws} passes, for it draws random numbers)" if found.draws > 1 else ""
     words = (
         f"On {found.count:,} {found.attacked_on} it is right on {percent(found.clean_accuracy)} without an attack, and on "
@@ -98,13 +98,13 @@ def _words(found: Attack) -> str:
     return f"<p>{text(words)}</p>"
 
 
-def _curve(found: Attack) -> str:
+def _curve(found: AttackReport) -> str:
     points = [(level.eps, 100 * level.share) for level in found.curve]
     drawn = curve("Right under attack", {found.norm: points}, unit="%", axis="eps")
     return f"<figure>{drawn}</figure>" if drawn else ""
 
 
-def _table(found: Attack) -> str:
+def _table(found: AttackReport) -> str:
     left, rows = round(found.clean_accuracy * found.count), ""
     for name, count in found.per_attack.items():
         left -= count

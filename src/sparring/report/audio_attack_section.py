@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from sparring.report.svg_plots import percent, text
 from sparring.report.html import Section, noted
-from sparring.stats.proportion import Share
+from sparring.report.svg_plots import percent, text
+from sparring.stats.proportion import Proportion
 
 SHOWN = 40
 """Of the attacks on the page, evenly taken."""
@@ -58,7 +58,7 @@ class Whispered:
     channel: str
     seed: int
     utterances: int
-    success: Share
+    success: Proportion
     by_pair: dict[str, dict[str, tuple[int, int]]]
     """Said -> target -> hits, and of how many."""
     median_db: float | None

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from statistics import median
 
-from sparring.measure.classifier.certified_accuracy import Certified, Row
-from sparring.report.svg_plots import curve, percent, text
+from sparring.measure.classifier.certified_accuracy import CertificationReport, Row
 from sparring.report.html import Picture, Section, figure, noted
-from sparring.stats.proportion import Share
+from sparring.report.svg_plots import curve, percent, text
+from sparring.stats.proportion import Proportion
 
 
-def certified_sections(found: Certified, broken: Picture | None = None) -> list[Section]:
+def certified_sections(found: CertificationReport, broken: Picture | None = None) -> list[Section]:
     """What the page tells; `broken` shows images above their adversaries."""
     sections = [
         Section("What is certain", _words(found) + _curve(found) + _table(found)),
@@ -22,7 +22,7 @@ def certified_sections(found: Certified, broken: Picture | None = None) -> list[
     return sections
 
 
-def _words(found: Certified) -> str:
+def _words(found: CertificationReport) -> str:
     words = (
         f"In normal noise of deviation {found.sigma:g} (of pixels from 0 to 1, as all radii here), the class that this network says most "
         f"often was looked for by {found.draws:,} draws on each of {len(found.rows):,} {found.tested_on}. Certified: no change of an "
@@ -32,13 +32,13 @@ def _words(found: Certified) -> str:
     return f"<p>{text(words)}</p>{noted(found.notes)}"
 
 
-def _curve(found: Certified) -> str:
+def _curve(found: CertificationReport) -> str:
     lines = {"attacked": found.attacked, "certified": found.certified}
     series = {name: [(level.eps, 100 * level.share) for level in levels] for name, levels in lines.items()}
     return f"<figure>{curve('Right answers', series, unit='%', axis='L2 radius')}</figure>"
 
 
-def _table(found: Certified) -> str:
+def _table(found: CertificationReport) -> str:
     head = "<tr><th>radius</th><th>certified</th><th>95 % interval</th><th>attacked</th><th>95 % interval</th></tr>"
     rows = "".join(
         f"<tr><td>{sure.eps:.4g}</td>{_cells(sure)}{_cells(stands)}</tr>"
@@ -47,11 +47,11 @@ def _table(found: Certified) -> str:
     return f'<div class="scroll"><table><thead>{head}</thead><tbody>{rows}</tbody></table></div>'
 
 
-def _cells(level: Share) -> str:
+def _cells(level: Proportion) -> str:
     return f"<td>{percent(level.share)}</td><td>{percent(level.low)} to {percent(level.high)}</td>"
 
 
-def _rows(found: Certified) -> str:
+def _rows(found: CertificationReport) -> str:
     both = [(row.certified, row.broken) for row in found.rows if row.certified is not None and row.broken]
     words = "No image is bracketed from both sides."
     if both:

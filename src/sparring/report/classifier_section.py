@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sparring.measure.classifier.calibration import UNTESTED, Bin, Classification
-from sparring.report.svg_plots import GRID, QUIET, percent, text
+from sparring.measure.classifier.calibration import UNTESTED, Bin, ClassificationReport
 from sparring.report.html import Picture, Section, figure, listed, noted
+from sparring.report.svg_plots import GRID, QUIET, percent, text
 
 CLASSES = 20
 """Of a confusion table that is drawn whole; of more classes the worst pairs are named alone."""
@@ -15,7 +15,7 @@ SIDE, EDGE = 220.0, 44.0
 """Pixels of the reliability curve's square, and around it."""
 
 
-def classified_sections(found: Classification, unsure: Picture | None = None) -> list[Section]:
+def classified_sections(found: ClassificationReport, unsure: Picture | None = None) -> list[Section]:
     """What the page tells of a classifier; `unsure` shows images that are worth a label."""
     sections = [Section("Errors", _errors(found))]
     if found.confusion is not None:
@@ -32,7 +32,7 @@ def classified_sections(found: Classification, unsure: Picture | None = None) ->
     return sections
 
 
-def _errors(found: Classification) -> str:
+def _errors(found: ClassificationReport) -> str:
     notes = noted(found.notes)
     if found.test_errors is None or found.low is None or found.high is None:
         return f"<p>{text(UNTESTED[0].upper() + UNTESTED[1:])}.</p>{notes}"
@@ -70,7 +70,7 @@ def _cell(count: int, right: bool) -> str:
     return "" if not count else f"{count:,}" if right else f"<b>{count:,}</b>"
 
 
-def _reliability(found: Classification) -> str:
+def _reliability(found: ClassificationReport) -> str:
     error = (
         ""
         if found.calibration_error is None
@@ -80,7 +80,7 @@ def _reliability(found: Classification) -> str:
     return f"<p>{words}</p><figure>{reliability_drawing(found.reliability)}</figure>"
 
 
-def _attacked(found: Classification) -> str:
+def _attacked(found: ClassificationReport) -> str:
     rows = "".join(
         f"<tr><td>{one.eps:.3f}</td><td>{one.right:,} of {one.of:,}</td><td>{percent(one.low)} to {percent(one.high)}</td></tr>"
         for one in found.attacked

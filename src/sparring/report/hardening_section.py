@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from sparring.report.svg_plots import curve, percent, text
+from sparring.measure.classifier.robustness import HardeningReport
 from sparring.report.html import Picture, Section, figure, noted
-from sparring.measure.classifier.robustness import Hardened
+from sparring.report.svg_plots import curve, percent, text
 
 
-def robust_sections(found: Hardened, fooled: Picture | None = None) -> list[Section]:
+def robust_sections(found: HardeningReport, fooled: Picture | None = None) -> list[Section]:
     """What the page tells of robustness; `fooled` shows images above their adversaries."""
     sections = [Section("How robust it is", _words(found) + _curve(found) + _table(found))]
     if fooled is not None:
@@ -16,7 +16,7 @@ def robust_sections(found: Hardened, fooled: Picture | None = None) -> list[Sect
     return sections
 
 
-def _words(found: Hardened) -> str:
+def _words(found: HardeningReport) -> str:
     robust = found.robust
     against = f" against changes of up to {found.eps:.4g} in {found.norm} (pixels from 0 to 1)" if found.eps else ""
     words = (
@@ -32,13 +32,13 @@ def _words(found: Hardened) -> str:
     return f"<p>{text(words)}</p>{noted(notes)}"
 
 
-def _curve(found: Hardened) -> str:
+def _curve(found: HardeningReport) -> str:
     points = [(level.eps, 100 * level.share) for level in found.curve]
     drawn = curve("Right under attack", {found.method: points}, unit="%", axis="eps")
     return f"<figure>{drawn}</figure>"
 
 
-def _table(found: Hardened) -> str:
+def _table(found: HardeningReport) -> str:
     rows = "".join(
         f"<tr><td>{level.eps:.4g}</td><td>{percent(level.share)}</td><td>{percent(level.low)} to {percent(level.high)}</td></tr>"
         for level in found.curve

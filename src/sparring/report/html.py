@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from sparring.engine.image_io import grid
-from sparring.report.svg_plots import interval, number, percent, share_line, text
-from sparring.measure.scores.evaluation import Evaluation, Memorisation, Nash, Score
 from sparring.measure.diagnostics.findings import Finding, Severity
+from sparring.measure.scores.evaluation import Evaluation, Memorisation, Nash, Score
+from sparring.report.svg_plots import interval, number, percent, share_line, text
 
 PICTURE_SIDE, PAIR_SIDE = 1600, 512
 """Pixels: larger pictures are made smaller, so that the page can be sent to someone."""

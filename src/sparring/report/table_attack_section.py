@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from sparring.report.svg_plots import bar, percent, shortened, text
 from sparring.report.html import Section, listed, noted, protocol_table
-from sparring.stats.proportion import Share
+from sparring.report.svg_plots import bar, percent, shortened, text
 from sparring.report.table_attack import TableAttack, Turned
+from sparring.stats.proportion import Proportion
 
 BARS = 30
 """Columns whose changes are counted on the page, at most; report.json holds all."""
@@ -27,8 +27,8 @@ def tabled_sections(found: TableAttack, turned: Sequence[Turned]) -> list[Sectio
 
 
 def _words(found: TableAttack) -> str:
-    clean = Share.count(round(found.clean_accuracy * found.count), found.count)
-    turned = Share.count(found.broken, found.attacked)
+    clean = Proportion.count(round(found.clean_accuracy * found.count), found.count)
+    turned = Proportion.count(found.broken, found.attacked)
     by = "none" if found.changed_columns is None else f"{found.changed_columns:.2f}"
     figures = {
         "Right without an attack": _with_interval(clean),
@@ -44,7 +44,7 @@ def _words(found: TableAttack) -> str:
     return f"{listed(figures)}<p>{text(words)}</p>"
 
 
-def _with_interval(share: Share) -> str:
+def _with_interval(share: Proportion) -> str:
     return f"{percent(share.share)} ({percent(share.low)} to {percent(share.high)})"
 
 
@@ -55,7 +55,7 @@ def _classes(found: TableAttack) -> str:
     for name, (broken, of) in found.by_class.items():
         if not of:
             continue
-        share = Share.count(broken, of)
+        share = Proportion.count(broken, of)
         rows += (
             f"<tr><th>{text(name)}</th><td>{of:,}</td><td>{broken:,}</td><td>{percent(share.share)}</td>"
             f"<td>{percent(share.low)} to {percent(share.high)}</td>{_bar(share.share, share.low, share.high)}</tr>"

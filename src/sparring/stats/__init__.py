@@ -1,1 +1,1 @@
-"""Package stats."""
+"""Proportions and confidence intervals."""

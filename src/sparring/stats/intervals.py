@@ -11,6 +11,8 @@ from torch import Tensor
 
 LEVEL = 0.95
 """Of all intervals."""
+Z = 1.959964
+"""Quantile of the standard normal distribution for a two-sided interval of 95 %."""
 RESAMPLES = 1000
 AT_ONCE = 1 << 22
 """Drawn row numbers that are held in memory together."""
@@ -50,6 +52,20 @@ def resampled_means(values: Tensor, seed: int = 0) -> Tensor:
     n, each = len(values), max(AT_ONCE // len(values), 1)
     parts = [min(each, RESAMPLES - first) for first in range(0, RESAMPLES, each)]
     return torch.cat([values[torch.randint(n, (part, n), generator=generator)].mean(1) for part in parts])
+
+
+def wilson_interval(hits: int, of: int) -> tuple[float, float]:
+    """The 95 % interval of a share (Wilson 1927): never outside [0, 1], and right for shares near its ends.
+
+    >>> [round(end, 4) for end in wilson_interval(0, 100)]
+    [0.0, 0.037]
+    """
+    if not 0 <= hits <= of or of < 1:
+        raise ValueError(f"hits must be between 0 and of, and of 1 or more, not {hits} of {of}")
+    share, z2 = hits / of, Z * Z / of
+    middle = (share + z2 / 2) / (1 + z2)
+    half = Z * math.sqrt(share * (1 - share) / of + z2 / (4 * of)) / (1 + z2)
+    return (0.0 if hits == 0 else middle - half), (1.0 if hits == of else middle + half)
 
 
 def binomial_interval(hits: int, of: int) -> tuple[float, float]:

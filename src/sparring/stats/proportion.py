@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sparring.measure.classifier.calibration import wilson_interval
+from sparring.stats.intervals import wilson_interval
 
 
 @dataclass(frozen=True)
-class Share:
+class Proportion:
     """How many of several are right, at one radius of an attack or without any."""
 
     eps: float
@@ -22,7 +22,7 @@ class Share:
     high: float
 
     @classmethod
-    def count(cls, right: int, of: int, eps: float = 0.0) -> Share:
+    def count(cls, right: int, of: int, eps: float = 0.0) -> Proportion:
         """With its interval; raises ValueError unless `right` is from 0 to `of`, and `of` 1 or more."""
         low, high = wilson_interval(right, of)
         return cls(eps, right, of, right / of, low, high)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sparring.commands.attacking.ci_gate import Required, Told
+from sparring.commands.attacking.ci_gate import CiGate, Told
 from sparring.engine.errors import UsageError
 
 
@@ -21,26 +21,26 @@ def written(folder: Path, told: object) -> Path:
 
 
 def test_nothing_asked_is_always_met() -> None:
-    required = Required.read(None, None, "attack", interval)
+    required = CiGate.read(None, None, "attack", interval)
     required.check_comparable({"eps": 0.3})
     assert required.failures("the share", 0.0) == []
 
 
 def test_a_share_is_met_by_itself_and_not_by_less() -> None:
-    required = Required.read(0.85, None, "attack", interval)
+    required = CiGate.read(0.85, None, "attack", interval)
     assert required.failures("the share", 0.85) == []
     assert required.failures("the share", 0.8499) == ["the share is 84.99%, below the 85.00% of --fail-below"]
 
 
 def test_an_earlier_interval_is_met_from_its_lower_end_on(tmp_path: Path) -> None:
-    required = Required.read(0.5, written(tmp_path, {"low": 0.6, "high": 0.8}), "attack", interval)
+    required = CiGate.read(0.5, written(tmp_path, {"low": 0.6, "high": 0.8}), "attack", interval)
     assert required.failures("the share", 0.6) == []
     assert required.failures("it", 0.55) == ["it is 55.00%, below the baseline's interval from 60.00% to 80.00%"]
     assert len(required.failures("it", 0.4)) == 2
 
 
 def test_only_what_was_made_alike_is_compared(tmp_path: Path) -> None:
-    required = Required.read(
+    required = CiGate.read(
         None, written(tmp_path, {"low": 0.6, "high": 0.8, "eps": 0.3, "most": None}), "attack", interval
     )
     required.check_comparable({"eps": 0.3 * (1 + 1e-9), "most": None})
@@ -53,10 +53,10 @@ def test_only_what_was_made_alike_is_compared(tmp_path: Path) -> None:
 @pytest.mark.parametrize("told", [{"low": 0.6}, [1, 2], {"low": "much", "high": 1}, None])
 def test_what_is_no_report_is_told(told: object, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"is no report\.json of `sparring attack-table`"):
-        Required.read(None, written(tmp_path, told), "attack-table", interval)
+        CiGate.read(None, written(tmp_path, told), "attack-table", interval)
 
 
 @pytest.mark.parametrize("share", [-0.1, 85, math.nan])
 def test_a_share_is_from_0_to_1(share: float) -> None:
     with pytest.raises(UsageError, match="--fail-below is a share from 0 to 1"):
-        Required.read(share, None, "attack", interval)
+        CiGate.read(share, None, "attack", interval)

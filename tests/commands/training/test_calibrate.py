@@ -9,30 +9,30 @@ import pytest
 import torch
 from torch import nn
 
-from sparring.commands.training.session import calibrate
+from sparring.commands.training import calibrate
 from sparring.commands.training.calibrate import calibrated
-from sparring.data.in_memory import Arrays
-from sparring.data.classifier_augment import Changes
+from sparring.data.classifier_augment import Augmentation
+from sparring.data.in_memory import InMemoryDataset
+from sparring.engine.data_spec import ImageSpec
 from sparring.engine.device import Hardware
-from sparring.engine.data_spec import Spec
 from sparring.recipes.semi_supervised.consistent import Consistent
 
-SPEC = Spec(8, 8, 1, ("a", "b"), 40)
+SPEC = ImageSpec(8, 8, 1, ("a", "b"), 40)
 CPU = Hardware(torch.device("cpu"), bf16=False)
 
 
 def temperature(recipe: Consistent) -> float:
-    luck = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     labels = np.arange(40) % 2
-    images = luck.integers(0, 200, (40, 8, 8, 1)).astype(np.uint8)
+    images = rng.integers(0, 200, (40, 8, 8, 1)).astype(np.uint8)
     images[labels == 1, :, :4] += 40  # brighter on the left
     torch.manual_seed(0)
     net: nn.Module = recipe.resolve(SPEC, CPU).nets(SPEC)["classifier"]
-    return calibrated(net, Arrays(images, labels, SPEC, None), recipe, {}, CPU).temperature
+    return calibrated(net, InMemoryDataset(images, labels, SPEC, None), recipe, {}, CPU).temperature
 
 
 class Still(Consistent):
-    changes: ClassVar[Changes] = Changes()
+    changes: ClassVar[Augmentation] = Augmentation()
 
 
 def test_copies_are_changed_alike_however_strong_the_changes_of_training(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -43,8 +43,8 @@ def test_copies_are_changed_alike_however_strong_the_changes_of_training(monkeyp
 
 
 def test_the_bound_of_few_is_that_of_a_normal_distribution() -> None:
-    luck = torch.Generator().manual_seed(0)
-    many = torch.randn(20000, generator=luck)
+    rng = torch.Generator().manual_seed(0)
+    many = torch.randn(20000, generator=rng)
     assert float((many < calibrate._bound(many)).float().mean()) == pytest.approx(calibrate.STRANGE, rel=0.05)
     few = [calibrate._bound(part) for part in torch.split(many, 40)]
     # the least of 40 would be -2.2, which one in 75 falls below
@@ -78,12 +78,12 @@ def test_the_temperature_is_that_of_the_images_set_aside() -> None:
         def features(self, x: torch.Tensor) -> torch.Tensor:
             return x.mean((1, 2, 3))[:, None] * self.logit
 
-    luck = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     labels = np.arange(200) % 2
     images = np.where(labels, 255, 0).astype(np.uint8)
     aside = np.arange(100)
-    images[aside] = np.where(luck.random(100) < 0.8, images[aside], 255 - images[aside])
-    data = Arrays(np.tile(images[:, None, None, None], (1, 8, 8, 1)), labels, SPEC, None)
+    images[aside] = np.where(rng.random(100) < 0.8, images[aside], 255 - images[aside])
+    data = InMemoryDataset(np.tile(images[:, None, None, None], (1, 8, 8, 1)), labels, SPEC, None)
     told = calibrated(Sure(), data, Still(width=4), {}, CPU, aside)
     said = told.look(data[aside])[0].amax(1)
     right = (told.look(data[aside])[0].argmax(1).numpy() == labels[aside]).mean()

@@ -12,11 +12,11 @@ import torch
 from torch import nn
 
 import sparring
-from sparring.commands.training.plan import Plan
 from sparring.commands.training.monitor import floats, small, watch
+from sparring.commands.training.plan import Plan
 from sparring.engine.device import Hardware
 from sparring.engine.loop import System
-from sparring.models.generator import Model
+from sparring.models.generator import GeneratorModel
 from sparring.recipes.recipe import Recipe
 
 FLOORS = {"floor_sliced_wasserstein", "floor_coverage", "floor_variety"}
@@ -26,16 +26,16 @@ HELD_OUT = {"held_out_logit", "win", "memory"}
 CPU = Hardware(torch.device("cpu"), bf16=False)
 
 
-def system(recipe: Recipe, data: sparring.Images) -> tuple[System, Model]:
+def system(recipe: Recipe, data: sparring.Images) -> tuple[System, GeneratorModel]:
     recipe = recipe.resolve(data.spec, CPU)
     torch.manual_seed(0)
     made = recipe.system(data.spec, recipe.nets(data.spec), 1000)
     counts = tuple(data.report.classes.values())
-    return made, Model(made.average.net, data.spec, recipe.latents, recipe.classes(data.spec) > 0, counts)
+    return made, GeneratorModel(made.average.net, data.spec, recipe.latent_dim, recipe.classes(data.spec) > 0, counts)
 
 
 def state(system: System) -> list[torch.Tensor]:
-    nets = [*system.game.players.values(), system.average.net]
+    nets = [*system.game.players.values(), system.ema.net]
     return [t.clone() for net in nets for t in net.state_dict().values()]
 
 
@@ -43,7 +43,7 @@ def state(system: System) -> list[torch.Tensor]:
 def test_every_recipes_game_is_measured_and_left_as_it_was(data: Path, recipe: Recipe) -> None:
     images = sparring.open_images(data)
     played, model = system(recipe, images)
-    before, luck = state(played), torch.get_rng_state()
+    before, rng = state(played), torch.get_rng_state()
     modes = [m.training for net in played.game.players.values() for m in net.modules()]
     measure = watch(played.game, model, images, Plan.of(1000, 8))
     first = measure(0)
@@ -52,7 +52,7 @@ def test_every_recipes_game_is_measured_and_left_as_it_was(data: Path, recipe: R
     assert measure(8) == {name: value for name, value in first.items() if name not in FLOORS}
     assert all(torch.equal(a, b) for a, b in zip(before, state(played), strict=True))
     assert modes == [m.training for net in played.game.players.values() for m in net.modules()]
-    assert torch.equal(luck, torch.get_rng_state())
+    assert torch.equal(rng, torch.get_rng_state())
 
 
 def test_without_a_test_split_one_half_is_held_against_the_other(tmp_path: Path) -> None:

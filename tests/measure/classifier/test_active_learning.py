@@ -14,8 +14,8 @@ def test_each_is_the_farthest_from_all_before() -> None:
 
 
 def test_what_no_label_shows_comes_first_however_common_it_is() -> None:
-    luck = torch.Generator().manual_seed(0)
-    known, other = torch.randn(200, 8, generator=luck), torch.randn(50, 8, generator=luck) + 10
+    rng = torch.Generator().manual_seed(0)
+    known, other = torch.randn(200, 8, generator=rng), torch.randn(50, 8, generator=rng) + 10
     first = farthest_first(torch.cat([known, other]), known[:20], 1)
     assert int(first) >= 200
 
@@ -32,8 +32,8 @@ def test_rankings_take_turns_and_no_row_comes_twice() -> None:
 
 
 def test_a_small_crowd_comes_before_an_oddity_that_is_farther() -> None:
-    luck = torch.Generator().manual_seed(0)
-    known, kind = torch.randn(1800, 4, generator=luck), torch.randn(200, 4, generator=luck) + 8
+    rng = torch.Generator().manual_seed(0)
+    known, kind = torch.randn(1800, 4, generator=rng), torch.randn(200, 4, generator=rng) + 8
     odd = torch.full((1, 4), 30.0)
     points = torch.cat([known, kind, odd])
     assert farthest_first(points, known[:20], 1).tolist() == [2000]

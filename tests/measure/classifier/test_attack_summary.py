@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from sparring.attacks import Threat, Verdicts, autoattack, fgsm
-from sparring.attacks.masking_checks import BLACK, Answer, Check
+from sparring.attacks import AutoAttackResult, Threat, autoattack, fgsm
+from sparring.attacks.masking_checks import BLACK, FollowUp, MaskingCheck
 from sparring.measure.classifier import attack_summary as verdict
 from sparring.measure.classifier.attack_summary import figures, fooled, samples
 
@@ -33,7 +33,7 @@ X = torch.linspace(0.05, 0.95, 36)[:, None].repeat(1, 8)
 Y = (X[:, 0] > 0.5).long()
 
 
-def attacked(model: nn.Module, version: str = "standard") -> Verdicts:
+def attacked(model: nn.Module, version: str = "standard") -> AutoAttackResult:
     return autoattack(model, X, Y, THREAT, version=version)
 
 
@@ -49,9 +49,9 @@ def test_the_figures_of_an_honest_model_are_those_of_the_closed_form() -> None:
 
 def test_an_answer_is_counted_under_its_name_and_told_where_it_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     none = replace(attacked(Mean(), "square"), robust=torch.ones(36, dtype=torch.bool), broken_by=("",) * 36)
-    failing = [Check("it answers the same twice", True, ""), Check(BLACK, False, "why")]
+    failing = [MaskingCheck("it answers the same twice", True, ""), MaskingCheck(BLACK, False, "why")]
     monkeypatch.setattr(verdict, "examine", lambda *_: failing)
-    monkeypatch.setattr(verdict, "answers", lambda *_: [Answer("one step", (BLACK,), fgsm)])
+    monkeypatch.setattr(verdict, "answers", lambda *_: [FollowUp("one step", (BLACK,), fgsm)])
     found = figures(Mean(), X, Y, THREAT, none)
     broken = int(((X[:, 0] - 0.5).abs() < 0.1).sum())
     assert (
@@ -71,7 +71,7 @@ def test_the_nearest_are_tried_first_and_where_none_breaks_it_ends(monkeypatch: 
 
     before = replace(attacked(Mean(), "square"), adv=X, robust=torch.ones(36, dtype=torch.bool), broken_by=("",) * 36)
     after, tried = verdict._pursued(
-        Answer("one step", (), counting),
+        FollowUp("one step", (), counting),
         Mean(),
         X,
         Y,

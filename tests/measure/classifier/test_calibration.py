@@ -13,13 +13,13 @@ from torchmetrics.functional.classification import multiclass_calibration_error
 
 from sparring.measure.classifier.calibration import (
     Bin,
-    Classification,
+    ClassificationReport,
     calibration_error,
     confusion,
     reliability,
     temperature,
-    wilson_interval,
 )
+from sparring.stats.intervals import wilson_interval
 
 
 @pytest.mark.parametrize(
@@ -109,9 +109,9 @@ def test_the_calibration_error_is_that_of_torchmetrics() -> None:
 
 
 def test_a_classification_comes_back_from_json() -> None:
-    bare = Classification("r", "improved", 1.0, 9, 0, ("a", "b"), 1.0, "r/to_label.csv", ["odd"])
-    assert Classification.from_json(json.loads(json.dumps({"format": 1, **asdict(bare)}))) == bare
-    full = Classification(
+    bare = ClassificationReport("r", "improved", 1.0, 9, 0, ("a", "b"), 1.0, "r/to_label.csv", ["odd"])
+    assert ClassificationReport.from_json(json.loads(json.dumps({"format": 1, **asdict(bare)}))) == bare
+    full = ClassificationReport(
         "r", "improved", 1.0, 9, 0, ("a", "b"), 1.0, "x", [], 1, 2, 0.1, 0.9, "y", [[1, 0], [1, 0]], [Bin(2, 0.5, 0.5)]
     )
-    assert Classification.from_json(json.loads(json.dumps(asdict(full)))) == full
+    assert ClassificationReport.from_json(json.loads(json.dumps(asdict(full)))) == full

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from sparring.attacks.smoothing import predict, smoothed
 from sparring.engine.errors import UsageError
-from sparring.measure.classifier.certified_accuracy import Brackets, Certified, Row, brackets
+from sparring.measure.classifier.certified_accuracy import Brackets, CertificationReport, Row, brackets
 from sparring.report.certificate_section import certified_sections
-from sparring.stats.proportion import Share
+from sparring.stats.proportion import Proportion
 
 W = torch.tensor([3.0, 4.0])
 SIGMA = 0.1
@@ -64,7 +64,7 @@ def test_a_wrong_label_is_broken_at_0_and_no_certificate() -> None:
 def test_shares_fall_with_the_radius_and_attacked_are_never_fewer_than_certified() -> None:
     x, y, _ = rows(60)  # more than fit into one part
     seen: list[tuple[int, int]] = []
-    found = brackets(linear, x, y, SIGMA, RADII, n=1000, tell=lambda done, of: seen.append((done, of)))
+    found = brackets(linear, x, y, SIGMA, RADII, n=1000, on_progress=lambda done, of: seen.append((done, of)))
     assert seen == [(0, 60), (50, 60), (60, 60)]
     for levels in ([found.certified(r) for r in RADII], [found.attacked(r) for r in RADII]):
         counts = [level.right for level in levels]
@@ -111,10 +111,10 @@ def test_levels_count_both_ends() -> None:
     assert [found.attacked(r).right for r in (0.0, 0.7, 0.75)] == [2, 2, 1]
 
 
-def certified(rows: list[Row]) -> Certified:
-    levels = [Share.count(9, 10, 0.0), Share.count(4, 10, 0.5)]
-    stood = [Share.count(10, 10, 0.0), Share.count(6, 10, 0.5)]
-    return Certified(
+def certified(rows: list[Row]) -> CertificationReport:
+    levels = [Proportion.count(9, 10, 0.0), Proportion.count(4, 10, 0.5)]
+    stood = [Proportion.count(10, 10, 0.0), Proportion.count(6, 10, 0.5)]
+    return CertificationReport(
         "runs/<b>", "mnist", 0.25, 1000, 0.001, "an attack", "test images", levels, stood, rows, ["odd & told"]
     )
 

@@ -9,10 +9,11 @@ import torch
 from torch import Tensor
 
 from sparring.attacks.threat_model import Threat
-from sparring.measure.classifier.calibration import Classification, wilson_interval
-from sparring.measure.classifier.robustness import ATTACK, LEVELS, Hardened, robustness
+from sparring.measure.classifier.calibration import ClassificationReport
+from sparring.measure.classifier.robustness import ATTACK, LEVELS, HardeningReport, robustness
 from sparring.report.hardening_section import robust_sections
-from sparring.stats.proportion import Share
+from sparring.stats.intervals import wilson_interval
+from sparring.stats.proportion import Proportion
 
 W = torch.tensor([1.0, -2.0, 0.5, 0.0])
 
@@ -70,12 +71,12 @@ def test_no_radius_is_beyond_the_box_and_none_may_stand() -> None:
     assert told[-1] == 300
 
 
-def hardened(**given: object) -> Hardened:
-    curve = [Share.count(right, 100, eps) for eps, right in ((0.0, 99), (0.3, 88), (0.45, 10))]
-    clean = Classification(
+def hardened(**given: object) -> HardeningReport:
+    curve = [Proportion.count(right, 100, eps) for eps, right in ((0.0, 99), (0.3, 88), (0.45, 10))]
+    clean = ClassificationReport(
         "run", "fast", 1.0, 100, 0, ("a", "b"), 1.0, "", test_errors=1, test_count=100, low=0.0, high=0.05
     )
-    found = Hardened("run", "fast", "Linf", 0.3, 1.0, 0, clean, curve[1], curve, ATTACK, "test images")
+    found = HardeningReport("run", "fast", "Linf", 0.3, 1.0, 0, clean, curve[1], curve, ATTACK, "test images")
     return dataclasses.replace(found, **given)  # type: ignore[arg-type]
 
 

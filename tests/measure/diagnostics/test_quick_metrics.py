@@ -7,8 +7,8 @@ import math
 import torch
 from torch import Tensor
 
-from sparring.measure.diagnostics.quick_metrics import coverage, nearest_other, twins, variety, wins
 from sparring.measure.diagnostics.augmentation_leaks import TURNS, Leak, leaks
+from sparring.measure.diagnostics.quick_metrics import coverage, nearest_other, twins, variety, wins
 
 
 def rows(count: int, seed: int = 0, dims: int = 5) -> Tensor:

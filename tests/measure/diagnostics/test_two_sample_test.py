@@ -5,12 +5,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from sparring.engine.ema import Average
 from sparring.engine.device import Hardware
+from sparring.engine.ema import EMA
 from sparring.engine.game import Batch, Stats
 from sparring.engine.loop import System
 from sparring.measure.diagnostics import two_sample_test as nash
-from sparring.measure.diagnostics.two_sample_test import Told, duality_gap, tell_apart
+from sparring.measure.diagnostics.two_sample_test import Told, duality_gap, two_sample_test
 
 CPU = Hardware(torch.device("cpu"), bf16=False)
 
@@ -27,7 +27,7 @@ def images(count: int, seed: int, low: int = 0) -> np.ndarray:
 
 def test_one_distribution_cannot_be_told_apart() -> None:
     a, b = images(400, 0), images(400, 1)
-    found = tell_apart(a.__getitem__, b.__getitem__, 400, hardware=CPU).as_nash()
+    found = two_sample_test(a.__getitem__, b.__getitem__, 400, hardware=CPU).as_nash()
     assert found.tested == 400
     assert found.low <= 0.5 <= found.high
     assert "no better than guessing" in found.words and "no proof" in found.words
@@ -35,7 +35,7 @@ def test_one_distribution_cannot_be_told_apart() -> None:
 
 def test_two_distributions_can() -> None:
     a, b = images(400, 0), images(400, 1, low=60)
-    found = tell_apart(a.__getitem__, b.__getitem__, 400, hardware=CPU).as_nash()
+    found = two_sample_test(a.__getitem__, b.__getitem__, 400, hardware=CPU).as_nash()
     assert found.accuracy > 0.9 and found.low > 0.5
     assert "far from the game's equilibrium" in found.words
 
@@ -43,13 +43,13 @@ def test_two_distributions_can() -> None:
 def test_tables_too() -> None:
     rng = np.random.default_rng(0)
     a, b = rng.normal(size=(400, 5)).astype(np.float32), rng.normal(1.0, 1.0, (400, 5)).astype(np.float32)
-    assert tell_apart(a.__getitem__, b.__getitem__, 400, hardware=CPU).as_nash().low > 0.7
-    assert tell_apart(a[:200].__getitem__, a[200:].__getitem__, 200, hardware=CPU).as_nash().low < 0.5
+    assert two_sample_test(a.__getitem__, b.__getitem__, 400, hardware=CPU).as_nash().low > 0.7
+    assert two_sample_test(a[:200].__getitem__, a[200:].__getitem__, 200, hardware=CPU).as_nash().low < 0.5
 
 
 def test_the_same_seed_tells_the_same() -> None:
     a, b = images(100, 0), images(100, 1)
-    found = [tell_apart(a.__getitem__, b.__getitem__, 100, seed=3, hardware=CPU) for _ in range(2)]
+    found = [two_sample_test(a.__getitem__, b.__getitem__, 100, seed=3, hardware=CPU) for _ in range(2)]
     assert found[0] == found[1]
 
 
@@ -80,7 +80,7 @@ class Number(nn.Module):
         return self.value
 
 
-class Feed:
+class BatchLoader:
     batch_size = 1
 
     def batches(self, nimg: int, turn: int) -> Sequence[Batch]:
@@ -91,9 +91,9 @@ def gap(g: float, d: float) -> float:
     def build() -> System:
         game = Parabola(g, d)
         optimizers = {name: torch.optim.SGD(net.parameters(), 0.1) for name, net in game.players.items()}
-        return System(game, optimizers, Average(game.players["generator"], lambda at: 1.0))
+        return System(game, optimizers, EMA(game.players["generator"], lambda at: 1.0))
 
-    return duality_gap(build, Feed(), Feed().batches(0, 0), images=200, hardware=CPU)
+    return duality_gap(build, BatchLoader(), BatchLoader().batches(0, 0), images=200, hardware=CPU)
 
 
 def test_the_duality_gap_in_closed_form() -> None:

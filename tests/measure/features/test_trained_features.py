@@ -5,14 +5,14 @@ import numpy as np
 import pytest
 import torch
 
+from sparring.engine.data_spec import ImageSpec
 from sparring.engine.device import Hardware
-from sparring.engine.data_spec import Spec
 from sparring.measure.features.feature_net import Features, by_channel
+from sparring.measure.features.trained_features import FeatureNetTraining, trained
 from sparring.measure.scores.frechet import frechet_distance
-from sparring.measure.features.trained_features import Training, trained
 
 CPU = Hardware(torch.device("cpu"), bf16=False)
-SHORT = Training(features=16, width=8, images=6_000, least=6_000, batch_size=32)
+SHORT = FeatureNetTraining(features=16, width=8, images=6_000, least=6_000, batch_size=32)
 
 
 def rows(count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -24,10 +24,10 @@ def rows(count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     return x, y
 
 
-def net_of(folder: Path, labelled: bool = True, training: Training = SHORT) -> Features:
+def net_of(folder: Path, labelled: bool = True, training: FeatureNetTraining = SHORT) -> Features:
     x, y = rows(300)
     y = y if labelled else np.full(300, -1)
-    spec = Spec(8, 8, 1, ("a", "b", "c") if labelled else (), 300)
+    spec = ImageSpec(8, 8, 1, ("a", "b", "c") if labelled else (), 300)
     return trained(spec, x.__getitem__, y, data="x", folder=folder, hardware=CPU, training=training)
 
 
@@ -73,9 +73,9 @@ def test_a_damaged_file_is_trained_again(tmp_path: Path) -> None:
 
 
 def test_large_images_are_seen_less_often() -> None:
-    assert Training().budget(Spec(32, 32, 3, (), 10)) == Training().images
-    assert Training().budget(Spec(64, 64, 3, (), 10)) == Training().images // 4
-    assert Training().budget(Spec(512, 512, 3, (), 10)) == Training().least
+    assert FeatureNetTraining().budget(ImageSpec(32, 32, 3, (), 10)) == FeatureNetTraining().images
+    assert FeatureNetTraining().budget(ImageSpec(64, 64, 3, (), 10)) == FeatureNetTraining().images // 4
+    assert FeatureNetTraining().budget(ImageSpec(512, 512, 3, (), 10)) == FeatureNetTraining().least
 
 
 def test_by_channel_reads_the_classes_as_digits(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@ import torch
 from torch import Tensor
 from torchmetrics.image.kid import KernelInceptionDistance
 
-from sparring.measure.scores.scores import kid as kernel
+from sparring.measure.scores import kid as kernel
 from sparring.measure.scores.kid import kernel_distance
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from sparring.measure.scores.scores import prdc as neighbours
+from sparring.measure.scores import prdc as neighbours
 from sparring.measure.scores.prdc import earlier_within, nearest, precision_recall_density_coverage
 
 K = 5

@@ -10,17 +10,17 @@ import pytest
 import torch
 
 from sparring.engine import checkpoint
+from sparring.engine.data_spec import ImageSpec
 from sparring.engine.device import Hardware
 from sparring.engine.errors import UsageError
 from sparring.engine.game import Batch
 from sparring.engine.loop import System, play
-from sparring.engine.data_spec import Spec
-from sparring.games.overfitting_guard import Guard
+from sparring.games.overfitting_guard import OverfittingGuard
+from sparring.models.classifier import classifier_metadata
 from sparring.nets.robustness_cnns import NETS
 from sparring.recipes import DEFAULT_HARDENER, HARDENERS, hardener_class
-from sparring.models.classifier import classifier_card
+from sparring.recipes.adversarial.base import AdversarialRecipe, threat_of
 from sparring.recipes.classifier_recipe import ClassifierRecipe
-from sparring.recipes.adversarial.base import Hardening, threat_of
 from sparring.recipes.recipe import from_settings, to_settings
 
 TINY: dict[str, dict[str, Any]] = {
@@ -34,12 +34,12 @@ every_method = pytest.mark.parametrize("name", HARDENERS)
 every_shape = pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: "x".join(map(str, shape)))
 
 
-class Feed:
+class BatchLoader:
     """Noise in place of images."""
 
     batch_size = 4
 
-    def __init__(self, spec: Spec) -> None:
+    def __init__(self, spec: ImageSpec) -> None:
         self.spec = spec
 
     def batches(self, nimg: int, turn: int) -> Sequence[Batch]:
@@ -47,15 +47,15 @@ class Feed:
         return [Batch(x, torch.arange(4) % 3, nimg // 4, nimg)]
 
 
-def spec_of(shape: tuple[int, int, int]) -> Spec:
-    return Spec(*shape, ("a", "b", "c"), 100)
+def spec_of(shape: tuple[int, int, int]) -> ImageSpec:
+    return ImageSpec(*shape, ("a", "b", "c"), 100)
 
 
-def tiny(name: str, **given: Any) -> Hardening:
+def tiny(name: str, **given: Any) -> AdversarialRecipe:
     return hardener_class(name)(**{"width": 4, "batch_size": 4, **TINY[name], **given})
 
 
-def system_of(recipe: Hardening, spec: Spec) -> System:
+def system_of(recipe: AdversarialRecipe, spec: ImageSpec) -> System:
     torch.manual_seed(0)
     return recipe.system(spec, {name: CPU.place(net) for name, net in recipe.nets(spec).items()}, TOTAL)
 
@@ -69,7 +69,7 @@ def test_it_meets_the_protocol_and_its_settings_come_back(name: str) -> None:
     recipe = hardener_class(name)()
     assert isinstance(recipe, ClassifierRecipe) and recipe.name == name and recipe.paper
     assert from_settings(type(recipe), to_settings(recipe)) == recipe
-    assert classifier_card(recipe)["recipe"] == name
+    assert classifier_metadata(recipe)["recipe"] == name
 
 
 @every_method
@@ -81,12 +81,12 @@ def test_a_round_moves_all_weights(name: str, shape: tuple[int, int, int], norm:
     system = system_of(recipe, spec)
     net = system.game.players["classifier"]
     before = {key: p.detach().clone() for key, p in net.named_parameters()}
-    play(system, Feed(spec), total=TOTAL, hardware=CPU)
+    play(system, BatchLoader(spec), total=TOTAL, hardware=CPU)
     for key, p in net.named_parameters():
         assert torch.isfinite(p).all()
         still = min(shape[:2]) == 1 and key.startswith(("body.", "first."))  # rectifiers may sleep on a pixel
         assert still or not torch.equal(p, before[key]), key
-    logits = system.average.net["classifier"](torch.zeros(2, *spec.shape))  # type: ignore[operator, index]
+    logits = system.ema.net["classifier"](torch.zeros(2, *spec.shape))  # type: ignore[operator, index]
     assert logits.shape == (2, 3)
 
 
@@ -95,24 +95,24 @@ def test_a_round_moves_all_weights(name: str, shape: tuple[int, int, int], norm:
 def test_a_stopped_run_goes_on_to_the_bit(name: str, at: int, tmp_path: Path) -> None:
     spec = spec_of((8, 8, 1))
     recipe = tiny(name, ramp=0.3, average=0.1, guard=True).resolve(spec, CPU)
-    held = Feed(spec).batches(99, 0)[0]
+    held = BatchLoader(spec).batches(99, 0)[0]
 
     def fresh() -> System:
         system = system_of(recipe, spec)
         guard = system.game.players["guard"]
-        assert isinstance(guard, Guard)
+        assert isinstance(guard, OverfittingGuard)
         guard.hold(held.x, held.y)
         return system
 
     whole, first, second = fresh(), fresh(), fresh()
     for system in (whole, first):
-        play(system, Feed(spec), total=TOTAL, hardware=CPU, until=iter([False] * (at // 4) + [True]).__next__)
+        play(system, BatchLoader(spec), total=TOTAL, hardware=CPU, until=iter([False] * (at // 4) + [True]).__next__)
         system.game.players["guard"].look(system)  # type: ignore[operator]
         system.game.players["guard"].rollbacks += 1  # type: ignore[operator]
     checkpoint.save(first, tmp_path / "saved", at)
     assert checkpoint.load(second, tmp_path / "saved") == at
     for system in (whole, second):
-        play(system, Feed(spec), total=TOTAL, start=at, hardware=CPU)
+        play(system, BatchLoader(spec), total=TOTAL, start=at, hardware=CPU)
         system.game.players["guard"].look(system)  # type: ignore[operator]
     for player, net in whole.game.players.items():
         for key, tensor in net.state_dict().items():
@@ -191,7 +191,7 @@ def test_other_names_tell_where_they_belong(name: str, words: str) -> None:
 def test_without_a_ball_it_is_ordinary_training() -> None:
     spec = spec_of((8, 8, 1))
     recipe = tiny("fast", eps=0.0).resolve(spec, CPU)
-    system, batch = system_of(recipe, spec), Feed(spec).batches(0, 0)[0]
+    system, batch = system_of(recipe, spec), BatchLoader(spec).batches(0, 0)[0]
     net = system.game.players["classifier"]
     loss, _ = system.game.loss("classifier", batch, 0.0)
     torch.testing.assert_close(loss, torch.nn.functional.cross_entropy(net(batch.x), batch.y))
@@ -200,10 +200,10 @@ def test_without_a_ball_it_is_ordinary_training() -> None:
 def test_noise_is_told_in_units_of_pixels() -> None:
     """sigma of pixels from 0 to 1 is twice as much of images in [-1, 1]."""
     spec = spec_of((8, 8, 1))
-    system, batch = system_of(tiny("noisy", sigma=0.25).resolve(spec, CPU), spec), Feed(spec).batches(0, 0)[0]
+    system, batch = system_of(tiny("noisy", sigma=0.25).resolve(spec, CPU), spec), BatchLoader(spec).batches(0, 0)[0]
     net = system.game.players["classifier"]
     loss, _ = system.game.loss("classifier", batch, 0.0)
-    noise = Feed(spec).batches(0, 0)[0].normal(*spec.shape)
+    noise = BatchLoader(spec).batches(0, 0)[0].normal(*spec.shape)
     torch.testing.assert_close(loss, torch.nn.functional.cross_entropy(net(batch.x + 0.5 * noise), batch.y))
     with pytest.raises(UsageError, match="--sigma must be above 0"):
         hardener_class("noisy")(sigma=0.0)  # type: ignore[call-arg]

@@ -11,18 +11,18 @@ import torch
 from sparring.attacks import greedy
 from sparring.data.tabular import Table, read_table
 from sparring.engine.errors import UsageError
-from sparring.nets.tabular_mlp import Standardised
+from sparring.nets.tabular_mlp import Standardize
 from sparring.recipes.supervised.tabular_mlp import fit_table
 
 
 @pytest.fixture(scope="module")
 def table(tmp_path_factory: pytest.TempPathFactory) -> Table:
     """Rich where hours times wage are above 2,000; luck and colour say nothing."""
-    luck = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     path = tmp_path_factory.mktemp("table") / "rich.csv"
     lines = ["hours,wage,colour,rich"]
     for _ in range(600):
-        hours, wage, colour = luck.integers(10, 60), luck.uniform(10, 100), luck.choice(["red", "green", "blue"])
+        hours, wage, colour = rng.integers(10, 60), rng.uniform(10, 100), rng.choice(["red", "green", "blue"])
         lines.append(f"{hours},{wage:.2f},{colour},{'yes' if hours * wage > 2000 else 'no'}")
     path.write_text("\n".join(lines))
     return read_table(path, "rich")
@@ -61,6 +61,6 @@ def test_bad_settings_are_told(odd: dict[str, Any], table: Table) -> None:
 
 def test_standardised() -> None:
     rows = torch.tensor([[1.0, 5.0, 1e6], [3.0, 5.0, 3e6]])
-    layer = Standardised(rows)
+    layer = Standardize(rows)
     torch.testing.assert_close(layer(rows), torch.tensor([[-1.0, 0.0, -1.0], [1.0, 0.0, 1.0]]))
     assert set(layer.state_dict()) == {"middle", "unit"}

@@ -1,1 +1,1 @@
-"""Package attacking."""
+"""Helpers of `sparring attack`, `certify` and `harden`."""

@@ -16,7 +16,7 @@ Told = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Required:
+class CiGate:
     """What a share, the better the higher, must reach."""
 
     fail_below: float | None = None
@@ -29,7 +29,7 @@ class Required:
     @classmethod
     def read(
         cls, fail_below: float | None, baseline: str | Path | None, command: str, interval: Callable[[Told], tuple[float, float]]
-    ) -> Required:  # fmt: skip
+    ) -> CiGate:  # fmt: skip
         """From the flags of these names; `interval` finds the share's in a report of `command`. Raises UsageError."""
         if fail_below is not None and not 0 <= fail_below <= 1:
             raise UsageError(f"--fail-below is a share from 0 to 1, not {fail_below:g}")

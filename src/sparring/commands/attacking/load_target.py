@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.export.passes import move_to_device_pass
 
-from sparring.attacks.validation import Model, held
+from sparring.attacks.validation import Model, frozen
 from sparring.engine.errors import SparringError, UsageError
 from sparring.models.classifier import Classifier, load_classifier
 
@@ -27,7 +27,7 @@ KINDS = "a run folder, module:callable, a TorchScript file (.pt, .ts), one of to
 
 
 @dataclass(frozen=True)
-class Attacked:
+class Target:
     """A model by the name it was given."""
 
     name: str
@@ -41,7 +41,7 @@ class Attacked:
     """What is to be told of how it is asked."""
 
 
-def load_attacked(name: str | Path, device: torch.device | None = None) -> Attacked:
+def load_target(name: str | Path, device: torch.device | None = None) -> Target:
     """The model called `name`, on `device`; raises SparringError, with the way out, where there is none."""
     name, path = str(name), Path(name)
     device = device or torch.device("cpu")
@@ -49,16 +49,16 @@ def load_attacked(name: str | Path, device: torch.device | None = None) -> Attac
         classifier = load_classifier(path)
         classifier.net.to(device)
         classifier.memory.to(device)
-        return Attacked(name, lambda x: classifier.logits(x * 2 - 1), classifier)
+        return Target(name, lambda x: classifier.logits(x * 2 - 1), classifier)
     if path.suffix == ".onnx":
-        return Attacked(name, _from_onnx(path, device), gradients=False)
+        return Target(name, _from_onnx(path, device), gradients=False)
     if path.suffix in (".pt", ".ts", ".pt2"):
-        return Attacked(name, _from_file(path, device))
+        return Target(name, _from_file(path, device))
     module, colon, attribute = name.partition(":")
     if not (colon and module and attribute):
         odd = f"{name} is a file, but no model by its ending (weights alone are none)"
         raise UsageError(f"{odd if os.path.isfile(path) else f'there is no model {name!r}'}: MODEL is {KINDS}")
-    return Attacked(name, _imported(module, attribute, device))
+    return Target(name, _imported(module, attribute, device))
 
 
 class _Converted(nn.Module):
@@ -73,18 +73,18 @@ class _Converted(nn.Module):
         return self.model(x.to(self.dtype)).to(x.dtype)
 
 
-def in_its_precision(attacked: Attacked, x: Tensor) -> Attacked:
+def in_its_precision(attacked: Target, x: Tensor) -> Target:
     """The model, wrapped where it fails on a row of `x` `[B, ...]` in float32, and answers one in another precision."""
     for dtype in (x.dtype, *PRECISIONS):
         model = attacked.model if dtype == x.dtype else _Converted(attacked.model, dtype)
-        with suppress(Exception), torch.no_grad(), held(model, seed=0):  # whatever a stranger's code raises
+        with suppress(Exception), torch.no_grad(), frozen(model, seed=0):  # whatever a stranger's code raises
             model(x[:1].clone())
             note = f"it computes in {str(dtype).removeprefix('torch.')}: what it is given is converted, and its logits taken in float32"
             return attacked if dtype == x.dtype else replace(attacked, model=model, notes=(note,))
     return attacked
 
 
-def try_out(attacked: Attacked, x: Tensor, classes: Sequence[str]) -> Tensor:
+def try_out(attacked: Target, x: Tensor, classes: Sequence[str]) -> Tensor:
     """The logits of the first images of `x` `[B, C, H, W]`, given alone and as two.
 
     Raises UsageError where that fails, where the model writes into the images, or where it has other classes than they have,
@@ -93,7 +93,7 @@ def try_out(attacked: Attacked, x: Tensor, classes: Sequence[str]) -> Tensor:
     logits = x.new_empty(0)
     for few in (x[:1].clone(), x[:2].clone()):
         try:
-            with torch.no_grad(), held(attacked.model, seed=0):
+            with torch.no_grad(), frozen(attacked.model, seed=0):
                 logits = attacked.model(few)
         except SparringError:
             raise

@@ -14,29 +14,29 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from sparring.commands.training.interrupt import Stopped
+from sparring.engine.atomic_io import atomic_replace, remove, write
 from sparring.engine.errors import SparringError
-from sparring.engine.atomic_io import remove, replacing, write
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-    Found = TypeVar("Found", bound=DataclassInstance)
+    T = TypeVar("T", bound=DataclassInstance)
 else:
-    Found = TypeVar("Found")
+    T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Parts(Generic[Found]):
+class ResumableParts(Generic[T]):
     """The folder of the parts, for an evaluation with these settings."""
 
-    kind: type[Found]
+    kind: type[T]
     """What a part holds: a dataclass of tensors and of tuples of words."""
     folder: Path
     settings: Mapping[str, Any]
     """As JSON gives them back; each part holds them, too: another call into the folder may have left it."""
 
     @classmethod
-    def begin(cls, kind: type[Found], folder: Path, settings: Mapping[str, Any]) -> Parts[Found]:
+    def begin(cls, kind: type[T], folder: Path, settings: Mapping[str, Any]) -> ResumableParts[T]:
         """Those of an earlier call with the same settings; of any other they are removed."""
         settings_file, wanted = folder / "settings.json", json.loads(json.dumps(settings))
         try:
@@ -48,14 +48,14 @@ class Parts(Generic[Found]):
             write(settings_file, json.dumps(wanted))
         return cls(kind, folder, wanted)
 
-    def keep(self, number: int, find: Callable[[], Found], device: torch.device) -> Found:
+    def keep(self, number: int, find: Callable[[], T], device: torch.device) -> T:
         """What was found in part `number` before, or else is found now, and kept; its tensors are on `device`."""
         found = self.get(number)
         if found is None:
             self.put(number, found := find())
         return replace(found, **{name: tensor.to(device) for name, tensor in _tensors(found).items()})
 
-    def get(self, number: int) -> Found | None:
+    def get(self, number: int) -> T | None:
         """What was found in part `number`, or None where it was not reached."""
         path = self._path(number)
         try:
@@ -71,10 +71,10 @@ class Parts(Generic[Found]):
                 f"{path} cannot be read ({error}): remove {self.folder}, and the evaluation starts anew"
             ) from error
 
-    def put(self, number: int, found: Found) -> None:
+    def put(self, number: int, found: T) -> None:
         """Keep what was found in part `number`; its JSON is written last, and tells that it is whole."""
         path, tensors = self._path(number), _tensors(found)
-        with replacing(path) as temporary:
+        with atomic_replace(path) as temporary:
             save_file({name: tensor.cpu().contiguous() for name, tensor in tensors.items()}, temporary)
         words = {field.name: getattr(found, field.name) for field in fields(found) if field.name not in tensors}
         write(path.with_suffix(".json"), json.dumps(words | {"settings": self.settings}))

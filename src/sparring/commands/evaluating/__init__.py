@@ -1,1 +1,1 @@
-"""Package evaluating."""
+"""Helpers of `sparring evaluate`."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from sparring.commands.training.run_settings import as_trained, recipe_of
 from sparring.commands.reporting.progress import Progress
+from sparring.commands.training.run_settings import as_trained, recipe_of
 from sparring.data.dataset import Images
-from sparring.data.loader import Feed
+from sparring.data.loader import BatchLoader
 from sparring.engine import checkpoint
 from sparring.engine.device import Hardware
 from sparring.engine.errors import SparringError
@@ -30,7 +30,7 @@ def gap_of(run: Run, data: Images, hardware: Hardware, say: Progress, which: str
     data = as_trained(run, data)
     if list(data.spec.classes) != run.settings["data"]["classes"]:
         raise SparringError(f"{data.report.source} has other classes than the data that {run.path} was trained on")
-    if len(data.spec.conditions) != len(run.settings["data"].get("conditions", ())):
+    if len(data.spec.condition_stats) != len(run.settings["data"].get("condition_stats", ())):
         raise SparringError(f"{data.report.source} has other vectors than the data that {run.path} was trained on")
     recipe, settings = recipe_of(run), run.settings
     path = run.checkpoint_path(which)
@@ -45,8 +45,8 @@ def gap_of(run: Run, data: Images, hardware: Hardware, say: Progress, which: str
         return None
     say.say("the run's players play on alone, for the duality gap ...")
     seed = settings["asked"]["seed"] + 1  # other batches than those that were trained on
-    feed = Feed(data, recipe.batch_size, seed=seed, mirror=recipe.mirror, device=hardware.device)
+    feed = BatchLoader(data, recipe.batch_size, seed=seed, mirror=recipe.mirror, device=hardware.device)
     fresh = data.split("test") if data.report.splits["test"] else data
-    held_out = Feed(fresh, recipe.batch_size, seed=seed, device=hardware.device)
+    held_out = BatchLoader(fresh, recipe.batch_size, seed=seed, device=hardware.device)
     batches = [held_out.batches(k * recipe.batch_size, 0)[0] for k in range(HELD_OUT)]
     return duality_gap(build, feed, batches, images=ROUNDS * recipe.batch_size, seed=seed, hardware=hardware)

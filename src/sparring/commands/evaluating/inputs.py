@@ -11,11 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from sparring.commands.reporting.progress import Progress
 from sparring.commands.evaluating.row_views import (
     TRAINING,
     Reference,
-    Rows,
+    RowView,
     Split,
     at_most,
     check_memory,
@@ -25,11 +24,12 @@ from sparring.commands.evaluating.row_views import (
     open_pair,
     reference_of,
 )
+from sparring.commands.reporting.progress import Progress
 from sparring.data.dataset import Images, open_images, parse_size
 from sparring.data.reader_api import mode_of
 from sparring.engine.errors import SparringError, UsageError
 from sparring.engine.run_folder import Run
-from sparring.models.generator import load_model
+from sparring.models.generator import load_generator
 
 MOST, USUAL = 10_000, 1_000
 """Samples taken where no number is asked for: as many as there are real ones, between these."""
@@ -38,7 +38,7 @@ Source = str | Path | NDArray[Any]
 
 
 @dataclass(frozen=True)
-class Asked:
+class EvaluationRequest:
     """What was asked of an evaluation, beside the samples and the data."""
 
     n: int | None = None
@@ -64,10 +64,10 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Case:
+class EvaluationInputs:
     """What is measured, against what, and what the protocol tells of both."""
 
-    samples: Rows
+    samples: RowView
     reference: Reference
     classes: tuple[str, ...]
     about: dict[str, Any]
@@ -81,8 +81,8 @@ class Case:
 
 
 def case_of(
-    samples: Source | Run, data: Source | None, asked: Asked, generator: nn.Module | None, say: Progress
-) -> Case:
+    samples: Source | Run, data: Source | None, asked: EvaluationRequest, generator: nn.Module | None, say: Progress
+) -> EvaluationInputs:
     """The case that these words mean; raises UsageError where they mean none."""
     if isinstance(samples, Run):
         samples = samples.path
@@ -104,10 +104,12 @@ def case_of(
     return _of_files(samples, data, asked, say)
 
 
-def _of_run(run: Run, source: Source | None, asked: Asked, generator: nn.Module | None, say: Progress) -> Case:
+def _of_run(
+    run: Run, source: Source | None, asked: EvaluationRequest, generator: nn.Module | None, say: Progress
+) -> EvaluationInputs:
     if asked.size is not None or asked.mode is not None:
         raise UsageError(f"--size and --mode are for samples of other tools: {run.path} has those it was trained in")
-    model = load_model(run.path, generator, checkpoint=asked.checkpoint, raw=asked.raw, truncation=asked.truncation)
+    model = load_generator(run.path, generator, checkpoint=asked.checkpoint, raw=asked.raw, truncation=asked.truncation)
     spec, settings = model.spec, run.settings if run.exists else None
     if isinstance(source, np.ndarray) or (source is None and settings is None):
         raise UsageError("--data SOURCE is needed: the real data to hold the samples against")
@@ -142,17 +144,17 @@ def _of_run(run: Run, source: Source | None, asked: Asked, generator: nn.Module 
     notes = tuple(data.report.notes)
     if settings is not None and settings["data"]["fingerprint"] != data.fingerprint:
         notes += ("these are not the data that the run was trained on: copies of those would not be seen",)
-    return Case(rows, reference, data.spec.classes, about, _told(data, reference), data, run, notes)
+    return EvaluationInputs(rows, reference, data.spec.classes, about, _told(data, reference), data, run, notes)
 
 
-def _checkpoint(asked: Asked) -> str:
+def _checkpoint(asked: EvaluationRequest) -> str:
     if asked.checkpoint is not None:
         return str(asked.checkpoint)
     return "last" if asked.raw else "model.safetensors"
 
 
-def _of_files(samples: Source, source: str | Path, asked: Asked, say: Progress) -> Case:
-    size, tell = parse_size(asked.size), say.counter("reading")
+def _of_files(samples: Source, source: str | Path, asked: EvaluationRequest, say: Progress) -> EvaluationInputs:
+    size, on_progress = parse_size(asked.size), say.counter("reading")
     classes: tuple[str, ...]
     if isinstance(samples, np.ndarray):
         if samples.ndim != 4 or samples.dtype != np.uint8:
@@ -161,12 +163,12 @@ def _of_files(samples: Source, source: str | Path, asked: Asked, say: Progress) 
             )
         if asked.size is not None or asked.mode is not None:
             raise UsageError("size and mode are for samples in files: an array is taken as it is, and the data like it")
-        data = open_images(source, (samples.shape[1], samples.shape[2]), mode_of(samples.shape[3]), tell)
+        data = open_images(source, (samples.shape[1], samples.shape[2]), mode_of(samples.shape[3]), on_progress)
         if data.report.shape != samples.shape[1:]:
             raise UsageError(f"the samples have {samples.shape[3]} channels, {source} has {data.report.shape[2]}")
         rows, classes = of_array(samples), ()
     else:
-        made, data = open_pair(samples, source, size, asked.mode, tell)
+        made, data = open_pair(samples, source, size, asked.mode, on_progress)
         rows, classes = of_images(made.split(None)), made.spec.classes
     count = min(asked.count(len(rows)), len(rows))
     if len(rows) < 16:
@@ -183,10 +185,10 @@ def _of_files(samples: Source, source: str | Path, asked: Asked, say: Progress) 
         notes += (
             f"{left:,} of the samples' files are left out: `sparring inspect {_named(samples)}` tells which and why",
         )
-    return Case(rows, reference, data.spec.classes, about, _told(data, reference), data, notes=notes)
+    return EvaluationInputs(rows, reference, data.spec.classes, about, _told(data, reference), data, notes=notes)
 
 
-def _about(source: str, kind: str, count: int, asked: Asked) -> dict[str, Any]:
+def _about(source: str, kind: str, count: int, asked: EvaluationRequest) -> dict[str, Any]:
     """What the protocol tells of samples; a run adds its weights."""
     unknown = dict.fromkeys(("checkpoint", "weights", "truncation"))
     return {"source": source, "kind": kind, "n": count, "seed": asked.seed, **unknown}
@@ -205,14 +207,14 @@ def _told(data: Images, reference: Reference) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _renamed(rows: Rows, theirs: tuple[str, ...], ours: tuple[str, ...]) -> Rows:
+def _renamed(rows: RowView, theirs: tuple[str, ...], ours: tuple[str, ...]) -> RowView:
     """Labels by the classes of the data, by their names; those that the data do not have become -1."""
     if theirs == ours:
         return rows
     if not theirs:  # clusters of the generator's own are no classes of the data
-        return Rows(rows.fetch, np.full(len(rows), -1))
+        return RowView(rows.fetch, np.full(len(rows), -1))
     number = np.array([*(ours.index(name) if name in ours else -1 for name in theirs), -1])
-    return Rows(rows.fetch, number[rows.labels])
+    return RowView(rows.fetch, number[rows.labels])
 
 
 def _named(source: Source) -> str:
@@ -225,7 +227,7 @@ FARTHEST = 1e6
 """Standard deviations: values beyond are no data of this table."""
 
 
-def _of_table(made: Table, name: str, data: Source, asked: Asked) -> Case:
+def _of_table(made: Table, name: str, data: Source, asked: EvaluationRequest) -> EvaluationInputs:
     """Rows of values, standardised by the data's training rows (contracts of DESIGN: tables)."""
     if asked.size is not None or asked.mode is not None:
         raise UsageError(f"--size and --mode are for images: {name} is a table")
@@ -240,7 +242,7 @@ def _of_table(made: Table, name: str, data: Source, asked: Asked) -> Case:
     mean, scale = train.mean(0), train.std(0)
     scale[scale == 0] = 1
 
-    def standard(rows: NDArray[np.float64], whose: str) -> Rows:
+    def standard(rows: NDArray[np.float64], whose: str) -> RowView:
         standardised = (rows - mean) / scale
         if not np.abs(standardised).max() <= FARTHEST:
             raise SparringError(
@@ -271,7 +273,9 @@ def _of_table(made: Table, name: str, data: Source, asked: Asked) -> Case:
         "floor": {"n": [len(rows) for rows in floor], "rows": floor_of},
     }  # fmt: skip
     some = np.random.default_rng([asked.seed, 9]).permutation(len(samples))[:count]
-    return Case(standard(samples, name).take(some), reference, (), _about(name, "table", count, asked), about_data)
+    return EvaluationInputs(
+        standard(samples, name).take(some), reference, (), _about(name, "table", count, asked), about_data
+    )
 
 
 def _rows_of_table(rows: NDArray[np.float64], whose: str, columns: int) -> NDArray[np.float64]:

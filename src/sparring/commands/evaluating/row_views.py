@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from sparring.data.dataset import Images, open_images
 from sparring.data.reader_api import MODES
 from sparring.engine.errors import SparringError, UsageError
-from sparring.engine.image_io import to_bytes
+from sparring.engine.image_io import to_uint8
 from sparring.measure.features.train_small import Fetch
-from sparring.models.generator import CHUNK, Model
+from sparring.models.generator import CHUNK, GeneratorModel
 
 Tell = Callable[[int, int], None]
 MOST_BYTES = 4 << 30
@@ -27,7 +27,7 @@ TRAINING = 100_000
 
 
 @dataclass(frozen=True)
-class Rows:
+class RowView:
     """Images uint8 `[H, W, C]` (or rows of values `[F]`) by their number, with labels; -1 = unlabelled."""
 
     fetch: Fetch
@@ -41,45 +41,45 @@ class Rows:
         """Values in a row."""
         return int(self.fetch(np.zeros(1, np.int64)).size)
 
-    def take(self, chosen: NDArray[np.int64]) -> Rows:
+    def take(self, chosen: NDArray[np.int64]) -> RowView:
         """Some of them, in this order."""
-        return Rows(lambda rows: self.fetch(chosen[rows]), self.labels[chosen])
+        return RowView(lambda rows: self.fetch(chosen[rows]), self.labels[chosen])
 
-    def chunks(self, tell: Tell = lambda done, of: None) -> Iterator[NDArray[Any]]:
+    def chunks(self, on_progress: Tell = lambda done, of: None) -> Iterator[NDArray[Any]]:
         """All of them, some at a time."""
         for first in range(0, len(self), AT_ONCE):
             yield self.fetch(np.arange(first, min(first + AT_ONCE, len(self))))
-            tell(min(first + AT_ONCE, len(self)), len(self))
+            on_progress(min(first + AT_ONCE, len(self)), len(self))
 
 
-def at_most(count: int, rows: Rows) -> Rows:
+def at_most(count: int, rows: RowView) -> RowView:
     """The rows, or so many of them drawn at random: the first may be of one class."""
     if len(rows) <= count:
         return rows
     return rows.take(np.sort(np.random.default_rng(0).permutation(len(rows))[:count]))
 
 
-def of_array(array: NDArray[Any], labels: NDArray[np.int64] | None = None) -> Rows:
+def of_array(array: NDArray[Any], labels: NDArray[np.int64] | None = None) -> RowView:
     """Rows of an array in memory."""
-    return Rows(lambda rows: array[rows], np.full(len(array), -1) if labels is None else labels)
+    return RowView(lambda rows: array[rows], np.full(len(array), -1) if labels is None else labels)
 
 
-def of_images(images: Images) -> Rows:
+def of_images(images: Images) -> RowView:
     """One split of opened data."""
-    return Rows(images.__getitem__, images.labels)
+    return RowView(images.__getitem__, images.labels)
 
 
-def of_model(model: Model, count: int, seed: int, tell: Tell) -> Rows:
+def of_model(model: GeneratorModel, count: int, seed: int, on_progress: Tell) -> RowView:
     """`count` samples: the same that `sparring sample -n count --seed seed` writes; told vectors, they have no labels."""
     spec = model.spec
     pixels = np.empty((count, spec.height, spec.width, spec.channels), np.uint8)
     labels = np.empty(count, np.int64)
     for first in range(0, count, CHUNK):
         rows = slice(first, min(first + CHUNK, count))
-        z, y = model.latents_of(range(first, first + CHUNK), seed)
-        pixels[rows] = to_bytes(model.generate(z, y))[: count - first]
+        z, y = model.draw_inputs(range(first, first + CHUNK), seed)
+        pixels[rows] = to_uint8(model.generate(z, y))[: count - first]
         labels[rows] = -1 if model.vectors else y[: count - first].numpy()
-        tell(rows.stop, count)
+        on_progress(rows.stop, count)
     return of_array(pixels, labels)
 
 
@@ -87,13 +87,13 @@ def of_model(model: Model, count: int, seed: int, tell: Tell) -> Rows:
 class Reference:
     """Real data, by what they are needed for."""
 
-    real: Rows
+    real: RowView
     """What samples are held against."""
-    floor: tuple[Rows, Rows]
+    floor: tuple[RowView, RowView]
     """Real against real: the first takes the samples' place."""
-    training: Rows
+    training: RowView
     """What a generator may have seen."""
-    held_out: Rows | None
+    held_out: RowView | None
     """What it has not; None where the data have no test split."""
     split: str
     floor_of: str
@@ -121,7 +121,7 @@ def reference_of(data: Images, count: int, split: Split | None, seed: int) -> Re
     chosen, everything = order[:count], of_images(whole)
     others = np.setdiff1d(np.arange(len(whole)), chosen)
     others = np.random.default_rng([seed, 8]).permutation(others)[:count]
-    floor: tuple[Rows, Rows]
+    floor: tuple[RowView, RowView]
     if len(others) >= len(chosen) / 2:
         floor, floor_of = (everything.take(others), everything.take(chosen)), "other real images against the reference"
     else:
@@ -135,11 +135,11 @@ def reference_of(data: Images, count: int, split: Split | None, seed: int) -> Re
 
 
 def open_pair(
-    samples: str | Path, source: str | Path, size: tuple[int, int] | None, mode: str | None, tell: Tell
+    samples: str | Path, source: str | Path, size: tuple[int, int] | None, mode: str | None, on_progress: Tell
 ) -> tuple[Images, Images]:
     """Samples from files and data, of one shape; raises UsageError that names the shapes where they differ."""
-    made = open_images(samples, size, mode, tell, keep_duplicates=True)
-    data = open_images(source, size, mode, tell)
+    made = open_images(samples, size, mode, on_progress, keep_duplicates=True)
+    data = open_images(source, size, mode, on_progress)
     if made.report.shape != data.report.shape:
         there, here = (f"{'x'.join(map(str, r.shape[:2]))} {r.mode}" for r in (made.report, data.report))
         height, width, _ = made.report.shape

@@ -1,1 +1,1 @@
-"""Package reporting."""
+"""Progress output and run reports."""

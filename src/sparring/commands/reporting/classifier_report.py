@@ -14,22 +14,22 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sparring.commands.training.calibrate import Answered
 from sparring.commands.reporting.run_report import write_run
+from sparring.commands.training.calibrate import Answered
 from sparring.data.dataset import Images
 from sparring.engine.atomic_io import write
 from sparring.engine.image_io import grid, save_png
 from sparring.engine.run_folder import Run
+from sparring.measure.classifier.active_learning import in_turn, unlike
 from sparring.measure.classifier.calibration import (
     UNTESTED,
-    Classification,
+    ClassificationReport,
     calibration_error,
     confusion,
     reliability,
-    wilson_interval,
 )
-from sparring.measure.classifier.active_learning import in_turn, unlike
 from sparring.models.classifier import AT_ONCE, Classifier
+from sparring.stats.intervals import wilson_interval
 
 TO_LABEL = 100
 """Images that are named as worth a label."""
@@ -46,10 +46,10 @@ SURE, LAST = 0.1, 10
 
 def classification_of(
     run: Run, classifier: Classifier, data: Images, test: Answered | None, notes: Sequence[str]
-) -> Classification:
+) -> ClassificationReport:
     """The figures of a test, or of none."""
     about = classifier.about
-    found = Classification(
+    found = ClassificationReport(
         run=str(run.path), recipe=about["recipe"], seed=about["seed"], labels=int((data.labels >= 0).sum()),
         minutes=max((line.get("minutes", 0.0) for line in run.metrics()), default=0.0), classes=data.spec.classes,
         temperature=classifier.temperature, to_label=str(run.path / "to_label.csv"), notes=list(notes),
@@ -68,7 +68,7 @@ def classification_of(
     )  # fmt: skip
 
 
-def write_classification(run: Run, found: Classification, classifier: Classifier, data: Images) -> None:
+def write_classification(run: Run, found: ClassificationReport, classifier: Classifier, data: Images) -> None:
     """classification.json, to_label.csv and .png, report.html; a table that is there already may be filled in by now: it stays."""
     run.write_classification(asdict(found))
     if not Path(found.to_label).exists():
@@ -147,7 +147,7 @@ def _features(classifier: Classifier, data: Images, rows: NDArray[np.int64]) -> 
     return torch.cat(parts)
 
 
-def in_words(found: Classification) -> str:
+def to_text(found: ClassificationReport) -> str:
     """The lines that are printed."""
     lines = [f"run         {found.run}"]
     if found.test_errors is None:

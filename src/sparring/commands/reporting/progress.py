@@ -71,7 +71,7 @@ class Progress:
         """A `tell(done, of)` that begins by itself."""
         begun = False
 
-        def tell(done: int, of: int) -> None:
+        def on_progress(done: int, of: int) -> None:
             nonlocal begun
             if not begun:
                 begun = True
@@ -80,7 +80,7 @@ class Progress:
             if done >= of:
                 self.end()
 
-        return tell
+        return on_progress
 
 
 def _bar(unit: str) -> Bar:

@@ -11,18 +11,18 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
-from sparring import __version__
-from sparring.commands.evaluating.inputs import Case
+from sparring.commands.evaluating.inputs import EvaluationInputs
 from sparring.engine.atomic_io import write
 from sparring.engine.image_io import grid
 from sparring.engine.run_folder import Run
-from sparring.measure.classifier.calibration import Classification
-from sparring.report.classifier_section import classified_sections
-from sparring.report.svg_plots import curve
-from sparring.measure.scores.evaluation import Evaluation
+from sparring.engine.version import __version__
+from sparring.measure.classifier.calibration import ClassificationReport
 from sparring.measure.diagnostics.findings import Finding
 from sparring.measure.diagnostics.memorisation import closest_pairs
+from sparring.measure.scores.evaluation import Evaluation
+from sparring.report.classifier_section import classified_sections
 from sparring.report.html import Page, Picture, Section, pairs, report_page
+from sparring.report.svg_plots import curve
 
 SHOWN, BY_CLASS, CLASSES = 100, 10, 20
 """Samples shown in all, or of each of so many classes."""
@@ -48,7 +48,12 @@ CURVES: Mapping[str, Mapping[str, str]] = {
 
 
 def write_evaluation(
-    path: Path, case: Case, evaluation: Evaluation, features: Tensor, training: Tensor, findings: Sequence[Finding] = ()
+    path: Path,
+    case: EvaluationInputs,
+    evaluation: Evaluation,
+    features: Tensor,
+    training: Tensor,
+    findings: Sequence[Finding] = (),
 ) -> None:
     """The page of an evaluation; `features` and `training` are those of samples and training rows."""
     images = case.data is not None
@@ -105,7 +110,7 @@ def _classified(run: Run) -> list[Section]:
         return []
     unsure = run.path / "to_label.png"
     picture = Picture(Image.open(unsure).convert("RGB")) if unsure.exists() else None
-    return classified_sections(Classification.from_json(told), picture)
+    return classified_sections(ClassificationReport.from_json(told), picture)
 
 
 def command_line() -> str:
@@ -123,7 +128,7 @@ def _about_run(run: Run) -> dict[str, str]:
     }  # fmt: skip
 
 
-def _samples(case: Case) -> list[Picture]:
+def _samples(case: EvaluationInputs) -> list[Picture]:
     rows = case.samples
     by_class = [np.flatnonzero(rows.labels == k)[:BY_CLASS] for k in range(min(len(case.classes), CLASSES))]
     if any(map(len, by_class)):
@@ -135,7 +140,7 @@ def _samples(case: Case) -> list[Picture]:
     return [Picture(grid(rows.fetch(np.arange(min(len(rows), SHOWN)))))]
 
 
-def _pairs(case: Case, features: Tensor, training: Tensor) -> tuple[Picture, ...]:
+def _pairs(case: EvaluationInputs, features: Tensor, training: Tensor) -> tuple[Picture, ...]:
     closest = closest_pairs(features, training, PAIRS)
     made, seen = (np.array([pair[side] for pair in closest]) for side in (0, 1))
     return pairs(case.samples.fetch(made), case.reference.training.fetch(seen), [pair[2] for pair in closest])

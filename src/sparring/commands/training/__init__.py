@@ -1,1 +1,1 @@
-"""Package training."""
+"""The steps that every training goes through."""

@@ -14,18 +14,19 @@ from torch import Tensor, nn
 from sparring.attacks.losses import margin
 from sparring.attacks.pgd import pgd
 from sparring.attacks.threat_model import Threat
-from sparring.data.in_memory import Examples, as_input
 from sparring.data.dataset import Images
+from sparring.data.in_memory import IndexedDataset, as_input
 from sparring.data.labels import labels_as
 from sparring.engine.device import Hardware
 from sparring.engine.game import Batch
-from sparring.measure.classifier.calibration import Attacked, temperature, wilson_interval
-from sparring.nets.lda import Discriminant
-from sparring.nets.feature_head import features_of, logits_of
-from sparring.nets.ood_features import looks
-from sparring.nets.memory import Memory
+from sparring.measure.classifier.calibration import Attacked, temperature
 from sparring.models.classifier import AT_ONCE, Classifier, views_of
+from sparring.nets.feature_head import features_of, logits_of
+from sparring.nets.lda import LDA
+from sparring.nets.memory import Memory
+from sparring.nets.ood_features import ood_features
 from sparring.recipes.classifier_recipe import ClassifierRecipe
+from sparring.stats.intervals import wilson_interval
 
 COPIES = 2000
 """Changed copies of labelled images that probabilities are set by, about."""
@@ -44,14 +45,14 @@ def set_aside(labels: NDArray[np.int64]) -> NDArray[np.int64]:
 
     Training should not see them. Who learns thousands of labels by heart knows their changed copies by heart, too.
     """
-    luck = np.random.default_rng(0)
-    classes = (luck.permutation(np.flatnonzero(labels == k)) for k in range(labels.max(initial=-1) + 1))
+    rng = np.random.default_rng(0)
+    classes = (rng.permutation(np.flatnonzero(labels == k)) for k in range(labels.max(initial=-1) + 1))
     rows = np.concatenate([np.empty(0, np.int64), *(known[: len(known) // ASIDE] for known in classes)])
-    return np.sort(luck.permutation(rows)[:MOST]) if len(rows) >= LEAST else rows[:0]
+    return np.sort(rng.permutation(rows)[:MOST]) if len(rows) >= LEAST else rows[:0]
 
 
 def calibrated(
-    net: nn.Module, data: Examples, recipe: ClassifierRecipe, about: Mapping[str, Any], hardware: Hardware,
+    net: nn.Module, data: IndexedDataset, recipe: ClassifierRecipe, about: Mapping[str, Any], hardware: Hardware,
     aside: NDArray[np.int64] | None = None,
 ) -> Classifier:  # fmt: skip
     """The classifier of the averaged `net`, calibrated on what it was given to learn from alone.
@@ -68,11 +69,12 @@ def calibrated(
         factor = _temperature(net, data, recipe, hardware.device, aside)
         rows = _some(len(data), 2 * TYPICAL)
         features, seen = (
-            torch.cat(part) for part in zip(*(looks(net, x) for x in _images(data, rows, hardware.device)), strict=True)
+            torch.cat(part)
+            for part in zip(*(ood_features(net, x) for x in _images(data, rows, hardware.device)), strict=True)
         )
         guesses = logits_of(net, features).argmax(1)
     half = (len(seen) + 1) // 2
-    memory = Memory(Discriminant.fit(features, guesses), typical=seen[:half])
+    memory = Memory(LDA.fit(features, guesses), typical=seen[:half])
     rest = seen[half:] if len(seen) > half else seen
     return Classifier(
         net, data.spec, data.spec.classes, factor, _bound(memory.familiarity(rest)), memory, about, recipe.views
@@ -89,7 +91,11 @@ def _bound(familiar: Tensor) -> float:
 
 
 def _temperature(
-    net: nn.Module, data: Examples, recipe: ClassifierRecipe, device: torch.device, aside: NDArray[np.int64] | None
+    net: nn.Module,
+    data: IndexedDataset,
+    recipe: ClassifierRecipe,
+    device: torch.device,
+    aside: NDArray[np.int64] | None,
 ) -> float:
     if aside is not None and len(aside):
         known = rows = aside
@@ -162,6 +168,6 @@ def _some(count: int, most: int) -> NDArray[np.int64]:
     return np.random.default_rng(0).permutation(count)[:most]
 
 
-def _images(data: Examples, rows: NDArray[np.int64], device: torch.device) -> list[Tensor]:
+def _images(data: IndexedDataset, rows: NDArray[np.int64], device: torch.device) -> list[Tensor]:
     """Some images at a time, `[B, C, H, W]` in [-1, 1]."""
     return [as_input(data[rows[first : first + AT_ONCE]], device) for first in range(0, len(rows), AT_ONCE)]

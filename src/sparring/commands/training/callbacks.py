@@ -7,30 +7,36 @@ from typing import Any
 
 import torch
 
-from sparring.commands.training.plan import Plan
 from sparring.commands.reporting.progress import Progress
 from sparring.commands.training.monitor import watch
+from sparring.commands.training.plan import Plan
 from sparring.data.dataset import Images
 from sparring.engine import dist
 from sparring.engine.checkpoint import check_finite
-from sparring.engine.loop import Due, System
-from sparring.engine.image_io import grid, to_bytes
+from sparring.engine.image_io import grid, to_uint8
+from sparring.engine.loop import Callback, System
 from sparring.engine.run_folder import Run
 from sparring.measure.diagnostics.gan_diagnostics import SCORE
-from sparring.models.generator import Model
+from sparring.models.generator import GeneratorModel
 
 SHOWN = 64
 """Samples in a frame, of fixed noise: eight rows."""
 
 
 def events(
-    run: Run, plan: Plan, system: System, model: Model, data: Images, say: Progress, card: Mapping[str, Any]
-) -> list[Due]:
+    run: Run,
+    plan: Plan,
+    system: System,
+    model: GeneratorModel,
+    data: Images,
+    say: Progress,
+    generator_metadata: Mapping[str, Any],
+) -> list[Callback]:
     """What is due when: logging, showing, then measuring and saving together, so that a checkpoint comes last."""
     players = system.game.players
     classes = len(model.counts) if model.conditional else 0
     columns = classes if 0 < classes <= 16 else 8
-    z, y = model.latents_of(range(SHOWN // 8 * columns), seed=0)
+    z, y = model.draw_inputs(range(SHOWN // 8 * columns), seed=0)
     if classes:
         y = torch.arange(len(z)) % classes  # a class a column
     measure = watch(system.game, model, data, plan)
@@ -42,19 +48,19 @@ def events(
 
     def show(nimg: int, means: Mapping[str, float]) -> None:
         if dist.rank() == 0:
-            run.show(nimg, grid(to_bytes(model.generate(z, y)), columns))
+            run.show(nimg, grid(to_uint8(model.generate(z, y)), columns))
 
     def measure_and_save(nimg: int, means: Mapping[str, float]) -> None:
         check_finite(players.items(), nimg)
-        dist.check_agreement(players.items())
+        dist.check_in_sync(players.items())
         if dist.rank() == 0:
             if not any(line["nimg"] == nimg and SCORE in line for line in run.metrics()):  # a finished run's last
                 run.log(nimg, measure(nimg))
-            run.write_model(model.generator.state_dict(), {**card, "nimg": nimg})
+            run.write_model(model.generator.state_dict(), {**generator_metadata, "nimg": nimg})
             _mark_best(run, plan, nimg)
             run.save(system, nimg)
 
-    return [Due(plan.log_every, log), Due(plan.show_every, show), Due(plan.save_every, measure_and_save)]
+    return [Callback(plan.log_every, log), Callback(plan.show_every, show), Callback(plan.save_every, measure_and_save)]
 
 
 def _mark_best(run: Run, plan: Plan, nimg: int) -> None:

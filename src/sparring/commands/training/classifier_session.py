@@ -12,30 +12,30 @@ import numpy as np
 import torch
 from torch import nn
 
-from sparring.commands.training.run_settings import recipe_of
 from sparring.commands.training.plan import Plan
-from sparring.commands.training.session import Training
-from sparring.data.in_memory import as_input
+from sparring.commands.training.run_settings import recipe_of
+from sparring.commands.training.session import TrainingSession
 from sparring.data.dataset import Images
-from sparring.data.loader import Feed
+from sparring.data.in_memory import as_input
 from sparring.data.labels import labels_as
+from sparring.data.loader import BatchLoader
 from sparring.engine.checkpoint import check_finite
 from sparring.engine.device import Hardware
 from sparring.engine.errors import SparringError, UsageError
-from sparring.engine.loop import Due, System
+from sparring.engine.loop import Callback, System
 from sparring.engine.run_folder import Run
-from sparring.recipes import CLASSIFIERS, HARDENERS, RECIPES, used
 from sparring.models.classifier import Classifier, load_classifier
-from sparring.recipes.classifier_recipe import ClassifierRecipe, started
+from sparring.recipes import CLASSIFIERS, HARDENERS, RECIPES, used
+from sparring.recipes.classifier_recipe import ClassifierRecipe, build_system
 
 GLANCE = 1000
 """Held-out images that are looked at while it trains: for the curve alone, nothing is chosen by it."""
 
-Events = Callable[[System, Plan], Sequence[Due]]
+Events = Callable[[System, Plan], Sequence[Callback]]
 """What is due when, beside what is due in every training of a classifier."""
 
 
-def recipe_for(training: Training, asked: ClassifierRecipe, known: Iterable[str]) -> ClassifierRecipe:
+def recipe_for(training: TrainingSession, asked: ClassifierRecipe, known: Iterable[str]) -> ClassifierRecipe:
     """That of the run, or of a new one what was asked for; raises UsageError on a recipe of another command."""
     run, begun = training.run, training.begun
     chosen: Any = recipe_of(run) if begun else asked
@@ -49,9 +49,9 @@ def recipe_for(training: Training, asked: ClassifierRecipe, known: Iterable[str]
 
 
 def learn(
-    training: Training,
+    training: TrainingSession,
     recipe: ClassifierRecipe,
-    feed: Feed,
+    feed: BatchLoader,
     data: Images,
     whole: Images,
     events: Events,
@@ -63,7 +63,7 @@ def learn(
     """
 
     def build(total: int) -> System:
-        return started(recipe, training.nets or recipe.nets, feed, total, training.seed, training.hardware)
+        return build_system(recipe, training.nets or recipe.nets, feed, total, training.seed, training.hardware)
 
     if training.begun:
         _check_same_labels(training.run, data)
@@ -75,7 +75,7 @@ def learn(
     return system
 
 
-def _log(training: Training, plan: Plan, told: Sequence[str]) -> Due:
+def _log(training: TrainingSession, plan: Plan, told: Sequence[str]) -> Callback:
     """A line of metrics."""
 
     def log(nimg: int, means: Mapping[str, float]) -> None:
@@ -83,10 +83,10 @@ def _log(training: Training, plan: Plan, told: Sequence[str]) -> Due:
             training.run.log(nimg, means)
             training.say.at(nimg, {name: means[name] for name in told if name in means})
 
-    return Due(plan.log_every, log)
+    return Callback(plan.log_every, log)
 
 
-def _save(training: Training, plan: Plan, system: System, data: Images, whole: Images) -> Due:
+def _save(training: TrainingSession, plan: Plan, system: System, data: Images, whole: Images) -> Callback:
     """A glance at held-out images, and a checkpoint."""
     run = training.run
     glance = _glance(averaged(system), whole.split("test"), data.spec.classes, training.hardware)
@@ -98,15 +98,15 @@ def _save(training: Training, plan: Plan, system: System, data: Images, whole: I
             run.log(nimg, {**glance(), "minutes": round(before + (time.monotonic() - begin) / 60, 3)})
         run.save(system, nimg)
 
-    return Due(plan.save_every, save)
+    return Callback(plan.save_every, save)
 
 
-def about(training: Training, data: Images) -> dict[str, Any]:
+def about(training: TrainingSession, data: Images) -> dict[str, Any]:
     """What the cards of a classifier and its generator tell of where they come from."""
     return {**training.about(data), "scaled": scaled(data), "mode": data.report.mode}
 
 
-def keep(training: Training, classifier: Classifier) -> None:
+def keep(training: TrainingSession, classifier: Classifier) -> None:
     """Write it into the run; the one that lies there stays if it was told facts since: training knows nothing of them."""
     run = training.run
     try:
@@ -121,7 +121,7 @@ def keep(training: Training, classifier: Classifier) -> None:
 
 def averaged(system: System) -> nn.Module:
     """The averaged classifier."""
-    nets: Any = system.average.net
+    nets: Any = system.ema.net
     net: nn.Module = nets["classifier"]
     return net
 

@@ -12,14 +12,14 @@ from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
 from sparring.commands.training.plan import Plan
-from sparring.data.in_memory import as_input
 from sparring.data.dataset import Images
+from sparring.data.in_memory import as_input
 from sparring.engine.game import Game
-from sparring.engine.image_io import to_bytes
+from sparring.engine.image_io import to_uint8
 from sparring.games.gan import Judging
 from sparring.measure.diagnostics.quick_metrics import coverage, variety, wins
 from sparring.measure.scores.sliced_wasserstein import sliced_wasserstein
-from sparring.models.generator import Model
+from sparring.models.generator import GeneratorModel
 
 MOST, LEAST = 1000, 64
 """Samples that are measured, and images they are held against."""
@@ -35,7 +35,7 @@ AT_ONCE = 128
 """Images that are made or judged together."""
 
 
-def watch(game: Game, model: Model, data: Images, plan: Plan) -> Callable[[int], dict[str, float]]:
+def watch(game: Game, model: GeneratorModel, data: Images, plan: Plan) -> Callable[[int], dict[str, float]]:
     """A function of nimg that measures the system as it is then. Nothing of it changes, and no random state.
 
     Samples of the same noise are held against the same held-out images, or training images where none are held out. At
@@ -50,7 +50,7 @@ def watch(game: Game, model: Model, data: Images, plan: Plan) -> Callable[[int],
         half = max(min(count, len(data) // 2), 1)
         both, both_y = some(data, 2 * half)
         real, real_y, train, train_y = both[:half], both_y[:half], both[half:], both_y[half:]
-    z, y = model.latents_of(range(len(real)), seed=1)
+    z, y = model.draw_inputs(range(len(real)), seed=1)
     small_real = small(real)
 
     def beside_data(x: Tensor, prefix: str = "") -> dict[str, float]:
@@ -78,7 +78,7 @@ def watch(game: Game, model: Model, data: Images, plan: Plan) -> Callable[[int],
         return seen
 
     def measure(nimg: int) -> dict[str, float]:
-        x = floats(np.concatenate([to_bytes(model.generate(*part)) for part in _parts(z, y)]))
+        x = floats(np.concatenate([to_uint8(model.generate(*part)) for part in _parts(z, y)]))
         floors = beside_data(_as_many(train, len(real)), "floor_") if nimg == 0 else {}
         return {**beside_data(x), **judged(x), **floors}
 

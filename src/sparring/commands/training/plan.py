@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from sparring.data.loader import Feed
+from sparring.data.loader import BatchLoader
 from sparring.engine import dist
+from sparring.engine.data_spec import ImageSpec
 from sparring.engine.device import Hardware, memory_available
 from sparring.engine.errors import SparringError
 from sparring.engine.loop import System, play
-from sparring.engine.data_spec import Spec
 from sparring.recipes.recipe import Recipe
 
 PROBE_SECONDS = 4.0
@@ -55,7 +55,7 @@ class Plan:
         """Images that `minutes` allow at `speed` images a second, with time left to save and show."""
         return int(minutes * 60 * speed * (1 - KEEP_FREE))
 
-    def in_words(self, hardware: Hardware, memory: int | None) -> str:
+    def to_text(self, hardware: Hardware, memory: int | None) -> str:
         """One line for people."""
         text = f"plan: {self.images:,} images in batches of {self.batch_size}"
         if self.images_per_second:
@@ -67,7 +67,7 @@ class Plan:
         return f"{text}; {hardware.describe()}"
 
 
-def measure_speed(build: Callable[[], System], feed: Feed, hardware: Hardware, minutes: float) -> float:
+def measure_speed(build: Callable[[], System], feed: BatchLoader, hardware: Hardware, minutes: float) -> float:
     """Images per second of real rounds, played on a system of their own for a moment, the first rounds apart."""
     system, size, seconds = build(), feed.batch_size, min(PROBE_SECONDS, minutes * 6)
     rounds: list[float] = []
@@ -82,10 +82,10 @@ def measure_speed(build: Callable[[], System], feed: Feed, hardware: Hardware, m
     play(system, feed, total=1 << 50, hardware=hardware, until=enough)
     measured = rounds[2:] if len(rounds) > 3 else rounds[1:]
     speed = size * (len(measured) - 1) / (measured[-1] - measured[0])
-    return dist.share(int(speed * 1000)) / 1000
+    return dist.broadcast(int(speed * 1000)) / 1000
 
 
-def memory_needed(recipe: Recipe, spec: Spec, nets: Mapping[str, nn.Module] | None = None) -> int:
+def memory_needed(recipe: Recipe, spec: ImageSpec, nets: Mapping[str, nn.Module] | None = None) -> int:
     """Bytes that a training will take at its height, estimated on networks that hold no numbers.
 
     Weights with gradients, Adam's moments and average, and the activations of the discriminator's turn with a
@@ -95,9 +95,9 @@ def memory_needed(recipe: Recipe, spec: Spec, nets: Mapping[str, nn.Module] | No
         shadows = recipe.nets(spec)
     weights = sum(p.numel() for net in shadows.values() for p in net.parameters()) * 4 * 5
     part = max(recipe.batch_size // recipe.accumulate // dist.world_size(), 1)
-    z, y = torch.zeros(1, recipe.latents, device="meta"), torch.zeros(1, dtype=torch.int64, device="meta")
+    z, y = torch.zeros(1, recipe.latent_dim, device="meta"), torch.zeros(1, dtype=torch.int64, device="meta")
     labels = (y,) if recipe.classes(spec) else ()
-    if numbers := len(recipe.conditions(spec)):
+    if numbers := len(recipe.condition_stats(spec)):
         labels = (torch.zeros(1, numbers, device="meta"),)
     generator = _activations(shadows["generator"].eval(), z, *labels) if "generator" in shadows else 0
     image = torch.zeros(1, *spec.shape, device="meta")
@@ -120,7 +120,7 @@ def _activations(net: nn.Module, *inputs: Tensor) -> int:
     return count
 
 
-def check_memory(recipe: Recipe, spec: Spec, hardware: Hardware) -> int:
+def check_memory(recipe: Recipe, spec: ImageSpec, hardware: Hardware) -> int:
     """The memory needed; raises SparringError, naming the size that fits, where there is not so much."""
     needed = memory_needed(recipe, spec)
     there = torch.cuda.mem_get_info()[0] if hardware.device.type == "cuda" else memory_available()

@@ -13,19 +13,19 @@ from typing import Any
 import numpy as np
 import torch
 
-from sparring import __version__
 from sparring.commands.training.plan import Plan
 from sparring.data.dataset import Images
 from sparring.engine import dist
 from sparring.engine.device import Hardware
 from sparring.engine.errors import UsageError
 from sparring.engine.run_folder import Run
+from sparring.engine.version import __version__
 from sparring.recipes import CLASSIFIERS, DEFAULT, HARDENERS, recipe_class, used
 from sparring.recipes.recipe import Recipe, from_settings, to_settings
 
 
 @dataclass(frozen=True)
-class Asked:
+class TrainRequest:
     """What was asked for beside the recipe; None: as in the run, or by default."""
 
     minutes: float | None = None
@@ -56,14 +56,14 @@ class Asked:
         if self.labels is not None and self.labels < 1:
             raise UsageError(f"--labels must be 1 or more, not {self.labels}")
 
-    def filled(self) -> Asked:
+    def filled(self) -> TrainRequest:
         """With defaults in place of what a new run leaves open."""
         return replace(self, seed=self.seed or 0)
 
-    def taken_over(self, run: Run) -> Asked:
+    def taken_over(self, run: Run) -> TrainRequest:
         """What `run` was asked for; raises UsageError naming all that was asked now and differs."""
         settings = run.settings
-        had = {**asdict(Asked()), **settings["asked"], "size": tuple(settings["asked"]["size"] or ()) or None}
+        had = {**asdict(TrainRequest()), **settings["asked"], "size": tuple(settings["asked"]["size"] or ()) or None}
         is_now = {
             **had,
             "size": (settings["data"]["height"], settings["data"]["width"]),
@@ -72,7 +72,7 @@ class Asked:
         _refuse(
             run, {k: (had[k], v) for k, v in asdict(self).items() if v is not None and v not in (had[k], is_now[k])}
         )
-        return Asked(**had)
+        return TrainRequest(**had)
 
 
 def recipe_asked(asked: Recipe | str | None, data: Images, hardware: Hardware) -> Recipe:
@@ -107,7 +107,7 @@ def as_trained(run: Run, data: Images) -> Images:
 
 def as_told(recipe: Recipe, data: Images) -> Images:
     """The data as this recipe takes them: unlabelled where their labels are vectors, and it knows classes alone."""
-    return data.without_vectors() if data.spec.conditions and not recipe.conditions(data.spec) else data
+    return data.without_vectors() if data.spec.condition_stats and not recipe.condition_stats(data.spec) else data
 
 
 def check_same(run: Run, asked: Recipe | str | None, data: Images, own_nets: bool) -> None:
@@ -137,7 +137,13 @@ def check_same(run: Run, asked: Recipe | str | None, data: Images, own_nets: boo
 
 
 def settings_of(
-    source: str | Path, data: Images, recipe: Recipe, asked: Asked, plan: Plan, hardware: Hardware, own_nets: bool
+    source: str | Path,
+    data: Images,
+    recipe: Recipe,
+    asked: TrainRequest,
+    plan: Plan,
+    hardware: Hardware,
+    own_nets: bool,
 ) -> dict[str, Any]:
     """All of run.json."""
     return {

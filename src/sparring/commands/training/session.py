@@ -12,36 +12,36 @@ from typing import Any
 
 from torch import nn
 
-from sparring import __version__
-from sparring.commands.training.run_settings import Asked, check_same, settings_of
-from sparring.commands.training.plan import Plan, check_memory, measure_speed
 from sparring.commands.reporting.progress import Progress
 from sparring.commands.training.interrupt import Stopped, diverging, signals
+from sparring.commands.training.plan import Plan, check_memory, measure_speed
+from sparring.commands.training.run_settings import TrainRequest, check_same, settings_of
 from sparring.data.dataset import Images, open_images
-from sparring.data.loader import Feed
+from sparring.data.loader import BatchLoader
 from sparring.engine import dist
+from sparring.engine.data_spec import ImageSpec
 from sparring.engine.device import Hardware
 from sparring.engine.errors import SparringError
-from sparring.engine.loop import Due, System, play
+from sparring.engine.loop import Callback, System, play
 from sparring.engine.run_folder import Run
-from sparring.engine.data_spec import Spec
+from sparring.engine.version import __version__
 from sparring.recipes.recipe import Recipe
 
 MINUTES = 10.0
 """Of training, where neither minutes nor images are asked for."""
 
-Nets = Callable[[Spec], Mapping[str, nn.Module]]
+Nets = Callable[[ImageSpec], Mapping[str, nn.Module]]
 """The data's spec -> networks by player: one's own in place of the recipe's."""
 
 
 @dataclass(frozen=True)
-class Training:
+class TrainingSession:
     """One training, new or gone on with; its commands call the methods in this order."""
 
     command: str
     """`train`, `classify` or `harden`."""
     source: str | Path
-    asked: Asked
+    asked: TrainRequest
     run: Run
     begun: bool
     """True where the run was there already."""
@@ -52,9 +52,9 @@ class Training:
 
     @classmethod
     def of(
-        cls, command: str, source: str | Path, asked: Asked, name: str, out: str | Path | None, hardware: Hardware,
+        cls, command: str, source: str | Path, asked: TrainRequest, name: str, out: str | Path | None, hardware: Hardware,
         nets: Nets | None, say: Progress,
-    ) -> Training:  # fmt: skip
+    ) -> TrainingSession:  # fmt: skip
         """The run at `out`, with what it was asked for; or a new one, by the recipe's `name` where there is no `out`."""
         run = Run(out if out is not None else free_name(source, name))
         begun = run.exists
@@ -72,12 +72,12 @@ class Training:
         """The training images; opened by process 0 first, so that the cache is built once."""
         asked, say = self.asked, self.say
         if dist.rank() != 0:
-            dist.wait()
+            dist.barrier()
         try:
             data = open_images(self.source, asked.size, asked.mode, say.counter("reading"))
         finally:
             if dist.rank() == 0:
-                dist.wait()
+                dist.barrier()
         if asked.label_fraction is not None:
             data = data.with_labels(asked.label_fraction)
         for note in data.report.notes:
@@ -102,7 +102,9 @@ class Training:
         return {"own_nets": self.nets is not None, "seed": self.asked.seed, "data": data.fingerprint,
                 "sparring": __version__}  # fmt: skip
 
-    def plan(self, recipe: Recipe, data: Images, build: Callable[[int], System], feed: Feed, **more: Any) -> Plan:
+    def plan(
+        self, recipe: Recipe, data: Images, build: Callable[[int], System], feed: BatchLoader, **more: Any
+    ) -> Plan:
         """The run's own plan; or a new one, by what was asked for, which is written into run.json with all settings, and `more`.
 
         Raises SparringError, naming the size that fits, where there is too little memory.
@@ -118,15 +120,15 @@ class Training:
             )
             if dist.rank() == 0:
                 run.begin({**settings, **more})
-        dist.wait()
+        dist.barrier()
         if self.begun and (first := run.settings["hardware"]) != hardware.describe():
             say.say(
                 f"note: the run was begun on {first}, and goes on with {hardware.describe()}: other bits than without a stop"
             )
-        say.say(plan.in_words(hardware, memory))
+        say.say(plan.to_text(hardware, memory))
         return plan
 
-    def _new_plan(self, build: Callable[[int], System], feed: Feed) -> Plan:
+    def _new_plan(self, build: Callable[[int], System], feed: BatchLoader) -> Plan:
         """As many images as were asked for, or as the minutes allow at the speed of a probe."""
         if self.asked.images is not None:
             return Plan.of(self.asked.images, feed.batch_size)
@@ -148,7 +150,7 @@ class Training:
         say.say(f"{'going on with' if start else 'training'} {recipe.name} on {len(data):,} images, run {run.path}")
         return start or 0
 
-    def play(self, system: System, feed: Feed, plan: Plan, start: int, due: Sequence[Due]) -> None:
+    def play(self, system: System, feed: BatchLoader, plan: Plan, start: int, due: Sequence[Callback]) -> None:
         """Play from image `start` to the end of the plan.
 
         Raises Stopped, with the way on, where a signal came: what was played is saved then.

@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from sparring.data.archive import LeftOut
+from sparring.data.archive import Skipped
 from sparring.data.decode import to_mode
-from sparring.data.reader_api import MODES, Item, Outcome, Shape, mode_of
 from sparring.data.mmap_io import let_go
+from sparring.data.reader_api import MODES, Example, ReadResult, Shape, mode_of
 from sparring.engine.errors import SparringError
 
 if TYPE_CHECKING:
@@ -48,14 +48,14 @@ class ImageArrays:
 
     format: str
     parts: list[Part]
-    left_out: list[LeftOut] = field(default_factory=list)
+    left_out: list[Skipped] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     kind: Literal["image"] = "image"
     drops_duplicates: bool = False
 
     def __post_init__(self) -> None:
         self.items = [
-            Item(f"{part.name}[{row}]", part.split, part.labels[row] if part.labels is not None else None)
+            Example(f"{part.name}[{row}]", part.split, part.labels[row] if part.labels is not None else None)
             for part in self.parts
             for row in range(len(part.images))
         ]
@@ -75,19 +75,19 @@ class ImageArrays:
             shapes[Shape(height, width, mode)] += len(part.images)
         return shapes
 
-    def ingest(self, rows: Rows, shape: Shape, tell: Callable[[int], None]) -> list[Outcome]:
+    def ingest(self, rows: Rows, shape: Shape, on_progress: Callable[[int], None]) -> list[ReadResult]:
         """Copy the arrays into the rows, block by block."""
-        outcomes: list[Outcome] = []
-        to_bytes = self._scale()
+        outcomes: list[ReadResult] = []
+        to_uint8 = self._scale()
         for part in self.parts:
             for some in _blocks(part.images):
-                block = to_bytes(some)
+                block = to_uint8(some)
                 if block.shape[1:] != rows.shape[1:]:
                     block = np.stack([_fit(image, shape) for image in block])
                 rows[len(outcomes) : len(outcomes) + len(block)] = block
-                outcomes += [Outcome(hashlib.blake2b(block.tobytes(), digest_size=16).hexdigest())] * len(block)
+                outcomes += [ReadResult(hashlib.blake2b(block.tobytes(), digest_size=16).hexdigest())] * len(block)
                 let_go(rows)
-                tell(len(outcomes))
+                on_progress(len(outcomes))
         return outcomes
 
     def _scale(self) -> Callable[[NDArray[Any]], NDArray[np.uint8]]:

@@ -10,8 +10,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from sparring.data.archive import Container, LeftOut
-from sparring.data.reader_api import Found
+from sparring.data.archive import Container, Skipped
+from sparring.data.reader_api import RawDataset
 from sparring.data.readers.array_dataset import ImageArrays, Part
 from sparring.engine.errors import SparringError
 
@@ -26,7 +26,7 @@ ADMITTED = {
 """All that CIFAR's pickles name; anything else is refused before it runs."""
 
 
-def read_cifar(container: Container) -> Found | None:
+def read_cifar(container: Container) -> RawDataset | None:
     """The batches of CIFAR-10 or CIFAR-100; None where there are none."""
     names = {name.rpartition("/")[2]: name for name in container.names}
     binary_100 = names.keys() >= BINARY_100
@@ -45,7 +45,7 @@ def _planes(rows: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return rows.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
 
 
-def _python(container: Container, names: dict[str, str]) -> Found:
+def _python(container: Container, names: dict[str, str]) -> RawDataset:
     wanted = sorted(names.keys() & PYTHON_10) or sorted(PYTHON_100)
     meta = next((names[name] for name in ("batches.meta", "meta") if name in names), None)
     classes: list[str] = []
@@ -65,7 +65,7 @@ def _python(container: Container, names: dict[str, str]) -> Found:
     return ImageArrays("CIFAR, python version", parts, _others(container, {*(part.name for part in parts), meta}))
 
 
-def _binary(container: Container, names: dict[str, str], *, fine: bool) -> Found:
+def _binary(container: Container, names: dict[str, str], *, fine: bool) -> RawDataset:
     listing = next((names[n] for n in ("batches.meta.txt", "fine_label_names.txt") if n in names), None)
     classes = [_text(entry) for entry in container.read(listing).split()] if listing else []
     head = 2 if fine else 1  # CIFAR-100 has a coarse label first
@@ -80,8 +80,8 @@ def _binary(container: Container, names: dict[str, str], *, fine: bool) -> Found
     return ImageArrays("CIFAR, binary version", parts, _others(container, {*(part.name for part in parts), listing}))
 
 
-def _others(container: Container, used: set[str | None]) -> list[LeftOut]:
-    return [*container.refused, *(LeftOut(name, "is no CIFAR batch") for name in container.names if name not in used)]
+def _others(container: Container, used: set[str | None]) -> list[Skipped]:
+    return [*container.refused, *(Skipped(name, "is no CIFAR batch") for name in container.names if name not in used)]
 
 
 def _named(label: int, classes: list[str]) -> str:

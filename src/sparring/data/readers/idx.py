@@ -10,8 +10,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from sparring.data.archive import Container, LeftOut, read_gzip, too_large
-from sparring.data.reader_api import Found
+from sparring.data.archive import Container, Skipped, read_gzip, too_large
+from sparring.data.reader_api import RawDataset
 from sparring.data.readers.array_dataset import ImageArrays, Part, as_images
 from sparring.engine.errors import SparringError
 
@@ -19,7 +19,7 @@ ENDS = (".idx", "-ubyte", ".ubyte", ".idx3", ".idx1", "-idx3", "-idx1")
 """How the names of IDX files end, before .gz."""
 
 
-def read_idx_files(container: Container) -> Found | None:
+def read_idx_files(container: Container) -> RawDataset | None:
     """Every `*idx3-ubyte[.gz]` (or other IDX file of images) with the labels that belong to it; None without any."""
     names = [name for name in container.names if _stem(name).endswith(ENDS)]
     every = {_stem(name): name for name in sorted(names, key=lambda name: not name.lower().endswith(".gz"))}
@@ -35,7 +35,7 @@ def read_idx_files(container: Container) -> Found | None:
         pixels = as_images(parse_idx(container.read(name), name), name)
         parts.append(Part(name, split, pixels, _labels(container, beside) if beside and beside != name else None))
     others = [
-        LeftOut(name, "is the same, packed" if name in names else "is no IDX file")
+        Skipped(name, "is the same, packed" if name in names else "is no IDX file")
         for name in container.names
         if name not in every.values()
     ]

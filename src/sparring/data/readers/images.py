@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Literal
 
-from sparring.data.archive import Container, LeftOut, is_hidden, suffix
+from sparring.data.archive import Container, Skipped, is_hidden, suffix
 from sparring.data.decode import decode_all, header
-from sparring.data.reader_api import Found, Item, Outcome, Shape
+from sparring.data.reader_api import Example, RawDataset, ReadResult, Shape
 
 if TYPE_CHECKING:
     from sparring.data.reader_api import Rows
@@ -37,8 +37,8 @@ class ImageFiles:
     """Encoded images, each in a file of its own."""
 
     container: Container
-    items: list[Item]
-    left_out: list[LeftOut]
+    items: list[Example]
+    left_out: list[Skipped]
     notes: list[str] = field(default_factory=list)
     kind: Literal["image"] = "image"
     format: str = "image files"
@@ -49,9 +49,9 @@ class ImageFiles:
         """Sizes and modes by the headers of up to 1,000 files; what has no readable header does not count."""
         return survey(self.container, [item.name for item in self.items[:: -(-len(self.items) // MOST_HEADERS)]])
 
-    def ingest(self, rows: Rows, shape: Shape, tell: Callable[[int], None]) -> list[Outcome]:
+    def ingest(self, rows: Rows, shape: Shape, on_progress: Callable[[int], None]) -> list[ReadResult]:
         """Decode each file into its row."""
-        return decode_all(self.container, [item.name for item in self.items], rows, shape, tell)
+        return decode_all(self.container, [item.name for item in self.items], rows, shape, on_progress)
 
 
 def survey(container: Container, names: list[str]) -> Counter[Shape]:
@@ -67,16 +67,16 @@ def survey(container: Container, names: list[str]) -> Counter[Shape]:
     return shapes
 
 
-def read_images(container: Container) -> Found | None:
+def read_images(container: Container) -> RawDataset | None:
     """Image files, with classes and splits by the names of folders; None where there are none."""
     left_out = list(container.refused)
     images: list[tuple[str, list[str]]] = []
     for name in container.names:
         parts, kind = name.split("/"), suffix(name)
         if any(map(is_hidden, parts)):
-            left_out.append(LeftOut(name, "is hidden"))
+            left_out.append(Skipped(name, "is hidden"))
         elif kind and kind not in SUFFIXES:
-            left_out.append(LeftOut(name, f"is no image that is read here ({kind})"))
+            left_out.append(Skipped(name, f"is no image that is read here ({kind})"))
         else:
             images.append((name, parts))
     if not any(suffix(name) for name, _ in images) and not survey(container, [name for name, _ in images[:TRIED]]):
@@ -89,7 +89,7 @@ def mostly_images(container: Container, others: int) -> bool:
     return any(True for _ in islice((name for name in container.names if suffix(name) in SUFFIXES), others, None))
 
 
-def _items(images: list[tuple[str, list[str]]]) -> list[Item]:
+def _items(images: list[tuple[str, list[str]]]) -> list[Example]:
     """The split and the label of each image, by the folders that not all of them share.
 
     Folders are splits where all of them are named so, or train and test are both there: a lone `train` may be a
@@ -110,5 +110,5 @@ def _items(images: list[tuple[str, list[str]]]) -> list[Item]:
         if below and split_by_folder and below[0].lower() in SPLITS:
             split, below = SPLITS[below[0].lower()], below[1:]
         label = below[0] if below and below[0].lower() not in NO_CLASS else None
-        items.append(Item(name, "test" if split == "test" else "train", label))
+        items.append(Example(name, "test" if split == "test" else "train", label))
     return items

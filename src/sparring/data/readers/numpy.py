@@ -17,8 +17,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from sparring.data.archive import Container, LeftOut, suffix, too_large
-from sparring.data.reader_api import Found
+from sparring.data.archive import Container, Skipped, suffix, too_large
+from sparring.data.reader_api import RawDataset
 from sparring.data.readers.array_dataset import ImageArrays, Part, as_images
 from sparring.data.readers.images import mostly_images
 from sparring.engine.errors import SparringError
@@ -32,7 +32,7 @@ Entries = dict[str, Callable[[], NDArray[Any]]]
 """Name of an array -> what reads it."""
 
 
-def read_numpy(container: Container) -> Found | None:
+def read_numpy(container: Container) -> RawDataset | None:
     """The one `.npz` file of a container, or its `.npy` files; None where there are none, or far more pictures."""
     names = [name for name in container.names if name.lower().endswith((".npy", ".npz"))]
     if not names or mostly_images(container, len(names)):
@@ -66,8 +66,8 @@ def read_numpy(container: Container) -> Found | None:
             f"{names[0] if packed else container.path} holds {', '.join(entries) or 'nothing'}: "
             "images are looked for as x, x_train, images or arr_0"
         )
-    left_out = [LeftOut(entry, "is no array of images or labels") for entry in entries if entry not in used]
-    left_out += [LeftOut(other, "is no NumPy file") for other in container.names if other not in names]
+    left_out = [Skipped(entry, "is no array of images or labels") for entry in entries if entry not in used]
+    left_out += [Skipped(other, "is no NumPy file") for other in container.names if other not in names]
     return ImageArrays("NumPy", parts, [*container.refused, *left_out])
 
 

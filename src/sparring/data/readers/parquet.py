@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from sparring.data.parquet_cells import Cells, explaining
-from sparring.data.archive import Container, LeftOut
+from sparring.data.archive import Container, Skipped
 from sparring.data.decode import decode_all
-from sparring.data.reader_api import Found, Item, Outcome, Shape
+from sparring.data.parquet_cells import Cells, explaining
+from sparring.data.reader_api import Example, RawDataset, ReadResult, Shape
 from sparring.data.readers.images import MOST_HEADERS, SPLITS, mostly_images, survey
 from sparring.engine.errors import SparringError
 
@@ -25,8 +25,8 @@ class ParquetImages:
     """Encoded images in the cells of parquet files."""
 
     cells: Cells
-    items: list[Item]
-    left_out: list[LeftOut]
+    items: list[Example]
+    left_out: list[Skipped]
     notes: list[str] = field(default_factory=list)
     kind: Literal["image"] = "image"
     format: str = "parquet"
@@ -37,13 +37,13 @@ class ParquetImages:
         """Sizes and modes of up to 2,000 first cells: later ones would unpack whole row groups."""
         return survey(self.cells, [item.name for item in self.items[:MOST_HEADERS]])
 
-    def ingest(self, rows: Rows, shape: Shape, tell: Callable[[int], None]) -> list[Outcome]:
+    def ingest(self, rows: Rows, shape: Shape, on_progress: Callable[[int], None]) -> list[ReadResult]:
         """Decode each cell into its row."""
         workers = None if self.cells.shareable() else 1
-        return decode_all(self.cells, [item.name for item in self.items], rows, shape, tell, workers)
+        return decode_all(self.cells, [item.name for item in self.items], rows, shape, on_progress, workers)
 
 
-def read_parquet(container: Container) -> Found | None:
+def read_parquet(container: Container) -> RawDataset | None:
     """All parquet files of a container; None where there is none. Needs pyarrow (`pip install sparring[tables]`)."""
     names = [name for name in container.names if name.lower().endswith(".parquet")]
     if not names or mostly_images(container, len(names)):
@@ -69,8 +69,8 @@ def read_parquet(container: Container) -> Found | None:
         label = next((c for c in ("label", "labels", "fine_label") if c in columns[name]), None)
         with explaining(name):
             labels = list(_labels(cells.tables[name], label))
-        items += [Item(f"{name}#{row}", _split(name), text) for row, text in enumerate(labels)]
-    left_out = [LeftOut(name, "is no parquet file of images") for name in container.names if name not in used]
+        items += [Example(f"{name}#{row}", _split(name), text) for row, text in enumerate(labels)]
+    left_out = [Skipped(name, "is no parquet file of images") for name in container.names if name not in used]
     return ParquetImages(cells, items, [*container.refused, *left_out])
 
 

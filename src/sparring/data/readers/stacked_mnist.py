@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from sparring.data.reader_api import Found
+from sparring.data.reader_api import RawDataset
 from sparring.data.readers.array_dataset import ImageArrays, Part
 from sparring.engine.errors import SparringError
 
@@ -16,7 +16,7 @@ COUNTS: dict[Literal["train", "test"], int] = {"train": 128_000, "test": 26_000}
 """The usual sizes (Lin et al. 2018, PacGAN, section 4)."""
 
 
-def stacked(found: Found) -> ImageArrays:
+def stacked(found: RawDataset) -> ImageArrays:
     """Random triples of the digits of each split; a class is its three digits, first channel first."""
     if not isinstance(found, ImageArrays) or any(part.labels is None for part in found.parts):
         raise SparringError("stacked MNIST is made of labelled MNIST arrays, which were not found")

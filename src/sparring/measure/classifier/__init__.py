@@ -1,1 +1,1 @@
-"""Package classifier."""
+"""Measurements of classifiers: accuracy, calibration, robustness, certificates."""

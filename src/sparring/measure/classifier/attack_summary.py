@@ -8,16 +8,16 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from sparring.attacks.autoattack import CLEAN, ROBUST, Verdicts
-from sparring.attacks.stochastic_models import DRAWS, error_rates, mean_interval
-from sparring.attacks.validation import Model, held
-from sparring.attacks.masking_checks import GRADIENTS, STILL, Answer, Check, answers, examine
+from sparring.attacks.autoattack import CLEAN, ROBUST, AutoAttackResult
 from sparring.attacks.losses import margin
+from sparring.attacks.masking_checks import GRADIENTS, STILL, FollowUp, MaskingCheck, answers, check_masking
+from sparring.attacks.stochastic_models import DRAWS, error_rates, mean_interval
 from sparring.attacks.threat_model import Threat
+from sparring.attacks.validation import Model, frozen
 from sparring.engine.seeds import mix
-from sparring.measure.classifier.calibration import wilson_interval
 from sparring.measure.classifier.robustness import AT_ONCE, robustness
-from sparring.stats.proportion import Share
+from sparring.stats.intervals import wilson_interval
+from sparring.stats.proportion import Proportion
 
 FIRST = 100
 """Rows that an answering attack is tried on at once."""
@@ -31,9 +31,9 @@ Tell = Callable[[str], None]
 class Figures:
     """What is told of a model under attack."""
 
-    verdicts: Verdicts
+    verdicts: AutoAttackResult
     """With what the answering attacks broke."""
-    doctor: list[Check]
+    doctor: list[MaskingCheck]
     per_attack: dict[str, int]
     """Rows that each attack broke, in the order in which they ran."""
     clean_accuracy: float
@@ -43,7 +43,7 @@ class Figures:
     high: float
     draws: int
     """Passes that chances were counted in; 1 where there are none."""
-    curve: list[Share]
+    curve: list[Proportion]
 
 
 def figures(
@@ -51,13 +51,13 @@ def figures(
     x: Tensor,
     y: Tensor,
     threat: Threat,
-    verdicts: Verdicts,
+    verdicts: AutoAttackResult,
     seed: int = 0,
-    tell: Tell = lambda words: None,
+    on_progress: Tell = lambda words: None,
 ) -> Figures:
     """Examine what `autoattack` found on x `[B, ...]` with labels y `[B]`; run what failed checks call for; count."""
-    checks = examine(model, x, y, threat, verdicts, seed)
-    chance = not next(check for check in checks if check.name == STILL).passed
+    checks = check_masking(model, x, y, threat, verdicts, seed)
+    chance = not next(check_inputs for check_inputs in checks if check_inputs.name == STILL).passed
     if chance:  # one draw is no verdict: what is wrong half of the time is broken
         robust = error_rates(model, verdicts.adv, y, draws=FEW, seed=seed) < 0.5
         last = verdicts.attacks[-1]
@@ -67,12 +67,15 @@ def figures(
         before = int(verdicts.robust.sum())
         if not before:
             break
-        tell(f"the doctor asks for {answer.name}: {before:,} images stand")
+        on_progress(f"the doctor asks for {answer.name}: {before:,} images stand")
         verdicts, tried = _pursued(answer, model, x, y, threat, verdicts, mix(seed, number), chance)
         told = f"{answer.name} then broke {before - int(verdicts.robust.sum()):,} of {tried:,} that stood"
         if tried < before:
             told += f", those that came nearest to breaking, and so was not run on the other {before - tried:,}"
-        checks = [replace(check, then=told) if check.name in answer.because else check for check in checks]
+        checks = [
+            replace(check_inputs, then=told) if check_inputs.name in answer.because else check_inputs
+            for check_inputs in checks
+        ]
     per_attack = {name: verdicts.broken_by.count(name) for name in verdicts.attacks}
     if chance:
         clean = error_rates(model, x, y, draws=DRAWS, seed=mix(seed, 1))
@@ -82,13 +85,20 @@ def figures(
     low, high = wilson_interval(int(verdicts.robust.sum()), len(x))
     return Figures(
         verdicts, checks, per_attack, verdicts.clean_accuracy, verdicts.robust_accuracy, low, high, 1,
-        _curve(model, x, y, threat, verdicts, checks, tell),
+        _curve(model, x, y, threat, verdicts, checks, on_progress),
     )  # fmt: skip
 
 
 def _pursued(
-    answer: Answer, model: Model, x: Tensor, y: Tensor, threat: Threat, verdicts: Verdicts, seed: int, chance: bool
-) -> tuple[Verdicts, int]:
+    answer: FollowUp,
+    model: Model,
+    x: Tensor,
+    y: Tensor,
+    threat: Threat,
+    verdicts: AutoAttackResult,
+    seed: int,
+    chance: bool,
+) -> tuple[AutoAttackResult, int]:
     """One more attack on rows that stand, and on how many; by `chance`, what is wrong more often than the best so far is kept.
 
     Those that came nearest to breaking are tried first, so many at once, and where none of these breaks it ends.
@@ -123,31 +133,37 @@ def _pursued(
 
 
 @torch.no_grad()
-def _nearest_first(model: Model, y: Tensor, verdicts: Verdicts) -> Tensor:
+def _nearest_first(model: Model, y: Tensor, verdicts: AutoAttackResult) -> Tensor:
     """The rows that stand, those first at whose most promising point the label wins by the least."""
     rows = verdicts.robust.nonzero().squeeze(1)
-    with held(model, seed=0):
+    with frozen(model, seed=0):
         parts = zip(torch.split(verdicts.adv[rows], AT_ONCE), torch.split(y[rows], AT_ONCE), strict=True)
         margins = [margin(model(at), label) for at, label in parts]
     return rows[torch.cat(margins).argsort(descending=True, stable=True)]
 
 
 def _curve(
-    model: Model, x: Tensor, y: Tensor, threat: Threat, verdicts: Verdicts, checks: Sequence[Check], tell: Tell
-) -> list[Share]:
+    model: Model,
+    x: Tensor,
+    y: Tensor,
+    threat: Threat,
+    verdicts: AutoAttackResult,
+    checks: Sequence[MaskingCheck],
+    on_progress: Tell,
+) -> list[Proportion]:
     """The share that is right over the radius; [] where gradients lead PGD nowhere, or there is no one radius to grow."""
-    blind = not any(check.name == GRADIENTS and check.passed for check in checks)
+    blind = not any(check_inputs.name == GRADIENTS and check_inputs.passed for check_inputs in checks)
     if blind or isinstance(threat.eps, Tensor) or not threat.eps:
         return []
 
     def within(eps: float) -> Threat:
         return replace(threat, eps=eps)
 
-    tell("drawing the curve over eps ...")
+    on_progress("drawing the curve over eps ...")
     return robustness(model, x, y, within, threat.eps, threat.widest(x), standing=verdicts.robust).levels
 
 
-def samples(names: Sequence[str], labels: Sequence[str], verdicts: Verdicts) -> list[dict[str, str | int]]:
+def samples(names: Sequence[str], labels: Sequence[str], verdicts: AutoAttackResult) -> list[dict[str, str | int]]:
     """A line for each row: what it is, what broke it (`clean`: wrong from the start; empty: it stands), what it took."""
     lines = zip(names, labels, verdicts.broken_by, verdicts.queries.tolist(), verdicts.gradients.tolist(), strict=True)
     return [
@@ -156,6 +172,6 @@ def samples(names: Sequence[str], labels: Sequence[str], verdicts: Verdicts) -> 
     ]
 
 
-def fooled(verdicts: Verdicts, most: int) -> list[int]:
+def fooled(verdicts: AutoAttackResult, most: int) -> list[int]:
     """Rows that were right and that an attack broke, at most so many."""
     return [row for row, by in enumerate(verdicts.broken_by) if by and by != CLEAN][:most]

@@ -16,8 +16,6 @@ UNTESTED = (
     "unknown: no image with a known label was left to test on. Put some into a folder `test` beside `train`, or tell "
     "fewer than there are (--labels)"
 )
-Z = 1.959964
-"""Standard deviations of a 95 % interval."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +44,7 @@ class Attacked:
 
 
 @dataclass(frozen=True)
-class Classification:
+class ClassificationReport:
     """What a classifier got right, and where it lies; `--json` prints it."""
 
     run: str
@@ -81,27 +79,13 @@ class Classification:
     """How it stands against someone who may change the images a little."""
 
     @classmethod
-    def from_json(cls, told: Mapping[str, Any]) -> Classification:
+    def from_json(cls, told: Mapping[str, Any]) -> ClassificationReport:
         """What `dataclasses.asdict` and JSON made of one."""
         known: dict[str, Any] = {name: told[name] for name in cls.__dataclass_fields__}
         known["classes"] = tuple(told["classes"])
         known["reliability"] = [Bin(**one) for one in told["reliability"]]
         known["attacked"] = [Attacked(**one) for one in told["attacked"]]
         return cls(**known)
-
-
-def wilson_interval(hits: int, of: int) -> tuple[float, float]:
-    """The 95 % interval of a share (Wilson 1927): never outside [0, 1], and right for shares near its ends.
-
-    >>> [round(end, 4) for end in wilson_interval(0, 100)]
-    [0.0, 0.037]
-    """
-    if not 0 <= hits <= of or of < 1:
-        raise ValueError(f"hits must be between 0 and of, and of 1 or more, not {hits} of {of}")
-    share, z2 = hits / of, Z * Z / of
-    middle = (share + z2 / 2) / (1 + z2)
-    half = Z * math.sqrt(share * (1 - share) / of + z2 / (4 * of)) / (1 + z2)
-    return (0.0 if hits == 0 else middle - half), (1.0 if hits == of else middle + half)
 
 
 def confusion(answers: Tensor, labels: Tensor, classes: int) -> Tensor:

@@ -13,15 +13,15 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from sparring.attacks.validation import Model, check, held
+from sparring.attacks.attack_state import slope
 from sparring.attacks.losses import ce
 from sparring.attacks.norms import as_rows, length
-from sparring.attacks.attack_state import slope
 from sparring.attacks.smoothing import ABSTAIN, certify, predict, smoothed
 from sparring.attacks.threat_model import Threat
+from sparring.attacks.validation import Model, check_inputs, frozen
 from sparring.engine.errors import UsageError
 from sparring.engine.seeds import mix
-from sparring.stats.proportion import Share
+from sparring.stats.proportion import Proportion
 
 AT_ONCE = 50
 """Rows; each is many points."""
@@ -51,13 +51,13 @@ class Brackets:
     adv: Tensor
     """Those adversaries `[N, ...]`; the rows themselves where there is none."""
 
-    def certified(self, radius: float) -> Share:
+    def certified(self, radius: float) -> Proportion:
         """How many rows no change of up to `radius` can break."""
-        return Share.count(int((self.right & (self.lower >= radius)).sum()), len(self.right), radius)
+        return Proportion.count(int((self.right & (self.lower >= radius)).sum()), len(self.right), radius)
 
-    def attacked(self, radius: float) -> Share:
+    def attacked(self, radius: float) -> Proportion:
         """How many rows no attack was seen to break within `radius`."""
-        return Share.count(int((self.upper > radius).sum()), len(self.right), radius)
+        return Proportion.count(int((self.upper > radius).sum()), len(self.right), radius)
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Certified:
+class CertificationReport:
     """What was found about a run's classifier in noise; `--json` prints it."""
 
     run: str
@@ -87,9 +87,9 @@ class Certified:
     attack: str
     tested_on: str
     """Which images, in words."""
-    certified: list[Share]
+    certified: list[Proportion]
     """The share that no attack whatever can break, over the radius; but for alpha."""
-    attacked: list[Share]
+    attacked: list[Proportion]
     """The share that this attack did not break."""
     rows: list[Row]
     notes: list[str] = field(default_factory=list)
@@ -106,7 +106,7 @@ def brackets(
     n: int = 10_000,
     seed: int = 0,
     keep: Callable[[int, Callable[[], Brackets]], Brackets] = lambda part, find: find(),
-    tell: Callable[[int, int], None] = lambda done, of: None,
+    on_progress: Callable[[int, int], None] = lambda done, of: None,
 ) -> Brackets:
     """Certify the smoothed `model` on rows x `[N, ...]` with labels y `[N]`, and attack it at each of the `radii`, within `box`.
 
@@ -121,20 +121,20 @@ def brackets(
     threats = [Threat("L2", radius, *box) for radius in levels]
 
     def of_batch(part: int, some: Tensor, labels: Tensor) -> Brackets:
-        check(model, some, labels, replace(threats[-1], eps=0.0))
+        check_inputs(model, some, labels, replace(threats[-1], eps=0.0))
         _check_reach(threats[-1], some)
         sure = certify(model, some, sigma, n0=N0, n=n, alpha=ALPHA, batch_size=_points(x), seed=mix(seed, part))
         right = sure.certified(labels)
         lower = sure.radius.masked_fill(~right, 0)
-        with held(model, mix(seed, part, 2)):  # the attack draws from the global random numbers
+        with frozen(model, mix(seed, part, 2)):  # the attack draws from the global random numbers
             return Brackets(right, lower, *_attacked(model, some, labels, sigma, threats, lower, mix(seed, part, 1)))
 
     found: list[Brackets] = []
-    tell(0, len(x))
-    with held(model):
+    on_progress(0, len(x))
+    with frozen(model):
         for part, batch in enumerate(zip(torch.split(x, AT_ONCE), torch.split(y, AT_ONCE), strict=True)):
             found.append(keep(part, partial(of_batch, part, *batch)))
-            tell(min((part + 1) * AT_ONCE, len(x)), len(x))
+            on_progress(min((part + 1) * AT_ONCE, len(x)), len(x))
     return Brackets(*(torch.cat([getattr(one, name.name) for one in found]) for name in fields(Brackets)))
 
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from sparring.attacks.validation import Model
 from sparring.attacks.losses import ce, margin
 from sparring.attacks.pgd import pgd
 from sparring.attacks.threat_model import Threat
-from sparring.measure.classifier.calibration import Classification
-from sparring.stats.proportion import Share
+from sparring.attacks.validation import Model
+from sparring.measure.classifier.calibration import ClassificationReport
+from sparring.stats.proportion import Proportion
 
 AT_ONCE = 250
 LEVELS = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5)
@@ -24,7 +24,7 @@ ATTACK = f"PGD of {STEPS} steps, {RESTARTS} restarts on cross entropy and {RESTA
 
 
 @dataclass(frozen=True)
-class Hardened:
+class HardeningReport:
     """What adversarial training made of a classifier, and where it lies; `--json` prints it."""
 
     run: str
@@ -35,11 +35,11 @@ class Hardened:
     minutes: float
     """Of training, on the clock."""
     seed: int
-    clean: Classification
+    clean: ClassificationReport
     """What it gets right where nobody attacks."""
-    robust: Share
+    robust: Proportion
     """What it gets right under attack, at eps (or, trained against none, at the usual one)."""
-    curve: list[Share]
+    curve: list[Proportion]
     """The same from no attack to one and a half eps; what breaks at one radius counts as broken at all larger ones."""
     attack: str
     tested_on: str
@@ -50,10 +50,10 @@ class Hardened:
 
 
 @dataclass(frozen=True)
-class Stand:
+class RobustnessResult:
     """What stood, and what did not."""
 
-    levels: list[Share]
+    levels: list[Proportion]
     """From no attack to the largest radius."""
     fooled: Tensor
     """Rows that were right and broke at eps, int64 `[K]`."""
@@ -61,7 +61,7 @@ class Stand:
     """Their adversaries, `[K, ...]`."""
 
     @property
-    def robust(self) -> Share:
+    def robust(self) -> Proportion:
         """At eps."""
         return self.levels[1 + LEVELS.index(1.0)]
 
@@ -73,9 +73,9 @@ def robustness(
     threat_of: Callable[[float], Threat],
     eps: float,
     widest: float = torch.inf,
-    tell: Callable[[int, int], None] = lambda done, of: None,
+    on_progress: Callable[[int, int], None] = lambda done, of: None,
     standing: Tensor | None = None,
-) -> Stand:
+) -> RobustnessResult:
     """How many rows of `x` `[N, ...]` stay right under PGD, at 0 and at LEVELS times `eps`, but none above `widest`.
 
     `threat_of` makes a radius, in whatever units, a threat model of `x`. A row that broke in a smaller ball is broken in a larger one, and not attacked again.
@@ -83,7 +83,7 @@ def robustness(
     """
     with torch.no_grad():
         stands = torch.cat([model(part).argmax(1) for part in torch.split(x, AT_ONCE)]) == y
-    found = [Share.count(int(stands.sum()), len(y))]
+    found = [Proportion.count(int(stands.sum()), len(y))]
     fooled, adv = [], []
     for done, level in enumerate(LEVELS):
         radius = min(level * eps, widest)
@@ -99,6 +99,6 @@ def robustness(
                     if level <= 1:
                         fooled.append(rows[broke.success])
                         adv.append(broke.adv[broke.success])
-        found.append(Share.count(int(stands.sum()), len(y), radius))
-        tell((done + 1) * len(y) // len(LEVELS), len(y))
-    return Stand(found, torch.cat([*fooled, y.new_empty(0)]), torch.cat([*adv, x[:0]]))
+        found.append(Proportion.count(int(stands.sum()), len(y), radius))
+        on_progress((done + 1) * len(y) // len(LEVELS), len(y))
+    return RobustnessResult(found, torch.cat([*fooled, y.new_empty(0)]), torch.cat([*adv, x[:0]]))

@@ -1,1 +1,1 @@
-"""Package diagnostics."""
+"""Checks for failures of generators: copying, collapse, leaks, distinguishable samples."""

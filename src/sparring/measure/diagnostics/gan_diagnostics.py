@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sparring.measure.diagnostics.findings import Finding
 from sparring.measure.diagnostics.augmentation_leaks import Leak
+from sparring.measure.diagnostics.findings import Finding
 
 FEWEST = 5
 """Measures after image 0: below, noise and course cannot be told apart."""

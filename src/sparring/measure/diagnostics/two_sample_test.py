@@ -16,11 +16,11 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from sparring.data.in_memory import as_input
 from sparring.engine.device import Hardware
 from sparring.engine.game import Batch, Game, Stats
-from sparring.engine.loop import Feed, System, play
-from sparring.measure.scores.evaluation import Nash
-from sparring.stats.intervals import binomial_interval
+from sparring.engine.loop import BatchSource, System, play
 from sparring.measure.features.train_small import Fetch, Rows, learn
+from sparring.measure.scores.evaluation import Nash
 from sparring.nets.encoder import Encoder
+from sparring.stats.intervals import binomial_interval
 
 WIDTH, MOST, FEATURES = 32, 256, 64
 """Of the fresh discriminator."""
@@ -44,14 +44,14 @@ class Told:
         return Nash(accuracy, low, high, self.of, duality_gap, _in_words(accuracy, low, high, self.of))
 
 
-def tell_apart(
+def two_sample_test(
     real: Fetch,
     fake: Fetch,
     count: int,
     *,
     seed: int = 0,
     hardware: Hardware,
-    tell: Callable[[int, int], None] = lambda done, of: None,
+    on_progress: Callable[[int, int], None] = lambda done, of: None,
 ) -> Told:
     """Train a fresh discriminator on half of `count` real and `count` fake rows, and test it on the other half.
 
@@ -73,7 +73,9 @@ def tell_apart(
     rows = Rows(fetch, labels, min(128, half), seed, hardware.device)
     area = math.prod(shape[:2]) if len(shape) == 3 else 1
     images = max(min(LOOKS * count, IMAGES * 1024 // area), FEWEST)
-    judge = learn(lambda: _judge(shape), _loss, rows, images=images, lr=1e-3, hardware=hardware, tell=tell)
+    judge = learn(
+        lambda: _judge(shape), _loss, rows, images=images, lr=1e-3, hardware=hardware, on_progress=on_progress
+    )
     right = sum(
         _hits(judge, take(order[part]), is_real, hardware)
         for take, order, is_real in ((real, orders[0], True), (fake, orders[1], False))
@@ -130,7 +132,7 @@ class Alone:
 
 def duality_gap(
     build: Callable[[], System],
-    feed: Feed,
+    feed: BatchSource,
     held_out: Sequence[Batch],
     *,
     images: int,

@@ -1,1 +1,1 @@
-"""Package features."""
+"""Feature networks that scores are computed on."""

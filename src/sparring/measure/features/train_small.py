@@ -13,13 +13,13 @@ from torch import Tensor, nn
 from torch.optim import Adam
 
 from sparring.data.in_memory import as_input
-from sparring.engine.ema import Average
 from sparring.engine.device import Hardware
+from sparring.engine.ema import EMA
 from sparring.engine.game import Batch
-from sparring.engine.loop import Due, System, play
+from sparring.engine.loop import Callback, System, play
 from sparring.engine.schedules import cosine
 from sparring.engine.seeds import mix
-from sparring.games.single_player import OnePlayer
+from sparring.games.single_player import SinglePlayer
 
 Fetch = Callable[[NDArray[np.int64]], NDArray[Any]]
 """Row numbers `[B]` -> images uint8 `[B, H, W, C]`, or rows of values `[B, F]`."""
@@ -53,15 +53,15 @@ def learn(
     images: int,
     lr: float,
     hardware: Hardware,
-    tell: Callable[[int, int], None] = lambda done, of: None,
+    on_progress: Callable[[int, int], None] = lambda done, of: None,
 ) -> nn.Module:
     """Train a fresh network on `images` drawn rows; returns its running average, in eval mode."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(mix(rows.seed))
         net = hardware.place(build())
-    average = Average(net, lambda at: float(images), AVERAGE)
+    average = EMA(net, lambda at: float(images), AVERAGE)
     adam = {"net": Adam(net.parameters(), lr, (0.9, 0.99), fused=True)}
-    system = System(OnePlayer(net, loss), adam, average, {"net": {"lr": cosine(lr, lr / 100)}})
-    due = Due(max(images // 50, 1), lambda nimg, means: tell(min(nimg, images), images))
+    system = System(SinglePlayer(net, loss), adam, average, {"net": {"lr": cosine(lr, lr / 100)}})
+    due = Callback(max(images // 50, 1), lambda nimg, means: on_progress(min(nimg, images), images))
     play(system, rows, total=images, seed=rows.seed, hardware=hardware, due=[due])
     return average.net

@@ -19,11 +19,11 @@ from torch import Tensor, nn
 from torch.nn.functional import affine_grid, cross_entropy, grid_sample, normalize
 
 from sparring.data.in_memory import as_input
+from sparring.engine.atomic_io import atomic_replace
+from sparring.engine.data_spec import ImageSpec
 from sparring.engine.device import Hardware
 from sparring.engine.errors import SparringError
-from sparring.engine.atomic_io import replacing
 from sparring.engine.game import Batch
-from sparring.engine.data_spec import Spec
 from sparring.engine.safetensors_io import digest, load_file, write_tensors
 from sparring.measure.features.feature_net import Features
 from sparring.measure.features.train_small import Fetch, Rows, learn
@@ -34,7 +34,7 @@ VERSION = 1
 
 
 @dataclass(frozen=True)
-class Training:
+class FeatureNetTraining:
     """How the net is trained."""
 
     features: int = 64
@@ -49,15 +49,15 @@ class Training:
     temperature: float = 0.2
     """Of the contrast, where there are no labels."""
 
-    def budget(self, spec: Spec) -> int:
+    def budget(self, spec: ImageSpec) -> int:
         """Images to train on."""
         return max(min(self.images, self.images * 1024 // (spec.height * spec.width)), self.least)
 
 
-TRAINING = Training()
+TRAINING = FeatureNetTraining()
 
 
-class Standardised(nn.Module):
+class Standardize(nn.Module):
     """An encoder whose features have mean 0 and variance 1 over the data it was trained on."""
 
     mean: Tensor
@@ -80,15 +80,15 @@ class Standardised(nn.Module):
 
 
 def trained(
-    spec: Spec,
+    spec: ImageSpec,
     fetch: Fetch,
     labels: np.ndarray[tuple[int], np.dtype[np.int64]],
     *,
     data: str,
     folder: Path,
     hardware: Hardware,
-    training: Training | None = None,
-    tell: Callable[[int, int], None] = lambda done, of: None,
+    training: FeatureNetTraining | None = None,
+    on_progress: Callable[[int, int], None] = lambda done, of: None,
 ) -> Features:
     """The net of these training images, out of `folder` where it was trained before; `data` is their fingerprint."""
     training = training or TRAINING
@@ -96,9 +96,7 @@ def trained(
     outputs = len(spec.classes) if supervised else training.features
     key = [VERSION, data, len(labels), spec.shape, supervised, dataclasses.asdict(training)]
     kept = folder / f"{hashlib.blake2b(json.dumps(key).encode(), digest_size=16).hexdigest()}.safetensors"
-    net = Standardised(
-        Encoder(spec.shape, training.width, training.most, training.features, outputs), training.features
-    )
+    net = Standardize(Encoder(spec.shape, training.width, training.most, training.features, outputs), training.features)
     try:
         net.load_state_dict(load_file(kept))
     except Exception:  # not there yet, or damaged: it is trained
@@ -106,11 +104,11 @@ def trained(
         loss = _supervised if supervised else _contrast(training.temperature)
         encoder = learn(
             lambda: Encoder(spec.shape, training.width, training.most, training.features, outputs), loss, rows,
-            images=training.budget(spec), lr=training.lr, hardware=hardware, tell=tell,
+            images=training.budget(spec), lr=training.lr, hardware=hardware, on_progress=on_progress,
         )  # fmt: skip
         assert isinstance(encoder, Encoder)
         net = _standardised(encoder, rows, training.features)
-        with replacing(kept) as temporary:
+        with atomic_replace(kept) as temporary:
             write_tensors(net.state_dict(), temporary)
     net = net.eval().to(hardware.device)
     weights = digest(net.state_dict())
@@ -122,8 +120,8 @@ def trained(
 
 
 @torch.no_grad()
-def _standardised(encoder: Encoder, rows: Rows, features: int) -> Standardised:
-    net = Standardised(encoder, features)
+def _standardised(encoder: Encoder, rows: Rows, features: int) -> Standardize:
+    net = Standardize(encoder, features)
     count = min(len(rows.labels), 10_000)
     chosen = np.random.default_rng(0).permutation(len(rows.labels))[:count]
     seen = torch.cat(

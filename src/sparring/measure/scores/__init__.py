@@ -1,1 +1,1 @@
-"""Package scores."""
+"""Scores of samples against data, with intervals and baselines."""

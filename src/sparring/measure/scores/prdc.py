@@ -284,14 +284,14 @@ def _widths(x: _Rows, y: _Rows, k: int, values: Tensor) -> Tensor:
     parts = [_plain(x, y, p, q, k) for p, q in zip(torch.split(i, each), torch.split(j, each), strict=True)]
     scores = torch.cat(parts).view(HALVES, 2, 4).cpu()
     variance = (scores[:, 0] - scores[:, 1]).square().mean(0) / 2
-    halved, values = scores.mean((0, 1)), values.cpu()
+    split_head, values = scores.mean((0, 1)), values.cpu()
 
     rows, halved_rows = torch.tensor([n, m, n * k, m]), torch.tensor([of_x, of_y, of_x * k, of_y])
     share_of = torch.tensor([1.0, 1.0, 0.0, 1.0])  # Density is no share: its variance goes with its square.
     smoothed = (values * rows + 2) / (rows + 4 * share_of)
     rare = smoothed * (1 - share_of * smoothed) / rows
     same = variance * halved_rows / rows
-    unit, unit_halved = (torch.where(share_of > 0, v * (1 - v), v.square()).clamp(min=0) for v in (values, halved))
+    unit, unit_halved = (torch.where(share_of > 0, v * (1 - v), v.square()).clamp(min=0) for v in (values, split_head))
     return torch.stack([rare, same, same * unit / unit_halved.clamp(min=1e-12)]).amax(0).sqrt()
 
 

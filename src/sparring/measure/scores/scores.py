@@ -10,10 +10,10 @@ from torch import Tensor
 
 from sparring.measure.scores.evaluation import Score
 from sparring.measure.scores.frechet import frechet_distance, frechet_extrapolated
-from sparring.stats.intervals import Estimate
 from sparring.measure.scores.kid import kernel_distance
 from sparring.measure.scores.prdc import precision_recall_density_coverage
 from sparring.measure.scores.sliced_wasserstein import sliced_estimate
+from sparring.stats.intervals import Estimate
 
 NEIGHBOURS = 5
 """k of precision, recall, density and coverage (Naeem et al. 2020, section 4.2)."""

@@ -1,1 +1,1 @@
-"""Package adversarial."""
+"""Adversarial training of classifiers, one file a paper."""

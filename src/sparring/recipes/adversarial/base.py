@@ -12,17 +12,17 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from sparring.attacks.threat_model import Threat, usual_eps
-from sparring.data.classifier_augment import Changes
-from sparring.engine.ema import Average
+from sparring.data.classifier_augment import Augmentation
+from sparring.engine.data_spec import ImageSpec
 from sparring.engine.device import Hardware
-from sparring.engine.errors import UsageError, nearest
+from sparring.engine.ema import EMA
+from sparring.engine.errors import UsageError, did_you_mean
 from sparring.engine.game import Schedule
 from sparring.engine.loop import System
-from sparring.engine.data_spec import Spec
-from sparring.games.overfitting_guard import Guard
-from sparring.games.adversarial_training import Ascent, Attack, Loss, Robust, worst
+from sparring.games.adversarial_training import AdversarialTraining, Ascent, InnerAttack, Loss, worst
+from sparring.games.overfitting_guard import OverfittingGuard
 from sparring.nets.robustness_cnns import NETS
-from sparring.recipes.classifier_recipe import NoLabelsTold
+from sparring.recipes.classifier_recipe import Unconditional
 from sparring.recipes.recipe import check_positive, check_range
 
 THREATS = ("Linf", "L2")
@@ -33,24 +33,24 @@ def threat_of(norm: str, eps: float) -> Threat:
     return Threat("L2" if norm == "L2" else "Linf", 2 * eps, low=-1.0, high=1.0)
 
 
-def widest(norm: str, spec: Spec) -> float:
+def widest(norm: str, spec: ImageSpec) -> float:
     """How far apart two such images of pixels from 0 to 1 can be."""
     return 1.0 if norm == "Linf" else math.prod(spec.shape) ** 0.5
 
 
-def _grey(spec: Spec) -> bool:
+def _grey(spec: ImageSpec) -> bool:
     return spec.channels <= 2
 
 
 @dataclass(frozen=True, kw_only=True)
-class Hardening(NoLabelsTold):
+class AdversarialRecipe(Unconditional):
     """What all recipes of adversarial training have in common; each adds its attack and its optimizer."""
 
     name: ClassVar[str] = ""
     paper: ClassVar[str] = ""
-    changes: ClassVar[Changes] = Changes(turn=8, stretch=0.08, slant=0.1, move=0.04)
-    views: ClassVar[Changes | None] = None
-    latents: ClassVar[int] = 0
+    changes: ClassVar[Augmentation] = Augmentation(turn=8, stretch=0.08, slant=0.1, move=0.04)
+    views: ClassVar[Augmentation | None] = None
+    latent_dim: ClassVar[int] = 0
     labelled: ClassVar[int] = 0
     usual: ClassVar[str] = "wong"
     """The network of the paper."""
@@ -79,9 +79,9 @@ class Hardening(NoLabelsTold):
 
     def __post_init__(self) -> None:
         if self.norm not in THREATS:
-            raise UsageError(f"unknown norm '{self.norm}': {nearest(self.norm, THREATS)}")
+            raise UsageError(f"unknown norm '{self.norm}': {did_you_mean(self.norm, THREATS)}")
         if self.net is not None and self.net not in NETS:
-            raise UsageError(f"unknown net '{self.net}': {nearest(self.net, NETS)}")
+            raise UsageError(f"unknown net '{self.net}': {did_you_mean(self.net, NETS)}")
         if self.eps is not None and not 0 <= self.eps < math.inf:
             raise UsageError(f"--eps must be 0 or more, not {self.eps}")
         check_positive(self, "width", "batch_size", "lr")
@@ -97,7 +97,7 @@ class Hardening(NoLabelsTold):
                 f"these units; for pixels from 0 to 255 divide it by 255, {self.eps:g}/255 is {self.eps / 255:.4g}"
             )
 
-    def resolve(self, spec: Spec, hardware: Hardware) -> Self:
+    def resolve(self, spec: ImageSpec, hardware: Hardware) -> Self:
         """Radius and network by the kind of images."""
         eps = self.eps if self.eps is not None else usual_eps(self.norm, spec)
         chosen = dataclasses.replace(self, eps=eps, net=self.net or (self.usual if _grey(spec) else "pyramid"))
@@ -115,7 +115,7 @@ class Hardening(NoLabelsTold):
         assert self.eps is not None
         return threat_of(self.norm, self.eps)
 
-    def nets(self, spec: Spec) -> dict[str, nn.Module]:
+    def nets(self, spec: ImageSpec) -> dict[str, nn.Module]:
         """The classifier."""
         assert self.net
         width = {} if self.width is None else {"width": self.width}
@@ -131,21 +131,21 @@ class Hardening(NoLabelsTold):
         lr: Schedule,
         total: int,
         *,
-        attack: Attack | Ascent,
+        attack: InnerAttack | Ascent,
         loss: Loss = worst,
     ) -> System:
         """The game, guarded if it should be, with its optimizer and the average."""
         watching: dict[str, nn.Module] = {}
         if self.guard:
-            watching["guard"] = guard = Guard(net, self.threat)
+            watching["guard"] = guard = OverfittingGuard(net, self.threat)
             attack = guard.warned(attack) if isinstance(attack, Ascent) else attack
-        game = Robust(net, self.threat, attack=attack, loss=loss, growth=self._growth, watching=watching)
-        average = Average(nn.ModuleDict({"classifier": net}), lambda at: self.average * total)
+        game = AdversarialTraining(net, self.threat, attack=attack, loss=loss, growth=self._growth, watching=watching)
+        average = EMA(nn.ModuleDict({"classifier": net}), lambda at: self.average * total)
         return System(game, {"classifier": optimizer}, average, {"classifier": {"lr": lr}})
 
     def _growth(self, at: float) -> float:
         return min(at / self.ramp, 1.0) if self.ramp else 1.0
 
-    def system(self, spec: Spec, nets: Mapping[str, nn.Module], total: int) -> System:
+    def system(self, spec: ImageSpec, nets: Mapping[str, nn.Module], total: int) -> System:
         """Each paper's own."""
         raise NotImplementedError

@@ -9,16 +9,16 @@ from typing import ClassVar
 from torch import nn
 from torch.optim import Adam
 
+from sparring.engine.data_spec import ImageSpec
 from sparring.engine.loop import System
 from sparring.engine.schedules import triangle
-from sparring.engine.data_spec import Spec
 from sparring.games.adversarial_training import Ascent
-from sparring.recipes.adversarial.base import Hardening
+from sparring.recipes.adversarial.base import AdversarialRecipe
 from sparring.recipes.recipe import check_positive
 
 
 @dataclass(frozen=True, kw_only=True)
-class Fast(Hardening):
+class Fast(AdversarialRecipe):
     """The default: two passes a round, and a guard, without which it may lose everything within an epoch."""
 
     name: ClassVar[str] = "fast"
@@ -33,7 +33,7 @@ class Fast(Hardening):
         super().__post_init__()
         check_positive(self, "step")
 
-    def system(self, spec: Spec, nets: Mapping[str, nn.Module], total: int) -> System:
+    def system(self, spec: ImageSpec, nets: Mapping[str, nn.Module], total: int) -> System:
         """Algorithm 3, with Adam as for MNIST."""
         net = nets["classifier"]
         optimizer = Adam(net.parameters(), self.lr, fused=True)

@@ -13,16 +13,16 @@ from typing import ClassVar
 from torch import nn
 from torch.optim import Adam
 
+from sparring.engine.data_spec import ImageSpec
 from sparring.engine.loop import System
 from sparring.engine.schedules import cosine
-from sparring.engine.data_spec import Spec
 from sparring.games.adversarial_training import Ascent, at_data, mixed
-from sparring.recipes.adversarial.base import Hardening
+from sparring.recipes.adversarial.base import AdversarialRecipe
 from sparring.recipes.recipe import check_range
 
 
 @dataclass(frozen=True, kw_only=True)
-class FGSM(Hardening):
+class FGSM(AdversarialRecipe):
     """One step at the data, beside the data."""
 
     name: ClassVar[str] = "fgsm"
@@ -40,7 +40,7 @@ class FGSM(Hardening):
         super().__post_init__()
         check_range(self, 0, 1, "alpha")
 
-    def system(self, spec: Spec, nets: Mapping[str, nn.Module], total: int) -> System:
+    def system(self, spec: ImageSpec, nets: Mapping[str, nn.Module], total: int) -> System:
         """Section 6, with the cost of section 6 and Adam."""
         net = nets["classifier"]
         optimizer = Adam(net.parameters(), self.lr, fused=True)

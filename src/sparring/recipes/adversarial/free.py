@@ -14,16 +14,16 @@ from typing import ClassVar
 from torch import nn
 from torch.optim import Adam
 
+from sparring.engine.data_spec import ImageSpec
 from sparring.engine.loop import System
 from sparring.engine.schedules import triangle
-from sparring.engine.data_spec import Spec
 from sparring.games.adversarial_training import Carried
-from sparring.recipes.adversarial.base import Hardening
+from sparring.recipes.adversarial.base import AdversarialRecipe
 from sparring.recipes.recipe import check_positive
 
 
 @dataclass(frozen=True, kw_only=True)
-class Free(Hardening):
+class Free(AdversarialRecipe):
     """One pass a round."""
 
     name: ClassVar[str] = "free"
@@ -47,7 +47,7 @@ class Free(Hardening):
         """The replays."""
         return self.replays
 
-    def system(self, spec: Spec, nets: Mapping[str, nn.Module], total: int) -> System:
+    def system(self, spec: ImageSpec, nets: Mapping[str, nn.Module], total: int) -> System:
         """Algorithm 1, with Adam."""
         net = nets["classifier"]
         attack = Carried(self.batch_size, spec.shape, self.step).to(next(net.parameters()).device)

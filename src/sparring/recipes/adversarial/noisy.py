@@ -12,16 +12,16 @@ from typing import ClassVar
 from torch import nn
 from torch.optim import Adam
 
+from sparring.engine.data_spec import ImageSpec
 from sparring.engine.loop import System
 from sparring.engine.schedules import triangle
-from sparring.engine.data_spec import Spec
 from sparring.games.adversarial_training import Noise
-from sparring.recipes.adversarial.base import Hardening
+from sparring.recipes.adversarial.base import AdversarialRecipe
 from sparring.recipes.recipe import check_positive
 
 
 @dataclass(frozen=True, kw_only=True)
-class Noisy(Hardening):
+class Noisy(AdversarialRecipe):
     """No attack at all. What it withstands is told by `sparring certify`, of the vote and not of the network alone."""
 
     name: ClassVar[str] = "noisy"
@@ -42,7 +42,7 @@ class Noisy(Hardening):
         super().__post_init__()
         check_positive(self, "sigma")
 
-    def system(self, spec: Spec, nets: Mapping[str, nn.Module], total: int) -> System:
+    def system(self, spec: ImageSpec, nets: Mapping[str, nn.Module], total: int) -> System:
         """Cross entropy in noise."""
         net = nets["classifier"]
         optimizer = Adam(net.parameters(), self.lr, fused=True)

@@ -9,16 +9,16 @@ from typing import ClassVar
 from torch import nn
 from torch.optim import Adam
 
+from sparring.engine.data_spec import ImageSpec
 from sparring.engine.loop import System
 from sparring.engine.schedules import constant
-from sparring.engine.data_spec import Spec
 from sparring.games.adversarial_training import Ascent
-from sparring.recipes.adversarial.base import Hardening
+from sparring.recipes.adversarial.base import AdversarialRecipe
 from sparring.recipes.recipe import check_positive
 
 
 @dataclass(frozen=True, kw_only=True)
-class PGD(Hardening):
+class PGD(AdversarialRecipe):
     """Many steps, and the adversaries alone."""
 
     name: ClassVar[str] = "pgd"
@@ -38,7 +38,7 @@ class PGD(Hardening):
         super().__post_init__()
         check_positive(self, "steps", "way")
 
-    def system(self, spec: Spec, nets: Mapping[str, nn.Module], total: int) -> System:
+    def system(self, spec: ImageSpec, nets: Mapping[str, nn.Module], total: int) -> System:
         """Eq. 2.1 with Adam, at one learning rate throughout."""
         net = nets["classifier"]
         optimizer = Adam(net.parameters(), self.lr, fused=True)

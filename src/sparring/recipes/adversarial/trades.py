@@ -9,16 +9,16 @@ from typing import ClassVar
 from torch import nn
 from torch.optim import SGD
 
+from sparring.engine.data_spec import ImageSpec
 from sparring.engine.loop import System
 from sparring.engine.schedules import steps
-from sparring.engine.data_spec import Spec
 from sparring.games.adversarial_training import Ascent, drawn_away, near, trades
-from sparring.recipes.adversarial.base import Hardening
+from sparring.recipes.adversarial.base import AdversarialRecipe
 from sparring.recipes.recipe import check_positive, check_range
 
 
 @dataclass(frozen=True, kw_only=True)
-class TRADES(Hardening):
+class TRADES(AdversarialRecipe):
     """Accuracy and robustness traded by one number."""
 
     name: ClassVar[str] = "trades"
@@ -41,7 +41,7 @@ class TRADES(Hardening):
         check_positive(self, "steps", "way")
         check_range(self, 0, float("inf"), "beta")
 
-    def system(self, spec: Spec, nets: Mapping[str, nn.Module], total: int) -> System:
+    def system(self, spec: ImageSpec, nets: Mapping[str, nn.Module], total: int) -> System:
         """Algorithm 1."""
         net = nets["classifier"]
         optimizer = SGD(net.parameters(), self.lr, momentum=0.9)

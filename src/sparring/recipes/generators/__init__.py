@@ -1,1 +1,1 @@
-"""Package generators."""
+"""Generators, one file a paper."""

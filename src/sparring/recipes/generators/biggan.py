@@ -17,12 +17,12 @@ from typing import ClassVar, Self
 
 from torch import Tensor, nn
 
+from sparring.engine.data_spec import ImageSpec
 from sparring.engine.device import Hardware
 from sparring.engine.errors import UsageError
 from sparring.engine.loop import System
-from sparring.engine.data_spec import Spec
-from sparring.games.label_completion import Completion
 from sparring.games.gan import GAN
+from sparring.games.label_completion import LabelCompletion
 from sparring.games.objectives import OBJECTIVES
 from sparring.games.penalties import orthogonality
 from sparring.nets.biggan import Discriminator, Generator
@@ -43,7 +43,7 @@ class BigGAN:
     """The same of the discriminator. None: as the generator's."""
     most: int = 512
     """Channels at most."""
-    latents: int = 64
+    latent_dim: int = 64
     """Numbers of noise the generator takes, shared out over its levels."""
     embedding: int = 32
     """Numbers that stand for a class in the generator."""
@@ -68,18 +68,18 @@ class BigGAN:
 
     def __post_init__(self) -> None:
         check_positive(
-            self, "width", "discriminator_width", "most", "latents", "embedding", "batch_size", "accumulate", "lr",
+            self, "width", "discriminator_width", "most", "latent_dim", "embedding", "batch_size", "accumulate", "lr",
             "lr_discriminator", "turns", "average",
         )  # fmt: skip
         check_range(self, 0, 1, "beta2")
         check_range(self, 0, float("inf"), "orthogonal")
 
-    def resolve(self, spec: Spec, hardware: Hardware) -> Self:
+    def resolve(self, spec: ImageSpec, hardware: Hardware) -> Self:
         """Widths by hardware and size; raises UsageError where the data have no two classes to learn."""
         if not self.classes(spec):
             have, takes = "one class alone" if spec.classes else "no labels", ""
-            if spec.conditions:
-                have, takes = f"vectors of {len(spec.conditions)} numbers as labels", ", which takes vectors"
+            if spec.condition_stats:
+                have, takes = f"vectors of {len(spec.condition_stats)} numbers as labels", ", which takes vectors"
             raise UsageError(
                 f"biggan is conditional on classes, and these images have {have}: put them into one folder a class (and "
                 "hide fewer labels, where --label-fraction hides them), or take "
@@ -87,32 +87,32 @@ class BigGAN:
             )
         return self._sized(spec, hardware)
 
-    def _sized(self, spec: Spec, hardware: Hardware) -> Self:
+    def _sized(self, spec: ImageSpec, hardware: Hardware) -> Self:
         width = self.width or width_for(spec, hardware)
         return dataclasses.replace(self, width=width, discriminator_width=self.discriminator_width or width)
 
-    def classes(self, spec: Spec) -> int:
+    def classes(self, spec: ImageSpec) -> int:
         """Two or more; there is no other BigGAN."""
         return len(spec.classes) if len(spec.classes) > 1 else 0
 
-    def conditions(self, spec: Spec) -> tuple[tuple[float, float], ...]:
+    def condition_stats(self, spec: ImageSpec) -> tuple[tuple[float, float], ...]:
         """None: labels are classes here."""
         return ()
 
-    def nets(self, spec: Spec) -> dict[str, nn.Module]:
+    def nets(self, spec: ImageSpec) -> dict[str, nn.Module]:
         """The networks of appendix B, sized to the image."""
         assert self.width and self.discriminator_width
         classes = self.classes(spec)
         return {
-            "generator": Generator(spec.shape, self.latents, self.width, self.most, classes, self.embedding),
+            "generator": Generator(spec.shape, self.latent_dim, self.width, self.most, classes, self.embedding),
             "discriminator": Discriminator(spec.shape, self.discriminator_width, self.most, classes),
         }
 
-    def completion(self, spec: Spec) -> Completion | None:
+    def completion(self, spec: ImageSpec) -> LabelCompletion | None:
         """None: images without a label are a class of their own."""
         return None
 
-    def system(self, spec: Spec, nets: Mapping[str, nn.Module], total: int) -> System:
+    def system(self, spec: ImageSpec, nets: Mapping[str, nn.Module], total: int) -> System:
         """The hinge game of section 3, several turns of D to one of G, each with a learning rate of its own."""
 
         def term(generator: nn.Module, fake: Tensor, real: Tensor) -> Tensor:
@@ -122,7 +122,7 @@ class BigGAN:
             nets["generator"],
             nets["discriminator"],
             OBJECTIVES["hinge"],
-            latents=self.latents,
+            latent_dim=self.latent_dim,
             conditional=True,
             discriminator_turns=self.turns,
             terms={"orthogonality": term} if self.orthogonal else {},
@@ -135,7 +135,7 @@ class BigGAN:
         return System(game, adam, average_of(nets["generator"], total, share=self.average, ramp=self.average))
 
 
-def width_for(spec: Spec, hardware: Hardware) -> int:
+def width_for(spec: ImageSpec, hardware: Hardware) -> int:
     """Channels that give tens of thousands of images in the minutes of a CPU: fewer for larger ones; more with a GPU."""
     side = (spec.height * spec.width) ** 0.5
     width = 32 if side <= 32 else 24 if side <= 64 else 16

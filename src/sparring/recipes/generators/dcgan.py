@@ -12,9 +12,9 @@ from typing import ClassVar, Self
 
 from torch import nn
 
+from sparring.engine.data_spec import ImageSpec
 from sparring.engine.device import Hardware
 from sparring.engine.loop import System
-from sparring.engine.data_spec import Spec
 from sparring.games.gan import GAN, apart
 from sparring.games.objectives import OBJECTIVES
 from sparring.nets.dcgan import Discriminator, Generator
@@ -31,7 +31,7 @@ class DCGAN:
 
     width: int = 64
     """Channels at the level nearest the image; doubled at each level below."""
-    latents: int = 100
+    latent_dim: int = 100
     """Numbers of noise the generator takes."""
     batch_size: int = 128
     """Images a round, over all processes."""
@@ -47,32 +47,36 @@ class DCGAN:
     """Flip every other image, where left and right mean the same."""
 
     def __post_init__(self) -> None:
-        check_positive(self, "width", "latents", "batch_size", "accumulate", "lr", "average")
+        check_positive(self, "width", "latent_dim", "batch_size", "accumulate", "lr", "average")
         check_range(self, 0, 1, "beta1")
 
-    def resolve(self, spec: Spec, hardware: Hardware) -> Self:
+    def resolve(self, spec: ImageSpec, hardware: Hardware) -> Self:
         """Nothing is left to choose."""
         return self
 
-    def classes(self, spec: Spec) -> int:
+    def classes(self, spec: ImageSpec) -> int:
         """DCGAN knows no labels."""
         return 0
 
-    def conditions(self, spec: Spec) -> tuple[tuple[float, float], ...]:
+    def condition_stats(self, spec: ImageSpec) -> tuple[tuple[float, float], ...]:
         """Nor vectors."""
         return ()
 
-    def nets(self, spec: Spec) -> dict[str, nn.Module]:
+    def nets(self, spec: ImageSpec) -> dict[str, nn.Module]:
         """The networks of Figure 1, sized to the image."""
         return {
-            "generator": Generator(spec.shape, self.latents, self.width),
+            "generator": Generator(spec.shape, self.latent_dim, self.width),
             "discriminator": Discriminator(spec.shape, self.width),
         }
 
-    def system(self, spec: Spec, nets: Mapping[str, nn.Module], total: int) -> System:
+    def system(self, spec: ImageSpec, nets: Mapping[str, nn.Module], total: int) -> System:
         """Section 4: Adam with 2e-4 and beta1 0.5; real and generated batches are normalised apart."""
         game = GAN(
-            nets["generator"], nets["discriminator"], OBJECTIVES["nonsaturating"], latents=self.latents, judge=apart
+            nets["generator"],
+            nets["discriminator"],
+            OBJECTIVES["nonsaturating"],
+            latent_dim=self.latent_dim,
+            judge=apart,
         )
         adam = adams(nets, self.lr, self.beta1, beta2=0.999)
         return System(game, adam, average_of(nets["generator"], total, share=self.average, ramp=0.05))

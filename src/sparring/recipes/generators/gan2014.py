@@ -13,9 +13,9 @@ from typing import ClassVar, Self
 
 from torch import nn
 
+from sparring.engine.data_spec import ImageSpec
 from sparring.engine.device import Hardware
 from sparring.engine.loop import System
-from sparring.engine.data_spec import Spec
 from sparring.games.gan import GAN
 from sparring.games.objectives import OBJECTIVES
 from sparring.nets.mlp import Discriminator, Generator
@@ -36,7 +36,7 @@ class GAN2014:
     """Maxout units in each of the discriminator's two hidden layers."""
     pieces: int = 5
     """Linear pieces of a maxout unit."""
-    latents: int = 100
+    latent_dim: int = 100
     """Numbers of noise the generator takes."""
     batch_size: int = 100
     """Images a round, over all processes."""
@@ -52,30 +52,30 @@ class GAN2014:
     """Flip every other image, where left and right mean the same."""
 
     def __post_init__(self) -> None:
-        check_positive(self, "hidden", "maxout", "pieces", "latents", "batch_size", "accumulate", "lr", "average")
+        check_positive(self, "hidden", "maxout", "pieces", "latent_dim", "batch_size", "accumulate", "lr", "average")
         check_range(self, 0, 1, "beta1")
 
-    def resolve(self, spec: Spec, hardware: Hardware) -> Self:
+    def resolve(self, spec: ImageSpec, hardware: Hardware) -> Self:
         """Nothing is left to choose."""
         return self
 
-    def classes(self, spec: Spec) -> int:
+    def classes(self, spec: ImageSpec) -> int:
         """The first GAN knows no labels."""
         return 0
 
-    def conditions(self, spec: Spec) -> tuple[tuple[float, float], ...]:
+    def condition_stats(self, spec: ImageSpec) -> tuple[tuple[float, float], ...]:
         """Nor vectors."""
         return ()
 
-    def nets(self, spec: Spec) -> dict[str, nn.Module]:
+    def nets(self, spec: ImageSpec) -> dict[str, nn.Module]:
         """The MLPs of section 5."""
         return {
-            "generator": Generator(spec.shape, self.latents, self.hidden),
+            "generator": Generator(spec.shape, self.latent_dim, self.hidden),
             "discriminator": Discriminator(spec.shape, self.maxout, self.pieces),
         }
 
-    def system(self, spec: Spec, nets: Mapping[str, nn.Module], total: int) -> System:
+    def system(self, spec: ImageSpec, nets: Mapping[str, nn.Module], total: int) -> System:
         """Algorithm 1 with k = 1 and the non-saturating loss."""
-        game = GAN(nets["generator"], nets["discriminator"], OBJECTIVES["nonsaturating"], latents=self.latents)
+        game = GAN(nets["generator"], nets["discriminator"], OBJECTIVES["nonsaturating"], latent_dim=self.latent_dim)
         adam = adams(nets, self.lr, self.beta1, beta2=0.999)
         return System(game, adam, average_of(nets["generator"], total, share=self.average, ramp=0.05))

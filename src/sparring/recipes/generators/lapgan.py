@@ -21,10 +21,10 @@ from typing import ClassVar, Self
 
 from torch import nn
 
+from sparring.engine.data_spec import ImageSpec
 from sparring.engine.device import Hardware
 from sparring.engine.errors import UsageError
 from sparring.engine.loop import System
-from sparring.engine.data_spec import Spec
 from sparring.games.lapgan import LAPGAN as Game
 from sparring.games.objectives import OBJECTIVES
 from sparring.nets.laplacian import Discriminator, Generator
@@ -51,7 +51,7 @@ class LAPGAN:
     """Channels of the convolutions at the finer levels."""
     hidden: int = 600
     """Units in each hidden layer of the coarsest generator; its discriminator has a fifth, of five pieces each."""
-    latents: int = 100
+    latent_dim: int = 100
     """Numbers of noise the generator takes: each level has a share."""
     labels: bool = True
     """Give the labels to both players, where there are any."""
@@ -69,10 +69,10 @@ class LAPGAN:
     """Flip every other image, where left and right mean the same."""
 
     def __post_init__(self) -> None:
-        check_positive(self, "levels", "width", "hidden", "latents", "batch_size", "accumulate", "lr", "average")
+        check_positive(self, "levels", "width", "hidden", "latent_dim", "batch_size", "accumulate", "lr", "average")
         check_range(self, 0, 1, "beta1")
 
-    def resolve(self, spec: Spec, hardware: Hardware) -> Self:
+    def resolve(self, spec: ImageSpec, hardware: Hardware) -> Self:
         """The number of levels; raises UsageError where the image is too small for it."""
         size, most = f"{spec.height}x{spec.width}", len(halvings(spec.height, spec.width, COARSEST))
         levels = self.levels or most
@@ -84,28 +84,28 @@ class LAPGAN:
         if not 2 <= levels <= most:
             there = f"2 to {most}" if most > 2 else "2"
             raise UsageError(f"--levels must be {there} for {size} images, not {levels}")
-        if self.latents < levels:
-            raise UsageError(f"--latents must be {levels} or more, one for each level, not {self.latents}")
+        if self.latent_dim < levels:
+            raise UsageError(f"--latent-dim must be {levels} or more, one for each level, not {self.latent_dim}")
         return dataclasses.replace(self, levels=levels)
 
-    def classes(self, spec: Spec) -> int:
+    def classes(self, spec: ImageSpec) -> int:
         """Those of the data, where there are two or more: the paper's CC-LAPGAN."""
         return len(spec.classes) if self.labels and len(spec.classes) > 1 else 0
 
-    def conditions(self, spec: Spec) -> tuple[tuple[float, float], ...]:
+    def condition_stats(self, spec: ImageSpec) -> tuple[tuple[float, float], ...]:
         """None: CC-LAPGAN takes classes."""
         return ()
 
-    def nets(self, spec: Spec) -> dict[str, nn.Module]:
+    def nets(self, spec: ImageSpec) -> dict[str, nn.Module]:
         """The networks of section 4, a pair for each level."""
         classes = self.classes(spec)
         sizes = halvings(spec.height, spec.width, COARSEST)[: self.levels]
         return {
-            "generator": Generator(spec.channels, sizes, self.latents, self.width, self.hidden, classes),
+            "generator": Generator(spec.channels, sizes, self.latent_dim, self.width, self.hidden, classes),
             "discriminator": Discriminator(spec.channels, sizes, self.width, self.hidden, classes),
         }
 
-    def system(self, spec: Spec, nets: Mapping[str, nn.Module], total: int) -> System:
+    def system(self, spec: ImageSpec, nets: Mapping[str, nn.Module], total: int) -> System:
         """Section 3: the non-saturating game at each level."""
         generator, discriminator = nets["generator"], nets["discriminator"]
         if not (isinstance(generator, Generator) and isinstance(discriminator, Discriminator)):
@@ -123,7 +123,7 @@ class LAPGAN:
         return System(game, adam, average_of(generator, total, share=self.average, ramp=0.05))
 
 
-def _larger(spec: Spec) -> str:
+def _larger(spec: ImageSpec) -> str:
     """The smallest size of about these proportions that can be halved: `14x14`."""
     scale = 2 * COARSEST / min(spec.height, spec.width)
     return f"{round(spec.height * scale)}x{round(spec.width * scale)}"

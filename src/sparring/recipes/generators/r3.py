@@ -23,18 +23,18 @@ import torch
 from torch import nn
 
 from sparring.data.gan_augment import AUGMENTS
+from sparring.engine.data_spec import ImageSpec
 from sparring.engine.device import Hardware
-from sparring.engine.errors import UsageError, nearest
+from sparring.engine.errors import UsageError, did_you_mean
 from sparring.engine.loop import System
 from sparring.engine.schedules import cosine
-from sparring.engine.data_spec import Spec
-from sparring.games.label_completion import Completion, turns_of
+from sparring.games.adaptive_gamma import AdaptiveGamma
 from sparring.games.gan import GAN
 from sparring.games.hints import terms_of
+from sparring.games.label_completion import LabelCompletion, turns_of
 from sparring.games.objectives import OBJECTIVES
 from sparring.games.penalties import r1, r2
-from sparring.games.adaptive_gamma import HeldSteepness
-from sparring.nets.auxiliary_heads import Headed
+from sparring.nets.auxiliary_heads import AuxiliaryHeads
 from sparring.nets.strided_gan import Discriminator, Generator
 from sparring.recipes.recipe import adams, average_of, check_positive, check_range
 
@@ -55,7 +55,7 @@ class R3:
     """The same of the discriminator. None: two thirds of the generator's."""
     most: int | None = None
     """Channels at most. None: by preset, 512, 512 or 1024."""
-    latents: int = 64
+    latent_dim: int = 64
     """Numbers of noise the generator takes."""
     labels: bool = True
     """Give the labels (classes or vectors) to both players; where few images have a class, the others' are completed."""
@@ -92,7 +92,7 @@ class R3:
 
     def __post_init__(self) -> None:
         check_positive(
-            self, "width", "discriminator_width", "most", "latents", "batch_size", "accumulate", "lr", "lr_end", "interval",
+            self, "width", "discriminator_width", "most", "latent_dim", "batch_size", "accumulate", "lr", "lr_end", "interval",
             "average", "gamma", "hint_weight",
         )  # fmt: skip
         check_range(self, 0, 1, "beta2", "beta2_end")
@@ -100,12 +100,14 @@ class R3:
         if self.steepness and self.gamma_end not in (None, self.gamma):
             raise UsageError("--gamma-end is for a gamma that goes its cosine: it needs --steepness 0")
         if self.preset not in (None, *PRESETS):
-            raise UsageError(f"unknown --preset '{self.preset}': {nearest(str(self.preset), PRESETS)}")
+            raise UsageError(f"unknown --preset '{self.preset}': {did_you_mean(str(self.preset), PRESETS)}")
         if self.augment not in (None, "none", *AUGMENTS):
-            raise UsageError(f"unknown --augment '{self.augment}': {nearest(str(self.augment), ['none', *AUGMENTS])}")
+            raise UsageError(
+                f"unknown --augment '{self.augment}': {did_you_mean(str(self.augment), ['none', *AUGMENTS])}"
+            )
         terms_of(self.hints, self.hint_weight)  # what is wrong with them is said before anything begins
 
-    def resolve(self, spec: Spec, hardware: Hardware) -> Self:
+    def resolve(self, spec: ImageSpec, hardware: Hardware) -> Self:
         """Widths by hardware, size and number of images; augmentation by the number of images."""
         preset = self.preset or preset_for(hardware)
         times, most = PRESETS[preset]
@@ -125,46 +127,48 @@ class R3:
             augment=self.augment or ("none" if spec.count >= FEW else "ada"),
         )
 
-    def classes(self, spec: Spec) -> int:
+    def classes(self, spec: ImageSpec) -> int:
         """Those of the data, where there are two or more."""
         return len(spec.classes) if self.labels and len(spec.classes) > 1 else 0
 
-    def conditions(self, spec: Spec) -> tuple[tuple[float, float], ...]:
+    def condition_stats(self, spec: ImageSpec) -> tuple[tuple[float, float], ...]:
         """Those of the data: vectors are told as they are, and standardised by the networks."""
-        return spec.conditions if self.labels else ()
+        return spec.condition_stats if self.labels else ()
 
-    def _completes(self, spec: Spec) -> bool:
+    def _completes(self, spec: ImageSpec) -> bool:
         return self.classes(spec) > 0 and spec.unlabelled > 0
 
-    def nets(self, spec: Spec) -> dict[str, nn.Module]:
+    def nets(self, spec: ImageSpec) -> dict[str, nn.Module]:
         """Mirrored pyramids of strided convolutions."""
-        classes, conditions = self.classes(spec), self.conditions(spec)
+        classes, condition_stats = self.classes(spec), self.condition_stats(spec)
         assert self.width and self.discriminator_width and self.most
-        discriminator: nn.Module = Discriminator(spec.shape, self.discriminator_width, self.most, classes, conditions)
+        discriminator: nn.Module = Discriminator(
+            spec.shape, self.discriminator_width, self.most, classes, condition_stats
+        )
         if self._completes(spec):
-            discriminator = Headed(discriminator, classes, len(turns_of(spec.height, spec.width)))
+            discriminator = AuxiliaryHeads(discriminator, classes, len(turns_of(spec.height, spec.width)))
         return {
-            "generator": Generator(spec.shape, self.latents, self.width, self.most, classes, conditions),
+            "generator": Generator(spec.shape, self.latent_dim, self.width, self.most, classes, condition_stats),
             "discriminator": discriminator,
         }
 
-    def system(self, spec: Spec, nets: Mapping[str, nn.Module], total: int) -> System:
+    def system(self, spec: ImageSpec, nets: Mapping[str, nn.Module], total: int) -> System:
         """The game of Eq. 2 to 4, its optimizers and schedules."""
         assert self.gamma is not None and self.gamma_end is not None and self.augment is not None
         device = next(nets["generator"].parameters()).device
-        held = HeldSteepness(self.gamma, self.steepness).to(device) if self.steepness else None
+        held = AdaptiveGamma(self.gamma, self.steepness).to(device) if self.steepness else None
         gamma = held or cosine(self.gamma, self.gamma_end)
         augment = AUGMENTS[self.augment](spec.shape).to(device) if self.augment != "none" else None
         game = GAN(
             nets["generator"],
             nets["discriminator"],
             OBJECTIVES["relativistic"],
-            latents=self.latents,
+            latent_dim=self.latent_dim,
             penalties=[r1(gamma, self.interval), r2(gamma, self.interval)],
-            conditional=self.classes(spec) > 0 or self.conditions(spec) != (),
+            conditional=self.classes(spec) > 0 or self.condition_stats(spec) != (),
             augment=augment,
             held=held,
-            completion=HEADS if isinstance(nets["discriminator"], Headed) else None,
+            completion=HEADS if isinstance(nets["discriminator"], AuxiliaryHeads) else None,
             terms=terms_of(self.hints, self.hint_weight),
         )
         moving = {"lr": cosine(self.lr, self.lr_end), "beta2": cosine(self.beta2, self.beta2_end)}
@@ -172,7 +176,7 @@ class R3:
         return System(game, adams(nets, self.lr, 0.0, self.beta2), average, dict.fromkeys(nets, moving))
 
 
-HEADS = Completion(class_weight=0.1, turn_weight=0.1, generator_weight=0.0)
+HEADS = LabelCompletion(class_weight=0.1, turn_weight=0.1, generator_weight=0.0)
 """Where labels are few. At full weight the heads bend D's features to their own ends (LOG.md)."""
 FEW = 5_000
 """Images below which networks are narrower, and D learns them by heart unless it sees them augmented (ADA decides how
@@ -181,7 +185,7 @@ STEEPNESS = 160.0
 """Where the best hand-set gammas of all data we have lead (LOG.md)."""
 
 
-def gamma_for(spec: Spec) -> float:
+def gamma_for(spec: ImageSpec) -> float:
     """Where the penalty's weight begins: in proportion to the square of the number of values (`games/adaptive_gamma.py`).
 
     With few images, to the number itself, and 1 or more: a weaker one lets the generator collapse on small images, a
@@ -202,7 +206,7 @@ def preset_for(hardware: Hardware) -> str:
     return "large" if torch.cuda.get_device_properties(hardware.device).total_memory > 40e9 else "medium"
 
 
-def width_for(spec: Spec) -> int:
+def width_for(spec: ImageSpec) -> int:
     """Channels that give many rounds on a CPU by tonight: fewer for larger images, and for fewer images."""
     side = (spec.height * spec.width) ** 0.5
     width = 96 if side <= 32 else 64 if side <= 64 else 48 if side <= 128 else 32

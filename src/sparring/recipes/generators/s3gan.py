@@ -12,11 +12,11 @@ from typing import ClassVar, Self
 
 from torch import nn
 
+from sparring.engine.data_spec import ImageSpec
 from sparring.engine.device import Hardware
 from sparring.engine.errors import UsageError
-from sparring.engine.data_spec import Spec
-from sparring.games.label_completion import Completion, turns_of
-from sparring.nets.auxiliary_heads import Headed
+from sparring.games.label_completion import LabelCompletion, turns_of
+from sparring.nets.auxiliary_heads import AuxiliaryHeads
 from sparring.recipes.generators.biggan import BigGAN
 from sparring.recipes.recipe import check_positive, check_range
 
@@ -42,25 +42,25 @@ class S3GAN(BigGAN):
         check_positive(self, "clusters", "class_weight")
         check_range(self, 0, float("inf"), "turn_weight", "generator_turn_weight")
 
-    def resolve(self, spec: Spec, hardware: Hardware) -> Self:
+    def resolve(self, spec: ImageSpec, hardware: Hardware) -> Self:
         """As BigGAN's; without two classes of its own the data get clusters."""
         if self.clusters < 2 and not self._labelled(spec):
             raise UsageError(f"--clusters {self.clusters}: s3gan finds 2 clusters or more; for none take --recipe r3")
         return self._sized(spec, hardware)
 
-    def classes(self, spec: Spec) -> int:
+    def classes(self, spec: ImageSpec) -> int:
         """The data's classes, or clusters."""
         return len(spec.classes) if self._labelled(spec) else self.clusters
 
-    def nets(self, spec: Spec) -> dict[str, nn.Module]:
+    def nets(self, spec: ImageSpec) -> dict[str, nn.Module]:
         """BigGAN's, with two heads on the discriminator's features."""
         nets = super().nets(spec)
         turns = len(turns_of(spec.height, spec.width))
-        return {**nets, "discriminator": Headed(nets["discriminator"], self.classes(spec), turns)}
+        return {**nets, "discriminator": AuxiliaryHeads(nets["discriminator"], self.classes(spec), turns)}
 
-    def completion(self, spec: Spec) -> Completion:
+    def completion(self, spec: ImageSpec) -> LabelCompletion:
         """By heads on the discriminator, which learn beside BigGAN's game; networks of one's own need them too."""
-        return Completion(
+        return LabelCompletion(
             clusters=not self._labelled(spec),
             class_weight=self.class_weight,
             turn_weight=self.turn_weight,
@@ -68,5 +68,5 @@ class S3GAN(BigGAN):
         )
 
     @staticmethod
-    def _labelled(spec: Spec) -> bool:
+    def _labelled(spec: ImageSpec) -> bool:
         return len(spec.classes) > 1

@@ -1,1 +1,1 @@
-"""Package semi_supervised."""
+"""Classifiers from few labels, one file a paper."""

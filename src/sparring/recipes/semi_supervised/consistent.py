@@ -17,37 +17,37 @@ from typing import ClassVar, Self
 from torch import Tensor, nn
 from torch.optim import Adam, AdamW, Optimizer
 
-from sparring.data.classifier_augment import Changes
+from sparring.data.classifier_augment import Augmentation
+from sparring.engine.data_spec import ImageSpec
 from sparring.engine.device import Hardware
 from sparring.engine.loop import System
 from sparring.engine.schedules import cosine
-from sparring.engine.data_spec import Spec
 from sparring.games.consistency import Consistency
-from sparring.games.semi_supervised import FewLabels, Term
+from sparring.games.semi_supervised import SemiSupervisedGAN, Term
+from sparring.nets.cnn_classifier import CNNClassifier
 from sparring.nets.strided_gan import Generator
-from sparring.nets.cnn_classifier import Stages
-from sparring.recipes.classifier_recipe import NoLabelsTold, average_of_both, teacher_of
+from sparring.recipes.classifier_recipe import Unconditional, average_of_both, teacher_of
 from sparring.recipes.recipe import check_positive, check_range
 
-STRONG = Changes(turn=25, stretch=0.25, slant=0.3, move=0.12, light=0.4, cut=0.5, stroke=0.5, jitter=0.5)
+STRONG = Augmentation(turn=25, stretch=0.25, slant=0.3, move=0.12, light=0.4, cut=0.5, stroke=0.5, jitter=0.5)
 """What the classifier must see through. Labelled images are changed 0.7 times as strongly."""
-WEAK = Changes(turn=8, stretch=0.08, slant=0.1, move=0.04, jitter=0.1)
+WEAK = Augmentation(turn=8, stretch=0.08, slant=0.1, move=0.04, jitter=0.1)
 """In which the teacher looks at images, and answers are sought."""
 FEATURES = 128
 
 
 @dataclass(frozen=True, kw_only=True)
-class Consistent(NoLabelsTold):
+class Consistent(Unconditional):
     """Sure labels of an averaged teacher, strong changes, and a generator of what is no class."""
 
     name: ClassVar[str] = "consistent"
     paper: ClassVar[str] = "Sohn et al. 2020, arXiv:2001.07685, and Salimans et al. 2016"
-    changes: ClassVar[Changes] = STRONG.times(0.5)
-    views: ClassVar[Changes | None] = WEAK
+    changes: ClassVar[Augmentation] = STRONG.times(0.5)
+    views: ClassVar[Augmentation | None] = WEAK
 
     width: int | None = None
     """The classifier's channels after its first halving, twice as many up to the second. None: by the size of the images."""
-    latents: int = 64
+    latent_dim: int = 64
     """Numbers of noise the generator takes."""
     batch_size: int = 72
     """Unlabelled images a round; half as many are generated."""
@@ -75,28 +75,28 @@ class Consistent(NoLabelsTold):
     """Flip every other image, where left and right mean the same."""
 
     def __post_init__(self) -> None:
-        check_positive(self, "width", "latents", "batch_size", "labelled", "lr", "average")
+        check_positive(self, "width", "latent_dim", "batch_size", "labelled", "lr", "average")
         check_range(self, 0, 1, "decay")
         check_range(self, 0, float("inf"), "generated", "consistency", "strength")
         check_range(self, 0, 1, "sure")
 
-    def resolve(self, spec: Spec, hardware: Hardware) -> Self:
+    def resolve(self, spec: ImageSpec, hardware: Hardware) -> Self:
         """The width by the size of the images."""
         side = (spec.height * spec.width) ** 0.5
         return dataclasses.replace(self, width=self.width or (24 if side <= 32 else 16))
 
-    def nets(self, spec: Spec) -> dict[str, nn.Module]:
+    def nets(self, spec: ImageSpec) -> dict[str, nn.Module]:
         """Pyramids of convolutions with layer normalisation per pixel: no answer depends on the batch."""
         assert self.width
         return {
-            "generator": Generator(spec.shape, self.latents, self.width, 8 * self.width),
-            "classifier": Stages(spec.shape, self.width, 16 * self.width, FEATURES, len(spec.classes)),
+            "generator": Generator(spec.shape, self.latent_dim, self.width, 8 * self.width),
+            "classifier": CNNClassifier(spec.shape, self.width, 16 * self.width, FEATURES, len(spec.classes)),
         }
 
     def prepare(self, nets: Mapping[str, nn.Module], x: Tensor) -> None:
         """Layer normalisation needs no start on data."""
 
-    def system(self, spec: Spec, nets: Mapping[str, nn.Module], total: int) -> System:
+    def system(self, spec: ImageSpec, nets: Mapping[str, nn.Module], total: int) -> System:
         """The game, AdamW for the classifier and Adam for the generator."""
         average = average_of_both(nets, total, self.average)
         strong = STRONG.times(self.strength)
@@ -106,14 +106,14 @@ class Consistent(NoLabelsTold):
         if self.consistency:
             device = next(nets["classifier"].parameters()).device
             terms["consistency"] = Consistency(
-                teacher_of(average), len(spec.classes), Changes(move=0.04), strong,
+                teacher_of(average), len(spec.classes), Augmentation(move=0.04), strong,
                 weight=self.consistency, sure=self.sure, even=self.even,
-                alone=device.type == "cpu" and isinstance(nets["classifier"], Stages),
+                alone=device.type == "cpu" and isinstance(nets["classifier"], CNNClassifier),
             ).to(device)  # fmt: skip
-        game = FewLabels(
+        game = SemiSupervisedGAN(
             nets["generator"],
             nets["classifier"],
-            latents=self.latents,
+            latent_dim=self.latent_dim,
             generated=self.generated,
             share=0.5,
             change=strong.times(0.7),

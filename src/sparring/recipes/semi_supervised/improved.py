@@ -19,14 +19,14 @@ from typing import ClassVar, Self
 import torch
 from torch import Tensor, nn
 
-from sparring.data.classifier_augment import Changes
+from sparring.data.classifier_augment import Augmentation
+from sparring.engine.data_spec import ImageSpec
 from sparring.engine.device import Hardware
-from sparring.engine.errors import UsageError, nearest
+from sparring.engine.errors import UsageError, did_you_mean
 from sparring.engine.loop import System
 from sparring.engine.schedules import constant
-from sparring.engine.data_spec import Spec
 from sparring.games.semi_supervised import (
-    FewLabels,
+    SemiSupervisedGAN,
     absolute_feature_matching,
     conditional_entropy,
     feature_matching,
@@ -35,7 +35,7 @@ from sparring.games.semi_supervised import (
 )
 from sparring.nets.improved_gan import ConvClassifier, ConvGenerator, MLPClassifier, MLPGenerator
 from sparring.nets.weight_norm import start_on_data
-from sparring.recipes.classifier_recipe import NoLabelsTold, average_of_both
+from sparring.recipes.classifier_recipe import Unconditional, average_of_both
 from sparring.recipes.recipe import adams, check_positive, check_range, check_share
 
 NETS = ("mlp", "conv")
@@ -46,17 +46,17 @@ EPS = 1e-4
 
 
 @dataclass(frozen=True, kw_only=True)
-class Improved(NoLabelsTold):
+class Improved(Unconditional):
     """Feature matching with K + 1 classes, as published."""
 
     name: ClassVar[str] = "improved"
     paper: ClassVar[str] = "Salimans et al. 2016, arXiv:1606.03498"
-    changes: ClassVar[Changes] = Changes(turn=10, stretch=0.1, move=0.08, jitter=0.2)
-    views: ClassVar[Changes | None] = None
+    changes: ClassVar[Augmentation] = Augmentation(turn=10, stretch=0.1, move=0.08, jitter=0.2)
+    views: ClassVar[Augmentation | None] = None
 
     kind: str | None = None
     """Networks: mlp or conv. None: mlp for grey images of up to 32 x 32 and for tables, conv for others."""
-    latents: int = 100
+    latent_dim: int = 100
     """Numbers of noise the generator takes."""
     batch_size: int = 100
     """Unlabelled images a round, and generated ones."""
@@ -80,16 +80,16 @@ class Improved(NoLabelsTold):
     """Flip every other image, where left and right mean the same."""
 
     def __post_init__(self) -> None:
-        check_positive(self, "latents", "batch_size", "labelled", "lr", "average")
+        check_positive(self, "latent_dim", "batch_size", "labelled", "lr", "average")
         check_range(self, 0, 1, "beta1")
         check_share(self, "decay")
         check_range(self, 0, float("inf"), "entropy", "pull_away", "low_density")
         if self.batch_size < 2:
             raise UsageError("--batch-size must be 2 or more: the generator's batch normalisation needs a spread")
         if self.kind not in (None, *NETS):
-            raise UsageError(f"unknown --kind '{self.kind}': {nearest(str(self.kind), NETS)}")
+            raise UsageError(f"unknown --kind '{self.kind}': {did_you_mean(str(self.kind), NETS)}")
 
-    def resolve(self, spec: Spec, hardware: Hardware) -> Self:
+    def resolve(self, spec: ImageSpec, hardware: Hardware) -> Self:
         """Networks by the kind of images, and what goes with them."""
         small = max(spec.height, spec.width) <= (32 if spec.channels == 1 else 1)
         kind = self.kind or ("mlp" if small else "conv")
@@ -100,35 +100,35 @@ class Improved(NoLabelsTold):
             decay=self.decay if self.decay is not None else 1.0 if kind == "mlp" else 2 / 3,
         )
 
-    def nets(self, spec: Spec) -> dict[str, nn.Module]:
+    def nets(self, spec: ImageSpec) -> dict[str, nn.Module]:
         """Those of the paper's code for MNIST, or for CIFAR-10."""
         classes = len(spec.classes)
         if self.kind == "mlp":
             return {
-                "generator": MLPGenerator(spec.shape, self.latents),
+                "generator": MLPGenerator(spec.shape, self.latent_dim),
                 "classifier": MLPClassifier(spec.shape, classes, HIDDEN),
             }
         return {
-            "generator": ConvGenerator(spec.shape, self.latents),
+            "generator": ConvGenerator(spec.shape, self.latent_dim),
             "classifier": ConvClassifier(spec.shape, classes),
         }
 
     def prepare(self, nets: Mapping[str, nn.Module], x: Tensor) -> None:
         """Lengths and biases of all normalised layers, by what passes them."""
-        z = torch.randn(len(x), self.latents, generator=torch.Generator().manual_seed(0))
+        z = torch.randn(len(x), self.latent_dim, generator=torch.Generator().manual_seed(0))
         start_on_data(nets["generator"], z.to(x.device))
         start_on_data(nets["classifier"].train(), x)  # with its noise, as it will learn
 
-    def system(self, spec: Spec, nets: Mapping[str, nn.Module], total: int) -> System:
+    def system(self, spec: ImageSpec, nets: Mapping[str, nn.Module], total: int) -> System:
         """The losses of section 5, by Adam at a constant rate."""
         assert self.lr is not None and self.decay is not None
         lr, until = self.lr, self.decay
         extra = {"pull_away": (self.pull_away, lambda fake, real: pull_away(fake)),
                  "low_density": (self.low_density, low_density)}  # fmt: skip
-        game = FewLabels(
+        game = SemiSupervisedGAN(
             nets["generator"],
             nets["classifier"],
-            latents=self.latents,
+            latent_dim=self.latent_dim,
             match=feature_matching if self.kind == "mlp" else absolute_feature_matching,
             terms={"entropy": conditional_entropy(self.entropy)} if self.entropy else {},
             generator_terms={name: (weight, term) for name, (weight, term) in extra.items() if weight},

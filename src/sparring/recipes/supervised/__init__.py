@@ -1,1 +1,1 @@
-"""Package supervised."""
+"""Plain classifiers of sounds and tables."""

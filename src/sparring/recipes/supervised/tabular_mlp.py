@@ -7,18 +7,18 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.optim import Adam
 
-from sparring.data.in_memory import Arrays
-from sparring.data.loader import Feed
+from sparring.data.in_memory import InMemoryDataset
+from sparring.data.loader import BatchLoader
 from sparring.data.tabular import Table
-from sparring.engine.ema import Average
+from sparring.engine.data_spec import ImageSpec
 from sparring.engine.device import Hardware
+from sparring.engine.ema import EMA
 from sparring.engine.errors import UsageError
 from sparring.engine.game import Batch
 from sparring.engine.loop import System, play
 from sparring.engine.schedules import cosine
-from sparring.engine.data_spec import Spec
-from sparring.games.single_player import OnePlayer
-from sparring.nets.tabular_mlp import RowClassifier, Standardised
+from sparring.games.single_player import SinglePlayer
+from sparring.nets.tabular_mlp import Standardize, TabularClassifier
 
 
 def fit_table(
@@ -36,13 +36,15 @@ def fit_table(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         columns = table.x.shape[1]
-        net = nn.Sequential(Standardised(table.x), RowClassifier(columns, len(table.classes), hidden))
-    data = Arrays(table.x.numpy(), table.y.numpy(), Spec(1, 1, columns, table.classes, len(table.x)), None)
-    average = Average(net, lambda at: rows / 20)
-    system = System(
-        OnePlayer(net, _loss), {"net": Adam(net.parameters(), lr)}, average, {"net": {"lr": cosine(lr, 0.0)}}
+        net = nn.Sequential(Standardize(table.x), TabularClassifier(columns, len(table.classes), hidden))
+    data = InMemoryDataset(
+        table.x.numpy(), table.y.numpy(), ImageSpec(1, 1, columns, table.classes, len(table.x)), None
     )
-    play(system, Feed(data, batch_size, seed=seed), total=rows, seed=seed, hardware=Hardware.find("cpu", "fp32"))
+    average = EMA(net, lambda at: rows / 20)
+    system = System(
+        SinglePlayer(net, _loss), {"net": Adam(net.parameters(), lr)}, average, {"net": {"lr": cosine(lr, 0.0)}}
+    )
+    play(system, BatchLoader(data, batch_size, seed=seed), total=rows, seed=seed, hardware=Hardware.find("cpu", "fp32"))
     return average.net
 
 

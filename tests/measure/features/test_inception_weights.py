@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from sparring.data.resolve import cache_folder
 from sparring.engine.errors import SparringError, UsageError
-from sparring.measure.features.feature_net import inception
+from sparring.measure.features import inception
 from sparring.measure.features.inception import inception_features, inception_name, load_inception
 from sparring.nets.inception import Inception, prepare
 
