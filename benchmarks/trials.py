@@ -1,6 +1,6 @@
 """Many trainings by the command line, two at a time on one core each, judged alike and kept until all are done.
 
-Not a benchmark itself. One thread a training: two of them at a time do more rounds than one on two threads (LOG.md). What a
+Not a benchmark itself. One thread a training: two of them at a time do more rounds than one on two threads (docs/lab-notebook.md). What a
 trial found is kept in `cache/trials/`, so that a stopped benchmark goes on where it was; `--afresh` forgets it.
 """
 

@@ -30,7 +30,7 @@ AT_ONCE = 250
 NAME = "classifier"
 """Of the two files, `classifier.safetensors` and `classifier.json`."""
 WEIGHT = 0.1
-"""Of what the memory's Gaussians say, in logits: features hang together more than these allow for (LOG.md, 2026-11-26)."""
+"""Of what the memory's Gaussians say, in logits: features hang together more than these allow for (docs/lab-notebook.md, 2026-11-26)."""
 VIEWS = 8
 """Besides the image as it is, where a recipe has views."""
 NONE = "none of these"

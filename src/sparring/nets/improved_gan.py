@@ -80,7 +80,7 @@ class MLPGenerator(nn.Module):
         self.norms = nn.ModuleList(Shifted(hidden) for _ in range(2))
         self.last = normalised_linear(hidden, math.prod(shape), trained=True, start=None)
         # Glorot's start, as in the paper's code: steps of Adam are large for small weights, and a generator that is slower
-        # than its classifier is of no use to it for thousands of rounds (LOG.md, 2026-11-26)
+        # than its classifier is of no use to it for thousands of rounds (docs/lab-notebook.md, 2026-11-26)
         for weight in (*(layer.weight for layer in self.layers), self.last.direction):
             nn.init.xavier_uniform_(weight)  # type: ignore[arg-type]
 

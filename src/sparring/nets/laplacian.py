@@ -26,7 +26,7 @@ COARSE_DROPOUT = 0.0, 0.5
 """Of the coarsest discriminator's image and its hidden units. Of 49 pixels none is to spare."""
 LABEL_INIT = 0.1
 """Deviation of a label's numbers at the start: together about as strong as the paper's one-hot vector. Labels as strong as
-the noise leave it unheeded: each class becomes one picture (LOG.md)."""
+the noise leave it unheeded: each class becomes one picture (docs/lab-notebook.md)."""
 
 
 def down(x: Tensor, size: Size) -> Tensor:

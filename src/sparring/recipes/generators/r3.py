@@ -3,7 +3,7 @@
 The relativistic paired logistic loss (Eq. 2) with R1 (Eq. 3) and R2 (Eq. 4) at every step, a discriminator without
 normalisation, and one cosine for the learning rate, beta2 and gamma (section 4 and appendix).
 
-Where we differ, by measurement on two CPU cores (LOG.md): plain pyramids of strided convolutions instead of ConvNeXt-like
+Where we differ, by measurement on two CPU cores (docs/lab-notebook.md): plain pyramids of strided convolutions instead of ConvNeXt-like
 residual blocks, which do twice the rounds and more in the same minutes; layer normalisation per pixel in the generator
 instead of a Fixup-style start without any (the Fréchet distance halves), and a sketch of the image at every level (it halves
 again where rounds are few); batches of 32; gamma is moved to hold D's steepness, where there are images enough for that; few
@@ -177,19 +177,19 @@ class R3:
 
 
 HEADS = LabelCompletion(class_weight=0.1, turn_weight=0.1, generator_weight=0.0)
-"""Where labels are few. At full weight the heads bend D's features to their own ends (LOG.md)."""
+"""Where labels are few. At full weight the heads bend D's features to their own ends (docs/lab-notebook.md)."""
 FEW = 5_000
 """Images below which networks are narrower, and D learns them by heart unless it sees them augmented (ADA decides how
 much). A held steepness would let gamma fall then, to where D is as steep at images it knows as it is bidden."""
 STEEPNESS = 160.0
-"""Where the best hand-set gammas of all data we have lead (LOG.md)."""
+"""Where the best hand-set gammas of all data we have lead (docs/lab-notebook.md)."""
 
 
 def gamma_for(spec: ImageSpec) -> float:
     """Where the penalty's weight begins: in proportion to the square of the number of values (`games/adaptive_gamma.py`).
 
     With few images, to the number itself, and 1 or more: a weaker one lets the generator collapse on small images, a
-    stronger one leaves it behind on large ones (LOG.md).
+    stronger one leaves it behind on large ones (docs/lab-notebook.md).
     """
     size = math.prod(spec.shape) / 784
     return round(0.3 * size**2, 6) if spec.count >= FEW else max(round(0.3 * size, 6), 1.0)
