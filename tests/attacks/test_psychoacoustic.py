@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from sparring.attacks.psychoacoustic import SAFETY, Masking, bark, psychoacoustic, quiet
+from sparring.attacks.threat_for import decibel_threat
 from sparring.attacks.threat_model import Threat
 from sparring.engine.errors import UsageError
 from sparring.nets.speech_cnn import SpeechCNN
@@ -74,7 +75,7 @@ def test_the_attack_keeps_to_threat_and_mask(net: SpeechCNN) -> None:
     own = torch.ones(1, 1, 2048)
     own[..., 1800:] = 0
     y = net(x).argmax(1)
-    threat = Threat.decibels(x, -10, mask=own)
+    threat = decibel_threat(x, -10, mask=own)
     found = psychoacoustic(net, x, y, threat, RATE, steps=20)
     change = found.adv - x
     assert threat.allows(found.adv, x).all() and not change[..., 1800:].any()
@@ -87,7 +88,7 @@ def test_the_attack_keeps_to_threat_and_mask(net: SpeechCNN) -> None:
 
 def test_a_silent_row_stays_and_other_shapes_are_refused(net: SpeechCNN) -> None:
     x = torch.cat([sine(500), torch.zeros(1, 1, 2048)])
-    found = psychoacoustic(net, x, net(x).argmax(1), Threat.decibels(x, -20), RATE, steps=2)
+    found = psychoacoustic(net, x, net(x).argmax(1), decibel_threat(x, -20), RATE, steps=2)
     assert not found.adv[1].any() and not found.success[1]
     with pytest.raises(UsageError, match=r"x is \[2, 1, 4, 4\]: give waveforms"):
         psychoacoustic(net, torch.zeros(2, 1, 4, 4), torch.zeros(2).long(), Threat("Linf", 0.1, -1), RATE)

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from sparring.attacks.norms import NORMS, Norm
 from sparring.attacks.tabular_constraints import TabularConstraints
-from sparring.attacks.threat_model import Threat, usual_eps
+from sparring.attacks.threat_for import decibel_threat, default_eps
+from sparring.attacks.threat_model import Threat
 from sparring.engine.data_spec import ImageSpec
 from sparring.engine.errors import UsageError
 
@@ -119,13 +120,13 @@ def test_the_steepest_direction_is_of_length_one_and_no_other_climbs_faster(norm
 
 def test_decibels_are_peak_against_peak() -> None:
     x = torch.stack([torch.sin(torch.linspace(0, 30, 100)) * 0.5, torch.zeros(100)])[:, None]
-    threat = Threat.decibels(x, -30)
+    threat = decibel_threat(x, -30)
     adv = threat.project(torch.ones_like(x), x)
     told = 20 * math.log10(float((adv - x)[0].abs().max())) - 20 * math.log10(float(x[0].abs().max()))
     assert told == pytest.approx(-30, abs=1e-3)
     assert torch.equal(adv[1], x[1])
     with pytest.raises(UsageError, match="0 or less"):
-        Threat.decibels(x, 3)
+        decibel_threat(x, 3)
 
 
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
@@ -196,6 +197,6 @@ def test_what_is_usual_for_images_like_those_of_mnist_and_for_others(
     shape: tuple[int, int, int], linf: float, l2: float
 ) -> None:
     spec = ImageSpec(*shape, ("a", "b"), 10)
-    assert (usual_eps("Linf", spec), usual_eps("L2", spec)) == (linf, l2)
+    assert (default_eps("Linf", spec), default_eps("L2", spec)) == (linf, l2)
     with pytest.raises(UsageError, match="no eps is usual in L1: give --eps"):
-        usual_eps("L1", spec)
+        default_eps("L1", spec)

@@ -23,7 +23,8 @@ from sparring.attacks.masking_checks import MaskingCheck
 from sparring.attacks.norms import Norm
 from sparring.attacks.stochastic_models import is_random
 from sparring.attacks.surrogate import bf16_surrogate
-from sparring.attacks.threat_model import Threat, is_small_grey, usual_eps
+from sparring.attacks.threat_for import default_eps, is_mnist_like
+from sparring.attacks.threat_model import Threat
 from sparring.attacks.validation import Model
 from sparring.commands.attacking.ci_gate import CiGate
 from sparring.commands.attacking.load_target import Target, a_strangers, in_its_precision, load_target, try_out
@@ -237,8 +238,8 @@ def _radius(eps: float | None, norm: str, spec: ImageSpec, box: tuple[float, flo
     """The radius in units of the box, and what is to be told of it."""
     if eps is not None:
         return eps, []
-    radius = usual_eps(norm, spec) * (box[1] - box[0])
-    kind = "small grey" if is_small_grey(spec) else "such"
+    radius = default_eps(norm, spec) * (box[1] - box[0])
+    kind = "small grey" if is_mnist_like(spec) else "such"
     return radius, [f"eps {radius:.4g} was taken, as is usual for {kind} images"]
 
 

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from sparring.attacks.threat_model import usual_eps
+from sparring.attacks.threat_for import default_eps
 from sparring.commands.reporting.classifier_report import classification_of
 from sparring.commands.reporting.progress import Progress
 from sparring.commands.reporting.run_report import page_of_run
@@ -178,7 +178,7 @@ def _attacked(
         test, rows, on = data, known[:ATTACKED], "training images"
         notes.append("there are no test images with labels: it was attacked on training images, of which it knows more")
     x, y = _images(test, rows, hardware)
-    eps = recipe.eps or usual_eps(recipe.norm, data.spec)
+    eps = recipe.eps or default_eps(recipe.norm, data.spec)
     threat, most = partial(threat_of, recipe.norm), widest(recipe.norm, data.spec)
     stand = robustness(net, x, y, threat, eps, most, say.counter("attacking"))
     found = HardeningReport(

@@ -16,7 +16,7 @@ from torch import Tensor
 from sparring.attacks.channel import CHANNELS, through
 from sparring.attacks.pgd import pgd
 from sparring.attacks.psychoacoustic import Masking, psychoacoustic
-from sparring.attacks.threat_model import Threat
+from sparring.attacks.threat_for import decibel_threat
 from sparring.attacks.wrappers import bpda
 from sparring.commands.hear import noted
 from sparring.commands.reporting.progress import Progress
@@ -194,7 +194,7 @@ def _attack(
     """The sounds and the attacked ones, both `[B, 1, T]` and on the grid of 16 bits, as they will be in the file."""
     x, own = together(waves)
     model = bpda(on_grid, through(channel, recogniser.net, recogniser.rate))
-    threat = Threat.decibels(x, db, mask=own)
+    threat = decibel_threat(x, db, mask=own)
     whole = (torch.as_tensor(threat.eps) * LEVELS).floor() / LEVELS  # so that rounding stays within the bound
     threat = replace(threat, eps=whole)
     if masked:

@@ -11,7 +11,8 @@ from typing import ClassVar, Self
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from sparring.attacks.threat_model import Threat, usual_eps
+from sparring.attacks.threat_for import default_eps
+from sparring.attacks.threat_model import Threat
 from sparring.data.classifier_augment import Augmentation
 from sparring.engine.data_spec import ImageSpec
 from sparring.engine.device import Hardware
@@ -99,7 +100,7 @@ class AdversarialRecipe(Unconditional):
 
     def resolve(self, spec: ImageSpec, hardware: Hardware) -> Self:
         """Radius and network by the kind of images."""
-        eps = self.eps if self.eps is not None else usual_eps(self.norm, spec)
+        eps = self.eps if self.eps is not None else default_eps(self.norm, spec)
         chosen = dataclasses.replace(self, eps=eps, net=self.net or (self.usual if _grey(spec) else "pyramid"))
         chosen._check_box(widest(self.norm, spec))
         return chosen
