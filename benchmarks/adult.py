@@ -80,7 +80,7 @@ def main() -> None:
 def against_all(net: nn.Module, test: Table, rows: torch.Tensor, columns: TabularConstraints) -> dict[str, int]:
     """How often greedy breaks what can be broken at all, and by as few columns, where work may change."""
     x, y = test.x[rows], test.y[rows]
-    places = {column.name: list(column.places) for column in test.columns}
+    places = {column.name: list(column.indices) for column in test.columns}
     hours = torch.arange(1.0, 100.0)
     never = len(test.columns) + 1
     fewest = torch.full_like(y, never)
@@ -157,7 +157,7 @@ def report(
         met=one < all_of_them and statistics.mean(accuracy) >= ENOUGH,
         details={
             "seeds": options.seeds, "accuracy": spread(accuracy), "rows": ROWS, "dropped": DROPPED, "immutable": {"work": WHO + CAPITAL, "plausible": WHO},
-            "increasing": ["education-num"], "columns": {c.name: len(c.words) or "number" for c in test.columns}, "against_all_combinations": exact, "table": table,
+            "increasing": ["education-num"], "columns": {c.name: len(c.categories) or "number" for c in test.columns}, "against_all_combinations": exact, "table": table,
         },
     )  # fmt: skip
 

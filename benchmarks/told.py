@@ -105,7 +105,9 @@ def _in_a_process(options: Options, one: Told) -> dict[str, Any]:
     if not path.exists():
         run.parent.mkdir(parents=True, exist_ok=True)
         env = {**os.environ, **ALONE, "OMP_NUM_THREADS": str(options.rest.threads)}
-        if options.rest.threads > 1:  # they wait for each other all the time: asleep they are slower (docs/lab-notebook.md)
+        if (
+            options.rest.threads > 1
+        ):  # they wait for each other all the time: asleep they are slower (docs/lab-notebook.md)
             del env["OMP_WAIT_POLICY"]
         words = ["classify", one.source, *options.length, *one.flags, "--out", str(run)]
         done = subprocess.run(

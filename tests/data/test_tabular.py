@@ -36,10 +36,10 @@ def people(tmp_path: Path) -> Table:
 def test_what_is_in_it(people: Table) -> None:
     age, job, pay, town = people.columns
     assert [column.name for column in people.columns] == ["age", "job", "pay", "home, town"]
-    assert (age.places, age.words, age.whole, age.low, age.high) == ((0,), (), True, 22, 63)
-    assert (job.places, job.words) == ((1, 2, 3), ("nurse", "smith", "?"))
-    assert (pay.places, pay.whole) == ((4,), False)
-    assert (town.places, town.words) == ((5, 6), ("Oslo", "Rome, GA"))
+    assert (age.indices, age.categories, age.is_integer, age.low, age.high) == ((0,), (), True, 22, 63)
+    assert (job.indices, job.categories) == ((1, 2, 3), ("nurse", "smith", "?"))
+    assert (pay.indices, pay.is_integer) == ((4,), False)
+    assert (town.indices, town.categories) == ((5, 6), ("Oslo", "Rome, GA"))
     assert people.classes == ("no", "yes") and people.y.tolist() == [1, 0, 0, 1] and people.y.dtype == torch.int64
     assert people.x.tolist() == [
         [30, 1, 0, 0, 10.5, 0, 1], [41, 0, 0, 1, 11.5, 1, 0], [22, 0, 1, 0, 9, 0, 1], [63, 1, 0, 0, 12, 1, 0]
@@ -95,7 +95,7 @@ def test_odd_rows_are_left_out_and_told(tmp_path: Path) -> None:
 
 def test_a_question_mark_that_is_a_word_is_that_of_what_is_missing(tmp_path: Path) -> None:
     table = read_table(write(tmp_path, "a,y\n?,0\nb,1\nNA,1\n"), "y", missing=("NA",))
-    assert table.columns[0].words == ("?", "b") and table.x.tolist() == [[1, 0], [0, 1], [1, 0]]
+    assert table.columns[0].categories == ("?", "b") and table.x.tolist() == [[1, 0], [0, 1], [1, 0]]
 
 
 def test_names_may_come_one_by_one(people: Table) -> None:
@@ -105,7 +105,7 @@ def test_names_may_come_one_by_one(people: Table) -> None:
 def test_what_never_changes_never_moves(tmp_path: Path) -> None:
     path = write(tmp_path, "a,b,c,y\n1,x,0,0\n1,x,1,1\n")
     table = read_table(path, "y", words=("c",))
-    assert table.columns[2].words == ("0", "1")
+    assert table.columns[2].categories == ("0", "1")
     columns = table.constraints(increasing=("a",))
     assert columns == TabularConstraints(immutable=(0, 1), one_hot=((2, 3),))
     threat = table.threat("L2", 1.0, columns)
@@ -115,8 +115,8 @@ def test_what_never_changes_never_moves(tmp_path: Path) -> None:
 
 def test_what_only_python_takes_for_a_number_is_a_word_and_huge_numbers_are_not_whole(tmp_path: Path) -> None:
     table = read_table(write(tmp_path, "a,b,y\n1_0,16777217,0\n1_1,5,1\n"), "y")
-    assert [bool(column.words) for column in table.columns] == [True, False]
-    assert not table.columns[1].whole
+    assert [bool(column.categories) for column in table.columns] == [True, False]
+    assert not table.columns[1].is_integer
 
 
 @pytest.mark.parametrize(
@@ -125,10 +125,10 @@ def test_what_only_python_takes_for_a_number_is_a_word_and_huge_numbers_are_not_
 def test_one_void_among_numbers_leaves_out_its_row_and_makes_no_words(void: str, tmp_path: Path) -> None:
     path = write(tmp_path, f"age,job,y\n30,cook,0\n{void},{void},1\n50,{void},1\n")
     table = read_table(path, "y")
-    assert table.columns[0].words == () and table.columns[0].whole and table.x[:, 0].tolist() == [30, 50]
+    assert table.columns[0].categories == () and table.columns[0].is_integer and table.x[:, 0].tolist() == [30, 50]
     assert table.left_out == {f"'{void}' is no number in 'age'": [3]}
-    assert set(table.columns[1].words) == {"cook", void}  # among words it is one
-    assert set(read_table(path, "y", words=("age",)).columns[0].words) == {"30", "50", void}
+    assert set(table.columns[1].categories) == {"cook", void}  # among words it is one
+    assert set(read_table(path, "y", words=("age",)).columns[0].categories) == {"30", "50", void}
 
 
 def test_void_is_no_class_among_numbers_and_one_among_words(tmp_path: Path) -> None:
@@ -139,7 +139,7 @@ def test_void_is_no_class_among_numbers_and_one_among_words(tmp_path: Path) -> N
 
 def test_a_column_of_nothing_but_void_is_words(tmp_path: Path) -> None:
     table = read_table(write(tmp_path, "a,b,y\nnan,1,0\nNA,2,1\n"), "y")
-    assert table.columns[0].words == ("NA", "nan")
+    assert table.columns[0].categories == ("NA", "nan")
 
 
 @settings(max_examples=30, deadline=None)

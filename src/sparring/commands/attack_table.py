@@ -114,7 +114,7 @@ def attack_table(
     found = TableAttack(
         table=str(table), model=chosen.name, tested_on=chosen.on, count=len(right),
         clean_accuracy=float(right.double().mean()), **told, **settings,
-        columns={c.name: list(c.words) for c in tested.columns}, seed=seed, out=str(folder), notes=[*chosen.notes, *notes],
+        columns={c.name: list(c.categories) for c in tested.columns}, seed=seed, out=str(folder), notes=[*chosen.notes, *notes],
         failures=required.failures("the share of attacked rows that stand (1 - success)", standing),
     )  # fmt: skip
     _write(found, folder, _turned(chosen.model, attacked, result))
@@ -187,7 +187,7 @@ def _figures(attacked: Table, result: Result) -> dict[str, Any]:
 
 def _may_change(table: Table, columns: TabularConstraints) -> list[str]:
     """The columns that are not held; raises UsageError where that is none."""
-    found = [column.name for column in table.columns if not set(column.places) & set(columns.immutable)]
+    found = [column.name for column in table.columns if not set(column.indices) & set(columns.immutable)]
     if not found:
         raise UsageError(
             "no column may change: all are immutable, or the same in all rows. --move names those that can"

@@ -13,6 +13,7 @@ from torch import Tensor
 from sparring.attacks.norms import Norm
 from sparring.attacks.tabular_constraints import TabularConstraints
 from sparring.attacks.threat_model import Threat
+from sparring.engine.data_spec import Column
 from sparring.engine.errors import SparringError, UsageError, did_you_mean
 
 MISSING = ("", "?")
@@ -25,27 +26,6 @@ EXACT = 2**24
 """Up to which float32 holds all whole numbers."""
 LARGEST = 1e38
 """Of a number in float32, more or less."""
-
-
-@dataclass(frozen=True)
-class Column:
-    """A column of the file: one number of a row, or a one-hot group of them."""
-
-    name: str
-    places: tuple[int, ...]
-    """Of `Table.x`."""
-    words: tuple[str, ...]
-    """What each place stands for; empty for a number."""
-    whole: bool
-    """True where all its numbers are whole."""
-    low: float
-    """Of all rows that were read; 0 and 1 of words."""
-    high: float
-
-    @property
-    def fixed(self) -> bool:
-        """True where it is the same throughout."""
-        return self.low == self.high or len(self.words) == 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,19 +61,19 @@ class Table:
         named = {way: {column.name for column in self._named(names)} for way, names in told.items()}
         _check_one_way(named)
         move = {c.name for c in self.columns} if movable is None else set().union(*named.values())
-        still = named["immutable"] | {c.name for c in self.columns if c.fixed or c.name not in move}
+        still = named["immutable"] | {c.name for c in self.columns if c.is_constant or c.name not in move}
         moving = [column for column in self.columns if column.name not in still]
         ways = {way: self._numbers(named[way], way) for way in ("increasing", "decreasing")}
         return TabularConstraints(
-            immutable=tuple(place for column in self.columns if column.name in still for place in column.places),
-            integer=tuple(column.places[0] for column in moving if column.whole),
-            one_hot=tuple(column.places for column in moving if column.words),
-            **{way: tuple(c.places[0] for c in columns if not c.fixed) for way, columns in ways.items()},
+            immutable=tuple(place for column in self.columns if column.name in still for place in column.indices),
+            integer=tuple(column.indices[0] for column in moving if column.is_integer),
+            one_hot=tuple(column.indices for column in moving if column.categories),
+            **{way: tuple(c.indices[0] for c in columns if not c.is_constant) for way, columns in ways.items()},
         )
 
     def threat(self, norm: Norm, eps: float | Tensor, columns: TabularConstraints | None = None) -> Threat:
         """All rows within `eps` whose numbers lie between the lowest and the highest of the file; see `constraints`."""
-        spans = [(c.low, c.high if c.low < c.high else c.low + 1) for c in self.columns for _ in c.places]
+        spans = [(c.low, c.high if c.low < c.high else c.low + 1) for c in self.columns for _ in c.indices]
         low, high = torch.tensor(spans).unbind(1)
         return Threat(norm, eps, low, high, columns=self.constraints() if columns is None else columns)
 
@@ -104,7 +84,7 @@ class Table:
 
     def differs(self, adv: Tensor, x: Tensor) -> Tensor:
         """True where a column of the file differs, bool `[B, columns]`."""
-        return torch.stack([(adv != x)[:, c.places].any(1) for c in self.columns], 1)
+        return torch.stack([(adv != x)[:, c.indices].any(1) for c in self.columns], 1)
 
     def changed(self, adv: Tensor, x: Tensor) -> Tensor:
         """How many columns of the file differ in each row, int64 `[B]`: a word for another is one, and not two."""
@@ -113,7 +93,10 @@ class Table:
     def told(self, row: Tensor) -> dict[str, str | float]:
         """A row `[F]` of numbers, by name, as it would stand in the file."""
         values = row.tolist()
-        return {c.name: c.words[row[list(c.places)].argmax()] if c.words else values[c.places[0]] for c in self.columns}
+        return {
+            c.name: c.categories[row[list(c.indices)].argmax()] if c.categories else values[c.indices[0]]
+            for c in self.columns
+        }
 
     def _named(self, names: Iterable[str]) -> list[Column]:
         names, known = list(_several(names)), {column.name: column for column in self.columns}
@@ -123,8 +106,8 @@ class Table:
 
     def _numbers(self, names: Collection[str], way: str) -> list[Column]:
         columns = [column for column in self.columns if column.name in names]
-        if words := next((column for column in columns if column.words), None):
-            raise UsageError(f"'{words.name}' cannot be {way}: it holds words ({', '.join(words.words[:3])}, ...)")
+        if words := next((column for column in columns if column.categories), None):
+            raise UsageError(f"'{words.name}' cannot be {way}: it holds words ({', '.join(words.categories[:3])}, ...)")
         return columns
 
 
@@ -258,7 +241,7 @@ def _columns(
     """What each column holds, by all its values."""
     columns: list[Column] = []
     for name in used:
-        first = sum(len(column.places) for column in columns)
+        first = sum(len(column.indices) for column in columns)
         values = {row[name] for _, row in rows}
         told = values - set(missing)
         numbers = [_number(value) for value in told if not _void(value)]
@@ -306,11 +289,11 @@ def _void(value: str) -> bool:
 
 
 def _coded(column: Column, value: str, missing: Collection[str]) -> list[float]:
-    if column.words:
+    if column.categories:
         word = "?" if value in missing else value
-        if word not in column.words:
+        if word not in column.categories:
             raise _Odd(f"unknown word '{word}' in '{column.name}'")
-        return [float(word == known) for known in column.words]
+        return [float(word == known) for known in column.categories]
     if value in missing:
         raise _Odd(f"no number in '{column.name}'")
     number = _number(value)
@@ -330,8 +313,8 @@ def _class(value: str, target: str, classes: Sequence[str], missing: Collection[
 
 def _spanned(column: Column, x: Tensor, like: Table | None) -> Column:
     """With the lowest and the highest of its numbers, also of those it should be like."""
-    if column.words:
+    if column.categories:
         return column
-    values = x[:, column.places[0]]
+    values = x[:, column.indices[0]]
     low, high = float(values.min()), float(values.max())
     return replace(column, low=min(low, column.low) if like else low, high=max(high, column.high) if like else high)

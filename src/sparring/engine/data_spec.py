@@ -1,13 +1,75 @@
-"""What a recipe needs to know of the data."""
+"""What a data set looks like to a network, one type per kind of data: image, audio, series, table.
+
+A spec is the only object that knows how stored rows become network input. Where a higher floor must treat kinds
+differently, it dispatches on the spec's type (`functools.singledispatch`).
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:  # `sparring inspect` needs no torch
+    import torch
+    from torch import Tensor
+
+PCM_LEVELS = 32768
+"""Steps of a 16-bit sample between 0 and 1."""
+
+ConditionStats = tuple[tuple[float, float], ...]
+"""Mean and standard deviation over the training examples of each number of a vector label."""
+
+
+@runtime_checkable
+class DataSpec(Protocol):
+    """What recipes, models and commands need to know about a data set."""
+
+    kind: ClassVar[str]
+    """`image`, `audio`, `series` or `table`."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes; label k means `classes[k]`."""
+        ...
+
+    @property
+    def count(self) -> int:
+        """Number of training examples."""
+        ...
+
+    @property
+    def unlabelled(self) -> int:
+        """Number of training examples without a label, where others have one."""
+        ...
+
+    @property
+    def condition_stats(self) -> ConditionStats:
+        """Mean and standard deviation of each number of a vector label; empty without vector labels."""
+        ...
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one example as networks see it."""
+        ...
+
+    def encode(self, rows: NDArray[Any], device: torch.device | None = None) -> Tensor:
+        """Convert stored rows `[B, ...]` to network input, float32 `[B, *shape]`."""
+        ...
+
+    def decode(self, x: Tensor) -> NDArray[Any]:
+        """Convert network input `[B, *shape]` to stored rows: the inverse of `encode`, rounded to the stored dtype."""
+        ...
 
 
 @dataclass(frozen=True)
 class ImageSpec:
-    """Size and labels of a set of images."""
+    """Size and labels of a set of images; stored uint8 `[B, H, W, C]`."""
+
+    kind: ClassVar[str] = "image"
 
     height: int
     width: int
@@ -15,19 +77,236 @@ class ImageSpec:
     classes: tuple[str, ...]
     """Names of the classes; label k means `classes[k]`."""
     count: int
-    """Images to train on."""
+    """Number of training images."""
     unlabelled: int = 0
-    """Of them without a label, where others have one."""
-    condition_stats: tuple[tuple[float, float], ...] = ()
-    """Of each number that is told with an image, where there are such: mean and deviation over the training images."""
+    """Number of training images without a label, where others have one."""
+    condition_stats: ConditionStats = ()
+    """Mean and standard deviation of each number of a vector label; empty without vector labels."""
+    mode: str = ""
+    """Pillow's mode of the images (`L`, `RGB`, ...); new images are converted to it."""
+    scaled: bool = False
+    """True where images of other sizes were scaled to this one, as new images then are."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "classes", tuple(self.classes))  # JSON knows lists alone
-        object.__setattr__(
-            self, "condition_stats", tuple((mean, deviation) for mean, deviation in self.condition_stats)
-        )
+        _set_tuples(self)
 
     @property
     def shape(self) -> tuple[int, int, int]:
         """Channels, height, width."""
         return self.channels, self.height, self.width
+
+    def encode(self, rows: NDArray[Any], device: torch.device | None = None) -> Tensor:
+        """Convert `[B, H, W, C]` to float32 `[B, C, H, W]` in [-1, 1], channels_last; float rows keep their values."""
+        x = _to_tensor(rows, device).permute(0, 3, 1, 2)
+        return x.float() / 127.5 - 1 if not x.is_floating_point() else x.float()
+
+    def decode(self, x: Tensor) -> NDArray[np.uint8]:
+        """Convert `[B, C, H, W]` in [-1, 1] to uint8 `[B, H, W, C]`; values outside are clipped."""
+        from sparring.engine.image_io import to_uint8
+
+        return to_uint8(x)
+
+
+@dataclass(frozen=True)
+class AudioSpec:
+    """Sampling rate, length and labels of a set of recordings; stored int16 `[B, T]`, padded with silence."""
+
+    kind: ClassVar[str] = "audio"
+
+    rate: int
+    """Samples a second; new recordings are resampled to it."""
+    length: int
+    """Samples of the longest recording; shorter ones are padded."""
+    classes: tuple[str, ...]
+    """Names of the classes; label k means `classes[k]`."""
+    count: int
+    """Number of training recordings."""
+    unlabelled: int = 0
+    """Number of training recordings without a label, where others have one."""
+    condition_stats: ConditionStats = ()
+    """Mean and standard deviation of each number of a vector label; empty without vector labels."""
+
+    def __post_init__(self) -> None:
+        _set_tuples(self)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """One channel, length."""
+        return 1, self.length
+
+    def encode(self, rows: NDArray[Any], device: torch.device | None = None) -> Tensor:
+        """Convert int16 `[B, T]` to float32 `[B, 1, T]` in [-1, 1)."""
+        return _to_tensor(rows, device).float().unsqueeze(1) / PCM_LEVELS
+
+    def decode(self, x: Tensor) -> NDArray[np.int16]:
+        """Convert `[B, 1, T]` in [-1, 1] to int16 `[B, T]`; values outside are clipped."""
+        scaled = (x.detach().float() * PCM_LEVELS).round().clamp(-PCM_LEVELS, PCM_LEVELS - 1)
+        array: NDArray[np.int16] = scaled.short().squeeze(1).cpu().numpy()
+        return array
+
+
+@dataclass(frozen=True)
+class SeriesSpec:
+    """Channels, length and labels of a set of series; stored float32 `[B, C, T]` in the units of the source."""
+
+    kind: ClassVar[str] = "series"
+
+    channels: tuple[str, ...]
+    """Names of the channels."""
+    length: int
+    """Steps of each series."""
+    mean: tuple[float, ...]
+    """Mean of each channel over the training series."""
+    std: tuple[float, ...]
+    """Standard deviation of each channel over the training series; 1 for a constant channel."""
+    classes: tuple[str, ...]
+    """Names of the classes; label k means `classes[k]`."""
+    count: int
+    """Number of training series."""
+    unlabelled: int = 0
+    """Number of training series without a label, where others have one."""
+    condition_stats: ConditionStats = ()
+    """Mean and standard deviation of each number of a vector label; empty without vector labels."""
+
+    def __post_init__(self) -> None:
+        _set_tuples(self)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Channels, length."""
+        return len(self.channels), self.length
+
+    def encode(self, rows: NDArray[Any], device: torch.device | None = None) -> Tensor:
+        """Convert `[B, C, T]` to float32 of the same shape, each channel standardised."""
+        x = _to_tensor(rows, device).float()
+        return (x - x.new_tensor(self.mean)[:, None]) / x.new_tensor(self.std)[:, None]
+
+    def decode(self, x: Tensor) -> NDArray[np.float32]:
+        """Convert standardised `[B, C, T]` to float32 in the units of the source."""
+        x = x.detach().float()
+        array: NDArray[np.float32] = (
+            (x * x.new_tensor(self.std)[:, None] + x.new_tensor(self.mean)[:, None]).cpu().numpy()
+        )
+        return array
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table file: one number of a row, or a one-hot group of numbers."""
+
+    name: str
+    indices: tuple[int, ...]
+    """Positions in a row `[F]`."""
+    categories: tuple[str, ...]
+    """Category of each position; empty for a numeric column."""
+    is_integer: bool
+    """True where all numbers of the column are whole."""
+    low: float
+    """Smallest value over all rows that were read; 0 for categories."""
+    high: float
+    """Largest value over all rows that were read; 1 for categories."""
+
+    def __post_init__(self) -> None:
+        _set_tuples(self)
+
+    @property
+    def is_constant(self) -> bool:
+        """True where the column has one value in all rows."""
+        return self.low == self.high or len(self.categories) == 1
+
+
+@dataclass(frozen=True)
+class TableSpec:
+    """Columns and labels of a table; stored float32 `[B, F]` in the file's units, categories one-hot."""
+
+    kind: ClassVar[str] = "table"
+
+    columns: tuple[Column, ...]
+    target: str
+    """Name of the column that holds the class; empty where there is none."""
+    classes: tuple[str, ...]
+    """Names of the classes; label k means `classes[k]`."""
+    count: int
+    """Number of training rows."""
+    unlabelled: int = 0
+    """Number of training rows without a label, where others have one."""
+    condition_stats: ConditionStats = ()
+    """Mean and standard deviation of each number of a vector label; empty without vector labels."""
+
+    def __post_init__(self) -> None:
+        _set_tuples(self)
+
+    @property
+    def shape(self) -> tuple[int]:
+        """Numbers in a row: one for a numeric column, one a category for others."""
+        return (sum(len(column.indices) for column in self.columns),)
+
+    def encode(self, rows: NDArray[Any], device: torch.device | None = None) -> Tensor:
+        """Convert `[B, F]` to float32 of the same values: networks standardise for themselves."""
+        return _to_tensor(rows, device).float()
+
+    def decode(self, x: Tensor) -> NDArray[np.float32]:
+        """Convert `[B, F]` to plausible float32 rows: integers rounded, the likeliest category of each group."""
+        array: NDArray[np.float32] = x.detach().float().cpu().numpy().copy()
+        for column in self.columns:
+            indices = list(column.indices)
+            if column.categories:
+                array[:, indices] = np.eye(len(indices), dtype=np.float32)[array[:, indices].argmax(1)]
+            elif column.is_integer:
+                array[:, indices] = np.round(array[:, indices])
+        return array
+
+    def to_dict(self, row: NDArray[Any]) -> dict[str, str | float]:
+        """Name -> value of one row `[F]`, as the file has them."""
+        return {
+            c.name: c.categories[int(row[list(c.indices)].argmax())] if c.categories else float(row[c.indices[0]])
+            for c in self.columns
+        }
+
+    def differs(self, x: Tensor, other: Tensor) -> Tensor:
+        """Return which columns of the file differ between `[B, F]` and `[B, F]`, bool `[B, columns]`."""
+        import torch
+
+        return torch.stack([(x != other)[:, list(c.indices)].any(1) for c in self.columns], 1)
+
+
+KINDS: dict[str, type[ImageSpec | AudioSpec | SeriesSpec | TableSpec]] = {
+    spec.kind: spec for spec in (ImageSpec, AudioSpec, SeriesSpec, TableSpec)
+}
+"""Name of a kind of data -> its spec."""
+
+
+def spec_to_json(spec: DataSpec) -> dict[str, Any]:
+    """Describe a spec by `kind` and its fields, as JSON holds them."""
+    return {"kind": spec.kind, **asdict(spec)}  # type: ignore[call-overload]
+
+
+def spec_from_json(fields: Mapping[str, Any]) -> DataSpec:
+    """Return the spec that `spec_to_json` described; without `kind` it is an image's.
+
+    Raises KeyError for an unknown kind, TypeError or ValueError for fields that do not fit.
+    """
+    arguments = dict(fields)
+    spec = KINDS[arguments.pop("kind", "image")]
+    if spec is TableSpec:
+        arguments["columns"] = tuple(Column(**column) for column in arguments["columns"])
+    return spec(**arguments)
+
+
+def _set_tuples(spec: object) -> None:
+    """Replace lists in the fields of a frozen dataclass by tuples: JSON knows lists alone."""
+    for name, value in vars(spec).items():
+        if isinstance(value, list | tuple):
+            object.__setattr__(spec, name, _as_tuple(value))
+
+
+def _as_tuple(values: Iterable[Any]) -> tuple[Any, ...]:
+    return tuple(_as_tuple(value) if isinstance(value, list | tuple) else value for value in values)
+
+
+def _to_tensor(rows: NDArray[Any], device: torch.device | None) -> Tensor:
+    """Share the memory of `rows`, or copy it to `device`."""
+    import torch
+
+    x = torch.from_numpy(rows)
+    return x if device is None else x.to(device)
