@@ -97,7 +97,7 @@ def _inspect(args: list[str]) -> None:
     from sparring.commands.inspect import inspect, to_text
     from sparring.commands.reporting.progress import Progress
 
-    report = inspect(options.source, size=options.size, mode=options.mode, on_progress=Progress().counter("reading"))
+    report = inspect(options.source, size=options.size, mode=options.mode, on_progress=Progress().callback("reading"))
     print(_json(dataclasses.asdict(report)) if options.json else to_text(report))
 
 

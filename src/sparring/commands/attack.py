@@ -111,7 +111,7 @@ def attack(
     if images < 1:
         raise UsageError(f"--images must be 1 or more, not {images}")
     required = CiGate.read(fail_below, baseline, "attack", lambda told: (told["low"], told["high"]))
-    hardware, say = Hardware.find(device, precision), progress or Progress()
+    hardware, progress = Hardware.find(device, precision), progress or Progress()
     attacked = load_target(model, hardware.device)
     opened = _open(attacked, source, parse_size(size), mode, resize, box)
     chosen = _chosen(attacked, opened, images, seed, box, hardware)
@@ -134,7 +134,7 @@ def attack(
         notes = [*notes, "attacks searched in bf16, which may miss a few images: all verdicts are float32's"]
     parts = ResumableParts.begin(AutoAttackResult, folder / "parts", settings)
     with a_strangers(stranger, GIVEN):
-        found = _figures(parts, attacked.model, chosen, threat, version, seed, say)
+        found = _figures(parts, attacked.model, chosen, threat, version, seed, progress)
     robust = found.robust_accuracy
     told = AttackReport(
         model=attacked.name, source=str(source), attacked_on=chosen.on, count=len(chosen.x), clean_accuracy=found.clean_accuracy,
@@ -156,13 +156,13 @@ def _figures(
     threat: Threat,
     version: str,
     seed: int,
-    say: Progress,
+    progress: Progress,
 ) -> Figures:
     """What AutoAttack finds, and what the doctor makes of it."""
-    verdicts = _in_parts(parts, model, chosen, threat, version, seed, say)
-    say.say("looking whether that can be believed ...")
+    verdicts = _in_parts(parts, model, chosen, threat, version, seed, progress)
+    progress.info("looking whether that can be believed ...")
     try:
-        return figures(model, chosen.x, chosen.y, threat, verdicts, seed, say.say)
+        return figures(model, chosen.x, chosen.y, threat, verdicts, seed, progress.info)
     except KeyboardInterrupt:
         kept = f"what AutoAttack found is kept in {parts.folder}: the same command goes on with the doctor"
         raise Stopped(f"stopped before the doctor was through; {kept}") from None
@@ -175,7 +175,7 @@ def _in_parts(
     threat: Threat,
     version: str,
     seed: int,
-    say: Progress,
+    progress: Progress,
 ) -> AutoAttackResult:
     """AutoAttack on so many images at once, each part kept as it ends."""
     size: int = parts.settings["part"]
@@ -183,7 +183,7 @@ def _in_parts(
 
     def part(number: int, rows: Tensor) -> AutoAttackResult:
         def on_progress(name: str, standing: int) -> None:
-            say.say(f"images {number * size + 1:,} to {number * size + len(rows):,}: {name}, {standing:,} stand")
+            progress.info(f"images {number * size + 1:,} to {number * size + len(rows):,}: {name}, {standing:,} stand")
 
         return autoattack(
             model, chosen.x[rows], chosen.y[rows], threat, version=version, seed=mix(seed, number), batch_size=size,

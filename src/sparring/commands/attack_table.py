@@ -88,7 +88,7 @@ def attack_table(
         if value is not None and value < 1:
             raise UsageError(f"--{flag} must be 1 or more, not {value}")
     required = CiGate.read(fail_below, baseline, "attack-table", lambda told: (1 - told["high"], 1 - told["low"]))
-    say = progress or Progress()
+    progress = progress or Progress()
     read = partial(read_table, target=label, names=names or None, drop=drop, words=words, delimiter=delimiter)
     whole = read(table)
     tested = whole if test is None else read(test, like=whole)
@@ -104,8 +104,8 @@ def attack_table(
     notes = [*_left_out(table, whole), *([] if test is None else _left_out(test, tested))]
     if not (move or immutable):
         notes.append(ALL)
-    chosen = _trained(whole, tested, test, seed, say) if model is None else _own(model, tested, test)
-    say.say(f"attacking {chosen.name} ...")
+    chosen = _trained(whole, tested, test, seed, progress) if model is None else _own(model, tested, test)
+    progress.info(f"attacking {chosen.name} ...")
     with a_strangers(model, GIVEN):
         right, attacked, result = _attacked(chosen, columns, rows, STEPS if most is None else most, seed)
     folder = Path(out) if out is not None else Path("attack-" + re.sub(r"[^\w.]+", "-", Path(table).stem))
@@ -132,14 +132,14 @@ class _Chosen:
     notes: tuple[str, ...] = ()
 
 
-def _trained(whole: Table, tested: Table, test: str | Path | None, seed: int, say: Progress) -> _Chosen:
+def _trained(whole: Table, tested: Table, test: str | Path | None, seed: int, progress: Progress) -> _Chosen:
     """A network trained on `whole`, or on four fifths of it where that is tested too."""
     train, on = whole, f"rows of {test}"
     if test is None:
         order = torch.randperm(len(whole.x), generator=torch.Generator().manual_seed(seed))
         kept = max(1, round(HELD * len(order)))
         train, tested, on = whole.take(order[kept:].sort()[0]), whole.take(order[:kept].sort()[0]), "held-out rows"
-    say.say(f"training a network on {len(train.x):,} rows ...")
+    progress.info(f"training a network on {len(train.x):,} rows ...")
     return _Chosen(fit_table(train, rows=TRAINED, seed=seed), f"a network trained on {len(train.x):,} rows", tested, on)
 
 

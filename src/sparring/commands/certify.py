@@ -64,7 +64,7 @@ def certify(
     radii = _radii(radius, sigma, classifier)
     data, rows, on = _tested(open_like(classifier, source, resize=resize), source, images, notes)
     x, y = _as_tensors(classifier, data, rows, Hardware.find(device, "fp32").device)
-    on_progress = (progress or Progress()).counter("certifying and attacking")
+    on_progress = (progress or Progress()).callback("certifying and attacking")
     folder = folder_of(run)
     parts = ResumableParts.begin(Brackets, folder / "parts", {
         "says": [round(value, 3) for value in classifier.logits(2 * x[:1] - 1)[0].tolist()], "data": hashlib.sha256(x.cpu().numpy().tobytes()).hexdigest(),

@@ -77,7 +77,7 @@ def classify(
     hardware = Hardware.find(device, precision)
     dist.check_single_process()
     training = TrainingSession.of("classify", source, asked, wanted.name, out, hardware, nets, progress or Progress())
-    run, say = training.run, training.say
+    run, progress = training.run, training.progress
     unresolved = recipe_for(training, wanted, CLASSIFIERS)
     whole = training.open()
     data, notes = _told(whole, training.asked, unresolved)
@@ -87,7 +87,7 @@ def classify(
             f"{len(aside):,} labelled images are set aside: by these its probabilities are set, not learnt from"
         )
     for note in notes:
-        say.say(f"note: {note}")
+        progress.info(f"note: {note}")
     training.check_same(recipe, data)
     chosen = unresolved.resolve(data.spec, hardware)
     feed = BatchLoader(
@@ -100,12 +100,12 @@ def classify(
         return _samples(run, plan, system, chosen, data.spec, told)
 
     system = learn(training, chosen, feed, data, whole, events, ("classifier", "right", "sure"))
-    say.say("calibrating and testing ...")
+    progress.info("calibrating and testing ...")
     classifier = calibrated(averaged(system), data, chosen, classifier_metadata(chosen, **told), hardware, aside)
     keep(training, classifier)
     odd = [*untaught(run), *doubts(classifier, data, aside)]
     for note in odd:
-        say.say(f"note: {note}")
+        progress.info(f"note: {note}")
     found = classification_of(run, classifier, data, answered(classifier, whole, data), [*notes, *odd])
     write_classification(run, found, classifier, data)
     return found

@@ -79,18 +79,18 @@ def evaluate(
     or to `report`. Raises SparringError, with the way out, on all that can go wrong.
     """
     asked = EvaluationRequest(n, seed, split, size, mode, checkpoint, raw, truncation)
-    say = progress or Progress()
+    progress = progress or Progress()
     hardware = Hardware.find(device, "auto")
-    case = case_of(samples, data, asked, generator, say)
+    case = case_of(samples, data, asked, generator, progress)
     run = case.run if case.run is not None and case.run.exists else None
     _check_writable(report, run)
-    net = _features(features, weights, case, hardware, say)
-    seen = _look(case, net, say)
-    near = _features("trained", None, case, hardware, say) if net.slow else net
-    known = _look_among_known(case, near, seen.samples if near is net else None, say)
+    net = _features(features, weights, case, hardware, progress)
+    seen = _look(case, net, progress)
+    near = _features("trained", None, case, hardware, progress) if net.slow else net
+    known = _look_among_known(case, near, seen.samples if near is net else None, progress)
     warnings = _oddities(case)
     found = [*_of_features(case, net, seen, warnings), *_of_pixels(case, warnings)]
-    nash = _nash(case, hardware, asked, say, warnings)
+    nash = _nash(case, hardware, asked, progress, warnings)
     copies = _memorisation(known, seed, warnings)
     evaluation = Evaluation(_protocol(case, net, seen, known), tuple(found), nash, copies, tuple(warnings))
     if run is not None and report is None:
@@ -100,7 +100,7 @@ def evaluate(
         generates = run is not None and run.settings["recipe"]["name"] in RECIPES
         findings = doctor(run, generator) if run is not None and generates else ()
         write_evaluation(Path(report), case, evaluation, known.samples, known.training, findings)
-        say.say(f"report: {report}")
+        progress.info(f"report: {report}")
     return evaluation
 
 
@@ -127,7 +127,7 @@ def _features(
     weights: str | Path | None,
     case: EvaluationInputs,
     hardware: Hardware,
-    say: Progress,
+    progress: Progress,
 ) -> Features:
     """The feature net that these words mean."""
     if weights is not None and features != "inception":
@@ -148,7 +148,7 @@ def _features(
     data = open_images("mnist") if stacked else case.data.split("train")
     net = trained(
         data.spec, data.__getitem__, data.labels, data=data.fingerprint, folder=cache_folder() / "features",
-        hardware=hardware, on_progress=say.counter("training the feature net"),
+        hardware=hardware, on_progress=progress.callback("training the feature net"),
     )  # fmt: skip
     return nets.by_channel(net, case.data.spec.channels) if stacked else net
 
@@ -172,33 +172,33 @@ class _Known:
     held_out: Tensor | None
 
 
-def _look(case: EvaluationInputs, net: Features, say: Progress) -> _Seen:
+def _look(case: EvaluationInputs, net: Features, progress: Progress) -> _Seen:
     reference = case.reference
-    samples, real, *floor = _each(net, [case.samples, reference.real, *reference.floor], say)
+    samples, real, *floor = _each(net, [case.samples, reference.real, *reference.floor], progress)
     return _Seen(samples, real, (floor[0], floor[1]))
 
 
-def _look_among_known(case: EvaluationInputs, net: Features, samples: Tensor | None, say: Progress) -> _Known:
+def _look_among_known(case: EvaluationInputs, net: Features, samples: Tensor | None, progress: Progress) -> _Known:
     """`samples`: their features, where this net has looked at them before."""
     reference = case.reference
     rows = [reference.training]
     rows += [reference.held_out] if reference.held_out is not None else []
     rows += [case.samples] if samples is None else []
-    training, *others = _each(net, rows, say)
+    training, *others = _each(net, rows, progress)
     held_out = others.pop(0) if reference.held_out is not None else None
     return _Known(net.name, samples if samples is not None else others[0], training, held_out)
 
 
-def _each(net: Features, sets: Sequence[RowView], say: Progress) -> list[Tensor]:
+def _each(net: Features, sets: Sequence[RowView], progress: Progress) -> list[Tensor]:
     """The features of each of these, with one bar for all."""
-    say.begin("looking at images", sum(map(len, sets)))
+    progress.begin("looking at images", sum(map(len, sets)))
     done, seen = 0, []
     try:
         for rows in sets:
-            seen.append(net.of(rows.chunks(lambda here, of, before=done: say.at(before + here))))  # type: ignore[misc]
+            seen.append(net.of(rows.chunks(lambda here, of, before=done: progress.update(before + here))))  # type: ignore[misc]
             done += len(rows)
     finally:
-        say.end()
+        progress.end()
     return seen
 
 
@@ -264,14 +264,14 @@ def _of_pixels(case: EvaluationInputs, warnings: list[str]) -> list[Score]:
 
 
 def _nash(
-    case: EvaluationInputs, hardware: Hardware, asked: EvaluationRequest, say: Progress, warnings: list[str]
+    case: EvaluationInputs, hardware: Hardware, asked: EvaluationRequest, progress: Progress, warnings: list[str]
 ) -> Nash | None:
     """The fresh discriminator's accuracy, and the duality gap of a run's game."""
     count = min(len(case.samples), len(case.reference.real))
     if count < FEWEST:
         warnings.append(f"nash: not given, {FEWEST} samples and as many real ones are needed, {count} are there")
         return None
-    on_progress = say.counter("a fresh discriminator learns")
+    on_progress = progress.callback("a fresh discriminator learns")
     told = two_sample_test(
         case.reference.real.fetch,
         case.samples.fetch,
@@ -283,7 +283,7 @@ def _nash(
     gap = None
     if case.run is not None and case.data is not None:
         try:
-            gap = gap_of(case.run, case.data.split("train"), hardware, say, asked.checkpoint or "last")
+            gap = gap_of(case.run, case.data.split("train"), hardware, progress, asked.checkpoint or "last")
         except SparringError as error:
             warnings.append(f"duality gap: not given, {error}")
     return told.as_nash(gap)

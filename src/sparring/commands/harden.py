@@ -90,11 +90,11 @@ def harden(
     hardware = Hardware.find(device, precision)
     dist.check_single_process()
     training = TrainingSession.of("harden", source, asked, wanted.name, out, hardware, nets, progress or Progress())
-    run, say = training.run, training.say
+    run, progress = training.run, training.progress
     data = training.open()
     known, notes = _known(data)
     for note in notes:
-        say.say(f"note: {note}")
+        progress.info(f"note: {note}")
     chosen = recipe_for(training, wanted, HARDENERS)
     assert isinstance(chosen, AdversarialRecipe)
     training.check_same(wanted, data)
@@ -105,10 +105,10 @@ def harden(
     )  # fmt: skip
 
     def events(system: System, plan: Plan) -> list[Callback]:
-        return _guarded(run, plan, system, _images(data, _some(known, HELD), hardware), say)
+        return _guarded(run, plan, system, _images(data, _some(known, HELD), hardware), progress)
 
     system = learn(training, recipe, feed, data, data, events, ("classifier", "right", "robust"))
-    say.say("calibrating and testing ...")
+    progress.info("calibrating and testing ...")
     x = torch.zeros(2, *data.spec.shape, device=hardware.device)
     net = split_or_wrap(averaged(system).eval(), x, len(data.spec.classes))
     classifier = calibrated(net, data, recipe, classifier_metadata(recipe, **about(training, data)), hardware)
@@ -116,7 +116,7 @@ def harden(
     clean = replace(
         classification_of(run, classifier, data, answered(classifier, data, data, under=()), notes), to_label=""
     )
-    return _attacked(run, net, recipe, data, known, clean, hardware, say)
+    return _attacked(run, net, recipe, data, known, clean, hardware, progress)
 
 
 def _wanted(
@@ -144,7 +144,7 @@ def _known(data: Images) -> tuple[NDArray[np.int64], list[str]]:
     return rows, notes
 
 
-def _guarded(run: Run, plan: Plan, system: System, held: tuple[Tensor, Tensor], say: Progress) -> list[Callback]:
+def _guarded(run: Run, plan: Plan, system: System, held: tuple[Tensor, Tensor], progress: Progress) -> list[Callback]:
     """The guard's looks, where there is one: logged, and a rollback told."""
     guard = system.game.players.get("guard")
     if not isinstance(guard, OverfittingGuard):
@@ -158,7 +158,7 @@ def _guarded(run: Run, plan: Plan, system: System, held: tuple[Tensor, Tensor], 
         robust, back = guard.look(system)
         run.log(nimg, {"guarded": robust, **({"rollback": 1} if back else {})})
         if back:
-            say.say(
+            progress.info(
                 f"image {nimg:,}: accuracy under PGD fell to {robust:.0%} from {guard.highest:.0%} (catastrophic overfitting): "
                 "back to the best weights, with one step more in the attack"
             )
@@ -168,7 +168,7 @@ def _guarded(run: Run, plan: Plan, system: System, held: tuple[Tensor, Tensor], 
 
 def _attacked(
     run: Run, net: nn.Module, recipe: AdversarialRecipe, data: Images, known: NDArray[np.int64], clean: ClassificationReport,
-    hardware: Hardware, say: Progress,
+    hardware: Hardware, progress: Progress,
 ) -> HardeningReport:  # fmt: skip
     """The network under attack, on test images or else training ones; written to hardening.json and report.html."""
     test, on = data.split("test"), "test images"
@@ -180,7 +180,7 @@ def _attacked(
     x, y = _images(test, rows, hardware)
     eps = recipe.eps or default_eps(recipe.norm, data.spec)
     threat, most = partial(threat_of, recipe.norm), widest(recipe.norm, data.spec)
-    stand = robustness(net, x, y, threat, eps, most, say.counter("attacking"))
+    stand = robustness(net, x, y, threat, eps, most, progress.callback("attacking"))
     found = HardeningReport(
         run=str(run.path), method=recipe.name, norm=recipe.norm, eps=recipe.eps or 0.0, minutes=clean.minutes, seed=clean.seed,
         clean=clean, robust=stand.robust, curve=stand.levels, attack=ATTACK,

@@ -71,7 +71,7 @@ def hear(
     Ends after about `minutes` (3), or `sounds` drawn recordings. Raises SparringError, with the way out, on all that can go
     wrong.
     """
-    say = progress or Progress()
+    progress = progress or Progress()
     if minutes is not None and sounds is not None:
         raise UsageError("--minutes and --sounds exclude each other: give one of them")
     if sounds is not None and sounds < 1:
@@ -81,11 +81,11 @@ def hear(
     data = open_sounds(source)
     notes = noted(data)
     for note in notes:
-        say.say(f"note: {note}")
+        progress.info(f"note: {note}")
     run = Run(out or free_name(source, "hear"))
     run.claim()
     begin = time.monotonic()
-    on_progress = say.counter("training", "sounds")
+    on_progress = progress.callback("training", "sounds")
     trained, heard = train_recogniser(
         data.split("train"),
         count=sounds,

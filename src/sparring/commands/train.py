@@ -50,21 +50,21 @@ def train(
     SparringError, with the way out, on all that can go wrong.
     """
     asked = TrainRequest(minutes, images, seed, parse_size(size), mode, label_fraction)
-    say = progress or Progress()
+    progress = progress or Progress()
     dist.init()
-    say.quiet = say.quiet or dist.rank() != 0
+    progress.quiet = progress.quiet or dist.rank() != 0
     if dist.world_size() > 1 and out is None:
         raise UsageError("several processes need --out, so that all of them mean the same run")
     hardware = Hardware.find(device, precision)
     name = recipe.name if isinstance(recipe, Recipe) else recipe or DEFAULT
-    training = TrainingSession.of("train", source, asked, name, out, hardware, nets, say)
+    training = TrainingSession.of("train", source, asked, name, out, hardware, nets, progress)
     run = training.run
     data = training.open()
     training.check_same(recipe, data)
     chosen = recipe_of(run) if training.begun else recipe_asked(recipe, data, hardware)
     check_generates(chosen)
     for note in _notes_on_labels(data, chosen):
-        say.say(f"note: {note}")
+        progress.info(f"note: {note}")
     data = as_told(chosen, data)
 
     def build(total: int) -> System:
@@ -85,7 +85,7 @@ def train(
     system = build(plan.images)
     start = training.begin(system, chosen, data)
     model, told = _shared(system, chosen, data, training.about(data))
-    training.play(system, feed, plan, start, events(run, plan, system, model, data, say, told))
+    training.play(system, feed, plan, start, events(run, plan, system, model, data, progress, told))
     if dist.rank() == 0:
         write_run(run, doctor(run))
     return run

@@ -84,9 +84,9 @@ def whisper(
     _check(recogniser, say, db, channel, utterances)
     sounds, notes = to_hide_in(recogniser, source, utterances, seed)
     for note in notes:
-        progress.say(f"note: {note}")
+        progress.info(f"note: {note}")
     folder = _folder(run, out)
-    on_progress = progress.counter("attacking", "sounds")
+    on_progress = progress.callback("attacking", "sounds")
     targets = [say] if say else [word for word in recogniser.words if word != NOTHING]
     commands = [(sound, target) for sound in sounds for target in targets]
     hidden, waves = hide(recogniser, commands, db, masked=masked, channel=channel, seed=seed, on_progress=on_progress)

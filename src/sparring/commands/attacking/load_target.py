@@ -118,7 +118,7 @@ def try_out(attacked: Target, x: Tensor, classes: Sequence[str]) -> Tensor:
 
 @contextmanager
 def a_strangers(name: str | None, given: str) -> Iterator[None]:
-    """Tell what `name`, a model of others, raises under attack, in a large batch or in its backward pass, say, as its own failure.
+    """Tell what `name`, a model of others, raises under attack, in a large batch or in its backward pass, progress, as its own failure.
 
     `given` says what it is given, and the way out. None is a model of ours, whose errors stay as they are.
     """

@@ -18,7 +18,7 @@ ROUNDS, HELD_OUT = 200, 8
 """Rounds that each player is trained alone, and batches that the game's value is taken on."""
 
 
-def gap_of(run: Run, data: Images, hardware: Hardware, say: Progress, which: str | int = "last") -> float | None:
+def gap_of(run: Run, data: Images, hardware: Hardware, progress: Progress, which: str | int = "last") -> float | None:
     """None where there is nothing to play on: no checkpoint, networks of one's own, or a game without the two players.
 
     Raises SparringError where the data have other classes than the run's, or the checkpoint is damaged.
@@ -43,7 +43,7 @@ def gap_of(run: Run, data: Images, hardware: Hardware, say: Progress, which: str
 
     if not {"generator", "discriminator"} <= set(build().game.turns):
         return None
-    say.say("the run's players play on alone, for the duality gap ...")
+    progress.info("the run's players play on alone, for the duality gap ...")
     seed = settings["asked"]["seed"] + 1  # other batches than those that were trained on
     feed = BatchLoader(data, recipe.batch_size, seed=seed, mirror=recipe.mirror, device=hardware.device)
     fresh = data.split("test") if data.report.splits["test"] else data

@@ -81,7 +81,11 @@ class EvaluationInputs:
 
 
 def case_of(
-    samples: Source | Run, data: Source | None, asked: EvaluationRequest, generator: nn.Module | None, say: Progress
+    samples: Source | Run,
+    data: Source | None,
+    asked: EvaluationRequest,
+    generator: nn.Module | None,
+    progress: Progress,
 ) -> EvaluationInputs:
     """The case that these words mean; raises UsageError where they mean none."""
     if isinstance(samples, Run):
@@ -92,7 +96,7 @@ def case_of(
     if not isinstance(samples, np.ndarray):
         run = Run(samples)
         if run.exists or (run.path / "model.json").exists():
-            return _of_run(run, data, asked, generator, say)
+            return _of_run(run, data, asked, generator, progress)
     if data is None:
         raise UsageError("--data SOURCE is needed: the real data to hold the samples against")
     if asked.checkpoint is not None or asked.raw or asked.truncation is not None:
@@ -101,11 +105,11 @@ def case_of(
         return _of_table(table, _named(samples), data, asked)
     if isinstance(data, np.ndarray):
         raise UsageError("data as an array are a table [N, F], and so must the samples be; images come as a SOURCE")
-    return _of_files(samples, data, asked, say)
+    return _of_files(samples, data, asked, progress)
 
 
 def _of_run(
-    run: Run, source: Source | None, asked: EvaluationRequest, generator: nn.Module | None, say: Progress
+    run: Run, source: Source | None, asked: EvaluationRequest, generator: nn.Module | None, progress: Progress
 ) -> EvaluationInputs:
     if asked.size is not None or asked.mode is not None:
         raise UsageError(f"--size and --mode are for samples of other tools: {run.path} has those it was trained in")
@@ -118,14 +122,14 @@ def _of_run(
     # as `train` opens them: where that chooses the run's shape by itself, the net trained on them serves both
     given = settings["asked"] if settings else {"size": None, "mode": None}
     try:
-        data = open_images(source, tuple(given["size"] or ()) or None, given["mode"], say.counter("reading"))
+        data = open_images(source, tuple(given["size"] or ()) or None, given["mode"], progress.callback("reading"))
     except SparringError as error:
         if source != own:
             raise
         raise type(error)(f"{error}. The run's data lay there: --data SOURCE says where they are now") from error
     shape = (spec.height, spec.width, spec.channels)
     if data.report.shape != shape:
-        data = open_images(source, shape[:2], mode_of(spec.channels), say.counter("reading"))
+        data = open_images(source, shape[:2], mode_of(spec.channels), progress.callback("reading"))
     if data.report.shape != shape:
         raise UsageError(
             f"{source} has {data.report.shape[2]} channels, the samples of {run.path} have {spec.channels}: "
@@ -135,7 +139,7 @@ def _of_run(
     count = asked.count(splits["test"] if asked.split in (None, "test") and splits["test"] else len(data))
     check_memory(count, shape)
     reference = reference_of(data, count, asked.split, asked.seed)
-    told = say.counter("sampling")
+    told = progress.callback("sampling")
     about = _about(str(run.path), "run", count, asked)
     about |= {"checkpoint": _checkpoint(asked), "weights": "raw" if asked.raw else "average"}
     about |= {"truncation": asked.truncation}
@@ -153,8 +157,8 @@ def _checkpoint(asked: EvaluationRequest) -> str:
     return "last" if asked.raw else "model.safetensors"
 
 
-def _of_files(samples: Source, source: str | Path, asked: EvaluationRequest, say: Progress) -> EvaluationInputs:
-    size, on_progress = parse_size(asked.size), say.counter("reading")
+def _of_files(samples: Source, source: str | Path, asked: EvaluationRequest, progress: Progress) -> EvaluationInputs:
+    size, on_progress = parse_size(asked.size), progress.callback("reading")
     classes: tuple[str, ...]
     if isinstance(samples, np.ndarray):
         if samples.ndim != 4 or samples.dtype != np.uint8:

@@ -1,4 +1,4 @@
-"""What a person sees while work goes on: a bar on a terminal, plain lines elsewhere. All of it to stderr."""
+"""Progress of a long command on stderr: a bar on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bar
     from rich.progress import TaskID
 
-LINE_EVERY = 10.0
+LINE_SECONDS = 10.0
 """Seconds between plain lines."""
 
 
 class Progress:
-    """Counts towards a total, with the rate, the time left, and what else there is to tell."""
+    """Count towards a total; show the rate, the time left and current metrics."""
 
     def __init__(self, quiet: bool = False) -> None:
         self.quiet = quiet
         self._bar: Bar | None = None
         self._task: TaskID | None = None
         self._what = ""
-        self._start = self._spoke = time.monotonic()
+        self._start = self._last_line = time.monotonic()
         self._first = 0
 
-    def say(self, text: str) -> None:
-        """One line, above the bar."""
+    def info(self, text: str) -> None:
+        """Print one line, above the bar."""
         if self.quiet:
             return
         if self._bar is not None:
@@ -36,60 +36,59 @@ class Progress:
             print(text, file=sys.stderr, flush=True)
 
     def begin(self, what: str, total: int, done: int = 0, unit: str = "img") -> None:
-        """Start counting `what` from `done` to `total`."""
+        """Start to count `what` from `done` to `total`."""
         self.end()
         self._what, self._total, self._unit, self._first = what, total, unit, done
-        self._start = self._spoke = time.monotonic()
+        self._start = self._last_line = time.monotonic()
         if not self.quiet and sys.stderr.isatty():
-            self._bar = _bar(unit)
+            self._bar = _bar()
             self._bar.start()
-            self._task = self._bar.add_task(what, total=total, completed=done, told="", rate="")
+            self._task = self._bar.add_task(what, total=total, completed=done, metrics="", rate="")
 
-    def at(self, done: int, told: Mapping[str, float] | None = None) -> None:
-        """`done` of the total, and figures to show beside it."""
+    def update(self, done: int, metrics: Mapping[str, float] | None = None) -> None:
+        """Set the count to `done` and show `metrics` beside it."""
         if self.quiet:
             return
         now = time.monotonic()
         rate = (done - self._first) / max(now - self._start, 1e-9)
-        figures = "  ".join(f"{name} {value:.3f}" for name, value in (told or {}).items())
+        text = "  ".join(f"{name} {value:.3f}" for name, value in (metrics or {}).items())
         if self._bar is not None and self._task is not None:
-            self._bar.update(self._task, completed=done, told=figures, rate=f"{rate:,.0f} {self._unit}/s")
-        elif now - self._spoke >= LINE_EVERY or done >= self._total:
-            self._spoke = now
-            left = (self._total - done) / max(rate, 1e-9)
-            self.say(
-                f"{self._what} {done:,} of {self._total:,}  {rate:,.0f} {self._unit}/s  {_clock(left)} left  {figures}".rstrip()
-            )
+            self._bar.update(self._task, completed=done, metrics=text, rate=f"{rate:,.0f} {self._unit}/s")
+        elif now - self._last_line >= LINE_SECONDS or done >= self._total:
+            self._last_line = now
+            left = _clock((self._total - done) / max(rate, 1e-9))
+            count = f"{self._what} {done:,} of {self._total:,}"
+            self.info(f"{count}  {rate:,.0f} {self._unit}/s  {left} left  {text}".rstrip())
 
     def end(self) -> None:
-        """Take the bar away."""
+        """Remove the bar."""
         if self._bar is not None:
             self._bar.stop()
             self._bar = self._task = None
 
-    def counter(self, what: str, unit: str = "img") -> Callable[[int, int], None]:
-        """A `tell(done, of)` that begins by itself."""
+    def callback(self, what: str, unit: str = "img") -> Callable[[int, int], None]:
+        """Return an `on_progress(done, total)` that begins at its first call and ends at `total`."""
         begun = False
 
-        def on_progress(done: int, of: int) -> None:
+        def on_progress(done: int, total: int) -> None:
             nonlocal begun
             if not begun:
                 begun = True
-                self.begin(what, of, 0, unit)
-            self.at(done)
-            if done >= of:
+                self.begin(what, total, 0, unit)
+            self.update(done)
+            if done >= total:
                 self.end()
 
         return on_progress
 
 
-def _bar(unit: str) -> Bar:
+def _bar() -> Bar:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (
         TextColumn("{task.description}"), BarColumn(bar_width=24), TextColumn("{task.percentage:>3.0f}%"),
-        TimeRemainingColumn(), TextColumn("{task.fields[rate]}"), TextColumn("{task.fields[told]}"),
+        TimeRemainingColumn(), TextColumn("{task.fields[rate]}"), TextColumn("{task.fields[metrics]}"),
     )  # fmt: skip
     return Progress(*columns, console=Console(stderr=True), transient=True)
 

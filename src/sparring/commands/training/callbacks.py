@@ -29,7 +29,7 @@ def events(
     system: System,
     model: GeneratorModel,
     data: Images,
-    say: Progress,
+    progress: Progress,
     generator_metadata: Mapping[str, Any],
 ) -> list[Callback]:
     """What is due when: logging, showing, then measuring and saving together, so that a checkpoint comes last."""
@@ -44,7 +44,7 @@ def events(
     def log(nimg: int, means: Mapping[str, float]) -> None:
         if dist.rank() == 0 and means:
             run.log(nimg, means)
-            say.at(nimg, {name: means[name] for name in players if name in means})
+            progress.update(nimg, {name: means[name] for name in players if name in means})
 
     def show(nimg: int, means: Mapping[str, float]) -> None:
         if dist.rank() == 0:

@@ -81,7 +81,7 @@ def _log(training: TrainingSession, plan: Plan, told: Sequence[str]) -> Callback
     def log(nimg: int, means: Mapping[str, float]) -> None:
         if means:
             training.run.log(nimg, means)
-            training.say.at(nimg, {name: means[name] for name in told if name in means})
+            training.progress.update(nimg, {name: means[name] for name in told if name in means})
 
     return Callback(plan.log_every, log)
 
@@ -114,7 +114,9 @@ def keep(training: TrainingSession, classifier: Classifier) -> None:
     except SparringError:  # none yet, or a damaged one, which is written anew
         told = 0
     if told:
-        training.say.say(f"note: the classifier in {run.path} remembers what it was told since: it stays as it is")
+        training.progress.info(
+            f"note: the classifier in {run.path} remembers what it was told since: it stays as it is"
+        )
     else:
         classifier.save(run.path)
 

@@ -48,12 +48,12 @@ class TrainingSession:
     hardware: Hardware
     nets: Nets | None
     """Networks of one's own."""
-    say: Progress
+    progress: Progress
 
     @classmethod
     def of(
         cls, command: str, source: str | Path, asked: TrainRequest, name: str, out: str | Path | None, hardware: Hardware,
-        nets: Nets | None, say: Progress,
+        nets: Nets | None, progress: Progress,
     ) -> TrainingSession:  # fmt: skip
         """The run at `out`, with what it was asked for; or a new one, by the recipe's `name` where there is no `out`."""
         run = Run(out if out is not None else free_name(source, name))
@@ -61,7 +61,7 @@ class TrainingSession:
         asked = asked.taken_over(run) if begun else asked.filled()
         if not begun:
             run.claim()
-        return cls(command, source, asked, run, begun, hardware, nets, say)
+        return cls(command, source, asked, run, begun, hardware, nets, progress)
 
     @property
     def seed(self) -> int:
@@ -70,20 +70,20 @@ class TrainingSession:
 
     def open(self) -> Images:
         """The training images; opened by process 0 first, so that the cache is built once."""
-        asked, say = self.asked, self.say
+        asked, progress = self.asked, self.progress
         if dist.rank() != 0:
             dist.barrier()
         try:
-            data = open_images(self.source, asked.size, asked.mode, say.counter("reading"))
+            data = open_images(self.source, asked.size, asked.mode, progress.callback("reading"))
         finally:
             if dist.rank() == 0:
                 dist.barrier()
         if asked.label_fraction is not None:
             data = data.with_labels(asked.label_fraction)
         for note in data.report.notes:
-            say.say(f"note: {note}")
+            progress.info(f"note: {note}")
         if left := sum(map(len, data.report.left_out.values())):
-            say.say(f"note: {left:,} files are left out; `sparring inspect` names them and tells why")
+            progress.info(f"note: {left:,} files are left out; `sparring inspect` names them and tells why")
         if not len(data):
             raise SparringError(f"{self.source} holds test images alone: name the source of the training images")
         if len(data) < 2:
@@ -109,7 +109,7 @@ class TrainingSession:
 
         Raises SparringError, naming the size that fits, where there is too little memory.
         """
-        run, hardware, say = self.run, self.hardware, self.say
+        run, hardware, progress = self.run, self.hardware, self.progress
         memory = check_memory(recipe, data.spec, hardware) if self.nets is None else None
         if self.begun:
             plan = Plan(**run.settings["plan"])
@@ -122,10 +122,10 @@ class TrainingSession:
                 run.begin({**settings, **more})
         dist.barrier()
         if self.begun and (first := run.settings["hardware"]) != hardware.describe():
-            say.say(
+            progress.info(
                 f"note: the run was begun on {first}, and goes on with {hardware.describe()}: other bits than without a stop"
             )
-        say.say(plan.to_text(hardware, memory))
+        progress.info(plan.to_text(hardware, memory))
         return plan
 
     def _new_plan(self, build: Callable[[int], System], feed: BatchLoader) -> Plan:
@@ -133,21 +133,23 @@ class TrainingSession:
         if self.asked.images is not None:
             return Plan.of(self.asked.images, feed.batch_size)
         minutes = self.asked.minutes if self.asked.minutes is not None else MINUTES
-        self.say.say("measuring the speed ...")
+        self.progress.info("measuring the speed ...")
         speed = measure_speed(lambda: build(1 << 50), feed, self.hardware, minutes)
         return Plan.of(Plan.images_in(minutes, speed), feed.batch_size, minutes, speed)
 
     def begin(self, system: System, recipe: Recipe, data: Images) -> int:
         """The image from which to play: that of the latest checkpoint, which is put into `system`, or 0."""
-        run, say = self.run, self.say
+        run, progress = self.run, self.progress
         start = run.load_latest(system)
         if start is None and any(line["nimg"] > 0 for line in run.metrics()):
             raise SparringError(
                 f"{run.path} has lost its checkpoints, and would begin anew over what it has: choose another --out"
             )
         for warning in run.warnings:
-            say.say(f"warning: {warning}")
-        say.say(f"{'going on with' if start else 'training'} {recipe.name} on {len(data):,} images, run {run.path}")
+            progress.info(f"warning: {warning}")
+        progress.info(
+            f"{'going on with' if start else 'training'} {recipe.name} on {len(data):,} images, run {run.path}"
+        )
         return start or 0
 
     def play(self, system: System, feed: BatchLoader, plan: Plan, start: int, due: Sequence[Callback]) -> None:
@@ -155,13 +157,13 @@ class TrainingSession:
 
         Raises Stopped, with the way on, where a signal came: what was played is saved then.
         """
-        self.say.begin("training", plan.images, start)
+        self.progress.begin("training", plan.images, start)
         try:
             with signals() as stop, diverging(system, self.run):
                 done = play(system, feed, total=plan.images, start=start, seed=self.seed, hardware=self.hardware,
                             due=due, until=lambda: bool(stop))  # fmt: skip
         finally:
-            self.say.end()
+            self.progress.end()
         if dist.rank() == 0:
             self.run.film()
         if done < plan.images:
