@@ -57,6 +57,6 @@ def test_several_targets_in_one_batch_find_what_one_after_the_other_finds() -> N
     model, x = mlp(64, 10, seed=5), data(7, 30, 1, 8, 8)
     y = model(x).argmax(1)
     threat = Threat("Linf", 0.014)
-    few = apgd(model, x[:5], y[:5], threat, loss=dlr, targets=9)
-    many = apgd(model, x.repeat(3, 1, 1, 1), y.repeat(3), threat, loss=dlr, targets=9)
+    few = apgd(model, x[:5], y[:5], threat, loss=dlr, n_targets=9)
+    many = apgd(model, x.repeat(3, 1, 1, 1), y.repeat(3), threat, loss=dlr, n_targets=9)
     assert torch.equal(few.success, many.success[:5])

@@ -13,7 +13,7 @@ from problems import convnet, data, mlp
 from torch import Tensor
 
 from sparring.attacks import AutoAttackResult, Result, Threat, apgd, autoattack, fab, square
-from sparring.attacks.autoattack import recipe
+from sparring.attacks.autoattack import ensemble
 from sparring.attacks.losses import dlr, margin
 from sparring.attacks.norms import Norm
 from sparring.engine.errors import UsageError
@@ -35,9 +35,9 @@ def problem() -> tuple[Callable[[Tensor], Tensor], Tensor, Tensor]:
 def test_each_attack_breaks_the_rows_that_the_authors_code_breaks(name: str, norm: Norm) -> None:
     attack: Callable[..., Result] = {
         "apgd-ce": partial(apgd, restarts=5 if norm == "L1" else 1),
-        "apgd-t": partial(apgd, loss=dlr, targets=5 if norm == "L1" else 9),
+        "apgd-t": partial(apgd, loss=dlr, n_targets=5 if norm == "L1" else 9),
         "fab": fab,
-        "fab-t": partial(fab, targets=9),
+        "fab-t": partial(fab, n_targets=9),
     }[name]
     model, x, y = problem()
     result = attack(model, x, y, Threat(norm, GOLDEN["eps"][norm]))
@@ -86,13 +86,13 @@ def test_few_classes_and_a_radius_for_each_row(classes: int) -> None:
 
 
 def test_recipes_are_those_of_the_paper() -> None:
-    assert list(recipe("standard", "Linf")) == ["apgd-ce", "apgd-t", "fab-t", "square"]
-    assert list(recipe("plus", "L2")) == ["apgd-ce", "apgd-dlr", "fab", "square", "apgd-t", "fab-t"]
-    assert list(recipe("rand", "Linf")) == ["apgd-ce", "apgd-dlr"]
+    assert list(ensemble("standard", "Linf")) == ["apgd-ce", "apgd-t", "fab-t", "square"]
+    assert list(ensemble("plus", "L2")) == ["apgd-ce", "apgd-dlr", "fab", "square", "apgd-t", "fab-t"]
+    assert list(ensemble("rand", "Linf")) == ["apgd-ce", "apgd-dlr"]
     with pytest.raises(UsageError, match="unknown version 'standart': did you mean 'standard'"):
-        recipe("standart", "Linf")
+        ensemble("standart", "Linf")
     with pytest.raises(UsageError, match="few pixels"):
-        recipe("standard", "L0")
+        ensemble("standard", "L0")
 
 
 def test_doubts_are_told() -> None:

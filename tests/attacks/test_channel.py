@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from sparring.attacks.channel import CHANNELS, eight_bit, low_pass, moved, through
+from sparring.attacks.channel import CHANNELS, low_pass, quantize_mu_law, random_delay_and_gain, through_channel
 from sparring.attacks.validation import frozen
 from sparring.engine.errors import UsageError
 
@@ -19,15 +19,19 @@ def sine(pitch: float, length: int = 4000, rate: int = 8000) -> Tensor:
 
 def test_eight_bits_twice_are_once_and_have_255_values() -> None:
     x = torch.linspace(-1, 1, 100_001)
-    once = eight_bit(x)
-    torch.testing.assert_close(eight_bit(once), once, atol=1e-6, rtol=0)
-    assert len(once.unique()) == 255 and once.abs().max() == pytest.approx(1) and float(eight_bit(torch.zeros(1))) == 0
+    once = quantize_mu_law(x)
+    torch.testing.assert_close(quantize_mu_law(once), once, atol=1e-6, rtol=0)
+    assert (
+        len(once.unique()) == 255
+        and once.abs().max() == pytest.approx(1)
+        and float(quantize_mu_law(torch.zeros(1))) == 0
+    )
 
 
 @given(st.floats(-1, 1, width=32))
 def test_eight_bits_are_relatively_as_exact_for_quiet_sounds(value: float) -> None:
     x = torch.tensor(value)
-    assert abs(float(eight_bit(x) - x)) <= 0.5 * math.log(256) / 127 * (abs(value) + 1 / 255) * 1.05
+    assert abs(float(quantize_mu_law(x) - x)) <= 0.5 * math.log(256) / 127 * (abs(value) + 1 / 255) * 1.05
 
 
 def test_a_low_pass_lets_the_low_pass_and_nothing_else() -> None:
@@ -40,8 +44,8 @@ def test_a_low_pass_lets_the_low_pass_and_nothing_else() -> None:
 def test_moved_is_later_and_quieter() -> None:
     x = torch.zeros(64, 1, 400)
     x[..., 0] = 1
-    with frozen(moved, seed=0):
-        y = moved(x, 8000)
+    with frozen(random_delay_and_gain, seed=0):
+        y = random_delay_and_gain(x, 8000)
     peak, at = y.max(2)
     assert float(peak.min()) >= 0.5 and float(peak.max()) <= 1 and y.shape[2] == 480
     assert int(at.max() - at.min()) <= 80 and len(at.unique()) > 20
@@ -50,11 +54,11 @@ def test_moved_is_later_and_quieter() -> None:
 @pytest.mark.parametrize("channel", CHANNELS)
 def test_gradients_come_through_every_channel(channel: str) -> None:
     x = sine(500, 1000).requires_grad_()
-    model = through(channel, lambda x: x.square().sum((1, 2))[:, None] * torch.tensor([1.0, -1.0]), 8000)
+    model = through_channel(channel, lambda x: x.square().sum((1, 2))[:, None] * torch.tensor([1.0, -1.0]), 8000)
     (gradient,) = torch.autograd.grad(model(x)[0, 0], x)
     assert torch.isfinite(gradient).all() and gradient.abs().sum() > 0
 
 
 def test_an_unknown_channel() -> None:
     with pytest.raises(UsageError, match="unknown channel 'low-pass': did you mean 'lowpass'"):
-        through("low-pass", lambda x: x, 8000)
+        through_channel("low-pass", lambda x: x, 8000)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from sparring.attacks.norms import NORMS, Norm, length, onto_hyperplane, project
+from sparring.attacks.norms import NORMS, Norm, length, project, project_onto_hyperplane
 
 numbers = st.integers(0, 2**31)
 
@@ -84,7 +84,7 @@ def test_onto_a_hyperplane_the_shortest_way(norm: Norm, seed: int, size: int, ga
     """It gets there, or as far as bounds allow; and no other change that gets there is shorter."""
     normal, _, low, high = problem(seed, size, 1.0)
     gaps = torch.tensor([gap, 0.1 * gap, 0.0], dtype=torch.float64)
-    change = onto_hyperplane(norm, normal, gaps, low, high)
+    change = project_onto_hyperplane(norm, normal, gaps, low, high)
     assert ((change >= low) & (change <= high)).all()
     reach = torch.where(gaps > 0, (normal * torch.where(normal > 0, high, low)).sum(1), 0)
     reach = torch.where(gaps < 0, (normal * torch.where(normal > 0, low, high)).sum(1), reach)

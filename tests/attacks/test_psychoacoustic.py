@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from sparring.attacks.psychoacoustic import SAFETY, Masking, bark, psychoacoustic, quiet
+from sparring.attacks.psychoacoustic import SAFETY, MaskingThreshold, bark, psychoacoustic, quiet
 from sparring.attacks.threat_for import decibel_threat
 from sparring.attacks.threat_model import Threat
 from sparring.engine.errors import UsageError
@@ -31,7 +31,7 @@ def test_bark_and_quiet_at_known_places() -> None:
 
 @pytest.mark.parametrize("bin_", [10, 32, 64, 100])
 def test_a_tone_masks_most_at_its_own_frequency_and_more_above_than_below(bin_: int) -> None:
-    threshold = Masking(sine(float(HERTZ[bin_])), RATE).decibels[0, :, 30]
+    threshold = MaskingThreshold(sine(float(HERTZ[bin_])), RATE).decibels[0, :, 30]
     assert int((threshold - quiet(HERTZ)).argmax()) == bin_
     z = bark(HERTZ)
     above, below = ((z - z[bin_] - d).abs().argmin() for d in (1.0, -1.0))
@@ -41,15 +41,15 @@ def test_a_tone_masks_most_at_its_own_frequency_and_more_above_than_below(bin_: 
 
 
 def test_the_threshold_follows_the_loudness() -> None:
-    loud, faint = (Masking(sine(1000, volume), RATE) for volume in (0.5, 0.05))
+    loud, faint = (MaskingThreshold(sine(1000, volume), RATE) for volume in (0.5, 0.05))
     inside = slice(5, -5)  # at the ends rounding makes or unmakes a faint masker
     torch.testing.assert_close(loud.amplitude[..., inside], 10 * faint.amplitude[..., inside], atol=1e-4, rtol=1e-3)
-    assert not Masking(torch.zeros(1, 1, 2048), RATE).amplitude.any()
+    assert not MaskingThreshold(torch.zeros(1, 1, 2048), RATE).amplitude.any()
 
 
 def test_excess_counts_decibels() -> None:
     x = sine(1000)
-    masking = Masking(x, RATE)
+    masking = MaskingThreshold(x, RATE)
     one, ten = masking.excess(x / 100), masking.excess(x / 10)
     heard = ten > -20  # far below, float32 has but its rounding
     torch.testing.assert_close(ten[heard] - one[heard], torch.full_like(ten[heard], 20.0), atol=0.1, rtol=0)
@@ -59,7 +59,7 @@ def test_excess_counts_decibels() -> None:
 
 def test_spectra_and_waves_go_together() -> None:
     x = sine(700)
-    masking = Masking(x, RATE)
+    masking = MaskingThreshold(x, RATE)
     torch.testing.assert_close(masking.waves(masking.spectrum(x)), x, atol=1e-5, rtol=0)
 
 
@@ -80,7 +80,7 @@ def test_the_attack_keeps_to_threat_and_mask(net: SpeechCNN) -> None:
     change = found.adv - x
     assert threat.allows(found.adv, x).all() and not change[..., 1800:].any()
     assert torch.equal(net(found.adv).argmax(1) != y, found.success)
-    masking = Masking(x, RATE)
+    masking = MaskingThreshold(x, RATE)
     energy = masking.spectrum(change).abs().square()
     assert float((energy * (masking.excess(change) > 0)).sum() / energy.sum().clamp(min=1e-20)) < 0.01
     assert (found.loss >= psychoacoustic(net, x, y, threat, RATE, steps=1).loss - 1e-4).all() and SAFETY > 0

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from sparring.attacks.stochastic_models import error_rates, is_random, mean_interval
+from sparring.attacks.stochastic_models import error_rates, is_stochastic, mean_interval
 from sparring.engine.errors import UsageError
 
 
@@ -32,7 +32,7 @@ def test_the_same_seed_counts_the_same_and_leaves_the_global_numbers() -> None:
 
 def test_who_is_random() -> None:
     x = torch.full([20, 1], 0.5)
-    assert is_random(coin, x) and not is_random(lambda x: torch.cat([x, 1 - x], 1), x)
+    assert is_stochastic(coin, x) and not is_stochastic(lambda x: torch.cat([x, 1 - x], 1), x)
 
 
 def test_no_draws() -> None:

@@ -9,7 +9,7 @@ from problems import convnet, data, mlp
 from torch import Tensor
 
 from sparring.attacks import Threat, apgd, autoattack
-from sparring.attacks.surrogate import bf16_surrogate, judged, search_with_surrogate
+from sparring.attacks.surrogate import bf16_surrogate, reevaluate, search_with_surrogate
 
 LINF = Threat("Linf", 0.03)
 
@@ -44,7 +44,7 @@ def test_only_what_the_threat_allows_counts() -> None:
     y = model(x).argmax(1)
     far = apgd(model, x, y, Threat("Linf", 0.9), seed=0)
     assert far.success.all()
-    assert not judged(far, model, x, y, LINF, seed=0).success.any()
+    assert not reevaluate(far, model, x, y, LINF, seed=0).success.any()
 
 
 def test_verdicts_are_those_of_the_model_alone_to_a_row() -> None:
@@ -53,7 +53,7 @@ def test_verdicts_are_those_of_the_model_alone_to_a_row() -> None:
     net.train()
     threat = Threat("Linf", 0.03)
     attacks = partial(autoattack, net, x, y, threat, batch_size=9)
-    alone, quick = attacks(), attacks(stand_in=bf16_surrogate(net))
+    alone, quick = attacks(), attacks(surrogate=bf16_surrogate(net))
     assert 0 < int(alone.robust.sum()) < 16
     assert int((alone.robust != quick.robust).sum()) <= 1
     assert net.training and all(p.requires_grad and p.grad is None for p in net.parameters())

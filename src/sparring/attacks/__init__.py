@@ -3,7 +3,7 @@
 from sparring.attacks.apgd import apgd
 from sparring.attacks.autoattack import AutoAttackResult, autoattack
 from sparring.attacks.carlini_wagner import carlini_wagner
-from sparring.attacks.channel import CHANNELS, through
+from sparring.attacks.channel import CHANNELS, through_channel
 from sparring.attacks.deepfool import deepfool
 from sparring.attacks.fab import fab
 from sparring.attacks.fmn import fmn
@@ -11,9 +11,9 @@ from sparring.attacks.greedy import greedy
 from sparring.attacks.hop_skip_jump import hop_skip_jump
 from sparring.attacks.losses import LOSSES, Loss
 from sparring.attacks.pgd import fgsm, pgd
-from sparring.attacks.psychoacoustic import Masking, psychoacoustic
+from sparring.attacks.psychoacoustic import MaskingThreshold, psychoacoustic
 from sparring.attacks.result import Result
-from sparring.attacks.smoothing import Certificate, certify, predict, smoothed
+from sparring.attacks.smoothing import Certificate, certify, predict, smoothed_model
 from sparring.attacks.square import square
 from sparring.attacks.tabular_constraints import TabularConstraints
 from sparring.attacks.threat_model import Threat
@@ -26,7 +26,7 @@ __all__ = [
     "AutoAttackResult",
     "Certificate",
     "Loss",
-    "Masking",
+    "MaskingThreshold",
     "Model",
     "Result",
     "TabularConstraints",
@@ -48,7 +48,7 @@ __all__ = [
     "pgd",
     "predict",
     "psychoacoustic",
-    "smoothed",
+    "smoothed_model",
     "square",
-    "through",
+    "through_channel",
 ]

@@ -14,7 +14,7 @@ from torch import Tensor
 from sparring.attacks.attack_state import AttackState, check_budget, running_attack
 from sparring.attacks.feasible_set import FeasibleSet
 from sparring.attacks.losses import Loss, ce
-from sparring.attacks.norms import as_rows, length
+from sparring.attacks.norms import length, unsqueeze_like
 from sparring.attacks.result import Result
 from sparring.attacks.threat_model import Threat
 from sparring.attacks.validation import Model
@@ -35,7 +35,7 @@ def apgd(
     *,
     target: Tensor | None = None,
     loss: Loss = ce,
-    targets: int = 0,
+    n_targets: int = 0,
     steps: int = 100,
     restarts: int = 1,
     rho: float = 0.75,
@@ -49,17 +49,17 @@ def apgd(
     """
     if threat.norm == "L0":
         raise UsageError("apgd knows no L0: take pgd")
-    check_budget(steps=steps, restarts=restarts, eot=eot, targets=targets, target=target)
-    with running_attack(model, x, y, threat, target=target, seed=seed, eot=eot) as search:
+    check_budget(steps=steps, restarts=restarts, eot=eot, n_targets=n_targets, target=target)
+    with running_attack(model, x, y, threat, target=target, seed=seed, eot=eot) as state:
         generator = torch.Generator().manual_seed(mix(seed))
-        for run, (rows, aim) in enumerate(search.groups(targets, restarts)):
-            region = search.region.rows(rows)
-            at = region.start(generator)
+        for run, (rows, aim) in enumerate(state.groups(n_targets, restarts)):
+            region = state.region.select(rows)
+            at = region.random_point(generator)
             for wider, count, before in _phases(region, steps):
-                paths = _Paths.begin(rows, aim, wider, wider.relax(at))
+                paths = _Paths.begin(rows, aim, wider, wider.clip(at))
                 counts = before + count == steps  # in a wider ball nothing counts yet
-                at = _climb(search, paths, loss, count, rho, run * steps + before if counts else None)
-        return search.result()
+                at = _climb(state, paths, loss, count, rho, run * steps + before if counts else None)
+        return state.result()
 
 
 def checkpoints(steps: int) -> list[int]:
@@ -86,20 +86,20 @@ def _phases(region: FeasibleSet, steps: int) -> list[tuple[FeasibleSet, int, int
     ]
 
 
-def _climb(search: AttackState, paths: _Paths, loss: Loss, steps: int, rho: float, before: int | None) -> Tensor:
+def _climb(state: AttackState, paths: _Paths, loss: Loss, steps: int, rho: float, before: int | None) -> Tensor:
     """Ascend; returns each path's best point. Breaking counts only with `before`, the number of earlier steps."""
     sparse = paths.region.norm == "L1"
     window = max(int(0.04 * steps), 1)
     due = list(range(window, steps, window)) if sparse else checkpoints(steps)
     since = 0
     for step in range(steps + 1):
-        seen = paths.region.settle(paths.at)
+        seen = paths.region.round_discrete(paths.at)
         if step == steps and before is not None:  # nothing comes after it: no gradient is needed
-            search.note(seen, search.logits(seen, paths.rows), paths.rows, before + step)
+            state.record(seen, state.logits(seen, paths.rows), paths.rows, before + step)
             break
-        logits, value, gradient = search.gradient(seen, paths.rows, loss, paths.aim)
+        logits, value, gradient = state.gradient(seen, paths.rows, loss, paths.aim)
         if before is not None:
-            stands = ~search.note(seen, logits, paths.rows, before + step)
+            stands = ~state.record(seen, logits, paths.rows, before + step)
             if not stands.all():
                 paths, value, gradient = paths.keep(stands), value[stands], gradient[stands]
                 if not len(paths.rows):
@@ -170,8 +170,8 @@ class _Paths:
         self.loss, self.gradient = loss, gradient
 
     def _put_best(self, better: Tensor, loss: Tensor, gradient: Tensor) -> None:
-        self.best = torch.where(as_rows(better, self.at), self.at, self.best)
-        self.best_gradient = torch.where(as_rows(better, self.at), gradient, self.best_gradient)
+        self.best = torch.where(unsqueeze_like(better, self.at), self.at, self.best)
+        self.best_gradient = torch.where(unsqueeze_like(better, self.at), gradient, self.best_gradient)
         self.best_loss = torch.where(better, loss, self.best_loss)
 
     def halve(self, enough: float) -> None:
@@ -192,15 +192,15 @@ class _Paths:
         self._return(sparser)
 
     def _return(self, which: Tensor) -> None:
-        self.at = torch.where(as_rows(which, self.at), self.best, self.at)
-        self.gradient = torch.where(as_rows(which, self.at), self.best_gradient, self.gradient)
+        self.at = torch.where(unsqueeze_like(which, self.at), self.best, self.at)
+        self.gradient = torch.where(unsqueeze_like(which, self.at), self.best_gradient, self.gradient)
 
     def stride(self, share: float) -> None:
         """Eqs. 1 and 2: a projected step, of which `share` is taken, and the rest of the last one once more."""
         region, at = self.region, self.at
-        ahead = region.relax(at + as_rows(self.step, at) * region.steepest(self.gradient, at))
+        ahead = region.clip(at + unsqueeze_like(self.step, at) * region.steepest(self.gradient, at))
         if share < 1:
-            ahead = region.relax(at + share * (ahead - at) + (1 - share) * (at - self.last))
+            ahead = region.clip(at + share * (ahead - at) + (1 - share) * (at - self.last))
         self.last, self.at = at, ahead
 
     def stride_sparsely(self) -> None:
@@ -209,9 +209,9 @@ class _Paths:
         least = (flat.shape[1] - self.support / 1.5).clamp(min=0, max=flat.shape[1] - 1).long()
         threshold = flat.sort(1).values.gather(1, least[:, None])
         sign = self.gradient.sign() * (flat >= threshold).view_as(self.at)
-        way = sign / as_rows(length("L1", sign), sign).clamp(min=1)
-        self.at = self.region.relax(self.at + as_rows(self.step, sign) * way)
+        way = sign / unsqueeze_like(length("L1", sign), sign).clamp(min=1)
+        self.at = self.region.clip(self.at + unsqueeze_like(self.step, sign) * way)
 
 
 def _pick(part: Any, which: Tensor) -> Any:
-    return part if part is None else part.rows(which) if isinstance(part, FeasibleSet) else part[which]
+    return part if part is None else part.select(which) if isinstance(part, FeasibleSet) else part[which]

@@ -32,15 +32,15 @@ class AttackState:
         self.iterations, self.queries, self.gradients = torch.zeros(3, len(x), dtype=torch.int64, device=x.device)
         self.queries += 1
         everyone = torch.arange(len(x), device=x.device)
-        self.broken = self.wrong(self.clean, everyone)
+        self.broken = self.succeeds(self.clean, everyone)
         self._best = self.margins(self.clean, everyone)
 
     @property
-    def standing(self) -> Tensor:
+    def unbroken_idx(self) -> Tensor:
         """Rows that are not broken yet, int64 `[R]`."""
         return (~self.broken).nonzero().squeeze(1)
 
-    def wrong(self, logits: Tensor, rows: Tensor) -> Tensor:
+    def succeeds(self, logits: Tensor, rows: Tensor) -> Tensor:
         """True where `logits` `[R, K]` are what the attack is after, bool `[R]`."""
         said = logits.argmax(1)
         return said != self.y[rows] if self.target is None else said == self.target[rows]
@@ -66,7 +66,7 @@ class AttackState:
             with torch.enable_grad():
                 logits = self._asked(leaf)
                 losses = loss(logits, self.y[rows], aim)
-                looks.append((logits.detach(), losses.detach(), slope(losses, leaf)))
+                looks.append((logits.detach(), losses.detach(), input_gradient(losses, leaf)))
         self._count(self.queries, rows, self.eot)
         self._count(self.gradients, rows, self.eot)
         if self.eot == 1:
@@ -79,36 +79,36 @@ class AttackState:
         leaf = at.detach().requires_grad_()
         with torch.enable_grad():
             logits = self._asked(leaf)
-            slopes = [slope(one, leaf, keep=True) for one in logits.unbind(1)]
+            slopes = [input_gradient(one, leaf, keep=True) for one in logits.unbind(1)]
         self._count(self.queries, rows, 1)
         self._count(self.gradients, rows, len(slopes))
         return logits.detach(), torch.stack(slopes, 1)
 
-    def groups(self, targets: int, restarts: int) -> Iterator[tuple[Tensor, Tensor | None]]:
+    def groups(self, n_targets: int, restarts: int) -> Iterator[tuple[Tensor, Tensor | None]]:
         """For each restart the rows that still stand, and the classes to go for, if any: the likeliest wrong ones first.
 
         Several classes of a row are in one group where the batch would otherwise be small.
         """
-        wrong = self.clean.scatter(1, self.y[:, None], -torch.inf).argsort(1, descending=True)[:, :-1]
-        most = TOGETHER.get(wrong.device.type, TOGETHER["cpu"])
+        succeeds = self.clean.scatter(1, self.y[:, None], -torch.inf).argsort(1, descending=True)[:, :-1]
+        most = TOGETHER.get(succeeds.device.type, TOGETHER["cpu"])
         for _ in range(restarts):
-            if not targets and len(self.standing):
-                yield self.standing, None
-            first, end = 0, min(targets, wrong.shape[1])
-            while first < end and len(rows := self.standing):
-                aims = wrong[rows, first : min(end, first + max(1, most // len(rows)))]
+            if not n_targets and len(self.unbroken_idx):
+                yield self.unbroken_idx, None
+            first, end = 0, min(n_targets, succeeds.shape[1])
+            while first < end and len(rows := self.unbroken_idx):
+                aims = succeeds[rows, first : min(end, first + max(1, most // len(rows)))]
                 yield rows.repeat_interleave(aims.shape[1]), aims.flatten()
                 first += aims.shape[1]
 
-    def note(self, at: Tensor, logits: Tensor, rows: Tensor, iteration: int) -> Tensor:
+    def record(self, at: Tensor, logits: Tensor, rows: Tensor, iteration: int) -> Tensor:
         """Keep what was seen at `at` in step `iteration`; True where the row is now broken, bool `[R]`.
 
         Every point given here must be allowed by the threat model.
         """
-        hit, margins = self.wrong(logits, rows), self.margins(logits, rows)
+        hit, margins = self.succeeds(logits, rows), self.margins(logits, rows)
         self.iterations[rows] = iteration
         for which in (margins > self._best[rows], hit):
-            kept = one_each(rows, which, margins)
+            kept = best_per_row(rows, which, margins)
             self.adv[rows[kept]], self._best[rows[kept]] = at[kept], margins[kept]
         self.broken[rows[hit]] = True
         return self.broken[rows]
@@ -117,7 +117,7 @@ class AttackState:
         """The verdict: one more pass over all that was found, in the precision of the data."""
         everyone = torch.arange(len(self.x), device=self.x.device)
         logits = self.logits(self.adv, everyone)
-        success = self.wrong(logits, everyone) & self.threat.allows(self.adv, self.x)
+        success = self.succeeds(logits, everyone) & self.threat.allows(self.adv, self.x)
         margins = self.margins(logits, everyone)
         distance = self.threat.distance(self.adv, self.x).masked_fill(~success, torch.inf)
         return Result(self.adv, success, self.iterations, self.queries, self.gradients, margins, distance)
@@ -144,7 +144,7 @@ def running_attack(
         yield AttackState(model, x, y, threat, target, eot)
 
 
-def one_each(rows: Tensor, which: Tensor, margins: Tensor) -> Tensor:
+def best_per_row(rows: Tensor, which: Tensor, margins: Tensor) -> Tensor:
     """Of those places in `rows` `[R]` that `which` tells, one for each row: that with the largest margin.
 
     Written to a row at once, several points would be torn: threads write parts of one and of another.
@@ -158,17 +158,17 @@ def one_each(rows: Tensor, which: Tensor, margins: Tensor) -> Tensor:
     return places[last[last >= 0]]
 
 
-def check_budget(*, targets: int = 0, target: Tensor | None = None, **counts: int) -> None:
+def check_budget(*, n_targets: int = 0, target: Tensor | None = None, **counts: int) -> None:
     """Raise UsageError for numbers of steps and the like that are no numbers of steps."""
-    if wrong := [name for name, count in counts.items() if count < 1]:
-        raise UsageError(f"{wrong[0]} must be 1 or more, not {counts[wrong[0]]}")
-    if targets < 0:
-        raise UsageError(f"targets must be 0 or more, not {targets}")
-    if targets and target is not None:
+    if succeeds := [name for name, count in counts.items() if count < 1]:
+        raise UsageError(f"{succeeds[0]} must be 1 or more, not {counts[succeeds[0]]}")
+    if n_targets < 0:
+        raise UsageError(f"targets must be 0 or more, not {n_targets}")
+    if n_targets and target is not None:
         raise UsageError("give either target (a class for each row) or targets (how many wrong classes to go for)")
 
 
-def slope(losses: Tensor, x: Tensor, keep: bool = False) -> Tensor:
+def input_gradient(losses: Tensor, x: Tensor, keep: bool = False) -> Tensor:
     """The gradient of each row's loss `[B]`, `[B, ...]`; UsageError where the model lets none through."""
     gradient = None
     if losses.requires_grad:

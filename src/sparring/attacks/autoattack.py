@@ -21,7 +21,7 @@ from sparring.attacks.losses import dlr
 from sparring.attacks.norms import Norm
 from sparring.attacks.result import AttackFunction
 from sparring.attacks.square import square
-from sparring.attacks.stochastic_models import differs
+from sparring.attacks.stochastic_models import outputs_differ
 from sparring.attacks.surrogate import search_with_surrogate
 from sparring.attacks.threat_model import Threat
 from sparring.attacks.validation import Model, check_inputs, frozen
@@ -62,7 +62,9 @@ class AutoAttackResult:
         )
         broken_by = tuple(by for part in parts for by in part.broken_by)
         of_all = _late(broken_by, first.attacks)
-        of_some = (note for part in parts for note in part.notes if note not in _late(part.broken_by, part.attacks))
+        of_some = (
+            record for part in parts for record in part.notes if record not in _late(part.broken_by, part.attacks)
+        )
         notes = (*dict.fromkeys(of_some), *of_all)
         return cls(adv, broken_by, robust, queries, gradients, notes, first.attacks)
 
@@ -77,21 +79,21 @@ class AutoAttackResult:
         return float(self.robust.double().mean())
 
 
-def recipe(version: str, norm: Norm) -> Mapping[str, AttackFunction]:
+def ensemble(version: str, norm: Norm) -> Mapping[str, AttackFunction]:
     """The attacks of a version, in their order: name -> attack."""
     if norm == "L0":
         raise UsageError("autoattack knows Linf, L2 and L1: few pixels (L0) are what sparring.attacks.pgd changes")
     ce, sparse = partial(apgd, restarts=5 if norm == "L1" else 1), norm == "L1"
-    apgd_t = partial(apgd, loss=dlr, targets=5 if sparse else 9)
+    apgd_t = partial(apgd, loss=dlr, n_targets=5 if sparse else 9)
     versions: dict[str, dict[str, AttackFunction]] = {
-        "standard": {"apgd-ce": ce, "apgd-t": apgd_t, "fab-t": partial(fab, targets=9), "square": square},
+        "standard": {"apgd-ce": ce, "apgd-t": apgd_t, "fab-t": partial(fab, n_targets=9), "square": square},
         "plus": {
             "apgd-ce": partial(apgd, restarts=5),
             "apgd-dlr": partial(apgd, loss=dlr, restarts=5),
             "fab": partial(fab, restarts=5),
             "square": square,
-            "apgd-t": partial(apgd, loss=dlr, targets=9),
-            "fab-t": partial(fab, targets=9),
+            "apgd-t": partial(apgd, loss=dlr, n_targets=9),
+            "fab-t": partial(fab, n_targets=9),
         },
         "rand": {"apgd-ce": partial(apgd, eot=20), "apgd-dlr": partial(apgd, loss=dlr, eot=20)},
         "square": {"square": square},
@@ -110,8 +112,8 @@ def autoattack(
     version: str = "standard",
     seed: int = 0,
     batch_size: int = 256,
-    stand_in: Model | None = None,
-    on_progress: Callable[[str, int], None] = lambda attack, standing: None,
+    surrogate: Model | None = None,
+    on_progress: Callable[[str, int], None] = lambda attack, unbroken_idx: None,
 ) -> AutoAttackResult:
     """Run the attacks of `version` one after the other, each on the rows that still stand.
 
@@ -120,7 +122,7 @@ def autoattack(
     gradients to see. `stand_in`, a faster model, is searched with in place of `model`, which still gives all verdicts
     (`standin.searching_with`). `tell` hears the name of each attack before it starts and how many rows stand.
     """
-    attacks = recipe(version, threat.norm)
+    attacks = ensemble(version, threat.norm)
     if batch_size < 1:
         raise UsageError(f"batch_size must be 1 or more, not {batch_size}")
     everyone = torch.arange(len(x), device=x.device)
@@ -134,11 +136,11 @@ def autoattack(
     furthest = torch.full_like(logits[:, 0], -torch.inf)
     gradients = torch.zeros_like(queries)
     for number, (name, attack) in enumerate(attacks.items()):
-        standing = robust.nonzero().squeeze(1)
-        on_progress(name, len(standing))
-        search = attack if stand_in is None else search_with_surrogate(stand_in, attack)
-        for part in torch.split(standing, batch_size) if len(standing) else ():
-            found = search(model, x[part], y[part], threat.rows(part, x), seed=mix(seed, number))
+        unbroken_idx = robust.nonzero().squeeze(1)
+        on_progress(name, len(unbroken_idx))
+        state = attack if surrogate is None else search_with_surrogate(surrogate, attack)
+        for part in torch.split(unbroken_idx, batch_size) if len(unbroken_idx) else ():
+            found = state(model, x[part], y[part], threat.rows(part, x), seed=mix(seed, number))
             ahead = found.success | (found.loss > furthest[part])
             adv[part[ahead]], furthest[part[ahead]] = found.adv[ahead], found.loss[ahead]
             broken = part[found.success]
@@ -159,7 +161,7 @@ def _of_model(model: Model, x: Tensor, logits: Tensor, version: str) -> list[str
     if version != "rand":
         with torch.no_grad(), frozen(model, seed=1):  # not the state that the first pass began with
             again = model(x)
-        if differs(logits, again):
+        if outputs_differ(logits, again):
             notes.append('the model answers differently each time: take version="rand", and more than one seed')
     return notes
 

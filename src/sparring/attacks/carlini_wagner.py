@@ -9,7 +9,7 @@ from sparring.attacks.attack_state import check_budget, running_attack
 from sparring.attacks.feasible_set import FeasibleSet
 from sparring.attacks.losses import margin
 from sparring.attacks.min_norm import MinNormState, check_norm
-from sparring.attacks.norms import as_rows, length
+from sparring.attacks.norms import length, unsqueeze_like
 from sparring.attacks.result import Result
 from sparring.attacks.threat_model import Threat
 from sparring.attacks.validation import Model
@@ -43,8 +43,8 @@ def carlini_wagner(
     check_norm("carlini_wagner", threat.norm, ("L2",))
     if not (lr > 0 and c > 0):
         raise UsageError(f"lr and c must be above 0, not {lr} and {c}")
-    with running_attack(model, x, y, threat, target=target, seed=seed) as search:
-        nearest = MinNormState(search)
+    with running_attack(model, x, y, threat, target=target, seed=seed) as state:
+        nearest = MinNormState(state)
         weight = torch.full_like(nearest.distance, c)
         least, most = torch.zeros_like(weight), torch.full_like(weight, torch.inf)  # what failed, and what was enough
         for run in range(searches):
@@ -57,22 +57,22 @@ def carlini_wagner(
 
 def _minimise(nearest: MinNormState, c: Tensor, steps: int, lr: float, before: int) -> Tensor:
     """One search, after `before` steps in earlier ones, with weights c `[B]`; True where it found an example, bool `[B]`."""
-    search, rows = nearest.search, nearest.search.standing
-    box = _TanhBox(nearest.region.rows(rows))
+    state, rows = nearest.state, nearest.state.unbroken_idx
+    box = _TanhBox(nearest.region.select(rows))
     w = box.start()
     slow, fast = torch.zeros_like(w), torch.zeros_like(w)
-    last, found = torch.full_like(c[rows], torch.inf), torch.zeros_like(search.broken)
+    last, found = torch.full_like(c[rows], torch.inf), torch.zeros_like(state.broken)
     patience = max(steps // 10, 1)
     for step in range(steps):
         if not len(rows):
             break
         at, rate = box.point(w)
-        seen = box.region.settle(at)
-        logits, above, gradient = search.gradient(seen, rows, margin)
-        hit = nearest.note(seen, logits, rows, before + step)
+        seen = box.region.round_discrete(at)
+        logits, above, gradient = state.gradient(seen, rows, margin)
+        hit = nearest.record(seen, logits, rows, before + step)
         found[rows] |= hit
         change = at - box.region.x
-        descent = (2 * change - as_rows(c[rows] * (above <= 0), at) * gradient) * rate
+        descent = (2 * change - unsqueeze_like(c[rows] * (above <= 0), at) * gradient) * rate
         slow, fast = torch.lerp(descent, slow, BETAS[0]), torch.lerp(descent.square(), fast, BETAS[1])
         unbiased, spread = slow / (1 - BETAS[0] ** (step + 1)), fast / (1 - BETAS[1] ** (step + 1))
         w = w - lr * unbiased / (spread.sqrt() + 1e-8)
@@ -95,7 +95,7 @@ class _TanhBox:
 
     def rows(self, rows: Tensor) -> _TanhBox:
         """That of some rows."""
-        return _TanhBox(self.region.rows(rows))
+        return _TanhBox(self.region.select(rows))
 
     def start(self) -> Tensor:
         """The w of the data, but for what lies at the very end of the box."""

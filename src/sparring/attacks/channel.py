@@ -27,7 +27,7 @@ DRAWS = 8
 """Over which an attack through a random channel takes its mean, and by whose mean it is judged."""
 
 
-def eight_bit(x: Tensor) -> Tensor:
+def quantize_mu_law(x: Tensor) -> Tensor:
     """The mu-law in 8 bits: sign(x) ln(1 + 255 |x|) / ln 256, rounded to 127 steps either side, and back. Shape as given.
 
     Twice is the same as once. Lets no gradient through: `bpda(eight_bit, model)` does.
@@ -46,7 +46,7 @@ def low_pass(x: Tensor, cut: float = CUT) -> Tensor:
     return conv1d(x, (taps / taps.sum()).to(x)[None, None], padding=TAPS - 1)
 
 
-def moved(x: Tensor, rate: int) -> Tensor:
+def random_delay_and_gain(x: Tensor, rate: int) -> Tensor:
     """Each waveform `[B, 1, T]` up to 6 dB quieter and 10 ms later, at random by the global random numbers."""
     most = int(LATEST * rate)
     late = torch.randint(most + 1, (len(x), 1, 1), device=x.device)
@@ -56,16 +56,16 @@ def moved(x: Tensor, rate: int) -> Tensor:
 
 
 def _line(model: Model, rate: int) -> Model:
-    return _Through(low_pass, bpda(eight_bit, model))
+    return _Through(low_pass, bpda(quantize_mu_law, model))
 
 
 def _moving(model: Model, rate: int) -> Model:
-    return eot(_Through(lambda x: moved(x, rate), _line(model, rate)), DRAWS)
+    return eot(_Through(lambda x: random_delay_and_gain(x, rate), _line(model, rate)), DRAWS)
 
 
 CHANNELS: dict[str, Callable[[Model, int], Model]] = {
     "none": lambda model, rate: model,
-    "8bit": lambda model, rate: bpda(eight_bit, model),
+    "8bit": lambda model, rate: bpda(quantize_mu_law, model),
     "lowpass": lambda model, rate: _Through(low_pass, model),
     "both": _line,
     "moving": _moving,
@@ -74,7 +74,7 @@ CHANNELS: dict[str, Callable[[Model, int], Model]] = {
 telephone line), and that for a sound that comes at a random moment and loudness."""
 
 
-def through(channel: str, model: Model, rate: int) -> Model:
+def through_channel(channel: str, model: Model, rate: int) -> Model:
     """The `model` of waveforms `[B, 1, T]` at the other end of a channel of `CHANNELS`; gradients flow."""
     if channel not in CHANNELS:
         raise UsageError(f"unknown channel '{channel}': {did_you_mean(channel, CHANNELS)}")

@@ -7,7 +7,7 @@ from torch import Tensor
 from sparring.attacks.attack_state import check_budget, running_attack
 from sparring.attacks.fab import _boundary as boundary
 from sparring.attacks.min_norm import MinNormState, check_norm
-from sparring.attacks.norms import onto_hyperplane
+from sparring.attacks.norms import project_onto_hyperplane
 from sparring.attacks.result import Result
 from sparring.attacks.threat_model import Threat
 from sparring.attacks.validation import Model
@@ -37,20 +37,20 @@ def deepfool(
     check_norm("deepfool", threat.norm, ("L2", "Linf", "L1"))
     if not overshoot >= 0:
         raise UsageError(f"overshoot is a share of the way, 0 or more, not {overshoot}")
-    with running_attack(model, x, y, threat, target=target, seed=seed) as search:
-        nearest, rows = MinNormState(search), search.standing
-        region = nearest.region.rows(rows)
+    with running_attack(model, x, y, threat, target=target, seed=seed) as state:
+        nearest, rows = MinNormState(state), state.unbroken_idx
+        region = nearest.region.select(rows)
         at = region.x
         for step in range(steps + 1 if len(rows) else 0):
-            seen = region.settle(region.relax(region.x + (1 + overshoot) * (at - region.x)))
+            seen = region.round_discrete(region.clip(region.x + (1 + overshoot) * (at - region.x)))
             if step == steps:
-                nearest.note(seen, search.logits(seen, rows), rows, step)
+                nearest.record(seen, state.logits(seen, rows), rows, step)
                 break
-            logits, gap, normal = boundary(search, seen, rows, None)
-            stands = ~nearest.note(seen, logits, rows, step)
-            rows, region, at, gap, normal = rows[stands], region.rows(stands), at[stands], gap[stands], normal[stands]
+            logits, gap, normal = boundary(state, seen, rows, None)
+            stands = ~nearest.record(seen, logits, rows, step)
+            rows, region, at, gap, normal = rows[stands], region.select(stands), at[stands], gap[stands], normal[stands]
             if not len(rows):
                 break
             low, high = ((bound - at).flatten(1) for bound in (region.low, region.high))
-            at = at + onto_hyperplane(region.norm, normal.flatten(1), -gap, low, high).view_as(at)
+            at = at + project_onto_hyperplane(region.norm, normal.flatten(1), -gap, low, high).view_as(at)
         return nearest.result()

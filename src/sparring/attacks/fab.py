@@ -12,7 +12,7 @@ from torch import Tensor
 from sparring.attacks.attack_state import AttackState, check_budget, running_attack
 from sparring.attacks.feasible_set import FeasibleSet
 from sparring.attacks.losses import margin
-from sparring.attacks.norms import Norm, as_rows, length, onto_hyperplane
+from sparring.attacks.norms import Norm, length, project_onto_hyperplane, unsqueeze_like
 from sparring.attacks.result import Result
 from sparring.attacks.threat_model import Threat
 from sparring.attacks.validation import Model
@@ -31,7 +31,7 @@ def fab(
     threat: Threat,
     *,
     target: Tensor | None = None,
-    targets: int = 0,
+    n_targets: int = 0,
     steps: int = 100,
     restarts: int = 1,
     seed: int = 0,
@@ -43,42 +43,42 @@ def fab(
     """
     if threat.norm == "L0":
         raise UsageError("fab knows no L0: take pgd")
-    check_budget(steps=steps, restarts=restarts, targets=targets, target=target)
-    with running_attack(model, x, y, threat, target=target, seed=seed) as search:
+    check_budget(steps=steps, restarts=restarts, n_targets=n_targets, target=target)
+    with running_attack(model, x, y, threat, target=target, seed=seed) as state:
         unbounded = threat.around(x, ball=False)
         generator = torch.Generator().manual_seed(mix(seed))
         for run in range(restarts):
-            for rows, aim in search.groups(targets, 1):
-                region, at = unbounded.rows(rows), x[rows]
+            for rows, aim in state.groups(n_targets, 1):
+                region, at = unbounded.select(rows), x[rows]
                 if run:
-                    at = (at + search.region.rows(rows).start(generator)) / 2
-                _walk(search, rows, aim, region, at, steps, run * steps)
-        return search.result()
+                    at = (at + state.region.select(rows).random_point(generator)) / 2
+                _walk(state, rows, aim, region, at, steps, run * steps)
+        return state.result()
 
 
 def _walk(
-    search: AttackState, rows: Tensor, aim: Tensor | None, region: FeasibleSet, at: Tensor, steps: int, before: int
+    state: AttackState, rows: Tensor, aim: Tensor | None, region: FeasibleSet, at: Tensor, steps: int, before: int
 ) -> None:
     """Along the boundary from `at` `[P, ...]`, after `before` steps in earlier restarts."""
     for step in range(steps + 1):
-        seen = region.settle(at)
+        seen = region.round_discrete(at)
         if step == steps:
-            logits = search.logits(seen, rows)
+            logits = state.logits(seen, rows)
         else:
-            logits, gap, normal = _boundary(search, seen, rows, aim)
-        near = length(region.norm, seen - region.x) <= search.region.eps[rows]
-        search.note(seen[near], logits[near], rows[near], before + step)
+            logits, gap, normal = _boundary(state, seen, rows, aim)
+        near = length(region.norm, seen - region.x) <= state.region.eps[rows]
+        state.record(seen[near], logits[near], rows[near], before + step)
         if step == steps:
             return
-        beyond = search.wrong(logits, rows) & ~search.broken[rows]
+        beyond = state.succeeds(logits, rows) & ~state.broken[rows]
         if beyond.any():  # too far away: go back, and look anew from there
             back = region.x[beyond] + BETA * (at[beyond] - region.x[beyond])
             at = at.index_put((beyond,), back)
-            again = _boundary(search, region.rows(beyond).settle(back), rows[beyond], _pick(aim, beyond))
+            again = _boundary(state, region.select(beyond).round_discrete(back), rows[beyond], _pick(aim, beyond))
             gap, normal = gap.index_put((beyond,), again[1]), normal.index_put((beyond,), again[2])
-        stands = ~search.broken[rows]
+        stands = ~state.broken[rows]
         if not stands.all():
-            rows, aim, region, at = rows[stands], _pick(aim, stands), region.rows(stands), at[stands]
+            rows, aim, region, at = rows[stands], _pick(aim, stands), region.select(stands), at[stands]
             gap, normal = gap[stands], normal[stands]
             if not len(rows):
                 return
@@ -90,7 +90,7 @@ def _step(region: FeasibleSet, at: Tensor, gap: Tensor, normal: Tensor) -> Tenso
     x = region.x
     w, offset = normal.flatten(1), (at - x).flatten(1)
     low, high = (region.low - x).flatten(1), (region.high - x).flatten(1)
-    change = onto_hyperplane(
+    change = project_onto_hyperplane(
         region.norm,
         torch.cat([w, w]),
         torch.cat([-gap, (w * offset).sum(1) - gap]),
@@ -99,24 +99,24 @@ def _step(region: FeasibleSet, at: Tensor, gap: Tensor, normal: Tensor) -> Tenso
     )
     far = length(region.norm, change).clamp(min=1e-8)
     here, there = change.view(2, *at.shape)
-    alpha = as_rows((far[: len(at)] / (far[: len(at)] + far[len(at) :])).clamp(max=ALPHA_MAX), at)
-    return region.relax((1 - alpha) * (at + ETA * here) + alpha * (x + ETA * there))
+    alpha = unsqueeze_like((far[: len(at)] / (far[: len(at)] + far[len(at) :])).clamp(max=ALPHA_MAX), at)
+    return region.clip((1 - alpha) * (at + ETA * here) + alpha * (x + ETA * there))
 
 
-def _boundary(search: AttackState, at: Tensor, rows: Tensor, aim: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+def _boundary(state: AttackState, at: Tensor, rows: Tensor, aim: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
     """Logits, and the decision boundary near `at`: the difference of logits `[P]`, above 0 beyond it, and its gradient."""
     if aim is not None:
-        return search.gradient(at, rows, _difference, aim)
-    if search.target is not None:
-        return search.gradient(at, rows, margin)
-    logits, slopes = search.jacobian(at, rows)
-    label = search.y[rows][:, None]
+        return state.gradient(at, rows, _difference, aim)
+    if state.target is not None:
+        return state.gradient(at, rows, margin)
+    logits, slopes = state.jacobian(at, rows)
+    label = state.y[rows][:, None]
     gaps = logits - logits.gather(1, label)
-    normals = slopes - slopes.take_along_dim(as_rows(label.squeeze(1), slopes), 1)
-    norm = DUAL[search.threat.norm]
+    normals = slopes - slopes.take_along_dim(unsqueeze_like(label.squeeze(1), slopes), 1)
+    norm = DUAL[state.threat.norm]
     dual = length(norm, normals.flatten(0, 1)).view_as(gaps)
     nearest = (gaps.abs() / (dual + 1e-12)).scatter(1, label, torch.inf).argmin(1, keepdim=True)
-    normal = normals.take_along_dim(as_rows(nearest.squeeze(1), normals), 1).squeeze(1)
+    normal = normals.take_along_dim(unsqueeze_like(nearest.squeeze(1), normals), 1).squeeze(1)
     return logits, gaps.gather(1, nearest).squeeze(1), normal
 
 

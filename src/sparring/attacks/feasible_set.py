@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from sparring.attacks.norms import Norm, as_rows, length, project
+from sparring.attacks.norms import Norm, length, project, unsqueeze_like
 from sparring.attacks.tabular_constraints import TabularConstraints
 
 
@@ -29,11 +29,11 @@ class FeasibleSet:
     """And the highest."""
     columns: TabularConstraints
 
-    def rows(self, rows: Tensor) -> FeasibleSet:
+    def select(self, select: Tensor) -> FeasibleSet:
         """The region around some of the rows: indices, int64, or a bool `[B]`."""
-        return replace(self, x=self.x[rows], eps=self.eps[rows], low=self.low[rows], high=self.high[rows])
+        return replace(self, x=self.x[select], eps=self.eps[select], low=self.low[select], high=self.high[select])
 
-    def relax(self, adv: Tensor) -> Tensor:
+    def clip(self, adv: Tensor) -> Tensor:
         """A point in ball, box and bounds; whole numbers and categories may come out in between.
 
         The nearest such point, but for L2: there it is cut to the bounds and then drawn towards x. From such points attacks
@@ -41,7 +41,9 @@ class FeasibleSet:
         """
         if self.norm == "L2":
             change = torch.clamp(adv, self.low, self.high) - self.x
-            return self.x + change * as_rows((self.eps / length("L2", change).clamp(min=1e-12)).clamp(max=1), change)
+            return self.x + change * unsqueeze_like(
+                (self.eps / length("L2", change).clamp(min=1e-12)).clamp(max=1), change
+            )
         return self._nearest(adv)
 
     def _nearest(self, adv: Tensor) -> Tensor:
@@ -49,7 +51,7 @@ class FeasibleSet:
             return torch.clamp(adv, self.low, self.high)
         return self.x + project(self.norm, adv - self.x, self.eps, self.low - self.x, self.high - self.x)
 
-    def settle(self, adv: Tensor) -> Tensor:
+    def round_discrete(self, adv: Tensor) -> Tensor:
         """A relaxed point with whole numbers whole and one category of each group; the rest keeps to what is left."""
         discrete = self.columns.discrete
         if not discrete:
@@ -70,9 +72,9 @@ class FeasibleSet:
 
     def project(self, adv: Tensor) -> Tensor:
         """A point of the region near `adv`: the nearest one where no column is discrete."""
-        return self.settle(self._nearest(adv))
+        return self.round_discrete(self._nearest(adv))
 
-    def start(self, generator: torch.Generator) -> Tensor:
+    def random_point(self, generator: torch.Generator) -> Tensor:
         """A random point: of the surface of the Linf or L2 ball, then brought between the bounds (Croce and Hein 2020).
 
         L1: a standard normal perturbation, projected; L0: as many random entries as may change, anywhere between their
@@ -89,8 +91,8 @@ class FeasibleSet:
             noise = 2 * noise - 1
         noise = noise.to(x.device)
         if self.norm != "L1":
-            noise = noise * as_rows(self.eps / length(self.norm, noise).clamp(min=1e-12), x)
-        return self.relax(x + noise)
+            noise = noise * unsqueeze_like(self.eps / length(self.norm, noise).clamp(min=1e-12), x)
+        return self.clip(x + noise)
 
     def steepest(self, gradient: Tensor, at: Tensor) -> Tensor:
         """The direction of length 1 in which a loss with this `gradient` grows fastest from `at`; all `[B, ...]`.
@@ -101,9 +103,9 @@ class FeasibleSet:
         if self.norm == "Linf":
             return gradient.sign()
         if self.norm == "L2":
-            return gradient / as_rows(length("L2", gradient), gradient).clamp(min=1e-12)
+            return gradient / unsqueeze_like(length("L2", gradient), gradient).clamp(min=1e-12)
         if self.norm == "L0":
-            return gradient / as_rows(length("Linf", gradient), gradient).clamp(min=1e-12)
+            return gradient / unsqueeze_like(length("Linf", gradient), gradient).clamp(min=1e-12)
         open_ = torch.where(gradient > 0, at < self.high, at > self.low)
         slope = (gradient.abs() * open_).flatten(1)
         best = slope.argmax(1, keepdim=True)

@@ -11,7 +11,7 @@ from sparring.attacks.attack_state import check_budget, running_attack
 from sparring.attacks.fab import DUAL
 from sparring.attacks.losses import margin
 from sparring.attacks.min_norm import MinNormState
-from sparring.attacks.norms import Norm, as_rows, length, project
+from sparring.attacks.norms import Norm, length, project, unsqueeze_like
 from sparring.attacks.result import Result
 from sparring.attacks.threat_model import Threat
 from sparring.attacks.validation import Model
@@ -43,24 +43,24 @@ def fmn(
     check_budget(steps=steps)
     if not (step > 0 and 0 < gamma < 1):
         raise UsageError(f"step must be above 0, and gamma between 0 and 1, not {step} and {gamma}")
-    with running_attack(model, x, y, threat, target=target, seed=seed) as search:
-        nearest, rows = MinNormState(search), search.standing
-        region = nearest.region.rows(rows)
+    with running_attack(model, x, y, threat, target=target, seed=seed) as state:
+        nearest, rows = MinNormState(state), state.unbroken_idx
+        region = nearest.region.select(rows)
         norm, low, high = region.norm, region.low - region.x, region.high - region.x
         delta, radius, stride = torch.zeros_like(region.x), region.eps, None
         for k in range(steps + 1 if len(rows) else 0):
-            seen = region.settle(torch.clamp(region.x + delta, region.low, region.high))
+            seen = region.round_discrete(torch.clamp(region.x + delta, region.low, region.high))
             if k == steps:
-                nearest.note(seen, search.logits(seen, rows), rows, k)
+                nearest.record(seen, state.logits(seen, rows), rows, k)
                 break
-            logits, above, gradient = search.gradient(seen, rows, margin)
-            hit = nearest.note(seen, logits, rows, k)
+            logits, above, gradient = state.gradient(seen, rows, margin)
+            hit = nearest.record(seen, logits, rows, k)
             share = LAST + (1 - LAST) * (1 + math.cos(math.pi * k / steps)) / 2
             radius = _radius(norm, radius, delta, above, gradient, hit, nearest.distance[rows], share * gamma)
             slope = length("L2", gradient).clamp(min=1e-12)
             stride = above.abs() / slope if stride is None else stride
-            way = gradient / as_rows(slope, gradient)
-            delta = project(norm, delta + as_rows(share * step * stride, way) * way, radius, low, high)
+            way = gradient / unsqueeze_like(slope, gradient)
+            delta = project(norm, delta + unsqueeze_like(share * step * stride, way) * way, radius, low, high)
         return nearest.result()
 
 

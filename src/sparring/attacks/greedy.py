@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from sparring.attacks.attack_state import AttackState, check_budget, one_each, running_attack
+from sparring.attacks.attack_state import AttackState, best_per_row, check_budget, running_attack
 from sparring.attacks.feasible_set import FeasibleSet
 from sparring.attacks.norms import length
 from sparring.attacks.result import Result
@@ -43,25 +43,25 @@ def greedy(
     check_budget(steps=steps)
     if values < 2:
         raise UsageError(f"values must be 2 or more (the lowest and the highest), not {values}")
-    with running_attack(model, x, y, threat, target=target, seed=seed) as search:
-        rows = search.standing
-        region, at, best = search.region.rows(rows), x[rows], search.margins(search.clean[rows], rows)
+    with running_attack(model, x, y, threat, target=target, seed=seed) as state:
+        rows = state.unbroken_idx
+        region, at, best = state.region.select(rows), x[rows], state.margins(state.clean[rows], rows)
         for step in range(1, steps + 1):
-            at, logits, gains = _best(search, region, at, rows, values)
+            at, logits, gains = _best(state, region, at, rows, values)
             better = gains > best
-            better[better.clone()] = ~search.note(at[better], logits[better], rows[better], step)
+            better[better.clone()] = ~state.record(at[better], logits[better], rows[better], step)
             if not better.any():
                 break
-            rows, region, at, best = rows[better], region.rows(better), at[better], gains[better]
-        return search.result()
+            rows, region, at, best = rows[better], region.select(better), at[better], gains[better]
+        return state.result()
 
 
 def _best(
-    search: AttackState, region: FeasibleSet, at: Tensor, rows: Tensor, values: int
+    state: AttackState, region: FeasibleSet, at: Tensor, rows: Tensor, values: int
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The best single change of each row `[R, ...]`: where it leads, the logits there, the margin (-inf: there is none)."""
     moves = [_numbers(region, at, values), *_categories(region, at)]
-    ahead, logits = at.clone(), search.clean[rows]
+    ahead, logits = at.clone(), state.clean[rows]
     best = torch.full_like(region.eps, -torch.inf)
     for row, place, value in (
         part for move in moves for part in zip(*(torch.split(each, POINTS) for each in move), strict=True)
@@ -71,9 +71,9 @@ def _best(
         row, points = row[near], points[near]
         if not len(row):
             continue
-        seen = search.logits(points, rows[row])
-        margins = search.margins(seen, rows[row])
-        kept = one_each(row, margins > best[row], margins)
+        seen = state.logits(points, rows[row])
+        margins = state.margins(seen, rows[row])
+        kept = best_per_row(row, margins > best[row], margins)
         ahead[row[kept]], logits[row[kept]], best[row[kept]] = points[kept], seen[kept], margins[kept]
     return ahead, logits, best
 

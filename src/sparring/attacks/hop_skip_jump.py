@@ -13,7 +13,7 @@ from torch import Tensor
 
 from sparring.attacks.attack_state import check_budget, running_attack
 from sparring.attacks.min_norm import MinNormState, check_norm
-from sparring.attacks.norms import Norm, as_rows, length
+from sparring.attacks.norms import Norm, length, unsqueeze_like
 from sparring.attacks.result import Result
 from sparring.attacks.threat_model import Threat
 from sparring.attacks.validation import Model
@@ -53,8 +53,8 @@ def hop_skip_jump(
     check_norm("hop_skip_jump", threat.norm, ("L2", "Linf"))
     if start is not None and start.shape != x.shape:
         raise UsageError(f"start is {list(start.shape)}, and x is {list(x.shape)}: give one point for each row")
-    with running_attack(model, x, y, threat, target=target, seed=seed) as search:
-        walk = _Walk(MinNormState(search), seed)
+    with running_attack(model, x, y, threat, target=target, seed=seed) as state:
+        walk = _Walk(MinNormState(state), seed)
         walk.begin(start, tries)
         for step in range(steps + 1 if len(walk.rows) else 0):
             if step:
@@ -68,8 +68,8 @@ class _Walk:
 
     def __init__(self, nearest: MinNormState, seed: int) -> None:
         self.nearest, self.generator = nearest, torch.Generator().manual_seed(mix(seed))
-        self.rows = nearest.search.standing
-        self.region = nearest.region.rows(self.rows)
+        self.rows = nearest.state.unbroken_idx
+        self.region = nearest.region.select(self.rows)
         self.at = self.region.x
         self.size = self.at[0].numel() if len(self.at) else 1
         self.theta = min(self.size**-1.5, 0.01)
@@ -77,8 +77,8 @@ class _Walk:
 
     def look(self, at: Tensor, which: Tensor, step: int) -> Tensor:
         """True where `at` is adversarial, for the rows of the walk that are true in `which`."""
-        rows, seen = self.rows[which], self.region.rows(which).settle(at)
-        return self.nearest.note(seen, self.nearest.search.logits(seen, rows), rows, step)
+        rows, seen = self.rows[which], self.region.select(which).round_discrete(at)
+        return self.nearest.record(seen, self.nearest.state.logits(seen, rows), rows, step)
 
     def begin(self, start: Tensor | None, tries: int) -> None:
         """To the first adversarial example; rows without any leave."""
@@ -88,8 +88,8 @@ class _Walk:
                 break
             hit = self.look(ahead[lost], lost, 0)
             found = lost.masked_scatter(lost, hit)
-            self.at, lost = torch.where(as_rows(found, ahead), ahead, self.at), lost & ~found
-        self.rows, self.region, self.at = self.rows[~lost], self.region.rows(~lost), self.at[~lost]
+            self.at, lost = torch.where(unsqueeze_like(found, ahead), ahead, self.at), lost & ~found
+        self.rows, self.region, self.at = self.rows[~lost], self.region.select(~lost), self.at[~lost]
 
     def _beginnings(self, start: Tensor | None, tries: int) -> Iterator[Tensor]:
         low, high = self.region.low, self.region.high
@@ -109,8 +109,8 @@ class _Walk:
 
         def between(share: Tensor) -> Tensor:
             if self.region.norm == "L2":
-                return x + as_rows(share, x) * reach
-            most = as_rows(share * far, x)
+                return x + unsqueeze_like(share, x) * reach
+            most = unsqueeze_like(share * far, x)
             return x + reach.clamp(-most, most)
 
         low, high = torch.zeros_like(far), torch.ones_like(far)
@@ -118,7 +118,7 @@ class _Walk:
             middle = (low + high) / 2
             hit = self.look(between(middle), everyone, step)
             low, high = torch.where(hit, low, middle), torch.where(hit, middle, high)
-        self.at = torch.where(as_rows(high < 1, x), between(high), self.at)
+        self.at = torch.where(unsqueeze_like(high < 1, x), between(high), self.at)
 
     def jump(self, draws: int, step: int) -> None:
         """Away from the boundary, along its normal, by a step that is halved until it lands beyond."""
@@ -126,16 +126,16 @@ class _Walk:
         stride = length(self.region.norm, self.at - self.region.x) / math.sqrt(step)
         waits, origin = torch.ones_like(self.rows, dtype=torch.bool), self.at
         for _ in range(HALVINGS):
-            ahead = torch.clamp(origin + as_rows(stride, way) * way, self.region.low, self.region.high)
+            ahead = torch.clamp(origin + unsqueeze_like(stride, way) * way, self.region.low, self.region.high)
             landed = waits.masked_scatter(waits, self.look(ahead[waits], waits, step))
-            self.at = torch.where(as_rows(landed, ahead), ahead, self.at)
+            self.at = torch.where(unsqueeze_like(landed, ahead), ahead, self.at)
             waits, stride = waits & ~landed, stride / 2
             if not waits.any():
                 return
 
     def _normal(self, draws: int) -> Tensor:
         """The direction of the boundary's normal, by decisions around it, less their mean (section III-C)."""
-        region, at, search = self.region, self.at[:, None], self.nearest.search
+        region, at, state = self.region, self.at[:, None], self.nearest.state
         low, high = region.low[:, None], region.high[:, None]
         norm, shape = region.norm, region.x.shape[1:]
         probe = PROBE[norm] * self.theta * (self.size**0.5 if norm == "L2" else self.size)
@@ -146,15 +146,15 @@ class _Walk:
             count = min(most, draws - first)
             noise = torch.stack([torch.randn(shape, generator=self.generator) for _ in range(count)])
             noise = (noise.to(at) * (high > low)).flatten(0, 1)
-            sphere = (noise / as_rows(length("L2", noise), noise).clamp(min=1e-12)).view(-1, count, *shape)
-            around = torch.clamp(at + as_rows(far, sphere) * sphere, low, high)
+            sphere = (noise / unsqueeze_like(length("L2", noise), noise).clamp(min=1e-12)).view(-1, count, *shape)
+            around = torch.clamp(at + unsqueeze_like(far, sphere) * sphere, low, high)
             which = torch.arange(len(at), device=at.device).repeat_interleave(count)
             seen, rows = around.flatten(0, 1), self.rows[which]
             if region.columns.discrete:
-                seen = region.rows(which).settle(seen)
-            sign = torch.where(search.wrong(search.logits(seen, rows), rows), 1.0, -1.0).view(-1, count)
+                seen = region.select(which).round_discrete(seen)
+            sign = torch.where(state.succeeds(state.logits(seen, rows), rows), 1.0, -1.0).view(-1, count)
             moves = around - at
             signed += torch.einsum("rm,rm...->r...", sign.to(moves), moves)
             total, balance = total + moves.sum(1), balance + sign.sum(1)
         mean = balance / draws
-        return signed - as_rows(mean * (mean.abs() < 1), signed) * total
+        return signed - unsqueeze_like(mean * (mean.abs() < 1), signed) * total

@@ -17,16 +17,16 @@ from torch import Tensor, nn
 
 from sparring.attacks.apgd import apgd
 from sparring.attacks.attack_state import running_attack
-from sparring.attacks.autoattack import CLEAN, LATE, AutoAttackResult, recipe
+from sparring.attacks.autoattack import CLEAN, LATE, AutoAttackResult, ensemble
 from sparring.attacks.losses import ce, dlr, margin
 from sparring.attacks.pgd import fgsm, pgd
 from sparring.attacks.result import AttackFunction, Result
 from sparring.attacks.square import square
-from sparring.attacks.stochastic_models import is_random
-from sparring.attacks.surrogate import judged
+from sparring.attacks.stochastic_models import is_stochastic
+from sparring.attacks.surrogate import reevaluate
 from sparring.attacks.threat_model import Threat
 from sparring.attacks.validation import Model, frozen
-from sparring.attacks.wrappers import blocked, eot, straight
+from sparring.attacks.wrappers import eot, gradient_blockers, straight_through
 from sparring.engine.errors import UsageError
 
 ROWS = 100
@@ -38,7 +38,7 @@ widest ball, at least."""
 NOISE, DRAWS, SHAKEN = 0.1, 20, 0.3
 """Noise of a tenth of eps may change the margin by this share of it, in the mean of 20 draws and the median of the rows."""
 
-GRADIENTS, ONE, CONVERGED, WIDE, STILL, STEADY, BLACK = (
+GRADIENTS_FLOW, MANY_STEPS, CONVERGED, UNBOUNDED, DETERMINISTIC, SMOOTH, BLACK_BOX = (
     "gradients are there", "many steps beat one", "more steps break no more", "a ball as wide as the box breaks all",
     "it answers the same twice", "the loss is steady", "black box does not beat white box",
 )  # fmt: skip
@@ -54,7 +54,7 @@ class MaskingCheck:
     passed: bool
     evidence: str
     """The figures, in words."""
-    then: str = ""
+    follow_up: str = ""
     """Where it failed: the attack that was run because of it, and what this broke."""
 
 
@@ -63,7 +63,7 @@ class FollowUp:
     """An attack that a failed check calls for, and which checks these were."""
 
     name: str
-    because: tuple[str, ...]
+    failed_checks: tuple[str, ...]
     attack: AttackFunction
 
 
@@ -81,29 +81,35 @@ def check_masking(
         )
     rows = torch.tensor(known, device=x.device)
     threat, x, y = threat.rows(rows, x), x[rows], y[rows]
-    still = not is_random(model, x, seed)
-    checks = [MaskingCheck(STILL, still, "two passes agree" if still else "two passes over the same rows differ")]
+    still = not is_stochastic(model, x, seed)
+    checks = [
+        MaskingCheck(DETERMINISTIC, still, "two passes agree" if still else "two passes over the same rows differ")
+    ]
     if set(verdicts.attacks) != {"square"}:  # which is all that can be done without gradients
         checks += _of_gradients(model if still else eot(model, DRAWS), x, y, threat, seed)
     late, of = verdicts.broken_by.count("square"), len(verdicts.broken_by)
     if "square" in verdicts.attacks and len(verdicts.attacks) > 1:
         told = f"Square, which sees no gradients, alone breaks {late} of {of} rows"
-        checks.append(MaskingCheck(BLACK, late <= LATE * of, told))
+        checks.append(MaskingCheck(BLACK_BOX, late <= LATE * of, told))
     return checks
 
 
-def answers(checks: Sequence[MaskingCheck], model: Model, x: Tensor) -> list[FollowUp]:
+def follow_ups(checks: Sequence[MaskingCheck], model: Model, x: Tensor) -> list[FollowUp]:
     """The attacks to run next, on rows that still stand: one for each kind of failure. x `[B, ...]` are some rows."""
     failed = {check_inputs.name for check_inputs in checks if not check_inputs.passed}
     found: list[tuple[str, set[str], AttackFunction]] = [
-        ("apgd-eot", {STILL}, _expecting),
-        ("apgd-smoothed", {STEADY}, _smoothed),
-        ("apgd-long", {ONE, CONVERGED}, partial(_each, [partial(apgd, loss=loss, steps=400) for loss in (ce, dlr)])),
+        ("apgd-eot", {DETERMINISTIC}, _expecting),
+        ("apgd-smoothed", {SMOOTH}, _smoothed),
+        (
+            "apgd-long",
+            {MANY_STEPS, CONVERGED},
+            partial(_each, [partial(apgd, loss=loss, steps=400) for loss in (ce, dlr)]),
+        ),
     ]
-    if failed & {GRADIENTS, WIDE, BLACK}:
-        stages = blocked(model, x)
+    if failed & {GRADIENTS_FLOW, UNBOUNDED, BLACK_BOX}:
+        stages = gradient_blockers(model, x)
         shown = ", ".join(stages[:3])
-        masked = {GRADIENTS, WIDE, BLACK, ONE}
+        masked = {GRADIENTS_FLOW, UNBOUNDED, BLACK_BOX, MANY_STEPS}
         found.append((f"bpda through {shown}", masked, partial(_through, stages)) if stages
                      else ("square-long", masked, partial(square, steps=20_000)))  # fmt: skip
     return [FollowUp(name, tuple(sorted(failed & causes)), attack) for name, causes, attack in found if failed & causes]
@@ -118,30 +124,30 @@ def _of_gradients(model: Model, x: Tensor, y: Tensor, threat: Threat, seed: int)
     try:
         flat = _without_gradient(model, x, y, threat, seed)
     except UsageError:
-        return [MaskingCheck(GRADIENTS, False, "no gradient flows from the logits to the input")]
+        return [MaskingCheck(GRADIENTS_FLOW, False, "no gradient flows from the logits to the input")]
     many, few, one = broken(STEPS), broken(FEWER), int(fgsm(model, x, y, threat, seed=seed).success.sum())
     wide = broken(STEPS, replace(threat, eps=threat.widest(x)))
     shaken = _shaken(model, x, y, threat, seed)
     there = flat <= VANISHED * of
-    unseen = "" if there or blocked(model, x[:2]) else UNSEEN
+    unseen = "" if there or gradient_blockers(model, x[:2]) else UNSEEN
     return [
-        MaskingCheck(GRADIENTS, there, f"the gradient is zero or not finite on {flat} of {of} rows{unseen}"),
-        MaskingCheck(ONE, many >= one - LUCK * of, f"PGD of {STEPS} steps breaks {many} of {of} rows, a single step {one}"),
+        MaskingCheck(GRADIENTS_FLOW, there, f"the gradient is zero or not finite on {flat} of {of} rows{unseen}"),
+        MaskingCheck(MANY_STEPS, many >= one - LUCK * of, f"PGD of {STEPS} steps breaks {many} of {of} rows, a single step {one}"),
         MaskingCheck(
             CONVERGED, abs(many - few) <= APART * of,
             f"PGD breaks {few} of {of} rows in {FEWER} steps, {many} in {STEPS}",
         ),
-        MaskingCheck(WIDE, wide >= BROKEN * of, f"PGD breaks {wide} of {of} rows in it"),
+        MaskingCheck(UNBOUNDED, wide >= BROKEN * of, f"PGD breaks {wide} of {of} rows in it"),
         MaskingCheck(
-            STEADY, shaken <= SHAKEN,
+            SMOOTH, shaken <= SHAKEN,
             f"noise of {NOISE:g} eps changes the margin by {shaken:.0%} of it (at most {SHAKEN:.0%})",
         ),
     ]  # fmt: skip
 
 
 def _without_gradient(model: Model, x: Tensor, y: Tensor, threat: Threat, seed: int) -> int:
-    with running_attack(model, x, y, threat, seed=seed) as search:
-        _, _, gradient = search.gradient(x, torch.arange(len(x), device=x.device), ce)
+    with running_attack(model, x, y, threat, seed=seed) as state:
+        _, _, gradient = state.gradient(x, torch.arange(len(x), device=x.device), ce)
     slopes = gradient.flatten(1)
     return int(((slopes == 0).all(1) | ~slopes.isfinite().all(1)).sum())
 
@@ -175,7 +181,7 @@ def _each(
 
 
 def _expecting(model: Model, x: Tensor, y: Tensor, threat: Threat, *, seed: int = 0) -> Result:
-    return _each(list(recipe("rand", threat.norm).values()), model, x, y, threat, seed=seed)
+    return _each(list(ensemble("rand", threat.norm).values()), model, x, y, threat, seed=seed)
 
 
 def _smoothed(model: Model, x: Tensor, y: Tensor, threat: Threat, *, seed: int = 0) -> Result:
@@ -185,9 +191,9 @@ def _smoothed(model: Model, x: Tensor, y: Tensor, threat: Threat, *, seed: int =
     def noisy(at: Tensor) -> Tensor:
         return model(at + spread * (2 * torch.rand_like(at) - 1))
 
-    return judged(apgd(noisy, x, y, threat, eot=DRAWS, seed=seed), model, x, y, threat, seed)
+    return reevaluate(apgd(noisy, x, y, threat, eot=DRAWS, seed=seed), model, x, y, threat, seed)
 
 
 def _through(stages: Sequence[str], model: Model, x: Tensor, y: Tensor, threat: Threat, *, seed: int = 0) -> Result:
     assert isinstance(model, nn.Module)
-    return _each([apgd, partial(apgd, loss=dlr)], straight(model, stages), x, y, threat, seed=seed)
+    return _each([apgd, partial(apgd, loss=dlr)], straight_through(model, stages), x, y, threat, seed=seed)

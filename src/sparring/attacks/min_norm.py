@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from sparring.attacks.attack_state import AttackState
-from sparring.attacks.norms import Norm, as_rows
+from sparring.attacks.norms import Norm, unsqueeze_like
 from sparring.attacks.result import Result
 from sparring.engine.errors import UsageError
 
@@ -16,25 +16,25 @@ from sparring.engine.errors import UsageError
 class MinNormState:
     """The nearest adversarial example of each row so far, over the books of a `search`."""
 
-    def __init__(self, search: AttackState) -> None:
-        self.search = search
-        self.region = search.threat.around(search.x, ball=False)
+    def __init__(self, state: AttackState) -> None:
+        self.state = state
+        self.region = state.threat.around(state.x, ball=False)
         """All that is allowed but for the ball."""
-        self.adv = search.x.clone()
-        self.distance = torch.full_like(self.region.eps, torch.inf).masked_fill(search.broken, 0)
+        self.adv = state.x.clone()
+        self.distance = torch.full_like(self.region.eps, torch.inf).masked_fill(state.broken, 0)
         """How far it is, `[B]`; inf where none was found yet."""
 
-    def note(self, at: Tensor, logits: Tensor, rows: Tensor, iteration: int) -> Tensor:
+    def record(self, at: Tensor, logits: Tensor, rows: Tensor, iteration: int) -> Tensor:
         """Keep what was seen at `at` in step `iteration` where it is nearer; True where it is adversarial, bool `[R]`.
 
         `at` `[R, ...]` lies in `region`; `rows` `[R]` are all different.
         """
-        hit = self.search.wrong(logits, rows)
-        far = self.search.threat.distance(at, self.search.x[rows])
+        hit = self.state.succeeds(logits, rows)
+        far = self.state.threat.distance(at, self.state.x[rows])
         nearer = hit & (far < self.distance[rows])
         found = rows[nearer]
         self.adv[found], self.distance[found] = at[nearer], far[nearer]
-        self.search.iterations[rows[nearer | torch.isinf(self.distance[rows])]] = iteration
+        self.state.iterations[rows[nearer | torch.isinf(self.distance[rows])]] = iteration
         return hit
 
     def result(self) -> Result:
@@ -42,10 +42,10 @@ class MinNormState:
 
         A row for which nothing was found keeps the data.
         """
-        search = self.search
-        within = search.threat.allows(self.adv, search.x)
-        search.adv = torch.where(as_rows(within, self.adv), self.adv, search.region.project(self.adv))
-        result = search.result()
+        state = self.state
+        within = state.threat.allows(self.adv, state.x)
+        state.adv = torch.where(unsqueeze_like(within, self.adv), self.adv, state.region.project(self.adv))
+        result = state.result()
         beyond = self.distance.masked_fill(within, torch.inf)
         return replace(result, distance=torch.minimum(result.distance, beyond))
 

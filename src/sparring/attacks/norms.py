@@ -27,7 +27,7 @@ def length(norm: Norm, delta: Tensor) -> Tensor:
     return (flat != 0).sum(1).to(delta.dtype)
 
 
-def as_rows(value: Tensor, like: Tensor) -> Tensor:
+def unsqueeze_like(value: Tensor, like: Tensor) -> Tensor:
     """`[B]` -> `[B, 1, ...]`, to be broadcast against `like` `[B, ...]`."""
     return value.reshape(-1, *[1] * (like.dim() - 1))
 
@@ -36,7 +36,7 @@ def project(norm: Norm, delta: Tensor, radius: Tensor, low: Tensor, high: Tensor
     """The nearest to `delta` (in L2) of all perturbations between `low` and `high` with a norm of at most `radius`."""
     inside = delta.clamp(low, high)
     if norm == "Linf":
-        reach = as_rows(radius, delta)
+        reach = unsqueeze_like(radius, delta)
         return inside.clamp(-reach, reach)
     over = length(norm, inside) > radius
     if not over.any():
@@ -84,12 +84,12 @@ def _onto_l0(size: Tensor, room: Tensor, radius: Tensor) -> Tensor:
     return moved * (rank < radius[:, None])
 
 
-def onto_hyperplane(norm: Norm, normal: Tensor, gap: Tensor, low: Tensor, high: Tensor) -> Tensor:
+def project_onto_hyperplane(norm: Norm, normal: Tensor, gap: Tensor, low: Tensor, high: Tensor) -> Tensor:
     """The shortest change d (Linf, L2 or L1) with <normal, d> = gap, between `low` and `high`; all `[N, n]`, gap `[N]`.
 
     Where the bounds keep it from getting there, as far as they let it (Croce and Hein 2020b, FAB, Eq. 6 and appendix).
     """
-    normal, gap = normal * as_rows(gap.sign(), normal), gap.abs()[:, None]
+    normal, gap = normal * unsqueeze_like(gap.sign(), normal), gap.abs()[:, None]
     size = normal.abs()
     room = torch.where(normal > 0, high, -low) * (size > 0)
     tiny = torch.finfo(size.dtype).tiny

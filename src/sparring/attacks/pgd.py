@@ -7,7 +7,7 @@ from torch import Tensor
 
 from sparring.attacks.attack_state import AttackState, check_budget, running_attack
 from sparring.attacks.losses import Loss, ce
-from sparring.attacks.norms import as_rows, length
+from sparring.attacks.norms import length, unsqueeze_like
 from sparring.attacks.result import Result
 from sparring.attacks.threat_model import Threat
 from sparring.attacks.validation import Model
@@ -55,39 +55,39 @@ def pgd(
     """
     check_budget(steps=steps, restarts=restarts, eot=eot)
     share = 2.5 / steps if step is None else step
-    with running_attack(model, x, y, threat, target=target, seed=seed, eot=eot) as search:
+    with running_attack(model, x, y, threat, target=target, seed=seed, eot=eot) as state:
         for restart in range(restarts):
             generator = torch.Generator().manual_seed(mix(seed, restart))
-            start = search.region.start(generator) if random_start or restart else x
-            if not len(search.standing):
+            start = state.region.random_point(generator) if random_start or restart else x
+            if not len(state.unbroken_idx):
                 break
-            _ascend(search, start[search.standing], loss, steps, share, momentum, restart * steps)
-        return search.result()
+            _ascend(state, start[state.unbroken_idx], loss, steps, share, momentum, restart * steps)
+        return state.result()
 
 
-def _ascend(
-    search: AttackState, at: Tensor, loss: Loss, steps: int, share: float, momentum: float, before: int
-) -> None:
+def _ascend(state: AttackState, at: Tensor, loss: Loss, steps: int, share: float, momentum: float, before: int) -> None:
     """Climb from `at` `[R, ...]`, for the rows that stand, after `before` steps in earlier restarts."""
-    rows = search.standing
-    region, velocity = search.region.rows(rows), torch.zeros_like(at)
+    rows = state.unbroken_idx
+    region, velocity = state.region.select(rows), torch.zeros_like(at)
     for iteration in range(steps + 1):
-        seen = region.settle(at)
+        seen = region.round_discrete(at)
         if iteration == steps:
-            search.note(seen, search.logits(seen, rows), rows, before + iteration)
+            state.record(seen, state.logits(seen, rows), rows, before + iteration)
             return
-        logits, _, gradient = search.gradient(seen, rows, loss)
-        stands = ~search.note(seen, logits, rows, before + iteration)
+        logits, _, gradient = state.gradient(seen, rows, loss)
+        stands = ~state.record(seen, logits, rows, before + iteration)
         if not stands.all():
-            rows, region, at = rows[stands], region.rows(stands), at[stands]
+            rows, region, at = rows[stands], region.select(stands), at[stands]
             gradient, velocity = gradient[stands], velocity[stands]
             if not len(rows):
                 return
         if momentum:
-            velocity = momentum * velocity + gradient / as_rows(length("L1", gradient), gradient).clamp(min=1e-12)
+            velocity = momentum * velocity + gradient / unsqueeze_like(length("L1", gradient), gradient).clamp(
+                min=1e-12
+            )
             gradient = velocity
         stride = share * (region.eps if region.norm != "L0" else _widest(region.high - region.low))
-        at = region.relax(at + as_rows(stride, at) * region.steepest(gradient, at))
+        at = region.clip(at + unsqueeze_like(stride, at) * region.steepest(gradient, at))
 
 
 def _widest(room: Tensor) -> Tensor:

@@ -45,7 +45,7 @@ def quiet(hertz: Tensor) -> Tensor:
     return 3.64 * f**-0.8 - 6.5 * torch.exp(-0.6 * (f - 3.3).square()) + 1e-3 * f**4
 
 
-class Masking:
+class MaskingThreshold:
     """What the sounds `x` `[B, 1, T]`, `rate` samples a second, mask."""
 
     def __init__(self, x: Tensor, rate: int) -> None:
@@ -124,27 +124,27 @@ def psychoacoustic(
     if x.dim() != 3 or x.shape[1] != 1:
         raise UsageError(f"x is {list(x.shape)}: give waveforms [B, 1, T]")
     share = 2.5 / steps if step is None else step
-    masking = Masking(x, rate)
+    masking = MaskingThreshold(x, rate)
     bound = masking.amplitude * 10 ** (-SAFETY / 20)
-    with running_attack(model, x, y, threat, target=target, seed=seed, eot=eot) as search:
-        rows = search.standing
-        at, region = x[rows], search.region.rows(rows)
+    with running_attack(model, x, y, threat, target=target, seed=seed, eot=eot) as state:
+        rows = state.unbroken_idx
+        at, region = x[rows], state.region.select(rows)
         for iteration in range(steps + 1):
-            logits, _, gradient = search.gradient(at, rows, loss)
-            stands = ~search.note(at, logits, rows, iteration)
-            rows, at, region, gradient = rows[stands], at[stands], region.rows(stands), gradient[stands]
+            logits, _, gradient = state.gradient(at, rows, loss)
+            stands = ~state.record(at, logits, rows, iteration)
+            rows, at, region, gradient = rows[stands], at[stands], region.select(stands), gradient[stands]
             if not len(rows) or iteration == steps:
                 break
             slope = masking.spectrum(gradient)
             towards = slope / slope.abs().clamp(min=1e-30)
             at = _project(masking, region, bound[rows], masking.spectrum(at - region.x) + share * bound[rows] * towards)
-        return search.result()
+        return state.result()
 
 
-def _project(masking: Masking, region: FeasibleSet, bound: Tensor, change: Tensor) -> Tensor:
+def _project(masking: MaskingThreshold, region: FeasibleSet, bound: Tensor, change: Tensor) -> Tensor:
     """A point of the `region` near x + `change`, a spectrum, whose change stays below `bound`, by turns."""
     for _ in range(ROUNDS):
         change = change * (bound / change.abs().clamp(min=1e-30)).clamp(max=1)
-        at = region.relax(region.x + masking.waves(change))
+        at = region.clip(region.x + masking.waves(change))
         change = masking.spectrum(at - region.x)
     return at

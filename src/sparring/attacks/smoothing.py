@@ -90,7 +90,7 @@ def predict(
     return torch.where(torch.tensor(chance, device=x.device) <= alpha, classes[:, 0], ABSTAIN)
 
 
-def smoothed(model: Model, sigma: float, draws: int) -> Model:
+def smoothed_model(model: Model, sigma: float, draws: int) -> Model:
     """A model to attack in the vote's place, which has no gradient: the log of the mean softmax in `draws` draws of noise.
 
     Its cross entropy is what SmoothAdv climbs (Salman et al. 2019, "Provably robust ...", section 2.2). Each pass draws anew,

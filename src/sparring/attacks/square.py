@@ -15,7 +15,7 @@ from torch import Tensor
 from sparring.attacks.attack_state import AttackState, check_budget, running_attack
 from sparring.attacks.feasible_set import FeasibleSet
 from sparring.attacks.losses import margin
-from sparring.attacks.norms import as_rows, length
+from sparring.attacks.norms import length, unsqueeze_like
 from sparring.attacks.result import Result
 from sparring.attacks.threat_model import Threat
 from sparring.attacks.validation import Model
@@ -48,11 +48,11 @@ def square(
     check_budget(steps=steps, restarts=restarts)
     if not 0 < p <= 1:
         raise UsageError(f"p is a share of the image, above 0 and at most 1, not {p}")
-    with running_attack(model, x, y, threat, target=target, seed=seed) as search:
+    with running_attack(model, x, y, threat, target=target, seed=seed) as state:
         for run in range(restarts):
-            if len(search.standing):
-                _search(search, steps, p, _Draw(mix(seed, run), _as_image(x), x), run * steps)
-        return search.result()
+            if len(state.unbroken_idx):
+                _search(state, steps, p, _Draw(mix(seed, run), _as_image(x), x), run * steps)
+        return state.result()
 
 
 def share(step: int, p: float) -> float:
@@ -60,10 +60,10 @@ def share(step: int, p: float) -> float:
     return p * 0.5 ** sum(step > after for after in HALVINGS)
 
 
-def _search(search: AttackState, steps: int, p: float, draw: _Draw, before: int) -> None:
+def _search(state: AttackState, steps: int, p: float, draw: _Draw, before: int) -> None:
     """The search of all rows that stand, after `before` steps in earlier restarts."""
-    rows = search.standing
-    region = search.region.rows(rows)
+    rows = state.unbroken_idx
+    region = state.region.select(rows)
     begin, change = (_stripes, _repaint) if region.norm == "Linf" else (_tiles, _exchange)
     at, best = region.x.clone(), torch.full_like(region.eps, -torch.inf)
     for step in range(steps + 1):
@@ -75,21 +75,21 @@ def _search(search: AttackState, steps: int, p: float, draw: _Draw, before: int)
             continue
         some, seen = rows[moved], ahead[moved]
         if region.columns.discrete:
-            seen = region.rows(moved).settle(seen)
-        logits = search.logits(seen, some)
-        gains = margin(logits, search.y[some], None if search.target is None else search.target[some])
+            seen = region.select(moved).round_discrete(seen)
+        logits = state.logits(seen, some)
+        gains = margin(logits, state.y[some], None if state.target is None else state.target[some])
         better = gains > best[moved]
         risen = moved[better]
         at[risen], best[risen] = ahead[risen], gains[better]
-        broken = search.wrong(logits, some)
+        broken = state.succeeds(logits, some)
         if broken.any():
-            search.note(seen[broken], logits[broken], some[broken], before + step)
-            stands = ~search.broken[rows]
-            rows, region, at, best = rows[stands], region.rows(stands), at[stands], best[stands]
+            state.record(seen[broken], logits[broken], some[broken], before + step)
+            stands = ~state.broken[rows]
+            rows, region, at, best = rows[stands], region.select(stands), at[stands], best[stands]
             if not len(rows):
                 return
-    seen = region.settle(at)
-    search.note(seen, search.logits(seen, rows), rows, before + steps)
+    seen = region.round_discrete(at)
+    state.record(seen, state.logits(seen, rows), rows, before + steps)
 
 
 class _Draw:
@@ -157,8 +157,8 @@ def _tiles(region: FeasibleSet, draw: _Draw) -> Tensor:
             bump = _bump(*side, region.norm, draw) * draw.signs(channels, 1, 1)
             change[:, :, top : top + side[0], left : left + side[1]] = bump
     change = change.view_as(region.x[:1])
-    scale = as_rows(region.eps, change) / length(region.norm, change) if region.norm == "L2" else 1
-    return region.relax(region.x + scale * change)
+    scale = unsqueeze_like(region.eps, change) / length(region.norm, change) if region.norm == "L2" else 1
+    return region.clip(region.x + scale * change)
 
 
 def _exchange(region: FeasibleSet, at: Tensor, share: float, draw: _Draw) -> Tensor:
@@ -176,7 +176,7 @@ def _exchange(region: FeasibleSet, at: Tensor, share: float, draw: _Draw) -> Ten
     new = new / (1e-12 + _length(region.norm, new)) * budget
     change[:, :, *other] = 0
     change[:, :, *one] = new
-    return region.relax(region.x + change.view_as(at))
+    return region.clip(region.x + change.view_as(at))
 
 
 def _length(norm: str, change: Tensor) -> Tensor:
@@ -190,7 +190,7 @@ def _unused(region: FeasibleSet, change: Tensor) -> Tensor:
     """What is left of the ball, `[B, 1, 1, 1]`: of eps in L1, of its square in L2."""
     spent = length(region.norm, change)
     left = region.eps.square() - spent.square() if region.norm == "L2" else region.eps - spent
-    return as_rows(left.clamp(min=0), change)
+    return unsqueeze_like(left.clamp(min=0), change)
 
 
 def _bump(height: int, width: int, norm: str, draw: _Draw) -> Tensor:

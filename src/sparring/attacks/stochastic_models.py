@@ -11,15 +11,15 @@ from sparring.engine.errors import UsageError
 DRAWS = 100
 
 
-def differs(logits: Tensor, again: Tensor) -> bool:
+def outputs_differ(logits: Tensor, again: Tensor) -> bool:
     """True where two passes over the same rows are further apart than rounding makes them."""
     return bool((again - logits).abs().max() > 1e-4 * logits.abs().max())
 
 
-def is_random(model: Model, x: Tensor, seed: int = 0) -> bool:
+def is_stochastic(model: Model, x: Tensor, seed: int = 0) -> bool:
     """True where `model` answers x `[B, ...]` differently each time."""
     with torch.no_grad(), frozen(model, seed):
-        return differs(model(x), model(x))
+        return outputs_differ(model(x), model(x))
 
 
 @torch.no_grad()
@@ -29,11 +29,11 @@ def error_rates(
     """The share of `draws` passes in which each row of x `[B, ...]` is not taken for its class y `[B]`; float64 `[B]`."""
     if draws < 1 or batch_size < 1:
         raise UsageError(f"draws and batch_size must be 1 or more, not {draws} and {batch_size}")
-    wrong = []
+    succeeds = []
     with frozen(model, seed):
         for part, label in zip(torch.split(x, batch_size), torch.split(y, batch_size), strict=True):
-            wrong.append(torch.stack([model(part).argmax(1) != label for _ in range(draws)]).double().mean(0))
-    return torch.cat(wrong) if wrong else torch.zeros(0, dtype=torch.float64)
+            succeeds.append(torch.stack([model(part).argmax(1) != label for _ in range(draws)]).double().mean(0))
+    return torch.cat(succeeds) if succeeds else torch.zeros(0, dtype=torch.float64)
 
 
 def mean_interval(values: Tensor) -> tuple[float, float]:

@@ -21,19 +21,19 @@ from sparring.attacks.validation import Model, frozen
 def search_with_surrogate(stand_in: Model, attack: AttackFunction) -> AttackFunction:
     """`attack`, untargeted, that searches with `stand_in`, and asks the model it is given about what was found."""
 
-    def search(model: Model, x: Tensor, y: Tensor, threat: Threat, *, seed: int) -> Result:
+    def state(model: Model, x: Tensor, y: Tensor, threat: Threat, *, seed: int) -> Result:
         with frozen(model):
             claimed = attack(stand_in, x, y, threat, seed=seed)
-        found = judged(claimed, model, x, y, threat, seed)
+        found = reevaluate(claimed, model, x, y, threat, seed)
         rows = (claimed.success & ~found.success).nonzero().squeeze(1)
         if not len(rows):
             return found
         return _with(found, rows, attack(model, x[rows], y[rows], threat.rows(rows, x), seed=seed))
 
-    return search
+    return state
 
 
-def judged(found: Result, model: Model, x: Tensor, y: Tensor, threat: Threat, seed: int) -> Result:
+def reevaluate(found: Result, model: Model, x: Tensor, y: Tensor, threat: Threat, seed: int) -> Result:
     """What an untargeted attack found on another model, by what `model` itself says of it."""
     with torch.no_grad(), frozen(model, seed):
         logits = model(found.adv).to(x.dtype)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from sparring.attacks.feasible_set import FeasibleSet
-from sparring.attacks.norms import NORMS, Norm, as_rows, length
+from sparring.attacks.norms import NORMS, Norm, length, unsqueeze_like
 from sparring.attacks.tabular_constraints import TabularConstraints
 from sparring.engine.errors import UsageError, did_you_mean
 
@@ -62,7 +62,7 @@ class Threat:
         eps = eps.expand(len(x)).clone() if ball else torch.full_like(x.flatten(1)[:, 0], torch.inf)
         low, high = (_expand(value, x, name) for name, value in (("low", self.low), ("high", self.high)))
         if self.norm == "Linf":
-            reach = as_rows(eps, x)
+            reach = unsqueeze_like(eps, x)
             low, high = torch.maximum(low, x - reach), torch.minimum(high, x + reach)
         low, high = torch.minimum(low, x), torch.maximum(high, x)  # x itself is always allowed, whatever its rounding
         if self.mask is not None:
@@ -92,9 +92,9 @@ class Threat:
         return self.around(x).project(adv)
 
     def start(self, x: Tensor, generator: torch.Generator) -> Tensor:
-        """Draw a random allowed point around each row of `x`, `[B, ...]` (see `FeasibleSet.start`); `generator` is on the CPU."""
+        """Draw a random allowed point around each row of `x`, `[B, ...]` (see `FeasibleSet.random_point`); `generator` is on the CPU."""
         region = self.around(x)
-        return region.settle(region.start(generator))
+        return region.round_discrete(region.random_point(generator))
 
     def steepest(self, gradient: Tensor) -> Tensor:
         """Return the unit-norm direction in which a loss with `gradient` `[B, ...]` grows fastest, ignoring the box."""

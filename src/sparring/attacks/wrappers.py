@@ -69,7 +69,7 @@ class _Approximated(nn.Module):
         return self.model(staged + through)
 
 
-def blocked(model: Model, x: Tensor) -> list[str]:
+def gradient_blockers(model: Model, x: Tensor) -> list[str]:
     """The submodules of `model` that keep their input's shape and let no gradient through to it, by name, at x `[B, ...]`.
 
     Rounding, thresholds and passes through numpy, if they are modules. [] for a plain function, whose inside nobody sees.
@@ -97,7 +97,7 @@ def blocked(model: Model, x: Tensor) -> list[str]:
     return [name for name in found if not any(other.startswith(f"{name}.") for other in found)]
 
 
-def straight(model: nn.Module, stages: Sequence[str]) -> nn.Module:
+def straight_through(model: nn.Module, stages: Sequence[str]) -> nn.Module:
     """`model` with the gradient of each of its submodules in `stages` taken for 1: BPDA, with the identity, inside a model.
 
     What it answers is the same to the last bit.

@@ -17,11 +17,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sparring.attacks.autoattack import AutoAttackResult, autoattack
-from sparring.attacks.autoattack import recipe as attacks_of
+from sparring.attacks.autoattack import AutoAttackResult, autoattack, ensemble
 from sparring.attacks.masking_checks import MaskingCheck
 from sparring.attacks.norms import Norm
-from sparring.attacks.stochastic_models import is_random
+from sparring.attacks.stochastic_models import is_stochastic
 from sparring.attacks.surrogate import bf16_surrogate
 from sparring.attacks.threat_for import default_eps, is_mnist_like
 from sparring.attacks.threat_model import Threat
@@ -106,7 +105,7 @@ def attack(
     """
     norm_, images = cast(Norm, norm), IMAGES if images is None else images
     Threat(norm_, 0.0, *box)
-    attacks_of(version or "standard", norm_)
+    ensemble(version or "standard", norm_)
     TrainRequest(seed=seed)
     if images < 1:
         raise UsageError(f"--images must be 1 or more, not {images}")
@@ -179,7 +178,7 @@ def _in_parts(
 ) -> AutoAttackResult:
     """AutoAttack on so many images at once, each part kept as it ends."""
     size: int = parts.settings["part"]
-    stand_in = bf16_surrogate(model) if parts.settings["bf16"] else None
+    surrogate = bf16_surrogate(model) if parts.settings["bf16"] else None
 
     def part(number: int, rows: Tensor) -> AutoAttackResult:
         def on_progress(name: str, standing: int) -> None:
@@ -187,7 +186,7 @@ def _in_parts(
 
         return autoattack(
             model, chosen.x[rows], chosen.y[rows], threat, version=version, seed=mix(seed, number), batch_size=size,
-            stand_in=stand_in, on_progress=on_progress,
+            surrogate=surrogate, on_progress=on_progress,
         )  # fmt: skip
 
     found: list[AutoAttackResult] = []
@@ -202,7 +201,7 @@ def _in_parts(
 def _version(version: str | None, attacked: Target, x: Tensor) -> tuple[str, list[str]]:
     """Which of AutoAttack's, unless told, and what is to be said of it."""
     if attacked.gradients:
-        if version is None and is_random(attacked.model, x[: PARTS["cpu"]]):
+        if version is None and is_stochastic(attacked.model, x[: PARTS["cpu"]]):
             return "rand", ["it answers differently each time: its chance to be wrong is counted, with AutoAttack rand"]
         return version or "standard", []
     if version not in (None, "square"):
@@ -231,7 +230,7 @@ def to_text(found: AttackReport) -> str:
 
 
 def _then(check: MaskingCheck) -> str:
-    return f"; {check.then}" if check.then else ""
+    return f"; {check.follow_up}" if check.follow_up else ""
 
 
 def _radius(eps: float | None, norm: str, spec: ImageSpec, box: tuple[float, float]) -> tuple[float, list[str]]:

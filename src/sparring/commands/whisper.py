@@ -13,9 +13,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sparring.attacks.channel import CHANNELS, through
+from sparring.attacks.channel import CHANNELS, through_channel
 from sparring.attacks.pgd import pgd
-from sparring.attacks.psychoacoustic import Masking, psychoacoustic
+from sparring.attacks.psychoacoustic import MaskingThreshold, psychoacoustic
 from sparring.attacks.threat_for import decibel_threat
 from sparring.attacks.wrappers import bpda
 from sparring.commands.hear import noted
@@ -193,7 +193,7 @@ def _attack(
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
     """The sounds and the attacked ones, both `[B, 1, T]` and on the grid of 16 bits, as they will be in the file."""
     x, own = together(waves)
-    model = bpda(on_grid, through(channel, recogniser.net, recogniser.rate))
+    model = bpda(on_grid, through_channel(channel, recogniser.net, recogniser.rate))
     threat = decibel_threat(x, db, mask=own)
     whole = (torch.as_tensor(threat.eps) * LEVELS).floor() / LEVELS  # so that rounding stays within the bound
     threat = replace(threat, eps=whole)
@@ -208,7 +208,7 @@ def _attack(
 
 def _audible(x: Tensor, adv: Tensor, rate: int) -> list[float]:
     """The share of each change's energy that is above the threshold of masking."""
-    masking = Masking(x, rate)
+    masking = MaskingThreshold(x, rate)
     energy = masking.spectrum(adv - x).abs().square()
     above = (energy * (energy > masking.amplitude.square())).sum((1, 2)) / energy.sum((1, 2)).clamp(min=1e-30)
     return [float(share) for share in above]

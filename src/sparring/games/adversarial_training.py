@@ -15,7 +15,7 @@ from torch.nn.functional import cross_entropy, kl_div, log_softmax
 
 from sparring.attacks.feasible_set import FeasibleSet
 from sparring.attacks.losses import ce
-from sparring.attacks.norms import as_rows
+from sparring.attacks.norms import unsqueeze_like
 from sparring.attacks.threat_model import Threat
 from sparring.attacks.validation import frozen
 from sparring.engine.game import Batch, Schedule, Stats
@@ -87,17 +87,17 @@ def anywhere(region: FeasibleSet, batch: Batch) -> Tensor:
     """
     x, shape = region.x, region.x.shape[1:]
     if region.norm == "Linf":
-        return x + as_rows(region.eps, x) * (2 * batch.uniform(*shape) - 1)
+        return x + unsqueeze_like(region.eps, x) * (2 * batch.uniform(*shape) - 1)
     noise = batch.normal(*shape)
     if region.norm == "L2":
         far = region.eps * batch.uniform(1)[:, 0] ** (1 / shape.numel())
-        return x + noise * as_rows(far / noise.flatten(1).norm(dim=1).clamp(min=1e-12), noise)
-    return region.relax(x + noise)
+        return x + noise * unsqueeze_like(far / noise.flatten(1).norm(dim=1).clamp(min=1e-12), noise)
+    return region.clip(x + noise)
 
 
 def near(region: FeasibleSet, batch: Batch) -> Tensor:
     """Next to the images, by normal noise of 0.001 (in pixels from 0 to 1; ours are twice as far apart): KL is flat at x itself (Zhang et al. 2019)."""
-    return region.relax(region.x + 0.002 * batch.normal(*region.x.shape[1:]))
+    return region.clip(region.x + 0.002 * batch.normal(*region.x.shape[1:]))
 
 
 def label_lost(net: nn.Module, x: Tensor, y: Tensor) -> Callable[[Tensor], Tensor]:
@@ -127,14 +127,14 @@ class Ascent:
     def __call__(self, net: nn.Module, x: Tensor, y: Tensor, threat: Threat, batch: Batch) -> Tensor:
         """Adversaries `[B, ...]` that `threat` allows around `x` `[B, ...]`."""
         region = threat.around(x)
-        stride = as_rows(self.step * region.eps, x)
+        stride = unsqueeze_like(self.step * region.eps, x)
         with frozen(net):
             rising, at = self.aim(net, x, y), self.start(region, batch)
             for _ in range(self.steps):
                 leaf = at.detach().requires_grad_()
                 (gradient,) = torch.autograd.grad(rising(_float(net(leaf))).sum(), leaf)
-                at = region.relax(at + stride * region.steepest(gradient, at))
-        return region.settle(at.detach())
+                at = region.clip(at + stride * region.steepest(gradient, at))
+        return region.round_discrete(at.detach())
 
     def slower(self, more: int) -> Ascent:
         """As long a way in `more` steps more."""
@@ -177,8 +177,8 @@ class Carried(nn.Module):
 
         def move(gradient: Tensor) -> None:
             ball = replace(threat, low=-torch.inf, high=torch.inf).around(torch.zeros_like(change))
-            way = as_rows(self.step * ball.eps, change) * ball.steepest(gradient, change)
-            self.change[rows] = ball.relax(change + way)
+            way = unsqueeze_like(self.step * ball.eps, change) * ball.steepest(gradient, change)
+            self.change[rows] = ball.clip(change + way)
 
         if torch.is_grad_enabled():
             adv.register_hook(move)  # type: ignore[no-untyped-call]

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, pad
 
-from sparring.attacks.channel import through
+from sparring.attacks.channel import through_channel
 from sparring.data.audio import Sounds
 from sparring.data.nonspeech import NONSPEECH, nonspeech
 from sparring.engine.device import Hardware
@@ -65,7 +65,7 @@ class Recogniser:
 
         What is random in a channel is drawn from a seed of its own, which no attack has seen.
         """
-        model = through(channel, self.net, self.rate)
+        model = through_channel(channel, self.net, self.rate)
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
             torch.manual_seed(mix(len(waves)))
             parts = [model(together(waves[k : k + AT_ONCE])[0]) for k in range(0, len(waves), AT_ONCE)]

@@ -59,7 +59,7 @@ class AttackReport:
     @property
     def attacks(self) -> str:
         """What the robust accuracy is the accuracy under, in words."""
-        asked = " and what the doctor asked for" if any(check.then for check in self.doctor) else ""
+        asked = " and what the doctor asked for" if any(check.follow_up for check in self.doctor) else ""
         return f"AutoAttack {self.version}{asked}"
 
 
@@ -68,7 +68,7 @@ def doctor_findings(checks: Sequence[MaskingCheck]) -> list[Finding]:
     return [
         Finding(
             one.name, "well" if one.passed else "ill", one.name if one.passed else f"{one.name}: no",
-            f"{one.evidence}; {one.then}" if one.then else one.evidence,
+            f"{one.evidence}; {one.follow_up}" if one.follow_up else one.evidence,
         )
         for one in checks
     ]  # fmt: skip

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from sparring.attacks import AutoAttackResult, Threat, autoattack, fgsm
-from sparring.attacks.masking_checks import BLACK, FollowUp, MaskingCheck
+from sparring.attacks.masking_checks import BLACK_BOX, DETERMINISTIC, FollowUp, MaskingCheck
 from sparring.measure.classifier import attack_summary as verdict
 from sparring.measure.classifier.attack_summary import figures, fooled, samples
 
@@ -49,14 +49,14 @@ def test_the_figures_of_an_honest_model_are_those_of_the_closed_form() -> None:
 
 def test_an_answer_is_counted_under_its_name_and_told_where_it_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     none = replace(attacked(Mean(), "square"), robust=torch.ones(36, dtype=torch.bool), broken_by=("",) * 36)
-    failing = [MaskingCheck("it answers the same twice", True, ""), MaskingCheck(BLACK, False, "why")]
-    monkeypatch.setattr(verdict, "examine", lambda *_: failing)
-    monkeypatch.setattr(verdict, "answers", lambda *_: [FollowUp("one step", (BLACK,), fgsm)])
+    failing = [MaskingCheck(DETERMINISTIC, True, ""), MaskingCheck(BLACK_BOX, False, "why")]
+    monkeypatch.setattr(verdict, "check_masking", lambda *_: failing)
+    monkeypatch.setattr(verdict, "follow_ups", lambda *_: [FollowUp("one step", (BLACK_BOX,), fgsm)])
     found = figures(Mean(), X, Y, THREAT, none)
     broken = int(((X[:, 0] - 0.5).abs() < 0.1).sum())
     assert (
         found.per_attack["one step"] == broken
-        and found.doctor[1].then == f"one step then broke {broken} of 36 that stood"
+        and found.doctor[1].follow_up == f"one step then broke {broken} of 36 that stood"
     )
     assert found.curve == []
 

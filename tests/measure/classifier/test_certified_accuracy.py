@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from sparring.attacks.smoothing import predict, smoothed
+from sparring.attacks.smoothing import predict, smoothed_model
 from sparring.engine.errors import UsageError
 from sparring.measure.classifier.certified_accuracy import Brackets, CertificationReport, Row, brackets
 from sparring.report.certificate_section import certified_sections
@@ -76,7 +76,7 @@ def test_shares_fall_with_the_radius_and_attacked_are_never_fewer_than_certified
 
 def test_the_soft_vote_is_the_mean_of_probabilities() -> None:
     x = torch.tensor([[0.5, 0.5]]).double()
-    logits = smoothed(linear, SIGMA, 100_000)(x.requires_grad_())
+    logits = smoothed_model(linear, SIGMA, 100_000)(x.requires_grad_())
     noise = SIGMA * torch.randn(100_000, 2, generator=torch.Generator().manual_seed(3)).double()
     want = (x + noise).matmul(W.double()).sub(3.5).mul(2).sigmoid().mean()
     torch.testing.assert_close(logits.exp()[0, 1], want, atol=0.005, rtol=0)

@@ -10,7 +10,14 @@ from torch import Tensor
 
 from sparring.attacks.autoattack import CLEAN, ROBUST, AutoAttackResult
 from sparring.attacks.losses import margin
-from sparring.attacks.masking_checks import GRADIENTS, STILL, FollowUp, MaskingCheck, answers, check_masking
+from sparring.attacks.masking_checks import (
+    DETERMINISTIC,
+    GRADIENTS_FLOW,
+    FollowUp,
+    MaskingCheck,
+    check_masking,
+    follow_ups,
+)
 from sparring.attacks.stochastic_models import DRAWS, error_rates, mean_interval
 from sparring.attacks.threat_model import Threat
 from sparring.attacks.validation import Model, frozen
@@ -57,13 +64,13 @@ def figures(
 ) -> Figures:
     """Examine what `autoattack` found on x `[B, ...]` with labels y `[B]`; run what failed checks call for; count."""
     checks = check_masking(model, x, y, threat, verdicts, seed)
-    chance = not next(check_inputs for check_inputs in checks if check_inputs.name == STILL).passed
+    chance = not next(check_inputs for check_inputs in checks if check_inputs.name == DETERMINISTIC).passed
     if chance:  # one draw is no verdict: what is wrong half of the time is broken
         robust = error_rates(model, verdicts.adv, y, draws=FEW, seed=seed) < 0.5
         last = verdicts.attacks[-1]
         by = (ROBUST if stands else by or last for stands, by in zip(robust.tolist(), verdicts.broken_by, strict=True))
         verdicts = replace(verdicts, robust=robust, broken_by=tuple(by))
-    for number, answer in enumerate(answers(checks, model, x[:2])):
+    for number, answer in enumerate(follow_ups(checks, model, x[:2])):
         before = int(verdicts.robust.sum())
         if not before:
             break
@@ -73,7 +80,7 @@ def figures(
         if tried < before:
             told += f", those that came nearest to breaking, and so was not run on the other {before - tried:,}"
         checks = [
-            replace(check_inputs, then=told) if check_inputs.name in answer.because else check_inputs
+            replace(check_inputs, follow_up=told) if check_inputs.name in answer.failed_checks else check_inputs
             for check_inputs in checks
         ]
     per_attack = {name: verdicts.broken_by.count(name) for name in verdicts.attacks}
@@ -152,7 +159,7 @@ def _curve(
     on_progress: Tell,
 ) -> list[Proportion]:
     """The share that is right over the radius; [] where gradients lead PGD nowhere, or there is no one radius to grow."""
-    blind = not any(check_inputs.name == GRADIENTS and check_inputs.passed for check_inputs in checks)
+    blind = not any(check_inputs.name == GRADIENTS_FLOW and check_inputs.passed for check_inputs in checks)
     if blind or isinstance(threat.eps, Tensor) or not threat.eps:
         return []
 

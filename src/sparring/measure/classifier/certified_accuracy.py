@@ -13,10 +13,10 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from sparring.attacks.attack_state import slope
+from sparring.attacks.attack_state import input_gradient
 from sparring.attacks.losses import ce
-from sparring.attacks.norms import as_rows, length
-from sparring.attacks.smoothing import ABSTAIN, certify, predict, smoothed
+from sparring.attacks.norms import length, unsqueeze_like
+from sparring.attacks.smoothing import ABSTAIN, certify, predict, smoothed_model
 from sparring.attacks.threat_model import Threat
 from sparring.attacks.validation import Model, check_inputs, frozen
 from sparring.engine.errors import UsageError
@@ -160,7 +160,7 @@ def _attacked(
         rows = (torch.isinf(upper) & (lower < threat.eps)).nonzero().squeeze(1)
         if not len(rows):
             continue
-        at[rows] = _climbed(smoothed(model, sigma, DRAWS), x[rows], y[rows], threat, at[rows])
+        at[rows] = _climbed(smoothed_model(model, sigma, DRAWS), x[rows], y[rows], threat, at[rows])
         rows = rows[broken(at[rows], rows, turn)]
         if not len(rows):
             continue
@@ -169,9 +169,9 @@ def _attacked(
         near = (lower[rows] / length("L2", change).double()).clamp(max=1)
         for halving in range(HALVINGS):
             middle = (near + far) / 2
-            hit = broken(x[rows] + as_rows(middle.to(x), x) * change, rows, turn, halving + 1)
+            hit = broken(x[rows] + unsqueeze_like(middle.to(x), x) * change, rows, turn, halving + 1)
             near, far = torch.where(hit, near, middle), torch.where(hit, middle, far)
-        adv[rows] = x[rows] + as_rows(far.to(x), x) * change
+        adv[rows] = x[rows] + unsqueeze_like(far.to(x), x) * change
         upper[rows] = far * length("L2", change).double()
     return upper, adv
 
@@ -179,12 +179,12 @@ def _attacked(
 def _climbed(model: Model, x: Tensor, y: Tensor, threat: Threat, at: Tensor) -> Tensor:
     """STEPS steps up the cross entropy from `at`: all the way, for of a model in noise one look says little."""
     region = threat.around(x)
-    stride = as_rows(2.5 / STEPS * region.eps, x)
+    stride = unsqueeze_like(2.5 / STEPS * region.eps, x)
     for _ in range(STEPS):
         leaf = at.detach().requires_grad_()
         with torch.enable_grad():
-            gradient = slope(ce(model(leaf), y), leaf)
-        at = region.relax(at + stride * region.steepest(gradient, at))
+            gradient = input_gradient(ce(model(leaf), y), leaf)
+        at = region.clip(at + stride * region.steepest(gradient, at))
     return at.detach()
 
 

@@ -7,10 +7,19 @@ import torch
 from torch import Tensor, nn
 
 from sparring.attacks.autoattack import autoattack
-from sparring.attacks.masking_checks import BLACK, GRADIENTS, STEADY, STILL, WIDE, MaskingCheck, answers, check_masking
+from sparring.attacks.masking_checks import (
+    BLACK_BOX,
+    DETERMINISTIC,
+    GRADIENTS_FLOW,
+    SMOOTH,
+    UNBOUNDED,
+    MaskingCheck,
+    check_masking,
+    follow_ups,
+)
 from sparring.attacks.threat_model import Threat
 from sparring.attacks.validation import Model
-from sparring.attacks.wrappers import blocked, straight
+from sparring.attacks.wrappers import gradient_blockers, straight_through
 from sparring.engine.errors import UsageError
 
 THREAT = Threat("Linf", 0.25)
@@ -59,7 +68,7 @@ def checks_of(model: Model, version: str = "standard") -> dict[str, MaskingCheck
 
 
 def answered(checks: dict[str, MaskingCheck], model: Model) -> dict[str, tuple[str, ...]]:
-    return {answer.name: answer.because for answer in answers(list(checks.values()), model, rows()[0][:2])}
+    return {answer.name: answer.failed_checks for answer in follow_ups(list(checks.values()), model, rows()[0][:2])}
 
 
 def test_an_honest_model_passes_all() -> None:
@@ -71,10 +80,10 @@ def test_an_honest_model_passes_all() -> None:
 def test_a_rounding_stage_masks_and_bpda_goes_through_it() -> None:
     model = nn.Sequential(Rounded(), Linear())
     checks = checks_of(model)
-    assert not checks[GRADIENTS].passed and not checks[BLACK].passed and not checks[WIDE].passed
-    found = answers(list(checks.values()), model, rows()[0][:2])
-    assert [answer.name for answer in found] == ["bpda through 0"] and GRADIENTS in found[0].because
-    assert "module" not in checks[GRADIENTS].evidence
+    assert not checks[GRADIENTS_FLOW].passed and not checks[BLACK_BOX].passed and not checks[UNBOUNDED].passed
+    found = follow_ups(list(checks.values()), model, rows()[0][:2])
+    assert [answer.name for answer in found] == ["bpda through 0"] and GRADIENTS_FLOW in found[0].failed_checks
+    assert "module" not in checks[GRADIENTS_FLOW].evidence
     x, y = rows()
     result = found[0].attack(model, x, y, THREAT, seed=0)
     assert result.success.all() and torch.equal(model(result.adv).argmax(1) != y, result.success)
@@ -84,30 +93,30 @@ def test_where_nobody_sees_inside_square_searches_longer() -> None:
     model = nn.Sequential(Rounded(), Linear())
     checks = checks_of(lambda x: model(x))
     assert list(answered(checks, lambda x: model(x))) == ["square-long"]
-    assert "make it a module of its own" in checks[GRADIENTS].evidence
+    assert "make it a module of its own" in checks[GRADIENTS_FLOW].evidence
 
 
 def test_chance_calls_for_expectation() -> None:
     model = nn.Sequential(Noisy(), Linear())
     checks = checks_of(model, "rand")
-    assert not checks[STILL].passed and checks[GRADIENTS].passed
-    assert answered(checks, model)["apgd-eot"] == (STILL,)
+    assert not checks[DETERMINISTIC].passed and checks[GRADIENTS_FLOW].passed
+    assert answered(checks, model)["apgd-eot"] == (DETERMINISTIC,)
 
 
 def test_ripples_call_for_smoothing_and_the_verdict_is_the_models_own() -> None:
     model = nn.Sequential(Rippled(), Linear())
     x, y = rows(0.05)
     checks = {c.name: c for c in check_masking(model, x, y, THREAT, autoattack(model, x, y, THREAT))}
-    assert not checks[STEADY].passed
-    smoothed = next(a for a in answers(list(checks.values()), model, x[:2]) if a.name == "apgd-smoothed")
-    result = smoothed.attack(model, x, y, THREAT, seed=0)
+    assert not checks[SMOOTH].passed
+    smoothed_model = next(a for a in follow_ups(list(checks.values()), model, x[:2]) if a.name == "apgd-smoothed")
+    result = smoothed_model.attack(model, x, y, THREAT, seed=0)
     assert torch.equal(model(result.adv).argmax(1) != y, result.success)
 
 
 def test_without_gradients_only_square_is_judged() -> None:
     with torch.no_grad():
         checks = checks_of(lambda x: Linear()(x.detach()), "square")
-    assert list(checks) == [STILL]
+    assert list(checks) == [DETERMINISTIC]
 
 
 def test_a_model_that_knows_nothing() -> None:
@@ -118,8 +127,8 @@ def test_a_model_that_knows_nothing() -> None:
 
 def test_blocked_names_the_innermost_stage_and_nothing_else() -> None:
     model = nn.Sequential(nn.Sequential(nn.Identity(), Rounded()), nn.ReLU(), Linear())
-    assert blocked(model, rows()[0]) == ["0.1"]
-    assert blocked(Linear(), rows()[0]) == [] and blocked(lambda x: x, rows()[0]) == []
+    assert gradient_blockers(model, rows()[0]) == ["0.1"]
+    assert gradient_blockers(Linear(), rows()[0]) == [] and gradient_blockers(lambda x: x, rows()[0]) == []
 
 
 def test_blocked_leaves_a_model_in_training_as_it_was() -> None:
@@ -127,14 +136,14 @@ def test_blocked_leaves_a_model_in_training_as_it_was() -> None:
     before = {name: value.clone() for name, value in model.state_dict().items()}
     torch.manual_seed(0)
     rng = torch.get_rng_state()
-    assert blocked(model, rows()[0]) == ["0"]
+    assert gradient_blockers(model, rows()[0]) == ["0"]
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     assert model.training and torch.equal(torch.get_rng_state(), rng)
 
 
 def test_straight_answers_the_same_and_lets_gradients_through() -> None:
     model = nn.Sequential(Rounded(), Linear())
-    through = straight(model, ["0"])
+    through = straight_through(model, ["0"])
     x = rows()[0].requires_grad_()
     assert torch.equal(through(x), model(x))
     (gradient,) = torch.autograd.grad(through(x)[:, 0].sum(), x)
