@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from record import save
 from told import Told, chosen, errors, kept, parsed, to_text, train
 
-from sparring.data.dataset import Images
+from sparring.data.dataset import Dataset
 
 DATA = ("mnist", "fashion-mnist", "cifar10-jpeg")
 RECIPES = ("consistent", "improved")
@@ -103,7 +103,7 @@ def scikit(way: str, data: str, count: int, seed: int) -> dict[str, Any]:
     return kept(name, lambda: _scikit(way, chosen(data, count, seed), seed))
 
 
-def _scikit(way: str, data: Images, seed: int) -> dict[str, Any]:
+def _scikit(way: str, data: Dataset, seed: int) -> dict[str, Any]:
     known, others = np.flatnonzero(data.labels >= 0), np.flatnonzero(data.labels < 0)
     rows = np.concatenate([known, np.random.default_rng(seed).permutation(others)[:AMONG]])
     test = data.split("test")
@@ -114,7 +114,7 @@ def _scikit(way: str, data: Images, seed: int) -> dict[str, Any]:
     return {"test_errors": wrong, "test_count": len(test), "unlabelled": len(rows) - len(known)}
 
 
-def _pixels(data: Images, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+def _pixels(data: Dataset, rows: NDArray[np.int64]) -> NDArray[np.float32]:
     return data[rows].reshape(len(rows), -1).astype(np.float32) / 255
 
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from record import data_folder
 
 from sparring.commands.evaluating.row_views import of_array, of_images, of_model
-from sparring.data.dataset import Images, open_images
+from sparring.data.dataset import Dataset, open_images
 from sparring.data.resolve import cache_folder
 from sparring.engine.device import Hardware
 from sparring.measure.diagnostics.memorisation import memorisation
@@ -60,7 +60,7 @@ class Judge:
     def __init__(self, name: str) -> None:
         size = SOURCES[name][1]
         height, width = map(int, size.split("x")) if size else (0, 0)
-        self.data: Images = open_images(source(name), (height, width) if size else None)
+        self.data: Dataset = open_images(source(name), (height, width) if size else None)
         self.hardware = Hardware.find("cpu")
         self.net = trained(
             self.data.spec, self.data.__getitem__, self.data.labels, data=self.data.fingerprint,

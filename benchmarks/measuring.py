@@ -19,7 +19,7 @@ from record import alternate, data_folder, save, spread
 
 from sparring.commands.training.monitor import watch
 from sparring.commands.training.plan import Plan
-from sparring.data.dataset import Images, open_images
+from sparring.data.dataset import Dataset, open_images
 from sparring.data.loader import BatchLoader
 from sparring.engine.device import Hardware
 from sparring.engine.loop import play
@@ -31,7 +31,7 @@ MINUTES = (2, 10)
 SOURCES = {"digits": "digits", "mnist": "mnist", "faces": "faces-easy.zip"}
 
 
-def shares(images: Images, hardware: Hardware, pairs: int, rounds: int) -> dict[str, Any]:
+def shares(images: Dataset, hardware: Hardware, pairs: int, rounds: int) -> dict[str, Any]:
     """Of each number of minutes, with what it was taken from."""
     recipe = R3().resolve(images.spec, hardware)
     torch.manual_seed(0)

@@ -25,7 +25,7 @@ from told import Options, Told, parsed, say, train
 from torch import Tensor
 from trials import KEPT
 
-from sparring.data.dataset import Images, open_images
+from sparring.data.dataset import Dataset, open_images
 from sparring.models.classifier import Classifier, load_classifier, views_of
 
 PAIRS = ("0-1", "3-8", "4-9")
@@ -103,7 +103,7 @@ def two(pair: str) -> list[int]:
     return [int(digit) for digit in pair.split("-")]
 
 
-def without(mnist: Images, digits: list[int], path: Path) -> Path:
+def without(mnist: Dataset, digits: list[int], path: Path) -> Path:
     """Write MNIST without images of these digits, trained on or tested."""
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -117,14 +117,14 @@ def without(mnist: Images, digits: list[int], path: Path) -> Path:
     return path
 
 
-def some(images: Images, count: int, of: list[int] | None = None, seed: int = 0) -> NDArray[np.uint8]:
+def some(images: Dataset, count: int, of: list[int] | None = None, seed: int = 0) -> NDArray[np.uint8]:
     """`count` images at random, or all where there are fewer; of these classes alone, where they are given."""
     rows = np.flatnonzero(np.isin(images.labels, of)) if of is not None else np.arange(len(images))
     return images[np.random.default_rng(seed).permutation(rows)[:count]]
 
 
 def unknown(
-    classifier: Classifier, mnist: Images, digits: list[int], strange: dict[str, NDArray[np.uint8]]
+    classifier: Classifier, mnist: Dataset, digits: list[int], strange: dict[str, NDArray[np.uint8]]
 ) -> dict[str, float]:
     """Share of images that are called "none of these", by what they are."""
     test = mnist.split("test")
@@ -134,7 +134,7 @@ def unknown(
 
 
 def shots(
-    classifier: Classifier, mnist: Images, digits: list[int], seen: list[Tensor], count: int, draws: int
+    classifier: Classifier, mnist: Dataset, digits: list[int], seen: list[Tensor], count: int, draws: int
 ) -> dict[str, Any]:
     """Accuracies when `count` training images of each digit are remembered, over several draws; forgets them all.
 
@@ -173,7 +173,7 @@ def right(classifier: Classifier, seen: list[Tensor], labels: NDArray[np.int64])
     return np.array([classifier.classes[k] == str(y) for k, y in zip(guesses, labels.tolist(), strict=True)])
 
 
-def timed(classifier: Classifier, mnist: Images) -> dict[str, Any]:
+def timed(classifier: Classifier, mnist: Dataset) -> dict[str, Any]:
     """Milliseconds to remember one image, and to answer for one next, after a first time that does not count."""
     x = some(mnist, TIMED + 1)
     found: dict[str, list[float]] = {"remember": [], "next_answer": []}

@@ -26,7 +26,7 @@ from judge import source
 from record import data_folder
 from trials import ALONE, KEPT
 
-from sparring.data.dataset import Images, open_images
+from sparring.data.dataset import Dataset, open_images
 from sparring.data.labels import choose_labels
 
 
@@ -131,7 +131,7 @@ def kept(name: str, find: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     return dict(json.loads(path.read_text(encoding="utf-8")))
 
 
-def chosen(name: str, labels: int, seed: int) -> Images:
+def chosen(name: str, labels: int, seed: int) -> Dataset:
     """The training images of data `name`, with the labels that `sparring classify --labels --seed` tells."""
     data = open_images(source(name))
     return data.relabelled(choose_labels(data.labels, labels, data.spec.classes, seed), data.spec.classes)

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from sparring.commands.whisper import whisper as whisper
     from sparring.data.audio import Sounds as Sounds
     from sparring.data.audio import open_sounds as open_sounds
-    from sparring.data.dataset import Images as Images
+    from sparring.data.dataset import Dataset as Dataset
     from sparring.data.dataset import open_images as open_images
     from sparring.data.loader import BatchLoader as BatchLoader
     from sparring.engine.data_spec import ImageSpec as ImageSpec
@@ -85,7 +85,7 @@ _HOMES = {
     "commands.sample": ("sample",),
     "commands.train": ("train",),
     "commands.whisper": ("whisper",),
-    "data.dataset": ("Images", "open_images"),
+    "data.dataset": ("Dataset", "open_images"),
     "data.loader": ("BatchLoader",),
     "data.audio": ("Sounds", "open_sounds"),
     "engine.device": ("Hardware",),
@@ -128,13 +128,13 @@ __all__ = [
     "Callback",
     "Classifier",
     "Consistent",
+    "Dataset",
     "Evaluation",
     "FewLabelClassifier",
     "Game",
     "GeneratorModel",
     "Hardware",
     "ImageSpec",
-    "Images",
     "Improved",
     "Recogniser",
     "Run",

@@ -144,7 +144,7 @@ class PredictFlags:
     resize: Annotated[bool, arg(help_behavior_hint="")] = False
     """Bring images of another size or mode to the classifier's, in place of refusing them."""
     json: Json = False
-    """Print one JSON object: `predictions`, with name, label and probability of each image, and `left_out`."""
+    """Print one JSON object: `predictions`, with name, label and probability of each image, and `skipped`."""
     csv: Annotated[bool, arg(help_behavior_hint="")] = False
     """Print a table of name,label,probability."""
 

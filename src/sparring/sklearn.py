@@ -20,7 +20,7 @@ from sparring.commands.training.calibrate import calibrated, set_aside
 from sparring.commands.training.classifier_session import scaled
 from sparring.commands.training.plan import Plan, measure_speed
 from sparring.commands.training.run_settings import TrainRequest
-from sparring.data.dataset import Images, open_images
+from sparring.data.dataset import Dataset, open_images
 from sparring.data.in_memory import IndexedDataset, InMemoryDataset, Scale, as_input
 from sparring.data.loader import BatchLoader
 from sparring.data.reader_api import mode_of
@@ -71,8 +71,8 @@ class FewLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """Learns classes from a few labelled examples and many unlabelled ones, by the recipes of `sparring classify`.
 
     X is an array of images (`[N, H, W]` or `[N, H, W, C]`; bytes, or numbers of any range), a table `[N, F]`, whose columns are
-    standardised, a path (folder, archive, known name) or `Images`. `y` holds a label for each, and -1 (or None, or "")
-    for none; of a path or `Images` it may be left out: their own labels count then. Of 1,000 labels or more a twentieth is
+    standardised, a path (folder, archive, known name) or `Dataset`. `y` holds a label for each, and -1 (or None, or "")
+    for none; of a path or `Dataset` it may be left out: their own labels count then. Of 1,000 labels or more a twentieth is
     not learnt from, but sets the probabilities (`commands.training.calibrate.set_aside`). What is trained is `classifier_`, a
     `models.classifier.Classifier`; `classes_` are its classes, sorted. Bad input is a `ValueError`.
     """
@@ -149,11 +149,11 @@ class FewLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """The data to train on; sets `classes_`, `n_features_in_` and how later data are read."""
         source = open_images(X) if isinstance(X, str | Path) else X
         y = _own_labels(source) if y is None else y
-        if not isinstance(source, Images):
+        if not isinstance(source, Dataset):
             source = self._array(source, fitting=True)
         labels, self.classes_ = _numbered(y, len(source))
         names = tuple(map(str, self.classes_.tolist()))
-        if isinstance(source, Images):
+        if isinstance(source, Dataset):
             self._rows, self._scale = False, None
             self.n_features_in_ = math.prod(source.report.shape)
             return source.relabelled(labels, names)
@@ -207,7 +207,7 @@ class FewLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     @_bad_input()
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
-        """The share of right answers among those whose label is known; a path or `Images` bring labels of their own."""
+        """The share of right answers among those whose label is known; a path or `Dataset` bring labels of their own."""
         check_is_fitted(self)
         source = self._read(X)
         y, known = _labels(_own_labels(source) if y is None else y, len(source))
@@ -255,10 +255,10 @@ class FewLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """What answers are wanted for, as it was at `fit`; raises UsageError where it is of another kind."""
         if isinstance(X, InMemoryDataset):
             return X
-        if isinstance(X, str | Path | Images):
+        if isinstance(X, str | Path | Dataset):
             if self._rows or self._scale is not None:
                 raise UsageError("this was learnt from arrays of numbers, not of bytes: give such here, not a path")
-            return X if isinstance(X, Images) else open_like(self.classifier_, X)
+            return X if isinstance(X, Dataset) else open_like(self.classifier_, X)
         values = self._array(X, fitting=False)
         return InMemoryDataset(values, np.full(len(values), -1), self.classifier_.spec, self._scale)
 
@@ -310,7 +310,7 @@ def _own(given: Net, spec: ImageSpec) -> nn.Module:
 
 def _look_of(data: IndexedDataset) -> dict[str, Any]:
     """What the card of a classifier tells of the images."""
-    if isinstance(data, Images):
+    if isinstance(data, Dataset):
         return {"data": data.fingerprint, "mode": data.report.mode, "scaled": scaled(data)}
     channels = data.spec.channels
     return {"data": "arrays", "mode": mode_of(channels) or f"{channels} channels", "scaled": False}
@@ -318,7 +318,7 @@ def _look_of(data: IndexedDataset) -> dict[str, Any]:
 
 def _own_labels(source: Any) -> NDArray[Any]:
     """The labels of images, by name; "" where there is none."""
-    if not isinstance(source, Images):
+    if not isinstance(source, Dataset):
         raise UsageError("this requires y to be passed, but the target y is None: a label each, -1 where it is unknown")
     if source.vectors is not None:
         raise UsageError("the labels of these images are vectors of numbers: a classifier needs classes")

@@ -334,7 +334,7 @@ def test_calibration_sees_the_training_images_alone(trained: ClassificationRepor
 def test_predictions_name_each_image_and_come_in_the_sources_order(trained: ClassificationReport, rows: Path) -> None:
     found = predict(trained.run, rows)
     data = open_images(rows).split(None)
-    assert [one.name for one in found.predictions] == data.names and found.left_out == {}
+    assert [one.name for one in found.predictions] == data.names and found.skipped == {}
     answers = load_classifier(trained.run).answers(data[np.arange(len(data))])
     assert [one.label for one in found.predictions] == [answer.label for answer in answers]
     lines = list(csv.reader(io.StringIO(as_csv(found))))
@@ -360,7 +360,7 @@ def test_files_that_are_no_images_are_told_and_equal_ones_all_answered(
     (tmp_path / "torn.png").write_bytes((tmp_path / "0.png").read_bytes()[:40])
     found = predict(trained.run, tmp_path)
     assert [one.name for one in found.predictions] == ["0.png", "1.png"]
-    assert list(found.left_out.values()) == [["torn.png"]]
+    assert list(found.skipped.values()) == [["torn.png"]]
 
 
 def test_sizes_brought_to_one_in_training_are_brought_to_it_later(rows: Path, tmp_path: Path) -> None:
@@ -403,7 +403,7 @@ def test_all_commands_know_a_classifiers_run(
     run = shutil.copytree(trained.run, tmp_path / "run")
     done = quick("predict", run, rows, "--json")
     told = json.loads(done.stdout)
-    assert told.keys() == {"predictions", "left_out"} and told["predictions"][0].keys() == {
+    assert told.keys() == {"predictions", "skipped"} and told["predictions"][0].keys() == {
         "name",
         "label",
         "probability",

@@ -30,8 +30,8 @@ from sparring.engine.errors import SparringError
 PICTURE = encoded(pixels(1)[0])
 
 
-def why(path: Path) -> dict[str, str]:
-    return {left.name: left.why for left in open_container(path).refused}
+def reason(path: Path) -> dict[str, str]:
+    return {left.name: left.reason for left in open_container(path).refused}
 
 
 @given(st.lists(st.integers(0, 10**30)))
@@ -97,7 +97,7 @@ def test_hostile_names_are_refused_by_name_and_nothing_is_written(tmp_path: Path
         before = {p for p in tmp_path.rglob("*") if "cache" not in p.parts}
         data = open_images(path)
         assert data.report.used == 1
-        assert set(data.report.left_out["leads out of the archive"]) == set(HOSTILE)
+        assert set(data.report.skipped["leads out of the archive"]) == set(HOSTILE)
         assert {p for p in tmp_path.rglob("*") if "cache" not in p.parts} == before
         assert not list((tmp_path / "cache").rglob("out.png"))
 
@@ -113,7 +113,7 @@ def test_links_devices_and_sparse_members_of_a_tar_are_refused(tmp_path: Path) -
         info = tarfile.TarInfo("good.png")
         info.size = len(PICTURE)
         archive.addfile(info, io.BytesIO(PICTURE))
-    assert why(tmp_path / "a.tar") == {
+    assert reason(tmp_path / "a.tar") == {
         "sym.png": "is a link", "hard.png": "is a link",
         "dev.png": "is no ordinary file", "fifo.png": "is no ordinary file",
     }  # fmt: skip
@@ -126,7 +126,7 @@ def test_a_sparse_member_is_refused(tmp_path: Path) -> None:
         info = tarfile.TarInfo("GNUSparseFile.0/s.png")
         info.pax_headers, info.size = pax, 512
         archive.addfile(info, io.BytesIO(b"0\n".ljust(512, b"\0")))
-    assert why(tmp_path / "a.tar") == {"s.png": "is no ordinary file"}
+    assert reason(tmp_path / "a.tar") == {"s.png": "is no ordinary file"}
 
 
 def test_links_and_encrypted_members_of_a_zip_are_refused(tmp_path: Path) -> None:
@@ -138,15 +138,15 @@ def test_links_and_encrypted_members_of_a_zip_are_refused(tmp_path: Path) -> Non
     content = (tmp_path / "a.zip").read_bytes()
     place = content.index(b"PK\1\2", content.index(b"PK\1\2") + 1)
     (tmp_path / "a.zip").write_bytes(content[: place + 8] + b"\1" + content[place + 9 :])
-    assert why(tmp_path / "a.zip") == {"link.png": "is a link", "locked.png": "is encrypted"}
+    assert reason(tmp_path / "a.zip") == {"link.png": "is a link", "locked.png": "is encrypted"}
 
 
 def test_a_zip_bomb_is_refused_by_name(tmp_path: Path) -> None:
     write_zip(tmp_path / "a.zip", {"bomb.png": bytes(70 << 20), "good.png": PICTURE})
     data = open_images(tmp_path / "a.zip")
-    (reason,) = data.report.left_out
+    (reason,) = data.report.skipped
     assert reason.startswith("is a decompression bomb")
-    assert data.report.left_out[reason] == ["bomb.png"]
+    assert data.report.skipped[reason] == ["bomb.png"]
 
 
 def test_a_targz_bomb_is_refused_and_nothing_is_left(tmp_path: Path) -> None:
@@ -181,7 +181,7 @@ def test_a_folder_in_order_without_the_hidden(tmp_path: Path) -> None:
     container = open_container(tmp_path / "f")
     assert container.names == ["a.png", "b/img9", "b/img10"]
     assert container.read("b/img9") == b"2"
-    assert {left.name: left.why for left in container.refused} == {".git/": "is hidden", "__MACOSX/": "is hidden"}
+    assert {left.name: left.reason for left in container.refused} == {".git/": "is hidden", "__MACOSX/": "is hidden"}
     with pytest.raises(Unreadable, match="gone cannot be read"):
         container.read("gone")
 
@@ -195,7 +195,7 @@ def test_links_pipes_and_loops_in_a_folder(tmp_path: Path) -> None:
     os.mkfifo(folder / "pipe.png")
     container = open_container(folder)
     assert container.names == ["a/1.png"]
-    assert set(why(folder)) == {"self", "broken.png", "pipe.png"}
+    assert set(reason(folder)) == {"self", "broken.png", "pipe.png"}
     assert open_images(folder).report.used == 1
 
 
@@ -224,7 +224,7 @@ def test_odd_names(tmp_path: Path) -> None:
             file.write(encoded(pixels(1, seed=k + 1)[0]))
     data = open_images(folder)
     assert data.report.used == len(names)  # all but "..png", which is hidden; and a.png
-    assert list(data.report.left_out) == ["is hidden"]
+    assert list(data.report.skipped) == ["is hidden"]
     again = open_images(folder)
     assert again.report == data.report
 

@@ -71,9 +71,9 @@ def test_what_cannot_be_used_is_left_out_and_named(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "nan_1.wav", np.full(800, np.nan, np.float32), RATE, subtype="FLOAT")
     found = open_sounds(tmp_path)
     assert found.names == ("good_1.wav",)
-    why = {one.name.split("_")[0]: one.why for one in found.left_out}
-    assert why["silent"] == "is silent throughout" and why["empty"] == "is empty"
-    assert "11 s" in why["long"] and "damaged" in why["odd"] and "not finite" in why["nan"]
+    reason = {one.name.split("_")[0]: one.reason for one in found.skipped}
+    assert reason["silent"] == "is silent throughout" and reason["empty"] == "is empty"
+    assert "11 s" in reason["long"] and "damaged" in reason["odd"] and "not finite" in reason["nan"]
 
 
 def test_other_rates_are_refused(tmp_path: Path) -> None:

@@ -74,7 +74,7 @@ def test_vectors_are_kept_in_the_cache_and_in_the_fingerprint(tmp_path: Path, mo
     second = open_images(tmp_path / "a.npz")
     assert (second.report, second.spec) == (first.report, first.spec)
     rows = np.array([3, 0])
-    assert np.array_equal(second.told(rows), y[rows])
+    assert np.array_equal(second.conditions(rows), y[rows])
 
 
 def test_without_its_vectors_an_image_is_unlabelled(tmp_path: Path) -> None:
@@ -82,7 +82,7 @@ def test_without_its_vectors_an_image_is_unlabelled(tmp_path: Path) -> None:
     data = open_images(tmp_path / "a.npz")
     for plain in (data.without_vectors(), data.without_vectors().split(None)):
         assert plain.vectors is None and plain.spec.condition_stats == () and plain.fingerprint == data.fingerprint
-        assert plain.told(np.arange(3)).tolist() == [-1] * 3
+        assert plain.conditions(np.arange(3)).tolist() == [-1] * 3
     with pytest.raises(UsageError, match="--label-fraction is for classes"):
         data.with_labels(0.5)
 
@@ -104,9 +104,9 @@ def test_equal_content_keeps_a_report_for_each_source(photos: Path, tmp_path: Pa
     other = write_zip(tmp_path / "other.zip", {**files, "notes.txt": b"x"})
     one, two, again = open_images(photos), open_images(other), open_images(other)
     assert one.folder == two.folder
-    assert one.report.left_out == {}
+    assert one.report.skipped == {}
     assert again.report == two.report
-    assert list(two.report.left_out.values()) == [["notes.txt"]]
+    assert list(two.report.skipped.values()) == [["notes.txt"]]
     assert (one.report.source, again.report.source) == (str(photos), str(other))
 
 
@@ -338,7 +338,7 @@ def real(name: str) -> Path:
 def test_real_data(name: str, count: int, shape: tuple[int, int, int], classes: int) -> None:
     data = open_images(real(name))
     assert (len(data), data.spec.shape, len(data.spec.classes)) == (count, shape, classes)
-    assert data.report.left_out == {}
+    assert data.report.skipped == {}
 
 
 @pytest.mark.slow

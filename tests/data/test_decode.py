@@ -197,7 +197,7 @@ def test_bad_files_are_left_out_by_name_and_the_good_one_is_used(tmp_path: Path)
     want |= {"is a duplicate of another file": ["twin.png"], "is hidden": [".hidden.png"],
              "is no image that is read here (.txt)": ["notes.txt"], "is no image that is read here (.zip)": ["inner.zip"]}  # fmt: skip
     assert report.used == 1
-    assert {reason: sorted(names) for reason, names in report.left_out.items()} == {
+    assert {reason: sorted(names) for reason, names in report.skipped.items()} == {
         k: sorted(v) for k, v in want.items()
     }
 
@@ -212,7 +212,7 @@ def test_of_equal_files_the_one_that_has_a_label_is_used(tmp_path: Path) -> None
     }
     data = open_images(write_files(tmp_path / "set", files))
     assert data.names == ["a/c.png", "heap0.png", "heap2.png", "z/a.png"] and data.labels.tolist() == [0, -1, -1, 1]
-    assert data.report.left_out == {"is a duplicate of another file": ["heap1.png", "heap3.png", "z/b.png"]}
+    assert data.report.skipped == {"is a duplicate of another file": ["heap1.png", "heap3.png", "z/b.png"]}
 
 
 def test_equal_files_under_different_classes_are_told_by_name_and_class(tmp_path: Path) -> None:
@@ -258,7 +258,7 @@ def test_workers_give_what_one_process_gives(kind: str, tmp_path: Path, monkeypa
     assert alone == both
     assert np.array_equal(one, many)
     assert np.array_equal(many[:77], images[:77])
-    assert alone[77].why == "is no image that Pillow knows"
+    assert alone[77].reason == "is no image that Pillow knows"
     assert told[-1] == 600
     assert sorted(told[told.index(600) + 1 :]) == told[told.index(600) + 1 :]
 

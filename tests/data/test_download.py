@@ -231,7 +231,7 @@ def test_a_known_name_is_fetched_with_its_labels(
     data = open_images("mnist")
     assert data.report.splits == {"train": 5, "test": 2}
     assert data.report.classes == {"0": 1, "1": 2, "3": 3, "9": 1}
-    assert data.report.left_out == {}
+    assert data.report.skipped == {}
     open_images("mnist")
     assert len(published.asked) == 4
 

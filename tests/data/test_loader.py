@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from makers import pixels
 from torch import Tensor
 
-from sparring.data.dataset import Images, open_images
+from sparring.data.dataset import Dataset, open_images
 from sparring.data.loader import BatchLoader
 from sparring.engine import dist
 from sparring.engine.errors import UsageError
@@ -23,7 +23,7 @@ ROWS = np.arange(COUNT, dtype=np.uint8)
 
 
 @pytest.fixture(scope="module")
-def images(tmp_path_factory: pytest.TempPathFactory) -> Images:
+def images(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     """Image k is filled with k on the left and 100 + k on the right, and has the label k."""
     folder = tmp_path_factory.mktemp("feed")
     x = np.stack([np.stack([ROWS, ROWS + 100], 1)] * 2, 1)
@@ -39,7 +39,7 @@ def seen(feed: BatchLoader, nimg: int, turn: int = 0) -> list[int]:
 
 @settings(deadline=None, max_examples=40)
 @given(seed=st.integers(0, 2**62), turn=st.integers(0, 9), batch=st.integers(1, 40), epoch=st.integers(0, 50))
-def test_every_epoch_shows_each_image_once(images: Images, seed: int, turn: int, batch: int, epoch: int) -> None:
+def test_every_epoch_shows_each_image_once(images: Dataset, seed: int, turn: int, batch: int, epoch: int) -> None:
     feed = BatchLoader(images, batch, seed=seed)
     first = epoch * COUNT // batch * batch  # the batch in which the epoch begins
     shown: list[int] = []
@@ -53,7 +53,7 @@ def test_every_epoch_shows_each_image_once(images: Images, seed: int, turn: int,
 
 @settings(deadline=None, max_examples=40)
 @given(nimg=st.lists(st.integers(0, 1000), min_size=1, max_size=9), turn=st.integers(0, 3))
-def test_a_batch_does_not_depend_on_those_before(images: Images, nimg: list[int], turn: int) -> None:
+def test_a_batch_does_not_depend_on_those_before(images: Dataset, nimg: list[int], turn: int) -> None:
     feed = BatchLoader(images, 4, seed=7, mirror=True)
     for k in nimg:
         (used,), (fresh,) = feed.batches(k * 4, turn), BatchLoader(images, 4, seed=7, mirror=True).batches(k * 4, turn)
@@ -61,7 +61,7 @@ def test_a_batch_does_not_depend_on_those_before(images: Images, nimg: list[int]
         assert torch.equal(used.y, fresh.y)
 
 
-def test_seeds_and_turns_and_epochs_differ(images: Images) -> None:
+def test_seeds_and_turns_and_epochs_differ(images: Dataset) -> None:
     orders = {
         tuple(seen(BatchLoader(images, COUNT, seed=seed), epoch * COUNT, turn))
         for seed in range(3) for turn in range(3) for epoch in range(3)
@@ -69,7 +69,7 @@ def test_seeds_and_turns_and_epochs_differ(images: Images) -> None:
     assert len(orders) == 27
 
 
-def test_values_labels_and_layout(images: Images) -> None:
+def test_values_labels_and_layout(images: Dataset) -> None:
     (batch,) = BatchLoader(images, COUNT).batches(0, 0)
     assert batch.x.shape == (COUNT, 1, 2, 2)
     assert batch.x.dtype == torch.float32
@@ -84,7 +84,7 @@ def test_the_ends_of_the_range_are_reached(tmp_path: Path) -> None:
     assert batch.x.flatten().tolist() == [-1.0, 1.0]
 
 
-def test_mirror_flips_about_half_and_nothing_else(images: Images) -> None:
+def test_mirror_flips_about_half_and_nothing_else(images: Dataset) -> None:
     plain, mirrored = BatchLoader(images, COUNT), BatchLoader(images, COUNT, mirror=True)
     flips = 0
     for k in range(40):
@@ -97,7 +97,7 @@ def test_mirror_flips_about_half_and_nothing_else(images: Images) -> None:
 
 @pytest.mark.parametrize(("world", "parts"), [(1, 4), (2, 1), (2, 2), (4, 1)])
 def test_processes_and_parts_cut_the_same_batch(
-    images: Images, world: int, parts: int, monkeypatch: pytest.MonkeyPatch
+    images: Dataset, world: int, parts: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (whole,) = BatchLoader(images, 8, seed=3, mirror=True).batches(16, 1)
     monkeypatch.setattr(dist, "world_size", lambda: world)
@@ -110,12 +110,12 @@ def test_processes_and_parts_cut_the_same_batch(
     assert torch.equal(torch.cat([share.y for share in shares]), whole.y)
 
 
-def test_a_batch_that_does_not_divide_is_refused(images: Images) -> None:
+def test_a_batch_that_does_not_divide_is_refused(images: Dataset) -> None:
     with pytest.raises(UsageError, match="batch size 8 does not divide by 3"):
         BatchLoader(images, 8, parts=3)
 
 
-def test_an_empty_split_is_refused(images: Images) -> None:
+def test_an_empty_split_is_refused(images: Dataset) -> None:
     with pytest.raises(UsageError, match="no images"):
         BatchLoader(images.split("test"), 8)
 
@@ -128,7 +128,7 @@ def test_one_image_and_a_batch_larger_than_the_set(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("parts", [1, 2])
-def test_where_labels_are_few_batches_of_labelled_images_can_be_asked_for(images: Images, parts: int) -> None:
+def test_where_labels_are_few_batches_of_labelled_images_can_be_asked_for(images: Dataset, parts: int) -> None:
     assert all(batch.labelled is None for batch in BatchLoader(images, 4).batches(0, 0))  # all are labelled: no need
     few = images.with_labels(0.5)
     few.labels[:] = np.where(ROWS % 5 == 0, ROWS.astype(np.int64), -1)
@@ -141,7 +141,7 @@ def test_where_labels_are_few_batches_of_labelled_images_can_be_asked_for(images
     assert whole is not None and torch.equal(whole()[1], y)
 
 
-def test_so_many_labelled_images_as_asked_and_each_class_as_likely(images: Images) -> None:
+def test_so_many_labelled_images_as_asked_and_each_class_as_likely(images: Dataset) -> None:
     labels = np.full(COUNT, -1)
     labels[:9] = [0] * 8 + [1]
     few = images.relabelled(labels, ("often", "once"))
@@ -163,7 +163,7 @@ def test_so_many_labelled_images_as_asked_and_each_class_as_likely(images: Image
 
 @pytest.mark.parametrize("parts", [2, 4])
 @pytest.mark.parametrize("labelled", [1, 3, 8, 11])
-def test_labelled_draws_are_cut_with_the_batch(images: Images, parts: int, labelled: int) -> None:
+def test_labelled_draws_are_cut_with_the_batch(images: Dataset, parts: int, labelled: int) -> None:
     few = images.relabelled(np.where(ROWS % 2, ROWS.astype(np.int64), -1), tuple(map(str, ROWS)))
     how = {"seed": 3, "labelled": labelled, "balanced": True, "mirror": True}
     (whole,) = BatchLoader(few, 8, **how).batches(8, 1)  # type: ignore[arg-type]
@@ -183,14 +183,14 @@ def test_vectors_are_told_with_their_images(tmp_path: Path) -> None:
 
 @settings(deadline=None, max_examples=30)
 @given(batch=st.integers(1, 20), replays=st.integers(1, 9), nimg=st.integers(0, 50))
-def test_each_batch_comes_as_often_as_it_is_replayed(images: Images, batch: int, replays: int, nimg: int) -> None:
+def test_each_batch_comes_as_often_as_it_is_replayed(images: Dataset, batch: int, replays: int, nimg: int) -> None:
     plain, feed = BatchLoader(images, batch, seed=3), BatchLoader(images, batch, seed=3, replays=replays)
     for again in range(replays):
         (got,), (wanted,) = feed.batches((nimg * replays + again) * batch, 1), plain.batches(nimg * batch, 1)
         assert torch.equal(got.x, wanted.x) and got.seed == wanted.seed
 
 
-def test_it_goes_through_some_rows_alone(images: Images) -> None:
+def test_it_goes_through_some_rows_alone(images: Dataset) -> None:
     feed = BatchLoader(images, 3, seed=1, among=np.array([2, 3, 5, 7, 11, 12]))
     for epoch in range(3):
         shown = [label for k in range(2) for label in seen(feed, (2 * epoch + k) * 3)]

@@ -26,12 +26,12 @@ from makers import (
 )
 
 from sparring.data.archive import Unreadable, open_container
-from sparring.data.dataset import Images, open_images
+from sparring.data.dataset import Dataset, open_images
 from sparring.data.readers.idx import parse_idx
 from sparring.engine.errors import SparringError
 
 
-def by_label(data: Images) -> dict[str, list[bytes]]:
+def by_label(data: Dataset) -> dict[str, list[bytes]]:
     """Label -> the images, in order of their bytes."""
     found: dict[str, list[bytes]] = {}
     for row, label in zip(data[np.arange(len(data))], data.labels, strict=True):
@@ -93,7 +93,7 @@ def test_image_files_are_read_alike_in_all_containers(layout: str, container: st
     assert data.report.splits == {"train": 6, "test": 3 * split}
     if split:
         assert by_label(data.split("test")) == expected(TEST, labels[:3])
-    assert data.report.left_out == {}
+    assert data.report.skipped == {}
 
 
 @pytest.mark.parametrize("name", ["unlabelled", "Unlabeled"])
@@ -148,7 +148,7 @@ def test_idx_packed_and_unpacked_side_by_side_count_once(tmp_path: Path) -> None
     both = mnist_files(GREY, GREY_TEST, False, DIGITS) | mnist_files(GREY, GREY_TEST, True, DIGITS)
     data = open_images(write_files(tmp_path / "raw", both))
     assert data.report.splits == {"train": 5, "test": 2}
-    assert len(data.report.left_out["is the same, packed"]) == 4
+    assert len(data.report.skipped["is the same, packed"]) == 4
 
 
 @pytest.mark.parametrize(
@@ -438,7 +438,7 @@ def test_one_npz_among_many_images_is_left_out(tmp_path: Path) -> None:
     files = {f"{k}.png": encoded(TRAIN[k]) for k in range(6)} | {"features.npz": npz(f=TRAIN)}
     data = open_images(write_files(tmp_path / "set", files))
     assert data.report.used == 6
-    assert data.report.left_out == {"is no image that is read here (.npz)": ["features.npz"]}
+    assert data.report.skipped == {"is no image that is read here (.npz)": ["features.npz"]}
 
 
 def hugging_face(images: Pixels, labels: list[int | None], names: list[str] | None = None) -> bytes:
@@ -501,7 +501,7 @@ def test_bad_parquet_is_refused_by_name(tmp_path: Path) -> None:
         pa.table({"image": [{"bytes": None, "path": "a"}, {"bytes": encoded(TRAIN[0]), "path": "b"}]}),
         tmp_path / "half.parquet",
     )
-    assert open_images(tmp_path / "half.parquet").report.left_out == {
+    assert open_images(tmp_path / "half.parquet").report.skipped == {
         "has no image bytes in its cell": ["half.parquet#0"]
     }
 

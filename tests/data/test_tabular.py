@@ -44,7 +44,7 @@ def test_what_is_in_it(people: Table) -> None:
     assert people.x.tolist() == [
         [30, 1, 0, 0, 10.5, 0, 1], [41, 0, 0, 1, 11.5, 1, 0], [22, 0, 1, 0, 9, 0, 1], [63, 1, 0, 0, 12, 1, 0]
     ]  # fmt: skip
-    assert people.x.dtype == torch.float32 and people.left_out == {}
+    assert people.x.dtype == torch.float32 and people.skipped == {}
     assert people.told(people.x[0]) == {"age": 30.0, "job": "nurse", "pay": 10.5, "home, town": "Rome, GA"}
 
 
@@ -72,7 +72,7 @@ def test_a_test_set_is_coded_like_its_training_set(people: Table, tmp_path: Path
     test = read_table(write(tmp_path, text, "test.csv"), "class", like=people)
     assert test.x.tolist() == [[19, 0, 1, 0, 20, 1, 0]] and test.y.tolist() == [1] and test.classes == people.classes
     assert (test.columns[0].low, test.columns[0].high, test.columns[2].high) == (19, 63, 20)  # of both
-    assert test.left_out == {
+    assert test.skipped == {
         "unknown word 'cook' in 'job'": [3],
         "no number in 'pay'": [4],
         "'x' is no number in 'age'": [5],
@@ -85,7 +85,7 @@ def test_odd_rows_are_left_out_and_told(tmp_path: Path) -> None:
     path = write(tmp_path, "|1x3 Cross validator\n1, a, yes\n2, b\n3, b, no, 4\n,a,no\n5,b,no\n")
     table = read_table(path, "y", names=("n", "w", "y"))
     assert table.x[:, 0].tolist() == [1, 5]
-    assert table.left_out == {
+    assert table.skipped == {
         "1 fields in place of 3": [1],
         "2 fields in place of 3": [3],
         "4 fields in place of 3": [4],
@@ -126,14 +126,14 @@ def test_one_void_among_numbers_leaves_out_its_row_and_makes_no_words(void: str,
     path = write(tmp_path, f"age,job,y\n30,cook,0\n{void},{void},1\n50,{void},1\n")
     table = read_table(path, "y")
     assert table.columns[0].categories == () and table.columns[0].is_integer and table.x[:, 0].tolist() == [30, 50]
-    assert table.left_out == {f"'{void}' is no number in 'age'": [3]}
+    assert table.skipped == {f"'{void}' is no number in 'age'": [3]}
     assert set(table.columns[1].categories) == {"cook", void}  # among words it is one
     assert set(read_table(path, "y", words=("age",)).columns[0].categories) == {"30", "50", void}
 
 
 def test_void_is_no_class_among_numbers_and_one_among_words(tmp_path: Path) -> None:
     table = read_table(write(tmp_path, "a,y\n1,0\n2,nan\n3,1\n"), "y")
-    assert table.classes == ("0", "1") and table.left_out == {"unknown class 'nan' in 'y'": [3]}
+    assert table.classes == ("0", "1") and table.skipped == {"unknown class 'nan' in 'y'": [3]}
     assert read_table(write(tmp_path, "a,y\n1,hail\n2,none\n"), "y").classes == ("hail", "none")
 
 
@@ -184,7 +184,7 @@ def test_bad_files_and_calls(
 ) -> None:
     path = write(tmp_path, text)
     if words is None:
-        assert read_table(path, "a").left_out  # rows without a class
+        assert read_table(path, "a").skipped  # rows without a class
         return
     with pytest.raises(error, match=words):
         read_table(path, **{"target": "y", **given})

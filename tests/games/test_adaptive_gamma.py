@@ -32,7 +32,7 @@ def test_steepness_is_the_slope_times_the_squared_distance_of_two_images() -> No
     pairs = torch.cdist(x.flatten(1), x.flatten(1)).square()
     distance = pairs.sum() / (len(x) * (len(x) - 1))  # over different images
     held = observed(x, 0.3, AdaptiveGamma(1.0, 2.0))
-    assert float(held.told()["steepness"]) == pytest.approx(0.3 * float(distance), rel=1e-4)
+    assert float(held.stats()["steepness"]) == pytest.approx(0.3 * float(distance), rel=1e-4)
 
 
 def test_brighter_images_ask_for_a_flatter_discriminator() -> None:

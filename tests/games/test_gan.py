@@ -202,7 +202,7 @@ class Doubling(nn.Module):
         assert not real.requires_grad and not fake.requires_grad
         self.seen += len(real)
 
-    def told(self) -> dict[str, Tensor | float]:
+    def stats(self) -> dict[str, Tensor | float]:
         return {"seen": self.seen.clone()}
 
 

@@ -262,7 +262,7 @@ def test_networks_are_started_on_500_images_whatever_a_batch_holds() -> None:
             seen.append(x)
 
     feed: Any = BatchLoader(spec)
-    feed.images = SimpleNamespace(spec=spec)
+    feed.data = SimpleNamespace(spec=spec)
     recipe = Watched(**TINY["improved"]["mlp"]).resolve(spec, CPU)
     build_system(recipe, recipe.nets, feed, TOTAL, 0, CPU)
     assert len(seen[0]) == len(seen[0].flatten(1).unique(dim=0)) == 500

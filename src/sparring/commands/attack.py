@@ -33,7 +33,7 @@ from sparring.commands.reporting.progress import Progress
 from sparring.commands.reporting.run_report import command_line
 from sparring.commands.training.interrupt import Stopped
 from sparring.commands.training.run_settings import TrainRequest
-from sparring.data.dataset import Images, open_images, parse_size
+from sparring.data.dataset import Dataset, open_images, parse_size
 from sparring.engine.atomic_io import write
 from sparring.engine.data_spec import ImageSpec
 from sparring.engine.device import Hardware
@@ -245,7 +245,7 @@ def _radius(eps: float | None, norm: str, spec: ImageSpec, box: tuple[float, flo
 def _open(
     attacked: Target, source: str | Path, size: tuple[int, int] | None, mode: str | None, resize: bool,
     box: tuple[float, float],
-) -> Images:  # fmt: skip
+) -> Dataset:  # fmt: skip
     if attacked.classifier is None:
         if resize:
             raise UsageError("--resize is for runs of ours: --size and --mode bring images to another model's shape")
@@ -258,7 +258,7 @@ def _open(
 
 
 def _chosen(
-    attacked: Target, opened: Images, most: int, seed: int, box: tuple[float, float], hardware: Hardware
+    attacked: Target, opened: Dataset, most: int, seed: int, box: tuple[float, float], hardware: Hardware
 ) -> Chosen:
     """Some images with labels, of the test split if there is one, drawn by `seed`."""
     names = list(opened.report.classes)
@@ -283,7 +283,7 @@ def _chosen(
     )
 
 
-def _as_known(attacked: Target, names: list[str], opened: Images) -> NDArray[np.int64]:
+def _as_known(attacked: Target, names: list[str], opened: Dataset) -> NDArray[np.int64]:
     """The number that a run of ours gives each of the source's classes."""
     assert attacked.classifier is not None
     classes = attacked.classifier.classes

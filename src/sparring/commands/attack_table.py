@@ -101,7 +101,7 @@ def attack_table(
         "decreasing": _in_order(may_change, decreasing), "most": most,
     }  # fmt: skip
     required.check_comparable(settings)
-    notes = [*_left_out(table, whole), *([] if test is None else _left_out(test, tested))]
+    notes = [*_skipped(table, whole), *([] if test is None else _skipped(test, tested))]
     if not (move or immutable):
         notes.append(ALL)
     chosen = _trained(whole, tested, test, seed, progress) if model is None else _own(model, tested, test)
@@ -199,9 +199,9 @@ def _in_order(columns: Sequence[str], named: Collection[str]) -> list[str]:
     return [name for name in columns if name in named]
 
 
-def _left_out(path: str | Path, table: Table) -> list[str]:
+def _skipped(path: str | Path, table: Table) -> list[str]:
     """Why rows are not used, a line each."""
-    reasons = sorted(table.left_out.items(), key=lambda pair: -len(pair[1]))
+    reasons = sorted(table.skipped.items(), key=lambda pair: -len(pair[1]))
     told = [
         f"{path}: {len(lines):,} row{'s' * (len(lines) > 1)} left out: {why} (line {lines[0]}{', ...' * (len(lines) > 1)})"
         for why, lines in reasons[:REASONS]

@@ -18,7 +18,7 @@ from sparring.commands.predict import open_like
 from sparring.commands.reporting.progress import Progress
 from sparring.commands.reporting.run_report import command_line
 from sparring.commands.training.run_settings import TrainRequest
-from sparring.data.dataset import Images
+from sparring.data.dataset import Dataset
 from sparring.engine.atomic_io import write
 from sparring.engine.device import Hardware
 from sparring.engine.errors import UsageError, did_you_mean
@@ -141,7 +141,7 @@ def _radii(told: Sequence[float], sigma: float, classifier: Classifier) -> list[
     return sorted(set(told)) or [sigma * k for k in RADII if sigma * k <= most]
 
 
-def _tested(opened: Images, source: str | Path, most: int, notes: list[str]) -> tuple[Images, NDArray[np.int64], str]:
+def _tested(opened: Dataset, source: str | Path, most: int, notes: list[str]) -> tuple[Dataset, NDArray[np.int64], str]:
     """The images to look at, their rows, and which they are, in words."""
     for data, on in ((opened.split("test"), "test images"), (opened, "images")):
         rows = np.flatnonzero(data.labels >= 0)[:most]
@@ -157,7 +157,7 @@ def _tested(opened: Images, source: str | Path, most: int, notes: list[str]) -> 
 
 
 def _as_tensors(
-    classifier: Classifier, data: Images, rows: NDArray[np.int64], device: torch.device
+    classifier: Classifier, data: Dataset, rows: NDArray[np.int64], device: torch.device
 ) -> tuple[Tensor, Tensor]:
     """Images `[N, C, H, W]` in [0, 1] and what the classifier should call them; it moves to the device, too."""
     names = [data.spec.classes[k] for k in data.labels[rows]]
@@ -169,7 +169,7 @@ def _as_tensors(
     return x, torch.tensor([classifier.classes.index(name) for name in names], device=device)
 
 
-def _rows(found: Brackets, data: Images, rows: NDArray[np.int64]) -> list[Row]:
+def _rows(found: Brackets, data: Dataset, rows: NDArray[np.int64]) -> list[Row]:
     bounds = zip(rows.tolist(), found.right.tolist(), found.lower.tolist(), found.upper.tolist(), strict=True)
     return [
         Row(

@@ -23,7 +23,7 @@ from sparring.commands.training.classifier_session import (
 from sparring.commands.training.plan import Plan
 from sparring.commands.training.run_settings import TrainRequest
 from sparring.commands.training.session import Nets, TrainingSession
-from sparring.data.dataset import Images, parse_size
+from sparring.data.dataset import Dataset, parse_size
 from sparring.data.labels import choose_labels, read_labels
 from sparring.data.loader import BatchLoader
 from sparring.engine import dist
@@ -111,7 +111,7 @@ def classify(
     return found
 
 
-def _told(whole: Images, asked: TrainRequest, recipe: ClassifierRecipe) -> tuple[Images, list[str]]:
+def _told(whole: Dataset, asked: TrainRequest, recipe: ClassifierRecipe) -> tuple[Dataset, list[str]]:
     """The training images with the labels that the classifier is told, and what is odd about them."""
     classes, labels, notes = whole.spec.classes, whole.labels, list[str]()
     check_labels(whole)

@@ -11,7 +11,7 @@ import numpy as np
 from torch import nn
 
 from sparring.commands.training.monitor import floats, small, some
-from sparring.data.dataset import Images, open_images
+from sparring.data.dataset import Dataset, open_images
 from sparring.engine.errors import SparringError, UsageError
 from sparring.engine.run_folder import Run
 from sparring.measure.diagnostics.augmentation_leaks import leaks
@@ -57,7 +57,7 @@ def to_text(findings: list[Finding]) -> str:
     return "\n".join(lines)
 
 
-def _data(run: Run) -> Images:
+def _data(run: Run) -> Dataset:
     """The run's data; raises SparringError where they are gone or others."""
     told = run.settings["data"]
     data = open_images(told["source"], (told["height"], told["width"]), told["mode"])
@@ -66,7 +66,7 @@ def _data(run: Run) -> Images:
     return data
 
 
-def _look(model: GeneratorModel, data: Images) -> dict[str, Any]:
+def _look(model: GeneratorModel, data: Dataset) -> dict[str, Any]:
     """Twins among fresh samples, and those that are turned."""
     samples = small(floats(np.concatenate(list(model.samples(SAMPLES, seed=2)))))
     train = small(some(data, 2 * SAMPLES)[0])

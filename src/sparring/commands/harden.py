@@ -31,7 +31,7 @@ from sparring.commands.training.classifier_session import (
 from sparring.commands.training.plan import Plan
 from sparring.commands.training.run_settings import TrainRequest, saved_recipe
 from sparring.commands.training.session import Nets, TrainingSession
-from sparring.data.dataset import Images, parse_size
+from sparring.data.dataset import Dataset, parse_size
 from sparring.data.loader import BatchLoader
 from sparring.engine import dist
 from sparring.engine.atomic_io import write
@@ -132,7 +132,7 @@ def _wanted(
     return replace(base, **changes)
 
 
-def _known(data: Images) -> tuple[NDArray[np.int64], list[str]]:
+def _known(data: Dataset) -> tuple[NDArray[np.int64], list[str]]:
     """The rows that have a label, and what is odd about them."""
     check_labels(data)
     rows = np.flatnonzero(data.labels >= 0)
@@ -167,7 +167,7 @@ def _guarded(run: Run, plan: Plan, system: System, held: tuple[Tensor, Tensor], 
 
 
 def _attacked(
-    run: Run, net: nn.Module, recipe: AdversarialRecipe, data: Images, known: NDArray[np.int64], clean: ClassificationReport,
+    run: Run, net: nn.Module, recipe: AdversarialRecipe, data: Dataset, known: NDArray[np.int64], clean: ClassificationReport,
     hardware: Hardware, progress: Progress,
 ) -> HardeningReport:  # fmt: skip
     """The network under attack, on test images or else training ones; written to hardening.json and report.html."""
@@ -222,7 +222,7 @@ def _some(rows: NDArray[np.int64], most: int) -> NDArray[np.int64]:
     return np.sort(np.random.default_rng(0).permutation(rows)[:most])
 
 
-def _images(data: Images, rows: NDArray[np.int64], hardware: Hardware) -> tuple[Tensor, Tensor]:
+def _images(data: Dataset, rows: NDArray[np.int64], hardware: Hardware) -> tuple[Tensor, Tensor]:
     """Images `[N, C, H, W]` in [-1, 1] and their labels `[N]`."""
     x = torch.from_numpy(data[rows]).to(hardware.device).permute(0, 3, 1, 2).float() / 127.5 - 1
     return x, torch.from_numpy(data.labels[rows]).to(hardware.device)

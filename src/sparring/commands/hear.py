@@ -107,7 +107,7 @@ def hear(
 
 def noted(data: Sounds) -> list[str]:
     """Why recordings were left out, a line each."""
-    return [f"left out: {one.name} {one.why}" for one in data.left_out]
+    return [f"left out: {one.name} {one.reason}" for one in data.skipped]
 
 
 def _right(trained: Recogniser, test: Sounds, channel: str) -> Proportion:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from sparring.data.dataset import Report, open_images, parse_size
+from sparring.data.dataset import SourceReport, open_images, parse_size
 
 NAMES = 5
 """So many names are told for each reason; --json tells all."""
@@ -17,12 +17,12 @@ def inspect(
     size: str | tuple[int, int] | None = None,
     mode: str | None = None,
     on_progress: Callable[[int, int], None] = lambda done, of: None,
-) -> Report:
+) -> SourceReport:
     """Read SOURCE as `train` would, and report. What was decoded is kept: training then starts at once."""
     return open_images(source, parse_size(size), mode, on_progress).report
 
 
-def to_text(report: Report) -> str:
+def to_text(report: SourceReport) -> str:
     """The report as a page of text."""
     height, width, channels = report.shape
     lines = [
@@ -44,8 +44,8 @@ def to_text(report: Report) -> str:
         )
         sample = f"in {looked:,} headers looked at: " if looked < report.used else ""
         lines.append("  found       " + sample + _first(some, 6))
-    for why, names in report.left_out.items():
-        lines.append(f"  left out    {len(names):,}: {why}: {_first([_shown(name) for name in names], NAMES)}")
+    for why, names in report.skipped.items():
+        lines.append(f"  skipped    {len(names):,}: {why}: {_first([_shown(name) for name in names], NAMES)}")
     lines += [f"  note        {_shown(note)}" for note in report.notes]
     return "\n".join(lines)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from torch import nn
 
-from sparring.data.dataset import Images, open_images
+from sparring.data.dataset import Dataset, open_images
 from sparring.data.reader_api import MODES
 from sparring.engine.errors import UsageError
 from sparring.models.classifier import AT_ONCE, Classifier, load_classifier
@@ -33,7 +33,7 @@ class Predictions:
     """Answers for all images of a source, and the files that are none."""
 
     predictions: list[Prediction]
-    left_out: dict[str, list[str]]
+    skipped: dict[str, list[str]]
     """Why -> names."""
 
 
@@ -50,10 +50,10 @@ def predict(run: str | Path, images: str | Path, *, resize: bool = False, net: n
         answers = classifier.answers(opened[np.arange(first, min(first + AT_ONCE, len(opened)))])
         names = opened.names[first : first + AT_ONCE]
         found += [Prediction(name, a.label, round(a.probability, 6)) for name, a in zip(names, answers, strict=True)]
-    return Predictions(found, opened.report.left_out)
+    return Predictions(found, opened.report.skipped)
 
 
-def open_like(classifier: Classifier, source: str | Path, *, resize: bool = False) -> Images:
+def open_like(classifier: Classifier, source: str | Path, *, resize: bool = False) -> Dataset:
     """All images of a source, of the size and mode that the classifier was trained on; raises UsageError as `predict` does."""
     spec, mode = classifier.spec, classifier.about["mode"]
     size = spec.height, spec.width
@@ -63,7 +63,7 @@ def open_like(classifier: Classifier, source: str | Path, *, resize: bool = Fals
     return opened
 
 
-def _check_shape(images: Images, classifier: Classifier, source: str | Path) -> None:
+def _check_shape(images: Dataset, classifier: Classifier, source: str | Path) -> None:
     spec, mode = classifier.spec, classifier.about["mode"]
     own = f"{spec.height}x{spec.width} {mode}"
     if odd := next((shape for shape in images.report.shapes_found if shape != own), None):
@@ -87,5 +87,5 @@ def to_text(found: Predictions) -> str:
     lines = [f"{one.name:{wide}}  {one.label:16} {one.probability:.1%}" for one in found.predictions]
     count = Counter(one.label for one in found.predictions)
     lines.append(", ".join(f"{some:,} {label}" for label, some in count.most_common(20)))
-    lines += [f"left out: {name} {why}" for why, names in found.left_out.items() for name in names]
+    lines += [f"skipped: {name} {why}" for why, names in found.skipped.items() for name in names]
     return "\n".join(lines)

@@ -13,7 +13,7 @@ from sparring.commands.reporting.run_report import write_run
 from sparring.commands.training.callbacks import events
 from sparring.commands.training.run_settings import TrainRequest, as_told, check_generates, recipe_asked, recipe_of
 from sparring.commands.training.session import Nets, TrainingSession
-from sparring.data.dataset import Images, parse_size
+from sparring.data.dataset import Dataset, parse_size
 from sparring.data.loader import BatchLoader
 from sparring.engine import dist
 from sparring.engine.device import Hardware, memory_peak
@@ -92,7 +92,7 @@ def train(
 
 
 def _shared(
-    system: System, recipe: Recipe, data: Images, about: dict[str, Any]
+    system: System, recipe: Recipe, data: Dataset, about: dict[str, Any]
 ) -> tuple[GeneratorModel, dict[str, Any]]:
     """What a run gives away: the averaged generator, and its card."""
     classes = recipe.classes(data.spec)
@@ -106,7 +106,7 @@ def _shared(
     return model, generator_metadata(recipe, data.spec, counts, vectors=vectors, **about)
 
 
-def _notes_on_labels(data: Images, recipe: Recipe) -> list[str]:
+def _notes_on_labels(data: Dataset, recipe: Recipe) -> list[str]:
     """What is odd about the labels, for a recipe that takes them."""
     classes, counts = data.spec.classes, data.class_counts
     notes = []

@@ -34,15 +34,15 @@ class Skipped:
     """A file that is not used, and why."""
 
     name: str
-    why: str
+    reason: str
 
 
 class Unreadable(SparringError):
     """A file in a container whose bytes cannot be had."""
 
-    def __init__(self, name: str, why: str) -> None:
-        super().__init__(f"{name} {why}")
-        self.why = why
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(f"{name} {reason}")
+        self.reason = reason
 
 
 class Container(Protocol):
@@ -174,13 +174,13 @@ class Zip:
             name = info.filename.replace("\\", "/")  # as some packers on Windows write it
             if info.is_dir() or name.endswith("/"):
                 continue
-            why = _leads_out(info.filename) or too_large(info.file_size, info.compress_size)
+            reason = _leads_out(info.filename) or too_large(info.file_size, info.compress_size)
             if stat.S_ISLNK(info.external_attr >> 16):
-                why = "is a link"
+                reason = "is a link"
             if info.flag_bits & 1:
-                why = "is encrypted"
-            if why:
-                self.refused.append(Skipped(info.filename, why))
+                reason = "is encrypted"
+            if reason:
+                self.refused.append(Skipped(info.filename, reason))
             else:
                 self._members[name] = info
         self.names = sorted(self._members, key=natural)
@@ -224,13 +224,13 @@ class Tar:
         try:
             with tarfile.open(self.path, "r:") as tar:
                 for member in tar:
-                    why = _leads_out(member.name) or too_large(member.size, member.size)
+                    reason = _leads_out(member.name) or too_large(member.size, member.size)
                     if member.issym() or member.islnk():
-                        why = "is a link"
+                        reason = "is a link"
                     elif member.issparse() or not (member.isfile() or member.isdir()):
-                        why = "is no ordinary file"
-                    if why:
-                        self.refused.append(Skipped(member.name, why))
+                        reason = "is no ordinary file"
+                    if reason:
+                        self.refused.append(Skipped(member.name, reason))
                     elif member.isfile():
                         self._places[member.name.removeprefix("./")] = (member.offset_data, member.size)
                 end = tar.offset
@@ -297,8 +297,8 @@ def unpacked(path: Path, target: Path) -> Path:
             if not block:
                 return target
             done += len(block)
-            if why := _bomb(done, size):
-                raise SparringError(f"{path} {why}")
+            if reason := _bomb(done, size):
+                raise SparringError(f"{path} {reason}")
             if done > room:
                 raise SparringError(f"{path} does not fit unpacked on the disk of {target.parent}: make room there")
             out.write(block)

@@ -48,7 +48,7 @@ class Sounds:
     """Samples a second."""
     test: NDArray[np.bool_]
     """True for those that are not to be trained on, `[N]`."""
-    left_out: tuple[Skipped, ...] = ()
+    skipped: tuple[Skipped, ...] = ()
 
     def __len__(self) -> int:
         return len(self.waves)
@@ -77,7 +77,7 @@ def open_sounds(source: str | Path) -> Sounds:
 
     The word is the folder that a file lies in; where there is but one folder, its name up to the first `_`. For testing
     are those below a folder `test`; else takes 0 to 4 of names WORD_SPEAKER_TAKE; else one in ten of each word. What is
-    damaged, silent or too long is named in `left_out`. Raises SparringError where nothing is left, UsageError where rates
+    damaged, silent or too long is named in `skipped`. Raises SparringError where nothing is left, UsageError where rates
     differ: nothing is resampled.
     """
     if str(source) in (DIGITS, STACKED, *KNOWN) and local(str(source)) is None:
@@ -89,9 +89,9 @@ def open_sounds(source: str | Path) -> Sounds:
     names = [name for name in container.names if suffix(name) in KINDS]
     if not names:
         raise SparringError(f"no sounds in {source}: wav, flac or ogg files are looked for, in it and in folders below")
-    read, rates, left_out = _read_all(container, names)
+    read, rates, skipped = _read_all(container, names)
     if not read:
-        raise SparringError(f"no usable sound in {source}: {left_out[0].name} {left_out[0].why}")
+        raise SparringError(f"no usable sound in {source}: {skipped[0].name} {skipped[0].reason}")
     if len(several := sorted(set(rates.values()))) > 1:
         odd = next(name for name, rate in rates.items() if rate != several[0])
         raise UsageError(
@@ -105,7 +105,7 @@ def open_sounds(source: str | Path) -> Sounds:
     waves = np.zeros((len(read), lengths.max()), np.float32)
     for row, wave in zip(waves, read.values(), strict=True):
         row[: len(wave)] = wave
-    return Sounds(waves, lengths, labels, words, tuple(read), several[0], _test(list(read), labels), tuple(left_out))
+    return Sounds(waves, lengths, labels, words, tuple(read), several[0], _test(list(read), labels), tuple(skipped))
 
 
 def on_grid(x: Tensor) -> Tensor:
@@ -140,13 +140,13 @@ def _read_all(
     library = soundfile()
     read: dict[str, NDArray[np.float32]] = {}
     rates: dict[str, int] = {}
-    left_out = list(container.refused)
+    skipped = list(container.refused)
     for name in names:
         try:
             read[name], rates[name] = _read(library, container.read(name), name)
         except Unreadable as error:
-            left_out.append(Skipped(name, error.why))
-    return read, rates, left_out
+            skipped.append(Skipped(name, error.reason))
+    return read, rates, skipped
 
 
 def _read(library: Any, content: bytes, name: str) -> tuple[NDArray[np.float32], int]:

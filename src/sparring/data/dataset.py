@@ -41,13 +41,13 @@ UNSPLIT: dict[str, Literal[0, 1]] = {"train": 0, "test": 1}
 
 
 @dataclass(frozen=True)
-class Report:
+class SourceReport:
     """What was found, used and left out."""
 
     source: str
     format: str
     used: int
-    left_out: dict[str, list[str]]
+    skipped: dict[str, list[str]]
     """Why -> names."""
     shape: tuple[int, int, int]
     """Height, width, channels."""
@@ -64,16 +64,16 @@ class Report:
     """Numbers told with each image, where its label is a vector."""
 
 
-class Images:
+class Dataset:
     """Images `[N, H, W, C]` in a file, with labels and splits; memory does not grow with their number.
 
-    Index it with a whole-number array for uint8 rows. `Images` are opened by `open_images`.
+    Index it with a whole-number array for uint8 rows. `Dataset` are opened by `open_images`.
     """
 
     def __init__(
         self,
         folder: Path,
-        report: Report,
+        report: SourceReport,
         split: Literal["train", "test"] | None = "train",
         label_fraction: float | None = None,
         *,
@@ -116,23 +116,23 @@ class Images:
         self._pixels.read(rows.tolist(), picked)
         return picked
 
-    def told(self, index: NDArray[np.int64]) -> NDArray[np.int64] | NDArray[np.float32]:
+    def conditions(self, index: NDArray[np.int64]) -> NDArray[np.int64] | NDArray[np.float32]:
         """What players are told of these rows: vectors float32 `[B, K]` where there are any, else labels int64 `[B]`."""
         return self.labels[index] if self.vectors is None else self.vectors[index]
 
-    def split(self, name: Literal["train", "test"] | None) -> Images:
+    def split(self, name: Literal["train", "test"] | None) -> Dataset:
         """The same data, another split ("train", "test", or None for all)."""
-        return Images(self.folder, self.report, name, self.label_fraction, vectors=self.vectors is not None)
+        return Dataset(self.folder, self.report, name, self.label_fraction, vectors=self.vectors is not None)
 
-    def without_vectors(self) -> Images:
+    def without_vectors(self) -> Dataset:
         """The same training images, unlabelled where their labels are vectors."""
-        return Images(self.folder, self.report, label_fraction=self.label_fraction, vectors=False)
+        return Dataset(self.folder, self.report, label_fraction=self.label_fraction, vectors=False)
 
-    def with_labels(self, fraction: float | None) -> Images:
+    def with_labels(self, fraction: float | None) -> Dataset:
         """The same images, as if only this share of the labels were known; None: all that are there."""
-        return Images(self.folder, self.report, label_fraction=fraction)
+        return Dataset(self.folder, self.report, label_fraction=fraction)
 
-    def relabelled(self, labels: NDArray[np.int64], classes: tuple[str, ...]) -> Images:
+    def relabelled(self, labels: NDArray[np.int64], classes: tuple[str, ...]) -> Dataset:
         """The same images of this split with these labels `[N]` (-1: none), which are numbers of `classes`."""
         images = copy.copy(self)
         images.labels = labels
@@ -166,7 +166,7 @@ def open_images(
     on_progress: Callable[[int, int], None] = lambda done, of: None,
     *,
     keep_duplicates: bool = False,
-) -> Images:
+) -> Dataset:
     """Open SOURCE for training: a folder, an archive, a file, a URL or a known name.
 
     `size` (height, width) and `mode` ("L", "LA", "RGB", "RGBA") are chosen where None. `tell(done, of)` follows the
@@ -205,15 +205,15 @@ def open_images(
         remove(building)
     with _explaining(cache):
         write(index, json.dumps(asdict(report)))
-    return Images(cache / "data" / report.fingerprint, report)
+    return Dataset(cache / "data" / report.fingerprint, report)
 
 
-def _opened(cache: Path, index: Path) -> Images | None:
+def _opened(cache: Path, index: Path) -> Dataset | None:
     """What an earlier open built; None where nothing did, or where it is damaged."""
     try:
-        report = Report(**json.loads(index.read_text(encoding="utf-8")))
+        report = SourceReport(**json.loads(index.read_text(encoding="utf-8")))
         shape = tuple(int(side) for side in report.shape)
-        return Images(cache / "data" / report.fingerprint, replace(report, shape=(shape[0], shape[1], shape[2])))
+        return Dataset(cache / "data" / report.fingerprint, replace(report, shape=(shape[0], shape[1], shape[2])))
     except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, EOFError):
         return None
 
@@ -247,10 +247,10 @@ def _build(
     notes: list[str],
     once: bool,
     on_progress: Callable[[int, int], None],
-) -> Report:
+) -> SourceReport:
     """Write pixels, labels and meta of `found` into `folder`; `once`: equal files count once."""
     if not found.items:
-        raise _nothing(source, found, [(left.name, left.why) for left in found.left_out])
+        raise _nothing(source, found, [(left.name, left.reason) for left in found.skipped])
     shapes = found.survey()
     shape, chosen = choose_shape(shapes, size, mode) if shapes else (Shape(1, 1, "L"), [])
     channels = MODES.get(shape.mode) or int(shape.mode.split()[0])
@@ -265,9 +265,9 @@ def _build(
         pixels = _reserved(folder / "pixels.u8", full)
         on_progress(0, full[0])
         outcomes = found.ingest(pixels, shape, lambda done: on_progress(done, full[0]))
-        usable, left_out = _sort_out(found, outcomes, once)
+        usable, skipped = _sort_out(found, outcomes, once)
         if not usable or not shapes:
-            failed = [(item.name, outcome.why) for item, outcome in zip(found.items, outcomes, strict=True)]
+            failed = [(item.name, outcome.reason) for item, outcome in zip(found.items, outcomes, strict=True)]
             raise _nothing(source, found, failed)
         labels, classes = _labels(found, usable)
         chosen += contradictions(found.items, outcomes, usable) if once else []
@@ -276,8 +276,8 @@ def _build(
             splits[:] = 0
             chosen.append("all images are marked as test: they are trained on")
         counts = Counter(labels.tolist())
-        report = Report(
-            source, found.format, len(usable), left_out, (shape.height, shape.width, channels), shape.mode,
+        report = SourceReport(
+            source, found.format, len(usable), skipped, (shape.height, shape.width, channels), shape.mode,
             {f"{s.height}x{s.width} {s.mode}": count for s, count in shapes.most_common()},
             {name: counts[k] for k, name in enumerate(classes)}, counts[-1],
             {name: int((splits == k).sum()) for name, k in UNSPLIT.items()},
@@ -302,8 +302,8 @@ def _reserved(path: Path, shape: tuple[int, ...]) -> np.memmap[Any, np.dtype[np.
     return np.memmap(path, np.uint8, "r+", shape=shape)
 
 
-def _nothing(source: str, found: RawDataset, left_out: list[tuple[str, str]]) -> SparringError:
-    first = f" (the first: {left_out[0][0]} {left_out[0][1]})" if left_out else ""
+def _nothing(source: str, found: RawDataset, skipped: list[tuple[str, str]]) -> SparringError:
+    first = f" (the first: {skipped[0][0]} {skipped[0][1]})" if skipped else ""
     return SparringError(
         f"nothing usable in {source}: {len(found.items)} files that may be images, none readable{first}"
     )
@@ -345,20 +345,20 @@ def choose_shape(shapes: Counter[Shape], size: tuple[int, int] | None, mode: str
 
 def _sort_out(found: RawDataset, outcomes: list[ReadResult], once: bool) -> tuple[list[int], dict[str, list[str]]]:
     """The rows to use, and the names left out by reason; `once`: of equal files one is used, the first that has a label or else the first."""
-    left_out: dict[str, list[str]] = {}
-    for left in found.left_out:
-        left_out.setdefault(left.why, []).append(left.name)
+    skipped: dict[str, list[str]] = {}
+    for left in found.skipped:
+        skipped.setdefault(left.reason, []).append(left.name)
     usable: list[int] = []
     order = sorted(range(len(outcomes) - 1, -1, -1), key=lambda row: found.items[row].label is not None)
     kept = {outcomes[row].digest: row for row in order}  # what counts comes last
     for row, (item, outcome) in enumerate(zip(found.items, outcomes, strict=True)):
-        if outcome.why:
-            left_out.setdefault(outcome.why, []).append(item.name)
+        if outcome.reason:
+            skipped.setdefault(outcome.reason, []).append(item.name)
         elif once and kept[outcome.digest] != row:
-            left_out.setdefault("is a duplicate of another file", []).append(item.name)
+            skipped.setdefault("is a duplicate of another file", []).append(item.name)
         else:
             usable.append(row)
-    return usable, left_out
+    return usable, skipped
 
 
 def _labels(found: RawDataset, usable: list[int]) -> tuple[NDArray[np.int64], list[str]]:
@@ -378,14 +378,14 @@ def _fingerprint(found: RawDataset, outcomes: list[ReadResult], usable: list[int
     return digest.hexdigest()
 
 
-def _keep(building: Path, final: Path, report: Report) -> None:
+def _keep(building: Path, final: Path, report: SourceReport) -> None:
     """Give the finished cache its name, unless another process was faster with the same content."""
     with explain_os_errors(final):
         try:
             os.rename(building, final)
         except OSError:
             try:
-                Images(final, report)
+                Dataset(final, report)
             except (OSError, ValueError, KeyError, TypeError, EOFError):  # damaged: ours takes its place
                 remove(final)
                 os.rename(building, final)

@@ -182,18 +182,18 @@ def _decode_each(
                 content = container.read(name)
                 data = decode(content, shape)
             except Exception as error:  # one bad file, however bad, never ends the work
-                yield ReadResult(why=_why(error))
+                yield ReadResult(reason=_reason(error))
             else:
                 put(row, data)
                 yield ReadResult(hashlib.blake2b(content, digest_size=16).hexdigest())
 
 
-def _why(error: Exception) -> str:
+def _reason(error: Exception) -> str:
     """Why a file is left out, in words that follow its name and are the same for all files of the same fate."""
     if isinstance(error, Unusable):
         return str(error)
     if isinstance(error, Unreadable):
-        return error.why
+        return error.reason
     if isinstance(error, MemoryError):
         return "needs more memory than there is"
     if "truncated" in str(error).lower():

@@ -41,7 +41,7 @@ class DiffAugment(nn.Module):
     def observe(self, real_logits: Tensor, fake_logits: Tensor) -> None:
         """Nothing: its strength is fixed."""
 
-    def told(self) -> dict[str, Tensor | float]:
+    def stats(self) -> dict[str, Tensor | float]:
         """Nothing: there is nothing that moves."""
         return {}
 
@@ -129,7 +129,7 @@ class ADA(nn.Module):
             0, self.most
         )
 
-    def told(self) -> dict[str, Tensor | float]:
+    def stats(self) -> dict[str, Tensor | float]:
         """`p` as it is now, for the metrics: `augment_p`."""
         return {"augment_p": self.p.clone()}
 

@@ -1,4 +1,4 @@
-"""Arrays in memory as a data set, beside `Images`, which lie in a file; and how rows of either become a network's input."""
+"""Arrays in memory as a data set, beside `Dataset`, which lie in a file; and how rows of either become a network's input."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class IndexedDataset(Protocol):
     """What a feed draws from: rows that are indexed by whole numbers, and what is known of them."""
 
     @property
-    def spec(self) -> ImageSpec:
-        """Their size and classes."""
+    def spec(self) -> Any:
+        """Their `DataSpec`; which one depends on the kind of data."""
         ...
 
     @property
@@ -34,7 +34,7 @@ class IndexedDataset(Protocol):
         """Rows `[B, H, W, C]`: bytes, or float32 as the network takes them."""
         ...
 
-    def told(self, index: NDArray[np.int64], /) -> NDArray[Any]:
+    def conditions(self, index: NDArray[np.int64], /) -> NDArray[Any]:
         """What players are told of these rows: labels int64 `[B]`, or vectors float32 `[B, K]`."""
         ...
 
@@ -80,7 +80,7 @@ class InMemoryDataset:
         rows = self.values[index]
         return rows if self.scale is None else self.scale(rows)
 
-    def told(self, index: NDArray[np.int64]) -> NDArray[np.int64]:
+    def conditions(self, index: NDArray[np.int64]) -> NDArray[np.int64]:
         """Labels int64 `[B]`."""
         return self.labels[index]
 

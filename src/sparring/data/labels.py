@@ -18,7 +18,7 @@ from sparring.data.archive import natural
 from sparring.engine.errors import SparringError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
-    from sparring.data.dataset import Images
+    from sparring.data.dataset import Dataset
     from sparring.data.reader_api import Example, ReadResult
 
 UNLABELLED = "-1"
@@ -118,7 +118,7 @@ def read_labels(
     return labels, all_classes, notes
 
 
-def labels_as(classes: tuple[str, ...], images: Images) -> NDArray[np.int64]:
+def labels_as(classes: tuple[str, ...], images: Dataset) -> NDArray[np.int64]:
     """The source's labels `[N]` of these images as numbers of `classes`, by name; -1 for all others, and for none."""
     number = {name: k for k, name in enumerate(classes)}  # a table may have brought classes of its own
     place = np.array([number.get(name, -1) for name in images.report.classes] + [-1])
@@ -131,7 +131,7 @@ def contradictions(items: Sequence[Example], outcomes: Sequence[ReadResult], tak
     row_of = {outcomes[row].digest: row for row in taken}
     others: dict[int, dict[str, str]] = {}
     for item, outcome in zip(items, outcomes, strict=True):
-        if item.label is None or outcome.why:
+        if item.label is None or outcome.reason:
             continue
         row = row_of[outcome.digest]
         if item.label != items[row].label:

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sparring.data.in_memory import IndexedDataset, as_input
+from sparring.data.in_memory import IndexedDataset
 from sparring.engine import dist
 from sparring.engine.errors import UsageError
 from sparring.engine.game import Batch
@@ -18,7 +18,7 @@ from sparring.engine.seeds import mix
 
 
 class BatchLoader:
-    """Batches of `images` for the loop.
+    """Batches of `data` for the loop.
 
     The whole batch is chosen by (seed, nimg, turn) and cut into the shares of the processes and their parts, so the
     number of processes does not change what is played. `mirror` flips every other image, at random. Where some images have
@@ -29,7 +29,7 @@ class BatchLoader:
 
     def __init__(
         self,
-        images: IndexedDataset,
+        data: IndexedDataset,
         batch_size: int,
         *,
         seed: int = 0,
@@ -44,17 +44,17 @@ class BatchLoader:
         shares = dist.world_size() * parts
         if batch_size % shares:
             raise UsageError(f"batch size {batch_size} does not divide by {shares} (processes x accumulation steps)")
-        self._among = np.arange(len(images)) if among is None else among
+        self._among = np.arange(len(data)) if among is None else among
         if not len(self._among):
             raise UsageError("there are no images to feed")
-        self.images, self.batch_size = images, batch_size
+        self.data, self.batch_size = data, batch_size
         self._seed, self._parts, self._mirror, self._replays = seed, parts, mirror, replays
         self._device = device or torch.device("cpu")
         self._order = lru_cache(maxsize=4)(self._shuffled)
-        known = self._among[images.labels[self._among] >= 0]
+        known = self._among[data.labels[self._among] >= 0]
         self._known = known if 0 < len(known) < len(self._among) else None
         self._count = labelled if labelled is not None else batch_size // 2
-        self._chances = _even(images.labels[known]) if balanced else None
+        self._chances = _even(data.labels[known]) if balanced else None
 
     def batches(self, nimg: int, turn: int) -> Sequence[Batch]:
         """This process's share of the batch that begins at image `nimg`, in `parts` parts."""
@@ -68,15 +68,16 @@ class BatchLoader:
         return [self._batch(rows[cut], flips[cut], nimg, seed, cut) for cut in cuts]
 
     def _batch(self, rows: NDArray[np.int64], flips: NDArray[np.bool_], nimg: int, seed: int, cut: slice) -> Batch:
-        x, y = self._images(rows, flips)
+        x, y = self._examples(rows, flips)
         labelled = (lambda: self._with_labels(seed, cut)) if self._known is not None else None
         return Batch(x, y, nimg // self.batch_size, seed, cut, self.batch_size, labelled)
 
-    def _images(self, rows: NDArray[np.int64], flips: NDArray[np.bool_]) -> tuple[Tensor, Tensor]:
-        pixels = self.images[rows]
+    def _examples(self, idx: NDArray[np.int64], flips: NDArray[np.bool_]) -> tuple[Tensor, Tensor]:
+        stored = self.data[idx]
         if self._mirror:
-            pixels[flips] = pixels[flips, :, ::-1]
-        return as_input(pixels, self._device), torch.from_numpy(self.images.told(rows)).to(self._device)
+            stored[flips] = stored[flips, :, ::-1]
+        x = self.data.spec.encode(stored, self._device)
+        return x, torch.from_numpy(self.data.conditions(idx)).to(self._device)
 
     def _with_labels(self, seed: int, cut: slice) -> tuple[Tensor, Tensor]:
         """The part of a batch of images that have labels which goes with the part `cut` of the whole batch."""
@@ -84,7 +85,7 @@ class BatchLoader:
         rng = np.random.default_rng([seed, 1])
         rows, flips = rng.choice(self._known, self._count, p=self._chances), rng.random(self._count) < 0.5
         part = slice(*(-(-end * self._count // self.batch_size) for end in (cut.start, cut.stop)))
-        return self._images(rows[part], flips[part])
+        return self._examples(rows[part], flips[part])
 
     def _rows(self, nimg: int, turn: int) -> NDArray[np.int64]:
         rows: list[NDArray[np.int64]] = []

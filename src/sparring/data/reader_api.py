@@ -47,7 +47,7 @@ class ReadResult(NamedTuple):
     """What became of one item: the digest of its content, or why it could not be used."""
 
     digest: str = ""
-    why: str = ""
+    reason: str = ""
 
 
 class RawDataset(Protocol):
@@ -69,7 +69,7 @@ class RawDataset(Protocol):
         ...
 
     @property
-    def left_out(self) -> list[Skipped]:
+    def skipped(self) -> list[Skipped]:
         """Files that are no items, and why."""
         ...
 

@@ -75,7 +75,7 @@ def find(container: Container, source: str) -> RawDataset:
     for reader in READERS:
         if found := reader(container):
             return stacked(found) if source == STACKED and local(source) is None else found
-    refused = [f"{left.name} {left.why}" for left in container.refused]
+    refused = [f"{left.name} {left.reason}" for left in container.refused]
     raise SparringError(f"nothing usable in {source}: {_census(container.names, refused)}")
 
 

@@ -38,7 +38,7 @@ class Table:
     """int64 `[N]`, numbers of `classes`."""
     columns: tuple[Column, ...]
     classes: tuple[str, ...]
-    left_out: dict[str, list[int]]
+    skipped: dict[str, list[int]]
     """Why -> lines of the file."""
     lines: tuple[int, ...]
     """Of the file, one for each row: where it ends."""
@@ -126,18 +126,18 @@ def read_table(
 
     `drop` leaves columns out; those of `words` are words although they look like numbers. `like` codes a test set as its
     training set was: columns and classes are those. A row that does not fit, or lacks a number or its class, is left out and told
-    (`Table.left_out`): where a column holds numbers but for `missing`, VOID, infinity, and what float32 cannot hold, its rows
+    (`Table.skipped`): where a column holds numbers but for `missing`, VOID, infinity, and what float32 cannot hold, its rows
     without a number are; if that is not meant, `words` makes it one of words, `drop` does without it. So it is with a class. Raises UsageError on names that are not there, SparringError on a file that is no table.
     """
     path = Path(path)
     missing, lines = set(_several(missing)), _lines(path, delimiter)
     names = _header(path, lines, names)
     used = _used(path, names, target, drop, words, like)
-    left_out: dict[str, list[int]] = {}
+    skipped: dict[str, list[int]] = {}
     whole = [(n, dict(zip(names, fields, strict=True))) for n, fields in lines if len(fields) == len(names)]
     for number, fields in lines:
         if len(fields) != len(names):
-            left_out.setdefault(f"{len(fields)} fields in place of {len(names)}", []).append(number)
+            skipped.setdefault(f"{len(fields)} fields in place of {len(names)}", []).append(number)
     if not whole:
         raise SparringError(
             f"{path}: no line has {len(names)} fields, as many as there are names: is the delimiter right?"
@@ -152,17 +152,17 @@ def read_table(
             x.append(coded)
             kept.append(number)
         except _Odd as odd:
-            left_out.setdefault(str(odd), []).append(number)
+            skipped.setdefault(str(odd), []).append(number)
     if not x:
-        why, count = max(((why, len(lines)) for why, lines in left_out.items()), key=lambda pair: pair[1])
-        raise SparringError(f"{path}: no row is left; {count:,} of them: {why}")
+        reason, count = max(((reason, len(lines)) for reason, lines in skipped.items()), key=lambda pair: pair[1])
+        raise SparringError(f"{path}: no row is left; {count:,} of them: {reason}")
     if len(classes) < 2:
         raise SparringError(
             f"{path}: all rows are of one class, {target} = {classes[0]}: there is nothing to tell apart"
         )
     rows = torch.tensor(x, dtype=torch.float32)
     spanned = tuple(_spanned(column, rows, like) for column in columns)
-    return Table(rows, torch.tensor(y), spanned, classes, left_out, tuple(kept))
+    return Table(rows, torch.tensor(y), spanned, classes, skipped, tuple(kept))
 
 
 def _check_one_way(named: Mapping[str, set[str]]) -> None:

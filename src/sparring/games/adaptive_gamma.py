@@ -55,6 +55,6 @@ class AdaptiveGamma(nn.Module):
         moved = self.log_gamma + off * (len(x) * dist.world_size() / self.images)
         self.log_gamma.copy_(moved.clamp(self.start - self.reach, self.start + self.reach))
 
-    def told(self) -> Stats:
+    def stats(self) -> Stats:
         """`gamma` and `steepness`."""
         return {"gamma": self.log_gamma.exp(), "steepness": self.steepness.clone()}

@@ -42,7 +42,7 @@ class Augment(Protocol):
         """Take note of D's logits `[B]` in one of its turns."""
         ...
 
-    def told(self) -> Stats:
+    def stats(self) -> Stats:
         """What it is at now, for the metrics."""
         ...
 
@@ -148,7 +148,7 @@ class GAN:
         stats: dict[str, Tensor | float] = {"real_logit": real.mean(), "fake_logit": fake_logits.mean()}
         if self.augment:
             self.augment.observe(real.detach(), fake_logits.detach())
-            stats |= self.augment.told()
+            stats |= self.augment.stats()
         if due:
             gradients = torch.split(input_gradient(torch.cat(logits), joined), len(fake))
             rows = dict(zip(inputs, gradients, strict=True))
@@ -156,7 +156,7 @@ class GAN:
             loss, stats["penalty"] = loss + penalty, penalty
             if self.held:
                 self.held.observe(batch.x, [rows[p.where].detach() for p in due])
-                stats |= self.held.told()
+                stats |= self.held.stats()
         return loss, stats
 
     def _generator_loss(self, batch: Batch) -> tuple[Tensor, Stats]:

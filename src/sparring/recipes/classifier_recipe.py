@@ -76,7 +76,7 @@ def build_system(
     hardware: Hardware,
 ) -> System:
     """The system of fresh networks, drawn by `seed` and started on the first batches, for a run of `total` images."""
-    spec = feed.images.spec
+    spec = feed.data.spec
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(mix(seed))
         made = {name: hardware.place(net) for name, net in nets(spec).items()}

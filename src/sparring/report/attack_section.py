@@ -83,7 +83,7 @@ def attacked_sections(found: AttackReport, fooled: Picture | None = None) -> lis
     ]
     if fooled is not None:
         shown = "Images that it knows, and below each the same one as an attacker changes it, taken for something else."
-        sections.append(Section("What fools it", f"<p>{shown}</p>{figure(fooled, 'Images and adversaries')}"))
+        sections.append(Section("What fools it", f"<p>{shown}</p>{figure(fooled, 'Dataset and adversaries')}"))
     return sections
 
 

@@ -18,7 +18,7 @@ def certified_sections(found: CertificationReport, broken: Picture | None = None
     ]
     if broken is not None:
         words = "Images that it knows, and below each the nearest change that was found to break it."
-        sections.append(Section("What breaks it", f"<p>{words}</p>{figure(broken, 'Images and adversaries')}"))
+        sections.append(Section("What breaks it", f"<p>{words}</p>{figure(broken, 'Dataset and adversaries')}"))
     return sections
 
 

@@ -28,7 +28,7 @@ def classified_sections(found: ClassificationReport, unsure: Picture | None = No
             "In turn the images it is least sure of, and those least like any labelled one, which it may be wrong about "
             "without a doubt: a label for these is worth most. They are listed in to_label.csv."
         )
-        sections.append(Section("What to label next", f"<p>{words}</p>{figure(unsure, 'Images worth a label')}"))
+        sections.append(Section("What to label next", f"<p>{words}</p>{figure(unsure, 'Dataset worth a label')}"))
     return sections
 
 

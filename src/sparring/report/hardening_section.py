@@ -12,7 +12,7 @@ def robust_sections(found: HardeningReport, fooled: Picture | None = None) -> li
     sections = [Section("How robust it is", _words(found) + _curve(found) + _table(found))]
     if fooled is not None:
         words = "Images that it knows, and below each the same one as an attacker changes it, taken for something else."
-        sections.append(Section("What still fools it", f"<p>{words}</p>{figure(fooled, 'Images and adversaries')}"))
+        sections.append(Section("What still fools it", f"<p>{words}</p>{figure(fooled, 'Dataset and adversaries')}"))
     return sections
 
 

@@ -26,7 +26,7 @@ HELD_OUT = {"held_out_logit", "win", "memory"}
 CPU = Hardware(torch.device("cpu"), bf16=False)
 
 
-def system(recipe: Recipe, data: sparring.Images) -> tuple[System, GeneratorModel]:
+def system(recipe: Recipe, data: sparring.Dataset) -> tuple[System, GeneratorModel]:
     recipe = recipe.resolve(data.spec, CPU)
     torch.manual_seed(0)
     made = recipe.system(data.spec, recipe.nets(data.spec), 1000)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sparring.commands.reporting.progress import Progress
 from sparring.commands.training.run_settings import as_trained, recipe_of
-from sparring.data.dataset import Images
+from sparring.data.dataset import Dataset
 from sparring.data.loader import BatchLoader
 from sparring.engine import checkpoint
 from sparring.engine.device import Hardware
@@ -18,7 +18,7 @@ ROUNDS, HELD_OUT = 200, 8
 """Rounds that each player is trained alone, and batches that the game's value is taken on."""
 
 
-def gap_of(run: Run, data: Images, hardware: Hardware, progress: Progress, which: str | int = "last") -> float | None:
+def gap_of(run: Run, data: Dataset, hardware: Hardware, progress: Progress, which: str | int = "last") -> float | None:
     """None where there is nothing to play on: no checkpoint, networks of one's own, or a game without the two players.
 
     Raises SparringError where the data have other classes than the run's, or the checkpoint is damaged.

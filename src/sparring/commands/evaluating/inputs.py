@@ -25,7 +25,7 @@ from sparring.commands.evaluating.row_views import (
     reference_of,
 )
 from sparring.commands.reporting.progress import Progress
-from sparring.data.dataset import Images, open_images, parse_size
+from sparring.data.dataset import Dataset, open_images, parse_size
 from sparring.data.reader_api import mode_of
 from sparring.engine.errors import SparringError, UsageError
 from sparring.engine.run_folder import Run
@@ -73,7 +73,7 @@ class EvaluationInputs:
     about: dict[str, Any]
     """Of the samples."""
     about_data: dict[str, Any]
-    data: Images | None = None
+    data: Dataset | None = None
     """None for a table."""
     run: Run | None = None
     notes: tuple[str, ...] = ()
@@ -185,7 +185,7 @@ def _of_files(samples: Source, source: str | Path, asked: EvaluationRequest, pro
     reference = reference_of(data, count, asked.split, asked.seed)
     rows = _renamed(rows, classes, data.spec.classes)
     notes = tuple(data.report.notes)
-    if left := 0 if isinstance(samples, np.ndarray) else sum(map(len, made.report.left_out.values())):
+    if left := 0 if isinstance(samples, np.ndarray) else sum(map(len, made.report.skipped.values())):
         notes += (
             f"{left:,} of the samples' files are left out: `sparring inspect {_named(samples)}` tells which and why",
         )
@@ -198,7 +198,7 @@ def _about(source: str, kind: str, count: int, asked: EvaluationRequest) -> dict
     return {"source": source, "kind": kind, "n": count, "seed": asked.seed, **unknown}
 
 
-def _told(data: Images, reference: Reference) -> dict[str, Any]:
+def _told(data: Dataset, reference: Reference) -> dict[str, Any]:
     """What the protocol tells of the real data."""
     report = data.report
     height, width, _ = report.shape

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from sparring.data.dataset import Images, open_images
+from sparring.data.dataset import Dataset, open_images
 from sparring.data.reader_api import MODES
 from sparring.engine.errors import SparringError, UsageError
 from sparring.engine.image_io import to_uint8
@@ -64,7 +64,7 @@ def of_array(array: NDArray[Any], labels: NDArray[np.int64] | None = None) -> Ro
     return RowView(lambda rows: array[rows], np.full(len(array), -1) if labels is None else labels)
 
 
-def of_images(images: Images) -> RowView:
+def of_images(images: Dataset) -> RowView:
     """One split of opened data."""
     return RowView(images.__getitem__, images.labels)
 
@@ -103,7 +103,7 @@ class Reference:
 Split = Literal["test", "train", "all"]
 
 
-def reference_of(data: Images, count: int, split: Split | None, seed: int) -> Reference:
+def reference_of(data: Dataset, count: int, split: Split | None, seed: int) -> Reference:
     """Up to `count` rows of `split` (held-out ones where there are any), and other rows for the floor."""
     splits = data.report.splits
     split = split or ("test" if splits["test"] else "all")
@@ -136,7 +136,7 @@ def reference_of(data: Images, count: int, split: Split | None, seed: int) -> Re
 
 def open_pair(
     samples: str | Path, source: str | Path, size: tuple[int, int] | None, mode: str | None, on_progress: Tell
-) -> tuple[Images, Images]:
+) -> tuple[Dataset, Dataset]:
     """Samples from files and data, of one shape; raises UsageError that names the shapes where they differ."""
     made = open_images(samples, size, mode, on_progress, keep_duplicates=True)
     data = open_images(source, size, mode, on_progress)

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from sparring.commands.reporting.run_report import write_run
 from sparring.commands.training.calibrate import Answered
-from sparring.data.dataset import Images
+from sparring.data.dataset import Dataset
 from sparring.engine.atomic_io import write
 from sparring.engine.image_io import grid, save_png
 from sparring.engine.run_folder import Run
@@ -45,7 +45,7 @@ SURE, LAST = 0.1, 10
 
 
 def classification_of(
-    run: Run, classifier: Classifier, data: Images, test: Answered | None, notes: Sequence[str]
+    run: Run, classifier: Classifier, data: Dataset, test: Answered | None, notes: Sequence[str]
 ) -> ClassificationReport:
     """The figures of a test, or of none."""
     about = classifier.about
@@ -68,7 +68,7 @@ def classification_of(
     )  # fmt: skip
 
 
-def write_classification(run: Run, found: ClassificationReport, classifier: Classifier, data: Images) -> None:
+def write_classification(run: Run, found: ClassificationReport, classifier: Classifier, data: Dataset) -> None:
     """classification.json, to_label.csv and .png, report.html; a table that is there already may be filled in by now: it stays."""
     run.write_classification(asdict(found))
     if not Path(found.to_label).exists():
@@ -76,7 +76,7 @@ def write_classification(run: Run, found: ClassificationReport, classifier: Clas
     write_run(run, ())
 
 
-def _write_to_label(run: Run, path: Path, classifier: Classifier, data: Images) -> None:
+def _write_to_label(run: Run, path: Path, classifier: Classifier, data: Dataset) -> None:
     worth = _worth_a_label(classifier, data)
     if worth:
         picture = grid(data[np.array([one[0] for one in worth[:SHOWN]])], 10)
@@ -90,7 +90,7 @@ def _write_to_label(run: Run, path: Path, classifier: Classifier, data: Images) 
     write(path, table.getvalue().encode(errors="surrogateescape"))  # a file's name is bytes
 
 
-def doubts(classifier: Classifier, data: Images, aside: NDArray[np.int64]) -> list[str]:
+def doubts(classifier: Classifier, data: Dataset, aside: NDArray[np.int64]) -> list[str]:
     """A note on labelled images that the classifier, which was told their labels but `aside`, still takes for others; or none."""
     rows = np.setdiff1d(np.flatnonzero(data.labels >= 0), aside)[:LOOKED_AT]
     answers = torch.cat(
@@ -123,7 +123,7 @@ def untaught(run: Run) -> list[str]:
     ]
 
 
-def _worth_a_label(classifier: Classifier, data: Images) -> list[tuple[int, str, float, str]]:
+def _worth_a_label(classifier: Classifier, data: Dataset) -> list[tuple[int, str, float, str]]:
     """Unlabelled images: row, guess, its probability, and why. The least sure, and the least like any labelled one, in turn."""
     rows = np.flatnonzero(data.labels < 0)
     rows = np.sort(np.random.default_rng(0).permutation(rows)[:LOOKED_AT])
@@ -137,7 +137,7 @@ def _worth_a_label(classifier: Classifier, data: Images) -> list[tuple[int, str,
     return [(int(rows[k]), classifier.classes[int(which[k])], float(best[k]), WHY[ranking]) for ranking, k in chosen]
 
 
-def _features(classifier: Classifier, data: Images, rows: NDArray[np.int64]) -> Tensor:
+def _features(classifier: Classifier, data: Dataset, rows: NDArray[np.int64]) -> Tensor:
     """`[N, F]`, on the CPU."""
     with torch.no_grad():
         parts = [

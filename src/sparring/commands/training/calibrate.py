@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from sparring.attacks.losses import margin
 from sparring.attacks.pgd import pgd
 from sparring.attacks.threat_model import Threat
-from sparring.data.dataset import Images
+from sparring.data.dataset import Dataset
 from sparring.data.in_memory import IndexedDataset, as_input
 from sparring.data.labels import labels_as
 from sparring.engine.device import Hardware
@@ -126,7 +126,7 @@ class Answered:
     attacked: list[Attacked]
 
 
-def answered(classifier: Classifier, whole: Images, told: Images, under: Sequence[float] = EPS) -> Answered | None:
+def answered(classifier: Classifier, whole: Dataset, told: Dataset, under: Sequence[float] = EPS) -> Answered | None:
     """The classifier on the source's test images, or else on training images whose labels it was not `told`; None: neither.
 
     Some of them are attacked as well, with each eps of `under`.

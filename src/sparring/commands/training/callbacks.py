@@ -10,7 +10,7 @@ import torch
 from sparring.commands.reporting.progress import Progress
 from sparring.commands.training.monitor import watch
 from sparring.commands.training.plan import Plan
-from sparring.data.dataset import Images
+from sparring.data.dataset import Dataset
 from sparring.engine import dist
 from sparring.engine.checkpoint import check_finite
 from sparring.engine.image_io import grid, to_uint8
@@ -28,7 +28,7 @@ def events(
     plan: Plan,
     system: System,
     model: GeneratorModel,
-    data: Images,
+    data: Dataset,
     progress: Progress,
     generator_metadata: Mapping[str, Any],
 ) -> list[Callback]:

@@ -15,7 +15,7 @@ from torch import nn
 from sparring.commands.training.plan import Plan
 from sparring.commands.training.run_settings import recipe_of
 from sparring.commands.training.session import TrainingSession
-from sparring.data.dataset import Images
+from sparring.data.dataset import Dataset
 from sparring.data.in_memory import as_input
 from sparring.data.labels import labels_as
 from sparring.data.loader import BatchLoader
@@ -52,8 +52,8 @@ def learn(
     training: TrainingSession,
     recipe: ClassifierRecipe,
     feed: BatchLoader,
-    data: Images,
-    whole: Images,
+    data: Dataset,
+    whole: Dataset,
     events: Events,
     told: Sequence[str],
 ) -> System:
@@ -86,7 +86,7 @@ def _log(training: TrainingSession, plan: Plan, told: Sequence[str]) -> Callback
     return Callback(plan.log_every, log)
 
 
-def _save(training: TrainingSession, plan: Plan, system: System, data: Images, whole: Images) -> Callback:
+def _save(training: TrainingSession, plan: Plan, system: System, data: Dataset, whole: Dataset) -> Callback:
     """A glance at held-out images, and a checkpoint."""
     run = training.run
     glance = _glance(averaged(system), whole.split("test"), data.spec.classes, training.hardware)
@@ -101,7 +101,7 @@ def _save(training: TrainingSession, plan: Plan, system: System, data: Images, w
     return Callback(plan.save_every, save)
 
 
-def about(training: TrainingSession, data: Images) -> dict[str, Any]:
+def about(training: TrainingSession, data: Dataset) -> dict[str, Any]:
     """What the cards of a classifier and its generator tell of where they come from."""
     return {**training.about(data), "scaled": scaled(data), "mode": data.report.mode}
 
@@ -128,13 +128,13 @@ def averaged(system: System) -> nn.Module:
     return net
 
 
-def check_labels(whole: Images) -> None:
+def check_labels(whole: Dataset) -> None:
     """Raise UsageError where the images have vectors in place of labels."""
     if whole.vectors is not None:
         raise UsageError("the labels of these images are vectors of numbers: a classifier needs classes")
 
 
-def never_answered(data: Images) -> list[str]:
+def never_answered(data: Dataset) -> list[str]:
     """A note on each class without a labelled image; raises UsageError where there is one class alone."""
     classes = data.spec.classes
     if len(classes) < 2:
@@ -143,14 +143,14 @@ def never_answered(data: Images) -> list[str]:
     return [f"no labelled image is of class '{name}': it can never be answered" for name, some in counts if not some]
 
 
-def _fingerprint(data: Images) -> str:
+def _fingerprint(data: Dataset) -> str:
     """Of the labels that are told."""
     return hashlib.blake2b(
         repr((data.spec.classes, data.labels.tolist())).encode(errors="replace"), digest_size=16
     ).hexdigest()
 
 
-def _check_same_labels(run: Run, data: Images) -> None:
+def _check_same_labels(run: Run, data: Dataset) -> None:
     """Raise UsageError where the table of labels is another than the run was begun with."""
     if run.settings["labels"] != _fingerprint(data):
         raise UsageError(
@@ -159,7 +159,7 @@ def _check_same_labels(run: Run, data: Images) -> None:
 
 
 def _glance(
-    net: nn.Module, held_out: Images, classes: tuple[str, ...], hardware: Hardware
+    net: nn.Module, held_out: Dataset, classes: tuple[str, ...], hardware: Hardware
 ) -> Callable[[], dict[str, float]]:
     """A function that tells the share of errors on some held-out images, where there are any with labels."""
     labels = labels_as(classes, held_out)
@@ -179,7 +179,7 @@ def _glance(
     return errors
 
 
-def scaled(data: Images) -> bool:
+def scaled(data: Dataset) -> bool:
     """True where images of other sizes or modes were brought to one: those that come later are then, too."""
     height, width, _ = data.report.shape
     return set(data.report.shapes_found) != {f"{height}x{width} {data.report.mode}"}

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
 from sparring.commands.training.plan import Plan
-from sparring.data.dataset import Images
+from sparring.data.dataset import Dataset
 from sparring.data.in_memory import as_input
 from sparring.engine.game import Game
 from sparring.engine.image_io import to_uint8
@@ -35,7 +35,7 @@ AT_ONCE = 128
 """Images that are made or judged together."""
 
 
-def watch(game: Game, model: GeneratorModel, data: Images, plan: Plan) -> Callable[[int], dict[str, float]]:
+def watch(game: Game, model: GeneratorModel, data: Dataset, plan: Plan) -> Callable[[int], dict[str, float]]:
     """A function of nimg that measures the system as it is then. Nothing of it changes, and no random state.
 
     Samples of the same noise are held against the same held-out images, or training images where none are held out. At
@@ -85,10 +85,10 @@ def watch(game: Game, model: GeneratorModel, data: Images, plan: Plan) -> Callab
     return measure
 
 
-def some(images: Images, count: int) -> tuple[Tensor, Tensor]:
+def some(images: Dataset, count: int) -> tuple[Tensor, Tensor]:
     """Up to `count` images in [-1, 1] with what players are told of them, drawn once and for all."""
     rows = np.random.default_rng(0).permutation(len(images))[:count]
-    return floats(images[rows]), torch.from_numpy(images.told(rows))
+    return floats(images[rows]), torch.from_numpy(images.conditions(rows))
 
 
 def small(x: Tensor) -> Tensor:

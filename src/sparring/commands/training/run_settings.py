@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from sparring.commands.training.plan import Plan
-from sparring.data.dataset import Images
+from sparring.data.dataset import Dataset
 from sparring.engine import dist
 from sparring.engine.device import Hardware
 from sparring.engine.errors import UsageError
@@ -75,7 +75,7 @@ class TrainRequest:
         return TrainRequest(**had)
 
 
-def recipe_asked(asked: Recipe | str | None, data: Images, hardware: Hardware) -> Recipe:
+def recipe_asked(asked: Recipe | str | None, data: Dataset, hardware: Hardware) -> Recipe:
     """The recipe of a new run that trains a generator, with nothing left to choose."""
     fresh = asked if isinstance(asked, Recipe) else recipe_class(asked or DEFAULT)()
     check_generates(fresh)
@@ -99,18 +99,18 @@ def saved_recipe(out: str | Path | None) -> Recipe | None:
     return recipe_of(Run(out)) if out is not None and Run(out).exists else None
 
 
-def as_trained(run: Run, data: Images) -> Images:
+def as_trained(run: Run, data: Dataset) -> Dataset:
     """The data with the labels that the run was given."""
     fraction = run.settings["asked"].get("label_fraction")
     return as_told(recipe_of(run), data if fraction is None else data.with_labels(fraction))
 
 
-def as_told(recipe: Recipe, data: Images) -> Images:
+def as_told(recipe: Recipe, data: Dataset) -> Dataset:
     """The data as this recipe takes them: unlabelled where their labels are vectors, and it knows classes alone."""
     return data.without_vectors() if data.spec.condition_stats and not recipe.condition_stats(data.spec) else data
 
 
-def check_same(run: Run, asked: Recipe | str | None, data: Images, own_nets: bool) -> None:
+def check_same(run: Run, asked: Recipe | str | None, data: Dataset, own_nets: bool) -> None:
     """Raise UsageError, naming each difference, where `asked` or the data are not what the run was begun with."""
     had, settings = recipe_of(run), run.settings
     name = asked if isinstance(asked, str) or asked is None else asked.name
@@ -138,7 +138,7 @@ def check_same(run: Run, asked: Recipe | str | None, data: Images, own_nets: boo
 
 def settings_of(
     source: str | Path,
-    data: Images,
+    data: Dataset,
     recipe: Recipe,
     asked: TrainRequest,
     plan: Plan,

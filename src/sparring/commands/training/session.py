@@ -16,7 +16,7 @@ from sparring.commands.reporting.progress import Progress
 from sparring.commands.training.interrupt import Stopped, diverging, signals
 from sparring.commands.training.plan import Plan, check_memory, measure_speed
 from sparring.commands.training.run_settings import TrainRequest, check_same, settings_of
-from sparring.data.dataset import Images, open_images
+from sparring.data.dataset import Dataset, open_images
 from sparring.data.loader import BatchLoader
 from sparring.engine import dist
 from sparring.engine.data_spec import ImageSpec
@@ -68,7 +68,7 @@ class TrainingSession:
         """That of the run."""
         return self.asked.seed or 0
 
-    def open(self) -> Images:
+    def open(self) -> Dataset:
         """The training images; opened by process 0 first, so that the cache is built once."""
         asked, progress = self.asked, self.progress
         if dist.rank() != 0:
@@ -82,7 +82,7 @@ class TrainingSession:
             data = data.with_labels(asked.label_fraction)
         for note in data.report.notes:
             progress.info(f"note: {note}")
-        if left := sum(map(len, data.report.left_out.values())):
+        if left := sum(map(len, data.report.skipped.values())):
             progress.info(f"note: {left:,} files are left out; `sparring inspect` names them and tells why")
         if not len(data):
             raise SparringError(f"{self.source} holds test images alone: name the source of the training images")
@@ -92,18 +92,18 @@ class TrainingSession:
             )
         return data
 
-    def check_same(self, recipe: Recipe | str | None, data: Images) -> None:
+    def check_same(self, recipe: Recipe | str | None, data: Dataset) -> None:
         """Raise UsageError, naming each difference, where the run was begun with another `recipe`, or other data or networks."""
         if self.begun:
             check_same(self.run, recipe, data, own_nets=self.nets is not None)
 
-    def about(self, data: Images) -> dict[str, Any]:
+    def about(self, data: Dataset) -> dict[str, Any]:
         """What the card of a model tells of where it comes from."""
         return {"own_nets": self.nets is not None, "seed": self.asked.seed, "data": data.fingerprint,
                 "sparring": __version__}  # fmt: skip
 
     def plan(
-        self, recipe: Recipe, data: Images, build: Callable[[int], System], feed: BatchLoader, **more: Any
+        self, recipe: Recipe, data: Dataset, build: Callable[[int], System], feed: BatchLoader, **more: Any
     ) -> Plan:
         """The run's own plan; or a new one, by what was asked for, which is written into run.json with all settings, and `more`.
 
@@ -137,7 +137,7 @@ class TrainingSession:
         speed = measure_speed(lambda: build(1 << 50), feed, self.hardware, minutes)
         return Plan.of(Plan.images_in(minutes, speed), feed.batch_size, minutes, speed)
 
-    def begin(self, system: System, recipe: Recipe, data: Images) -> int:
+    def begin(self, system: System, recipe: Recipe, data: Dataset) -> int:
         """The image from which to play: that of the latest checkpoint, which is put into `system`, or 0."""
         run, progress = self.run, self.progress
         start = run.load_latest(system)

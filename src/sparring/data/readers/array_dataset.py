@@ -48,7 +48,7 @@ class ImageArrays:
 
     format: str
     parts: list[Part]
-    left_out: list[Skipped] = field(default_factory=list)
+    skipped: list[Skipped] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     kind: Literal["image"] = "image"
     drops_duplicates: bool = False

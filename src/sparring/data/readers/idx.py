@@ -52,8 +52,8 @@ def parse_idx(content: bytes, name: str) -> NDArray[np.uint8]:
         raise SparringError(f"{name} is an IDX file of type 0x{head[2]:02x}: only bytes (0x08) are read")
     shape = struct.unpack(f">{head[3]}I", head[4 : 4 + 4 * head[3]])
     start, size = 4 + 4 * head[3], math.prod(shape)
-    if gz and (why := too_large(size, len(content))):
-        raise SparringError(f"{name} {why}")
+    if gz and (reason := too_large(size, len(content))):
+        raise SparringError(f"{name} {reason}")
     data = read_gzip(content, name, start + size) if gz else content
     if len(data) != start + size:
         raise SparringError(f"{name} is torn: {len(data) - start:,} bytes of data instead of {size:,}")

@@ -38,7 +38,7 @@ class ImageFiles:
 
     container: Container
     items: list[Example]
-    left_out: list[Skipped]
+    skipped: list[Skipped]
     notes: list[str] = field(default_factory=list)
     kind: Literal["image"] = "image"
     format: str = "image files"
@@ -69,19 +69,19 @@ def survey(container: Container, names: list[str]) -> Counter[Shape]:
 
 def read_images(container: Container) -> RawDataset | None:
     """Image files, with classes and splits by the names of folders; None where there are none."""
-    left_out = list(container.refused)
+    skipped = list(container.refused)
     images: list[tuple[str, list[str]]] = []
     for name in container.names:
         parts, kind = name.split("/"), suffix(name)
         if any(map(is_hidden, parts)):
-            left_out.append(Skipped(name, "is hidden"))
+            skipped.append(Skipped(name, "is hidden"))
         elif kind and kind not in SUFFIXES:
-            left_out.append(Skipped(name, f"is no image that is read here ({kind})"))
+            skipped.append(Skipped(name, f"is no image that is read here ({kind})"))
         else:
             images.append((name, parts))
     if not any(suffix(name) for name, _ in images) and not survey(container, [name for name, _ in images[:TRIED]]):
         return None
-    return ImageFiles(container, _items(images), left_out)
+    return ImageFiles(container, _items(images), skipped)
 
 
 def mostly_images(container: Container, others: int) -> bool:

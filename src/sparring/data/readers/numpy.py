@@ -66,9 +66,9 @@ def read_numpy(container: Container) -> RawDataset | None:
             f"{names[0] if packed else container.path} holds {', '.join(entries) or 'nothing'}: "
             "images are looked for as x, x_train, images or arr_0"
         )
-    left_out = [Skipped(entry, "is no array of images or labels") for entry in entries if entry not in used]
-    left_out += [Skipped(other, "is no NumPy file") for other in container.names if other not in names]
-    return ImageArrays("NumPy", parts, [*container.refused, *left_out])
+    skipped = [Skipped(entry, "is no array of images or labels") for entry in entries if entry not in used]
+    skipped += [Skipped(other, "is no NumPy file") for other in container.names if other not in names]
+    return ImageArrays("NumPy", parts, [*container.refused, *skipped])
 
 
 def _single(container: Container, names: list[str]) -> Entries:
@@ -87,7 +87,7 @@ def _load(container: Container, name: str) -> NDArray[Any]:
     except SparringError:
         raise
     except Exception as error:  # torn files raise anything; objects (pickles) are refused
-        raise SparringError(f"{name} cannot be read as NumPy numbers: {_why(error)}") from error
+        raise SparringError(f"{name} cannot be read as NumPy numbers: {_reason(error)}") from error
 
 
 def _packed(container: Container, name: str) -> Entries:
@@ -95,13 +95,13 @@ def _packed(container: Container, name: str) -> Entries:
     try:
         with zipfile.ZipFile(source) as archive:
             for info in archive.infolist():
-                if why := too_large(info.file_size, info.compress_size):
-                    raise SparringError(f"{name}: {info.filename} {why}")
+                if reason := too_large(info.file_size, info.compress_size):
+                    raise SparringError(f"{name}: {info.filename} {reason}")
             keys = [info.filename.removesuffix(".npy") for info in archive.infolist()]
     except SparringError:
         raise
     except Exception as error:  # torn files raise anything
-        raise SparringError(f"{name} cannot be read as NumPy numbers: {_why(error)}") from error
+        raise SparringError(f"{name} cannot be read as NumPy numbers: {_reason(error)}") from error
 
     def entry(key: str) -> NDArray[Any]:
         try:
@@ -110,7 +110,7 @@ def _packed(container: Container, name: str) -> Entries:
             with np.load(source, allow_pickle=False) as arrays:
                 return np.asarray(arrays[key])
         except Exception as error:  # as above; objects (pickles) are refused
-            raise SparringError(f"{name}: {key} cannot be read as NumPy numbers: {_why(error)}") from error
+            raise SparringError(f"{name}: {key} cannot be read as NumPy numbers: {_reason(error)}") from error
 
     return {key.lower(): lambda key=key: entry(key) for key in keys}  # type: ignore[misc]
 
@@ -169,6 +169,6 @@ def _labels(y: NDArray[Any], name: str) -> list[str | None]:
     return [None if str(value) in ("-1", "") else str(value) for value in y.reshape(-1).tolist()]
 
 
-def _why(error: Exception) -> str:
+def _reason(error: Exception) -> str:
     """NumPy's own words, but for its advice to load what may run code."""
     return "it holds Python objects, or is no NumPy file" if "pickle" in str(error).lower() else str(error)

@@ -26,7 +26,7 @@ class ParquetImages:
 
     cells: Cells
     items: list[Example]
-    left_out: list[Skipped]
+    skipped: list[Skipped]
     notes: list[str] = field(default_factory=list)
     kind: Literal["image"] = "image"
     format: str = "parquet"
@@ -70,8 +70,8 @@ def read_parquet(container: Container) -> RawDataset | None:
         with explaining(name):
             labels = list(_labels(cells.tables[name], label))
         items += [Example(f"{name}#{row}", _split(name), text) for row, text in enumerate(labels)]
-    left_out = [Skipped(name, "is no parquet file of images") for name in container.names if name not in used]
-    return ParquetImages(cells, items, [*container.refused, *left_out])
+    skipped = [Skipped(name, "is no parquet file of images") for name in container.names if name not in used]
+    return ParquetImages(cells, items, [*container.refused, *skipped])
 
 
 def _split(name: str) -> Literal["train", "test"]:
