@@ -19,7 +19,7 @@ from safetensors.torch import load_file
 from sparring.data.dataset import open_images
 from sparring.data.in_memory import as_input
 from sparring.engine.run_folder import Run
-from sparring.recipes import classifier_class
+from sparring.recipes import recipe_class
 from sparring.recipes.recipe import from_settings
 
 
@@ -31,7 +31,7 @@ def main() -> None:
     run, mnist = Run(options.run), open_images("mnist")
     test = mnist.split("test")
     x, labels = as_input(test[np.arange(len(test))], torch.device("cpu")), torch.from_numpy(test.labels)
-    recipe = from_settings(classifier_class(run.settings["recipe"]["name"]), run.settings["recipe"]["settings"])
+    recipe = from_settings(recipe_class(run.settings["recipe"]["name"]), run.settings["recipe"]["settings"])
     net = recipe.nets(mnist.spec)["classifier"].eval()
     errors: dict[int, int] = {}
     for checkpoint in run.checkpoints():

@@ -33,7 +33,7 @@ from sparring.engine.loop import System
 from sparring.engine.seeds import mix
 from sparring.games.semi_supervised import LABELLED, SemiSupervisedGAN, real_or_generated
 from sparring.nets.weight_norm import Normalised
-from sparring.recipes import CLASSIFIERS, classifier_class
+from sparring.recipes import recipe_class, recipes_for
 
 
 class FewLabelsFeed(MemoryFeed):
@@ -128,7 +128,7 @@ def contenders(name: str, shape: tuple[int, int, int], device: str) -> dict[str,
     """Both ways, each with networks of its own that start from the same weights."""
     spec = ImageSpec(*shape, tuple(str(k) for k in range(CLASSES)), count=60_000)
     hardware = Hardware.find(device)
-    recipe = classifier_class(name)().resolve(spec, hardware)
+    recipe = recipe_class(name)().resolve(spec, hardware)
     torch.manual_seed(0)
     nets = recipe.nets(spec)
     feed = FewLabelsFeed(spec, recipe.batch_size, recipe.labelled, hardware.device)
@@ -157,7 +157,12 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=7, help="times that each way is measured")
     parser.add_argument("--rounds", type=int, default=12, help="rounds of a measurement")
     parser.add_argument("--shapes", nargs="+", default=list(SHAPES), choices=list(SHAPES))
-    parser.add_argument("--recipes", nargs="+", default=list(CLASSIFIERS), choices=list(CLASSIFIERS))
+    parser.add_argument(
+        "--recipes",
+        nargs="+",
+        default=list(recipes_for("classify", "image")),
+        choices=list(recipes_for("classify", "image")),
+    )
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
     parser.add_argument("--name", default="fewlabels_step", help="of the result file")
     options = parser.parse_args()

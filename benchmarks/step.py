@@ -30,7 +30,7 @@ from sparring.engine.device import Hardware
 from sparring.engine.game import Batch, only
 from sparring.engine.loop import System, play
 from sparring.games.gan import GAN, apart
-from sparring.recipes import RECIPES, recipe_class
+from sparring.recipes import recipe_class, recipes_for
 
 SHAPES = {"28x28x1": (28, 28, 1), "32x32x3": (32, 32, 3)}
 CLASSES = 10
@@ -166,10 +166,10 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=7, help="times that each way is measured")
     parser.add_argument("--rounds", type=int, default=12, help="rounds of a measurement")
     parser.add_argument("--shapes", nargs="+", default=list(SHAPES), choices=list(SHAPES))
-    parser.add_argument("--recipes", nargs="+", default=["r3"], choices=["all", *RECIPES])
+    parser.add_argument("--recipes", nargs="+", default=["r3"], choices=["all", *recipes_for("train")])
     parser.add_argument("--name", default="step", help="of the result file")
     options = parser.parse_args()
-    recipes = list(RECIPES) if "all" in options.recipes else options.recipes
+    recipes = list(recipes_for("train")) if "all" in options.recipes else options.recipes
     details: dict[str, Any] = {"pairs": options.pairs, "rounds": options.rounds, "seed": 0}
     words, met = [], True
     for recipe in recipes:

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from sparring.commands.classify import classify
-from sparring.recipes import classifier_class
+from sparring.recipes import recipe_class
 
 Cli = Callable[..., "subprocess.CompletedProcess[str]"]
 TINY = ("--width", "8", "--batch-size", "8")
@@ -157,7 +157,7 @@ def test_notes_on_labels_are_for_recipes_that_take_them(quick: Cli, tmp_path: Pa
         for recipe in ("r3", "biggan", "dcgan")
     }
     assert "class '1' has one training image" in told["r3"] and "--no-labels" in told["r3"]
-    assert "class '1' has one training image" in told["biggan"] and "--no-labels" not in told["biggan"]
+    assert "class '1' has one training image" in told["biggan"] and "--recipe r3 --no-labels" in told["biggan"]
     assert "class '1'" not in told["dcgan"]
 
 
@@ -214,7 +214,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A short run of a classifier on the data of `data`."""
     folder = tmp_path_factory.mktemp("few")
     write_data(folder)
-    recipe = classifier_class("consistent")(width=4, batch_size=8, labelled=4)
+    recipe = recipe_class("consistent")(width=4, batch_size=8, labelled=4)
     classify(folder / "data.npz", recipe, labels=9, images=80, out=folder / "few")
     return folder / "few"
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import sparring
-from sparring.recipes import CLASSIFIERS, HARDENERS, RECIPES, recipe_class
+from sparring.recipes import RECIPES, recipe_class, recipes_for
 from sparring.recipes.recipe import Recipe
 
 SRC = Path(sparring.__file__).parent
@@ -28,11 +28,11 @@ def test_all_is_complete_sorted_by_isort_and_every_name_loads() -> None:
 
 
 def test_every_recipe_is_public_and_meets_the_protocol() -> None:
-    for name, (kind, _) in RECIPES.items():
+    for name, entry in recipes_for("train").items():
         recipe = recipe_class(name)()
         assert isinstance(recipe, Recipe)
         assert recipe.name == name
-        assert kind in sparring.__all__
+        assert entry.class_name in sparring.__all__
 
 
 @pytest.mark.parametrize("line", ["import sparring", "import sparring.cli", "import sparring.data.decode"])
@@ -50,10 +50,10 @@ def test_sparring_alone_shows_three_examples(cli: Callable[..., subprocess.Compl
 
 def test_recipes_are_listed(quick: Callable[..., subprocess.CompletedProcess[str]]) -> None:
     parts = re.split(r"^\w.*:\n", quick("recipes").stdout, flags=re.M)[1:]
-    tables = (RECIPES, CLASSIFIERS, HARDENERS)
+    tables = [recipes_for(command) for command in ("train", "classify", "harden")]
     for part, table in zip(parts, tables, strict=True):
         assert [line.split()[0] for line in part.splitlines()] == list(table)
-    assert json.loads(quick("recipes", "--json").stdout).keys() == set().union(*tables)
+    assert json.loads(quick("recipes", "--json").stdout).keys() == RECIPES.keys()
 
 
 @pytest.mark.parametrize(

@@ -105,10 +105,10 @@ def _train(args: list[str]) -> None:
     from sparring.commands.train import summary, train
     from sparring.commands.training.run_settings import saved_recipe
     from sparring.engine import dist
-    from sparring.recipes import DEFAULT, recipe_class
+    from sparring.recipes import default_recipe, recipe_class
 
     saved = saved_recipe(_value(args, "--out"))
-    kind = recipe_class(_value(args, "--recipe") or (saved.name if saved else DEFAULT))
+    kind = recipe_class(_value(args, "--recipe") or (saved.name if saved else default_recipe("train")))
     options, recipe = _with_knobs(TrainFlags, "train", kind, saved, args)
     run = train(recipe=recipe, **_fields(options, "recipe", "json"))
     if dist.rank() == 0:
@@ -121,11 +121,11 @@ def _classify(args: list[str]) -> None:
     from sparring.commands.classify import classify
     from sparring.commands.reporting.classifier_report import to_text
     from sparring.commands.training.run_settings import saved_recipe
-    from sparring.recipes import CLASSIFIERS, DEFAULT_CLASSIFIER, classifier_class
+    from sparring.recipes import default_recipe, recipe_class, recipes_for
 
     saved = saved_recipe(_value(args, "--out"))
-    known = saved.name if saved and saved.name in CLASSIFIERS else DEFAULT_CLASSIFIER
-    kind = classifier_class(_value(args, "--recipe") or known)
+    known = saved.name if saved and saved.name in recipes_for("classify") else default_recipe("classify")
+    kind = recipe_class(_value(args, "--recipe") or known, "classify")
     options, recipe = _with_knobs(ClassifyFlags, "classify", kind, saved, args)
     found = classify(recipe=recipe, **_fields(options, "recipe", "json"))
     print(_json(dataclasses.asdict(found)) if options.json else to_text(found))
@@ -134,12 +134,13 @@ def _classify(args: list[str]) -> None:
 def _harden(args: list[str]) -> None:
     from sparring.commands.harden import harden, to_text
     from sparring.commands.training.run_settings import saved_recipe
-    from sparring.recipes import DEFAULT_HARDENER, HARDENERS, hardener_class
+    from sparring.recipes import default_recipe, recipe_class, recipes_for
 
     args = _with_number(args, "--eps")
     saved = saved_recipe(_value(args, "--out"))
-    named = _value(args, "--method") or (saved.name if saved and saved.name in HARDENERS else DEFAULT_HARDENER)
-    options, recipe = _with_knobs(HardenFlags, "harden", hardener_class(named), saved, args)
+    known = saved.name if saved and saved.name in recipes_for("harden") else default_recipe("harden")
+    kind = recipe_class(_value(args, "--method") or known, "harden")
+    options, recipe = _with_knobs(HardenFlags, "harden", kind, saved, args)
     found = harden(method=recipe, **_fields(options, "method", "json"))
     print(_json(dataclasses.asdict(found)) if options.json else to_text(found))
 
@@ -233,16 +234,15 @@ def _evaluate(args: list[str]) -> None:
 
 def _recipes(args: list[str]) -> None:
     options: RecipesFlags = _parse(RecipesFlags, "recipes", args)
-    from sparring.recipes import CLASSIFIERS, HARDENERS, RECIPES
+    from sparring.recipes import RECIPES, recipes_for
 
-    told = {name: about for name, (_, about) in (RECIPES | CLASSIFIERS | HARDENERS).items()}
     if options.json:
-        print(_json(told))
+        print(_json({name: entry.summary for name, entry in RECIPES.items()}))
         return
-    kinds = {"generators (sparring train)": RECIPES, "classifiers (sparring classify)": CLASSIFIERS,
-             "against attacks (sparring harden)": HARDENERS}  # fmt: skip
-    for kind, names in kinds.items():
-        print(f"{kind}:", *(f"  {name:10} {told[name]}" for name in names), sep="\n")
+    titles = {"train": "generators", "classify": "classifiers", "harden": "against attacks"}
+    for command, title in titles.items():
+        lines = (f"  {name:11} {entry.summary}" for name, entry in recipes_for(command).items())
+        print(f"{title} (sparring {command}):", *lines, sep="\n")
 
 
 COMMANDS: dict[str, Callable[[list[str]], None]] = {

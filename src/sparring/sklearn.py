@@ -163,7 +163,7 @@ class FewLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         spec = ImageSpec(height, width, channels, names, len(source), int((labels < 0).sum()))
         return InMemoryDataset(source, labels, spec, self._scale)
 
-    def _nets(self, recipe: ClassifierRecipe, data: IndexedDataset) -> dict[str, nn.Module]:
+    def _nets(self, recipe: Any, data: IndexedDataset) -> dict[str, nn.Module]:
         """The recipe's networks, those for tables, or one's own in their place."""
         spec, classes = data.spec, len(data.spec.classes)
         if self._rows:

@@ -30,7 +30,7 @@ from sparring.engine.errors import SparringError, UsageError
 from sparring.engine.run_folder import Run
 from sparring.measure.classifier.calibration import ClassificationReport
 from sparring.models.classifier import load_classifier
-from sparring.recipes import classifier_class
+from sparring.recipes import recipe_class
 from sparring.stats.intervals import wilson_interval
 
 Cli = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -39,7 +39,7 @@ SMALL: dict[str, Any] = {"device": "cpu", "precision": "fp32"}
 
 
 def tiny(**more: Any) -> Any:
-    return classifier_class("consistent")(width=4, batch_size=12, labelled=6, latent_dim=6, **more)
+    return recipe_class("consistent")(width=4, batch_size=12, labelled=6, latent_dim=6, **more)
 
 
 @pytest.fixture(scope="module")

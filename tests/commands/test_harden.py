@@ -24,7 +24,7 @@ from sparring.games.overfitting_guard import OverfittingGuard
 from sparring.measure.classifier import robustness
 from sparring.measure.classifier.robustness import HardeningReport
 from sparring.models.classifier import load_classifier
-from sparring.recipes import HARDENERS, hardener_class
+from sparring.recipes import recipe_class, recipes_for
 from sparring.recipes.adversarial.base import threat_of
 from sparring.recipes.adversarial.fast import Fast
 
@@ -90,13 +90,13 @@ def weights(path: str | Path) -> bytes:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", HARDENERS)
+@pytest.mark.parametrize("name", recipes_for("harden"))
 def test_a_run_that_was_stopped_ends_like_one_that_was_not(
     name: str, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(command, "APART", 40)
     few = {"steps": 3} if name in ("pgd", "trades") else {}
-    recipe = hardener_class(name)(width=4, batch_size=8, eps=0.1, guard=True, average=0.05, **few)  # type: ignore[arg-type]
+    recipe = recipe_class(name)(width=4, batch_size=8, eps=0.1, guard=True, average=0.05, **few)  # type: ignore[arg-type]
     whole = sparring.harden(data, recipe, images=240, out=tmp_path / "whole", device="cpu")
     seen = OverfittingGuard.look
     looks: list[int] = []
@@ -237,7 +237,7 @@ def test_the_command_line_on_digits(quick: Cli) -> None:
     [
         (["rows.npz", "--eps", "8"], ["--eps 8 is beyond the whole box", "divide it by 255"]),
         (["rows.npz", "--eps", "-1"], ["--eps must be 0 or more"]),
-        (["rows.npz", "--method", "fsat"], ["unknown method 'fsat'", "did you mean 'fast'?"]),
+        (["rows.npz", "--method", "fsat"], ["unknown recipe 'fsat'", "did you mean 'fast'?"]),
         (["rows.npz", "--method", "r3"], ["r3 trains a generator", "sparring train"]),
         (["rows.npz", "--norm", "L7"], ["unknown norm 'L7'", "Linf"]),
         (["rows.npz", "--norm", "L2", "--eps", "9"], ["beyond the whole box", "8 across in L2"]),
@@ -279,4 +279,4 @@ def test_runs_of_other_commands_are_not_mistaken(
 
 
 def test_recipes_lists_them(quick: Cli) -> None:
-    assert all(f"  {name}" in quick("recipes").stdout for name in HARDENERS)
+    assert all(f"  {name}" in quick("recipes").stdout for name in recipes_for("harden"))

@@ -12,7 +12,7 @@ from sparring.engine.data_spec import ImageSpec
 from sparring.engine.device import Hardware
 from sparring.engine.game import Batch
 from sparring.engine.loop import System, play
-from sparring.recipes import CLASSIFIERS, classifier_class
+from sparring.recipes import recipe_class, recipes_for
 
 CPU = torch.device("cpu")
 SPEC = ImageSpec(8, 8, 1, ("a", "b", "c"), count=64)
@@ -39,14 +39,14 @@ class Few:
 
 
 def system(name: str, hardware: Hardware) -> System:
-    recipe = replace(classifier_class(name)(), batch_size=12, labelled=6).resolve(SPEC, hardware)
+    recipe = replace(recipe_class(name)(), batch_size=12, labelled=6).resolve(SPEC, hardware)
     torch.manual_seed(0)
     nets = {player: hardware.place(net) for player, net in recipe.nets(SPEC).items()}
     recipe.prepare(nets, Few(hardware.device).batches(0, 0)[0].x)
     return recipe.system(SPEC, nets, total=120)
 
 
-@pytest.mark.parametrize("name", CLASSIFIERS)
+@pytest.mark.parametrize("name", recipes_for("classify", "image"))
 def test_slots_give_what_the_batch_poured_in_would_give(name: str) -> None:
     hardware = Hardware.find("cpu", "fp32")
     games = {way: system(name, hardware).game for way in ("plain", "held")}
@@ -93,7 +93,7 @@ def played(
 
 
 @CUDA
-@pytest.mark.parametrize("name", CLASSIFIERS)
+@pytest.mark.parametrize("name", recipes_for("classify", "image"))
 def test_a_graph_plays_the_same_game(name: str) -> None:
     """As the kernels launched one by one; and a resumed run, which records anew, as the unbroken one."""
     hardware = Hardware.find("cuda", "fp32")

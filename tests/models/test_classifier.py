@@ -22,7 +22,7 @@ from sparring.models.classifier import NONE, Classifier, classifier_metadata, lo
 from sparring.nets.lda import LDA
 from sparring.nets.memory import Memory
 from sparring.nets.ood_features import ood_features
-from sparring.recipes import classifier_class
+from sparring.recipes import recipe_class
 from sparring.recipes.semi_supervised.consistent import Consistent
 
 SPEC = ImageSpec(8, 6, 3, ("cat", "dog"), 100, 90)
@@ -33,7 +33,7 @@ def made(
     net: nn.Module | None = None, least: float = -1.0, temperature: float = 2.0, views: Augmentation | None = None
 ) -> Classifier:
     torch.manual_seed(0)
-    recipe = classifier_class("consistent")(width=4).resolve(SPEC, Hardware(torch.device("cpu"), bf16=False))
+    recipe = recipe_class("consistent")(width=4).resolve(SPEC, Hardware(torch.device("cpu"), bf16=False))
     net = (net or recipe.nets(SPEC)["classifier"]).eval()
     with torch.no_grad():
         features, seen = ood_features(net, torch.rand(40, *SPEC.shape) * 2 - 1)

@@ -22,7 +22,7 @@ from sparring.engine.errors import SparringError, UsageError
 from sparring.engine.game import Batch
 from sparring.engine.loop import System, play
 from sparring.engine.seeds import mix
-from sparring.recipes import CLASSIFIERS, DEFAULT_CLASSIFIER, RECIPES, classifier_class, recipe_class
+from sparring.recipes import default_recipe, recipe_class, recipes_for
 from sparring.recipes.classifier_recipe import ClassifierRecipe, build_system, teacher_of
 from sparring.recipes.recipe import from_settings, to_settings
 
@@ -48,7 +48,7 @@ FORMS = [(name, form) for name, forms in TINY.items() for form in forms]
 CLASSES = ("a", "b", "c")
 TOTAL = 400
 
-every_recipe = pytest.mark.parametrize("name", CLASSIFIERS)
+every_recipe = pytest.mark.parametrize("name", recipes_for("classify", "image"))
 every_form = pytest.mark.parametrize(("name", "form"), FORMS, ids=[f"{name} {form}" for name, form in FORMS])
 every_shape = pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: "x".join(map(str, shape)))
 
@@ -93,7 +93,7 @@ def spec_of(shape: tuple[int, int, int]) -> ImageSpec:
 
 
 def tiny(name: str, form: str, spec: ImageSpec) -> ClassifierRecipe:
-    return classifier_class(name)(**TINY[name][form]).resolve(spec, CPU)
+    return recipe_class(name)(**TINY[name][form]).resolve(spec, CPU)
 
 
 def system_of(recipe: ClassifierRecipe, spec: ImageSpec, hardware: Hardware = CPU) -> System:
@@ -109,14 +109,13 @@ def tensors(system: System) -> dict[str, torch.Tensor]:
 
 
 def test_the_table_of_this_file_is_complete() -> None:
-    assert TINY.keys() == CLASSIFIERS.keys() and DEFAULT_CLASSIFIER in CLASSIFIERS
-    assert not CLASSIFIERS.keys() & RECIPES.keys()
+    assert TINY.keys() == recipes_for("classify", "image").keys() and default_recipe("classify") in TINY
 
 
 @every_recipe
 def test_it_meets_the_protocol_and_is_cited(name: str) -> None:
-    kind = classifier_class(name)
-    assert kind is recipe_class(name) and isinstance(kind(), ClassifierRecipe)
+    kind = recipe_class(name)
+    assert isinstance(kind(), ClassifierRecipe)
     assert kind.name == name and "arXiv" in kind.paper and isinstance(kind.changes, Augmentation)
     assert kind.__dataclass_params__.frozen  # type: ignore[attr-defined]
 
@@ -173,10 +172,10 @@ def test_the_same_seed_builds_and_starts_the_same(name: str, form: str) -> None:
 @every_shape
 def test_nothing_is_left_to_choose_and_settings_come_back(name: str, shape: tuple[int, int, int]) -> None:
     for hardware in (CPU, Hardware(torch.device("cuda"), bf16=True)):
-        resolved = classifier_class(name)().resolve(spec_of(shape), hardware)
+        resolved = recipe_class(name)().resolve(spec_of(shape), hardware)
         settings = to_settings(resolved)
         assert all(value is not None for value in settings.values()), settings
-        again = from_settings(classifier_class(name), json.loads(json.dumps(settings)))
+        again = from_settings(recipe_class(name), json.loads(json.dumps(settings)))
         assert again == resolved == again.resolve(spec_of(shape), hardware)
 
 
@@ -188,7 +187,7 @@ def test_what_is_given_stays(name: str, form: str) -> None:
 
 @every_recipe
 def test_the_generator_is_told_nothing(name: str) -> None:
-    recipe = classifier_class(name)()
+    recipe = recipe_class(name)()
     assert recipe.classes(spec_of((8, 8, 1))) == 0 and recipe.condition_stats(spec_of((8, 8, 1))) == ()
     assert not recipe.truncates and recipe.accumulate == 1
 
@@ -198,7 +197,7 @@ def test_the_generator_is_told_nothing(name: str) -> None:
 @pytest.mark.parametrize("value", [0, -1, float("nan")])
 def test_impossible_settings_are_refused(name: str, field: str, value: float) -> None:
     with pytest.raises(UsageError, match=f"--{field.replace('_', '-')} must be above 0"):
-        classifier_class(name)(**{field: value})
+        recipe_class(name)(**{field: value})
 
 
 @pytest.mark.parametrize(
@@ -215,11 +214,11 @@ def test_impossible_settings_are_refused(name: str, field: str, value: float) ->
 )
 def test_settings_out_of_range_are_named(name: str, settings: dict[str, Any], words: str) -> None:
     with pytest.raises(UsageError, match=words):
-        classifier_class(name)(**settings)
+        recipe_class(name)(**settings)
 
 
 def test_grey_small_images_are_played_as_mnist_was_and_others_as_cifar() -> None:
-    improved = classifier_class("improved")
+    improved = recipe_class("improved")
     for shape, kind, lr, decay in (
         ((28, 28, 1), "mlp", 3e-3, 1.0),
         ((32, 32, 3), "conv", 3e-4, 2 / 3),
@@ -231,7 +230,7 @@ def test_grey_small_images_are_played_as_mnist_was_and_others_as_cifar() -> None
 
 def test_the_rate_falls_as_said() -> None:
     spec = spec_of((8, 8, 1))
-    kind = classifier_class("improved")
+    kind = recipe_class("improved")
 
     def lr(**settings: Any) -> Any:
         return system_of(kind(**TINY["improved"]["conv"], **settings).resolve(spec, CPU), spec).schedules["classifier"][
@@ -272,7 +271,7 @@ def test_strokes_are_left_out_alone() -> None:
     """Of the changes that labelled images meet as of those that unlabelled ones do."""
     spec, changes = spec_of((8, 8, 1)), {}
     for strokes in (True, False):
-        recipe = classifier_class("consistent")(**TINY["consistent"]["whole"], strokes=strokes).resolve(spec, CPU)
+        recipe = recipe_class("consistent")(**TINY["consistent"]["whole"], strokes=strokes).resolve(spec, CPU)
         game: Any = system_of(recipe, spec).game
         changes[strokes] = game.change, game.terms["consistency"].strong
     for drawn, plain in zip(changes[True], changes[False], strict=True):
@@ -283,19 +282,19 @@ def test_strokes_are_left_out_alone() -> None:
 @every_shape
 def test_memory_is_estimated(name: str, shape: tuple[int, int, int]) -> None:
     spec = spec_of(shape)
-    assert 100_000_000 < memory_needed(classifier_class(name)(batch_size=4).resolve(spec, CPU), spec) < 2_000_000_000
+    assert 100_000_000 < memory_needed(recipe_class(name)(batch_size=4).resolve(spec, CPU), spec) < 2_000_000_000
 
 
 @every_recipe
 def test_a_size_too_large_is_said_with_the_size_that_fits(name: str) -> None:
     spec = ImageSpec(8192, 8192, 3, CLASSES, 100)
     with pytest.raises(SparringError, match=r"8192x8192 .* GB .*--size \d+x\d+ fits"):
-        check_memory(classifier_class(name)().resolve(spec, CPU), spec, CPU)
+        check_memory(recipe_class(name)().resolve(spec, CPU), spec, CPU)
 
 
 def test_names_of_the_other_kind_and_unknown_ones() -> None:
     with pytest.raises(UsageError, match="r3 trains a generator: `sparring train SOURCE --recipe r3`"):
-        classifier_class("r3")
+        recipe_class("r3", "classify")
     with pytest.raises(UsageError, match="unknown recipe 'improvd': did you mean 'improved'"):
-        classifier_class("improvd")
-    assert dataclasses.fields(classifier_class("consistent"))
+        recipe_class("improvd", "classify")
+    assert dataclasses.fields(recipe_class("consistent"))

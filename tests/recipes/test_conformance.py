@@ -17,8 +17,9 @@ from sparring.engine.device import Hardware
 from sparring.engine.errors import SparringError, UsageError
 from sparring.engine.game import Batch
 from sparring.engine.loop import System, play
-from sparring.recipes import DEFAULT, RECIPES, recipe_class
-from sparring.recipes.recipe import Recipe, from_settings, to_settings
+from sparring.recipes import DEFAULTS, RECIPES, default_recipe, recipe_class, recipes_for
+from sparring.recipes.classifier_recipe import ClassifierRecipe
+from sparring.recipes.recipe import GeneratorRecipe, Recipe, from_settings, to_settings
 
 TINY: dict[str, dict[str, Any]] = {
     "gan2014": {"hidden": 16, "maxout": 8, "pieces": 2, "latent_dim": 6, "batch_size": 4},
@@ -39,7 +40,7 @@ NEEDS_LABELS = {"biggan"}
 CPU = Hardware(torch.device("cpu"), bf16=False)
 PRECISIONS = ["fp32", *(["bf16"] if Hardware.find("cpu").bf16 else [])]
 
-every_recipe = pytest.mark.parametrize("name", RECIPES)
+every_recipe = pytest.mark.parametrize("name", recipes_for("train", "image"))
 every_shape = pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: "x".join(map(str, shape)))
 with_and_without = pytest.mark.parametrize("labels", [False, True], ids=["plain", "labelled"])
 
@@ -66,7 +67,7 @@ def too_small(name: str, spec: ImageSpec) -> bool:
     return min(spec.height, spec.width) < SMALLEST.get(name, 1)
 
 
-def tiny(name: str, spec: ImageSpec) -> Recipe:
+def tiny(name: str, spec: ImageSpec) -> GeneratorRecipe:
     if too_small(name, spec):
         pytest.skip("too small for it")
     recipe = recipe_class(name)(**TINY[name])
@@ -77,19 +78,28 @@ def tiny(name: str, spec: ImageSpec) -> Recipe:
     return recipe.resolve(spec, CPU)
 
 
-def system_of(recipe: Recipe, spec: ImageSpec, hardware: Hardware = CPU) -> System:
+def system_of(recipe: GeneratorRecipe, spec: ImageSpec, hardware: Hardware = CPU) -> System:
     torch.manual_seed(0)
     return recipe.system(spec, {name: hardware.place(net) for name, net in recipe.nets(spec).items()}, 400)
 
 
-def inputs(recipe: Recipe, spec: ImageSpec, count: int = 4) -> tuple[Tensor, tuple[Tensor, ...]]:
+def inputs(recipe: GeneratorRecipe, spec: ImageSpec, count: int = 4) -> tuple[Tensor, tuple[Tensor, ...]]:
     classes = recipe.classes(spec)
     labels = (torch.arange(count) % (classes + 1) - 1,) if classes else ()
     return torch.randn(count, recipe.latent_dim, generator=torch.Generator().manual_seed(0)), labels
 
 
 def test_the_table_of_this_file_is_complete() -> None:
-    assert TINY.keys() == RECIPES.keys() and DEFAULT in RECIPES
+    assert TINY.keys() == recipes_for("train").keys() and default_recipe("train") in TINY
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_the_registry_agrees_with_the_class(name: str) -> None:
+    entry, kind = RECIPES[name], recipe_class(name)
+    assert kind.name == name and kind.__name__ == entry.class_name and kind.kinds == entry.kinds
+    assert isinstance(kind(), Recipe) and (entry.trains == "classifier") == isinstance(kind(), ClassifierRecipe)
+    for (command, kind_of_data), default in DEFAULTS.items():
+        assert default != name or (entry.command == command and kind_of_data in entry.kinds)
 
 
 @every_recipe
@@ -173,7 +183,7 @@ def test_nothing_is_left_to_choose(name: str, shape: tuple[int, int, int]) -> No
         pytest.skip("too small for it")
     for hardware in (CPU, Hardware(torch.device("cuda"), bf16=True)):
         resolved = recipe_class(name)().resolve(spec_of(shape, True), hardware)
-        assert isinstance(resolved, Recipe)
+        assert isinstance(resolved, GeneratorRecipe)
         settings = to_settings(resolved)
         assert all(value is not None for value in settings.values()), settings
         again = from_settings(recipe_class(name), json.loads(json.dumps(settings)))

@@ -36,7 +36,7 @@ from sparring.engine.run_folder import Run
 from sparring.measure.classifier.calibration import ClassificationReport
 from sparring.models.classifier import classifier_metadata
 from sparring.models.generator import GeneratorModel, generator_metadata
-from sparring.recipes import CLASSIFIERS, DEFAULT_CLASSIFIER, classifier_class
+from sparring.recipes import default_recipe, recipe_class, recipes_for
 from sparring.recipes.classifier_recipe import ClassifierRecipe
 from sparring.recipes.recipe import Recipe
 
@@ -78,7 +78,7 @@ def classify(
     dist.check_single_process()
     training = TrainingSession.of("classify", source, asked, wanted.name, out, hardware, nets, progress or Progress())
     run, progress = training.run, training.progress
-    unresolved = recipe_for(training, wanted, CLASSIFIERS)
+    unresolved = recipe_for(training, wanted)
     whole = training.open()
     data, notes = _told(whole, training.asked, unresolved)
     aside = set_aside(data.labels)
@@ -129,7 +129,7 @@ def _told(whole: Dataset, asked: TrainRequest, recipe: ClassifierRecipe) -> tupl
     notes += never if asked.labels_file is None else []
     if count.max() >= 10 * max(count.min(), 1):
         few, many = classes[int(count.argmin())], classes[int(count.argmax())]
-        way_out = "; if they are as uneven among all images, add --no-even" if hasattr(recipe, "even") else ""
+        way_out = "; if they are as uneven among all images, add --no-even" if recipe.balances else ""
         notes.append(
             f"the labels are uneven: {count.max():,} of '{many}', {count.min():,} of '{few}'. Each class is drawn as often{way_out}"
         )
@@ -143,14 +143,15 @@ def classifier_recipe(asked: Recipe | str | None) -> ClassifierRecipe:
         return asked
     if not isinstance(asked, str | Recipe | None):
         raise UsageError(
-            f"a recipe is a name ({', '.join(CLASSIFIERS)}) or a recipe with settings of its own, not {asked!r}"
+            f"a recipe is a name ({', '.join(recipes_for('classify'))}) or a recipe with settings of its own, not {asked!r}"
         )
-    name = DEFAULT_CLASSIFIER if asked is None else asked if isinstance(asked, str) else asked.name
-    return classifier_class(name)()
+    name = default_recipe("classify") if asked is None else asked if isinstance(asked, str) else asked.name
+    recipe: ClassifierRecipe = recipe_class(name, "classify")()
+    return recipe
 
 
 def _samples(
-    run: Run, plan: Plan, system: System, recipe: ClassifierRecipe, spec: ImageSpec, about: Mapping[str, Any]
+    run: Run, plan: Plan, system: System, recipe: Any, spec: ImageSpec, about: Mapping[str, Any]
 ) -> list[Callback]:
     """A frame of samples, and with each checkpoint the averaged generator."""
     nets: Any = system.ema.net

@@ -19,7 +19,7 @@ from sparring.measure.diagnostics.findings import Finding
 from sparring.measure.diagnostics.gan_diagnostics import Facts, diagnose
 from sparring.measure.diagnostics.quick_metrics import twins
 from sparring.models.generator import GeneratorModel, load_generator
-from sparring.recipes import CLASSIFIERS, HARDENERS
+from sparring.recipes import RECIPES
 
 SAMPLES = 1000
 """Drawn afresh, and images at most that they are held against."""
@@ -33,7 +33,7 @@ def doctor(run: str | Path | Run, generator: nn.Module | None = None) -> list[Fi
     """
     run = run if isinstance(run, Run) else Run(run)
     settings = run.settings
-    if settings["recipe"]["name"] in CLASSIFIERS | HARDENERS:
+    if RECIPES[settings["recipe"]["name"]].trains != "generator":
         raise UsageError(
             f"{run.path} holds a classifier: the doctor looks at generators; {run.report} tells its errors"
         )

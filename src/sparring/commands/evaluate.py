@@ -97,7 +97,7 @@ def evaluate(
         run.write_evaluation(evaluation.to_json())
         report = run.report
     if report is not None:
-        generates = run is not None and run.settings["recipe"]["name"] in RECIPES
+        generates = run is not None and RECIPES[run.settings["recipe"]["name"]].trains == "generator"
         findings = doctor(run, generator) if run is not None and generates else ()
         write_evaluation(Path(report), case, evaluation, known.samples, known.training, findings)
         progress.info(f"report: {report}")

@@ -45,7 +45,7 @@ from sparring.measure.classifier.calibration import ClassificationReport
 from sparring.measure.classifier.robustness import ATTACK, HardeningReport, robustness
 from sparring.models.classifier import classifier_metadata
 from sparring.nets.feature_head import split_or_wrap
-from sparring.recipes import DEFAULT_HARDENER, HARDENERS, hardener_class
+from sparring.recipes import default_recipe, recipe_class
 from sparring.recipes.adversarial.base import AdversarialRecipe, threat_of, widest
 from sparring.report.classifier_section import classified_sections
 from sparring.report.hardening_section import robust_sections
@@ -80,7 +80,7 @@ def harden(
 ) -> HardeningReport:
     """Train a classifier on SOURCE's labels to withstand changes of up to `eps` (of pixels from 0 to 1, by `norm`).
 
-    `method` is one of `recipes.HARDENERS` by name, or its recipe with settings of one's own; `eps` and `norm` go before
+    `method` is the name of a recipe of this command, or its recipe with settings of one's own; `eps` and `norm` go before
     these. Ends after about `minutes`, or `images`; an existing run at `out` goes on to the bit. `nets` puts a network of
     one's own in the recipe's place: `lambda spec: {"classifier": net}`, any module that gives logits. It is tested on all test
     images, and attacked on the first 1,000. Raises SparringError, with the way out, on all that can go wrong.
@@ -95,7 +95,7 @@ def harden(
     known, notes = _known(data)
     for note in notes:
         progress.info(f"note: {note}")
-    chosen = recipe_for(training, wanted, HARDENERS)
+    chosen = recipe_for(training, wanted)
     assert isinstance(chosen, AdversarialRecipe)
     training.check_same(wanted, data)
     recipe = chosen.resolve(data.spec, hardware)
@@ -127,7 +127,11 @@ def _wanted(
     if not isinstance(base, AdversarialRecipe):
         saved = saved_recipe(out)
         same = isinstance(saved, AdversarialRecipe) and base in (None, saved.name)
-        base = saved if same and isinstance(saved, AdversarialRecipe) else hardener_class(base or DEFAULT_HARDENER)()
+        base = (
+            saved
+            if same and isinstance(saved, AdversarialRecipe)
+            else recipe_class(base or default_recipe("harden"), "harden")()
+        )
     changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     return replace(base, **changes)
 

@@ -22,8 +22,8 @@ from sparring.engine.loop import System
 from sparring.engine.run_folder import Run
 from sparring.engine.seeds import mix
 from sparring.models.generator import GeneratorModel, generator_metadata, kept_vectors
-from sparring.recipes import DEFAULT
-from sparring.recipes.recipe import Recipe
+from sparring.recipes import default_recipe
+from sparring.recipes.recipe import GeneratorRecipe, Recipe
 
 
 def train(
@@ -56,7 +56,7 @@ def train(
     if dist.world_size() > 1 and out is None:
         raise UsageError("several processes need --out, so that all of them mean the same run")
     hardware = Hardware.find(device, precision)
-    name = recipe.name if isinstance(recipe, Recipe) else recipe or DEFAULT
+    name = recipe.name if isinstance(recipe, Recipe) else recipe or default_recipe("train")
     training = TrainingSession.of("train", source, asked, name, out, hardware, nets, progress)
     run = training.run
     data = training.open()
@@ -92,7 +92,7 @@ def train(
 
 
 def _shared(
-    system: System, recipe: Recipe, data: Dataset, about: dict[str, Any]
+    system: System, recipe: GeneratorRecipe, data: Dataset, about: dict[str, Any]
 ) -> tuple[GeneratorModel, dict[str, Any]]:
     """What a run gives away: the averaged generator, and its card."""
     classes = recipe.classes(data.spec)
@@ -106,13 +106,13 @@ def _shared(
     return model, generator_metadata(recipe, data.spec, counts, vectors=vectors, **about)
 
 
-def _notes_on_labels(data: Dataset, recipe: Recipe) -> list[str]:
+def _notes_on_labels(data: Dataset, recipe: GeneratorRecipe) -> list[str]:
     """What is odd about the labels, for a recipe that takes them."""
     classes, counts = data.spec.classes, data.class_counts
     notes = []
     if data.label_fraction is not None and not data.report.classes:
         notes.append("no image has a label: --label-fraction changes nothing")
-    if data.spec.condition_stats and not recipe.condition_stats(data.spec) and getattr(recipe, "labels", True):
+    if data.spec.condition_stats and not recipe.condition_stats(data.spec) and recipe.labels:
         notes.append(
             f"the labels are vectors, which {recipe.name} does not take: it trains without; --recipe r3 takes them"
         )
@@ -121,9 +121,7 @@ def _notes_on_labels(data: Dataset, recipe: Recipe) -> list[str]:
     if len(classes) > 1 and recipe.classes(data.spec) and 1 in counts:
         alone = [name for name, count in zip(classes, counts, strict=True) if count == 1]
         others = f" and {len(alone) - 1} more" * (len(alone) > 1)
-        way_out = "merge it with another class, or add images"
-        if hasattr(recipe, "labels"):
-            way_out += ", or train without labels (--no-labels)"
+        way_out = "merge it with another class, or add images, or train without labels (--recipe r3 --no-labels)"
         labelled = "labelled " * (data.spec.unlabelled > 0)
         notes.append(
             f"class '{alone[0]}'{others} has one {labelled}training image: samples of it may be copies; {way_out}"

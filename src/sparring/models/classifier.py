@@ -22,7 +22,7 @@ from sparring.nets.feature_head import features_of, logits_of, split_or_wrap
 from sparring.nets.lda import FITTED, LDA
 from sparring.nets.memory import Memory
 from sparring.nets.ood_features import ood_features
-from sparring.recipes import HARDENERS, RECIPES, classifier_class, hardener_class
+from sparring.recipes import RECIPES, recipe_class, usage
 from sparring.recipes.classifier_recipe import ClassifierRecipe
 from sparring.recipes.recipe import from_settings, to_settings
 
@@ -208,7 +208,9 @@ def load_classifier(path: str | Path, net: nn.Module | None = None) -> Classifie
     tensors, told = read_shared(path, NAME)
     try:
         name = told["recipe"]
-        kind = hardener_class(name) if name in HARDENERS else classifier_class(name)
+        kind = recipe_class(name)
+        if RECIPES[name].trains != "classifier":
+            raise UsageError(usage(name))
         recipe, views = from_settings(kind, told["settings"]), kind.views
         spec = ImageSpec(**told["spec"])
         classes, numbers = tuple(told["classes"]), (float(told["temperature"]), float(told["least"]))
@@ -245,8 +247,8 @@ def _check_holds_one(path: Path) -> None:
     if not run.exists or (run.path / f"{NAME}.json").exists():
         return
     name = run.settings["recipe"]["name"]
-    if name not in RECIPES:
-        command = "harden" if name in HARDENERS else "classify"
+    if RECIPES[name].trains == "classifier":
+        command = RECIPES[name].command
         raise UsageError(
             f"{run.path} has no classifier yet: its training did not come to its end, `sparring {command}` goes on"
         )

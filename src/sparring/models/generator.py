@@ -20,7 +20,7 @@ from sparring.engine.run_folder import Run, read_shared
 from sparring.engine.seeds import mix
 from sparring.nets.batchnorm_stats import batch_norms, estimate_batchnorm_stats
 from sparring.recipes import recipe_class
-from sparring.recipes.recipe import Recipe, from_settings, to_settings
+from sparring.recipes.recipe import GeneratorRecipe, from_settings, to_settings
 
 CHUNK = 32
 """Samples are made in batches of just so many, padded at the end: a kernel's rounding depends on the batch's size."""
@@ -123,7 +123,9 @@ def truncated(z: Tensor, most: float) -> Tensor:
     return within.clamp(-most, most).to(z.dtype)
 
 
-def generator_metadata(recipe: Recipe, spec: ImageSpec, counts: tuple[int, ...], **about: Any) -> dict[str, Any]:
+def generator_metadata(
+    recipe: GeneratorRecipe, spec: ImageSpec, counts: tuple[int, ...], **about: Any
+) -> dict[str, Any]:
     """What model.json tells: all that `load_model` needs, and what people ask of a model."""
     return {
         "recipe": recipe.name,
@@ -192,7 +194,7 @@ def load_generator(
     return model
 
 
-def check_truncation(truncation: float | None, recipe: Recipe) -> None:
+def check_truncation(truncation: float | None, recipe: GeneratorRecipe) -> None:
     """Raise UsageError where noise cannot be cut off there, or the recipe was not made for it."""
     if truncation is None:
         return

@@ -1,81 +1,112 @@
-"""One file a paper. The table tells where each recipe lies, so that listing them imports none."""
+"""The registry of recipes, one file a paper. It names modules, so that listing recipes imports none of them."""
 
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
 
 from sparring.engine.errors import UsageError, did_you_mean
 
-if TYPE_CHECKING:
-    from sparring.recipes.adversarial.base import AdversarialRecipe
-    from sparring.recipes.classifier_recipe import ClassifierRecipe
-    from sparring.recipes.recipe import Recipe
+IMAGE = ("image",)
 
-RECIPES: dict[str, tuple[str, str]] = {
-    "gan2014": ("GAN2014", "the first GAN: fully connected, maxout and dropout (Goodfellow et al. 2014)"),
-    "lapgan": ("LAPGAN", "a Laplacian pyramid of conditional GANs, from coarse to fine (Denton et al. 2015)"),
-    "dcgan": ("DCGAN", "strided convolutions and batch normalisation (Radford et al. 2015)"),
-    "biggan": ("BigGAN", "class by class, with attention and truncated noise (Brock et al. 2019)"),
-    "s3gan": ("S3GAN", "BigGAN for few labels or none: completed, or found (Lučić et al. 2019)"),
-    "r3": ("R3", "the default: relativistic pairs with R1 and R2 (Huang et al. 2024)"),
+
+class Entry(NamedTuple):
+    """Where a recipe is defined, what it trains, and on which data."""
+
+    module: str
+    """Full name of the module; one outside of Sparring works as well."""
+    class_name: str
+    trains: str
+    """Player that the run is about: "generator" or "classifier"."""
+    command: str
+    """Command that trains it: "train", "classify" or "harden"."""
+    kinds: tuple[str, ...]
+    """Kinds of data (`DataSpec.kind`)."""
+    summary: str
+    """One line of `sparring recipes`."""
+
+
+def _generator(name: str, class_name: str, summary: str) -> Entry:
+    return Entry(f"sparring.recipes.generators.{name}", class_name, "generator", "train", IMAGE, summary)
+
+
+def _classifier(name: str, class_name: str, kind: str, summary: str) -> Entry:
+    folder = "semi_supervised" if kind == "image" else "supervised"
+    return Entry(f"sparring.recipes.{folder}.{name}", class_name, "classifier", "classify", (kind,), summary)
+
+
+def _hardener(name: str, class_name: str, summary: str) -> Entry:
+    return Entry(f"sparring.recipes.adversarial.{name}", class_name, "classifier", "harden", IMAGE, summary)
+
+
+RECIPES: dict[str, Entry] = {
+    "gan2014": _generator("gan2014", "GAN2014", "the first GAN: MLP, maxout and dropout (Goodfellow et al. 2014)"),
+    "lapgan": _generator("lapgan", "LAPGAN", "Laplacian pyramid of conditional GANs (Denton et al. 2015)"),
+    "dcgan": _generator("dcgan", "DCGAN", "strided convolutions and batch normalisation (Radford et al. 2015)"),
+    "biggan": _generator("biggan", "BigGAN", "class-conditional, attention, truncated noise (Brock et al. 2019)"),
+    "s3gan": _generator("s3gan", "S3GAN", "BigGAN for few labels or none (Lučić et al. 2019)"),
+    "r3": _generator("r3", "R3", "the default: relativistic pairs with R1 and R2 (Huang et al. 2024)"),
+    "improved": _classifier(
+        "improved", "Improved", "image", "few labels: feature matching, K + 1 classes (Salimans et al. 2016)"
+    ),
+    "consistent": _classifier(
+        "consistent", "Consistent", "image", "default for images: pseudo-labels and a generator (Sohn et al. 2020)"
+    ),
+    "fgsm": _hardener("fgsm", "FGSM", "one step from the data, and the data (Goodfellow et al. 2014)"),
+    "pgd": _hardener("pgd", "PGD", "many steps from a random start (Madry et al. 2018)"),
+    "fast": _hardener("fast", "Fast", "the default: one step from a random start, guarded (Wong et al. 2020)"),
+    "free": _hardener("free", "Free", "each batch several times, perturbation kept (Shafahi et al. 2019)"),
+    "trades": _hardener("trades", "TRADES", "cross entropy and weighted KL divergence (Zhang et al. 2019)"),
+    "noisy": _hardener("noisy", "Noisy", "Gaussian noise, for `sparring certify` (Cohen et al. 2019)"),
 }
-"""Name -> class in the module of that name, and one line about it."""
+"""Recipes by name. An entry that is added here is known to every command."""
 
-CLASSIFIERS: dict[str, tuple[str, str]] = {
-    "improved": ("Improved", "feature matching with K + 1 classes, as published (Salimans et al. 2016)"),
-    "consistent": ("Consistent", "the default: sure labels of an averaged teacher, and a generator (Sohn et al. 2020)"),
+DEFAULTS: dict[tuple[str, str], str] = {
+    ("train", "image"): "r3",
+    ("classify", "image"): "consistent",
+    ("harden", "image"): "fast",
 }
-"""The same of recipes for few labels, which train a classifier with their generator."""
-
-HARDENERS: dict[str, tuple[str, str]] = {
-    "fgsm": ("FGSM", "one step from the data, and the data (Goodfellow et al. 2014)"),
-    "pgd": ("PGD", "many steps from anywhere in the ball (Madry et al. 2018)"),
-    "fast": ("Fast", "the default: one step from anywhere in the ball, guarded (Wong et al. 2020)"),
-    "free": ("Free", "each batch several times, with a perturbation that stays (Shafahi et al. 2019)"),
-    "trades": ("TRADES", "accuracy, and the same answer all around, at a price (Zhang et al. 2019)"),
-    "noisy": ("Noisy", "in Gaussian noise, for certificates: `sparring certify` (Cohen et al. 2019)"),
-}
-"""The same of the ways of adversarial training, which train a classifier alone."""
-
-DEFAULT, DEFAULT_CLASSIFIER, DEFAULT_HARDENER = "r3", "consistent", "fast"
+"""(command, kind of data) -> recipe that is used where none is named."""
 
 
-def recipe_class(name: str) -> type[Recipe]:
-    """The dataclass of any recipe by name; raises UsageError, with the nearest name, on an unknown one."""
-    kind: type[Recipe] = _class_of(name, RECIPES | CLASSIFIERS | HARDENERS, "recipe")
-    return kind
+def recipes_for(command: str | None = None, kind: str | None = None) -> dict[str, Entry]:
+    """Return the entries of one command and one kind of data, by name; None: of all."""
+    return {
+        name: entry
+        for name, entry in RECIPES.items()
+        if command in (None, entry.command) and (kind is None or kind in entry.kinds)
+    }
 
 
-def classifier_class(name: str) -> type[ClassifierRecipe]:
-    """That of a recipe for few labels; raises UsageError, with the nearest name, on another."""
-    kind: type[ClassifierRecipe] = _class_of(name, CLASSIFIERS, "recipe")
-    return kind
+def default_recipe(command: str, kind: str = "image") -> str:
+    """Return the name of the recipe that a command uses for a kind of data; raise UsageError where there is none."""
+    if name := DEFAULTS.get((command, kind)):
+        return name
+    kinds = sorted({kind for entry in recipes_for(command).values() for kind in entry.kinds})
+    raise UsageError(f"`sparring {command}` has no recipe for {kind} data yet: it takes {' and '.join(kinds)} data")
 
 
-def hardener_class(name: str) -> type[AdversarialRecipe]:
-    """That of a way of adversarial training; raises UsageError, with the nearest name, on another."""
-    kind: type[AdversarialRecipe] = _class_of(name, HARDENERS, "method")
-    return kind
+def recipe_class(name: str, command: str | None = None, kind: str | None = None) -> Any:
+    """Return the dataclass of a recipe; raise UsageError on an unknown name, or one of another command or kind of data."""
+    if name not in RECIPES:
+        raise UsageError(f"unknown recipe '{name}': {did_you_mean(name, recipes_for(command, kind))}")
+    entry = RECIPES[name]
+    if command not in (None, entry.command):
+        raise UsageError(f"{usage(name)}; recipes of {command}: {', '.join(recipes_for(command, kind))}")
+    if kind is not None and kind not in entry.kinds:
+        known = ", ".join(recipes_for(entry.command, kind)) or "none yet"
+        raise UsageError(f"{name} is for {' and '.join(entry.kinds)} data, these are {kind} data: take one of {known}")
+    return getattr(import_module(entry.module), entry.class_name)
 
 
-def _class_of(name: str, known: dict[str, tuple[str, str]], what: str) -> Any:
-    if name in known:
-        return getattr(import_module(f"sparring.recipes.{_folder(name)}.{name}"), known[name][0])
-    if name in RECIPES | CLASSIFIERS | HARDENERS:
-        raise UsageError(f"{used(name)}; known here: {', '.join(known)}")
-    raise UsageError(f"unknown {what} '{name}': {did_you_mean(name, known)}")
+def check_command(name: str, command: str) -> None:
+    """Raise UsageError where a recipe of the registry is trained by another command."""
+    if name in RECIPES and RECIPES[name].command != command:
+        raise UsageError(usage(name))
 
 
-def _folder(name: str) -> str:
-    if name in HARDENERS:
-        return "adversarial"
-    return "semi_supervised" if name in CLASSIFIERS else "generators"
-
-
-def used(name: str) -> str:
-    """What a known recipe trains, and by which command."""
-    if name in HARDENERS:
-        return f"{name} trains against attacks: `sparring harden SOURCE --method {name}`"
-    what, command = ("classifier", "classify") if name in CLASSIFIERS else ("generator", "train")
-    return f"{name} trains a {what}: `sparring {command} SOURCE --recipe {name}`"
+def usage(name: str) -> str:
+    """Return what a known recipe trains, and the command that runs it."""
+    entry = RECIPES[name]
+    flag = "--method" if entry.command == "harden" else "--recipe"
+    return f"{name} trains a {entry.trains}: `sparring {entry.command} SOURCE {flag} {name}`"

@@ -1,4 +1,4 @@
-"""What a recipe for few labels is beside a recipe: it trains a `classifier` with its generator, and starts both on data."""
+"""The protocol of recipes that train a classifier, and what such recipes share."""
 
 from __future__ import annotations
 
@@ -18,50 +18,60 @@ from sparring.engine.seeds import mix
 from sparring.recipes.recipe import Recipe
 
 STARTED = 500
-"""Images that networks are started on, at most."""
+"""Examples that networks are initialised on, at most."""
 
 
 @runtime_checkable
 class ClassifierRecipe(Recipe, Protocol):
-    """A recipe whose players are `generator` and `classifier`; the average holds both, by these names."""
+    """A recipe with a player `classifier`, which the EMA holds by this name."""
 
-    changes: ClassVar[Augmentation]
-    """Changes after which an image still shows the same, of which calibration takes copies: the same for all settings."""
+    changes: ClassVar[Augmentation | None]
+    """Label-preserving changes of which calibration takes copies, the same for all settings. None: it takes no copies."""
     views: ClassVar[Augmentation | None]
-    """Small changes in which each image is looked at again for an answer; None: as it is, once."""
+    """Small changes in which each example is classified again for an answer; None: it is classified once."""
+    background: ClassVar[bool]
+    """True where the network has one class more than the data, of examples that belong to none of them."""
 
     @property
     def labelled(self) -> int:
-        """Labelled images a round."""
+        """Labelled examples a round besides the batch; 0: batches are of labelled examples alone."""
+        ...
+
+    @property
+    def balances(self) -> bool:
+        """True where training assumes that all classes are about as frequent."""
         ...
 
     def prepare(self, nets: Mapping[str, nn.Module], x: Tensor) -> None:
-        """Start the networks on images `[B, C, H, W]` of the data, before the first round."""
+        """Initialise the networks on examples `x` of the data, before the first round."""
         ...
 
 
-class Unconditional:
-    """What all recipes for few labels answer to what their generator is told: nothing."""
+class SemiSupervisedRecipe:
+    """What all recipes for few labels share: a generator that takes no labels, and a classifier without a background class."""
 
+    kinds: ClassVar[tuple[str, ...]] = ("image",)
     truncates: ClassVar[bool] = False
+    labels: ClassVar[bool] = True
+    background: ClassVar[bool] = False
     accumulate: ClassVar[int] = 1
 
     def classes(self, spec: ImageSpec) -> int:
-        """The generator is told no classes."""
+        """Return 0: the generator is conditioned on no classes."""
         return 0
 
     def condition_stats(self, spec: ImageSpec) -> tuple[tuple[float, float], ...]:
-        """Nor vectors."""
+        """Return none: nor is it conditioned on vectors."""
         return ()
 
 
 def average_of_both(nets: Mapping[str, nn.Module], total: int, share: float) -> EMA:
-    """The averages of generator and classifier, with a half-life of `share` of the run, ramping up from image 0."""
+    """Return the EMA of generator and classifier; its half-life is a fraction `share` of the run, ramping up from image 0."""
     return EMA(nn.ModuleDict(dict(nets)), lambda at: max(share * total, 1.0))
 
 
 def teacher_of(average: EMA) -> nn.Module:
-    """The averaged classifier."""
+    """Return the averaged classifier."""
     both: Any = average.net
     teacher: nn.Module = both["classifier"]
     return teacher
@@ -75,7 +85,7 @@ def build_system(
     seed: int,
     hardware: Hardware,
 ) -> System:
-    """The system of fresh networks, drawn by `seed` and started on the first batches, for a run of `total` images."""
+    """Return the system of fresh networks, drawn by `seed` and initialised on the first batches, for `total` examples."""
     spec = feed.data.spec
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(mix(seed))

@@ -1,4 +1,4 @@
-"""What a recipe is: a frozen dataclass that turns a data spec into networks, and networks into a system to play."""
+"""The protocol of recipes: frozen dataclasses that turn a data spec into networks, and networks into a system to play."""
 
 from __future__ import annotations
 
@@ -18,21 +18,16 @@ from sparring.engine.loop import System
 
 @runtime_checkable
 class Recipe(Protocol):
-    """One paper's way. Fields are the command line's flags; None means "chosen by data and hardware"."""
+    """One paper's method. Fields are the command line's flags; None means "chosen by data and hardware"."""
 
     name: ClassVar[str]
     paper: ClassVar[str]
-    truncates: ClassVar[bool]
-    """True where samples gain from truncated noise (Brock et al. 2019, section 3.1)."""
+    kinds: ClassVar[tuple[str, ...]]
+    """Kinds of data that it trains on."""
 
     @property
     def batch_size(self) -> int:
-        """Images a round, over all processes."""
-        ...
-
-    @property
-    def accumulate(self) -> int:
-        """Parts in which each process plays its share of a batch."""
+        """Examples a round, over all processes."""
         ...
 
     @property
@@ -40,34 +35,52 @@ class Recipe(Protocol):
         """True to flip every other image."""
         ...
 
-    @property
-    def latent_dim(self) -> int:
-        """Numbers of noise that the generator takes."""
-        ...
-
     def resolve(self, spec: ImageSpec, hardware: Hardware) -> Self:
-        """The same recipe with nothing left to choose."""
-        ...
-
-    def classes(self, spec: ImageSpec) -> int:
-        """Classes that the generator is told of as labels; 0: it takes none."""
-        ...
-
-    def condition_stats(self, spec: ImageSpec) -> tuple[tuple[float, float], ...]:
-        """Those of the data (`Spec.conditions`), where the generator is told vectors; else none."""
+        """Return the same recipe with nothing left to choose."""
         ...
 
     def nets(self, spec: ImageSpec) -> dict[str, nn.Module]:
-        """Fresh networks, by player. The player sampled from is `generator`."""
+        """Return fresh networks, by player."""
         ...
 
     def system(self, spec: ImageSpec, nets: Mapping[str, nn.Module], total: int) -> System:
-        """The game of these networks, with optimizers and averages, for a run of `total` images."""
+        """Return the game of these networks, with optimizers and EMA, for a run of `total` examples."""
+        ...
+
+
+@runtime_checkable
+class GeneratorRecipe(Recipe, Protocol):
+    """A recipe with a player `generator` that is sampled from."""
+
+    truncates: ClassVar[bool]
+    """True where samples gain from truncated noise (Brock et al. 2019, section 3.1)."""
+
+    @property
+    def accumulate(self) -> int:
+        """Micro-batches into which each process cuts its part of a batch."""
+        ...
+
+    @property
+    def latent_dim(self) -> int:
+        """Dimension of the generator's noise."""
+        ...
+
+    @property
+    def labels(self) -> bool:
+        """False to ignore the labels that the data have."""
+        ...
+
+    def classes(self, spec: ImageSpec) -> int:
+        """Return the number of classes that the generator is conditioned on; 0: none."""
+        ...
+
+    def condition_stats(self, spec: ImageSpec) -> tuple[tuple[float, float], ...]:
+        """Return those of the data where the generator is conditioned on vectors; else none."""
         ...
 
 
 def check_positive(recipe: object, *names: str) -> None:
-    """Raise UsageError where a field is given and not above zero."""
+    """Raise UsageError where a field is set and not above zero."""
     for name in names:
         value = getattr(recipe, name)
         if value is not None and not value > 0:
@@ -75,7 +88,7 @@ def check_positive(recipe: object, *names: str) -> None:
 
 
 def check_range(recipe: object, low: float, high: float, *names: str) -> None:
-    """Raise UsageError where a field is given and not in [low, high)."""
+    """Raise UsageError where a field is set and not in [low, high)."""
     for name in names:
         value = getattr(recipe, name)
         if value is not None and not low <= value < high:
@@ -83,7 +96,7 @@ def check_range(recipe: object, low: float, high: float, *names: str) -> None:
 
 
 def check_share(recipe: object, *names: str) -> None:
-    """Raise UsageError where a field is given and not in [0, 1]."""
+    """Raise UsageError where a field is set and not in [0, 1]."""
     for name in names:
         value = getattr(recipe, name)
         if value is not None and not 0 <= value <= 1:
@@ -91,13 +104,13 @@ def check_share(recipe: object, *names: str) -> None:
 
 
 def to_settings(recipe: Recipe) -> dict[str, Any]:
-    """A recipe's fields, for JSON."""
+    """Return a recipe's fields, for JSON."""
     return {f.name: getattr(recipe, f.name) for f in dataclasses.fields(recipe)}  # type: ignore[arg-type]
 
 
-def from_settings(kind: type[Recipe], settings: Mapping[str, Any]) -> Recipe:
-    """The recipe that was saved; raises SparringError on settings that it does not know."""
-    known = {f.name for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
+def from_settings(kind: Any, settings: Mapping[str, Any]) -> Any:
+    """Return the recipe of class `kind` with saved settings; raise SparringError on settings that it does not know."""
+    known = {f.name for f in dataclasses.fields(kind)}
     if odd := sorted(settings.keys() - known):
         raise SparringError(
             f"the saved settings of '{kind.name}' hold '{odd[0]}', which it does not know: {did_you_mean(odd[0], known)}"
@@ -106,11 +119,11 @@ def from_settings(kind: type[Recipe], settings: Mapping[str, Any]) -> Recipe:
 
 
 def adams(nets: Mapping[str, nn.Module], lr: float, beta1: float, beta2: float, eps: float = 1e-8) -> dict[str, Adam]:
-    """An Adam for each player, fused."""
+    """Return a fused Adam for each player."""
     betas = float(beta1), float(beta2)
     return {name: Adam(net.parameters(), lr, betas, eps, fused=True) for name, net in nets.items()}
 
 
 def average_of(generator: nn.Module, total: int, *, share: float, ramp: float) -> EMA:
-    """The averaged generator, with a half-life of `share` of the whole run, ramping up from image 0."""
+    """Return the EMA of a generator; its half-life is a fraction `share` of the run, and ramps up from image 0."""
     return EMA(generator, lambda at: max(share * total, 1.0), ramp)

@@ -18,7 +18,7 @@ from sparring.engine.loop import System, play
 from sparring.games.overfitting_guard import OverfittingGuard
 from sparring.models.classifier import classifier_metadata
 from sparring.nets.robustness_cnns import NETS
-from sparring.recipes import DEFAULT_HARDENER, HARDENERS, hardener_class
+from sparring.recipes import default_recipe, recipe_class, recipes_for
 from sparring.recipes.adversarial.base import AdversarialRecipe, threat_of
 from sparring.recipes.classifier_recipe import ClassifierRecipe
 from sparring.recipes.recipe import from_settings, to_settings
@@ -30,7 +30,7 @@ SHAPES = [(8, 8, 1), (28, 28, 1), (32, 32, 3), (17, 23, 4), (5, 3, 2), (1, 1, 1)
 CPU = Hardware(torch.device("cpu"), bf16=False)
 TOTAL = 40
 
-every_method = pytest.mark.parametrize("name", HARDENERS)
+every_method = pytest.mark.parametrize("name", recipes_for("harden"))
 every_shape = pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: "x".join(map(str, shape)))
 
 
@@ -52,7 +52,7 @@ def spec_of(shape: tuple[int, int, int]) -> ImageSpec:
 
 
 def tiny(name: str, **given: Any) -> AdversarialRecipe:
-    return hardener_class(name)(**{"width": 4, "batch_size": 4, **TINY[name], **given})
+    return recipe_class(name)(**{"width": 4, "batch_size": 4, **TINY[name], **given})
 
 
 def system_of(recipe: AdversarialRecipe, spec: ImageSpec) -> System:
@@ -61,12 +61,12 @@ def system_of(recipe: AdversarialRecipe, spec: ImageSpec) -> System:
 
 
 def test_the_table_of_this_file_is_complete() -> None:
-    assert TINY.keys() == HARDENERS.keys() and DEFAULT_HARDENER in HARDENERS
+    assert TINY.keys() == recipes_for("harden").keys() and default_recipe("harden") in TINY
 
 
 @every_method
 def test_it_meets_the_protocol_and_its_settings_come_back(name: str) -> None:
-    recipe = hardener_class(name)()
+    recipe = recipe_class(name)()
     assert isinstance(recipe, ClassifierRecipe) and recipe.name == name and recipe.paper
     assert from_settings(type(recipe), to_settings(recipe)) == recipe
     assert classifier_metadata(recipe)["recipe"] == name
@@ -117,8 +117,8 @@ def test_a_stopped_run_goes_on_to_the_bit(name: str, at: int, tmp_path: Path) ->
     for player, net in whole.game.players.items():
         for key, tensor in net.state_dict().items():
             assert torch.equal(tensor, second.game.players[player].state_dict()[key]), (player, key)
-    for key, tensor in whole.average.net.state_dict().items():
-        assert torch.equal(tensor, second.average.net.state_dict()[key]), key
+    for key, tensor in whole.ema.net.state_dict().items():
+        assert torch.equal(tensor, second.ema.net.state_dict()[key]), key
 
 
 @pytest.mark.parametrize(
@@ -127,12 +127,12 @@ def test_a_stopped_run_goes_on_to_the_bit(name: str, at: int, tmp_path: Path) ->
      ((64, 48, 1), "Linf", 8 / 255, "wong"), ((64, 48, 1), "L2", 0.5, "wong")],
 )  # fmt: skip
 def test_radius_and_network_fit_the_images(shape: tuple[int, int, int], norm: str, eps: float, net: str) -> None:
-    recipe = hardener_class("fast")(norm=norm).resolve(spec_of(shape), CPU)
+    recipe = recipe_class("fast")(norm=norm).resolve(spec_of(shape), CPU)
     assert (recipe.eps, recipe.net) == (eps, net)
 
 
 def test_every_paper_has_its_network() -> None:
-    chosen = {name: hardener_class(name)().resolve(spec_of((28, 28, 1)), CPU).net for name in HARDENERS}
+    chosen = {name: recipe_class(name)().resolve(spec_of((28, 28, 1)), CPU).net for name in recipes_for("harden")}
     assert chosen == {
         "fgsm": "maxout",
         "pgd": "madry",
@@ -169,11 +169,11 @@ def test_the_units_change_in_one_place() -> None:
 )
 def test_what_cannot_be_is_refused(given: dict[str, Any], words: str) -> None:
     with pytest.raises(UsageError, match=words):
-        hardener_class("fast")(**given)
+        recipe_class("fast")(**given)
 
 
 def test_in_l2_the_box_is_as_wide_as_the_images_make_it() -> None:
-    recipe = hardener_class("fast")(norm="L2", eps=10.0)
+    recipe = recipe_class("fast")(norm="L2", eps=10.0)
     assert recipe.resolve(spec_of((28, 28, 1)), CPU).eps == 10.0
     with pytest.raises(UsageError, match="beyond the whole box of pixels from 0 to 1, 8 across in L2"):
         recipe.resolve(spec_of((8, 8, 1)), CPU)
@@ -181,11 +181,11 @@ def test_in_l2_the_box_is_as_wide_as_the_images_make_it() -> None:
 
 @pytest.mark.parametrize(
     ("name", "words"),
-    [("fsat", "unknown method 'fsat': did you mean 'fast'"), ("r3", "sparring train SOURCE --recipe r3"), ("improved", "sparring classify")],
+    [("fsat", "unknown recipe 'fsat': did you mean 'fast'"), ("r3", "sparring train SOURCE --recipe r3"), ("improved", "sparring classify")],
 )  # fmt: skip
 def test_other_names_tell_where_they_belong(name: str, words: str) -> None:
     with pytest.raises(UsageError, match=words):
-        hardener_class(name)
+        recipe_class(name, "harden")
 
 
 def test_without_a_ball_it_is_ordinary_training() -> None:
@@ -206,4 +206,4 @@ def test_noise_is_told_in_units_of_pixels() -> None:
     noise = BatchLoader(spec).batches(0, 0)[0].normal(*spec.shape)
     torch.testing.assert_close(loss, torch.nn.functional.cross_entropy(net(batch.x + 0.5 * noise), batch.y))
     with pytest.raises(UsageError, match="--sigma must be above 0"):
-        hardener_class("noisy")(sigma=0.0)  # type: ignore[call-arg]
+        recipe_class("noisy")(sigma=0.0)  # type: ignore[call-arg]

@@ -12,7 +12,7 @@ from sparring.engine.errors import SparringError
 from sparring.engine.loop import System
 from sparring.engine.run_folder import Run
 from sparring.measure.diagnostics.two_sample_test import duality_gap
-from sparring.recipes import CLASSIFIERS, HARDENERS
+from sparring.recipes.recipe import GeneratorRecipe
 
 ROUNDS, HELD_OUT = 200, 8
 """Rounds that each player is trained alone, and batches that the game's value is taken on."""
@@ -25,14 +25,14 @@ def gap_of(run: Run, data: Dataset, hardware: Hardware, progress: Progress, whic
     """
     if not run.exists or not run.checkpoints() or run.settings["own_nets"]:
         return None
-    if run.settings["recipe"]["name"] in CLASSIFIERS | HARDENERS:
+    recipe, settings = recipe_of(run), run.settings
+    if not isinstance(recipe, GeneratorRecipe):
         return None
     data = as_trained(run, data)
     if list(data.spec.classes) != run.settings["data"]["classes"]:
         raise SparringError(f"{data.report.source} has other classes than the data that {run.path} was trained on")
     if len(data.spec.condition_stats) != len(run.settings["data"].get("condition_stats", ())):
         raise SparringError(f"{data.report.source} has other vectors than the data that {run.path} was trained on")
-    recipe, settings = recipe_of(run), run.settings
     path = run.checkpoint_path(which)
 
     def build() -> System:

@@ -105,7 +105,7 @@ def _temperature(
     labels = torch.from_numpy(data.labels[rows]).to(device)
     logits = []
     for k, (x, y) in enumerate(zip(_images(data, rows, device), torch.split(labels, AT_ONCE), strict=True)):
-        changed = recipe.changes(x, Batch(x, y, seed=k)) if aside is None else x
+        changed = recipe.changes(x, Batch(x, y, seed=k)) if aside is None and recipe.changes else x
         views = [logits_of(net, features_of(net, view)) for view in views_of(changed, recipe.views)]
         logits.append(torch.stack(views, 1))
     return temperature(torch.cat(logits), labels, doubt=1 / (len(known) + 2))

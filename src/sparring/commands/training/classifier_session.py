@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,7 +25,7 @@ from sparring.engine.errors import SparringError, UsageError
 from sparring.engine.loop import Callback, System
 from sparring.engine.run_folder import Run
 from sparring.models.classifier import Classifier, load_classifier
-from sparring.recipes import CLASSIFIERS, HARDENERS, RECIPES, used
+from sparring.recipes import RECIPES, usage
 from sparring.recipes.classifier_recipe import ClassifierRecipe, build_system
 
 GLANCE = 1000
@@ -35,15 +35,16 @@ Events = Callable[[System, Plan], Sequence[Callback]]
 """What is due when, beside what is due in every training of a classifier."""
 
 
-def recipe_for(training: TrainingSession, asked: ClassifierRecipe, known: Iterable[str]) -> ClassifierRecipe:
+def recipe_for(training: TrainingSession, asked: ClassifierRecipe) -> ClassifierRecipe:
     """That of the run, or of a new one what was asked for; raises UsageError on a recipe of another command."""
     run, begun = training.run, training.begun
     chosen: Any = recipe_of(run) if begun else asked
-    if begun and chosen.name in RECIPES:
-        raise UsageError(f"{run.path} holds a generator of `sparring train` ({chosen.name}): choose another --out")
-    if chosen.name in (RECIPES | CLASSIFIERS | HARDENERS).keys() - set(known):
+    entry = RECIPES.get(chosen.name)
+    if entry is not None and entry.command != training.command:
+        if begun and entry.trains == "generator":
+            raise UsageError(f"{run.path} holds a generator of `sparring train` ({chosen.name}): choose another --out")
         where = f"{run.path} is a run of another command: choose another --out; " if begun else ""
-        raise UsageError(f"{where}{used(chosen.name)}")
+        raise UsageError(f"{where}{usage(chosen.name)}")
     recipe: ClassifierRecipe = chosen
     return recipe
 

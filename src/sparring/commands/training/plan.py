@@ -15,7 +15,7 @@ from sparring.engine.data_spec import ImageSpec
 from sparring.engine.device import Hardware, memory_available
 from sparring.engine.errors import SparringError
 from sparring.engine.loop import System, play
-from sparring.recipes.recipe import Recipe
+from sparring.recipes.recipe import GeneratorRecipe, Recipe
 
 PROBE_SECONDS = 4.0
 """How long the speed is measured; at most a tenth of the time there is."""
@@ -94,12 +94,15 @@ def memory_needed(recipe: Recipe, spec: ImageSpec, nets: Mapping[str, nn.Module]
     with torch.device("meta"):
         shadows = recipe.nets(spec)
     weights = sum(p.numel() for net in shadows.values() for p in net.parameters()) * 4 * 5
-    part = max(recipe.batch_size // recipe.accumulate // dist.world_size(), 1)
-    z, y = torch.zeros(1, recipe.latent_dim, device="meta"), torch.zeros(1, dtype=torch.int64, device="meta")
-    labels = (y,) if recipe.classes(spec) else ()
-    if numbers := len(recipe.condition_stats(spec)):
-        labels = (torch.zeros(1, numbers, device="meta"),)
-    generator = _activations(shadows["generator"].eval(), z, *labels) if "generator" in shadows else 0
+    part, generator, labels = recipe.batch_size // dist.world_size(), 0, tuple[Tensor, ...]()
+    if isinstance(recipe, GeneratorRecipe):
+        part //= recipe.accumulate
+        z, y = torch.zeros(1, recipe.latent_dim, device="meta"), torch.zeros(1, dtype=torch.int64, device="meta")
+        labels = (y,) if recipe.classes(spec) else ()
+        if numbers := len(recipe.condition_stats(spec)):
+            labels = (torch.zeros(1, numbers, device="meta"),)
+        generator = _activations(shadows["generator"].eval(), z, *labels)
+    part = max(part, 1)
     image = torch.zeros(1, *spec.shape, device="meta")
     judge = _activations(shadows["classifier" if "classifier" in shadows else "discriminator"].eval(), image, *labels)
     return 600_000_000 + weights + part * 4 * (generator * 3 + judge * 2 * 6)

@@ -20,8 +20,8 @@ from sparring.engine.device import Hardware
 from sparring.engine.errors import UsageError
 from sparring.engine.run_folder import Run
 from sparring.engine.version import __version__
-from sparring.recipes import CLASSIFIERS, DEFAULT, HARDENERS, recipe_class, used
-from sparring.recipes.recipe import Recipe, from_settings, to_settings
+from sparring.recipes import check_command, default_recipe, recipe_class
+from sparring.recipes.recipe import GeneratorRecipe, Recipe, from_settings, to_settings
 
 
 @dataclass(frozen=True)
@@ -75,20 +75,20 @@ class TrainRequest:
         return TrainRequest(**had)
 
 
-def recipe_asked(asked: Recipe | str | None, data: Dataset, hardware: Hardware) -> Recipe:
+def recipe_asked(asked: Recipe | str | None, data: Dataset, hardware: Hardware) -> GeneratorRecipe:
     """The recipe of a new run that trains a generator, with nothing left to choose."""
-    fresh = asked if isinstance(asked, Recipe) else recipe_class(asked or DEFAULT)()
+    fresh: Any = asked if isinstance(asked, Recipe) else recipe_class(asked or default_recipe("train"))()
     check_generates(fresh)
-    return fresh.resolve(data.spec, hardware)
+    resolved: GeneratorRecipe = fresh.resolve(data.spec, hardware)
+    return resolved
 
 
 def check_generates(recipe: Recipe) -> None:
     """Raise UsageError on a recipe that trains a classifier, which `sparring train` does not play."""
-    if recipe.name in CLASSIFIERS | HARDENERS:
-        raise UsageError(used(recipe.name))
+    check_command(recipe.name, "train")
 
 
-def recipe_of(run: Run) -> Recipe:
+def recipe_of(run: Run) -> Any:
     """The recipe of a run with its settings."""
     told = run.settings["recipe"]
     return from_settings(recipe_class(told["name"]), told["settings"])
@@ -105,7 +105,7 @@ def as_trained(run: Run, data: Dataset) -> Dataset:
     return as_told(recipe_of(run), data if fraction is None else data.with_labels(fraction))
 
 
-def as_told(recipe: Recipe, data: Dataset) -> Dataset:
+def as_told(recipe: GeneratorRecipe, data: Dataset) -> Dataset:
     """The data as this recipe takes them: unlabelled where their labels are vectors, and it knows classes alone."""
     return data.without_vectors() if data.spec.condition_stats and not recipe.condition_stats(data.spec) else data
 

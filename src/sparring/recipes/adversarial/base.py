@@ -23,7 +23,6 @@ from sparring.engine.loop import System
 from sparring.games.adversarial_training import AdversarialTraining, Ascent, InnerAttack, Loss, worst
 from sparring.games.overfitting_guard import OverfittingGuard
 from sparring.nets.robustness_cnns import NETS
-from sparring.recipes.classifier_recipe import Unconditional
 from sparring.recipes.recipe import check_positive, check_range
 
 THREATS = ("Linf", "L2")
@@ -44,15 +43,17 @@ def _grey(spec: ImageSpec) -> bool:
 
 
 @dataclass(frozen=True, kw_only=True)
-class AdversarialRecipe(Unconditional):
+class AdversarialRecipe:
     """What all recipes of adversarial training have in common; each adds its attack and its optimizer."""
 
     name: ClassVar[str] = ""
     paper: ClassVar[str] = ""
-    changes: ClassVar[Augmentation] = Augmentation(turn=8, stretch=0.08, slant=0.1, move=0.04)
+    changes: ClassVar[Augmentation | None] = Augmentation(turn=8, stretch=0.08, slant=0.1, move=0.04)
     views: ClassVar[Augmentation | None] = None
-    latent_dim: ClassVar[int] = 0
+    kinds: ClassVar[tuple[str, ...]] = ("image",)
+    background: ClassVar[bool] = False
     labelled: ClassVar[int] = 0
+    balances: ClassVar[bool] = False
     usual: ClassVar[str] = "wong"
     """The network of the paper."""
 

@@ -35,7 +35,9 @@ class BigGAN:
 
     name: ClassVar[str] = "biggan"
     paper: ClassVar[str] = "Brock et al. 2019, arXiv:1809.11096"
+    kinds: ClassVar[tuple[str, ...]] = ("image",)
     truncates: ClassVar[bool] = True
+    labels: ClassVar[bool] = True
 
     width: int | None = None
     """Generator channels at the level nearest the image, doubled at each below. None: by hardware and size."""

@@ -27,7 +27,9 @@ class DCGAN:
 
     name: ClassVar[str] = "dcgan"
     paper: ClassVar[str] = "Radford et al. 2015, arXiv:1511.06434"
+    kinds: ClassVar[tuple[str, ...]] = ("image",)
     truncates: ClassVar[bool] = False
+    labels: ClassVar[bool] = True
 
     width: int = 64
     """Channels at the level nearest the image; doubled at each level below."""

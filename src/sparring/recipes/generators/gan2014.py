@@ -28,7 +28,9 @@ class GAN2014:
 
     name: ClassVar[str] = "gan2014"
     paper: ClassVar[str] = "Goodfellow et al. 2014, arXiv:1406.2661"
+    kinds: ClassVar[tuple[str, ...]] = ("image",)
     truncates: ClassVar[bool] = False
+    labels: ClassVar[bool] = True
 
     hidden: int = 1200
     """Rectifiers in each of the generator's two hidden layers."""

@@ -41,6 +41,7 @@ class LAPGAN:
 
     name: ClassVar[str] = "lapgan"
     paper: ClassVar[str] = "Denton et al. 2015, arXiv:1506.05751"
+    kinds: ClassVar[tuple[str, ...]] = ("image",)
     truncates: ClassVar[bool] = False
 
     levels: int | None = None

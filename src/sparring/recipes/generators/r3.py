@@ -45,6 +45,7 @@ class R3:
 
     name: ClassVar[str] = "r3"
     paper: ClassVar[str] = "Huang et al. 2024, arXiv:2501.05441"
+    kinds: ClassVar[tuple[str, ...]] = ("image",)
     truncates: ClassVar[bool] = False
 
     preset: str | None = None

@@ -26,7 +26,7 @@ from sparring.games.consistency import Consistency
 from sparring.games.semi_supervised import SemiSupervisedGAN, Term
 from sparring.nets.cnn_classifier import CNNClassifier
 from sparring.nets.strided_gan import Generator
-from sparring.recipes.classifier_recipe import Unconditional, average_of_both, teacher_of
+from sparring.recipes.classifier_recipe import SemiSupervisedRecipe, average_of_both, teacher_of
 from sparring.recipes.recipe import check_positive, check_range
 
 STRONG = Augmentation(turn=25, stretch=0.25, slant=0.3, move=0.12, light=0.4, cut=0.5, stroke=0.5, jitter=0.5)
@@ -37,12 +37,12 @@ FEATURES = 128
 
 
 @dataclass(frozen=True, kw_only=True)
-class Consistent(Unconditional):
+class Consistent(SemiSupervisedRecipe):
     """Sure labels of an averaged teacher, strong changes, and a generator of what is no class."""
 
     name: ClassVar[str] = "consistent"
     paper: ClassVar[str] = "Sohn et al. 2020, arXiv:2001.07685, and Salimans et al. 2016"
-    changes: ClassVar[Augmentation] = STRONG.times(0.5)
+    changes: ClassVar[Augmentation | None] = STRONG.times(0.5)
     views: ClassVar[Augmentation | None] = WEAK
 
     width: int | None = None
@@ -79,6 +79,11 @@ class Consistent(Unconditional):
         check_range(self, 0, 1, "decay")
         check_range(self, 0, float("inf"), "generated", "consistency", "strength")
         check_range(self, 0, 1, "sure")
+
+    @property
+    def balances(self) -> bool:
+        """True where the teacher's answers are brought to equal fractions of the classes."""
+        return self.even
 
     def resolve(self, spec: ImageSpec, hardware: Hardware) -> Self:
         """The width by the size of the images."""

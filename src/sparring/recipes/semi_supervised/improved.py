@@ -35,7 +35,7 @@ from sparring.games.semi_supervised import (
 )
 from sparring.nets.improved_gan import ConvClassifier, ConvGenerator, MLPClassifier, MLPGenerator
 from sparring.nets.weight_norm import start_on_data
-from sparring.recipes.classifier_recipe import Unconditional, average_of_both
+from sparring.recipes.classifier_recipe import SemiSupervisedRecipe, average_of_both
 from sparring.recipes.recipe import adams, check_positive, check_range, check_share
 
 NETS = ("mlp", "conv")
@@ -46,13 +46,14 @@ EPS = 1e-4
 
 
 @dataclass(frozen=True, kw_only=True)
-class Improved(Unconditional):
+class Improved(SemiSupervisedRecipe):
     """Feature matching with K + 1 classes, as published."""
 
     name: ClassVar[str] = "improved"
     paper: ClassVar[str] = "Salimans et al. 2016, arXiv:1606.03498"
-    changes: ClassVar[Augmentation] = Augmentation(turn=10, stretch=0.1, move=0.08, jitter=0.2)
+    changes: ClassVar[Augmentation | None] = Augmentation(turn=10, stretch=0.1, move=0.08, jitter=0.2)
     views: ClassVar[Augmentation | None] = None
+    balances: ClassVar[bool] = False
 
     kind: str | None = None
     """Networks: mlp or conv. None: mlp for grey images of up to 32 x 32 and for tables, conv for others."""
