@@ -37,7 +37,7 @@ def main() -> None:
     table = {f"{sigma:g}": one(sigma, options) for sigma in SIGMAS}
 
     def share(sigma: float, radius: float, of: str) -> float:
-        return float(table[f"{sigma:g}"][of][RADII.index(radius)]["share"])
+        return float(table[f"{sigma:g}"][of][RADII.index(radius)]["accuracy"]["value"])
 
     told = [
         f"noise {sigma:g}: "

@@ -102,7 +102,7 @@ def report(options: argparse.Namespace, seeds: dict[int, dict[str, Any]]) -> Non
     first = next(iter(seeds.values()))["attacks"]
 
     def shares(row: str) -> list[float]:
-        return [one["attacks"][row]["success"]["hits"] / one["attacks"][row]["success"]["of"] for one in seeds.values()]
+        return [one["attacks"][row]["success"]["value"] for one in seeds.values()]
 
     aimed = [f"-30 dB, channel {channel}" for channel in ("none", "both")]
     save(

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from sparring.attacks.smoothing import ABSTAIN, certify, counts, predict
 from sparring.engine.errors import UsageError
-from sparring.stats.intervals import binomial_lower
+from sparring.stats.intervals import clopper_pearson_lower
 
 W = torch.tensor([3.0, -4.0])
 X = torch.tensor([[0.4, 0.0], [0.0, 0.5], [0.0, -0.002], [0.0, -3.0]])
@@ -107,4 +107,4 @@ def test_wrong_calls_name_the_way_out(what: Any, change: dict[str, Any], said: s
 
 
 def test_the_bound_of_all_hits_is_a_power() -> None:
-    assert binomial_lower(100, 100, 0.001) == pytest.approx(0.001**0.01)
+    assert clopper_pearson_lower(100, 100, 0.001) == pytest.approx(0.001**0.01)

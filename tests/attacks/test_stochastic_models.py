@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from sparring.attacks.stochastic_models import error_rates, is_stochastic, mean_interval
+from sparring.attacks.stochastic_models import error_rates, is_stochastic
 from sparring.engine.errors import UsageError
 
 
@@ -38,11 +38,3 @@ def test_who_is_random() -> None:
 def test_no_draws() -> None:
     with pytest.raises(UsageError, match="must be 1 or more"):
         error_rates(coin, torch.zeros(1, 1), torch.zeros(1, dtype=torch.long), draws=0)
-
-
-def test_the_interval_of_a_mean_is_the_normal_one_and_stays_in_the_unit() -> None:
-    values = torch.tensor([0.25, 0.75] * 50, dtype=torch.float64)
-    low, high = mean_interval(values)
-    half = 1.96 * (0.0625 * 100 / 99) ** 0.5 / 10
-    assert (low, high) == pytest.approx((0.5 - half, 0.5 + half))
-    assert mean_interval(torch.ones(5)) == (1.0, 1.0) and mean_interval(torch.tensor([0.3])) == (0.0, 1.0)

@@ -122,9 +122,9 @@ def test_what_a_module_may_name(name: str, named: Callable[[str], str], data: Pa
 
 def test_the_curve_falls_and_agrees_with_the_verdict(named: Callable[[str], str], data: Path) -> None:
     found = sparring.attack(named("net"), data, eps=0.3, device="cpu")
-    shares = [level.share for level in found.curve]
-    assert shares == sorted(shares, reverse=True) and found.curve[0].share == found.clean_accuracy
-    assert next(one.share for one in found.curve if one.eps == pytest.approx(0.3)) == found.robust_accuracy
+    shares = [level.accuracy.value for level in found.curve]
+    assert shares == sorted(shares, reverse=True) and found.curve[0].accuracy.value == found.clean_accuracy
+    assert next(one.accuracy.value for one in found.curve if one.eps == pytest.approx(0.3)) == found.robust_accuracy
 
 
 def test_a_run_of_ours(data: Path, tmp_path: Path) -> None:

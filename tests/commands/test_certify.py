@@ -18,7 +18,7 @@ from sparring.commands.training.interrupt import Stopped
 from sparring.measure.classifier import certified_accuracy as measure
 from sparring.recipes.adversarial.fast import Fast
 from sparring.recipes.adversarial.noisy import Noisy
-from sparring.stats.proportion import Proportion
+from sparring.stats.proportion import CurvePoint
 
 Cli = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -34,9 +34,9 @@ def test_it_brackets_test_images_and_writes_them(noisy: Path, data: Path) -> Non
     found = sparring.certify(noisy, data, draws=1000, device="cpu")
     assert (found.sigma, found.draws, found.tested_on) == (0.1, 1000, "test images")
     assert [level.eps for level in found.certified] == pytest.approx([0.05 * k for k in range(7)])
-    assert len(found.rows) == 12 and found.certified[0].right >= 9 and found.certified[1].right > 0
+    assert len(found.rows) == 12 and found.certified[0].accuracy.hits >= 9 and found.certified[1].accuracy.hits > 0
     for sure, stands in zip(found.certified, found.attacked, strict=True):
-        assert stands.right >= sure.right
+        assert stands.accuracy.hits >= sure.accuracy.hits
     for row in found.rows:
         assert row.certified is None or row.broken is None or row.certified <= row.broken
     told = json.loads((noisy / "certify" / "report.json").read_text())
@@ -68,9 +68,9 @@ def test_units_are_pixels_from_0_to_1(noisy: Path, data: Path) -> None:
     """What a 10th of the noise, with hardly a draw, says is what the classifier says."""
     found = sparring.certify(noisy, data, sigma=0.001, radius=(0.0, 0.25), draws=200, images=5, device="cpu")
     assert any("trained in noise of 0.1, not 0.001" in note for note in found.notes)
-    assert found.certified[0].right == 5 and found.certified[1].right == 0
+    assert found.certified[0].accuracy.hits == 5 and found.certified[1].accuracy.hits == 0
     assert max(row.certified or 0 for row in found.rows) < 0.0025  # sigma times 1.8, with 200 draws of one mind
-    assert found.attacked[1] == Proportion.count(found.attacked[1].right, 5, 0.25)
+    assert found.attacked[1] == CurvePoint.count(0.25, found.attacked[1].accuracy.hits, 5)
 
 
 def test_the_command_line(noisy: Path, data: Path, quick: Cli) -> None:

@@ -45,17 +45,17 @@ def hardened(data: Path) -> HardeningReport:
 
 def test_it_learns_and_withstands(hardened: HardeningReport) -> None:
     assert hardened.clean.test_count == 12 and hardened.clean.tested_on == "test images"
-    assert hardened.robust.eps == pytest.approx(0.05) and hardened.robust.right >= 10
+    assert hardened.robust.eps == pytest.approx(0.05) and hardened.robust.accuracy.hits >= 10
     assert (hardened.method, hardened.norm, hardened.eps) == ("fast", "Linf", 0.05)
     assert [level.eps for level in hardened.curve] == pytest.approx([0.05 * k / 4 for k in range(7)])
-    counts = [level.right for level in hardened.curve]
+    counts = [level.accuracy.hits for level in hardened.curve]
     assert counts == sorted(counts, reverse=True)
 
 
 def test_what_lies_in_the_run(hardened: HardeningReport) -> None:
     run = Run(hardened.run)
     told = json.loads((run.path / "hardening.json").read_text())
-    assert told["robust"]["right"] == hardened.robust.right and len(told["curve"]) == 7
+    assert told["robust"]["accuracy"]["hits"] == hardened.robust.accuracy.hits and len(told["curve"]) == 7
     assert told["clean"]["test_count"] == 12 and told["rollbacks"] == []
     page = run.report.read_text()
     assert "How robust it is" in page and "What is taken for what" in page and "Robust accuracy" in page
@@ -82,7 +82,7 @@ def test_the_figures_are_those_of_the_saved_classifier(hardened: HardeningReport
             (classifier.classes[k] for k in classifier.look(test[np.arange(12)])[0].argmax(1)), test.labels, strict=True
         )
     )
-    assert right == 12 - (hardened.clean.test_errors or 0) == hardened.curve[0].right
+    assert right == 12 - (hardened.clean.test_errors or 0) == hardened.curve[0].accuracy.hits
 
 
 def weights(path: str | Path) -> bytes:
@@ -137,7 +137,7 @@ def test_a_collapse_is_taken_back_and_told(
     found = sparring.harden(data, SMALL, images=3_200, out=tmp_path / "run", device="cpu")
     assert found.rollbacks == [11 * 200]
     assert "catastrophic overfitting" in capsys.readouterr().err
-    assert found.robust.right >= 8
+    assert found.robust.accuracy.hits >= 8
     assert "went back to better weights, at image 2,200" in Run(found.run).report.read_text()
     assert "went back to better weights once" in command.to_text(found)
 
@@ -159,7 +159,7 @@ def test_a_network_of_ones_own(data: Path, tmp_path: Path) -> None:
         return {"classifier": Mine(spec)}
 
     found = sparring.harden(data, SMALL, images=2_000, out=tmp_path / "run", nets=nets, device="cpu")
-    assert found.robust.right >= 8
+    assert found.robust.accuracy.hits >= 8
     with pytest.raises(sparring.UsageError, match="needs the classifier"):
         load_classifier(found.run)
     mine = Mine(sparring.open_images(data).spec)
@@ -184,7 +184,7 @@ def test_only_some_labels(tmp_path: Path) -> None:
         Image.fromarray(pixels).save(tmp_path / folder / f"{k}.png")
     found = sparring.harden(tmp_path / "photos", SMALL, images=800, out=tmp_path / "run", device="cpu")
     assert "8 of 12 training images have a label: it trains on these alone" in found.notes
-    assert found.tested_on == "training images" and found.robust.of == 8
+    assert found.tested_on == "training images" and found.robust.accuracy.total == 8
     assert any("no test images" in note for note in found.notes)
 
 
@@ -225,7 +225,7 @@ def test_the_command_line_on_digits(quick: Cli) -> None:
     told = json.loads(done.stdout)
     assert told["method"] == "fast" and told["eps"] == 0.1
     assert told["clean"]["test_errors"] / told["clean"]["test_count"] < 0.5
-    assert told["robust"]["right"] / told["robust"]["of"] > 0.2
+    assert told["robust"]["accuracy"]["value"] > 0.2
     done = quick(*words)  # it is done already, and tells the same
     assert re.search(r"robust +\d\d\.\d\d% .* of 297 test images, Linf 0\.1: PGD", done.stdout), done.stdout
     assert f"{told['robust']['right']} of 297" in done.stdout

@@ -25,10 +25,10 @@ Cli = Callable[..., "subprocess.CompletedProcess[str]"]
 def test_it_learns_the_words_and_hears_nothing_in_what_is_none(recognition: Recognition) -> None:
     assert recognition.words == ("high", "low", "middle", "nothing") and recognition.heard == 1600
     for channel in ("none", "8bit", "both", "moving"):
-        assert recognition.right[channel].of == 30 and recognition.right[channel].right >= 28, channel
-    assert recognition.fooled["noise"].right <= 40
+        assert recognition.right[channel].total == 30 and recognition.right[channel].hits >= 28, channel
+    assert recognition.fooled["noise"].hits <= 40
     told = json.loads((Path(recognition.run) / "recognition.json").read_text())
-    assert told["right"]["none"]["hits"] == recognition.right["none"].right
+    assert told["right"]["none"]["hits"] == recognition.right["none"].hits
 
 
 def test_what_is_saved_is_loaded(recognition: Recognition, tmp_path: Path) -> None:

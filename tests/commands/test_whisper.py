@@ -31,7 +31,7 @@ def test_the_files_are_heard_as_told_and_within_the_bound(
     words: Path, recognition: Recognition, found: Whispered
 ) -> None:
     recogniser = load_recogniser(recognition.run)
-    assert found.success.of == 6 and found.success.right >= 3
+    assert found.success.total == 6 and found.success.hits >= 3
     for one in found.whispers:
         attacked, rate = soundfile.read(Path(found.out) / one.file, dtype="float32")
         original, _ = soundfile.read(words / one.name, dtype="float32")
@@ -46,7 +46,7 @@ def test_the_files_are_heard_as_told_and_within_the_bound(
 
 def test_the_report_and_the_page(found: Whispered) -> None:
     told = json.loads((Path(found.out) / "report.json").read_text())
-    assert told["success"]["hits"] == found.success.right and len(told["whispers"]) == 6
+    assert told["success"]["hits"] == found.success.hits and len(told["whispers"]) == 6
     assert sum(of for row in found.by_pair.values() for _, of in row.values()) == 6
     page = (Path(found.out) / "report.html").read_text()
     assert page.count("data:audio/wav;base64,") == 18 and "media-src data:" in page and "<script" not in page

@@ -13,7 +13,7 @@ from sparring.stats.proportion import Proportion
 HALF = Proportion.count(10, 20)
 FOUND = TableAttack(
     table="rich.csv", label="rich", model="a network", tested_on="held-out rows", count=50, clean_accuracy=0.8, attacked=20,
-    broken=10, success=HALF.share, low=HALF.low, high=HALF.high, changed_columns=1.2, changed={"hours": 9, "colour": 3},
+    broken=10, success=HALF.value, low=HALF.low, high=HALF.high, changed_columns=1.2, changed={"hours": 9, "colour": 3},
     by_class={"no": (8, 12), "yes": (2, 8), "never": (0, 0)}, may_change=["hours", "wage", "colour"], increasing=["hours"],
     decreasing=[], most=2, queries=41.0, columns={"hours": [], "wage": [], "colour": ["red", "blue"]}, seed=3, out="out",
     notes=["rich.csv: 1 row left out"],

@@ -3,7 +3,15 @@ import math
 import pytest
 import torch
 
-from sparring.stats.intervals import Estimate, binomial_interval, binomial_lower, binomial_test, resampled_means
+from sparring.stats.intervals import (
+    Estimate,
+    binomial_test,
+    clopper_pearson_interval,
+    clopper_pearson_lower,
+    normal_interval,
+    resampled_means,
+    wilson_interval,
+)
 
 
 def normal(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -15,21 +23,41 @@ def normal(*shape: int, seed: int = 0) -> torch.Tensor:
     [(5, 10, 0.1871, 0.8129), (0, 10, 0.0, 0.3085), (10, 10, 0.6915, 1.0), (81, 263, 0.2527, 0.3676)],
 )
 def test_clopper_pearson_as_published(hits: int, of: int, low: float, high: float) -> None:
-    assert binomial_interval(hits, of) == pytest.approx((low, high), abs=5e-5)
+    assert clopper_pearson_interval(hits, of) == pytest.approx((low, high), abs=5e-5)
 
 
 def test_of_many_too() -> None:
-    low, high = binomial_interval(5_000, 10_000)
+    low, high = clopper_pearson_interval(5_000, 10_000)
     assert low == pytest.approx(0.5 - 1.96 * 0.005, abs=1e-4) and high == pytest.approx(1 - low, abs=1e-9)
     with pytest.raises(ValueError, match="3 of 2"):
-        binomial_interval(3, 2)
+        clopper_pearson_interval(3, 2)
+
+
+@pytest.mark.parametrize(("hits", "total"), [(0, 1), (1, 1), (0, 100), (3, 7), (81, 263), (999, 1000), (5000, 10_000)])
+def test_as_scipy_computes_them(hits: int, total: int) -> None:
+    scipy = pytest.importorskip("scipy.stats")
+    test = scipy.binomtest(hits, total)
+    assert wilson_interval(hits, total) == pytest.approx(tuple(test.proportion_ci(method="wilson")), abs=1e-7)
+    assert clopper_pearson_interval(hits, total) == pytest.approx(tuple(test.proportion_ci(method="exact")), abs=1e-9)
+    assert binomial_test(hits, total) == pytest.approx(test.pvalue, abs=1e-9)
+    lower = scipy.binomtest(hits, total, alternative="greater").proportion_ci(0.999, method="exact").low
+    assert clopper_pearson_lower(hits, total, 0.001) == pytest.approx(lower, abs=1e-9)
+
+
+def test_the_normal_interval_of_a_mean_stays_within_0_and_1() -> None:
+    values = torch.tensor([0.25, 0.75] * 50, dtype=torch.float64)
+    half = 1.959964 * (0.0625 * 100 / 99) ** 0.5 / 10
+    assert normal_interval(values) == pytest.approx((0.5 - half, 0.5 + half))
+    assert normal_interval(torch.ones(5)) == (1.0, 1.0) and normal_interval(torch.tensor([0.3])) == (0.0, 1.0)
 
 
 def test_a_lower_bound_on_one_side() -> None:
-    assert binomial_lower(0, 10, 0.05) == 0
-    assert binomial_lower(1, 10, 0.05) == pytest.approx(1 - 0.95**0.1)
-    assert binomial_lower(100_000, 100_000, 0.001) == pytest.approx(0.001**1e-5, abs=1e-9)
-    assert binomial_lower(99_000, 100_000, 0.001) == pytest.approx(0.9889893403774748, abs=1e-11)  # scipy's beta.ppf
+    assert clopper_pearson_lower(0, 10, 0.05) == 0
+    assert clopper_pearson_lower(1, 10, 0.05) == pytest.approx(1 - 0.95**0.1)
+    assert clopper_pearson_lower(100_000, 100_000, 0.001) == pytest.approx(0.001**1e-5, abs=1e-9)
+    assert clopper_pearson_lower(99_000, 100_000, 0.001) == pytest.approx(
+        0.9889893403774748, abs=1e-11
+    )  # scipy's beta.ppf
 
 
 def test_a_fair_coin() -> None:

@@ -14,7 +14,7 @@ from torch import Tensor
 from sparring.attacks.validation import Model, frozen
 from sparring.engine.errors import UsageError
 from sparring.engine.seeds import mix
-from sparring.stats.intervals import binomial_lower, binomial_test
+from sparring.stats.intervals import binomial_test, clopper_pearson_lower
 
 ABSTAIN = -1
 """In place of a class."""
@@ -60,7 +60,7 @@ def certify(
         guess = counts(model, x, sigma, n0, batch_size=batch_size, seed=mix(seed, 0)).argmax(1)
         seen = counts(model, x, sigma, n, batch_size=batch_size, seed=mix(seed, 1))
     hits = seen.gather(1, guess[:, None]).squeeze(1).tolist()
-    bounds = {count: binomial_lower(count, n, alpha) for count in set(hits)}
+    bounds = {count: clopper_pearson_lower(count, n, alpha) for count in set(hits)}
     least = torch.tensor([bounds[count] for count in hits], dtype=torch.float64)
     radius = sigma * torch.special.ndtri(least).clamp(min=0)
     classes = torch.where(least > 0.5, guess.cpu(), ABSTAIN)

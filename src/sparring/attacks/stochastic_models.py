@@ -34,10 +34,3 @@ def error_rates(
         for part, label in zip(torch.split(x, batch_size), torch.split(y, batch_size), strict=True):
             succeeds.append(torch.stack([model(part).argmax(1) != label for _ in range(draws)]).double().mean(0))
     return torch.cat(succeeds) if succeeds else torch.zeros(0, dtype=torch.float64)
-
-
-def mean_interval(values: Tensor) -> tuple[float, float]:
-    """The 95 % interval of the mean of shares `[N]`, each of its own row: normal, and cut to [0, 1]."""
-    mean = float(values.mean())
-    half = 1.96 * float(values.std(correction=1)) / len(values) ** 0.5 if len(values) > 1 else 1.0
-    return max(mean - half, 0.0), min(mean + half, 1.0)

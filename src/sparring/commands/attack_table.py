@@ -177,8 +177,8 @@ def _figures(attacked: Table, result: Result) -> dict[str, Any]:
     counts = {c.name: count for c, count in zip(attacked.columns, differs.sum(0).tolist(), strict=True) if count}
     of_class = [(name, attacked.y == k) for k, name in enumerate(attacked.classes)]
     return {
-        "attacked": share.of, "broken": share.right, "success": share.share, "low": share.low, "high": share.high,
-        "changed_columns": float(differs.sum(1).double().mean()) if share.right else None,
+        "attacked": share.total, "broken": share.hits, "success": share.value, "low": share.low, "high": share.high,
+        "changed_columns": float(differs.sum(1).double().mean()) if share.hits else None,
         "changed": dict(sorted(counts.items(), key=lambda pair: -pair[1])),
         "by_class": {name: (int(broke[rows].sum()), int(rows.sum())) for name, rows in of_class},
         "queries": float(result.queries.double().mean()),

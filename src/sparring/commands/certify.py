@@ -202,5 +202,5 @@ def to_text(found: CertificationReport) -> str:
     lines += [f"note     {note}" for note in found.notes]
     lines += ["radius   certified  attacked"]
     for sure, stands in zip(found.certified, found.attacked, strict=True):
-        lines.append(f"{sure.eps:<8.4g} {sure.share:>9.1%} {stands.share:>9.1%}")
+        lines.append(f"{sure.eps:<8.4g} {sure.accuracy.value:>9.1%} {stands.accuracy.value:>9.1%}")
     return "\n".join([*lines, f"report   {folder_of(found.run) / 'report.html'}"])

@@ -206,7 +206,7 @@ def to_text(found: HardeningReport) -> str:
     if clean.test_errors is not None:
         right = clean.test_count - clean.test_errors
         lines.append(f"clean    {_told(Proportion.count(right, clean.test_count))} {clean.tested_on}")
-    lines.append(f"robust   {_told(robust)} {found.tested_on}, {found.norm} {robust.eps:g}: {found.attack}")
+    lines.append(f"robust   {_told(robust.accuracy)} {found.tested_on}, {found.norm} {robust.eps:g}: {found.attack}")
     if found.rollbacks:
         lines.append(f"guard    went back to better weights {_times(len(found.rollbacks))}")
     lines += [f"report   {found.run}/report.html", f"answers  sparring predict {found.run} IMAGES"]
@@ -218,8 +218,8 @@ def _times(count: int) -> str:
 
 
 def _told(level: Proportion) -> str:
-    share = f"{level.share:.2%} (95 % interval {level.low:.2%} to {level.high:.2%})"
-    return f"{share}, {level.right:,} of {level.of:,}"
+    share = f"{level.value:.2%} (95 % interval {level.low:.2%} to {level.high:.2%})"
+    return f"{share}, {level.hits:,} of {level.total:,}"
 
 
 def _some(rows: NDArray[np.int64], most: int) -> NDArray[np.int64]:

@@ -9,7 +9,7 @@ from sparring.attacks.masking_checks import MaskingCheck
 from sparring.measure.diagnostics.findings import Finding
 from sparring.report.html import Picture, Section, figure, noted
 from sparring.report.svg_plots import curve, percent, text
-from sparring.stats.proportion import Proportion
+from sparring.stats.proportion import CurvePoint
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class AttackReport:
     """Images that each attack broke, of those that were left to it; those that the doctor called for come last."""
     doctor: list[MaskingCheck]
     """Whether these figures can be believed."""
-    curve: list[Proportion]
+    curve: list[CurvePoint]
     """Shares over the radius: PGD's, from eps on of what AutoAttack left. Empty where the model is random or without gradients."""
     norm: str
     eps: float
@@ -99,7 +99,7 @@ def _words(found: AttackReport) -> str:
 
 
 def _curve(found: AttackReport) -> str:
-    points = [(level.eps, 100 * level.share) for level in found.curve]
+    points = [(level.eps, 100 * level.accuracy.value) for level in found.curve]
     drawn = curve("Right under attack", {found.norm: points}, unit="%", axis="eps")
     return f"<figure>{drawn}</figure>" if drawn else ""
 

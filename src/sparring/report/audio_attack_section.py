@@ -116,7 +116,7 @@ def _words(found: Whispered) -> str:
     over = "" if found.channel == "none" else f", through the channel {found.channel}"
     words = (
         f"Each sound was changed, {bound}{mask}, so that the recogniser hears another word{over}: it does in "
-        f"{s.right:,} of {s.of:,}, {percent(s.share)}, with a 95 % interval from {percent(s.low)} to {percent(s.high)}."
+        f"{s.hits:,} of {s.total:,}, {percent(s.value)}, with a 95 % interval from {percent(s.low)} to {percent(s.high)}."
     )
     if found.median_snr is not None:
         words += f" The sound is then {found.median_snr:.0f} dB stronger than the change (median, by power)."

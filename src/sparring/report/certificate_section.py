@@ -34,21 +34,21 @@ def _words(found: CertificationReport) -> str:
 
 def _curve(found: CertificationReport) -> str:
     lines = {"attacked": found.attacked, "certified": found.certified}
-    series = {name: [(level.eps, 100 * level.share) for level in levels] for name, levels in lines.items()}
+    series = {name: [(level.eps, 100 * level.accuracy.value) for level in levels] for name, levels in lines.items()}
     return f"<figure>{curve('Right answers', series, unit='%', axis='L2 radius')}</figure>"
 
 
 def _table(found: CertificationReport) -> str:
     head = "<tr><th>radius</th><th>certified</th><th>95 % interval</th><th>attacked</th><th>95 % interval</th></tr>"
     rows = "".join(
-        f"<tr><td>{sure.eps:.4g}</td>{_cells(sure)}{_cells(stands)}</tr>"
+        f"<tr><td>{sure.eps:.4g}</td>{_cells(sure.accuracy)}{_cells(stands.accuracy)}</tr>"
         for sure, stands in zip(found.certified, found.attacked, strict=True)
     )
     return f'<div class="scroll"><table><thead>{head}</thead><tbody>{rows}</tbody></table></div>'
 
 
 def _cells(level: Proportion) -> str:
-    return f"<td>{percent(level.share)}</td><td>{percent(level.low)} to {percent(level.high)}</td>"
+    return f"<td>{percent(level.value)}</td><td>{percent(level.low)} to {percent(level.high)}</td>"
 
 
 def _rows(found: CertificationReport) -> str:

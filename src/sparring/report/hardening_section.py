@@ -17,12 +17,12 @@ def robust_sections(found: HardeningReport, fooled: Picture | None = None) -> li
 
 
 def _words(found: HardeningReport) -> str:
-    robust = found.robust
+    robust = found.robust.accuracy
     against = f" against changes of up to {found.eps:.4g} in {found.norm} (pixels from 0 to 1)" if found.eps else ""
     words = (
         f"Trained by {found.method}{against}, it stays "
-        f"right on {robust.right:,} of {robust.of:,} {found.tested_on} under {found.attack}, at {robust.eps:.4g} in {found.norm}: "
-        f"{percent(robust.share)}, with a 95 % interval from {percent(robust.low)} to {percent(robust.high)}. A stronger "
+        f"right on {robust.hits:,} of {robust.total:,} {found.tested_on} under {found.attack}, at {found.robust.eps:.4g} in {found.norm}: "
+        f"{percent(robust.value)}, with a 95 % interval from {percent(robust.low)} to {percent(robust.high)}. A stronger "
         "attack may break more."
     )
     notes = [note for note in found.notes if note not in found.clean.notes]  # which stand further down
@@ -33,14 +33,14 @@ def _words(found: HardeningReport) -> str:
 
 
 def _curve(found: HardeningReport) -> str:
-    points = [(level.eps, 100 * level.share) for level in found.curve]
+    points = [(level.eps, 100 * level.accuracy.value) for level in found.curve]
     drawn = curve("Right under attack", {found.method: points}, unit="%", axis="eps")
     return f"<figure>{drawn}</figure>"
 
 
 def _table(found: HardeningReport) -> str:
     rows = "".join(
-        f"<tr><td>{level.eps:.4g}</td><td>{percent(level.share)}</td><td>{percent(level.low)} to {percent(level.high)}</td></tr>"
+        f"<tr><td>{level.eps:.4g}</td><td>{percent(level.accuracy.value)}</td><td>{percent(level.accuracy.low)} to {percent(level.accuracy.high)}</td></tr>"
         for level in found.curve
     )
     head = "<tr><th>eps</th><th>right</th><th>95 % interval</th></tr>"

@@ -36,8 +36,8 @@ def _words(found: TableAttack) -> str:
         "Columns changed in a row that turned": by,
     }
     words = (
-        f"It tells {found.label} right in {clean.right:,} of {clean.of:,} {found.tested_on}. Of these {turned.of:,} were attacked, "
-        f"and {turned.right:,} got another answer by changes of only those columns that may change, within what the file holds "
+        f"It tells {found.label} right in {clean.hits:,} of {clean.total:,} {found.tested_on}. Of these {turned.total:,} were attacked, "
+        f"and {turned.hits:,} got another answer by changes of only those columns that may change, within what the file holds "
         "of them (in brackets 95 % intervals). The search changes one column after the other, each time the best: another search "
         "may turn more."
     )
@@ -45,7 +45,7 @@ def _words(found: TableAttack) -> str:
 
 
 def _with_interval(share: Proportion) -> str:
-    return f"{percent(share.share)} ({percent(share.low)} to {percent(share.high)})"
+    return f"{percent(share.value)} ({percent(share.low)} to {percent(share.high)})"
 
 
 def _classes(found: TableAttack) -> str:
@@ -57,8 +57,8 @@ def _classes(found: TableAttack) -> str:
             continue
         share = Proportion.count(broken, of)
         rows += (
-            f"<tr><th>{text(name)}</th><td>{of:,}</td><td>{broken:,}</td><td>{percent(share.share)}</td>"
-            f"<td>{percent(share.low)} to {percent(share.high)}</td>{_bar(share.share, share.low, share.high)}</tr>"
+            f"<tr><th>{text(name)}</th><td>{of:,}</td><td>{broken:,}</td><td>{percent(share.value)}</td>"
+            f"<td>{percent(share.low)} to {percent(share.high)}</td>{_bar(share.value, share.low, share.high)}</tr>"
         )
     return _table(head, rows)
 

@@ -1,4 +1,7 @@
-"""How sure a score is: the bootstrap over each row's pull on it, and the exact interval of a share."""
+"""Compute 95 % confidence intervals: Wilson, Clopper-Pearson, normal, and the bootstrap of influence values.
+
+Sparring has its own since scipy is not among its dependencies; the tests compare them with scipy's.
+"""
 
 from __future__ import annotations
 
@@ -10,101 +13,120 @@ import torch
 from torch import Tensor
 
 LEVEL = 0.95
-"""Of all intervals."""
+"""Confidence level of all intervals."""
 Z = 1.959964
 """Quantile of the standard normal distribution for a two-sided interval of 95 %."""
 RESAMPLES = 1000
-AT_ONCE = 1 << 22
-"""Drawn row numbers that are held in memory together."""
+CHUNK_INDICES = 1 << 22
+"""Largest number of drawn row indices held in memory together."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A score of samples `x` `[N, ...]` against data `y` `[M, ...]`, and how far each row of either pulls it.
+    """Score of samples `x` `[N, ...]` against data `y` `[M, ...]`, with the influence of each row of either.
 
-    The pull of row i is (N - 1)(score - score without the row), or the influence function's value there; its mean is 0.
-    A resampled set moves the score by the mean pull of its rows, to first order (the infinitesimal jackknife, Efron and
-    Tibshirani 1993, chapter 20): so one pass over the data gives a bootstrap, where computing the score a thousand times
-    would take hours, and would be wrong where drawing a row twice makes a neighbour at distance 0.
+    The influence of row i is (N - 1)(score - score without the row), or the influence function's value there; its mean
+    is 0. A resampled set changes the score by the mean influence of its rows, to first order (the infinitesimal
+    jackknife; Efron and Tibshirani 1993, chapter 20). One pass over the data thus gives a bootstrap. Computing the score
+    of 1,000 resampled sets would take hours, and would be wrong for nearest neighbours: a row drawn twice is its own
+    neighbour at distance 0.
     """
 
     value: float
     x: Tensor
-    """`[N]`"""
+    """Influence of each sample, `[N]`."""
     y: Tensor
-    """`[M]`"""
+    """Influence of each row of the data, `[M]`."""
 
     def interval(self, *, least: float = -math.inf, most: float = math.inf, seed: int = 0) -> tuple[float, float]:
-        """The ends of the 95 % bootstrap interval, cut to what the score can be.
+        """Return the ends of the 95 % bootstrap interval, cut to the score's range `least` to `most`.
 
-        It covers the score's mean over fresh sets of N and M rows: what samples of just this number would read. Where
-        a score's value moves with the number of rows (`frechet_distance`), so does what its interval covers.
+        It covers the mean of the score over fresh sets of N and M rows. The interval of a score whose value depends on
+        the number of rows (`frechet_distance`) depends on it, too.
         """
-        drawn = resampled_means(self.x, seed) + resampled_means(self.y, seed + 1)
-        ends = torch.quantile(drawn, torch.tensor([(1 - LEVEL) / 2, (1 + LEVEL) / 2], dtype=torch.float64))
+        resampled = resampled_means(self.x, seed) + resampled_means(self.y, seed + 1)
+        ends = torch.quantile(resampled, torch.tensor([(1 - LEVEL) / 2, (1 + LEVEL) / 2], dtype=torch.float64))
         return max(self.value + float(ends[0]), least), min(self.value + float(ends[1]), most)
 
 
 def resampled_means(values: Tensor, seed: int = 0) -> Tensor:
-    """Means `[RESAMPLES]` of as many rows of `values` `[N]`, drawn with replacement; float64."""
+    """Return the means of RESAMPLES sets of N values, drawn with replacement from `values` `[N]`; float64."""
     generator = torch.Generator().manual_seed(seed)
     values = values.double().cpu()
-    n, each = len(values), max(AT_ONCE // len(values), 1)
-    parts = [min(each, RESAMPLES - first) for first in range(0, RESAMPLES, each)]
-    return torch.cat([values[torch.randint(n, (part, n), generator=generator)].mean(1) for part in parts])
+    n, per_chunk = len(values), max(CHUNK_INDICES // len(values), 1)
+    chunks = [min(per_chunk, RESAMPLES - first) for first in range(0, RESAMPLES, per_chunk)]
+    return torch.cat([values[torch.randint(n, (chunk, n), generator=generator)].mean(1) for chunk in chunks])
 
 
-def wilson_interval(hits: int, of: int) -> tuple[float, float]:
-    """The 95 % interval of a share (Wilson 1927): never outside [0, 1], and right for shares near its ends.
+def wilson_interval(hits: int, total: int) -> tuple[float, float]:
+    """Return the ends of the Wilson score interval of a proportion (Wilson 1927), within [0, 1].
+
+    Raises ValueError unless 0 <= hits <= total and total >= 1.
 
     >>> [round(end, 4) for end in wilson_interval(0, 100)]
     [0.0, 0.037]
     """
-    if not 0 <= hits <= of or of < 1:
-        raise ValueError(f"hits must be between 0 and of, and of 1 or more, not {hits} of {of}")
-    share, z2 = hits / of, Z * Z / of
-    middle = (share + z2 / 2) / (1 + z2)
-    half = Z * math.sqrt(share * (1 - share) / of + z2 / (4 * of)) / (1 + z2)
-    return (0.0 if hits == 0 else middle - half), (1.0 if hits == of else middle + half)
+    _check(hits, total)
+    value, z2 = hits / total, Z * Z / total
+    center = (value + z2 / 2) / (1 + z2)
+    half = Z * math.sqrt(value * (1 - value) / total + z2 / (4 * total)) / (1 + z2)
+    return (0.0 if hits == 0 else center - half), (1.0 if hits == total else center + half)
 
 
-def binomial_interval(hits: int, of: int) -> tuple[float, float]:
-    """The exact 95 % interval of a share (Clopper and Pearson 1934): it covers the truth at least so often."""
+def clopper_pearson_interval(hits: int, total: int) -> tuple[float, float]:
+    """Return the ends of the exact interval of a proportion (Clopper and Pearson 1934): its coverage is 95 % or more.
+
+    Raises ValueError unless 0 <= hits <= total and total >= 1.
+    """
     tail = (1 - LEVEL) / 2
-    return binomial_lower(hits, of, tail), 1 - binomial_lower(of - hits, of, tail)
+    return clopper_pearson_lower(hits, total, tail), 1 - clopper_pearson_lower(total - hits, total, tail)
 
 
-def binomial_lower(hits: int, of: int, alpha: float) -> float:
-    """The exact lower bound of a share (Clopper and Pearson 1934): the truth is below it with probability `alpha` at most."""
-    if not 0 <= hits <= of or of < 1:
-        raise ValueError(f"hits must be between 0 and of, and of 1 or more, not {hits} of {of}")
-    chance = _at_least(hits, of)
-    return 0.0 if hits == 0 else _bisect(lambda p: chance(p) - alpha)
+def clopper_pearson_lower(hits: int, total: int, alpha: float) -> float:
+    """Return the exact lower bound of a proportion: the true one is below it with probability `alpha` at most.
+
+    Raises ValueError unless 0 <= hits <= total and total >= 1.
+    """
+    _check(hits, total)
+    tail = _upper_tail(hits, total)
+    return 0.0 if hits == 0 else _bisect(lambda p: tail(p) - alpha)
 
 
-def binomial_test(hits: int, of: int) -> float:
-    """The chance that a fair coin falls at least as unevenly as `hits` times in `of`, on either side: the exact test's p."""
-    return min(2 * _at_least(max(hits, of - hits), of)(0.5), 1.0)
+def normal_interval(values: Tensor) -> tuple[float, float]:
+    """Return the normal interval of the mean of `values` `[N]` in [0, 1], cut to [0, 1]; (0, 1) for a single value."""
+    mean = float(values.mean())
+    half = Z * float(values.std(correction=1)) / len(values) ** 0.5 if len(values) > 1 else 1.0
+    return max(mean - half, 0.0), min(mean + half, 1.0)
 
 
-def _at_least(hits: int, of: int) -> Callable[[float], float]:
-    """The chance of `hits` or more in `of` draws, as a function of the share."""
-    k = torch.arange(hits, of + 1, dtype=torch.float64)
-    whole = torch.tensor(float(of + 1), dtype=torch.float64)
-    ways = torch.lgamma(whole) - torch.lgamma(k + 1) - torch.lgamma(of - k + 1)
+def binomial_test(hits: int, total: int) -> float:
+    """Return the two-sided p-value of the exact binomial test of a probability of 1/2."""
+    return min(2 * _upper_tail(max(hits, total - hits), total)(0.5), 1.0)
 
-    def chance(p: float) -> float:
+
+def _check(hits: int, total: int) -> None:
+    if not 0 <= hits <= total or total < 1:
+        raise ValueError(f"hits must be between 0 and total, and total 1 or more, not {hits} of {total}")
+
+
+def _upper_tail(hits: int, total: int) -> Callable[[float], float]:
+    """Return the probability of `hits` or more in `total` draws, as a function of the probability of a hit."""
+    k = torch.arange(hits, total + 1, dtype=torch.float64)
+    n = torch.tensor(float(total + 1), dtype=torch.float64)
+    log_binomial = torch.lgamma(n) - torch.lgamma(k + 1) - torch.lgamma(total - k + 1)
+
+    def tail(p: float) -> float:
         if not 0 < p < 1:
             return float(p >= 1)
-        return min(float((ways + k * math.log(p) + (of - k) * math.log1p(-p)).exp().sum()), 1.0)
+        return min(float((log_binomial + k * math.log(p) + (total - k) * math.log1p(-p)).exp().sum()), 1.0)
 
-    return chance
+    return tail
 
 
-def _bisect(rising: Callable[[float], float]) -> float:
-    """Where a rising function on [0, 1] crosses 0."""
+def _bisect(increasing: Callable[[float], float]) -> float:
+    """Return the root of an increasing function on [0, 1]."""
     low, high = 0.0, 1.0
     for _ in range(60):
         middle = (low + high) / 2
-        low, high = (low, middle) if rising(middle) > 0 else (middle, high)
+        low, high = (low, middle) if increasing(middle) > 0 else (middle, high)
     return (low + high) / 2

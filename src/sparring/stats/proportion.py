@@ -1,35 +1,87 @@
-"""A share of several, with its interval: what stands under attack, what is certain, what is heard."""
+"""Represent a proportion with its confidence interval, and one at a radius of an attack."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
 
-from sparring.stats.intervals import wilson_interval
+from torch import Tensor
+
+from sparring.stats.intervals import clopper_pearson_interval, normal_interval, wilson_interval
+
+Method = Literal["wilson", "clopper-pearson", "normal"]
+COUNTS: Mapping[Method, Callable[[int, int], tuple[float, float]]] = {
+    "wilson": wilson_interval,
+    "clopper-pearson": clopper_pearson_interval,
+}
+"""Interval of a count by method."""
 
 
 @dataclass(frozen=True)
 class Proportion:
-    """How many of several are right, at one radius of an attack or without any."""
+    """Fraction of rows with a property, such as accuracy or attack success, with its 95 % confidence interval.
 
-    eps: float
-    """The radius; 0 without an attack, and where none is meant."""
-    right: int
-    of: int
-    share: float
-    """From 0 to 1."""
+    >>> print(Proportion.count(1, 2))
+    50.0% (9.5% to 90.5%), 1 of 2
+    """
+
+    hits: float
+    """Number of rows with the property; for rows with a probability each, the sum of these."""
+    total: int
+    """Number of rows, 1 or more."""
     low: float
-    """Ends of the 95 % interval of the share (Wilson)."""
+    """Lower end of the 95 % interval, in [0, 1]."""
     high: float
+    """Upper end of the 95 % interval, in [0, 1]."""
+    method: Method = "wilson"
+    """Name of the interval."""
+    value: float = field(init=False)
+    """The fraction hits / total, in [0, 1]; a field, so that the JSON of a report has it."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "value", self.hits / self.total)
 
     @classmethod
-    def count(cls, right: int, of: int, eps: float = 0.0) -> Proportion:
-        """With its interval; raises ValueError unless `right` is from 0 to `of`, and `of` 1 or more."""
-        low, high = wilson_interval(right, of)
-        return cls(eps, right, of, right / of, low, high)
+    def count(cls, hits: int, total: int, method: Method = "wilson") -> Proportion:
+        """Return `hits` of `total` with its interval; raises ValueError unless 0 <= hits <= total and total >= 1."""
+        low, high = COUNTS[method](hits, total)
+        return cls(hits, total, low, high, method)
 
-    def to_json(self) -> dict[str, int | float]:
-        """As the reports of sounds hold it, which know no radius."""
-        return {"hits": self.right, "of": self.of, "low": self.low, "high": self.high}
+    @classmethod
+    def mean(cls, probabilities: Tensor) -> Proportion:
+        """Return the mean of `probabilities` `[N]`, one for each row, with its normal interval."""
+        low, high = normal_interval(probabilities)
+        return cls(float(probabilities.sum()), len(probabilities), low, high, "normal")
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Proportion:
+        """Return what `to_json` wrote; raises KeyError where a field is missing."""
+        return cls(*(values[name] for name in ("hits", "total", "low", "high", "method")))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields by name: hits, total, low, high, method, value."""
+        return asdict(self)
+
+    def text(self, digits: int = 1) -> str:
+        """Return the percentage with its interval, with `digits` digits after the point."""
+        value, low, high = (f"{number:.{digits}%}" for number in (self.value, self.low, self.high))
+        return f"{value} ({low} to {high})"
 
     def __str__(self) -> str:
-        return f"{self.share:.1%} ({self.low:.1%} to {self.high:.1%}), {self.right:,} of {self.of:,}"
+        return f"{self.text()}, {self.hits:,.6g} of {self.total:,}"
+
+
+@dataclass(frozen=True)
+class CurvePoint:
+    """Proportion at one radius of an attack or a certificate."""
+
+    eps: float
+    """Radius, in the units of the threat model; 0 without an attack."""
+    accuracy: Proportion
+    """Correct or unbroken rows at this radius."""
+
+    @classmethod
+    def count(cls, eps: float, hits: int, total: int) -> CurvePoint:
+        """Return the point of `hits` of `total` rows at radius `eps`, with a Wilson interval."""
+        return cls(eps, Proportion.count(hits, total))

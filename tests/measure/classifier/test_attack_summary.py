@@ -42,7 +42,7 @@ def test_the_figures_of_an_honest_model_are_those_of_the_closed_form() -> None:
     stands = (X[:, 0] - 0.5).abs() > 0.1
     assert found.clean_accuracy == 1 and found.robust_accuracy == pytest.approx(float(stands.float().mean()))
     assert torch.equal(found.verdicts.robust, stands) and found.draws == 1
-    shares = {round(level.eps, 3): level.share for level in found.curve}
+    shares = {round(level.eps, 3): level.accuracy.value for level in found.curve}
     assert shares[0.05] == pytest.approx(float(((X[:, 0] - 0.5).abs() > 0.05).float().mean()))
     assert shares[0.1] == found.robust_accuracy
 

@@ -12,7 +12,7 @@ from sparring.attacks.smoothing import predict, smoothed_model
 from sparring.engine.errors import UsageError
 from sparring.measure.classifier.certified_accuracy import Brackets, CertificationReport, Row, brackets
 from sparring.report.certificate_section import certified_sections
-from sparring.stats.proportion import Proportion
+from sparring.stats.proportion import CurvePoint
 
 W = torch.tensor([3.0, 4.0])
 SIGMA = 0.1
@@ -58,7 +58,7 @@ def test_a_wrong_label_is_broken_at_0_and_no_certificate() -> None:
     far = truth > 0.1
     found = brackets(linear, x[far], 1 - y[far], SIGMA, (0.0, 0.2), n=500)
     assert not found.right.any() and (found.lower == 0).all() and (found.upper == 0).all()
-    assert found.certified(0.0).right == found.attacked(0.0).right == 0
+    assert found.certified(0.0).accuracy.hits == found.attacked(0.0).accuracy.hits == 0
 
 
 def test_shares_fall_with_the_radius_and_attacked_are_never_fewer_than_certified() -> None:
@@ -67,9 +67,9 @@ def test_shares_fall_with_the_radius_and_attacked_are_never_fewer_than_certified
     found = brackets(linear, x, y, SIGMA, RADII, n=1000, on_progress=lambda done, of: seen.append((done, of)))
     assert seen == [(0, 60), (50, 60), (60, 60)]
     for levels in ([found.certified(r) for r in RADII], [found.attacked(r) for r in RADII]):
-        counts = [level.right for level in levels]
-        assert counts == sorted(counts, reverse=True) and all(level.of == 60 for level in levels)
-    assert all(found.attacked(r).right >= found.certified(r).right for r in RADII)
+        counts = [level.accuracy.hits for level in levels]
+        assert counts == sorted(counts, reverse=True) and all(level.accuracy.total == 60 for level in levels)
+    assert all(found.attacked(r).accuracy.hits >= found.certified(r).accuracy.hits for r in RADII)
     again = brackets(linear, x, y, SIGMA, RADII, n=1000)
     assert torch.equal(found.lower, again.lower) and torch.equal(found.upper, again.upper)
 
@@ -107,13 +107,13 @@ def test_levels_count_both_ends() -> None:
     found = Brackets(
         torch.tensor([True, True, False]), torch.tensor([0.5, 0.0, 0.0]), torch.tensor([0.75, torch.inf, 0.0]), torch.zeros(3, 1)
     )  # fmt: skip
-    assert [found.certified(r).right for r in (0.0, 0.5, 0.6)] == [2, 1, 0]
-    assert [found.attacked(r).right for r in (0.0, 0.7, 0.75)] == [2, 2, 1]
+    assert [found.certified(r).accuracy.hits for r in (0.0, 0.5, 0.6)] == [2, 1, 0]
+    assert [found.attacked(r).accuracy.hits for r in (0.0, 0.7, 0.75)] == [2, 2, 1]
 
 
 def certified(rows: list[Row]) -> CertificationReport:
-    levels = [Proportion.count(9, 10, 0.0), Proportion.count(4, 10, 0.5)]
-    stood = [Proportion.count(10, 10, 0.0), Proportion.count(6, 10, 0.5)]
+    levels = [CurvePoint.count(0.0, 9, 10), CurvePoint.count(0.5, 4, 10)]
+    stood = [CurvePoint.count(0.0, 10, 10), CurvePoint.count(0.5, 6, 10)]
     return CertificationReport(
         "runs/<b>", "mnist", 0.25, 1000, 0.001, "an attack", "test images", levels, stood, rows, ["odd & told"]
     )

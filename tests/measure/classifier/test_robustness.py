@@ -13,7 +13,7 @@ from sparring.measure.classifier.calibration import ClassificationReport
 from sparring.measure.classifier.robustness import ATTACK, LEVELS, HardeningReport, robustness
 from sparring.report.hardening_section import robust_sections
 from sparring.stats.intervals import wilson_interval
-from sparring.stats.proportion import Proportion
+from sparring.stats.proportion import CurvePoint
 
 W = torch.tensor([1.0, -2.0, 0.5, 0.0])
 
@@ -44,10 +44,10 @@ def test_on_a_linear_model_it_counts_the_rows_whose_distance_is_larger(norm: str
     assert [level.eps for level in stand.levels] == pytest.approx([0.0, *(k * eps for k in LEVELS)])
     for level in stand.levels:
         exact = int((away > level.eps).sum())
-        assert level.of == 300 and abs(level.right - exact) <= 6  # PGD comes close
-        assert (level.low, level.high) == wilson_interval(level.right, 300)
-    assert stand.levels[0].right == 270
-    counts = [level.right for level in stand.levels]
+        assert level.accuracy.total == 300 and abs(level.accuracy.hits - exact) <= 6  # PGD comes close
+        assert (level.accuracy.low, level.accuracy.high) == wilson_interval(level.accuracy.hits, 300)
+    assert stand.levels[0].accuracy.hits == 270
+    counts = [level.accuracy.hits for level in stand.levels]
     assert counts == sorted(counts, reverse=True)
 
 
@@ -56,7 +56,7 @@ def test_what_is_fooled_was_right_and_is_so_no_more() -> None:
     stand = robustness(model, x, y, ball, 0.3)
     threat = ball(0.3)
     assert stand.robust.eps == 0.3
-    assert len(stand.fooled) == 270 - stand.robust.right == len(stand.fooled.unique())
+    assert len(stand.fooled) == 270 - stand.robust.accuracy.hits == len(stand.fooled.unique())
     assert threat.allows(stand.adv, x[stand.fooled]).all()
     assert (model(x[stand.fooled]).argmax(1) == y[stand.fooled]).all()
     assert (model(stand.adv).argmax(1) != y[stand.fooled]).all()
@@ -67,12 +67,12 @@ def test_no_radius_is_beyond_the_box_and_none_may_stand() -> None:
     told: list[int] = []
     stand = robustness(model, x, y, ball, 1.8, 2.0, lambda done, of: told.append(done))
     assert max(level.eps for level in stand.levels) == 2.0
-    assert stand.levels[-1].right == 0 and stand.levels[-1].share == 0.0
+    assert stand.levels[-1].accuracy.hits == 0 and stand.levels[-1].accuracy.value == 0.0
     assert told[-1] == 300
 
 
 def hardened(**given: object) -> HardeningReport:
-    curve = [Proportion.count(right, 100, eps) for eps, right in ((0.0, 99), (0.3, 88), (0.45, 10))]
+    curve = [CurvePoint.count(eps, right, 100) for eps, right in ((0.0, 99), (0.3, 88), (0.45, 10))]
     clean = ClassificationReport(
         "run", "fast", 1.0, 100, 0, ("a", "b"), 1.0, "", test_errors=1, test_count=100, low=0.0, high=0.05
     )

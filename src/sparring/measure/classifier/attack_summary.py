@@ -18,13 +18,13 @@ from sparring.attacks.masking_checks import (
     check_masking,
     follow_ups,
 )
-from sparring.attacks.stochastic_models import DRAWS, error_rates, mean_interval
+from sparring.attacks.stochastic_models import DRAWS, error_rates
 from sparring.attacks.threat_model import Threat
 from sparring.attacks.validation import Model, frozen
 from sparring.engine.seeds import mix
 from sparring.measure.classifier.robustness import AT_ONCE, robustness
-from sparring.stats.intervals import wilson_interval
-from sparring.stats.proportion import Proportion
+from sparring.stats.intervals import normal_interval, wilson_interval
+from sparring.stats.proportion import CurvePoint
 
 FIRST = 100
 """Rows that an answering attack is tried on at once."""
@@ -50,7 +50,7 @@ class Figures:
     high: float
     draws: int
     """Passes that chances were counted in; 1 where there are none."""
-    curve: list[Proportion]
+    curve: list[CurvePoint]
 
 
 def figures(
@@ -87,7 +87,7 @@ def figures(
     if chance:
         clean = error_rates(model, x, y, draws=DRAWS, seed=mix(seed, 1))
         right = 1 - torch.maximum(clean, error_rates(model, verdicts.adv, y, draws=DRAWS, seed=mix(seed, 2)))
-        low, high = mean_interval(right)
+        low, high = normal_interval(right)
         return Figures(verdicts, checks, per_attack, 1 - float(clean.mean()), float(right.mean()), low, high, DRAWS, [])
     low, high = wilson_interval(int(verdicts.robust.sum()), len(x))
     return Figures(
@@ -157,7 +157,7 @@ def _curve(
     verdicts: AutoAttackResult,
     checks: Sequence[MaskingCheck],
     on_progress: Tell,
-) -> list[Proportion]:
+) -> list[CurvePoint]:
     """The share that is right over the radius; [] where gradients lead PGD nowhere, or there is no one radius to grow."""
     blind = not any(check_inputs.name == GRADIENTS_FLOW and check_inputs.passed for check_inputs in checks)
     if blind or isinstance(threat.eps, Tensor) or not threat.eps:

@@ -21,7 +21,7 @@ from sparring.attacks.threat_model import Threat
 from sparring.attacks.validation import Model, check_inputs, frozen
 from sparring.engine.errors import UsageError
 from sparring.engine.seeds import mix
-from sparring.stats.proportion import Proportion
+from sparring.stats.proportion import CurvePoint
 
 AT_ONCE = 50
 """Rows; each is many points."""
@@ -51,13 +51,13 @@ class Brackets:
     adv: Tensor
     """Those adversaries `[N, ...]`; the rows themselves where there is none."""
 
-    def certified(self, radius: float) -> Proportion:
+    def certified(self, radius: float) -> CurvePoint:
         """How many rows no change of up to `radius` can break."""
-        return Proportion.count(int((self.right & (self.lower >= radius)).sum()), len(self.right), radius)
+        return CurvePoint.count(radius, int((self.right & (self.lower >= radius)).sum()), len(self.right))
 
-    def attacked(self, radius: float) -> Proportion:
+    def attacked(self, radius: float) -> CurvePoint:
         """How many rows no attack was seen to break within `radius`."""
-        return Proportion.count(int((self.upper > radius).sum()), len(self.right), radius)
+        return CurvePoint.count(radius, int((self.upper > radius).sum()), len(self.right))
 
 
 @dataclass(frozen=True)
@@ -87,9 +87,9 @@ class CertificationReport:
     attack: str
     tested_on: str
     """Which images, in words."""
-    certified: list[Proportion]
+    certified: list[CurvePoint]
     """The share that no attack whatever can break, over the radius; but for alpha."""
-    attacked: list[Proportion]
+    attacked: list[CurvePoint]
     """The share that this attack did not break."""
     rows: list[Row]
     notes: list[str] = field(default_factory=list)

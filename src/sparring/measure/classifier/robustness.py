@@ -13,7 +13,7 @@ from sparring.attacks.pgd import pgd
 from sparring.attacks.threat_model import Threat
 from sparring.attacks.validation import Model
 from sparring.measure.classifier.calibration import ClassificationReport
-from sparring.stats.proportion import Proportion
+from sparring.stats.proportion import CurvePoint
 
 AT_ONCE = 250
 LEVELS = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5)
@@ -37,9 +37,9 @@ class HardeningReport:
     seed: int
     clean: ClassificationReport
     """What it gets right where nobody attacks."""
-    robust: Proportion
+    robust: CurvePoint
     """What it gets right under attack, at eps (or, trained against none, at the usual one)."""
-    curve: list[Proportion]
+    curve: list[CurvePoint]
     """The same from no attack to one and a half eps; what breaks at one radius counts as broken at all larger ones."""
     attack: str
     tested_on: str
@@ -53,7 +53,7 @@ class HardeningReport:
 class RobustnessResult:
     """What stood, and what did not."""
 
-    levels: list[Proportion]
+    levels: list[CurvePoint]
     """From no attack to the largest radius."""
     fooled: Tensor
     """Rows that were right and broke at eps, int64 `[K]`."""
@@ -61,7 +61,7 @@ class RobustnessResult:
     """Their adversaries, `[K, ...]`."""
 
     @property
-    def robust(self) -> Proportion:
+    def robust(self) -> CurvePoint:
         """At eps."""
         return self.levels[1 + LEVELS.index(1.0)]
 
@@ -83,7 +83,7 @@ def robustness(
     """
     with torch.no_grad():
         stands = torch.cat([model(part).argmax(1) for part in torch.split(x, AT_ONCE)]) == y
-    found = [Proportion.count(int(stands.sum()), len(y))]
+    found = [CurvePoint.count(0.0, int(stands.sum()), len(y))]
     fooled, adv = [], []
     for done, level in enumerate(LEVELS):
         radius = min(level * eps, widest)
@@ -99,6 +99,6 @@ def robustness(
                     if level <= 1:
                         fooled.append(rows[broke.success])
                         adv.append(broke.adv[broke.success])
-        found.append(Proportion.count(int(stands.sum()), len(y), radius))
+        found.append(CurvePoint.count(radius, int(stands.sum()), len(y)))
         on_progress((done + 1) * len(y) // len(LEVELS), len(y))
     return RobustnessResult(found, torch.cat([*fooled, y.new_empty(0)]), torch.cat([*adv, x[:0]]))

@@ -20,7 +20,7 @@ from sparring.engine.loop import BatchSource, System, play
 from sparring.measure.features.train_small import Fetch, Rows, learn
 from sparring.measure.scores.evaluation import Nash
 from sparring.nets.encoder import Encoder
-from sparring.stats.intervals import binomial_interval
+from sparring.stats.intervals import clopper_pearson_interval
 
 WIDTH, MOST, FEATURES = 32, 256, 64
 """Of the fresh discriminator."""
@@ -39,7 +39,7 @@ class Told:
 
     def as_nash(self, duality_gap: float | None = None) -> Nash:
         """With the exact binomial interval, and in words."""
-        low, high = binomial_interval(self.right, self.of)
+        low, high = clopper_pearson_interval(self.right, self.of)
         accuracy = self.right / self.of
         return Nash(accuracy, low, high, self.of, duality_gap, _in_words(accuracy, low, high, self.of))
 
