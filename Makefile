@@ -1,4 +1,4 @@
-# The two commands of the house: `make demo` and `make test`. Windows without make: see README, "Without make".
+# The two main targets are `make demo` and `make test`. Windows without make: see README.md, "Start".
 PYTHON ?= python3
 ifeq ($(OS),Windows_NT)
 BIN := .venv/Scripts
@@ -6,7 +6,7 @@ else
 BIN := .venv/bin
 endif
 
-.PHONY: install dev demo test check clean
+.PHONY: install dev demo test check glossary clean
 
 install: $(BIN)/sparring  ## .venv with the package and the demo's data
 
@@ -25,6 +25,9 @@ check: dev  ## lint, format, types, floors
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+glossary: dev  ## words that are not used (CONTRIBUTING.md, "Glossary")
+	$(BIN)/python .ci/check_glossary.py
 
 test: check  ## and the tests
 	$(BIN)/python -m pytest
