@@ -67,7 +67,7 @@ def test_a_model_needs_no_run_and_no_torch_pickle_in_another_process(run: sparri
         "import numpy, pickle, sparring, torch\n"
         "def refuse(*a, **k): raise SystemExit('a pickle was read')\n"
         "pickle.load = pickle.loads = torch.load = refuse\n"
-        f"numpy.save({str(tmp_path / 'x.npy')!r}, next(sparring.load_model({str(tmp_path)!r}).samples(4, seed=3)))"
+        f"numpy.save({str(tmp_path / 'x.npy')!r}, next(sparring.load_generator({str(tmp_path)!r}).samples(4, seed=3)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

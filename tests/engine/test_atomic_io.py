@@ -50,7 +50,7 @@ from sparring.engine import atomic_io as files
 die = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 if {when!r} == "before renaming":
     os.replace = die
-with files.replacing(Path({str(tmp_path / "a")!r})) as temporary:
+with files.atomic_replace(Path({str(tmp_path / "a")!r})) as temporary:
     temporary.write_text("half")
     if {when!r} == "while writing":
         die()

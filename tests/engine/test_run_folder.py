@@ -165,7 +165,7 @@ def test_weights_of_a_checkpoint(tmp_path: Path) -> None:
         run.save(played(nimg), nimg)
     whole = {nimg: played(nimg) for nimg in (0, 32)}
     for which, nimg in (("best", 0), ("last", 32), ("0", 0), (32, 32)):
-        average = whole[nimg].average.net.state_dict()
+        average = whole[nimg].ema.net.state_dict()
         found = run.weights(which)
         assert found.keys() == average.keys()
         assert all(torch.equal(found[k], average[k]) for k in found)

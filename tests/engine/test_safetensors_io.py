@@ -30,15 +30,15 @@ import resource
 from pathlib import Path
 import torch
 from sparring.engine.errors import SparringError
-from sparring.engine.atomic_io import replacing
+from sparring.engine.atomic_io import atomic_replace
 from sparring.engine.safetensors_io import write_tensors
 path = Path({str(tmp_path)!r}) / "a.safetensors"
-with replacing(path) as temporary:
+with atomic_replace(path) as temporary:
     write_tensors({{"a": torch.ones(3)}}, temporary)
 before = path.read_bytes()
 resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
 try:
-    with replacing(path) as temporary:
+    with atomic_replace(path) as temporary:
         write_tensors({{"a": torch.ones(1_000_000)}}, temporary)
 except SparringError as error:
     print(error)
