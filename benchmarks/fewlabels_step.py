@@ -28,7 +28,7 @@ from torch.nn.utils.parametrizations import weight_norm
 
 from sparring.engine.data_spec import ImageSpec
 from sparring.engine.device import Hardware
-from sparring.engine.game import Batch, only
+from sparring.engine.game import Batch, freeze_others
 from sparring.engine.loop import System
 from sparring.engine.seeds import mix
 from sparring.games.semi_supervised import LABELLED, SemiSupervisedGAN, real_or_generated
@@ -96,7 +96,7 @@ class Textbook:
             for turn, player in enumerate(self.game.turns):
                 (batch,) = self.feed.batches(self.nimg, turn)
                 batch = replace(batch, x=batch.x.contiguous())
-                with only(self.game, player):
+                with freeze_others(self.game, player):
                     self.optimizers[player].zero_grad()
                     self.loss(player, batch).backward()  # type: ignore[no-untyped-call]
                     self.optimizers[player].step()
@@ -137,9 +137,9 @@ def contenders(name: str, shape: tuple[int, int, int], device: str) -> dict[str,
     def system(place: Callable[[nn.Module], nn.Module]) -> System:
         return recipe.system(spec, {player: place(copy.deepcopy(net)) for player, net in nets.items()}, total=1 << 40)
 
-    eager = replace(system(hardware.place), steady=False)
+    eager = replace(system(hardware.to_device), graph_capturable=False)
     return {
-        "sparring": Sparring(system(hardware.place), feed, hardware),
+        "sparring": Sparring(system(hardware.to_device), feed, hardware),
         "textbook": Textbook(system(lambda net: parametrised(net).to(hardware.device)), feed),
         **({"eager": Sparring(eager, feed, hardware)} if hardware.device.type == "cuda" else {}),
     }

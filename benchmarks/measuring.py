@@ -35,14 +35,16 @@ def shares(images: Dataset, hardware: Hardware, pairs: int, rounds: int) -> dict
     """Of each number of minutes, with what it was taken from."""
     recipe = R3().resolve(images.spec, hardware)
     torch.manual_seed(0)
-    system = recipe.system(images.spec, {k: hardware.place(n) for k, n in recipe.nets(images.spec).items()}, 1 << 40)
+    system = recipe.system(
+        images.spec, {k: hardware.to_device(n) for k, n in recipe.nets(images.spec).items()}, 1 << 40
+    )
     counts = tuple(images.report.classes.values())
     model = GeneratorModel(system.ema.net, images.spec, recipe.latent_dim, recipe.classes(images.spec) > 0, counts)
     feed, size = BatchLoader(images, recipe.batch_size), recipe.batch_size
 
     def some_rounds() -> None:
         left = iter(range(rounds))
-        play(system, feed, total=1 << 40, start=size, hardware=hardware, until=lambda: next(left, None) is None)
+        play(system, feed, total=1 << 40, start=size, hardware=hardware, should_stop=lambda: next(left, None) is None)
 
     def speed_of(seconds: float) -> float:
         return rounds * size / seconds

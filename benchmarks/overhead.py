@@ -21,7 +21,7 @@ from record import alternate, data_folder, save, spread, to_text
 from sparring.data.dataset import open_images
 from sparring.data.loader import BatchLoader
 from sparring.engine.device import Hardware
-from sparring.engine.game import only
+from sparring.engine.game import freeze_others
 from sparring.engine.loop import Callback, System, play
 from sparring.recipes.generators.r3 import R3
 
@@ -32,8 +32,8 @@ def play_rounds(system: System, feed: BatchLoader, hardware: Hardware, due: Call
     """`count` rounds of the loop."""
     left = iter(range(count))
     play(
-        system, feed, total=1 << 40, start=feed.batch_size, hardware=hardware, due=[due],
-        until=lambda: next(left, None) is None,
+        system, feed, total=1 << 40, start=feed.batch_size, hardware=hardware, callbacks=[due],
+        should_stop=lambda: next(left, None) is None,
     )  # fmt: skip
 
 
@@ -44,7 +44,7 @@ def bare_rounds(system: System, feed: BatchLoader, hardware: Hardware, count: in
         for player in system.game.turns:
             optimizer = system.optimizers[player]
             optimizer.zero_grad(set_to_none=True)
-            with only(system.game, player):
+            with freeze_others(system.game, player):
                 with hardware.autocast():
                     loss, _ = system.game.loss(player, batch, 0.0)
                 loss.backward()  # type: ignore[no-untyped-call]
@@ -63,7 +63,7 @@ def main() -> None:
     nets = recipe.nets(images.spec)
 
     def build() -> System:
-        placed = {name: hardware.place(copy.deepcopy(net)) for name, net in nets.items()}
+        placed = {name: hardware.to_device(copy.deepcopy(net)) for name, net in nets.items()}
         return recipe.system(images.spec, placed, total=1 << 40)
 
     feed = BatchLoader(images, recipe.batch_size)

@@ -53,7 +53,7 @@ def one(objective: str, penalty: str, seed: int, minutes: float, path: Path) -> 
 
     def build(total: int) -> Any:
         torch.manual_seed(mix(seed))
-        nets = {name: hardware.place(net) for name, net in recipe.nets(data.spec).items()}
+        nets = {name: hardware.to_device(net) for name, net in recipe.nets(data.spec).items()}
         system = recipe.system(data.spec, nets, total)
         assert isinstance(system.game, GAN)
         held = system.game.held if penalty != "none" else None
@@ -69,7 +69,7 @@ def one(objective: str, penalty: str, seed: int, minutes: float, path: Path) -> 
         rounds.append(time.perf_counter())
         return rounds[-1] - begin > 6
 
-    play(build(1 << 40), feed, total=1 << 40, hardware=hardware, until=probed)
+    play(build(1 << 40), feed, total=1 << 40, hardware=hardware, should_stop=probed)
     speed = recipe.batch_size * (len(rounds) - 3) / (rounds[-1] - rounds[2])
     images = int(speed * minutes * 60) // recipe.batch_size * recipe.batch_size
     system = build(images)

@@ -27,7 +27,7 @@ from torch import Tensor, nn
 
 from sparring.engine.data_spec import ImageSpec
 from sparring.engine.device import Hardware
-from sparring.engine.game import Batch, only
+from sparring.engine.game import Batch, freeze_others
 from sparring.engine.loop import System, play
 from sparring.games.gan import GAN, apart
 from sparring.recipes import recipe_class, recipes_for
@@ -69,7 +69,7 @@ class Sparring:
         left = iter(range(count))
         play(
             self.system, self.feed, total=1 << 40, start=self.nimg, hardware=self.hardware,
-            until=lambda: next(left, None) is None,
+            should_stop=lambda: next(left, None) is None,
         )  # fmt: skip
         self.nimg = end
 
@@ -94,7 +94,7 @@ class Textbook:
             for turn, player in enumerate(self.game.turns):
                 (batch,) = self.feed.batches(self.nimg, turn)
                 batch = Batch(batch.x.contiguous(), batch.y, batch.step, batch.seed)
-                with only(self.game, player):
+                with freeze_others(self.game, player):
                     self.optimizers[player].zero_grad()
                     self.loss(player, batch).backward()  # type: ignore[no-untyped-call]
                     self.optimizers[player].step()
@@ -153,7 +153,7 @@ def contenders(name: str, shape: tuple[int, int, int]) -> dict[str, Sparring | T
         return Textbook(made, feed, shared_forward)
 
     ways: dict[str, Sparring | Textbook] = {
-        "sparring": Sparring(system(hardware.place), feed, hardware),
+        "sparring": Sparring(system(hardware.to_device), feed, hardware),
         "textbook": textbook(shared_forward=False),
     }
     if name == "r3":

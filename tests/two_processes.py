@@ -15,7 +15,7 @@ from torch.optim import LBFGS, SGD, Optimizer
 
 from sparring.engine import dist
 from sparring.engine.errors import Diverged, SparringError
-from sparring.engine.game import Batch, only
+from sparring.engine.game import Batch, freeze_others
 from sparring.engine.loop import System, play
 from sparring.engine.run_folder import Run
 from sparring.games.penalties import r1, r2, wgan_gp
@@ -52,7 +52,7 @@ def gradients(system: System, step: int) -> dict[str, Tensor]:
     for turn, player in enumerate(system.game.turns):
         net = system.game.players[player]
         (batch,) = Proportion().batches(step * 8, turn)
-        with only(system.game, player):
+        with freeze_others(system.game, player):
             system.game.loss(player, batch, 0.25)[0].backward()
         dist.average_gradients(net, system.game.players.values())
         found |= {f"{player}.{name}": p.grad.clone() for name, p in net.named_parameters() if p.grad is not None}
@@ -110,7 +110,7 @@ def main(folder: Path) -> None:
     seen["apart"] = ended(lambda: dist.check_in_sync(normed.game.players.items()))
 
     asked = iter([False, False, dist.rank() == 1, True])
-    seen["stopped"] = play(make(plain=True), Proportion(), total=48, hardware=CPU, until=lambda: next(asked))
+    seen["stopped"] = play(make(plain=True), Proportion(), total=48, hardware=CPU, should_stop=lambda: next(asked))
 
     broken = make(plain=True)
     whole = broken.game.loss

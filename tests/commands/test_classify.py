@@ -176,7 +176,7 @@ def test_the_published_recipe_and_one_without_a_generator(rows: Path, tmp_path: 
     found = classify(rows, "improved", labels=9, images=500, out=tmp_path / "published", **SMALL)
     assert found.recipe == "improved" and found.test_errors is not None and found.test_errors < 20
     found = classify(rows, tiny(generated=0.0), labels=9, images=240, out=tmp_path / "alone", **SMALL)
-    assert not Run(found.run).frames() and "Samples" not in Run(found.run).report.read_text()
+    assert not Run(found.run).frames() and "Samples" not in Run(found.run).report_path.read_text()
 
 
 # which labels it is told
@@ -193,7 +193,7 @@ def test_a_source_with_labels_for_some_images_just_works(rows: Path, tmp_path: P
     found = classify(folder, tiny(), images=240, out=tmp_path / "run", **SMALL)
     assert found.labels == 12 and found.classes == ("class 0", "class 1", "class 2")
     assert found.test_errors is None and found.test_count == 0 and found.low is None  # nothing to test on
-    assert "no image with a known label" in Run(found.run).report.read_text()
+    assert "no image with a known label" in Run(found.run).report_path.read_text()
     answers = predict(found.run, folder / "class 0" / "0.png").predictions
     assert len(answers) == 1 and answers[0].label in (*found.classes, "none of these")
 

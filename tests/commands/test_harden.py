@@ -57,7 +57,7 @@ def test_what_lies_in_the_run(hardened: HardeningReport) -> None:
     told = json.loads((run.path / "hardening.json").read_text())
     assert told["robust"]["accuracy"]["hits"] == hardened.robust.accuracy.hits and len(told["curve"]) == 7
     assert told["clean"]["test_count"] == 12 and told["rollbacks"] == []
-    page = run.report.read_text()
+    page = run.report_path.read_text()
     assert "How robust it is" in page and "What is taken for what" in page and "Robust accuracy" in page
     assert any("guarded" in line for line in run.metrics()) and any("robust" in line for line in run.metrics())
     assert run.settings["recipe"]["name"] == "fast"
@@ -138,7 +138,7 @@ def test_a_collapse_is_taken_back_and_told(
     assert found.rollbacks == [11 * 200]
     assert "catastrophic overfitting" in capsys.readouterr().err
     assert found.robust.accuracy.hits >= 8
-    assert "went back to better weights, at image 2,200" in Run(found.run).report.read_text()
+    assert "went back to better weights, at image 2,200" in Run(found.run).report_path.read_text()
     assert "went back to better weights once" in command.to_text(found)
 
 

@@ -125,7 +125,7 @@ def test_raw_weights_are_others_than_averaged_ones(run: sparring.Run) -> None:
 
 
 def test_a_checkpoint_that_is_not_there(run: sparring.Run, tmp_path: Path) -> None:
-    with pytest.raises(sparring.UsageError, match=r"no checkpoint '17'; there are: .*4800"):
+    with pytest.raises(sparring.UsageError, match=r"no checkpoint '17': choose one of: .*4800"):
         sparring.sample(run.path, checkpoint="17")
     for name in ("model.safetensors", "model.json"):
         (tmp_path / name).write_bytes((run.path / name).read_bytes())

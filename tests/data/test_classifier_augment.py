@@ -61,7 +61,7 @@ def test_a_grey_image_stays_grey_under_what_moves_pixels(kind: str) -> None:
 def test_an_image_is_changed_by_itself_and_a_part_of_a_batch_as_in_the_whole() -> None:
     x = images(6)
     whole = ALL(x, of(x))
-    part = ALL(x[2:4], Batch(x[2:4], torch.zeros(2), seed=4, rows=slice(2, 4), size=6))
+    part = ALL(x[2:4], Batch(x[2:4], torch.zeros(2), seed=4, batch_slice=slice(2, 4), full_size=6))
     torch.testing.assert_close(part, whole[2:4])
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sparring.engine import atomic_io as files
+from sparring.engine import atomic_io
 from sparring.engine.atomic_io import atomic_replace, remove, remove_temporaries, write
 from sparring.engine.errors import SparringError
 
@@ -46,11 +46,11 @@ def test_a_kill_leaves_the_old(tmp_path: Path, when: str) -> None:
     script = f"""
 import os, signal
 from pathlib import Path
-from sparring.engine import atomic_io as files
+from sparring.engine import atomic_io
 die = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 if {when!r} == "before renaming":
     os.replace = die
-with files.atomic_replace(Path({str(tmp_path / "a")!r})) as temporary:
+with atomic_io.atomic_replace(Path({str(tmp_path / "a")!r})) as temporary:
     temporary.write_text("half")
     if {when!r} == "while writing":
         die()
@@ -88,13 +88,13 @@ def test_a_full_disk_is_said_and_leaves_the_old(tmp_path: Path, monkeypatch: pyt
 @pytest.mark.parametrize("name", ["below/a", "below/b/c/a", "x" * 300])
 def test_a_place_that_cannot_be_written(tmp_path: Path, name: str) -> None:
     (tmp_path / "below").write_text("a regular file")
-    with pytest.raises(SparringError, match=r"cannot be written: .* Choose another place"):
+    with pytest.raises(SparringError, match=r"cannot be written: .* Choose another path"):
         write(tmp_path / name, "new")
     assert below(tmp_path) == {"below"}
 
 
 def test_an_error_without_a_number(tmp_path: Path) -> None:
-    with pytest.raises(SparringError, match="odd encoder"), files.explain_os_errors(tmp_path / "a"):
+    with pytest.raises(SparringError, match="odd encoder"), atomic_io.explain_os_errors(tmp_path / "a"):
         raise OSError("odd encoder")
 
 

@@ -10,7 +10,7 @@ from torch import nn
 from torch.optim import LBFGS, SGD, Adam, AdamW, Optimizer, RMSprop
 
 from sparring.engine import checkpoint
-from sparring.engine.checkpoint import Corrupt, Misfit
+from sparring.engine.checkpoint import Corrupt, Mismatch
 from sparring.engine.errors import Diverged
 from sparring.engine.loop import System, play
 
@@ -28,14 +28,14 @@ OPTIMIZERS: dict[str, Callable[[nn.Module], Optimizer]] = {
 @pytest.fixture
 def played() -> System:
     system = make()
-    play(system, BatchLoader(), total=160, hardware=CPU, until=iter([False] * 4 + [True]).__next__)
+    play(system, BatchLoader(), total=160, hardware=CPU, should_stop=iter([False] * 4 + [True]).__next__)
     return system
 
 
 def other() -> System:
     """A system with other numbers in it, to load into."""
     system = make()
-    play(system, BatchLoader(), total=160, seed=9, hardware=CPU, until=iter([False] * 2 + [True]).__next__)
+    play(system, BatchLoader(), total=160, seed=9, hardware=CPU, should_stop=iter([False] * 2 + [True]).__next__)
     return system
 
 
@@ -48,7 +48,7 @@ def test_a_continued_game_ends_with_the_bits_of_an_unbroken_one(name: str, tmp_p
     whole = fresh()
     play(whole, BatchLoader(), total=160, hardware=CPU)
     first = fresh()
-    assert play(first, BatchLoader(), total=160, hardware=CPU, until=iter([False] * 7 + [True]).__next__) == 56
+    assert play(first, BatchLoader(), total=160, hardware=CPU, should_stop=iter([False] * 7 + [True]).__next__) == 56
     checkpoint.save(first, tmp_path / "at", 56)
     second = fresh()
     assert checkpoint.load(second, tmp_path / "at") == 56
@@ -163,7 +163,7 @@ def test_a_checkpoint_of_other_networks_does_not_fit(change: str, played: System
     elif change == "dtype":
         net.double()
     before = tensors(system)
-    with pytest.raises(Misfit, match={"norm": "norm", "shape": "conv", "dtype": "conv", "optimizer": "SGD"}[change]):
+    with pytest.raises(Mismatch, match={"norm": "norm", "shape": "conv", "dtype": "conv", "optimizer": "SGD"}[change]):
         checkpoint.load(system, tmp_path / "at")
     assert same(tensors(system), before)
 

@@ -41,7 +41,7 @@ class Few:
 def system(name: str, hardware: Hardware) -> System:
     recipe = replace(recipe_class(name)(), batch_size=12, labelled=6).resolve(SPEC, hardware)
     torch.manual_seed(0)
-    nets = {player: hardware.place(net) for player, net in recipe.nets(SPEC).items()}
+    nets = {player: hardware.to_device(net) for player, net in recipe.nets(SPEC).items()}
     recipe.prepare(nets, Few(hardware.device).batches(0, 0)[0].x)
     return recipe.system(SPEC, nets, total=120)
 
@@ -55,7 +55,7 @@ def test_slots_give_what_the_batch_poured_in_would_give(name: str) -> None:
         slots = StaticInputs(first)
         for nimg in (0, 12, 24):
             (batch,) = Few(CPU).batches(nimg, turn)
-            slots.pour(batch)
+            slots.copy_(batch)
             told = {}
             for way, given in (("plain", replace(batch)), ("held", slots.batch())):
                 torch.manual_seed(nimg)
@@ -68,12 +68,12 @@ def test_slots_stay_where_they_are() -> None:
 
     def ask() -> list[Tensor]:
         batch = slots.batch()
-        beside = batch.beside(batch.x[:2], batch.y[:2], 7)
-        return [batch.x, batch.normal(2), batch.uniform(1), beside.normal(2), beside.beside(batch.x, batch.y, 8).uniform(3)]  # fmt: skip
+        derive = batch.derive(batch.x[:2], batch.y[:2], 7)
+        return [batch.x, batch.normal(2), batch.uniform(1), derive.normal(2), derive.derive(batch.x, batch.y, 8).uniform(3)]  # fmt: skip
 
     before = ask()
     kept = [tensor.clone() for tensor in before]
-    slots.pour(Batch(torch.ones(3, 1), torch.ones(3, dtype=torch.int64), seed=2))
+    slots.copy_(Batch(torch.ones(3, 1), torch.ones(3, dtype=torch.int64), seed=2))
     after = ask()
     assert all(a is b for a, b in zip(before, after, strict=True))
     assert not any(torch.equal(a, b) for a, b in zip(kept, after, strict=True))
@@ -87,7 +87,7 @@ def played(
     start = 0
     for stop in stops:
         left = iter(range((stop - start) // 12))
-        play(made, Few(hardware.device), total=120, start=start, hardware=hardware, until=lambda left=left: next(left, None) is None)  # type: ignore[misc]  # fmt: skip
+        play(made, Few(hardware.device), total=120, start=start, hardware=hardware, should_stop=lambda left=left: next(left, None) is None)  # type: ignore[misc]  # fmt: skip
         start = stop
     return [p.detach().cpu() for net in made.game.players.values() for p in (*net.parameters(), *net.buffers())]
 
@@ -99,7 +99,7 @@ def test_a_graph_plays_the_same_game(name: str) -> None:
     hardware = Hardware.find("cuda", "fp32")
 
     def eager(made: System) -> None:
-        made.steady = False
+        made.graph_capturable = False
 
     apart, graph = played(name, hardware, eager), played(name, hardware, lambda made: None)
     resumed = played(name, hardware, lambda made: None, (60, 120))

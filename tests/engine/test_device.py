@@ -49,7 +49,7 @@ def test_precision(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("bf16", [False, True])
 def test_autocast_and_place(bf16: bool) -> None:
     hardware = Hardware(torch.device("cpu"), bf16)
-    net = hardware.place(nn.Conv2d(3, 4, 3))
+    net = hardware.to_device(nn.Conv2d(3, 4, 3))
     assert net.weight.is_contiguous(memory_format=torch.channels_last) and net.weight.dtype == torch.float32  # type: ignore[operator,union-attr]
     with hardware.autocast():
         assert net(torch.zeros(1, 3, 8, 8)).dtype == (torch.bfloat16 if bf16 else torch.float32)

@@ -71,6 +71,6 @@ def test_whole_numbers_are_copied_and_the_source_stays() -> None:
 def test_it_can_begin_anew() -> None:
     average = EMA(Net(1.0), lambda at: 1e9)
     moved(average, 3.0)
-    average.restart()
+    average.reset()
     assert float(average.net.share[0]) == 3.0
     assert not any(p.requires_grad for p in average.net.parameters()) and not average.net.training

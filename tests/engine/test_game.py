@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from sparring.engine.game import Batch, Stats, only
+from sparring.engine.game import Batch, Stats, freeze_others
 
 
 def part(rows: slice | None, size: int | None, seed: int = 1) -> Batch:
@@ -63,7 +63,7 @@ class Shared:
 
 def test_only_holds_the_others_and_not_what_they_share() -> None:
     game = Shared()
-    with only(game, "a"):
+    with freeze_others(game, "a"):
         moving = {name: [p.requires_grad for p in net.parameters()] for name, net in game.players.items()}
     assert moving == {"a": [True] * 4, "b": [True, True, False, False, False, False]}
     assert [p.requires_grad for p in game.players["b"].parameters()] == [True, True, False, False, True, True]
@@ -71,6 +71,6 @@ def test_only_holds_the_others_and_not_what_they_share() -> None:
 
 def test_only_lets_go_after_an_error() -> None:
     game = Shared()
-    with pytest.raises(KeyError), only(game, "b"):
+    with pytest.raises(KeyError), freeze_others(game, "b"):
         raise KeyError
     assert all(p.requires_grad for p in game.players["a"].parameters())

@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from sparring.engine import image_io as pictures
+from sparring.engine import image_io
 from sparring.engine.errors import SparringError
 from sparring.engine.image_io import grid, save_animation, save_png, to_image, to_uint8
 
@@ -82,8 +82,8 @@ def test_a_film_passes_over_damaged_frames(tmp_path: Path) -> None:
 
 
 def test_a_film_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pictures, "FILM_FRAMES", 5)
-    monkeypatch.setattr(pictures, "FILM_SIDE", 16)
+    monkeypatch.setattr(image_io, "ANIMATION_MAX_FRAMES", 5)
+    monkeypatch.setattr(image_io, "ANIMATION_MAX_SIDE_PIXELS", 16)
     save_animation(frames_of(tmp_path, 12), tmp_path / "film.webp")
     with Image.open(tmp_path / "film.webp") as film:
         assert film.n_frames == 5 and film.size == (16, 16)  # type: ignore[attr-defined]

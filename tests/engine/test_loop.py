@@ -20,7 +20,7 @@ class Diary:
         self.seen: dict[str, list[int]] = {"log": [], "save": []}
         self.means: list[Mapping[str, float]] = []
 
-    def due(self) -> list[Callback]:
+    def callbacks(self) -> list[Callback]:
         def log(nimg: int, means: Mapping[str, float]) -> None:
             self.seen["log"].append(nimg)
             self.means.append(means)
@@ -30,7 +30,7 @@ class Diary:
 
 def test_events_fire_at_the_start_in_between_and_at_the_end() -> None:
     diary = Diary()
-    assert play(make(), BatchLoader(), total=160, hardware=CPU, due=diary.due()) == 160
+    assert play(make(), BatchLoader(), total=160, hardware=CPU, callbacks=diary.callbacks()) == 160
     assert diary.seen == {"log": [0, 24, 48, 72, 96, 120, 144, 160], "save": [0, 64, 128, 160]}
     assert diary.means[0] == {}
     assert all(
@@ -41,14 +41,21 @@ def test_events_fire_at_the_start_in_between_and_at_the_end() -> None:
 @pytest.mark.parametrize("stop", [8, 24, 64, 72, 152])
 def test_a_resumed_run_fires_what_the_unbroken_one_would_have(stop: int) -> None:
     whole, first, second = Diary(), Diary(), Diary()
-    play(make(), BatchLoader(), total=160, hardware=CPU, due=whole.due())
+    play(make(), BatchLoader(), total=160, hardware=CPU, callbacks=whole.callbacks())
     system = make()
     rounds = iter(range(1000))
     assert (
-        play(system, BatchLoader(), total=160, hardware=CPU, due=first.due(), until=lambda: next(rounds) == stop // 8)
+        play(
+            system,
+            BatchLoader(),
+            total=160,
+            hardware=CPU,
+            callbacks=first.callbacks(),
+            should_stop=lambda: next(rounds) == stop // 8,
+        )
         == stop
     )
-    play(system, BatchLoader(), total=160, start=stop, hardware=CPU, due=second.due())
+    play(system, BatchLoader(), total=160, start=stop, hardware=CPU, callbacks=second.callbacks())
     for name in whole.seen:
         scheduled = [nimg for nimg in first.seen[name] if nimg != stop]  # a stop makes all things due, once
         assert stop in first.seen[name]
@@ -59,7 +66,7 @@ def test_a_resumed_run_fires_what_the_unbroken_one_would_have(stop: int) -> None
 def test_a_finished_run_does_all_that_is_due_once_more() -> None:
     """So that `train` into a finished run mends what is missing there."""
     diary = Diary()
-    assert play(make(), BatchLoader(), total=160, start=160, hardware=CPU, due=diary.due()) == 160
+    assert play(make(), BatchLoader(), total=160, start=160, hardware=CPU, callbacks=diary.callbacks()) == 160
     assert diary.seen == {"log": [160], "save": [160]}
 
 
@@ -109,7 +116,7 @@ def test_statistics_are_averaged_over_the_parts() -> None:
             BatchLoader(parts=parts),
             total=8,
             hardware=CPU,
-            due=[Callback(8, lambda nimg, means: told.append(means))],
+            callbacks=[Callback(8, lambda nimg, means: told.append(means))],
         )
     for name in told[1]:
         assert told[1][name] == pytest.approx(told[3][name], rel=1e-5)
@@ -148,7 +155,9 @@ def test_lbfgs_plays() -> None:
 
 def test_schedules_reach_the_optimizers() -> None:
     system, seen = make(total=160), []
-    play(system, BatchLoader(), total=160, hardware=CPU, due=[Callback(80, lambda nimg, means: seen.append(nimg))])
+    play(
+        system, BatchLoader(), total=160, hardware=CPU, callbacks=[Callback(80, lambda nimg, means: seen.append(nimg))]
+    )
     (group,) = system.optimizers["generator"].param_groups
     at = 152 / 160
     assert group["lr"] == pytest.approx(system.schedules["generator"]["lr"](at))
@@ -172,7 +181,7 @@ def test_a_loss_that_is_no_number_stops_the_game(player: str, value: float) -> N
 
 def test_until_stops_after_whole_rounds() -> None:
     asked = iter([False, False, False, True])
-    assert play(make(), BatchLoader(), total=160, hardware=CPU, until=lambda: next(asked)) == 24
+    assert play(make(), BatchLoader(), total=160, hardware=CPU, should_stop=lambda: next(asked)) == 24
 
 
 def test_the_loop_is_read_in_one_sitting() -> None:

@@ -11,12 +11,12 @@ from small_game import CPU, BatchLoader, make, same, tensors
 from sparring.engine import run_folder as module
 from sparring.engine.errors import SparringError, UsageError
 from sparring.engine.loop import System, play
-from sparring.engine.run_folder import KEPT, Run, read_shared
+from sparring.engine.run_folder import KEPT_CHECKPOINTS, Run, read_shared
 
 
 def played(images: int) -> System:
     system = make()
-    play(system, BatchLoader(), total=160, hardware=CPU, until=iter([False] * (images // 8) + [True]).__next__)
+    play(system, BatchLoader(), total=160, hardware=CPU, should_stop=iter([False] * (images // 8) + [True]).__next__)
     return system
 
 
@@ -33,7 +33,7 @@ def test_settings_and_their_absence(tmp_path: Path) -> None:
     assert not run.exists
     with pytest.raises(UsageError, match=r"no run folder.*sparring train"):
         _ = run.settings
-    run.begin({"seed": 3, "name": "ä"})
+    run.write_settings({"seed": 3, "name": "ä"})
     assert run.exists and run.settings == {"format": module.FORMAT, "seed": 3, "name": "ä"}
 
 
@@ -54,27 +54,27 @@ def test_a_folder_of_other_things_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "thesis.doc").write_text("precious")
     with pytest.raises(UsageError, match="not empty"):
-        Run(tmp_path / "full").claim()
+        Run(tmp_path / "full").check_writable()
     with pytest.raises(UsageError, match="is a file"):
-        Run(tmp_path / "full" / "thesis.doc").claim()
+        Run(tmp_path / "full" / "thesis.doc").check_writable()
     for odd in (tmp_path / "full" / "thesis.doc" / "below", tmp_path / ("x" * 300)):
         assert not Run(odd).exists
-        with pytest.raises(SparringError, match="Choose another place"):
-            Run(odd).claim()
+        with pytest.raises(SparringError, match="Choose another path"):
+            Run(odd).check_writable()
     assert [p.name for p in (tmp_path / "full").iterdir()] == ["thesis.doc"]
 
 
 def test_a_claim_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    Run("runs/one").claim()  # as without --out
-    Run(tmp_path / "a" / "b" / "c").claim()
+    Run("runs/one").check_writable()  # as without --out
+    Run(tmp_path / "a" / "b" / "c").check_writable()
     assert not list(tmp_path.iterdir())
     (tmp_path / "empty").mkdir()
-    Run(tmp_path / "empty").claim()
+    Run(tmp_path / "empty").check_writable()
     assert not list((tmp_path / "empty").iterdir())
     (tmp_path / "nowhere").symlink_to(tmp_path / "gone")
-    with pytest.raises(SparringError, match="Choose another place"):
-        Run(tmp_path / "nowhere" / "run").claim()
+    with pytest.raises(SparringError, match="Choose another path"):
+        Run(tmp_path / "nowhere" / "run").check_writable()
 
 
 def test_a_kill_while_beginning_is_no_obstacle(tmp_path: Path) -> None:
@@ -82,9 +82,9 @@ def test_a_kill_while_beginning_is_no_obstacle(tmp_path: Path) -> None:
     (tmp_path / "a" / ".run.json.3.tmp").write_text("{")
     (tmp_path / "a" / ".trial.tmp").write_text("")
     run = Run(tmp_path / "a")
-    run.claim()
+    run.check_writable()
     assert not run.exists
-    run.begin({})
+    run.write_settings({})
     assert run.exists
 
 
@@ -126,12 +126,12 @@ def test_frames_in_order_of_images(tmp_path: Path) -> None:
     run = Run(tmp_path)
     order = [0, 64, 999_999_999, 1_000_000_000, 20_000_000_000]
     for k, nimg in enumerate(random.Random(0).sample(order, len(order))):
-        run.show(nimg, Image.new("L", (8, 8), k * 50))
+        run.save_frame(nimg, Image.new("L", (8, 8), k * 50))
     (tmp_path / "samples" / "mine.png").write_text("a guest")
     assert [int(p.stem) for p in run.frames()] == order
     with Image.open(run.frames()[1]) as picture:
         assert f"run {tmp_path.name}, image 64" in picture.info["Description"]
-    with Image.open(run.film()) as film:
+    with Image.open(run.write_film()) as film:
         assert film.n_frames == len(order)  # type: ignore[attr-defined]
 
 
@@ -144,7 +144,7 @@ def test_the_newest_are_kept(tmp_path: Path) -> None:
         run.save(system, nimg)
         assert int(run.checkpoints()[-1].name) == nimg
     assert [int(p.name) for p in run.checkpoints()] == [999_999_992, 1_000_000_000, 1_000_000_008]
-    assert len(run.checkpoints()) == KEPT
+    assert len(run.checkpoints()) == KEPT_CHECKPOINTS
 
 
 def test_the_best_is_kept_however_old(tmp_path: Path) -> None:
@@ -181,7 +181,7 @@ def test_checkpoints_that_are_not_there(tmp_path: Path) -> None:
         run.weights()
     run.save(played(0), 0)
     run.save(played(16), 16)
-    with pytest.raises(UsageError, match=r"none is marked as the best.*: 0, 16"):
+    with pytest.raises(UsageError, match=r"no checkpoint is marked as the best.*: 0, 16"):
         run.weights("best")
     for odd in (17, "17", "²", "../16", "-1", ""):
         with pytest.raises(UsageError, match=r"no checkpoint .*: 0, 16"):
@@ -241,7 +241,7 @@ def test_other_networks_are_an_error_that_costs_nothing(tmp_path: Path) -> None:
 
 def test_what_a_kill_left_goes(tmp_path: Path) -> None:
     run = Run(tmp_path)
-    run.begin({})
+    run.write_settings({})
     run.save(make(), 0)
     (tmp_path / "samples").mkdir()
     left = [
@@ -284,7 +284,7 @@ def test_the_model_and_its_card(tmp_path: Path) -> None:
     run = Run(tmp_path)
     with pytest.raises(UsageError, match=r"has no model\.json: it is no run folder"):
         read_shared(tmp_path)
-    run.begin({})
+    run.write_settings({})
     with pytest.raises(UsageError, match="its training has saved nothing yet"):
         read_shared(tmp_path)
     with pytest.raises(UsageError, match="there is no"):

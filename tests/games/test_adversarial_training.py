@@ -196,7 +196,7 @@ def test_what_is_carried_moves_by_the_gradient_that_flows_anyway() -> None:
 def test_what_is_carried_knows_the_rows_of_its_part() -> None:
     net, batch = some(7)
     carried = Carried(6, (1, 1, 5))
-    part = Batch(batch.x[2:4], batch.y[2:4], rows=slice(2, 4), size=6)
+    part = Batch(batch.x[2:4], batch.y[2:4], batch_slice=slice(2, 4), full_size=6)
     AdversarialTraining(net, Threat("Linf", 0.2, **FREE), attack=carried).loss("classifier", part, 0.0)[0].backward()  # type: ignore[no-untyped-call]
     moved = carried.change.flatten(1).abs().sum(1) > 0
     assert moved.tolist() == [False, False, True, True, False, False]

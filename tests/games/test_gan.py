@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from sparring.engine.game import Batch, Game, only
+from sparring.engine.game import Batch, Game, freeze_others
 from sparring.games.gan import GAN, Judge, Judging, apart, together
 from sparring.games.objectives import OBJECTIVES
 from sparring.games.penalties import Penalty, r1, r2, wgan_gp
@@ -114,7 +114,7 @@ def test_a_turn_moves_one_player_alone(objective: str, conditional: bool) -> Non
     for player, other in (("discriminator", "generator"), ("generator", "discriminator")):
         for net in g.players.values():
             net.zero_grad()
-        with only(g, player):
+        with freeze_others(g, player):
             loss, _ = g.loss(player, batch(), 0)
             loss.backward()
         assert all(p.grad is None for p in g.players[other].parameters())

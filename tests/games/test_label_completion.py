@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from sparring.engine.errors import UsageError
-from sparring.engine.game import Batch, only
+from sparring.engine.game import Batch, freeze_others
 from sparring.games.gan import GAN
 from sparring.games.label_completion import LabelCompletion, even_assignments, turns_of
 from sparring.games.objectives import OBJECTIVES
@@ -178,7 +178,7 @@ def test_both_players_are_conditioned_on_completed_labels() -> None:
     plain = GAN(generator, net, OBJECTIVES["hinge"], latent_dim=2, conditional=True)
     alone, _ = plain.loss("discriminator", replace(b, y=full), 0.0)
     torch.testing.assert_close(loss, alone + told["heads"])
-    with only(game, "generator"):
+    with freeze_others(game, "generator"):
         loss, told = game.loss("generator", replace(b), 0.0)
         loss.backward()  # type: ignore[no-untyped-call]
     assert torch.equal(generator.asked[-1], full) and told["generator_heads"] > 0

@@ -11,7 +11,7 @@ from sparring.engine.data_spec import ImageSpec
 from sparring.engine.device import Hardware
 from sparring.engine.ema import EMA
 from sparring.engine.errors import UsageError
-from sparring.engine.game import Batch, Game, only
+from sparring.engine.game import Batch, Game, freeze_others
 from sparring.engine.loop import System, play
 from sparring.games.gan import Judging
 from sparring.games.lapgan import LAPGAN
@@ -86,7 +86,7 @@ def test_one_by_one_is_the_same_game_a_level_at_a_time(player: str) -> None:
     whole.loss(player, batch(), 0)[0].backward()
     for at, k in ((0.0, 2), (0.5, 1), (0.9, 0)):
         single.players[player].zero_grad()
-        with only(single, player):
+        with freeze_others(single, player):
             loss, stats = single.loss(player, batch(), at)
             loss.backward()
         if stats:
@@ -113,7 +113,7 @@ def test_levels_rest_until_their_time_and_after_it() -> None:
     for start, k in ((0, 2), (24, 1), (48, 0)):
         before = {(n, key): t.clone() for n, net in g.players.items() for key, t in net.state_dict().items()}
         left = iter([False] * 4 + [True])
-        play(system, BatchLoader(), total=72, start=start, hardware=cpu, until=lambda left=left: next(left))
+        play(system, BatchLoader(), total=72, start=start, hardware=cpu, should_stop=lambda left=left: next(left))
         for name, net in g.players.items():
             for key, t in net.state_dict().items():
                 assert torch.equal(t, before[name, key]) is not key.startswith(f"levels.{k}."), (start, name, key)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy, cross_entropy
 
-from sparring.engine.game import Batch, only
+from sparring.engine.game import Batch, freeze_others
 from sparring.games.semi_supervised import (
     SemiSupervisedGAN,
     absolute_feature_matching,
@@ -155,7 +155,7 @@ def test_each_player_pays_alone() -> None:
     for player, other in (("classifier", "generator"), ("generator", "classifier")):
         for net in made.players.values():
             net.zero_grad()
-        with only(made, player):
+        with freeze_others(made, player):
             made.loss(player, batch(), 0.0)[0].backward()
         assert all(p.grad is None for p in made.players[other].parameters())
         felt = dict(made.players[player].named_parameters())

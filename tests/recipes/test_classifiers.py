@@ -98,7 +98,7 @@ def tiny(name: str, form: str, spec: ImageSpec) -> ClassifierRecipe:
 
 def system_of(recipe: ClassifierRecipe, spec: ImageSpec, hardware: Hardware = CPU) -> System:
     torch.manual_seed(0)
-    nets = {name: hardware.place(net) for name, net in recipe.nets(spec).items()}
+    nets = {name: hardware.to_device(net) for name, net in recipe.nets(spec).items()}
     recipe.prepare(nets, BatchLoader(spec).batches(0, 0)[0].x)
     return recipe.system(spec, nets, TOTAL)
 
@@ -153,7 +153,7 @@ def test_a_stopped_game_ends_with_the_bits_of_an_unbroken_one(name: str, form: s
     recipe = tiny(name, form, spec)
     whole, first, second = (system_of(recipe, spec) for _ in range(3))
     play(whole, BatchLoader(spec), total=40, hardware=CPU)
-    assert play(first, BatchLoader(spec), total=40, hardware=CPU, until=iter([False] * 4 + [True]).__next__) == 16
+    assert play(first, BatchLoader(spec), total=40, hardware=CPU, should_stop=iter([False] * 4 + [True]).__next__) == 16
     checkpoint.save(first, tmp_path / "at", 16)
     assert checkpoint.load(second, tmp_path / "at") == 16
     play(second, BatchLoader(spec), total=40, start=16, hardware=CPU)

@@ -80,7 +80,7 @@ def tiny(name: str, spec: ImageSpec) -> GeneratorRecipe:
 
 def system_of(recipe: GeneratorRecipe, spec: ImageSpec, hardware: Hardware = CPU) -> System:
     torch.manual_seed(0)
-    return recipe.system(spec, {name: hardware.place(net) for name, net in recipe.nets(spec).items()}, 400)
+    return recipe.system(spec, {name: hardware.to_device(net) for name, net in recipe.nets(spec).items()}, 400)
 
 
 def inputs(recipe: GeneratorRecipe, spec: ImageSpec, count: int = 4) -> tuple[Tensor, tuple[Tensor, ...]]:

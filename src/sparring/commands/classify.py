@@ -161,7 +161,7 @@ def _samples(
 
     def show(nimg: int, means: Mapping[str, float]) -> None:
         if "generator" in system.game.turns:
-            run.show(nimg, grid(to_uint8(model.generate(z, y)), 8))
+            run.save_frame(nimg, grid(to_uint8(model.generate(z, y)), 8))
 
     def write(nimg: int, means: Mapping[str, float]) -> None:
         run.write_model(model.generator.state_dict(), {**told, "nimg": nimg})

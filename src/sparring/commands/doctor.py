@@ -35,7 +35,7 @@ def doctor(run: str | Path | Run, generator: nn.Module | None = None) -> list[Fi
     settings = run.settings
     if RECIPES[settings["recipe"]["name"]].trains != "generator":
         raise UsageError(
-            f"{run.path} holds a classifier: the doctor looks at generators; {run.report} tells its errors"
+            f"{run.path} holds a classifier: the doctor looks at generators; {run.report_path} tells its errors"
         )
     known = Facts(quote(str(run.path)), settings["recipe"]["settings"], own_nets=settings["own_nets"])
     try:

@@ -95,7 +95,7 @@ def evaluate(
     evaluation = Evaluation(_protocol(case, net, seen, known), tuple(found), nash, copies, tuple(warnings))
     if run is not None and report is None:
         run.write_evaluation(evaluation.to_json())
-        report = run.report
+        report = run.report_path
     if report is not None:
         generates = run is not None and RECIPES[run.settings["recipe"]["name"]].trains == "generator"
         findings = doctor(run, generator) if run is not None and generates else ()
@@ -108,7 +108,7 @@ def _check_writable(report: str | Path | None, run: Run | None) -> None:
     """Raise, before anything takes time, where the page could not be written."""
     if report is not None and Path(report).suffix.lower() not in (".html", ".htm"):
         raise UsageError(f"--report {report}: the page is written as .html")
-    path = Path(report) if report is not None else run.report if run is not None else None
+    path = Path(report) if report is not None else run.report_path if run is not None else None
     if path is None:
         return
     if path.is_dir():

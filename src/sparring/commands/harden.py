@@ -195,7 +195,7 @@ def _attacked(
     both = np.concatenate([test[rows[some]], to_uint8(stand.adv[:SHOWN])])
     fooled = Picture(grid(both, len(some))) if len(some) else None
     sections = [*robust_sections(found, fooled), *classified_sections(clean)]
-    write(run.report, report_page(page_of_run(run, [], sections=sections)))
+    write(run.report_path, report_page(page_of_run(run, [], sections=sections)))
     return found
 
 

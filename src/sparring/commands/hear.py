@@ -83,7 +83,7 @@ def hear(
     for note in notes:
         progress.info(f"note: {note}")
     run = Run(out or free_name(source, "hear"))
-    run.claim()
+    run.check_writable()
     begin = time.monotonic()
     on_progress = progress.callback("training", "sounds")
     trained, heard = train_recogniser(

@@ -71,7 +71,7 @@ def train(
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(mix(training.seed))
             made = (nets or chosen.nets)(data.spec)
-            return chosen.system(data.spec, {name: hardware.place(net) for name, net in made.items()}, total)
+            return chosen.system(data.spec, {name: hardware.to_device(net) for name, net in made.items()}, total)
 
     feed = BatchLoader(
         data,
@@ -138,7 +138,7 @@ def summary(run: Run) -> dict[str, Any]:
         "samples": str(frames[-1]) if frames else None,
         "film": str(run.path / "film.webp"),
         "model": str(run.path / "model.safetensors"),
-        "report": str(run.report),
+        "report": str(run.report_path),
         "memory_peak": memory_peak(),
     }
     if distances := [line for line in run.metrics() if "sliced_wasserstein" in line]:

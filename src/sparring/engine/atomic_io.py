@@ -1,4 +1,4 @@
-"""Writing that a kill cannot tear: to a temporary name, fsynced, renamed."""
+"""Atomic writes: write to a temporary name, fsync, rename. A kill at any instant leaves the old or the new file."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from sparring.engine.errors import SparringError
 
 @contextmanager
 def atomic_replace(path: Path) -> Iterator[Path]:
-    """Give a temporary path that takes the place of `path` when all went well: of a file, or of a folder still to be made.
+    """Yield a temporary path that replaces `path` (a file, or a folder that does not exist yet) on success.
 
-    Raises SparringError, naming the path, where the disk is full or the place cannot be written.
+    Raises SparringError if the disk is full or the path is not writable.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with explain_os_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            remove(temporary)  # of a killed process that had our number
+            remove(temporary)  # left by a killed process with the same pid
             yield temporary
             _sync(temporary)
             os.replace(temporary, path)
@@ -34,7 +34,7 @@ def atomic_replace(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def explain_os_errors(path: Path) -> Iterator[None]:
-    """Turn the system's errors about `path` into a message that names it and the way out."""
+    """Convert an OSError into a SparringError that names `path`, the reason and what to do."""
     try:
         yield
     except OSError as error:
@@ -42,20 +42,20 @@ def explain_os_errors(path: Path) -> Iterator[None]:
             free = _free(path)
             raise SparringError(
                 f"the disk is full: {path} could not be written ({free / 1e6:,.0f} MB free). "
-                "What was saved before is whole; make room and give the same command again"
+                "Earlier files are intact; free some space and repeat the command"
             ) from error
         reason = error.strerror or str(error)
-        raise SparringError(f"{path} cannot be written: {reason}. Choose another place") from error
+        raise SparringError(f"{path} cannot be written: {reason}. Choose another path") from error
 
 
 def write(path: Path, content: bytes | str) -> None:
-    """Write a whole file at once."""
+    """Write a file atomically; text is encoded as UTF-8."""
     with atomic_replace(path) as temporary:
         temporary.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
 def remove(path: Path) -> None:
-    """Remove a file or a folder, if it is there and may be removed."""
+    """Remove a file or folder; ignore errors."""
     if os.path.isdir(path) and not os.path.islink(path):
         shutil.rmtree(path, ignore_errors=True)
     else:
@@ -64,22 +64,22 @@ def remove(path: Path) -> None:
 
 
 def remove_temporaries(folder: Path, name: str = "*") -> None:
-    """Remove the temporary files that killed processes left in `folder` when they wrote `name` (a pattern)."""
-    for left in folder.glob(f".{name}.*.tmp"):
-        remove(left)
+    """Remove the temporary files of interrupted writes of `name`, a glob pattern, in `folder`."""
+    for temporary in folder.glob(f".{name}.*.tmp"):
+        remove(temporary)
 
 
 def _sync(path: Path) -> None:
-    for part in [path, *path.rglob("*")]:
-        if part.is_dir():
-            _sync_entry(part)
+    for entry in [path, *path.rglob("*")]:
+        if entry.is_dir():
+            _sync_entry(entry)
         else:
-            with open(part, "rb+") as handle:
+            with open(entry, "rb+") as handle:
                 os.fsync(handle.fileno())
 
 
 def _sync_entry(folder: Path) -> None:
-    """Make names in a folder durable; Windows has no such call."""
+    """Fsync a folder, so that renames in it are durable. Windows has no such call."""
     if os.name == "posix":
         handle = os.open(folder, os.O_RDONLY)
         try:

@@ -1,4 +1,7 @@
-"""All that must survive a stop, as named tensors; and back, in place, to the bit."""
+"""Save and load a system's state as safetensors and JSON, bit-exactly and in place.
+
+Own code, since `torch.save` writes pickles, checks no digests and loses memory formats that fused kernels depend on.
+"""
 
 from __future__ import annotations
 
@@ -17,54 +20,58 @@ from sparring.engine.loop import System
 from sparring.engine.safetensors_io import load_file, write_tensors
 
 FILES = ("players", "average", "optimizers")
+"""Names of the safetensors files of a checkpoint."""
 
 
 class Corrupt(SparringError):
-    """A checkpoint that is not what was once written."""
+    """A file of a checkpoint is missing or damaged."""
 
 
-class Misfit(SparringError):
-    """A checkpoint that is whole, but of other networks or optimizers."""
+class Mismatch(SparringError):
+    """An intact checkpoint belongs to other networks or optimizers."""
 
 
 def save(system: System, folder: Path, nimg: int) -> None:
-    """Write `system` into the new `folder`: three safetensors files, and `state.json` with all else and the digests."""
+    """Write `system` into the new `folder`: three safetensors files, and `state.json` with digests and other state.
+
+    Raises Diverged if a weight is NaN or infinite.
+    """
     check_finite([*system.game.players.items(), ("average", system.ema.net)], nimg)
     folder.mkdir()
     moments: dict[str, Tensor] = {}
-    rest = {player: _fold(_state(system, player), player, moments) for player in system.optimizers}
+    optimizers = {player: _fold(_state(system, player), player, moments) for player in system.optimizers}
     for name, tensors in zip(FILES, (*_weights(system), moments), strict=True):
         write_tensors(tensors, folder / f"{name}.safetensors")
     digests = {name: _digest(folder / f"{name}.safetensors") for name in FILES}
-    state = {"nimg": nimg, "blake2b": digests, "optimizers": rest}
+    state = {"nimg": nimg, "blake2b": digests, "optimizers": optimizers}
     (folder / "state.json").write_text(json.dumps({**state, "seal": _seal(state)}) + "\n", encoding="utf-8")
 
 
 def load(system: System, folder: Path) -> int:
-    """Put what `folder` holds into `system`, in place; returns nimg.
+    """Load the checkpoint in `folder` into `system`, in place; return nimg.
 
-    Raises, before anything is changed, Corrupt where a file is missing or damaged and Misfit where it does not fit.
+    Raises Corrupt if a file is missing or damaged and Mismatch if it does not fit the system. Nothing is changed then.
     """
     try:
         state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
         if state.pop("seal") != _seal(state):
-            raise Corrupt("state.json is not what was written")
+            raise Corrupt("state.json does not match its digest")
         for name in FILES:
             if _digest(folder / f"{name}.safetensors") != state["blake2b"][name]:
-                raise Corrupt(f"{name}.safetensors is not what was written")
+                raise Corrupt(f"{name}.safetensors does not match its digest")
         players, average, moments = (load_file(folder / f"{name}.safetensors") for name in FILES)
         optimizers = {player: _unfold(folded, moments) for player, folded in state["optimizers"].items()}
     except MemoryError:
         raise
-    except Exception as error:  # whatever a damaged file makes a parser say
+    except Exception as error:  # a damaged file can raise anything in a parser
         raise Corrupt(f"{folder} cannot be read: {error}") from error
     present = _weights(system)
     _check_fit(players, present[0], folder)
     _check_fit(average, present[1], folder)
     for player, optimizer in system.optimizers.items():
-        kind = type(optimizer).__name__
-        if player not in optimizers or optimizers[player]["kind"] != kind:
-            raise Misfit(f"{folder} does not fit: it holds no state of an {kind} of the {player}")
+        name = type(optimizer).__name__
+        if player not in optimizers or optimizers[player]["kind"] != name:
+            raise Mismatch(f"{folder} does not fit: it has no {name} state of the {player}")
     with torch.no_grad():
         for stored, tensors in ((players, present[0]), (average, present[1])):
             for name, tensor in tensors.items():
@@ -75,11 +82,11 @@ def load(system: System, folder: Path) -> int:
 
 
 def check_finite(nets: Iterable[tuple[str, nn.Module]], nimg: int) -> None:
-    """Raise Diverged, naming the first tensor that holds a value that is no finite number."""
+    """Raise Diverged, with the tensor's name, if a weight or buffer is NaN or infinite."""
     for player, net in nets:
         for name, tensor in net.state_dict().items():
             if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
-                raise Diverged(f"{player}.{name} holds a value that is no finite number at image {nimg:,}")
+                raise Diverged(f"{player}.{name} holds NaN or infinite values at image {nimg:,}")
 
 
 def _weights(system: System) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
@@ -89,17 +96,17 @@ def _weights(system: System) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
 
 def _check_fit(stored: Mapping[str, Tensor], present: Mapping[str, Tensor], folder: Path) -> None:
     for name in sorted(stored.keys() | present.keys()):
-        there, here = (
+        saved, expected = (
             [str(t.dtype), *t.shape] if t is not None else None for t in (stored.get(name), present.get(name))
         )
-        if there != here:
-            raise Misfit(
-                f"{folder} does not fit: {name} is {there or 'not there'} in it, {here or 'nothing'} in the networks"
+        if saved != expected:
+            raise Mismatch(
+                f"{folder} does not fit: {name} is {saved or 'missing'} in it, {expected or 'missing'} in the networks"
             )
 
 
 def _names(system: System, player: str) -> list[str]:
-    """The names of the parameters that an optimizer moves, in its own order."""
+    """Return the names of an optimizer's parameters, in its own order."""
     names = {id(p): name for name, p in system.game.players[player].named_parameters()}
     return [names.get(id(p), str(k)) for k, p in enumerate(_parameters(system.optimizers[player]))]
 
@@ -109,28 +116,28 @@ def _parameters(optimizer: Optimizer) -> list[Tensor]:
 
 
 def _state(system: System, player: str) -> dict[str, Any]:
-    """An optimizer's state by names of parameters, and the numbers it keeps in its groups."""
-    names, whole = _names(system, player), system.optimizers[player].state_dict()
-    state = {names[key] if isinstance(key, int) else key: value for key, value in whole["state"].items()}
-    return {"kind": type(system.optimizers[player]).__name__, "of": state, "groups": whole["param_groups"]}
+    """Return an optimizer's state by parameter name, and its parameter groups."""
+    names, state_dict = _names(system, player), system.optimizers[player].state_dict()
+    state = {names[key] if isinstance(key, int) else key: value for key, value in state_dict["state"].items()}
+    return {"kind": type(system.optimizers[player]).__name__, "state": state, "groups": state_dict["param_groups"]}
 
 
 def _restore(system: System, player: str, stored: Mapping[str, Any]) -> None:
     optimizer, names = system.optimizers[player], _names(system, player)
-    numbers, parameters = {name: k for k, name in enumerate(names)}, _parameters(optimizer)
-    state = {numbers.get(key, key): value for key, value in stored["of"].items()}
+    indices, parameters = {name: k for k, name in enumerate(names)}, _parameters(optimizer)
+    state = {indices.get(key, key): value for key, value in stored["state"].items()}
     for k, values in state.items():
         if isinstance(k, int):
             p = parameters[k]
             for key, value in values.items():
-                # laid out like the parameter, channels_last or not: fused kernels expect it
+                # with the parameter's memory format, which fused kernels expect
                 if isinstance(value, Tensor) and value.shape == p.shape:
                     values[key] = torch.empty_like(p, dtype=value.dtype).copy_(value)
     optimizer.load_state_dict({"state": state, "param_groups": stored["groups"]})
 
 
 def _fold(value: Any, path: str, tensors: dict[str, Tensor]) -> Any:
-    """`value` as JSON; its tensors go into `tensors`, under their path."""
+    """Convert `value` to JSON. Its tensors are moved to `tensors`, under their path."""
     if isinstance(value, Tensor):
         tensors[path] = value
         return {"tensor": path}
@@ -140,7 +147,9 @@ def _fold(value: Any, path: str, tensors: dict[str, Tensor]) -> Any:
         return {type(value).__name__: [_fold(inner, f"{path}/{k}", tensors) for k, inner in enumerate(value)]}
     if value is None or isinstance(value, bool | int | float | str):
         return value
-    raise SparringError(f"the optimizer keeps a {type(value).__name__} at {path}, which a checkpoint cannot hold")
+    raise SparringError(
+        f"the optimizer's state has a {type(value).__name__} at {path}: checkpoints hold tensors, numbers and text only"
+    )
 
 
 def _unfold(folded: Any, tensors: Mapping[str, Tensor]) -> Any:
@@ -148,7 +157,7 @@ def _unfold(folded: Any, tensors: Mapping[str, Tensor]) -> Any:
         return folded
     ((kind, inner),) = folded.items()
     if kind == "tensor":
-        return tensors[inner].clone()  # into memory aligned as torch does it: sums are rounded by where they lie
+        return tensors[inner].clone()  # into memory aligned by torch: the alignment decides how sums are rounded
     if kind == "dict":
         return {key: _unfold(value, tensors) for key, value in inner}
     values = [_unfold(value, tensors) for value in inner]

@@ -1,4 +1,4 @@
-"""Which hardware there is and how to use it: device, precision, memory format."""
+"""Select the device, precision and memory format, and query memory."""
 
 from __future__ import annotations
 
@@ -20,14 +20,17 @@ PRECISIONS = ("auto", "bf16", "fp32")
 
 @dataclass(frozen=True)
 class Hardware:
-    """Where tensors live and in which precision networks run. Master weights and losses are float32 throughout."""
+    """A device and whether networks run in bf16 autocast there. Master weights and losses are always float32."""
 
     device: torch.device
     bf16: bool
 
     @classmethod
     def find(cls, device: str = "auto", precision: str = "auto") -> Hardware:
-        """Choose by name; "auto" takes CUDA, then MPS, then the CPU, and bf16 wherever the hardware computes in it."""
+        """Select hardware by name. "auto" prefers CUDA, then MPS, then the CPU, and bf16 where the hardware supports it.
+
+        Raises UsageError on an unknown name or a device that torch does not find.
+        """
         if device.split(":")[0] not in DEVICES:
             raise UsageError(f"unknown device '{device}': {did_you_mean(device, DEVICES)}")
         if precision not in PRECISIONS:
@@ -37,27 +40,25 @@ class Hardware:
             if device == "cuda" and "LOCAL_RANK" in os.environ:
                 device = f"cuda:{os.environ['LOCAL_RANK']}"
         elif device.startswith("cuda") and not torch.cuda.is_available():
-            raise UsageError(
-                "no CUDA device is to be found by torch: take --device cpu, or install a CUDA build of torch"
-            )
+            raise UsageError("torch finds no CUDA device: use --device cpu, or install a CUDA build of torch")
         elif device == "mps" and not torch.backends.mps.is_available():
-            raise UsageError("no MPS device is to be found by torch: take --device cpu")
+            raise UsageError("torch finds no MPS device: use --device cpu")
         try:
-            where = torch.device(device)
+            selected = torch.device(device)
         except RuntimeError as error:
-            raise UsageError(f"unknown device '{device}': take cpu, mps, cuda, or cuda:1 for the second one") from error
-        if where.type == "cuda" and (where.index or 0) >= torch.cuda.device_count():
-            raise UsageError(f"there is no device '{device}': torch finds {torch.cuda.device_count()} CUDA devices")
-        return cls(where, bf16=precision == "bf16" or (precision == "auto" and _computes_bf16(where)))
+            raise UsageError(f"unknown device '{device}': use cpu, mps, cuda, or cuda:1 for the second one") from error
+        if selected.type == "cuda" and (selected.index or 0) >= torch.cuda.device_count():
+            raise UsageError(f"no device '{device}': torch finds {torch.cuda.device_count()} CUDA devices")
+        return cls(selected, bf16=precision == "bf16" or (precision == "auto" and _has_bf16(selected)))
 
     def autocast(self) -> torch.autocast:
-        """The context in which networks run: bf16 where it pays, nothing otherwise."""
+        """Return the autocast context that networks run in: bf16, or disabled."""
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16)
 
     def seed(self, number: int) -> None:
-        """Seed what networks draw by themselves, as dropout does, on the CPU and on the device.
+        """Seed the default generators of the CPU and of the device, which dropout draws from.
 
-        `torch.manual_seed` asks all kinds of devices, whether they are there or not: 1.5 ms, much of a small network's turn.
+        `torch.manual_seed` seeds every kind of device, present or not. It takes 1.5 ms, much of a small network's turn.
         """
         torch.default_generator.manual_seed(number)
         if self.device.type == "cuda":
@@ -65,47 +66,47 @@ class Hardware:
         elif self.device.type == "mps":
             torch.mps.manual_seed(number)
 
-    def place(self, net: nn.Module) -> nn.Module:
-        """Put `net` on the device, convolutions in channels_last."""
+    def to_device(self, net: nn.Module) -> nn.Module:
+        """Move `net` to the device, in channels_last."""
         return net.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
     def describe(self) -> str:
-        """One line for people: `cpu, 2 threads, bf16`."""
-        device, kind = self.device, ""
+        """Return one line for the terminal: `cpu, 2 threads, bf16`."""
+        device, detail = self.device, ""
         if device.type == "cpu":
-            kind = f", {torch.get_num_threads()} threads"
+            detail = f", {torch.get_num_threads()} threads"
         elif device.type == "cuda":
-            kind = f", {torch.cuda.get_device_name(device)}"
-        return f"{device}{kind}, {'bf16' if self.bf16 else 'fp32'}"
+            detail = f", {torch.cuda.get_device_name(device)}"
+        return f"{device}{detail}, {'bf16' if self.bf16 else 'fp32'}"
 
 
 @contextmanager
 def full_precision() -> Iterator[None]:
-    """Keep convolutions on CUDA from TF32, which has 10 bits for a weight and is torch's default there."""
+    """Disable TF32 for convolutions on CUDA. TF32 is torch's default and has a 10-bit mantissa."""
     cudnn: Any = torch.backends.cudnn
-    kinds = cudnn.conv, cudnn.rnn  # torch's older switch asks that both agree
-    before = [kind.fp32_precision for kind in kinds]
-    for kind in kinds:
-        kind.fp32_precision = "ieee"
+    backends = cudnn.conv, cudnn.rnn  # torch's older switch requires both to agree
+    before = [backend.fp32_precision for backend in backends]
+    for backend in backends:
+        backend.fp32_precision = "ieee"
     try:
         yield
     finally:
-        for kind, precision in zip(kinds, before, strict=True):
-            kind.fp32_precision = precision
+        for backend, precision in zip(backends, before, strict=True):
+            backend.fp32_precision = precision
 
 
-def _computes_bf16(device: torch.device) -> bool:
-    """True where bf16 arithmetic is in the hardware; elsewhere it would be emulated, and slow."""
+def _has_bf16(device: torch.device) -> bool:
+    """Return True where the hardware has bf16 arithmetic. Emulated bf16 is slow."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device.type == "cpu":
-        has = torch.cpu.get_capabilities()
-        return bool(has.get("avx512_bf16") or has.get("amx_bf16"))
+        capabilities = torch.cpu.get_capabilities()
+        return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
     return False
 
 
 def memory_available() -> int | None:
-    """Bytes of main memory that may still be taken, or None where the system does not tell."""
+    """Return the available main memory in bytes, or None where the system does not report it."""
     try:
         with open("/proc/meminfo", encoding="ascii") as file:
             for line in file:
@@ -120,7 +121,7 @@ def memory_available() -> int | None:
 
 
 def memory_peak() -> int | None:
-    """Bytes of this process's largest resident set so far, or None where the system does not tell."""
+    """Return this process's peak resident set size in bytes, or None where the system does not report it."""
     try:
         import resource
     except ImportError:  # Windows

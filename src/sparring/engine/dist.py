@@ -1,7 +1,7 @@
-"""Several processes as one: torchrun, and one flat all-reduce a turn. On one process everything here does nothing.
+"""Data parallelism under torchrun by one flat all-reduce per turn. On a single process these functions do nothing.
 
-No DistributedDataParallel: it mis-handles gradient penalties (pytorch#63929, #63812), and silently so in places. One
-all-reduce after any number of backward passes is right by construction, and costs the same at this size.
+DistributedDataParallel is not used, since it handles gradient penalties wrongly, in places silently (pytorch#63929,
+#63812). One all-reduce after any number of backward passes is correct and costs the same for networks of this size.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from sparring.engine.errors import SparringError, UsageError
 
 
 def init() -> None:
-    """Join the group that torchrun made, if it made one."""
+    """Initialise the process group, if torchrun started several processes."""
     if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not td.is_initialized():
         if torch.cuda.is_available():
             torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")) % torch.cuda.device_count())
@@ -27,16 +27,16 @@ def init() -> None:
 
 
 def check_single_process() -> None:
-    """Raise UsageError where torchrun made several processes, for work that only one can do."""
+    """Raise UsageError if torchrun started several processes, for commands that run on one."""
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        raise UsageError("this command works on one process: give it without torchrun")
+        raise UsageError("this command runs on one process: start it without torchrun")
 
 
 def shutdown() -> None:
-    """Leave the group, and with it the process: all at once, when the last one has done its work.
+    """Wait for all processes, then exit this one with code 0. Does nothing without a process group.
 
-    By `os._exit`: at the interpreter's own end a thread of gloo now and then aborts the process ("terminate called
-    without an active exception", torch 2.13), and torchrun then calls a training failed that is whole.
+    It calls `os._exit`: at the interpreter's normal exit a gloo thread sometimes aborts the process ("terminate called
+    without an active exception", torch 2.13), and torchrun then reports a complete training as failed.
     """
     if td.is_initialized():
         barrier()
@@ -46,23 +46,23 @@ def shutdown() -> None:
 
 
 def rank() -> int:
-    """This process's number, 0 for the one that writes and speaks."""
+    """Return this process's rank. Rank 0 writes files and logs."""
     return td.get_rank() if td.is_initialized() else 0
 
 
 def world_size() -> int:
-    """How many processes play together."""
+    """Return the number of processes."""
     return td.get_world_size() if td.is_initialized() else 1
 
 
 def barrier() -> None:
-    """Hold until all processes are here."""
+    """Wait until all processes reach this call."""
     if world_size() > 1:
         td.barrier()
 
 
 def average_(tensors: Sequence[Tensor]) -> None:
-    """Replace each tensor by its mean over the processes: one flat all-reduce."""
+    """Replace each tensor by its mean over the processes, with one flat all-reduce."""
     if world_size() == 1 or not tensors:
         return
     flat = torch.cat([t.reshape(-1).to(torch.promote_types(t.dtype, torch.float32)) for t in tensors])
@@ -73,11 +73,11 @@ def average_(tensors: Sequence[Tensor]) -> None:
 
 
 @torch.no_grad()
-def average_gradients(net: nn.Module, others: Iterable[nn.Module] = (), told: Iterable[Tensor] = ()) -> None:
-    """Average the gradients of `net` over the processes, and with them the buffers (batch statistics) of all nets.
+def average_gradients(net: nn.Module, others: Iterable[nn.Module] = (), stats: Iterable[Tensor] = ()) -> None:
+    """Average over the processes: the gradients of `net`, the float buffers of all nets, and the scalars `stats`.
 
-    Also what was `told`, losses and the like: every process then sees one loss, and a line search goes one way.
-    A parameter without a gradient counts as zero, so that a lazy penalty may leave some out.
+    Averaged losses make a line search take the same steps on every process. A parameter without a gradient counts as
+    zero, since a lazy penalty may leave some out.
     """
     if world_size() == 1:
         return
@@ -86,11 +86,11 @@ def average_gradients(net: nn.Module, others: Iterable[nn.Module] = (), told: It
             p.grad = torch.zeros_like(p)
     gradients = [p.grad for p in net.parameters() if p.grad is not None]
     nets = {id(n): n for n in [net, *others]}.values()
-    average_([*gradients, *(b for n in nets for b in n.buffers() if b.is_floating_point()), *told])
+    average_([*gradients, *(b for n in nets for b in n.buffers() if b.is_floating_point()), *stats])
 
 
 def any_true(flag: bool) -> bool:
-    """True on all processes if `flag` is true on one of them."""
+    """Return True on all processes if `flag` is true on at least one."""
     if world_size() == 1:
         return flag
     total = torch.tensor(float(flag))
@@ -99,7 +99,7 @@ def any_true(flag: bool) -> bool:
 
 
 def broadcast(number: int) -> int:
-    """The number that process 0 has."""
+    """Return the number that rank 0 passed."""
     if world_size() == 1:
         return number
     box = [number]
@@ -108,7 +108,7 @@ def broadcast(number: int) -> int:
 
 
 def check_in_sync(nets: Iterable[tuple[str, nn.Module]]) -> None:
-    """Raise unless every process holds the same bits in every weight and buffer."""
+    """Raise SparringError unless all weights and buffers are bit-identical on all processes."""
     if world_size() == 1:
         return
     mine = {
@@ -116,12 +116,12 @@ def check_in_sync(nets: Iterable[tuple[str, nn.Module]]) -> None:
         for player, net in nets
         for name, tensor in net.state_dict().items()
     }
-    everyone: list[dict[str, str]] = [{} for _ in range(world_size())]
-    td.all_gather_object(everyone, mine)
-    apart = [name for name in mine if len({each[name] for each in everyone}) > 1]
-    if apart:
+    gathered: list[dict[str, str]] = [{} for _ in range(world_size())]
+    td.all_gather_object(gathered, mine)
+    differing = [name for name in mine if len({digests[name] for digests in gathered}) > 1]
+    if differing:
         raise SparringError(
-            f"the {world_size()} processes have drifted apart: {len(apart)} tensors differ, first {apart[0]}"
+            f"the {world_size()} processes are out of sync: {len(differing)} tensors differ, the first is {differing[0]}"
         )
 
 

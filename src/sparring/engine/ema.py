@@ -1,4 +1,7 @@
-"""A running average of a network's weights, by half-life in images."""
+"""Exponential moving average of a network's weights, with a half-life in images.
+
+Own code, since `torch.optim.swa_utils.AveragedModel` has no half-life that ramps up and copies buffers instead of averaging them.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +14,10 @@ from sparring.engine.game import Schedule
 
 
 class EMA:
-    """The exponential moving average of `net`, kept from image 0 on.
+    """Exponential moving average of `source`, updated from image 0 on.
 
-    The half-life ramps up with the run, `min(half_life(at), ramp * nimg)`, so that the start is forgotten in time
-    (Karras et al. 2020, StyleGAN2-ADA); buffers (batch statistics) are averaged like weights, whole numbers copied.
+    The half-life is `min(half_life(at), ramp * nimg)` images, so that the initial weights are forgotten early (Karras et
+    al. 2020, StyleGAN2-ADA). Floating-point buffers (batch statistics) are averaged too; integer buffers are copied.
     """
 
     def __init__(self, net: nn.Module, half_life: Schedule, ramp: float = 0.05) -> None:
@@ -25,7 +28,7 @@ class EMA:
 
     @torch.no_grad()
     def update(self, nimg: int, batch_size: int, at: float) -> None:
-        """Move towards the source's weights after a round that ended at image `nimg`."""
+        """Move the average towards the source after a round of `batch_size` images that ended at image `nimg`."""
         half_life = max(min(self.half_life(at), self.ramp * nimg), 1e-8)
         weight = 1 - 0.5 ** (batch_size / half_life)
         pairs = list(zip(_tensors(self.net), _tensors(self.source), strict=True))
@@ -35,8 +38,8 @@ class EMA:
             if not a.is_floating_point():
                 a.copy_(b)
 
-    def restart(self) -> None:
-        """Begin anew at the source's weights."""
+    def reset(self) -> None:
+        """Set the average to the source's current weights."""
         self.net.load_state_dict(self.source.state_dict())
 
 

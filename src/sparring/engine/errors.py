@@ -1,7 +1,7 @@
-"""What can go wrong, as a user meets it: a message that names the thing and the way out, and an exit code.
+"""Exceptions with exit codes. Each message names what is wrong and what to do.
 
 SparringError           exit code 1: the work failed
-├── Diverged            a loss or a weight is no longer a finite number
+├── Diverged            a loss or a weight became NaN or infinite
 └── UsageError          exit code 2: the command was wrong
 """
 
@@ -12,25 +12,25 @@ from collections.abc import Iterable
 
 
 class SparringError(Exception):
-    """The work failed; the message names what, where and the way out."""
+    """The work failed. Exit code 1."""
 
     exit_code = 1
 
 
 class Diverged(SparringError):
-    """A loss or a weight is no longer a finite number."""
+    """A loss or a weight became NaN or infinite."""
 
 
 class UsageError(SparringError):
-    """The command or the call was wrong; nothing was started."""
+    """The command or the call was wrong; nothing was started. Exit code 2."""
 
     exit_code = 2
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """A hint naming the known name closest to `name`, or all known names where none is close.
+    """Return a hint with the known name most similar to `name`, or with all known names if none is similar.
 
-    >>> nearest("dcgn", ["dcgan", "r3"])
+    >>> did_you_mean("dcgn", ["dcgan", "r3"])
     "did you mean 'dcgan'?"
     """
     known = sorted(known)

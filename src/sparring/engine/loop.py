@@ -1,4 +1,4 @@
-"""The loop. Every system of Sparring is a game put into it."""
+"""The training loop. Every system of Sparring is a game that this loop plays."""
 
 from __future__ import annotations
 
@@ -15,131 +15,128 @@ from sparring.engine.cuda_graph import CapturedTurn, capture_turn
 from sparring.engine.device import Hardware
 from sparring.engine.ema import EMA
 from sparring.engine.errors import Diverged
-from sparring.engine.game import Batch, Game, Schedule, only
+from sparring.engine.game import Batch, Game, Schedule, freeze_others
 from sparring.engine.running_mean import RunningMean
 from sparring.engine.seeds import mix
 
 
 class BatchSource(Protocol):
-    """Where batches come from. They are a function of (nimg, turn) alone, so a resumed run needs no random state."""
+    """A source of batches that depend on (nimg, turn) alone, so that a resumed run needs no random state."""
 
     @property
     def batch_size(self) -> int:
-        """Images a round, over all processes."""
+        """Images per round, over all processes."""
         ...
 
     def batches(self, nimg: int, turn: int) -> Sequence[Batch]:
-        """This process's share of one batch, in one part or more; gradients are averaged over the parts."""
+        """Return this process's micro-batches of the batch that begins at image `nimg`."""
         ...
 
 
 @dataclass
 class System:
-    """What a recipe builds and the loop plays."""
+    """A game with its optimizers, as a recipe builds it."""
 
     game: Game
-    """The players and what each of them wants."""
+    """The players and their losses."""
     optimizers: Mapping[str, Optimizer]
-    """One for each player."""
+    """One optimizer for each player that takes turns."""
     ema: EMA
-    """The running average of the player that is sampled from."""
+    """Moving average of the networks that samples or answers come from."""
     schedules: Mapping[str, Mapping[str, Schedule]] = field(default_factory=dict)
     """Player -> `lr`, `beta1` or `beta2` -> its value over the run."""
-    steady: bool = False
-    """A turn does the same whatever `at`, the step and the numbers are: on CUDA it becomes a graph (`engine.cuda_graph`)."""
+    graph_capturable: bool = False
+    """True if no turn has control flow that depends on data, step or `at`. On CUDA it is then captured as a graph."""
 
 
 @dataclass(frozen=True)
 class Callback:
-    """Something to do every so many images, at image 0 and at the end; what a stop saved is not done again."""
+    """A function called every `every` images, at image 0 and at the end. A resumed run repeats no call."""
 
     every: int
-    act: Callable[[int, Mapping[str, float]], None]
-    """Called with nimg and the mean statistics since this was last due."""
+    call: Callable[[int, Mapping[str, float]], None]
+    """Function of nimg and the mean statistics since the last call."""
 
 
 def play(
     system: System,
-    feed: BatchSource,
+    source: BatchSource,
     *,
     total: int,
     start: int = 0,
     seed: int = 0,
     hardware: Hardware,
-    due: Sequence[Callback] = (),
-    until: Callable[[], bool] = lambda: False,
+    callbacks: Sequence[Callback] = (),
+    should_stop: Callable[[], bool] = lambda: False,
 ) -> int:
-    """Play rounds from image `start` to image `total`, or `until` says stop; returns the images played."""
-    game, step = system.game, feed.batch_size
-    seen = [RunningMean() for _ in due]
-    records = system.steady and hardware.device.type == "cuda"
+    """Play rounds from image `start` to `total`, or until `should_stop()`; return nimg. Raises Diverged on a NaN loss."""
+    game, step = system.game, source.batch_size
+    means = [RunningMean() for _ in callbacks]
+    captures = system.graph_capturable and hardware.device.type == "cuda"
     graphs: dict[str, CapturedTurn | None] = {}
     nimg = start
     with torch.random.fork_rng(devices=[]):
         while True:
-            last = nimg >= total or dist.any_true(until())
-            for event, means in zip(due, seen, strict=True):
+            last = nimg >= total or dist.any_true(should_stop())
+            for callback, mean in zip(callbacks, means, strict=True):
                 fresh = nimg == 0 or nimg > start
-                if last or (fresh and nimg // event.every > (nimg - step) // event.every):
-                    event.act(nimg, means.take())
+                if last or (fresh and nimg // callback.every > (nimg - step) // callback.every):
+                    callback.call(nimg, mean.take())
             if last:
                 return nimg
             at = nimg / total
             for turn, player in enumerate(game.turns):
-                rng = mix(seed, dist.rank(), nimg, turn)  # of dropout and the like
-                parts = feed.batches(nimg, turn)
-                if records and len(parts) == 1 and player not in graphs:
-                    graphs[player] = capture_turn(game, player, parts[0], hardware)
-                stats = _move(system, player, parts, at, rng, hardware, graphs.get(player))
+                rng = mix(seed, dist.rank(), nimg, turn)  # for dropout and other noise of layers
+                micro_batches = source.batches(nimg, turn)
+                if captures and len(micro_batches) == 1 and player not in graphs:
+                    graphs[player] = capture_turn(game, player, micro_batches[0], hardware)
+                stats = _take_turn(system, player, micro_batches, at, rng, hardware, graphs.get(player))
                 if not torch.isfinite(stats[player]):
                     raise Diverged(f"the {player}'s loss became {float(stats[player])} at image {nimg:,}")
-                for means in seen:
-                    means.add(stats)
+                for mean in means:
+                    mean.add(stats)
             nimg += step
             system.ema.update(nimg, step, at)
 
 
-def _move(
+def _take_turn(
     system: System,
     player: str,
-    parts: Sequence[Batch],
+    micro_batches: Sequence[Batch],
     at: float,
     rng: int,
     hardware: Hardware,
     graph: CapturedTurn | None,
 ) -> dict[str, Tensor]:
-    """One player's turn: its loss and gradients over all parts of the batch, then its optimizer's step.
-
-    An optimizer may ask for the loss more than once (a line search, say): it is the same function each time.
-    """
+    """Accumulate one player's gradients over the micro-batches, take its optimizer's step and return statistics."""
     game, optimizer = system.game, system.optimizers[player]
     net = game.players[player]
-    _set(optimizer, system.schedules.get(player, {}), at)
-    told: dict[str, Tensor] = {}
+    _apply_schedules(optimizer, system.schedules.get(player, {}), at)
+    stats: dict[str, Tensor] = {}
 
     def loss_and_gradients() -> float:
-        told.clear()
-        hardware.seed(rng)
+        stats.clear()
+        hardware.seed(rng)  # a line search evaluates the loss several times: it must be the same function
         if graph is not None:
-            told.update(graph(parts[0]))
+            stats.update(graph(micro_batches[0]))
         else:
             optimizer.zero_grad(set_to_none=True)
-            with only(game, player):
-                for part in parts:
+            with freeze_others(game, player):
+                for batch in micro_batches:
                     with hardware.autocast():
-                        loss, stats = game.loss(player, replace(part), at)
-                    (loss / len(parts)).backward()  # type: ignore[no-untyped-call]
-                    for name, value in {player: loss, **stats}.items():
-                        value = torch.as_tensor(value).detach() / len(parts)
-                        told[name] = told[name] + value if name in told else value
-        dist.average_gradients(net, game.players.values(), told.values())
-        return float(told[player])
+                        loss, extra = game.loss(player, replace(batch), at)
+                    (loss / len(micro_batches)).backward()  # type: ignore[no-untyped-call]
+                    for name, value in {player: loss, **extra}.items():
+                        value = torch.as_tensor(value).detach() / len(micro_batches)
+                        stats[name] = stats[name] + value if name in stats else value
+        dist.average_gradients(net, game.players.values(), stats.values())
+        return float(stats[player])
 
     optimizer.step(loss_and_gradients)
-    return told
+    return stats
 
 
-def _set(optimizer: Optimizer, schedules: Mapping[str, Schedule], at: float) -> None:
+def _apply_schedules(optimizer: Optimizer, schedules: Mapping[str, Schedule], at: float) -> None:
     for group in optimizer.param_groups:
         for name, schedule in schedules.items():
             if name == "lr":

@@ -1,19 +1,19 @@
-"""The run folder: the only code that knows its layout.
+"""The run folder. No other code knows its layout.
 
 run.json                        recipe, settings, data, seed, plan, versions, command line
 metrics.jsonl                   append-only, one object a line, each with nimg
-samples/000200000.png           fixed latents, frames of the film
+samples/000200000.png           samples of fixed latents, the frames of film.webp
 checkpoints/000200000/          players, average, optimizers; state.json
-best.json                       which checkpoint measured best, and is kept
-model.safetensors, model.json   the averaged generator and its card
-classifier.safetensors, .json   the averaged classifier and its card, of `sparring classify` and `harden`
-classification.json             what it got right
-to_label.csv, to_label.png      what to label next
-hardening.json                  what it gets right under attack
-certify/                        what is certain of it in noise: report.html, report.json
-film.webp                       the fixed latents over the training
+best.json                       the checkpoint with the best score, which is kept
+model.safetensors, model.json   the averaged generator and its metadata
+classifier.safetensors, .json   the averaged classifier and its metadata, from `sparring classify` and `harden`
+classification.json             the accuracy of the classifier
+to_label.csv, to_label.png      the images to label next
+hardening.json                  the accuracy under attack
+certify/                        certified accuracy under noise: report.html, report.json
+film.webp                       samples of fixed latents over the training
 evaluation.json                 the latest evaluation, if there was one
-report.html                     all of it on one page
+report.html                     the report on one page
 """
 
 from __future__ import annotations
@@ -37,18 +37,18 @@ from sparring.engine.loop import System
 from sparring.engine.safetensors_io import load_file, write_tensors
 
 FORMAT = 1
-"""Of run.json and model.json."""
-KEPT = 3
-"""Checkpoints that stay beside the best; older ones are removed."""
+"""Format number in run.json and in the metadata of saved models."""
+KEPT_CHECKPOINTS = 3
+"""Number of newest checkpoints that are kept, besides the best one."""
 
 
 class Run:
-    """A folder in which one training lies."""
+    """The folder of one training run."""
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self.warnings: list[str] = []
-        """What was met on the way and should be told, a damaged checkpoint say."""
+        """Warnings to show the user, e.g. about a damaged checkpoint."""
 
     def __repr__(self) -> str:
         return f"Run({str(self.path)!r})"
@@ -57,159 +57,162 @@ class Run:
 
     @property
     def exists(self) -> bool:
-        """True where a run was begun."""
-        return os.path.exists(self.path / "run.json")  # an odd name is no run, and no error here
+        """True if the folder has a run.json."""
+        return os.path.exists(self.path / "run.json")  # unlike Path.exists it is False for invalid names
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What run.json holds; raises UsageError where there is none."""
+        """The content of run.json. Raises UsageError if there is none."""
         if not self.exists:
             raise UsageError(
-                f"{self.path} is no run folder: it has no run.json. `sparring train SOURCE --out {self.path}` makes one"
+                f"{self.path} is no run folder, it has no run.json: create one with `sparring train SOURCE --out {self.path}`"
             )
         return _read_json(self.path / "run.json", "run")
 
-    def claim(self) -> None:
-        """Make sure that the folder can be made and written, and make nothing yet; refused where it holds other things."""
+    def check_writable(self) -> None:
+        """Check that the folder can be created and written, without creating it.
+
+        Raises UsageError if it is a file or holds other files, and SparringError if it is not writable.
+        """
         with explain_os_errors(self.path):
             if self.path.exists() and not self.path.is_dir():
                 raise UsageError(f"{self.path} is a file: choose another --out")
             if self.path.is_dir() and any(not p.name.endswith(".tmp") for p in self.path.iterdir()):
-                raise UsageError(f"{self.path} is not empty, and no run: choose another --out")
+                raise UsageError(f"{self.path} is not empty and no run folder: choose another --out")
             with suppress(FileNotFoundError):
-                os.stat(self.path)  # a name that cannot be, too long or below a file, says so here
-            there = next(p for p in (self.path, *self.path.parents) if p.exists() or p.is_symlink())
-            with TemporaryFile(dir=there, suffix=".tmp"):  # gone by itself, whatever happens
+                os.stat(self.path)  # an invalid name, too long or below a file, raises here
+            parent = next(p for p in (self.path, *self.path.parents) if p.exists() or p.is_symlink())
+            with TemporaryFile(dir=parent, suffix=".tmp"):  # removed even after a kill
                 pass
 
-    def begin(self, settings: Mapping[str, Any]) -> None:
+    def write_settings(self, settings: Mapping[str, Any]) -> None:
         """Write run.json."""
         write(self.path / "run.json", json.dumps({"format": FORMAT, **settings}, indent=2) + "\n")
 
     # metrics
 
     def log(self, nimg: int, values: Mapping[str, float]) -> None:
-        """Append one line to metrics.jsonl."""
+        """Append one line of metrics to metrics.jsonl."""
         path = self.path / "metrics.jsonl"
         with explain_os_errors(path), open(path, "ab+") as file:
-            if file.tell() and (file.seek(-1, 2), file.read(1))[1] != b"\n":  # a kill tore the last line
+            if file.tell() and (file.seek(-1, 2), file.read(1))[1] != b"\n":  # the last line is incomplete after a kill
                 file.write(b"\n")
             file.write(json.dumps({"nimg": nimg, **values}).encode() + b"\n")
 
     def metrics(self) -> list[dict[str, float]]:
-        """All lines by nimg; where a resumed run wrote one again, the last counts; torn lines are passed over."""
+        """Return all metrics in order of nimg. The last of repeated lines counts; incomplete lines are skipped."""
         path = self.path / "metrics.jsonl"
         lines: dict[int, dict[str, float]] = {}
         for text in path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []:
             try:
                 line = json.loads(text)
-                figures = {name: value for name, value in line.items() if isinstance(value, int | float)}
-                lines[int(line["nimg"])] = {**lines.get(int(line["nimg"]), {}), **figures}
+                values = {name: value for name, value in line.items() if isinstance(value, int | float)}
+                lines[int(line["nimg"])] = {**lines.get(int(line["nimg"]), {}), **values}
             except (ValueError, TypeError, KeyError, AttributeError):
                 continue
         return [lines[nimg] for nimg in sorted(lines)]
 
-    # pictures
+    # samples
 
-    def show(self, nimg: int, picture: Image.Image) -> None:
-        """Write one frame of the film."""
-        save_png(picture, self.path / "samples" / f"{nimg:09d}.png", f"run {self.path.name}, image {nimg:,}")
+    def save_frame(self, nimg: int, image: Image.Image) -> None:
+        """Write the sample grid of image `nimg`, a frame of the film."""
+        save_png(image, self.path / "samples" / f"{nimg:09d}.png", f"run {self.path.name}, image {nimg:,}")
 
     def frames(self) -> list[Path]:
-        """The frames so far, in order."""
+        """Return the paths of all frames, in order of nimg."""
         return _numbered((self.path / "samples").glob("*.png"))
 
-    def film(self) -> Path:
-        """Put the frames together as film.webp."""
+    def write_film(self) -> Path:
+        """Write all frames as the animation film.webp; return its path."""
         save_animation(self.frames(), self.path / "film.webp")
         return self.path / "film.webp"
 
-    # what was found out about it
+    # results
 
     @property
-    def report(self) -> Path:
-        """Where its page lies."""
+    def report_path(self) -> Path:
+        """The path of the HTML report."""
         return self.path / "report.html"
 
-    def write_evaluation(self, told: Mapping[str, Any]) -> None:
+    def write_evaluation(self, content: Mapping[str, Any]) -> None:
         """Write evaluation.json."""
-        write(self.path / "evaluation.json", json.dumps({"format": FORMAT, **told}, indent=2) + "\n")
+        write(self.path / "evaluation.json", json.dumps({"format": FORMAT, **content}, indent=2) + "\n")
 
-    def write_classification(self, told: Mapping[str, Any]) -> None:
+    def write_classification(self, content: Mapping[str, Any]) -> None:
         """Write classification.json."""
-        write(self.path / "classification.json", json.dumps({"format": FORMAT, **told}, indent=2) + "\n")
+        write(self.path / "classification.json", json.dumps({"format": FORMAT, **content}, indent=2) + "\n")
 
     @property
     def classification(self) -> dict[str, Any] | None:
-        """What classification.json tells; None without one."""
+        """The content of classification.json, None without one."""
         path = self.path / "classification.json"
         return _read_json(path, "classification") if path.exists() else None
 
     # checkpoints
 
     def checkpoints(self) -> list[Path]:
-        """The checkpoints, oldest first."""
+        """Return the paths of the checkpoints, oldest first."""
         return _numbered(p for p in (self.path / "checkpoints").glob("*") if p.is_dir())
 
     def save(self, system: System, nimg: int) -> None:
-        """Write a checkpoint, if it is not there yet, and remove the oldest, but not the best."""
+        """Write a checkpoint if there is none for `nimg`, and remove old ones except the best."""
         path = self._checkpoint(nimg)
         if not path.exists():
             with atomic_replace(path) as temporary:
                 checkpoint.save(system, temporary, nimg)
         best = self.best
-        for old in [p for p in self.checkpoints() if int(p.name) < nimg][: -KEPT + 1]:
+        for old in [p for p in self.checkpoints() if int(p.name) < nimg][: -KEPT_CHECKPOINTS + 1]:
             if best is None or int(old.name) != best["nimg"]:
                 remove(old)
 
     @property
     def best(self) -> dict[str, Any] | None:
-        """What best.json tells: `nimg` of the best checkpoint, and the name and value of the score; None without one."""
+        """The best checkpoint: `nimg`, and the name and value of its score. None without best.json."""
         path = self.path / "best.json"
         return _read_json(path, "best checkpoint's") if path.exists() else None
 
     def mark_best(self, nimg: int, score: str, value: float) -> None:
-        """Write best.json: this checkpoint stays. To be called before it is saved, and before an earlier best may go."""
-        told = {"format": FORMAT, "nimg": nimg, "score": score, "value": value}
-        write(self.path / "best.json", json.dumps(told) + "\n")
+        """Write best.json, which protects this checkpoint from removal. Call it before `save`."""
+        content = {"format": FORMAT, "nimg": nimg, "score": score, "value": value}
+        write(self.path / "best.json", json.dumps(content) + "\n")
 
     def weights(self, which: str | int = "last", *, raw: bool = False) -> dict[str, Tensor]:
-        """The generator's weights in a checkpoint ("best", "last" or its nimg): averaged, or `raw` as it plays.
+        """Return the generator's weights in a checkpoint: the EMA, or the `raw` weights.
 
-        Raises UsageError, naming the checkpoints that are there, where this one is not.
+        `which` is "best", "last" or an nimg. Raises UsageError if there is no such checkpoint.
         """
         path = self.checkpoint_path(which)
         weights = path / ("players.safetensors" if raw else "average.safetensors")
         try:
             tensors = load_file(weights)
-        except Exception as error:  # whatever a damaged file makes the parser say
-            raise SparringError(f"{weights} is damaged: {error}. Another --checkpoint may be whole") from error
-        own = "generator."
-        return {k.removeprefix(own): t for k, t in tensors.items() if k.startswith(own)} if raw else tensors
+        except Exception as error:  # a damaged file can raise anything in the parser
+            raise SparringError(f"{weights} is damaged ({error}): choose another --checkpoint") from error
+        prefix = "generator."
+        return {k.removeprefix(prefix): t for k, t in tensors.items() if k.startswith(prefix)} if raw else tensors
 
     def checkpoint_path(self, which: str | int = "last") -> Path:
-        """The folder of a checkpoint; raises UsageError, naming those that are there, where this one is not."""
-        there = self.checkpoints()
-        known = ", ".join(str(int(p.name)) for p in there) or "none"
-        path = there[-1] if which == "last" and there else self._checkpoint(self._number(which, known))
+        """Return the folder of a checkpoint. Raises UsageError, with the existing ones, if there is no such checkpoint."""
+        existing = self.checkpoints()
+        known = ", ".join(str(int(p.name)) for p in existing) or "none"
+        path = existing[-1] if which == "last" and existing else self._checkpoint(self._number(which, known))
         if not path.exists():
-            raise UsageError(f"{self.path} has no checkpoint '{which}'; there are: {known}")
+            raise UsageError(f"{self.path} has no checkpoint '{which}': choose one of: {known}")
         return path
 
     def _number(self, which: str | int, known: str) -> int:
-        """The image at which a checkpoint was saved, by what it is called."""
+        """Return nimg of the checkpoint `which`, "best" or a number."""
         if which == "best" and (best := self.best):
             return int(best["nimg"])
         if str(which).isdecimal():
             return int(which)
-        why = "none is marked as the best" if which == "best" else f"there is no checkpoint '{which}'"
-        raise UsageError(f"{self.path}: {why}; take best, last, or the image of one that is there: {known}")
+        reason = "no checkpoint is marked as the best" if which == "best" else f"there is no checkpoint '{which}'"
+        raise UsageError(f"{self.path}: {reason}: choose best, last, or one of: {known}")
 
     def load_latest(self, system: System) -> int | None:
-        """Put the newest checkpoint that is whole into `system`; returns nimg, or None where there is none.
+        """Load the newest intact checkpoint into `system`; return nimg, or None if there is none.
 
-        Damaged ones are named in `warnings` and set aside. Raises SparringError where all are damaged, or where a whole
-        one does not fit the system; nothing is set aside then. Of several processes the first one chooses.
+        Damaged ones are renamed and reported in `warnings`. Raises SparringError, and renames none, if all are damaged or
+        the newest intact one does not fit the system. Rank 0 chooses for all processes.
         """
         nimg = dist.broadcast(self._load_newest(system) if dist.rank() == 0 else -1)
         if dist.rank() != 0 and nimg >= 0:
@@ -217,7 +220,7 @@ class Run:
         return nimg if nimg >= 0 else None
 
     def _load_newest(self, system: System) -> int:
-        """The same on one process; -1 where there is none. What a kill left half written goes."""
+        """Do the work of `load_latest` on rank 0; return -1 if there is none. Also remove temporary files of killed runs."""
         remove_temporaries(self.path / "checkpoints")
         remove_temporaries(self.path / "samples")
         for name in (
@@ -227,7 +230,7 @@ class Run:
             "to_label.*",
             "film.webp",
             "report.html",
-        ):  # and not what `sparring sample` may be writing just now
+        ):  # but not those that a concurrent `sparring sample` is writing
             remove_temporaries(self.path, name)
         damaged: list[tuple[Path, str]] = []
         for path in reversed(self.checkpoints()):
@@ -236,8 +239,8 @@ class Run:
             except checkpoint.Corrupt as damage:
                 damaged.append((path, str(damage)))
                 continue
-            for bad, why in damaged:
-                self.warnings.append(f"checkpoint {bad.name} is damaged ({why}); the one before it is used")
+            for bad, reason in damaged:
+                self.warnings.append(f"checkpoint {bad.name} is damaged ({reason}): using the one before it")
                 with explain_os_errors(bad):
                     remove(bad.with_name(f"damaged-{bad.name}"))
                     bad.rename(bad.with_name(f"damaged-{bad.name}"))
@@ -245,7 +248,7 @@ class Run:
         if damaged:
             raise SparringError(
                 f"all {len(damaged)} checkpoints of {self.path} are damaged: start again with another --out "
-                f"({'; '.join(why for _, why in damaged)})"
+                f"({'; '.join(reason for _, reason in damaged)})"
             )
         return -1
 
@@ -267,7 +270,7 @@ def write_shared(folder: Path, name: str, tensors: Mapping[str, Tensor], card: M
 
 
 def read_shared(path: str | Path, name: str = "model") -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """The tensors and the card of what is shared as `name`: a run folder, or either of its two files."""
+    """Return tensors and metadata of the saved model `name` in a run folder (or given by one of its two files)."""
     path = Path(path)
     folder = path if path.is_dir() else path.parent
     if not path.exists():
@@ -291,7 +294,7 @@ def read_shared(path: str | Path, name: str = "model") -> tuple[dict[str, Tensor
 
 
 def _numbered(paths: Iterable[Path]) -> list[Path]:
-    """Those whose name is a number, in its order: names of nine digits and of ten sort apart."""
+    """Return the paths whose stem is a number, in numerical order (names have nine digits or more)."""
     return sorted((p for p in paths if p.stem.isdecimal()), key=lambda p: int(p.stem))
 
 

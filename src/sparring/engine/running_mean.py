@@ -1,4 +1,4 @@
-"""Running means of what the turns tell."""
+"""Means of the statistics that turns return, between two log lines."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from torch import Tensor
 
 
 class RunningMean:
-    """The mean of each statistic since it was last taken. Sums tensors, so that nothing waits for the device."""
+    """The mean of each statistic since the last `take`. It sums tensors on their device, so `add` never synchronises."""
 
     def __init__(self) -> None:
         self._sums: dict[tuple[str, ...], list[Tensor]] = {}
         self._counts: dict[tuple[str, ...], int] = {}
 
     def add(self, stats: Mapping[str, Tensor]) -> None:
-        """Count each scalar in."""
+        """Add one value of each statistic."""
         names, values = tuple(stats), list(stats.values())
         if names in self._sums:
-            torch._foreach_add_(self._sums[names], values)  # of all at once: a turn tells a dozen
+            torch._foreach_add_(self._sums[names], values)  # one kernel for a dozen statistics
         else:
             self._sums[names] = [value.clone() for value in values]
         self._counts[names] = self._counts.get(names, 0) + 1
 
     def take(self) -> dict[str, float]:
-        """The means, and a fresh start."""
+        """Return the means by name, and reset them."""
         totals: dict[str, float] = {}
         counts: dict[str, int] = {}
         for names, sums in self._sums.items():

@@ -1,4 +1,4 @@
-"""Named tensors in safetensors files."""
+"""Write, read and hash named tensors in safetensors files."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ __all__ = ["digest", "load_file", "write_tensors"]
 
 
 def write_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
-    """Write copies of `tensors` (which may share memory, or lie in any format); a full disk is an OSError, as elsewhere."""
+    """Write contiguous CPU copies of `tensors`, which may share memory and have any memory format.
+
+    Raises OSError on a full disk, where safetensors itself raises SafetensorError.
+    """
     copies = {
         name: t.detach().to("cpu", copy=True, memory_format=torch.contiguous_format) for name, t in tensors.items()
     }
@@ -30,9 +33,9 @@ def write_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
 
 
 def digest(tensors: Mapping[str, Tensor]) -> str:
-    """A hash of names, shapes and values, 32 hex digits: equal where the tensors are."""
-    told = hashlib.blake2b(digest_size=16)
+    """Return a hash (32 hex digits) of the names, dtypes, shapes and values of `tensors`."""
+    hasher = hashlib.blake2b(digest_size=16)
     for name, t in sorted(tensors.items()):
-        told.update(f"{name} {t.dtype} {list(t.shape)};".encode())
-        told.update(t.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
-    return told.hexdigest()
+        hasher.update(f"{name} {t.dtype} {list(t.shape)};".encode())
+        hasher.update(t.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return hasher.hexdigest()

@@ -1,4 +1,4 @@
-"""Numbers that change over a run, as functions of `at` in [0, 1]."""
+"""Schedules: hyper-parameters as functions of the run's progress `at` in [0, 1]."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from sparring.engine.game import Schedule
 
 
 def constant(value: float) -> Schedule:
-    """`value` throughout."""
+    """Return a schedule that is `value` throughout."""
     return lambda at: value
 
 
 def cosine(start: float, end: float, until: float = 1.0) -> Schedule:
-    """Half a cosine from `start` at 0 to `end` at `until`, then `end`."""
+    """Return half a cosine from `start` at 0 to `end` at `until`; `end` afterwards."""
     return lambda at: end + (start - end) * (1 + math.cos(math.pi * min(at / until, 1.0))) / 2
 
 
 def triangle(peak: float, until: float) -> Schedule:
-    """Evenly from 0 at 0 to `peak` at `until`, then evenly to 0 at 1 (Smith 2017, one cycle)."""
+    """Return a linear rise from 0 to `peak` at `until`, then a linear fall to 0 at 1 (one cycle, Smith 2017)."""
     return lambda at: peak * (at / until if at < until else (1 - at) / (1 - until))
 
 
 def steps(values: Mapping[float, float]) -> Schedule:
-    """From each of these `at` on the value beside it; the first is 0."""
+    """Return a step function: `values` maps the start of each step to its value. The first start is 0."""
     return lambda at: next(value for begin, value in sorted(values.items(), reverse=True) if at >= begin)

@@ -1,14 +1,17 @@
-"""Seeds out of counters: a run needs no random state, so a resumed one draws what the unbroken one would have."""
+"""Seeds derived from counters. Unlike NumPy's SeedSequence this needs no arrays and gives one Python int for torch.
+
+A run stores no random state: a resumed run derives the same seeds as an uninterrupted one.
+"""
 
 from __future__ import annotations
 
 _MASK = (1 << 64) - 1
 _START = 0x243F6A8885A308D3
-"""Digits of pi: an odd place to start from, which no small number leads to zero."""
+"""Initial state: digits of pi. It is not 0, which small inputs would map to 0."""
 
 
 def mix(*numbers: int) -> int:
-    """One well-spread 63-bit seed out of several whole numbers (SplitMix64, Steele et al. 2014)."""
+    """Return one well-distributed 63-bit seed for a sequence of integers (SplitMix64, Steele et al. 2014)."""
     state = _START
     for number in numbers:
         state = (state ^ (number & _MASK)) * 0x9E3779B97F4A7C15 + 0x9E3779B97F4A7C15 & _MASK

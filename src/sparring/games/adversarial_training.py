@@ -171,7 +171,7 @@ class Carried(nn.Module):
 
     def forward(self, net: nn.Module, x: Tensor, y: Tensor, threat: Threat, batch: Batch) -> Tensor:
         """Adversaries, which tell the perturbation where to go next as the loss goes back."""
-        rows = batch.rows or slice(0, len(x))
+        rows = batch.batch_slice or slice(0, len(x))
         change = self.change[rows]
         adv = threat.project(x + change, x).requires_grad_()
 

@@ -58,7 +58,7 @@ class OverfittingGuard(nn.Module):
         if now >= self.highest - self.fall:
             return now, False
         net.load_state_dict(self.net.state_dict())
-        system.ema.restart()
+        system.ema.reset()
         system.optimizers["classifier"].state.clear()
         self.rollbacks += 1
         return now, True

@@ -134,7 +134,7 @@ class SemiSupervisedGAN:
     def _classifier_loss(self, batch: Batch, at: float) -> tuple[Tensor, Stats]:
         x, y = batch.labelled() if batch.labelled else (batch.x, batch.y)
         if self.change is not None:
-            x = self.change(x, batch.beside(x, y, LABELLED))
+            x = self.change(x, batch.derive(x, y, LABELLED))
         inputs = [x]
         if self.generated:
             with torch.no_grad():

@@ -89,7 +89,7 @@ def build_system(
     spec = feed.data.spec
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(mix(seed))
-        made = {name: hardware.place(net) for name, net in nets(spec).items()}
+        made = {name: hardware.to_device(net) for name, net in nets(spec).items()}
         first = [feed.batches(nimg, 0)[0].x for nimg in range(0, STARTED, feed.batch_size)]
         recipe.prepare(made, torch.cat(first)[:STARTED])
         return recipe.system(spec, made, total)

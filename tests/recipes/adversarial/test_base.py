@@ -57,7 +57,7 @@ def tiny(name: str, **given: Any) -> AdversarialRecipe:
 
 def system_of(recipe: AdversarialRecipe, spec: ImageSpec) -> System:
     torch.manual_seed(0)
-    return recipe.system(spec, {name: CPU.place(net) for name, net in recipe.nets(spec).items()}, TOTAL)
+    return recipe.system(spec, {name: CPU.to_device(net) for name, net in recipe.nets(spec).items()}, TOTAL)
 
 
 def test_the_table_of_this_file_is_complete() -> None:
@@ -106,7 +106,13 @@ def test_a_stopped_run_goes_on_to_the_bit(name: str, at: int, tmp_path: Path) ->
 
     whole, first, second = fresh(), fresh(), fresh()
     for system in (whole, first):
-        play(system, BatchLoader(spec), total=TOTAL, hardware=CPU, until=iter([False] * (at // 4) + [True]).__next__)
+        play(
+            system,
+            BatchLoader(spec),
+            total=TOTAL,
+            hardware=CPU,
+            should_stop=iter([False] * (at // 4) + [True]).__next__,
+        )
         system.game.players["guard"].look(system)  # type: ignore[operator]
         system.game.players["guard"].rollbacks += 1  # type: ignore[operator]
     checkpoint.save(first, tmp_path / "saved", at)

@@ -36,7 +36,7 @@ def gap_of(run: Run, data: Dataset, hardware: Hardware, progress: Progress, whic
     path = run.checkpoint_path(which)
 
     def build() -> System:
-        nets = {name: hardware.place(net) for name, net in recipe.nets(data.spec).items()}
+        nets = {name: hardware.to_device(net) for name, net in recipe.nets(data.spec).items()}
         system = recipe.system(data.spec, nets, settings["plan"]["images"])
         checkpoint.load(system, path)
         return system

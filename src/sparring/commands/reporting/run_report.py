@@ -75,8 +75,8 @@ def write_run(run: Run, findings: Sequence[Finding]) -> Path:
     """The page of a run that was not evaluated yet, with its last frame."""
     frames = run.frames()
     samples = [Picture(Image.open(frames[-1]).convert("RGB"))] if frames else []
-    write(run.report, report_page(page_of_run(run, samples, findings)))
-    return run.report
+    write(run.report_path, report_page(page_of_run(run, samples, findings)))
+    return run.report_path
 
 
 def page_of_run(

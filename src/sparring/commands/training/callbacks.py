@@ -48,7 +48,7 @@ def events(
 
     def show(nimg: int, means: Mapping[str, float]) -> None:
         if dist.rank() == 0:
-            run.show(nimg, grid(to_uint8(model.generate(z, y)), columns))
+            run.save_frame(nimg, grid(to_uint8(model.generate(z, y)), columns))
 
     def measure_and_save(nimg: int, means: Mapping[str, float]) -> None:
         check_finite(players.items(), nimg)

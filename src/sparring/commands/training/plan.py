@@ -79,7 +79,7 @@ def measure_speed(build: Callable[[], System], feed: BatchLoader, hardware: Hard
         rounds.append(time.perf_counter())
         return len(rounds) > 3 and rounds[-1] - begin > seconds
 
-    play(system, feed, total=1 << 50, hardware=hardware, until=enough)
+    play(system, feed, total=1 << 50, hardware=hardware, should_stop=enough)
     measured = rounds[2:] if len(rounds) > 3 else rounds[1:]
     speed = size * (len(measured) - 1) / (measured[-1] - measured[0])
     return dist.broadcast(int(speed * 1000)) / 1000

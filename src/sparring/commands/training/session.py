@@ -60,7 +60,7 @@ class TrainingSession:
         begun = run.exists
         asked = asked.taken_over(run) if begun else asked.filled()
         if not begun:
-            run.claim()
+            run.check_writable()
         return cls(command, source, asked, run, begun, hardware, nets, progress)
 
     @property
@@ -119,7 +119,7 @@ class TrainingSession:
                 self.source, data, recipe, self.asked, plan, hardware, own_nets=self.nets is not None
             )
             if dist.rank() == 0:
-                run.begin({**settings, **more})
+                run.write_settings({**settings, **more})
         dist.barrier()
         if self.begun and (first := run.settings["hardware"]) != hardware.describe():
             progress.info(
@@ -161,11 +161,11 @@ class TrainingSession:
         try:
             with signals() as stop, diverging(system, self.run):
                 done = play(system, feed, total=plan.images, start=start, seed=self.seed, hardware=self.hardware,
-                            due=due, until=lambda: bool(stop))  # fmt: skip
+                            callbacks=due, should_stop=lambda: bool(stop))  # fmt: skip
         finally:
             self.progress.end()
         if dist.rank() == 0:
-            self.run.film()
+            self.run.write_film()
         if done < plan.images:
             raise Stopped(
                 f"stopped at image {done:,} of {plan.images:,}; all is saved. Go on with: "

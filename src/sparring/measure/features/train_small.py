@@ -58,10 +58,10 @@ def learn(
     """Train a fresh network on `images` drawn rows; returns its running average, in eval mode."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(mix(rows.seed))
-        net = hardware.place(build())
+        net = hardware.to_device(build())
     average = EMA(net, lambda at: float(images), AVERAGE)
     adam = {"net": Adam(net.parameters(), lr, (0.9, 0.99), fused=True)}
     system = System(SinglePlayer(net, loss), adam, average, {"net": {"lr": cosine(lr, lr / 100)}})
     due = Callback(max(images // 50, 1), lambda nimg, means: on_progress(min(nimg, images), images))
-    play(system, rows, total=images, seed=rows.seed, hardware=hardware, due=[due])
+    play(system, rows, total=images, seed=rows.seed, hardware=hardware, callbacks=[due])
     return average.net

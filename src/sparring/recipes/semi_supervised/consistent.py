@@ -132,4 +132,4 @@ class Consistent(SemiSupervisedRecipe):
         lr = {"classifier": {"lr": cosine(self.lr, self.lr / 50)}}
         if self.generated:
             optimizers["generator"] = Adam(nets["generator"].parameters(), 1e-3, (0.5, 0.99), fused=True)
-        return System(game, optimizers, average, lr, steady=True)
+        return System(game, optimizers, average, lr, graph_capturable=True)

@@ -137,4 +137,6 @@ class Improved(SemiSupervisedRecipe):
         falling = constant(lr) if until >= 1 else lambda at: lr * min((1 - at) / (1 - until), 1.0)
         optimizers = adams({name: nets[name] for name in game.turns}, lr, self.beta1, 0.999, EPS)
         average = average_of_both(nets, total, self.average)
-        return System(game, optimizers, average, {player: {"lr": falling} for player in optimizers}, steady=True)
+        return System(
+            game, optimizers, average, {player: {"lr": falling} for player in optimizers}, graph_capturable=True
+        )
