@@ -1,4 +1,4 @@
-"""The command line: arguments -> the function of the same name; what it returns is printed."""
+"""The command line: arguments -> the function of the same name -> text, or one JSON object, on stdout."""
 
 from __future__ import annotations
 
@@ -8,68 +8,116 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import redirect_stdout
+from importlib import import_module
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 import tyro
+from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
-from sparring.cli_flags import (
-    AttackFlags,
-    AttackTableFlags,
-    CertifyFlags,
-    ClassifyFlags,
-    DoctorFlags,
-    EvaluateFlags,
-    HardenFlags,
-    HearFlags,
-    InspectFlags,
-    PredictFlags,
-    RecipesFlags,
-    SampleFlags,
-    TrainFlags,
-    WhisperFlags,
-)
+from sparring import cli_flags as flags
 from sparring.engine.errors import SparringError, UsageError, did_you_mean
 
-START = """sparring: networks that learn by playing against each other
+START = """sparring: adversarial learning - networks that learn by playing against each other
 
-Three commands to start with:
-  sparring train digits --minutes 2            train a generator on small handwritten digits
-  sparring train photos/ --minutes 30          the same on images of your own: a folder, an archive, a URL
-  sparring sample runs/digits-r3 -n 64         new pictures out of what was trained
+Start with:
+  sparring train digits --minutes 2         train a generator of small handwritten digits
+  sparring sample runs/digits-r3 -n 64      draw 64 new digits from it
+  sparring classify photos/ --minutes 10    train a classifier on your own images, one folder a class
+
+SOURCE is your data: a folder, an archive, a file or a URL. RUN is the folder that a training writes.
 
 Commands:
-  inspect SOURCE    what is in there, what would be used, what is wrong with it
-  train SOURCE      train a generator; into an existing run: go on
-  classify SOURCE   train a classifier with few labels, test it, name what to label next
-  harden SOURCE     train a classifier that withstands attacks, and attack it
-  attack MODEL      how a classifier of any tool stands against attacks
-  attack-table CSV  how few columns of a table turn its classifier
-  hear SOURCE       train a recogniser of spoken words
-  whisper RUN       hide commands in sounds, and a page to listen to them
-  certify RUN       how far it is certain to be right, whatever the attack
-  predict RUN       what a classifier says of new images
-  sample RUN        pictures, a folder of them, or an array
-  doctor RUN        what ails a run, in words, and what to try
-  evaluate RUN      scores that can be trusted, and a page that shows them
-  recipes           what can be trained
+{commands}
 
-`sparring COMMAND --help` tells the flags of each.
+`sparring COMMAND --help` explains a command, with examples.
 """
 
 
+class Command(NamedTuple):
+    """A command: `sparring.commands.NAME` holds a function NAME and `to_text` of its result."""
+
+    flags: type
+    """Dataclass of `cli_flags`."""
+    usage: str
+    """Positional arguments."""
+    summary: str
+    """Line of the first page."""
+    examples: tuple[str, str]
+    """Arguments of two examples in the help."""
+    recipe_flag: str = ""
+    """Flag that names the recipe, in a command that trains one; its fields are flags of the command."""
+
+
+COMMANDS = {
+    "inspect": Command(
+        flags.InspectFlags, "SOURCE", "report what is in the data and what is wrong with it",
+        ("photos/", "scans.zip --size 64 --json"),
+    ),
+    "train": Command(
+        flags.TrainFlags, "SOURCE", "train a generator, or continue a run",
+        ("digits --minutes 2", "photos/ --size 64 --minutes 60 --out runs/photos"), "--recipe",
+    ),
+    "sample": Command(
+        flags.SampleFlags, "RUN", "draw samples from a trained generator",
+        ("runs/digits-r3 -n 64", "runs/digits-r3 -n 100 --label 7 --out sevens/"),
+    ),
+    "evaluate": Command(
+        flags.EvaluateFlags, "RUN_OR_SAMPLES", "score samples against real data",
+        ("runs/digits-r3", "samples/ --data photos/ -n 5000"),
+    ),
+    "classify": Command(
+        flags.ClassifyFlags, "SOURCE", "train, calibrate and test a classifier",
+        ("photos/ --minutes 10", "mnist --labels 100 --minutes 30"), "--recipe",
+    ),
+    "predict": Command(
+        flags.PredictFlags, "RUN IMAGES", "classify new images",
+        ("runs/photos-consistent new.jpg", "runs/photos-consistent new/ --csv"),
+    ),
+    "harden": Command(
+        flags.HardenFlags, "SOURCE", "train a classifier that is robust to small changes",
+        ("photos/ --minutes 10", "cifar10 --method trades --eps 8/255"), "--method",
+    ),
+    "attack": Command(
+        flags.AttackFlags, "MODEL SOURCE", "measure the robustness of a classifier by attacks",
+        ("runs/photos-fast photos/", "my_package.model:net cifar10 --eps 8/255 --images 1000"),
+    ),
+    "attack-table": Command(
+        flags.AttackTableFlags, "CSV LABEL", "attack a classifier of table rows",
+        ("loans.csv approved", "loans.csv approved --immutable age sex"),
+    ),
+    "hear": Command(
+        flags.HearFlags, "SOURCE", "train a classifier of spoken words",
+        ("words/ --minutes 3", "words.zip --sounds 50000"),
+    ),
+    "whisper": Command(
+        flags.WhisperFlags, "RUN SOURCE", "hide commands in sounds",
+        ("runs/words-hear words/", "runs/words-hear noise --say stop --db -30"),
+    ),
+    "certify": Command(
+        flags.CertifyFlags, "RUN SOURCE", "certify the robustness of a classifier",
+        ("runs/mnist-noisy mnist", "runs/mnist-consistent mnist --sigma 0.25"),
+    ),
+    "doctor": Command(
+        flags.DoctorFlags, "RUN", "diagnose a run and name the flag to try next",
+        ("runs/digits-r3", "runs/digits-r3 --json"),
+    ),
+    "recipes": Command(flags.RecipesFlags, "", "list what can be trained", ("", "--json")),
+}  # fmt: skip
+
+
 def main(argv: Sequence[str] | None = None) -> NoReturn:
-    """Run one command and exit: 0 done, 1 the work failed, 2 the command was wrong."""
+    """Run one command and exit: 0 done, 1 failed, 2 wrong command, 75 stopped by a signal with everything saved."""
     args = list(sys.argv[1:] if argv is None else argv)
-    for stream in (sys.stdout, sys.stderr):  # a file's name may hold what the terminal cannot show
+    for stream in (sys.stdout, sys.stderr):  # a file name may hold what the terminal cannot show
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C, where nothing else listens
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # like Ctrl-C, where no training listens
     try:
         if not args or args[0] in ("-h", "--help"):
-            print(START, end="")
+            print(start_page(), end="")
         elif args[0] == "--version":
             from sparring.engine.version import __version__
 
@@ -77,10 +125,10 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
         elif args[0] not in COMMANDS:
             raise UsageError(f"unknown command '{args[0]}': {did_you_mean(args[0], COMMANDS)}")
         else:
-            COMMANDS[args[0]](args[1:])
+            run_command(args[0], args[1:])
         sys.stdout.flush()
     except SparringError as error:
-        if os.environ.get("RANK", "0") == "0":  # of several processes one speaks
+        if _is_first_process():
             print(f"sparring: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
@@ -92,233 +140,126 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     sys.exit(0)
 
 
-def _inspect(args: list[str]) -> None:
-    options: InspectFlags = _parse(InspectFlags, "inspect", args)
-    from sparring.commands.inspect import inspect, to_text
-    from sparring.commands.reporting.progress import Progress
-
-    report = inspect(options.source, size=options.size, mode=options.mode, on_progress=Progress().callback("reading"))
-    print(_json(dataclasses.asdict(report)) if options.json else to_text(report))
+def start_page() -> str:
+    """Return what `sparring` without arguments prints."""
+    lines = [f"  {f'{name} {command.usage}':25} {command.summary}" for name, command in COMMANDS.items()]
+    return START.format(commands="\n".join(lines))
 
 
-def _train(args: list[str]) -> None:
-    from sparring.commands.train import summary, train
-    from sparring.commands.training.run_settings import saved_recipe
-    from sparring.engine import dist
-    from sparring.recipes import default_recipe, recipe_class
+def run_command(name: str, args: list[str]) -> None:
+    """Parse `args`, call the command's function and print its result; raise SparringError where it has failures."""
+    command = COMMANDS[name]
+    options, recipe = _parse_training(name, args) if command.recipe_flag else (_parse(command.flags, name, args), None)
+    if getattr(options, "json", False) and getattr(options, "csv", False):
+        raise UsageError("--json and --csv exclude each other: give one of them")
+    arguments = flags.arguments(options, without=("csv", recipe.name if recipe else ""))
+    if recipe:
+        arguments[command.recipe_flag.removeprefix("--")] = recipe
+    function = name.replace("-", "_")
+    module = import_module(f"sparring.commands.{function}")
+    with redirect_stdout(sys.stderr):  # a user's module may print, and stdout is for the result
+        result = getattr(module, function)(**arguments)
+    if _is_first_process():
+        print(_output(module, result, options))
+    if name == "train":
+        from sparring.engine import dist
 
-    saved = saved_recipe(_value(args, "--out"))
-    kind = recipe_class(_value(args, "--recipe") or (saved.name if saved else default_recipe("train")))
-    options, recipe = _with_knobs(TrainFlags, "train", kind, saved, args)
-    run = train(recipe=recipe, **_fields(options, "recipe", "json"))
-    if dist.rank() == 0:
-        told = summary(run)
-        print(_json(told) if options.json else _train_in_words(told))
-    dist.shutdown()
-
-
-def _classify(args: list[str]) -> None:
-    from sparring.commands.classify import classify
-    from sparring.commands.reporting.classifier_report import to_text
-    from sparring.commands.training.run_settings import saved_recipe
-    from sparring.recipes import default_recipe, recipe_class, recipes_for
-
-    saved = saved_recipe(_value(args, "--out"))
-    known = saved.name if saved and saved.name in recipes_for("classify") else default_recipe("classify")
-    kind = recipe_class(_value(args, "--recipe") or known, "classify")
-    options, recipe = _with_knobs(ClassifyFlags, "classify", kind, saved, args)
-    found = classify(recipe=recipe, **_fields(options, "recipe", "json"))
-    print(_json(dataclasses.asdict(found)) if options.json else to_text(found))
-
-
-def _harden(args: list[str]) -> None:
-    from sparring.commands.harden import harden, to_text
-    from sparring.commands.training.run_settings import saved_recipe
-    from sparring.recipes import default_recipe, recipe_class, recipes_for
-
-    args = _with_number(args, "--eps")
-    saved = saved_recipe(_value(args, "--out"))
-    known = saved.name if saved and saved.name in recipes_for("harden") else default_recipe("harden")
-    kind = recipe_class(_value(args, "--method") or known, "harden")
-    options, recipe = _with_knobs(HardenFlags, "harden", kind, saved, args)
-    found = harden(method=recipe, **_fields(options, "method", "json"))
-    print(_json(dataclasses.asdict(found)) if options.json else to_text(found))
-
-
-def _attack(args: list[str]) -> None:
-    options: AttackFlags = _parse(AttackFlags, "attack", _with_number(args, "--eps"))
-    from sparring.commands.attack import attack, to_text
-
-    with redirect_stdout(sys.stderr):  # a stranger's module may print, and stdout is for what was found
-        found = attack(options.model, options.source, **_fields(options, "model", "source", "json"))
-    print(_json(dataclasses.asdict(found)) if options.json else to_text(found))
-    _fail(found.failures)
-
-
-def _attack_table(args: list[str]) -> None:
-    options: AttackTableFlags = _parse(AttackTableFlags, "attack-table", args)
-    from sparring.commands.attack_table import attack_table, to_text
-
-    with redirect_stdout(sys.stderr):  # as above
-        found = attack_table(options.table, options.label, **_fields(options, "table", "label", "json"))
-    print(_json(dataclasses.asdict(found)) if options.json else to_text(found))
-    _fail(found.failures)
-
-
-def _fail(failures: Sequence[str]) -> None:
-    """Exit code 1 where what was asked of a figure is not met."""
-    if failures:
+        dist.shutdown()
+    if failures := getattr(result, "failures", ()):
         raise SparringError("; ".join(failures))
 
 
-def _hear(args: list[str]) -> None:
-    options: HearFlags = _parse(HearFlags, "hear", args)
-    from sparring.commands.hear import hear, to_text
-
-    found = hear(**_fields(options, "json"))
-    print(_json(found.to_json()) if options.json else to_text(found))
+def _is_first_process() -> bool:
+    """True on one process, or the first of several: the one that prints."""
+    return os.environ.get("RANK", "0") == "0"
 
 
-def _whisper(args: list[str]) -> None:
-    options: WhisperFlags = _parse(WhisperFlags, "whisper", args)
-    from sparring.commands.whisper import to_text, whisper
-
-    found = whisper(**_fields(options, "json"))
-    print(_json(found.to_json()) if options.json else to_text(found))
-
-
-def _certify(args: list[str]) -> None:
-    options: CertifyFlags = _parse(CertifyFlags, "certify", args)
-    from sparring.commands.certify import certify, to_text
-
-    found = certify(options.run, options.source, **_fields(options, "json", "run", "source"))
-    print(_json(dataclasses.asdict(found)) if options.json else to_text(found))
-
-
-def _predict(args: list[str]) -> None:
-    options: PredictFlags = _parse(PredictFlags, "predict", args)
-    from sparring.commands.predict import as_csv, predict, to_text
-
-    if options.json and options.csv:
-        raise UsageError("--json and --csv exclude each other: give one of them")
-    found = predict(options.run, options.images, resize=options.resize)
-    print(_json(dataclasses.asdict(found)) if options.json else as_csv(found) if options.csv else to_text(found))
-
-
-def _sample(args: list[str]) -> None:
-    options: SampleFlags = _parse(SampleFlags, "sample", args)
-    from sparring.commands.sample import sample
-
-    how = {name: getattr(options, name) for name in ("seed", "label", "checkpoint", "truncation")}
-    path = sample(options.run, options.n, out=options.out, **how)
-    told = {"path": str(path), "count": options.n, **how}
-    print(_json(told) if options.json else f"{options.n} samples: {path}")
-
-
-def _doctor(args: list[str]) -> None:
-    options: DoctorFlags = _parse(DoctorFlags, "doctor", args)
-    from sparring.commands.doctor import doctor, to_text
-
-    found = doctor(options.run)
-    told = {"run": options.run, "findings": [dataclasses.asdict(finding) for finding in found]}
-    print(_json(told) if options.json else to_text(found))
-
-
-def _evaluate(args: list[str]) -> None:
-    options: EvaluateFlags = _parse(EvaluateFlags, "evaluate", args)
-    from sparring.commands.evaluate import evaluate, to_text
-
-    evaluation = evaluate(options.samples, **_fields(options, "json", "samples"))
-    print(_json(evaluation.to_json()) if options.json else to_text(evaluation))
-
-
-def _recipes(args: list[str]) -> None:
-    options: RecipesFlags = _parse(RecipesFlags, "recipes", args)
-    from sparring.recipes import RECIPES, recipes_for
-
+def _output(module: Any, result: Any, options: Any) -> str:
+    """Return the result as text, CSV or JSON."""
     if options.json:
-        print(_json({name: entry.summary for name, entry in RECIPES.items()}))
-        return
-    titles = {"train": "generators", "classify": "classifiers", "harden": "against attacks"}
-    for command, title in titles.items():
-        lines = (f"  {name:11} {entry.summary}" for name, entry in recipes_for(command).items())
-        print(f"{title} (sparring {command}):", *lines, sep="\n")
+        if isinstance(options, flags.SampleFlags):
+            given = ("seed", "label", "checkpoint", "truncation")
+            result = {"path": result, "count": options.n, **{name: getattr(options, name) for name in given}}
+        elif isinstance(options, flags.DoctorFlags):
+            result = {"run": options.run, "findings": [dataclasses.asdict(finding) for finding in result]}
+        else:
+            own: Any = getattr(module, "to_json", None) or getattr(type(result), "to_json", dataclasses.asdict)
+            result = own(result)
+        return json.dumps(result, default=lambda value: str(value) if isinstance(value, Path) else repr(value))
+    text: str = module.as_csv(result) if getattr(options, "csv", False) else module.to_text(result)
+    return text
 
 
-COMMANDS: dict[str, Callable[[list[str]], None]] = {
-    "inspect": _inspect,
-    "train": _train,
-    "classify": _classify,
-    "harden": _harden,
-    "attack": _attack,
-    "attack-table": _attack_table,
-    "hear": _hear,
-    "whisper": _whisper,
-    "certify": _certify,
-    "predict": _predict,
-    "sample": _sample,
-    "doctor": _doctor,
-    "evaluate": _evaluate,
-    "recipes": _recipes,
-}
+# arguments
 
 
-def _parse(kind: Any, command: str, args: list[str]) -> Any:
-    config = (tyro.conf.OmitArgPrefixes, tyro.conf.PositionalRequiredArgs)
-    return tyro.cli(kind, prog=f"sparring {command}", args=args, config=config)
+def _parse(flags_class: Any, name: str, args: list[str]) -> Any:
+    command = COMMANDS[name]
+    examples = "\n".join(f"  sparring {name} {arguments}".rstrip() for arguments in command.examples)
+    return tyro.cli(
+        flags_class,
+        prog=f"sparring {name}",
+        description=f"{(command.flags.__doc__ or '').strip()}\n\nExamples:\n{examples}",
+        args=args,
+        config=(tyro.conf.OmitArgPrefixes, tyro.conf.PositionalRequiredArgs),
+        registry=_registry(),
+    )
 
 
-def _with_knobs(command: type, name: str, kind: Any, saved: Any, args: list[str]) -> tuple[Any, Any]:
-    """The options of a command and those of its recipe, whose fields are flags beside the command's own."""
-    knobs = saved if isinstance(saved, kind) else kind()
-    both = dataclasses.make_dataclass("Both", [(name, command), (kind.name, kind, dataclasses.field(default=knobs))])
-    both.__doc__ = command.__doc__
+def _registry() -> ConstructorRegistry:
+    """Let every flag for a number take a fraction as well: 8/255."""
+    registry = ConstructorRegistry()
+
+    @registry.primitive_rule
+    def number(type_info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[float] | None:
+        if type_info.type is not float:
+            return None
+        return PrimitiveConstructorSpec(
+            nargs=1,
+            metavar="FLOAT",
+            instance_from_str=lambda values: to_number(values[0]),
+            is_instance=lambda value: isinstance(value, int | float),
+            str_from_instance=lambda value: [str(value)],
+        )
+
+    return registry
+
+
+def to_number(text: str) -> float:
+    """Return the number that `text` is: 0.03, 1e-3, or a fraction of two numbers, 8/255; raise ValueError on others."""
+    numerator, slash, denominator = text.partition("/")
+    if slash and float(denominator) == 0:
+        raise ValueError(f"{text} divides by zero")
+    return float(numerator) / float(denominator) if slash else float(numerator)
+
+
+def _parse_training(name: str, args: list[str]) -> tuple[Any, Any]:
+    """Return the flags of a command that trains, and the recipe: its fields are flags beside the command's own.
+
+    The recipe is named by its flag, else that of the run at --out, else the default.
+    """
+    from sparring.commands.training.run_settings import saved_recipe
+    from sparring.recipes import RECIPES, default_recipe, recipe_class
+
+    command = COMMANDS[name]
+    saved = saved_recipe(_value(args, "--out"))
+    if saved is not None and RECIPES[saved.name].command != name:
+        saved = None
+    recipe_name = _value(args, command.recipe_flag) or (saved.name if saved else default_recipe(name))
+    kind = recipe_class(recipe_name, name)
+    default = saved if isinstance(saved, kind) else kind()
+    both = dataclasses.make_dataclass(
+        "Both", [(recipe_name, kind, dataclasses.field(default=default))], bases=(command.flags,), frozen=True
+    )
     parsed = _parse(both, name, args)
-    return getattr(parsed, name), getattr(parsed, kind.name)
-
-
-def _fields(options: Any, *but: str) -> dict[str, Any]:
-    """The fields of a command's options but for these."""
-    return {f.name: getattr(options, f.name) for f in dataclasses.fields(options) if f.name not in but}
+    return parsed, getattr(parsed, recipe_name)
 
 
 def _value(args: list[str], flag: str) -> str | None:
-    """The value of one flag, before everything else is parsed."""
-    for k, given in enumerate(args):
-        if given == flag and k + 1 < len(args):
+    """Return the value of one flag, before everything else is parsed."""
+    for k, arg in enumerate(args):
+        if arg == flag and k + 1 < len(args):
             return args[k + 1]
-        if given.startswith(f"{flag}="):
-            return given.partition("=")[2]
+        if arg.startswith(f"{flag}="):
+            return arg.partition("=")[2]
     return None
-
-
-def _with_number(args: list[str], flag: str) -> list[str]:
-    """The arguments with a fraction after `flag`, `8/255` say, as one number: changes of pixels are often counted so."""
-    value = _value(args, flag) or ""
-    above, slash, below = value.partition("/")
-    if not (slash and above.isdecimal() and below.isdecimal() and int(below)):
-        return args
-    number = repr(int(above) / int(below))
-    return [number if given == value else f"{flag}={number}" if given == f"{flag}={value}" else given for given in args]
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, default=lambda odd: str(odd) if isinstance(odd, Path) else repr(odd))
-
-
-def _train_in_words(told: dict[str, Any]) -> str:
-    lines = [
-        f"run      {told['run']}",
-        f"samples  {told['samples']}",
-        f"film     {told['film']}",
-        f"model    {told['model']}",
-        f"report   {told['report']}",
-    ]
-    if distance := told.get("sliced_wasserstein"):
-        first, last = distance["first"], distance["last"]
-        lines.append(
-            f"distance to {told['distance_to']} (sliced Wasserstein): {first['value']:.4f} at image {first['nimg']:,}, "
-            f"{last['value']:.4f} at image {last['nimg']:,}"
-        )
-    more = f"more     sparring sample {told['run']} -n 64\nscores   sparring evaluate {told['run']}"
-    return "\n".join([*lines, more])

@@ -1,152 +1,142 @@
-"""The command line's flags: a frozen dataclass a command, with a docstring under each field (tyro makes the help of them)."""
+"""Flags of the command line: one frozen dataclass a command, and groups that several share.
+
+tyro makes the help of a flag from the docstring below its field. Fields are the arguments of the command's function of the
+same name; a group is a field that holds another dataclass, and is passed as its fields.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Annotated
+from collections.abc import Collection
+from dataclasses import dataclass, field, fields, is_dataclass
+from typing import Annotated, Any
 
-from tyro.conf import arg
+from tyro.conf import FlagCreatePairsOff, arg
+
+
+def arguments(flags: Any, *, without: Collection[str] = ()) -> dict[str, Any]:
+    """Return the values of all fields by name, those of groups among them, but for `json` and those in `without`."""
+    values: dict[str, Any] = {}
+    for each in fields(flags):
+        value = getattr(flags, each.name)
+        if each.name in ("json", *without):
+            continue
+        values |= arguments(value, without=without) if is_dataclass(value) else {each.name: value}
+    return values
+
 
 Source = Annotated[str, arg(metavar="SOURCE", help_behavior_hint="")]
-Size = Annotated[str | None, arg(metavar="HxW", help_behavior_hint="(default: chosen by what is found)")]
-Mode = Annotated[str | None, arg(metavar="MODE", help_behavior_hint="(default: chosen by what is found)")]
-Json = Annotated[bool, arg(help_behavior_hint="")]
+RunFolder = Annotated[str, arg(metavar="RUN", help_behavior_hint="")]
+Out = Annotated[str | None, arg(metavar="RUN", help_behavior_hint="(default: a new one below runs/)")]
+Seed = Annotated[int, arg(metavar="S")]
+Json = Annotated[bool, arg(help_behavior_hint=""), FlagCreatePairsOff]
+Switch = Json
+Device = Annotated[str, arg(metavar="NAME")]
+Names = Annotated[tuple[str, ...], arg(metavar="NAME ...", help_behavior_hint="")]
+Checkpoint = Annotated[str | None, arg(metavar="best|last|N", help_behavior_hint="(default: the saved model)")]
+Truncation = Annotated[float | None, arg(metavar="T", help_behavior_hint="(default: no truncation)")]
+
+
+# groups
 
 
 @dataclass(frozen=True)
-class InspectFlags:
-    """What is in a source, what would be used, what is wrong with it."""
+class ReadFlags:
+    """How SOURCE is read."""
 
-    source: Source
-    """A folder, an archive, a file, a URL, or a known name (digits, mnist, fashion-mnist, cifar10, stacked-mnist)."""
-    size: Size = None
-    """Size to bring the images to, or one number for a square."""
-    mode: Mode = None
-    """L, LA, RGB or RGBA."""
-    json: Json = False
-    """Print one JSON object."""
+    size: Annotated[str | None, arg(metavar="HxW", help_behavior_hint="(default: chosen from the data)")] = None
+    """Size that images are scaled to; one number for a square."""
+    mode: Annotated[str | None, arg(metavar="MODE", help_behavior_hint="(default: chosen from the data)")] = None
+    """Mode that images are converted to: L, LA, RGB or RGBA."""
+
+
+@dataclass(frozen=True)
+class HardwareFlags:
+    """Device and number format."""
+
+    device: Device = "auto"
+    """Device to compute on: auto, cpu, cuda or mps."""
+    precision: Annotated[str, arg(metavar="NAME")] = "auto"
+    """Number format: auto (bf16 wherever the hardware has it), bf16 or fp32."""
 
 
 @dataclass(frozen=True)
 class TrainingFlags:
-    """What all commands that train are asked."""
+    """Flags of all commands that train."""
 
     source: Source
     """A folder, an archive, a file, a URL, or a known name (digits, mnist, fashion-mnist, cifar10, stacked-mnist)."""
     minutes: Annotated[float | None, arg(metavar="M", help_behavior_hint="(default: 10)")] = None
-    """How long to train; a short probe turns this into images."""
+    """Training time; a short probe of the speed turns it into a number of examples."""
     images: Annotated[int | None, arg(metavar="N", help_behavior_hint="")] = None
-    """How many images to train on, in place of --minutes."""
-    out: Annotated[str | None, arg(metavar="RUN", help_behavior_hint="(default: a new one below runs/)")] = None
-    """The run folder."""
+    """Number of training examples to draw, instead of --minutes."""
+    out: Out = None
+    """Run folder; an existing run is continued, bit for bit."""
     seed: Annotated[int | None, arg(metavar="S", help_behavior_hint="(default: 0)")] = None
-    """Of everything that is drawn."""
-    size: Size = None
-    """Size to bring the images to, or one number for a square."""
-    mode: Mode = None
-    """L, LA, RGB or RGBA."""
-    device: Annotated[str, arg(metavar="NAME")] = "auto"
-    """auto, cpu, cuda or mps."""
-    precision: Annotated[str, arg(metavar="NAME")] = "auto"
-    """auto (bf16 wherever the hardware has it), bf16 or fp32."""
+    """Random seed."""
     json: Json = False
-    """Print one JSON object at the end."""
+    """Print one JSON object to stdout at the end."""
+    read: ReadFlags = field(default_factory=ReadFlags)
+    hardware: HardwareFlags = field(default_factory=HardwareFlags)
+
+
+# commands
+
+
+@dataclass(frozen=True)
+class InspectFlags:
+    """Read SOURCE as training would; report what is in it, what would be used and what is wrong with it."""
+
+    source: Source
+    """A folder, an archive, a file, a URL, or a known name (digits, mnist, fashion-mnist, cifar10, stacked-mnist)."""
+    json: Json = False
+    """Print one JSON object to stdout."""
+    read: ReadFlags = field(default_factory=ReadFlags)
 
 
 @dataclass(frozen=True)
 class TrainFlags(TrainingFlags):
-    """Train a generator on SOURCE. Into an existing run (--out): go on with it, to the bit."""
+    """Train a generator on SOURCE."""
 
     recipe: Annotated[str | None, arg(metavar="NAME", help_behavior_hint="(default: r3)")] = None
-    """What to train: `sparring recipes` lists them. Each has knobs of its own: --recipe NAME --help."""
-    label_fraction: Annotated[
-        float | None, arg(metavar="F", help_behavior_hint="(default: all labels that are there)")
-    ] = None
-    """Hide all but this share of each class's labels, to see what they are worth."""
+    """Recipe of the generator; `sparring recipes` lists them. --recipe NAME --help shows its flags."""
+    label_fraction: Annotated[float | None, arg(metavar="F", help_behavior_hint="(default: all labels)")] = None
+    """Proportion of each class's labels that training sees; the others are hidden, for experiments."""
 
 
 @dataclass(frozen=True)
 class ClassifyFlags(TrainingFlags):
-    """Train a classifier on SOURCE's few labels and all its other images. Into an existing run (--out): go on with it."""
+    """Train a classifier on SOURCE, from few labels or many; calibrate and test it."""
 
-    recipe: Annotated[str | None, arg(metavar="NAME", help_behavior_hint="(default: consistent)")] = None
-    """consistent, or improved (as published in 2016). Each has knobs of its own: --recipe NAME --help."""
-    labels: Annotated[int | None, arg(metavar="N", help_behavior_hint="(default: all labels that are there)")] = None
-    """How many labels it is told, drawn as even over the classes as they allow; all other images count as unlabelled."""
+    recipe: Annotated[str | None, arg(metavar="NAME", help_behavior_hint="(default: by the kind of data)")] = None
+    """Recipe of the classifier; `sparring recipes` lists them. --recipe NAME --help shows its flags."""
+    labels: Annotated[int | None, arg(metavar="N", help_behavior_hint="(default: all labels)")] = None
+    """Number of labels that training sees, balanced over classes where possible; the other examples count as unlabelled."""
     labels_file: Annotated[str | None, arg(metavar="CSV", help_behavior_hint="")] = None
-    """Or a table of name,label: the labels of these images alone. Names are as in `to_label.csv` of a run."""
+    """CSV file of name,label with the only labels that training sees; `to_label.csv` of a run, filled in, is one."""
 
 
 @dataclass(frozen=True)
 class HardenFlags(TrainingFlags):
-    """Train a classifier on SOURCE that withstands attacks, and attack it. Into an existing run (--out): go on with it."""
+    """Train a classifier on the images of SOURCE that is robust to small changes; attack it."""
 
     method: Annotated[str | None, arg(metavar="NAME", help_behavior_hint="(default: fast)")] = None
-    """fgsm, pgd, fast, free, trades or noisy: `sparring recipes` tells more. Each has knobs of its own: --method NAME --help."""
-
-
-@dataclass(frozen=True)
-class HearFlags:
-    """Train a recogniser of the spoken words in SOURCE, and test it."""
-
-    source: Source
-    """wav, flac or ogg files of one word each, in a folder or an archive: WORD/any.wav, or WORD_SPEAKER_TAKE.wav."""
-    minutes: Annotated[float | None, arg(metavar="M", help_behavior_hint="(default: 3)")] = None
-    """How long to train; a short probe turns this into sounds."""
-    sounds: Annotated[int | None, arg(metavar="N", help_behavior_hint="")] = None
-    """How many sounds to train on, drawn anew each time, in place of --minutes."""
-    out: Annotated[str | None, arg(metavar="RUN", help_behavior_hint="(default: a new one below runs/)")] = None
-    """The folder of the recogniser."""
-    seed: Annotated[int, arg(metavar="S")] = 0
-    """Of everything that is drawn."""
-    device: Annotated[str, arg(metavar="NAME")] = "auto"
-    """auto, cpu, cuda or mps."""
-    precision: Annotated[str, arg(metavar="NAME")] = "auto"
-    """auto (bf16 wherever the hardware has it), bf16 or fp32."""
-    json: Json = False
-    """Print one JSON object at the end."""
-
-
-@dataclass(frozen=True)
-class WhisperFlags:
-    """Hide commands in sounds: the recogniser in RUN hears a word that nobody says. Writes them, and a page to listen."""
-
-    run: Annotated[str, arg(metavar="RUN", help_behavior_hint="")]
-    """A folder of `sparring hear`."""
-    source: Source
-    """Recordings as for `hear`, one file too; or what is no speech: noise, hum, clicks, chord, or nonspeech for all four."""
-    say: Annotated[str | None, arg(metavar="WORD", help_behavior_hint="(default: every word in turn)")] = None
-    """What should be heard; `nothing` makes the recogniser deaf to what is said."""
-    db: Annotated[float | None, arg(metavar="DB", help_behavior_hint="(default: -30; 0 with --masked)")] = None
-    """The peak of the change against that of the sound."""
-    masked: Annotated[bool, arg(help_behavior_hint="")] = False
-    """Keep the change below what the sound itself masks (psychoacoustic model 1)."""
-    channel: Annotated[str, arg(metavar="NAME")] = "none"
-    """What the sound must get through: none, 8bit, lowpass, both, or moving (both, at a random moment and loudness)."""
-    utterances: Annotated[int, arg(metavar="N")] = 10
-    """How many sounds of SOURCE, at random; test recordings where there are some."""
-    out: Annotated[str | None, arg(metavar="PATH", help_behavior_hint="(default: a new folder in RUN)")] = None
-    """The folder for the sounds, report.json and report.html."""
-    seed: Annotated[int, arg(metavar="S")] = 0
-    """Of everything that is drawn."""
-    json: Json = False
-    """Print one JSON object."""
+    """Method of adversarial training: fgsm, pgd, fast, free, trades or noisy. --method NAME --help shows its flags."""
 
 
 @dataclass(frozen=True)
 class PredictFlags:
-    """What a classifier says of new images: a class or "none of these", with a calibrated probability."""
+    """Classify new images: a class or "none of these", with a calibrated probability."""
 
-    run: Annotated[str, arg(metavar="RUN", help_behavior_hint="")]
-    """A run folder of `sparring classify` or `harden`, or a folder with classifier.safetensors and classifier.json."""
+    run: RunFolder
+    """Run folder of `classify` or `harden`, or a folder with classifier.safetensors and classifier.json."""
     images: Annotated[str, arg(metavar="IMAGES", help_behavior_hint="")]
     """An image, or a source of images as for `train`."""
-    resize: Annotated[bool, arg(help_behavior_hint="")] = False
-    """Bring images of another size or mode to the classifier's, in place of refusing them."""
+    resize: Switch = False
+    """Scale and convert images of another size or mode to those of training, instead of refusing them."""
+    csv: Switch = False
+    """Print CSV lines of name,label,probability."""
     json: Json = False
-    """Print one JSON object: `predictions`, with name, label and probability of each image, and `skipped`."""
-    csv: Annotated[bool, arg(help_behavior_hint="")] = False
-    """Print a table of name,label,probability."""
+    """Print one JSON object to stdout: `predictions`, each with name, label and probability, and `skipped`."""
 
 
 @dataclass(frozen=True)
@@ -180,11 +170,11 @@ class AttackFlags:
     """Fail (exit code 1) where the robust accuracy is below the interval of this earlier report."""
     fail_below: Annotated[float | None, arg(metavar="SHARE", help_behavior_hint="")] = None
     """Fail (exit code 1) where the robust accuracy is below this share, 0.85 say."""
-    size: Size = None
+    size: Annotated[str | None, arg(metavar="HxW", help_behavior_hint="(default: chosen from the data)")] = None
     """Size to bring the images to, or one number for a square: for models of others."""
-    mode: Mode = None
+    mode: Annotated[str | None, arg(metavar="MODE", help_behavior_hint="(default: chosen from the data)")] = None
     """L, LA, RGB or RGBA: for models of others."""
-    resize: Annotated[bool, arg(help_behavior_hint="")] = False
+    resize: Switch = False
     """Bring images of another size or mode to that of the run."""
     device: Annotated[str, arg(metavar="NAME")] = "auto"
     """auto, cpu, cuda or mps."""
@@ -192,9 +182,6 @@ class AttackFlags:
     """In which attacks search: fp32, bf16 (coarser, and faster where the hardware computes in it), or auto. Verdicts are fp32's."""
     json: Json = False
     """Print one JSON object."""
-
-
-Names = Annotated[tuple[str, ...], arg(metavar="COLUMN ...", help_behavior_hint="")]
 
 
 @dataclass(frozen=True)
@@ -244,109 +231,151 @@ class AttackTableFlags:
 
 
 @dataclass(frozen=True)
-class CertifyFlags:
-    """How far a classifier is certain to be right when it votes in noise, beside what an attack breaks."""
+class HearFlags:
+    """Train a recogniser of the spoken words in SOURCE, and test it."""
 
-    run: Annotated[str, arg(metavar="RUN", help_behavior_hint="")]
-    """A run folder of `sparring harden --method noisy`; or, with --sigma, of any classifier."""
     source: Source
-    """Images with labels, as for `train`: its test images, where it has some."""
-    sigma: Annotated[float | None, arg(metavar="S", help_behavior_hint="(default: that of the training)")] = None
-    """The noise's standard deviation, of pixels from 0 to 1."""
-    images: Annotated[int, arg(metavar="N")] = 500
-    """How many, from the first on."""
-    draws: Annotated[int, arg(metavar="N")] = 10_000
-    """Of noise, on each image: ten times as many certify a fifth farther at most."""
-    radius: Annotated[
-        tuple[float, ...], arg(metavar="R ...", help_behavior_hint="(default: 0 to 3 times the noise)")
-    ] = ()
-    """L2 distances, of pixels from 0 to 1, at which to tell the shares."""
+    """wav, flac or ogg files of one word each, in a folder or an archive: WORD/any.wav, or WORD_SPEAKER_TAKE.wav."""
+    minutes: Annotated[float | None, arg(metavar="M", help_behavior_hint="(default: 3)")] = None
+    """How long to train; a short probe turns this into sounds."""
+    sounds: Annotated[int | None, arg(metavar="N", help_behavior_hint="")] = None
+    """How many sounds to train on, drawn anew each time, in place of --minutes."""
+    out: Annotated[str | None, arg(metavar="RUN", help_behavior_hint="(default: a new one below runs/)")] = None
+    """The folder of the recogniser."""
     seed: Annotated[int, arg(metavar="S")] = 0
-    """Of the noise."""
-    resize: Annotated[bool, arg(help_behavior_hint="")] = False
-    """Bring images of another size or mode to the classifier's, in place of refusing them."""
+    """Of everything that is drawn."""
     device: Annotated[str, arg(metavar="NAME")] = "auto"
     """auto, cpu, cuda or mps."""
+    precision: Annotated[str, arg(metavar="NAME")] = "auto"
+    """auto (bf16 wherever the hardware has it), bf16 or fp32."""
+    json: Json = False
+    """Print one JSON object at the end."""
+
+
+@dataclass(frozen=True)
+class WhisperFlags:
+    """Hide commands in sounds: the recogniser in RUN hears a word that nobody says. Writes them, and a page to listen."""
+
+    run: Annotated[str, arg(metavar="RUN", help_behavior_hint="")]
+    """A folder of `sparring hear`."""
+    source: Source
+    """Recordings as for `hear`, one file too; or what is no speech: noise, hum, clicks, chord, or nonspeech for all four."""
+    say: Annotated[str | None, arg(metavar="WORD", help_behavior_hint="(default: every word in turn)")] = None
+    """What should be heard; `nothing` makes the recogniser deaf to what is said."""
+    db: Annotated[float | None, arg(metavar="DB", help_behavior_hint="(default: -30; 0 with --masked)")] = None
+    """The peak of the change against that of the sound."""
+    masked: Switch = False
+    """Keep the change below what the sound itself masks (psychoacoustic model 1)."""
+    channel: Annotated[str, arg(metavar="NAME")] = "none"
+    """What the sound must get through: none, 8bit, lowpass, both, or moving (both, at a random moment and loudness)."""
+    utterances: Annotated[int, arg(metavar="N")] = 10
+    """How many sounds of SOURCE, at random; test recordings where there are some."""
+    out: Annotated[str | None, arg(metavar="PATH", help_behavior_hint="(default: a new folder in RUN)")] = None
+    """The folder for the sounds, report.json and report.html."""
+    seed: Annotated[int, arg(metavar="S")] = 0
+    """Of everything that is drawn."""
     json: Json = False
     """Print one JSON object."""
+
+
+@dataclass(frozen=True)
+class CertifyFlags:
+    """Certify L2 radii of a classifier by randomized smoothing, and compare them with an attack."""
+
+    run: RunFolder
+    """Run folder of `sparring harden --method noisy`; with --sigma, of any classifier."""
+    source: Source
+    """Images with labels, as for `train`; the test images where the source marks some."""
+    sigma: Annotated[float | None, arg(metavar="S", help_behavior_hint="(default: that of the training)")] = None
+    """Standard deviation of the noise, in pixels from 0 to 1."""
+    images: Annotated[int, arg(metavar="N")] = 500
+    """Number of images, the first ones of the source."""
+    draws: Annotated[int, arg(metavar="N")] = 10_000
+    """Noise samples per image; ten times more raise the certified radius by at most 20 %."""
+    radius: Annotated[
+        tuple[float, ...], arg(metavar="R ...", help_behavior_hint="(default: 0 to 3 standard deviations)")
+    ] = ()
+    """L2 radii, in pixels from 0 to 1, at which certified accuracy is reported."""
+    seed: Seed = 0
+    """Random seed of the noise."""
+    resize: Switch = False
+    """Scale and convert images of another size or mode to those of training, instead of refusing them."""
+    device: Device = "auto"
+    """Device to compute on: auto, cpu, cuda or mps."""
+    json: Json = False
+    """Print one JSON object to stdout."""
 
 
 @dataclass(frozen=True)
 class SampleFlags:
-    """Pictures out of a trained run."""
+    """Draw samples from a trained generator."""
 
-    run: Annotated[str, arg(metavar="RUN", help_behavior_hint="")]
-    """A run folder, or a folder with model.safetensors and model.json."""
+    run: RunFolder
+    """Run folder, or a folder with the files of a generator."""
     n: Annotated[int, arg(aliases=("-n",), metavar="N")] = 64
-    """How many."""
+    """Number of samples."""
     out: Annotated[str | None, arg(metavar="PATH", help_behavior_hint="(default: a grid in the run folder)")] = None
-    """NAME.png: a grid; NAME.npz: an array `arr_0`, uint8 NHWC; else a folder of PNGs."""
-    seed: Annotated[int, arg(metavar="S")] = 0
-    """Sample k depends on (seed, k) alone."""
+    """NAME.png: a grid; NAME.npz: an array `arr_0`, uint8 NHWC; else a folder of PNG files."""
+    seed: Seed = 0
+    """Random seed; sample k depends on (seed, k) alone."""
     label: Annotated[str | None, arg(metavar="CLASS", help_behavior_hint="(default: as often as in the data)")] = None
-    """The class to sample, by name; a cluster of s3gan's by its number; a vector by its numbers: 0.2,1."""
-    checkpoint: Annotated[str | None, arg(metavar="best|last|N", help_behavior_hint="(default: the model)")] = None
-    """The weights of a checkpoint: of the best, the last, or the one at image N."""
-    truncation: Annotated[float | None, arg(metavar="T", help_behavior_hint="(default: all of the noise)")] = None
-    """Cut the noise off at -T and T (biggan, s3gan): 2 keeps almost all variety, 0.5 gives more typical pictures."""
+    """Class to sample, by name; a cluster of s3gan by its number; a vector label by its numbers: 0.2,1."""
+    checkpoint: Checkpoint = None
+    """Checkpoint whose weights are used: the best, the last, or the one at image N."""
+    truncation: Truncation = None
+    """Bound of the noise, from -T to T (biggan, s3gan): 2 keeps almost all variety, 0.5 gives more typical images."""
     json: Json = False
-    """Print one JSON object."""
+    """Print one JSON object to stdout."""
 
 
 @dataclass(frozen=True)
 class DoctorFlags:
-    """What ails a run, in words: the figure behind each finding, and the next flag to try."""
+    """Diagnose a run: what is wrong, the measurement behind each finding, and the flag to try next."""
 
-    run: Annotated[str, arg(metavar="RUN", help_behavior_hint="")]
-    """A run folder."""
+    run: RunFolder
+    """Run folder of `train`."""
     json: Json = False
-    """Print one JSON object."""
+    """Print one JSON object to stdout."""
 
 
 @dataclass(frozen=True)
 class EvaluateFlags:
-    """Samples, of a run or of any tool, against data: scores with intervals and floors, Nash check, memorisation."""
+    """Score samples of a run or of any tool against data, with intervals and a real-vs-real baseline."""
 
     samples: Annotated[str, arg(metavar="RUN_OR_SAMPLES", help_behavior_hint="")]
-    """A run folder; or samples of any tool: a folder, an archive, a .npz or .npy."""
-    data: Annotated[str | None, arg(metavar="SOURCE", help_behavior_hint="(default: what the run was trained on)")] = (
+    """Run folder; or samples of any tool: a folder, an archive, a .npz or .npy file."""
+    data: Annotated[str | None, arg(metavar="SOURCE", help_behavior_hint="(default: the training data of the run)")] = (
         None
     )
-    """The real data, as for `train`."""
-    features: Annotated[str, arg(metavar="NET")] = "trained"
-    """trained (on these data, offline), inception (that of the FID), raw (the values), or a TorchScript file."""
-    weights: Annotated[str | None, arg(metavar="PATH", help_behavior_hint="(default: fetched once)")] = None
-    """The file of the Inception network."""
-    n: Annotated[
-        int | None,
-        arg(aliases=("-n",), metavar="N", help_behavior_hint="(default: 1,000 to 10,000, as there are real ones)"),
-    ] = None
-    """How many samples, and real images to hold against them."""
-    seed: Annotated[int, arg(metavar="S")] = 0
-    """Of samples and of all that is drawn."""
+    """Real data, as for `train`."""
+    n: Annotated[int | None, arg(aliases=("-n",), metavar="N", help_behavior_hint="(default: 1,000 to 10,000)")] = None
+    """Number of samples, and of real images to compare them with."""
     split: Annotated[str | None, arg(metavar="NAME", help_behavior_hint="(default: test, where there is one)")] = None
-    """The part of the data to hold against them: test, train or all."""
-    checkpoint: Annotated[str | None, arg(metavar="best|last|N", help_behavior_hint="(default: the model)")] = None
-    """The run's weights of a checkpoint: of the best, the last, or the one at image N."""
-    raw: Annotated[bool, arg(help_behavior_hint="")] = False
-    """The run's weights as they play, in place of their average."""
-    truncation: Annotated[float | None, arg(metavar="T", help_behavior_hint="(default: all of the noise)")] = None
-    """Cut the run's noise off at -T and T, as `sample` does."""
-    size: Size = None
-    """Size to bring samples of other tools and data to, or one number for a square."""
-    mode: Mode = None
-    """L, LA, RGB or RGBA, for both."""
+    """Split of the real data: test, train or all."""
+    features: Annotated[str, arg(metavar="NET")] = "trained"
+    """Feature net: trained (on these data, offline), inception (that of the FID), raw (pixels), or a TorchScript file."""
+    weights: Annotated[str | None, arg(metavar="PATH", help_behavior_hint="(default: downloaded once)")] = None
+    """File with the weights of the Inception network."""
+    seed: Seed = 0
+    """Random seed of the samples and of all subsets."""
     report: Annotated[str | None, arg(metavar="PATH", help_behavior_hint="(default: report.html in the run)")] = None
-    """Where to write the page, in place of the run's folder, whose evaluation.json then stays as it is."""
-    device: Annotated[str, arg(metavar="NAME")] = "auto"
-    """auto, cpu, cuda or mps."""
+    """Path of the HTML page; evaluation.json in the run folder is then left unchanged."""
     json: Json = False
-    """Print one JSON object."""
+    """Print one JSON object to stdout."""
+    checkpoint: Checkpoint = None
+    """Checkpoint whose weights are used: the best, the last, or the one at image N."""
+    raw: Switch = False
+    """Use the weights of the last step instead of their moving average."""
+    truncation: Truncation = None
+    """Bound of the noise of the run, from -T to T, as in `sample`."""
+    device: Device = "auto"
+    """Device to compute on: auto, cpu, cuda or mps."""
+    read: ReadFlags = field(default_factory=ReadFlags)
 
 
 @dataclass(frozen=True)
 class RecipesFlags:
-    """What can be trained."""
+    """List the recipes that can be trained."""
 
     json: Json = False
-    """Print one JSON object."""
+    """Print one JSON object to stdout."""

@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 import sparring
-from sparring.commands.train import summary
+from sparring.commands.train import to_json as summary
 
 
 def test_a_run_holds_all_that_the_layout_promises(run: sparring.Run) -> None:

@@ -8,7 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from sparring.commands.reporting.classifier_report import classification_of, doubts, untaught, write_classification
+from sparring.commands.reporting.classifier_report import (
+    classification_of,
+    doubts,
+    to_text,
+    untaught,
+    write_classification,
+)
 from sparring.commands.reporting.progress import Progress
 from sparring.commands.training.calibrate import answered, calibrated, set_aside
 from sparring.commands.training.classifier_session import (
@@ -39,6 +45,8 @@ from sparring.models.generator import GeneratorModel, generator_metadata
 from sparring.recipes import default_recipe, recipe_class, recipes_for
 from sparring.recipes.classifier_recipe import ClassifierRecipe
 from sparring.recipes.recipe import Recipe
+
+__all__ = ["classify", "to_text"]
 
 SHOWN = 64
 """Samples in a frame, of fixed noise."""

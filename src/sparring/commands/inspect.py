@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
+from sparring.commands.reporting.progress import Progress
 from sparring.data.dataset import SourceReport, open_images, parse_size
 
 NAMES = 5
@@ -16,10 +16,10 @@ def inspect(
     *,
     size: str | tuple[int, int] | None = None,
     mode: str | None = None,
-    on_progress: Callable[[int, int], None] = lambda done, of: None,
+    progress: Progress | None = None,
 ) -> SourceReport:
     """Read SOURCE as `train` would, and report. What was decoded is kept: training then starts at once."""
-    return open_images(source, parse_size(size), mode, on_progress).report
+    return open_images(source, parse_size(size), mode, (progress or Progress()).callback("reading")).report
 
 
 def to_text(report: SourceReport) -> str:

@@ -74,6 +74,11 @@ def sample(
     return out
 
 
+def to_text(path: Path) -> str:
+    """Return the line that the command prints."""
+    return f"samples: {path}"
+
+
 def _is_ours(path: Path) -> bool:
     """True for a PNG that Sparring wrote: it may be written over."""
     try:

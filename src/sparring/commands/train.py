@@ -59,6 +59,8 @@ def train(
     name = recipe.name if isinstance(recipe, Recipe) else recipe or default_recipe("train")
     training = TrainingSession.of("train", source, asked, name, out, hardware, nets, progress)
     run = training.run
+    if training.begun:
+        check_generates(recipe_of(run))
     data = training.open()
     training.check_same(recipe, data)
     chosen = recipe_of(run) if training.begun else recipe_asked(recipe, data, hardware)
@@ -129,10 +131,10 @@ def _notes_on_labels(data: Dataset, recipe: GeneratorRecipe) -> list[str]:
     return notes
 
 
-def summary(run: Run) -> dict[str, Any]:
-    """What there is to tell at the end: where things lie, and the distance to held-out data, first and last."""
+def to_json(run: Run) -> dict[str, Any]:
+    """Return where the results are, and the first and last distance to held-out data."""
     frames = run.frames()
-    told: dict[str, Any] = {
+    summary: dict[str, Any] = {
         "run": str(run.path),
         "images": run.settings["plan"]["images"],
         "samples": str(frames[-1]) if frames else None,
@@ -142,9 +144,22 @@ def summary(run: Run) -> dict[str, Any]:
         "memory_peak": memory_peak(),
     }
     if distances := [line for line in run.metrics() if "sliced_wasserstein" in line]:
-        told["distance_to"] = "held-out images" if run.settings["data"].get("held_out") else "the training images"
-        told["sliced_wasserstein"] = {
+        summary["distance_to"] = "held-out images" if run.settings["data"].get("held_out") else "the training images"
+        summary["sliced_wasserstein"] = {
             name: {"nimg": line["nimg"], "value": line["sliced_wasserstein"]}
             for name, line in (("first", distances[0]), ("last", distances[-1]))
         }
-    return told
+    return summary
+
+
+def to_text(run: Run) -> str:
+    """Return the lines that the command prints."""
+    summary = to_json(run)
+    lines = [f"{name:8} {summary[name]}" for name in ("run", "samples", "film", "model", "report")]
+    if distance := summary.get("sliced_wasserstein"):
+        first, last = distance["first"], distance["last"]
+        lines.append(
+            f"distance to {summary['distance_to']} (sliced Wasserstein): {first['value']:.4f} at image {first['nimg']:,}, "
+            f"{last['value']:.4f} at image {last['nimg']:,}"
+        )
+    return "\n".join([*lines, f"more     sparring sample {run.path} -n 64", f"scores   sparring evaluate {run.path}"])
