@@ -48,7 +48,7 @@ class Glossary:
 def identifiers(tree: ast.AST) -> Iterator[tuple[int, str]]:
     """Yield (line, name) for every name that a module uses or defines."""
     for node in ast.walk(tree):
-        for field in ("id", "attr", "arg", "name", "asname"):
+        for field in ("id", "attr", "arg", "name", "asname", "module"):
             name = getattr(node, field, None)
             if isinstance(name, str):
                 yield from ((getattr(node, "lineno", 1), part) for part in name.split("."))
