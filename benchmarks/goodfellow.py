@@ -22,6 +22,7 @@ from trials import KEPT, hardened
 
 from sparring.attacks import Threat, fgsm
 from sparring.commands.attacking.load_target import load_target
+from sparring.commands.attacking.suites.image import image_target
 from sparring.data.dataset import open_images
 
 EPS = 0.25
@@ -73,7 +74,7 @@ def _train(options: argparse.Namespace, seed: int, eps: float) -> Path:
 
 def _table(before: Path, after: Path, x: Tensor, y: Tensor) -> dict[str, float]:
     threat = Threat("Linf", EPS)
-    models = {"before": load_target(before).model, "after": load_target(after).model}
+    models = {"before": image_target(load_target(before)).model, "after": image_target(load_target(after)).model}
     examples = {
         name: torch.cat([fgsm(model, few, of, threat).adv for few, of in zip(x.split(500), y.split(500), strict=True)])
         for name, model in models.items()

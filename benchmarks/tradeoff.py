@@ -24,6 +24,7 @@ from trials import KEPT, hardened
 
 from sparring.attacks import Threat, pgd
 from sparring.commands.attacking.load_target import load_target
+from sparring.commands.attacking.suites.image import image_target
 from sparring.data.dataset import open_images
 from sparring.report.svg_plots import curve
 
@@ -86,7 +87,7 @@ def _clean(run: Path) -> float:
 
 def _robust(run: Path, x: Tensor, y: Tensor) -> float:
     """Percent of `x`."""
-    model = load_target(run).model
+    model = image_target(load_target(run)).model
     return 100 * (1 - pgd(model, x, y, Threat("Linf", AT), steps=STEPS).success_rate)
 
 

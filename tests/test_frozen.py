@@ -72,7 +72,7 @@ OTHERS = {
     "sample": "sample r3 -n 4 --out samples.png",
     "doctor": "doctor r3",
     "evaluate": "evaluate r3 -n 100 --features raw --device cpu",
-    "attack": "attack improved digits --images 20 --device cpu --out attacked",
+    "attack": "attack improved digits --count 20 --device cpu --out attacked",
     "certify": "certify noisy digits --images 4 --draws 100 --radius 0 0.1 --device cpu",
     "attack-table": "attack-table rich.csv rich --rows 40 --model closed_form:model --out table",
     "hear": "hear words --sounds 64 --device cpu --precision fp32 --out hear",

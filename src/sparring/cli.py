@@ -82,7 +82,7 @@ COMMANDS = {
     ),
     "attack": Command(
         flags.AttackFlags, "MODEL SOURCE", "measure the robustness of a classifier by attacks",
-        ("runs/photos-fast photos/", "my_package.model:net cifar10 --eps 8/255 --images 1000"),
+        ("runs/photos-fast photos/", "my_package.model:net cifar10 --eps 8/255 --count 1000"),
     ),
     "attack-table": Command(
         flags.AttackTableFlags, "CSV LABEL", "attack a classifier of table rows",

@@ -12,6 +12,14 @@ from typing import Annotated, Any
 
 from tyro.conf import FlagCreatePairsOff, arg
 
+from sparring.commands.attacking.flags import (
+    AudioAttackFlags,
+    BallAttackFlags,
+    ImageAttackFlags,
+    SeriesAttackFlags,
+    TableAttackFlags,
+)
+
 
 def arguments(flags: Any, *, without: Collection[str] = ()) -> dict[str, Any]:
     """Return the values of all fields by name, those of groups among them, but for `json` and those in `without`."""
@@ -141,47 +149,41 @@ class PredictFlags:
 
 @dataclass(frozen=True)
 class AttackFlags:
-    """How a classifier stands against AutoAttack, and whether the figure can be believed."""
+    """Attack a model and report its robust accuracy, for images, sounds, tables and series."""
 
     model: Annotated[str, arg(metavar="MODEL", help_behavior_hint="")]
     """A run of `classify` or `harden`; package.module:NAME, found from the current folder too, where NAME is a module, a
-    function from images [B, C, H, W] to logits, or one without arguments that returns these; a TorchScript file (.pt, .ts);
-    a torch.export file (.pt2) whose batch may be of any size; an ONNX file, which gives no gradients."""
+    function from inputs [B, ...] to logits, or one without arguments that returns either; a TorchScript file (.pt, .ts);
+    a torch.export file (.pt2) with a dynamic batch; an ONNX file, which gives no gradients."""
     source: Source
-    """Images with labels, as for `train`; to models of others labels are numbers, in the order of the source's classes."""
-    eps: Annotated[
-        float | None,
-        arg(metavar="EPS", help_behavior_hint="(default: 0.3 for grey images of up to 28 pixels, or 8/255)"),
+    """Data with labels, as for `classify`; a model of another tool gets the classes in the order of the source."""
+    count: Annotated[
+        int | None, arg(aliases=("-n",), metavar="N", help_behavior_hint="(default: 1000, or 10 sounds)")
     ] = None
-    """How far an attacker may go, in the units of the box: 8/255, or a number."""
-    norm: Annotated[str, arg(metavar="NORM")] = "Linf"
-    """Linf, L2 or L1."""
-    images: Annotated[int, arg(metavar="N")] = 1000
-    """How many images at most; of more some are drawn."""
-    version: Annotated[str | None, arg(metavar="NAME", help_behavior_hint="(default: by what the model is)")] = None
-    """Of AutoAttack: standard, plus (longer), rand (for models that draw random numbers), or square (without gradients)."""
-    box: Annotated[tuple[float, float], arg(metavar="LOW HIGH")] = (0.0, 1.0)
-    """What black and white are to the model; normalisation belongs into the model."""
-    seed: Annotated[int, arg(metavar="S")] = 0
-    """Of everything that is drawn."""
+    """Largest number of rows to attack, drawn from the test split where there is one."""
+    seed: Seed = 0
+    """Random seed."""
     out: Annotated[str | None, arg(metavar="PATH", help_behavior_hint="(default: RUN/attack, or attack-MODEL)")] = None
-    """The folder for report.html, report.json and samples.csv."""
+    """Folder for report.html, report.json and the samples."""
     baseline: Annotated[str | None, arg(metavar="REPORT.JSON", help_behavior_hint="")] = None
-    """Fail (exit code 1) where the robust accuracy is below the interval of this earlier report."""
-    fail_below: Annotated[float | None, arg(metavar="SHARE", help_behavior_hint="")] = None
-    """Fail (exit code 1) where the robust accuracy is below this share, 0.85 say."""
-    size: Annotated[str | None, arg(metavar="HxW", help_behavior_hint="(default: chosen from the data)")] = None
-    """Size to bring the images to, or one number for a square: for models of others."""
-    mode: Annotated[str | None, arg(metavar="MODE", help_behavior_hint="(default: chosen from the data)")] = None
-    """L, LA, RGB or RGBA: for models of others."""
+    """Earlier report: exit code 1 where the robust proportion is below its interval."""
+    fail_below: Annotated[float | None, arg(metavar="FRACTION", help_behavior_hint="")] = None
+    """Smallest robust proportion that passes: exit code 1 below it."""
     resize: Switch = False
-    """Bring images of another size or mode to that of the run."""
-    device: Annotated[str, arg(metavar="NAME")] = "auto"
-    """auto, cpu, cuda or mps."""
+    """Images: bring those of another size or mode to that of the run."""
+    device: Device = "auto"
+    """Device to compute on: auto, cpu, cuda or mps."""
     precision: Annotated[str, arg(metavar="NAME")] = "fp32"
-    """In which attacks search: fp32, bf16 (coarser, and faster where the hardware computes in it), or auto. Verdicts are fp32's."""
+    """Images: number format of the search: fp32, bf16 (faster where the hardware has it), or auto. Verdicts are in
+    float32."""
     json: Json = False
-    """Print one JSON object."""
+    """Print one JSON object to stdout."""
+    read: ReadFlags = field(default_factory=ReadFlags)
+    ball: BallAttackFlags = field(default_factory=BallAttackFlags)
+    image: ImageAttackFlags = field(default_factory=ImageAttackFlags)
+    audio: AudioAttackFlags = field(default_factory=AudioAttackFlags)
+    table: TableAttackFlags = field(default_factory=TableAttackFlags)
+    series: SeriesAttackFlags = field(default_factory=SeriesAttackFlags)
 
 
 @dataclass(frozen=True)

@@ -20,13 +20,13 @@ import sparring
 from sparring.attacks import Threat
 from sparring.attacks.autoattack import AutoAttackResult, autoattack
 from sparring.attacks.square import square
-from sparring.commands import attack as command
 from sparring.commands.attacking.load_target import load_target
 from sparring.commands.attacking.resumable import ResumableParts
+from sparring.commands.attacking.suites import image as suite
 from sparring.commands.training.interrupt import Stopped
 from sparring.engine.errors import SparringError, UsageError
 from sparring.recipes.adversarial.fast import Fast
-from sparring.report.attack_section import AttackReport
+from sparring.report.attack_report import AttackReport
 
 Cli = Callable[..., "subprocess.CompletedProcess[str]"]
 MODULE = """
@@ -95,46 +95,48 @@ def test_from_the_command_line(named: Callable[[str], str], data: Path, quick: C
     out = tmp_path / "out"
     done = quick("attack", named("net"), data, "--eps", "80/255", "--out", out, "--json", "--device", "cpu")
     assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
-    assert {"clean_accuracy", "robust_accuracy", "low", "high", "per_attack", "doctor"} <= set(told)
-    assert told["clean_accuracy"] == 1 and told["count"] == 12 and told["attacked_on"] == "test images"
-    assert told["eps"] == pytest.approx(80 / 255) and sum(told["per_attack"].values()) == 12 * (
-        1 - told["robust_accuracy"]
-    )
-    assert told == json.loads((out / "report.json").read_text()) and not (out / "parts").exists()
+    report = json.loads(done.stdout)
+    assert (report["kind"], report["selection"]) == ("image", "12 test images")
+    assert report["clean"]["hits"] == report["clean"]["total"] == 12
+    assert report["settings"]["eps"] == pytest.approx(80 / 255)
+    assert sum(report["per_attack"].values()) == 12 - report["robust"]["hits"]
+    assert sum(level["hits"] for level in report["by_class"].values()) == report["robust"]["hits"]
+    written = json.loads((out / "report.json").read_text())
+    assert written.pop("files") == ["samples.csv", "report.html"] and written == report
+    assert not (out / "parts").exists()
     lines = list(csv.DictReader((out / "samples.csv").read_text().splitlines()))
-    assert len(lines) == 12 and sum(line["broken_by"] == "" for line in lines) == 12 * told["robust_accuracy"]
+    assert len(lines) == 12 and sum(line["broken_by"] == "" for line in lines) == report["robust"]["hits"]
     page = (out / "report.html").read_text()
-    assert "How robust it is" in page and "Right under attack" in page and "left standing" in page
+    assert "Robustness" in page and "Accuracy under attack" in page and "left unbroken" in page
 
 
 def test_words_name_all_that_matters(named: Callable[[str], str], data: Path, quick: Cli) -> None:
-    done = quick("attack", named("net"), data, "--eps", "0.05", "--images", "6")
+    done = quick("attack", named("net"), data, "--eps", "0.05", "--count", "6")
     assert done.returncode == 0, done.stderr
-    assert all(word in done.stdout for word in ("clean ", "robust ", "broken ", "doctor ", "report "))
+    assert all(word in done.stdout for word in ("clean ", "robust ", "broken ", "check ", "report "))
     assert "of 6 test images" in done.stdout
 
 
 @pytest.mark.parametrize("name", ["function", "factory", "Brightest"])
 def test_what_a_module_may_name(name: str, named: Callable[[str], str], data: Path) -> None:
-    assert attacked(named(name), data, images=4).clean_accuracy == 1
+    assert attacked(named(name), data, count=4).clean.value == 1
 
 
 def test_the_curve_falls_and_agrees_with_the_verdict(named: Callable[[str], str], data: Path) -> None:
     found = sparring.attack(named("net"), data, eps=0.3, device="cpu")
     shares = [level.accuracy.value for level in found.curve]
-    assert shares == sorted(shares, reverse=True) and found.curve[0].accuracy.value == found.clean_accuracy
-    assert next(one.accuracy.value for one in found.curve if one.eps == pytest.approx(0.3)) == found.robust_accuracy
+    assert shares == sorted(shares, reverse=True) and found.curve[0].accuracy.value == found.clean.value
+    assert next(one.accuracy.value for one in found.curve if one.eps == pytest.approx(0.3)) == found.robust.value
 
 
 def test_a_run_of_ours(data: Path, tmp_path: Path) -> None:
     run = sparring.harden(
         data, Fast(width=4, batch_size=8, eps=0.05), images=1_200, out=tmp_path / "run", device="cpu"
     ).run
-    found = attacked(run, data, images=8)
-    assert found.report == str(Path(run) / "attack" / "report.html") and Path(found.report).exists()
-    assert found.robust_accuracy <= found.clean_accuracy and found.low <= found.robust_accuracy <= found.high
-    with pytest.raises(UsageError, match="--box is for other models"):
+    found = attacked(run, data, count=8)
+    assert found.out == str(Path(run) / "attack") and (Path(found.out) / "report.html").exists()
+    assert found.robust.value <= found.clean.value and found.robust.low <= found.robust.value <= found.robust.high
+    with pytest.raises(UsageError, match="--box is for models of other tools"):
         attacked(run, data, box=(-1, 1))
 
 
@@ -143,9 +145,9 @@ def test_files_of_torch(data: Path, tmp_path: Path) -> None:
     batch = torch.export.Dim("batch", min=1, max=4096)
     exported = torch.export.export(Brightest(), (torch.zeros(2, 1, 8, 8),), dynamic_shapes=({0: batch},))
     torch.export.save(exported, tmp_path / "net.pt2")
-    own = [attacked(tmp_path / name, data, images=6, out=tmp_path / name[-3:]) for name in ("net.pt", "net.pt2")]
-    assert own[0].clean_accuracy == own[1].clean_accuracy == 1
-    assert own[0].robust_accuracy == own[1].robust_accuracy
+    own = [attacked(tmp_path / name, data, count=6, out=tmp_path / name[-3:]) for name in ("net.pt", "net.pt2")]
+    assert own[0].clean.value == own[1].clean.value == 1
+    assert own[0].robust.value == own[1].robust.value
     assert not any("training mode" in note for note in own[1].notes)  # an exported program has no modes
 
 
@@ -180,25 +182,25 @@ def test_onnx_is_attacked_without_gradients_and_that_is_said(precision: str, dat
     )
     opset = [helper.make_opsetid("", 17)]
     onnx.save(helper.make_model(graph, opset_imports=opset, ir_version=9), tmp_path / "net.onnx")
-    found = sparring.attack(tmp_path / "net.onnx", data, eps=0.3, images=4, device="cpu", out=tmp_path / "o")
-    assert found.version == "square" and found.clean_accuracy == 1 and list(found.per_attack) == ["square"]
-    assert found.gradients == 0 and found.curve == [] and "no gradients" in found.notes[precision == "DOUBLE"]
+    found = sparring.attack(tmp_path / "net.onnx", data, eps=0.3, count=4, device="cpu", out=tmp_path / "o")
+    assert found.settings["version"] == "square" and found.clean.value == 1 and list(found.per_attack) == ["square"]
+    assert found.details.gradients == 0 and found.curve == [] and "no gradients" in found.notes[precision == "DOUBLE"]
     with pytest.raises(UsageError, match="--version standard"):
         attacked(tmp_path / "net.onnx", data, version="standard")
 
 
 def test_a_model_that_draws_is_scored_by_its_chances(named: Callable[[str], str], data: Path) -> None:
-    found = sparring.attack(named("noisy"), data, eps=0.25, images=6, device="cpu")
-    assert found.version == "rand" and found.draws == 100 and found.curve == []
-    assert 0 <= found.low <= found.robust_accuracy <= found.high <= 1
+    found = sparring.attack(named("noisy"), data, eps=0.25, count=6, device="cpu")
+    assert found.settings["version"] == "rand" and found.details.draws == 100 and found.curve == []
+    assert 0 <= found.robust.low <= found.robust.value <= found.robust.high <= 1
 
 
 def test_an_interrupted_evaluation_goes_on(
     named: Callable[[str], str], data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(command.PARTS, "cpu", 5)
+    monkeypatch.setitem(suite.CHUNK_IMAGES, "cpu", 5)
     whole = attacked(named("net"), data, out=tmp_path / "whole")
-    honest, calls = command.autoattack, []
+    honest, calls = suite.autoattack, []
 
     def stopping(*args: object, **how: object) -> object:
         calls.append(1)
@@ -206,14 +208,12 @@ def test_an_interrupted_evaluation_goes_on(
             raise KeyboardInterrupt
         return honest(*args, **how)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(command, "autoattack", stopping)
+    monkeypatch.setattr(suite, "autoattack", stopping)
     with pytest.raises(Stopped, match=r"after 10 of 12 images.*same command"):
         attacked(named("net"), data, out=tmp_path / "again")
     again = attacked(named("net"), data, out=tmp_path / "again")
     assert len(calls) == 4
-    assert (again.robust_accuracy, again.per_attack, again.queries) == (
-        whole.robust_accuracy, whole.per_attack, whole.queries,
-    )  # fmt: skip
+    assert (again.robust, again.per_attack, again.details) == (whole.robust, whole.per_attack, whole.details)
 
 
 def test_a_search_in_bf16_says_so_and_its_verdicts_are_the_models_own(
@@ -222,7 +222,7 @@ def test_a_search_in_bf16_says_so_and_its_verdicts_are_the_models_own(
     fine = attacked(named("net"), data, out=tmp_path / "a")
     coarse = attacked(named("net"), data, out=tmp_path / "b", precision="bf16")
     assert any("bf16" in note for note in coarse.notes) and not any("bf16" in note for note in fine.notes)
-    assert abs(coarse.robust_accuracy - fine.robust_accuracy) <= 1 / fine.count and coarse.queries > 0
+    assert abs(coarse.robust.value - fine.robust.value) <= 1 / fine.clean.total and coarse.details.queries > 0
     with pytest.raises(UsageError, match="unknown precision 'fp16'"):
         attacked(named("net"), data, precision="fp16")
 
@@ -234,11 +234,11 @@ def test_who_stops_the_doctor_is_told_that_the_verdicts_are_kept(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(command, "figures", stopping)
+        patch.setattr(suite, "summarize", stopping)
         with pytest.raises(Stopped, match=r"kept in .*parts: the same command goes on"):
-            attacked(named("net"), data, images=6, out=tmp_path / "out")
-    monkeypatch.setattr(command, "autoattack", stopping)  # it is not asked again
-    assert attacked(named("net"), data, images=6, out=tmp_path / "out").count == 6
+            attacked(named("net"), data, count=6, out=tmp_path / "out")
+    monkeypatch.setattr(suite, "autoattack", stopping)  # it is not asked again
+    assert attacked(named("net"), data, count=6, out=tmp_path / "out").clean.total == 6
 
 
 def test_parts_of_other_settings_are_not_used(tmp_path: Path) -> None:
@@ -295,16 +295,16 @@ def test_a_damaged_part_names_the_way_out(tmp_path: Path) -> None:
 
 def test_in_the_users_own_ci(named: Callable[[str], str], data: Path, quick: Cli, tmp_path: Path) -> None:
     good = attacked(named("net"), data, out=tmp_path / "good")
-    baseline = Path(good.report).with_suffix(".json")
+    baseline = Path(good.out) / "report.json"
     done = quick("attack", named("net"), data, "--eps", "0.05", "--baseline", baseline, "--fail-below", "0.5")
     assert done.returncode == 0, done.stderr
     told = json.loads(baseline.read_text())
-    baseline.write_text(json.dumps({**told, "low": 1.1, "high": 1.2}))
+    baseline.write_text(json.dumps({**told, "robust": {**told["robust"], "low": 1.1, "high": 1.2}}))
     done = quick("attack", named("net"), data, "--eps", "0.05", "--baseline", baseline)
     assert done.returncode == 1 and "below the baseline's interval" in done.stderr and "robust " in done.stdout
     done = quick("attack", named("net"), data, "--eps", "0.06", "--baseline", baseline)
-    assert done.returncode == 2 and "is of another eps" in done.stderr
-    done = quick("attack", named("noisy"), data, "--eps", "0.9", "--images", "4", "--fail-below", "0.999")
+    assert done.returncode == 2 and "was made with eps 0.05, and this report with 0.06" in done.stderr
+    done = quick("attack", named("noisy"), data, "--eps", "0.9", "--count", "4", "--fail-below", "0.999")
     assert done.returncode == 1 and "below the 99.90% of --fail-below" in done.stderr
 
 
@@ -312,14 +312,14 @@ def test_in_the_users_own_ci(named: Callable[[str], str], data: Path, quick: Cli
     ("name", "words"),
     [
         ("probabilities", "returns probabilities"),
-        ("seven", "tells 7 classes apart, and the images are of 3"),
+        ("seven", "has 7 classes, and the data have 3"),
         ("closed", "no gradient flows"),
         ("few_only", "failed under attack: MemoryError: no room for so many"),
         ("only_rgb", "--size and --mode"),
         ("nothing", "is no model"),
         ("missing", "cannot be loaded: AttributeError"),
         ("as_numpy", "returns ndarray"),
-        ("in_place", "writes into the images"),
+        ("in_place", "writes into its inputs"),
         ("leaves", "cannot be loaded: SystemExit"),
         ("no_weights", "cannot be loaded: NotImplementedError"),
     ],
@@ -334,7 +334,7 @@ def test_models_that_cannot_be_attacked(
 @pytest.mark.parametrize("name", ["double", "brain", "function_in_double"])
 def test_models_of_another_precision(name: str, named: Callable[[str], str], data: Path) -> None:
     found, single = (attacked(named(which), data) for which in (name, "Weighed"))
-    assert (found.clean_accuracy, found.robust_accuracy) == (single.clean_accuracy, single.robust_accuracy)
+    assert (found.clean.value, found.robust.value) == (single.clean.value, single.robust.value)
     precision = "bfloat16" if name == "brain" else "float64"
     assert any(f"computes in {precision}" in note for note in found.notes)
     assert not any("computes in" in note for note in single.notes)
@@ -344,13 +344,13 @@ def test_models_of_another_precision(name: str, named: Callable[[str], str], dat
 @pytest.mark.parametrize("name", ["logits_in_double", "logits_in_half"])
 def test_logits_of_another_precision(name: str, named: Callable[[str], str], data: Path) -> None:
     found, single = (attacked(named(which), data) for which in (name, "net"))
-    assert found.clean_accuracy == single.clean_accuracy == 1
-    assert found.robust_accuracy == single.robust_accuracy or name == "logits_in_half"
+    assert found.clean.value == single.clean.value == 1
+    assert found.robust.value == single.robust.value or name == "logits_in_half"
 
 
 def test_what_a_model_prints_is_not_the_answer(named: Callable[[str], str], data: Path, quick: Cli) -> None:
-    done = quick("attack", named("prints"), data, "--eps", "0.05", "--images", "4", "--json")
-    assert json.loads(done.stdout)["count"] == 4 and "a stranger's words" in done.stderr
+    done = quick("attack", named("prints"), data, "--eps", "0.05", "--count", "4", "--json")
+    assert json.loads(done.stdout)["clean"]["total"] == 4 and "a stranger's words" in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -362,12 +362,12 @@ def test_what_a_model_prints_is_not_the_answer(named: Callable[[str], str], data
         (["--norm", "L1"], "no eps is usual in L1"),
         (["--norm", "L0", "--eps", "1"], "sparring.attacks.pgd"),
         (["--version", "best"], "unknown version"),
-        (["--images", "0"], "--images must be 1 or more"),
+        (["--count", "0"], "--count must be 1 or more"),
         (["--seed", "-1"], "--seed must be 0 or more"),
-        (["--fail-below", "85"], "a share from 0 to 1"),
-        (["--baseline", "none.json"], "is no report.json"),
+        (["--fail-below", "85"], "a fraction from 0 to 1"),
+        (["--baseline", "none.json"], "is not a report.json"),
         (["--box", "1", "0"], "the box is empty"),
-        (["--resize"], "--resize is for runs of ours"),
+        (["--resize"], "--resize is for runs"),
     ],
 )
 def test_what_cannot_be_asked(

@@ -7,6 +7,7 @@ import io
 import json
 import re
 from collections.abc import Collection, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -21,7 +22,7 @@ from sparring.attacks.result import Result
 from sparring.attacks.tabular_constraints import TabularConstraints
 from sparring.attacks.validation import Model, check_inputs, frozen
 from sparring.commands.attacking.ci_gate import CiGate
-from sparring.commands.attacking.load_target import a_strangers, in_its_precision, load_target
+from sparring.commands.attacking.load_target import Target, explain_foreign_errors, in_its_precision, load_target
 from sparring.commands.reporting.progress import Progress
 from sparring.commands.reporting.run_report import command_line
 from sparring.commands.training.run_settings import TrainRequest
@@ -101,12 +102,12 @@ def attack_table(
         "decreasing": _in_order(may_change, decreasing), "most": most,
     }  # fmt: skip
     required.check_comparable(settings)
-    notes = [*_skipped(table, whole), *([] if test is None else _skipped(test, tested))]
+    notes = [*_left_out(table, whole), *([] if test is None else _left_out(test, tested))]
     if not (move or immutable):
         notes.append(ALL)
     chosen = _trained(whole, tested, test, seed, progress) if model is None else _own(model, tested, test)
     progress.info(f"attacking {chosen.name} ...")
-    with a_strangers(model, GIVEN):
+    with nullcontext() if model is None else explain_foreign_errors(Target(model, chosen.model), GIVEN):
         right, attacked, result = _attacked(chosen, columns, rows, STEPS if most is None else most, seed)
     folder = Path(out) if out is not None else Path("attack-" + re.sub(r"[^\w.]+", "-", Path(table).stem))
     told = _figures(attacked, result)
@@ -199,7 +200,7 @@ def _in_order(columns: Sequence[str], named: Collection[str]) -> list[str]:
     return [name for name in columns if name in named]
 
 
-def _skipped(path: str | Path, table: Table) -> list[str]:
+def _left_out(path: str | Path, table: Table) -> list[str]:
     """Why rows are not used, a line each."""
     reasons = sorted(table.skipped.items(), key=lambda pair: -len(pair[1]))
     told = [

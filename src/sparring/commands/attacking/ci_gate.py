@@ -1,4 +1,4 @@
-"""What is asked of a figure in a user's CI: at least a share, and no less than the interval of an earlier report."""
+"""Conditions that a CI job puts on a proportion: a minimum, and the interval of an earlier report."""
 
 from __future__ import annotations
 
@@ -11,28 +11,37 @@ from typing import Any
 
 from sparring.engine.errors import UsageError
 
-Told = Mapping[str, Any]
-"""A report.json."""
+ReportJson = Mapping[str, Any]
+"""Content of a report.json."""
 
 
 @dataclass(frozen=True)
 class CiGate:
-    """What a share, the better the higher, must reach."""
+    """Lower bounds on a proportion for which higher is better."""
 
     fail_below: float | None = None
+    """Smallest proportion that passes."""
     baseline: str | Path | None = None
-    """Where the earlier report is."""
-    earlier: Told = field(default_factory=dict)
+    """Path of the earlier report.json."""
+    earlier: ReportJson = field(default_factory=dict)
+    """Content of the earlier report."""
     interval: tuple[float, float] | None = None
-    """Of the share, there."""
+    """Interval of the proportion in the earlier report."""
 
     @classmethod
     def read(
-        cls, fail_below: float | None, baseline: str | Path | None, command: str, interval: Callable[[Told], tuple[float, float]]
-    ) -> CiGate:  # fmt: skip
-        """From the flags of these names; `interval` finds the share's in a report of `command`. Raises UsageError."""
+        cls,
+        fail_below: float | None,
+        baseline: str | Path | None,
+        command: str,
+        interval: Callable[[ReportJson], tuple[float, float]],
+    ) -> CiGate:
+        """Read the flags of these names; `interval` extracts the proportion's interval from a report of `command`.
+
+        Raises UsageError where `fail_below` is outside [0, 1] or `baseline` is not such a report.
+        """
         if fail_below is not None and not 0 <= fail_below <= 1:
-            raise UsageError(f"--fail-below is a share from 0 to 1, not {fail_below:g}")
+            raise UsageError(f"--fail-below is a fraction from 0 to 1, not {fail_below:g}")
         if baseline is None:
             return cls(fail_below)
         try:
@@ -40,25 +49,26 @@ class CiGate:
             low, high = interval(earlier)
             return cls(fail_below, baseline, earlier, (float(low), float(high)))
         except (OSError, ValueError, KeyError, TypeError) as error:
-            why = f"it lacks {error}" if isinstance(error, KeyError) else error
-            raise UsageError(f"--baseline {baseline} is no report.json of `sparring {command}`: {why}") from error
+            reason = f"it lacks {error}" if isinstance(error, KeyError) else error
+            raise UsageError(f"--baseline {baseline} is not a report.json of `sparring {command}`: {reason}") from error
 
-    def check_comparable(self, now: Told) -> None:
-        """Raise UsageError where the earlier report was made with other settings than `now`'s."""
+    def check_comparable(self, settings: Mapping[str, Any]) -> None:
+        """Raise UsageError where the earlier report was made with other `settings`."""
         if self.baseline is None:
             return
-        for name, value in now.items():
-            was = self.earlier.get(name)
-            same = math.isclose(was, value, rel_tol=1e-6) if isinstance(was, float) else was == value
-            if not same:
-                raise UsageError(f"--baseline {self.baseline} is of another {name}: {was} there, {value} here")
+        before = self.earlier.get("settings", {})
+        for name, now in json.loads(json.dumps(settings)).items():
+            was = before.get(name)
+            numbers = isinstance(was, float) and isinstance(now, int | float)
+            if not (math.isclose(was, now, rel_tol=1e-6) if numbers else was == now):
+                raise UsageError(f"--baseline {self.baseline} was made with {name} {was}, and this report with {now}")
 
-    def failures(self, what: str, share: float) -> list[str]:
-        """What is not met, in words; `what` names the share."""
-        found = []
-        if self.fail_below is not None and share < self.fail_below:
-            found.append(f"{what} is {share:.2%}, below the {self.fail_below:.2%} of --fail-below")
-        if self.interval is not None and share < self.interval[0]:
+    def failures(self, name: str, proportion: float) -> list[str]:
+        """Return a message for each bound that the proportion called `name` misses."""
+        messages = []
+        if self.fail_below is not None and proportion < self.fail_below:
+            messages.append(f"{name} is {proportion:.2%}, below the {self.fail_below:.2%} of --fail-below")
+        if self.interval is not None and proportion < self.interval[0]:
             low, high = self.interval
-            found.append(f"{what} is {share:.2%}, below the baseline's interval from {low:.2%} to {high:.2%}")
-        return found
+            messages.append(f"{name} is {proportion:.2%}, below the baseline's interval from {low:.2%} to {high:.2%}")
+        return messages

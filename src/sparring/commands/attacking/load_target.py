@@ -1,4 +1,4 @@
-"""What `sparring attack` attacks: a run of ours, `module:callable`, TorchScript, an exported program, or an ONNX file."""
+"""Load the model to attack: a run, `module:callable`, TorchScript, an exported program or an ONNX file."""
 
 from __future__ import annotations
 
@@ -22,120 +22,125 @@ from sparring.engine.errors import SparringError, UsageError
 from sparring.models.classifier import Classifier, load_classifier
 
 PRECISIONS = (torch.float64, torch.bfloat16, torch.float16)
-"""In which a model may compute that fails on float32."""
+"""Precisions to try with a model that fails on float32."""
 KINDS = "a run folder, module:callable, a TorchScript file (.pt, .ts), one of torch.export (.pt2) or .onnx"
 
 
 @dataclass(frozen=True)
 class Target:
-    """A model by the name it was given."""
+    """A model under attack."""
 
     name: str
     model: Model
-    """Images `[B, C, H, W]` in its box -> logits `[B, K]`."""
+    """Inputs `[B, ...]` -> logits `[B, K]`."""
     classifier: Classifier | None = None
-    """Where it is a run of ours, whose box is [0, 1]."""
+    """Classifier of a run; None for models of other tools."""
     gradients: bool = True
-    """False: nothing flows through it, as through an ONNX file."""
+    """False where no gradient flows, as through an ONNX file."""
     notes: tuple[str, ...] = ()
-    """What is to be told of how it is asked."""
+    """Notes on how the model is called."""
 
 
 def load_target(name: str | Path, device: torch.device | None = None) -> Target:
-    """The model called `name`, on `device`; raises SparringError, with the way out, where there is none."""
+    """Load the model called `name` onto `device`.
+
+    Raises UsageError where there is no such model, SparringError where its file cannot be loaded.
+    """
     name, path = str(name), Path(name)
     device = device or torch.device("cpu")
     if os.path.isdir(path) or path.name in ("classifier.json", "classifier.safetensors"):
         classifier = load_classifier(path)
         classifier.net.to(device)
         classifier.memory.to(device)
-        return Target(name, lambda x: classifier.logits(x * 2 - 1), classifier)
+        return Target(name, classifier.logits, classifier)
     if path.suffix == ".onnx":
         return Target(name, _from_onnx(path, device), gradients=False)
     if path.suffix in (".pt", ".ts", ".pt2"):
         return Target(name, _from_file(path, device))
     module, colon, attribute = name.partition(":")
     if not (colon and module and attribute):
-        odd = f"{name} is a file, but no model by its ending (weights alone are none)"
-        raise UsageError(f"{odd if os.path.isfile(path) else f'there is no model {name!r}'}: MODEL is {KINDS}")
+        problem = f"{name} is a file, but no model by its ending (weights alone are none)"
+        raise UsageError(f"{problem if os.path.isfile(path) else f'there is no model {name!r}'}: MODEL is {KINDS}")
     return Target(name, _imported(module, attribute, device))
 
 
 class _Converted(nn.Module):
-    """A model that computes in another precision, as one of float32: its inputs go over into its own, and its logits back."""
+    """A float32 interface to a model of another precision: converts its inputs and logits."""
 
     def __init__(self, model: Model, dtype: torch.dtype) -> None:
         super().__init__()
         self.model, self.dtype = model, dtype
-        self.training = getattr(model, "training", False)  # a function is in no mode
+        self.training = getattr(model, "training", False)  # a function has no mode
 
     def forward(self, x: Tensor) -> Tensor:
         return self.model(x.to(self.dtype)).to(x.dtype)
 
 
-def in_its_precision(attacked: Target, x: Tensor) -> Target:
-    """The model, wrapped where it fails on a row of `x` `[B, ...]` in float32, and answers one in another precision."""
+def in_its_precision(target: Target, x: Tensor) -> Target:
+    """Return the target, wrapped where it fails on a row of `x` `[B, ...]` in float32 and works in another precision."""
     for dtype in (x.dtype, *PRECISIONS):
-        model = attacked.model if dtype == x.dtype else _Converted(attacked.model, dtype)
-        with suppress(Exception), torch.no_grad(), frozen(model, seed=0):  # whatever a stranger's code raises
+        model = target.model if dtype == x.dtype else _Converted(target.model, dtype)
+        with suppress(Exception), torch.no_grad(), frozen(model, seed=0):  # foreign code may raise anything
             model(x[:1].clone())
-            note = f"it computes in {str(dtype).removeprefix('torch.')}: what it is given is converted, and its logits taken in float32"
-            return attacked if dtype == x.dtype else replace(attacked, model=model, notes=(note,))
-    return attacked
+            name = str(dtype).removeprefix("torch.")
+            note = f"the model computes in {name}: its inputs are converted, and its logits are taken in float32"
+            return target if dtype == x.dtype else replace(target, model=model, notes=(note,))
+    return target
 
 
-def try_out(attacked: Target, x: Tensor, classes: Sequence[str]) -> Tensor:
-    """The logits of the first images of `x` `[B, C, H, W]`, given alone and as two.
+def try_out(target: Target, x: Tensor, classes: Sequence[str], inputs: str, advice: str = "") -> Tensor:
+    """Return the logits of the first rows of `x` `[B, ...]`, computed on batches of one and two.
 
-    Raises UsageError where that fails, where the model writes into the images, or where it has other classes than they have,
-    and says how to help it.
+    `inputs` describes the inputs and `advice` how to adapt them, for messages. Raises UsageError where the model fails,
+    writes into its inputs, does not return logits, or has another number of classes than `classes`.
     """
     logits = x.new_empty(0)
-    for few in (x[:1].clone(), x[:2].clone()):
+    for batch in (x[:1].clone(), x[:2].clone()):
         try:
-            with torch.no_grad(), frozen(attacked.model, seed=0):
-                logits = attacked.model(few)
+            with torch.no_grad(), frozen(target.model, seed=0):
+                logits = target.model(batch)
         except SparringError:
             raise
-        except Exception as error:  # whatever a stranger's code raises
+        except Exception as error:  # foreign code may raise anything
             raise UsageError(
-                f"{attacked.name} fails on images {list(few.shape)}: {first_line(error)}. It is given float32 "
-                "[B, C, H, W] of any B: --size and --mode bring the images to its shape"
+                f"{target.name} fails on inputs {list(batch.shape)}: {first_line(error)}. It is given {inputs}"
+                + (f": {advice}" if advice else "")
             ) from error
-        if not torch.equal(few, x[: len(few)]):
-            raise UsageError(f"{attacked.name} writes into the images it is given: let it begin with x = x.clone()")
+        if not torch.equal(batch, x[: len(batch)]):
+            raise UsageError(f"{target.name} writes into its inputs: let it begin with x = x.clone()")
     if not isinstance(logits, Tensor):
-        raise UsageError(f"{attacked.name} returns {type(logits).__name__}: it must return logits, a tensor [B, K]")
+        raise UsageError(f"{target.name} returns {type(logits).__name__}: it must return logits, a tensor [B, K]")
     several = logits.dim() == 2 and logits.shape[1] > 1
-    if attacked.classifier is None and several and logits.shape[1] != len(classes):
+    if target.classifier is None and several and logits.shape[1] != len(classes):
         raise UsageError(
-            f"{attacked.name} tells {logits.shape[1]} classes apart, and the images are of {len(classes)}: "
-            f"{', '.join(classes[:10])}{', ...' if len(classes) > 10 else ''}. Name a function (module:callable) that gives "
-            "the logits of just these, in this order"
+            f"{target.name} has {logits.shape[1]} classes, and the data have {len(classes)}: "
+            f"{', '.join(classes[:10])}{', ...' if len(classes) > 10 else ''}. Name a function (module:callable) that "
+            "returns the logits of just these, in this order"
         )
     return logits
 
 
 @contextmanager
-def a_strangers(name: str | None, given: str) -> Iterator[None]:
-    """Tell what `name`, a model of others, raises under attack, in a large batch or in its backward pass, progress, as its own failure.
+def explain_foreign_errors(target: Target, inputs: str) -> Iterator[None]:
+    """Turn what a model of another tool raises under attack into a SparringError; errors of a run pass through.
 
-    `given` says what it is given, and the way out. None is a model of ours, whose errors stay as they are.
+    `inputs` describes the inputs of the model.
     """
     try:
         yield
     except SparringError:
         raise
-    except Exception as error:  # whatever a stranger's code raises
-        if name is None:
+    except Exception as error:  # foreign code may raise anything
+        if target.classifier is not None:
             raise
         raise SparringError(
-            f"{name} failed under attack: {type(error).__name__}: {first_line(error)}. It is given {given}"
+            f"{target.name} failed under attack: {type(error).__name__}: {first_line(error)}. It is given {inputs}; "
+            "finished chunks are kept: fix the model, and the same command goes on from there"
         ) from error
 
 
 def _from_onnx(path: Path, device: torch.device) -> Model:
-    """A function through onnxruntime: it answers, and lets no gradient through."""
+    """Return a function that runs onnxruntime; no gradient flows through it."""
     try:
         import onnxruntime
     except ImportError:
@@ -147,12 +152,12 @@ def _from_onnx(path: Path, device: torch.device) -> Model:
     try:
         session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
         (inputs,), (first, *_) = session.get_inputs(), session.get_outputs()
-    except Exception as error:  # of a library that has many
+    except Exception as error:  # onnxruntime raises many types
         raise SparringError(f"{path} cannot be loaded as an ONNX model of one input: {first_line(error)}") from error
 
     def logits(x: Tensor) -> Tensor:
-        (told,) = session.run([first.name], {inputs.name: x.detach().cpu().numpy()})
-        return torch.from_numpy(told).to(device)
+        (output,) = session.run([first.name], {inputs.name: x.detach().cpu().numpy()})
+        return torch.from_numpy(output).to(device)
 
     return logits
 
@@ -162,58 +167,59 @@ def _from_file(path: Path, device: torch.device) -> nn.Module:
         raise UsageError(f"there is no file {path}: MODEL is {KINDS}")
     try:
         if path.suffix == ".pt2":
-            # `.to` moves weights alone; what a program makes as it goes stays where it was exported
+            # `.to` moves weights only; tensors that a program creates would stay on the device of its export
             return _without_modes(move_to_device_pass(torch.export.load(path), device).module())
-        with warnings.catch_warnings():  # torch asks authors to leave TorchScript; their users have its files
+        with warnings.catch_warnings():  # TorchScript is deprecated, but its files are in use
             warnings.simplefilter("ignore", DeprecationWarning)
             scripted: nn.Module = torch.jit.load(path, map_location=device)  # type: ignore[no-untyped-call]
         return scripted.eval()
-    except Exception as error:  # each format fails in ways of its own
+    except Exception as error:  # each format fails in other ways
         kind = (
             "torch.export.save"
             if path.suffix == ".pt2"
-            else "torch.jit.save (weights alone are no model, and of a pickled one the code is wanted: module:callable)"
+            else "torch.jit.save (weights alone are no model; a pickled model needs its code: module:callable)"
         )
-        raise SparringError(f"{path} cannot be loaded, it must be one of {kind}: {first_line(error)}") from error
+        raise SparringError(f"{path} cannot be loaded: it must be a file of {kind}: {first_line(error)}") from error
 
 
 def _without_modes(program: nn.Module) -> nn.Module:
-    """An exported program, no longer said to be in training mode: it has no modes, does as it was exported, and refuses eval()."""
+    """Mark an exported program as not in training mode: it has no modes, and eval() raises."""
     for module in program.modules():
         module.training = False
     return program
 
 
 def _imported(module: str, attribute: str, device: torch.device) -> Model:
-    """A callable as it is; a class or function that needs no argument is called, and gives the model."""
+    """Import a callable; a class or function without required arguments is called and returns the model."""
     name = f"{module}:{attribute}"
-    if os.getcwd() not in sys.path:  # for good: a model may import more when it is first asked
+    if os.getcwd() not in sys.path:  # permanently: a model may import more when it is first called
         sys.path.insert(0, os.getcwd())
     try:
-        found: Any = import_module(module)
-        for part in attribute.split("."):
-            found = getattr(found, part)
-        if not isinstance(found, nn.Module) and callable(found) and not _needed(found):
-            found = found()
-        if isinstance(found, nn.Module):
-            found = found.to(device)
-    except (Exception, SystemExit) as error:  # of a stranger's module
+        value: Any = import_module(module)
+        for name_part in attribute.split("."):
+            value = getattr(value, name_part)
+        if not isinstance(value, nn.Module) and callable(value) and not _required_arguments(value):
+            value = value()
+        if isinstance(value, nn.Module):
+            value = value.to(device)
+    except (Exception, SystemExit) as error:  # foreign code may raise anything
         raise UsageError(f"{name} cannot be loaded: {type(error).__name__}: {first_line(error)}") from error
-    if isinstance(found, type) or not callable(found):
+    if isinstance(value, type) or not callable(value):
         raise UsageError(
-            f"{name} is no model: name a module, a function from images to logits, or one without arguments that returns these"
+            f"{name} is no model: name a module, a function from inputs to logits, or a function without arguments that "
+            "returns either"
         )
-    model: Model = found
+    model: Model = value
     return model
 
 
-def _needed(function: Callable[..., Any]) -> list[str]:
-    """The arguments that it cannot do without."""
+def _required_arguments(function: Callable[..., Any]) -> list[str]:
+    """Return the names of the arguments without a default."""
     parameters = inspect.signature(function).parameters.values()
     kinds = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
     return [p.name for p in parameters if p.default is p.empty and p.kind not in kinds]
 
 
 def first_line(error: BaseException) -> str:
-    """What an exception says first, or else its name."""
+    """Return the first line of an exception's message, or its type where it has none."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -1,4 +1,4 @@
-"""What an evaluation has found so far, a file a batch: an interrupted one goes on where it was."""
+"""Results of an evaluation, saved chunk by chunk, so that the same command continues after an interruption."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ else:
 
 @dataclass(frozen=True)
 class ResumableParts(Generic[T]):
-    """The folder of the parts, for an evaluation with these settings."""
+    """A folder of chunk results, for an evaluation with these settings."""
 
     kind: type[T]
-    """What a part holds: a dataclass of tensors and of tuples of words."""
+    """Type of a chunk's result: a dataclass of tensors and of tuples of strings."""
     folder: Path
     settings: Mapping[str, Any]
-    """As JSON gives them back; each part holds them, too: another call into the folder may have left it."""
+    """Settings as JSON returns them. Each chunk repeats them, since another process may write into the folder."""
 
     @classmethod
     def begin(cls, kind: type[T], folder: Path, settings: Mapping[str, Any]) -> ResumableParts[T]:
-        """Those of an earlier call with the same settings; of any other they are removed."""
+        """Open the folder; chunks of an earlier call with other settings are removed."""
         settings_file, wanted = folder / "settings.json", json.loads(json.dumps(settings))
         try:
             same = json.loads(settings_file.read_text(encoding="utf-8")) == wanted
@@ -48,50 +48,84 @@ class ResumableParts(Generic[T]):
             write(settings_file, json.dumps(wanted))
         return cls(kind, folder, wanted)
 
-    def keep(self, number: int, find: Callable[[], T], device: torch.device) -> T:
-        """What was found in part `number` before, or else is found now, and kept; its tensors are on `device`."""
-        found = self.get(number)
-        if found is None:
-            self.put(number, found := find())
-        return replace(found, **{name: tensor.to(device) for name, tensor in _tensors(found).items()})
+    def map(
+        self,
+        function: Callable[[int, Tensor], T],
+        count: int,
+        chunk: int,
+        device: torch.device,
+        on_progress: Callable[[int, int], None] = lambda done, total: None,
+        unit: str = "images",
+    ) -> list[T]:
+        """Return `function(number, idx)` of each chunk of `chunk` of the indices 0 to `count` - 1, saving each result.
+
+        `idx` is int64 `[chunk]` on the CPU. Raises Stopped, after Ctrl-C, with the number of `unit` that are saved.
+        """
+        results: list[T] = []
+        on_progress(0, count)
+        for number, idx in enumerate(torch.split(torch.arange(count), chunk)):
+            try:
+                results.append(self.keep(number, lambda n=number, i=idx: function(n, i), device))  # type: ignore[misc]
+            except KeyboardInterrupt:
+                raise self.stopped(number * chunk, count, unit) from None
+            on_progress(min((number + 1) * chunk, count), count)
+        return results
+
+    def keep(self, number: int, compute: Callable[[], T], device: torch.device) -> T:
+        """Return the saved result of chunk `number`, or compute and save it; its tensors are on `device`."""
+        result = self.get(number)
+        if result is None:
+            self.put(number, result := compute())
+        return replace(result, **{name: tensor.to(device) for name, tensor in _tensors(result).items()})
 
     def get(self, number: int) -> T | None:
-        """What was found in part `number`, or None where it was not reached."""
+        """Return the saved result of chunk `number`, or None where there is none."""
         path = self._path(number)
         try:
-            told = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-            if told.pop("settings") != self.settings:
+            metadata = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+            if metadata.pop("settings") != self.settings:
                 return None
-            found: dict[str, Any] = {**load_file(path), **{name: tuple(words) for name, words in told.items()}}
-            return self.kind(**found)
+            values: dict[str, Any] = {**load_file(path), **{name: tuple(items) for name, items in metadata.items()}}
+            return self.kind(**values)
         except FileNotFoundError:
             return None
         except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
             raise SparringError(
-                f"{path} cannot be read ({error}): remove {self.folder}, and the evaluation starts anew"
+                f"{path} cannot be read ({error}): remove {self.folder}, and the evaluation starts over"
             ) from error
 
-    def put(self, number: int, found: T) -> None:
-        """Keep what was found in part `number`; its JSON is written last, and tells that it is whole."""
-        path, tensors = self._path(number), _tensors(found)
+    def put(self, number: int, result: T) -> None:
+        """Save the result of chunk `number`; its JSON is written last and marks it as complete."""
+        path, tensors = self._path(number), _tensors(result)
         with atomic_replace(path) as temporary:
             save_file({name: tensor.cpu().contiguous() for name, tensor in tensors.items()}, temporary)
-        words = {field.name: getattr(found, field.name) for field in fields(found) if field.name not in tensors}
-        write(path.with_suffix(".json"), json.dumps(words | {"settings": self.settings}))
+        metadata = {field.name: getattr(result, field.name) for field in fields(result) if field.name not in tensors}
+        write(path.with_suffix(".json"), json.dumps(metadata | {"settings": self.settings}))
 
-    def stopped(self, done: int, of: int) -> Stopped:
-        """What to tell whoever interrupts after `done` images of so many."""
-        kept = f", which are kept in {self.folder}: the same command goes on from there" if done else ""
-        return Stopped(f"stopped after {done:,} of {of:,} images{kept}")
+    def stopped(self, done: int, total: int, unit: str = "images") -> Stopped:
+        """Return the exception to raise after an interruption with `done` of `total` saved."""
+        saved = f", which are kept in {self.folder}: the same command goes on from there" if done else ""
+        return Stopped(f"stopped after {done:,} of {total:,} {unit}{saved}")
 
     def done(self) -> None:
-        """The report is written: forget the parts."""
+        """Remove the chunks, once the report is written."""
         remove(self.folder)
 
     def _path(self, number: int) -> Path:
         return self.folder / f"{number:04d}.safetensors"
 
 
-def _tensors(found: DataclassInstance) -> dict[str, Tensor]:
-    values = {field.name: getattr(found, field.name) for field in fields(found)}
+def joined(results: list[T]) -> T:
+    """Concatenate the tensors `[B, ...]` and tuples of chunk results, field by field."""
+    first, *_ = results
+    values: dict[str, Any] = {}
+    for field in fields(first):
+        parts = [getattr(result, field.name) for result in results]
+        tensors = isinstance(parts[0], Tensor)
+        values[field.name] = torch.cat(parts) if tensors else tuple(item for part in parts for item in part)
+    return replace(first, **values)
+
+
+def _tensors(result: DataclassInstance) -> dict[str, Tensor]:
+    values = {field.name: getattr(result, field.name) for field in fields(result)}
     return {name: value for name, value in values.items() if isinstance(value, Tensor)}

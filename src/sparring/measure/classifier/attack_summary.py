@@ -1,4 +1,4 @@
-"""From what AutoAttack found to figures that can be told: doubts are answered by more attacks, chances are counted."""
+"""Clean and robust accuracy from the results of AutoAttack, after the follow-up attacks that failed checks call for."""
 
 from __future__ import annotations
 
@@ -23,130 +23,150 @@ from sparring.attacks.threat_model import Threat
 from sparring.attacks.validation import Model, frozen
 from sparring.engine.seeds import mix
 from sparring.measure.classifier.robustness import AT_ONCE, robustness
-from sparring.stats.intervals import normal_interval, wilson_interval
-from sparring.stats.proportion import CurvePoint
+from sparring.stats.proportion import CurvePoint, Proportion
 
-FIRST = 100
-"""Rows that an answering attack is tried on at once."""
-FEW = 20
-"""Draws by which attacks are compared; what is told is counted in more."""
+CHUNK_ROWS = 100
+"""Rows that a follow-up attack tries before it decides whether to continue."""
+COMPARISON_DRAWS = 20
+"""Passes by which attacks on a stochastic model are compared; reported rates take DRAWS passes."""
 
-Tell = Callable[[str], None]
+Log = Callable[[str], None]
 
 
 @dataclass(frozen=True, eq=False)
-class Figures:
-    """What is told of a model under attack."""
+class AttackSummary:
+    """Accuracy of a model without and under attack, and the evidence for it."""
 
-    verdicts: AutoAttackResult
-    """With what the answering attacks broke."""
-    doctor: list[MaskingCheck]
+    result: AutoAttackResult
+    """Results of AutoAttack and of the follow-up attacks."""
+    checks: list[MaskingCheck]
     per_attack: dict[str, int]
-    """Rows that each attack broke, in the order in which they ran."""
-    clean_accuracy: float
-    robust_accuracy: float
-    low: float
-    """Ends of its 95 % interval."""
-    high: float
+    """Attack -> rows that it broke, in the order in which the attacks ran."""
+    clean: Proportion
+    robust: Proportion
+    """Rows that no attack broke; for a stochastic model the mean probability of a correct answer."""
     draws: int
-    """Passes that chances were counted in; 1 where there are none."""
+    """Passes behind each probability; 1 for a deterministic model."""
     curve: list[CurvePoint]
 
 
-def figures(
+def summarize(
     model: Model,
     x: Tensor,
     y: Tensor,
     threat: Threat,
-    verdicts: AutoAttackResult,
+    result: AutoAttackResult,
     seed: int = 0,
-    on_progress: Tell = lambda words: None,
-) -> Figures:
-    """Examine what `autoattack` found on x `[B, ...]` with labels y `[B]`; run what failed checks call for; count."""
-    checks = check_masking(model, x, y, threat, verdicts, seed)
-    chance = not next(check_inputs for check_inputs in checks if check_inputs.name == DETERMINISTIC).passed
-    if chance:  # one draw is no verdict: what is wrong half of the time is broken
-        robust = error_rates(model, verdicts.adv, y, draws=FEW, seed=seed) < 0.5
-        last = verdicts.attacks[-1]
-        by = (ROBUST if stands else by or last for stands, by in zip(robust.tolist(), verdicts.broken_by, strict=True))
-        verdicts = replace(verdicts, robust=robust, broken_by=tuple(by))
-    for number, answer in enumerate(follow_ups(checks, model, x[:2])):
-        before = int(verdicts.robust.sum())
+    log: Log = lambda message: None,
+) -> AttackSummary:
+    """Check an `autoattack` result on x `[B, ...]` with labels y `[B]`, run the follow-up attacks, and count.
+
+    Raises UsageError where the model classifies no row correctly.
+    """
+    checks = check_masking(model, x, y, threat, result, seed)
+    stochastic = not next(check for check in checks if check.name == DETERMINISTIC).passed
+    if stochastic:  # one draw is no verdict: a row that is wrong in half of the passes counts as broken
+        robust = error_rates(model, result.adv, y, draws=COMPARISON_DRAWS, seed=seed) < 0.5
+        last = result.attacks[-1]
+        broken_by = (
+            ROBUST if is_robust else name or last
+            for is_robust, name in zip(robust.tolist(), result.broken_by, strict=True)
+        )
+        result = replace(result, robust=robust, broken_by=tuple(broken_by))
+    for number, attack in enumerate(follow_ups(checks, model, x[:2])):
+        before = int(result.robust.sum())
         if not before:
             break
-        on_progress(f"the doctor asks for {answer.name}: {before:,} images stand")
-        verdicts, tried = _pursued(answer, model, x, y, threat, verdicts, mix(seed, number), chance)
-        told = f"{answer.name} then broke {before - int(verdicts.robust.sum()):,} of {tried:,} that stood"
+        log(f"a masking check failed: running {attack.name} on {before:,} unbroken rows")
+        result, tried = _follow_up(attack, model, x, y, threat, result, mix(seed, number), stochastic)
+        outcome = f"{attack.name} then broke {before - int(result.robust.sum()):,} of {tried:,} unbroken rows"
         if tried < before:
-            told += f", those that came nearest to breaking, and so was not run on the other {before - tried:,}"
+            outcome += f" (those with the smallest margin, so it skipped the other {before - tried:,})"
         checks = [
-            replace(check_inputs, follow_up=told) if check_inputs.name in answer.failed_checks else check_inputs
-            for check_inputs in checks
+            replace(check, follow_up=outcome) if check.name in attack.failed_checks else check for check in checks
         ]
-    per_attack = {name: verdicts.broken_by.count(name) for name in verdicts.attacks}
-    if chance:
-        clean = error_rates(model, x, y, draws=DRAWS, seed=mix(seed, 1))
-        right = 1 - torch.maximum(clean, error_rates(model, verdicts.adv, y, draws=DRAWS, seed=mix(seed, 2)))
-        low, high = normal_interval(right)
-        return Figures(verdicts, checks, per_attack, 1 - float(clean.mean()), float(right.mean()), low, high, DRAWS, [])
-    low, high = wilson_interval(int(verdicts.robust.sum()), len(x))
-    return Figures(
-        verdicts, checks, per_attack, verdicts.clean_accuracy, verdicts.robust_accuracy, low, high, 1,
-        _curve(model, x, y, threat, verdicts, checks, on_progress),
-    )  # fmt: skip
+    per_attack = {name: result.broken_by.count(name) for name in result.attacks}
+    if stochastic:
+        clean, robust_mean = _correct_rates(model, x, y, result.adv, seed)
+        return AttackSummary(result, checks, per_attack, clean, robust_mean, DRAWS, [])
+    return AttackSummary(
+        result,
+        checks,
+        per_attack,
+        Proportion.count(len(x) - result.broken_by.count(CLEAN), len(x)),
+        Proportion.count(int(result.robust.sum()), len(x)),
+        1,
+        _curve(model, x, y, threat, result, checks, log),
+    )
 
 
-def _pursued(
-    answer: FollowUp,
+def _correct_rates(model: Model, x: Tensor, y: Tensor, adv: Tensor, seed: int) -> tuple[Proportion, Proportion]:
+    """Return the mean probabilities of a correct answer of a stochastic model, without and under attack."""
+    clean = error_rates(model, x, y, draws=DRAWS, seed=mix(seed, 1))
+    attacked = torch.maximum(clean, error_rates(model, adv, y, draws=DRAWS, seed=mix(seed, 2)))
+    return Proportion.mean(1 - clean), Proportion.mean(1 - attacked)
+
+
+def _follow_up(
+    follow_up: FollowUp,
     model: Model,
     x: Tensor,
     y: Tensor,
     threat: Threat,
-    verdicts: AutoAttackResult,
+    result: AutoAttackResult,
     seed: int,
-    chance: bool,
+    stochastic: bool,
 ) -> tuple[AutoAttackResult, int]:
-    """One more attack on rows that stand, and on how many; by `chance`, what is wrong more often than the best so far is kept.
+    """Run one more attack on unbroken rows; returns the new result and the number of rows tried.
 
-    Those that came nearest to breaking are tried first, so many at once, and where none of these breaks it ends.
+    Rows with the smallest margin are tried first, a chunk at a time, until a chunk breaks none. For a stochastic model
+    the points with the higher error rate are kept.
     """
-    adv, robust = verdicts.adv.clone(), verdicts.robust.clone()
-    queries, gradients = verdicts.queries.clone(), verdicts.gradients.clone()
-    broken_by = list(verdicts.broken_by)
+    adv, robust = result.adv.clone(), result.robust.clone()
+    queries, gradients = result.queries.clone(), result.gradients.clone()
+    broken_by = list(result.broken_by)
     tried = 0
-    for rows in torch.split(_nearest_first(model, y, verdicts), FIRST):
-        found = answer.attack(model, x[rows], y[rows], threat.rows(rows, x), seed=seed)
-        success = found.success
-        if chance:
-            before, now = (error_rates(model, at, y[rows], draws=FEW, seed=seed) for at in (adv[rows], found.adv))
-            ahead, success = now > before, now >= 0.5
-            adv[rows[ahead]] = found.adv[ahead]
+    for idx in torch.split(_by_margin(model, y, result), CHUNK_ROWS):
+        attacked = follow_up.attack(model, x[idx], y[idx], threat.rows(idx, x), seed=seed)
+        success = attacked.success
+        if stochastic:
+            before, now = (
+                error_rates(model, points, y[idx], draws=COMPARISON_DRAWS, seed=seed)
+                for points in (adv[idx], attacked.adv)
+            )
+            better, success = now > before, now >= 0.5
+            adv[idx[better]] = attacked.adv[better]
         else:
-            adv[rows[success]] = found.adv[success]
-        broke = rows[success]
-        robust[broke] = False
-        queries[rows] += found.queries
-        gradients[rows] += found.gradients
-        for row in broke.tolist():
-            broken_by[row] = answer.name
-        tried += len(rows)
-        if not len(broke):
+            adv[idx[success]] = attacked.adv[success]
+        broken = idx[success]
+        robust[broken] = False
+        queries[idx] += attacked.queries
+        gradients[idx] += attacked.gradients
+        for row in broken.tolist():
+            broken_by[row] = follow_up.name
+        tried += len(idx)
+        if not len(broken):
             break
-    pursued = replace(
-        verdicts, adv=adv, robust=robust, queries=queries, gradients=gradients, broken_by=tuple(broken_by),
-        attacks=(*verdicts.attacks, answer.name),
-    )  # fmt: skip
-    return pursued, tried
+    extended = replace(
+        result,
+        adv=adv,
+        robust=robust,
+        queries=queries,
+        gradients=gradients,
+        broken_by=tuple(broken_by),
+        attacks=(*result.attacks, follow_up.name),
+    )
+    return extended, tried
 
 
 @torch.no_grad()
-def _nearest_first(model: Model, y: Tensor, verdicts: AutoAttackResult) -> Tensor:
-    """The rows that stand, those first at whose most promising point the label wins by the least."""
-    rows = verdicts.robust.nonzero().squeeze(1)
+def _by_margin(model: Model, y: Tensor, result: AutoAttackResult) -> Tensor:
+    """Return the unbroken rows, int64 `[R]`, those first whose label wins by the least at their best point."""
+    idx = result.robust.nonzero().squeeze(1)
     with frozen(model, seed=0):
-        parts = zip(torch.split(verdicts.adv[rows], AT_ONCE), torch.split(y[rows], AT_ONCE), strict=True)
-        margins = [margin(model(at), label) for at, label in parts]
-    return rows[torch.cat(margins).argsort(descending=True, stable=True)]
+        chunks = zip(torch.split(result.adv[idx], AT_ONCE), torch.split(y[idx], AT_ONCE), strict=True)
+        margins = [margin(model(points), labels) for points, labels in chunks]
+    return idx[torch.cat(margins).argsort(descending=True, stable=True)]
 
 
 def _curve(
@@ -154,31 +174,31 @@ def _curve(
     x: Tensor,
     y: Tensor,
     threat: Threat,
-    verdicts: AutoAttackResult,
+    result: AutoAttackResult,
     checks: Sequence[MaskingCheck],
-    on_progress: Tell,
+    log: Log,
 ) -> list[CurvePoint]:
-    """The share that is right over the radius; [] where gradients lead PGD nowhere, or there is no one radius to grow."""
-    blind = not any(check_inputs.name == GRADIENTS_FLOW and check_inputs.passed for check_inputs in checks)
-    if blind or isinstance(threat.eps, Tensor) or not threat.eps:
+    """Return the accuracy over the radius; [] where gradients fail, or where the rows have radii of their own."""
+    usable = any(check.name == GRADIENTS_FLOW and check.passed for check in checks)
+    if not usable or isinstance(threat.eps, Tensor) or not threat.eps:
         return []
 
     def within(eps: float) -> Threat:
         return replace(threat, eps=eps)
 
-    on_progress("drawing the curve over eps ...")
-    return robustness(model, x, y, within, threat.eps, threat.widest(x), standing=verdicts.robust).levels
+    log("computing the accuracy over eps ...")
+    return robustness(model, x, y, within, threat.eps, threat.widest(x), standing=result.robust).levels
 
 
-def samples(names: Sequence[str], labels: Sequence[str], verdicts: AutoAttackResult) -> list[dict[str, str | int]]:
-    """A line for each row: what it is, what broke it (`clean`: wrong from the start; empty: it stands), what it took."""
-    lines = zip(names, labels, verdicts.broken_by, verdicts.queries.tolist(), verdicts.gradients.tolist(), strict=True)
-    return [
-        {"name": name, "label": label, "broken_by": by, "queries": queries, "gradients": gradients}
-        for name, label, by, queries, gradients in lines
-    ]
+def samples(names: Sequence[str], labels: Sequence[str], result: AutoAttackResult) -> list[tuple[str | int, ...]]:
+    """Return (name, label, broken_by, queries, gradients) of each row.
+
+    `broken_by` is an attack, `clean` where the row is misclassified without one, or empty where it is robust.
+    """
+    columns = names, labels, result.broken_by, result.queries.tolist(), result.gradients.tolist()
+    return list(zip(*columns, strict=True))
 
 
-def fooled(verdicts: AutoAttackResult, most: int) -> list[int]:
-    """Rows that were right and that an attack broke, at most so many."""
-    return [row for row, by in enumerate(verdicts.broken_by) if by and by != CLEAN][:most]
+def fooled(result: AutoAttackResult, count: int) -> list[int]:
+    """Return the first `count` rows that were classified correctly and that an attack broke."""
+    return [row for row, attack in enumerate(result.broken_by) if attack and attack != CLEAN][:count]

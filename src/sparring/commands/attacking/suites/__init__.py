@@ -1,0 +1,22 @@
+"""One attack suite for each kind of data."""
+
+from __future__ import annotations
+
+from functools import singledispatch
+from typing import Any
+
+from sparring.commands.attacking.suites.base import Suite
+from sparring.commands.attacking.suites.image import IMAGES
+from sparring.engine.data_spec import ImageSpec
+from sparring.engine.errors import UsageError
+
+
+@singledispatch
+def attack_suite(spec: Any) -> Suite:
+    """Return the suite that attacks models of data with this spec."""
+    raise UsageError(f"there is no attack for {type(spec).__name__}: register a suite with attack_suite.register")
+
+
+@attack_suite.register
+def _(spec: ImageSpec) -> Suite:
+    return IMAGES

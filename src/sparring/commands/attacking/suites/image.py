@@ -1,0 +1,194 @@
+"""The suite of images: AutoAttack, checks for gradient masking, and the follow-up attacks that these call for."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sparring.attacks.autoattack import AutoAttackResult, autoattack, ensemble
+from sparring.attacks.norms import Norm
+from sparring.attacks.stochastic_models import is_stochastic
+from sparring.attacks.surrogate import bf16_surrogate
+from sparring.attacks.threat_for import is_mnist_like, threat_for
+from sparring.attacks.threat_model import Threat
+from sparring.commands.attacking.load_target import Target, explain_foreign_errors, in_its_precision, try_out
+from sparring.commands.attacking.output import csv_text
+from sparring.commands.attacking.resumable import ResumableParts
+from sparring.commands.attacking.suites.base import AttackContext, Outcome, Suite, robust_by_class
+from sparring.commands.training.interrupt import Stopped
+from sparring.engine.errors import UsageError
+from sparring.engine.image_io import grid, to_uint8
+from sparring.engine.seeds import mix
+from sparring.engine.version import __version__
+from sparring.measure.classifier.attack_summary import AttackSummary, fooled, samples, summarize
+from sparring.report.attack_section import ImageAttackDetails, image_sections, masking_findings
+from sparring.report.html import Picture
+
+CHUNK_IMAGES = {"cpu": 250, "cuda": 2500}
+"""Images after which results are saved, by device type."""
+GRID_IMAGES = 12
+"""Images on the page."""
+INPUTS = "images float32 [B, C, H, W] of any B"
+
+
+class ImageAttack:
+    """AutoAttack on a subset of images."""
+
+    def __init__(self, context: AttackContext) -> None:
+        flags, self.context = context.flags.image, context
+        norm, box = cast(Norm, context.flags.ball.norm), flags.box
+        Threat(norm, 0.0, *box)
+        ensemble(flags.version or "standard", norm)
+        if context.target.classifier is not None and box != (0.0, 1.0):
+            raise UsageError("--box is for models of other tools: a run is attacked in pixels from 0 to 1")
+        self.x = in_box(context.subset.rows, box, context.hardware.device)
+        spec, eps = context.subset.spec, context.flags.ball.eps
+        self.threat = threat_for(spec, self.x, eps, norm=norm, box=box)
+        self.notes: list[str] = []
+        if eps is None:
+            kind = "small grey images" if is_mnist_like(spec) else "such images"
+            self.notes.append(f"--eps was not given: {self.threat.eps:.4g}, the usual radius for {kind}")
+        self.target = in_its_precision(image_target(context.target), self.x)
+        self.notes += self.target.notes
+        self.logits = try_out(
+            self.target, self.x, context.subset.classes, INPUTS, "--size and --mode bring images to its shape"
+        )
+        with explain_foreign_errors(self.target, INPUTS):
+            self.version, note = _version(flags.version, self.target, self.x)
+        self.notes += note
+        self.bf16 = context.hardware.bf16 and self.target.gradients
+        if self.bf16:
+            self.notes.append("the search ran in bf16, which may miss a few images: all verdicts are in float32")
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Settings that another report must share to be comparable."""
+        return {"norm": self.threat.norm, "eps": self.threat.eps, "box": list(self.context.flags.image.box),
+                "version": self.version}  # fmt: skip
+
+    def run(self) -> Outcome:
+        """Run or resume AutoAttack and the masking checks."""
+        subset = self.context.subset
+        with explain_foreign_errors(self.target, INPUTS):
+            summary = self._summary()
+        result = summary.result
+        details = ImageAttackDetails(
+            summary.checks,
+            summary.draws,
+            float(result.queries.double().mean()),
+            float(result.gradients.double().mean()),
+        )
+        follow_up = (
+            " and the follow-up attacks of failed checks" if any(check.follow_up for check in summary.checks) else ""
+        )
+        header = ("name", "label", "broken_by", "queries", "gradients")
+        return Outcome(
+            attack=f"AutoAttack {self.version}{follow_up}, {self.threat.norm} {self.threat.eps:.4g}",
+            clean=summary.clean,
+            robust=summary.robust,
+            details=details,
+            sections=lambda report: image_sections(details, self._picture(result)),
+            by_class=robust_by_class(subset.labels, result.robust.tolist()),
+            curve=summary.curve,
+            per_attack=summary.per_attack,
+            findings=masking_findings(summary.checks),
+            files={"samples.csv": csv_text(header, samples(subset.names, subset.labels, result))},
+            notes=[*self.notes, *result.notes],
+        )
+
+    def _summary(self) -> AttackSummary:
+        context, parts = self.context, self._parts()
+        result = AutoAttackResult.join(self._chunks(parts))
+        context.progress.info("checking for gradient masking ...")
+        with _keeping(parts):
+            return summarize(
+                self.target.model, self.x, context.subset.y, self.threat, result, context.seed, context.progress.info
+            )
+
+    def _parts(self) -> ResumableParts[AutoAttackResult]:
+        context, subset = self.context, self.context.subset
+        identity = subset.rows.tobytes() + repr(list(subset.labels)).encode()
+        return ResumableParts.begin(AutoAttackResult, context.folder / "parts", {
+            **self.settings, "model": self.target.name, "logits": [round(value, 3) for value in self.logits[0].tolist()],
+            "names": list(subset.names), "data": hashlib.sha256(identity).hexdigest(), "seed": context.seed,
+            "sparring": __version__, "chunk": self._chunk_images(), "bf16": self.bf16,
+        })  # fmt: skip
+
+    def _chunk_images(self) -> int:
+        return CHUNK_IMAGES.get(self.context.hardware.device.type, CHUNK_IMAGES["cpu"])
+
+    def _chunks(self, parts: ResumableParts[AutoAttackResult]) -> list[AutoAttackResult]:
+        model, y, chunk = self.target.model, self.context.subset.y, self._chunk_images()
+        surrogate, progress = bf16_surrogate(model) if self.bf16 else None, self.context.progress
+
+        def attack(number: int, idx: Tensor) -> AutoAttackResult:
+            def on_progress(name: str, unbroken: int) -> None:
+                first = number * chunk + 1
+                progress.info(f"images {first:,} to {first + len(idx) - 1:,}: {name}, {unbroken:,} unbroken")
+
+            return autoattack(
+                model, self.x[idx], y[idx], self.threat, version=self.version, seed=mix(self.context.seed, number),
+                batch_size=chunk, surrogate=surrogate, on_progress=on_progress,
+            )  # fmt: skip
+
+        return parts.map(attack, len(self.x), chunk, self.x.device)
+
+    def _picture(self, result: AutoAttackResult) -> Picture | None:
+        """Return some images that an attack broke, above their adversarial examples."""
+        idx = fooled(result, GRID_IMAGES)
+        if not idx:
+            return None
+        low, high = self.context.flags.image.box
+        adv = to_uint8((result.adv[idx] - low) / (high - low) * 2 - 1)
+        return Picture(grid(np.concatenate([self.context.subset.rows[idx], adv]), len(idx)))
+
+
+IMAGES = Suite("images", 1000, ImageAttack)
+
+
+def in_box(pixels: Any, box: tuple[float, float], device: torch.device) -> Tensor:
+    """Convert uint8 pixels `[B, H, W, C]` to float32 `[B, C, H, W]` in the box."""
+    low, high = box
+    x = torch.from_numpy(pixels).to(device).permute(0, 3, 1, 2).float() / 255 * (high - low) + low
+    return x.clamp(low, high)
+
+
+def image_target(target: Target) -> Target:
+    """Return the target as a model of pixels in its box: a run's classifier expects [-1, 1], and its box is [0, 1]."""
+    if target.classifier is None:
+        return target
+    logits = target.classifier.logits
+    return replace(target, model=lambda x: logits(x * 2 - 1))
+
+
+def _version(version: str | None, target: Target, x: Tensor) -> tuple[str, list[str]]:
+    """Return the version of AutoAttack, chosen for the model unless given, and notes on the choice."""
+    if target.gradients:
+        if version is None and is_stochastic(target.model, x[: CHUNK_IMAGES["cpu"]]):
+            return "rand", [
+                "the model is stochastic: its mean probability of an error is reported, with AutoAttack rand"
+            ]
+        return version or "standard", []
+    if version not in (None, "square"):
+        raise UsageError(f"{target.name} gives no gradients, and --version {version} needs them: leave it out")
+    return "square", [
+        "an ONNX file gives no gradients: only Square attacked it, and the true robust accuracy may be far lower. Attack "
+        "the model itself (module:callable, torch.export) for a reliable figure"
+    ]
+
+
+@contextmanager
+def _keeping(parts: ResumableParts[Any]) -> Iterator[None]:
+    """Explain, after Ctrl-C during the checks, that the results of AutoAttack are saved."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        saved = f"the results of AutoAttack are kept in {parts.folder}: the same command goes on with the checks"
+        raise Stopped(f"stopped during the masking checks; {saved}") from None
