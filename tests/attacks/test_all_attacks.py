@@ -242,7 +242,7 @@ def test_a_linear_model_breaks_just_beyond_its_margin(name: str, norm: Norm) -> 
 )
 def test_a_norm_that_it_does_not_know_is_named(name: str, norm: Norm) -> None:
     p = PROBLEMS["waveforms, 3 classes"]()
-    with pytest.raises(UsageError, match=rf"knows (no|.* not) {norm}: take (pgd|fmn)"):
+    with pytest.raises(UsageError, match=rf"support(s .* not|) {norm}: use (pgd|fmn)"):
         ATTACKS[name](p.model, p.x, p.y, Threat(norm, EPS[norm]))
 
 

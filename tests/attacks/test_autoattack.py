@@ -109,7 +109,7 @@ def test_doubts_are_told() -> None:
 
     y = mlp(64, 10)(x).argmax(1)
     tame = autoattack(noisy, x, y, Threat("Linf", 0.5))
-    assert any("differently each time" in note for note in tame.notes)
+    assert any("stochastic" in note for note in tame.notes)
     rand = autoattack(noisy, x, y, Threat("Linf", 0.5), version="rand")
     assert not rand.notes and not rand.robust.any()
 
@@ -135,9 +135,11 @@ def test_verdicts_of_parts_are_joined_as_of_one_batch() -> None:
             notes, ("apgd-ce", "square"),
         )  # fmt: skip
 
-    told = "broke {} rows that attacks with gradients did not"
+    told = "broke {} rows that gradient attacks did not"
     late = (
-        "square, which sees no gradients, " + told + ": the gradients may be masked, and the true robust accuracy lower"
+        "square, which uses no gradients, "
+        + told
+        + ": the gradients may be masked, and the true robust accuracy may be lower"
     )
     joined = AutoAttackResult.join(
         [verdicts(("", "square"), "odd", late.format(1)), verdicts(("square", "square", ""), "odd", late.format(2))]

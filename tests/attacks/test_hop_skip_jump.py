@@ -60,5 +60,5 @@ def test_a_start_is_taken_where_it_is_adversarial() -> None:
 
 
 def test_without_a_start_or_an_end_of_the_box() -> None:
-    with pytest.raises(UsageError, match="no ends: give start"):
+    with pytest.raises(UsageError, match="unbounded: give start"):
         hop_skip_jump(decides, X, Y, Threat("L2", 1.0, -torch.inf, torch.inf))

@@ -93,7 +93,7 @@ def test_where_nobody_sees_inside_square_searches_longer() -> None:
     model = nn.Sequential(Rounded(), Linear())
     checks = checks_of(lambda x: model(x))
     assert list(answered(checks, lambda x: model(x))) == ["square-long"]
-    assert "make it a module of its own" in checks[GRADIENTS_FLOW].evidence
+    assert "make it a separate nn.Module" in checks[GRADIENTS_FLOW].evidence
 
 
 def test_chance_calls_for_expectation() -> None:
@@ -121,7 +121,7 @@ def test_without_gradients_only_square_is_judged() -> None:
 
 def test_a_model_that_knows_nothing() -> None:
     x, y = rows()
-    with pytest.raises(UsageError, match="right on none of 40 rows"):
+    with pytest.raises(UsageError, match="none of 40 rows correctly"):
         check_masking(Linear(), x, 1 - y, THREAT, autoattack(Linear(), x, 1 - y, THREAT))
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from sparring.attacks.psychoacoustic import SAFETY, MaskingThreshold, bark, psychoacoustic, quiet
+from sparring.attacks.psychoacoustic import SAFETY_DB, MaskingThreshold, bark, psychoacoustic, quiet_threshold
 from sparring.attacks.threat_for import decibel_threat
 from sparring.attacks.threat_model import Threat
 from sparring.engine.errors import UsageError
@@ -24,7 +24,7 @@ def sine(pitch: float, loud: float = 0.5, length: int = 2048) -> Tensor:
 
 def test_bark_and_quiet_at_known_places() -> None:
     assert float(bark(torch.tensor(1000.0))) == pytest.approx(8.5, abs=0.1)  # critical band 9 begins at 920 Hz
-    ear = quiet(HERTZ)
+    ear = quiet_threshold(HERTZ)
     assert float(ear[32]) == pytest.approx(3.37, abs=0.05)  # 1 kHz
     assert 3000 < float(HERTZ[ear.argmin()]) < 3600
 
@@ -32,7 +32,7 @@ def test_bark_and_quiet_at_known_places() -> None:
 @pytest.mark.parametrize("bin_", [10, 32, 64, 100])
 def test_a_tone_masks_most_at_its_own_frequency_and_more_above_than_below(bin_: int) -> None:
     threshold = MaskingThreshold(sine(float(HERTZ[bin_])), RATE).decibels[0, :, 30]
-    assert int((threshold - quiet(HERTZ)).argmax()) == bin_
+    assert int((threshold - quiet_threshold(HERTZ)).argmax()) == bin_
     z = bark(HERTZ)
     above, below = ((z - z[bin_] - d).abs().argmin() for d in (1.0, -1.0))
     assert threshold[above] > threshold[below]
@@ -60,7 +60,7 @@ def test_excess_counts_decibels() -> None:
 def test_spectra_and_waves_go_together() -> None:
     x = sine(700)
     masking = MaskingThreshold(x, RATE)
-    torch.testing.assert_close(masking.waves(masking.spectrum(x)), x, atol=1e-5, rtol=0)
+    torch.testing.assert_close(masking.waveform(masking.spectrum(x)), x, atol=1e-5, rtol=0)
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +83,7 @@ def test_the_attack_keeps_to_threat_and_mask(net: SpeechCNN) -> None:
     masking = MaskingThreshold(x, RATE)
     energy = masking.spectrum(change).abs().square()
     assert float((energy * (masking.excess(change) > 0)).sum() / energy.sum().clamp(min=1e-20)) < 0.01
-    assert (found.loss >= psychoacoustic(net, x, y, threat, RATE, steps=1).loss - 1e-4).all() and SAFETY > 0
+    assert (found.loss >= psychoacoustic(net, x, y, threat, RATE, steps=1).loss - 1e-4).all() and SAFETY_DB > 0
 
 
 def test_a_silent_row_stays_and_other_shapes_are_refused(net: SpeechCNN) -> None:

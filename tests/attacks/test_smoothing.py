@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from sparring.attacks.smoothing import ABSTAIN, certify, counts, predict
+from sparring.attacks.smoothing import ABSTAIN, certify, class_counts, predict
 from sparring.engine.errors import UsageError
 from sparring.stats.intervals import clopper_pearson_lower
 
@@ -31,14 +31,14 @@ def test_the_radius_of_a_linear_classifier_is_its_margin() -> None:
     torch.testing.assert_close(found.radius[:2], distance[:2], atol=0, rtol=0.08)
     assert found.radius[2] == 0
     assert float(found.radius[3]) == pytest.approx(SIGMA * NormalDist().inv_cdf(0.001 ** (1 / 20_000)), rel=1e-4)
-    hits = counts(linear, X, SIGMA, 20_000).double()
+    hits = class_counts(linear, X, SIGMA, 20_000).double()
     phi = torch.special.ndtr(MARGIN.double() / SIGMA)
     torch.testing.assert_close(hits[:, 1] / 20_000, phi, atol=0.015, rtol=0)
 
 
 def test_the_radius_follows_from_the_bound() -> None:
     found = certify(linear, X, SIGMA, n=500)
-    for p, radius, known in zip(found.least.tolist(), found.radius.tolist(), found.classes.tolist(), strict=True):
+    for p, radius, known in zip(found.p_lower.tolist(), found.radius.tolist(), found.classes.tolist(), strict=True):
         assert radius == pytest.approx(SIGMA * NormalDist().inv_cdf(p) if known != ABSTAIN else 0.0)
         assert (known == ABSTAIN) == (p <= 0.5)
 
@@ -47,13 +47,13 @@ def test_counts_do_not_depend_on_batches() -> None:
     x = torch.rand(5, 1, 3, 3, generator=torch.Generator().manual_seed(0))
     torch.manual_seed(0)
     model = nn.Sequential(nn.Flatten(), nn.Linear(9, 4)).eval()
-    whole = counts(model, x, 0.5, 150, batch_size=1024, seed=3)
+    whole = class_counts(model, x, 0.5, 150, batch_size=1024, seed=3)
     assert whole.shape == (5, 4) and (whole.sum(1) == 150).all()
     for batch_size in (1, 64, 100, 250):
-        assert torch.equal(counts(model, x, 0.5, 150, batch_size=batch_size, seed=3), whole)
-    assert torch.equal(counts(model, x[:2], 0.5, 150, seed=3), whole[:2])  # nor on the rows after it
-    assert (counts(model, x, 0.5, 200, seed=3) >= whole).all()  # more draws are the same ones, and others
-    assert not torch.equal(counts(model, x, 0.5, 150, seed=4), whole)
+        assert torch.equal(class_counts(model, x, 0.5, 150, batch_size=batch_size, seed=3), whole)
+    assert torch.equal(class_counts(model, x[:2], 0.5, 150, seed=3), whole[:2])  # nor on the rows after it
+    assert (class_counts(model, x, 0.5, 200, seed=3) >= whole).all()  # more draws are the same ones, and others
+    assert not torch.equal(class_counts(model, x, 0.5, 150, seed=4), whole)
 
 
 def test_certified_is_right_and_far_enough() -> None:
@@ -79,7 +79,7 @@ def test_rows_that_abstain_are_as_rare_as_told() -> None:
 def test_the_model_is_held_still_and_random_numbers_are_left_alone() -> None:
     model = nn.Sequential(nn.Linear(2, 8), nn.Dropout(), nn.Linear(8, 2)).train()
     random = torch.random.get_rng_state()
-    assert torch.equal(certify(model, X, 0.1, n=100).least, certify(model, X, 0.1, n=100).least)
+    assert torch.equal(certify(model, X, 0.1, n=100).p_lower, certify(model, X, 0.1, n=100).p_lower)
     predict(model, X, 0.1, n=10)
     assert all(module.training for module in model) and torch.equal(random, torch.random.get_rng_state())
 

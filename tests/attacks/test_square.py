@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from sparring.attacks.norms import length
-from sparring.attacks.square import _as_image, _Draw, _exchange, _hump, _repaint, _side, share, square
+from sparring.attacks.square import _exchange, _hump, _image_shape, _repaint, _Sampler, _side, square, square_fraction
 from sparring.attacks.threat_model import Threat
 from sparring.engine.errors import UsageError
 
@@ -13,10 +13,10 @@ from sparring.engine.errors import UsageError
 def test_the_schedule_is_that_of_the_paper() -> None:
     """Andriushchenko et al. 2020, section 4.1: p is halved after 10, 50, 200, 1000 ... steps of 10,000."""
     after = {0: 1, 10: 1, 11: 2, 51: 4, 201: 8, 501: 16, 1001: 32, 2001: 64, 4001: 128, 5000: 128, 6001: 256, 8001: 512}
-    assert {step: 0.8 / share(step, 0.8) for step in after} == pytest.approx(after)
+    assert {step: 0.8 / square_fraction(step, 0.8) for step in after} == pytest.approx(after)
     assert _side((3, 32, 32), 0.8) == (29, 29)
     assert _side((1, 1, 1000), 0.05) == (1, 50)
-    assert _side((1, 8, 8), 1e-6) == (1, 1) and _side((1, 8, 8), 1e-6, least=3) == (3, 3)
+    assert _side((1, 8, 8), 1e-6) == (1, 1) and _side((1, 8, 8), 1e-6, min_side=3) == (3, 3)
 
 
 def test_humps_have_their_length_and_are_highest_in_the_middle() -> None:
@@ -32,7 +32,7 @@ def test_humps_have_their_length_and_are_highest_in_the_middle() -> None:
 def test_an_exchange_spends_the_ball_and_moves_two_windows(shape: tuple[int, ...], norm: str, eps: float) -> None:
     x = torch.full(shape, 0.5)
     region = Threat(norm, eps, low=-9, high=9).around(x)  # type: ignore[arg-type]
-    draw = _Draw(0, _as_image(x), x)
+    draw = _Sampler(0, _image_shape(x), x)
     at = x + eps / length(norm, torch.ones_like(x))[0]  # type: ignore[arg-type]
     ahead = _exchange(region, at, 0.05, draw)
     torch.testing.assert_close(length(norm, ahead - x), torch.full((4,), eps), rtol=1e-4, atol=1e-4)  # type: ignore[arg-type]
@@ -42,7 +42,7 @@ def test_an_exchange_spends_the_ball_and_moves_two_windows(shape: tuple[int, ...
 def test_a_square_of_linf_is_painted_with_one_end() -> None:
     x = torch.full((2, 3, 8, 8), 0.5)
     region = Threat("Linf", 0.1).around(x)
-    ahead = _repaint(region, x, 0.25, _Draw(3, (3, 8, 8), x))
+    ahead = _repaint(region, x, 0.25, _Sampler(3, (3, 8, 8), x))
     moved = (ahead - x).abs()
     torch.testing.assert_close(moved.amax((1, 2, 3)), torch.full((2,), 0.1))
     assert torch.equal((moved > 0).sum((2, 3)), torch.full((2, 3), 16))
@@ -61,5 +61,5 @@ def test_what_changes_nothing_is_not_looked_at() -> None:
 
 
 def test_p_is_a_share() -> None:
-    with pytest.raises(UsageError, match="p is a share"):
+    with pytest.raises(UsageError, match="p is a fraction"):
         square(lambda x: x, torch.rand(2, 3), torch.zeros(2, dtype=torch.int64), Threat("Linf", 0.1), p=0)

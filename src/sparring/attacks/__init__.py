@@ -1,4 +1,4 @@
-"""Adversarial examples: pure functions of (model, x, y, threat)."""
+"""Adversarial attacks: pure functions of (model, x, y, threat)."""
 
 from sparring.attacks.apgd import apgd
 from sparring.attacks.autoattack import AutoAttackResult, autoattack

@@ -1,6 +1,6 @@
-"""Auto-PGD: projected gradient ascent that finds its own step size (Croce and Hein 2020, Algorithm 1).
+"""Auto-PGD: projected gradient ascent that adapts its step size (Croce and Hein 2020, Algorithm 1).
 
-In L1 the sparse steps of Croce and Hein 2021, "Mind the box" (Algorithm 1), begun in balls three and two times as large.
+In L1 the sparse steps of Croce and Hein 2021, "Mind the box" (Algorithm 1), started in balls three and two times as large.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from sparring.engine.errors import UsageError
 from sparring.engine.seeds import mix
 
 MOMENTUM = 0.75
-"""Share of the new step in the next; the rest is the last one's (alpha of Algorithm 1)."""
-PHASES = ((3.0, 0.3), (2.0, 0.3), (1.0, 0.4))
-"""L1: multiples of eps, and their shares of the steps."""
+"""Weight of the new step; the rest is the weight of the previous one (alpha of Algorithm 1)."""
+L1_PHASES = ((3.0, 0.3), (2.0, 0.3), (1.0, 0.4))
+"""L1: multiples of eps, and the fraction of the steps spent in each."""
 
 
 def apgd(
@@ -42,176 +42,179 @@ def apgd(
     eot: int = 1,
     seed: int = 0,
 ) -> Result:
-    """Ascend `loss` in `steps` steps, which start at twice eps and are halved where they lead nowhere any more.
+    """Maximise `loss` on x `[B, ...]` in `steps` steps of length 2 eps, halved where the loss stops growing.
 
-    With `targets`, the loss goes for each of so many wrong classes, the likeliest first (APGD-T with `losses.dlr`); any
-    wrong class is then a success. A row leaves at the step at which it breaks. Linf, L2 and L1.
+    With `n_targets`, the loss is targeted at each of the likeliest wrong classes in turn (APGD-T with `losses.dlr`), and
+    any wrong class is a success. A row leaves at the step at which it is misclassified. Linf, L2 and L1.
     """
     if threat.norm == "L0":
-        raise UsageError("apgd knows no L0: take pgd")
+        raise UsageError("apgd does not support L0: use pgd")
     check_budget(steps=steps, restarts=restarts, eot=eot, n_targets=n_targets, target=target)
     with running_attack(model, x, y, threat, target=target, seed=seed, eot=eot) as state:
         generator = torch.Generator().manual_seed(mix(seed))
-        for run, (rows, aim) in enumerate(state.groups(n_targets, restarts)):
-            region = state.region.select(rows)
-            at = region.random_point(generator)
-            for wider, count, before in _phases(region, steps):
-                paths = _Paths.begin(rows, aim, wider, wider.clip(at))
-                counts = before + count == steps  # in a wider ball nothing counts yet
-                at = _climb(state, paths, loss, count, rho, run * steps + before if counts else None)
+        for run, (idx, target_class) in enumerate(state.target_groups(n_targets, restarts)):
+            region = state.region.select(idx)
+            x_adv = region.random_point(generator)
+            for larger, count, earlier in _phases(region, steps):
+                paths = _Paths.begin(idx, target_class, larger, larger.clip(x_adv))
+                last_phase = earlier + count == steps  # points of a larger ball are not recorded
+                x_adv = _climb(state, paths, loss, count, rho, run * steps + earlier if last_phase else None)
         return state.result()
 
 
 def checkpoints(steps: int) -> list[int]:
-    """The steps after which the step size is looked at: section 3.2, with p_1 = 0.22, then 0.03 less each time, to 0.06."""
-    window, least, less = (max(int(share * steps), 1) for share in (0.22, 0.06, 0.03))
-    at = [window]
-    while at[-1] < steps:
-        window = max(window - less, least)
-        at.append(at[-1] + window)
-    return [step for step in at if step < steps]
+    """Return the steps at which the step size may be halved: section 3.2, p_1 = 0.22, then 0.03 less each, at least 0.06."""
+    window, min_window, decrease = (max(int(fraction * steps), 1) for fraction in (0.22, 0.06, 0.03))
+    checkpoint_steps = [window]
+    while checkpoint_steps[-1] < steps:
+        window = max(window - decrease, min_window)
+        checkpoint_steps.append(checkpoint_steps[-1] + window)
+    return [step for step in checkpoint_steps if step < steps]
 
 
 def _phases(region: FeasibleSet, steps: int) -> list[tuple[FeasibleSet, int, int]]:
-    """Region, number of steps, and steps before: one phase, or the three of L1."""
+    """Return (feasible set, number of steps, steps before it): one phase, or the three of L1."""
     if region.norm != "L1":
         return [(region, steps, 0)]
-    first = int(PHASES[0][1] * steps)
+    first = int(L1_PHASES[0][1] * steps)
     return [
-        (replace(region, eps=factor * region.eps), count, before)
-        for (factor, _), count, before in zip(
-            PHASES, (first, first, steps - 2 * first), (0, first, 2 * first), strict=True
+        (replace(region, eps=factor * region.eps), count, earlier)
+        for (factor, _), count, earlier in zip(
+            L1_PHASES, (first, first, steps - 2 * first), (0, first, 2 * first), strict=True
         )
         if count
     ]
 
 
-def _climb(state: AttackState, paths: _Paths, loss: Loss, steps: int, rho: float, before: int | None) -> Tensor:
-    """Ascend; returns each path's best point. Breaking counts only with `before`, the number of earlier steps."""
+def _climb(state: AttackState, paths: _Paths, loss: Loss, steps: int, rho: float, first_step: int | None) -> Tensor:
+    """Ascend, and return the best point of each path; points are recorded only if `first_step` is given."""
     sparse = paths.region.norm == "L1"
     window = max(int(0.04 * steps), 1)
     due = list(range(window, steps, window)) if sparse else checkpoints(steps)
-    since = 0
+    last_checkpoint = 0
     for step in range(steps + 1):
-        seen = paths.region.round_discrete(paths.at)
-        if step == steps and before is not None:  # nothing comes after it: no gradient is needed
-            state.record(seen, state.logits(seen, paths.rows), paths.rows, before + step)
+        x_proj = paths.region.round_discrete(paths.x_adv)
+        if step == steps and first_step is not None:  # the last point needs no gradient
+            state.record(x_proj, state.logits(x_proj, paths.idx), paths.idx, first_step + step)
             break
-        logits, value, gradient = state.gradient(seen, paths.rows, loss, paths.aim)
-        if before is not None:
-            stands = ~state.record(seen, logits, paths.rows, before + step)
-            if not stands.all():
-                paths, value, gradient = paths.keep(stands), value[stands], gradient[stands]
-                if not len(paths.rows):
+        logits, losses, gradient = state.gradient(x_proj, paths.idx, loss, paths.target_class)
+        if first_step is not None:
+            unbroken = ~state.record(x_proj, logits, paths.idx, first_step + step)
+            if not unbroken.all():
+                paths, losses, gradient = paths.select(unbroken), losses[unbroken], gradient[unbroken]
+                if not len(paths.idx):
                     break
-        paths.see(value, gradient)
+        paths.update(losses, gradient)
         if step in due:
             if sparse:
-                paths.thin()
+                paths.adapt_sparse_step()
             else:
-                paths.halve(rho * (step - since))
-            since = step
+                paths.halve_step(rho * (step - last_checkpoint))
+            last_checkpoint = step
         if sparse:
-            paths.stride_sparsely()
+            paths.take_sparse_step()
         else:
-            paths.stride(MOMENTUM if step else 1.0)
-    return paths.best
+            paths.take_step(MOMENTUM if step else 1.0)
+    return paths.x_best
 
 
 @dataclass
 class _Paths:
-    """Where all paths of a climb are, P of them."""
+    """State of P ascent paths."""
 
-    rows: Tensor
-    """Their rows in the batch, `[P]`."""
-    aim: Tensor | None
-    """The classes they go for, `[P]`."""
+    idx: Tensor
+    """Row of the batch, `[P]`."""
+    target_class: Tensor | None
+    """Target class, `[P]`."""
     region: FeasibleSet
-    at: Tensor
-    last: Tensor
-    """The point before."""
-    best: Tensor
-    """The point with the highest loss."""
+    x_adv: Tensor
+    """Current point, `[P, ...]`."""
+    x_prev: Tensor
+    """Previous point."""
+    x_best: Tensor
+    """Point with the highest loss."""
     gradient: Tensor
     best_gradient: Tensor
     loss: Tensor
     best_loss: Tensor
-    checked: Tensor
-    """The best loss at the last checkpoint."""
-    rises: Tensor
-    """How often the loss has grown since."""
-    split_head: Tensor
-    """Whether the step was halved at the last checkpoint."""
-    step: Tensor
-    """Its length, `[P]`."""
+    checkpoint_loss: Tensor
+    """Best loss at the last checkpoint, `[P]`."""
+    increases: Tensor
+    """Number of steps since the last checkpoint at which the loss grew, `[P]`."""
+    halved: Tensor
+    """True where the step was halved at the last checkpoint, bool `[P]`."""
+    step_length: Tensor
+    """Step length, `[P]`."""
     support: Tensor
-    """L1: how many entries the best point changed at the last checkpoint."""
+    """L1: number of entries changed by the best point at the last checkpoint, `[P]`."""
 
     @classmethod
-    def begin(cls, rows: Tensor, aim: Tensor | None, region: FeasibleSet, at: Tensor) -> _Paths:
-        """All paths at `at` `[P, ...]`."""
-        none = torch.zeros_like(region.eps)
-        low, high = none - torch.inf, none + torch.inf
-        step = region.eps * (1 if region.norm == "L1" else 2)
-        slope, split_head = torch.zeros_like(at), torch.ones_like(rows, dtype=torch.bool)
-        support = length("L0", at - region.x)
-        return cls(rows, aim, region, at, at, at, slope, slope, high, low, low, none, split_head, step, support)
+    def begin(cls, idx: Tensor, target_class: Tensor | None, region: FeasibleSet, x_adv: Tensor) -> _Paths:
+        """Start all paths at `x_adv` `[P, ...]`."""
+        zero = torch.zeros_like(region.eps)
+        low, high = zero - torch.inf, zero + torch.inf
+        step_length = region.eps * (1 if region.norm == "L1" else 2)
+        gradient, halved = torch.zeros_like(x_adv), torch.ones_like(idx, dtype=torch.bool)
+        support = length("L0", x_adv - region.x)
+        return cls(
+            idx, target_class, region, x_adv, x_adv, x_adv, gradient, gradient, high, low, low, zero, halved,
+            step_length, support,
+        )  # fmt: skip
 
-    def keep(self, which: Tensor) -> _Paths:
-        """Some of the paths."""
-        parts = {part.name: _pick(getattr(self, part.name), which) for part in fields(self)}
-        return _Paths(**parts)
+    def select(self, mask: Tensor) -> _Paths:
+        """Return the paths where `mask` `[P]` is True."""
+        return _Paths(**{field.name: _select(getattr(self, field.name), mask) for field in fields(self)})
 
-    def see(self, loss: Tensor, gradient: Tensor) -> None:
-        """Take in the loss `[P]` and its gradient where the paths are."""
+    def update(self, loss: Tensor, gradient: Tensor) -> None:
+        """Store the loss `[P]` and gradient at the current points, and the best points."""
         better = loss > self.best_loss
-        self._put_best(better, loss, gradient)
-        self.rises = self.rises + (loss > self.loss)
+        self._update_best(better, loss, gradient)
+        self.increases = self.increases + (loss > self.loss)
         self.loss, self.gradient = loss, gradient
 
-    def _put_best(self, better: Tensor, loss: Tensor, gradient: Tensor) -> None:
-        self.best = torch.where(unsqueeze_like(better, self.at), self.at, self.best)
-        self.best_gradient = torch.where(unsqueeze_like(better, self.at), gradient, self.best_gradient)
+    def _update_best(self, better: Tensor, loss: Tensor, gradient: Tensor) -> None:
+        self.x_best = torch.where(unsqueeze_like(better, self.x_adv), self.x_adv, self.x_best)
+        self.best_gradient = torch.where(unsqueeze_like(better, self.x_adv), gradient, self.best_gradient)
         self.best_loss = torch.where(better, loss, self.best_loss)
 
-    def halve(self, enough: float) -> None:
-        """A checkpoint: conditions 1 and 2 of section 3.2; where one holds, back to the best point with half the step."""
-        stuck = ~self.split_head & (self.checked >= self.best_loss)
-        self.split_head = (self.rises <= enough) | stuck
-        self.step = torch.where(self.split_head, self.step / 2, self.step)
-        self._return(self.split_head)
-        self.checked, self.rises = self.best_loss, torch.zeros_like(self.rises)
+    def halve_step(self, min_increases: float) -> None:
+        """Halve the step and return to the best point where condition 1 or 2 of section 3.2 holds."""
+        stalled = ~self.halved & (self.checkpoint_loss >= self.best_loss)
+        self.halved = (self.increases <= min_increases) | stalled
+        self.step_length = torch.where(self.halved, self.step_length / 2, self.step_length)
+        self._return_to_best(self.halved)
+        self.checkpoint_loss, self.increases = self.best_loss, torch.zeros_like(self.increases)
 
-    def thin(self) -> None:
-        """A checkpoint of L1: where the best point has grown sparser, back to it with the longest step; else a shorter one."""
-        support = length("L0", self.best - self.region.x)
+    def adapt_sparse_step(self) -> None:
+        """L1: where the best point is sparser than before, return to it with the longest step; else shorten the step."""
+        support = length("L0", self.x_best - self.region.x)
         sparser = support < 0.95 * self.support
         eps = self.region.eps
-        self.step = torch.where(sparser, eps, torch.maximum(self.step / 1.5, eps / 10))
+        self.step_length = torch.where(sparser, eps, torch.maximum(self.step_length / 1.5, eps / 10))
         self.support = support
-        self._return(sparser)
+        self._return_to_best(sparser)
 
-    def _return(self, which: Tensor) -> None:
-        self.at = torch.where(unsqueeze_like(which, self.at), self.best, self.at)
-        self.gradient = torch.where(unsqueeze_like(which, self.at), self.best_gradient, self.gradient)
+    def _return_to_best(self, mask: Tensor) -> None:
+        self.x_adv = torch.where(unsqueeze_like(mask, self.x_adv), self.x_best, self.x_adv)
+        self.gradient = torch.where(unsqueeze_like(mask, self.x_adv), self.best_gradient, self.gradient)
 
-    def stride(self, share: float) -> None:
-        """Eqs. 1 and 2: a projected step, of which `share` is taken, and the rest of the last one once more."""
-        region, at = self.region, self.at
-        ahead = region.clip(at + unsqueeze_like(self.step, at) * region.steepest(self.gradient, at))
-        if share < 1:
-            ahead = region.clip(at + share * (ahead - at) + (1 - share) * (at - self.last))
-        self.last, self.at = at, ahead
+    def take_step(self, momentum: float) -> None:
+        """Take a projected step weighted by `momentum`, plus the previous one by 1 - `momentum` (Eqs. 1 and 2)."""
+        x_adv = self.x_adv
+        x_next = self.region.ascend(x_adv, self.gradient, self.step_length)
+        if momentum < 1:
+            x_next = self.region.clip(x_adv + momentum * (x_next - x_adv) + (1 - momentum) * (x_adv - self.x_prev))
+        self.x_prev, self.x_adv = x_adv, x_next
 
-    def stride_sparsely(self) -> None:
-        """The signs of the largest slopes, for two thirds as many entries as the best point changed, on a step of L1 length."""
+    def take_sparse_step(self) -> None:
+        """L1: step along the signs of the largest gradient entries, two thirds as many as the best point changed."""
         flat = self.gradient.abs().flatten(1)
-        least = (flat.shape[1] - self.support / 1.5).clamp(min=0, max=flat.shape[1] - 1).long()
-        threshold = flat.sort(1).values.gather(1, least[:, None])
-        sign = self.gradient.sign() * (flat >= threshold).view_as(self.at)
-        way = sign / unsqueeze_like(length("L1", sign), sign).clamp(min=1)
-        self.at = self.region.clip(self.at + unsqueeze_like(self.step, sign) * way)
+        rank = (flat.shape[1] - self.support / 1.5).clamp(min=0, max=flat.shape[1] - 1).long()
+        threshold = flat.sort(1).values.gather(1, rank[:, None])
+        sign = self.gradient.sign() * (flat >= threshold).view_as(self.x_adv)
+        direction = sign / unsqueeze_like(length("L1", sign), sign).clamp(min=1)
+        self.x_adv = self.region.clip(self.x_adv + unsqueeze_like(self.step_length, sign) * direction)
 
 
-def _pick(part: Any, which: Tensor) -> Any:
-    return part if part is None else part.select(which) if isinstance(part, FeasibleSet) else part[which]
+def _select(value: Any, mask: Tensor) -> Any:
+    return value if value is None else value.select(mask) if isinstance(value, FeasibleSet) else value[mask]

@@ -1,9 +1,12 @@
-"""AutoAttack: an ensemble of attacks without knobs, so that figures of different models can be compared.
+"""AutoAttack: an ensemble of parameter-free attacks, so that robust accuracies of different models are comparable.
 
-Croce and Hein 2020, "Reliable evaluation of adversarial robustness with an ensemble of diverse parameter-free attacks".
-The recipes are theirs. What differs from their code: a row leaves at the step at which it breaks; targets are as many as
-there are wrong classes, and with two or three classes the margin stands in for the difference of logits ratio, which they
-do not define; steps of APGD in L2 keep to the box first (`Region.relax`), and squares reach every line and column.
+Croce and Hein 2020, "Reliable evaluation of adversarial robustness with an ensemble of diverse parameter-free attacks". The
+versions are theirs. Differences from their code:
+- A row leaves at the step at which it is misclassified.
+- There are as many targets as wrong classes.
+- With two or three classes the margin replaces the difference of logits ratio, which is undefined there.
+- APGD steps in L2 are clipped to the box first (`FeasibleSet.clip`).
+- Squares reach every row and column of the image.
 """
 
 from __future__ import annotations
@@ -28,65 +31,65 @@ from sparring.attacks.validation import Model, check_inputs, frozen
 from sparring.engine.errors import UsageError, did_you_mean
 from sparring.engine.seeds import mix
 
-LATE = 0.002
-"""The share of rows that Square may break after the others without casting doubt on the gradients they went by."""
+MAX_SQUARE_FRACTION = 0.002
+"""Fraction of rows that Square may break after the gradient attacks without a sign of gradient masking."""
 CLEAN, ROBUST = "clean", ""
-"""In place of an attack's name: wrong without any attack, and right after all of them."""
+"""Values of `broken_by` that are no attack: misclassified without an attack, and robust to all attacks."""
 
 
 @dataclass(frozen=True, eq=False)
 class AutoAttackResult:
-    """What became of each of B rows."""
+    """Result of AutoAttack on B rows."""
 
     adv: Tensor
-    """The examples that broke them, `[B, ...]`; where nothing did, the most promising point that was seen."""
+    """Adversarial examples, `[B, ...]`; for robust rows, the point with the largest margin."""
     broken_by: tuple[str, ...]
-    """The attack that broke it, for each row; `clean`: it was misclassified from the start; empty: it is robust."""
+    """Name of the first successful attack per row; `clean`: misclassified without an attack; empty: robust."""
     robust: Tensor
-    """True where no attack broke it, bool `[B]`."""
+    """True where no attack succeeded, bool `[B]`."""
     queries: Tensor
     """Forward passes, int64 `[B]`."""
     gradients: Tensor
     """Backward passes, int64 `[B]`."""
     notes: tuple[str, ...]
-    """What casts doubt on the figures, in words."""
+    """Reasons to doubt the result, for the user."""
     attacks: tuple[str, ...]
-    """That were run, in their order."""
+    """Names of the attacks, in the order they were run."""
 
     @classmethod
     def join(cls, parts: Sequence[AutoAttackResult]) -> AutoAttackResult:
-        """Those of several batches as of one; what casts doubt on some casts it on all."""
+        """Concatenate the results of several batches; notes on one batch are notes on all."""
         first, *_ = parts
         adv, robust, queries, gradients = (
             torch.cat([getattr(part, name) for part in parts]) for name in ("adv", "robust", "queries", "gradients")
         )
-        broken_by = tuple(by for part in parts for by in part.broken_by)
-        of_all = _late(broken_by, first.attacks)
-        of_some = (
-            record for part in parts for record in part.notes if record not in _late(part.broken_by, part.attacks)
+        broken_by = tuple(name for part in parts for name in part.broken_by)
+        on_all = _square_notes(broken_by, first.attacks)
+        on_parts = (
+            note for part in parts for note in part.notes if note not in _square_notes(part.broken_by, part.attacks)
         )
-        notes = (*dict.fromkeys(of_some), *of_all)
+        notes = (*dict.fromkeys(on_parts), *on_all)
         return cls(adv, broken_by, robust, queries, gradients, notes, first.attacks)
 
     @property
     def clean_accuracy(self) -> float:
-        """The share of rows that are classified rightly without an attack."""
+        """Fraction of rows that are classified correctly without an attack."""
         return 1 - self.broken_by.count(CLEAN) / len(self.broken_by)
 
     @property
     def robust_accuracy(self) -> float:
-        """The share of rows that no attack broke: an upper bound of the true one."""
+        """Fraction of rows on which no attack succeeded: an upper bound of the true robust accuracy."""
         return float(self.robust.double().mean())
 
 
 def ensemble(version: str, norm: Norm) -> Mapping[str, AttackFunction]:
-    """The attacks of a version, in their order: name -> attack."""
+    """Return the attacks of a version by name, in their order; raise UsageError for an unknown version and for L0."""
     if norm == "L0":
-        raise UsageError("autoattack knows Linf, L2 and L1: few pixels (L0) are what sparring.attacks.pgd changes")
-    ce, sparse = partial(apgd, restarts=5 if norm == "L1" else 1), norm == "L1"
+        raise UsageError("autoattack supports Linf, L2 and L1: use sparring.attacks.pgd to change few pixels (L0)")
+    apgd_ce, sparse = partial(apgd, restarts=5 if norm == "L1" else 1), norm == "L1"
     apgd_t = partial(apgd, loss=dlr, n_targets=5 if sparse else 9)
     versions: dict[str, dict[str, AttackFunction]] = {
-        "standard": {"apgd-ce": ce, "apgd-t": apgd_t, "fab-t": partial(fab, n_targets=9), "square": square},
+        "standard": {"apgd-ce": apgd_ce, "apgd-t": apgd_t, "fab-t": partial(fab, n_targets=9), "square": square},
         "plus": {
             "apgd-ce": partial(apgd, restarts=5),
             "apgd-dlr": partial(apgd, loss=dlr, restarts=5),
@@ -113,65 +116,72 @@ def autoattack(
     seed: int = 0,
     batch_size: int = 256,
     surrogate: Model | None = None,
-    on_progress: Callable[[str, int], None] = lambda attack, unbroken_idx: None,
+    on_progress: Callable[[str, int], None] = lambda attack, unbroken: None,
 ) -> AutoAttackResult:
-    """Run the attacks of `version` one after the other, each on the rows that still stand.
+    """Run the attacks of `version` on x `[B, ...]` with labels y `[B]`, each on the rows that are still unbroken.
 
-    `standard`: APGD on cross-entropy, APGD-T, FAB-T and Square; `plus`: more restarts, and untargeted APGD and FAB as well;
-    `rand`: APGD with means of 20 passes, for models that draw random numbers; `square`: Square alone, for models that have no
-    gradients to see. `stand_in`, a faster model, is searched with in place of `model`, which still gives all verdicts
-    (`standin.searching_with`). `tell` hears the name of each attack before it starts and how many rows stand.
+    - `standard`: APGD on cross-entropy, APGD-T, FAB-T and Square.
+    - `plus`: more restarts, and untargeted APGD and FAB besides.
+    - `rand`: APGD with gradients averaged over 20 passes, for stochastic models.
+    - `square`: Square alone, for models without gradients.
+
+    `surrogate`, a faster model, replaces `model` during the search; `model` verifies every result
+    (`surrogate.search_with_surrogate`). `on_progress` receives each attack's name and the number of unbroken rows.
     """
     attacks = ensemble(version, threat.norm)
     if batch_size < 1:
         raise UsageError(f"batch_size must be 1 or more, not {batch_size}")
-    everyone = torch.arange(len(x), device=x.device)
-    cut = [(part, threat.rows(part, x)) for part in torch.split(everyone, batch_size)]
+    all_idx = torch.arange(len(x), device=x.device)
+    batches = [(idx, threat.rows(idx, x)) for idx in torch.split(all_idx, batch_size)]
     logits = torch.cat(
-        [check_inputs(model, x[part], y[part], few) for part, few in cut] or [check_inputs(model, x, y, threat)]
+        [check_inputs(model, x[idx], y[idx], batch_threat) for idx, batch_threat in batches]
+        or [check_inputs(model, x, y, threat)]
     )
     robust = logits.argmax(1) == y
-    broken_by = [ROBUST if right else CLEAN for right in robust.tolist()]
-    adv, queries = x.clone(), torch.ones_like(everyone)
-    furthest = torch.full_like(logits[:, 0], -torch.inf)
+    broken_by = [ROBUST if correct else CLEAN for correct in robust.tolist()]
+    adv, queries = x.clone(), torch.ones_like(all_idx)
+    best_margin = torch.full_like(logits[:, 0], -torch.inf)
     gradients = torch.zeros_like(queries)
     for number, (name, attack) in enumerate(attacks.items()):
         unbroken_idx = robust.nonzero().squeeze(1)
         on_progress(name, len(unbroken_idx))
-        state = attack if surrogate is None else search_with_surrogate(surrogate, attack)
-        for part in torch.split(unbroken_idx, batch_size) if len(unbroken_idx) else ():
-            found = state(model, x[part], y[part], threat.rows(part, x), seed=mix(seed, number))
-            ahead = found.success | (found.loss > furthest[part])
-            adv[part[ahead]], furthest[part[ahead]] = found.adv[ahead], found.loss[ahead]
-            broken = part[found.success]
-            robust[broken] = False
-            for row in broken.tolist():
+        run = attack if surrogate is None else search_with_surrogate(surrogate, attack)
+        for idx in torch.split(unbroken_idx, batch_size) if len(unbroken_idx) else ():
+            result = run(model, x[idx], y[idx], threat.rows(idx, x), seed=mix(seed, number))
+            better = result.success | (result.loss > best_margin[idx])
+            adv[idx[better]], best_margin[idx[better]] = result.adv[better], result.loss[better]
+            broken_idx = idx[result.success]
+            robust[broken_idx] = False
+            for row in broken_idx.tolist():
                 broken_by[row] = name
-            queries[part] += found.queries
-            gradients[part] += found.gradients
-    notes = [*_of_model(model, x[:batch_size], logits[:batch_size], version), *_late(broken_by, tuple(attacks))]
+            queries[idx] += result.queries
+            gradients[idx] += result.gradients
+    notes = [
+        *_model_notes(model, x[:batch_size], logits[:batch_size], version),
+        *_square_notes(broken_by, tuple(attacks)),
+    ]
     return AutoAttackResult(adv, tuple(broken_by), robust, queries, gradients, tuple(notes), tuple(attacks))
 
 
-def _of_model(model: Model, x: Tensor, logits: Tensor, version: str) -> list[str]:
-    """What is odd about the model itself."""
+def _model_notes(model: Model, x: Tensor, logits: Tensor, version: str) -> list[str]:
+    """Return notes on a model in training mode and on a stochastic model."""
     notes = []
     if isinstance(model, nn.Module) and any(module.training for module in model.modules()):
-        notes.append("the model was in training mode: it was attacked in eval mode, and put back")
+        notes.append("the model was in training mode: it was attacked in eval mode, and its mode was restored")
     if version != "rand":
-        with torch.no_grad(), frozen(model, seed=1):  # not the state that the first pass began with
+        with torch.no_grad(), frozen(model, seed=1):  # another random state than in the first pass
             again = model(x)
         if outputs_differ(logits, again):
-            notes.append('the model answers differently each time: take version="rand", and more than one seed')
+            notes.append('the model is stochastic (two passes differ): use version="rand" and several seeds')
     return notes
 
 
-def _late(broken_by: Sequence[str], attacks: Sequence[str]) -> list[str]:
-    """What to say where Square breaks more than a few rows that attacks before it did not."""
-    late = broken_by.count("square")
-    if len(attacks) == 1 or late <= LATE * len(broken_by):
+def _square_notes(broken_by: Sequence[str], attacks: Sequence[str]) -> list[str]:
+    """Return a note if Square breaks more than a few rows on which the gradient attacks failed."""
+    count = broken_by.count("square")
+    if len(attacks) == 1 or count <= MAX_SQUARE_FRACTION * len(broken_by):
         return []
     return [
-        f"square, which sees no gradients, broke {late} rows that attacks with gradients did not: the gradients may "
-        "be masked, and the true robust accuracy lower"
+        f"square, which uses no gradients, broke {count} rows that gradient attacks did not: the gradients may be "
+        "masked, and the true robust accuracy may be lower"
     ]

@@ -16,7 +16,7 @@ from sparring.attacks.validation import Model
 from sparring.engine.errors import UsageError
 
 BETAS = (0.9, 0.999)
-"""Of Adam."""
+"""Decay rates of Adam's moments."""
 
 
 def carlini_wagner(
@@ -32,12 +32,13 @@ def carlini_wagner(
     c: float = 1.0,
     seed: int = 0,
 ) -> Result:
-    """The nearest adversarial example in L2; success is one within eps, and `distance` tells how far it is in any case.
+    """Search for the nearest adversarial example of x `[B, ...]` in L2; `distance` is set beyond eps too.
 
-    Minimises |x' - x|^2 + c f(x') in `steps` steps of Adam, x' = tanh(w) stretched over the box, f being what the margin
-    lacks (f6, with kappa = 0). `searches` times, each row with a c of its own: ten times larger after a failure, ten times
-    smaller after a success, and between the two, once there were both. A row rests for the remainder of a search in which
-    a tenth of the steps has brought it nothing.
+    One search minimises |x' - x|^2 + c f(x') by `steps` steps of Adam, where f = max(-margin, 0) (f6, kappa = 0). The variable
+    is w, and x' = tanh(w) scaled to the box. A row stops once a tenth of the steps has not lowered its objective.
+
+    There are `searches` searches, and each row has its own c. A failure multiplies it by 10, a success divides it by 10. Once
+    both have occurred, c is the geometric mean of the bounds.
     """
     check_budget(steps=steps, searches=searches)
     check_norm("carlini_wagner", threat.norm, ("L2",))
@@ -46,66 +47,69 @@ def carlini_wagner(
     with running_attack(model, x, y, threat, target=target, seed=seed) as state:
         nearest = MinNormState(state)
         weight = torch.full_like(nearest.distance, c)
-        least, most = torch.zeros_like(weight), torch.full_like(weight, torch.inf)  # what failed, and what was enough
-        for run in range(searches):
-            hit = _minimise(nearest, weight, steps, lr, run * steps)
-            least, most = torch.where(hit, least, weight), torch.where(hit, weight, most)
-            between = torch.where(torch.isinf(most), 10 * weight, (least * most).sqrt())
-            weight = torch.where(least == 0, weight / 10, between)
+        lower, upper = torch.zeros_like(weight), torch.full_like(weight, torch.inf)  # c that failed, c that succeeded
+        for search in range(searches):
+            success = _minimise(nearest, weight, steps, lr, search * steps)
+            lower, upper = torch.where(success, lower, weight), torch.where(success, weight, upper)
+            larger = torch.where(torch.isinf(upper), 10 * weight, (lower * upper).sqrt())
+            weight = torch.where(lower == 0, weight / 10, larger)
         return nearest.result()
 
 
-def _minimise(nearest: MinNormState, c: Tensor, steps: int, lr: float, before: int) -> Tensor:
-    """One search, after `before` steps in earlier ones, with weights c `[B]`; True where it found an example, bool `[B]`."""
-    state, rows = nearest.state, nearest.state.unbroken_idx
-    box = _TanhBox(nearest.region.select(rows))
-    w = box.start()
-    slow, fast = torch.zeros_like(w), torch.zeros_like(w)
-    last, found = torch.full_like(c[rows], torch.inf), torch.zeros_like(state.broken)
+def _minimise(nearest: MinNormState, c: Tensor, steps: int, lr: float, first_step: int) -> Tensor:
+    """Run one search with weights c `[B]`; return the rows for which it found an example, bool `[B]`.
+
+    `first_step` counts the steps of earlier searches.
+    """
+    state, idx = nearest.state, nearest.state.unbroken_idx
+    box = _TanhBox(nearest.region.select(idx))
+    w = box.initial_w()
+    moment1, moment2 = torch.zeros_like(w), torch.zeros_like(w)
+    last, success = torch.full_like(c[idx], torch.inf), torch.zeros_like(state.success)
     patience = max(steps // 10, 1)
     for step in range(steps):
-        if not len(rows):
+        if not len(idx):
             break
-        at, rate = box.point(w)
-        seen = box.region.round_discrete(at)
-        logits, above, gradient = state.gradient(seen, rows, margin)
-        hit = nearest.record(seen, logits, rows, before + step)
-        found[rows] |= hit
-        change = at - box.region.x
-        descent = (2 * change - unsqueeze_like(c[rows] * (above <= 0), at) * gradient) * rate
-        slow, fast = torch.lerp(descent, slow, BETAS[0]), torch.lerp(descent.square(), fast, BETAS[1])
-        unbiased, spread = slow / (1 - BETAS[0] ** (step + 1)), fast / (1 - BETAS[1] ** (step + 1))
-        w = w - lr * unbiased / (spread.sqrt() + 1e-8)
+        x_adv, rate = box.point(w)
+        x_proj = box.region.round_discrete(x_adv)
+        logits, margins, gradient = state.gradient(x_proj, idx, margin)
+        hit = nearest.record(x_proj, logits, idx, first_step + step)
+        success[idx] |= hit
+        delta = x_adv - box.region.x
+        descent = (2 * delta - unsqueeze_like(c[idx] * (margins <= 0), x_adv) * gradient) * rate
+        moment1, moment2 = torch.lerp(descent, moment1, BETAS[0]), torch.lerp(descent.square(), moment2, BETAS[1])
+        mean, variance = moment1 / (1 - BETAS[0] ** (step + 1)), moment2 / (1 - BETAS[1] ** (step + 1))
+        w = w - lr * mean / (variance.sqrt() + 1e-8)
         if step % patience == patience - 1:
-            objective = length("L2", change).square() + c[rows] * (-above).clamp(min=0)
-            moves = objective < 0.9999 * last
-            rows, box, last = rows[moves], box.rows(moves), objective[moves]
-            w, slow, fast = w[moves], slow[moves], fast[moves]
-    return found
+            objective = length("L2", delta).square() + c[idx] * (-margins).clamp(min=0)
+            improving = objective < 0.9999 * last
+            idx, box, last = idx[improving], box.select(improving), objective[improving]
+            w, moment1, moment2 = w[improving], moment1[improving], moment2[improving]
+    return success
 
 
 class _TanhBox:
-    """The change of variables under which all of the reals are the box; entries without a box stay as they are."""
+    """Change of variables from unbounded w to the box; entries without a box are w itself."""
 
     def __init__(self, region: FeasibleSet) -> None:
         self.region = region
-        self.boxed = torch.isfinite(region.high - region.low)
-        self.middle = torch.where(self.boxed, (region.low + region.high) / 2, 0)
-        self.half = torch.where(self.boxed, (region.high - region.low) / 2, 1)
+        self.bounded = torch.isfinite(region.high - region.low)
+        self.centre = torch.where(self.bounded, (region.low + region.high) / 2, 0)
+        self.half_width = torch.where(self.bounded, (region.high - region.low) / 2, 1)
 
-    def rows(self, rows: Tensor) -> _TanhBox:
-        """That of some rows."""
-        return _TanhBox(self.region.select(rows))
+    def select(self, mask: Tensor) -> _TanhBox:
+        """Return the change of variables of some rows."""
+        return _TanhBox(self.region.select(mask))
 
-    def start(self) -> Tensor:
-        """The w of the data, but for what lies at the very end of the box."""
+    def initial_w(self) -> Tensor:
+        """Return the w of the data, which are first moved slightly off the edges of the box."""
         x = self.region.x
-        share = (x - self.middle) / self.half.clamp(min=torch.finfo(x.dtype).tiny)
-        return torch.where(self.boxed, torch.atanh(share.clamp(-1 + 1e-6, 1 - 1e-6)), x)
+        scaled = (x - self.centre) / self.half_width.clamp(min=torch.finfo(x.dtype).tiny)
+        return torch.where(self.bounded, torch.atanh(scaled.clamp(-1 + 1e-6, 1 - 1e-6)), x)
 
     def point(self, w: Tensor) -> tuple[Tensor, Tensor]:
-        """The point of w, and how fast it moves with w; both `[R, ...]`."""
+        """Return the point of w and its derivative by w; both `[R, ...]`."""
         tanh = torch.tanh(w)
-        at = torch.where(self.boxed, self.middle + self.half * tanh, w)
-        rate = torch.where(self.boxed, self.half * (1 - tanh.square()), 1)
-        return torch.clamp(at, self.region.low, self.region.high), rate
+        points = torch.where(self.bounded, self.centre + self.half_width * tanh, w)
+        rate = torch.where(self.bounded, self.half_width * (1 - tanh.square()), 1)
+        return torch.clamp(points, self.region.low, self.region.high), rate

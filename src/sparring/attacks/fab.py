@@ -1,7 +1,7 @@
 """The fast adaptive boundary attack (Croce and Hein 2020b, "Minimally distorted adversarial examples", Algorithm 1).
 
-It walks along the decision boundary towards the data. We ask it whether the boundary comes nearer than eps, so a row
-leaves at the step at which it does; the walk until then is the paper's.
+It walks along the decision boundary towards the data. Here it only decides whether an adversarial example lies within eps,
+so a row leaves at the step at which one does. Until then the walk is the paper's.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from sparring.engine.errors import UsageError
 from sparring.engine.seeds import mix
 
 ALPHA_MAX, ETA, BETA = 0.1, 1.05, 0.9
-"""The most that a step is drawn towards the data, by how much it oversteps the boundary, and how far it then goes back."""
-DUAL: dict[Norm, Norm] = {"Linf": "L1", "L2": "L2", "L1": "Linf"}
+"""Maximal weight of the step from the data, overshoot beyond the boundary, and contraction towards the data (Algorithm 1)."""
+DUAL_NORM: dict[Norm, Norm] = {"Linf": "L1", "L2": "L2", "L1": "Linf"}
 
 
 def fab(
@@ -36,94 +36,107 @@ def fab(
     restarts: int = 1,
     seed: int = 0,
 ) -> Result:
-    """Look for the nearest point beyond the decision boundary, and succeed where it is no farther than eps.
+    """Search for a point of x `[B, ...]` beyond the decision boundary and within eps.
 
-    By default towards the nearest of all classes, with a backward pass a class; with `targets` towards each of so many
-    wrong classes, the likeliest first, with one (FAB-T). The first restart begins at the data. Linf, L2 and L1.
+    By default it walks to the nearest of all boundaries, with one backward pass per class. With `n_targets` it walks to each of
+    the likeliest wrong classes in turn, with one backward pass (FAB-T). The first restart begins at x. Linf, L2 and L1.
     """
     if threat.norm == "L0":
-        raise UsageError("fab knows no L0: take pgd")
+        raise UsageError("fab does not support L0: use pgd")
     check_budget(steps=steps, restarts=restarts, n_targets=n_targets, target=target)
     with running_attack(model, x, y, threat, target=target, seed=seed) as state:
         unbounded = threat.around(x, ball=False)
         generator = torch.Generator().manual_seed(mix(seed))
-        for run in range(restarts):
-            for rows, aim in state.groups(n_targets, 1):
-                region, at = unbounded.select(rows), x[rows]
-                if run:
-                    at = (at + state.region.select(rows).random_point(generator)) / 2
-                _walk(state, rows, aim, region, at, steps, run * steps)
+        for restart in range(restarts):
+            for idx, target_class in state.target_groups(n_targets, 1):
+                region, x_adv = unbounded.select(idx), x[idx]
+                if restart:
+                    x_adv = (x_adv + state.region.select(idx).random_point(generator)) / 2
+                _walk(state, idx, target_class, region, x_adv, steps, restart * steps)
         return state.result()
 
 
 def _walk(
-    state: AttackState, rows: Tensor, aim: Tensor | None, region: FeasibleSet, at: Tensor, steps: int, before: int
+    state: AttackState,
+    idx: Tensor,
+    target_class: Tensor | None,
+    region: FeasibleSet,
+    x_adv: Tensor,
+    steps: int,
+    first_step: int,
 ) -> None:
-    """Along the boundary from `at` `[P, ...]`, after `before` steps in earlier restarts."""
+    """Walk along the boundary from `x_adv` `[P, ...]`; `first_step` counts the steps of earlier restarts."""
     for step in range(steps + 1):
-        seen = region.round_discrete(at)
+        x_proj = region.round_discrete(x_adv)
         if step == steps:
-            logits = state.logits(seen, rows)
+            logits = state.logits(x_proj, idx)
         else:
-            logits, gap, normal = _boundary(state, seen, rows, aim)
-        near = length(region.norm, seen - region.x) <= state.region.eps[rows]
-        state.record(seen[near], logits[near], rows[near], before + step)
+            logits, gap, normal = linearised_boundary(state, x_proj, idx, target_class)
+        within = length(region.norm, x_proj - region.x) <= state.region.eps[idx]
+        state.record(x_proj[within], logits[within], idx[within], first_step + step)
         if step == steps:
             return
-        beyond = state.succeeds(logits, rows) & ~state.broken[rows]
-        if beyond.any():  # too far away: go back, and look anew from there
-            back = region.x[beyond] + BETA * (at[beyond] - region.x[beyond])
-            at = at.index_put((beyond,), back)
-            again = _boundary(state, region.select(beyond).round_discrete(back), rows[beyond], _pick(aim, beyond))
-            gap, normal = gap.index_put((beyond,), again[1]), normal.index_put((beyond,), again[2])
-        stands = ~state.broken[rows]
-        if not stands.all():
-            rows, aim, region, at = rows[stands], _pick(aim, stands), region.select(stands), at[stands]
-            gap, normal = gap[stands], normal[stands]
-            if not len(rows):
+        too_far = state.is_adversarial(logits, idx) & ~state.success[idx]
+        if too_far.any():  # adversarial, but beyond eps: move back towards the data and linearise there
+            back = region.x[too_far] + BETA * (x_adv[too_far] - region.x[too_far])
+            x_adv = x_adv.index_put((too_far,), back)
+            rounded = region.select(too_far).round_discrete(back)
+            _, new_gap, new_normal = linearised_boundary(state, rounded, idx[too_far], _select(target_class, too_far))
+            gap, normal = gap.index_put((too_far,), new_gap), normal.index_put((too_far,), new_normal)
+        unbroken = ~state.success[idx]
+        if not unbroken.all():
+            idx, target_class = idx[unbroken], _select(target_class, unbroken)
+            region, x_adv, gap, normal = region.select(unbroken), x_adv[unbroken], gap[unbroken], normal[unbroken]
+            if not len(idx):
                 return
-        at = _step(region, at, gap, normal)
+        x_adv = _step(region, x_adv, gap, normal)
 
 
-def _step(region: FeasibleSet, at: Tensor, gap: Tensor, normal: Tensor) -> Tensor:
-    """Eqs. 9 to 11: onto the boundary, linearised at `at`, from there and from the data, and between the two."""
+def _step(region: FeasibleSet, x_adv: Tensor, gap: Tensor, normal: Tensor) -> Tensor:
+    """Return the next points (Eqs. 9 to 11): projections of `x_adv` and of the data onto the boundary, averaged."""
     x = region.x
-    w, offset = normal.flatten(1), (at - x).flatten(1)
+    w, offset = normal.flatten(1), (x_adv - x).flatten(1)
     low, high = (region.low - x).flatten(1), (region.high - x).flatten(1)
-    change = project_onto_hyperplane(
+    delta = project_onto_hyperplane(
         region.norm,
         torch.cat([w, w]),
         torch.cat([-gap, (w * offset).sum(1) - gap]),
         torch.cat([low - offset, low]),
         torch.cat([high - offset, high]),
     )
-    far = length(region.norm, change).clamp(min=1e-8)
-    here, there = change.view(2, *at.shape)
-    alpha = unsqueeze_like((far[: len(at)] / (far[: len(at)] + far[len(at) :])).clamp(max=ALPHA_MAX), at)
-    return region.clip((1 - alpha) * (at + ETA * here) + alpha * (x + ETA * there))
+    distance = length(region.norm, delta).clamp(min=1e-8)
+    from_point, from_data = delta.view(2, *x_adv.shape)
+    point_distance, data_distance = distance[: len(x_adv)], distance[len(x_adv) :]
+    alpha = unsqueeze_like((point_distance / (point_distance + data_distance)).clamp(max=ALPHA_MAX), x_adv)
+    return region.clip((1 - alpha) * (x_adv + ETA * from_point) + alpha * (x + ETA * from_data))
 
 
-def _boundary(state: AttackState, at: Tensor, rows: Tensor, aim: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
-    """Logits, and the decision boundary near `at`: the difference of logits `[P]`, above 0 beyond it, and its gradient."""
-    if aim is not None:
-        return state.gradient(at, rows, _difference, aim)
+def linearised_boundary(
+    state: AttackState, points: Tensor, idx: Tensor, target_class: Tensor | None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Linearise the decision boundary at `points` `[P, ...]`.
+
+    Returns the logits `[P, K]`, the logit difference `[P]`, above 0 beyond the boundary, and its gradient `[P, ...]`.
+    The boundary is that to `target_class` `[P]`, else to the attack's target, else to the nearest class.
+    """
+    if target_class is not None:
+        return state.gradient(points, idx, _logit_difference, target_class)
     if state.target is not None:
-        return state.gradient(at, rows, margin)
-    logits, slopes = state.jacobian(at, rows)
-    label = state.y[rows][:, None]
+        return state.gradient(points, idx, margin)
+    logits, gradients = state.jacobian(points, idx)
+    label = state.y[idx][:, None]
     gaps = logits - logits.gather(1, label)
-    normals = slopes - slopes.take_along_dim(unsqueeze_like(label.squeeze(1), slopes), 1)
-    norm = DUAL[state.threat.norm]
-    dual = length(norm, normals.flatten(0, 1)).view_as(gaps)
-    nearest = (gaps.abs() / (dual + 1e-12)).scatter(1, label, torch.inf).argmin(1, keepdim=True)
+    normals = gradients - gradients.take_along_dim(unsqueeze_like(label.squeeze(1), gradients), 1)
+    dual_length = length(DUAL_NORM[state.threat.norm], normals.flatten(0, 1)).view_as(gaps)
+    nearest = (gaps.abs() / (dual_length + 1e-12)).scatter(1, label, torch.inf).argmin(1, keepdim=True)
     normal = normals.take_along_dim(unsqueeze_like(nearest.squeeze(1), normals), 1).squeeze(1)
     return logits, gaps.gather(1, nearest).squeeze(1), normal
 
 
-def _difference(logits: Tensor, y: Tensor, target: Tensor | None) -> Tensor:
+def _logit_difference(logits: Tensor, y: Tensor, target: Tensor | None) -> Tensor:
     assert target is not None
     return (logits.gather(1, target[:, None]) - logits.gather(1, y[:, None])).squeeze(1)
 
 
-def _pick(aim: Tensor | None, which: Tensor) -> Tensor | None:
-    return None if aim is None else aim[which]
+def _select(target_class: Tensor | None, mask: Tensor) -> Tensor | None:
+    return None if target_class is None else target_class[mask]

@@ -1,4 +1,4 @@
-"""The fast minimum-norm attack: steps in a ball that shrinks where it is large enough (Pintor et al. 2021, Algorithm 1)."""
+"""The fast minimum-norm attack: steps in a ball that shrinks after each success (Pintor et al. 2021, Algorithm 1)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from sparring.attacks.attack_state import check_budget, running_attack
-from sparring.attacks.fab import DUAL
+from sparring.attacks.fab import DUAL_NORM
 from sparring.attacks.losses import margin
 from sparring.attacks.min_norm import MinNormState
 from sparring.attacks.norms import Norm, length, project, unsqueeze_like
@@ -17,8 +17,8 @@ from sparring.attacks.threat_model import Threat
 from sparring.attacks.validation import Model
 from sparring.engine.errors import UsageError
 
-LAST = 0.01
-"""The last step, and the last change of the radius, as shares of the first: both fall along a half cosine."""
+FINAL_FRACTION = 0.01
+"""Last step length and last change of the radius, as fractions of the first; both follow half a cosine."""
 
 
 def fmn(
@@ -33,55 +33,57 @@ def fmn(
     gamma: float = 0.05,
     seed: int = 0,
 ) -> Result:
-    """The nearest adversarial example; success is one within eps, and `distance` tells how far it is in any case.
+    """Search for the nearest adversarial example of x `[B, ...]` in any norm; `distance` is set beyond eps too.
 
-    `step` is the length of the first step, in L2 distances to the boundary as it looks from the data (the paper's is a
-    length, which would have to be told for each box and kind of data; of 1, 3, 10 and 30, 10 did well in all norms on two
-    nets of digits and on linear ones). `gamma` is the share by which the radius of the ball grows or shrinks at first. All
-    norms. It goes for the likeliest class; where another one's boundary is nearer, only a `target` finds that.
+    `step` is the length of the first step, in units of the linearised L2 distance from the data to the boundary. The paper's is
+    an absolute length, which depends on the box and the data. Of 1, 3, 10 and 30, 10 did well in all norms on two digit
+    networks and on linear ones. `gamma` is the initial fraction by which the radius grows or shrinks.
+
+    Without `target` it moves to the likeliest wrong class; a nearer boundary of another class is found only with `target`.
     """
     check_budget(steps=steps)
     if not (step > 0 and 0 < gamma < 1):
         raise UsageError(f"step must be above 0, and gamma between 0 and 1, not {step} and {gamma}")
     with running_attack(model, x, y, threat, target=target, seed=seed) as state:
-        nearest, rows = MinNormState(state), state.unbroken_idx
-        region = nearest.region.select(rows)
+        nearest, idx = MinNormState(state), state.unbroken_idx
+        region = nearest.region.select(idx)
         norm, low, high = region.norm, region.low - region.x, region.high - region.x
-        delta, radius, stride = torch.zeros_like(region.x), region.eps, None
-        for k in range(steps + 1 if len(rows) else 0):
-            seen = region.round_discrete(torch.clamp(region.x + delta, region.low, region.high))
+        delta, radius, first_distance = torch.zeros_like(region.x), region.eps, None
+        for k in range(steps + 1 if len(idx) else 0):
+            x_proj = region.round_discrete(torch.clamp(region.x + delta, region.low, region.high))
             if k == steps:
-                nearest.record(seen, state.logits(seen, rows), rows, k)
+                nearest.record(x_proj, state.logits(x_proj, idx), idx, k)
                 break
-            logits, above, gradient = state.gradient(seen, rows, margin)
-            hit = nearest.record(seen, logits, rows, k)
-            share = LAST + (1 - LAST) * (1 + math.cos(math.pi * k / steps)) / 2
-            radius = _radius(norm, radius, delta, above, gradient, hit, nearest.distance[rows], share * gamma)
+            logits, margins, gradient = state.gradient(x_proj, idx, margin)
+            success = nearest.record(x_proj, logits, idx, k)
+            decay = FINAL_FRACTION + (1 - FINAL_FRACTION) * (1 + math.cos(math.pi * k / steps)) / 2
+            radius = _next_radius(norm, radius, delta, margins, gradient, success, nearest.distance[idx], decay * gamma)
             slope = length("L2", gradient).clamp(min=1e-12)
-            stride = above.abs() / slope if stride is None else stride
-            way = gradient / unsqueeze_like(slope, gradient)
-            delta = project(norm, delta + unsqueeze_like(share * step * stride, way) * way, radius, low, high)
+            first_distance = margins.abs() / slope if first_distance is None else first_distance
+            direction = gradient / unsqueeze_like(slope, gradient)
+            stepped = delta + unsqueeze_like(decay * step * first_distance, direction) * direction
+            delta = project(norm, stepped, radius, low, high)
         return nearest.result()
 
 
-def _radius(
+def _next_radius(
     norm: Norm,
     radius: Tensor,
     delta: Tensor,
-    above: Tensor,
+    margins: Tensor,
     gradient: Tensor,
-    hit: Tensor,
+    success: Tensor,
     nearest: Tensor,
     gamma: float,
 ) -> Tensor:
-    """The next radius, `[R]`: to the boundary as it looks from here, until it was crossed once; then a little more or less."""
+    """Return the next radius `[R]`: the linearised boundary before the first success, then `gamma` less or more."""
     if norm == "L0":  # by whole entries
-        ahead = length(norm, delta) + 1
-        less, more = torch.minimum((radius * (1 - gamma)).floor(), radius - 1), (radius * (1 + gamma)).floor()
-        more = torch.maximum(more, radius + 1)
+        boundary = length(norm, delta) + 1
+        smaller, larger = torch.minimum((radius * (1 - gamma)).floor(), radius - 1), (radius * (1 + gamma)).floor()
+        larger = torch.maximum(larger, radius + 1)
     else:
-        ahead = length(norm, delta) + above.abs() / length(DUAL[norm], gradient).clamp(min=1e-12)
-        ahead = (1 + gamma) * ahead  # a point on the boundary to the last bit would stay there
-        less, more = radius * (1 - gamma), radius * (1 + gamma)
-    outside = torch.where(torch.isinf(nearest), ahead, more)
-    return torch.where(hit, torch.minimum(less, nearest), outside)
+        boundary = length(norm, delta) + margins.abs() / length(DUAL_NORM[norm], gradient).clamp(min=1e-12)
+        boundary = (1 + gamma) * boundary  # a point exactly on the boundary would stay there
+        smaller, larger = radius * (1 - gamma), radius * (1 + gamma)
+    outside = torch.where(torch.isinf(nearest), boundary, larger)
+    return torch.where(success, torch.minimum(smaller, nearest), outside)

@@ -1,6 +1,6 @@
-"""A greedy search for few changed columns: whatever single change helps most, again and again. It needs no gradients.
+"""A greedy search for few changed columns: it repeats the single change that raises the margin most, without gradients.
 
-For tables, whose models may be trees, and whose columns may be words: there a step along a gradient leads to a third of a word.
+It is for tables. Their models may be trees, and a gradient step on a one-hot column ends between categories.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from sparring.attacks.threat_model import Threat
 from sparring.attacks.validation import Model
 from sparring.engine.errors import UsageError
 
-POINTS = 4096
-"""In one pass."""
+CHUNK_POINTS = 4096
+"""Points per forward pass."""
 
 
 def greedy(
@@ -34,93 +34,95 @@ def greedy(
     values: int = 8,
     seed: int = 0,
 ) -> Result:
-    """Change one column at a time, at most `steps` times: to that of all values it may take which raises the margin most.
+    """Change one column of x `[B, F]` at a time, at most `steps` times, to the value that raises the margin most.
 
-    A number may take `values` values, evenly from the lowest to the highest that it can reach; a one-hot group each of its
-    categories, which is one change, and two entries of L0. A row leaves where it breaks, or where no single change raises
-    its margin. Nothing is drawn: `seed` is for models that draw random numbers.
+    A number is tried at `values` values, evenly spaced over its feasible range. A one-hot group is tried at each category,
+    which counts as one change, and as two entries of L0. A row leaves when it is misclassified, or when no single change
+    raises its margin. `seed` matters to stochastic models only.
     """
     check_budget(steps=steps)
     if values < 2:
         raise UsageError(f"values must be 2 or more (the lowest and the highest), not {values}")
     with running_attack(model, x, y, threat, target=target, seed=seed) as state:
-        rows = state.unbroken_idx
-        region, at, best = state.region.select(rows), x[rows], state.margins(state.clean[rows], rows)
+        idx = state.unbroken_idx
+        region, x_adv, best = state.region.select(idx), x[idx], state.margins(state.clean_logits[idx], idx)
         for step in range(1, steps + 1):
-            at, logits, gains = _best(state, region, at, rows, values)
-            better = gains > best
-            better[better.clone()] = ~state.record(at[better], logits[better], rows[better], step)
-            if not better.any():
+            x_adv, logits, margins = _best_change(state, region, x_adv, idx, values)
+            active = margins > best
+            active[active.clone()] = ~state.record(x_adv[active], logits[active], idx[active], step)
+            if not active.any():
                 break
-            rows, region, at, best = rows[better], region.select(better), at[better], gains[better]
+            idx, region, x_adv, best = idx[active], region.select(active), x_adv[active], margins[active]
         return state.result()
 
 
-def _best(
-    state: AttackState, region: FeasibleSet, at: Tensor, rows: Tensor, values: int
+def _best_change(
+    state: AttackState, region: FeasibleSet, x_adv: Tensor, idx: Tensor, values: int
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """The best single change of each row `[R, ...]`: where it leads, the logits there, the margin (-inf: there is none)."""
-    moves = [_numbers(region, at, values), *_categories(region, at)]
-    ahead, logits = at.clone(), state.clean[rows]
+    """Return the point, logits and margin of the best single change of each row `[R, ...]`; margin -inf: none is allowed."""
+    changes = [_number_changes(region, x_adv, values), *_category_changes(region, x_adv)]
+    x_best, logits = x_adv.clone(), state.clean_logits[idx]
     best = torch.full_like(region.eps, -torch.inf)
-    for row, place, value in (
-        part for move in moves for part in zip(*(torch.split(each, POINTS) for each in move), strict=True)
+    for row, column, value in (
+        chunk
+        for change in changes
+        for chunk in zip(*(torch.split(tensor, CHUNK_POINTS) for tensor in change), strict=True)
     ):
-        points = _points(region, at, row, place, value)
-        near = length(region.norm, points - region.x[row]) <= region.eps[row] * (1 + 1e-6)
-        row, points = row[near], points[near]
+        points = _apply(region, x_adv, row, column, value)
+        within = length(region.norm, points - region.x[row]) <= region.eps[row] * (1 + 1e-6)
+        row, points = row[within], points[within]
         if not len(row):
             continue
-        seen = state.logits(points, rows[row])
-        margins = state.margins(seen, rows[row])
+        new_logits = state.logits(points, idx[row])
+        margins = state.margins(new_logits, idx[row])
         kept = best_per_row(row, margins > best[row], margins)
-        ahead[row[kept]], logits[row[kept]], best[row[kept]] = points[kept], seen[kept], margins[kept]
-    return ahead, logits, best
+        x_best[row[kept]], logits[row[kept]], best[row[kept]] = points[kept], new_logits[kept], margins[kept]
+    return x_best, logits, best
 
 
-_Moves = tuple[Tensor, Tensor, Tensor]
-"""Rows, entries of these, and what each of these becomes; all `[M]`."""
+_Changes = tuple[Tensor, Tensor, Tensor]
+"""Row, column and new value of each candidate change; all `[M]`."""
 
 
-def _numbers(region: FeasibleSet, at: Tensor, values: int) -> _Moves:
-    """What all entries may become that are no part of a word."""
-    x, now = region.x.flatten(1), at.flatten(1)
-    room = _room(region, now - x)
-    low, high = torch.maximum(region.low.flatten(1), x - room), torch.minimum(region.high.flatten(1), x + room)
+def _number_changes(region: FeasibleSet, x_adv: Tensor, values: int) -> _Changes:
+    """Return the candidate changes of all columns outside one-hot groups."""
+    x, current = region.x.flatten(1), x_adv.flatten(1)
+    reach = _reach(region, current - x)
+    low, high = torch.maximum(region.low.flatten(1), x - reach), torch.minimum(region.high.flatten(1), x + reach)
     if not (torch.isfinite(low) & torch.isfinite(high)).all():
-        raise UsageError("greedy tries values from the lowest to the highest: name them by Threat(..., low=, high=)")
-    reached = torch.lerp(low[..., None], high[..., None], torch.linspace(0, 1, values).to(x))
-    whole = list(region.columns.integer)
-    ends = (low[:, whole, None] - SLACK).ceil(), (high[:, whole, None] + SLACK).floor()
-    reached[:, whole] = reached[:, whole].round().clamp(*ends)
-    new = reached != now[..., None]
-    new[..., 1:] &= reached[..., 1:] != reached[..., :-1]
+        raise UsageError("greedy tries values between bounds, and a column has none: give Threat(..., low=, high=)")
+    candidates = torch.lerp(low[..., None], high[..., None], torch.linspace(0, 1, values).to(x))
+    integer = list(region.columns.integer)
+    bounds = (low[:, integer, None] - SLACK).ceil(), (high[:, integer, None] + SLACK).floor()
+    candidates[:, integer] = candidates[:, integer].round().clamp(*bounds)
+    new = candidates != current[..., None]
+    new[..., 1:] &= candidates[..., 1:] != candidates[..., :-1]
     new[:, [column for group in region.columns.one_hot for column in group]] = False
-    row, place, k = new.nonzero(as_tuple=True)
-    return row, place, reached[row, place, k]
+    row, column, k = new.nonzero(as_tuple=True)
+    return row, column, candidates[row, column, k]
 
 
-def _categories(region: FeasibleSet, at: Tensor) -> Iterator[_Moves]:
-    """What each one-hot group may become."""
+def _category_changes(region: FeasibleSet, x_adv: Tensor) -> Iterator[_Changes]:
+    """Yield the candidate changes of each one-hot group."""
     for group in map(list, region.columns.one_hot):
         low, high = region.low[:, group], region.high[:, group]
-        held = (low > SLACK).sum(1, keepdim=True) - (low > SLACK).long()  # others that must stay 1
-        row, choice = ((high >= 1 - SLACK) & (held == 0) & (at[:, group] == 0)).nonzero(as_tuple=True)
-        yield row, torch.tensor(group, device=at.device)[choice], torch.ones_like(row).to(at)
+        fixed_others = (low > SLACK).sum(1, keepdim=True) - (low > SLACK).long()  # other columns that must stay 1
+        row, choice = ((high >= 1 - SLACK) & (fixed_others == 0) & (x_adv[:, group] == 0)).nonzero(as_tuple=True)
+        yield row, torch.tensor(group, device=x_adv.device)[choice], torch.ones_like(row).to(x_adv)
 
 
-def _points(region: FeasibleSet, at: Tensor, row: Tensor, place: Tensor, value: Tensor) -> Tensor:
-    """Where moves lead, `[M, ...]`; an entry that becomes 1 takes the place of its group's other one."""
-    points = at.flatten(1)[row]
+def _apply(region: FeasibleSet, x_adv: Tensor, row: Tensor, column: Tensor, value: Tensor) -> Tensor:
+    """Return the changed points, `[M, ...]`; a changed one-hot column sets the others of its group to 0."""
+    points = x_adv.flatten(1)[row]
     for group in map(list, region.columns.one_hot):
-        points[torch.isin(place, torch.tensor(group, device=at.device)).nonzero(), group] = 0
-    points[torch.arange(len(row), device=at.device), place] = value
-    return points.view(-1, *at.shape[1:])
+        points[torch.isin(column, torch.tensor(group, device=x_adv.device)).nonzero(), group] = 0
+    points[torch.arange(len(row), device=x_adv.device), column] = value
+    return points.view(-1, *x_adv.shape[1:])
 
 
-def _room(region: FeasibleSet, change: Tensor) -> Tensor:
-    """How far from x each entry may be, `[R, F]`, while the others have changed as they have."""
-    own, eps = change.abs(), region.eps[:, None]
+def _reach(region: FeasibleSet, delta: Tensor) -> Tensor:
+    """Return how far from x each entry may move, `[R, F]`, given the changes `delta` of the others."""
+    own, eps = delta.abs(), region.eps[:, None]
     if region.norm == "Linf":
         return eps.expand_as(own)
     if region.norm == "L1":

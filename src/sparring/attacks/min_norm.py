@@ -1,4 +1,4 @@
-"""The bookkeeping of attacks that look for the nearest adversarial example, however far it is."""
+"""State of minimum-norm attacks, which search for the nearest adversarial example at any distance."""
 
 from __future__ import annotations
 
@@ -14,33 +14,33 @@ from sparring.engine.errors import UsageError
 
 
 class MinNormState:
-    """The nearest adversarial example of each row so far, over the books of a `search`."""
+    """The nearest adversarial example of each row so far, on top of an `AttackState`."""
 
     def __init__(self, state: AttackState) -> None:
         self.state = state
         self.region = state.threat.around(state.x, ball=False)
-        """All that is allowed but for the ball."""
+        """Feasible set without the ball."""
         self.adv = state.x.clone()
-        self.distance = torch.full_like(self.region.eps, torch.inf).masked_fill(state.broken, 0)
-        """How far it is, `[B]`; inf where none was found yet."""
+        self.distance = torch.full_like(self.region.eps, torch.inf).masked_fill(state.success, 0)
+        """Distance of `adv`, `[B]`; inf where no example is known."""
 
-    def record(self, at: Tensor, logits: Tensor, rows: Tensor, iteration: int) -> Tensor:
-        """Keep what was seen at `at` in step `iteration` where it is nearer; True where it is adversarial, bool `[R]`.
+    def record(self, points: Tensor, logits: Tensor, idx: Tensor, iteration: int) -> Tensor:
+        """Keep the points of step `iteration` that are adversarial and nearer; return the adversarial mask, bool `[R]`.
 
-        `at` `[R, ...]` lies in `region`; `rows` `[R]` are all different.
+        `points` `[R, ...]` lie in `region`; `idx` `[R]` are distinct.
         """
-        hit = self.state.succeeds(logits, rows)
-        far = self.state.threat.distance(at, self.state.x[rows])
-        nearer = hit & (far < self.distance[rows])
-        found = rows[nearer]
-        self.adv[found], self.distance[found] = at[nearer], far[nearer]
-        self.state.iterations[rows[nearer | torch.isinf(self.distance[rows])]] = iteration
-        return hit
+        success = self.state.is_adversarial(logits, idx)
+        distance = self.state.threat.distance(points, self.state.x[idx])
+        nearer = success & (distance < self.distance[idx])
+        improved = idx[nearer]
+        self.adv[improved], self.distance[improved] = points[nearer], distance[nearer]
+        self.state.iterations[idx[nearer | torch.isinf(self.distance[idx])]] = iteration
+        return success
 
     def result(self) -> Result:
-        """The verdict. What lies beyond eps is drawn into the ball, where it may be adversarial still, but rarely is.
+        """Return the result: examples beyond eps are projected into the ball, where they rarely stay adversarial.
 
-        A row for which nothing was found keeps the data.
+        A row without any example keeps its data.
         """
         state = self.state
         within = state.threat.allows(self.adv, state.x)
@@ -50,7 +50,7 @@ class MinNormState:
         return replace(result, distance=torch.minimum(result.distance, beyond))
 
 
-def check_norm(attack: str, norm: Norm, known: tuple[Norm, ...]) -> None:
-    """Raise UsageError where `attack` does not know the norm."""
-    if norm not in known:
-        raise UsageError(f"{attack} knows {' and '.join(known)}, not {norm}: take fmn, which knows all norms")
+def check_norm(attack: str, norm: Norm, supported: tuple[Norm, ...]) -> None:
+    """Raise UsageError if `attack` does not support the norm."""
+    if norm not in supported:
+        raise UsageError(f"{attack} supports {' and '.join(supported)}, not {norm}: use fmn, which supports all norms")

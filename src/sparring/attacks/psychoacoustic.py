@@ -1,9 +1,9 @@
-"""Changes of a sound that its own loud parts mask (Qin et al. 2019, "Imperceptible, robust, and targeted adversarial examples").
+"""Audio perturbations below the masking threshold of the sound (Qin et al. 2019, "Imperceptible, robust, and targeted ...").
 
 The threshold is that of their section 4.1 and appendix: the MPEG-1 psychoacoustic model 1, simplified. Every peak of a
-frame counts as a tone, and noise masks nothing; both make the threshold lower than the standard's. Their attack pays a hinge
-for what exceeds it. Here every frequency of every frame is held below it, but for what overlapping frames leave: steps and
-projection are those of PGD for the largest ratio of a change's short-time spectrum to the threshold.
+frame counts as a tone, and noise masks nothing; both make the threshold lower than the standard's. Their attack has a hinge loss
+on what exceeds it. This one projects every frequency of every frame below it, up to what overlapping frames add. Steps
+and projection are those of PGD, for the largest ratio of the perturbation's short-time spectrum to the threshold.
 """
 
 from __future__ import annotations
@@ -20,84 +20,87 @@ from sparring.attacks.threat_model import Threat
 from sparring.attacks.validation import Model
 from sparring.engine.errors import UsageError
 
-LOUDEST = 96.0
-"""dB of sound pressure that the loudest place of each sound is taken for: what 16 bits can hold."""
-SECONDS = 0.032
-"""Of a frame, down to a power of two of samples; a quarter of it from frame to frame."""
-APART = 0.5
-"""Bark: of two maskers that are nearer the louder one counts."""
-SAFETY = 3.0
-"""dB that the attack stays below the threshold, for neighbouring frames add up."""
-AT_ONCE = 256
-"""Frames that are looked at together, for memory's sake."""
+PEAK_DB = 96.0
+"""Sound pressure level, in dB, assigned to the loudest bin of each sound: the range of 16 bits."""
+FRAME_SECONDS = 0.032
+"""Length of a frame, rounded down to a power of two of samples; frames advance by a quarter of it."""
+MIN_BARK_DISTANCE = 0.5
+"""Distance in Bark below which only the louder of two maskers counts."""
+SAFETY_DB = 3.0
+"""Distance in dB kept below the threshold, since neighbouring frames add up."""
+CHUNK_FRAMES = 256
+"""Frames whose maskers are computed together, to bound memory."""
 ROUNDS = 3
-"""Of projection after each step: frames overlap, so that one leaves some places above."""
+"""Rounds of projection after each step: frames overlap, so one round leaves some bins above the threshold."""
 
 
 def bark(hertz: Tensor) -> Tensor:
-    """The Bark scale of critical bands, 13 arctan(0.00076 f) + 3.5 arctan((f / 7500)^2) (Zwicker and Terhardt 1980)."""
+    """Return the Bark scale of critical bands, 13 arctan(0.00076 f) + 3.5 arctan((f / 7500)^2) (Zwicker and Terhardt 1980)."""
     return 13 * torch.atan(0.00076 * hertz) + 3.5 * torch.atan((hertz / 7500).square())
 
 
-def quiet(hertz: Tensor) -> Tensor:
-    """The threshold in quiet, in dB of sound pressure (Terhardt 1979); below 20 Hz that of 20 Hz."""
+def quiet_threshold(hertz: Tensor) -> Tensor:
+    """Return the threshold in quiet, in dB of sound pressure (Terhardt 1979); below 20 Hz that of 20 Hz."""
     f = hertz.clamp(min=20) / 1000
     return 3.64 * f**-0.8 - 6.5 * torch.exp(-0.6 * (f - 3.3).square()) + 1e-3 * f**4
 
 
 class MaskingThreshold:
-    """What the sounds `x` `[B, 1, T]`, `rate` samples a second, mask."""
+    """Masking threshold of the sounds `x` `[B, 1, T]`, sampled at `rate` Hz."""
 
     def __init__(self, x: Tensor, rate: int) -> None:
-        self.size = 2 ** (int(SECONDS * rate).bit_length() - 1)
+        self.size = 2 ** (int(FRAME_SECONDS * rate).bit_length() - 1)
         self.samples = x.shape[-1]
         self.window = torch.hann_window(self.size, device=x.device)
         power = self.spectrum(x).abs().square()
-        loudest = power.amax((1, 2), keepdim=True)
-        decibels = LOUDEST + 10 * torch.log10((power / loudest.clamp(min=1e-20)).clamp(min=1e-20))
+        peak = power.amax((1, 2), keepdim=True)
+        decibels = PEAK_DB + 10 * torch.log10((power / peak.clamp(min=1e-20)).clamp(min=1e-20))
         hertz = torch.linspace(0, rate / 2, power.shape[1], device=x.device)
-        each = [torch.cat([masked(some, hertz) for some in frames.T.split(AT_ONCE)]).T for frames in decibels]
-        self.decibels = torch.stack(each)
-        """The threshold in dB of sound pressure, `[B, F, frames]`."""
-        self.amplitude = (loudest * 10 ** ((self.decibels - LOUDEST) / 10)).sqrt()
-        """As an amplitude of `spectrum`; 0 in a silent sound."""
+        thresholds = [
+            torch.cat([frame_threshold(chunk, hertz) for chunk in frames.T.split(CHUNK_FRAMES)]).T
+            for frames in decibels
+        ]
+        self.decibels = torch.stack(thresholds)
+        """Threshold in dB of sound pressure, `[B, F, frames]`."""
+        self.amplitude = (peak * 10 ** ((self.decibels - PEAK_DB) / 10)).sqrt()
+        """Threshold as an amplitude of `spectrum`, `[B, F, frames]`; 0 in a silent sound."""
 
     def spectrum(self, x: Tensor) -> Tensor:
-        """The short-time spectrum of waveforms `[B, 1, T]`, complex `[B, F, frames]`."""
+        """Return the short-time spectrum of waveforms `[B, 1, T]`, complex `[B, F, frames]`."""
         return torch.stft(
             x.squeeze(1), self.size, self.size // 4, window=self.window, pad_mode="constant", return_complex=True
         )
 
-    def waves(self, spectrum: Tensor) -> Tensor:
-        """The waveforms `[B, 1, T]` whose spectrum is nearest."""
+    def waveform(self, spectrum: Tensor) -> Tensor:
+        """Return the waveforms `[B, 1, T]` whose spectrum is nearest to `spectrum`."""
         return torch.istft(spectrum, self.size, self.size // 4, window=self.window, length=self.samples)[:, None]
 
     def excess(self, delta: Tensor) -> Tensor:
-        """By how many dB the change `delta` `[B, 1, T]` is above the threshold, `[B, F, frames]`; below it: negative."""
+        """Return the level of `delta` `[B, 1, T]` above the threshold, in dB, `[B, F, frames]`; negative below it."""
         return 20 * torch.log10((self.spectrum(delta).abs() / self.amplitude.clamp(min=1e-12)).clamp(min=1e-12))
 
 
-def masked(decibels: Tensor, hertz: Tensor) -> Tensor:
-    """The threshold of masking in each frame, dB `[frames, F]`, from its spectrum in dB of sound pressure `[frames, F]`.
+def frame_threshold(decibels: Tensor, hertz: Tensor) -> Tensor:
+    """Return the masking threshold of frames, dB `[frames, F]`, from their spectrum in dB of sound pressure `[frames, F]`.
 
-    Tonal maskers are peaks above the threshold in quiet with no louder one within half a Bark, with the power of both
-    neighbours. A masker of P dB at b Bark masks, at distance d in Bark, P - 6.025 - 0.275 b + 27 d below it and
-    P - 6.025 - 0.275 b + (0.37 max(P - 40, 0) - 27) d above it (Qin et al., appendix). Powers add up.
+    Tonal maskers are peaks above the threshold in quiet without a louder one within half a Bark, with the power of both
+    neighbours. A masker of P dB at b Bark masks P - 6.025 - 0.275 b + s d at distance d in Bark, and powers add up. The slope
+    s is 27 below the masker and 0.37 max(P - 40, 0) - 27 above it (Qin et al., appendix).
     """
-    z, floor = bark(hertz), quiet(hertz)
+    z, quiet = bark(hertz), quiet_threshold(hertz)
     power = 10 ** (decibels / 10)
-    around = power.clone()
-    around[:, 1:] += power[:, :-1]
-    around[:, :-1] += power[:, 1:]
-    peak = (decibels == max_pool1d(decibels, 3, 1, 1)) & (decibels > floor)
-    level = torch.where(peak, 10 * torch.log10(around), -torch.inf)
-    near = (z - z[:, None]).abs() < APART
-    rival = torch.where(near, level[:, None, :], -torch.inf).amax(2)
-    level = torch.where(level >= rival, level, -torch.inf)
-    d = z - z[:, None]  # from the masker (row) to what it masks (column)
+    summed = power.clone()
+    summed[:, 1:] += power[:, :-1]
+    summed[:, :-1] += power[:, 1:]
+    peak = (decibels == max_pool1d(decibels, 3, 1, 1)) & (decibels > quiet)
+    level = torch.where(peak, 10 * torch.log10(summed), -torch.inf)
+    close = (z - z[:, None]).abs() < MIN_BARK_DISTANCE
+    loudest_close = torch.where(close, level[:, None, :], -torch.inf).amax(2)
+    level = torch.where(level >= loudest_close, level, -torch.inf)
+    d = z - z[:, None]  # from the masker (row) to the masked frequency (column)
     slope = torch.where(d > 0, 0.37 * (level[:, :, None] - 40).clamp(min=0) - 27, 27.0)
-    each = level[:, :, None] - 6.025 - 0.275 * z[:, None] + slope * d
-    return 10 * torch.log10(10 ** (floor / 10) + (10 ** (each / 10)).sum(1))
+    masked = level[:, :, None] - 6.025 - 0.275 * z[:, None] + slope * d
+    return 10 * torch.log10(10 ** (quiet / 10) + (10 ** (masked / 10)).sum(1))
 
 
 def psychoacoustic(
@@ -114,37 +117,38 @@ def psychoacoustic(
     eot: int = 1,
     seed: int = 0,
 ) -> Result:
-    """PGD within `threat` and below the threshold of masking of x `[B, 1, T]`, in [-1, 1], `rate` samples a second.
+    """Run PGD within `threat` and below the masking threshold of x `[B, 1, T]` in [-1, 1], sampled at `rate` Hz.
 
-    A step moves each place of the short-time spectrum by `step` (by default 2.5 / steps) of the threshold, in the phase of
-    the gradient's: the steepest direction where the threshold is the unit. Rows leave at the step at which they break.
-    What little remains above the threshold, where frames overlap, `Masking.excess` tells.
+    A step moves each bin of the short-time spectrum by `step` (by default 2.5 / steps) times the threshold, in the phase of
+    the gradient. That is the steepest direction in units of the threshold. Rows leave at the step at which they are misclassified.
+    `MaskingThreshold.excess` measures the small excess that remains where frames overlap.
     """
     check_budget(steps=steps, eot=eot)
     if x.dim() != 3 or x.shape[1] != 1:
         raise UsageError(f"x is {list(x.shape)}: give waveforms [B, 1, T]")
-    share = 2.5 / steps if step is None else step
+    step_fraction = 2.5 / steps if step is None else step
     masking = MaskingThreshold(x, rate)
-    bound = masking.amplitude * 10 ** (-SAFETY / 20)
+    bound = masking.amplitude * 10 ** (-SAFETY_DB / 20)
     with running_attack(model, x, y, threat, target=target, seed=seed, eot=eot) as state:
-        rows = state.unbroken_idx
-        at, region = x[rows], state.region.select(rows)
+        idx = state.unbroken_idx
+        x_adv, region = x[idx], state.region.select(idx)
         for iteration in range(steps + 1):
-            logits, _, gradient = state.gradient(at, rows, loss)
-            stands = ~state.record(at, logits, rows, iteration)
-            rows, at, region, gradient = rows[stands], at[stands], region.select(stands), gradient[stands]
-            if not len(rows) or iteration == steps:
+            logits, _, gradient = state.gradient(x_adv, idx, loss)
+            unbroken = ~state.record(x_adv, logits, idx, iteration)
+            idx, x_adv, region, gradient = idx[unbroken], x_adv[unbroken], region.select(unbroken), gradient[unbroken]
+            if not len(idx) or iteration == steps:
                 break
-            slope = masking.spectrum(gradient)
-            towards = slope / slope.abs().clamp(min=1e-30)
-            at = _project(masking, region, bound[rows], masking.spectrum(at - region.x) + share * bound[rows] * towards)
+            gradient_spectrum = masking.spectrum(gradient)
+            direction = gradient_spectrum / gradient_spectrum.abs().clamp(min=1e-30)
+            delta_spectrum = masking.spectrum(x_adv - region.x) + step_fraction * bound[idx] * direction
+            x_adv = _project(masking, region, bound[idx], delta_spectrum)
         return state.result()
 
 
-def _project(masking: MaskingThreshold, region: FeasibleSet, bound: Tensor, change: Tensor) -> Tensor:
-    """A point of the `region` near x + `change`, a spectrum, whose change stays below `bound`, by turns."""
+def _project(masking: MaskingThreshold, region: FeasibleSet, bound: Tensor, delta_spectrum: Tensor) -> Tensor:
+    """Project x + delta alternately onto spectra below `bound` `[B, F, frames]` and onto `region`."""
     for _ in range(ROUNDS):
-        change = change * (bound / change.abs().clamp(min=1e-30)).clamp(max=1)
-        at = region.clip(region.x + masking.waves(change))
-        change = masking.spectrum(at - region.x)
-    return at
+        delta_spectrum = delta_spectrum * (bound / delta_spectrum.abs().clamp(min=1e-30)).clamp(max=1)
+        x_adv = region.clip(region.x + masking.waveform(delta_spectrum))
+        delta_spectrum = masking.spectrum(x_adv - region.x)
+    return x_adv

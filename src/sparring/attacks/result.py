@@ -1,4 +1,4 @@
-"""What an attack found."""
+"""The result of an attack, and the protocol of attack functions."""
 
 from __future__ import annotations
 
@@ -13,34 +13,34 @@ from sparring.attacks.validation import Model
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """One attack on B rows."""
+    """Result of one attack on B rows."""
 
     adv: Tensor
-    """The examples, `[B, ...]`, always within the threat model: where it failed, the most promising point it saw."""
+    """Adversarial examples, `[B, ...]`, always within the threat model; where the attack failed, its best point."""
     success: Tensor
-    """True where `adv` is really misclassified (or is the target), by a last forward pass of its own; bool `[B]`."""
+    """True where `adv` is misclassified (or is the target class), verified by a last forward pass; bool `[B]`."""
     iterations: Tensor
-    """Steps until it broke, or all of them, int64 `[B]`; 0: it was wrong from the start."""
+    """Steps until success, or all of them, int64 `[B]`; 0: misclassified without an attack."""
     queries: Tensor
-    """Forward passes, int64 `[B]`, the last one and the one on the data included."""
+    """Forward passes, int64 `[B]`, including the one on the data and the last one."""
     gradients: Tensor
     """Backward passes, int64 `[B]`."""
     loss: Tensor
-    """The margin at `adv`, `[B]`: above 0 where it succeeded, and how little was missing where not (`losses.margin`)."""
+    """Margin at `adv`, `[B]`: above 0 where the attack succeeded (`losses.margin`)."""
     distance: Tensor
-    """How far the data are from the nearest example that was found, by the norm, `[B]`; inf where none was.
+    """Distance of the nearest adversarial example from the data, by the norm, `[B]`; inf where none was found.
 
-    Attacks that look for the nearest one tell it beyond eps too, where `success` is False.
+    Minimum-norm attacks report it beyond eps too, where `success` is False.
     """
 
     @property
     def success_rate(self) -> float:
-        """The share of rows that broke."""
+        """Fraction of rows with `success`."""
         return float(self.success.double().mean())
 
 
 class AttackFunction(Protocol):
-    """(model, x, y, threat, *, seed) -> Result."""
+    """An attack: (model, x, y, threat, *, seed) -> Result."""
 
     def __call__(self, model: Model, x: Tensor, y: Tensor, threat: Threat, *, seed: int) -> Result:
-        """Look for examples of the rows of x."""
+        """Search for adversarial examples of x `[B, ...]` with labels y `[B]`."""

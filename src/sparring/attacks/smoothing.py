@@ -1,6 +1,6 @@
-"""Randomized smoothing: what a model says most often in Gaussian noise, and how far that holds for certain (Cohen et al. 2019).
+"""Randomized smoothing: the class a model predicts most often in Gaussian noise, and its certified radius (Cohen et al. 2019).
 
-Noise comes from (seed, row, draw) alone, so counts do not depend on how rows and draws are put into batches.
+Noise depends on (seed, row, draw) alone, so counts do not depend on how rows and draws are batched.
 """
 
 from __future__ import annotations
@@ -17,24 +17,24 @@ from sparring.engine.seeds import mix
 from sparring.stats.intervals import binomial_test, clopper_pearson_lower
 
 ABSTAIN = -1
-"""In place of a class."""
-BLOCK = 64
-"""Draws of one row that come from one seed."""
+"""Class of a row on which the smoothed model abstains."""
+BLOCK_DRAWS = 64
+"""Draws of one row that share a seed."""
 
 
 @dataclass(frozen=True, eq=False)
 class Certificate:
-    """What is certain of each of B rows, but for a chance of alpha a row."""
+    """Certified predictions of B rows; each row's is false with probability alpha at most."""
 
     classes: Tensor
-    """What the smoothed model says, int64 `[B]`; -1: it abstains."""
+    """Class of the smoothed model, int64 `[B]`; -1: it abstains."""
     radius: Tensor
-    """Up to which L2 distance it says so, float64 `[B]`, in the units of x; 0 where it abstains."""
-    least: Tensor
-    """The lower bound of the probability of the class in noise, float64 `[B]`."""
+    """Certified L2 radius in the units of x, float64 `[B]`; 0 where it abstains."""
+    p_lower: Tensor
+    """Lower bound of the probability of the class in noise, float64 `[B]`."""
 
     def certified(self, y: Tensor, radius: float = 0.0) -> Tensor:
-        """True where no change shorter than `radius` keeps the smoothed model from saying the label `y` `[B]`; bool `[B]`."""
+        """Return a bool mask `[B]`: the label `y` `[B]` is predicted for every perturbation shorter than `radius`."""
         return (self.classes == y.to(self.classes.device)) & (self.radius >= radius)
 
 
@@ -49,22 +49,22 @@ def certify(
     batch_size: int = 1024,
     seed: int = 0,
 ) -> Certificate:
-    """The class of the smoothed model around each row of x `[B, ...]`, and the radius in which it holds (CERTIFY).
+    """Return the smoothed model's class on each row of x `[B, ...]`, with its certified radius (CERTIFY, section 3.2.2).
 
-    `n0` draws of noise N(0, sigma^2) choose the class, `n` others bound its probability p from below (Clopper and
-    Pearson), each row being wrong with probability alpha at most; the radius is sigma Phi^-1(p) (Theorem 1 and section
-    3.2.2). It abstains where p is not above a half. `batch_size` counts the points of one pass.
+    `n0` draws of noise N(0, sigma^2) select the class; `n` others bound its probability p from below by the Clopper-Pearson
+    interval of level 1 - alpha. The radius is sigma Phi^-1(p) (Theorem 1). It abstains where p is at most a half.
+    `batch_size` is the number of points per forward pass.
     """
     _check_alpha(alpha)
     with frozen(model, seed):
-        guess = counts(model, x, sigma, n0, batch_size=batch_size, seed=mix(seed, 0)).argmax(1)
-        seen = counts(model, x, sigma, n, batch_size=batch_size, seed=mix(seed, 1))
-    hits = seen.gather(1, guess[:, None]).squeeze(1).tolist()
+        selected = class_counts(model, x, sigma, n0, batch_size=batch_size, seed=mix(seed, 0)).argmax(1)
+        counts = class_counts(model, x, sigma, n, batch_size=batch_size, seed=mix(seed, 1))
+    hits = counts.gather(1, selected[:, None]).squeeze(1).tolist()
     bounds = {count: clopper_pearson_lower(count, n, alpha) for count in set(hits)}
-    least = torch.tensor([bounds[count] for count in hits], dtype=torch.float64)
-    radius = sigma * torch.special.ndtri(least).clamp(min=0)
-    classes = torch.where(least > 0.5, guess.cpu(), ABSTAIN)
-    return Certificate(classes.to(x.device), radius.to(x.device), least.to(x.device))
+    p_lower = torch.tensor([bounds[count] for count in hits], dtype=torch.float64)
+    radius = sigma * torch.special.ndtri(p_lower).clamp(min=0)
+    classes = torch.where(p_lower > 0.5, selected.cpu(), ABSTAIN)
+    return Certificate(classes.to(x.device), radius.to(x.device), p_lower.to(x.device))
 
 
 def predict(
@@ -77,69 +77,70 @@ def predict(
     batch_size: int = 1024,
     seed: int = 0,
 ) -> Tensor:
-    """What the smoothed model says of each row of x `[B, ...]`, int64 `[B]`; -1 where it abstains (PREDICT, section 3.2.1).
+    """Return the smoothed model's class on each row of x `[B, ...]`, int64 `[B]`; -1: it abstains (PREDICT, section 3.2.1).
 
-    It abstains where the two commonest classes could be as likely: by the exact binomial test, wrong with probability
-    alpha at most.
+    It abstains where an exact binomial test cannot tell the two most frequent classes apart; a class is wrong with
+    probability alpha at most.
     """
     _check_alpha(alpha)
     with frozen(model, seed):
-        seen = counts(model, x, sigma, n, batch_size=batch_size, seed=seed)
-    most, classes = seen.topk(2, dim=1)
-    chance = [binomial_test(first, first + second) for first, second in most.tolist()]
-    return torch.where(torch.tensor(chance, device=x.device) <= alpha, classes[:, 0], ABSTAIN)
+        counts = class_counts(model, x, sigma, n, batch_size=batch_size, seed=seed)
+    top_counts, classes = counts.topk(2, dim=1)
+    p_values = [binomial_test(first, first + second) for first, second in top_counts.tolist()]
+    return torch.where(torch.tensor(p_values, device=x.device) <= alpha, classes[:, 0], ABSTAIN)
 
 
 def smoothed_model(model: Model, sigma: float, draws: int) -> Model:
-    """A model to attack in the vote's place, which has no gradient: the log of the mean softmax in `draws` draws of noise.
+    """Return a differentiable stand-in for the majority vote: the log of the mean softmax over `draws` draws of noise.
 
-    Its cross entropy is what SmoothAdv climbs (Salman et al. 2019, "Provably robust ...", section 2.2). Each pass draws anew,
-    from the global random numbers.
+    SmoothAdv maximises its cross-entropy (Salman et al. 2019, "Provably robust ...", section 2.2). Each pass draws new noise
+    from the global random state.
     """
 
     def logits(x: Tensor) -> Tensor:
-        many = x.repeat_interleave(draws, 0)
-        each = _logits(model, many + sigma * torch.randn_like(many)).log_softmax(1)
-        return each.view(len(x), draws, -1).logsumexp(1) - math.log(draws)
+        repeated = x.repeat_interleave(draws, 0)
+        log_probabilities = _logits(model, repeated + sigma * torch.randn_like(repeated)).log_softmax(1)
+        return log_probabilities.view(len(x), draws, -1).logsumexp(1) - math.log(draws)
 
     return logits
 
 
 @torch.no_grad()
-def counts(model: Model, x: Tensor, sigma: float, n: int, *, batch_size: int = 1024, seed: int = 0) -> Tensor:
-    """How often `model` says each class of each row of x `[B, ...]` in `n` draws of noise N(0, sigma^2); int64 `[B, K]`."""
+def class_counts(model: Model, x: Tensor, sigma: float, n: int, *, batch_size: int = 1024, seed: int = 0) -> Tensor:
+    """Count the predicted classes of each row of x `[B, ...]` in `n` draws of noise N(0, sigma^2); int64 `[B, K]`."""
     _check(x, sigma, n, batch_size)
-    blocks = -(-n // BLOCK)
-    jobs = [(row, block) for row in range(len(x)) for block in range(blocks)]
-    per = max(batch_size // BLOCK, 1)
+    blocks_per_row = -(-n // BLOCK_DRAWS)
+    blocks = [(row, block) for row in range(len(x)) for block in range(blocks_per_row)]
+    chunk_blocks = max(batch_size // BLOCK_DRAWS, 1)
     generator = torch.Generator(device=x.device)
     total = None
-    for first in range(0, len(jobs), per):
-        some = jobs[first : first + per]
-        sizes = [min(BLOCK, n - block * BLOCK) for _, block in some]
-        noise = [_noise(generator, mix(seed, *job), x)[:size] for job, size in zip(some, sizes, strict=True)]
-        rows = torch.tensor([row for row, _ in some], device=x.device)
-        rows = rows.repeat_interleave(torch.tensor(sizes, device=x.device))
-        points = x[rows] + sigma * torch.cat(noise)
-        logits = torch.cat([_logits(model, part) for part in torch.split(points, batch_size)])
+    for first in range(0, len(blocks), chunk_blocks):
+        chunk = blocks[first : first + chunk_blocks]
+        sizes = [min(BLOCK_DRAWS, n - block * BLOCK_DRAWS) for _, block in chunk]
+        noise = [_noise(generator, mix(seed, *key), x)[:size] for key, size in zip(chunk, sizes, strict=True)]
+        idx = torch.tensor([row for row, _ in chunk], device=x.device)
+        idx = idx.repeat_interleave(torch.tensor(sizes, device=x.device))
+        points = x[idx] + sigma * torch.cat(noise)
+        logits = torch.cat([_logits(model, batch) for batch in torch.split(points, batch_size)])
         classes = logits.shape[1]
-        told = torch.bincount(rows * classes + logits.argmax(1), minlength=len(x) * classes).view(-1, classes)
-        total = told if total is None else total + told
+        counts = torch.bincount(idx * classes + logits.argmax(1), minlength=len(x) * classes).view(-1, classes)
+        total = counts if total is None else total + counts
     assert total is not None
     return total
 
 
 def _noise(generator: torch.Generator, seed: int, x: Tensor) -> Tensor:
     generator.manual_seed(seed)
-    return torch.randn(BLOCK, *x.shape[1:], generator=generator, device=x.device, dtype=x.dtype)
+    return torch.randn(BLOCK_DRAWS, *x.shape[1:], generator=generator, device=x.device, dtype=x.dtype)
 
 
 def _logits(model: Model, points: Tensor) -> Tensor:
+    """Return the model's logits; raise UsageError if they are not finite logits `[B, K]`, K >= 2."""
     logits = model(points)
     if not isinstance(logits, Tensor) or logits.dim() != 2 or len(logits) != len(points) or logits.shape[1] < 2:
-        told = list(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+        returned = list(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
         raise UsageError(
-            f"the model returns {told} for {len(points)} rows: it must return logits [B, K] of 2 classes or more"
+            f"the model returns {returned} for {len(points)} rows: it must return logits [B, K] of 2 classes or more"
         )
     if not torch.isfinite(logits).all():
         raise UsageError("the model's logits are not finite in noise: does it take inputs beyond the box of its data?")
@@ -157,9 +158,9 @@ def _check(x: Tensor, sigma: float, n: int, batch_size: int) -> None:
     if not 0 < sigma < float("inf"):
         raise UsageError(f"sigma, the standard deviation of the noise, must be above 0, not {sigma}")
     if n < 1 or batch_size < 1:
-        raise UsageError(f"numbers of draws and batch_size must be 1 or more, not {n} and {batch_size}")
+        raise UsageError(f"the number of draws and batch_size must be 1 or more, not {n} and {batch_size}")
 
 
 def _check_alpha(alpha: float) -> None:
     if not 0 < alpha < 1:
-        raise UsageError(f"alpha, the chance to be wrong, must be between 0 and 1, not {alpha}")
+        raise UsageError(f"alpha, the probability of error, must be between 0 and 1, not {alpha}")

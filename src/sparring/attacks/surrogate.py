@@ -1,8 +1,8 @@
-"""A faster stand-in to search with, while the model itself gives the verdicts.
+"""Attacks that search with a faster surrogate model and verify their results with the model itself.
 
-Nearly all passes of an attack look at points that break nothing: they may be rounded more coarsely where what is found is
-looked at again by the model. What the stand-in alone takes for broken is attacked again without it. A search by other
-roundings takes other ways, and a coarse one may miss a row: nothing it finds is wrong, but less may be found.
+Most passes of an attack evaluate points that break nothing, so coarser rounding is enough there. Rows that are adversarial
+only for the surrogate are attacked again with the model. No false example is reported, but a search by other roundings
+takes other steps and may miss an example.
 """
 
 from __future__ import annotations
@@ -18,46 +18,46 @@ from sparring.attacks.threat_model import Threat
 from sparring.attacks.validation import Model, frozen
 
 
-def search_with_surrogate(stand_in: Model, attack: AttackFunction) -> AttackFunction:
-    """`attack`, untargeted, that searches with `stand_in`, and asks the model it is given about what was found."""
+def search_with_surrogate(surrogate: Model, attack: AttackFunction) -> AttackFunction:
+    """Return an untargeted `attack` that searches with `surrogate` and verifies with the model it is given."""
 
-    def state(model: Model, x: Tensor, y: Tensor, threat: Threat, *, seed: int) -> Result:
+    def search(model: Model, x: Tensor, y: Tensor, threat: Threat, *, seed: int) -> Result:
         with frozen(model):
-            claimed = attack(stand_in, x, y, threat, seed=seed)
-        found = reevaluate(claimed, model, x, y, threat, seed)
-        rows = (claimed.success & ~found.success).nonzero().squeeze(1)
-        if not len(rows):
-            return found
-        return _with(found, rows, attack(model, x[rows], y[rows], threat.rows(rows, x), seed=seed))
+            claimed = attack(surrogate, x, y, threat, seed=seed)
+        result = reevaluate(claimed, model, x, y, threat, seed)
+        idx = (claimed.success & ~result.success).nonzero().squeeze(1)
+        if not len(idx):
+            return result
+        return _replace_rows(result, idx, attack(model, x[idx], y[idx], threat.rows(idx, x), seed=seed))
 
-    return state
+    return search
 
 
-def reevaluate(found: Result, model: Model, x: Tensor, y: Tensor, threat: Threat, seed: int) -> Result:
-    """What an untargeted attack found on another model, by what `model` itself says of it."""
+def reevaluate(result: Result, model: Model, x: Tensor, y: Tensor, threat: Threat, seed: int) -> Result:
+    """Return the result of an untargeted attack on another model as evaluated by `model`, with one more query."""
     with torch.no_grad(), frozen(model, seed):
-        logits = model(found.adv).to(x.dtype)
-    success = (logits.argmax(1) != y) & threat.allows(found.adv, x)
-    return replace(found, success=success, loss=margin(logits, y), queries=found.queries + 1)
+        logits = model(result.adv).to(x.dtype)
+    success = (logits.argmax(1) != y) & threat.allows(result.adv, x)
+    return replace(result, success=success, loss=margin(logits, y), queries=result.queries + 1)
 
 
-def _with(found: Result, rows: Tensor, again: Result) -> Result:
-    """`found`, of whose `rows` there are new results; what both attacks cost is added."""
+def _replace_rows(result: Result, idx: Tensor, rerun: Result) -> Result:
+    """Return `result` with the rows `idx` taken from `rerun`; the costs of both attacks are added."""
 
-    def put(name: str) -> Tensor:
-        whole: Tensor = getattr(found, name).clone()
-        more: Tensor = getattr(again, name)
-        whole[rows] = more + whole[rows] if name in ("iterations", "queries", "gradients") else more
-        return whole
+    def merged(name: str) -> Tensor:
+        values: Tensor = getattr(result, name).clone()
+        new: Tensor = getattr(rerun, name)
+        values[idx] = new + values[idx] if name in ("iterations", "queries", "gradients") else new
+        return values
 
-    return Result(**{name: put(name) for name in found.__dataclass_fields__})
+    return Result(**{name: merged(name) for name in result.__dataclass_fields__})
 
 
 def bf16_surrogate(model: Model) -> Model:
-    """`model` under autocast: a stand-in where the hardware computes in bf16, and very slow where it does not."""
+    """Return `model` under bf16 autocast: fast only where the hardware computes in bf16."""
 
-    def coarse(at: Tensor) -> Tensor:
-        with torch.autocast(at.device.type, torch.bfloat16):
-            return model(at).to(at.dtype)
+    def logits(points: Tensor) -> Tensor:
+        with torch.autocast(points.device.type, torch.bfloat16):
+            return model(points).to(points.dtype)
 
-    return coarse
+    return logits

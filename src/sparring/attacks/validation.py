@@ -1,4 +1,4 @@
-"""What an attack owes to the model it is given, and what it asks of what it is given."""
+"""Validation of attack inputs, and freezing of the model during an attack."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from sparring.engine.device import full_precision
 from sparring.engine.errors import UsageError
 
 Model = Callable[[Tensor], Tensor]
-"""Anything from inputs `[B, ...]` to logits `[B, K]`: a module or a plain function."""
+"""A module or plain function: inputs `[B, ...]` -> logits `[B, K]`."""
 
 
 @contextmanager
 def frozen(model: Model, seed: int | None = None) -> Iterator[None]:
-    """Hold `model` still: in eval mode, its parameters without gradients; afterwards everything is as it was found.
+    """Put `model` in eval mode with parameters that need no gradient, and restore everything on exit.
 
-    The mode of every submodule, every requires_grad and grad, and the state of the global random numbers come back, by
-    whatever way this is left. `seed` seeds those numbers meanwhile, for models that draw some. float32 is float32: on CUDA
-    TF32, torch's default for convolutions, would move verdicts.
+    Restored are the mode of every submodule, every requires_grad and grad, and the global random state. `seed` seeds
+    that state meanwhile, for stochastic models. TF32, torch's default for convolutions on CUDA, is off, because it would
+    change results.
     """
     modules = list(model.modules()) if isinstance(model, nn.Module) else []
     modes = [(module, module.training) for module in modules]
     parameters = list(model.parameters()) if isinstance(model, nn.Module) else []
-    wanted = [(p, p.requires_grad, p.grad) for p in parameters]
+    saved = [(p, p.requires_grad, p.grad) for p in parameters]
     devices = range(torch.cuda.device_count()) if torch.cuda.is_available() else ()
     with torch.random.fork_rng(devices=devices), full_precision():
         try:
@@ -41,23 +41,25 @@ def frozen(model: Model, seed: int | None = None) -> Iterator[None]:
         finally:
             for module, mode in modes:
                 module.training = mode
-            for p, requires_grad, grad in wanted:
+            for p, requires_grad, grad in saved:
                 p.requires_grad_(requires_grad)
                 p.grad = grad
 
 
 def check_inputs(model: Model, x: Tensor, y: Tensor, threat: Threat, *, target: Tensor | None = None) -> Tensor:
-    """The logits `[B, K]` of `model` at `x`, in its precision, after all that attacks rely on was looked at; else UsageError.
+    """Check the inputs of an attack, and return the logits `[B, K]` of `model` at `x` in the precision of x.
 
-    x `[B, ...]` is float, finite and in the box of `threat`; y and `target` are whole-number labels `[B]`, each one of
-    the model's classes; the logits are finite and not probabilities. The model, of the precision of x, is used in eval mode.
+    Raises UsageError unless
+    - x `[B, ...]` is float32 or float64, finite and in the box of `threat`,
+    - y and `target` are integer labels `[B]` of the model's classes,
+    - the logits are finite and not probabilities.
     """
     _check_data(x, threat)
     for name, labels in {"y": y, "target": target}.items():
         if labels is not None:
             _check_labels(name, labels, len(x))
     with torch.no_grad(), frozen(model):
-        logits = _asked(model, x)
+        logits = _forward(model, x)
     _check_logits(logits, len(x))
     classes = logits.shape[1]
     for name, labels in {"y": y, "target": target}.items():
@@ -68,18 +70,18 @@ def check_inputs(model: Model, x: Tensor, y: Tensor, threat: Threat, *, target: 
     return logits.detach().to(x.dtype)
 
 
-def _asked(model: Model, x: Tensor) -> Tensor:
-    """What it says; UsageError where it fails and its weights are of another precision than x."""
+def _forward(model: Model, x: Tensor) -> Tensor:
+    """Return the logits; raise UsageError if the model fails because its weights are of another precision than x."""
     try:
         return model(x)
     except RuntimeError as error:
         weights = model.parameters() if isinstance(model, nn.Module) else ()
-        others = {p.dtype for p in weights if p.is_floating_point()} - {x.dtype}
-        if len(others) != 1:
+        other_dtypes = {p.dtype for p in weights if p.is_floating_point()} - {x.dtype}
+        if len(other_dtypes) != 1:
             raise
-        here, there = (str(dtype).removeprefix("torch.") for dtype in (x.dtype, others.pop()))
-        way_out = "give x.double(), or net.float()" if there == "float64" else f"give net.to(x.dtype), {here}"
-        raise UsageError(f"the model has weights in {there}, and x is {here}: {way_out}") from error
+        x_dtype, dtype = (str(dtype).removeprefix("torch.") for dtype in (x.dtype, other_dtypes.pop()))
+        way_out = "give x.double(), or net.float()" if dtype == "float64" else f"give net.to(x.dtype), {x_dtype}"
+        raise UsageError(f"the model has weights in {dtype}, and x is {x_dtype}: {way_out}") from error
 
 
 def _check_data(x: Tensor, threat: Threat) -> None:
@@ -88,7 +90,7 @@ def _check_data(x: Tensor, threat: Threat) -> None:
     if x.dtype not in (torch.float32, torch.float64):
         way_out = "x.float() / 255" if x.dtype == torch.uint8 else "x.float()"
         raise UsageError(
-            f"x is {str(x.dtype).removeprefix('torch.')}, and verdicts are taken in float32: give {way_out}"
+            f"x is {str(x.dtype).removeprefix('torch.')}, and attacks need float32 or float64: give {way_out}"
         )
     if not torch.isfinite(x).all():
         row = int((~torch.isfinite(x)).flatten(1).any(1).nonzero()[0])
@@ -98,10 +100,10 @@ def _check_data(x: Tensor, threat: Threat) -> None:
 
 def _check_labels(name: str, labels: Tensor, count: int) -> None:
     if labels.dim() == 2:
-        raise UsageError(f"{name} is {list(labels.shape)}, one-hot by the look of it: give {name}.argmax(1)")
+        raise UsageError(f"{name} is {list(labels.shape)}, which looks one-hot: give {name}.argmax(1)")
     if labels.dtype.is_floating_point or labels.dtype == torch.bool:
         dtype = str(labels.dtype).removeprefix("torch.")
-        raise UsageError(f"{name} is {dtype}: labels are whole numbers, give {name}.long()")
+        raise UsageError(f"{name} is {dtype}: labels must be integers, give {name}.long()")
     if labels.shape != (count,):
         raise UsageError(f"{name} is {list(labels.shape)}, and x has {count} rows: give one label for each, [{count}]")
 
@@ -125,6 +127,6 @@ def _check_logits(logits: Tensor, count: int) -> None:
         )
     if (logits >= 0).all() and ((logits.double().sum(1) - 1).abs() < 1e-3).all():
         raise UsageError(
-            "the model returns probabilities: attacks need logits, for a softmax flattens the gradients. Leave the "
+            "the model returns probabilities: attacks need logits, since a softmax flattens the gradients. Leave the "
             "softmax out, or give lambda x: net(x).clamp(min=1e-30).log()"
         )
