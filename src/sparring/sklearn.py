@@ -30,7 +30,7 @@ from sparring.engine.errors import SparringError, UsageError
 from sparring.engine.loop import System, play
 from sparring.engine.version import __version__
 from sparring.models.classifier import AT_ONCE, classifier_metadata
-from sparring.nets.feature_head import split_head, tried
+from sparring.nets.feature_head import split_head, try_forward
 from sparring.nets.tabular_mlp import TabularClassifier, TabularGenerator
 from sparring.recipes.classifier_recipe import ClassifierRecipe, build_system
 
@@ -180,7 +180,7 @@ class FewLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if self.generator is not None:
             net = _own(self.generator, spec)
             made["generator"] = nn.Sequential(net, nn.Unflatten(1, spec.shape)) if self._rows else net
-            found = tried(made["generator"], torch.zeros(2, recipe.latent_dim), "the generator").shape
+            found = try_forward(made["generator"], torch.zeros(2, recipe.latent_dim), "the generator").shape
             if tuple(found[1:]) != spec.shape:
                 raise UsageError(
                     f"the generator gives {list(found[1:])} of a row of noise, the data are {list(spec.shape)}"

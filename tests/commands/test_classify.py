@@ -319,7 +319,7 @@ def test_calibration_sees_the_training_images_alone(trained: ClassificationRepor
     first = calibrate.calibrated(one.net, told, recipe, one.about, CPU)
     second = calibrate.calibrated(one.net, told, recipe, one.about, CPU)
     assert first.temperature == second.temperature and first.least == second.least
-    assert first.memory.classes.means.shape == (3, 128) and len(first.memory.typical) == 33 and len(first.memory) == 0
+    assert first.memory.classes.means.shape == (3, 128) and len(first.memory.reference) == 33 and len(first.memory) == 0
     familiar = first.look(data[np.arange(66)])[1]
     assert float((familiar < first.least).float().mean()) <= 0.05
     noise = np.random.default_rng(5).integers(0, 256, (50, 8, 8, 1), np.uint8)

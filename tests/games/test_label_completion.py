@@ -31,7 +31,7 @@ class Body(nn.Module):
     def features(self, x: Tensor) -> Tensor:
         return x.flatten(1)
 
-    def judge(self, h: Tensor, y: Tensor | None = None) -> Tensor:
+    def logits(self, h: Tensor, y: Tensor | None = None) -> Tensor:
         logits: Tensor = self.out(h).squeeze(1)
         return logits if y is None else logits + (h * self.of_class(y)).sum(1)
 
@@ -47,14 +47,14 @@ class G(nn.Module):
         return torch.tanh(self.body(z)).view(-1, *SHAPE)
 
 
-def headed(turns: int = 4) -> AuxiliaryHeads:
+def headed(rotations: int = 4) -> AuxiliaryHeads:
     torch.manual_seed(0)
-    return AuxiliaryHeads(Body(), CLASSES, turns)
+    return AuxiliaryHeads(Body(), CLASSES, rotations)
 
 
 def silent(net: AuxiliaryHeads) -> AuxiliaryHeads:
     """Heads that say nothing: every answer is as likely."""
-    for head in (net.classes, net.turns):
+    for head in (net.classes, net.rotations):
         nn.init.zeros_(head.weight)
         nn.init.zeros_(head.bias)
     return net

@@ -29,7 +29,7 @@ def test_every_size_is_met_with_and_without_labels(shape: tuple[int, int, int], 
     assert images.shape == (4, *shape) and images.dtype == torch.float32 and images.abs().max() <= 1
     h = discriminator.eval().features(images)
     assert h.shape == (4, discriminator.feature_count) and h.dtype == torch.float32
-    assert torch.equal(discriminator.judge(h, y), discriminator(images, y))
+    assert torch.equal(discriminator.logits(h, y), discriminator(images, y))
     assert discriminator(images).shape == (4,)
     unlabelled = generator.eval()(z)
     assert torch.equal(unlabelled, generator(z, torch.full((4,), -1)))
@@ -48,7 +48,7 @@ def test_the_projection_is_a_product_with_the_class_embedding() -> None:
     _, discriminator = nets((1, 8, 8))
     h, y = torch.randn(3, discriminator.feature_count), torch.tensor([2, 0, -1])
     v = discriminator.eval().embedding.weight[[2, 0, 3]]
-    torch.testing.assert_close(discriminator.judge(h, y) - discriminator.judge(h), (h * v).sum(1))
+    torch.testing.assert_close(discriminator.logits(h, y) - discriminator.logits(h), (h * v).sum(1))
 
 
 def test_each_level_listens_to_its_own_chunk_of_the_noise() -> None:
@@ -65,7 +65,7 @@ def test_each_level_listens_to_its_own_chunk_of_the_noise() -> None:
 
 def test_attention_stands_at_one_level_of_some_256_positions_or_nowhere() -> None:
     def places(shape: tuple[int, int, int]) -> list[int | None]:
-        return [net.attended for net in nets(shape)]
+        return [net.attention_level for net in nets(shape)]
 
     assert places((1, 28, 28)) == [1, 0]  # 14x14: before G's second block of two, after D's first
     assert places((1, 64, 64)) == [2, 1]  # 16x16

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from sparring.engine.errors import UsageError
-from sparring.nets.feature_head import FeatureHead, Whole, split_head, split_or_wrap
+from sparring.nets.feature_head import FeatureHead, LogitFeatures, split_head, split_or_wrap
 from sparring.nets.improved_gan import ConvClassifier
 
 X = torch.randn(2, 1, 6, 6, generator=torch.Generator().manual_seed(0))
@@ -69,10 +69,10 @@ def test_lazy_layers_and_what_has_halves_already() -> None:
     [
         (
             nn.Flatten(),
-            r"logits \[B, 3\] of the 3 classes; it has none. End it with torch.nn.Linear\(..., 3\), or give",
+            r"logits \[B, 3\] of the 3 classes; it has none: end it with torch.nn.Linear\(..., 3\), or give",
         ),
-        (nn.Sequential(nn.Flatten(), nn.Linear(36, 4)), r"its last, '1', gives \[2, 4\]"),
-        (nn.Linear(6, 3), r"its last, '', gives \[2, 1, 6, 3\]"),
+        (nn.Sequential(nn.Flatten(), nn.Linear(36, 4)), r"its last one, '1', gives \[2, 4\]"),
+        (nn.Linear(6, 3), r"its last one, '', gives \[2, 1, 6, 3\]"),
         (nn.Linear(5, 3), r"the classifier does not take an input of \[2, 1, 6, 6\]: mat1 and mat2"),
     ],
 )
@@ -84,6 +84,6 @@ def test_what_cannot_be_halved(net: nn.Module, said: str) -> None:
 def test_without_a_linear_layer_the_logits_are_the_features() -> None:
     net = nn.Sequential(nn.Conv2d(1, 3, 6), nn.Flatten())
     whole = split_or_wrap(net, X, 3)
-    assert isinstance(whole, Whole)
+    assert isinstance(whole, LogitFeatures)
     assert torch.equal(whole.head(whole.features(X)), net(X)) and torch.equal(whole(X), net(X))
     assert isinstance(split_or_wrap(plain(), X, 3), FeatureHead)

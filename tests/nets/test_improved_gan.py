@@ -7,8 +7,16 @@ import torch
 from torch import nn
 from torch.distributions import Normal
 
-from sparring.nets.improved_gan import ConvClassifier, ConvGenerator, Last, MLPClassifier, MLPGenerator, Noise, Shifted
-from sparring.nets.weight_norm import Normalised
+from sparring.nets.improved_gan import (
+    BiasBatchNorm,
+    ConvClassifier,
+    ConvGenerator,
+    GaussianNoise,
+    MLPClassifier,
+    MLPGenerator,
+    NormalisedHead,
+)
+from sparring.nets.weight_norm import WeightNormalised
 
 SHAPES = [(1, 28, 28), (3, 32, 32), (1, 1, 1), (2, 5, 3), (4, 17, 23), (3, 1, 40), (7, 4, 4)]
 every_shape = pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: "x".join(map(str, shape)))
@@ -42,7 +50,7 @@ def test_generators_make_any_image(shape: tuple[int, int, int]) -> None:
 
 def test_the_noise_has_the_deviation_it_says_and_is_off_in_eval() -> None:
     torch.manual_seed(0)
-    noise, x = Noise(0.3), torch.zeros(200, 200)
+    noise, x = GaussianNoise(0.3), torch.zeros(200, 200)
     assert float(noise(x).std()) == pytest.approx(0.3, rel=0.02)
     assert noise.eval()(x) is x
 
@@ -56,8 +64,10 @@ def test_the_papers_layers() -> None:
         (250, 250),
         (250, 250),
     ]
-    assert [noise.deviation for noise in net.noises] == [0.3, 0.5, 0.5, 0.5, 0.5] and net.head.noise.deviation == 0.5
-    trained = [name for name, part in net.named_modules() if isinstance(part, Normalised) and part.scale.requires_grad]
+    assert [noise.std for noise in net.noises] == [0.3, 0.5, 0.5, 0.5, 0.5] and net.head.noise.std == 0.5
+    trained = [
+        name for name, part in net.named_modules() if isinstance(part, WeightNormalised) and part.scale.requires_grad
+    ]
     assert trained == ["head.linear"]
     conv = ConvClassifier((3, 32, 32), 10)
     assert [layer.direction.shape[0] for block in conv.blocks for layer in block] == [96] * 3 + [192] * 6
@@ -72,8 +82,8 @@ def test_networks_start_as_those_of_the_papers_code() -> None:
     for weight in (*(layer.weight for layer in mlp.layers), mlp.last.direction):
         bound = math.sqrt(6 / sum(weight.shape))  # Glorot and Bengio 2010, Eq. 16
         assert 0.99 * bound < weight.abs().max() <= bound
-    starts = [net.last.start for net in (mlp, conv)] + [
-        net.head.linear.start for net in (MLPClassifier((1, 28, 28), 10, (8,)), ConvClassifier((3, 32, 32), 10))
+    starts = [net.last.init_std for net in (mlp, conv)] + [
+        net.head.linear.init_std for net in (MLPClassifier((1, 28, 28), 10, (8,)), ConvClassifier((3, 32, 32), 10))
     ]
     assert starts == [None, 0.1, 1.0, 0.1]
 
@@ -100,7 +110,7 @@ def test_the_noise_of_a_generator_is_uniform() -> None:
 
 
 def test_batch_normalisation_shifts_and_has_no_gain() -> None:
-    norm = Shifted(3)
+    norm = BiasBatchNorm(3)
     out = norm(torch.randn(64, 3) * 5 + 2)
     out.sum().backward()
     assert norm.weight.grad is None and norm.bias.grad is not None
@@ -113,5 +123,5 @@ def test_logits_are_float32_whatever_the_precision_around() -> None:
         assert net.features(torch.rand(2, 3, 8, 8)).dtype in (torch.bfloat16, torch.float32)
         assert net(torch.rand(2, 3, 8, 8)).dtype == torch.float32
     with torch.device("meta"):
-        assert Last(4, 3, 0.5)(torch.zeros(2, 4)).shape == (2, 3)
+        assert NormalisedHead(4, 3, 0.5)(torch.zeros(2, 4)).shape == (2, 3)
     assert math.prod(MLPGenerator((2, 3, 5), 4, 6)(torch.randn(2, 4)).shape) == 60

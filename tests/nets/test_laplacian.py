@@ -51,8 +51,8 @@ def test_a_flat_image_has_no_bands_and_no_level_leaves_its_range() -> None:
 def test_each_level_has_its_share_of_the_noise(count: int, latent_dim: int) -> None:
     net = Generator(1, [(4, 4)] * count, latent_dim, width=1, hidden=1)
     parts = net.split(torch.arange(float(latent_dim))[None])
-    assert [part.shape[1] for part in parts] == net.shares
-    assert max(net.shares) - min(net.shares) <= 1 and net.shares[-1] == max(net.shares)
+    assert [part.shape[1] for part in parts] == net.chunk_dims
+    assert max(net.chunk_dims) - min(net.chunk_dims) <= 1 and net.chunk_dims[-1] == max(net.chunk_dims)
     assert torch.equal(torch.cat(parts, 1)[0], torch.arange(float(latent_dim)))
 
 

@@ -49,7 +49,7 @@ def test_numbers_weigh_the_same_whatever_their_unit() -> None:
     """Ages in years about 40, and shares about 0.5: in other units the embedding says the same."""
     one = VectorEmbedding([(40.0, 10.0), (0.5, 0.25)], 400)
     other = VectorEmbedding([(480.0, 120.0), (50.0, 25.0)], 400)
-    other.load_state_dict({**one.state_dict(), "mean": other.mean, "deviation": other.deviation})
+    other.load_state_dict({**one.state_dict(), "mean": other.mean, "std": other.std})
     y = torch.tensor([[40.0, 0.5], [20.0, 1.0], [55.0, 0.1]])
     torch.testing.assert_close(other(y * torch.tensor([12.0, 100.0])), one(y))
 

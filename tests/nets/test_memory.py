@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sparring.nets.lda import FITTED, LDA
+from sparring.nets.lda import BUFFERS, LDA
 from sparring.nets.memory import Memory
 
 EYE = torch.eye(5)
@@ -31,16 +31,22 @@ def on_progress(kept: Memory, features: torch.Tensor, values: list[int]) -> None
 def log_density(apart: float, examples: int, kept: Memory) -> float:
     """Of a place so far from the mean of some examples, where one step is `UNIT`."""
     spread = 1 + 1 / examples
-    return -((apart * UNIT) ** 2) / spread / 2 - float(kept.classes.fill) * math.log(spread) / 2
+    return -((apart * UNIT) ** 2) / spread / 2 - float(kept.classes.class_dim) * math.log(spread) / 2
 
 
 def test_no_gradient_moves_what_is_kept() -> None:
     kept = memory()
     on_progress(kept, EYE[2:4] * 9, [2, 3])
-    for looks in (kept.typical.float(), kept.told):
+    for looks in (kept.reference.float(), kept.embeddings):
         torch.testing.assert_close(looks.norm(dim=1), torch.ones(len(looks)))
     assert not list(kept.parameters())
-    assert kept.state_dict().keys() == {"typical", "keys", "told", "values", *(f"classes.{name}" for name in FITTED)}
+    assert kept.state_dict().keys() == {
+        "reference",
+        "keys",
+        "embeddings",
+        "values",
+        *(f"classes.{name}" for name in BUFFERS),
+    }
 
 
 def test_one_example_alone_is_known_again_and_nothing_else_is() -> None:
@@ -119,7 +125,7 @@ def test_how_an_image_looks_is_another_thing_than_its_features() -> None:
     torch.testing.assert_close(kept.familiarity(EYE), torch.tensor([1.0, 1.0, 0.0, 0.0, 1.0]))
     assert kept.evidence(EYE, 4)[:, 3].argmax() == 2
     kept.forget(3)
-    assert len(kept.told) == len(kept.keys) == len(kept) == 0
+    assert len(kept.embeddings) == len(kept.keys) == len(kept) == 0
 
 
 def test_many_rows_at_once_are_no_more_than_their_last() -> None:

@@ -6,7 +6,7 @@ from torch import nn
 from torch.nn.functional import adaptive_avg_pool2d, normalize
 
 from sparring.nets.cnn_classifier import CNNClassifier
-from sparring.nets.feature_head import FeatureHead, Whole
+from sparring.nets.feature_head import FeatureHead, LogitFeatures
 from sparring.nets.improved_gan import ConvClassifier, MLPClassifier
 from sparring.nets.ood_features import ood_features
 
@@ -29,7 +29,7 @@ def nets() -> dict[str, tuple[nn.Module, torch.Tensor, int]]:
         "flat": (FeatureHead(own, x, 4), x, 180),
         "maps": (FeatureHead(deep, x, 4), x, 5 * 16),
         "tokens": (FeatureHead(tokens, x, 4), x, 9),
-        "logits": (Whole(deep), x, 6),
+        "logits": (LogitFeatures(deep), x, 6),
         "one layer": (FeatureHead(nn.Sequential(nn.Flatten(), nn.Linear(192, 4)), x, 4), x, 3 * 16),
     }
 

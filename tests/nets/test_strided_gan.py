@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from sparring.nets.strided_gan import TOLD, Discriminator, Generator
+from sparring.nets.strided_gan import CONDITION_FEATURES, Discriminator, Generator
 
 CONDITIONS = ((40.0, 10.0), (0.5, 0.25), (0.0, 1.0))
 SHAPES = [(1, 8, 8), (3, 17, 23), (2, 5, 3), (1, 1, 1)]
@@ -43,7 +43,7 @@ def test_the_logit_is_the_images_own_and_a_projection() -> None:
     h = net.features(x)
     told, own = net.head.weight[:-1], h @ net.head.weight[-1] + net.head.bias[-1]
     inner = ((net.embedding(y) @ told) * h).sum(1) + net.embedding(y) @ net.head.bias[:-1]
-    torch.testing.assert_close(net(x, y), own + inner / math.sqrt(TOLD))
+    torch.testing.assert_close(net(x, y), own + inner / math.sqrt(CONDITION_FEATURES))
 
 
 @pytest.mark.parametrize("shape", [*SHAPES, (1, 28, 28)], ids=lambda shape: "x".join(map(str, shape)))
@@ -55,7 +55,7 @@ def test_an_image_is_the_sum_of_what_its_levels_sketch(shape: tuple[int, int, in
     torch.nn.init.zeros_(last.weight)
     torch.nn.init.zeros_(last.bias)
     sketches: list[torch.Tensor] = []
-    for sketch in net.sketches:
+    for sketch in net.to_image:
         torch.nn.init.normal_(sketch.weight)
         sketch.register_forward_hook(lambda _, __, out: sketches.append(out))
     image, sum_so_far = net(z), torch.zeros(())

@@ -7,17 +7,23 @@ import torch
 from torch import nn
 from torch.nn.functional import conv2d, conv_transpose2d, linear
 
-from sparring.nets.weight_norm import Normalised, normalised_conv, normalised_linear, normalised_up, start_on_data
+from sparring.nets.weight_norm import (
+    WeightNormalised,
+    data_dependent_init,
+    normalised_conv,
+    normalised_conv_transpose,
+    normalised_linear,
+)
 
 LAYERS = {
-    "linear": (lambda trained: normalised_linear(5, 7, trained=trained), (64, 5)),
-    "conv": (lambda trained: normalised_conv(3, 7, 3, 2, 1, trained=trained), (16, 3, 9, 6)),
-    "up": (lambda trained: normalised_up(3, 7, (1, 0), trained=trained), (16, 3, 4, 5)),
+    "linear": (lambda trained: normalised_linear(5, 7, train_scale=trained), (64, 5)),
+    "conv": (lambda trained: normalised_conv(3, 7, 3, 2, 1, train_scale=trained), (16, 3, 9, 6)),
+    "up": (lambda trained: normalised_conv_transpose(3, 7, (1, 0), train_scale=trained), (16, 3, 4, 5)),
 }
 every_layer = pytest.mark.parametrize("name", LAYERS)
 
 
-def made(name: str, trained: bool = False) -> tuple[Normalised, torch.Tensor]:
+def made(name: str, trained: bool = False) -> tuple[WeightNormalised, torch.Tensor]:
     torch.manual_seed(0)
     make, shape = LAYERS[name]
     return make(trained), torch.randn(*shape) * 3 + 1
@@ -31,7 +37,7 @@ def around(out: torch.Tensor) -> list[int]:
 @pytest.mark.parametrize("trained", [False, True])
 def test_started_on_data_each_output_has_mean_0_and_variance_1(name: str, trained: bool) -> None:
     layer, x = made(name, trained)
-    start_on_data(layer, x)
+    data_dependent_init(layer, x)
     variance, mean = torch.var_mean(layer(x), around(layer(x)), correction=0)
     torch.testing.assert_close(mean, torch.zeros(7), atol=1e-5, rtol=0)
     torch.testing.assert_close(variance, torch.ones(7), atol=1e-4, rtol=0)
@@ -39,10 +45,10 @@ def test_started_on_data_each_output_has_mean_0_and_variance_1(name: str, traine
 
 def test_a_layer_is_started_at_the_deviation_it_asks_for_or_not_at_all() -> None:
     x = torch.randn(64, 5, generator=torch.Generator().manual_seed(0)) * 3 + 1
-    small, as_it_is = normalised_linear(5, 7, start=0.1), normalised_linear(5, 7, start=None)
+    small, as_it_is = normalised_linear(5, 7, init_std=0.1), normalised_linear(5, 7, init_std=None)
     before = as_it_is(x)
-    start_on_data(small, x)
-    start_on_data(as_it_is, x)
+    data_dependent_init(small, x)
+    data_dependent_init(as_it_is, x)
     deviation, mean = torch.std_mean(small(x), 0, correction=0)
     torch.testing.assert_close((mean, deviation), (torch.zeros(7), torch.full((7,), 0.1)), atol=1e-5, rtol=0)
     assert torch.equal(as_it_is(x), before)
@@ -52,9 +58,9 @@ def test_layers_are_started_one_after_the_other_on_what_reaches_them() -> None:
     torch.manual_seed(0)
     net = nn.Sequential(normalised_conv(2, 6, 3, 1, 1), nn.ReLU(), normalised_conv(6, 4, 3, 2, 1), nn.Flatten(), normalised_linear(36, 5))  # fmt: skip
     x, seen = torch.randn(32, 2, 6, 6), []
-    start_on_data(net, x)
+    data_dependent_init(net, x)
     for layer in net:
-        if isinstance(layer, Normalised):
+        if isinstance(layer, WeightNormalised):
             layer.register_forward_hook(lambda layer, given, out: seen.append(out))
     net(x)
     assert len(seen) == 3
@@ -92,7 +98,7 @@ def test_the_gradient_is_at_right_angles_to_the_direction(name: str) -> None:
     assert dots.abs().max() < 1e-4 * scale
 
 
-def around_of(layer: Normalised) -> list[int]:
+def around_of(layer: WeightNormalised) -> list[int]:
     return [k for k in range(layer.direction.dim()) if layer.direction.shape[k] != 7]
 
 
@@ -114,7 +120,7 @@ def test_lengths_are_trained_only_where_asked(name: str) -> None:
 
 def test_an_output_that_never_varies_keeps_its_length() -> None:
     layer = normalised_linear(4, 3)
-    start_on_data(layer, torch.ones(8, 4))
+    data_dependent_init(layer, torch.ones(8, 4))
     assert torch.equal(layer.scale, torch.ones(3))
     torch.testing.assert_close(layer(torch.ones(8, 4)), torch.zeros(8, 3), atol=1e-6, rtol=0)
     assert torch.isfinite(normalised_linear(4, 3)(torch.zeros(1, 4))).all()
@@ -123,7 +129,7 @@ def test_an_output_that_never_varies_keeps_its_length() -> None:
 def test_no_hook_is_left_behind_even_by_a_failure() -> None:
     layer = normalised_linear(4, 3)
     with pytest.raises(RuntimeError):
-        start_on_data(layer, torch.ones(8, 5))
+        data_dependent_init(layer, torch.ones(8, 5))
     assert not layer._forward_hooks
 
 

@@ -80,7 +80,7 @@ class LabelCompletion:
         parts = x.chunk(len(turns))
         turned = torch.cat([part.rot90(k, (2, 3)) for part, k in zip(parts, turns, strict=False)])
         truth = torch.cat([torch.full((len(part),), k, device=x.device) for k, part in enumerate(parts)])
-        return cross_entropy(net.turn_logits(turned), truth)
+        return cross_entropy(net.rotation_logits(turned), truth)
 
 
 def even_assignments(logits: Tensor, sharpness: float = 2.0, times: int = 3) -> Tensor:

@@ -37,7 +37,7 @@ class LAPGAN:
     ) -> None:
         self.objective, self.conditional, self.one_by_one = objective, conditional, one_by_one
         self._generator, self._discriminator = generator, discriminator
-        self._latents = sum(generator.shares)
+        self._latents = sum(generator.chunk_dims)
         self._whole = GAN(generator, discriminator, objective, latent_dim=self._latents, conditional=conditional)
         self.players: Mapping[str, nn.Module] = {"generator": generator, "discriminator": discriminator}
 

@@ -19,7 +19,7 @@ from sparring.engine.errors import SparringError, UsageError, did_you_mean
 from sparring.engine.game import Batch
 from sparring.engine.run_folder import Run, read_shared, write_shared
 from sparring.nets.feature_head import features_of, logits_of, split_or_wrap
-from sparring.nets.lda import FITTED, LDA
+from sparring.nets.lda import BUFFERS, LDA
 from sparring.nets.memory import Memory
 from sparring.nets.ood_features import ood_features
 from sparring.recipes import RECIPES, recipe_class, usage
@@ -216,9 +216,11 @@ def load_classifier(path: str | Path, net: nn.Module | None = None) -> Classifie
         classes, numbers = tuple(told["classes"]), (float(told["temperature"]), float(told["least"]))
         own, _, _ = (told[name] for name in ("own_nets", "mode", "scaled"))
         of_net = {k.removeprefix("net."): t for k, t in tensors.items() if k.startswith("net.")}
-        fitted = LDA(**{name: tensors[f"memory.classes.{name}"] for name in FITTED})
-        memory = Memory(fitted, tensors["memory.typical"])
-        memory.keys, memory.told, memory.values = (tensors[f"memory.{name}"] for name in ("keys", "told", "values"))
+        fitted = LDA(**{name: tensors[f"memory.classes.{name}"] for name in BUFFERS})
+        memory = Memory(fitted, tensors["memory.reference"])
+        memory.keys, memory.embeddings, memory.values = (
+            tensors[f"memory.{name}"] for name in ("keys", "embeddings", "values")
+        )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise SparringError(
             f"{path}: {NAME}.json lacks or misnames {error}: another version of Sparring wrote it"

@@ -1,1 +1,1 @@
-"""Plain nn.Modules, a file a family."""
+"""Plain networks, one file a family."""

@@ -1,4 +1,4 @@
-"""A discriminator whose features also tell the class of an image and how it was turned (Lučić et al. 2019, section 3)."""
+"""A discriminator with auxiliary heads that predict an image's class and rotation (Lučić et al. 2019, section 3)."""
 
 from __future__ import annotations
 
@@ -9,39 +9,39 @@ from torch import Tensor, nn
 from sparring.nets.layers import Head
 
 
-class Judge(Protocol):
-    """A discriminator in two halves: what it sees, and what it makes of that."""
+class FeatureDiscriminator(Protocol):
+    """A discriminator whose forward pass is `logits(features(x), y)`."""
 
     feature_count: int
 
     def features(self, x: Tensor) -> Tensor:
-        """Images `[B, C, H, W]` -> `[B, feature_count]`."""
+        """Map images `[B, C, H, W]` to features `[B, feature_count]`."""
         ...
 
-    def judge(self, h: Tensor, y: Tensor | None = None) -> Tensor:
-        """Features (and labels `[B]`) -> logits `[B]`."""
+    def logits(self, h: Tensor, y: Tensor | None = None) -> Tensor:
+        """Map features (and labels `[B]`) to logits `[B]`, positive for real."""
         ...
 
 
 class AuxiliaryHeads(nn.Module):
-    """A discriminator of two halves with linear heads on its features: `classes` of images, and `turns` of them."""
+    """A discriminator with two linear heads on its features: one for `classes`, one for `rotations` of images."""
 
-    def __init__(self, body: nn.Module, classes: int, turns: int) -> None:
+    def __init__(self, body: nn.Module, classes: int, rotations: int) -> None:
         super().__init__()
-        self.body: Judge = body  # type: ignore[assignment]  # an nn.Module that is a Judge
+        self.body: FeatureDiscriminator = body  # type: ignore[assignment]  # an nn.Module with this protocol
         self.classes = Head(self.body.feature_count, classes)
-        self.turns = Head(self.body.feature_count, turns)
+        self.rotations = Head(self.body.feature_count, rotations)
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
-        """Logits `[B]`, positive for real."""
-        return self.body.judge(self.body.features(x), y)
+        """Map images (and labels) to logits `[B]`, positive for real."""
+        return self.body.logits(self.body.features(x), y)
 
     def class_logits(self, x: Tensor) -> Tensor:
-        """Images -> logits `[B, classes]`, float32."""
+        """Map images to logits `[B, classes]`, float32."""
         logits: Tensor = self.classes(self.body.features(x))
         return logits
 
-    def turn_logits(self, x: Tensor) -> Tensor:
-        """Images -> logits `[B, turns]`, float32."""
-        logits: Tensor = self.turns(self.body.features(x))
+    def rotation_logits(self, x: Tensor) -> Tensor:
+        """Map images to logits `[B, rotations]`, float32."""
+        logits: Tensor = self.rotations(self.body.features(x))
         return logits

@@ -1,7 +1,8 @@
-"""Residual networks of BigGAN (Brock et al. 2019, appendix B), for any height, width and channel count.
+"""The residual networks of BigGAN (Brock et al. 2019, appendix B), for any height, width and channel count.
 
-Every block changes the size to that of the next of `halvings`: the generator by nearest neighbours, the discriminator
-by means of 2x2. All weights are spectrally normalised but the generator's shared embedding, and begin orthogonal.
+Each block changes the size to the next of `halvings`: by nearest-neighbour upsampling in the generator, by 2x2 average
+pooling in the discriminator. Weights are orthogonally initialised and, except the generator's shared embedding, spectrally
+normalised.
 """
 
 from __future__ import annotations
@@ -13,54 +14,52 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate, relu
 
 from sparring.nets.attention import SelfAttention, attention_size
-from sparring.nets.layers import Head, LabelEmbedding, halvings
+from sparring.nets.layers import Head, LabelEmbedding, Size, halvings
 from sparring.nets.spectral_norm import spectral_norm
-from sparring.nets.strided_gan import widths_of
-
-Size = tuple[int, int]
+from sparring.nets.strided_gan import level_widths
 
 
 class ConditionalNorm(nn.Module):
-    """Batch normalisation with a gain and a bias that are linear in a condition `[B, conditions]`; the gain about 1."""
+    """Batch normalisation whose gain (1 + a linear map) and bias (a linear map) depend on a condition `[B, condition_dim]`."""
 
-    def __init__(self, features: int, condition_stats: int) -> None:
+    def __init__(self, features: int, condition_dim: int) -> None:
         super().__init__()
         self.norm = nn.BatchNorm2d(features, affine=False)
-        self.gain = nn.Linear(condition_stats, features, bias=False)
-        self.bias = nn.Linear(condition_stats, features, bias=False)
+        self.gain = nn.Linear(condition_dim, features, bias=False)
+        self.bias = nn.Linear(condition_dim, features, bias=False)
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
-        """`[B, C, H, W]` -> the same."""
+        """Map `[B, C, H, W]` and a condition `[B, condition_dim]` to `[B, C, H, W]`."""
         x = self.norm(x)
         gain, bias = (1 + self.gain(condition)).to(x.dtype), self.bias(condition).to(x.dtype)
         return torch.addcmul(bias[:, :, None, None], x, gain[:, :, None, None])
 
 
 class UpBlock(nn.Module):
-    """A residual block up to `size` (Figure 15b): norm, relu, resize, 3x3, norm, relu, 3x3; the skip is resized too.
+    """A residual block that upsamples to `size` (Figure 15b): norm, relu, resize, 3x3, norm, relu, 3x3, plus a skip.
 
-    Convolutions before a norm, which would undo it, have no bias.
+    Convolutions have no bias, which the following norm would cancel.
     """
 
-    def __init__(self, inputs: int, outputs: int, condition_stats: int, size: Size) -> None:
+    def __init__(self, inputs: int, outputs: int, condition_dim: int, size: Size) -> None:
         super().__init__()
         self.size = size
-        self.norm1 = ConditionalNorm(inputs, condition_stats)
+        self.norm1 = ConditionalNorm(inputs, condition_dim)
         self.conv1 = nn.Conv2d(inputs, outputs, 3, 1, 1, bias=False)
-        self.norm2 = ConditionalNorm(outputs, condition_stats)
+        self.norm2 = ConditionalNorm(outputs, condition_dim)
         self.conv2 = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
         self.skip = nn.Conv2d(inputs, outputs, 1, bias=False) if inputs != outputs else nn.Identity()
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
-        """`[B, inputs, h, w]`, `[B, conditions]` -> `[B, outputs, *size]`."""
+        """Map `[B, inputs, h, w]` and a condition `[B, condition_dim]` to `[B, outputs, *size]`."""
         h = self.conv1(_resized(relu(self.norm1(x, condition)), self.size))
         h = self.conv2(relu(self.norm2(h, condition)))
-        out: Tensor = h + _resized(self.skip(x), self.size)  # 1x1 before resizing: the same, and cheaper
+        out: Tensor = h + _resized(self.skip(x), self.size)  # a 1x1 convolution before resizing is equal and cheaper
         return out
 
 
 class DownBlock(nn.Module):
-    """A residual block (Figure 15c): relu, 3x3, relu, 3x3, halve; the first of all takes the image without relu."""
+    """A residual block (Figure 15c): relu, 3x3, relu, 3x3, pool. The first block has no relu on the image."""
 
     def __init__(self, inputs: int, outputs: int, *, first: bool, halve: bool) -> None:
         super().__init__()
@@ -70,107 +69,107 @@ class DownBlock(nn.Module):
         self.skip = nn.Conv2d(inputs, outputs, 1) if inputs != outputs else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
-        """`[B, inputs, h, w]` -> `[B, outputs, h // 2, w // 2]`, or h and w where nothing is halved."""
+        """Map `[B, inputs, h, w]` to `[B, outputs, h // 2, w // 2]`, or to the same size without `halve`."""
         h = self.conv2(relu(self.conv1(x if self.first else relu(x))))
-        if self.halve:  # the sides' halves, rounded down, as in `halvings`
+        if self.halve:  # rounds down, as `halvings` does
             h, x = avg_pool2d(h, 2), avg_pool2d(x, 2)
         out: Tensor = h + self.skip(x)
         return out
 
 
 class Generator(nn.Module):
-    """Noise `[B, latents]` and labels `[B]` -> images `[B, C, H, W]` in [-1, 1].
+    """Noise `[B, latent_dim]` and labels `[B]` -> images `[B, C, H, W]` in [-1, 1].
 
-    The noise is cut into one chunk for the base and one for each block, as even as can be (section 3, hierarchical
-    latents); each joins the embedding of the label, which all share. Without labels, all are unlabelled (-1).
+    The noise is split into about equal chunks, one for the base and one for each block (section 3, hierarchical latents).
+    Each chunk is concatenated with the shared label embedding. Without labels all images count as unlabelled (-1).
     """
 
     def __init__(
-        self, shape: tuple[int, int, int], latent_dim: int, width: int, most: int, classes: int, embedding: int
+        self, shape: tuple[int, int, int], latent_dim: int, width: int, max_channels: int, classes: int, embedding: int
     ) -> None:
         super().__init__()
-        channels, height, wide = shape
-        sizes = _levels(height, wide)[::-1]
-        widths = widths_of(len(sizes) - 1, width, most)[::-1]
+        channels, height, image_width = shape
+        sizes = _levels(height, image_width)[::-1]
+        widths = level_widths(len(sizes) - 1, width, max_channels)[::-1]
         self.base = (widths[0], *sizes[0])
         self.embedding = LabelEmbedding(classes, embedding)
-        chunks = [part.numel() + embedding for part in torch.tensor_split(torch.zeros(latent_dim), len(sizes))]
+        chunks = [chunk.numel() + embedding for chunk in torch.tensor_split(torch.zeros(latent_dim), len(sizes))]
         self.project = nn.Linear(chunks[0], math.prod(self.base))
         self.blocks = nn.ModuleList(
-            UpBlock(inputs, outputs, condition_stats, size)
-            for inputs, outputs, condition_stats, size in zip(
+            UpBlock(inputs, outputs, condition_dim, size)
+            for inputs, outputs, condition_dim, size in zip(
                 [widths[0], *widths], widths, chunks[1:], sizes[1:], strict=False
             )
         )
-        self.attended = _attended(sizes[:-1])
-        self.attention = SelfAttention([widths[0], *widths][self.attended]) if self.attended is not None else None
+        self.attention_level = _attention_level(sizes[:-1])
+        self.attention = (
+            SelfAttention([widths[0], *widths][self.attention_level]) if self.attention_level is not None else None
+        )
         self.norm = nn.BatchNorm2d(widths[-1])
         self.to_image = nn.Conv2d(widths[-1], channels, 3, 1, 1)
         _orthogonal(self)
         spectral_norm(module for module in self.modules() if module is not self.embedding)
 
     def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
-        """Images out of noise."""
+        """Map noise (and labels) to images."""
         label = self.embedding(y if y is not None else z.new_full((len(z),), -1, dtype=torch.int64))
-        first, *condition_stats = (
-            torch.cat([part, label], 1) for part in torch.tensor_split(z, len(self.blocks) + 1, 1)
-        )
+        first, *conditions = (torch.cat([chunk, label], 1) for chunk in torch.tensor_split(z, len(self.blocks) + 1, 1))
         h = self.project(first).view(-1, *self.base).contiguous(memory_format=torch.channels_last)
-        for k, (block, condition) in enumerate(zip(self.blocks, condition_stats, strict=True)):
-            if self.attention is not None and k == self.attended:
+        for k, (block, condition) in enumerate(zip(self.blocks, conditions, strict=True)):
+            if self.attention is not None and k == self.attention_level:
                 h = self.attention(h)
             h = block(h, condition)
         return torch.tanh(self.to_image(relu(self.norm(h))).float())
 
 
 class Discriminator(nn.Module):
-    """Images `[B, C, H, W]` and labels `[B]` -> logits `[B]`: features, and a judge of them that heads may join."""
+    """Images `[B, C, H, W]` and labels `[B]` -> logits `[B]`, a projection discriminator."""
 
-    def __init__(self, shape: tuple[int, int, int], width: int, most: int, classes: int) -> None:
+    def __init__(self, shape: tuple[int, int, int], width: int, max_channels: int, classes: int) -> None:
         super().__init__()
-        channels, height, wide = shape
-        sizes = _levels(height, wide)
-        widths = [channels, *widths_of(len(sizes) - 1, width, most)]
+        channels, height, image_width = shape
+        sizes = _levels(height, image_width)
+        widths = [channels, *level_widths(len(sizes) - 1, width, max_channels)]
         self.blocks = nn.ModuleList(
             DownBlock(inputs, outputs, first=k == 0, halve=sizes[k] != sizes[k + 1])
             for k, (inputs, outputs) in enumerate(zip(widths, widths[1:], strict=False))
         )
         self.blocks.append(DownBlock(widths[-1], widths[-1], first=False, halve=False))
-        self.attended = _attended(sizes[1:])
-        self.attention = SelfAttention(widths[self.attended + 1]) if self.attended is not None else None
+        self.attention_level = _attention_level(sizes[1:])
+        self.attention = SelfAttention(widths[self.attention_level + 1]) if self.attention_level is not None else None
         self.feature_count: int = widths[-1]
-        """Numbers that `features` gives of an image."""
+        """Size of the vector that `features` returns."""
         self.head = Head(self.feature_count, 1)
         self.embedding = LabelEmbedding(classes, self.feature_count)
         _orthogonal(self)
         spectral_norm(self.modules())
 
     def features(self, x: Tensor) -> Tensor:
-        """Sums over all positions, float32 `[B, feature_count]`."""
+        """Map images to sums over positions, float32 `[B, feature_count]`."""
         for k, block in enumerate(self.blocks):
             x = block(x)
-            if self.attention is not None and k == self.attended:
+            if self.attention is not None and k == self.attention_level:
                 x = self.attention(x)
         return relu(x).float().sum((2, 3))
 
-    def judge(self, h: Tensor, y: Tensor | None = None) -> Tensor:
-        """Logits of features: a linear head, and a projection on the label's embedding (Miyato and Koyama 2018, Eq. 3)."""
+    def logits(self, h: Tensor, y: Tensor | None = None) -> Tensor:
+        """Map features to logits: a linear head plus the projection on the label embedding (Miyato and Koyama 2018, Eq. 3)."""
         logits: Tensor = self.head(h).squeeze(1)
         return logits if y is None else logits + (self.embedding(y) * h).sum(1)
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
-        """Logits, positive for real."""
-        return self.judge(self.features(x), y)
+        """Map images (and labels) to logits, positive for real."""
+        return self.logits(self.features(x), y)
 
 
 def _levels(height: int, width: int) -> list[Size]:
-    """The sizes of `halvings`; what is too small to be halved gets one block all the same, that keeps its size."""
+    """Return the sizes of `halvings`. An image too small to be halved gets one block that keeps its size."""
     sizes = halvings(height, width)
     return sizes if len(sizes) > 1 else sizes * 2
 
 
-def _attended(sizes: list[Size]) -> int | None:
-    """Where among these attention stands; both nets ask for the levels below the image itself."""
+def _attention_level(sizes: list[Size]) -> int | None:
+    """Return the index of the size that attention is applied at, None if it is at none."""
     size = attention_size(sizes)
     return sizes.index(size) if size is not None else None
 

@@ -1,4 +1,4 @@
-"""A small network that looks at an image: a pyramid of strided convolutions, then features, then a head."""
+"""A small CNN encoder: strided convolutions, a feature layer and a linear head."""
 
 from __future__ import annotations
 
@@ -6,20 +6,21 @@ from torch import Tensor, nn
 from torch.nn.functional import leaky_relu
 
 from sparring.nets.layers import ChannelNorm, Head, halvings
-from sparring.nets.strided_gan import widths_of
+from sparring.nets.strided_gan import level_widths
 
 
 class Encoder(nn.Module):
-    """Images `[B, C, H, W]` in [-1, 1], of any size -> `[B, outputs]`; `features` gives the `[B, features]` before.
+    """Images `[B, C, H, W]` in [-1, 1], of any size -> logits or embeddings `[B, outputs]`.
 
-    Layer normalisation per pixel: no image's features depend on its batch.
+    `width` channels are doubled at each level up to `max_channels`. Layer normalisation per pixel keeps each output
+    independent of the rest of the batch.
     """
 
-    def __init__(self, shape: tuple[int, int, int], width: int, most: int, features: int, outputs: int) -> None:
+    def __init__(self, shape: tuple[int, int, int], width: int, max_channels: int, features: int, outputs: int) -> None:
         super().__init__()
-        channels, height, wide = shape
-        sizes = halvings(height, wide)
-        widths = [channels, *widths_of(max(len(sizes) - 1, 1), width, most)]
+        channels, height, image_width = shape
+        sizes = halvings(height, image_width)
+        widths = [channels, *level_widths(max(len(sizes) - 1, 1), width, max_channels)]
         kernel = (4, 2, 1) if len(sizes) > 1 else (3, 1, 1)
         self.downs = nn.ModuleList(
             nn.Conv2d(before, after, *kernel, bias=False) for before, after in zip(widths, widths[1:], strict=False)
@@ -29,12 +30,12 @@ class Encoder(nn.Module):
         self.head = Head(features, outputs)
 
     def features(self, x: Tensor) -> Tensor:
-        """What the head looks at."""
+        """Map images to features `[B, features]`, the input of the head."""
         for down, norm in zip(self.downs, self.norms, strict=True):
             x = leaky_relu(norm(down(x)), 0.2)
         return leaky_relu(self.project(x.permute(0, 2, 3, 1).flatten(1)), 0.2)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits of classes, or an embedding."""
+        """Map images to outputs, float32."""
         out: Tensor = self.head(self.features(x))
         return out

@@ -1,4 +1,4 @@
-"""Any classifier as one of two halves, as feature matching asks: its last linear layer is the head."""
+"""Split any classifier into `features` and `head`, its last linear layer, as feature matching and OOD scores need."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from sparring.engine.errors import UsageError
 
 
 def features_of(net: nn.Module, x: Tensor) -> Tensor:
-    """Features `[B, F]` of images `[B, C, H, W]`, float32, by a network of two halves."""
+    """Return the features `[B, F]`, float32, of inputs `[B, ...]`. `net` has `features` and `head`."""
     h: Tensor = net.features(x)  # type: ignore[operator]
     return h.float()
 
 
 def logits_of(net: nn.Module, h: Tensor) -> Tensor:
-    """Logits `[B, classes]` of features `[B, F]`, float32, by a network of two halves."""
+    """Return the logits `[B, classes]`, float32, of features `[B, F]`. `net` has `features` and `head`."""
     logits: Tensor = net.head(h)  # type: ignore[operator]
     return logits.float()
 
 
 class FeatureHead(nn.Module):
-    """A classifier in two halves: `head` is the last linear layer of `net`, `features` what comes into it, `[B, F]`.
+    """A classifier split into `head`, the last linear layer of `net`, and `features`, that layer's input `[B, F]`.
 
-    What `net` does after that layer (a softmax, say) is left out: logits are wanted. Raises UsageError where it does not take
-    `x`, two images or more, or has no linear layer that gives the logits of `classes`.
+    What `net` does after that layer, e.g. a softmax, is left out. The constructor tries it on `x`, a batch of at least two.
+    It raises UsageError if `net` fails on `x` or has no linear layer that gives logits `[B, classes]`.
     """
 
     def __init__(self, net: nn.Module, x: Tensor, classes: int) -> None:
@@ -36,27 +36,27 @@ class FeatureHead(nn.Module):
 
     @property
     def head(self) -> nn.Module:
-        """Features -> logits `[B, classes]`."""
+        """The last linear layer: features -> logits `[B, classes]`."""
         return self.net.get_submodule(self._last)
 
     def features(self, x: Tensor) -> Tensor:
-        """Images `[B, C, H, W]` -> `[B, F]`."""
-        seen: list[Tensor] = []
-        hook = self.head.register_forward_pre_hook(lambda layer, given: seen.append(given[0]))
+        """Map inputs `[B, ...]` to features `[B, F]`."""
+        captured: list[Tensor] = []
+        hook = self.head.register_forward_pre_hook(lambda layer, inputs: captured.append(inputs[0]))
         try:
             self.net(x)
         finally:
             hook.remove()
-        return seen[-1]
+        return captured[-1]
 
     def forward(self, x: Tensor) -> Tensor:
-        """Images -> logits `[B, classes]`."""
+        """Map inputs to logits `[B, classes]`."""
         logits: Tensor = self.head(self.features(x))
         return logits
 
 
 def split_head(net: nn.Module, x: Tensor, classes: int) -> nn.Module:
-    """`net` itself where its `features` and `head` lead from images `x` to logits of `classes`, else `net` cut in two."""
+    """Return `net` if its own `features` and `head` map `x` to logits `[B, classes]`, else a FeatureHead around it."""
     try:
         with torch.no_grad():
             logits = logits_of(net, features_of(net, x))
@@ -65,8 +65,8 @@ def split_head(net: nn.Module, x: Tensor, classes: int) -> nn.Module:
         return FeatureHead(net, x, classes)
 
 
-class Whole(nn.Module):
-    """Any network that gives logits, in two halves: its logits are its features."""
+class LogitFeatures(nn.Module):
+    """A classifier whose features are its logits, for networks without a last linear layer."""
 
     def __init__(self, net: nn.Module) -> None:
         super().__init__()
@@ -74,57 +74,60 @@ class Whole(nn.Module):
         self.head = nn.Identity()
 
     def features(self, x: Tensor) -> Tensor:
-        """The logits."""
+        """Map inputs to logits `[B, classes]`."""
         logits: Tensor = self.net(x)
         return logits
 
     def forward(self, x: Tensor) -> Tensor:
-        """Once more."""
+        """Map inputs to logits `[B, classes]`."""
         return self.features(x)
 
 
 def split_or_wrap(net: nn.Module, x: Tensor, classes: int) -> nn.Module:
-    """As `halved`; where there is no last linear layer the logits themselves are the features."""
+    """Return `split_head(net, x, classes)`, or LogitFeatures where `net` has no last linear layer."""
     try:
         return split_head(net, x, classes)
     except UsageError:
-        return Whole(net)
+        return LogitFeatures(net)
 
 
 def _last_linear(net: nn.Module, x: Tensor, classes: int) -> str:
-    """The name of the linear layer that `x` passes last; lazy layers know their sizes afterwards."""
-    passed: list[tuple[str, Tensor]] = []
+    """Return the name of the linear layer that is called last. Lazy layers are initialised on the way."""
+    calls: list[tuple[str, Tensor]] = []
 
-    def note(name: str) -> Any:
-        return lambda layer, given, out: passed.append((name, out))
+    def record(name: str) -> Any:
+        return lambda layer, inputs, out: calls.append((name, out))
 
     linear = [(name, layer) for name, layer in net.named_modules() if isinstance(layer, nn.Linear)]
-    hooks = [layer.register_forward_hook(note(name)) for name, layer in linear]
+    hooks = [layer.register_forward_hook(record(name)) for name, layer in linear]
     try:
-        tried(net, x, "the classifier")
+        try_forward(net, x, "the classifier")
     finally:
         for hook in hooks:
             hook.remove()
-    name, out = passed[-1] if passed else ("", x[:0])
+    name, out = calls[-1] if calls else ("", x[:0])
     if tuple(out.shape) != (len(x), classes):
-        found = f"its last, '{name}', gives {list(out.shape)}" if passed else "it has none"
+        actual = f"its last one, '{name}', gives {list(out.shape)}" if calls else "it has none"
         raise UsageError(
-            f"the classifier needs a last linear layer that gives the logits [B, {classes}] of the {classes} classes; {found}. "
-            f"End it with torch.nn.Linear(..., {classes}), or give it `features` and `head`"
+            f"the classifier needs a last linear layer that gives the logits [B, {classes}] of the {classes} classes; {actual}: "
+            f"end it with torch.nn.Linear(..., {classes}), or give it `features` and `head`"
         )
     return name
 
 
-def tried(net: nn.Module, x: Tensor, whose: str) -> Tensor:
-    """What `net` makes of `x`, in eval mode and without gradients; raises UsageError, naming it, where it cannot take that."""
+def try_forward(net: nn.Module, x: Tensor, name: str) -> Tensor:
+    """Return `net(x)` in eval mode, without gradients. Raises UsageError if it fails or gives no tensor.
+
+    `name` is what the error message calls the network.
+    """
     training = net.training
     try:
         with torch.no_grad():
             out = net.eval()(x)
     except (RuntimeError, ValueError, TypeError, IndexError, NotImplementedError) as error:
-        raise UsageError(f"{whose} does not take an input of {list(x.shape)}: {error}") from error
+        raise UsageError(f"{name} does not take an input of {list(x.shape)}: {error}") from error
     finally:
         net.train(training)
     if not isinstance(out, Tensor):
-        raise UsageError(f"{whose} gives a {type(out).__name__}, not a tensor")
+        raise UsageError(f"{name} gives a {type(out).__name__}, not a tensor")
     return out

@@ -1,8 +1,8 @@
-"""The Laplacian pyramid, and the networks of LAPGAN that work on it level by level (Denton et al. 2015).
+"""The Laplacian pyramid and the networks of LAPGAN, one pair per level (Denton et al. 2015).
 
-Levels count as in the paper: 0 is the image in full, the last level is the coarsest. A level is an image I_k and its
-low-pass image l_k = u(I_{k+1}), the level below upsampled; their difference is the band h_k (Eq. 2), of which the
-image can be built again (Eq. 3). Below the coarsest level there is nothing: its l is zero, and its h the image itself.
+Levels are numbered as in the paper: 0 is the full image, the last level is the coarsest. A level has an image I_k and its
+low-pass image l_k = u(I_{k+1}), the upsampled next level. Their difference is the band h_k (Eq. 2), from which the image
+is reconstructed (Eq. 3). At the coarsest level l is zero and h is the image itself.
 """
 
 from __future__ import annotations
@@ -14,36 +14,34 @@ from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d, dropout, interpolate, leaky_relu, relu
 
 from sparring.nets import mlp
-from sparring.nets.layers import Head, LabelEmbedding, he_start
-
-Size = tuple[int, int]
+from sparring.nets.layers import Head, LabelEmbedding, Size, he_init
 
 PIECES = 5
-"""Of a maxout unit in the coarsest discriminator."""
+"""Linear pieces of a maxout unit in the coarsest discriminator."""
 COARSE_INIT = 0.1, 0.02
-"""Widths of the uniform start of the coarsest generator and discriminator."""
+"""Bounds of the uniform initialisation of the coarsest generator and discriminator."""
 COARSE_DROPOUT = 0.0, 0.5
-"""Of the coarsest discriminator's image and its hidden units. Of 49 pixels none is to spare."""
+"""Dropout rates of the image and of the hidden units in the coarsest discriminator. Its image has few pixels (49)."""
 LABEL_INIT = 0.1
-"""Deviation of a label's numbers at the start: together about as strong as the paper's one-hot vector. Labels as strong as
-the noise leave it unheeded: each class becomes one picture (docs/lab-notebook.md)."""
+"""Initial standard deviation of label embeddings, with about the norm of the paper's one-hot vector. With embeddings as
+large as the noise each class collapses to one image (docs/lab-notebook.md)."""
 
 
 def down(x: Tensor, size: Size) -> Tensor:
-    """The paper's d: images `[B, C, H, W]` -> `[B, C, *size]`, smaller, by area averages."""
+    """Downsample images `[B, C, H, W]` to `[B, C, *size]` by area averages, the paper's d."""
     return adaptive_avg_pool2d(x, size)
 
 
 def up(x: Tensor, size: Size) -> Tensor:
-    """The paper's u: images `[B, C, H, W]` -> `[B, C, *size]`, larger, bilinear."""
+    """Upsample images `[B, C, H, W]` to `[B, C, *size]` bilinearly, the paper's u."""
     return interpolate(x, size, mode="bilinear")
 
 
 def pyramid(x: Tensor, sizes: Sequence[Size]) -> list[tuple[Tensor, Tensor]]:
-    """Images `[B, C, H, W]` -> (I_k, l_k), both `[B, C, *sizes[k]]`, of each level, from (H, W) down to the coarsest.
+    """Return (I_k, l_k), both `[B, C, *sizes[k]]`, of each level of images `[B, C, H, W]`, from fine to coarse.
 
-    Both stay in the range of `x`, as they are averages of it. The bands I_k - l_k give `x` back: from the coarsest
-    on, I_k = u(I_{k+1}) + h_k (Eq. 3).
+    Both are averages of `x` and stay in its range. `x` is reconstructed from the bands h_k = I_k - l_k: starting at the
+    coarsest level, I_k = u(I_{k+1}) + h_k (Eq. 3).
     """
     images = [x]
     for size in sizes[1:]:
@@ -53,9 +51,9 @@ def pyramid(x: Tensor, sizes: Sequence[Size]) -> list[tuple[Tensor, Tensor]]:
 
 
 class Generator(nn.Module):
-    """Noise `[B, latents]` (and labels `[B]`) -> images `[B, C, H, W]` in [-1, 1], from the coarsest level up.
+    """Noise `[B, latent_dim]` (and labels `[B]`) -> images `[B, C, H, W]` in [-1, 1], from coarse to fine.
 
-    Each level has a share of the noise of its own. `sizes` are those of the levels, `sizes[0]` that of the image.
+    Each level has its own chunk of the noise. `sizes` are the image sizes of the levels; `sizes[0]` is the full size.
     """
 
     def __init__(
@@ -63,21 +61,21 @@ class Generator(nn.Module):
     ) -> None:
         super().__init__()
         self.sizes, count = list(sizes), len(sizes)
-        self.shares = [(latent_dim + k) // count for k in range(count)]  # the coarsest has no less than others
-        fine = zip(self.shares[:-1], sizes, strict=False)
+        self.chunk_dims = [(latent_dim + k) // count for k in range(count)]  # the coarsest level gets the largest
+        fine = zip(self.chunk_dims[:-1], sizes, strict=False)
         self.levels = nn.ModuleList(
             [
-                *(FineGenerator(channels, size, share, width, classes) for share, size in fine),
-                CoarseGenerator(channels, sizes[-1], self.shares[-1], hidden, classes),
+                *(FineGenerator(channels, size, chunk_dim, width, classes) for chunk_dim, size in fine),
+                CoarseGenerator(channels, sizes[-1], self.chunk_dims[-1], hidden, classes),
             ]
         )
 
     def split(self, z: Tensor) -> list[Tensor]:
-        """Noise `[B, latents]` -> the share of each level."""
-        return list(torch.split(z, self.shares, 1))
+        """Split noise `[B, latent_dim]` into the chunks of the levels."""
+        return list(torch.split(z, self.chunk_dims, 1))
 
     def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
-        """Images out of noise (section 2.2). All levels' images are held to [-1, 1], as those of real images are."""
+        """Map noise to images (section 2.2). The images of all levels are clamped to [-1, 1], the range of real ones."""
         image: Tensor | None = None
         for level, noise, size in reversed(list(zip(self.levels, self.split(z), self.sizes, strict=True))):
             low = None if image is None else up(image, size)
@@ -87,7 +85,7 @@ class Generator(nn.Module):
 
 
 class CoarseGenerator(nn.Module):
-    """G_K: noise `[B, latents]` (and labels) -> images `[B, C, h, w]`, fully connected (section 4)."""
+    """G_K, the coarsest level: noise `[B, latent_dim]` (and labels) -> images `[B, C, h, w]`, an MLP (section 4)."""
 
     def __init__(self, channels: int, size: Size, latent_dim: int, hidden: int, classes: int) -> None:
         super().__init__()
@@ -97,16 +95,16 @@ class CoarseGenerator(nn.Module):
         )
 
     def forward(self, z: Tensor, low: Tensor | None, y: Tensor | None = None) -> Tensor:
-        """Images; there is no `low` to look at."""
+        """Map noise to images. `low` is ignored: the coarsest level has no low-pass image."""
         out: Tensor = self.body(z if self.labels is None or y is None else torch.cat([z, self.labels(y)], 1))
         return out
 
 
 class FineGenerator(nn.Module):
-    """G_k: noise `[B, latents]`, low-pass images `[B, C, h, w]` (and labels) -> images l_k + h_k, by three convolutions.
+    """G_k: noise `[B, latent_dim]`, low-pass images `[B, C, h, w]` (and labels) -> images l_k + h_k, a CNN (section 4).
 
-    Noise and label come in as a plane each, beside the channels of the low-pass image (section 4). The paper draws a
-    number for each pixel; here a linear map lays the level's share of the noise over them.
+    Noise and label are one extra plane each. The paper draws one number per pixel; here a linear map spreads the level's
+    noise chunk over the pixels.
     """
 
     def __init__(self, channels: int, size: Size, latent_dim: int, width: int, classes: int) -> None:
@@ -118,14 +116,14 @@ class FineGenerator(nn.Module):
         self.convs = nn.ModuleList(nn.Conv2d(a, b, 3, 1, 1) for a, b in zip(planes, planes[1:], strict=False))
         self.band = nn.Conv2d(width, channels, 3, 1, 1)
         nn.init.normal_(self.noise.weight, 0, latent_dim**-0.5)  # N(0, 1) at each pixel
-        for parameter in self.band.parameters():  # it begins with the low-pass image as it is
+        for parameter in self.band.parameters():  # the initial output is the low-pass image
             nn.init.zeros_(parameter)
-        he_start(self.convs)
+        he_init(self.convs)
 
     def forward(self, z: Tensor, low: Tensor, y: Tensor | None = None) -> Tensor:
-        """`low` with the band that it lacks; no bounds are set to it."""
+        """Map noise and low-pass images `low` to images, not clamped."""
         planes = [self.noise(z), *([] if self.labels is None or y is None else [self.labels(y)])]
-        h = _beside(low, *planes)
+        h = _concat_planes(low, *planes)
         for conv in self.convs:
             h = relu(conv(h))
         band: Tensor = self.band(h)
@@ -133,11 +131,11 @@ class FineGenerator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Images `[B, C, H, W]` (and labels `[B]`) -> logits `[B]`, the sum of those of all levels.
+    """Images `[B, C, H, W]` (and labels `[B]`) -> logits `[B]`, the sum of the logits of all levels.
 
-    The best logit of a level is the log ratio of its densities, of real images against those made out of real
-    low-pass images. As far as what is made keeps to its low-pass image these are densities given the level below, and
-    the whole image's are their product over the levels: the sum of the logits is the log ratio of whole images.
+    The optimal logit of a level is the log density ratio of real images to images generated from real low-pass images.
+    If those keep their low-pass image, it is a ratio of conditional densities given the next level. The product over
+    the levels is then the density ratio of full images, and the sum of the logits its logarithm.
     """
 
     def __init__(self, channels: int, sizes: Sequence[Size], width: int, hidden: int, classes: int = 0) -> None:
@@ -151,13 +149,13 @@ class Discriminator(nn.Module):
         )
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
-        """Logits, positive for real."""
+        """Map images (and labels) to logits, positive for real."""
         images = [image for image, _ in pyramid(x, self.sizes)]
         return torch.stack([level(image, y) for level, image in zip(self.levels, images, strict=True)]).sum(0)
 
 
 class CoarseDiscriminator(nn.Module):
-    """D_K: images `[B, C, h, w]` (and labels) -> logits `[B]`, fully connected, with dropout (section 4)."""
+    """D_K, the coarsest level: images `[B, C, h, w]` (and labels) -> logits `[B]`, an MLP with dropout (section 4)."""
 
     def __init__(self, channels: int, size: Size, hidden: int, classes: int) -> None:
         super().__init__()
@@ -171,15 +169,15 @@ class CoarseDiscriminator(nn.Module):
         )
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
-        """Logits, positive for real."""
-        logits: Tensor = self.body(x if self.labels is None or y is None else _beside(x, self.labels(y)))
+        """Map images (and labels) to logits, positive for real."""
+        logits: Tensor = self.body(x if self.labels is None or y is None else _concat_planes(x, self.labels(y)))
         return logits
 
 
 class FineDiscriminator(nn.Module):
     """D_k: images l_k + h_k `[B, C, h, w]` (and labels) -> logits `[B]`: two strided convolutions, dropout, a linear layer.
 
-    The low-pass image comes in as in the paper, added to the band (section 2.3), so that D sees one image.
+    As in the paper its input is the sum of low-pass image and band (section 2.3).
     """
 
     def __init__(self, channels: int, size: Size, width: int, classes: int) -> None:
@@ -188,19 +186,19 @@ class FineDiscriminator(nn.Module):
         planes = [channels + bool(classes), width, width * 2]
         self.convs = nn.ModuleList(nn.Conv2d(a, b, 4, 2, 1) for a, b in zip(planes, planes[1:], strict=False))
         self.head = Head(width * 2 * (size[0] // 4) * (size[1] // 4), 1)
-        he_start(self.convs)
+        he_init(self.convs)
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
-        """Logits, positive for real."""
-        h = x if self.labels is None or y is None else _beside(x, self.labels(y))
+        """Map images (and labels) to logits, positive for real."""
+        h = x if self.labels is None or y is None else _concat_planes(x, self.labels(y))
         for conv in self.convs:
             h = leaky_relu(conv(h), 0.2)
-        h = dropout(h.permute(0, 2, 3, 1).flatten(1), 0.5, self.training)  # as channels_last lies
+        h = dropout(h.permute(0, 2, 3, 1).flatten(1), 0.5, self.training)  # in channels_last order
         logits: Tensor = self.head(h)
         return logits.squeeze(1)
 
 
-def _beside(x: Tensor, *planes: Tensor) -> Tensor:
-    """Images `[B, C, H, W]` with planes `[B, H * W]` as further channels."""
+def _concat_planes(x: Tensor, *planes: Tensor) -> Tensor:
+    """Append planes `[B, H * W]` to images `[B, C, H, W]` as further channels."""
     joined = torch.cat([x, *(plane.view(len(x), 1, *x.shape[2:]) for plane in planes)], 1)
     return joined.contiguous(memory_format=torch.channels_last)

@@ -1,4 +1,4 @@
-"""Pieces that several families of networks share."""
+"""Layers, initialisation and size rules that several families of networks share."""
 
 from __future__ import annotations
 
@@ -8,78 +8,81 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import leaky_relu, linear
 
+Size = tuple[int, int]
+"""Height and width in pixels."""
+
 
 class Head(nn.Linear):
-    """The last linear layer of a judge, in float32 whatever the precision around it: bf16 has 8 bits for a logit."""
+    """The last linear layer, computed in float32 even under autocast. bf16 would leave 8 bits for a logit."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Features `[B, F]` -> `[B, out]`, float32 (or float64 in, float64 out)."""
-        kind = "cpu" if x.is_meta else x.device.type  # shapes are tried out on the meta device, which has no autocast
-        with torch.autocast(kind, enabled=False):
+        """Map features `[B, F]` to `[B, out]`, in the precision of the weights (float32 or float64)."""
+        device = "cpu" if x.is_meta else x.device.type  # the meta device has no autocast
+        with torch.autocast(device, enabled=False):
             return super().forward(x.to(self.weight.dtype))
 
 
 class ChannelNorm(nn.LayerNorm):
-    """Layer normalisation of the channels at each pixel.
+    """Layer normalisation over the channels of each pixel.
 
-    Like batch normalisation it keeps signals alive through depth, but each image is by itself: samples depend on no
-    batch, and several processes play the same game as one.
+    Like batch normalisation it preserves the scale of activations, but each image is independent of its batch. So
+    samples depend on no batch, and several processes play the same game as one.
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        """`[B, C, H, W]` -> the same, fastest in channels_last."""
+        """Map `[B, C, H, W]` to the same shape. It is fastest in channels_last."""
         return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
 
 class LabelEmbedding(nn.Embedding):
-    """A vector for each class, and one more for -1, unlabelled; N(0, deviation^2) at the start."""
+    """An embedding of each class and of -1 (unlabelled), initialised by N(0, std^2)."""
 
-    def __init__(self, classes: int, features: int, deviation: float = 1.0) -> None:
+    def __init__(self, classes: int, features: int, std: float = 1.0) -> None:
         super().__init__(classes + 1, features)
-        nn.init.normal_(self.weight, 0, deviation)
+        nn.init.normal_(self.weight, 0, std)
 
     def forward(self, y: Tensor) -> Tensor:
-        """Labels int64 `[B]` -> `[B, features]`."""
+        """Map labels int64 `[B]` to `[B, features]`."""
         return super().forward(torch.where(y < 0, self.num_embeddings - 1, y))
 
 
 class VectorEmbedding(nn.Module):
-    """Features of numbers that are told with an image: linear ones, bent once.
+    """An embedding of vector labels: standardisation, a linear map and a leaky rectifier.
 
-    The numbers are standardised, by the mean and deviation of each in `conditions`: years and shares weigh the same. They
-    are bent because what is linear in them cannot tell -a from a by how bright an image is.
+    `condition_stats` holds the mean and standard deviation of each number. The rectifier breaks symmetry: a linear
+    embedding of -a would be the negated embedding of a.
     """
 
     mean: Tensor
-    deviation: Tensor
+    std: Tensor
 
     def __init__(self, condition_stats: Sequence[tuple[float, float]], features: int) -> None:
         super().__init__()
-        for name, values in zip(("mean", "deviation"), zip(*condition_stats, strict=True), strict=True):
+        for name, values in zip(("mean", "std"), zip(*condition_stats, strict=True), strict=True):
             self.register_buffer(name, torch.tensor(values))
         self.weight = nn.Parameter(torch.randn(features, len(condition_stats)) / len(condition_stats) ** 0.5)
         self.bias = nn.Parameter(torch.randn(features))
 
     def forward(self, y: Tensor) -> Tensor:
-        """Vectors `[B, K]` -> `[B, features]`, of about unit variance at the start."""
-        return leaky_relu(linear((y - self.mean) / self.deviation, self.weight, self.bias), 0.2)
+        """Map vectors `[B, K]` to `[B, features]`, of about unit variance at initialisation."""
+        return leaky_relu(linear((y - self.mean) / self.std, self.weight, self.bias), 0.2)
 
 
-def halvings(height: int, width: int, smallest: int = 4) -> list[tuple[int, int]]:
-    """Sizes from (height, width) down by halves, rounded down, as long as both sides stay at `smallest` or more.
+def halvings(height: int, width: int, min_side: int = 4) -> list[Size]:
+    """Return the sizes from (height, width) down by repeated halving, rounded down, while both sides are >= `min_side`.
 
     >>> halvings(28, 28)
     [(28, 28), (14, 14), (7, 7)]
     """
     sizes = [(height, width)]
-    while min(height, width) // 2 >= smallest:
+    while min(height, width) // 2 >= min_side:
         height, width = height // 2, width // 2
         sizes.append((height, width))
     return sizes
 
 
-def he_start(net: nn.Module, slope: float = 0.0) -> None:
-    """Start convolutions so that signals keep their size through rectifiers of `slope` (He et al. 2015, Eq. 10 and 15)."""
+def he_init(net: nn.Module, slope: float = 0.0) -> None:
+    """Initialise convolutions for leaky rectifiers of negative slope `slope` (He et al. 2015, Eq. 10 and 15)."""
     for module in net.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, slope)

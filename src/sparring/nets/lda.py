@@ -1,4 +1,7 @@
-"""Classes as Gaussians of one covariance: a class needs no more than its mean, so that a few examples make a new one."""
+"""Linear discriminant analysis. A new class needs only its mean, so that a few examples suffice.
+
+Own code, since the core has no scikit-learn and its estimators give no densities for new classes.
+"""
 
 from __future__ import annotations
 
@@ -8,73 +11,79 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
-SHRUNK = 0.2
-"""Share of the covariance that is taken from its mean variance, the same in all directions."""
-DIRECTIONS = 256
-"""In which the covariance is known, at most: those of the largest variance. All others share their mean."""
-WIDE = 1000
-"""With more features than that, no more examples than that tell the directions: all of them would take half a minute."""
-FITTED = ("means", "directions", "scales", "other", "fill")
+SHRINKAGE = 0.2
+"""Weight of the mean variance, equal in all directions, in the shrunk covariance."""
+MAX_DIRECTIONS = 256
+"""Number of directions of largest variance that are modelled. The other directions share their mean variance."""
+MAX_EXAMPLES = 1000
+"""Number of examples for the directions if there are more features than this. All examples would take half a minute."""
+BUFFERS = ("means", "directions", "scales", "other_scale", "class_dim")
+"""Names of the fitted tensors, in the order of the constructor's arguments."""
 
 
 class LDA(nn.Module):
-    """Linear discriminant analysis of features (Lee et al. 2018, "A simple unified framework", Eq. 1 and 2).
+    """Gaussian classes with a shared covariance on features (Lee et al. 2018, "A simple unified framework", Eq. 1 and 2).
 
-    The covariance is that within the classes, shrunk as in Friedman 1989, "Regularized discriminant analysis", Eq. 18.
-    Features are looked at where it is 1 in all directions, so that densities are distances there. A new class is its mean
-    alone (Hayes and Kanan 2020, "Lifelong machine learning with deep streaming linear discriminant analysis").
+    The covariance within classes is shrunk as in Friedman 1989, "Regularized discriminant analysis", Eq. 18. Densities are
+    computed from distances of whitened features. A new class is given by its mean (Hayes and Kanan 2020, "Lifelong machine
+    learning with deep streaming linear discriminant analysis").
     """
 
     means: Tensor
     directions: Tensor
     scales: Tensor
-    other: Tensor
-    fill: Tensor
+    other_scale: Tensor
+    class_dim: Tensor
 
-    def __init__(self, means: Tensor, directions: Tensor, scales: Tensor, other: Tensor, fill: Tensor) -> None:
-        """Of what `fit` finds.
+    def __init__(
+        self, means: Tensor, directions: Tensor, scales: Tensor, other_scale: Tensor, class_dim: Tensor
+    ) -> None:
+        """Take the tensors that `fit` computes.
 
-        `means` `[K, F]` are places; features are stretched by `scales` `[R]` along `directions` `[R, F]`, by `other` `[]` along
-        all others; `fill` `[]` is how many dimensions the examples of a class fill.
+        `means` `[K, F]` are whitened class means. Whitening scales features by `scales` `[R]` along `directions` `[R, F]` and
+        by `other_scale` `[]` along all others. `class_dim` `[]` is the effective dimension of a class.
         """
         super().__init__()
-        for name, found in zip(FITTED, (means, directions, scales, other, fill), strict=True):
-            self.register_buffer(name, found)
+        for name, tensor in zip(BUFFERS, (means, directions, scales, other_scale, class_dim), strict=True):
+            self.register_buffer(name, tensor)
 
     @classmethod
     def fit(cls, features: Tensor, labels: Tensor) -> Self:
-        """Of features `[N, F]` with labels `[N]`, which may leave classes out: these have no mean."""
+        """Fit to features `[N, F]` with labels `[N]`. Classes that do not occur have no mean."""
         features = features.float()
-        present, rows = torch.unique(labels, return_inverse=True)
-        means = features.new_zeros(len(present), features.shape[1]).index_add_(0, rows, features)
-        means /= rows.bincount()[:, None]
-        apart = (features - means[rows])[: WIDE if features.shape[1] > WIDE else None]
-        _, deviations, directions = torch.linalg.svd(apart, full_matrices=False)
-        variances = deviations.square() / len(apart)
-        mean = float(variances.sum()) / features.shape[1] or 1.0  # 1: classes of one example each
-        left = float(variances[DIRECTIONS:].sum()) / max(features.shape[1] - DIRECTIONS, 1)
-        scales, other = (
-            ((1 - SHRUNK) * variance + SHRUNK * mean).rsqrt()
-            for variance in (variances[:DIRECTIONS], features.new_tensor(left))
+        present, class_idx = torch.unique(labels, return_inverse=True)
+        means = features.new_zeros(len(present), features.shape[1]).index_add_(0, class_idx, features)
+        means /= class_idx.bincount()[:, None]
+        residuals = (features - means[class_idx])[: MAX_EXAMPLES if features.shape[1] > MAX_EXAMPLES else None]
+        _, singular_values, directions = torch.linalg.svd(residuals, full_matrices=False)
+        variances = singular_values.square() / len(residuals)
+        mean_variance = float(variances.sum()) / features.shape[1] or 1.0  # 1 if each class has one example
+        other_variance = float(variances[MAX_DIRECTIONS:].sum()) / max(features.shape[1] - MAX_DIRECTIONS, 1)
+        scales, other_scale = (
+            ((1 - SHRINKAGE) * variance + SHRINKAGE * mean_variance).rsqrt()
+            for variance in (variances[:MAX_DIRECTIONS], features.new_tensor(other_variance))
         )
-        made = cls(means, directions[:DIRECTIONS], scales, other, features.new_zeros(()))
-        made.means = made.place(means)
-        made.fill = (made.place(features) - made.means[rows]).square().sum(1).mean()
-        return made
+        lda = cls(means, directions[:MAX_DIRECTIONS], scales, other_scale, features.new_zeros(()))
+        lda.means = lda.whiten(means)
+        lda.class_dim = (lda.whiten(features) - lda.means[class_idx]).square().sum(1).mean()
+        return lda
 
-    def place(self, features: Tensor) -> Tensor:
-        """Where features `[B, F]` lie once the covariance within classes is 1, `[B, F]`."""
+    def whiten(self, features: Tensor) -> Tensor:
+        """Transform features `[B, F]` so that the covariance within classes is the identity, `[B, F]`."""
         features = features.float()
-        return features * self.other + (features @ self.directions.T * (self.scales - self.other)) @ self.directions
+        along = features @ self.directions.T * (self.scales - self.other_scale)
+        return features * self.other_scale + along @ self.directions
 
-    def density(self, places: Tensor, examples: Tensor) -> Tensor:
-        """The log density of `places` `[B, F]` in a class with these `examples` `[N, F]`, `[B]`, up to a constant of all classes.
+    def log_density(self, whitened: Tensor, examples: Tensor) -> Tensor:
+        """Return the log density `[B]` of `whitened` `[B, F]` in a class with whitened `examples` `[N, F]`.
 
-        The mean of N examples is itself uncertain: N(mean, 1 + 1/N), in the `fill` dimensions in which examples differ.
+        It is up to a constant that all classes share. The mean of N examples is uncertain, so the covariance is 1 + 1/N in
+        `class_dim` dimensions.
         """
-        spread = 1 + 1 / len(examples)
-        return -(places - examples.mean(0)).square().sum(1) / spread / 2 - self.fill * math.log(spread) / 2
+        variance = 1 + 1 / len(examples)
+        squared_distance = (whitened - examples.mean(0)).square().sum(1)
+        return -squared_distance / variance / 2 - self.class_dim * math.log(variance) / 2
 
-    def learnt(self, places: Tensor) -> Tensor:
-        """The same in the nearest class that was fitted, whose mean is certain."""
-        return -torch.cdist(places, self.means).square().amin(1) / 2
+    def max_log_density(self, whitened: Tensor) -> Tensor:
+        """Return the log density `[B]` of `whitened` `[B, F]` in the nearest fitted class, up to the same constant."""
+        return -torch.cdist(whitened, self.means).square().amin(1) / 2

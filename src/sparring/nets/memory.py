@@ -1,4 +1,4 @@
-"""What a classifier knows by heart: what it has seen, and examples that it was told of, which it knows at once."""
+"""An episodic memory for a classifier: embeddings of its training data, and examples that users add to it."""
 
 from __future__ import annotations
 
@@ -9,80 +9,85 @@ from torch.nn.functional import normalize
 from sparring.nets.lda import LDA
 
 NEIGHBOURS = 3
-ALIKE = 1 - 1e-6
-"""Cosine above which two rows are of one image."""
-AT_ONCE = 500
+"""Index k of the nearest neighbour that `familiarity` uses."""
+SAME_IMAGE_COSINE = 1 - 1e-6
+"""Cosine above which two feature vectors count as the same image."""
+CHUNK_ROWS = 500
+"""Number of examples that are written at once."""
 
 
 class Memory(nn.Module):
-    """A key-value memory on features (Kaiser et al. 2017, "Learning to remember rare events", section 2): it learns by writing.
+    """A key-value memory on features (Kaiser et al. 2017, "Learning to remember rare events", section 2), without gradients.
 
-    `classes` are those that were learnt, `typical` how images that were learnt from look (`nets.ood_features`), directions in half
-    precision. `keys` are the features of the examples that were told, `told` how they look, `values` their classes. No
-    gradient moves any of them.
+    `classes` models the classes of the training data; `reference` holds normalised OOD embeddings (`nets.ood_features`) of
+    training images in half precision. Each added example has its features in `keys`, its embedding in `embeddings` and its
+    class in `values`.
     """
 
-    typical: Tensor
+    reference: Tensor
     keys: Tensor
-    told: Tensor
+    embeddings: Tensor
     values: Tensor
 
-    def __init__(self, classes: LDA, typical: Tensor) -> None:
-        """`typical` `[M, S]` are looks at images that were learnt from; they are brought to unit length."""
+    def __init__(self, classes: LDA, reference: Tensor) -> None:
+        """Take the fitted `classes` and `reference` embeddings `[M, E]` of training images, which are normalised."""
         super().__init__()
         self.classes = classes
-        self.register_buffer("typical", normalize(typical.float(), dim=1).half())
+        self.register_buffer("reference", normalize(reference.float(), dim=1).half())
         self.register_buffer("keys", classes.means.new_empty(0, classes.means.shape[1]))
-        self.register_buffer("told", self.keys.new_empty(0, typical.shape[1]))
-        self.register_buffer("values", torch.empty(0, dtype=torch.int64, device=self.typical.device))
+        self.register_buffer("embeddings", self.keys.new_empty(0, reference.shape[1]))
+        self.register_buffer("values", torch.empty(0, dtype=torch.int64, device=self.reference.device))
 
     def __len__(self) -> int:
         return len(self.keys)
 
     @torch.no_grad()
-    def write(self, features: Tensor, seen: Tensor, values: Tensor) -> None:
-        """Remember `features` `[N, F]` that look like `seen` `[N, S]` as of classes `values` `[N]`.
+    def write(self, features: Tensor, embeddings: Tensor, values: Tensor) -> None:
+        """Add examples: `features` `[N, F]`, OOD `embeddings` `[N, E]` and classes `values` `[N]`.
 
-        What was told last holds: the same features are written over, of whatever class, those of earlier rows too.
+        An example replaces earlier ones with the same features, whatever their class.
         """
-        rows = (features.float(), normalize(seen.float(), dim=1), values.to(self.values.device))
-        for keys, told, classes in zip(*(torch.split(column, AT_ONCE) for column in rows), strict=True):
-            kept, last = ~_alike(self.keys, keys).any(1), ~_alike(keys, keys).triu(1).any(1)  # no later row is the same
+        columns = (features.float(), normalize(embeddings.float(), dim=1), values.to(self.values.device))
+        for keys, directions, classes in zip(*(torch.split(column, CHUNK_ROWS) for column in columns), strict=True):
+            kept, last = ~_same_image(self.keys, keys).any(1), ~_same_image(keys, keys).triu(1).any(1)
             self.keys = torch.cat([self.keys[kept], keys[last]])
-            self.told = torch.cat([self.told[kept], told[last]])
+            self.embeddings = torch.cat([self.embeddings[kept], directions[last]])
             self.values = torch.cat([self.values[kept], classes[last]])
 
     def forget(self, value: int | None = None) -> None:
-        """Drop what was remembered of class `value`, or all of it."""
+        """Remove the examples of class `value`, or all."""
         kept = self.values != value if value is not None else torch.zeros_like(self.values, dtype=torch.bool)
-        self.keys, self.told, self.values = self.keys[kept], self.told[kept], self.values[kept]
+        self.keys, self.embeddings, self.values = self.keys[kept], self.embeddings[kept], self.values[kept]
 
     @torch.no_grad()
     def evidence(self, features: Tensor, classes: int) -> Tensor:
-        """How much likelier each row `[B, F]` is in what was told of each class than in any that was learnt, `[B, classes]`.
+        """Return log p(x / remembered class) - max log p(x / learned class), `[B, classes]`, of features `[B, F]`.
 
-        In logarithms; -inf where nothing was told. Examples of a class make a Gaussian (`Discriminant.density`), and each of
-        them is a place of its own besides, so that what was told once is known at once.
+        It is -inf for classes without examples. The density of a class is that of `LDA.log_density`, or that at its nearest
+        example if larger, so that one example suffices for near-duplicates.
         """
-        places, keys = self.classes.place(features), self.classes.place(self.keys)
-        found = places.new_full([len(places), classes], -torch.inf)
+        whitened, keys = self.classes.whiten(features), self.classes.whiten(self.keys)
+        out = whitened.new_full([len(whitened), classes], -torch.inf)
         for value in torch.unique(self.values).tolist():
             examples = keys[self.values == value]
-            near = -torch.cdist(places, examples).square().amin(1) / 2
-            found[:, value] = torch.maximum(self.classes.density(places, examples), near)
-        return found - self.classes.learnt(places)[:, None]
+            nearest = -torch.cdist(whitened, examples).square().amin(1) / 2
+            out[:, value] = torch.maximum(self.classes.log_density(whitened, examples), nearest)
+        return out - self.classes.max_log_density(whitened)[:, None]
 
     @torch.no_grad()
-    def familiarity(self, seen: Tensor) -> Tensor:
-        """How like anything it has seen or was told of each row `[B, S]` is, a cosine `[B]`: to its third nearest neighbour.
+    def familiarity(self, embeddings: Tensor) -> Tensor:
+        """Return the cosine similarity `[B]` of OOD embeddings `[B, E]` to the third nearest reference embedding.
 
-        Sun et al. 2022, "Out-of-distribution detection with deep nearest neighbors", Eq. 3; of what was told one is enough.
+        Source: Sun et al. 2022, "Out-of-distribution detection with deep nearest neighbors", Eq. 3. Added examples count
+        with their nearest neighbour.
         """
-        unit = normalize(seen.float(), dim=1)
-        found = (unit @ self.typical.float().T).topk(min(NEIGHBOURS, len(self.typical)), 1).values[:, -1]
-        return torch.maximum(found, (unit @ self.told.T).amax(1)) if len(self.told) else found
+        directions = normalize(embeddings.float(), dim=1)
+        cosines = (directions @ self.reference.float().T).topk(min(NEIGHBOURS, len(self.reference)), 1).values[:, -1]
+        if not len(self.embeddings):
+            return cosines
+        return torch.maximum(cosines, (directions @ self.embeddings.T).amax(1))
 
 
-def _alike(first: Tensor, second: Tensor) -> Tensor:
-    """Which of `[N, F]` are of one image with which of `[M, F]`: bool `[N, M]`."""
-    return normalize(first, dim=1) @ normalize(second, dim=1).T > ALIKE
+def _same_image(first: Tensor, second: Tensor) -> Tensor:
+    """Return a mask `[N, M]` of the pairs of `[N, F]` and `[M, F]` that are features of one image."""
+    return normalize(first, dim=1) @ normalize(second, dim=1).T > SAME_IMAGE_COSINE

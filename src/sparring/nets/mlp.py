@@ -1,4 +1,4 @@
-"""The fully connected networks of Goodfellow et al. 2014."""
+"""The fully connected networks of the first GAN (Goodfellow et al. 2014)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sparring.nets.layers import Head
 
 
 class Maxout(nn.Module):
-    """Linear maps to `pieces` values for each output, of which the largest counts (Goodfellow et al. 2013)."""
+    """A maxout layer: each output is the maximum of `pieces` linear functions (Goodfellow et al. 2013)."""
 
     def __init__(self, inputs: int, outputs: int, pieces: int = 5) -> None:
         super().__init__()
@@ -20,13 +20,13 @@ class Maxout(nn.Module):
         self.linear = nn.Linear(inputs, outputs * pieces)
 
     def forward(self, x: Tensor) -> Tensor:
-        """`[B, inputs]` -> `[B, outputs]`."""
+        """Map `[B, inputs]` to `[B, outputs]`."""
         pieces: Tensor = self.linear(x)
         return pieces.view(len(x), -1, self.pieces).amax(2)
 
 
 class Generator(nn.Module):
-    """Noise `[B, latents]` -> images `[B, C, H, W]` in [-1, 1], by two hidden layers of rectifiers."""
+    """Noise `[B, latent_dim]` -> images `[B, C, H, W]` in [-1, 1], by two hidden layers with rectifiers."""
 
     def __init__(self, shape: tuple[int, int, int], latent_dim: int, hidden: int, *, init: float = 0.05) -> None:
         super().__init__()
@@ -37,14 +37,14 @@ class Generator(nn.Module):
         _uniform(self, init)
 
     def forward(self, z: Tensor) -> Tensor:
-        """Images out of noise."""
+        """Map noise to images."""
         first, second, last = self.layers
         image = last(relu(second(relu(first(z)))))
         return torch.tanh(image.float()).view(-1, *self.shape)
 
 
 class Discriminator(nn.Module):
-    """Images `[B, C, H, W]` -> logits `[B]`, by two maxout layers with dropout."""
+    """Images `[B, C, H, W]` -> logits `[B]`, by two maxout layers. `dropout` holds the rates of the input and inside."""
 
     def __init__(
         self,
@@ -63,17 +63,17 @@ class Discriminator(nn.Module):
         _uniform(self, init)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits, positive for real."""
-        outer, inner = self.dropout
-        h = dropout(x.flatten(1), outer, self.training)
-        h = dropout(self.first(h), inner, self.training)
-        h = dropout(self.second(h), inner, self.training)
+        """Map images to logits, positive for real."""
+        input_rate, hidden_rate = self.dropout
+        h = dropout(x.flatten(1), input_rate, self.training)
+        h = dropout(self.first(h), hidden_rate, self.training)
+        h = dropout(self.second(h), hidden_rate, self.training)
         logits: Tensor = self.head(h)
         return logits.squeeze(1)
 
 
-def _uniform(net: nn.Module, width: float) -> None:
+def _uniform(net: nn.Module, bound: float) -> None:
     for module in net.modules():
         if isinstance(module, nn.Linear):
-            nn.init.uniform_(module.weight, -width, width)
+            nn.init.uniform_(module.weight, -bound, bound)
             nn.init.zeros_(module.bias)

@@ -1,7 +1,7 @@
-"""The small networks that adversarial training is measured with: one function a paper, images of any size -> logits.
+"""Small classifiers from the papers on adversarial training, one function a paper, for images of any size.
 
-All of them are in two halves, `features(x)` and `head(h)`, and none holds batch statistics: an attack on one image does not
-depend on the others. Pixels come in [-1, 1] and are brought to the papers' [0, 1], where padding with 0 is black.
+All have `features(x)` and `head(h)`, and none has batch statistics, so that an attack on one image does not depend on
+others. Pixels in [-1, 1] are converted to the papers' [0, 1], where zero padding is black.
 """
 
 from __future__ import annotations
@@ -19,30 +19,35 @@ from sparring.nets.mlp import Maxout
 
 
 class Conv(NamedTuple):
-    """A convolution with a rectifier after it."""
+    """Settings of a convolution that is followed by a rectifier."""
 
     channels: int
     kernel: int
     stride: int = 1
     padding: int = 0
     pool: bool = False
-    """Halve the image after it, by the largest of four."""
+    """Whether a 2x2 max pool follows."""
 
 
 class Convolutional(nn.Module):
     """Images `[B, C, H, W]` in [-1, 1] -> logits `[B, classes]`: convolutions, then hidden layers, all with rectifiers.
 
-    `drop` is the share of the first hidden layer that dropout takes.
+    `dropout_rate` is that of the first hidden layer.
     """
 
     def __init__(
-        self, shape: tuple[int, int, int], convs: Sequence[Conv], hidden: Sequence[int], classes: int, drop: float = 0.0
+        self,
+        shape: tuple[int, int, int],
+        convs: Sequence[Conv],
+        hidden: Sequence[int],
+        classes: int,
+        dropout_rate: float = 0.0,
     ) -> None:
         super().__init__()
         channels, height, width = shape
         layers: list[nn.Module] = []
         for conv in convs:
-            if min(height, width) + 2 * conv.padding < conv.kernel:  # hardly an image any more
+            if min(height, width) + 2 * conv.padding < conv.kernel:  # the image is smaller than the kernel
                 conv = conv._replace(kernel=3, stride=1, padding=1)
             layers += [nn.Conv2d(channels, conv.channels, conv.kernel, conv.stride, conv.padding), nn.ReLU()]
             height, width = ((side + 2 * conv.padding - conv.kernel) // conv.stride + 1 for side in (height, width))
@@ -53,14 +58,14 @@ class Convolutional(nn.Module):
         layers.append(nn.Flatten())
         for before, after in zip([channels * height * width, *hidden], hidden, strict=False):
             layers += [nn.Linear(before, after), nn.ReLU()]
-            if drop:
-                layers.append(nn.Dropout(drop))
-                drop = 0.0
+            if dropout_rate:
+                layers.append(nn.Dropout(dropout_rate))
+                dropout_rate = 0.0
         self.body = nn.Sequential(*layers)
         self.head = Head(hidden[-1], classes)
 
     def features(self, x: Tensor) -> Tensor:
-        """The last hidden layer, `[B, hidden]`."""
+        """Map images to the last hidden layer, `[B, hidden]`."""
         h: Tensor = self.body((x + 1) / 2)
         return h
 
@@ -71,7 +76,7 @@ class Convolutional(nn.Module):
 
 
 class MaxoutClassifier(nn.Module):
-    """Images -> logits by two layers of `hidden` maxout units with dropout (Goodfellow et al. 2013, section 5.1)."""
+    """Images `[B, C, H, W]` -> logits by two layers of `hidden` maxout units (Goodfellow et al. 2013, section 5.1)."""
 
     def __init__(self, shape: tuple[int, int, int], hidden: int, classes: int, pieces: int = 5) -> None:
         super().__init__()
@@ -83,7 +88,7 @@ class MaxoutClassifier(nn.Module):
             nn.init.zeros_(layer.bias)
 
     def features(self, x: Tensor) -> Tensor:
-        """The second layer, `[B, hidden]`; dropout takes 0.2 of the pixels, and half of each layer."""
+        """Map images to the second layer, `[B, hidden]`, with dropout of 0.2 on pixels and 0.5 on hidden units."""
         h = dropout((x.flatten(1) + 1) / 2, 0.2, self.training)
         h = dropout(self.first(h), 0.5, self.training)
         return dropout(self.second(h), 0.5, self.training)
@@ -94,40 +99,40 @@ class MaxoutClassifier(nn.Module):
         return logits
 
 
-def maxout(shape: tuple[int, int, int], classes: int, width: int = 240) -> nn.Module:
-    """240 maxout units a layer, of 5 pieces each; 1600 where it was made larger (Goodfellow et al. 2014, section 6)."""
+def maxout_mlp(shape: tuple[int, int, int], classes: int, width: int = 240) -> nn.Module:
+    """Build an MLP of 240 maxout units of 5 pieces per layer; the larger one has 1600 (Goodfellow et al. 2014, section 6)."""
     return MaxoutClassifier(shape, width, classes)
 
 
-def madry(shape: tuple[int, int, int], classes: int, width: int = 32) -> nn.Module:
-    """Two convolutions of 5x5, 32 and 64 channels, each halved, and 1024 hidden units (Madry et al. 2018, section 5)."""
+def madry_cnn(shape: tuple[int, int, int], classes: int, width: int = 32) -> nn.Module:
+    """Build two 5x5 convolutions of 32 and 64 channels with max pooling, and 1024 hidden units (Madry et al. 2018, section 5)."""
     convs = [Conv(width, 5, padding=2, pool=True), Conv(2 * width, 5, padding=2, pool=True)]
     return Convolutional(shape, convs, [32 * width], classes)
 
 
-def wong(shape: tuple[int, int, int], classes: int, width: int = 16) -> nn.Module:
-    """Two convolutions of 4x4 that halve the image, 16 and 32 channels, and 100 hidden units (Wong et al. 2020)."""
+def wong_cnn(shape: tuple[int, int, int], classes: int, width: int = 16) -> nn.Module:
+    """Build two strided 4x4 convolutions of 16 and 32 channels, and 100 hidden units (Wong et al. 2020)."""
     convs = [Conv(width, 4, 2, 1), Conv(2 * width, 4, 2, 1)]
     return Convolutional(shape, convs, [max(100 * width // 16, 1)], classes)
 
 
-def trades(shape: tuple[int, int, int], classes: int, width: int = 32) -> nn.Module:
-    """Four convolutions of 3x3, 32, 32, 64, 64 channels, halved twice, and 200, 200 hidden units (Zhang et al. 2019).
+def trades_cnn(shape: tuple[int, int, int], classes: int, width: int = 32) -> nn.Module:
+    """Build four 3x3 convolutions of 32, 32, 64 and 64 channels with two max pools, and 200, 200 units (Zhang et al. 2019).
 
-    Small images are padded, which the paper's need not be.
+    Images of less than 16 pixels are padded, unlike in the paper.
     """
     pad = 0 if min(shape[1:]) >= 16 else 1
     convs = [Conv(width * k, 3, padding=pad, pool=last) for k in (1, 2) for last in (False, True)]
     hidden = max(200 * width // 32, 1)
-    return Convolutional(shape, convs, [hidden, hidden], classes, drop=0.5)
+    return Convolutional(shape, convs, [hidden, hidden], classes, dropout_rate=0.5)
 
 
-def pyramid(shape: tuple[int, int, int], classes: int, width: int = 48) -> nn.Module:
-    """The classifier of `sparring classify`: halved down to 4 pixels, with a normalisation per pixel, for colour images."""
+def strided_cnn(shape: tuple[int, int, int], classes: int, width: int = 48) -> nn.Module:
+    """Build strided convolutions down to 4 pixels with layer normalisation per pixel, for colour images."""
     return Encoder(shape, width, 8 * width, 128, classes)
 
 
 NETS: dict[str, Callable[..., nn.Module]] = {
-    "maxout": maxout, "madry": madry, "wong": wong, "trades": trades, "pyramid": pyramid,
+    "maxout": maxout_mlp, "madry": madry_cnn, "wong": wong_cnn, "trades": trades_cnn, "strided": strided_cnn,
 }  # fmt: skip
-"""Name -> a function of shape, number of classes and, if wanted, `width`: units or channels of the first layer."""
+"""Name -> function of (shape, classes, width). `width` is the number of units or channels of the first layer."""

@@ -1,4 +1,8 @@
-"""Spectral normalisation: every matrix of a network divided by its largest singular value (Miyato et al. 2018)."""
+"""Spectral normalisation: weights divided by their largest singular value (Miyato et al. 2018).
+
+Own code, since `torch.nn.utils.parametrizations.spectral_norm` uses a stored v in eval mode. This one stores u alone, so that
+a network in eval mode is a function of its weights and an average of u vectors can be used.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +15,11 @@ from torch.nn.utils import parametrize
 
 
 class SpectralNorm(nn.Module):
-    """W -> W / sigma(W), a parametrization of a weight `[out, ...]` that is read as a matrix `[out, rest]`.
+    """Parametrization W -> W / sigma(W) of a weight `[out, ...]`, read as a matrix `[out, rest]`.
 
-    One power iteration on every use, from the stored left vector u (Algorithm 1); the gradient is that of Eq. 9. u is
-    kept in training alone, so that a net in eval mode is a function of its weights, and u may be of any length: an
-    average of such vectors serves too. No gradient hangs on u itself: a net may be used again before the backward pass.
+    Each use makes one power iteration from the stored left vector u (Algorithm 1); the gradient is that of Eq. 9. u is
+    updated in training mode only and may have any length, as an average of vectors does. u has no gradient, so that a
+    network can be used again before the backward pass.
     """
 
     u: Tensor
@@ -25,11 +29,11 @@ class SpectralNorm(nn.Module):
         self.register_buffer("u", normalize(torch.randn_like(weight.detach().flatten(1)[:, 0]), dim=0))
 
     def forward(self, weight: Tensor) -> Tensor:
-        """The weight with a spectral norm of 1, in its own precision whatever the precision around it."""
-        if weight.is_meta:  # shapes are tried out there: nothing to compute
+        """Return the weight with spectral norm 1, computed in its own precision even under autocast."""
+        if weight.is_meta:  # the meta device has shapes only
             return weight
         with torch.autocast(weight.device.type, enabled=False):
-            # the order of the columns does not matter: that in which channels_last lies needs no copy
+            # the order of columns is irrelevant; that of channels_last needs no copy
             matrix = (weight.movedim(1, -1) if weight.dim() > 2 else weight).flatten(1)
             with torch.no_grad():
                 v = normalize(matrix.t() @ self.u, dim=0)
@@ -43,7 +47,7 @@ class SpectralNorm(nn.Module):
 
 
 def spectral_norm(modules: Iterable[nn.Module]) -> None:
-    """Put SpectralNorm on the weight of every convolution, linear layer and embedding among `modules`."""
+    """Register SpectralNorm on the weight of every convolution, linear layer and embedding among `modules`."""
     for module in list(modules):
         if isinstance(module, nn.Conv2d | nn.Linear | nn.Embedding):
             parametrize.register_parametrization(module, "weight", SpectralNorm(module.weight))

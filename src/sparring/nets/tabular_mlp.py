@@ -1,4 +1,4 @@
-"""Fully connected networks for rows of a table, which are images of one pixel with a channel a column."""
+"""Fully connected networks for table rows, given as images of one pixel with one channel per column."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from sparring.nets.layers import Head
 
 
 class TabularClassifier(nn.Module):
-    """Rows `[B, F, 1, 1]` -> logits `[B, classes]`; `features` gives the `[B, hidden]` before.
+    """Rows `[B, F, 1, 1]` -> logits `[B, classes]`; `features` maps rows to `[B, hidden]`.
 
-    Layer normalisation within each row: no answer depends on the batch.
+    Layer normalisation within each row keeps each output independent of the batch.
     """
 
     def __init__(self, columns: int, classes: int, hidden: int = 128) -> None:
@@ -20,30 +20,33 @@ class TabularClassifier(nn.Module):
         self.head = Head(hidden, classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits, float32."""
+        """Map rows to logits, float32."""
         logits: Tensor = self.head(self.features(x))
         return logits
 
 
 class Standardize(nn.Module):
-    """Each column to mean 0 and deviation 1, as they were in the rows `[N, F]` it is made with; one that never changed to 0."""
+    """Standardise each column by its mean and standard deviation in the rows `[N, F]` given to the constructor.
 
-    middle: Tensor
-    unit: Tensor
+    A constant column becomes 0.
+    """
+
+    mean: Tensor
+    std: Tensor
 
     def __init__(self, rows: Tensor) -> None:
         super().__init__()
-        deviation = rows.double().std(0, correction=0)
-        self.register_buffer("middle", rows.double().mean(0).to(rows))
-        self.register_buffer("unit", torch.where(deviation > 0, deviation, 1.0).to(rows))
+        std = rows.double().std(0, correction=0)
+        self.register_buffer("mean", rows.double().mean(0).to(rows))
+        self.register_buffer("std", torch.where(std > 0, std, 1.0).to(rows))
 
     def forward(self, x: Tensor) -> Tensor:
-        """The same shape."""
-        return (x - self.middle) / self.unit
+        """Map rows `[B, F]` to standardised rows `[B, F]`."""
+        return (x - self.mean) / self.std
 
 
 class TabularGenerator(nn.Sequential):
-    """Noise `[B, latents]` -> rows `[B, F, 1, 1]`, standardised and so without bounds."""
+    """Noise `[B, latent_dim]` -> standardised rows `[B, F, 1, 1]`, unbounded."""
 
     def __init__(self, columns: int, latent_dim: int, hidden: int = 128) -> None:
         layers = [*_layer(latent_dim, hidden), *_layer(hidden, hidden)]

@@ -63,4 +63,4 @@ def test_standardised() -> None:
     rows = torch.tensor([[1.0, 5.0, 1e6], [3.0, 5.0, 3e6]])
     layer = Standardize(rows)
     torch.testing.assert_close(layer(rows), torch.tensor([[-1.0, 0.0, -1.0], [1.0, 0.0, 1.0]]))
-    assert set(layer.state_dict()) == {"middle", "unit"}
+    assert set(layer.state_dict()) == {"mean", "std"}

@@ -74,7 +74,7 @@ def calibrated(
         )
         guesses = logits_of(net, features).argmax(1)
     half = (len(seen) + 1) // 2
-    memory = Memory(LDA.fit(features, guesses), typical=seen[:half])
+    memory = Memory(LDA.fit(features, guesses), reference=seen[:half])
     rest = seen[half:] if len(seen) > half else seen
     return Classifier(
         net, data.spec, data.spec.classes, factor, _bound(memory.familiarity(rest)), memory, about, recipe.views

@@ -63,7 +63,7 @@ class AdversarialRecipe:
     norm: str = "Linf"
     """Linf or L2."""
     net: str | None = None
-    """maxout, wong, madry, trades or pyramid. None: that of the method's paper, or pyramid for colour images."""
+    """maxout, wong, madry, trades or strided. None: that of the method's paper, or strided for colour images."""
     width: int | None = None
     """Channels of its first convolution, or maxout units a layer. None: as published."""
     mirror: bool = False
@@ -102,7 +102,7 @@ class AdversarialRecipe:
     def resolve(self, spec: ImageSpec, hardware: Hardware) -> Self:
         """Radius and network by the kind of images."""
         eps = self.eps if self.eps is not None else default_eps(self.norm, spec)
-        chosen = dataclasses.replace(self, eps=eps, net=self.net or (self.usual if _grey(spec) else "pyramid"))
+        chosen = dataclasses.replace(self, eps=eps, net=self.net or (self.usual if _grey(spec) else "strided"))
         chosen._check_box(widest(self.norm, spec))
         return chosen
 

@@ -43,7 +43,7 @@ class BigGAN:
     """Generator channels at the level nearest the image, doubled at each below. None: by hardware and size."""
     discriminator_width: int | None = None
     """The same of the discriminator. None: as the generator's."""
-    most: int = 512
+    max_channels: int = 512
     """Channels at most."""
     latent_dim: int = 64
     """Numbers of noise the generator takes, shared out over its levels."""
@@ -70,7 +70,7 @@ class BigGAN:
 
     def __post_init__(self) -> None:
         check_positive(
-            self, "width", "discriminator_width", "most", "latent_dim", "embedding", "batch_size", "accumulate", "lr",
+            self, "width", "discriminator_width", "max_channels", "latent_dim", "embedding", "batch_size", "accumulate", "lr",
             "lr_discriminator", "turns", "average",
         )  # fmt: skip
         check_range(self, 0, 1, "beta2")
@@ -106,8 +106,8 @@ class BigGAN:
         assert self.width and self.discriminator_width
         classes = self.classes(spec)
         return {
-            "generator": Generator(spec.shape, self.latent_dim, self.width, self.most, classes, self.embedding),
-            "discriminator": Discriminator(spec.shape, self.discriminator_width, self.most, classes),
+            "generator": Generator(spec.shape, self.latent_dim, self.width, self.max_channels, classes, self.embedding),
+            "discriminator": Discriminator(spec.shape, self.discriminator_width, self.max_channels, classes),
         }
 
     def completion(self, spec: ImageSpec) -> LabelCompletion | None:

@@ -54,7 +54,7 @@ class R3:
     """Generator channels at the level nearest the image, doubled at each below. None: by preset, size and number."""
     discriminator_width: int | None = None
     """The same of the discriminator. None: two thirds of the generator's."""
-    most: int | None = None
+    max_channels: int | None = None
     """Channels at most. None: by preset, 512, 512 or 1024."""
     latent_dim: int = 64
     """Numbers of noise the generator takes."""
@@ -93,7 +93,7 @@ class R3:
 
     def __post_init__(self) -> None:
         check_positive(
-            self, "width", "discriminator_width", "most", "latent_dim", "batch_size", "accumulate", "lr", "lr_end", "interval",
+            self, "width", "discriminator_width", "max_channels", "latent_dim", "batch_size", "accumulate", "lr", "lr_end", "interval",
             "average", "gamma", "hint_weight",
         )  # fmt: skip
         check_range(self, 0, 1, "beta2", "beta2_end")
@@ -111,7 +111,7 @@ class R3:
     def resolve(self, spec: ImageSpec, hardware: Hardware) -> Self:
         """Widths by hardware, size and number of images; augmentation by the number of images."""
         preset = self.preset or preset_for(hardware)
-        times, most = PRESETS[preset]
+        times, max_channels = PRESETS[preset]
         width = self.width or times * width_for(spec)
         free = self.gamma is None and spec.count >= FEW
         steepness = self.steepness if self.steepness is not None else STEEPNESS if free else 0.0
@@ -120,7 +120,7 @@ class R3:
             self,
             preset=preset,
             width=width,
-            most=self.most or most,
+            max_channels=self.max_channels or max_channels,
             discriminator_width=self.discriminator_width or max(width * 2 // 3, 1),
             gamma=gamma,
             gamma_end=self.gamma_end if self.gamma_end is not None else gamma if steepness else round(gamma / 3, 6),
@@ -142,14 +142,16 @@ class R3:
     def nets(self, spec: ImageSpec) -> dict[str, nn.Module]:
         """Mirrored pyramids of strided convolutions."""
         classes, condition_stats = self.classes(spec), self.condition_stats(spec)
-        assert self.width and self.discriminator_width and self.most
+        assert self.width and self.discriminator_width and self.max_channels
         discriminator: nn.Module = Discriminator(
-            spec.shape, self.discriminator_width, self.most, classes, condition_stats
+            spec.shape, self.discriminator_width, self.max_channels, classes, condition_stats
         )
         if self._completes(spec):
             discriminator = AuxiliaryHeads(discriminator, classes, len(turns_of(spec.height, spec.width)))
         return {
-            "generator": Generator(spec.shape, self.latent_dim, self.width, self.most, classes, condition_stats),
+            "generator": Generator(
+                spec.shape, self.latent_dim, self.width, self.max_channels, classes, condition_stats
+            ),
             "discriminator": discriminator,
         }
 

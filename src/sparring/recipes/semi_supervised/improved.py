@@ -34,7 +34,7 @@ from sparring.games.semi_supervised import (
     pull_away,
 )
 from sparring.nets.improved_gan import ConvClassifier, ConvGenerator, MLPClassifier, MLPGenerator
-from sparring.nets.weight_norm import start_on_data
+from sparring.nets.weight_norm import data_dependent_init
 from sparring.recipes.classifier_recipe import SemiSupervisedRecipe, average_of_both
 from sparring.recipes.recipe import adams, check_positive, check_range, check_share
 
@@ -117,8 +117,8 @@ class Improved(SemiSupervisedRecipe):
     def prepare(self, nets: Mapping[str, nn.Module], x: Tensor) -> None:
         """Lengths and biases of all normalised layers, by what passes them."""
         z = torch.randn(len(x), self.latent_dim, generator=torch.Generator().manual_seed(0))
-        start_on_data(nets["generator"], z.to(x.device))
-        start_on_data(nets["classifier"].train(), x)  # with its noise, as it will learn
+        data_dependent_init(nets["generator"], z.to(x.device))
+        data_dependent_init(nets["classifier"].train(), x)  # with its noise, as it will learn
 
     def system(self, spec: ImageSpec, nets: Mapping[str, nn.Module], total: int) -> System:
         """The losses of section 5, by Adam at a constant rate."""
