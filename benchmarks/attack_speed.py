@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from trials import KEPT, hardened
 
 from sparring.attacks import Threat, autoattack, pgd
-from sparring.data.dataset import open_images
+from sparring.data.open import open_images
 from sparring.models.classifier import load_classifier
 
 EPS = 0.3

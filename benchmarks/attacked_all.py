@@ -17,7 +17,7 @@ from attack_speed import EPS, THREAT, Pixels
 from record import data_folder, save
 
 from sparring.attacks import autoattack
-from sparring.data.dataset import open_images
+from sparring.data.open import open_images
 from sparring.stats.intervals import wilson_interval
 
 

@@ -16,8 +16,8 @@ import torch
 from record import save
 from safetensors.torch import load_file
 
-from sparring.data.dataset import open_images
 from sparring.data.in_memory import as_input
+from sparring.data.open import open_images
 from sparring.engine.run_folder import Run
 from sparring.recipes import recipe_class
 from sparring.recipes.recipe import from_settings

@@ -23,7 +23,7 @@ from trials import KEPT, hardened
 from sparring.attacks import Threat, fgsm
 from sparring.commands.attacking.load_target import load_target
 from sparring.commands.attacking.suites.image import image_target
-from sparring.data.dataset import open_images
+from sparring.data.open import open_images
 
 EPS = 0.25
 PUBLISHED = {

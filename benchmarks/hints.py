@@ -27,7 +27,7 @@ from torch import Tensor
 
 from sparring.commands.train import train
 from sparring.commands.training.monitor import floats, small
-from sparring.data.dataset import open_images
+from sparring.data.open import open_images
 from sparring.engine.image_io import grid, save_png
 from sparring.games.hints import Violation, excess, hint_term
 from sparring.measure.diagnostics.quick_metrics import coverage

@@ -23,7 +23,7 @@ import numpy as np
 from PIL import Image
 from record import alternate, data_folder, ratios, save, spread, to_text
 
-from sparring.data.dataset import open_images
+from sparring.data.open import open_images
 
 TARGET = 1.7
 

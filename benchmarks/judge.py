@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from record import data_folder
 
 from sparring.commands.evaluating.row_views import of_array, of_images, of_model
-from sparring.data.dataset import Dataset, open_images
+from sparring.data.dataset import Dataset
+from sparring.data.open import open_images
 from sparring.data.resolve import cache_folder
 from sparring.engine.device import Hardware
 from sparring.measure.diagnostics.memorisation import memorisation

@@ -19,8 +19,9 @@ from record import alternate, data_folder, save, spread
 
 from sparring.commands.training.monitor import watch
 from sparring.commands.training.plan import Plan
-from sparring.data.dataset import Dataset, open_images
+from sparring.data.dataset import Dataset
 from sparring.data.loader import BatchLoader
+from sparring.data.open import open_images
 from sparring.engine.device import Hardware
 from sparring.engine.loop import play
 from sparring.models.generator import GeneratorModel

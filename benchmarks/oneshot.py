@@ -25,7 +25,8 @@ from told import Options, Told, parsed, say, train
 from torch import Tensor
 from trials import KEPT
 
-from sparring.data.dataset import Dataset, open_images
+from sparring.data.dataset import Dataset
+from sparring.data.open import open_images
 from sparring.models.classifier import Classifier, load_classifier, views_of
 
 PAIRS = ("0-1", "3-8", "4-9")

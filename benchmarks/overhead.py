@@ -18,8 +18,8 @@ from functools import partial
 import torch
 from record import alternate, data_folder, save, spread, to_text
 
-from sparring.data.dataset import open_images
 from sparring.data.loader import BatchLoader
+from sparring.data.open import open_images
 from sparring.engine.device import Hardware
 from sparring.engine.game import freeze_others
 from sparring.engine.loop import Callback, System, play

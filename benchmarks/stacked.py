@@ -35,8 +35,8 @@ def one(objective: str, penalty: str, seed: int, minutes: float, path: Path) -> 
     import mnist_classifier
     import torch
 
-    from sparring.data.dataset import open_images
     from sparring.data.loader import BatchLoader
+    from sparring.data.open import open_images
     from sparring.engine.device import Hardware
     from sparring.engine.image_io import grid, to_uint8
     from sparring.engine.loop import play

@@ -17,7 +17,7 @@ from record import save
 from told import Options, Told, chosen, errors, parsed, to_text, train
 from trials import KEPT
 
-from sparring.data.dataset import open_images
+from sparring.data.open import open_images
 
 RECIPE = ("--recipe", "consistent")
 

@@ -26,8 +26,9 @@ from judge import source
 from record import data_folder
 from trials import ALONE, KEPT
 
-from sparring.data.dataset import Dataset, open_images
+from sparring.data.dataset import Dataset
 from sparring.data.labels import choose_labels
+from sparring.data.open import open_images
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ from trials import KEPT
 from sparring.attacks import autoattack
 from sparring.attacks.stochastic_models import error_rates
 from sparring.commands.harden import harden
-from sparring.data.dataset import open_images
+from sparring.data.open import open_images
 from sparring.recipes.adversarial.base import AdversarialRecipe
 from sparring.recipes.adversarial.fast import Fast
 from sparring.recipes.adversarial.pgd import PGD

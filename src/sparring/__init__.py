@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from sparring.data.audio import Sounds as Sounds
     from sparring.data.audio import open_sounds as open_sounds
     from sparring.data.dataset import Dataset as Dataset
-    from sparring.data.dataset import open_images as open_images
     from sparring.data.loader import BatchLoader as BatchLoader
+    from sparring.data.open import open_images as open_images
     from sparring.engine.data_spec import ImageSpec as ImageSpec
     from sparring.engine.device import Hardware as Hardware
     from sparring.engine.errors import SparringError as SparringError
@@ -85,7 +85,8 @@ _HOMES = {
     "commands.sample": ("sample",),
     "commands.train": ("train",),
     "commands.whisper": ("whisper",),
-    "data.dataset": ("Dataset", "open_images"),
+    "data.dataset": ("Dataset",),
+    "data.open": ("open_images",),
     "data.loader": ("BatchLoader",),
     "data.audio": ("Sounds", "open_sounds"),
     "engine.device": ("Hardware",),

@@ -20,9 +20,10 @@ from sparring.commands.training.calibrate import calibrated, set_aside
 from sparring.commands.training.classifier_session import scaled
 from sparring.commands.training.plan import Plan, measure_speed
 from sparring.commands.training.run_settings import TrainRequest
-from sparring.data.dataset import Dataset, open_images
+from sparring.data.dataset import Dataset
 from sparring.data.in_memory import IndexedDataset, InMemoryDataset, Scale, as_input
 from sparring.data.loader import BatchLoader
+from sparring.data.open import open_images
 from sparring.data.reader_api import mode_of
 from sparring.engine.data_spec import ImageSpec
 from sparring.engine.device import Hardware

@@ -24,7 +24,7 @@ from sparring.commands.predict import as_csv, predict
 from sparring.commands.reporting.classifier_report import doubts, untaught
 from sparring.commands.training import calibrate
 from sparring.commands.training.interrupt import Stopped
-from sparring.data.dataset import open_images
+from sparring.data.open import open_images
 from sparring.engine.device import Hardware
 from sparring.engine.errors import SparringError, UsageError
 from sparring.engine.run_folder import Run

@@ -17,14 +17,13 @@ from makers import encoded, pixels, write_files, write_tar, write_targz, write_z
 from sparring.data.archive import (
     Unreadable,
     _leads_out,
-    is_packed_tar,
     natural,
     open_container,
     suffix,
     too_large,
-    unpacked,
 )
-from sparring.data.dataset import open_images
+from sparring.data.gzip_io import is_packed_tar, unpacked
+from sparring.data.open import open_images
 from sparring.engine.errors import SparringError
 
 PICTURE = encoded(pixels(1)[0])

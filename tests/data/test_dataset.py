@@ -18,8 +18,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from makers import encoded, pixels, write_files, write_zip
 
-from sparring.data import dataset
-from sparring.data.dataset import choose_shape, open_images, parse_size
+from sparring.data.image_shape import choose_shape, parse_size
+from sparring.data.open import open_images
 from sparring.data.reader_api import Shape
 from sparring.data.stale_lock import is_abandoned, owner
 from sparring.engine.errors import SparringError, UsageError
@@ -56,7 +56,7 @@ def test_parse_size_takes_no_half_sizes(text: str) -> None:
 
 def test_the_second_open_decodes_nothing(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = open_images(photos)
-    monkeypatch.setattr(dataset, "find", lambda *_: pytest.fail("looked through again"))
+    monkeypatch.setattr("sparring.data.open.find", lambda *_: pytest.fail("looked through again"))
     told: list[int] = []
     second = open_images(photos, on_progress=lambda done, of: told.append(done))
     assert (second.report, second.spec, told) == (first.report, first.spec, [])
@@ -70,7 +70,7 @@ def test_vectors_are_kept_in_the_cache_and_in_the_fingerprint(tmp_path: Path, mo
     other = open_images(tmp_path / "b.npz")
     first = open_images(tmp_path / "a.npz")
     assert first.fingerprint != other.fingerprint and first.report.vectors == 2
-    monkeypatch.setattr(dataset, "find", lambda *_: pytest.fail("looked through again"))
+    monkeypatch.setattr("sparring.data.open.find", lambda *_: pytest.fail("looked through again"))
     second = open_images(tmp_path / "a.npz")
     assert (second.report, second.spec) == (first.report, first.spec)
     rows = np.array([3, 0])
@@ -112,7 +112,7 @@ def test_equal_content_keeps_a_report_for_each_source(photos: Path, tmp_path: Pa
 
 OPEN = """
 import sys, numpy as np
-from sparring.data.dataset import open_images
+from sparring.data.open import open_images
 data = open_images(sys.argv[1])
 print(data.fingerprint, int(data[np.arange(len(data))].sum()))
 """
@@ -133,7 +133,7 @@ STALL = """
 import sys, time
 from sparring.data import readers
 from sparring.data.readers import images
-from sparring.data.dataset import open_images
+from sparring.data.open import open_images
 def stall(self, rows, shape, tell):
     rows[:] = 7
     rows.flush()
@@ -151,7 +151,7 @@ def test_a_killed_build_is_not_taken_for_whole_and_swept(photos: Path, tmp_path:
     assert build.stdout.readline() == "half way\n"
     (left,) = cached(tmp_path)
     assert left.name.startswith(".building-")
-    assert (left / "pixels.u8").exists()
+    assert (left / "rows.bin").exists()
     write_files(tmp_path / "others", {"a.png": encoded(IMAGES[0])})
     open_images(tmp_path / "others")
     assert left.exists()  # its process lives
@@ -206,11 +206,11 @@ def test_a_damaged_cache_is_built_anew(harm: str, photos: Path, tmp_path: Path) 
         case "index list":
             index.write_text(json.dumps(["x"]))
         case "pixels":
-            os.truncate(folder / "pixels.u8", 100)
+            os.truncate(folder / "rows.bin", 100)
         case "rows":
             (folder / "rows.npy").write_bytes(b"")
         case "no pixels":
-            (folder / "pixels.u8").unlink()
+            (folder / "rows.bin").unlink()
     again = open_images(photos)
     assert np.array_equal(again[np.arange(12)], IMAGES)
     assert again.folder == folder
@@ -281,7 +281,7 @@ def test_dirty_folder_of_all_modes_and_sizes(tmp_path: Path) -> None:
         ({"a.txt": b"x", "b.TXT": b"y", "c.csv": b"z"}, "2 x .txt, 1 x .csv"),
         ({"README": b"x"}, "1 x files without suffix"),
         ({"a.zip": b"PK", "b.zip": b"PK"}, "name it itself"),
-        ({"a.png": b"", "b.png": b"x"}, "2 files that may be images, none readable .the first: a.png is empty"),
+        ({"a.png": b"", "b.png": b"x"}, "none of 2 images can be read .the first: a.png is empty"),
     ],
 )
 def test_nothing_usable_says_what_was_found(files: dict[str, bytes], words: str, tmp_path: Path) -> None:

@@ -17,8 +17,8 @@ from PIL import Image, ImageOps
 
 from sparring.data import decode as module
 from sparring.data.archive import open_container
-from sparring.data.dataset import open_images
 from sparring.data.decode import decode, decode_all, header
+from sparring.data.open import open_images
 from sparring.data.reader_api import Shape
 from sparring.engine.errors import SparringError
 

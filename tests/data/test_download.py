@@ -17,8 +17,8 @@ from makers import encoded, mnist_files, pixels, write_tar, write_targz, write_z
 
 from sparring.data import registry as known
 from sparring.data import resolve as source
-from sparring.data.dataset import open_images
 from sparring.data.download import _claim, _file_name, download
+from sparring.data.open import open_images
 from sparring.engine.errors import SparringError, UsageError
 
 BODY = bytes(range(256)) * 2000

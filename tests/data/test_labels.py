@@ -8,8 +8,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from makers import encoded, pixels, write_files
 
-from sparring.data.dataset import open_images
-from sparring.data.labels import choose_labels, labels_as, read_labels, some_labels
+from sparring.data.labels import choose_labels, labels_as, read_labels
+from sparring.data.open import open_images
+from sparring.data.splits import some_labels
 from sparring.engine.errors import SparringError, UsageError
 
 NAMES = ["a/1.png", "a/2.png", "b/1.png", "b/3.png"]

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from makers import pixels
 from torch import Tensor
 
-from sparring.data.dataset import Dataset, open_images
+from sparring.data.dataset import Dataset
 from sparring.data.loader import BatchLoader
+from sparring.data.open import open_images
 from sparring.engine import dist
 from sparring.engine.errors import UsageError
 

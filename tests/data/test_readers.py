@@ -26,7 +26,8 @@ from makers import (
 )
 
 from sparring.data.archive import Unreadable, open_container
-from sparring.data.dataset import Dataset, open_images
+from sparring.data.dataset import Dataset
+from sparring.data.open import open_images
 from sparring.data.readers.idx import parse_idx
 from sparring.engine.errors import SparringError
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sparring.data.dataset import open_images
+from sparring.data.open import open_images
 from sparring.data.readers import stacked_mnist as stacked
 from sparring.data.registry import KNOWN
 from sparring.engine.errors import SparringError

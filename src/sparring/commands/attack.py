@@ -18,7 +18,9 @@ from sparring.commands.predict import open_like
 from sparring.commands.reporting.progress import Progress
 from sparring.commands.reporting.run_report import command_line
 from sparring.commands.training.run_settings import TrainRequest
-from sparring.data.dataset import Dataset, open_images, parse_size
+from sparring.data.dataset import Dataset
+from sparring.data.image_shape import parse_size
+from sparring.data.open import open_images
 from sparring.engine.atomic_io import remove
 from sparring.engine.device import Hardware
 from sparring.engine.errors import UsageError

@@ -29,7 +29,8 @@ from sparring.commands.training.classifier_session import (
 from sparring.commands.training.plan import Plan
 from sparring.commands.training.run_settings import TrainRequest
 from sparring.commands.training.session import Nets, TrainingSession
-from sparring.data.dataset import Dataset, parse_size
+from sparring.data.dataset import Dataset
+from sparring.data.image_shape import parse_size
 from sparring.data.labels import choose_labels, read_labels
 from sparring.data.loader import BatchLoader
 from sparring.engine import dist

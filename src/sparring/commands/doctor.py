@@ -11,7 +11,8 @@ import numpy as np
 from torch import nn
 
 from sparring.commands.training.monitor import floats, small, some
-from sparring.data.dataset import Dataset, open_images
+from sparring.data.dataset import Dataset
+from sparring.data.open import open_images
 from sparring.engine.errors import SparringError, UsageError
 from sparring.engine.run_folder import Run
 from sparring.measure.diagnostics.augmentation_leaks import leaks

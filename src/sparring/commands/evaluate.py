@@ -21,8 +21,8 @@ from sparring.commands.evaluating.inputs import EvaluationInputs, EvaluationRequ
 from sparring.commands.evaluating.row_views import RowView, Split
 from sparring.commands.reporting.progress import Progress
 from sparring.commands.reporting.run_report import write_evaluation
-from sparring.data.dataset import open_images
 from sparring.data.in_memory import as_input
+from sparring.data.open import open_images
 from sparring.data.readers.stacked_mnist import FORMAT as STACKED
 from sparring.data.resolve import cache_folder
 from sparring.engine.atomic_io import explain_os_errors

@@ -31,7 +31,8 @@ from sparring.commands.training.classifier_session import (
 from sparring.commands.training.plan import Plan
 from sparring.commands.training.run_settings import TrainRequest, saved_recipe
 from sparring.commands.training.session import Nets, TrainingSession
-from sparring.data.dataset import Dataset, parse_size
+from sparring.data.dataset import Dataset
+from sparring.data.image_shape import parse_size
 from sparring.data.loader import BatchLoader
 from sparring.engine import dist
 from sparring.engine.atomic_io import write

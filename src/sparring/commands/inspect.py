@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from sparring.commands.reporting.progress import Progress
-from sparring.data.dataset import SourceReport, open_images, parse_size
+from sparring.data.dataset import SourceReport
+from sparring.data.image_shape import parse_size
+from sparring.data.open import open_images
 
 NAMES = 5
 """So many names are told for each reason; --json tells all."""

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 from torch import nn
 
-from sparring.data.dataset import Dataset, open_images
+from sparring.data.dataset import Dataset
+from sparring.data.open import open_images
 from sparring.data.reader_api import MODES
 from sparring.engine.errors import UsageError
 from sparring.models.classifier import AT_ONCE, Classifier, load_classifier

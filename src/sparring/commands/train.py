@@ -13,7 +13,8 @@ from sparring.commands.reporting.run_report import write_run
 from sparring.commands.training.callbacks import events
 from sparring.commands.training.run_settings import TrainRequest, as_told, check_generates, recipe_asked, recipe_of
 from sparring.commands.training.session import Nets, TrainingSession
-from sparring.data.dataset import Dataset, parse_size
+from sparring.data.dataset import Dataset
+from sparring.data.image_shape import parse_size
 from sparring.data.loader import BatchLoader
 from sparring.engine import dist
 from sparring.engine.device import Hardware, memory_peak

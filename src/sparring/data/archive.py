@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import io
 import os
 import re
-import shutil
 import stat
 import tarfile
 import zipfile
-import zlib
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import Any, Protocol
+from typing import IO, Any, Protocol
 
-from sparring.engine.atomic_io import explain_os_errors
 from sparring.engine.errors import SparringError
 
 LARGEST_FILE = 8 << 30
@@ -62,6 +57,14 @@ class Container(Protocol):
 
     def read(self, name: str) -> bytes:
         """The bytes of one file; raises `Unreadable`."""
+        ...
+
+    def open(self, name: str) -> IO[bytes]:
+        """A file as a stream, for what is too large to hold; raises `Unreadable`."""
+        ...
+
+    def size(self, name: str) -> int:
+        """Bytes of a file, unpacked."""
         ...
 
     def place(self, name: str) -> Path | None:
@@ -143,6 +146,17 @@ class Folder:
         except OSError as error:
             raise Unreadable(name, f"cannot be read: {error.strerror}") from error
 
+    def open(self, name: str) -> IO[bytes]:
+        """A file as a stream."""
+        try:
+            return open(os.path.join(self._base, name), "rb")
+        except OSError as error:
+            raise Unreadable(name, f"cannot be read: {error.strerror}") from error
+
+    def size(self, name: str) -> int:
+        """Bytes of a file."""
+        return self._found[0][name][0]
+
     def place(self, name: str) -> Path | None:
         """Where a file lies."""
         return self._base / name
@@ -194,6 +208,17 @@ class Zip:
         except Exception as error:  # zipfile's, and those of the four packers in it
             raise Unreadable(name, "is damaged in the archive") from error
 
+    def open(self, name: str) -> IO[bytes]:
+        """A member as a stream, unpacked piece by piece."""
+        try:
+            return self._zip.open(self._members[name])
+        except Exception as error:  # as above
+            raise Unreadable(name, "is damaged in the archive") from error
+
+    def size(self, name: str) -> int:
+        """Bytes of a member, unpacked."""
+        return self._members[name].file_size
+
     def place(self, name: str) -> Path | None:
         """Nowhere: it is packed."""
         return None
@@ -208,7 +233,7 @@ class Zip:
 
 
 class Tar:
-    """An uncompressed tar file; `unpacked` makes one of a tar.gz. `places` (name -> offset, size) where they are known."""
+    """An uncompressed tar file; `gzip_io.unpacked` makes one of a tar.gz. `places` (name -> offset, size) where they are known."""
 
     def __init__(self, path: Path, places: dict[str, tuple[int, int]] | None = None) -> None:
         self.path = path
@@ -251,6 +276,18 @@ class Tar:
         except OSError as error:
             raise Unreadable(name, f"cannot be read: {error.strerror}") from error
 
+    def open(self, name: str) -> IO[bytes]:
+        """A member as a stream."""
+        offset, size = self._places[name]
+        try:
+            return io.BufferedReader(_Section(open(self.path, "rb", buffering=0), offset, size))
+        except OSError as error:
+            raise Unreadable(name, f"cannot be read: {error.strerror}") from error
+
+    def size(self, name: str) -> int:
+        """Bytes of a member."""
+        return self._places[name][1]
+
     def place(self, name: str) -> Path | None:
         """Nowhere: it is in the archive."""
         return None
@@ -264,6 +301,27 @@ class Tar:
         return {"kind": "tar", "path": str(self.path), "places": {name: self._places[name] for name in names}}
 
 
+class _Section(io.RawIOBase):
+    """A stretch of a file as a stream of its own, which closes the file."""
+
+    def __init__(self, file: io.RawIOBase, offset: int, size: int) -> None:
+        self._file, self._left = file, size
+        file.seek(offset)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        view = memoryview(buffer)[: self._left]
+        count = self._file.readinto(view) or 0
+        self._left -= count
+        return count
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+
 def open_container(path: Path) -> Container:
     """The container at `path`, by what it is, not by what it is called. A tar.gz must be unpacked first."""
     if path.is_dir():
@@ -273,52 +331,6 @@ def open_container(path: Path) -> Container:
     if _is_tar(path):
         return Tar(path)
     return Folder(path)
-
-
-def is_packed_tar(path: Path) -> bool:
-    """True for a tar inside gzip."""
-    if path.is_dir():
-        return False
-    try:
-        with gzip.open(path) as file:
-            return file.read(512)[257:262] == b"ustar"
-    except (OSError, EOFError, zlib.error):
-        return False
-
-
-def unpacked(path: Path, target: Path) -> Path:
-    """Write the tar inside the tar.gz at `path` to `target`; raises on a decompression bomb or a full disk."""
-    size, done = path.stat().st_size, 0
-    room = shutil.disk_usage(target.parent).free * 9 // 10
-    with _saying_damaged(str(path)), gzip.open(path) as source, explain_os_errors(target), open(target, "wb") as out:
-        while True:
-            with _saying_damaged(str(path)):
-                block = source.read(1 << 22)
-            if not block:
-                return target
-            done += len(block)
-            if reason := _bomb(done, size):
-                raise SparringError(f"{path} {reason}")
-            if done > room:
-                raise SparringError(f"{path} does not fit unpacked on the disk of {target.parent}: make room there")
-            out.write(block)
-
-
-@contextmanager
-def _saying_damaged(name: str) -> Iterator[None]:
-    try:
-        yield
-    except (OSError, EOFError, zlib.error) as error:
-        raise SparringError(f"{name} is damaged: {error}") from error
-
-
-def read_gzip(content: bytes, name: str, limit: int, *, whole: bool = True) -> bytes:
-    """At most `limit` bytes out of gzip. Raises SparringError where it is damaged, or, if `whole`, where there are more."""
-    with _saying_damaged(name), gzip.GzipFile(fileobj=io.BytesIO(content)) as file:
-        data = file.read(limit + whole)
-    if len(data) > limit:
-        raise SparringError(f"{name} unpacks to more than the {limit:,} bytes that its header announces")
-    return data
 
 
 def natural(name: str) -> tuple[list[tuple[int, str]], str]:
@@ -346,10 +358,11 @@ def too_large(size: int, packed: int) -> str | None:
     """Why a file of this size, and this size packed, is refused."""
     if size > LARGEST_FILE:
         return f"unpacks to {size:,} bytes, more than the {LARGEST_FILE:,} that are taken"
-    return _bomb(size, packed)
+    return bomb(size, packed)
 
 
-def _bomb(size: int, packed: int) -> str | None:
+def bomb(size: int, packed: int) -> str | None:
+    """Why a file that unpacks to `size` bytes or more is refused as a decompression bomb; None where it is not."""
     if size > (64 << 20) and size > HIGHEST_RATIO * max(packed, 1):
         return f"is a decompression bomb: {packed:,} bytes unpack to {size:,} or more"
     return None

@@ -14,7 +14,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sparring.data.archive import Container, Skipped, Unreadable, is_packed_tar, open_container, suffix
+from sparring.data.archive import Container, Skipped, Unreadable, open_container, suffix
+from sparring.data.gzip_io import is_packed_tar
 from sparring.data.registry import DIGITS, KNOWN, STACKED
 from sparring.data.resolve import local, locate
 from sparring.engine.errors import SparringError, UsageError

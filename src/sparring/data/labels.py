@@ -5,21 +5,17 @@ from __future__ import annotations
 import csv
 import difflib
 import io
-import math
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sparring.data.archive import natural
+from sparring.data.dataset import Dataset
+from sparring.data.reader_api import Example, ReadResult
 from sparring.engine.errors import SparringError, UsageError, did_you_mean
-
-if TYPE_CHECKING:
-    from sparring.data.dataset import Dataset
-    from sparring.data.reader_api import Example, ReadResult
 
 UNLABELLED = "-1"
 """What stands for no label, here as in arrays; nothing does as well."""
@@ -27,20 +23,6 @@ LARGEST = 1 << 30
 """Bytes of a table of labels, at most."""
 NAMED = 5
 """Images that a note names, and other classes of each."""
-
-
-def some_labels(labels: NDArray[np.int64], fraction: float) -> NDArray[np.int64]:
-    """The labels `[N]`, of which only `fraction` of each class stay (one or more, unless it is 0), the others become -1.
-
-    The same ones every time; those of a smaller fraction are among those of a larger.
-    """
-    kept = np.full_like(labels, -1)
-    order = np.random.default_rng(0).permutation(len(labels))
-    for k in np.unique(labels[labels >= 0]):
-        rows = order[labels[order] == k]
-        rows = rows[: math.ceil(fraction * len(rows))]
-        kept[rows] = k
-    return kept
 
 
 def choose_labels(labels: NDArray[np.int64], count: int, classes: tuple[str, ...], seed: int) -> NDArray[np.int64]:
@@ -126,8 +108,10 @@ def labels_as(classes: tuple[str, ...], images: Dataset) -> NDArray[np.int64]:
     return labels
 
 
-def contradictions(items: Sequence[Example], outcomes: Sequence[ReadResult], taken: Sequence[int]) -> list[str]:
-    """A note on images that are found under more than one class, or none; `taken` are the rows of which equal ones were dropped."""
+def contradictions(
+    items: Sequence[Example], outcomes: Sequence[ReadResult], taken: Sequence[int], unit: str
+) -> list[str]:
+    """Return a note on files that are found under more than one class, or none; `taken` are the rows in use."""
     row_of = {outcomes[row].digest: row for row in taken}
     others: dict[int, dict[str, str]] = {}
     for item, outcome in zip(items, outcomes, strict=True):
@@ -142,7 +126,7 @@ def contradictions(items: Sequence[Example], outcomes: Sequence[ReadResult], tak
     for row, found in sorted(others.items()):
         elsewhere = _first([f"{label} in {name}" for label, name in found.items()])
         odd.append(f"{items[row].name} ({items[row].label}; {elsewhere})")
-    count = f"{len(odd):,} images are" if len(odd) > 1 else "1 image is"
+    count = f"{len(odd):,} {unit} are" if len(odd) > 1 else f"1 {unit.removesuffix('s')} is"
     return [f"{count} found under more than one class, of which the first was taken: {_first(odd)}"]
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from sparring.data.archive import Skipped, Unreadable
 from sparring.engine.errors import SparringError
@@ -50,6 +51,14 @@ class Cells:
             first += count
         self._cells = file.read_row_group(group, [self._column])[self._column].to_pylist()
         self._held, self._first = (table, group), first
+
+    def open(self, name: str) -> IO[bytes]:
+        """The bytes in one cell, as a stream."""
+        return io.BytesIO(self.read(name))
+
+    def size(self, name: str) -> int:
+        """Bytes in one cell."""
+        return len(self.read(name))
 
     def place(self, name: str) -> Path | None:
         """Nowhere: it is in a table."""

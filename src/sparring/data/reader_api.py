@@ -1,28 +1,31 @@
-"""What a reader finds in a container, whatever the format: named items, and a way to put them into rows."""
+"""What a reader returns, whatever the format: named examples, a spec, and a way to write them into rows."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeAlias
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeAlias
 
 from sparring.data.archive import Container, Skipped
+from sparring.engine.errors import UsageError
 
 if TYPE_CHECKING:  # a decoding process starts sooner without NumPy
     import numpy as np
     from numpy.typing import NDArray
 
-    Rows: TypeAlias = NDArray[np.uint8]
-    """`[N, H, W, C]`, a memory map while the cache is built."""
+    from sparring.engine.data_spec import DataSpec
+
+    Rows: TypeAlias = NDArray[Any]
+    """`[N, ...]` as `store_for` lays them out, a memory map while the cache is built."""
     Vectors: TypeAlias = NDArray[np.float32]
-    """`[N, K]`: numbers told with each image, in place of a class."""
+    """`[N, K]`: numbers in place of a class, one vector for each example."""
 
 MODES = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4}
 """Pillow's name -> channels; other numbers of channels come from arrays alone."""
 
 
 def mode_of(channels: int) -> str | None:
-    """Pillow's name for so many channels; None where it has none."""
+    """Return Pillow's name for this number of channels; None where it has none."""
     return next((name for name, count in MODES.items() if count == channels), None)
 
 
@@ -36,7 +39,7 @@ class Shape(NamedTuple):
 
 
 class Example(NamedTuple):
-    """One image (or clip, or record): its name, split and label as found."""
+    """One image, recording, series or table row: its name, split and label as found."""
 
     name: str
     split: Literal["train", "test"]
@@ -44,58 +47,122 @@ class Example(NamedTuple):
 
 
 class ReadResult(NamedTuple):
-    """What became of one item: the digest of its content, or why it could not be used."""
+    """Outcome of reading one example: the digest of its content, or the reason why it cannot be used."""
 
     digest: str = ""
     reason: str = ""
 
 
-class RawDataset(Protocol):
-    """What a reader found. Images today; a reader of sound or tables gives another `kind` and other rows."""
+@dataclass(frozen=True)
+class ReadOptions:
+    """Choices of how to read a source; the defaults follow what it holds. Part of the cache's key."""
 
-    @property
-    def kind(self) -> Literal["image", "audio", "table"]:
-        """What the rows are."""
-        ...
+    kind: str | None = None
+    """Kind of data: image, audio, series or table; None: guessed."""
+    size: tuple[int, int] | None = None
+    """Height and width of images."""
+    mode: str | None = None
+    """Mode of images: L, LA, RGB or RGBA."""
+    resize: bool = False
+    """True to scale images of other sizes and modes to those of `like`."""
+    label: str | None = None
+    """Column of the class, by name or by position from 0."""
+    names: tuple[str, ...] = ()
+    """Names of the columns, where the file has none."""
+    drop: tuple[str, ...] = ()
+    """Columns to leave out, by name or by position from 0."""
+    categorical: tuple[str, ...] = ()
+    """Numeric columns to treat as categories."""
+    delimiter: str | None = None
+    """Character between the cells of a text table; None: guessed."""
+    time: str | None = None
+    """Column of the time, by name or by position from 0."""
+    window: int | None = None
+    """Steps of each window that a long series is cut into."""
+
+    def check(self, kind: str, evidence: str) -> None:
+        """Raise UsageError where an option is set that this kind of data does not have."""
+        for name, kinds in KINDS_OF_OPTION.items():
+            if getattr(self, name) not in (None, False, ()) and kind not in kinds:
+                raise UsageError(
+                    f"--{name} is for {' and '.join(PLURAL[k] for k in kinds)}, and the source is read as "
+                    f"{PLURAL[kind]} ({evidence}): leave it out, or name another --kind"
+                )
+
+
+KINDS_OF_OPTION = {
+    "size": ("image",), "mode": ("image",), "resize": ("image",), "label": ("table",), "categorical": ("table",),
+    "names": ("table", "series"), "drop": ("table", "series"), "delimiter": ("table", "series"),
+    "time": ("series",), "window": ("series",),
+}  # fmt: skip
+"""Option -> kinds of data that have it."""
+PLURAL = {"image": "images", "audio": "recordings", "series": "series", "table": "tables"}
+"""Kind -> its name in messages."""
+
+
+class RawDataset(Protocol):
+    """What a reader found in a container, before it is written into rows."""
 
     @property
     def format(self) -> str:
-        """The format's name, for people."""
+        """Name of the format, for people."""
         ...
 
     @property
-    def items(self) -> list[Example]:
-        """All items, in the order of the rows."""
+    def unit(self) -> str:
+        """What one example is called, in the plural: images, recordings, series, rows."""
+        ...
+
+    @property
+    def items(self) -> Sequence[Example]:
+        """All examples, in the order of the rows."""
         ...
 
     @property
     def skipped(self) -> list[Skipped]:
-        """Files that are no items, and why."""
+        """Files that are no examples, and why."""
         ...
 
     @property
     def notes(self) -> list[str]:
-        """What people should know of how the data were read."""
+        """Remarks on how the data were read, for people; final after `finish`."""
         ...
 
     @property
     def drops_duplicates(self) -> bool:
-        """True where equal items are an accident of collecting; False for published arrays, which stay as they are."""
+        """True where equal examples are an accident of collecting; False for published arrays and tables."""
+        ...
+
+    @property
+    def held_out(self) -> int | None:
+        """Fraction held out for testing, as 1 in this number, where the source marks none; None: nothing."""
         ...
 
     @property
     def vectors(self) -> Vectors | None:
-        """Numbers told with each item, finite; None where there are none, and labels are classes."""
+        """Finite numbers in place of classes, one row an example; None where labels are classes."""
         ...
 
-    def survey(self) -> Counter[Shape]:
-        """The sizes and modes there are, by headers, from a sample where there are very many."""
+    def plan(self, options: ReadOptions, like: DataSpec | None) -> DataSpec:
+        """Return the spec of the rows to write, without classes and count; `like`: as these were."""
         ...
 
-    def ingest(self, rows: Rows, shape: Shape, on_progress: Callable[[int], None]) -> list[ReadResult]:
-        """Write each item into its row; `tell` is called with the number of rows done."""
+    def ingest(self, rows: Rows, spec: DataSpec, on_progress: Callable[[int], None]) -> list[ReadResult]:
+        """Write each example into its row; `on_progress` gets the number of rows done."""
+        ...
+
+    def finish(self, spec: DataSpec, rows: Rows, used: NDArray[np.int64], train: NDArray[np.int64]) -> DataSpec:
+        """Return the spec completed by what was written: `used` rows hold examples, `train` are those to train on."""
+        ...
+
+    def lengths(self) -> NDArray[np.int64] | None:
+        """Steps of each row before the padding, `[N]`; None where rows have one length. Known after `ingest`."""
+        ...
+
+    def forms(self) -> dict[str, int]:
+        """Count the forms that were found: sizes and modes of images, rates of recordings."""
         ...
 
 
-Reader = Callable[[Container], RawDataset | None]
-"""A format: looks at a container and gives what it finds there, or None where it is not its format."""
+Reader = Callable[[Container, ReadOptions], RawDataset | None]
+"""A format: looks at a container and returns what it finds there, or None where it is not its format."""

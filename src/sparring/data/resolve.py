@@ -10,12 +10,20 @@ from pathlib import Path
 
 from sparring.data.archive import Container, suffix
 from sparring.data.download import download, is_url
-from sparring.data.reader_api import RawDataset
+from sparring.data.reader_api import PLURAL, RawDataset, ReadOptions
 from sparring.data.readers import READERS
 from sparring.data.readers.digits import read_digits
 from sparring.data.readers.stacked_mnist import stacked
 from sparring.data.registry import DIGITS, KNOWN, NOTES, STACKED
 from sparring.engine.errors import SparringError, UsageError, did_you_mean
+
+READABLE = {
+    "image": "Images, IDX, CIFAR batches, .npy, .npz and parquet are read.",
+    "audio": "Sounds in .wav, .flac, .ogg and .mp3 are read.",
+    "series": "Series in .csv, .tsv, .parquet, .npy and .npz are read.",
+    "table": "Tables in .csv, .tsv, .parquet, .npy and .npz are read.",
+}
+"""Kind -> what its readers read."""
 
 
 def cache_folder() -> Path:
@@ -70,13 +78,13 @@ def _locate_known(name: str) -> tuple[Path, list[str]]:
     return (files[0], []) if len(files) == 1 else (downloads, [])
 
 
-def find(container: Container, source: str) -> RawDataset:
-    """What the first reader that knows it finds in the container of `source`."""
-    for reader in READERS:
-        if found := reader(container):
-            return stacked(found) if source == STACKED and local(source) is None else found
+def find(container: Container, source: str, kind: str, options: ReadOptions) -> RawDataset:
+    """What the first reader of this kind that knows the container of `source` finds there."""
+    for reader in READERS[kind]:
+        if raw := reader(container, options):
+            return stacked(raw) if source == STACKED and local(source) is None else raw
     refused = [f"{left.name} {left.reason}" for left in container.refused]
-    raise SparringError(f"nothing usable in {source}: {_census(container.names, refused)}")
+    raise SparringError(f"nothing usable in {source}: {_census(container.names, refused, kind)}")
 
 
 def find_digits() -> RawDataset:
@@ -84,13 +92,13 @@ def find_digits() -> RawDataset:
     return read_digits()
 
 
-def _census(names: list[str], refused: list[str]) -> str:
+def _census(names: list[str], refused: list[str], kind: str) -> str:
     if not names and not refused:
-        return "it is empty. Images are looked for in it and in the folders below"
+        return f"it is empty. {PLURAL[kind].capitalize()} are looked for in it and in the folders below"
     kinds = Counter(suffix(name) or "files without suffix" for name in names)
     parts = [f"{count} x {kind}" for kind, count in kinds.most_common(6)]
     parts += ["other files"] * (len(kinds) > 6)
     if refused:
         parts.append(f"{len(refused)} refused ({refused[0]}{', ...' if len(refused) > 1 else ''})")
     inside = " An archive inside is not opened: name it itself." * bool(kinds.keys() & {".zip", ".tar", ".gz", ".tgz"})
-    return f"it holds {', '.join(parts)}. Images, IDX, CIFAR batches, .npy, .npz and parquet are read.{inside}"
+    return f"it holds {', '.join(parts)}. {READABLE[kind]}{inside}"

@@ -6,6 +6,7 @@ differently, it dispatches on the spec's type (`functools.singledispatch`).
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
@@ -278,7 +279,8 @@ KINDS: dict[str, type[ImageSpec | AudioSpec | SeriesSpec | TableSpec]] = {
 
 def spec_to_json(spec: DataSpec) -> dict[str, Any]:
     """Describe a spec by `kind` and its fields, as JSON holds them."""
-    return {"kind": spec.kind, **asdict(spec)}  # type: ignore[call-overload]
+    fields: dict[str, Any] = json.loads(json.dumps(asdict(spec)))  # type: ignore[call-overload]
+    return {"kind": spec.kind, **fields}
 
 
 def spec_from_json(fields: Mapping[str, Any]) -> DataSpec:

@@ -25,7 +25,9 @@ from sparring.commands.evaluating.row_views import (
     reference_of,
 )
 from sparring.commands.reporting.progress import Progress
-from sparring.data.dataset import Dataset, open_images, parse_size
+from sparring.data.dataset import Dataset
+from sparring.data.image_shape import parse_size
+from sparring.data.open import open_images
 from sparring.data.reader_api import mode_of
 from sparring.engine.errors import SparringError, UsageError
 from sparring.engine.run_folder import Run

@@ -11,7 +11,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from sparring.data.dataset import Dataset, open_images
+from sparring.data.dataset import Dataset
+from sparring.data.open import open_images
 from sparring.data.reader_api import MODES
 from sparring.engine.errors import SparringError, UsageError
 from sparring.engine.image_io import to_uint8

@@ -16,8 +16,9 @@ from sparring.commands.reporting.progress import Progress
 from sparring.commands.training.interrupt import Stopped, diverging, signals
 from sparring.commands.training.plan import Plan, check_memory, measure_speed
 from sparring.commands.training.run_settings import TrainRequest, check_same, settings_of
-from sparring.data.dataset import Dataset, open_images
+from sparring.data.dataset import Dataset
 from sparring.data.loader import BatchLoader
+from sparring.data.open import open_images
 from sparring.engine import dist
 from sparring.engine.data_spec import ImageSpec
 from sparring.engine.device import Hardware

@@ -1,11 +1,24 @@
 """One file a format. A reader is a function from a container to what it finds there; this table is their order."""
 
-from sparring.data.reader_api import Reader
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sparring.data.archive import Container
+from sparring.data.reader_api import RawDataset, Reader
 from sparring.data.readers.cifar import read_cifar
 from sparring.data.readers.idx import read_idx_files
 from sparring.data.readers.images import read_images
 from sparring.data.readers.numpy import read_numpy
 from sparring.data.readers.parquet import read_parquet
 
-READERS: tuple[Reader, ...] = (read_idx_files, read_cifar, read_numpy, read_parquet, read_images)
-"""The first that finds something reads the source."""
+
+def _of_images(read: Callable[[Container], RawDataset | None]) -> Reader:
+    """A reader that needs no options."""
+    return lambda container, options: read(container)
+
+
+READERS: dict[str, tuple[Reader, ...]] = {
+    "image": tuple(map(_of_images, (read_idx_files, read_cifar, read_numpy, read_parquet, read_images))),
+}
+"""Kind of data -> its readers; the first that finds something reads the source."""

@@ -14,12 +14,14 @@ from PIL import Image, ImageOps
 
 from sparring.data.archive import Skipped
 from sparring.data.decode import to_mode
+from sparring.data.image_shape import ImageSource, shape_of
 from sparring.data.mmap_io import let_go
 from sparring.data.reader_api import MODES, Example, ReadResult, Shape, mode_of
 from sparring.engine.errors import SparringError
 
 if TYPE_CHECKING:
     from sparring.data.reader_api import Rows
+    from sparring.engine.data_spec import DataSpec
 
 BLOCK = 1024
 
@@ -43,14 +45,13 @@ class Part:
 
 
 @dataclass
-class ImageArrays:
+class ImageArrays(ImageSource):
     """Images in arrays, in one part a split."""
 
     format: str
     parts: list[Part]
     skipped: list[Skipped] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    kind: Literal["image"] = "image"
     drops_duplicates: bool = False
 
     def __post_init__(self) -> None:
@@ -75,9 +76,10 @@ class ImageArrays:
             shapes[Shape(height, width, mode)] += len(part.images)
         return shapes
 
-    def ingest(self, rows: Rows, shape: Shape, on_progress: Callable[[int], None]) -> list[ReadResult]:
+    def ingest(self, rows: Rows, spec: DataSpec, on_progress: Callable[[int], None]) -> list[ReadResult]:
         """Copy the arrays into the rows, block by block."""
         outcomes: list[ReadResult] = []
+        shape = shape_of(spec)
         to_uint8 = self._scale()
         for part in self.parts:
             for some in _blocks(part.images):

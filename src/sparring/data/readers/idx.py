@@ -10,7 +10,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from sparring.data.archive import Container, Skipped, read_gzip, too_large
+from sparring.data.archive import Container, Skipped, too_large
+from sparring.data.gzip_io import read_gzip
 from sparring.data.reader_api import RawDataset
 from sparring.data.readers.array_dataset import ImageArrays, Part, as_images
 from sparring.engine.errors import SparringError

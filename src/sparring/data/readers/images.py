@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Literal
 
 from sparring.data.archive import Container, Skipped, is_hidden, suffix
 from sparring.data.decode import decode_all, header
+from sparring.data.image_shape import ImageSource, shape_of
 from sparring.data.reader_api import Example, RawDataset, ReadResult, Shape
 
 if TYPE_CHECKING:
     from sparring.data.reader_api import Rows
+    from sparring.engine.data_spec import DataSpec
 
 SUFFIXES = frozenset([
     ".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".gif", ".bmp", ".dib", ".tif", ".tiff", ".pgm",
@@ -33,14 +35,13 @@ TRIED = 50
 
 
 @dataclass
-class ImageFiles:
+class ImageFiles(ImageSource):
     """Encoded images, each in a file of its own."""
 
     container: Container
     items: list[Example]
     skipped: list[Skipped]
     notes: list[str] = field(default_factory=list)
-    kind: Literal["image"] = "image"
     format: str = "image files"
     drops_duplicates: bool = True
     vectors: None = None
@@ -49,9 +50,9 @@ class ImageFiles:
         """Sizes and modes by the headers of up to 1,000 files; what has no readable header does not count."""
         return survey(self.container, [item.name for item in self.items[:: -(-len(self.items) // MOST_HEADERS)]])
 
-    def ingest(self, rows: Rows, shape: Shape, on_progress: Callable[[int], None]) -> list[ReadResult]:
+    def ingest(self, rows: Rows, spec: DataSpec, on_progress: Callable[[int], None]) -> list[ReadResult]:
         """Decode each file into its row."""
-        return decode_all(self.container, [item.name for item in self.items], rows, shape, on_progress)
+        return decode_all(self.container, [item.name for item in self.items], rows, shape_of(spec), on_progress)
 
 
 def survey(container: Container, names: list[str]) -> Counter[Shape]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from sparring.data.archive import Container, Skipped
 from sparring.data.decode import decode_all
+from sparring.data.image_shape import ImageSource, shape_of
 from sparring.data.parquet_cells import Cells, explaining
 from sparring.data.reader_api import Example, RawDataset, ReadResult, Shape
 from sparring.data.readers.images import MOST_HEADERS, SPLITS, mostly_images, survey
@@ -18,17 +19,17 @@ from sparring.engine.errors import SparringError
 
 if TYPE_CHECKING:
     from sparring.data.reader_api import Rows
+    from sparring.engine.data_spec import DataSpec
 
 
 @dataclass
-class ParquetImages:
+class ParquetImages(ImageSource):
     """Encoded images in the cells of parquet files."""
 
     cells: Cells
     items: list[Example]
     skipped: list[Skipped]
     notes: list[str] = field(default_factory=list)
-    kind: Literal["image"] = "image"
     format: str = "parquet"
     drops_duplicates: bool = True
     vectors: None = None
@@ -37,10 +38,10 @@ class ParquetImages:
         """Sizes and modes of up to 2,000 first cells: later ones would unpack whole row groups."""
         return survey(self.cells, [item.name for item in self.items[:MOST_HEADERS]])
 
-    def ingest(self, rows: Rows, shape: Shape, on_progress: Callable[[int], None]) -> list[ReadResult]:
+    def ingest(self, rows: Rows, spec: DataSpec, on_progress: Callable[[int], None]) -> list[ReadResult]:
         """Decode each cell into its row."""
         workers = None if self.cells.shareable() else 1
-        return decode_all(self.cells, [item.name for item in self.items], rows, shape, on_progress, workers)
+        return decode_all(self.cells, [item.name for item in self.items], rows, shape_of(spec), on_progress, workers)
 
 
 def read_parquet(container: Container) -> RawDataset | None:

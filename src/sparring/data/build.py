@@ -1,0 +1,172 @@
+"""Build the cache of a source: write the examples that a reader found into rows, and report what was used."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sparring.data.archive import natural
+from sparring.data.dataset import SourceReport
+from sparring.data.labels import contradictions
+from sparring.data.reader_api import RawDataset, ReadOptions, ReadResult
+from sparring.data.splits import UNSPLIT, choose_test
+from sparring.data.store import reserve, store_for
+from sparring.engine.atomic_io import explain_os_errors
+from sparring.engine.data_spec import DataSpec, spec_to_json
+from sparring.engine.errors import SparringError
+
+VERSION = 4
+"""Version of the cache's layout and of the way examples are decoded; part of every key."""
+DISK_RESERVE = 0.05
+"""Fraction of the free disk that a cache leaves free."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is opened, and how."""
+
+    source: str
+    kind: str
+    evidence: str
+    options: ReadOptions
+    like: DataSpec | None
+    drop_duplicates: bool
+    """True to use equal files once, where the reader takes them for accidents."""
+    notes: list[str]
+
+
+def build_cache(
+    raw: RawDataset, request: Request, folder: Path, on_progress: Callable[[int, int], None]
+) -> SourceReport:
+    """Write rows, labels, splits and names of `raw` into `folder`. Raises SparringError where nothing is usable."""
+    count, once = len(raw.items), request.drop_duplicates and raw.drops_duplicates
+    if not count:
+        raise _nothing_usable(request.source, raw, [(left.name, left.reason) for left in raw.skipped])
+    spec = raw.plan(request.options, request.like)
+    layout = store_for(spec)
+    _check_room(request.source, count * layout.row_bytes, folder)
+    with explain_os_errors(folder):
+        rows = reserve(folder / "rows.bin", count, layout)
+        on_progress(0, count)
+        results = raw.ingest(rows, spec, lambda done: on_progress(done, count))
+        used, skipped = _sort_out(raw, results, once)
+        if not used:
+            failed = [(item.name, result.reason) for item, result in zip(raw.items, results, strict=True)]
+            raise _nothing_usable(request.source, raw, failed)
+        labels, classes = _number_labels(raw, used, request.like)
+        names = [raw.items[row].name for row in used]
+        notes = contradictions(raw.items, results, used, raw.unit) if once else []
+        test = _choose_test(raw, used, names, labels, notes)
+        idx = np.array(used, np.int64)
+        spec = raw.finish(spec, rows, idx, idx[~test])
+        arrays: dict[str, NDArray[Any] | None] = {
+            "rows": idx, "labels": labels, "splits": test.astype(np.uint8),
+            "vectors": None if raw.vectors is None else raw.vectors[idx],
+            "lengths": None if (lengths := raw.lengths()) is None else lengths[idx],
+        }  # fmt: skip
+        for name, array in arrays.items():
+            if array is not None:
+                np.save(folder / f"{name}.npy", array)
+        (folder / "names.json").write_text(json.dumps(names), encoding="utf-8")
+        meta = {"version": VERSION, "rows": count, "row_bytes": layout.row_bytes, "lengths": lengths is not None}
+        (folder / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
+    report = _report(raw, request, spec, classes, labels, skipped)
+    splits = {name: int((test == bool(k)).sum()) for name, k in UNSPLIT.items()}
+    fingerprint = _fingerprint(raw, results, used, spec)
+    return replace(report, splits=splits, notes=[*request.notes, *raw.notes, *notes], fingerprint=fingerprint)
+
+
+def _report(
+    raw: RawDataset, request: Request, spec: DataSpec, classes: list[str], labels: NDArray[np.int64],
+    skipped: dict[str, list[str]],
+) -> SourceReport:  # fmt: skip
+    counts = Counter(labels.tolist())
+    unlabelled = counts[-1] if classes else 0
+    full = replace(spec, classes=tuple(classes), count=len(labels), unlabelled=unlabelled)  # type: ignore[type-var]
+    return SourceReport(
+        source=request.source, kind=request.kind, evidence=request.evidence, format=raw.format, unit=raw.unit,
+        used=len(labels), skipped=skipped, shape=store_for(spec).row_shape, mode=getattr(spec, "mode", ""),
+        shapes_found=raw.forms(), classes={name: counts[k] for k, name in enumerate(classes)},
+        unlabelled=counts[-1], splits={}, notes=[], fingerprint="", spec=spec_to_json(full),
+        vectors=0 if raw.vectors is None else raw.vectors.shape[1],
+    )  # fmt: skip
+
+
+def _check_room(source: str, needed: int, folder: Path) -> None:
+    free = shutil.disk_usage(folder).free
+    if needed > free * (1 - DISK_RESERVE):
+        raise SparringError(
+            f"the cache of {source} needs {needed / 1e9:.1f} GB, the disk of {folder.parent} has {free / 1e9:.1f} GB free: "
+            "make room, set SPARRING_CACHE to another disk, or take a smaller --size"
+        )
+
+
+def _nothing_usable(source: str, raw: RawDataset, skipped: list[tuple[str, str]]) -> SparringError:
+    first = f" (the first: {skipped[0][0]} {skipped[0][1]})" if skipped else ""
+    return SparringError(f"nothing usable in {source}: none of {len(raw.items):,} {raw.unit} can be read{first}")
+
+
+def _choose_test(
+    raw: RawDataset, used: list[int], names: list[str], labels: NDArray[np.int64], notes: list[str]
+) -> NDArray[np.bool_]:
+    """Which used examples are for testing; remarks go to `notes`."""
+    marked = np.array([raw.items[row].split == "test" for row in used], bool)
+    if marked.all():
+        notes.append(f"all {raw.unit} are marked as test: they are trained on")
+        marked[:] = False
+        return marked
+    test, note = choose_test(marked, names, labels, raw.held_out)
+    notes += [note] if note else []
+    return test
+
+
+def _sort_out(raw: RawDataset, results: list[ReadResult], once: bool) -> tuple[list[int], dict[str, list[str]]]:
+    """Return the rows to use, and the skipped names by reason.
+
+    `once`: of equal files one is used, the first that has a label or else the first.
+    """
+    skipped: dict[str, list[str]] = {}
+    for left in raw.skipped:
+        skipped.setdefault(left.reason, []).append(left.name)
+    usable: list[int] = []
+    kept: dict[str, int] = {}
+    if once:
+        order = sorted(range(len(results) - 1, -1, -1), key=lambda row: raw.items[row].label is not None)
+        kept = {results[row].digest: row for row in order}  # what counts comes last
+    for row, result in enumerate(results):
+        if result.reason:
+            skipped.setdefault(result.reason, []).append(raw.items[row].name)
+        elif once and kept[result.digest] != row:
+            skipped.setdefault("is a duplicate of another file", []).append(raw.items[row].name)
+        else:
+            usable.append(row)
+    return usable, skipped
+
+
+def _number_labels(raw: RawDataset, used: list[int], like: DataSpec | None) -> tuple[NDArray[np.int64], list[str]]:
+    """Number of the class of each used example, -1 for none; and the classes: those of `like`, or in natural order."""
+    labels = [raw.items[row].label for row in used]
+    classes = sorted({label for label in labels if label is not None}, key=natural)
+    if like is not None and set(classes) <= set(like.classes):
+        classes = list(like.classes) if classes else []
+    number = {name: k for k, name in enumerate(classes)}
+    return np.array([-1 if label is None else number[label] for label in labels], np.int64), classes
+
+
+def _fingerprint(raw: RawDataset, results: list[ReadResult], used: list[int], spec: DataSpec) -> str:
+    digest = hashlib.blake2b(json.dumps([VERSION, raw.format, spec_to_json(spec)]).encode(), digest_size=16)
+    for start in range(0, len(used), 4096):
+        chunk = [[*raw.items[row], results[row].digest] for row in used[start : start + 4096]]
+        digest.update(json.dumps(chunk).encode())
+    if raw.vectors is not None:
+        digest.update(raw.vectors[used].tobytes())
+    return digest.hexdigest()

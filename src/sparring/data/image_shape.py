@@ -1,0 +1,130 @@
+"""The size and mode that images are brought to."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sparring.data.reader_api import MODES, ReadOptions, Shape, mode_of
+from sparring.engine.data_spec import DataSpec, ImageSpec
+from sparring.engine.errors import UsageError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from sparring.data.reader_api import Rows
+
+MAX_AUTO_SIDE, AUTO_SIDE = 128, 64
+"""Pixels: images of one size up to 128 are taken as they are; others are brought to 64 on the longer side."""
+MOSTLY = 0.9
+"""Fraction of images of one size that makes it the size: the few others are scaled."""
+
+
+class ImageSource:
+    """Base of readers of images: brings all to one size and mode."""
+
+    unit = "images"
+    held_out: int | None = None
+    notes: list[str]
+    _shapes: Counter[Shape]
+
+    def survey(self) -> Counter[Shape]:
+        """Count the sizes and modes, by headers, of a sample where there are very many."""
+        raise NotImplementedError
+
+    def plan(self, options: ReadOptions, like: DataSpec | None) -> ImageSpec:
+        """Choose size and mode by what most images have, unless they are given."""
+        _check_options(options)
+        self._shapes = self.survey()
+        size, mode = options.size, options.mode
+        if isinstance(like, ImageSpec):
+            size, mode = (like.height, like.width), like.mode or mode_of(like.channels)
+            if not (options.resize or like.scaled):
+                _check_same(self._shapes, like)
+            mode = mode if mode in MODES else None
+        shape, notes = choose_shape(self._shapes, size, mode) if self._shapes else (Shape(1, 1, "L"), [])
+        self.notes += notes
+        channels = MODES.get(shape.mode) or int(shape.mode.split()[0])
+        scaled = set(self._shapes) != {shape}
+        return ImageSpec(shape.height, shape.width, channels, (), 0, mode=shape.mode, scaled=scaled)
+
+    def finish(self, spec: DataSpec, rows: Rows, used: NDArray[np.int64], train: NDArray[np.int64]) -> DataSpec:
+        """Return the spec as it was planned."""
+        return spec
+
+    def lengths(self) -> None:
+        """Return None: images have no length."""
+
+    def forms(self) -> dict[str, int]:
+        """Count the sizes and modes that were found."""
+        return {f"{s.height}x{s.width} {s.mode}": count for s, count in self._shapes.most_common()}
+
+
+def shape_of(spec: DataSpec) -> Shape:
+    """Return the size and mode of images."""
+    assert isinstance(spec, ImageSpec)
+    return Shape(spec.height, spec.width, spec.mode)
+
+
+def parse_size(size: str | tuple[int, int] | None) -> tuple[int, int] | None:
+    """Parse `"HxW"`, or one number for a square, as (height, width)."""
+    if not isinstance(size, str):
+        return size
+    parts = size.lower().split("x")
+    if not (len(parts) in (1, 2) and all(part.isascii() and part.isdigit() and len(part) < 9 for part in parts)):
+        raise UsageError(f"--size {size} is not understood: write HxW, such as 64x48, or one number for a square")
+    return int(parts[0]), int(parts[-1])
+
+
+def choose_shape(shapes: Counter[Shape], size: tuple[int, int] | None, mode: str | None) -> tuple[Shape, list[str]]:
+    """Choose the shape to train in, of those that were found; and notes on the choice."""
+    notes = []
+    sizes = Counter({(s.height, s.width): 0 for s in shapes})
+    for s, count in shapes.items():
+        sizes[s.height, s.width] += count
+    if size is None:
+        (height, width), most = sizes.most_common(1)[0]
+        if most < MOSTLY * sizes.total() or max(height, width) > MAX_AUTO_SIDE:
+            aspect = float(np.median(np.repeat([h / w for h, w in sizes], list(sizes.values()))))
+            side = min(AUTO_SIDE, max(max(pair) for pair in sizes))
+            size = (side, max(round(side / aspect), 1)) if aspect >= 1 else (max(round(side * aspect), 1), side)
+            found = f"{len(sizes)} sizes were found" if len(sizes) > 1 else f"all images are {height}x{width}"
+            notes.append(f"{found}; {size[0]}x{size[1]} was chosen, --size HxW takes another")
+        else:
+            size = height, width
+    if {(s.height, s.width) for s in shapes} != {size}:
+        notes.append("other sizes are scaled until they cover this one, and cut to their centre")
+    modes = {s.mode for s in shapes}
+    if odd := next((m for m in modes if m not in MODES), None):
+        if mode is not None or len(modes) > 1:
+            raise UsageError(f"arrays of {odd} train as they are, alone and without --mode")
+        return Shape(*size, odd), notes
+    if mode is None:
+        mode = "L" if modes <= {"L", "LA"} else "RGB"
+        if modes & {"LA", "RGBA"}:
+            notes.append(
+                f"transparency is laid over white; --mode {'LA' if mode == 'L' else 'RGBA'} keeps it as a channel"
+            )
+        if len(modes) > 1:
+            notes.append(f"{len(modes)} modes were found ({', '.join(sorted(modes))}); all become {mode}")
+    return Shape(*size, mode), notes
+
+
+def _check_options(options: ReadOptions) -> None:
+    size, mode = options.size, options.mode
+    if size is not None and not all(1 <= side <= 16384 for side in size):
+        raise UsageError(f"size {size[0]}x{size[1]} is out of range: each side is 1 to 16384")
+    if mode is not None and mode not in MODES:
+        raise UsageError(f"unknown mode '{mode}': one of {', '.join(MODES)}")
+
+
+def _check_same(shapes: Counter[Shape], like: ImageSpec) -> None:
+    """Raise UsageError where images differ from those that `like` describes."""
+    expected = Shape(like.height, like.width, like.mode or str(mode_of(like.channels)))
+    if odd := next((shape for shape in shapes if shape != expected), None):
+        raise UsageError(
+            f"the source holds images of {odd.height}x{odd.width} {odd.mode}, the model was trained on "
+            f"{like.height}x{like.width} {expected.mode}: --resize brings them to that"
+        )

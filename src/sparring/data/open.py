@@ -1,0 +1,155 @@
+"""Open a source of any kind as a `Dataset`: built once, kept in the cache; the second open takes no time."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+
+from sparring.data.archive import Folder, open_container
+from sparring.data.build import VERSION, Request, build_cache
+from sparring.data.dataset import Dataset, SourceReport
+from sparring.data.guess import kind_of
+from sparring.data.gzip_io import is_packed_tar, unpacked
+from sparring.data.reader_api import PLURAL, RawDataset, ReadOptions
+from sparring.data.registry import DIGITS, STACKED
+from sparring.data.resolve import cache_folder, find, find_digits, local, locate
+from sparring.data.stale_lock import is_abandoned, owner
+from sparring.engine.atomic_io import explain_os_errors, remove, write
+from sparring.engine.data_spec import DataSpec, spec_to_json
+from sparring.engine.errors import SparringError, UsageError
+
+
+def open_source(
+    source: str | Path,
+    options: ReadOptions | None = None,
+    *,
+    like: DataSpec | None = None,
+    keep_duplicates: bool = False,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Dataset:
+    """Open SOURCE: a folder, an archive, a file, a URL or a known name, of images, recordings, tables or series.
+
+    What `options` leave open is chosen by what the source holds. `like` reads new data as a model's training data were:
+    size and mode, sampling rate, columns and categories. Equal files count once, unless `keep_duplicates`: samples are
+    what they are. `on_progress(done, total)` follows the building of the cache. Raises UsageError for options that do
+    not fit, SparringError where nothing is usable; both say what was found.
+    """
+    options = options or ReadOptions()
+    if options.kind not in (None, *PLURAL):
+        raise UsageError(f"unknown kind '{options.kind}': one of {', '.join(PLURAL)}")
+    if like is not None and (options.size or options.mode):
+        raise UsageError("--size and --mode are those of the model: --resize brings images to them")
+    cache = cache_folder()
+    digits = str(source) == DIGITS and local(DIGITS) is None
+    path, notes = (Path(DIGITS), []) if digits else locate(source)
+    key = DIGITS if digits else Folder(path).key()  # an archive counts as one file, until there is need to look into it
+    described = spec_to_json(like) if like else None
+    request = json.dumps([VERSION, str(source), key, asdict(options), described, keep_duplicates])
+    index = cache / "index" / f"{hashlib.blake2b(request.encode(), digest_size=16).hexdigest()}.json"
+    if data := _opened(cache, index):
+        return data
+    with _explaining(cache):
+        (cache / "data").mkdir(parents=True, exist_ok=True)
+        _sweep(cache / "data")
+        building = cache / "data" / f".building-{uuid.uuid4().hex[:8]}-{owner()}"
+        building.mkdir()
+    try:
+        raw, kind, evidence = _read(str(source), path, options, like, building, digits)
+        notes += [f"read as {PLURAL[kind]}: {evidence}"] if options.kind is None and kind != "image" else []
+        asked = Request(str(source), kind, evidence, options, like, not keep_duplicates, notes)
+        report = build_cache(raw, asked, building, on_progress)
+        remove(building / "unpacked.tar")
+        _keep(building, cache / "data" / report.fingerprint, report)
+    finally:
+        remove(building)
+    with _explaining(cache):
+        write(index, json.dumps(asdict(report)))
+    return Dataset(cache / "data" / report.fingerprint, report)
+
+
+def open_images(
+    source: str | Path,
+    size: tuple[int, int] | None = None,
+    mode: str | None = None,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+    *,
+    keep_duplicates: bool = False,
+) -> Dataset:
+    """Open SOURCE as images; see `open_source`."""
+    options = ReadOptions("image", size, mode)
+    return open_source(source, options, keep_duplicates=keep_duplicates, on_progress=on_progress)
+
+
+def _read(
+    source: str, path: Path, options: ReadOptions, like: DataSpec | None, building: Path, digits: bool
+) -> tuple[RawDataset, str, str]:
+    """What the reader of the kind finds, the kind, and the evidence for it."""
+    if digits:
+        return find_digits(), *_checked("image", "a known data set", options, like, source)
+    if is_packed_tar(path):
+        path = unpacked(path, building / "unpacked.tar")
+    container = open_container(path)
+    if source == STACKED and local(source) is None:
+        kind, evidence = "image", "a known data set"
+    else:
+        kind, evidence = kind_of(container, options, like)
+    _checked(kind, evidence, options, like, source)
+    return find(container, source, kind, options), kind, evidence
+
+
+def _checked(
+    kind: str, evidence: str, options: ReadOptions, like: DataSpec | None, source: str
+) -> tuple[str, str]:  # fmt: skip
+    """Return kind and evidence; raise UsageError where options or the model are of another kind."""
+    options.check(kind, evidence)
+    if like is not None and like.kind != kind:
+        raise UsageError(
+            f"{source} holds {PLURAL[kind]} ({evidence}), the model was trained on {PLURAL[like.kind]}: "
+            f"give {PLURAL[like.kind]}, or a model of {PLURAL[kind]}"
+        )
+    return kind, evidence
+
+
+def _opened(cache: Path, index: Path) -> Dataset | None:
+    """What an earlier open built; None where nothing did, or where it is damaged."""
+    try:
+        report = SourceReport(**json.loads(index.read_text(encoding="utf-8")))
+        return Dataset(cache / "data" / report.fingerprint, report)
+    except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, EOFError):
+        return None
+
+
+@contextmanager
+def _explaining(cache: Path) -> Iterator[None]:
+    """Name the cache, and the way out, where it cannot be written."""
+    try:
+        with explain_os_errors(cache):
+            yield
+    except SparringError as error:
+        raise SparringError(f"{error} for the cache of decoded data: set SPARRING_CACHE to a folder") from error
+
+
+def _keep(building: Path, final: Path, report: SourceReport) -> None:
+    """Give the finished cache its name, unless another process was faster with the same content."""
+    with explain_os_errors(final):
+        try:
+            os.rename(building, final)
+        except OSError:
+            try:
+                Dataset(final, report)
+            except (OSError, ValueError, KeyError, TypeError, EOFError):  # damaged: ours takes its place
+                remove(final)
+                os.rename(building, final)
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what killed builds left behind."""
+    for left in folder.glob(".building-*"):
+        if is_abandoned(left, left.name.removeprefix(".building-").partition("-")[2]):
+            remove(left)
