@@ -56,7 +56,7 @@ def test_noise_comes_from_the_batch(name: str) -> None:
     augment = augment_of(name, (3, 8, 8))
     first, second = augment(batch.x, batch), augment(batch.x, batch)
     assert torch.equal(first, augment(batch.x, replace(batch))) and not torch.equal(first, second)
-    part = replace(batch, x=batch.x[2:5], y=batch.y[2:5], rows=slice(2, 5), size=8)
+    part = replace(batch, x=batch.x[2:5], y=batch.y[2:5], batch_slice=slice(2, 5), full_size=8)
     torch.testing.assert_close(augment(part.x, part), first[2:5])
 
 
