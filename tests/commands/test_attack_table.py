@@ -69,7 +69,7 @@ def test_figures_of_a_model_in_closed_form(rows: list[dict[str, str]], quick: Cl
     assert told["increasing"] == ["hours"] and told["decreasing"] == [] and told["most"] is None
     assert told == json.loads((tmp_path / "out" / "report.json").read_text())
     page = (tmp_path / "out" / "report.html").read_text()
-    assert "How many rows turn" in page and f"<td>{breaks:,}</td>" in page and page.count("<ins>") == 2 * 8
+    assert "Attack success" in page and f"<td>{breaks:,}</td>" in page and page.count("<ins>") == 2 * 8
 
 
 def test_rows_before_and_after(rows: list[dict[str, str]], quick: Cli, tmp_path: Path) -> None:

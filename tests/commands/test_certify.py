@@ -42,7 +42,7 @@ def test_it_brackets_test_images_and_writes_them(noisy: Path, data: Path) -> Non
     told = json.loads((noisy / "certify" / "report.json").read_text())
     assert told == json.loads(json.dumps(asdict(found)))
     page = (noisy / "certify" / "report.html").read_text()
-    assert "What is certain" in page and "x_test[0]" in page
+    assert "Certified accuracy" in page and "x_test[0]" in page
     assert any("12 test images with labels, fewer than the 500" in note for note in found.notes)
 
 

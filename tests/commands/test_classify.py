@@ -31,7 +31,7 @@ from sparring.engine.run_folder import Run
 from sparring.measure.classifier.calibration import ClassificationReport
 from sparring.models.classifier import load_classifier
 from sparring.recipes import recipe_class
-from sparring.stats.intervals import wilson_interval
+from sparring.stats.proportion import Proportion
 
 Cli = Callable[..., "subprocess.CompletedProcess[str]"]
 CPU = Hardware(torch.device("cpu"), bf16=False)
@@ -77,12 +77,14 @@ def test_a_run_holds_all_that_is_promised(trained: ClassificationReport) -> None
 
 
 def test_it_learns_and_the_figures_hold_together(trained: ClassificationReport) -> None:
-    assert trained.labels == 9 and trained.seed == 0 and trained.test_count == 30 and trained.tested_on == "test images"
-    assert trained.test_errors is not None and trained.test_errors < 10  # guessing: 20
-    assert (trained.low, trained.high) == wilson_interval(trained.test_errors, 30)
+    assert (
+        trained.labels == 9 and trained.seed == 0 and trained.errors.total == 30 and trained.tested_on == "test images"
+    )
+    assert trained.errors.hits < 10  # guessing: 20
+    assert trained.errors == Proportion.count(int(trained.errors.hits), 30)
     table = np.array(trained.confusion)
     assert (
-        table.sum() == 30 and table.sum() - table.trace() == trained.test_errors and table.sum(1).tolist() == [10] * 3
+        table.sum() == 30 and table.sum() - table.trace() == trained.errors.hits and table.sum(1).tolist() == [10] * 3
     )
     assert sum(one.count for one in trained.reliability) == 30 and 0 <= (trained.calibration_error or 0) <= 1
     assert trained.minutes > 0 and 1 / 50 < trained.temperature < 50
@@ -117,8 +119,8 @@ def test_a_finished_run_given_again_is_left_as_it_is(trained: ClassificationRepo
     assert {
         p.name: p.read_bytes() for p in [*run.rglob("*.safetensors"), run / "metrics.jsonl", run / "to_label.csv"]
     } == before
-    assert (again.test_errors, again.temperature, again.minutes) == (
-        trained.test_errors,
+    assert (again.errors.hits, again.temperature, again.minutes) == (
+        trained.errors.hits,
         trained.temperature,
         trained.minutes,
     )
@@ -161,7 +163,7 @@ def test_stopped_and_gone_on_with_it_ends_with_the_same_bytes(
         assert (tmp_path / "run" / path.relative_to(trained.run)).read_bytes() == path.read_bytes(), path.name
     for name in ("classifier.safetensors", "model.safetensors", "to_label.csv"):
         assert (tmp_path / "run" / name).read_bytes() == (Path(trained.run) / name).read_bytes(), name
-    assert (found.test_errors, found.temperature) == (trained.test_errors, trained.temperature)
+    assert (found.errors.hits, found.temperature) == (trained.errors.hits, trained.temperature)
 
 
 def test_lost_checkpoints_are_not_played_over(trained: ClassificationReport, rows: Path, tmp_path: Path) -> None:
@@ -174,7 +176,7 @@ def test_lost_checkpoints_are_not_played_over(trained: ClassificationReport, row
 @pytest.mark.slow
 def test_the_published_recipe_and_one_without_a_generator(rows: Path, tmp_path: Path) -> None:
     found = classify(rows, "improved", labels=9, images=500, out=tmp_path / "published", **SMALL)
-    assert found.recipe == "improved" and found.test_errors is not None and found.test_errors < 20
+    assert found.recipe == "improved" and found.errors.hits < 20
     found = classify(rows, tiny(generated=0.0), labels=9, images=240, out=tmp_path / "alone", **SMALL)
     assert not Run(found.run).frames() and "Samples" not in Run(found.run).report_path.read_text()
 
@@ -192,7 +194,7 @@ def test_a_source_with_labels_for_some_images_just_works(rows: Path, tmp_path: P
         Image.fromarray(image).save(place / f"{k}.png")
     found = classify(folder, tiny(), images=240, out=tmp_path / "run", **SMALL)
     assert found.labels == 12 and found.classes == ("class 0", "class 1", "class 2")
-    assert found.test_errors is None and found.test_count == 0 and found.low is None  # nothing to test on
+    assert found.errors is None  # nothing to test on
     assert "no image with a known label" in Run(found.run).report_path.read_text()
     answers = predict(found.run, folder / "class 0" / "0.png").predictions
     assert len(answers) == 1 and answers[0].label in (*found.classes, "none of these")
@@ -207,7 +209,7 @@ def test_a_table_of_labels_for_a_source_without_any(rows: Path, tmp_path: Path) 
         + "".join(f"{name},{'abc'[k % 3]}\n" for k, name in enumerate(open_images(tmp_path / "bare.npz").names[:12]))
     )
     found = classify(tmp_path / "bare.npz", tiny(), labels_file=table, images=120, out=tmp_path / "run", **SMALL)
-    assert found.labels == 12 and found.classes == ("a", "b", "c") and found.test_errors is None
+    assert found.labels == 12 and found.classes == ("a", "b", "c") and found.errors is None
     table.write_text(table.read_text().replace(",a\n", ",b\n", 1))
     with pytest.raises(UsageError, match=r"begun with other labels: .*labels.csv has changed"):
         classify(tmp_path / "bare.npz", out=tmp_path / "run", **SMALL)
@@ -217,9 +219,9 @@ def test_where_there_is_no_test_split_the_labels_it_was_not_told_test_it(rows: P
     with np.load(rows) as file:
         np.savez(tmp_path / "one.npz", x=file["x_train"], y=file["y_train"])
     found = classify(tmp_path / "one.npz", tiny(), labels=6, images=240, out=tmp_path / "run", **SMALL)
-    assert found.test_count == 60 and found.tested_on == "training images whose labels it was not told"
+    assert found.errors.total == 60 and found.tested_on == "training images whose labels it was not told"
     found = classify(tmp_path / "one.npz", tiny(), images=240, out=tmp_path / "all", **SMALL)
-    assert found.labels == 66 and found.test_count == 0
+    assert found.labels == 66 and found.errors is None
     assert Path(found.to_label).read_text().splitlines() == ["name,label,guess,probability,why"]
 
 
@@ -237,10 +239,10 @@ def test_a_table_may_order_classes_otherwise_than_the_test_images(rows: Path, tm
     assert (data.labels < 0).all() and data.report.classes.keys() == set("abc")
     (tmp_path / "t.csv").write_text("".join(f"train{k}.png,{'cbad'[k % 3]}\n" for k in range(30)) + "train30.png,0th\n")
     found = classify(tmp_path / "x", tiny(), labels_file=tmp_path / "t.csv", images=720, out=tmp_path / "run", **SMALL)
-    assert found.classes == ("0th", "a", "b", "c") and found.test_count == 30
-    assert found.test_errors is not None and found.test_errors < 15
+    assert found.classes == ("0th", "a", "b", "c") and found.errors.total == 30
+    assert found.errors.hits < 15
     errors = [line["error"] for line in Run(found.run).metrics() if "error" in line]
-    assert abs(errors[-1] - found.test_errors / 30) < 0.11  # the curve's glance means the same
+    assert abs(errors[-1] - found.errors.value) < 0.11  # the curve's glance means the same
 
 
 @pytest.mark.parametrize(
@@ -389,8 +391,8 @@ def test_digits_through_the_command_line(cli: Cli, quick: Cli) -> None:
     done = cli("classify", "digits", "--labels", 50, "--images", 5000, "--width", 8, "--out", "run", "--json")
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
-    assert {"test_errors", "test_count", "low", "high", "minutes", "labels", "seed"} <= told.keys()
-    assert told["labels"] == 50 and told["test_count"] == 297 and told["test_errors"] < 200  # guessing: 267
+    assert {"errors", "minutes", "labels", "seed"} <= told.keys()
+    assert told["labels"] == 50 and told["errors"]["total"] == 297 and told["errors"]["hits"] < 200  # guessing: 267
     assert "50 of 1,500 training images have a label" in done.stderr
     done = quick("predict", "run", "digits", "--csv")
     assert done.returncode == 0 and len(done.stdout.splitlines()) == 1798
@@ -415,7 +417,7 @@ def test_all_commands_know_a_classifiers_run(
     assert refused.returncode == 2 and "report.html tells its errors" in refused.stderr
     assert quick("evaluate", run, "-n", 30).returncode == 0
     page = (run / "report.html").read_text()
-    assert "What is taken for what" in page and "What to label next" in page  # an evaluation adds to it
+    assert "Confusion" in page and "What to label next" in page  # an evaluation adds to it
 
 
 def test_a_name_that_is_no_utf_8_and_a_hostile_class(quick: Cli, tmp_path: Path) -> None:

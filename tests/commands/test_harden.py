@@ -44,7 +44,7 @@ def hardened(data: Path) -> HardeningReport:
 
 
 def test_it_learns_and_withstands(hardened: HardeningReport) -> None:
-    assert hardened.clean.test_count == 12 and hardened.clean.tested_on == "test images"
+    assert hardened.clean.errors.total == 12 and hardened.clean.tested_on == "test images"
     assert hardened.robust.eps == pytest.approx(0.05) and hardened.robust.accuracy.hits >= 10
     assert (hardened.method, hardened.norm, hardened.eps) == ("fast", "Linf", 0.05)
     assert [level.eps for level in hardened.curve] == pytest.approx([0.05 * k / 4 for k in range(7)])
@@ -56,9 +56,9 @@ def test_what_lies_in_the_run(hardened: HardeningReport) -> None:
     run = Run(hardened.run)
     told = json.loads((run.path / "hardening.json").read_text())
     assert told["robust"]["accuracy"]["hits"] == hardened.robust.accuracy.hits and len(told["curve"]) == 7
-    assert told["clean"]["test_count"] == 12 and told["rollbacks"] == []
+    assert told["clean"]["errors"]["total"] == 12 and told["rollbacks"] == []
     page = run.report_path.read_text()
-    assert "How robust it is" in page and "What is taken for what" in page and "Robust accuracy" in page
+    assert "Robustness" in page and "Confusion" in page and "Robust accuracy" in page
     assert any("guarded" in line for line in run.metrics()) and any("robust" in line for line in run.metrics())
     assert run.settings["recipe"]["name"] == "fast"
 
@@ -82,7 +82,7 @@ def test_the_figures_are_those_of_the_saved_classifier(hardened: HardeningReport
             (classifier.classes[k] for k in classifier.look(test[np.arange(12)])[0].argmax(1)), test.labels, strict=True
         )
     )
-    assert right == 12 - (hardened.clean.test_errors or 0) == hardened.curve[0].accuracy.hits
+    assert right == hardened.clean.errors.complement.hits == hardened.curve[0].accuracy.hits
 
 
 def weights(path: str | Path) -> bytes:
@@ -224,7 +224,7 @@ def test_the_command_line_on_digits(quick: Cli) -> None:
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     assert told["method"] == "fast" and told["eps"] == 0.1
-    assert told["clean"]["test_errors"] / told["clean"]["test_count"] < 0.5
+    assert told["clean"]["errors"]["value"] < 0.5
     assert told["robust"]["accuracy"]["value"] > 0.2
     done = quick(*words)  # it is done already, and tells the same
     assert re.search(r"robust +\d\d\.\d\d% .* of 297 test images, Linf 0\.1: PGD", done.stdout), done.stdout

@@ -19,6 +19,6 @@ def test_the_page_shows_words_as_text_and_every_sound() -> None:
         "run", "out", "source", -30.0, True, "both", 0, 2, Proportion.count(1, 2), by_pair([ONE, LOST]), -31.0, 25.0, 0.2, [ONE, LOST]
     )  # fmt: skip
     audio = {k: Audio(b"one", b"two", b"three", 34.0) for k in (0, 1)}
-    told = "".join(section.content for section in whispered_sections(found, audio))
+    told = "".join(section.__html__() for section in whispered_sections(found, audio))
     assert "<b>yes" not in told and "&lt;b&gt;yes" in told
-    assert told.count("<audio") == 6 and "below what the sound masks" in told and "nothing changed" in told
+    assert told.count("<audio") == 6 and "below its masking threshold" in told and "nothing changed" in told

@@ -6,21 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sparring.report.svg_plots import (
-    COLOURS,
-    POINTS,
-    bar,
-    curve,
-    interval,
-    number,
-    percent,
-    share_line,
-    short,
-    shortened,
-    text,
-    thinned,
-    ticks,
-)
+from sparring.report.format import number, percent, safe, short, shortened
+from sparring.report.svg_plots import COLOURS, MAX_POINTS, bar, curve, fraction_line, interval, thinned, ticks
 
 VALUES = st.floats()
 SERIES = st.lists(st.tuples(st.one_of(st.integers(0, 10**12), VALUES), VALUES), max_size=60)
@@ -79,7 +66,7 @@ def test_ticks_are_round() -> None:
 def test_the_words_around_a_line() -> None:
     svg = curve("Distance", {"held out": [(0, 0.5), (500_000, 0.25), (1_000_000, 0.125)]}, unit="m", mark=500_000)
     assert words(svg)[:2] == ["Distance (m)", "held out 0.1250"]
-    assert {"0", "200k", "1M", "best", "images seen"} <= set(words(svg))
+    assert {"0", "200k", "1M", "best", "images"} <= set(words(svg))
     label = ElementTree.fromstring(svg).attrib["aria-label"]
     assert label == (
         "Distance (m). held out: 0.5000 at 0 images, 0.1250 at 1M, lowest 0.1250, highest 0.5000. Best at 500k images"
@@ -137,7 +124,7 @@ def test_thinning_keeps_the_spikes_and_the_end() -> None:
     points[12_345] = (12_345, -9.0)
     points[70_000:80_000] = [(k, math.nan) for k in range(70_000, 80_000)]
     kept = thinned(points)
-    assert len(kept) <= POINTS
+    assert len(kept) <= MAX_POINTS
     assert points[54_321] in kept and points[12_345] in kept and kept[-1] == points[-1]
     assert kept == sorted(kept, key=lambda point: point[0]) and any(math.isnan(y) for _, y in kept)
 
@@ -162,7 +149,7 @@ def test_numbers_for_people() -> None:
 
 
 def test_words_are_safe_anywhere() -> None:
-    assert text("<a href='x'>&\x00\udcff") == "&lt;a href=&#x27;x&#x27;&gt;&amp;��"
+    assert safe("<a href='x'>&\x00\udcff") == "&lt;a href=&#39;x&#39;&gt;&amp;��"
     assert shortened("abcdef", 6) == "abcdef" and shortened("abc defg", 5) == "abc…"
 
 
@@ -188,12 +175,12 @@ def test_a_bar_is_as_long_as_its_share_with_its_interval() -> None:
 
 
 def test_a_share_on_its_line() -> None:
-    svg = share_line(0.75, 0.7, 0.8, "guessing", "told apart")
+    svg = fraction_line(0.75, 0.7, 0.8, "guessing", "told apart")
     (dot,) = ElementTree.fromstring(svg).iter("circle")
     assert float(dot.attrib["cx"]) == 240  # half-way between one half and all
     assert words(svg) == ["50 %", "60 %", "70 %", "80 %", "90 %", "100 %", "guessing", "told apart", "75.0\u00a0%"]
-    assert words(share_line(0.48, 0.41, 0.55, "guessing", "told apart"))[0] == "40 %"
-    assert share_line(math.nan, 0.4, 0.5, "", "") == ""
+    assert words(fraction_line(0.48, 0.41, 0.55, "guessing", "told apart"))[0] == "40 %"
+    assert fraction_line(math.nan, 0.4, 0.5, "", "") == ""
 
 
 def test_the_axis_need_not_be_images() -> None:

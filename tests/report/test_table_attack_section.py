@@ -3,9 +3,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from test_html import HOSTILE, Reader
+from test_page import HOSTILE, Reader
 
-from sparring.report.html import Page, report_page
+from sparring.report.page import Page, page_html
 from sparring.report.table_attack import TableAttack, Turned
 from sparring.report.table_attack_section import ACROSS, BARS, SHOWN, tabled_sections
 from sparring.stats.proportion import Proportion
@@ -24,7 +24,7 @@ TURNED = [
 
 
 def page(found: TableAttack, turned: list[Turned]) -> Reader:
-    return Reader(report_page(Page("rich.csv", {}, sections=tabled_sections(found, turned))))
+    return Reader(page_html(Page("rich.csv", {}, tabled_sections(found, turned))))
 
 
 def plain(words: list[str]) -> str:
@@ -33,10 +33,14 @@ def plain(words: list[str]) -> str:
 
 def test_the_shares_have_their_intervals() -> None:
     told = page(FOUND, TURNED)
-    assert told.words["h2"] == ["How many rows turn", "Which columns do it", "Rows before and after", "Protocol"]
-    assert plain(told.words["dd"]) == "80.0 % (67.0 % to 88.8 %) 50.0 % (29.9 % to 70.1 %) 1.20"
-    assert "right in 40 of 50 held-out rows. Of these 20 were attacked, and 10 got another answer" in plain(
-        told.words["p"]
+    assert told.words["h2"] == ["Attack success", "Changed columns", "Rows before and after", "Protocol"]
+    assert (
+        plain(told.words["dd"])
+        == "80.0 % (95 % interval 67.0 % to 88.8 %) 50.0 % (95 % interval 29.9 % to 70.1 %) 1.20"
+    )
+    assert (
+        "predicted correctly for 40 of 50 held-out rows. Of these, 20 were attacked, and the answer for 10 changed"
+        in plain(told.words["p"])
     )
     assert told.words["li"] == ["rich.csv: 1 row left out"]
     rows = plain(told.words["tr"])
@@ -48,7 +52,7 @@ def test_columns_are_counted_and_those_that_never_changed_are_named() -> None:
     assert [plain([row]) for row in told.words["tr"] if row.startswith(("hours", "colour"))] == [
         "hours990.0 %", "colour330.0 %",
     ]  # fmt: skip
-    assert "May change too, but never did: wage." in told.words["p"]
+    assert "Columns that may change and never did: wage." in told.words["p"]
     assert [tag for tag, _ in told.tags].count("svg") == 2 + 2  # classes that were attacked, columns that changed
     assert all(attributes["aria-hidden"] for tag, attributes in told.tags if tag == "svg")
     many = {f"column {k}": 1 for k in range(BARS + 5)}
@@ -67,7 +71,7 @@ def test_what_changed_in_a_row_is_marked_and_what_did_not_is_not() -> None:
     assert told.words["del"][:3] == ["no", "40", "red"] and told.words["ins"][:3] == ["→ yes", "→ 50", "→ blue"]
     assert told.words["td"].count("3.5") == SHOWN and told.words["td"].count("red") == SHOWN - 1
     assert "linerich, answerhourscolourwage" in told.words["tr"]  # what stayed comes last
-    assert f"{SHOWN} of the 10 rows that turned" in plain(told.words["p"])
+    assert f"{SHOWN} of the 10 successfully attacked rows" in plain(told.words["p"])
 
 
 def test_few_of_many_columns_are_shown_and_those_that_changed_among_them() -> None:
@@ -81,9 +85,9 @@ def test_few_of_many_columns_are_shown_and_those_that_changed_among_them() -> No
 
 def test_where_no_row_turns_none_is_shown() -> None:
     told = page(replace(FOUND, broken=0, changed={}, changed_columns=None, by_class={"no": (0, 20)}, notes=[]), [])
-    assert told.words["h2"] == ["How many rows turn", "Which columns do it", "Protocol"]
+    assert told.words["h2"] == ["Attack success", "Changed columns", "Protocol"]
     assert told.words["dd"][-1] == "none" and "li" not in told.words
-    assert "None: no row turned. These may change: hours, wage, colour." in told.words["p"]
+    assert "None: no answer changed. These columns may change: hours, wage, colour." in told.words["p"]
 
 
 def test_the_settings_that_made_it() -> None:

@@ -16,7 +16,6 @@ from sparring.commands.attacking.suites import attack_suite
 from sparring.commands.attacking.suites.base import AttackContext, Outcome
 from sparring.commands.predict import open_like
 from sparring.commands.reporting.progress import Progress
-from sparring.commands.reporting.run_report import command_line
 from sparring.commands.training.run_settings import TrainRequest
 from sparring.data.dataset import Dataset
 from sparring.data.image_shape import parse_size
@@ -97,7 +96,7 @@ def attack(
 
 
 def _write(report: AttackReport, outcome: Outcome, folder: Path) -> None:
-    page = attack_page(report, outcome.sections(report), outcome.findings, command_line())
+    page = attack_page(report, outcome.sections(report), outcome.findings)
     write_report(folder, report.to_json(), page, outcome.files)
     remove(folder / "parts")
 

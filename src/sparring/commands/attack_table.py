@@ -24,14 +24,12 @@ from sparring.attacks.validation import Model, check_inputs, frozen
 from sparring.commands.attacking.ci_gate import CiGate
 from sparring.commands.attacking.load_target import Target, explain_foreign_errors, in_its_precision, load_target
 from sparring.commands.reporting.progress import Progress
-from sparring.commands.reporting.run_report import command_line
 from sparring.commands.training.run_settings import TrainRequest
 from sparring.data.tabular import Table, read_table
 from sparring.engine.atomic_io import write
 from sparring.engine.errors import SparringError, UsageError
-from sparring.engine.version import __version__
 from sparring.recipes.supervised.tabular_mlp import fit_table
-from sparring.report.html import Page, report_page
+from sparring.report.page import Page, page_html
 from sparring.report.table_attack import TableAttack, Turned
 from sparring.report.table_attack_section import tabled_sections
 from sparring.stats.proportion import Proportion
@@ -250,9 +248,9 @@ def _write(found: TableAttack, folder: Path, turned: Sequence[Turned]) -> None:
     about = {"table": found.table, "tells": found.label, "model": found.model, "seed": str(found.seed)}
     sections = tabled_sections(found, turned)
     title = f"{Path(found.table).name} under attack"
-    page = Page(title, about, sections=sections, version=__version__, command=command_line())
+    page = Page(title, about, sections)
     write(folder / "changes.csv", _changes(found, turned))
-    write(folder / "report.html", report_page(page))
+    write(folder / "report.html", page_html(page))
     write(folder / "report.json", json.dumps(asdict(found), indent=2) + "\n")
 
 

@@ -16,7 +16,6 @@ from torch import Tensor, nn
 from sparring.commands.attacking.resumable import ResumableParts
 from sparring.commands.predict import open_like
 from sparring.commands.reporting.progress import Progress
-from sparring.commands.reporting.run_report import command_line
 from sparring.commands.training.run_settings import TrainRequest
 from sparring.data.dataset import Dataset
 from sparring.engine.atomic_io import write
@@ -28,8 +27,9 @@ from sparring.measure.classifier.certified_accuracy import ALPHA, ATTACK, Bracke
 from sparring.models.classifier import Classifier, load_classifier
 from sparring.recipes.adversarial.base import widest
 from sparring.recipes.adversarial.noisy import Noisy
+from sparring.report.blocks import Picture
 from sparring.report.certificate_section import certified_sections
-from sparring.report.html import Page, Picture, report_page
+from sparring.report.page import Page, page_html
 
 RADII = (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0)
 """In sigmas, unless told: 10,000 draws can certify 3.2 of them."""
@@ -76,7 +76,7 @@ def certify(
         [found.attacked(r) for r in radii], _rows(found, data, rows), notes,
     )  # fmt: skip
     write(folder / "report.json", json.dumps(asdict(certified), indent=2) + "\n")
-    write(folder / "report.html", report_page(_page(certified, _pictures(found, data[rows]))))
+    write(folder / "report.html", page_html(_page(certified, _pictures(found, data[rows]))))
     parts.done()
     return certified
 
@@ -193,7 +193,7 @@ def _page(found: CertificationReport, broken: Picture | None) -> Page:
     about = {"run": found.run, "data": found.source, "noise": f"{found.sigma:g}", "draws": f"{found.draws:,}"}
     sections = certified_sections(found, broken)
     title = f"{Path(found.run).resolve().name}: certificates"
-    return Page(title, about, sections=sections, version=__version__, command=command_line())
+    return Page(title, about, sections)
 
 
 def to_text(found: CertificationReport) -> str:

@@ -39,7 +39,7 @@ from sparring.measure.scores.evaluation import Evaluation, Memorisation, Nash, S
 from sparring.measure.scores.modes import class_divergence, modes_found
 from sparring.measure.scores.scores import CLASS, MEASURES, NEIGHBOURS, PIXELS, score_name, score_of, scores
 from sparring.recipes import RECIPES
-from sparring.report.svg_plots import number
+from sparring.report.format import number
 from sparring.stats.intervals import LEVEL
 
 PIXEL_BYTES = 256 << 20

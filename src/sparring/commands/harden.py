@@ -48,9 +48,10 @@ from sparring.models.classifier import classifier_metadata
 from sparring.nets.feature_head import split_or_wrap
 from sparring.recipes import default_recipe, recipe_class
 from sparring.recipes.adversarial.base import AdversarialRecipe, threat_of, widest
+from sparring.report.blocks import Picture
 from sparring.report.classifier_section import classified_sections
 from sparring.report.hardening_section import robust_sections
-from sparring.report.html import Picture, report_page
+from sparring.report.page import page_html
 from sparring.stats.proportion import Proportion
 
 HELD = 200
@@ -196,7 +197,7 @@ def _attacked(
     both = np.concatenate([test[rows[some]], to_uint8(stand.adv[:SHOWN])])
     fooled = Picture(grid(both, len(some))) if len(some) else None
     sections = [*robust_sections(found, fooled), *classified_sections(clean)]
-    write(run.report_path, report_page(page_of_run(run, [], sections=sections)))
+    write(run.report_path, page_html(page_of_run(run, [], sections=sections)))
     return found
 
 
@@ -204,9 +205,8 @@ def to_text(found: HardeningReport) -> str:
     """The lines that are printed."""
     clean, robust = found.clean, found.robust
     lines = [f"run      {found.run}"]
-    if clean.test_errors is not None:
-        right = clean.test_count - clean.test_errors
-        lines.append(f"clean    {_told(Proportion.count(right, clean.test_count))} {clean.tested_on}")
+    if clean.errors is not None:
+        lines.append(f"clean    {_told(clean.errors.complement)} {clean.tested_on}")
     lines.append(f"robust   {_told(robust.accuracy)} {found.tested_on}, {found.norm} {robust.eps:g}: {found.attack}")
     if found.rollbacks:
         lines.append(f"guard    went back to better weights {_times(len(found.rollbacks))}")

@@ -20,17 +20,15 @@ from sparring.attacks.threat_for import decibel_threat
 from sparring.attacks.wrappers import bpda
 from sparring.commands.hear import noted
 from sparring.commands.reporting.progress import Progress
-from sparring.commands.reporting.run_report import command_line
 from sparring.commands.training.run_settings import TrainRequest
 from sparring.data.audio import LEVELS, as_wav, on_grid, open_sounds
 from sparring.data.nonspeech import NONSPEECH, nonspeech
 from sparring.data.resolve import local
 from sparring.engine.atomic_io import explain_os_errors, write
 from sparring.engine.errors import UsageError, did_you_mean
-from sparring.engine.version import __version__
 from sparring.models.speech import NOTHING, Heard, Recogniser, load_recogniser, together
 from sparring.report.audio_attack_section import SHOWN, Audio, Whisper, Whispered, by_pair, median, whispered_sections
-from sparring.report.html import Page, report_page
+from sparring.report.page import Page, page_html
 from sparring.stats.proportion import Proportion
 
 DB, DB_MASKED = -30.0, 0.0
@@ -120,7 +118,7 @@ def _write(folder: Path, found: Whispered, originals: Mapping[str, Wave], waves:
     shown = min(len(waves), SHOWN)
     places = [k * len(waves) // shown for k in range(shown)]
     audio = {k: _audio(originals[found.whispers[k].name], waves[k], rate) for k in places}
-    write(folder / "report.html", report_page(_page(found, audio)))
+    write(folder / "report.html", page_html(_page(found, audio)))
 
 
 def to_hide_in(
@@ -272,7 +270,7 @@ def _page(found: Whispered, audio: dict[int, Audio]) -> Page:
         "masked": "yes" if found.masked else "no", "channel": found.channel, "seed": str(found.seed),
     }  # fmt: skip
     sections = whispered_sections(found, audio)
-    return Page("Hidden commands", about, sections=sections, version=__version__, command=command_line())
+    return Page("Attacked recordings", about, sections)
 
 
 def to_text(found: Whispered) -> str:

@@ -8,84 +8,66 @@ from pathlib import Path
 from typing import Any
 
 from sparring.attacks.masking_checks import MaskingCheck
-from sparring.engine.version import __version__
 from sparring.measure.diagnostics.findings import Finding
 from sparring.report.attack_report import AttackReport
-from sparring.report.html import Page, Picture, Section, figure, listed, noted, protocol_table, report_page
-from sparring.report.svg_plots import bar, curve, percent, text
+from sparring.report.blocks import (
+    Cell,
+    Drawing,
+    Facts,
+    Picture,
+    Table,
+    Text,
+    bar_cell,
+    notes,
+    proportion_cells,
+    protocol_table,
+)
+from sparring.report.hardening_section import accuracy_curve
+from sparring.report.page import Page, Section, page_html
+from sparring.report.run_sections import findings_section
 from sparring.stats.proportion import Proportion
 
 
-def attack_page(
-    report: AttackReport, sections: Sequence[Section], findings: Sequence[Finding] = (), command: str = ""
-) -> str:
+def attack_page(report: AttackReport, sections: Sequence[Section], findings: Sequence[Finding] = ()) -> str:
     """Return the page as HTML; `sections` are those of the kind of data, between the summary and the settings."""
-    about = {"model": report.target, "data": report.data, "attacked": report.selection, "seed": str(report.seed)}
-    page = Page(
-        f"{Path(report.target).name} under attack",
-        about,
-        findings,
-        version=__version__,
-        command=command,
-        sections=[Section("Robustness", _summary(report)), *sections, Section("Settings", _settings(report))],
-    )
-    return report_page(page)
+    facts = {"model": report.target, "data": report.data, "attacked": report.selection, "seed": str(report.seed)}
+    content = [findings_section(findings, "Masking checks"), _summary(report), *sections, _settings(report)]
+    return page_html(Page(f"{Path(report.target).name} under attack", facts, content))
 
 
-def _summary(report: AttackReport) -> str:
-    figures = {"accuracy without an attack": str(report.clean), "robust": str(report.robust)}
-    caution = f"<p>{text(f'Attack: {report.attack}. The robust proportion is an upper bound: another attack may break more.')}</p>"
-    return (
-        listed(figures)
-        + caution
-        + noted([*report.failures, *report.notes])
-        + _curve(report)
-        + _per_attack(report)
-        + _by_class(report)
+def _summary(report: AttackReport) -> Section:
+    return Section(
+        "Robustness",
+        Facts({"accuracy without an attack": str(report.clean), "robust": str(report.robust)}),
+        Text(f"Attack: {report.attack}. The robust proportion is an upper bound: another attack may break more."),
+        notes([*report.failures, *report.notes]),
+        Drawing(accuracy_curve(report.curve, str(report.settings.get("norm", "radius")))),
+        _per_attack(report),
+        _by_class(report),
     )
 
 
-def _curve(report: AttackReport) -> str:
-    points = [(level.eps, 100 * level.accuracy.value) for level in report.curve]
-    norm = str(report.settings.get("norm", "radius"))
-    plot = curve("Accuracy under attack", {norm: points}, unit="%", axis="eps")
-    return f"<figure>{plot}</figure>" if plot else ""
-
-
-def _per_attack(report: AttackReport) -> str:
-    if not report.per_attack:
-        return ""
-    left, rows = round(report.clean.hits), ""
+def _per_attack(report: AttackReport) -> Table:
+    left, rows = round(report.clean.hits), []
     for name, count in report.per_attack.items():
         left -= count
-        rows += f"<tr><td>{text(name)}</td><td>{count:,}</td><td>{left:,}</td></tr>"
-    head = "<tr><th>attack</th><th>broken</th><th>left unbroken</th></tr>"
-    return f"<table><thead>{head}</thead><tbody>{rows}</tbody></table>"
+        rows.append((name, f"{count:,}", f"{left:,}"))
+    return Table(("attack", "broken", "left unbroken"), rows)
 
 
-def _by_class(report: AttackReport) -> str:
+def _by_class(report: AttackReport) -> Table | None:
     if len(report.by_class) < 2:
-        return ""
-    rows = "".join(
-        f"<tr><th>{text(name)}</th><td>{level.hits:,} of {level.total:,}</td><td>{percent(level.value)}</td>"
-        f"<td>{percent(level.low)} to {percent(level.high)}</td>"
-        f'<td class="drawing">{bar(level.value, level.low, level.high)}</td></tr>'
-        for name, level in report.by_class.items()
-    )
-    head = "<th>class</th><th>robust</th><th>proportion</th><th>95 % interval</th>"
-    return bar_table(head, rows)
+        return None
+    rows = [
+        (name, f"{robust.hits:,} of {robust.total:,}", *proportion_cells(robust), bar_cell(robust))
+        for name, robust in report.by_class.items()
+    ]
+    head = ("class", "robust", "proportion", "95 % interval", Cell("", "drawing"))
+    return Table(head, rows, "bars", named_rows=True)
 
 
-def bar_table(head: str, rows: str) -> str:
-    """Return a table whose rows end with a drawing, as HTML."""
-    return (
-        f'<div class="scroll"><table class="bars"><thead><tr>{head}<th class="drawing"></th></tr></thead>'
-        f"<tbody>{rows}</tbody></table></div>"
-    )
-
-
-def _settings(report: AttackReport) -> str:
-    return protocol_table({**report.settings, "seed": report.seed, **report.versions})
+def _settings(report: AttackReport) -> Section:
+    return Section("Settings", protocol_table({**report.settings, "seed": report.seed, **report.versions}))
 
 
 @dataclass(frozen=True)
@@ -123,10 +105,10 @@ def image_sections(details: ImageAttackDetails, fooled: Picture | None = None) -
         f"{details.queries:,.0f} forward and {details.gradients:,.0f} backward passes per image on average; samples.csv "
         f"has those of each image.{rates}"
     )
-    sections = [Section("Cost", f"<p>{text(cost)}</p>")]
+    sections = [Section("Cost", Text(cost))]
     if fooled is not None:
         caption = "Correctly classified images, and below each the adversarial example that is misclassified."
-        sections.append(Section("Adversarial examples", f"<p>{caption}</p>{figure(fooled, 'Images and adversaries')}"))
+        sections.append(Section("Adversarial examples", Text(caption), fooled))
     return sections
 
 

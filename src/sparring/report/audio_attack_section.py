@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import base64
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from sparring.report.html import Section, noted
-from sparring.report.svg_plots import percent, text
+from sparring.report.blocks import Block, Card, Gallery, Sound, Table, Text, notes
+from sparring.report.format import percent, proportion_text
+from sparring.report.page import Section
 from sparring.stats.proportion import Proportion
 
 SHOWN = 40
@@ -100,59 +100,48 @@ class Audio:
 
 
 def whispered_sections(found: Whispered, audio: Mapping[int, Audio]) -> list[Section]:
-    """What the page tells; `audio` by place in `found.whispers`."""
+    """Show an attack on recordings; `audio` by index in `found.whispers`."""
     return [
-        Section("How many are heard", _words(found) + _table(found)),
-        Section("Listen", "".join(_listen(found.whispers[k], sounds) for k, sounds in audio.items())),
+        Section("Attack success", _message(found), notes(found.notes), *_table(found)),
+        Section("Recordings", *(_listen(found.whispers[k], sounds) for k, sounds in audio.items())),
     ]
 
 
-def _words(found: Whispered) -> str:
-    s = found.success
+def _message(found: Whispered) -> Text:
     bound = (
-        f"at least {-found.db:g} dB below the sound's own peak" if found.db else "no louder than the sound's own peak"
+        f"at least {-found.db:g} dB below the recording's peak" if found.db else "no louder than the recording's peak"
     )
-    mask = " and below what the sound masks" if found.masked else ""
-    over = "" if found.channel == "none" else f", through the channel {found.channel}"
-    words = (
-        f"Each sound was changed, {bound}{mask}, so that the recogniser hears another word{over}: it does in "
-        f"{s.hits:,} of {s.total:,}, {percent(s.value)}, with a 95 % interval from {percent(s.low)} to {percent(s.high)}."
+    mask = " and below its masking threshold" if found.masked else ""
+    channel = "" if found.channel == "none" else f" through the channel {found.channel}"
+    message = (
+        f"Each recording was changed, {bound}{mask}, so that it is classified as another word{channel}. The attack succeeded "
+        f"for {found.success.hits:,} of {found.success.total:,}: {proportion_text(found.success)}."
     )
     if found.median_snr is not None:
-        words += f" The sound is then {found.median_snr:.0f} dB stronger than the change (median, by power)."
-    return f"<p>{text(words)}</p>{noted(found.notes)}"
+        message += f" The signal-to-noise ratio is then {found.median_snr:.0f} dB (median)."
+    return Text(message)
 
 
-def _table(found: Whispered) -> str:
+def _table(found: Whispered) -> list[Block]:
     targets = sorted({target for row in found.by_pair.values() for target in row})
-    head = "".join(f"<th>{text(target)}</th>" for target in targets)
-    rows = ""
-    for said, row in found.by_pair.items():
-        cells = (f"{row[t][0]} of {row[t][1]}" if t in row else "" for t in targets)
-        rows += f"<tr><th>{text(said)}</th>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
-    return (
-        '<p class="quiet">Rows: what is said. Columns: what it should be heard as.</p><div class="scroll">'
-        f"<table><thead><tr><th></th>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
-    )
+    rows = [
+        (said, *("{} of {}".format(*row[target]) if target in row else "" for target in targets))
+        for said, row in found.by_pair.items()
+    ]
+    what = Text("Rows: what is said. Columns: the target of the attack.", quiet=True)
+    return [what, Table(("", *targets), rows, named_rows=True)]
 
 
-def _listen(one: Whisper, audio: Audio) -> str:
-    louder = f"the change alone, {audio.louder:.0f} dB louder"
-    sounds = {
-        f"original: heard as {one.before}, {percent(one.before_probability)}": audio.original,
-        f"attacked: heard as {one.heard}, {percent(one.probability)}": audio.attacked,
-        louder: audio.change,
-    }
-    figures = "".join(
-        f'<figure><audio controls style="width: 17rem; max-width: 100%" preload="none" src="data:audio/wav;base64,{base64.b64encode(sound).decode()}"></audio>'
-        f"<figcaption>{text(caption)}</figcaption></figure>"
-        for caption, sound in sounds.items()
-    )
-    mark = "well" if one.success else "ill"
-    told = "nothing changed" if one.db is None else f"{one.db:.1f} dB, SNR {one.snr:.1f} dB"
-    words = f"{one.said}, to be heard as {one.target}: {'yes' if one.success else 'no'}"
-    return (
-        f'<div class="finding {mark}"><div><p><strong>{text(words)}</strong></p>'
-        f'<p class="quiet">{text(f"{one.name}; {told}; {percent(one.audible)} of its energy above the mask")}</p>'
-        f'<div class="pairs">{figures}</div></div></div>\n'
+def _listen(one: Whisper, audio: Audio) -> Card:
+    sounds = [
+        Sound(audio.original, f"original: classified as {one.before}, {percent(one.before_probability)}"),
+        Sound(audio.attacked, f"attacked: classified as {one.heard}, {percent(one.probability)}"),
+        Sound(audio.change, f"the change alone, {audio.louder:.0f} dB louder"),
+    ]
+    size = "nothing changed" if one.db is None else f"{one.db:.1f} dB, SNR {one.snr:.1f} dB"
+    return Card(
+        "ok" if one.success else "problem",
+        f"{one.said}, target {one.target}: {'success' if one.success else 'failure'}",
+        f"{one.name}; {size}; {percent(one.audible)} of the change's energy above the masking threshold",
+        content=[Gallery(sounds, "pairs")],
     )

@@ -1,47 +1,55 @@
-"""How robust a classifier is, as a section of the report: a curve over the radius, its figures, and what still fools it."""
+"""Sections of the report of adversarial training: robust accuracy over the radius, and adversarial examples."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from markupsafe import Markup
+
 from sparring.measure.classifier.robustness import HardeningReport
-from sparring.report.html import Picture, Section, figure, noted
-from sparring.report.svg_plots import curve, percent, text
+from sparring.report.blocks import Drawing, Picture, Table, Text, notes, proportion_cells
+from sparring.report.format import proportion_text
+from sparring.report.page import Section
+from sparring.report.svg_plots import curve
+from sparring.stats.proportion import CurvePoint
 
 
-def robust_sections(found: HardeningReport, fooled: Picture | None = None) -> list[Section]:
-    """What the page tells of robustness; `fooled` shows images above their adversaries."""
-    sections = [Section("How robust it is", _words(found) + _curve(found) + _table(found))]
-    if fooled is not None:
-        words = "Images that it knows, and below each the same one as an attacker changes it, taken for something else."
-        sections.append(Section("What still fools it", f"<p>{words}</p>{figure(fooled, 'Dataset and adversaries')}"))
+def robust_sections(report: HardeningReport, adversarial: Picture | None = None) -> list[Section]:
+    """Show robust accuracy; `adversarial` is a picture of images above their adversarial examples."""
+    plot = Drawing(accuracy_curve(report.curve, report.method))
+    sections = [Section("Robustness", _message(report), notes(_notes(report)), plot, curve_table(report.curve))]
+    if adversarial is not None:
+        what = "Test images that are classified correctly, and below each an adversarial example that is not."
+        sections.append(Section("Adversarial examples", Text(what), adversarial))
     return sections
 
 
-def _words(found: HardeningReport) -> str:
-    robust = found.robust.accuracy
-    against = f" against changes of up to {found.eps:.4g} in {found.norm} (pixels from 0 to 1)" if found.eps else ""
-    words = (
-        f"Trained by {found.method}{against}, it stays "
-        f"right on {robust.hits:,} of {robust.total:,} {found.tested_on} under {found.attack}, at {found.robust.eps:.4g} in {found.norm}: "
-        f"{percent(robust.value)}, with a 95 % interval from {percent(robust.low)} to {percent(robust.high)}. A stronger "
-        "attack may break more."
+def accuracy_curve(points: Sequence[CurvePoint], name: str) -> Markup:
+    """Plot accuracy in per cent over eps; empty where there are no points."""
+    line = [(point.eps, 100 * point.accuracy.value) for point in points]
+    return curve("Accuracy under attack", {name: line}, unit="%", axis="eps")
+
+
+def curve_table(points: Sequence[CurvePoint]) -> Table:
+    """Return the table of a curve: eps, accuracy, interval."""
+    rows = [(f"{point.eps:.4g}", *proportion_cells(point.accuracy)) for point in points]
+    return Table(("eps", "accuracy", "95 % interval"), rows)
+
+
+def _message(report: HardeningReport) -> Text:
+    robust = report.robust
+    trained = f" against changes of up to {report.eps:.4g} in {report.norm} (pixels from 0 to 1)" if report.eps else ""
+    return Text(
+        f"Trained by {report.method}{trained}. Accuracy under attack at eps {robust.eps:.4g} in {report.norm}: "
+        f"{proportion_text(robust.accuracy)}, {robust.accuracy.hits:,} of {robust.accuracy.total:,} {report.tested_on}. "
+        f"The attack is {report.attack}; a stronger one may lower it."
     )
-    notes = [note for note in found.notes if note not in found.clean.notes]  # which stand further down
-    if found.rollbacks:
-        at = ", ".join(f"{nimg:,}" for nimg in found.rollbacks)
-        notes.append(f"Its robustness collapsed and the guard went back to better weights, at image {at}")
-    return f"<p>{text(words)}</p>{noted(notes)}"
 
 
-def _curve(found: HardeningReport) -> str:
-    points = [(level.eps, 100 * level.accuracy.value) for level in found.curve]
-    drawn = curve("Right under attack", {found.method: points}, unit="%", axis="eps")
-    return f"<figure>{drawn}</figure>"
-
-
-def _table(found: HardeningReport) -> str:
-    rows = "".join(
-        f"<tr><td>{level.eps:.4g}</td><td>{percent(level.accuracy.value)}</td><td>{percent(level.accuracy.low)} to {percent(level.accuracy.high)}</td></tr>"
-        for level in found.curve
-    )
-    head = "<tr><th>eps</th><th>right</th><th>95 % interval</th></tr>"
-    return f'<div class="scroll"><table><thead>{head}</thead><tbody>{rows}</tbody></table></div>'
+def _notes(report: HardeningReport) -> list[str]:
+    """Return the notes that the classifier's own section does not show."""
+    lines = [note for note in report.notes if note not in report.clean.notes]
+    if report.rollbacks:
+        at = ", ".join(f"{nimg:,}" for nimg in report.rollbacks)
+        lines.append(f"Robust accuracy collapsed, so earlier weights were restored, at image {at}")
+    return lines

@@ -1,29 +1,33 @@
-"""Numbers -> small drawings: pure functions that return SVG for a page, which needs no script and no library to be seen.
+"""Draw plots as SVG. Own code, since a report needs dark mode, text for screen readers and no script or dependency.
 
-Colours come from the page (`--s1` to `--s5`) where it has them, so that dark pages can have lighter ones; they differ in
-lightness too, and each line ends in a shape of its own, for those who see few colours or print in grey.
+Colours come from the page (`--s1` to `--s5`) where it has them, so that dark pages can have lighter ones. They differ in
+lightness, and each line ends in its own shape, for readers who see few colours or print in grey.
 """
 
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from html import escape
 from itertools import groupby
+
+from markupsafe import Markup
+
+from sparring.measure.classifier.calibration import Bin
+from sparring.report.format import number, percent, safe, short, shortened
 
 Point = tuple[float, float]
 
 WIDTH, PLOT_HEIGHT, RIGHT = 480.0, 170.0, 22.0
-"""Small enough for a phone: there the drawing shrinks to three quarters, and its words are still read."""
+"""Width of a plot, height of its area and margin on its right, in pixels: on a phone, where it shrinks to three quarters,
+its text is still legible."""
 LETTER = 7.0
-"""Pixels that a letter takes on the average, at the size of 13 that all words have."""
-POINTS = 400
-"""Of a line at most; a screen shows no more."""
-FEW = 40
-"""Lines of up to so many points show each as a dot."""
+"""Average width of a letter of size 13, in pixels."""
+MAX_POINTS = 400
+"""Largest number of points of a line; a screen shows no more."""
+MAX_DOTS = 40
+"""Largest number of points of a line that are drawn as dots, too."""
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#b4528a", "#8a6d00")
-"""After Okabe and Ito (2008), told apart with any kind of colour vision; darkened to be seen on white."""
+"""After Okabe and Ito (2008), distinct with any kind of colour vision; darkened for white paper."""
 SHAPES = (
     "m-4 0a4 4 0 1 0 8 0a4 4 0 1 0-8 0z",
     "m-4-4h8v8h-8z",
@@ -31,10 +35,12 @@ SHAPES = (
     "m0-5.5l5.5 5.5-5.5 5.5-5.5-5.5z",
     "m0 5l5-9h-10z",
 )
-LARGEST, SMALLEST = 1e100, 1e-100
-"""Beyond these a number counts as infinite, or two of them as the same: no axis can show it."""
+MAX_ABS, MIN_RANGE = 1e100, 1e-100
+"""Largest absolute value that is drawn, and smallest difference of two values."""
 GRID = 'stroke="currentColor" stroke-opacity=".16"'
 QUIET = 'fill-opacity=".68"'
+SIDE, EDGE = 220.0, 44.0
+"""Side of the reliability diagram's square and margin around it, in pixels."""
 
 
 def curve(
@@ -42,17 +48,18 @@ def curve(
     series: Mapping[str, Sequence[Point]],
     *,
     unit: str = "",
-    axis: str = "images seen",
+    axis: str = "images",
     mark: float | None = None,
-) -> str:
-    """Lines of (images seen, say, and value) as SVG; a value that is not finite leaves a gap, an empty series is left out.
+) -> Markup:
+    """Draw lines of points (x, y); a value that is not finite leaves a gap, an empty series is left out.
 
-    `axis` names what the first of each pair is. `mark` is the number of images at which something was best: a line stands there. "" where nothing is to be drawn.
+    `axis` names x. `mark` is the x of the best result, where a vertical line is drawn. Returns "" where there are no
+    points to draw.
     """
     lines = {name: thinned(points) for name, points in series.items()}
-    lines = {name: points for name, points in lines.items() if any(map(_seen, points))}
+    lines = {name: points for name, points in lines.items() if any(map(_is_drawn, points))}
     if not lines:
-        return ""
+        return Markup("")
     mark = mark if mark is not None and _drawable(mark) else None
     xs = [x for points in lines.values() for x, _ in points] + [0.0] + ([mark] if mark is not None else [])
     left, right = _widened(min(xs), max(xs))
@@ -69,78 +76,52 @@ def curve(
     ]
     named = f"{title} ({unit})" if unit else title
     height = top + PLOT_HEIGHT + 46
-    return (
-        f'<svg role="img" aria-label="{text(_told(named, lines, axis, mark))}" viewBox="0 0 {WIDTH:g} {height:g}" '
-        f'width="{WIDTH:g}" height="{height:g}" font-size="13" fill="currentColor"><title>{text(named)}</title>'
-        f'<text x="2" y="16" font-size="15" font-weight="600">{text(shortened(named, 54))}</text>{legend}{"".join(drawn)}'
-        f'<text x="{WIDTH - RIGHT:g}" y="{height - 6:g}" text-anchor="end" {QUIET}>{text(axis)}</text></svg>'
+    return Markup(
+        f'<svg role="img" aria-label="{safe(_description(named, lines, axis, mark))}" viewBox="0 0 {WIDTH:g} {height:g}" '
+        f'width="{WIDTH:g}" height="{height:g}" font-size="13" fill="currentColor"><title>{safe(named)}</title>'
+        f'<text x="2" y="16" font-size="15" font-weight="600">{safe(shortened(named, 54))}</text>{legend}{"".join(drawn)}'
+        f'<text x="{WIDTH - RIGHT:g}" y="{height - 6:g}" text-anchor="end" {QUIET}>{safe(axis)}</text></svg>'
     )
 
 
-def thinned(points: Iterable[Point], most: int = POINTS) -> list[Point]:
-    """By x; of long series each stretch's lowest and highest, so that no spike is lost. NaN is what cannot be drawn."""
-    found = sorted(
+def thinned(points: Iterable[Point], max_points: int = MAX_POINTS) -> list[Point]:
+    """Sort points by x and thin them out to `max_points`; values that cannot be drawn become NaN.
+
+    Each stretch of a long series keeps its lowest and highest point, so that no spike is lost.
+    """
+    drawable = sorted(
         ((x, y if _drawable(y) else math.nan) for x, y in points if _drawable(x)), key=lambda point: point[0]
     )
-    if len(found) <= most:
-        return found
-    each = -(-2 * len(found) // (most - 2))
+    if len(drawable) <= max_points:
+        return drawable
+    stride = -(-2 * len(drawable) // (max_points - 2))
     kept: list[Point] = []
-    for first in range(0, len(found) - 1, each):
-        stretch = found[first : min(first + each, len(found) - 1)]
-        seen = sorted(filter(_seen, stretch), key=lambda point: point[1])
-        kept += sorted({seen[0], seen[-1]}) if seen else stretch[:1]
-    return [*kept, found[-1]]
+    for first in range(0, len(drawable) - 1, stride):
+        stretch = drawable[first : min(first + stride, len(drawable) - 1)]
+        extremes = sorted(filter(_is_drawn, stretch), key=lambda point: point[1])
+        kept += sorted({extremes[0], extremes[-1]}) if extremes else stretch[:1]
+    return [*kept, drawable[-1]]
 
 
-def ticks(low: float, high: float, most: int = 6) -> list[float]:
-    """Round numbers, evenly apart, the first at `low` or below it and the last at `high` or above."""
+def ticks(low: float, high: float, max_steps: int = 6) -> list[float]:
+    """Return evenly spaced round numbers, the first at or below `low` and the last at or above `high`."""
     low, high = _widened(low, high)
-    rough = (high - low) / (most - 1)
+    rough = (high - low) / (max_steps - 1)
     unit = 10.0 ** math.floor(math.log10(rough))
     step = next(unit * k for k in (1, 2, 5, 10) if unit * k >= rough * (1 - 1e-9))
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
     return [k * step for k in range(first, last + 1)]
 
 
-def number(value: float) -> str:
-    """For people: four significant digits, all digits of whole thousands."""
-    size = abs(value)
-    if not math.isfinite(value):
-        return "undefined" if math.isnan(value) else "∞" if value > 0 else "−∞"
-    if 0 < size < 1e-4 or size >= 1e15:
-        return _scientific(value, 3)
-    return (f"{value:,.0f}" if size >= 1000 else f"{value:#.4g}".rstrip(".") if value else "0").replace("-", "−")
-
-
-def short(value: float) -> str:
-    """For an axis: 0, 50k, 1.5M."""
-    size = abs(value)
-    if 0 < size < 1e-4 or size >= 1e15:
-        return _scientific(value, 9)
-    unit, letter = next(((u, s) for u, s in ((1e9, "G"), (1e6, "M"), (1e3, "k")) if size >= u), (1, ""))
-    return f"{value / unit:.10g}{letter}".replace("-", "−")
-
-
-def text(words: object) -> str:
-    """Safe in HTML, in XML and in UTF-8, whatever a file name or a class name holds."""
-    return escape(re.sub(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", "�", str(words)))
-
-
-def shortened(words: str, letters: int) -> str:
-    """At most so many letters."""
-    return words if len(words) <= letters else words[: letters - 1].rstrip() + "…"
-
-
-def interval(value: float, low: float, high: float, floor: float | None) -> str:
-    """A score on a line of its own that begins at 0: a dot on its interval, and the floor as an upright stroke."""
+def interval(value: float, low: float, high: float, baseline: float | None) -> Markup:
+    """Draw a score on a line that begins at 0: a dot on its interval, and the baseline as a vertical stroke."""
     if not _drawable(value):
-        return ""
-    ends = [end for end in (value, low, high, floor) if end is not None and _drawable(end)]
+        return Markup("")
+    ends = [end for end in (value, low, high, baseline) if end is not None and _drawable(end)]
     at = _scale(*_widened(min(0.0, *ends), max(0.0, *ends)), 6, 234)
     bar = f"M{at(low):.1f} 10H{at(high):.1f}" if _drawable(low) and _drawable(high) else ""
-    stroke = f"M{at(floor):.1f} 2v16" if floor is not None and _drawable(floor) else ""
-    return (
+    stroke = f"M{at(baseline):.1f} 2v16" if baseline is not None and _drawable(baseline) else ""
+    return Markup(
         f'<svg aria-hidden="true" viewBox="0 0 240 20" width="240" height="20"><path d="M6 10H234" {GRID}/>'
         f'<path d="{bar}" style="stroke:{_colour(0)}" stroke-width="9" stroke-opacity=".4"/>'
         f'<path d="{stroke}" style="stroke:{_colour(1)}" stroke-width="2.5"/>'
@@ -148,67 +129,88 @@ def interval(value: float, low: float, high: float, floor: float | None) -> str:
     )
 
 
-def bar(share: float, low: float | None = None, high: float | None = None) -> str:
-    """A share as a bar on a line from 0 to all, and its interval where it is given; all are as long as each other."""
+def bar(fraction: float, low: float | None = None, high: float | None = None) -> Markup:
+    """Draw a fraction as a bar on a line from 0 to 1, with its interval where it is given."""
     at = _scale(0, 1, 4, 236)
     ends = (
         ""
         if low is None or high is None
         else f"M{at(low):.1f} 5v10M{at(low):.1f} 10H{at(high):.1f}M{at(high):.1f} 5v10"
     )
-    return (
+    return Markup(
         f'<svg aria-hidden="true" viewBox="0 0 240 20" width="240" height="20"><path d="M{at(0):g} 10H{at(1):g}" {GRID}/>'
-        f'<path d="M{at(0):g} 10H{at(share):.1f}" style="stroke:{_colour(0)}" stroke-width="9"/>'
+        f'<path d="M{at(0):g} 10H{at(fraction):.1f}" style="stroke:{_colour(0)}" stroke-width="9"/>'
         f'<path d="{ends}" fill="none" stroke="currentColor" stroke-width="1.5"/></svg>'
     )
 
 
-def share_line(value: float, low: float, high: float, left: str, right: str) -> str:
-    """A share on a line from one half to all, or from below one half; `left` and `right` say what half and all mean."""
+def fraction_line(value: float, low: float, high: float, left: str, right: str) -> Markup:
+    """Draw a fraction on a line from 1/2, or a value below it, to 1; `left` and `right` label 1/2 and 1."""
     if not all(map(math.isfinite, (value, low, high))):
-        return ""
+        return Markup("")
     start = min(0.5, math.floor(min(value, low) * 10) / 10)
     at = _scale(start, 1.0, 24, WIDTH - 24)
     half = 'text-anchor="start" dx="-18"' if start == 0.5 else 'text-anchor="middle"'
     marks = [start + k / 10 for k in range(round((1 - start) * 10) + 1)]
-    return (
-        f'<svg role="img" aria-label="{text(f"{percent(value)}, between {percent(low)} and {percent(high)}")}" '
+    return Markup(
+        f'<svg role="img" aria-label="{safe(f"{percent(value)}, between {percent(low)} and {percent(high)}")}" '
         f'viewBox="0 0 {WIDTH:g} 74" width="{WIDTH:g}" height="74" font-size="13" fill="currentColor">'
         f'<path d="M{at(start):.1f} 32H{at(1):.1f}" {GRID} stroke-width="2"/>'
         + "".join(f'<path d="M{at(m):.1f} 27v10" {GRID} stroke-width="2"/>' for m in marks)
         + "".join(f'<text x="{at(m):.1f}" y="54" text-anchor="middle">{round(m * 100)} %</text>' for m in marks)
-        + f'<text x="{at(0.5):.1f}" y="70" {half} {QUIET}>{text(left)}</text>'
-        f'<text x="{WIDTH - 4:g}" y="70" text-anchor="end" {QUIET}>{text(right)}</text>'
+        + f'<text x="{at(0.5):.1f}" y="70" {half} {QUIET}>{safe(left)}</text>'
+        f'<text x="{WIDTH - 4:g}" y="70" text-anchor="end" {QUIET}>{safe(right)}</text>'
         f'<path d="M{at(low):.1f} 32H{at(high):.1f}" style="stroke:{_colour(0)}" stroke-width="10" stroke-opacity=".4"/>'
         f'<circle cx="{at(value):.1f}" cy="32" r="6" style="fill:{_colour(0)}"/>'
         f'<text x="{at(value):.1f}" y="16" text-anchor="middle" font-weight="600">{percent(value)}</text></svg>'
     )
 
 
-def percent(share: float) -> str:
-    """0.6312 -> 63.1 %, on one line."""
-    return f"{share * 100:.1f}\u00a0%" if math.isfinite(share) else number(share)
+def reliability_diagram(bins: Sequence[Bin]) -> Markup:
+    """Draw accuracy over confidence: a dot for each bin, larger with more answers, and the diagonal."""
+    total = max(sum(b.count for b in bins), 1)
+    dots = "".join(
+        f'<circle cx="{EDGE + b.confidence * SIDE:.1f}" cy="{EDGE + (1 - b.accuracy) * SIDE:.1f}" '
+        f'r="{3 + 9 * (b.count / total) ** 0.5:.1f}" style="fill:{_colour(0)}" fill-opacity=".75">'
+        f"<title>{b.count:,} answers: confidence {percent(b.confidence)}, accuracy {percent(b.accuracy)}</title></circle>"
+        for b in bins
+    )
+    labels = "".join(
+        f'<text x="{EDGE + x * SIDE:.0f}" y="{EDGE + SIDE + 18:.0f}" text-anchor="middle" {QUIET}>{x:g}</text>'
+        f'<text x="{EDGE - 8:.0f}" y="{EDGE + (1 - x) * SIDE + 4:.0f}" text-anchor="end" {QUIET}>{x:g}</text>'
+        for x in (0, 0.5, 1)
+    )
+    size, end = SIDE + 2 * EDGE, EDGE + SIDE
+    values = "; ".join(f"confidence {percent(b.confidence)}, accuracy {percent(b.accuracy)}" for b in bins)
+    return Markup(
+        f'<svg role="img" aria-label="{safe(f"Reliability: {values}")}" viewBox="0 0 {size:g} {size:g}" width="{size:g}" '
+        f'height="{size:g}" font-size="13" fill="currentColor">'
+        f'<path d="M{EDGE:g} {EDGE:g}V{end:g}H{end:g}" {GRID} fill="none"/>'
+        f'<path d="M{EDGE:g} {end:g}L{end:g} {EDGE:g}" {GRID} stroke-dasharray="4 3"/>{labels}{dots}'
+        f'<text x="{EDGE:g}" y="{EDGE - 14:g}">accuracy</text>'
+        f'<text x="{end:g}" y="{end + 36:g}" text-anchor="end">confidence</text></svg>'
+    )
 
 
 def _drawable(value: float) -> bool:
-    return math.isfinite(value) and abs(value) < LARGEST
+    return math.isfinite(value) and abs(value) < MAX_ABS
 
 
-def _seen(point: Point) -> bool:
+def _is_drawn(point: Point) -> bool:
     return not math.isnan(point[1])
 
 
 def _widened(low: float, high: float) -> tuple[float, float]:
-    """The same, or a little more on both sides where that is hardly anything: an axis needs a length."""
+    """Widen a range that is too small for an axis on both sides."""
     size = max(abs(low), abs(high))
-    if high - low > max(size * 1e-6, SMALLEST):
+    if high - low > max(size * 1e-6, MIN_RANGE):
         return low, high
-    room = size / 10 if size > SMALLEST else 1.0
+    room = size / 10 if size > MIN_RANGE else 1.0
     return low - room, high + room
 
 
 def _scale(low: float, high: float, start: float, end: float) -> Callable[[float], float]:
-    """Values between low and high -> pixels between start and end."""
+    """Return the map of values from `low` to `high` to pixels from `start` to `end`."""
     return lambda value: start + (value - low) / (high - low) * (end - start)
 
 
@@ -217,17 +219,17 @@ def _colour(k: int) -> str:
 
 
 def _legend(lines: Mapping[str, Sequence[Point]]) -> tuple[str, float]:
-    """Each line's shape, name and last value, in as many rows as they need; and where the plot below may begin."""
+    """Draw each line's shape, name and last value; return the drawing and the y at which the plot can begin."""
     drawn, x, y = [], 8.0, 40.0
     for k, (name, points) in enumerate(lines.items()):
-        last = number([point for point in points if _seen(point)][-1][1])
-        name = shortened(name, int((WIDTH - 8 - 30) / LETTER) - len(last) - 1)  # what a row holds
+        last = number([point for point in points if _is_drawn(point)][-1][1])
+        name = shortened(name, int((WIDTH - 8 - 30) / LETTER) - len(last) - 1)  # letters that fit in a row
         width = 30 + LETTER * (len(name) + len(last) + 1)
         if x > 8 and x + width > WIDTH:
             x, y = 8.0, y + 20
         drawn.append(
             f'<path d="M{x:.1f} {y - 4.5:.1f}{SHAPES[k % len(SHAPES)]}" style="fill:{_colour(k)}"/>'
-            f'<text x="{x + 11:.1f}" y="{y:g}">{text(name)} <tspan {QUIET}>{last}</tspan></text>'
+            f'<text x="{x + 11:.1f}" y="{y:g}">{safe(name)} <tspan {QUIET}>{last}</tspan></text>'
         )
         x += width
     return "".join(drawn), y + 20
@@ -257,11 +259,11 @@ def _mark(x: float, left: float, top: float) -> str:
 
 
 def _line(points: Sequence[Point], k: int) -> str:
-    """One line in pixels with its gaps, dots where points are few or stand alone, and its shape at the end."""
-    runs = [list(run) for seen, run in groupby(points, _seen) if seen]
+    """Draw one line in pixels: its gaps, dots where points are few or isolated, and its shape at the end."""
+    runs = [list(run) for drawn, run in groupby(points, _is_drawn) if drawn]
     stroke = f'style="stroke:{_colour(k)}" fill="none" stroke-linecap="round" stroke-linejoin="round"'
     path = "".join("M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in run) for run in runs if len(run) > 1)
-    dots = [point for run in runs if len(run) == 1 or len(points) <= FEW for point in run]
+    dots = [point for run in runs if len(run) == 1 or len(points) <= MAX_DOTS for point in run]
     x, y = runs[-1][-1]
     return (
         f'<path d="{path}" {stroke} stroke-width="1.8"/>'
@@ -271,24 +273,18 @@ def _line(points: Sequence[Point], k: int) -> str:
 
 
 def _ends(values: Iterable[float]) -> tuple[float, float]:
-    seen = [value for value in values if not math.isnan(value)]
-    return min(seen), max(seen)
+    numbers = [value for value in values if not math.isnan(value)]
+    return min(numbers), max(numbers)
 
 
-def _told(title: str, lines: Mapping[str, Sequence[Point]], axis: str, mark: float | None) -> str:
-    """The drawing in words, for those who hear it."""
-    told = [title]
+def _description(title: str, lines: Mapping[str, Sequence[Point]], axis: str, mark: float | None) -> str:
+    """Describe the plot for screen readers."""
+    lines_of_text = [title]
     for name, points in lines.items():
-        seen = [point for point in points if _seen(point)]
-        low, high = _ends(y for _, y in seen)
-        told.append(
-            f"{name}: {number(seen[0][1])} at {short(seen[0][0])} {axis.split()[0]}, {number(seen[-1][1])} at {short(seen[-1][0])}, "
+        drawn = [point for point in points if _is_drawn(point)]
+        low, high = _ends(y for _, y in drawn)
+        lines_of_text.append(
+            f"{name}: {number(drawn[0][1])} at {short(drawn[0][0])} {axis.split()[0]}, {number(drawn[-1][1])} at {short(drawn[-1][0])}, "
             f"lowest {number(low)}, highest {number(high)}"
         )
-    return ". ".join(told + ([] if mark is None else [f"Best at {short(mark)} images"]))
-
-
-def _scientific(value: float, digits: int) -> str:
-    factor, exponent = f"{value:.{digits}e}".split("e")
-    raised = str(int(exponent)).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
-    return f"{factor.rstrip('0').rstrip('.')} × 10{raised}".replace("-", "−")
+    return ". ".join(lines_of_text + ([] if mark is None else [f"Best at {short(mark)} images"]))

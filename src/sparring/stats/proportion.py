@@ -54,6 +54,11 @@ class Proportion:
         low, high = normal_interval(probabilities)
         return cls(float(probabilities.sum()), len(probabilities), low, high, "normal")
 
+    @property
+    def complement(self) -> Proportion:
+        """The rows without the property."""
+        return Proportion(self.total - self.hits, self.total, 1 - self.high, 1 - self.low, self.method)
+
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Proportion:
         """Return what `to_json` wrote; raises KeyError where a field is missing."""

@@ -14,12 +14,14 @@ from torchmetrics.functional.classification import multiclass_calibration_error
 from sparring.measure.classifier.calibration import (
     Bin,
     ClassificationReport,
+    PgdResult,
     calibration_error,
     confusion,
     reliability,
     temperature,
 )
 from sparring.stats.intervals import wilson_interval
+from sparring.stats.proportion import Proportion
 
 
 @pytest.mark.parametrize(
@@ -112,6 +114,21 @@ def test_a_classification_comes_back_from_json() -> None:
     bare = ClassificationReport("r", "improved", 1.0, 9, 0, ("a", "b"), 1.0, "r/to_label.csv", ["odd"])
     assert ClassificationReport.from_json(json.loads(json.dumps({"format": 1, **asdict(bare)}))) == bare
     full = ClassificationReport(
-        "r", "improved", 1.0, 9, 0, ("a", "b"), 1.0, "x", [], 1, 2, 0.1, 0.9, "y", [[1, 0], [1, 0]], [Bin(2, 0.5, 0.5)]
+        "r",
+        "improved",
+        1.0,
+        9,
+        0,
+        ("a", "b"),
+        1.0,
+        "x",
+        [],
+        Proportion.count(1, 2),
+        "y",
+        [[1, 0], [1, 0]],
+        [Bin(2, 0.5, 0.5)],
+        0.1,
+        3,
+        [PgdResult(0.1, 20, Proportion.count(1, 2))],
     )
     assert ClassificationReport.from_json(json.loads(json.dumps(asdict(full)))) == full

@@ -121,16 +121,16 @@ def certified(rows: list[Row]) -> CertificationReport:
 
 def test_the_page_brackets_every_image_and_shows_names_as_text() -> None:
     page = "".join(
-        section.content
+        section.__html__()
         for section in certified_sections(
             certified([Row("<i>.png", "3", 0.25, 0.5), Row("b", "4", None, 0.0), Row("c", "5", 0.75, None)])
         )
     )
     assert "&lt;i&gt;.png" in page and "<i>" not in page and "odd &amp; told" in page
-    assert "<td>0.250</td><td>0.500</td>" in page and "<td>not certain</td><td>wrong as it is</td>" in page
-    assert "<td>0.750</td><td>never</td>" in page and "1 images are bracketed" in page
+    assert "<td>0.250</td><td>0.500</td>" in page and "<td>not certified</td><td>misclassified</td>" in page
+    assert "<td>0.750</td><td>none found</td>" in page and "1 images have both a certified radius" in page
     assert "90.0\u00a0%" in page and "40.0\u00a0%" in page and "60.0\u00a0%" in page
 
 
 def test_a_page_without_brackets() -> None:
-    assert "No image is bracketed" in certified_sections(certified([]))[1].content
+    assert "No image has both" in certified_sections(certified([]))[1].__html__()

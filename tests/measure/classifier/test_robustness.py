@@ -13,7 +13,7 @@ from sparring.measure.classifier.calibration import ClassificationReport
 from sparring.measure.classifier.robustness import ATTACK, LEVELS, HardeningReport, robustness
 from sparring.report.hardening_section import robust_sections
 from sparring.stats.intervals import wilson_interval
-from sparring.stats.proportion import CurvePoint
+from sparring.stats.proportion import CurvePoint, Proportion
 
 W = torch.tensor([1.0, -2.0, 0.5, 0.0])
 
@@ -73,18 +73,16 @@ def test_no_radius_is_beyond_the_box_and_none_may_stand() -> None:
 
 def hardened(**given: object) -> HardeningReport:
     curve = [CurvePoint.count(eps, right, 100) for eps, right in ((0.0, 99), (0.3, 88), (0.45, 10))]
-    clean = ClassificationReport(
-        "run", "fast", 1.0, 100, 0, ("a", "b"), 1.0, "", test_errors=1, test_count=100, low=0.0, high=0.05
-    )
+    clean = ClassificationReport("run", "fast", 1.0, 100, 0, ("a", "b"), 1.0, "", errors=Proportion.count(1, 100))
     found = HardeningReport("run", "fast", "Linf", 0.3, 1.0, 0, clean, curve[1], curve, ATTACK, "test images")
     return dataclasses.replace(found, **given)  # type: ignore[arg-type]
 
 
 def test_the_page_tells_curve_figures_and_rollbacks() -> None:
-    (section,) = robust_sections(hardened())
-    assert "88.0" in section.content and "svg" in section.content and ">eps</text>" in section.content
-    assert "88 at 0.3 eps" not in section.content  # the words of the curve are its ends
-    assert "99.00 at 0 eps, 10.00 at 0.45" in section.content
-    assert "guard" not in section.content
-    (section,) = robust_sections(hardened(rollbacks=[1000, 25_000], notes=["<odd>"]))
-    assert "1,000, 25,000" in section.content and "&lt;odd&gt;" in section.content
+    html = robust_sections(hardened())[0].__html__()
+    assert "88.0" in html and "svg" in html and ">eps</text>" in html
+    assert "88 at 0.3 eps" not in html  # the words of the curve are its ends
+    assert "99.00 at 0 eps, 10.00 at 0.45" in html
+    assert "weights were restored" not in html
+    html = robust_sections(hardened(rollbacks=[1000, 25_000], notes=["<odd>"]))[0].__html__()
+    assert "1,000, 25,000" in html and "&lt;odd&gt;" in html

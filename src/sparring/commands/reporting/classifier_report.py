@@ -29,7 +29,7 @@ from sparring.measure.classifier.calibration import (
     reliability,
 )
 from sparring.models.classifier import AT_ONCE, Classifier
-from sparring.stats.intervals import wilson_interval
+from sparring.stats.proportion import Proportion
 
 TO_LABEL = 100
 """Images that are named as worth a label."""
@@ -57,12 +57,10 @@ def classification_of(
     if test is None:
         return found
     best, answers = test.probabilities.max(1)
-    right = answers == test.labels
-    errors, count = int((~right).sum()), len(right)
-    low, high = wilson_interval(errors, count)
-    curve = reliability(best, right)
+    correct = answers == test.labels
+    curve = reliability(best, correct)
     return replace(
-        found, test_errors=errors, test_count=count, low=low, high=high, tested_on=test.on,
+        found, errors=Proportion.count(int((~correct).sum()), len(correct)), tested_on=test.on,
         confusion=confusion(answers, test.labels, len(data.spec.classes)).tolist(),
         reliability=curve, calibration_error=calibration_error(curve), unfamiliar=test.unfamiliar, attacked=test.attacked,
     )  # fmt: skip
@@ -150,18 +148,11 @@ def _features(classifier: Classifier, data: Dataset, rows: NDArray[np.int64]) ->
 def to_text(found: ClassificationReport) -> str:
     """The lines that are printed."""
     lines = [f"run         {found.run}"]
-    if found.test_errors is None:
-        lines.append(f"errors      {UNTESTED}")
-    else:
-        share = found.test_errors / found.test_count
-        assert found.low is not None and found.high is not None
-        lines.append(
-            f"errors      {found.test_errors:,} of {found.test_count:,} {found.tested_on}: {share:.2%} "
-            f"(95 % interval {found.low:.2%} to {found.high:.2%}), told {found.labels:,} labels"
-        )
+    errors = found.errors
+    lines.append(f"errors      {UNTESTED}" if errors is None else f"errors      {_errors(found, errors)}")
     lines += [
-        f"attacked    {one.right} of {one.of} stay right where each pixel may change by {one.eps:.3f} (PGD, {one.steps} steps)"
-        for one in found.attacked
+        f"attacked    accuracy {test.accuracy}, where each pixel may change by {test.eps:.3f} (PGD, {test.steps} steps)"
+        for test in found.attacked
     ]
     lines += [
         f"label next  {found.to_label}",
@@ -169,3 +160,9 @@ def to_text(found: ClassificationReport) -> str:
         f"answers     sparring predict {found.run} IMAGES",
     ]
     return "\n".join(lines)
+
+
+def _errors(found: ClassificationReport, errors: Proportion) -> str:
+    return (
+        f"{errors.text(2)}, {errors.hits:,} of {errors.total:,} {found.tested_on}, trained with {found.labels:,} labels"
+    )

@@ -1,13 +1,12 @@
-"""report.html of a run or of samples: the pictures, curves and words that `report.html` puts on a page."""
+"""Write report.html of a run, or of samples that were evaluated."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from shlex import join
 
 import numpy as np
+from markupsafe import Markup
 from PIL import Image
 from torch import Tensor
 
@@ -15,18 +14,27 @@ from sparring.commands.evaluating.inputs import EvaluationInputs
 from sparring.engine.atomic_io import write
 from sparring.engine.image_io import grid
 from sparring.engine.run_folder import Run
-from sparring.engine.version import __version__
 from sparring.measure.classifier.calibration import ClassificationReport
 from sparring.measure.diagnostics.findings import Finding
 from sparring.measure.diagnostics.memorisation import closest_pairs
 from sparring.measure.scores.evaluation import Evaluation
+from sparring.report.blocks import Block, Picture, pair_pictures
 from sparring.report.classifier_section import classified_sections
-from sparring.report.html import Page, Picture, Section, pairs, report_page
+from sparring.report.page import Page, Section, page_html
+from sparring.report.run_sections import (
+    animation_section,
+    curves_section,
+    evaluation_sections,
+    findings_section,
+    protocol_section,
+    samples_section,
+)
 from sparring.report.svg_plots import curve
 
-SHOWN, BY_CLASS, CLASSES = 100, 10, 20
-"""Samples shown in all, or of each of so many classes."""
+MAX_SAMPLES, SAMPLES_PER_CLASS, MAX_CLASSES = 100, 10, 20
+"""Largest number of samples shown in all, of each class, and of classes."""
 PAIRS = 12
+"""Number of samples shown beside their nearest training images."""
 
 CURVES: Mapping[str, Mapping[str, str]] = {
     "Distance to data (sliced Wasserstein)": {"sliced_wasserstein": "samples", "floor_sliced_wasserstein": "real data"},
@@ -44,78 +52,69 @@ CURVES: Mapping[str, Mapping[str, str]] = {
     "Heads": {"class_loss": "classes", "turn_loss": "turns", "generator_heads": "turns, paid by the generator"},
     "Orthogonality": {"orthogonality": "paid by the generator"},
 }
-"""Title -> what metrics.jsonl calls it -> what people do."""
+"""Title of a plot -> name in metrics.jsonl -> label of the line."""
 
 
 def write_evaluation(
     path: Path,
-    case: EvaluationInputs,
+    inputs: EvaluationInputs,
     evaluation: Evaluation,
     features: Tensor,
     training: Tensor,
     findings: Sequence[Finding] = (),
 ) -> None:
-    """The page of an evaluation; `features` and `training` are those of samples and training rows."""
-    images = case.data is not None
-    samples = _samples(case) if images else []
-    beside = _pairs(case, features, training) if images and evaluation.memorisation else ()
-    if case.run is not None and case.run.exists:
-        page = page_of_run(case.run, samples, findings, evaluation, beside)
+    """Write the page of an evaluation; `features` and `training` are those of samples and training rows."""
+    images = inputs.data is not None
+    samples = _samples(inputs) if images else []
+    pairs = _pairs(inputs, features, training) if images and evaluation.memorisation else []
+    if inputs.run is not None and inputs.run.exists:
+        page = page_of_run(inputs.run, samples, findings, evaluation, pairs)
     else:
-        source = str(case.about["source"])
-        about = {"samples": source, "data": str(case.about_data["source"])}
-        page = Page(
-            Path(source).name, about, samples=samples, evaluation=evaluation, pairs=beside, version=__version__,
-            command=command_line(),
-        )  # fmt: skip
-    write(path, report_page(page))
+        source = str(inputs.about["source"])
+        facts = {"samples": source, "data": str(inputs.about_data["source"])}
+        sections = [samples_section(samples), *evaluation_sections(evaluation, pairs), protocol_section(evaluation)]
+        page = Page(Path(source).name, facts, sections, bool(samples))
+    write(path, page_html(page))
 
 
 def write_run(run: Run, findings: Sequence[Finding]) -> Path:
-    """The page of a run that was not evaluated yet, with its last frame."""
+    """Write the page of a run that was not evaluated yet, with its last grid of samples."""
     frames = run.frames()
-    samples = [Picture(Image.open(frames[-1]).convert("RGB"))] if frames else []
-    write(run.report_path, report_page(page_of_run(run, samples, findings)))
+    samples = [Picture(Image.open(frames[-1]).convert("RGB"), alt="Samples")] if frames else []
+    write(run.report_path, page_html(page_of_run(run, samples, findings)))
     return run.report_path
 
 
 def page_of_run(
     run: Run,
-    samples: Sequence[Picture],
+    samples: Sequence[Block],
     findings: Sequence[Finding] = (),
     evaluation: Evaluation | None = None,
-    beside: Sequence[Picture] = (),
+    pairs: Sequence[Picture] = (),
     sections: Sequence[Section] = (),
 ) -> Page:
-    """Everything that a run's folder tells, and what was found out about it."""
-    film = run.path / "film.webp"
-    return Page(
-        title=run.path.resolve().name,
-        about=_about_run(run),
-        findings=findings,
-        samples=samples,
-        film=film.read_bytes() if film.exists() else None,
-        evaluation=evaluation,
-        pairs=beside,
-        curves=_curves(run),
-        sections=[*sections, *_classified(run)],
-        version=__version__,
-        command=command_line(),
-    )
+    """Build the page of a run from its folder; `sections` are further ones, placed after the diagnosis."""
+    animation = run.path / "film.webp"
+    content = [
+        findings_section(findings),
+        *sections,
+        *_classifier(run),
+        samples_section(samples),
+        animation_section(animation.read_bytes() if animation.exists() else None),
+        *(evaluation_sections(evaluation, pairs) if evaluation else ()),
+        curves_section(_curves(run)),
+        *([protocol_section(evaluation)] if evaluation else ()),
+    ]
+    return Page(run.path.resolve().name, _about_run(run), content, bool(samples) or animation.exists())
 
 
-def _classified(run: Run) -> list[Section]:
-    """What is told of the classifier, where the run trained one."""
-    if (told := run.classification) is None:
+def _classifier(run: Run) -> list[Section]:
+    """Return the sections of the classifier that the run trained, if it did."""
+    if run.classification is None:
         return []
-    unsure = run.path / "to_label.png"
-    picture = Picture(Image.open(unsure).convert("RGB")) if unsure.exists() else None
-    return classified_sections(ClassificationReport.from_json(told), picture)
-
-
-def command_line() -> str:
-    """The command line that this is; empty within Python."""
-    return join(["sparring", *sys.argv[1:]]) if Path(sys.argv[0]).name in ("sparring", "__main__.py") else ""
+    to_label = run.path / "to_label.png"
+    picture = Picture(Image.open(to_label).convert("RGB"), alt="Images to label next") if to_label.exists() else None
+    return classified_sections(ClassificationReport.from_json(run.classification), picture)
 
 
 def _about_run(run: Run) -> dict[str, str]:
@@ -128,35 +127,39 @@ def _about_run(run: Run) -> dict[str, str]:
     }  # fmt: skip
 
 
-def _samples(case: EvaluationInputs) -> list[Picture]:
-    rows = case.samples
-    by_class = [np.flatnonzero(rows.labels == k)[:BY_CLASS] for k in range(min(len(case.classes), CLASSES))]
+def _samples(inputs: EvaluationInputs) -> list[Picture]:
+    samples = inputs.samples
+    by_class = [
+        np.flatnonzero(samples.labels == k)[:SAMPLES_PER_CLASS] for k in range(min(len(inputs.classes), MAX_CLASSES))
+    ]
     if any(map(len, by_class)):
         return [
-            Picture(grid(rows.fetch(some), BY_CLASS), name)
-            for some, name in zip(by_class, case.classes, strict=False)
-            if len(some)
+            Picture(grid(samples.fetch(idx), SAMPLES_PER_CLASS), name, f"Samples {name}")
+            for idx, name in zip(by_class, inputs.classes, strict=False)
+            if len(idx)
         ]
-    return [Picture(grid(rows.fetch(np.arange(min(len(rows), SHOWN)))))]
+    return [Picture(grid(samples.fetch(np.arange(min(len(samples), MAX_SAMPLES)))), alt="Samples")]
 
 
-def _pairs(case: EvaluationInputs, features: Tensor, training: Tensor) -> tuple[Picture, ...]:
+def _pairs(inputs: EvaluationInputs, features: Tensor, training: Tensor) -> list[Picture]:
     closest = closest_pairs(features, training, PAIRS)
-    made, seen = (np.array([pair[side] for pair in closest]) for side in (0, 1))
-    return pairs(case.samples.fetch(made), case.reference.training.fetch(seen), [pair[2] for pair in closest])
+    fake, real = (np.array([pair[side] for pair in closest]) for side in (0, 1))
+    return pair_pictures(
+        inputs.samples.fetch(fake), inputs.reference.training.fetch(real), [pair[2] for pair in closest]
+    )
 
 
-def _curves(run: Run) -> list[str]:
+def _curves(run: Run) -> list[Markup]:
     lines = run.metrics()
     best = run.best["nimg"] if run.best else None
     drawn = []
     hints = sorted({name for line in lines for name in line if name.startswith("hint_")})
     for title, names in {**CURVES, "Hints": {name: name.removeprefix("hint_") for name in hints}}.items():
         series = {
-            words: [(line["nimg"], line[name]) for line in lines if name in line] for name, words in names.items()
+            label: [(line["nimg"], line[name]) for line in lines if name in line] for name, label in names.items()
         }
-        for name, words in names.items():  # a floor is told once: a level line
-            if name.startswith("floor_") and series[words]:
-                series[words] = [(line["nimg"], series[words][0][1]) for line in (lines[0], lines[-1])]
-        drawn.append(curve(title, {words: points for words, points in series.items() if points}, mark=best))
+        for name, label in names.items():  # the baseline is logged once: a level line
+            if name.startswith("floor_") and series[label]:
+                series[label] = [(line["nimg"], series[label][0][1]) for line in (lines[0], lines[-1])]
+        drawn.append(curve(title, {label: points for label, points in series.items() if points}, mark=best))
     return drawn

@@ -19,14 +19,14 @@ from sparring.data.in_memory import IndexedDataset, as_input
 from sparring.data.labels import labels_as
 from sparring.engine.device import Hardware
 from sparring.engine.game import Batch
-from sparring.measure.classifier.calibration import Attacked, temperature
+from sparring.measure.classifier.calibration import PgdResult, temperature
 from sparring.models.classifier import AT_ONCE, Classifier, views_of
 from sparring.nets.feature_head import features_of, logits_of
 from sparring.nets.lda import LDA
 from sparring.nets.memory import Memory
 from sparring.nets.ood_features import ood_features
 from sparring.recipes.classifier_recipe import ClassifierRecipe
-from sparring.stats.intervals import wilson_interval
+from sparring.stats.proportion import Proportion
 
 COPIES = 2000
 """Changed copies of labelled images that probabilities are set by, about."""
@@ -108,7 +108,7 @@ def _temperature(
         changed = recipe.changes(x, Batch(x, y, seed=k)) if aside is None and recipe.changes else x
         views = [logits_of(net, features_of(net, view)) for view in views_of(changed, recipe.views)]
         logits.append(torch.stack(views, 1))
-    return temperature(torch.cat(logits), labels, doubt=1 / (len(known) + 2))
+    return temperature(torch.cat(logits), labels, smoothing=1 / (len(known) + 2))
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ class Answered:
     """`[N, classes]`"""
     unfamiliar: int
     """Images that it called "none of these"."""
-    attacked: list[Attacked]
+    attacked: list[PgdResult]
 
 
 def answered(classifier: Classifier, whole: Dataset, told: Dataset, under: Sequence[float] = EPS) -> Answered | None:
@@ -152,7 +152,7 @@ def answered(classifier: Classifier, whole: Dataset, told: Dataset, under: Seque
 
 def attacked(
     classifier: Classifier, images: NDArray[np.uint8], labels: NDArray[np.int64], eps: float, steps: int = 20
-) -> Attacked:
+) -> PgdResult:
     """Answers on images `[N, H, W, C]` that stay right when each pixel may change by `eps` of the range, by PGD.
 
     The attack sees all that the answer is made of, the averaging over views included; "none of these" is no defence here.
@@ -160,8 +160,7 @@ def attacked(
     x = (classifier.as_batch(images) + 1) / 2
     y = torch.from_numpy(labels).to(x.device)
     found = pgd(lambda x: classifier.log_probabilities(x * 2 - 1), x, y, Threat("Linf", eps), loss=margin, steps=steps)
-    right = int((~found.success).sum())
-    return Attacked(eps, steps, right, len(y), *wilson_interval(right, len(y)))
+    return PgdResult(eps, steps, Proportion.count(int((~found.success).sum()), len(y)))
 
 
 def _some(count: int, most: int) -> NDArray[np.int64]:

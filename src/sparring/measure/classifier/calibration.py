@@ -1,4 +1,4 @@
-"""What a classifier's answers are worth: errors with an interval, confusion, calibration. Pure functions of logits and labels."""
+"""Measure the answers of a classifier: confusion, calibration, temperature. Pure functions of logits and labels."""
 
 from __future__ import annotations
 
@@ -11,101 +11,112 @@ import torch
 from torch import Tensor
 from torch.nn.functional import nll_loss
 
+from sparring.stats.proportion import Proportion
+
 BINS = 10
+"""Number of bins of the reliability curve."""
 UNTESTED = (
-    "unknown: no image with a known label was left to test on. Put some into a folder `test` beside `train`, or tell "
-    "fewer than there are (--labels)"
+    "unknown: no image with a known label was left to test on. Put some into a folder `test` beside `train`, or train with "
+    "fewer labels than there are (--labels)"
 )
 
 
 @dataclass(frozen=True)
 class Bin:
-    """Answers of about the same confidence."""
+    """Answers of similar confidence."""
 
     count: int
+    """Number of answers."""
     confidence: float
     """Mean probability of the answers."""
     accuracy: float
-    """Share that was right."""
+    """Fraction of correct answers."""
 
 
 @dataclass(frozen=True)
-class Attacked:
-    """Answers that stay right under PGD, an attack by gradients (Madry et al. 2018): an upper bound of robustness."""
+class PgdResult:
+    """Accuracy under PGD, an attack by gradients (Madry et al. 2018): an upper bound of the robust accuracy."""
 
     eps: float
-    """By how much each pixel may change, of the range from 0 to 1 (Linf)."""
+    """Largest change of each pixel (Linf), in units of the range from 0 to 1."""
     steps: int
-    right: int
-    of: int
-    low: float
-    """Ends of the 95 % interval of the share (Wilson)."""
-    high: float
+    """Number of gradient steps."""
+    accuracy: Proportion
+    """Answers that stay correct."""
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> PgdResult:
+        """Return what `dataclasses.asdict` and JSON made of one."""
+        return cls(**{**fields, "accuracy": Proportion.from_json(fields["accuracy"])})
 
 
 @dataclass(frozen=True)
 class ClassificationReport:
-    """What a classifier got right, and where it lies; `--json` prints it."""
+    """Test of a trained classifier; `--json` prints it."""
 
     run: str
+    """Run folder."""
     recipe: str
+    """Name of the recipe."""
     minutes: float
-    """Of training, on the clock."""
+    """Duration of the training."""
     labels: int
-    """That the classifier was told."""
+    """Number of labels that it was trained with."""
     seed: int
+    """Random seed of the training."""
     classes: tuple[str, ...]
+    """Names of the classes."""
     temperature: float
-    """That its logits are divided by."""
+    """Divisor of the logits."""
     to_label: str
-    """A CSV of images worth a label: name, label (to be filled in), guess, probability; after them those told already."""
+    """CSV of images to label next: name, label (to be filled in), guess, probability; then those labelled already."""
     notes: list[str] = field(default_factory=list)
-    """What is odd about the labels."""
-    test_errors: int | None = None
-    """Wrong answers; None where no image with a known label was left to test on, as with all that follows."""
-    test_count: int = 0
-    low: float | None = None
-    """Ends of the 95 % interval of the share of errors (Wilson)."""
-    high: float | None = None
+    """Problems with the labels."""
+    errors: Proportion | None = None
+    """Wrong answers on the test images; None where no image with a known label was left, as all that follows."""
     tested_on: str = "nothing"
-    """Which images, in words."""
+    """Description of the test images."""
     confusion: list[list[int]] | None = None
-    """Images of class i (row) that were called j (column)."""
+    """Number of images of class i (row) classified as class j (column)."""
     reliability: list[Bin] = field(default_factory=list)
+    """Reliability curve."""
     calibration_error: float | None = None
+    """Expected calibration error."""
     unfamiliar: int = 0
-    """Tested images that it would call "none of these"; for the errors its best guess counts."""
-    attacked: list[Attacked] = field(default_factory=list)
-    """How it stands against someone who may change the images a little."""
+    """Test images answered "none of these"; the errors count the likeliest class."""
+    attacked: list[PgdResult] = field(default_factory=list)
+    """Accuracy under PGD."""
 
     @classmethod
-    def from_json(cls, told: Mapping[str, Any]) -> ClassificationReport:
-        """What `dataclasses.asdict` and JSON made of one."""
-        known: dict[str, Any] = {name: told[name] for name in cls.__dataclass_fields__}
-        known["classes"] = tuple(told["classes"])
-        known["reliability"] = [Bin(**one) for one in told["reliability"]]
-        known["attacked"] = [Attacked(**one) for one in told["attacked"]]
-        return cls(**known)
+    def from_json(cls, fields: Mapping[str, Any]) -> ClassificationReport:
+        """Return what `dataclasses.asdict` and JSON made of one."""
+        values: dict[str, Any] = {name: fields[name] for name in cls.__dataclass_fields__}
+        values["classes"] = tuple(fields["classes"])
+        values["errors"] = None if fields["errors"] is None else Proportion.from_json(fields["errors"])
+        values["reliability"] = [Bin(**b) for b in fields["reliability"]]
+        values["attacked"] = [PgdResult.from_json(result) for result in fields["attacked"]]
+        return cls(**values)
 
 
 def confusion(answers: Tensor, labels: Tensor, classes: int) -> Tensor:
-    """How often images of class i (row) were called j (column): int64 `[classes, classes]`."""
+    """Count images of class i (row) classified as class j (column): int64 `[classes, classes]`."""
     return torch.bincount(labels * classes + answers, minlength=classes * classes).view(classes, classes)
 
 
-def temperature(logits: Tensor, labels: Tensor, doubt: float = 0.0) -> float:
-    """What to divide logits by, so that probabilities are right on these (Guo et al. 2017, section 4.2).
+def temperature(logits: Tensor, labels: Tensor, smoothing: float = 0.0) -> float:
+    """Return the divisor of the logits that calibrates their probabilities (Guo et al. 2017, section 4.2).
 
-    `logits` are `[N, K]`, or `[N, V, K]` of V views of each image, whose probabilities are averaged. The lowest cross entropy
-    is found by thirds between 1/50 and 50 on a logarithmic scale. With `doubt` that share of each label goes to all classes
-    evenly: where all answers are right, no temperature would else be low enough (Platt 1999, section 2.2).
+    `logits` are `[N, K]`, or `[N, V, K]` of V views of each image, whose probabilities are averaged; `labels` are `[N]`.
+    The lowest cross entropy is found by ternary search between 1/50 and 50 on a logarithmic scale. `smoothing` is the
+    fraction of each label that is spread over all classes. Without it, no temperature would be low enough where all
+    answers are correct (Platt 1999, section 2.2).
     """
     low, high = math.log(1 / 50), math.log(50)
     views = (logits if logits.dim() == 3 else logits[:, None]).double()
 
     def loss(power: float) -> float:
-        told = (views * math.exp(power)).log_softmax(2).logsumexp(1)
-        return float((1 - doubt) * nll_loss(told, labels) - doubt * told.mean())
+        log_p = (views * math.exp(power)).log_softmax(2).logsumexp(1)
+        return float((1 - smoothing) * nll_loss(log_p, labels) - smoothing * log_p.mean())
 
     for _ in range(40):
         left, right = low + (high - low) / 3, high - (high - low) / 3
@@ -113,17 +124,17 @@ def temperature(logits: Tensor, labels: Tensor, doubt: float = 0.0) -> float:
     return math.exp(-(low + high) / 2)
 
 
-def reliability(probability: Tensor, right: Tensor, bins: int = BINS) -> list[Bin]:
-    """The reliability curve: answers in bins of equal width by their `probability` `[N]`, those with none left out."""
-    place = (probability.double() * bins).long().clamp(0, bins - 1)
+def reliability(probability: Tensor, correct: Tensor, bins: int = BINS) -> list[Bin]:
+    """Return the reliability curve: answers in bins of equal width by `probability` `[N]`, without empty bins."""
+    index = (probability.double() * bins).long().clamp(0, bins - 1)
     return [
-        Bin(int(here.sum()), float(probability[here].double().mean()), float(right[here].double().mean()))
-        for here in (place == k for k in range(bins))
-        if bool(here.any())
+        Bin(int(inside.sum()), float(probability[inside].double().mean()), float(correct[inside].double().mean()))
+        for inside in (index == k for k in range(bins))
+        if bool(inside.any())
     ]
 
 
 def calibration_error(curve: list[Bin]) -> float:
-    """Mean distance of confidence and accuracy over all answers (the ECE; Naeini et al. 2015, Eq. 3)."""
-    total = sum(one.count for one in curve)
-    return sum(one.count * abs(one.confidence - one.accuracy) for one in curve) / max(total, 1)
+    """Return the mean difference of confidence and accuracy over all answers (ECE; Naeini et al. 2015, Eq. 3)."""
+    total = sum(b.count for b in curve)
+    return sum(b.count * abs(b.confidence - b.accuracy) for b in curve) / max(total, 1)

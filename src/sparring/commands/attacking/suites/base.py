@@ -17,7 +17,7 @@ from sparring.commands.reporting.progress import Progress
 from sparring.engine.device import Hardware
 from sparring.measure.diagnostics.findings import Finding
 from sparring.report.attack_report import AttackDetails, AttackReport
-from sparring.report.html import Section
+from sparring.report.page import Section
 from sparring.stats.proportion import CurvePoint, Proportion
 
 

@@ -29,7 +29,7 @@ from sparring.engine.seeds import mix
 from sparring.engine.version import __version__
 from sparring.measure.classifier.attack_summary import AttackSummary, fooled, samples, summarize
 from sparring.report.attack_section import ImageAttackDetails, image_sections, masking_findings
-from sparring.report.html import Picture
+from sparring.report.blocks import Picture
 
 CHUNK_IMAGES = {"cpu": 250, "cuda": 2500}
 """Images after which results are saved, by device type."""

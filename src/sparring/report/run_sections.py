@@ -1,0 +1,125 @@
+"""Sections of the report of a run or of samples: findings, samples, scores, tests, training curves, protocol."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from markupsafe import Markup
+
+from sparring.measure.diagnostics.findings import Finding, Severity
+from sparring.measure.scores.evaluation import Evaluation, Memorisation, Nash, Score
+from sparring.report.blocks import (
+    Animation,
+    Block,
+    Card,
+    Cell,
+    Drawing,
+    Facts,
+    Gallery,
+    Picture,
+    ScoreKey,
+    Table,
+    Text,
+    notes,
+    protocol_table,
+)
+from sparring.report.format import markup, number, percent
+from sparring.report.page import Section
+from sparring.report.svg_plots import fraction_line, interval
+
+SEVERITIES: dict[Severity, tuple[str, str]] = {
+    "ill": ("problem", "Problem"),
+    "notice": ("notice", "Notice"),
+    "well": ("ok", "OK"),
+}
+"""Tone and word of each severity, in the order of the page: problems first."""
+
+
+def findings_section(findings: Sequence[Finding], title: str = "Diagnosis") -> Section:
+    """Show findings as cards, the most severe first."""
+    ordered = sorted(findings, key=lambda finding: list(SEVERITIES).index(finding.severity))
+    return Section(title, *map(_finding, ordered))
+
+
+def _finding(finding: Finding) -> Card:
+    tone, mark = SEVERITIES[finding.severity]
+    return Card(tone, finding.words, finding.figure, finding.advice, mark)
+
+
+def samples_section(samples: Sequence[Block]) -> Section:
+    """Show samples, one block a class or one in all."""
+    return Section("Samples", Gallery(samples, "samples"))
+
+
+def animation_section(webp: bytes | None) -> Section:
+    """Show how the samples of fixed latents changed over the training."""
+    if not webp:
+        return Section("Samples over the training")
+    what = Text("Samples of the same latents, from the start of the training to its end.", quiet=True)
+    return Section("Samples over the training", what, Animation(webp))
+
+
+def evaluation_sections(evaluation: Evaluation, pairs: Sequence[Picture] = ()) -> list[Section]:
+    """Show scores, the two-sample test and memorisation; `pairs` are samples beside their nearest training images."""
+    return [_scores(evaluation), _two_sample_test(evaluation.nash), _memorisation(evaluation.memorisation, pairs)]
+
+
+def protocol_section(evaluation: Evaluation) -> Section:
+    """Show the settings of an evaluation."""
+    return Section("Protocol", protocol_table(evaluation.protocol))
+
+
+def curves_section(curves: Sequence[Markup]) -> Section:
+    """Show plots of the training's metrics; empty ones are left out."""
+    return Section("Training curves", Gallery([Drawing(curve) for curve in curves if curve], "curves"))
+
+
+def _scores(evaluation: Evaluation) -> Section:
+    if not evaluation.scores:
+        return Section("Scores", notes(evaluation.warnings))
+    head = ("Score", "Value", "95 % interval", "Real data", Cell("", "drawing"))
+    return Section(
+        "Scores",
+        Text("The baseline is the score of real data against real data: the closer a score is to it, the better."),
+        Table(head, list(map(_score, evaluation.scores)), "scores", named_rows=True),
+        ScoreKey(),
+        notes(evaluation.warnings),
+    )
+
+
+def _score(score: Score) -> tuple[str | Cell, ...]:
+    name, bracket, features = score.name.partition("[")
+    known = not (math.isnan(score.low) or math.isnan(score.high))
+    return (
+        markup("<b>{}</b>", name) + (markup("<wbr><span>{}</span>", bracket + features) if bracket else ""),
+        markup("<b>{}</b>", number(score.value)),
+        f"{number(score.low)} to {number(score.high)}" if known else "unknown",
+        "unknown" if score.floor is None else number(score.floor),
+        Cell(interval(score.value, score.low, score.high, score.floor), "drawing"),
+    )
+
+
+def _two_sample_test(test: Nash | None) -> Section:
+    title = "Classifier two-sample test"
+    if test is None:
+        return Section(title)
+    gap = {} if test.duality_gap is None else {"Duality gap of the game": number(test.duality_gap)}
+    line = fraction_line(test.accuracy, test.low, test.high, "chance", "always correct")
+    return Section(title, Text(test.words), Drawing(line), Facts(gap))
+
+
+def _memorisation(result: Memorisation | None, pairs: Sequence[Picture]) -> Section:
+    blocks: list[Block] = []
+    if result is not None:
+        facts = {
+            "Copied fraction": percent(result.copied_share),
+            "Duplicates among the samples": f"{result.duplicates:,}",
+            "p-value": number(result.p_value),
+            "Test statistic C_T": number(result.c_t),
+        }
+        blocks = [Text(result.words), Facts(facts)]
+    if pairs:
+        what = "The closest pairs: a sample on the left, its nearest training image on the right, their distance below."
+        blocks += [Text(what), Gallery(pairs, "pairs")]
+    return Section("Memorisation", *blocks)
