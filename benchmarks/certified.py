@@ -72,7 +72,7 @@ def one(sigma: float, options: argparse.Namespace) -> dict[str, Any]:
             json.dumps(
                 {
                     "minutes_of_training": trained["minutes"],
-                    "errors_without_noise": f"{clean['test_errors']} of {clean['test_count']}",
+                    "errors_without_noise": f"{clean['errors']['hits']} of {clean['errors']['total']}",
                     "seconds_certifying_and_attacking": round(seconds),
                     **{name: found[name] for name in ("certified", "attacked", "alpha", "attack", "rows")},
                 }

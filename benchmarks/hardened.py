@@ -82,7 +82,7 @@ def _one(options: argparse.Namespace, seed: int) -> dict[str, Any]:
     return {
         "seed": seed,
         "command": "sparring " + " ".join(words).replace(str(data_folder()), "$SPARRING_DATA"),
-        "clean_all": 1 - clean["test_errors"] / clean["test_count"],
+        "clean_all": 1 - clean["errors"]["value"],
         "pgd": hardening["robust"], "pgd_attack": hardening["attack"], "rollbacks": hardening["rollbacks"],
         **json.loads((run / "cpu.json").read_text()), **told, "curve": attack["curve"],
     }  # fmt: skip

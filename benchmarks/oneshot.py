@@ -71,7 +71,7 @@ def main() -> None:
         classifier, test = load_classifier(options.folder / one.name), mnist.split("test")
         seen = seen_in_views(classifier, test[np.arange(len(test))])
         table[f"{pair}, seed {seed}"] = {
-            "test_errors_of_eight": learnt[one]["test_errors"],
+            "test_errors_of_eight": learnt[one]["errors"]["hits"],
             "called_none_of_these": unknown(classifier, mnist, two(pair), strange),
             "accuracy": {k: shots(classifier, mnist, two(pair), seen, k, asked.draws) for k in SHOTS},
             "milliseconds": timed(classifier, mnist),

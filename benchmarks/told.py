@@ -117,7 +117,7 @@ def _in_a_process(options: Options, one: Told) -> dict[str, Any]:
         if done.returncode:
             sys.exit(f"sparring {shlex.join(words)}\n{done.stderr[-2000:]}")
         told = json.loads(path.read_text(encoding="utf-8"))
-        say(f"{one.name}: {told['test_errors']} errors of {told['test_count']}, {told['minutes']:.1f} min")
+        say(f"{one.name}: {told['errors']['hits']} errors of {told['errors']['total']}, {told['minutes']:.1f} min")
     return dict(json.loads(path.read_text(encoding="utf-8")))
 
 
@@ -140,12 +140,12 @@ def chosen(name: str, labels: int, seed: int) -> Dataset:
 
 def errors(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Mean and standard deviation of the test errors over the seeds, and each of them; minutes where they are known."""
-    each = [row["test_errors"] for row in rows]
+    each = [row["errors"]["hits"] for row in rows]
     told: dict[str, Any] = {
         "mean": round(statistics.mean(each), 1),
         "deviation": round(statistics.stdev(each), 1) if len(each) > 1 else None,
         "each": each,
-        "of": rows[0]["test_count"],
+        "of": rows[0]["errors"]["total"],
     }
     return told | ({"minutes": [round(row["minutes"], 1) for row in rows]} if "minutes" in rows[0] else {})
 

@@ -82,7 +82,7 @@ def _train(options: argparse.Namespace, eps: float, seed: int) -> Path:
 def _clean(run: Path) -> float:
     """Percent of all test images."""
     told = json.loads((run / "hardening.json").read_text(encoding="utf-8"))["clean"]
-    return 100 * (1 - told["test_errors"] / told["test_count"])
+    return 100 * (1 - told["errors"]["value"])
 
 
 def _robust(run: Path, x: Tensor, y: Tensor) -> float:

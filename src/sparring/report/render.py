@@ -1,0 +1,98 @@
+"""Show rows of a data set, of any kind: a grid of pictures, sounds, plots of series, rows of a table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import singledispatch
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sparring.engine.data_spec import AudioSpec, DataSpec, ImageSpec, SeriesSpec, TableSpec
+from sparring.engine.image_io import grid
+from sparring.report.blocks import Block, Cell, Drawing, Gallery, Picture, Sound, Table, changed_cell
+from sparring.report.svg_plots import curve
+
+MAX_COLUMNS = 10
+"""Largest number of columns of a table that are shown; those with changes come first."""
+MAX_CHANNELS = 5
+"""Largest number of channels of a series that are plotted."""
+
+
+@singledispatch
+def render(
+    spec: DataSpec, rows: NDArray[Any], changed: NDArray[Any] | None = None, captions: Sequence[str] = ()
+) -> Block:
+    """Return a block that shows stored `rows` `[N, ...]` of a data set with this `spec`.
+
+    `changed` `[N, ...]` are the same rows after an attack, shown beside or below them. `captions` are texts for each row;
+    a grid of pictures, which has one caption, joins them.
+    """
+    raise TypeError(f"no way to show data of kind {spec.kind}")
+
+
+@render.register
+def _(
+    spec: ImageSpec, rows: NDArray[Any], changed: NDArray[Any] | None = None, captions: Sequence[str] = ()
+) -> Picture:
+    caption = ", ".join(captions)
+    if changed is None:
+        return Picture(grid(rows), caption, "Images")
+    return Picture(grid(np.concatenate([rows, changed]), len(rows)), caption, "Images above changed ones")
+
+
+@render.register
+def _(
+    spec: AudioSpec, rows: NDArray[Any], changed: NDArray[Any] | None = None, captions: Sequence[str] = ()
+) -> Gallery:
+    sounds = []
+    for k, caption in enumerate(_texts(captions, len(rows))):
+        sounds.append(
+            Sound.of_samples(rows[k], spec.rate, caption if changed is None else f"original {caption}".rstrip())
+        )
+        if changed is not None:
+            sounds.append(Sound.of_samples(changed[k], spec.rate, f"changed {caption}".rstrip()))
+    return Gallery(sounds, "pairs")
+
+
+@render.register
+def _(
+    spec: SeriesSpec, rows: NDArray[Any], changed: NDArray[Any] | None = None, captions: Sequence[str] = ()
+) -> Gallery:
+    plots = []
+    for k, caption in enumerate(_texts(captions, len(rows))):
+        lines = {name: list(enumerate(rows[k, c].tolist())) for c, name in enumerate(spec.channels[:MAX_CHANNELS])}
+        if changed is not None:
+            after = enumerate(spec.channels[:MAX_CHANNELS])
+            lines |= {f"{name}, changed": list(enumerate(changed[k, c].tolist())) for c, name in after}
+        plots.append(Drawing(curve(caption or f"series {k + 1}", lines, axis="steps")))
+    return Gallery(plots, "curves")
+
+
+@render.register
+def _(spec: TableSpec, rows: NDArray[Any], changed: NDArray[Any] | None = None, captions: Sequence[str] = ()) -> Table:
+    after = rows if changed is None else changed
+    before = [_texts_of_row(spec, row) for row in rows]
+    now = [_texts_of_row(spec, row) for row in after]
+    names = [column.name for column in spec.columns]
+    counts = [sum(b[k] != a[k] for b, a in zip(before, now, strict=True)) for k in range(len(names))]
+    columns = sorted(range(len(names)), key=lambda k: -counts[k])[:MAX_COLUMNS]
+    lines: list[list[str | Cell]] = []
+    for caption, b, a in zip(_texts(captions, len(rows)), before, now, strict=True):
+        lines.append([*([caption] if captions else []), *(changed_cell(b[k], a[k]) for k in columns)])
+    return Table(
+        [*([""] if captions else []), *(names[k] for k in columns)], lines, "changes", named_rows=bool(captions)
+    )
+
+
+def _texts(captions: Sequence[str], count: int) -> Sequence[str]:
+    return captions or [""] * count
+
+
+def _texts_of_row(spec: TableSpec, row: NDArray[Any]) -> list[str]:
+    """Return the values of one row as the file has them, numbers as short as float32 allows."""
+    return [
+        value if isinstance(value, str) else np.format_float_positional(np.float32(value), trim="-")
+        for value in spec.to_dict(row).values()
+    ]
