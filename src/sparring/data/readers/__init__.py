@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from sparring.data.archive import Container
 from sparring.data.reader_api import RawDataset, Reader
+from sparring.data.readers.audio import read_audio
 from sparring.data.readers.cifar import read_cifar
 from sparring.data.readers.idx import read_idx_files
 from sparring.data.readers.images import read_images
@@ -20,5 +21,6 @@ def _of_images(read: Callable[[Container], RawDataset | None]) -> Reader:
 
 READERS: dict[str, tuple[Reader, ...]] = {
     "image": tuple(map(_of_images, (read_idx_files, read_cifar, read_numpy, read_parquet, read_images))),
+    "audio": (read_audio,),
 }
 """Kind of data -> its readers; the first that finds something reads the source."""

@@ -1,0 +1,145 @@
+"""Recordings in a folder or an archive: wav, flac, ogg and mp3, one word each, brought to one sampling rate."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from sparring.data.archive import Container, Skipped, Unreadable, is_hidden, suffix
+from sparring.data.audio_io import Header, read_header, read_wave
+from sparring.data.mmap_io import let_go
+from sparring.data.reader_api import Example, RawDataset, ReadOptions, ReadResult
+from sparring.data.readers.images import SPLITS
+from sparring.engine.data_spec import AudioSpec, DataSpec
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from sparring.data.reader_api import Rows
+
+SOUND_SUFFIXES = frozenset([".wav", ".wave", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff"])
+PROGRESS_EVERY = 64
+"""Recordings between two reports of progress."""
+
+
+@dataclass
+class Recordings:
+    """Sound files, one recording each; decoded one at a time, so that memory does not grow with their number."""
+
+    container: Container
+    items: list[Example]
+    skipped: list[Skipped]
+    notes: list[str] = field(default_factory=list)
+    format: str = "sound files"
+    unit: str = "recordings"
+    drops_duplicates: bool = True
+    held_out: int | None = 10
+    vectors: None = None
+
+    def plan(self, options: ReadOptions, like: DataSpec | None) -> AudioSpec:
+        """Choose the rate of most recordings (that of `like`, if given), and find the longest, by headers alone."""
+        self._headers = [self._header(item.name) for item in self.items]
+        headers = [header for header in self._headers if isinstance(header, Header)]
+        self._rates = Counter(header.rate for header in headers)
+        rate = (
+            like.rate
+            if isinstance(like, AudioSpec)
+            else max(self._rates, key=lambda r: (self._rates[r], -r), default=1)
+        )
+        if others := sorted(set(self._rates) - {rate}):
+            found = ", ".join(f"{self._rates[r]:,} of {r:,} Hz" for r in others)
+            self.notes.append(f"recordings were resampled to {rate:,} Hz: {found}")
+        self._least = like.length if isinstance(like, AudioSpec) else 1
+        length = max((-(-header.frames * rate // header.rate) for header in headers), default=1)
+        return AudioSpec(rate, max(length, self._least), (), 0)
+
+    def _header(self, name: str) -> Header | str:
+        """The header of a file, or why it cannot be used."""
+        try:
+            return read_header(self.container, name)
+        except Unreadable as error:
+            return error.reason
+
+    def ingest(self, rows: Rows, spec: DataSpec, on_progress: Callable[[int], None]) -> list[ReadResult]:
+        """Decode each file into its row; the rest of the row stays silent."""
+        assert isinstance(spec, AudioSpec)
+        results: list[ReadResult] = []
+        self._lengths = np.zeros(len(self.items), np.int64)
+        for row, (item, header) in enumerate(zip(self.items, self._headers, strict=True)):
+            results.append(self._ingest(item.name, header, rows, row, spec))
+            if len(results) % PROGRESS_EVERY == 0:
+                let_go(rows)
+                on_progress(len(results))
+        on_progress(len(results))
+        return results
+
+    def _ingest(self, name: str, header: Header | str, rows: Rows, row: int, spec: AudioSpec) -> ReadResult:
+        if isinstance(header, str):
+            return ReadResult(reason=header)
+        try:
+            wave = read_wave(self.container, name, spec.rate)[: spec.length]
+        except Unreadable as error:
+            return ReadResult(reason=error.reason)
+        rows[row, : len(wave)] = wave
+        self._lengths[row] = len(wave)
+        return ReadResult(hashlib.blake2b(wave.tobytes(), digest_size=16).hexdigest())
+
+    def finish(self, spec: DataSpec, rows: Rows, used: NDArray[np.int64], train: NDArray[np.int64]) -> DataSpec:
+        """Return the spec with the length of the longest recording in use, which may be shorter than planned."""
+        assert isinstance(spec, AudioSpec)
+        longest = int(self._lengths[used].max())
+        if self._least > 1 and longest > self._least:
+            self.notes.append(
+                f"recordings last up to {longest / spec.rate:.2f} s, those that the model was trained on "
+                f"{self._least / spec.rate:.2f} s"
+            )
+        return replace(spec, length=max(longest, self._least))
+
+    def lengths(self) -> NDArray[np.int64]:
+        """Samples of each recording before the padding, `[N]`."""
+        return self._lengths
+
+    def forms(self) -> dict[str, int]:
+        """Count the sampling rates that were found."""
+        return {f"{rate:,} Hz": count for rate, count in self._rates.most_common()}
+
+
+def read_audio(container: Container, options: ReadOptions) -> RawDataset | None:
+    """Find the sound files of a container, with words and splits by the names of folders or files; None without any."""
+    skipped = list(container.refused)
+    names: list[str] = []
+    for name in container.names:
+        if any(map(is_hidden, name.split("/"))):
+            skipped.append(Skipped(name, "is hidden"))
+        elif suffix(name) in SOUND_SUFFIXES:
+            names.append(name)
+        else:
+            skipped.append(Skipped(name, f"is no sound that is read here ({suffix(name) or 'no suffix'})"))
+    if not names:
+        return None
+    return Recordings(container, _examples(names), skipped)
+
+
+def _examples(names: list[str]) -> list[Example]:
+    """Name, split and word of each recording.
+
+    The word is the innermost folder below those of the splits. Where that is the same for all, it is the file's name up
+    to the first `_`; without any `_`, recordings are unlabelled.
+    """
+    folders = [name.split("/")[:-1] for name in names]
+    inner = [next((part for part in reversed(f) if part.lower() not in SPLITS), "") for f in folders]
+    words: list[str | None] = [word or None for word in inner]
+    if len(set(inner)) == 1:
+        stems = [name.rpartition("/")[2].rpartition(".")[0] for name in names]
+        words = [stem.partition("_")[0] if all("_" in stem for stem in stems) else None for stem in stems]
+    return [Example(name, _split(f), word) for name, f, word in zip(names, folders, words, strict=True)]
+
+
+def _split(folders: list[str]) -> Literal["train", "test"]:
+    """The split by the outermost folder that names one."""
+    return next((SPLITS[part.lower()] for part in folders if part.lower() in SPLITS), "train")
