@@ -1,4 +1,4 @@
-"""What every attack owes, over all attacks, norms and kinds of data. A new attack joins by its line in ATTACKS."""
+"""Conformance of all attacks, over norms and kinds of data. A new attack is one line in ATTACKS."""
 
 from __future__ import annotations
 
@@ -50,22 +50,22 @@ ATTACKS: dict[str, Attack] = {
     "greedy": partial(greedy, values=3),
 }
 UNTARGETED = {"apgd-t", "fab-t"}
-"""These choose their targets themselves."""
+"""Attacks that choose their own targets."""
 ALL: tuple[Norm, ...] = ("Linf", "L2", "L1", "L0")
-KNOWN: dict[str, tuple[Norm, ...]] = {
+SUPPORTED: dict[str, tuple[Norm, ...]] = {
     **dict.fromkeys(ATTACKS, ALL[:3]),
     **dict.fromkeys(("fgsm", "pgd", "pgd-momentum", "fmn", "greedy"), ALL),
     "carlini_wagner": ("L2",),
     "hop_skip_jump": ("Linf", "L2"),
 }
-"""The norms of each."""
-BLIND = {"square", "hop_skip_jump", "greedy"}
-"""These look at no gradients."""
-ONCE = {"fgsm", "carlini_wagner", "deepfool", "fmn", "hop_skip_jump", "greedy"}
-"""These have no restarts."""
+"""Norms that each attack supports."""
+GRADIENT_FREE = {"square", "hop_skip_jump", "greedy"}
+"""Attacks without gradients."""
+NO_RESTARTS = {"fgsm", "carlini_wagner", "deepfool", "fmn", "hop_skip_jump", "greedy"}
+"""Attacks without restarts."""
 EPS: dict[Norm, float] = {"Linf": 0.08, "L2": 0.5, "L1": 2.0, "L0": 3.0}
 
-CASES = [(name, norm) for name in ATTACKS for norm in KNOWN[name]]
+CASES = [(name, norm) for name in ATTACKS for norm in SUPPORTED[name]]
 every_case = pytest.mark.parametrize(("name", "norm"), CASES, ids=lambda part: part)
 every_attack = pytest.mark.parametrize("name", ATTACKS)
 
@@ -82,7 +82,7 @@ class Problem:
 
     @classmethod
     def of(cls, model: Model, x: Tensor, columns: TabularConstraints = FREE) -> Problem:
-        """Labels are what the model says, but for row 0."""
+        """Label each row by the model's prediction, except row 0."""
         with torch.no_grad():
             logits = model.eval()(x) if isinstance(model, nn.Module) else model(x)
         if isinstance(model, nn.Module):
@@ -110,7 +110,7 @@ PROBLEMS = {
 every_problem = pytest.mark.parametrize("problem", PROBLEMS.values(), ids=PROBLEMS)
 
 
-def answer(problem: Problem, adv: Tensor) -> Tensor:
+def predicted(problem: Problem, adv: Tensor) -> Tensor:
     if isinstance(problem.model, nn.Module):
         problem.model.eval()
     with torch.no_grad():
@@ -119,7 +119,7 @@ def answer(problem: Problem, adv: Tensor) -> Tensor:
 
 @every_case
 @every_problem
-def test_the_promises_of_a_result(name: str, norm: Norm, problem: Callable[[], Problem]) -> None:
+def test_result_conformance(name: str, norm: Norm, problem: Callable[[], Problem]) -> None:
     p = problem()
     threat = Threat(norm, EPS[norm], columns=p.columns)
     before, random = p.x.clone(), torch.random.get_rng_state()
@@ -131,29 +131,29 @@ def test_the_promises_of_a_result(name: str, norm: Norm, problem: Callable[[], P
     again = ATTACKS[name](p.model, p.x, p.y, threat, seed=1)
     assert torch.equal(result.adv, again.adv)
     assert threat.allows(result.adv, p.x).all()
-    assert torch.equal(result.success, answer(p, result.adv) != p.y)
+    assert torch.equal(result.success, predicted(p, result.adv) != p.y)
     assert ((result.loss > 0) == result.success).all()
     assert result.success[0] and result.iterations[0] == 0 and torch.equal(result.adv[0], p.x[0])
     assert result.iterations.dtype == result.queries.dtype == torch.int64
     assert (result.queries >= result.iterations.clamp(max=1) + 1).all() and (result.queries[1:] > 2).any()
-    assert (result.gradients == 0).all() == (name in BLIND)
+    assert (result.gradients == 0).all() == (name in GRADIENT_FREE)
     assert result.adv.dtype == p.x.dtype and not result.adv.requires_grad
 
 
 @every_attack
 def test_logits_of_another_precision_change_nothing(name: str) -> None:
-    """As functions around NumPy give them, or a network under autocast."""
+    """Functions around NumPy return float64, networks under autocast bfloat16."""
     p = PROBLEMS["grey images, a function, 4 classes"]()
-    norm = KNOWN[name][0]
-    one = ATTACKS[name](p.model, p.x, p.y, Threat(norm, EPS[norm]))
+    norm = SUPPORTED[name][0]
+    single = ATTACKS[name](p.model, p.x, p.y, Threat(norm, EPS[norm]))
     double = ATTACKS[name](lambda x: p.model(x).double(), p.x, p.y, Threat(norm, EPS[norm]))
-    assert torch.equal(one.adv, double.adv) and torch.equal(one.success, double.success)
+    assert torch.equal(single.adv, double.adv) and torch.equal(single.success, double.success)
     half = ATTACKS[name](lambda x: p.model(x).bfloat16(), p.x, p.y, Threat(norm, EPS[norm]))
     assert half.success.any() and half.adv.dtype == half.loss.dtype == torch.float32
 
 
 @every_case
-def test_no_room_no_success(name: str, norm: Norm) -> None:
+def test_eps_zero_never_succeeds(name: str, norm: Norm) -> None:
     p = PROBLEMS["grey images, a function, 4 classes"]()
     result = ATTACKS[name](p.model, p.x, p.y, Threat(norm, 0.0))
     assert torch.equal(result.adv, p.x)
@@ -161,7 +161,7 @@ def test_no_room_no_success(name: str, norm: Norm) -> None:
 
 
 @every_case
-def test_much_room_much_success(name: str, norm: Norm) -> None:
+def test_large_eps_succeeds(name: str, norm: Norm) -> None:
     p = PROBLEMS["grey images, a function, 4 classes"]()
     eps: dict[Norm, float] = {"Linf": 0.6, "L2": 4.0, "L1": 25.0, "L0": 40.0}
     result = ATTACKS[name](p.model, p.x, p.y, Threat(norm, eps[norm]))
@@ -171,19 +171,19 @@ def test_much_room_much_success(name: str, norm: Norm) -> None:
 @pytest.mark.parametrize(
     ("name", "norm"), [(name, norm) for name, norm in CASES if name not in UNTARGETED and norm in ("Linf", "L2")]
 )
-def test_targets_are_hit(name: str, norm: Norm) -> None:
+def test_targets_are_reached(name: str, norm: Norm) -> None:
     p = PROBLEMS["grey images, a function, 4 classes"]()
-    target = (answer(p, p.x) + 1) % 4
-    target[3] = answer(p, p.x)[3]
+    target = (predicted(p, p.x) + 1) % 4
+    target[3] = predicted(p, p.x)[3]
     eps = {"Linf": 0.6, "L2": 4.0}[norm]
     result = ATTACKS[name](p.model, p.x, p.y, Threat(norm, eps), target=target)
-    assert torch.equal(result.success, answer(p, result.adv) == target)
+    assert torch.equal(result.success, predicted(p, result.adv) == target)
     assert result.success[3] and result.iterations[3] == 0
     assert result.success_rate > (0.3 if name == "fgsm" else 0.6)
 
 
 @every_case
-def test_double_precision_stays(name: str, norm: Norm) -> None:
+def test_double_precision_is_kept(name: str, norm: Norm) -> None:
     p = PROBLEMS["grey images, a function, 4 classes"]()
     threat = Threat(norm, EPS[norm])
     result = ATTACKS[name](p.model, p.x.double(), p.y, threat)
@@ -203,7 +203,7 @@ def test_a_radius_and_a_mask_for_each_row(name: str, norm: Norm) -> None:
 
 
 @pytest.mark.parametrize("name", ["pgd", "apgd", "apgd-dlr", "fab", "square"])
-def test_more_restarts_never_find_less(name: str) -> None:
+def test_more_restarts_never_succeed_less(name: str) -> None:
     p = PROBLEMS["images, 10 classes"]()
     threat = Threat("Linf", 0.04)
     once = ATTACKS[name](p.model, p.x, p.y, threat, restarts=1)
@@ -214,18 +214,18 @@ def test_more_restarts_never_find_less(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["fgsm", "fab", "fab-t", "square", "deepfool", "fmn", "greedy"])
-def test_what_draws_nothing_of_its_own_treats_each_row_alone(name: str) -> None:
+def test_deterministic_attacks_treat_each_row_alone(name: str) -> None:
     p = PROBLEMS["grey images, a function, 4 classes"]()
     threat = Threat("Linf", 0.2)
     all_of_them = ATTACKS[name](p.model, p.x, p.y, threat)
-    some = ATTACKS[name](p.model, p.x[4:9], p.y[4:9], threat)
-    torch.testing.assert_close(all_of_them.adv[4:9], some.adv, atol=1e-5, rtol=0)
+    subset = ATTACKS[name](p.model, p.x[4:9], p.y[4:9], threat)
+    torch.testing.assert_close(all_of_them.adv[4:9], subset.adv, atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("norm", ["Linf", "L2", "L1"])
 @pytest.mark.parametrize("name", ["fgsm", "pgd-momentum", "apgd", "apgd-dlr", "apgd-t", "fab", "fab-t"])
 def test_a_linear_model_breaks_just_beyond_its_margin(name: str, norm: Norm) -> None:
-    """Two classes, logits w x and -w x: the boundary is |w x| / |w|_dual away."""
+    """Two classes, logits w x and -w x: the distance is |w x| / |w|_dual."""
     w = torch.tensor([1.0, -2.0, 0.5, 3.0])
     x = torch.randn(8, 4, generator=torch.Generator().manual_seed(0))
     scores = x @ w
@@ -238,19 +238,19 @@ def test_a_linear_model_breaks_just_beyond_its_margin(name: str, norm: Norm) -> 
 
 
 @pytest.mark.parametrize(
-    ("name", "norm"), [(name, norm) for name in ATTACKS for norm in ALL if norm not in KNOWN[name]]
+    ("name", "norm"), [(name, norm) for name in ATTACKS for norm in ALL if norm not in SUPPORTED[name]]
 )
-def test_a_norm_that_it_does_not_know_is_named(name: str, norm: Norm) -> None:
+def test_unsupported_norms_are_refused(name: str, norm: Norm) -> None:
     p = PROBLEMS["waveforms, 3 classes"]()
     with pytest.raises(UsageError, match=rf"support(s .* not|) {norm}: use (pgd|fmn)"):
         ATTACKS[name](p.model, p.x, p.y, Threat(norm, EPS[norm]))
 
 
 @every_attack
-def test_budgets_that_cannot_be(name: str) -> None:
+def test_invalid_budgets_are_refused(name: str) -> None:
     p = PROBLEMS["waveforms, 3 classes"]()
     for wrong in ("steps", "restarts"):
-        if name != "fgsm" and (wrong == "steps" or name not in ONCE):
+        if name != "fgsm" and (wrong == "steps" or name not in NO_RESTARTS):
             with pytest.raises(UsageError, match="must be 1 or more, not 0"):
                 ATTACKS[name](p.model, p.x, p.y, Threat("Linf", 0.1), **{wrong: 0})
     if name in UNTARGETED:

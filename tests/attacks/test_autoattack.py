@@ -1,4 +1,4 @@
-"""AutoAttack against the verdicts of its authors' code (autoattack.json tells how they were made), and its own promises."""
+"""AutoAttack against results of its authors' code (autoattack.json says how they were produced), and its own contract."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from sparring.attacks.norms import Norm
 from sparring.engine.errors import UsageError
 
 GOLDEN = json.loads(Path(__file__).with_name("autoattack.json").read_text())
-LUCK = {"apgd-ce": 2, "apgd-t": 1, "fab": 0, "fab-t": 0}
-"""Rows of 40 by which verdicts may differ: only FAB draws nothing."""
+MAX_DIFFERENT = {"apgd-ce": 2, "apgd-t": 1, "fab": 0, "fab-t": 0}
+"""Rows of 40 by which results may differ; FAB is deterministic."""
 
 
 def problem() -> tuple[Callable[[Tensor], Tensor], Tensor, Tensor]:
@@ -31,8 +31,8 @@ def problem() -> tuple[Callable[[Tensor], Tensor], Tensor, Tensor]:
 
 
 @pytest.mark.parametrize("norm", ["Linf", "L2", "L1"])
-@pytest.mark.parametrize("name", LUCK)
-def test_each_attack_breaks_the_rows_that_the_authors_code_breaks(name: str, norm: Norm) -> None:
+@pytest.mark.parametrize("name", MAX_DIFFERENT)
+def test_each_attack_agrees_with_the_authors_code(name: str, norm: Norm) -> None:
     attack: Callable[..., Result] = {
         "apgd-ce": partial(apgd, restarts=5 if norm == "L1" else 1),
         "apgd-t": partial(apgd, loss=dlr, n_targets=5 if norm == "L1" else 9),
@@ -42,13 +42,13 @@ def test_each_attack_breaks_the_rows_that_the_authors_code_breaks(name: str, nor
     model, x, y = problem()
     result = attack(model, x, y, Threat(norm, GOLDEN["eps"][norm]))
     stood = torch.tensor([bit == "1" for bit in GOLDEN["verdicts"][norm][name]])
-    assert int((~result.success != stood).sum()) <= LUCK[name]
+    assert int((~result.success != stood).sum()) <= MAX_DIFFERENT[name]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("norm", ["Linf", "L2", "L1"])
-def test_square_breaks_all_that_the_authors_code_breaks(norm: Norm) -> None:
-    """And more: their squares never reach the last line and column, which matters on 8x8."""
+def test_square_breaks_all_rows_of_the_authors_code(norm: Norm) -> None:
+    """It breaks more: their squares never reach the last line and column, which matters on 8x8."""
     model, x, y = problem()
     broken = torch.tensor([bit == "0" for bit in GOLDEN["verdicts"][norm]["square"]])
     result = square(model, x[broken], y[broken], Threat(norm, GOLDEN["eps"][norm]), steps=2500)
@@ -57,20 +57,18 @@ def test_square_breaks_all_that_the_authors_code_breaks(norm: Norm) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("norm", ["Linf", "L2", "L1"])
-def test_verdicts_are_those_of_the_authors_code(norm: Norm) -> None:
+def test_autoattack_agrees_with_the_authors_code(norm: Norm) -> None:
     model, x, y = problem()
     threat = Threat(norm, GOLDEN["eps"][norm])
-    verdicts = autoattack(model, x, y, threat)
+    result = autoattack(model, x, y, threat)
     stood = torch.tensor([bit == "1" for bit in GOLDEN["verdicts"][norm]["standard"]])
-    assert int((verdicts.robust != stood).sum()) <= 1
-    assert torch.equal(model(verdicts.adv).argmax(1) == y, verdicts.robust)
-    assert threat.allows(verdicts.adv, x).all()
-    assert [by == "" for by in verdicts.broken_by] == verdicts.robust.tolist()
-    assert verdicts.broken_by[:2] == ("clean", "clean") and verdicts.clean_accuracy == 38 / 40
-    assert verdicts.robust_accuracy == pytest.approx(float(verdicts.robust.float().mean()))
-    assert (
-        margin(model(verdicts.adv), y) >= margin(model(x), y)
-    ).all()  # the most promising point, where none broke it
+    assert int((result.robust != stood).sum()) <= 1
+    assert torch.equal(model(result.adv).argmax(1) == y, result.robust)
+    assert threat.allows(result.adv, x).all()
+    assert [by == "" for by in result.broken_by] == result.robust.tolist()
+    assert result.broken_by[:2] == ("clean", "clean") and result.clean_accuracy == 38 / 40
+    assert result.robust_accuracy == pytest.approx(float(result.robust.float().mean()))
+    assert (margin(model(result.adv), y) >= margin(model(x), y)).all()  # the most promising point, where none broke it
 
 
 @pytest.mark.slow
@@ -78,14 +76,14 @@ def test_verdicts_are_those_of_the_authors_code(norm: Norm) -> None:
 def test_few_classes_and_a_radius_for_each_row(classes: int) -> None:
     model, x = mlp(20, classes), data(1, 6, 1, 20)
     y = model(x).argmax(1)
-    told: list[tuple[str, int]] = []
+    progress: list[tuple[str, int]] = []
     eps = torch.tensor([0.0, 0.5, 0.5, 0.5, 0.5, 0.5])
-    verdicts = autoattack(model, x, y, Threat("Linf", eps), batch_size=2, on_progress=lambda *now: told.append(now))
-    assert verdicts.robust.tolist() == [True, *[False] * 5]
-    assert told[0] == ("apgd-ce", 6) and told[-1] == ("square", 1)
+    result = autoattack(model, x, y, Threat("Linf", eps), batch_size=2, on_progress=lambda *now: progress.append(now))
+    assert result.robust.tolist() == [True, *[False] * 5]
+    assert progress[0] == ("apgd-ce", 6) and progress[-1] == ("square", 1)
 
 
-def test_recipes_are_those_of_the_paper() -> None:
+def test_versions_are_those_of_the_paper() -> None:
     assert list(ensemble("standard", "Linf")) == ["apgd-ce", "apgd-t", "fab-t", "square"]
     assert list(ensemble("plus", "L2")) == ["apgd-ce", "apgd-dlr", "fab", "square", "apgd-t", "fab-t"]
     assert list(ensemble("rand", "Linf")) == ["apgd-ce", "apgd-dlr"]
@@ -95,13 +93,13 @@ def test_recipes_are_those_of_the_paper() -> None:
         ensemble("standard", "L0")
 
 
-def test_doubts_are_told() -> None:
-    def shy(x: Tensor) -> Tensor:  # a staircase: it has no slope anywhere, and pretends to have one
+def test_notes_on_masking_randomness_and_training_mode() -> None:
+    def staircase(x: Tensor) -> Tensor:  # a staircase, whose gradient is zero everywhere
         score = (x.mean((1, 2, 3)) * 40).round() / 40 + 0 * x.sum((1, 2, 3))
         return torch.stack([0.5 - score, score - 0.5], 1)
 
     x = torch.full((4, 1, 8, 8), 0.4)
-    masked = autoattack(shy, x, torch.zeros(4, dtype=torch.int64), Threat("Linf", 0.3))
+    masked = autoattack(staircase, x, torch.zeros(4, dtype=torch.int64), Threat("Linf", 0.3))
     assert set(masked.broken_by) <= {"square", "apgd-ce", "apgd-t"}
 
     def noisy(x: Tensor) -> Tensor:
@@ -123,26 +121,26 @@ def test_nothing_to_attack() -> None:
     model, x, y = problem()
     with pytest.raises(UsageError, match="give a batch"):
         autoattack(model, x[:0], y[:0], Threat("Linf", 0.1))
-    verdicts = autoattack(model, x[:2], y[:2], Threat("Linf", 0.1))
-    assert verdicts.broken_by == ("clean", "clean") and verdicts.clean_accuracy == 0
+    result = autoattack(model, x[:2], y[:2], Threat("Linf", 0.1))
+    assert result.broken_by == ("clean", "clean") and result.clean_accuracy == 0
 
 
-def test_verdicts_of_parts_are_joined_as_of_one_batch() -> None:
-    def verdicts(broken_by: tuple[str, ...], *notes: str) -> AutoAttackResult:
+def test_join_equals_one_batch() -> None:
+    def result(broken_by: tuple[str, ...], *notes: str) -> AutoAttackResult:
         rows = len(broken_by)
         return AutoAttackResult(
             torch.zeros(rows, 2), broken_by, torch.tensor([by == "" for by in broken_by]), torch.ones(rows), torch.ones(rows),
             notes, ("apgd-ce", "square"),
         )  # fmt: skip
 
-    told = "broke {} rows that gradient attacks did not"
+    text = "broke {} rows that gradient attacks did not"
     late = (
         "square, which uses no gradients, "
-        + told
+        + text
         + ": the gradients may be masked, and the true robust accuracy may be lower"
     )
     joined = AutoAttackResult.join(
-        [verdicts(("", "square"), "odd", late.format(1)), verdicts(("square", "square", ""), "odd", late.format(2))]
+        [result(("", "square"), "odd", late.format(1)), result(("square", "square", ""), "odd", late.format(2))]
     )
     assert joined.broken_by == ("", "square", "square", "square", "") and joined.robust.tolist() == [
         True,

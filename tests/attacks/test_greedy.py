@@ -1,4 +1,4 @@
-"""Greedy on what has a closed form: the fewest columns of a linear model, the best word of a group, trees."""
+"""Greedy against closed forms: fewest columns of a linear model, best category of a group; and on trees."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ W = torch.tensor([0.5, -3.0, 1.0, 2.0, -0.25])
 
 
 def linear(x: Tensor) -> Tensor:
-    """Class 1 where w x is above 0.6; the margin moves by twice what w x does."""
-    said = x @ W.to(x) - 0.6
-    return torch.stack([-said, said], 1)
+    """Predict class 1 where w x is above 0.6; the margin changes by twice the change of w x."""
+    score = x @ W.to(x) - 0.6
+    return torch.stack([-score, score], 1)
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 10_000), st.integers(1, 5))
-def test_the_fewest_columns_of_a_linear_model(seed: int, most: int) -> None:
-    """Each column is worth |w| times its way to the end of the box: the k best are enough, or nothing of k columns is."""
+def test_fewest_columns_of_a_linear_model(seed: int, most: int) -> None:
+    """A column is worth |w| times its distance to the bound: the k best suffice, or no k columns do."""
     x = data(seed, 20, 5)
-    said = x @ W - 0.6
-    y = (said > 0).long()
+    score = x @ W - 0.6
+    y = (score > 0).long()
     result = greedy(linear, x, y, Threat("L0", float(most)))
     down = torch.where(W > 0, x, 1 - x) * W.abs()  # how far w x falls where a column goes to its worst end
     up = torch.where(W > 0, 1 - x, x) * W.abs()
     worth = torch.where(y[:, None] == 1, down, up).sort(1, descending=True)[0].cumsum(1)
-    needed = (worth <= said.abs()[:, None] + 1e-5).sum(1) + 1
-    sure = ((worth - said.abs()[:, None]).abs() > 1e-4).all(1)  # ties are not asked for
+    needed = (worth <= score.abs()[:, None] + 1e-5).sum(1) + 1
+    sure = ((worth - score.abs()[:, None]).abs() > 1e-4).all(1)  # ties are not asked for
     assert torch.equal(result.success[sure], (needed <= most)[sure])
     broke = sure & result.success
     assert torch.equal(result.distance[broke].long(), needed[broke])
@@ -45,7 +45,7 @@ TABLE = TabularConstraints(immutable=(0,), increasing=(1,), integer=(2,), one_ho
 
 
 def table(seed: int, count: int = 16) -> tuple[Tensor, Tensor, Tensor]:
-    """Rows of one fixed, one growing, one whole number, and two words; and the box's ends."""
+    """Rows with an immutable, an increasing, an integer column and two one-hot groups; and the bounds."""
     rng = torch.Generator().manual_seed(seed)
     x = torch.rand(count, 8, generator=rng)
     x[:, 2] = torch.randint(0, 50, (count,), generator=rng)
@@ -56,7 +56,7 @@ def table(seed: int, count: int = 16) -> tuple[Tensor, Tensor, Tensor]:
 
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 10_000), st.sampled_from(NORMS), st.integers(0, 4))
-def test_constraints_hold_whatever_the_norm(seed: int, norm: str, eps: int) -> None:
+def test_constraints_hold_in_every_norm(seed: int, norm: str, eps: int) -> None:
     x, low, high = table(seed)
     net = mlp(8, 3, seed)
 
@@ -73,7 +73,7 @@ def test_constraints_hold_whatever_the_norm(seed: int, norm: str, eps: int) -> N
         assert torch.equal(result.adv, x)
 
 
-def test_one_step_is_the_best_of_all_single_changes() -> None:
+def test_one_step_is_the_best_single_change() -> None:
     x, low, high = table(3)
     net = mlp(8, 2, 3)
     y = net(x).argmax(1)
@@ -81,26 +81,26 @@ def test_one_step_is_the_best_of_all_single_changes() -> None:
     result = greedy(net, x, y, threat, steps=1, values=3)
     for k in range(len(x)):
         tried = [x[k]]
-        for place, values in {
+        for column, values in {
             1: [x[k, 1], (x[k, 1] + 2) / 2, 2.0],
             2: [0.0, 24.5, 49.0],
         }.items():
             for value in values:
-                one = x[k].clone()
-                one[place] = torch.tensor(value).round() if place == 2 else value
-                tried.append(one)
+                changed = x[k].clone()
+                changed[column] = torch.tensor(value).round() if column == 2 else value
+                tried.append(changed)
         for group in ((3, 4, 5), (6, 7)):
-            for place in group:
-                one = x[k].clone()
-                one[list(group)] = 0
-                one[place] = 1
-                tried.append(one)
+            for column in group:
+                changed = x[k].clone()
+                changed[list(group)] = 0
+                changed[column] = 1
+                tried.append(changed)
         logits = net(torch.stack(tried))
         margins = logits[:, 1 - y[k]] - logits[:, y[k]]
         torch.testing.assert_close(result.loss[k], margins.max(), atol=1e-5, rtol=1e-5)
 
 
-def test_a_word_counts_as_one_change_and_two_entries() -> None:
+def test_a_category_is_one_change_and_two_entries() -> None:
     x = torch.eye(3)[:1]
     columns = TabularConstraints(one_hot=((0, 1, 2),))
 
@@ -117,7 +117,7 @@ def test_a_word_counts_as_one_change_and_two_entries() -> None:
     assert torch.equal(greedy(model, x, torch.tensor([0]), stays).adv, x)
 
 
-def test_it_breaks_trees() -> None:
+def test_attacks_trees() -> None:
     trees = pytest.importorskip("sklearn.ensemble")
     x = data(5, 300, 4)
     y = (x[:, 0] + x[:, 2] > 1).long()
@@ -126,9 +126,9 @@ def test_it_breaks_trees() -> None:
     def model(x: Tensor) -> Tensor:
         return torch.from_numpy(forest.predict_proba(x.numpy())).clamp(min=1e-6).log().to(x)
 
-    said = model(x[:40]).argmax(1)
+    y = model(x[:40]).argmax(1)
     threat = Threat("L0", 2.0, columns=TabularConstraints(immutable=(1, 3)))
-    result = greedy(model, x[:40], said, threat)
+    result = greedy(model, x[:40], y, threat)
     assert result.success_rate > 0.9 and (result.gradients == 0).all()
     assert torch.equal(result.adv[:, [1, 3]], x[:40][:, [1, 3]])
 
@@ -137,12 +137,12 @@ def test_it_breaks_trees() -> None:
     ("given", "words"),
     [({"values": 1}, "values must be 2 or more"), ({"steps": 0}, "steps must be 1 or more, not 0")],
 )
-def test_what_cannot_be_is_refused(given: dict[str, int], words: str) -> None:
+def test_invalid_arguments_are_refused(given: dict[str, int], words: str) -> None:
     with pytest.raises(UsageError, match=words):
         greedy(linear, data(0, 2, 5), torch.zeros(2).long(), Threat("L0", 1.0), **given)  # type: ignore[arg-type]
 
 
-def test_a_box_without_ends_has_no_values_to_try() -> None:
+def test_an_unbounded_box_is_refused() -> None:
     x = data(0, 4, 5)
     with pytest.raises(UsageError, match="low=, high="):
         greedy(linear, x, linear(x).argmax(1), Threat("L0", 1.0, low=-torch.inf, high=torch.inf))

@@ -15,50 +15,50 @@ B = (X.flatten(1) @ W).mean()
 WHOLE = Threat("L2", 4.0)
 
 
-def decides(x: Tensor) -> Tensor:
-    """Nothing but classes, and no gradient."""
+def decision_only(x: Tensor) -> Tensor:
+    """Return one-hot classes, without gradient."""
     return 2.0 * one_hot((x.detach().flatten(1) @ W > B).long(), 2)
 
 
-Y = decides(X).argmax(1)
+Y = decision_only(X).argmax(1)
 
 
-def test_a_class_is_all_it_needs() -> None:
-    found = hop_skip_jump(decides, X, Y, WHOLE, steps=15)
+def test_needs_predicted_classes_only() -> None:
+    result = hop_skip_jump(decision_only, X, Y, WHOLE, steps=15)
     distance = (X.flatten(1) @ W - B).abs() / W.norm()
-    assert (found.distance >= 0.999 * distance).all() and (found.distance <= 1.2 * distance).all()
-    assert not found.gradients.any()
+    assert (result.distance >= 0.999 * distance).all() and (result.distance <= 1.2 * distance).all()
+    assert not result.gradients.any()
 
 
-def test_queries_are_those_that_were_made(monkeypatch: pytest.MonkeyPatch) -> None:
-    rows = []
+def test_queries_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    batch_sizes = []
 
     def counted(x: Tensor) -> Tensor:
-        rows.append(len(x))
-        return decides(x)
+        batch_sizes.append(len(x))
+        return decision_only(x)
 
-    found = hop_skip_jump(counted, X, Y, WHOLE, steps=3, draws=20)
-    assert int(found.queries.sum()) == sum(rows)
-    monkeypatch.setitem(hop_skip_jump.__globals__, "AT_ONCE", 300)  # few points at a time change nothing
-    again = hop_skip_jump(decides, X, Y, WHOLE, steps=3, draws=20)
-    assert torch.equal(again.queries, found.queries)
-    torch.testing.assert_close(again.distance, found.distance)
-
-
-def test_more_steps_come_nearer() -> None:
-    far, near = (hop_skip_jump(decides, X, Y, WHOLE, steps=steps).distance for steps in (1, 12))
-    assert (near < far).all()
+    result = hop_skip_jump(counted, X, Y, WHOLE, steps=3, draws=20)
+    assert int(result.queries.sum()) == sum(batch_sizes)
+    monkeypatch.setitem(hop_skip_jump.__globals__, "CHUNK_ENTRIES", 300)  # the chunk size does not change the result
+    again = hop_skip_jump(decision_only, X, Y, WHOLE, steps=3, draws=20)
+    assert torch.equal(again.queries, result.queries)
+    torch.testing.assert_close(again.distance, result.distance)
 
 
-def test_a_start_is_taken_where_it_is_adversarial() -> None:
+def test_more_steps_lower_the_distance() -> None:
+    few, many = (hop_skip_jump(decision_only, X, Y, WHOLE, steps=steps).distance for steps in (1, 12))
+    assert (many < few).all()
+
+
+def test_an_adversarial_start_is_used() -> None:
     start = X - 0.3 * (2 * Y - 1).view(-1, 1, 1, 1) * W.view(1, 1, 4, 4).sign()
-    never = hop_skip_jump(decides, X, Y, WHOLE, start=X, tries=1, steps=1, seed=5)
-    first = hop_skip_jump(decides, X, Y, WHOLE, start=start.clamp(0, 1), tries=1, steps=1, seed=5)
+    never = hop_skip_jump(decision_only, X, Y, WHOLE, start=X, tries=1, steps=1, seed=5)
+    first = hop_skip_jump(decision_only, X, Y, WHOLE, start=start.clamp(0, 1), tries=1, steps=1, seed=5)
     assert first.success.all() and not never.success.all()
     with pytest.raises(UsageError, match=r"start is \[1, 1, 4, 4\], and x is"):
-        hop_skip_jump(decides, X, Y, WHOLE, start=X[:1])
+        hop_skip_jump(decision_only, X, Y, WHOLE, start=X[:1])
 
 
-def test_without_a_start_or_an_end_of_the_box() -> None:
+def test_an_unbounded_box_needs_a_start() -> None:
     with pytest.raises(UsageError, match="unbounded: give start"):
-        hop_skip_jump(decides, X, Y, Threat("L2", 1.0, -torch.inf, torch.inf))
+        hop_skip_jump(decision_only, X, Y, Threat("L2", 1.0, -torch.inf, torch.inf))

@@ -14,7 +14,7 @@ T = torch.tensor([1, 3])
 
 
 def test_closed_forms() -> None:
-    """Row 0: right by 1, with z_1 - z_3 = 2. Row 1: wrong by 3, with z_1 - z_3 = 3."""
+    """Row 0: correct by 1, with z_1 - z_3 = 2. Row 1: wrong by 3, with z_1 - z_3 = 3."""
     torch.testing.assert_close(margin(Z, Y), torch.tensor([-1.0, 3.0]))
     torch.testing.assert_close(margin(Z, Y, T), torch.tensor([-3.0, -1.0]))
     torch.testing.assert_close(dlr(Z, Y), torch.tensor([-0.5, 1.0]))
@@ -24,13 +24,13 @@ def test_closed_forms() -> None:
 
 
 @given(st.floats(0.1, 100), st.floats(-50, 50))
-def test_the_ratio_heeds_neither_scale_nor_shift(scale: float, shift: float) -> None:
+def test_dlr_is_invariant_to_scale_and_shift(scale: float, shift: float) -> None:
     for target in (None, T):
         torch.testing.assert_close(dlr(scale * Z + shift, Y, target), dlr(Z, Y, target), rtol=1e-3, atol=1e-3)
 
 
 @pytest.mark.parametrize("classes", [2, 3])
-def test_with_few_classes_the_ratio_is_a_difference(classes: int) -> None:
+def test_dlr_of_few_classes_is_a_difference(classes: int) -> None:
     z, y, t = Z[:, :classes], torch.tensor([0, 1]), torch.tensor([1, 0])
     if classes == 2:
         torch.testing.assert_close(dlr(z, y), margin(z, y))
@@ -38,7 +38,7 @@ def test_with_few_classes_the_ratio_is_a_difference(classes: int) -> None:
 
 
 @pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
-def test_losses_grow_as_the_label_loses_and_the_target_wins(loss: Loss) -> None:
+def test_losses_grow_against_the_label_and_towards_the_target(loss: Loss) -> None:
     z = Z[:1].clone().requires_grad_()
     (slope,) = torch.autograd.grad(loss(z, Y[:1], None).sum(), z)
     assert slope[0, Y[0]] < 0

@@ -1,4 +1,4 @@
-"""Models that deceive, each in its own way: the check that it fails, and the attack that answers."""
+"""Models that mask gradients, each in its own way: the check that fails, and the attack that follows."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ THREAT = Threat("Linf", 0.25)
 
 
 class Linear(nn.Module):
-    """Two classes by the mean."""
+    """Two classes, by the mean."""
 
     def forward(self, x: Tensor) -> Tensor:
-        far = (x.flatten(1) - 0.5).mean(1)
-        return torch.stack([far, -far], 1) * 10
+        score = (x.flatten(1) - 0.5).mean(1)
+        return torch.stack([score, -score], 1) * 10
 
 
 class Rounded(nn.Module):
-    """Four levels, and no gradient."""
+    """Rounding to four levels, without gradient."""
 
     def forward(self, x: Tensor) -> Tensor:
         return (x * 3).round() / 3
@@ -46,13 +46,13 @@ class Noisy(nn.Module):
 
 
 class Rippled(nn.Module):
-    """A loss of steep ripples, each a hundredth of the box wide."""
+    """A stage with steep ripples, each a hundredth of the box wide."""
 
     def forward(self, x: Tensor) -> Tensor:
         return x + 0.05 * torch.sin(x.mean(1, keepdim=True) * 600)
 
 
-def rows(spread: float = 0.2) -> tuple[Tensor, Tensor]:
+def data(spread: float = 0.2) -> tuple[Tensor, Tensor]:
     rng = torch.Generator().manual_seed(0)
     y = torch.arange(40) % 2
     means = 0.5 + spread * (1 - 2 * y.float())
@@ -60,52 +60,52 @@ def rows(spread: float = 0.2) -> tuple[Tensor, Tensor]:
 
 
 def checks_of(model: Model, version: str = "standard") -> dict[str, MaskingCheck]:
-    x, y = rows()
+    x, y = data()
     return {
         check.name: check
         for check in check_masking(model, x, y, THREAT, autoattack(model, x, y, THREAT, version=version))
     }
 
 
-def answered(checks: dict[str, MaskingCheck], model: Model) -> dict[str, tuple[str, ...]]:
-    return {answer.name: answer.failed_checks for answer in follow_ups(list(checks.values()), model, rows()[0][:2])}
+def follow_up_names(checks: dict[str, MaskingCheck], model: Model) -> dict[str, tuple[str, ...]]:
+    return {answer.name: answer.failed_checks for answer in follow_ups(list(checks.values()), model, data()[0][:2])}
 
 
-def test_an_honest_model_passes_all() -> None:
+def test_a_linear_model_passes_all_checks() -> None:
     checks = checks_of(Linear())
     assert len(checks) == 7 and all(check.passed for check in checks.values())
-    assert answered(checks, Linear()) == {}
+    assert follow_up_names(checks, Linear()) == {}
 
 
-def test_a_rounding_stage_masks_and_bpda_goes_through_it() -> None:
+def test_a_rounding_stage_is_followed_by_bpda() -> None:
     model = nn.Sequential(Rounded(), Linear())
     checks = checks_of(model)
     assert not checks[GRADIENTS_FLOW].passed and not checks[BLACK_BOX].passed and not checks[UNBOUNDED].passed
-    found = follow_ups(list(checks.values()), model, rows()[0][:2])
-    assert [answer.name for answer in found] == ["bpda through 0"] and GRADIENTS_FLOW in found[0].failed_checks
+    result = follow_ups(list(checks.values()), model, data()[0][:2])
+    assert [answer.name for answer in result] == ["bpda through 0"] and GRADIENTS_FLOW in result[0].failed_checks
     assert "module" not in checks[GRADIENTS_FLOW].evidence
-    x, y = rows()
-    result = found[0].attack(model, x, y, THREAT, seed=0)
+    x, y = data()
+    result = result[0].attack(model, x, y, THREAT, seed=0)
     assert result.success.all() and torch.equal(model(result.adv).argmax(1) != y, result.success)
 
 
-def test_where_nobody_sees_inside_square_searches_longer() -> None:
+def test_a_function_is_followed_by_a_longer_square_attack() -> None:
     model = nn.Sequential(Rounded(), Linear())
     checks = checks_of(lambda x: model(x))
-    assert list(answered(checks, lambda x: model(x))) == ["square-long"]
+    assert list(follow_up_names(checks, lambda x: model(x))) == ["square-long"]
     assert "make it a separate nn.Module" in checks[GRADIENTS_FLOW].evidence
 
 
-def test_chance_calls_for_expectation() -> None:
+def test_a_stochastic_model_is_followed_by_eot() -> None:
     model = nn.Sequential(Noisy(), Linear())
     checks = checks_of(model, "rand")
     assert not checks[DETERMINISTIC].passed and checks[GRADIENTS_FLOW].passed
-    assert answered(checks, model)["apgd-eot"] == (DETERMINISTIC,)
+    assert follow_up_names(checks, model)["apgd-eot"] == (DETERMINISTIC,)
 
 
-def test_ripples_call_for_smoothing_and_the_verdict_is_the_models_own() -> None:
+def test_a_rippled_loss_is_followed_by_smoothing() -> None:
     model = nn.Sequential(Rippled(), Linear())
-    x, y = rows(0.05)
+    x, y = data(0.05)
     checks = {c.name: c for c in check_masking(model, x, y, THREAT, autoattack(model, x, y, THREAT))}
     assert not checks[SMOOTH].passed
     smoothed_model = next(a for a in follow_ups(list(checks.values()), model, x[:2]) if a.name == "apgd-smoothed")
@@ -113,38 +113,38 @@ def test_ripples_call_for_smoothing_and_the_verdict_is_the_models_own() -> None:
     assert torch.equal(model(result.adv).argmax(1) != y, result.success)
 
 
-def test_without_gradients_only_square_is_judged() -> None:
+def test_without_gradients_only_determinism_is_checked() -> None:
     with torch.no_grad():
         checks = checks_of(lambda x: Linear()(x.detach()), "square")
     assert list(checks) == [DETERMINISTIC]
 
 
-def test_a_model_that_knows_nothing() -> None:
-    x, y = rows()
+def test_a_model_that_classifies_no_row_correctly() -> None:
+    x, y = data()
     with pytest.raises(UsageError, match="none of 40 rows correctly"):
         check_masking(Linear(), x, 1 - y, THREAT, autoattack(Linear(), x, 1 - y, THREAT))
 
 
-def test_blocked_names_the_innermost_stage_and_nothing_else() -> None:
+def test_gradient_blockers_names_the_innermost_stage() -> None:
     model = nn.Sequential(nn.Sequential(nn.Identity(), Rounded()), nn.ReLU(), Linear())
-    assert gradient_blockers(model, rows()[0]) == ["0.1"]
-    assert gradient_blockers(Linear(), rows()[0]) == [] and gradient_blockers(lambda x: x, rows()[0]) == []
+    assert gradient_blockers(model, data()[0]) == ["0.1"]
+    assert gradient_blockers(Linear(), data()[0]) == [] and gradient_blockers(lambda x: x, data()[0]) == []
 
 
-def test_blocked_leaves_a_model_in_training_as_it_was() -> None:
+def test_gradient_blockers_restores_the_model() -> None:
     model = nn.Sequential(Rounded(), nn.BatchNorm1d(16), nn.Dropout(), Linear()).train()
     before = {name: value.clone() for name, value in model.state_dict().items()}
     torch.manual_seed(0)
     rng = torch.get_rng_state()
-    assert gradient_blockers(model, rows()[0]) == ["0"]
+    assert gradient_blockers(model, data()[0]) == ["0"]
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     assert model.training and torch.equal(torch.get_rng_state(), rng)
 
 
-def test_straight_answers_the_same_and_lets_gradients_through() -> None:
+def test_straight_through_keeps_outputs_and_passes_gradients() -> None:
     model = nn.Sequential(Rounded(), Linear())
     through = straight_through(model, ["0"])
-    x = rows()[0].requires_grad_()
+    x = data()[0].requires_grad_()
     assert torch.equal(through(x), model(x))
     (gradient,) = torch.autograd.grad(through(x)[:, 0].sum(), x)
     torch.testing.assert_close(gradient, torch.full_like(x, 10 / 16))

@@ -1,4 +1,4 @@
-"""What attacks that look for the nearest example owe besides (see test_conformance.py), over a table of them."""
+"""Conformance of minimum-norm attacks, besides test_all_attacks.py."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ SHAPES = {"image": (1, 3, 3), "waveform": (1, 9), "table": (9,)}
 
 
 def problem(*shape: int) -> tuple[nn.Module, Tensor, Tensor]:
-    """A net of three classes, and eight rows: the last two are misclassified from the start."""
+    """Return a network of three classes and eight rows, of which the last two are misclassified."""
     torch.manual_seed(1)
     model = nn.Sequential(nn.Flatten(), nn.Linear(9, 12), nn.Tanh(), nn.BatchNorm1d(12), nn.Dropout(), nn.Linear(12, 3))
     with torch.no_grad():
@@ -52,58 +52,60 @@ def problem(*shape: int) -> tuple[nn.Module, Tensor, Tensor]:
 @every_attack
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
 @pytest.mark.parametrize("targeted", [False, True], ids=["away", "targeted"])
-def test_what_it_finds_is_what_it_says(attack: Attack, norm: Norm, shape: tuple[int, ...], targeted: bool) -> None:
+def test_adv_success_and_distance_agree(attack: Attack, norm: Norm, shape: tuple[int, ...], targeted: bool) -> None:
     model, x, y = problem(*shape)
     target = (y + 1) % 3 if targeted else None
     threat = Threat(norm, EPS[norm])
-    found = attack(model, x, y, threat, target=target)
-    logits = model(found.adv).detach()
-    assert found.adv.dtype == x.dtype and threat.allows(found.adv, x).all()
-    assert torch.equal(found.success, logits.argmax(1) == target if targeted else logits.argmax(1) != y)
-    torch.testing.assert_close(found.loss, margin(logits, y, target))
-    torch.testing.assert_close(found.distance[found.success], threat.distance(found.adv, x)[found.success])
-    assert (found.distance[~found.success] > EPS[norm]).all()
-    assert (found.queries >= 2).all() and (found.gradients >= 0).all() and (found.iterations >= 0).all()
+    result = attack(model, x, y, threat, target=target)
+    logits = model(result.adv).detach()
+    assert result.adv.dtype == x.dtype and threat.allows(result.adv, x).all()
+    assert torch.equal(result.success, logits.argmax(1) == target if targeted else logits.argmax(1) != y)
+    torch.testing.assert_close(result.loss, margin(logits, y, target))
+    torch.testing.assert_close(result.distance[result.success], threat.distance(result.adv, x)[result.success])
+    assert (result.distance[~result.success] > EPS[norm]).all()
+    assert (result.queries >= 2).all() and (result.gradients >= 0).all() and (result.iterations >= 0).all()
 
 
 @every_attack
-def test_with_the_whole_box_every_row_has_a_distance(attack: Attack, norm: Norm) -> None:
+def test_an_unbounded_ball_gives_every_row_a_distance(attack: Attack, norm: Norm) -> None:
     model, x, y = problem(9)
-    whole = attack(model, x, y, Threat(norm, WHOLE[norm]))
-    assert whole.success.all() and torch.isfinite(whole.distance).all()
-    assert torch.equal(whole.distance[-2:], torch.zeros(2)) and torch.equal(whole.adv[-2:], x[-2:])
-    assert (whole.queries[-2:] == 2).all() and (whole.gradients[-2:] == 0).all()
-    near = attack(model, x, y, Threat(norm, EPS[norm]))
-    assert (near.distance <= whole.distance).all()  # what is drawn into the ball may be adversarial still, and nearer
-    missed = ~near.success
-    assert torch.equal(near.distance[missed], whole.distance[missed])
+    unbounded = attack(model, x, y, Threat(norm, WHOLE[norm]))
+    assert unbounded.success.all() and torch.isfinite(unbounded.distance).all()
+    assert torch.equal(unbounded.distance[-2:], torch.zeros(2)) and torch.equal(unbounded.adv[-2:], x[-2:])
+    assert (unbounded.queries[-2:] == 2).all() and (unbounded.gradients[-2:] == 0).all()
+    bounded = attack(model, x, y, Threat(norm, EPS[norm]))
+    assert (
+        bounded.distance <= unbounded.distance
+    ).all()  # what is drawn into the ball may be adversarial still, and nearer
+    missed = ~bounded.success
+    assert torch.equal(bounded.distance[missed], unbounded.distance[missed])
 
 
 @every_attack
 def test_a_row_does_not_depend_on_its_batch(attack: Attack, norm: Norm) -> None:
     model, x, y = problem(1, 3, 3)
     threat = Threat(norm, WHOLE[norm])
-    whole, part = attack(model, x, y, threat), attack(model, x[2:5], y[2:5], threat)
-    torch.testing.assert_close(part.distance, whole.distance[2:5], rtol=1e-3, atol=1e-5)
+    unbounded, part = attack(model, x, y, threat), attack(model, x[2:5], y[2:5], threat)
+    torch.testing.assert_close(part.distance, unbounded.distance[2:5], rtol=1e-3, atol=1e-5)
 
 
 @every_attack
-def test_masks_and_boxes_without_ends_are_kept(attack: Attack, norm: Norm) -> None:
+def test_masks_and_unbounded_boxes(attack: Attack, norm: Norm) -> None:
     model, x, y = problem(9)
     mask = torch.tensor([1.0, 0, 1, 1, 0, 1, 1, 1, 1])
     low = torch.full((9,), -torch.inf).index_fill(0, torch.tensor([0, 2]), 0.0)
     threat = Threat(norm, WHOLE[norm], low, torch.inf, mask=mask)
     extra = {"start": x[[1, 2, 3, 4, 5, 6, 7, 0]]} if getattr(attack, "func", attack) is hop_skip_jump else {}
-    found = attack(model, x, y, threat, **extra)
-    assert threat.allows(found.adv, x).all() and torch.equal(found.adv * (1 - mask), x * (1 - mask))
-    assert torch.isfinite(found.adv).all() and found.success.sum() > 2
+    result = attack(model, x, y, threat, **extra)
+    assert threat.allows(result.adv, x).all() and torch.equal(result.adv * (1 - mask), x * (1 - mask))
+    assert torch.isfinite(result.adv).all() and result.success.sum() > 2
 
 
 @every_attack
-def test_nothing_left_to_do(attack: Attack, norm: Norm) -> None:
+def test_all_rows_misclassified_already(attack: Attack, norm: Norm) -> None:
     model, x, y = problem(9)
-    found = attack(model, x, (y + 1) % 3, Threat(norm, 0.0), target=model(x).argmax(1))
-    assert found.success.all() and torch.equal(found.adv, x) and not found.distance.any()
+    result = attack(model, x, (y + 1) % 3, Threat(norm, 0.0), target=model(x).argmax(1))
+    assert result.success.all() and torch.equal(result.adv, x) and not result.distance.any()
 
 
 @every_attack
@@ -113,12 +115,12 @@ def test_a_constant_model_has_no_adversarial_example(attack: Attack, norm: Norm)
     def constant(x: Tensor) -> Tensor:
         return 0 * x[:, :3] + torch.tensor([2.0, 0.0, 0.0])
 
-    found = attack(constant, x, torch.zeros(8, dtype=torch.int64), Threat(norm, EPS[norm]))
-    assert not found.success.any() and torch.isinf(found.distance).all() and torch.isfinite(found.adv).all()
+    result = attack(constant, x, torch.zeros(8, dtype=torch.int64), Threat(norm, EPS[norm]))
+    assert not result.success.any() and torch.isinf(result.distance).all() and torch.isfinite(result.adv).all()
 
 
 def linear(classes: int, size: int, seed: int = 0) -> tuple[Model, Tensor, Tensor, dict[Norm, Tensor]]:
-    """A linear classifier, rows in the middle of the box, and their distances from it: |margin| over the dual norm of w."""
+    """Return a linear classifier, rows inside the box, and their distances: |margin| over the dual norm of w."""
     generator = torch.Generator().manual_seed(seed)
     w = torch.randn(classes, size, generator=generator)
     x = 0.4 + 0.2 * torch.rand(6, size, generator=generator)
@@ -152,23 +154,23 @@ FULL: dict[str, tuple[Attack, Norm, float]] = {
 
 
 @pytest.mark.parametrize(("attack", "norm", "most"), FULL.values(), ids=FULL)
-def test_the_distance_from_a_linear_boundary(attack: Attack, norm: Norm, most: float) -> None:
+def test_distance_from_a_linear_boundary(attack: Attack, norm: Norm, most: float) -> None:
     model, x, y, distance = linear(2, 12)
-    found = attack(model, x, y, Threat(norm, WHOLE[norm]))
-    ratio = found.distance / distance[norm]
-    assert found.success.all() and (ratio >= 1 - 1e-3).all() and (ratio <= most).all(), ratio
+    result = attack(model, x, y, Threat(norm, WHOLE[norm]))
+    ratio = result.distance / distance[norm]
+    assert result.success.all() and (ratio >= 1 - 1e-3).all() and (ratio <= most).all(), ratio
 
 
 @pytest.mark.parametrize("norm", ["L2", "Linf", "L1"])
-def test_deepfool_goes_to_the_nearest_of_many_boundaries(norm: Norm) -> None:
+def test_deepfool_finds_the_nearest_of_many_boundaries(norm: Norm) -> None:
     model, x, y, distance = linear(6, 12)
-    found = deepfool(model, x, y, Threat(norm, WHOLE[norm]))
-    torch.testing.assert_close(found.distance, 1.02 * distance[norm], rtol=1e-3, atol=1e-6)
-    assert (found.iterations == 1).all()
+    result = deepfool(model, x, y, Threat(norm, WHOLE[norm]))
+    torch.testing.assert_close(result.distance, 1.02 * distance[norm], rtol=1e-3, atol=1e-6)
+    assert (result.iterations == 1).all()
 
 
 def test_fmn_finds_the_fewest_entries() -> None:
-    """The smallest number of entries, each moved to the end of its box, that sum to more than the margin: by sorting."""
+    """The fewest entries, each moved to its bound, that sum to more than the margin: by sorting."""
     model, x, y, _ = linear(2, 12, seed=3)
     w = torch.autograd.functional.jacobian(lambda point: model(point[None])[0], x[0])
     toward = (w[1 - y] - w[y])[:, None].squeeze(1)
@@ -176,5 +178,5 @@ def test_fmn_finds_the_fewest_entries() -> None:
     logits = model(x)
     gap = (logits.gather(1, y[:, None]) - logits.gather(1, 1 - y[:, None])).squeeze(1)
     least = (gain <= gap[:, None]).sum(1) + 1
-    found = fmn(model, x, y, Threat("L0", 12))
-    assert (found.distance >= least).all() and (found.distance <= least + 1).all()
+    result = fmn(model, x, y, Threat("L0", 12))
+    assert (result.distance >= least).all() and (result.distance <= least + 1).all()

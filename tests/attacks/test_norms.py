@@ -1,4 +1,4 @@
-"""Projections against a slow search for the same point."""
+"""Projections against a brute-force search."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ numbers = st.integers(0, 2**31)
 
 
 def problem(seed: int, size: int, radius: float) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Deltas `[3, size]`, radii and bounds; some entries have no room at all."""
+    """Return perturbations `[3, size]`, radii and bounds; some entries are fixed."""
     generator = torch.Generator().manual_seed(seed)
     delta = torch.randn(3, size, generator=generator, dtype=torch.float64)
     low = -torch.rand(3, size, generator=generator, dtype=torch.float64)
@@ -24,7 +24,7 @@ def problem(seed: int, size: int, radius: float) -> tuple[Tensor, Tensor, Tensor
 
 
 def by_search(norm: Norm, delta: Tensor, radius: float, low: Tensor, high: Tensor) -> Tensor:
-    """One row: the Lagrange multiplier, by bisection (Linf, L2, L1); all sets of entries (L0)."""
+    """Project one row: bisection on the Lagrange multiplier (Linf, L2, L1), or all sets of entries (L0)."""
     if norm == "Linf":
         return delta.clamp(low, high).clamp(-radius, radius)
     if norm == "L0":
@@ -36,18 +36,18 @@ def by_search(norm: Norm, delta: Tensor, radius: float, low: Tensor, high: Tenso
                 best = float((delta - answer).square().sum())
         return answer
 
-    def at(multiplier: float) -> Tensor:
+    def projected_at(multiplier: float) -> Tensor:
         if norm == "L2":
             return (delta / (1 + multiplier)).clamp(low, high)
         return (delta.abs() - multiplier).clamp(min=0).copysign(delta).clamp(low, high)
 
     few, many = 0.0, 1e6
-    if float(length(norm, at(0.0)[None])) <= radius:
-        return at(0.0)
+    if float(length(norm, projected_at(0.0)[None])) <= radius:
+        return projected_at(0.0)
     for _ in range(200):
         half = (few + many) / 2
-        few, many = (half, many) if float(length(norm, at(half)[None])) > radius else (few, half)
-    return at(many)
+        few, many = (half, many) if float(length(norm, projected_at(half)[None])) > radius else (few, half)
+    return projected_at(many)
 
 
 @given(seed=numbers, size=st.integers(1, 9), radius=st.floats(0, 4))
@@ -57,16 +57,16 @@ def test_projections_are_the_nearest_points(norm: Norm, seed: int, size: int, ra
     if norm == "L0":
         radius = float(int(radius))
     delta, radii, low, high = problem(seed, size, radius)
-    found = project(norm, delta, radii, low, high)
+    result = project(norm, delta, radii, low, high)
     for row in range(3):
         wanted = by_search(norm, delta[row], float(radii[row]), low[row], high[row])
-        torch.testing.assert_close(found[row], wanted, atol=1e-4, rtol=1e-5)
-    assert (length(norm, found) <= radii + 1e-9).all()
-    assert ((found >= low) & (found <= high)).all()
+        torch.testing.assert_close(result[row], wanted, atol=1e-4, rtol=1e-5)
+    assert (length(norm, result) <= radii + 1e-9).all()
+    assert ((result >= low) & (result <= high)).all()
 
 
 @pytest.mark.parametrize("norm", NORMS)
-def test_projecting_twice_changes_nothing_more(norm: Norm) -> None:
+def test_projection_is_idempotent(norm: Norm) -> None:
     delta, radii, low, high = problem(3, 40, 2.0)
     once = project(norm, delta, radii, low, high)
     torch.testing.assert_close(project(norm, once, radii, low, high), once, atol=1e-9, rtol=0)
@@ -80,8 +80,8 @@ def test_lengths() -> None:
 @given(seed=numbers, size=st.integers(1, 9), gap=st.floats(-3, 3))
 @settings(deadline=None, max_examples=60)
 @pytest.mark.parametrize("norm", ["Linf", "L2", "L1"])
-def test_onto_a_hyperplane_the_shortest_way(norm: Norm, seed: int, size: int, gap: float) -> None:
-    """It gets there, or as far as bounds allow; and no other change that gets there is shorter."""
+def test_projection_onto_a_hyperplane_is_shortest(norm: Norm, seed: int, size: int, gap: float) -> None:
+    """It reaches the hyperplane, or as far as the bounds allow, and no shorter change does."""
     normal, _, low, high = problem(seed, size, 1.0)
     gaps = torch.tensor([gap, 0.1 * gap, 0.0], dtype=torch.float64)
     change = project_onto_hyperplane(norm, normal, gaps, low, high)

@@ -10,7 +10,7 @@ from sparring.attacks.threat_model import Threat
 from sparring.engine.errors import UsageError
 
 
-def test_the_schedule_is_that_of_the_paper() -> None:
+def test_schedule_is_that_of_the_paper() -> None:
     """Andriushchenko et al. 2020, section 4.1: p is halved after 10, 50, 200, 1000 ... steps of 10,000."""
     after = {0: 1, 10: 1, 11: 2, 51: 4, 201: 8, 501: 16, 1001: 32, 2001: 64, 4001: 128, 5000: 128, 6001: 256, 8001: 512}
     assert {step: 0.8 / square_fraction(step, 0.8) for step in after} == pytest.approx(after)
@@ -19,7 +19,7 @@ def test_the_schedule_is_that_of_the_paper() -> None:
     assert _side((1, 8, 8), 1e-6) == (1, 1) and _side((1, 8, 8), 1e-6, min_side=3) == (3, 3)
 
 
-def test_humps_have_their_length_and_are_highest_in_the_middle() -> None:
+def test_humps_have_norm_one_and_peak_in_the_centre() -> None:
     for norm in ("L2", "L1"):
         hump = _hump(5, 7, norm)
         assert float(length(norm, hump[None])) == pytest.approx(1)  # type: ignore[arg-type]
@@ -29,26 +29,26 @@ def test_humps_have_their_length_and_are_highest_in_the_middle() -> None:
 
 @pytest.mark.parametrize("shape", [(4, 3, 12, 12), (4, 1, 60), (4, 30)], ids=["image", "waveform", "table"])
 @pytest.mark.parametrize(("norm", "eps"), [("L2", 1.0), ("L1", 4.0)])
-def test_an_exchange_spends_the_ball_and_moves_two_windows(shape: tuple[int, ...], norm: str, eps: float) -> None:
+def test_exchange_uses_the_whole_ball_and_changes_two_windows(shape: tuple[int, ...], norm: str, eps: float) -> None:
     x = torch.full(shape, 0.5)
     region = Threat(norm, eps, low=-9, high=9).around(x)  # type: ignore[arg-type]
-    draw = _Sampler(0, _image_shape(x), x)
-    at = x + eps / length(norm, torch.ones_like(x))[0]  # type: ignore[arg-type]
-    ahead = _exchange(region, at, 0.05, draw)
-    torch.testing.assert_close(length(norm, ahead - x), torch.full((4,), eps), rtol=1e-4, atol=1e-4)  # type: ignore[arg-type]
-    assert ((ahead != at).flatten(1).sum(1) > 0).all()
+    sampler = _Sampler(0, _image_shape(x), x)
+    x_adv = x + eps / length(norm, torch.ones_like(x))[0]  # type: ignore[arg-type]
+    points = _exchange(region, x_adv, 0.05, sampler)
+    torch.testing.assert_close(length(norm, points - x), torch.full((4,), eps), rtol=1e-4, atol=1e-4)  # type: ignore[arg-type]
+    assert ((points != x_adv).flatten(1).sum(1) > 0).all()
 
 
-def test_a_square_of_linf_is_painted_with_one_end() -> None:
+def test_repaint_sets_a_square_to_one_bound() -> None:
     x = torch.full((2, 3, 8, 8), 0.5)
     region = Threat("Linf", 0.1).around(x)
-    ahead = _repaint(region, x, 0.25, _Sampler(3, (3, 8, 8), x))
-    moved = (ahead - x).abs()
+    points = _repaint(region, x, 0.25, _Sampler(3, (3, 8, 8), x))
+    moved = (points - x).abs()
     torch.testing.assert_close(moved.amax((1, 2, 3)), torch.full((2,), 0.1))
     assert torch.equal((moved > 0).sum((2, 3)), torch.full((2, 3), 16))
 
 
-def test_what_changes_nothing_is_not_looked_at() -> None:
+def test_unchanged_proposals_are_not_evaluated() -> None:
     looks: list[int] = []
 
     def model(x: Tensor) -> Tensor:
@@ -60,6 +60,6 @@ def test_what_changes_nothing_is_not_looked_at() -> None:
     assert sum(looks) == int(result.queries.sum()) < 3 * 700
 
 
-def test_p_is_a_share() -> None:
+def test_p_is_a_fraction() -> None:
     with pytest.raises(UsageError, match="p is a fraction"):
         square(lambda x: x, torch.rand(2, 3), torch.zeros(2, dtype=torch.int64), Threat("Linf", 0.1), p=0)

@@ -1,4 +1,4 @@
-"""Stand-ins search, the model judges."""
+"""Surrogates search, and the model verifies."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sparring.attacks.surrogate import bf16_surrogate, reevaluate, search_with_s
 LINF = Threat("Linf", 0.03)
 
 
-def test_a_perfect_stand_in_finds_the_same_by_one_pass_more() -> None:
+def test_a_perfect_surrogate_gives_the_same_result_with_one_more_query() -> None:
     model, x = mlp(64, 10, seed=5), data(7, 12, 1, 8, 8)
     y = model(x).argmax(1)
     alone, with_it = (
@@ -27,27 +27,27 @@ def test_a_perfect_stand_in_finds_the_same_by_one_pass_more() -> None:
     assert torch.equal(alone.queries + 1, with_it.queries)
 
 
-def test_what_the_stand_in_alone_takes_for_broken_is_attacked_again() -> None:
+def test_false_successes_of_the_surrogate_are_attacked_again() -> None:
     model, x = mlp(64, 10, seed=5), data(7, 12, 1, 8, 8)
     y = model(x).argmax(1)
 
-    def liar(at: Tensor) -> Tensor:  # all is broken, from the start
-        return -model(at)
+    def wrong(x: Tensor) -> Tensor:  # misclassifies every row
+        return -model(x)
 
-    alone, with_it = apgd(model, x, y, LINF, seed=3), search_with_surrogate(liar, apgd)(model, x, y, LINF, seed=3)
+    alone, with_it = apgd(model, x, y, LINF, seed=3), search_with_surrogate(wrong, apgd)(model, x, y, LINF, seed=3)
     assert torch.equal(alone.success, with_it.success) and torch.equal(alone.adv, with_it.adv)
     assert (with_it.queries > alone.queries).all()
 
 
-def test_only_what_the_threat_allows_counts() -> None:
+def test_reevaluate_requires_the_threat_model() -> None:
     model, x = mlp(64, 10, seed=5), data(7, 6, 1, 8, 8)
     y = model(x).argmax(1)
-    far = apgd(model, x, y, Threat("Linf", 0.9), seed=0)
-    assert far.success.all()
-    assert not reevaluate(far, model, x, y, LINF, seed=0).success.any()
+    result = apgd(model, x, y, Threat("Linf", 0.9), seed=0)
+    assert result.success.all()
+    assert not reevaluate(result, model, x, y, LINF, seed=0).success.any()
 
 
-def test_verdicts_are_those_of_the_model_alone_to_a_row() -> None:
+def test_results_agree_with_the_model_alone_up_to_one_row() -> None:
     net, x = convnet(1, 10), data(7, 16, 1, 8, 8)
     y = net.eval()(x).argmax(1)
     net.train()
@@ -61,8 +61,8 @@ def test_verdicts_are_those_of_the_model_alone_to_a_row() -> None:
     assert threat.allows(quick.adv, x).all()
 
 
-def test_bf16_is_coarse_and_comes_back_in_the_precision_of_the_data() -> None:
+def test_bf16_surrogate_rounds_and_returns_the_dtype_of_the_data() -> None:
     net, x = convnet(1, 10).eval(), data(7, 4, 1, 8, 8)
-    said = bf16_surrogate(net)(x)
-    assert said.dtype == x.dtype
-    assert 0 < float((said - net(x)).detach().abs().max()) < 0.05
+    logits = bf16_surrogate(net)(x)
+    assert logits.dtype == x.dtype
+    assert 0 < float((logits - net(x)).detach().abs().max()) < 0.05

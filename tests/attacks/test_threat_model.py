@@ -122,8 +122,8 @@ def test_decibels_are_peak_against_peak() -> None:
     x = torch.stack([torch.sin(torch.linspace(0, 30, 100)) * 0.5, torch.zeros(100)])[:, None]
     threat = decibel_threat(x, -30)
     adv = threat.project(torch.ones_like(x), x)
-    told = 20 * math.log10(float((adv - x)[0].abs().max())) - 20 * math.log10(float(x[0].abs().max()))
-    assert told == pytest.approx(-30, abs=1e-3)
+    progress = 20 * math.log10(float((adv - x)[0].abs().max())) - 20 * math.log10(float(x[0].abs().max()))
+    assert progress == pytest.approx(-30, abs=1e-3)
     assert torch.equal(adv[1], x[1])
     with pytest.raises(UsageError, match="0 or less"):
         decibel_threat(x, 3)
@@ -141,9 +141,9 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
 }
 
 
-@pytest.mark.parametrize(("change", "said"), WRONG.values(), ids=WRONG)
-def test_threats_that_cannot_be(change: dict[str, Any], said: str) -> None:
-    with pytest.raises(UsageError, match=said):
+@pytest.mark.parametrize(("change", "match"), WRONG.values(), ids=WRONG)
+def test_threats_that_cannot_be(change: dict[str, Any], match: str) -> None:
+    with pytest.raises(UsageError, match=match):
         Threat(**{"norm": "Linf", "eps": 0.1, **change})
 
 
@@ -156,14 +156,14 @@ COLUMNS: dict[str, tuple[dict[str, Any], str]] = {
 }
 
 
-@pytest.mark.parametrize(("roles", "said"), COLUMNS.values(), ids=COLUMNS)
-def test_columns_that_cannot_be(roles: dict[str, Any], said: str) -> None:
-    with pytest.raises(UsageError, match=said):
+@pytest.mark.parametrize(("roles", "match"), COLUMNS.values(), ids=COLUMNS)
+def test_columns_that_cannot_be(roles: dict[str, Any], match: str) -> None:
+    with pytest.raises(UsageError, match=match):
         TabularConstraints(**roles)
 
 
 @pytest.mark.parametrize(
-    ("x", "columns", "said"),
+    ("x", "columns", "match"),
     [
         (rand(2, 1, 4, 4), TabularConstraints(immutable=(0,)), "use mask instead"),
         (rand(2, 3), TabularConstraints(immutable=(3,)), "no column 3: x has 3"),
@@ -172,8 +172,8 @@ def test_columns_that_cannot_be(roles: dict[str, Any], said: str) -> None:
     ],
     ids=["images", "too few", "fractions", "two hot"],
 )
-def test_columns_that_the_data_do_not_have(x: Tensor, columns: TabularConstraints, said: str) -> None:
-    with pytest.raises(UsageError, match=said):
+def test_columns_that_the_data_do_not_have(x: Tensor, columns: TabularConstraints, match: str) -> None:
+    with pytest.raises(UsageError, match=match):
         Threat("Linf", 0.1, columns=columns).around(x)
 
 

@@ -20,7 +20,7 @@ def net() -> nn.Sequential:
     return nn.Sequential(nn.Flatten(), nn.Linear(9, 5), nn.BatchNorm1d(5), nn.Dropout(), nn.Linear(5, 3))
 
 
-def test_a_model_is_left_as_it_was_found() -> None:
+def test_frozen_restores_the_model() -> None:
     model = net().train()
     model[2].eval()
     model[1].weight.requires_grad_(False)
@@ -42,7 +42,7 @@ def test_a_model_is_left_as_it_was_found() -> None:
     assert torch.equal(random, torch.random.get_rng_state())
 
 
-def test_a_seed_makes_a_model_that_draws_repeat_itself() -> None:
+def test_a_seed_makes_a_stochastic_model_repeat() -> None:
     def noisy(x: Tensor) -> Tensor:
         return x.flatten(1)[:, :3] + torch.randn(len(x), 3)
 
@@ -53,7 +53,7 @@ def test_a_seed_makes_a_model_that_draws_repeat_itself() -> None:
     assert torch.equal(*draws)
 
 
-def test_check_gives_the_logits_in_eval_mode() -> None:
+def test_check_returns_the_logits_of_eval_mode() -> None:
     model = net().train()
     logits = check_inputs(model, X, Y, THREAT)
     torch.testing.assert_close(logits, model.eval()(X).detach())
@@ -87,15 +87,15 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
 }
 
 
-@pytest.mark.parametrize(("change", "said"), WRONG.values(), ids=WRONG)
-def test_wrong_input_names_the_way_out(change: dict[str, Any], said: str) -> None:
+@pytest.mark.parametrize(("change", "match"), WRONG.values(), ids=WRONG)
+def test_invalid_input_is_refused_with_a_remedy(change: dict[str, Any], match: str) -> None:
     given: dict[str, Any] = {"model": linear, "x": X, "y": Y, "threat": THREAT, **change}
-    with pytest.raises(UsageError, match=said):
+    with pytest.raises(UsageError, match=match):
         check_inputs(**given)
 
 
 @pytest.mark.parametrize(
-    ("model", "x", "said"),
+    ("model", "x", "match"),
     [
         (net().double(), X, r"weights in float64, and x is float32: give x\.double\(\), or net\.float\(\)"),
         (net().bfloat16(), X, r"weights in bfloat16, and x is float32: give net\.to\(x\.dtype\)"),
@@ -103,13 +103,13 @@ def test_wrong_input_names_the_way_out(change: dict[str, Any], said: str) -> Non
     ],
     ids=["double", "half", "single"],
 )
-def test_weights_of_another_precision_are_named(model: nn.Module, x: Tensor, said: str) -> None:
-    with pytest.raises(UsageError, match=said):
+def test_weights_of_another_precision(model: nn.Module, x: Tensor, match: str) -> None:
+    with pytest.raises(UsageError, match=match):
         check_inputs(model, x, Y, THREAT)
     check_inputs(model.double(), X.double(), Y, THREAT)
 
 
-def test_what_else_a_model_raises_is_its_own() -> None:
+def test_other_errors_of_the_model_pass_through() -> None:
     with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
         check_inputs(net(), X[..., :2], Y, THREAT)
 
@@ -119,12 +119,12 @@ def test_what_else_a_model_raises_is_its_own() -> None:
     [lambda x: linear(x).detach(), lambda x: torch.zeros(len(x), 3, requires_grad=True) * 1],
     ids=["cut", "deaf"],
 )
-def test_a_model_without_a_gradient_is_named(model: Model) -> None:
+def test_a_model_without_gradient_is_refused(model: Model) -> None:
     with pytest.raises(UsageError, match=r"no gradient flows.*square"):
         pgd(model, X, torch.zeros(4, dtype=torch.int64), THREAT)
 
 
-def test_what_rounding_puts_beside_the_box_is_in_it() -> None:
+def test_values_outside_the_box_by_rounding_are_accepted() -> None:
     x = X.clone()
     x[0, 0, 0, 0] = -2.98e-8
     check_inputs(linear, x, Y, THREAT)

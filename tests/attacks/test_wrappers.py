@@ -26,7 +26,7 @@ def linear(x: Tensor) -> Tensor:
 
 
 def rounded(x: Tensor) -> Tensor:
-    """Four grey levels, by way of numpy: no gradient comes through."""
+    """Round to four grey levels in numpy, which passes no gradient."""
     return torch.from_numpy(np.round(x.numpy() * 3) / 3)
 
 
@@ -34,7 +34,7 @@ def quantised(x: Tensor) -> Tensor:
     return linear((x * 3).round() / 3)
 
 
-def test_bpda_breaks_what_pgd_alone_cannot() -> None:
+def test_bpda_succeeds_where_pgd_alone_fails() -> None:
     y, threat = quantised(X).argmax(1), Threat("Linf", 0.25)
     alone = pgd(quantised, X, y, threat, random_start=False)
     through = pgd(bpda(rounded, linear), X, y, threat, random_start=False)
@@ -42,7 +42,7 @@ def test_bpda_breaks_what_pgd_alone_cannot() -> None:
     assert torch.equal(quantised(through.adv).argmax(1) != y, through.success)
 
 
-def test_bpda_forwards_the_stage_to_the_bit_and_backwards_its_stand_in() -> None:
+def test_bpda_is_exact_forwards_and_approximate_backwards() -> None:
     x = X.clone().requires_grad_()
     out = bpda(rounded, lambda x: 2 * x, backward=lambda x: x**3)(x)
     assert torch.equal(out, 2 * rounded(X))
@@ -50,30 +50,30 @@ def test_bpda_forwards_the_stage_to_the_bit_and_backwards_its_stand_in() -> None
     torch.testing.assert_close(x.grad, 6 * X**2)
 
 
-def test_bpda_stages_of_another_shape() -> None:
-    def split_head(x: Tensor) -> Tensor:
+def test_bpda_of_stages_that_change_the_shape() -> None:
+    def halved(x: Tensor) -> Tensor:
         return (x[:, ::2] > 0.5).float()
 
-    model = bpda(split_head, lambda x: x @ W[:, ::2].T, backward=lambda x: x[:, ::2])
-    found = pgd(model, X, model(X).argmax(1), Threat("Linf", 0.4))
-    assert found.success_rate > 0.5
+    model = bpda(halved, lambda x: x @ W[:, ::2].T, backward=lambda x: x[:, ::2])
+    result = pgd(model, X, model(X).argmax(1), Threat("Linf", 0.4))
+    assert result.success_rate > 0.5
     with pytest.raises(UsageError, match=r"the stage returns \[32, 8\].*\[32, 16\]: give bpda a backward"):
-        bpda(split_head, linear)(X)
+        bpda(halved, linear)(X)
 
 
 WAVES = torch.cos(2 * torch.pi * (torch.arange(16) - torch.tensor([[0.0], [5.0], [11.0]])) / 16)
 
 
 class Shifted(nn.Module):
-    """Tells waves of three phases apart, each row shifted by up to two places by chance."""
+    """Classifier of waves of three phases; each row is shifted randomly by up to two samples."""
 
     def forward(self, x: Tensor) -> Tensor:
         by = torch.randint(-2, 3, (len(x), 1))
         return (x.gather(1, (torch.arange(16) + by) % 16) - 0.5) @ WAVES.T
 
 
-def test_eot_breaks_chance_better_than_pgd() -> None:
-    """PGD is content with one pass in which it was lucky."""
+def test_eot_beats_pgd_on_a_stochastic_model() -> None:
+    """PGD stops at one pass that happens to misclassify."""
     model, threat, y = Shifted(), Threat("Linf", 0.2), torch.arange(30) % 3
     x = (0.5 + 0.2 * WAVES[y] + 0.4 * (rand(30, 16) - 0.5)).clamp(0, 1)
 
@@ -86,7 +86,7 @@ def test_eot_breaks_chance_better_than_pgd() -> None:
     assert wrong(x) < 0.05 and wrong(mean.adv) > 1.5 * wrong(plain.adv)
 
 
-def test_eot_draws_anew_or_again() -> None:
+def test_eot_draws_new_or_repeated_noise() -> None:
     model = eot(Shifted(), 3)
     assert not torch.equal(model(X), model(X))
     with frozen(model, seed=1):
@@ -97,11 +97,11 @@ def test_eot_draws_anew_or_again() -> None:
     fixed = eot(Shifted(), 3, seed=2)
     assert torch.equal(fixed(X), fixed(X)) and torch.equal(random, torch.random.get_rng_state())
     threat = Threat("L2", 4.0)
-    found = fmn(fixed, X, fixed(X).argmax(1), threat)
-    assert torch.equal(fixed(found.adv).argmax(1) != fixed(X).argmax(1), found.success)
+    result = fmn(fixed, X, fixed(X).argmax(1), threat)
+    assert torch.equal(fixed(result.adv).argmax(1) != fixed(X).argmax(1), result.success)
 
 
-def test_eot_means_gradients_too() -> None:
+def test_eot_averages_gradients() -> None:
     x = X.clone().requires_grad_()
 
     class Scaled(nn.Module):
@@ -117,7 +117,7 @@ def test_eot_means_gradients_too() -> None:
         eot(Scaled(), 0)
 
 
-def test_what_is_wrapped_is_held_still() -> None:
+def test_the_wrapped_model_is_frozen() -> None:
     inner = nn.Sequential(nn.Linear(16, 3), nn.Dropout())
     wrapped = bpda(rounded, eot(inner, 2))
     with frozen(wrapped):
