@@ -19,9 +19,9 @@ from typing import Any
 
 import torch
 from record import data_folder, save, to_text
+from sparring.commands.whisper import ANY, Utterance, hide, summed_up, to_hide_in
 
 from sparring.commands.hear import hear
-from sparring.commands.whisper import ANY, Utterance, hide, summed_up, to_hide_in
 from sparring.models.speech import NOTHING, Recogniser, load_recogniser
 from sparring.report.audio_attack_section import Whispered
 from sparring.stats.proportion import Proportion

@@ -73,10 +73,8 @@ OTHERS = {
     "doctor": "doctor r3",
     "evaluate": "evaluate r3 -n 100 --features raw --device cpu",
     "attack": "attack improved digits --count 20 --device cpu --out attacked",
-    "certify": "certify noisy digits --images 4 --draws 100 --radius 0 0.1 --device cpu",
-    "attack-table": "attack-table rich.csv rich --rows 40 --model closed_form:model --out table",
+    "certify": "certify noisy digits --count 4 --draws 100 --radius 0 0.1 --device cpu",
     "hear": "hear words --sounds 64 --device cpu --precision fp32 --out hear",
-    "whisper": "whisper hear words --utterances 2 --db -5 --out whisper",
     "recipes": "recipes",
 }
 """Commands that train no images; they come after the trainings, whose folders they read."""

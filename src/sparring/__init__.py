@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from sparring.attacks.autoattack import autoattack as autoattack
     from sparring.attacks.threat_model import Threat as Threat
     from sparring.commands.attack import attack as attack
-    from sparring.commands.attack_table import attack_table as attack_table
     from sparring.commands.certify import certify as certify
     from sparring.commands.classify import classify as classify
     from sparring.commands.doctor import doctor as doctor
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
     from sparring.commands.predict import predict as predict
     from sparring.commands.sample import sample as sample
     from sparring.commands.train import train as train
-    from sparring.commands.whisper import whisper as whisper
     from sparring.data.audio import Sounds as Sounds
     from sparring.data.audio import open_sounds as open_sounds
     from sparring.data.dataset import Dataset as Dataset
@@ -72,7 +70,6 @@ _HOMES = {
     "attacks.autoattack": ("autoattack",),
     "attacks.threat_model": ("Threat",),
     "commands.attack": ("attack",),
-    "commands.attack_table": ("attack_table",),
     "commands.certify": ("certify",),
     "commands.classify": ("classify",),
     "commands.doctor": ("doctor",),
@@ -84,7 +81,6 @@ _HOMES = {
     "commands.predict": ("predict",),
     "commands.sample": ("sample",),
     "commands.train": ("train",),
-    "commands.whisper": ("whisper",),
     "data.dataset": ("Dataset",),
     "data.open": ("open_images",),
     "data.loader": ("BatchLoader",),
@@ -145,7 +141,6 @@ __all__ = [
     "Threat",
     "UsageError",
     "attack",
-    "attack_table",
     "autoattack",
     "certify",
     "classify",
@@ -166,7 +161,6 @@ __all__ = [
     "sample",
     "train",
     "wgan_gp",
-    "whisper",
 ]
 
 

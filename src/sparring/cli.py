@@ -84,17 +84,9 @@ COMMANDS = {
         flags.AttackFlags, "MODEL SOURCE", "measure the robustness of a classifier by attacks",
         ("runs/photos-fast photos/", "my_package.model:net cifar10 --eps 8/255 --count 1000"),
     ),
-    "attack-table": Command(
-        flags.AttackTableFlags, "CSV LABEL", "attack a classifier of table rows",
-        ("loans.csv approved", "loans.csv approved --immutable age sex"),
-    ),
     "hear": Command(
         flags.HearFlags, "SOURCE", "train a classifier of spoken words",
         ("words/ --minutes 3", "words.zip --sounds 50000"),
-    ),
-    "whisper": Command(
-        flags.WhisperFlags, "RUN SOURCE", "hide commands in sounds",
-        ("runs/words-hear words/", "runs/words-hear noise --say stop --db -30"),
     ),
     "certify": Command(
         flags.CertifyFlags, "RUN SOURCE", "certify the robustness of a classifier",

@@ -187,52 +187,6 @@ class AttackFlags:
 
 
 @dataclass(frozen=True)
-class AttackTableFlags:
-    """How few columns of a table's rows must change, within what may change, to turn a classifier's answers."""
-
-    table: Annotated[str, arg(metavar="CSV", help_behavior_hint="")]
-    """A CSV file whose first line names its columns; rows that lack a number or the label are left out and told."""
-    label: Annotated[str, arg(metavar="LABEL", help_behavior_hint="")]
-    """The column that the classifier tells."""
-    move: Annotated[tuple[str, ...], arg(metavar="COLUMN ...", help_behavior_hint="(default: all)")] = ()
-    """Columns that an attacker can change; all others stay. Whole numbers stay whole, and words stay words of the file."""
-    immutable: Names = ()
-    """Or the columns that stay, of all."""
-    increasing: Names = ()
-    """Columns that can only grow, education say."""
-    decreasing: Names = ()
-    """Columns that can only shrink."""
-    most: Annotated[int | None, arg(metavar="N", help_behavior_hint="(default: as many as it takes)")] = None
-    """Columns that may change in a row."""
-    rows: Annotated[int, arg(metavar="N")] = 1000
-    """How many rows at most; of more some are drawn."""
-    test: Annotated[str | None, arg(metavar="CSV", help_behavior_hint="(default: a fifth of the rows)")] = None
-    """A file of the same columns, to test and attack on."""
-    model: Annotated[str | None, arg(metavar="MODEL", help_behavior_hint="(default: a small network, trained now)")] = (
-        None
-    )
-    """A classifier of your own, as for `attack`: from rows [B, F], as sparring.data.tabular.read_table codes them, to logits."""
-    names: Annotated[tuple[str, ...], arg(metavar="NAME ...", help_behavior_hint="(default: the first line)")] = ()
-    """The names of all columns, of a file whose first line has none."""
-    drop: Names = ()
-    """Columns to leave out."""
-    words: Names = ()
-    """Columns whose numbers are but words, codes say."""
-    delimiter: Annotated[str, arg(metavar="LETTER")] = ","
-    """Between the fields of a line."""
-    seed: Annotated[int, arg(metavar="S")] = 0
-    """Of everything that is drawn."""
-    out: Annotated[str | None, arg(metavar="PATH", help_behavior_hint="(default: attack-CSV)")] = None
-    """The folder for report.html, report.json and changes.csv, the rows that broke before and after."""
-    baseline: Annotated[str | None, arg(metavar="REPORT.JSON", help_behavior_hint="")] = None
-    """Fail (exit code 1) where the share of attacked rows that stand (1 - success) is below the interval of this earlier report."""
-    fail_below: Annotated[float | None, arg(metavar="SHARE", help_behavior_hint="")] = None
-    """Fail (exit code 1) where the share of attacked rows that stand (1 - success) is below this one, 0.2 say."""
-    json: Json = False
-    """Print one JSON object."""
-
-
-@dataclass(frozen=True)
 class HearFlags:
     """Train a recogniser of the spoken words in SOURCE, and test it."""
 
@@ -255,53 +209,33 @@ class HearFlags:
 
 
 @dataclass(frozen=True)
-class WhisperFlags:
-    """Hide commands in sounds: the recogniser in RUN hears a word that nobody says. Writes them, and a page to listen."""
-
-    run: Annotated[str, arg(metavar="RUN", help_behavior_hint="")]
-    """A folder of `sparring hear`."""
-    source: Source
-    """Recordings as for `hear`, one file too; or what is no speech: noise, hum, clicks, chord, or nonspeech for all four."""
-    say: Annotated[str | None, arg(metavar="WORD", help_behavior_hint="(default: every word in turn)")] = None
-    """What should be heard; `nothing` makes the recogniser deaf to what is said."""
-    db: Annotated[float | None, arg(metavar="DB", help_behavior_hint="(default: -30; 0 with --masked)")] = None
-    """The peak of the change against that of the sound."""
-    masked: Switch = False
-    """Keep the change below what the sound itself masks (psychoacoustic model 1)."""
-    channel: Annotated[str, arg(metavar="NAME")] = "none"
-    """What the sound must get through: none, 8bit, lowpass, both, or moving (both, at a random moment and loudness)."""
-    utterances: Annotated[int, arg(metavar="N")] = 10
-    """How many sounds of SOURCE, at random; test recordings where there are some."""
-    out: Annotated[str | None, arg(metavar="PATH", help_behavior_hint="(default: a new folder in RUN)")] = None
-    """The folder for the sounds, report.json and report.html."""
-    seed: Annotated[int, arg(metavar="S")] = 0
-    """Of everything that is drawn."""
-    json: Json = False
-    """Print one JSON object."""
-
-
-@dataclass(frozen=True)
 class CertifyFlags:
-    """Certify L2 radii of a classifier by randomized smoothing, and compare them with an attack."""
+    """Certify the robustness of a classifier that votes over noise, and attack it for comparison."""
 
     run: RunFolder
-    """Run folder of `sparring harden --method noisy`; with --sigma, of any classifier."""
+    """A run of `sparring harden --method noisy`; or, with --sigma, of any classifier of images."""
     source: Source
-    """Images with labels, as for `train`; the test images where the source marks some."""
+    """Images with labels, as for `classify`."""
     sigma: Annotated[float | None, arg(metavar="S", help_behavior_hint="(default: that of the training)")] = None
-    """Standard deviation of the noise, in pixels from 0 to 1."""
-    images: Annotated[int, arg(metavar="N")] = 500
-    """Number of images, the first ones of the source."""
+    """Standard deviation of the noise, pixels from 0 to 1."""
+    count: Annotated[int, arg(aliases=("-n",), metavar="N")] = 500
+    """Largest number of images, drawn from the test split where there is one."""
     draws: Annotated[int, arg(metavar="N")] = 10_000
-    """Noise samples per image; ten times more raise the certified radius by at most 20 %."""
+    """Noise samples per image. Ten times more raise the certified radius by at most 20 %."""
     radius: Annotated[
-        tuple[float, ...], arg(metavar="R ...", help_behavior_hint="(default: 0 to 3 standard deviations)")
+        tuple[float, ...], arg(metavar="R ...", help_behavior_hint="(default: 0 to 3 times the noise)")
     ] = ()
-    """L2 radii, in pixels from 0 to 1, at which certified accuracy is reported."""
+    """L2 radii, pixels from 0 to 1, at which to report the accuracy."""
     seed: Seed = 0
-    """Random seed of the noise."""
+    """Random seed."""
     resize: Switch = False
-    """Scale and convert images of another size or mode to those of training, instead of refusing them."""
+    """Bring images of another size or mode to those of the classifier."""
+    out: Annotated[str | None, arg(metavar="PATH", help_behavior_hint="(default: RUN/certify)")] = None
+    """Folder for report.html and report.json."""
+    baseline: Annotated[str | None, arg(metavar="REPORT.JSON", help_behavior_hint="")] = None
+    """Earlier report: exit code 1 where the certified accuracy at the smallest radius above 0 is below its interval."""
+    fail_below: Annotated[float | None, arg(metavar="FRACTION", help_behavior_hint="")] = None
+    """Smallest certified accuracy, at the smallest radius above 0, that passes: exit code 1 below it."""
     device: Device = "auto"
     """Device to compute on: auto, cpu, cuda or mps."""
     json: Json = False

@@ -1,39 +1,42 @@
-"""`sparring certify`: how far a run's classifier is certain to be right when it votes in noise, beside what an attack breaks."""
+"""`sparring certify`: certified accuracy of a run's classifier by randomized smoothing, beside its accuracy under attack."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
+from sparring.attacks.threat_model import Threat
+from sparring.commands.attacking.ci_gate import CiGate, ReportJson
+from sparring.commands.attacking.load_target import Target, load_target
+from sparring.commands.attacking.output import output_folder, write_report
 from sparring.commands.attacking.resumable import ResumableParts
-from sparring.commands.predict import open_like
+from sparring.commands.attacking.selection import open_for, select
+from sparring.commands.attacking.suites.base import Subset, fingerprint
+from sparring.commands.attacking.suites.image import image_target, in_box
 from sparring.commands.reporting.progress import Progress
 from sparring.commands.training.run_settings import TrainRequest
-from sparring.data.dataset import Dataset
-from sparring.engine.atomic_io import write
+from sparring.data.reader_api import ReadOptions
+from sparring.engine.atomic_io import remove
+from sparring.engine.data_spec import ImageSpec
 from sparring.engine.device import Hardware
-from sparring.engine.errors import UsageError, did_you_mean
+from sparring.engine.errors import UsageError
 from sparring.engine.image_io import grid, to_uint8
-from sparring.engine.version import __version__
 from sparring.measure.classifier.certified_accuracy import ALPHA, ATTACK, Brackets, CertificationReport, Row, brackets
-from sparring.models.classifier import Classifier, load_classifier
-from sparring.recipes.adversarial.base import widest
 from sparring.recipes.adversarial.noisy import Noisy
 from sparring.report.blocks import Picture
 from sparring.report.certificate_section import certified_sections
 from sparring.report.page import Page, page_html
 
 RADII = (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0)
-"""In sigmas, unless told: 10,000 draws can certify 3.2 of them."""
-SHOWN = 12
+"""Default radii in units of sigma: 10,000 draws can certify up to 3.2."""
+GRID_IMAGES = 12
+"""Images on the page."""
 
 
 def certify(
@@ -41,166 +44,178 @@ def certify(
     source: str | Path,
     *,
     sigma: float | None = None,
-    images: int = 500,
+    count: int = 500,
     draws: int = 10_000,
     radius: Sequence[float] = (),
     seed: int = 0,
     resize: bool = False,
+    out: str | Path | None = None,
+    baseline: str | Path | None = None,
+    fail_below: float | None = None,
     device: str = "auto",
     net: nn.Module | None = None,
     progress: Progress | None = None,
 ) -> CertificationReport:
-    """Certify the classifier of `run` on the first `images` labelled images of a source: test images, where it has some.
+    """Certify the classifier of `run` on `count` labelled images of `source`, drawn by `seed`, of the test split if any.
 
-    It answers by vote over normal noise of deviation `sigma`, by default that which it was trained in; at each `radius`
-    (L2; both of pixels from 0 to 1) the share that is certified stands beside the share that withstood an attack. Written
-    to RUN/certify as report.html and report.json; a call that was interrupted goes on when it is repeated. Raises SparringError, with the way out, on all that can go wrong.
+    The classifier votes over normal noise of standard deviation `sigma`, by default that of its training. At each `radius`
+    (L2; both in pixels from 0 to 1) the report has the certified accuracy and the accuracy under attack. `failures` lists
+    the missed conditions on the certified accuracy at the smallest radius above 0: `fail_below`, and the interval of
+    `baseline`, an earlier report.json. Writes report.html and report.json to `out`, by default RUN/certify. An interrupted
+    call goes on when it is repeated. `net` is the network of a run with custom networks. Raises UsageError on settings or
+    data that do not fit, and where `run` is no classifier of images.
     """
-    if images < 1 or draws < 1:
-        raise UsageError(f"--images and --draws must be 1 or more, not {images} and {draws}")
+    if count < 1 or draws < 1:
+        raise UsageError(f"--count and --draws must be 1 or more, not {count} and {draws}")
     TrainRequest(seed=seed)
-    classifier = load_classifier(run, net)
-    sigma, notes = _noise(classifier, run, sigma)
-    radii = _radii(radius, sigma, classifier)
-    data, rows, on = _tested(open_like(classifier, source, resize=resize), source, images, notes)
-    x, y = _as_tensors(classifier, data, rows, Hardware.find(device, "fp32").device)
+    hardware = Hardware.find(device, "fp32")
+    target, spec = _target(run, hardware.device, net)
+    sigma, notes = _noise(target, sigma)
+    radii = _radii(radius, sigma, spec)
+    gate_radius = next((level for level in radii if level > 0), 0.0)
+    gate = CiGate.read(fail_below, baseline, "certify", _certified_interval)
+    settings = {"sigma": sigma, "draws": draws, "radius": gate_radius}
+    gate.check_comparable(settings)
+    data = open_for(target, source, ReadOptions(resize=resize))
+    subset = select(target, data, count, seed, "images", hardware.device)
+    if len(subset.names) < count:
+        notes.append(f"the source has only {subset.description} with labels: fewer than --count {count:,}")
+    if "test" not in subset.description:
+        notes.append("no test image has a label: if the classifier was trained on these images, they flatter it")
+    folder = output_folder(target, "certify", out)
     on_progress = (progress or Progress()).callback("certifying and attacking")
-    folder = folder_of(run)
-    parts = ResumableParts.begin(Brackets, folder / "parts", {
-        "says": [round(value, 3) for value in classifier.logits(2 * x[:1] - 1)[0].tolist()], "data": hashlib.sha256(x.cpu().numpy().tobytes()).hexdigest(),
-        "labels": y.tolist(), "sigma": sigma, "radii": radii, "draws": draws, "seed": seed, "sparring": __version__,
-    })  # fmt: skip
-    found = _in_parts(parts, classifier, x, y, on_progress)
-    certified = CertificationReport(
-        str(run), str(source), sigma, draws, ALPHA, ATTACK, on, [found.certified(r) for r in radii],
-        [found.attacked(r) for r in radii], _rows(found, data, rows), notes,
-    )  # fmt: skip
-    write(folder / "report.json", json.dumps(asdict(certified), indent=2) + "\n")
-    write(folder / "report.html", page_html(_page(certified, _pictures(found, data[rows]))))
-    parts.done()
-    return certified
+    result = _brackets(target, subset, {**settings, "radii": radii, "seed": seed}, folder, on_progress)
+    certified = [result.certified(level) for level in radii]
+    report = CertificationReport(
+        target=target.name,
+        data=str(source),
+        selection=subset.description,
+        settings=settings,
+        sigma=sigma,
+        draws=draws,
+        alpha=ALPHA,
+        attack=ATTACK,
+        certified=certified,
+        attacked=[result.attacked(level) for level in radii],
+        rows=_rows(result, subset),
+        seed=seed,
+        out=str(folder),
+        notes=notes,
+        failures=gate.failures(
+            f"the certified accuracy at radius {gate_radius:g}", certified[radii.index(gate_radius)].accuracy.value
+        ),
+    )
+    write_report(folder, to_json(report), _page(report, _picture(result, subset)))
+    remove(folder / "parts")
+    return report
 
 
-def _in_parts(
-    parts: ResumableParts[Brackets],
-    classifier: Classifier,
-    x: Tensor,
-    y: Tensor,
-    on_progress: Callable[[int, int], None],
-) -> Brackets:
-    """The brackets, those of each batch kept as it ends."""
-    told, done = parts.settings, 0
+def to_json(report: CertificationReport) -> dict[str, Any]:
+    """Return the content of report.json."""
+    return asdict(report)
 
-    def count(now: int, of: int) -> None:
+
+def _target(run: str | Path, device: torch.device, net: nn.Module | None) -> tuple[Target, ImageSpec]:
+    """Load a run's classifier of images as a model of pixels in [0, 1]; raises UsageError on any other model."""
+    target = load_target(run, device, net)
+    if target.classifier is None:
+        raise UsageError(f"{run} is a model of another tool: certify takes a run of `sparring harden` or `classify`")
+    if not isinstance(target.spec, ImageSpec):
+        raise UsageError(f"{run} was trained on data of another kind: certify takes a run of images")
+    return image_target(target), target.spec
+
+
+def _certified_interval(report: ReportJson) -> tuple[float, float]:
+    """Return the interval of the certified accuracy at the smallest radius above 0."""
+    levels = report["certified"]
+    accuracy = next((level for level in levels if level["eps"] > 0), levels[0])["accuracy"]
+    return accuracy["low"], accuracy["high"]
+
+
+def _brackets(target: Target, subset: Subset, settings: dict[str, Any], folder: Path, on_progress: Any) -> Brackets:
+    """Certify and attack the subset, or resume; each chunk is saved as it ends."""
+    x = in_box(subset.rows, (0.0, 1.0), subset.y.device)
+    done = 0
+
+    def count(now: int, total: int) -> None:
         nonlocal done
         done = now
-        on_progress(now, of)
+        on_progress(now, total)
 
+    with torch.no_grad():
+        logits = target.model(x[:1])
+    identity = {**settings, **fingerprint(target, subset, settings["seed"], logits)}
+    parts = ResumableParts.begin(Brackets, folder / "parts", identity)
     try:
         return brackets(
-            lambda at: classifier.logits(2 * at - 1), x, y, told["sigma"], told["radii"], n=told["draws"], seed=told["seed"],
-            keep=lambda part, find: parts.keep(part, find, x.device), on_progress=count,
+            target.model, x, subset.y, settings["sigma"], settings["radii"], n=settings["draws"], seed=settings["seed"],
+            keep=lambda number, compute: parts.keep(number, compute, x.device), on_progress=count,
         )  # fmt: skip
     except KeyboardInterrupt:
         raise parts.stopped(done, len(x)) from None
 
 
-def folder_of(run: str | Path) -> Path:
-    """Where the page and the figures lie: in the run, or beside the classifier's file."""
-    path = Path(run)
-    return (path if path.is_dir() else path.parent) / "certify"
-
-
-def _noise(classifier: Classifier, run: str | Path, sigma: float | None) -> tuple[float, list[str]]:
-    """The noise to vote in, and what is odd about it."""
+def _noise(target: Target, sigma: float | None) -> tuple[float, list[str]]:
+    """Return the standard deviation of the noise, and notes on how it differs from that of the training."""
     if sigma is not None and not 0 < sigma < float("inf"):
         raise UsageError(f"--sigma, the noise's standard deviation, must be above 0, not {sigma}")
-    method = classifier.about["recipe"]
-    trained = float(classifier.about["settings"]["sigma"]) if method == Noisy.name else None
-    chosen = trained if sigma is None else sigma
-    if chosen is None:
+    assert target.classifier is not None
+    recipe, settings = target.classifier.about["recipe"], target.classifier.about["settings"]
+    trained = float(settings["sigma"]) if recipe == Noisy.name else None
+    resolved = trained if sigma is None else sigma
+    if resolved is None:
         raise UsageError(
-            f"{run} was trained by {method}, not in noise, and would be certain of little: `sparring harden SOURCE "
-            "--method noisy` trains for certificates; or give --sigma"
+            f"{target.name} was trained by {recipe}, without noise, and little of it can be certified: `sparring harden "
+            "SOURCE --method noisy` trains for certificates; or give --sigma"
         )
     if trained is None:
-        return chosen, [f"it was trained by {method}: `sparring harden SOURCE --method noisy` trains for certificates"]
-    return chosen, [] if chosen == trained else [f"it was trained in noise of {trained:g}, not {chosen:g}"]
+        return resolved, [
+            f"it was trained by {recipe}: `sparring harden SOURCE --method noisy` trains for certificates"
+        ]
+    return resolved, [] if resolved == trained else [f"it was trained in noise of {trained:g}, not {resolved:g}"]
 
 
-def _radii(told: Sequence[float], sigma: float, classifier: Classifier) -> list[float]:
-    """What was told, in order; or those of RADII that two images can be apart."""
-    most = widest("L2", classifier.spec)
-    for radius in told:
+def _radii(radii: Sequence[float], sigma: float, spec: ImageSpec) -> list[float]:
+    """Return the given radii in order, or those of RADII within the box; raises UsageError on invalid ones."""
+    widest = Threat("L2", 0.0).widest(torch.zeros(1, *spec.shape))
+    for radius in radii:
         if not 0 <= radius < float("inf"):
             raise UsageError(f"--radius is a distance of 0 or more, not {radius:g}")
-        if radius > most:
+        if radius > widest:
             raise UsageError(
-                f"--radius {radius:g} is beyond the whole box of pixels from 0 to 1, which is {most:g} across in L2"
+                f"--radius {radius:g} is beyond the whole box of pixels from 0 to 1, which is {widest:g} across in L2"
             )
-    return sorted(set(told)) or [sigma * k for k in RADII if sigma * k <= most]
+    return sorted(set(radii)) or [sigma * level for level in RADII if sigma * level <= widest]
 
 
-def _tested(opened: Dataset, source: str | Path, most: int, notes: list[str]) -> tuple[Dataset, NDArray[np.int64], str]:
-    """The images to look at, their rows, and which they are, in words."""
-    for data, on in ((opened.split("test"), "test images"), (opened, "images")):
-        rows = np.flatnonzero(data.labels >= 0)[:most]
-        if len(rows):
-            if data is opened:
-                notes.append(
-                    "it has no test images with labels: if the classifier was trained on these, they flatter it"
-                )
-            if len(rows) < most:
-                notes.append(f"it has {len(rows):,} {on} with labels, fewer than the {most:,} that were asked for")
-            return data, rows, on
-    raise UsageError(f"{source} has no labels, and what is right must be known: put images into one folder a class")
-
-
-def _as_tensors(
-    classifier: Classifier, data: Dataset, rows: NDArray[np.int64], device: torch.device
-) -> tuple[Tensor, Tensor]:
-    """Images `[N, C, H, W]` in [0, 1] and what the classifier should call them; it moves to the device, too."""
-    names = [data.spec.classes[k] for k in data.labels[rows]]
-    if strange := next((name for name in names if name not in classifier.classes), None):
-        raise UsageError(f"the classifier knows no class '{strange}': {did_you_mean(strange, classifier.classes)}")
-    classifier.net.to(device)
-    classifier.memory.to(device)
-    x = (classifier.as_batch(data[rows]) + 1) / 2
-    return x, torch.tensor([classifier.classes.index(name) for name in names], device=device)
-
-
-def _rows(found: Brackets, data: Dataset, rows: NDArray[np.int64]) -> list[Row]:
-    bounds = zip(rows.tolist(), found.right.tolist(), found.lower.tolist(), found.upper.tolist(), strict=True)
+def _rows(result: Brackets, subset: Subset) -> list[Row]:
+    bounds = zip(result.correct.tolist(), result.lower.tolist(), result.upper.tolist(), strict=True)
     return [
-        Row(
-            data.names[row], data.spec.classes[data.labels[row]], lower if right else None,
-            upper if upper < float("inf") else None,
-        )
-        for row, right, lower, upper in bounds
-    ]  # fmt: skip
+        Row(name, label, lower if correct else None, upper if upper < float("inf") else None)
+        for name, label, (correct, lower, upper) in zip(subset.names, subset.labels, bounds, strict=True)
+    ]
 
 
-def _pictures(found: Brackets, images: NDArray[np.uint8]) -> Picture | None:
-    """Some images above the adversaries that broke them."""
-    broke = ((found.upper > 0) & torch.isfinite(found.upper)).nonzero().squeeze(1)[:SHOWN].cpu()
-    if not len(broke):
+def _picture(result: Brackets, subset: Subset) -> Picture | None:
+    """Return some images above the adversarial examples that broke them."""
+    idx = ((result.upper > 0) & torch.isfinite(result.upper)).nonzero().squeeze(1)[:GRID_IMAGES].cpu()
+    if not len(idx):
         return None
-    both = np.concatenate([images[broke.numpy()], to_uint8(2 * found.adv[broke.to(found.adv.device)].cpu() - 1)])
-    return Picture(grid(both, len(broke)))
+    adv = to_uint8(2 * result.adv[idx.to(result.adv.device)].cpu() - 1)
+    return Picture(grid(np.concatenate([subset.rows[idx.numpy()], adv]), len(idx)))
 
 
-def _page(found: CertificationReport, broken: Picture | None) -> Page:
-    about = {"run": found.run, "data": found.source, "noise": f"{found.sigma:g}", "draws": f"{found.draws:,}"}
-    sections = certified_sections(found, broken)
-    title = f"{Path(found.run).resolve().name}: certificates"
-    return Page(title, about, sections)
+def _page(report: CertificationReport, adversaries: Picture | None) -> str:
+    facts = {"model": report.target, "data": report.data, "noise": f"{report.sigma:g}", "draws": f"{report.draws:,}"}
+    sections = certified_sections(report, adversaries)
+    return page_html(Page(f"{Path(report.target).resolve().name}: certificates", facts, sections))
 
 
-def to_text(found: CertificationReport) -> str:
-    """The lines that are printed."""
-    lines = [f"{len(found.rows):,} {found.tested_on}, noise {found.sigma:g}, {found.draws:,} draws an image"]
-    lines += [f"note     {note}" for note in found.notes]
+def to_text(report: CertificationReport) -> str:
+    """Return the lines that the command prints."""
+    lines = [f"{report.selection}, noise {report.sigma:g}, {report.draws:,} draws per image"]
+    lines += [f"note     {note}" for note in report.notes]
     lines += ["radius   certified  attacked"]
-    for sure, stands in zip(found.certified, found.attacked, strict=True):
-        lines.append(f"{sure.eps:<8.4g} {sure.accuracy.value:>9.1%} {stands.accuracy.value:>9.1%}")
-    return "\n".join([*lines, f"report   {folder_of(found.run) / 'report.html'}"])
+    for certified, attacked in zip(report.certified, report.attacked, strict=True):
+        lines.append(f"{certified.eps:<8.4g} {certified.accuracy.value:>9.1%} {attacked.accuracy.value:>9.1%}")
+    return "\n".join([*lines, f"report   {Path(report.out) / 'report.html'}"])

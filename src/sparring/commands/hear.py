@@ -132,4 +132,4 @@ def to_text(found: Recognition) -> str:
     if not found.right:
         lines.append("right    unknown: there are too few recordings of each word to keep one in ten for testing")
     lines += [f"nothing  {share} of {kind} are taken for a word" for kind, share in found.fooled.items()]
-    return "\n".join([*lines, f"attack   sparring whisper {found.run} SOUNDS"])
+    return "\n".join([*lines, f"attack   sparring attack {found.run} SOUNDS"])

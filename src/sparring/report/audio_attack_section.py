@@ -1,147 +1,156 @@
-"""Commands hidden in sounds: what became of each, and all of it on a page to listen to."""
+"""Results of a targeted attack on sounds, and the sections of the page, on which they can be heard."""
 
 from __future__ import annotations
 
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from sparring.report.blocks import Block, Card, Gallery, Sound, Table, Text, notes
-from sparring.report.format import percent, proportion_text
+from sparring.report.attack_report import AttackReport
+from sparring.report.blocks import Block, Card, Gallery, Sound, Table, Text
+from sparring.report.format import percent
 from sparring.report.page import Section
-from sparring.stats.proportion import Proportion
 
-SHOWN = 40
-"""Of the attacks on the page, evenly taken."""
+PAGE_SOUNDS = 40
+"""Attacked sounds on the page, evenly spaced."""
 
 
 @dataclass(frozen=True)
-class Whisper:
-    """One command hidden in one sound."""
+class SoundAttack:
+    """A targeted attack on one sound."""
 
     name: str
-    """Of the sound."""
-    said: str
-    """What is spoken in it, or the kind of sound."""
+    """Name of the sound."""
+    label: str
+    """Class of the sound, or the kind of a synthetic one."""
     target: str
-    """What it should be heard as."""
+    """Class that the model should predict."""
     before: str
-    """What is heard in the original, through the channel."""
+    """Prediction for the original sound, through the channel."""
     before_probability: float
-    heard: str
-    """And in the attacked one, as it is in the file."""
-    probability: float
+    """Probability of that prediction."""
+    after: str
+    """Prediction for the attacked sound as it is in the file, through the channel."""
+    after_probability: float
+    """Probability of that prediction."""
     success: bool
-    """Whether that is the target."""
+    """Whether the target is predicted."""
     db: float | None
-    """Peak of the change against peak of the sound (Carlini and Wagner 2018); None: nothing changed."""
+    """Peak of the change relative to the peak of the sound (Carlini and Wagner 2018); None where nothing changed."""
     snr: float | None
-    """Power of the sound against that of the change, in dB."""
+    """Power of the sound relative to that of the change, in dB; None where nothing changed."""
     audible: float
-    """Share of the change's energy that is above the threshold of masking (`attacks.psychoacoustic`)."""
-    file: str = ""
-    """The attacked sound, in the folder of the result."""
+    """Proportion of the change's energy above the masking threshold (`attacks.psychoacoustic`)."""
+    file: str
+    """File of the attacked sound, in the folder of the report."""
 
 
 @dataclass(frozen=True)
-class Whispered:
-    """All of them; `--json` prints it."""
+class AudioAttackDetails:
+    """Results that only sounds have."""
 
-    run: str
-    out: str
-    """The folder with the sounds, report.json and report.html."""
-    source: str
-    db: float
-    """The bound."""
-    masked: bool
-    channel: str
-    seed: int
-    utterances: int
-    success: Proportion
+    attacks: list[SoundAttack]
     by_pair: dict[str, dict[str, tuple[int, int]]]
-    """Said -> target -> hits, and of how many."""
+    """Class -> target -> successes, attacks."""
     median_db: float | None
-    """Of the changes that succeeded."""
+    """Median of the successful attacks; None where none succeeded."""
     median_snr: float | None
+    """Median of the successful attacks; None where none succeeded."""
     median_audible: float | None
-    whispers: list[Whisper]
-    notes: list[str] = field(default_factory=list)
+    """Median of the successful attacks; None where none succeeded."""
+
+    @classmethod
+    def summarize(cls, attacks: list[SoundAttack]) -> AudioAttackDetails:
+        """Count successes by pair of classes, and take the medians of the successful attacks."""
+        by_pair: dict[str, dict[str, tuple[int, int]]] = {}
+        for attack in attacks:
+            hits, total = by_pair.setdefault(attack.label, {}).get(attack.target, (0, 0))
+            by_pair[attack.label][attack.target] = hits + attack.success, total + 1
+        successes = [attack for attack in attacks if attack.success]
+        return cls(
+            attacks,
+            by_pair,
+            median([attack.db for attack in successes]),
+            median([attack.snr for attack in successes]),
+            median([attack.audible for attack in successes]),
+        )
 
     def to_json(self) -> dict[str, Any]:
-        """As report.json holds it."""
-        return {**asdict(self), "success": self.success.to_json()}
+        """Return the results as JSON."""
+        return asdict(self)
 
-
-def by_pair(whispers: Sequence[Whisper]) -> dict[str, dict[str, tuple[int, int]]]:
-    """Hits and attacks of each pair of what is said and what should be heard."""
-    table: dict[str, dict[str, tuple[int, int]]] = {}
-    for one in whispers:
-        hits, of = table.setdefault(one.said, {}).get(one.target, (0, 0))
-        table[one.said][one.target] = hits + one.success, of + 1
-    return table
+    def to_text(self) -> list[str]:
+        """Return lines on the successful attacks."""
+        hits = sum(attack.success for attack in self.attacks)
+        lines = [f"success  {hits:,} of {len(self.attacks):,} targeted attacks"]
+        if self.median_snr is not None:
+            lines.append(
+                f"change   {self.median_db:.1f} dB, SNR {self.median_snr:.1f} dB, {self.median_audible:.1%} of its energy "
+                "above the masking threshold (medians of the successful attacks)"
+            )
+        return lines
 
 
 def median(values: Sequence[float | None]) -> float | None:
-    """Of those that are known."""
+    """Return the median of the values that are known; None where there are none."""
     known = [value for value in values if value is not None]
     return statistics.median(known) if known else None
 
 
 @dataclass(frozen=True)
-class Audio:
-    """The three sounds of one attack, as wav files."""
+class SoundFiles:
+    """The wav files of one attack."""
 
     original: bytes
     attacked: bytes
     change: bytes
-    louder: float
-    """dB by which the change was made louder, to be heard at all."""
+    """The amplified change."""
+    gain: float
+    """Amplification of the change, in dB."""
 
 
-def whispered_sections(found: Whispered, audio: Mapping[int, Audio]) -> list[Section]:
-    """Show an attack on recordings; `audio` by index in `found.whispers`."""
+def audio_sections(
+    report: AttackReport, details: AudioAttackDetails, sounds: Mapping[int, SoundFiles]
+) -> list[Section]:
+    """Return the sections; `sounds` are the files of some attacks, by their index in `details.attacks`."""
     return [
-        Section("Attack success", _message(found), notes(found.notes), *_table(found)),
-        Section("Recordings", *(_listen(found.whispers[k], sounds) for k, sounds in audio.items())),
+        Section("Success by target", Text(_message(report, details)), *_pairs(details)),
+        Section("Recordings", *(_card(details.attacks[k], files) for k, files in sounds.items())),
     ]
 
 
-def _message(found: Whispered) -> Text:
-    bound = (
-        f"at least {-found.db:g} dB below the recording's peak" if found.db else "no louder than the recording's peak"
-    )
-    mask = " and below its masking threshold" if found.masked else ""
-    channel = "" if found.channel == "none" else f" through the channel {found.channel}"
-    message = (
-        f"Each recording was changed, {bound}{mask}, so that it is classified as another word{channel}. The attack succeeded "
-        f"for {found.success.hits:,} of {found.success.total:,}: {proportion_text(found.success)}."
-    )
-    if found.median_snr is not None:
-        message += f" The signal-to-noise ratio is then {found.median_snr:.0f} dB (median)."
-    return Text(message)
+def _message(report: AttackReport, details: AudioAttackDetails) -> str:
+    db, channel = float(report.settings["db"]), report.settings["channel"]
+    bound = f"at least {-db:g} dB below the recording's peak" if db else "no louder than the recording's peak"
+    mask = " and below its masking threshold" if report.settings["masked"] else ""
+    through = "" if channel == "none" else f" through the channel {channel}"
+    message = f"Each recording was changed, {bound}{mask}, so that it is classified as another class{through}."
+    if details.median_snr is not None:
+        message += f" The median signal-to-noise ratio of the successful attacks is {details.median_snr:.0f} dB."
+    return message
 
 
-def _table(found: Whispered) -> list[Block]:
-    targets = sorted({target for row in found.by_pair.values() for target in row})
+def _pairs(details: AudioAttackDetails) -> list[Block]:
+    targets = sorted({target for row in details.by_pair.values() for target in row})
     rows = [
-        (said, *("{} of {}".format(*row[target]) if target in row else "" for target in targets))
-        for said, row in found.by_pair.items()
+        (label, *("{} of {}".format(*row[target]) if target in row else "" for target in targets))
+        for label, row in details.by_pair.items()
     ]
-    what = Text("Rows: what is said. Columns: the target of the attack.", quiet=True)
-    return [what, Table(("", *targets), rows, named_rows=True)]
+    key = Text("Rows: class of the recording. Columns: target of the attack.", quiet=True)
+    return [key, Table(("", *targets), rows, named_rows=True)]
 
 
-def _listen(one: Whisper, audio: Audio) -> Card:
+def _card(attack: SoundAttack, files: SoundFiles) -> Card:
     sounds = [
-        Sound(audio.original, f"original: classified as {one.before}, {percent(one.before_probability)}"),
-        Sound(audio.attacked, f"attacked: classified as {one.heard}, {percent(one.probability)}"),
-        Sound(audio.change, f"the change alone, {audio.louder:.0f} dB louder"),
+        Sound(files.original, f"original: classified as {attack.before}, {percent(attack.before_probability)}"),
+        Sound(files.attacked, f"attacked: classified as {attack.after}, {percent(attack.after_probability)}"),
+        Sound(files.change, f"the change alone, {files.gain:.0f} dB louder"),
     ]
-    size = "nothing changed" if one.db is None else f"{one.db:.1f} dB, SNR {one.snr:.1f} dB"
+    size = "nothing changed" if attack.db is None else f"{attack.db:.1f} dB, SNR {attack.snr:.1f} dB"
     return Card(
-        "ok" if one.success else "problem",
-        f"{one.said}, target {one.target}: {'success' if one.success else 'failure'}",
-        f"{one.name}; {size}; {percent(one.audible)} of the change's energy above the masking threshold",
+        "ok" if attack.success else "problem",
+        f"{attack.label}, target {attack.target}: {'success' if attack.success else 'failure'}",
+        f"{attack.name}; {size}; {percent(attack.audible)} of the change's energy above the masking threshold",
         content=[Gallery(sounds, "pairs")],
     )

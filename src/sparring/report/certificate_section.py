@@ -26,7 +26,7 @@ def _message(found: CertificationReport) -> Text:
     return Text(
         f"The classifier answers with the class that it predicts most often in normal noise of standard deviation "
         f"{found.sigma:g} (pixels and radii in units of the range from 0 to 1), estimated from {found.draws:,} draws on each of "
-        f"{len(found.rows):,} {found.tested_on}. Certified: no attack can change the correct answer by changes up to that L2 "
+        f"{found.selection}. Certified: no attack can change the correct answer by changes up to that L2 "
         f"radius; for each image this is wrong with a probability of at most {found.alpha:g}. Attacked: no adversarial example "
         f"was found by {found.attack}."
     )

@@ -36,8 +36,8 @@ def test_the_truth_lies_between_certificate_and_attack() -> None:
     x, y, truth = rows()
     found = brackets(linear, x, y, SIGMA, RADII, n=4000)
     sure = truth > 0.03  # nearer ones may be left undecided
-    assert found.right[sure].all() and not torch.isinf(found.upper[sure]).any()
-    assert (found.lower[found.right] <= truth[found.right]).all()
+    assert found.correct[sure].all() and not torch.isinf(found.upper[sure]).any()
+    assert (found.lower[found.correct] <= truth[found.correct]).all()
     assert (found.upper[sure] >= truth[sure]).all()
     assert (found.lower[sure] > truth[sure] - 0.03).all()
     assert (found.upper[sure] < truth[sure] + 0.04).all()  # a vote must be clear, and the way is halved five times
@@ -57,7 +57,7 @@ def test_a_wrong_label_is_broken_at_0_and_no_certificate() -> None:
     x, y, truth = rows()
     far = truth > 0.1
     found = brackets(linear, x[far], 1 - y[far], SIGMA, (0.0, 0.2), n=500)
-    assert not found.right.any() and (found.lower == 0).all() and (found.upper == 0).all()
+    assert not found.correct.any() and (found.lower == 0).all() and (found.upper == 0).all()
     assert found.certified(0.0).accuracy.hits == found.attacked(0.0).accuracy.hits == 0
 
 
@@ -115,7 +115,20 @@ def certified(rows: list[Row]) -> CertificationReport:
     levels = [CurvePoint.count(0.0, 9, 10), CurvePoint.count(0.5, 4, 10)]
     stood = [CurvePoint.count(0.0, 10, 10), CurvePoint.count(0.5, 6, 10)]
     return CertificationReport(
-        "runs/<b>", "mnist", 0.25, 1000, 0.001, "an attack", "test images", levels, stood, rows, ["odd & told"]
+        "runs/<b>",
+        "mnist",
+        "3 test images",
+        {},
+        0.25,
+        1000,
+        0.001,
+        "an attack",
+        levels,
+        stood,
+        rows,
+        0,
+        "out",
+        ["odd & told"],
     )
 
 

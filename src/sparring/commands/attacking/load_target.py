@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.export.passes import move_to_device_pass
 
 from sparring.attacks.validation import Model, frozen
+from sparring.engine.data_spec import DataSpec
 from sparring.engine.errors import SparringError, UsageError
 from sparring.models.classifier import Classifier, load_classifier
 
@@ -40,16 +41,26 @@ class Target:
     notes: tuple[str, ...] = ()
     """Notes on how the model is called."""
 
+    @property
+    def spec(self) -> DataSpec | None:
+        """Spec of the data that a run was trained on; None for models of other tools."""
+        return None if self.classifier is None else self.classifier.spec
 
-def load_target(name: str | Path, device: torch.device | None = None) -> Target:
-    """Load the model called `name` onto `device`.
+    @property
+    def background(self) -> bool:
+        """True where the last output of the model stands for none of its classes."""
+        return bool(getattr(self.classifier, "background", False))
+
+
+def load_target(name: str | Path, device: torch.device | None = None, net: nn.Module | None = None) -> Target:
+    """Load the model called `name` onto `device`; `net` is the network of a run with custom networks.
 
     Raises UsageError where there is no such model, SparringError where its file cannot be loaded.
     """
     name, path = str(name), Path(name)
     device = device or torch.device("cpu")
     if os.path.isdir(path) or path.name in ("classifier.json", "classifier.safetensors"):
-        classifier = load_classifier(path)
+        classifier = load_classifier(path, net)
         classifier.net.to(device)
         classifier.memory.to(device)
         return Target(name, classifier.logits, classifier)
@@ -118,6 +129,14 @@ def try_out(target: Target, x: Tensor, classes: Sequence[str], inputs: str, advi
             "returns the logits of just these, in this order"
         )
     return logits
+
+
+def require_gradients(target: Target, attack: str) -> None:
+    """Raise UsageError where no gradient flows through the target, and `attack` needs one."""
+    if not target.gradients:
+        raise UsageError(
+            f"{target.name} gives no gradients, and {attack} needs them: give the model itself (module:callable, .pt2)"
+        )
 
 
 @contextmanager

@@ -1,8 +1,11 @@
-"""Choose the labelled rows to attack or to certify, and map their classes to those of the model."""
+"""Open the data of a target, choose the labelled rows to attack or certify, and map their classes to the target's."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,32 +13,63 @@ import torch
 from sparring.commands.attacking.load_target import Target
 from sparring.commands.attacking.suites.base import Subset
 from sparring.data.dataset import Dataset
+from sparring.data.image_shape import parse_size
+from sparring.data.nonspeech import NONSPEECH, nonspeech
+from sparring.data.open import open_source
+from sparring.data.reader_api import ReadOptions
+from sparring.data.resolve import local
+from sparring.engine.data_spec import PCM_LEVELS, AudioSpec
 from sparring.engine.errors import UsageError, did_you_mean
+from sparring.models.classifier import NONE
+
+SYNTHETIC = "nonspeech"
+"""Source: all kinds of synthetic sounds in turn."""
+SECONDS = 1.0
+"""Length of a synthetic sound."""
+
+
+def read_options(values: Mapping[str, Any]) -> tuple[ReadOptions, dict[str, Any]]:
+    """Split values by name into `ReadOptions`, with `size` as text too, and the rest."""
+    names = {field.name for field in fields(ReadOptions)}
+    given = {name: value for name, value in values.items() if name in names}
+    rest = {name: value for name, value in values.items() if name not in names}
+    return ReadOptions(**{**given, "size": parse_size(given.get("size"))}), rest
+
+
+def open_for(target: Target, source: str | Path, options: ReadOptions) -> Dataset:
+    """Open all rows of `source`: those of a run's target are read as its training data were."""
+    if target.classifier is None and options.resize:
+        raise UsageError("--resize is for runs: --size and --mode bring images to the shape of another tool's model")
+    return open_source(source, options, like=target.spec, keep_duplicates=True).split(None)
 
 
 def select(target: Target, data: Dataset, count: int, seed: int, unit: str, device: torch.device) -> Subset:
     """Draw `count` labelled rows, of the test split where it has labels; `unit` is the plural noun for rows.
 
-    Raises UsageError where no row has a label, or a class is unknown to the model.
+    Raises UsageError where no row has a label, or a class is unknown to the target.
     """
-    classes = tuple(data.report.classes)
-    if not classes or not (data.labels >= 0).any():
-        raise UsageError(f"{data.report.source} has no labels: put images into one folder per class")
+    names = data.spec.classes
+    if not names or not (data.labels >= 0).any():
+        raise UsageError(
+            f"{data.report.source} has no labels: put images or sounds into one folder per class, or give --label"
+        )
     part, split = data.split("test"), "test "
     if not (part.labels >= 0).any():
         part, split = data, ""
     idx = np.flatnonzero(part.labels >= 0)
     idx = np.sort(np.random.default_rng(seed).permutation(idx)[:count])
-    labels = [classes[label] for label in part.labels[idx]]
-    known = classes if target.classifier is None else target.classifier.classes
+    labels = [names[label] for label in part.labels[idx]]
+    classes, background = _outputs(target, names)
     return Subset(
-        part.spec,
-        part[idx],
-        [part.names[row] for row in idx],
-        labels,
-        torch.tensor(class_numbers(labels, known, target.name), device=device),
-        known,
-        f"{len(idx):,} {split}{unit}",
+        spec=part.spec,
+        rows=part[idx],
+        names=[part.names[row] for row in idx],
+        labels=labels,
+        y=torch.tensor(class_numbers(labels, classes, target.name), device=device),
+        classes=(*classes, *background),
+        description=f"{len(idx):,} {split}{unit}",
+        lengths=None if part.lengths is None else part.lengths[idx],
+        target_classes=len(classes),
     )
 
 
@@ -45,3 +79,44 @@ def class_numbers(labels: Sequence[str], known: Sequence[str], model: str) -> li
         raise UsageError(f"{model} has no class '{unknown}': {did_you_mean(unknown, known)}")
     numbers = {name: number for number, name in enumerate(known)}
     return [numbers[label] for label in labels]
+
+
+def _outputs(target: Target, names: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the classes of the target's outputs, and the background class after them, if it has one."""
+    if target.classifier is None:
+        return names, ()
+    return target.classifier.classes, (NONE,) if target.background else ()
+
+
+def is_synthetic(source: str | Path) -> bool:
+    """Return whether the source names synthetic sounds, and no file or folder."""
+    return str(source) in (SYNTHETIC, *NONSPEECH) and local(str(source)) is None
+
+
+def synthetic_sounds(target: Target, source: str, count: int, seed: int, device: torch.device) -> Subset:
+    """Make `count` synthetic sounds of one kind, or of all in turn, at the rate of the target, whose answer should be NONE.
+
+    Raises UsageError where the target is not a run of sounds.
+    """
+    if not isinstance(target.spec, AudioSpec):
+        raise UsageError(
+            f"{source} are synthetic sounds, and {target.name} is not a run of sounds: give data of its kind"
+        )
+    spec, generator = target.spec, torch.Generator().manual_seed(seed)
+    length = int(SECONDS * spec.rate)
+    kinds = list(NONSPEECH) if source == SYNTHETIC else [source]
+    labels = [kinds[k % len(kinds)] for k in range(count)]
+    waves = torch.cat([nonspeech(kind, 1, length, spec.rate, generator) for kind in labels])
+    rows = (waves * PCM_LEVELS).round().clamp(-PCM_LEVELS, PCM_LEVELS - 1).short().numpy()
+    classes, background = _outputs(target, spec.classes)
+    return Subset(
+        spec=spec,
+        rows=rows,
+        names=[f"{kind}-{k}" for k, kind in enumerate(labels)],
+        labels=labels,
+        y=torch.full((count,), len(classes), device=device),  # the background class, or none of the outputs
+        classes=(*classes, *background),
+        description=f"{count:,} synthetic sounds",
+        lengths=np.full(count, length),
+        target_classes=len(classes),
+    )

@@ -5,9 +5,12 @@ from __future__ import annotations
 from functools import singledispatch
 from typing import Any
 
+from sparring.commands.attacking.suites.audio import SOUNDS
 from sparring.commands.attacking.suites.base import Suite
 from sparring.commands.attacking.suites.image import IMAGES
-from sparring.engine.data_spec import ImageSpec
+from sparring.commands.attacking.suites.series import SERIES
+from sparring.commands.attacking.suites.table import TABLES
+from sparring.engine.data_spec import AudioSpec, ImageSpec, SeriesSpec, TableSpec
 from sparring.engine.errors import UsageError
 
 
@@ -18,5 +21,20 @@ def attack_suite(spec: Any) -> Suite:
 
 
 @attack_suite.register
-def _(spec: ImageSpec) -> Suite:
+def _image(spec: ImageSpec) -> Suite:
     return IMAGES
+
+
+@attack_suite.register
+def _audio(spec: AudioSpec) -> Suite:
+    return SOUNDS
+
+
+@attack_suite.register
+def _table(spec: TableSpec) -> Suite:
+    return TABLES
+
+
+@attack_suite.register
+def _series(spec: SeriesSpec) -> Suite:
+    return SERIES

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from sparring.attacks.validation import Model, frozen
 from sparring.commands.attacking.flags import KindFlags
 from sparring.commands.attacking.load_target import Target
 from sparring.commands.reporting.progress import Progress
 from sparring.engine.device import Hardware
-from sparring.measure.diagnostics.findings import Finding
+from sparring.engine.errors import UsageError
+from sparring.engine.version import __version__
 from sparring.report.attack_report import AttackDetails, AttackReport
 from sparring.report.page import Section
 from sparring.stats.proportion import CurvePoint, Proportion
@@ -36,11 +40,13 @@ class Subset:
     y: Tensor
     """The target's number of each row's class, int64 `[N]`."""
     classes: tuple[str, ...]
-    """Class name of each output of the target."""
+    """Class name of each output of the target, a background class among them."""
     description: str
     """Description of the subset: `1,000 test images`."""
     lengths: NDArray[Any] | None = None
     """Samples of each sound before its padding, `[N]`."""
+    target_classes: int = 0
+    """Number of outputs of the target without the background class."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +76,6 @@ class Outcome:
     by_class: dict[str, Proportion] = field(default_factory=dict)
     curve: list[CurvePoint] = field(default_factory=list)
     per_attack: dict[str, int] = field(default_factory=dict)
-    findings: Sequence[Finding] = ()
     files: Mapping[str, str | bytes] = field(default_factory=dict)
     """Files to write beside the report: name -> content."""
     notes: Sequence[str] = ()
@@ -87,6 +92,10 @@ class PreparedAttack(Protocol):
     def run(self) -> Outcome:
         """Run or resume the attack."""
         ...
+
+
+CHUNK_PREDICTIONS = 4096
+"""Rows in one forward pass."""
 
 
 @dataclass(frozen=True)
@@ -107,3 +116,31 @@ def robust_by_class(labels: Sequence[str], robust: Sequence[bool]) -> dict[str, 
     for label, is_robust in zip(labels, robust, strict=True):
         outcomes[label].append(is_robust)
     return {label: Proportion.count(sum(each), len(each)) for label, each in outcomes.items()}
+
+
+def fingerprint(target: Target, subset: Subset, seed: int, logits: Tensor) -> dict[str, Any]:
+    """Return what identifies model and data in the settings of saved chunks; `logits` `[B, K]` are of the first rows."""
+    content = subset.rows.tobytes() + repr([list(subset.labels), list(subset.names)]).encode()
+    return {
+        "model": target.name,
+        "logits": [round(value, 3) for value in logits[0].tolist()],
+        "data": hashlib.sha256(content).hexdigest(),
+        "seed": seed,
+        "sparring": __version__,
+    }
+
+
+def predicted(model: Model, x: Tensor) -> Tensor:
+    """Return the class numbers that `model` predicts for x `[B, ...]`, int64 `[B]`."""
+    with torch.no_grad(), frozen(model, seed=0):
+        return torch.cat([model(chunk).argmax(1) for chunk in torch.split(x, CHUNK_PREDICTIONS)])
+
+
+def require_correct(target: Target, correct: Tensor, description: str) -> Tensor:
+    """Return the indices of the rows that are classified correctly, int64; raises UsageError where there are none."""
+    if not correct.any():
+        raise UsageError(
+            f"{target.name} classifies none of {description} correctly: there is nothing to attack. Are its classes in the "
+            "order of the labels?"
+        )
+    return correct.nonzero().squeeze(1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -21,15 +20,14 @@ from sparring.attacks.threat_model import Threat
 from sparring.commands.attacking.load_target import Target, explain_foreign_errors, in_its_precision, try_out
 from sparring.commands.attacking.output import csv_text
 from sparring.commands.attacking.resumable import ResumableParts
-from sparring.commands.attacking.suites.base import AttackContext, Outcome, Suite, robust_by_class
+from sparring.commands.attacking.suites.base import AttackContext, Outcome, Suite, fingerprint, robust_by_class
 from sparring.commands.training.interrupt import Stopped
 from sparring.engine.errors import UsageError
 from sparring.engine.image_io import grid, to_uint8
 from sparring.engine.seeds import mix
-from sparring.engine.version import __version__
 from sparring.measure.classifier.attack_summary import AttackSummary, fooled, samples, summarize
-from sparring.report.attack_section import ImageAttackDetails, image_sections, masking_findings
 from sparring.report.blocks import Picture
+from sparring.report.image_attack_section import ImageAttackDetails, image_sections
 
 CHUNK_IMAGES = {"cpu": 250, "cuda": 2500}
 """Images after which results are saved, by device type."""
@@ -98,7 +96,6 @@ class ImageAttack:
             by_class=robust_by_class(subset.labels, result.robust.tolist()),
             curve=summary.curve,
             per_attack=summary.per_attack,
-            findings=masking_findings(summary.checks),
             files={"samples.csv": csv_text(header, samples(subset.names, subset.labels, result))},
             notes=[*self.notes, *result.notes],
         )
@@ -113,13 +110,14 @@ class ImageAttack:
             )
 
     def _parts(self) -> ResumableParts[AutoAttackResult]:
-        context, subset = self.context, self.context.subset
-        identity = subset.rows.tobytes() + repr(list(subset.labels)).encode()
-        return ResumableParts.begin(AutoAttackResult, context.folder / "parts", {
-            **self.settings, "model": self.target.name, "logits": [round(value, 3) for value in self.logits[0].tolist()],
-            "names": list(subset.names), "data": hashlib.sha256(identity).hexdigest(), "seed": context.seed,
-            "sparring": __version__, "chunk": self._chunk_images(), "bf16": self.bf16,
-        })  # fmt: skip
+        context = self.context
+        identity = {
+            **self.settings,
+            **fingerprint(context.target, context.subset, context.seed, self.logits),
+            "chunk": self._chunk_images(),
+            "bf16": self.bf16,
+        }
+        return ResumableParts.begin(AutoAttackResult, context.folder / "parts", identity)
 
     def _chunk_images(self) -> int:
         return CHUNK_IMAGES.get(self.context.hardware.device.type, CHUNK_IMAGES["cpu"])
