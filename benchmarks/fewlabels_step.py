@@ -31,7 +31,7 @@ from sparring.engine.device import Hardware
 from sparring.engine.game import Batch, freeze_others
 from sparring.engine.loop import System
 from sparring.engine.seeds import mix
-from sparring.games.semi_supervised import LABELLED, SemiSupervisedGAN, real_or_generated
+from sparring.games.semi_supervised import LABELLED_SALT, SemiSupervisedGAN, real_or_generated
 from sparring.nets.weight_norm import Normalised
 from sparring.recipes import recipe_class, recipes_for
 
@@ -114,7 +114,7 @@ class Textbook:
         x, y = batch.labelled()
         x = x.contiguous()
         if game.change is not None:
-            x = game.change(x, Batch(x, y, batch.step, mix(batch.seed, LABELLED)))
+            x = game.augment(x, Batch(x, y, batch.step, mix(batch.seed, LABELLED_SALT)))
         with torch.no_grad():
             fake = generator(batch.normal(game.latent_dim))
         loss = cross_entropy(classifier(x), y)

@@ -56,10 +56,10 @@ def one(objective: str, penalty: str, seed: int, minutes: float, path: Path) -> 
         nets = {name: hardware.to_device(net) for name, net in recipe.nets(data.spec).items()}
         system = recipe.system(data.spec, nets, total)
         assert isinstance(system.game, GAN)
-        held = system.game.held if penalty != "none" else None
+        held = system.game.gamma_controller if penalty != "none" else None
         game = GAN(
             nets["generator"], nets["discriminator"], objectives.OBJECTIVES[objective], latent_dim=recipe.latent_dim,
-            penalties=[r1(held), r2(held)][: PENALTIES.index(penalty)] if held else (), held=held,
+            penalties=[r1(held), r2(held)][: PENALTIES.index(penalty)] if held else (), gamma_controller=held,
         )  # fmt: skip
         return dataclasses.replace(system, game=game)
 

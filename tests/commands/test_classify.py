@@ -72,7 +72,7 @@ def test_a_run_holds_all_that_is_promised(trained: ClassificationReport) -> None
         assert (run / name).is_file(), name
     assert Run(run).frames() and Run(run).checkpoints() and not list(run.rglob("*.tmp"))
     assert None not in Run(run).settings["recipe"]["settings"].values()
-    assert any({"classifier", "generator", "right", "sure"} <= line.keys() for line in Run(run).metrics())
+    assert any({"classifier", "generator", "accuracy", "confident"} <= line.keys() for line in Run(run).metrics())
     assert ClassificationReport.from_json(Run(run).classification or {}) == trained
 
 
@@ -252,7 +252,7 @@ def test_a_table_may_order_classes_otherwise_than_the_test_images(rows: Path, tm
 def test_unlabelled_images_that_taught_little_are_noted(sure: list[float], told: bool, tmp_path: Path) -> None:
     run = Run(tmp_path)
     for k, share in enumerate(sure):
-        run.log(k, {"classifier": 1.0, "sure": share})
+        run.log(k, {"classifier": 1.0, "confident": share})
     run.log(len(sure), {"error": 0.1})
     assert [("--generated 0" in note) for note in untaught(run)] == [True] * told
 

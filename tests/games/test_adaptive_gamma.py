@@ -15,12 +15,12 @@ from sparring.games.objectives import OBJECTIVES
 from sparring.games.penalties import r1, r2
 
 
-def observed(x: Tensor, slope: float, held: AdaptiveGamma) -> AdaptiveGamma:
+def observed(x: Tensor, slope: float, controller: AdaptiveGamma) -> AdaptiveGamma:
     """After a turn of D(x) = slope * x_0: its gradient is the same everywhere."""
     gradient = torch.zeros_like(x)
     gradient[:, 0, 0, 0] = slope
-    held.observe(x, [gradient, gradient])
-    return held
+    controller.observe(x, [gradient, gradient])
+    return controller
 
 
 def images(scale: float = 1.0) -> Tensor:
@@ -31,8 +31,8 @@ def test_steepness_is_the_slope_times_the_squared_distance_of_two_images() -> No
     x = images()
     pairs = torch.cdist(x.flatten(1), x.flatten(1)).square()
     distance = pairs.sum() / (len(x) * (len(x) - 1))  # over different images
-    held = observed(x, 0.3, AdaptiveGamma(1.0, 2.0))
-    assert float(held.stats()["steepness"]) == pytest.approx(0.3 * float(distance), rel=1e-4)
+    controller = observed(x, 0.3, AdaptiveGamma(1.0, 2.0))
+    assert float(controller.stats()["steepness"]) == pytest.approx(0.3 * float(distance), rel=1e-4)
 
 
 def test_brighter_images_ask_for_a_flatter_discriminator() -> None:
@@ -44,17 +44,17 @@ def test_brighter_images_ask_for_a_flatter_discriminator() -> None:
 
 @pytest.mark.parametrize(("slope", "way"), [(10.0, 1), (1e-3, -1)])
 def test_gamma_follows_and_stays_within_reach(slope: float, way: int) -> None:
-    held = AdaptiveGamma(2.0, held=2.0, images=1000, reach=3.0)
-    observed(images(), slope, held)
-    assert float(held(0.5)) == pytest.approx(2 * math.exp(way * 0.5), rel=1e-5)  # 500 of 1,000 images: half of e
+    controller = AdaptiveGamma(2.0, target=2.0, images=1000, max_factor=3.0)
+    observed(images(), slope, controller)
+    assert float(controller(0.5)) == pytest.approx(2 * math.exp(way * 0.5), rel=1e-5)  # 500 of 1,000 images: half of e
     for _ in range(10):
-        observed(images(), slope, held)
-    assert float(held(0.5)) == pytest.approx(2 * 3.0**way, rel=1e-5)
+        observed(images(), slope, controller)
+    assert float(controller(0.5)) == pytest.approx(2 * 3.0**way, rel=1e-5)
 
 
 def test_a_flat_discriminator_is_no_accident() -> None:
-    held = observed(images(), 0.0, AdaptiveGamma(1.0, 2.0))
-    assert all(torch.isfinite(torch.as_tensor(value)).all() for value in held.state_dict().values())
+    controller = observed(images(), 0.0, AdaptiveGamma(1.0, 2.0))
+    assert all(torch.isfinite(torch.as_tensor(value)).all() for value in controller.state_dict().values())
     one = AdaptiveGamma(1.0, 2.0)
     one.observe(torch.zeros(1, 1, 1, 1), [torch.ones(1, 1, 1, 1)])  # a batch of one equal image: no distance
     assert torch.isfinite(one.log_gamma)
@@ -62,21 +62,21 @@ def test_a_flat_discriminator_is_no_accident() -> None:
 
 @pytest.mark.parametrize("target", [5.0, 10.0])
 def test_a_game_is_held_there(target: float) -> None:
-    held = AdaptiveGamma(1.0, target, images=500)
-    system = make(plain=True, penalties=[r1(held), r2(held)])
+    controller = AdaptiveGamma(1.0, target, images=500)
+    system = make(plain=True, penalties=[r1(controller), r2(controller)])
     nets, objective = system.game.players, OBJECTIVES["relativistic"]
     game = GAN(
         nets["generator"],
         nets["discriminator"],
         objective,
         latent_dim=LATENTS,
-        penalties=[r1(held), r2(held)],
-        held=held,
+        penalties=[r1(controller), r2(controller)],
+        gamma_controller=controller,
     )
-    assert game.players["penalty"] is held  # so that checkpoints keep gamma
+    assert game.players["penalty"] is controller  # so that checkpoints keep gamma
     system, seen = replace(system, game=game, schedules={}), []
     for start in range(0, 4000, 200):
         play(system, BatchLoader(), total=start + 200, start=start, hardware=CPU)
-        seen.append(float(held.steepness))
+        seen.append(float(controller.steepness))
     late = float(torch.tensor(seen[10:]).median())
     assert target / 1.5 < late < target * 1.5

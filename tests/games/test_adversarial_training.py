@@ -17,17 +17,17 @@ from sparring.engine.game import Batch
 from sparring.games.adversarial_training import (
     AdversarialTraining,
     Ascent,
-    Carried,
+    GaussianAugmentation,
     InnerAttack,
-    Noise,
-    anywhere,
-    at_data,
-    divergence,
-    drawn_away,
-    mixed,
-    near,
-    trades,
-    worst,
+    PersistentPerturbation,
+    adversarial_ce,
+    data_start,
+    gaussian_start,
+    kl_divergence,
+    kl_objective,
+    mixed_ce,
+    trades_loss,
+    uniform_start,
 )
 
 FREE = {"low": -100.0, "high": 100.0}
@@ -61,7 +61,7 @@ def signs(y: Tensor) -> Tensor:
 @given(st.integers(0, 10_000), st.floats(0.01, 0.5), st.sampled_from(["Linf", "L2"]), st.sampled_from([1, 7, 40]))
 def test_on_a_linear_model_the_inner_maximum_is_reached(seed: int, eps: float, norm: str, steps: int) -> None:
     net, batch = some(seed)
-    start = at_data if steps == 1 else anywhere
+    start = data_start if steps == 1 else uniform_start
     adv = Ascent(steps, 1.0 if steps == 1 else 2.5 / steps, start)(
         net, batch.x, batch.y, Threat(norm, eps, **FREE), batch
     )  # type: ignore[arg-type]
@@ -79,13 +79,15 @@ def test_the_loss_of_goodfellow() -> None:
     """Section 5: of logistic regression under FGSM, J is softplus(eps |w|_1 - y (w x + b)); section 6 mixes it in."""
     net, batch = some(3)
     eps, alpha = 0.25, 0.3
-    game = AdversarialTraining(net, Threat("Linf", eps, **FREE), attack=Ascent(1, 1.0, at_data), loss=mixed(alpha))
+    game = AdversarialTraining(
+        net, Threat("Linf", eps, **FREE), attack=Ascent(1, 1.0, data_start), loss=mixed_ce(alpha)
+    )
     loss, stats = game.loss("classifier", batch, 0.0)
     ys = signs(batch.y) * (batch.x.flatten(1) @ net.w + net.b)
     attacked = eps * net.w.abs().sum() - ys
     expected = alpha * softplus(-ys).mean() + (1 - alpha) * softplus(attacked).mean()
     torch.testing.assert_close(loss, expected)
-    assert float(stats["right"]) == pytest.approx(float((ys > 0).float().mean()))
+    assert float(stats["accuracy"]) == pytest.approx(float((ys > 0).float().mean()))
     assert float(stats["robust"]) == pytest.approx(float((attacked < 0).float().mean()))
 
 
@@ -93,24 +95,26 @@ def test_trades_without_a_price_is_cross_entropy() -> None:
     net, batch = some(4)
     adv = batch.x + 0.3
     plain = cross_entropy(net(batch.x), batch.y)
-    torch.testing.assert_close(trades(0.0)(net, batch.x, adv, batch.y)[0], plain)
-    torch.testing.assert_close(trades(6.0)(net, batch.x, batch.x, batch.y)[0], plain)  # nor where nothing moves
-    dear = trades(6.0)(net, batch.x, adv, batch.y)[0]
-    torch.testing.assert_close(dear, plain + 6 * divergence(net(batch.x), net(adv)).mean())
+    torch.testing.assert_close(trades_loss(0.0)(net, batch.x, adv, batch.y)[0], plain)
+    torch.testing.assert_close(trades_loss(6.0)(net, batch.x, batch.x, batch.y)[0], plain)  # nor where nothing moves
+    dear = trades_loss(6.0)(net, batch.x, adv, batch.y)[0]
+    torch.testing.assert_close(dear, plain + 6 * kl_divergence(net(batch.x), net(adv)).mean())
 
 
 def test_divergence_is_that_of_kullback_and_leibler() -> None:
     draw = torch.Generator().manual_seed(0)
     a, b = torch.randn(2, 5, 4, generator=draw, dtype=torch.float64)
     p, q = a.softmax(1), b.softmax(1)
-    torch.testing.assert_close(divergence(a, b), (p * (p / q).log()).sum(1))
-    assert (divergence(a, b) > 0).all() and float(divergence(a, a).abs().max()) < 1e-12
+    torch.testing.assert_close(kl_divergence(a, b), (p * (p / q).log()).sum(1))
+    assert (kl_divergence(a, b) > 0).all() and float(kl_divergence(a, a).abs().max()) < 1e-12
 
 
 def test_mixing_and_madry_agree_where_the_data_have_no_weight() -> None:
     net, batch = some(5)
     adv = batch.x - 0.2
-    torch.testing.assert_close(mixed(0.0)(net, batch.x, adv, batch.y)[0], worst(net, batch.x, adv, batch.y)[0])
+    torch.testing.assert_close(
+        mixed_ce(0.0)(net, batch.x, adv, batch.y)[0], adversarial_ce(net, batch.x, adv, batch.y)[0]
+    )
 
 
 def images(seed: int) -> tuple[nn.Module, Batch]:
@@ -120,11 +124,11 @@ def images(seed: int) -> tuple[nn.Module, Batch]:
 
 
 ATTACKS: dict[str, Callable[[], InnerAttack]] = {
-    "fgsm": lambda: Ascent(1, 1.0, at_data),
+    "fgsm": lambda: Ascent(1, 1.0, data_start),
     "fast": lambda: Ascent(1, 1.25),
     "pgd": lambda: Ascent(10, 0.25),
-    "trades": lambda: Ascent(5, 0.3, near, drawn_away),
-    "free": lambda: Carried(6, (2, 5, 5)),
+    "trades": lambda: Ascent(5, 0.3, gaussian_start, kl_objective),
+    "free": lambda: PersistentPerturbation(6, (2, 5, 5)),
 }
 every_attack = pytest.mark.parametrize("name", ATTACKS)
 
@@ -163,7 +167,7 @@ def test_an_attack_leaves_everything_as_it_was_and_repeats_itself(name: str) -> 
 @pytest.mark.parametrize("norm", ["Linf", "L2"])
 def test_anywhere_is_anywhere_in_the_ball(norm: str) -> None:
     x = torch.zeros(4000, 1, 1, 3)
-    start = anywhere(Threat(norm, 0.5, low=-0.1, high=1.0).around(x), Batch(x, torch.zeros(4000), seed=2))  # type: ignore[arg-type]
+    start = uniform_start(Threat(norm, 0.5, low=-0.1, high=1.0).around(x), Batch(x, torch.zeros(4000), seed=2))  # type: ignore[arg-type]
     far = length(norm, start)  # type: ignore[arg-type]
     assert far.max() <= 0.5 and start.min() < -0.4  # be it out of the box
     for share in (0.5, 0.8):  # volumes
@@ -172,44 +176,46 @@ def test_anywhere_is_anywhere_in_the_ball(norm: str) -> None:
 
 
 def test_slower_is_as_long_a_way() -> None:
-    slow = Ascent(1, 1.25).slower(4)
+    slow = Ascent(1, 1.25).with_extra_steps(4)
     assert slow.steps == 5 and slow.step == pytest.approx(0.25)
-    assert Ascent(40, 1 / 30).slower(0) == Ascent(40, 1 / 30)
+    assert Ascent(40, 1 / 30).with_extra_steps(0) == Ascent(40, 1 / 30)
 
 
 def test_what_is_carried_moves_by_the_gradient_that_flows_anyway() -> None:
     """Shafahi et al. 2019, Algorithm 1: delta <- clip(delta + eps sign(grad), -eps, eps)."""
     net, batch = some(6)
-    threat, carried = Threat("Linf", 0.2, **FREE), Carried(6, (1, 1, 5), step=0.75)
+    threat, carried = Threat("Linf", 0.2, **FREE), PersistentPerturbation(6, (1, 1, 5), step=0.75)
     game = AdversarialTraining(net, threat, attack=carried)
     assert game.players["attack"] is carried
     way = (-signs(batch.y)[:, None] * net.w.detach()).sign().view(6, 1, 1, 5)  # down for the label
     for expected in (0.75, 1.0, 1.0):
         loss, _ = game.loss("classifier", batch, 0.0)
         loss.backward()  # type: ignore[no-untyped-call]
-        torch.testing.assert_close(carried.change, way * 0.2 * expected)
+        torch.testing.assert_close(carried.perturbation, way * 0.2 * expected)
     with torch.no_grad():
         game.loss("classifier", batch, 0.0)  # who only looks moves nothing
-    torch.testing.assert_close(carried.change, way * 0.2)
+    torch.testing.assert_close(carried.perturbation, way * 0.2)
 
 
 def test_what_is_carried_knows_the_rows_of_its_part() -> None:
     net, batch = some(7)
-    carried = Carried(6, (1, 1, 5))
+    carried = PersistentPerturbation(6, (1, 1, 5))
     part = Batch(batch.x[2:4], batch.y[2:4], batch_slice=slice(2, 4), full_size=6)
     AdversarialTraining(net, Threat("Linf", 0.2, **FREE), attack=carried).loss("classifier", part, 0.0)[0].backward()  # type: ignore[no-untyped-call]
-    moved = carried.change.flatten(1).abs().sum(1) > 0
+    moved = carried.perturbation.flatten(1).abs().sum(1) > 0
     assert moved.tolist() == [False, False, True, True, False, False]
 
 
 def test_the_ball_can_grow() -> None:
     net, batch = some(8)
-    game = AdversarialTraining(net, Threat("Linf", 0.4, **FREE), attack=Ascent(1, 1.0, at_data), growth=lambda at: at)
+    game = AdversarialTraining(
+        net, Threat("Linf", 0.4, **FREE), attack=Ascent(1, 1.0, data_start), eps_factor=lambda at: at
+    )
     plain = cross_entropy(net(batch.x), batch.y)
     first, middle, last = (game.loss("classifier", batch, at)[0] for at in (0.0, 0.5, 1.0))
     torch.testing.assert_close(first, plain)
     assert first < middle < last
-    full = AdversarialTraining(net, Threat("Linf", 0.4, **FREE), attack=Ascent(1, 1.0, at_data))
+    full = AdversarialTraining(net, Threat("Linf", 0.4, **FREE), attack=Ascent(1, 1.0, data_start))
     torch.testing.assert_close(last, full.loss("classifier", batch, 0.0)[0])
 
 
@@ -222,7 +228,8 @@ def test_noise_is_as_wide_as_it_says_and_knows_nothing_else() -> None:
     x = torch.zeros(50, 1, 20, 20)
     batch = Batch(x, torch.zeros(50, dtype=torch.int64), seed=3)
     first, second = (
-        Noise(0.5)(nn.Identity(), x, batch.y, Threat("L2", 0.1), Batch(x, batch.y, seed=3)) for _ in range(2)
+        GaussianAugmentation(0.5)(nn.Identity(), x, batch.y, Threat("L2", 0.1), Batch(x, batch.y, seed=3))
+        for _ in range(2)
     )
     assert torch.equal(first, second)
     assert abs(first.std().item() - 0.5) < 0.01 and abs(first.mean().item()) < 0.01

@@ -33,7 +33,7 @@ def batch() -> Batch:
 
 
 def term(teacher: nn.Module, **options: object) -> Consistency:
-    return Consistency(teacher, 3, same, same, **{"even": False, **options})  # type: ignore[arg-type]
+    return Consistency(teacher, 3, same, same, **{"balance_classes": False, **options})  # type: ignore[arg-type]
 
 
 def test_only_the_images_that_the_teacher_is_sure_of_count() -> None:
@@ -43,7 +43,7 @@ def test_only_the_images_that_the_teacher_is_sure_of_count() -> None:
         cross_entropy(student.logits[[0, 2]], torch.tensor([0, 1]), reduction="sum") / 4
     )  # Eq. 4: over all images
     torch.testing.assert_close(loss, 0.5 * expected)
-    assert told["sure"] == 0.5
+    assert told["confident"] == 0.5
     loss.backward()
     assert student.logits.grad is not None
     assert torch.equal(student.logits.grad.abs().sum(1) > 0, torch.tensor([True, False, True, False]))
@@ -54,36 +54,36 @@ def test_the_teacher_gets_no_gradient_and_is_no_part_of_the_term() -> None:
     made = term(teacher)
     made(student, batch(), 0.0)[0].backward()
     assert teacher.logits.grad is None
-    assert not list(made.parameters()) and made.state_dict().keys() == {"shares"}
+    assert not list(made.parameters()) and made.state_dict().keys() == {"class_probs"}
 
 
 def test_nobody_is_sure_and_nothing_is_paid() -> None:
     student = Says(torch.randn(4, 3))
     loss, told = term(Says(torch.zeros(4, 3)))(student, batch(), 0.0)
-    assert loss == 0 and told["sure"] == 0
+    assert loss == 0 and told["confident"] == 0
 
 
 @pytest.mark.parametrize("even", [True, False])
 def test_shares_follow_what_the_teacher_says(even: bool) -> None:
-    made = term(Says(LOGITS), even=even, memory=0.9)
-    torch.testing.assert_close(made.shares, torch.full((3,), 1 / 3))
+    made = term(Says(LOGITS), balance_classes=even, momentum=0.9)
+    torch.testing.assert_close(made.class_probs, torch.full((3,), 1 / 3))
     made(Says(torch.zeros(4, 3)), batch(), 0.0)
     moved = 0.9 / 3 + 0.1 * LOGITS.softmax(1).mean(0)
-    torch.testing.assert_close(made.shares, moved if even else torch.full((3,), 1 / 3))
-    assert float(made.shares.sum()) == pytest.approx(1)
+    torch.testing.assert_close(made.class_probs, moved if even else torch.full((3,), 1 / 3))
+    assert float(made.class_probs.sum()) == pytest.approx(1)
 
 
 def test_answers_are_brought_to_equal_shares() -> None:
     """A class that is said too often must be said louder: 0.7 of one that is said of all is not sure, nor is its answer it."""
     says = torch.tensor([[0.7, 0.3, 1e-9]] * 4).log()
-    made = term(Says(says), even=True, sure=0.4, memory=0.0)  # the shares are the batch's own
+    made = term(Says(says), balance_classes=True, confidence=0.4, momentum=0.0)  # the shares are the batch's own
     student = Says(torch.zeros(4, 3))
     with torch.no_grad():
-        made.shares.copy_(torch.tensor([0.7, 0.3, 1e-9]))
+        made.class_probs.copy_(torch.tensor([0.7, 0.3, 1e-9]))
     _loss, told = made(student, batch(), 0.0)
-    assert told["sure"] == 1  # 0.7 / 0.7 and 0.3 / 0.3: the same
-    made.sure = 0.6
-    assert made(student, batch(), 0.0)[1]["sure"] == 0
+    assert told["confident"] == 1  # 0.7 / 0.7 and 0.3 / 0.3: the same
+    made.confidence = 0.6
+    assert made(student, batch(), 0.0)[1]["confident"] == 0
 
 
 def test_the_teacher_sees_the_weak_change_and_the_classifier_the_strong_one() -> None:
@@ -106,8 +106,8 @@ def test_shown_the_sure_images_alone_the_classifier_learns_the_same(logits: Tens
     student.register_forward_pre_hook(lambda _, given: passed.append(len(given[0])))
     found = []
     for alone in (False, True):
-        loss, told = term(Says(logits), alone=alone)(student, images, 0.0)
-        found.append((loss, told["sure"], *torch.autograd.grad(loss, list(student.parameters()))))
+        loss, told = term(Says(logits), confident_only=alone)(student, images, 0.0)
+        found.append((loss, told["confident"], *torch.autograd.grad(loss, list(student.parameters()))))
     assert passed == [4, round(4 * float(found[0][1]))]
     for whole, part in zip(*found, strict=True):
         torch.testing.assert_close(part, whole)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from sparring.engine.game import Batch, Game, freeze_others
-from sparring.games.gan import GAN, Judge, Judging, apart, together
+from sparring.games.gan import GAN, DiscriminatorForward, HasLogits, joint_forward, separate_forward
 from sparring.games.objectives import OBJECTIVES
 from sparring.games.penalties import Penalty, r1, r2, wgan_gp
 
@@ -41,12 +41,12 @@ class D(nn.Module):
 def game(
     objective: str = "relativistic",
     penalties: tuple[Penalty, ...] = (),
-    judge: Judge = together,
+    judge: DiscriminatorForward = joint_forward,
     conditional: bool = False,
 ) -> GAN:
     torch.manual_seed(0)
     return GAN(
-        G().double(), D().double(), OBJECTIVES[objective], latent_dim=LATENTS, penalties=penalties, judge=judge,
+        G().double(), D().double(), OBJECTIVES[objective], latent_dim=LATENTS, penalties=penalties, forward=judge,
         conditional=conditional,
     )  # fmt: skip
 
@@ -65,12 +65,12 @@ def textbook(g: GAN, b: Batch, penalties: tuple[Penalty, ...], at: float) -> Ten
     share = b.uniform().view(-1, 1, 1, 1)
     for penalty in penalties:
         x = (
-            {"real": b.x, "fake": fake, "between": share * b.x + (1 - share) * fake}[penalty.where]
+            {"real": b.x, "fake": fake, "interpolated": share * b.x + (1 - share) * fake}[penalty.location]
             .clone()
             .requires_grad_()
         )
         (gradient,) = torch.autograd.grad(discriminator(x, *y).sum(), x, create_graph=True)
-        loss = loss + penalty.of(gradient).mean() * penalty.weight(at) * penalty.interval
+        loss = loss + penalty.function(gradient).mean() * penalty.weight(at) * penalty.interval
     return loss
 
 
@@ -81,13 +81,15 @@ def gradients(g: Game, player: str, loss: Tensor) -> dict[str, Tensor]:
 
 
 @pytest.mark.parametrize("conditional", [False, True])
-@pytest.mark.parametrize("judge", [together, apart])
+@pytest.mark.parametrize("judge", [joint_forward, separate_forward])
 @pytest.mark.parametrize(
     "penalties",
     [(), (r1(1.0),), (r2(0.5),), (r1(1.0), r2(2.0, 4)), (wgan_gp(),), (r1(0.3), r2(0.2), wgan_gp(4.0))],
     ids=["none", "r1", "r2", "r1+r2", "wgan_gp", "all"],
 )
-def test_one_joint_forward_equals_the_textbook(penalties: tuple[Penalty, ...], judge: Judge, conditional: bool) -> None:
+def test_one_joint_forward_equals_the_textbook(
+    penalties: tuple[Penalty, ...], judge: DiscriminatorForward, conditional: bool
+) -> None:
     g = game("relativistic", penalties, judge, conditional)
     loss, stats = g.loss("discriminator", batch(), at=0.5)
     expected = textbook(g, batch(), penalties, at=0.5)
@@ -140,13 +142,13 @@ def test_labels_matter_where_the_game_is_conditional() -> None:
 def test_apart_shows_batch_normalisation_each_batch_by_itself() -> None:
     norm = nn.Sequential(nn.Flatten(), nn.BatchNorm1d(2, affine=False), nn.Linear(2, 1), nn.Flatten(0))
     x = [torch.randn(8, 2), torch.randn(8, 2) * 3 + 5]
-    for got, part in zip(apart(norm, x, []), x, strict=True):
+    for got, part in zip(separate_forward(norm, x, []), x, strict=True):
         torch.testing.assert_close(got, norm(part))
-    assert not torch.allclose(together(norm, x, [])[0], norm(x[0]))
+    assert not torch.allclose(joint_forward(norm, x, [])[0], norm(x[0]))
 
 
 def test_more_turns_for_the_discriminator() -> None:
-    g = GAN(G(), D(), OBJECTIVES["wasserstein"], latent_dim=LATENTS, discriminator_turns=5)
+    g = GAN(G(), D(), OBJECTIVES["wasserstein"], latent_dim=LATENTS, discriminator_steps=5)
     assert g.turns == ("discriminator",) * 5 + ("generator",)
 
 
@@ -173,7 +175,7 @@ def test_asking_the_judge_changes_nothing(conditional: bool) -> None:
     judge = D().train()
     judge.frozen.eval()  # someone's own choice
     game = GAN(nn.Identity(), judge, OBJECTIVES["nonsaturating"], latent_dim=2, conditional=conditional)
-    assert isinstance(game, Judging)
+    assert isinstance(game, HasLogits)
     before = {k: v.clone() for k, v in judge.state_dict().items()}
     rng = torch.get_rng_state()
     x, y = torch.randn(6, 3, 2, 2, generator=torch.Generator().manual_seed(1)), torch.arange(6) % 2

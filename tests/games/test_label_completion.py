@@ -11,7 +11,7 @@ from torch.nn.functional import cross_entropy
 from sparring.engine.errors import UsageError
 from sparring.engine.game import Batch, freeze_others
 from sparring.games.gan import GAN
-from sparring.games.label_completion import LabelCompletion, even_assignments, turns_of
+from sparring.games.label_completion import LabelCompletion, balanced_assignments, rotations_for
 from sparring.games.objectives import OBJECTIVES
 from sparring.nets.auxiliary_heads import AuxiliaryHeads
 
@@ -86,7 +86,7 @@ def test_clusters_heed_no_label() -> None:
 
 
 def test_a_discriminator_without_heads_is_told_the_way_out() -> None:
-    with pytest.raises(UsageError, match="wrap yours in"):
+    with pytest.raises(UsageError, match="wrap it in"):
         LabelCompletion().labels(Body(), batch([-1]))
 
 
@@ -109,7 +109,7 @@ def test_where_labels_are_few_a_batch_of_labelled_images_is_asked_for() -> None:
 def test_a_head_that_says_nothing_pays_the_logarithm() -> None:
     told = told_by(LabelCompletion(), silent(headed()), batch([0, 1, 2, 0]))
     assert float(told["class_loss"]) == pytest.approx(math.log(CLASSES))
-    assert float(told["turn_loss"]) == pytest.approx(math.log(4))
+    assert float(told["rotation_loss"]) == pytest.approx(math.log(4))
     told = told_by(LabelCompletion(clusters=True), silent(headed()), batch([-1] * 4))
     assert float(told["class_loss"]) == pytest.approx(math.log(CLASSES))
 
@@ -129,11 +129,11 @@ def test_sure_even_and_stable_clusters_cost_nothing() -> None:
 def test_assignments_fill_all_clusters_equally() -> None:
     """Even where all rows like one cluster best: those that like it most keep it."""
     logits = torch.randn(60, 3, generator=torch.Generator().manual_seed(0)) + torch.tensor([5.0, 0.0, -5.0])
-    shares = even_assignments(logits, times=50)
+    shares = balanced_assignments(logits, iterations=50)
     torch.testing.assert_close(shares.sum(1), torch.ones(60))
     torch.testing.assert_close(shares.sum(0), torch.full((3,), 20.0), rtol=1e-3, atol=1e-3)
     assert shares[logits[:, 0].argmax(), 0] > shares[logits[:, 0].argmin(), 0]
-    silent_ones = even_assignments(torch.zeros(4, 3))
+    silent_ones = balanced_assignments(torch.zeros(4, 3))
     torch.testing.assert_close(silent_ones, torch.full((4, 3), 1 / 3))
 
 
@@ -145,7 +145,7 @@ def test_clusters_are_found() -> None:
     x = kinds[truth][:, None] + 0.2 * torch.randn(60, *SHAPE)
     net = AuxiliaryHeads(Body(), CLASSES, 4)
     optimizer = torch.optim.Adam(net.parameters(), 0.02)
-    completion = LabelCompletion(clusters=True, turn_weight=0.0)
+    completion = LabelCompletion(clusters=True, rotation_weight=0.0)
     for step in range(200):
         optimizer.zero_grad()
         completion.discriminator_loss(net, Batch(x, truth * 0 - 1, seed=step))[0].backward()  # type: ignore[no-untyped-call]
@@ -156,10 +156,10 @@ def test_clusters_are_found() -> None:
 
 
 def test_turns_keep_the_size() -> None:
-    assert turns_of(4, 4) == (0, 1, 2, 3) and turns_of(4, 5) == (0, 2)
+    assert rotations_for(4, 4) == (0, 1, 2, 3) and rotations_for(4, 5) == (0, 2)
     net = AuxiliaryHeads(Wide(), CLASSES, 2)
     b = Batch(torch.randn(5, 1, 2, 8), torch.zeros(5, dtype=torch.int64))
-    assert torch.isfinite(told_by(LabelCompletion(), net, b)["turn_loss"])
+    assert torch.isfinite(told_by(LabelCompletion(), net, b)["rotation_loss"])
 
 
 class Wide(Body):

@@ -13,7 +13,7 @@ from sparring.engine.ema import EMA
 from sparring.engine.errors import UsageError
 from sparring.engine.game import Batch, Game, freeze_others
 from sparring.engine.loop import System, play
-from sparring.games.gan import Judging
+from sparring.games.gan import HasLogits
 from sparring.games.lapgan import LAPGAN
 from sparring.games.objectives import OBJECTIVES
 from sparring.nets.laplacian import Discriminator, Generator, pyramid
@@ -76,8 +76,8 @@ def test_each_player_learns_at_all_levels_and_the_other_not_at_all(player: str) 
 
 def test_one_by_one_begins_with_the_coarsest() -> None:
     g = game(one_by_one=True)
-    assert [list(g.playing(at)) for at in (0, 0.33, 0.34, 0.66, 0.67, 1)] == [[2], [2], [1], [1], [0], [0]]
-    assert list(game().playing(0)) == [0, 1, 2]
+    assert [list(g.active_levels(at)) for at in (0, 0.33, 0.34, 0.66, 0.67, 1)] == [[2], [2], [1], [1], [0], [0]]
+    assert list(game().active_levels(0)) == [0, 1, 2]
 
 
 @pytest.mark.parametrize("player", ["generator", "discriminator"])
@@ -123,7 +123,7 @@ def test_levels_rest_until_their_time_and_after_it() -> None:
 def test_it_judges_whole_images(conditional: bool) -> None:
     g, b = game(conditional=conditional), batch()
     judge = g.players["discriminator"].train()
-    assert isinstance(g, Judging)
+    assert isinstance(g, HasLogits)
     logits = g.logits(b.x, b.y)
     expected = judge.eval()(b.x, b.y if conditional else None)
     assert logits.shape == (6,) and not logits.requires_grad and torch.equal(logits, expected)

@@ -27,8 +27,8 @@ def guarded() -> tuple[System, OverfittingGuard, nn.Linear]:
     guard = OverfittingGuard(last, THREAT)
     x = torch.rand(60, 2, generator=torch.Generator().manual_seed(0)) * 0.5 - 0.25
     x[:, 0] += torch.where(torch.arange(60) < 30, 0.6, -0.6)
-    guard.hold(x, (x[:, 0] > 0).long())
-    game = AdversarialTraining(last, THREAT, watching={"guard": guard})
+    guard.set_images(x, (x[:, 0] > 0).long())
+    game = AdversarialTraining(last, THREAT, observers={"guard": guard})
     system = System(game, {"classifier": Adam(last.parameters(), 0.01)}, EMA(last, lambda at: 100.0))
     return system, guard, last
 
@@ -42,27 +42,27 @@ def step(system: System) -> None:
 
 def test_a_collapse_is_taken_back() -> None:
     system, guard, net = guarded()
-    assert guard.look(system) == (1.0, False)
+    assert guard.check(system) == (1.0, False)
     good = {key: t.clone() for key, t in net.state_dict().items()}
     step(system)
     with torch.no_grad():
         net.weight.copy_(torch.tensor([[-1.0, -9.0], [1.0, 9.0]]))  # right on some, robust on none
         system.ema.net.load_state_dict(net.state_dict())
-    now, back = guard.look(system)
-    assert back and now < 0.5 and int(guard.rollbacks) == 1 and guard.highest == 1.0
+    now, back = guard.check(system)
+    assert back and now < 0.5 and int(guard.rollbacks) == 1 and guard.best_accuracy == 1.0
     for there in (net, system.ema.net):
         assert all(torch.equal(t, good[key]) for key, t in there.state_dict().items())
     assert not system.optimizers["classifier"].state
-    assert guard.look(system) == (1.0, False)
+    assert guard.check(system) == (1.0, False)
     step(system)  # and the optimizer goes on
 
 
 def test_a_little_less_is_no_collapse_and_the_best_is_kept() -> None:
     system, guard, net = guarded()
-    guard.look(system)
+    guard.check(system)
     with torch.no_grad():
         net.bias.copy_(torch.tensor([1.0, -1.0]))  # the threshold moves into the ones
-    now, back = guard.look(system)
+    now, back = guard.check(system)
     assert 0.8 <= now < 1.0 and not back
     assert torch.equal(guard.net.get_parameter("bias"), torch.zeros(2))
     assert int(guard.rollbacks) == 0
@@ -73,12 +73,12 @@ def test_a_warned_attack_takes_one_step_more_for_each_rollback() -> None:
     x = torch.full((3, 2), 0.4)
     y = torch.ones(3, dtype=torch.int64)
     attack = Ascent(1, 1.25)
-    warned = guard.warned(attack)
+    warned = guard.strengthen(attack)
     batch = Batch(x, y, seed=3)
     for more in (0, 2):
         guard.rollbacks.fill_(more)
         found = warned(net, x, y, THREAT, Batch(x, y, seed=3))
-        assert torch.equal(found, attack.slower(more)(net, x, y, THREAT, Batch(x, y, seed=batch.seed)))
+        assert torch.equal(found, attack.with_extra_steps(more)(net, x, y, THREAT, Batch(x, y, seed=batch.seed)))
 
 
 def test_its_state_is_saved_without_the_images() -> None:
@@ -88,5 +88,5 @@ def test_its_state_is_saved_without_the_images() -> None:
 
 def test_without_images_it_asks_for_some() -> None:
     system, _, net = guarded()
-    with pytest.raises(UsageError, match=r"guard\.hold\(x, y\)"):
-        OverfittingGuard(net, THREAT).look(system)
+    with pytest.raises(UsageError, match=r"guard\.set_images\(x, y\)"):
+        OverfittingGuard(net, THREAT).check(system)

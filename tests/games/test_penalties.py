@@ -8,17 +8,20 @@ from torch.autograd import gradcheck, gradgradcheck
 from sparring.engine.schedules import cosine
 from sparring.games.penalties import (
     Penalty,
-    between,
     input_gradient,
-    off_unit_norm,
+    interpolate,
     orthogonality,
     r1,
     r2,
     squared_norm,
+    unit_norm_deviation,
     wgan_gp,
 )
 
-PIECES: dict[str, Callable[[Tensor], Tensor]] = {"squared_norm": squared_norm, "off_unit_norm": off_unit_norm}
+PIECES: dict[str, Callable[[Tensor], Tensor]] = {
+    "squared_norm": squared_norm,
+    "unit_norm_deviation": unit_norm_deviation,
+}
 
 
 def wide(*shape: int, seed: int = 0) -> Tensor:
@@ -63,7 +66,7 @@ def test_a_flat_discriminator_has_a_finite_derivative(of: Callable[[Tensor], Ten
     gradient = torch.cat([torch.zeros(1, 4), torch.ones(1, 4)]).requires_grad_()
     paid = of(gradient)
     paid.sum().backward()
-    assert torch.equal(paid[0], torch.tensor(1.0 if of is off_unit_norm else 0.0))
+    assert torch.equal(paid[0], torch.tensor(1.0 if of is unit_norm_deviation else 0.0))
     assert gradient.grad is not None and torch.isfinite(gradient.grad).all()
     assert torch.equal(gradient.grad[0], torch.zeros(4))
 
@@ -85,7 +88,7 @@ def test_weights_may_be_schedules() -> None:
 
 def test_points_between() -> None:
     real, fake = torch.full((3, 1, 2, 2), 5.0), torch.full((3, 1, 2, 2), 1.0)
-    points = between(real, fake, torch.tensor([0.0, 0.25, 1.0]))
+    points = interpolate(real, fake, torch.tensor([0.0, 0.25, 1.0]))
     assert points.shape == real.shape
     assert points[:, 0, 0, 0].tolist() == [1.0, 2.0, 5.0]
 

@@ -113,7 +113,7 @@ def test_low_density_is_nothing_far_away_and_all_where_the_real_ones_are() -> No
 
 
 def test_the_classifiers_loss_is_the_sum_of_what_it_tells() -> None:
-    made = game(terms={"entropy": conditional_entropy(0.3)}, generated=0.7)
+    made = game(terms={"entropy": conditional_entropy(0.3)}, generated_weight=0.7)
     loss, stats = made.loss("classifier", batch(), 0.0)
     parts = stats["labelled"] + 0.7 * stats["unlabelled"] + stats["entropy"]
     torch.testing.assert_close(loss, parts)
@@ -131,7 +131,7 @@ def test_labelled_images_are_drawn_from_the_batch_where_few_have_labels() -> Non
 
 def test_a_batch_without_any_label_still_teaches() -> None:
     loss, stats = game().loss("classifier", batch([-1] * 4), 0.0)
-    assert stats["labelled"] == 0 and stats["right"] == 0 and torch.isfinite(loss)
+    assert stats["labelled"] == 0 and stats["accuracy"] == 0 and torch.isfinite(loss)
 
 
 def test_labelled_images_alone_are_changed_by_noise_of_their_own() -> None:
@@ -141,7 +141,7 @@ def test_labelled_images_alone_are_changed_by_noise_of_their_own() -> None:
         given.append((x, of))
         return x * 0
 
-    made = game(change=change)
+    made = game(augment=change)
     _, stats = made.loss("classifier", batch(), 0.0)
     torch.testing.assert_close(
         stats["labelled"], cross_entropy(made.players["classifier"](torch.zeros(2, 1, 2, 3)), torch.tensor([0, 1]))
@@ -172,7 +172,7 @@ def test_the_generator_matches_features_and_pays_its_terms() -> None:
 
 
 def test_without_generated_images_the_classifier_learns_alone() -> None:
-    made = game(generated=0.0)
+    made = game(generated_weight=0.0)
     assert made.turns == ("classifier",)
     loss, stats = made.loss("classifier", batch(), 0.0)
     assert loss == stats["labelled"] and "unlabelled" not in stats

@@ -273,7 +273,7 @@ def test_strokes_are_left_out_alone() -> None:
     for strokes in (True, False):
         recipe = recipe_class("consistent")(**TINY["consistent"]["whole"], strokes=strokes).resolve(spec, CPU)
         game: Any = system_of(recipe, spec).game
-        changes[strokes] = game.change, game.terms["consistency"].strong
+        changes[strokes] = game.augment, game.terms["consistency"].strong
     for drawn, plain in zip(changes[True], changes[False], strict=True):
         assert drawn.stroke > 0 and plain == dataclasses.replace(drawn, stroke=0.0)
 

@@ -75,7 +75,7 @@ def classify(
     It is told `labels` of them, as even over the classes as they allow, drawn by `seed`; or those that `labels_file` names
     (a CSV of name,label); or all that are there. Ends after about `minutes`, or `images`; an existing run at `out` goes on
     to the bit. `nets` puts networks of one's own in the recipe's place: `generator`, and a `classifier` with `features`
-    and `head` (`games.semi_supervised.Halves`). It is tested on the source's test images, or else on those whose labels it was not
+    and `head` (`games.semi_supervised.FeatureClassifier`). It is tested on the source's test images, or else on those whose labels it was not
     told. It is calibrated on a twentieth of the labelled ones, which are then not learnt from, or where these are few on changed
     copies of them. Raises SparringError, with the way out, on all that can go wrong.
     """
@@ -108,7 +108,7 @@ def classify(
     def events(system: System, plan: Plan) -> list[Callback]:
         return _samples(run, plan, system, chosen, data.spec, told)
 
-    system = learn(training, chosen, feed, data, whole, events, ("classifier", "right", "sure"))
+    system = learn(training, chosen, feed, data, whole, events, ("classifier", "accuracy", "confident"))
     progress.info("calibrating and testing ...")
     classifier = calibrated(averaged(system), data, chosen, classifier_metadata(chosen, **told), hardware, aside)
     keep(training, classifier)

@@ -109,7 +109,7 @@ def harden(
     def events(system: System, plan: Plan) -> list[Callback]:
         return _guarded(run, plan, system, _images(data, _some(known, HELD), hardware), progress)
 
-    system = learn(training, recipe, feed, data, data, events, ("classifier", "right", "robust"))
+    system = learn(training, recipe, feed, data, data, events, ("classifier", "accuracy", "robust"))
     progress.info("calibrating and testing ...")
     x = torch.zeros(2, *data.spec.shape, device=hardware.device)
     net = split_or_wrap(averaged(system).eval(), x, len(data.spec.classes))
@@ -155,17 +155,17 @@ def _guarded(run: Run, plan: Plan, system: System, held: tuple[Tensor, Tensor], 
     guard = system.game.players.get("guard")
     if not isinstance(guard, OverfittingGuard):
         return []
-    guard.hold(*held)
+    guard.set_images(*held)
     every = max(plan.images // LOOKS, APART) // plan.batch_size * plan.batch_size or plan.batch_size
 
     def look(nimg: int, means: Mapping[str, float]) -> None:
         if nimg % every and nimg != plan.images:
             return  # someone stops the run: a look now would make another run of it
-        robust, back = guard.look(system)
+        robust, back = guard.check(system)
         run.log(nimg, {"guarded": robust, **({"rollback": 1} if back else {})})
         if back:
             progress.info(
-                f"image {nimg:,}: accuracy under PGD fell to {robust:.0%} from {guard.highest:.0%} (catastrophic overfitting): "
+                f"image {nimg:,}: accuracy under PGD fell to {robust:.0%} from {guard.best_accuracy:.0%} (catastrophic overfitting): "
                 "back to the best weights, with one step more in the attack"
             )
 

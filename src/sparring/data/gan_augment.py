@@ -21,6 +21,7 @@ from sparring.data.color_ops import colour_matrix, grey_matrix, tint
 from sparring.data.warp import quarter_turns, scale, shift, turn, warp, window, within
 from sparring.engine import dist
 from sparring.engine.game import Batch
+from sparring.engine.precision import at_least_float32
 
 
 class DiffAugment(nn.Module):
@@ -33,7 +34,7 @@ class DiffAugment(nn.Module):
 
     def forward(self, x: Tensor, batch: Batch) -> Tensor:
         """Images of the same shape, changed."""
-        x = _at_least_float32(x)
+        x = at_least_float32(x)
         u = batch.uniform(7).to(x.dtype)
         with _full_precision(x):
             return self._cut(self._coloured(x, u[:, :3]), u[:, 3:])
@@ -98,7 +99,7 @@ class ADA(nn.Module):
 
     def forward(self, x: Tensor, batch: Batch) -> Tensor:
         """Images of the same shape, changed with probability `p`."""
-        x = _at_least_float32(x)
+        x = at_least_float32(x)
         gates, u, n = batch.uniform(13), batch.uniform(8).to(x.dtype), batch.normal(7).to(x.dtype)
         with _full_precision(x):
             p, turned = self.p, 1 - (1 - self.p).sqrt()  # two rotations: together one with probability p
@@ -179,10 +180,6 @@ def colouring(on: Tensor, u: Tensor, n: Tensor, channels: int) -> tuple[Tensor, 
 def _integer(u: Tensor, count: int) -> Tensor:
     """0 to count - 1, int64, each as likely, from `u` uniform in [0, 1)."""
     return (u * count).long()
-
-
-def _at_least_float32(x: Tensor) -> Tensor:
-    return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 def _full_precision(x: Tensor) -> torch.autocast:

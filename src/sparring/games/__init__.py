@@ -1,1 +1,1 @@
-"""What the players play for."""
+"""Games: losses, penalties and the objects that combine them for the loop."""

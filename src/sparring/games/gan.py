@@ -1,4 +1,4 @@
-"""The generative adversarial game (Goodfellow et al. 2014): one player makes data, the other tells them from real ones."""
+"""The generative adversarial game of a generator and a discriminator (Goodfellow et al. 2014)."""
 
 from __future__ import annotations
 
@@ -10,61 +10,62 @@ import torch
 from torch import Tensor, nn
 
 from sparring.engine.game import Batch, Stats
+from sparring.engine.precision import at_least_float32
 from sparring.games.adaptive_gamma import AdaptiveGamma
 from sparring.games.label_completion import LabelCompletion
 from sparring.games.objectives import Objective
-from sparring.games.penalties import Penalty, between, input_gradient
+from sparring.games.penalties import Penalty, input_gradient, interpolate
 
-Judge = Callable[[nn.Module, Sequence[Tensor], Sequence[Tensor]], list[Tensor]]
-"""(discriminator, inputs, their labels or nothing) -> logits `[B]`, float32, of each input."""
+DiscriminatorForward = Callable[[nn.Module, Sequence[Tensor], Sequence[Tensor]], list[Tensor]]
+"""(discriminator, inputs, their labels or an empty sequence) -> logits `[B]`, float32, of each input."""
 
-Term = Callable[[nn.Module, Tensor, Tensor], Tensor]
-"""(generator, fake images, real images) -> a scalar that the generator pays besides."""
+GeneratorTerm = Callable[[nn.Module, Tensor, Tensor], Tensor]
+"""(generator, fake images, real images) -> a scalar that is added to the generator's loss."""
 
 
 @runtime_checkable
-class Judging(Protocol):
-    """A game in which a player tells data from samples, and that can be asked what it thinks."""
+class HasLogits(Protocol):
+    """A game whose discriminator can be evaluated from outside."""
 
     def logits(self, x: Tensor, y: Tensor) -> Tensor:
-        """How real each of `x` looks to it, float32 `[B]`; `y` are the labels. Nothing of the game changes by this."""
+        """Return the discriminator's logits `[B]`, float32, of `x` with labels `y`, without changing the game."""
         ...
 
 
 class Augment(Protocol):
-    """An augmentation, the same way for reals and fakes, through which gradients flow. If it has a state: an `nn.Module`."""
+    """A differentiable augmentation for real and fake images. If it has state it is an `nn.Module`."""
 
     def __call__(self, x: Tensor, batch: Batch) -> Tensor:
-        """Images `[B, C, H, W]`, changed with the noise of `batch`."""
+        """Augment images `[B, C, H, W]` with the noise of `batch`."""
         ...
 
     def observe(self, real: Tensor, fake: Tensor) -> None:
-        """Take note of D's logits `[B]` in one of its turns."""
+        """Update the state from the discriminator's logits `[B]` in one of its turns."""
         ...
 
     def stats(self) -> Stats:
-        """What it is at now, for the metrics."""
+        """Return the current strength, for the metrics."""
         ...
 
 
-def together(discriminator: nn.Module, x: Sequence[Tensor], y: Sequence[Tensor]) -> list[Tensor]:
-    """One forward for all: the fastest, and right wherever D looks at each image by itself."""
+def joint_forward(discriminator: nn.Module, x: Sequence[Tensor], y: Sequence[Tensor]) -> list[Tensor]:
+    """Evaluate all inputs in one forward pass. Fastest, and correct if no output depends on other images."""
     logits = _call(discriminator, torch.cat(list(x)), torch.cat(list(y)) if y else None)
-    return list(torch.split(logits, [len(part) for part in x]))
+    return list(torch.split(logits, [len(images) for images in x]))
 
 
-def apart(discriminator: nn.Module, x: Sequence[Tensor], y: Sequence[Tensor]) -> list[Tensor]:
-    """A forward for each: batch normalisation then sees real and generated batches apart."""
-    return [_call(discriminator, part, y[k] if y else None) for k, part in enumerate(x)]
+def separate_forward(discriminator: nn.Module, x: Sequence[Tensor], y: Sequence[Tensor]) -> list[Tensor]:
+    """Evaluate each input in its own forward pass, so that batch normalisation sees real and fake batches separately."""
+    return [_call(discriminator, images, y[k] if y else None) for k, images in enumerate(x)]
 
 
 class GAN:
-    """Two players, `generator` and `discriminator`; a game in the sense of `engine.game`.
+    """A game of two players, `generator` and `discriminator` (`engine.game.Game`).
 
-    `generator(z)` takes noise `[B, latents]`, `discriminator(x)` gives logits `[B]`; with `conditional` both get the
-    labels as a second argument, and `completion` gives labels to those images that have none. D sees everything through
-    `augment`. `terms` are added to G's loss. `held` is the weight of those penalties that were built with it, and follows
-    D's gradients. What of all this has a state of its own is a player without a turn, `augment` or `penalty`.
+    `generator(z)` takes noise `[B, latent_dim]`; `discriminator(x)` gives logits `[B]`. If `conditional`, both take labels as
+    a second argument, and `completion` predicts missing labels. The discriminator sees real and fake images through
+    `augment`. `terms` are added to the generator's loss. `gamma_controller` is the weight of those penalties that were built
+    with it, and adapts to the discriminator's gradients. Stateful ones are the players `augment` and `penalty`, without turns.
     """
 
     def __init__(
@@ -76,38 +77,39 @@ class GAN:
         latent_dim: int,
         penalties: Sequence[Penalty] = (),
         conditional: bool = False,
-        discriminator_turns: int = 1,
-        judge: Judge = together,
+        discriminator_steps: int = 1,
+        forward: DiscriminatorForward = joint_forward,
         augment: Augment | None = None,
-        held: AdaptiveGamma | None = None,
+        gamma_controller: AdaptiveGamma | None = None,
         completion: LabelCompletion | None = None,
-        terms: Mapping[str, Term] | None = None,
+        terms: Mapping[str, GeneratorTerm] | None = None,
     ) -> None:
-        quiet = {"augment": augment, "penalty": held}
-        keeping = {name: net for name, net in quiet.items() if isinstance(net, nn.Module)}
-        self.players: Mapping[str, nn.Module] = {"generator": generator, "discriminator": discriminator, **keeping}
-        self.turns = ("discriminator",) * discriminator_turns + ("generator",)
+        parts = {"augment": augment, "penalty": gamma_controller}
+        stateful = {name: net for name, net in parts.items() if isinstance(net, nn.Module)}
+        self.players: Mapping[str, nn.Module] = {"generator": generator, "discriminator": discriminator, **stateful}
+        self.turns = ("discriminator",) * discriminator_steps + ("generator",)
         self.objective, self.penalties, self.latent_dim = objective, tuple(penalties), latent_dim
-        self.conditional, self.judge = conditional, judge
-        self.augment, self.held, self.completion, self.terms = augment, held, completion, dict(terms or {})
+        self.conditional, self.forward = conditional, forward
+        self.augment, self.gamma_controller = augment, gamma_controller
+        self.completion, self.terms = completion, dict(terms or {})
         self._generator, self._discriminator = generator, discriminator
 
     def loss(self, player: str, batch: Batch, at: float) -> tuple[Tensor, Stats]:
-        """D's or G's loss; D's statistics tell the mean logits and what it pays besides: `penalty` and `heads`."""
-        given = batch
+        """Return a player's loss. The discriminator's statistics hold mean logits, `penalty` and `heads`."""
+        original = batch
         if self.completion:
             batch = replace(batch, y=self.completion.labels(self._discriminator, batch))
         if player == "generator":
             return self._generator_loss(batch)
         loss, stats = self._discriminator_loss(batch, at)
         if self.completion:
-            heads, seen = self.completion.discriminator_loss(self._discriminator, given)
-            loss, stats = loss + heads, {**stats, "heads": heads, **seen}
+            heads, head_stats = self.completion.discriminator_loss(self._discriminator, original)
+            loss, stats = loss + heads, {**stats, "heads": heads, **head_stats}
         return loss, stats
 
     @torch.no_grad()
     def logits(self, x: Tensor, y: Tensor) -> Tensor:
-        """What D in eval mode says of `x` `[B, ...]` with labels `y` `[B]`, not augmented: a `Judging` game."""
+        """Return the logits `[B]` of `x` `[B, ...]` with labels `y` `[B]` in eval mode, without augmentation."""
         modes = [(module, module.training) for module in self._discriminator.modules()]
         self._discriminator.eval()
         try:
@@ -124,54 +126,53 @@ class GAN:
         return [batch.y] * times if self.conditional else []
 
     def _fake(self, batch: Batch) -> Tensor:
-        """G(z), float32."""
+        """Return G(z), float32."""
         return _call(self._generator, batch.normal(self.latent_dim), *self._labels(batch))
 
-    def _judged(self, batch: Batch, *x: Tensor) -> list[Tensor]:
-        """The logits of each of `x`, as D sees them: augmented, with the labels of the batch."""
-        seen = [self.augment(part, batch) for part in x] if self.augment else x
-        return self.judge(self._discriminator, seen, self._labels(batch, len(x)))
+    def _logits(self, batch: Batch, *x: Tensor) -> list[Tensor]:
+        """Return the logits of each of `x`, augmented and with the labels of the batch."""
+        inputs = [self.augment(images, batch) for images in x] if self.augment else x
+        return self.forward(self._discriminator, inputs, self._labels(batch, len(x)))
 
     def _discriminator_loss(self, batch: Batch, at: float) -> tuple[Tensor, Stats]:
         with torch.no_grad():
             fake = self._fake(batch)
         due = [penalty for penalty in self.penalties if penalty.due(batch.step)]
         inputs = {"real": batch.x, "fake": fake}
-        if any(penalty.where == "between" for penalty in due):
-            inputs["between"] = between(batch.x, fake, batch.uniform())
-        if due:  # one leaf for all places: one autograd.grad gives every penalty its rows
+        if any(penalty.location == "interpolated" for penalty in due):
+            inputs["interpolated"] = interpolate(batch.x, fake, batch.uniform())
+        if due:  # one leaf for all inputs, so that one autograd.grad serves every penalty
             joined = torch.cat(list(inputs.values())).requires_grad_()
             inputs = dict(zip(inputs, torch.split(joined, len(fake)), strict=True))
-        logits = self._judged(batch, *inputs.values())
-        real, fake_logits = logits[0], logits[1]
-        loss = self.objective.discriminator(real, fake_logits)
-        stats: dict[str, Tensor | float] = {"real_logit": real.mean(), "fake_logit": fake_logits.mean()}
+        logits = self._logits(batch, *inputs.values())
+        real_logits, fake_logits = logits[0], logits[1]
+        loss = self.objective.discriminator(real_logits, fake_logits)
+        stats: dict[str, Tensor | float] = {"real_logit": real_logits.mean(), "fake_logit": fake_logits.mean()}
         if self.augment:
-            self.augment.observe(real.detach(), fake_logits.detach())
+            self.augment.observe(real_logits.detach(), fake_logits.detach())
             stats |= self.augment.stats()
         if due:
-            gradients = torch.split(input_gradient(torch.cat(logits), joined), len(fake))
-            rows = dict(zip(inputs, gradients, strict=True))
-            penalty = torch.stack([p(rows[p.where], at) for p in due]).sum()
+            split = torch.split(input_gradient(torch.cat(logits), joined), len(fake))
+            gradients = dict(zip(inputs, split, strict=True))
+            penalty = torch.stack([p(gradients[p.location], at) for p in due]).sum()
             loss, stats["penalty"] = loss + penalty, penalty
-            if self.held:
-                self.held.observe(batch.x, [rows[p.where].detach() for p in due])
-                stats |= self.held.stats()
+            if self.gamma_controller:
+                self.gamma_controller.observe(batch.x, [gradients[p.location].detach() for p in due])
+                stats |= self.gamma_controller.stats()
         return loss, stats
 
     def _generator_loss(self, batch: Batch) -> tuple[Tensor, Stats]:
-        real = batch.x.new_empty(0)
+        real_logits = batch.x.new_empty(0)
         if self.objective.pairs:
-            with torch.no_grad():  # G cannot move the real logits
-                (real,) = self._judged(batch, batch.x)
-        made = self._fake(batch)
-        (fake,) = self._judged(batch, made)
-        stats = {name: term(self._generator, made, batch.x) for name, term in self.terms.items()}
+            with torch.no_grad():  # the generator does not affect real logits
+                (real_logits,) = self._logits(batch, batch.x)
+        fake = self._fake(batch)
+        (fake_logits,) = self._logits(batch, fake)
+        stats = {name: term(self._generator, fake, batch.x) for name, term in self.terms.items()}
         if self.completion and self.completion.generator_weight:
-            stats["generator_heads"] = self.completion.generator_loss(self._discriminator, made)
-        return torch.stack([self.objective.generator(fake, real), *stats.values()]).sum(), stats
+            stats["generator_heads"] = self.completion.generator_loss(self._discriminator, fake)
+        return torch.stack([self.objective.generator(fake_logits, real_logits), *stats.values()]).sum(), stats
 
 
 def _call(net: nn.Module, x: Tensor, y: Tensor | None = None) -> Tensor:
-    out: Tensor = net(x) if y is None else net(x, y)
-    return out.to(torch.promote_types(out.dtype, torch.float32))
+    return at_least_float32(net(x) if y is None else net(x, y))

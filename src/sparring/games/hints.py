@@ -1,7 +1,7 @@
-"""Facts told to a generator in place of more data ("a face is roughly symmetric"): Abu-Mostafa 1990's learning from hints.
+"""Hints: known properties of the data as loss terms of a generator, e.g. mirror symmetry (Abu-Mostafa 1990).
 
-A hint is a function that says how much each image violates the fact. The generator pays only for violating it more than
-real data do, quantile by quantile, so that a fact need not hold for all of them.
+A hint is a function that measures how much each image violates the property. The loss is the excess over the violations of
+real data, quantile by quantile, so that the property need not hold for all of them.
 """
 
 from __future__ import annotations
@@ -16,36 +16,35 @@ from torch import Tensor, nn
 from torch.nn.functional import embedding, relu
 
 from sparring.engine.errors import SparringError, UsageError, did_you_mean
+from sparring.engine.precision import at_least_float32
 
 Violation = Callable[[Tensor], Tensor]
-"""Images `[B, C, H, W]` in [-1, 1] -> how much each violates the hint, `[B]`, 0 = obeyed; differentiable.
+"""Differentiable function from images `[B, C, H, W]` in [-1, 1] to violations `[B]`, where 0 is none.
 
-Best in the unit of a pixel's value, such as the mean of absolute differences: see `FLOOR`."""
+It is best in units of pixel values, such as a mean of absolute differences, because of `MIN_SCALE`."""
 
-FLOOR = 0.05
-"""The smallest scale of a violation, in the unit of pixels: a fortieth of their range. Below it data obey, for all purposes."""
+MIN_SCALE = 0.05
+"""Smallest scale of violations, in units of pixel values: a fortieth of their range. Smaller violations count as none."""
 
 
 def excess(fake: Tensor, real: Tensor) -> Tensor:
-    """Mean of max(0, sorted fake - sorted real): what fakes violate more than as many real data, both `[B]`; a scalar.
+    """Return the mean of max(0, sorted fake - sorted real) of violations `[B]`, a scalar.
 
-    One side of the Wasserstein-1 distance, which on a line pairs quantiles (Peyré, Cuturi 2019, section 2.6). Not the
-    mean's excess: there images that obey too well pay for others that do not at all, and all are pushed alike. Not the
-    largest's: there a single odd image among the data excuses every fake, and one fake alone is told to change. Fakes as
-    odd as the data, in their proportion, pay nothing here, and so do those that violate less. Two draws of the same
-    distribution do pay a little by chance, about their standard deviation over sqrt(B).
+    This is one side of the Wasserstein-1 distance, which in one dimension pairs quantiles (Peyré, Cuturi 2019, section
+    2.6). A difference of means would let images with too small violations compensate for others. A difference of maxima
+    would let one real outlier excuse every fake, and would change one fake only. Fakes with the violations of the data, or
+    smaller ones, have no loss. Two draws of one distribution differ by about their standard deviation / sqrt(B).
     """
     return relu(fake.sort().values - real.sort().values).mean()
 
 
 @dataclass(frozen=True)
 class Hint:
-    """weight * excess(violation(fake), violation(real)) / scale: a `Term` of `games.gan`, float32.
+    """A GeneratorTerm: weight * excess(violation(fake), violation(real)) / scale, float32.
 
-    The scale is the root mean square of the real violations, in which mean and spread count alike: the price is the same
-    in whatever unit a violation is told, and one weight suits all hints. It is `FLOOR` at least, so that data that obey
-    exactly (scale 0) ask for obedience 1 / FLOOR times as strongly as for one unit, and no more. Quantiles are those of
-    the images at hand: each process and each part of an accumulated batch compares its own.
+    The scale is the root mean square of the real violations, so that the loss does not depend on their unit and one weight
+    suits all hints. It is at least `MIN_SCALE`, which bounds the loss where real data have no violations. Quantiles are
+    those of the micro-batch at hand, on each process.
     """
 
     name: str
@@ -53,117 +52,121 @@ class Hint:
     weight: float = 1.0
 
     def __call__(self, generator: nn.Module, fake: Tensor, real: Tensor) -> Tensor:
-        """What the generator pays for `fake` beside `real`, both `[B, C, H, W]`: a scalar. Real data get no gradient."""
+        """Return the loss of `fake` relative to `real`, both `[B, C, H, W]`, a scalar without gradient to `real`."""
         with torch.autocast(fake.device.type, enabled=False):
             with torch.no_grad():
-                allowed = self._of(real)
-            scale = allowed.square().mean().sqrt().clamp_min(FLOOR)
-            return self.weight * excess(self._of(fake), allowed) / scale
+                real_violations = self._violations(real)
+            scale = real_violations.square().mean().sqrt().clamp_min(MIN_SCALE)
+            return self.weight * excess(self._violations(fake), real_violations) / scale
 
-    def _of(self, x: Tensor) -> Tensor:
-        told = self.violation(x.to(torch.promote_types(x.dtype, torch.float32)))
-        if told.shape != x.shape[:1]:
+    def _violations(self, x: Tensor) -> Tensor:
+        violations = self.violation(at_least_float32(x))
+        if violations.shape != x.shape[:1]:
             raise SparringError(
-                f"the hint '{self.name}' must tell one number an image, {list(x.shape[:1])}, not {list(told.shape)}"
+                f"the hint '{self.name}' gives {list(violations.shape)}: it must give one number per image, {list(x.shape[:1])}"
             )
-        return told
+        return violations
 
 
 def mirror(x: Tensor) -> Tensor:
-    """Mean absolute difference between an image and its mirror image, left to right."""
+    """Return the mean absolute difference `[B]` between each image and its left-right mirror image."""
     return _mean((x - x.flip(3)).abs())
 
 
 def tileable(x: Tensor) -> Tensor:
-    """By how much images jump more at the seams of a tiling than between neighbours inside, on average of both directions.
+    """Return how much the differences at the seams of a tiling exceed those between neighbours inside, `[B]`.
 
-    The jumps inside are what seams are measured by, and get no gradient: else roughening would pay like mending.
+    It is the mean of both directions. The differences inside get no gradient: otherwise roughening would reduce the loss.
     """
     return (_seam(x, 2) + _seam(x, 3)) / 2
 
 
 def smooth(x: Tensor) -> Tensor:
-    """Total variation (Rudin, Osher, Fatemi 1992, anisotropic): neighbours' mean absolute difference, both directions' mean."""
+    """Return the anisotropic total variation `[B]` per pixel, averaged over directions (Rudin, Osher, Fatemi 1992)."""
     return (_mean(x.diff(dim=2).abs()) + _mean(x.diff(dim=3).abs())) / 2
 
 
 def palette(colours: Sequence[str]) -> Violation:
-    """The mean distance of pixels to the nearest of `colours` (like "ff0000"), by the mean absolute difference of channels.
+    """Build the mean distance of pixels to the nearest of `colours` (like "ff0000"), by the mean difference of channels.
 
-    Of one or two channels the first is held against the colours' luminance; of four or more the first three count. The
-    minimum is hard: a pixel is drawn to its nearest colour alone. Raises UsageError where a colour is none.
+    With one or two channels the first is compared with the colours' luminance; with four or more the first three count.
+    Each pixel is pulled to its nearest colour only. Raises UsageError on an invalid colour.
     """
     if not colours:
-        raise UsageError("a palette needs colours: palette:ff0000,00ff00,ffffff")
-    if odd := [colour for colour in colours if not re.fullmatch(r"#?[0-9a-fA-F]{6}", colour)]:
+        raise UsageError("a palette needs colours: give them as in palette:ff0000,00ff00,ffffff")
+    if invalid := [colour for colour in colours if not re.fullmatch(r"#?[0-9a-fA-F]{6}", colour)]:
         raise UsageError(
-            f"'{odd[0]}' is no colour: six hexadecimal digits, ff0000 for red; palette:ff0000,00ff00,ffffff"
+            f"'{invalid[0]}' is no colour: give six hexadecimal digits, as in palette:ff0000,00ff00,ffffff"
         )
     bytes_ = torch.tensor([list(bytes.fromhex(colour.removeprefix("#"))) for colour in colours])
-    grey = (bytes_ * torch.tensor([299, 587, 114])).sum(1, keepdim=True).add(500) // 1000  # whole, as 8-bit images are
+    grey = (bytes_ * torch.tensor([299, 587, 114])).sum(1, keepdim=True).add(
+        500
+    ) // 1000  # integers, as in 8-bit images
 
     def distance(x: Tensor) -> Tensor:
         x = x[:, :3] if x.shape[1] >= 3 else x[:, :1]
-        wanted = (bytes_ if x.shape[1] == 3 else grey).to(x) / 127.5 - 1
-        with torch.no_grad():  # which is nearest: a constant almost everywhere (argmin takes ten times as long as min)
-            choice = torch.stack([(x - c[:, None, None]).abs().mean(1) for c in wanted]).min(0).indices
-        return _mean((x - embedding(choice, wanted).permute(0, 3, 1, 2)).abs())
+        targets = (bytes_ if x.shape[1] == 3 else grey).to(x) / 127.5 - 1
+        with torch.no_grad():  # the nearest colour is piecewise constant (argmin takes ten times as long as min)
+            nearest = torch.stack([(x - c[:, None, None]).abs().mean(1) for c in targets]).min(0).indices
+        return _mean((x - embedding(nearest, targets).permute(0, 3, 1, 2)).abs())
 
     return distance
 
 
 HINTS: dict[str, Violation] = {"mirror": mirror, "tileable": tileable, "smooth": smooth}
-"""Name -> violation. One's own is put in under a name: `sparring.HINTS["round"] = my_violation`, before a resume too."""
+"""Violations by name. Register a custom one by `sparring.HINTS["round"] = my_violation`, also before a resume."""
 
 
-def hint_term(text: str, weight: float) -> tuple[str, Hint]:
-    """What "mirror", "mirror*3" or "palette:ff0000,ffffff*2" asks for: its name, "hint_mirror", and its term.
+def parse_hint(text: str, weight: float) -> tuple[str, Hint]:
+    """Parse "mirror", "mirror*3" or "palette:ff0000,ffffff*2"; return its metric name "hint_mirror" and its term.
 
-    A number after `*` multiplies the weight. Raises UsageError where the text cannot be understood.
+    A number after `*` multiplies the weight. Raises UsageError on a syntax error or an unknown hint.
     """
-    what, star, times = (part.strip() for part in text.partition("*"))
-    name, colon, colours = (part.strip() for part in what.partition(":"))
+    definition, star, factor = (field.strip() for field in text.partition("*"))
+    name, colon, colours = (field.strip() for field in definition.partition(":"))
     if name == "palette":
         violation = palette([colour.strip() for colour in colours.split(",")] if colours else [])
     elif name not in HINTS:
         raise UsageError(
-            f"unknown hint '{name}' ({did_you_mean(name, [*HINTS, 'palette'])}): one of your own must be put into "
-            "sparring.HINTS first, before a resume too"
+            f"unknown hint '{name}' ({did_you_mean(name, [*HINTS, 'palette'])}): register a custom one in sparring.HINTS "
+            "first, also before a resume"
         )
     elif colon:
-        raise UsageError(f"'{text}': the hint '{name}' takes nothing after a colon")
+        raise UsageError(f"'{text}': the hint '{name}' takes no argument, remove the colon")
     else:
         violation = HINTS[name]
-    return f"hint_{name}", Hint(name, violation, weight * (_factor(times, text) if star else 1.0))
+    return f"hint_{name}", Hint(name, violation, weight * (_parse_factor(factor, text) if star else 1.0))
 
 
-def terms_of(hints: str, weight: float) -> dict[str, Hint]:
-    """The terms of "mirror+smooth*2", by the name they have in metrics.jsonl; raises UsageError where one comes twice."""
+def parse_hints(hints: str, weight: float) -> dict[str, Hint]:
+    """Parse "mirror+smooth*2"; return the terms by their names in metrics.jsonl. Raises UsageError on a duplicate."""
     terms: dict[str, Hint] = {}
     for text in hints.split("+") if hints.strip() else ():
-        name, term = hint_term(text, weight)
+        name, term = parse_hint(text, weight)
         if name in terms:
-            raise UsageError(f"the hint '{term.name}' is given twice: once, with a larger weight, is {term.name}*2")
+            raise UsageError(
+                f"the hint '{term.name}' is given twice: give it once, with a larger weight as in {term.name}*2"
+            )
         terms[name] = term
     return terms
 
 
-def _factor(word: str, text: str) -> float:
+def _parse_factor(number: str, text: str) -> float:
     try:
-        factor = float(word)
+        factor = float(number)
     except ValueError:
         factor = math.nan
     if not 0 < factor < math.inf:
-        raise UsageError(f"'{text}': after * comes a number above 0, not '{word}'")
+        raise UsageError(f"'{text}': a number above 0 must follow *, not '{number}'")
     return factor
 
 
 def _seam(x: Tensor, dim: int) -> Tensor:
-    """What the jump from the last to the first exceeds the mean jump to the next by; 0 of a side of one pixel."""
+    """Return how much the difference of last and first exceeds that of neighbours, `[B]`; 0 for a side of one pixel."""
     seam = x.narrow(dim, 0, 1) - x.narrow(dim, -1, 1)
     return relu(_mean(seam.abs()) - _mean(x.detach().diff(dim=dim).abs()))
 
 
 def _mean(x: Tensor) -> Tensor:
-    """Over all but the first dimension; 0 of nothing."""
+    """Average over all dimensions but the first; 0 if they are empty."""
     return x.sum((1, 2, 3)) / max(x.shape[1:].numel(), 1)

@@ -1,7 +1,7 @@
-"""What generator and discriminator want: pure functions of logits `[B]`, float32 in, a scalar out.
+"""Losses of generators and discriminators: pure functions from logits `[B]`, float32, to a scalar.
 
-D(x) is a logit, positive for "real". Each objective is a pair: the discriminator's loss from (real, fake), and the
-generator's from (fake, real), of which most look at the fake logits alone.
+D(x) is a logit, positive for real. An objective is a pair of losses: the discriminator's of (real, fake) logits and the
+generator's of (fake, real) logits. Most generator losses use the fake logits only.
 """
 
 from __future__ import annotations
@@ -14,58 +14,58 @@ from torch.nn.functional import relu, softplus
 
 
 class Objective(NamedTuple):
-    """The two losses of a game between generator and discriminator."""
+    """The losses of a discriminator and a generator."""
 
     discriminator: Callable[[Tensor, Tensor], Tensor]
     """(real logits `[B]`, fake logits `[B]`) -> scalar."""
     generator: Callable[[Tensor, Tensor], Tensor]
     """(fake logits `[B]`, real logits `[B]`) -> scalar."""
     pairs: bool = False
-    """True where the generator's loss needs the real logits too."""
+    """Whether the generator's loss uses the real logits."""
 
 
 def cross_entropy(real: Tensor, fake: Tensor) -> Tensor:
-    """-log D(x) - log(1 - D(G(z))), D's loss of the minimax game (Goodfellow et al. 2014, Eq. 1)."""
+    """Return -log D(x) - log(1 - D(G(z))), D's loss of the minimax game (Goodfellow et al. 2014, Eq. 1)."""
     return softplus(-real).mean() + softplus(fake).mean()
 
 
 def minimax_generator(fake: Tensor, real: Tensor) -> Tensor:
-    """log(1 - D(G(z))), G's side of Goodfellow et al. 2014, Eq. 1: saturates where D is sure."""
+    """Return log(1 - D(G(z))), G's loss of the minimax game (Goodfellow et al. 2014, Eq. 1). It saturates."""
     return -softplus(fake).mean()
 
 
 def nonsaturating_generator(fake: Tensor, real: Tensor) -> Tensor:
-    """-log D(G(z)) (Goodfellow et al. 2014, section 3)."""
+    """Return -log D(G(z)) (Goodfellow et al. 2014, section 3)."""
     return softplus(-fake).mean()
 
 
 def hinge_discriminator(real: Tensor, fake: Tensor) -> Tensor:
-    """max(0, 1 - D(x)) + max(0, 1 + D(G(z))) (Lim and Ye 2017, Eq. 3)."""
+    """Return max(0, 1 - D(x)) + max(0, 1 + D(G(z))) (Lim and Ye 2017, Eq. 3)."""
     return relu(1 - real).mean() + relu(1 + fake).mean()
 
 
 def critic(real: Tensor, fake: Tensor) -> Tensor:
-    """D(G(z)) - D(x): minus the Wasserstein distance where D is 1-Lipschitz (Arjovsky et al. 2017, Eq. 3)."""
+    """Return D(G(z)) - D(x), the negative Wasserstein distance for the best 1-Lipschitz D (Arjovsky et al. 2017, Eq. 3)."""
     return fake.mean() - real.mean()
 
 
 def critic_generator(fake: Tensor, real: Tensor) -> Tensor:
-    """-D(G(z)), G's side of the hinge and the Wasserstein game."""
+    """Return -D(G(z)), G's loss of the hinge and the Wasserstein game."""
     return -fake.mean()
 
 
 def least_squares_discriminator(real: Tensor, fake: Tensor) -> Tensor:
-    """((D(x) - 1)^2 + D(G(z))^2) / 2 (Mao et al. 2017, Eq. 9)."""
+    """Return ((D(x) - 1)^2 + D(G(z))^2) / 2 (Mao et al. 2017, Eq. 9)."""
     return ((real - 1).square().mean() + fake.square().mean()) / 2
 
 
 def least_squares_generator(fake: Tensor, real: Tensor) -> Tensor:
-    """(D(G(z)) - 1)^2 / 2 (Mao et al. 2017, Eq. 9)."""
+    """Return (D(G(z)) - 1)^2 / 2 (Mao et al. 2017, Eq. 9)."""
     return (fake - 1).square().mean() / 2
 
 
 def relativistic(first: Tensor, second: Tensor) -> Tensor:
-    """softplus(second - first), pair by pair: `first` should look more real (Huang et al. 2024, Eq. 2)."""
+    """Return softplus(second - first) of pairs of logits; it makes `first` larger (Huang et al. 2024, Eq. 2)."""
     return softplus(second - first).mean()
 
 
@@ -77,4 +77,4 @@ OBJECTIVES: dict[str, Objective] = {
     "least_squares": Objective(least_squares_discriminator, least_squares_generator),
     "relativistic": Objective(relativistic, relativistic, pairs=True),
 }
-"""Name -> objective."""
+"""Objectives by name."""

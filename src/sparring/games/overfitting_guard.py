@@ -1,6 +1,7 @@
-"""Against catastrophic overfitting: a classifier may lose all its robustness within an epoch (Wong et al. 2020, section 5.2).
+"""Rollback on catastrophic overfitting of adversarial training (Wong et al. 2020, section 5.2).
 
-Its training adversaries then say nothing of it, for it has learnt to be right on those alone.
+A classifier can lose all its robustness within an epoch. Its training adversaries do not show it, since it has learned to
+be correct on those alone.
 """
 
 from __future__ import annotations
@@ -19,59 +20,60 @@ from sparring.games.adversarial_training import Ascent, InnerAttack
 
 
 class OverfittingGuard(nn.Module):
-    """The best weights so far, by accuracy under PGD on some held training images; a player without a turn.
+    """A player without turns that keeps the best weights by accuracy under PGD on some training images.
 
-    Where the accuracy has fallen by more than `fall` from the best, the classifier gets those weights back.
+    If that accuracy is more than `max_drop` below its best, the classifier gets the best weights back.
     """
 
     best: Tensor
-    """Of the held images, how many stood at best."""
+    """Largest number of images that were classified correctly under PGD."""
     rollbacks: Tensor
+    """Number of rollbacks."""
     x: Tensor
     y: Tensor
 
-    def __init__(self, net: nn.Module, threat: Threat, *, fall: float = 0.2, steps: int = 10) -> None:
+    def __init__(self, net: nn.Module, threat: Threat, *, max_drop: float = 0.2, steps: int = 10) -> None:
         super().__init__()
         self.net = copy.deepcopy(net).requires_grad_(False)
-        self.threat, self.fall, self.steps = threat, fall, steps
+        self.threat, self.max_drop, self.steps = threat, max_drop, steps
         self.register_buffer("best", torch.zeros((), dtype=torch.int64))
         self.register_buffer("rollbacks", torch.zeros((), dtype=torch.int64))
 
-    def hold(self, x: Tensor, y: Tensor) -> None:
-        """The images `[N, ...]` and labels `[N]` to look at; they come with the data, and are not saved."""
+    def set_images(self, x: Tensor, y: Tensor) -> None:
+        """Set the images `[N, ...]` and labels `[N]` to attack. They belong to the data and are not saved."""
         self.register_buffer("x", x, persistent=False)
         self.register_buffer("y", y, persistent=False)
 
-    def look(self, system: System) -> tuple[float, bool]:
-        """The classifier's robust accuracy, from 0 to 1, and whether it was rolled back: weights, average and optimizer.
+    def check(self, system: System) -> tuple[float, bool]:
+        """Return the classifier's accuracy under PGD, in [0, 1], and whether it was rolled back.
 
-        The optimizer begins anew then: its moments led where nobody wants to go.
+        A rollback restores weights and average and resets the optimizer, whose moments belong to the lost weights.
         """
         if not hasattr(self, "x"):
-            raise UsageError("a guard needs images to look at: give it some training images, guard.hold(x, y)")
+            raise UsageError("the guard has no images to attack: give it training images by guard.set_images(x, y)")
         net = system.game.players["classifier"]
-        right = int((~pgd(net, self.x, self.y, self.threat, steps=self.steps).success).sum())
-        now = right / len(self.y)
-        if right >= int(self.best):
-            self.best.fill_(right)
+        correct = int((~pgd(net, self.x, self.y, self.threat, steps=self.steps).success).sum())
+        accuracy = correct / len(self.y)
+        if correct >= int(self.best):
+            self.best.fill_(correct)
             self.net.load_state_dict(net.state_dict())
-        if now >= self.highest - self.fall:
-            return now, False
+        if accuracy >= self.best_accuracy - self.max_drop:
+            return accuracy, False
         net.load_state_dict(self.net.state_dict())
         system.ema.reset()
         system.optimizers["classifier"].state.clear()
         self.rollbacks += 1
-        return now, True
+        return accuracy, True
 
     @property
-    def highest(self) -> float:
-        """The best robust accuracy so far."""
+    def best_accuracy(self) -> float:
+        """The best accuracy under PGD so far, in [0, 1]."""
         return int(self.best) / len(self.y)
 
-    def warned(self, attack: Ascent) -> InnerAttack:
-        """The attack, with one step more for each rollback: what went wrong once would do so again."""
+    def strengthen(self, attack: Ascent) -> InnerAttack:
+        """Return the attack with one more step per rollback, since the same attack would fail again."""
 
-        def warned(net: nn.Module, x: Tensor, y: Tensor, threat: Threat, batch: Batch) -> Tensor:
-            return attack.slower(int(self.rollbacks))(net, x, y, threat, batch)
+        def strengthened(net: nn.Module, x: Tensor, y: Tensor, threat: Threat, batch: Batch) -> Tensor:
+            return attack.with_extra_steps(int(self.rollbacks))(net, x, y, threat, batch)
 
-        return warned
+        return strengthened

@@ -1,4 +1,4 @@
-"""A game of one: a network and its loss, in the same loop as all others."""
+"""A game with one player: ordinary training of one network in the same loop."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sparring.engine.game import Batch, Stats
 
 
 class SinglePlayer:
-    """One player, `net`, that minimises `loss(net, batch)`; a game in the sense of `engine.game`."""
+    """A game with one player, `net`, that minimises `loss(net, batch)` (`engine.game.Game`)."""
 
     turns = ("net",)
 
@@ -19,5 +19,5 @@ class SinglePlayer:
         self._loss = loss
 
     def loss(self, player: str, batch: Batch, at: float) -> tuple[Tensor, Stats]:
-        """The loss, and no statistics."""
+        """Return the loss, without statistics."""
         return self._loss(self.players["net"], batch), {}

@@ -47,7 +47,7 @@ class Answer(NamedTuple):
 
 @dataclass
 class Classifier:
-    """A network of two halves (`games.semi_supervised.Halves`) with all that its answers need."""
+    """A network of two halves (`games.semi_supervised.FeatureClassifier`) with all that its answers need."""
 
     net: nn.Module
     spec: ImageSpec

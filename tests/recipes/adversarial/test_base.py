@@ -101,7 +101,7 @@ def test_a_stopped_run_goes_on_to_the_bit(name: str, at: int, tmp_path: Path) ->
         system = system_of(recipe, spec)
         guard = system.game.players["guard"]
         assert isinstance(guard, OverfittingGuard)
-        guard.hold(held.x, held.y)
+        guard.set_images(held.x, held.y)
         return system
 
     whole, first, second = fresh(), fresh(), fresh()
@@ -113,13 +113,13 @@ def test_a_stopped_run_goes_on_to_the_bit(name: str, at: int, tmp_path: Path) ->
             hardware=CPU,
             should_stop=iter([False] * (at // 4) + [True]).__next__,
         )
-        system.game.players["guard"].look(system)  # type: ignore[operator]
+        system.game.players["guard"].check(system)  # type: ignore[operator]
         system.game.players["guard"].rollbacks += 1  # type: ignore[operator]
     checkpoint.save(first, tmp_path / "saved", at)
     assert checkpoint.load(second, tmp_path / "saved") == at
     for system in (whole, second):
         play(system, BatchLoader(spec), total=TOTAL, start=at, hardware=CPU)
-        system.game.players["guard"].look(system)  # type: ignore[operator]
+        system.game.players["guard"].check(system)  # type: ignore[operator]
     for player, net in whole.game.players.items():
         for key, tensor in net.state_dict().items():
             assert torch.equal(tensor, second.game.players[player].state_dict()[key]), (player, key)

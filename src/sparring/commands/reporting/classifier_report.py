@@ -111,7 +111,7 @@ def doubts(classifier: Classifier, data: Dataset, aside: NDArray[np.int64]) -> l
 
 def untaught(run: Run) -> list[str]:
     """A note where the teacher was sure of few unlabelled images up to the end, so that they taught little; or none."""
-    sure = [line["sure"] for line in run.metrics() if "sure" in line]
+    sure = [line["confident"] for line in run.metrics() if "confident" in line]
     last = sure[-max(len(sure) // LAST, 1) :]
     if not last or fmean(last) >= SURE:
         return []

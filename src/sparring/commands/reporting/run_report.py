@@ -41,7 +41,7 @@ CURVES: Mapping[str, Mapping[str, str]] = {
     "Coverage": {"coverage": "samples", "floor_coverage": "real data"},
     "Errors": {"error": "held-out images"},
     "Losses": {"discriminator": "discriminator", "classifier": "classifier", "generator": "generator"},
-    "Right answers": {"right": "changed labelled images", "sure": "share of unlabelled images the teacher is sure of"},
+    "Accuracy": {"accuracy": "augmented labelled images", "confident": "fraction of confident pseudo-labels"},
     "Robust accuracy": {"robust": "training adversaries", "guarded": "some training images, PGD"},
     "Logits": {"train_logit": "training images", "held_out_logit": "held-out images", "sample_logit": "samples"},
     "Pairs the discriminator gets right": {"win": "held-out images", "train_win": "training images"},
@@ -49,7 +49,11 @@ CURVES: Mapping[str, Mapping[str, str]] = {
     "Weight of the penalty (gamma)": {"gamma": "gamma"},
     "Steepness of the discriminator": {"steepness": "slope times the squared distance of two images"},
     "Augmentation": {"augment_p": "probability of each change"},
-    "Heads": {"class_loss": "classes", "turn_loss": "turns", "generator_heads": "turns, paid by the generator"},
+    "Heads": {
+        "class_loss": "classes",
+        "rotation_loss": "rotations",
+        "generator_heads": "rotations, in the generator's loss",
+    },
     "Orthogonality": {"orthogonality": "paid by the generator"},
 }
 """Title of a plot -> name in metrics.jsonl -> label of the line."""

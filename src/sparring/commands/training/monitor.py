@@ -16,7 +16,7 @@ from sparring.data.dataset import Dataset
 from sparring.data.in_memory import as_input
 from sparring.engine.game import Game
 from sparring.engine.image_io import to_uint8
-from sparring.games.gan import Judging
+from sparring.games.gan import HasLogits
 from sparring.measure.diagnostics.quick_metrics import coverage, variety, wins
 from sparring.measure.scores.sliced_wasserstein import sliced_wasserstein
 from sparring.models.generator import GeneratorModel
@@ -63,7 +63,7 @@ def watch(game: Game, model: GeneratorModel, data: Dataset, plan: Plan) -> Calla
         return {prefix + name: value for name, value in figures.items() if math.isfinite(value)}
 
     def judged(x: Tensor) -> dict[str, float]:
-        if not isinstance(game, Judging):
+        if not isinstance(game, HasLogits):
             return {}
         sample, trained = _logits(game, x, y), _logits(game, train, train_y)
         seen = {
@@ -107,7 +107,7 @@ def _as_many(x: Tensor, count: int) -> Tensor:
     return x[torch.arange(count) % len(x)]
 
 
-def _logits(judge: Judging, x: Tensor, y: Tensor) -> Tensor:
+def _logits(judge: HasLogits, x: Tensor, y: Tensor) -> Tensor:
     return torch.cat([judge.logits(*part) for part in _parts(x, y)]).cpu()
 
 

@@ -20,7 +20,13 @@ from sparring.engine.ema import EMA
 from sparring.engine.errors import UsageError, did_you_mean
 from sparring.engine.game import Schedule
 from sparring.engine.loop import System
-from sparring.games.adversarial_training import AdversarialTraining, Ascent, InnerAttack, Loss, worst
+from sparring.games.adversarial_training import (
+    AdversarialLoss,
+    AdversarialTraining,
+    Ascent,
+    InnerAttack,
+    adversarial_ce,
+)
 from sparring.games.overfitting_guard import OverfittingGuard
 from sparring.nets.robustness_cnns import NETS
 from sparring.recipes.recipe import check_positive, check_range
@@ -134,14 +140,16 @@ class AdversarialRecipe:
         total: int,
         *,
         attack: InnerAttack | Ascent,
-        loss: Loss = worst,
+        loss: AdversarialLoss = adversarial_ce,
     ) -> System:
         """The game, guarded if it should be, with its optimizer and the average."""
         watching: dict[str, nn.Module] = {}
         if self.guard:
             watching["guard"] = guard = OverfittingGuard(net, self.threat)
-            attack = guard.warned(attack) if isinstance(attack, Ascent) else attack
-        game = AdversarialTraining(net, self.threat, attack=attack, loss=loss, growth=self._growth, watching=watching)
+            attack = guard.strengthen(attack) if isinstance(attack, Ascent) else attack
+        game = AdversarialTraining(
+            net, self.threat, attack=attack, loss=loss, eps_factor=self._growth, observers=watching
+        )
         average = EMA(nn.ModuleDict({"classifier": net}), lambda at: self.average * total)
         return System(game, {"classifier": optimizer}, average, {"classifier": {"lr": lr}})
 

@@ -16,7 +16,7 @@ from torch.optim import Adam
 from sparring.engine.data_spec import ImageSpec
 from sparring.engine.loop import System
 from sparring.engine.schedules import cosine
-from sparring.games.adversarial_training import Ascent, at_data, mixed
+from sparring.games.adversarial_training import Ascent, data_start, mixed_ce
 from sparring.recipes.adversarial.base import AdversarialRecipe
 from sparring.recipes.recipe import check_range
 
@@ -44,5 +44,5 @@ class FGSM(AdversarialRecipe):
         """Section 6, with the cost of section 6 and Adam."""
         net = nets["classifier"]
         optimizer = Adam(net.parameters(), self.lr, fused=True)
-        attack = Ascent(1, 1.0, at_data)
-        return self.put_together(net, optimizer, cosine(self.lr, 0.0), total, attack=attack, loss=mixed(self.alpha))
+        attack = Ascent(1, 1.0, data_start)
+        return self.put_together(net, optimizer, cosine(self.lr, 0.0), total, attack=attack, loss=mixed_ce(self.alpha))

@@ -17,7 +17,7 @@ from torch.optim import Adam
 from sparring.engine.data_spec import ImageSpec
 from sparring.engine.loop import System
 from sparring.engine.schedules import triangle
-from sparring.games.adversarial_training import Carried
+from sparring.games.adversarial_training import PersistentPerturbation
 from sparring.recipes.adversarial.base import AdversarialRecipe
 from sparring.recipes.recipe import check_positive
 
@@ -50,6 +50,6 @@ class Free(AdversarialRecipe):
     def system(self, spec: ImageSpec, nets: Mapping[str, nn.Module], total: int) -> System:
         """Algorithm 1, with Adam."""
         net = nets["classifier"]
-        attack = Carried(self.batch_size, spec.shape, self.step).to(next(net.parameters()).device)
+        attack = PersistentPerturbation(self.batch_size, spec.shape, self.step).to(next(net.parameters()).device)
         optimizer = Adam(net.parameters(), self.lr, fused=True)
         return self.put_together(net, optimizer, triangle(self.lr, 0.4), total, attack=attack)

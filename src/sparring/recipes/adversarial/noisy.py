@@ -15,7 +15,7 @@ from torch.optim import Adam
 from sparring.engine.data_spec import ImageSpec
 from sparring.engine.loop import System
 from sparring.engine.schedules import triangle
-from sparring.games.adversarial_training import Noise
+from sparring.games.adversarial_training import GaussianAugmentation
 from sparring.recipes.adversarial.base import AdversarialRecipe
 from sparring.recipes.recipe import check_positive
 
@@ -46,5 +46,5 @@ class Noisy(AdversarialRecipe):
         """Cross entropy in noise."""
         net = nets["classifier"]
         optimizer = Adam(net.parameters(), self.lr, fused=True)
-        noise = Noise(2 * self.sigma)  # of images in [-1, 1]
+        noise = GaussianAugmentation(2 * self.sigma)  # of images in [-1, 1]
         return self.put_together(net, optimizer, triangle(self.lr, 0.4), total, attack=noise)

@@ -12,7 +12,7 @@ from torch.optim import SGD
 from sparring.engine.data_spec import ImageSpec
 from sparring.engine.loop import System
 from sparring.engine.schedules import steps
-from sparring.games.adversarial_training import Ascent, drawn_away, near, trades
+from sparring.games.adversarial_training import Ascent, gaussian_start, kl_objective, trades_loss
 from sparring.recipes.adversarial.base import AdversarialRecipe
 from sparring.recipes.recipe import check_positive, check_range
 
@@ -45,6 +45,6 @@ class TRADES(AdversarialRecipe):
         """Algorithm 1."""
         net = nets["classifier"]
         optimizer = SGD(net.parameters(), self.lr, momentum=0.9)
-        attack = Ascent(self.steps, self.way / self.steps, near, drawn_away)
+        attack = Ascent(self.steps, self.way / self.steps, gaussian_start, kl_objective)
         lr = steps({0.0: self.lr, 0.55: self.lr / 10, 0.75: self.lr / 100, 0.9: self.lr / 1000})
-        return self.put_together(net, optimizer, lr, total, attack=attack, loss=trades(self.beta))
+        return self.put_together(net, optimizer, lr, total, attack=attack, loss=trades_loss(self.beta))

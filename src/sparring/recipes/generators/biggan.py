@@ -126,7 +126,7 @@ class BigGAN:
             OBJECTIVES["hinge"],
             latent_dim=self.latent_dim,
             conditional=True,
-            discriminator_turns=self.turns,
+            discriminator_steps=self.turns,
             terms={"orthogonality": term} if self.orthogonal else {},
             completion=self.completion(spec),
         )

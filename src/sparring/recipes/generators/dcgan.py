@@ -15,7 +15,7 @@ from torch import nn
 from sparring.engine.data_spec import ImageSpec
 from sparring.engine.device import Hardware
 from sparring.engine.loop import System
-from sparring.games.gan import GAN, apart
+from sparring.games.gan import GAN, separate_forward
 from sparring.games.objectives import OBJECTIVES
 from sparring.nets.dcgan import Discriminator, Generator
 from sparring.recipes.recipe import adams, average_of, check_positive, check_range
@@ -78,7 +78,7 @@ class DCGAN:
             nets["discriminator"],
             OBJECTIVES["nonsaturating"],
             latent_dim=self.latent_dim,
-            judge=apart,
+            forward=separate_forward,
         )
         adam = adams(nets, self.lr, self.beta1, beta2=0.999)
         return System(game, adam, average_of(nets["generator"], total, share=self.average, ramp=0.05))

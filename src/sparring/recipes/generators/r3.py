@@ -30,8 +30,8 @@ from sparring.engine.loop import System
 from sparring.engine.schedules import cosine
 from sparring.games.adaptive_gamma import AdaptiveGamma
 from sparring.games.gan import GAN
-from sparring.games.hints import terms_of
-from sparring.games.label_completion import LabelCompletion, turns_of
+from sparring.games.hints import parse_hints
+from sparring.games.label_completion import LabelCompletion, rotations_for
 from sparring.games.objectives import OBJECTIVES
 from sparring.games.penalties import r1, r2
 from sparring.nets.auxiliary_heads import AuxiliaryHeads
@@ -106,7 +106,7 @@ class R3:
             raise UsageError(
                 f"unknown --augment '{self.augment}': {did_you_mean(str(self.augment), ['none', *AUGMENTS])}"
             )
-        terms_of(self.hints, self.hint_weight)  # what is wrong with them is said before anything begins
+        parse_hints(self.hints, self.hint_weight)  # what is wrong with them is said before anything begins
 
     def resolve(self, spec: ImageSpec, hardware: Hardware) -> Self:
         """Widths by hardware, size and number of images; augmentation by the number of images."""
@@ -147,7 +147,7 @@ class R3:
             spec.shape, self.discriminator_width, self.max_channels, classes, condition_stats
         )
         if self._completes(spec):
-            discriminator = AuxiliaryHeads(discriminator, classes, len(turns_of(spec.height, spec.width)))
+            discriminator = AuxiliaryHeads(discriminator, classes, len(rotations_for(spec.height, spec.width)))
         return {
             "generator": Generator(
                 spec.shape, self.latent_dim, self.width, self.max_channels, classes, condition_stats
@@ -170,16 +170,16 @@ class R3:
             penalties=[r1(gamma, self.interval), r2(gamma, self.interval)],
             conditional=self.classes(spec) > 0 or self.condition_stats(spec) != (),
             augment=augment,
-            held=held,
+            gamma_controller=held,
             completion=HEADS if isinstance(nets["discriminator"], AuxiliaryHeads) else None,
-            terms=terms_of(self.hints, self.hint_weight),
+            terms=parse_hints(self.hints, self.hint_weight),
         )
         moving = {"lr": cosine(self.lr, self.lr_end), "beta2": cosine(self.beta2, self.beta2_end)}
         average = average_of(nets["generator"], total, share=self.average, ramp=self.average)
         return System(game, adams(nets, self.lr, 0.0, self.beta2), average, dict.fromkeys(nets, moving))
 
 
-HEADS = LabelCompletion(class_weight=0.1, turn_weight=0.1, generator_weight=0.0)
+HEADS = LabelCompletion(class_weight=0.1, rotation_weight=0.1, generator_weight=0.0)
 """Where labels are few. At full weight the heads bend D's features to their own ends (docs/lab-notebook.md)."""
 FEW = 5_000
 """Images below which networks are narrower, and D learns them by heart unless it sees them augmented (ADA decides how

@@ -15,7 +15,7 @@ from torch import nn
 from sparring.engine.data_spec import ImageSpec
 from sparring.engine.device import Hardware
 from sparring.engine.errors import UsageError
-from sparring.games.label_completion import LabelCompletion, turns_of
+from sparring.games.label_completion import LabelCompletion, rotations_for
 from sparring.nets.auxiliary_heads import AuxiliaryHeads
 from sparring.recipes.generators.biggan import BigGAN
 from sparring.recipes.recipe import check_positive, check_range
@@ -32,15 +32,15 @@ class S3GAN(BigGAN):
     """Classes that are found where no image has a label."""
     class_weight: float = 1.0
     """What the discriminator pays for classes it gets wrong."""
-    turn_weight: float = 1.0
+    rotation_weight: float = 1.0
     """What it pays for not telling by how many quarter turns a real image was turned."""
-    generator_turn_weight: float = 0.2
+    generator_rotation_weight: float = 0.2
     """What the generator pays where that cannot be told of its samples."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_positive(self, "clusters", "class_weight")
-        check_range(self, 0, float("inf"), "turn_weight", "generator_turn_weight")
+        check_range(self, 0, float("inf"), "rotation_weight", "generator_rotation_weight")
 
     def resolve(self, spec: ImageSpec, hardware: Hardware) -> Self:
         """As BigGAN's; without two classes of its own the data get clusters."""
@@ -55,7 +55,7 @@ class S3GAN(BigGAN):
     def nets(self, spec: ImageSpec) -> dict[str, nn.Module]:
         """BigGAN's, with two heads on the discriminator's features."""
         nets = super().nets(spec)
-        turns = len(turns_of(spec.height, spec.width))
+        turns = len(rotations_for(spec.height, spec.width))
         return {**nets, "discriminator": AuxiliaryHeads(nets["discriminator"], self.classes(spec), turns)}
 
     def completion(self, spec: ImageSpec) -> LabelCompletion:
@@ -63,8 +63,8 @@ class S3GAN(BigGAN):
         return LabelCompletion(
             clusters=not self._labelled(spec),
             class_weight=self.class_weight,
-            turn_weight=self.turn_weight,
-            generator_weight=self.generator_turn_weight,
+            rotation_weight=self.rotation_weight,
+            generator_weight=self.generator_rotation_weight,
         )
 
     @staticmethod

@@ -23,7 +23,7 @@ from sparring.engine.device import Hardware
 from sparring.engine.loop import System
 from sparring.engine.schedules import cosine
 from sparring.games.consistency import Consistency
-from sparring.games.semi_supervised import SemiSupervisedGAN, Term
+from sparring.games.semi_supervised import ClassifierTerm, SemiSupervisedGAN
 from sparring.nets.cnn_classifier import CNNClassifier
 from sparring.nets.strided_gan import Generator
 from sparring.recipes.classifier_recipe import SemiSupervisedRecipe, average_of_both, teacher_of
@@ -107,21 +107,21 @@ class Consistent(SemiSupervisedRecipe):
         strong = STRONG.times(self.strength)
         if not self.strokes:
             strong = dataclasses.replace(strong, stroke=0.0)
-        terms: dict[str, Term] = {}
+        terms: dict[str, ClassifierTerm] = {}
         if self.consistency:
             device = next(nets["classifier"].parameters()).device
             terms["consistency"] = Consistency(
                 teacher_of(average), len(spec.classes), Augmentation(move=0.04), strong,
-                weight=self.consistency, sure=self.sure, even=self.even,
-                alone=device.type == "cpu" and isinstance(nets["classifier"], CNNClassifier),
+                weight=self.consistency, confidence=self.sure, balance_classes=self.even,
+                confident_only=device.type == "cpu" and isinstance(nets["classifier"], CNNClassifier),
             ).to(device)  # fmt: skip
         game = SemiSupervisedGAN(
             nets["generator"],
             nets["classifier"],
             latent_dim=self.latent_dim,
-            generated=self.generated,
-            share=0.5,
-            change=strong.times(0.7),
+            generated_weight=self.generated,
+            game_fraction=0.5,
+            augment=strong.times(0.7),
             terms=terms,
         )
         optimizers: dict[str, Optimizer] = {

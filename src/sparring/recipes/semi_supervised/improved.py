@@ -130,7 +130,7 @@ class Improved(SemiSupervisedRecipe):
             nets["generator"],
             nets["classifier"],
             latent_dim=self.latent_dim,
-            match=feature_matching if self.kind == "mlp" else absolute_feature_matching,
+            feature_loss=feature_matching if self.kind == "mlp" else absolute_feature_matching,
             terms={"entropy": conditional_entropy(self.entropy)} if self.entropy else {},
             generator_terms={name: (weight, term) for name, (weight, term) in extra.items() if weight},
         )
