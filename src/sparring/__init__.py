@@ -32,8 +32,15 @@ if TYPE_CHECKING:
     from sparring.data.audio import open_sounds as open_sounds
     from sparring.data.dataset import Dataset as Dataset
     from sparring.data.loader import BatchLoader as BatchLoader
+    from sparring.data.open import open as open
     from sparring.data.open import open_images as open_images
+    from sparring.data.open import open_source as open_source
+    from sparring.data.reader_api import ReadOptions as ReadOptions
+    from sparring.engine.data_spec import AudioSpec as AudioSpec
+    from sparring.engine.data_spec import DataSpec as DataSpec
     from sparring.engine.data_spec import ImageSpec as ImageSpec
+    from sparring.engine.data_spec import SeriesSpec as SeriesSpec
+    from sparring.engine.data_spec import TableSpec as TableSpec
     from sparring.engine.device import Hardware as Hardware
     from sparring.engine.errors import SparringError as SparringError
     from sparring.engine.errors import UsageError as UsageError
@@ -82,7 +89,8 @@ _HOMES = {
     "commands.sample": ("sample",),
     "commands.train": ("train",),
     "data.dataset": ("Dataset",),
-    "data.open": ("open_images",),
+    "data.open": ("open", "open_images", "open_source"),
+    "data.reader_api": ("ReadOptions",),
     "data.loader": ("BatchLoader",),
     "data.audio": ("Sounds", "open_sounds"),
     "engine.device": ("Hardware",),
@@ -90,7 +98,7 @@ _HOMES = {
     "engine.game": ("Batch", "Game"),
     "engine.loop": ("Callback", "System", "play"),
     "engine.run_folder": ("Run",),
-    "engine.data_spec": ("ImageSpec",),
+    "engine.data_spec": ("AudioSpec", "DataSpec", "ImageSpec", "SeriesSpec", "TableSpec"),
     "games.gan": ("GAN",),
     "games.hints": ("HINTS",),
     "games.objectives": ("OBJECTIVES",),
@@ -119,12 +127,14 @@ __all__ = [
     "OBJECTIVES",
     "R3",
     "S3GAN",
+    "AudioSpec",
     "Batch",
     "BatchLoader",
     "BigGAN",
     "Callback",
     "Classifier",
     "Consistent",
+    "DataSpec",
     "Dataset",
     "Evaluation",
     "FewLabelClassifier",
@@ -133,11 +143,14 @@ __all__ = [
     "Hardware",
     "ImageSpec",
     "Improved",
+    "ReadOptions",
     "Recogniser",
     "Run",
+    "SeriesSpec",
     "Sounds",
     "SparringError",
     "System",
+    "TableSpec",
     "Threat",
     "UsageError",
     "attack",
@@ -152,8 +165,10 @@ __all__ = [
     "load_classifier",
     "load_generator",
     "load_recogniser",
+    "open",
     "open_images",
     "open_sounds",
+    "open_source",
     "play",
     "predict",
     "r1",

@@ -48,10 +48,11 @@ def build_cache(
     raw: RawDataset, request: Request, folder: Path, on_progress: Callable[[int, int], None]
 ) -> SourceReport:
     """Write rows, labels, splits and names of `raw` into `folder`. Raises SparringError where nothing is usable."""
-    count, once = len(raw.items), request.drop_duplicates and raw.drops_duplicates
+    once = request.drop_duplicates and raw.drops_duplicates
+    spec = raw.plan(request.options, request.like)
+    count = len(raw.items)
     if not count:
         raise _nothing_usable(request.source, raw, [(left.name, left.reason) for left in raw.skipped])
-    spec = raw.plan(request.options, request.like)
     layout = store_for(spec)
     _check_room(request.source, count * layout.row_bytes, folder)
     with explain_os_errors(folder):

@@ -153,3 +153,7 @@ def _sweep(folder: Path) -> None:
     for left in folder.glob(".building-*"):
         if is_abandoned(left, left.name.removeprefix(".building-").partition("-")[2]):
             remove(left)
+
+
+open = open_source
+"""`sparring.open`."""

@@ -1,0 +1,308 @@
+"""Tables: csv, tsv, parquet and arrays `[N, F]`; read twice, first for what columns hold, then row by row into numbers."""
+
+from __future__ import annotations
+
+import hashlib
+from array import array
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Literal, Protocol, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sparring.data.archive import Container, Skipped, is_hidden, suffix
+from sparring.data.mmap_io import let_go
+from sparring.data.reader_api import Example, RawDataset, ReadOptions, ReadResult
+from sparring.data.readers.images import SPLITS
+from sparring.data.table_columns import ColumnSummary, Misfit, RowCoder, choose_columns, to_class
+from sparring.data.text_table import open_text_table
+from sparring.data.typed_table import open_array_tables, open_parquet_table
+from sparring.engine.data_spec import DataSpec, TableSpec
+from sparring.engine.errors import SparringError, UsageError, did_you_mean
+
+if TYPE_CHECKING:
+    from sparring.data.reader_api import Rows
+
+TEXT_SUFFIXES = frozenset([".csv", ".tsv", ".tab"])
+NUMPY_SUFFIXES = frozenset([".npy", ".npz"])
+CHUNK_ROWS = 1024
+
+
+class TableFile(Protocol):
+    """One table as rows of text cells."""
+
+    name: str
+    header: list[str]
+    split: Literal["train", "test"]
+    notes: list[str]
+    place: str
+    """How a row is named, by its number."""
+    label: str | None
+    """Column of the class, where the file names it."""
+    nested: dict[str, str]
+    """Columns whose values are no single ones -> their types."""
+
+    def rows(self) -> Iterator[tuple[int, list[str]]]:
+        """Yield number and cells of each row."""
+        ...
+
+
+class TableRows(Sequence[Example]):
+    """The rows of tables as examples, by their line numbers and labels alone."""
+
+    def __init__(self, files: Sequence[TableFile]) -> None:
+        self._files, self._many = files, len(files) > 1
+        self.file, self.line, self.label = array("q"), array("q"), array("q")
+        self.classes: list[str | None] = []
+        """Class of each number in `label`; None: unlabelled, or not usable."""
+
+    def __len__(self) -> int:
+        return len(self.line)
+
+    @overload
+    def __getitem__(self, row: int) -> Example: ...
+    @overload
+    def __getitem__(self, row: slice) -> Sequence[Example]: ...
+    def __getitem__(self, row: int | slice) -> Example | Sequence[Example]:
+        if isinstance(row, slice):
+            return [self[k] for k in range(*row.indices(len(self)))]
+        file = self._files[self.file[row]]
+        place = file.place.format(self.line[row])
+        label = self.label[row]
+        name = f"{file.name} {place}" if self._many else place
+        return Example(name, file.split if self._many else "train", None if label < 0 else self.classes[label])
+
+
+@dataclass
+class Tables:
+    """One table, or several with the same columns."""
+
+    files: list[TableFile]
+    options: ReadOptions
+    skipped: list[Skipped]
+    format: str
+    notes: list[str] = field(default_factory=list)
+    unit: str = "rows"
+    drops_duplicates: bool = False
+    held_out: int | None = 5
+    vectors: None = None
+
+    def __post_init__(self) -> None:
+        self.items = TableRows(self.files)
+        self.name = self.files[0].name
+        self.header = self.files[0].header
+        for file in self.files:
+            self.notes += file.notes
+
+    def plan(self, options: ReadOptions, like: DataSpec | None) -> TableSpec:
+        """Sum up the columns in a first reading, and choose which are numbers and which categories."""
+        table = like if isinstance(like, TableSpec) else None
+        self._target = self._find_target(table)
+        drop = {self._column(name, "--drop") for name in options.drop}
+        categorical = {self._column(name, "--categorical") for name in options.categorical}
+        used = [name for name in self.header if name not in drop and name != self._target]
+        self._check_nested(used)
+        if table and (lacking := next((c.name for c in table.columns if c.name not in used), None)):
+            raise UsageError(f"{self.name} has no column '{lacking}', which the model was trained with")
+        summaries = self._summarize(used)
+        self._classes = (table.classes if table else self._target_summary.to_classes(self.name)) if self._target else ()
+        self._misfits = self._number_classes()
+        columns = table.columns if table else choose_columns(summaries, categorical, self.name, self.notes)
+        if not self._target and not table:
+            names = f"one of {', '.join(self.header[:20])}" + ", ..." * (len(self.header) > 20)
+            self.notes.append(f"rows are unlabelled: --label names the column of the class, {names}")
+        return TableSpec(columns, self._target or "", (), 0)
+
+    def _find_target(self, like: TableSpec | None) -> str | None:
+        """The column of the class: that of the options, else that of `like` if it is there."""
+        if self.options.label is not None:
+            return self._column(self.options.label, "--label")
+        if like and like.target in self.header:
+            return like.target
+        return self.files[0].label
+
+    def _column(self, name: str, flag: str) -> str:
+        """The column that is called so, or is at this position, counted from 0."""
+        if name in self.header:
+            return name
+        if name.isdecimal() and int(name) < len(self.header):
+            return self.header[int(name)]
+        raise UsageError(f"{flag} {name}: {self.name} has no column '{name}': {did_you_mean(name, self.header)}")
+
+    def _check_nested(self, used: list[str]) -> None:
+        for file in self.files:
+            for name in used:
+                if name in file.nested:
+                    raise UsageError(
+                        f"{file.name}: column '{name}' holds {file.nested[name]}, and a cell of a table holds one number or "
+                        f"word: --drop '{name}' leaves it out"
+                    )
+
+    def _summarize(self, used: list[str]) -> list[ColumnSummary]:
+        """Read all rows once: note their lines and labels, and what the columns hold."""
+        summaries = [ColumnSummary(name) for name in used]
+        positions = [self.header.index(name) for name in used]
+        target = self.header.index(self._target) if self._target else None
+        self._target_summary = ColumnSummary(self._target or "")
+        numbers: dict[str, int] = {}
+        for number, file in enumerate(self.files):
+            for line, cells in file.rows():
+                if len(cells) != len(self.header):
+                    self._skip(file, line, cells)
+                    continue
+                for summary, position in zip(summaries, positions, strict=True):
+                    if cells[position] not in summary.values:
+                        summary.add(cells[position], line)
+                label = -1
+                if target is not None:
+                    self._target_summary.add(cells[target], line)
+                    label = numbers.setdefault(cells[target], len(numbers))
+                    if self._target_summary.has_more:
+                        self._target_summary.to_classes(self.name)  # raises: too many for classes
+                for column, value in ((self.items.file, number), (self.items.line, line), (self.items.label, label)):
+                    column.append(value)
+        self._labels = list(numbers)
+        if not len(self.items) and not self.skipped:
+            raise SparringError(f"{self.name} has a header and no rows: there is nothing to learn from")
+        return summaries
+
+    def _skip(self, file: TableFile, line: int, cells: list[str]) -> None:
+        name = self.items_name(file, line)
+        reason = f"has {len(cells)} cell{'s' * (len(cells) != 1)} in place of {len(self.header)}"
+        self.skipped.append(Skipped(name, reason))
+
+    def items_name(self, file: TableFile, line: int) -> str:
+        """The name of a row."""
+        place = file.place.format(line)
+        return f"{file.name} {place}" if len(self.files) > 1 else place
+
+    def _number_classes(self) -> dict[int, str]:
+        """Give the items their classes; return why labels that are no class are none, by their number."""
+        misfits: dict[int, str] = {}
+        self.items.classes = [None] * len(self._labels)
+        for number, label in enumerate(self._labels):
+            try:
+                self.items.classes[number] = to_class(label, self._target or "", self._classes)
+            except Misfit as misfit:
+                misfits[number] = str(misfit)
+        return misfits
+
+    def ingest(self, rows: Rows, spec: DataSpec, on_progress: Callable[[int], None]) -> list[ReadResult]:
+        """Read all rows again, and write them as numbers."""
+        assert isinstance(spec, TableSpec)
+        coder, results = RowCoder(spec.columns, self.header), list[ReadResult]()
+        chunk = np.zeros((CHUNK_ROWS, *rows.shape[1:]), np.float32)
+        reasons: list[str] = []
+        for cells in self._complete_rows():
+            reasons.append(self._code(coder, cells, chunk[len(reasons)], self.items.label[len(results) + len(reasons)]))
+            if len(reasons) == CHUNK_ROWS:
+                self._flush(chunk, reasons, rows, results, on_progress)
+        self._flush(chunk, reasons, rows, results, on_progress)
+        return results
+
+    def _complete_rows(self) -> Iterator[list[str]]:
+        for file in self.files:
+            for _, cells in file.rows():
+                if len(cells) == len(self.header):
+                    yield cells
+
+    def _code(self, coder: RowCoder, cells: list[str], row: NDArray[np.float32], label: int) -> str:
+        """Write a row; return why it cannot be used, or nothing."""
+        try:
+            coder(cells, row)
+        except Misfit as misfit:
+            return str(misfit)
+        return self._misfits.get(label, "")
+
+    @staticmethod
+    def _flush(
+        chunk: NDArray[np.float32], reasons: list[str], rows: Rows, results: list[ReadResult],
+        on_progress: Callable[[int], None],
+    ) -> None:  # fmt: skip
+        """Write a chunk into its rows; all rows of a chunk have its digest."""
+        count = len(reasons)
+        rows[len(results) : len(results) + count] = chunk[:count]
+        digest = ReadResult(hashlib.blake2b(chunk[:count].tobytes(), digest_size=16).hexdigest())
+        results += [ReadResult(reason=reason) if reason else digest for reason in reasons]
+        chunk[:] = 0
+        reasons.clear()
+        let_go(rows)
+        on_progress(len(results))
+
+    def finish(self, spec: DataSpec, rows: Rows, used: NDArray[np.int64], train: NDArray[np.int64]) -> DataSpec:
+        """Return the spec with the lowest and highest number of each column, also of those it should be like."""
+        assert isinstance(spec, TableSpec)
+        low, high = np.full(spec.shape, np.inf), np.full(spec.shape, -np.inf)
+        for idx in np.array_split(used, -(-len(used) // CHUNK_ROWS)):
+            low, high = np.minimum(low, rows[idx].min(0)), np.maximum(high, rows[idx].max(0))
+            let_go(rows)
+        columns = []
+        for column in spec.columns:
+            if not column.categories:
+                a, b = float(low[column.indices[0]]), float(high[column.indices[0]])
+                if column.low <= column.high and (column.low, column.high) != (0.0, 0.0):  # of the model's data
+                    a, b = min(a, column.low), max(b, column.high)
+                column = replace(column, low=a, high=b)
+            columns.append(column)
+        return replace(spec, columns=tuple(columns))
+
+    def lengths(self) -> None:
+        """Return None: rows have no length."""
+
+    def forms(self) -> dict[str, int]:
+        """Count the rows of each file."""
+        counts = np.bincount(np.frombuffer(self.items.file, np.int64), minlength=len(self.files)).tolist()
+        return {file.name: count for file, count in zip(self.files, counts, strict=True)}
+
+
+def read_table(container: Container, options: ReadOptions) -> RawDataset | None:
+    """Find the tables of a container; a single file counts whatever it is called. None where there is none."""
+    names = [name for name in container.names if not any(map(is_hidden, name.split("/")))]
+    arrays = [name for name in names if suffix(name) in NUMPY_SUFFIXES]
+    if arrays:
+        tables: list[TableFile] = list(open_array_tables(container, options.names))
+        others = [Skipped(name, "is no NumPy file") for name in container.names if name not in arrays]
+        return Tables(tables, options, [*container.refused, *others], "NumPy") if tables else None
+    texts = [name for name in names if table_suffix(name) in TEXT_SUFFIXES]
+    parquet = [name for name in names if suffix(name) == ".parquet"]
+    if not texts and not parquet and len(names) == 1:
+        texts = names
+    if not texts and not parquet:
+        return None
+    looked_for = [*([options.label] if options.label else []), *options.drop, *options.categorical]
+    files: list[TableFile] = [open_parquet_table(container, name) for name in parquet]
+    files += [open_text_table(container, name, options.names, options.delimiter, looked_for) for name in texts]
+    used, skipped = _with_same_columns(files, looked_for)
+    others = [Skipped(name, "is no table") for name in container.names if name not in {*texts, *parquet}]
+    form = "parquet" if parquet else "text table"
+    return Tables(used, options, [*container.refused, *others, *skipped], form)
+
+
+def table_suffix(name: str) -> str:
+    """The suffix of a file's name, that before `.gz` where it is gzip."""
+    return suffix(name.lower().removesuffix(".gz")) if suffix(name) == ".gz" else suffix(name)
+
+
+def _with_same_columns(files: list[TableFile], looked_for: list[str]) -> tuple[list[TableFile], list[Skipped]]:
+    """Of several files, those with the columns of the training file, with their splits by name; and the others."""
+    if len(files) == 1:
+        return files, []
+    for file in files:
+        file.split = _split(file.name)
+
+    def rank(file: TableFile) -> tuple[bool, bool, int, int]:
+        same = sum(other.header == file.header for other in files)
+        return "train" in file.name.lower(), set(looked_for) <= set(file.header), same, len(file.header)
+
+    first = max(files, key=rank)
+    same = [file for file in files if file.header == first.header]
+    others = [Skipped(f.name, f"has other columns than {first.name}") for f in files if f.header != first.header]
+    return same, others
+
+
+def _split(name: str) -> Literal["train", "test"]:
+    """By the file's name (test.csv, val-0.parquet) or its folder's (test/0.csv)."""
+    *folders, file = name.lower().split("/")
+    named = file.startswith(("test", "val")) or any(SPLITS.get(folder) == "test" for folder in folders)
+    return "test" if named or file.partition(".")[2].startswith("test") else "train"
