@@ -40,7 +40,7 @@ def shares(images: Dataset, hardware: Hardware, pairs: int, rounds: int) -> dict
         images.spec, {k: hardware.to_device(n) for k, n in recipe.nets(images.spec).items()}, 1 << 40
     )
     counts = tuple(images.report.classes.values())
-    model = GeneratorModel(system.ema.net, images.spec, recipe.latent_dim, recipe.classes(images.spec) > 0, counts)
+    model = GeneratorModel(system.ema.net, images.spec, recipe, counts)
     feed, size = BatchLoader(images, recipe.batch_size), recipe.batch_size
 
     def some_rounds() -> None:

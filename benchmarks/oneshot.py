@@ -131,7 +131,7 @@ def unknown(
     test = mnist.split("test")
     others = [k for k in range(10) if k not in digits]
     kinds = {"held out": some(test, OTHERS, digits), "learnt": some(test, OTHERS, others), **strange}
-    return {kind: float((classifier.look(x)[1] < classifier.least).double().mean()) for kind, x in kinds.items()}
+    return {kind: float(classifier.predict(x).unknown.double().mean()) for kind, x in kinds.items()}
 
 
 def shots(
@@ -162,7 +162,7 @@ def seen_in_views(classifier: Classifier, images: NDArray[np.uint8]) -> list[Ten
     with torch.no_grad():
         parts = [
             [classifier.features(view) for view in views_of(x, classifier.views)]
-            for x in torch.split(classifier.as_batch(images), OTHERS)
+            for x in torch.split(classifier.to_input(images), OTHERS)
         ]
     return [torch.cat(view) for view in zip(*parts, strict=True)]
 
@@ -170,7 +170,7 @@ def seen_in_views(classifier: Classifier, images: NDArray[np.uint8]) -> list[Ten
 def right(classifier: Classifier, seen: list[Tensor], labels: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Which of the best guesses are right, out of the features of all views; "none of these" is not asked for here."""
     with torch.no_grad():
-        guesses = torch.stack([classifier.judged(h).softmax(1) for h in seen]).mean(0).argmax(1).tolist()
+        guesses = torch.stack([classifier.logits_of(h).softmax(1) for h in seen]).mean(0).argmax(1).tolist()
     return np.array([classifier.classes[k] == str(y) for k, y in zip(guesses, labels.tolist(), strict=True)])
 
 
@@ -181,7 +181,7 @@ def timed(classifier: Classifier, mnist: Dataset) -> dict[str, Any]:
     for k in range(TIMED + 1):
         steps: dict[str, Callable[[], object]] = {
             "remember": lambda k=k: classifier.remember(x[k], "new"),  # type: ignore[misc]
-            "next_answer": lambda k=k: classifier.answers(x[k]),  # type: ignore[misc]
+            "next_answer": lambda k=k: classifier.predict(x[k]),  # type: ignore[misc]
         }
         for step, run in steps.items():
             begin = time.perf_counter()

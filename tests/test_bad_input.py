@@ -92,7 +92,7 @@ def refused(done: object, code: int, *words: str) -> None:
         (["predict", "nowhere"], ["IMAGES"]),
         (["predict", "nowhere", "x", "--json", "--csv"], ["--json and --csv exclude each other"]),
         (["sample", "nowhere"], ["there is no 'nowhere'"]),
-        (["sample", "."], ["model.json"]),
+        (["sample", "."], ["generator.json"]),
         (["sample", "nowhere", "-n", "0"], ["must be 1 or more"]),
         (["inspect"], ["SOURCE"]),
     ],
@@ -185,15 +185,17 @@ def test_a_damaged_run_json_is_named(quick: Cli, run: Path, data: Path) -> None:
 
 
 def test_model_files_that_cannot_be_used(quick: Cli, run: Path, tmp_path: Path) -> None:
-    card = json.loads((run / "model.json").read_text())
+    card = json.loads((run / "generator.json").read_text())
     shutil.copytree(run, tmp_path / "newer")
-    (tmp_path / "newer" / "model.json").write_text(json.dumps({**card, "format": 99}))
+    (tmp_path / "newer" / "generator.json").write_text(json.dumps({**card, "format": 99}))
     refused(quick("sample", "newer"), 1, "format 99")
-    (tmp_path / "newer" / "model.json").write_text(json.dumps({**card, "settings": {**card["settings"], "depth": 3}}))
+    (tmp_path / "newer" / "generator.json").write_text(
+        json.dumps({**card, "settings": {**card["settings"], "depth": 3}})
+    )
     refused(quick("sample", "newer"), 1, "depth")
-    (tmp_path / "newer" / "model.json").write_text(json.dumps(card))
-    (tmp_path / "newer" / "model.safetensors").write_bytes(b"torn")
-    refused(quick("sample", "newer"), 1, "model.safetensors", "damaged")
+    (tmp_path / "newer" / "generator.json").write_text(json.dumps(card))
+    (tmp_path / "newer" / "generator.safetensors").write_bytes(b"torn")
+    refused(quick("sample", "newer"), 1, "generator.safetensors", "damaged")
     refused(quick("sample", run, "--label", "9"), 2, "unknown label '9'")
     refused(quick("sample", run, "--out", "x.tiff"), 2, "x.tiff")
 
@@ -259,7 +261,7 @@ def test_a_class_that_the_source_has_not_is_named(quick: Cli, data: Path) -> Non
 
 
 def test_runs_of_the_other_kind(quick: Cli, run: Path, classifier: Path, data: Path) -> None:
-    refused(quick("predict", run, data), 2, "holds a generator of `sparring train`", "sparring classify")
+    refused(quick("predict", run, data), 2, "holds a generator, which cannot predict classes", "sparring classify")
     refused(quick("classify", data, "--out", run), 2, "holds a generator", "choose another --out")
     refused(
         quick("classify", data, "--out", run, "--recipe", "improved"), 2, "holds a generator", "choose another --out"
@@ -289,7 +291,7 @@ def test_a_classifiers_files_that_cannot_be_used(quick: Cli, classifier: Path, d
     card.write_text(told[: len(told) // 2])
     refused(quick("predict", classifier, data), 1, "classifier.json is damaged")
     card.unlink()
-    refused(quick("predict", classifier, data), 2, "has no classifier yet", "sparring classify")
+    refused(quick("predict", classifier, data), 2, "its training has not saved one yet", "sparring classify")
     assert quick("classify", data, "--out", classifier).returncode == 0  # which writes it anew
     assert weights.read_bytes() == whole and card.read_text() == told
 

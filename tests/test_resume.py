@@ -53,7 +53,7 @@ def end_of(run: Path) -> dict[str, bytes]:
     last = run / "checkpoints" / f"{IMAGES:09d}"
     assert json.loads((last / "state.json").read_text())["nimg"] == IMAGES
     found = {name: (last / f"{name}.safetensors").read_bytes() for name in FILES}
-    found |= {"state": (last / "state.json").read_bytes(), "model": (run / "model.safetensors").read_bytes()}
+    found |= {"state": (last / "state.json").read_bytes(), "model": (run / "generator.safetensors").read_bytes()}
     best = json.loads((run / "best.json").read_text())
     assert (run / "checkpoints" / f"{best['nimg']:09d}").is_dir()
     return {**found, "best": (run / "best.json").read_bytes()}
@@ -133,7 +133,7 @@ def test_a_classifier_that_was_killed_ends_with_the_same_bytes(folder: Path) -> 
     assert sparring(folder, "few-killed", few_words).returncode == 0
     whole, run = folder / "few", folder / "few-killed"
     names = [f"checkpoints/000000400/{name}.safetensors" for name in FILES]
-    for name in (*names, "model.safetensors", "classifier.safetensors", "to_label.csv"):
+    for name in (*names, "generator.safetensors", "classifier.safetensors", "to_label.csv"):
         assert (run / name).read_bytes() == (whole / name).read_bytes(), name
     told, other = (json.loads((path / "classification.json").read_text()) for path in (whole, run))
     assert all(other[name] == told[name] for name in told if name not in ("run", "to_label", "minutes"))

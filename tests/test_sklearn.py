@@ -22,7 +22,7 @@ from sklearn.preprocessing import MinMaxScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 from torch import Tensor, nn
 
-from sparring import FewLabelClassifier, ImageSpec, SparringError, UsageError, load_classifier, open_images
+from sparring import FewLabelClassifier, ImageSpec, SparringError, UsageError, load, open_images
 from sparring.commands.training import calibrate
 from sparring.recipes.semi_supervised.consistent import Consistent
 from sparring.recipes.semi_supervised.improved import Improved
@@ -202,8 +202,8 @@ def test_a_classifier_is_saved_and_predicts_from_its_files(folder: Path, tmp_pat
     x, _, _ = bright
     one = made(96).fit(folder)
     one.classifier_.save(tmp_path / "saved")
-    again = load_classifier(tmp_path / "saved")
-    np.testing.assert_allclose(again.look(x)[0].numpy(), one.predict_proba(x), atol=1e-6)
+    again = load(tmp_path / "saved")
+    np.testing.assert_allclose(again.predict(x).probabilities.numpy(), one.predict_proba(x), atol=1e-6)
 
 
 # networks of one's own

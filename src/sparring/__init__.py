@@ -58,9 +58,8 @@ if TYPE_CHECKING:
     from sparring.games.penalties import wgan_gp as wgan_gp
     from sparring.measure.scores.evaluation import Evaluation as Evaluation
     from sparring.models.classifier import Classifier as Classifier
-    from sparring.models.classifier import load_classifier as load_classifier
     from sparring.models.generator import GeneratorModel as GeneratorModel
-    from sparring.models.generator import load_generator as load_generator
+    from sparring.models.load import load as load
     from sparring.models.speech import Recogniser as Recogniser
     from sparring.models.speech import load_recogniser as load_recogniser
     from sparring.recipes.generators.biggan import BigGAN as BigGAN
@@ -105,13 +104,14 @@ _HOMES = {
     "games.penalties": ("r1", "r2", "wgan_gp"),
     "measure.scores.evaluation": ("Evaluation",),
     "recipes.generators.biggan": ("BigGAN",),
-    "models.classifier": ("Classifier", "load_classifier"),
+    "models.classifier": ("Classifier",),
     "recipes.semi_supervised.consistent": ("Consistent",),
     "recipes.generators.dcgan": ("DCGAN",),
     "recipes.generators.gan2014": ("GAN2014",),
     "recipes.semi_supervised.improved": ("Improved",),
     "recipes.generators.lapgan": ("LAPGAN",),
-    "models.generator": ("GeneratorModel", "load_generator"),
+    "models.generator": ("GeneratorModel",),
+    "models.load": ("load",),
     "recipes.generators.r3": ("R3",),
     "recipes.generators.s3gan": ("S3GAN",),
     "models.speech": ("Recogniser", "load_recogniser"),
@@ -162,8 +162,7 @@ __all__ = [
     "harden",
     "hear",
     "inspect",
-    "load_classifier",
-    "load_generator",
+    "load",
     "load_recogniser",
     "open",
     "open_images",

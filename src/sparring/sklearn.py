@@ -30,7 +30,7 @@ from sparring.engine.device import Hardware
 from sparring.engine.errors import SparringError, UsageError
 from sparring.engine.loop import System, play
 from sparring.engine.version import __version__
-from sparring.models.classifier import AT_ONCE, classifier_metadata
+from sparring.models.classifier import CHUNK_ROWS
 from sparring.nets.feature_head import split_head, try_forward
 from sparring.nets.tabular_mlp import TabularClassifier, TabularGenerator
 from sparring.recipes.classifier_recipe import ClassifierRecipe, build_system
@@ -141,9 +141,7 @@ class FewLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         both: Any = system.ema.net
         own = self._rows or self.classifier is not None
         about = {"own_nets": own, "seed": seed, "sparring": __version__, **_look_of(data)}
-        self.classifier_ = calibrated(
-            both["classifier"], data, recipe, classifier_metadata(recipe, **about), hardware, aside
-        )
+        self.classifier_ = calibrated(both["classifier"], data, recipe, about, hardware, aside)
         return self
 
     def _learnt_from(self, X: Any, y: Any) -> IndexedDataset:
@@ -195,13 +193,13 @@ class FewLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """Calibrated probabilities `[N, len(classes_)]`. Of a path all images count, in its order."""
         check_is_fitted(self)
         source = self._read(X)
-        parts = (np.arange(first, min(first + AT_ONCE, len(source))) for first in range(0, len(source), AT_ONCE))
-        found = [self.classifier_.look(as_input(source[rows], CPU))[0].cpu().double() for rows in parts]
+        parts = (np.arange(first, min(first + CHUNK_ROWS, len(source))) for first in range(0, len(source), CHUNK_ROWS))
+        found = [self.classifier_.predict(as_input(source[rows], CPU)).probabilities.cpu().double() for rows in parts]
         probabilities: NDArray[np.float64] = torch.cat(found).numpy()
         return probabilities
 
     def predict(self, X: Any) -> NDArray[Any]:
-        """The likeliest class of each, `[N]`; `classifier_.answers` also knows "none of these"."""
+        """The likeliest class of each, `[N]`; `classifier_.predict` also knows "none of these"."""
         probabilities = self.predict_proba(X)
         answers: NDArray[Any] = self.classes_[probabilities.argmax(1)]
         return answers

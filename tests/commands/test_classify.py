@@ -66,14 +66,14 @@ def rows(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_run_holds_all_that_is_promised(trained: ClassificationReport) -> None:
     run = Path(trained.run)
     for name in (
-        "run.json", "metrics.jsonl", "model.safetensors", "model.json", "classifier.safetensors", "classifier.json",
+        "run.json", "metrics.jsonl", "generator.safetensors", "generator.json", "classifier.safetensors", "classifier.json",
         "classification.json", "to_label.csv", "to_label.png", "report.html", "film.webp",
     ):  # fmt: skip
         assert (run / name).is_file(), name
     assert Run(run).frames() and Run(run).checkpoints() and not list(run.rglob("*.tmp"))
     assert None not in Run(run).settings["recipe"]["settings"].values()
     assert any({"classifier", "generator", "accuracy", "confident"} <= line.keys() for line in Run(run).metrics())
-    assert ClassificationReport.from_json(Run(run).classification or {}) == trained
+    assert ClassificationReport.from_json(Run(run).read_json("classification") or {}) == trained
 
 
 def test_it_learns_and_the_figures_hold_together(trained: ClassificationReport) -> None:
@@ -103,7 +103,11 @@ def test_what_to_label_next_are_the_least_sure_and_the_least_like_labelled_in_tu
     assert [line["why"] for line in lines[:2]] == ["unsure", "unlike all labelled"]
     sure = [float(line["probability"]) for line in lines if line["why"] == "unsure"]
     assert sure == sorted(sure) and sure[0] == min(float(line["probability"]) for line in lines)
-    p = load_classifier(trained.run).look(data[np.array([data.names.index(line["name"]) for line in lines])])[0]
+    p = (
+        load_classifier(trained.run)
+        .predict(data[np.array([data.names.index(line["name"]) for line in lines])])
+        .probabilities
+    )
     assert [float(line["probability"]) for line in lines] == pytest.approx(p.amax(1).tolist(), abs=1e-4)
     assert [line["guess"] for line in lines] == [str(int(k)) for k in p.argmax(1)]
 
@@ -151,7 +155,7 @@ def test_stopped_and_gone_on_with_it_ends_with_the_same_bytes(
 
     whole = module.play
     monkeypatch.setattr(
-        module, "play", lambda *args, **how: whole(*args, **{**how, "until": iter([False] * 40 + [True]).__next__})
+        module, "play", lambda *args, **how: whole(*args, **{**how, "should_stop": iter([False] * 40 + [True]).__next__})
     )
     with pytest.raises(Stopped, match=r"stopped at image 480 of 720; .* sparring classify .*--out"):
         classify(rows, tiny(), labels=9, images=720, out=tmp_path / "run", **SMALL)
@@ -161,7 +165,7 @@ def test_stopped_and_gone_on_with_it_ends_with_the_same_bytes(
     found = classify(rows, out=tmp_path / "run", **SMALL)
     for path in Path(trained.run).glob("**/*0720/*.safetensors"):
         assert (tmp_path / "run" / path.relative_to(trained.run)).read_bytes() == path.read_bytes(), path.name
-    for name in ("classifier.safetensors", "model.safetensors", "to_label.csv"):
+    for name in ("classifier.safetensors", "generator.safetensors", "to_label.csv"):
         assert (tmp_path / "run" / name).read_bytes() == (Path(trained.run) / name).read_bytes(), name
     assert (found.errors.hits, found.temperature) == (trained.errors.hits, trained.temperature)
 
@@ -260,7 +264,7 @@ def test_unlabelled_images_that_taught_little_are_noted(sure: list[float], told:
 def test_labels_that_look_wrong_are_named_unless_they_are_too_many(trained: ClassificationReport, rows: Path) -> None:
     classifier, data = load_classifier(trained.run), open_images(rows)
     none, classes = np.empty(0, np.int64), data.spec.classes
-    answers = classifier.look(data[np.arange(len(data))])[0].argmax(1).numpy()
+    answers = classifier.predict(data[np.arange(len(data))]).probabilities.argmax(1).numpy()
     assert doubts(classifier, data.relabelled(answers, classes), none) == []
     wrong = answers.copy()
     wrong[[3, 40]] = (answers[[3, 40]] + 1) % 3
@@ -305,7 +309,7 @@ def test_networks_of_ones_own(rows: Path, tmp_path: Path) -> None:
         }
 
     found = classify(rows, tiny(), labels=9, images=120, nets=nets, out=tmp_path / "own", **SMALL)
-    with pytest.raises(UsageError, match="networks of your own"):
+    with pytest.raises(UsageError, match="custom networks"):
         predict(found.run, rows)
     assert len(predict(found.run, rows, net=Own((1, 8, 8), 3)).predictions) == 96
     with pytest.raises(UsageError, match="begun with networks of your own"):
@@ -318,14 +322,14 @@ def test_networks_of_ones_own(rows: Path, tmp_path: Path) -> None:
 def test_calibration_sees_the_training_images_alone(trained: ClassificationReport, rows: Path) -> None:
     one, recipe, data = load_classifier(trained.run), tiny(), open_images(rows)
     told = data.relabelled(np.where(np.arange(66) < 9, data.labels, -1), data.spec.classes)
-    first = calibrate.calibrated(one.net, told, recipe, one.about, CPU)
-    second = calibrate.calibrated(one.net, told, recipe, one.about, CPU)
+    first = calibrate.calibrated(one.net, told, recipe, one.metadata, CPU)
+    second = calibrate.calibrated(one.net, told, recipe, one.metadata, CPU)
     assert first.temperature == second.temperature and first.least == second.least
     assert first.memory.classes.means.shape == (3, 128) and len(first.memory.reference) == 33 and len(first.memory) == 0
     familiar = first.look(data[np.arange(66)])[1]
-    assert float((familiar < first.least).float().mean()) <= 0.05
+    assert float((familiar < first.min_familiarity).float().mean()) <= 0.05
     noise = np.random.default_rng(5).integers(0, 256, (50, 8, 8, 1), np.uint8)
-    assert float((first.look(noise)[1] < first.least).float().mean()) > 0.5
+    assert float((first.predict(noise).familiarity < first.min_familiarity).float().mean()) > 0.5
     test = calibrate.answered(first, data, told)
     assert test is not None and len(test.labels) == 30 and test.probabilities.shape == (30, 3)
 
@@ -337,7 +341,7 @@ def test_predictions_name_each_image_and_come_in_the_sources_order(trained: Clas
     found = predict(trained.run, rows)
     data = open_images(rows).split(None)
     assert [one.name for one in found.predictions] == data.names and found.skipped == {}
-    answers = load_classifier(trained.run).answers(data[np.arange(len(data))])
+    answers = load_classifier(trained.run).predict(data[np.arange(len(data))])
     assert [one.label for one in found.predictions] == [answer.label for answer in answers]
     lines = list(csv.reader(io.StringIO(as_csv(found))))
     assert lines[0] == ["name", "label", "probability"] and len(lines) == 97

@@ -162,7 +162,7 @@ def test_data_that_are_gone_or_others_leave_the_metrics(run: sparring.Run, data:
 def test_networks_of_ones_own_leave_the_metrics(data: Path, tmp_path: Path) -> None:
     run = play(tmp_path, nets=instead("discriminator", Dull), images=640)
     assert sparring.doctor(run)[-1].illness == "unseen"
-    assert "networks of your own" in sparring.doctor(run)[-1].figure
+    assert "custom networks" in sparring.doctor(run)[-1].figure
 
 
 def test_no_run_is_an_error(tmp_path: Path, quick: Any) -> None:

@@ -70,7 +70,7 @@ def test_it_can_be_asked_like_any_classifier(hardened: HardeningReport, data: Pa
     x = torch.rand(3, 1, 8, 8) * 2 - 1
     assert classifier.logits(x).shape == (3, 3)
     classifier.remember(np.zeros((8, 8), np.uint8), "nothing")
-    assert classifier.answers(np.zeros((8, 8), np.uint8))[0].label == "nothing"
+    assert classifier.predict(np.zeros((8, 8), np.uint8))[0].label == "nothing"
 
 
 def test_the_figures_are_those_of_the_saved_classifier(hardened: HardeningReport, data: Path) -> None:
@@ -79,7 +79,9 @@ def test_the_figures_are_those_of_the_saved_classifier(hardened: HardeningReport
     right = sum(
         answer == str(label)
         for answer, label in zip(
-            (classifier.classes[k] for k in classifier.look(test[np.arange(12)])[0].argmax(1)), test.labels, strict=True
+            (classifier.classes[k] for k in classifier.predict(test[np.arange(12)]).probabilities.argmax(1)),
+            test.labels,
+            strict=True,
         )
     )
     assert right == hardened.clean.errors.complement.hits == hardened.curve[0].accuracy.hits
@@ -272,7 +274,7 @@ def test_runs_of_other_commands_are_not_mistaken(
         (["train", data, "--out", hardened.run], "sparring harden SOURCE --method fast"),
         (["train", data, "--recipe", "fast"], "sparring harden SOURCE --method fast"),
         (["doctor", hardened.run], "holds a classifier"),
-        (["sample", hardened.run], "holds a classifier alone"),
+        (["sample", hardened.run], "holds a classifier, which cannot generate samples"),
     ):
         done = quick(*args)
         assert done.returncode == 2 and words in done.stderr, (args, done.stderr)

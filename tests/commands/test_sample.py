@@ -54,20 +54,20 @@ def test_a_label_asks_for_its_class(run: sparring.Run, tmp_path: Path) -> None:
 
 
 def test_without_a_label_classes_come_as_often_as_in_the_data(run: sparring.Run) -> None:
-    _, labels = sparring.load_generator(run.path).draw_inputs(range(600), seed=0)
+    _, labels = sparring.load(run.path).draw_inputs(range(600), seed=0)
     counts = np.bincount(labels.numpy(), minlength=3)
     assert ((counts > 150) & (counts < 250)).all()
 
 
 def test_a_model_needs_no_run_and_no_torch_pickle_in_another_process(run: sparring.Run, tmp_path: Path) -> None:
-    for name in ("model.safetensors", "model.json"):
+    for name in ("generator.safetensors", "generator.json"):
         (tmp_path / name).write_bytes((run.path / name).read_bytes())
-    here = next(sparring.load_generator(run.path).samples(4, seed=3))
+    here = next(sparring.load(run.path).samples(4, seed=3))
     code = (
         "import numpy, pickle, sparring, torch\n"
         "def refuse(*a, **k): raise SystemExit('a pickle was read')\n"
         "pickle.load = pickle.loads = torch.load = refuse\n"
-        f"numpy.save({str(tmp_path / 'x.npy')!r}, next(sparring.load_generator({str(tmp_path)!r}).samples(4, seed=3)))"
+        f"numpy.save({str(tmp_path / 'x.npy')!r}, next(sparring.load({str(tmp_path)!r}).samples(4, seed=3)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -119,7 +119,7 @@ def test_a_checkpoint_by_name_and_by_image(run: sparring.Run, tmp_path: Path) ->
 
 
 def test_raw_weights_are_others_than_averaged_ones(run: sparring.Run) -> None:
-    raw, averaged = (sparring.load_generator(run.path, raw=raw).generator.state_dict() for raw in (True, False))
+    raw, averaged = (sparring.load(run.path, raw=raw).generator.state_dict() for raw in (True, False))
     assert raw.keys() == averaged.keys()
     assert not all(np.array_equal(raw[k], averaged[k]) for k in raw)
 
@@ -127,10 +127,10 @@ def test_raw_weights_are_others_than_averaged_ones(run: sparring.Run) -> None:
 def test_a_checkpoint_that_is_not_there(run: sparring.Run, tmp_path: Path) -> None:
     with pytest.raises(sparring.UsageError, match=r"no checkpoint '17': choose one of: .*4800"):
         sparring.sample(run.path, checkpoint="17")
-    for name in ("model.safetensors", "model.json"):
+    for name in ("generator.safetensors", "generator.json"):
         (tmp_path / name).write_bytes((run.path / name).read_bytes())
     with pytest.raises(sparring.UsageError, match="there is no checkpoint 'last'"):
-        sparring.load_generator(tmp_path, checkpoint="last")
+        sparring.load(tmp_path, checkpoint="last")
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from sparring.commands.train import to_json as summary
 
 
 def test_a_run_holds_all_that_the_layout_promises(run: sparring.Run) -> None:
-    for name in ("run.json", "metrics.jsonl", "model.safetensors", "model.json", "film.webp"):
+    for name in ("run.json", "metrics.jsonl", "generator.safetensors", "generator.json", "film.webp"):
         assert (run.path / name).is_file(), name
     assert [p.name for p in run.checkpoints()][-1] == "000004800"
     frames = run.frames()
@@ -77,7 +77,7 @@ def own_nets(spec: sparring.ImageSpec) -> dict[str, nn.Module]:
 def test_networks_of_ones_own_train_and_sample(data: Path, tmp_path: Path) -> None:
     run = sparring.train(data, sparring.R3(batch_size=8), nets=own_nets, images=64, out=tmp_path / "own")
     spec = sparring.open_images(data).spec
-    with pytest.raises(sparring.UsageError, match="networks of your own"):
+    with pytest.raises(sparring.UsageError, match="custom networks"):
         sparring.sample(run.path)
     assert sparring.sample(run.path, 4, generator=own_nets(spec)["generator"]).exists()
     with pytest.raises(sparring.UsageError, match="networks of your own"):
@@ -100,13 +100,13 @@ def test_accumulation_gives_the_run_of_the_whole_batch(data: Path, tmp_path: Pat
     parts = sparring.train(
         data, sparring.R3(width=8, batch_size=8, accumulate=4), images=64, out=tmp_path / "b", precision="fp32"
     )
-    a, b = (sparring.load_generator(run.path).generator.state_dict() for run in (whole, parts))
+    a, b = (sparring.load(run.path).generator.state_dict() for run in (whole, parts))
     for name in a:
         assert torch.allclose(a[name], b[name], atol=2e-3), name
 
 
 def test_card_and_settings_are_json_without_code(run: sparring.Run) -> None:
-    card = json.loads((run.path / "model.json").read_text())
+    card = json.loads((run.path / "generator.json").read_text())
     assert card["recipe"] == "r3"
     assert card["nimg"] == 4_800
     assert card["spec"]["classes"] == ["0", "1", "2"]
@@ -114,11 +114,11 @@ def test_card_and_settings_are_json_without_code(run: sparring.Run) -> None:
 
 def test_a_run_that_lost_its_checkpoints_is_not_begun_anew(data: Path, tmp_path: Path) -> None:
     run = sparring.train(data, sparring.R3(width=8, batch_size=8), images=64, out=tmp_path / "run")
-    model = (run.path / "model.safetensors").read_bytes()
+    model = (run.path / "generator.safetensors").read_bytes()
     shutil.rmtree(run.path / "checkpoints")
     with pytest.raises(sparring.SparringError, match="lost its checkpoints"):
         sparring.train(data, out=run.path)
-    assert (run.path / "model.safetensors").read_bytes() == model
+    assert (run.path / "generator.safetensors").read_bytes() == model
 
 
 def test_hidden_labels_train_sample_and_go_on(data: Path, tmp_path: Path) -> None:
@@ -151,5 +151,5 @@ def test_one_class_alone_is_clustered(tmp_path: Path) -> None:
     np.savez(tmp_path / "one.npz", x=rng.integers(0, 256, (40, 8, 8), np.uint8), y=np.zeros(40, np.int64))
     recipe = sparring.S3GAN(width=4, batch_size=16, clusters=3)
     run = sparring.train(tmp_path / "one.npz", recipe, images=64, out=tmp_path / "run")
-    assert sparring.load_generator(run.path).counts == (1, 1, 1)
+    assert sparring.load(run.path).counts == (1, 1, 1)
     assert sparring.sample(run.path, n=4, label="2").exists()

@@ -35,18 +35,18 @@ def run(shades: Path) -> sparring.Run:
 
 
 def test_samples_are_what_they_are_told(run: sparring.Run) -> None:
-    model = sparring.load_generator(run.path)
+    model = sparring.load(run.path)
     dark, middle, bright = (next(model.samples(32, label=(shade, 500.0))).mean() for shade in (0.1, 0.5, 0.9))
     assert dark + 40 < middle and middle + 40 < bright  # 80 in the data
 
 
 def test_without_a_label_vectors_are_drawn_from_those_of_the_data(run: sparring.Run, shades: Path) -> None:
-    model = sparring.load_generator(run.path)
+    model = sparring.load(run.path)
     _, y = model.draw_inputs(range(300), seed=0)
     known = np.load(shades)["y"]
     assert y.shape == (300, 2) and y.unique(dim=0).shape[0] > 100
     assert all((np.abs(row / known - 1) < 1e-5).all(1).any() for row in y.numpy())
-    generator_metadata = json.loads((run.path / "model.json").read_text())
+    generator_metadata = json.loads((run.path / "generator.json").read_text())
     assert len(generator_metadata["vectors"]) == 200 and len(generator_metadata["spec"]["condition_stats"]) == 2
 
 
@@ -62,7 +62,7 @@ def test_a_stopped_run_goes_on_to_the_same_bytes(run: sparring.Run, shades: Path
     last = max((again / "checkpoints").iterdir(), key=lambda path: int(path.name))
     shutil.rmtree(last)
     sparring.train(shades, out=again, device="cpu")
-    for name in (f"checkpoints/{last.name}/players.safetensors", "model.safetensors", "model.json"):
+    for name in (f"checkpoints/{last.name}/players.safetensors", "generator.safetensors", "generator.json"):
         assert (again / name).read_bytes() == (run.path / name).read_bytes(), name
 
 
@@ -72,7 +72,7 @@ def test_a_vector_is_asked_for_by_its_numbers(run: sparring.Run, quick: Cli, tmp
     assert json.loads(done.stdout)["label"] == "0.9,-5e2"
     for wrong in ("0.9", "0.9,1,2", "bright", "0.9,nan", ""):
         done = quick("sample", run.path, f"--label={wrong}")
-        assert done.returncode == 2 and "vectors of 2 numbers, write 0.5,0.5 say" in done.stderr, wrong
+        assert done.returncode == 2 and "vectors of 2 numbers: write, for example, 0.5,0.5" in done.stderr, wrong
 
 
 def test_evaluation_knows_no_classes(run: sparring.Run, shades: Path) -> None:

@@ -1,4 +1,3 @@
-import json
 import os
 import random
 from pathlib import Path
@@ -11,7 +10,7 @@ from small_game import CPU, BatchLoader, make, same, tensors
 from sparring.engine import run_folder as module
 from sparring.engine.errors import SparringError, UsageError
 from sparring.engine.loop import System, play
-from sparring.engine.run_folder import KEPT_CHECKPOINTS, Run, read_shared
+from sparring.engine.run_folder import KEPT_CHECKPOINTS, Run
 
 
 def played(images: int) -> System:
@@ -46,7 +45,7 @@ def test_a_damaged_run_json_is_named(tmp_path: Path, content: str) -> None:
 
 def test_a_run_of_another_version(tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text('{"format": 99}')
-    with pytest.raises(SparringError, match=r"format 99.*reads format 1"):
+    with pytest.raises(SparringError, match=r"format 99.*reads format 2"):
         _ = Run(tmp_path).settings
 
 
@@ -155,7 +154,7 @@ def test_the_best_is_kept_however_old(tmp_path: Path) -> None:
             run.mark_best(nimg, "distance", 0.5 / nimg)
         run.save(system, nimg)
     assert [int(p.name) for p in run.checkpoints()] == [3, 5, 6, 7]
-    assert run.best == {"format": 1, "nimg": 3, "score": "distance", "value": 0.5 / 3}
+    assert run.best == {"format": module.FORMAT, "nimg": 3, "score": "distance", "value": 0.5 / 3}
 
 
 def test_weights_of_a_checkpoint(tmp_path: Path) -> None:
@@ -247,7 +246,7 @@ def test_what_a_kill_left_goes(tmp_path: Path) -> None:
     left = [
         "checkpoints/.000000064.77.tmp/players.safetensors",
         "samples/.000000064.png.7.tmp",
-        ".model.json.7.tmp",
+        ".generator.json.7.tmp",
         ".film.webp.8.tmp",
     ]
     for name in left:
@@ -277,29 +276,12 @@ def test_a_full_disk_keeps_the_last_checkpoint(tmp_path: Path, monkeypatch: pyte
     assert run.load_latest(system) == 8 and same(tensors(system), tensors(good))
 
 
-# the model
-
-
-def test_the_model_and_its_card(tmp_path: Path) -> None:
+def test_results_are_read_back(tmp_path: Path) -> None:
     run = Run(tmp_path)
-    with pytest.raises(UsageError, match=r"has no model\.json: it is no run folder"):
-        read_shared(tmp_path)
-    run.write_settings({})
-    with pytest.raises(UsageError, match="its training has saved nothing yet"):
-        read_shared(tmp_path)
-    with pytest.raises(UsageError, match="there is no"):
-        read_shared(tmp_path / "nowhere")
-    net = make().game.players["generator"]
-    run.write_model(net.state_dict(), {"recipe": "x"})
-    for path in (tmp_path, tmp_path / "model.json", tmp_path / "model.safetensors"):
-        stored, card = read_shared(path)
-        assert card == {"format": module.FORMAT, "recipe": "x"}
-        assert all(torch.equal(stored[name], tensor) for name, tensor in net.state_dict().items())
-    card_file = tmp_path / "model.json"
-    card_file.write_text(json.dumps({"format": 7}))
-    with pytest.raises(SparringError, match="format 7"):
-        read_shared(tmp_path)
-    run.write_model(net.state_dict(), {})
-    (tmp_path / "model.safetensors").write_bytes(b"\x08\0\0\0\0\0\0\0{}")
-    with pytest.raises(SparringError, match=r"model\.safetensors is damaged"):
-        read_shared(tmp_path)
+    assert run.read_json("evaluation") is None
+    run.write_json("evaluation", {"score": 1.5})
+    assert run.read_json("evaluation") == {"format": module.FORMAT, "score": 1.5}
+    for text, words in (("{", "damaged or no evaluation file"), ('{"format": 7}', "format 7")):
+        (tmp_path / "evaluation.json").write_text(text)
+        with pytest.raises(SparringError, match=words):
+            run.read_json("evaluation")

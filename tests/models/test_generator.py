@@ -11,8 +11,7 @@ import torch
 
 from sparring.engine.data_spec import ImageSpec
 from sparring.engine.errors import UsageError
-from sparring.engine.run_folder import Run
-from sparring.models.generator import check_truncation, generator_metadata, load_generator, truncated
+from sparring.models.generator import GeneratorModel, check_truncation, load_generator, truncated
 from sparring.recipes import recipe_class
 from sparring.recipes.recipe import Recipe
 
@@ -26,7 +25,7 @@ def saved(tmp_path: Path) -> Path:
     torch.manual_seed(0)
     recipe = recipe_class("biggan")(**SMALL)
     generator = recipe.nets(SPEC)["generator"]
-    Run(tmp_path).write_model(generator.state_dict(), generator_metadata(recipe, SPEC, (15, 5), own_nets=False))
+    GeneratorModel(generator, SPEC, recipe, (15, 5), metadata={"own_nets": False}).save(tmp_path)
     return tmp_path
 
 

@@ -160,8 +160,8 @@ def _noise(target: Target, sigma: float | None) -> tuple[float, list[str]]:
     if sigma is not None and not 0 < sigma < float("inf"):
         raise UsageError(f"--sigma, the noise's standard deviation, must be above 0, not {sigma}")
     assert target.classifier is not None
-    recipe, settings = target.classifier.about["recipe"], target.classifier.about["settings"]
-    trained = float(settings["sigma"]) if recipe == Noisy.name else None
+    method = target.classifier.recipe
+    recipe, trained = method.name, method.sigma if isinstance(method, Noisy) else None
     resolved = trained if sigma is None else sigma
     if resolved is None:
         raise UsageError(

@@ -41,8 +41,7 @@ from sparring.engine.image_io import grid, to_uint8
 from sparring.engine.loop import Callback, System
 from sparring.engine.run_folder import Run
 from sparring.measure.classifier.calibration import ClassificationReport
-from sparring.models.classifier import classifier_metadata
-from sparring.models.generator import GeneratorModel, generator_metadata
+from sparring.models.generator import GeneratorModel
 from sparring.recipes import default_recipe, recipe_class, recipes_for
 from sparring.recipes.classifier_recipe import ClassifierRecipe
 from sparring.recipes.recipe import Recipe
@@ -110,7 +109,7 @@ def classify(
 
     system = learn(training, chosen, feed, data, whole, events, ("classifier", "accuracy", "confident"))
     progress.info("calibrating and testing ...")
-    classifier = calibrated(averaged(system), data, chosen, classifier_metadata(chosen, **told), hardware, aside)
+    classifier = calibrated(averaged(system), data, chosen, told, hardware, aside)
     keep(training, classifier)
     odd = [*untaught(run), *doubts(classifier, data, aside)]
     for note in odd:
@@ -164,8 +163,7 @@ def _samples(
 ) -> list[Callback]:
     """A frame of samples, and with each checkpoint the averaged generator."""
     nets: Any = system.ema.net
-    model = GeneratorModel(nets["generator"], spec, recipe.latent_dim, False, ())
-    told = generator_metadata(recipe, spec, (), **about)
+    model = GeneratorModel(nets["generator"], spec, recipe, metadata=about)
     z, y = model.draw_inputs(range(SHOWN), seed=0)
 
     def show(nimg: int, means: Mapping[str, float]) -> None:
@@ -173,6 +171,6 @@ def _samples(
             run.save_frame(nimg, grid(to_uint8(model.generate(z, y)), 8))
 
     def write(nimg: int, means: Mapping[str, float]) -> None:
-        run.write_model(model.generator.state_dict(), {**told, "nimg": nimg})
+        model.save(run.path, nimg=nimg)
 
     return [Callback(plan.show_every, show), Callback(plan.save_every, write)]

@@ -13,14 +13,15 @@ from torch import nn
 from sparring.commands.training.monitor import floats, small, some
 from sparring.data.dataset import Dataset
 from sparring.data.open import open_images
-from sparring.engine.errors import SparringError, UsageError
+from sparring.engine.errors import SparringError
 from sparring.engine.run_folder import Run
 from sparring.measure.diagnostics.augmentation_leaks import leaks
 from sparring.measure.diagnostics.findings import Finding
 from sparring.measure.diagnostics.gan_diagnostics import Facts, diagnose
 from sparring.measure.diagnostics.quick_metrics import twins
+from sparring.models.capabilities import Sampler
 from sparring.models.generator import GeneratorModel, load_generator
-from sparring.recipes import RECIPES
+from sparring.models.load import check_capable
 
 SAMPLES = 1000
 """Drawn afresh, and images at most that they are held against."""
@@ -34,10 +35,7 @@ def doctor(run: str | Path | Run, generator: nn.Module | None = None) -> list[Fi
     """
     run = run if isinstance(run, Run) else Run(run)
     settings = run.settings
-    if RECIPES[settings["recipe"]["name"]].trains != "generator":
-        raise UsageError(
-            f"{run.path} holds a classifier: the doctor looks at generators; {run.report_path} tells its errors"
-        )
+    check_capable(run.path, Sampler)
     known = Facts(quote(str(run.path)), settings["recipe"]["settings"], own_nets=settings["own_nets"])
     try:
         model, data = load_generator(run.path, generator), _data(run)

@@ -38,7 +38,8 @@ from sparring.measure.features.trained_features import trained
 from sparring.measure.scores.evaluation import Evaluation, Memorisation, Nash, Score
 from sparring.measure.scores.modes import class_divergence, modes_found
 from sparring.measure.scores.scores import CLASS, MEASURES, NEIGHBOURS, PIXELS, score_name, score_of, scores
-from sparring.recipes import RECIPES
+from sparring.models.load import saved_capabilities
+from sparring.models.saved import main_player
 from sparring.report.format import number
 from sparring.stats.intervals import LEVEL
 
@@ -94,14 +95,18 @@ def evaluate(
     copies = _memorisation(known, seed, warnings)
     evaluation = Evaluation(_protocol(case, net, seen, known), tuple(found), nash, copies, tuple(warnings))
     if run is not None and report is None:
-        run.write_evaluation(evaluation.to_json())
+        run.write_json("evaluation", evaluation.to_json())
         report = run.report_path
     if report is not None:
-        generates = run is not None and RECIPES[run.settings["recipe"]["name"]].trains == "generator"
-        findings = doctor(run, generator) if run is not None and generates else ()
+        findings = doctor(run, generator) if run is not None and _samples_first(run) else ()
         write_evaluation(Path(report), case, evaluation, known.samples, known.training, findings)
         progress.info(f"report: {report}")
     return evaluation
+
+
+def _samples_first(run: Run) -> bool:
+    """Return whether the model that a run is about generates samples."""
+    return "Sampler" in saved_capabilities(run.path).get(main_player(run.path) or "", [])
 
 
 def _check_writable(report: str | Path | None, run: Run | None) -> None:

@@ -44,7 +44,6 @@ from sparring.engine.run_folder import Run
 from sparring.games.overfitting_guard import OverfittingGuard
 from sparring.measure.classifier.calibration import ClassificationReport
 from sparring.measure.classifier.robustness import ATTACK, HardeningReport, robustness
-from sparring.models.classifier import classifier_metadata
 from sparring.nets.feature_head import split_or_wrap
 from sparring.recipes import default_recipe, recipe_class
 from sparring.recipes.adversarial.base import AdversarialRecipe, threat_of, widest
@@ -113,7 +112,7 @@ def harden(
     progress.info("calibrating and testing ...")
     x = torch.zeros(2, *data.spec.shape, device=hardware.device)
     net = split_or_wrap(averaged(system).eval(), x, len(data.spec.classes))
-    classifier = calibrated(net, data, recipe, classifier_metadata(recipe, **about(training, data)), hardware)
+    classifier = calibrated(net, data, recipe, about(training, data), hardware)
     keep(training, classifier)
     clean = replace(
         classification_of(run, classifier, data, answered(classifier, data, data, under=()), notes), to_label=""

@@ -14,8 +14,11 @@ from torch import nn
 from sparring.data.dataset import Dataset
 from sparring.data.open import open_images
 from sparring.data.reader_api import MODES
+from sparring.engine.data_spec import ImageSpec
 from sparring.engine.errors import UsageError
-from sparring.models.classifier import AT_ONCE, Classifier, load_classifier
+from sparring.models.capabilities import Model, Predictor
+from sparring.models.classifier import CHUNK_ROWS
+from sparring.models.load import load_capable
 
 
 @dataclass(frozen=True)
@@ -44,28 +47,34 @@ def predict(run: str | Path, images: str | Path, *, resize: bool = False, net: n
     Images of another size or mode than it was trained on are refused, unless `resize`, or unless the training images were
     brought to one size as well. Raises SparringError, with the way out, on all that can go wrong.
     """
-    classifier = load_classifier(run, net)
-    opened = open_like(classifier, images, resize=resize)
+    model = load_capable(run, Predictor, net=net)
+    opened = open_like(model, images, resize=resize)
     found: list[Prediction] = []
-    for first in range(0, len(opened), AT_ONCE):
-        answers = classifier.answers(opened[np.arange(first, min(first + AT_ONCE, len(opened)))])
-        names = opened.names[first : first + AT_ONCE]
+    for first in range(0, len(opened), CHUNK_ROWS):
+        answers = model.predict(opened[np.arange(first, min(first + CHUNK_ROWS, len(opened)))])
+        names = opened.names[first : first + CHUNK_ROWS]
         found += [Prediction(name, a.label, round(a.probability, 6)) for name, a in zip(names, answers, strict=True)]
     return Predictions(found, opened.report.skipped)
 
 
-def open_like(classifier: Classifier, source: str | Path, *, resize: bool = False) -> Dataset:
+def open_like(model: Model, source: str | Path, *, resize: bool = False) -> Dataset:
     """All images of a source, of the size and mode that the classifier was trained on; raises UsageError as `predict` does."""
-    spec, mode = classifier.spec, classifier.about["mode"]
+    spec, mode = _image_spec(model), model.metadata["mode"]
     size = spec.height, spec.width
     opened = open_images(source, size, mode if mode in MODES else None, keep_duplicates=True).split(None)
-    if not (resize or classifier.about["scaled"]):
-        _check_shape(opened, classifier, source)
+    if not (resize or model.metadata["scaled"]):
+        _check_shape(opened, model, source)
     return opened
 
 
-def _check_shape(images: Dataset, classifier: Classifier, source: str | Path) -> None:
-    spec, mode = classifier.spec, classifier.about["mode"]
+def _image_spec(model: Model) -> ImageSpec:
+    if not isinstance(model.spec, ImageSpec):
+        raise UsageError(f"this model is for {model.spec.kind} data, not for images")
+    return model.spec
+
+
+def _check_shape(images: Dataset, model: Model, source: str | Path) -> None:
+    spec, mode = _image_spec(model), model.metadata["mode"]
     own = f"{spec.height}x{spec.width} {mode}"
     if odd := next((shape for shape in images.report.shapes_found if shape != own), None):
         raise UsageError(

@@ -11,7 +11,8 @@ from torch import nn
 from sparring.engine.atomic_io import atomic_replace, explain_os_errors
 from sparring.engine.errors import UsageError
 from sparring.engine.image_io import grid, save_png, to_image
-from sparring.models.generator import load_generator
+from sparring.models.capabilities import Sampler
+from sparring.models.load import load_capable
 
 MOST_IN_GRID = 4096
 
@@ -38,7 +39,7 @@ def sample(
         raise UsageError(f"-n must be 1 or more, not {n}")
     if not 0 <= seed < 1 << 63:
         raise UsageError(f"--seed must be 0 or more, and below 2^63, not {seed}")
-    model = load_generator(run, generator, checkpoint=checkpoint, truncation=truncation)
+    model = load_capable(run, Sampler, net=generator, checkpoint=checkpoint, truncation=truncation)
     run = Path(run) if Path(run).is_dir() else Path(run).parent
     of = "" if checkpoint is None else f"-{checkpoint}"
     of += "" if truncation is None else f"-truncation-{truncation:g}"

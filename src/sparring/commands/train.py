@@ -22,7 +22,7 @@ from sparring.engine.errors import UsageError
 from sparring.engine.loop import System
 from sparring.engine.run_folder import Run
 from sparring.engine.seeds import mix
-from sparring.models.generator import GeneratorModel, generator_metadata, kept_vectors
+from sparring.models.generator import GeneratorModel, kept_vectors
 from sparring.recipes import default_recipe
 from sparring.recipes.recipe import GeneratorRecipe, Recipe
 
@@ -87,26 +87,21 @@ def train(
     plan = training.plan(chosen, data, build, feed)
     system = build(plan.images)
     start = training.begin(system, chosen, data)
-    model, told = _shared(system, chosen, data, training.about(data))
-    training.play(system, feed, plan, start, events(run, plan, system, model, data, progress, told))
+    model = _shared(system, chosen, data, training.about(data))
+    training.play(system, feed, plan, start, events(run, plan, system, model, data, progress))
     if dist.rank() == 0:
         write_run(run, doctor(run))
     return run
 
 
-def _shared(
-    system: System, recipe: GeneratorRecipe, data: Dataset, about: dict[str, Any]
-) -> tuple[GeneratorModel, dict[str, Any]]:
-    """What a run gives away: the averaged generator, and its card."""
+def _shared(system: System, recipe: GeneratorRecipe, data: Dataset, about: dict[str, Any]) -> GeneratorModel:
+    """Return what a run saves: the averaged generator."""
     classes = recipe.classes(data.spec)
     counts = data.class_counts
     if len(counts) < classes:  # clusters
         counts = (1,) * classes
     vectors = kept_vectors(data.vectors)
-    model = GeneratorModel(
-        system.ema.net, data.spec, recipe.latent_dim, classes > 0 or bool(vectors), counts, vectors=vectors
-    )
-    return model, generator_metadata(recipe, data.spec, counts, vectors=vectors, **about)
+    return GeneratorModel(system.ema.net, data.spec, recipe, counts, vectors, metadata=about)
 
 
 def _notes_on_labels(data: Dataset, recipe: GeneratorRecipe) -> list[str]:
@@ -140,7 +135,7 @@ def to_json(run: Run) -> dict[str, Any]:
         "images": run.settings["plan"]["images"],
         "samples": str(frames[-1]) if frames else None,
         "film": str(run.path / "film.webp"),
-        "model": str(run.path / "model.safetensors"),
+        "model": str(run.path / "generator.safetensors"),
         "report": str(run.report_path),
         "memory_peak": memory_peak(),
     }

@@ -5,14 +5,9 @@ metrics.jsonl                   append-only, one object a line, each with nimg
 samples/000200000.png           samples of fixed latents, the frames of film.webp
 checkpoints/000200000/          players, average, optimizers; state.json
 best.json                       the checkpoint with the best score, which is kept
-model.safetensors, model.json   the averaged generator and its metadata
-classifier.safetensors, .json   the averaged classifier and its metadata, from `sparring classify` and `harden`
-classification.json             the accuracy of the classifier
-to_label.csv, to_label.png      the images to label next
-hardening.json                  the accuracy under attack
-certify/                        certified accuracy under noise: report.html, report.json
+<player>.safetensors, .json     saved models (`models.saved`)
+<name>.json                     results of commands: evaluation, classification, hardening
 film.webp                       samples of fixed latents over the training
-evaluation.json                 the latest evaluation, if there was one
 report.html                     the report on one page
 """
 
@@ -34,9 +29,9 @@ from sparring.engine.atomic_io import atomic_replace, explain_os_errors, remove,
 from sparring.engine.errors import SparringError, UsageError
 from sparring.engine.image_io import save_animation, save_png
 from sparring.engine.loop import System
-from sparring.engine.safetensors_io import load_file, write_tensors
+from sparring.engine.safetensors_io import load_file
 
-FORMAT = 1
+FORMAT = 2
 """Format number in run.json and in the metadata of saved models."""
 KEPT_CHECKPOINTS = 3
 """Number of newest checkpoints that are kept, besides the best one."""
@@ -67,7 +62,7 @@ class Run:
             raise UsageError(
                 f"{self.path} is no run folder, it has no run.json: create one with `sparring train SOURCE --out {self.path}`"
             )
-        return _read_json(self.path / "run.json", "run")
+        return read_json(self.path / "run.json", "run")
 
     def check_writable(self) -> None:
         """Check that the folder can be created and written, without creating it.
@@ -134,19 +129,14 @@ class Run:
         """The path of the HTML report."""
         return self.path / "report.html"
 
-    def write_evaluation(self, content: Mapping[str, Any]) -> None:
-        """Write evaluation.json."""
-        write(self.path / "evaluation.json", json.dumps({"format": FORMAT, **content}, indent=2) + "\n")
+    def write_json(self, name: str, fields: Mapping[str, Any]) -> None:
+        """Write `fields` and the format number to `<name>.json`."""
+        write(self.path / f"{name}.json", json.dumps({"format": FORMAT, **fields}, indent=2) + "\n")
 
-    def write_classification(self, content: Mapping[str, Any]) -> None:
-        """Write classification.json."""
-        write(self.path / "classification.json", json.dumps({"format": FORMAT, **content}, indent=2) + "\n")
-
-    @property
-    def classification(self) -> dict[str, Any] | None:
-        """The content of classification.json, None without one."""
-        path = self.path / "classification.json"
-        return _read_json(path, "classification") if path.exists() else None
+    def read_json(self, name: str) -> dict[str, Any] | None:
+        """Return what `write_json` wrote to `<name>.json`, None without such a file."""
+        path = self.path / f"{name}.json"
+        return read_json(path, name) if path.exists() else None
 
     # checkpoints
 
@@ -169,15 +159,15 @@ class Run:
     def best(self) -> dict[str, Any] | None:
         """The best checkpoint: `nimg`, and the name and value of its score. None without best.json."""
         path = self.path / "best.json"
-        return _read_json(path, "best checkpoint's") if path.exists() else None
+        return read_json(path, "best checkpoint's") if path.exists() else None
 
     def mark_best(self, nimg: int, score: str, value: float) -> None:
         """Write best.json, which protects this checkpoint from removal. Call it before `save`."""
         content = {"format": FORMAT, "nimg": nimg, "score": score, "value": value}
         write(self.path / "best.json", json.dumps(content) + "\n")
 
-    def weights(self, which: str | int = "last", *, raw: bool = False) -> dict[str, Tensor]:
-        """Return the generator's weights in a checkpoint: the EMA, or the `raw` weights.
+    def weights(self, which: str | int = "last", *, player: str = "generator", raw: bool = False) -> dict[str, Tensor]:
+        """Return a player's weights in a checkpoint: the EMA, or the `raw` weights.
 
         `which` is "best", "last" or an nimg. Raises UsageError if there is no such checkpoint.
         """
@@ -187,8 +177,9 @@ class Run:
             tensors = load_file(weights)
         except Exception as error:  # a damaged file can raise anything in the parser
             raise SparringError(f"{weights} is damaged ({error}): choose another --checkpoint") from error
-        prefix = "generator."
-        return {k.removeprefix(prefix): t for k, t in tensors.items() if k.startswith(prefix)} if raw else tensors
+        prefix = f"{player}."
+        own = {k.removeprefix(prefix): t for k, t in tensors.items() if k.startswith(prefix)}
+        return own if raw or own else tensors  # the EMA of one player alone has no prefix
 
     def checkpoint_path(self, which: str | int = "last") -> Path:
         """Return the folder of a checkpoint. Raises UsageError, with the existing ones, if there is no such checkpoint."""
@@ -223,14 +214,7 @@ class Run:
         """Do the work of `load_latest` on rank 0; return -1 if there is none. Also remove temporary files of killed runs."""
         remove_temporaries(self.path / "checkpoints")
         remove_temporaries(self.path / "samples")
-        for name in (
-            "*.json",
-            "model.*",
-            "classifier.*",
-            "to_label.*",
-            "film.webp",
-            "report.html",
-        ):  # but not those that a concurrent `sparring sample` is writing
+        for name in ("*.json", "*.safetensors", "*.csv", "*.html", "*.webp"):  # no PNG: `sparring sample` may write one
             remove_temporaries(self.path, name)
         damaged: list[tuple[Path, str]] = []
         for path in reversed(self.checkpoints()):
@@ -255,50 +239,14 @@ class Run:
     def _checkpoint(self, nimg: int) -> Path:
         return self.path / "checkpoints" / f"{nimg:09d}"
 
-    # what is shared: two files each, that load without a pickle
-
-    def write_model(self, tensors: Mapping[str, Tensor], card: Mapping[str, Any]) -> None:
-        """Write model.safetensors and its card: the averaged generator."""
-        write_shared(self.path, "model", tensors, card)
-
-
-def write_shared(folder: Path, name: str, tensors: Mapping[str, Tensor], card: Mapping[str, Any]) -> None:
-    """Write NAME.safetensors and NAME.json, a network and its card, into `folder`."""
-    with atomic_replace(folder / f"{name}.safetensors") as temporary:
-        write_tensors(tensors, temporary)
-    write(folder / f"{name}.json", json.dumps({"format": FORMAT, **card}, indent=2) + "\n")
-
-
-def read_shared(path: str | Path, name: str = "model") -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Return tensors and metadata of the saved model `name` in a run folder (or given by one of its two files)."""
-    path = Path(path)
-    folder = path if path.is_dir() else path.parent
-    if not path.exists():
-        raise UsageError(
-            f"there is no '{path}': give a run folder, or a folder with {name}.json and {name}.safetensors"
-        )
-    weights = folder / f"{name}.safetensors"
-    for part in (folder / f"{name}.json", weights):
-        if not part.exists():
-            why = "its training has saved nothing yet" if Run(folder).exists else "it is no run folder"
-            if name == "model" and (folder / "classifier.json").exists():
-                why = "it holds a classifier alone; `sparring predict` asks it"
-            elif name == "recogniser" and (folder / "run.json").exists():
-                why = "it is a run of images; `sparring hear` makes a recogniser"
-            raise UsageError(f"{folder} has no {part.name}: {why}")
-    card = _read_json(folder / f"{name}.json", name)
-    try:
-        return load_file(weights), card
-    except Exception as error:  # whatever a damaged file makes the parser say
-        raise SparringError(f"{weights} is damaged: {error}. The same training on the run writes it anew") from error
-
 
 def _numbered(paths: Iterable[Path]) -> list[Path]:
     """Return the paths whose stem is a number, in numerical order (names have nine digits or more)."""
     return sorted((p for p in paths if p.stem.isdecimal()), key=lambda p: int(p.stem))
 
 
-def _read_json(path: Path, what: str) -> dict[str, Any]:
+def read_json(path: Path, what: str) -> dict[str, Any]:
+    """Read a JSON object that a run wrote; raise SparringError where it is damaged or of another format."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
         version = value["format"]
@@ -306,6 +254,6 @@ def _read_json(path: Path, what: str) -> dict[str, Any]:
         raise SparringError(f"{path} is damaged or no {what} file of Sparring: {error}") from error
     if version != FORMAT:
         raise SparringError(
-            f"{path} has format {version}, this Sparring reads format {FORMAT}: install the version that wrote it"
+            f"{path} has format {version}, this Sparring reads format {FORMAT}: train anew, or install the version that wrote it"
         )
     return dict(value)

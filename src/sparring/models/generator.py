@@ -1,10 +1,10 @@
-"""A trained generator as a thing of its own: noise and labels in, pictures out, on any machine."""
+"""A saved generator: noise and labels in, samples out, on any machine."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,47 +13,67 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from sparring.engine.data_spec import ImageSpec
-from sparring.engine.errors import SparringError, UsageError, did_you_mean
-from sparring.engine.image_io import to_uint8
-from sparring.engine.run_folder import Run, read_shared
+from sparring.engine.errors import UsageError, did_you_mean
+from sparring.engine.run_folder import Run
 from sparring.engine.seeds import mix
+from sparring.models.capabilities import capabilities_of
+from sparring.models.saved import read_model, save_model
 from sparring.nets.batchnorm_stats import batch_norms, estimate_batchnorm_stats
-from sparring.recipes import recipe_class
-from sparring.recipes.recipe import GeneratorRecipe, from_settings, to_settings
+from sparring.recipes.recipe import GeneratorRecipe
 
-CHUNK = 32
-"""Samples are made in batches of just so many, padded at the end: a kernel's rounding depends on the batch's size."""
-KEPT = 256
-"""Vectors of training images, at most, that go with a model: its samples are told one of them."""
+CHUNK_SAMPLES = 32
+"""Samples in each forward pass, padded at the end: the rounding of a kernel depends on the size of the batch."""
+KEPT_VECTORS = 256
+"""Vectors of training examples, at most, that are saved with a model: samples are conditioned on one of them."""
 Label = int | tuple[float, ...]
 """The number of a class, or a vector."""
-STANDING, STANDING_SIZE = 16, 64
-"""Batches, and samples in each, that batch normalisation takes its means and variances from."""
+STANDING_BATCHES, STANDING_SAMPLES = 16, 64
+"""Batches, and samples in each, from which batch normalisation takes its means and variances."""
 
 
 @dataclass
 class GeneratorModel:
-    """A generator with all that sampling needs."""
+    """A generator with all that sampling needs; it has the capability `Sampler`."""
 
     generator: nn.Module
-    spec: ImageSpec
-    latent_dim: int
-    conditional: bool
-    counts: tuple[int, ...]
-    """Labelled training images of each class, in whose proportion labels are drawn; of clusters, one each."""
+    spec: Any
+    """`DataSpec` of the data it was trained on."""
+    recipe: GeneratorRecipe
+    counts: tuple[int, ...] = ()
+    """Labelled training examples of each class: labels are drawn in this proportion. 1 for each cluster."""
+    vectors: tuple[tuple[float, ...], ...] = ()
+    """Vectors of training examples, from which the conditions of samples are drawn."""
     truncation: float | None = None
     """Noise is drawn from a normal distribution cut off at -T and T; None: not cut off."""
-    vectors: tuple[tuple[float, ...], ...] = ()
-    """Where samples are told vectors: those that are drawn from."""
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    """Other fields of `generator.json`: seed, data, version."""
 
-    def samples(self, count: int, seed: int = 0, label: Label | None = None) -> Iterator[NDArray[np.uint8]]:
-        """`count` samples, uint8 `[<=32, H, W, C]` at a time; sample k depends on (seed, k) and the label alone."""
-        for first in range(0, count, CHUNK):
-            yield to_uint8(self.generate(*self.draw_inputs(range(first, first + CHUNK), seed, label)))[: count - first]
+    @property
+    def latent_dim(self) -> int:
+        """Dimension of the noise."""
+        return self.recipe.latent_dim
+
+    @property
+    def conditional(self) -> bool:
+        """True where the generator takes labels or vectors."""
+        return bool(self.vectors) or self.recipe.classes(self.spec) > 0
+
+    def save(self, folder: str | Path, **metadata: Any) -> None:
+        """Write `generator.safetensors` and `generator.json`, with further `metadata`, into `folder`."""
+        counts = {"class_counts": self.counts} | ({"vectors": self.vectors} if self.vectors else {})
+        save_model(
+            folder, "generator", self.generator.state_dict(), spec=self.spec, recipe=self.recipe,
+            capabilities=capabilities_of(self), metadata={**counts, **self.metadata, **metadata},
+        )  # fmt: skip
+
+    def samples(self, n: int, seed: int = 0, label: Label | None = None) -> Iterator[NDArray[Any]]:
+        """Yield `n` samples as stored rows, up to 32 at a time; sample k depends on (seed, k) and the label alone."""
+        for first in range(0, n, CHUNK_SAMPLES):
+            z, y = self.draw_inputs(range(first, first + CHUNK_SAMPLES), seed, label)
+            yield self.spec.decode(self.generate(z, y))[: n - first]
 
     def draw_inputs(self, numbers: range, seed: int, label: Label | None = None) -> tuple[Tensor, Tensor]:
-        """Noise `[B, latents]` and labels `[B]` (or vectors `[B, K]`) of the samples of these numbers."""
+        """Draw noise `[B, latent_dim]` and labels `[B]` (or vectors `[B, K]`) for the samples of these numbers."""
         noise: list[Tensor] = []
         labels: list[Label] = []
         for k in numbers:
@@ -71,19 +91,19 @@ class GeneratorModel:
 
     @torch.no_grad()
     def generate(self, z: Tensor, y: Tensor) -> Tensor:
-        """Images `[B, C, H, W]` in [-1, 1] out of noise and labels, float32, on the generator's device."""
+        """Generate examples `[B, *spec.shape]`, float32, from noise and labels, on the generator's device."""
         device = next(self.generator.parameters()).device
         z, y = z.to(device), y.to(device)
-        images: Tensor = self.generator(z, y) if self.conditional else self.generator(z)
-        return images.float()
+        x: Tensor = self.generator(z, y) if self.conditional else self.generator(z)
+        return x.float()
 
     def label(self, name: str | int) -> Label:
-        """The number of a class by its name or number, or a vector by its numbers ("0.2,1"); raises UsageError on others."""
+        """Return the number of a class by its name, or the vector of numbers "0.2,1"; raise UsageError on others."""
         name = str(name)
         if self.vectors:
             return _vector(name, len(self.vectors[0]))
         if not self.conditional:
-            raise UsageError("this generator was trained without labels: it cannot be asked for a class")
+            raise UsageError("this generator was trained without labels: leave --label out")
         clusters = len(self.spec.classes) != len(self.counts)  # these have numbers for names
         names = tuple(str(k) for k in range(len(self.counts))) if clusters else self.spec.classes
         if name in names:
@@ -98,42 +118,29 @@ def _vector(text: str, length: int) -> tuple[float, ...]:
         numbers = ()
     if len(numbers) != length or not all(map(math.isfinite, numbers)):
         raise UsageError(
-            f"--label {text}: this generator is told vectors of {length} number{'s' * (length > 1)}, "
-            f"write {','.join(['0.5'] * min(length, 3)) + ',...' * (length > 3)} say"
+            f"--label {text}: this generator takes vectors of {length} number{'s' * (length > 1)}: "
+            f"write, for example, {','.join(['0.5'] * min(length, 3)) + ',...' * (length > 3)}"
         )
     return numbers
 
 
 def kept_vectors(vectors: NDArray[np.float32] | None) -> tuple[tuple[float, ...], ...]:
-    """Up to 256 of the vectors `[N, K]`, drawn once and for all, to six digits; none of None."""
+    """Return up to 256 of the vectors `[N, K]`, a fixed random subset, to six digits; none for None."""
     if vectors is None:
         return ()
-    some = np.random.default_rng(0).permutation(len(vectors))[:KEPT]
-    return tuple(tuple(float(f"{value:.6g}") for value in row) for row in vectors[some].tolist())
+    subset = np.random.default_rng(0).permutation(len(vectors))[:KEPT_VECTORS]
+    return tuple(tuple(float(f"{value:.6g}") for value in row) for row in vectors[subset].tolist())
 
 
-def truncated(z: Tensor, most: float) -> Tensor:
-    """Normal noise `z` as noise of the normal distribution that is cut off at +-`most` (Brock et al. 2019, section 3.1).
+def truncated(z: Tensor, limit: float) -> Tensor:
+    """Map normal noise `z` to the normal distribution cut off at +-`limit` (Brock et al. 2019, section 3.1).
 
-    The law is that of drawing anew whatever lies outside, but by its inverse: each number keeps its rank. So sample k is
-    the same thought at every truncation, more ordinary the smaller that is, and no draw is repeated.
+    The distribution is that of redrawing all values outside, but computed by its inverse, so that each value keeps its
+    rank: sample k stays the same sample at every truncation, more typical the smaller that is.
     """
-    share = math.erf(most / math.sqrt(2))
-    within = torch.erfinv(torch.erf(z.double() / math.sqrt(2)) * share) * math.sqrt(2)
-    return within.clamp(-most, most).to(z.dtype)
-
-
-def generator_metadata(
-    recipe: GeneratorRecipe, spec: ImageSpec, counts: tuple[int, ...], **about: Any
-) -> dict[str, Any]:
-    """What model.json tells: all that `load_model` needs, and what people ask of a model."""
-    return {
-        "recipe": recipe.name,
-        "settings": to_settings(recipe),
-        "spec": asdict(spec),
-        "class_counts": counts,
-        **about,
-    }
+    inside = math.erf(limit / math.sqrt(2))
+    within = torch.erfinv(torch.erf(z.double() / math.sqrt(2)) * inside) * math.sqrt(2)
+    return within.clamp(-limit, limit).to(z.dtype)
 
 
 def load_generator(
@@ -144,53 +151,38 @@ def load_generator(
     raw: bool = False,
     truncation: float | None = None,
 ) -> GeneratorModel:
-    """The shared model at `path` (a run folder or its files), in eval mode on the CPU.
+    """Return the saved generator at `path` (a run folder or one of its two files), in eval mode on the CPU.
 
-    A run folder's `checkpoint` ("best", "last" or its image) gives the weights it had then; `raw` those that played, in
-    place of their average. A run of networks of one's own needs the `generator` that was trained. No pickle is read.
-    `truncation` cuts the noise off at -T and T, in (0, 10], for recipes that were made for it: with 2 samples lose
-    little variety, with 0.5 each is more typical of its class and all are more alike. The batch normalisation of such a
-    recipe takes its statistics anew, at this truncation, from fixed noise.
-    Raises SparringError where the files are damaged, of another version, do not fit, or are not there.
+    `checkpoint` ("best", "last" or its image) takes the weights of that checkpoint of a run; `raw` those without
+    averaging. A run of custom networks needs the `generator` that was trained. `truncation` cuts the noise off at -T and
+    T, in (0, 10], for recipes that were made for it: smaller values give more typical, less varied samples. The batch
+    normalisation of such a recipe then takes its statistics from fixed noise at this truncation.
+    Raises UsageError where there is no such model, SparringError where its files are damaged or do not fit.
     """
-    tensors, told = read_shared(path)
+    saved = read_model(path, "generator")
+    recipe, tensors, metadata = saved.recipe, saved.tensors, dict(saved.metadata)
+    check_truncation(truncation, recipe)
     if checkpoint is not None or raw:
         folder = Path(path) if Path(path).is_dir() else Path(path).parent
         tensors = Run(folder).weights("last" if checkpoint is None else checkpoint, raw=raw)
     try:
-        recipe = from_settings(recipe_class(told["recipe"]), told["settings"])
-        spec = ImageSpec(**told["spec"])
-        counts = tuple(told["class_counts"])
-        vectors = tuple(tuple(map(float, row)) for row in told.get("vectors", ()))
-        own = told["own_nets"]
+        counts = tuple(metadata.pop("class_counts"))
+        vectors = tuple(tuple(map(float, vector)) for vector in metadata.pop("vectors", ()))
+        custom = metadata["own_nets"]
     except (KeyError, TypeError, ValueError) as error:
-        raise SparringError(
-            f"{path}: model.json lacks or misnames {error}: it was written by another version of Sparring"
-        ) from error
-    check_truncation(truncation, recipe)
+        raise saved.damaged(error) from error
     if generator is None:
-        if own:
-            raise UsageError(
-                f"{path} was trained with networks of your own: load_model(path, generator=...) needs them"
-            )
-        generator = recipe.nets(spec)["generator"]
+        if custom:
+            raise UsageError(f"{path} was trained with custom networks: load(path, net=...) needs the generator")
+        generator = recipe.nets(saved.spec)["generator"]
     try:
         generator.load_state_dict(tensors)
     except RuntimeError as error:
-        raise SparringError(
-            f"{path}: the weights do not fit the generator that model.json describes: {error}"
-        ) from error
-    model = GeneratorModel(
-        generator.eval().requires_grad_(False),
-        spec,
-        recipe.latent_dim,
-        recipe.classes(spec) > 0 or bool(vectors),
-        counts,
-        truncation,
-        vectors,
-    )
+        raise saved.damaged(error) from error
+    generator.eval().requires_grad_(False)
+    model = GeneratorModel(generator, saved.spec, recipe, counts, vectors, truncation, metadata)
     if recipe.truncates and batch_norms(generator):
-        _settle(model)
+        _estimate_stats(model)
     return model
 
 
@@ -206,8 +198,9 @@ def check_truncation(truncation: float | None, recipe: GeneratorRecipe) -> None:
         raise UsageError(f"--truncation must be above 0 and at most 10, not {truncation!r}")
 
 
-def _settle(model: GeneratorModel) -> None:
-    """Standing statistics at the model's truncation: samples then depend on no batch, and are the same every time."""
-    numbers = (range(first, first + STANDING_SIZE) for first in range(0, STANDING * STANDING_SIZE, STANDING_SIZE))
-    batches = (model.draw_inputs(of_batch, seed=mix(STANDING)) for of_batch in numbers)
+def _estimate_stats(model: GeneratorModel) -> None:
+    """Set batch normalisation's statistics at the model's truncation: no sample then depends on its batch."""
+    size = STANDING_SAMPLES
+    numbers = (range(first, first + size) for first in range(0, STANDING_BATCHES * size, size))
+    batches = (model.draw_inputs(batch, seed=mix(STANDING_BATCHES)) for batch in numbers)
     estimate_batchnorm_stats(model.generator, (batch if model.conditional else batch[:1] for batch in batches))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,10 +18,12 @@ from torch.nn.functional import cross_entropy, pad
 from sparring.attacks.channel import through_channel
 from sparring.data.audio import Sounds
 from sparring.data.nonspeech import NONSPEECH, nonspeech
+from sparring.engine.atomic_io import atomic_replace, write
 from sparring.engine.device import Hardware
 from sparring.engine.errors import SparringError, UsageError
 from sparring.engine.game import Batch
-from sparring.engine.run_folder import read_shared, write_shared
+from sparring.engine.run_folder import FORMAT, read_json
+from sparring.engine.safetensors_io import load_file, write_tensors
 from sparring.engine.seeds import mix
 from sparring.measure.features.train_small import Rows, learn
 from sparring.nets.speech_cnn import SpeechCNN
@@ -78,12 +81,24 @@ class Recogniser:
 
     def save(self, folder: str | Path) -> None:
         """Write `recogniser.safetensors` and `recogniser.json` into `folder`."""
-        write_shared(Path(folder), NAME, self.net.state_dict(), {**self.about, "words": self.words, "rate": self.rate})
+        with atomic_replace(Path(folder) / f"{NAME}.safetensors") as temporary:
+            write_tensors(self.net.state_dict(), temporary)
+        about = {"format": FORMAT, **self.about, "words": self.words, "rate": self.rate}
+        write(Path(folder) / f"{NAME}.json", json.dumps(about) + "\n")
 
 
 def load_recogniser(path: str | Path) -> Recogniser:
     """The recogniser in a folder of `sparring hear`; no pickle is read. UsageError where there is none."""
-    tensors, told = read_shared(path, NAME)
+    folder = Path(path) if Path(path).is_dir() else Path(path).parent
+    if not Path(path).exists():
+        raise UsageError(f"there is no '{path}': give a folder of `sparring hear`")
+    if not (folder / f"{NAME}.json").exists():
+        raise UsageError(f"{folder} has no {NAME}.json: `sparring hear` makes a recogniser")
+    told = read_json(folder / f"{NAME}.json", NAME)
+    try:
+        tensors = load_file(folder / f"{NAME}.safetensors")
+    except Exception as error:
+        raise SparringError(f"{folder / NAME}.safetensors is damaged: {error}") from error
     try:
         words, rate = tuple(map(str, told.pop("words"))), int(told.pop("rate"))
         net = SpeechCNN(len(words), rate)

@@ -85,7 +85,7 @@ def test_the_temperature_is_that_of_the_images_set_aside() -> None:
     images[aside] = np.where(rng.random(100) < 0.8, images[aside], 255 - images[aside])
     data = InMemoryDataset(np.tile(images[:, None, None, None], (1, 8, 8, 1)), labels, SPEC, None)
     told = calibrated(Sure(), data, Still(width=4), {}, CPU, aside)
-    said = told.look(data[aside])[0].amax(1)
-    right = (told.look(data[aside])[0].argmax(1).numpy() == labels[aside]).mean()
+    said = told.predict(data[aside]).probabilities.amax(1)
+    right = (told.predict(data[aside]).probabilities.argmax(1).numpy() == labels[aside]).mean()
     assert said.numpy() == pytest.approx(right, abs=0.02)
     assert calibrated(Sure(), data, Still(width=4), {}, CPU).temperature < told.temperature

@@ -31,7 +31,7 @@ def system(recipe: Recipe, data: sparring.Dataset) -> tuple[System, GeneratorMod
     torch.manual_seed(0)
     made = recipe.system(data.spec, recipe.nets(data.spec), 1000)
     counts = tuple(data.report.classes.values())
-    return made, GeneratorModel(made.ema.net, data.spec, recipe.latent_dim, recipe.classes(data.spec) > 0, counts)
+    return made, GeneratorModel(made.ema.net, data.spec, recipe, counts)
 
 
 def state(system: System) -> list[torch.Tensor]:

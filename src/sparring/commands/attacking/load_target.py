@@ -20,7 +20,9 @@ from torch.export.passes import move_to_device_pass
 from sparring.attacks.validation import Model, frozen
 from sparring.engine.data_spec import DataSpec
 from sparring.engine.errors import SparringError, UsageError
+from sparring.models.capabilities import Predictor
 from sparring.models.classifier import Classifier, load_classifier
+from sparring.models.load import check_capable
 
 PRECISIONS = (torch.float64, torch.bfloat16, torch.float16)
 """Precisions to try with a model that fails on float32."""
@@ -60,6 +62,7 @@ def load_target(name: str | Path, device: torch.device | None = None, net: nn.Mo
     name, path = str(name), Path(name)
     device = device or torch.device("cpu")
     if os.path.isdir(path) or path.name in ("classifier.json", "classifier.safetensors"):
+        check_capable(path, Predictor)
         classifier = load_classifier(path, net)
         classifier.net.to(device)
         classifier.memory.to(device)

@@ -32,6 +32,7 @@ from sparring.data.reader_api import mode_of
 from sparring.engine.errors import SparringError, UsageError
 from sparring.engine.run_folder import Run
 from sparring.models.generator import load_generator
+from sparring.models.saved import saved_players
 
 MOST, USUAL = 10_000, 1_000
 """Samples taken where no number is asked for: as many as there are real ones, between these."""
@@ -97,7 +98,7 @@ def case_of(
             raise UsageError(f"samples and data are paths, names or NumPy arrays, not {type(given).__name__}")
     if not isinstance(samples, np.ndarray):
         run = Run(samples)
-        if run.exists or (run.path / "model.json").exists():
+        if run.exists or saved_players(run.path):
             return _of_run(run, data, asked, generator, progress)
     if data is None:
         raise UsageError("--data SOURCE is needed: the real data to hold the samples against")
@@ -156,7 +157,7 @@ def _of_run(
 def _checkpoint(asked: EvaluationRequest) -> str:
     if asked.checkpoint is not None:
         return str(asked.checkpoint)
-    return "last" if asked.raw else "model.safetensors"
+    return "last" if asked.raw else "generator.safetensors"
 
 
 def _of_files(samples: Source, source: str | Path, asked: EvaluationRequest, progress: Progress) -> EvaluationInputs:

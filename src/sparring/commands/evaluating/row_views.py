@@ -17,7 +17,7 @@ from sparring.data.reader_api import MODES
 from sparring.engine.errors import SparringError, UsageError
 from sparring.engine.image_io import to_uint8
 from sparring.measure.features.train_small import Fetch
-from sparring.models.generator import CHUNK, GeneratorModel
+from sparring.models.generator import CHUNK_SAMPLES, GeneratorModel
 
 Tell = Callable[[int, int], None]
 MOST_BYTES = 4 << 30
@@ -75,9 +75,9 @@ def of_model(model: GeneratorModel, count: int, seed: int, on_progress: Tell) ->
     spec = model.spec
     pixels = np.empty((count, spec.height, spec.width, spec.channels), np.uint8)
     labels = np.empty(count, np.int64)
-    for first in range(0, count, CHUNK):
-        rows = slice(first, min(first + CHUNK, count))
-        z, y = model.draw_inputs(range(first, first + CHUNK), seed)
+    for first in range(0, count, CHUNK_SAMPLES):
+        rows = slice(first, min(first + CHUNK_SAMPLES, count))
+        z, y = model.draw_inputs(range(first, first + CHUNK_SAMPLES), seed)
         pixels[rows] = to_uint8(model.generate(z, y))[: count - first]
         labels[rows] = -1 if model.vectors else y[: count - first].numpy()
         on_progress(rows.stop, count)

@@ -28,7 +28,7 @@ from sparring.measure.classifier.calibration import (
     confusion,
     reliability,
 )
-from sparring.models.classifier import AT_ONCE, Classifier
+from sparring.models.classifier import CHUNK_ROWS, Classifier
 from sparring.stats.proportion import Proportion
 
 TO_LABEL = 100
@@ -48,9 +48,8 @@ def classification_of(
     run: Run, classifier: Classifier, data: Dataset, test: Answered | None, notes: Sequence[str]
 ) -> ClassificationReport:
     """The figures of a test, or of none."""
-    about = classifier.about
     found = ClassificationReport(
-        run=str(run.path), recipe=about["recipe"], seed=about["seed"], labels=int((data.labels >= 0).sum()),
+        run=str(run.path), recipe=classifier.recipe.name, seed=classifier.metadata["seed"], labels=int((data.labels >= 0).sum()),
         minutes=max((line.get("minutes", 0.0) for line in run.metrics()), default=0.0), classes=data.spec.classes,
         temperature=classifier.temperature, to_label=str(run.path / "to_label.csv"), notes=list(notes),
     )  # fmt: skip
@@ -68,7 +67,7 @@ def classification_of(
 
 def write_classification(run: Run, found: ClassificationReport, classifier: Classifier, data: Dataset) -> None:
     """classification.json, to_label.csv and .png, report.html; a table that is there already may be filled in by now: it stays."""
-    run.write_classification(asdict(found))
+    run.write_json("classification", asdict(found))
     if not Path(found.to_label).exists():
         _write_to_label(run, Path(found.to_label), classifier, data)
     write_run(run, ())
@@ -92,7 +91,7 @@ def doubts(classifier: Classifier, data: Dataset, aside: NDArray[np.int64]) -> l
     """A note on labelled images that the classifier, which was told their labels but `aside`, still takes for others; or none."""
     rows = np.setdiff1d(np.flatnonzero(data.labels >= 0), aside)[:LOOKED_AT]
     answers = torch.cat(
-        [classifier.look(data[rows[k : k + AT_ONCE]])[0].argmax(1).cpu() for k in range(0, len(rows), AT_ONCE)]
+        [classifier.predict(data[rows[k : k + CHUNK_ROWS]]).best.cpu() for k in range(0, len(rows), CHUNK_ROWS)]
     )
     labels = data.labels[rows]
     odd = np.flatnonzero(answers.numpy() != labels)
@@ -128,7 +127,9 @@ def _worth_a_label(classifier: Classifier, data: Dataset) -> list[tuple[int, str
     if not len(rows):
         return []
     labelled = np.random.default_rng(0).permutation(np.flatnonzero(data.labels >= 0))[:LOOKED_AT]
-    looks = [classifier.look(data[rows[k : k + AT_ONCE]])[0].max(1) for k in range(0, len(rows), AT_ONCE)]
+    looks = [
+        classifier.predict(data[rows[k : k + CHUNK_ROWS]]).probabilities.max(1) for k in range(0, len(rows), CHUNK_ROWS)
+    ]
     best, which = (torch.cat([part[side] for part in looks]).cpu() for side in (0, 1))
     known, unknown = (_features(classifier, data, some) for some in (labelled, rows))
     chosen = in_turn(best.argsort(stable=True)[:TO_LABEL], unlike(unknown, known, TO_LABEL))[:TO_LABEL]
@@ -138,10 +139,7 @@ def _worth_a_label(classifier: Classifier, data: Dataset) -> list[tuple[int, str
 def _features(classifier: Classifier, data: Dataset, rows: NDArray[np.int64]) -> Tensor:
     """`[N, F]`, on the CPU."""
     with torch.no_grad():
-        parts = [
-            classifier.features(classifier.as_batch(data[rows[k : k + AT_ONCE]])).cpu()
-            for k in range(0, len(rows), AT_ONCE)
-        ]
+        parts = [classifier.encode(data[rows[k : k + CHUNK_ROWS]]).cpu() for k in range(0, len(rows), CHUNK_ROWS)]
     return torch.cat(parts)
 
 

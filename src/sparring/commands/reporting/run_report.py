@@ -114,11 +114,11 @@ def page_of_run(
 
 def _classifier(run: Run) -> list[Section]:
     """Return the sections of the classifier that the run trained, if it did."""
-    if run.classification is None:
+    if (classification := run.read_json("classification")) is None:
         return []
     to_label = run.path / "to_label.png"
     picture = Picture(Image.open(to_label).convert("RGB"), alt="Images to label next") if to_label.exists() else None
-    return classified_sections(ClassificationReport.from_json(run.classification), picture)
+    return classified_sections(ClassificationReport.from_json(classification), picture)
 
 
 def _about_run(run: Run) -> dict[str, str]:

@@ -20,7 +20,7 @@ from sparring.data.labels import labels_as
 from sparring.engine.device import Hardware
 from sparring.engine.game import Batch
 from sparring.measure.classifier.calibration import PgdResult, temperature
-from sparring.models.classifier import AT_ONCE, Classifier, views_of
+from sparring.models.classifier import CHUNK_ROWS, Classifier, views_of
 from sparring.nets.feature_head import features_of, logits_of
 from sparring.nets.lda import LDA
 from sparring.nets.memory import Memory
@@ -76,9 +76,8 @@ def calibrated(
     half = (len(seen) + 1) // 2
     memory = Memory(LDA.fit(features, guesses), reference=seen[:half])
     rest = seen[half:] if len(seen) > half else seen
-    return Classifier(
-        net, data.spec, data.spec.classes, factor, _bound(memory.familiarity(rest)), memory, about, recipe.views
-    )
+    bound = _bound(memory.familiarity(rest))
+    return Classifier(net, data.spec, recipe, data.spec.classes, factor, bound, memory, about)
 
 
 def _bound(familiar: Tensor) -> float:
@@ -104,7 +103,7 @@ def _temperature(
         rows = np.resize(known, COPIES)  # again and again, where they are fewer
     labels = torch.from_numpy(data.labels[rows]).to(device)
     logits = []
-    for k, (x, y) in enumerate(zip(_images(data, rows, device), torch.split(labels, AT_ONCE), strict=True)):
+    for k, (x, y) in enumerate(zip(_images(data, rows, device), torch.split(labels, CHUNK_ROWS), strict=True)):
         changed = recipe.changes(x, Batch(x, y, seed=k)) if aside is None and recipe.changes else x
         views = [logits_of(net, features_of(net, view)) for view in views_of(changed, recipe.views)]
         logits.append(torch.stack(views, 1))
@@ -141,10 +140,10 @@ def answered(classifier: Classifier, whole: Dataset, told: Dataset, under: Seque
     if not len(rows):
         return None
     probabilities, unfamiliar = [], 0
-    for first in range(0, len(rows), AT_ONCE):
-        p, familiar = classifier.look(images[rows[first : first + AT_ONCE]])
-        probabilities.append(p)
-        unfamiliar += int((familiar < classifier.least).sum())
+    for first in range(0, len(rows), CHUNK_ROWS):
+        answers = classifier.predict(images[rows[first : first + CHUNK_ROWS]])
+        probabilities.append(answers.probabilities)
+        unfamiliar += int(answers.unknown.sum())
     some = rows[_some(len(rows), ATTACKED)]
     under_attack = [attacked(classifier, images[some], labels[some], eps) for eps in under]
     return Answered(on, torch.from_numpy(labels[rows]), torch.cat(probabilities).cpu(), unfamiliar, under_attack)
@@ -157,7 +156,7 @@ def attacked(
 
     The attack sees all that the answer is made of, the averaging over views included; "none of these" is no defence here.
     """
-    x = (classifier.as_batch(images) + 1) / 2
+    x = (classifier.to_input(images) + 1) / 2
     y = torch.from_numpy(labels).to(x.device)
     found = pgd(lambda x: classifier.log_probabilities(x * 2 - 1), x, y, Threat("Linf", eps), loss=margin, steps=steps)
     return PgdResult(eps, steps, Proportion.count(int((~found.success).sum()), len(y)))
@@ -169,4 +168,4 @@ def _some(count: int, most: int) -> NDArray[np.int64]:
 
 def _images(data: IndexedDataset, rows: NDArray[np.int64], device: torch.device) -> list[Tensor]:
     """Some images at a time, `[B, C, H, W]` in [-1, 1]."""
-    return [as_input(data[rows[first : first + AT_ONCE]], device) for first in range(0, len(rows), AT_ONCE)]
+    return [as_input(data[rows[first : first + CHUNK_ROWS]], device) for first in range(0, len(rows), CHUNK_ROWS)]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import torch
 
@@ -30,7 +29,6 @@ def events(
     model: GeneratorModel,
     data: Dataset,
     progress: Progress,
-    generator_metadata: Mapping[str, Any],
 ) -> list[Callback]:
     """What is due when: logging, showing, then measuring and saving together, so that a checkpoint comes last."""
     players = system.game.players
@@ -56,7 +54,7 @@ def events(
         if dist.rank() == 0:
             if not any(line["nimg"] == nimg and SCORE in line for line in run.metrics()):  # a finished run's last
                 run.log(nimg, measure(nimg))
-            run.write_model(model.generator.state_dict(), {**generator_metadata, "nimg": nimg})
+            model.save(run.path, nimg=nimg)
             _mark_best(run, plan, nimg)
             run.save(system, nimg)
 

@@ -151,11 +151,11 @@ def settings_of(
         "own_nets": own_nets,
         "asked": asdict(asked),
         "data": {
+            **asdict(data.spec),
             "source": str(source),
             "fingerprint": data.fingerprint,
             "mode": data.report.mode,
             "held_out": data.report.splits["test"],
-            **asdict(data.spec),
         },
         "plan": asdict(plan),
         "hardware": hardware.describe(),

@@ -1,0 +1,89 @@
+"""Examples in the forms that users have them -> network input, checked against the spec of a model."""
+
+from __future__ import annotations
+
+from functools import singledispatch
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+from sparring.engine.data_spec import AudioSpec, DataSpec, ImageSpec
+from sparring.engine.errors import UsageError
+
+
+@singledispatch
+def to_input(spec: DataSpec, rows: Any) -> Tensor:
+    """Return network input `[B, *spec.shape]`, float32: of stored rows `[B, ...]`, one row, or a tensor of such input.
+
+    Raises UsageError on another shape or type.
+    """
+    x = _given_tensor(spec, rows)
+    if x is None:
+        array = np.array(rows)
+        if array.dtype.kind not in "fiu":
+            raise UsageError(f"{spec.kind} rows are numbers, not {array.dtype}")
+        x = spec.encode(array[None] if array.ndim == len(spec.shape) else array)
+    if tuple(x.shape[1:]) != spec.shape:
+        raise UsageError(f"the rows are {_sides(x.shape[1:])}, this model was trained on {_sides(spec.shape)}")
+    return x
+
+
+@to_input.register
+def _image(spec: ImageSpec, rows: Any) -> Tensor:
+    """Take uint8 `[B, H, W, C]`, `[B, H, W]`, one image `[H, W, C]`, `[H, W]` or a picture; tensors in [-1, 1]."""
+    channels, height, width = spec.shape
+    x = _given_tensor(spec, rows)
+    if x is None:
+        array = np.array(rows)  # a copy: a picture's memory is read-only
+        if array.dtype != np.uint8:
+            raise UsageError(
+                f"images are bytes (uint8) [N, H, W, C], or tensors [N, C, H, W] in [-1, 1]; not {array.dtype}"
+            )
+        if array.ndim == 2 or array.shape == (height, width, channels):
+            array = array[None]
+        array = array[..., None] if array.ndim == 3 else array
+        x = spec.encode(array) if array.ndim == 4 else torch.from_numpy(array)
+    if tuple(x.shape[1:]) != spec.shape:
+        sides = [*x.shape[2:], x.shape[1]] if x.dim() == 4 else x.shape
+        raise UsageError(
+            f"the images are {_sides(sides)}, this classifier was trained on {height}x{width}x{channels}: "
+            "bring them to that size"
+        )
+    return x
+
+
+@to_input.register
+def _audio(spec: AudioSpec, rows: Any) -> Tensor:
+    """Take int16 `[B, T]` or `[T]` at the spec's rate, or tensors `[B, 1, T]` in [-1, 1]; short ones are padded with silence.
+
+    Silence at the end, beyond the spec's length, is cut: an answer does not depend on how long the others of a batch are.
+    """
+    x = _given_tensor(spec, rows)
+    if x is None:
+        array = np.array(rows)
+        if array.dtype != np.int16 or array.ndim not in (1, 2):
+            raise UsageError(
+                f"recordings are int16 [N, T], or tensors [N, 1, T] in [-1, 1]; not {array.dtype} {list(array.shape)}"
+            )
+        x = spec.encode(array[None] if array.ndim == 1 else array)
+    if x.dim() != 3 or x.shape[1] != 1:
+        raise UsageError(f"recordings are tensors [N, 1, T], not {list(x.shape)}")
+    sounding = x.detach().ne(0).any(0).any(0).nonzero()
+    length = max(int(sounding[-1]) + 1 if len(sounding) else 0, spec.length)
+    return pad(x[..., :length], (0, max(length - x.shape[2], 0)))
+
+
+def _given_tensor(spec: DataSpec, rows: Any) -> Tensor | None:
+    """Return a tensor of network input as a float32 batch; None where `rows` are no tensor."""
+    if not isinstance(rows, Tensor):
+        return None
+    if not rows.is_floating_point():
+        raise UsageError(f"tensors are network input of floats, not {rows.dtype}: stored rows are given as an array")
+    return rows.float() if rows.dim() > len(spec.shape) else rows[None].float()
+
+
+def _sides(shape: Any) -> str:
+    return "x".join(map(str, shape))
