@@ -155,11 +155,13 @@ def test_stopped_and_gone_on_with_it_ends_with_the_same_bytes(
 
     whole = module.play
     monkeypatch.setattr(
-        module, "play", lambda *args, **how: whole(*args, **{**how, "should_stop": iter([False] * 40 + [True]).__next__})
+        module,
+        "play",
+        lambda *args, **how: whole(*args, **{**how, "should_stop": iter([False] * 40 + [True]).__next__}),
     )
     with pytest.raises(Stopped, match=r"stopped at image 480 of 720; .* sparring classify .*--out"):
         classify(rows, tiny(), labels=9, images=720, out=tmp_path / "run", **SMALL)
-    with pytest.raises(UsageError, match="has no classifier yet: its training did not come to its end"):
+    with pytest.raises(UsageError, match="its training has not saved one yet"):
         load_classifier(tmp_path / "run")
     monkeypatch.undo()
     found = classify(rows, out=tmp_path / "run", **SMALL)
@@ -324,9 +326,9 @@ def test_calibration_sees_the_training_images_alone(trained: ClassificationRepor
     told = data.relabelled(np.where(np.arange(66) < 9, data.labels, -1), data.spec.classes)
     first = calibrate.calibrated(one.net, told, recipe, one.metadata, CPU)
     second = calibrate.calibrated(one.net, told, recipe, one.metadata, CPU)
-    assert first.temperature == second.temperature and first.least == second.least
+    assert first.temperature == second.temperature and first.min_familiarity == second.min_familiarity
     assert first.memory.classes.means.shape == (3, 128) and len(first.memory.reference) == 33 and len(first.memory) == 0
-    familiar = first.look(data[np.arange(66)])[1]
+    familiar = first.predict(data[np.arange(66)]).familiarity
     assert float((familiar < first.min_familiarity).float().mean()) <= 0.05
     noise = np.random.default_rng(5).integers(0, 256, (50, 8, 8, 1), np.uint8)
     assert float((first.predict(noise).familiarity < first.min_familiarity).float().mean()) > 0.5

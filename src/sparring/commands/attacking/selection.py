@@ -20,7 +20,7 @@ from sparring.data.reader_api import ReadOptions
 from sparring.data.resolve import local
 from sparring.engine.data_spec import PCM_LEVELS, AudioSpec
 from sparring.engine.errors import UsageError, did_you_mean
-from sparring.models.classifier import NONE
+from sparring.models.answers import NONE
 
 SYNTHETIC = "nonspeech"
 """Source: all kinds of synthetic sounds in turn."""
