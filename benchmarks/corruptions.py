@@ -67,10 +67,10 @@ def corruptions(made: Pixels, labels: NDArray[np.int64], train: Pixels, classes:
 def figures(found: Evaluation) -> dict[str, tuple[float, float, float]]:
     """Value and the ends of the interval, by name."""
     told = {s.name.partition("[")[0]: (s.value, s.low, s.high) for s in found.scores if "/" not in s.name}
-    if found.nash is not None:
-        told["nash"] = found.nash.accuracy, found.nash.low, found.nash.high
+    if found.two_sample is not None:
+        told["nash"] = found.two_sample.accuracy, found.two_sample.low, found.two_sample.high
     if found.memorisation is not None:
-        told["copied_share"] = found.memorisation.copied_share, 0.0, 0.02
+        told["copied_share"] = found.memorisation.copied_fraction, 0.0, 0.02
         told["p_value"] = found.memorisation.p_value, 0.01, 1.0
     return told
 

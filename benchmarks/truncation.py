@@ -35,7 +35,9 @@ def measure(run: Path, source: str, truncation: float | None, n: int, samples: P
     sparring.sample(run, n, out=samples, truncation=truncation)
     evaluation = sparring.evaluate(samples, source, n=n)
     scores = {name: evaluation[name] for name in SCORES}
-    told = {name: {"value": s.value, "low": s.low, "high": s.high, "real": s.floor} for name, s in scores.items()}
+    told = {
+        name: {"value": s.value, "low": s.low, "high": s.high, "real": s.real_baseline} for name, s in scores.items()
+    }
     return {"truncation": truncation, **told}
 
 

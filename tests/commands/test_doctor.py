@@ -81,7 +81,7 @@ def play(folder: Path, source: str | Path = "digits", nets: Nets | None = None, 
 def ills(run: sparring.Run, nets: Nets | None = None) -> dict[str, str]:
     """Illness -> advice."""
     generator = nets(sparring.open_images("digits").spec)["generator"] if nets else None
-    return {found.illness: found.advice for found in sparring.doctor(run, generator) if found.severity == "ill"}
+    return {found.kind: found.advice for found in sparring.doctor(run, generator) if found.severity == "problem"}
 
 
 @pytest.mark.slow
@@ -129,13 +129,13 @@ def test_mirrored_digits_are_a_leak(tmp_path: Path) -> None:
 def test_a_sound_run_is_left_alone(tmp_path: Path, recipe: Any, seed: int) -> None:
     run = play(tmp_path, recipe=recipe, seed=seed, images=24_000)
     found = sparring.doctor(run)
-    assert {finding.severity for finding in found} == {"well"}, found
-    assert found[0].illness == "healthy"
+    assert {finding.severity for finding in found} == {"ok"}, found
+    assert found[0].kind == "healthy"
 
 
 def test_a_short_run_is_too_short_to_tell(tmp_path: Path) -> None:
     run = play(tmp_path, images=64)
-    assert [finding.illness for finding in sparring.doctor(run)] == ["unclear"]
+    assert [finding.kind for finding in sparring.doctor(run)] == ["unclear"]
 
 
 def test_the_words_and_the_json(run: sparring.Run, quick: Any) -> None:
@@ -144,8 +144,8 @@ def test_the_words_and_the_json(run: sparring.Run, quick: Any) -> None:
     assert told == {"run": str(run.path), "findings": [dataclasses.asdict(finding) for finding in found]}
     said = quick("doctor", run.path).stdout
     for finding in found:
-        assert f"{finding.severity:7} {finding.words}" in said
-        assert finding.figure in said and finding.advice in said
+        assert f"{finding.severity:7} {finding.message}" in said
+        assert finding.evidence in said and finding.advice in said
 
 
 def test_data_that_are_gone_or_others_leave_the_metrics(run: sparring.Run, data: Path, tmp_path: Path) -> None:
@@ -155,14 +155,14 @@ def test_data_that_are_gone_or_others_leave_the_metrics(run: sparring.Run, data:
         settings["data"]["source"] = str(source)
         (tmp_path / "run" / "run.json").write_text(json.dumps(settings))
         *rest, last = sparring.doctor(tmp_path / "run")
-        assert last.illness == "unseen" and why in last.figure
-        assert rest[-1].illness == sparring.doctor(run)[-1].illness  # the course needs no samples
+        assert last.kind == "unseen" and why in last.evidence
+        assert rest[-1].kind == sparring.doctor(run)[-1].kind  # the course needs no samples
 
 
 def test_networks_of_ones_own_leave_the_metrics(data: Path, tmp_path: Path) -> None:
     run = play(tmp_path, nets=instead("discriminator", Dull), images=640)
-    assert sparring.doctor(run)[-1].illness == "unseen"
-    assert "custom networks" in sparring.doctor(run)[-1].figure
+    assert sparring.doctor(run)[-1].kind == "unseen"
+    assert "custom networks" in sparring.doctor(run)[-1].evidence
 
 
 def test_no_run_is_an_error(tmp_path: Path, quick: Any) -> None:

@@ -67,7 +67,7 @@ def test_a_run(quick: Cli, run: sparring.Run, data: Path) -> None:
     done = quick("evaluate", run.path, "--data", data, "-n", "200", "--json")
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
-    assert set(told) == {"protocol", "scores", "nash", "memorisation", "warnings"}
+    assert set(told) == {"protocol", "scores", "two_sample", "memorisation", "warnings"}
     assert set(told["scores"][0]) == {"name", "value", "low", "high", "floor"}
     samples = told["protocol"]["samples"]
     assert samples["n"] == 200 and samples["weights"] == "average" and samples["truncation"] is None
@@ -92,11 +92,11 @@ def test_fresh_samples_are_at_the_floor(source: Path, fresh: Path, tmp_path: Pat
     found = sparring.evaluate(fresh, source, features=RunningMean(), report=tmp_path / "page.html")
     for name in ("fd", "kd", "coverage", "precision", "recall"):
         score = found[name]
-        assert score.floor is not None and score.low <= score.value <= score.high
-        assert abs(score.value - score.floor) < 3 * (score.high - score.low)
-    assert found.nash is not None and found.nash.low <= 0.5 <= found.nash.high
+        assert score.real_baseline is not None and score.low <= score.value <= score.high
+        assert abs(score.value - score.real_baseline) < 3 * (score.high - score.low)
+    assert found.two_sample is not None and found.two_sample.low <= 0.5 <= found.two_sample.high
     assert found.memorisation is not None and found.memorisation.p_value > 0.01
-    assert found.memorisation.copied_share < 0.02
+    assert found.memorisation.copied_fraction < 0.02
     assert found["fd"].name.startswith("fd[means-")
     assert (tmp_path / "page.html").exists()
 
@@ -105,7 +105,7 @@ def test_copies_are_seen(source: Path) -> None:
     with np.load(source) as arrays:
         found = sparring.evaluate(arrays["x_train"][:300], source, features=RunningMean())
     assert found.memorisation is not None and found.memorisation.p_value < 0.01
-    assert found.memorisation.copied_share > 0.9
+    assert found.memorisation.copied_fraction > 0.9
 
 
 def test_by_class_and_by_modes(source: Path, fresh: Path) -> None:
@@ -137,7 +137,9 @@ def test_tables(tmp_path: Path) -> None:
     good = sparring.evaluate(tmp_path / "good.npy", tmp_path / "table.npz")
     bad = sparring.evaluate(rng.normal(9, 3, (300, 4)), tmp_path / "table.npz", report=tmp_path / "p.html")
     assert good["fd"].name == "fd[raw]" and good["fd"].value < 0.2 < bad["fd"].value
-    assert good.nash is not None and bad.nash is not None and good.nash.low <= 0.5 < bad.nash.low
+    assert (
+        good.two_sample is not None and bad.two_sample is not None and good.two_sample.low <= 0.5 < bad.two_sample.low
+    )
     with pytest.raises(sparring.UsageError, match=r"\[50, 3\], the data have 4 columns"):
         sparring.evaluate(rng.normal(size=(50, 3)), tmp_path / "table.npz")
     with pytest.raises(sparring.SparringError, match="no finite numbers"):
@@ -151,7 +153,7 @@ def test_raw_weights_and_checkpoints(run: sparring.Run, data: Path) -> None:
     assert played["swd"].value != averaged["swd"].value
     early = min(int(path.name) for path in run.checkpoints())
     assert sparring.evaluate(run, n=60, checkpoint=early).protocol["samples"]["checkpoint"] == str(early)
-    assert averaged.nash is None  # forty-eight real images are too few, and it says so
+    assert averaged.two_sample is None  # forty-eight real images are too few, and it says so
     assert any("nash: not given, 100" in warning for warning in averaged.warnings)
 
 
@@ -278,13 +280,13 @@ def test_the_order_of_files_does_not_count(source: Path, tmp_path: Path) -> None
         for name in ("sorted", "mixed")
     )
     assert a["swd"].value == pytest.approx(b["swd"].value, rel=0.3)  # other rows of one set
-    assert a.nash is not None and a.nash.low <= 0.5 <= a.nash.high
+    assert a.two_sample is not None and a.two_sample.low <= 0.5 <= a.two_sample.high
 
 
 def test_a_labelled_run_against_unlabelled_data_goes_without_the_gap(run: sparring.Run, tmp_path: Path) -> None:
     np.save(tmp_path / "plain.npy", bright_rows(150, 3)[0])
     found = sparring.evaluate(run, tmp_path / "plain.npy", features="raw", n=120, report=tmp_path / "p.html")
-    assert found.nash is not None and found.nash.duality_gap is None
+    assert found.two_sample is not None and found.two_sample.duality_gap is None
     assert any("duality gap: not given" in warning and "other classes" in warning for warning in found.warnings)
     assert any("not the data that the run was trained on" in warning for warning in found.warnings)
 
@@ -342,10 +344,10 @@ def test_a_damaged_checkpoint_costs_the_gap_alone(
     monkeypatch.setattr("sparring.commands.evaluate.FEWEST", 20)
     shutil.copytree(run.path, tmp_path / "run")
     whole = sparring.evaluate(tmp_path / "run", features="raw", n=60, split="train")
-    assert whole.nash is not None and whole.nash.duality_gap is not None
+    assert whole.two_sample is not None and whole.two_sample.duality_gap is not None
     players = sorted((tmp_path / "run" / "checkpoints").iterdir())[-1] / "players.safetensors"
     players.write_bytes(players.read_bytes()[:-10] + b"0123456789")
     found = sparring.evaluate(tmp_path / "run", features="raw", n=60, split="train")
-    assert found.nash is not None and found.nash.duality_gap is None
+    assert found.two_sample is not None and found.two_sample.duality_gap is None
     assert found.scores == whole.scores
     assert any("duality gap: not given" in warning and "players.safetensors" in warning for warning in found.warnings)

@@ -18,7 +18,7 @@ R3 = {
     "labels": True,
     "mirror": True,
 }
-FLOORS = {"floor_sliced_wasserstein": 0.1, "floor_coverage": 0.9, "floor_variety": 1.0}
+FLOORS = {"baseline_sliced_wasserstein": 0.1, "baseline_coverage": 0.9, "baseline_variety": 1.0}
 SOUND = {"coverage": 0.8, "variety": 1.0, "win": 0.7, "train_win": 0.7, "memory": 0.5,
          "train_logit": 1.0, "held_out_logit": 1.0, "sample_logit": 0.3}  # fmt: skip
 
@@ -44,19 +44,19 @@ def settled(at: float) -> float:
 def ills(lines: list[dict[str, float]], **facts: object) -> dict[str, str]:
     """Illness -> advice."""
     found = diagnose(lines, Facts(**{"settings": R3, **facts}))  # type: ignore[arg-type]
-    assert all(finding.words.endswith(".") for finding in found)
-    return {finding.illness: finding.advice for finding in found if finding.severity == "ill"}
+    assert all(finding.message.endswith(".") for finding in found)
+    return {finding.kind: finding.advice for finding in found if finding.severity == "problem"}
 
 
 def course_of(course: Callable[[float], float]) -> str:
-    return diagnose(run(course), Facts(settings=R3))[-1].illness
+    return diagnose(run(course), Facts(settings=R3))[-1].kind
 
 
 def test_a_sound_run_is_well() -> None:
     found = diagnose(run(settled), Facts(settings=R3))
-    assert [finding.severity for finding in found] == ["well", "well"]
-    assert [finding.illness for finding in found] == ["healthy", "done"]
-    assert "80%" in found[0].figure and "90%" in found[0].figure
+    assert [finding.severity for finding in found] == ["ok", "ok"]
+    assert [finding.kind for finding in found] == ["healthy", "done"]
+    assert "80%" in found[0].evidence and "90%" in found[0].evidence
 
 
 def test_the_course_of_the_score() -> None:
@@ -74,9 +74,9 @@ def test_getting_worse_names_the_best_checkpoint() -> None:
 @pytest.mark.parametrize("count", [0, 1, 4])
 def test_too_few_measures_are_said_to_be(count: int) -> None:
     found = diagnose(run(settled)[: 2 + count], Facts(settings=R3))
-    assert [finding.illness for finding in found] == ["unclear"]
-    assert str(count) in found[0].figure
-    assert diagnose([], Facts())[0].illness == "unclear"
+    assert [finding.kind for finding in found] == ["unclear"]
+    assert str(count) in found[0].evidence
+    assert diagnose([], Facts())[0].kind == "unclear"
 
 
 def test_collapse() -> None:
@@ -97,7 +97,7 @@ def test_a_collapse_under_way_and_one_of_many_twins() -> None:
 
 def test_few_training_images_are_no_collapse() -> None:
     lines = run(settled, variety=0.1, coverage=0.4)
-    lines[1] |= {"floor_variety": 0.0, "floor_coverage": 0.5}
+    lines[1] |= {"baseline_variety": 0.0, "baseline_coverage": 0.5}
     assert not ills(lines, twins=(0.9, 40.0))
 
 
@@ -110,8 +110,8 @@ def test_overfit() -> None:
     }
     assert not ills(run(settled, memory=0.75))  # other from the start, and no more so later
     better = run(lambda at: 0.5 - 0.3 * at, memory=lambda at: 0.5 + 0.4 * at)
-    found = {f.illness: f.severity for f in diagnose(better, Facts(settings=R3))}
-    assert found == {"overfit": "notice", "improving": "well"}
+    found = {f.kind: f.severity for f in diagnose(better, Facts(settings=R3))}
+    assert found == {"overfit": "notice", "improving": "ok"}
 
 
 def test_leak() -> None:
@@ -146,7 +146,7 @@ def test_without_held_out_images_and_without_a_judge() -> None:
     lines = [{k: v for k, v in line.items() if k not in ("win", "held_out_logit", "memory")} for line in run(far)]
     assert not ills(lines)
     bare = [{k: v for k, v in line.items() if k in ("nimg", "sliced_wasserstein")} for line in run(settled)]
-    assert [f.illness for f in diagnose(bare, Facts())] == ["healthy", "done"]
+    assert [f.kind for f in diagnose(bare, Facts())] == ["healthy", "done"]
 
 
 def test_advice_names_knobs_that_the_recipe_has() -> None:
@@ -161,5 +161,5 @@ def test_advice_names_knobs_that_the_recipe_has() -> None:
 def test_figures_that_are_no_numbers_are_a_divergence() -> None:
     lines = [{"nimg": 100.0 * k, "sliced_wasserstein": 0.5 if k < 4 else float("nan")} for k in range(9)]
     (found,) = diagnose(lines, Facts())
-    assert (found.illness, found.severity) == ("diverged", "ill")
-    assert "image 400" in found.figure and "--lr" in found.advice
+    assert (found.kind, found.severity) == ("diverged", "problem")
+    assert "image 400" in found.evidence and "--lr" in found.advice

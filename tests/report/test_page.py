@@ -13,8 +13,8 @@ import pytest
 from markupsafe import Markup
 from PIL import Image
 
-from sparring.measure.diagnostics.findings import Finding
-from sparring.measure.scores.evaluation import Evaluation, Memorisation, Nash, Score
+from sparring.measure.diagnostics.gan_diagnostics import Finding
+from sparring.measure.scores.evaluation import Evaluation, Memorisation, Score, TwoSampleResult
 from sparring.report.blocks import (
     PAIR_SIDE,
     PICTURE_SIDE,
@@ -92,8 +92,8 @@ def animation() -> bytes:
 
 
 FINDINGS = (
-    Finding("done", "well", "All is well.", "0.0213"),
-    Finding("overfit", "ill", "The generator reproduces the training images.", "3.3 against 0.9", "--augment ada"),
+    Finding("done", "ok", "All is well.", "0.0213"),
+    Finding("overfit", "problem", "The generator reproduces the training images.", "3.3 against 0.9", "--augment ada"),
     Finding("leak", "notice", "Some samples are rotated.", "4 %"),
 )
 EVALUATION = Evaluation(
@@ -102,7 +102,7 @@ EVALUATION = Evaluation(
         Score("fd[trained-1a2b]", 0.438123, 0.401, 0.477, 0.08512),
         Score("sliced_wasserstein", math.nan, math.nan, math.nan, None),
     ),
-    nash=Nash(0.687, 0.671, 0.703, 5000, 0.214, "They can be distinguished at times."),
+    two_sample=TwoSampleResult(0.687, 0.671, 0.703, 5000, 0.214, "They can be distinguished at times."),
     memorisation=Memorisation(0.31, -0.49, 0.0123, 3, "No sign of copying."),
     warnings=("class 'seven' is small",),
 )  # fmt: skip
@@ -177,12 +177,12 @@ def test_hostile_names_are_escaped() -> None:
     evaluation = Evaluation(
         {HOSTILE: {HOSTILE: [HOSTILE, {HOSTILE: HOSTILE}]}},
         (Score(f"{HOSTILE}[{HOSTILE}]", 1.0, 0.5, 2.0, 0.1),),
-        Nash(0.5, 0.4, 0.6, 10, None, HOSTILE),
+        TwoSampleResult(0.5, 0.4, 0.6, 10, None, HOSTILE),
         Memorisation(0.5, 0.0, 0.0, 0, HOSTILE),
         (HOSTILE,),
     )
     content = [
-        findings_section((Finding(HOSTILE, "ill", HOSTILE, HOSTILE, HOSTILE),)),
+        findings_section((Finding(HOSTILE, "problem", HOSTILE, HOSTILE, HOSTILE),)),
         samples_section((Picture(picture(), HOSTILE),)),
         *evaluation_sections(evaluation, (Picture(picture(), HOSTILE),)),
         curves_section((curve(HOSTILE, {HOSTILE: [(0, 1.0)]}, unit=HOSTILE),)),
@@ -237,7 +237,7 @@ def test_undefined_numbers() -> None:
     evaluation = Evaluation(
         {"a": nan},
         (Score("fd", math.inf, 0, math.inf, nan),),
-        Nash(nan, nan, nan, 0, nan),
+        TwoSampleResult(nan, nan, nan, 0, nan),
         Memorisation(nan, nan, nan, 0),
     )
     page = page_html(

@@ -16,8 +16,7 @@ from sparring.data.open import open_images
 from sparring.engine.errors import SparringError
 from sparring.engine.run_folder import Run
 from sparring.measure.diagnostics.augmentation_leaks import leaks
-from sparring.measure.diagnostics.findings import Finding
-from sparring.measure.diagnostics.gan_diagnostics import Facts, diagnose
+from sparring.measure.diagnostics.gan_diagnostics import Facts, Finding, diagnose
 from sparring.measure.diagnostics.quick_metrics import twins
 from sparring.models.capabilities import Sampler
 from sparring.models.generator import GeneratorModel, load_generator
@@ -51,8 +50,8 @@ def to_text(findings: list[Finding]) -> str:
     """Each finding in three lines at most: how bad it is and what it is, the figure, what to try."""
     lines: list[str] = []
     for finding in findings:
-        lines.append(f"{finding.severity:7} {finding.words}")
-        lines += [f"        {part}" for part in (finding.figure, finding.advice and f"try: {finding.advice}") if part]
+        lines.append(f"{finding.severity:7} {finding.message}")
+        lines += [f"        {part}" for part in (finding.evidence, finding.advice and f"try: {finding.advice}") if part]
     return "\n".join(lines)
 
 

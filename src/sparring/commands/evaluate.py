@@ -35,8 +35,8 @@ from sparring.measure.diagnostics.two_sample_test import two_sample_test
 from sparring.measure.features import feature_net as nets
 from sparring.measure.features.feature_net import Features
 from sparring.measure.features.trained_features import trained
-from sparring.measure.scores.evaluation import Evaluation, Memorisation, Nash, Score
-from sparring.measure.scores.modes import class_divergence, modes_found
+from sparring.measure.scores.evaluation import Evaluation, Memorisation, Score, TwoSampleResult
+from sparring.measure.scores.modes import class_divergence, mode_count
 from sparring.measure.scores.scores import CLASS, MEASURES, NEIGHBOURS, PIXELS, score_name, score_of, scores
 from sparring.models.load import saved_capabilities
 from sparring.models.saved import main_player
@@ -247,7 +247,7 @@ def _of_classes(case: EvaluationInputs, net: Features, seen: _Seen) -> list[Scor
         torch.cat([classify(part).argmax(1) for part in torch.split(f, 1000)]) for f in (seen.samples, seen.floor[0])
     )
     return [
-        score_of(score_name("modes", net.name), modes_found(made), modes_found(real), (1, len(case.classes))),
+        score_of(score_name("modes", net.name), mode_count(made), mode_count(real), (1, len(case.classes))),
         score_of(
             score_name("kl", net.name), class_divergence(made, counts), class_divergence(real, counts), (0, math.inf)
         ),
@@ -270,7 +270,7 @@ def _of_pixels(case: EvaluationInputs, warnings: list[str]) -> list[Score]:
 
 def _nash(
     case: EvaluationInputs, hardware: Hardware, asked: EvaluationRequest, progress: Progress, warnings: list[str]
-) -> Nash | None:
+) -> TwoSampleResult | None:
     """The fresh discriminator's accuracy, and the duality gap of a run's game."""
     count = min(len(case.samples), len(case.reference.real))
     if count < FEWEST:
@@ -368,16 +368,16 @@ def to_text(evaluation: Evaluation) -> str:
         f"{'score':{width}}  {'value':>9}  {'95 % interval':>21}  {'real data':>9}",
     ]
     for score in evaluation.scores:
-        floor = number(score.floor) if score.floor is not None else "-"
+        floor = number(score.real_baseline) if score.real_baseline is not None else "-"
         ends = f"{number(score.low)} to {number(score.high)}"
         lines.append(f"{score.name:{width}}  {number(score.value):>9}  {ends:>21}  {floor:>9}")
-    if nash := evaluation.nash:
-        lines += ["", nash.words]
+    if nash := evaluation.two_sample:
+        lines += ["", nash.message]
         if nash.duality_gap is not None:
             lines.append(
                 f"The duality gap of the run's game is {number(nash.duality_gap)} or more; 0 at an equilibrium."
             )
     if copies := evaluation.memorisation:
-        lines += ["", copies.words]
+        lines += ["", copies.message]
     lines += [f"{'' if k else chr(10)}warning: {warning}" for k, warning in enumerate(evaluation.warnings)]
     return "\n".join(lines)

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from sparring.attacks.masking_checks import MaskingCheck
-from sparring.measure.diagnostics.findings import Finding
+from sparring.measure.diagnostics.gan_diagnostics import Finding
 from sparring.report.blocks import Picture, Text
 from sparring.report.page import Section
 from sparring.report.run_sections import findings_section
@@ -55,7 +55,7 @@ def _findings(checks: Sequence[MaskingCheck]) -> list[Finding]:
     return [
         Finding(
             check.name,
-            "well" if check.passed else "ill",
+            "ok" if check.passed else "problem",
             check.name if check.passed else f"{check.name}: no",
             _evidence(check),
         )

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from sparring.measure.diagnostics.findings import Finding, Severity
-from sparring.measure.scores.evaluation import Evaluation, Memorisation, Nash, Score
+from sparring.measure.diagnostics.gan_diagnostics import Finding, Severity
+from sparring.measure.scores.evaluation import Evaluation, Memorisation, Score, TwoSampleResult
 from sparring.report.blocks import (
     Animation,
     Block,
@@ -29,9 +29,9 @@ from sparring.report.page import Section
 from sparring.report.svg_plots import fraction_line, interval
 
 SEVERITIES: dict[Severity, tuple[str, str]] = {
-    "ill": ("problem", "Problem"),
+    "problem": ("problem", "Problem"),
     "notice": ("notice", "Notice"),
-    "well": ("ok", "OK"),
+    "ok": ("ok", "OK"),
 }
 """Tone and word of each severity, in the order of the page: problems first."""
 
@@ -44,7 +44,7 @@ def findings_section(findings: Sequence[Finding], title: str = "Diagnosis") -> S
 
 def _finding(finding: Finding) -> Card:
     tone, mark = SEVERITIES[finding.severity]
-    return Card(tone, finding.words, finding.figure, finding.advice, mark)
+    return Card(tone, finding.message, finding.evidence, finding.advice, mark)
 
 
 def samples_section(samples: Sequence[Block]) -> Section:
@@ -62,7 +62,7 @@ def animation_section(webp: bytes | None) -> Section:
 
 def evaluation_sections(evaluation: Evaluation, pairs: Sequence[Picture] = ()) -> list[Section]:
     """Show scores, the two-sample test and memorisation; `pairs` are samples beside their nearest training images."""
-    return [_scores(evaluation), _two_sample_test(evaluation.nash), _memorisation(evaluation.memorisation, pairs)]
+    return [_scores(evaluation), _two_sample_test(evaluation.two_sample), _memorisation(evaluation.memorisation, pairs)]
 
 
 def protocol_section(evaluation: Evaluation) -> Section:
@@ -95,30 +95,30 @@ def _score(score: Score) -> tuple[str | Cell, ...]:
         markup("<b>{}</b>", name) + (markup("<wbr><span>{}</span>", bracket + features) if bracket else ""),
         markup("<b>{}</b>", number(score.value)),
         f"{number(score.low)} to {number(score.high)}" if known else "unknown",
-        "unknown" if score.floor is None else number(score.floor),
-        Cell(interval(score.value, score.low, score.high, score.floor), "drawing"),
+        "unknown" if score.real_baseline is None else number(score.real_baseline),
+        Cell(interval(score.value, score.low, score.high, score.real_baseline), "drawing"),
     )
 
 
-def _two_sample_test(test: Nash | None) -> Section:
+def _two_sample_test(test: TwoSampleResult | None) -> Section:
     title = "Classifier two-sample test"
     if test is None:
         return Section(title)
     gap = {} if test.duality_gap is None else {"Duality gap of the game": number(test.duality_gap)}
     line = fraction_line(test.accuracy, test.low, test.high, "chance", "always correct")
-    return Section(title, Text(test.words), Drawing(line), Facts(gap))
+    return Section(title, Text(test.message), Drawing(line), Facts(gap))
 
 
 def _memorisation(result: Memorisation | None, pairs: Sequence[Picture]) -> Section:
     blocks: list[Block] = []
     if result is not None:
         facts = {
-            "Copied fraction": percent(result.copied_share),
+            "Copied fraction": percent(result.copied_fraction),
             "Duplicates among the samples": f"{result.duplicates:,}",
             "p-value": number(result.p_value),
             "Test statistic C_T": number(result.c_t),
         }
-        blocks = [Text(result.words), Facts(facts)]
+        blocks = [Text(result.message), Facts(facts)]
     if pairs:
         what = "The closest pairs: a sample on the left, its nearest training image on the right, their distance below."
         blocks += [Text(what), Gallery(pairs, "pairs")]

@@ -19,7 +19,7 @@ from sparring.engine.loop import System
 from sparring.models.generator import GeneratorModel
 from sparring.recipes.recipe import Recipe
 
-FLOORS = {"floor_sliced_wasserstein", "floor_coverage", "floor_variety"}
+FLOORS = {"baseline_sliced_wasserstein", "baseline_coverage", "baseline_variety"}
 BESIDE = {"sliced_wasserstein", "coverage", "variety"}
 JUDGED = {"train_logit", "sample_logit", "train_win"}
 HELD_OUT = {"held_out_logit", "win", "memory"}
@@ -61,8 +61,8 @@ def test_without_a_test_split_one_half_is_held_against_the_other(tmp_path: Path)
     played, model = system(sparring.R3(width=8), images)
     told = watch(played.game, model, images, Plan.of(1000, 8))(0)
     assert told.keys() == FLOORS | BESIDE | JUDGED
-    assert told["floor_sliced_wasserstein"] > 0  # not of images against themselves
-    assert told["floor_coverage"] > 0.8
+    assert told["baseline_sliced_wasserstein"] > 0  # not of images against themselves
+    assert told["baseline_coverage"] > 0.8
 
 
 @pytest.mark.parametrize("alike", [False, True])

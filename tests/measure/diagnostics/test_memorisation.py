@@ -23,9 +23,9 @@ def with_copies(share: float, noise: float = 0.0) -> Tensor:
 def test_fresh_rows_are_no_copies(held_out: Tensor | None) -> None:
     found = memorisation(FRESH, TRAINING, held_out)
     assert found.p_value > 0.05
-    assert found.copied_share == found.duplicates == 0
-    assert "no nearer" in found.words and "None is a copy" in found.words
-    assert ("the others" in found.words) == (held_out is None)
+    assert found.copied_fraction == found.duplicates == 0
+    assert "no nearer" in found.message and "None is a copy" in found.message
+    assert ("the others" in found.message) == (held_out is None)
 
 
 @pytest.mark.parametrize("held_out", [HELD_OUT, None])
@@ -33,22 +33,22 @@ def test_fresh_rows_are_no_copies(held_out: Tensor | None) -> None:
 def test_one_copy_in_ten_is_found(held_out: Tensor | None, noise: float) -> None:
     found = memorisation(with_copies(0.1, noise), TRAINING, held_out)
     assert found.p_value < 0.01
-    assert found.copied_share == pytest.approx(0.1, abs=0.02)
-    assert "nearer to the training rows" in found.words
+    assert found.copied_fraction == pytest.approx(0.1, abs=0.02)
+    assert "nearer to the training rows" in found.message
 
 
 def test_a_generator_that_only_copies() -> None:
     found = memorisation(with_copies(1, 0.01), TRAINING, HELD_OUT)
     assert found.p_value < 1e-20
     assert found.c_t < -5
-    assert found.copied_share == 1
+    assert found.copied_fraction == 1
 
 
 def test_samples_that_miss_the_data() -> None:
     found = memorisation(FRESH + 5, TRAINING, HELD_OUT)
     assert found.p_value > 0.999
-    assert found.copied_share == 0
-    assert "not quite where data lie" in found.words
+    assert found.copied_fraction == 0
+    assert "not quite where data lie" in found.message
 
 
 def test_real_digits_do_not_copy_each_other() -> None:
@@ -57,7 +57,7 @@ def test_real_digits_do_not_copy_each_other() -> None:
     for held_out in (digits[1200:], None):
         found = memorisation(digits[:600], digits[600:1200], held_out)
         assert found.p_value > 0.01
-        assert found.copied_share < 0.02
+        assert found.copied_fraction < 0.02
         assert found.duplicates <= 1
 
 
@@ -66,7 +66,7 @@ def test_a_collapsed_generator_repeats_itself(noise: float) -> None:
     samples = FRESH[:50].repeat(20, 1) + noise * normal(1000, 16, 4)
     found = memorisation(samples, TRAINING, HELD_OUT)
     assert found.duplicates == 50 * 20 * 19 // 2
-    assert "about 53 different ones" in found.words
+    assert "about 53 different ones" in found.message
     assert found.p_value > 0.001  # Fifty rows say no more than fifty, however often they are said.
 
 
@@ -80,7 +80,7 @@ def test_constant_rows_say_nothing() -> None:
     same = torch.ones(60, 3)
     for held_out in (same, None):
         found = memorisation(same, same, held_out)
-        assert (found.p_value, found.c_t, found.copied_share, found.duplicates) == (0.5, 0, 0, 0)
+        assert (found.p_value, found.c_t, found.copied_fraction, found.duplicates) == (0.5, 0, 0, 0)
 
 
 def test_ties_are_corrected_for() -> None:

@@ -30,14 +30,14 @@ def test_one_distribution_cannot_be_told_apart() -> None:
     found = two_sample_test(a.__getitem__, b.__getitem__, 400, hardware=CPU).as_nash()
     assert found.tested == 400
     assert found.low <= 0.5 <= found.high
-    assert "no better than guessing" in found.words and "no proof" in found.words
+    assert "no better than guessing" in found.message and "no proof" in found.message
 
 
 def test_two_distributions_can() -> None:
     a, b = images(400, 0), images(400, 1, low=60)
     found = two_sample_test(a.__getitem__, b.__getitem__, 400, hardware=CPU).as_nash()
     assert found.accuracy > 0.9 and found.low > 0.5
-    assert "far from the game's equilibrium" in found.words
+    assert "far from the game's equilibrium" in found.message
 
 
 def test_tables_too() -> None:
@@ -54,7 +54,7 @@ def test_the_same_seed_tells_the_same() -> None:
 
 
 def test_words_of_images_in_both_sets() -> None:
-    assert "worse than guessing" in Told(10, 100).as_nash().words
+    assert "worse than guessing" in Told(10, 100).as_nash().message
 
 
 class Parabola:

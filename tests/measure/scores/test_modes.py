@@ -3,19 +3,19 @@ import math
 import pytest
 import torch
 
-from sparring.measure.scores.modes import class_divergence, modes_found
+from sparring.measure.scores.modes import class_divergence, mode_count
 
 
 def test_modes_are_counted() -> None:
     predicted = torch.tensor([0, 0, 3, 3, 3, 7])
-    found = modes_found(predicted)
+    found = mode_count(predicted)
     assert found.value == 3
     low, high = found.interval()
     assert low < 3 <= high  # 7 was seen once: it might as well have been missed
 
 
 def test_modes_seen_often_are_sure() -> None:
-    assert modes_found(torch.arange(10).repeat(50)).interval() == (10, 10)
+    assert mode_count(torch.arange(10).repeat(50)).interval() == (10, 10)
 
 
 def test_divergence_of_known_shares() -> None:

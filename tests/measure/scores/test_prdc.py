@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from sparring.measure.scores import prdc as neighbours
-from sparring.measure.scores.prdc import earlier_within, nearest, precision_recall_density_coverage
+from sparring.measure.scores.prdc import count_earlier_within, nearest, precision_recall_density_coverage
 
 K = 5
 
@@ -99,9 +99,9 @@ def test_copies_are_neighbours_at_distance_0_but_no_row_is_its_own() -> None:
 @pytest.mark.usefixtures("small_tiles")
 def test_earlier_rows_within_a_distance() -> None:
     rows = torch.arange(200.0)[:, None]
-    assert earlier_within(rows, 2).tolist() == [0, 1] + [2] * 198
-    assert earlier_within(rows, 0).sum() == 0
-    assert earlier_within(torch.ones(70, 3), 0).sum() == 70 * 69 // 2
+    assert count_earlier_within(rows, 2).tolist() == [0, 1] + [2] * 198
+    assert count_earlier_within(rows, 0).sum() == 0
+    assert count_earlier_within(torch.ones(70, 3), 0).sum() == 70 * 69 // 2
 
 
 def test_too_few_rows_are_refused_with_the_number_needed() -> None:

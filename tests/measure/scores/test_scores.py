@@ -101,7 +101,7 @@ def test_too_few_rows_are_refused_or_rough_by_name_and_number() -> None:
     assert any("fd[net]: not given, as 30 features need 32 samples" in w for w in warnings)
     assert any("precision[net] recall[net]" in w and "50 samples" in w and "there are 40 and 20" in w for w in warnings)
     found, warnings = scores(MEASURES[:1], normal(60, 30), normal(60, 30, seed=1), (few, wide), "net")
-    assert [score.floor for score in found] == [None]  # too few to know the floor
+    assert [score.real_baseline for score in found] == [None]  # too few to know the floor
     assert "rough, there are 60 and 60; 300 samples" in warnings[0]
 
 
@@ -109,4 +109,4 @@ def test_enough_rows_say_nothing() -> None:
     x, y = normal(1200, 3), normal(1200, 3, seed=1)
     found, warnings = scores([*MEASURES, CLASS], x, y, (y, x), "net")
     assert not warnings and len(found) == 8
-    assert all(score.floor is not None for score in found)
+    assert all(score.real_baseline is not None for score in found)

@@ -15,7 +15,7 @@ from sparring.engine.atomic_io import write
 from sparring.engine.image_io import grid
 from sparring.engine.run_folder import Run
 from sparring.measure.classifier.calibration import ClassificationReport
-from sparring.measure.diagnostics.findings import Finding
+from sparring.measure.diagnostics.gan_diagnostics import Finding
 from sparring.measure.diagnostics.memorisation import closest_pairs
 from sparring.measure.scores.evaluation import Evaluation
 from sparring.report.blocks import Block, Picture, pair_pictures
@@ -37,8 +37,11 @@ PAIRS = 12
 """Number of samples shown beside their nearest training images."""
 
 CURVES: Mapping[str, Mapping[str, str]] = {
-    "Distance to data (sliced Wasserstein)": {"sliced_wasserstein": "samples", "floor_sliced_wasserstein": "real data"},
-    "Coverage": {"coverage": "samples", "floor_coverage": "real data"},
+    "Distance to data (sliced Wasserstein)": {
+        "sliced_wasserstein": "samples",
+        "baseline_sliced_wasserstein": "real data",
+    },
+    "Coverage": {"coverage": "samples", "baseline_coverage": "real data"},
     "Errors": {"error": "held-out images"},
     "Losses": {"discriminator": "discriminator", "classifier": "classifier", "generator": "generator"},
     "Accuracy": {"accuracy": "augmented labelled images", "confident": "fraction of confident pseudo-labels"},
@@ -163,7 +166,7 @@ def _curves(run: Run) -> list[Markup]:
             label: [(line["nimg"], line[name]) for line in lines if name in line] for name, label in names.items()
         }
         for name, label in names.items():  # the baseline is logged once: a level line
-            if name.startswith("floor_") and series[label]:
+            if name.startswith("baseline_") and series[label]:
                 series[label] = [(line["nimg"], series[label][0][1]) for line in (lines[0], lines[-1])]
         drawn.append(curve(title, {label: points for label, points in series.items() if points}, mark=best))
     return drawn

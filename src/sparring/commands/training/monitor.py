@@ -79,7 +79,7 @@ def watch(game: Game, model: GeneratorModel, data: Dataset, plan: Plan) -> Calla
 
     def measure(nimg: int) -> dict[str, float]:
         x = floats(np.concatenate([to_uint8(model.generate(*part)) for part in _parts(z, y)]))
-        floors = beside_data(_as_many(train, len(real)), "floor_") if nimg == 0 else {}
+        floors = beside_data(_as_many(train, len(real)), "baseline_") if nimg == 0 else {}
         return {**beside_data(x), **judged(x), **floors}
 
     return measure

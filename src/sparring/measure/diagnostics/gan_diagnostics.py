@@ -10,10 +10,9 @@ import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from sparring.measure.diagnostics.augmentation_leaks import Leak
-from sparring.measure.diagnostics.findings import Finding
 
 FEWEST = 5
 """Measures after image 0: below, noise and course cannot be told apart."""
@@ -58,6 +57,25 @@ SIZES = frozenset({"width", "discriminator_width", "hidden", "maxout"})
 """Knobs that networks of one's own do not have."""
 
 
+Severity = Literal["ok", "notice", "problem"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that the doctor says of a run."""
+
+    kind: str
+    """"collapse", "overfit", "leak", "dominant", "starved"; or what is none: "improving", "done", "healthy"."""
+    severity: Severity
+    """"ok": as it should be. "notice": worth knowing. "problem": the samples suffer from it."""
+    message: str
+    """One sentence for people."""
+    evidence: str = ""
+    """The number behind it, in words."""
+    advice: str = ""
+    """The next flag to try, `--augment ada`; empty where there is nothing to do."""
+
+
 @dataclass(frozen=True)
 class Facts:
     """What the doctor knows beside the metrics."""
@@ -74,14 +92,14 @@ class Facts:
 
 
 def diagnose(lines: Sequence[Mapping[str, float]], facts: Facts) -> list[Finding]:
-    """Illnesses first, then the course of the run; a sound run gets findings that are "well" alone."""
+    """Illnesses first, then the course of the run; a sound run gets findings that are "ok" alone."""
     odd = next((line["nimg"] for line in lines if not all(map(math.isfinite, line.values()))), None)
     if odd is not None:
-        words = "Some figures of this run are no finite numbers: it has diverged."
+        message = "Some figures of this run are no finite numbers: it has diverged."
         lower = "a new run with a lower --lr; the checkpoints before may be whole"
-        return [Finding("diverged", "ill", words, f"the first at image {odd:,.0f}", lower)]
+        return [Finding("diverged", "problem", message, f"the first at image {odd:,.0f}", lower)]
     measured = [line for line in lines if SCORE in line]
-    floors = {k.removeprefix("floor_"): v for line in measured for k, v in line.items() if k.startswith("floor_")}
+    floors = {k.removeprefix("baseline_"): v for line in measured for k, v in line.items() if k.startswith("baseline_")}
     later = [line for line in measured if line["nimg"] > 0]
     leak = find_leak(facts)
     if len(later) < FEWEST:
@@ -94,7 +112,7 @@ def diagnose(lines: Sequence[Mapping[str, float]], facts: Facts) -> list[Finding
         )
         return [*leak, few]
     course = find_course(later, floors, facts)
-    stuck = course.illness != "improving"
+    stuck = course.kind != "improving"
     learned = _recent(_series(later, SCORE)) < LEARNED * measured[0][SCORE]
     starved = find_starved(later, floors, facts) if stuck or not learned else []
     collapse = find_collapse(later, floors, facts)
@@ -119,11 +137,11 @@ def find_collapse(lines: Sequence[Mapping[str, float]], floors: Mapping[str, flo
     missed = now < MISSED * real
     if alike + few + missed < 2 and not (fallen and missed):
         return []
-    figure = f"samples cover {now:.0%} of real images (by their pixels), other real ones {real:.0%}; at best they covered {best:.0%}"
-    figure += f"; samples are {apart:.2f} times as far apart as data"
+    evidence = f"samples cover {now:.0%} of real images (by their pixels), other real ones {real:.0%}; at best they covered {best:.0%}"
+    evidence += f"; samples are {apart:.2f} times as far apart as data"
     if few and facts.twins is not None:
-        figure += f"; {facts.twins[0]:.0%} have a twin: about {facts.twins[1]:,.0f} distinct samples"
-    words = (
+        evidence += f"; {facts.twins[0]:.0%} have a twin: about {facts.twins[1]:,.0f} distinct samples"
+    message = (
         "The generator makes the same few things again and again: it has collapsed."
         if alike or few
         else "The samples cover less and less of the data: the generator is collapsing."
@@ -132,7 +150,7 @@ def find_collapse(lines: Sequence[Mapping[str, float]], floors: Mapping[str, flo
         "--no-labels" if facts.conditional and facts.settings.get("labels") else ""
     )  # each class alone collapses
     advice = _flag(facts, steepness=0.5, gamma=10) or by_labels or _flag(facts, batch_size=2, lr=0.5)
-    return [Finding("collapse", "ill", words, figure, advice)]
+    return [Finding("collapse", "problem", message, evidence, advice)]
 
 
 def find_overfit(lines: Sequence[Mapping[str, float]], facts: Facts, stuck: bool) -> list[Finding]:
@@ -141,18 +159,18 @@ def find_overfit(lines: Sequence[Mapping[str, float]], facts: Facts, stuck: bool
     if not memory or _recent(memory) < max(OVERFIT, memory[0] + RISEN):
         return []
     last = lines[-1]
-    figure = f"it holds a training image for more real than a held-out one in {_recent(memory):.0%} of pairs, {memory[0]:.0%} at first"
+    evidence = f"it holds a training image for more real than a held-out one in {_recent(memory):.0%} of pairs, {memory[0]:.0%} at first"
     if (gap := last["train_logit"] - last["sample_logit"]) > SLACK:  # r_v of Karras et al. 2020, section 3
         ratio = (last["train_logit"] - last["held_out_logit"]) / gap
-        figure += f"; held-out images lie {ratio:.0%} of the way from training images to samples"
+        evidence += f"; held-out images lie {ratio:.0%} of the way from training images to samples"
     flag = "--augment diff" if facts.settings.get("augment") == "none" else ""
     flag = flag or _flag(facts, steepness=0.5, gamma=3, discriminator_width=0.5, width=0.5, maxout=0.5, lr=0.5)
     return [
         Finding(
             "overfit",
-            "ill" if stuck else "notice",
+            "problem" if stuck else "notice",
             "The discriminator knows the training images by heart, and takes other real images for generated ones.",
-            figure,
+            evidence,
             f"more images, or {flag}" if flag else "more images",
         )
     ]
@@ -168,7 +186,7 @@ def find_leak(facts: Facts) -> list[Finding]:
     return [
         Finding(
             "leak",
-            "ill",
+            "problem",
             f"Some samples are {worst.how}, as the data are not: the augmentation leaks into them.",
             f"{worst.share:.0%} of samples look more like {worst.how} real images, {worst.real:.0%} of held-out images do",
             cause,
@@ -190,10 +208,12 @@ def find_starved(lines: Sequence[Mapping[str, float]], floors: Mapping[str, floa
     gap = statistics.median(gaps)
     if gap > SLACK and max(usual) > STARVED:
         return []
-    figure = f"its logits of data and samples are {gap:.2g} apart, and right on {usual[0]:.0%} of pairs; {_distance(lines, floors)}"
-    words = "The discriminator guesses although samples are far from the data: the generator has no one to learn from."
+    evidence = f"its logits of data and samples are {gap:.2g} apart, and right on {usual[0]:.0%} of pairs; {_distance(lines, floors)}"
+    message = (
+        "The discriminator guesses although samples are far from the data: the generator has no one to learn from."
+    )
     flag = _flag(facts, discriminator_width=2, maxout=2, width=2, lr_discriminator=3, lr=3)
-    return [Finding("starved", "ill", words, figure, flag)]
+    return [Finding("starved", "problem", message, evidence, flag)]
 
 
 def find_dominant(lines: Sequence[Mapping[str, float]], floors: Mapping[str, float], facts: Facts) -> list[Finding]:
@@ -204,10 +224,12 @@ def find_dominant(lines: Sequence[Mapping[str, float]], floors: Mapping[str, flo
     usual = statistics.median(wins[len(wins) // 2 :])
     if usual < DOMINANT:
         return []
-    figure = f"it is right on {usual:.0%} of pairs; {_distance(lines, floors)}"
-    words = "The discriminator always wins, and the generator no longer gets better: of a sure loss it learns nothing."
+    evidence = f"it is right on {usual:.0%} of pairs; {_distance(lines, floors)}"
+    message = (
+        "The discriminator always wins, and the generator no longer gets better: of a sure loss it learns nothing."
+    )
     flag = _flag(facts, steepness=0.5, gamma=3, lr_discriminator=1 / 3, lr=1 / 3)
-    return [Finding("dominant", "ill", words, figure, flag)]
+    return [Finding("dominant", "problem", message, evidence, flag)]
 
 
 def find_course(lines: Sequence[Mapping[str, float]], floors: Mapping[str, float], facts: Facts) -> Finding:
@@ -217,20 +239,20 @@ def find_course(lines: Sequence[Mapping[str, float]], floors: Mapping[str, float
     means = [statistics.fmean(scores[k : k + third]) for k in range(len(scores) - third + 1)]
     now, before, best = means[-1], means[-1 - third], min(means)
     sure = SIGMAS * _noise(scores) * math.sqrt(2 / third)
-    figure = f"distance to the data (sliced Wasserstein) {now:.4f} of late, {before:.4f} before, {best:.4f} at best"
+    evidence = f"distance to the data (sliced Wasserstein) {now:.4f} of late, {before:.4f} before, {best:.4f} at best"
     if now - best > max(sure, WORSE * best) and now > CLOSE * floors.get(SCORE, 0.0):
         return Finding(
             "worse",
             "notice",
             "The samples were better before: training longer made them worse.",
-            figure,
+            evidence,
             f"sparring sample {facts.run} --checkpoint best",
         )
     if before - now > max(sure, BETTER * before):
         return Finding(
-            "improving", "well", "The samples still get better.", figure, "a new run with more --minutes goes further"
+            "improving", "ok", "The samples still get better.", evidence, "a new run with more --minutes goes further"
         )
-    return Finding("done", "well", "The samples no longer change beyond noise: the run is done.", figure)
+    return Finding("done", "ok", "The samples no longer change beyond noise: the run is done.", evidence)
 
 
 def _healthy(lines: Sequence[Mapping[str, float]], floors: Mapping[str, float]) -> Finding:
@@ -238,7 +260,7 @@ def _healthy(lines: Sequence[Mapping[str, float]], floors: Mapping[str, float]) 
     figures = [f"samples cover {_recent(coverage):.0%} of real images (by their pixels)"] if coverage else []
     figures += [f"other real ones {floors['coverage']:.0%}"] if coverage and "coverage" in floors else []
     figures += [f"the discriminator is right on {_recent(wins):.0%} of pairs"] if wins else []
-    return Finding("healthy", "well", "No illness was found.", "; ".join(figures))
+    return Finding("healthy", "ok", "No illness was found.", "; ".join(figures))
 
 
 def _far(lines: Sequence[Mapping[str, float]], floors: Mapping[str, float]) -> bool:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from sparring.measure.scores.evaluation import Memorisation
-from sparring.measure.scores.prdc import earlier_within, nearest
+from sparring.measure.scores.prdc import count_earlier_within, nearest
 
 FEWEST = 20
 """Rows of each set, below which nothing is said."""
@@ -65,8 +65,8 @@ def memorisation(samples: Tensor, training: Tensor, held_out: Tensor | None, *, 
     p_value = _below(c_t / deviation) if deviation > 0 else 1.0
     share = _copied(near.relative, fresh.relative)
     pairs = max(int(earlier.sum()) - of_real, 0)
-    words = _words(c_t, p_value, share, len(drawn), pairs, "the others" if held_out is None else "held-out rows")
-    return Memorisation(p_value, c_t, share, pairs, words)
+    message = _words(c_t, p_value, share, len(drawn), pairs, "the others" if held_out is None else "held-out rows")
+    return Memorisation(p_value, c_t, share, pairs, message)
 
 
 def closest_pairs(samples: Tensor, training: Tensor, count: int) -> list[tuple[int, int, float]]:
@@ -141,7 +141,7 @@ def _repeats(samples: Tensor, training: Tensor, seed: int) -> tuple[Tensor, Tens
     distances = nearest(real, real, itself=True)[0]
     apart = distances[distances > 0]
     limit = float(apart.min()) / 2 if len(apart) else 0.0
-    return drawn, earlier_within(samples[drawn], limit), int(earlier_within(real, limit).sum())
+    return drawn, count_earlier_within(samples[drawn], limit), int(count_earlier_within(real, limit).sum())
 
 
 def _centres(rows: Tensor, count: int, seed: int) -> Tensor:

@@ -18,7 +18,7 @@ from sparring.engine.device import Hardware
 from sparring.engine.game import Batch, Game, Stats
 from sparring.engine.loop import BatchSource, System, play
 from sparring.measure.features.train_small import Fetch, Rows, learn
-from sparring.measure.scores.evaluation import Nash
+from sparring.measure.scores.evaluation import TwoSampleResult
 from sparring.nets.encoder import Encoder
 from sparring.stats.intervals import clopper_pearson_interval
 
@@ -37,11 +37,11 @@ class Told:
     right: int
     of: int
 
-    def as_nash(self, duality_gap: float | None = None) -> Nash:
+    def as_nash(self, duality_gap: float | None = None) -> TwoSampleResult:
         """With the exact binomial interval, and in words."""
         low, high = clopper_pearson_interval(self.right, self.of)
         accuracy = self.right / self.of
-        return Nash(accuracy, low, high, self.of, duality_gap, _in_words(accuracy, low, high, self.of))
+        return TwoSampleResult(accuracy, low, high, self.of, duality_gap, _in_words(accuracy, low, high, self.of))
 
 
 def two_sample_test(

@@ -17,12 +17,12 @@ class Score:
     low: float
     high: float
     """Ends of the 95 % interval."""
-    floor: float | None
+    real_baseline: float | None
     """None where there is not enough real data to know."""
 
 
 @dataclass(frozen=True)
-class Nash:
+class TwoSampleResult:
     """How well a fresh discriminator tells samples from data: at the equilibrium it can only guess."""
 
     accuracy: float
@@ -34,7 +34,7 @@ class Nash:
     """Rows that the accuracy was taken on."""
     duality_gap: float | None = None
     """Of the run's own game (Grnarova et al. 2019): 0 at an equilibrium; None for samples without a run."""
-    words: str = ""
+    message: str = ""
 
 
 @dataclass(frozen=True)
@@ -45,11 +45,11 @@ class Memorisation:
     """Of C_T: how often honest samples would lie so near (Meehan et al. 2020). Small: the model copies."""
     c_t: float
     """The test's statistic: far below 0 where samples are copies, far above where they miss the data."""
-    copied_share: float
+    copied_fraction: float
     """Share of the samples that are nearer to a training image than nearly all held-out images are."""
     duplicates: int
     """Pairs of samples that are nearer to each other than nearly any two real images are."""
-    words: str = ""
+    message: str = ""
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Evaluation:
     protocol: dict[str, Any]
     """Reference, split, counts, resize filter, feature net and its hash, weights, truncation, seed, versions."""
     scores: tuple[Score, ...]
-    nash: Nash | None = None
+    two_sample: TwoSampleResult | None = None
     memorisation: Memorisation | None = None
     warnings: tuple[str, ...] = field(default=())
 

@@ -8,7 +8,7 @@ from torch import Tensor
 from sparring.stats.intervals import Estimate
 
 
-def modes_found(predicted: Tensor) -> Estimate:
+def mode_count(predicted: Tensor) -> Estimate:
     """The number of different classes among the predictions `[N]` (Metz et al. 2017, section 3.3.1: Stacked MNIST)."""
     counts = predicted.bincount()
     alone = (counts[predicted] == 1).double() * (len(predicted) - 1)  # without such a row its class would be missed

@@ -95,7 +95,7 @@ def precision_recall_density_coverage(x: Tensor, y: Tensor, k: int = 5) -> PRDC:
     return PRDC(*(_estimate(*of) for of in zip(values.tolist(), pulls, widths.tolist(), strict=True)))
 
 
-def earlier_within(rows: Tensor, distance: float) -> Tensor:
+def count_earlier_within(rows: Tensor, distance: float) -> Tensor:
     """How many earlier rows are at most so far from each of `rows` `[N, d]`: `[N]`, whose sum is the number of pairs."""
     rows = _floating(rows)
     known, earlier = _Rows.of(rows, rows.mean(0)), torch.zeros(len(rows), dtype=torch.float64, device=rows.device)
