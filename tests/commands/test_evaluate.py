@@ -68,7 +68,7 @@ def test_a_run(quick: Cli, run: sparring.Run, data: Path) -> None:
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     assert set(told) == {"protocol", "scores", "two_sample", "memorisation", "warnings"}
-    assert set(told["scores"][0]) == {"name", "value", "low", "high", "floor"}
+    assert set(told["scores"][0]) == {"name", "value", "low", "high", "real_baseline"}
     samples = told["protocol"]["samples"]
     assert samples["n"] == 200 and samples["weights"] == "average" and samples["truncation"] is None
     assert told["protocol"]["reference"]["split"] == "test"
@@ -97,7 +97,7 @@ def test_fresh_samples_are_at_the_floor(source: Path, fresh: Path, tmp_path: Pat
     assert found.two_sample is not None and found.two_sample.low <= 0.5 <= found.two_sample.high
     assert found.memorisation is not None and found.memorisation.p_value > 0.01
     assert found.memorisation.copied_fraction < 0.02
-    assert found["fd"].name.startswith("fd[means-")
+    assert found["fd"].name.startswith("fd[runningmean-")
     assert (tmp_path / "page.html").exists()
 
 
