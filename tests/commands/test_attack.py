@@ -17,14 +17,12 @@ import torch
 from torch import Tensor, nn
 
 import sparring
-from sparring.attacks import Threat
-from sparring.attacks.autoattack import AutoAttackResult, autoattack
 from sparring.attacks.square import square
 from sparring.commands.attacking.load_target import load_target
 from sparring.commands.attacking.resumable import ResumableParts
 from sparring.commands.attacking.suites import image as suite
 from sparring.commands.training.interrupt import Stopped
-from sparring.engine.errors import SparringError, UsageError
+from sparring.engine.errors import UsageError
 from sparring.recipes.adversarial.fast import Fast
 from sparring.report.attack_report import AttackReport
 
@@ -241,33 +239,6 @@ def test_who_stops_the_doctor_is_told_that_the_verdicts_are_kept(
     assert attacked(named("net"), data, count=6, out=tmp_path / "out").clean.total == 6
 
 
-def test_parts_of_other_settings_are_not_used(tmp_path: Path) -> None:
-    parts = ResumableParts.begin(AutoAttackResult, tmp_path / "parts", {"eps": 0.1})
-    (parts.folder / "0000.json").write_text("{}")
-    assert (
-        ResumableParts.begin(AutoAttackResult, tmp_path / "parts", {"eps": 0.1}).folder.joinpath("0000.json").exists()
-    )
-    assert (
-        not ResumableParts.begin(AutoAttackResult, tmp_path / "parts", {"eps": 0.2})
-        .folder.joinpath("0000.json")
-        .exists()
-    )
-
-
-def test_a_part_that_another_call_left_is_not_used(tmp_path: Path) -> None:
-    ours = ResumableParts.begin(AutoAttackResult, tmp_path / "parts", {"eps": 0.1})
-    theirs = ResumableParts.begin(AutoAttackResult, tmp_path / "parts", {"eps": 0.2})  # both are under way now
-    found = AutoAttackResult.join(
-        [
-            autoattack(
-                Brightest(), torch.eye(3)[:, None, :, None] / 2, torch.arange(3), Threat("Linf", 0.1), version="square"
-            )
-        ]
-    )
-    ours.put(0, found)
-    assert ours.get(0) is not None and theirs.get(0) is None
-
-
 def test_other_pixels_or_labels_of_the_same_names_are_attacked_anew(
     named: Callable[[str], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -283,14 +254,6 @@ def test_other_pixels_or_labels_of_the_same_names_are_attacked_anew(
         with suppress(UsageError):  # right on none of them, maybe
             attacked(named("net"), tmp_path / "same.npz", out=tmp_path / "out")
     assert len(set(begun)) == 3
-
-
-def test_a_damaged_part_names_the_way_out(tmp_path: Path) -> None:
-    parts = ResumableParts.begin(AutoAttackResult, tmp_path / "parts", {})
-    (parts.folder / "0000.json").write_text("{}")
-    (parts.folder / "0000.safetensors").write_bytes(b"nothing")
-    with pytest.raises(SparringError, match=r"remove .*parts"):
-        parts.get(0)
 
 
 def test_in_the_users_own_ci(named: Callable[[str], str], data: Path, quick: Cli, tmp_path: Path) -> None:

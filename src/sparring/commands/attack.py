@@ -14,6 +14,7 @@ from sparring.commands.attacking.load_target import Target, load_target
 from sparring.commands.attacking.output import output_folder, write_report
 from sparring.commands.attacking.selection import is_synthetic, open_for, read_options, select, synthetic_sounds
 from sparring.commands.attacking.suites import attack_suite
+from sparring.commands.attacking.suites.audio import SOUNDS
 from sparring.commands.attacking.suites.base import AttackContext, Outcome, Subset
 from sparring.commands.reporting.progress import Progress
 from sparring.commands.training.run_settings import TrainRequest
@@ -97,8 +98,7 @@ def _subset(target: Target, source: str | Path, request: AttackRequest, device: 
     """Return the rows to attack, once the flags fit their kind."""
     if is_synthetic(source):
         request.flags.check_kind("audio")
-        count = request.count or attack_suite(target.spec).count
-        return synthetic_sounds(target, str(source), count, request.seed, device)
+        return synthetic_sounds(target, str(source), request.count or SOUNDS.count, request.seed, device)
     data = open_for(target, source, request.options)
     request.flags.check_kind(data.spec.kind)
     suite = attack_suite(data.spec)
