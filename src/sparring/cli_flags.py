@@ -58,6 +58,28 @@ class ReadFlags:
 
 
 @dataclass(frozen=True)
+class AllReadFlags(ReadFlags):
+    """How SOURCE is read, whatever its kind."""
+
+    kind: Annotated[str | None, arg(metavar="KIND", help_behavior_hint="(default: guessed)")] = None
+    """Kind of data: image, audio, series or table."""
+    label: Annotated[str | None, arg(metavar="COLUMN", help_behavior_hint="")] = None
+    """Column of the class in a table, by name or by position from 0."""
+    names: Names = ()
+    """Names of the columns of a table without a header."""
+    drop: Names = ()
+    """Columns of a table to leave out."""
+    categorical: Names = ()
+    """Numeric columns of a table to treat as categories."""
+    delimiter: Annotated[str | None, arg(metavar="CHARACTER", help_behavior_hint="(default: guessed)")] = None
+    """Character between the cells of a text table."""
+    time: Annotated[str | None, arg(metavar="COLUMN", help_behavior_hint="")] = None
+    """Column of the time in a file of series."""
+    window: Annotated[int | None, arg(metavar="N", help_behavior_hint="")] = None
+    """Steps of each window that a long series is cut into."""
+
+
+@dataclass(frozen=True)
 class HardwareFlags:
     """Device and number format."""
 
@@ -178,7 +200,7 @@ class AttackFlags:
     float32."""
     json: Json = False
     """Print one JSON object to stdout."""
-    read: ReadFlags = field(default_factory=ReadFlags)
+    read: AllReadFlags = field(default_factory=AllReadFlags)
     ball: BallAttackFlags = field(default_factory=BallAttackFlags)
     image: ImageAttackFlags = field(default_factory=ImageAttackFlags)
     audio: AudioAttackFlags = field(default_factory=AudioAttackFlags)

@@ -50,7 +50,7 @@ def attack(
     The suite depends on the kind of data, and so do `flags`: the fields of `ReadOptions` (how `source` is read) and of
     `commands.attacking.flags`: `eps` and `norm` of images and series; `version` and `box` of images; `target`, `db`,
     `masked` and `channel` of sounds; `move`, `immutable`, `increasing`, `decreasing` and `max_columns` of tables;
-    `channels` and `window` of series. With `precision` bf16 the search of images is in bf16, and all verdicts are in
+    `channels` and `steps` of series. With `precision` bf16 the search of images is in bf16, and all verdicts are in
     float32.
 
     `failures` of the report lists the missed conditions: robust proportion below `fail_below`, or below the interval of

@@ -22,7 +22,7 @@ def test_an_unknown_name_is_refused() -> None:
         ({"masked": True}, "table", "--masked is for audio, and the data are of kind table"),
         ({"eps": 0.1}, "audio", "--eps is for images and series"),
         ({"max_columns": 1}, "image", "--max-columns is for tables"),
-        ({"window": (0, 4)}, "image", "--window is for series"),
+        ({"steps": (0, 4)}, "image", "--steps is for series"),
     ],
 )
 def test_a_flag_of_another_kind_is_refused(values: dict[str, object], kind: str, message: str) -> None:

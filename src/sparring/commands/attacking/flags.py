@@ -76,7 +76,7 @@ class SeriesAttackFlags:
 
     channels: Annotated[tuple[str, ...], arg(metavar="CHANNEL ...", help_behavior_hint="(default: all)")] = ()
     """Series: channels that an attacker can change."""
-    window: Annotated[tuple[int, int] | None, arg(metavar="FIRST LAST", help_behavior_hint="(default: all)")] = None
+    steps: Annotated[tuple[int, int] | None, arg(metavar="FIRST LAST", help_behavior_hint="(default: all)")] = None
     """Series: first and last time step that an attacker can change, counted from 0."""
 
 

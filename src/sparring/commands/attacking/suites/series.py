@@ -73,7 +73,7 @@ class SeriesAttack:
     @property
     def settings(self) -> dict[str, Any]:
         """Settings that another report must share to be comparable."""
-        return {"norm": self.threat.norm, "eps": self.eps, "channels": self.channels, "window": list(self.steps)}
+        return {"norm": self.threat.norm, "eps": self.eps, "channels": self.channels, "steps": list(self.steps)}
 
     def run(self) -> Outcome:
         """Run or resume the attack."""
@@ -145,7 +145,7 @@ def _channels(context: AttackContext, spec: SeriesSpec) -> list[str]:
 
 def _steps(context: AttackContext, spec: SeriesSpec) -> tuple[int, int]:
     """Return the first and last time step that may change; raises UsageError where there is none."""
-    first, last = context.flags.series.window or (0, spec.length - 1)
+    first, last = context.flags.series.steps or (0, spec.length - 1)
     if not 0 <= first <= last < spec.length:
-        raise UsageError(f"--window is two time steps from 0 to {spec.length - 1}, not {first} {last}")
+        raise UsageError(f"--steps are two time steps from 0 to {spec.length - 1}, not {first} {last}")
     return first, last
