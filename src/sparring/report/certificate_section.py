@@ -10,11 +10,11 @@ from sparring.report.page import Section
 from sparring.report.svg_plots import curve
 
 
-def certified_sections(found: CertificationReport, broken: Picture | None = None) -> list[Section]:
+def certified_sections(report: CertificationReport, broken: Picture | None = None) -> list[Section]:
     """Show certified and attacked accuracy; `broken` is a picture of images above their adversarial examples."""
     sections = [
-        Section("Certified accuracy", _message(found), notes(found.notes), _curve(found), _table(found)),
-        Section("Bounds of each image", _bounds(found), Details("Every image", [_rows(found)])),
+        Section("Certified accuracy", _message(report), notes(report.notes), _curve(report), _table(report)),
+        Section("Bounds of each image", _bounds(report), Details("Every image", [_rows(report)])),
     ]
     if broken is not None:
         what = "Images that are classified correctly, and below each the nearest adversarial example that was found."
@@ -22,32 +22,32 @@ def certified_sections(found: CertificationReport, broken: Picture | None = None
     return sections
 
 
-def _message(found: CertificationReport) -> Text:
+def _message(report: CertificationReport) -> Text:
     return Text(
         f"The classifier answers with the class that it predicts most often in normal noise of standard deviation "
-        f"{found.sigma:g} (pixels and radii in units of the range from 0 to 1), estimated from {found.draws:,} draws on each of "
-        f"{found.selection}. Certified: no attack can change the correct answer by changes up to that L2 "
-        f"radius; for each image this is wrong with a probability of at most {found.alpha:g}. Attacked: no adversarial example "
-        f"was found by {found.attack}."
+        f"{report.sigma:g} (pixels and radii in units of the range from 0 to 1), estimated from {report.draws:,} draws on each of "
+        f"{report.selection}. Certified: no attack can change the correct answer by changes up to that L2 "
+        f"radius; for each image this is wrong with a probability of at most {report.alpha:g}. Attacked: no adversarial example "
+        f"was found by {report.attack}."
     )
 
 
-def _curve(found: CertificationReport) -> Drawing:
-    lines = {"attacked": found.attacked, "certified": found.certified}
+def _curve(report: CertificationReport) -> Drawing:
+    lines = {"attacked": report.attacked, "certified": report.certified}
     series = {name: [(point.eps, 100 * point.accuracy.value) for point in points] for name, points in lines.items()}
     return Drawing(curve("Accuracy", series, unit="%", axis="L2 radius"))
 
 
-def _table(found: CertificationReport) -> Table:
+def _table(report: CertificationReport) -> Table:
     rows = [
         (f"{certified.eps:.4g}", *proportion_cells(certified.accuracy), *proportion_cells(attacked.accuracy))
-        for certified, attacked in zip(found.certified, found.attacked, strict=True)
+        for certified, attacked in zip(report.certified, report.attacked, strict=True)
     ]
     return Table(("radius", "certified", "95 % interval", "attacked", "95 % interval"), rows)
 
 
-def _bounds(found: CertificationReport) -> Text:
-    both = [(row.certified, row.broken) for row in found.rows if row.certified is not None and row.broken]
+def _bounds(report: CertificationReport) -> Text:
+    both = [(row.certified, row.broken) for row in report.rows if row.certified is not None and row.broken]
     if not both:
         return Text("No image has both a certified radius and an adversarial example.")
     certified, broken = (median(ends) for ends in zip(*both, strict=True))
@@ -57,8 +57,8 @@ def _bounds(found: CertificationReport) -> Text:
     )
 
 
-def _rows(found: CertificationReport) -> Table:
-    return Table(("image", "label", "certified up to", "adversarial example at"), list(map(_row, found.rows)))
+def _rows(report: CertificationReport) -> Table:
+    return Table(("image", "label", "certified up to", "adversarial example at"), list(map(_row, report.rows)))
 
 
 def _row(row: Row) -> tuple[str, str, str, str]:

@@ -51,7 +51,7 @@ class Target:
     @property
     def background(self) -> bool:
         """True where the last output of the model stands for none of its classes."""
-        return bool(getattr(self.classifier, "background", False))
+        return self.classifier is not None and self.classifier.background
 
 
 def load_target(name: str | Path, device: torch.device | None = None, net: nn.Module | None = None) -> Target:
