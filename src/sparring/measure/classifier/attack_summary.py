@@ -187,7 +187,7 @@ def _curve(
         return replace(threat, eps=eps)
 
     log("computing the accuracy over eps ...")
-    return robustness(model, x, y, within, threat.eps, threat.widest(x), standing=result.robust).levels
+    return robustness(model, x, y, within, threat.eps, threat.widest(x), unbroken=result.robust).levels
 
 
 def samples(names: Sequence[str], labels: Sequence[str], result: AutoAttackResult) -> list[tuple[str | int, ...]]:

@@ -74,12 +74,12 @@ def robustness(
     eps: float,
     widest: float = torch.inf,
     on_progress: Callable[[int, int], None] = lambda done, of: None,
-    standing: Tensor | None = None,
+    unbroken: Tensor | None = None,
 ) -> RobustnessResult:
     """How many rows of `x` `[N, ...]` stay right under PGD, at 0 and at LEVELS times `eps`, but none above `widest`.
 
     `threat_of` makes a radius, in whatever units, a threat model of `x`. A row that broke in a smaller ball is broken in a larger one, and not attacked again.
-    `standing`, bool `[N]`, are the rows that another attack left at `eps`: they take the place of PGD's there.
+    `unbroken`, bool `[N]`, are the rows that another attack left at `eps`: they take the place of PGD's there.
     """
     with torch.no_grad():
         stands = torch.cat([model(part).argmax(1) for part in torch.split(x, AT_ONCE)]) == y
@@ -88,8 +88,8 @@ def robustness(
     for done, level in enumerate(LEVELS):
         radius = min(level * eps, widest)
         attacks = [(ce, RESTARTS), (margin, RESTARTS)] if level == 1 else [(ce, 1)]
-        if level == 1 and standing is not None:
-            stands &= standing
+        if level == 1 and unbroken is not None:
+            stands &= unbroken
             attacks = []
         for loss, restarts in attacks:
             for rows in torch.split(stands.nonzero().squeeze(1), AT_ONCE):
