@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import os
 import pickle
 import struct
 import tarfile
@@ -12,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -87,3 +89,10 @@ def old_array(array: NDArray[np.uint8]) -> bytes:
 
 def cifar_batch(images: Pixels, labels: list[int], key: str = "labels") -> bytes:
     return pickle.dumps({"data": planes(images), key: labels}, 2).replace(b"cnumpy._core.", b"cnumpy.core.")
+
+
+def real(name: str) -> Path:
+    folder = os.environ.get("SPARRING_DATA")
+    if not folder or not (Path(folder) / name).exists():
+        pytest.skip(f"needs real data: SPARRING_DATA with {name}")
+    return Path(folder) / name

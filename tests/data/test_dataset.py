@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from makers import encoded, pixels, write_files, write_zip
+from makers import encoded, pixels, real, write_files, write_zip
 
 from sparring.data.image_shape import choose_shape, parse_size
 from sparring.data.open import open_images
@@ -318,13 +318,6 @@ def test_digits_are_the_real_ones() -> None:
     assert data.spec.shape == (1, 8, 8)
     assert data.report.splits == {"train": 1500, "test": 297}
     assert data[np.arange(len(data))].max() == 255
-
-
-def real(name: str) -> Path:
-    folder = os.environ.get("SPARRING_DATA")
-    if not folder or not (Path(folder) / name).exists():
-        pytest.skip(f"needs real data: SPARRING_DATA with {name}")
-    return Path(folder) / name
 
 
 @pytest.mark.slow

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from sparring.data.archive import Container, is_hidden, suffix
-from sparring.data.numpy_io import array_shapes
+from sparring.data.numpy_io import array_shapes, numpy_names
 from sparring.data.reader_api import KINDS_OF_OPTION, ReadOptions
 from sparring.data.readers.audio import SOUND_SUFFIXES
 from sparring.data.readers.idx import ENDS as IDX_ENDS
 from sparring.data.readers.images import SUFFIXES as IMAGE_SUFFIXES
-from sparring.data.readers.table import NUMPY_SUFFIXES, TEXT_SUFFIXES, table_suffix
+from sparring.data.readers.series import rising_time
+from sparring.data.readers.table import TEXT_SUFFIXES, TableFile, table_suffix
 from sparring.data.table_cells import is_number
-from sparring.data.text_table import TextTable, open_text_table
+from sparring.data.text_table import open_text_table
 from sparring.data.typed_table import open_parquet_table
 from sparring.engine.data_spec import DataSpec
 from sparring.engine.errors import SparringError
 
 IMAGE_COLUMNS = "image", "img"
 """Columns of a parquet file that hold images."""
-TIME_NAMES = frozenset({"time", "date", "datetime", "timestamp", "ds", "day", "month", "year"})
-"""Names of columns that hold the time."""
 LOOKED_AT = 64
 """Rows from which the guess between a table and a series is made."""
 
@@ -32,7 +33,7 @@ def kind_of(container: Container, options: ReadOptions, like: DataSpec | None) -
     pictures = sum(suffix(name) in IMAGE_SUFFIXES for name in names)
     if sounds > pictures:
         return "audio", _count(sounds, "sound file")
-    arrays = [name for name in names if suffix(name) in NUMPY_SUFFIXES]
+    arrays = numpy_names(container)
     if pictures > len(arrays):
         return "image", _count(pictures, "image file")
     if any(name.lower().removesuffix(".gz").endswith(IDX_ENDS) for name in names):
@@ -40,7 +41,7 @@ def kind_of(container: Container, options: ReadOptions, like: DataSpec | None) -
     if arrays:
         return _kind_of_arrays(container, arrays)
     if parquet := [name for name in names if suffix(name) == ".parquet"]:
-        return _kind_of_parquet(container, parquet[0])
+        return _kind_of_parquet(container, parquet[0], options, like)
     texts = [name for name in names if table_suffix(name) in TEXT_SUFFIXES]
     if texts or (len(names) == 1 and _is_text_table(container, names[0])):
         return _kind_of_text(container, (texts or names)[0], options, like)
@@ -63,28 +64,40 @@ def _kind_of_arrays(container: Container, names: list[str]) -> tuple[str, str]:
     return "image", "arrays of more than two dimensions"
 
 
-def _kind_of_parquet(container: Container, name: str) -> tuple[str, str]:
-    header = open_parquet_table(container, name).header
-    image = next((column for column in IMAGE_COLUMNS if column in header), None)
-    return ("image", f"the column '{image}' of {name}") if image else ("table", f"the columns of {name}")
+def _kind_of_parquet(
+    container: Container, name: str, options: ReadOptions, like: DataSpec | None
+) -> tuple[str, str]:  # fmt: skip
+    table = open_parquet_table(container, name)
+    if image := next((column for column in IMAGE_COLUMNS if column in table.header), None):
+        return "image", f"the column '{image}' of {name}"
+    return _kind_of_table(lambda: table, "a parquet table", name, options, like)
 
 
 def _kind_of_text(
     container: Container, name: str, options: ReadOptions, like: DataSpec | None
 ) -> tuple[str, str]:  # fmt: skip
-    """A series where the first column is a rising time over numbers; else a table."""
-    if options.label is not None or (like is not None and like.kind == "table"):
-        return "table", f"{name} is a text table"
-    table = open_text_table(container, name, options.names, options.delimiter, [])
+    return _kind_of_table(
+        lambda: open_text_table(container, name, options.names, options.delimiter, []),
+        "a text table",
+        name,
+        options,
+        like,
+    )
+
+
+def _kind_of_table(
+    open_table: Callable[[], TableFile], form: str, name: str, options: ReadOptions, like: DataSpec | None
+) -> tuple[str, str]:
+    """A series where a column holds times over numbers; else a table."""
     if options.time is not None:
         return "series", f"--time {options.time}"
-    if evidence := _rising_time(table):
-        return "series", evidence
-    return "table", f"{name} is a text table"
-
-
-def _rising_time(table: TextTable) -> str:
-    return ""
+    if options.label is not None or (like is not None and like.kind == "table"):
+        return "table", f"{name} is {form}"
+    table = open_table()
+    rows = [cells for _, (_, cells) in zip(range(LOOKED_AT), table.rows(), strict=False)]
+    if time := rising_time([row for row in rows if len(row) == len(table.header)], table.header):
+        return "series", f"'{time}' of {name} is a time over numbers; --kind table reads rows one by one"
+    return "table", f"{name} is {form}"
 
 
 def _is_text_table(container: Container, name: str) -> bool:

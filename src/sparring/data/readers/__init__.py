@@ -12,6 +12,7 @@ from sparring.data.readers.idx import read_idx_files
 from sparring.data.readers.images import read_images
 from sparring.data.readers.numpy import read_numpy
 from sparring.data.readers.parquet import read_parquet
+from sparring.data.readers.series import read_series
 from sparring.data.readers.table import read_table
 
 
@@ -23,6 +24,7 @@ def _of_images(read: Callable[[Container], RawDataset | None]) -> Reader:
 READERS: dict[str, tuple[Reader, ...]] = {
     "image": tuple(map(_of_images, (read_idx_files, read_cifar, read_numpy, read_parquet, read_images))),
     "audio": (read_audio,),
+    "series": (read_series,),
     "table": (read_table,),
 }
 """Kind of data -> its readers; the first that finds something reads the source."""

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from sparring.data.archive import Container, Skipped, is_hidden, suffix
 from sparring.data.mmap_io import let_go
+from sparring.data.numpy_io import numpy_names
 from sparring.data.reader_api import Example, RawDataset, ReadOptions, ReadResult
 from sparring.data.readers.images import SPLITS
 from sparring.data.table_columns import ColumnSummary, Misfit, RowCoder, choose_columns, to_class
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from sparring.data.reader_api import Rows
 
 TEXT_SUFFIXES = frozenset([".csv", ".tsv", ".tab"])
-NUMPY_SUFFIXES = frozenset([".npy", ".npz"])
 CHUNK_ROWS = 1024
 
 
@@ -123,12 +123,7 @@ class Tables:
         return self.files[0].label
 
     def _column(self, name: str, flag: str) -> str:
-        """The column that is called so, or is at this position, counted from 0."""
-        if name in self.header:
-            return name
-        if name.isdecimal() and int(name) < len(self.header):
-            return self.header[int(name)]
-        raise UsageError(f"{flag} {name}: {self.name} has no column '{name}': {did_you_mean(name, self.header)}")
+        return find_column(self.header, name, flag, self.name)
 
     def _check_nested(self, used: list[str]) -> None:
         for file in self.files:
@@ -258,25 +253,38 @@ class Tables:
 
 def read_table(container: Container, options: ReadOptions) -> RawDataset | None:
     """Find the tables of a container; a single file counts whatever it is called. None where there is none."""
-    names = [name for name in container.names if not any(map(is_hidden, name.split("/")))]
-    arrays = [name for name in names if suffix(name) in NUMPY_SUFFIXES]
-    if arrays:
+    if arrays := numpy_names(container):
         tables: list[TableFile] = list(open_array_tables(container, options.names))
         others = [Skipped(name, "is no NumPy file") for name in container.names if name not in arrays]
         return Tables(tables, options, [*container.refused, *others], "NumPy") if tables else None
+    looked_for = [*([options.label] if options.label else []), *options.drop, *options.categorical]
+    files, skipped, form = open_tables(container, options, looked_for)
+    return Tables(files, options, [*container.refused, *skipped], form) if files else None
+
+
+def open_tables(
+    container: Container, options: ReadOptions, looked_for: list[str]
+) -> tuple[list[TableFile], list[Skipped], str]:
+    """Open the text and parquet tables of a container that have the same columns; and what is skipped, and the format."""
+    names = [name for name in container.names if not any(map(is_hidden, name.split("/")))]
     texts = [name for name in names if table_suffix(name) in TEXT_SUFFIXES]
     parquet = [name for name in names if suffix(name) == ".parquet"]
     if not texts and not parquet and len(names) == 1:
         texts = names
-    if not texts and not parquet:
-        return None
-    looked_for = [*([options.label] if options.label else []), *options.drop, *options.categorical]
     files: list[TableFile] = [open_parquet_table(container, name) for name in parquet]
     files += [open_text_table(container, name, options.names, options.delimiter, looked_for) for name in texts]
     used, skipped = _with_same_columns(files, looked_for)
-    others = [Skipped(name, "is no table") for name in container.names if name not in {*texts, *parquet}]
-    form = "parquet" if parquet else "text table"
-    return Tables(used, options, [*container.refused, *others, *skipped], form)
+    skipped += [Skipped(name, "is no table") for name in container.names if name not in {*texts, *parquet}]
+    return used, skipped, "parquet" if parquet else "text table"
+
+
+def find_column(header: Sequence[str], name: str, flag: str, file: str) -> str:
+    """Return the column that is called so, or is at this position, counted from 0; raises UsageError without one."""
+    if name in header:
+        return name
+    if name.isdecimal() and int(name) < len(header):
+        return header[int(name)]
+    raise UsageError(f"{flag} {name}: {file} has no column '{name}': {did_you_mean(name, header)}")
 
 
 def table_suffix(name: str) -> str:
@@ -286,7 +294,7 @@ def table_suffix(name: str) -> str:
 
 def _with_same_columns(files: list[TableFile], looked_for: list[str]) -> tuple[list[TableFile], list[Skipped]]:
     """Of several files, those with the columns of the training file, with their splits by name; and the others."""
-    if len(files) == 1:
+    if len(files) < 2:
         return files, []
     for file in files:
         file.split = _split(file.name)

@@ -1,0 +1,329 @@
+"""Series: a table with a time column, cut into windows, or arrays `[N, C, T]`."""
+
+from __future__ import annotations
+
+import hashlib
+from array import array
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sparring.data.archive import Container, Skipped
+from sparring.data.mmap_io import let_go
+from sparring.data.numpy_io import NAMES, class_labels, entry_name, numpy_names, open_entries
+from sparring.data.reader_api import Example, RawDataset, ReadOptions, ReadResult
+from sparring.data.readers.table import TableFile, find_column, open_tables
+from sparring.data.table_cells import MISSING, to_number
+from sparring.data.time_series import MAX_GAP, fill_gaps, time_parser, to_grid, windows
+from sparring.engine.data_spec import DataSpec, SeriesSpec
+from sparring.engine.errors import SparringError, UsageError
+
+if TYPE_CHECKING:
+    from sparring.data.reader_api import Rows
+
+WINDOW = 64
+"""Steps of a window, unless --window is given."""
+TEST_ONE_IN = 10
+"""Of windows, the last ones in time are for testing: one in so many."""
+CHUNK_SERIES = 256
+MOSTLY_NUMBERS = 0.8
+"""Fraction of numbers among the cells of a column that makes it a channel."""
+TIME_NAMES = frozenset({"time", "date", "datetime", "timestamp", "ds", "day", "month"})
+"""What columns of times are called."""
+TIME_SAMPLE = 32
+"""Times from which their form is learnt."""
+
+
+@dataclass
+class Series:
+    """Base of both readers: rows of float32 `[C, T]` and the statistics of their channels."""
+
+    items: list[Example]
+    skipped: list[Skipped]
+    format: str
+    notes: list[str] = field(default_factory=list)
+    unit: str = "series"
+    drops_duplicates: bool = False
+    held_out: int | None = 10
+    vectors: None = None
+    _like: SeriesSpec | None = None
+
+    def finish(self, spec: DataSpec, rows: Rows, used: NDArray[np.int64], train: NDArray[np.int64]) -> DataSpec:
+        """Return the spec with mean and standard deviation of each channel over the training series."""
+        assert isinstance(spec, SeriesSpec)
+        if self._like is not None:
+            return replace(spec, mean=self._like.mean, std=self._like.std)
+        total, squares = np.zeros(len(spec.channels)), np.zeros(len(spec.channels))
+        for idx in _chunks(train):
+            total += rows[idx].sum((0, 2), np.float64)
+        mean = total / (len(train) * spec.length)
+        for idx in _chunks(train):
+            squares += ((rows[idx] - mean[:, None]) ** 2).sum((0, 2), np.float64)
+            let_go(rows)
+        std = np.sqrt(squares / (len(train) * spec.length))
+        return replace(spec, mean=tuple(mean.tolist()), std=tuple(np.where(std > 0, std, 1.0).tolist()))
+
+    def lengths(self) -> None:
+        """Return None: series have one length."""
+
+    def forms(self) -> dict[str, int]:
+        """Return nothing: series have one form."""
+        return {}
+
+
+@dataclass
+class ArraySeries(Series):
+    """Arrays `[N, C, T]`, or `[N, T]` of one channel."""
+
+    parts: list[tuple[str, NDArray[Any]]] = field(default_factory=list)
+
+    def plan(self, options: ReadOptions, like: DataSpec | None) -> SeriesSpec:
+        """Take the shape of the arrays, which is that of `like` if given."""
+        if options.window is not None:
+            raise UsageError("--window cuts one long series: these are series already, leave it out")
+        shapes = {values.shape[1:] for _, values in self.parts}
+        if len(shapes) > 1:
+            raise SparringError(f"series are of different shapes: {', '.join(str(list(s)) for s in sorted(shapes))}")
+        ((channels, length),) = shapes
+        names = options.names or tuple(str(k) for k in range(channels))
+        if len(names) != channels:
+            raise UsageError(f"--names has {len(names)} names, the series have {channels} channels")
+        if isinstance(like, SeriesSpec):
+            self._like, names = like, like.channels
+            if (len(like.channels), like.length) != (channels, length):
+                raise UsageError(
+                    f"series are [{channels}, {length}], those that the model was trained on [{len(like.channels)}, "
+                    f"{like.length}]: they have to be of one shape"
+                )
+        return SeriesSpec(tuple(names), length, (0.0,) * channels, (1.0,) * channels, (), 0)
+
+    def ingest(self, rows: Rows, spec: DataSpec, on_progress: Callable[[int], None]) -> list[ReadResult]:
+        """Copy the arrays into the rows; small gaps are interpolated."""
+        results: list[ReadResult] = []
+        filled = 0
+        for _, values in self.parts:
+            for start in range(0, len(values), CHUNK_SERIES):
+                chunk = np.array(values[start : start + CHUNK_SERIES], np.float32)
+                filled += sum(fill_gaps(channel) for one in chunk for channel in one)
+                rows[len(results) : len(results) + len(chunk)] = chunk
+                good = np.isfinite(chunk.reshape(len(chunk), -1)).min(1)
+                digest = ReadResult(hashlib.blake2b(chunk.tobytes(), digest_size=16).hexdigest())
+                results += [digest if ok else ReadResult(reason="holds values that are not finite") for ok in good]
+                let_go(rows)
+                let_go(values)
+                on_progress(len(results))
+        _note_filled(self.notes, filled)
+        return results
+
+
+@dataclass
+class LongSeries(Series):
+    """One table with a time column, as one series `[C, T]` cut into windows."""
+
+    file: TableFile = field(kw_only=True)
+
+    def plan(self, options: ReadOptions, like: DataSpec | None) -> SeriesSpec:
+        """Read the table, sort it by time, fill small gaps, and cut it into windows."""
+        self._like = like if isinstance(like, SeriesSpec) else None
+        time, channels = self._choose_columns(options)
+        texts, times, values = self._read(time, channels)
+        if len(times) < 2:
+            raise SparringError(f"{self.file.name} has {len(times)} row(s) with a time: a series has many")
+        order = np.argsort(times, kind="stable")
+        if (order != np.arange(len(order))).any():
+            self.notes.append(f"rows were not in the order of '{time}': they were sorted")
+        order = self._drop_repeated(order, times, texts)
+        grid = to_grid(times[order], values[order])
+        _note_filled(self.notes, grid.filled)
+        length = self._like.length if self._like else options.window or WINDOW
+        starts, left = windows(grid.stretches, length)
+        if not starts:
+            longest = max((end - start for start, end in grid.stretches), default=0)
+            raise SparringError(
+                f"{self.file.name} has no {length} steps without a long gap, the longest stretch has {longest}: --window "
+                f"{max(longest // 8, 2)} cuts it into shorter windows"
+            )
+        if len(grid.stretches) > 1:
+            self.notes.append(f"it was cut at {len(grid.stretches) - 1} gaps that are too long to interpolate")
+        if left:
+            self.notes.append(
+                f"{left:,} steps at the end, or before a gap, fill no window of {length} and are not used"
+            )
+        self._grid, self._starts = grid.values, starts
+        self._name_windows(grid.rows, [texts[k] for k in order], length)
+        return SeriesSpec(tuple(channels), length, (0.0,) * len(channels), (1.0,) * len(channels), (), 0)
+
+    def _choose_columns(self, options: ReadOptions) -> tuple[str, list[str]]:
+        """The column of the time, and those of numbers."""
+        header = self.file.header
+        if options.time is not None:
+            time = find_column(header, options.time, "--time", self.file.name)
+        else:
+            time = next((name for name in header if is_time_name(name)), header[0])
+        drop = {find_column(header, name, "--drop", self.file.name) for name in options.drop}
+        used = [name for name in header if name not in {time, *drop}]
+        rows = (cells for _, cells in self.file.rows() if len(cells) == len(header))
+        numeric = _numeric_columns(rows, header, used)
+        if words := [name for name in used if name not in numeric]:
+            self.notes.append(f"columns that hold no numbers were left out: {', '.join(words)}")
+        if self._like is not None:
+            if lacking := next((name for name in self._like.channels if name not in numeric), None):
+                raise UsageError(f"{self.file.name} has no numbers in '{lacking}', which the model was trained with")
+            numeric = list(self._like.channels)
+        if next(self.file.rows(), None) is None:
+            raise SparringError(f"{self.file.name} has a header and no rows: there is nothing to learn from")
+        if not numeric:
+            raise SparringError(f"{self.file.name} has no column of numbers beside the time '{time}'")
+        return time, numeric
+
+    def _read(self, time: str, channels: list[str]) -> tuple[list[str], NDArray[np.float64], NDArray[np.float32]]:
+        """Text and number of each time, and the values `[N, C]`, NaN where there is none."""
+        header = self.file.header
+        place, places = header.index(time), [header.index(name) for name in channels]
+        texts, times, values = list[str](), array("d"), array("f")
+        sample = [
+            cells[place]
+            for _, (_, cells) in zip(range(TIME_SAMPLE), self.file.rows(), strict=False)
+            if len(cells) > place
+        ]
+        parse = time_parser([text for text in sample if text not in MISSING])
+        if parse is None:
+            raise UsageError(
+                f"{self.file.name}: '{time}' holds no times that are understood, '{(sample or [''])[0]}': write 2024-01-31 or "
+                "2024-01-31T12:00, or a number; --time names another column"
+            )
+        for line, cells in self.file.rows():
+            name = self.file.place.format(line)
+            if len(cells) != len(header):
+                self.skipped.append(Skipped(name, f"has {len(cells)} cells in place of {len(header)}"))
+            elif (at := parse(cells[place])) is None:
+                self.skipped.append(Skipped(name, f"has no time in '{time}'"))
+            else:
+                texts.append(cells[place])
+                times.append(at)
+                numbers = (to_number(cells[k]) for k in places)
+                values.extend(np.nan if number is None else number for number in numbers)
+        return texts, np.array(times), np.array(values, np.float32).reshape(-1, len(channels))
+
+    def _drop_repeated(
+        self, order: NDArray[np.int64], times: NDArray[np.float64], texts: list[str]
+    ) -> NDArray[np.int64]:
+        """The order without rows whose time is that of the row before."""
+        repeated = np.concatenate([[False], np.diff(times[order]) <= 0])
+        self.skipped += [Skipped(texts[k], "repeats a time: the first row counts") for k in order[repeated]]
+        kept: NDArray[np.int64] = order[~repeated]
+        return kept
+
+    def _name_windows(self, rows: NDArray[np.int64], texts: list[str], length: int) -> None:
+        """Name windows by their first and last time, and mark the last ones as test."""
+        tests = len(self._starts) // TEST_ONE_IN or int(len(self._starts) >= TEST_ONE_IN // 2)
+        for number, start in enumerate(self._starts):
+            known = rows[start : start + length]
+            first, last = known[known >= 0][[0, -1]]
+            split: Literal["train", "test"] = "test" if number >= len(self._starts) - tests else "train"
+            self.items.append(Example(f"{texts[first]} to {texts[last]}", split, None))
+        if tests:
+            self.notes.append(f"held out for testing: the last {tests} of {len(self._starts)} windows in time")
+
+    def ingest(self, rows: Rows, spec: DataSpec, on_progress: Callable[[int], None]) -> list[ReadResult]:
+        """Copy each window into its row."""
+        assert isinstance(spec, SeriesSpec)
+        results = []
+        for row, start in enumerate(self._starts):
+            rows[row] = self._grid[start : start + spec.length].T
+            results.append(ReadResult(hashlib.blake2b(rows[row].tobytes(), digest_size=16).hexdigest()))
+            if row % CHUNK_SERIES == 0:
+                let_go(rows)
+                on_progress(row)
+        on_progress(len(results))
+        return results
+
+
+def read_series(container: Container, options: ReadOptions) -> RawDataset | None:
+    """Find arrays `[N, C, T]`, or one table with a time column, in a container; None where there is neither."""
+    if names := numpy_names(container):
+        return _read_arrays(container, names)
+    looked_for = [*([options.time] if options.time else []), *options.drop]
+    files, skipped, form = open_tables(container, options, looked_for)
+    if not files:
+        return None
+    others = [Skipped(file.name, f"is not used: {files[0].name} is the series") for file in files[1:]]
+    series = LongSeries([], [*container.refused, *skipped, *others], form, file=files[0])
+    series.notes += files[0].notes
+    return series
+
+
+def _read_arrays(container: Container, names: list[str]) -> ArraySeries:
+    entries, parts, items = open_entries(container, names), list[tuple[str, NDArray[Any]]](), list[Example]()
+    for x, y, split in (part for part in NAMES if part[0] in entries):
+        values, name = entries[x](), entry_name(names, x)
+        values = values[:, None] if values.ndim == 2 else values
+        if values.ndim != 3 or 0 in values.shape or values.dtype.kind not in "uif":
+            raise SparringError(
+                f"{name} is {values.dtype} of shape {list(values.shape)}: series are numbers [N, C, T], or [N, T]"
+            )
+        labels: Sequence[str | None] = class_labels(entries[y](), y) if y in entries else [None] * len(values)
+        if len(labels) != len(values):
+            raise SparringError(f"{name} has {len(values):,} series, and {y} {len(labels):,} labels")
+        parts.append((name, values))
+        items += [Example(f"{name}[{row}]", split, label) for row, label in enumerate(labels)]
+    if not parts:
+        raise SparringError(
+            f"{container.path} holds {', '.join(entries)}: series are looked for as x, x_train or arr_0"
+        )
+    others = [Skipped(name, "is no NumPy file") for name in container.names if name not in names]
+    return ArraySeries(items, [*container.refused, *others], "NumPy", parts=parts)
+
+
+def is_time_name(name: str) -> bool:
+    """True for what columns of times are usually called."""
+    return name.strip().lower() in TIME_NAMES
+
+
+def rising_time(rows: Sequence[Sequence[str]], header: Sequence[str]) -> str | None:
+    """Return the column that holds a time over columns of numbers, by some rows; None where there is none.
+
+    It is called a time and holds different ones, or it is the first, holds dates, and rises or falls throughout.
+    """
+    for place, name in enumerate(header):
+        texts = [row[place] for row in rows]
+        parse = time_parser(texts)
+        if parse is None or len(set(texts)) < len(texts) or len(texts) < 4:
+            continue
+        steps = np.diff([np.nan if (time := parse(text)) is None else time for text in texts])
+        dates = parse is not to_number
+        monotone = bool((steps > 0).all() or (steps < 0).all())
+        others = [k for k in range(len(header)) if k != place]
+        numeric = len(_numeric_columns(rows, header, [header[k] for k in others]))
+        if (
+            (is_time_name(name) or (place == 0 and dates and monotone))
+            and numeric * 2 >= max(len(others), 1)
+            and others
+        ):
+            return name
+    return None
+
+
+def _numeric_columns(rows: Iterable[Sequence[str]], header: Sequence[str], used: Sequence[str]) -> list[str]:
+    """Return the columns of which most cells that are not empty are numbers: others are gaps."""
+    places = {name: header.index(name) for name in used}
+    numbers, filled = dict.fromkeys(used, 0), dict.fromkeys(used, 0)
+    for row in rows:
+        for name, place in places.items():
+            filled[name] += row[place] not in MISSING
+            numbers[name] += to_number(row[place]) is not None
+    return [name for name in used if numbers[name] and numbers[name] >= MOSTLY_NUMBERS * filled[name]]
+
+
+def _chunks(idx: NDArray[np.int64]) -> list[NDArray[Any]]:
+    return np.array_split(idx, -(-len(idx) // CHUNK_SERIES))
+
+
+def _note_filled(notes: list[str], filled: int) -> None:
+    if filled:
+        notes.append(
+            f"{filled:,} gap{'s' * (filled > 1)} of up to {MAX_GAP} steps {'were' if filled > 1 else 'was'} interpolated"
+        )
