@@ -11,6 +11,7 @@ from subprocess import CompletedProcess
 
 import pytest
 from PIL import Image
+from speaking import tone, write_wav
 
 Cli = Callable[..., "CompletedProcess[str]"]
 
@@ -77,3 +78,73 @@ def test_every_refusal_names_the_thing(args: list[str], code: int, words: str, c
     assert words in said.stderr
     assert "Traceback" not in said.stderr
     assert not list(photos.parent.rglob("marker"))
+
+
+HOURS = "time,load\n" + "".join(f"2024-01-0{1 + k // 24}T{k % 24:02}:00,{k}\n" for k in range(96))
+PEOPLE = "age,job,rich\n" + "".join(
+    f"{20 + k},{'cook' if k % 3 else 'smith'},{'yes' if k % 2 else 'no'}\n" for k in range(20)
+)
+
+
+def words(folder: Path) -> Path:
+    for word in ("no", "yes"):
+        for k in range(5):
+            write_wav(folder / word / f"{k}.wav", tone(400 + 200 * len(word) + k), rate=16000 if k == 4 else 8000)
+    return folder
+
+
+def test_recordings_in_words(quick: Cli, tmp_path: Path) -> None:
+    text = quick("inspect", words(tmp_path / "words")).stdout
+    for part in ("kind        audio (10 sound files)", "10 recordings, 8,000 Hz, up to 0.25 s", "classes     2: no 5, yes 5",
+                 "8 x 8,000 Hz, 2 x 16,000 Hz", "recordings were resampled to 8,000 Hz: 2 of 16,000 Hz"):  # fmt: skip
+        assert part in text
+
+
+def test_a_table_in_words(quick: Cli, tmp_path: Path) -> None:
+    (tmp_path / "rich.csv").write_text(PEOPLE + ",cook,no\n1,2\n")
+    text = quick("inspect", "rich.csv", "--label", "rich").stdout
+    for part in ("kind        table (rich.csv is a text table)", "20 rows, 2 columns as 3 numbers, class in 'rich'",
+                 "splits      train 16, test 4", "columns     age (20 to 39), job (2 categories)",
+                 "skipped     1: no number in 'age': line 22", "skipped     1: has 2 cells in place of 3: line 23"):  # fmt: skip
+        assert part in text
+    report = json.loads(quick("inspect", "rich.csv", "--label", "2", "--drop", "job", "--json").stdout)
+    assert report["kind"] == report["spec"]["kind"] == "table" and report["spec"]["target"] == "rich"
+    assert [column["name"] for column in report["spec"]["columns"]] == ["age"]
+
+
+def test_series_in_words(quick: Cli, tmp_path: Path) -> None:
+    (tmp_path / "hours.csv").write_text(HOURS)
+    text = quick("inspect", "hours.csv", "--window", "8").stdout
+    for part in ("kind        series ('time' of hours.csv is a time over numbers", "12 series, 8 steps of 1 channel: load",
+                 "splits      train 11, test 1"):  # fmt: skip
+        assert part in text
+    assert "table" in quick("inspect", "hours.csv", "--kind", "table", "--drop", "time").stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "flags", "code", "message"),
+    [
+        ("a.csv", b"", [], 1, "a.csv is empty"),
+        ("a.csv", b"a,b\n", [], 1, "has a header and no rows"),
+        ("a.csv", b"a,b\n" + b"1,x\n2;x\n" * 9, [], 1, "mixes delimiters"),
+        ("a.csv", b"a,b\nK\xf6ln,1\nBonn,2\n", [], 0, "was read as Windows-1252"),
+        ("a.csv", "a,b\nKöln,1\nBonn,2\n".encode("utf-16"), [], 0, "was read as UTF-16"),
+        ("a.csv", b"a,b\n1,x\n2,y\n", ["--kind", "image"], 1, "it holds 1 x .csv. Images"),
+        ("a.csv", b"a,b\n1,x\n2,y\n", ["--size", "8"], 2, "--size is for images, and the source is read as tables"),
+        ("a.csv", b"a,b\n1,x\n2,y\n", ["--label", "c"], 2, "has no column 'c'"),
+        ("a.png", picture("red"), ["--kind", "table"], 1, "a.png is no text"),
+        ("a.png", picture("red"), ["--label", "c"], 2, "--label is for tables, and the source is read as images"),
+        ("a.wav", b"RIFF", [], 1, "a.wav is damaged, or no sound file"),
+        ("a.csv", HOURS.encode(), ["--window", "500"], 1, "the longest stretch has 96: --window 12"),
+        ("a.csv", HOURS.encode(), ["--kind", "smell"], 2, "unknown kind 'smell': one of image, audio, series, table"),
+        ("a.parquet", b"PAR1", [], 1, "a.parquet is no readable parquet"),
+    ],
+)  # fmt: skip
+def test_bad_input_of_each_kind(
+    name: str, content: bytes, flags: list[str], code: int, message: str, quick: Cli, tmp_path: Path
+) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / name).write_bytes(content)
+    done = quick("inspect", f"in/{name}", *flags)
+    assert done.returncode == code and message in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr

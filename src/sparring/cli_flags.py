@@ -120,7 +120,7 @@ class InspectFlags:
     """A folder, an archive, a file, a URL, or a known name (digits, mnist, fashion-mnist, cifar10, stacked-mnist)."""
     json: Json = False
     """Print one JSON object to stdout."""
-    read: ReadFlags = field(default_factory=ReadFlags)
+    read: AllReadFlags = field(default_factory=AllReadFlags)
 
 
 @dataclass(frozen=True)

@@ -2,61 +2,118 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import singledispatch
 from pathlib import Path
 
 from sparring.commands.reporting.progress import Progress
 from sparring.data.dataset import SourceReport
 from sparring.data.image_shape import parse_size
-from sparring.data.open import open_images
+from sparring.data.open import open_source
+from sparring.data.reader_api import ReadOptions
+from sparring.engine.data_spec import AudioSpec, Column, DataSpec, ImageSpec, SeriesSpec, TableSpec, spec_from_json
 
-NAMES = 5
-"""So many names are told for each reason; --json tells all."""
+MAX_NAMES = 5
+"""Names that the text lists for each reason; --json lists all."""
+MAX_CLASSES = 12
+MAX_FORMS = 6
 
 
 def inspect(
     source: str | Path,
     *,
+    kind: str | None = None,
     size: str | tuple[int, int] | None = None,
     mode: str | None = None,
+    label: str | None = None,
+    names: Sequence[str] = (),
+    drop: Sequence[str] = (),
+    categorical: Sequence[str] = (),
+    delimiter: str | None = None,
+    time: str | None = None,
+    window: int | None = None,
     progress: Progress | None = None,
 ) -> SourceReport:
-    """Read SOURCE as `train` would, and report. What was decoded is kept: training then starts at once."""
-    return open_images(source, parse_size(size), mode, (progress or Progress()).callback("reading")).report
+    """Read SOURCE as training would, and report. What was decoded is kept: training then starts at once."""
+    options = ReadOptions(
+        kind=kind, size=parse_size(size), mode=mode, label=label, names=tuple(names), drop=tuple(drop),
+        categorical=tuple(categorical), delimiter=delimiter, time=time, window=window,
+    )  # fmt: skip
+    return open_source(source, options, on_progress=(progress or Progress()).callback("reading")).report
 
 
 def to_text(report: SourceReport) -> str:
-    """The report as a page of text."""
-    height, width, channels = report.shape
+    """Format the report for the terminal."""
+    spec = spec_from_json(report.spec)
     lines = [
-        f"{_shown(report.source)}: {report.format}",
-        f"  used        {report.used:,} images, {height}x{width}, {report.mode} ({channels} channel{'s' * (channels > 1)})",
+        f"{_printable(report.source)}: {report.format}",
+        f"  kind        {report.kind} ({_printable(report.evidence)})",
+        f"  used        {report.used:,} {report.unit}, {describe(spec)}",
         "  splits      " + ", ".join(f"{name} {count:,}" for name, count in report.splits.items()),
     ]
     if report.classes:
-        classes = [f"{_shown(name)} {count:,}" for name, count in report.classes.items()]
-        lines.append(f"  classes     {len(classes)}: {_first(classes, 12)}")
+        classes = [f"{_printable(name)} {count:,}" for name, count in report.classes.items()]
+        lines.append(f"  classes     {len(classes)}: {_first(classes, MAX_CLASSES)}")
     if report.unlabelled:
         lines.append(f"  unlabelled  {report.unlabelled:,}")
     if report.vectors:
         lines.append(f"  labels      vectors of {report.vectors} number{'s' * (report.vectors > 1)}")
+    if isinstance(spec, TableSpec):
+        lines.append(f"  columns     {_first([_describe_column(column) for column in spec.columns], MAX_CLASSES)}")
     if len(report.shapes_found) > 1:
-        looked, some = (
-            sum(report.shapes_found.values()),
-            [f"{n:,} x {shape}" for shape, n in report.shapes_found.items()],
-        )
-        sample = f"in {looked:,} headers looked at: " if looked < report.used else ""
-        lines.append("  found       " + sample + _first(some, 6))
-    for why, names in report.skipped.items():
-        lines.append(f"  skipped    {len(names):,}: {why}: {_first([_shown(name) for name in names], NAMES)}")
-    lines += [f"  note        {_shown(note)}" for note in report.notes]
+        looked_at = sum(report.shapes_found.values())
+        forms = [f"{count:,} x {_printable(form)}" for form, count in report.shapes_found.items()]
+        sample = f"in {looked_at:,} headers looked at: " if looked_at < report.used else ""
+        lines.append("  found       " + sample + _first(forms, MAX_FORMS))
+    for reason, names in report.skipped.items():
+        shown = _first([_printable(name) for name in names], MAX_NAMES)
+        lines.append(f"  skipped     {len(names):,}: {_printable(reason)}: {shown}")
+    lines += [f"  note        {_printable(note)}" for note in report.notes]
     return "\n".join(lines)
 
 
-def _first(words: list[str], count: int) -> str:
+@singledispatch
+def describe(spec: DataSpec) -> str:
+    """Describe the size of one example."""
+    return "x".join(map(str, spec.shape))
+
+
+@describe.register
+def _(spec: ImageSpec) -> str:
+    return f"{spec.height}x{spec.width}, {spec.mode} ({spec.channels} channel{'s' * (spec.channels > 1)})"
+
+
+@describe.register
+def _(spec: AudioSpec) -> str:
+    return f"{spec.rate:,} Hz, up to {spec.length / spec.rate:.2f} s"
+
+
+@describe.register
+def _(spec: SeriesSpec) -> str:
+    count = len(spec.channels)
+    return (
+        f"{spec.length} steps of {count} channel{'s' * (count > 1)}: {_printable(_first(spec.channels, MAX_CLASSES))}"
+    )
+
+
+@describe.register
+def _(spec: TableSpec) -> str:
+    label = f", class in '{_printable(spec.target)}'" if spec.target else ""
+    return f"{len(spec.columns)} columns as {spec.shape[0]} numbers{label}"
+
+
+def _describe_column(column: Column) -> str:
+    name = _printable(column.name)
+    if column.categories:
+        return f"{name} ({len(column.categories)} categories)"
+    return f"{name} ({column.low:g} to {column.high:g})"
+
+
+def _first(words: Sequence[str], count: int) -> str:
     more = f" ... {len(words) - count} more" if len(words) > count else ""
     return ", ".join(words[:count]) + more
 
 
-def _shown(name: str) -> str:
-    """A name as one line of text that any terminal takes: line breaks and broken bytes are written as escapes."""
+def _printable(name: str) -> str:
+    """Return a name as one line of text that any terminal takes: line breaks and broken bytes become escapes."""
     return name if name.isprintable() else name.encode("unicode_escape").decode()
