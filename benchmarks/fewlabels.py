@@ -24,7 +24,7 @@ from sparring.data.dataset import Dataset
 
 DATA = ("mnist", "fashion-mnist", "cifar10-jpeg")
 RECIPES = ("consistent", "improved")
-ALONE = ("--recipe", "consistent", "--consistency", "0", "--generated", "0")
+ALONE = ("--recipe", "consistent", "--consistency-weight", "0", "--generated-weight", "0")
 AMONG = 20_000
 """Unlabelled images that scikit-learn's methods see: half a minute each on one thread; spreading grows with the square."""
 PUBLISHED = {20: "1677 ± 452", 50: "221 ± 136", 100: "93 ± 6.5", 200: "90 ± 4.2"}

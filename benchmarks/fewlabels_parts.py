@@ -15,13 +15,22 @@ from told import Told, errors, parsed, to_text, train
 
 PARTS = {
     "whole": ("--recipe", "consistent"),
-    "without the generator": ("--recipe", "consistent", "--generated", "0"),
-    "without consistency": ("--recipe", "consistent", "--consistency", "0"),
-    "without strong changes": ("--recipe", "consistent", "--strength", "0"),
+    "without the generator": ("--recipe", "consistent", "--generated-weight", "0"),
+    "without consistency": ("--recipe", "consistent", "--consistency-weight", "0"),
+    "without strong changes": ("--recipe", "consistent", "--augment-strength", "0"),
     "without strokes": ("--recipe", "consistent", "--no-strokes"),
-    "without even shares": ("--recipe", "consistent", "--no-even"),
+    "without even shares": ("--recipe", "consistent", "--no-balance-classes"),
     "improved": ("--recipe", "improved"),
-    "improved, Bad GAN's terms": ("--recipe", "improved", "--entropy", "0.3", "--pull-away", "1", "--low-density", "1"),
+    "improved, Bad GAN's terms": (
+        "--recipe",
+        "improved",
+        "--entropy-weight",
+        "0.3",
+        "--pull-away-weight",
+        "1",
+        "--low-density-weight",
+        "1",
+    ),
 }
 
 

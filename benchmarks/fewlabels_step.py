@@ -131,7 +131,7 @@ def contenders(name: str, shape: tuple[int, int, int], device: str) -> dict[str,
     recipe = recipe_class(name)().resolve(spec, hardware)
     torch.manual_seed(0)
     nets = recipe.nets(spec)
-    feed = FewLabelsFeed(spec, recipe.batch_size, recipe.labelled, hardware.device)
+    feed = FewLabelsFeed(spec, recipe.batch_size, recipe.labelled_batch_size, hardware.device)
     recipe.prepare(nets, feed.batches(0, 0)[0].x.cpu())
 
     def system(place: Callable[[nn.Module], nn.Module]) -> System:

@@ -1,7 +1,7 @@
 """How robust `sparring harden` makes a classifier of MNIST: clean accuracy, and AutoAttack's at 0.3, by seeds.
 
     python benchmarks/hardened.py --seeds 0 --attacked 1000
-    python benchmarks/hardened.py --flags="--method fast --average 0.05" --images 1000000 --seeds 0 1 2 3 4 --attacked 200 --name hardened_fast
+    python benchmarks/hardened.py --flags="--method fast --ema-half-life 0.05" --images 1000000 --seeds 0 1 2 3 4 --attacked 200 --name hardened_fast
 
 Each training runs on one thread; its processor time is told, which is what 60 CPU minutes mean. Runs are kept in
 `cache/trials/harden`, and an evaluation that was stopped goes on.
@@ -26,7 +26,7 @@ from judge import source
 from record import data_folder, save, spread
 from trials import ALONE, KEPT
 
-FLAGS = "--method pgd --net wong --width 32 --steps 10 --way 2.5 --lr 1e-3 --batch-size 100 --ramp 0.05 --average 0.04"
+FLAGS = "--method pgd --net wong --width 32 --steps 10 --path-length 2.5 --lr 1e-3 --batch-size 100 --eps-ramp 0.05 --ema-half-life 0.04"
 PUBLISHED = {"Madry 2018": 88.50, "Wong 2020 (fast)": 82.93, "Zhang 2019 (TRADES)": 92.81}
 """Percent right under AutoAttack, all 10,000 images, of the authors' networks (Croce and Hein)."""
 

@@ -28,7 +28,18 @@ CHUNK = 500
 TARGET = 1.1
 UNIT = 1 if sys.platform == "darwin" else 1024
 """Bytes in `ru_maxrss`'s unit."""
-NARROW = ("--width", "4", "--discriminator-width", "4", "--most", "8", "--batch-size", "128", "--interval", "1000")
+NARROW = (
+    "--width",
+    "4",
+    "--discriminator-width",
+    "4",
+    "--max-channels",
+    "8",
+    "--batch-size",
+    "128",
+    "--penalty-interval",
+    "1000",
+)
 """Recipe R3's knobs that make it quick."""
 
 

@@ -79,7 +79,9 @@ def parsed(doc: str | None, name: str, more: Callable[[argparse.ArgumentParser],
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="of the labels' choice, too")
     parser.add_argument("--workers", type=int, default=2, help="trainings at a time")
     parser.add_argument("--threads", type=int, default=1, help="of each training")
-    parser.add_argument("--flags", default="", help='more flags for the recipes, in one word: --flags="--sure 0.9"')
+    parser.add_argument(
+        "--flags", default="", help='more flags for the recipes, in one word: --flags="--confidence 0.9"'
+    )
     parser.add_argument("--afresh", action="store_true", help="train again what was trained before")
     parser.add_argument("--name", default=name, help="of the result file")
     more(parser)

@@ -114,7 +114,9 @@ def _model(name: str, options: argparse.Namespace) -> nn.Module:
     """The network of this name, images in [0, 1] -> logits, on the CPU."""
     if name == "undefended":
         return Pixels(_trained("undefended", Fast(net="wong", width=WIDTH, eps=0.0), EPOCH, options.device))
-    method = PGD(net="wong", width=WIDTH, steps=10, way=2.5, lr=1e-3, batch_size=100, ramp=0.05, average=0.04)
+    method = PGD(
+        net="wong", width=WIDTH, steps=10, path_length=2.5, lr=1e-3, batch_size=100, eps_ramp=0.05, ema_half_life=0.04
+    )
     run = options.robust_run or _trained("robust", method, options.robust_images, options.device)
     return Shaken(Pixels(run)) if name == "random" else Pixels(run)
 

@@ -63,7 +63,7 @@ def refused(done: object, code: int, *words: str) -> None:
         (["train", "data.npz", "--size", "9z9"], ["--size 9z9"]),
         (["train", "data.npz", "--mode", "RBG"], ["unknown mode 'RBG'"]),
         (["train", "data.npz", "--device", "gpu"], ["unknown device 'gpu'"]),
-        (["train", "data.npz", "--accumulate", "3", "--images", "64"], ["batch size 32", "3"]),
+        (["train", "data.npz", "--accumulation-steps", "3", "--images", "64"], ["batch size 32", "3"]),
         (["train", "data.npz", "--out", "data.npz"], ["data.npz is a file"]),
         (["train", "data.npz", "--recipe", "lapgan"], ["8x8", "--size 14x14"]),
         (["train", "data.npz", "--recipe", "biggan", "--label-fraction", "0"], ["no labels", "--recipe s3gan"]),
@@ -84,7 +84,7 @@ def refused(done: object, code: int, *words: str) -> None:
             ["--labels and --labels-file exclude each other"],
         ),
         (["classify", "data.npz", "--labels-file", "x.csv"], ["there is no 'x.csv'"]),
-        (["classify", "data.npz", "--sure", "1"], ["--sure must be at least 0 and below 1"]),
+        (["classify", "data.npz", "--confidence", "1"], ["--confidence must be at least 0 and below 1"]),
         (["classify", "data.npz", "--lebels", "9"], ["--lebels", "--labels"]),
         (["classify", "data.npz", "--out", "data.npz"], ["data.npz is a file"]),
         (["predict", "nowhere", "data.npz"], ["there is no 'nowhere'"]),
@@ -208,7 +208,7 @@ def test_a_loss_that_diverges_stops_the_run_and_keeps_the_last_good_checkpoint(q
 
 # few labels
 
-FEW = ("--width", "4", "--batch-size", "8", "--labelled", "4", "--images", "80")
+FEW = ("--width", "4", "--batch-size", "8", "--labelled-batch-size", "4", "--images", "80")
 
 
 @pytest.fixture(scope="module")
@@ -216,7 +216,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A short run of a classifier on the data of `data`."""
     folder = tmp_path_factory.mktemp("few")
     write_data(folder)
-    recipe = recipe_class("consistent")(width=4, batch_size=8, labelled=4)
+    recipe = recipe_class("consistent")(width=4, batch_size=8, labelled_batch_size=4)
     classify(folder / "data.npz", recipe, labels=9, images=80, out=folder / "few")
     return folder / "few"
 
@@ -277,7 +277,7 @@ def test_a_classifiers_run_with_other_settings_names_each_difference(quick: Cli,
 
     refused(again("--labels", 12, "--seed", 3), 2, "labels is 9 there, 12 was asked", "seed is 0 there")
     refused(again("--labels-file", "t.csv"), 2, "labels_file is not given there")
-    refused(again("--lr", "0.5", "--no-even"), 2, "lr is", "even is True there, False was asked")
+    refused(again("--lr", "0.5", "--no-balance-classes"), 2, "lr is", "balance_classes is True there, False was asked")
     refused(again("--recipe", "improved"), 2, "recipe is consistent there, improved was asked")
     assert quick("classify", data, "--out", classifier, "--labels", 9, "--images", 80).returncode == 0
 
@@ -306,7 +306,7 @@ def test_images_that_cannot_be_answered(quick: Cli, classifier: Path, tmp_path: 
 
 
 def test_a_classifier_that_diverges_keeps_the_last_good_checkpoint(quick: Cli, data: Path) -> None:
-    done = quick("classify", data, "--out", "wild", "--lr", "1e30", "--decay", "0", *FEW)
+    done = quick("classify", data, "--out", "wild", "--lr", "1e30", "--weight-decay", "0", *FEW)
     refused(done, 1, "The last good checkpoint is wild/checkpoints/", "lower --lr")
 
 

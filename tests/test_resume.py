@@ -32,7 +32,7 @@ def environment(folder: Path) -> dict[str, str]:
 
 
 def few_words(folder: Path, name: str) -> list[str]:
-    text = f"classify {folder / 'data.npz'} --labels 20 --out {folder / name} --width 4 --latent-dim 6 --batch-size 8 --labelled 4 --images 400"
+    text = f"classify {folder / 'data.npz'} --labels 20 --out {folder / name} --width 4 --latent-dim 6 --batch-size 8 --labelled-batch-size 4 --images 400"
     return text.split()
 
 

@@ -124,7 +124,7 @@ class FewLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
         aside = set_aside(data.labels)
         feed = BatchLoader(
-            data, recipe.batch_size, seed=seed, mirror=recipe.mirror, labelled=recipe.labelled, balanced=True,
+            data, recipe.batch_size, seed=seed, mirror=recipe.mirror, labelled=recipe.labelled_batch_size, balanced=True,
             among=np.delete(np.arange(len(data)), aside), device=hardware.device,
         )  # fmt: skip
 

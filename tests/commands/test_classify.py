@@ -183,7 +183,7 @@ def test_lost_checkpoints_are_not_played_over(trained: ClassificationReport, row
 def test_the_published_recipe_and_one_without_a_generator(rows: Path, tmp_path: Path) -> None:
     found = classify(rows, "improved", labels=9, images=500, out=tmp_path / "published", **SMALL)
     assert found.recipe == "improved" and found.errors.hits < 20
-    found = classify(rows, tiny(generated=0.0), labels=9, images=240, out=tmp_path / "alone", **SMALL)
+    found = classify(rows, tiny(generated_weight=0.0), labels=9, images=240, out=tmp_path / "alone", **SMALL)
     assert not Run(found.run).frames() and "Samples" not in Run(found.run).report_path.read_text()
 
 
@@ -260,7 +260,7 @@ def test_unlabelled_images_that_taught_little_are_noted(sure: list[float], told:
     for k, share in enumerate(sure):
         run.log(k, {"classifier": 1.0, "confident": share})
     run.log(len(sure), {"error": 0.1})
-    assert [("--generated 0" in note) for note in untaught(run)] == [True] * told
+    assert [("--generated-weight 0" in note) for note in untaught(run)] == [True] * told
 
 
 def test_labels_that_look_wrong_are_named_unless_they_are_too_many(trained: ClassificationReport, rows: Path) -> None:
@@ -286,7 +286,7 @@ def test_uneven_labels_are_noted_with_the_flag_that_the_recipe_has(rows: Path, t
         name = str(recipe)[:3]
         found = classify(tmp_path / "odd.npz", recipe, images=12, out=tmp_path / name, **SMALL)
         (note,) = [note for note in found.notes if "uneven" in note]
-        assert ("--no-even" in note) is said
+        assert ("--no-balance-classes" in note) is said
 
 
 class Own(nn.Module):
@@ -436,7 +436,7 @@ def test_a_name_that_is_no_utf_8_and_a_hostile_class(quick: Cli, tmp_path: Path)
         os.makedirs(os.path.join(folder, of), exist_ok=True)
         Image.fromarray(np.full((6, 6), k * 9, np.uint8)).save(tmp_path / "a.png")
         shutil.move(tmp_path / "a.png", os.path.join(folder, of, b"caf\xe9 %d.png" % k))
-    settings = ("--images", 24, "--width", 4, "--batch-size", 8, "--labelled", 4)
+    settings = ("--images", 24, "--width", 4, "--batch-size", 8, "--labelled-batch-size", 4)
     done = quick("classify", "x", "--out", "run", *settings)
     assert done.returncode == 0, done.stderr
     page = (tmp_path / "run" / "report.html").read_text()

@@ -25,7 +25,7 @@ from sparring.measure.classifier import robustness
 from sparring.measure.classifier.robustness import HardeningReport
 from sparring.models.classifier import load_classifier
 from sparring.recipes import recipe_class, recipes_for
-from sparring.recipes.adversarial.base import threat_of
+from sparring.recipes.adversarial.base import pixel_threat
 from sparring.recipes.adversarial.fast import Fast
 
 Cli = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -98,7 +98,7 @@ def test_a_run_that_was_stopped_ends_like_one_that_was_not(
 ) -> None:
     monkeypatch.setattr(command, "APART", 40)
     few = {"steps": 3} if name in ("pgd", "trades") else {}
-    recipe = recipe_class(name)(width=4, batch_size=8, eps=0.1, guard=True, average=0.05, **few)  # type: ignore[arg-type]
+    recipe = recipe_class(name)(width=4, batch_size=8, eps=0.1, guard=True, ema_half_life=0.05, **few)  # type: ignore[arg-type]
     whole = sparring.harden(data, recipe, images=240, out=tmp_path / "whole", device="cpu")
     seen = OverfittingGuard.look
     looks: list[int] = []
@@ -205,7 +205,7 @@ def test_own_loop(data: Path) -> None:
 
     images = sparring.open_images(data)
     net = Mine(images.spec)
-    game = AdversarialTraining(net, threat_of("Linf", 0.05), attack=Ascent(1, 1.25))
+    game = AdversarialTraining(net, pixel_threat("Linf", 0.05), attack=Ascent(1, 1.25))
     optimizer = torch.optim.Adam(net.parameters(), 0.01)
     losses = []
     for k in range(60):

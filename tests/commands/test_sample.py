@@ -136,7 +136,7 @@ def test_a_checkpoint_that_is_not_there(run: sparring.Run, tmp_path: Path) -> No
 @pytest.fixture(scope="module")
 def biggan(data: Path, tmp_path_factory: pytest.TempPathFactory) -> sparring.Run:
     """A run that its noise may be truncated in."""
-    recipe = sparring.BigGAN(width=4, latent_dim=6, embedding=4, batch_size=8)
+    recipe = sparring.BigGAN(width=4, latent_dim=6, embedding_dim=4, batch_size=8)
     return sparring.train(data, recipe, images=64, out=tmp_path_factory.mktemp("biggan") / "run", device="cpu")
 
 

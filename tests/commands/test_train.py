@@ -98,7 +98,7 @@ def test_minutes_become_a_plan_that_holds_and_is_kept(data: Path, tmp_path: Path
 def test_accumulation_gives_the_run_of_the_whole_batch(data: Path, tmp_path: Path) -> None:
     whole = sparring.train(data, sparring.R3(width=8, batch_size=8), images=64, out=tmp_path / "a", precision="fp32")
     parts = sparring.train(
-        data, sparring.R3(width=8, batch_size=8, accumulate=4), images=64, out=tmp_path / "b", precision="fp32"
+        data, sparring.R3(width=8, batch_size=8, accumulation_steps=4), images=64, out=tmp_path / "b", precision="fp32"
     )
     a, b = (sparring.load(run.path).generator.state_dict() for run in (whole, parts))
     for name in a:

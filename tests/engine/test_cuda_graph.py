@@ -39,7 +39,7 @@ class Few:
 
 
 def system(name: str, hardware: Hardware) -> System:
-    recipe = replace(recipe_class(name)(), batch_size=12, labelled=6).resolve(SPEC, hardware)
+    recipe = replace(recipe_class(name)(), batch_size=12, labelled_batch_size=6).resolve(SPEC, hardware)
     torch.manual_seed(0)
     nets = {player: hardware.to_device(net) for player, net in recipe.nets(SPEC).items()}
     recipe.prepare(nets, Few(hardware.device).batches(0, 0)[0].x)

@@ -16,7 +16,7 @@ from sparring.recipes import recipe_class
 from sparring.recipes.recipe import Recipe
 
 SPEC = ImageSpec(8, 8, 1, ("a", "b"), 20)
-SMALL = {"width": 4, "latent_dim": 6, "embedding": 5, "discriminator_width": 4}
+SMALL = {"width": 4, "latent_dim": 6, "embedding_dim": 5, "discriminator_width": 4}
 
 
 @pytest.fixture

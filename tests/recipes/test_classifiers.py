@@ -28,20 +28,27 @@ from sparring.recipes.recipe import from_settings, to_settings
 
 TINY: dict[str, dict[str, dict[str, Any]]] = {
     "improved": {
-        "mlp": {"kind": "mlp", "latent_dim": 6, "batch_size": 4, "labelled": 3},
-        "conv": {"kind": "conv", "latent_dim": 6, "batch_size": 4, "labelled": 3},
+        "mlp": {"net": "mlp", "latent_dim": 6, "batch_size": 4, "labelled_batch_size": 3},
+        "conv": {"net": "conv", "latent_dim": 6, "batch_size": 4, "labelled_batch_size": 3},
         "bad gan": {
-            "kind": "mlp",
+            "net": "mlp",
             "latent_dim": 6,
             "batch_size": 4,
-            "entropy": 0.1,
-            "pull_away": 0.5,
-            "low_density": 0.5,
+            "entropy_weight": 0.1,
+            "pull_away_weight": 0.5,
+            "low_density_weight": 0.5,
         },
     },
     "consistent": {
-        "whole": {"width": 4, "latent_dim": 6, "batch_size": 4, "labelled": 3, "sure": 0.0},
-        "alone": {"width": 4, "latent_dim": 6, "batch_size": 4, "labelled": 3, "generated": 0.0, "consistency": 0.0},
+        "whole": {"width": 4, "latent_dim": 6, "batch_size": 4, "labelled_batch_size": 3, "confidence": 0.0},
+        "alone": {
+            "width": 4,
+            "latent_dim": 6,
+            "batch_size": 4,
+            "labelled_batch_size": 3,
+            "generated_weight": 0.0,
+            "consistency_weight": 0.0,
+        },
     },
 }
 FORMS = [(name, form) for name, forms in TINY.items() for form in forms]
@@ -116,7 +123,7 @@ def test_the_table_of_this_file_is_complete() -> None:
 def test_it_meets_the_protocol_and_is_cited(name: str) -> None:
     kind = recipe_class(name)
     assert isinstance(kind(), ClassifierRecipe)
-    assert kind.name == name and "arXiv" in kind.paper and isinstance(kind.changes, Augmentation)
+    assert kind.name == name and "arXiv" in kind.paper and isinstance(kind.augmentation, Augmentation)
     assert kind.__dataclass_params__.frozen  # type: ignore[attr-defined]
 
 
@@ -189,11 +196,11 @@ def test_what_is_given_stays(name: str, form: str) -> None:
 def test_the_generator_is_told_nothing(name: str) -> None:
     recipe = recipe_class(name)()
     assert recipe.classes(spec_of((8, 8, 1))) == 0 and recipe.condition_stats(spec_of((8, 8, 1))) == ()
-    assert not recipe.truncates and recipe.accumulate == 1
+    assert not recipe.truncates and recipe.accumulation_steps == 1
 
 
 @every_recipe
-@pytest.mark.parametrize("field", ["latent_dim", "batch_size", "labelled", "lr", "average"])
+@pytest.mark.parametrize("field", ["latent_dim", "batch_size", "labelled_batch_size", "lr", "ema_half_life"])
 @pytest.mark.parametrize("value", [0, -1, float("nan")])
 def test_impossible_settings_are_refused(name: str, field: str, value: float) -> None:
     with pytest.raises(UsageError, match=f"--{field.replace('_', '-')} must be above 0"):
@@ -203,13 +210,13 @@ def test_impossible_settings_are_refused(name: str, field: str, value: float) ->
 @pytest.mark.parametrize(
     ("name", "settings", "words"),
     [
-        ("improved", {"kind": "cnv"}, "unknown --kind 'cnv': did you mean 'conv'"),
+        ("improved", {"net": "cnv"}, "unknown --net 'cnv': did you mean 'conv'"),
         ("improved", {"batch_size": 1}, "--batch-size must be 2 or more"),
-        ("improved", {"decay": 1.00005}, "--decay is a share from 0 to 1, not 1.00005"),
-        ("improved", {"decay": float("nan")}, "--decay is a share from 0 to 1, not nan"),
-        ("improved", {"entropy": -1}, "--entropy must be at least 0"),
-        ("consistent", {"sure": 1.0}, "--sure must be at least 0 and below 1"),
-        ("consistent", {"strength": float("nan")}, "--strength must be"),
+        ("improved", {"lr_decay_start": 1.00005}, "--lr-decay-start must be from 0 to 1, not 1.00005"),
+        ("improved", {"lr_decay_start": float("nan")}, "--lr-decay-start must be from 0 to 1, not nan"),
+        ("improved", {"entropy_weight": -1}, "--entropy-weight must be at least 0"),
+        ("consistent", {"confidence": 1.0}, "--confidence must be at least 0 and below 1"),
+        ("consistent", {"augment_strength": float("nan")}, "--augment-strength must be"),
     ],
 )
 def test_settings_out_of_range_are_named(name: str, settings: dict[str, Any], words: str) -> None:
@@ -225,7 +232,7 @@ def test_grey_small_images_are_played_as_mnist_was_and_others_as_cifar() -> None
         ((64, 64, 1), "conv", 3e-4, 2 / 3),
     ):
         told = to_settings(improved().resolve(spec_of(shape), CPU))
-        assert (told["kind"], told["lr"], told["decay"]) == (kind, lr, decay)
+        assert (told["net"], told["lr"], told["lr_decay_start"]) == (kind, lr, decay)
 
 
 def test_the_rate_falls_as_said() -> None:
@@ -238,8 +245,8 @@ def test_the_rate_falls_as_said() -> None:
         ]
 
     assert [lr(lr=1.0)(at) for at in (0, 0.5, 2 / 3, 5 / 6, 1)] == pytest.approx([1, 1, 1, 0.5, 0])
-    assert [lr(lr=1.0, decay=1.0)(at) for at in (0, 1)] == [1, 1]
-    assert [lr(lr=1.0, decay=0.0)(at) for at in (0, 0.25)] == [1, 0.75]
+    assert [lr(lr=1.0, lr_decay_start=1.0)(at) for at in (0, 1)] == [1, 1]
+    assert [lr(lr=1.0, lr_decay_start=0.0)(at) for at in (0, 0.25)] == [1, 0.75]
 
 
 def test_improved_is_started_on_data() -> None:

@@ -25,8 +25,8 @@ TINY: dict[str, dict[str, Any]] = {
     "gan2014": {"hidden": 16, "maxout": 8, "pieces": 2, "latent_dim": 6, "batch_size": 4},
     "lapgan": {"width": 4, "hidden": 16, "latent_dim": 6, "batch_size": 4},
     "dcgan": {"width": 4, "latent_dim": 6, "batch_size": 4},
-    "biggan": {"width": 4, "latent_dim": 6, "embedding": 5, "batch_size": 4},
-    "s3gan": {"width": 4, "latent_dim": 6, "embedding": 5, "batch_size": 4, "clusters": 3},
+    "biggan": {"width": 4, "latent_dim": 6, "embedding_dim": 5, "batch_size": 4},
+    "s3gan": {"width": 4, "latent_dim": 6, "embedding_dim": 5, "batch_size": 4, "clusters": 3},
     "r3": {"width": 4, "latent_dim": 6, "batch_size": 4},
 }
 SHAPES = [(8, 8, 1), (28, 28, 1), (32, 32, 3), (92, 112, 1), (17, 23, 4), (5, 3, 2), (4, 4, 7), (1, 1, 1), (1, 40, 3)]
@@ -214,7 +214,7 @@ def test_settings_of_another_version_are_named(name: str) -> None:
 
 
 @every_recipe
-@pytest.mark.parametrize("field", ["latent_dim", "batch_size", "accumulate", "lr", "average"])
+@pytest.mark.parametrize("field", ["latent_dim", "batch_size", "accumulation_steps", "lr", "ema_half_life"])
 @pytest.mark.parametrize("value", [0, -1, float("nan")])
 def test_impossible_settings_are_refused(name: str, field: str, value: float) -> None:
     with pytest.raises(UsageError, match=f"--{field.replace('_', '-')} must be above 0"):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pytest
 
 from sparring.engine.errors import UsageError
-from sparring.recipes.recipe import check_positive, check_range, check_share
+from sparring.recipes.recipe import check_fraction, check_positive, check_range
 
 
 @dataclass
@@ -17,13 +17,13 @@ class Fields:
 
 @pytest.mark.parametrize("value", [None, 0, 0.5, 1])
 def test_a_share_may_be_anything_from_0_to_1(value: float | None) -> None:
-    check_share(Fields(value), "some_field")
+    check_fraction(Fields(value), "some_field")
 
 
 def test_messages_name_the_flag_and_what_it_may_be() -> None:
     for value in (-0.1, 1.1, float("nan")):
-        with pytest.raises(UsageError, match=f"--some-field is a share from 0 to 1, not {value}"):
-            check_share(Fields(value), "some_field")
+        with pytest.raises(UsageError, match=f"--some-field must be from 0 to 1, not {value}"):
+            check_fraction(Fields(value), "some_field")
     for value in (-1, 3, float("nan")):
         with pytest.raises(UsageError, match=f"--some-field must be at least 0 and below 3, not {value}"):
             check_range(Fields(value), 0, 3, "some_field")

@@ -100,7 +100,7 @@ def classify(
     chosen = unresolved.resolve(data.spec, hardware)
     feed = BatchLoader(
         data, chosen.batch_size, seed=training.seed, mirror=chosen.mirror,
-        labelled=chosen.labelled, balanced=True, among=np.delete(np.arange(len(data)), aside), device=hardware.device,
+        labelled=chosen.labelled_batch_size, balanced=True, among=np.delete(np.arange(len(data)), aside), device=hardware.device,
     )  # fmt: skip
     told = about(training, data)
 
@@ -137,7 +137,7 @@ def _told(whole: Dataset, asked: TrainRequest, recipe: ClassifierRecipe) -> tupl
     notes += never if asked.labels_file is None else []
     if count.max() >= 10 * max(count.min(), 1):
         few, many = classes[int(count.argmin())], classes[int(count.argmax())]
-        way_out = "; if they are as uneven among all images, add --no-even" if recipe.balances else ""
+        way_out = "; if they are as uneven among all images, add --no-balance-classes" if recipe.balance_classes else ""
         notes.append(
             f"the labels are uneven: {count.max():,} of '{many}', {count.min():,} of '{few}'. Each class is drawn as often{way_out}"
         )

@@ -46,7 +46,7 @@ from sparring.measure.classifier.calibration import ClassificationReport
 from sparring.measure.classifier.robustness import ATTACK, HardeningReport, robustness
 from sparring.nets.feature_head import split_or_wrap
 from sparring.recipes import default_recipe, recipe_class
-from sparring.recipes.adversarial.base import AdversarialRecipe, threat_of, widest
+from sparring.recipes.adversarial.base import AdversarialRecipe, max_eps, pixel_threat
 from sparring.report.blocks import Picture
 from sparring.report.classifier_section import classified_sections
 from sparring.report.hardening_section import robust_sections
@@ -101,7 +101,7 @@ def harden(
     training.check_same(wanted, data)
     recipe = chosen.resolve(data.spec, hardware)
     feed = BatchLoader(
-        data, recipe.batch_size, seed=training.seed, mirror=recipe.mirror, replays=recipe.in_a_row, among=known,
+        data, recipe.batch_size, seed=training.seed, mirror=recipe.mirror, replays=recipe.replays, among=known,
         device=hardware.device,
     )  # fmt: skip
 
@@ -184,7 +184,7 @@ def _attacked(
         notes.append("there are no test images with labels: it was attacked on training images, of which it knows more")
     x, y = _images(test, rows, hardware)
     eps = recipe.eps or default_eps(recipe.norm, data.spec)
-    threat, most = partial(threat_of, recipe.norm), widest(recipe.norm, data.spec)
+    threat, most = partial(pixel_threat, recipe.norm), max_eps(recipe.norm, data.spec)
     stand = robustness(net, x, y, threat, eps, most, progress.callback("attacking"))
     found = HardeningReport(
         run=str(run.path), method=recipe.name, norm=recipe.norm, eps=recipe.eps or 0.0, minutes=clean.minutes, seed=clean.seed,

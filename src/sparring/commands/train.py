@@ -80,7 +80,7 @@ def train(
         data,
         chosen.batch_size,
         seed=training.seed,
-        parts=chosen.accumulate,
+        parts=chosen.accumulation_steps,
         mirror=chosen.mirror,
         device=hardware.device,
     )

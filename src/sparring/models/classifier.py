@@ -68,7 +68,7 @@ class Classifier:
         with torch.no_grad():
             for x in torch.split(self.to_input(rows), CHUNK_ROWS):
                 h, embedding = ood_features(self.net, x)
-                views = [self.logits_of(h), *(self.logits(view) for view in views_of(x, self.recipe.views)[1:])]
+                views = [self.logits_of(h), *(self.logits(view) for view in views_of(x, self.recipe.tta)[1:])]
                 probabilities = torch.stack(views).softmax(2).mean(0)
                 familiarity = self.memory.familiarity(embedding)
                 unknown = (familiarity < self.min_familiarity) | (probabilities.argmax(1) == len(self.classes))
@@ -77,7 +77,7 @@ class Classifier:
 
     def log_probabilities(self, x: Tensor) -> Tensor:
         """Return the log of what `predict` takes for probabilities, of network input `[B, ...]`; gradients flow."""
-        views = torch.stack([self.logits(view) for view in views_of(x, self.recipe.views)])
+        views = torch.stack([self.logits(view) for view in views_of(x, self.recipe.tta)])
         return views.log_softmax(2).logsumexp(0) - math.log(len(views))
 
     def logits(self, x: Tensor) -> Tensor:

@@ -25,20 +25,20 @@ STARTED = 500
 class ClassifierRecipe(Recipe, Protocol):
     """A recipe with a player `classifier`, which the EMA holds by this name."""
 
-    changes: ClassVar[Augmentation | None]
+    augmentation: ClassVar[Augmentation | None]
     """Label-preserving changes of which calibration takes copies, the same for all settings. None: it takes no copies."""
-    views: ClassVar[Augmentation | None]
+    tta: ClassVar[Augmentation | None]
     """Small changes in which each example is classified again for an answer; None: it is classified once."""
     background: ClassVar[bool]
     """True where the network has one class more than the data, of examples that belong to none of them."""
 
     @property
-    def labelled(self) -> int:
+    def labelled_batch_size(self) -> int:
         """Labelled examples a round besides the batch; 0: batches are of labelled examples alone."""
         ...
 
     @property
-    def balances(self) -> bool:
+    def balance_classes(self) -> bool:
         """True where training assumes that all classes are about as frequent."""
         ...
 
@@ -54,7 +54,7 @@ class SemiSupervisedRecipe:
     truncates: ClassVar[bool] = False
     labels: ClassVar[bool] = True
     background: ClassVar[bool] = False
-    accumulate: ClassVar[int] = 1
+    accumulation_steps: ClassVar[int] = 1
 
     def classes(self, spec: ImageSpec) -> int:
         """Return 0: the generator is conditioned on no classes."""
@@ -65,14 +65,14 @@ class SemiSupervisedRecipe:
         return ()
 
 
-def average_of_both(nets: Mapping[str, nn.Module], total: int, share: float) -> EMA:
-    """Return the EMA of generator and classifier; its half-life is a fraction `share` of the run, ramping up from image 0."""
-    return EMA(nn.ModuleDict(dict(nets)), lambda at: max(share * total, 1.0))
+def joint_ema(nets: Mapping[str, nn.Module], total: int, half_life: float) -> EMA:
+    """Return the EMA of generator and classifier. `half_life` is a fraction of the run; it ramps up from image 0."""
+    return EMA(nn.ModuleDict(dict(nets)), lambda at: max(half_life * total, 1.0))
 
 
-def teacher_of(average: EMA) -> nn.Module:
+def teacher_of(ema: EMA) -> nn.Module:
     """Return the averaged classifier."""
-    both: Any = average.net
+    both: Any = ema.net
     teacher: nn.Module = both["classifier"]
     return teacher
 

@@ -56,7 +56,7 @@ class GeneratorRecipe(Recipe, Protocol):
     """True where samples gain from truncated noise (Brock et al. 2019, section 3.1)."""
 
     @property
-    def accumulate(self) -> int:
+    def accumulation_steps(self) -> int:
         """Micro-batches into which each process cuts its part of a batch."""
         ...
 
@@ -95,12 +95,12 @@ def check_range(recipe: object, low: float, high: float, *names: str) -> None:
             raise UsageError(f"--{name.replace('_', '-')} must be at least {low:g} and below {high:g}, not {value}")
 
 
-def check_share(recipe: object, *names: str) -> None:
+def check_fraction(recipe: object, *names: str) -> None:
     """Raise UsageError where a field is set and not in [0, 1]."""
     for name in names:
         value = getattr(recipe, name)
         if value is not None and not 0 <= value <= 1:
-            raise UsageError(f"--{name.replace('_', '-')} is a share from 0 to 1, not {value}")
+            raise UsageError(f"--{name.replace('_', '-')} must be from 0 to 1, not {value}")
 
 
 def to_settings(recipe: Recipe) -> dict[str, Any]:
@@ -124,6 +124,6 @@ def adams(nets: Mapping[str, nn.Module], lr: float, beta1: float, beta2: float, 
     return {name: Adam(net.parameters(), lr, betas, eps, fused=True) for name, net in nets.items()}
 
 
-def average_of(generator: nn.Module, total: int, *, share: float, ramp: float) -> EMA:
-    """Return the EMA of a generator; its half-life is a fraction `share` of the run, and ramps up from image 0."""
-    return EMA(generator, lambda at: max(share * total, 1.0), ramp)
+def ema_of(generator: nn.Module, total: int, *, half_life: float, ramp: float) -> EMA:
+    """Return the EMA of a generator. `half_life` is a fraction of the run; it ramps up from image 0."""
+    return EMA(generator, lambda at: max(half_life * total, 1.0), ramp)

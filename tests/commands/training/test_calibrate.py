@@ -38,7 +38,11 @@ class Still(Consistent):
 def test_copies_are_changed_alike_however_strong_the_changes_of_training(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(calibrate, "COPIES", 200)
     usual = temperature(Consistent(width=4))
-    assert temperature(Consistent(width=4, strength=0.0)) == temperature(Consistent(width=4, strength=2.0)) == usual
+    assert (
+        temperature(Consistent(width=4, augment_strength=0.0))
+        == temperature(Consistent(width=4, augment_strength=2.0))
+        == usual
+    )
     assert temperature(Still(width=4)) != usual  # changes do count
 
 

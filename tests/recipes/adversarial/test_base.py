@@ -18,7 +18,7 @@ from sparring.engine.loop import System, play
 from sparring.games.overfitting_guard import OverfittingGuard
 from sparring.nets.robustness_cnns import NETS
 from sparring.recipes import default_recipe, recipe_class, recipes_for
-from sparring.recipes.adversarial.base import AdversarialRecipe, threat_of
+from sparring.recipes.adversarial.base import AdversarialRecipe, pixel_threat
 from sparring.recipes.classifier_recipe import ClassifierRecipe
 from sparring.recipes.recipe import from_settings, to_settings
 
@@ -92,7 +92,7 @@ def test_a_round_moves_all_weights(name: str, shape: tuple[int, int, int], norm:
 @pytest.mark.parametrize("at", [4, 20])
 def test_a_stopped_run_goes_on_to_the_bit(name: str, at: int, tmp_path: Path) -> None:
     spec = spec_of((8, 8, 1))
-    recipe = tiny(name, ramp=0.3, average=0.1, guard=True).resolve(spec, CPU)
+    recipe = tiny(name, eps_ramp=0.3, ema_half_life=0.1, guard=True).resolve(spec, CPU)
     held = BatchLoader(spec).batches(99, 0)[0]
 
     def fresh() -> System:
@@ -149,11 +149,11 @@ def test_every_paper_has_its_network() -> None:
 
 
 def test_the_units_change_in_one_place() -> None:
-    threat = threat_of("Linf", 0.3)
+    threat = pixel_threat("Linf", 0.3)
     assert (threat.norm, threat.eps, threat.low, threat.high) == ("Linf", 0.6, -1.0, 1.0)
     black, white = torch.full((1, 1, 2, 2), -1.0), torch.full((1, 1, 2, 2), 1.0)
-    assert not threat.allows(white, black) and threat_of("Linf", 1.0).allows(white, black)
-    assert threat_of("L2", 2.0).allows(white, black) and not threat_of("L2", 1.9).allows(white, black)
+    assert not threat.allows(white, black) and pixel_threat("Linf", 1.0).allows(white, black)
+    assert pixel_threat("L2", 2.0).allows(white, black) and not pixel_threat("L2", 1.9).allows(white, black)
 
 
 @pytest.mark.parametrize(
@@ -166,9 +166,9 @@ def test_the_units_change_in_one_place() -> None:
         ({"norm": "L1"}, "unknown norm 'L1'"),
         ({"net": "vong"}, "unknown net 'vong': did you mean 'wong'"),
         ({"lr": 0}, "--lr must be above 0"),
-        ({"step": 0}, "--step must be above 0"),
-        ({"ramp": 1.0}, "--ramp must be at least 0 and below 1"),
-        ({"average": -1}, "--average must be at least 0"),
+        ({"step_size": 0}, "--step-size must be above 0"),
+        ({"eps_ramp": 1.0}, "--eps-ramp must be at least 0 and below 1"),
+        ({"ema_half_life": -1}, "--ema-half-life must be at least 0"),
     ],
 )
 def test_what_cannot_be_is_refused(given: dict[str, Any], words: str) -> None:

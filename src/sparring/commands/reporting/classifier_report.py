@@ -116,7 +116,7 @@ def untaught(run: Run) -> list[str]:
         return []
     return [
         f"the classifier was sure of {fmean(last):.0%} of the unlabelled images in the end, so they taught it little: train it for "
-        "longer, or let it see more labelled images in the same time (--generated 0 --labelled 72)"
+        "longer, or let it see more labelled images in the same time (--generated-weight 0 --labelled-batch-size 72)"
     ]
 
 

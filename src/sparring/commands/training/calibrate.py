@@ -60,7 +60,7 @@ def calibrated(
     The temperature comes from the rows that were set `aside`, of which training knew nothing. Where there are none, it comes
     from changed copies of the labelled images: the images themselves are known by heart. The copies stand for images that
     it never saw, and how far these are from the labelled ones does not hang on how it was trained: so they are changed by
-    `recipe.changes` whatever its `strength` (docs/lab-notebook.md has what scaled ones were worth). What the memory knows of the classes
+    `recipe.augmentation` whatever its `augment_strength` (docs/lab-notebook.md has what scaled ones were worth). What the memory knows of the classes
     comes from 4,000 training images by what they are taken for; what is familiar, from how 2,000 of them look, and its
     bound is what one in 500 of the others falls below.
     """
@@ -104,8 +104,8 @@ def _temperature(
     labels = torch.from_numpy(data.labels[rows]).to(device)
     logits = []
     for k, (x, y) in enumerate(zip(_images(data, rows, device), torch.split(labels, CHUNK_ROWS), strict=True)):
-        changed = recipe.changes(x, Batch(x, y, seed=k)) if aside is None and recipe.changes else x
-        views = [logits_of(net, features_of(net, view)) for view in views_of(changed, recipe.views)]
+        changed = recipe.augmentation(x, Batch(x, y, seed=k)) if aside is None and recipe.augmentation else x
+        views = [logits_of(net, features_of(net, view)) for view in views_of(changed, recipe.tta)]
         logits.append(torch.stack(views, 1))
     return temperature(torch.cat(logits), labels, smoothing=1 / (len(known) + 2))
 

@@ -96,7 +96,7 @@ def memory_needed(recipe: Recipe, spec: ImageSpec, nets: Mapping[str, nn.Module]
     weights = sum(p.numel() for net in shadows.values() for p in net.parameters()) * 4 * 5
     part, generator, labels = recipe.batch_size // dist.world_size(), 0, tuple[Tensor, ...]()
     if isinstance(recipe, GeneratorRecipe):
-        part //= recipe.accumulate
+        part //= recipe.accumulation_steps
         z, y = torch.zeros(1, recipe.latent_dim, device="meta"), torch.zeros(1, dtype=torch.int64, device="meta")
         labels = (y,) if recipe.classes(spec) else ()
         if numbers := len(recipe.condition_stats(spec)):
@@ -137,5 +137,5 @@ def check_memory(recipe: Recipe, spec: ImageSpec, hardware: Hardware) -> int:
             break
     raise SparringError(
         f"images of {spec.height}x{spec.width} in batches of {recipe.batch_size} need about {needed / 1e9:.0f} GB of memory, "
-        f"{there / 1e9:.0f} GB are free: --size {height}x{width} fits; or take a smaller --batch-size, or a larger --accumulate"
+        f"{there / 1e9:.0f} GB are free: --size {height}x{width} fits; or take a smaller --batch-size, or a larger --accumulation-steps"
     )

@@ -1,4 +1,4 @@
-"""What the ways of adversarial training share: the threat, the networks, the guard, and how they are put together."""
+"""The base of adversarial training recipes: threat model, networks, guard and system."""
 
 from __future__ import annotations
 
@@ -31,16 +31,17 @@ from sparring.games.overfitting_guard import OverfittingGuard
 from sparring.nets.robustness_cnns import NETS
 from sparring.recipes.recipe import check_positive, check_range
 
-THREATS = ("Linf", "L2")
+NORMS = ("Linf", "L2")
+"""Norms of the threat model."""
 
 
-def threat_of(norm: str, eps: float) -> Threat:
-    """The threat model of images in [-1, 1] for an `eps` in units of pixels from 0 to 1. Here alone the units change."""
+def pixel_threat(norm: str, eps: float) -> Threat:
+    """Return the threat model of images in [-1, 1] for an `eps` in units of pixels in [0, 1]."""
     return Threat("L2" if norm == "L2" else "Linf", 2 * eps, low=-1.0, high=1.0)
 
 
-def widest(norm: str, spec: ImageSpec) -> float:
-    """How far apart two such images of pixels from 0 to 1 can be."""
+def max_eps(norm: str, spec: ImageSpec) -> float:
+    """Return the largest distance of two images with pixels in [0, 1]."""
     return 1.0 if norm == "Linf" else math.prod(spec.shape) ** 0.5
 
 
@@ -50,89 +51,89 @@ def _grey(spec: ImageSpec) -> bool:
 
 @dataclass(frozen=True, kw_only=True)
 class AdversarialRecipe:
-    """What all recipes of adversarial training have in common; each adds its attack and its optimizer."""
+    """The fields and networks that all adversarial training recipes share. Each adds its attack and optimizer."""
 
     name: ClassVar[str] = ""
     paper: ClassVar[str] = ""
-    changes: ClassVar[Augmentation | None] = Augmentation(turn=8, stretch=0.08, slant=0.1, move=0.04)
-    views: ClassVar[Augmentation | None] = None
+    augmentation: ClassVar[Augmentation | None] = Augmentation(turn=8, stretch=0.08, slant=0.1, move=0.04)
+    tta: ClassVar[Augmentation | None] = None
     kinds: ClassVar[tuple[str, ...]] = ("image",)
     background: ClassVar[bool] = False
-    labelled: ClassVar[int] = 0
-    balances: ClassVar[bool] = False
-    usual: ClassVar[str] = "wong"
-    """The network of the paper."""
+    labelled_batch_size: ClassVar[int] = 0
+    balance_classes: ClassVar[bool] = False
+    default_net: ClassVar[str] = "wong"
+    """Network of the paper, used for grey images."""
 
     eps: float | None = None
-    """How far each pixel, from 0 to 1, may be moved (L2: the whole image). None: 0.3 for grey images
-    of up to 28 pixels a side, 8/255 for others (L2: 1.5 and 0.5)."""
+    """Radius of the threat model, for pixels in [0, 1]. None: 0.3 for grey images of up to 28 pixels a side,
+    8/255 for others (L2: 1.5 and 0.5)."""
     norm: str = "Linf"
-    """Linf or L2."""
+    """Norm of the threat model: Linf or L2."""
     net: str | None = None
-    """maxout, wong, madry, trades or strided. None: that of the method's paper, or strided for colour images."""
+    """Network: maxout, wong, madry, trades or strided. None: the paper's for grey images, strided for others."""
     width: int | None = None
-    """Channels of its first convolution, or maxout units a layer. None: as published."""
+    """Channels of the first convolution, or maxout units per layer. None: as published."""
     mirror: bool = False
-    """Flip every other image, where left and right mean the same."""
+    """Random horizontal flips, for images without a left-right orientation."""
     guard: bool = True
-    """Go back to the best weights where accuracy under PGD, on 200 training images, has fallen by more than 20 points."""
-    ramp: float = 0.0
-    """Share of the run over which eps grows, evenly from 0. Some begin to learn only so; 0: it is all there at once."""
-    average: float = 0.0
-    """Half-life of the weights' average that is saved, as a share of the run; 0: the weights as they are."""
+    """Rollback to the best weights if accuracy under PGD on 200 training images falls by more than 20 points."""
+    eps_ramp: float = 0.0
+    """Fraction of the run over which eps grows linearly from 0; 0 for a constant eps. Some networks need it to learn."""
+    ema_half_life: float = 0.0
+    """Half-life of the EMA of weights that is saved, as a fraction of the run; 0 for the weights themselves."""
     batch_size: int = 100
-    """Images a round."""
+    """Images per round."""
     lr: float = 0.0
-    """The learning rate."""
+    """Learning rate."""
 
     def __post_init__(self) -> None:
-        if self.norm not in THREATS:
-            raise UsageError(f"unknown norm '{self.norm}': {did_you_mean(self.norm, THREATS)}")
+        if self.norm not in NORMS:
+            raise UsageError(f"unknown norm '{self.norm}': {did_you_mean(self.norm, NORMS)}")
         if self.net is not None and self.net not in NETS:
             raise UsageError(f"unknown net '{self.net}': {did_you_mean(self.net, NETS)}")
         if self.eps is not None and not 0 <= self.eps < math.inf:
             raise UsageError(f"--eps must be 0 or more, not {self.eps}")
         check_positive(self, "width", "batch_size", "lr")
-        check_range(self, 0, math.inf, "average")
-        check_range(self, 0, 1, "ramp")
+        check_range(self, 0, math.inf, "ema_half_life")
+        check_range(self, 0, 1, "eps_ramp")
         if self.norm == "Linf" and self.eps is not None:
             self._check_box(1.0)
 
-    def _check_box(self, widest: float) -> None:
-        if self.eps is not None and self.eps > widest * (1 + 1e-6):
+    def _check_box(self, max_eps: float) -> None:
+        if self.eps is not None and self.eps > max_eps * (1 + 1e-6):
             raise UsageError(
-                f"--eps {self.eps:g} is beyond the whole box of pixels from 0 to 1, {widest:g} across in {self.norm}: eps is in "
-                f"these units; for pixels from 0 to 255 divide it by 255, {self.eps:g}/255 is {self.eps / 255:.4g}"
+                f"--eps {self.eps:g} is beyond the whole box of pixels from 0 to 1, {max_eps:g} across in {self.norm}: divide "
+                f"an eps for pixels from 0 to 255 by 255, {self.eps:g}/255 is {self.eps / 255:.4g}"
             )
 
     def resolve(self, spec: ImageSpec, hardware: Hardware) -> Self:
-        """Radius and network by the kind of images."""
+        """Choose radius and network by the images."""
         eps = self.eps if self.eps is not None else default_eps(self.norm, spec)
-        chosen = dataclasses.replace(self, eps=eps, net=self.net or (self.usual if _grey(spec) else "strided"))
-        chosen._check_box(widest(self.norm, spec))
-        return chosen
+        resolved = dataclasses.replace(self, eps=eps, net=self.net or (self.default_net if _grey(spec) else "strided"))
+        resolved._check_box(max_eps(self.norm, spec))
+        return resolved
 
     @property
-    def in_a_row(self) -> int:
-        """Rounds that each batch is played."""
+    def replays(self) -> int:
+        """Number of consecutive rounds that use the same batch."""
         return 1
 
     @property
     def threat(self) -> Threat:
-        """In the units of images from -1 to 1."""
+        """The threat model for images in [-1, 1]."""
         assert self.eps is not None
-        return threat_of(self.norm, self.eps)
+        return pixel_threat(self.norm, self.eps)
 
     def nets(self, spec: ImageSpec) -> dict[str, nn.Module]:
-        """The classifier."""
+        """Return the classifier."""
         assert self.net
         width = {} if self.width is None else {"width": self.width}
         return {"classifier": NETS[self.net](spec.shape, len(spec.classes), **width)}
 
     def prepare(self, nets: Mapping[str, nn.Module], x: Tensor) -> None:
-        """None of the networks starts on data."""
+        """Do nothing: the networks need no data-dependent initialisation."""
 
-    def put_together(
+    def build(
         self,
         net: nn.Module,
         optimizer: Optimizer,
@@ -142,20 +143,20 @@ class AdversarialRecipe:
         attack: InnerAttack | Ascent,
         loss: AdversarialLoss = adversarial_ce,
     ) -> System:
-        """The game, guarded if it should be, with its optimizer and the average."""
-        watching: dict[str, nn.Module] = {}
+        """Return the system of a classifier, an attack and an optimizer, with a guard if `guard` is set."""
+        observers: dict[str, nn.Module] = {}
         if self.guard:
-            watching["guard"] = guard = OverfittingGuard(net, self.threat)
+            observers["guard"] = guard = OverfittingGuard(net, self.threat)
             attack = guard.strengthen(attack) if isinstance(attack, Ascent) else attack
         game = AdversarialTraining(
-            net, self.threat, attack=attack, loss=loss, eps_factor=self._growth, observers=watching
+            net, self.threat, attack=attack, loss=loss, eps_factor=self._eps_factor, observers=observers
         )
-        average = EMA(nn.ModuleDict({"classifier": net}), lambda at: self.average * total)
-        return System(game, {"classifier": optimizer}, average, {"classifier": {"lr": lr}})
+        ema = EMA(nn.ModuleDict({"classifier": net}), lambda at: self.ema_half_life * total)
+        return System(game, {"classifier": optimizer}, ema, {"classifier": {"lr": lr}})
 
-    def _growth(self, at: float) -> float:
-        return min(at / self.ramp, 1.0) if self.ramp else 1.0
+    def _eps_factor(self, at: float) -> float:
+        return min(at / self.eps_ramp, 1.0) if self.eps_ramp else 1.0
 
     def system(self, spec: ImageSpec, nets: Mapping[str, nn.Module], total: int) -> System:
-        """Each paper's own."""
+        """Return the system; each recipe defines it."""
         raise NotImplementedError

@@ -1,4 +1,4 @@
-"""Fast: one step, but from anywhere in the ball and a little longer than its radius (Wong et al. 2020)."""
+"""Fast: FGSM from a uniform random start, with a step of more than eps (Wong et al. 2020)."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ from sparring.recipes.recipe import check_positive
 
 @dataclass(frozen=True, kw_only=True)
 class Fast(AdversarialRecipe):
-    """The default: two passes a round, and a guard, without which it may lose everything within an epoch."""
+    """Fast, the default: FGSM with a random start and a guard against catastrophic overfitting."""
 
     name: ClassVar[str] = "fast"
     paper: ClassVar[str] = "Wong et al. 2020, arXiv:2001.03994"
 
-    step: float = 1.25
-    """Of the attack, in eps."""
+    step_size: float = 1.25
+    """Step size of the attack, in units of eps."""
     lr: float = 5e-3
-    """Adam's highest learning rate, after 40 % of the run; before and after it changes evenly, from 0 and to 0."""
+    """Adam's peak learning rate, at 40 % of the run, with a linear rise from 0 and fall to 0."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_positive(self, "step")
+        check_positive(self, "step_size")
 
     def system(self, spec: ImageSpec, nets: Mapping[str, nn.Module], total: int) -> System:
-        """Algorithm 3, with Adam as for MNIST."""
+        """Return the system of Algorithm 3 with Adam, as for MNIST."""
         net = nets["classifier"]
         optimizer = Adam(net.parameters(), self.lr, fused=True)
-        return self.put_together(net, optimizer, triangle(self.lr, 0.4), total, attack=Ascent(1, self.step))
+        return self.build(net, optimizer, triangle(self.lr, 0.4), total, attack=Ascent(1, self.step_size))

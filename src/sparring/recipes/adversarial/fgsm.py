@@ -1,7 +1,7 @@
-"""FGSM training: half the loss on images, half on those moved by one signed gradient (Goodfellow et al. 2014).
+"""FGSM training: half the loss on images, half on FGSM examples (Goodfellow et al. 2014).
 
-The paper tells no optimizer; that of its maxout networks (Goodfellow et al. 2013) was momentum with bounds on the weights. Here
-it is Adam with a cosine. Against many steps such training protects little: that is what the other recipes are for.
+The paper does not name its optimizer; its maxout networks (Goodfellow et al. 2013) used momentum with bounded weights. Here it
+is Adam with a cosine schedule. This training protects little against attacks of many steps; the other recipes do.
 """
 
 from __future__ import annotations
@@ -23,26 +23,26 @@ from sparring.recipes.recipe import check_range
 
 @dataclass(frozen=True, kw_only=True)
 class FGSM(AdversarialRecipe):
-    """One step at the data, beside the data."""
+    """FGSM training: cross entropy of images and of one-step examples."""
 
     name: ClassVar[str] = "fgsm"
     paper: ClassVar[str] = "Goodfellow et al. 2014, arXiv:1412.6572"
-    usual: ClassVar[str] = "maxout"
+    default_net: ClassVar[str] = "maxout"
 
     alpha: float = 0.5
-    """Weight of the images as they are; the rest is that of the adversaries."""
+    """Weight of the loss on clean images. The loss on adversarial examples has 1 - alpha."""
     guard: bool = False
-    """Go back to the best weights where accuracy under PGD has fallen. The paper knew no PGD."""
+    """Rollback to the best weights if accuracy under PGD falls. The paper has none."""
     lr: float = 1e-3
-    """Adam's learning rate at the start; it falls to 0 by a cosine."""
+    """Adam's initial learning rate, which a cosine reduces to 0."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_range(self, 0, 1, "alpha")
 
     def system(self, spec: ImageSpec, nets: Mapping[str, nn.Module], total: int) -> System:
-        """Section 6, with the cost of section 6 and Adam."""
+        """Return the system with the loss of section 6 and Adam."""
         net = nets["classifier"]
         optimizer = Adam(net.parameters(), self.lr, fused=True)
         attack = Ascent(1, 1.0, data_start)
-        return self.put_together(net, optimizer, cosine(self.lr, 0.0), total, attack=attack, loss=mixed_ce(self.alpha))
+        return self.build(net, optimizer, cosine(self.lr, 0.0), total, attack=attack, loss=mixed_ce(self.alpha))

@@ -1,8 +1,8 @@
-"""Free: each batch several times in a row, one gradient for the weights and for a perturbation that stays (Shafahi et al. 2019).
+"""Free: each batch several times in a row, with one gradient for weights and perturbation (Shafahi et al. 2019).
 
-The paper trains wide residual networks on CIFAR-10 by momentum; here it is Adam, with the schedule of Wong et al. 2020, who
-found it to serve this method too. And eps grows at first: without that, 240,000 images of MNIST at 0.3 taught it nothing (11 %
-right where nobody attacks), with it 148,000 were enough for 65 % under PGD (of 200 training images; one seed each).
+The paper trains wide residual networks on CIFAR-10 with momentum. Here it is Adam with the schedule of Wong et al. 2020, who
+use it for this method, too. eps grows at first: without a ramp, 240,000 images of MNIST at eps 0.3 gave 11 % clean accuracy.
+With it, 148,000 images gave 65 % under PGD (200 training images, one seed each).
 """
 
 from __future__ import annotations
@@ -24,32 +24,27 @@ from sparring.recipes.recipe import check_positive
 
 @dataclass(frozen=True, kw_only=True)
 class Free(AdversarialRecipe):
-    """One pass a round."""
+    """Free: replayed batches and a persistent perturbation, one pass per round."""
 
     name: ClassVar[str] = "free"
     paper: ClassVar[str] = "Shafahi et al. 2019, arXiv:1904.12843"
 
     replays: int = 8
-    """Rounds in a row that a batch is played."""
-    step: float = 1.0
-    """Of the perturbation in each round, in eps."""
-    ramp: float = 0.4
-    """Share of the run over which eps grows, evenly from 0; 0: it is all there at once, as published."""
+    """Consecutive rounds that use the same batch."""
+    step_size: float = 1.0
+    """Step size of the perturbation per round, in units of eps."""
+    eps_ramp: float = 0.4
+    """Fraction of the run over which eps grows linearly from 0; 0 for a constant eps, as published."""
     lr: float = 1e-3
-    """Adam's highest learning rate, after 40 % of the run; before and after it changes evenly, from 0 and to 0."""
+    """Adam's peak learning rate, at 40 % of the run, with a linear rise from 0 and fall to 0."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_positive(self, "replays", "step")
-
-    @property
-    def in_a_row(self) -> int:
-        """The replays."""
-        return self.replays
+        check_positive(self, "replays", "step_size")
 
     def system(self, spec: ImageSpec, nets: Mapping[str, nn.Module], total: int) -> System:
-        """Algorithm 1, with Adam."""
+        """Return the system of Algorithm 1 with Adam."""
         net = nets["classifier"]
-        attack = PersistentPerturbation(self.batch_size, spec.shape, self.step).to(next(net.parameters()).device)
+        attack = PersistentPerturbation(self.batch_size, spec.shape, self.step_size).to(next(net.parameters()).device)
         optimizer = Adam(net.parameters(), self.lr, fused=True)
-        return self.put_together(net, optimizer, triangle(self.lr, 0.4), total, attack=attack)
+        return self.build(net, optimizer, triangle(self.lr, 0.4), total, attack=attack)

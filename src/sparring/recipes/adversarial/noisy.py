@@ -1,6 +1,6 @@
-"""Noise: images in Gaussian noise, so that a vote over noise can be certified (Cohen et al. 2019, section 3.3 and appendix F).
+"""Noisy: training with Gaussian noise, for randomized smoothing (Cohen et al. 2019, section 3.3 and appendix F).
 
-The paper trains residual networks by momentum; here it is Adam with the schedule of Wong et al. 2020, and their network.
+The paper trains residual networks with momentum. Here it is Adam with the schedule and the network of Wong et al. 2020.
 """
 
 from __future__ import annotations
@@ -22,29 +22,29 @@ from sparring.recipes.recipe import check_positive
 
 @dataclass(frozen=True, kw_only=True)
 class Noisy(AdversarialRecipe):
-    """No attack at all. What it withstands is told by `sparring certify`, of the vote and not of the network alone."""
+    """Noisy: cross entropy of noisy images. `sparring certify` certifies the smoothed classifier."""
 
     name: ClassVar[str] = "noisy"
     paper: ClassVar[str] = "Cohen et al. 2019, arXiv:1902.02918"
 
     sigma: float = 0.5
-    """The noise's standard deviation, of pixels from 0 to 1: more certifies larger radii, of fewer images."""
+    """Standard deviation of the noise, for pixels in [0, 1]. Larger values certify larger radii of fewer images."""
     eps: float | None = 0.0
-    """It trains against no ball: this is only how far it is attacked in the end. 0: as far as is usual."""
+    """Radius of the final evaluation by attacks, not used in training. 0: the default radius of the images."""
     norm: str = "L2"
-    """Linf or L2, of that attack; certificates are in L2."""
+    """Norm of the evaluation by attacks: Linf or L2. Certificates are in L2."""
     guard: bool = False
-    """Go back to the best weights where accuracy under PGD has fallen. There is no attack here to overfit to."""
+    """Rollback to the best weights if accuracy under PGD falls. Off, since there is no attack to overfit to."""
     lr: float = 2e-3
-    """Adam's highest learning rate, after 40 % of the run; before and after it changes evenly, from 0 and to 0."""
+    """Adam's peak learning rate, at 40 % of the run, with a linear rise from 0 and fall to 0."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_positive(self, "sigma")
 
     def system(self, spec: ImageSpec, nets: Mapping[str, nn.Module], total: int) -> System:
-        """Cross entropy in noise."""
+        """Return the system with the cross entropy of noisy images."""
         net = nets["classifier"]
         optimizer = Adam(net.parameters(), self.lr, fused=True)
         noise = GaussianAugmentation(2 * self.sigma)  # of images in [-1, 1]
-        return self.put_together(net, optimizer, triangle(self.lr, 0.4), total, attack=noise)
+        return self.build(net, optimizer, triangle(self.lr, 0.4), total, attack=noise)

@@ -1,4 +1,4 @@
-"""PGD training: on the worst that 40 steps find from anywhere in the ball (Madry et al. 2018), on MNIST as published."""
+"""PGD training on the examples of a 40-step attack with a uniform start (Madry et al. 2018), as published for MNIST."""
 
 from __future__ import annotations
 
@@ -19,28 +19,28 @@ from sparring.recipes.recipe import check_positive
 
 @dataclass(frozen=True, kw_only=True)
 class PGD(AdversarialRecipe):
-    """Many steps, and the adversaries alone."""
+    """PGD training: cross entropy of multi-step adversarial examples."""
 
     name: ClassVar[str] = "pgd"
     paper: ClassVar[str] = "Madry et al. 2018, arXiv:1706.06083"
-    usual: ClassVar[str] = "madry"
+    default_net: ClassVar[str] = "madry"
 
     steps: int = 40
-    """Of the attack."""
-    way: float = 4 / 3
-    """Length of all steps together, in eps: 40 of 0.01 are 4/3 of 0.3."""
+    """Steps of the attack."""
+    path_length: float = 4 / 3
+    """Total path length of the attack in units of eps (steps x step size)."""
     batch_size: int = 50
-    """Images a round."""
+    """Images per round."""
     lr: float = 1e-4
-    """Adam's learning rate."""
+    """Adam's learning rate, constant."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_positive(self, "steps", "way")
+        check_positive(self, "steps", "path_length")
 
     def system(self, spec: ImageSpec, nets: Mapping[str, nn.Module], total: int) -> System:
-        """Eq. 2.1 with Adam, at one learning rate throughout."""
+        """Return the system of Eq. 2.1 with Adam and a constant learning rate."""
         net = nets["classifier"]
         optimizer = Adam(net.parameters(), self.lr, fused=True)
-        attack = Ascent(self.steps, self.way / self.steps)
-        return self.put_together(net, optimizer, constant(self.lr), total, attack=attack)
+        attack = Ascent(self.steps, self.path_length / self.steps)
+        return self.build(net, optimizer, constant(self.lr), total, attack=attack)

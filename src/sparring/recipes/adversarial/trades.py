@@ -1,4 +1,4 @@
-"""TRADES: right on the images, and the same answer for all that is near them (Zhang et al. 2019), on MNIST as published."""
+"""TRADES: cross entropy plus KL divergence of nearby predictions (Zhang et al. 2019), as published for MNIST."""
 
 from __future__ import annotations
 
@@ -19,32 +19,32 @@ from sparring.recipes.recipe import check_positive, check_range
 
 @dataclass(frozen=True, kw_only=True)
 class TRADES(AdversarialRecipe):
-    """Accuracy and robustness traded by one number."""
+    """TRADES: a trade-off of accuracy and robustness by one weight."""
 
     name: ClassVar[str] = "trades"
     paper: ClassVar[str] = "Zhang et al. 2019, arXiv:1901.08573"
-    usual: ClassVar[str] = "trades"
+    default_net: ClassVar[str] = "trades"
 
     beta: float = 6.0
-    """What a divergence of answers costs (the paper's 1/lambda; its code for MNIST takes 1); 0: ordinary training."""
+    """Weight of the KL divergence (1/lambda in the paper, 1 in its code for MNIST); 0 is ordinary training."""
     steps: int = 40
-    """Of the attack."""
-    way: float = 4 / 3
-    """Length of all steps together, in eps: 40 of 0.01 are 4/3 of 0.3."""
+    """Steps of the attack."""
+    path_length: float = 4 / 3
+    """Total path length of the attack in units of eps (steps x step size)."""
     batch_size: int = 128
-    """Images a round."""
+    """Images per round."""
     lr: float = 0.01
-    """Of SGD with momentum 0.9; a tenth, hundredth and thousandth of it from 55, 75 and 90 % of the run on."""
+    """Learning rate of SGD with momentum 0.9, divided by 10, 100 and 1000 from 55, 75 and 90 % of the run on."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_positive(self, "steps", "way")
+        check_positive(self, "steps", "path_length")
         check_range(self, 0, float("inf"), "beta")
 
     def system(self, spec: ImageSpec, nets: Mapping[str, nn.Module], total: int) -> System:
-        """Algorithm 1."""
+        """Return the system of Algorithm 1."""
         net = nets["classifier"]
         optimizer = SGD(net.parameters(), self.lr, momentum=0.9)
-        attack = Ascent(self.steps, self.way / self.steps, gaussian_start, kl_objective)
+        attack = Ascent(self.steps, self.path_length / self.steps, gaussian_start, kl_objective)
         lr = steps({0.0: self.lr, 0.55: self.lr / 10, 0.75: self.lr / 100, 0.9: self.lr / 1000})
-        return self.put_together(net, optimizer, lr, total, attack=attack, loss=trades_loss(self.beta))
+        return self.build(net, optimizer, lr, total, attack=attack, loss=trades_loss(self.beta))

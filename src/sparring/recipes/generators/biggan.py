@@ -1,11 +1,11 @@
 """BigGAN: large scale GAN training for high fidelity natural image synthesis (Brock, Donahue, Simonyan 2019).
 
-Residual, class-conditional networks with hierarchical latents, self-attention and spectral normalisation (section 3), the
+Class-conditional residual networks with hierarchical latents, self-attention and spectral normalisation (section 3), the
 hinge loss, orthogonal regularisation of the generator (Eq. 3), and samples of truncated noise (section 3.1).
 
-Where we differ: batches of 64 in place of 2,048, and the networks' widths, are of one computer; with them the learning rates
-(5e-4 for G and 1e-3 for D in place of 5e-5 and 2e-4), still two time scales with two turns of D a round. The average's
-half-life is a share of the run. The noise is mapped onto the interval in place of being drawn anew (`models/generator.py`).
+Differences to the paper: batches of 64 instead of 2,048 and smaller widths, for one computer, and larger learning rates to
+match (5e-4 for G and 1e-3 for D instead of 5e-5 and 2e-4), still with two discriminator steps per round. The EMA's half-life
+is a fraction of the run. Truncation maps noise into the interval instead of redrawing it (`models/generator.py`).
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from sparring.games.label_completion import LabelCompletion
 from sparring.games.objectives import OBJECTIVES
 from sparring.games.penalties import orthogonality
 from sparring.nets.biggan import Discriminator, Generator
-from sparring.recipes.recipe import adams, average_of, check_positive, check_range
+from sparring.recipes.recipe import adams, check_positive, check_range, ema_of
 
 
 @dataclass(frozen=True, kw_only=True)
 class BigGAN:
-    """Class-conditional residual networks, spectrally normalised, whose noise can be truncated."""
+    """BigGAN: class-conditional residual networks with spectral normalisation and truncated noise."""
 
     name: ClassVar[str] = "biggan"
     paper: ClassVar[str] = "Brock et al. 2019, arXiv:1809.11096"
@@ -40,52 +40,52 @@ class BigGAN:
     labels: ClassVar[bool] = True
 
     width: int | None = None
-    """Generator channels at the level nearest the image, doubled at each below. None: by hardware and size."""
+    """Generator channels at the finest level, doubled at each coarser one. None: by hardware and image size."""
     discriminator_width: int | None = None
-    """The same of the discriminator. None: as the generator's."""
+    """Discriminator channels at the finest level. None: as the generator."""
     max_channels: int = 512
-    """Channels at most."""
+    """Largest number of channels at any level."""
     latent_dim: int = 64
-    """Numbers of noise the generator takes, shared out over its levels."""
-    embedding: int = 32
-    """Numbers that stand for a class in the generator."""
+    """Dimension of the generator's noise, which is divided among its levels."""
+    embedding_dim: int = 32
+    """Dimension of the generator's class embedding."""
     batch_size: int = 64
-    """Images a round, over all processes."""
-    accumulate: int = 1
-    """Parts in which a batch is played, to save memory."""
+    """Images per round, over all processes."""
+    accumulation_steps: int = 1
+    """Micro-batches per batch and process, to save memory."""
     lr: float = 5e-4
     """Adam's learning rate of the generator."""
     lr_discriminator: float = 1e-3
     """Adam's learning rate of the discriminator."""
     beta2: float = 0.999
-    """Adam's second-moment decay (beta1 is 0)."""
-    turns: int = 2
-    """Turns of the discriminator in a round, to one of the generator."""
-    orthogonal: float = 1e-4
-    """Weight of the orthogonal regularisation, which makes the generator smooth enough for truncated noise."""
-    average: float = 0.02
-    """Half-life of the averaged generator, as a share of the run."""
+    """Adam's beta2, the decay of the second moment (beta1 is 0)."""
+    discriminator_steps: int = 2
+    """Discriminator updates per generator update."""
+    orthogonality_weight: float = 1e-4
+    """Weight of the orthogonal regularisation, which makes the generator suitable for truncated noise."""
+    ema_half_life: float = 0.02
+    """Half-life of the generator's EMA, as a fraction of the run."""
     mirror: bool = False
-    """Flip every other image, where left and right mean the same."""
+    """Random horizontal flips, for images without a left-right orientation."""
 
     def __post_init__(self) -> None:
         check_positive(
-            self, "width", "discriminator_width", "max_channels", "latent_dim", "embedding", "batch_size", "accumulate", "lr",
-            "lr_discriminator", "turns", "average",
+            self, "width", "discriminator_width", "max_channels", "latent_dim", "embedding_dim", "batch_size", "accumulation_steps", "lr",
+            "lr_discriminator", "discriminator_steps", "ema_half_life",
         )  # fmt: skip
         check_range(self, 0, 1, "beta2")
-        check_range(self, 0, float("inf"), "orthogonal")
+        check_range(self, 0, float("inf"), "orthogonality_weight")
 
     def resolve(self, spec: ImageSpec, hardware: Hardware) -> Self:
-        """Widths by hardware and size; raises UsageError where the data have no two classes to learn."""
+        """Choose widths by hardware and image size. Raises UsageError if the data have less than two classes."""
         if not self.classes(spec):
-            have, takes = "one class alone" if spec.classes else "no labels", ""
+            actual, note = "only one class" if spec.classes else "no labels", ""
             if spec.condition_stats:
-                have, takes = f"vectors of {len(spec.condition_stats)} numbers as labels", ", which takes vectors"
+                actual, note = f"vectors of {len(spec.condition_stats)} numbers as labels", ", which takes vectors"
             raise UsageError(
-                f"biggan is conditional on classes, and these images have {have}: put them into one folder a class (and "
-                "hide fewer labels, where --label-fraction hides them), or take "
-                f"--recipe s3gan, which finds classes itself, or --recipe r3{takes}"
+                f"biggan is conditional on classes, and these images have {actual}: put them into one folder a class (with "
+                "a larger --label-fraction, if labels are hidden), or use --recipe s3gan, which learns clusters, or "
+                f"--recipe r3{note}"
             )
         return self._sized(spec, hardware)
 
@@ -94,31 +94,33 @@ class BigGAN:
         return dataclasses.replace(self, width=width, discriminator_width=self.discriminator_width or width)
 
     def classes(self, spec: ImageSpec) -> int:
-        """Two or more; there is no other BigGAN."""
+        """Return the number of classes, 0 if it is less than two."""
         return len(spec.classes) if len(spec.classes) > 1 else 0
 
     def condition_stats(self, spec: ImageSpec) -> tuple[tuple[float, float], ...]:
-        """None: labels are classes here."""
+        """Return none: the generator is not conditioned on vectors."""
         return ()
 
     def nets(self, spec: ImageSpec) -> dict[str, nn.Module]:
-        """The networks of appendix B, sized to the image."""
+        """Return the networks of appendix B, sized to the image."""
         assert self.width and self.discriminator_width
         classes = self.classes(spec)
         return {
-            "generator": Generator(spec.shape, self.latent_dim, self.width, self.max_channels, classes, self.embedding),
+            "generator": Generator(
+                spec.shape, self.latent_dim, self.width, self.max_channels, classes, self.embedding_dim
+            ),
             "discriminator": Discriminator(spec.shape, self.discriminator_width, self.max_channels, classes),
         }
 
     def completion(self, spec: ImageSpec) -> LabelCompletion | None:
-        """None: images without a label are a class of their own."""
+        """Return None: unlabelled images form an extra class."""
         return None
 
     def system(self, spec: ImageSpec, nets: Mapping[str, nn.Module], total: int) -> System:
-        """The hinge game of section 3, several turns of D to one of G, each with a learning rate of its own."""
+        """Return the game of section 3 with the hinge loss, and separate learning rates of the players."""
 
         def term(generator: nn.Module, fake: Tensor, real: Tensor) -> Tensor:
-            return orthogonality(generator, self.orthogonal)
+            return orthogonality(generator, self.orthogonality_weight)
 
         game = GAN(
             nets["generator"],
@@ -126,19 +128,21 @@ class BigGAN:
             OBJECTIVES["hinge"],
             latent_dim=self.latent_dim,
             conditional=True,
-            discriminator_steps=self.turns,
-            terms={"orthogonality": term} if self.orthogonal else {},
+            discriminator_steps=self.discriminator_steps,
+            terms={"orthogonality": term} if self.orthogonality_weight else {},
             completion=self.completion(spec),
         )
         adam = {
             **adams({"generator": nets["generator"]}, self.lr, 0.0, self.beta2),
             **adams({"discriminator": nets["discriminator"]}, self.lr_discriminator, 0.0, self.beta2),
         }
-        return System(game, adam, average_of(nets["generator"], total, share=self.average, ramp=self.average))
+        return System(
+            game, adam, ema_of(nets["generator"], total, half_life=self.ema_half_life, ramp=self.ema_half_life)
+        )
 
 
 def width_for(spec: ImageSpec, hardware: Hardware) -> int:
-    """Channels that give tens of thousands of images in the minutes of a CPU: fewer for larger ones; more with a GPU."""
+    """Return a width that trains on tens of thousands of images in minutes on a CPU; 4 times wider on a GPU."""
     side = (spec.height * spec.width) ** 0.5
     width = 32 if side <= 32 else 24 if side <= 64 else 16
     return width if hardware.device.type == "cpu" else width * 4

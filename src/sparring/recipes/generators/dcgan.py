@@ -1,7 +1,7 @@
 """DCGAN: unsupervised representation learning with deep convolutional GANs (Radford, Metz, Chintala 2015).
 
-The paper's architecture guidelines (section 3) at any height and width: as many levels as halve the image down to
-4 pixels or more. We differ in one place: the generator that is sampled from is an average over the run.
+It follows the paper's architecture guidelines (section 3) for any image size: levels halve the image as long as its sides
+are 4 pixels or more. One difference to the paper: samples come from an EMA of the generator.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from sparring.engine.loop import System
 from sparring.games.gan import GAN, separate_forward
 from sparring.games.objectives import OBJECTIVES
 from sparring.nets.dcgan import Discriminator, Generator
-from sparring.recipes.recipe import adams, average_of, check_positive, check_range
+from sparring.recipes.recipe import adams, check_positive, check_range, ema_of
 
 
 @dataclass(frozen=True, kw_only=True)
 class DCGAN:
-    """Strided convolutions with batch normalisation in both players, and the non-saturating game."""
+    """DCGAN: strided convolutions with batch normalisation, and the non-saturating loss."""
 
     name: ClassVar[str] = "dcgan"
     paper: ClassVar[str] = "Radford et al. 2015, arXiv:1511.06434"
@@ -32,47 +32,47 @@ class DCGAN:
     labels: ClassVar[bool] = True
 
     width: int = 64
-    """Channels at the level nearest the image; doubled at each level below."""
+    """Channels at the finest level, doubled at each coarser one."""
     latent_dim: int = 100
-    """Numbers of noise the generator takes."""
+    """Dimension of the generator's noise."""
     batch_size: int = 128
-    """Images a round, over all processes."""
-    accumulate: int = 1
-    """Parts in which a batch is played, to save memory."""
+    """Images per round, over all processes."""
+    accumulation_steps: int = 1
+    """Micro-batches per batch and process, to save memory."""
     lr: float = 2e-4
-    """Adam's learning rate, for both."""
+    """Adam's learning rate of both players."""
     beta1: float = 0.5
-    """Adam's first-moment decay."""
-    average: float = 0.02
-    """Half-life of the averaged generator, as a share of the run."""
+    """Adam's beta1, the decay of the first moment."""
+    ema_half_life: float = 0.02
+    """Half-life of the generator's EMA, as a fraction of the run."""
     mirror: bool = False
-    """Flip every other image, where left and right mean the same."""
+    """Random horizontal flips, for images without a left-right orientation."""
 
     def __post_init__(self) -> None:
-        check_positive(self, "width", "latent_dim", "batch_size", "accumulate", "lr", "average")
+        check_positive(self, "width", "latent_dim", "batch_size", "accumulation_steps", "lr", "ema_half_life")
         check_range(self, 0, 1, "beta1")
 
     def resolve(self, spec: ImageSpec, hardware: Hardware) -> Self:
-        """Nothing is left to choose."""
+        """Return the recipe itself: it has no automatic settings."""
         return self
 
     def classes(self, spec: ImageSpec) -> int:
-        """DCGAN knows no labels."""
+        """Return 0: the generator is not conditioned on classes."""
         return 0
 
     def condition_stats(self, spec: ImageSpec) -> tuple[tuple[float, float], ...]:
-        """Nor vectors."""
+        """Return none: the generator is not conditioned on vectors."""
         return ()
 
     def nets(self, spec: ImageSpec) -> dict[str, nn.Module]:
-        """The networks of Figure 1, sized to the image."""
+        """Return the networks of Figure 1, sized to the image."""
         return {
             "generator": Generator(spec.shape, self.latent_dim, self.width),
             "discriminator": Discriminator(spec.shape, self.width),
         }
 
     def system(self, spec: ImageSpec, nets: Mapping[str, nn.Module], total: int) -> System:
-        """Section 4: Adam with 2e-4 and beta1 0.5; real and generated batches are normalised apart."""
+        """Return the game of section 4. Batch normalisation is separate for real and generated batches."""
         game = GAN(
             nets["generator"],
             nets["discriminator"],
@@ -81,4 +81,4 @@ class DCGAN:
             forward=separate_forward,
         )
         adam = adams(nets, self.lr, self.beta1, beta2=0.999)
-        return System(game, adam, average_of(nets["generator"], total, share=self.average, ramp=0.05))
+        return System(game, adam, ema_of(nets["generator"], total, half_life=self.ema_half_life, ramp=0.05))

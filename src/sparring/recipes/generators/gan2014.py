@@ -1,8 +1,8 @@
 """Generative adversarial nets (Goodfellow, Pouget-Abadie, Mirza, Xu, Warde-Farley, Ozair, Courville, Bengio 2014).
 
-A generator of rectifiers against a maxout discriminator with dropout, as in the paper's code for MNIST. We differ in
-two places: momentum SGD is replaced by Adam (it needs a schedule tuned to each data set), and the generator that is
-sampled from is an average over the run.
+The generator has rectifiers, the discriminator maxout units with dropout, as in the paper's code for MNIST. Two differences
+to the paper: Adam replaces momentum SGD, which needs a schedule for each data set, and samples come from an EMA of the
+generator.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from sparring.engine.loop import System
 from sparring.games.gan import GAN
 from sparring.games.objectives import OBJECTIVES
 from sparring.nets.mlp import Discriminator, Generator
-from sparring.recipes.recipe import adams, average_of, check_positive, check_range
+from sparring.recipes.recipe import adams, check_positive, check_range, ema_of
 
 
 @dataclass(frozen=True, kw_only=True)
 class GAN2014:
-    """Fully connected networks and the non-saturating game of the first paper."""
+    """The first GAN: fully connected networks and the non-saturating loss."""
 
     name: ClassVar[str] = "gan2014"
     paper: ClassVar[str] = "Goodfellow et al. 2014, arXiv:1406.2661"
@@ -33,51 +33,53 @@ class GAN2014:
     labels: ClassVar[bool] = True
 
     hidden: int = 1200
-    """Rectifiers in each of the generator's two hidden layers."""
+    """Units in each of the generator's two hidden layers."""
     maxout: int = 240
     """Maxout units in each of the discriminator's two hidden layers."""
     pieces: int = 5
     """Linear pieces of a maxout unit."""
     latent_dim: int = 100
-    """Numbers of noise the generator takes."""
+    """Dimension of the generator's noise."""
     batch_size: int = 100
-    """Images a round, over all processes."""
-    accumulate: int = 1
-    """Parts in which a batch is played, to save memory."""
+    """Images per round, over all processes."""
+    accumulation_steps: int = 1
+    """Micro-batches per batch and process, to save memory."""
     lr: float = 2e-4
-    """Adam's learning rate, for both."""
+    """Adam's learning rate of both players."""
     beta1: float = 0.5
-    """Adam's first-moment decay."""
-    average: float = 0.02
-    """Half-life of the averaged generator, as a share of the run."""
+    """Adam's beta1, the decay of the first moment."""
+    ema_half_life: float = 0.02
+    """Half-life of the generator's EMA, as a fraction of the run."""
     mirror: bool = False
-    """Flip every other image, where left and right mean the same."""
+    """Random horizontal flips, for images without a left-right orientation."""
 
     def __post_init__(self) -> None:
-        check_positive(self, "hidden", "maxout", "pieces", "latent_dim", "batch_size", "accumulate", "lr", "average")
+        check_positive(
+            self, "hidden", "maxout", "pieces", "latent_dim", "batch_size", "accumulation_steps", "lr", "ema_half_life"
+        )
         check_range(self, 0, 1, "beta1")
 
     def resolve(self, spec: ImageSpec, hardware: Hardware) -> Self:
-        """Nothing is left to choose."""
+        """Return the recipe itself: it has no automatic settings."""
         return self
 
     def classes(self, spec: ImageSpec) -> int:
-        """The first GAN knows no labels."""
+        """Return 0: the generator is not conditioned on classes."""
         return 0
 
     def condition_stats(self, spec: ImageSpec) -> tuple[tuple[float, float], ...]:
-        """Nor vectors."""
+        """Return none: the generator is not conditioned on vectors."""
         return ()
 
     def nets(self, spec: ImageSpec) -> dict[str, nn.Module]:
-        """The MLPs of section 5."""
+        """Return the MLPs of section 5."""
         return {
             "generator": Generator(spec.shape, self.latent_dim, self.hidden),
             "discriminator": Discriminator(spec.shape, self.maxout, self.pieces),
         }
 
     def system(self, spec: ImageSpec, nets: Mapping[str, nn.Module], total: int) -> System:
-        """Algorithm 1 with k = 1 and the non-saturating loss."""
+        """Return the game of Algorithm 1 with k = 1 and the non-saturating loss."""
         game = GAN(nets["generator"], nets["discriminator"], OBJECTIVES["nonsaturating"], latent_dim=self.latent_dim)
         adam = adams(nets, self.lr, self.beta1, beta2=0.999)
-        return System(game, adam, average_of(nets["generator"], total, share=self.average, ramp=0.05))
+        return System(game, adam, ema_of(nets["generator"], total, half_life=self.ema_half_life, ramp=0.05))

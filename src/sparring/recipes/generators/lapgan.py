@@ -1,15 +1,15 @@
 """LAPGAN: generative image models using a Laplacian pyramid of adversarial networks (Denton, Chintala, Szlam, Fergus 2015).
 
-The paper's system for CIFAR10 (section 4) at any size that can be halved once: fully connected networks make and judge
-the coarsest level, convolutions each finer one; with labels, where there are any (CC-LAPGAN). We differ in these:
+This is the paper's system for CIFAR10 (section 4) for any size that can be halved once: MLPs for the coarsest level and CNNs
+for finer ones, conditioned on classes where there are labels (CC-LAPGAN). Differences to the paper:
 
-- the noise plane of a finer level is a linear map of its share of the latents, for one `z` to make a whole image; the
-  paper draws a number for each pixel;
-- the levels play at once, in one run (they are independent: the order makes no difference to what each one learns);
-- Adam in place of momentum SGD, which needs a schedule tuned to each data set;
-- half the paper's widths, small batches and a quick pace, for CPUs: --width 64 --hidden 1200 are the paper's;
-- maxout in the coarsest discriminator, as in our first GAN, where the paper has rectifiers;
-- the generator that is sampled from is an average over the run, and holds each level's images to [-1, 1].
+- The noise plane of a finer level is a linear map of a chunk of z, so that one z gives an image; the paper draws one number
+  per pixel.
+- All levels are trained at once. They are independent, so the order does not change what each learns.
+- Adam replaces momentum SGD, which needs a schedule for each data set.
+- Widths are half the paper's and batches are small, for CPUs. --width 64 --hidden 1200 are the paper's widths.
+- The coarsest discriminator has maxout units, as in `gan2014`; the paper has rectifiers.
+- Samples come from an EMA of the generator, and the images of each level are clamped to [-1, 1].
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ from sparring.games.lapgan import LAPGAN as Game
 from sparring.games.objectives import OBJECTIVES
 from sparring.nets.laplacian import Discriminator, Generator
 from sparring.nets.layers import halvings
-from sparring.recipes.recipe import adams, average_of, check_positive, check_range
+from sparring.recipes.recipe import adams, check_positive, check_range, ema_of
 
-COARSEST = 7
-"""Pixels that a side of the coarsest level has at least."""
+MIN_COARSEST_SIDE = 7
+"""Smallest side of the coarsest level, in pixels."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class LAPGAN:
-    """A GAN at each level of a Laplacian pyramid: the coarsest makes a small image, each finer one its details."""
+    """LAPGAN: a small image from the coarsest level of a Laplacian pyramid, details from a GAN at each finer one."""
 
     name: ClassVar[str] = "lapgan"
     paper: ClassVar[str] = "Denton et al. 2015, arXiv:1506.05751"
@@ -45,73 +45,75 @@ class LAPGAN:
     truncates: ClassVar[bool] = False
 
     levels: int | None = None
-    """Levels of the pyramid, two or more. None: as many as halve the image down to 7 pixels or more."""
+    """Levels of the pyramid, at least 2. None: as many as possible with sides of 7 pixels or more."""
     one_by_one: bool = False
-    """Train one level after the other, the coarsest first, instead of all at once."""
+    """Training of one level after the other from the coarsest, instead of all at once."""
     width: int = 32
-    """Channels of the convolutions at the finer levels."""
+    """Channels of the convolutions at finer levels."""
     hidden: int = 600
-    """Units in each hidden layer of the coarsest generator; its discriminator has a fifth, of five pieces each."""
+    """Units in each hidden layer of the coarsest generator. Its discriminator has a fifth as many maxout units."""
     latent_dim: int = 100
-    """Numbers of noise the generator takes: each level has a share."""
+    """Dimension of the generator's noise, which is divided among the levels."""
     labels: bool = True
-    """Give the labels to both players, where there are any."""
+    """Conditioning of both players on class labels, where there are any."""
     batch_size: int = 32
-    """Images a round, over all processes."""
-    accumulate: int = 1
-    """Parts in which a batch is played, to save memory."""
+    """Images per round, over all processes."""
+    accumulation_steps: int = 1
+    """Micro-batches per batch and process, to save memory."""
     lr: float = 5e-4
-    """Adam's learning rate, for both."""
+    """Adam's learning rate of both players."""
     beta1: float = 0.5
-    """Adam's first-moment decay."""
-    average: float = 0.02
-    """Half-life of the averaged generator, as a share of the run."""
+    """Adam's beta1, the decay of the first moment."""
+    ema_half_life: float = 0.02
+    """Half-life of the generator's EMA, as a fraction of the run."""
     mirror: bool = False
-    """Flip every other image, where left and right mean the same."""
+    """Random horizontal flips, for images without a left-right orientation."""
 
     def __post_init__(self) -> None:
-        check_positive(self, "levels", "width", "hidden", "latent_dim", "batch_size", "accumulate", "lr", "average")
+        check_positive(
+            self, "levels", "width", "hidden", "latent_dim", "batch_size", "accumulation_steps", "lr", "ema_half_life"
+        )
         check_range(self, 0, 1, "beta1")
 
     def resolve(self, spec: ImageSpec, hardware: Hardware) -> Self:
-        """The number of levels; raises UsageError where the image is too small for it."""
-        size, most = f"{spec.height}x{spec.width}", len(halvings(spec.height, spec.width, COARSEST))
-        levels = self.levels or most
-        if most < 2:
+        """Choose the number of levels. Raises UsageError if the image is too small for it."""
+        size, max_levels = f"{spec.height}x{spec.width}", len(halvings(spec.height, spec.width, MIN_COARSEST_SIDE))
+        levels = self.levels or max_levels
+        if max_levels < 2:
             raise UsageError(
-                f"lapgan needs two levels or more, and {size} images can be halved down to {COARSEST} pixels not even "
-                f"once: --size {_larger(spec)} or larger, or --recipe dcgan"
+                f"lapgan needs two levels, and {size} images cannot be halved once with sides of {MIN_COARSEST_SIDE} pixels "
+                f"or more: use --size {_min_size(spec)} or larger, or --recipe dcgan"
             )
-        if not 2 <= levels <= most:
-            there = f"2 to {most}" if most > 2 else "2"
-            raise UsageError(f"--levels must be {there} for {size} images, not {levels}")
+        if not 2 <= levels <= max_levels:
+            allowed = f"2 to {max_levels}" if max_levels > 2 else "2"
+            raise UsageError(f"--levels must be {allowed} for {size} images, not {levels}")
         if self.latent_dim < levels:
             raise UsageError(f"--latent-dim must be {levels} or more, one for each level, not {self.latent_dim}")
         return dataclasses.replace(self, levels=levels)
 
     def classes(self, spec: ImageSpec) -> int:
-        """Those of the data, where there are two or more: the paper's CC-LAPGAN."""
+        """Return the number of classes of the data if there are two or more (CC-LAPGAN), else 0."""
         return len(spec.classes) if self.labels and len(spec.classes) > 1 else 0
 
     def condition_stats(self, spec: ImageSpec) -> tuple[tuple[float, float], ...]:
-        """None: CC-LAPGAN takes classes."""
+        """Return none: the generator is not conditioned on vectors."""
         return ()
 
     def nets(self, spec: ImageSpec) -> dict[str, nn.Module]:
-        """The networks of section 4, a pair for each level."""
+        """Return the networks of section 4, a pair for each level."""
         classes = self.classes(spec)
-        sizes = halvings(spec.height, spec.width, COARSEST)[: self.levels]
+        sizes = halvings(spec.height, spec.width, MIN_COARSEST_SIDE)[: self.levels]
         return {
             "generator": Generator(spec.channels, sizes, self.latent_dim, self.width, self.hidden, classes),
             "discriminator": Discriminator(spec.channels, sizes, self.width, self.hidden, classes),
         }
 
     def system(self, spec: ImageSpec, nets: Mapping[str, nn.Module], total: int) -> System:
-        """Section 3: the non-saturating game at each level."""
+        """Return the game of section 3 with the non-saturating loss at each level."""
         generator, discriminator = nets["generator"], nets["discriminator"]
         if not (isinstance(generator, Generator) and isinstance(discriminator, Discriminator)):
             raise UsageError(
-                "lapgan plays level by level: networks of your own must be those of sparring.nets.laplacian"
+                "lapgan trains levels separately: use the networks of sparring.nets.laplacian instead of custom ones"
             )
         game = Game(
             generator,
@@ -121,10 +123,10 @@ class LAPGAN:
             one_by_one=self.one_by_one,
         )
         adam = adams(nets, self.lr, self.beta1, beta2=0.999)
-        return System(game, adam, average_of(generator, total, share=self.average, ramp=0.05))
+        return System(game, adam, ema_of(generator, total, half_life=self.ema_half_life, ramp=0.05))
 
 
-def _larger(spec: ImageSpec) -> str:
-    """The smallest size of about these proportions that can be halved: `14x14`."""
-    scale = 2 * COARSEST / min(spec.height, spec.width)
+def _min_size(spec: ImageSpec) -> str:
+    """Return the smallest size of about the same aspect ratio that can be halved, as `14x14`."""
+    scale = 2 * MIN_COARSEST_SIDE / min(spec.height, spec.width)
     return f"{round(spec.height * scale)}x{round(spec.width * scale)}"

@@ -1,14 +1,17 @@
 """R3: the modern baseline (Huang, Gokaslan, Kuleshov, Tompkin 2024, "The GAN is dead; long live the GAN!").
 
 The relativistic paired logistic loss (Eq. 2) with R1 (Eq. 3) and R2 (Eq. 4) at every step, a discriminator without
-normalisation, and one cosine for the learning rate, beta2 and gamma (section 4 and appendix).
+normalisation, and one cosine schedule for learning rate, beta2 and gamma (section 4 and appendix).
 
-Where we differ, by measurement on two CPU cores (docs/lab-notebook.md): plain pyramids of strided convolutions instead of ConvNeXt-like
-residual blocks, which do twice the rounds and more in the same minutes; layer normalisation per pixel in the generator
-instead of a Fixup-style start without any (the Fréchet distance halves), and a sketch of the image at every level (it halves
-again where rounds are few); batches of 32; gamma is moved to hold D's steepness, where there are images enough for that; few
-images are augmented as ADA decides, where the paper goes by a schedule; and the average's half-life is a share of the
-images so far, which needs no knowledge of the run's length.
+Differences to the paper, measured on two CPU cores (docs/lab-notebook.md):
+
+- Strided convolutions instead of ConvNeXt-like residual blocks: more than twice the rounds in the same time.
+- Layer normalisation per pixel in the generator instead of Fixup-style initialisation: it halves the Fréchet distance.
+- An image output at every level of the generator: it halves the distance again in short runs.
+- Batches of 32.
+- With enough images a controller adapts gamma to keep the discriminator's steepness.
+- With few images ADA sets the augmentation; the paper has a schedule.
+- The EMA's half-life is a fraction of the images so far.
 """
 
 from __future__ import annotations
@@ -36,12 +39,12 @@ from sparring.games.objectives import OBJECTIVES
 from sparring.games.penalties import r1, r2
 from sparring.nets.auxiliary_heads import AuxiliaryHeads
 from sparring.nets.strided_gan import Discriminator, Generator
-from sparring.recipes.recipe import adams, average_of, check_positive, check_range
+from sparring.recipes.recipe import adams, check_positive, check_range, ema_of
 
 
 @dataclass(frozen=True, kw_only=True)
 class R3:
-    """Relativistic pairs with R1 and R2 at every step."""
+    """R3: the relativistic paired loss with R1 and R2 at every step."""
 
     name: ClassVar[str] = "r3"
     paper: ClassVar[str] = "Huang et al. 2024, arXiv:2501.05441"
@@ -49,72 +52,72 @@ class R3:
     truncates: ClassVar[bool] = False
 
     preset: str | None = None
-    """small (for CPUs), medium (a GPU) or large (a GPU of 40 GB or more): twice and four times the width. None: by hardware."""
+    """Network size: small (CPUs), medium (GPUs, twice the width) or large (GPUs of 40 GB, 4 times). None: by hardware."""
     width: int | None = None
-    """Generator channels at the level nearest the image, doubled at each below. None: by preset, size and number."""
+    """Generator channels at the finest level, doubled at each coarser one. None: by preset, size and number of images."""
     discriminator_width: int | None = None
-    """The same of the discriminator. None: two thirds of the generator's."""
+    """Discriminator channels at the finest level. None: two thirds of the generator's."""
     max_channels: int | None = None
-    """Channels at most. None: by preset, 512, 512 or 1024."""
+    """Largest number of channels at any level. None: 512, or 1024 for preset large."""
     latent_dim: int = 64
-    """Numbers of noise the generator takes."""
+    """Dimension of the generator's noise."""
     labels: bool = True
-    """Give the labels (classes or vectors) to both players; where few images have a class, the others' are completed."""
+    """Conditioning of both players on labels (classes or vectors). Missing classes are predicted."""
     batch_size: int = 32
-    """Images a round, over all processes. More fill a GPU better; on a CPU many rounds matter more."""
-    accumulate: int = 1
-    """Parts in which a batch is played, to save memory."""
+    """Images per round, over all processes. Larger batches use a GPU better; on a CPU more rounds are better."""
+    accumulation_steps: int = 1
+    """Micro-batches per batch and process, to save memory."""
     lr: float = 1e-3
-    """Adam's learning rate at the start, for both."""
+    """Adam's initial learning rate of both players."""
     lr_end: float = 1e-4
-    """And at the end."""
+    """Adam's final learning rate."""
     beta2: float = 0.99
-    """Adam's second-moment decay at the start (beta1 is 0)."""
+    """Adam's initial beta2, the decay of the second moment (beta1 is 0)."""
     beta2_end: float = 0.99
-    """And at the end."""
+    """Adam's final beta2."""
     gamma: float | None = None
-    """Weight of R1 and of R2 at the start. None: 0.3 for 28x28 grey, by the size's square; of few images by the size."""
+    """Initial weight of R1 and R2. None: 0.3 * (values per image / 784)^2; for few images 0.3 * values / 784, at least 1."""
     gamma_end: float | None = None
-    """And at the end. None: a third of gamma. Only where gamma is not moved by --steepness."""
+    """Final weight of R1 and R2, if --steepness is 0. None: a third of gamma."""
     steepness: float | None = None
-    """Move gamma so that D is as steep as this; 0: gamma goes its cosine. None: 160, or 0 where gamma is given or images few."""
-    interval: int = 1
-    """R1 and R2 every so many rounds, that many times as strong."""
-    average: float = 0.02
-    """Half-life of the averaged generator, as a share of the run."""
+    """Target steepness of the discriminator, which adapts gamma; 0: a cosine schedule. None: 160; 0 for few images or a given gamma."""
+    penalty_interval: int = 1
+    """Rounds between uses of R1 and R2, which are multiplied by this number."""
+    ema_half_life: float = 0.02
+    """Half-life of the generator's EMA, as a fraction of the run."""
     augment: str | None = None
-    """What D sees all images through: none, diff, or ada. None: by the number of images."""
+    """Augmentation of the discriminator's inputs: none, diff or ada. None: by the number of images."""
     hints: str = ""
-    """Facts about the images: mirror, tileable, smooth, palette:RRGGBB,RRGGBB; mirror+smooth*2 is two, one strong."""
+    """Known properties of the images: mirror, tileable, smooth, palette:RRGGBB,RRGGBB; combined as in mirror+smooth*2."""
     hint_weight: float = 1.0
-    """What G pays for a violation."""
+    """Weight of the hints in the generator's loss."""
     mirror: bool = False
-    """Flip every other image, where left and right mean the same."""
+    """Random horizontal flips, for images without a left-right orientation."""
 
     def __post_init__(self) -> None:
         check_positive(
-            self, "width", "discriminator_width", "max_channels", "latent_dim", "batch_size", "accumulate", "lr", "lr_end", "interval",
-            "average", "gamma", "hint_weight",
+            self, "width", "discriminator_width", "max_channels", "latent_dim", "batch_size", "accumulation_steps", "lr", "lr_end", "penalty_interval",
+            "ema_half_life", "gamma", "hint_weight",
         )  # fmt: skip
         check_range(self, 0, 1, "beta2", "beta2_end")
         check_range(self, 0, float("inf"), "gamma_end", "steepness")
         if self.steepness and self.gamma_end not in (None, self.gamma):
-            raise UsageError("--gamma-end is for a gamma that goes its cosine: it needs --steepness 0")
+            raise UsageError("--gamma-end is for a cosine schedule of gamma: add --steepness 0")
         if self.preset not in (None, *PRESETS):
             raise UsageError(f"unknown --preset '{self.preset}': {did_you_mean(str(self.preset), PRESETS)}")
         if self.augment not in (None, "none", *AUGMENTS):
             raise UsageError(
                 f"unknown --augment '{self.augment}': {did_you_mean(str(self.augment), ['none', *AUGMENTS])}"
             )
-        parse_hints(self.hints, self.hint_weight)  # what is wrong with them is said before anything begins
+        parse_hints(self.hints, self.hint_weight)  # raises UsageError early
 
     def resolve(self, spec: ImageSpec, hardware: Hardware) -> Self:
-        """Widths by hardware, size and number of images; augmentation by the number of images."""
+        """Choose widths by hardware, size and number of images, and augmentation and gamma by the images."""
         preset = self.preset or preset_for(hardware)
-        times, max_channels = PRESETS[preset]
-        width = self.width or times * width_for(spec)
-        free = self.gamma is None and spec.count >= FEW
-        steepness = self.steepness if self.steepness is not None else STEEPNESS if free else 0.0
+        factor, max_channels = PRESETS[preset]
+        width = self.width or factor * width_for(spec)
+        adapts = self.gamma is None and spec.count >= FEW_IMAGES
+        steepness = self.steepness if self.steepness is not None else STEEPNESS if adapts else 0.0
         gamma = self.gamma if self.gamma is not None else gamma_for(spec)
         return dataclasses.replace(
             self,
@@ -125,22 +128,22 @@ class R3:
             gamma=gamma,
             gamma_end=self.gamma_end if self.gamma_end is not None else gamma if steepness else round(gamma / 3, 6),
             steepness=steepness,
-            augment=self.augment or ("none" if spec.count >= FEW else "ada"),
+            augment=self.augment or ("none" if spec.count >= FEW_IMAGES else "ada"),
         )
 
     def classes(self, spec: ImageSpec) -> int:
-        """Those of the data, where there are two or more."""
+        """Return the number of classes if there are two or more and `labels` is set, else 0."""
         return len(spec.classes) if self.labels and len(spec.classes) > 1 else 0
 
     def condition_stats(self, spec: ImageSpec) -> tuple[tuple[float, float], ...]:
-        """Those of the data: vectors are told as they are, and standardised by the networks."""
+        """Return mean and standard deviation of vector labels, by which the networks standardise them."""
         return spec.condition_stats if self.labels else ()
 
     def _completes(self, spec: ImageSpec) -> bool:
         return self.classes(spec) > 0 and spec.unlabelled > 0
 
     def nets(self, spec: ImageSpec) -> dict[str, nn.Module]:
-        """Mirrored pyramids of strided convolutions."""
+        """Return networks of strided convolutions, the discriminator with auxiliary heads if labels are missing."""
         classes, condition_stats = self.classes(spec), self.condition_stats(spec)
         assert self.width and self.discriminator_width and self.max_channels
         discriminator: nn.Module = Discriminator(
@@ -156,61 +159,61 @@ class R3:
         }
 
     def system(self, spec: ImageSpec, nets: Mapping[str, nn.Module], total: int) -> System:
-        """The game of Eq. 2 to 4, its optimizers and schedules."""
+        """Return the game of Eq. 2 to 4 with optimizers and schedules."""
         assert self.gamma is not None and self.gamma_end is not None and self.augment is not None
         device = next(nets["generator"].parameters()).device
-        held = AdaptiveGamma(self.gamma, self.steepness).to(device) if self.steepness else None
-        gamma = held or cosine(self.gamma, self.gamma_end)
+        controller = AdaptiveGamma(self.gamma, self.steepness).to(device) if self.steepness else None
+        gamma = controller or cosine(self.gamma, self.gamma_end)
         augment = AUGMENTS[self.augment](spec.shape).to(device) if self.augment != "none" else None
         game = GAN(
             nets["generator"],
             nets["discriminator"],
             OBJECTIVES["relativistic"],
             latent_dim=self.latent_dim,
-            penalties=[r1(gamma, self.interval), r2(gamma, self.interval)],
+            penalties=[r1(gamma, self.penalty_interval), r2(gamma, self.penalty_interval)],
             conditional=self.classes(spec) > 0 or self.condition_stats(spec) != (),
             augment=augment,
-            gamma_controller=held,
+            gamma_controller=controller,
             completion=HEADS if isinstance(nets["discriminator"], AuxiliaryHeads) else None,
             terms=parse_hints(self.hints, self.hint_weight),
         )
-        moving = {"lr": cosine(self.lr, self.lr_end), "beta2": cosine(self.beta2, self.beta2_end)}
-        average = average_of(nets["generator"], total, share=self.average, ramp=self.average)
-        return System(game, adams(nets, self.lr, 0.0, self.beta2), average, dict.fromkeys(nets, moving))
+        schedules = {"lr": cosine(self.lr, self.lr_end), "beta2": cosine(self.beta2, self.beta2_end)}
+        ema = ema_of(nets["generator"], total, half_life=self.ema_half_life, ramp=self.ema_half_life)
+        return System(game, adams(nets, self.lr, 0.0, self.beta2), ema, dict.fromkeys(nets, schedules))
 
 
 HEADS = LabelCompletion(class_weight=0.1, rotation_weight=0.1, generator_weight=0.0)
-"""Where labels are few. At full weight the heads bend D's features to their own ends (docs/lab-notebook.md)."""
-FEW = 5_000
-"""Images below which networks are narrower, and D learns them by heart unless it sees them augmented (ADA decides how
-much). A held steepness would let gamma fall then, to where D is as steep at images it knows as it is bidden."""
+"""Label completion. At full weight the heads dominate the discriminator's features (docs/lab-notebook.md)."""
+FEW_IMAGES = 5_000
+"""Number of images below which networks are narrower, ADA augments, and gamma is not adapted. The discriminator would
+memorise so few images, and with a target steepness gamma would fall."""
 STEEPNESS = 160.0
-"""Where the best hand-set gammas of all data we have lead (docs/lab-notebook.md)."""
+"""Steepness at the best hand-tuned gammas of all data sets that were measured (docs/lab-notebook.md)."""
 
 
 def gamma_for(spec: ImageSpec) -> float:
-    """Where the penalty's weight begins: in proportion to the square of the number of values (`games/adaptive_gamma.py`).
+    """Return the initial weight of R1 and R2, proportional to the squared number of values (`games/adaptive_gamma.py`).
 
-    With few images, to the number itself, and 1 or more: a weaker one lets the generator collapse on small images, a
-    stronger one leaves it behind on large ones (docs/lab-notebook.md).
+    With few images it is proportional to that number itself and at least 1. A smaller weight lets the generator collapse on
+    small images; a larger one slows it down on large images (docs/lab-notebook.md).
     """
     size = math.prod(spec.shape) / 784
-    return round(0.3 * size**2, 6) if spec.count >= FEW else max(round(0.3 * size, 6), 1.0)
+    return round(0.3 * size**2, 6) if spec.count >= FEW_IMAGES else max(round(0.3 * size, 6), 1.0)
 
 
 PRESETS = {"small": (1, 512), "medium": (2, 512), "large": (4, 1024)}
-"""Name -> how many times as wide as on a CPU, and channels at most. Those for GPUs are not measured yet."""
+"""Preset -> (width factor, largest number of channels). Those for GPUs are not measured yet."""
 
 
 def preset_for(hardware: Hardware) -> str:
-    """By the hardware's kind and memory."""
+    """Return the preset for a kind of hardware and its memory."""
     if hardware.device.type != "cuda" or not torch.cuda.is_available():
         return "small" if hardware.device.type == "cpu" else "medium"
     return "large" if torch.cuda.get_device_properties(hardware.device).total_memory > 40e9 else "medium"
 
 
 def width_for(spec: ImageSpec) -> int:
-    """Channels that give many rounds on a CPU by tonight: fewer for larger images, and for fewer images."""
+    """Return a width that gives many rounds per hour on a CPU, smaller for larger images and for few images."""
     side = (spec.height * spec.width) ** 0.5
     width = 96 if side <= 32 else 64 if side <= 64 else 48 if side <= 128 else 32
-    return width if spec.count >= FEW else width * 2 // 3
+    return width if spec.count >= FEW_IMAGES else width * 2 // 3

@@ -1,8 +1,8 @@
 """S3GAN: high-fidelity image generation with fewer labels (Lučić, Tschannen, Ritter, Zhai, Bachem, Gelly 2019).
 
-BigGAN, whose discriminator's features also learn what an image shows and how far it was turned; labels that are missing
-are completed by what the first head says, and condition both players (section 3.2, the co-trained S3GAN-CO). Where no
-image has a label the head finds clusters instead (section 3.1 clusters beforehand, with k-means; ours learns along).
+BigGAN with two auxiliary heads on the discriminator, which predict the class and the rotation of an image. Predicted classes
+replace missing labels and condition both players (section 3.2, co-training, S3GAN-CO). Without any labels the class head
+learns clusters during training; the paper clusters beforehand with k-means (section 3.1).
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ from sparring.recipes.recipe import check_positive, check_range
 
 @dataclass(frozen=True, kw_only=True)
 class S3GAN(BigGAN):
-    """BigGAN for few labels, or none."""
+    """S3GAN: BigGAN for few labels or none."""
 
     name: ClassVar[str] = "s3gan"
     paper: ClassVar[str] = "Lučić et al. 2019, arXiv:1903.02271"
 
     clusters: int = 10
-    """Classes that are found where no image has a label."""
+    """Number of clusters that replace classes, for data without labels."""
     class_weight: float = 1.0
-    """What the discriminator pays for classes it gets wrong."""
+    """Weight of the class head's loss, for the discriminator."""
     rotation_weight: float = 1.0
-    """What it pays for not telling by how many quarter turns a real image was turned."""
+    """Weight of the rotation head's loss on real images, for the discriminator."""
     generator_rotation_weight: float = 0.2
-    """What the generator pays where that cannot be told of its samples."""
+    """Weight of the rotation head's loss on generated images, for the generator."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -43,23 +43,23 @@ class S3GAN(BigGAN):
         check_range(self, 0, float("inf"), "rotation_weight", "generator_rotation_weight")
 
     def resolve(self, spec: ImageSpec, hardware: Hardware) -> Self:
-        """As BigGAN's; without two classes of its own the data get clusters."""
+        """Choose widths as BigGAN does. Raises UsageError if data without labels would get less than two clusters."""
         if self.clusters < 2 and not self._labelled(spec):
-            raise UsageError(f"--clusters {self.clusters}: s3gan finds 2 clusters or more; for none take --recipe r3")
+            raise UsageError(f"--clusters must be 2 or more, not {self.clusters}: for no clusters use --recipe r3")
         return self._sized(spec, hardware)
 
     def classes(self, spec: ImageSpec) -> int:
-        """The data's classes, or clusters."""
+        """Return the number of classes, or of clusters if the data have less than two classes."""
         return len(spec.classes) if self._labelled(spec) else self.clusters
 
     def nets(self, spec: ImageSpec) -> dict[str, nn.Module]:
-        """BigGAN's, with two heads on the discriminator's features."""
+        """Return BigGAN's networks, the discriminator with two auxiliary heads."""
         nets = super().nets(spec)
-        turns = len(rotations_for(spec.height, spec.width))
-        return {**nets, "discriminator": AuxiliaryHeads(nets["discriminator"], self.classes(spec), turns)}
+        rotations = len(rotations_for(spec.height, spec.width))
+        return {**nets, "discriminator": AuxiliaryHeads(nets["discriminator"], self.classes(spec), rotations)}
 
     def completion(self, spec: ImageSpec) -> LabelCompletion:
-        """By heads on the discriminator, which learn beside BigGAN's game; networks of one's own need them too."""
+        """Return the settings of label completion. Custom discriminators need the heads, too."""
         return LabelCompletion(
             clusters=not self._labelled(spec),
             class_weight=self.class_weight,

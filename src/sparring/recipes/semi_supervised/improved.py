@@ -1,12 +1,11 @@
 """Improved GAN: few labels by feature matching (Salimans, Goodfellow, Zaremba, Cheung, Radford, Chen 2016, section 5).
 
-As published: K logits with that of "generated" at 0, feature matching, weight normalisation with a start on data, Gaussian
-noise between the layers, averaged weights for the answers. Grey images are played by fully connected networks, others by
-the convolutional ones. `--entropy`, `--pull-away` and `--low-density` add the terms of Bad GAN (Dai et al. 2017).
+As published: K logits with that of "generated" at 0, feature matching, weight normalisation with data-dependent
+initialisation, Gaussian noise between the layers, averaged weights for predictions. Small grey images use MLPs, others CNNs. `--entropy-weight`, `--pull-away-weight` and `--low-density-weight` add the terms of Bad GAN (Dai et al. 2017).
 
-Where we differ: the average is corrected for its start, by a half-life that ramps up (theirs, of 10,000 rounds from 0, is
-of no use before 20,000); the low density is measured in features, not by a PixelCNN trained beforehand; transposed
-convolutions are of 4 x 4, and all others padded, so that any size can be made and seen.
+Differences to the paper: the EMA's half-life ramps up (with 10,000 rounds from 0, as published, it is useless before 20,000
+rounds); low density is measured in features instead of by a pre-trained PixelCNN; transposed convolutions are 4 x 4 and all
+others padded, for any image size.
 """
 
 from __future__ import annotations
@@ -35,76 +34,77 @@ from sparring.games.semi_supervised import (
 )
 from sparring.nets.improved_gan import ConvClassifier, ConvGenerator, MLPClassifier, MLPGenerator
 from sparring.nets.weight_norm import data_dependent_init
-from sparring.recipes.classifier_recipe import SemiSupervisedRecipe, average_of_both
-from sparring.recipes.recipe import adams, check_positive, check_range, check_share
+from sparring.recipes.classifier_recipe import SemiSupervisedRecipe, joint_ema
+from sparring.recipes.recipe import adams, check_fraction, check_positive, check_range
 
 NETS = ("mlp", "conv")
+"""Names of the network families."""
 HIDDEN = (1000, 500, 250, 250, 250)
-"""Rectifiers in the fully connected classifier's layers."""
-EPS = 1e-4
-"""Adam's. The paper's code adds 1e-8 below the root: what that comes to where gradients are small."""
+"""Units in the hidden layers of the MLP classifier."""
+ADAM_EPS = 1e-4
+"""Adam's eps. The paper's code adds 1e-8 below the root, which equals this for small gradients."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Improved(SemiSupervisedRecipe):
-    """Feature matching with K + 1 classes, as published."""
+    """Improved GAN: feature matching with K + 1 classes, as published."""
 
     name: ClassVar[str] = "improved"
     paper: ClassVar[str] = "Salimans et al. 2016, arXiv:1606.03498"
-    changes: ClassVar[Augmentation | None] = Augmentation(turn=10, stretch=0.1, move=0.08, jitter=0.2)
-    views: ClassVar[Augmentation | None] = None
-    balances: ClassVar[bool] = False
+    augmentation: ClassVar[Augmentation | None] = Augmentation(turn=10, stretch=0.1, move=0.08, jitter=0.2)
+    tta: ClassVar[Augmentation | None] = None
+    balance_classes: ClassVar[bool] = False
 
-    kind: str | None = None
-    """Networks: mlp or conv. None: mlp for grey images of up to 32 x 32 and for tables, conv for others."""
+    net: str | None = None
+    """Networks: mlp or conv. None: mlp for grey images of up to 32 x 32 and for tables, else conv."""
     latent_dim: int = 100
-    """Numbers of noise the generator takes."""
+    """Dimension of the generator's noise."""
     batch_size: int = 100
-    """Unlabelled images a round, and generated ones."""
-    labelled: int = 100
-    """Labelled images a round."""
+    """Unlabelled images per round, and as many generated ones."""
+    labelled_batch_size: int = 100
+    """Labelled images per round."""
     lr: float | None = None
-    """Adam's learning rate, for both. None: 0.003 for mlp, 0.0003 for conv."""
+    """Adam's learning rate of both players. None: 0.003 for mlp, 0.0003 for conv."""
     beta1: float = 0.5
-    """Adam's first-moment decay."""
-    decay: float | None = None
-    """Share of the run after which the learning rate falls to 0 on a line. None: never for mlp, two thirds for conv."""
-    average: float = 0.03
-    """Half-life of the averages, as a share of the run."""
-    entropy: float = 0.0
-    """What the classifier pays for unlabelled images that it is not sure of (Bad GAN: 0.1 to 1)."""
-    pull_away: float = 0.0
-    """What the generator pays for samples that are alike (Bad GAN)."""
-    low_density: float = 0.0
-    """What the generator pays for samples that lie where real images do (Bad GAN)."""
+    """Adam's beta1, the decay of the first moment."""
+    lr_decay_start: float | None = None
+    """Fraction of the run after which the learning rate falls linearly to 0. None: 1 for mlp, 2/3 for conv."""
+    ema_half_life: float = 0.03
+    """Half-life of the EMA, as a fraction of the run."""
+    entropy_weight: float = 0.0
+    """Weight of the class entropy of unlabelled images, for the classifier (Bad GAN: 0.1 to 1)."""
+    pull_away_weight: float = 0.0
+    """Weight of the pull-away term, which makes samples diverse, for the generator (Bad GAN)."""
+    low_density_weight: float = 0.0
+    """Weight of the low-density term, which moves samples away from real images, for the generator (Bad GAN)."""
     mirror: bool = False
-    """Flip every other image, where left and right mean the same."""
+    """Random horizontal flips, for images without a left-right orientation."""
 
     def __post_init__(self) -> None:
-        check_positive(self, "latent_dim", "batch_size", "labelled", "lr", "average")
+        check_positive(self, "latent_dim", "batch_size", "labelled_batch_size", "lr", "ema_half_life")
         check_range(self, 0, 1, "beta1")
-        check_share(self, "decay")
-        check_range(self, 0, float("inf"), "entropy", "pull_away", "low_density")
+        check_fraction(self, "lr_decay_start")
+        check_range(self, 0, float("inf"), "entropy_weight", "pull_away_weight", "low_density_weight")
         if self.batch_size < 2:
-            raise UsageError("--batch-size must be 2 or more: the generator's batch normalisation needs a spread")
-        if self.kind not in (None, *NETS):
-            raise UsageError(f"unknown --kind '{self.kind}': {did_you_mean(str(self.kind), NETS)}")
+            raise UsageError("--batch-size must be 2 or more, for the generator's batch normalisation")
+        if self.net not in (None, *NETS):
+            raise UsageError(f"unknown --net '{self.net}': {did_you_mean(str(self.net), NETS)}")
 
     def resolve(self, spec: ImageSpec, hardware: Hardware) -> Self:
-        """Networks by the kind of images, and what goes with them."""
+        """Choose the networks by channels and size, and the learning rate by the networks."""
         small = max(spec.height, spec.width) <= (32 if spec.channels == 1 else 1)
-        kind = self.kind or ("mlp" if small else "conv")
+        net = self.net or ("mlp" if small else "conv")
         return dataclasses.replace(
             self,
-            kind=kind,
-            lr=self.lr if self.lr is not None else 3e-3 if kind == "mlp" else 3e-4,
-            decay=self.decay if self.decay is not None else 1.0 if kind == "mlp" else 2 / 3,
+            net=net,
+            lr=self.lr if self.lr is not None else 3e-3 if net == "mlp" else 3e-4,
+            lr_decay_start=self.lr_decay_start if self.lr_decay_start is not None else 1.0 if net == "mlp" else 2 / 3,
         )
 
     def nets(self, spec: ImageSpec) -> dict[str, nn.Module]:
-        """Those of the paper's code for MNIST, or for CIFAR-10."""
+        """Return the networks of the paper's code for MNIST (mlp) or CIFAR-10 (conv)."""
         classes = len(spec.classes)
-        if self.kind == "mlp":
+        if self.net == "mlp":
             return {
                 "generator": MLPGenerator(spec.shape, self.latent_dim),
                 "classifier": MLPClassifier(spec.shape, classes, HIDDEN),
@@ -115,28 +115,26 @@ class Improved(SemiSupervisedRecipe):
         }
 
     def prepare(self, nets: Mapping[str, nn.Module], x: Tensor) -> None:
-        """Lengths and biases of all normalised layers, by what passes them."""
+        """Run the data-dependent initialisation of all weight-normalised layers on images `x`."""
         z = torch.randn(len(x), self.latent_dim, generator=torch.Generator().manual_seed(0))
         data_dependent_init(nets["generator"], z.to(x.device))
-        data_dependent_init(nets["classifier"].train(), x)  # with its noise, as it will learn
+        data_dependent_init(nets["classifier"].train(), x)  # with noise, as in training
 
     def system(self, spec: ImageSpec, nets: Mapping[str, nn.Module], total: int) -> System:
-        """The losses of section 5, by Adam at a constant rate."""
-        assert self.lr is not None and self.decay is not None
-        lr, until = self.lr, self.decay
-        extra = {"pull_away": (self.pull_away, lambda fake, real: pull_away(fake)),
-                 "low_density": (self.low_density, low_density)}  # fmt: skip
+        """Return the game of section 5 with Adam."""
+        assert self.lr is not None and self.lr_decay_start is not None
+        lr, decay_start = self.lr, self.lr_decay_start
+        generator_terms = {"pull_away": (self.pull_away_weight, lambda fake, real: pull_away(fake)),
+                           "low_density": (self.low_density_weight, low_density)}  # fmt: skip
         game = SemiSupervisedGAN(
             nets["generator"],
             nets["classifier"],
             latent_dim=self.latent_dim,
-            feature_loss=feature_matching if self.kind == "mlp" else absolute_feature_matching,
-            terms={"entropy": conditional_entropy(self.entropy)} if self.entropy else {},
-            generator_terms={name: (weight, term) for name, (weight, term) in extra.items() if weight},
+            feature_loss=feature_matching if self.net == "mlp" else absolute_feature_matching,
+            terms={"entropy": conditional_entropy(self.entropy_weight)} if self.entropy_weight else {},
+            generator_terms={name: (weight, term) for name, (weight, term) in generator_terms.items() if weight},
         )
-        falling = constant(lr) if until >= 1 else lambda at: lr * min((1 - at) / (1 - until), 1.0)
-        optimizers = adams({name: nets[name] for name in game.turns}, lr, self.beta1, 0.999, EPS)
-        average = average_of_both(nets, total, self.average)
-        return System(
-            game, optimizers, average, {player: {"lr": falling} for player in optimizers}, graph_capturable=True
-        )
+        schedule = constant(lr) if decay_start >= 1 else lambda at: lr * min((1 - at) / (1 - decay_start), 1.0)
+        optimizers = adams({name: nets[name] for name in game.turns}, lr, self.beta1, 0.999, ADAM_EPS)
+        ema = joint_ema(nets, total, self.ema_half_life)
+        return System(game, optimizers, ema, {player: {"lr": schedule} for player in optimizers}, graph_capturable=True)
