@@ -122,7 +122,7 @@ def _report(context: AttackContext, source: str, settings: dict[str, Any], outco
         by_class=outcome.by_class,
         per_attack=outcome.per_attack,
         versions={"sparring": __version__, "torch": torch.__version__},
-        notes=list(outcome.notes),
+        notes=[*context.subset.notes, *outcome.notes],
     )
 
 

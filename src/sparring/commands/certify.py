@@ -32,6 +32,7 @@ from sparring.recipes.adversarial.noisy import Noisy
 from sparring.report.blocks import Picture
 from sparring.report.certificate_section import certified_sections
 from sparring.report.page import Page, page_html
+from sparring.stats.proportion import CurvePoint
 
 RADII = (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0)
 """Default radii in units of sigma: 10,000 draws can certify up to 3.2."""
@@ -78,10 +79,7 @@ def certify(
     gate.check_comparable(settings)
     data = open_for(target, source, ReadOptions(resize=resize))
     subset = select(target, data, count, seed, "images", hardware.device)
-    if len(subset.names) < count:
-        notes.append(f"the source has only {subset.description} with labels: fewer than --count {count:,}")
-    if "test" not in subset.description:
-        notes.append("no test image has a label: if the classifier was trained on these images, they flatter it")
+    notes += _selection_notes(subset, count)
     folder = output_folder(target, "certify", out)
     on_progress = (progress or Progress()).callback("certifying and attacking")
     result = _brackets(target, subset, {**settings, "radii": radii, "seed": seed}, folder, on_progress)
@@ -100,14 +98,26 @@ def certify(
         rows=_rows(result, subset),
         seed=seed,
         out=str(folder),
-        notes=notes,
-        failures=gate.failures(
-            f"the certified accuracy at radius {gate_radius:g}", certified[radii.index(gate_radius)].accuracy.value
-        ),
+        notes=[*subset.notes, *notes],
+        failures=_failures(gate, certified, gate_radius),
     )
     write_report(folder, to_json(report), _page(report, _picture(result, subset)))
     remove(folder / "parts")
     return report
+
+
+def _selection_notes(subset: Subset, count: int) -> list[str]:
+    notes = []
+    if len(subset.names) < count:
+        notes.append(f"the source has only {subset.description} with labels: fewer than --count {count:,}")
+    if "test" not in subset.description:
+        notes.append("no test image has a label: if the classifier was trained on these images, they flatter it")
+    return notes
+
+
+def _failures(gate: CiGate, certified: Sequence[CurvePoint], radius: float) -> list[str]:
+    accuracy = next(point.accuracy.value for point in certified if point.eps == radius)
+    return gate.failures(f"the certified accuracy at radius {radius:g}", accuracy)
 
 
 def to_json(report: CertificationReport) -> dict[str, Any]:

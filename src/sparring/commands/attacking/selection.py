@@ -24,6 +24,8 @@ from sparring.models.answers import NONE
 
 SYNTHETIC = "nonspeech"
 """Source: all kinds of synthetic sounds in turn."""
+MAX_REASONS = 5
+"""Reasons for skipped rows in the notes."""
 SECONDS = 1.0
 """Length of a synthetic sound."""
 
@@ -70,7 +72,19 @@ def select(target: Target, data: Dataset, count: int, seed: int, unit: str, devi
         description=f"{len(idx):,} {split}{unit}",
         lengths=None if part.lengths is None else part.lengths[idx],
         target_classes=len(classes),
+        notes=[*data.notes, *_skipped(data)],
     )
+
+
+def _skipped(data: Dataset) -> list[str]:
+    """Return a note on each reason for which parts of the source are skipped, the most frequent first."""
+    reasons = sorted(data.skipped.items(), key=lambda pair: -len(pair[1]))
+    notes = [
+        f"skipped: {len(names):,} {data.report.unit}: {reason} ({names[0]}{', ...' if len(names) > 1 else ''})"
+        for reason, names in reasons[:MAX_REASONS]
+    ]
+    more = sum(len(names) for _, names in reasons[MAX_REASONS:])
+    return [*notes, *([f"skipped: {more:,} {data.report.unit} for other reasons"] if more else [])]
 
 
 def class_numbers(labels: Sequence[str], known: Sequence[str], model: str) -> list[int]:

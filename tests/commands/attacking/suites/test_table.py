@@ -183,3 +183,10 @@ def test_what_cannot_be_done(args: list[str], code: int, message: str, quick: Cl
     done = quick("attack", *args)
     assert done.returncode == code and message in done.stderr and "Traceback" not in done.stderr, done.stderr
     assert not list(tmp_path.glob("attack-*"))
+
+
+def test_skipped_rows_are_named(tmp_path: Path) -> None:
+    with open(tmp_path / "rich.csv", "a") as file:
+        file.write("\nnan,3,red,1996,no")
+    report = sparring.attack("own_table:exact", "rich.csv", label="rich", count=20)
+    assert any(note.startswith("skipped: 1 rows:") and "hours" in note for note in report.notes), report.notes

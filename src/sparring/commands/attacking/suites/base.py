@@ -47,6 +47,8 @@ class Subset:
     """Samples of each sound before its padding, `[N]`."""
     target_classes: int = 0
     """Number of outputs of the target without the background class."""
+    notes: Sequence[str] = ()
+    """Remarks on how the data were read, and on what was skipped."""
 
 
 @dataclass(frozen=True, eq=False)
