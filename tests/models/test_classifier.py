@@ -32,7 +32,7 @@ ABOUT: dict[str, Any] = {"own_nets": False, "seed": 0, "data": "x", "sparring": 
 class Still(Consistent):
     """Without views."""
 
-    views = None
+    tta = None
 
 
 def made(

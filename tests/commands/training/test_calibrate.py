@@ -32,7 +32,7 @@ def temperature(recipe: Consistent) -> float:
 
 
 class Still(Consistent):
-    changes: ClassVar[Augmentation] = Augmentation()
+    augmentation: ClassVar[Augmentation] = Augmentation()
 
 
 def test_copies_are_changed_alike_however_strong_the_changes_of_training(monkeypatch: pytest.MonkeyPatch) -> None:
