@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from record import data_folder
 
-from sparring.commands.evaluating.row_views import of_array, of_images, of_model
+from sparring.commands.evaluating.row_views import of_array, of_dataset, of_model
 from sparring.data.dataset import Dataset
 from sparring.data.open import open_images
 from sparring.data.resolve import cache_folder
@@ -68,7 +68,7 @@ class Judge:
             folder=Path(cache_folder()) / "features", hardware=self.hardware,
         )  # fmt: skip
         held_out = self.data.split("test")
-        self.real = of_images(held_out if len(held_out) else self.data)
+        self.real = of_dataset(held_out if len(held_out) else self.data)
         self.count = min(MOST, len(self.real)) if len(held_out) else max(len(self.real), 1000)
         self.real_features = self.net.of(self.real.chunks())[:MOST]
 

@@ -16,7 +16,6 @@ from PIL import Image
 from sparring.measure.diagnostics.gan_diagnostics import Finding
 from sparring.measure.scores.evaluation import Evaluation, Memorisation, Score, TwoSampleResult
 from sparring.report.blocks import (
-    PAIR_SIDE,
     PICTURE_SIDE,
     Animation,
     Block,
@@ -26,7 +25,6 @@ from sparring.report.blocks import (
     Sound,
     Table,
     Text,
-    pair_pictures,
     protocol_table,
 )
 from sparring.report.format import markup
@@ -113,7 +111,7 @@ def sections(evaluation: Evaluation = EVALUATION) -> list[Section]:
         findings_section(FINDINGS),
         samples_section((Picture(picture(), "zero", "Samples zero"), Picture(picture(), "one", "Samples one"))),
         animation_section(animation()),
-        *evaluation_sections(evaluation, pair_pictures(digits(3), digits(3), [0.1, 0.25, 1.5])),
+        *evaluation_sections(evaluation, [Picture(picture(), "0.1000")]),
         curves_section((curve("Loss", {"generator": [(0, 1.0), (9, 2.0)]}), Markup(""))),
         protocol_section(evaluation),
     ]
@@ -288,23 +286,3 @@ def test_an_animation_has_a_still_for_paper() -> None:
     moving, still = images_of(Animation(animation()))
     assert getattr(moving, "n_frames", 1) == 3
     assert still.convert("RGB").getpixel((4, 4)) == (0, 0, 255)
-
-
-@pytest.mark.parametrize("channels", [1, 2, 3, 4, 5])
-def test_pairs_lie_side_by_side(channels: int) -> None:
-    one, other = digits(2, 40, channels), digits(2, 40, channels) // 2
-    first, second = pair_pictures(one, other, [0.5, math.nan])
-    assert (first.caption, second.caption) == ("0.5000", "undefined")
-    assert first.image.size == (80, 40)
-    shown = np.asarray(first.image).reshape(40, 80, -1)
-    assert (shown[:, :40] == one[0][..., : shown.shape[2]]).all() and (
-        shown[:, 40:] == other[0][..., : shown.shape[2]]
-    ).all()
-    assert len(images_of(first, second)) == 2
-
-
-def test_pairs_of_large_images_are_made_small() -> None:
-    (pair,) = pair_pictures(digits(1, 1024), digits(1, 1024), [1.0])
-    assert pair.image.size == (PAIR_SIDE, PAIR_SIDE // 2)
-    with pytest.raises(ValueError, match="shorter"):
-        pair_pictures(digits(2), digits(2), [1.0])

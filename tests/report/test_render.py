@@ -1,4 +1,5 @@
 import io
+import math
 import wave
 
 import numpy as np
@@ -6,14 +7,14 @@ import pytest
 
 from sparring.engine.data_spec import AudioSpec, Column, ImageSpec, SeriesSpec, TableSpec
 from sparring.report.blocks import Gallery, Picture, Sound, Table
-from sparring.report.render import MAX_COLUMNS, render
+from sparring.report.render import MAX_COLUMNS, PAIR_SIDE, render, render_pairs
 
 
 def test_images_are_a_grid_with_changed_ones_below() -> None:
     spec = ImageSpec(40, 40, 1, (), 3)
     rows = np.zeros((3, 40, 40, 1), np.uint8)
-    picture = render(spec, rows, rows + 255, ["a", "b", "c"])
-    assert isinstance(picture, Picture) and picture.caption == "a, b, c"
+    picture = render(spec, rows, rows + 255, ["a", "b", "b"])
+    assert isinstance(picture, Picture) and picture.caption == "a, b"
     pixels = np.asarray(picture.image)
     assert pixels.shape == (80, 120) and not pixels[:40].any() and pixels[40:].all()
 
@@ -56,3 +57,26 @@ def test_another_kind() -> None:
 
     with pytest.raises(TypeError, match="no way to show data of kind video"):
         render(OtherSpec(), np.zeros(1))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4, 5])
+def test_pairs_of_images_lie_side_by_side(channels: int) -> None:
+    rows = np.random.default_rng(0).integers(0, 256, (2, 40, 40, channels), np.uint8)
+    first, second = render_pairs(ImageSpec(40, 40, channels, (), 2), rows, rows // 2, [0.5, math.nan])
+    assert isinstance(first, Picture) and isinstance(second, Picture)
+    assert (first.caption, second.caption) == ("0.5000", "undefined") and first.image.size == (80, 40)
+    shown = np.asarray(first.image).reshape(40, 80, -1)
+    assert (shown[:, :40] == rows[0][..., : shown.shape[2]]).all()
+    assert (shown[:, 40:] == (rows[0] // 2)[..., : shown.shape[2]]).all()
+
+
+def test_pairs_of_large_images_are_scaled_down() -> None:
+    large = np.zeros((1, 1024, 1024, 1), np.uint8)
+    (pair,) = render_pairs(ImageSpec(1024, 1024, 1, (), 1), large, large, [1.0])
+    assert isinstance(pair, Picture) and pair.image.size == (PAIR_SIDE, PAIR_SIDE // 2)
+
+
+def test_pairs_of_table_rows_have_their_distance() -> None:
+    spec = TableSpec((Column("age", (0,), (), True, 0, 99),), "y", (), 1)
+    (table,) = render_pairs(spec, np.array([[40.0]]), np.array([[41.0]]), [0.25])
+    assert "distance 0.2500" in table.__html__() and "<ins>→ 41</ins>" in table.__html__()

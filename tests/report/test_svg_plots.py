@@ -154,8 +154,8 @@ def test_words_are_safe_anywhere() -> None:
 
 
 @given(VALUES, VALUES, VALUES, st.none() | VALUES)
-def test_an_interval_is_drawn_inside_its_frame(value: float, low: float, high: float, floor: float | None) -> None:
-    svg = interval(value, low, high, floor)
+def test_an_interval_is_drawn_inside_its_frame(value: float, low: float, high: float, baseline: float | None) -> None:
+    svg = interval(value, low, high, baseline)
     assert bool(svg) == (abs(value) < 1e100)
     if svg:
         (dot,) = ElementTree.fromstring(svg).iter("circle")

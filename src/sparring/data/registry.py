@@ -65,3 +65,6 @@ NOTES = {
     "cifar10-jpeg.zip": "this is CIFAR-10 (JPEG re-encoded), not CIFAR-10 itself: never compare its scores with CIFAR-10's"
 }
 """File name -> what people should know when a known name was answered by it."""
+
+CHANNEL_FEATURES = {"stacked MNIST": "mnist"}
+"""Format of a data set -> the data set whose feature net scores it, channel by channel: one class per channel."""

@@ -6,11 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from sparring.report.attack_report import AttackReport
-from sparring.report.blocks import Cell, Drawing, Facts, Table, Text, notes, proportion_cells, protocol_table
+from sparring.report.blocks import Cell, Drawing, Facts, Table, Text, bar_cell, notes, proportion_cells, protocol_table
 from sparring.report.format import proportion_text
 from sparring.report.hardening_section import accuracy_curve
 from sparring.report.page import Page, Section, page_html
-from sparring.report.svg_plots import bar
 from sparring.stats.proportion import Proportion
 
 
@@ -51,7 +50,7 @@ def class_table(by_class: Mapping[str, Proportion], verb: str) -> Table:
             name,
             f"{proportion.hits:,} of {proportion.total:,}",
             *proportion_cells(proportion),
-            Cell(bar(proportion.value, proportion.low, proportion.high), "drawing"),
+            bar_cell(proportion),
         )
         for name, proportion in by_class.items()
     ]

@@ -19,13 +19,12 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 from PIL import Image
 
-from sparring.engine.image_io import grid
-from sparring.report.format import interval_text, markup, number, percent, printable, shortened
+from sparring.report.format import interval_text, markup, percent, printable, shortened
 from sparring.report.svg_plots import bar
 from sparring.stats.proportion import Proportion
 
-PICTURE_SIDE, PAIR_SIDE = 1600, 512
-"""Largest width and height of a picture and of a pair of images, in pixels; larger ones are scaled down."""
+PICTURE_SIDE = 1600
+"""Largest width and height of a picture, in pixels; larger ones are scaled down."""
 LOSSLESS_PIXELS = 400_000
 """Largest number of pixels of a picture that is stored without loss."""
 
@@ -285,20 +284,6 @@ class ScoreKey(Block):
     """Key to the drawings in the table of scores."""
 
     macro = "score_key"
-
-
-def pair_pictures(
-    samples: NDArray[np.uint8], neighbours: NDArray[np.uint8], distances: Sequence[float]
-) -> list[Picture]:
-    """Return each sample `[N, H, W, C]` beside its nearest training image, with their distance as the caption."""
-    images = [grid(np.stack(pair), 2) for pair in zip(samples, neighbours, strict=True)]
-    for image in images:
-        image.thumbnail((PAIR_SIDE, PAIR_SIDE))
-    captions = map(number, distances)
-    return [
-        Picture(image, caption, f"A sample and its nearest training image at distance {caption}")
-        for image, caption in zip(images, captions, strict=True)
-    ]
 
 
 def _data_uri(kind: str, content: bytes) -> str:

@@ -12,12 +12,19 @@ from numpy.typing import NDArray
 from sparring.engine.data_spec import AudioSpec, DataSpec, ImageSpec, SeriesSpec, TableSpec
 from sparring.engine.image_io import grid
 from sparring.report.blocks import Block, Cell, Drawing, Gallery, Picture, Sound, Table, changed_cell
+from sparring.report.format import number
 from sparring.report.svg_plots import curve
 
+PAIR_SIDE = 512
+"""Largest width and height of a pair of images, in pixels; larger ones are scaled down."""
 MAX_COLUMNS = 10
 """Largest number of columns of a table that are shown; those with changes come first."""
 MAX_CHANNELS = 5
 """Largest number of channels of a series that are plotted."""
+GRID_COLUMNS = 10
+"""Largest number of pictures side by side."""
+MAX_SOUNDS, MAX_SERIES, MAX_ROWS = 20, 12, 20
+"""Largest number of recordings, plots and table rows that are shown of those given."""
 
 
 @singledispatch
@@ -27,7 +34,7 @@ def render(
     """Return a block that shows stored `rows` `[N, ...]` of a data set with this `spec`.
 
     `changed` `[N, ...]` are the same rows after an attack, shown beside or below them. `captions` are texts for each row;
-    a grid of pictures, which has one caption, joins them.
+    a grid of pictures has one caption, in which each text stands once. Of many rows only the first ones are shown.
     """
     raise TypeError(f"no way to show data of kind {spec.kind}")
 
@@ -36,9 +43,9 @@ def render(
 def _(
     spec: ImageSpec, rows: NDArray[Any], changed: NDArray[Any] | None = None, captions: Sequence[str] = ()
 ) -> Picture:
-    caption = ", ".join(captions)
+    caption = ", ".join(dict.fromkeys(captions))
     if changed is None:
-        return Picture(grid(rows), caption, "Images")
+        return Picture(grid(rows, min(len(rows), GRID_COLUMNS)), caption, f"Images {caption}".rstrip())
     return Picture(grid(np.concatenate([rows, changed]), len(rows)), caption, "Images above changed ones")
 
 
@@ -47,7 +54,7 @@ def _(
     spec: AudioSpec, rows: NDArray[Any], changed: NDArray[Any] | None = None, captions: Sequence[str] = ()
 ) -> Gallery:
     sounds = []
-    for k, caption in enumerate(_texts(captions, len(rows))):
+    for k, caption in enumerate(_texts(captions, len(rows))[:MAX_SOUNDS]):
         sounds.append(
             Sound.of_samples(rows[k], spec.rate, caption if changed is None else f"original {caption}".rstrip())
         )
@@ -61,7 +68,7 @@ def _(
     spec: SeriesSpec, rows: NDArray[Any], changed: NDArray[Any] | None = None, captions: Sequence[str] = ()
 ) -> Gallery:
     plots = []
-    for k, caption in enumerate(_texts(captions, len(rows))):
+    for k, caption in enumerate(_texts(captions, len(rows))[:MAX_SERIES]):
         lines = {name: list(enumerate(rows[k, c].tolist())) for c, name in enumerate(spec.channels[:MAX_CHANNELS])}
         if changed is not None:
             after = enumerate(spec.channels[:MAX_CHANNELS])
@@ -72,18 +79,40 @@ def _(
 
 @render.register
 def _(spec: TableSpec, rows: NDArray[Any], changed: NDArray[Any] | None = None, captions: Sequence[str] = ()) -> Table:
-    after = rows if changed is None else changed
+    rows = rows[:MAX_ROWS]
+    after = rows if changed is None else changed[:MAX_ROWS]
     before = [_texts_of_row(spec, row) for row in rows]
     now = [_texts_of_row(spec, row) for row in after]
     names = [column.name for column in spec.columns]
     counts = [sum(b[k] != a[k] for b, a in zip(before, now, strict=True)) for k in range(len(names))]
     columns = sorted(range(len(names)), key=lambda k: -counts[k])[:MAX_COLUMNS]
     lines: list[list[str | Cell]] = []
-    for caption, b, a in zip(_texts(captions, len(rows)), before, now, strict=True):
+    for caption, b, a in zip(_texts(captions, len(rows))[:MAX_ROWS], before, now, strict=True):
         lines.append([*([caption] if captions else []), *(changed_cell(b[k], a[k]) for k in columns)])
     return Table(
         [*([""] if captions else []), *(names[k] for k in columns)], lines, "changes", named_rows=bool(captions)
     )
+
+
+@singledispatch
+def render_pairs(
+    spec: DataSpec, samples: NDArray[Any], nearest: NDArray[Any], distances: Sequence[float]
+) -> list[Block]:
+    """Show stored `samples` `[N, ...]`, each with its `nearest` training example and their distance."""
+    return [render(spec, samples, nearest, [f"distance {number(distance)}" for distance in distances])]
+
+
+@render_pairs.register
+def _(
+    spec: ImageSpec, samples: NDArray[Any], nearest: NDArray[Any], distances: Sequence[float]
+) -> list[Block]:  # fmt: skip
+    images = [grid(np.stack(pair), 2) for pair in zip(samples, nearest, strict=True)]
+    for image in images:
+        image.thumbnail((PAIR_SIDE, PAIR_SIDE))
+    return [
+        Picture(image, number(distance), f"A sample and its nearest training image at distance {number(distance)}")
+        for image, distance in zip(images, distances, strict=True)
+    ]
 
 
 def _texts(captions: Sequence[str], count: int) -> Sequence[str]:

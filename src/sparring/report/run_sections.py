@@ -17,7 +17,6 @@ from sparring.report.blocks import (
     Drawing,
     Facts,
     Gallery,
-    Picture,
     ScoreKey,
     Table,
     Text,
@@ -28,12 +27,8 @@ from sparring.report.format import markup, number, percent
 from sparring.report.page import Section
 from sparring.report.svg_plots import fraction_line, interval
 
-SEVERITIES: dict[Severity, tuple[str, str]] = {
-    "problem": ("problem", "Problem"),
-    "notice": ("notice", "Notice"),
-    "ok": ("ok", "OK"),
-}
-"""Tone and word of each severity, in the order of the page: problems first."""
+SEVERITIES: dict[Severity, str] = {"problem": "Problem", "notice": "Notice", "ok": "OK"}
+"""Severity -> its name on the page, in the order of the page."""
 
 
 def findings_section(findings: Sequence[Finding], title: str = "Diagnosis") -> Section:
@@ -43,8 +38,7 @@ def findings_section(findings: Sequence[Finding], title: str = "Diagnosis") -> S
 
 
 def _finding(finding: Finding) -> Card:
-    tone, mark = SEVERITIES[finding.severity]
-    return Card(tone, finding.message, finding.evidence, finding.advice, mark)
+    return Card(finding.severity, finding.message, finding.evidence, finding.advice, SEVERITIES[finding.severity])
 
 
 def samples_section(samples: Sequence[Block]) -> Section:
@@ -60,9 +54,13 @@ def animation_section(webp: bytes | None) -> Section:
     return Section("Samples over the training", what, Animation(webp))
 
 
-def evaluation_sections(evaluation: Evaluation, pairs: Sequence[Picture] = ()) -> list[Section]:
-    """Show scores, the two-sample test and memorisation; `pairs` are samples beside their nearest training images."""
-    return [_scores(evaluation), _two_sample_test(evaluation.two_sample), _memorisation(evaluation.memorisation, pairs)]
+def evaluation_sections(evaluation: Evaluation, pairs: Sequence[Block] = ()) -> list[Section]:
+    """Show scores, the two-sample test and memorisation; `pairs` are samples with their nearest training examples."""
+    return [
+        _scores(evaluation),
+        _two_sample_test(evaluation.two_sample),
+        _memorisation(evaluation.memorisation, pairs),
+    ]
 
 
 def protocol_section(evaluation: Evaluation) -> Section:
@@ -109,7 +107,7 @@ def _two_sample_test(test: TwoSampleResult | None) -> Section:
     return Section(title, Text(test.message), Drawing(line), Facts(gap))
 
 
-def _memorisation(result: Memorisation | None, pairs: Sequence[Picture]) -> Section:
+def _memorisation(result: Memorisation | None, pairs: Sequence[Block]) -> Section:
     blocks: list[Block] = []
     if result is not None:
         facts = {
@@ -120,6 +118,6 @@ def _memorisation(result: Memorisation | None, pairs: Sequence[Picture]) -> Sect
         }
         blocks = [Text(result.message), Facts(facts)]
     if pairs:
-        what = "The closest pairs: a sample on the left, its nearest training image on the right, their distance below."
+        what = "The samples that are most like copies, each with its nearest training example and their distance."
         blocks += [Text(what), Gallery(pairs, "pairs")]
     return Section("Memorisation", *blocks)

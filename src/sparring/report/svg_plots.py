@@ -162,7 +162,8 @@ def fraction_line(value: float, low: float, high: float, left: str, right: str) 
         f'<text x="{WIDTH - 4:g}" y="70" text-anchor="end" {QUIET}>{safe(right)}</text>'
         f'<path d="M{at(low):.1f} 32H{at(high):.1f}" style="stroke:{_colour(0)}" stroke-width="10" stroke-opacity=".4"/>'
         f'<circle cx="{at(value):.1f}" cy="32" r="6" style="fill:{_colour(0)}"/>'
-        f'<text x="{at(value):.1f}" y="16" text-anchor="middle" font-weight="600">{percent(value)}</text></svg>'
+        f'<text x="{at(value):.1f}" y="16" text-anchor="{"end" if value > 0.97 else "middle"}" font-weight="600">'
+        f"{percent(value)}</text></svg>"
     )
 
 

@@ -1,9 +1,9 @@
-"""One case for `sparring evaluate`: samples of a run, of any tool's files or of a table, and the data beside them."""
+"""Open what `sparring evaluate` compares: samples of a run, of a file or of an array, and real data of the same kind."""
 
 from __future__ import annotations
 
-import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import singledispatch
 from pathlib import Path
 from typing import Any
 
@@ -12,310 +12,309 @@ from numpy.typing import NDArray
 from torch import nn
 
 from sparring.commands.evaluating.row_views import (
-    TRAINING,
+    OnProgress,
     Reference,
     RowView,
     Split,
-    at_most,
-    check_memory,
     of_array,
-    of_images,
+    of_dataset,
     of_model,
-    open_pair,
     reference_of,
 )
 from sparring.commands.reporting.progress import Progress
-from sparring.data.dataset import Dataset
+from sparring.data.dataset import Dataset, SourceReport
 from sparring.data.image_shape import parse_size
-from sparring.data.open import open_images
-from sparring.data.reader_api import mode_of
+from sparring.data.open import open_images, open_source
+from sparring.data.reader_api import MODES, PLURAL, ReadOptions, mode_of
+from sparring.data.store import store_for
+from sparring.engine.data_spec import DataSpec, ImageSpec
 from sparring.engine.errors import SparringError, UsageError
 from sparring.engine.run_folder import Run
+from sparring.measure.features.features_for import values_for
 from sparring.models.generator import load_generator
 from sparring.models.saved import saved_players
 
-MOST, USUAL = 10_000, 1_000
-"""Samples taken where no number is asked for: as many as there are real ones, between these."""
+MIN_DEFAULT, MAX_DEFAULT = 1_000, 10_000
+"""Limits of the default number of samples, which is the number of real rows."""
+MIN_SAMPLES = 16
 
 Source = str | Path | NDArray[Any]
 
 
 @dataclass(frozen=True)
 class EvaluationRequest:
-    """What was asked of an evaluation, beside the samples and the data."""
+    """Settings of an evaluation."""
 
     n: int | None = None
+    """Number of samples and of real rows."""
     seed: int = 0
+    """Random seed."""
     split: Split | None = None
+    """Split of the data."""
     size: str | tuple[int, int] | None = None
+    """Height and width of the images."""
     mode: str | None = None
+    """Mode of the images."""
     checkpoint: str | int | None = None
+    """Checkpoint of the run."""
     raw: bool = False
+    """Whether to use the raw weights instead of the averaged ones."""
     truncation: float | None = None
+    """Truncation of the latents."""
 
     def __post_init__(self) -> None:
-        if self.n is not None and not (isinstance(self.n, int) and self.n >= 16):
-            raise UsageError(f"-n must be a whole number of 16 or more, not {self.n}")
+        if self.n is not None and not (isinstance(self.n, int) and self.n >= MIN_SAMPLES):
+            raise UsageError(f"-n must be a whole number of {MIN_SAMPLES} or more, not {self.n}")
         if not isinstance(self.seed, int) or not 0 <= self.seed < 1 << 63:
             raise UsageError(f"--seed must be 0 or more, and below 2^63, not {self.seed}")
         if self.split not in (None, "test", "train", "all"):
             raise UsageError(f"--split is test, train or all, not {self.split}")
 
-    def count(self, there: int) -> int:
-        """Samples and real images to take, where `there` real ones are."""
-        return self.n or min(max(there, USUAL), MOST)
+    def count(self, available: int) -> int:
+        """Return the number of samples and real rows to use, where `available` real rows exist."""
+        return self.n or min(max(available, MIN_DEFAULT), MAX_DEFAULT)
 
 
 @dataclass(frozen=True)
 class EvaluationInputs:
-    """What is measured, against what, and what the protocol tells of both."""
+    """Samples and real data, and what the protocol says about both."""
 
+    stored: RowView
+    """Samples as they are stored."""
+    stored_training: RowView
+    """Training rows as they are stored."""
     samples: RowView
+    """Samples as the values that scores compare."""
     reference: Reference
-    classes: tuple[str, ...]
+    """Real data as values."""
+    data: Dataset
+    """Real data, training split."""
     about: dict[str, Any]
-    """Of the samples."""
+    """Protocol of the samples."""
     about_data: dict[str, Any]
-    data: Dataset | None = None
-    """None for a table."""
+    """Protocol of the real data."""
     run: Run | None = None
     notes: tuple[str, ...] = ()
-    """What should be told before any figure."""
+    """Remarks on the data."""
+
+    @property
+    def spec(self) -> Any:
+        """`DataSpec` of the data."""
+        return self.data.spec
 
 
-def case_of(
+def read_inputs(
     samples: Source | Run,
-    data: Source | None,
-    asked: EvaluationRequest,
+    source: str | Path | None,
+    request: EvaluationRequest,
     generator: nn.Module | None,
     progress: Progress,
 ) -> EvaluationInputs:
-    """The case that these words mean; raises UsageError where they mean none."""
-    if isinstance(samples, Run):
-        samples = samples.path
-    for given in (samples, data if data is not None else ""):
-        if not isinstance(given, str | Path | np.ndarray):
-            raise UsageError(f"samples and data are paths, names or NumPy arrays, not {type(given).__name__}")
+    """Open samples and data; raises UsageError where they or the request do not fit together."""
+    samples = samples.path if isinstance(samples, Run) else samples
+    if not isinstance(samples, str | Path | np.ndarray) or not isinstance(source, str | Path | None):
+        wrong = source if isinstance(samples, str | Path | np.ndarray) else samples
+        raise UsageError(
+            f"samples are a path, a name or a NumPy array, data a path or a name, not {type(wrong).__name__}"
+        )
     if not isinstance(samples, np.ndarray):
         run = Run(samples)
         if run.exists or saved_players(run.path):
-            return _of_run(run, data, asked, generator, progress)
-    if data is None:
-        raise UsageError("--data SOURCE is needed: the real data to hold the samples against")
-    if asked.checkpoint is not None or asked.raw or asked.truncation is not None:
-        raise UsageError(f"--checkpoint, --raw and --truncation are for runs: {_named(samples)} is none")
-    if (table := _table(samples)) is not None:
-        return _of_table(table, _named(samples), data, asked)
-    if isinstance(data, np.ndarray):
-        raise UsageError("data as an array are a table [N, F], and so must the samples be; images come as a SOURCE")
-    return _of_files(samples, data, asked, progress)
+            return _of_run(run, source, request, generator, progress)
+    if source is None:
+        raise UsageError("--data SOURCE is needed: the real data to compare the samples with")
+    if request.checkpoint is not None or request.raw or request.truncation is not None:
+        raise UsageError(f"--checkpoint, --raw and --truncation are for runs, and {_name(samples)} is not a run")
+    return _of_source(samples, source, request, progress)
 
 
 def _of_run(
-    run: Run, source: Source | None, asked: EvaluationRequest, generator: nn.Module | None, progress: Progress
+    run: Run, source: str | Path | None, request: EvaluationRequest, generator: nn.Module | None, progress: Progress
 ) -> EvaluationInputs:
-    if asked.size is not None or asked.mode is not None:
-        raise UsageError(f"--size and --mode are for samples of other tools: {run.path} has those it was trained in")
-    model = load_generator(run.path, generator, checkpoint=asked.checkpoint, raw=asked.raw, truncation=asked.truncation)
-    spec, settings = model.spec, run.settings if run.exists else None
-    if isinstance(source, np.ndarray) or (source is None and settings is None):
-        raise UsageError("--data SOURCE is needed: the real data to hold the samples against")
+    if request.size is not None or request.mode is not None:
+        raise UsageError(f"--size and --mode are for samples of other tools: {run.path} has those of its training data")
+    model = load_generator(
+        run.path, generator, checkpoint=request.checkpoint, raw=request.raw, truncation=request.truncation
+    )
+    settings = run.settings if run.exists else None
+    if source is None and settings is None:
+        raise UsageError("--data SOURCE is needed: the real data to compare the samples with")
     own = settings["data"]["source"] if settings else ""
     source = source if source is not None else own
-    # as `train` opens them: where that chooses the run's shape by itself, the net trained on them serves both
-    given = settings["asked"] if settings else {"size": None, "mode": None}
+    trained_with = settings["asked"] if settings else {"size": None, "mode": None}
     try:
-        data = open_images(source, tuple(given["size"] or ()) or None, given["mode"], progress.callback("reading"))
+        data = open_as_trained(model.spec, source, trained_with, progress.callback("reading"))
     except SparringError as error:
         if source != own:
             raise
-        raise type(error)(f"{error}. The run's data lay there: --data SOURCE says where they are now") from error
-    shape = (spec.height, spec.width, spec.channels)
-    if data.report.shape != shape:
-        data = open_images(source, shape[:2], mode_of(spec.channels), progress.callback("reading"))
-    if data.report.shape != shape:
+        raise type(error)(f"{error}. The run was trained on it: --data SOURCE says where the data are now") from error
+    if data.spec.shape != model.spec.shape:
         raise UsageError(
-            f"{source} has {data.report.shape[2]} channels, the samples of {run.path} have {spec.channels}: "
+            f"{source} has examples of shape {list(data.spec.shape)}, samples of {run.path} have {list(model.spec.shape)}: "
             "evaluate against the data that it was trained on"
         )
     splits = data.report.splits
-    count = asked.count(splits["test"] if asked.split in (None, "test") and splits["test"] else len(data))
-    check_memory(count, shape)
-    reference = reference_of(data, count, asked.split, asked.seed)
-    told = progress.callback("sampling")
-    about = _about(str(run.path), "run", count, asked)
-    about |= {"checkpoint": _checkpoint(asked), "weights": "raw" if asked.raw else "average"}
-    about |= {"truncation": asked.truncation}
-    rows = of_model(model, count, asked.seed, told)
-    rows = _renamed(rows, spec.classes, data.spec.classes)
+    count = request.count(splits["test"] if request.split in (None, "test") and splits["test"] else len(data))
+    reference = reference_of(data, count, request.split, request.seed)
+    stored = _with_labels_of(
+        of_model(model, count, request.seed, progress.callback("sampling")), model.spec.classes, data
+    )
+    checkpoint = str(request.checkpoint) if request.checkpoint is not None else "last" if request.raw else ""
+    about = _about(str(run.path), "run", count, request) | {
+        "checkpoint": checkpoint or "generator.safetensors",
+        "weights": "raw" if request.raw else "average",
+        "truncation": request.truncation,
+    }
     notes = tuple(data.report.notes)
     if settings is not None and settings["data"]["fingerprint"] != data.fingerprint:
-        notes += ("these are not the data that the run was trained on: copies of those would not be seen",)
-    return EvaluationInputs(rows, reference, data.spec.classes, about, _told(data, reference), data, run, notes)
+        notes += ("the run was trained on other data: copies of those are not detected",)
+    return _inputs(stored, reference, data, about, notes, run)
 
 
-def _checkpoint(asked: EvaluationRequest) -> str:
-    if asked.checkpoint is not None:
-        return str(asked.checkpoint)
-    return "last" if asked.raw else "generator.safetensors"
+@singledispatch
+def open_as_trained(
+    spec: DataSpec, source: str | Path, trained_with: dict[str, Any], on_progress: OnProgress
+) -> Dataset:
+    """Open real data as the training data of a model with this `spec` were opened."""
+    return open_source(source, like=spec, on_progress=on_progress)
 
 
-def _of_files(samples: Source, source: str | Path, asked: EvaluationRequest, progress: Progress) -> EvaluationInputs:
-    size, on_progress = parse_size(asked.size), progress.callback("reading")
-    classes: tuple[str, ...]
+@open_as_trained.register
+def _(spec: ImageSpec, source: str | Path, trained_with: dict[str, Any], on_progress: OnProgress) -> Dataset:
+    """Open by the run's own settings: where these choose the shape, the cache and the feature net serve both."""
+    data = open_images(source, tuple(trained_with["size"] or ()) or None, trained_with["mode"], on_progress)
+    if data.spec.shape == spec.shape:
+        return data
+    return open_images(source, (spec.height, spec.width), mode_of(spec.channels), on_progress)
+
+
+def _of_source(samples: Source, source: str | Path, request: EvaluationRequest, progress: Progress) -> EvaluationInputs:
+    on_progress = progress.callback("reading")
+    options = ReadOptions(size=parse_size(request.size), mode=request.mode)
+    classes: tuple[str, ...] = ()
+    skipped = 0
     if isinstance(samples, np.ndarray):
-        if samples.ndim != 4 or samples.dtype != np.uint8:
-            raise UsageError(
-                f"samples as an array are uint8 [N, H, W, C] or a table [N, F], not {samples.dtype} {list(samples.shape)}"
-            )
-        if asked.size is not None or asked.mode is not None:
-            raise UsageError("size and mode are for samples in files: an array is taken as it is, and the data like it")
-        data = open_images(source, (samples.shape[1], samples.shape[2]), mode_of(samples.shape[3]), on_progress)
-        if data.report.shape != samples.shape[1:]:
-            raise UsageError(f"the samples have {samples.shape[3]} channels, {source} has {data.report.shape[2]}")
-        rows, classes = of_array(samples), ()
+        data = _open_like_array(samples, source, options, on_progress)
+        stored = of_array(samples.astype(store_for(data.spec).dtype))
     else:
-        made, data = open_pair(samples, source, size, asked.mode, on_progress)
-        rows, classes = of_images(made.split(None)), made.spec.classes
-    count = min(asked.count(len(rows)), len(rows))
-    if len(rows) < 16:
-        raise SparringError(f"{_named(samples)} holds {len(rows)} samples: 16 or more are needed, 10,000 are usual")
-    if asked.n is not None and asked.n > len(rows):
-        raise UsageError(f"{_named(samples)} holds {len(rows):,} samples: -n {asked.n} is more than there are")
-    # files may lie class by class
-    rows = rows.take(np.random.default_rng([asked.seed, 9]).permutation(len(rows))[:count])
-    about = _about(_named(samples), "images", count, asked)
-    reference = reference_of(data, count, asked.split, asked.seed)
-    rows = _renamed(rows, classes, data.spec.classes)
-    notes = tuple(data.report.notes)
-    if left := 0 if isinstance(samples, np.ndarray) else sum(map(len, made.report.skipped.values())):
-        notes += (
-            f"{left:,} of the samples' files are left out: `sparring inspect {_named(samples)}` tells which and why",
+        data = open_source(source, options, on_progress=on_progress)
+        fake = open_samples(data.spec, samples, data, options, on_progress)
+        stored, classes, skipped = of_dataset(fake.split(None)), fake.spec.classes, sum(map(len, fake.skipped.values()))
+    available = len(stored)
+    if available < MIN_SAMPLES:
+        raise SparringError(
+            f"{_name(samples)} holds {available} samples: {MIN_SAMPLES} or more are needed, 10,000 are usual"
         )
-    return EvaluationInputs(rows, reference, data.spec.classes, about, _told(data, reference), data, notes=notes)
+    if request.n is not None and request.n > available:
+        raise UsageError(f"{_name(samples)} holds {available:,} samples, fewer than -n {request.n}")
+    count = min(request.count(available), available)
+    # files may be sorted by class
+    stored = stored.take(np.random.default_rng([request.seed, 9]).permutation(available)[:count])
+    reference = reference_of(data, count, request.split, request.seed)
+    notes = tuple(data.report.notes)
+    if skipped:
+        notes += (f"{skipped:,} of the samples are skipped: `sparring inspect {_name(samples)}` lists the reasons",)
+    about = _about(_name(samples), "samples", count, request)
+    return _inputs(_with_labels_of(stored, classes, data), reference, data, about, notes)
 
 
-def _about(source: str, kind: str, count: int, asked: EvaluationRequest) -> dict[str, Any]:
-    """What the protocol tells of samples; a run adds its weights."""
-    unknown = dict.fromkeys(("checkpoint", "weights", "truncation"))
-    return {"source": source, "kind": kind, "n": count, "seed": asked.seed, **unknown}
+def _open_like_array(
+    samples: NDArray[Any], source: str | Path, options: ReadOptions, on_progress: OnProgress
+) -> Dataset:
+    """Open data in the shape of an array of samples; raises UsageError where they are of another shape."""
+    if options.size is not None or options.mode is not None:
+        raise UsageError("size and mode are for samples in files: the data are read in the shape of an array")
+    if samples.ndim == 4 and samples.dtype == np.uint8:
+        data = open_images(source, samples.shape[1:3], mode_of(samples.shape[3]), on_progress)
+    elif samples.dtype.kind in "fiub" and samples.ndim in (2, 3):
+        data = open_source(source, on_progress=on_progress)
+    else:
+        raise UsageError(
+            "samples in an array are uint8 images [N, H, W, C], table rows [N, F] or series [N, C, T], not "
+            f"{samples.dtype} {list(samples.shape)}"
+        )
+    if samples.shape[1:] != store_for(data.spec).row_shape:
+        raise UsageError(
+            f"the samples have the shape {list(samples.shape)}, {source} has {PLURAL[data.spec.kind]} of the shape "
+            f"[N, {', '.join(map(str, store_for(data.spec).row_shape))}]"
+        )
+    return data
 
 
-def _told(data: Dataset, reference: Reference) -> dict[str, Any]:
-    """What the protocol tells of the real data."""
-    report = data.report
-    height, width, _ = report.shape
-    scaled = {shape.split()[0] for shape in report.shapes_found} != {f"{height}x{width}"}
-    return {
-        "source": report.source, "fingerprint": report.fingerprint, "split": reference.split,
-        "n": len(reference.real), "size": f"{height}x{width}", "mode": report.mode,
-        "resize": "Lanczos, to cover, centre cut" if scaled else None,
-        "floor": {"n": [len(rows) for rows in reference.floor], "rows": reference.floor_of},
-    }  # fmt: skip
+@singledispatch
+def open_samples(
+    spec: DataSpec, samples: str | Path, data: Dataset, options: ReadOptions, on_progress: OnProgress
+) -> Dataset:
+    """Open samples in the form of `data`, whose spec this is; equal samples all count."""
+    return open_source(samples, like=spec, keep_duplicates=True, on_progress=on_progress)
 
 
-def _renamed(rows: RowView, theirs: tuple[str, ...], ours: tuple[str, ...]) -> RowView:
-    """Labels by the classes of the data, by their names; those that the data do not have become -1."""
-    if theirs == ours:
-        return rows
-    if not theirs:  # clusters of the generator's own are no classes of the data
-        return RowView(rows.fetch, np.full(len(rows), -1))
-    number = np.array([*(ours.index(name) if name in ours else -1 for name in theirs), -1])
-    return RowView(rows.fetch, number[rows.labels])
+@open_samples.register
+def _(spec: ImageSpec, samples: str | Path, data: Dataset, options: ReadOptions, on_progress: OnProgress) -> Dataset:
+    """Open images; raises UsageError that names both shapes where they differ: nothing is resized unasked."""
+    fake = open_source(samples, options, keep_duplicates=True, on_progress=on_progress)
+    if fake.spec.kind != spec.kind:
+        raise UsageError(f"{samples} holds {PLURAL[fake.spec.kind]}, {data.report.source} holds {PLURAL[spec.kind]}")
+    if fake.report.shape != data.report.shape:
+        there, here = (f"{'x'.join(map(str, r.shape[:2]))} {r.mode}" for r in (fake.report, data.report))
+        if fake.report.shape[2] != data.report.shape[2] and fake.report.mode not in MODES:
+            raise UsageError(f"the samples are {there}, the data are {here}: they cannot be brought to one shape")
+        flags = f"--size {'x'.join(map(str, fake.report.shape[:2]))}" * (fake.report.shape[:2] != data.report.shape[:2])
+        flags += f" --mode {fake.report.mode}" * (fake.report.mode != data.report.mode)
+        raise UsageError(f"the samples are {there}, the data are {here}: {flags.strip()} brings both to one shape")
+    return fake
 
 
-def _named(source: Source) -> str:
-    return "an array" if isinstance(source, np.ndarray) else str(source)
-
-
-Table = dict[str, NDArray[np.float64]]
-"""`train`, and `test` where there are held-out rows; `[N, F]` each."""
-FARTHEST = 1e6
-"""Standard deviations: values beyond are no data of this table."""
-
-
-def _of_table(made: Table, name: str, data: Source, asked: EvaluationRequest) -> EvaluationInputs:
-    """Rows of values, standardised by the data's training rows (contracts of DESIGN: tables)."""
-    if asked.size is not None or asked.mode is not None:
-        raise UsageError(f"--size and --mode are for images: {name} is a table")
-    real = _table(data)
-    if real is None:
-        raise UsageError(f"{name} is a table [N, F]: --data must be one too, an array or a .npy or .npz of numbers")
-    train, test = real["train"], real.get("test")
-    if asked.split == "test" and test is None:
-        raise UsageError(f"{_named(data)} has no test split (x_test): leave --split out")
-    held_out = test is not None and asked.split in (None, "test")
-    samples = _rows_of_table(made["train"], name, train.shape[1])
-    mean, scale = train.mean(0), train.std(0)
-    scale[scale == 0] = 1
-
-    def standard(rows: NDArray[np.float64], whose: str) -> RowView:
-        standardised = (rows - mean) / scale
-        if not np.abs(standardised).max() <= FARTHEST:
-            raise SparringError(
-                f"{whose} holds values that are {FARTHEST:,.0f} standard deviations of the data away and more"
-            )
-        return of_array(standardised.astype(np.float32))
-
-    training = standard(_rows_of_table(train, _named(data), train.shape[1]), _named(data))
-    fresh = (
-        standard(_rows_of_table(test, f"x_test of {_named(data)}", train.shape[1]), _named(data))
-        if test is not None
-        else None
-    )
-    whole = fresh if fresh is not None and held_out else training
-    if asked.n is not None and asked.n > len(samples):
-        raise UsageError(f"{name} holds {len(samples):,} rows: -n {asked.n} is more than there are")
-    count = min(asked.count(len(whole)), len(samples))
-    order = np.random.default_rng([asked.seed, 7]).permutation(len(whole))
-    others = np.random.default_rng([asked.seed, 8]).permutation(len(training))[:count]
-    halves = np.array_split(order[: 2 * count], 2)
-    chosen = whole.take(order[:count])
-    floor = (training.take(others), chosen) if held_out else (whole.take(halves[0]), whole.take(halves[1]))
-    floor_of = "training rows against the reference" if held_out else "one half of the reference against the other"
-    reference = Reference(chosen, floor, at_most(TRAINING, training), fresh, "test" if held_out else "train", floor_of)
+def _inputs(
+    stored: RowView,
+    reference: Reference,
+    data: Dataset,
+    about: dict[str, Any],
+    notes: tuple[str, ...],
+    run: Run | None = None,
+) -> EvaluationInputs:
+    """Turn stored rows into the values that scores compare."""
+    values = values_for(data.spec, lambda: of_dataset(data.split("train")).chunks())
     about_data = {
-        "source": _named(data), "split": reference.split, "n": len(chosen), "columns": train.shape[1], "resize": None,
-        "scale": "mean 0 and variance 1 over the training rows",
-        "floor": {"n": [len(rows) for rows in floor], "rows": floor_of},
+        "source": data.report.source, "fingerprint": data.report.fingerprint, "split": reference.split,
+        "n": len(reference.real), **_form(data.spec, data.report),
+        "real_baseline": {"n": [len(rows) for rows in reference.real_pair], "rows": reference.pair_rows},
     }  # fmt: skip
-    some = np.random.default_rng([asked.seed, 9]).permutation(len(samples))[:count]
     return EvaluationInputs(
-        standard(samples, name).take(some), reference, (), _about(name, "table", count, asked), about_data
+        stored, reference.training, stored.map(values), reference.map(values), data, about, about_data, run, notes
     )
 
 
-def _rows_of_table(rows: NDArray[np.float64], whose: str, columns: int) -> NDArray[np.float64]:
-    """The rows, if they are 16 or more finite ones of so many columns."""
-    if rows.ndim != 2 or rows.shape[1] != columns or columns == 0:
-        raise UsageError(f"{whose} is {list(rows.shape)}, the data have {columns} columns")
-    if len(rows) < 16:
-        raise SparringError(f"{whose} holds {len(rows)} rows: 16 or more are needed, thousands are usual")
-    if not np.isfinite(rows).all():
-        raise SparringError(f"{whose} holds values that are no finite numbers (NaN or infinity): mend it first")
-    return rows
+@singledispatch
+def _form(spec: DataSpec, report: SourceReport) -> dict[str, Any]:
+    """Return what the protocol says about the form of the rows."""
+    scale = "mean 0 and variance 1 over the training rows"
+    return {"shape": list(spec.shape), "scale": scale, "resize": None}
 
 
-def _table(source: Source) -> Table | None:
-    """The rows of an array `[N, F]`, in memory or in a .npy or .npz file; None where it is none."""
-    if isinstance(source, np.ndarray):
-        return _as_table({"x": source})
-    if not str(source).lower().endswith((".npy", ".npz")) or not Path(source).is_file():
-        return None
-    try:
-        loaded = np.load(source, allow_pickle=False)
-        named = {"x": loaded} if isinstance(loaded, np.ndarray) else {k.lower(): loaded[k] for k in loaded.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile):  # the reader of images will say what is wrong
-        return None
-    return _as_table(named)
+@_form.register
+def _(spec: ImageSpec, report: SourceReport) -> dict[str, Any]:
+    size = f"{spec.height}x{spec.width}"
+    scaled = {shape.split()[0] for shape in report.shapes_found} != {size}
+    return {"size": size, "mode": report.mode, "resize": "Lanczos, to cover, centre crop" if scaled else None}
 
 
-def _as_table(named: dict[str, NDArray[Any]]) -> Table | None:
-    train = next((named[name] for name in ("x_train", "x", "arr_0") if name in named), None)
-    if train is None or train.ndim != 2:
-        return None
-    parts = {"train": train} | ({"test": named["x_test"]} if "x_test" in named else {})
-    for name, rows in parts.items():
-        if rows.dtype.kind not in "fiub":
-            raise UsageError(f"the {name} rows of a table are {rows.dtype}: real numbers are needed")
-    return {name: rows.astype(np.float64) for name, rows in parts.items()}
+def _about(source: str, kind: str, count: int, request: EvaluationRequest) -> dict[str, Any]:
+    """Return what the protocol says about samples; a run adds its weights."""
+    unknown = dict.fromkeys(("checkpoint", "weights", "truncation"))
+    return {"source": source, "kind": kind, "n": count, "seed": request.seed, **unknown}
+
+
+def _with_labels_of(samples: RowView, classes: tuple[str, ...], data: Dataset) -> RowView:
+    """Number the samples' labels by the classes of the data, by name; classes that the data do not have become -1."""
+    if classes == data.spec.classes:
+        return samples
+    if not classes:  # a generator's own clusters are not classes of the data
+        return replace(samples, labels=np.full(len(samples), -1))
+    names = data.spec.classes
+    number = np.array([*(names.index(name) if name in names else -1 for name in classes), -1])
+    return replace(samples, labels=number[samples.labels])
+
+
+def _name(source: Source) -> str:
+    return "an array" if isinstance(source, np.ndarray) else str(source)

@@ -12,15 +12,15 @@ from torch import Tensor
 
 from sparring.commands.evaluating.inputs import EvaluationInputs
 from sparring.engine.atomic_io import write
-from sparring.engine.image_io import grid
 from sparring.engine.run_folder import Run
 from sparring.measure.classifier.calibration import ClassificationReport
 from sparring.measure.diagnostics.gan_diagnostics import Finding
 from sparring.measure.diagnostics.memorisation import closest_pairs
 from sparring.measure.scores.evaluation import Evaluation
-from sparring.report.blocks import Block, Picture, pair_pictures
+from sparring.report.blocks import Block, Picture
 from sparring.report.classifier_section import classified_sections
 from sparring.report.page import Page, Section, page_html
+from sparring.report.render import render, render_pairs
 from sparring.report.run_sections import (
     animation_section,
     curves_section,
@@ -45,19 +45,19 @@ CURVES: Mapping[str, Mapping[str, str]] = {
     "Errors": {"error": "held-out images"},
     "Losses": {"discriminator": "discriminator", "classifier": "classifier", "generator": "generator"},
     "Accuracy": {"accuracy": "augmented labelled images", "confident": "fraction of confident pseudo-labels"},
-    "Robust accuracy": {"robust": "training adversaries", "guarded": "some training images, PGD"},
+    "Robust accuracy": {"robust": "training adversarial examples", "guarded": "training images under PGD"},
     "Logits": {"train_logit": "training images", "held_out_logit": "held-out images", "sample_logit": "samples"},
-    "Pairs the discriminator gets right": {"win": "held-out images", "train_win": "training images"},
+    "Pairs that the discriminator orders correctly": {"win": "held-out images", "train_win": "training images"},
     "Penalty": {"penalty": "penalty"},
     "Weight of the penalty (gamma)": {"gamma": "gamma"},
-    "Steepness of the discriminator": {"steepness": "slope times the squared distance of two images"},
-    "Augmentation": {"augment_p": "probability of each change"},
-    "Heads": {
+    "Steepness of the discriminator": {"steepness": "slope times squared distance of two images"},
+    "Augmentation": {"augment_p": "probability of each transformation"},
+    "Auxiliary heads": {
         "class_loss": "classes",
         "rotation_loss": "rotations",
-        "generator_heads": "rotations, in the generator's loss",
+        "generator_heads": "rotations, loss of the generator",
     },
-    "Orthogonality": {"orthogonality": "paid by the generator"},
+    "Orthogonal regularisation": {"orthogonality": "loss of the generator"},
 }
 """Title of a plot -> name in metrics.jsonl -> label of the line."""
 
@@ -71,16 +71,15 @@ def write_evaluation(
     findings: Sequence[Finding] = (),
 ) -> None:
     """Write the page of an evaluation; `features` and `training` are those of samples and training rows."""
-    images = inputs.data is not None
-    samples = _samples(inputs) if images else []
-    pairs = _pairs(inputs, features, training) if images and evaluation.memorisation else []
+    samples = _samples(inputs)
+    pairs = _pairs(inputs, features, training) if evaluation.memorisation else []
     if inputs.run is not None and inputs.run.exists:
         page = page_of_run(inputs.run, samples, findings, evaluation, pairs)
     else:
         source = str(inputs.about["source"])
         facts = {"samples": source, "data": str(inputs.about_data["source"])}
         sections = [samples_section(samples), *evaluation_sections(evaluation, pairs), protocol_section(evaluation)]
-        page = Page(Path(source).name, facts, sections, bool(samples))
+        page = Page(Path(source).name, facts, sections, generated=True)
     write(path, page_html(page))
 
 
@@ -97,7 +96,7 @@ def page_of_run(
     samples: Sequence[Block],
     findings: Sequence[Finding] = (),
     evaluation: Evaluation | None = None,
-    pairs: Sequence[Picture] = (),
+    pairs: Sequence[Block] = (),
     sections: Sequence[Section] = (),
 ) -> Page:
     """Build the page of a run from its folder; `sections` are further ones, placed after the diagnosis."""
@@ -134,25 +133,22 @@ def _about_run(run: Run) -> dict[str, str]:
     }  # fmt: skip
 
 
-def _samples(inputs: EvaluationInputs) -> list[Picture]:
-    samples = inputs.samples
-    by_class = [
-        np.flatnonzero(samples.labels == k)[:SAMPLES_PER_CLASS] for k in range(min(len(inputs.classes), MAX_CLASSES))
-    ]
+def _samples(inputs: EvaluationInputs) -> list[Block]:
+    """Show some samples, class by class where they have labels."""
+    samples, classes = inputs.stored, inputs.spec.classes
+    by_class = [np.flatnonzero(samples.labels == k)[:SAMPLES_PER_CLASS] for k in range(min(len(classes), MAX_CLASSES))]
     if any(map(len, by_class)):
-        return [
-            Picture(grid(samples.fetch(idx), SAMPLES_PER_CLASS), name, f"Samples {name}")
-            for idx, name in zip(by_class, inputs.classes, strict=False)
-            if len(idx)
-        ]
-    return [Picture(grid(samples.fetch(np.arange(min(len(samples), MAX_SAMPLES)))), alt="Samples")]
+        labelled = [(name, idx) for name, idx in zip(classes, by_class, strict=False) if len(idx)]
+        return [render(inputs.spec, samples.fetch(idx), captions=[name] * len(idx)) for name, idx in labelled]
+    return [render(inputs.spec, samples.fetch(np.arange(min(len(samples), MAX_SAMPLES))))]
 
 
-def _pairs(inputs: EvaluationInputs, features: Tensor, training: Tensor) -> list[Picture]:
+def _pairs(inputs: EvaluationInputs, features: Tensor, training: Tensor) -> list[Block]:
+    """Show the samples that are most like copies with their nearest training examples."""
     closest = closest_pairs(features, training, PAIRS)
     fake, real = (np.array([pair[side] for pair in closest]) for side in (0, 1))
-    return pair_pictures(
-        inputs.samples.fetch(fake), inputs.reference.training.fetch(real), [pair[2] for pair in closest]
+    return render_pairs(
+        inputs.spec, inputs.stored.fetch(fake), inputs.stored_training.fetch(real), [pair[2] for pair in closest]
     )
 
 

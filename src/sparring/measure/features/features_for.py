@@ -1,0 +1,119 @@
+"""Choose what scores compare, by the kind of data: the values of a row, and the features of these values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import singledispatch
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from sparring.data.dataset import Dataset
+from sparring.data.open import open_images
+from sparring.data.registry import CHANNEL_FEATURES
+from sparring.data.resolve import cache_folder
+from sparring.engine.data_spec import DataSpec, ImageSpec, SeriesSpec, TableSpec
+from sparring.engine.device import Hardware
+from sparring.engine.errors import SparringError, UsageError
+from sparring.measure.features import feature_net as nets
+from sparring.measure.features.feature_net import Features
+from sparring.measure.features.trained_features import trained
+
+MAX_DEVIATIONS = 1e6
+"""Largest distance of a value from the mean, in standard deviations of the training data."""
+Values = Callable[[NDArray[Any]], NDArray[Any]]
+"""Map of stored rows to the values that scores compare: uint8 images `[B, H, W, C]`, or float32 `[B, F]`."""
+
+
+@singledispatch
+def values_for(spec: DataSpec, training: Callable[[], Iterable[NDArray[Any]]]) -> Values:
+    """Return the map of stored rows to the values that scores compare.
+
+    `training` returns the stored training rows in chunks. Raises UsageError for kinds of data without scores.
+    """
+    raise UsageError(
+        f"there are no scores of generated {spec.kind} data yet: images, tables and series can be evaluated. `sparring attack` and "
+        "`sparring predict` test a classifier"
+    )
+
+
+@values_for.register
+def _(spec: ImageSpec, training: Callable[[], Iterable[NDArray[Any]]]) -> Values:
+    return lambda rows: rows
+
+
+@values_for.register(TableSpec)
+@values_for.register(SeriesSpec)
+def _(spec: TableSpec | SeriesSpec, training: Callable[[], Iterable[NDArray[Any]]]) -> Values:
+    """Standardise each value by its mean and deviation over the training rows."""
+
+    def flat(rows: NDArray[Any]) -> NDArray[np.float64]:
+        return rows.reshape(len(rows), -1).astype(np.float64)
+
+    count = sum(map(len, training()))
+    mean = sum((flat(rows).sum(0) for rows in training()), np.zeros(1)) / count
+    std = np.sqrt(sum((((flat(rows) - mean) ** 2).sum(0) for rows in training()), np.zeros(1)) / count)
+    std[std == 0] = 1
+
+    def values(rows: NDArray[Any]) -> NDArray[np.float32]:
+        with np.errstate(over="ignore", invalid="ignore"):
+            standardised = (flat(rows) - mean) / std
+        if not np.isfinite(standardised).all():
+            raise SparringError("there are values that are no finite numbers (NaN or infinity): remove these rows")
+        if np.abs(standardised).max(initial=0) > MAX_DEVIATIONS:
+            raise SparringError(
+                f"there are values more than {MAX_DEVIATIONS:,.0f} standard deviations from the mean of the training data"
+            )
+        return standardised.astype(np.float32)
+
+    return values
+
+
+@singledispatch
+def features_for(
+    spec: DataSpec,
+    choice: str | Path | nn.Module,
+    weights: str | Path | None,
+    data: Dataset,
+    hardware: Hardware,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Features:
+    """Return the features of values: for tables and series the values themselves, for images those of a network.
+
+    `choice` is "trained" (on the training images, once, kept in the cache), "raw", "inception" (with the file of its
+    `weights`), a TorchScript file, or a module. Raises UsageError where the choice does not fit the kind of data.
+    """
+    if choice not in ("trained", "raw") or weights is not None:
+        raise UsageError(f"--features and --weights are for images: {spec.kind} data are compared by their values")
+    return nets.raw()
+
+
+@features_for.register
+def _(
+    spec: ImageSpec,
+    choice: str | Path | nn.Module,
+    weights: str | Path | None,
+    data: Dataset,
+    hardware: Hardware,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Features:
+    if weights is not None and choice != "inception":
+        raise UsageError("--weights is the file of the Inception network: it goes with --features inception")
+    if isinstance(choice, nn.Module):
+        return nets.of_module(choice)
+    if choice == "raw":
+        return nets.raw()
+    if choice == "inception":
+        return nets.of_inception(weights)
+    if choice != "trained":
+        return nets.of_torchscript(Path(choice))
+    channel_source = CHANNEL_FEATURES.get(data.report.format)
+    images = open_images(channel_source) if channel_source else data.split("train")
+    net = trained(
+        images.spec, images.__getitem__, images.labels, data=images.fingerprint, folder=cache_folder() / "features",
+        hardware=hardware, on_progress=on_progress,
+    )  # fmt: skip
+    return nets.by_channel(net, spec.channels) if channel_source else net
