@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from trials import KEPT, hardened
 
 from sparring.attacks import Threat, autoattack, pgd
-from sparring.data.open import open_images
+from sparring.data.open import open_source
 from sparring.models.classifier import load_classifier
 
 EPS = 0.3
@@ -59,7 +59,7 @@ def main() -> None:
     sys.path[:0] = [str(options.peers), str(options.reference)]
     warnings.simplefilter("ignore")
     models = {"undefended": Pixels(_undefended()), "robust": Pixels(options.robust)}
-    test = open_images("mnist").split("test")
+    test = open_source("mnist").split("test")
     rows = range(max(options.images, options.pgd_images))
     x, y = torch.from_numpy(test[rows]).permute(0, 3, 1, 2).float() / 255, torch.from_numpy(test.labels[rows]).long()
     few = options.images

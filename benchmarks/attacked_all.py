@@ -17,7 +17,7 @@ from attack_speed import EPS, THREAT, Pixels
 from record import data_folder, save
 
 from sparring.attacks import autoattack
-from sparring.data.open import open_images
+from sparring.data.open import open_source
 from sparring.stats.intervals import wilson_interval
 
 
@@ -29,7 +29,7 @@ def main() -> None:
     parser.add_argument("--name", default="attacked_all")
     options = parser.parse_args()
     data_folder()
-    test = open_images("mnist").split("test")
+    test = open_source("mnist").split("test")
     rows = range(min(options.images, len(test)))
     x = (torch.from_numpy(test[rows]).permute(0, 3, 1, 2).float() / 255).to(options.device)
     y = torch.from_numpy(test.labels[rows]).to(options.device)

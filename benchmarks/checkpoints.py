@@ -17,7 +17,7 @@ from record import save
 from safetensors.torch import load_file
 
 from sparring.data.in_memory import as_input
-from sparring.data.open import open_images
+from sparring.data.open import open_source
 from sparring.engine.run_folder import Run
 from sparring.recipes import recipe_class
 from sparring.recipes.recipe import from_settings
@@ -28,7 +28,7 @@ def main() -> None:
     parser.add_argument("run", type=Path, help="a run folder of `sparring classify mnist`")
     parser.add_argument("--name", default="improved_checkpoints")
     options = parser.parse_args()
-    run, mnist = Run(options.run), open_images("mnist")
+    run, mnist = Run(options.run), open_source("mnist")
     test = mnist.split("test")
     x, labels = as_input(test[np.arange(len(test))], torch.device("cpu")), torch.from_numpy(test.labels)
     recipe = from_settings(recipe_class(run.settings["recipe"]["name"]), run.settings["recipe"]["settings"])

@@ -85,7 +85,7 @@ def verdicts(clean: dict[str, Any], bad: dict[str, Any], claims: dict[str, str])
 
 def one_set(name: str, source: str, folder: Path) -> dict[str, Any]:
     path = data_folder() / source
-    data = sparring.open_images(path if path.is_file() else source)
+    data = sparring.open(path if path.is_file() else source)
     whole = data.split(None)
     rng = np.random.default_rng(1)
     if data.report.splits["test"]:

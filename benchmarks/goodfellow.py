@@ -23,7 +23,7 @@ from trials import KEPT, hardened
 from sparring.attacks import Threat, fgsm
 from sparring.commands.attacking.load_target import load_target
 from sparring.commands.attacking.suites.image import image_target
-from sparring.data.open import open_images
+from sparring.data.open import open_source
 
 EPS = 0.25
 PUBLISHED = {
@@ -50,7 +50,7 @@ def main() -> None:
                 strict=True,
             )
         )
-    test = open_images("mnist").split("test")
+    test = open_source("mnist").split("test")
     x = torch.from_numpy(test[range(len(test))]).permute(0, 3, 1, 2).float() / 255
     y = torch.from_numpy(test.labels).long()
     by_seed = [_table(runs[seed, 0.0], runs[seed, EPS], x, y) for seed in options.seeds]

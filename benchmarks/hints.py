@@ -27,7 +27,8 @@ from torch import Tensor
 
 from sparring.commands.train import train
 from sparring.commands.training.monitor import floats, small
-from sparring.data.open import open_images
+from sparring.data.open import open_source
+from sparring.data.reader_api import ReadOptions
 from sparring.engine.image_io import grid, save_png
 from sparring.games.hints import Violation, excess, hint_term
 from sparring.measure.diagnostics.quick_metrics import coverage
@@ -87,7 +88,7 @@ def main() -> None:
     parser.add_argument("--name", default="hints", help="of the result files")
     options = parser.parse_args()
     violation = hint_term(options.hint, 1.0)[1].violation
-    images = open_images(data_folder() / "faces-easy.zip", (options.size, options.size))
+    images = open_source(data_folder() / "faces-easy.zip", ReadOptions(size=(options.size, options.size)))
     data = floats(images[np.arange(len(images))])
     of_data, runs, pictures = figures(data, data, violation), [], {}
     for seed in options.seeds:

@@ -23,7 +23,8 @@ import numpy as np
 from PIL import Image
 from record import alternate, data_folder, ratios, save, spread, to_text
 
-from sparring.data.open import open_images
+from sparring.data.open import open_source
+from sparring.data.reader_api import ReadOptions
 
 TARGET = 1.7
 
@@ -53,7 +54,7 @@ def by_sparring(folder: Path, side: int) -> None:
     """Decode and cache anew."""
     with tempfile.TemporaryDirectory(dir=folder.parent) as cache:
         os.environ["SPARRING_CACHE"] = cache
-        open_images(folder, (side, side), "RGB")
+        open_source(folder, ReadOptions(size=(side, side), mode="RGB"))
 
 
 def by_pillow(folder: Path, side: int) -> None:

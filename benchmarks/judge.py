@@ -19,7 +19,8 @@ from record import data_folder
 
 from sparring.commands.evaluating.row_views import of_array, of_dataset, of_model
 from sparring.data.dataset import Dataset
-from sparring.data.open import open_images
+from sparring.data.open import open_source
+from sparring.data.reader_api import ReadOptions
 from sparring.data.resolve import cache_folder
 from sparring.engine.device import Hardware
 from sparring.measure.diagnostics.memorisation import memorisation
@@ -61,7 +62,7 @@ class Judge:
     def __init__(self, name: str) -> None:
         size = SOURCES[name][1]
         height, width = map(int, size.split("x")) if size else (0, 0)
-        self.data: Dataset = open_images(source(name), (height, width) if size else None)
+        self.data: Dataset = open_source(source(name), ReadOptions(size=(height, width) if size else None))
         self.hardware = Hardware.find("cpu")
         self.net = trained(
             self.data.spec, self.data.__getitem__, self.data.labels, data=self.data.fingerprint,

@@ -21,7 +21,7 @@ from sparring.commands.training.monitor import watch
 from sparring.commands.training.plan import Plan
 from sparring.data.dataset import Dataset
 from sparring.data.loader import BatchLoader
-from sparring.data.open import open_images
+from sparring.data.open import open_source
 from sparring.engine.device import Hardware
 from sparring.engine.loop import play
 from sparring.models.generator import GeneratorModel
@@ -84,7 +84,7 @@ def main() -> None:
     found = {}
     for name in options.data:
         source = SOURCES[name]
-        images = open_images(folder / source if "." in source else source)
+        images = open_source(folder / source if "." in source else source)
         found[name] = shares(images, hardware, options.pairs, options.rounds)
     worst = max(told[f"{minutes} min"]["share"] for told in found.values() for minutes in MINUTES)
     words = ", ".join(

@@ -26,7 +26,7 @@ from torch import Tensor
 from trials import KEPT
 
 from sparring.data.dataset import Dataset
-from sparring.data.open import open_images
+from sparring.data.open import open_source
 from sparring.models.classifier import Classifier, load_classifier, views_of
 
 PAIRS = ("0-1", "3-8", "4-9")
@@ -52,7 +52,7 @@ def main() -> None:
     options = parsed(__doc__, "oneshot", more)
     asked = options.rest
     labels = ("--labels", str(asked.labels)) if asked.labels else ()
-    mnist = open_images("mnist")
+    mnist = open_source("mnist")
     todo = {
         (pair, seed): Told(
             str(without(mnist, two(pair), KEPT / f"without-{pair}.npz")),
@@ -63,7 +63,7 @@ def main() -> None:
     learnt = train(options, todo.values())
     torch.set_num_threads(1)
     strange = {
-        "Fashion-MNIST": some(open_images("fashion-mnist").split("test"), OTHERS),
+        "Fashion-MNIST": some(open_source("fashion-mnist").split("test"), OTHERS),
         "noise": np.random.default_rng(0).integers(0, 256, (OTHERS, 28, 28, 1), dtype=np.uint8),
     }
     table: dict[str, dict[str, Any]] = {}

@@ -19,7 +19,7 @@ import torch
 from record import alternate, data_folder, save, spread, to_text
 
 from sparring.data.loader import BatchLoader
-from sparring.data.open import open_images
+from sparring.data.open import open_source
 from sparring.engine.device import Hardware
 from sparring.engine.game import freeze_others
 from sparring.engine.loop import Callback, System, play
@@ -57,7 +57,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=60, help="rounds of a measurement")
     options = parser.parse_args()
     data_folder()
-    images, hardware = open_images("mnist"), Hardware.find("cpu")
+    images, hardware = open_source("mnist"), Hardware.find("cpu")
     recipe = R3().resolve(images.spec, hardware)
     torch.manual_seed(0)
     nets = recipe.nets(images.spec)

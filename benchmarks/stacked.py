@@ -36,7 +36,7 @@ def one(objective: str, penalty: str, seed: int, minutes: float, path: Path) -> 
     import torch
 
     from sparring.data.loader import BatchLoader
-    from sparring.data.open import open_images
+    from sparring.data.open import open_source
     from sparring.engine.device import Hardware
     from sparring.engine.image_io import grid, to_uint8
     from sparring.engine.loop import play
@@ -47,7 +47,7 @@ def one(objective: str, penalty: str, seed: int, minutes: float, path: Path) -> 
     from sparring.recipes.generators.r3 import R3
 
     torch.set_num_threads(1)
-    data, hardware = open_images("stacked-mnist"), Hardware.find("cpu")
+    data, hardware = open_source("stacked-mnist"), Hardware.find("cpu")
     recipe = R3(labels=False).resolve(data.spec, hardware)
     feed = BatchLoader(data, recipe.batch_size, seed=seed)
 

@@ -17,7 +17,7 @@ from record import save
 from told import Options, Told, chosen, errors, parsed, to_text, train
 from trials import KEPT
 
-from sparring.data.open import open_images
+from sparring.data.open import open_source
 
 RECIPE = ("--recipe", "consistent")
 
@@ -56,7 +56,7 @@ def main() -> None:
 
 def _answered(options: Options, first: Told, seed: int) -> Path:
     """A table of the labels that `first` was told, and of those that it asks for first, answered as MNIST has them."""
-    whole, known = open_images("mnist"), chosen("mnist", options.rest.labels, seed)
+    whole, known = open_source("mnist"), chosen("mnist", options.rest.labels, seed)
     with (options.folder / first.name / "to_label.csv").open(encoding="utf-8") as file:
         wanted = {line["name"] for line in list(csv.DictReader(file))[: options.rest.more]}
     rows = [*np.flatnonzero(known.labels >= 0), *(k for k, name in enumerate(whole.names) if name in wanted)]

@@ -28,7 +28,7 @@ from trials import ALONE, KEPT
 
 from sparring.data.dataset import Dataset
 from sparring.data.labels import choose_labels
-from sparring.data.open import open_images
+from sparring.data.open import open_source
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ def kept(name: str, find: Callable[[], dict[str, Any]]) -> dict[str, Any]:
 
 def chosen(name: str, labels: int, seed: int) -> Dataset:
     """The training images of data `name`, with the labels that `sparring classify --labels --seed` tells."""
-    data = open_images(source(name))
+    data = open_source(source(name))
     return data.relabelled(choose_labels(data.labels, labels, data.spec.classes, seed), data.spec.classes)
 
 

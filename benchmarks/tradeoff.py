@@ -25,7 +25,7 @@ from trials import KEPT, hardened
 from sparring.attacks import Threat, pgd
 from sparring.commands.attacking.load_target import load_target
 from sparring.commands.attacking.suites.image import image_target
-from sparring.data.open import open_images
+from sparring.data.open import open_source
 from sparring.report.svg_plots import curve
 
 AT, STEPS = 0.1, 40
@@ -46,7 +46,7 @@ def main() -> None:
     todo = list(product(options.eps, options.seeds))
     with ThreadPoolExecutor(options.workers) as pool:
         runs = dict(zip(todo, pool.map(lambda one: _train(options, *one), todo), strict=True))
-    test = open_images("mnist").split("test")
+    test = open_source("mnist").split("test")
     x = torch.from_numpy(test[range(1000)]).permute(0, 3, 1, 2).float() / 255
     y = torch.from_numpy(test.labels[:1000]).long()
     clean = {eps: [_clean(runs[eps, seed]) for seed in options.seeds] for eps in options.eps}

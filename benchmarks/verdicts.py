@@ -29,7 +29,7 @@ from trials import KEPT
 from sparring.attacks import autoattack
 from sparring.attacks.stochastic_models import error_rates
 from sparring.commands.harden import harden
-from sparring.data.open import open_images
+from sparring.data.open import open_source
 from sparring.recipes.adversarial.base import AdversarialRecipe
 from sparring.recipes.adversarial.fast import Fast
 from sparring.recipes.adversarial.pgd import PGD
@@ -90,7 +90,7 @@ def main() -> None:
     warnings.simplefilter("ignore")
     _alike()
     device = torch.device(options.device)
-    test = open_images("mnist").split("test")
+    test = open_source("mnist").split("test")
     rows = np.arange(min(options.images, len(test)))
     x = (torch.from_numpy(test[rows]).permute(0, 3, 1, 2).float() / 255).contiguous().to(device)
     y = torch.from_numpy(test.labels[rows]).long().to(device)

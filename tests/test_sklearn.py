@@ -22,7 +22,7 @@ from sklearn.preprocessing import MinMaxScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 from torch import Tensor, nn
 
-from sparring import FewLabelClassifier, ImageSpec, SparringError, UsageError, load, open_images
+from sparring import FewLabelClassifier, ImageSpec, SparringError, UsageError, load, open_source
 from sparring.commands.training import calibrate
 from sparring.recipes.semi_supervised.consistent import Consistent
 from sparring.recipes.semi_supervised.improved import Improved
@@ -183,8 +183,8 @@ def test_a_folder_brings_its_labels(folder: Path, bright: Any) -> None:
     x, y, _ = bright
     one = made().fit(folder)
     assert one.classes_.tolist() == ["class 0", "class 1", "class 2"] and one.n_features_in_ == 64
-    assert one.score(folder) == 1.0 and one.score(open_images(folder)) == 1.0
-    names = open_images(folder).names
+    assert one.score(folder) == 1.0 and one.score(open_source(folder)) == 1.0
+    names = open_source(folder).names
     wanted = [f"class {y[int(Path(name).stem)]}" for name in names]
     assert (one.predict(str(folder)) == wanted).mean() > 0.9
     assert (one.predict(x) == [f"class {k}" for k in y]).mean() > 0.9
@@ -192,7 +192,7 @@ def test_a_folder_brings_its_labels(folder: Path, bright: Any) -> None:
 
 def test_labels_of_ones_own_for_a_folder(folder: Path, bright: Any) -> None:
     _, y, few = bright
-    images = open_images(folder)
+    images = open_source(folder)
     place = np.array([int(Path(name).stem) for name in images.names])
     one = made().fit(images, few[place])
     assert one.classes_.tolist() == [0, 1, 2] and one.score(images, y[place]) > 0.9

@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from sparring.data.dataset import Dataset as Dataset
     from sparring.data.loader import BatchLoader as BatchLoader
     from sparring.data.open import open as open
-    from sparring.data.open import open_images as open_images
     from sparring.data.open import open_source as open_source
     from sparring.data.reader_api import ReadOptions as ReadOptions
     from sparring.engine.data_spec import AudioSpec as AudioSpec
@@ -88,7 +87,7 @@ _HOMES = {
     "commands.sample": ("sample",),
     "commands.train": ("train",),
     "data.dataset": ("Dataset",),
-    "data.open": ("open", "open_images", "open_source"),
+    "data.open": ("open", "open_source"),
     "data.reader_api": ("ReadOptions",),
     "data.loader": ("BatchLoader",),
     "data.audio": ("Sounds", "open_sounds"),
@@ -165,7 +164,6 @@ __all__ = [
     "load",
     "load_recogniser",
     "open",
-    "open_images",
     "open_sounds",
     "open_source",
     "play",

@@ -23,7 +23,7 @@ from sparring.commands.training.run_settings import TrainRequest
 from sparring.data.dataset import Dataset
 from sparring.data.in_memory import IndexedDataset, InMemoryDataset, Scale, as_input
 from sparring.data.loader import BatchLoader
-from sparring.data.open import open_images
+from sparring.data.open import open_source
 from sparring.data.reader_api import mode_of
 from sparring.engine.data_spec import ImageSpec
 from sparring.engine.device import Hardware
@@ -146,7 +146,7 @@ class FewLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _learnt_from(self, X: Any, y: Any) -> IndexedDataset:
         """The data to train on; sets `classes_`, `n_features_in_` and how later data are read."""
-        source = open_images(X) if isinstance(X, str | Path) else X
+        source = open_source(X) if isinstance(X, str | Path) else X
         y = _own_labels(source) if y is None else y
         if not isinstance(source, Dataset):
             source = self._array(source, fitting=True)

@@ -24,7 +24,7 @@ from sparring.commands.predict import as_csv, predict
 from sparring.commands.reporting.classifier_report import doubts, untaught
 from sparring.commands.training import calibrate
 from sparring.commands.training.interrupt import Stopped
-from sparring.data.open import open_images
+from sparring.data.open import open_source
 from sparring.engine.device import Hardware
 from sparring.engine.errors import SparringError, UsageError
 from sparring.engine.run_folder import Run
@@ -94,7 +94,7 @@ def test_what_to_label_next_are_the_least_sure_and_the_least_like_labelled_in_tu
     trained: ClassificationReport, rows: Path
 ) -> None:
     lines = list(csv.DictReader(io.StringIO(Path(trained.to_label).read_text())))
-    data = open_images(rows)
+    data = open_source(rows)
     lines, told = lines[:57], {line["name"]: line["label"] for line in lines[57:]}
     known = dict(zip(data.names, data.labels.tolist(), strict=True))
     assert len(told) == 9 and all(label == str(known[name]) for name, label in told.items())
@@ -212,7 +212,7 @@ def test_a_table_of_labels_for_a_source_without_any(rows: Path, tmp_path: Path) 
     table = tmp_path / "labels.csv"
     table.write_text(
         "name,label\n"
-        + "".join(f"{name},{'abc'[k % 3]}\n" for k, name in enumerate(open_images(tmp_path / "bare.npz").names[:12]))
+        + "".join(f"{name},{'abc'[k % 3]}\n" for k, name in enumerate(open_source(tmp_path / "bare.npz").names[:12]))
     )
     found = classify(tmp_path / "bare.npz", tiny(), labels_file=table, images=120, out=tmp_path / "run", **SMALL)
     assert found.labels == 12 and found.classes == ("a", "b", "c") and found.errors is None
@@ -241,7 +241,7 @@ def test_a_table_may_order_classes_otherwise_than_the_test_images(rows: Path, tm
             place = tmp_path / "x" / part / ("" if part == "train" else f"{'cba'[arrays['y_test'][k]]}")
             place.mkdir(parents=True, exist_ok=True)
             Image.fromarray(image).save(place / f"{part}{k}.png")
-    data = open_images(tmp_path / "x")
+    data = open_source(tmp_path / "x")
     assert (data.labels < 0).all() and data.report.classes.keys() == set("abc")
     (tmp_path / "t.csv").write_text("".join(f"train{k}.png,{'cbad'[k % 3]}\n" for k in range(30)) + "train30.png,0th\n")
     found = classify(tmp_path / "x", tiny(), labels_file=tmp_path / "t.csv", images=720, out=tmp_path / "run", **SMALL)
@@ -264,7 +264,7 @@ def test_unlabelled_images_that_taught_little_are_noted(sure: list[float], told:
 
 
 def test_labels_that_look_wrong_are_named_unless_they_are_too_many(trained: ClassificationReport, rows: Path) -> None:
-    classifier, data = load_classifier(trained.run), open_images(rows)
+    classifier, data = load_classifier(trained.run), open_source(rows)
     none, classes = np.empty(0, np.int64), data.spec.classes
     answers = classifier.predict(data[np.arange(len(data))]).probabilities.argmax(1).numpy()
     assert doubts(classifier, data.relabelled(answers, classes), none) == []
@@ -322,7 +322,7 @@ def test_networks_of_ones_own(rows: Path, tmp_path: Path) -> None:
 
 
 def test_calibration_sees_the_training_images_alone(trained: ClassificationReport, rows: Path) -> None:
-    one, recipe, data = load_classifier(trained.run), tiny(), open_images(rows)
+    one, recipe, data = load_classifier(trained.run), tiny(), open_source(rows)
     told = data.relabelled(np.where(np.arange(66) < 9, data.labels, -1), data.spec.classes)
     first = calibrate.calibrated(one.net, told, recipe, one.metadata, CPU)
     second = calibrate.calibrated(one.net, told, recipe, one.metadata, CPU)
@@ -341,7 +341,7 @@ def test_calibration_sees_the_training_images_alone(trained: ClassificationRepor
 
 def test_predictions_name_each_image_and_come_in_the_sources_order(trained: ClassificationReport, rows: Path) -> None:
     found = predict(trained.run, rows)
-    data = open_images(rows).split(None)
+    data = open_source(rows).split(None)
     assert [one.name for one in found.predictions] == data.names and found.skipped == {}
     answers = load_classifier(trained.run).predict(data[np.arange(len(data))])
     assert [one.label for one in found.predictions] == [answer.label for answer in answers]

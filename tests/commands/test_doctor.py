@@ -64,7 +64,7 @@ def instead(player: str, by: type[Deaf] | type[Dull]) -> Nets:
 
 def few(folder: Path) -> Path:
     """Forty digits to train on, of all writers, and the others held out."""
-    digits = sparring.open_images("digits").split(None)
+    digits = sparring.open("digits").split(None)
     x = digits[np.random.default_rng(0).permutation(len(digits))]
     np.savez(folder / "forty.npz", x_train=x[:40], x_test=x[40:])
     return folder / "forty.npz"
@@ -80,7 +80,7 @@ def play(folder: Path, source: str | Path = "digits", nets: Nets | None = None, 
 
 def ills(run: sparring.Run, nets: Nets | None = None) -> dict[str, str]:
     """Illness -> advice."""
-    generator = nets(sparring.open_images("digits").spec)["generator"] if nets else None
+    generator = nets(sparring.open("digits").spec)["generator"] if nets else None
     return {found.kind: found.advice for found in sparring.doctor(run, generator) if found.severity == "problem"}
 
 

@@ -74,7 +74,7 @@ def test_it_can_be_asked_like_any_classifier(hardened: HardeningReport, data: Pa
 
 
 def test_the_figures_are_those_of_the_saved_classifier(hardened: HardeningReport, data: Path) -> None:
-    test = sparring.open_images(data).split("test")
+    test = sparring.open(data).split("test")
     classifier = load_classifier(hardened.run)
     right = sum(
         answer == str(label)
@@ -164,11 +164,11 @@ def test_a_network_of_ones_own(data: Path, tmp_path: Path) -> None:
     assert found.robust.accuracy.hits >= 8
     with pytest.raises(sparring.UsageError, match="needs the classifier"):
         load_classifier(found.run)
-    mine = Mine(sparring.open_images(data).spec)
+    mine = Mine(sparring.open(data).spec)
     classifier = load_classifier(found.run, mine)
     x = torch.rand(3, 1, 8, 8) * 2 - 1
     torch.testing.assert_close(classifier.logits(x), mine(x) / classifier.temperature)
-    assert predict(found.run, data, net=Mine(sparring.open_images(data).spec)).predictions
+    assert predict(found.run, data, net=Mine(sparring.open(data).spec)).predictions
     with pytest.raises(sparring.UsageError, match="networks of your own"):
         sparring.harden(data, out=tmp_path / "run", device="cpu")
 
@@ -203,7 +203,7 @@ def test_own_loop(data: Path) -> None:
     """The bare objects, in a loop of one's own: three lines."""
     from sparring.games.adversarial_training import AdversarialTraining, Ascent
 
-    images = sparring.open_images(data)
+    images = sparring.open(data)
     net = Mine(images.spec)
     game = AdversarialTraining(net, pixel_threat("Linf", 0.05), attack=Ascent(1, 1.25))
     optimizer = torch.optim.Adam(net.parameters(), 0.01)

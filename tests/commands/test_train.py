@@ -76,7 +76,7 @@ def own_nets(spec: sparring.ImageSpec) -> dict[str, nn.Module]:
 
 def test_networks_of_ones_own_train_and_sample(data: Path, tmp_path: Path) -> None:
     run = sparring.train(data, sparring.R3(batch_size=8), nets=own_nets, images=64, out=tmp_path / "own")
-    spec = sparring.open_images(data).spec
+    spec = sparring.open(data).spec
     with pytest.raises(sparring.UsageError, match="custom networks"):
         sparring.sample(run.path)
     assert sparring.sample(run.path, 4, generator=own_nets(spec)["generator"]).exists()

@@ -23,7 +23,7 @@ from sparring.data.archive import (
     too_large,
 )
 from sparring.data.gzip_io import is_packed_tar, unpacked
-from sparring.data.open import open_images
+from sparring.data.open import open_source
 from sparring.engine.errors import SparringError
 
 PICTURE = encoded(pixels(1)[0])
@@ -94,7 +94,7 @@ def test_hostile_names_are_refused_by_name_and_nothing_is_written(tmp_path: Path
     for make, name in ((write_zip, "h.zip"), (write_tar, "h.tar"), (write_targz, "h.tar.gz")):
         path = make(tmp_path / "in" / name, {**HOSTILE, "good.png": PICTURE})
         before = {p for p in tmp_path.rglob("*") if "cache" not in p.parts}
-        data = open_images(path)
+        data = open_source(path)
         assert data.report.used == 1
         assert set(data.report.skipped["leads out of the archive"]) == set(HOSTILE)
         assert {p for p in tmp_path.rglob("*") if "cache" not in p.parts} == before
@@ -142,7 +142,7 @@ def test_links_and_encrypted_members_of_a_zip_are_refused(tmp_path: Path) -> Non
 
 def test_a_zip_bomb_is_refused_by_name(tmp_path: Path) -> None:
     write_zip(tmp_path / "a.zip", {"bomb.png": bytes(70 << 20), "good.png": PICTURE})
-    data = open_images(tmp_path / "a.zip")
+    data = open_source(tmp_path / "a.zip")
     (reason,) = data.report.skipped
     assert reason.startswith("is a decompression bomb")
     assert data.report.skipped[reason] == ["bomb.png"]
@@ -152,7 +152,7 @@ def test_a_targz_bomb_is_refused_and_nothing_is_left(tmp_path: Path) -> None:
     path = write_targz(tmp_path / "bomb.tar.gz", {"bomb.png": bytes(90 << 20)})
     assert is_packed_tar(path)
     with pytest.raises(SparringError, match=r"bomb\.tar\.gz is a decompression bomb"):
-        open_images(path)
+        open_source(path)
     assert not list((tmp_path / "cache").rglob("*.tar"))
 
 
@@ -170,7 +170,7 @@ def test_torn_archives_are_refused_by_name(make: object, tmp_path: Path) -> None
     for cut in (len(content) // 2 + 100, 700 if make is write_tar else 30):
         path.write_bytes(content[:cut])
         with pytest.raises(SparringError, match=r"a\.pack"):
-            open_images(path)
+            open_source(path)
 
 
 def test_a_folder_in_order_without_the_hidden(tmp_path: Path) -> None:
@@ -195,7 +195,7 @@ def test_links_pipes_and_loops_in_a_folder(tmp_path: Path) -> None:
     container = open_container(folder)
     assert container.names == ["a/1.png"]
     assert set(reason(folder)) == {"self", "broken.png", "pipe.png"}
-    assert open_images(folder).report.used == 1
+    assert open_source(folder).report.used == 1
 
 
 def test_a_very_deep_folder(tmp_path: Path) -> None:
@@ -221,10 +221,10 @@ def test_odd_names(tmp_path: Path) -> None:
     for k, name in enumerate(names):
         with open(os.fsencode(folder / "one") + b"/" + name, "wb") as file:
             file.write(encoded(pixels(1, seed=k + 1)[0]))
-    data = open_images(folder)
+    data = open_source(folder)
     assert data.report.used == len(names)  # all but "..png", which is hidden; and a.png
     assert list(data.report.skipped) == ["is hidden"]
-    again = open_images(folder)
+    again = open_source(folder)
     assert again.report == data.report
 
 
@@ -240,4 +240,4 @@ def test_backslashes_in_a_zip_are_folders(tmp_path: Path) -> None:
     path = write_zip(tmp_path / "a.zip", {"train/cat/1.png": PICTURE, "train/dog/2.png": encoded(pixels(1, seed=3)[0])})
     content = path.read_bytes().replace(b"train/cat/1", b"train\\cat\\1").replace(b"train/dog/2", b"train\\dog\\2")
     path.write_bytes(content)
-    assert open_images(path).report.classes == {"cat": 1, "dog": 1}
+    assert open_source(path).report.classes == {"cat": 1, "dog": 1}

@@ -18,7 +18,7 @@ from PIL import Image, ImageOps
 from sparring.data import decode as module
 from sparring.data.archive import open_container
 from sparring.data.decode import decode, decode_all, header
-from sparring.data.open import open_images
+from sparring.data.open import open_source
 from sparring.data.reader_api import Shape
 from sparring.engine.errors import SparringError
 
@@ -189,7 +189,7 @@ def test_bad_files_are_left_out_by_name_and_the_good_one_is_used(tmp_path: Path)
         "inner.zip": b"PK",
         "README": b"y",
     }
-    report = open_images(write_files(tmp_path / "set", files | others)).report
+    report = open_source(write_files(tmp_path / "set", files | others)).report
     want: dict[str, list[str]] = {}
     for name, (_, reason) in BAD.items():
         want.setdefault(reason, []).append(name)
@@ -210,7 +210,7 @@ def test_of_equal_files_the_one_that_has_a_label_is_used(tmp_path: Path) -> None
         "z/b.png": some[1],
         "a/c.png": some[3],
     }
-    data = open_images(write_files(tmp_path / "set", files))
+    data = open_source(write_files(tmp_path / "set", files))
     assert data.names == ["a/c.png", "heap0.png", "heap2.png", "z/a.png"] and data.labels.tolist() == [0, -1, -1, 1]
     assert data.report.skipped == {"is a duplicate of another file": ["heap1.png", "heap3.png", "z/b.png"]}
 
@@ -225,17 +225,17 @@ def test_equal_files_under_different_classes_are_told_by_name_and_class(tmp_path
         "cat/torn.png": b"",
         "dog/torn.png": b"",
     }
-    data = open_images(write_files(tmp_path / "set", files))
+    data = open_source(write_files(tmp_path / "set", files))
     assert data.report.notes == [
         "2 images are found under more than one class, of which the first was taken: "
         "cat/1.png (cat; dog in dog/7.png, owl in owl/7.png), cat/3.png (cat; x in x/3.png)"
     ]
     assert [data.report.classes["cat"], data.report.used] == [3, 3]
-    assert open_images(tmp_path / "set", keep_duplicates=True).report.notes == []  # each is kept with its own
+    assert open_source(tmp_path / "set", keep_duplicates=True).report.notes == []  # each is kept with its own
     many = {f"{name}/{k}.png": some[k] for name in "ab" for k in range(9)}
-    (note,) = open_images(write_files(tmp_path / "many", many)).report.notes
+    (note,) = open_source(write_files(tmp_path / "many", many)).report.notes
     assert note.startswith("9 images are") and note.endswith(", a/4.png (a; b in b/4.png) and 4 more")
-    (note,) = open_images(write_files(tmp_path / "one", {"a/1.png": some[0], "b/1.png": some[0]})).report.notes
+    (note,) = open_source(write_files(tmp_path / "one", {"a/1.png": some[0], "b/1.png": some[0]})).report.notes
     assert note.startswith("1 image is found")
 
 
@@ -273,7 +273,7 @@ def test_parquet_on_all_cores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     images = pixels(40)
     table = pa.table({"image": [{"bytes": encoded(image), "path": ""} for image in images], "label": [0] * 40})
     pq.write_table(table, tmp_path / "a.parquet", row_group_size=7)
-    assert np.array_equal(open_images(tmp_path / "a.parquet")[np.arange(40)], images)
+    assert np.array_equal(open_source(tmp_path / "a.parquet")[np.arange(40)], images)
 
 
 def test_a_worker_that_dies_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,7 @@ from makers import encoded, mnist_files, pixels, write_tar, write_targz, write_z
 from sparring.data import registry as known
 from sparring.data import resolve as source
 from sparring.data.download import _claim, _file_name, download
-from sparring.data.open import open_images
+from sparring.data.open import open_source
 from sparring.engine.errors import SparringError, UsageError
 
 BODY = bytes(range(256)) * 2000
@@ -199,16 +199,16 @@ def test_a_url_is_a_source(make: Callable[[Path, dict[str, bytes]], Path], serve
     body = make(tmp_path / "packed", FILES).read_bytes()
     server.files["/set?x=1"] = body
     url = f"{server.url}/set?x=1#sha256={hashlib.sha256(body).hexdigest()}"
-    data = open_images(url)
+    data = open_source(url)
     assert np.array_equal(data[np.arange(5)], IMAGES)
     assert data.report.source == url
-    assert open_images(url).report == data.report
+    assert open_source(url).report == data.report
     assert len(server.asked) == 1
 
 
 def test_an_address_of_nothing_usable_is_named(server: Server) -> None:
     with pytest.raises(SparringError, match=f"nothing usable in {server.url}/a.bin"):
-        open_images(f"{server.url}/a.bin")
+        open_source(f"{server.url}/a.bin")
 
 
 @pytest.fixture
@@ -228,11 +228,11 @@ def test_a_known_name_is_fetched_with_its_labels(
 ) -> None:
     if lacking:  # SPARRING_DATA is set, but the set is not there
         monkeypatch.setenv("SPARRING_DATA", str(tmp_path))
-    data = open_images("mnist")
+    data = open_source("mnist")
     assert data.report.splits == {"train": 5, "test": 2}
     assert data.report.classes == {"0": 1, "1": 2, "3": 3, "9": 1}
     assert data.report.skipped == {}
-    open_images("mnist")
+    open_source("mnist")
     assert len(published.asked) == 4
 
 
@@ -240,7 +240,7 @@ def test_a_known_name_with_another_checksum_is_refused(published: Server) -> Non
     name = next(name for name in published.files if "t10k-labels" in name)
     published.files[name] = gzip.compress(b"something else")
     with pytest.raises(SparringError, match=r"t10k-labels-idx1-ubyte\.gz has another sha256"):
-        open_images("mnist")
+        open_source("mnist")
 
 
 def test_a_known_name_is_looked_up_offline_first(
@@ -251,7 +251,7 @@ def test_a_known_name_is_looked_up_offline_first(
             (tmp_path / "data/mnist").mkdir(parents=True, exist_ok=True)
             (tmp_path / "data" / name[1:]).write_bytes(content)
     monkeypatch.setenv("SPARRING_DATA", str(tmp_path / "data"))
-    assert open_images("mnist").report.splits == {"train": 5, "test": 2}
+    assert open_source("mnist").report.splits == {"train": 5, "test": 2}
     assert published.asked == []
 
 

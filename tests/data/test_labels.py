@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from makers import encoded, pixels, write_files
 
 from sparring.data.labels import choose_labels, labels_as, read_labels
-from sparring.data.open import open_images
+from sparring.data.open import open_source
 from sparring.data.splits import some_labels
 from sparring.engine.errors import SparringError, UsageError
 
@@ -143,7 +143,7 @@ def test_whatever_is_given_no_other_error_comes(tmp_path_factory: pytest.TempPat
 def test_labels_are_numbered_by_name(tmp_path: Path) -> None:
     images = pixels(3, 4, 4, 1)
     write_files(tmp_path / "x", {f"{name}/1.png": encoded(one) for name, one in zip("abc", images, strict=True)})
-    data = open_images(tmp_path / "x")
+    data = open_source(tmp_path / "x")
     assert labels_as(("c", "q", "a"), data).tolist() == [2, -1, 0]
     assert labels_as(("c", "a"), data.relabelled(np.array([-1, 2, 0]), data.spec.classes)).tolist() == [-1, 0, 1]
 

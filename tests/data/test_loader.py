@@ -15,7 +15,7 @@ from torch import Tensor
 
 from sparring.data.dataset import Dataset
 from sparring.data.loader import BatchLoader
-from sparring.data.open import open_images
+from sparring.data.open import open_source
 from sparring.engine import dist
 from sparring.engine.errors import UsageError
 
@@ -31,7 +31,7 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     np.savez(folder / "a.npz", x=x, y=ROWS)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SPARRING_CACHE", str(folder / "cache"))
-        return open_images(folder / "a.npz")
+        return open_source(folder / "a.npz")
 
 
 def seen(feed: BatchLoader, nimg: int, turn: int = 0) -> list[int]:
@@ -81,7 +81,7 @@ def test_values_labels_and_layout(images: Dataset) -> None:
 
 def test_the_ends_of_the_range_are_reached(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", np.array([[[0, 255]]], np.uint8))
-    (batch,) = BatchLoader(open_images(tmp_path / "a.npy"), 1).batches(0, 0)
+    (batch,) = BatchLoader(open_source(tmp_path / "a.npy"), 1).batches(0, 0)
     assert batch.x.flatten().tolist() == [-1.0, 1.0]
 
 
@@ -123,7 +123,7 @@ def test_an_empty_split_is_refused(images: Dataset) -> None:
 
 def test_one_image_and_a_batch_larger_than_the_set(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", pixels(1))
-    (batch,) = BatchLoader(open_images(tmp_path / "a.npy"), 64).batches(128, 0)
+    (batch,) = BatchLoader(open_source(tmp_path / "a.npy"), 64).batches(128, 0)
     assert (batch.x == batch.x[0]).all()
     assert len(batch.x) == 64
 
@@ -176,7 +176,7 @@ def test_labelled_draws_are_cut_with_the_batch(images: Dataset, parts: int, labe
 def test_vectors_are_told_with_their_images(tmp_path: Path) -> None:
     x = np.repeat(ROWS, 4).reshape(COUNT, 2, 2)
     np.savez(tmp_path / "a.npz", x=x, y=np.stack([ROWS / 2, -(ROWS / 4)], 1))
-    (batch,) = BatchLoader(open_images(tmp_path / "a.npz"), 5, seed=3).batches(0, 0)
+    (batch,) = BatchLoader(open_source(tmp_path / "a.npz"), 5, seed=3).batches(0, 0)
     pixels = (batch.x[:, 0, 0, 0] + 1) * 127.5
     assert batch.y.dtype == torch.float32 and batch.labelled is None
     torch.testing.assert_close(batch.y, torch.stack([pixels / 2, -pixels / 4], 1), atol=1e-4, rtol=0)

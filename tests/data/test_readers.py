@@ -27,7 +27,8 @@ from makers import (
 
 from sparring.data.archive import Unreadable, open_container
 from sparring.data.dataset import Dataset
-from sparring.data.open import open_images
+from sparring.data.open import open_source
+from sparring.data.reader_api import ReadOptions
 from sparring.data.readers.idx import parse_idx
 from sparring.engine.errors import SparringError
 
@@ -88,7 +89,7 @@ LAYOUTS = {
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_image_files_are_read_alike_in_all_containers(layout: str, container: str, tmp_path: Path) -> None:
     files, labels, split = LAYOUTS[layout]
-    data = open_images(CONTAINERS[container](tmp_path / container, files))
+    data = open_source(CONTAINERS[container](tmp_path / container, files))
     assert by_label(data) == expected(TRAIN, labels)
     assert data.spec.shape == (3, 9, 7)
     assert data.report.splits == {"train": 6, "test": 3 * split}
@@ -100,24 +101,24 @@ def test_image_files_are_read_alike_in_all_containers(layout: str, container: st
 @pytest.mark.parametrize("name", ["unlabelled", "Unlabeled"])
 def test_a_folder_of_what_has_no_label_is_no_class(name: str, tmp_path: Path) -> None:
     files = {f"{folder}/{k}.png": encoded(TRAIN[k]) for k, folder in enumerate(["cat", "dog", name, name])}
-    assert open_images(write_files(tmp_path / "a", files)).report.classes == {"cat": 1, "dog": 1}
+    assert open_source(write_files(tmp_path / "a", files)).report.classes == {"cat": 1, "dog": 1}
     parts = {
         f"{'test/dog' if k == 1 else f'train/{of}'}/{k}.png": encoded(TRAIN[k])
         for k, of in enumerate(["cat", "", name])
     }
-    data = open_images(write_files(tmp_path / "b", parts))
+    data = open_source(write_files(tmp_path / "b", parts))
     assert list(data.report.classes) == ["cat", "dog"] and sorted(data.labels.tolist()) == [-1, 0]
 
 
 def test_equal_content_has_one_fingerprint_in_zip_and_tar(tmp_path: Path) -> None:
     files, _, _ = LAYOUTS["splits"]
-    prints = {open_images(make(tmp_path / name, files)).fingerprint for name, make in CONTAINERS.items()}
+    prints = {open_source(make(tmp_path / name, files)).fingerprint for name, make in CONTAINERS.items()}
     assert len(prints) == 1
 
 
 def test_a_folder_that_is_all_test_is_trained_on(tmp_path: Path) -> None:
     write_files(tmp_path / "set/test", {f"{k}.png": encoded(TEST[k]) for k in range(3)})
-    data = open_images(tmp_path / "set")
+    data = open_source(tmp_path / "set")
     assert len(data) == 3
     assert any("marked as test" in note for note in data.report.notes)
 
@@ -130,7 +131,7 @@ DIGITS = [3, 1, 3, 0, 9]
 @pytest.mark.parametrize("container", CONTAINERS)
 def test_idx_four_files(container: str, packed: bool, tmp_path: Path) -> None:
     files = mnist_files(GREY, GREY_TEST, packed, DIGITS)
-    data = open_images(CONTAINERS[container](tmp_path / container, files))
+    data = open_source(CONTAINERS[container](tmp_path / container, files))
     assert data.report.format == "IDX"
     assert np.array_equal(data[np.arange(5)], GREY)
     assert [data.spec.classes[label] for label in data.labels] == ["3", "1", "3", "0", "9"]
@@ -140,14 +141,14 @@ def test_idx_four_files(container: str, packed: bool, tmp_path: Path) -> None:
 def test_idx_one_file(tmp_path: Path) -> None:
     for name, content in (("a.idx", idx(GREY[..., 0])), ("b.idx.gz", gzip.compress(idx(GREY[..., 0])))):
         write_files(tmp_path, {name: content})
-        data = open_images(tmp_path / name)
+        data = open_source(tmp_path / name)
         assert np.array_equal(data[np.arange(5)], GREY)
         assert data.report.unlabelled == 5
 
 
 def test_idx_packed_and_unpacked_side_by_side_count_once(tmp_path: Path) -> None:
     both = mnist_files(GREY, GREY_TEST, False, DIGITS) | mnist_files(GREY, GREY_TEST, True, DIGITS)
-    data = open_images(write_files(tmp_path / "raw", both))
+    data = open_source(write_files(tmp_path / "raw", both))
     assert data.report.splits == {"train": 5, "test": 2}
     assert len(data.report.skipped["is the same, packed"]) == 4
 
@@ -173,7 +174,7 @@ def test_bad_idx_is_refused_by_name(content: bytes, word: str, tmp_path: Path) -
     assert "the-file" in str(refused.value)
     write_files(tmp_path / "set", {"train-images-idx3-ubyte.gz": content})
     with pytest.raises(SparringError, match=r"train-images-idx3-ubyte\.gz"):
-        open_images(tmp_path / "set")
+        open_source(tmp_path / "set")
 
 
 COLOUR, COLOUR_TEST = pixels(5, 32, 32, 3), pixels(2, 32, 32, 3, seed=1)
@@ -224,7 +225,7 @@ def cifar100_binary() -> dict[str, bytes]:
 @pytest.mark.parametrize("container", CONTAINERS)
 @pytest.mark.parametrize("make", [cifar10_python, cifar10_binary, cifar100_python, cifar100_binary])
 def test_cifar(make: object, container: str, tmp_path: Path) -> None:
-    data = open_images(CONTAINERS[container](tmp_path / container, make()))  # type: ignore[operator]
+    data = open_source(CONTAINERS[container](tmp_path / container, make()))  # type: ignore[operator]
     assert data.report.format.startswith("CIFAR")
     assert np.array_equal(data[np.arange(5)], COLOUR)
     assert [data.spec.classes[label] for label in data.labels] == [NAMES_10[k] for k in DIGITS]
@@ -254,7 +255,7 @@ def test_a_pickle_with_a_payload_is_refused_and_does_not_run(kind: str, tmp_path
     marker = tmp_path / "marker"
     write_files(tmp_path / "set", {"data_batch_1": hostile_pickles(marker)[kind]})
     with pytest.raises(SparringError, match=r"data_batch_1 is refused as a CIFAR batch.*could run code"):
-        open_images(tmp_path / "set")
+        open_source(tmp_path / "set")
     assert not marker.exists()
 
 
@@ -272,7 +273,7 @@ def test_a_pickle_with_a_payload_is_refused_and_does_not_run(kind: str, tmp_path
 def test_a_bad_cifar_batch_is_refused_by_name(batch: bytes, word: str, tmp_path: Path) -> None:
     write_files(tmp_path / "set", {"data_batch_1": batch})
     with pytest.raises(SparringError, match=word) as refused:
-        open_images(tmp_path / "set")
+        open_source(tmp_path / "set")
     assert "data_batch_1" in str(refused.value)
 
 
@@ -310,7 +311,7 @@ NUMPY: dict[str, tuple[dict[str, bytes], list[str] | None]] = {
 @pytest.mark.parametrize("form", NUMPY)
 def test_numpy(form: str, container: str, tmp_path: Path) -> None:
     files, labels = NUMPY[form]
-    data = open_images(CONTAINERS[container](tmp_path / container, files))
+    data = open_source(CONTAINERS[container](tmp_path / container, files))
     want = pixels(6, 3, 9, 7).transpose(0, 2, 3, 1) if "first" in form else TRAIN
     if "first" in form:  # 9 rows of 7 and 3 "channels first": read as what it says, [N, 3, 9, 7] -> [N, 9, 7, 3]
         assert data.spec.shape == (3, 9, 7)
@@ -332,7 +333,7 @@ VECTORS: dict[str, np.ndarray] = {
 def test_labels_that_name_no_classes_are_vectors(form: str, tmp_path: Path) -> None:
     y = VECTORS[form]
     (tmp_path / "a.npz").write_bytes(npz(x=TRAIN, y=y))
-    data = open_images(tmp_path / "a.npz")
+    data = open_source(tmp_path / "a.npz")
     assert data.vectors is not None and data.vectors.dtype == np.float32
     assert np.array_equal(data.vectors, y.reshape(6, -1).astype(np.float32))
     assert (data.spec.classes, data.labels.tolist()) == ((), [-1] * 6)
@@ -344,7 +345,7 @@ def test_all_splits_have_vectors_where_one_has(tmp_path: Path) -> None:
     """Test ages that happen to be whole are ages still; the spread is that of the training images."""
     ages, whole = np.linspace(0, 2.5, 6), np.array([1.0, 2, 9])
     (tmp_path / "a.npz").write_bytes(npz(x_train=TRAIN, y_train=ages, x_test=TEST, y_test=whole))
-    data = open_images(tmp_path / "a.npz")
+    data = open_source(tmp_path / "a.npz")
     test, both = data.split("test"), data.split(None)
     assert test.vectors is not None and test.vectors[:, 0].tolist() == [1, 2, 9]
     assert both.vectors is not None and len(both.vectors) == 9
@@ -361,7 +362,7 @@ def test_numbers_become_bytes_by_the_range_of_all_parts(tmp_path: Path) -> None:
         ("small ints", np.array([[[0, 16]]]), np.array([[[0, 16]]]), 0),
     ):
         (tmp_path / f"{name}.npz").write_bytes(npz(x_train=train, x_test=test))
-        data = open_images(tmp_path / f"{name}.npz")
+        data = open_source(tmp_path / f"{name}.npz")
         assert data[np.arange(1)].min() == want
         if name == "signed":  # -1..0 is the lower half, because the test part goes to 1
             assert data[np.arange(6)].max() in (127, 128)
@@ -376,19 +377,19 @@ def test_numbers_become_bytes_by_the_range_of_all_parts(tmp_path: Path) -> None:
 def test_many_channels_train_as_they_are(channels: int, tmp_path: Path) -> None:
     images = pixels(4, 10, 12, channels)
     np.save(tmp_path / "a.npy", images)
-    data = open_images(tmp_path / "a.npy")
+    data = open_source(tmp_path / "a.npy")
     assert data.spec.shape == (channels, 10, 12)
     assert np.array_equal(data[np.arange(4)], images)
-    assert open_images(tmp_path / "a.npy", size=(5, 6)).spec.shape == (channels, 5, 6)
+    assert open_source(tmp_path / "a.npy", ReadOptions(size=(5, 6))).spec.shape == (channels, 5, 6)
     with pytest.raises(SparringError, match="without --mode"):
-        open_images(tmp_path / "a.npy", mode="RGB")
+        open_source(tmp_path / "a.npy", ReadOptions(mode="RGB"))
 
 
 def test_arrays_with_alpha_are_laid_over_white_or_kept(tmp_path: Path) -> None:
     images = np.zeros((2, 4, 4, 4), np.uint8)  # black, wholly transparent
     np.save(tmp_path / "a.npy", images)
-    assert (open_images(tmp_path / "a.npy")[np.arange(2)] == 255).all()
-    assert np.array_equal(open_images(tmp_path / "a.npy", mode="RGBA")[np.arange(2)], images)
+    assert (open_source(tmp_path / "a.npy")[np.arange(2)] == 255).all()
+    assert np.array_equal(open_source(tmp_path / "a.npy", ReadOptions(mode="RGBA"))[np.arange(2)], images)
 
 
 @pytest.mark.parametrize(
@@ -424,20 +425,20 @@ def test_arrays_with_alpha_are_laid_over_white_or_kept(tmp_path: Path) -> None:
 def test_bad_numpy_is_refused_by_name(name: str, content: bytes, word: str, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(SparringError, match=word):
-        open_images(tmp_path / name)
+        open_source(tmp_path / name)
 
 
 def test_objects_in_npy_never_run(tmp_path: Path) -> None:
     marker = tmp_path / "marker"
     np.save(tmp_path / "a.npy", np.array([Payload(marker)], object), allow_pickle=True)
     with pytest.raises(SparringError, match=r"a\.npy cannot be read"):
-        open_images(tmp_path / "a.npy")
+        open_source(tmp_path / "a.npy")
     assert not marker.exists()
 
 
 def test_one_npz_among_many_images_is_left_out(tmp_path: Path) -> None:
     files = {f"{k}.png": encoded(TRAIN[k]) for k in range(6)} | {"features.npz": npz(f=TRAIN)}
-    data = open_images(write_files(tmp_path / "set", files))
+    data = open_source(write_files(tmp_path / "set", files))
     assert data.report.used == 6
     assert data.report.skipped == {"is no image that is read here (.npz)": ["features.npz"]}
 
@@ -466,7 +467,7 @@ def test_parquet(container: str, tmp_path: Path) -> None:
         "data/test-00000-of-00001.parquet": hugging_face(TEST, [0, 1, 2], ["cat", "dog", "emu"]),
         "README.md": b"# a card",
     }
-    data = open_images(CONTAINERS[container](tmp_path / container, files))
+    data = open_source(CONTAINERS[container](tmp_path / container, files))
     assert data.report.format == "parquet"
     assert np.array_equal(data[np.arange(6)], TRAIN)
     assert [data.spec.classes[label] if label >= 0 else "" for label in data.labels] == [
@@ -485,7 +486,7 @@ def test_parquet_as_the_hub_converts_it(tmp_path: Path) -> None:
         f"plain_text/{split}/0000.parquet": hugging_face(x, [0] * len(x))
         for split, x in (("train", TRAIN), ("test", TEST))
     }
-    assert open_images(write_files(tmp_path / "set", files)).report.splits == {"train": 6, "test": 3}
+    assert open_source(write_files(tmp_path / "set", files)).report.splits == {"train": 6, "test": 3}
 
 
 def test_bad_parquet_is_refused_by_name(tmp_path: Path) -> None:
@@ -494,15 +495,15 @@ def test_bad_parquet_is_refused_by_name(tmp_path: Path) -> None:
 
     (tmp_path / "bad.parquet").write_bytes(b"PAR1 nothing PAR1")
     with pytest.raises(SparringError, match=r"bad\.parquet is no readable parquet"):
-        open_images(tmp_path / "bad.parquet")
+        open_source(tmp_path / "bad.parquet")
     pq.write_table(pa.table({"text": ["a"]}), tmp_path / "text.parquet")
     with pytest.raises(SparringError, match="has the columns text"):
-        open_images(tmp_path / "text.parquet")
+        open_source(tmp_path / "text.parquet", ReadOptions("image"))
     pq.write_table(
         pa.table({"image": [{"bytes": None, "path": "a"}, {"bytes": encoded(TRAIN[0]), "path": "b"}]}),
         tmp_path / "half.parquet",
     )
-    assert open_images(tmp_path / "half.parquet").report.skipped == {
+    assert open_source(tmp_path / "half.parquet").report.skipped == {
         "has no image bytes in its cell": ["half.parquet#0"]
     }
 
@@ -515,16 +516,16 @@ def test_a_damaged_member_is_named_by_every_reader(tmp_path: Path) -> None:
     with pytest.raises(Unreadable, match="train-images-idx3-ubyte is damaged in the archive"):
         open_container(path).read("train-images-idx3-ubyte")
     with pytest.raises(SparringError, match="train-images-idx3-ubyte is damaged"):
-        open_images(path)
+        open_source(path)
 
 
 def test_tar_with_long_and_unicode_names(tmp_path: Path) -> None:
     files = {f"./{'sehr-' * 40}länger/фото {k}.png": encoded(TRAIN[k]) for k in range(6)}
     for kind, form in (("pax", 2), ("gnu", 1)):
-        data = open_images(write_tar(tmp_path / f"{kind}.tar", files, format=form))
+        data = open_source(write_tar(tmp_path / f"{kind}.tar", files, format=form))
         assert by_label(data) == expected(TRAIN, [""] * 6)
 
 
 def test_targz_leaves_no_unpacked_copy(tmp_path: Path) -> None:
-    open_images(write_targz(tmp_path / "a.tgz", LAYOUTS["flat"][0]))
+    open_source(write_targz(tmp_path / "a.tgz", LAYOUTS["flat"][0]))
     assert not list((tmp_path / "cache").rglob("unpacked*"))

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sparring.data.open import open_images
+from sparring.data.open import open_source
 from sparring.data.readers import stacked_mnist as stacked
 from sparring.data.registry import KNOWN
 from sparring.engine.errors import SparringError
@@ -28,7 +28,7 @@ def tiny_mnist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, np.
 
 
 def test_three_digits_are_a_class(tiny_mnist: dict[str, np.ndarray]) -> None:
-    data = open_images("stacked-mnist")
+    data = open_source("stacked-mnist")
     assert data.report.format == "stacked MNIST"
     assert (len(data), len(data.split("test")), data.report.shape) == (600, 200, (4, 4, 3))
     for row in (0, 17, 599):
@@ -36,11 +36,11 @@ def test_three_digits_are_a_class(tiny_mnist: dict[str, np.ndarray]) -> None:
         assert len(name) == 3
         assert [int(value) // 20 for value in data[np.array([row])][0, 0, 0]] == [int(digit) for digit in name]
     assert len(data.spec.classes) > 300
-    assert np.array_equal(open_images("stacked-mnist").labels, data.labels)
+    assert np.array_equal(open_source("stacked-mnist").labels, data.labels)
 
 
 def test_a_file_of_that_name_is_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "stacked-mnist").write_bytes(b"not an archive")
     with pytest.raises(SparringError, match="stacked-mnist"):
-        open_images("stacked-mnist")
+        open_source("stacked-mnist")

@@ -12,7 +12,8 @@ from torch import nn
 
 from sparring.commands.training.monitor import floats, small, some
 from sparring.data.dataset import Dataset
-from sparring.data.open import open_images
+from sparring.data.open import open_source
+from sparring.data.reader_api import ReadOptions
 from sparring.engine.errors import SparringError
 from sparring.engine.run_folder import Run
 from sparring.measure.diagnostics.augmentation_leaks import leaks
@@ -58,7 +59,7 @@ def to_text(findings: list[Finding]) -> str:
 def _data(run: Run) -> Dataset:
     """The run's data; raises SparringError where they are gone or others."""
     told = run.settings["data"]
-    data = open_images(told["source"], (told["height"], told["width"]), told["mode"])
+    data = open_source(told["source"], ReadOptions("image", (told["height"], told["width"]), told["mode"]))
     if data.fingerprint != told["fingerprint"]:
         raise SparringError(f"{told['source']} is not what the run was trained on")
     return data

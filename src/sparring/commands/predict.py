@@ -12,8 +12,8 @@ import numpy as np
 from torch import nn
 
 from sparring.data.dataset import Dataset
-from sparring.data.open import open_images
-from sparring.data.reader_api import MODES
+from sparring.data.open import open_source
+from sparring.data.reader_api import MODES, ReadOptions
 from sparring.engine.data_spec import ImageSpec
 from sparring.engine.errors import UsageError
 from sparring.models.capabilities import Model, Predictor
@@ -61,7 +61,9 @@ def open_like(model: Model, source: str | Path, *, resize: bool = False) -> Data
     """All images of a source, of the size and mode that the classifier was trained on; raises UsageError as `predict` does."""
     spec, mode = _image_spec(model), model.metadata["mode"]
     size = spec.height, spec.width
-    opened = open_images(source, size, mode if mode in MODES else None, keep_duplicates=True).split(None)
+    opened = open_source(
+        source, ReadOptions("image", size, mode if mode in MODES else None), keep_duplicates=True
+    ).split(None)
     if not (resize or model.metadata["scaled"]):
         _check_shape(opened, model, source)
     return opened

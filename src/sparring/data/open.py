@@ -73,19 +73,6 @@ def open_source(
     return Dataset(cache / "data" / report.fingerprint, report)
 
 
-def open_images(
-    source: str | Path,
-    size: tuple[int, int] | None = None,
-    mode: str | None = None,
-    on_progress: Callable[[int, int], None] = lambda done, total: None,
-    *,
-    keep_duplicates: bool = False,
-) -> Dataset:
-    """Open SOURCE as images; see `open_source`."""
-    options = ReadOptions("image", size, mode)
-    return open_source(source, options, keep_duplicates=keep_duplicates, on_progress=on_progress)
-
-
 def _read(
     source: str, path: Path, options: ReadOptions, like: DataSpec | None, building: Path, digits: bool
 ) -> tuple[RawDataset, str, str]:

@@ -41,7 +41,7 @@ def state(system: System) -> list[torch.Tensor]:
 
 @pytest.mark.parametrize("recipe", [sparring.R3(width=8), sparring.DCGAN(width=4), sparring.GAN2014(hidden=8)])
 def test_every_recipes_game_is_measured_and_left_as_it_was(data: Path, recipe: Recipe) -> None:
-    images = sparring.open_images(data)
+    images = sparring.open(data)
     played, model = system(recipe, images)
     before, rng = state(played), torch.get_rng_state()
     modes = [m.training for net in played.game.players.values() for m in net.modules()]
@@ -57,7 +57,7 @@ def test_every_recipes_game_is_measured_and_left_as_it_was(data: Path, recipe: R
 
 def test_without_a_test_split_one_half_is_held_against_the_other(tmp_path: Path) -> None:
     np.savez(tmp_path / "x.npz", np.random.default_rng(0).integers(0, 256, (40, 8, 8), np.uint8))
-    images = sparring.open_images(tmp_path / "x.npz")
+    images = sparring.open(tmp_path / "x.npz")
     played, model = system(sparring.R3(width=8), images)
     told = watch(played.game, model, images, Plan.of(1000, 8))(0)
     assert told.keys() == FLOORS | BESIDE | JUDGED
@@ -70,7 +70,7 @@ def test_without_a_test_split_one_half_is_held_against_the_other(tmp_path: Path)
 def test_a_handful_of_images_gives_the_figures_that_it_can(tmp_path: Path, count: int, alike: bool) -> None:
     x = np.random.default_rng(0).integers(0, 256, (count, 8, 8), np.uint8)
     np.savez(tmp_path / "x.npz", np.repeat(x[:1], count, 0) if alike else x)
-    images = sparring.open_images(tmp_path / "x.npz")
+    images = sparring.open(tmp_path / "x.npz")
     played, model = system(sparring.R3(width=8), images)
     told = watch(played.game, model, images, Plan.of(1000, 8))(0)
     assert "sliced_wasserstein" in told
@@ -84,7 +84,7 @@ def test_a_game_without_a_judge_is_measured_beside_its_data(data: Path) -> None:
 
         def loss(self, *_: object) -> None: ...
 
-    images = sparring.open_images(data)
+    images = sparring.open(data)
     _, model = system(sparring.R3(width=8), images)
     told = watch(Alone(), model, images, Plan.of(1000, 8))(8)  # type: ignore[arg-type]
     assert told.keys() == BESIDE

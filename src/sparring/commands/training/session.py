@@ -18,7 +18,8 @@ from sparring.commands.training.plan import Plan, check_memory, measure_speed
 from sparring.commands.training.run_settings import TrainRequest, check_same, settings_of
 from sparring.data.dataset import Dataset
 from sparring.data.loader import BatchLoader
-from sparring.data.open import open_images
+from sparring.data.open import open_source
+from sparring.data.reader_api import ReadOptions
 from sparring.engine import dist
 from sparring.engine.data_spec import ImageSpec
 from sparring.engine.device import Hardware
@@ -75,7 +76,9 @@ class TrainingSession:
         if dist.rank() != 0:
             dist.barrier()
         try:
-            data = open_images(self.source, asked.size, asked.mode, progress.callback("reading"))
+            data = open_source(
+                self.source, ReadOptions("image", asked.size, asked.mode), on_progress=progress.callback("reading")
+            )
         finally:
             if dist.rank() == 0:
                 dist.barrier()

@@ -92,6 +92,7 @@ class Tables:
         self.items = TableRows(self.files)
         self.name = self.files[0].name
         self.header = self.files[0].header
+        self._skipped_rows = 0
         for file in self.files:
             self.notes += file.notes
 
@@ -158,7 +159,7 @@ class Tables:
                 for column, value in ((self.items.file, number), (self.items.line, line), (self.items.label, label)):
                     column.append(value)
         self._labels = list(numbers)
-        if not len(self.items) and not self.skipped:
+        if not len(self.items) and not self._skipped_rows:
             raise SparringError(f"{self.name} has a header and no rows: there is nothing to learn from")
         return summaries
 
@@ -166,6 +167,7 @@ class Tables:
         name = self.items_name(file, line)
         reason = f"has {len(cells)} cell{'s' * (len(cells) != 1)} in place of {len(self.header)}"
         self.skipped.append(Skipped(name, reason))
+        self._skipped_rows += 1
 
     def items_name(self, file: TableFile, line: int) -> str:
         """The name of a row."""
