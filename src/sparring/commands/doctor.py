@@ -59,7 +59,7 @@ def to_text(findings: list[Finding]) -> str:
 def _data(run: Run) -> Dataset:
     """The run's data; raises SparringError where they are gone or others."""
     told = run.settings["data"]
-    data = open_source(told["source"], ReadOptions("image", (told["height"], told["width"]), told["mode"]))
+    data = open_source(told["source"], ReadOptions(size=(told["height"], told["width"]), mode=told["mode"]))
     if data.fingerprint != told["fingerprint"]:
         raise SparringError(f"{told['source']} is not what the run was trained on")
     return data

@@ -62,7 +62,7 @@ def open_like(model: Model, source: str | Path, *, resize: bool = False) -> Data
     spec, mode = _image_spec(model), model.metadata["mode"]
     size = spec.height, spec.width
     opened = open_source(
-        source, ReadOptions("image", size, mode if mode in MODES else None), keep_duplicates=True
+        source, ReadOptions(size=size, mode=mode if mode in MODES else None), keep_duplicates=True
     ).split(None)
     if not (resize or model.metadata["scaled"]):
         _check_shape(opened, model, source)

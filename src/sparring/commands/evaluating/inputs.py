@@ -24,7 +24,7 @@ from sparring.commands.evaluating.row_views import (
 from sparring.commands.reporting.progress import Progress
 from sparring.data.dataset import Dataset, SourceReport
 from sparring.data.image_shape import parse_size
-from sparring.data.open import open_images, open_source
+from sparring.data.open import open_source
 from sparring.data.reader_api import MODES, PLURAL, ReadOptions, mode_of
 from sparring.data.store import store_for
 from sparring.engine.data_spec import DataSpec, ImageSpec
@@ -182,10 +182,12 @@ def open_as_trained(
 @open_as_trained.register
 def _(spec: ImageSpec, source: str | Path, trained_with: dict[str, Any], on_progress: OnProgress) -> Dataset:
     """Open by the run's own settings: where these choose the shape, the cache and the feature net serve both."""
-    data = open_images(source, tuple(trained_with["size"] or ()) or None, trained_with["mode"], on_progress)
+    options = ReadOptions(size=tuple(trained_with["size"] or ()) or None, mode=trained_with["mode"])
+    data = open_source(source, options, on_progress=on_progress)
     if data.spec.shape == spec.shape:
         return data
-    return open_images(source, (spec.height, spec.width), mode_of(spec.channels), on_progress)
+    options = ReadOptions(size=(spec.height, spec.width), mode=mode_of(spec.channels))
+    return open_source(source, options, on_progress=on_progress)
 
 
 def _of_source(samples: Source, source: str | Path, request: EvaluationRequest, progress: Progress) -> EvaluationInputs:
@@ -225,7 +227,8 @@ def _open_like_array(
     if options.size is not None or options.mode is not None:
         raise UsageError("size and mode are for samples in files: the data are read in the shape of an array")
     if samples.ndim == 4 and samples.dtype == np.uint8:
-        data = open_images(source, samples.shape[1:3], mode_of(samples.shape[3]), on_progress)
+        options = ReadOptions(size=samples.shape[1:3], mode=mode_of(samples.shape[3]))
+        data = open_source(source, options, on_progress=on_progress)
     elif samples.dtype.kind in "fiub" and samples.ndim in (2, 3):
         data = open_source(source, on_progress=on_progress)
     else:

@@ -77,7 +77,7 @@ class TrainingSession:
             dist.barrier()
         try:
             data = open_source(
-                self.source, ReadOptions("image", asked.size, asked.mode), on_progress=progress.callback("reading")
+                self.source, ReadOptions(size=asked.size, mode=asked.mode), on_progress=progress.callback("reading")
             )
         finally:
             if dist.rank() == 0:

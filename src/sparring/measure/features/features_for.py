@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from sparring.data.dataset import Dataset
-from sparring.data.open import open_images
+from sparring.data.open import open_source
 from sparring.data.registry import CHANNEL_FEATURES
 from sparring.data.resolve import cache_folder
 from sparring.engine.data_spec import DataSpec, ImageSpec, SeriesSpec, TableSpec
@@ -111,7 +111,7 @@ def _(
     if choice != "trained":
         return nets.of_torchscript(Path(choice))
     channel_source = CHANNEL_FEATURES.get(data.report.format)
-    images = open_images(channel_source) if channel_source else data.split("train")
+    images = open_source(channel_source) if channel_source else data.split("train")
     net = trained(
         images.spec, images.__getitem__, images.labels, data=images.fingerprint, folder=cache_folder() / "features",
         hardware=hardware, on_progress=on_progress,
