@@ -19,7 +19,6 @@ from sparring.commands.attacking.suites.base import AttackContext, Outcome, Subs
 from sparring.commands.reporting.progress import Progress
 from sparring.commands.training.run_settings import TrainRequest
 from sparring.data.reader_api import ReadOptions
-from sparring.engine.atomic_io import remove
 from sparring.engine.device import Hardware
 from sparring.engine.errors import UsageError
 from sparring.engine.version import __version__
@@ -71,7 +70,6 @@ def attack(
     report = _report(context, str(source), settings, outcome)
     report = replace(report, failures=gate.failures("the robust proportion", outcome.robust.value))
     write_report(folder, report.to_json(), attack_page(report, outcome.sections(report)), outcome.files)
-    remove(folder / "parts")
     return report
 
 

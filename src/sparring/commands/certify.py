@@ -14,7 +14,7 @@ from torch import nn
 from sparring.attacks.threat_model import Threat
 from sparring.commands.attacking.ci_gate import CiGate, ReportJson
 from sparring.commands.attacking.load_target import Target, load_target
-from sparring.commands.attacking.output import output_folder, write_report
+from sparring.commands.attacking.output import CHUNKS, output_folder, write_report
 from sparring.commands.attacking.resumable import ResumableParts
 from sparring.commands.attacking.selection import open_for, select
 from sparring.commands.attacking.suites.base import Subset, fingerprint
@@ -22,7 +22,6 @@ from sparring.commands.attacking.suites.image import image_target, in_box
 from sparring.commands.reporting.progress import Progress
 from sparring.commands.training.run_settings import TrainRequest
 from sparring.data.reader_api import ReadOptions
-from sparring.engine.atomic_io import remove
 from sparring.engine.data_spec import ImageSpec
 from sparring.engine.device import Hardware
 from sparring.engine.errors import UsageError
@@ -69,21 +68,18 @@ def certify(
     if count < 1 or draws < 1:
         raise UsageError(f"--count and --draws must be 1 or more, not {count} and {draws}")
     TrainRequest(seed=seed)
-    hardware = Hardware.find(device, "fp32")
-    target, spec = _target(run, hardware.device, net)
+    torch_device = Hardware.find(device, "fp32").device
+    target, spec = _target(run, torch_device, net)
     sigma, notes = _noise(target, sigma)
     radii = _radii(radius, sigma, spec)
-    gate_radius = next((level for level in radii if level > 0), 0.0)
+    settings = {"sigma": sigma, "draws": draws, "radius": next((level for level in radii if level > 0), 0.0)}
     gate = CiGate.read(fail_below, baseline, "certify", _certified_interval)
-    settings = {"sigma": sigma, "draws": draws, "radius": gate_radius}
     gate.check_comparable(settings)
     data = open_for(target, source, ReadOptions(resize=resize))
-    subset = select(target, data, count, seed, "images", hardware.device)
+    subset = select(target, data, count, seed, "images", torch_device)
     notes += _selection_notes(subset, count)
     folder = output_folder(target, "certify", out)
-    on_progress = (progress or Progress()).callback("certifying and attacking")
-    result = _brackets(target, subset, {**settings, "radii": radii, "seed": seed}, folder, on_progress)
-    certified = [result.certified(level) for level in radii]
+    result = _brackets(target, subset, {**settings, "radii": radii, "seed": seed}, folder, progress or Progress())
     report = CertificationReport(
         target=target.name,
         data=str(source),
@@ -93,16 +89,15 @@ def certify(
         draws=draws,
         alpha=ALPHA,
         attack=ATTACK,
-        certified=certified,
+        certified=[result.certified(level) for level in radii],
         attacked=[result.attacked(level) for level in radii],
         rows=_rows(result, subset),
         seed=seed,
         out=str(folder),
         notes=[*subset.notes, *notes],
-        failures=_failures(gate, certified, gate_radius),
+        failures=_failures(gate, result.certified(settings["radius"])),
     )
     write_report(folder, to_json(report), _page(report, _picture(result, subset)))
-    remove(folder / "parts")
     return report
 
 
@@ -115,9 +110,8 @@ def _selection_notes(subset: Subset, count: int) -> list[str]:
     return notes
 
 
-def _failures(gate: CiGate, certified: Sequence[CurvePoint], radius: float) -> list[str]:
-    accuracy = next(point.accuracy.value for point in certified if point.eps == radius)
-    return gate.failures(f"the certified accuracy at radius {radius:g}", accuracy)
+def _failures(gate: CiGate, point: CurvePoint) -> list[str]:
+    return gate.failures(f"the certified accuracy at radius {point.eps:g}", point.accuracy.value)
 
 
 def to_json(report: CertificationReport) -> dict[str, Any]:
@@ -142,10 +136,10 @@ def _certified_interval(report: ReportJson) -> tuple[float, float]:
     return accuracy["low"], accuracy["high"]
 
 
-def _brackets(target: Target, subset: Subset, settings: dict[str, Any], folder: Path, on_progress: Any) -> Brackets:
+def _brackets(target: Target, subset: Subset, settings: dict[str, Any], folder: Path, progress: Progress) -> Brackets:
     """Certify and attack the subset, or resume; each chunk is saved as it ends."""
     x = in_box(subset.rows, (0.0, 1.0), subset.y.device)
-    done = 0
+    done, on_progress = 0, progress.callback("certifying and attacking")
 
     def count(now: int, total: int) -> None:
         nonlocal done
@@ -155,7 +149,7 @@ def _brackets(target: Target, subset: Subset, settings: dict[str, Any], folder: 
     with torch.no_grad():
         logits = target.model(x[:1])
     identity = {**settings, **fingerprint(target, subset, settings["seed"], logits)}
-    parts = ResumableParts.begin(Brackets, folder / "parts", identity)
+    parts = ResumableParts.begin(Brackets, folder / CHUNKS, identity)
     try:
         return brackets(
             target.model, x, subset.y, settings["sigma"], settings["radii"], n=settings["draws"], seed=settings["seed"],

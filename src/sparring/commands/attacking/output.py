@@ -11,7 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from sparring.commands.attacking.load_target import Target
-from sparring.engine.atomic_io import explain_os_errors, write
+from sparring.engine.atomic_io import explain_os_errors, remove, write
+
+CHUNKS = "parts"
+"""Folder of the saved chunks of an unfinished evaluation (`resumable`), inside the output folder."""
 
 
 def output_folder(target: Target, command: str, out: str | Path | None) -> Path:
@@ -29,7 +32,7 @@ def write_report(
 ) -> None:
     """Write `files` (name -> content), report.html and, last, report.json with the names of all of them.
 
-    Files that an earlier report in the folder lists and this one does not have are removed.
+    Removes the files that only an earlier report in the folder lists, and the saved chunks of the evaluation.
     """
     files = {**(files or {}), "report.html": page}
     outdated = [name for name in _earlier_files(folder) if name not in files]
@@ -39,6 +42,7 @@ def write_report(
     with explain_os_errors(folder):
         for name in outdated:
             (folder / name).unlink(missing_ok=True)
+    remove(folder / CHUNKS)
 
 
 def csv_text(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

@@ -19,7 +19,7 @@ from sparring.attacks.threat_for import DECIBELS, decibel_threat, threat_for
 from sparring.attacks.validation import frozen
 from sparring.attacks.wrappers import bpda
 from sparring.commands.attacking.load_target import explain_foreign_errors, in_its_precision, require_gradients, try_out
-from sparring.commands.attacking.output import file_stem
+from sparring.commands.attacking.output import CHUNKS, file_stem
 from sparring.commands.attacking.resumable import ResumableParts
 from sparring.commands.attacking.suites.base import AttackContext, Outcome, Suite, fingerprint, robust_by_class
 from sparring.engine.data_spec import PCM_LEVELS
@@ -172,7 +172,7 @@ class AudioAttack:
             return AttackedChunk((adv * PCM_LEVELS).short().squeeze(1), audible)
 
         context = self.context
-        parts = ResumableParts.begin(AttackedChunk, context.folder / "parts", {
+        parts = ResumableParts.begin(AttackedChunk, context.folder / CHUNKS, {
             **self.settings, **fingerprint(context.target, context.subset, context.seed, self.logits), "tasks": [[task.sound, task.target] for task in tasks],
         })  # fmt: skip
         on_progress = context.progress.callback("attacking", "sounds")

@@ -18,7 +18,7 @@ from sparring.attacks.surrogate import bf16_surrogate
 from sparring.attacks.threat_for import is_mnist_like, threat_for
 from sparring.attacks.threat_model import Threat
 from sparring.commands.attacking.load_target import Target, explain_foreign_errors, in_its_precision, try_out
-from sparring.commands.attacking.output import csv_text
+from sparring.commands.attacking.output import CHUNKS, csv_text
 from sparring.commands.attacking.resumable import ResumableParts
 from sparring.commands.attacking.suites.base import AttackContext, Outcome, Suite, fingerprint, robust_by_class
 from sparring.commands.training.interrupt import Stopped
@@ -117,7 +117,7 @@ class ImageAttack:
             "chunk": self._chunk_images(),
             "bf16": self.bf16,
         }
-        return ResumableParts.begin(AutoAttackResult, context.folder / "parts", identity)
+        return ResumableParts.begin(AutoAttackResult, context.folder / CHUNKS, identity)
 
     def _chunk_images(self) -> int:
         return CHUNK_IMAGES.get(self.context.hardware.device.type, CHUNK_IMAGES["cpu"])

@@ -13,7 +13,7 @@ from sparring.attacks.threat_for import threat_for
 from sparring.attacks.threat_model import Threat
 from sparring.attacks.validation import check_inputs, frozen
 from sparring.commands.attacking.load_target import explain_foreign_errors, in_its_precision, require_gradients, try_out
-from sparring.commands.attacking.output import csv_text
+from sparring.commands.attacking.output import CHUNKS, csv_text
 from sparring.commands.attacking.resumable import ResumableParts
 from sparring.commands.attacking.suites.base import (
     AttackContext,
@@ -116,7 +116,7 @@ class SeriesAttack:
             return AttackedChunk(torch.tensor([[round(level.accuracy.hits) for level in result.levels]]), broken, adv)
 
         identity = {**self.settings, **fingerprint(context.target, context.subset, context.seed, self.logits)}
-        parts = ResumableParts.begin(AttackedChunk, context.folder / "parts", identity)
+        parts = ResumableParts.begin(AttackedChunk, context.folder / CHUNKS, identity)
         on_progress = context.progress.callback("attacking", "series")
         return parts.map(attack, len(self.x), CHUNK_SERIES, self.x.device, on_progress, "series")
 

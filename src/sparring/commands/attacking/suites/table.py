@@ -14,7 +14,7 @@ from sparring.attacks.tabular_constraints import TabularConstraints
 from sparring.attacks.threat_for import constraints_for, threat_for
 from sparring.attacks.validation import check_inputs
 from sparring.commands.attacking.load_target import explain_foreign_errors, in_its_precision, try_out
-from sparring.commands.attacking.output import csv_text
+from sparring.commands.attacking.output import CHUNKS, csv_text
 from sparring.commands.attacking.resumable import ResumableParts, joined
 from sparring.commands.attacking.suites.base import (
     AttackContext,
@@ -109,7 +109,7 @@ class TableAttack:
             "steps": steps,
             "rows": idx.tolist(),
         }
-        parts = ResumableParts.begin(Result, context.folder / "parts", identity)
+        parts = ResumableParts.begin(Result, context.folder / CHUNKS, identity)
         on_progress = context.progress.callback("attacking", "rows")
         return joined(parts.map(attack, len(x), CHUNK_ROWS, x.device, on_progress, "rows"))
 
