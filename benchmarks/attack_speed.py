@@ -16,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from judge import source
 from record import alternate, data_folder, ratios, save, spread
@@ -40,7 +41,7 @@ class Pixels(nn.Module):
         self.net, self.temperature = classifier.net.eval().requires_grad_(False), classifier.temperature
 
     def forward(self, x: Tensor) -> Tensor:
-        logits: Tensor = self.net.head(self.net.features(x * 2 - 1)) / self.temperature  # type: ignore[operator, union-attr]
+        logits: Tensor = self.net.head(self.net.features(x * 2 - 1)) / self.temperature  # type: ignore[operator]
         return logits
 
 
@@ -60,7 +61,7 @@ def main() -> None:
     warnings.simplefilter("ignore")
     models = {"undefended": Pixels(_undefended()), "robust": Pixels(options.robust)}
     test = open_source("mnist").split("test")
-    rows = range(max(options.images, options.pgd_images))
+    rows = np.arange(max(options.images, options.pgd_images))
     x, y = torch.from_numpy(test[rows]).permute(0, 3, 1, 2).float() / 255, torch.from_numpy(test.labels[rows]).long()
     few = options.images
     whole = {name: _whole(model, x[:few], y[:few], options.pairs) for name, model in models.items()}

@@ -12,6 +12,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import torch
 from attack_speed import EPS, THREAT, Pixels
 from record import data_folder, save
@@ -30,7 +31,7 @@ def main() -> None:
     options = parser.parse_args()
     data_folder()
     test = open_source("mnist").split("test")
-    rows = range(min(options.images, len(test)))
+    rows = np.arange(min(options.images, len(test)))
     x = (torch.from_numpy(test[rows]).permute(0, 3, 1, 2).float() / 255).to(options.device)
     y = torch.from_numpy(test.labels[rows]).to(options.device)
     model = Pixels(options.run).to(options.device)

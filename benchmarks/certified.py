@@ -63,7 +63,7 @@ def one(sigma: float, options: argparse.Namespace) -> dict[str, Any]:
         if not (run / "hardening.json").exists():
             said("harden", "mnist", "--method", "noisy", "--sigma", sigma, *size, "--out", run)
         trained = json.loads((run / "hardening.json").read_text())
-        few = ("--images", options.certified, "--draws", options.draws, "--radius", *RADII, "--seed", options.seed)
+        few = ("--count", options.certified, "--draws", options.draws, "--radius", *RADII, "--seed", options.seed)
         begin = time.perf_counter()
         found = said("certify", run, "mnist", *few)
         seconds = time.perf_counter() - begin

@@ -97,7 +97,7 @@ def one_set(name: str, source: str, folder: Path) -> dict[str, Any]:
         order, known = order[: len(order) // 2], order[len(order) // 2 :]
     made, real = order[: len(order) // 2][:MOST], order[len(order) // 2 :][:MOST]
     stem = folder / "data.npz"
-    arrays = {"x_train": train[known], "x_test": fresh[real]}
+    arrays: dict[str, Any] = {"x_train": train[known], "x_test": fresh[real]}
     if len(data.spec.classes) > 1:
         arrays |= {"y_train": train.labels[known], "y_test": fresh.labels[real]}
     np.savez(stem, **arrays)

@@ -15,10 +15,10 @@ import warnings
 from typing import Any
 
 import numpy as np
+from classifier_runs import ClassifierRun, chosen, errors, kept, parsed, to_text, train
 from judge import source
 from numpy.typing import NDArray
 from record import save
-from told import Told, chosen, errors, kept, parsed, to_text, train
 
 from sparring.data.dataset import Dataset
 
@@ -53,7 +53,7 @@ def main() -> None:
     mirrored = tuple(flag for flag in options.flags if flag == "--mirror")
     ways |= {} if asked.without_others else {"labelled alone": (*ALONE, *mirrored)}
     todo = {
-        (way, data, count, seed): Told(source(data), (*flags, "--labels", str(count), "--seed", str(seed)))
+        (way, data, count, seed): ClassifierRun(source(data), (*flags, "--labels", str(count), "--seed", str(seed)))
         for seed in options.seeds for data in asked.data for count in asked.labels for way, flags in ways.items()
     }  # fmt: skip
     found = train(options, todo.values())
@@ -111,11 +111,11 @@ def _scikit(way: str, data: Dataset, seed: int) -> dict[str, Any]:
         warnings.simplefilter("ignore")
         answers = SCIKIT[way](_pixels(data, rows), data.labels[rows], _pixels(test, np.arange(len(test))))
     wrong = int((answers != test.labels).sum())
-    return {"test_errors": wrong, "test_count": len(test), "unlabelled": len(rows) - len(known)}
+    return {"errors": {"hits": wrong, "total": len(test)}, "unlabelled": len(rows) - len(known)}
 
 
 def _pixels(data: Dataset, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-    return data[rows].reshape(len(rows), -1).astype(np.float32) / 255
+    return data[rows].reshape(len(rows), -1).astype(np.float32) / np.float32(255)
 
 
 def self_training(x: NDArray[Any], y: NDArray[Any], test: NDArray[Any]) -> NDArray[Any]:

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import argparse
 
+from classifier_runs import ClassifierRun, errors, parsed, to_text, train
 from judge import source
 from record import save
-from told import Told, errors, parsed, to_text, train
 
 PARTS = {
     "whole": ("--recipe", "consistent"),
@@ -44,7 +44,7 @@ def main() -> None:
     options = parsed(__doc__, "fewlabels_parts", more)
     asked = options.rest
     todo = {
-        (part, seed): Told(
+        (part, seed): ClassifierRun(
             source(asked.data), (*PARTS[part], *options.flags, "--labels", str(asked.labels), "--seed", str(seed))
         )
         for seed in options.seeds for part in asked.parts

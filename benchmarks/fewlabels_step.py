@@ -30,9 +30,8 @@ from sparring.engine.data_spec import ImageSpec
 from sparring.engine.device import Hardware
 from sparring.engine.game import Batch, freeze_others
 from sparring.engine.loop import System
-from sparring.engine.seeds import mix
 from sparring.games.semi_supervised import LABELLED_SALT, SemiSupervisedGAN, real_or_generated
-from sparring.nets.weight_norm import Normalised
+from sparring.nets.weight_norm import WeightNormalised
 from sparring.recipes import recipe_class, recipes_for
 
 
@@ -55,11 +54,11 @@ class FewLabelsFeed(MemoryFeed):
 class Parametrised(nn.Module):
     """A normalised layer with torch's `weight_norm`, which computes its weights anew whenever they are read."""
 
-    def __init__(self, layer: Normalised) -> None:
+    def __init__(self, layer: WeightNormalised) -> None:
         super().__init__()
         self.direction, self.bias, self.apply_weight = layer.direction, layer.bias, layer._apply_weight
-        weight_norm(self, "direction", dim=layer._along)
-        length = self.parametrizations.direction.original0  # type: ignore[union-attr, index]
+        weight_norm(self, "direction", dim=layer._output_dim)
+        length: Any = self.parametrizations.direction.original0  # type: ignore[union-attr]
         length.data.copy_(layer.scale.detach().view_as(length))
         length.requires_grad_(isinstance(layer.scale, nn.Parameter))
 
@@ -71,7 +70,7 @@ def parametrised(net: nn.Module) -> nn.Module:
     """`net` with all its normalised layers replaced."""
     for module in list(net.modules()):
         for name, layer in module.named_children():
-            if isinstance(layer, Normalised):
+            if isinstance(layer, WeightNormalised):
                 module._modules[name] = Parametrised(layer)
     return net
 
@@ -113,12 +112,12 @@ class Textbook:
         assert batch.labelled is not None
         x, y = batch.labelled()
         x = x.contiguous()
-        if game.change is not None:
-            x = game.augment(x, Batch(x, y, batch.step, mix(batch.seed, LABELLED_SALT)))
+        if game.augment is not None:
+            x = game.augment(x, batch.derive(x, y, LABELLED_SALT))
         with torch.no_grad():
             fake = generator(batch.normal(game.latent_dim))
         loss = cross_entropy(classifier(x), y)
-        loss = loss + game.generated * real_or_generated(classifier(batch.x), classifier(fake))
+        loss = loss + game.generated_weight * real_or_generated(classifier(batch.x), classifier(fake))
         for term in game.terms.values():
             loss = loss + term(classifier, batch, 0.0)[0]
         return loss

@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import product
 from pathlib import Path
 
+import numpy as np
 import torch
 from judge import source
 from record import data_folder, save, spread
@@ -51,7 +52,7 @@ def main() -> None:
             )
         )
     test = open_source("mnist").split("test")
-    x = torch.from_numpy(test[range(len(test))]).permute(0, 3, 1, 2).float() / 255
+    x = torch.from_numpy(test[np.arange(len(test))]).permute(0, 3, 1, 2).float() / 255
     y = torch.from_numpy(test.labels).long()
     by_seed = [_table(runs[seed, 0.0], runs[seed, EPS], x, y) for seed in options.seeds]
     rows = {name: spread([100 * table[name] for table in by_seed]) for name in by_seed[0]}

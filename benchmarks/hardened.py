@@ -43,7 +43,8 @@ def main() -> None:
     data_folder()
     with ThreadPoolExecutor(options.workers) as pool:
         found = list(pool.map(partial(_one, options), options.seeds))
-    robust, clean = ([100 * one[name] for one in found] for name in ("robust_accuracy", "clean_all"))
+    robust = [100 * one["robust"]["value"] for one in found]
+    clean = [100 * one["clean_all"] for one in found]
     minutes = [one["cpu_minutes"] for one in found]
     save(
         options.name,
@@ -74,17 +75,17 @@ def _one(options: argparse.Namespace, seed: int) -> dict[str, Any]:
         (run / "cpu.json").write_text(json.dumps({"cpu_minutes": seconds / 60}))
     report = run / f"attack-{options.attacked}" / "report.json"
     if not report.exists():
-        eps = ["--eps", "0.3", "--images", str(options.attacked), "--out", str(report.parent)]
+        eps = ["--eps", "0.3", "--count", str(options.attacked), "--out", str(report.parent)]
         _timed(["attack", str(run), source("mnist"), *eps])
     hardening, attack = (json.loads(path.read_text()) for path in (run / "hardening.json", report))
-    told = {name: attack[name] for name in ("clean_accuracy", "robust_accuracy", "low", "high", "per_attack", "doctor")}
+    results = {name: attack[name] for name in ("clean", "robust", "per_attack", "curve")}
     clean = hardening["clean"]
     return {
         "seed": seed,
         "command": "sparring " + " ".join(words).replace(str(data_folder()), "$SPARRING_DATA"),
         "clean_all": 1 - clean["errors"]["value"],
         "pgd": hardening["robust"], "pgd_attack": hardening["attack"], "rollbacks": hardening["rollbacks"],
-        **json.loads((run / "cpu.json").read_text()), **told, "curve": attack["curve"],
+        **json.loads((run / "cpu.json").read_text()), **results, "masking_checks": attack["details"]["checks"],
     }  # fmt: skip
 
 

@@ -30,7 +30,7 @@ from sparring.commands.training.monitor import floats, small
 from sparring.data.open import open_source
 from sparring.data.reader_api import ReadOptions
 from sparring.engine.image_io import grid, save_png
-from sparring.games.hints import Violation, excess, hint_term
+from sparring.games.hints import Violation, excess, parse_hint
 from sparring.measure.diagnostics.quick_metrics import coverage
 from sparring.models.generator import load_generator
 from sparring.recipes.generators.r3 import R3
@@ -87,7 +87,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=64)
     parser.add_argument("--name", default="hints", help="of the result files")
     options = parser.parse_args()
-    violation = hint_term(options.hint, 1.0)[1].violation
+    violation = parse_hint(options.hint, 1.0)[1].violation
     images = open_source(data_folder() / "faces-easy.zip", ReadOptions(size=(options.size, options.size)))
     data = floats(images[np.arange(len(images))])
     of_data, runs, pictures = figures(data, data, violation), [], {}

@@ -19,9 +19,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from classifier_runs import ClassifierRun, Options, parsed, say, train
 from numpy.typing import NDArray
 from record import save, spread
-from told import Options, Told, parsed, say, train
 from torch import Tensor
 from trials import KEPT
 
@@ -54,7 +54,7 @@ def main() -> None:
     labels = ("--labels", str(asked.labels)) if asked.labels else ()
     mnist = open_source("mnist")
     todo = {
-        (pair, seed): Told(
+        (pair, seed): ClassifierRun(
             str(without(mnist, two(pair), KEPT / f"without-{pair}.npz")),
             ("--recipe", asked.recipe, *options.flags, *labels, "--seed", str(seed)),
         )
@@ -108,12 +108,12 @@ def without(mnist: Dataset, digits: list[int], path: Path) -> Path:
     """Write MNIST without images of these digits, trained on or tested."""
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        arrays = {}
+        arrays: dict[str, Any] = {}
         for split in (mnist, mnist.split("test")):
             rows, name = np.flatnonzero(~np.isin(split.labels, digits)), "train" if split is mnist else "test"
             arrays |= {f"x_{name}": split[rows], f"y_{name}": split.labels[rows]}
         part = path.with_name("part.npz")  # a stop leaves no half of it under the name
-        np.savez(part, **arrays)  # type: ignore[arg-type]
+        np.savez(part, **arrays)
         part.rename(path)
     return path
 
@@ -161,7 +161,7 @@ def seen_in_views(classifier: Classifier, images: NDArray[np.uint8]) -> list[Ten
     """The features of each view of the images, which no fact that is told changes."""
     with torch.no_grad():
         parts = [
-            [classifier.features(view) for view in views_of(x, classifier.views)]
+            [classifier.features(view) for view in views_of(x, classifier.recipe.tta)]
             for x in torch.split(classifier.to_input(images), OTHERS)
         ]
     return [torch.cat(view) for view in zip(*parts, strict=True)]

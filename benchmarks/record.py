@@ -64,7 +64,9 @@ def hardware() -> dict[str, Any]:
     """What this ran on."""
     import torch
 
-    has = getattr(torch.cpu, "get_capabilities", dict)()  # of torch 2.13; GPU machines come with older ones
+    has: dict[str, Any] = getattr(
+        torch.cpu, "get_capabilities", dict
+    )()  # of torch 2.13; GPU machines come with older ones
     return {
         "cpu": _first("/proc/cpuinfo", "model name") or platform.processor() or platform.machine(),
         "cores": os.cpu_count(),

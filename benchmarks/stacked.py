@@ -125,11 +125,11 @@ def main() -> None:
         return one(objective, penalty, int(seed), float(minutes), Path(path))
     with ThreadPoolExecutor(2) as pool:
         played = [(o, p) for o in OBJECTIVES[::-1] for p in PENALTIES[::-1]]
-        first = list(pool.map(lambda game: trial(*game, 0, options.minutes), played))
+        first = list(pool.map(lambda game: trial(game[0], game[1], 0, options.minutes), played))
         r3, *others = first
         best = [r3, min(others, key=lambda told: told["kl"])]
         more = [(told["objective"], told["penalty"], seed) for told in best for seed in (0, 1, 2)]
-        rest = list(pool.map(lambda game: trial(*game, options.then), more))
+        rest = list(pool.map(lambda game: trial(game[0], game[1], game[2], options.then), more))
     longer = [rest[:3], rest[3:]]
     modes, kl = (
         [to_text([t[key] for t in runs], form) for runs in longer] for key, form in (("modes", ".0f"), ("kl", ".3f"))

@@ -29,7 +29,7 @@ from sparring.engine.data_spec import ImageSpec
 from sparring.engine.device import Hardware
 from sparring.engine.game import Batch, freeze_others
 from sparring.engine.loop import System, play
-from sparring.games.gan import GAN, apart
+from sparring.games.gan import GAN, separate_forward
 from sparring.recipes import recipe_class, recipes_for
 
 SHAPES = {"28x28x1": (28, 28, 1), "32x32x3": (32, 32, 3)}
@@ -117,12 +117,12 @@ class Textbook:
         places = {"real": (real, discriminator(real, *y)), "fake": (fake, discriminator(fake, *y))}
         loss = game.objective.discriminator(places["real"][1], places["fake"][1])
         for penalty in game.penalties:
-            x, logits = places[penalty.where]
+            x, logits = places[penalty.location]
             if not shared:
                 x = x.detach().clone().requires_grad_()
                 logits = discriminator(x, *y)
             (gradient,) = torch.autograd.grad(logits.sum(), x, create_graph=True)
-            loss = loss + penalty.of(gradient).mean() * penalty.weight(0.0)
+            loss = loss + penalty.function(gradient).mean() * penalty.weight(0.0)
         return loss
 
 
@@ -149,7 +149,7 @@ def contenders(name: str, shape: tuple[int, int, int]) -> dict[str, Sparring | T
     def textbook(shared_forward: bool) -> Textbook:
         made = system(lambda net: net)
         if isinstance(made.game, GAN):
-            made.game.judge = apart
+            made.game.forward = separate_forward
         return Textbook(made, feed, shared_forward)
 
     ways: dict[str, Sparring | Textbook] = {

@@ -12,9 +12,9 @@ import csv
 from pathlib import Path
 
 import numpy as np
+from classifier_runs import ClassifierRun, Options, chosen, errors, parsed, to_text, train
 from judge import source
 from record import save
-from told import Options, Told, chosen, errors, parsed, to_text, train
 from trials import KEPT
 
 from sparring.data.open import open_source
@@ -31,8 +31,8 @@ def main() -> None:
     options = parsed(__doc__, "to_label", more)
     few, ten = options.rest.labels, options.rest.more
 
-    def told(seed: int, *labels: str) -> Told:
-        return Told(source("mnist"), (*RECIPE, *options.flags, *labels, "--seed", str(seed)))
+    def told(seed: int, *labels: str) -> ClassifierRun:
+        return ClassifierRun(source("mnist"), (*RECIPE, *options.flags, *labels, "--seed", str(seed)))
 
     first = {seed: told(seed, "--labels", str(few)) for seed in options.seeds}
     rows = {"before": train(options, first.values())}
@@ -54,7 +54,7 @@ def main() -> None:
     )
 
 
-def _answered(options: Options, first: Told, seed: int) -> Path:
+def _answered(options: Options, first: ClassifierRun, seed: int) -> Path:
     """A table of the labels that `first` was told, and of those that it asks for first, answered as MNIST has them."""
     whole, known = open_source("mnist"), chosen("mnist", options.rest.labels, seed)
     with (options.folder / first.name / "to_label.csv").open(encoding="utf-8") as file:

@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import product
 from pathlib import Path
 
+import numpy as np
 import torch
 from judge import source
 from record import RESULTS, data_folder, save, spread
@@ -47,7 +48,7 @@ def main() -> None:
     with ThreadPoolExecutor(options.workers) as pool:
         runs = dict(zip(todo, pool.map(lambda one: _train(options, *one), todo), strict=True))
     test = open_source("mnist").split("test")
-    x = torch.from_numpy(test[range(1000)]).permute(0, 3, 1, 2).float() / 255
+    x = torch.from_numpy(test[np.arange(1000)]).permute(0, 3, 1, 2).float() / 255
     y = torch.from_numpy(test.labels[:1000]).long()
     clean = {eps: [_clean(runs[eps, seed]) for seed in options.seeds] for eps in options.eps}
     robust = {eps: [_robust(runs[eps, seed], x, y) for seed in options.seeds] for eps in options.eps}

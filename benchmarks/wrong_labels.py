@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from classifier_runs import ClassifierRun, chosen, errors, parsed, to_text, train
 from judge import source
 from numpy.typing import NDArray
 from record import save
-from told import Told, chosen, errors, parsed, to_text, train
 from trials import KEPT
 
 COUNT, WRONG, ODD = 100, 10, 3
@@ -68,7 +68,7 @@ def main() -> None:
     options = parsed(__doc__, "wrong_labels", more)
     data, recipe = options.rest.data, options.rest.recipe
     todo = {
-        (case, seed): Told(
+        (case, seed): ClassifierRun(
             source(data),
             ("--recipe", recipe, *options.flags, "--labels-file", str(table_of(data, case, seed)), "--seed", str(seed)),
         )
@@ -102,8 +102,8 @@ def table_of(data: str, case: str, seed: int) -> Path:
 
 def judged(rows: list[dict[str, Any]]) -> dict[str, Any]:
     """Errors, those on images of the odd class, and the notes of the first seed."""
-    odd = [{"test_errors": sum(row["confusion"][ODD]) - row["confusion"][ODD][ODD], "test_count": sum(row["confusion"][ODD])}
-           for row in rows]  # fmt: skip
+    of_class = [row["confusion"][ODD] for row in rows]
+    odd = [{"errors": {"hits": sum(counts) - counts[ODD], "total": sum(counts)}} for counts in of_class]
     return {**errors(rows), "odd_class": errors(odd), "notes": rows[0]["notes"]}
 
 

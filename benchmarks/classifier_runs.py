@@ -32,7 +32,7 @@ from sparring.data.open import open_source
 
 
 @dataclass(frozen=True)
-class Told:
+class ClassifierRun:
     """One classifier to be trained."""
 
     source: str
@@ -91,7 +91,7 @@ def parsed(doc: str | None, name: str, more: Callable[[argparse.ArgumentParser],
     return Options(length, told.seeds, told.workers, tuple(shlex.split(told.flags)), told.name, told)
 
 
-def train(options: Options, todo: Iterable[Told]) -> dict[Told, dict[str, Any]]:
+def train(options: Options, todo: Iterable[ClassifierRun]) -> dict[ClassifierRun, dict[str, Any]]:
     """`classification.json` of each; those that ended before are not trained again."""
     trainings = list(dict.fromkeys(todo))
     if options.rest.afresh:
@@ -102,7 +102,7 @@ def train(options: Options, todo: Iterable[Told]) -> dict[Told, dict[str, Any]]:
     return dict(zip(trainings, found, strict=True))
 
 
-def _in_a_process(options: Options, one: Told) -> dict[str, Any]:
+def _in_a_process(options: Options, one: ClassifierRun) -> dict[str, Any]:
     run = options.folder / one.name
     path = run / "classification.json"
     if not path.exists():
