@@ -21,7 +21,6 @@ from makers import encoded, pixels, real, write_files, write_zip
 from sparring.data.image_shape import choose_shape, parse_size
 from sparring.data.open import open_source
 from sparring.data.reader_api import ReadOptions, Shape
-from sparring.data.stale_lock import is_abandoned, owner
 from sparring.engine.errors import SparringError, UsageError
 
 IMAGES = pixels(12)
@@ -33,7 +32,7 @@ def photos(tmp_path: Path) -> Path:
 
 
 def cached(tmp_path: Path) -> list[Path]:
-    return sorted((tmp_path / "cache/data").iterdir())
+    return sorted(path for path in (tmp_path / "cache/data").iterdir() if path.suffix != ".lock")
 
 
 @given(st.integers(1, 9999), st.integers(1, 9999))
@@ -164,15 +163,6 @@ def test_a_killed_build_is_not_taken_for_whole_and_swept(photos: Path, tmp_path:
     data = open_source(photos)
     assert np.array_equal(data[np.arange(12)], IMAGES)
     assert not left.exists()
-
-
-def test_work_of_unknown_processes_is_left_alone_for_a_week(tmp_path: Path) -> None:
-    (tmp_path / "left").write_bytes(b"")
-    assert not is_abandoned(tmp_path / "left", owner())
-    assert not is_abandoned(tmp_path / "left", "otherhost-1")
-    os.utime(tmp_path / "left", (time.time() - 8 * 24 * 3600,) * 2)
-    assert is_abandoned(tmp_path / "left", "otherhost-1")
-    assert not is_abandoned(tmp_path / "gone", "otherhost-1")
 
 
 def test_an_interrupted_build_leaves_nothing(photos: Path, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from makers import encoded, mnist_files, pixels, write_tar, write_targz, write_z
 
 from sparring.data import registry as known
 from sparring.data import resolve as source
-from sparring.data.download import _claim, _file_name, download
+from sparring.data.download import _file_name, download
 from sparring.data.open import open_source
 from sparring.engine.errors import SparringError, UsageError
 
@@ -133,7 +134,7 @@ def test_leftovers_longer_than_the_file_begin_anew(server: Server, tmp_path: Pat
 def test_a_wrong_sha256_is_said_and_nothing_kept(server: Server, tmp_path: Path) -> None:
     with pytest.raises(SparringError, match=f"another sha256 than given: {DIGEST}"):
         download(f"{server.url}/a.bin#sha256={'0' * 64}", tmp_path)
-    assert list(tmp_path.iterdir()) == []
+    assert [path.suffix for path in tmp_path.iterdir()] == [".lock"]
 
 
 @pytest.mark.parametrize("fragment", ["sha256=xyz", "md5=" + "0" * 64, "sha256=" + "g" * 64, "top"])
@@ -146,7 +147,7 @@ def test_a_bad_fragment_is_a_usage_error(fragment: str, server: Server, tmp_path
 def test_too_large_is_refused_before_it_is_fetched(server: Server, tmp_path: Path) -> None:
     with pytest.raises(SparringError, match="is 512,000 bytes long, more than the 1,000 that are taken"):
         download(f"{server.url}/a.bin", tmp_path, limit=1000)
-    assert list(tmp_path.iterdir()) == []
+    assert [path.suffix for path in tmp_path.iterdir()] == [".lock"]
 
 
 def test_a_full_disk_is_said_before(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -180,14 +181,11 @@ def test_a_name_from_the_web_is_harmless(path: str) -> None:
     assert len(_file_name("http://host/" + "x" * 999 + ".tar.gz")) == 100
 
 
-def test_two_downloads_at_once_do_not_share_a_place(tmp_path: Path) -> None:
-    (tmp_path / ".a.part").write_bytes(b"left")
-    first = _claim(tmp_path, "a")
-    assert first.read_bytes() == b"left"
-    (tmp_path / ".a.part-otherhost-7").write_bytes(b"theirs")
-    first.unlink()
-    assert not _claim(tmp_path, "a").exists()
-    assert (tmp_path / ".a.part-otherhost-7").read_bytes() == b"theirs"
+def test_two_downloads_at_once_fetch_once(server: Server, tmp_path: Path) -> None:
+    with ThreadPoolExecutor(2) as pool:
+        paths = list(pool.map(lambda _: download(f"{server.url}/a.bin", tmp_path), range(2)))
+    assert [path.read_bytes() for path in paths] == [BODY, BODY] and len(server.asked) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["a.bin"]
 
 
 IMAGES = pixels(5)

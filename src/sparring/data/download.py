@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import hashlib
 import os
 import re
@@ -10,10 +9,10 @@ import shutil
 import urllib.error
 import urllib.parse
 import urllib.request
-from contextlib import suppress
 from pathlib import Path
 
-from sparring.data.stale_lock import is_abandoned, owner
+from filelock import FileLock
+
 from sparring.engine.atomic_io import explain_os_errors
 from sparring.engine.errors import SparringError, UsageError
 
@@ -42,15 +41,18 @@ def download(url: str, folder: Path, limit: int = LARGEST) -> Path:
         return target
     with explain_os_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    part = _claim(folder, name)
+        lock = FileLock(folder / f".{name}.lock")  # another process may fetch the same: then this one waits for it
+        lock.acquire()
     try:
-        _fetch(address, part, limit)
-        _check(part, digest, url)
-        with explain_os_errors(target):
-            os.replace(part, target)
+        if not target.exists():
+            part = folder / f".{name}.part"  # what came so far stays there for the next try
+            _fetch(address, part, limit)
+            _check(part, digest, url)
+            with explain_os_errors(target):
+                os.replace(part, target)
+        Path(lock.lock_file).unlink(missing_ok=True)
     finally:
-        if part.exists():  # for the next try
-            os.replace(part, folder / f".{name}.part")
+        lock.release()
     return target
 
 
@@ -61,17 +63,6 @@ def _file_name(address: str) -> str:
     except ValueError as error:
         raise UsageError(f"{address} is no address that can be fetched: {error}") from error
     return re.sub(r"[^\w.-]+", "_", path.rpartition("/")[2])[-100:].lstrip(".-") or "download"
-
-
-def _claim(folder: Path, name: str) -> Path:
-    """A place for what comes, ours alone, that begins with what an earlier try left: two may fetch at once."""
-    mine = folder / f".{name}.part-{owner()}"
-    for left in [folder / f".{name}.part", *folder.glob(f".{glob.escape(name)}.part-*")]:
-        if left.name.endswith(".part") or is_abandoned(left, left.name.rpartition(".part-")[2]):
-            with suppress(OSError):  # another was faster
-                os.replace(left, mine)
-                break
-    return mine
 
 
 def _wanted_digest(fragment: str, url: str) -> str:

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sparring.engine.data_spec import ImageSpec
+from sparring.engine.data_spec import DataSpec
 
 
 class IndexedDataset(Protocol):
@@ -69,7 +69,7 @@ class InMemoryDataset:
 
     values: NDArray[Any]
     labels: NDArray[np.int64]
-    spec: ImageSpec
+    spec: DataSpec
     scale: Scale | None
     """By which they are read; None: they are bytes, and stay so."""
 

@@ -7,9 +7,11 @@ import json
 import os
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from sparring.data.archive import Folder, open_container
 from sparring.data.build import VERSION, Request, build_cache
@@ -19,7 +21,6 @@ from sparring.data.gzip_io import is_packed_tar, unpacked
 from sparring.data.reader_api import PLURAL, RawDataset, ReadOptions
 from sparring.data.registry import DIGITS, STACKED
 from sparring.data.resolve import cache_folder, find, find_digits, local, locate
-from sparring.data.stale_lock import is_abandoned, owner
 from sparring.engine.atomic_io import explain_os_errors, remove, write
 from sparring.engine.data_spec import DataSpec, spec_to_json
 from sparring.engine.errors import SparringError, UsageError
@@ -57,7 +58,9 @@ def open_source(
     with _explaining(cache):
         (cache / "data").mkdir(parents=True, exist_ok=True)
         _sweep(cache / "data")
-        building = cache / "data" / f".building-{uuid.uuid4().hex[:8]}-{owner()}"
+        building = cache / "data" / f".building-{uuid.uuid4().hex[:8]}"
+        lock = FileLock(f"{building}.lock")
+        lock.acquire()
         building.mkdir()
     try:
         raw, kind, evidence = _read(str(source), path, options, like, building, digits)
@@ -68,6 +71,8 @@ def open_source(
         _keep(building, cache / "data" / report.fingerprint, report)
     finally:
         remove(building)
+        Path(lock.lock_file).unlink(missing_ok=True)
+        lock.release()
     with _explaining(cache):
         write(index, json.dumps(asdict(report)))
     return Dataset(cache / "data" / report.fingerprint, report)
@@ -136,10 +141,11 @@ def _keep(building: Path, final: Path, report: SourceReport) -> None:
 
 
 def _sweep(folder: Path) -> None:
-    """Remove what killed builds left behind."""
-    for left in folder.glob(".building-*"):
-        if is_abandoned(left, left.name.removeprefix(".building-").partition("-")[2]):
-            remove(left)
+    """Remove what killed builds left behind: a living process holds the lock of what it builds."""
+    for left in folder.glob(".building-*.lock"):
+        with suppress(Timeout, OSError), FileLock(left, blocking=False):
+            remove(left.with_suffix(""))
+            left.unlink(missing_ok=True)
 
 
 open = open_source

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
-import sys
 from collections import Counter
 from pathlib import Path
+
+from platformdirs import user_cache_path
 
 from sparring.data.archive import Container, suffix
 from sparring.data.download import download, is_url
@@ -27,14 +28,9 @@ READABLE = {
 
 
 def cache_folder() -> Path:
-    """Where caches lie: `$SPARRING_CACHE`, or the system's place for caches."""
-    if given := os.environ.get("SPARRING_CACHE"):
-        return Path(given)
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData/Local")) / "sparring/cache"
-    if sys.platform == "darwin":
-        return Path.home() / "Library/Caches/sparring"
-    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "sparring"
+    """Return where caches lie: `$SPARRING_CACHE`, or the system's place for caches."""
+    given = os.environ.get("SPARRING_CACHE")
+    return Path(given) if given else user_cache_path("sparring", appauthor=False)
 
 
 def locate(source: str | Path) -> tuple[Path, list[str]]:

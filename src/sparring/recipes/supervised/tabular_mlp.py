@@ -10,7 +10,7 @@ from torch.optim import Adam
 from sparring.data.in_memory import InMemoryDataset
 from sparring.data.loader import BatchLoader
 from sparring.data.tabular import Table
-from sparring.engine.data_spec import ImageSpec
+from sparring.engine.data_spec import TableSpec
 from sparring.engine.device import Hardware
 from sparring.engine.ema import EMA
 from sparring.engine.errors import UsageError
@@ -37,9 +37,7 @@ def fit_table(
         torch.manual_seed(seed)
         columns = table.x.shape[1]
         net = nn.Sequential(Standardize(table.x), TabularClassifier(columns, len(table.classes), hidden))
-    data = InMemoryDataset(
-        table.x.numpy(), table.y.numpy(), ImageSpec(1, 1, columns, table.classes, len(table.x)), None
-    )
+    data = InMemoryDataset(table.x.numpy(), table.y.numpy(), TableSpec((), "", table.classes, len(table.x)), None)
     average = EMA(net, lambda at: rows / 20)
     system = System(
         SinglePlayer(net, _loss), {"net": Adam(net.parameters(), lr)}, average, {"net": {"lr": cosine(lr, 0.0)}}
