@@ -46,7 +46,7 @@ def main() -> None:
         result=", ".join(f"{count} errors after {nimg:,} images" for nimg, count in errors.items()),
         target="at most 100 errors",
         met=list(errors.values())[-1] <= 100,
-        details={"recipe": recipe.name, "of": len(test), "errors": errors, "asked": run.settings["asked"]},
+        details={"recipe": recipe.name, "of": len(test), "errors": errors, "request": run.settings["request"]},
     )
 
 

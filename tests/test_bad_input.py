@@ -110,7 +110,7 @@ def test_sources_that_cannot_be_used_exit_with_1(quick: Cli, tmp_path: Path) -> 
     refused(quick("train", "texts"), 1, "1 x .txt")
     (tmp_path / "one").mkdir()
     Image.new("RGB", (8, 8)).save(tmp_path / "one" / "a.png")
-    refused(quick("train", "one"), 1, "one usable image")
+    refused(quick("train", "one"), 1, "one usable example")
     np.savez(tmp_path / "odd.npz", x=np.zeros((5, 8, 8), np.uint8), y=np.zeros(4))
     refused(quick("train", "odd.npz"), 1, "labels do not match", "5 images and 4 labels")
 
@@ -127,14 +127,17 @@ def test_a_size_too_large_for_memory_is_said_before_training_with_one_that_fits(
 
 def test_an_existing_run_with_other_settings_names_each_difference(quick: Cli, run: Path, data: Path) -> None:
     refused(
-        quick("train", data, "--out", run, "--lr", "0.5", "--beta2", "0.5"), 2, "lr is", "0.5 was asked", "beta2 is"
+        quick("train", data, "--out", run, "--lr", "0.5", "--beta2", "0.5"),
+        2,
+        "lr is 0.001 there, 0.5 was requested",
+        "beta2 is",
     )
     refused(
         quick("train", data, "--out", run, "--seed", "3", "--images", "9"), 2, "seed is 0 there", "images is 160 there"
     )
-    hints = "hints is not given there, mirror+smooth*2 was asked"
+    hints = "hints is not given there, mirror+smooth*2 was requested"
     refused(quick("train", data, "--out", run, "--hints", "mirror+smooth*2", "--augment", "diff"), 2, hints, "augment")
-    refused(quick("train", data, "--out", run, "--recipe", "dcgan"), 2, "recipe is r3 there, dcgan was asked")
+    refused(quick("train", data, "--out", run, "--recipe", "dcgan"), 2, "recipe is r3 there, dcgan was requested")
     other = data.with_name("other.npz")
     np.savez(other, x=np.zeros((9, 8, 8), np.uint8))
     refused(quick("train", other, "--out", run), 2, "begun with other data")
@@ -144,7 +147,7 @@ def test_an_existing_run_with_other_settings_names_each_difference(quick: Cli, r
 
 def test_a_run_of_a_version_without_a_setting_is_not_gone_on_with(quick: Cli, run: Path, data: Path) -> None:
     settings = json.loads((run / "run.json").read_text())
-    del settings["recipe"]["settings"]["augment"], settings["asked"]["label_fraction"]
+    del settings["recipe"]["settings"]["augment"]
     (run / "run.json").write_text(json.dumps(settings))
     refused(quick("train", data, "--out", run), 2, "had no 'augment'", "choose another --out")
     assert quick("sample", run, "-n", "4").returncode == 0
@@ -156,8 +159,8 @@ def test_notes_on_labels_are_for_recipes_that_take_them(quick: Cli, tmp_path: Pa
         recipe: quick("train", "odd.npz", "--recipe", recipe, "--images", 8, "--out", recipe, *TINY).stderr
         for recipe in ("r3", "biggan", "dcgan")
     }
-    assert "class '1' has one training image" in told["r3"] and "--no-labels" in told["r3"]
-    assert "class '1' has one training image" in told["biggan"] and "--recipe r3 --no-labels" in told["biggan"]
+    assert "class '1' has one training example" in told["r3"] and "--no-labels" in told["r3"]
+    assert "class '1' has one training example" in told["biggan"] and "--recipe r3 --no-labels" in told["biggan"]
     assert "class '1'" not in told["dcgan"]
 
 
@@ -262,12 +265,15 @@ def test_a_class_that_the_source_has_not_is_named(quick: Cli, data: Path) -> Non
 
 def test_runs_of_the_other_kind(quick: Cli, run: Path, classifier: Path, data: Path) -> None:
     refused(quick("predict", run, data), 2, "holds a generator, which cannot predict classes", "sparring classify")
-    refused(quick("classify", data, "--out", run), 2, "holds a generator", "choose another --out")
+    refused(quick("classify", data, "--out", run), 2, "is a run of `sparring train` (r3)", "choose another --out")
     refused(
-        quick("classify", data, "--out", run, "--recipe", "improved"), 2, "holds a generator", "choose another --out"
+        quick("classify", data, "--out", run, "--recipe", "improved"),
+        2,
+        "is a run of `sparring train` (r3)",
+        "choose another --out",
     )
-    refused(quick("train", data, "--out", classifier), 2, "consistent trains a classifier", "sparring classify")
-    refused(quick("train", data, "--out", classifier, "--recipe", "r3"), 2, "consistent trains a classifier")
+    refused(quick("train", data, "--out", classifier), 2, "is a run of `sparring classify` (consistent)")
+    refused(quick("train", data, "--out", classifier, "--recipe", "r3"), 2, "is a run of `sparring classify`")
     refused(quick("sample", classifier, "--label", "1"), 2, "trained without labels")
 
 
@@ -275,10 +281,12 @@ def test_a_classifiers_run_with_other_settings_names_each_difference(quick: Cli,
     def again(*args: object) -> object:
         return quick("classify", data, "--out", classifier, *args)
 
-    refused(again("--labels", 12, "--seed", 3), 2, "labels is 9 there, 12 was asked", "seed is 0 there")
+    refused(again("--labels", 12, "--seed", 3), 2, "labels is 9 there, 12 was requested", "seed is 0 there")
     refused(again("--labels-file", "t.csv"), 2, "labels_file is not given there")
-    refused(again("--lr", "0.5", "--no-balance-classes"), 2, "lr is", "balance_classes is True there, False was asked")
-    refused(again("--recipe", "improved"), 2, "recipe is consistent there, improved was asked")
+    refused(
+        again("--lr", "0.5", "--no-balance-classes"), 2, "lr is", "balance_classes is True there, False was requested"
+    )
+    refused(again("--recipe", "improved"), 2, "recipe is consistent there, improved was requested")
     assert quick("classify", data, "--out", classifier, "--labels", 9, "--images", 80).returncode == 0
 
 

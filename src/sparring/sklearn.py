@@ -14,12 +14,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from sparring.commands.classify import classifier_recipe
 from sparring.commands.predict import open_like
-from sparring.commands.training.calibrate import calibrated, set_aside
-from sparring.commands.training.classifier_session import scaled
+from sparring.commands.training.calibrate import calibrated, calibration_subset
 from sparring.commands.training.plan import Plan, measure_speed
-from sparring.commands.training.run_settings import TrainRequest
+from sparring.commands.training.request import check_budget
+from sparring.commands.training.run_settings import requested_recipe
 from sparring.data.dataset import Dataset
 from sparring.data.in_memory import IndexedDataset, InMemoryDataset, Scale, as_input
 from sparring.data.loader import BatchLoader
@@ -74,7 +73,7 @@ class FewLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     X is an array of images (`[N, H, W]` or `[N, H, W, C]`; bytes, or numbers of any range), a table `[N, F]`, whose columns are
     standardised, a path (folder, archive, known name) or `Dataset`. `y` holds a label for each, and -1 (or None, or "")
     for none; of a path or `Dataset` it may be left out: their own labels count then. Of 1,000 labels or more a twentieth is
-    not learnt from, but sets the probabilities (`commands.training.calibrate.set_aside`). What is trained is `classifier_`, a
+    not learnt from, but sets the probabilities (`commands.training.calibrate.calibration_subset`). What is trained is `classifier_`, a
     `models.classifier.Classifier`; `classes_` are its classes, sorted. Bad input is a `ValueError`.
     """
 
@@ -115,14 +114,14 @@ class FewLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
         Raises BadInput on what cannot be learnt from, SparringError on what cannot be read, or diverges.
         """
-        asked = TrainRequest(self.minutes, self.images)
+        check_budget(self.minutes, self.images)
         hardware = Hardware.find(self.device, self.precision)
         data = self._learnt_from(X, y)
-        recipe = classifier_recipe(self.recipe).resolve(data.spec, hardware)
+        recipe = requested_recipe("classify", self.recipe, "image").resolve(data.spec, hardware)
         if recipe.mirror and self._rows:
             raise UsageError("the recipe's `mirror` flips images: the rows of a table have no left and right")
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
-        aside = set_aside(data.labels)
+        aside = calibration_subset(data.labels)
         feed = BatchLoader(
             data, recipe.batch_size, seed=seed, mirror=recipe.mirror, labelled=recipe.labelled_batch_size, balanced=True,
             among=np.delete(np.arange(len(data)), aside), device=hardware.device,
@@ -131,16 +130,16 @@ class FewLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         def build(total: int) -> System:
             return build_system(recipe, lambda spec: self._nets(recipe, data), feed, total, seed, hardware)
 
-        images = asked.images or IMAGES
-        if asked.minutes is not None:
-            speed = measure_speed(lambda: build(1 << 50), feed, hardware, asked.minutes)
-            images = Plan.images_in(asked.minutes, speed)
+        images = self.images or IMAGES
+        if self.minutes is not None:
+            speed = measure_speed(lambda: build(1 << 50), feed, hardware, self.minutes)
+            images = Plan.images_in(self.minutes, speed)
         total = Plan.of(images, feed.batch_size).images
         system = build(total)
         play(system, feed, total=total, seed=seed, hardware=hardware)
         both: Any = system.ema.net
         own = self._rows or self.classifier is not None
-        about = {"own_nets": own, "seed": seed, "sparring": __version__, **_look_of(data)}
+        about = {"custom_nets": own, "seed": seed, "sparring": __version__, **_look_of(data)}
         self.classifier_ = calibrated(both["classifier"], data, recipe, about, hardware, aside)
         return self
 
@@ -310,7 +309,7 @@ def _own(given: Net, spec: ImageSpec) -> nn.Module:
 def _look_of(data: IndexedDataset) -> dict[str, Any]:
     """What the card of a classifier tells of the images."""
     if isinstance(data, Dataset):
-        return {"data": data.fingerprint, "mode": data.report.mode, "scaled": scaled(data)}
+        return {"data": data.fingerprint, "mode": data.report.mode, "scaled": data.spec.scaled}
     channels = data.spec.channels
     return {"data": "arrays", "mode": mode_of(channels) or f"{channels} channels", "scaled": False}
 

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from sparring.commands.classify import classify
 from sparring.commands.predict import as_csv, predict
-from sparring.commands.reporting.classifier_report import doubts, untaught
+from sparring.commands.reporting.classifier_report import doubtful_labels, unconfident_teacher
 from sparring.commands.training import calibrate
 from sparring.commands.training.interrupt import Stopped
 from sparring.data.open import open_source
@@ -39,7 +39,7 @@ SMALL: dict[str, Any] = {"device": "cpu", "precision": "fp32"}
 
 
 def tiny(**more: Any) -> Any:
-    return recipe_class("consistent")(width=4, batch_size=12, labelled=6, latent_dim=6, **more)
+    return recipe_class("consistent")(width=4, batch_size=12, labelled_batch_size=6, latent_dim=6, **more)
 
 
 @pytest.fixture(scope="module")
@@ -141,7 +141,7 @@ def test_what_a_finished_runs_classifier_remembers_outlasts_the_same_training(
     before = [file.read_bytes() for file in files]
     again = classify(rows, out=run, **SMALL)
     assert [file.read_bytes() for file in files] == before and load_classifier(run).classes == ("0", "1", "2", "white")
-    assert "remembers what it was told since: it stays as it is" in capsys.readouterr().err
+    assert "remembers examples since its training: it is kept as it is" in capsys.readouterr().err
     assert again.confusion == trained.confusion  # the figures are those of the training
     files[0].write_bytes(before[0][:100])
     classify(rows, out=run, **SMALL)
@@ -175,7 +175,7 @@ def test_stopped_and_gone_on_with_it_ends_with_the_same_bytes(
 def test_lost_checkpoints_are_not_played_over(trained: ClassificationReport, rows: Path, tmp_path: Path) -> None:
     run = shutil.copytree(trained.run, tmp_path / "run")
     shutil.rmtree(run / "checkpoints")
-    with pytest.raises(SparringError, match="has lost its checkpoints"):
+    with pytest.raises(SparringError, match="has metrics but no checkpoint"):
         classify(rows, out=run, **SMALL)
 
 
@@ -225,7 +225,7 @@ def test_where_there_is_no_test_split_the_labels_it_was_not_told_test_it(rows: P
     with np.load(rows) as file:
         np.savez(tmp_path / "one.npz", x=file["x_train"], y=file["y_train"])
     found = classify(tmp_path / "one.npz", tiny(), labels=6, images=240, out=tmp_path / "run", **SMALL)
-    assert found.errors.total == 60 and found.tested_on == "training images whose labels it was not told"
+    assert found.errors.total == 60 and found.tested_on == "training images whose labels were hidden"
     found = classify(tmp_path / "one.npz", tiny(), images=240, out=tmp_path / "all", **SMALL)
     assert found.labels == 66 and found.errors is None
     assert Path(found.to_label).read_text().splitlines() == ["name,label,guess,probability,why"]
@@ -260,20 +260,20 @@ def test_unlabelled_images_that_taught_little_are_noted(sure: list[float], told:
     for k, share in enumerate(sure):
         run.log(k, {"classifier": 1.0, "confident": share})
     run.log(len(sure), {"error": 0.1})
-    assert [("--generated-weight 0" in note) for note in untaught(run)] == [True] * told
+    assert [("--generated-weight 0" in note) for note in unconfident_teacher(run)] == [True] * told
 
 
 def test_labels_that_look_wrong_are_named_unless_they_are_too_many(trained: ClassificationReport, rows: Path) -> None:
     classifier, data = load_classifier(trained.run), open_source(rows)
     none, classes = np.empty(0, np.int64), data.spec.classes
     answers = classifier.predict(data[np.arange(len(data))]).probabilities.argmax(1).numpy()
-    assert doubts(classifier, data.relabelled(answers, classes), none) == []
+    assert doubtful_labels(classifier, data.relabelled(answers, classes), none) == []
     wrong = answers.copy()
     wrong[[3, 40]] = (answers[[3, 40]] + 1) % 3
-    (note,) = doubts(classifier, data.relabelled(wrong, classes), none)
+    (note,) = doubtful_labels(classifier, data.relabelled(wrong, classes), none)
     assert note.startswith("2 of 66 labelled images") and data.names[3] in note and data.names[40] in note
-    assert data.names[40] not in doubts(classifier, data.relabelled(wrong, classes), np.array([40]))[0]
-    (note,) = doubts(classifier, data.relabelled((answers + 1) % 3, classes), none)
+    assert data.names[40] not in doubtful_labels(classifier, data.relabelled(wrong, classes), np.array([40]))[0]
+    (note,) = doubtful_labels(classifier, data.relabelled((answers + 1) % 3, classes), none)
     assert "train it for longer" in note and data.names[0] not in note
 
 
@@ -332,7 +332,7 @@ def test_calibration_sees_the_training_images_alone(trained: ClassificationRepor
     assert float((familiar < first.min_familiarity).float().mean()) <= 0.05
     noise = np.random.default_rng(5).integers(0, 256, (50, 8, 8, 1), np.uint8)
     assert float((first.predict(noise).familiarity < first.min_familiarity).float().mean()) > 0.5
-    test = calibrate.answered(first, data, told)
+    test = calibrate.run_test(first, data, told)
     assert test is not None and len(test.labels) == 30 and test.probabilities.shape == (30, 3)
 
 

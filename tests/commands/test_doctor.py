@@ -151,7 +151,7 @@ def test_the_words_and_the_json(run: sparring.Run, quick: Any) -> None:
 def test_data_that_are_gone_or_others_leave_the_metrics(run: sparring.Run, data: Path, tmp_path: Path) -> None:
     shutil.copytree(run.path, tmp_path / "run")
     settings = json.loads((tmp_path / "run" / "run.json").read_text())
-    for source, why in ((tmp_path / "gone.npz", "gone.npz"), ("digits", "not what the run was trained on")):
+    for source, why in ((tmp_path / "gone.npz", "gone.npz"), ("digits", "was trained on: it has changed")):
         settings["data"]["source"] = str(source)
         (tmp_path / "run" / "run.json").write_text(json.dumps(settings))
         *rest, last = sparring.doctor(tmp_path / "run")

@@ -96,7 +96,7 @@ def weights(path: str | Path) -> bytes:
 def test_a_run_that_was_stopped_ends_like_one_that_was_not(
     name: str, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(command, "APART", 40)
+    monkeypatch.setattr(command, "MIN_CHECK_DISTANCE", 40)
     few = {"steps": 3} if name in ("pgd", "trades") else {}
     recipe = recipe_class(name)(width=4, batch_size=8, eps=0.1, guard=True, ema_half_life=0.05, **few)  # type: ignore[arg-type]
     whole = sparring.harden(data, recipe, images=240, out=tmp_path / "whole", device="cpu")
@@ -125,7 +125,7 @@ def test_a_run_that_was_stopped_ends_like_one_that_was_not(
 def test_a_collapse_is_taken_back_and_told(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(command, "APART", 200)
+    monkeypatch.setattr(command, "MIN_CHECK_DISTANCE", 200)
     seen, looks = OverfittingGuard.look, list[int]()
 
     def look(guard: OverfittingGuard, system: sparring.System) -> tuple[float, bool]:
@@ -185,7 +185,7 @@ def test_only_some_labels(tmp_path: Path) -> None:
         folder = "photos" if k >= 8 else f"photos/{'ab'[k % 2]}"
         Image.fromarray(pixels).save(tmp_path / folder / f"{k}.png")
     found = sparring.harden(tmp_path / "photos", SMALL, images=800, out=tmp_path / "run", device="cpu")
-    assert "8 of 12 training images have a label: it trains on these alone" in found.notes
+    assert "training uses the labelled images alone" in found.notes
     assert found.tested_on == "training images" and found.robust.accuracy.total == 8
     assert any("no test images" in note for note in found.notes)
 
@@ -193,9 +193,9 @@ def test_only_some_labels(tmp_path: Path) -> None:
 def test_eps_goes_before_the_settings_and_zero_is_ordinary_training(data: Path, tmp_path: Path) -> None:
     found = sparring.harden(data, SMALL, eps=0.0, images=400, out=tmp_path / "run", device="cpu")
     assert found.eps == 0.0 and found.robust.eps == 0.3  # tried at what is usual
-    with pytest.raises(sparring.UsageError, match=r"eps is 0\.0 there, 0\.1 was asked"):
+    with pytest.raises(sparring.UsageError, match=r"eps is 0\.0 there, 0\.1 was requested"):
         sparring.harden(data, eps=0.1, out=tmp_path / "run", device="cpu")
-    with pytest.raises(sparring.UsageError, match="recipe is fast there, pgd was asked"):
+    with pytest.raises(sparring.UsageError, match="recipe is fast there, pgd was requested"):
         sparring.harden(data, "pgd", out=tmp_path / "run", device="cpu")
 
 
@@ -269,9 +269,9 @@ def test_runs_of_other_commands_are_not_mistaken(
     hardened: HardeningReport, run: sparring.Run, data: Path, quick: Cli
 ) -> None:
     for args, words in (
-        (["harden", data, "--out", run.path], "holds a generator of `sparring train` (r3): choose another --out"),
-        (["classify", data, "--out", hardened.run], "sparring harden SOURCE --method fast"),
-        (["train", data, "--out", hardened.run], "sparring harden SOURCE --method fast"),
+        (["harden", data, "--out", run.path], "is a run of `sparring train` (r3), not of `sparring harden`"),
+        (["classify", data, "--out", hardened.run], "is a run of `sparring harden` (fast)"),
+        (["train", data, "--out", hardened.run], "is a run of `sparring harden` (fast)"),
         (["train", data, "--recipe", "fast"], "sparring harden SOURCE --method fast"),
         (["doctor", hardened.run], "holds a classifier"),
         (["sample", hardened.run], "holds a classifier, which cannot generate samples"),

@@ -34,8 +34,8 @@ def test_run_json_tells_every_resolved_setting(run: sparring.Run) -> None:
     assert told["recipe"]["name"] == "r3"
     assert None not in told["recipe"]["settings"].values()
     assert told["plan"]["images"] == 4_800
-    assert told["data"]["count"] == 48
-    assert told["asked"]["seed"] == 0
+    assert told["data"]["spec"]["count"] == 48
+    assert told["request"]["seed"] == 0
     assert told["versions"]["sparring"] == sparring.__version__
 
 
@@ -116,7 +116,7 @@ def test_a_run_that_lost_its_checkpoints_is_not_begun_anew(data: Path, tmp_path:
     run = sparring.train(data, sparring.R3(width=8, batch_size=8), images=64, out=tmp_path / "run")
     model = (run.path / "generator.safetensors").read_bytes()
     shutil.rmtree(run.path / "checkpoints")
-    with pytest.raises(sparring.SparringError, match="lost its checkpoints"):
+    with pytest.raises(sparring.SparringError, match="has metrics but no checkpoint"):
         sparring.train(data, out=run.path)
     assert (run.path / "generator.safetensors").read_bytes() == model
 
@@ -126,19 +126,19 @@ def test_hidden_labels_train_sample_and_go_on(data: Path, tmp_path: Path) -> Non
     for name, recipe in {"r3": sparring.R3(width=4), "s3gan": sparring.S3GAN(width=4, batch_size=16)}.items():
         run = sparring.train(data, recipe, images=64, out=tmp_path / name, label_fraction=0.1)
         told = run.settings
-        assert told["asked"]["label_fraction"] == 0.1 and told["data"]["unlabelled"] > 0
+        assert told["request"]["label_fraction"] == 0.1 and told["data"]["spec"]["unlabelled"] > 0
         assert any("class_loss" in line for line in run.metrics())
-        label = told["data"]["classes"][0]
+        label = told["data"]["spec"]["classes"][0]
         assert sparring.sample(run.path, n=4, label=label, out=tmp_path / f"{name}.png").exists()
         sparring.train(data, out=run.path)  # goes on, and remembers
-        with pytest.raises(sparring.UsageError, match=r"label_fraction is 0\.1 there, 0\.5 was asked"):
+        with pytest.raises(sparring.UsageError, match=r"label_fraction is 0\.1 there, 0\.5 was requested"):
             sparring.train(data, out=run.path, label_fraction=0.5)
 
 
 def test_classes_are_found_where_there_are_no_labels(data: Path, tmp_path: Path) -> None:
     recipe = sparring.S3GAN(width=4, batch_size=16, clusters=3)
     run = sparring.train(data, recipe, images=64, out=tmp_path / "run", label_fraction=0.0)
-    assert run.settings["data"]["classes"] == []
+    assert run.settings["data"]["spec"]["classes"] == []
     assert sparring.sample(run.path, n=4, label="2").exists()
     with pytest.raises(sparring.UsageError, match="unknown label '3'"):
         sparring.sample(run.path, n=4, label="3")

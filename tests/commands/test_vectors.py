@@ -83,7 +83,7 @@ def test_evaluation_knows_no_classes(run: sparring.Run, shades: Path) -> None:
 def test_labels_may_be_left_out(shades: Path, tmp_path: Path) -> None:
     recipe = sparring.R3(width=4, batch_size=16, labels=False)
     plain = sparring.train(shades, recipe, images=32, out=tmp_path / "plain", device="cpu")
-    assert plain.settings["data"]["condition_stats"] == []
+    assert plain.settings["data"]["spec"]["condition_stats"] == []
     with pytest.raises(sparring.UsageError, match="without labels"):
         sparring.sample(plain.path, label="0.5,1")
 

@@ -26,7 +26,7 @@ from sparring.nets.ood_features import ood_features
 from sparring.recipes.semi_supervised.consistent import Consistent
 
 SPEC = ImageSpec(8, 6, 3, ("cat", "dog"), 100, 90)
-ABOUT: dict[str, Any] = {"own_nets": False, "seed": 0, "data": "x", "sparring": "0", "scaled": False, "mode": "RGB"}
+ABOUT: dict[str, Any] = {"custom_nets": False, "seed": 0, "data": "x", "sparring": "0", "scaled": False, "mode": "RGB"}
 
 
 class Still(Consistent):
@@ -248,7 +248,7 @@ def test_files_bring_back_the_same_answers_and_memories(tmp_path: Path) -> None:
 
 def test_networks_of_ones_own_must_be_given(tmp_path: Path) -> None:
     one = made(views=True)
-    one.metadata = {**one.metadata, "own_nets": True}
+    one.metadata = {**one.metadata, "custom_nets": True}
     one.save(tmp_path)
     with pytest.raises(UsageError, match="custom networks"):
         load_classifier(tmp_path)
@@ -260,7 +260,7 @@ def without(card: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    "name", ["recipe", "settings", "spec", "classes", "temperature", "min_familiarity", "own_nets", "capabilities"]
+    "name", ["recipe", "settings", "spec", "classes", "temperature", "min_familiarity", "custom_nets", "capabilities"]
 )
 def test_a_card_that_lacks_something_is_named(tmp_path: Path, name: str) -> None:
     made().save(tmp_path)
@@ -271,7 +271,7 @@ def test_a_card_that_lacks_something_is_named(tmp_path: Path, name: str) -> None
             load_classifier(tmp_path)
         except SparringError:
             continue
-        assert name == "own_nets" and damaged.keys() == card.keys()
+        assert name == "custom_nets" and damaged.keys() == card.keys()
 
 
 def test_damaged_files_are_named(tmp_path: Path) -> None:

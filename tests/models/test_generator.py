@@ -25,7 +25,7 @@ def saved(tmp_path: Path) -> Path:
     torch.manual_seed(0)
     recipe = recipe_class("biggan")(**SMALL)
     generator = recipe.nets(SPEC)["generator"]
-    GeneratorModel(generator, SPEC, recipe, (15, 5), metadata={"own_nets": False}).save(tmp_path)
+    GeneratorModel(generator, SPEC, recipe, (15, 5), metadata={"custom_nets": False}).save(tmp_path)
     return tmp_path
 
 

@@ -37,14 +37,14 @@ CPU = Hardware(torch.device("cpu"), bf16=False)
 
 def generator() -> GeneratorModel:
     recipe = recipe_class("r3")(width=4, latent_dim=6).resolve(SPEC, CPU)
-    return GeneratorModel(recipe.nets(SPEC)["generator"].eval(), SPEC, recipe, (3, 4), metadata={"own_nets": False})
+    return GeneratorModel(recipe.nets(SPEC)["generator"].eval(), SPEC, recipe, (3, 4), metadata={"custom_nets": False})
 
 
 def classifier() -> Classifier:
     recipe = recipe_class("consistent")(width=4).resolve(SPEC, CPU)
     net = recipe.nets(SPEC)["classifier"].eval()
     memory = Memory(LDA.fit(torch.randn(9, 128), torch.arange(9) % 2), torch.randn(5, 3))
-    return Classifier(net, SPEC, recipe, SPEC.classes, 1.0, 0.0, memory, {"own_nets": False})
+    return Classifier(net, SPEC, recipe, SPEC.classes, 1.0, 0.0, memory, {"custom_nets": False})
 
 
 def test_capabilities_are_what_a_model_has_methods_for() -> None:
@@ -72,13 +72,13 @@ def test_the_files_of_a_model(tmp_path: Path) -> None:
     one.save(tmp_path, nimg=7)
     card = json.loads((tmp_path / "generator.json").read_text())
     assert list(card) == [
-        "format", "player", "capabilities", "spec", "recipe", "settings", "class_counts", "own_nets", "nimg"
+        "format", "player", "capabilities", "spec", "recipe", "settings", "class_counts", "custom_nets", "nimg"
     ]  # fmt: skip
     assert card["format"] == FORMAT and card["player"] == "generator" and card["spec"]["kind"] == "image"
     for path in (tmp_path, tmp_path / "generator.json", tmp_path / "generator.safetensors"):
         saved = read_model(path, "generator")
         assert saved.spec == SPEC and saved.recipe == one.recipe and saved.capabilities == ("Sampler",)
-        assert saved.metadata == {"class_counts": [3, 4], "own_nets": False, "nimg": 7}
+        assert saved.metadata == {"class_counts": [3, 4], "custom_nets": False, "nimg": 7}
         for name, tensor in one.generator.state_dict().items():
             assert torch.equal(saved.tensors[name], tensor)
         again = sparring.load(path)

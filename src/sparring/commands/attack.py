@@ -17,7 +17,7 @@ from sparring.commands.attacking.suites import attack_suite
 from sparring.commands.attacking.suites.audio import SOUNDS
 from sparring.commands.attacking.suites.base import AttackContext, Outcome, Subset
 from sparring.commands.reporting.progress import Progress
-from sparring.commands.training.run_settings import TrainRequest
+from sparring.commands.training.request import check_seed
 from sparring.data.reader_api import ReadOptions
 from sparring.engine.device import Hardware
 from sparring.engine.errors import UsageError
@@ -85,7 +85,7 @@ class AttackRequest:
     @classmethod
     def parse(cls, count: int | None, seed: int, values: dict[str, Any]) -> AttackRequest:
         """Split the values of flags by name; raises UsageError on those that are invalid for every kind of data."""
-        TrainRequest(seed=seed)
+        check_seed(seed)
         if count is not None and count < 1:
             raise UsageError(f"--count must be 1 or more, not {count}")
         options, rest = read_options(values)

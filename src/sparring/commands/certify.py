@@ -20,7 +20,7 @@ from sparring.commands.attacking.selection import open_for, select
 from sparring.commands.attacking.suites.base import Subset, fingerprint
 from sparring.commands.attacking.suites.image import image_target, in_box
 from sparring.commands.reporting.progress import Progress
-from sparring.commands.training.run_settings import TrainRequest
+from sparring.commands.training.request import check_seed
 from sparring.data.reader_api import ReadOptions
 from sparring.engine.data_spec import ImageSpec
 from sparring.engine.device import Hardware
@@ -67,7 +67,7 @@ def certify(
     """
     if count < 1 or draws < 1:
         raise UsageError(f"--count and --draws must be 1 or more, not {count} and {draws}")
-    TrainRequest(seed=seed)
+    check_seed(seed)
     torch_device = Hardware.find(device, "fp32").device
     target, spec = _target(run, torch_device, net)
     sigma, notes = _noise(target, sigma)

@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from sparring.commands.training.monitor import floats, small, some
+from sparring.commands.training.monitor import downscale, draw_examples, encode
+from sparring.commands.training.run_settings import open_run_data
 from sparring.data.dataset import Dataset
-from sparring.data.open import open_source
-from sparring.data.reader_api import ReadOptions
 from sparring.engine.errors import SparringError
 from sparring.engine.run_folder import Run
 from sparring.measure.diagnostics.augmentation_leaks import leaks
@@ -36,9 +35,9 @@ def doctor(run: str | Path | Run, generator: nn.Module | None = None) -> list[Fi
     run = run if isinstance(run, Run) else Run(run)
     settings = run.settings
     check_capable(run.path, Sampler)
-    known = Facts(quote(str(run.path)), settings["recipe"]["settings"], own_nets=settings["own_nets"])
+    known = Facts(quote(str(run.path)), settings["recipe"]["settings"], own_nets=settings["custom_nets"])
     try:
-        model, data = load_generator(run.path, generator), _data(run)
+        model, data = load_generator(run.path, generator), open_run_data(run)
     except SparringError as error:
         blind = Finding(
             "unseen", "notice", "No samples could be looked at: the metrics alone have to tell.", str(error)
@@ -56,21 +55,12 @@ def to_text(findings: list[Finding]) -> str:
     return "\n".join(lines)
 
 
-def _data(run: Run) -> Dataset:
-    """The run's data; raises SparringError where they are gone or others."""
-    told = run.settings["data"]
-    data = open_source(told["source"], ReadOptions(size=(told["height"], told["width"]), mode=told["mode"]))
-    if data.fingerprint != told["fingerprint"]:
-        raise SparringError(f"{told['source']} is not what the run was trained on")
-    return data
-
-
 def _look(model: GeneratorModel, data: Dataset) -> dict[str, Any]:
     """Twins among fresh samples, and those that are turned."""
-    samples = small(floats(np.concatenate(list(model.samples(SAMPLES, seed=2)))))
-    train = small(some(data, 2 * SAMPLES)[0])
+    samples = downscale(encode(data, np.concatenate(list(model.samples(SAMPLES, seed=2)))))
+    train = downscale(draw_examples(data, 2 * SAMPLES)[0])
     if data.report.splits["test"]:
-        fresh = small(some(data.split("test"), SAMPLES)[0])
+        fresh = downscale(draw_examples(data.split("test"), SAMPLES)[0])
     else:
         train, fresh = train[: len(train) // 2], train[len(train) // 2 :]
     train = train[:SAMPLES]

@@ -1,4 +1,4 @@
-"""`sparring harden`: a source with labels -> a run folder with a classifier that was trained against attacks, and attacked."""
+"""`sparring harden`: train a classifier against attacks, and attack it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Unpack
 
 import numpy as np
 import torch
@@ -15,51 +15,38 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from sparring.attacks.threat_for import default_eps
-from sparring.commands.reporting.classifier_report import classification_of
+from sparring.commands.reporting.classifier_report import report_of
 from sparring.commands.reporting.progress import Progress
 from sparring.commands.reporting.run_report import page_of_run
-from sparring.commands.training.calibrate import answered, calibrated
-from sparring.commands.training.classifier_session import (
-    about,
-    averaged,
-    check_labels,
-    keep,
-    learn,
-    never_answered,
-    recipe_for,
-)
+from sparring.commands.training.calibrate import calibrated, run_test, save_classifier
+from sparring.commands.training.callbacks import averaged, classifier_checkpoint, log_metrics
+from sparring.commands.training.labels import check_same_labels, labels_digest, select_labels
 from sparring.commands.training.plan import Plan
-from sparring.commands.training.run_settings import TrainRequest, saved_recipe
-from sparring.commands.training.session import Nets, TrainingSession
+from sparring.commands.training.request import Nets, ReadKeywords, TrainRequest, read_options
+from sparring.commands.training.session import TrainingSession
 from sparring.data.dataset import Dataset
-from sparring.data.image_shape import parse_size
 from sparring.data.loader import BatchLoader
 from sparring.engine import dist
 from sparring.engine.atomic_io import write
-from sparring.engine.device import Hardware
-from sparring.engine.errors import UsageError
 from sparring.engine.image_io import grid, to_uint8
 from sparring.engine.loop import Callback, System
-from sparring.engine.run_folder import Run
 from sparring.games.overfitting_guard import OverfittingGuard
 from sparring.measure.classifier.calibration import ClassificationReport
 from sparring.measure.classifier.robustness import ATTACK, HardeningReport, robustness
 from sparring.nets.feature_head import split_or_wrap
-from sparring.recipes import default_recipe, recipe_class
 from sparring.recipes.adversarial.base import AdversarialRecipe, max_eps, pixel_threat
 from sparring.report.blocks import Picture
 from sparring.report.classifier_section import classified_sections
 from sparring.report.hardening_section import robust_sections
 from sparring.report.page import page_html
-from sparring.stats.proportion import Proportion
 
-HELD = 200
-"""Training images that the guard looks at."""
-LOOKS, APART = 30, 20_000
-"""Times that it looks in a run, at most one in so many images: a look costs about as much as 1,000 images of `fast`."""
-ATTACKED = 1000
-"""Images that are attacked in the end."""
-SHOWN = 12
+GUARD_EXAMPLES = 200
+"""Training images that the guard attacks."""
+GUARD_CHECKS, MIN_CHECK_DISTANCE = 30, 20_000
+"""Checks of the guard in a run, and images between two of them at least: a check costs about 1,000 images of `fast`."""
+ATTACKED_IMAGES = 1000
+"""Test images that are attacked at the end."""
+SHOWN_IMAGES = 12
 
 
 def harden(
@@ -72,161 +59,151 @@ def harden(
     images: int | None = None,
     out: str | Path | None = None,
     seed: int | None = None,
-    size: str | tuple[int, int] | None = None,
-    mode: str | None = None,
     device: str = "auto",
     precision: str = "auto",
     nets: Nets | None = None,
     progress: Progress | None = None,
+    **read: Unpack[ReadKeywords],
 ) -> HardeningReport:
-    """Train a classifier on SOURCE's labels to withstand changes of up to `eps` (of pixels from 0 to 1, by `norm`).
+    """Train a classifier on the labelled images of `source` to be robust to small changes, test it and attack it.
 
-    `method` is the name of a recipe of this command, or its recipe with settings of one's own; `eps` and `norm` go before
-    these. Ends after about `minutes`, or `images`; an existing run at `out` goes on to the bit. `nets` puts a network of
-    one's own in the recipe's place: `lambda spec: {"classifier": net}`, any module that gives logits. It is tested on all test
-    images, and attacked on the first 1,000. Raises SparringError, with the way out, on all that can go wrong.
+    Args:
+        source: Images: a folder, an archive, a file, a URL or a known name.
+        method: A recipe of adversarial training or its name; None: `fast`.
+        eps: Radius of the perturbation, in pixels from 0 to 1; it replaces that of `method`.
+        norm: Linf or L2; it replaces that of `method`.
+        minutes: Training time, 10 by default; a probe of the speed turns it into a number of examples.
+        images: Number of training examples to draw, instead of `minutes`.
+        out: Run folder. An existing run is continued, bit for bit.
+        seed: Random seed, 0 by default.
+        device: auto, cpu, cuda or mps.
+        precision: auto, bf16 or fp32.
+        nets: Custom network: the data's spec -> {"classifier": module from images to logits}.
+        progress: Receiver of messages; by default they go to stderr.
+        read: How `source` is read, such as `size` and `mode` of images: fields of `ReadOptions`.
+
+    Returns:
+        Accuracy on all test images, and robust accuracy on the first 1,000 of them.
+
+    Raises:
+        UsageError: The data are no images, have no labels or one class, or settings differ from those of the run at `out`.
+        SparringError: The data cannot be used, memory is too small, or a loss diverges (Diverged).
+        Stopped: SIGINT or SIGTERM came; all is saved.
+
     """
-    asked = TrainRequest(minutes, images, seed, parse_size(size), mode)
-    wanted = _wanted(method, out, {"eps": eps, "norm": norm})
-    hardware = Hardware.find(device, precision)
+    changes = {name: value for name, value in (("eps", eps), ("norm", norm)) if value is not None}
+    request = TrainRequest(
+        source=source, recipe=method, changes=changes, minutes=minutes, images=images, out=out, seed=seed,
+        device=device, precision=precision, nets=nets, read=read_options(read),
+    )  # fmt: skip
     dist.check_single_process()
-    training = TrainingSession.of("harden", source, asked, wanted.name, out, hardware, nets, progress or Progress())
-    run, progress = training.run, training.progress
-    data = training.open()
-    known, notes = _known(data)
-    for note in notes:
-        progress.info(f"note: {note}")
-    chosen = recipe_for(training, wanted)
-    assert isinstance(chosen, AdversarialRecipe)
-    training.check_same(wanted, data)
-    recipe = chosen.resolve(data.spec, hardware)
-    feed = BatchLoader(
-        data, recipe.batch_size, seed=training.seed, mirror=recipe.mirror, replays=recipe.replays, among=known,
-        device=hardware.device,
+    session = TrainingSession.start("harden", request, progress)
+    data, notes = select_labels(session.open_data(), session.settings)
+    labelled_idx = np.flatnonzero(data.labels >= 0)
+    if len(labelled_idx) < len(data):
+        notes.append("training uses the labelled images alone")
+    session.notes(notes)
+    if session.resumed:
+        check_same_labels(session.run, data)
+    session = session.resolve(data)
+    recipe: AdversarialRecipe = session.settings.recipe
+    loader = BatchLoader(
+        data, recipe.batch_size, seed=session.settings.seed, mirror=recipe.mirror, replays=recipe.replays,
+        among=labelled_idx, device=session.hardware.device,
     )  # fmt: skip
 
-    def events(system: System, plan: Plan) -> list[Callback]:
-        return _guarded(run, plan, system, _images(data, _some(known, HELD), hardware), progress)
+    def callbacks(system: System, plan: Plan) -> list[Callback]:
+        return [
+            log_metrics(session, plan, ("classifier", "accuracy", "robust")),
+            *_guard_callbacks(session, plan, system, data, labelled_idx),
+            classifier_checkpoint(session, plan, system, data, data),
+        ]
 
-    system = learn(training, recipe, feed, data, data, events, ("classifier", "accuracy", "robust"))
-    progress.info("calibrating and testing ...")
-    x = torch.zeros(2, *data.spec.shape, device=hardware.device)
+    system = session.play(data, loader, callbacks, labels=labels_digest(data))
+    session.progress.info("calibrating and testing ...")
+    x = torch.zeros(2, *data.spec.shape, device=session.hardware.device)
     net = split_or_wrap(averaged(system).eval(), x, len(data.spec.classes))
-    classifier = calibrated(net, data, recipe, about(training, data), hardware)
-    keep(training, classifier)
-    clean = replace(
-        classification_of(run, classifier, data, answered(classifier, data, data, under=()), notes), to_label=""
-    )
-    return _attacked(run, net, recipe, data, known, clean, hardware, progress)
+    classifier = calibrated(net, data, recipe, session.metadata(data), session.hardware)
+    save_classifier(session, classifier)
+    clean = report_of(session.run, classifier, data, run_test(classifier, data, data, attack_eps=()), notes)
+    return _attack(session, net, data, replace(clean, to_label=""))
 
 
-def _wanted(
-    method: AdversarialRecipe | str | None, out: str | Path | None, given: Mapping[str, float | str | None]
-) -> AdversarialRecipe:
-    """The recipe that is asked for: by name that of the run at `out`, if it has this name; with what is given in its place."""
-    base = method
-    if not isinstance(base, AdversarialRecipe):
-        saved = saved_recipe(out)
-        same = isinstance(saved, AdversarialRecipe) and base in (None, saved.name)
-        base = (
-            saved
-            if same and isinstance(saved, AdversarialRecipe)
-            else recipe_class(base or default_recipe("harden"), "harden")()
-        )
-    changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-    return replace(base, **changes)
-
-
-def _known(data: Dataset) -> tuple[NDArray[np.int64], list[str]]:
-    """The rows that have a label, and what is odd about them."""
-    check_labels(data)
-    rows = np.flatnonzero(data.labels >= 0)
-    if not len(rows):
-        raise UsageError(f"{data.report.source} has no labels: put images into one folder a class")
-    notes = never_answered(data)
-    if len(rows) < len(data):
-        notes.insert(0, f"{len(rows):,} of {len(data):,} training images have a label: it trains on these alone")
-    return rows, notes
-
-
-def _guarded(run: Run, plan: Plan, system: System, held: tuple[Tensor, Tensor], progress: Progress) -> list[Callback]:
-    """The guard's looks, where there is one: logged, and a rollback told."""
+def _guard_callbacks(
+    session: TrainingSession, plan: Plan, system: System, data: Dataset, labelled_idx: NDArray[np.int64]
+) -> list[Callback]:
+    """Check the robust accuracy now and then, where the recipe has a guard; log it, and any rollback."""
     guard = system.game.players.get("guard")
     if not isinstance(guard, OverfittingGuard):
         return []
-    guard.set_images(*held)
-    every = max(plan.images // LOOKS, APART) // plan.batch_size * plan.batch_size or plan.batch_size
+    idx = np.sort(np.random.default_rng(0).permutation(labelled_idx)[:GUARD_EXAMPLES])
+    guard.set_images(*_batch(session, data, idx))
+    every = max(plan.images // GUARD_CHECKS, MIN_CHECK_DISTANCE) // plan.batch_size * plan.batch_size or plan.batch_size
 
-    def look(nimg: int, means: Mapping[str, float]) -> None:
+    def check(nimg: int, means: Mapping[str, float]) -> None:
         if nimg % every and nimg != plan.images:
-            return  # someone stops the run: a look now would make another run of it
-        robust, back = guard.check(system)
-        run.log(nimg, {"guarded": robust, **({"rollback": 1} if back else {})})
-        if back:
-            progress.info(
-                f"image {nimg:,}: accuracy under PGD fell to {robust:.0%} from {guard.best_accuracy:.0%} (catastrophic overfitting): "
-                "back to the best weights, with one step more in the attack"
+            return  # the run is being stopped: a check now would change its course
+        robust, rolled_back = guard.check(system)
+        session.run.log(nimg, {"guarded": robust, **({"rollback": 1} if rolled_back else {})})
+        if rolled_back:
+            session.progress.info(
+                f"image {nimg:,}: accuracy under PGD fell to {robust:.0%} from {guard.best_accuracy:.0%} (catastrophic "
+                "overfitting): back to the best weights, with one more step in the attack"
             )
 
-    return [Callback(every, look)]
+    return [Callback(every, check)]
 
 
-def _attacked(
-    run: Run, net: nn.Module, recipe: AdversarialRecipe, data: Dataset, known: NDArray[np.int64], clean: ClassificationReport,
-    hardware: Hardware, progress: Progress,
-) -> HardeningReport:  # fmt: skip
-    """The network under attack, on test images or else training ones; written to hardening.json and report.html."""
-    test, on = data.split("test"), "test images"
-    rows = np.flatnonzero(test.labels >= 0)[:ATTACKED]
+def _attack(session: TrainingSession, net: nn.Module, data: Dataset, clean: ClassificationReport) -> HardeningReport:
+    """Attack test images, or else training images; write hardening.json and report.html."""
+    run, recipe = session.run, session.settings.recipe
+    test, tested_on = data.split("test"), "test images"
+    idx = np.flatnonzero(test.labels >= 0)[:ATTACKED_IMAGES]
+    if not len(idx):
+        test, tested_on, idx = data, "training images", np.flatnonzero(data.labels >= 0)[:ATTACKED_IMAGES]
     notes = list(clean.notes)
-    if not len(rows):
-        test, rows, on = data, known[:ATTACKED], "training images"
-        notes.append("there are no test images with labels: it was attacked on training images, of which it knows more")
-    x, y = _images(test, rows, hardware)
+    if tested_on.startswith("training"):
+        notes.append(
+            "there are no test images with labels: the attack is on training images, which favours the classifier"
+        )
+    x, y = _batch(session, test, idx)
     eps = recipe.eps or default_eps(recipe.norm, data.spec)
-    threat, most = partial(pixel_threat, recipe.norm), max_eps(recipe.norm, data.spec)
-    stand = robustness(net, x, y, threat, eps, most, progress.callback("attacking"))
-    found = HardeningReport(
-        run=str(run.path), method=recipe.name, norm=recipe.norm, eps=recipe.eps or 0.0, minutes=clean.minutes, seed=clean.seed,
-        clean=clean, robust=stand.robust, curve=stand.levels, attack=ATTACK,
-        tested_on=on, rollbacks=[int(line["nimg"]) for line in run.metrics() if line.get("rollback")], notes=notes,
+    result = robustness(
+        net, x, y, partial(pixel_threat, recipe.norm), eps, max_eps(recipe.norm, data.spec),
+        session.progress.callback("attacking"),
     )  # fmt: skip
-    write(run.path / "hardening.json", json.dumps(asdict(found), indent=2) + "\n")
-    some = stand.fooled[:SHOWN].cpu().numpy()
-    both = np.concatenate([test[rows[some]], to_uint8(stand.adv[:SHOWN])])
-    fooled = Picture(grid(both, len(some))) if len(some) else None
-    sections = [*robust_sections(found, fooled), *classified_sections(clean)]
+    report = HardeningReport(
+        run=str(run.path), method=recipe.name, norm=recipe.norm, eps=recipe.eps or 0.0, minutes=clean.minutes,
+        seed=clean.seed, clean=clean, robust=result.robust, curve=result.levels, attack=ATTACK, tested_on=tested_on,
+        rollbacks=[int(line["nimg"]) for line in run.metrics() if line.get("rollback")], notes=notes,
+    )  # fmt: skip
+    write(run.path / "hardening.json", json.dumps(asdict(report), indent=2) + "\n")
+    fooled = result.fooled[:SHOWN_IMAGES].cpu().numpy()
+    pairs = np.concatenate([test[idx[fooled]], to_uint8(result.adv[:SHOWN_IMAGES])])
+    picture = Picture(grid(pairs, len(fooled))) if len(fooled) else None
+    sections = [*robust_sections(report, picture), *classified_sections(clean)]
     write(run.report_path, page_html(page_of_run(run, [], sections=sections)))
-    return found
+    return report
 
 
-def to_text(found: HardeningReport) -> str:
-    """The lines that are printed."""
-    clean, robust = found.clean, found.robust
-    lines = [f"run      {found.run}"]
+def _batch(session: TrainingSession, data: Dataset, idx: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+    """Return network input `[N, C, H, W]` and labels `[N]` on the session's device."""
+    device = session.hardware.device
+    return data.spec.encode(data[idx], device), torch.from_numpy(data.labels[idx]).to(device)
+
+
+def to_text(report: HardeningReport) -> str:
+    """Return the lines that the command prints."""
+    clean, robust = report.clean, report.robust
+    lines = [f"run      {report.run}"]
     if clean.errors is not None:
-        lines.append(f"clean    {_told(clean.errors.complement)} {clean.tested_on}")
-    lines.append(f"robust   {_told(robust.accuracy)} {found.tested_on}, {found.norm} {robust.eps:g}: {found.attack}")
-    if found.rollbacks:
-        lines.append(f"guard    went back to better weights {_times(len(found.rollbacks))}")
-    lines += [f"report   {found.run}/report.html", f"answers  sparring predict {found.run} IMAGES"]
-    return "\n".join(lines)
-
-
-def _times(count: int) -> str:
-    return "once" if count == 1 else f"{count} times"
-
-
-def _told(level: Proportion) -> str:
-    share = f"{level.value:.2%} (95 % interval {level.low:.2%} to {level.high:.2%})"
-    return f"{share}, {level.hits:,} of {level.total:,}"
-
-
-def _some(rows: NDArray[np.int64], most: int) -> NDArray[np.int64]:
-    return np.sort(np.random.default_rng(0).permutation(rows)[:most])
-
-
-def _images(data: Dataset, rows: NDArray[np.int64], hardware: Hardware) -> tuple[Tensor, Tensor]:
-    """Images `[N, C, H, W]` in [-1, 1] and their labels `[N]`."""
-    x = torch.from_numpy(data[rows]).to(hardware.device).permute(0, 3, 1, 2).float() / 127.5 - 1
-    return x, torch.from_numpy(data.labels[rows]).to(hardware.device)
+        correct = clean.errors.complement
+        lines.append(f"clean    {correct.text(2)}, {correct.hits:,} of {correct.total:,} {clean.tested_on}")
+    accuracy = robust.accuracy
+    lines.append(
+        f"robust   {accuracy.text(2)}, {accuracy.hits:,} of {accuracy.total:,} {report.tested_on}, {report.norm} "
+        f"{robust.eps:g}: {report.attack}"
+    )
+    if count := len(report.rollbacks):
+        lines.append(f"guard    went back to better weights {'once' if count == 1 else f'{count} times'}")
+    return "\n".join([*lines, f"report   {report.run}/report.html", f"answers  sparring predict {report.run} IMAGES"])

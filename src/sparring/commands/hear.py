@@ -12,8 +12,8 @@ import torch
 
 from sparring.attacks.channel import CHANNELS
 from sparring.commands.reporting.progress import Progress
-from sparring.commands.training.run_settings import TrainRequest
-from sparring.commands.training.session import free_name
+from sparring.commands.training.request import check_budget, check_seed
+from sparring.commands.training.session import output_folder
 from sparring.data.audio import Sounds, open_sounds
 from sparring.data.nonspeech import NONSPEECH, nonspeech
 from sparring.engine.atomic_io import write
@@ -76,13 +76,14 @@ def hear(
         raise UsageError("--minutes and --sounds exclude each other: give one of them")
     if sounds is not None and sounds < 1:
         raise UsageError(f"--sounds must be 1 or more, not {sounds}")
-    TrainRequest(minutes, seed=seed)
+    check_budget(minutes, None)
+    check_seed(seed)
     hardware = Hardware.find(device, precision)
     data = open_sounds(source)
     notes = noted(data)
     for note in notes:
         progress.info(f"note: {note}")
-    run = Run(out or free_name(source, "hear"))
+    run = Run(out or output_folder(source, "hear"))
     run.check_writable()
     begin = time.monotonic()
     on_progress = progress.callback("training", "sounds")

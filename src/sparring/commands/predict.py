@@ -13,9 +13,7 @@ from torch import nn
 
 from sparring.data.dataset import Dataset
 from sparring.data.open import open_source
-from sparring.data.reader_api import MODES, ReadOptions
-from sparring.engine.data_spec import ImageSpec
-from sparring.engine.errors import UsageError
+from sparring.data.reader_api import ReadOptions
 from sparring.models.capabilities import Model, Predictor
 from sparring.models.classifier import CHUNK_ROWS
 from sparring.models.load import load_capable
@@ -58,30 +56,8 @@ def predict(run: str | Path, images: str | Path, *, resize: bool = False, net: n
 
 
 def open_like(model: Model, source: str | Path, *, resize: bool = False) -> Dataset:
-    """All images of a source, of the size and mode that the classifier was trained on; raises UsageError as `predict` does."""
-    spec, mode = _image_spec(model), model.metadata["mode"]
-    size = spec.height, spec.width
-    opened = open_source(
-        source, ReadOptions(size=size, mode=mode if mode in MODES else None), keep_duplicates=True
-    ).split(None)
-    if not (resize or model.metadata["scaled"]):
-        _check_shape(opened, model, source)
-    return opened
-
-
-def _image_spec(model: Model) -> ImageSpec:
-    if not isinstance(model.spec, ImageSpec):
-        raise UsageError(f"this model is for {model.spec.kind} data, not for images")
-    return model.spec
-
-
-def _check_shape(images: Dataset, model: Model, source: str | Path) -> None:
-    spec, mode = _image_spec(model), model.metadata["mode"]
-    own = f"{spec.height}x{spec.width} {mode}"
-    if odd := next((shape for shape in images.report.shapes_found if shape != own), None):
-        raise UsageError(
-            f"{source} holds images of {odd}, this classifier was trained on {own}: --resize brings them to that"
-        )
+    """Open all examples of a source as the model's training data were read; raise UsageError where they do not fit."""
+    return open_source(source, ReadOptions(resize=resize), like=model.spec, keep_duplicates=True).split(None)
 
 
 def as_csv(found: Predictions) -> str:

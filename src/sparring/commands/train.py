@@ -1,29 +1,25 @@
-"""`sparring train`: a source and a recipe -> a run folder with a trained generator in it."""
+"""`sparring train`: train a generator, in a run folder."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
-
-import torch
+from typing import Any, Unpack
 
 from sparring.commands.doctor import doctor
 from sparring.commands.reporting.progress import Progress
 from sparring.commands.reporting.run_report import write_run
-from sparring.commands.training.callbacks import events
-from sparring.commands.training.run_settings import TrainRequest, as_told, check_generates, recipe_asked, recipe_of
-from sparring.commands.training.session import Nets, TrainingSession
+from sparring.commands.training.callbacks import generator_callbacks
+from sparring.commands.training.plan import Plan
+from sparring.commands.training.request import Nets, ReadKeywords, TrainRequest, read_options
+from sparring.commands.training.run_settings import for_recipe
+from sparring.commands.training.session import TrainingSession
 from sparring.data.dataset import Dataset
-from sparring.data.image_shape import parse_size
 from sparring.data.loader import BatchLoader
 from sparring.engine import dist
-from sparring.engine.device import Hardware, memory_peak
-from sparring.engine.errors import UsageError
-from sparring.engine.loop import System
+from sparring.engine.device import memory_peak
+from sparring.engine.loop import Callback, System
 from sparring.engine.run_folder import Run
-from sparring.engine.seeds import mix
 from sparring.models.generator import GeneratorModel, kept_vectors
-from sparring.recipes import default_recipe
 from sparring.recipes.recipe import GeneratorRecipe, Recipe
 
 
@@ -35,94 +31,86 @@ def train(
     images: int | None = None,
     out: str | Path | None = None,
     seed: int | None = None,
-    size: str | tuple[int, int] | None = None,
-    mode: str | None = None,
     label_fraction: float | None = None,
     device: str = "auto",
     precision: str = "auto",
     nets: Nets | None = None,
     progress: Progress | None = None,
+    **read: Unpack[ReadKeywords],
 ) -> Run:
-    """Train `recipe` on SOURCE and return the run.
+    """Train a generator on `source` and return the run.
 
-    Ends after about `minutes` (a probe turns them into images), or after `images`. An existing run at `out` is
-    continued to the bit; settings that differ from its own are an error that names them. `label_fraction` hides all but
-    this share of the labels, for experiments. `nets` puts networks of one's own in the recipe's place. Raises
-    SparringError, with the way out, on all that can go wrong.
+    Args:
+        source: A folder, an archive, a file, a URL or a known name.
+        recipe: A recipe or its name; None: the default for the kind of data.
+        minutes: Training time, 10 by default; a probe of the speed turns it into a number of examples.
+        images: Number of training examples to draw, instead of `minutes`.
+        out: Run folder. An existing run is continued, bit for bit.
+        seed: Random seed, 0 by default.
+        label_fraction: Proportion of each class's labels that training sees.
+        device: auto, cpu, cuda or mps.
+        precision: auto, bf16 or fp32.
+        nets: Custom networks: the data's spec -> `generator` and `discriminator`.
+        progress: Receiver of messages; by default they go to stderr.
+        read: How `source` is read, such as `size` and `mode` of images: fields of `ReadOptions`.
+
+    Raises:
+        UsageError: Settings differ from those of the run at `out`, or do not fit the data or each other.
+        SparringError: The data cannot be used, memory is too small, or a loss diverges (Diverged).
+        Stopped: SIGINT or SIGTERM came; all is saved.
+
     """
-    asked = TrainRequest(minutes, images, seed, parse_size(size), mode, label_fraction)
-    progress = progress or Progress()
+    request = TrainRequest(
+        source=source, recipe=recipe, minutes=minutes, images=images, out=out, seed=seed, label_fraction=label_fraction,
+        device=device, precision=precision, nets=nets, read=read_options(read),
+    )  # fmt: skip
     dist.init()
-    progress.quiet = progress.quiet or dist.rank() != 0
-    if dist.world_size() > 1 and out is None:
-        raise UsageError("several processes need --out, so that all of them mean the same run")
-    hardware = Hardware.find(device, precision)
-    name = recipe.name if isinstance(recipe, Recipe) else recipe or default_recipe("train")
-    training = TrainingSession.of("train", source, asked, name, out, hardware, nets, progress)
-    run = training.run
-    if training.begun:
-        check_generates(recipe_of(run))
-    data = training.open()
-    training.check_same(recipe, data)
-    chosen = recipe_of(run) if training.begun else recipe_asked(recipe, data, hardware)
-    check_generates(chosen)
-    for note in _notes_on_labels(data, chosen):
-        progress.info(f"note: {note}")
-    data = as_told(chosen, data)
+    session = TrainingSession.start("train", request, progress)
+    data = session.open_data()
+    session = session.resolve(data)
+    chosen: GeneratorRecipe = session.settings.recipe
+    session.notes(_label_notes(data, chosen))
+    data = for_recipe(chosen, data)
+    loader = BatchLoader(
+        data, chosen.batch_size, seed=session.settings.seed, parts=chosen.accumulation_steps, mirror=chosen.mirror,
+        device=session.hardware.device,
+    )  # fmt: skip
 
-    def build(total: int) -> System:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(mix(training.seed))
-            made = (nets or chosen.nets)(data.spec)
-            return chosen.system(data.spec, {name: hardware.to_device(net) for name, net in made.items()}, total)
+    def callbacks(system: System, plan: Plan) -> list[Callback]:
+        model = _generator(system, chosen, data, session.metadata(data))
+        return generator_callbacks(session, plan, system, model, data)
 
-    feed = BatchLoader(
-        data,
-        chosen.batch_size,
-        seed=training.seed,
-        parts=chosen.accumulation_steps,
-        mirror=chosen.mirror,
-        device=hardware.device,
-    )
-    plan = training.plan(chosen, data, build, feed)
-    system = build(plan.images)
-    start = training.begin(system, chosen, data)
-    model = _shared(system, chosen, data, training.about(data))
-    training.play(system, feed, plan, start, events(run, plan, system, model, data, progress))
+    session.play(data, loader, callbacks)
     if dist.rank() == 0:
-        write_run(run, doctor(run))
-    return run
+        write_run(session.run, doctor(session.run))
+    return session.run
 
 
-def _shared(system: System, recipe: GeneratorRecipe, data: Dataset, about: dict[str, Any]) -> GeneratorModel:
-    """Return what a run saves: the averaged generator."""
-    classes = recipe.classes(data.spec)
+def _generator(system: System, recipe: GeneratorRecipe, data: Dataset, metadata: dict[str, Any]) -> GeneratorModel:
+    """Return the model that a run saves: the averaged generator."""
     counts = data.class_counts
-    if len(counts) < classes:  # clusters
+    if len(counts) < (classes := recipe.classes(data.spec)):  # clusters instead of classes
         counts = (1,) * classes
-    vectors = kept_vectors(data.vectors)
-    return GeneratorModel(system.ema.net, data.spec, recipe, counts, vectors, metadata=about)
+    return GeneratorModel(system.ema.net, data.spec, recipe, counts, kept_vectors(data.vectors), metadata=metadata)
 
 
-def _notes_on_labels(data: Dataset, recipe: GeneratorRecipe) -> list[str]:
-    """What is odd about the labels, for a recipe that takes them."""
-    classes, counts = data.spec.classes, data.class_counts
+def _label_notes(data: Dataset, recipe: GeneratorRecipe) -> list[str]:
+    """Return remarks on the labels, for a recipe that uses them."""
+    spec, counts, unit = data.spec, data.class_counts, data.report.unit
     notes = []
     if data.label_fraction is not None and not data.report.classes:
-        notes.append("no image has a label: --label-fraction changes nothing")
-    if data.spec.condition_stats and not recipe.condition_stats(data.spec) and recipe.labels:
+        notes.append("the data have no labels: --label-fraction has no effect")
+    if spec.condition_stats and not recipe.condition_stats(spec) and recipe.labels:
+        notes.append(f"the labels are vectors, which {recipe.name} does not use; --recipe r3 does")
+    if spec.unlabelled and recipe.classes(spec):
+        notes.append(f"{len(data) - spec.unlabelled:,} of {len(data):,} training {unit} have a label")
+    if len(spec.classes) > 1 and recipe.classes(spec) and 1 in counts:
+        single = [name for name, count in zip(spec.classes, counts, strict=True) if count == 1]
+        others = f" and {len(single) - 1} more" * (len(single) > 1)
+        labelled = "labelled " * (spec.unlabelled > 0)
         notes.append(
-            f"the labels are vectors, which {recipe.name} does not take: it trains without; --recipe r3 takes them"
-        )
-    if data.spec.unlabelled and recipe.classes(data.spec):
-        notes.append(f"{len(data) - data.spec.unlabelled:,} of {len(data):,} training images have a label")
-    if len(classes) > 1 and recipe.classes(data.spec) and 1 in counts:
-        alone = [name for name, count in zip(classes, counts, strict=True) if count == 1]
-        others = f" and {len(alone) - 1} more" * (len(alone) > 1)
-        way_out = "merge it with another class, or add images, or train without labels (--recipe r3 --no-labels)"
-        labelled = "labelled " * (data.spec.unlabelled > 0)
-        notes.append(
-            f"class '{alone[0]}'{others} has one {labelled}training image: samples of it may be copies; {way_out}"
+            f"class '{single[0]}'{others} has one {labelled}training example, and its samples may be copies: merge it with "
+            "another class, add examples, or train without labels (--recipe r3 --no-labels)"
         )
     return notes
 
@@ -140,7 +128,7 @@ def to_json(run: Run) -> dict[str, Any]:
         "memory_peak": memory_peak(),
     }
     if distances := [line for line in run.metrics() if "sliced_wasserstein" in line]:
-        summary["distance_to"] = "held-out images" if run.settings["data"].get("held_out") else "the training images"
+        summary["distance_to"] = "held-out images" if run.settings["data"]["held_out"] else "the training images"
         summary["sliced_wasserstein"] = {
             name: {"nimg": line["nimg"], "value": line["sliced_wasserstein"]}
             for name, line in (("first", distances[0]), ("last", distances[-1]))

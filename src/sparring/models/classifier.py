@@ -169,7 +169,7 @@ def load_classifier(path: str | Path, net: nn.Module | None = None) -> Classifie
     try:
         classes = tuple(map(str, metadata.pop("classes")))
         temperature, min_familiarity = float(metadata.pop("temperature")), float(metadata.pop("min_familiarity"))
-        custom = metadata["own_nets"]
+        custom = metadata["custom_nets"]
         weights = {k.removeprefix("net."): t for k, t in tensors.items() if k.startswith("net.")}
         memory = Memory(
             LDA(**{name: tensors[f"memory.classes.{name}"] for name in BUFFERS}), tensors["memory.reference"]

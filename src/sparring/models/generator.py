@@ -168,7 +168,7 @@ def load_generator(
     try:
         counts = tuple(metadata.pop("class_counts"))
         vectors = tuple(tuple(map(float, vector)) for vector in metadata.pop("vectors", ()))
-        custom = metadata["own_nets"]
+        custom = metadata["custom_nets"]
     except (KeyError, TypeError, ValueError) as error:
         raise saved.damaged(error) from error
     if generator is None:

@@ -49,24 +49,26 @@ def test_copies_are_changed_alike_however_strong_the_changes_of_training(monkeyp
 def test_the_bound_of_few_is_that_of_a_normal_distribution() -> None:
     rng = torch.Generator().manual_seed(0)
     many = torch.randn(20000, generator=rng)
-    assert float((many < calibrate._bound(many)).float().mean()) == pytest.approx(calibrate.STRANGE, rel=0.05)
-    few = [calibrate._bound(part) for part in torch.split(many, 40)]
+    assert float((many < calibrate._familiarity_bound(many)).float().mean()) == pytest.approx(
+        calibrate.UNFAMILIAR_FRACTION, rel=0.05
+    )
+    few = [calibrate._familiarity_bound(part) for part in torch.split(many, 40)]
     # the least of 40 would be -2.2, which one in 75 falls below
     assert float(np.mean(few)) == pytest.approx(-2.88, abs=0.15)
     assert all(bound <= float(part.sort().values[1]) for bound, part in zip(few, torch.split(many, 40), strict=True))
-    assert calibrate._bound(torch.full((5,), 0.5)) == pytest.approx(0.5)
+    assert calibrate._familiarity_bound(torch.full((5,), 0.5)) == pytest.approx(0.5)
 
 
 def test_a_twentieth_of_each_class_is_set_aside_where_labels_are_many() -> None:
     labels = np.concatenate([np.full(1000, -1), np.zeros(800, np.int64), np.full(600, 1), np.full(19, 2)])
     labels = np.random.default_rng(1).permutation(labels)
-    aside = calibrate.set_aside(labels)
+    aside = calibrate.calibration_subset(labels)
     assert np.bincount(labels[aside], minlength=3).tolist() == [40, 30, 0]  # a class of nineteen loses none
     assert len(np.unique(aside)) == 70
-    assert np.array_equal(aside, calibrate.set_aside(labels))
-    assert len(calibrate.set_aside(np.arange(60_000) % 10)) == calibrate.MOST
+    assert np.array_equal(aside, calibrate.calibration_subset(labels))
+    assert len(calibrate.calibration_subset(np.arange(60_000) % 10)) == calibrate.MAX_CALIBRATION
     for few in (np.arange(999) % 10, np.full(5, -1), np.empty(0, np.int64)):
-        assert not len(calibrate.set_aside(few))
+        assert not len(calibrate.calibration_subset(few))
 
 
 def test_the_temperature_is_that_of_the_images_set_aside() -> None:

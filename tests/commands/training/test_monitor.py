@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 import sparring
-from sparring.commands.training.monitor import floats, small, watch
+from sparring.commands.training.monitor import downscale, monitor
 from sparring.commands.training.plan import Plan
 from sparring.engine.device import Hardware
 from sparring.engine.loop import System
@@ -45,7 +45,7 @@ def test_every_recipes_game_is_measured_and_left_as_it_was(data: Path, recipe: R
     played, model = system(recipe, images)
     before, rng = state(played), torch.get_rng_state()
     modes = [m.training for net in played.game.players.values() for m in net.modules()]
-    measure = watch(played.game, model, images, Plan.of(1000, 8))
+    measure = monitor(played.game, model, images, Plan.of(1000, 8))
     first = measure(0)
     assert first.keys() == FLOORS | BESIDE | JUDGED | HELD_OUT
     assert all(math.isfinite(value) for value in first.values())
@@ -59,7 +59,7 @@ def test_without_a_test_split_one_half_is_held_against_the_other(tmp_path: Path)
     np.savez(tmp_path / "x.npz", np.random.default_rng(0).integers(0, 256, (40, 8, 8), np.uint8))
     images = sparring.open(tmp_path / "x.npz")
     played, model = system(sparring.R3(width=8), images)
-    told = watch(played.game, model, images, Plan.of(1000, 8))(0)
+    told = monitor(played.game, model, images, Plan.of(1000, 8))(0)
     assert told.keys() == FLOORS | BESIDE | JUDGED
     assert told["baseline_sliced_wasserstein"] > 0  # not of images against themselves
     assert told["baseline_coverage"] > 0.8
@@ -72,7 +72,7 @@ def test_a_handful_of_images_gives_the_figures_that_it_can(tmp_path: Path, count
     np.savez(tmp_path / "x.npz", np.repeat(x[:1], count, 0) if alike else x)
     images = sparring.open(tmp_path / "x.npz")
     played, model = system(sparring.R3(width=8), images)
-    told = watch(played.game, model, images, Plan.of(1000, 8))(0)
+    told = monitor(played.game, model, images, Plan.of(1000, 8))(0)
     assert "sliced_wasserstein" in told
     assert all(math.isfinite(value) for value in told.values())
 
@@ -86,7 +86,7 @@ def test_a_game_without_a_judge_is_measured_beside_its_data(data: Path) -> None:
 
     images = sparring.open(data)
     _, model = system(sparring.R3(width=8), images)
-    told = watch(Alone(), model, images, Plan.of(1000, 8))(8)  # type: ignore[arg-type]
+    told = monitor(Alone(), model, images, Plan.of(1000, 8))(8)  # type: ignore[arg-type]
     assert told.keys() == BESIDE
 
 
@@ -94,8 +94,4 @@ def test_a_game_without_a_judge_is_measured_beside_its_data(data: Path) -> None:
     ("size", "to"), [((8, 8), (8, 8)), ((28, 28), (14, 14)), ((64, 48), (16, 12)), ((1, 40), (1, 14))]
 )
 def test_larger_images_are_scaled_down(size: tuple[int, int], to: tuple[int, int]) -> None:
-    assert small(torch.zeros(2, 3, *size)).shape == (2, 3, *to)
-
-
-def test_bytes_become_values() -> None:
-    assert floats(np.array([[[[0]], [[255]]]], np.uint8)).tolist() == [[[[-1], [1]]]]
+    assert downscale(torch.zeros(2, 3, *size)).shape == (2, 3, *to)

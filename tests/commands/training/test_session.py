@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import sparring
-from sparring.commands.training.session import free_name
+from sparring.commands.training.session import output_folder
 
 
 @pytest.mark.parametrize(
@@ -17,13 +17,13 @@ from sparring.commands.training.session import free_name
     [("photos/", "photos-r3"), ("a/b.tar.gz", "b-r3"), ("hf.parquet#train", "hf-r3"), ("größe 2.zip", "gr-e-2-r3"), ("…", "data-r3")],
 )  # fmt: skip
 def test_a_run_is_named_by_source_and_recipe(source: str, name: str) -> None:
-    assert free_name(source, "r3") == Path("runs") / name
+    assert output_folder(source, "r3") == Path("runs") / name
 
 
 def test_a_name_that_is_taken_gets_a_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for expected in ("photos-r3", "photos-r3-2", "photos-r3-3"):
-        path = free_name("photos", "r3")
+        path = output_folder("photos", "r3")
         assert path == Path("runs") / expected
         path.mkdir(parents=True)
 
@@ -35,4 +35,4 @@ def test_a_run_that_goes_on_with_other_hardware_tells_it(
     settings = json.loads((moved / "run.json").read_text())
     (moved / "run.json").write_text(json.dumps({**settings, "hardware": "an abacus"}))
     sparring.train(data, out=moved, device="cpu")
-    assert "note: the run was begun on an abacus, and goes on with cpu" in capsys.readouterr().err
+    assert "note: the run was begun on an abacus, and continues on cpu" in capsys.readouterr().err

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sparring.commands.reporting.progress import Progress
-from sparring.commands.training.run_settings import as_trained, recipe_of
+from sparring.commands.training.run_settings import as_trained, recipe_of, spec_of
 from sparring.data.dataset import Dataset
 from sparring.data.loader import BatchLoader
 from sparring.engine import checkpoint
@@ -23,15 +23,15 @@ def gap_of(run: Run, data: Dataset, hardware: Hardware, progress: Progress, whic
 
     Raises SparringError where the data have other classes than the run's, or the checkpoint is damaged.
     """
-    if not run.exists or not run.checkpoints() or run.settings["own_nets"]:
+    if not run.exists or not run.checkpoints() or run.settings["custom_nets"]:
         return None
     recipe, settings = recipe_of(run), run.settings
     if not isinstance(recipe, GeneratorRecipe):
         return None
     data = as_trained(run, data)
-    if list(data.spec.classes) != run.settings["data"]["classes"]:
+    if data.spec.classes != spec_of(run).classes:
         raise SparringError(f"{data.report.source} has other classes than the data that {run.path} was trained on")
-    if len(data.spec.condition_stats) != len(run.settings["data"].get("condition_stats", ())):
+    if len(data.spec.condition_stats) != len(spec_of(run).condition_stats):
         raise SparringError(f"{data.report.source} has other vectors than the data that {run.path} was trained on")
     path = run.checkpoint_path(which)
 
@@ -44,7 +44,7 @@ def gap_of(run: Run, data: Dataset, hardware: Hardware, progress: Progress, whic
     if not {"generator", "discriminator"} <= set(build().game.turns):
         return None
     progress.info("the run's players play on alone, for the duality gap ...")
-    seed = settings["asked"]["seed"] + 1  # other batches than those that were trained on
+    seed = settings["request"]["seed"] + 1  # other batches than those that were trained on
     feed = BatchLoader(data, recipe.batch_size, seed=seed, mirror=recipe.mirror, device=hardware.device)
     fresh = data.split("test") if data.report.splits["test"] else data
     held_out = BatchLoader(fresh, recipe.batch_size, seed=seed, device=hardware.device)

@@ -141,7 +141,7 @@ def _of_run(
         raise UsageError("--data SOURCE is needed: the real data to compare the samples with")
     own = settings["data"]["source"] if settings else ""
     source = source if source is not None else own
-    trained_with = settings["asked"] if settings else {"size": None, "mode": None}
+    trained_with = settings["request"]["read"] if settings else {"size": None, "mode": None}
     try:
         data = open_as_trained(model.spec, source, trained_with, progress.callback("reading"))
     except SparringError as error:

@@ -1,10 +1,10 @@
-"""What a classifier got right: the figures, the images to label next, and their page."""
+"""Report of a trained classifier: its test, examples to label next, and labels that look wrong."""
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from statistics import fmean
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sparring.commands.reporting.run_report import write_run
-from sparring.commands.training.calibrate import Answered
+from sparring.commands.training.calibrate import TestResult
 from sparring.data.dataset import Dataset
 from sparring.engine.atomic_io import write
 from sparring.engine.image_io import grid, save_png
@@ -28,139 +28,155 @@ from sparring.measure.classifier.calibration import (
     confusion,
     reliability,
 )
+from sparring.models.answers import Answers
 from sparring.models.classifier import CHUNK_ROWS, Classifier
 from sparring.stats.proportion import Proportion
 
-TO_LABEL = 100
-"""Images that are named as worth a label."""
-LOOKED_AT = 10_000
-"""Unlabelled images among which these are looked for."""
-WHY = "unsure", "unlike all labelled"
-TOLD = "told already"
-SHOWN, NAMED = 50, 5
-DOUBTFUL = 0.2
-"""Share of the labelled images that may be taken for others because their labels are wrong; of more it is the classifier."""
-SURE, LAST = 0.1, 10
-"""Share of the unlabelled images that should have an answer in the last tenth of a training."""
+MAX_TO_LABEL = 100
+"""Examples in to_label.csv."""
+MAX_CANDIDATES = 10_000
+"""Unlabelled examples among which these are searched, and labelled examples that are checked."""
+REASONS = "unsure", "unlike all labelled"
+"""Why an example is in to_label.csv, by ranking."""
+LABELLED = "labelled already"
+GRID_IMAGES, MAX_NAMED = 50, 5
+DOUBTFUL_FRACTION = 0.2
+"""Fraction of the labelled examples that may be misclassified because their labels are wrong; of more, the classifier is."""
+MIN_CONFIDENT, LAST_FRACTION = 0.1, 1 / 10
+"""Fraction of the unlabelled examples that should have a confident pseudo-label in the last tenth of a training."""
 
 
-def classification_of(
-    run: Run, classifier: Classifier, data: Dataset, test: Answered | None, notes: Sequence[str]
+def report_of(
+    run: Run, classifier: Classifier, data: Dataset, test: TestResult | None, notes: Sequence[str]
 ) -> ClassificationReport:
-    """The figures of a test, or of none."""
-    found = ClassificationReport(
-        run=str(run.path), recipe=classifier.recipe.name, seed=classifier.metadata["seed"], labels=int((data.labels >= 0).sum()),
-        minutes=max((line.get("minutes", 0.0) for line in run.metrics()), default=0.0), classes=data.spec.classes,
-        temperature=classifier.temperature, to_label=str(run.path / "to_label.csv"), notes=list(notes),
+    """Return the report of a test, or of none."""
+    report = ClassificationReport(
+        run=str(run.path), recipe=classifier.recipe.name, seed=classifier.metadata["seed"],
+        labels=int((data.labels >= 0).sum()), minutes=max((line.get("minutes", 0.0) for line in run.metrics()), default=0.0),
+        classes=data.spec.classes, temperature=classifier.temperature, to_label=str(run.path / "to_label.csv"),
+        notes=list(notes),
     )  # fmt: skip
     if test is None:
-        return found
-    best, answers = test.probabilities.max(1)
-    correct = answers == test.labels
-    curve = reliability(best, correct)
+        return report
+    probabilities = test.probabilities[:, : len(data.spec.classes)]
+    confidence, predicted = probabilities.max(1)
+    correct = predicted == test.labels
+    curve = reliability(confidence, correct)
     return replace(
-        found, errors=Proportion.count(int((~correct).sum()), len(correct)), tested_on=test.on,
-        confusion=confusion(answers, test.labels, len(data.spec.classes)).tolist(),
-        reliability=curve, calibration_error=calibration_error(curve), unfamiliar=test.unfamiliar, attacked=test.attacked,
+        report, errors=Proportion.count(int((~correct).sum()), len(correct)), tested_on=test.tested_on,
+        confusion=confusion(predicted, test.labels, len(data.spec.classes)).tolist(),
+        reliability=curve, calibration_error=calibration_error(curve), unfamiliar=test.unknown, attacked=test.attacked,
     )  # fmt: skip
 
 
-def write_classification(run: Run, found: ClassificationReport, classifier: Classifier, data: Dataset) -> None:
-    """classification.json, to_label.csv and .png, report.html; a table that is there already may be filled in by now: it stays."""
-    run.write_json("classification", asdict(found))
-    if not Path(found.to_label).exists():
-        _write_to_label(run, Path(found.to_label), classifier, data)
+def write_classification(run: Run, report: ClassificationReport, classifier: Classifier, data: Dataset) -> None:
+    """Write classification.json, to_label.csv with a picture, and report.html.
+
+    An existing to_label.csv is kept: a person may have filled it in.
+    """
+    run.write_json("classification", asdict(report))
+    if not Path(report.to_label).exists():
+        _write_to_label(run, Path(report.to_label), classifier, data)
     write_run(run, ())
 
 
 def _write_to_label(run: Run, path: Path, classifier: Classifier, data: Dataset) -> None:
-    worth = _worth_a_label(classifier, data)
-    if worth:
-        picture = grid(data[np.array([one[0] for one in worth[:SHOWN]])], 10)
-        save_png(picture, path.with_suffix(".png"), f"run {run.path.name}, the images whose labels are worth most")
+    """Write the unlabelled examples whose labels would help most, then the labelled ones."""
+    ranked = _to_label(classifier, data)
+    if ranked and data.spec.kind == "image":
+        picture = grid(data[np.array([example[0] for example in ranked[:GRID_IMAGES]])], 10)
+        save_png(picture, path.with_suffix(".png"), f"run {run.path.name}, images to label next")
     table = io.StringIO()
     lines = csv.writer(table)
     lines.writerow(("name", "label", "guess", "probability", "why"))
-    lines.writerows((data.names[row], "", guess, round(p, 4), why) for row, guess, p, why in worth)
-    told = [*np.flatnonzero(data.labels >= 0)] if worth else []  # the table, filled in, names all labels there are
-    lines.writerows((data.names[row], data.spec.classes[data.labels[row]], "", "", TOLD) for row in told)
-    write(path, table.getvalue().encode(errors="surrogateescape"))  # a file's name is bytes
+    lines.writerows((data.names[k], "", guess, round(p, 4), reason) for k, guess, p, reason in ranked)
+    labelled_idx = np.flatnonzero(data.labels >= 0) if ranked else ()  # filled in, the table holds all labels
+    lines.writerows((data.names[k], data.spec.classes[data.labels[k]], "", "", LABELLED) for k in labelled_idx)
+    write(path, table.getvalue().encode(errors="surrogateescape"))  # a file name is bytes
 
 
-def doubts(classifier: Classifier, data: Dataset, aside: NDArray[np.int64]) -> list[str]:
-    """A note on labelled images that the classifier, which was told their labels but `aside`, still takes for others; or none."""
-    rows = np.setdiff1d(np.flatnonzero(data.labels >= 0), aside)[:LOOKED_AT]
-    answers = torch.cat(
-        [classifier.predict(data[rows[k : k + CHUNK_ROWS]]).best.cpu() for k in range(0, len(rows), CHUNK_ROWS)]
-    )
-    labels = data.labels[rows]
-    odd = np.flatnonzero(answers.numpy() != labels)
-    if not len(odd):
+def _to_label(classifier: Classifier, data: Dataset) -> list[tuple[int, str, float, str]]:
+    """Rank unlabelled examples: index, predicted class, its probability, and why.
+
+    The least confident, and the least similar to any labelled example, take turns.
+    """
+    unlabelled_idx = np.flatnonzero(data.labels < 0)
+    unlabelled_idx = np.sort(np.random.default_rng(0).permutation(unlabelled_idx)[:MAX_CANDIDATES])
+    if not len(unlabelled_idx):
         return []
-    taken = f"{len(odd):,} of {len(rows):,} labelled images are taken for another class"
-    if len(odd) > DOUBTFUL * len(rows):
-        return [f"{taken}, more than labels are wrong as a rule: it has not learnt them yet, train it for longer"]
-    told = [
-        f"{data.names[rows[k]]} (told {data.spec.classes[labels[k]]}, taken for {data.spec.classes[int(answers[k])]})"
-        for k in odd[:NAMED]
+    labelled_idx = np.random.default_rng(0).permutation(np.flatnonzero(data.labels >= 0))[:MAX_CANDIDATES]
+    answers = _predict(classifier, data, unlabelled_idx)
+    best, which = answers.probabilities[:, : len(classifier.classes)].cpu().max(1)
+    labelled, unlabelled = (_features(classifier, data, idx) for idx in (labelled_idx, unlabelled_idx))
+    ranked = in_turn(best.argsort(stable=True)[:MAX_TO_LABEL], unlike(unlabelled, labelled, MAX_TO_LABEL))
+    return [
+        (int(unlabelled_idx[k]), classifier.classes[int(which[k])], float(best[k]), REASONS[ranking])
+        for ranking, k in ranked[:MAX_TO_LABEL]
     ]
-    more = f" and {len(odd) - NAMED} more" * (len(odd) > NAMED)
-    return [f"{taken}, look at their labels: {', '.join(told)}{more}"]
 
 
-def untaught(run: Run) -> list[str]:
-    """A note where the teacher was sure of few unlabelled images up to the end, so that they taught little; or none."""
-    sure = [line["confident"] for line in run.metrics() if "confident" in line]
-    last = sure[-max(len(sure) // LAST, 1) :]
-    if not last or fmean(last) >= SURE:
+def doubtful_labels(classifier: Classifier, data: Dataset, calibration_idx: NDArray[np.int64]) -> list[str]:
+    """Return a note on examples that are misclassified although training saw their labels; or none."""
+    idx = np.setdiff1d(np.flatnonzero(data.labels >= 0), calibration_idx)[:MAX_CANDIDATES]
+    predicted = _predict(classifier, data, idx).best.cpu().numpy()
+    labels, classes = data.labels[idx], (*data.spec.classes, "none")
+    wrong = np.flatnonzero(predicted != labels)
+    if not len(wrong):
+        return []
+    count = f"{len(wrong):,} of {len(idx):,} labelled {data.report.unit} are classified as another class"
+    if len(wrong) > DOUBTFUL_FRACTION * len(idx):
+        return [
+            f"{count}, more than labels are usually wrong: the classifier has not learnt them yet, train it for longer"
+        ]
+    named = [
+        f"{data.names[idx[k]]} (labelled {classes[labels[k]]}, classified as {classes[predicted[k]]})"
+        for k in wrong[:MAX_NAMED]
+    ]
+    more = f" and {len(wrong) - MAX_NAMED} more" * (len(wrong) > MAX_NAMED)
+    return [f"{count}, check their labels: {', '.join(named)}{more}"]
+
+
+def unconfident_teacher(run: Run) -> list[str]:
+    """Return a note where few unlabelled examples had a confident pseudo-label at the end, so that they helped little."""
+    confident = [line["confident"] for line in run.metrics() if "confident" in line]
+    last = confident[-max(int(len(confident) * LAST_FRACTION), 1) :]
+    if not last or fmean(last) >= MIN_CONFIDENT:
         return []
     return [
-        f"the classifier was sure of {fmean(last):.0%} of the unlabelled images in the end, so they taught it little: train it for "
-        "longer, or let it see more labelled images in the same time (--generated-weight 0 --labelled-batch-size 72)"
+        f"{fmean(last):.0%} of the unlabelled examples had a confident pseudo-label at the end, so they helped little: train "
+        "for longer, or with more labelled examples in the same time (--generated-weight 0 --labelled-batch-size 72)"
     ]
 
 
-def _worth_a_label(classifier: Classifier, data: Dataset) -> list[tuple[int, str, float, str]]:
-    """Unlabelled images: row, guess, its probability, and why. The least sure, and the least like any labelled one, in turn."""
-    rows = np.flatnonzero(data.labels < 0)
-    rows = np.sort(np.random.default_rng(0).permutation(rows)[:LOOKED_AT])
-    if not len(rows):
-        return []
-    labelled = np.random.default_rng(0).permutation(np.flatnonzero(data.labels >= 0))[:LOOKED_AT]
-    looks = [
-        classifier.predict(data[rows[k : k + CHUNK_ROWS]]).probabilities.max(1) for k in range(0, len(rows), CHUNK_ROWS)
-    ]
-    best, which = (torch.cat([part[side] for part in looks]).cpu() for side in (0, 1))
-    known, unknown = (_features(classifier, data, some) for some in (labelled, rows))
-    chosen = in_turn(best.argsort(stable=True)[:TO_LABEL], unlike(unknown, known, TO_LABEL))[:TO_LABEL]
-    return [(int(rows[k]), classifier.classes[int(which[k])], float(best[k]), WHY[ranking]) for ranking, k in chosen]
+def _predict(classifier: Classifier, data: Dataset, idx: NDArray[np.int64]) -> Answers:
+    return Answers.concatenate([classifier.predict(data[chunk]) for chunk in _chunks(idx)])
 
 
-def _features(classifier: Classifier, data: Dataset, rows: NDArray[np.int64]) -> Tensor:
-    """`[N, F]`, on the CPU."""
-    with torch.no_grad():
-        parts = [classifier.encode(data[rows[k : k + CHUNK_ROWS]]).cpu() for k in range(0, len(rows), CHUNK_ROWS)]
-    return torch.cat(parts)
+def _features(classifier: Classifier, data: Dataset, idx: NDArray[np.int64]) -> Tensor:
+    """Return features `[N, F]`, on the CPU."""
+    return torch.cat([classifier.encode(data[chunk]).cpu() for chunk in _chunks(idx)])
 
 
-def to_text(found: ClassificationReport) -> str:
-    """The lines that are printed."""
-    lines = [f"run         {found.run}"]
-    errors = found.errors
-    lines.append(f"errors      {UNTESTED}" if errors is None else f"errors      {_errors(found, errors)}")
+def _chunks(idx: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
+    return (idx[first : first + CHUNK_ROWS] for first in range(0, len(idx), CHUNK_ROWS))
+
+
+def to_text(report: ClassificationReport) -> str:
+    """Return the lines that the command prints."""
+    lines = [f"run         {report.run}"]
+    if report.errors is None:
+        lines.append(f"errors      {UNTESTED}")
+    else:
+        errors = report.errors
+        counted = f"{errors.hits:,} of {errors.total:,} {report.tested_on}"
+        lines.append(f"errors      {errors.text(2)}, {counted}, trained with {report.labels:,} labels")
     lines += [
         f"attacked    accuracy {test.accuracy}, where each pixel may change by {test.eps:.3f} (PGD, {test.steps} steps)"
-        for test in found.attacked
+        for test in report.attacked
     ]
     lines += [
-        f"label next  {found.to_label}",
-        f"report      {found.run}/report.html",
-        f"answers     sparring predict {found.run} IMAGES",
+        f"label next  {report.to_label}",
+        f"report      {report.run}/report.html",
+        f"answers     sparring predict {report.run} IMAGES",
     ]
     return "\n".join(lines)
-
-
-def _errors(found: ClassificationReport, errors: Proportion) -> str:
-    return (
-        f"{errors.text(2)}, {errors.hits:,} of {errors.total:,} {found.tested_on}, trained with {found.labels:,} labels"
-    )

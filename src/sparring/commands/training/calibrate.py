@@ -1,8 +1,9 @@
-"""From weights to answers that can be relied on: probabilities that are right, and a "none of these"."""
+"""Turn trained weights into a classifier with calibrated probabilities and a "none of these"; test it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import copy
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,13 +15,15 @@ from torch import Tensor, nn
 from sparring.attacks.losses import margin
 from sparring.attacks.pgd import pgd
 from sparring.attacks.threat_model import Threat
+from sparring.commands.training.session import TrainingSession
 from sparring.data.dataset import Dataset
-from sparring.data.in_memory import IndexedDataset, as_input
+from sparring.data.in_memory import IndexedDataset
 from sparring.data.labels import labels_as
 from sparring.engine.device import Hardware
+from sparring.engine.errors import SparringError
 from sparring.engine.game import Batch
 from sparring.measure.classifier.calibration import PgdResult, temperature
-from sparring.models.classifier import CHUNK_ROWS, Classifier, views_of
+from sparring.models.classifier import CHUNK_ROWS, Classifier, load_classifier, views_of
 from sparring.nets.feature_head import features_of, logits_of
 from sparring.nets.lda import LDA
 from sparring.nets.memory import Memory
@@ -29,64 +32,64 @@ from sparring.recipes.classifier_recipe import ClassifierRecipe
 from sparring.stats.proportion import Proportion
 
 COPIES = 2000
-"""Changed copies of labelled images that probabilities are set by, about."""
-TYPICAL = 2000
-"""Training images that tell what is familiar."""
-ASIDE, LEAST, MOST = 20, 50, 500
-"""Of every so many labelled images of a class one is set aside; none where they would be fewer, and no more."""
-ATTACKED, EPS = 200, (8 / 255, 0.1)
-"""Tested images that are attacked, and by how much each pixel may change."""
-STRANGE = 0.002
-"""Share of the training images that may seem unfamiliar."""
+"""Changed copies of labelled examples that the temperature is fitted on."""
+FAMILIAR_EXAMPLES = 2000
+"""Training examples that define what is familiar; the bound comes from as many others."""
+CALIBRATION_FRACTION = 1 / 20
+"""Proportion of each class's labels that are set aside for calibration."""
+MIN_CALIBRATION, MAX_CALIBRATION = 50, 500
+"""Labels set aside: none where they would be fewer, and no more than this."""
+ATTACKED_EXAMPLES, ATTACK_EPS, ATTACK_STEPS = 200, (8 / 255, 0.1), 20
+"""Test images that are attacked, the radii of the perturbation in pixels from 0 to 1, and the steps of PGD."""
+UNFAMILIAR_FRACTION = 0.002
+"""Proportion of the training examples that may count as unfamiliar."""
 
 
-def set_aside(labels: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Rows whose labels are kept for calibration, of labels `[N]` (-1: none): a twentieth of each class, where they are many enough.
+def calibration_subset(labels: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the indices of labels `[N]` that are kept for calibration: a twentieth of each class, where there are many.
 
-    Training should not see them. Who learns thousands of labels by heart knows their changed copies by heart, too.
+    Training must not see them: memorised examples, and changed copies of them, get over-confident answers.
     """
     rng = np.random.default_rng(0)
     classes = (rng.permutation(np.flatnonzero(labels == k)) for k in range(labels.max(initial=-1) + 1))
-    rows = np.concatenate([np.empty(0, np.int64), *(known[: len(known) // ASIDE] for known in classes)])
-    return np.sort(rng.permutation(rows)[:MOST]) if len(rows) >= LEAST else rows[:0]
+    each = round(1 / CALIBRATION_FRACTION)
+    idx = np.concatenate([np.empty(0, np.int64), *(of_class[: len(of_class) // each] for of_class in classes)])
+    return np.sort(rng.permutation(idx)[:MAX_CALIBRATION]) if len(idx) >= MIN_CALIBRATION else idx[:0]
 
 
 def calibrated(
-    net: nn.Module, data: IndexedDataset, recipe: ClassifierRecipe, about: Mapping[str, Any], hardware: Hardware,
-    aside: NDArray[np.int64] | None = None,
+    net: nn.Module, data: IndexedDataset, recipe: ClassifierRecipe, metadata: Mapping[str, Any], hardware: Hardware,
+    calibration_idx: NDArray[np.int64] | None = None,
 ) -> Classifier:  # fmt: skip
-    """The classifier of the averaged `net`, calibrated on what it was given to learn from alone.
+    """Return the classifier of the averaged `net`, calibrated on its training data alone.
 
-    The temperature comes from the rows that were set `aside`, of which training knew nothing. Where there are none, it comes
-    from changed copies of the labelled images: the images themselves are known by heart. The copies stand for images that
-    it never saw, and how far these are from the labelled ones does not hang on how it was trained: so they are changed by
-    `recipe.augmentation` whatever its `augment_strength` (docs/lab-notebook.md has what scaled ones were worth). What the memory knows of the classes
-    comes from 4,000 training images by what they are taken for; what is familiar, from how 2,000 of them look, and its
-    bound is what one in 500 of the others falls below.
+    The temperature is fitted on the examples `calibration_idx`, which training did not see. Without them it is fitted on
+    changed copies of the labelled examples, by `recipe.augmentation` whatever the recipe's `augment_strength`: how far new examples
+    are from the labelled ones does not depend on the training (docs/lab-notebook.md). Class means come from 4,000
+    training examples by their predicted classes. The familiarity bound is the quantile at 1 in 500 of 2,000 training
+    examples against 2,000 others.
     """
     net = net.eval()
     with torch.no_grad(), hardware.autocast():
-        factor = _temperature(net, data, recipe, hardware.device, aside)
-        rows = _some(len(data), 2 * TYPICAL)
-        features, seen = (
-            torch.cat(part)
-            for part in zip(*(ood_features(net, x) for x in _images(data, rows, hardware.device)), strict=True)
-        )
-        guesses = logits_of(net, features).argmax(1)
-    half = (len(seen) + 1) // 2
-    memory = Memory(LDA.fit(features, guesses), reference=seen[:half])
-    rest = seen[half:] if len(seen) > half else seen
-    bound = _bound(memory.familiarity(rest))
-    return Classifier(net, data.spec, recipe, data.spec.classes, factor, bound, memory, about)
+        factor = _temperature(net, data, recipe, hardware.device, calibration_idx)
+        idx = _random_subset(len(data), 2 * FAMILIAR_EXAMPLES)
+        chunks = [ood_features(net, x) for x in _inputs(data, idx, hardware.device)]
+        features, embeddings = (torch.cat(part) for part in zip(*chunks, strict=True))
+        predicted = logits_of(net, features)[:, : len(data.spec.classes)].argmax(1)
+    half = (len(embeddings) + 1) // 2
+    memory = Memory(LDA.fit(features, predicted), reference=embeddings[:half])
+    others = embeddings[half:] if len(embeddings) > half else embeddings
+    bound = _familiarity_bound(memory.familiarity(others))
+    return Classifier(net, data.spec, recipe, data.spec.classes, factor, bound, memory, metadata)
 
 
-def _bound(familiar: Tensor) -> float:
-    """What a share STRANGE of all images falls below, by a sample `[N]`; one too small to hold any such is taken as normal."""
-    least = familiar.quantile(STRANGE)
-    if len(familiar) < 1 / STRANGE:
-        deviation, mean = torch.std_mean(familiar.double(), correction=0)
-        least = torch.minimum(least, mean + deviation * torch.special.ndtri(torch.tensor(STRANGE)))
-    return float(least)
+def _familiarity_bound(familiarity: Tensor) -> float:
+    """Return the value that UNFAMILIAR_FRACTION of all examples are below; small samples `[N]` are taken as normal."""
+    bound = familiarity.quantile(UNFAMILIAR_FRACTION)
+    if len(familiarity) < 1 / UNFAMILIAR_FRACTION:
+        std, mean = torch.std_mean(familiarity.double(), correction=0)
+        bound = torch.minimum(bound, mean + std * torch.special.ndtri(torch.tensor(UNFAMILIAR_FRACTION)))
+    return float(bound)
 
 
 def _temperature(
@@ -94,78 +97,102 @@ def _temperature(
     data: IndexedDataset,
     recipe: ClassifierRecipe,
     device: torch.device,
-    aside: NDArray[np.int64] | None,
+    calibration_idx: NDArray[np.int64] | None,
 ) -> float:
-    if aside is not None and len(aside):
-        known = rows = aside
+    if calibration_idx is not None and len(calibration_idx):
+        idx, count, changes = calibration_idx, len(calibration_idx), None
     else:
-        aside, known = None, np.random.default_rng(0).permutation(np.flatnonzero(data.labels >= 0))
-        rows = np.resize(known, COPIES)  # again and again, where they are fewer
-    labels = torch.from_numpy(data.labels[rows]).to(device)
+        labelled_idx = np.random.default_rng(0).permutation(np.flatnonzero(data.labels >= 0))
+        idx, count, changes = np.resize(labelled_idx, COPIES), len(labelled_idx), recipe.augmentation  # repeated if few
+    labels = torch.from_numpy(data.labels[idx]).to(device)
     logits = []
-    for k, (x, y) in enumerate(zip(_images(data, rows, device), torch.split(labels, CHUNK_ROWS), strict=True)):
-        changed = recipe.augmentation(x, Batch(x, y, seed=k)) if aside is None and recipe.augmentation else x
+    for k, (x, y) in enumerate(zip(_inputs(data, idx, device), torch.split(labels, CHUNK_ROWS), strict=True)):
+        changed = changes(x, Batch(x, y, seed=k)) if changes else x
         views = [logits_of(net, features_of(net, view)) for view in views_of(changed, recipe.tta)]
         logits.append(torch.stack(views, 1))
-    return temperature(torch.cat(logits), labels, smoothing=1 / (len(known) + 2))
+    return temperature(torch.cat(logits), labels, smoothing=1 / (count + 2))
+
+
+def save_classifier(session: TrainingSession, classifier: Classifier) -> None:
+    """Write the classifier into the run, unless the saved one remembers examples: training does not know these."""
+    run = session.run
+    try:
+        remembered = session.resumed and len(load_classifier(run.path, copy.deepcopy(classifier.net).cpu()).memory)
+    except SparringError:  # none yet, or a damaged one, which is replaced
+        remembered = 0
+    if remembered:
+        session.notes([f"the classifier in {run.path} remembers examples since its training: it is kept as it is"])
+    else:
+        classifier.save(run.path)
+
+
+# test
 
 
 @dataclass(frozen=True)
-class Answered:
-    """What a classifier said of images with known labels."""
+class TestResult:
+    """Answers of a classifier for examples with known labels."""
 
-    on: str
-    """Which images, in words."""
+    tested_on: str
+    """Description of the examples."""
     labels: Tensor
     """int64 `[N]`"""
     probabilities: Tensor
     """`[N, classes]`"""
-    unfamiliar: int
-    """Images that it called "none of these"."""
+    unknown: int
+    """Number of examples that it called "none of these"."""
     attacked: list[PgdResult]
 
 
-def answered(classifier: Classifier, whole: Dataset, told: Dataset, under: Sequence[float] = EPS) -> Answered | None:
-    """The classifier on the source's test images, or else on training images whose labels it was not `told`; None: neither.
+def run_test(
+    classifier: Classifier, source: Dataset, data: Dataset, attack_eps: Sequence[float] = ATTACK_EPS
+) -> TestResult | None:
+    """Test on the test split of `source`, else on training examples whose labels `data` hides; None: there are neither.
 
-    Some of them are attacked as well, with each eps of `under`.
+    Some images are attacked as well, with each radius of `attack_eps`.
     """
-    classes = told.spec.classes
-    images, on = whole.split("test"), "test images"
-    labels = labels_as(classes, images)
+    classes, unit = data.spec.classes, source.report.unit
+    test, tested_on = source.split("test"), f"test {unit}"
+    labels = labels_as(classes, test)
     if not (labels >= 0).any():
-        images, on = whole, "training images whose labels it was not told"
-        labels = np.where(told.labels < 0, labels_as(classes, whole), -1)
-    rows = np.flatnonzero(labels >= 0)
-    if not len(rows):
+        test, tested_on = source, f"training {unit} whose labels were hidden"
+        labels = np.where(data.labels < 0, labels_as(classes, source), -1)
+    idx = np.flatnonzero(labels >= 0)
+    if not len(idx):
         return None
-    probabilities, unfamiliar = [], 0
-    for first in range(0, len(rows), CHUNK_ROWS):
-        answers = classifier.predict(images[rows[first : first + CHUNK_ROWS]])
-        probabilities.append(answers.probabilities)
-        unfamiliar += int(answers.unknown.sum())
-    some = rows[_some(len(rows), ATTACKED)]
-    under_attack = [attacked(classifier, images[some], labels[some], eps) for eps in under]
-    return Answered(on, torch.from_numpy(labels[rows]), torch.cat(probabilities).cpu(), unfamiliar, under_attack)
+    answers = [classifier.predict(test[chunk]) for chunk in _chunks(idx)]
+    subset = idx[_random_subset(len(idx), ATTACKED_EXAMPLES)]
+    eps = attack_eps if data.spec.kind == "image" else ()
+    return TestResult(
+        tested_on,
+        torch.from_numpy(labels[idx]),
+        torch.cat([chunk.probabilities for chunk in answers]).cpu(),
+        sum(int(chunk.unknown.sum()) for chunk in answers),
+        [attack_images(classifier, test[subset], labels[subset], radius) for radius in eps],
+    )
 
 
-def attacked(
-    classifier: Classifier, images: NDArray[np.uint8], labels: NDArray[np.int64], eps: float, steps: int = 20
+def attack_images(
+    classifier: Classifier, images: NDArray[np.uint8], labels: NDArray[np.int64], eps: float, steps: int = ATTACK_STEPS
 ) -> PgdResult:
-    """Answers on images `[N, H, W, C]` that stay right when each pixel may change by `eps` of the range, by PGD.
+    """Attack images `[N, H, W, C]` by PGD, with a change of each pixel of up to `eps` of the range.
 
-    The attack sees all that the answer is made of, the averaging over views included; "none of these" is no defence here.
+    The attack goes through all that makes the answer, averaging over views included; "none of these" is no defence here.
     """
     x = (classifier.to_input(images) + 1) / 2
     y = torch.from_numpy(labels).to(x.device)
-    found = pgd(lambda x: classifier.log_probabilities(x * 2 - 1), x, y, Threat("Linf", eps), loss=margin, steps=steps)
-    return PgdResult(eps, steps, Proportion.count(int((~found.success).sum()), len(y)))
+    result = pgd(lambda x: classifier.log_probabilities(x * 2 - 1), x, y, Threat("Linf", eps), loss=margin, steps=steps)
+    return PgdResult(eps, steps, Proportion.count(int((~result.success).sum()), len(y)))
 
 
-def _some(count: int, most: int) -> NDArray[np.int64]:
-    return np.random.default_rng(0).permutation(count)[:most]
+def _random_subset(count: int, max_size: int) -> NDArray[np.int64]:
+    return np.random.default_rng(0).permutation(count)[:max_size]
 
 
-def _images(data: IndexedDataset, rows: NDArray[np.int64], device: torch.device) -> list[Tensor]:
-    """Some images at a time, `[B, C, H, W]` in [-1, 1]."""
-    return [as_input(data[rows[first : first + CHUNK_ROWS]], device) for first in range(0, len(rows), CHUNK_ROWS)]
+def _chunks(idx: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
+    return (idx[first : first + CHUNK_ROWS] for first in range(0, len(idx), CHUNK_ROWS))
+
+
+def _inputs(data: IndexedDataset, idx: NDArray[np.int64], device: torch.device) -> list[Tensor]:
+    """Return network input `[B, ...]` in chunks."""
+    return [data.spec.encode(data[chunk], device) for chunk in _chunks(idx)]

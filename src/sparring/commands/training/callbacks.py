@@ -1,50 +1,67 @@
-"""What happens while a training goes on: a line of metrics, a frame of the film, a measure and a checkpoint."""
+"""Callbacks of a training: log metrics, write frames of samples, measure, and save checkpoints and models."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
+import numpy as np
 import torch
+from torch import nn
 
-from sparring.commands.reporting.progress import Progress
-from sparring.commands.training.monitor import watch
+from sparring.commands.training.monitor import monitor
 from sparring.commands.training.plan import Plan
+from sparring.commands.training.session import TrainingSession
 from sparring.data.dataset import Dataset
+from sparring.data.labels import labels_as
 from sparring.engine import dist
 from sparring.engine.checkpoint import check_finite
+from sparring.engine.device import Hardware
 from sparring.engine.image_io import grid, to_uint8
 from sparring.engine.loop import Callback, System
 from sparring.engine.run_folder import Run
 from sparring.measure.diagnostics.gan_diagnostics import SCORE
 from sparring.models.generator import GeneratorModel
 
-SHOWN = 64
-"""Samples in a frame, of fixed noise: eight rows."""
+GRID_SAMPLES = 64
+"""Samples in a frame, of fixed noise."""
+GRID_COLUMNS = 8
+MAX_CLASS_COLUMNS = 16
+"""Largest number of classes that get a column each."""
+HELD_OUT_EXAMPLES = 1000
+"""Held-out examples that are classified at each checkpoint, for the curve alone: nothing is selected by it."""
+CHUNK_EXAMPLES = 250
 
 
-def events(
-    run: Run,
+def log_metrics(session: TrainingSession, plan: Plan, names: Sequence[str]) -> Callback:
+    """Append a line of metrics, and show those of `names` beside the progress."""
+
+    def log(nimg: int, means: Mapping[str, float]) -> None:
+        if dist.rank() == 0 and means:
+            session.run.log(nimg, means)
+            session.progress.update(nimg, {name: means[name] for name in names if name in means})
+
+    return Callback(plan.log_every, log)
+
+
+def generator_callbacks(
+    session: TrainingSession,
     plan: Plan,
     system: System,
     model: GeneratorModel,
     data: Dataset,
-    progress: Progress,
 ) -> list[Callback]:
-    """What is due when: logging, showing, then measuring and saving together, so that a checkpoint comes last."""
-    players = system.game.players
+    """Log, write frames, then measure and save together, so that a checkpoint comes last."""
+    run, players = session.run, system.game.players
     classes = len(model.counts) if model.conditional else 0
-    columns = classes if 0 < classes <= 16 else 8
-    z, y = model.draw_inputs(range(SHOWN // 8 * columns), seed=0)
+    columns = classes if 0 < classes <= MAX_CLASS_COLUMNS else GRID_COLUMNS
+    z, y = model.draw_inputs(range(GRID_SAMPLES // GRID_COLUMNS * columns), seed=0)
     if classes:
-        y = torch.arange(len(z)) % classes  # a class a column
-    measure = watch(system.game, model, data, plan)
+        y = torch.arange(len(z)) % classes  # a column for each class
+    measure = monitor(system.game, model, data, plan)
 
-    def log(nimg: int, means: Mapping[str, float]) -> None:
-        if dist.rank() == 0 and means:
-            run.log(nimg, means)
-            progress.update(nimg, {name: means[name] for name in players if name in means})
-
-    def show(nimg: int, means: Mapping[str, float]) -> None:
+    def save_frame(nimg: int, means: Mapping[str, float]) -> None:
         if dist.rank() == 0:
             run.save_frame(nimg, grid(to_uint8(model.generate(z, y)), columns))
 
@@ -52,19 +69,23 @@ def events(
         check_finite(players.items(), nimg)
         dist.check_in_sync(players.items())
         if dist.rank() == 0:
-            if not any(line["nimg"] == nimg and SCORE in line for line in run.metrics()):  # a finished run's last
+            if not any(line["nimg"] == nimg and SCORE in line for line in run.metrics()):  # the end of a finished run
                 run.log(nimg, measure(nimg))
             model.save(run.path, nimg=nimg)
             _mark_best(run, plan, nimg)
             run.save(system, nimg)
 
-    return [Callback(plan.log_every, log), Callback(plan.show_every, show), Callback(plan.save_every, measure_and_save)]
+    return [
+        log_metrics(session, plan, list(players)),
+        Callback(plan.show_every, save_frame),
+        Callback(plan.save_every, measure_and_save),
+    ]
 
 
 def _mark_best(run: Run, plan: Plan, nimg: int) -> None:
-    """Mark the best checkpoint up to this one, that with the lowest score.
+    """Mark the checkpoint up to `nimg` with the lowest score.
 
-    It follows from the metrics of the planned moments alone, so that no stop and no kill on the way changes it.
+    Only the metrics of planned checkpoints count, so that no stop and no kill changes which one it is.
     """
     planned = [
         line for line in run.metrics()
@@ -73,3 +94,68 @@ def _mark_best(run: Run, plan: Plan, nimg: int) -> None:
     if planned:
         best = min(planned, key=lambda line: line[SCORE])
         run.mark_best(int(best["nimg"]), SCORE, best[SCORE])
+
+
+def sample_callbacks(
+    session: TrainingSession, plan: Plan, system: System, data: Dataset, metadata: Mapping[str, Any]
+) -> list[Callback]:
+    """Write frames, and with each checkpoint the averaged generator, where a classifier is trained with one."""
+    nets: Any = system.ema.net
+    if "generator" not in nets:
+        return []
+    run, recipe = session.run, session.settings.recipe
+    model = GeneratorModel(nets["generator"], data.spec, recipe, metadata=metadata)
+    z, y = model.draw_inputs(range(GRID_SAMPLES), seed=0)
+
+    def save_frame(nimg: int, means: Mapping[str, float]) -> None:
+        if "generator" in system.game.turns:
+            run.save_frame(nimg, grid(to_uint8(model.generate(z, y)), GRID_COLUMNS))
+
+    def write_model(nimg: int, means: Mapping[str, float]) -> None:
+        model.save(run.path, nimg=nimg)
+
+    return [Callback(plan.show_every, save_frame), Callback(plan.save_every, write_model)]
+
+
+def classifier_checkpoint(
+    session: TrainingSession, plan: Plan, system: System, data: Dataset, source: Dataset
+) -> Callback:
+    """Measure the error on held-out examples, then save a checkpoint."""
+    run = session.run
+    error = _held_out_error(averaged(system), source.split("test"), data.spec.classes, session.hardware)
+    begin, before = time.monotonic(), max((line.get("minutes", 0.0) for line in run.metrics()), default=0.0)
+
+    def save(nimg: int, means: Mapping[str, float]) -> None:
+        check_finite(system.game.players.items(), nimg)
+        if not any(line["nimg"] == nimg and "minutes" in line for line in run.metrics()):  # the end of a finished run
+            run.log(nimg, {**error(), "minutes": round(before + (time.monotonic() - begin) / 60, 3)})
+        run.save(system, nimg)
+
+    return Callback(plan.save_every, save)
+
+
+def averaged(system: System) -> nn.Module:
+    """Return the averaged classifier."""
+    nets: Any = system.ema.net
+    net: nn.Module = nets["classifier"]
+    return net
+
+
+def _held_out_error(
+    net: nn.Module, held_out: Dataset, classes: tuple[str, ...], hardware: Hardware
+) -> Callable[[], dict[str, float]]:
+    """Return a function that measures the error on some held-out examples, where any have labels."""
+    labels = labels_as(classes, held_out)
+    idx = np.random.default_rng(0).permutation(np.flatnonzero(labels >= 0))[:HELD_OUT_EXAMPLES]
+    if not len(idx):
+        return lambda: {}
+    x, y = held_out.spec.encode(held_out[idx]), torch.from_numpy(labels[idx])
+
+    @torch.no_grad()
+    def error() -> dict[str, float]:
+        with hardware.autocast():
+            chunks = torch.split(x, CHUNK_EXAMPLES)
+            predicted = torch.cat([net(chunk.to(hardware.device)).argmax(1).cpu() for chunk in chunks])
+        return {"error": float((predicted != y).double().mean())}
+
+    return error

@@ -1,4 +1,4 @@
-"""How a training ends before its end: by a signal, which saves first, or by figures that are none."""
+"""Stop a training early: on SIGINT or SIGTERM after a checkpoint, or on values that are not finite."""
 
 from __future__ import annotations
 
@@ -15,12 +15,14 @@ from sparring.engine.run_folder import Run
 
 
 class Stopped(SparringError):
-    """Someone asked the training to stop; it saved, and can go on."""
+    """A signal stopped the work; all is saved, and the same command continues it."""
+
+    exit_code = 75
 
 
 @contextmanager
 def diverging(system: System, run: Run) -> Iterator[None]:
-    """Around the playing: tell with a divergence what is safe, and what to try."""
+    """Add the last good checkpoint and advice to a Diverged that the block raises."""
     try:
         yield
     except Diverged as error:
@@ -28,34 +30,34 @@ def diverging(system: System, run: Run) -> Iterator[None]:
 
 
 def _advice(error: Diverged, system: System, run: Run) -> str:
-    """The error with the first bad tensor, what is safe, and what to try."""
+    """Return the error with the first bad tensor, the last good checkpoint, and what to try."""
     tensor = ""
     try:
         check_finite(system.game.players.items(), 0)
-    except Diverged as found:
-        tensor = f" ({str(found).split(' at image')[0]})" if "loss" in str(error) else ""
-    good = run.checkpoints()
-    kept = f"The last good checkpoint is {good[-1]}" if good else "No checkpoint was saved yet"
-    return f"{error}{tensor}. {kept}. Begin a new run with a lower --lr"
+    except Diverged as first:
+        tensor = f" ({str(first).split(' at image')[0]})" if "loss" in str(error) else ""
+    checkpoints = run.checkpoints()
+    saved = f"The last good checkpoint is {checkpoints[-1]}" if checkpoints else "No checkpoint was saved yet"
+    return f"{error}{tensor}. {saved}. Begin a new run with a lower --lr"
 
 
 @contextmanager
 def signals() -> Iterator[list[int]]:
-    """A list that fills when SIGINT or SIGTERM comes; a second one takes its usual course."""
-    came: list[int] = []
+    """Yield a list to which a first SIGINT or SIGTERM is added; a second one is handled as usual."""
+    received: list[int] = []
     if threading.current_thread() is not threading.main_thread():
-        yield came
+        yield received
         return
     usual = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def note(number: int, frame: FrameType | None) -> None:
-        came.append(number)
+        received.append(number)
         signal.signal(number, usual[signal.Signals(number)])
 
     for number in usual:
         signal.signal(number, note)
     try:
-        yield came
+        yield received
     finally:
         for number, handler in usual.items():
             signal.signal(number, handler)

@@ -1,10 +1,11 @@
-"""What a training will take, before it starts: images, time, memory; and when it saves, shows and measures."""
+"""Plan a training before it starts: number of examples, time, memory, and when it logs, measures and saves."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -18,48 +19,52 @@ from sparring.engine.loop import System, play
 from sparring.recipes.recipe import GeneratorRecipe, Recipe
 
 PROBE_SECONDS = 4.0
-"""How long the speed is measured; at most a tenth of the time there is."""
-KEEP_FREE = 0.03
-"""Share of the time left for saving, showing and measuring."""
+"""Duration of the speed probe; at most a tenth of the training time."""
+OVERHEAD_FRACTION = 0.03
+"""Fraction of the training time that is kept for saving, showing and measuring."""
+BASE_BYTES = 600_000_000
+"""Memory of Python, torch and its libraries."""
+UNPLANNED = 1 << 50
+"""Number of examples of a training that another condition ends."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How many images, and every how many something is due. Kept in run.json: a resumed run follows it."""
+    """Number of examples, and the intervals of callbacks. A resumed run follows the plan in its run.json."""
 
     images: int
-    """Training ends with this image."""
+    """Number of training examples to draw."""
     batch_size: int
     log_every: int
     show_every: int
     save_every: int
     minutes: float | None = None
-    """What was asked for, if it was asked in minutes."""
+    """Training time that was requested; None: a number of examples was."""
     images_per_second: float | None = None
-    """What the probe measured."""
+    """Speed that the probe measured."""
 
     @classmethod
     def of(cls, images: int, batch_size: int, minutes: float | None = None, speed: float | None = None) -> Plan:
-        """A plan for `images`, rounded up to whole batches: some 200 lines of metrics, 40 frames, 10 saves or more."""
+        """Return a plan for `images`, rounded up to whole batches: about 200 lines of metrics, 40 frames, 10 saves."""
         images = max(-(-images // batch_size), 1) * batch_size
 
-        def every(times: int, longest_seconds: float, unit: int) -> int:
-            share = images / times if speed is None else min(images / times, longest_seconds * speed)
-            return max(round(share / unit), 1) * unit
+        def every(times: int, max_seconds: float, unit: int) -> int:
+            interval = images / times if speed is None else min(images / times, max_seconds * speed)
+            return max(round(interval / unit), 1) * unit
 
-        log = every(200, 60, batch_size)  # and the others are multiples, so that a resumed run loses no figures
+        log = every(200, 60, batch_size)  # the others are multiples, so that a resumed run loses no metrics
         return cls(images, batch_size, log, every(40, 600, log), every(10, 300, log), minutes, speed)
 
     @staticmethod
     def images_in(minutes: float, speed: float) -> int:
-        """Images that `minutes` allow at `speed` images a second, with time left to save and show."""
-        return int(minutes * 60 * speed * (1 - KEEP_FREE))
+        """Return the examples that `minutes` allow at `speed` examples a second, with time left to save and show."""
+        return int(minutes * 60 * speed * (1 - OVERHEAD_FRACTION))
 
     def to_text(self, hardware: Hardware, memory: int | None) -> str:
-        """One line for people."""
+        """Return the plan as one line."""
         text = f"plan: {self.images:,} images in batches of {self.batch_size}"
         if self.images_per_second:
-            seconds = self.images / self.images_per_second / (1 - KEEP_FREE)
+            seconds = self.images / self.images_per_second / (1 - OVERHEAD_FRACTION)
             end = time.strftime("%H:%M", time.localtime(time.time() + seconds))
             text += f" at {self.images_per_second:,.0f} img/s: {seconds / 60:.1f} minutes, done at {end}"
         if memory is not None:
@@ -67,9 +72,9 @@ class Plan:
         return f"{text}; {hardware.describe()}"
 
 
-def measure_speed(build: Callable[[], System], feed: BatchLoader, hardware: Hardware, minutes: float) -> float:
-    """Images per second of real rounds, played on a system of their own for a moment, the first rounds apart."""
-    system, size, seconds = build(), feed.batch_size, min(PROBE_SECONDS, minutes * 6)
+def measure_speed(build: Callable[[], System], loader: BatchLoader, hardware: Hardware, minutes: float) -> float:
+    """Return the examples per second of real rounds, played on a separate system for a moment; the first rounds are left out."""
+    system, size, seconds = build(), loader.batch_size, min(PROBE_SECONDS, minutes * 6)
     rounds: list[float] = []
     begin = time.perf_counter()
 
@@ -79,39 +84,39 @@ def measure_speed(build: Callable[[], System], feed: BatchLoader, hardware: Hard
         rounds.append(time.perf_counter())
         return len(rounds) > 3 and rounds[-1] - begin > seconds
 
-    play(system, feed, total=1 << 50, hardware=hardware, should_stop=enough)
+    play(system, loader, total=UNPLANNED, hardware=hardware, should_stop=enough)
     measured = rounds[2:] if len(rounds) > 3 else rounds[1:]
     speed = size * (len(measured) - 1) / (measured[-1] - measured[0])
     return dist.broadcast(int(speed * 1000)) / 1000
 
 
-def memory_needed(recipe: Recipe, spec: ImageSpec, nets: Mapping[str, nn.Module] | None = None) -> int:
-    """Bytes that a training will take at its height, estimated on networks that hold no numbers.
+def memory_needed(recipe: Recipe, spec: Any) -> int:
+    """Estimate the peak memory of a training in bytes, on networks without storage.
 
-    Weights with gradients, Adam's moments and average, and the activations of the discriminator's turn with a
-    penalty: each kept for the backward pass, and once more for the backward pass through the gradient.
+    Weights with gradients, Adam's moments and the average; and the activations of the discriminator's turn with a
+    penalty: each is kept for the backward pass, and once more for the backward pass through the gradient.
     """
     with torch.device("meta"):
-        shadows = recipe.nets(spec)
-    weights = sum(p.numel() for net in shadows.values() for p in net.parameters()) * 4 * 5
-    part, generator, labels = recipe.batch_size // dist.world_size(), 0, tuple[Tensor, ...]()
+        nets = recipe.nets(spec)
+    weights = sum(p.numel() for net in nets.values() for p in net.parameters()) * 4 * 5
+    rows, generator, labels = recipe.batch_size // dist.world_size(), 0, tuple[Tensor, ...]()
     if isinstance(recipe, GeneratorRecipe):
-        part //= recipe.accumulation_steps
+        rows //= recipe.accumulation_steps
         z, y = torch.zeros(1, recipe.latent_dim, device="meta"), torch.zeros(1, dtype=torch.int64, device="meta")
         labels = (y,) if recipe.classes(spec) else ()
         if numbers := len(recipe.condition_stats(spec)):
             labels = (torch.zeros(1, numbers, device="meta"),)
-        generator = _activations(shadows["generator"].eval(), z, *labels)
-    part = max(part, 1)
-    image = torch.zeros(1, *spec.shape, device="meta")
-    judge = _activations(shadows["classifier" if "classifier" in shadows else "discriminator"].eval(), image, *labels)
-    return 600_000_000 + weights + part * 4 * (generator * 3 + judge * 2 * 6)
+        generator = _activations(nets["generator"].eval(), z, *labels)
+    x = torch.zeros(1, *spec.shape, device="meta")
+    judge = _activations(nets["classifier" if "classifier" in nets else "discriminator"].eval(), x, *labels)
+    return BASE_BYTES + weights + max(rows, 1) * 4 * (generator * 3 + judge * 2 * 6)
 
 
 def _activations(net: nn.Module, *inputs: Tensor) -> int:
+    """Count the numbers that the layers of `net` put out."""
     count = 0
 
-    def add(module: nn.Module, given: object, out: Tensor) -> None:
+    def add(module: nn.Module, inputs: object, out: Tensor) -> None:
         nonlocal count
         count += out.numel()
 
@@ -123,19 +128,22 @@ def _activations(net: nn.Module, *inputs: Tensor) -> int:
     return count
 
 
-def check_memory(recipe: Recipe, spec: ImageSpec, hardware: Hardware) -> int:
-    """The memory needed; raises SparringError, naming the size that fits, where there is not so much."""
+def check_memory(recipe: Recipe, spec: Any, hardware: Hardware) -> int:
+    """Return the memory needed; raise SparringError where less is free, naming a size of images that fits."""
     needed = memory_needed(recipe, spec)
-    there = torch.cuda.mem_get_info()[0] if hardware.device.type == "cuda" else memory_available()
-    if there is None or needed < there * 0.95:
+    free = torch.cuda.mem_get_info()[0] if hardware.device.type == "cuda" else memory_available()
+    if free is None or needed < free * 0.95:
         return needed
-    height, width = spec.height, spec.width
-    while min(height, width) > 1:
-        height, width = height * 3 // 4 or 1, width * 3 // 4 or 1
-        smaller = replace(spec, height=height, width=width)
-        if memory_needed(recipe, smaller) < there * 0.8:
-            break
+    unit, fits = f"examples of {'x'.join(map(str, spec.shape))}", ""
+    if isinstance(spec, ImageSpec):
+        unit = f"images of {spec.height}x{spec.width}"
+        height, width = spec.height, spec.width
+        while min(height, width) > 1:
+            height, width = height * 3 // 4 or 1, width * 3 // 4 or 1
+            if memory_needed(recipe, replace(spec, height=height, width=width)) < free * 0.8:
+                break
+        fits = f"--size {height}x{width} fits; or "
     raise SparringError(
-        f"images of {spec.height}x{spec.width} in batches of {recipe.batch_size} need about {needed / 1e9:.0f} GB of memory, "
-        f"{there / 1e9:.0f} GB are free: --size {height}x{width} fits; or take a smaller --batch-size, or a larger --accumulation-steps"
+        f"{unit} in batches of {recipe.batch_size} need about {needed / 1e9:.0f} GB of memory, {free / 1e9:.0f} GB are free: "
+        f"{fits}take a smaller --batch-size, or a larger --accumulation-steps"
     )

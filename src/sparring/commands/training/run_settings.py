@@ -1,12 +1,11 @@
-"""What was asked of a training, against what its run already is: the same, or an error that names each difference."""
+"""Settings of a run: resolved once from the request and the run folder, and written to run.json."""
 
 from __future__ import annotations
 
 import platform
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
-from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -14,148 +13,228 @@ import numpy as np
 import torch
 
 from sparring.commands.training.plan import Plan
+from sparring.commands.training.request import TrainRequest
 from sparring.data.dataset import Dataset
+from sparring.data.open import open_source
+from sparring.data.reader_api import ReadOptions
 from sparring.engine import dist
+from sparring.engine.data_spec import DataSpec, spec_from_json, spec_to_json
 from sparring.engine.device import Hardware
-from sparring.engine.errors import UsageError
+from sparring.engine.errors import SparringError, UsageError
 from sparring.engine.run_folder import Run
 from sparring.engine.version import __version__
-from sparring.recipes import check_command, default_recipe, recipe_class
+from sparring.recipes import check_command, default_recipe, recipe_class, recipes_for
 from sparring.recipes.recipe import GeneratorRecipe, Recipe, from_settings, to_settings
 
 
-@dataclass(frozen=True)
-class TrainRequest:
-    """What was asked for beside the recipe; None: as in the run, or by default."""
+@dataclass(frozen=True, kw_only=True)
+class RunSettings:
+    """All that decides what a run trains, besides the data and the hardware."""
 
-    minutes: float | None = None
-    images: int | None = None
-    seed: int | None = None
-    size: tuple[int, int] | None = None
-    mode: str | None = None
-    label_fraction: float | None = None
-    labels: int | None = None
-    labels_file: str | None = None
+    command: str
+    """`train`, `classify` or `harden`."""
+    source: str
+    recipe: Any
+    """A `Recipe`; fields of None are chosen when the data are known (`Recipe.resolve`)."""
+    seed: int
+    minutes: float | None
+    images: int | None
+    label_fraction: float | None
+    labels: int | None
+    labels_file: str | None
+    read: ReadOptions
+    custom_nets: bool
 
-    def __post_init__(self) -> None:
-        for name in ("minutes", "images", "seed", "label_fraction", "labels"):
-            if not isinstance(value := getattr(self, name), Real | None):
-                raise UsageError(f"--{name.replace('_', '-')} must be a number, not {value!r}")
-        if self.minutes is not None and self.images is not None:
-            raise UsageError("--minutes and --images exclude each other: give one of them")
-        if self.minutes is not None and not 0 < self.minutes < 1e6:
-            raise UsageError(f"--minutes must be above 0, not {self.minutes}")
-        if self.images is not None and not 1 <= self.images < 1 << 50:
-            raise UsageError(f"--images must be 1 or more, not {self.images}")
-        if self.seed is not None and not 0 <= self.seed < 1 << 63:
-            raise UsageError(f"--seed must be 0 or more, and below 2^63, not {self.seed}")
-        if self.label_fraction is not None and not 0 <= self.label_fraction <= 1:
-            raise UsageError(f"--label-fraction must be from 0 to 1, not {self.label_fraction}")
-        if self.labels is not None and self.labels_file is not None:
-            raise UsageError("--labels and --labels-file exclude each other: give one of them")
-        if self.labels is not None and self.labels < 1:
-            raise UsageError(f"--labels must be 1 or more, not {self.labels}")
+    def requested(self) -> dict[str, Any]:
+        """Return the `request` of run.json: what was asked for besides the recipe."""
+        names = ("minutes", "images", "seed", "label_fraction", "labels", "labels_file")
+        return {**{name: getattr(self, name) for name in names}, "read": asdict(self.read)}
 
-    def filled(self) -> TrainRequest:
-        """With defaults in place of what a new run leaves open."""
-        return replace(self, seed=self.seed or 0)
 
-    def taken_over(self, run: Run) -> TrainRequest:
-        """What `run` was asked for; raises UsageError naming all that was asked now and differs."""
-        settings = run.settings
-        had = {**asdict(TrainRequest()), **settings["asked"], "size": tuple(settings["asked"]["size"] or ()) or None}
-        is_now = {
-            **had,
-            "size": (settings["data"]["height"], settings["data"]["width"]),
-            "mode": settings["data"]["mode"],
-        }
-        _refuse(
-            run, {k: (had[k], v) for k, v in asdict(self).items() if v is not None and v not in (had[k], is_now[k])}
+def new_settings(command: str, request: TrainRequest) -> RunSettings:
+    """Return the settings of a new run; raise UsageError where the recipe is none of the command."""
+    recipe = requested_recipe(command, request.recipe, request.read.kind or "image")
+    return RunSettings(
+        command=command,
+        source=str(request.source),
+        recipe=replace(recipe, **request.changes) if request.changes else recipe,
+        seed=request.seed or 0,
+        minutes=request.minutes,
+        images=request.images,
+        label_fraction=request.label_fraction,
+        labels=request.labels,
+        labels_file=str(request.labels_file) if request.labels_file else None,
+        read=request.read,
+        custom_nets=request.nets is not None,
+    )
+
+
+def resumed_settings(command: str, request: TrainRequest, run: Run) -> RunSettings:
+    """Return the settings of `run`; raise UsageError, naming each difference, where `request` asks for others."""
+    saved = saved_settings(run)
+    if saved.command != command:
+        raise UsageError(
+            f"{run.path} is a run of `sparring {saved.command}` ({saved.recipe.name}), not of `sparring {command}`: "
+            "choose another --out"
         )
-        return TrainRequest(**had)
+    _check_recipe(run, saved.recipe, request)
+    spec = run.settings["data"]["spec"]
+    actual = {"size": (spec.get("height"), spec.get("width")), "mode": spec.get("mode")}
+    had = {**saved.requested(), **saved.requested()["read"]}
+    wanted = {name: getattr(request, name) for name in had if hasattr(request, name)} | asdict(request.read)
+    wanted["labels_file"] = str(request.labels_file) if request.labels_file else None
+    del wanted["read"]
+    _refuse(
+        run,
+        {
+            name: (had[name], value)
+            for name, value in wanted.items()
+            if value not in (None, False, (), had[name], actual.get(name))
+        },
+    )
+    if saved.custom_nets != (request.nets is not None):
+        whose = "networks of your own" if saved.custom_nets else "the recipe's networks"
+        raise UsageError(f"{run.path} was begun with {whose}: give the same, or choose another --out")
+    return replace(saved, source=str(request.source))
 
 
-def recipe_asked(asked: Recipe | str | None, data: Dataset, hardware: Hardware) -> GeneratorRecipe:
-    """The recipe of a new run that trains a generator, with nothing left to choose."""
-    fresh: Any = asked if isinstance(asked, Recipe) else recipe_class(asked or default_recipe("train"))()
-    check_generates(fresh)
-    resolved: GeneratorRecipe = fresh.resolve(data.spec, hardware)
-    return resolved
-
-
-def check_generates(recipe: Recipe) -> None:
-    """Raise UsageError on a recipe that trains a classifier, which `sparring train` does not play."""
-    check_command(recipe.name, "train")
+def saved_settings(run: Run) -> RunSettings:
+    """Return the settings that run.json holds."""
+    settings = run.settings
+    try:
+        request = dict(settings["request"])
+        read: dict[str, Any] = request.pop("read")
+        read = {name: tuple(value) if isinstance(value, list) else value for name, value in read.items()}
+        return RunSettings(
+            command=settings["command"],
+            source=settings["data"]["source"],
+            recipe=recipe_of(run),
+            read=ReadOptions(**read),
+            custom_nets=settings["custom_nets"],
+            **request,
+        )
+    except (KeyError, TypeError) as error:
+        raise SparringError(
+            f"{run.path} was written by another version of Sparring (run.json: {error}): train anew into another --out"
+        ) from error
 
 
 def recipe_of(run: Run) -> Any:
-    """The recipe of a run with its settings."""
-    told = run.settings["recipe"]
-    return from_settings(recipe_class(told["name"]), told["settings"])
+    """Return the recipe of a run with its settings."""
+    saved = run.settings["recipe"]
+    return from_settings(recipe_class(saved["name"]), saved["settings"])
 
 
 def saved_recipe(out: str | Path | None) -> Recipe | None:
-    """The recipe of the run at `out`, or None where there is no run."""
+    """Return the recipe of the run at `out`; None where there is no run."""
     return recipe_of(Run(out)) if out is not None and Run(out).exists else None
 
 
+def requested_recipe(command: str, recipe: Recipe | str | None, kind: str) -> Any:
+    """Return a recipe as given, by name, or the default for a kind of data; raise UsageError where it is none of the command."""
+    chosen: Any = recipe if recipe is not None else default_recipe(command, kind)
+    if isinstance(chosen, str):
+        chosen = recipe_class(chosen, command)()
+    if not isinstance(chosen, Recipe):
+        known = ", ".join(recipes_for(command))
+        raise UsageError(f"a recipe is a name ({known}) or a recipe object, not {chosen!r}")
+    check_command(chosen.name, command)
+    return chosen
+
+
+def _check_recipe(run: Run, saved: Any, request: TrainRequest) -> None:
+    """Raise UsageError where the run was begun with another recipe, other settings of it, or by an older version."""
+    recipe = request.recipe
+    name = recipe if isinstance(recipe, str | None) else recipe.name
+    if name not in (None, saved.name):
+        _refuse(run, {"recipe": (saved.name, name)})
+    had = to_settings(saved)
+    if newer := sorted(had.keys() - run.settings["recipe"]["settings"].keys()):
+        raise UsageError(
+            f"{run.path} was begun by Sparring {run.settings['versions']['sparring']}, whose {saved.name} had no "
+            f"'{newer[0]}': it can be sampled and evaluated, but not continued; choose another --out"
+        )
+    wanted = {**(to_settings(recipe) if isinstance(recipe, Recipe) else {}), **request.changes}
+    _refuse(run, {k: (had[k], value) for k, value in wanted.items() if value is not None and value != had[k]})
+
+
+def _refuse(run: Run, different: Mapping[str, tuple[Any, Any]]) -> None:
+    """Raise UsageError where anything is `different`: name -> (value of the run, value requested)."""
+    if different:
+        listed = "; ".join(
+            f"{k} is {_text(old)} there, {_text(new)} was requested" for k, (old, new) in different.items()
+        )
+        raise UsageError(
+            f"{run.path} was begun with other settings: {listed}. Leave these flags out, or choose another --out"
+        )
+
+
+def _text(value: Any) -> str:
+    if value in (None, ""):
+        return "not given"
+    return "x".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+# the data of a run
+
+
+def check_same_data(run: Run, data: Dataset) -> None:
+    """Raise UsageError where `data` are not what the run was begun with."""
+    saved = run.settings["data"]
+    if saved["fingerprint"] != data.fingerprint:
+        had, now = spec_of(run), data.spec
+        raise UsageError(
+            f"{run.path} was begun with other data: {saved['source']}, {_described(had)}; now it is {_described(now)}, "
+            "or they have changed. Choose another --out"
+        )
+
+
+def _described(spec: DataSpec) -> str:
+    return f"{spec.count:,} examples of {'x'.join(map(str, spec.shape))}"
+
+
+def spec_of(run: Run) -> DataSpec:
+    """Return the spec of a run's training data."""
+    return spec_from_json(run.settings["data"]["spec"])
+
+
+def open_run_data(run: Run, on_progress: Callable[[int, int], None] = lambda done, total: None) -> Dataset:
+    """Open the data of a run as its training saw them; raise SparringError where they are gone or others."""
+    settings = saved_settings(run)
+    data = open_source(settings.source, settings.read, on_progress=on_progress)
+    if data.fingerprint != run.settings["data"]["fingerprint"]:
+        raise SparringError(f"{settings.source} is not what {run.path} was trained on: it has changed since")
+    return as_trained(run, data)
+
+
 def as_trained(run: Run, data: Dataset) -> Dataset:
-    """The data with the labels that the run was given."""
-    fraction = run.settings["asked"].get("label_fraction")
-    return as_told(recipe_of(run), data if fraction is None else data.with_labels(fraction))
+    """Return `data` with the labels that the run was given."""
+    settings = saved_settings(run)
+    return for_recipe(
+        settings.recipe, data.with_labels(settings.label_fraction) if settings.label_fraction is not None else data
+    )
 
 
-def as_told(recipe: GeneratorRecipe, data: Dataset) -> Dataset:
-    """The data as this recipe takes them: unlabelled where their labels are vectors, and it knows classes alone."""
+def for_recipe(recipe: GeneratorRecipe, data: Dataset) -> Dataset:
+    """Return `data` without their labels where these are vectors, and the recipe takes classes alone."""
     return data.without_vectors() if data.spec.condition_stats and not recipe.condition_stats(data.spec) else data
 
 
-def check_same(run: Run, asked: Recipe | str | None, data: Dataset, own_nets: bool) -> None:
-    """Raise UsageError, naming each difference, where `asked` or the data are not what the run was begun with."""
-    had, settings = recipe_of(run), run.settings
-    name = asked if isinstance(asked, str) or asked is None else asked.name
-    if name not in (None, had.name):
-        _refuse(run, {"recipe": (had.name, name)})
-    if newer := sorted(to_settings(had).keys() - settings["recipe"]["settings"].keys()):
-        raise UsageError(
-            f"{run.path} was begun by Sparring {settings['versions']['sparring']}, whose {had.name} had no '{newer[0]}': it can "
-            "be sampled and evaluated, but not gone on with; choose another --out"
-        )
-    if isinstance(asked, Recipe):
-        old, new = to_settings(had), to_settings(asked)
-        _refuse(run, {k: (old[k], new[k]) for k in old if new[k] is not None and new[k] != old[k]})
-    if settings["data"]["fingerprint"] != data.fingerprint:
-        had_data, now = settings["data"], data.spec
-        raise UsageError(
-            f"{run.path} was begun with other data: {had_data['source']}, {had_data['count']:,} images of "
-            f"{had_data['height']}x{had_data['width']}; now it is {now.count:,} images of {now.height}x{now.width}, "
-            "or they have changed. Choose another --out"
-        )
-    if settings["own_nets"] != own_nets:
-        whose = "networks of your own" if settings["own_nets"] else "the recipe's networks"
-        raise UsageError(f"{run.path} was begun with {whose}: give the same, or choose another --out")
+# run.json
 
 
-def settings_of(
-    source: str | Path,
-    data: Dataset,
-    recipe: Recipe,
-    asked: TrainRequest,
-    plan: Plan,
-    hardware: Hardware,
-    own_nets: bool,
-) -> dict[str, Any]:
-    """All of run.json."""
+def run_json(settings: RunSettings, data: Dataset, plan: Plan, hardware: Hardware) -> dict[str, Any]:
+    """Return what run.json holds."""
     return {
-        "recipe": {"name": recipe.name, "settings": to_settings(recipe)},
-        "own_nets": own_nets,
-        "asked": asdict(asked),
+        "command": settings.command,
+        "recipe": {"name": settings.recipe.name, "settings": to_settings(settings.recipe)},
+        "custom_nets": settings.custom_nets,
+        "request": settings.requested(),
         "data": {
-            **asdict(data.spec),
-            "source": str(source),
+            "source": settings.source,
             "fingerprint": data.fingerprint,
-            "mode": data.report.mode,
             "held_out": data.report.splits["test"],
+            "spec": spec_to_json(data.spec),
         },
         "plan": asdict(plan),
         "hardware": hardware.describe(),
@@ -166,17 +245,5 @@ def settings_of(
             "torch": torch.__version__,
             "numpy": np.__version__,
         },
-        "command": sys.argv,
+        "argv": sys.argv,
     }
-
-
-def _refuse(run: Run, differing: Mapping[str, tuple[Any, Any]]) -> None:
-    if differing:
-        told = "; ".join(f"{k} is {_told(old)} there, {_told(new)} was asked" for k, (old, new) in differing.items())
-        raise UsageError(f"{run.path} was begun with other settings: {told}. Leave them out, or choose another --out")
-
-
-def _told(value: Any) -> str:
-    if value in (None, ""):
-        return "not given"
-    return "x".join(map(str, value)) if isinstance(value, tuple) else str(value)

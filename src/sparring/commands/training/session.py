@@ -1,185 +1,210 @@
-"""What every training goes through: the run, the images, a plan, the rounds until its end or a signal."""
+"""A training from its request to its last image: run folder, settings, data, plan, play."""
 
 from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from shlex import quote
-from typing import Any
+from typing import Any, Self
 
-from torch import nn
+import torch
 
 from sparring.commands.reporting.progress import Progress
 from sparring.commands.training.interrupt import Stopped, diverging, signals
-from sparring.commands.training.plan import Plan, check_memory, measure_speed
-from sparring.commands.training.run_settings import TrainRequest, check_same, settings_of
+from sparring.commands.training.plan import UNPLANNED, Plan, check_memory, measure_speed
+from sparring.commands.training.request import Nets, TrainRequest
+from sparring.commands.training.run_settings import (
+    RunSettings,
+    check_same_data,
+    new_settings,
+    resumed_settings,
+    run_json,
+)
 from sparring.data.dataset import Dataset
 from sparring.data.loader import BatchLoader
 from sparring.data.open import open_source
-from sparring.data.reader_api import ReadOptions
 from sparring.engine import dist
-from sparring.engine.data_spec import ImageSpec
 from sparring.engine.device import Hardware
-from sparring.engine.errors import SparringError
+from sparring.engine.errors import SparringError, UsageError
 from sparring.engine.loop import Callback, System, play
 from sparring.engine.run_folder import Run
+from sparring.engine.seeds import mix
 from sparring.engine.version import __version__
-from sparring.recipes.recipe import Recipe
+from sparring.recipes import recipe_class
+from sparring.recipes.classifier_recipe import ClassifierRecipe, build_system
 
-MINUTES = 10.0
-"""Of training, where neither minutes nor images are asked for."""
-
-Nets = Callable[[ImageSpec], Mapping[str, nn.Module]]
-"""The data's spec -> networks by player: one's own in place of the recipe's."""
+DEFAULT_MINUTES = 10.0
+"""Training time where neither minutes nor images are given."""
 
 
 @dataclass(frozen=True)
 class TrainingSession:
-    """One training, new or gone on with; its commands call the methods in this order."""
+    """A training, new or resumed. A command calls `start`, `open_data`, `resolve` and `play`, in this order."""
 
-    command: str
-    """`train`, `classify` or `harden`."""
-    source: str | Path
-    asked: TrainRequest
     run: Run
-    begun: bool
-    """True where the run was there already."""
+    resumed: bool
+    """True where the run existed before."""
+    settings: RunSettings
     hardware: Hardware
     nets: Nets | None
-    """Networks of one's own."""
+    """Networks in place of the recipe's."""
     progress: Progress
 
     @classmethod
-    def of(
-        cls, command: str, source: str | Path, asked: TrainRequest, name: str, out: str | Path | None, hardware: Hardware,
-        nets: Nets | None, progress: Progress,
-    ) -> TrainingSession:  # fmt: skip
-        """The run at `out`, with what it was asked for; or a new one, by the recipe's `name` where there is no `out`."""
-        run = Run(out if out is not None else free_name(source, name))
-        begun = run.exists
-        asked = asked.taken_over(run) if begun else asked.filled()
-        if not begun:
-            run.check_writable()
-        return cls(command, source, asked, run, begun, hardware, nets, progress)
+    def start(cls, command: str, request: TrainRequest, progress: Progress | None = None) -> Self:
+        """Resolve `request` against the run folder; raise UsageError where they do not fit each other."""
+        progress = progress or Progress()
+        progress.quiet = progress.quiet or dist.rank() != 0
+        if dist.world_size() > 1 and request.out is None:
+            raise UsageError("several processes need --out, so that all of them use the same run folder")
+        hardware = Hardware.find(request.device, request.precision)
+        if request.out is not None and (run := Run(request.out)).exists:
+            return cls(run, True, resumed_settings(command, request, run), hardware, request.nets, progress)
+        settings = new_settings(command, request)
+        run = Run(request.out if request.out is not None else output_folder(request.source, settings.recipe.name))
+        run.check_writable()
+        return cls(run, False, settings, hardware, request.nets, progress)
 
-    @property
-    def seed(self) -> int:
-        """That of the run."""
-        return self.asked.seed or 0
+    def notes(self, notes: Iterable[str]) -> None:
+        """Print remarks."""
+        for note in notes:
+            self.progress.info(f"note: {note}")
 
-    def open(self) -> Dataset:
-        """The training images; opened by process 0 first, so that the cache is built once."""
-        asked, progress = self.asked, self.progress
+    def open_data(self) -> Dataset:
+        """Open the training examples; process 0 does so first, so that the cache is built once."""
+        settings = self.settings
         if dist.rank() != 0:
             dist.barrier()
         try:
-            data = open_source(
-                self.source, ReadOptions(size=asked.size, mode=asked.mode), on_progress=progress.callback("reading")
-            )
+            data = open_source(settings.source, settings.read, on_progress=self.progress.callback("reading"))
         finally:
             if dist.rank() == 0:
                 dist.barrier()
-        if asked.label_fraction is not None:
-            data = data.with_labels(asked.label_fraction)
-        for note in data.report.notes:
-            progress.info(f"note: {note}")
-        if left := sum(map(len, data.report.skipped.values())):
-            progress.info(f"note: {left:,} files are left out; `sparring inspect` names them and tells why")
+        self.notes(data.notes)
+        if skipped := sum(map(len, data.skipped.values())):
+            self.notes([f"{skipped:,} files are skipped: `sparring inspect` lists them with the reasons"])
+        unit = data.report.unit
         if not len(data):
-            raise SparringError(f"{self.source} holds test images alone: name the source of the training images")
+            raise SparringError(f"{settings.source} holds test {unit} alone: name the source of the training {unit}")
         if len(data) < 2:
             raise SparringError(
-                f"{self.source} holds one usable image: a generator needs two or more to learn from, and hundreds to be good"
+                f"{settings.source} has one usable example: training needs two or more; hundreds are better"
             )
-        return data
+        if self.resumed:
+            check_same_data(self.run, data)
+        return data if settings.label_fraction is None else data.with_labels(settings.label_fraction)
 
-    def check_same(self, recipe: Recipe | str | None, data: Dataset) -> None:
-        """Raise UsageError, naming each difference, where the run was begun with another `recipe`, or other data or networks."""
-        if self.begun:
-            check_same(self.run, recipe, data, own_nets=self.nets is not None)
+    def resolve(self, data: Dataset) -> Self:
+        """Return the session with a recipe in which nothing is left to choose; raise UsageError on data of another kind."""
+        recipe = self.settings.recipe
+        if data.spec.kind not in recipe.kinds:
+            recipe_class(recipe.name, self.settings.command, data.spec.kind)
+            raise UsageError(f"{recipe.name} is not for {data.spec.kind} data: choose another --recipe")
+        return replace(self, settings=replace(self.settings, recipe=recipe.resolve(data.spec, self.hardware)))
 
-    def about(self, data: Dataset) -> dict[str, Any]:
-        """What the card of a model tells of where it comes from."""
-        return {"own_nets": self.nets is not None, "seed": self.asked.seed, "data": data.fingerprint,
-                "sparring": __version__}  # fmt: skip
+    def metadata(self, data: Dataset) -> dict[str, Any]:
+        """Return what a saved model records about its training."""
+        return {
+            "custom_nets": self.settings.custom_nets,
+            "seed": self.settings.seed,
+            "data": data.fingerprint,
+            "sparring": __version__,
+        }
 
-    def plan(
-        self, recipe: Recipe, data: Dataset, build: Callable[[int], System], feed: BatchLoader, **more: Any
-    ) -> Plan:
-        """The run's own plan; or a new one, by what was asked for, which is written into run.json with all settings, and `more`.
+    def play(
+        self, data: Dataset, loader: BatchLoader, callbacks: Callable[[System, Plan], Sequence[Callback]], **more: Any
+    ) -> System:
+        """Play the recipe from where the run is to the end of its plan; return the system.
 
-        Raises SparringError, naming the size that fits, where there is too little memory.
+        `callbacks` are made for the system and the plan; `more` is written to run.json. Raises Stopped after a signal:
+        all is saved then.
         """
-        run, hardware, progress = self.run, self.hardware, self.progress
-        memory = check_memory(recipe, data.spec, hardware) if self.nets is None else None
-        if self.begun:
-            plan = Plan(**run.settings["plan"])
-        else:
-            plan = self._new_plan(build, feed)
-            settings = settings_of(
-                self.source, data, recipe, self.asked, plan, hardware, own_nets=self.nets is not None
-            )
-            if dist.rank() == 0:
-                run.write_settings({**settings, **more})
-        dist.barrier()
-        if self.begun and (first := run.settings["hardware"]) != hardware.describe():
-            progress.info(
-                f"note: the run was begun on {first}, and goes on with {hardware.describe()}: other bits than without a stop"
-            )
-        progress.info(plan.to_text(hardware, memory))
-        return plan
 
-    def _new_plan(self, build: Callable[[int], System], feed: BatchLoader) -> Plan:
-        """As many images as were asked for, or as the minutes allow at the speed of a probe."""
-        if self.asked.images is not None:
-            return Plan.of(self.asked.images, feed.batch_size)
-        minutes = self.asked.minutes if self.asked.minutes is not None else MINUTES
-        self.progress.info("measuring the speed ...")
-        speed = measure_speed(lambda: build(1 << 50), feed, self.hardware, minutes)
-        return Plan.of(Plan.images_in(minutes, speed), feed.batch_size, minutes, speed)
+        def build(total: int) -> System:
+            return self._build(data, loader, total)
 
-    def begin(self, system: System, recipe: Recipe, data: Dataset) -> int:
-        """The image from which to play: that of the latest checkpoint, which is put into `system`, or 0."""
-        run, progress = self.run, self.progress
-        start = run.load_latest(system)
-        if start is None and any(line["nimg"] > 0 for line in run.metrics()):
-            raise SparringError(
-                f"{run.path} has lost its checkpoints, and would begin anew over what it has: choose another --out"
-            )
-        for warning in run.warnings:
-            progress.info(f"warning: {warning}")
-        progress.info(
-            f"{'going on with' if start else 'training'} {recipe.name} on {len(data):,} images, run {run.path}"
-        )
-        return start or 0
-
-    def play(self, system: System, feed: BatchLoader, plan: Plan, start: int, due: Sequence[Callback]) -> None:
-        """Play from image `start` to the end of the plan.
-
-        Raises Stopped, with the way on, where a signal came: what was played is saved then.
-        """
+        plan = self._plan(data, loader, build, more)
+        system = build(plan.images)
+        start = self._restore(system, data)
+        due = callbacks(system, plan)
         self.progress.begin("training", plan.images, start)
         try:
             with signals() as stop, diverging(system, self.run):
-                done = play(system, feed, total=plan.images, start=start, seed=self.seed, hardware=self.hardware,
-                            callbacks=due, should_stop=lambda: bool(stop))  # fmt: skip
+                done = play(system, loader, total=plan.images, start=start, seed=self.settings.seed,
+                            hardware=self.hardware, callbacks=due, should_stop=lambda: bool(stop))  # fmt: skip
         finally:
             self.progress.end()
         if dist.rank() == 0:
             self.run.write_film()
         if done < plan.images:
+            settings = self.settings
             raise Stopped(
-                f"stopped at image {done:,} of {plan.images:,}; all is saved. Go on with: "
-                f"sparring {self.command} {quote(str(self.source))} --out {quote(str(self.run.path))}"
+                f"stopped at image {done:,} of {plan.images:,}; all is saved. Continue with: "
+                f"sparring {settings.command} {quote(settings.source)} --out {quote(str(self.run.path))}"
             )
+        return system
+
+    def _build(self, data: Dataset, loader: BatchLoader, total: int) -> System:
+        """Return the system of fresh networks, drawn by the seed, for a run of `total` examples."""
+        recipe, nets = self.settings.recipe, self.nets or self.settings.recipe.nets
+        if isinstance(recipe, ClassifierRecipe):
+            return build_system(recipe, nets, loader, total, self.settings.seed, self.hardware)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(mix(self.settings.seed))
+            modules = {name: self.hardware.to_device(net) for name, net in nets(data.spec).items()}
+            system: System = recipe.system(data.spec, modules, total)
+            return system
+
+    def _plan(self, data: Dataset, loader: BatchLoader, build: Callable[[int], System], more: dict[str, Any]) -> Plan:
+        """Return the plan of the run; write run.json for a new one. Raise SparringError where memory is too small."""
+        run, hardware = self.run, self.hardware
+        memory = check_memory(self.settings.recipe, data.spec, hardware) if self.nets is None else None
+        if self.resumed:
+            plan = Plan(**run.settings["plan"])
+        else:
+            plan = self._new_plan(loader, build)
+            if dist.rank() == 0:
+                run.write_settings({**run_json(self.settings, data, plan, hardware), **more})
+        dist.barrier()
+        if self.resumed and (first := run.settings["hardware"]) != hardware.describe():
+            self.notes(
+                [f"the run was begun on {first}, and continues on {hardware.describe()}: results will not be "
+                 "bit-identical to those of an uninterrupted run"]
+            )  # fmt: skip
+        self.progress.info(plan.to_text(hardware, memory))
+        return plan
+
+    def _new_plan(self, loader: BatchLoader, build: Callable[[int], System]) -> Plan:
+        """Return a plan for the images that were requested, or for those that the minutes allow at a probed speed."""
+        settings = self.settings
+        if settings.images is not None:
+            return Plan.of(settings.images, loader.batch_size)
+        minutes = settings.minutes if settings.minutes is not None else DEFAULT_MINUTES
+        self.progress.info("measuring the speed ...")
+        speed = measure_speed(lambda: build(UNPLANNED), loader, self.hardware, minutes)
+        return Plan.of(Plan.images_in(minutes, speed), loader.batch_size, minutes, speed)
+
+    def _restore(self, system: System, data: Dataset) -> int:
+        """Load the latest checkpoint into `system`; return the image to continue from, 0 in a new run."""
+        run = self.run
+        start = run.load_latest(system)
+        if start is None and any(line["nimg"] > 0 for line in run.metrics()):
+            raise SparringError(
+                f"{run.path} has metrics but no checkpoint: continuing would overwrite them. Choose another --out"
+            )
+        for warning in run.warnings:
+            self.progress.info(f"warning: {warning}")
+        what = f"{self.settings.recipe.name} on {len(data):,} {data.report.unit}, run {run.path}"
+        self.progress.info(f"{'continuing' if start else 'training'} {what}")
+        return start or 0
 
 
-def free_name(source: str | Path, name: str) -> Path:
-    """`runs/<source>-<name>`, with a number where that is taken."""
+def output_folder(source: str | Path, name: str) -> Path:
+    """Return `runs/<source>-<name>`, with a number where that exists."""
     last = Path(str(source).partition("#")[0].rstrip("/\\")).name.split(".")[0]
     stem = re.sub(r"[^A-Za-z0-9_-]+", "-", last).strip("-") or "data"
-    names = (f"runs/{stem}-{name}" + (f"-{k}" if k > 1 else "") for k in itertools.count(1))
-    return next(Path(name) for name in names if not Path(name).exists())
+    paths = (Path(f"runs/{stem}-{name}" + (f"-{k}" if k > 1 else "")) for k in itertools.count(1))
+    return next(path for path in paths if not path.exists())
