@@ -250,7 +250,7 @@ class Blank(nn.Module):
     ("settings", "said"),
     [
         ({"classifier": nn.Flatten()}, "needs a last linear layer .* it has none"),
-        ({"classifier": nn.Linear(8, 5)}, r"its last, '', gives \[2, 1, 8, 5\]"),
+        ({"classifier": nn.Linear(8, 5)}, r"its last one, '', gives \[2, 1, 8, 5\]"),
         ({"classifier": nn.Linear(9, 3)}, r"the classifier does not take an input of \[2, 1, 8, 8\]"),
         ({"classifier": lambda spec: "net"}, "a torch.nn.Module is needed, .* this is a str"),
         ({"classifier": 7}, "a torch.nn.Module is needed, .* this is a int"),

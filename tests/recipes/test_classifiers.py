@@ -1,4 +1,4 @@
-"""What every recipe for few labels owes, over all recipes and shapes of data. A new one joins by its lines in TINY."""
+"""What every recipe of `sparring classify` owes, over all recipes and specs of data. A new one joins by its lines in TINY."""
 
 from __future__ import annotations
 
@@ -14,9 +14,8 @@ import torch
 from test_conformance import CPU, PRECISIONS, SHAPES
 
 from sparring.commands.training.plan import check_memory, memory_needed
-from sparring.data.classifier_augment import Augmentation
 from sparring.engine import checkpoint
-from sparring.engine.data_spec import ImageSpec
+from sparring.engine.data_spec import AudioSpec, Column, DataSpec, ImageSpec, SeriesSpec, TableSpec
 from sparring.engine.device import Hardware
 from sparring.engine.errors import SparringError, UsageError
 from sparring.engine.game import Batch
@@ -24,7 +23,7 @@ from sparring.engine.loop import System, play
 from sparring.engine.seeds import mix
 from sparring.recipes import default_recipe, recipe_class, recipes_for
 from sparring.recipes.classifier_recipe import ClassifierRecipe, build_system, teacher_of
-from sparring.recipes.recipe import from_settings, to_settings
+from sparring.recipes.recipe import GeneratorRecipe, from_settings, to_settings
 
 TINY: dict[str, dict[str, dict[str, Any]]] = {
     "improved": {
@@ -41,23 +40,49 @@ TINY: dict[str, dict[str, dict[str, Any]]] = {
     },
     "consistent": {
         "whole": {"width": 4, "latent_dim": 6, "batch_size": 4, "labelled_batch_size": 3, "confidence": 0.0},
-        "alone": {
-            "width": 4,
-            "latent_dim": 6,
-            "batch_size": 4,
-            "labelled_batch_size": 3,
-            "generated_weight": 0.0,
-            "consistency_weight": 0.0,
-        },
+        "alone": {"width": 4, "latent_dim": 6, "batch_size": 4, "labelled_batch_size": 3, "generated_weight": 0.0, "consistency_weight": 0.0},
     },
+    "speech_cnn": {"narrow": {"width": 4, "batch_size": 4}},
+    "tabular_mlp": {
+        "narrow": {"hidden": 8, "batch_size": 4},
+        "dropout": {"hidden": 8, "batch_size": 4, "dropout": 0.5, "weight_decay": 0.1},
+    },
+    "series_cnn": {"narrow": {"width": 4, "batch_size": 4}, "no noise": {"width": 4, "batch_size": 4, "noise": 0.0}},
 }
-FORMS = [(name, form) for name, forms in TINY.items() for form in forms]
 CLASSES = ("a", "b", "c")
+COLUMNS = (
+    Column("age", (0,), (), True, 0.0, 90.0),
+    Column("colour", (1, 2, 3), ("red", "green", "blue"), False, 0.0, 1.0),
+)
+SPECS: dict[str, list[DataSpec]] = {
+    "image": [ImageSpec(*shape, CLASSES, 100, 90) for shape in SHAPES],
+    "audio": [AudioSpec(rate, length, CLASSES, 100) for rate, length in ((8000, 1000), (4000, 1), (16000, 4001))],
+    "table": [TableSpec(COLUMNS, "y", CLASSES, 100), TableSpec(COLUMNS[:1], "y", CLASSES, 100)],
+    "series": [
+        SeriesSpec(channels, length, (1.0,) * len(channels), (2.0,) * len(channels), CLASSES, 100)
+        for channels, length in ((("x", "y"), 1), (("x",), 7), (("x", "y", "z"), 100))
+    ],
+}
+SMALL = {"image": ImageSpec(9, 8, 2, CLASSES, 100, 90)} | {
+    kind: specs[0] for kind, specs in SPECS.items() if kind != "image"
+}
+"""One spec of each kind, for tests that need no more."""
+KIND = {name: entry.kinds[0] for name, entry in recipes_for("classify").items()}
+FORMS = [(name, form) for name, forms in TINY.items() for form in forms]
+CASES = [(name, form, spec) for name, form in FORMS for spec in SPECS[KIND[name]]]
 TOTAL = 400
 
-every_recipe = pytest.mark.parametrize("name", recipes_for("classify", "image"))
+every_recipe = pytest.mark.parametrize("name", recipes_for("classify"))
+for_few_labels = pytest.mark.parametrize("name", recipes_for("classify", "image"))
+every_pair = pytest.mark.parametrize(
+    ("name", "spec"), [(name, spec) for name in TINY for spec in SPECS[KIND[name]]], ids=str
+)
+every_case = pytest.mark.parametrize(
+    ("name", "form", "spec"),
+    CASES,
+    ids=[f"{name} {form} {'x'.join(map(str, spec.shape))}" for name, form, spec in CASES],
+)
 every_form = pytest.mark.parametrize(("name", "form"), FORMS, ids=[f"{name} {form}" for name, form in FORMS])
-every_shape = pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: "x".join(map(str, shape)))
 
 
 @pytest.fixture(autouse=True)
@@ -81,17 +106,19 @@ NETS = _published()
 
 
 class BatchLoader:
-    """Noise in place of images, of which one in a batch is labelled; others with labels are drawn on demand."""
+    """Noise in place of examples, of which one in a batch of images is labelled; others are drawn on demand."""
 
     batch_size = 4
 
-    def __init__(self, spec: ImageSpec) -> None:
+    def __init__(self, spec: DataSpec) -> None:
         self.spec = spec
 
     def batches(self, nimg: int, turn: int) -> Sequence[Batch]:
         seed = mix(nimg, turn)
         generator = torch.Generator().manual_seed(seed)
         x, more = (torch.randn(k, *self.spec.shape, generator=generator).tanh() for k in (4, 3))
+        if self.spec.kind != "image":
+            return [Batch(x, torch.arange(4) % 3, nimg // 4, seed)]
         return [Batch(x, torch.tensor([0, -1, -1, -1]), nimg // 4, seed, labelled=lambda: (more, torch.arange(3)))]
 
 
@@ -99,11 +126,11 @@ def spec_of(shape: tuple[int, int, int]) -> ImageSpec:
     return ImageSpec(*shape, CLASSES, 100, 90)
 
 
-def tiny(name: str, form: str, spec: ImageSpec) -> ClassifierRecipe:
+def tiny(name: str, form: str, spec: DataSpec) -> ClassifierRecipe:
     return recipe_class(name)(**TINY[name][form]).resolve(spec, CPU)
 
 
-def system_of(recipe: ClassifierRecipe, spec: ImageSpec, hardware: Hardware = CPU) -> System:
+def system_of(recipe: ClassifierRecipe, spec: DataSpec, hardware: Hardware = CPU) -> System:
     torch.manual_seed(0)
     nets = {name: hardware.to_device(net) for name, net in recipe.nets(spec).items()}
     recipe.prepare(nets, BatchLoader(spec).batches(0, 0)[0].x)
@@ -116,22 +143,22 @@ def tensors(system: System) -> dict[str, torch.Tensor]:
 
 
 def test_the_table_of_this_file_is_complete() -> None:
-    assert TINY.keys() == recipes_for("classify", "image").keys() and default_recipe("classify") in TINY
+    assert TINY.keys() == recipes_for("classify").keys()
+    assert {default_recipe("classify", kind) for kind in SPECS} <= TINY.keys()
 
 
 @every_recipe
 def test_it_meets_the_protocol_and_is_cited(name: str) -> None:
     kind = recipe_class(name)
     assert isinstance(kind(), ClassifierRecipe)
-    assert kind.name == name and "arXiv" in kind.paper and isinstance(kind.augmentation, Augmentation)
+    assert kind.name == name and kind.paper and (kind.augmentation is None or callable(kind.augmentation))
     assert kind.__dataclass_params__.frozen  # type: ignore[attr-defined]
 
 
-@every_form
+@every_case
 @pytest.mark.parametrize("precision", PRECISIONS)
-@every_shape
-def test_a_round_moves_all_that_play(name: str, form: str, precision: str, shape: tuple[int, int, int]) -> None:
-    spec, hardware = spec_of(shape), Hardware(torch.device("cpu"), precision == "bf16")
+def test_a_round_moves_all_that_play(name: str, form: str, precision: str, spec: DataSpec) -> None:
+    hardware = Hardware(torch.device("cpu"), precision == "bf16")
     recipe = tiny(name, form, spec)
     system = system_of(recipe, spec, hardware)
     players = {player: system.game.players[player] for player in system.game.turns}
@@ -146,21 +173,26 @@ def test_a_round_moves_all_that_play(name: str, form: str, precision: str, shape
         assert not torch.equal(new, old), (player, k)
     average: Any = system.ema.net
     assert all(torch.isfinite(t).all() for t in average.state_dict().values() if t.is_floating_point())
-    images = average["generator"](torch.randn(4, recipe.latent_dim))
-    assert images.shape == (4, *spec.shape) and images.abs().max() <= 1
-    logits = average["classifier"](images)
-    assert logits.shape == (4, 3) and logits.dtype == torch.float32 and torch.isfinite(logits).all()
-    torch.testing.assert_close(average["classifier"].head(average["classifier"].features(images)), logits)
-    assert teacher_of(system.ema) is average["classifier"]
+    x = BatchLoader(spec).batches(0, 0)[0].x
+    if isinstance(recipe, GeneratorRecipe):
+        x = average["generator"](torch.randn(4, recipe.latent_dim))
+        assert x.shape == (4, *spec.shape) and x.abs().max() <= 1
+    classifier = average["classifier"]
+    logits = classifier(x)
+    assert logits.shape == (4, 3 + recipe.background) and logits.dtype == torch.float32 and torch.isfinite(logits).all()
+    torch.testing.assert_close(classifier.head(classifier.features(x)), logits)
+    torch.testing.assert_close(classifier(x[:2]), logits[:2], msg="an answer depends on its batch")
+    assert teacher_of(system.ema) is classifier
 
 
 @every_form
 def test_a_stopped_game_ends_with_the_bits_of_an_unbroken_one(name: str, form: str, tmp_path: Path) -> None:
-    spec = spec_of((9, 8, 2))
+    spec = SMALL[KIND[name]]
     recipe = tiny(name, form, spec)
     whole, first, second = (system_of(recipe, spec) for _ in range(3))
     play(whole, BatchLoader(spec), total=40, hardware=CPU)
-    assert play(first, BatchLoader(spec), total=40, hardware=CPU, should_stop=iter([False] * 4 + [True]).__next__) == 16
+    stop = iter([False] * 4 + [True]).__next__
+    assert play(first, BatchLoader(spec), total=40, hardware=CPU, should_stop=stop) == 16
     checkpoint.save(first, tmp_path / "at", 16)
     assert checkpoint.load(second, tmp_path / "at") == 16
     play(second, BatchLoader(spec), total=40, start=16, hardware=CPU)
@@ -170,29 +202,28 @@ def test_a_stopped_game_ends_with_the_bits_of_an_unbroken_one(name: str, form: s
 
 @every_form
 def test_the_same_seed_builds_and_starts_the_same(name: str, form: str) -> None:
-    spec = spec_of((8, 8, 1))
+    spec = SMALL[KIND[name]]
     one, two = (tensors(system_of(tiny(name, form, spec), spec)) for _ in range(2))
     assert one.keys() == two.keys() and all(torch.equal(one[k], two[k]) for k in one)
 
 
-@every_recipe
-@every_shape
-def test_nothing_is_left_to_choose_and_settings_come_back(name: str, shape: tuple[int, int, int]) -> None:
+@every_pair
+def test_nothing_is_left_to_choose_and_settings_come_back(name: str, spec: DataSpec) -> None:
     for hardware in (CPU, Hardware(torch.device("cuda"), bf16=True)):
-        resolved = recipe_class(name)().resolve(spec_of(shape), hardware)
+        resolved = recipe_class(name)().resolve(spec, hardware)
         settings = to_settings(resolved)
         assert all(value is not None for value in settings.values()), settings
         again = from_settings(recipe_class(name), json.loads(json.dumps(settings)))
-        assert again == resolved == again.resolve(spec_of(shape), hardware)
+        assert again == resolved == again.resolve(spec, hardware)
 
 
 @every_form
 def test_what_is_given_stays(name: str, form: str) -> None:
-    resolved = tiny(name, form, spec_of((28, 28, 1)))
+    resolved = tiny(name, form, SMALL[KIND[name]])
     assert all(getattr(resolved, key) == value for key, value in TINY[name][form].items())
 
 
-@every_recipe
+@for_few_labels
 def test_the_generator_is_told_nothing(name: str) -> None:
     recipe = recipe_class(name)()
     assert recipe.classes(spec_of((8, 8, 1))) == 0 and recipe.condition_stats(spec_of((8, 8, 1))) == ()
@@ -203,6 +234,8 @@ def test_the_generator_is_told_nothing(name: str) -> None:
 @pytest.mark.parametrize("field", ["latent_dim", "batch_size", "labelled_batch_size", "lr", "ema_half_life"])
 @pytest.mark.parametrize("value", [0, -1, float("nan")])
 def test_impossible_settings_are_refused(name: str, field: str, value: float) -> None:
+    if field not in to_settings(recipe_class(name)()):
+        return
     with pytest.raises(UsageError, match=f"--{field.replace('_', '-')} must be above 0"):
         recipe_class(name)(**{field: value})
 
@@ -217,6 +250,10 @@ def test_impossible_settings_are_refused(name: str, field: str, value: float) ->
         ("improved", {"entropy_weight": -1}, "--entropy-weight must be at least 0"),
         ("consistent", {"confidence": 1.0}, "--confidence must be at least 0 and below 1"),
         ("consistent", {"augment_strength": float("nan")}, "--augment-strength must be"),
+        ("speech_cnn", {"shift": -0.1}, "--shift must be at least 0"),
+        ("speech_cnn", {"noise": 0.0}, "--noise must be at least 0.0001"),
+        ("tabular_mlp", {"dropout": 1.0}, "--dropout must be at least 0 and below 1"),
+        ("series_cnn", {"noise": float("nan")}, "--noise must be at least 0"),
     ],
 )
 def test_settings_out_of_range_are_named(name: str, settings: dict[str, Any], words: str) -> None:
@@ -274,6 +311,41 @@ def test_networks_are_started_on_500_images_whatever_a_batch_holds() -> None:
     assert len(seen[0]) == len(seen[0].flatten(1).unique(dim=0)) == 500
 
 
+def test_recordings_of_too_few_samples_a_second_are_refused() -> None:
+    with pytest.raises(UsageError, match="3,999 samples a second: words need 4,000"):
+        recipe_class("speech_cnn")().resolve(AudioSpec(3999, 100, CLASSES, 9), CPU)
+
+
+def test_recordings_are_delayed_and_noisy_and_the_longest_are_cut() -> None:
+    from sparring.recipes.supervised import speech_cnn
+
+    x = torch.zeros(128, 1, 50)
+    for k in range(128):
+        x[k, 0, : 20 + (k == 5) * 20 + (k in (3, 4)) * 10] = 0.5
+    assert speech_cnn.crop(x).shape[2] == 30  # of the longest 2 the second longest stays whole
+    assert speech_cnn.crop(0 * x).shape[2] == 1
+    batch = Batch(x, torch.zeros(128), seed=1)
+    y = speech_cnn.shift_and_add_noise(x, batch, 10, 1e-2)
+    assert y.shape == (128, 1, 60)
+    starts = (y > 0.25).int().argmax(2).squeeze(1)
+    assert starts.min() == 0 and starts.max() == 9 and len(starts.unique()) == 10
+    off = torch.stack([row[0, start : start + 20] - 0.5 for row, start in zip(y, starts.tolist(), strict=True)])
+    assert off.std(1).min() > 2e-5 and off.std(1).max() < 1e-2
+    assert torch.equal(y, speech_cnn.shift_and_add_noise(x, Batch(x, torch.zeros(128), seed=1), 10, 1e-2))
+    sounds = speech_cnn.background_sounds(40, 100, 8000, torch.Generator().manual_seed(0))
+    assert sounds.shape == (40, 1, 100) and sounds.abs().max() <= 0.5 and (sounds == 0).flatten(1).all(1).any()
+
+
+def test_columns_are_standardised_by_the_data() -> None:
+    spec = SMALL["table"]
+    nets = (recipe := tiny("tabular_mlp", "narrow", spec)).nets(spec)
+    x = torch.randn(1000, 4) * torch.tensor([30.0, 0.1, 0.0, 1.0]) + torch.tensor([40.0, 0.5, 1.0, 0.0])
+    recipe.prepare(nets, x)
+    standardised = nets["classifier"].features[0](x)
+    torch.testing.assert_close(standardised.mean(0), torch.zeros(4), atol=1e-4, rtol=0)
+    torch.testing.assert_close(standardised.std(0, correction=0), torch.tensor([1.0, 1.0, 0.0, 1.0]), atol=1e-4, rtol=0)
+
+
 def test_strokes_are_left_out_alone() -> None:
     """Of the changes that labelled images meet as of those that unlabelled ones do."""
     spec, changes = spec_of((8, 8, 1)), {}
@@ -285,14 +357,12 @@ def test_strokes_are_left_out_alone() -> None:
         assert drawn.stroke > 0 and plain == dataclasses.replace(drawn, stroke=0.0)
 
 
-@every_recipe
-@every_shape
-def test_memory_is_estimated(name: str, shape: tuple[int, int, int]) -> None:
-    spec = spec_of(shape)
+@every_pair
+def test_memory_is_estimated(name: str, spec: DataSpec) -> None:
     assert 100_000_000 < memory_needed(recipe_class(name)(batch_size=4).resolve(spec, CPU), spec) < 2_000_000_000
 
 
-@every_recipe
+@for_few_labels
 def test_a_size_too_large_is_said_with_the_size_that_fits(name: str) -> None:
     spec = ImageSpec(8192, 8192, 3, CLASSES, 100)
     with pytest.raises(SparringError, match=r"8192x8192 .* GB .*--size \d+x\d+ fits"):

@@ -13,7 +13,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from sparring.data.classifier_augment import Augmentation
 from sparring.engine.errors import UsageError, did_you_mean
 from sparring.engine.game import Batch
 from sparring.models.answers import Answers
@@ -24,7 +23,7 @@ from sparring.nets.feature_head import features_of, logits_of, split_or_wrap
 from sparring.nets.lda import BUFFERS, LDA
 from sparring.nets.memory import Memory
 from sparring.nets.ood_features import ood_features
-from sparring.recipes.classifier_recipe import ClassifierRecipe
+from sparring.recipes.classifier_recipe import Change, ClassifierRecipe
 
 CHUNK_ROWS = 250
 EVIDENCE_WEIGHT = 0.1
@@ -152,7 +151,7 @@ class Classifier:
         )  # fmt: skip
 
 
-def views_of(x: Tensor, changes: Augmentation | None) -> list[Tensor]:
+def views_of(x: Tensor, changes: Change | None) -> list[Tensor]:
     """Return examples `[B, ...]`, and VIEWS changed copies of them, changed alike for all examples and every time."""
     one = Batch(x[:1], torch.full((1,), -1, device=x.device))
     return [x] + ([changes(x, replace(one, seed=k)) for k in range(VIEWS)] if changes else [])

@@ -54,7 +54,8 @@ class LogMel(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map waveforms to spectrograms, float32. The gradient is nonzero below the floor, too."""
-        with torch.autocast(x.device.type, enabled=False):
+        device = "cpu" if x.is_meta else x.device.type  # the meta device has no autocast
+        with torch.autocast(device, enabled=False):
             spectrum = torch.stft(
                 x.float(), self.length, self.hop, window=self.window, center=False, return_complex=True
             )
@@ -65,7 +66,7 @@ class LogMel(nn.Module):
 
 
 class SpeechCNN(nn.Module):
-    """Waveforms `[B, 1, T]` in [-1, 1] of any length T -> logits of words `[B, words]`.
+    """Waveforms `[B, 1, T]` in [-1, 1] of any length T -> logits of words `[B, words]`; `features` are `[B, 4 width]`.
 
     Silence longer than the receptive field is added on both sides, and convolutions have no padding in time. Features are
     maxima over time. So silence after the word changes nothing, and silence before it only shifts the frames.
@@ -81,11 +82,15 @@ class SpeechCNN(nn.Module):
         self.all_bands = nn.Conv2d(sides[-1], 4 * width, (BANDS >> STAGES, 1))
         self.head = nn.Sequential(nn.Dropout(0.3), nn.Linear(4 * width, words))
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Map waveforms to logits, float32."""
+    def features(self, x: Tensor) -> Tensor:
+        """Map waveforms to features."""
         silence = (RECEPTIVE_FIELD_FRAMES + 2**STAGES) * self.front.hop
         h = self.front(pad(x.squeeze(1), (silence, silence)))
         for stage in self.stages:
             h = max_pool2d(relu(stage(h)), 2)
-        logits: Tensor = self.head(relu(self.all_bands(h)).squeeze(2).amax(2))
+        return relu(self.all_bands(h)).squeeze(2).amax(2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map waveforms to logits, float32."""
+        logits: Tensor = self.head(self.features(x))
         return logits.float()

@@ -1,4 +1,4 @@
-"""Fully connected networks for table rows, given as images of one pixel with one channel per column."""
+"""Fully connected networks for table rows."""
 
 from __future__ import annotations
 
@@ -9,14 +9,19 @@ from sparring.nets.layers import Head
 
 
 class TabularClassifier(nn.Module):
-    """Rows `[B, F, 1, 1]` -> logits `[B, classes]`; `features` maps rows to `[B, hidden]`.
+    """Rows `[B, F]` (or `[B, F, 1, 1]`) -> logits `[B, classes]`; `features` maps rows to `[B, hidden]`.
 
-    Layer normalisation within each row keeps each output independent of the batch.
+    With `standardize`, the first layer standardises the columns, once it is fitted. Layer normalisation within each row keeps
+    each output independent of the batch. `dropout` is the fraction of hidden units that are dropped in training.
     """
 
-    def __init__(self, columns: int, classes: int, hidden: int = 128) -> None:
+    def __init__(
+        self, columns: int, classes: int, hidden: int = 128, *, standardize: bool = False, dropout: float = 0.0
+    ) -> None:
         super().__init__()
-        self.features = nn.Sequential(nn.Flatten(), *_layer(columns, hidden), *_layer(hidden, hidden))
+        first = Standardize(columns) if standardize else nn.Flatten()
+        layers = (*_layer(columns, hidden, dropout), *_layer(hidden, hidden, dropout))
+        self.features = nn.Sequential(first, *layers)
         self.head = Head(hidden, classes)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -26,19 +31,22 @@ class TabularClassifier(nn.Module):
 
 
 class Standardize(nn.Module):
-    """Standardise each column by its mean and standard deviation in the rows `[N, F]` given to the constructor.
-
-    A constant column becomes 0.
-    """
+    """Standardise each of `columns` columns; until `fit` it leaves rows as they are."""
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self, rows: Tensor) -> None:
+    def __init__(self, columns: int) -> None:
         super().__init__()
+        self.register_buffer("mean", torch.zeros(columns))
+        self.register_buffer("std", torch.ones(columns))
+
+    @torch.no_grad()
+    def fit(self, rows: Tensor) -> None:
+        """Take mean and standard deviation of each column of rows `[N, F]`; a constant column becomes 0."""
         std = rows.double().std(0, correction=0)
-        self.register_buffer("mean", rows.double().mean(0).to(rows))
-        self.register_buffer("std", torch.where(std > 0, std, 1.0).to(rows))
+        self.mean.copy_(rows.double().mean(0))
+        self.std.copy_(torch.where(std > 0, std, 1.0))
 
     def forward(self, x: Tensor) -> Tensor:
         """Map rows `[B, F]` to standardised rows `[B, F]`."""
@@ -53,5 +61,6 @@ class TabularGenerator(nn.Sequential):
         super().__init__(*layers, nn.Linear(hidden, columns), nn.Unflatten(1, (columns, 1, 1)))
 
 
-def _layer(inputs: int, outputs: int) -> list[nn.Module]:
-    return [nn.Linear(inputs, outputs), nn.LayerNorm(outputs), nn.LeakyReLU(0.1)]
+def _layer(inputs: int, outputs: int, dropout: float = 0.0) -> list[nn.Module]:
+    layers = [nn.Linear(inputs, outputs), nn.LayerNorm(outputs), nn.LeakyReLU(0.1)]
+    return [*layers, nn.Dropout(dropout)] if dropout else layers

@@ -52,6 +52,15 @@ RECIPES: dict[str, Entry] = {
     "consistent": _classifier(
         "consistent", "Consistent", "image", "default for images: pseudo-labels and a generator (Sohn et al. 2020)"
     ),
+    "speech_cnn": _classifier(
+        "speech_cnn", "SpeechClassifier", "audio", "default for words: a CNN on log-mel spectrograms"
+    ),
+    "tabular_mlp": _classifier(
+        "tabular_mlp", "TabularMLP", "table", "default for tables: an MLP with two hidden layers"
+    ),
+    "series_cnn": _classifier(
+        "series_cnn", "SeriesClassifier", "series", "default for series: convolutions over time (Wang et al. 2017)"
+    ),
     "fgsm": _hardener("fgsm", "FGSM", "one step from the data, and the data (Goodfellow et al. 2014)"),
     "pgd": _hardener("pgd", "PGD", "many steps from a random start (Madry et al. 2018)"),
     "fast": _hardener("fast", "Fast", "the default: one step from a random start, guarded (Wong et al. 2020)"),
@@ -64,6 +73,9 @@ RECIPES: dict[str, Entry] = {
 DEFAULTS: dict[tuple[str, str], str] = {
     ("train", "image"): "r3",
     ("classify", "image"): "consistent",
+    ("classify", "audio"): "speech_cnn",
+    ("classify", "table"): "tabular_mlp",
+    ("classify", "series"): "series_cnn",
     ("harden", "image"): "fast",
 }
 """(command, kind of data) -> recipe that is used where none is named."""

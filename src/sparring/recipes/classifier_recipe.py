@@ -8,29 +8,36 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
-from sparring.data.classifier_augment import Augmentation
 from sparring.data.loader import BatchLoader
 from sparring.engine.data_spec import ImageSpec
 from sparring.engine.device import Hardware
 from sparring.engine.ema import EMA
+from sparring.engine.game import Batch
 from sparring.engine.loop import System
 from sparring.engine.seeds import mix
 from sparring.recipes.recipe import Recipe
 
-STARTED = 500
-"""Examples that networks are initialised on, at most."""
+
+class Change(Protocol):
+    """A random change that preserves the class."""
+
+    def __call__(self, x: Tensor, batch: Batch, /) -> Tensor:
+        """Change network input `[B, ...]` by the noise of `batch`."""
+        ...
 
 
 @runtime_checkable
 class ClassifierRecipe(Recipe, Protocol):
     """A recipe with a player `classifier`, which the EMA holds by this name."""
 
-    augmentation: ClassVar[Augmentation | None]
+    augmentation: ClassVar[Change | None]
     """Label-preserving changes of which calibration takes copies, the same for all settings. None: it takes no copies."""
-    tta: ClassVar[Augmentation | None]
+    tta: ClassVar[Change | None]
     """Small changes in which each example is classified again for an answer; None: it is classified once."""
     background: ClassVar[bool]
-    """True where the network has one class more than the data, of examples that belong to none of them."""
+    """True where the network has one class more than the data, the last, of examples that belong to none of them."""
+    prepared_on: ClassVar[int]
+    """Number of examples that `prepare` is given."""
 
     @property
     def labelled_batch_size(self) -> int:
@@ -54,6 +61,7 @@ class SemiSupervisedRecipe:
     truncates: ClassVar[bool] = False
     labels: ClassVar[bool] = True
     background: ClassVar[bool] = False
+    prepared_on: ClassVar[int] = 500
     accumulation_steps: ClassVar[int] = 1
 
     def classes(self, spec: ImageSpec) -> int:
@@ -66,7 +74,7 @@ class SemiSupervisedRecipe:
 
 
 def joint_ema(nets: Mapping[str, nn.Module], total: int, half_life: float) -> EMA:
-    """Return the EMA of generator and classifier. `half_life` is a fraction of the run; it ramps up from image 0."""
+    """Return the EMA of these networks, by name. `half_life` is a fraction of the run; it ramps up from image 0."""
     return EMA(nn.ModuleDict(dict(nets)), lambda at: max(half_life * total, 1.0))
 
 
@@ -79,7 +87,7 @@ def teacher_of(ema: EMA) -> nn.Module:
 
 def build_system(
     recipe: ClassifierRecipe,
-    nets: Callable[[ImageSpec], Mapping[str, nn.Module]],
+    nets: Callable[[Any], Mapping[str, nn.Module]],
     feed: BatchLoader,
     total: int,
     seed: int,
@@ -90,6 +98,6 @@ def build_system(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(mix(seed))
         made = {name: hardware.to_device(net) for name, net in nets(spec).items()}
-        first = [feed.batches(nimg, 0)[0].x for nimg in range(0, STARTED, feed.batch_size)]
-        recipe.prepare(made, torch.cat(first)[:STARTED])
+        first = [feed.batches(nimg, 0)[0].x for nimg in range(0, recipe.prepared_on, feed.batch_size)]
+        recipe.prepare(made, torch.cat(first)[: recipe.prepared_on])
         return recipe.system(spec, made, total)

@@ -9,7 +9,6 @@ from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 from torch import nn
 from torch.optim import Adam
 
-from sparring.engine.data_spec import ImageSpec
 from sparring.engine.device import Hardware
 from sparring.engine.ema import EMA
 from sparring.engine.errors import SparringError, UsageError, did_you_mean
@@ -18,7 +17,10 @@ from sparring.engine.loop import System
 
 @runtime_checkable
 class Recipe(Protocol):
-    """One paper's method. Fields are the command line's flags; None means "chosen by data and hardware"."""
+    """One paper's method. Fields are the command line's flags; None means "chosen by data and hardware".
+
+    `spec` is the `DataSpec` of one of the recipe's `kinds`.
+    """
 
     name: ClassVar[str]
     paper: ClassVar[str]
@@ -35,15 +37,15 @@ class Recipe(Protocol):
         """True to flip every other image."""
         ...
 
-    def resolve(self, spec: ImageSpec, hardware: Hardware) -> Self:
+    def resolve(self, spec: Any, hardware: Hardware) -> Self:
         """Return the same recipe with nothing left to choose."""
         ...
 
-    def nets(self, spec: ImageSpec) -> dict[str, nn.Module]:
+    def nets(self, spec: Any) -> dict[str, nn.Module]:
         """Return fresh networks, by player."""
         ...
 
-    def system(self, spec: ImageSpec, nets: Mapping[str, nn.Module], total: int) -> System:
+    def system(self, spec: Any, nets: Mapping[str, nn.Module], total: int) -> System:
         """Return the game of these networks, with optimizers and EMA, for a run of `total` examples."""
         ...
 
@@ -70,11 +72,11 @@ class GeneratorRecipe(Recipe, Protocol):
         """False to ignore the labels that the data have."""
         ...
 
-    def classes(self, spec: ImageSpec) -> int:
+    def classes(self, spec: Any) -> int:
         """Return the number of classes that the generator is conditioned on; 0: none."""
         ...
 
-    def condition_stats(self, spec: ImageSpec) -> tuple[tuple[float, float], ...]:
+    def condition_stats(self, spec: Any) -> tuple[tuple[float, float], ...]:
         """Return those of the data where the generator is conditioned on vectors; else none."""
         ...
 

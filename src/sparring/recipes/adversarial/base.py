@@ -29,6 +29,7 @@ from sparring.games.adversarial_training import (
 )
 from sparring.games.overfitting_guard import OverfittingGuard
 from sparring.nets.robustness_cnns import NETS
+from sparring.recipes.classifier_recipe import Change
 from sparring.recipes.recipe import check_positive, check_range
 
 NORMS = ("Linf", "L2")
@@ -55,10 +56,11 @@ class AdversarialRecipe:
 
     name: ClassVar[str] = ""
     paper: ClassVar[str] = ""
-    augmentation: ClassVar[Augmentation | None] = Augmentation(turn=8, stretch=0.08, slant=0.1, move=0.04)
-    tta: ClassVar[Augmentation | None] = None
+    augmentation: ClassVar[Change | None] = Augmentation(turn=8, stretch=0.08, slant=0.1, move=0.04)
+    tta: ClassVar[Change | None] = None
     kinds: ClassVar[tuple[str, ...]] = ("image",)
     background: ClassVar[bool] = False
+    prepared_on: ClassVar[int] = 500
     labelled_batch_size: ClassVar[int] = 0
     balance_classes: ClassVar[bool] = False
     default_net: ClassVar[str] = "wong"

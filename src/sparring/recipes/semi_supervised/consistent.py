@@ -27,7 +27,7 @@ from sparring.games.consistency import Consistency
 from sparring.games.semi_supervised import ClassifierTerm, SemiSupervisedGAN
 from sparring.nets.cnn_classifier import CNNClassifier
 from sparring.nets.strided_gan import Generator
-from sparring.recipes.classifier_recipe import SemiSupervisedRecipe, joint_ema, teacher_of
+from sparring.recipes.classifier_recipe import Change, SemiSupervisedRecipe, joint_ema, teacher_of
 from sparring.recipes.recipe import check_positive, check_range
 
 STRONG = Augmentation(turn=25, stretch=0.25, slant=0.3, move=0.12, light=0.4, cut=0.5, stroke=0.5, jitter=0.5)
@@ -44,8 +44,8 @@ class Consistent(SemiSupervisedRecipe):
 
     name: ClassVar[str] = "consistent"
     paper: ClassVar[str] = "Sohn et al. 2020, arXiv:2001.07685, and Salimans et al. 2016"
-    augmentation: ClassVar[Augmentation | None] = STRONG.times(0.5)
-    tta: ClassVar[Augmentation | None] = WEAK
+    augmentation: ClassVar[Change | None] = STRONG.times(0.5)
+    tta: ClassVar[Change | None] = WEAK
 
     width: int | None = None
     """Channels of the classifier's first convolution, twice as many in the second. None: by the image size."""

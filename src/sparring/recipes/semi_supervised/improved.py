@@ -34,7 +34,7 @@ from sparring.games.semi_supervised import (
 )
 from sparring.nets.improved_gan import ConvClassifier, ConvGenerator, MLPClassifier, MLPGenerator
 from sparring.nets.weight_norm import data_dependent_init
-from sparring.recipes.classifier_recipe import SemiSupervisedRecipe, joint_ema
+from sparring.recipes.classifier_recipe import Change, SemiSupervisedRecipe, joint_ema
 from sparring.recipes.recipe import adams, check_fraction, check_positive, check_range
 
 NETS = ("mlp", "conv")
@@ -51,8 +51,8 @@ class Improved(SemiSupervisedRecipe):
 
     name: ClassVar[str] = "improved"
     paper: ClassVar[str] = "Salimans et al. 2016, arXiv:1606.03498"
-    augmentation: ClassVar[Augmentation | None] = Augmentation(turn=10, stretch=0.1, move=0.08, jitter=0.2)
-    tta: ClassVar[Augmentation | None] = None
+    augmentation: ClassVar[Change | None] = Augmentation(turn=10, stretch=0.1, move=0.08, jitter=0.2)
+    tta: ClassVar[Change | None] = None
     balance_classes: ClassVar[bool] = False
 
     net: str | None = None

@@ -1,50 +1,72 @@
-"""A small classifier of a table's rows, to be attacked: standardised within, so that rows keep their own units."""
+"""A small MLP that classifies the rows of a table; it standardises its input, so that rows keep their own units."""
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
-from torch.optim import Adam
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Self
 
-from sparring.data.in_memory import InMemoryDataset
-from sparring.data.loader import BatchLoader
-from sparring.data.tabular import Table
+from torch import Tensor, nn
+from torch.optim import AdamW
+
 from sparring.engine.data_spec import TableSpec
 from sparring.engine.device import Hardware
-from sparring.engine.ema import EMA
-from sparring.engine.errors import UsageError
-from sparring.engine.game import Batch
-from sparring.engine.loop import System, play
+from sparring.engine.game import Batch, Stats
+from sparring.engine.loop import System
 from sparring.engine.schedules import cosine
-from sparring.games.single_player import SinglePlayer
+from sparring.games.single_player import classification_loss
 from sparring.nets.tabular_mlp import Standardize, TabularClassifier
+from sparring.recipes.recipe import check_positive, check_range
+from sparring.recipes.supervised.base import SupervisedRecipe
 
 
-def fit_table(
-    table: Table, *, rows: int = 400_000, hidden: int = 128, lr: float = 1e-3, batch_size: int = 256, seed: int = 0
-) -> nn.Module:
-    """Rows `[B, F]` in their own units -> logits `[B, classes]`: two hidden layers, trained on `rows` rows, some many times.
+@dataclass(frozen=True, kw_only=True)
+class TabularMLP(SupervisedRecipe):
+    """An MLP with two hidden layers for the rows of a table."""
 
-    Adam, whose learning rate falls to 0 by a cosine; the weights' average of the last twentieth. Same seed, same network.
-    """
-    for name, value in {"rows": rows, "hidden": hidden, "batch_size": batch_size}.items():
-        if value < 1:
-            raise UsageError(f"{name} must be 1 or more, not {value}")
-    if not 0 < lr < float("inf"):
-        raise UsageError(f"lr must be above 0, not {lr}")
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        columns = table.x.shape[1]
-        net = nn.Sequential(Standardize(table.x), TabularClassifier(columns, len(table.classes), hidden))
-    data = InMemoryDataset(table.x.numpy(), table.y.numpy(), TableSpec((), "", table.classes, len(table.x)), None)
-    average = EMA(net, lambda at: rows / 20)
-    system = System(
-        SinglePlayer(net, _loss), {"net": Adam(net.parameters(), lr)}, average, {"net": {"lr": cosine(lr, 0.0)}}
-    )
-    play(system, BatchLoader(data, batch_size, seed=seed), total=rows, seed=seed, hardware=Hardware.find("cpu", "fp32"))
-    return average.net
+    name: ClassVar[str] = "tabular_mlp"
+    paper: ClassVar[str] = "after Gorishniy et al. 2021, arXiv:2106.11959, section 3.2"
+    kinds: ClassVar[tuple[str, ...]] = ("table",)
+    prepared_on: ClassVar[int] = 20_000
 
+    hidden: int = 128
+    """Units in each of the two hidden layers."""
+    dropout: float = 0.0
+    """Fraction of the hidden units that are dropped in training."""
+    batch_size: int = 256
+    """Rows a round."""
+    lr: float = 1e-3
+    """AdamW's learning rate at the start; it falls to 0 by a cosine."""
+    weight_decay: float = 0.0
+    """AdamW's weight decay."""
+    ema_half_life: float = 0.05
+    """Half-life of the EMA of the weights, as a fraction of the run."""
 
-def _loss(net: nn.Module, batch: Batch) -> Tensor:
-    return cross_entropy(net(batch.x), batch.y)
+    def __post_init__(self) -> None:
+        check_positive(self, "hidden", "batch_size", "lr", "ema_half_life")
+        check_range(self, 0, 1, "dropout", "weight_decay")
+
+    def resolve(self, spec: TableSpec, hardware: Hardware) -> Self:
+        """Return the recipe as it is."""
+        return self
+
+    def nets(self, spec: TableSpec) -> dict[str, nn.Module]:
+        """Return the MLP."""
+        (columns,) = spec.shape
+        net = TabularClassifier(columns, len(spec.classes), self.hidden, standardize=True, dropout=self.dropout)
+        return {"classifier": net}
+
+    def prepare(self, nets: Mapping[str, nn.Module], x: Tensor) -> None:
+        """Standardise the columns by their mean and standard deviation in rows `x` `[N, F]`."""
+        for layer in nets["classifier"].modules():
+            if isinstance(layer, Standardize):
+                layer.fit(x)
+
+    def system(self, spec: TableSpec, nets: Mapping[str, nn.Module], total: int) -> System:
+        """Return the game: cross entropy."""
+
+        def loss(net: nn.Module, batch: Batch) -> tuple[Tensor, Stats]:
+            return classification_loss(net(batch.x), batch.y)
+
+        optimizer = AdamW(nets["classifier"].parameters(), self.lr, weight_decay=self.weight_decay, fused=True)
+        return self.supervised(nets, loss, optimizer, cosine(self.lr, 0.0), self.ema_half_life, total)
