@@ -154,7 +154,7 @@ def test_remembering_and_forgetting(bright: Any) -> None:
             one.remember(new, label)
     with pytest.raises(BadInput, match="-1 stands for no label"):
         one.remember(new, [1, -1])
-    with pytest.raises(BadInput, match="2 images and 3 labels"):
+    with pytest.raises(BadInput, match="2 examples and 3 labels"):
         one.remember(new, [1, 2, 1])
 
 

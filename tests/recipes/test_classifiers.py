@@ -40,7 +40,14 @@ TINY: dict[str, dict[str, dict[str, Any]]] = {
     },
     "consistent": {
         "whole": {"width": 4, "latent_dim": 6, "batch_size": 4, "labelled_batch_size": 3, "confidence": 0.0},
-        "alone": {"width": 4, "latent_dim": 6, "batch_size": 4, "labelled_batch_size": 3, "generated_weight": 0.0, "consistency_weight": 0.0},
+        "alone": {
+            "width": 4,
+            "latent_dim": 6,
+            "batch_size": 4,
+            "labelled_batch_size": 3,
+            "generated_weight": 0.0,
+            "consistency_weight": 0.0,
+        },
     },
     "speech_cnn": {"narrow": {"width": 4, "batch_size": 4}},
     "tabular_mlp": {

@@ -29,7 +29,13 @@ class SupervisedRecipe:
         """Do nothing: the network needs no initialisation on data."""
 
     def supervised(
-        self, nets: Mapping[str, nn.Module], loss: Loss, optimizer: Optimizer, lr: Schedule, ema_half_life: float, total: int
+        self,
+        nets: Mapping[str, nn.Module],
+        loss: Loss,
+        optimizer: Optimizer,
+        lr: Schedule,
+        ema_half_life: float,
+        total: int,
     ) -> System:
         """Return the game of the classifier with its loss; the EMA's half-life is a fraction `ema_half_life` of the run."""
         net = nets["classifier"]
