@@ -28,7 +28,7 @@ from sparring.recipes.semi_supervised.consistent import Consistent
 from sparring.recipes.semi_supervised.improved import Improved
 from sparring.sklearn import BadInput
 
-TINY = Consistent(width=4, batch_size=24, labelled=12)
+TINY = Consistent(width=4, batch_size=24, labelled_batch_size=12)
 
 
 def made(images: int | None = 480, **settings: Any) -> FewLabelClassifier:
@@ -287,7 +287,7 @@ def digits() -> tuple[Any, NDArray[np.int64]]:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("recipe", "least"),
-    [(Consistent(width=8), 0.7), (Improved(batch_size=50, labelled=50), 0.6)],
+    [(Consistent(width=8), 0.7), (Improved(batch_size=50, labelled_batch_size=50), 0.6)],
     ids=["consistent", "improved"],
 )
 def test_fifty_labels_of_digits(digits: Any, recipe: Any, least: float) -> None:
