@@ -26,7 +26,7 @@ from record import RESULTS, data_folder, save
 from torch import Tensor
 
 from sparring.commands.train import train
-from sparring.commands.training.monitor import floats, small
+from sparring.commands.training.monitor import downscale, encode
 from sparring.data.open import open_source
 from sparring.data.reader_api import ReadOptions
 from sparring.engine.image_io import grid, save_png
@@ -89,7 +89,7 @@ def main() -> None:
     options = parser.parse_args()
     violation = parse_hint(options.hint, 1.0)[1].violation
     images = open_source(data_folder() / "faces-easy.zip", ReadOptions(size=(options.size, options.size)))
-    data = floats(images[np.arange(len(images))])
+    data = encode(images, images[np.arange(len(images))])
     of_data, runs, pictures = figures(data, data, violation), [], {}
     for seed in options.seeds:
         for way, hints in {"without": "", "with": options.hint}.items():
@@ -97,8 +97,8 @@ def main() -> None:
                 pixels, options.images = one_run(Path(folder) / "run", hints, seed, options)
             if seed == options.seeds[0]:
                 pictures[way] = pixels
-            samples = floats(pixels)
-            covered = round(coverage(small(samples), small(data)), 4)
+            samples = encode(images, pixels)
+            covered = round(coverage(downscale(samples), downscale(data)), 4)
             runs.append({"seed": seed, "hint": way, **figures(samples, data, violation), "coverage": covered})
             print(json.dumps(runs[-1]), file=sys.stderr)
     about = f"r3 on faces-easy.zip, without (left) and with {options.hint}, seed {options.seeds[0]}, {options.images:,} images"

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from record import alternate, data_folder, save, spread
 
-from sparring.commands.training.monitor import watch
+from sparring.commands.training.monitor import monitor
 from sparring.commands.training.plan import Plan
 from sparring.data.dataset import Dataset
 from sparring.data.loader import BatchLoader
@@ -57,7 +57,7 @@ def shares(images: Dataset, hardware: Hardware, pairs: int, rounds: int) -> dict
     measures, first = {}, {}
     for minutes in MINUTES:
         begin = time.perf_counter()
-        measures[minutes] = watch(system.game, model, images, plan(minutes, guess))
+        measures[minutes] = monitor(system.game, model, images, plan(minutes, guess))
         measures[minutes](0)
         first[minutes] = time.perf_counter() - begin
     seconds = alternate(

@@ -60,6 +60,11 @@ def to_text(values: list[float], form: str = ".2f") -> str:
     return f"{statistics.median(values):{form}} ({min(values):{form}} to {max(values):{form}})"
 
 
+def log(text: str) -> None:
+    """Print a line with the time to stderr, at once."""
+    print(time.strftime("%H:%M:%S"), text, file=sys.stderr, flush=True)
+
+
 def hardware() -> dict[str, Any]:
     """What this ran on."""
     import torch
