@@ -1,8 +1,8 @@
 """Capture a turn (loss and gradients) as one CUDA graph and replay it, to remove the launch overhead of small kernels.
 
 A graph reads and writes fixed memory. So the inputs that a turn reads from its batch (data, labels, noise) lie in
-`StaticInputs`, and later batches are copied into these buffers. Only games whose turns have no control flow that depends
-on data, step or `at` can be captured (`engine.loop.System.graph_capturable`).
+`StaticInputs`, and later batches are copied into these buffers. Only games whose turns have no control flow that
+depends on data, step or `at` can be captured (`engine.loop.System.graph_capturable`).
 """
 
 from __future__ import annotations
@@ -91,8 +91,8 @@ class _StaticBatch(Batch):
 class CapturedTurn:
     """A CUDA graph of one player's loss and gradients. The optimizer's step is not part of it.
 
-    The capture leaves weights and buffers unchanged. Gradients are written into `.grad` of the player's parameters, which
-    must not be set to None afterwards.
+    The capture leaves weights and buffers unchanged. Gradients are written into `.grad` of the player's parameters,
+    which must not be set to None afterwards.
     """
 
     def __init__(self, game: Game, player: str, batch: Batch, hardware: Hardware) -> None:
@@ -134,7 +134,7 @@ class CapturedTurn:
 
 
 def capture_turn(game: Game, player: str, batch: Batch, hardware: Hardware) -> CapturedTurn | None:
-    """Capture a turn, or warn and return None if it cannot be captured, e.g. because it synchronises with the device."""
+    """Capture a turn. Warn and return None if it cannot be captured, e.g. because it reads values of the device."""
     try:
         return CapturedTurn(game, player, batch, hardware)
     except RuntimeError as error:

@@ -27,8 +27,9 @@ class Hardware:
 
     @classmethod
     def find(cls, device: str = "auto", precision: str = "auto") -> Hardware:
-        """Select hardware by name. "auto" prefers CUDA, then MPS, then the CPU, and bf16 where the hardware supports it.
+        """Select hardware by name.
 
+        "auto" prefers CUDA, then MPS, then the CPU, and bf16 where the hardware supports it.
         Raises UsageError on an unknown name or a device that torch does not find.
         """
         if device.split(":")[0] not in DEVICES:

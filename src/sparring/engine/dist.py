@@ -121,7 +121,7 @@ def check_in_sync(nets: Iterable[tuple[str, nn.Module]]) -> None:
     differing = [name for name in mine if len({digests[name] for digests in gathered}) > 1]
     if differing:
         raise SparringError(
-            f"the {world_size()} processes are out of sync: {len(differing)} tensors differ, the first is {differing[0]}"
+            f"the {world_size()} processes are out of sync: {len(differing)} tensors differ, e.g. {differing[0]}"
         )
 
 

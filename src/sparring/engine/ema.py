@@ -1,6 +1,7 @@
 """Exponential moving average of a network's weights, with a half-life in images.
 
-Own code, since `torch.optim.swa_utils.AveragedModel` has no half-life that ramps up and copies buffers instead of averaging them.
+Own code, since `torch.optim.swa_utils.AveragedModel` has no half-life that ramps up and copies buffers instead of
+averaging them.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from sparring.engine.game import Schedule
 class EMA:
     """Exponential moving average of `source`, updated from image 0 on.
 
-    The half-life is `min(half_life(at), ramp * nimg)` images, so that the initial weights are forgotten early (Karras et
-    al. 2020, StyleGAN2-ADA). Floating-point buffers (batch statistics) are averaged too; integer buffers are copied.
+    The half-life is `min(half_life(at), ramp * nimg)` images, so that the initial weights are forgotten early (Karras
+    et al. 2020, StyleGAN2-ADA). Floating-point buffers (batch statistics) are averaged too; integer buffers are copied.
     """
 
     def __init__(self, net: nn.Module, half_life: Schedule, ramp: float = 0.05) -> None:

@@ -51,7 +51,10 @@ class Batch:
         return self._draw(torch.randn, *shape)
 
     def uniform(self, *shape: int) -> Tensor:
-        """Return noise `[B, *shape]`, uniform in [0, 1). Each call draws new noise; a fresh copy repeats the sequence."""
+        """Return noise `[B, *shape]`, uniform in [0, 1).
+
+        Each call draws new noise; a fresh copy repeats the sequence.
+        """
         return self._draw(torch.rand, *shape)
 
     def derive(self, x: Tensor, y: Tensor, salt: int) -> Batch:

@@ -40,7 +40,10 @@ def to_image(pixels: NDArray[np.uint8]) -> Image.Image:
 
 
 def grid(pixels: NDArray[np.uint8], columns: int | None = None) -> Image.Image:
-    """Arrange images uint8 `[N, H, W, C]` in a grid, row by row. Small images are enlarged, tiny ones separated by a line."""
+    """Arrange images uint8 `[N, H, W, C]` in a grid, row by row.
+
+    Small images are enlarged, tiny ones separated by a line.
+    """
     if max(pixels.shape[1:3]) <= MAX_SEPARATED_SIDE_PIXELS:
         pixels = np.pad(pixels, ((0, 0), (0, 1), (0, 1), (0, 0)), constant_values=128)
     count, height, width, channels = pixels.shape
@@ -66,7 +69,10 @@ def save_png(image: Image.Image, path: Path, description: str) -> None:
 
 
 def save_animation(frames: Sequence[Path], path: Path, *, seconds: float = 6.0) -> None:
-    """Write image files as an animated WebP of about `seconds`; the last frame stays 2 s. Unreadable files are skipped."""
+    """Write image files as an animated WebP of about `seconds`; the last frame stays 2 s.
+
+    Unreadable files are skipped.
+    """
     count = min(len(frames), ANIMATION_MAX_FRAMES)
     images = []
     for frame in [frames[k * (len(frames) - 1) // max(count - 1, 1)] for k in range(count)]:

@@ -69,7 +69,7 @@ def play(
     callbacks: Sequence[Callback] = (),
     should_stop: Callable[[], bool] = lambda: False,
 ) -> int:
-    """Play rounds from image `start` to `total`, or until `should_stop()`; return nimg. Raises Diverged on a NaN loss."""
+    """Play rounds from image `start` to `total`, or until `should_stop()`; return nimg. Raises Diverged on NaN."""
     game, step = system.game, source.batch_size
     means = [RunningMean() for _ in callbacks]
     captures = system.graph_capturable and hardware.device.type == "cuda"

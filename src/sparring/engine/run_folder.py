@@ -60,7 +60,8 @@ class Run:
         """The content of run.json. Raises UsageError if there is none."""
         if not self.exists:
             raise UsageError(
-                f"{self.path} is no run folder, it has no run.json: create one with `sparring train SOURCE --out {self.path}`"
+                f"{self.path} is no run folder, it has no run.json: "
+                f"create one with `sparring train SOURCE --out {self.path}`"
             )
         return read_json(self.path / "run.json", "run")
 
@@ -90,8 +91,10 @@ class Run:
         """Append one line of metrics to metrics.jsonl."""
         path = self.path / "metrics.jsonl"
         with explain_os_errors(path), open(path, "ab+") as file:
-            if file.tell() and (file.seek(-1, 2), file.read(1))[1] != b"\n":  # the last line is incomplete after a kill
-                file.write(b"\n")
+            if file.seek(0, os.SEEK_END):
+                file.seek(-1, os.SEEK_END)
+                if file.read(1) != b"\n":  # the last line is incomplete after a kill
+                    file.write(b"\n")
             file.write(json.dumps({"nimg": nimg, **values}).encode() + b"\n")
 
     def metrics(self) -> list[dict[str, float]]:
@@ -182,7 +185,10 @@ class Run:
         return own if raw or own else tensors  # the EMA of one player alone has no prefix
 
     def checkpoint_path(self, which: str | int = "last") -> Path:
-        """Return the folder of a checkpoint. Raises UsageError, with the existing ones, if there is no such checkpoint."""
+        """Return the folder of a checkpoint.
+
+        Raises UsageError, with the existing ones, if there is no such checkpoint.
+        """
         existing = self.checkpoints()
         known = ", ".join(str(int(p.name)) for p in existing) or "none"
         path = existing[-1] if which == "last" and existing else self._checkpoint(self._number(which, known))
@@ -202,8 +208,8 @@ class Run:
     def load_latest(self, system: System) -> int | None:
         """Load the newest intact checkpoint into `system`; return nimg, or None if there is none.
 
-        Damaged ones are renamed and reported in `warnings`. Raises SparringError, and renames none, if all are damaged or
-        the newest intact one does not fit the system. Rank 0 chooses for all processes.
+        Damaged ones are renamed and reported in `warnings`. Raises SparringError, and renames none, if all are damaged
+        or the newest intact one does not fit the system. Rank 0 chooses for all processes.
         """
         nimg = dist.broadcast(self._load_newest(system) if dist.rank() == 0 else -1)
         if dist.rank() != 0 and nimg >= 0:
@@ -211,7 +217,10 @@ class Run:
         return nimg if nimg >= 0 else None
 
     def _load_newest(self, system: System) -> int:
-        """Do the work of `load_latest` on rank 0; return -1 if there is none. Also remove temporary files of killed runs."""
+        """Do the work of `load_latest` on rank 0; return -1 if there is none.
+
+        Also remove temporary files of killed runs.
+        """
         remove_temporaries(self.path / "checkpoints")
         remove_temporaries(self.path / "samples")
         for name in ("*.json", "*.safetensors", "*.csv", "*.html", "*.webp"):  # no PNG: `sparring sample` may write one
@@ -254,6 +263,7 @@ def read_json(path: Path, what: str) -> dict[str, Any]:
         raise SparringError(f"{path} is damaged or no {what} file of Sparring: {error}") from error
     if version != FORMAT:
         raise SparringError(
-            f"{path} has format {version}, this Sparring reads format {FORMAT}: train anew, or install the version that wrote it"
+            f"{path} has format {version}, this Sparring reads format {FORMAT}: "
+            "train anew, or install the version that wrote it"
         )
     return dict(value)

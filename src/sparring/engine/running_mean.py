@@ -9,7 +9,10 @@ from torch import Tensor
 
 
 class RunningMean:
-    """The mean of each statistic since the last `take`. It sums tensors on their device, so `add` never synchronises."""
+    """The mean of each statistic since the last `take`.
+
+    It sums tensors on their device, so `add` never synchronises.
+    """
 
     def __init__(self) -> None:
         self._sums: dict[tuple[str, ...], list[Tensor]] = {}

@@ -18,13 +18,15 @@ class AdaptiveGamma(nn.Module):
 
         S = (E |grad D|^2)^(1/2) * E |x - x'|^2
 
-    The gradients are at real and fake images; x and x' are two real images. Where S is above `target`, gamma rises, where
-    it is below, gamma falls: by at most a factor of e in `images` images, and by at most `max_factor` from its initial value.
+    The gradients are at real and fake images; x and x' are two real images. Where S is above `target`, gamma rises,
+    where it is below, gamma falls: by at most a factor of e in `images` images, and by at most `max_factor` from its
+    initial value.
 
-    The distance is squared on purpose. With the plain distance one target does not give the best gammas of both small and
-    large images. With the square it does, and it reproduces published ones: it asks for gamma proportional to the squared
-    number of values of an image. Huang et al.'s 0.05 at 32x32 becomes 0.8 at 64x64 (they take 2) and 205 at 256x256 (150).
-    With a fixed weight D flattens as the generator improves; the controller lowers gamma, as published schedules do.
+    The distance is squared on purpose. With the plain distance one target does not give the best gammas of both small
+    and large images. With the square it does, and it reproduces published ones: it asks for gamma proportional to the
+    squared number of values of an image. Huang et al.'s 0.05 at 32x32 becomes 0.8 at 64x64 (they take 2) and 205 at
+    256x256 (150). With a fixed weight D flattens as the generator improves; the controller lowers gamma, as published
+    schedules do.
     """
 
     log_gamma: Tensor

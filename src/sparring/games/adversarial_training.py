@@ -23,7 +23,7 @@ from sparring.engine.precision import at_least_float32
 from sparring.engine.schedules import constant
 
 InnerAttack = Callable[[nn.Module, Tensor, Tensor, Threat, Batch], Tensor]
-"""(classifier, images `[B, ...]`, labels `[B]`, threat, batch as the noise source) -> adversarial examples `[B, ...]`."""
+"""(classifier, images `[B, ...]`, labels `[B]`, threat, batch as the noise source) -> adversarial examples."""
 
 AdversarialLoss = Callable[[nn.Module, Tensor, Tensor, Tensor], tuple[Tensor, Stats]]
 """(classifier, images, adversarial examples, labels) -> a scalar loss of the classifier, and statistics."""
@@ -81,11 +81,11 @@ def data_start(region: FeasibleSet, batch: Batch) -> Tensor:
 
 
 def uniform_start(region: FeasibleSet, batch: Batch) -> Tensor:
-    """Return points uniform in the Linf or L2 ball, maybe outside the box (Madry et al. 2018; Wong et al. 2020, Algorithm 3).
+    """Return points uniform in the Linf or L2 ball, maybe outside the box (Wong et al. 2020, Algorithm 3).
 
-    The first step projects into the box. With a start inside the box, one step of 1.25 eps would change all black pixels of
-    MNIST by exactly 0 or eps, and the classifier would learn only these. After two epochs Wong's network then had 2 % accuracy
-    under PGD instead of 73 %.
+    The first step projects into the box. With a start inside the box, one step of 1.25 eps would change all black
+    pixels of MNIST by exactly 0 or eps, and the classifier would learn only these. After two epochs Wong's network then
+    had 2 % accuracy under PGD instead of 73 %.
     """
     x, shape = region.x, region.x.shape[1:]
     if region.norm == "Linf":
@@ -163,8 +163,8 @@ class GaussianAugmentation:
 class PersistentPerturbation(nn.Module):
     """An InnerAttack whose perturbation persists over rounds (Shafahi et al. 2019, "Free", Algorithm 1).
 
-    Each round moves it by `step` times eps along the gradient of the classifier's own backward pass, at no extra cost. Each
-    batch should be played several times in a row (`BatchLoader(replays=)`).
+    Each round moves it by `step` times eps along the gradient of the classifier's own backward pass, at no extra cost.
+    Each batch should be played several times in a row (`BatchLoader(replays=)`).
     """
 
     perturbation: Tensor
@@ -193,8 +193,9 @@ class PersistentPerturbation(nn.Module):
 class AdversarialTraining:
     """A game with one player, `classifier`, that minimises a loss on adversarial examples (`engine.game.Game`).
 
-    `threat` is in units of the images' pixels; its eps is multiplied by `eps_factor(at)`, which is 1 in the papers. A stateful
-    attack is an `nn.Module` and becomes a player without turns, as do the `observers`, e.g. an OverfittingGuard.
+    `threat` is in units of the images' pixels; its eps is multiplied by `eps_factor(at)`, which is 1 in the papers. A
+    stateful attack is an `nn.Module` and becomes a player without turns, as do the `observers`, e.g. an
+    OverfittingGuard.
     """
 
     turns = ("classifier",)
@@ -209,7 +210,10 @@ class AdversarialTraining:
         eps_factor: Schedule | None = None,
         observers: Mapping[str, nn.Module] | None = None,
     ) -> None:
-        """Build the game. The default attack is that of Madry et al. 2018 for MNIST: 40 steps of eps / 30, uniform start."""
+        """Build the game.
+
+        The default attack is that of Madry et al. 2018 for MNIST: 40 steps of eps / 30, uniform start.
+        """
         self.threat, self.attack, self._loss = threat, attack or Ascent(40, 1 / 30), loss
         self.eps_factor = eps_factor or constant(1.0)
         stateful = {"attack": self.attack} if isinstance(self.attack, nn.Module) else {}

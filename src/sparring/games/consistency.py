@@ -1,8 +1,8 @@
 """Pseudo-labels of unlabelled images from an EMA teacher, for strongly augmented copies (FixMatch).
 
-The teacher is an average of the classifier (Tarvainen and Valpola 2017, "Mean teachers are better role models"). Where it is
-confident on a weakly augmented image, the classifier learns its prediction for a strongly augmented copy (Sohn et al. 2020,
-"FixMatch", Eq. 4).
+The teacher is an average of the classifier (Tarvainen and Valpola 2017, "Mean teachers are better role models"). Where
+it is confident on a weakly augmented image, the classifier learns its prediction for a strongly augmented copy (Sohn et
+al. 2020, "FixMatch", Eq. 4).
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ class Consistency(nn.Module):
     """A ClassifierTerm: weight * mean over the batch of [teacher's confidence >= `confidence`] * cross entropy.
 
     With `balance_classes` the teacher's probabilities are divided by their running mean per class before the threshold
-    (distribution alignment, Berthelot et al. 2020, "ReMixMatch", section 3.1). Without it and with one label per class, the
-    teacher assigns all images to a few classes. The buffer `class_probs` is that running mean, with decay `momentum`.
+    (distribution alignment, Berthelot et al. 2020, "ReMixMatch", section 3.1). Without it and with one label per class,
+    the teacher assigns all images to a few classes. The buffer `class_probs` is that running mean, with decay
+    `momentum`.
     """
 
     class_probs: Tensor
@@ -29,9 +30,12 @@ class Consistency(nn.Module):
         self, teacher: nn.Module, classes: int, weak: AugmentFn, strong: AugmentFn, *, weight: float = 1.0,
         confidence: float = 0.95, balance_classes: bool = True, momentum: float = 0.99, confident_only: bool = False,
     ) -> None:  # fmt: skip
-        """Build the term. With `confident_only` the classifier is evaluated on images with confident pseudo-labels only.
+        """Build the term.
 
-        The loss is the same, for less work. It needs a classifier whose outputs do not depend on the batch, and no CUDA graph.
+        With `confident_only` the classifier is evaluated on images with confident pseudo-labels only.
+
+        The loss is the same, for less work. It needs a classifier whose outputs do not depend on the batch, and no CUDA
+        graph.
         """
         super().__init__()
         self._teacher = (teacher,)  # in a tuple, so that it is no submodule: its weights belong to the EMA

@@ -55,17 +55,18 @@ def joint_forward(discriminator: nn.Module, x: Sequence[Tensor], y: Sequence[Ten
 
 
 def separate_forward(discriminator: nn.Module, x: Sequence[Tensor], y: Sequence[Tensor]) -> list[Tensor]:
-    """Evaluate each input in its own forward pass, so that batch normalisation sees real and fake batches separately."""
+    """Evaluate each input in its own forward pass, with separate batch statistics of real and fake images."""
     return [_call(discriminator, images, y[k] if y else None) for k, images in enumerate(x)]
 
 
 class GAN:
     """A game of two players, `generator` and `discriminator` (`engine.game.Game`).
 
-    `generator(z)` takes noise `[B, latent_dim]`; `discriminator(x)` gives logits `[B]`. If `conditional`, both take labels as
-    a second argument, and `completion` predicts missing labels. The discriminator sees real and fake images through
-    `augment`. `terms` are added to the generator's loss. `gamma_controller` is the weight of those penalties that were built
-    with it, and adapts to the discriminator's gradients. Stateful ones are the players `augment` and `penalty`, without turns.
+    `generator(z)` takes noise `[B, latent_dim]`; `discriminator(x)` gives logits `[B]`. If `conditional`, both take
+    labels as a second argument, and `completion` predicts missing labels. The discriminator sees real and fake images
+    through `augment`. `terms` are added to the generator's loss. `gamma_controller` is the weight of those penalties
+    that were built with it, and adapts to the discriminator's gradients. Stateful ones are the players `augment` and
+    `penalty`, without turns.
     """
 
     def __init__(

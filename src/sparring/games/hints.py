@@ -1,7 +1,7 @@
 """Hints: known properties of the data as loss terms of a generator, e.g. mirror symmetry (Abu-Mostafa 1990).
 
-A hint is a function that measures how much each image violates the property. The loss is the excess over the violations of
-real data, quantile by quantile, so that the property need not hold for all of them.
+A hint is a function that measures how much each image violates the property. The loss is the excess over the violations
+of real data, quantile by quantile, so that the property need not hold for all of them.
 """
 
 from __future__ import annotations
@@ -24,7 +24,10 @@ Violation = Callable[[Tensor], Tensor]
 It is best in units of pixel values, such as a mean of absolute differences, because of `MIN_SCALE`."""
 
 MIN_SCALE = 0.05
-"""Smallest scale of violations, in units of pixel values: a fortieth of their range. Smaller violations count as none."""
+"""Smallest scale of violations, in units of pixel values: a fortieth of their range.
+
+Smaller violations count as none.
+"""
 
 
 def excess(fake: Tensor, real: Tensor) -> Tensor:
@@ -32,8 +35,8 @@ def excess(fake: Tensor, real: Tensor) -> Tensor:
 
     This is one side of the Wasserstein-1 distance, which in one dimension pairs quantiles (Peyré, Cuturi 2019, section
     2.6). A difference of means would let images with too small violations compensate for others. A difference of maxima
-    would let one real outlier excuse every fake, and would change one fake only. Fakes with the violations of the data, or
-    smaller ones, have no loss. Two draws of one distribution differ by about their standard deviation / sqrt(B).
+    would let one real outlier excuse every fake, and would change one fake only. Fakes with the violations of the data,
+    or smaller ones, have no loss. Two draws of one distribution differ by about their standard deviation / sqrt(B).
     """
     return relu(fake.sort().values - real.sort().values).mean()
 
@@ -42,9 +45,9 @@ def excess(fake: Tensor, real: Tensor) -> Tensor:
 class Hint:
     """A GeneratorTerm: weight * excess(violation(fake), violation(real)) / scale, float32.
 
-    The scale is the root mean square of the real violations, so that the loss does not depend on their unit and one weight
-    suits all hints. It is at least `MIN_SCALE`, which bounds the loss where real data have no violations. Quantiles are
-    those of the micro-batch at hand, on each process.
+    The scale is the root mean square of the real violations, so that the loss does not depend on their unit and one
+    weight suits all hints. It is at least `MIN_SCALE`, which bounds the loss where real data have no violations.
+    Quantiles are those of the micro-batch at hand, on each process.
     """
 
     name: str
@@ -63,7 +66,8 @@ class Hint:
         violations = self.violation(at_least_float32(x))
         if violations.shape != x.shape[:1]:
             raise SparringError(
-                f"the hint '{self.name}' gives {list(violations.shape)}: it must give one number per image, {list(x.shape[:1])}"
+                f"the hint '{self.name}' gives {list(violations.shape)}: it must give one number per image, "
+                f"{list(x.shape[:1])}"
             )
         return violations
 
@@ -76,7 +80,8 @@ def mirror(x: Tensor) -> Tensor:
 def tileable(x: Tensor) -> Tensor:
     """Return how much the differences at the seams of a tiling exceed those between neighbours inside, `[B]`.
 
-    It is the mean of both directions. The differences inside get no gradient: otherwise roughening would reduce the loss.
+    It is the mean of both directions. The differences inside get no gradient: otherwise roughening would reduce the
+    loss.
     """
     return (_seam(x, 2) + _seam(x, 3)) / 2
 
@@ -87,7 +92,7 @@ def smooth(x: Tensor) -> Tensor:
 
 
 def palette(colours: Sequence[str]) -> Violation:
-    """Build the mean distance of pixels to the nearest of `colours` (like "ff0000"), by the mean difference of channels.
+    """Build the mean distance of pixels to the nearest of `colours` (like "ff0000"), averaged over channels.
 
     With one or two channels the first is compared with the colours' luminance; with four or more the first three count.
     Each pixel is pulled to its nearest colour only. Raises UsageError on an invalid colour.
@@ -128,8 +133,8 @@ def parse_hint(text: str, weight: float) -> tuple[str, Hint]:
         violation = palette([colour.strip() for colour in colours.split(",")] if colours else [])
     elif name not in HINTS:
         raise UsageError(
-            f"unknown hint '{name}' ({did_you_mean(name, [*HINTS, 'palette'])}): register a custom one in sparring.HINTS "
-            "first, also before a resume"
+            f"unknown hint '{name}' ({did_you_mean(name, [*HINTS, 'palette'])}): register a custom one in "
+            "sparring.HINTS first, also before a resume"
         )
     elif colon:
         raise UsageError(f"'{text}': the hint '{name}' takes no argument, remove the colon")

@@ -1,8 +1,9 @@
 """Pseudo-labels for unlabelled images from the discriminator's features (S3GAN, Lučić et al. 2019, section 3.2).
 
-Two heads on these features are trained with the game. One predicts classes, learned from labelled images or, without any, by
-clustering. The other predicts by how much an image was rotated, which needs no labels (Chen et al. 2019, "Self-supervised
-GANs via auxiliary rotation loss", Eq. 3 and 4). The predicted classes condition both players in place of missing labels.
+Two heads on these features are trained with the game. One predicts classes, learned from labelled images or, without
+any, by clustering. The other predicts by how much an image was rotated, which needs no labels (Chen et al. 2019,
+"Self-supervised GANs via auxiliary rotation loss", Eq. 3 and 4). The predicted classes condition both players in place
+of missing labels.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ class LabelCompletion:
         return loss, {"class_loss": class_loss, "rotation_loss": rotation_loss}
 
     def generator_loss(self, discriminator: nn.Module, fake: Tensor) -> Tensor:
-        """Return the weighted loss of the rotation head on generated images, whose orientation should be predictable."""
+        """Return the weighted loss of the rotation head on generated images."""
         return self.generator_weight * self._rotation_loss(_with_heads(discriminator), fake)
 
     def _class_loss(self, net: AuxiliaryHeads, batch: Batch) -> Tensor:
@@ -64,8 +65,8 @@ class LabelCompletion:
     def _cluster_loss(self, net: AuxiliaryHeads, batch: Batch) -> Tensor:
         """Return the cross entropy of each image with the cluster of its shifted copy, and vice versa.
 
-        Targets are assignments that fill all clusters equally, which prevents collapse (Caron et al. 2020, "Unsupervised
-        learning of visual features by contrasting cluster assignments", Eq. 1 to 3).
+        Targets are assignments that fill all clusters equally, which prevents collapse (Caron et al. 2020,
+        "Unsupervised learning of visual features by contrasting cluster assignments", Eq. 1 to 3).
         """
         logits = net.class_logits(torch.cat([batch.x, _shifted(batch.x, batch.uniform(2))]))
         original, shifted = logits.chunk(2)

@@ -19,9 +19,9 @@ LevelLoss = tuple[Tensor, dict[str, Tensor]]
 class LAPGAN:
     """A game of two players, `generator` and `discriminator`, with an independent GAN at each level.
 
-    The generator of a level gets noise and the low-pass image of a real image; the discriminator compares the result with
-    the real image (section 3). No gradient flows between levels. All levels are trained at once, or with `one_by_one` one
-    after another from the coarsest, for an equal fraction of the run each.
+    The generator of a level gets noise and the low-pass image of a real image; the discriminator compares the result
+    with the real image (section 3). No gradient flows between levels. All levels are trained at once, or with
+    `one_by_one` one after another from the coarsest, for an equal fraction of the run each.
     """
 
     turns = ("discriminator", "generator")
@@ -88,9 +88,9 @@ class LAPGAN:
     def _freeze_inactive(self, player: str, active: range) -> None:
         """Disable gradients of `player` at all levels but the `active` ones.
 
-        Adam skips parameters without a gradient. If inactive levels were only left out of the loss, several processes would
-        average zeros for them (`engine.dist`). Adam would count these rounds, lose its bias correction, and later start with
-        a step of (1 - beta1) / sqrt(1 - beta2), 16 times the learning rate.
+        Adam skips parameters without a gradient. If inactive levels were only left out of the loss, several processes
+        would average zeros for them (`engine.dist`). Adam would count these rounds, lose its bias correction, and later
+        start with a step of (1 - beta1) / sqrt(1 - beta2), 16 times the learning rate.
         """
         net = self._discriminator if player == "discriminator" else self._generator
         for k, level in enumerate(net.levels):

@@ -45,7 +45,7 @@ def hinge_discriminator(real: Tensor, fake: Tensor) -> Tensor:
 
 
 def critic(real: Tensor, fake: Tensor) -> Tensor:
-    """Return D(G(z)) - D(x), the negative Wasserstein distance for the best 1-Lipschitz D (Arjovsky et al. 2017, Eq. 3)."""
+    """Return D(G(z)) - D(x), the critic's loss of the Wasserstein GAN (Arjovsky et al. 2017, Eq. 3)."""
     return fake.mean() - real.mean()
 
 

@@ -1,7 +1,7 @@
 """Rollback on catastrophic overfitting of adversarial training (Wong et al. 2020, section 5.2).
 
-A classifier can lose all its robustness within an epoch. Its training adversaries do not show it, since it has learned to
-be correct on those alone.
+A classifier can lose all its robustness within an epoch. Its training adversaries do not show it, since it has learned
+to be correct on those alone.
 """
 
 from __future__ import annotations

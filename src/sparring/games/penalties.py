@@ -20,7 +20,7 @@ def input_gradient(logits: Tensor, x: Tensor) -> Tensor:
 
 
 def squared_norm(gradient: Tensor) -> Tensor:
-    """Return |grad|^2 of each row, `[B]`: half of it is R1 at real (Mescheder et al. 2018, Eq. 9), R2 at fake (Eq. 10)."""
+    """Return |grad|^2 of each row, `[B]`, twice R1 or R2 (Mescheder et al. 2018, Eq. 9 and 10)."""
     return gradient.flatten(1).square().sum(1)
 
 
@@ -32,7 +32,7 @@ def unit_norm_deviation(gradient: Tensor) -> Tensor:
 
 
 def interpolate(real: Tensor, fake: Tensor, fraction: Tensor) -> Tensor:
-    """Return points on the lines from fake to real, `fraction` `[B]` of the way (Gulrajani et al. 2017, Algorithm 1)."""
+    """Return fraction * real + (1 - fraction) * fake, `fraction` `[B]` (Gulrajani et al. 2017, Algorithm 1)."""
     fraction = fraction.view(-1, *[1] * (real.dim() - 1))
     return fraction * real + (1 - fraction) * fake
 
@@ -81,8 +81,9 @@ def wgan_gp(weight: float = 10.0, interval: int = 1) -> Penalty:
 def orthogonality(net: nn.Module, weight: float = 1e-4) -> Tensor:
     """Return weight * sum over the matrices W of `net` of |W W^T o (1 - I)|^2, a scalar (Brock et al. 2019, Eq. 3).
 
-    It makes the rows of W, one per output channel, orthogonal, of any length. A convolution's weight `[out, in, h, w]` is
-    read as `[out, in h w]`. Weights are those before spectral normalisation; embeddings are left out. It is in float32.
+    It makes the rows of W, one per output channel, orthogonal, of any length. A convolution's weight `[out, in, h, w]`
+    is read as `[out, in h w]`. Weights are those before spectral normalisation; embeddings are left out. It is in
+    float32.
     """
     embeddings = {id(p) for module in net.modules() if isinstance(module, nn.Embedding) for p in module.parameters()}
     matrices = [_matrix(p) for p in net.parameters() if p.dim() > 1 and id(p) not in embeddings]

@@ -1,4 +1,4 @@
-"""Semi-supervised GAN: the discriminator is a classifier of K classes plus "generated" (Salimans et al. 2016, section 5).
+"""Semi-supervised GAN: the discriminator is a classifier of K + 1 classes (Salimans et al. 2016, section 5).
 
 The classifier gives K logits l_k; the logit of "generated" is fixed at 0. With Z(x) = sum_k exp l_k(x) an image is real
 with probability D(x) = Z / (Z + 1). The classifier learns classes from labelled images. From the others it learns that
@@ -92,10 +92,11 @@ def low_density(fake: Tensor, real: Tensor) -> Tensor:
 class SemiSupervisedGAN:
     """A game of two players, `generator` and `classifier` (`engine.game.Game`).
 
-    A batch holds images without labels; `batch.labelled` gives labelled ones, which `augment` changes. `terms` are added to the
-    classifier's loss, `generator_terms` (weight, loss) to the generator's. A stateful term is an `nn.Module` and becomes a
-    player without turns. `generated_weight` is the weight of the real-or-generated loss; at 0 the generator does not play.
-    This loss uses `game_fraction` of the unlabelled images and as many generated ones; terms use all.
+    A batch holds images without labels; `batch.labelled` gives labelled ones, which `augment` changes. `terms` are
+    added to the classifier's loss, `generator_terms` (weight, loss) to the generator's. A stateful term is an
+    `nn.Module` and becomes a player without turns. `generated_weight` is the weight of the real-or-generated loss; at 0
+    the generator does not play. This loss uses `game_fraction` of the unlabelled images and as many generated ones;
+    terms use all.
     """
 
     def __init__(

@@ -15,9 +15,9 @@ MIN_POSITIONS, BEST_POSITIONS, MAX_POSITIONS = 64, 256, 1024
 class SelfAttention(nn.Module):
     """x + gamma * v(sum_i beta_ji h(x_i)), beta_ji = softmax over i of f(x_i)^T g(x_j) (Eq. 1 to 4).
 
-    f, g and h are 1x1 convolutions to an eighth of the channels, v maps back. gamma starts at 0, so that the layer starts
-    as the identity. f and h are max-pooled over `pool` x `pool` positions, as in the authors' code: a pool of 2 costs a
-    quarter of Eq. 2, which has a pool of 1.
+    f, g and h are 1x1 convolutions to an eighth of the channels, v maps back. gamma starts at 0, so that the layer
+    starts as the identity. f and h are max-pooled over `pool` x `pool` positions, as in the authors' code: a pool of 2
+    costs a quarter of Eq. 2, which has a pool of 1.
     """
 
     def __init__(self, channels: int, pool: int = 2) -> None:

@@ -1,8 +1,8 @@
 """The residual networks of BigGAN (Brock et al. 2019, appendix B), for any height, width and channel count.
 
 Each block changes the size to the next of `halvings`: by nearest-neighbour upsampling in the generator, by 2x2 average
-pooling in the discriminator. Weights are orthogonally initialised and, except the generator's shared embedding, spectrally
-normalised.
+pooling in the discriminator. Weights are orthogonally initialised and, except the generator's shared embedding,
+spectrally normalised.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from sparring.nets.strided_gan import level_widths
 
 
 class ConditionalNorm(nn.Module):
-    """Batch normalisation whose gain (1 + a linear map) and bias (a linear map) depend on a condition `[B, condition_dim]`."""
+    """Batch normalisation whose gain and bias are linear in a condition `[B, condition_dim]`, the gain plus 1."""
 
     def __init__(self, features: int, condition_dim: int) -> None:
         super().__init__()
@@ -80,8 +80,9 @@ class DownBlock(nn.Module):
 class Generator(nn.Module):
     """Noise `[B, latent_dim]` and labels `[B]` -> images `[B, C, H, W]` in [-1, 1].
 
-    The noise is split into about equal chunks, one for the base and one for each block (section 3, hierarchical latents).
-    Each chunk is concatenated with the shared label embedding. Without labels all images count as unlabelled (-1).
+    The noise is split into about equal chunks, one for the base and one for each block (section 3, hierarchical
+    latents). Each chunk is concatenated with the shared label embedding. Without labels all images count as unlabelled
+    (-1).
     """
 
     def __init__(
@@ -153,7 +154,7 @@ class Discriminator(nn.Module):
         return relu(x).float().sum((2, 3))
 
     def logits(self, h: Tensor, y: Tensor | None = None) -> Tensor:
-        """Map features to logits: a linear head plus the projection on the label embedding (Miyato and Koyama 2018, Eq. 3)."""
+        """Map features to logits: a linear head plus the label projection (Miyato and Koyama 2018, Eq. 3)."""
         logits: Tensor = self.head(h).squeeze(1)
         return logits if y is None else logits + (self.embedding(y) * h).sum(1)
 

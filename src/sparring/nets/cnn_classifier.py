@@ -14,8 +14,8 @@ SLOPE = 0.1
 class CNNClassifier(nn.Module):
     """Images `[B, C, H, W]` in [-1, 1], of any size -> logits `[B, classes]`.
 
-    It has `width` channels after the first convolution and twice as many after the second. Each further level doubles them,
-    up to `max_channels`. Layer normalisation per pixel keeps each output independent of the rest of the batch.
+    It has `width` channels after the first convolution and twice as many after the second. Each further level doubles
+    them, up to `max_channels`. Layer normalisation per pixel keeps each output independent of the rest of the batch.
     """
 
     def __init__(self, shape: tuple[int, int, int], width: int, max_channels: int, features: int, classes: int) -> None:

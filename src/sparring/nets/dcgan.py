@@ -35,7 +35,7 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Images `[B, C, H, W]` -> logits `[B]`: one downsampling per level, leaky rectifiers, no norm on the first level."""
+    """Images `[B, C, H, W]` -> logits `[B]`: one downsampling per level, without a norm on the first level."""
 
     def __init__(self, shape: tuple[int, int, int], width: int) -> None:
         super().__init__()

@@ -25,8 +25,8 @@ def logits_of(net: nn.Module, h: Tensor) -> Tensor:
 class FeatureHead(nn.Module):
     """A classifier split into `head`, the last linear layer of `net`, and `features`, that layer's input `[B, F]`.
 
-    What `net` does after that layer, e.g. a softmax, is left out. The constructor tries it on `x`, a batch of at least two.
-    It raises UsageError if `net` fails on `x` or has no linear layer that gives logits `[B, classes]`.
+    What `net` does after that layer, e.g. a softmax, is left out. The constructor tries it on `x`, a batch of at least
+    two. It raises UsageError if `net` fails on `x` or has no linear layer that gives logits `[B, classes]`.
     """
 
     def __init__(self, net: nn.Module, x: Tensor, classes: int) -> None:
@@ -109,8 +109,8 @@ def _last_linear(net: nn.Module, x: Tensor, classes: int) -> str:
     if tuple(out.shape) != (len(x), classes):
         actual = f"its last one, '{name}', gives {list(out.shape)}" if calls else "it has none"
         raise UsageError(
-            f"the classifier needs a last linear layer that gives the logits [B, {classes}] of the {classes} classes; {actual}: "
-            f"end it with torch.nn.Linear(..., {classes}), or give it `features` and `head`"
+            f"the classifier needs a last linear layer that gives the logits [B, {classes}] of the {classes} classes; "
+            f"{actual}: end it with torch.nn.Linear(..., {classes}), or give it `features` and `head`"
         )
     return name
 

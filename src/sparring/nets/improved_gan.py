@@ -82,8 +82,8 @@ class MLPGenerator(nn.Module):
         self.layers = nn.ModuleList([nn.Linear(latent_dim, hidden, bias=False), nn.Linear(hidden, hidden, bias=False)])
         self.norms = nn.ModuleList(BiasBatchNorm(hidden) for _ in range(2))
         self.last = normalised_linear(hidden, math.prod(shape), train_scale=True, init_std=None)
-        # Glorot initialisation as in the paper's code: with larger weights Adam's steps are relatively small, and a generator
-        # that learns more slowly than the classifier is useless for thousands of rounds (docs/lab-notebook.md, 2026-11-26)
+        # Glorot initialisation as in the paper's code. With larger weights Adam's steps are relatively small, and the
+        # generator learns more slowly than the classifier for thousands of rounds (docs/lab-notebook.md, 2026-11-26).
         for weight in (*(layer.weight for layer in self.layers), self.last.direction):
             nn.init.xavier_uniform_(weight)  # type: ignore[arg-type]
 
@@ -110,17 +110,17 @@ class ConvClassifier(nn.Module):
     def __init__(self, shape: tuple[int, int, int], classes: int, width: int = 96) -> None:
         super().__init__()
         channels, height, image_width = shape
-        halve = len(halvings(height, image_width, min_side=3)) > 2  # small images are not downsampled
-        down = 2 if halve else 1
-        w = width
+        downsamples = len(halvings(height, image_width, min_side=3)) > 2  # small images are not downsampled
+        down = 2 if downsamples else 1
+        w, conv = width, normalised_conv
         self.blocks = nn.ModuleList(
             nn.ModuleList(layers)
             for layers in (
-                [normalised_conv(channels, w, 3, 1, 1), normalised_conv(w, w, 3, 1, 1), normalised_conv(w, w, 3, down, 1)],
-                [normalised_conv(w, 2 * w, 3, 1, 1), normalised_conv(2 * w, 2 * w, 3, 1, 1), normalised_conv(2 * w, 2 * w, 3, down, 1)],
-                [normalised_conv(2 * w, 2 * w, 3, 1, 1), normalised_conv(2 * w, 2 * w, 1), normalised_conv(2 * w, 2 * w, 1)],
+                [conv(channels, w, 3, 1, 1), conv(w, w, 3, 1, 1), conv(w, w, 3, down, 1)],
+                [conv(w, 2 * w, 3, 1, 1), conv(2 * w, 2 * w, 3, 1, 1), conv(2 * w, 2 * w, 3, down, 1)],
+                [conv(2 * w, 2 * w, 3, 1, 1), conv(2 * w, 2 * w, 1), conv(2 * w, 2 * w, 1)],
             )
-        )  # fmt: skip
+        )
         self.head = NormalisedHead(2 * w, classes, 0.0, init_std=0.1)
 
     def features(self, x: Tensor) -> Tensor:
@@ -140,9 +140,9 @@ class ConvClassifier(nn.Module):
 
 
 class ConvGenerator(nn.Module):
-    """Noise `[B, latent_dim]` -> images `[B, C, H, W]` in [-1, 1] by transposed convolutions; the last is weight-normalised.
+    """Noise `[B, latent_dim]` -> images `[B, C, H, W]` in [-1, 1] by transposed convolutions.
 
-    Kernels are 4 x 4. The paper's are 5 x 5, which give even sizes only.
+    The last one is weight-normalised. Kernels are 4 x 4. The paper's are 5 x 5, which give even sizes only.
     """
 
     def __init__(self, shape: tuple[int, int, int], latent_dim: int, width: int = 128) -> None:

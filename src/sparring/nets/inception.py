@@ -1,8 +1,8 @@
 """Inception v3 as the Fréchet Inception Distance uses it. It loads the published FID weights.
 
 The network (Szegedy et al. 2015, arXiv:1512.00567) follows TensorFlow's graph of 2015-12-05, which Heusel et al. 2017
-(arXiv:1706.08500) used for the FID. That graph differs from the paper: average pools exclude the padding, the last block
-has a max pool, batch normalisation has an eps of 0.001, and there are 1008 classes. Module names are those of the
+(arXiv:1706.08500) used for the FID. That graph differs from the paper: average pools exclude the padding, the last
+block has a max pool, batch normalisation has an eps of 0.001, and there are 1008 classes. Module names are those of the
 published weights. It is own code, since torchvision has another graph and no CPU build for our torch.
 """
 
@@ -151,7 +151,7 @@ class Inception(nn.Module):
 
 
 def prepare(pixels: Tensor) -> Tensor:
-    """Convert pixels `[B, 3, H, W]`, float32 in [0, 255], to inputs of `Inception`, resized and scaled as in the graph."""
+    """Resize and scale pixels `[B, 3, H, W]`, float32 in [0, 255], to inputs of `Inception`, as the graph does."""
     return (resize_tf1(pixels, SIDE_PIXELS, SIDE_PIXELS) - 128) / 128
 
 

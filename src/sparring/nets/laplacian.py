@@ -1,8 +1,8 @@
 """The Laplacian pyramid and the networks of LAPGAN, one pair per level (Denton et al. 2015).
 
-Levels are numbered as in the paper: 0 is the full image, the last level is the coarsest. A level has an image I_k and its
-low-pass image l_k = u(I_{k+1}), the upsampled next level. Their difference is the band h_k (Eq. 2), from which the image
-is reconstructed (Eq. 3). At the coarsest level l is zero and h is the image itself.
+Levels are numbered as in the paper: 0 is the full image, the last level is the coarsest. A level has an image I_k and
+its low-pass image l_k = u(I_{k+1}), the upsampled next level. Their difference is the band h_k (Eq. 2), from which the
+image is reconstructed (Eq. 3). At the coarsest level l is zero and h is the image itself.
 """
 
 from __future__ import annotations
@@ -75,7 +75,10 @@ class Generator(nn.Module):
         return list(torch.split(z, self.chunk_dims, 1))
 
     def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
-        """Map noise to images (section 2.2). The images of all levels are clamped to [-1, 1], the range of real ones."""
+        """Map noise to images (section 2.2).
+
+        The images of all levels are clamped to [-1, 1], the range of real ones.
+        """
         image: Tensor | None = None
         for level, noise, size in reversed(list(zip(self.levels, self.split(z), self.sizes, strict=True))):
             low = None if image is None else up(image, size)
@@ -103,8 +106,8 @@ class CoarseGenerator(nn.Module):
 class FineGenerator(nn.Module):
     """G_k: noise `[B, latent_dim]`, low-pass images `[B, C, h, w]` (and labels) -> images l_k + h_k, a CNN (section 4).
 
-    Noise and label are one extra plane each. The paper draws one number per pixel; here a linear map spreads the level's
-    noise chunk over the pixels.
+    Noise and label are one extra plane each. The paper draws one number per pixel; here a linear map spreads the
+    level's noise chunk over the pixels.
     """
 
     def __init__(self, channels: int, size: Size, latent_dim: int, width: int, classes: int) -> None:
@@ -175,7 +178,7 @@ class CoarseDiscriminator(nn.Module):
 
 
 class FineDiscriminator(nn.Module):
-    """D_k: images l_k + h_k `[B, C, h, w]` (and labels) -> logits `[B]`: two strided convolutions, dropout, a linear layer.
+    """D_k: images l_k + h_k `[B, C, h, w]` (and labels) -> logits `[B]`, a CNN with dropout (section 4).
 
     As in the paper its input is the sum of low-pass image and band (section 2.3).
     """

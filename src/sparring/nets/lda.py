@@ -22,11 +22,11 @@ BUFFERS = ("means", "directions", "scales", "other_scale", "class_dim")
 
 
 class LDA(nn.Module):
-    """Gaussian classes with a shared covariance on features (Lee et al. 2018, "A simple unified framework", Eq. 1 and 2).
+    """Gaussian classes with a shared covariance on features (Lee et al. 2018, "A simple unified framework", Eq. 1, 2).
 
-    The covariance within classes is shrunk as in Friedman 1989, "Regularized discriminant analysis", Eq. 18. Densities are
-    computed from distances of whitened features. A new class is given by its mean (Hayes and Kanan 2020, "Lifelong machine
-    learning with deep streaming linear discriminant analysis").
+    The covariance within classes is shrunk as in Friedman 1989, "Regularized discriminant analysis", Eq. 18. Densities
+    are computed from distances of whitened features. A new class is given by its mean (Hayes and Kanan 2020, "Lifelong
+    machine learning with deep streaming linear discriminant analysis").
     """
 
     means: Tensor
@@ -40,8 +40,8 @@ class LDA(nn.Module):
     ) -> None:
         """Take the tensors that `fit` computes.
 
-        `means` `[K, F]` are whitened class means. Whitening scales features by `scales` `[R]` along `directions` `[R, F]` and
-        by `other_scale` `[]` along all others. `class_dim` `[]` is the effective dimension of a class.
+        `means` `[K, F]` are whitened class means. Whitening scales features by `scales` `[R]` along `directions` `[R,
+        F]` and by `other_scale` `[]` along all others. `class_dim` `[]` is the effective dimension of a class.
         """
         super().__init__()
         for name, tensor in zip(BUFFERS, (means, directions, scales, other_scale, class_dim), strict=True):
@@ -77,8 +77,8 @@ class LDA(nn.Module):
     def log_density(self, whitened: Tensor, examples: Tensor) -> Tensor:
         """Return the log density `[B]` of `whitened` `[B, F]` in a class with whitened `examples` `[N, F]`.
 
-        It is up to a constant that all classes share. The mean of N examples is uncertain, so the covariance is 1 + 1/N in
-        `class_dim` dimensions.
+        It is up to a constant that all classes share. The mean of N examples is uncertain, so the covariance is 1 + 1/N
+        in `class_dim` dimensions.
         """
         variance = 1 + 1 / len(examples)
         squared_distance = (whitened - examples.mean(0)).square().sum(1)

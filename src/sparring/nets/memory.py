@@ -17,11 +17,11 @@ CHUNK_ROWS = 500
 
 
 class Memory(nn.Module):
-    """A key-value memory on features (Kaiser et al. 2017, "Learning to remember rare events", section 2), without gradients.
+    """A key-value memory on features (Kaiser et al. 2017, "Learning to remember rare events", section 2).
 
-    `classes` models the classes of the training data; `reference` holds normalised OOD embeddings (`nets.ood_features`) of
-    training images in half precision. Each added example has its features in `keys`, its embedding in `embeddings` and its
-    class in `values`.
+    `classes` models the classes of the training data; `reference` holds normalised OOD embeddings (`nets.ood_features`)
+    of training images in half precision. Each added example has its features in `keys`, its embedding in `embeddings`
+    and its class in `values`.
     """
 
     reference: Tensor
@@ -63,8 +63,8 @@ class Memory(nn.Module):
     def evidence(self, features: Tensor, classes: int) -> Tensor:
         """Return log p(x / remembered class) - max log p(x / learned class), `[B, classes]`, of features `[B, F]`.
 
-        It is -inf for classes without examples. The density of a class is that of `LDA.log_density`, or that at its nearest
-        example if larger, so that one example suffices for near-duplicates.
+        It is -inf for classes without examples. The density of a class is that of `LDA.log_density`, or that at its
+        nearest example if larger, so that one example suffices for near-duplicates.
         """
         whitened, keys = self.classes.whiten(features), self.classes.whiten(self.keys)
         out = whitened.new_full([len(whitened), classes], -torch.inf)
@@ -78,8 +78,8 @@ class Memory(nn.Module):
     def familiarity(self, embeddings: Tensor) -> Tensor:
         """Return the cosine similarity `[B]` of OOD embeddings `[B, E]` to the third nearest reference embedding.
 
-        Source: Sun et al. 2022, "Out-of-distribution detection with deep nearest neighbors", Eq. 3. Added examples count
-        with their nearest neighbour.
+        Source: Sun et al. 2022, "Out-of-distribution detection with deep nearest neighbors", Eq. 3. Added examples
+        count with their nearest neighbour.
         """
         directions = normalize(embeddings.float(), dim=1)
         cosines = (directions @ self.reference.float().T).topk(min(NEIGHBOURS, len(self.reference)), 1).values[:, -1]

@@ -44,7 +44,10 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Images `[B, C, H, W]` -> logits `[B]`, by two maxout layers. `dropout` holds the rates of the input and inside."""
+    """Images `[B, C, H, W]` -> logits `[B]`, by two maxout layers.
+
+    `dropout` holds the rates of the input and inside.
+    """
 
     def __init__(
         self,

@@ -16,9 +16,9 @@ def ood_features(net: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
     """Return features `[B, F]` and OOD embeddings `[B, F + E]`, both float32, of images `[B, C, H, W]`.
 
     An embedding concatenates the features with the input of the last layer before them, each of unit length. Features
-    separate the known classes but may map unknown inputs onto them; the earlier layer still shows the difference (Lee et al.
-    2018, "A simple unified framework", section 2.2, use all layers). If `features` has no layer with weights, the image
-    itself is the earlier input. `net` has `features` and `head` (`games.semi_supervised.FeatureClassifier`).
+    separate the known classes but may map unknown inputs onto them; the earlier layer still shows the difference (Lee
+    et al. 2018, "A simple unified framework", section 2.2, use all layers). If `features` has no layer with weights,
+    the image itself is the earlier input. `net` has `features` and `head` (`games.semi_supervised.FeatureClassifier`).
     """
     inputs: list[Tensor] = [x]
     of_head = set(net.head.modules()) if isinstance(net.head, nn.Module) else set()

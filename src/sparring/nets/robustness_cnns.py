@@ -100,12 +100,12 @@ class MaxoutClassifier(nn.Module):
 
 
 def maxout_mlp(shape: tuple[int, int, int], classes: int, width: int = 240) -> nn.Module:
-    """Build an MLP of 240 maxout units of 5 pieces per layer; the larger one has 1600 (Goodfellow et al. 2014, section 6)."""
+    """Build an MLP of 240 maxout units per layer; the larger one has 1600 (Goodfellow et al. 2014, section 6)."""
     return MaxoutClassifier(shape, width, classes)
 
 
 def madry_cnn(shape: tuple[int, int, int], classes: int, width: int = 32) -> nn.Module:
-    """Build two 5x5 convolutions of 32 and 64 channels with max pooling, and 1024 hidden units (Madry et al. 2018, section 5)."""
+    """Build two 5x5 convolutions of 32 and 64 channels with pooling, and 1024 units (Madry et al. 2018, section 5)."""
     convs = [Conv(width, 5, padding=2, pool=True), Conv(2 * width, 5, padding=2, pool=True)]
     return Convolutional(shape, convs, [32 * width], classes)
 
@@ -117,7 +117,7 @@ def wong_cnn(shape: tuple[int, int, int], classes: int, width: int = 16) -> nn.M
 
 
 def trades_cnn(shape: tuple[int, int, int], classes: int, width: int = 32) -> nn.Module:
-    """Build four 3x3 convolutions of 32, 32, 64 and 64 channels with two max pools, and 200, 200 units (Zhang et al. 2019).
+    """Build four 3x3 convolutions of 32, 32, 64 and 64 channels and 200, 200 units (Zhang et al. 2019).
 
     Images of less than 16 pixels are padded, unlike in the paper.
     """

@@ -1,7 +1,7 @@
 """Spectral normalisation: weights divided by their largest singular value (Miyato et al. 2018).
 
-Own code, since `torch.nn.utils.parametrizations.spectral_norm` uses a stored v in eval mode. This one stores u alone, so that
-a network in eval mode is a function of its weights and an average of u vectors can be used.
+Own code, since `torch.nn.utils.parametrizations.spectral_norm` uses a stored v in eval mode. This one stores u alone,
+so that a network in eval mode is a function of its weights and an average of u vectors can be used.
 """
 
 from __future__ import annotations

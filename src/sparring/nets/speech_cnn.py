@@ -40,7 +40,7 @@ def mel_matrix(bands: int, bins: int, rate: int) -> Tensor:
 
 
 class LogMel(nn.Module):
-    """Waveforms `[B, T]` -> log-mel spectrograms `[B, 1, bands, frames]`, from about -1 (silence) to 1, at any volume."""
+    """Waveforms `[B, T]` -> log-mel spectrograms `[B, 1, bands, frames]`, from about -1 (silence) to 1."""
 
     window: Tensor
     matrix: Tensor
@@ -68,8 +68,8 @@ class LogMel(nn.Module):
 class SpeechCNN(nn.Module):
     """Waveforms `[B, 1, T]` in [-1, 1] of any length T -> logits of words `[B, words]`; `features` are `[B, 4 width]`.
 
-    Silence longer than the receptive field is added on both sides, and convolutions have no padding in time. Features are
-    maxima over time. So silence after the word changes nothing, and silence before it only shifts the frames.
+    Silence longer than the receptive field is added on both sides, and convolutions have no padding in time. Features
+    are maxima over time. So silence after the word changes nothing, and silence before it only shifts the frames.
     """
 
     def __init__(self, words: int, rate: int, width: int = 32) -> None:

@@ -1,7 +1,7 @@
 """A generator and discriminator of strided convolutions, for any image size, with or without labels.
 
-Labels are classes or vectors. The discriminator has no normalisation, and no output depends on other images of the batch,
-as gradient penalties require.
+Labels are classes or vectors. The discriminator has no normalisation, and no output depends on other images of the
+batch, as gradient penalties require.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ def level_widths(levels: int, width: int, max_channels: int) -> list[int]:
 class Generator(nn.Module):
     """Noise `[B, latent_dim]` (and labels `[B]`, or vectors `[B, K]`) -> images `[B, C, H, W]` in [-1, 1].
 
-    Each level adds an image at its own size to the upsampled image of the level before (skip connections of Karras et al.
-    2020, "Analyzing and improving the image quality of StyleGAN", section 4.1). So shades and colours are learned long
-    before details, and without the checkerboard artefacts of transposed convolutions.
+    Each level adds an image at its own size to the upsampled image of the level before (skip connections of Karras et
+    al. 2020, "Analyzing and improving the image quality of StyleGAN", section 4.1). So shades and colours are learned
+    long before details, and without the checkerboard artefacts of transposed convolutions.
 
     `condition_stats` holds mean and standard deviation of each number of vector labels; it excludes `classes`.
     """
@@ -82,11 +82,11 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Images `[B, C, H, W]` (and labels `[B]`, or vectors `[B, K]`) -> logits `[B]`; `condition_stats` as in the generator.
+    """Images `[B, C, H, W]` (and labels `[B]`, or vectors `[B, K]`) -> logits `[B]`.
 
-    The logit of an image of class k is the k-th output of the head; unlabelled images use the last one. With vectors it is
-    the last output plus the projection of the vector's embedding (Miyato and Koyama 2018, "cGANs with projection
-    discriminator", Eq. 5).
+    `condition_stats` is as in the generator. The logit of an image of class k is the k-th output of the head;
+    unlabelled images use the last one. With vectors it is the last output plus the projection of the vector's embedding
+    (Miyato and Koyama 2018, "cGANs with projection discriminator", Eq. 5).
     """
 
     def __init__(

@@ -1,8 +1,9 @@
 """Weight normalisation with data-dependent initialisation (Salimans and Kingma 2016, "Weight normalization").
 
-Each output has a direction and a scale. Before the first step, scales and biases are set so that each output has mean 0 and
-a given standard deviation over a batch of data (section 3). The discriminator of Improved GAN does not learn without it.
-Own code, since `torch.nn.utils.parametrizations.weight_norm` has no data-dependent initialisation and no fixed scales.
+Each output has a direction and a scale. Before the first step, scales and biases are set so that each output has mean 0
+and a given standard deviation over a batch of data (section 3). The discriminator of Improved GAN does not learn
+without it. Own code, since `torch.nn.utils.parametrizations.weight_norm` has no data-dependent initialisation and no
+fixed scales.
 """
 
 from __future__ import annotations
@@ -19,9 +20,9 @@ from torch.nn.functional import conv2d, conv_transpose2d, linear
 class WeightNormalised(nn.Module):
     """A linear map or convolution with weights `scale * direction / |direction|` and a bias for each output.
 
-    With `train_scale` the scales are parameters; otherwise they stay as data set them, as in the hidden layers of Improved
-    GAN. `init_std` is the standard deviation of outputs after `data_dependent_init` (None: it leaves the layer unchanged).
-    `output_dim` is the dimension of `direction` that counts outputs.
+    With `train_scale` the scales are parameters; otherwise they stay as data set them, as in the hidden layers of
+    Improved GAN. `init_std` is the standard deviation of outputs after `data_dependent_init` (None: it leaves the layer
+    unchanged). `output_dim` is the dimension of `direction` that counts outputs.
     """
 
     scale: Tensor
@@ -85,8 +86,8 @@ def normalised_conv_transpose(
 def data_dependent_init(net: nn.Module, *inputs: Tensor) -> None:
     """Set scales and biases of all WeightNormalised layers of `net` from a forward pass of `inputs`.
 
-    Afterwards each output has mean 0 and its layer's `init_std` over these inputs (Salimans and Kingma 2016, Eq. 5 and 6).
-    An output that is constant over them keeps its scale.
+    Afterwards each output has mean 0 and its layer's `init_std` over these inputs (Salimans and Kingma 2016, Eq. 5 and
+    6). An output that is constant over them keeps its scale.
     """
 
     def standardise(layer: nn.Module, args: Any, out: Tensor) -> Tensor:

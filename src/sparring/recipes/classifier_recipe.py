@@ -97,7 +97,7 @@ def build_system(
     spec = feed.data.spec
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(mix(seed))
-        made = {name: hardware.to_device(net) for name, net in nets(spec).items()}
+        modules = {name: hardware.to_device(net) for name, net in nets(spec).items()}
         first = [feed.batches(nimg, 0)[0].x for nimg in range(0, recipe.prepared_on, feed.batch_size)]
-        recipe.prepare(made, torch.cat(first)[: recipe.prepared_on])
-        return recipe.system(spec, made, total)
+        recipe.prepare(modules, torch.cat(first)[: recipe.prepared_on])
+        return recipe.system(spec, modules, total)

@@ -113,9 +113,9 @@ def to_settings(recipe: Recipe) -> dict[str, Any]:
 def from_settings(kind: Any, settings: Mapping[str, Any]) -> Any:
     """Return the recipe of class `kind` with saved settings; raise SparringError on settings that it does not know."""
     known = {f.name for f in dataclasses.fields(kind)}
-    if odd := sorted(settings.keys() - known):
+    if unknown := sorted(settings.keys() - known):
         raise SparringError(
-            f"the saved settings of '{kind.name}' hold '{odd[0]}', which it does not know: {did_you_mean(odd[0], known)}"
+            f"the saved settings of '{kind.name}' hold '{unknown[0]}', which it does not know: {did_you_mean(unknown[0], known)}"
         )
     return kind(**settings)
 

@@ -80,7 +80,10 @@ class AdversarialRecipe:
     guard: bool = True
     """Rollback to the best weights if accuracy under PGD on 200 training images falls by more than 20 points."""
     eps_ramp: float = 0.0
-    """Fraction of the run over which eps grows linearly from 0; 0 for a constant eps. Some networks need it to learn."""
+    """Fraction of the run over which eps grows linearly from 0; 0 for a constant eps.
+
+    Some networks need it to learn.
+    """
     ema_half_life: float = 0.0
     """Half-life of the EMA of weights that is saved, as a fraction of the run; 0 for the weights themselves."""
     batch_size: int = 100
@@ -104,8 +107,8 @@ class AdversarialRecipe:
     def _check_box(self, max_eps: float) -> None:
         if self.eps is not None and self.eps > max_eps * (1 + 1e-6):
             raise UsageError(
-                f"--eps {self.eps:g} is beyond the whole box of pixels from 0 to 1, {max_eps:g} across in {self.norm}: divide "
-                f"an eps for pixels from 0 to 255 by 255, {self.eps:g}/255 is {self.eps / 255:.4g}"
+                f"--eps {self.eps:g} is beyond the whole box of pixels from 0 to 1, {max_eps:g} across in {self.norm}: "
+                f"divide an eps for pixels from 0 to 255 by 255, {self.eps:g}/255 is {self.eps / 255:.4g}"
             )
 
     def resolve(self, spec: ImageSpec, hardware: Hardware) -> Self:

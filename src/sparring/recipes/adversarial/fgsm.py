@@ -1,7 +1,8 @@
 """FGSM training: half the loss on images, half on FGSM examples (Goodfellow et al. 2014).
 
-The paper does not name its optimizer; its maxout networks (Goodfellow et al. 2013) used momentum with bounded weights. Here it
-is Adam with a cosine schedule. This training protects little against attacks of many steps; the other recipes do.
+The paper does not name its optimizer; its maxout networks (Goodfellow et al. 2013) used momentum with bounded weights.
+Here it is Adam with a cosine schedule. This training protects little against attacks of many steps; the other recipes
+do.
 """
 
 from __future__ import annotations

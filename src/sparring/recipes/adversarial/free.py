@@ -1,8 +1,8 @@
 """Free: each batch several times in a row, with one gradient for weights and perturbation (Shafahi et al. 2019).
 
-The paper trains wide residual networks on CIFAR-10 with momentum. Here it is Adam with the schedule of Wong et al. 2020, who
-use it for this method, too. eps grows at first: without a ramp, 240,000 images of MNIST at eps 0.3 gave 11 % clean accuracy.
-With it, 148,000 images gave 65 % under PGD (200 training images, one seed each).
+The paper trains wide residual networks on CIFAR-10 with momentum. Here it is Adam with the schedule of Wong et al.
+2020, who use it for this method, too. eps grows at first: without a ramp, 240,000 images of MNIST at eps 0.3 gave 11 %
+clean accuracy. With it, 148,000 images gave 65 % under PGD (200 training images, one seed each).
 """
 
 from __future__ import annotations

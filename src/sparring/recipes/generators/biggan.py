@@ -1,11 +1,12 @@
 """BigGAN: large scale GAN training for high fidelity natural image synthesis (Brock, Donahue, Simonyan 2019).
 
-Class-conditional residual networks with hierarchical latents, self-attention and spectral normalisation (section 3), the
-hinge loss, orthogonal regularisation of the generator (Eq. 3), and samples of truncated noise (section 3.1).
+Class-conditional residual networks with hierarchical latents, self-attention and spectral normalisation (section 3),
+the hinge loss, orthogonal regularisation of the generator (Eq. 3), and samples of truncated noise (section 3.1).
 
-Differences to the paper: batches of 64 instead of 2,048 and smaller widths, for one computer, and larger learning rates to
-match (5e-4 for G and 1e-3 for D instead of 5e-5 and 2e-4), still with two discriminator steps per round. The EMA's half-life
-is a fraction of the run. Truncation maps noise into the interval instead of redrawing it (`models/generator.py`).
+Differences to the paper: batches of 64 instead of 2,048 and smaller widths, for one computer, and larger learning rates
+to match (5e-4 for G and 1e-3 for D instead of 5e-5 and 2e-4), still with two discriminator steps per round. The EMA's
+half-life is a fraction of the run. Truncation maps noise into the interval instead of redrawing it
+(`models/generator.py`).
 """
 
 from __future__ import annotations
@@ -70,8 +71,8 @@ class BigGAN:
 
     def __post_init__(self) -> None:
         check_positive(
-            self, "width", "discriminator_width", "max_channels", "latent_dim", "embedding_dim", "batch_size", "accumulation_steps", "lr",
-            "lr_discriminator", "discriminator_steps", "ema_half_life",
+            self, "width", "discriminator_width", "max_channels", "latent_dim", "embedding_dim", "batch_size",
+            "accumulation_steps", "lr", "lr_discriminator", "discriminator_steps", "ema_half_life",
         )  # fmt: skip
         check_range(self, 0, 1, "beta2")
         check_range(self, 0, float("inf"), "orthogonality_weight")
@@ -83,9 +84,9 @@ class BigGAN:
             if spec.condition_stats:
                 actual, note = f"vectors of {len(spec.condition_stats)} numbers as labels", ", which takes vectors"
             raise UsageError(
-                f"biggan is conditional on classes, and these images have {actual}: put them into one folder a class (with "
-                "a larger --label-fraction, if labels are hidden), or use --recipe s3gan, which learns clusters, or "
-                f"--recipe r3{note}"
+                f"biggan is conditional on classes, and these images have {actual}: put them into one folder a class "
+                "(with a larger --label-fraction, if labels are hidden), or use --recipe s3gan, which learns clusters, "
+                f"or --recipe r3{note}"
             )
         return self._sized(spec, hardware)
 

@@ -1,7 +1,7 @@
 """DCGAN: unsupervised representation learning with deep convolutional GANs (Radford, Metz, Chintala 2015).
 
-It follows the paper's architecture guidelines (section 3) for any image size: levels halve the image as long as its sides
-are 4 pixels or more. One difference to the paper: samples come from an EMA of the generator.
+It follows the paper's architecture guidelines (section 3) for any image size: levels halve the image as long as its
+sides are 4 pixels or more. One difference to the paper: samples come from an EMA of the generator.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Generative adversarial nets (Goodfellow, Pouget-Abadie, Mirza, Xu, Warde-Farley, Ozair, Courville, Bengio 2014).
 
-The generator has rectifiers, the discriminator maxout units with dropout, as in the paper's code for MNIST. Two differences
-to the paper: Adam replaces momentum SGD, which needs a schedule for each data set, and samples come from an EMA of the
-generator.
+The generator has rectifiers, the discriminator maxout units with dropout, as in the paper's code for MNIST. Two
+differences to the paper: Adam replaces momentum SGD, which needs a schedule for each data set, and samples come from an
+EMA of the generator.
 """
 
 from __future__ import annotations

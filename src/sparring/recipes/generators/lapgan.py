@@ -1,10 +1,10 @@
-"""LAPGAN: generative image models using a Laplacian pyramid of adversarial networks (Denton, Chintala, Szlam, Fergus 2015).
+"""LAPGAN: generative image models using a Laplacian pyramid of adversarial networks (Denton et al. 2015).
 
-This is the paper's system for CIFAR10 (section 4) for any size that can be halved once: MLPs for the coarsest level and CNNs
-for finer ones, conditioned on classes where there are labels (CC-LAPGAN). Differences to the paper:
+This is the paper's system for CIFAR10 (section 4) for any size that can be halved once: MLPs for the coarsest level and
+CNNs for finer ones, conditioned on classes where there are labels (CC-LAPGAN). Differences to the paper:
 
-- The noise plane of a finer level is a linear map of a chunk of z, so that one z gives an image; the paper draws one number
-  per pixel.
+- The noise plane of a finer level is a linear map of a chunk of z, so that one z gives an image; the paper draws one
+  number per pixel.
 - All levels are trained at once. They are independent, so the order does not change what each learns.
 - Adam replaces momentum SGD, which needs a schedule for each data set.
 - Widths are half the paper's and batches are small, for CPUs. --width 64 --hidden 1200 are the paper's widths.
@@ -81,8 +81,8 @@ class LAPGAN:
         levels = self.levels or max_levels
         if max_levels < 2:
             raise UsageError(
-                f"lapgan needs two levels, and {size} images cannot be halved once with sides of {MIN_COARSEST_SIDE} pixels "
-                f"or more: use --size {_min_size(spec)} or larger, or --recipe dcgan"
+                f"lapgan needs two levels, and {size} images cannot be halved once with sides of {MIN_COARSEST_SIDE} "
+                f"pixels or more: use --size {_min_size(spec)} or larger, or --recipe dcgan"
             )
         if not 2 <= levels <= max_levels:
             allowed = f"2 to {max_levels}" if max_levels > 2 else "2"

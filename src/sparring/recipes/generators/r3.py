@@ -52,9 +52,15 @@ class R3:
     truncates: ClassVar[bool] = False
 
     preset: str | None = None
-    """Network size: small (CPUs), medium (GPUs, twice the width) or large (GPUs of 40 GB, 4 times). None: by hardware."""
+    """Network size: small (CPUs), medium (GPUs, twice the width) or large (GPUs of 40 GB, 4 times).
+
+    None: by hardware.
+    """
     width: int | None = None
-    """Generator channels at the finest level, doubled at each coarser one. None: by preset, size and number of images."""
+    """Generator channels at the finest level, doubled at each coarser one.
+
+    None: by preset, size and number of images.
+    """
     discriminator_width: int | None = None
     """Discriminator channels at the finest level. None: two thirds of the generator's."""
     max_channels: int | None = None
@@ -76,11 +82,14 @@ class R3:
     beta2_end: float = 0.99
     """Adam's final beta2."""
     gamma: float | None = None
-    """Initial weight of R1 and R2. None: 0.3 * (values per image / 784)^2; for few images 0.3 * values / 784, at least 1."""
+    """Initial weight of R1 and R2. None: 0.3 * (values / 784)^2; for few images 0.3 * values / 784, at least 1."""
     gamma_end: float | None = None
     """Final weight of R1 and R2, if --steepness is 0. None: a third of gamma."""
     steepness: float | None = None
-    """Target steepness of the discriminator, which adapts gamma; 0: a cosine schedule. None: 160; 0 for few images or a given gamma."""
+    """Target steepness of the discriminator, which adapts gamma; 0: a cosine schedule.
+
+    None: 160; 0 for few images or a given gamma.
+    """
     penalty_interval: int = 1
     """Rounds between uses of R1 and R2, which are multiplied by this number."""
     ema_half_life: float = 0.02
@@ -88,7 +97,7 @@ class R3:
     augment: str | None = None
     """Augmentation of the discriminator's inputs: none, diff or ada. None: by the number of images."""
     hints: str = ""
-    """Known properties of the images: mirror, tileable, smooth, palette:RRGGBB,RRGGBB; combined as in mirror+smooth*2."""
+    """Known properties of the images: mirror, tileable, smooth, palette:RRGGBB,RRGGBB; or mirror+smooth*2."""
     hint_weight: float = 1.0
     """Weight of the hints in the generator's loss."""
     mirror: bool = False
@@ -96,8 +105,8 @@ class R3:
 
     def __post_init__(self) -> None:
         check_positive(
-            self, "width", "discriminator_width", "max_channels", "latent_dim", "batch_size", "accumulation_steps", "lr", "lr_end", "penalty_interval",
-            "ema_half_life", "gamma", "hint_weight",
+            self, "width", "discriminator_width", "max_channels", "latent_dim", "batch_size",
+            "accumulation_steps", "lr", "lr_end", "penalty_interval", "ema_half_life", "gamma", "hint_weight",
         )  # fmt: skip
         check_range(self, 0, 1, "beta2", "beta2_end")
         check_range(self, 0, float("inf"), "gamma_end", "steepness")
@@ -194,8 +203,8 @@ STEEPNESS = 160.0
 def gamma_for(spec: ImageSpec) -> float:
     """Return the initial weight of R1 and R2, proportional to the squared number of values (`games/adaptive_gamma.py`).
 
-    With few images it is proportional to that number itself and at least 1. A smaller weight lets the generator collapse on
-    small images; a larger one slows it down on large images (docs/lab-notebook.md).
+    With few images it is proportional to that number itself and at least 1. A smaller weight lets the generator
+    collapse on small images; a larger one slows it down on large images (docs/lab-notebook.md).
     """
     size = math.prod(spec.shape) / 784
     return round(0.3 * size**2, 6) if spec.count >= FEW_IMAGES else max(round(0.3 * size, 6), 1.0)

@@ -1,8 +1,8 @@
 """S3GAN: high-fidelity image generation with fewer labels (Lučić, Tschannen, Ritter, Zhai, Bachem, Gelly 2019).
 
-BigGAN with two auxiliary heads on the discriminator, which predict the class and the rotation of an image. Predicted classes
-replace missing labels and condition both players (section 3.2, co-training, S3GAN-CO). Without any labels the class head
-learns clusters during training; the paper clusters beforehand with k-means (section 3.1).
+BigGAN with two auxiliary heads on the discriminator, which predict the class and the rotation of an image. Predicted
+classes replace missing labels and condition both players (section 3.2, co-training, S3GAN-CO). Without any labels the
+class head learns clusters during training; the paper clusters beforehand with k-means (section 3.1).
 """
 
 from __future__ import annotations

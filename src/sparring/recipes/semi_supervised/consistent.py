@@ -1,7 +1,8 @@
 """Consistent: FixMatch with a mean teacher, combined with the generator of Improved GAN.
 
 - The teacher is an EMA of the classifier (Tarvainen and Valpola 2017).
-- Its confident pseudo-labels are learned for strongly augmented copies of unlabelled images (Sohn et al. 2020, "FixMatch").
+- Its confident pseudo-labels are learned for strongly augmented copies of unlabelled images (Sohn et al. 2020,
+  "FixMatch").
 - Pseudo-labels are balanced over the classes (Berthelot et al. 2020).
 - A generator matches features, and its images belong to no class (Salimans et al. 2016).
 

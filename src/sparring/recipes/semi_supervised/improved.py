@@ -1,11 +1,12 @@
 """Improved GAN: few labels by feature matching (Salimans, Goodfellow, Zaremba, Cheung, Radford, Chen 2016, section 5).
 
 As published: K logits with that of "generated" at 0, feature matching, weight normalisation with data-dependent
-initialisation, Gaussian noise between the layers, averaged weights for predictions. Small grey images use MLPs, others CNNs. `--entropy-weight`, `--pull-away-weight` and `--low-density-weight` add the terms of Bad GAN (Dai et al. 2017).
+initialisation, Gaussian noise between the layers, averaged weights for predictions. Small grey images use MLPs, others
+CNNs. `--entropy-weight`, `--pull-away-weight` and `--low-density-weight` add the terms of Bad GAN (Dai et al. 2017).
 
-Differences to the paper: the EMA's half-life ramps up (with 10,000 rounds from 0, as published, it is useless before 20,000
-rounds); low density is measured in features instead of by a pre-trained PixelCNN; transposed convolutions are 4 x 4 and all
-others padded, for any image size.
+Differences to the paper: the EMA's half-life ramps up (with 10,000 rounds from 0, as published, it is useless before
+20,000 rounds); low density is measured in features instead of by a pre-trained PixelCNN; transposed convolutions are 4
+x 4 and all others padded, for any image size.
 """
 
 from __future__ import annotations
