@@ -29,8 +29,9 @@ check: dev  ## lint, format, types, floors
 glossary: dev  ## words that are not used (CONTRIBUTING.md, "Glossary")
 	$(BIN)/python .ci/check_glossary.py
 
-test: check  ## and the tests
-	$(BIN)/python -m pytest
+test: export OMP_NUM_THREADS = 1
+test: check  ## and the tests, one process a core
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 clean:
 	$(PYTHON) -c "import shutil; [shutil.rmtree(p, True) for p in ('.venv', 'runs', '.mypy_cache', '.ruff_cache', '.pytest_cache')]"
