@@ -16,7 +16,6 @@ import torch
 from record import save
 from safetensors.torch import load_file
 
-from sparring.data.in_memory import as_input
 from sparring.data.open import open_source
 from sparring.engine.run_folder import Run
 from sparring.recipes import recipe_class
@@ -30,7 +29,7 @@ def main() -> None:
     options = parser.parse_args()
     run, mnist = Run(options.run), open_source("mnist")
     test = mnist.split("test")
-    x, labels = as_input(test[np.arange(len(test))], torch.device("cpu")), torch.from_numpy(test.labels)
+    x, labels = test.spec.encode(test[np.arange(len(test))], torch.device("cpu")), torch.from_numpy(test.labels)
     recipe = from_settings(recipe_class(run.settings["recipe"]["name"]), run.settings["recipe"]["settings"])
     net = recipe.nets(mnist.spec)["classifier"].eval()
     errors: dict[int, int] = {}

@@ -20,7 +20,7 @@ from sparring.commands.training.plan import Plan, measure_speed
 from sparring.commands.training.request import check_budget
 from sparring.commands.training.run_settings import requested_recipe
 from sparring.data.dataset import Dataset
-from sparring.data.in_memory import IndexedDataset, InMemoryDataset, Scale, as_input
+from sparring.data.in_memory import IndexedDataset, InMemoryDataset, Scale
 from sparring.data.loader import BatchLoader
 from sparring.data.open import open_source
 from sparring.data.reader_api import mode_of
@@ -173,7 +173,7 @@ class FewLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             made = dict(recipe.nets(spec))
         if self.classifier is not None:
             net = _own(self.classifier, spec)
-            x = as_input(data[np.resize(np.arange(len(data)), 2)], CPU)
+            x = data.spec.encode(data[np.resize(np.arange(len(data)), 2)], CPU)
             made["classifier"] = split_head(nn.Sequential(nn.Flatten(), net) if self._rows else net, x, classes)
         if self.generator is not None:
             net = _own(self.generator, spec)
@@ -193,7 +193,10 @@ class FewLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self)
         source = self._read(X)
         parts = (np.arange(first, min(first + CHUNK_ROWS, len(source))) for first in range(0, len(source), CHUNK_ROWS))
-        found = [self.classifier_.predict(as_input(source[rows], CPU)).probabilities.cpu().double() for rows in parts]
+        found = [
+            self.classifier_.predict(source.spec.encode(source[rows], CPU)).probabilities.cpu().double()
+            for rows in parts
+        ]
         probabilities: NDArray[np.float64] = torch.cat(found).numpy()
         return probabilities
 
@@ -221,7 +224,9 @@ class FewLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self)
         source, labels = self._read(X), self._as_classes(y)
         names = [str(label) for label in labels]
-        self.classifier_.remember(as_input(source[np.arange(len(source))], CPU), names if np.ndim(y) else names[0])
+        self.classifier_.remember(
+            source.spec.encode(source[np.arange(len(source))], CPU), names if np.ndim(y) else names[0]
+        )
         new = [label for label in dict.fromkeys(labels) if label not in self.classes_]
         self.classes_ = np.concatenate([self.classes_, np.array(new, dtype=np.array(labels).dtype)])
         return self

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from sparring.data.in_memory import InMemoryDataset, Scale, as_input
+from sparring.data.in_memory import InMemoryDataset, Scale
 from sparring.data.loader import BatchLoader
 from sparring.engine.data_spec import ImageSpec
+from sparring.measure.features.network_input import as_input
 
 CPU = torch.device("cpu")
 

@@ -1,4 +1,4 @@
-"""Arrays in memory as a data set, beside `Dataset`, which lie in a file; and how rows of either become a network's input."""
+"""Arrays in memory as a data set, beside `Dataset`, whose rows lie in a file."""
 
 from __future__ import annotations
 
@@ -6,9 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from sparring.engine.data_spec import DataSpec
 
@@ -83,13 +81,3 @@ class InMemoryDataset:
     def conditions(self, index: NDArray[np.int64]) -> NDArray[np.int64]:
         """Labels int64 `[B]`."""
         return self.labels[index]
-
-
-def as_input(rows: NDArray[Any], device: torch.device) -> Tensor:
-    """Rows `[B, H, W, C]` -> float32 `[B, C, H, W]`, channels_last as they lie; rows of values `[B, F]` as they are.
-
-    Bytes are brought to [-1, 1].
-    """
-    x = torch.from_numpy(rows).to(device)
-    x = x.permute(0, 3, 1, 2) if x.dim() == 4 else x
-    return x.float() / 127.5 - 1 if x.dtype == torch.uint8 else x.float()

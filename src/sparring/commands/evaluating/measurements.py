@@ -16,12 +16,12 @@ from sparring.commands.evaluating.duality_gap import gap_of
 from sparring.commands.evaluating.inputs import EvaluationInputs
 from sparring.commands.evaluating.row_views import RowView
 from sparring.commands.reporting.progress import Progress
-from sparring.data.in_memory import as_input
 from sparring.engine.device import Hardware
 from sparring.engine.errors import SparringError
 from sparring.measure.diagnostics import memorisation as copies
 from sparring.measure.diagnostics.two_sample_test import two_sample_test
 from sparring.measure.features.feature_net import Features
+from sparring.measure.features.network_input import as_input
 from sparring.measure.scores.evaluation import Memorisation, Score, TwoSampleResult
 from sparring.measure.scores.modes import class_divergence, mode_count
 from sparring.measure.scores.scores import CLASS, MEASURES, PIXELS, score_name, score_of, scores

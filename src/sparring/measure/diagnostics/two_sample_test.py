@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from sparring.data.in_memory import as_input
 from sparring.engine.device import Hardware
 from sparring.engine.game import Batch, Game, Stats
 from sparring.engine.loop import BatchSource, System, play
+from sparring.measure.features.network_input import as_input
 from sparring.measure.features.train_small import Fetch, Rows, learn
 from sparring.measure.scores.evaluation import TwoSampleResult
 from sparring.nets.encoder import Encoder

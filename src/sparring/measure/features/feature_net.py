@@ -14,10 +14,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from sparring.data.in_memory import as_input
 from sparring.engine.errors import SparringError, UsageError
 from sparring.engine.safetensors_io import digest
 from sparring.measure.features.inception import inception_features, inception_name, load_inception
+from sparring.measure.features.network_input import as_input
 
 Net = Callable[[Tensor], Tensor]
 """Images `[B, C, H, W]` in [-1, 1] -> `[B, d]`."""

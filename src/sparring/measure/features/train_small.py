@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim import Adam
 
-from sparring.data.in_memory import as_input
 from sparring.engine.device import Hardware
 from sparring.engine.ema import EMA
 from sparring.engine.game import Batch
@@ -20,6 +19,7 @@ from sparring.engine.loop import Callback, System, play
 from sparring.engine.schedules import cosine
 from sparring.engine.seeds import mix
 from sparring.games.single_player import SinglePlayer
+from sparring.measure.features.network_input import as_input
 
 Fetch = Callable[[NDArray[np.int64]], NDArray[Any]]
 """Row numbers `[B]` -> images uint8 `[B, H, W, C]`, or rows of values `[B, F]`."""

@@ -18,7 +18,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import affine_grid, cross_entropy, grid_sample, normalize
 
-from sparring.data.in_memory import as_input
 from sparring.engine.atomic_io import atomic_replace
 from sparring.engine.data_spec import ImageSpec
 from sparring.engine.device import Hardware
@@ -26,6 +25,7 @@ from sparring.engine.errors import SparringError
 from sparring.engine.game import Batch
 from sparring.engine.safetensors_io import digest, load_file, write_tensors
 from sparring.measure.features.feature_net import Features
+from sparring.measure.features.network_input import as_input
 from sparring.measure.features.train_small import Fetch, Rows, learn
 from sparring.nets.encoder import Encoder
 
