@@ -15,7 +15,7 @@ import torch
 from record import save
 from torch import Tensor
 
-from sparring.measure.scores.scores import MEASURES, PIXELS
+from sparring.measure.scores.scores import MEASURES, VALUE_MEASURE
 
 SETTINGS = {
     "equal, d = 8, N = 300": (300, 8, 0.0, 1.0),
@@ -35,7 +35,7 @@ def covered(n: int, d: int, shift: float, scale: float, times: int) -> dict[str,
     found: dict[str, list[tuple[float, float, float]]] = {}
     for k in range(times):
         x, y = draw(n, d, 2 * k) * scale + shift, draw(n, d, 2 * k + 1)
-        for measure in (*MEASURES, PIXELS):
+        for measure in (*MEASURES, VALUE_MEASURE):
             for name, estimate, (least, most) in zip(measure.names, measure.compute(x, y), measure.bounds, strict=True):
                 low, high = estimate.interval(least=least, most=most, seed=k)
                 found.setdefault(name, []).append((estimate.value, low, high))

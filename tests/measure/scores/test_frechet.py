@@ -18,14 +18,14 @@ def gaussian(mean: float, scales: list[float]) -> Moments:
 
 
 def test_closed_form_of_commuting_gaussians() -> None:
-    """|m_a - m_b|^2 + sum (s_a - s_b)^2 where covariances share their axes."""
+    """The distance is |m_a - m_b|^2 + sum (s_a - s_b)^2 if the covariances share their axes."""
     a, b = gaussian(0.0, [1.0, 2.0, 3.0]), gaussian(0.5, [1.5, 2.0, 0.5])
     assert distance(a, b) == pytest.approx(3 * 0.25 + 0.25 + 6.25, rel=1e-12)
     assert distance(a, a) == pytest.approx(0, abs=1e-12)
 
 
-def test_turned_gaussians() -> None:
-    """A turn of both sets changes nothing; a turn of one has a closed form in the plane."""
+def test_rotated_gaussians() -> None:
+    """Rotating both sets changes nothing; rotating one has a closed form in the plane."""
     turn = torch.linalg.qr(normal(4, 4)).Q
     x, y = normal(500, 4) * torch.tensor([1.0, 2, 3, 4]), normal(400, 4, seed=1) + 0.3
     assert frechet_distance(x @ turn, y @ turn).value == pytest.approx(frechet_distance(x, y).value, rel=1e-9)
@@ -35,16 +35,16 @@ def test_turned_gaussians() -> None:
     assert distance(a, b) == pytest.approx(2 * (3 - 1) ** 2, rel=1e-12)
 
 
-def test_moments_are_numpys_in_any_block() -> None:
+def test_moments_equal_numpys() -> None:
     x = normal(9000, 7).float() * 3 + 100  # more rows than one block, and a large common part
-    found = moments(x)
-    assert found.mean.numpy() == pytest.approx(x.double().mean(0).numpy(), rel=1e-6)
-    assert found.covariance.numpy() == pytest.approx(np.cov(x.double().numpy(), rowvar=False), abs=2e-4)
+    result = moments(x)
+    assert result.mean.numpy() == pytest.approx(x.double().mean(0).numpy(), rel=1e-6)
+    assert result.covariance.numpy() == pytest.approx(np.cov(x.double().numpy(), rowvar=False), abs=2e-4)
     wide = normal(40, 1100)  # more columns than one block
     assert moments(wide).covariance.numpy() == pytest.approx(np.cov(wide.numpy(), rowvar=False), abs=1e-10)
 
 
-def test_as_torchmetrics() -> None:
+def test_equals_torchmetrics() -> None:
     class Values(torch.nn.Module):
         num_features = 12
 
@@ -58,7 +58,7 @@ def test_as_torchmetrics() -> None:
     assert frechet_distance(x.flatten(1), y.flatten(1)).value == pytest.approx(float(metric.compute()), rel=1e-4)
 
 
-def test_dead_features_and_few_rows() -> None:
+def test_constant_features_and_few_rows() -> None:
     x, y = normal(50, 6), normal(50, 6, seed=1)
     x[:, 2] = y[:, 2] = 1.0  # a feature that never moves
     assert frechet_distance(x, y).value == pytest.approx(
@@ -70,7 +70,7 @@ def test_dead_features_and_few_rows() -> None:
         moments(normal(1, 3))
 
 
-def test_a_pull_is_what_a_row_changes() -> None:
+def test_influence_is_the_change_by_a_row() -> None:
     x, y = normal(400, 3) * 1.5, normal(500, 3, seed=1) + 0.2
     estimate = frechet_distance(x, y)
     for row in (0, 7, 100):
@@ -81,7 +81,7 @@ def test_a_pull_is_what_a_row_changes() -> None:
     assert float(estimate.x.mean()) == pytest.approx(0, abs=1e-9)
 
 
-def test_extrapolation_takes_the_bias_off() -> None:
+def test_extrapolation_removes_the_bias() -> None:
     plain = [frechet_distance(normal(200, 16, seed=k), normal(200, 16, seed=k + 100)).value for k in range(20)]
     better = [frechet_extrapolated(normal(200, 16, seed=k), normal(200, 16, seed=k + 100)).value for k in range(20)]
     assert np.mean(plain) > 0.5  # of one distribution, whose distance is 0
@@ -90,7 +90,7 @@ def test_extrapolation_takes_the_bias_off() -> None:
 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(2, 40), st.integers(2, 40), st.integers(1, 9), st.integers(0, 99))
-def test_never_below_zero_and_symmetric(n: int, m: int, d: int, seed: int) -> None:
+def test_nonnegative_and_symmetric(n: int, m: int, d: int, seed: int) -> None:
     x, y = normal(n, d, seed=seed), normal(m, d, seed=seed + 1) * 2
     there, back = frechet_distance(x, y).value, frechet_distance(y, x).value
     assert there > -1e-6 and there == pytest.approx(back, abs=1e-5)

@@ -10,7 +10,7 @@ def normal(*shape: int, seed: int = 0) -> torch.Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
-def test_the_same_set_in_another_order_is_at_distance_0() -> None:
+def test_a_permuted_set_has_distance_0() -> None:
     x = normal(50, 3, 4, 4)
     assert sliced_wasserstein(x, x) == 0
     assert sliced_wasserstein(x, x[torch.randperm(50, generator=torch.Generator().manual_seed(1))]) == pytest.approx(
@@ -24,8 +24,8 @@ def test_symmetric_and_repeatable() -> None:
     assert sliced_wasserstein(x, y, seed=1) != sliced_wasserstein(x, y)
 
 
-def test_a_shift_is_its_length_per_square_root_of_a_value() -> None:
-    """Every projection moves by <v, line>: the mean of |<v, line>| on the sphere in d dimensions is |v| times this."""
+def test_a_shift_by_its_length_over_the_square_root_of_d() -> None:
+    """Each projection moves by <v, direction>; the mean of |<v, direction>| on the sphere is |v| times this."""
     d = 48
     mean = math.gamma(d / 2) / (math.sqrt(math.pi) * math.gamma((d + 1) / 2))
     x = normal(200, 3, 4, 4)
@@ -41,24 +41,24 @@ def test_a_known_distance_in_one_dimension() -> None:
 
 
 def test_gaussians_of_two_widths() -> None:
-    """N(0, 1) and N(0, 3): each projection is |3 - 1| apart."""
+    """N(0, 1) and N(0, 3): the distance of each projection is |3 - 1|."""
     x, y = normal(20_000, 4), normal(20_000, 4, seed=1) * 3
     assert sliced_wasserstein(x, y, directions=32) == pytest.approx(2, rel=0.05)
 
 
-def test_the_number_of_pixels_does_not_count() -> None:
+def test_the_number_of_values_does_not_matter() -> None:
     few, many = (sliced_wasserstein(torch.zeros(8, d), torch.ones(8, d), directions=4096) for d in (64, 4096))
     assert few == pytest.approx(many, rel=0.05) and few == pytest.approx(math.sqrt(2 / math.pi), rel=0.05)
 
 
-def test_sets_that_cannot_be_compared() -> None:
+def test_different_shapes_are_refused() -> None:
     with pytest.raises(ValueError, match="one shape"):
         sliced_wasserstein(torch.zeros(3, 2), torch.zeros(4, 2))
     with pytest.raises(ValueError, match="one shape"):
         sliced_wasserstein(torch.zeros(3, 2), torch.zeros(3, 5))
 
 
-def test_rows_in_parts_make_no_difference() -> None:
+def test_chunks_do_not_matter() -> None:
     x, y = normal(30, 5000), normal(30, 5000, seed=1)  # 5000 values: 838 rows at once
     whole = sliced_wasserstein(x, y, directions=40)
     parts = sliced_wasserstein(x.repeat(40, 1), y.repeat(40, 1), directions=40)
@@ -70,8 +70,8 @@ def test_the_estimate_is_the_same_distance() -> None:
     assert sliced_estimate(x, y).value == pytest.approx(sliced_wasserstein(x, y), rel=1e-12)
 
 
-def test_a_pull_is_what_a_row_weighs() -> None:
-    """Moving weight towards a row moves the distance by its pull: checked by drawing that row more often."""
+def test_influence_is_the_change_by_a_row() -> None:
+    """Drawing a row more often changes the distance by its influence."""
     x, y = normal(400, 2), normal(400, 2, seed=1) * 1.5 + 1
     estimate = sliced_estimate(x, y)
     rows = torch.arange(400).repeat(9)

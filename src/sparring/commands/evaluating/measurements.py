@@ -24,7 +24,7 @@ from sparring.measure.features.feature_net import Features
 from sparring.measure.features.network_input import as_input
 from sparring.measure.scores.evaluation import Memorisation, Score, TwoSampleResult
 from sparring.measure.scores.modes import class_divergence, mode_count
-from sparring.measure.scores.scores import CLASS, MEASURES, PIXELS, score_name, score_of, scores
+from sparring.measure.scores.scores import CLASS_MEASURE, MEASURES, VALUE_MEASURE, compute_scores, score_name, to_score
 
 MAX_VALUE_BYTES = 256 << 20
 """Largest size of the rows, as float32, whose values are compared; fewer rows are used of large images."""
@@ -93,7 +93,7 @@ def feature_scores(
     inputs: EvaluationInputs, net: Features, features: ScoreFeatures, warnings: list[str]
 ) -> list[Score]:
     """Compute the scores on features: of all rows, of each class, and of the classes that the net predicts."""
-    results, more = scores(MEASURES, features.samples, features.real, features.real_pair, net.name)
+    results, more = compute_scores(MEASURES, features.samples, features.real, features.real_pair, net.name)
     warnings += more
     if len(inputs.spec.classes) > 1 and (inputs.samples.labels >= 0).any():
         results += _scores_by_class(inputs, net, features, warnings)
@@ -106,14 +106,14 @@ def _scores_by_class(
     """Compute the Fréchet distance within each class."""
     classes = inputs.spec.classes
     labels, pair_labels = inputs.samples.labels, [rows.labels for rows in inputs.reference.real_pair]
-    results, too_few, needed = [], [], CLASS.least(features.samples.shape[1])
+    results, too_few, needed = [], [], CLASS_MEASURE.min_rows(features.samples.shape[1])
     for k, name in enumerate(classes[:MAX_CLASSES]):
         fake, real = features.samples[labels == k], features.real[inputs.reference.real.labels == k]
         if min(len(fake), len(real)) < needed:
             too_few.append(name)
             continue
         pair = features.real_pair[0][pair_labels[0] == k], features.real_pair[1][pair_labels[1] == k]
-        results += scores([CLASS], fake, real, pair, net.name, name)[0]
+        results += compute_scores([CLASS_MEASURE], fake, real, pair, net.name, name)[0]
     fd = score_name("fd", net.name)
     if too_few:
         warnings.append(f"{fd} by class: not computed for {', '.join(too_few)}: {needed} rows of a class are needed")
@@ -134,8 +134,8 @@ def _mode_scores(inputs: EvaluationInputs, net: Features, features: ScoreFeature
         for f in (features.samples, features.real_pair[0])
     )
     return [
-        score_of(score_name("modes", net.name), mode_count(fake), mode_count(real), (1, total)),
-        score_of(
+        to_score(score_name("modes", net.name), mode_count(fake), mode_count(real), (1, total)),
+        to_score(
             score_name("kl", net.name), class_divergence(fake, counts), class_divergence(real, counts), (0, math.inf)
         ),
     ]
@@ -150,7 +150,7 @@ def value_scores(inputs: EvaluationInputs, warnings: list[str]) -> list[Score]:
         [as_input(side.fetch(np.arange(count)), torch.device("cpu")) for side in pair]
         for pair, count in zip(pairs, counts, strict=True)
     )
-    results, more = scores([PIXELS], compared[0], compared[1], (real[0], real[1]), "values")
+    results, more = compute_scores([VALUE_MEASURE], compared[0], compared[1], (real[0], real[1]), "values")
     warnings += more
     return results
 

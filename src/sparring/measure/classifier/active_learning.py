@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from sparring.measure.scores.prdc import nearest
+from sparring.measure.scores.knn import nearest_neighbours
 
 CROWD = 50
 """Rows that make a kind, at most."""
@@ -26,8 +26,8 @@ def unlike(points: Tensor, labelled: Tensor, count: int) -> Tensor:
     around = min(CROWD, len(points) // SHARE)
     if around < 2:
         return farthest_first(points, labelled, count)
-    crowds = points[nearest(points, points, around, itself=True)[1]].mean(1)
-    return nearest(crowds[farthest_first(crowds, labelled, count)], points)[1][:, 0]
+    crowds = points[nearest_neighbours(points, points, around, exclude_self=True)[1]].mean(1)
+    return nearest_neighbours(crowds[farthest_first(crowds, labelled, count)], points)[1][:, 0]
 
 
 def farthest_first(points: Tensor, labelled: Tensor, count: int) -> Tensor:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from sparring.measure.scores.evaluation import Memorisation
-from sparring.measure.scores.prdc import count_earlier_within, nearest
+from sparring.measure.scores.knn import count_earlier_within, nearest_neighbours
 
 FEWEST = 20
 """Rows of each set, below which nothing is said."""
@@ -115,7 +115,7 @@ def _mann_whitney(a: Tensor, b: Tensor, effect: float) -> float:
 
 
 def _near(rows: Tensor, training: Tensor, itself: bool = False) -> _Near:
-    distances, found = nearest(rows, training, 1 + AROUND, itself=itself)
+    distances, found = nearest_neighbours(rows, training, 1 + AROUND, exclude_self=itself)
     first, next_few = distances[:, 0], distances[:, 1:].mean(1)
     return _Near(first, torch.where(next_few > 0, first / next_few.clamp(min=1e-300), 0.0), found[:, 0])
 
@@ -138,7 +138,7 @@ def _repeats(samples: Tensor, training: Tensor, seed: int) -> tuple[Tensor, Tens
     generator = torch.Generator().manual_seed(seed)
     real = training[torch.randperm(len(training), generator=generator)[:of].to(training.device)]
     drawn = torch.randperm(len(samples), generator=generator)[:of].to(samples.device)
-    distances = nearest(real, real, itself=True)[0]
+    distances = nearest_neighbours(real, real, exclude_self=True)[0]
     apart = distances[distances > 0]
     limit = float(apart.min()) / 2 if len(apart) else 0.0
     return drawn, count_earlier_within(samples[drawn], limit), int(count_earlier_within(real, limit).sum())

@@ -1,4 +1,4 @@
-"""What an evaluation tells, as typed objects; `to_json` is what `sparring evaluate --json` prints."""
+"""Results of an evaluation as typed objects; `to_json` is what `sparring evaluate --json` prints."""
 
 from __future__ import annotations
 
@@ -9,52 +9,54 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Score:
-    """One score with its interval, and the floor: what real data score against real data, by the same protocol."""
+    """One score with its 95 % interval, and its real-vs-real baseline by the same protocol."""
 
     name: str
-    """With the features in it, `fd[trained-1a2b]`: scores of different names cannot be compared."""
+    """Name with the feature net, `fd[trained-1a2b]`; scores of different names are not comparable."""
     value: float
     low: float
     high: float
-    """Ends of the 95 % interval."""
+    """Upper end of the 95 % interval."""
     real_baseline: float | None
-    """None where there is not enough real data to know."""
+    """Score of real data against real data; None if there are too few real rows."""
 
 
 @dataclass(frozen=True)
 class TwoSampleResult:
-    """How well a fresh discriminator tells samples from data: at the equilibrium it can only guess."""
+    """Accuracy of a discriminator, trained from scratch, at separating samples from data; 0.5 at the equilibrium."""
 
     accuracy: float
-    """On rows that it was not trained on; 0.5 is guessing."""
+    """Accuracy on held-out rows; chance is 0.5."""
     low: float
     high: float
-    """Ends of the exact 95 % interval."""
+    """Upper end of the exact 95 % interval."""
     tested: int
-    """Rows that the accuracy was taken on."""
+    """Number of held-out rows."""
     duality_gap: float | None = None
-    """Of the run's own game (Grnarova et al. 2019): 0 at an equilibrium; None for samples without a run."""
+    """Duality gap of the run's game (Grnarova et al. 2019), 0 at an equilibrium; None for samples without a run."""
     message: str = ""
+    """Result as a sentence."""
 
 
 @dataclass(frozen=True)
 class Memorisation:
-    """Whether samples lie nearer to the training images than fresh data do."""
+    """Test whether samples are nearer to the training rows than held-out real rows are."""
 
     p_value: float
-    """Of C_T: how often honest samples would lie so near (Meehan et al. 2020). Small: the model copies."""
+    """p-value of C_T (Meehan et al. 2020); a small one means that samples copy training rows."""
     c_t: float
-    """The test's statistic: far below 0 where samples are copies, far above where they miss the data."""
+    """Statistic C_T: well below 0 if samples are copies, well above 0 if they are far from the data."""
     copied_fraction: float
-    """Share of the samples that are nearer to a training image than nearly all held-out images are."""
+    """Fraction of the samples that are nearer to a training row than nearly all held-out rows."""
     duplicates: int
-    """Pairs of samples that are nearer to each other than nearly any two real images are."""
+    """Number of pairs of samples that are nearer to each other than nearly any two real rows."""
     message: str = ""
+    """Result as a sentence."""
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """All that was measured, and how."""
+    """All results of an evaluation, with their protocol."""
 
     protocol: dict[str, Any]
     """Reference, split, counts, resize filter, feature net and its hash, weights, truncation, seed, versions."""
@@ -64,14 +66,14 @@ class Evaluation:
     warnings: tuple[str, ...] = field(default=())
 
     def __getitem__(self, name: str) -> Score:
-        """The score of this name, with or without the features in brackets: `evaluation["fd"]`."""
+        """Return the score of this name, with or without the brackets: `evaluation["fd"]`."""
         for score in self.scores:
             if name in (score.name, score.name.partition("[")[0]):
                 return score
         raise KeyError(f"no score '{name}': {', '.join(score.name for score in self.scores)}")
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values, for JSON, which has no word for what is no finite number: None."""
+        """Return plain values for JSON; NaN and infinities become None."""
         return {name: _plain(value) for name, value in asdict(self).items()}
 
 

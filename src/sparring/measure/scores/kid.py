@@ -1,28 +1,29 @@
-"""The kernel distance of two sets of features: the squared maximum mean discrepancy, without bias at any N."""
+"""The kernel distance of two sets of features: the squared maximum mean discrepancy, unbiased at any N."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
+from sparring.engine.chunks import chunked
 from sparring.stats.intervals import Estimate
 
-BLOCK = 10_000
-"""Rows compared with one another; of more, the mean over blocks that share no row, as unbiased and far faster."""
-ROWS = 1024
-"""Of a kernel matrix that are held at once."""
+BLOCK_ROWS = 10_000
+"""Rows compared with one another; of more, the mean over disjoint blocks, as unbiased and much faster."""
+CHUNK_ROWS = 1024
+"""Rows of the kernel matrix in memory at once."""
 
 
 def kernel_distance(x: Tensor, y: Tensor) -> Estimate:
-    """The unbiased squared MMD of features `[N, d]`, `[M, d]` with the kernel (xᵀy / d + 1)^3, computed in float64.
+    """Return the unbiased squared MMD of features `[N, d]`, `[M, d]` with the kernel (xᵀy / d + 1)^3, in float64.
 
-    Bińkowski et al. 2018, "Demystifying MMD GANs", section 4; Gretton et al. 2012, Eq. 3. It is 0 on average where both
-    come from one distribution, so single values fall below 0 there.
+    Bińkowski et al. 2018, "Demystifying MMD GANs", section 4; Gretton et al. 2012, Eq. 3. Its expectation is 0 for equal
+    distributions, so single values may be negative.
     """
-    blocks = max(-(-max(len(x), len(y)) // BLOCK), 1)
-    parts = [_block(a, b) for a, b in zip(x.tensor_split(blocks), y.tensor_split(blocks), strict=True)]
-    value = sum(part.value for part in parts) / blocks
-    return Estimate(value, torch.cat([part.x for part in parts]), torch.cat([part.y for part in parts]))
+    count = max(-(-max(len(x), len(y)) // BLOCK_ROWS), 1)
+    blocks = [_block(a, b) for a, b in zip(x.tensor_split(count), y.tensor_split(count), strict=True)]
+    value = sum(block.value for block in blocks) / count
+    return Estimate(value, torch.cat([block.x for block in blocks]), torch.cat([block.y for block in blocks]))
 
 
 def _block(x: Tensor, y: Tensor) -> Estimate:
@@ -30,18 +31,18 @@ def _block(x: Tensor, y: Tensor) -> Estimate:
     if min(n, m) < 2:
         raise ValueError(f"the kernel distance needs 2 rows or more of both, not {n} and {m}")
     x, y = x.double(), y.double()
-    within_x, within_y = _means(x, x, itself=True), _means(y, y, itself=True)
-    across = _means(x, y)
-    back = _means(y, x)
-    pull_x, pull_y = 2 * (within_x - across), 2 * (within_y - back)
-    value = float(within_x.mean() + within_y.mean() - 2 * across.mean())
-    return Estimate(value, pull_x - pull_x.mean(), pull_y - pull_y.mean())
+    within_x, within_y = _kernel_means(x, x, exclude_self=True), _kernel_means(y, y, exclude_self=True)
+    x_to_y = _kernel_means(x, y)
+    y_to_x = _kernel_means(y, x)
+    influence_x, influence_y = 2 * (within_x - x_to_y), 2 * (within_y - y_to_x)
+    value = float(within_x.mean() + within_y.mean() - 2 * x_to_y.mean())
+    return Estimate(value, influence_x - influence_x.mean(), influence_y - influence_y.mean())
 
 
-def _means(rows: Tensor, others: Tensor, itself: bool = False) -> Tensor:
-    """The mean kernel of each row with all others; `itself`: both are one set, and a row is not compared with itself."""
-    d = rows.shape[1]
-    sums = torch.cat([((part @ others.T) / d + 1).pow(3).sum(1) for part in torch.split(rows, ROWS)])
-    if not itself:
+def _kernel_means(x: Tensor, others: Tensor, exclude_self: bool = False) -> Tensor:
+    """Return each row's mean kernel with all rows of `others`; `exclude_self`: `others` is x, without the row itself."""
+    d = x.shape[1]
+    sums = chunked(lambda chunk: ((chunk @ others.T) / d + 1).pow(3).sum(1), x, CHUNK_ROWS)
+    if not exclude_self:
         return sums / len(others)
-    return (sums - (rows.square().sum(1) / d + 1).pow(3)) / (len(others) - 1)
+    return (sums - (x.square().sum(1) / d + 1).pow(3)) / (len(others) - 1)

@@ -1,4 +1,4 @@
-"""Which classes the samples are of, by a classifier: modes found, and how far their shares are from the data's."""
+"""Scores of the predicted classes of samples: the number of modes, and the divergence from the data's class proportions."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from sparring.stats.intervals import Estimate
 
 
 def mode_count(predicted: Tensor) -> Estimate:
-    """The number of different classes among the predictions `[N]` (Metz et al. 2017, section 3.3.1: Stacked MNIST)."""
+    """Return the number of distinct classes among predictions `[N]` (Metz et al. 2017, section 3.3.1: Stacked MNIST)."""
     counts = predicted.bincount()
-    alone = (counts[predicted] == 1).double() * (len(predicted) - 1)  # without such a row its class would be missed
-    return Estimate(float((counts > 0).sum()), alone - alone.mean(), torch.zeros(1))
+    single = (counts[predicted] == 1).double() * (len(predicted) - 1)  # rows whose class would be missing without them
+    return Estimate(float((counts > 0).sum()), single - single.mean(), torch.zeros(1))
 
 
 def class_divergence(predicted: Tensor, counts: Tensor) -> Estimate:
-    """KL(samples' class shares || data's), in nats, of predictions `[N]` and the data's class counts `[K]`.
+    """Return KL(class proportions of the samples || of the data), in nats, of predictions `[N]` and data counts `[K]`.
 
-    Metz et al. 2017, section 3.3.1. Above 0 even for perfect samples, by about (K - 1) / 2N. A class that the data do
-    not have counts as half an image of theirs.
+    Metz et al. 2017, section 3.3.1. About (K - 1) / 2N even for perfect samples. A class missing in the data counts as
+    half a row of theirs.
     """
-    shares = predicted.bincount(minlength=len(counts)).double() / len(predicted)
-    wanted = counts.double().clamp_min(0.5) / counts.sum()
-    ratio = (shares / wanted)[predicted].log()
-    return Estimate(float(ratio.mean()), ratio - ratio.mean(), torch.zeros(1))
+    proportions = predicted.bincount(minlength=len(counts)).double() / len(predicted)
+    expected = counts.double().clamp_min(0.5) / counts.sum()
+    log_ratio = (proportions / expected)[predicted].log()
+    return Estimate(float(log_ratio.mean()), log_ratio - log_ratio.mean(), torch.zeros(1))

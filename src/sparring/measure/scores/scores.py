@@ -1,4 +1,4 @@
-"""The scores of samples against data: which there are, what each claims, and how many rows it needs."""
+"""The table of scores of samples against data: their ranges, and how many rows each needs."""
 
 from __future__ import annotations
 
@@ -21,88 +21,95 @@ NEIGHBOURS = 5
 
 @dataclass(frozen=True)
 class Measure:
-    """One computation out of which come one score or more."""
+    """One computation that yields one or more scores."""
 
     names: tuple[str, ...]
     compute: Callable[[Tensor, Tensor], Sequence[Estimate]]
-    """(samples' features `[N, d]`, data's features `[M, d]`) -> an estimate for each name."""
-    least: Callable[[int], int]
-    """d -> rows below which the figure says nothing: it is refused."""
-    enough: Callable[[int], int]
-    """d -> rows below which the figure is a rough one: it is given with a warning."""
+    """(features of the samples `[N, d]`, of the data `[M, d]`) -> an estimate for each name."""
+    min_rows: Callable[[int], int]
+    """d -> number of rows below which the score is meaningless and left out."""
+    enough_rows: Callable[[int], int]
+    """d -> number of rows below which the score is rough and comes with a warning."""
     bounds: tuple[tuple[float, float], ...]
-    """What each score can be."""
+    """Range of each score."""
 
 
-ABOVE, ANY, SHARE = (0.0, math.inf), (-math.inf, math.inf), (0.0, 1.0)
+NONNEGATIVE, UNBOUNDED, PROPORTION = (0.0, math.inf), (-math.inf, math.inf), (0.0, 1.0)
 
 MEASURES = (
-    Measure(("fd",), lambda x, y: [frechet_distance(x, y)], lambda d: d + 2, lambda d: 10 * d, (ABOVE,)),
-    Measure(("fd_infinity",), lambda x, y: [frechet_extrapolated(x, y)], lambda d: 2 * d + 4, lambda d: 10 * d, (ANY,)),
-    Measure(("kd",), lambda x, y: [kernel_distance(x, y)], lambda d: 50, lambda d: 500, (ANY,)),
+    Measure(("fd",), lambda x, y: [frechet_distance(x, y)], lambda d: d + 2, lambda d: 10 * d, (NONNEGATIVE,)),
+    Measure(
+        ("fd_infinity",), lambda x, y: [frechet_extrapolated(x, y)], lambda d: 2 * d + 4, lambda d: 10 * d, (UNBOUNDED,)
+    ),
+    Measure(("kd",), lambda x, y: [kernel_distance(x, y)], lambda d: 50, lambda d: 500, (UNBOUNDED,)),
     Measure(
         ("precision", "recall", "density", "coverage"),
         lambda x, y: precision_recall_density_coverage(x, y, NEIGHBOURS),
-        lambda d: 50, lambda d: 1000, (SHARE, SHARE, ABOVE, SHARE),
+        lambda d: 50, lambda d: 1000, (PROPORTION, PROPORTION, NONNEGATIVE, PROPORTION),
     ),
 )  # fmt: skip
-"""On features. The covariance of d features needs more than d rows, whatever the distance then says."""
-PIXELS = Measure(("swd",), lambda x, y: [sliced_estimate(x, y)], lambda d: 16, lambda d: 500, (ABOVE,))
-"""On the values themselves."""
-CLASS = Measure(("fd",), lambda x, y: [frechet_distance(x, y)], lambda d: d + 2, lambda d: d + 2, (ABOVE,))
-"""On the features of one class: few rows are usual there, and one warning for all is enough."""
+"""Measures of features. The covariance of d features needs more than d rows to be regular."""
+VALUE_MEASURE = Measure(("swd",), lambda x, y: [sliced_estimate(x, y)], lambda d: 16, lambda d: 500, (NONNEGATIVE,))
+"""Measure of the data values themselves."""
+CLASS_MEASURE = Measure(
+    ("fd",), lambda x, y: [frechet_distance(x, y)], lambda d: d + 2, lambda d: d + 2, (NONNEGATIVE,)
+)
+"""Measure of the features of one class: classes are often small, and one warning for all of them is enough."""
 
-OLD_NAMES = {"fd": "fid", "fd_infinity": "fid_infinity", "kd": "kid"}
-"""What scores are called in the features of the Inception network."""
+INCEPTION_NAMES = {"fd": "fid", "fd_infinity": "fid_infinity", "kd": "kid"}
+"""Customary names of scores in features of the Inception network."""
 
 
-def score_name(name: str, features: str, of_class: str | None = None) -> str:
-    """`fd[trained-1a2b]`, `fid[inception-2015]`, and of one class `fd[trained-1a2b]/7`.
+def score_name(name: str, features: str, class_name: str | None = None) -> str:
+    """Return the full name of a score, as `fd[trained-1a2b]`, `fid[inception-2015]` or, of a class, `fd[trained-1a2b]/7`.
 
     >>> score_name("fd", "inception-2015")
     'fid[inception-2015]'
     """
     if features.startswith("inception"):
-        name = OLD_NAMES.get(name, name)
-    return f"{name}[{features}]" + (f"/{of_class}" if of_class is not None else "")
+        name = INCEPTION_NAMES.get(name, name)
+    return f"{name}[{features}]" + (f"/{class_name}" if class_name is not None else "")
 
 
-def scores(
+def compute_scores(
     measures: Sequence[Measure],
     x: Tensor,
     y: Tensor,
-    floor: tuple[Tensor, Tensor],
+    baseline: tuple[Tensor, Tensor],
     features: str,
-    of_class: str | None = None,
+    class_name: str | None = None,
 ) -> tuple[list[Score], list[str]]:
-    """The scores of samples `x` against data `y`, with those of real data against real data (`floor`), and warnings."""
-    found: list[Score] = []
+    """Return the scores of samples x `[N, ...]` against data y `[M, ...]`, and warnings.
+
+    `baseline` holds two sets of real data for the real-vs-real baseline; `features` is the name of the feature net.
+    """
+    result: list[Score] = []
     warnings: list[str] = []
     d, rows = math.prod(x.shape[1:]), min(len(x), len(y))
     for measure in measures:
-        names = [score_name(name, features, of_class) for name in measure.names]
-        least, enough = measure.least(d), measure.enough(d)
-        there = f"there are {len(x):,} and {len(y):,}"
-        if rows < least:
-            why = f"{d} features need" if least > d else "it needs"
-            warnings.append(f"{' '.join(names)}: not given, as {why} {least:,} samples and as many real ones; {there}")
+        names = [score_name(name, features, class_name) for name in measure.names]
+        minimum, enough = measure.min_rows(d), measure.enough_rows(d)
+        counts = f"there are {len(x):,} and {len(y):,}"
+        if rows < minimum:
+            reason = f"{d} features need" if minimum > d else "it needs"
+            warnings.append(
+                f"{' '.join(names)}: left out, {reason} {minimum:,} samples and as many real rows; {counts}"
+            )
             continue
         if rows < enough:
-            warnings.append(
-                f"{' '.join(names)}: rough, {there}; {enough:,} samples and as many real ones would be enough"
-            )
+            warnings.append(f"{' '.join(names)}: rough, {counts}; use {enough:,} samples and as many real rows")
         real: Sequence[Estimate | None] = [None] * len(names)
-        if min(map(len, floor)) >= least:
-            real = measure.compute(*floor)
+        if min(map(len, baseline)) >= minimum:
+            real = measure.compute(*baseline)
         estimates = measure.compute(x, y)
-        these = [score_of(*each) for each in zip(names, estimates, real, measure.bounds, strict=True)]
-        found += [score for score in these if math.isfinite(score.value)]
-        if odd := [score.name for score in these if not math.isfinite(score.value)]:
-            warnings.append(f"{' '.join(odd)}: not given, the features are too large to count with")
-    return found, warnings
+        scores = [to_score(*each) for each in zip(names, estimates, real, measure.bounds, strict=True)]
+        result += [score for score in scores if math.isfinite(score.value)]
+        if not_finite := [score.name for score in scores if not math.isfinite(score.value)]:
+            warnings.append(f"{' '.join(not_finite)}: left out, the features are too large for float64")
+    return result, warnings
 
 
-def score_of(name: str, estimate: Estimate, floor: Estimate | None, bounds: tuple[float, float]) -> Score:
-    """An estimate with its interval and its floor."""
+def to_score(name: str, estimate: Estimate, baseline: Estimate | None, bounds: tuple[float, float]) -> Score:
+    """Return the score of an estimate, with its interval within `bounds` and its baseline."""
     low, high = estimate.interval(least=bounds[0], most=bounds[1])
-    return Score(name, estimate.value, low, high, floor.value if floor else None)
+    return Score(name, estimate.value, low, high, baseline.value if baseline else None)
