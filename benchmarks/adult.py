@@ -3,8 +3,8 @@
     python benchmarks/adult.py
 
 Protocol. The class is whether the income is above $50,000. For each seed `sparring.classify` trains a network on
-adult.data for a fixed number of examples; it holds out a fifth of the rows for testing and a twentieth of the others for
-calibration. Accuracy is that on all 16,281 rows of adult.test. `sparring.attack` then draws 1,000 rows of adult.test by the
+adult.data for a fixed number of examples; it holds out a fifth of the rows for testing and 500 others for calibration.
+Accuracy is that on all 16,281 rows of adult.test. `sparring.attack` then draws 1,000 rows of adult.test by the
 same seed. Whole numbers stay whole, categories stay categories, and numbers stay within their span in the data. `education`
 is dropped, since `education-num` says the same, and so is `fnlwgt`, a sampling weight. Three sets of columns may change:
 
@@ -72,8 +72,8 @@ def one_seed(seed: int, options: argparse.Namespace) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as temporary:
         run = Path(temporary) / "run"
         report = sparring.classify(
-            folder / "adult.data", label="14", names=NAMES, drop=DROPPED, images=options.images, seed=seed, out=run,
-            device="cpu",
+            folder / "adult.data", "tabular_mlp", label="14", names=NAMES, drop=DROPPED, images=options.images, seed=seed,
+            out=run, device="cpu",
         )  # fmt: skip
         assert report.errors is not None
         model = sparring.load(run, "classifier")

@@ -46,7 +46,7 @@ def main() -> None:
     for seed in options.seeds:
         with tempfile.TemporaryDirectory() as folder:
             run = Path(folder) / "run"
-            report = sparring.classify(source, images=options.images, seed=seed, out=run, device="cpu")
+            report = sparring.classify(source, "speech_cnn", images=options.images, seed=seed, out=run, device="cpu")
             assert report.errors is not None
             accuracy = report.errors.complement
             log(f"seed {seed}: accuracy {accuracy} test recordings")
