@@ -62,8 +62,10 @@ def main() -> None:
     parser.add_argument("--name", default="adult", help="name of the result file")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    by_seed = {str(seed): one_seed(seed, options) for seed in options.seeds}
-    write(options, by_seed)
+    by_seed: dict[str, dict[str, Any]] = {}
+    for seed in options.seeds:
+        by_seed[str(seed)] = one_seed(seed, options)
+        write(options, by_seed)
 
 
 def one_seed(seed: int, options: argparse.Namespace) -> dict[str, Any]:
@@ -124,6 +126,8 @@ def compare_search(model: sparring.Classifier, rows: Dataset) -> dict[str, int]:
 
 
 def write(options: argparse.Namespace, by_seed: dict[str, dict[str, Any]]) -> None:
+    """Write the results of the finished seeds."""
+
     def mean(name: str, of: str) -> float:
         values = [one[name][of] for one in by_seed.values()]
         return statistics.mean(value["value"] if isinstance(value, dict) else value for value in values)
@@ -134,7 +138,7 @@ def write(options: argparse.Namespace, by_seed: dict[str, dict[str, Any]]) -> No
     )
     save(
         options.name,
-        result=f"means of {len(by_seed)} seeds: accuracy on adult.test {statistics.mean(accuracy):.2%}; {attacks}; of {search['rows']} "
+        result=f"means of seeds {', '.join(by_seed)}: accuracy on adult.test {statistics.mean(accuracy):.2%}; {attacks}; of {search['rows']} "
         f"rows {search['can_be_broken']} can be broken by work, greedy breaks {search['greedy_breaks']}, {search['by_the_fewest_columns']} by the fewest columns",
         target=f"accuracy at least {GOAL:.1%}; fewer rows broken by work than by all columns",
         met=statistics.mean(accuracy) >= GOAL and mean("work", "success") < mean("all", "success"),

@@ -1,10 +1,10 @@
-"""AutoAttack against Croce and Hein's code, and PGD-40 against torchattacks and foolbox: seconds, and the same verdicts.
+"""Speed of AutoAttack against Croce and Hein's code, and of PGD-40 against torchattacks and foolbox, at equal verdicts.
 
     python benchmarks/attack_speed.py --peers /tmp/peers --reference /tmp/auto-attack --robust RUN
 
-The peers are read from folders outside the repository (`pip install --no-deps --target /tmp/peers torchattacks foolbox ...`;
-github.com/fra31/auto-attack) and run beside ours, in alternation, on the same MNIST images and network, one thread each. The
-undefended network is trained here for one epoch by `sparring harden --eps 0`; RUN is a hardened one (`benchmarks/hardened.py`).
+The other packages are read from folders outside the repository (`pip install --no-deps --target /tmp/peers torchattacks
+foolbox ...`; github.com/fra31/auto-attack). They alternate with ours on the same MNIST images and network, one thread each.
+The undefended network is trained here for one epoch by `sparring harden --eps 0`; RUN is a run of `benchmarks/hardened.py`.
 """
 
 from __future__ import annotations

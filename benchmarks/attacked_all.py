@@ -1,8 +1,9 @@
-"""AutoAttack standard at 0.3 on all 10,000 test images of MNIST, in one batch: for a GPU. RUN is of `benchmarks/hardened.py`.
+"""AutoAttack standard at eps 0.3 on all 10,000 test images of MNIST, in one batch, for a GPU.
 
     python benchmarks/attacked_all.py RUN --device cuda
 
-The doctor looks at 1000 images in `hardened.py`; here all verdicts are AutoAttack's own.
+RUN is a run of `benchmarks/hardened.py`, which attacks 1,000 images and adds the follow-up attacks of the masking checks.
+Here the robust accuracy is that of AutoAttack alone, with a Wilson interval.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""Certified accuracy on MNIST over the radius, beside the accuracy under attack on the same images.
+"""Certified accuracy on MNIST over the L2 radius, beside the accuracy under attack on the same images.
 
     python benchmarks/certified.py
 
-`sparring harden mnist --method noisy` at three levels of noise, each on as many images by one core, and `sparring certify`
-on the first 500 test images. All radii are L2, of pixels from 0 to 1. Trainings and certificates are kept in
-`cache/trials/`, so that a stopped benchmark goes on.
+Protocol. `sparring harden mnist --method noisy` at three noise levels, each for the same number of training examples on one
+thread. Then `sparring certify` on 500 test images. Radii are in pixels from 0 to 1. Trainings and certificates are kept
+in `cache/trials/`, so that an interrupted benchmark continues.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Many classifiers by the command line, told the same few labels; kept, so that a stopped benchmark goes on.
+"""Train many classifiers through the command line from the same labels, and keep their runs.
 
-Not a benchmark itself. One thread a training, two at a time, as in `trials.py`. A training's run lies in
-`cache/trials/classify-LENGTH/`, named by what it was told: benchmarks that ask for the same share it, and one that was
-stopped midway goes on from its checkpoint. `--afresh` forgets those that are asked for: needed when a recipe has changed.
+Not a benchmark itself. Each training has one thread, and two run at a time, as in `trials.py`. A run is kept in
+`cache/trials/classify-LENGTH/` under a name made of its labels and flags: benchmarks that need the same training share it,
+and an interrupted one continues from its checkpoint. `--afresh` trains again, which is needed after a recipe changed.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""What each score says of known corruptions of real pictures: does it move the way it claims to?
+"""Response of each score to known corruptions of real images: does it change in the expected direction?
 
     python benchmarks/corruptions.py            # about 20 minutes on 2 cores
 
-Fresh real pictures (one half of the held-out ones) take the place of samples, the other half is the reference; then the
-same pictures with noise, with blur, with one class missing, with 10 % copies of training pictures, and of 5 classes of
-10. A score has moved where it lies outside the interval it had on the clean ones. All through `sparring.evaluate`, with
-the feature net that it trains on the data. Written to results/corruptions.json and, as tables, corruptions.md.
+Protocol. One half of the held-out images takes the place of samples, the other half is the reference. The samples are then
+corrupted: noise, blur, one class missing, 10 % copies of training images, 5 of 10 classes. A score has changed if it is
+outside the interval of the clean samples. All scores come from `sparring.evaluate`, with the feature network that it
+trains on the data. Results are in results/corruptions.json and, as tables, in corruptions.md.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""Few labels: test errors of `sparring classify` with 20, 50, 100 and 200 of them, beside other ways and published figures.
+"""Test errors of `sparring classify` with 20, 50, 100 and 200 labels, beside baselines and published results.
 
     python benchmarks/fewlabels.py --minutes 40 --seeds 0 1 2 3 4 5 6 7 8 9 --recipes consistent
 
-Beside each recipe, told the same labels: its classifier on the labelled images alone (changed at random as before; no
-unlabelled, no generated ones), and scikit-learn's self-training and label spreading on pixels, with AMONG unlabelled
-images. All are tested on all 10,000 test images. The targets are those of the first recipe, on MNIST. CIFAR-10 is JPEG
-re-encoded: its figures are not CIFAR-10's; `--flags=--mirror` flips images of both, for left and right mean the same there.
+Baselines with the same labels: the classifier of the recipe on the labelled images alone (same augmentation, no unlabelled
+and no generated images), and scikit-learn's self-training and label spreading on pixels, with AMONG unlabelled images. All
+are tested on all 10,000 test images. The targets are those of the first recipe on MNIST. The CIFAR-10 data are JPEG
+re-encoded, so their results are not comparable with published ones. `--flags=--mirror` flips images of both baselines too.
 """
 
 from __future__ import annotations

@@ -1,13 +1,12 @@
-"""Training step with few labels: Sparring's way against the textbook way, with the same networks, losses and batches.
+"""Speed of the training step with few labels, against a textbook implementation of the same networks and losses.
 
-    python benchmarks/fewlabels_step.py           # both recipes, at two sizes: about 5 minutes on 2 cores, bf16; nothing else should run
+    python benchmarks/fewlabels_step.py           # both recipes, two sizes: about 5 minutes on 2 cores with bf16, idle machine
     python benchmarks/fewlabels_step.py --device cuda --rounds 200 --name fewlabels_step_cuda                    # about a minute
 
-Sparring's way is the recipe as `sparring classify` plays it: bf16 and channels_last where the hardware has them, one
-forward pass of labelled, unlabelled and generated images together, weight normalisation in one expression, Adam fused
-where the recipe's is. The textbook way: float32, NCHW, a forward pass for each kind of images, Adam without fusing,
-torch's own parametrization for weight normalisation. How images are changed is the same code in both. On CUDA Sparring's
-turns are graphs, and `eager` is the same with each kernel launched by Python.
+`sparring`: the recipe as `sparring classify` runs it: bf16 and channels_last where the hardware has them, one forward pass
+for labelled, unlabelled and generated images, fused weight normalisation, fused Adam where the recipe has it. `textbook`:
+float32, NCHW, one forward pass per kind of image, Adam without fusing, torch's parametrization for weight normalisation.
+The augmentation is the same code. On CUDA `sparring` replays CUDA graphs; `eager` is the same without graphs.
 """
 
 from __future__ import annotations

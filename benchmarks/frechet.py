@@ -1,9 +1,9 @@
-"""The Fréchet distance of 50,000 x 2048 features: our whole call against torchmetrics' time to result.
+"""Time of the Fréchet distance of 50,000 x 2048 features, against torchmetrics.
 
-    python benchmarks/frechet.py            # about 3 minutes on 2 cores; nothing else should run
+    python benchmarks/frechet.py            # about 3 minutes on 2 cores, idle machine
 
-Both get the same float32 features in memory. torchmetrics sees them through a feature net that hands them on, in
-batches, as its interface asks; ours is `moments` of both and `distance`, and for comparison `frechet_distance` with its interval.
+Both get the same float32 features in memory. torchmetrics receives them in batches through a network that returns its
+input. Ours is `moments` of both and `distance`; `frechet_distance`, which adds an interval, is timed as well.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
-"""Automatic gamma: one held steepness against hand-set gammas, on every data set, at equal images.
+"""Automatic gamma of r3 against fixed values on every data set, at equal numbers of training examples.
 
     python benchmarks/gamma.py                    # about an hour on 2 cores without bf16
 
-r3 with its default (gamma moves so that D's steepness stays as it should) beside `--gamma G` (which falls to a third) for G in
-decades; Fréchet distance and coverage in one feature net a data set. The published gammas run from 0.005 to 150.
+The default controls the steepness of the discriminator; `--gamma G` fixes the start of gamma, which falls to a third. G is
+varied in decades, since published values range from 0.005 to 150. Measured: Fréchet distance and coverage of held-out
+images, in one feature network for each data set.
 """
 
 from __future__ import annotations

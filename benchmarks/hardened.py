@@ -1,10 +1,11 @@
-"""How robust `sparring harden` makes a classifier of MNIST: clean accuracy, and AutoAttack's at 0.3, by seeds.
+"""Robustness of `sparring harden` on MNIST: clean accuracy, and AutoAttack at eps 0.3, for several seeds.
 
     python benchmarks/hardened.py --seeds 0 --attacked 1000
     python benchmarks/hardened.py --flags="--method fast --ema-half-life 0.05" --images 1000000 --seeds 0 1 2 3 4 --attacked 200 --name hardened_fast
 
-Each training runs on one thread; its processor time is told, which is what 60 CPU minutes mean. Runs are kept in
-`cache/trials/harden`, and an evaluation that was stopped goes on.
+Protocol. Each training has one thread, and its processor time is measured. Clean accuracy is that on all 10,000 test
+images; `sparring attack --eps 0.3` attacks `--attacked` of them and runs the masking checks. Runs are kept in
+`cache/trials/harden`, and an interrupted attack continues.
 """
 
 from __future__ import annotations

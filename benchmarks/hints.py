@@ -1,11 +1,11 @@
-"""Hints: what "faces are about as symmetric as these" is worth to a generator that sees 435 of them.
+"""Effect of the mirror hint on a generator that is trained on 435 faces.
 
-    python benchmarks/hints.py             # about 62 minutes on 2 cores; nothing else should run
+    python benchmarks/hints.py             # about 62 minutes on 2 cores, idle machine
 
-For each seed R3 is trained on the colour faces at 64 x 64 pixels twice, without and with the hint, for the same number of
-images. Then 1,000 samples of each: the mean and the quartiles of the hint's violation beside those of the data, what
-exceeds them quantile by quantile, and the coverage of the data, as `sparring train` measures it. The first samples of both
-lie side by side in `results/<name>.png`, those without the hint on the left.
+Protocol. For each seed r3 is trained on the colour faces at 64 x 64 pixels, without and with the hint, for the same number
+of examples. Measured on 1,000 samples: mean, quartiles and excess of the hint's violation, beside those of the data, and
+the coverage of the data as `sparring train` measures it. The first samples of both are in `results/<name>.png`, those
+without the hint on the left.
 """
 
 from __future__ import annotations

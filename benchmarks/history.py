@@ -1,10 +1,10 @@
-"""The history table: every recipe with the same minutes of one core, judged alike.
+"""All generator recipes with the same minutes on one core, measured alike.
 
-    python benchmarks/history.py                 # all: hours; --minutes 5 --seeds 0 1 2 is the full one
+    python benchmarks/history.py                 # hours: --minutes 5 --seeds 0 1 2
 
-MNIST, Fashion-MNIST, CIFAR-10 (JPEG re-encoded) and the ORL faces at their own 112x92; Fréchet distance and coverage
-in one feature net a data set, the Nash check (how often a fresh discriminator is right; 50 % is equilibrium), images a
-second and parameters. Seeds beyond the first are for MNIST alone. A picture shows samples of each recipe by year.
+Data: MNIST, Fashion-MNIST, CIFAR-10 (JPEG re-encoded) and the ORL faces at 112x92. Measured: Fréchet distance and coverage
+in one feature network for each data set, accuracy of a fresh discriminator (50 % is equilibrium), images per second,
+parameters. Seeds after the first are for MNIST alone. A picture shows samples of each recipe by year.
 """
 
 from __future__ import annotations

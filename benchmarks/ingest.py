@@ -1,11 +1,10 @@
-"""Ingestion: images decoded and cached a second, by Sparring (all cores) and by plain Pillow in one process.
+"""Images decoded and cached per second, by Sparring (all cores) and by plain Pillow in one process.
 
-    python benchmarks/ingest.py            # about 3 minutes on 2 cores; nothing else should run
+    python benchmarks/ingest.py            # about 3 minutes on 2 cores, idle machine
 
-Two folders of files, built in a temporary place: 20,000 CIFAR JPEGs of 32x32, and 6,000 JPEG photos of 256x256 cut
-from 435 photographs. Sparring opens the folder with an empty cache, so its time holds the survey, the decoding, the
-digests, the duplicates' search and the finished cache on disk; Pillow opens, converts and copies each file into one
-array in memory. Both bring every image to the same size and mode.
+Two temporary folders: 20,000 CIFAR JPEGs of 32x32, and 6,000 JPEG photos of 256x256 cut from 435 photographs. Sparring
+opens the folder with an empty cache: its time includes listing, decoding, digests, duplicates and writing the cache. Pillow
+opens, converts and copies each file into one array in memory. Both use the same size and mode.
 """
 
 from __future__ import annotations

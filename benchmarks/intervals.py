@@ -1,9 +1,9 @@
-"""How often the 95 % intervals of the scores cover what they claim to, by simulation.
+"""Coverage of the 95 % intervals of the scores, by simulation.
 
     python benchmarks/intervals.py            # about 15 minutes on 2 cores
 
-Gaussians of known means and widths, drawn anew 300 times a setting. What must be covered is a score's mean at this N
-over all draws (what fresh samples would read), and for `fd_infinity` the true distance, in closed form.
+Gaussians of known mean and width are drawn 300 times for each setting. The true value is the mean of a score over all
+draws at the same sample size; that of `fd_infinity` is the true distance in closed form.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""What several benchmarks judge samples by: one feature net a data set, the same for all, and a fresh discriminator.
+"""Measure samples alike in several benchmarks: one feature network for each data set, and a fresh discriminator.
 
-Not a benchmark itself. The net is that of `sparring evaluate` (`measure/features/trained_features.py`): no game has seen it. Where the data
-have classes it is a classifier, whose answers tell how often a sample is of the class that was asked for.
+Not a benchmark itself. The feature network is that of `sparring evaluate` (`measure/features/trained_features.py`), which
+no generator was trained with. Where the data have classes it is a classifier, and measures how often a sample is of the
+class that was requested.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""What labels are worth: conditional training with all, a tenth, a hundredth and none of them.
+"""Value of labels: conditional training with all, a tenth, a hundredth and none of them.
 
     python benchmarks/labels.py                   # --minutes 5 --recipes r3 s3gan
 
-Fashion-MNIST and CIFAR-10 (JPEG re-encoded). Fréchet distance, and how often a classifier that no game has seen finds
-the class that was asked for. The claim of Lučić et al. 2019: a tenth of the labels comes within 10 % of all of them.
+Data: Fashion-MNIST and CIFAR-10 (JPEG re-encoded). Measured: the Fréchet distance, and how often an independent classifier
+predicts the class that was requested. Lučić et al. 2019 claim that a tenth of the labels comes within 10 % of all.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""Measuring: the share of a training's time that goes into the cheap figures of its samples.
+"""Proportion of a training's time that the metrics of its samples take.
 
-    python benchmarks/measuring.py       # about 2 minutes on 2 cores; nothing else should run
+    python benchmarks/measuring.py       # about 2 minutes on 2 cores, idle machine
 
-The recipe R3 on scikit-learn's digits, MNIST and the faces, with the plans that `sparring train --minutes` makes for 2 and
-for 10 minutes at the speed measured here. Rounds of the loop and measures alternate. Counted is all that `commands.training.monitor`
-does: choosing its images, the floors at image 0, and a measure at every save.
+Recipe r3 on scikit-learn's digits, MNIST and the faces, with the plans of `sparring train --minutes` for 2 and 10 minutes
+at the speed measured here. Rounds of the loop and measurements alternate. Counted is all that `commands.training.monitor`
+does: choosing its images, the baselines at image 0, and one measurement at every save.
 """
 
 from __future__ import annotations

@@ -1,12 +1,10 @@
-"""Memory: the largest resident set of `sparring inspect` and `sparring train` on few and on many images.
+"""Peak memory of `sparring inspect` and `sparring train` on few and on many images.
 
-    python benchmarks/memory.py            # about 3 minutes on 2 cores, 5 GB of disk for a while
+    python benchmarks/memory.py            # about 3 minutes on 2 cores, 5 GB of disk meanwhile
 
-Random 64x64 colour images in a `.npy`, 10,000 and 200,000 of them. Both trainings play the same number of images, in
-an order of its own for each player; the kernel maps 64 KiB, five images, around each that is read, so that nearly all
-rows of either set come into reach. Networks are narrow and penalties rare, so that it does not take long and a growth
-is not hidden behind activations. The peaks are the kernel's (`ru_maxrss` of each subprocess); they hold the mapped
-pages of the cache, too.
+Random 64x64 colour images in a `.npy`, 10,000 and 200,000 of them. Both trainings draw the same number of examples in
+random order, which touches nearly all rows. Networks are narrow and penalties rare, so that activations do not hide a
+growth. The peak is `ru_maxrss` of each subprocess; it includes the mapped pages of the cache.
 """
 
 from __future__ import annotations

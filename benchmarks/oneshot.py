@@ -1,11 +1,11 @@
-"""One-shot: two digits that were never trained on, told to the classifier afterwards by 1, 5 or 20 examples of each.
+"""One-shot learning: two digits that training did not see, learnt afterwards from 1, 5 or 20 examples of each.
 
     python benchmarks/oneshot.py --minutes 20 --seeds 0
 
-`sparring classify` on MNIST without these digits, with 100 labels of the other eight; then `Classifier.remember`, with
-several draws of the examples, out of the training images. Accuracy on test images of the two, of the eight, and of all
-ten. Before it is told: how many of the two, of Fashion-MNIST and of noise it calls "none of these", and how many of the
-eight, which is wrong. And how long it takes to remember one image, and to look at one thereafter.
+Protocol. `sparring classify` on MNIST without these digits, with 100 labels of the other eight; then `Classifier.remember`
+with several draws of training images. Measured: accuracy on test images of the two, of the eight and of all ten; before
+that, how often the two, Fashion-MNIST, noise and the eight are answered "none of these"; and the time to remember an image
+and to classify one afterwards.
 """
 
 from __future__ import annotations

@@ -1,11 +1,10 @@
-"""Overhead: the share of the loop's time that is not the networks' own.
+"""Overhead of the training loop: proportion of its time that is not spent in the networks.
 
-    python benchmarks/overhead.py            # about 2 minutes on 2 cores; nothing else should run
+    python benchmarks/overhead.py            # about 2 minutes on 2 cores, idle machine
 
-The loop is `engine.loop.play` with the recipe R3 on MNIST from its cache on disk: batches, noise, schedules, checks,
-statistics and the running average, and one event that takes the mean statistics every 20 rounds. The bare networks'
-time is the same game's loss, backward and optimizer step, turn by turn on one fixed batch. Saving and showing are not
-in it: they are counted by the plan of `--minutes`.
+`loop` is `engine.loop.play` with recipe r3 on MNIST from its cache on disk: batches, noise, schedules, checks, statistics,
+EMA, and a callback every 20 rounds. `bare` is the loss, backward pass and optimizer step of the same game on one fixed
+batch. Saving and showing are not included: the plan of `--minutes` counts them.
 """
 
 from __future__ import annotations

@@ -1,11 +1,10 @@
-"""Precision, recall, density and coverage: Sparring's tiles against the plain way, all distances by scikit-learn.
+"""Precision, recall, density and coverage: time of Sparring's blocks against whole distance matrices of scikit-learn.
 
-    python benchmarks/prdc.py            # about 3 minutes on 2 cores; nothing else should run
+    python benchmarks/prdc.py            # about 3 minutes on 2 cores, idle machine
 
-The plain way is what the definitions say: three whole matrices of `sklearn.metrics.pairwise_distances`, the k-th
-nearest by `numpy.partition`, comparisons of matrices. Sparring's time includes what its intervals need; the plain way
-has none. Memory is that of a process of its own, beyond what it held with the features in hand. `--large N` also runs
-Sparring alone on N against N rows.
+The plain implementation computes three whole matrices by `sklearn.metrics.pairwise_distances`, and the k-th nearest by
+`numpy.partition`. Sparring's time includes what its intervals need. Memory is the growth of a process of its own after it
+has loaded the features. `--large N` also runs Sparring alone on N against N rows.
 """
 
 from __future__ import annotations

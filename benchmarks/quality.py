@@ -1,11 +1,11 @@
-"""Quality for time on MNIST: what a user's `sparring train mnist --minutes 5` is worth, measured by an outsider.
+"""Quality of `sparring train mnist --minutes 5`, measured in the features of an independent classifier.
 
-    python benchmarks/quality.py            # about 18 minutes on 2 cores; nothing else should run
+    python benchmarks/quality.py            # about 18 minutes on 2 cores, idle machine
 
-For each seed: train and sample through the command line, then the Fréchet distance between 10,000 samples and the
-10,000 test images in the 128 features of `mnist_classifier.py`, and the share of each class by that classifier. The
-floor is the distance of 10,000 training images to the test images. Fréchet distances scale with the square of the
-features: `test_total_variance` (the trace of the test features' covariance) lets other classifiers be compared.
+Protocol. For each seed: train and sample through the command line; then the Fréchet distance between 10,000 samples and the
+10,000 test images in the 128 features of `mnist_classifier.py`, and the fraction of each class by that classifier. The
+real-vs-real baseline is the distance of 10,000 training images to the test images. Fréchet distances scale with the square
+of the features: `test_total_variance` (the trace of their covariance) makes other classifiers comparable.
 """
 
 from __future__ import annotations

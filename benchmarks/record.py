@@ -1,6 +1,6 @@
-"""What all benchmarks share: alternating measurements, the hardware, and the JSON beside this file.
+"""What all benchmarks share: alternating measurements, the hardware, and the JSON file of results.
 
-Not a benchmark itself. Nothing here imports `sparring` or torch before it must.
+Not a benchmark itself. Nothing here imports `sparring` or torch before it is needed.
 """
 
 from __future__ import annotations

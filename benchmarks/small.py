@@ -1,9 +1,9 @@
-"""Few images: r3 on 400 and 435 faces, with and without augmentation.
+"""Training r3 on 400 and 435 faces, with and without augmentation.
 
     python benchmarks/small.py                    # --minutes 5
 
-The ORL faces and Faces_easy at 64 and 128 pixels: coverage, Fréchet distance, and what was memorised (the copying test
-and the share of copies among the samples, against all training images: there are no held-out ones).
+The ORL faces, and Faces_easy at 64 and 128 pixels. Measured: coverage, Fréchet distance, and memorisation (the copying test
+and the fraction of copies among the samples), against all training images, since none are held out.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Start-up: the wall time of `sparring --help` and of `import sparring`.
+"""Wall time of `sparring --help` and of `import sparring`.
 
-python benchmarks/startup.py            # some seconds; nothing else should run
+python benchmarks/startup.py            # some seconds, idle machine
 """
 
 from __future__ import annotations

@@ -1,15 +1,13 @@
-"""Training step: Sparring's way against the textbook way, with the same networks, losses, batches and average.
+"""Speed of the training step, against a textbook implementation of the same networks, losses, batches and EMA.
 
-    python benchmarks/step.py                     # r3, at two sizes: about 3 minutes on 2 cores; nothing else should run
+    python benchmarks/step.py                     # r3, two sizes: about 3 minutes on 2 cores, idle machine
     python benchmarks/step.py --recipes all --shapes 32x32x3 --name step_recipes       # every recipe: about 6 minutes
 
-Sparring's way is the recipe as `sparring train` plays it, through `engine.loop.play`: bf16 and channels_last where
-the hardware has them, one forward on cat(real, fake), one autograd.grad for all penalties, fused Adam.
-
-The textbook way is written out below: float32, NCHW, D's real and fake forwards apart, R1 and R2 each with a forward
-of its own on a copy that requires gradients, Adam without fusing. `textbook_shared_forward` is the same, but with the
-penalties on the forwards that the loss needs anyway, as the authors of R3 published it. LAPGAN's levels are as many such
-games; S3GAN's heads have their forwards to themselves in both ways.
+`sparring`: the recipe as `sparring train` runs it, through `engine.loop.play`: bf16 and channels_last where the hardware
+has them, one forward pass for real and fake images, one autograd.grad for all penalties, fused Adam. `textbook`, written
+out below: float32, NCHW, separate forward passes for real and fake, R1 and R2 each with a forward pass of its own, Adam
+without fusing. `textbook_shared_forward`: the same with penalties on the forward passes of the loss, as in the code of R3's
+authors. LAPGAN is several such games; the auxiliary heads of S3GAN have separate forward passes in both.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""What ten more labels are worth: the first ten that `to_label.csv` asks for, against ten more of a seeded choice. MNIST, 50 labels.
+"""Value of ten more labels on MNIST: the first ten of `to_label.csv`, against ten random ones, after 50 labels.
 
     python benchmarks/to_label.py --images 216000 --seeds 0
 
-With 50 labels few or none of the five sevens has a bar, and those that have are taken for twos, in all confidence.
+With 50 labels few or none of the five sevens has a bar, and sevens with one are confidently classified as twos.
 """
 
 from __future__ import annotations

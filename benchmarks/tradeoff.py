@@ -1,10 +1,10 @@
-"""Clean against robust accuracy over the eps that a network was trained against: the trade-off, and where there is none.
+"""Clean against robust accuracy over the eps of adversarial training.
 
     python benchmarks/tradeoff.py
 
-MNIST, Linf, `sparring harden --method fast` at each eps (0: the same recipe without an adversary), one thread each. Clean: all
-10,000 test images. Robust: the first 1,000 under PGD of 40 steps at 0.1, an adversary that all meet alike. On MNIST weak adversaries
-are known to make the clean accuracy better, not worse (Tsipras et al. 2019, "Robustness may be at odds with accuracy", Figure 1).
+Protocol. MNIST, Linf, `sparring harden --method fast` at each eps (0: no adversary), one thread each. Clean: all 10,000 test
+images. Robust: the first 1,000 under PGD of 40 steps at 0.1, the same attack for all. On MNIST weak adversaries improve the
+clean accuracy (Tsipras et al. 2019, "Robustness may be at odds with accuracy", Figure 1).
 """
 
 from __future__ import annotations

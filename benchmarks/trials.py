@@ -1,7 +1,7 @@
-"""Many trainings by the command line, two at a time on one core each, judged alike and kept until all are done.
+"""Train many generators through the command line, two at a time with one thread each, and measure them alike.
 
-Not a benchmark itself. One thread a training: two of them at a time do more rounds than one on two threads (docs/lab-notebook.md). What a
-trial found is kept in `cache/trials/`, so that a stopped benchmark goes on where it was; `--afresh` forgets it.
+Not a benchmark itself. Two trainings on one thread each do more rounds than one on two threads (docs/lab-notebook.md).
+Results are kept in `cache/trials/`, so that an interrupted benchmark continues; `--afresh` deletes them first.
 """
 
 from __future__ import annotations

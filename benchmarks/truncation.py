@@ -1,11 +1,11 @@
-"""Fidelity against variety: what `--truncation` does to the samples of a BigGAN (Brock et al. 2019, section 3.1).
+"""Fidelity against variety of a BigGAN over `--truncation` (Brock et al. 2019, section 3.1).
 
-    python benchmarks/truncation.py                   # trains 10 minutes on MNIST, then measures for some 15
-    python benchmarks/truncation.py --run RUN         # measures a run that is there
+    python benchmarks/truncation.py                   # trains 10 minutes on MNIST, then measures for about 15
+    python benchmarks/truncation.py --run RUN         # measures an existing run
 
-For each truncation 10,000 samples of the same weights, as `sparring sample --truncation T` writes them, against the test
-images: the Fréchet distance, precision, recall and coverage of `sparring evaluate`, with intervals. Beside the figures a
-picture: a row for each truncation, of the same noise, a class a column.
+Protocol. For each truncation, 10,000 samples of the same weights, as `sparring sample --truncation T` writes them, against
+the test images: Fréchet distance, precision, recall and coverage of `sparring evaluate`, with intervals. A picture has a
+row for each truncation, of the same noise, and a column for each class.
 """
 
 from __future__ import annotations

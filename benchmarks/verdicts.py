@@ -1,11 +1,12 @@
-"""AutoAttack's verdicts beside those of Croce and Hein's code, row by row, on three models of MNIST; kept as golden data.
+"""AutoAttack's verdicts against those of Croce and Hein's code, row by row, on three models of MNIST.
 
     python benchmarks/verdicts.py --reference /tmp/auto-attack --robust-run RUN --device cuda
 
-`--reference` is a folder outside the repository with github.com/fra31/auto-attack; none of its code is kept. The models:
-`undefended`, a network of Wong et al. trained for one epoch; `robust`, RUN of `sparring harden --method pgd --net wong --width 32`,
-or one that is trained here for a short while; `random`, the robust one behind a stage that scales, moves and blurs by chance, under
-version `rand`. Both codes run with each seed, so that what differs between them stands beside what differs within each.
+`--reference` is a folder outside the repository with github.com/fra31/auto-attack; none of its code is kept. Models:
+`undefended`, a network of Wong et al. trained for one epoch; `robust`, a run of `sparring harden --method pgd --net wong
+--width 32`, or one trained here; `random`, the robust one behind a stochastic stage that scales, shifts and adds noise, under
+version `rand`. Both codes run with each seed, so that their difference can be compared with the difference between seeds.
+The results are golden data of the tests.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Labels as people give them: one in ten wrong, one class with a single label, one class with none. 100 labels of MNIST.
+"""Imperfect labels on MNIST: one in ten wrong, one class with a single label, one class without labels; 100 labels.
 
     python benchmarks/wrong_labels.py --minutes 20
 
-By --labels-file. Errors of each, those on the odd class apart, and what the classifier's notes tell.
+The labels are given by --labels-file. Measured: errors of each case, errors on the odd class, and the classifier's notes.
 """
 
 from __future__ import annotations
