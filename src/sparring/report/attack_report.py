@@ -72,7 +72,7 @@ class AttackReport:
     def to_text(self) -> str:
         """Return the lines that the command prints."""
         lines = [
-            f"clean    {self.clean} of {self.selection}",
+            f"clean    {self.clean.text()} of {self.selection}",
             f"robust   {self.robust} under {self.attack}",
         ]
         if self.per_attack:
