@@ -379,7 +379,7 @@ def test_other_images_than_those_of_a_folder_are_refused(folder: Path, tmp_path:
     (tmp_path / "large").mkdir()
     Image.new("L", (9, 9), 7).save(tmp_path / "large" / "a.png")
     one = made(48).fit(folder)
-    with pytest.raises(SparringError, match="9x9 L, this classifier was trained on 8x8 L"):
+    with pytest.raises(SparringError, match="9x9 L, the model was trained on 8x8 L"):
         one.predict(tmp_path / "large")
     x = np.repeat(np.arange(4, dtype=np.uint8), 64).reshape(4, 8, 8)
     np.savez(tmp_path / "vectors.npz", x=x, y=np.arange(8.0).reshape(4, 2))
