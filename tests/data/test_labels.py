@@ -100,8 +100,8 @@ def test_a_class_without_an_image_is_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("a/1.png,a\nb/9.png,b\n", "line 2: the source has no training image 'b/9.png': did you mean"),
-        ("name,label\n1.png,a\n", "line 2: the source has no training image '1.png'"),  # two end so
+        ("a/1.png,a\nb/9.png,b\n", "line 2: the source has no training example 'b/9.png': did you mean"),
+        ("name,label\n1.png,a\n", "line 2: the source has no training example '1.png'"),  # two end so
         ("a/1.png,a\na/2.png,bb\n", "line 2: the source has no class 'bb'"),
         ("a/1.png,a\na/1.png,b\n", "'a/1.png' is called 'a' in line 1 and 'b' in line 2"),
         ("a/1.png,a\n2.png,a\n", "one class alone \\('a'\\)"),

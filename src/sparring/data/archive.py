@@ -81,7 +81,7 @@ class Container(Protocol):
 
 
 class Folder:
-    """A folder, with all folders below it; or one file, as a folder of one. Looked through when first asked."""
+    """A folder, with all folders below it; or one file, as a folder of one. Listed at the first use."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -90,30 +90,30 @@ class Folder:
     @cached_property
     def names(self) -> list[str]:
         """The files in it, in natural order."""
-        return sorted(self._found[0], key=natural)
+        return sorted(self._listed[0], key=natural)
 
     @property
     def refused(self) -> list[Skipped]:
         """What may not be read, and why."""
-        return self._found[1]
+        return self._listed[1]
 
     @cached_property
-    def _found(self) -> tuple[dict[str, tuple[int, int]], list[Skipped]]:
+    def _listed(self) -> tuple[dict[str, tuple[int, int]], list[Skipped]]:
         """Name -> size and time; and what may not be read."""
         files: dict[str, tuple[int, int]] = {}
         refused: list[Skipped] = []
         if self._base != self.path:
             status = self.path.stat()
             return {self.path.name: (status.st_size, status.st_mtime_ns)}, refused
-        seen: set[tuple[int, int]] = set()
+        visited: set[tuple[int, int]] = set()
         folders = [""]
         while folders:
             prefix = folders.pop()
             try:
                 status = os.stat(self._base / prefix)
-                if (status.st_dev, status.st_ino) in seen:  # a link that leads back
+                if (status.st_dev, status.st_ino) in visited:  # a link that leads back
                     continue
-                seen.add((status.st_dev, status.st_ino))
+                visited.add((status.st_dev, status.st_ino))
                 with os.scandir(self._base / prefix) as entries:
                     inside = sorted(entries, key=lambda entry: (entry.is_symlink(), entry.name))
             except OSError as error:
@@ -155,7 +155,7 @@ class Folder:
 
     def size(self, name: str) -> int:
         """Bytes of a file."""
-        return self._found[0][name][0]
+        return self._listed[0][name][0]
 
     def place(self, name: str) -> Path | None:
         """Where a file lies."""
@@ -164,7 +164,7 @@ class Folder:
     def key(self) -> str:
         """A quick digest of names, sizes and times."""
         digest = hashlib.blake2b(str(self.path.resolve()).encode(errors="surrogateescape"), digest_size=16)
-        for name, (size, time) in sorted(self._found[0].items()):
+        for name, (size, time) in sorted(self._listed[0].items()):
             digest.update(f"{name}\0{size}\0{time}\n".encode(errors="surrogateescape"))
         return digest.hexdigest()
 

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 MOST_PIXELS = 100_000_000
 """A larger image is refused as a decompression bomb."""
 TRIED, WORTH = 64, 0.6
-"""So many images are decoded in this process; others are started if the rest would take it over so many seconds."""
+"""Images that this process decodes, and seconds that the rest may take it: beyond that, other processes are started."""
 FORMATS = (
     "JPEG", "PNG", "GIF", "BMP", "PPM", "WEBP", "TIFF", "MPO", "JPEG2000", "ICO", "PCX", "DIB", "TGA", "AVIF"
 )  # fmt: skip
@@ -144,7 +144,7 @@ def decode_all(
     on_progress: Callable[[int], None],
     workers: int | None = None,
 ) -> list[ReadResult]:
-    """Decode `names` into `rows` (a memory map of a file), on all cores where that pays."""
+    """Decode `names` into `rows` (a memory map of a file), on all cores where that is faster."""
     workers = cores() if workers is None else workers
     outcomes: list[ReadResult] = []
     start = time.monotonic()
@@ -307,7 +307,7 @@ def _work() -> None:
 if __name__ == "__main__":
     try:
         _work()
-    except BrokenPipeError:  # nobody listens any more
+    except BrokenPipeError:  # the reading process has ended
         os._exit(0)
     except OSError as error:  # the disk is full, say
         sys.exit(f"sparring: a decoding process cannot go on: {error}")

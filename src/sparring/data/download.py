@@ -110,7 +110,7 @@ def _fetch_rest(address: str, part: Path, limit: int) -> bool:
         resumed = answer.status == 206 and answer.headers.get("Content-Range", "").startswith(f"bytes {done}-")
         if answer.status == 206 and not resumed:
             part.unlink(missing_ok=True)
-            raise OSError("the server sent another range than it was asked for")
+            raise OSError("the server sent another range than requested")
         done = done if resumed else 0
         length = answer.headers.get("Content-Length")
         total = done + int(length) if length else None
@@ -136,9 +136,9 @@ def _check(path: Path, digest: str, url: str) -> None:
     if not digest:
         return
     with open(path, "rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != digest:
+        digest_of_file = hashlib.file_digest(file, "sha256").hexdigest()
+    if digest_of_file != digest:
         path.unlink()
         raise SparringError(
-            f"{url.partition('#')[0]} has another sha256 than given: {found}. It was deleted, nothing was used"
+            f"{url.partition('#')[0]} has another sha256 than given: {digest_of_file}. It was deleted, nothing was used"
         )

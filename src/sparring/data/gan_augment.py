@@ -1,6 +1,6 @@
 """Differentiable augmentation of what a discriminator sees, for small data sets.
 
-A discriminator that learns few images by heart has nothing more to teach. It is therefore shown real and generated
+A discriminator that has memorised few images has nothing more to teach. It is therefore shown real and generated
 images changed at random, in its own turns and in the generator's, with gradients through the change. What a generator
 makes then stays upright and in true colours, as long as enough images are left as they are.
 
@@ -76,7 +76,7 @@ class ADA(nn.Module):
     and nothing tells the generator which to make (section 2.2).
 
     p follows how far the discriminator has come to tell its images apart: r = E sign(D(real) - D(fake)), over pairs,
-    which is 2 * (share of pairs judged rightly) - 1: 0 for chance, 1 for what is learnt by heart. The paper's
+    which is 2 * (share of pairs judged rightly) - 1: 0 for chance, 1 for what is memorised. The paper's
     r_t = E sign D(real) is the same with fakes at 0; but in a relativistic game the level of the logits is free, and
     only differences mean something. On pairs the same skill gives a larger r: where logits are normal and lie evenly
     about 0, the paper's 0.6 is 0.77 on pairs.

@@ -90,17 +90,17 @@ def choose_shape(shapes: Counter[Shape], size: tuple[int, int] | None, mode: str
             aspect = float(np.median(np.repeat([h / w for h, w in sizes], list(sizes.values()))))
             side = min(AUTO_SIDE, max(max(pair) for pair in sizes))
             size = (side, max(round(side / aspect), 1)) if aspect >= 1 else (max(round(side * aspect), 1), side)
-            found = f"{len(sizes)} sizes were found" if len(sizes) > 1 else f"all images are {height}x{width}"
-            notes.append(f"{found}; {size[0]}x{size[1]} was chosen, --size HxW takes another")
+            sizes_note = f"{len(sizes)} sizes were found" if len(sizes) > 1 else f"all images are {height}x{width}"
+            notes.append(f"{sizes_note}; {size[0]}x{size[1]} was chosen, --size HxW takes another")
         else:
             size = height, width
     if {(s.height, s.width) for s in shapes} != {size}:
         notes.append("other sizes are scaled until they cover this one, and cut to their centre")
     modes = {s.mode for s in shapes}
-    if odd := next((m for m in modes if m not in MODES), None):
+    if invalid := next((m for m in modes if m not in MODES), None):
         if mode is not None or len(modes) > 1:
-            raise UsageError(f"arrays of {odd} train as they are, alone and without --mode")
-        return Shape(*size, odd), notes
+            raise UsageError(f"arrays of {invalid} train as they are, alone and without --mode")
+        return Shape(*size, invalid), notes
     if mode is None:
         mode = "L" if modes <= {"L", "LA"} else "RGB"
         if modes & {"LA", "RGBA"}:
@@ -123,8 +123,8 @@ def _check_options(options: ReadOptions) -> None:
 def _check_same(shapes: Counter[Shape], like: ImageSpec) -> None:
     """Raise UsageError where images differ from those that `like` describes."""
     expected = Shape(like.height, like.width, like.mode or str(mode_of(like.channels)))
-    if odd := next((shape for shape in shapes if shape != expected), None):
+    if invalid := next((shape for shape in shapes if shape != expected), None):
         raise UsageError(
-            f"the source holds images of {odd.height}x{odd.width} {odd.mode}, the model was trained on "
+            f"the source holds images of {invalid.height}x{invalid.width} {invalid.mode}, the model was trained on "
             f"{like.height}x{like.width} {expected.mode}: --resize brings them to that"
         )

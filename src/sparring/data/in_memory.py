@@ -33,7 +33,7 @@ class IndexedDataset(Protocol):
         ...
 
     def conditions(self, index: NDArray[np.int64], /) -> NDArray[Any]:
-        """What players are told of these rows: labels int64 `[B]`, or vectors float32 `[B, K]`."""
+        """Return what players are conditioned on: labels int64 `[B]`, or vectors float32 `[B, K]`."""
         ...
 
 

@@ -1,4 +1,7 @@
-"""Which images a classifier is told the labels of: so many of each class, or those that a table names; and what contradicts itself."""
+"""Select the labels that training sees, as a number per class or by a CSV file, and report conflicting labels.
+
+The CSV file is read here and not by text_table: names of files may hold bytes that are no text, or spaces at their ends.
+"""
 
 from __future__ import annotations
 
@@ -26,10 +29,10 @@ NAMED = 5
 
 
 def choose_labels(labels: NDArray[np.int64], count: int, classes: tuple[str, ...], seed: int) -> NDArray[np.int64]:
-    """The labels `[N]`, of which `count` stay, as even over the classes as they allow; the others become -1.
+    """Keep `count` of the labels `[N]`, as even over the classes as they allow; the others become -1.
 
     Of each class the first in an order that `seed` gives, so that more labels of the same seed hold the fewer. Classes that
-    have not enough give all, the others more. Raises UsageError where there are not so many, or fewer than classes.
+    have not enough give all, the others more. Raises UsageError where fewer labels are there, or fewer are requested than there are classes.
     """
     order = np.random.default_rng(seed).permutation(len(labels))
     of_class = [order[labels[order] == k] for k in range(len(classes))]
@@ -57,7 +60,7 @@ def choose_labels(labels: NDArray[np.int64], count: int, classes: tuple[str, ...
 def read_labels(
     path: Path, names: list[str], classes: tuple[str, ...]
 ) -> tuple[NDArray[np.int64], tuple[str, ...], list[str]]:
-    """Labels `[N]` of the images of these names, the classes, and notes, out of a CSV of `name,label`.
+    """Read labels `[N]` of the examples of these names, the classes, and notes, from a CSV of `name,label`.
 
     A first line that names the columns may stand there (`name` and `label`, among others). A name may be the end of a path, if
     only one image ends so. Rows with an empty label, or -1, are passed over. `classes` are those of the source; where it has none, the
@@ -66,45 +69,45 @@ def read_labels(
     rows = _rows(path)
     known = {name: k for k, name in enumerate(names)}
     by_file = _unique({name.rsplit("/", 1)[-1]: k for k, name in enumerate(names)}, names)
-    told: dict[int, tuple[int, str]] = {}
+    label_of: dict[int, tuple[int, str]] = {}
     for line, *cells in rows:
         name, label = (
             cell if cell in there else cell.strip() for cell, there in zip(cells, (known, classes), strict=True)
         )
         place = known.get(name, by_file.get(name))
         if place is None:
-            raise UsageError(f"{path}, line {line}: the source has no training image '{name}': {_near(name, names)}")
+            raise UsageError(f"{path}, line {line}: the source has no training example '{name}': {_near(name, names)}")
         if not label or (label == UNLABELLED and label not in classes):
             continue
         if classes and label not in classes:
             raise UsageError(f"{path}, line {line}: the source has no class '{label}': {did_you_mean(label, classes)}")
-        if place in told and told[place][1] != label:
-            first, other = told[place]
+        if place in label_of and label_of[place][1] != label:
+            first, other = label_of[place]
             raise UsageError(f"{path}: '{name}' is called '{other}' in line {first} and '{label}' in line {line}")
-        told[place] = line, label
-    if not told:
+        label_of[place] = line, label
+    if not label_of:
         raise UsageError(f"{path} names no label: it needs lines of name,label")
-    found = Counter(label for _, label in told.values())
-    all_classes = classes or tuple(sorted(found, key=natural))
-    if len(found) < 2:
-        raise UsageError(f"{path} names one class alone ('{next(iter(found))}'): a classifier tells two or more apart")
+    counts = Counter(label for _, label in label_of.values())
+    all_classes = classes or tuple(sorted(counts, key=natural))
+    if len(counts) < 2:
+        raise UsageError(f"{path} names one class alone ('{next(iter(counts))}'): a classifier tells two or more apart")
     notes = [
-        f"the table has no image of class '{name}': it can never be answered"
+        f"the table has no example of class '{name}': it can never be answered"
         for name in all_classes
-        if name not in found
+        if name not in counts
     ]
     number = {name: k for k, name in enumerate(all_classes)}
     labels = np.full(len(names), -1, np.int64)
-    for place, (_, label) in told.items():
+    for place, (_, label) in label_of.items():
         labels[place] = number[label]
     return labels, all_classes, notes
 
 
-def labels_as(classes: tuple[str, ...], images: Dataset) -> NDArray[np.int64]:
-    """The source's labels `[N]` of these images as numbers of `classes`, by name; -1 for all others, and for none."""
+def labels_as(classes: tuple[str, ...], data: Dataset) -> NDArray[np.int64]:
+    """Return the labels `[N]` of a split as numbers of `classes`, by name; -1 for all others, and for none."""
     number = {name: k for k, name in enumerate(classes)}  # a table may have brought classes of its own
-    place = np.array([number.get(name, -1) for name in images.report.classes] + [-1])
-    labels: NDArray[np.int64] = place[images.labels]
+    place = np.array([number.get(name, -1) for name in data.report.classes] + [-1])
+    labels: NDArray[np.int64] = place[data.labels]
     return labels
 
 
@@ -122,12 +125,12 @@ def contradictions(
             others.setdefault(row, {}).setdefault(item.label, item.name)
     if not others:
         return []
-    odd = []
-    for row, found in sorted(others.items()):
-        elsewhere = _first([f"{label} in {name}" for label, name in found.items()])
-        odd.append(f"{items[row].name} ({items[row].label}; {elsewhere})")
-    count = f"{len(odd):,} {unit} are" if len(odd) > 1 else f"1 {unit.removesuffix('s')} is"
-    return [f"{count} found under more than one class, of which the first was taken: {_first(odd)}"]
+    conflicts = []
+    for row, counts in sorted(others.items()):
+        elsewhere = _first([f"{label} in {name}" for label, name in counts.items()])
+        conflicts.append(f"{items[row].name} ({items[row].label}; {elsewhere})")
+    count = f"{len(conflicts):,} {unit} are" if len(conflicts) > 1 else f"1 {unit.removesuffix('s')} is"
+    return [f"{count} found under more than one class, of which the first was taken: {_first(conflicts)}"]
 
 
 def _first(words: list[str]) -> str:

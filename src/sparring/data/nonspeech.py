@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 Make = Callable[[int, int, int, torch.Generator], Tensor]
-"""(count, samples, samples a second, luck) -> `[count, samples]`."""
+"""(count, samples, samples a second, generator) -> `[count, samples]`."""
 
 
 def noise(count: int, length: int, rate: int, rng: torch.Generator) -> Tensor:

@@ -65,8 +65,8 @@ def open_source(
     try:
         raw, kind, evidence = _read(str(source), path, options, like, building, digits)
         notes += [f"read as {PLURAL[kind]}: {evidence}"] if options.kind is None and kind != "image" else []
-        asked = Request(str(source), kind, evidence, options, like, not keep_duplicates, notes)
-        report = build_cache(raw, asked, building, on_progress)
+        request = Request(str(source), kind, evidence, options, like, not keep_duplicates, notes)
+        report = build_cache(raw, request, building, on_progress)
         remove(building / "unpacked.tar")
         _keep(building, cache / "data" / report.fingerprint, report)
     finally:

@@ -22,7 +22,7 @@ class Cells:
         self._sources, self._column = tables, column
         with explaining(path):
             self.tables = {name: pq.ParquetFile(source) for name, source in tables.items()}
-        self._held: tuple[str, int] | None = None
+        self._cached: tuple[str, int] | None = None
         self._first, self._cells = 0, list[Any]()
 
     @property
@@ -34,7 +34,7 @@ class Cells:
         """The bytes in one cell."""
         table, _, number = name.rpartition("#")
         row = int(number)
-        if self._held is None or self._held[0] != table or not self._first <= row < self._first + len(self._cells):
+        if self._cached is None or self._cached[0] != table or not self._first <= row < self._first + len(self._cells):
             self._hold(table, row)
         cell = self._cells[row - self._first]
         content = cell.get("bytes") if isinstance(cell, dict) else cell
@@ -50,7 +50,7 @@ class Cells:
                 break
             first += count
         self._cells = file.read_row_group(group, [self._column])[self._column].to_pylist()
-        self._held, self._first = (table, group), first
+        self._cached, self._first = (table, group), first
 
     def open(self, name: str) -> IO[bytes]:
         """The bytes in one cell, as a stream."""

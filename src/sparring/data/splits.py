@@ -29,14 +29,14 @@ def choose_test(
     if marked.any() or held_out is None:
         return marked, None
     if all(takes := [TAKE.fullmatch(name.rpartition("/")[2]) for name in names]):
-        chosen = np.array([int(take[1]) < TEST_TAKES for take in takes if take])
-        if chosen.any() and not chosen.all():
-            return chosen, f"held out for testing: takes 0 to {TEST_TAKES - 1} of each WORD_SPEAKER_TAKE"
-    chosen = np.zeros(len(names), bool)
+        is_test = np.array([int(take[1]) < TEST_TAKES for take in takes if take])
+        if is_test.any() and not is_test.all():
+            return is_test, f"held out for testing: takes 0 to {TEST_TAKES - 1} of each WORD_SPEAKER_TAKE"
+    is_test = np.zeros(len(names), bool)
     for label in np.unique(labels):
         of_class = np.random.default_rng(0).permutation(np.flatnonzero(labels == label))
-        chosen[of_class[: len(of_class) // held_out]] = True
-    return chosen, f"held out for testing: one in {held_out} of each class, drawn at random" if chosen.any() else None
+        is_test[of_class[: len(of_class) // held_out]] = True
+    return is_test, f"held out for testing: one in {held_out} of each class, drawn at random" if is_test.any() else None
 
 
 def some_labels(labels: NDArray[np.int64], fraction: float) -> NDArray[np.int64]:

@@ -37,10 +37,10 @@ class Part:
     vectors: NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
-        for told in (self.labels, self.vectors):
-            if told is not None and len(told) != len(self.images):
+        for labels_given in (self.labels, self.vectors):
+            if labels_given is not None and len(labels_given) != len(self.images):
                 raise SparringError(
-                    f"labels do not match: {self.name} has {len(self.images):,} images and {len(told):,} labels"
+                    f"labels do not match: {self.name} has {len(self.images):,} images and {len(labels_given):,} labels"
                 )
 
 
@@ -63,9 +63,9 @@ class ImageArrays(ImageSource):
 
     @property
     def vectors(self) -> NDArray[np.float32] | None:
-        """The numbers told with each item; None unless all parts have them."""
-        told = [part.vectors for part in self.parts if part.vectors is not None]
-        return np.concatenate(told) if told and len(told) == len(self.parts) else None
+        """The vector label of each item; None unless all parts have them."""
+        labels_given = [part.vectors for part in self.parts if part.vectors is not None]
+        return np.concatenate(labels_given) if labels_given and len(labels_given) == len(self.parts) else None
 
     def survey(self) -> Counter[Shape]:
         """The one shape of each part."""

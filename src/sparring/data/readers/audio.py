@@ -52,8 +52,8 @@ class Recordings:
             else max(self._rates, key=lambda r: (self._rates[r], -r), default=1)
         )
         if others := sorted(set(self._rates) - {rate}):
-            found = ", ".join(f"{self._rates[r]:,} of {r:,} Hz" for r in others)
-            self.notes.append(f"recordings were resampled to {rate:,} Hz: {found}")
+            others_text = ", ".join(f"{self._rates[r]:,} of {r:,} Hz" for r in others)
+            self.notes.append(f"recordings were resampled to {rate:,} Hz: {others_text}")
         self._least = like.length if isinstance(like, AudioSpec) else 1
         length = max((-(-header.frames * rate // header.rate) for header in headers), default=1)
         return AudioSpec(rate, max(length, self._least), (), 0)

@@ -50,8 +50,8 @@ def _python(container: Container, names: dict[str, str]) -> RawDataset:
     meta = next((names[name] for name in ("batches.meta", "meta") if name in names), None)
     classes: list[str] = []
     if meta:
-        told = _unpickle(container.read(meta), meta)
-        listed = told.get(b"label_names") or told.get(b"fine_label_names") or []
+        labels_given = _unpickle(container.read(meta), meta)
+        listed = labels_given.get(b"label_names") or labels_given.get(b"fine_label_names") or []
         classes = [_text(entry) for entry in listed] if isinstance(listed, list) else []
     parts = []
     for name in wanted:

@@ -8,7 +8,7 @@ from sparring.data.readers.array_dataset import ImageArrays, Part
 from sparring.engine.errors import SparringError
 
 HELD_OUT = 297
-"""The last so many are the test split: other writers than those before."""
+"""Number of test digits, the last ones: by other writers than those before."""
 
 
 def read_digits() -> ImageArrays:

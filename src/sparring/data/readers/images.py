@@ -31,7 +31,7 @@ NO_CLASS = "unlabelled", "unlabeled"
 MOST_HEADERS = 1_000
 """Of more images than this an evenly spaced sample of headers decides on size and mode."""
 TRIED = 50
-"""Files without suffix are looked into, up to so many, where no file has the suffix of an image."""
+"""Files without suffix that are looked into, where no file has the suffix of an image."""
 
 
 @dataclass

@@ -27,18 +27,16 @@ def read_numpy(container: Container) -> RawDataset | None:
         return None
     entries = open_entries(container, names)
     here = [(x, y, split) for x, y, split in NAMES if x in entries]
-    told = {y: entries[y]() for _, y, _ in here if y in entries}
-    vectors = any(_is_vectors(y) for y in told.values())
+    label_arrays = {y: entries[y]() for _, y, _ in here if y in entries}
+    vectors = any(_is_vectors(y) for y in label_arrays.values())
     parts, used = [], set()
     for x, y, split in here:
         where = entry_name(names, x)
         part = Part(where, split, as_images(entries[x](), where))
-        if vectors and y not in told:
-            raise SparringError(
-                f"{where} comes without {y}: labels that are vectors are told of all images, or of none"
-            )
-        if y in told:
-            y_of = told[y]
+        if vectors and y not in label_arrays:
+            raise SparringError(f"{where} comes without {y}: all images need a vector label, or none")
+        if y in label_arrays:
+            y_of = label_arrays[y]
             part = replace(part, vectors=_vectors(y_of, y)) if vectors else replace(part, labels=class_labels(y_of, y))
         parts.append(part)
         used |= {x, y}
@@ -67,7 +65,7 @@ def _vectors(y: NDArray[Any], name: str) -> NDArray[np.float32]:
     """`y` as `[N, K]`; raises SparringError on what is no matrix of finite numbers."""
     if y.dtype.kind not in "uifb" or y.ndim not in (1, 2) or 0 in y.shape[1:]:
         raise no_labels(y, name)
-    with np.errstate(over="ignore"):  # told below
+    with np.errstate(over="ignore"):  # reported below
         vectors = y.reshape(len(y), -1).astype(np.float32)
     if not np.isfinite(vectors).all():
         raise SparringError(
@@ -80,11 +78,11 @@ def _vectors(y: NDArray[Any], name: str) -> NDArray[np.float32]:
 def _check_vectors(parts: list[Part]) -> None:
     """Raise SparringError where splits have vectors of different lengths, or where they tell nothing."""
     vectors = [part.vectors for part in parts if part.vectors is not None]
-    if len(lengths := {told.shape[1] for told in vectors}) > 1:
+    if len(lengths := {label_arrays.shape[1] for label_arrays in vectors}) > 1:
         raise SparringError(
             f"labels are vectors of {' and of '.join(map(str, sorted(lengths)))} numbers: all have to be of one length"
         )
-    if ((told := np.concatenate(vectors)) == told[:1]).all():
+    if ((label_arrays := np.concatenate(vectors)) == label_arrays[:1]).all():
         raise SparringError(
             "the labels are the same vector for every image: labels are [N], one-hot [N, K], or vectors [N, K] that differ"
         )

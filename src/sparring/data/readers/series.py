@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 WINDOW = 64
 """Steps of a window, unless --window is given."""
 TEST_ONE_IN = 10
-"""Of windows, the last ones in time are for testing: one in so many."""
+"""One in this number of windows is for testing: the last ones in time."""
 CHUNK_SERIES = 256
 MOSTLY_NUMBERS = 0.8
 """Fraction of numbers among the cells of a column that makes it a channel."""

@@ -16,11 +16,11 @@ COUNTS: dict[Literal["train", "test"], int] = {"train": 128_000, "test": 26_000}
 """The usual sizes (Lin et al. 2018, PacGAN, section 4)."""
 
 
-def stacked(found: RawDataset) -> ImageArrays:
+def stacked(digits: RawDataset) -> ImageArrays:
     """Random triples of the digits of each split; a class is its three digits, first channel first."""
-    if not isinstance(found, ImageArrays) or any(part.labels is None for part in found.parts):
+    if not isinstance(digits, ImageArrays) or any(part.labels is None for part in digits.parts):
         raise SparringError("stacked MNIST is made of labelled MNIST arrays, which were not found")
-    return dataclasses.replace(found, format=FORMAT, parts=[_triples(part) for part in found.parts])
+    return dataclasses.replace(digits, format=FORMAT, parts=[_triples(part) for part in digits.parts])
 
 
 def _triples(part: Part) -> Part:
