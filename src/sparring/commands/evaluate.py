@@ -128,7 +128,8 @@ def _protocol(inputs: EvaluationInputs, net: Features, d: int, searched: CopyFea
         "features": {"name": net.name, "d": d, **net.about},
         "neighbours": NEIGHBOURS,
         "intervals": f"{LEVEL:.0%}; bootstrap of influence values; Clopper-Pearson for the two-sample test",
-        "two_sample": f"half of each side for training, half for testing; duality gap: {GAP_ROUNDS} rounds for each player",
+        "two_sample": f"half of each side for training, half for testing; duality gap: {GAP_ROUNDS} rounds for each "
+        "player",
         "memorisation": f"nearest of {len(searched.training):,} training rows, in the features {searched.net}",
         "versions": {"sparring": __version__, "torch": torch.__version__},
     }

@@ -86,7 +86,8 @@ class AudioAttackDetails:
         lines = [f"success  {hits:,} of {len(self.attacks):,} targeted attacks"]
         if self.median_snr is not None:
             lines.append(
-                f"change   {self.median_db:.1f} dB, SNR {self.median_snr:.1f} dB, {self.median_audible:.1%} of its energy "
+                f"change   {self.median_db:.1f} dB, SNR {self.median_snr:.1f} dB, {self.median_audible:.1%} of its "
+                "energy "
                 "above the masking threshold (medians of the successful attacks)"
             )
         return lines

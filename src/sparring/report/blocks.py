@@ -36,9 +36,9 @@ CELL_LETTERS = 40
 def environment() -> Environment:
     """Return the templates' environment: autoescape on, undefined names are errors, unprintable characters replaced."""
     loader = PackageLoader("sparring.report", "templates")
-    return Environment(
-        loader=loader, autoescape=True, undefined=StrictUndefined, finalize=printable, trim_blocks=True, lstrip_blocks=True
-    )  # fmt: skip
+    templates = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, finalize=printable)
+    templates.trim_blocks = templates.lstrip_blocks = True
+    return templates
 
 
 class Block:
@@ -267,7 +267,7 @@ class Card(Block):
 
     @property
     def icon(self) -> str:
-        """The sign of the tone, so that it is not told by colour alone."""
+        """The sign of the tone, so that colour is not the only mark."""
         return {"ok": "✓", "notice": "!", "problem": "✕"}[self.tone]
 
 

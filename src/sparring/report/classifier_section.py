@@ -11,7 +11,7 @@ from sparring.report.page import Section
 from sparring.report.svg_plots import reliability_diagram
 
 MAX_CLASSES = 20
-"""Largest number of classes of a confusion table that is shown in full; of more classes only the worst pairs are named."""
+"""Largest number of classes of a confusion table; of more classes only the most confused pairs are named."""
 MAX_PAIRS = 10
 """Largest number of confused pairs that are named."""
 
@@ -25,7 +25,8 @@ def classified_sections(report: ClassificationReport, to_label: Picture | None =
         sections.append(_attacked(report))
     if to_label is not None:
         what = (
-            "Images whose labels would help most: in turn those with the least confident answer, and those least similar "
+            "Images whose labels would help most: in turn those with the least confident answer, and those least "
+            "similar "
             "to any labelled image, on which a confident answer may be wrong. to_label.csv lists them."
         )
         sections.append(Section("What to label next", Text(what), to_label))
@@ -70,8 +71,10 @@ def _calibration(report: ClassificationReport) -> Section:
 
 def _attacked(report: ClassificationReport) -> Section:
     message = (
-        "Accuracy where each pixel may change by up to eps, in units of the full range (PGD with knowledge of the weights, "
-        f"{report.attacked[0].steps} steps). A stronger attack may lower it. `sparring harden` trains against such attacks."
+        "Accuracy where each pixel may change by up to eps, in units of the full range (PGD with knowledge of the "
+        "weights, "
+        f"{report.attacked[0].steps} steps). A stronger attack may lower it. `sparring harden` trains against such "
+        "attacks."
     )
     rows = [
         (f"{test.eps:.3f}", f"{test.accuracy.hits:,} of {test.accuracy.total:,}", *proportion_cells(test.accuracy))

@@ -52,7 +52,7 @@ def shortened(text: str, letters: int) -> str:
 
 
 def printable(value: object) -> object:
-    """Replace characters that HTML, XML or UTF-8 cannot hold; values that render themselves as HTML stay as they are."""
+    """Replace characters that HTML, XML or UTF-8 cannot hold; return values that render themselves unchanged."""
     return value if hasattr(value, "__html__") else UNPRINTABLE.sub("�", str(value))
 
 

@@ -41,7 +41,8 @@ def _message(report: HardeningReport) -> Text:
     trained = f" against changes of up to {report.eps:.4g} in {report.norm} (pixels from 0 to 1)" if report.eps else ""
     return Text(
         f"Trained by {report.method}{trained}. Accuracy under attack at eps {robust.eps:.4g} in {report.norm}: "
-        f"{proportion_text(robust.accuracy)}, {robust.accuracy.hits:,} of {robust.accuracy.total:,} {report.tested_on}. "
+        f"{proportion_text(robust.accuracy)}, {robust.accuracy.hits:,} of {robust.accuracy.total:,} "
+        f"{report.tested_on}. "
         f"The attack is {report.attack}; a stronger one may lower it."
     )
 

@@ -33,8 +33,8 @@ def render(
 ) -> Block:
     """Return a block that shows stored `rows` `[N, ...]` of a data set with this `spec`.
 
-    `changed` `[N, ...]` are the same rows after an attack, shown beside or below them. `captions` are texts for each row;
-    a grid of pictures has one caption, in which each text stands once. Of many rows only the first ones are shown.
+    `changed` `[N, ...]` are the same rows after an attack, shown beside or below them. `captions` are texts for each
+    row; a grid of pictures has one caption with all distinct texts. Of many rows only the first ones are shown.
     """
     raise TypeError(f"no way to show data of kind {spec.kind}")
 

@@ -1,7 +1,7 @@
 """Draw plots as SVG. Own code, since a report needs dark mode, text for screen readers and no script or dependency.
 
-Colours come from the page (`--s1` to `--s5`) where it has them, so that dark pages can have lighter ones. They differ in
-lightness, and each line ends in its own shape, for readers who see few colours or print in grey.
+Colours come from the page (`--s1` to `--s5`) where it has them, so that dark pages can have lighter ones. They differ
+in lightness, and each line ends in its own shape, for readers who see few colours or print in grey.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from sparring.report.format import number, percent, safe, short, shortened
 Point = tuple[float, float]
 
 WIDTH, PLOT_HEIGHT, RIGHT = 480.0, 170.0, 22.0
-"""Width of a plot, height of its area and margin on its right, in pixels: on a phone, where it shrinks to three quarters,
-its text is still legible."""
+"""Width of a plot, height of its area and margin on its right, in pixels: its text is legible on a phone, where the
+plot shrinks to three quarters."""
 LETTER = 7.0
 """Average width of a letter of size 13, in pixels."""
 MAX_POINTS = 400
@@ -36,7 +36,7 @@ SHAPES = (
     "m0 5l5-9h-10z",
 )
 MAX_ABS, MIN_RANGE = 1e100, 1e-100
-"""Largest absolute value that is drawn, and smallest difference of two values."""
+"""Largest absolute value that is parts, and smallest difference of two values."""
 GRID = 'stroke="currentColor" stroke-opacity=".16"'
 QUIET = 'fill-opacity=".68"'
 SIDE, EDGE = 220.0, 44.0
@@ -53,7 +53,7 @@ def curve(
 ) -> Markup:
     """Draw lines of points (x, y); a value that is not finite leaves a gap, an empty series is left out.
 
-    `axis` names x. `mark` is the x of the best result, where a vertical line is drawn. Returns "" where there are no
+    `axis` names x. `mark` is the x of the best result, where a vertical line is parts. Returns "" where there are no
     points to draw.
     """
     lines = {name: thinned(points) for name, points in series.items()}
@@ -68,7 +68,7 @@ def curve(
     legend, top = _legend(lines)
     across = _scale(left, right, margin, WIDTH - RIGHT)
     down = _scale(rows[0], rows[-1], top + PLOT_HEIGHT, top)
-    drawn = [
+    parts = [
         *(_row(down(y), margin, short(y)) for y in rows),
         *(_column(across(x), top, short(x)) for x in ticks(left, right, 8) if left <= x <= right),
         *([] if mark is None else [_mark(across(mark), margin, top)]),
@@ -77,15 +77,17 @@ def curve(
     named = f"{title} ({unit})" if unit else title
     height = top + PLOT_HEIGHT + 46
     return Markup(
-        f'<svg role="img" aria-label="{safe(_description(named, lines, axis, mark))}" viewBox="0 0 {WIDTH:g} {height:g}" '
+        f'<svg role="img" aria-label="{safe(_description(named, lines, axis, mark))}" viewBox="0 0 {WIDTH:g} '
+        f'{height:g}" '
         f'width="{WIDTH:g}" height="{height:g}" font-size="13" fill="currentColor"><title>{safe(named)}</title>'
-        f'<text x="2" y="16" font-size="15" font-weight="600">{safe(shortened(named, 54))}</text>{legend}{"".join(drawn)}'
+        '<text x="2" y="16" font-size="15" '
+        f'font-weight="600">{safe(shortened(named, 54))}</text>{legend}{"".join(parts)}'
         f'<text x="{WIDTH - RIGHT:g}" y="{height - 6:g}" text-anchor="end" {QUIET}>{safe(axis)}</text></svg>'
     )
 
 
 def thinned(points: Iterable[Point], max_points: int = MAX_POINTS) -> list[Point]:
-    """Sort points by x and thin them out to `max_points`; values that cannot be drawn become NaN.
+    """Sort points by x and thin them out to `max_points`; values that cannot be parts become NaN.
 
     Each stretch of a long series keeps its lowest and highest point, so that no spike is lost.
     """
@@ -138,7 +140,8 @@ def bar(fraction: float, low: float | None = None, high: float | None = None) ->
         else f"M{at(low):.1f} 5v10M{at(low):.1f} 10H{at(high):.1f}M{at(high):.1f} 5v10"
     )
     return Markup(
-        f'<svg aria-hidden="true" viewBox="0 0 240 20" width="240" height="20"><path d="M{at(0):g} 10H{at(1):g}" {GRID}/>'
+        f'<svg aria-hidden="true" viewBox="0 0 240 20" width="240" height="20"><path d="M{at(0):g} 10H{at(1):g}" '
+        f"{GRID}/>"
         f'<path d="M{at(0):g} 10H{at(fraction):.1f}" style="stroke:{_colour(0)}" stroke-width="9"/>'
         f'<path d="{ends}" fill="none" stroke="currentColor" stroke-width="1.5"/></svg>'
     )
@@ -160,7 +163,8 @@ def fraction_line(value: float, low: float, high: float, left: str, right: str) 
         + "".join(f'<text x="{at(m):.1f}" y="54" text-anchor="middle">{round(m * 100)} %</text>' for m in marks)
         + f'<text x="{at(0.5):.1f}" y="70" {half} {QUIET}>{safe(left)}</text>'
         f'<text x="{WIDTH - 4:g}" y="70" text-anchor="end" {QUIET}>{safe(right)}</text>'
-        f'<path d="M{at(low):.1f} 32H{at(high):.1f}" style="stroke:{_colour(0)}" stroke-width="10" stroke-opacity=".4"/>'
+        f'<path d="M{at(low):.1f} 32H{at(high):.1f}" style="stroke:{_colour(0)}" stroke-width="10" '
+        'stroke-opacity=".4"/>'
         f'<circle cx="{at(value):.1f}" cy="32" r="6" style="fill:{_colour(0)}"/>'
         f'<text x="{at(value):.1f}" y="16" text-anchor="{"end" if value > 0.97 else "middle"}" font-weight="600">'
         f"{percent(value)}</text></svg>"
@@ -173,7 +177,8 @@ def reliability_diagram(bins: Sequence[Bin]) -> Markup:
     dots = "".join(
         f'<circle cx="{EDGE + b.confidence * SIDE:.1f}" cy="{EDGE + (1 - b.accuracy) * SIDE:.1f}" '
         f'r="{3 + 9 * (b.count / total) ** 0.5:.1f}" style="fill:{_colour(0)}" fill-opacity=".75">'
-        f"<title>{b.count:,} answers: confidence {percent(b.confidence)}, accuracy {percent(b.accuracy)}</title></circle>"
+        f"<title>{b.count:,} answers: confidence {percent(b.confidence)}, accuracy "
+        f"{percent(b.accuracy)}</title></circle>"
         for b in bins
     )
     labels = "".join(
@@ -184,7 +189,8 @@ def reliability_diagram(bins: Sequence[Bin]) -> Markup:
     size, end = SIDE + 2 * EDGE, EDGE + SIDE
     values = "; ".join(f"confidence {percent(b.confidence)}, accuracy {percent(b.accuracy)}" for b in bins)
     return Markup(
-        f'<svg role="img" aria-label="{safe(f"Reliability: {values}")}" viewBox="0 0 {size:g} {size:g}" width="{size:g}" '
+        f'<svg role="img" aria-label="{safe(f"Reliability: {values}")}" viewBox="0 0 {size:g} {size:g}" '
+        f'width="{size:g}" '
         f'height="{size:g}" font-size="13" fill="currentColor">'
         f'<path d="M{EDGE:g} {EDGE:g}V{end:g}H{end:g}" {GRID} fill="none"/>'
         f'<path d="M{EDGE:g} {end:g}L{end:g} {EDGE:g}" {GRID} stroke-dasharray="4 3"/>{labels}{dots}'
@@ -221,19 +227,19 @@ def _colour(k: int) -> str:
 
 def _legend(lines: Mapping[str, Sequence[Point]]) -> tuple[str, float]:
     """Draw each line's shape, name and last value; return the drawing and the y at which the plot can begin."""
-    drawn, x, y = [], 8.0, 40.0
+    parts, x, y = [], 8.0, 40.0
     for k, (name, points) in enumerate(lines.items()):
         last = number([point for point in points if _is_drawn(point)][-1][1])
         name = shortened(name, int((WIDTH - 8 - 30) / LETTER) - len(last) - 1)  # letters that fit in a row
         width = 30 + LETTER * (len(name) + len(last) + 1)
         if x > 8 and x + width > WIDTH:
             x, y = 8.0, y + 20
-        drawn.append(
+        parts.append(
             f'<path d="M{x:.1f} {y - 4.5:.1f}{SHAPES[k % len(SHAPES)]}" style="fill:{_colour(k)}"/>'
             f'<text x="{x + 11:.1f}" y="{y:g}">{safe(name)} <tspan {QUIET}>{last}</tspan></text>'
         )
         x += width
-    return "".join(drawn), y + 20
+    return "".join(parts), y + 20
 
 
 def _row(y: float, margin: float, label: str) -> str:
@@ -254,14 +260,15 @@ def _column(x: float, top: float, label: str) -> str:
 def _mark(x: float, left: float, top: float) -> str:
     anchor, aside = ("start", 5) if x < (left + WIDTH) / 2 else ("end", -5)
     return (
-        f'<path d="M{x:.1f} {top:.1f}v{PLOT_HEIGHT:g}" stroke="currentColor" stroke-dasharray="4 3" stroke-opacity=".7"/>'
+        f'<path d="M{x:.1f} {top:.1f}v{PLOT_HEIGHT:g}" stroke="currentColor" stroke-dasharray="4 3" '
+        'stroke-opacity=".7"/>'
         f'<text x="{x + aside:.1f}" y="{top + 12:.1f}" text-anchor="{anchor}">best</text>'
     )
 
 
 def _line(points: Sequence[Point], k: int) -> str:
     """Draw one line in pixels: its gaps, dots where points are few or isolated, and its shape at the end."""
-    runs = [list(run) for drawn, run in groupby(points, _is_drawn) if drawn]
+    runs = [list(run) for parts, run in groupby(points, _is_drawn) if parts]
     stroke = f'style="stroke:{_colour(k)}" fill="none" stroke-linecap="round" stroke-linejoin="round"'
     path = "".join("M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in run) for run in runs if len(run) > 1)
     dots = [point for run in runs if len(run) == 1 or len(points) <= MAX_DOTS for point in run]
@@ -282,10 +289,11 @@ def _description(title: str, lines: Mapping[str, Sequence[Point]], axis: str, ma
     """Describe the plot for screen readers."""
     lines_of_text = [title]
     for name, points in lines.items():
-        drawn = [point for point in points if _is_drawn(point)]
-        low, high = _ends(y for _, y in drawn)
+        parts = [point for point in points if _is_drawn(point)]
+        low, high = _ends(y for _, y in parts)
         lines_of_text.append(
-            f"{name}: {number(drawn[0][1])} at {short(drawn[0][0])} {axis.split()[0]}, {number(drawn[-1][1])} at {short(drawn[-1][0])}, "
+            f"{name}: {number(parts[0][1])} at {short(parts[0][0])} {axis.split()[0]}, {number(parts[-1][1])} at "
+            f"{short(parts[-1][0])}, "
             f"lowest {number(low)}, highest {number(high)}"
         )
     return ". ".join(lines_of_text + ([] if mark is None else [f"Best at {short(mark)} images"]))

@@ -71,7 +71,8 @@ def table_sections(details: TableAttackDetails, rows: Sequence[ChangedRow]) -> l
         "Columns changed on average": by,
     }
     message = (
-        "Only the columns that may change are changed, within the values of the data. The search changes one column after "
+        "Only the columns that may change are changed, within the values of the data. The search changes one column "
+        "after "
         f"the other, each time the best; it needed {details.queries:,.0f} passes per row."
     )
     return [
@@ -112,7 +113,8 @@ def _rows(columns: Sequence[str], rows: Sequence[ChangedRow]) -> list[Table | Te
     order = [*changed, *(k for k in range(len(columns)) if k not in changes)][:PAGE_CELLS]
     hidden = len(columns) - len(order)
     message = (
-        f"{count} of the {len(rows):,} broken rows, from all over the data. Changes are marked, with the new value below "
+        f"{count} of the {len(rows):,} broken rows, from all over the data. Changes are marked, with the new value "
+        "below "
         "the old one; unchanged columns come last. changes.csv has all rows"
         + (f", and {hidden:,} more columns." if hidden else ".")
     )

@@ -27,9 +27,9 @@ class Estimate:
 
     The influence of row i is (N - 1)(score - score without the row), or the influence function's value there; its mean
     is 0. A resampled set changes the score by the mean influence of its rows, to first order (the infinitesimal
-    jackknife; Efron and Tibshirani 1993, chapter 20). One pass over the data thus gives a bootstrap. Computing the score
-    of 1,000 resampled sets would take hours, and would be wrong for nearest neighbours: a row drawn twice is its own
-    neighbour at distance 0.
+    jackknife; Efron and Tibshirani 1993, chapter 20). One pass over the data thus gives a bootstrap. To compute the
+    score of 1,000 resampled sets would take hours, and would be wrong for nearest neighbours: a row that occurs twice
+    is its own neighbour at distance 0.
     """
 
     value: float

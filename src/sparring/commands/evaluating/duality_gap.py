@@ -1,4 +1,4 @@
-"""The duality gap of a run's own game, from where its latest checkpoint left it."""
+"""Compute the duality gap of a run's game from a checkpoint."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from sparring.measure.diagnostics.two_sample_test import duality_gap
 from sparring.recipes.recipe import GeneratorRecipe
 
 ROUNDS, HELD_OUT = 200, 8
-"""Rounds that each player is trained alone, and batches that the game's value is taken on."""
+"""Number of batches on which each player is trained alone, and on which the game's value is computed."""
 
 
 def gap_of(run: Run, data: Dataset, hardware: Hardware, progress: Progress, which: str | int = "last") -> float | None:
-    """None where there is nothing to play on: no checkpoint, networks of one's own, or a game without the two players.
+    """Return the duality gap; None without a checkpoint, with custom networks, or in a game without the two players.
 
     Raises SparringError where the data have other classes than the run's, or the checkpoint is damaged.
     """
@@ -43,8 +43,8 @@ def gap_of(run: Run, data: Dataset, hardware: Hardware, progress: Progress, whic
 
     if not {"generator", "discriminator"} <= set(build().game.turns):
         return None
-    progress.info("the run's players play on alone, for the duality gap ...")
-    seed = settings["request"]["seed"] + 1  # other batches than those that were trained on
+    progress.info("training each player alone, for the duality gap ...")
+    seed = settings["request"]["seed"] + 1  # other batches than in the training
     feed = BatchLoader(data, recipe.batch_size, seed=seed, mirror=recipe.mirror, device=hardware.device)
     fresh = data.split("test") if data.report.splits["test"] else data
     held_out = BatchLoader(fresh, recipe.batch_size, seed=seed, device=hardware.device)

@@ -1,4 +1,4 @@
-"""Open what `sparring evaluate` compares: samples of a run, of a file or of an array, and real data of the same kind."""
+"""Open what `sparring evaluate` compares: samples of a run, a file or an array, and real data of the same kind."""
 
 from __future__ import annotations
 
@@ -150,7 +150,8 @@ def _of_run(
         raise type(error)(f"{error}. The run was trained on it: --data SOURCE says where the data are now") from error
     if data.spec.shape != model.spec.shape:
         raise UsageError(
-            f"{source} has examples of shape {list(data.spec.shape)}, samples of {run.path} have {list(model.spec.shape)}: "
+            f"{source} has examples of shape {list(data.spec.shape)}, samples of {run.path} have "
+            f"{list(model.spec.shape)}: "
             "evaluate against the data that it was trained on"
         )
     splits = data.report.splits
@@ -254,7 +255,7 @@ def open_samples(
 
 @open_samples.register
 def _(spec: ImageSpec, samples: str | Path, data: Dataset, options: ReadOptions, on_progress: OnProgress) -> Dataset:
-    """Open images; raises UsageError that names both shapes where they differ: nothing is resized unasked."""
+    """Open images; raises UsageError that names both shapes where they differ: images are not resized by default."""
     fake = open_source(samples, options, keep_duplicates=True, on_progress=on_progress)
     if fake.spec.kind != spec.kind:
         raise UsageError(f"{samples} holds {PLURAL[fake.spec.kind]}, {data.report.source} holds {PLURAL[spec.kind]}")

@@ -65,7 +65,7 @@ def score_features(inputs: EvaluationInputs, net: Features, progress: Progress) 
 
 
 def copy_features(inputs: EvaluationInputs, net: Features, samples: Tensor | None, progress: Progress) -> CopyFeatures:
-    """Compute the features of training and held-out rows; `samples` are those of the samples, where already computed."""
+    """Compute the features of training and held-out rows; `samples` are those of the samples, if already computed."""
     reference = inputs.reference
     views = [reference.training]
     views += [reference.held_out] if reference.held_out is not None else []
@@ -167,7 +167,8 @@ def two_sample(
     count = min(len(inputs.samples), len(inputs.reference.real))
     if count < MIN_TEST_ROWS:
         warnings.append(
-            f"two-sample test: not computed, {MIN_TEST_ROWS} samples and as many real rows are needed, there are {count}"
+            f"two-sample test: not computed, {MIN_TEST_ROWS} samples and as many real rows are needed, there are "
+            f"{count}"
         )
         return None
     real, fake = inputs.reference.real.fetch, inputs.samples.fetch

@@ -127,9 +127,9 @@ Split = Literal["test", "train", "all"]
 
 
 def reference_of(data: Dataset, count: int, split: Split | None, seed: int) -> Reference:
-    """Draw up to `count` rows of `split`, by default the test split where there is one, and other rows for the baseline.
+    """Draw up to `count` rows of `split`, and others for the baseline; by default of the test split, if there is one.
 
-    Raises UsageError without a test split where it is asked for, SparringError on data of fewer than two rows.
+    Raises UsageError where `split` is "test" and there is none, SparringError on data of fewer than two rows.
     """
     splits = data.report.splits
     split = split or ("test" if splits["test"] else "all")
@@ -138,22 +138,26 @@ def reference_of(data: Dataset, count: int, split: Split | None, seed: int) -> R
     full = data.split(None)
     if min(len(full), 2 * len(data)) < 4:
         raise SparringError(
-            f"{data.report.source} holds {len(data)} training {data.report.unit}: 2 or more are needed, thousands are usual"
+            f"{data.report.source} holds {len(data)} training {data.report.unit}: 2 or more are needed, thousands "
+            "are usual"
         )
     position = {int(row): k for k, row in enumerate(full.rows)}
     of_split = full if split == "all" else data.split(split)
     idx = np.array([position[int(row)] for row in of_split.rows])
-    chosen = np.random.default_rng([seed, 7]).permutation(idx)[:count]
+    selected = np.random.default_rng([seed, 7]).permutation(idx)[:count]
     rows = of_dataset(full)
-    others = np.setdiff1d(np.arange(len(full)), chosen)
+    others = np.setdiff1d(np.arange(len(full)), selected)
     others = np.random.default_rng([seed, 8]).permutation(others)[:count]
     pair: tuple[RowView, RowView]
-    if len(others) >= len(chosen) / 2:
-        pair, pair_rows = (rows.take(others), rows.take(chosen)), f"other real {data.report.unit} against the reference"
+    if len(others) >= len(selected) / 2:
+        pair, pair_rows = (
+            (rows.take(others), rows.take(selected)),
+            f"other real {data.report.unit} against the reference",
+        )
     else:
-        halves = np.array_split(chosen, 2)
+        halves = np.array_split(selected, 2)
         pair = rows.take(halves[0]), rows.take(halves[1])
         pair_rows = "one half of the reference against the other: with fewer rows the baseline is worse"
     held_out = of_dataset(data.split("test")) if splits["test"] else None
     training = at_most(MAX_TRAINING_ROWS, of_dataset(data.split("train")))
-    return Reference(rows.take(chosen), pair, training, held_out, split, pair_rows)
+    return Reference(rows.take(selected), pair, training, held_out, split, pair_rows)

@@ -155,7 +155,7 @@ def _pairs(inputs: EvaluationInputs, features: Tensor, training: Tensor) -> list
 def _curves(run: Run) -> list[Markup]:
     lines = run.metrics()
     best = run.best["nimg"] if run.best else None
-    drawn = []
+    curves = []
     hints = sorted({name for line in lines for name in line if name.startswith("hint_")})
     for title, names in {**CURVES, "Hints": {name: name.removeprefix("hint_") for name in hints}}.items():
         series = {
@@ -164,5 +164,5 @@ def _curves(run: Run) -> list[Markup]:
         for name, label in names.items():  # the baseline is logged once: a level line
             if name.startswith("baseline_") and series[label]:
                 series[label] = [(line["nimg"], series[label][0][1]) for line in (lines[0], lines[-1])]
-        drawn.append(curve(title, {label: points for label, points in series.items() if points}, mark=best))
-    return drawn
+        curves.append(curve(title, {label: points for label, points in series.items() if points}, mark=best))
+    return curves

@@ -22,7 +22,7 @@ from sparring.attacks.stochastic_models import DRAWS, error_rates
 from sparring.attacks.threat_model import Threat
 from sparring.attacks.validation import Model, frozen
 from sparring.engine.seeds import mix
-from sparring.measure.classifier.robustness import AT_ONCE, robustness
+from sparring.measure.classifier.robustness import BATCH_ROWS, robustness
 from sparring.stats.proportion import CurvePoint, Proportion
 
 CHUNK_ROWS = 100
@@ -164,7 +164,7 @@ def _by_margin(model: Model, y: Tensor, result: AutoAttackResult) -> Tensor:
     """Return the unbroken rows, int64 `[R]`, those first whose label wins by the least at their best point."""
     idx = result.robust.nonzero().squeeze(1)
     with frozen(model, seed=0):
-        chunks = zip(torch.split(result.adv[idx], AT_ONCE), torch.split(y[idx], AT_ONCE), strict=True)
+        chunks = zip(torch.split(result.adv[idx], BATCH_ROWS), torch.split(y[idx], BATCH_ROWS), strict=True)
         margins = [margin(model(points), labels) for points, labels in chunks]
     return idx[torch.cat(margins).argsort(descending=True, stable=True)]
 

@@ -16,7 +16,8 @@ from sparring.stats.proportion import Proportion
 BINS = 10
 """Number of bins of the reliability curve."""
 UNTESTED = (
-    "unknown: no image with a known label was left to test on. Put some into a folder `test` beside `train`, or train with "
+    "unknown: no image with a known label was left to test on. Put some into a folder `test` beside `train`, or "
+    "train with "
     "fewer labels than there are (--labels)"
 )
 
@@ -106,7 +107,7 @@ def confusion(answers: Tensor, labels: Tensor, classes: int) -> Tensor:
 def temperature(logits: Tensor, labels: Tensor, smoothing: float = 0.0) -> float:
     """Return the divisor of the logits that calibrates their probabilities (Guo et al. 2017, section 4.2).
 
-    `logits` are `[N, K]`, or `[N, V, K]` of V views of each image, whose probabilities are averaged; `labels` are `[N]`.
+    `logits` are `[N, K]`, or `[N, V, K]` of V views of each image, whose probabilities are averaged; `labels` `[N]`.
     The lowest cross entropy is found by ternary search between 1/50 and 50 on a logarithmic scale. `smoothing` is the
     fraction of each label that is spread over all classes. Without it, no temperature would be low enough where all
     answers are correct (Platt 1999, section 2.2).

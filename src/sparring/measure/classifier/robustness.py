@@ -1,4 +1,4 @@
-"""What a classifier is worth under attack: shares that stand, over the radius of the ball, with intervals."""
+"""Measure the accuracy of a classifier under PGD over the radius of the perturbation, with intervals."""
 
 from __future__ import annotations
 
@@ -15,54 +15,60 @@ from sparring.attacks.validation import Model
 from sparring.measure.classifier.calibration import ClassificationReport
 from sparring.stats.proportion import CurvePoint
 
-AT_ONCE = 250
+BATCH_ROWS = 250
 LEVELS = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5)
 """Radii of the curve, in eps."""
 STEPS, RESTARTS = 40, 3
-"""Of PGD; the restarts at eps alone, once for each of its two losses."""
+"""Number of steps of PGD, and of its restarts with each of two losses at eps; at other radii there is one run."""
 ATTACK = f"PGD of {STEPS} steps, {RESTARTS} restarts on cross entropy and {RESTARTS} on the margin"
 
 
 @dataclass(frozen=True)
 class HardeningReport:
-    """What adversarial training made of a classifier, and where it lies; `--json` prints it."""
+    """Test of a classifier after adversarial training; `--json` prints it."""
 
     run: str
+    """Run folder."""
     method: str
+    """Method of adversarial training."""
     norm: str
+    """Norm of the perturbation."""
     eps: float
-    """What it was trained against, in units of pixels from 0 to 1."""
+    """Radius that it was trained with, in units of the range from 0 to 1."""
     minutes: float
-    """Of training, on the clock."""
+    """Duration of the training."""
     seed: int
+    """Random seed of the training."""
     clean: ClassificationReport
-    """What it gets right where nobody attacks."""
+    """Test without an attack."""
     robust: CurvePoint
-    """What it gets right under attack, at eps (or, trained against none, at the usual one)."""
+    """Accuracy under attack at eps, or at the default radius where it was trained without one."""
     curve: list[CurvePoint]
-    """The same from no attack to one and a half eps; what breaks at one radius counts as broken at all larger ones."""
+    """Accuracy from no attack to 1.5 eps; a row broken at one radius counts as broken at all larger ones."""
     attack: str
+    """Description of the attack."""
     tested_on: str
-    """Which images were attacked, in words."""
+    """Description of the attacked images."""
     rollbacks: list[int] = field(default_factory=list)
-    """Images at which the guard went back to better weights."""
+    """Numbers of training images at which earlier weights were restored."""
     notes: list[str] = field(default_factory=list)
+    """Remarks on the data and the training."""
 
 
 @dataclass(frozen=True)
 class RobustnessResult:
-    """What stood, and what did not."""
+    """Accuracy over the radius, and adversarial examples."""
 
     levels: list[CurvePoint]
-    """From no attack to the largest radius."""
+    """Accuracy from no attack to the largest radius."""
     fooled: Tensor
-    """Rows that were right and broke at eps, int64 `[K]`."""
+    """Correct rows that were broken at eps or below, int64 `[K]`."""
     adv: Tensor
-    """Their adversaries, `[K, ...]`."""
+    """Their adversarial examples, `[K, ...]`."""
 
     @property
     def robust(self) -> CurvePoint:
-        """At eps."""
+        """Accuracy at eps."""
         return self.levels[1 + LEVELS.index(1.0)]
 
 
@@ -76,29 +82,30 @@ def robustness(
     on_progress: Callable[[int, int], None] = lambda done, of: None,
     unbroken: Tensor | None = None,
 ) -> RobustnessResult:
-    """How many rows of `x` `[N, ...]` stay right under PGD, at 0 and at LEVELS times `eps`, but none above `widest`.
+    """Measure accuracy on `x` `[N, ...]` with labels `y` `[N]`, without an attack and under PGD at LEVELS times `eps`.
 
-    `threat_of` makes a radius, in whatever units, a threat model of `x`. A row that broke in a smaller ball is broken in a larger one, and not attacked again.
-    `unbroken`, bool `[N]`, are the rows that another attack left at `eps`: they take the place of PGD's there.
+    Radii are at most `widest`; `threat_of` makes the threat model of a radius. A row broken at one radius counts as
+    broken at all larger ones and is not attacked again. `unbroken`, bool `[N]`, is the result of another attack at
+    `eps`, which takes the place of PGD there.
     """
     with torch.no_grad():
-        stands = torch.cat([model(part).argmax(1) for part in torch.split(x, AT_ONCE)]) == y
-    found = [CurvePoint.count(0.0, int(stands.sum()), len(y))]
+        robust = torch.cat([model(part).argmax(1) for part in torch.split(x, BATCH_ROWS)]) == y
+    curve = [CurvePoint.count(0.0, int(robust.sum()), len(y))]
     fooled, adv = [], []
     for done, level in enumerate(LEVELS):
         radius = min(level * eps, widest)
         attacks = [(ce, RESTARTS), (margin, RESTARTS)] if level == 1 else [(ce, 1)]
         if level == 1 and unbroken is not None:
-            stands &= unbroken
+            robust &= unbroken
             attacks = []
         for loss, restarts in attacks:
-            for rows in torch.split(stands.nonzero().squeeze(1), AT_ONCE):
-                if len(rows):
-                    broke = pgd(model, x[rows], y[rows], threat_of(radius), loss=loss, steps=STEPS, restarts=restarts)
-                    stands[rows] = ~broke.success
+            for idx in torch.split(robust.nonzero().squeeze(1), BATCH_ROWS):
+                if len(idx):
+                    result = pgd(model, x[idx], y[idx], threat_of(radius), loss=loss, steps=STEPS, restarts=restarts)
+                    robust[idx] = ~result.success
                     if level <= 1:
-                        fooled.append(rows[broke.success])
-                        adv.append(broke.adv[broke.success])
-        found.append(CurvePoint.count(radius, int(stands.sum()), len(y)))
+                        fooled.append(idx[result.success])
+                        adv.append(result.adv[result.success])
+        curve.append(CurvePoint.count(radius, int(robust.sum()), len(y)))
         on_progress((done + 1) * len(y) // len(LEVELS), len(y))
-    return RobustnessResult(found, torch.cat([*fooled, y.new_empty(0)]), torch.cat([*adv, x[:0]]))
+    return RobustnessResult(curve, torch.cat([*fooled, y.new_empty(0)]), torch.cat([*adv, x[:0]]))

@@ -35,7 +35,8 @@ def values_for(spec: DataSpec, training: Callable[[], Iterable[NDArray[Any]]]) -
     `training` returns the stored training rows in chunks. Raises UsageError for kinds of data without scores.
     """
     raise UsageError(
-        f"there are no scores of generated {spec.kind} data yet: images, tables and series can be evaluated. `sparring attack` and "
+        f"there are no scores of generated {spec.kind} data yet: images, tables and series can be evaluated. "
+        "`sparring attack` and "
         "`sparring predict` test a classifier"
     )
 
@@ -65,7 +66,8 @@ def _(spec: TableSpec | SeriesSpec, training: Callable[[], Iterable[NDArray[Any]
             raise SparringError("there are values that are no finite numbers (NaN or infinity): remove these rows")
         if np.abs(standardised).max(initial=0) > MAX_DEVIATIONS:
             raise SparringError(
-                f"there are values more than {MAX_DEVIATIONS:,.0f} standard deviations from the mean of the training data"
+                f"there are values more than {MAX_DEVIATIONS:,.0f} standard deviations from the mean of the training "
+                "data"
             )
         return standardised.astype(np.float32)
 
