@@ -248,7 +248,7 @@ def test_sources_whose_labels_are_of_no_use(quick: Cli, tmp_path: Path) -> None:
         quick("classify", "bare.npz", "--labels-file", "t.csv"),
         2,
         "t.csv, line 2",
-        "no training image 'bare.npz:x[77]': did you mean 'bare.npz:x[7]'?",
+        "no training example 'bare.npz:x[77]': did you mean 'bare.npz:x[7]'?",
     )
     (tmp_path / "t.csv").write_text("bare.npz:x[0],a\n")
     refused(quick("classify", "bare.npz", "--labels-file", "t.csv"), 2, "names one class alone ('a')")

@@ -51,8 +51,8 @@ def open_source(
     path, notes = (Path(DIGITS), []) if digits else locate(source)
     key = DIGITS if digits else Folder(path).key()  # an archive counts as one file, until there is need to look into it
     described = spec_to_json(like) if like else None
-    request = json.dumps([VERSION, str(source), key, asdict(options), described, keep_duplicates])
-    index = cache / "index" / f"{hashlib.blake2b(request.encode(), digest_size=16).hexdigest()}.json"
+    cache_key = json.dumps([VERSION, str(source), key, asdict(options), described, keep_duplicates])
+    index = cache / "index" / f"{hashlib.blake2b(cache_key.encode(), digest_size=16).hexdigest()}.json"
     if data := _opened(cache, index):
         return data
     with _explaining(cache):
