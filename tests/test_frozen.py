@@ -74,7 +74,6 @@ OTHERS = {
     "evaluate": "evaluate r3 -n 100 --features raw --device cpu",
     "attack": "attack improved digits --count 20 --device cpu --out attacked",
     "certify": "certify noisy digits --count 4 --draws 100 --radius 0 0.1 --device cpu",
-    "hear": "hear words --sounds 64 --device cpu --precision fp32 --out hear",
     "recipes": "recipes",
 }
 """Commands that train no images; they come after the trainings, whose folders they read."""

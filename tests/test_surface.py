@@ -69,7 +69,6 @@ def test_recipes_are_listed(quick: Callable[..., subprocess.CompletedProcess[str
         "doctor",
         "evaluate",
         "recipes",
-        "hear",
         "certify",
     ],
 )

@@ -23,13 +23,10 @@ if TYPE_CHECKING:
     from sparring.commands.doctor import doctor as doctor
     from sparring.commands.evaluate import evaluate as evaluate
     from sparring.commands.harden import harden as harden
-    from sparring.commands.hear import hear as hear
     from sparring.commands.inspect import inspect as inspect
     from sparring.commands.predict import predict as predict
     from sparring.commands.sample import sample as sample
     from sparring.commands.train import train as train
-    from sparring.data.audio import Sounds as Sounds
-    from sparring.data.audio import open_sounds as open_sounds
     from sparring.data.dataset import Dataset as Dataset
     from sparring.data.loader import BatchLoader as BatchLoader
     from sparring.data.open import open as open
@@ -59,8 +56,6 @@ if TYPE_CHECKING:
     from sparring.models.classifier import Classifier as Classifier
     from sparring.models.generator import GeneratorModel as GeneratorModel
     from sparring.models.load import load as load
-    from sparring.models.speech import Recogniser as Recogniser
-    from sparring.models.speech import load_recogniser as load_recogniser
     from sparring.recipes.generators.biggan import BigGAN as BigGAN
     from sparring.recipes.generators.dcgan import DCGAN as DCGAN
     from sparring.recipes.generators.gan2014 import GAN2014 as GAN2014
@@ -81,7 +76,6 @@ _HOMES = {
     "sklearn": ("FewLabelClassifier",),
     "commands.evaluate": ("evaluate",),
     "commands.harden": ("harden",),
-    "commands.hear": ("hear",),
     "commands.inspect": ("inspect",),
     "commands.predict": ("predict",),
     "commands.sample": ("sample",),
@@ -90,7 +84,6 @@ _HOMES = {
     "data.open": ("open", "open_source"),
     "data.reader_api": ("ReadOptions",),
     "data.loader": ("BatchLoader",),
-    "data.audio": ("Sounds", "open_sounds"),
     "engine.device": ("Hardware",),
     "engine.errors": ("SparringError", "UsageError"),
     "engine.game": ("Batch", "Game"),
@@ -113,7 +106,6 @@ _HOMES = {
     "models.load": ("load",),
     "recipes.generators.r3": ("R3",),
     "recipes.generators.s3gan": ("S3GAN",),
-    "models.speech": ("Recogniser", "load_recogniser"),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -143,10 +135,8 @@ __all__ = [
     "ImageSpec",
     "Improved",
     "ReadOptions",
-    "Recogniser",
     "Run",
     "SeriesSpec",
-    "Sounds",
     "SparringError",
     "System",
     "TableSpec",
@@ -159,12 +149,9 @@ __all__ = [
     "doctor",
     "evaluate",
     "harden",
-    "hear",
     "inspect",
     "load",
-    "load_recogniser",
     "open",
-    "open_sounds",
     "open_source",
     "play",
     "predict",

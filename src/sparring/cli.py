@@ -70,7 +70,7 @@ COMMANDS = {
     ),
     "classify": Command(
         flags.ClassifyFlags, "SOURCE", "train, calibrate and test a classifier",
-        ("photos/ --minutes 10", "mnist --labels 100 --minutes 30"), "--recipe",
+        ("photos/ --minutes 10", "adult.csv --label income"), "--recipe",
     ),
     "predict": Command(
         flags.PredictFlags, "RUN IMAGES", "classify new images",
@@ -83,10 +83,6 @@ COMMANDS = {
     "attack": Command(
         flags.AttackFlags, "MODEL SOURCE", "measure the robustness of a classifier by attacks",
         ("runs/photos-fast photos/", "my_package.model:net cifar10 --eps 8/255 --count 1000"),
-    ),
-    "hear": Command(
-        flags.HearFlags, "SOURCE", "train a classifier of spoken words",
-        ("words/ --minutes 3", "words.zip --sounds 50000"),
     ),
     "certify": Command(
         flags.CertifyFlags, "RUN SOURCE", "certify the robustness of a classifier",
@@ -237,7 +233,7 @@ def _parse_training(name: str, args: list[str]) -> tuple[Any, Any]:
     saved = saved_recipe(_value(args, "--out"))
     if saved is not None and RECIPES[saved.name].command != name:
         saved = None
-    recipe_name = _value(args, command.recipe_flag) or (saved.name if saved else default_recipe(name))
+    recipe_name = _value(args, command.recipe_flag) or (saved.name if saved else default_recipe(name, _kind(args)))
     kind = recipe_class(recipe_name, name)
     default = saved if isinstance(saved, kind) else kind()
     both = dataclasses.make_dataclass(
@@ -245,6 +241,18 @@ def _parse_training(name: str, args: list[str]) -> tuple[Any, Any]:
     )
     parsed = _parse(both, name, args)
     return parsed, getattr(parsed, recipe_name)
+
+
+def _kind(args: list[str]) -> str:
+    """Guess the kind of data of SOURCE, the first argument that follows no flag; image where there is none to read."""
+    from sparring.data.open import guess_kind
+
+    sources = [arg for k, arg in enumerate(args) if not arg.startswith("-") and not (k and args[k - 1].startswith("-"))]
+    kind = _value(args, "--kind")
+    try:
+        return kind or guess_kind((sources[:1] or [arg for arg in args if not arg.startswith("-")][-1:])[0])
+    except (SparringError, IndexError):  # the command names what is wrong
+        return "image"
 
 
 def _value(args: list[str], flag: str) -> str | None:

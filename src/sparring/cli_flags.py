@@ -105,7 +105,7 @@ class TrainingFlags:
     """Random seed."""
     json: Json = False
     """Print one JSON object to stdout at the end."""
-    read: ReadFlags = field(default_factory=ReadFlags)
+    read: AllReadFlags = field(default_factory=AllReadFlags)
     hardware: HardwareFlags = field(default_factory=HardwareFlags)
 
 
@@ -206,28 +206,6 @@ class AttackFlags:
     audio: AudioAttackFlags = field(default_factory=AudioAttackFlags)
     table: TableAttackFlags = field(default_factory=TableAttackFlags)
     series: SeriesAttackFlags = field(default_factory=SeriesAttackFlags)
-
-
-@dataclass(frozen=True)
-class HearFlags:
-    """Train a recogniser of the spoken words in SOURCE, and test it."""
-
-    source: Source
-    """wav, flac or ogg files of one word each, in a folder or an archive: WORD/any.wav, or WORD_SPEAKER_TAKE.wav."""
-    minutes: Annotated[float | None, arg(metavar="M", help_behavior_hint="(default: 3)")] = None
-    """How long to train; a short probe turns this into sounds."""
-    sounds: Annotated[int | None, arg(metavar="N", help_behavior_hint="")] = None
-    """How many sounds to train on, drawn anew each time, in place of --minutes."""
-    out: Annotated[str | None, arg(metavar="RUN", help_behavior_hint="(default: a new one below runs/)")] = None
-    """The folder of the recogniser."""
-    seed: Annotated[int, arg(metavar="S")] = 0
-    """Of everything that is drawn."""
-    device: Annotated[str, arg(metavar="NAME")] = "auto"
-    """auto, cpu, cuda or mps."""
-    precision: Annotated[str, arg(metavar="NAME")] = "auto"
-    """auto (bf16 wherever the hardware has it), bf16 or fp32."""
-    json: Json = False
-    """Print one JSON object at the end."""
 
 
 @dataclass(frozen=True)

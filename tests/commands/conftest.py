@@ -7,7 +7,6 @@ import pytest
 from speaking import speak
 
 import sparring
-from sparring.commands.hear import Recognition
 
 
 @pytest.fixture(scope="session")
@@ -33,9 +32,3 @@ def run(data: Path) -> sparring.Run:
 def words(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three words that are tones, as wav files."""
     return speak(tmp_path_factory.mktemp("words") / "words")
-
-
-@pytest.fixture(scope="session")
-def recognition(words: Path) -> Recognition:
-    """A recogniser of them."""
-    return sparring.hear(words, sounds=1600, out=words.parent / "run", device="cpu", precision="fp32")

@@ -353,9 +353,7 @@ def test_images_of_another_shape_are_refused_or_brought_to_it(trained: Classific
     Image.new("L", (10, 8)).save(tmp_path / "wide.png")
     Image.new("RGB", (8, 8)).save(tmp_path / "colour.png")
     for name, shape in (("wide", "8x10 L"), ("colour", "8x8 RGB")):
-        with pytest.raises(
-            UsageError, match=f"holds images of {shape}, this classifier was trained on 8x8 L: --resize"
-        ):
+        with pytest.raises(UsageError, match=f"holds images of {shape}, the model was trained on 8x8 L: --resize"):
             predict(trained.run, tmp_path / f"{name}.png")
         assert len(predict(trained.run, tmp_path / f"{name}.png", resize=True).predictions) == 1
 

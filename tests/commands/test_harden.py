@@ -237,7 +237,7 @@ def test_the_command_line_on_digits(quick: Cli) -> None:
 @pytest.mark.parametrize(
     ("args", "words"),
     [
-        (["rows.npz", "--eps", "8"], ["--eps 8 is beyond the whole box", "divide it by 255"]),
+        (["rows.npz", "--eps", "8"], ["--eps 8 is beyond the whole box", "by 255, 8/255 is"]),
         (["rows.npz", "--eps", "-1"], ["--eps must be 0 or more"]),
         (["rows.npz", "--method", "fsat"], ["unknown recipe 'fsat'", "did you mean 'fast'?"]),
         (["rows.npz", "--method", "r3"], ["r3 trains a generator", "sparring train"]),

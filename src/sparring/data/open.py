@@ -78,6 +78,17 @@ def open_source(
     return Dataset(cache / "data" / report.fingerprint, report)
 
 
+def guess_kind(source: str | Path, options: ReadOptions | None = None) -> str:
+    """Return the kind of data in SOURCE, by names and first bytes; a packed tar file is opened as a whole."""
+    options = options or ReadOptions()
+    if options.kind is not None or str(source) in (DIGITS, STACKED):
+        return options.kind or "image"
+    path, _ = locate(source)
+    if is_packed_tar(path):
+        return str(open_source(source, options).spec.kind)
+    return kind_of(open_container(path), options, None)[0]
+
+
 def _read(
     source: str, path: Path, options: ReadOptions, like: DataSpec | None, building: Path, digits: bool
 ) -> tuple[RawDataset, str, str]:

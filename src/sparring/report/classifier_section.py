@@ -23,6 +23,8 @@ def classified_sections(report: ClassificationReport, to_label: Picture | None =
         sections += [_confusion(report.classes, report.confusion), _calibration(report)]
     if report.attacked:
         sections.append(_attacked(report))
+    if report.channels:
+        sections.append(_channels(report))
     if to_label is not None:
         what = (
             "Images whose labels would help most: in turn those with the least confident answer, and those least "
@@ -56,6 +58,18 @@ def _confusion(classes: Sequence[str], table: Sequence[Sequence[int]]) -> Sectio
         what = Text("Rows are true classes, columns predicted ones.", quiet=True)
         blocks = [what, Table(("", *classes), rows, named_rows=True), *blocks]
     return Section("Confusion", *blocks)
+
+
+def _channels(report: ClassificationReport) -> Section:
+    channels = [(name, *proportion_cells(accuracy)) for name, accuracy in report.channels.items()]
+    sounds = [(kind, *proportion_cells(answered)) for kind, answered in report.nonspeech.items()]
+    return Section(
+        "Channels and sounds without speech",
+        Text("Accuracy on the test recordings behind each channel."),
+        Table(("Channel", "Accuracy", "95 % interval"), channels),
+        Text("Fraction of sounds without speech that are answered with a class."),
+        Table(("Sounds", "Answered", "95 % interval"), sounds),
+    )
 
 
 def _count(count: int, correct: bool) -> str:

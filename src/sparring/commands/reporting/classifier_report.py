@@ -66,6 +66,7 @@ def report_of(
         report, errors=Proportion.count(int((~correct).sum()), len(correct)), tested_on=test.tested_on,
         confusion=confusion(predicted, test.labels, len(data.spec.classes)).tolist(),
         reliability=curve, calibration_error=calibration_error(curve), unfamiliar=test.unknown, attacked=test.attacked,
+        channels=test.channels, nonspeech=test.nonspeech,
     )  # fmt: skip
 
 
@@ -174,6 +175,8 @@ def to_text(report: ClassificationReport) -> str:
         f"attacked    accuracy {test.accuracy}, where each pixel may change by {test.eps:.3f} (PGD, {test.steps} steps)"
         for test in report.attacked
     ]
+    lines += [f"channel     accuracy {accuracy}, channel {name}" for name, accuracy in report.channels.items()]
+    lines += [f"nonspeech   {answered} of {kind} answered with a class" for kind, answered in report.nonspeech.items()]
     lines += [
         f"label next  {report.to_label}",
         f"report      {report.run}/report.html",

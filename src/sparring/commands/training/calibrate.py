@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from sparring.attacks.losses import margin
 from sparring.attacks.pgd import pgd
 from sparring.attacks.threat_model import Threat
+from sparring.commands.training.audio_test import channel_accuracy, nonspeech_answers
 from sparring.commands.training.session import TrainingSession
 from sparring.data.dataset import Dataset
 from sparring.data.in_memory import IndexedDataset
@@ -142,6 +143,10 @@ class TestResult:
     unknown: int
     """Number of examples that it called "none of these"."""
     attacked: list[PgdResult]
+    channels: dict[str, Proportion]
+    """Accuracy behind each channel; audio alone."""
+    nonspeech: dict[str, Proportion]
+    """Fraction of sounds without speech that get a class as answer; audio alone."""
 
 
 def run_test(
@@ -169,6 +174,8 @@ def run_test(
         torch.cat([chunk.probabilities for chunk in answers]).cpu(),
         sum(int(chunk.unknown.sum()) for chunk in answers),
         [attack_images(classifier, test[subset], labels[subset], radius) for radius in eps],
+        channel_accuracy(data.spec, classifier, test),
+        nonspeech_answers(data.spec, classifier),
     )
 
 

@@ -15,7 +15,7 @@ import torch
 from sparring.commands.training.plan import Plan
 from sparring.commands.training.request import TrainRequest
 from sparring.data.dataset import Dataset
-from sparring.data.open import open_source
+from sparring.data.open import guess_kind, open_source
 from sparring.data.reader_api import ReadOptions
 from sparring.engine import dist
 from sparring.engine.data_spec import DataSpec, spec_from_json, spec_to_json
@@ -53,7 +53,8 @@ class RunSettings:
 
 def new_settings(command: str, request: TrainRequest) -> RunSettings:
     """Return the settings of a new run; raise UsageError where the recipe is none of the command."""
-    recipe = requested_recipe(command, request.recipe, request.read.kind or "image")
+    kind = guess_kind(request.source, request.read) if request.recipe is None else ""
+    recipe = requested_recipe(command, request.recipe, kind)
     return RunSettings(
         command=command,
         source=str(request.source),

@@ -87,6 +87,10 @@ class ClassificationReport:
     """Test images answered "none of these"; the errors count the likeliest class."""
     attacked: list[PgdResult] = field(default_factory=list)
     """Accuracy under PGD."""
+    channels: dict[str, Proportion] = field(default_factory=dict)
+    """Accuracy on the test recordings behind each channel; audio alone."""
+    nonspeech: dict[str, Proportion] = field(default_factory=dict)
+    """Fraction of sounds without speech, by kind, that are answered with a class; audio alone."""
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> ClassificationReport:
@@ -96,6 +100,8 @@ class ClassificationReport:
         values["errors"] = None if fields["errors"] is None else Proportion.from_json(fields["errors"])
         values["reliability"] = [Bin(**b) for b in fields["reliability"]]
         values["attacked"] = [PgdResult.from_json(result) for result in fields["attacked"]]
+        for name in ("channels", "nonspeech"):
+            values[name] = {key: Proportion.from_json(value) for key, value in fields[name].items()}
         return cls(**values)
 
 
