@@ -21,7 +21,7 @@ import torch
 from judge import source
 from record import alternate, data_folder, ratios, save, spread
 from torch import Tensor, nn
-from trials import KEPT, hardened
+from trials import CACHE_FOLDER, hardened
 
 from sparring.attacks import Threat, autoattack, pgd
 from sparring.data.open import open_source
@@ -69,10 +69,10 @@ def main() -> None:
         name: _steps(model, x[: options.pgd_images], y[: options.pgd_images], options.pairs)
         for name, model in models.items()
     }
-    faster = {name: told["times_reference"]["median"] for name, told in whole.items()}
+    faster = {name: summary["times_reference"]["median"] for name, summary in whole.items()}
     against = {
-        f"{name}, {peer}": told[f"times_{peer}"]["median"]
-        for name, told in steps.items()
+        f"{name}, {peer}": summary[f"times_{peer}"]["median"]
+        for name, summary in steps.items()
         for peer in ("torchattacks", "foolbox")
     }
     save(
@@ -87,48 +87,48 @@ def main() -> None:
 
 def _undefended() -> Path:
     flags = ("--method", "fast", "--eps", "0", "--width", "32", "--images", "60000")
-    return hardened(KEPT / "attack-speed-undefended", source("mnist"), *flags)
+    return hardened(CACHE_FOLDER / "attack-speed-undefended", source("mnist"), *flags)
 
 
 def _whole(model: nn.Module, x: Tensor, y: Tensor, pairs: int) -> dict[str, Any]:
     from autoattack import AutoAttack  # Croce and Hein's
 
-    found: dict[str, Tensor] = {}
+    results: dict[str, Tensor] = {}
 
     def ours() -> None:
-        found["ours"] = autoattack(model, x, y, THREAT).robust
+        results["ours"] = autoattack(model, x, y, THREAT).robust
 
     def theirs() -> None:
         adv = AutoAttack(
             model, "Linf", EPS, version="standard", device="cpu", verbose=False, seed=0
         ).run_standard_evaluation(x, y, bs=250)
-        found["theirs"] = model(adv).argmax(1) == y
+        results["theirs"] = model(adv).argmax(1) == y
 
-    return _told({"ours": ours, "reference": theirs}, found, pairs)
+    return _summary({"ours": ours, "reference": theirs}, results, pairs)
 
 
 def _steps(model: nn.Module, x: Tensor, y: Tensor, pairs: int) -> dict[str, Any]:
     import foolbox
     import torchattacks
 
-    found: dict[str, Tensor] = {}
+    results: dict[str, Tensor] = {}
 
     def ours() -> None:
-        found["ours"] = ~pgd(model, x, y, THREAT, steps=STEPS, step=1 / 30).success
+        results["ours"] = ~pgd(model, x, y, THREAT, steps=STEPS, step=1 / 30).success
 
     def attacks() -> None:
-        found["torchattacks"] = model(torchattacks.PGD(model, eps=EPS, alpha=0.01, steps=STEPS)(x, y)).argmax(1) == y
+        results["torchattacks"] = model(torchattacks.PGD(model, eps=EPS, alpha=0.01, steps=STEPS)(x, y)).argmax(1) == y
 
     def box() -> None:
         attack = foolbox.attacks.LinfPGD(steps=STEPS, abs_stepsize=0.01)
-        found["foolbox"] = ~attack(foolbox.PyTorchModel(model, bounds=(0, 1), device="cpu"), x, y, epsilons=EPS)[2]
+        results["foolbox"] = ~attack(foolbox.PyTorchModel(model, bounds=(0, 1), device="cpu"), x, y, epsilons=EPS)[2]
 
-    return _told({"ours": ours, "torchattacks": attacks, "foolbox": box}, found, pairs)
+    return _summary({"ours": ours, "torchattacks": attacks, "foolbox": box}, results, pairs)
 
 
-def _told(contenders: dict[str, Callable[[], object]], found: dict[str, Tensor], pairs: int) -> dict[str, Any]:
+def _summary(contenders: dict[str, Callable[[], object]], results: dict[str, Tensor], pairs: int) -> dict[str, Any]:
     seconds = alternate(contenders, pairs, warm_up=0)
-    own, others = found.pop("ours"), found
+    own, others = results.pop("ours"), results
     return {
         "seconds": {name: spread(values) for name, values in seconds.items()},
         **{f"times_{name}": spread(ratios(seconds[name], seconds["ours"])) for name in contenders if name != "ours"},

@@ -37,11 +37,11 @@ def main() -> None:
     y = torch.from_numpy(test.labels[rows]).to(options.device)
     model = Pixels(options.run).to(options.device)
     begin = time.perf_counter()
-    found = autoattack(
+    results = autoattack(
         model, x, y, THREAT, batch_size=len(x), on_progress=lambda name, left: print(f"{name}: {left} stand")
     )
     seconds = time.perf_counter() - begin
-    robust, clean = int(found.robust.sum()), sum(name != "clean" for name in found.broken_by)
+    robust, clean = int(results.robust.sum()), sum(name != "clean" for name in results.broken_by)
     low, high = wilson_interval(robust, len(x))
     save(
         options.name,
@@ -50,9 +50,9 @@ def main() -> None:
         met=robust >= 0.9 * len(x) and clean >= 0.988 * len(x),
         details={
             "run": options.run.name, "robust": robust, "clean": clean, "of": len(x), "interval": [low, high],
-            "broken_by": dict(Counter(name for name in found.broken_by if name)), "seconds": round(seconds, 1), "seed": 0,
-            "passes": {"forward": float(found.queries.double().mean()), "backward": float(found.gradients.double().mean())},
-            "notes": found.notes,
+            "broken_by": dict(Counter(name for name in results.broken_by if name)), "seconds": round(seconds, 1), "seed": 0,
+            "passes": {"forward": float(results.queries.double().mean()), "backward": float(results.gradients.double().mean())},
+            "notes": results.notes,
         },
     )  # fmt: skip
 

@@ -18,7 +18,7 @@ import time
 from typing import Any
 
 from record import data_folder, save
-from trials import ALONE, KEPT
+from trials import ALONE, CACHE_FOLDER
 
 SIGMAS = (0.25, 0.5, 1.0)
 RADII = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 2.5)
@@ -39,14 +39,14 @@ def main() -> None:
     def share(sigma: float, radius: float, of: str) -> float:
         return float(table[f"{sigma:g}"][of][RADII.index(radius)]["accuracy"]["value"])
 
-    told = [
+    summary = [
         f"noise {sigma:g}: "
         + ", ".join(f"{share(sigma, r, 'certified'):.1%} ({share(sigma, r, 'attacked'):.1%}) at {r:g}" for r in RADII)
         for sigma in SIGMAS
     ]
     save(
         "certified",
-        result=f"certified (attacked) of {options.certified} test images: " + "; ".join(told),
+        result=f"certified (attacked) of {options.certified} test images: " + "; ".join(summary),
         target="certified at one sigma: "
         + ", ".join(f"{most:.0%} in noise {sigma:g}" for sigma, most in ENOUGH.items()),
         met=all(share(sigma, sigma, "certified") >= most for sigma, most in ENOUGH.items()),
@@ -56,42 +56,44 @@ def main() -> None:
 
 def one(sigma: float, options: argparse.Namespace) -> dict[str, Any]:
     """One training and its certificates, with the seconds each took on the clock (beside whatever else ran)."""
-    run = KEPT / f"noisy-{sigma:g}-{options.images}"
-    kept = run / f"certified-{options.certified}-{options.draws}.json"
-    if not kept.exists():
+    run = CACHE_FOLDER / f"noisy-{sigma:g}-{options.images}"
+    path = run / f"certified-{options.certified}-{options.draws}.json"
+    if not path.exists():
         size = ("--images", options.images, "--seed", options.seed)
         if not (run / "hardening.json").exists():
-            said("harden", "mnist", "--method", "noisy", "--sigma", sigma, *size, "--out", run)
+            run_command("harden", "mnist", "--method", "noisy", "--sigma", sigma, *size, "--out", run)
         trained = json.loads((run / "hardening.json").read_text())
         few = ("--count", options.certified, "--draws", options.draws, "--radius", *RADII, "--seed", options.seed)
         begin = time.perf_counter()
-        found = said("certify", run, "mnist", *few)
+        results = run_command("certify", run, "mnist", *few)
         seconds = time.perf_counter() - begin
         clean = trained["clean"]
-        kept.write_text(
+        path.write_text(
             json.dumps(
                 {
                     "minutes_of_training": trained["minutes"],
                     "errors_without_noise": f"{clean['errors']['hits']} of {clean['errors']['total']}",
                     "seconds_certifying_and_attacking": round(seconds),
-                    **{name: found[name] for name in ("certified", "attacked", "alpha", "attack", "rows")},
+                    **{name: results[name] for name in ("certified", "attacked", "alpha", "attack", "rows")},
                 }
             )
         )
-    told: dict[str, Any] = json.loads(kept.read_text())
+    summary: dict[str, Any] = json.loads(path.read_text())
     ends = [
-        (row["certified"], row["broken"]) for row in told.pop("rows") if row["certified"] is not None and row["broken"]
+        (row["certified"], row["broken"])
+        for row in summary.pop("rows")
+        if row["certified"] is not None and row["broken"]
     ]
     ratios = sorted(sure / broken for sure, broken in ends)
-    return {**told, "bracketed": len(ends), "median_of_certified_over_broken": round(ratios[len(ratios) // 2], 3)}
+    return {**summary, "bracketed": len(ends), "median_of_certified_over_broken": round(ratios[len(ratios) // 2], 3)}
 
 
-def said(*words: object) -> dict[str, Any]:
+def run_command(*words: object) -> dict[str, Any]:
     """What a command of `sparring` prints as JSON; its progress is shown."""
     command = [sys.executable, "-m", "sparring", *map(str, words), "--device", "cpu", "--json"]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env={**os.environ, **ALONE})
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
+    results: dict[str, Any] = json.loads(done.stdout)
+    return results
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from typing import Any
 
 from judge import source
 from record import data_folder
-from trials import ALONE, KEPT
+from trials import ALONE, CACHE_FOLDER
 
 from sparring.data.dataset import Dataset
 from sparring.data.labels import choose_labels
@@ -61,7 +61,7 @@ class Options:
     @property
     def folder(self) -> Path:
         """Where the runs of this length lie."""
-        return KEPT / f"classify-{self.length[1]}-{self.length[0][2:]}"
+        return CACHE_FOLDER / f"classify-{self.length[1]}-{self.length[0][2:]}"
 
     def details(self) -> dict[str, Any]:
         """For the JSON."""
@@ -85,10 +85,10 @@ def parsed(doc: str | None, name: str, more: Callable[[argparse.ArgumentParser],
     parser.add_argument("--afresh", action="store_true", help="train again what was trained before")
     parser.add_argument("--name", default=name, help="of the result file")
     more(parser)
-    told = parser.parse_args()
+    summary = parser.parse_args()
     data_folder()
-    length = ("--images", str(told.images)) if told.images else ("--minutes", f"{told.minutes:g}")
-    return Options(length, told.seeds, told.workers, tuple(shlex.split(told.flags)), told.name, told)
+    length = ("--images", str(summary.images)) if summary.images else ("--minutes", f"{summary.minutes:g}")
+    return Options(length, summary.seeds, summary.workers, tuple(shlex.split(summary.flags)), summary.name, summary)
 
 
 def train(options: Options, todo: Iterable[ClassifierRun]) -> dict[ClassifierRun, dict[str, Any]]:
@@ -98,8 +98,8 @@ def train(options: Options, todo: Iterable[ClassifierRun]) -> dict[ClassifierRun
         for one in trainings:
             shutil.rmtree(options.folder / one.name, ignore_errors=True)
     with ThreadPoolExecutor(options.workers) as pool:
-        found = list(pool.map(lambda one: _in_a_process(options, one), trainings))
-    return dict(zip(trainings, found, strict=True))
+        results = list(pool.map(lambda one: _in_a_process(options, one), trainings))
+    return dict(zip(trainings, results, strict=True))
 
 
 def _in_a_process(options: Options, one: ClassifierRun) -> dict[str, Any]:
@@ -118,19 +118,21 @@ def _in_a_process(options: Options, one: ClassifierRun) -> dict[str, Any]:
         )  # fmt: skip
         if done.returncode:
             sys.exit(f"sparring {shlex.join(words)}\n{done.stderr[-2000:]}")
-        told = json.loads(path.read_text(encoding="utf-8"))
-        say(f"{one.name}: {told['errors']['hits']} errors of {told['errors']['total']}, {told['minutes']:.1f} min")
+        summary = json.loads(path.read_text(encoding="utf-8"))
+        log(
+            f"{one.name}: {summary['errors']['hits']} errors of {summary['errors']['total']}, {summary['minutes']:.1f} min"
+        )
     return dict(json.loads(path.read_text(encoding="utf-8")))
 
 
-def kept(name: str, find: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+def cached(name: str, find: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """What `find` found, now or before."""
-    path = KEPT / f"{name}.json"
+    path = CACHE_FOLDER / f"{name}.json"
     if not path.exists():
-        found = find()
+        results = find()
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(found) + "\n", encoding="utf-8")
-        say(f"{name}: {found}")
+        path.write_text(json.dumps(results) + "\n", encoding="utf-8")
+        log(f"{name}: {results}")
     return dict(json.loads(path.read_text(encoding="utf-8")))
 
 
@@ -143,20 +145,20 @@ def chosen(name: str, labels: int, seed: int) -> Dataset:
 def errors(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Mean and standard deviation of the test errors over the seeds, and each of them; minutes where they are known."""
     each = [row["errors"]["hits"] for row in rows]
-    told: dict[str, Any] = {
+    summary: dict[str, Any] = {
         "mean": round(statistics.mean(each), 1),
         "deviation": round(statistics.stdev(each), 1) if len(each) > 1 else None,
         "each": each,
         "of": rows[0]["errors"]["total"],
     }
-    return told | ({"minutes": [round(row["minutes"], 1) for row in rows]} if "minutes" in rows[0] else {})
+    return summary | ({"minutes": [round(row["minutes"], 1) for row in rows]} if "minutes" in rows[0] else {})
 
 
-def to_text(told: Mapping[str, Any]) -> str:
+def to_text(summary: Mapping[str, Any]) -> str:
     """`mean ± deviation`, the latter where there are two or more seeds."""
-    return f"{told['mean']:g}" + (f" ± {told['deviation']:g}" if told["deviation"] is not None else "")
+    return f"{summary['mean']:g}" + (f" ± {summary['deviation']:g}" if summary["deviation"] is not None else "")
 
 
-def say(words: str) -> None:
+def log(words: str) -> None:
     """To stderr, with the clock."""
     print(time.strftime("%H:%M:%S"), words, file=sys.stderr, flush=True)

@@ -64,15 +64,15 @@ def corruptions(made: Pixels, labels: NDArray[np.int64], train: Pixels, classes:
     return bad
 
 
-def figures(found: Evaluation) -> dict[str, tuple[float, float, float]]:
+def figures(reports: Evaluation) -> dict[str, tuple[float, float, float]]:
     """Value and the ends of the interval, by name."""
-    told = {s.name.partition("[")[0]: (s.value, s.low, s.high) for s in found.scores if "/" not in s.name}
-    if found.two_sample is not None:
-        told["nash"] = found.two_sample.accuracy, found.two_sample.low, found.two_sample.high
-    if found.memorisation is not None:
-        told["copied_share"] = found.memorisation.copied_fraction, 0.0, 0.02
-        told["p_value"] = found.memorisation.p_value, 0.01, 1.0
-    return told
+    summary = {s.name.partition("[")[0]: (s.value, s.low, s.high) for s in reports.scores if "/" not in s.name}
+    if reports.two_sample is not None:
+        summary["nash"] = reports.two_sample.accuracy, reports.two_sample.low, reports.two_sample.high
+    if reports.memorisation is not None:
+        summary["copied_share"] = reports.memorisation.copied_fraction, 0.0, 0.02
+        summary["p_value"] = reports.memorisation.p_value, 0.01, 1.0
+    return summary
 
 
 def verdicts(clean: dict[str, Any], bad: dict[str, Any], claims: dict[str, str]) -> dict[str, bool]:
@@ -101,17 +101,17 @@ def one_set(name: str, source: str, folder: Path) -> dict[str, Any]:
     if len(data.spec.classes) > 1:
         arrays |= {"y_train": train.labels[known], "y_test": fresh.labels[real]}
     np.savez(stem, **arrays)
-    told: dict[str, Any] = {}
+    summary: dict[str, Any] = {}
     for how, pixels in corruptions(fresh[made], fresh.labels[made], train[known], len(data.spec.classes)).items():
-        found = sparring.evaluate(pixels, stem, n=min(len(pixels), len(real)))
-        told[how] = figures(found)
-        print(name, how, json.dumps({k: round(v[0], 4) for k, v in told[how].items()}), flush=True)
-    moved = {how: verdicts(told["clean"], told[how], claims) for how, claims in CLAIMS.items() if how in told}
+        reports = sparring.evaluate(pixels, stem, n=min(len(pixels), len(real)))
+        summary[how] = figures(reports)
+        print(name, how, json.dumps({k: round(v[0], 4) for k, v in summary[how].items()}), flush=True)
+    moved = {how: verdicts(summary["clean"], summary[how], claims) for how, claims in CLAIMS.items() if how in summary}
     return {
         "samples": len(made),
         "reference": len(real),
-        "features": found.protocol["features"],
-        "figures": told,
+        "features": reports.protocol["features"],
+        "figures": summary,
         "moved": moved,
     }
 
@@ -122,20 +122,20 @@ def table(results: dict[str, Any]) -> str:
         "Made by `python benchmarks/corruptions.py`. **Bold**: moved as it claims to; ~~struck~~: claims to, and did not.",
         "",
     ]
-    for name, told in results.items():
-        columns = list(told["figures"]["clean"])
+    for name, summary in results.items():
+        columns = list(summary["figures"]["clean"])
         lines += [
             f"## {name}",
             "",
-            f"{told['samples']:,} pictures against {told['reference']:,}, features {told['features']['name']}",
+            f"{summary['samples']:,} pictures against {summary['reference']:,}, features {summary['features']['name']}",
             "",
         ]
         lines += ["| | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
-        for how, values in told["figures"].items():
+        for how, values in summary["figures"].items():
             cells = []
             for column in columns:
                 cell = f"{values[column][0]:.3g}" if column in values else ""
-                said = told["moved"].get(how, {}).get(column)
+                said = summary["moved"].get(how, {}).get(column)
                 cells.append(f"**{cell}**" if said else f"~~{cell}~~" if said is False else cell)
             lines.append(f"| {how} | " + " | ".join(cells) + " |")
         lines.append("")
@@ -151,11 +151,11 @@ def main() -> None:
     for name in options.sets:
         with tempfile.TemporaryDirectory() as folder:
             results[name] = one_set(name, SETS[name], Path(folder))
-    every = [said for told in results.values() for moved in told["moved"].values() for said in moved.values()]
+    every = [said for summary in results.values() for moved in summary["moved"].values() for said in moved.values()]
     still = [
         f"{name}: {score} of {how}"
-        for name, told in results.items()
-        for how, moved in told["moved"].items()
+        for name, summary in results.items()
+        for how, moved in summary["moved"].items()
         for score, said in moved.items()
         if not said
     ]

@@ -15,7 +15,7 @@ import warnings
 from typing import Any
 
 import numpy as np
-from classifier_runs import ClassifierRun, chosen, errors, kept, parsed, to_text, train
+from classifier_runs import ClassifierRun, cached, chosen, errors, parsed, to_text, train
 from judge import source
 from numpy.typing import NDArray
 from record import save
@@ -48,24 +48,24 @@ def more(parser: argparse.ArgumentParser) -> None:
 
 def main() -> None:
     options = parsed(__doc__, "fewlabels", more)
-    asked = options.rest
-    ways = {recipe: ("--recipe", recipe, *options.flags) for recipe in asked.recipes}
+    request = options.rest
+    ways = {recipe: ("--recipe", recipe, *options.flags) for recipe in request.recipes}
     mirrored = tuple(flag for flag in options.flags if flag == "--mirror")
-    ways |= {} if asked.without_others else {"labelled alone": (*ALONE, *mirrored)}
+    ways |= {} if request.without_others else {"labelled alone": (*ALONE, *mirrored)}
     todo = {
         (way, data, count, seed): ClassifierRun(source(data), (*flags, "--labels", str(count), "--seed", str(seed)))
-        for seed in options.seeds for data in asked.data for count in asked.labels for way, flags in ways.items()
+        for seed in options.seeds for data in request.data for count in request.labels for way, flags in ways.items()
     }  # fmt: skip
-    found = train(options, todo.values())
-    table: dict[str, dict[int, Any]] = {data: {} for data in asked.data}
-    for data in asked.data:
-        for count in asked.labels:
-            row = {way: errors([found[todo[way, data, count, seed]] for seed in options.seeds]) for way in ways}
-            others = () if asked.without_others else SCIKIT
+    results = train(options, todo.values())
+    table: dict[str, dict[int, Any]] = {data: {} for data in request.data}
+    for data in request.data:
+        for count in request.labels:
+            row = {way: errors([results[todo[way, data, count, seed]] for seed in options.seeds]) for way in ways}
+            others = () if request.without_others else SCIKIT
             row |= {way: errors([scikit(way, data, count, seed) for seed in options.seeds]) for way in others}
             table[data][count] = row
             show(data, count, row)
-    first = asked.recipes[0]
+    first = request.recipes[0]
     most = TARGETS[first]
     mine = {count: row[first] for count, row in table.get("mnist", {}).items() if count in most}
     each = f", every choice of 100 below {EACH_BELOW}" if first == "consistent" else ""
@@ -91,16 +91,16 @@ def main() -> None:
 
 def show(data: str, count: int, row: dict[str, Any]) -> None:
     """A line of the table, to be read while the rest goes on."""
-    told = [f"{way} {to_text(one)}" for way, one in row.items()]
+    summary = [f"{way} {to_text(one)}" for way, one in row.items()]
     if data == "mnist" and count in PUBLISHED:
-        told += [f"Improved GAN {PUBLISHED[count]} (2016)", f"best GAN {BEST_PUBLISHED[count]}"]
-    print(f"{data}, {count} labels: {'; '.join(told)}")
+        summary += [f"Improved GAN {PUBLISHED[count]} (2016)", f"best GAN {BEST_PUBLISHED[count]}"]
+    print(f"{data}, {count} labels: {'; '.join(summary)}")
 
 
 def scikit(way: str, data: str, count: int, seed: int) -> dict[str, Any]:
     """Test errors of one of scikit-learn's methods."""
     name = f"scikit-learn/{way.replace(' ', '-')}-{data}-{count}-{seed}"
-    return kept(name, lambda: _scikit(way, chosen(data, count, seed), seed))
+    return cached(name, lambda: _scikit(way, chosen(data, count, seed), seed))
 
 
 def _scikit(way: str, data: Dataset, seed: int) -> dict[str, Any]:

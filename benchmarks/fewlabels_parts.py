@@ -43,25 +43,25 @@ def more(parser: argparse.ArgumentParser) -> None:
 
 def main() -> None:
     options = parsed(__doc__, "fewlabels_parts", more)
-    asked = options.rest
+    request = options.rest
     todo = {
         (part, seed): ClassifierRun(
-            source(asked.data), (*PARTS[part], *options.flags, "--labels", str(asked.labels), "--seed", str(seed))
+            source(request.data), (*PARTS[part], *options.flags, "--labels", str(request.labels), "--seed", str(seed))
         )
-        for seed in options.seeds for part in asked.parts
+        for seed in options.seeds for part in request.parts
     }  # fmt: skip
-    found = train(options, todo.values())
-    table = {part: errors([found[todo[part, seed]] for seed in options.seeds]) for part in asked.parts}
+    results = train(options, todo.values())
+    table = {part: errors([results[todo[part, seed]] for seed in options.seeds]) for part in request.parts}
     save(
         options.name,
-        result=f"errors with {asked.labels} labels of {asked.data}: "
+        result=f"errors with {request.labels} labels of {request.data}: "
         + "; ".join(f"{part} {to_text(row)}" for part, row in table.items()),
         target="no part can be taken out without more errors",
         met=all(row["mean"] > table["whole"]["mean"] for part, row in table.items() if part.startswith("without"))
         and any(part.startswith("without") for part in table),
         details={
-            **options.details(), "data": asked.data, "labels": asked.labels, "table": table,
-            "parts": {part: " ".join(PARTS[part]) for part in asked.parts},
+            **options.details(), "data": request.data, "labels": request.labels, "table": table,
+            "parts": {part: " ".join(PARTS[part]) for part in request.parts},
         },
     )  # fmt: skip
 

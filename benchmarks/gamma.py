@@ -38,15 +38,15 @@ def main() -> None:
         for name in options.data
         for way, flags in ways.items()
     }  # fmt: skip
-    found = run(list(todo.values()), options.workers)
+    results = run(list(todo.values()), options.workers)
     table: dict[str, Any] = {}
     worse = []
     for name in options.data:
-        row = {way: found[todo[name, way].name] for way in ways}
+        row = {way: results[todo[name, way].name] for way in ways}
         best = min(options.gammas, key=lambda gamma: row[gamma]["fd"])
         worse.append(row["held"]["fd"] / row[best]["fd"])
         table[name] = {
-            "floor": Judge(name).floor(),
+            "floor": Judge(name).baseline(),
             "best_hand_set": best,
             "held_times_best": round(worse[-1], 3),
             **{way: {key: row[way][key] for key in ("fd", "coverage", "recall", "course")} for way in ways},

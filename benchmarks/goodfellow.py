@@ -19,7 +19,7 @@ import torch
 from judge import source
 from record import data_folder, save, spread
 from torch import Tensor
-from trials import KEPT, hardened
+from trials import CACHE_FOLDER, hardened
 
 from sparring.attacks import Threat, fgsm
 from sparring.commands.attacking.load_target import load_target
@@ -68,7 +68,7 @@ def main() -> None:
 
 
 def _train(options: argparse.Namespace, seed: int, eps: float) -> Path:
-    run = KEPT / "goodfellow" / f"{options.name}-{options.images}-{eps}-{seed}"
+    run = CACHE_FOLDER / "goodfellow" / f"{options.name}-{options.images}-{eps}-{seed}"
     length = ("--eps", str(eps), "--images", str(options.images), "--seed", str(seed))
     return hardened(run, source("mnist"), "--method", "fgsm", *length, *options.flags.split())
 

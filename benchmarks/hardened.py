@@ -25,7 +25,7 @@ from typing import Any
 
 from judge import source
 from record import data_folder, save, spread
-from trials import ALONE, KEPT
+from trials import ALONE, CACHE_FOLDER
 
 FLAGS = "--method pgd --net wong --width 32 --steps 10 --path-length 2.5 --lr 1e-3 --batch-size 100 --eps-ramp 0.05 --ema-half-life 0.04"
 PUBLISHED = {"Madry 2018": 88.50, "Wong 2020 (fast)": 82.93, "Zhang 2019 (TRADES)": 92.81}
@@ -43,10 +43,10 @@ def main() -> None:
     options = parser.parse_args()
     data_folder()
     with ThreadPoolExecutor(options.workers) as pool:
-        found = list(pool.map(partial(_one, options), options.seeds))
-    robust = [100 * one["robust"]["value"] for one in found]
-    clean = [100 * one["clean_all"] for one in found]
-    minutes = [one["cpu_minutes"] for one in found]
+        reports = list(pool.map(partial(_one, options), options.seeds))
+    robust = [100 * one["robust"]["value"] for one in reports]
+    clean = [100 * one["clean_all"] for one in reports]
+    minutes = [one["cpu_minutes"] for one in reports]
     save(
         options.name,
         result=f"AutoAttack at 0.3 on {options.attacked:,} images: {', '.join(f'{r:.1f}' for r in robust)} %; clean, all 10,000: "
@@ -55,13 +55,13 @@ def main() -> None:
         met=min(robust) >= 90 and min(clean) >= 98.8 and max(minutes) <= 60,
         details={
             "flags": options.flags, "images": options.images, "seeds": options.seeds, "robust": spread(robust),
-            "clean": spread(clean), "published": PUBLISHED, "by_seed": found,
+            "clean": spread(clean), "published": PUBLISHED, "by_seed": reports,
         },
     )  # fmt: skip
 
 
 def _one(options: argparse.Namespace, seed: int) -> dict[str, Any]:
-    run = KEPT / "harden" / f"{options.name}-{options.images}-{seed}"
+    run = CACHE_FOLDER / "harden" / f"{options.name}-{options.images}-{seed}"
     words = [
         "harden",
         source("mnist"),

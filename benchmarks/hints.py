@@ -45,13 +45,13 @@ LOST = 0.03
 
 def figures(x: Tensor, data: Tensor, violation: Violation) -> dict[str, Any]:
     """What `x` violates, beside the data, both `[N, C, H, W]`."""
-    told, allowed = (torch.cat([violation(part) for part in images.split(100)]) for images in (x, data))
+    summary, allowed = (torch.cat([violation(part) for part in images.split(100)]) for images in (x, data))
     levels = torch.linspace(0, 1, 202)[1:-1]
-    quartiles = torch.quantile(told, torch.tensor([0.25, 0.5, 0.75]))
+    quartiles = torch.quantile(summary, torch.tensor([0.25, 0.5, 0.75]))
     return {
-        "mean": round(float(told.mean()), 4),
+        "mean": round(float(summary.mean()), 4),
         "quartiles": [round(quartile, 4) for quartile in quartiles.tolist()],
-        "excess": round(float(excess(torch.quantile(told, levels), torch.quantile(allowed, levels))), 4),
+        "excess": round(float(excess(torch.quantile(summary, levels), torch.quantile(allowed, levels))), 4),
     }
 
 

@@ -67,17 +67,17 @@ def main() -> None:
     parser.add_argument("--name", default="history", help="of the result files")
     options = parser.parse_args()
     todo = trials(options.minutes, options.seeds, options.data, options.recipes)
-    found = run(todo, options.workers)
-    floors = {name: Judge(name).floor() for name in options.data}
+    reports = run(todo, options.workers)
+    baselines = {name: Judge(name).baseline() for name in options.data}
     shown = ("fd", "coverage", "recall", "nash", "images_per_second", "parameters", "images")
     table: dict[str, Any] = {}
     wins = []
     for name in options.data:
         column: dict[str, Any] = {}
         for recipe in options.recipes:
-            results = [found[t.name] for t in todo if t.source == name and t.flags[1] == recipe]
+            results = [reports[t.name] for t in todo if t.source == name and t.flags[1] == recipe]
             column[recipe] = {key: [r.get(key) for r in results] for key in shown}
-        table[name] = {"floor": floors[name], **column}
+        table[name] = {"floor": baselines[name], **column}
         medians = {recipe: statistics.median(column[recipe]["fd"]) for recipe in options.recipes}
         wins.append(min(medians, key=lambda recipe: medians[recipe]) == "r3")
     first = options.seeds[0]

@@ -32,39 +32,39 @@ def draw(n: int, d: int, seed: int) -> Tensor:
 
 
 def covered(n: int, d: int, shift: float, scale: float, times: int) -> dict[str, Any]:
-    found: dict[str, list[tuple[float, float, float]]] = {}
+    results: dict[str, list[tuple[float, float, float]]] = {}
     for k in range(times):
         x, y = draw(n, d, 2 * k) * scale + shift, draw(n, d, 2 * k + 1)
         for measure in (*MEASURES, VALUE_MEASURE):
             for name, estimate, (least, most) in zip(measure.names, measure.compute(x, y), measure.bounds, strict=True):
                 low, high = estimate.interval(least=least, most=most, seed=k)
-                found.setdefault(name, []).append((estimate.value, low, high))
-    told = {}
-    for name, draws in found.items():
+                results.setdefault(name, []).append((estimate.value, low, high))
+    summary = {}
+    for name, draws in results.items():
         truth = sum(value for value, _, _ in draws) / times
         if name == "fd_infinity":
             truth = d * shift**2 + d * (scale - 1) ** 2
-        told[name] = {
+        summary[name] = {
             "covered": sum(low <= truth <= high for _, low, high in draws) / times,
             "truth": truth,
             "mean_value": sum(value for value, _, _ in draws) / times,
             "mean_width": sum(high - low for _, low, high in draws) / times,
         }
-    return told
+    return summary
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--times", type=int, default=300)
     options = parser.parse_args()
-    told: dict[str, dict[str, Any]] = {}
+    summary: dict[str, dict[str, Any]] = {}
     for setting, (n, d, shift, scale) in SETTINGS.items():
-        told[setting] = covered(n, d, shift, scale, options.times)
-        print(setting, {name: round(of["covered"], 3) for name, of in told[setting].items()}, flush=True)
-    every = [of["covered"] for setting in told.values() for of in setting.values()]
+        summary[setting] = covered(n, d, shift, scale, options.times)
+        print(setting, {name: round(of["covered"], 3) for name, of in summary[setting].items()}, flush=True)
+    every = [of["covered"] for setting in summary.values() for of in setting.values()]
     outside = [
         f"{name} {of['covered']:.1%} ({setting})"
-        for setting, scores in told.items()
+        for setting, scores in summary.items()
         for name, of in scores.items()
         if not LOW <= of["covered"] <= HIGH
     ]
@@ -73,7 +73,7 @@ def main() -> None:
         result=f"{min(every):.1%} to {max(every):.1%}" + (f"; outside: {'; '.join(outside)}" if outside else ""),
         target="90 to 98 % for nominal 95 %",
         met=not outside,
-        details={"times": options.times, "settings": told},
+        details={"times": options.times, "settings": summary},
     )
 
 

@@ -80,7 +80,7 @@ class Judge:
         rows = np.random.default_rng(0).permutation(len(self.data))[:MOST]
         return self.net.of(of_array(self.data[rows]).chunks())
 
-    def floor(self) -> dict[str, float]:
+    def baseline(self) -> dict[str, float]:
         """What training images score in the samples' place; of data without held-out ones, half against half."""
         x, y = self.training_features, self.real_features
         if not len(self.data.split("test")):
@@ -97,26 +97,28 @@ class Judge:
     ) -> dict[str, Any]:
         """The same of samples uint8 `[N, H, W, C]` with the labels `[N]` that were asked for (-1: none)."""
         x = self.net.of(of_array(pixels).chunks())
-        told: dict[str, Any] = {"samples": len(pixels), "fd": frechet_distance(x, self.real_features).value}
+        summary: dict[str, Any] = {"samples": len(pixels), "fd": frechet_distance(x, self.real_features).value}
         prdc = precision_recall_density_coverage(x, self.real_features)
-        told |= {name: p.value for name, p in zip(("precision", "recall", "density", "coverage"), prdc, strict=True)}
+        summary |= {name: p.value for name, p in zip(("precision", "recall", "density", "coverage"), prdc, strict=True)}
         if self.net.classify is not None and (labels >= 0).any():
             guess = self.net.classify(x).argmax(1).numpy()
-            told["class_accuracy"] = float((guess == labels)[labels >= 0].mean())
+            summary["class_accuracy"] = float((guess == labels)[labels >= 0].mean())
         if copies:
             held_out = self.real_features if len(self.data.split("test")) else None
-            found = memorisation(x, self.training_features, held_out)
-            told["memorisation"] = {k: v for k, v in vars(found).items() if isinstance(v, int | float | str)}
+            results = memorisation(x, self.training_features, held_out)
+            summary["memorisation"] = {k: v for k, v in vars(results).items() if isinstance(v, int | float | str)}
         if nash:
-            told["nash"] = self.nash(pixels)
-        return {k: round(v, 4) if isinstance(v, float) else v for k, v in told.items()}
+            summary["nash"] = self.nash(pixels)
+        return {k: round(v, 4) if isinstance(v, float) else v for k, v in summary.items()}
 
     def nash(self, pixels: NDArray[np.uint8]) -> float:
         """How often a fresh discriminator is right; 0.5 is the game's equilibrium."""
         rows = np.random.default_rng(0).permutation(len(self.real))
         real = self.real.take(rows)
-        told = two_sample_test(real.fetch, of_array(pixels).fetch, min(len(pixels), len(rows)), hardware=self.hardware)
-        return told.right / told.of
+        summary = two_sample_test(
+            real.fetch, of_array(pixels).fetch, min(len(pixels), len(rows)), hardware=self.hardware
+        )
+        return summary.right / summary.of
 
 
 def samples_of(model: GeneratorModel, count: int, seed: int = 0) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
@@ -125,7 +127,7 @@ def samples_of(model: GeneratorModel, count: int, seed: int = 0) -> tuple[NDArra
     return np.concatenate(list(rows.chunks())), rows.labels
 
 
-def say(*words: object) -> None:
+def log(*words: object) -> None:
     """To stderr, with the clock."""
     import time
 

@@ -39,13 +39,13 @@ def main() -> None:
         )
         for seed in options.seeds for recipe in options.recipes for name in options.data for fraction in options.fractions
     }  # fmt: skip
-    found = run(list(todo.values()), options.workers)
-    table: dict[str, Any] = {name: {"floor": Judge(name).floor()} for name in options.data}
+    results = run(list(todo.values()), options.workers)
+    table: dict[str, Any] = {name: {"floor": Judge(name).baseline()} for name in options.data}
     ratios = {}
     shown = ("fd", "coverage", "class_accuracy", "images")
     for recipe in options.recipes:
         for name in options.data:
-            rows = {f: [found[todo[recipe, name, f, seed].name] for seed in options.seeds] for f in options.fractions}
+            rows = {f: [results[todo[recipe, name, f, seed].name] for seed in options.seeds] for f in options.fractions}
             table[name][recipe] = {f: [{key: r.get(key) for key in shown} for r in row] for f, row in rows.items()}
             mean = {f: sum(r["fd"] for r in row) / len(row) for f, row in rows.items()}
             ratios[f"{recipe} {name}"] = mean["0.1"] / mean["1"]

@@ -64,13 +64,13 @@ def shares(images: Dataset, hardware: Hardware, pairs: int, rounds: int) -> dict
         {"rounds": some_rounds, **{str(m): partial(measures[m], size) for m in MINUTES}}, pairs, warm_up=1
     )
     speed = speed_of(spread(seconds["rounds"])["median"])
-    told: dict[str, Any] = {"images_per_second": speed}
+    summary: dict[str, Any] = {"images_per_second": speed}
     for minutes in MINUTES:
         one, planned = spread(seconds[str(minutes)])["median"], plan(minutes, speed)
         times = -(-planned.images // planned.save_every)
         share = (first[minutes] + times * one) / (planned.images / speed)
-        told[f"{minutes} min"] = {"share": share, "measures": times, "seconds": one, "first_seconds": first[minutes]}
-    return told
+        summary[f"{minutes} min"] = {"share": share, "measures": times, "seconds": one, "first_seconds": first[minutes]}
+    return summary
 
 
 def main() -> None:
@@ -81,22 +81,22 @@ def main() -> None:
     options = parser.parse_args()
     folder = data_folder()
     hardware = Hardware.find("cpu")
-    found = {}
+    results = {}
     for name in options.data:
         source = SOURCES[name]
         images = open_source(folder / source if "." in source else source)
-        found[name] = shares(images, hardware, options.pairs, options.rounds)
-    worst = max(told[f"{minutes} min"]["share"] for told in found.values() for minutes in MINUTES)
+        results[name] = shares(images, hardware, options.pairs, options.rounds)
+    worst = max(summary[f"{minutes} min"]["share"] for summary in results.values() for minutes in MINUTES)
     words = ", ".join(
-        f"{name} {' and '.join(format(told[f'{m} min']['share'], '.1%') for m in MINUTES)}"
-        for name, told in found.items()
+        f"{name} {' and '.join(format(summary[f'{m} min']['share'], '.1%') for m in MINUTES)}"
+        for name, summary in results.items()
     )
     save(
         "measuring",
         result=f"{words} of {' and '.join(map(str, MINUTES))} minutes",
         target=f"under {TARGET:.0%}",
         met=worst < TARGET,
-        details={"pairs": options.pairs, "rounds": options.rounds, "seed": 0, "found": found},
+        details={"pairs": options.pairs, "rounds": options.rounds, "seed": 0, "found": results},
     )
 
 

@@ -19,11 +19,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from classifier_runs import ClassifierRun, Options, parsed, say, train
+from classifier_runs import ClassifierRun, Options, log, parsed, train
 from numpy.typing import NDArray
 from record import save, spread
 from torch import Tensor
-from trials import KEPT
+from trials import CACHE_FOLDER
 
 from sparring.data.dataset import Dataset
 from sparring.data.open import open_source
@@ -50,15 +50,15 @@ def more(parser: argparse.ArgumentParser) -> None:
 
 def main() -> None:
     options = parsed(__doc__, "oneshot", more)
-    asked = options.rest
-    labels = ("--labels", str(asked.labels)) if asked.labels else ()
+    request = options.rest
+    labels = ("--labels", str(request.labels)) if request.labels else ()
     mnist = open_source("mnist")
     todo = {
         (pair, seed): ClassifierRun(
-            str(without(mnist, two(pair), KEPT / f"without-{pair}.npz")),
-            ("--recipe", asked.recipe, *options.flags, *labels, "--seed", str(seed)),
+            str(without(mnist, two(pair), CACHE_FOLDER / f"without-{pair}.npz")),
+            ("--recipe", request.recipe, *options.flags, *labels, "--seed", str(seed)),
         )
-        for seed in options.seeds for pair in asked.pairs
+        for seed in options.seeds for pair in request.pairs
     }  # fmt: skip
     learnt = train(options, todo.values())
     torch.set_num_threads(1)
@@ -73,10 +73,10 @@ def main() -> None:
         table[f"{pair}, seed {seed}"] = {
             "test_errors_of_eight": learnt[one]["errors"]["hits"],
             "called_none_of_these": unknown(classifier, mnist, two(pair), strange),
-            "accuracy": {k: shots(classifier, mnist, two(pair), seen, k, asked.draws) for k in SHOTS},
+            "accuracy": {k: shots(classifier, mnist, two(pair), seen, k, request.draws) for k in SHOTS},
             "milliseconds": timed(classifier, mnist),
         }
-        say(f"{pair}, seed {seed}: {table[f'{pair}, seed {seed}']}")
+        log(f"{pair}, seed {seed}: {table[f'{pair}, seed {seed}']}")
     report(options, table)
 
 
@@ -144,16 +144,16 @@ def shots(
     test = mnist.split("test")
     held_out = np.isin(test.labels, digits)
     before = right(classifier, seen, test.labels)[~held_out].mean()
-    found: dict[str, list[float]] = {"held_out": [], "eight": [], "ten": []}
+    results: dict[str, list[float]] = {"held_out": [], "eight": [], "ten": []}
     for draw in range(draws):
         for digit in digits:
             classifier.remember(some(mnist, count, [digit], seed=draw), digit)
         good = right(classifier, seen, test.labels)
         classifier.forget()
         for kind, part in {"held_out": good[held_out], "eight": good[~held_out], "ten": good}.items():
-            found[kind].append(round(float(part.mean()), 4))
-    return {kind: spread(values) for kind, values in found.items()} | {
-        "lost": round(float(before) - min(found["eight"]), 4)
+            results[kind].append(round(float(part.mean()), 4))
+    return {kind: spread(values) for kind, values in results.items()} | {
+        "lost": round(float(before) - min(results["eight"]), 4)
     }
 
 
@@ -177,7 +177,7 @@ def right(classifier: Classifier, seen: list[Tensor], labels: NDArray[np.int64])
 def timed(classifier: Classifier, mnist: Dataset) -> dict[str, Any]:
     """Milliseconds to remember one image, and to answer for one next, after a first time that does not count."""
     x = some(mnist, TIMED + 1)
-    found: dict[str, list[float]] = {"remember": [], "next_answer": []}
+    results: dict[str, list[float]] = {"remember": [], "next_answer": []}
     for k in range(TIMED + 1):
         steps: dict[str, Callable[[], object]] = {
             "remember": lambda k=k: classifier.remember(x[k], "new"),  # type: ignore[misc]
@@ -187,9 +187,9 @@ def timed(classifier: Classifier, mnist: Dataset) -> dict[str, Any]:
             begin = time.perf_counter()
             run()
             if k:
-                found[step].append(round((time.perf_counter() - begin) * 1000, 3))
+                results[step].append(round((time.perf_counter() - begin) * 1000, 3))
     classifier.forget()
-    return {step: spread(values) for step, values in found.items()}
+    return {step: spread(values) for step, values in results.items()}
 
 
 if __name__ == "__main__":

@@ -89,9 +89,9 @@ def yardstick(classifier: mnist_classifier.Classifier) -> tuple[NDArray[np.float
     train_images, _ = mnist_classifier.mnist("train")
     chosen = np.random.default_rng(0).choice(len(train_images), len(test_images), replace=False)
     test, shares = look(classifier, test_images)
-    floor = frechet(look(classifier, train_images[torch.from_numpy(chosen)])[0], test)
+    baseline = frechet(look(classifier, train_images[torch.from_numpy(chosen)])[0], test)
     return test, {
-        "floor": round(floor, 4),
+        "floor": round(baseline, 4),
         "test_total_variance": round(float(np.trace(np.cov(test, rowvar=False))), 3),
         "test_class_shares": shares,
         "classifier_errors_of_10000": mnist_classifier.errors(classifier, test_images, test_labels),
@@ -108,7 +108,7 @@ def main() -> None:
     options = parser.parse_args()
     data_folder()
     classifier = mnist_classifier.load()
-    test, told = yardstick(classifier)
+    test, summary = yardstick(classifier)
     runs: list[dict[str, Any]] = []
     with nullcontext(options.keep) if options.keep else tempfile.TemporaryDirectory() as folder:
         os.environ["SPARRING_CACHE"] = str(Path(folder) / "cache")
@@ -123,10 +123,10 @@ def main() -> None:
     shares_in_words = "all classes" if even else "not all classes"
     save(
         options.name,
-        result=f"{to_text(distances)}, {shares_in_words} 5-15 %; floor {told['floor']:.3f}",
+        result=f"{to_text(distances)}, {shares_in_words} 5-15 %; floor {summary['floor']:.3f}",
         target=f"at most {TARGET} for each seed, all classes 5-15 %",
         met=max(distances) <= TARGET and even,
-        details={"mean": round(statistics.mean(distances), 4), "samples": SAMPLES, **told, "runs": runs,
+        details={"mean": round(statistics.mean(distances), 4), "samples": SAMPLES, **summary, "runs": runs,
                  "classifier": str(mnist_classifier.CACHE.relative_to(HERE))},
     )  # fmt: skip
 

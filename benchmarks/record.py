@@ -89,7 +89,7 @@ def save(name: str, *, result: str, target: str, met: bool, details: Mapping[str
     """Write `results/<name>.json`: the figure in words, its target, and all that is needed to judge and repeat it."""
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{name}.json"
-    told = {
+    summary = {
         "benchmark": name,
         "result": result,
         "target": target,
@@ -100,7 +100,7 @@ def save(name: str, *, result: str, target: str, met: bool, details: Mapping[str
         "versions": {"python": platform.python_version(), **{package: _version(package) for package in PACKAGES}},
         "hardware": hardware(),
     }
-    path.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+    path.write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
     print(f"{name}: {result}; target {target}: {'met' if met else 'missed'}\n{path}")
     return path
 

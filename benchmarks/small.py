@@ -38,12 +38,12 @@ def main() -> None:
         )
         for name in options.data for augment in options.augments
     }  # fmt: skip
-    found = run(list(todo.values()), options.workers)
+    results = run(list(todo.values()), options.workers)
     table: dict[str, Any] = {}
     shown = ("fd", "coverage", "recall", "precision", "memorisation", "images")
     for name in options.data:
-        rows = {augment: found[todo[name, augment].name] for augment in options.augments}
-        table[name] = {"floor": Judge(name).floor()}
+        rows = {augment: results[todo[name, augment].name] for augment in options.augments}
+        table[name] = {"floor": Judge(name).baseline()}
         table[name] |= {augment: {key: row[key] for key in shown} for augment, row in rows.items()}
     words = "; ".join(
         f"{name}: "

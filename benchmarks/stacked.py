@@ -27,7 +27,7 @@ from record import HERE, data_folder, save, to_text
 OBJECTIVES = ("minimax", "nonsaturating", "hinge", "relativistic")
 PENALTIES = ("none", "r1", "r1+r2")
 SAMPLES, MODES = 26_000, 1000
-KEPT = HERE / "cache" / "trials"
+CACHE_FOLDER = HERE / "cache" / "trials"
 
 
 def one(objective: str, penalty: str, seed: int, minutes: float, path: Path) -> None:
@@ -87,16 +87,16 @@ def one(objective: str, penalty: str, seed: int, minutes: float, path: Path) -> 
     grid(to_uint8(x[:64]), 8).save(path.with_suffix(".png"))
     p = counts / counts.sum()
     kl = float((p[p > 0] * (p[p > 0] * MODES).log()).sum())
-    told = {
+    summary = {
         "objective": objective, "penalty": penalty, "seed": seed, "modes": int((counts > 0).sum()), "kl": round(kl, 4),
         "images": images, "seconds": round(seconds, 1), "images_per_second": round(speed, 1),
     }  # fmt: skip
-    path.write_text(json.dumps(told) + "\n", encoding="utf-8")
+    path.write_text(json.dumps(summary) + "\n", encoding="utf-8")
 
 
 def trial(objective: str, penalty: str, seed: int, minutes: float) -> dict[str, Any]:
     """The same in a process of one thread; kept, and not played again. A game that breaks down has found nothing."""
-    path = KEPT / f"stacked-{minutes:g}" / f"{objective}-{penalty}-{seed}.json"
+    path = CACHE_FOLDER / f"stacked-{minutes:g}" / f"{objective}-{penalty}-{seed}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     if not path.exists():
         words = [str(Path(__file__).resolve()), "--one", objective, penalty, str(seed), str(minutes), str(path)]
@@ -105,8 +105,8 @@ def trial(objective: str, penalty: str, seed: int, minutes: float) -> dict[str, 
         if done.returncode:
             if "Diverged" not in done.stderr:
                 raise RuntimeError(done.stderr[-2000:])
-            told = {"objective": objective, "penalty": penalty, "seed": seed, "modes": 0, "kl": math.inf}
-            path.write_text(json.dumps({**told, "diverged": True}) + "\n", encoding="utf-8")
+            summary = {"objective": objective, "penalty": penalty, "seed": seed, "modes": 0, "kl": math.inf}
+            path.write_text(json.dumps({**summary, "diverged": True}) + "\n", encoding="utf-8")
         print(time.strftime("%H:%M:%S"), path.read_text(encoding="utf-8").strip(), file=sys.stderr, flush=True)
     return dict(json.loads(path.read_text(encoding="utf-8")))
 
@@ -127,8 +127,8 @@ def main() -> None:
         played = [(o, p) for o in OBJECTIVES[::-1] for p in PENALTIES[::-1]]
         first = list(pool.map(lambda game: trial(game[0], game[1], 0, options.minutes), played))
         r3, *others = first
-        best = [r3, min(others, key=lambda told: told["kl"])]
-        more = [(told["objective"], told["penalty"], seed) for told in best for seed in (0, 1, 2)]
+        best = [r3, min(others, key=lambda summary: summary["kl"])]
+        more = [(summary["objective"], summary["penalty"], seed) for summary in best for seed in (0, 1, 2)]
         rest = list(pool.map(lambda game: trial(game[0], game[1], game[2], options.then), more))
     longer = [rest[:3], rest[3:]]
     modes, kl = (

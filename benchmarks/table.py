@@ -14,12 +14,14 @@ def main() -> None:
     print("| benchmark | result | target | met | on |")
     print("|---|---|---|---|---|")
     for path in sorted(RESULTS.glob("*.json")):
-        told = json.loads(path.read_text(encoding="utf-8"))
-        machine = told["hardware"]
+        summary = json.loads(path.read_text(encoding="utf-8"))
+        machine = summary["hardware"]
         gpu = f"{machine['gpu']}, " if machine.get("gpu") else ""
-        on = f"{gpu}{machine['cores']} cores, {machine['cpu']}{', AMX' if machine['amx_bf16'] else ''}; {told['date'][:10]}"
-        met = "yes" if told["met"] else "**no**"
-        print(f"| [{told['benchmark']}](results/{path.name}) | {told['result']} | {told['target']} | {met} | {on} |")
+        on = f"{gpu}{machine['cores']} cores, {machine['cpu']}{', AMX' if machine['amx_bf16'] else ''}; {summary['date'][:10]}"
+        met = "yes" if summary["met"] else "**no**"
+        print(
+            f"| [{summary['benchmark']}](results/{path.name}) | {summary['result']} | {summary['target']} | {met} | {on} |"
+        )
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ import numpy as np
 from classifier_runs import ClassifierRun, Options, chosen, errors, parsed, to_text, train
 from judge import source
 from record import save
-from trials import KEPT
+from trials import CACHE_FOLDER
 
 from sparring.data.open import open_source
 
@@ -31,14 +31,16 @@ def main() -> None:
     options = parsed(__doc__, "to_label", more)
     few, ten = options.rest.labels, options.rest.more
 
-    def told(seed: int, *labels: str) -> ClassifierRun:
+    def training(seed: int, *labels: str) -> ClassifierRun:
         return ClassifierRun(source("mnist"), (*RECIPE, *options.flags, *labels, "--seed", str(seed)))
 
-    first = {seed: told(seed, "--labels", str(few)) for seed in options.seeds}
+    first = {seed: training(seed, "--labels", str(few)) for seed in options.seeds}
     rows = {"before": train(options, first.values())}
-    by_chance = {seed: told(seed, "--labels", str(few + ten)) for seed in options.seeds}
-    asked = {seed: told(seed, "--labels-file", str(_answered(options, first[seed], seed))) for seed in options.seeds}
-    rows |= {"asked": train(options, asked.values()), "by chance": train(options, by_chance.values())}
+    by_chance = {seed: training(seed, "--labels", str(few + ten)) for seed in options.seeds}
+    queried = {
+        seed: training(seed, "--labels-file", str(_answered(options, first[seed], seed))) for seed in options.seeds
+    }
+    rows |= {"asked": train(options, queried.values()), "by chance": train(options, by_chance.values())}
     table = {
         "before": errors(list(rows["before"].values())),
         f"{ten} asked for": errors(list(rows["asked"].values())),
@@ -60,7 +62,7 @@ def _answered(options: Options, first: ClassifierRun, seed: int) -> Path:
     with (options.folder / first.name / "to_label.csv").open(encoding="utf-8") as file:
         wanted = {line["name"] for line in list(csv.DictReader(file))[: options.rest.more]}
     rows = [*np.flatnonzero(known.labels >= 0), *(k for k, name in enumerate(whole.names) if name in wanted)]
-    path = KEPT / "labels" / f"asked-{options.length[1]}-{options.rest.labels}-{seed}.csv"
+    path = CACHE_FOLDER / "labels" / f"asked-{options.length[1]}-{options.rest.labels}-{seed}.csv"
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", encoding="utf-8", newline="") as file:
         lines = csv.writer(file)

@@ -21,7 +21,7 @@ import torch
 from judge import source
 from record import RESULTS, data_folder, save, spread
 from torch import Tensor
-from trials import KEPT, hardened
+from trials import CACHE_FOLDER, hardened
 
 from sparring.attacks import Threat, pgd
 from sparring.commands.attacking.load_target import load_target
@@ -75,15 +75,15 @@ def main() -> None:
 
 
 def _train(options: argparse.Namespace, eps: float, seed: int) -> Path:
-    run = KEPT / "tradeoff" / f"{options.name}-{options.images}-{eps:g}-{seed}"
+    run = CACHE_FOLDER / "tradeoff" / f"{options.name}-{options.images}-{eps:g}-{seed}"
     length = ("--eps", str(eps), "--images", str(options.images), "--seed", str(seed))
     return hardened(run, source("mnist"), "--method", "fast", *length, *options.flags.split())
 
 
 def _clean(run: Path) -> float:
     """Percent of all test images."""
-    told = json.loads((run / "hardening.json").read_text(encoding="utf-8"))["clean"]
-    return 100 * (1 - told["errors"]["value"])
+    summary = json.loads((run / "hardening.json").read_text(encoding="utf-8"))["clean"]
+    return 100 * (1 - summary["errors"]["value"])
 
 
 def _robust(run: Path, x: Tensor, y: Tensor) -> float:

@@ -20,7 +20,7 @@ from typing import Any
 
 from record import HERE, data_folder
 
-KEPT = HERE / "cache" / "trials"
+CACHE_FOLDER = HERE / "cache" / "trials"
 ALONE = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"}
 
 
@@ -39,7 +39,7 @@ class Trial:
     @property
     def folder(self) -> Path:
         """Where its run and its result lie."""
-        return KEPT / self.name
+        return CACHE_FOLDER / self.name
 
     @property
     def result(self) -> dict[str, Any] | None:
@@ -107,7 +107,7 @@ def one(trial: Trial) -> None:
     settings, images = run.settings, run.settings["plan"]["images"]
     parameters = {"generator": sum(p.numel() for p in model.generator.parameters())}
     metrics = run.metrics()
-    found: dict[str, Any] = {
+    reports: dict[str, Any] = {
         "command": "sparring " + " ".join(words).replace(str(data_folder()), "$SPARRING_DATA"),
         "images": images,
         "seconds": round(seconds, 1),
@@ -117,7 +117,7 @@ def one(trial: Trial) -> None:
         "course": [{k: round(v, 4) for k, v in line.items()} for line in metrics if "coverage" in line or line is metrics[-1]],
         **Judge(trial.source).look(model, **trial.judged),
     }  # fmt: skip
-    (trial.folder / "result.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    (trial.folder / "result.json").write_text(json.dumps(reports, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

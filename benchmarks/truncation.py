@@ -35,10 +35,10 @@ def measure(run: Path, source: str, truncation: float | None, n: int, samples: P
     sparring.sample(run, n, out=samples, truncation=truncation)
     evaluation = sparring.evaluate(samples, source, n=n)
     scores = {name: evaluation[name] for name in SCORES}
-    told = {
+    summary = {
         name: {"value": s.value, "low": s.low, "high": s.high, "real": s.real_baseline} for name, s in scores.items()
     }
-    return {"truncation": truncation, **told}
+    return {"truncation": truncation, **summary}
 
 
 def row(run: Path, truncation: float | None, seed: int) -> NDArray[np.uint8]:
@@ -65,15 +65,15 @@ def main() -> None:
             run = sparring.train("mnist", "biggan", out=Path(folder) / "run", seed=options.seed, **length).path
         settings = sparring.Run(run).settings
         source, samples = settings["data"]["source"], Path(folder) / "samples.npz"
-        found = [measure(run, source, truncation, options.n, samples) for truncation in TRUNCATIONS]
+        results = [measure(run, source, truncation, options.n, samples) for truncation in TRUNCATIONS]
         pixels = np.concatenate([row(run, truncation, options.seed) for truncation in TRUNCATIONS])
     picture = RESULTS / f"{options.name}.png"
     RESULTS.mkdir(exist_ok=True)
     save_png(grid(pixels, len(pixels) // len(TRUNCATIONS)), picture, f"truncations {TRUNCATIONS}, a row each")
-    free, small = found[0], next(line for line in found if line["truncation"] == SMALL)
+    free, small = results[0], next(line for line in results if line["truncation"] == SMALL)
     words = "; ".join(
         f"T = {line['truncation'] or 'none'}: " + ", ".join(f"{name} {line[name]['value']:.3f}" for name in SCORES)
-        for line in found
+        for line in results
     )
     save(
         options.name,
@@ -84,7 +84,7 @@ def main() -> None:
             "images": settings["plan"]["images"],
             "recipe": settings["recipe"],
             "seed": options.seed,
-            "curve": found,
+            "curve": results,
             "picture": picture.name,
         },
     )

@@ -25,7 +25,7 @@ import torch
 from attack_speed import EPS, THREAT, Pixels
 from record import data_folder, save
 from torch import Tensor, nn
-from trials import KEPT
+from trials import CACHE_FOLDER
 
 from sparring.attacks import autoattack
 from sparring.attacks.stochastic_models import error_rates
@@ -95,12 +95,12 @@ def main() -> None:
     rows = np.arange(min(options.images, len(test)))
     x = (torch.from_numpy(test[rows]).permute(0, 3, 1, 2).float() / 255).contiguous().to(device)
     y = torch.from_numpy(test.labels[rows]).long().to(device)
-    found: dict[str, Any] = {}
+    results: dict[str, Any] = {}
     for name in options.models:
         model = _model(name, options).to(device).eval()
         model(x[:2].requires_grad_()).sum().backward()  # what a device does once at first is nobody's time
-        found[name] = _compared(name, model, x.detach(), y, options)
-        _keep(found, [test.names[row] for row in rows], options)
+        results[name] = _compared(name, model, x.detach(), y, options)
+        _keep(results, [test.names[row] for row in rows], options)
 
 
 def _alike() -> None:
@@ -124,7 +124,7 @@ def _model(name: str, options: argparse.Namespace) -> nn.Module:
 
 def _trained(name: str, method: AdversarialRecipe, images: int, device: str) -> Path:
     """The run of this training, which is kept."""
-    run = KEPT / f"verdicts-{name}-{images}"
+    run = CACHE_FOLDER / f"verdicts-{name}-{images}"
     if not (run / "hardening.json").exists():
         harden("mnist", method, images=images, seed=0, out=run, device=device, precision="fp32")
     return run
@@ -153,13 +153,13 @@ def _compared(name: str, model: nn.Module, x: Tensor, y: Tensor, options: argpar
         "version": version,
         "weights": _digest(model),
         "clean_accuracy": float((model(x).argmax(1) == y).double().mean()),
-        **_told(stands),
+        **_summary(stands),
         "seconds": seconds,
         **({f"in_{DRAWS}_draws": _in_draws(wrong)} if version == "rand" else {}),
     }
 
 
-def _told(stands: Mapping[str, list[Tensor]]) -> dict[str, Any]:
+def _summary(stands: Mapping[str, list[Tensor]]) -> dict[str, Any]:
     """The verdicts of both codes, a list by seed, and the rows in which they differ."""
     ours, theirs = stands["ours"], stands["reference"]
     return {
@@ -176,13 +176,13 @@ def _told(stands: Mapping[str, list[Tensor]]) -> dict[str, Any]:
 def _in_draws(wrong: Mapping[str, list[Tensor]]) -> dict[str, Any]:
     """The same of a random model by what is wrong in half of its passes or more: the codes' own verdicts hang on few draws."""
     right = {code: [round(1 - float(one.mean()), 4) for one in each] for code, each in wrong.items()}
-    return {"right": right, **_told({code: [one < 0.5 for one in each] for code, each in wrong.items()})}
+    return {"right": right, **_summary({code: [one < 0.5 for one in each] for code, each in wrong.items()})}
 
 
 def _ours(model: nn.Module, x: Tensor, y: Tensor, version: str, options: argparse.Namespace) -> Run:
     def run(seed: int) -> tuple[Tensor, Tensor]:
-        found = autoattack(model, x, y, THREAT, version=version, seed=seed, batch_size=options.batch_size)
-        return found.robust, found.adv
+        results = autoattack(model, x, y, THREAT, version=version, seed=seed, batch_size=options.batch_size)
+        return results.robust, results.adv
 
     return run
 
@@ -223,24 +223,24 @@ def _digest(model: nn.Module) -> str:
     return hashlib.sha256(whole).hexdigest()
 
 
-def _keep(found: Mapping[str, Mapping[str, Any]], rows: list[str], options: argparse.Namespace) -> None:
+def _keep(results: Mapping[str, Mapping[str, Any]], rows: list[str], options: argparse.Namespace) -> None:
     """Write what there is, after each model: a stop loses one."""
-    count = {name: [sum(map(len, one.values())) for one in told["differ"]] for name, told in found.items()}
-    within = {name: len(told["reference_differs_between_seeds"]) for name, told in found.items()}
+    count = {name: [sum(map(len, one.values())) for one in summary["differ"]] for name, summary in results.items()}
+    within = {name: len(summary["reference_differs_between_seeds"]) for name, summary in results.items()}
     words = (
         f"{name} {' and '.join(map(str, count[name]))} (the reference by seed {within[name]}; stand "
-        f"{told['stand']['ours']} and {told['stand']['reference']})"
-        for name, told in found.items()
+        f"{summary['stand']['ours']} and {summary['stand']['reference']})"
+        for name, summary in results.items()
     )
     save(
         options.name,
         result=f"of {len(rows):,} verdicts differ: {'; '.join(words)}",
         target="no more verdicts differ than the reference's own by seed",
-        met=set(found) == set(MODELS) and all(max(count[name]) <= within[name] for name in found),
+        met=set(results) == set(MODELS) and all(max(count[name]) <= within[name] for name in results),
         details={
             "eps": EPS, "images": len(rows), "seeds": options.seeds, "batch_size": options.batch_size,
             "device": torch.cuda.get_device_name(options.device) if options.device.startswith("cuda") else options.device,
-            "models": found, "bits": BITS, "rows": f"{rows[0]} to {rows[-1]}, in this order",
+            "models": results, "bits": BITS, "rows": f"{rows[0]} to {rows[-1]}, in this order",
             "rows_digest": hashlib.sha256("\n".join(rows).encode()).hexdigest(),
         },
     )  # fmt: skip

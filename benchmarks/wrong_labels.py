@@ -18,7 +18,7 @@ from classifier_runs import ClassifierRun, chosen, errors, parsed, to_text, trai
 from judge import source
 from numpy.typing import NDArray
 from record import save
-from trials import KEPT
+from trials import CACHE_FOLDER
 
 COUNT, WRONG, ODD = 100, 10, 3
 """Labels, how many of them are flipped, and the class that has one or none."""
@@ -31,9 +31,9 @@ def as_they_are(data: str, seed: int) -> Labels:
 
 def one_in_ten_wrong(data: str, seed: int) -> Labels:
     """Each of the flipped becomes any other class, as likely."""
-    rng, told = np.random.default_rng([seed, 2]), chosen(data, COUNT, seed)
-    labels, rows = told.labels, rng.choice(np.flatnonzero(told.labels >= 0), WRONG, replace=False)
-    classes = len(told.spec.classes)
+    rng, summary = np.random.default_rng([seed, 2]), chosen(data, COUNT, seed)
+    labels, rows = summary.labels, rng.choice(np.flatnonzero(summary.labels >= 0), WRONG, replace=False)
+    classes = len(summary.spec.classes)
     labels[rows] = (labels[rows] + rng.integers(1, classes, WRONG)) % classes
     return labels
 
@@ -74,8 +74,8 @@ def main() -> None:
         )
         for seed in options.seeds for case in CASES
     }  # fmt: skip
-    found = train(options, todo.values())
-    table = {case: judged([found[todo[case, seed]] for seed in options.seeds]) for case in CASES}
+    results = train(options, todo.values())
+    table = {case: judged([results[todo[case, seed]] for seed in options.seeds]) for case in CASES}
     clean = table["as they are"]["mean"]
     save(
         options.name,
@@ -91,7 +91,7 @@ def main() -> None:
 def table_of(data: str, case: str, seed: int) -> Path:
     """Write a CSV of name,label."""
     images, labels = chosen(data, COUNT, seed), CASES[case](data, seed)
-    path = KEPT / "labels" / f"{case.replace(' ', '-')}-{data}-{seed}.csv"
+    path = CACHE_FOLDER / "labels" / f"{case.replace(' ', '-')}-{data}-{seed}.csv"
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", encoding="utf-8", newline="") as file:
         rows = csv.writer(file)
