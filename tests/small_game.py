@@ -1,4 +1,4 @@
-"""A small game to play in tests: two linear networks, or with the pieces that make a stop hard to get right."""
+"""A small game for tests, optionally with batch statistics and dropout, which make exact resuming hard."""
 
 from __future__ import annotations
 

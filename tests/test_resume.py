@@ -1,4 +1,4 @@
-"""A run that was killed, as often and at whatever moment, ends with the bytes of one that was not."""
+"""A run that was killed at any moments ends with the bytes of an uninterrupted one."""
 
 from __future__ import annotations
 
@@ -94,13 +94,13 @@ def test_ten_kills_at_random_moments(folder: Path) -> None:
     check(folder, "rounds")
 
 
-def test_kills_in_the_midst_of_saving(folder: Path) -> None:
+def test_kills_while_saving(folder: Path) -> None:
     ends = killed(folder, "saving", seed=2, count=3, how="replace,fsync,mkdir")
     assert ends.count(-signal.SIGKILL) >= 6, ends
     check(folder, "saving")
 
 
-def test_polite_stops(folder: Path) -> None:
+def test_sigterm_stops(folder: Path) -> None:
     """Ctrl-C, then a SIGTERM to the continued run: both save, say so, and go on to the same end."""
     run, frames = folder / "polite", 3
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -125,7 +125,7 @@ def test_polite_stops(folder: Path) -> None:
     assert measures(folder / "whole").items() <= measures(run).items()  # and what the stops measured
 
 
-def test_a_classifier_that_was_killed_ends_with_the_same_bytes(folder: Path) -> None:
+def test_a_killed_classifier_training_ends_with_the_same_bytes(folder: Path) -> None:
     """At random moments, and in the midst of saving."""
     assert sparring(folder, "few", few_words).returncode == 0
     ends = killed(folder, "few-killed", seed=3, count=2, how="round,replace", words=few_words)

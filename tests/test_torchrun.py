@@ -1,4 +1,4 @@
-"""Two processes as one, started the way a user would: by torchrun."""
+"""Two processes under torchrun, started as a user does."""
 
 from __future__ import annotations
 
@@ -46,19 +46,19 @@ def test_there_are_two(seen: list[Mapping[str, Any]]) -> None:
 
 
 @pytest.mark.parametrize("game", ["relativistic", "r1+r2", "r1+r2, lazy", "wgan-gp", "wgan-gp, lazy"])
-def test_averaged_gradients_are_those_of_one_process(seen: list[Mapping[str, Any]], game: str) -> None:
+def test_averaged_gradients_equal_those_of_one_process(seen: list[Mapping[str, Any]], game: str) -> None:
     for each in seen:
         assert max(each["gradients"][game]) <= 1e-6
         assert each["ends"][game] <= 1e-5  # weights after six rounds, each process in two parts
 
 
-def test_processes_stay_together_and_drift_is_found(seen: list[Mapping[str, Any]]) -> None:
+def test_processes_stay_in_sync_and_drift_is_detected(seen: list[Mapping[str, Any]]) -> None:
     for each in seen:
         assert each["agree"] == each["agree, lbfgs"] == "fine"
         assert "out of sync" in each["apart"] and "generator.norm.running_var" in each["apart"]
 
 
-def test_one_that_is_asked_to_stop_stops_both(seen: list[Mapping[str, Any]]) -> None:
+def test_a_stop_of_one_process_stops_both(seen: list[Mapping[str, Any]]) -> None:
     assert [each["stopped"] for each in seen] == [16, 16]
 
 
@@ -67,7 +67,7 @@ def test_one_that_diverges_stops_both_at_the_same_image(seen: list[Mapping[str, 
         assert each["diverged"].startswith("Diverged: the discriminator's loss became nan at image 16")
 
 
-def test_both_load_the_checkpoint_that_is_whole(seen: list[Mapping[str, Any]]) -> None:
+def test_both_load_the_intact_checkpoint(seen: list[Mapping[str, Any]]) -> None:
     assert [each["loaded"] for each in seen] == [8, 8]
     assert [each["warnings"] for each in seen] == [1, 0]
 

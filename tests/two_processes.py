@@ -1,4 +1,4 @@
-"""What test_torchrun.py starts twice: plays alone, then together, and writes what it saw to `<folder>/<rank>.json`."""
+"""The script that test_torchrun.py runs on two processes. It writes its results to `<folder>/<rank>.json`."""
 
 from __future__ import annotations
 

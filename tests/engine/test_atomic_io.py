@@ -15,14 +15,14 @@ def below(folder: Path) -> set[str]:
     return {p.name for p in folder.rglob("*")}
 
 
-def test_it_replaces_and_leaves_nothing_else(tmp_path: Path) -> None:
+def test_a_file_is_replaced_without_leftovers(tmp_path: Path) -> None:
     for content in ("old", "new"):
         write(tmp_path / "deep" / "a.txt", content)
         assert (tmp_path / "deep" / "a.txt").read_text() == content
     assert below(tmp_path) == {"deep", "a.txt"}
 
 
-def test_a_folder_at_once(tmp_path: Path) -> None:
+def test_a_folder_is_replaced(tmp_path: Path) -> None:
     with atomic_replace(tmp_path / "at") as temporary:
         (temporary / "inner").mkdir(parents=True)
         (temporary / "inner" / "a").write_text("1")
@@ -33,7 +33,7 @@ def test_a_folder_at_once(tmp_path: Path) -> None:
     assert (tmp_path / "at" / "inner" / "a").read_text() == "1"
 
 
-def test_an_error_in_between_leaves_the_old(tmp_path: Path) -> None:
+def test_an_error_keeps_the_old_content(tmp_path: Path) -> None:
     write(tmp_path / "a", "old")
     with pytest.raises(KeyError), atomic_replace(tmp_path / "a") as temporary:
         temporary.write_text("half")
@@ -42,7 +42,7 @@ def test_an_error_in_between_leaves_the_old(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("when", ["while writing", "before renaming"])
-def test_a_kill_leaves_the_old(tmp_path: Path, when: str) -> None:
+def test_a_kill_keeps_the_old_content(tmp_path: Path, when: str) -> None:
     script = f"""
 import os, signal
 from pathlib import Path
@@ -63,7 +63,7 @@ with atomic_io.atomic_replace(Path({str(tmp_path / "a")!r})) as temporary:
     assert below(tmp_path) == {"a"}
 
 
-def test_the_leftover_of_a_process_that_had_our_number_is_no_obstacle(tmp_path: Path) -> None:
+def test_a_temporary_file_of_a_process_with_the_same_pid_is_replaced(tmp_path: Path) -> None:
     """In a container the process number is often the same each time."""
     left = tmp_path / f".at.{os.getpid()}.tmp"
     (left / "old").mkdir(parents=True)
@@ -73,7 +73,9 @@ def test_the_leftover_of_a_process_that_had_our_number_is_no_obstacle(tmp_path: 
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
-def test_a_full_disk_is_said_and_leaves_the_old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+def test_a_full_disk_is_reported_and_keeps_the_old_content(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
     def full(handle: int) -> None:
         raise OSError(number, os.strerror(number))
 
@@ -86,19 +88,19 @@ def test_a_full_disk_is_said_and_leaves_the_old(tmp_path: Path, monkeypatch: pyt
 
 
 @pytest.mark.parametrize("name", ["below/a", "below/b/c/a", "x" * 300])
-def test_a_place_that_cannot_be_written(tmp_path: Path, name: str) -> None:
+def test_a_path_that_is_not_writable(tmp_path: Path, name: str) -> None:
     (tmp_path / "below").write_text("a regular file")
     with pytest.raises(SparringError, match=r"cannot be written: .* Choose another path"):
         write(tmp_path / name, "new")
     assert below(tmp_path) == {"below"}
 
 
-def test_an_error_without_a_number(tmp_path: Path) -> None:
+def test_an_os_error_without_errno(tmp_path: Path) -> None:
     with pytest.raises(SparringError, match="odd encoder"), atomic_io.explain_os_errors(tmp_path / "a"):
         raise OSError("odd encoder")
 
 
-def test_sweep_takes_what_it_is_told(tmp_path: Path) -> None:
+def test_remove_temporaries_matches_the_pattern_only(tmp_path: Path) -> None:
     for name in (
         ".model.json.12.tmp",
         ".model.safetensors.9.tmp",
@@ -116,7 +118,7 @@ def test_sweep_takes_what_it_is_told(tmp_path: Path) -> None:
     remove_temporaries(tmp_path / "not there")
 
 
-def test_remove_what_is_not_there(tmp_path: Path) -> None:
+def test_remove_of_a_missing_path(tmp_path: Path) -> None:
     remove(tmp_path / "nothing")
     (tmp_path / "folder").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "folder")

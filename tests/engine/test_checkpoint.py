@@ -40,7 +40,7 @@ def other() -> System:
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_a_continued_game_ends_with_the_bits_of_an_unbroken_one(name: str, tmp_path: Path) -> None:
+def test_a_resumed_game_is_bit_identical_to_an_uninterrupted_one(name: str, tmp_path: Path) -> None:
     def fresh() -> System:
         format = torch.contiguous_format if name == "lbfgs" else torch.channels_last  # torch's L-BFGS knows no other
         return make(optimizer=OPTIMIZERS[name], plain=name == "lbfgs", format=format)
@@ -66,13 +66,13 @@ def test_batch_statistics_and_their_counter_are_kept(played: System, tmp_path: P
     system = make()
     checkpoint.load(system, tmp_path / "at")
     found = tensors(system)
-    assert int(found["generator.norm.num_batches_tracked"]) == 8  # two turns a round see the generator
+    assert int(found["generator.norm.num_batches_tracked"]) == 8  # the generator is evaluated in two turns per round
     assert int(found["average.norm.num_batches_tracked"]) == 8
     assert found["generator.conv.weight"].is_contiguous(memory_format=torch.channels_last)
     assert found["generator.4.exp_avg"].stride() == found["generator.conv.weight"].stride()
 
 
-def test_learning_rates_come_back(tmp_path: Path) -> None:
+def test_learning_rates_are_restored(tmp_path: Path) -> None:
     """They are numbers in the groups; some optimizers keep more there that they need."""
     system = make(optimizer=OPTIMIZERS["momentum"])
     system.optimizers["generator"].param_groups[0].update(lr=0.123456789012345678, d=1e-6, counts=[1, (2.5, None)])
@@ -116,7 +116,7 @@ def damage(folder: Path, name: str, how: str) -> None:
 
 @pytest.mark.parametrize("how", ["missing", "empty", "truncated", "longer", "flipped"])
 @pytest.mark.parametrize("name", ["players.safetensors", "average.safetensors", "optimizers.safetensors", "state.json"])
-def test_damage_is_found_before_anything_is_changed(name: str, how: str, played: System, tmp_path: Path) -> None:
+def test_damage_is_detected_before_anything_is_changed(name: str, how: str, played: System, tmp_path: Path) -> None:
     checkpoint.save(played, tmp_path / "at", 32)
     damage(tmp_path / "at", name, how)
     system = other()
@@ -130,7 +130,7 @@ def test_damage_is_found_before_anything_is_changed(name: str, how: str, played:
 @given(
     place=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7), file=st.sampled_from([*checkpoint.FILES, "state"])
 )
-def test_any_flipped_bit_is_found(place: float, bit: int, file: str, tmp_path: Path) -> None:
+def test_any_flipped_bit_is_detected(place: float, bit: int, file: str, tmp_path: Path) -> None:
     folder, system = tmp_path / "at", make()
     if not folder.exists():
         checkpoint.save(system, folder, 0)
@@ -145,7 +145,7 @@ def test_any_flipped_bit_is_found(place: float, bit: int, file: str, tmp_path: P
         path.write_bytes(content)
 
 
-def test_a_folder_that_is_no_checkpoint(tmp_path: Path) -> None:
+def test_a_folder_without_a_checkpoint(tmp_path: Path) -> None:
     (tmp_path / "at").mkdir()
     for content in ("", "[]", "{}", "null", '{"nimg": 3, "seal": ""}'):
         (tmp_path / "at" / "state.json").write_text(content)
@@ -168,7 +168,7 @@ def test_a_checkpoint_of_other_networks_does_not_fit(change: str, played: System
     assert same(tensors(system), before)
 
 
-def test_what_is_no_number_is_not_saved(played: System, tmp_path: Path) -> None:
+def test_nan_weights_are_not_saved(played: System, tmp_path: Path) -> None:
     with torch.no_grad():
         played.game.players["discriminator"].head.weight[0, 3] = float("nan")  # type: ignore[union-attr,index,operator]
     with pytest.raises(Diverged, match=r"discriminator\.head\.weight .* image 1,234"):

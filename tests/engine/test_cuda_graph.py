@@ -1,4 +1,4 @@
-"""What a recorded turn is asked for is what an ordinary one is; on a CUDA device the graph plays the same game."""
+"""Static inputs equal ordinary batches; on a CUDA device a captured turn equals an eager one."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -47,33 +47,33 @@ def system(name: str, hardware: Hardware) -> System:
 
 
 @pytest.mark.parametrize("name", recipes_for("classify", "image"))
-def test_slots_give_what_the_batch_poured_in_would_give(name: str) -> None:
+def test_static_inputs_give_the_loss_of_the_copied_batch(name: str) -> None:
     hardware = Hardware.find("cpu", "fp32")
-    games = {way: system(name, hardware).game for way in ("plain", "held")}
+    games = {way: system(name, hardware).game for way in ("plain", "static")}
     for turn, player in enumerate(games["plain"].turns):
         (first,) = Few(CPU).batches(0, turn)
-        slots = StaticInputs(first)
+        inputs = StaticInputs(first)
         for nimg in (0, 12, 24):
             (batch,) = Few(CPU).batches(nimg, turn)
-            slots.copy_(batch)
+            inputs.copy_(batch)
             told = {}
-            for way, given in (("plain", replace(batch)), ("held", slots.batch())):
+            for way, given in (("plain", replace(batch)), ("static", inputs.batch())):
                 torch.manual_seed(nimg)
                 told[way], _ = games[way].loss(player, given, 0.0)
-            assert torch.equal(told["plain"], told["held"]), (player, nimg)
+            assert torch.equal(told["plain"], told["static"]), (player, nimg)
 
 
-def test_slots_stay_where_they_are() -> None:
-    slots = StaticInputs(Batch(torch.zeros(3, 1), torch.zeros(3, dtype=torch.int64), seed=1))
+def test_static_inputs_keep_their_buffers() -> None:
+    inputs = StaticInputs(Batch(torch.zeros(3, 1), torch.zeros(3, dtype=torch.int64), seed=1))
 
     def ask() -> list[Tensor]:
-        batch = slots.batch()
+        batch = inputs.batch()
         derive = batch.derive(batch.x[:2], batch.y[:2], 7)
         return [batch.x, batch.normal(2), batch.uniform(1), derive.normal(2), derive.derive(batch.x, batch.y, 8).uniform(3)]  # fmt: skip
 
     before = ask()
     kept = [tensor.clone() for tensor in before]
-    slots.copy_(Batch(torch.ones(3, 1), torch.ones(3, dtype=torch.int64), seed=2))
+    inputs.copy_(Batch(torch.ones(3, 1), torch.ones(3, dtype=torch.int64), seed=2))
     after = ask()
     assert all(a is b for a, b in zip(before, after, strict=True))
     assert not any(torch.equal(a, b) for a, b in zip(kept, after, strict=True))
@@ -94,8 +94,8 @@ def played(
 
 @CUDA
 @pytest.mark.parametrize("name", recipes_for("classify", "image"))
-def test_a_graph_plays_the_same_game(name: str) -> None:
-    """As the kernels launched one by one; and a resumed run, which records anew, as the unbroken one."""
+def test_a_captured_turn_equals_an_eager_one(name: str) -> None:
+    """A resumed run, which captures again, equals the uninterrupted one."""
     hardware = Hardware.find("cuda", "fp32")
 
     def eager(made: System) -> None:
@@ -109,7 +109,7 @@ def test_a_graph_plays_the_same_game(name: str) -> None:
 
 
 @CUDA
-def test_a_network_that_cannot_be_recorded_plays_without() -> None:
+def test_a_network_that_cannot_be_captured_runs_eagerly() -> None:
     hardware = Hardware.find("cuda", "fp32")
 
     def asking(made: System) -> None:

@@ -23,7 +23,7 @@ def test_an_unknown_device(name: str, told: str) -> None:
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is one here")
-def test_no_cuda_here() -> None:
+def test_cuda_is_missing() -> None:
     with pytest.raises(UsageError, match="--device cpu"):
         Hardware.find("cuda")
 
@@ -47,7 +47,7 @@ def test_precision(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("bf16", [False, True])
-def test_autocast_and_place(bf16: bool) -> None:
+def test_autocast_and_to_device(bf16: bool) -> None:
     hardware = Hardware(torch.device("cpu"), bf16)
     net = hardware.to_device(nn.Conv2d(3, 4, 3))
     assert net.weight.is_contiguous(memory_format=torch.channels_last) and net.weight.dtype == torch.float32  # type: ignore[operator,union-attr]
@@ -71,7 +71,7 @@ def test_memory() -> None:
     assert peak is None or 1 << 24 < peak < 1 << 40
 
 
-def test_memory_where_the_system_does_not_tell(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_where_the_system_does_not_report_it(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(*args: object, **kwargs: object) -> object:
         raise FileNotFoundError
 
@@ -82,7 +82,7 @@ def test_memory_where_the_system_does_not_tell(monkeypatch: pytest.MonkeyPatch) 
     assert memory_available() is None
 
 
-def test_precision_is_put_back() -> None:
+def test_full_precision_is_restored() -> None:
     conv = torch.backends.cudnn.conv
     before = conv.fp32_precision
     with pytest.raises(RuntimeError), full_precision():

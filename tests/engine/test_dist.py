@@ -1,4 +1,4 @@
-"""On one process everything in `dist` does nothing; on two see test_torchrun.py."""
+"""`dist` on a single process. test_torchrun.py tests two."""
 
 import pytest
 import torch
@@ -7,7 +7,7 @@ from torch import nn
 from sparring.engine import dist
 
 
-def test_one_process_is_a_group_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_single_process_needs_no_group(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("WORLD_SIZE", raising=False)
     dist.init()
     assert (dist.rank(), dist.world_size()) == (0, 1)
@@ -17,7 +17,7 @@ def test_one_process_is_a_group_of_its_own(monkeypatch: pytest.MonkeyPatch) -> N
     dist.shutdown()
 
 
-def test_nothing_is_changed() -> None:
+def test_a_single_process_changes_nothing() -> None:
     net = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
     net(torch.randn(4, 2)).square().sum().backward()
     net[0].bias.grad = None  # type: ignore[union-attr]

@@ -23,7 +23,7 @@ def moved(average: EMA, value: float) -> None:
 
 
 @pytest.mark.parametrize("batch_size", [1, 10, 50])
-def test_after_a_half_life_half_the_distance_is_left(batch_size: int) -> None:
+def test_a_half_life_halves_the_distance(batch_size: int) -> None:
     average = EMA(Net(1.0), lambda at: 100.0, ramp=1e9)
     moved(average, 0.0)
     for nimg in range(batch_size, 101, batch_size):
@@ -40,7 +40,7 @@ def test_the_half_life_follows_the_schedule() -> None:
     assert float(average.net.share[0]) == pytest.approx(0.25)
 
 
-def test_the_start_is_forgotten_early() -> None:
+def test_the_ramp_forgets_the_initial_weights() -> None:
     """With a ramp, the half-life after n images is a share of n, however long it is later."""
     average = EMA(Net(1.0), lambda at: 1e9, ramp=0.5)
     moved(average, 0.0)
@@ -57,7 +57,7 @@ def test_without_ramp_or_half_life_it_is_a_copy() -> None:
     assert float(average.net.share[0]) == 3.0
 
 
-def test_whole_numbers_are_copied_and_the_source_stays() -> None:
+def test_integers_are_copied_and_the_source_is_unchanged() -> None:
     source = Net(1.0)
     average = EMA(source, lambda at: 100.0)
     source.count += 7
@@ -68,7 +68,7 @@ def test_whole_numbers_are_copied_and_the_source_stays() -> None:
     assert average.net.weight.stride() == source.weight.stride()
 
 
-def test_it_can_begin_anew() -> None:
+def test_reset() -> None:
     average = EMA(Net(1.0), lambda at: 1e9)
     moved(average, 3.0)
     average.reset()

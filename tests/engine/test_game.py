@@ -14,7 +14,7 @@ def part(rows: slice | None, size: int | None, seed: int = 1) -> Batch:
 
 
 @pytest.mark.parametrize("draw", ["normal", "uniform"])
-def test_the_halves_of_two_processes_are_the_batch_of_one(draw: str) -> None:
+def test_slices_of_two_processes_make_the_batch_of_one(draw: str) -> None:
     whole, first, second = part(None, None), part(slice(0, 4), 8), part(slice(4, 8), 8)
     for shape in ((5,), (), (2, 3)):
         drawn = [getattr(b, draw)(*shape) for b in (whole, first, second)]
@@ -22,7 +22,7 @@ def test_the_halves_of_two_processes_are_the_batch_of_one(draw: str) -> None:
         assert torch.equal(drawn[0], torch.cat(drawn[1:]))
 
 
-def test_each_call_draws_anew_and_a_copy_repeats() -> None:
+def test_each_call_draws_new_noise_and_a_copy_repeats_it() -> None:
     batch = part(None, None)
     one, two = batch.normal(4), batch.normal(4)
     assert not torch.equal(one, two)
@@ -31,14 +31,14 @@ def test_each_call_draws_anew_and_a_copy_repeats() -> None:
     assert not torch.equal(part(None, None, seed=2).normal(4), one)
 
 
-def test_noise_leaves_the_global_random_state_alone() -> None:
+def test_noise_does_not_change_the_global_random_state() -> None:
     torch.manual_seed(0)
     state = torch.get_rng_state()
     part(None, None).uniform(4)
     assert torch.equal(torch.get_rng_state(), state)
 
 
-def test_noise_is_what_it_says() -> None:
+def test_noise_has_its_distribution() -> None:
     batch = Batch(torch.zeros(20_000, 1), torch.zeros(20_000), seed=3)
     normal, uniform = batch.normal(), batch.uniform()
     assert abs(float(normal.mean())) < 0.03 and abs(float(normal.std()) - 1) < 0.03
@@ -61,7 +61,7 @@ class Shared:
         return torch.stack([net(batch.x).mean() for net in self.players.values()]).sum(), {}
 
 
-def test_only_holds_the_others_and_not_what_they_share() -> None:
+def test_freeze_others_keeps_shared_parameters_trainable() -> None:
     game = Shared()
     with freeze_others(game, "a"):
         moving = {name: [p.requires_grad for p in net.parameters()] for name, net in game.players.items()}
@@ -69,7 +69,7 @@ def test_only_holds_the_others_and_not_what_they_share() -> None:
     assert [p.requires_grad for p in game.players["b"].parameters()] == [True, True, False, False, True, True]
 
 
-def test_only_lets_go_after_an_error() -> None:
+def test_freeze_others_restores_after_an_error() -> None:
     game = Shared()
     with pytest.raises(KeyError), freeze_others(game, "b"):
         raise KeyError

@@ -10,12 +10,12 @@ from sparring.engine.errors import SparringError
 from sparring.engine.image_io import grid, save_animation, save_png, to_image, to_uint8
 
 
-def test_the_ends_and_the_middle_of_the_range() -> None:
+def test_bounds_and_centre_of_the_range() -> None:
     images = torch.tensor([-1.0, 0.0, 1.0, -7.0, 7.0, 1 / 255]).view(1, 1, 2, 3)
     assert to_uint8(images).tolist() == [[[[0], [128], [255]], [[0], [255], [128]]]]
 
 
-def test_bytes_survive_the_way_there_and_back() -> None:
+def test_uint8_round_trip() -> None:
     every = torch.arange(256).view(1, 1, 16, 16)
     assert np.array_equal(to_uint8(every / 127.5 - 1).ravel(), np.arange(256))
     assert np.array_equal(to_uint8((every / 127.5 - 1).bfloat16()).shape, (1, 16, 16, 1))
@@ -40,7 +40,7 @@ def test_a_grid_is_nearly_square(count: int, size: tuple[int, int]) -> None:
     assert grid(np.zeros((4, 30, 40, 3), np.uint8), columns=4).size == (160, 30)
 
 
-def test_a_picture_says_that_it_is_generated_and_by_what(tmp_path: Path) -> None:
+def test_png_metadata_mark_an_image_as_generated(tmp_path: Path) -> None:
     save_png(grid(np.zeros((4, 8, 8, 1), np.uint8)), tmp_path / "a.png", "run digits-r3, image 640")
     with Image.open(tmp_path / "a.png") as picture:
         assert picture.format == "PNG"
@@ -57,14 +57,14 @@ def frames_of(folder: Path, count: int, mode: str = "L", side: int = 32) -> list
 
 
 @pytest.mark.parametrize("mode", ["L", "LA"])
-def test_a_film_has_all_frames(tmp_path: Path, mode: str) -> None:
+def test_an_animation_has_all_frames(tmp_path: Path, mode: str) -> None:
     save_animation(frames_of(tmp_path, 7, mode), tmp_path / "film.webp")
     with Image.open(tmp_path / "film.webp") as film:
         assert film.format == "WEBP" and film.is_animated and film.n_frames == 7  # type: ignore[attr-defined]
         assert film.size == (32, 32)
 
 
-def test_a_film_of_one_frame_and_of_none(tmp_path: Path) -> None:
+def test_an_animation_of_one_frame_and_of_none(tmp_path: Path) -> None:
     save_animation([], tmp_path / "none.webp")
     assert not (tmp_path / "none.webp").exists()
     save_animation(frames_of(tmp_path, 1), tmp_path / "one.webp")
@@ -72,7 +72,7 @@ def test_a_film_of_one_frame_and_of_none(tmp_path: Path) -> None:
         assert film.size == (32, 32)
 
 
-def test_a_film_passes_over_damaged_frames(tmp_path: Path) -> None:
+def test_an_animation_skips_damaged_frames(tmp_path: Path) -> None:
     frames = frames_of(tmp_path, 4)
     frames[1].write_bytes(b"no picture")
     frames[2].write_bytes(frames[0].read_bytes()[:40])
@@ -81,7 +81,7 @@ def test_a_film_passes_over_damaged_frames(tmp_path: Path) -> None:
         assert film.n_frames == 2  # type: ignore[attr-defined]
 
 
-def test_a_film_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_animation_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(image_io, "ANIMATION_MAX_FRAMES", 5)
     monkeypatch.setattr(image_io, "ANIMATION_MAX_SIDE_PIXELS", 16)
     save_animation(frames_of(tmp_path, 12), tmp_path / "film.webp")
@@ -92,7 +92,7 @@ def test_a_film_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert abs(last - 11 * 20) < 6
 
 
-def test_a_film_that_cannot_be_written(tmp_path: Path) -> None:
+def test_an_animation_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(SparringError, match=r"film\.webp cannot be written"):
         save_animation(frames_of(tmp_path, 2), tmp_path / "file" / "film.webp")

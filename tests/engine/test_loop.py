@@ -28,7 +28,7 @@ class Diary:
         return [Callback(24, log), Callback(64, lambda nimg, means: self.seen["save"].append(nimg))]
 
 
-def test_events_fire_at_the_start_in_between_and_at_the_end() -> None:
+def test_callbacks_run_at_the_start_in_between_and_at_the_end() -> None:
     diary = Diary()
     assert play(make(), BatchLoader(), total=160, hardware=CPU, callbacks=diary.callbacks()) == 160
     assert diary.seen == {"log": [0, 24, 48, 72, 96, 120, 144, 160], "save": [0, 64, 128, 160]}
@@ -39,7 +39,7 @@ def test_events_fire_at_the_start_in_between_and_at_the_end() -> None:
 
 
 @pytest.mark.parametrize("stop", [8, 24, 64, 72, 152])
-def test_a_resumed_run_fires_what_the_unbroken_one_would_have(stop: int) -> None:
+def test_a_resumed_run_repeats_no_callback(stop: int) -> None:
     whole, first, second = Diary(), Diary(), Diary()
     play(make(), BatchLoader(), total=160, hardware=CPU, callbacks=whole.callbacks())
     system = make()
@@ -63,14 +63,14 @@ def test_a_resumed_run_fires_what_the_unbroken_one_would_have(stop: int) -> None
         assert min(second.seen[name]) > stop
 
 
-def test_a_finished_run_does_all_that_is_due_once_more() -> None:
+def test_a_finished_run_calls_all_callbacks_once() -> None:
     """So that `train` into a finished run mends what is missing there."""
     diary = Diary()
     assert play(make(), BatchLoader(), total=160, start=160, hardware=CPU, callbacks=diary.callbacks()) == 160
     assert diary.seen == {"log": [160], "save": [160]}
 
 
-def test_same_seed_same_bits_and_another_seed_others() -> None:
+def test_the_seed_determines_the_bits() -> None:
     def played(seed: int) -> dict[str, torch.Tensor]:
         system = make()
         play(system, BatchLoader(), total=80, seed=seed, hardware=CPU)
@@ -80,7 +80,7 @@ def test_same_seed_same_bits_and_another_seed_others() -> None:
     assert not same(played(1), played(2))  # by dropout
 
 
-def test_the_global_random_state_is_given_back() -> None:
+def test_the_global_random_state_is_restored() -> None:
     system = make()
     before = torch.get_rng_state()
     play(system, BatchLoader(), total=16, hardware=CPU)
@@ -89,7 +89,7 @@ def test_the_global_random_state_is_given_back() -> None:
 
 @pytest.mark.parametrize("parts", [2, 4])
 @pytest.mark.parametrize("objective", ["relativistic", "wasserstein"])
-def test_gradients_in_parts_equal_gradients_at_once(parts: int, objective: str) -> None:
+def test_gradients_of_micro_batches_equal_those_of_the_batch(parts: int, objective: str) -> None:
     penalties = [r1(1.0), r2(1.0, 2)] if objective == "relativistic" else [wgan_gp(10.0, 2)]
 
     def played(parts: int) -> dict[str, torch.Tensor]:
@@ -108,7 +108,7 @@ def test_gradients_in_parts_equal_gradients_at_once(parts: int, objective: str) 
         torch.testing.assert_close(cut[name], tensor, rtol=1e-6, atol=1e-6)
 
 
-def test_statistics_are_averaged_over_the_parts() -> None:
+def test_statistics_are_averaged_over_micro_batches() -> None:
     told: list[Mapping[str, float]] = []
     for parts in (1, 4):
         play(
@@ -122,7 +122,7 @@ def test_statistics_are_averaged_over_the_parts() -> None:
         assert told[1][name] == pytest.approx(told[3][name], rel=1e-5)
 
 
-def test_optimizers_that_ask_for_the_loss_more_than_once() -> None:
+def test_optimizers_that_evaluate_the_loss_several_times() -> None:
     """A line search needs one function: the same noise and the same dropout at each call."""
     losses: list[float] = []
 
@@ -140,7 +140,7 @@ def test_optimizers_that_ask_for_the_loss_more_than_once() -> None:
     assert len(losses) == 6 and losses[0] == losses[1] == losses[2] and losses[3] == losses[4] == losses[5]
 
 
-def test_lbfgs_plays() -> None:
+def test_lbfgs_trains() -> None:
     def lbfgs(net: nn.Module) -> Optimizer:
         return LBFGS(net.parameters(), lr=0.5, max_iter=4, line_search_fn="strong_wolfe")
 
@@ -166,7 +166,7 @@ def test_schedules_reach_the_optimizers() -> None:
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 @pytest.mark.parametrize("player", ["generator", "discriminator"])
-def test_a_loss_that_is_no_number_stops_the_game(player: str, value: float) -> None:
+def test_a_nan_loss_raises_diverged(player: str, value: float) -> None:
     system, whole = make(), make().game.loss
 
     def loss(who: str, batch: Batch, at: float) -> Any:
@@ -179,12 +179,12 @@ def test_a_loss_that_is_no_number_stops_the_game(player: str, value: float) -> N
         play(system, BatchLoader(), total=160, hardware=CPU)
 
 
-def test_until_stops_after_whole_rounds() -> None:
+def test_should_stop_ends_after_a_complete_round() -> None:
     asked = iter([False, False, False, True])
     assert play(make(), BatchLoader(), total=160, hardware=CPU, should_stop=lambda: next(asked)) == 24
 
 
-def test_the_loop_is_read_in_one_sitting() -> None:
+def test_the_loop_has_less_than_150_lines() -> None:
     from pathlib import Path
 
     from sparring.engine import loop

@@ -27,7 +27,7 @@ def tear(folder: Path) -> None:
 # settings
 
 
-def test_settings_and_their_absence(tmp_path: Path) -> None:
+def test_settings_are_written_and_missing_ones_reported(tmp_path: Path) -> None:
     run = Run(tmp_path / "a")
     assert not run.exists
     with pytest.raises(UsageError, match=r"no run folder.*sparring train"):
@@ -49,7 +49,7 @@ def test_a_run_of_another_version(tmp_path: Path) -> None:
         _ = Run(tmp_path).settings
 
 
-def test_a_folder_of_other_things_is_left_alone(tmp_path: Path) -> None:
+def test_a_folder_with_other_files_is_refused(tmp_path: Path) -> None:
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "thesis.doc").write_text("precious")
     with pytest.raises(UsageError, match="not empty"):
@@ -63,7 +63,7 @@ def test_a_folder_of_other_things_is_left_alone(tmp_path: Path) -> None:
     assert [p.name for p in (tmp_path / "full").iterdir()] == ["thesis.doc"]
 
 
-def test_a_claim_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_check_writable_creates_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Run("runs/one").check_writable()  # as without --out
     Run(tmp_path / "a" / "b" / "c").check_writable()
@@ -76,7 +76,7 @@ def test_a_claim_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.Monke
         Run(tmp_path / "nowhere" / "run").check_writable()
 
 
-def test_a_kill_while_beginning_is_no_obstacle(tmp_path: Path) -> None:
+def test_temporary_files_of_a_killed_start_are_ignored(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / ".run.json.3.tmp").write_text("{")
     (tmp_path / "a" / ".trial.tmp").write_text("")
@@ -90,7 +90,7 @@ def test_a_kill_while_beginning_is_no_obstacle(tmp_path: Path) -> None:
 # metrics
 
 
-def test_metrics_survive_torn_lines_and_repetition(tmp_path: Path) -> None:
+def test_metrics_skip_incomplete_lines_and_merge_repeated_ones(tmp_path: Path) -> None:
     run = Run(tmp_path)
     assert run.metrics() == []
     run.log(0, {"a": 1.0})
@@ -106,7 +106,7 @@ def test_metrics_survive_torn_lines_and_repetition(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("cut", range(1, 24))
-def test_a_kill_at_any_byte_costs_one_line(tmp_path: Path, cut: int) -> None:
+def test_a_kill_at_any_byte_loses_one_line(tmp_path: Path, cut: int) -> None:
     run = Run(tmp_path)
     for nimg in (0, 8, 16):
         run.log(nimg, {"a": nimg / 2})
@@ -137,7 +137,7 @@ def test_frames_in_order_of_images(tmp_path: Path) -> None:
 # checkpoints
 
 
-def test_the_newest_are_kept(tmp_path: Path) -> None:
+def test_the_newest_checkpoints_are_kept(tmp_path: Path) -> None:
     run, system = Run(tmp_path), make()
     for nimg in (0, 8, 16, 24, 999_999_992, 1_000_000_000, 1_000_000_008):
         run.save(system, nimg)
@@ -146,7 +146,7 @@ def test_the_newest_are_kept(tmp_path: Path) -> None:
     assert len(run.checkpoints()) == KEPT_CHECKPOINTS
 
 
-def test_the_best_is_kept_however_old(tmp_path: Path) -> None:
+def test_the_best_checkpoint_is_kept(tmp_path: Path) -> None:
     run, system = Run(tmp_path), played(0)
     assert run.best is None
     for nimg in range(8):
@@ -174,7 +174,7 @@ def test_weights_of_a_checkpoint(tmp_path: Path) -> None:
         assert all(torch.equal(found[k], playing[k]) for k in found)
 
 
-def test_checkpoints_that_are_not_there(tmp_path: Path) -> None:
+def test_missing_checkpoints(tmp_path: Path) -> None:
     run = Run(tmp_path)
     with pytest.raises(UsageError, match=r"there is no checkpoint 'last'.*: none"):
         run.weights()
@@ -190,7 +190,7 @@ def test_checkpoints_that_are_not_there(tmp_path: Path) -> None:
         run.weights(raw=True)
 
 
-def test_nothing_is_there_at_first(tmp_path: Path) -> None:
+def test_a_new_folder_has_no_checkpoints(tmp_path: Path) -> None:
     assert Run(tmp_path).load_latest(make()) is None
 
 
@@ -202,7 +202,7 @@ def test_a_checkpoint_is_written_once(tmp_path: Path) -> None:
     assert before == {p.name: p.stat().st_mtime_ns for p in run.checkpoints()[0].iterdir()}
 
 
-def test_a_damaged_checkpoint_gives_way_to_the_one_before(tmp_path: Path) -> None:
+def test_a_damaged_checkpoint_is_replaced_by_the_one_before(tmp_path: Path) -> None:
     run = Run(tmp_path)
     older = played(8)
     run.save(older, 8)
@@ -218,7 +218,7 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(tmp_path: Path) -> Non
     assert Run(tmp_path).load_latest(make()) == 16
 
 
-def test_all_damaged_is_an_error_each_time(tmp_path: Path) -> None:
+def test_only_damaged_checkpoints_are_an_error_each_time(tmp_path: Path) -> None:
     """And never a silent start from nothing."""
     run = Run(tmp_path)
     for images in (8, 16):
@@ -230,7 +230,7 @@ def test_all_damaged_is_an_error_each_time(tmp_path: Path) -> None:
     assert len(run.checkpoints()) == 2
 
 
-def test_other_networks_are_an_error_that_costs_nothing(tmp_path: Path) -> None:
+def test_a_mismatch_is_an_error_that_changes_nothing(tmp_path: Path) -> None:
     run = Run(tmp_path)
     run.save(played(8), 8)
     with pytest.raises(SparringError, match=r"does not fit: generator\.norm"):
@@ -238,7 +238,7 @@ def test_other_networks_are_an_error_that_costs_nothing(tmp_path: Path) -> None:
     assert run.load_latest(make()) == 8 and run.warnings == []
 
 
-def test_what_a_kill_left_goes(tmp_path: Path) -> None:
+def test_temporary_files_of_killed_runs_are_removed(tmp_path: Path) -> None:
     run = Run(tmp_path)
     run.write_settings({})
     run.save(make(), 0)

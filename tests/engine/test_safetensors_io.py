@@ -23,8 +23,8 @@ def test_any_layout_and_shared_memory(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no limit on files there")
-def test_a_full_disk_is_an_error_of_the_system(tmp_path: Path) -> None:
-    """A limit on the size of files fails just where a full disk would: inside safetensors, which has errors of its own."""
+def test_a_full_disk_is_an_os_error(tmp_path: Path) -> None:
+    """A file size limit fails where a full disk would: inside safetensors, which raises its own exceptions."""
     script = f"""
 import resource
 from pathlib import Path

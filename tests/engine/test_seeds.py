@@ -19,7 +19,7 @@ def test_no_collision_among_all_small_tuples() -> None:
 
 
 @given(st.lists(st.integers(-(1 << 70), 1 << 70), max_size=5))
-def test_a_seed_that_torch_and_numpy_take(numbers: list[int]) -> None:
+def test_a_seed_is_valid_for_torch_and_numpy(numbers: list[int]) -> None:
     assert 0 <= mix(*numbers) < 1 << 63
 
 

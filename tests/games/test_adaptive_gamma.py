@@ -1,4 +1,4 @@
-"""Gamma that holds D's steepness: closed forms of a linear D, and a game in which it is held."""
+"""Adaptive gamma: closed forms of a linear D, and a game that keeps its target."""
 
 import math
 from dataclasses import replace
@@ -35,15 +35,15 @@ def test_steepness_is_the_slope_times_the_squared_distance_of_two_images() -> No
     assert float(controller.stats()["steepness"]) == pytest.approx(0.3 * float(distance), rel=1e-4)
 
 
-def test_brighter_images_ask_for_a_flatter_discriminator() -> None:
-    """By the square: with the same logits between two images, D counts as ten times as steep on images ten times as far."""
+def test_larger_pixel_values_need_a_flatter_discriminator() -> None:
+    """With equal logits, D counts as ten times as steep on images at ten times the distance."""
     plain, scaled = (observed(images(c), 0.3 / c**2, AdaptiveGamma(1.0, 2.0)) for c in (1.0, 10.0))
     torch.testing.assert_close(plain.steepness, scaled.steepness)
     torch.testing.assert_close(plain.log_gamma, scaled.log_gamma)
 
 
 @pytest.mark.parametrize(("slope", "way"), [(10.0, 1), (1e-3, -1)])
-def test_gamma_follows_and_stays_within_reach(slope: float, way: int) -> None:
+def test_gamma_adapts_within_max_factor(slope: float, way: int) -> None:
     controller = AdaptiveGamma(2.0, target=2.0, images=1000, max_factor=3.0)
     observed(images(), slope, controller)
     assert float(controller(0.5)) == pytest.approx(2 * math.exp(way * 0.5), rel=1e-5)  # 500 of 1,000 images: half of e
@@ -52,7 +52,7 @@ def test_gamma_follows_and_stays_within_reach(slope: float, way: int) -> None:
     assert float(controller(0.5)) == pytest.approx(2 * 3.0**way, rel=1e-5)
 
 
-def test_a_flat_discriminator_is_no_accident() -> None:
+def test_a_flat_discriminator_stays_finite() -> None:
     controller = observed(images(), 0.0, AdaptiveGamma(1.0, 2.0))
     assert all(torch.isfinite(torch.as_tensor(value)).all() for value in controller.state_dict().values())
     one = AdaptiveGamma(1.0, 2.0)
@@ -61,7 +61,7 @@ def test_a_flat_discriminator_is_no_accident() -> None:
 
 
 @pytest.mark.parametrize("target", [5.0, 10.0])
-def test_a_game_is_held_there(target: float) -> None:
+def test_a_game_keeps_the_target_steepness(target: float) -> None:
     controller = AdaptiveGamma(1.0, target, images=500)
     system = make(plain=True, penalties=[r1(controller), r2(controller)])
     nets, objective = system.game.players, OBJECTIVES["relativistic"]

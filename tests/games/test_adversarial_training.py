@@ -31,7 +31,7 @@ from sparring.games.adversarial_training import (
 )
 
 FREE = {"low": -100.0, "high": 100.0}
-"""A box that is never felt."""
+"""A box without effect."""
 
 
 class Linear(nn.Module):
@@ -69,7 +69,7 @@ def test_on_a_linear_model_the_inner_maximum_is_reached(seed: int, eps: float, n
     dual = net.w.abs().sum() if norm == "Linf" else net.w.norm()
     found = cross_entropy(net(adv), batch.y, reduction="none")
     most = softplus(eps * dual - signs(batch.y) * s)
-    if norm == "L2" and steps > 1:  # on a sphere many steps come near
+    if norm == "L2" and steps > 1:  # on a sphere many steps are needed
         assert (found <= most + 1e-5).all() and (found >= softplus(0.9 * eps * dual - signs(batch.y) * s) - 1e-5).all()
     else:
         torch.testing.assert_close(found, most)
@@ -91,7 +91,7 @@ def test_the_loss_of_goodfellow() -> None:
     assert float(stats["robust"]) == pytest.approx(float((attacked < 0).float().mean()))
 
 
-def test_trades_without_a_price_is_cross_entropy() -> None:
+def test_trades_with_beta_0_is_cross_entropy() -> None:
     net, batch = some(4)
     adv = batch.x + 0.3
     plain = cross_entropy(net(batch.x), batch.y)
@@ -101,7 +101,7 @@ def test_trades_without_a_price_is_cross_entropy() -> None:
     torch.testing.assert_close(dear, plain + 6 * kl_divergence(net(batch.x), net(adv)).mean())
 
 
-def test_divergence_is_that_of_kullback_and_leibler() -> None:
+def test_kl_divergence_equals_torch() -> None:
     draw = torch.Generator().manual_seed(0)
     a, b = torch.randn(2, 5, 4, generator=draw, dtype=torch.float64)
     p, q = a.softmax(1), b.softmax(1)
@@ -109,7 +109,7 @@ def test_divergence_is_that_of_kullback_and_leibler() -> None:
     assert (kl_divergence(a, b) > 0).all() and float(kl_divergence(a, a).abs().max()) < 1e-12
 
 
-def test_mixing_and_madry_agree_where_the_data_have_no_weight() -> None:
+def test_mixed_ce_with_alpha_0_is_adversarial_ce() -> None:
     net, batch = some(5)
     adv = batch.x - 0.2
     torch.testing.assert_close(
@@ -135,21 +135,21 @@ every_attack = pytest.mark.parametrize("name", ATTACKS)
 
 @every_attack
 @pytest.mark.parametrize(("norm", "eps"), [("Linf", 0.6), ("L2", 2.0), ("L1", 3.0)])
-def test_adversaries_are_allowed_and_worse(name: str, norm: str, eps: float) -> None:
+def test_adversarial_examples_are_allowed_and_increase_the_loss(name: str, norm: str, eps: float) -> None:
     net, batch = images(0)
     threat, attack = Threat(norm, eps, low=-1.0, high=1.0), ATTACKS[name]()  # type: ignore[arg-type]
-    for _ in range(3):  # what is carried has somewhere to be carried from
+    for _ in range(3):  # a nonzero persistent perturbation
         adv = attack(net, batch.x, batch.y, threat, batch)
         assert threat.allows(adv, batch.x).all()
         cross_entropy(net(adv), batch.y).backward()  # type: ignore[no-untyped-call]
     assert (length(norm, adv - batch.x) > 0).all()  # type: ignore[arg-type]
-    if name != "trades":  # which goes for another answer, right or wrong
+    if name != "trades":  # which ignores labels
         net.eval()
         assert cross_entropy(net(adv), batch.y) > cross_entropy(net(batch.x), batch.y)
 
 
 @every_attack
-def test_an_attack_leaves_everything_as_it_was_and_repeats_itself(name: str) -> None:
+def test_an_attack_changes_no_state_and_is_deterministic(name: str) -> None:
     net, batch = images(1)
     before = {key: t.clone() for key, t in net.state_dict().items()}
     rng = torch.get_rng_state()
@@ -165,7 +165,7 @@ def test_an_attack_leaves_everything_as_it_was_and_repeats_itself(name: str) -> 
 
 
 @pytest.mark.parametrize("norm", ["Linf", "L2"])
-def test_anywhere_is_anywhere_in_the_ball(norm: str) -> None:
+def test_uniform_start_is_uniform_in_the_ball(norm: str) -> None:
     x = torch.zeros(4000, 1, 1, 3)
     start = uniform_start(Threat(norm, 0.5, low=-0.1, high=1.0).around(x), Batch(x, torch.zeros(4000), seed=2))  # type: ignore[arg-type]
     far = length(norm, start)  # type: ignore[arg-type]
@@ -175,13 +175,13 @@ def test_anywhere_is_anywhere_in_the_ball(norm: str) -> None:
     assert start.mean((0, 1, 2)).abs().max() < 0.02
 
 
-def test_slower_is_as_long_a_way() -> None:
+def test_extra_steps_keep_the_path_length() -> None:
     slow = Ascent(1, 1.25).with_extra_steps(4)
     assert slow.steps == 5 and slow.step == pytest.approx(0.25)
     assert Ascent(40, 1 / 30).with_extra_steps(0) == Ascent(40, 1 / 30)
 
 
-def test_what_is_carried_moves_by_the_gradient_that_flows_anyway() -> None:
+def test_a_persistent_perturbation_moves_along_the_backward_gradient() -> None:
     """Shafahi et al. 2019, Algorithm 1: delta <- clip(delta + eps sign(grad), -eps, eps)."""
     net, batch = some(6)
     threat, carried = Threat("Linf", 0.2, **FREE), PersistentPerturbation(6, (1, 1, 5), step=0.75)
@@ -193,11 +193,11 @@ def test_what_is_carried_moves_by_the_gradient_that_flows_anyway() -> None:
         loss.backward()  # type: ignore[no-untyped-call]
         torch.testing.assert_close(carried.perturbation, way * 0.2 * expected)
     with torch.no_grad():
-        game.loss("classifier", batch, 0.0)  # who only looks moves nothing
+        game.loss("classifier", batch, 0.0)  # no gradient, no update
     torch.testing.assert_close(carried.perturbation, way * 0.2)
 
 
-def test_what_is_carried_knows_the_rows_of_its_part() -> None:
+def test_a_persistent_perturbation_uses_its_batch_slice() -> None:
     net, batch = some(7)
     carried = PersistentPerturbation(6, (1, 1, 5))
     part = Batch(batch.x[2:4], batch.y[2:4], batch_slice=slice(2, 4), full_size=6)
@@ -206,7 +206,7 @@ def test_what_is_carried_knows_the_rows_of_its_part() -> None:
     assert moved.tolist() == [False, False, True, True, False, False]
 
 
-def test_the_ball_can_grow() -> None:
+def test_eps_can_grow() -> None:
     net, batch = some(8)
     game = AdversarialTraining(
         net, Threat("Linf", 0.4, **FREE), attack=Ascent(1, 1.0, data_start), eps_factor=lambda at: at
@@ -219,12 +219,12 @@ def test_the_ball_can_grow() -> None:
     torch.testing.assert_close(last, full.loss("classifier", batch, 0.0)[0])
 
 
-def test_by_default_it_is_madrys_game() -> None:
+def test_the_default_is_that_of_madry() -> None:
     game = AdversarialTraining(some(0)[0], Threat("Linf", 0.3))
     assert game.attack == Ascent(40, 1 / 30) and list(game.players) == ["classifier"] == list(game.turns)
 
 
-def test_noise_is_as_wide_as_it_says_and_knows_nothing_else() -> None:
+def test_gaussian_augmentation_has_its_std() -> None:
     x = torch.zeros(50, 1, 20, 20)
     batch = Batch(x, torch.zeros(50, dtype=torch.int64), seed=3)
     first, second = (

@@ -10,7 +10,7 @@ from sparring.games.consistency import Consistency
 from sparring.nets.cnn_classifier import CNNClassifier
 
 LOGITS = torch.tensor([[9.0, 0.0, 0.0], [0.3, 0.2, 0.1], [0.0, 8.0, 0.0], [0.0, 0.0, 1.0]])
-"""Of four images: the first and the third are sure."""
+"""Logits of four images. The first and the third are confident."""
 
 
 class Says(nn.Module):
@@ -36,7 +36,7 @@ def term(teacher: nn.Module, **options: object) -> Consistency:
     return Consistency(teacher, 3, same, same, **{"balance_classes": False, **options})  # type: ignore[arg-type]
 
 
-def test_only_the_images_that_the_teacher_is_sure_of_count() -> None:
+def test_only_confident_pseudo_labels_count() -> None:
     student = Says(torch.randn(4, 3))
     loss, told = term(Says(LOGITS), weight=0.5)(student, batch(), 0.0)
     expected = (
@@ -49,7 +49,7 @@ def test_only_the_images_that_the_teacher_is_sure_of_count() -> None:
     assert torch.equal(student.logits.grad.abs().sum(1) > 0, torch.tensor([True, False, True, False]))
 
 
-def test_the_teacher_gets_no_gradient_and_is_no_part_of_the_term() -> None:
+def test_the_teacher_has_no_gradient_and_is_no_submodule() -> None:
     teacher, student = Says(LOGITS), Says(torch.randn(4, 3))
     made = term(teacher)
     made(student, batch(), 0.0)[0].backward()
@@ -57,14 +57,14 @@ def test_the_teacher_gets_no_gradient_and_is_no_part_of_the_term() -> None:
     assert not list(made.parameters()) and made.state_dict().keys() == {"class_probs"}
 
 
-def test_nobody_is_sure_and_nothing_is_paid() -> None:
+def test_without_confident_pseudo_labels_the_loss_is_0() -> None:
     student = Says(torch.randn(4, 3))
     loss, told = term(Says(torch.zeros(4, 3)))(student, batch(), 0.0)
     assert loss == 0 and told["confident"] == 0
 
 
 @pytest.mark.parametrize("even", [True, False])
-def test_shares_follow_what_the_teacher_says(even: bool) -> None:
+def test_class_probs_are_a_running_mean(even: bool) -> None:
     made = term(Says(LOGITS), balance_classes=even, momentum=0.9)
     torch.testing.assert_close(made.class_probs, torch.full((3,), 1 / 3))
     made(Says(torch.zeros(4, 3)), batch(), 0.0)
@@ -73,8 +73,8 @@ def test_shares_follow_what_the_teacher_says(even: bool) -> None:
     assert float(made.class_probs.sum()) == pytest.approx(1)
 
 
-def test_answers_are_brought_to_equal_shares() -> None:
-    """A class that is said too often must be said louder: 0.7 of one that is said of all is not sure, nor is its answer it."""
+def test_pseudo_labels_are_balanced() -> None:
+    """A too frequent class needs a higher probability: 0.7 of a class predicted for all images is not confident."""
     says = torch.tensor([[0.7, 0.3, 1e-9]] * 4).log()
     made = term(Says(says), balance_classes=True, confidence=0.4, momentum=0.0)  # the shares are the batch's own
     student = Says(torch.zeros(4, 3))
@@ -86,7 +86,7 @@ def test_answers_are_brought_to_equal_shares() -> None:
     assert made(student, batch(), 0.0)[1]["confident"] == 0
 
 
-def test_the_teacher_sees_the_weak_change_and_the_classifier_the_strong_one() -> None:
+def test_teacher_and_classifier_get_weak_and_strong_augmentation() -> None:
     class Looks(nn.Module):
         def forward(self, x: Tensor) -> Tensor:
             seen.append(float(x.mean()))
@@ -99,7 +99,7 @@ def test_the_teacher_sees_the_weak_change_and_the_classifier_the_strong_one() ->
 
 
 @pytest.mark.parametrize("logits", [LOGITS, torch.zeros(4, 3)])
-def test_shown_the_sure_images_alone_the_classifier_learns_the_same(logits: Tensor) -> None:
+def test_confident_only_gives_the_same_gradient(logits: Tensor) -> None:
     torch.manual_seed(0)
     student, images = CNNClassifier((1, 8, 8), 4, 8, 8, 3), Batch(torch.randn(4, 1, 8, 8), torch.full((4,), -1), seed=3)
     passed: list[int] = []

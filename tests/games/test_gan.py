@@ -1,4 +1,4 @@
-"""The GAN game against the textbook: separate forwards, a penalty at a time."""
+"""The GAN game against a textbook version with separate forwards and one penalty at a time."""
 
 from dataclasses import replace
 
@@ -101,7 +101,7 @@ def test_one_joint_forward_equals_the_textbook(
     assert {"real_logit", "fake_logit"} <= stats.keys() and ("penalty" in stats) == bool(penalties)
 
 
-def test_a_lazy_penalty_is_left_out_where_it_is_not_due() -> None:
+def test_a_lazy_penalty_is_skipped_between_its_rounds() -> None:
     lazy, plain = game(penalties=(r1(1.0, 4),)), game()
     for step in range(6):
         loss, stats = lazy.loss("discriminator", batch(step), 0)
@@ -111,7 +111,7 @@ def test_a_lazy_penalty_is_left_out_where_it_is_not_due() -> None:
 
 @pytest.mark.parametrize("conditional", [False, True])
 @pytest.mark.parametrize("objective", OBJECTIVES)
-def test_a_turn_moves_one_player_alone(objective: str, conditional: bool) -> None:
+def test_a_turn_updates_one_player(objective: str, conditional: bool) -> None:
     g = game(objective, (r1(1.0), wgan_gp()), conditional=conditional)
     for player, other in (("discriminator", "generator"), ("generator", "discriminator")):
         for net in g.players.values():
@@ -139,7 +139,7 @@ def test_labels_matter_where_the_game_is_conditional() -> None:
     assert g.loss("discriminator", batch(), 0)[0] == g.loss("discriminator", replace(other), 0)[0]
 
 
-def test_apart_shows_batch_normalisation_each_batch_by_itself() -> None:
+def test_separate_forward_normalises_each_batch_separately() -> None:
     norm = nn.Sequential(nn.Flatten(), nn.BatchNorm1d(2, affine=False), nn.Linear(2, 1), nn.Flatten(0))
     x = [torch.randn(8, 2), torch.randn(8, 2) * 3 + 5]
     for got, part in zip(separate_forward(norm, x, []), x, strict=True):
@@ -154,12 +154,12 @@ def test_more_turns_for_the_discriminator() -> None:
 
 def test_the_discriminators_loss_never_reaches_the_generator() -> None:
     g = game(penalties=(r1(1.0), wgan_gp()))
-    g.loss("discriminator", batch(), 0)[0].backward()  # with nothing held still from outside
+    g.loss("discriminator", batch(), 0)[0].backward()  # without freeze_others
     assert all(p.grad is None for p in g.players["generator"].parameters())
 
 
 @pytest.mark.parametrize("conditional", [False, True])
-def test_asking_the_judge_changes_nothing(conditional: bool) -> None:
+def test_logits_change_no_state(conditional: bool) -> None:
     class D(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -234,7 +234,7 @@ def test_d_sees_everything_through_the_augmentation_and_so_do_penalties(player: 
     assert (torch.as_tensor(told["seen"]) == 6) if player == "discriminator" else ("seen" not in told)
 
 
-def test_an_augmentation_with_a_state_is_a_player_without_a_turn() -> None:
+def test_a_stateful_augmentation_is_a_player_without_turns() -> None:
     augment = Doubling()
     g = GAN(G(), D(), OBJECTIVES["hinge"], latent_dim=LATENTS, augment=augment)
     assert g.players["augment"] is augment and set(g.turns) == {"discriminator", "generator"}
@@ -242,7 +242,7 @@ def test_an_augmentation_with_a_state_is_a_player_without_a_turn() -> None:
     assert float(augment.seen) == 0  # asking D changes nothing
 
 
-def test_terms_are_added_to_what_the_generator_pays() -> None:
+def test_terms_are_added_to_the_generators_loss() -> None:
     plain, paid = game(), game()
     paid.terms["brightness"] = lambda generator, fake, real: 3 * (fake.mean() - real.mean())
     loss, told = paid.loss("generator", batch(), 0.0)

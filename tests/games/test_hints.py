@@ -1,4 +1,4 @@
-"""Hints: closed forms of the violations, what is paid and what not, and what a command line may say."""
+"""Hints: closed forms of violations and excess, and parsing."""
 
 import pytest
 import torch
@@ -46,7 +46,7 @@ def test_any_size_and_channel_count(name: str, shape: tuple[int, int, int]) -> N
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_each_image_is_looked_at_by_itself(name: str) -> None:
+def test_violations_do_not_depend_on_other_images(name: str) -> None:
     x = noise(5, 3, 6, 5)
     torch.testing.assert_close(ALL[name](x), torch.cat([ALL[name](part) for part in x.split(1)]))
 
@@ -65,7 +65,7 @@ def test_derivatives_at_the_seams() -> None:
     torch.testing.assert_close(gradient[..., 1:-1], edges.sign()[..., 1:-1] * 2 / 5 / 2)
 
 
-def test_mirrored_images_have_none_and_others_what_they_differ_by() -> None:
+def test_mirror_measures_the_difference_to_the_mirror_image() -> None:
     half = noise(3, 2, 4, 3)
     assert torch.equal(mirror(torch.cat([half, half.flip(3)], 3)), torch.zeros(3, dtype=torch.float64))
     left_white = torch.tensor([[1.0, 0.0, -1.0]]).expand(2, 1, 4, 3)
@@ -80,27 +80,27 @@ def test_a_ramp_has_a_known_seam() -> None:
     torch.testing.assert_close(smooth(ramp), torch.full((2,), 0.3 / 2))
 
 
-def test_a_wave_that_closes_has_no_seam() -> None:
-    """Up and down in even steps: all jumps are alike round the cycle, and cut short they are not."""
+def test_a_periodic_wave_has_no_seam() -> None:
+    """A periodic triangle wave has equal steps around the cycle; a truncated one has not."""
     wave = torch.tensor([0, 1, 2, 3, 4, 3, 2, 1]) / 4
     tile = (wave[:, None] + wave).expand(1, 2, 8, 8) / 2
     assert float(tileable(tile)) == 0
     torch.testing.assert_close(tileable(tile[..., :5]), torch.tensor([(4 - 1) / 8 / 2]))
 
 
-def test_roughening_the_inside_is_no_way_out() -> None:
+def test_roughening_the_inside_has_no_gradient() -> None:
     ramp = torch.linspace(-1, 1, 8).repeat(1, 1, 8, 1).requires_grad_()
     (gradient,) = torch.autograd.grad(tileable(ramp).sum(), ramp)
     assert not gradient[..., 1:-1].any() and gradient[..., 0].all() and gradient[..., -1].all()
 
 
 @pytest.mark.parametrize("side", [(1, 4), (4, 1), (1, 1)])
-def test_a_side_of_one_pixel_has_neither_seam_nor_jump(side: tuple[int, int]) -> None:
+def test_a_side_of_one_pixel_has_no_violation(side: tuple[int, int]) -> None:
     flat = torch.full((1, 2, *side), 0.5)
     assert float(tileable(flat)) == float(smooth(flat)) == 0
 
 
-def test_a_palette_is_obeyed_by_its_colours_alone() -> None:
+def test_palette_colours_have_no_violation() -> None:
     colours = torch.tensor([[255, 0, 0], [255, 255, 255]])[torch.randint(2, (2, 4, 5))]
     x = colours.permute(0, 3, 1, 2).float() / 127.5 - 1
     assert torch.equal(RED_WHITE(x), torch.zeros(2))
@@ -109,7 +109,7 @@ def test_a_palette_is_obeyed_by_its_colours_alone() -> None:
     assert torch.equal(RED_WHITE(torch.cat([x, torch.rand(2, 1, 4, 5)], 1)), torch.zeros(2))  # alpha is free
 
 
-def test_grey_images_are_held_against_luminance() -> None:
+def test_grey_images_are_compared_with_luminance() -> None:
     red = torch.full((1, 1, 3, 3), 76.0) / 127.5 - 1  # 0.299 of 255
     assert float(RED_WHITE(red)) == 0
     torch.testing.assert_close(RED_WHITE(red + 0.1), torch.tensor([0.1]))
@@ -120,12 +120,12 @@ def test_grey_images_are_held_against_luminance() -> None:
 
 
 @given(values, st.permutations(range(6)))
-def test_the_same_set_in_any_order_pays_nothing(real: Tensor, order: list[int]) -> None:
+def test_the_same_set_in_any_order_has_no_excess(real: Tensor, order: list[int]) -> None:
     assert float(excess(real[order], real)) == 0
 
 
 @given(values, values, st.permutations(range(6)))
-def test_not_negative_monotone_and_blind_to_order(fake: Tensor, real: Tensor, order: list[int]) -> None:
+def test_excess_is_nonnegative_monotone_and_order_free(fake: Tensor, real: Tensor, order: list[int]) -> None:
     paid = excess(fake, real)
     assert paid >= 0
     assert excess(fake[order], real) == excess(fake, real[order]) == paid
@@ -134,17 +134,17 @@ def test_not_negative_monotone_and_blind_to_order(fake: Tensor, real: Tensor, or
 
 
 @given(values, st.lists(st.integers(0, 9), min_size=6, max_size=6).map(torch.tensor))
-def test_who_violates_less_pays_nothing(real: Tensor, less: Tensor) -> None:
+def test_smaller_violations_have_no_excess(real: Tensor, less: Tensor) -> None:
     assert float(excess(real - less, real)) == 0
 
 
-def test_obedient_fakes_do_not_pay_for_others_and_an_odd_datum_excuses_one() -> None:
+def test_fakes_do_not_compensate_and_a_real_outlier_excuses_one() -> None:
     real, fake = torch.tensor([1.0, 1.0, 1.0, 9.0]), torch.tensor([0.0, 0.0, 3.0, 9.0])
-    assert fake.mean() == real.mean() and fake.max() == real.max()  # neither would see anything
+    assert fake.mean() == real.mean() and fake.max() == real.max()  # sums and maxima are equal
     assert float(excess(fake, real)) == 0.5
 
 
-def test_only_what_exceeds_is_pushed() -> None:
+def test_only_the_excess_has_a_gradient() -> None:
     fake = torch.tensor([5.0, 0.5, 2.5, 1.0], requires_grad=True)
     excess(fake, torch.tensor([1.0, 2.0, 3.0, 4.0])).backward()  # sorted pairs: 0.5-1, 1-2, 2.5-3, 5-4
     assert fake.grad is not None and fake.grad.tolist() == [0.25, 0, 0, 0]
@@ -166,7 +166,7 @@ def test_the_unit_of_a_violation_does_not_matter(power: int) -> None:
     assert told > 0
 
 
-def test_data_that_obey_exactly_do_not_blow_it_up() -> None:
+def test_data_without_violations_keep_the_loss_bounded() -> None:
     real, fake = torch.zeros(4, 1, 3, 3), noise(4, 1, 3, 3).float().requires_grad_()
     paid = Hint("mirror", mirror)(NET, fake, real)
     torch.testing.assert_close(paid, mirror(fake).mean() / MIN_SCALE)
@@ -175,14 +175,14 @@ def test_data_that_obey_exactly_do_not_blow_it_up() -> None:
     assert float(Hint("mirror", mirror)(NET, real, real)) == 0
 
 
-def test_a_weight_weighs_and_one_image_will_do() -> None:
+def test_weight_and_batches_of_one_image() -> None:
     fake, real = noise(1, 3, 4, 4), noise(1, 3, 4, 4, seed=3) * 0.2
     one, three = Hint("mirror", mirror)(NET, fake, real), Hint("mirror", mirror, 3.0)(NET, fake, real)
     assert one.shape == () and one > 0
     torch.testing.assert_close(three, 3 * one)
 
 
-def test_float32_under_autocast_and_a_gradient_for_the_generator_alone() -> None:
+def test_float32_under_autocast_and_a_gradient_to_the_generator_only() -> None:
     net, real = nn.Linear(2, 16), torch.zeros(8, 1, 4, 4, requires_grad=True)
     with torch.autocast("cpu", torch.bfloat16):
         paid = Hint("mirror", lambda x: (x.flatten(1) @ torch.eye(16)).abs().mean(1))(
@@ -193,15 +193,15 @@ def test_float32_under_autocast_and_a_gradient_for_the_generator_alone() -> None
     assert net.weight.grad is not None and net.weight.grad.any() and real.grad is None
 
 
-def test_a_violation_must_tell_one_number_an_image() -> None:
+def test_a_violation_must_give_one_number_per_image() -> None:
     with pytest.raises(SparringError, match=r"'mean'.*\[\].*\[4\]"):
         Hint("mean", lambda x: x.mean())(NET, noise(4, 1, 2, 2), noise(4, 1, 2, 2))
 
 
 def test_a_linear_generator_learns_as_much_symmetry_as_the_data_have() -> None:
-    """Symmetric bars, tilted a little to either side, and a hint without any discriminator.
+    """Symmetric bars, slightly tilted to either side, and a hint without a discriminator.
 
-    The generator begins far more asymmetric, comes down to the data's level, and stays there: less pays nothing.
+    The generator starts far more asymmetric, reaches the level of the data and stays there.
     """
     draw = torch.Generator().manual_seed(0)
 
@@ -238,7 +238,7 @@ def test_a_linear_generator_learns_as_much_symmetry_as_the_data_have() -> None:
 # words
 
 
-def test_words_and_weights() -> None:
+def test_parsing_of_hints() -> None:
     assert parse_hint("mirror", 2.0) == ("hint_mirror", Hint("mirror", mirror, 2.0))
     assert parse_hint(" smooth * 1.5", 2.0) == ("hint_smooth", Hint("smooth", smooth, 3.0))
     name, term = parse_hint("palette:ff0000, ffffff*2", 0.5)
@@ -249,7 +249,7 @@ def test_words_and_weights() -> None:
     assert parse_hints("", 1.0) == {}
 
 
-def test_a_hint_of_ones_own_is_known_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_custom_hint_is_registered_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     def dark(x: Tensor) -> Tensor:
         return (x.mean((1, 2, 3)) + 1) / 2
 
@@ -281,7 +281,7 @@ def test_a_hint_of_ones_own_is_known_by_its_name(monkeypatch: pytest.MonkeyPatch
         ("palette:fg0000", "is no colour"),
     ],
 )
-def test_what_is_not_understood(text: str, says: str) -> None:
+def test_invalid_hints(text: str, says: str) -> None:
     with pytest.raises(UsageError, match=says):
         parse_hint(text, 1.0)
 

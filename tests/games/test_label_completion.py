@@ -1,4 +1,4 @@
-"""Completed labels: closed forms of what the heads pay, and clusters that are found."""
+"""Label completion: closed forms of the heads' losses, and clustering."""
 
 import math
 from dataclasses import replace
@@ -53,7 +53,7 @@ def headed(rotations: int = 4) -> AuxiliaryHeads:
 
 
 def silent(net: AuxiliaryHeads) -> AuxiliaryHeads:
-    """Heads that say nothing: every answer is as likely."""
+    """Set both heads to uniform predictions."""
     for head in (net.classes, net.rotations):
         nn.init.zeros_(head.weight)
         nn.init.zeros_(head.bias)
@@ -66,31 +66,31 @@ def batch(y: list[int]) -> Batch:
 
 
 def told_by(completion: LabelCompletion, net: AuxiliaryHeads, b: Batch) -> dict[str, Tensor]:
-    """What D pays, by head."""
+    """Return the discriminator's loss of each head."""
     loss, told = completion.discriminator_loss(net, b)
     assert loss.requires_grad
     return {name: torch.as_tensor(value).detach() for name, value in told.items()}
 
 
-def test_labels_stay_and_missing_ones_are_the_heads_best_guess() -> None:
+def test_missing_labels_are_predicted_and_others_stay() -> None:
     net, b = headed(), batch([0, -1, 2, -1])
     guess = net.class_logits(b.x).argmax(1)
     found = LabelCompletion().labels(net, b)
     assert found.tolist() == [0, int(guess[1]), 2, int(guess[3])]
 
 
-def test_clusters_heed_no_label() -> None:
-    """One class alone, say: its label is no cluster."""
+def test_clusters_ignore_labels() -> None:
+    """A single class has no clusters."""
     net, b = headed(), batch([0, 0, 0, 0])
     assert torch.equal(LabelCompletion(clusters=True).labels(net, b), net.class_logits(b.x).argmax(1))
 
 
-def test_a_discriminator_without_heads_is_told_the_way_out() -> None:
+def test_a_discriminator_without_heads_is_refused() -> None:
     with pytest.raises(UsageError, match="wrap it in"):
         LabelCompletion().labels(Body(), batch([-1]))
 
 
-def test_classes_are_learnt_from_labelled_images_alone() -> None:
+def test_classes_are_learned_from_labelled_images_only() -> None:
     net, b = headed(), batch([0, -1, 2, -1])
     told = told_by(LabelCompletion(), net, b)
     known = cross_entropy(net.class_logits(b.x[[0, 2]]), torch.tensor([0, 2]))
@@ -99,14 +99,14 @@ def test_classes_are_learnt_from_labelled_images_alone() -> None:
     assert float(none["class_loss"]) == 0
 
 
-def test_where_labels_are_few_a_batch_of_labelled_images_is_asked_for() -> None:
+def test_with_few_labels_a_labelled_batch_is_used() -> None:
     net, b = headed(), batch([-1, -1])
     other = batch([1, 2, 0])
     told = told_by(LabelCompletion(), net, replace(b, labelled=lambda: (other.x, other.y)))
     torch.testing.assert_close(told["class_loss"], cross_entropy(net.class_logits(other.x), other.y).detach())
 
 
-def test_a_head_that_says_nothing_pays_the_logarithm() -> None:
+def test_uniform_predictions_have_the_loss_log_k() -> None:
     told = told_by(LabelCompletion(), silent(headed()), batch([0, 1, 2, 0]))
     assert float(told["class_loss"]) == pytest.approx(math.log(CLASSES))
     assert float(told["rotation_loss"]) == pytest.approx(math.log(4))
@@ -114,7 +114,7 @@ def test_a_head_that_says_nothing_pays_the_logarithm() -> None:
     assert float(told["class_loss"]) == pytest.approx(math.log(CLASSES))
 
 
-def test_sure_even_and_stable_clusters_cost_nothing() -> None:
+def test_confident_balanced_stable_clusters_have_no_loss() -> None:
     """Images of one grey each, which no shift changes; the head is sure of each, and each is as frequent."""
     net = silent(headed())
     grey = torch.tensor([-1.0, 0.0, 1.0])
@@ -137,8 +137,8 @@ def test_assignments_fill_all_clusters_equally() -> None:
     torch.testing.assert_close(silent_ones, torch.full((4, 3), 1 / 3))
 
 
-def test_clusters_are_found() -> None:
-    """Three kinds of stripes, told apart by nobody."""
+def test_clusters_are_learned() -> None:
+    """Three kinds of stripes without labels."""
     torch.manual_seed(0)
     kinds = torch.stack([torch.eye(4).roll(k, 1) * 2 - 1 for k in (0, 1, 2)])
     truth = torch.arange(3).repeat(20)
@@ -155,7 +155,7 @@ def test_clusters_are_found() -> None:
     assert len(pairs) == 3 and len({cluster for _, cluster in pairs}) == 3
 
 
-def test_turns_keep_the_size() -> None:
+def test_rotations_preserve_the_size() -> None:
     assert rotations_for(4, 4) == (0, 1, 2, 3) and rotations_for(4, 5) == (0, 2)
     net = AuxiliaryHeads(Wide(), CLASSES, 2)
     b = Batch(torch.randn(5, 1, 2, 8), torch.zeros(5, dtype=torch.int64))

@@ -1,4 +1,4 @@
-"""The games of LAPGAN against the textbook: a GAN at each level, and none of them feels another."""
+"""The game of LAPGAN against a textbook version with an independent GAN at each level."""
 
 from typing import Any
 
@@ -66,7 +66,7 @@ def test_the_losses_are_the_sums_of_the_levels(conditional: bool) -> None:
 
 
 @pytest.mark.parametrize("player", ["generator", "discriminator"])
-def test_each_player_learns_at_all_levels_and_the_other_not_at_all(player: str) -> None:
+def test_a_turn_trains_one_player_at_all_levels(player: str) -> None:
     g: Game = game(conditional=True)
     g.loss(player, batch(), 0)[0].backward()
     assert all(p.grad is not None and p.grad.any() for p in g.players[player].parameters())
@@ -74,7 +74,7 @@ def test_each_player_learns_at_all_levels_and_the_other_not_at_all(player: str) 
         assert all(p.grad is None for p in g.players["generator"].parameters())
 
 
-def test_one_by_one_begins_with_the_coarsest() -> None:
+def test_one_by_one_starts_with_the_coarsest_level() -> None:
     g = game(one_by_one=True)
     assert [list(g.active_levels(at)) for at in (0, 0.33, 0.34, 0.66, 0.67, 1)] == [[2], [2], [1], [1], [0], [0]]
     assert list(game().active_levels(0)) == [0, 1, 2]
@@ -99,7 +99,7 @@ def test_one_by_one_is_the_same_game_a_level_at_a_time(player: str) -> None:
                 torch.testing.assert_close(p.grad, old[name].grad)
 
 
-def test_levels_rest_until_their_time_and_after_it() -> None:
+def test_inactive_levels_do_not_change() -> None:
     class BatchLoader:
         batch_size = 6
 
@@ -120,7 +120,7 @@ def test_levels_rest_until_their_time_and_after_it() -> None:
 
 
 @pytest.mark.parametrize("conditional", [False, True])
-def test_it_judges_whole_images(conditional: bool) -> None:
+def test_logits_of_full_images(conditional: bool) -> None:
     g, b = game(conditional=conditional), batch()
     judge = g.players["discriminator"].train()
     assert isinstance(g, HasLogits)
@@ -129,7 +129,7 @@ def test_it_judges_whole_images(conditional: bool) -> None:
     assert logits.shape == (6,) and not logits.requires_grad and torch.equal(logits, expected)
 
 
-def test_the_recipe_says_how_many_levels_there_can_be() -> None:
+def test_the_recipe_reports_the_possible_levels() -> None:
     spec, cpu = ImageSpec(112, 92, 1, (), 100), Hardware(torch.device("cpu"), bf16=False)
     assert Recipe().resolve(spec, cpu).levels == 4
     assert [len(net.sizes) for net in Recipe(levels=2).resolve(spec, cpu).nets(spec).values()] == [2, 2]

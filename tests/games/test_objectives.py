@@ -47,7 +47,7 @@ def test_values_by_hand(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", OBJECTIVES)
-def test_values_where_the_discriminator_knows_nothing(name: str) -> None:
+def test_values_at_zero_logits(name: str) -> None:
     objective, zero = OBJECTIVES[name], torch.zeros(5)
     assert float(objective.discriminator(zero, zero)) == pytest.approx(AT_NOTHING[name][0], abs=1e-7)
     assert float(objective.generator(zero, zero)) == pytest.approx(AT_NOTHING[name][1], abs=1e-7)
@@ -61,7 +61,7 @@ def test_conformance(name: str, real: Tensor, fake: Tensor) -> None:
     loss = objective.discriminator(real, fake)
     assert loss.shape == () and loss.dtype == torch.float32 and torch.isfinite(loss)
     to_real, to_fake = torch.autograd.grad(loss, [real, fake])
-    if name == "least_squares":  # wants targets, not extremes
+    if name == "least_squares":  # has targets, not extremes
         assert torch.equal(to_real.sign(), (real - 1).sign()) and torch.equal(to_fake.sign(), fake.sign())
     else:
         assert (to_real <= 0).all() and (to_fake >= 0).all()
@@ -72,13 +72,13 @@ def test_conformance(name: str, real: Tensor, fake: Tensor) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(OBJECTIVES.keys() - {"least_squares"}))
-def test_a_better_separation_costs_the_discriminator_less(name: str) -> None:
+def test_better_separation_reduces_the_discriminators_loss(name: str) -> None:
     loss = OBJECTIVES[name].discriminator
     assert loss(REAL + 0.5, FAKE) < loss(REAL, FAKE) < loss(REAL, FAKE + 0.5)
 
 
 @pytest.mark.parametrize("name", sorted(OBJECTIVES.keys() - {"least_squares"}))
-def test_fakes_that_look_more_real_cost_the_generator_less(name: str) -> None:
+def test_larger_fake_logits_reduce_the_generators_loss(name: str) -> None:
     loss = OBJECTIVES[name].generator
     assert loss(FAKE + 0.5, REAL) < loss(FAKE, REAL)
 

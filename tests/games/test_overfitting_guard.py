@@ -1,4 +1,4 @@
-"""The guard: an artificial collapse is seen and taken back, and nothing else is."""
+"""The guard rolls back an artificial collapse, and nothing else."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ def step(system: System) -> None:
     system.optimizers["classifier"].zero_grad()
 
 
-def test_a_collapse_is_taken_back() -> None:
+def test_a_collapse_is_rolled_back() -> None:
     system, guard, net = guarded()
     assert guard.check(system) == (1.0, False)
     good = {key: t.clone() for key, t in net.state_dict().items()}
     step(system)
     with torch.no_grad():
-        net.weight.copy_(torch.tensor([[-1.0, -9.0], [1.0, 9.0]]))  # right on some, robust on none
+        net.weight.copy_(torch.tensor([[-1.0, -9.0], [1.0, 9.0]]))  # correct on some, robust on none
         system.ema.net.load_state_dict(net.state_dict())
     now, back = guard.check(system)
     assert back and now < 0.5 and int(guard.rollbacks) == 1 and guard.best_accuracy == 1.0
@@ -54,10 +54,10 @@ def test_a_collapse_is_taken_back() -> None:
         assert all(torch.equal(t, good[key]) for key, t in there.state_dict().items())
     assert not system.optimizers["classifier"].state
     assert guard.check(system) == (1.0, False)
-    step(system)  # and the optimizer goes on
+    step(system)  # and the optimizer continues
 
 
-def test_a_little_less_is_no_collapse_and_the_best_is_kept() -> None:
+def test_a_small_drop_is_no_collapse_and_the_best_is_kept() -> None:
     system, guard, net = guarded()
     guard.check(system)
     with torch.no_grad():
@@ -68,7 +68,7 @@ def test_a_little_less_is_no_collapse_and_the_best_is_kept() -> None:
     assert int(guard.rollbacks) == 0
 
 
-def test_a_warned_attack_takes_one_step_more_for_each_rollback() -> None:
+def test_a_strengthened_attack_has_one_extra_step_per_rollback() -> None:
     _, guard, net = guarded()
     x = torch.full((3, 2), 0.4)
     y = torch.ones(3, dtype=torch.int64)
@@ -86,7 +86,7 @@ def test_its_state_is_saved_without_the_images() -> None:
     assert set(guard.state_dict()) == {"best", "rollbacks", "net.weight", "net.bias"}
 
 
-def test_without_images_it_asks_for_some() -> None:
+def test_images_are_required() -> None:
     system, _, net = guarded()
     with pytest.raises(UsageError, match=r"guard\.set_images\(x, y\)"):
         OverfittingGuard(net, THREAT).check(system)

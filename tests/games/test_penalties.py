@@ -71,7 +71,7 @@ def test_a_flat_discriminator_has_a_finite_derivative(of: Callable[[Tensor], Ten
     assert torch.equal(gradient.grad[0], torch.zeros(4))
 
 
-def test_a_lazy_penalty_is_paid_seldom_and_as_much_stronger() -> None:
+def test_a_lazy_penalty_is_rare_and_multiplied() -> None:
     gradient = wide(4, 6)
     once, lazy = r1(2.0), r1(2.0, interval=4)
     assert [step for step in range(9) if lazy.due(step)] == [0, 4, 8]
@@ -86,14 +86,14 @@ def test_weights_may_be_schedules() -> None:
     assert [float(falling(gradient, at)) for at in (0.0, 0.5, 1.0)] == pytest.approx([1.5, 1.5 * 0.55, 0.15])
 
 
-def test_points_between() -> None:
+def test_interpolated_points() -> None:
     real, fake = torch.full((3, 1, 2, 2), 5.0), torch.full((3, 1, 2, 2), 1.0)
     points = interpolate(real, fake, torch.tensor([0.0, 0.25, 1.0]))
     assert points.shape == real.shape
     assert points[:, 0, 0, 0].tolist() == [1.0, 2.0, 5.0]
 
 
-def test_bf16_networks_pay_in_float32() -> None:
+def test_penalties_of_bf16_networks_are_float32() -> None:
     net, x = nn.Linear(4, 1), torch.randn(3, 4, requires_grad=True)
     with torch.autocast("cpu", torch.bfloat16):
         gradient = input_gradient(net(x).squeeze(1), x)
@@ -101,7 +101,7 @@ def test_bf16_networks_pay_in_float32() -> None:
     assert torch.isfinite(r1(1.0)(gradient, 0))
 
 
-def test_rows_pay_for_being_alike_not_for_being_long() -> None:
+def test_orthogonality_penalises_similar_rows_not_long_ones() -> None:
     """Brock et al. 2019, Eq. 3: 2 (w1 w2)^2 of two rows, each pair once in both orders; nothing where they are orthogonal."""
     net = nn.Linear(3, 2)
     net.weight.data = torch.tensor([[1.0, 2.0, 0.0], [3.0, 0.0, 5.0]])
@@ -110,7 +110,7 @@ def test_rows_pay_for_being_alike_not_for_being_long() -> None:
     assert orthogonality(net).item() == 0
 
 
-def test_orthogonality_reads_convolutions_by_rows_and_leaves_embeddings_out() -> None:
+def test_orthogonality_of_convolutions_without_embeddings() -> None:
     conv = nn.Conv2d(2, 3, 3)
     rows = conv.weight.detach().flatten(1)
     gram = rows @ rows.t()

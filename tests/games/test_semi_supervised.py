@@ -75,7 +75,7 @@ def test_it_is_the_softmax_of_k_plus_1_logits_with_that_of_generated_at_0() -> N
     torch.testing.assert_close(real_or_generated(logits, logits), (real + fake) / 2)
 
 
-def test_large_logits_are_no_trouble() -> None:
+def test_large_logits_stay_finite() -> None:
     far = torch.tensor([[300.0, -300.0]], requires_grad=True)
     loss = real_or_generated(-far, far)
     loss.backward()
@@ -104,7 +104,7 @@ def test_pull_away_by_hand() -> None:
     assert torch.isfinite(pull_away(torch.ones(1, 3)))
 
 
-def test_low_density_is_nothing_far_away_and_all_where_the_real_ones_are() -> None:
+def test_low_density_is_0_far_away_and_1_at_real_features() -> None:
     real = torch.tensor([[0.0, 0.0], [2.0, 0.0], [0.0, 2.0], [2.0, 2.0]])  # nearest neighbours are 2 apart
     assert low_density(real + 50, real).item() == 0
     assert low_density(real, real).item() == pytest.approx(1, abs=1e-3)
@@ -112,7 +112,7 @@ def test_low_density_is_nothing_far_away_and_all_where_the_real_ones_are() -> No
     assert torch.isfinite(low_density(real, torch.ones(3, 2)))
 
 
-def test_the_classifiers_loss_is_the_sum_of_what_it_tells() -> None:
+def test_the_classifiers_loss_is_the_sum_of_its_statistics() -> None:
     made = game(terms={"entropy": conditional_entropy(0.3)}, generated_weight=0.7)
     loss, stats = made.loss("classifier", batch(), 0.0)
     parts = stats["labelled"] + 0.7 * stats["unlabelled"] + stats["entropy"]
@@ -129,12 +129,12 @@ def test_labelled_images_are_drawn_from_the_batch_where_few_have_labels() -> Non
     torch.testing.assert_close(stats["labelled"], cross_entropy(made.players["classifier"](x), y))
 
 
-def test_a_batch_without_any_label_still_teaches() -> None:
+def test_a_batch_without_labels_has_a_loss() -> None:
     loss, stats = game().loss("classifier", batch([-1] * 4), 0.0)
     assert stats["labelled"] == 0 and stats["accuracy"] == 0 and torch.isfinite(loss)
 
 
-def test_labelled_images_alone_are_changed_by_noise_of_their_own() -> None:
+def test_only_labelled_images_are_augmented_with_independent_noise() -> None:
     given: list[tuple[Tensor, Batch]] = []
 
     def change(x: Tensor, of: Batch) -> Tensor:
@@ -150,7 +150,7 @@ def test_labelled_images_alone_are_changed_by_noise_of_their_own() -> None:
     assert torch.equal(x, batch().x) and of.seed != batch().seed
 
 
-def test_each_player_pays_alone() -> None:
+def test_each_loss_reaches_one_player() -> None:
     made = game(generator_terms={"pull_away": (0.5, lambda fake, real: pull_away(fake))})
     for player, other in (("classifier", "generator"), ("generator", "classifier")):
         for net in made.players.values():
@@ -162,7 +162,7 @@ def test_each_player_pays_alone() -> None:
         assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in felt.values())
 
 
-def test_the_generator_matches_features_and_pays_its_terms() -> None:
+def test_the_generators_loss_is_feature_matching_plus_terms() -> None:
     made = game(generator_terms={"low_density": (2.0, low_density)})
     loss, stats = made.loss("generator", batch(), 0.0)
     net = made.players["classifier"]
@@ -171,14 +171,14 @@ def test_the_generator_matches_features_and_pays_its_terms() -> None:
     torch.testing.assert_close(stats["low_density"], 2 * low_density(fake, real))
 
 
-def test_without_generated_images_the_classifier_learns_alone() -> None:
+def test_without_generated_images_only_the_classifier_trains() -> None:
     made = game(generated_weight=0.0)
     assert made.turns == ("classifier",)
     loss, stats = made.loss("classifier", batch(), 0.0)
     assert loss == stats["labelled"] and "unlabelled" not in stats
 
 
-def test_a_term_with_a_state_becomes_a_player_without_a_turn() -> None:
+def test_a_stateful_term_is_a_player_without_turns() -> None:
     class Term(nn.Module):
         def forward(self, classifier: nn.Module, of: Batch, at: float) -> tuple[Tensor, dict[str, Tensor]]:
             return of.x.new_tensor(2.0), {"seen": of.x.new_tensor(7.0)}

@@ -7,7 +7,7 @@ from torch.autograd import gradcheck, gradgradcheck
 from sparring.nets.attention import SelfAttention, attention_size
 
 
-def test_it_begins_as_the_identity() -> None:
+def test_the_initial_layer_is_the_identity() -> None:
     x = torch.randn(2, 16, 5, 7)
     assert torch.equal(SelfAttention(16)(x), x)
 
@@ -25,7 +25,7 @@ def test_equations_1_to_4_position_by_position() -> None:
     torch.testing.assert_close(net(x)[0].flatten(1), expected)
 
 
-def test_a_moved_image_is_seen_alike_wherever_it_lies() -> None:
+def test_attention_is_equivariant_to_shifts() -> None:
     """Attention knows no places: permuted positions give permuted outputs."""
     net, x = SelfAttention(8, pool=1), torch.randn(2, 8, 4, 4)
     torch.nn.init.ones_(net.gamma)

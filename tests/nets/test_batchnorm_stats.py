@@ -15,7 +15,7 @@ def test_statistics_are_plain_means_over_all_batches() -> None:
     torch.testing.assert_close(net.running_var, torch.stack([x.var((0, 2, 3)) for x in batches]).mean(0))
 
 
-def test_nothing_else_of_the_net_is_touched() -> None:
+def test_nothing_else_of_the_net_is_changed() -> None:
     net = nn.Sequential(nn.Linear(4, 3), nn.Dropout(0.5), nn.BatchNorm1d(3)).eval()
     weights = {k: p.clone() for k, p in net.named_parameters()}
     seen: list[torch.Tensor] = []
@@ -25,7 +25,7 @@ def test_nothing_else_of_the_net_is_touched() -> None:
     assert all(torch.equal(p, weights[k]) for k, p in net.named_parameters())
 
 
-def test_samples_depend_on_their_batch_no_more() -> None:
+def test_samples_are_independent_of_their_batch() -> None:
     net = nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3)).eval()
     estimate_batchnorm_stats(net, [(torch.randn(6, 4),)])
     z = torch.randn(5, 4)

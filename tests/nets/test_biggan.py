@@ -1,4 +1,4 @@
-"""BigGAN's networks: any size, labels or none, blocks that keep what they say, and attention where it pays."""
+"""BigGAN's networks: sizes, labels, blocks, attention and spectral normalisation."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def nets(shape: tuple[int, int, int], latent_dim: int = 7) -> tuple[Generator, D
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 @pytest.mark.parametrize("latent_dim", [1, 7])
-def test_every_size_is_met_with_and_without_labels(shape: tuple[int, int, int], latent_dim: int) -> None:
+def test_every_size_with_and_without_labels(shape: tuple[int, int, int], latent_dim: int) -> None:
     generator, discriminator = nets(shape, latent_dim)
     z, y = torch.randn(4, latent_dim), torch.tensor([0, 1, 2, -1])
     images = generator(z, y)
@@ -35,7 +35,7 @@ def test_every_size_is_met_with_and_without_labels(shape: tuple[int, int, int], 
     assert torch.equal(unlabelled, generator(z, torch.full((4,), -1)))
 
 
-def test_labels_move_samples_and_logits() -> None:
+def test_labels_change_samples_and_logits() -> None:
     generator, discriminator = (net.eval() for net in nets((1, 8, 8)))
     y = torch.tensor([0, 1, 2, -1])
     images = generator(torch.randn(1, 7).expand(4, -1), y)
@@ -51,8 +51,8 @@ def test_the_projection_is_a_product_with_the_class_embedding() -> None:
     torch.testing.assert_close(discriminator.logits(h, y) - discriminator.logits(h), (h * v).sum(1))
 
 
-def test_each_level_listens_to_its_own_chunk_of_the_noise() -> None:
-    """The last chunk enters at the last block alone: the base and the first block do not feel it."""
+def test_each_level_uses_its_own_chunk_of_the_noise() -> None:
+    """The last chunk affects the last block, not the base and the first block."""
     generator, _ = nets((1, 28, 28), latent_dim=6)
     generator.eval()
     seen: list[torch.Tensor] = []
@@ -63,7 +63,7 @@ def test_each_level_listens_to_its_own_chunk_of_the_noise() -> None:
     assert torch.equal(*seen) and not torch.equal(one, two)
 
 
-def test_attention_stands_at_one_level_of_some_256_positions_or_nowhere() -> None:
+def test_attention_is_at_one_level_of_about_256_positions_or_none() -> None:
     def places(shape: tuple[int, int, int]) -> list[int | None]:
         return [net.attention_level for net in nets(shape)]
 
@@ -73,7 +73,7 @@ def test_attention_stands_at_one_level_of_some_256_positions_or_nowhere() -> Non
     assert all(any(isinstance(m, SelfAttention) for m in net.modules()) for net in nets((1, 28, 28)))
 
 
-def test_a_conditional_norm_with_a_silent_condition_is_a_batch_norm() -> None:
+def test_a_conditional_norm_with_a_zero_condition_is_a_batch_norm() -> None:
     norm, x = ConditionalNorm(3, 2), torch.randn(8, 3, 4, 4) * 3 + 1
     torch.testing.assert_close(norm(x, torch.zeros(8, 2)), nn.BatchNorm2d(3, affine=False)(x))
     gained = norm(x, torch.ones(8, 2))
@@ -81,8 +81,8 @@ def test_a_conditional_norm_with_a_silent_condition_is_a_batch_norm() -> None:
     torch.testing.assert_close(gained, expected)
 
 
-def test_blocks_with_silent_convolutions_pass_their_input_on() -> None:
-    """The skip path alone: nearest neighbours up, means of 2x2 down, and nothing else."""
+def test_blocks_with_zero_convolutions_are_their_skips() -> None:
+    """Only the skip is left: nearest-neighbour upsampling, or 2x2 average pooling."""
     x = torch.randn(2, 4, 3, 5)
     up = UpBlock(4, 4, 2, (7, 10))
     nn.init.zeros_(up.conv2.weight)
@@ -104,7 +104,7 @@ def test_all_weights_are_spectrally_normalised_but_the_shared_embedding() -> Non
             torch.testing.assert_close(norm, torch.tensor(1.0), rtol=1e-3, atol=1e-3)  # orthogonal to begin with
 
 
-def test_weights_go_through_a_state_dict_and_a_copy() -> None:
+def test_weights_survive_a_state_dict_and_a_copy() -> None:
     generator, _ = nets((1, 8, 8))
     generator(torch.randn(4, 7))
     z, other = torch.randn(2, 7), Generator((1, 8, 8), 7, 4, 8, 3, 5)

@@ -1,4 +1,4 @@
-"""Any classifier in two halves."""
+"""Splitting classifiers into features and head."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Backwards(nn.Module):
         return self.last(self.first(x.flatten(1)).relu()).log_softmax(1)
 
 
-def test_the_head_of_the_features_is_the_whole() -> None:
+def test_head_of_features_is_the_network() -> None:
     net = plain()
     halves = FeatureHead(net, X, 3)
     assert halves.head is net[3] and halves.features(X).shape == (2, 8)
@@ -39,7 +39,7 @@ def test_the_head_of_the_features_is_the_whole() -> None:
     assert not net[3]._forward_pre_hooks and not net[3]._forward_hooks
 
 
-def test_the_last_layer_is_the_one_passed_last_and_what_follows_is_left_out() -> None:
+def test_the_head_is_the_last_linear_layer_that_is_called() -> None:
     net = Backwards()
     halves = FeatureHead(net, X, 3)
     assert halves.head is net.last
@@ -56,7 +56,7 @@ def test_copies_pickles_and_gradients() -> None:
     assert all(p.grad is not None for p in twin.parameters())
 
 
-def test_lazy_layers_and_what_has_halves_already() -> None:
+def test_lazy_layers_and_networks_with_features_and_head() -> None:
     lazy = nn.Sequential(nn.LazyConv2d(4, 3), nn.Dropout(), nn.Flatten(), nn.LazyLinear(3))
     assert FeatureHead(lazy, X, 3).training and FeatureHead(lazy, X, 3)(X).shape == (2, 3)
     own = ConvClassifier((1, 6, 6), 3, 4)
@@ -76,7 +76,7 @@ def test_lazy_layers_and_what_has_halves_already() -> None:
         (nn.Linear(5, 3), r"the classifier does not take an input of \[2, 1, 6, 6\]: mat1 and mat2"),
     ],
 )
-def test_what_cannot_be_halved(net: nn.Module, said: str) -> None:
+def test_networks_that_cannot_be_split(net: nn.Module, said: str) -> None:
     with pytest.raises(UsageError, match=said):
         split_head(net, X, 3)
 

@@ -31,7 +31,7 @@ def generators(shape: tuple[int, int, int]) -> list[nn.Module]:
 
 
 @every_shape
-def test_classifiers_take_any_image_and_are_what_their_halves_are(shape: tuple[int, int, int]) -> None:
+def test_classifiers_take_any_image_and_are_head_of_features(shape: tuple[int, int, int]) -> None:
     x = torch.rand(4, *shape) * 2 - 1
     for net in classifiers(shape):
         net.eval()
@@ -48,7 +48,7 @@ def test_generators_make_any_image(shape: tuple[int, int, int]) -> None:
         assert torch.isfinite(images).all() and images.abs().max() <= 1
 
 
-def test_the_noise_has_the_deviation_it_says_and_is_off_in_eval() -> None:
+def test_the_noise_has_its_std_and_is_off_in_eval() -> None:
     torch.manual_seed(0)
     noise, x = GaussianNoise(0.3), torch.zeros(200, 200)
     assert float(noise(x).std()) == pytest.approx(0.3, rel=0.02)
@@ -75,7 +75,7 @@ def test_the_papers_layers() -> None:
     assert ConvGenerator((3, 32, 32), 100).base == (512, 4, 4)
 
 
-def test_networks_start_as_those_of_the_papers_code() -> None:
+def test_initial_weights_are_those_of_the_papers_code() -> None:
     """Where a generator starts decides for thousands of rounds whether its classifier has anything to learn from it."""
     torch.manual_seed(0)
     mlp, conv = MLPGenerator((1, 28, 28), 100), ConvGenerator((3, 32, 32), 100)
@@ -92,7 +92,7 @@ def test_channels_of_large_images_are_bounded() -> None:
     assert ConvGenerator((3, 256, 256), 5, 8).base[0] == 32
 
 
-def test_the_pixels_are_from_0_to_1_as_is_their_noise() -> None:
+def test_pixels_are_converted_to_0_to_1() -> None:
     net = MLPClassifier((1, 2, 2), 3, (4,)).eval()
     net.layers[0].bias.data.fill_(0.0)
     assert torch.equal(net.features(-torch.ones(1, 1, 2, 2)), torch.zeros(1, 4))  # black is 0
@@ -117,7 +117,7 @@ def test_batch_normalisation_shifts_and_has_no_gain() -> None:
     assert float(out.detach().std(correction=0)) == pytest.approx(1, rel=1e-3)
 
 
-def test_logits_are_float32_whatever_the_precision_around() -> None:
+def test_logits_are_float32_under_autocast() -> None:
     net = ConvClassifier((3, 8, 8), 3, 4).eval()
     with torch.autocast("cpu", torch.bfloat16):
         assert net.features(torch.rand(2, 3, 8, 8)).dtype in (torch.bfloat16, torch.float32)

@@ -1,4 +1,4 @@
-"""The FID network against torch-fidelity's: their numbers, taken once, stand here; theirs itself where it is installed."""
+"""The FID network against recorded numbers of torch-fidelity, and against torch-fidelity itself if installed."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ def test_features_are_those_of_torch_fidelity(net: Inception) -> None:
         torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-9, msg=lambda m, name=name: f"{name}: {m}")
 
 
-def test_float32_is_near_enough(net: Inception) -> None:
+def test_float32_is_accurate_enough(net: Inception) -> None:
     features = net.float()(prepare(made_pixels().float()))
     assert features.shape == (2, 2048)
     assert (features >= 0).all()
@@ -182,7 +182,7 @@ def test_resizing_as_in_tensorflow_1() -> None:
 
 @settings(max_examples=30, deadline=None)
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 60), st.integers(1, 60), st.integers(0, 99))
-def test_what_holds_for_every_resize(h: int, w: int, height: int, width: int, seed: int) -> None:
+def test_properties_of_every_resize(h: int, w: int, height: int, width: int, seed: int) -> None:
     x = torch.rand(2, 3, h, w, generator=torch.Generator().manual_seed(seed)) * 255
     resized = resize_tf1(x, height, width)
     assert resized.shape == (2, 3, height, width)
@@ -193,7 +193,7 @@ def test_what_holds_for_every_resize(h: int, w: int, height: int, width: int, se
     assert torch.equal(resize_tf1(torch.full_like(x, 7.3), height, width), torch.full((2, 3, height, width), 7.3))
 
 
-def test_scaling_to_what_the_network_takes() -> None:
+def test_scaling_to_the_network_input() -> None:
     x = torch.tensor([0.0, 128.0, 255.0]).view(3, 1, 1, 1).expand(3, 3, 5, 4)
     assert prepare(x).shape == (3, 3, 299, 299)
     assert prepare(x)[:, 0, 0, 0].tolist() == [-1.0, 0.0, 127 / 128]

@@ -1,4 +1,4 @@
-"""The Laplacian pyramid by its algebra, and the networks that climb it."""
+"""The Laplacian pyramid's algebra and the networks of LAPGAN."""
 
 import pytest
 import torch
@@ -14,7 +14,7 @@ SIZES = [(29, 19), (14, 9), (7, 4)]
 
 @settings(max_examples=40, deadline=None)
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 3), st.integers(1, 5))
-def test_the_bands_give_the_image_back(height: int, width: int, channels: int, smallest: int) -> None:
+def test_the_bands_reconstruct_the_image(height: int, width: int, channels: int, smallest: int) -> None:
     sizes = halvings(height, width, smallest)
     x = torch.rand(2, channels, height, width, dtype=torch.float64) * 2 - 1
     levels = pyramid(x, sizes)
@@ -26,7 +26,7 @@ def test_the_bands_give_the_image_back(height: int, width: int, channels: int, s
     torch.testing.assert_close(again, x, rtol=0, atol=1e-14)
 
 
-def test_each_level_is_as_the_paper_has_it() -> None:
+def test_each_level_is_that_of_the_paper() -> None:
     x = torch.randn(2, 3, *SIZES[0])
     levels = pyramid(x, SIZES)
     assert levels[0][0] is x and not levels[-1][1].any()
@@ -40,7 +40,7 @@ def test_down_is_the_area_average() -> None:
     torch.testing.assert_close(down(x, (4, 6)), avg_pool2d(x, 2))
 
 
-def test_a_flat_image_has_no_bands_and_no_level_leaves_its_range() -> None:
+def test_a_constant_image_has_no_bands_and_levels_keep_the_range() -> None:
     for image, low in pyramid(torch.full((1, 1, *SIZES[0]), 0.3), SIZES)[:-1]:
         torch.testing.assert_close(image, low)
     x = torch.randn(4, 1, *SIZES[0]).sign()
@@ -48,7 +48,7 @@ def test_a_flat_image_has_no_bands_and_no_level_leaves_its_range() -> None:
 
 
 @given(st.integers(1, 5), st.integers(5, 40))
-def test_each_level_has_its_share_of_the_noise(count: int, latent_dim: int) -> None:
+def test_each_level_has_its_chunk_of_the_noise(count: int, latent_dim: int) -> None:
     net = Generator(1, [(4, 4)] * count, latent_dim, width=1, hidden=1)
     parts = net.split(torch.arange(float(latent_dim))[None])
     assert [part.shape[1] for part in parts] == net.chunk_dims
@@ -56,7 +56,7 @@ def test_each_level_has_its_share_of_the_noise(count: int, latent_dim: int) -> N
     assert torch.equal(torch.cat(parts, 1)[0], torch.arange(float(latent_dim)))
 
 
-def test_the_generator_climbs_from_level_to_level() -> None:
+def test_the_generator_goes_from_coarse_to_fine() -> None:
     """Eq. 3 by hand; and noise of a level moves what it makes, and not what lies below."""
     net, z = Generator(2, SIZES, 9, width=4, hidden=8), torch.randn(3, 9)
     for parameter in net.parameters():
@@ -71,7 +71,7 @@ def test_the_generator_climbs_from_level_to_level() -> None:
     assert not torch.allclose(net(other), image)
 
 
-def test_a_fine_generator_begins_with_the_image_that_it_is_given() -> None:
+def test_an_initial_fine_generator_returns_the_low_pass_image() -> None:
     low = torch.randn(2, 3, 9, 7)
     net = FineGenerator(3, (9, 7), latent_dim=4, width=4, classes=0)
     assert torch.equal(net(torch.randn(2, 4), low), low)
@@ -88,7 +88,7 @@ def test_the_discriminator_sums_its_levels(classes: int) -> None:
     torch.testing.assert_close(net(x, y)[:2], net(x[:2], None if y is None else y[:2]))  # each image by itself
 
 
-def test_noise_is_heard_beside_a_label() -> None:
+def test_noise_changes_samples_of_a_class() -> None:
     """A label as loud as the noise makes one picture of each class."""
     torch.manual_seed(0)
     net = Generator(1, [(28, 28), (14, 14), (7, 7)], 99, 8, 64, classes=10).levels[-1]

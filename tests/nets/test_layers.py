@@ -9,7 +9,7 @@ from sparring.nets.mlp import Maxout
 
 
 @given(st.integers(1, 600), st.integers(1, 600), st.integers(1, 8))
-def test_halvings_end_where_a_side_would_be_too_small(height: int, width: int, smallest: int) -> None:
+def test_halvings_end_at_the_smallest_side(height: int, width: int, smallest: int) -> None:
     sizes = halvings(height, width, smallest)
     assert sizes[0] == (height, width)
     for high, low in zip(sizes, sizes[1:], strict=False):
@@ -17,7 +17,7 @@ def test_halvings_end_where_a_side_would_be_too_small(height: int, width: int, s
     assert min(sizes[-1]) // 2 < smallest
 
 
-def test_unlabelled_is_a_class_of_its_own() -> None:
+def test_unlabelled_has_an_embedding() -> None:
     embedding = LabelEmbedding(3, 5)
     out = embedding(torch.tensor([0, 2, -1, -1]))
     assert torch.equal(out, embedding.weight[[0, 2, 3, 3]])
@@ -45,8 +45,8 @@ def test_maxout_is_the_largest_piece() -> None:
     assert torch.equal(layer(x), torch.maximum(pieces[:, 0::2], pieces[:, 1::2]))
 
 
-def test_numbers_weigh_the_same_whatever_their_unit() -> None:
-    """Ages in years about 40, and shares about 0.5: in other units the embedding says the same."""
+def test_embeddings_do_not_depend_on_units() -> None:
+    """Ages of about 40 years and fractions of about 0.5 in other units have the same embedding."""
     one = VectorEmbedding([(40.0, 10.0), (0.5, 0.25)], 400)
     other = VectorEmbedding([(480.0, 120.0), (50.0, 25.0)], 400)
     other.load_state_dict({**one.state_dict(), "mean": other.mean, "std": other.std})
@@ -54,7 +54,7 @@ def test_numbers_weigh_the_same_whatever_their_unit() -> None:
     torch.testing.assert_close(other(y * torch.tensor([12.0, 100.0])), one(y))
 
 
-def test_embedded_vectors_have_about_the_size_of_noise() -> None:
+def test_embedded_vectors_have_about_unit_variance() -> None:
     torch.manual_seed(0)
     for length in (1, 40):
         h = VectorEmbedding([(3.0, 2.0)] * length, 300)(torch.randn(300, length) * 2 + 3)

@@ -46,7 +46,7 @@ def test_the_nearest_class_is_that_of_the_discriminant() -> None:
     assert 3 < float(fitted.class_dim) < 6  # what was added to small variances is not filled
 
 
-def test_a_mean_of_few_examples_is_less_certain() -> None:
+def test_the_mean_of_few_examples_has_a_wider_density() -> None:
     x, y, _ = clouds()
     fitted = LDA.fit(x, y)
     places = fitted.whiten(x[:50])
@@ -57,7 +57,7 @@ def test_a_mean_of_few_examples_is_less_certain() -> None:
 
 
 @pytest.mark.parametrize("rows", [3, 40])
-def test_of_more_features_than_are_looked_at(rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_directions_are_limited(rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Along directions that are left out all variances are their mean, and the trace stays."""
     x, y, covariance = clouds(40)
     monkeypatch.setattr(lda, "MAX_DIRECTIONS", 2)
@@ -78,7 +78,7 @@ def test_wide_features_are_fitted_by_fewer_examples(monkeypatch: pytest.MonkeyPa
     assert LDA.fit(x, y).directions.shape == (6, 6)
 
 
-def test_one_example_a_class_has_no_covariance_but_a_distance() -> None:
+def test_one_example_per_class_gives_the_identity_covariance() -> None:
     fitted = LDA.fit(torch.eye(3) * 2, torch.arange(3))
     assert float(fitted.class_dim) == 0 and fitted.max_log_density(fitted.whiten(torch.eye(3) * 2)).abs().max() < 1e-5
     apart = fitted.whiten(torch.eye(3)) - fitted.whiten(torch.zeros(3, 3))

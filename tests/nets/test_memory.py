@@ -12,29 +12,29 @@ from sparring.nets.memory import Memory
 
 EYE = torch.eye(5)
 SPREAD = 0.1
-"""How far the images of a class are from its mean, along each axis."""
+"""Standard deviation of a class along each axis."""
 UNIT = math.sqrt(5) / SPREAD
-"""What a step of 1 is where the covariance is 1: a fifth of the images differ along each axis."""
+"""Length of a whitened unit step: a fifth of the images differ along each axis."""
 
 
 def memory() -> Memory:
-    """Two classes along the first axes, and images near them; features spread as far in all directions."""
+    """Two classes along the first axes, with equal variance in all directions."""
     near = torch.cat([axis + sign * SPREAD * EYE for axis in EYE[:2] for sign in (1, -1)])
     return Memory(LDA.fit(near, torch.arange(2).repeat_interleave(10)), EYE[:2].repeat_interleave(4, 0) * 3)
 
 
 def on_progress(kept: Memory, features: torch.Tensor, values: list[int]) -> None:
-    """They look as their features are."""
+    """Embeddings equal features."""
     kept.write(features, features, torch.tensor(values))
 
 
 def log_density(apart: float, examples: int, kept: Memory) -> float:
-    """Of a place so far from the mean of some examples, where one step is `UNIT`."""
+    """Return the log density at a distance from the mean of examples, in steps of `UNIT`."""
     spread = 1 + 1 / examples
     return -((apart * UNIT) ** 2) / spread / 2 - float(kept.classes.class_dim) * math.log(spread) / 2
 
 
-def test_no_gradient_moves_what_is_kept() -> None:
+def test_the_memory_has_no_gradients() -> None:
     kept = memory()
     on_progress(kept, EYE[2:4] * 9, [2, 3])
     for looks in (kept.reference.float(), kept.embeddings):
@@ -49,7 +49,7 @@ def test_no_gradient_moves_what_is_kept() -> None:
     }
 
 
-def test_one_example_alone_is_known_again_and_nothing_else_is() -> None:
+def test_one_example_recognises_its_class_only() -> None:
     kept = memory()
     assert len(kept) == 0 and torch.equal(kept.evidence(EYE, 4), torch.full((5, 4), -torch.inf))
     on_progress(kept, EYE[2:3], [3])
@@ -63,7 +63,7 @@ def test_one_example_alone_is_known_again_and_nothing_else_is() -> None:
     assert (found[:, 3] > 0).tolist() == [False, False, True, True, True]  # of the nearest, as there is no other
 
 
-def test_of_several_examples_their_mean_counts_too() -> None:
+def test_several_examples_recognise_their_mean() -> None:
     kept = memory()
     on_progress(kept, EYE[2:4], [1, 1])
     between = (EYE[2] + EYE[3])[None] / 2
@@ -74,7 +74,7 @@ def test_of_several_examples_their_mean_counts_too() -> None:
     )  # itself, against the nearest axis
 
 
-def test_the_same_features_of_another_class_are_written_over() -> None:
+def test_an_example_replaces_the_same_features_of_another_class() -> None:
     kept = memory()
     on_progress(kept, EYE[2:4], [0, 0])
     on_progress(kept, EYE[2:3] * 4, [1])
@@ -94,7 +94,7 @@ def test_forgetting_a_class_or_all() -> None:
     assert len(kept) == 0 and kept.keys.shape == (0, 5)
 
 
-def test_familiar_is_what_is_near_the_third_nearest_or_what_was_told() -> None:
+def test_familiarity_is_that_of_the_third_neighbour_or_an_example() -> None:
     kept = memory()
     torch.testing.assert_close(kept.familiarity(EYE), torch.tensor([1.0, 1.0, 0.0, 0.0, 0.0]))
     lone = Memory(kept.classes, torch.cat([EYE[:1].expand(3, -1), EYE[2:3]]))  # one image alone is chance
@@ -106,7 +106,7 @@ def test_familiar_is_what_is_near_the_third_nearest_or_what_was_told() -> None:
 
 @settings(deadline=None, max_examples=30)
 @given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 3)), max_size=12))
-def test_it_holds_what_was_told_last_of_each_image(told: list[tuple[int, int]]) -> None:
+def test_the_last_label_of_an_image_counts(told: list[tuple[int, int]]) -> None:
     kept = memory()
     for axis, value in told:
         on_progress(kept, EYE[axis : axis + 1] * (axis + 1), [value])
@@ -119,7 +119,7 @@ def test_it_holds_what_was_told_last_of_each_image(told: list[tuple[int, int]]) 
         assert torch.equal(at_once.keys, kept.keys) and torch.equal(at_once.values, kept.values)
 
 
-def test_how_an_image_looks_is_another_thing_than_its_features() -> None:
+def test_embeddings_are_separate_from_features() -> None:
     kept = memory()
     kept.write(EYE[2:3], EYE[4:5] * 2, torch.tensor([3]))
     torch.testing.assert_close(kept.familiarity(EYE), torch.tensor([1.0, 1.0, 0.0, 0.0, 1.0]))
@@ -128,7 +128,7 @@ def test_how_an_image_looks_is_another_thing_than_its_features() -> None:
     assert len(kept.embeddings) == len(kept.keys) == len(kept) == 0
 
 
-def test_many_rows_at_once_are_no_more_than_their_last() -> None:
+def test_duplicates_in_one_write_keep_the_last() -> None:
     kept = memory()
     on_progress(kept, EYE[2:4].repeat(600, 1), list(range(1200)))
     assert torch.equal(kept.keys, EYE[2:4]) and kept.values.tolist() == [1198, 1199]

@@ -35,7 +35,7 @@ def nets() -> dict[str, tuple[nn.Module, torch.Tensor, int]]:
 
 
 @pytest.mark.parametrize("name", nets())
-def test_features_and_what_came_before_them(name: str) -> None:
+def test_features_and_the_input_of_the_layer_before(name: str) -> None:
     net, x, before = nets()[name]
     net.eval()
     with torch.no_grad():
@@ -47,13 +47,13 @@ def test_features_and_what_came_before_them(name: str) -> None:
     assert all(not layer._forward_pre_hooks for layer in net.modules())
 
 
-def test_images_themselves_where_features_have_no_weights() -> None:
+def test_images_are_used_where_features_have_no_weights() -> None:
     net, x = FeatureHead(nn.Sequential(nn.Flatten(), nn.Linear(192, 4)), images(3, 8, 8), 4), images(3, 8, 8)
     _, seen = ood_features(net, x)
     torch.testing.assert_close(seen[:, 192:], normalize(adaptive_avg_pool2d(x, 4).flatten(1), dim=1))
 
 
-def test_hooks_go_when_it_fails() -> None:
+def test_hooks_are_removed_after_an_error() -> None:
     net, x, _ = nets()["flat"]
     with pytest.raises(RuntimeError):
         ood_features(net, x[:, :2])

@@ -1,4 +1,4 @@
-"""The networks of adversarial training: sizes as published, images of any size, two halves."""
+"""The networks of adversarial training: published sizes, any image size, features and head."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def linear(inputs: int, outputs: int) -> int:
 
 @pytest.mark.parametrize("name", NETS)
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: "x".join(map(str, shape)))
-def test_any_size_gives_logits_of_two_halves(name: str, shape: tuple[int, int, int]) -> None:
+def test_any_size_gives_head_of_features(name: str, shape: tuple[int, int, int]) -> None:
     torch.manual_seed(0)
     net = NETS[name](shape, 3, width=8).eval()
     x = torch.rand(5, *shape) * 2 - 1
@@ -33,7 +33,7 @@ def test_any_size_gives_logits_of_two_halves(name: str, shape: tuple[int, int, i
     assert split_head(net, x, 3) is net
 
 
-def test_they_are_as_large_as_published() -> None:
+def test_parameter_counts_are_as_published() -> None:
     shape = (1, 28, 28)
     assert weights(NETS["madry"](shape, 10)) == (
         linear(25, 32) + linear(25 * 32, 64) + linear(7 * 7 * 64, 1024) + linear(1024, 10)

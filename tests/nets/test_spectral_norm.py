@@ -48,7 +48,7 @@ def test_eval_mode_stores_nothing_and_training_does() -> None:
     assert not torch.equal(norm.u, before)
 
 
-def test_the_length_of_u_does_not_matter() -> None:
+def test_the_norm_of_u_does_not_matter() -> None:
     """Averages of unit vectors are shorter than one."""
     weight = wide(4, 3)
     norm = SpectralNorm(weight).eval()
@@ -64,7 +64,7 @@ def test_a_layer_may_be_used_twice_before_the_backward_pass() -> None:
     assert layer.parametrizations["weight"].original.grad is not None  # type: ignore[union-attr]
 
 
-def test_precision_is_that_of_the_weight_and_zero_is_no_trouble() -> None:
+def test_precision_is_that_of_the_weight_and_zero_weights_are_finite() -> None:
     weight = torch.zeros(3, 2, requires_grad=True)
     norm = SpectralNorm(weight)
     with torch.autocast("cpu", torch.bfloat16):

@@ -40,19 +40,19 @@ def test_a_tone_is_loudest_in_its_own_band() -> None:
         assert (picture.argmax(0) - nearest).abs().max() <= 1 and float(picture.max()) == pytest.approx(1, abs=1e-3)
 
 
-def test_loudness_does_not_matter_and_silence_is_finite(net: SpeechCNN) -> None:
+def test_volume_does_not_matter_and_silence_is_finite(net: SpeechCNN) -> None:
     x = rand(2, 1, 3000)
     torch.testing.assert_close(net(x), net(x / 50), atol=1e-4, rtol=0)
     assert torch.isfinite(net(torch.zeros(1, 1, 3000))).all()
 
 
 @pytest.mark.parametrize("more", [1, 100, 3333])
-def test_silence_afterwards_changes_nothing(net: SpeechCNN, more: int) -> None:
+def test_trailing_silence_changes_nothing(net: SpeechCNN, more: int) -> None:
     x = rand(2, 1, 3000)
     torch.testing.assert_close(net(pad(x, (0, more))), net(x), atol=1e-5, rtol=0)
 
 
-def test_silence_before_changes_nothing_by_whole_strides(net: SpeechCNN) -> None:
+def test_leading_silence_of_whole_strides_changes_nothing(net: SpeechCNN) -> None:
     x = rand(2, 1, 3000)
     torch.testing.assert_close(net(pad(x, (8 * net.front.hop, 0))), net(x), atol=1e-5, rtol=0)
 

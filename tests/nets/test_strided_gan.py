@@ -1,4 +1,4 @@
-"""Pyramids that are told vectors: both players see them, and the discriminator by a projection."""
+"""Strided networks conditioned on vectors, the discriminator by a projection."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def vectors(count: int) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: "x".join(map(str, shape)))
-def test_other_vectors_give_other_images_and_logits(shape: tuple[int, int, int]) -> None:
+def test_vectors_change_images_and_logits(shape: tuple[int, int, int]) -> None:
     torch.manual_seed(0)
     generator = Generator(shape, 6, 4, 16, condition_stats=CONDITIONS)
     discriminator = Discriminator(shape, 4, 16, condition_stats=CONDITIONS)
@@ -27,7 +27,9 @@ def test_other_vectors_give_other_images_and_logits(shape: tuple[int, int, int])
     images, logits = generator(z, y), discriminator(x, y)
     assert images.shape == (3, *shape) and logits.shape == (3,)
     assert (images[0] - images[1]).abs().max() > 1e-6 and logits.unique().numel() == 3
-    assert torch.equal(discriminator(x), discriminator(x)[:1].expand(3))  # not told, it sees the image alone
+    assert torch.equal(
+        discriminator(x), discriminator(x)[:1].expand(3)
+    )  # without a vector the logit depends on the image only
     (images.square().sum() + discriminator(images, y).sum()).backward()
     for net in (generator, discriminator):
         assert net.embedding is not None
@@ -35,7 +37,7 @@ def test_other_vectors_give_other_images_and_logits(shape: tuple[int, int, int])
             assert parameter.grad is not None and parameter.grad.abs().sum() > 0, name
 
 
-def test_the_logit_is_the_images_own_and_a_projection() -> None:
+def test_the_logit_is_unconditional_plus_a_projection() -> None:
     """Miyato and Koyama 2018, Eq. 5: psi(phi(x)) + (V y) . phi(x)."""
     torch.manual_seed(0)
     net, x, y = Discriminator((1, 8, 8), 4, 16, condition_stats=CONDITIONS), torch.randn(5, 1, 8, 8), vectors(5)
@@ -47,7 +49,7 @@ def test_the_logit_is_the_images_own_and_a_projection() -> None:
 
 
 @pytest.mark.parametrize("shape", [*SHAPES, (1, 28, 28)], ids=lambda shape: "x".join(map(str, shape)))
-def test_an_image_is_the_sum_of_what_its_levels_sketch(shape: tuple[int, int, int]) -> None:
+def test_an_image_is_the_sum_of_its_levels_outputs(shape: tuple[int, int, int]) -> None:
     """Karras et al. 2020, section 4.1: without the finest level's details it is the sketches, upsampled and added."""
     torch.manual_seed(0)
     net, z = Generator(shape, 6, 4, 16), torch.randn(3, 6)
@@ -65,7 +67,7 @@ def test_an_image_is_the_sum_of_what_its_levels_sketch(shape: tuple[int, int, in
     torch.testing.assert_close(image, torch.tanh(sum_so_far))
 
 
-def test_a_signal_keeps_its_size_through_the_discriminator() -> None:
+def test_the_initial_discriminator_preserves_scale() -> None:
     torch.manual_seed(0)
     h = Discriminator((3, 64, 64), 32, 256).features(torch.randn(16, 3, 64, 64))
     assert 0.3 < h.square().mean().sqrt() < 3  # He et al. 2015, Eq. 10; with torch's own start it is 0.03

@@ -7,7 +7,7 @@ import torch
 from sparring.nets.tabular_mlp import TabularClassifier, TabularGenerator
 
 
-def test_shapes_and_rows_by_themselves() -> None:
+def test_shapes_and_independence_of_rows() -> None:
     torch.manual_seed(0)
     rows = TabularGenerator(5, 7)(torch.randn(6, 7) * 9)
     assert rows.shape == (6, 5, 1, 1) and rows.std() > 0

@@ -35,7 +35,7 @@ def around(out: torch.Tensor) -> list[int]:
 
 @every_layer
 @pytest.mark.parametrize("trained", [False, True])
-def test_started_on_data_each_output_has_mean_0_and_variance_1(name: str, trained: bool) -> None:
+def test_data_dependent_init_gives_mean_0_and_variance_1(name: str, trained: bool) -> None:
     layer, x = made(name, trained)
     data_dependent_init(layer, x)
     variance, mean = torch.var_mean(layer(x), around(layer(x)), correction=0)
@@ -43,7 +43,7 @@ def test_started_on_data_each_output_has_mean_0_and_variance_1(name: str, traine
     torch.testing.assert_close(variance, torch.ones(7), atol=1e-4, rtol=0)
 
 
-def test_a_layer_is_started_at_the_deviation_it_asks_for_or_not_at_all() -> None:
+def test_data_dependent_init_uses_init_std_or_skips() -> None:
     x = torch.randn(64, 5, generator=torch.Generator().manual_seed(0)) * 3 + 1
     small, as_it_is = normalised_linear(5, 7, init_std=0.1), normalised_linear(5, 7, init_std=None)
     before = as_it_is(x)
@@ -54,7 +54,7 @@ def test_a_layer_is_started_at_the_deviation_it_asks_for_or_not_at_all() -> None
     assert torch.equal(as_it_is(x), before)
 
 
-def test_layers_are_started_one_after_the_other_on_what_reaches_them() -> None:
+def test_layers_are_initialised_in_order_on_their_inputs() -> None:
     torch.manual_seed(0)
     net = nn.Sequential(normalised_conv(2, 6, 3, 1, 1), nn.ReLU(), normalised_conv(6, 4, 3, 2, 1), nn.Flatten(), normalised_linear(36, 5))  # fmt: skip
     x, seen = torch.randn(32, 2, 6, 6), []
@@ -88,7 +88,7 @@ def test_the_map_is_that_of_salimans_and_kingma(name: str) -> None:
 
 
 @every_layer
-def test_the_gradient_is_at_right_angles_to_the_direction(name: str) -> None:
+def test_the_gradient_is_orthogonal_to_the_direction(name: str) -> None:
     """Their section 2.1: the gradient of v is projected away from v, which therefore only grows."""
     layer, x = made(name)
     layer(x).square().sum().backward()
@@ -103,7 +103,7 @@ def around_of(layer: WeightNormalised) -> list[int]:
 
 
 @every_layer
-def test_how_long_the_direction_is_does_not_matter(name: str) -> None:
+def test_the_norm_of_the_direction_does_not_matter(name: str) -> None:
     layer, x = made(name)
     before = layer(x)
     layer.direction.data *= 12.5
@@ -111,14 +111,14 @@ def test_how_long_the_direction_is_does_not_matter(name: str) -> None:
 
 
 @every_layer
-def test_lengths_are_trained_only_where_asked(name: str) -> None:
+def test_scales_are_parameters_only_with_train_scale(name: str) -> None:
     (fixed, _), (trained, _) = made(name), made(name, trained=True)
     assert {k for k, _ in fixed.named_parameters()} == {"direction", "bias"}
     assert {k for k, _ in trained.named_parameters()} == {"direction", "bias", "scale"}
     assert fixed.state_dict().keys() == trained.state_dict().keys()  # either way they are saved
 
 
-def test_an_output_that_never_varies_keeps_its_length() -> None:
+def test_a_constant_output_keeps_its_scale() -> None:
     layer = normalised_linear(4, 3)
     data_dependent_init(layer, torch.ones(8, 4))
     assert torch.equal(layer.scale, torch.ones(3))
@@ -126,7 +126,7 @@ def test_an_output_that_never_varies_keeps_its_length() -> None:
     assert torch.isfinite(normalised_linear(4, 3)(torch.zeros(1, 4))).all()
 
 
-def test_no_hook_is_left_behind_even_by_a_failure() -> None:
+def test_hooks_are_removed_even_after_an_error() -> None:
     layer = normalised_linear(4, 3)
     with pytest.raises(RuntimeError):
         data_dependent_init(layer, torch.ones(8, 5))

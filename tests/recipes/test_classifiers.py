@@ -1,4 +1,4 @@
-"""What every recipe of `sparring classify` owes, over all recipes and specs of data. A new one joins by its lines in TINY."""
+"""Conformance of all recipes of `sparring classify`, over kinds and shapes of data. A new recipe needs lines in TINY."""
 
 from __future__ import annotations
 
@@ -164,7 +164,7 @@ def test_it_meets_the_protocol_and_is_cited(name: str) -> None:
 
 @every_case
 @pytest.mark.parametrize("precision", PRECISIONS)
-def test_a_round_moves_all_that_play(name: str, form: str, precision: str, spec: DataSpec) -> None:
+def test_a_round_updates_all_players(name: str, form: str, precision: str, spec: DataSpec) -> None:
     hardware = Hardware(torch.device("cpu"), precision == "bf16")
     recipe = tiny(name, form, spec)
     system = system_of(recipe, spec, hardware)
@@ -193,7 +193,7 @@ def test_a_round_moves_all_that_play(name: str, form: str, precision: str, spec:
 
 
 @every_form
-def test_a_stopped_game_ends_with_the_bits_of_an_unbroken_one(name: str, form: str, tmp_path: Path) -> None:
+def test_a_stopped_game_is_bit_identical_to_an_uninterrupted_one(name: str, form: str, tmp_path: Path) -> None:
     spec = SMALL[KIND[name]]
     recipe = tiny(name, form, spec)
     whole, first, second = (system_of(recipe, spec) for _ in range(3))
@@ -208,14 +208,14 @@ def test_a_stopped_game_ends_with_the_bits_of_an_unbroken_one(name: str, form: s
 
 
 @every_form
-def test_the_same_seed_builds_and_starts_the_same(name: str, form: str) -> None:
+def test_the_same_seed_builds_and_initialises_the_same(name: str, form: str) -> None:
     spec = SMALL[KIND[name]]
     one, two = (tensors(system_of(tiny(name, form, spec), spec)) for _ in range(2))
     assert one.keys() == two.keys() and all(torch.equal(one[k], two[k]) for k in one)
 
 
 @every_pair
-def test_nothing_is_left_to_choose_and_settings_come_back(name: str, spec: DataSpec) -> None:
+def test_resolved_recipes_are_complete_and_settings_round_trip(name: str, spec: DataSpec) -> None:
     for hardware in (CPU, Hardware(torch.device("cuda"), bf16=True)):
         resolved = recipe_class(name)().resolve(spec, hardware)
         settings = to_settings(resolved)
@@ -225,13 +225,13 @@ def test_nothing_is_left_to_choose_and_settings_come_back(name: str, spec: DataS
 
 
 @every_form
-def test_what_is_given_stays(name: str, form: str) -> None:
+def test_explicit_settings_are_kept(name: str, form: str) -> None:
     resolved = tiny(name, form, SMALL[KIND[name]])
     assert all(getattr(resolved, key) == value for key, value in TINY[name][form].items())
 
 
 @for_few_labels
-def test_the_generator_is_told_nothing(name: str) -> None:
+def test_the_generator_is_unconditional(name: str) -> None:
     recipe = recipe_class(name)()
     assert recipe.classes(spec_of((8, 8, 1))) == 0 and recipe.condition_stats(spec_of((8, 8, 1))) == ()
     assert not recipe.truncates and recipe.accumulation_steps == 1
@@ -268,7 +268,7 @@ def test_settings_out_of_range_are_named(name: str, settings: dict[str, Any], wo
         recipe_class(name)(**settings)
 
 
-def test_grey_small_images_are_played_as_mnist_was_and_others_as_cifar() -> None:
+def test_small_grey_images_use_mlps_and_others_cnns() -> None:
     improved = recipe_class("improved")
     for shape, kind, lr, decay in (
         ((28, 28, 1), "mlp", 3e-3, 1.0),
@@ -279,7 +279,7 @@ def test_grey_small_images_are_played_as_mnist_was_and_others_as_cifar() -> None
         assert (told["net"], told["lr"], told["lr_decay_start"]) == (kind, lr, decay)
 
 
-def test_the_rate_falls_as_said() -> None:
+def test_the_learning_rate_schedule() -> None:
     spec = spec_of((8, 8, 1))
     kind = recipe_class("improved")
 
@@ -293,7 +293,7 @@ def test_the_rate_falls_as_said() -> None:
     assert [lr(lr=1.0, lr_decay_start=0.0)(at) for at in (0, 0.25)] == [1, 0.75]
 
 
-def test_improved_is_started_on_data() -> None:
+def test_improved_uses_data_dependent_init() -> None:
     spec = spec_of((8, 8, 1))
     nets = (recipe := tiny("improved", "mlp", spec)).nets(spec)
     x = torch.rand(200, 1, 8, 8) * 2 - 1
@@ -304,7 +304,7 @@ def test_improved_is_started_on_data() -> None:
     assert mean.abs().max() < 0.3 and variance.min() > 0.6 and variance.max() < 1.6
 
 
-def test_networks_are_started_on_500_images_whatever_a_batch_holds() -> None:
+def test_networks_are_initialised_on_500_images() -> None:
     spec, seen = spec_of((8, 8, 1)), []
 
     class Watched(type(tiny("improved", "mlp", spec))):  # type: ignore[misc]
@@ -353,8 +353,8 @@ def test_columns_are_standardised_by_the_data() -> None:
     torch.testing.assert_close(standardised.std(0, correction=0), torch.tensor([1.0, 1.0, 0.0, 1.0]), atol=1e-4, rtol=0)
 
 
-def test_strokes_are_left_out_alone() -> None:
-    """Of the changes that labelled images meet as of those that unlabelled ones do."""
+def test_no_strokes_changes_nothing_else() -> None:
+    """For labelled and for unlabelled images."""
     spec, changes = spec_of((8, 8, 1)), {}
     for strokes in (True, False):
         recipe = recipe_class("consistent")(**TINY["consistent"]["whole"], strokes=strokes).resolve(spec, CPU)
@@ -370,13 +370,13 @@ def test_memory_is_estimated(name: str, spec: DataSpec) -> None:
 
 
 @for_few_labels
-def test_a_size_too_large_is_said_with_the_size_that_fits(name: str) -> None:
+def test_too_large_a_size_is_refused_with_one_that_fits(name: str) -> None:
     spec = ImageSpec(8192, 8192, 3, CLASSES, 100)
     with pytest.raises(SparringError, match=r"8192x8192 .* GB .*--size \d+x\d+ fits"):
         check_memory(recipe_class(name)().resolve(spec, CPU), spec, CPU)
 
 
-def test_names_of_the_other_kind_and_unknown_ones() -> None:
+def test_names_of_other_commands_and_unknown_ones() -> None:
     with pytest.raises(UsageError, match="r3 trains a generator: `sparring train SOURCE --recipe r3`"):
         recipe_class("r3", "classify")
     with pytest.raises(UsageError, match="unknown recipe 'improvd': did you mean 'improved'"):

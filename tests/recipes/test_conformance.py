@@ -1,4 +1,4 @@
-"""What every recipe owes, over all recipes and all shapes of data. A new recipe joins by its line in TINY."""
+"""Conformance of all generator recipes, over all shapes of data. A new recipe needs a line in TINY."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ SMALLEST = {"lapgan": 14}
 """Recipes that refuse images with a shorter side."""
 CLASSES = ("a", "b", "c")
 FINDS_CLASSES = {"s3gan"}
-"""Recipes that find classes of their own in data without labels."""
+"""Recipes that learn clusters in data without labels."""
 NEEDS_LABELS = {"biggan"}
-"""Recipes that refuse data without labels: with words that name the way out."""
+"""Recipes that refuse data without labels."""
 CPU = Hardware(torch.device("cpu"), bf16=False)
 PRECISIONS = ["fp32", *(["bf16"] if Hardware.find("cpu").bf16 else [])]
 
@@ -105,7 +105,7 @@ def test_the_registry_agrees_with_the_class(name: str) -> None:
 @every_recipe
 @with_and_without
 @every_shape
-def test_networks_take_and_give_what_they_should(name: str, labels: bool, shape: tuple[int, int, int]) -> None:
+def test_shapes_and_ranges_of_networks(name: str, labels: bool, shape: tuple[int, int, int]) -> None:
     spec = spec_of(shape, labels)
     recipe = tiny(name, spec)
     nets = recipe.nets(spec)
@@ -121,7 +121,7 @@ def test_networks_take_and_give_what_they_should(name: str, labels: bool, shape:
 @with_and_without
 @pytest.mark.parametrize("precision", PRECISIONS)
 @every_shape
-def test_a_round_moves_both_players(name: str, labels: bool, precision: str, shape: tuple[int, int, int]) -> None:
+def test_a_round_updates_both_players(name: str, labels: bool, precision: str, shape: tuple[int, int, int]) -> None:
     spec, hardware = spec_of(shape, labels), Hardware(torch.device("cpu"), precision == "bf16")
     recipe = tiny(name, spec)
     system = system_of(recipe, spec, hardware)
@@ -149,7 +149,7 @@ def test_the_same_seed_builds_the_same_networks(name: str) -> None:
 
 
 @every_recipe
-def test_labels_change_what_is_made_where_they_are_given(name: str) -> None:
+def test_labels_change_samples_of_conditional_recipes(name: str) -> None:
     spec = spec_of((16, 16, 1), True)
     recipe = tiny(name, spec)
     if not recipe.classes(spec):
@@ -166,7 +166,7 @@ def test_labels_change_what_is_made_where_they_are_given(name: str) -> None:
 
 
 @every_recipe
-def test_a_discriminator_with_penalties_looks_at_each_image_by_itself(name: str) -> None:
+def test_a_discriminator_with_penalties_is_independent_of_the_batch(name: str) -> None:
     """Otherwise one gradient of the summed logits would mix the rows, and the penalty would be another."""
     spec = spec_of((16, 16, 3), False)
     system = system_of(tiny(name, spec), spec)
@@ -178,7 +178,7 @@ def test_a_discriminator_with_penalties_looks_at_each_image_by_itself(name: str)
 
 @every_recipe
 @every_shape
-def test_nothing_is_left_to_choose(name: str, shape: tuple[int, int, int]) -> None:
+def test_resolved_recipes_are_complete(name: str, shape: tuple[int, int, int]) -> None:
     if too_small(name, spec_of(shape, True)):
         pytest.skip("too small for it")
     for hardware in (CPU, Hardware(torch.device("cuda"), bf16=True)):
@@ -192,7 +192,7 @@ def test_nothing_is_left_to_choose(name: str, shape: tuple[int, int, int]) -> No
 
 @pytest.mark.parametrize("name", SMALLEST)
 @every_shape
-def test_a_size_too_small_is_said_with_the_way_out(name: str, shape: tuple[int, int, int]) -> None:
+def test_too_small_a_size_is_refused_with_an_alternative(name: str, shape: tuple[int, int, int]) -> None:
     spec = spec_of(shape, True)
     if not too_small(name, spec):
         return
@@ -201,14 +201,14 @@ def test_a_size_too_small_is_said_with_the_way_out(name: str, shape: tuple[int, 
 
 
 @every_recipe
-def test_what_is_given_stays(name: str) -> None:
+def test_explicit_settings_are_kept(name: str) -> None:
     recipe = recipe_class(name)(**TINY[name])
     resolved = recipe.resolve(spec_of((28, 28, 1), True), CPU)
     assert all(getattr(resolved, key) == value for key, value in TINY[name].items())
 
 
 @every_recipe
-def test_settings_of_another_version_are_named(name: str) -> None:
+def test_unknown_saved_settings_are_named(name: str) -> None:
     with pytest.raises(SparringError, match=r"latent_dims.*did you mean 'latent_dim'"):
         from_settings(recipe_class(name), {"latent_dims": 3})
 
@@ -222,7 +222,7 @@ def test_impossible_settings_are_refused(name: str, field: str, value: float) ->
 
 
 @every_recipe
-def test_every_field_is_explained_and_cited(name: str) -> None:
+def test_every_field_has_help_and_every_recipe_a_paper(name: str) -> None:
     kind = recipe_class(name)
     assert kind.name == name and "arXiv" in kind.paper
     assert dataclasses.fields(kind) and kind.__dataclass_params__.frozen  # type: ignore[arg-type,attr-defined]
@@ -238,7 +238,7 @@ def test_memory_is_estimated(name: str, labels: bool, shape: tuple[int, int, int
 
 
 @every_recipe
-def test_a_size_too_large_is_said_with_the_size_that_fits(name: str) -> None:
+def test_too_large_a_size_is_refused_with_one_that_fits(name: str) -> None:
     spec = ImageSpec(8192, 8192, 3, CLASSES, 100)
     recipe = recipe_class(name)().resolve(spec, CPU)
     with pytest.raises(SparringError, match=r"8192x8192 .* GB .*--size \d+x\d+ fits"):

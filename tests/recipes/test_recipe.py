@@ -1,4 +1,4 @@
-"""What recipes check of their fields: messages name the flag and what it may be."""
+"""Range checks of recipe fields. Messages name the flag and its range."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ class Fields:
 
 
 @pytest.mark.parametrize("value", [None, 0, 0.5, 1])
-def test_a_share_may_be_anything_from_0_to_1(value: float | None) -> None:
+def test_a_fraction_is_from_0_to_1(value: float | None) -> None:
     check_fraction(Fields(value), "some_field")
 
 
-def test_messages_name_the_flag_and_what_it_may_be() -> None:
+def test_messages_name_the_flag_and_its_range() -> None:
     for value in (-0.1, 1.1, float("nan")):
         with pytest.raises(UsageError, match=f"--some-field must be from 0 to 1, not {value}"):
             check_fraction(Fields(value), "some_field")

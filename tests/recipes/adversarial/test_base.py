@@ -1,4 +1,4 @@
-"""What every way of adversarial training owes, over all of them and all shapes of data. A new one joins by its line in TINY."""
+"""Conformance of all adversarial training recipes, over all shapes of data. A new recipe needs a line in TINY."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_the_table_of_this_file_is_complete() -> None:
 
 
 @every_method
-def test_it_meets_the_protocol_and_its_settings_come_back(name: str) -> None:
+def test_it_meets_the_protocol_and_settings_round_trip(name: str) -> None:
     recipe = recipe_class(name)()
     assert isinstance(recipe, ClassifierRecipe) and recipe.name == name and recipe.paper
     assert from_settings(type(recipe), to_settings(recipe)) == recipe
@@ -73,7 +73,7 @@ def test_it_meets_the_protocol_and_its_settings_come_back(name: str) -> None:
 @every_method
 @every_shape
 @pytest.mark.parametrize("norm", ["Linf", "L2"])
-def test_a_round_moves_all_weights(name: str, shape: tuple[int, int, int], norm: str) -> None:
+def test_a_round_updates_all_weights(name: str, shape: tuple[int, int, int], norm: str) -> None:
     spec = spec_of(shape)
     recipe = tiny(name, norm=norm, eps=0.1).resolve(spec, CPU)
     system = system_of(recipe, spec)
@@ -90,7 +90,7 @@ def test_a_round_moves_all_weights(name: str, shape: tuple[int, int, int], norm:
 
 @every_method
 @pytest.mark.parametrize("at", [4, 20])
-def test_a_stopped_run_goes_on_to_the_bit(name: str, at: int, tmp_path: Path) -> None:
+def test_a_stopped_run_resumes_bit_exactly(name: str, at: int, tmp_path: Path) -> None:
     spec = spec_of((8, 8, 1))
     recipe = tiny(name, eps_ramp=0.3, ema_half_life=0.1, guard=True).resolve(spec, CPU)
     held = BatchLoader(spec).batches(99, 0)[0]
@@ -148,7 +148,7 @@ def test_every_paper_has_its_network() -> None:
     assert set(chosen.values()) < set(NETS)
 
 
-def test_the_units_change_in_one_place() -> None:
+def test_eps_is_converted_to_pixels_in_minus_1_to_1() -> None:
     threat = pixel_threat("Linf", 0.3)
     assert (threat.norm, threat.eps, threat.low, threat.high) == ("Linf", 0.6, -1.0, 1.0)
     black, white = torch.full((1, 1, 2, 2), -1.0), torch.full((1, 1, 2, 2), 1.0)
@@ -171,12 +171,12 @@ def test_the_units_change_in_one_place() -> None:
         ({"ema_half_life": -1}, "--ema-half-life must be at least 0"),
     ],
 )
-def test_what_cannot_be_is_refused(given: dict[str, Any], words: str) -> None:
+def test_invalid_settings_are_refused(given: dict[str, Any], words: str) -> None:
     with pytest.raises(UsageError, match=words):
         recipe_class("fast")(**given)
 
 
-def test_in_l2_the_box_is_as_wide_as_the_images_make_it() -> None:
+def test_the_largest_l2_eps_depends_on_the_size() -> None:
     recipe = recipe_class("fast")(norm="L2", eps=10.0)
     assert recipe.resolve(spec_of((28, 28, 1)), CPU).eps == 10.0
     with pytest.raises(UsageError, match="beyond the whole box of pixels from 0 to 1, 8 across in L2"):
@@ -187,12 +187,12 @@ def test_in_l2_the_box_is_as_wide_as_the_images_make_it() -> None:
     ("name", "words"),
     [("fsat", "unknown recipe 'fsat': did you mean 'fast'"), ("r3", "sparring train SOURCE --recipe r3"), ("improved", "sparring classify")],
 )  # fmt: skip
-def test_other_names_tell_where_they_belong(name: str, words: str) -> None:
+def test_recipes_of_other_commands_are_refused(name: str, words: str) -> None:
     with pytest.raises(UsageError, match=words):
         recipe_class(name, "harden")
 
 
-def test_without_a_ball_it_is_ordinary_training() -> None:
+def test_with_eps_0_it_is_ordinary_training() -> None:
     spec = spec_of((8, 8, 1))
     recipe = tiny("fast", eps=0.0).resolve(spec, CPU)
     system, batch = system_of(recipe, spec), BatchLoader(spec).batches(0, 0)[0]
@@ -201,8 +201,8 @@ def test_without_a_ball_it_is_ordinary_training() -> None:
     torch.testing.assert_close(loss, torch.nn.functional.cross_entropy(net(batch.x), batch.y))
 
 
-def test_noise_is_told_in_units_of_pixels() -> None:
-    """sigma of pixels from 0 to 1 is twice as much of images in [-1, 1]."""
+def test_sigma_is_in_units_of_pixels_in_0_to_1() -> None:
+    """sigma in pixels in [0, 1] is doubled for images in [-1, 1]."""
     spec = spec_of((8, 8, 1))
     system, batch = system_of(tiny("noisy", sigma=0.25).resolve(spec, CPU), spec), BatchLoader(spec).batches(0, 0)[0]
     net = system.game.players["classifier"]
