@@ -111,14 +111,14 @@ def check_in_sync(nets: Iterable[tuple[str, nn.Module]]) -> None:
     """Raise SparringError unless all weights and buffers are bit-identical on all processes."""
     if world_size() == 1:
         return
-    mine = {
+    local = {
         f"{player}.{name}": hashlib.blake2b(_bytes(tensor), digest_size=8).hexdigest()
         for player, net in nets
         for name, tensor in net.state_dict().items()
     }
     gathered: list[dict[str, str]] = [{} for _ in range(world_size())]
-    td.all_gather_object(gathered, mine)
-    differing = [name for name in mine if len({digests[name] for digests in gathered}) > 1]
+    td.all_gather_object(gathered, local)
+    differing = [name for name in local if len({digests[name] for digests in gathered}) > 1]
     if differing:
         raise SparringError(
             f"the {world_size()} processes are out of sync: {len(differing)} tensors differ, e.g. {differing[0]}"

@@ -72,9 +72,9 @@ def entropy(logits: Tensor) -> Tensor:
 
 def pull_away(features: Tensor) -> Tensor:
     """Return the mean squared cosine of pairs of rows, small if samples differ (Zhao et al. 2016, Eq. 4)."""
-    unit = normalize(features, dim=1)
-    count = len(unit)
-    return ((unit @ unit.T).square().sum() - count) / max(count * (count - 1), 1)
+    directions = normalize(features, dim=1)
+    count = len(directions)
+    return ((directions @ directions.T).square().sum() - count) / max(count * (count - 1), 1)
 
 
 def low_density(fake: Tensor, real: Tensor) -> Tensor:
