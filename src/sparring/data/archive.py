@@ -56,11 +56,11 @@ class Container(Protocol):
         ...
 
     def read(self, name: str) -> bytes:
-        """The bytes of one file; raises `Unreadable`."""
+        """Return the bytes of one file; raises `Unreadable`."""
         ...
 
     def open(self, name: str) -> IO[bytes]:
-        """A file as a stream, for what is too large to hold; raises `Unreadable`."""
+        """Return a file as a stream, for what is too large to hold; raises `Unreadable`."""
         ...
 
     def size(self, name: str) -> int:
@@ -72,11 +72,11 @@ class Container(Protocol):
         ...
 
     def key(self) -> str:
-        """A quick digest of names, sizes and times: equal as long as nothing was touched."""
+        """Return a quick digest of names, sizes and times: equal as long as nothing was touched."""
         ...
 
     def ticket(self, names: Iterable[str]) -> dict[str, Any]:
-        """What another process needs to read `names`, as JSON; see `decode.reopen`."""
+        """Return what another process needs to read `names`, as JSON; see `decode.reopen`."""
         ...
 
 
@@ -139,7 +139,7 @@ class Folder:
         return files, refused
 
     def read(self, name: str) -> bytes:
-        """The bytes of one file."""
+        """Return the bytes of one file."""
         try:
             with open(os.path.join(self._base, name), "rb", buffering=0) as file:
                 return file.readall()
@@ -147,7 +147,7 @@ class Folder:
             raise Unreadable(name, f"cannot be read: {error.strerror}") from error
 
     def open(self, name: str) -> IO[bytes]:
-        """A file as a stream."""
+        """Return a file as a stream."""
         try:
             return open(os.path.join(self._base, name), "rb")
         except OSError as error:
@@ -162,14 +162,14 @@ class Folder:
         return self._base / name
 
     def key(self) -> str:
-        """A quick digest of names, sizes and times."""
+        """Return a quick digest of names, sizes and times."""
         digest = hashlib.blake2b(str(self.path.resolve()).encode(errors="surrogateescape"), digest_size=16)
         for name, (size, time) in sorted(self._listed[0].items()):
             digest.update(f"{name}\0{size}\0{time}\n".encode(errors="surrogateescape"))
         return digest.hexdigest()
 
     def ticket(self, names: Iterable[str]) -> dict[str, Any]:
-        """The path says all."""
+        """Return the path: it says all."""
         return {"kind": "folder", "path": str(self.path)}
 
 
@@ -200,7 +200,7 @@ class Zip:
         self.names = sorted(self._members, key=natural)
 
     def read(self, name: str) -> bytes:
-        """The bytes of one member."""
+        """Return the bytes of one member."""
         try:
             return self._zip.read(self._members[name])
         except MemoryError:
@@ -209,7 +209,7 @@ class Zip:
             raise Unreadable(name, "is damaged in the archive") from error
 
     def open(self, name: str) -> IO[bytes]:
-        """A member as a stream, unpacked piece by piece."""
+        """Return a member as a stream, unpacked piece by piece."""
         try:
             return self._zip.open(self._members[name])
         except Exception as error:  # as above
@@ -224,11 +224,11 @@ class Zip:
         return None
 
     def key(self) -> str:
-        """A quick digest of the file's name, size and time."""
+        """Return a quick digest of the file's name, size and time."""
         return _file_key(self.path)
 
     def ticket(self, names: Iterable[str]) -> dict[str, Any]:
-        """The path says all."""
+        """Return the path: it says all."""
         return {"kind": "zip", "path": str(self.path)}
 
 
@@ -267,7 +267,7 @@ class Tar:
             raise SparringError(f"{self.path} is no readable tar file: {error}") from error
 
     def read(self, name: str) -> bytes:
-        """The bytes of one member."""
+        """Return the bytes of one member."""
         offset, size = self._places[name]
         try:
             with open(self.path, "rb") as file:
@@ -277,7 +277,7 @@ class Tar:
             raise Unreadable(name, f"cannot be read: {error.strerror}") from error
 
     def open(self, name: str) -> IO[bytes]:
-        """A member as a stream."""
+        """Return a member as a stream."""
         offset, size = self._places[name]
         try:
             return io.BufferedReader(_Section(open(self.path, "rb", buffering=0), offset, size))
@@ -293,11 +293,11 @@ class Tar:
         return None
 
     def key(self) -> str:
-        """A quick digest of the file's name, size and time."""
+        """Return a quick digest of the file's name, size and time."""
         return _file_key(self.path)
 
     def ticket(self, names: Iterable[str]) -> dict[str, Any]:
-        """The places too, for a tar has no table of its own."""
+        """Return path and places, for a tar has no table of contents."""
         return {"kind": "tar", "path": str(self.path), "places": {name: self._places[name] for name in names}}
 
 
@@ -323,7 +323,7 @@ class _Section(io.RawIOBase):
 
 
 def open_container(path: Path) -> Container:
-    """The container at `path`, by what it is, not by what it is called. A tar.gz must be unpacked first."""
+    """Return the container at `path`, by what it is, not by what it is called. A tar.gz must be unpacked first."""
     if path.is_dir():
         return Folder(path)
     if path.suffix.lower() not in (".npz", ".parquet") and zipfile.is_zipfile(path):
@@ -334,7 +334,7 @@ def open_container(path: Path) -> Container:
 
 
 def natural(name: str) -> tuple[list[tuple[int, str]], str]:
-    """A sort key that puts `img2` before `img10`."""
+    """Return a sort key that puts `img2` before `img10`."""
     parts = DIGITS.split(name)  # text and digits by turns
     key = [(0, part) for part in parts]
     for k in range(1, len(parts), 2):
@@ -344,13 +344,13 @@ def natural(name: str) -> tuple[list[tuple[int, str]], str]:
 
 
 def suffix(name: str) -> str:
-    """The suffix of a file's name in lower case, with its dot; none if it is a number (`scan.0001`)."""
+    """Return the suffix of a file's name in lower case, with its dot; none if it is a number (`scan.0001`)."""
     stem, dot, end = name.rpartition("/")[2].rpartition(".")
     return f".{end.lower()}" if dot and stem.strip(".") and not end.isdigit() else ""
 
 
 def is_hidden(part: str) -> bool:
-    """True for a name, of a file or a folder, that is not meant to be seen."""
+    """Return True for a name, of a file or a folder, that is not meant to be seen."""
     return part.startswith(".") or part == "__MACOSX"
 
 

@@ -101,7 +101,7 @@ def to_wav(samples: NDArray[np.int16], rate: int) -> bytes:
 
 
 def _stream(container: Container, name: str) -> str | IO[bytes]:
-    """What the library opens: a path where there is one, so that only what is needed is read."""
+    """Return what the library opens: a path where there is one, so that only what is needed is read."""
     place = container.place(name)
     return str(place) if place is not None else io.BytesIO(container.read(name))
 

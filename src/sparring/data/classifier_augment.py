@@ -42,7 +42,7 @@ class Augmentation:
     """Deviation of the noise added to rows of a table (standardised, as images of one pixel): they know no other change."""
 
     def times(self, factor: float) -> Augmentation:
-        """The same kinds of change, `factor` times as strong."""
+        """Return the same kinds of change, `factor` times as strong."""
         return Augmentation(*(getattr(self, name) * factor for name in self.__dataclass_fields__))
 
     def __call__(self, x: Tensor, batch: Batch) -> Tensor:

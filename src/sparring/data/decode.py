@@ -81,7 +81,7 @@ def decode(content: bytes, shape: Shape) -> bytes:
 
 
 def to_mode(image: Image.Image, mode: str) -> Image.Image:
-    """The picture in another mode; transparency that goes is laid over white, 16 bits are scaled to 8."""
+    """Return the picture in another mode; transparency that goes is laid over white, 16 bits are scaled to 8."""
     if image.mode == mode and "transparency" not in image.info:
         return image
     if image.mode.startswith("I") or image.mode == "F":
@@ -267,7 +267,7 @@ def _start_worker() -> subprocess.Popen[str]:
 
 
 def reopen(ticket: dict[str, Any]) -> Container:
-    """The container that gave this ticket, in another process."""
+    """Return the container that gave this ticket, in another process."""
     path = Path(ticket["path"])
     match ticket["kind"]:
         case "zip":

@@ -24,12 +24,12 @@ TIMEOUT = 60
 
 
 def is_url(source: str) -> bool:
-    """True for http and https."""
+    """Return True for http and https."""
     return source.lower().startswith(("http://", "https://"))
 
 
 def download(url: str, folder: Path, limit: int = LARGEST) -> Path:
-    """The file at `url`, in `folder`, which serves this URL or this set of URLs alone; what is there is whole.
+    """Return the file at `url`, in `folder`, which serves this URL or this set of URLs alone; what is there is whole.
 
     A fragment `#sha256=<hex>` is checked. Raises SparringError on failure, leaving what came so far for the next try.
     """
@@ -57,7 +57,7 @@ def download(url: str, folder: Path, limit: int = LARGEST) -> Path:
 
 
 def _file_name(address: str) -> str:
-    """A harmless name for what is at `address`, with its suffix."""
+    """Return a harmless name for what is at `address`, with its suffix."""
     try:
         path = urllib.parse.unquote(urllib.parse.urlsplit(address).path)
     except ValueError as error:

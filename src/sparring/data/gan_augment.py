@@ -136,7 +136,7 @@ class ADA(nn.Module):
 
 
 def motion_inverse(on: Tensor, u: Tensor, n: Tensor, height: int, width: int) -> Tensor:
-    """The paper's geometry, inverted: maps `[B, 3, 3]` from places in the result to places in the image.
+    """Return the paper's geometry, inverted: maps `[B, 3, 3]` from places in the result to places in the image.
 
     `on` bool `[B, 8]` tells which changes come, `u` uniform `[B, 6]` and `n` normal `[B, 4]` how strong they are.
     """
@@ -163,7 +163,7 @@ def motion_inverse(on: Tensor, u: Tensor, n: Tensor, height: int, width: int) ->
 
 
 def colouring(on: Tensor, u: Tensor, n: Tensor, channels: int) -> tuple[Tensor, Tensor]:
-    """The paper's colours: matrices `[B, C, C]` and offsets `[B]` for `tint`.
+    """Return the paper's colours: matrices `[B, C, C]` and offsets `[B]` for `tint`.
 
     Brightness and contrast; of three channels also luma flip, hue and saturation. `on` bool `[B, 5]` tells which
     changes come, `u` uniform `[B, 2]` and `n` normal `[B, 3]` how strong they are.

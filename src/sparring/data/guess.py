@@ -56,7 +56,7 @@ def _count(count: int, noun: str) -> str:
 
 
 def _kind_of_arrays(container: Container, names: list[str]) -> tuple[str, str]:
-    """A table where arrays have two dimensions; others are images, as `--kind series` changes."""
+    """Return a table where arrays have two dimensions; others are images, as `--kind series` changes."""
     shapes = array_shapes(container, names)
     for entry in ("x", "x_train", "x_test", "arr_0"):
         if entry in shapes and len(shape := shapes[entry][0]) == 2:
@@ -88,7 +88,7 @@ def _kind_of_text(
 def _kind_of_table(
     open_table: Callable[[], TableFile], form: str, name: str, options: ReadOptions, like: DataSpec | None
 ) -> tuple[str, str]:
-    """A series where a column holds times over numbers; else a table."""
+    """Return a series where a column holds times over numbers; else a table."""
     if options.time is not None:
         return "series", f"--time {options.time}"
     if options.label is not None or (like is not None and like.kind == "table"):
@@ -101,7 +101,7 @@ def _kind_of_table(
 
 
 def _is_text_table(container: Container, name: str) -> bool:
-    """True for text of several columns, or of one column of numbers."""
+    """Return True for text of several columns, or of one column of numbers."""
     try:
         table = open_text_table(container, name, (), None, [])
         first = next(table.rows(), (0, [""]))[1]

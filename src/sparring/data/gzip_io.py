@@ -17,7 +17,7 @@ from sparring.engine.errors import SparringError
 
 
 def is_packed_tar(path: Path) -> bool:
-    """True for a tar inside gzip."""
+    """Return True for a tar inside gzip."""
     if path.is_dir():
         return False
     try:
@@ -63,7 +63,7 @@ def read_gzip(content: bytes, name: str, limit: int, *, whole: bool = True) -> b
 
 
 def open_gzip(stream: IO[bytes], name: str, packed: int) -> IO[bytes]:
-    """The content of a gzip `stream` of `packed` bytes as a stream; reading raises SparringError where it is damaged."""
+    """Return the content of a gzip `stream` of `packed` bytes as a stream; reading raises SparringError where it is damaged."""
     return io.BufferedReader(_Unpacking(stream, name, packed))
 
 

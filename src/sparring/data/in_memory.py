@@ -57,7 +57,7 @@ class Scale:
         return cls(np.array((low + high) / 2), np.array((high - low) / 2 or 1.0))
 
     def __call__(self, values: NDArray[Any]) -> NDArray[Any]:
-        """The same shape, float32."""
+        """Return the same shape, float32."""
         return ((values - self.middle) / self.unit).astype(np.float32)
 
 

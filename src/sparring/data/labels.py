@@ -134,7 +134,7 @@ def contradictions(
 
 
 def _first(words: list[str]) -> str:
-    """The first few, and how many more there are."""
+    """Return the first few, and how many more there are."""
     return ", ".join(words[:NAMED]) + f" and {len(words) - NAMED:,} more" * (len(words) > NAMED)
 
 
@@ -173,6 +173,6 @@ def _unique(ends: dict[str, int], names: list[str]) -> dict[str, int]:
 
 
 def _near(name: str, names: list[str]) -> str:
-    """The nearest name, where there is one and not too many to look through, or the look of them."""
+    """Return the nearest name, where there is one and not too many to look through, or the look of them."""
     close = difflib.get_close_matches(name, names if len(names) <= 5_000 else [], n=1)
     return f"did you mean '{close[0]}'?" if close else f"its names are like '{names[0]}'"

@@ -57,7 +57,7 @@ class BatchLoader:
         self._chances = _even(data.labels[known]) if balanced else None
 
     def batches(self, nimg: int, turn: int) -> Sequence[Batch]:
-        """This process's share of the batch that begins at image `nimg`, in `parts` parts."""
+        """Return this process's share of the batch that begins at image `nimg`, in `parts` parts."""
         nimg = nimg // self.batch_size // self._replays * self.batch_size if self._replays > 1 else nimg
         seed = mix(self._seed, nimg, turn)
         rows = self._rows(nimg, turn)
@@ -80,7 +80,7 @@ class BatchLoader:
         return x, torch.from_numpy(self.data.conditions(idx)).to(self._device)
 
     def _with_labels(self, seed: int, cut: slice) -> tuple[Tensor, Tensor]:
-        """The part of a batch of images that have labels which goes with the part `cut` of the whole batch."""
+        """Return the part of a batch of images that have labels which goes with the part `cut` of the whole batch."""
         assert self._known is not None
         rng = np.random.default_rng([seed, 1])
         rows, flips = rng.choice(self._known, self._count, p=self._chances), rng.random(self._count) < 0.5

@@ -21,7 +21,7 @@ def noise(count: int, length: int, rate: int, rng: torch.Generator) -> Tensor:
 
 
 def hum(count: int, length: int, rate: int, rng: torch.Generator) -> Tensor:
-    """The mains, or a motor: 8 harmonics of 40 to 160 Hz."""
+    """Return the mains, or a motor: 8 harmonics of 40 to 160 Hz."""
     pitch = 40 * torch.exp2(2 * torch.rand(count, 1, 1, generator=rng))
     return _tones(pitch * torch.arange(1, 9)[:, None], length, rate, rng)
 
@@ -38,7 +38,7 @@ def clicks(count: int, length: int, rate: int, rng: torch.Generator) -> Tensor:
 
 
 def chord(count: int, length: int, rate: int, rng: torch.Generator) -> Tensor:
-    """A major chord, 4:5:6, of plucked strings: 3 harmonics each, dying away."""
+    """Return a major chord, 4:5:6, of plucked strings: 3 harmonics each, dying away."""
     root = 120 * torch.exp2(2 * torch.rand(count, 1, 1, generator=rng))
     tones = _tones(root * torch.tensor([k * j / 4 for k in (4, 5, 6) for j in (1, 2, 3)])[:, None], length, rate, rng)
     return tones * torch.exp(-torch.arange(length) / (0.4 * rate))
@@ -55,7 +55,7 @@ def nonspeech(kind: str, count: int, length: int, rate: int, rng: torch.Generato
 
 
 def _tones(pitches: Tensor, length: int, rate: int, rng: torch.Generator) -> Tensor:
-    """Sums of sines `[count, length]` of `pitches` `[count, tones, 1]` in Hz, the k-th 1/k as loud, at random phases."""
+    """Return sums of sines `[count, length]` of `pitches` `[count, tones, 1]` in Hz, the k-th 1/k as loud, at random phases."""
     phase = torch.rand(pitches.shape, generator=rng)
     loud = (pitches < rate / 2) / torch.arange(1, pitches.shape[1] + 1)[:, None]
     return (loud * torch.sin(2 * math.pi * (pitches * torch.arange(length) / rate + phase))).sum(1)

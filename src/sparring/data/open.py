@@ -92,7 +92,7 @@ def guess_kind(source: str | Path, options: ReadOptions | None = None) -> str:
 def _read(
     source: str, path: Path, options: ReadOptions, like: DataSpec | None, building: Path, digits: bool
 ) -> tuple[RawDataset, str, str]:
-    """What the reader of the kind finds, the kind, and the evidence for it."""
+    """Return what the reader of the kind finds, the kind, and the evidence for it."""
     if digits:
         return find_digits(), *_checked("image", "a known data set", options, like, source)
     if is_packed_tar(path):
@@ -120,7 +120,7 @@ def _checked(
 
 
 def _opened(cache: Path, index: Path) -> Dataset | None:
-    """What an earlier open built; None where nothing did, or where it is damaged."""
+    """Return what an earlier open built; None where nothing did, or where it is damaged."""
     try:
         report = SourceReport(**json.loads(index.read_text(encoding="utf-8")))
         return Dataset(cache / "data" / report.fingerprint, report)

@@ -31,7 +31,7 @@ class Cells:
         return [f"{name}#{row}" for name, table in self.tables.items() for row in range(table.metadata.num_rows)]
 
     def read(self, name: str) -> bytes:
-        """The bytes in one cell."""
+        """Return the bytes in one cell."""
         table, _, number = name.rpartition("#")
         row = int(number)
         if self._cached is None or self._cached[0] != table or not self._first <= row < self._first + len(self._cells):
@@ -53,7 +53,7 @@ class Cells:
         self._cached, self._first = (table, group), first
 
     def open(self, name: str) -> IO[bytes]:
-        """The bytes in one cell, as a stream."""
+        """Return the bytes in one cell, as a stream."""
         return io.BytesIO(self.read(name))
 
     def size(self, name: str) -> int:
@@ -69,12 +69,12 @@ class Cells:
         raise NotImplementedError
 
     def ticket(self, names: Iterable[str]) -> dict[str, Any]:
-        """The tables, which must lie on the disk by themselves."""
+        """Return the tables, which must lie on the disk by themselves."""
         tables = {name: str(source) for name, source in self._sources.items()}
         return {"kind": "cells", "path": str(self.path), "tables": tables, "column": self._column}
 
     def shareable(self) -> bool:
-        """True if another process can open the tables too."""
+        """Return True if another process can open the tables too."""
         return all(isinstance(source, str | Path) for source in self._sources.values())
 
 

@@ -156,7 +156,7 @@ class RawDataset(Protocol):
         ...
 
     def lengths(self) -> NDArray[np.int64] | None:
-        """Steps of each row before the padding, `[N]`; None where rows have one length. Known after `ingest`."""
+        """Return steps of each row before the padding, `[N]`; None where rows have one length. Known after `ingest`."""
         ...
 
     def forms(self) -> dict[str, int]:

@@ -34,7 +34,7 @@ def cache_folder() -> Path:
 
 
 def locate(source: str | Path) -> tuple[Path, list[str]]:
-    """The path of what SOURCE means, fetched first where it is on the web; and notes on how it was found."""
+    """Return the path of what SOURCE means, fetched first where it is on the web; and notes on how it was found."""
     text = str(source)
     if not text:
         raise UsageError("SOURCE is empty: it is a folder, an archive, a file, a URL or a known name")
@@ -58,7 +58,7 @@ def locate(source: str | Path) -> tuple[Path, list[str]]:
 
 
 def local(text: str) -> Path | None:
-    """The path of this name, if there is something on the disk."""
+    """Return the path of this name, if there is something on the disk."""
     path = Path(os.path.expanduser(text))
     return path if os.path.exists(path) else None
 
@@ -75,7 +75,7 @@ def _locate_known(name: str) -> tuple[Path, list[str]]:
 
 
 def find(container: Container, source: str, kind: str, options: ReadOptions) -> RawDataset:
-    """What the first reader of this kind that knows the container of `source` finds there."""
+    """Return what the first reader of this kind that knows the container of `source` finds there."""
     for reader in READERS[kind]:
         if raw := reader(container, options):
             return stacked(raw) if source == STACKED and local(source) is None else raw

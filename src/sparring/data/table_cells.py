@@ -11,7 +11,7 @@ MAX_MAGNITUDE = 1e38
 
 
 def is_number(cell: str) -> bool:
-    """True for text that Python reads as a number."""
+    """Return True for text that Python reads as a number."""
     try:
         float(cell)
     except ValueError:
@@ -29,5 +29,5 @@ def to_number(cell: str) -> float | None:
 
 
 def is_void(cell: str) -> bool:
-    """True of what stands among numbers for none, or for one that float32 cannot hold."""
+    """Return True of what stands among numbers for none, or for one that float32 cannot hold."""
     return cell.casefold() in NOT_A_NUMBER or (is_number(cell) and to_number(cell) is None)

@@ -109,7 +109,7 @@ def guess_encoding(stream: Open, name: str) -> tuple[str, list[str]]:
 
 
 def _opener(container: Container, name: str) -> Open:
-    """What opens the file as a stream, unpacked where it is gzip."""
+    """Return what opens the file as a stream, unpacked where it is gzip."""
     if suffix(name) != ".gz":
         return lambda: container.open(name)
     return lambda: open_gzip(container.open(name), name, container.size(name))
@@ -146,7 +146,7 @@ def _guess_delimiter(lines: list[str], name: str) -> tuple[str, list[str]]:
 
 
 def _parse(lines: list[str], delimiter: str) -> list[tuple[int, list[str]]]:
-    """The rows of a sample; it ends where it is no table."""
+    """Return the rows of a sample; it ends where it is no table."""
     rows = []
     reader = csv.reader(lines, delimiter=delimiter, skipinitialspace=True)
     try:
@@ -176,7 +176,7 @@ def _choose_header(
 
 
 def _looks_like_header(first: list[str], others: list[list[str]]) -> bool:
-    """True for words over a column of numbers, or words that differ and are found nowhere below."""
+    """Return True for words over a column of numbers, or words that differ and are found nowhere below."""
     if any(map(is_number, first)):
         return False
     columns = [[row[k] for row in others if row[k] not in MISSING and not is_void(row[k])] for k in range(len(first))]

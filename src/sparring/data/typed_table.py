@@ -121,7 +121,7 @@ def open_array_tables(container: Container, given: Sequence[str]) -> list[ArrayT
 
 
 def _to_text(value: Any) -> str:
-    """A cell as a text table would hold it; empty where there is no value."""
+    """Return a cell as a text table would hold it; empty where there is no value."""
     if value is None or value != value:  # NaN
         return ""
     return str(value)

@@ -24,19 +24,19 @@ def scale(x: Tensor, y: Tensor) -> Tensor:
 
 
 def shift(x: Tensor, y: Tensor) -> Tensor:
-    """Moving by `x` pixels to the right and `y` down, `[B]`."""
+    """Move by `x` pixels to the right and `y` down, `[B]`."""
     zero = torch.zeros_like(x)
     return affine(zero + 1, zero, zero, zero + 1, x, y)
 
 
 def turn(angle: Tensor) -> Tensor:
-    """Turning clockwise by `angle` `[B]` in radians."""
+    """Turn clockwise by `angle` `[B]` in radians."""
     zero, cos, sin = torch.zeros_like(angle), angle.cos(), angle.sin()
     return affine(cos, -sin, sin, cos, zero, zero)
 
 
 def quarter_turns(count: Tensor) -> Tensor:
-    """Turning clockwise by `count` `[B]` right angles: `turn` without its rounding errors."""
+    """Turn clockwise by `count` `[B]` right angles: `turn` without its rounding errors."""
     return turn(count * (torch.pi / 2)).round()
 
 
@@ -68,5 +68,5 @@ def window(x: Tensor, right: Tensor, down: Tensor, hidden: Tensor) -> Tensor:
 
 
 def within(index: Tensor, size: int) -> Tensor:
-    """True where 0 <= index < size."""
+    """Return True where 0 <= index < size."""
     return (index >= 0) & (index < size)

@@ -17,7 +17,7 @@ from sparring.data.readers.table import read_table
 
 
 def _of_images(read: Callable[[Container], RawDataset | None]) -> Reader:
-    """A reader that needs no options."""
+    """Return a reader that needs no options."""
     return lambda container, options: read(container)
 
 

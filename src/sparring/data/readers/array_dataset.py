@@ -68,7 +68,7 @@ class ImageArrays(ImageSource):
         return np.concatenate(labels_given) if labels_given and len(labels_given) == len(self.parts) else None
 
     def survey(self) -> Counter[Shape]:
-        """The one shape of each part."""
+        """Return the one shape of each part."""
         shapes: Counter[Shape] = Counter()
         for part in self.parts:
             _, height, width, channels = part.images.shape
@@ -122,7 +122,7 @@ class ImageArrays(ImageSource):
 
 
 def _blocks(images: NDArray[Any]) -> Iterator[NDArray[Any]]:
-    """Some images at a time; where they lie in a map, its pages go before the next."""
+    """Return some images at a time; where they lie in a map, its pages go before the next."""
     for start in range(0, len(images), BLOCK):
         yield images[start : start + BLOCK]
         let_go(images)

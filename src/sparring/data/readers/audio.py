@@ -59,7 +59,7 @@ class Recordings:
         return AudioSpec(rate, max(length, self._least), (), 0)
 
     def _header(self, name: str) -> Header | str:
-        """The header of a file, or why it cannot be used."""
+        """Return the header of a file, or why it cannot be used."""
         try:
             return read_header(self.container, name)
         except Unreadable as error:
@@ -101,7 +101,7 @@ class Recordings:
         return replace(spec, length=max(longest, self._least))
 
     def lengths(self) -> NDArray[np.int64]:
-        """Samples of each recording before the padding, `[N]`."""
+        """Return samples of each recording before the padding, `[N]`."""
         return self._lengths
 
     def forms(self) -> dict[str, int]:
@@ -141,5 +141,5 @@ def _examples(names: list[str]) -> list[Example]:
 
 
 def _split(folders: list[str]) -> Literal["train", "test"]:
-    """The split by the outermost folder that names one."""
+    """Return the split by the outermost folder that names one."""
     return next((SPLITS[part.lower()] for part in folders if part.lower() in SPLITS), "train")

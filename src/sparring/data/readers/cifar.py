@@ -27,7 +27,7 @@ ADMITTED = {
 
 
 def read_cifar(container: Container) -> RawDataset | None:
-    """The batches of CIFAR-10 or CIFAR-100; None where there are none."""
+    """Return the batches of CIFAR-10 or CIFAR-100; None where there are none."""
     names = {name.rpartition("/")[2]: name for name in container.names}
     binary_100 = names.keys() >= BINARY_100
     if names.keys() & BINARY_10 or binary_100:

@@ -12,7 +12,7 @@ HELD_OUT = 297
 
 
 def read_digits() -> ImageArrays:
-    """The digits, 1,500 to train and 297 held out. Needs scikit-learn (`pip install sparring[demo]`)."""
+    """Return the digits, 1,500 to train and 297 held out. Needs scikit-learn (`pip install sparring[demo]`)."""
     try:
         from sklearn.datasets import load_digits
     except ImportError as error:

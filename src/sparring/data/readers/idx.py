@@ -44,7 +44,7 @@ def read_idx_files(container: Container) -> RawDataset | None:
 
 
 def parse_idx(content: bytes, name: str) -> NDArray[np.uint8]:
-    """The array in an IDX file, gzipped or not; raises SparringError where it is torn or holds no bytes."""
+    """Return the array in an IDX file, gzipped or not; raises SparringError where it is torn or holds no bytes."""
     gz = content[:2] == b"\x1f\x8b"
     head = read_gzip(content, name, 4 + 4 * 255, whole=False) if gz else content
     if len(head) < 4 or head[:2] != b"\0\0" or not 1 <= head[3] <= 4 or len(head) < 4 + 4 * head[3]:

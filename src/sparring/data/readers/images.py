@@ -86,12 +86,12 @@ def read_images(container: Container) -> RawDataset | None:
 
 
 def mostly_images(container: Container, others: int) -> bool:
-    """True where there are more image files than `others`: then a lone array or table is a file beside them."""
+    """Return True where there are more image files than `others`: then a lone array or table is a file beside them."""
     return any(True for _ in islice((name for name in container.names if suffix(name) in SUFFIXES), others, None))
 
 
 def _items(images: list[tuple[str, list[str]]]) -> list[Example]:
-    """The split and the label of each image, by the folders that not all of them share.
+    """Return the split and the label of each image, by the folders that not all of them share.
 
     Folders are splits where all of them are named so, or train and test are both there: a lone `train` may be a
     vehicle.

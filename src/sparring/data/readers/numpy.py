@@ -53,7 +53,7 @@ def read_numpy(container: Container) -> RawDataset | None:
 
 
 def _is_vectors(y: NDArray[Any]) -> bool:
-    """True for numbers that name no classes: neither one-hot nor whole."""
+    """Return True for numbers that name no classes: neither one-hot nor whole."""
     if y.dtype.kind not in "uifb" or not y.size:
         return False
     if y.ndim == 2 and y.shape[1] > 1:

@@ -93,7 +93,7 @@ def _labels(table: Any, column: str | None) -> Iterator[str | None]:
 
 
 def _class_names(table: Any, column: str) -> list[str]:
-    """The names in Hugging Face's own metadata, where there are any."""
+    """Return the names in Hugging Face's own metadata, where there are any."""
     try:
         metadata = json.loads(table.schema_arrow.metadata[b"huggingface"])
         return [str(name) for name in metadata["info"]["features"][column]["names"]]

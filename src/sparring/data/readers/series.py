@@ -157,7 +157,7 @@ class LongSeries(Series):
         return SeriesSpec(tuple(channels), length, (0.0,) * len(channels), (1.0,) * len(channels), (), 0)
 
     def _choose_columns(self, options: ReadOptions) -> tuple[str, list[str]]:
-        """The column of the time, and those of numbers."""
+        """Return the column of the time, and those of numbers."""
         header = self.file.header
         if options.time is not None:
             time = find_column(header, options.time, "--time", self.file.name)
@@ -211,7 +211,7 @@ class LongSeries(Series):
     def _drop_repeated(
         self, order: NDArray[np.int64], times: NDArray[np.float64], texts: list[str]
     ) -> NDArray[np.int64]:
-        """The order without rows whose time is that of the row before."""
+        """Return the order without rows whose time is that of the row before."""
         repeated = np.concatenate([[False], np.diff(times[order]) <= 0])
         self.skipped += [Skipped(texts[k], "repeats a time: the first row counts") for k in order[repeated]]
         kept: NDArray[np.int64] = order[~repeated]
@@ -279,7 +279,7 @@ def _read_arrays(container: Container, names: list[str]) -> ArraySeries:
 
 
 def is_time_name(name: str) -> bool:
-    """True for what columns of times are usually called."""
+    """Return True for what columns of times are usually called."""
     return name.strip().lower() in TIME_NAMES
 
 

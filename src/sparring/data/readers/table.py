@@ -116,7 +116,7 @@ class Tables:
         return TableSpec(columns, self._target or "", (), 0)
 
     def _find_target(self, like: TableSpec | None) -> str | None:
-        """The column of the class: that of the options, else that of `like` if it is there."""
+        """Return the column of the class: that of the options, else that of `like` if it is there."""
         if self.options.label is not None:
             return self._column(self.options.label, "--label")
         if like and like.target in self.header:
@@ -170,7 +170,7 @@ class Tables:
         self._skipped_rows += 1
 
     def items_name(self, file: TableFile, line: int) -> str:
-        """The name of a row."""
+        """Return the name of a row."""
         place = file.place.format(line)
         return f"{file.name} {place}" if len(self.files) > 1 else place
 
@@ -290,7 +290,7 @@ def find_column(header: Sequence[str], name: str, flag: str, file: str) -> str:
 
 
 def table_suffix(name: str) -> str:
-    """The suffix of a file's name, that before `.gz` where it is gzip."""
+    """Return the suffix of a file's name, that before `.gz` where it is gzip."""
     return suffix(name.lower().removesuffix(".gz")) if suffix(name) == ".gz" else suffix(name)
 
 
