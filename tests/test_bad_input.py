@@ -89,7 +89,7 @@ def refused(done: object, code: int, *words: str) -> None:
         (["classify", "data.npz", "--out", "data.npz"], ["data.npz is a file"]),
         (["predict", "nowhere", "data.npz"], ["there is no 'nowhere'"]),
         (["predict", ".", "data.npz"], ["no classifier.json", "no run folder"]),
-        (["predict", "nowhere"], ["IMAGES"]),
+        (["predict", "nowhere"], ["SOURCE"]),
         (["predict", "nowhere", "x", "--json", "--csv"], ["--json and --csv exclude each other"]),
         (["sample", "nowhere"], ["there is no 'nowhere'"]),
         (["sample", "."], ["generator.json"]),

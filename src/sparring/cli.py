@@ -73,8 +73,8 @@ COMMANDS = {
         ("photos/ --minutes 10", "adult.csv --label income"), "--recipe",
     ),
     "predict": Command(
-        flags.PredictFlags, "RUN IMAGES", "classify new images",
-        ("runs/photos-consistent new.jpg", "runs/photos-consistent new/ --csv"),
+        flags.PredictFlags, "RUN SOURCE", "classify new images, sounds, rows or series",
+        ("runs/photos-consistent new.jpg", "runs/adult-tabular_mlp new.csv --csv"),
     ),
     "harden": Command(
         flags.HardenFlags, "SOURCE", "train a classifier that is robust to small changes",

@@ -155,12 +155,12 @@ class HardenFlags(TrainingFlags):
 
 @dataclass(frozen=True)
 class PredictFlags:
-    """Classify new images: a class or "none of these", with a calibrated probability."""
+    """Classify new data: a class or "none of these" for each example, with a calibrated probability."""
 
     run: RunFolder
     """Run folder of `classify` or `harden`, or a folder with classifier.safetensors and classifier.json."""
-    images: Annotated[str, arg(metavar="IMAGES", help_behavior_hint="")]
-    """An image, or a source of images as for `train`."""
+    source: Source
+    """New data of the kind that the model was trained on, as for `classify`; a single file, too."""
     resize: Switch = False
     """Scale and convert images of another size or mode to those of training, instead of refusing them."""
     csv: Switch = False

@@ -361,10 +361,11 @@ def test_images_of_another_shape_are_refused_or_brought_to_it(trained: Classific
 def test_files_that_are_no_images_are_told_and_equal_ones_all_answered(
     trained: ClassificationReport, tmp_path: Path
 ) -> None:
+    (folder := tmp_path / "new").mkdir()
     for k in range(2):
-        Image.new("L", (8, 8)).save(tmp_path / f"{k}.png")
-    (tmp_path / "torn.png").write_bytes((tmp_path / "0.png").read_bytes()[:40])
-    found = predict(trained.run, tmp_path)
+        Image.new("L", (8, 8)).save(folder / f"{k}.png")
+    (folder / "torn.png").write_bytes((folder / "0.png").read_bytes()[:40])
+    found = predict(trained.run, folder)
     assert [one.name for one in found.predictions] == ["0.png", "1.png"]
     assert list(found.skipped.values()) == [["torn.png"]]
 

@@ -1,10 +1,11 @@
-"""`sparring predict`: what a trained classifier says of new images."""
+"""`sparring predict`: the class of each of new images, recordings, rows of a table or series."""
 
 from __future__ import annotations
 
 import csv
 import io
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,66 +15,80 @@ from torch import nn
 from sparring.data.dataset import Dataset
 from sparring.data.open import open_source
 from sparring.data.reader_api import ReadOptions
+from sparring.models.answers import Answers
 from sparring.models.capabilities import Model, Predictor
 from sparring.models.classifier import CHUNK_ROWS
 from sparring.models.load import load_capable
 
+SUMMARY_CLASSES = 20
+"""Classes whose counts are printed."""
+
 
 @dataclass(frozen=True)
 class Prediction:
-    """An image and its answer."""
+    """One example and its answer."""
 
     name: str
+    """Name of a file, `array[row]`, or a line of a table."""
     label: str
     """A class, or "none of these"."""
     probability: float
-    """Of the likeliest class."""
+    """Calibrated probability of the likeliest class."""
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """Answers for all images of a source, and the files that are none."""
+    """The answers for all examples of a source."""
 
     predictions: list[Prediction]
     skipped: dict[str, list[str]]
-    """Why -> names."""
+    """Reason -> names of files or lines that could not be read."""
 
 
-def predict(run: str | Path, images: str | Path, *, resize: bool = False, net: nn.Module | None = None) -> Predictions:
-    """What the classifier of `run` says of each image of a source (a single image too), in the source's order.
+def predict(run: str | Path, source: str | Path, *, resize: bool = False, net: nn.Module | None = None) -> Predictions:
+    """Return what the classifier of `run` answers for each example of `source`, in the source's order.
 
-    Images of another size or mode than it was trained on are refused, unless `resize`, or unless the training images were
-    brought to one size as well. Raises SparringError, with the way out, on all that can go wrong.
+    Examples are read as the training data were: the same sampling rate, the same columns. Images of another size or mode
+    are refused, unless `resize`, or unless the training images were scaled too. `net` is the network of a run with custom
+    networks. Raises UsageError where `run` has no such model or `source` does not fit it, SparringError where the files
+    of either cannot be used.
     """
     model = load_capable(run, Predictor, net=net)
-    opened = open_like(model, images, resize=resize)
-    found: list[Prediction] = []
-    for first in range(0, len(opened), CHUNK_ROWS):
-        answers = model.predict(opened[np.arange(first, min(first + CHUNK_ROWS, len(opened)))])
-        names = opened.names[first : first + CHUNK_ROWS]
-        found += [Prediction(name, a.label, round(a.probability, 6)) for name, a in zip(names, answers, strict=True)]
-    return Predictions(found, opened.report.skipped)
+    data = open_like(model, source, resize=resize)
+    names = iter(data.names)
+    predictions = [
+        Prediction(next(names), answer.label, round(answer.probability, 6))
+        for answers in answer_all(model, data)
+        for answer in answers
+    ]
+    return Predictions(predictions, data.skipped)
 
 
 def open_like(model: Model, source: str | Path, *, resize: bool = False) -> Dataset:
-    """Open all examples of a source as the model's training data were read; raise UsageError where they do not fit."""
+    """Open all examples of `source` as the training data of `model` were read; raise UsageError as `predict` does."""
     return open_source(source, ReadOptions(resize=resize), like=model.spec, keep_duplicates=True).split(None)
 
 
-def as_csv(found: Predictions) -> str:
-    """A table of name,label,probability."""
+def answer_all(model: Predictor, data: Dataset) -> Iterator[Answers]:
+    """Yield the answers for all examples, a chunk at a time."""
+    for first in range(0, len(data), CHUNK_ROWS):
+        yield model.predict(data[np.arange(first, min(first + CHUNK_ROWS, len(data)))])
+
+
+def as_csv(result: Predictions) -> str:
+    """Return lines of name,label,probability."""
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(("name", "label", "probability"))
-    table.writerows((one.name, one.label, one.probability) for one in found.predictions)
+    table.writerows((row.name, row.label, row.probability) for row in result.predictions)
     return text.getvalue().rstrip("\n")
 
 
-def to_text(found: Predictions) -> str:
-    """A line an image, and how many of each class."""
-    wide = max((len(one.name) for one in found.predictions), default=0)
-    lines = [f"{one.name:{wide}}  {one.label:16} {one.probability:.1%}" for one in found.predictions]
-    count = Counter(one.label for one in found.predictions)
-    lines.append(", ".join(f"{some:,} {label}" for label, some in count.most_common(20)))
-    lines += [f"skipped: {name} {why}" for why, names in found.skipped.items() for name in names]
+def to_text(result: Predictions) -> str:
+    """Return a line for each example, and the number of answers of each class."""
+    width = max((len(row.name) for row in result.predictions), default=0)
+    lines = [f"{row.name:{width}}  {row.label:16} {row.probability:.1%}" for row in result.predictions]
+    count = Counter(row.label for row in result.predictions)
+    lines.append(", ".join(f"{number:,} {label}" for label, number in count.most_common(SUMMARY_CLASSES)))
+    lines += [f"skipped  {name}: {reason}" for reason, names in result.skipped.items() for name in names]
     return "\n".join(lines)
