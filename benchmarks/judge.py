@@ -118,7 +118,7 @@ class Judge:
         summary = two_sample_test(
             real.fetch, of_array(pixels).fetch, min(len(pixels), len(rows)), hardware=self.hardware
         )
-        return summary.right / summary.of
+        return summary.accuracy
 
 
 def samples_of(model: GeneratorModel, count: int, seed: int = 0) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:

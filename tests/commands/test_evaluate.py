@@ -28,8 +28,8 @@ Cli = Callable[..., CompletedProcess[str]]
 
 @pytest.fixture(autouse=True)
 def _short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(two_sample_test, "FEWEST", 2_000)
-    monkeypatch.setattr(two_sample_test, "IMAGES", 2_000)
+    monkeypatch.setattr(two_sample_test, "MIN_IMAGES", 2_000)
+    monkeypatch.setattr(two_sample_test, "MAX_IMAGES", 2_000)
     monkeypatch.setattr(trained, "TRAINING", trained.FeatureNetTraining(features=8, images=5_000, least=5_000, width=8))
 
 

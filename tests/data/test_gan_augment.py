@@ -16,7 +16,7 @@ from sparring.engine.game import Batch
 from sparring.games.gan import GAN
 from sparring.games.objectives import OBJECTIVES
 from sparring.games.penalties import r1, r2
-from sparring.measure.diagnostics.augmentation_leaks import Leak, leaks
+from sparring.measure.diagnostics.augmentation_leaks import Leak, augmentation_leaks
 
 SHAPES = [(1, 1, 1), (3, 1, 1), (3, 1, 40), (2, 5, 3), (3, 17, 23), (4, 8, 8), (1, 92, 112), (7, 4, 4)]
 every_shape = pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: "x".join(map(str, shape)))
@@ -340,7 +340,7 @@ def found_after_training(augment: Callable[[Tensor, Batch], Tensor], rounds: int
             player.step()
     with torch.no_grad():
         samples = generator(torch.randn(400, 8))
-    return leaks(samples, upright(400, 1), data)
+    return augmentation_leaks(samples, upright(400, 1), data)
 
 
 @pytest.mark.slow
@@ -349,7 +349,7 @@ def test_half_augmented_does_not_leak() -> None:
     for seed in range(3):
         found = found_after_training(ADA(start=0.5, speed_images=float("inf")), seed=seed)
         assert len(found) == 6 and min(leak.samples for leak in found) > 100
-        assert not any(leak.certain for leak in found)
+        assert not any(leak.significant for leak in found)
 
 
 @pytest.mark.slow
@@ -361,4 +361,4 @@ def test_always_augmented_leaks() -> None:
         return warp(x, motion_inverse(on, batch.uniform(6), torch.zeros(1, 4), *x.shape[2:]))
 
     # which way a generator turns is luck, and rounding: of three, none of which leaks above, one or more tells
-    assert any(leak.certain for seed in range(3) for leak in found_after_training(turned, seed=seed))
+    assert any(leak.significant for seed in range(3) for leak in found_after_training(turned, seed=seed))

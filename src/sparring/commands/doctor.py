@@ -1,4 +1,4 @@
-"""`sparring doctor`: what ails a run, in words, with the figure behind each and the next flag to try."""
+"""`sparring doctor`: problems of a training run, with the evidence for each and the next flag to try."""
 
 from __future__ import annotations
 
@@ -15,39 +15,39 @@ from sparring.commands.training.run_settings import open_run_data
 from sparring.data.dataset import Dataset
 from sparring.engine.errors import SparringError
 from sparring.engine.run_folder import Run
-from sparring.measure.diagnostics.augmentation_leaks import leaks
-from sparring.measure.diagnostics.gan_diagnostics import Facts, Finding, diagnose
-from sparring.measure.diagnostics.quick_metrics import twins
+from sparring.measure.diagnostics.augmentation_leaks import augmentation_leaks
+from sparring.measure.diagnostics.gan_diagnostics import Finding, RunFacts, diagnose
+from sparring.measure.diagnostics.quick_metrics import near_duplicates
 from sparring.models.capabilities import Sampler
 from sparring.models.generator import GeneratorModel, load_generator
 from sparring.models.load import check_capable
 
 SAMPLES = 1000
-"""Drawn afresh, and images at most that they are held against."""
+"""Number of fresh samples, and largest number of real images that they are compared with."""
 
 
 def doctor(run: str | Path | Run, generator: nn.Module | None = None) -> list[Finding]:
-    """Diagnose `run` from its metrics, its data and fresh samples: illnesses first, then how its course is.
+    """Diagnose `run` from its metrics, its data and fresh samples: problems first, then the trend.
 
-    Where the data are gone, or the networks are one's own and no `generator` is given, the metrics alone tell, and a
-    finding says so. Raises SparringError where there is no run.
+    Without the data, or with custom networks and no `generator`, only the metrics are used, and a finding reports it.
+    Raises SparringError if there is no run.
     """
     run = run if isinstance(run, Run) else Run(run)
     settings = run.settings
     check_capable(run.path, Sampler)
-    known = Facts(quote(str(run.path)), settings["recipe"]["settings"], own_nets=settings["custom_nets"])
+    facts = RunFacts(quote(str(run.path)), settings["recipe"]["settings"], custom_nets=settings["custom_nets"])
     try:
         model, data = load_generator(run.path, generator), open_run_data(run)
     except SparringError as error:
-        blind = Finding(
-            "unseen", "notice", "No samples could be looked at: the metrics alone have to tell.", str(error)
+        unseen = Finding(
+            "unseen", "notice", "No samples could be checked: the diagnosis uses the logged metrics only.", str(error)
         )
-        return [*diagnose(run.metrics(), known), blind]
-    return diagnose(run.metrics(), replace(known, conditional=model.conditional, **_look(model, data)))
+        return [*diagnose(run.metrics(), facts), unseen]
+    return diagnose(run.metrics(), replace(facts, conditional=model.conditional, **_check_samples(model, data)))
 
 
 def to_text(findings: list[Finding]) -> str:
-    """Each finding in three lines at most: how bad it is and what it is, the figure, what to try."""
+    """Return up to three lines for each finding: severity and message, evidence, advice."""
     lines: list[str] = []
     for finding in findings:
         lines.append(f"{finding.severity:7} {finding.message}")
@@ -55,13 +55,16 @@ def to_text(findings: list[Finding]) -> str:
     return "\n".join(lines)
 
 
-def _look(model: GeneratorModel, data: Dataset) -> dict[str, Any]:
-    """Twins among fresh samples, and those that are turned."""
+def _check_samples(model: GeneratorModel, data: Dataset) -> dict[str, Any]:
+    """Return the near-duplicates among fresh samples, and the augmentation leaks."""
     samples = downscale(encode(data, np.concatenate(list(model.samples(SAMPLES, seed=2)))))
     train = downscale(draw_examples(data, 2 * SAMPLES)[0])
     if data.report.splits["test"]:
-        fresh = downscale(draw_examples(data.split("test"), SAMPLES)[0])
+        held_out = downscale(draw_examples(data.split("test"), SAMPLES)[0])
     else:
-        train, fresh = train[: len(train) // 2], train[len(train) // 2 :]
+        train, held_out = train[: len(train) // 2], train[len(train) // 2 :]
     train = train[:SAMPLES]
-    return {"twins": twins(samples[: len(train)], train), "leaks": leaks(samples, fresh, train)}
+    return {
+        "near_duplicates": near_duplicates(samples[: len(train)], train),
+        "leaks": augmentation_leaks(samples, held_out, train),
+    }

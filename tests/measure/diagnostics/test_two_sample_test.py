@@ -9,56 +9,57 @@ from sparring.engine.device import Hardware
 from sparring.engine.ema import EMA
 from sparring.engine.game import Batch, Stats
 from sparring.engine.loop import System
-from sparring.measure.diagnostics import two_sample_test as nash
-from sparring.measure.diagnostics.two_sample_test import Told, duality_gap, two_sample_test
+from sparring.measure.diagnostics import two_sample_test as module
+from sparring.measure.diagnostics.duality_gap import duality_gap
+from sparring.measure.diagnostics.two_sample_test import to_result, two_sample_test
 
 CPU = Hardware(torch.device("cpu"), bf16=False)
 
 
 @pytest.fixture(autouse=True)
 def _short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(nash, "FEWEST", 6_000)
-    monkeypatch.setattr(nash, "IMAGES", 6_000)
+    monkeypatch.setattr(module, "MIN_IMAGES", 6_000)
+    monkeypatch.setattr(module, "MAX_IMAGES", 6_000)
 
 
 def images(count: int, seed: int, low: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).integers(low, 200, (count, 8, 8, 1), np.uint8)
 
 
-def test_one_distribution_cannot_be_told_apart() -> None:
+def test_equal_distributions_give_chance() -> None:
     a, b = images(400, 0), images(400, 1)
-    found = two_sample_test(a.__getitem__, b.__getitem__, 400, hardware=CPU).as_nash()
-    assert found.tested == 400
-    assert found.low <= 0.5 <= found.high
-    assert "no better than guessing" in found.message and "no proof" in found.message
+    result = two_sample_test(a.__getitem__, b.__getitem__, 400, hardware=CPU)
+    assert result.tested == 400
+    assert result.low <= 0.5 <= result.high
+    assert "That is chance" in result.message and "stronger discriminator" in result.message
 
 
-def test_two_distributions_can() -> None:
+def test_different_distributions_are_separated() -> None:
     a, b = images(400, 0), images(400, 1, low=60)
-    found = two_sample_test(a.__getitem__, b.__getitem__, 400, hardware=CPU).as_nash()
-    assert found.accuracy > 0.9 and found.low > 0.5
-    assert "far from the game's equilibrium" in found.message
+    result = two_sample_test(a.__getitem__, b.__getitem__, 400, hardware=CPU)
+    assert result.accuracy > 0.9 and result.low > 0.5
+    assert "far from the game's equilibrium" in result.message
 
 
-def test_tables_too() -> None:
+def test_rows_of_values() -> None:
     rng = np.random.default_rng(0)
     a, b = rng.normal(size=(400, 5)).astype(np.float32), rng.normal(1.0, 1.0, (400, 5)).astype(np.float32)
-    assert two_sample_test(a.__getitem__, b.__getitem__, 400, hardware=CPU).as_nash().low > 0.7
-    assert two_sample_test(a[:200].__getitem__, a[200:].__getitem__, 200, hardware=CPU).as_nash().low < 0.5
+    assert two_sample_test(a.__getitem__, b.__getitem__, 400, hardware=CPU).low > 0.7
+    assert two_sample_test(a[:200].__getitem__, a[200:].__getitem__, 200, hardware=CPU).low < 0.5
 
 
-def test_the_same_seed_tells_the_same() -> None:
+def test_same_seed_same_result() -> None:
     a, b = images(100, 0), images(100, 1)
-    found = [two_sample_test(a.__getitem__, b.__getitem__, 100, seed=3, hardware=CPU) for _ in range(2)]
-    assert found[0] == found[1]
+    result = [two_sample_test(a.__getitem__, b.__getitem__, 100, seed=3, hardware=CPU) for _ in range(2)]
+    assert result[0] == result[1]
 
 
-def test_words_of_images_in_both_sets() -> None:
-    assert "worse than guessing" in Told(10, 100).as_nash().message
+def test_message_if_both_sets_share_rows() -> None:
+    assert "below chance" in to_result(10, 100).message
 
 
 class Parabola:
-    """M(G, D) = g^2 - d^2 + g d, as a game of two numbers: its equilibrium is at (0, 0)."""
+    """The game M(G, D) = g^2 - d^2 + g d of two numbers, with its equilibrium at (0, 0)."""
 
     turns = ("discriminator", "generator")
 
@@ -96,7 +97,7 @@ def gap(g: float, d: float) -> float:
     return duality_gap(build, BatchLoader(), BatchLoader().batches(0, 0), images=200, hardware=CPU)
 
 
-def test_the_duality_gap_in_closed_form() -> None:
+def test_duality_gap_in_closed_form() -> None:
     """The best d against g is g / 2, the best g against d is -d / 2: the gap is 5 (g^2 + d^2) / 4."""
     assert gap(0.0, 0.0) == pytest.approx(0, abs=1e-6)
     assert gap(1.0, 0.0) == pytest.approx(1.25, abs=1e-4)

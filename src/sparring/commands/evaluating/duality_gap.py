@@ -11,7 +11,7 @@ from sparring.engine.device import Hardware
 from sparring.engine.errors import SparringError
 from sparring.engine.loop import System
 from sparring.engine.run_folder import Run
-from sparring.measure.diagnostics.two_sample_test import duality_gap
+from sparring.measure.diagnostics.duality_gap import duality_gap
 from sparring.recipes.recipe import GeneratorRecipe
 
 ROUNDS, HELD_OUT = 200, 8

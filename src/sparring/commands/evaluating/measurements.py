@@ -6,7 +6,7 @@ import hashlib
 import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -180,7 +180,7 @@ def two_sample(
             gap = gap_of(inputs.run, inputs.data.split("train"), hardware, progress, checkpoint or "last")
         except SparringError as error:
             warnings.append(f"duality gap: not computed, {error}")
-    return result.as_nash(gap)
+    return replace(result, duality_gap=gap)
 
 
 def memorisation(features: CopyFeatures, seed: int, warnings: list[str]) -> Memorisation | None:

@@ -17,7 +17,7 @@ from sparring.data.dataset import Dataset
 from sparring.engine.game import Game
 from sparring.engine.image_io import to_uint8
 from sparring.games.gan import HasLogits
-from sparring.measure.diagnostics.quick_metrics import coverage, variety, wins
+from sparring.measure.diagnostics.quick_metrics import coverage, variety, win_rate
 from sparring.measure.scores.sliced_wasserstein import sliced_wasserstein
 from sparring.models.generator import GeneratorModel
 
@@ -69,12 +69,12 @@ def monitor(game: Game, model: GeneratorModel, data: Dataset, plan: Plan) -> Cal
         metrics = {
             "train_logit": float(train_logits.mean()),
             "sample_logit": float(sample_logits.mean()),
-            "train_win": wins(train_logits, sample_logits),
+            "train_win": win_rate(train_logits, sample_logits),
         }
         if held_out:
             real_logits = _logits(game, real, real_y)
             metrics["held_out_logit"] = float(real_logits.mean())
-            metrics |= {"win": wins(real_logits, sample_logits), "memory": wins(train_logits, real_logits)}
+            metrics |= {"win": win_rate(real_logits, sample_logits), "memory": win_rate(train_logits, real_logits)}
         return metrics
 
     def measure(nimg: int) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""Augmentation that leaks: samples that are turned, flipped or inverted as real images are not (Karras et al. 2020)."""
+"""Detect augmentation leaks: samples that are rotated, flipped or inverted as real images are not (Karras et al. 2020)."""
 
 from __future__ import annotations
 
@@ -9,17 +9,18 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-CLEARLY = 0.8
-"""Times the one distance that the other must be for an image to count as turned, or as upright: of noisy and half-formed
-samples a third is nearer to some turned image by a little (on digits), and a twentieth clearly."""
-NEAR = 0.99
-"""Share of fresh real images that are near enough to the training images to count; so must samples be."""
-FEWEST = 30
-"""Samples that must count."""
-SIGMAS, LEAST = 4.0, 0.15
-"""How far the shares must be apart: beyond chance, with six shares looked at, and by enough to be seen."""
+CLEAR_RATIO = 0.8
+"""Largest ratio of the two distances at which an image counts as transformed, or as upright.
 
-TURNS: Mapping[str, Callable[[Tensor], Tensor]] = {
+Of noisy and half-formed samples (digits) a third are slightly nearer to some transformed image, and a twentieth clearly."""
+DISTANCE_QUANTILE = 0.99
+"""Quantile of the distances of held-out images to the training images up to which samples count."""
+MIN_SAMPLES = 30
+"""Smallest number of samples that must count."""
+SIGMAS, MIN_DIFFERENCE = 4.0, 0.15
+"""Smallest difference of the fractions: in standard deviations, with six transforms tested, and absolute."""
+
+TRANSFORMS: Mapping[str, Callable[[Tensor], Tensor]] = {
     "mirrored": lambda x: x.flip(3),
     "upside down": lambda x: x.flip(2),
     "rotated by 180 degrees": lambda x: x.flip(2, 3),
@@ -27,55 +28,60 @@ TURNS: Mapping[str, Callable[[Tensor], Tensor]] = {
     "rotated by 270 degrees": lambda x: x.rot90(3, (2, 3)),
     "inverted": lambda x: -x,
 }
-"""How images `[B, C, H, W]` in [-1, 1] may be changed; those that change the sides are for squares alone."""
+"""Transforms of images `[B, C, H, W]` in [-1, 1]; those that swap the sides are for square images."""
 
 
 @dataclass(frozen=True)
 class Leak:
-    """One way of turning images: how many samples look turned, and how many real images that were not."""
+    """Fractions of samples and of held-out images that look transformed in one way."""
 
-    how: str
-    share: float
-    """Of the samples that are clearly one or the other: nearer to a turned training image than to any upright one."""
+    transform: str
+    fraction: float
+    """Fraction of the clear samples that are nearer to a transformed training image than to any upright one."""
     real: float
-    """The same of fresh real images: what is symmetric looks turned at times."""
+    """Same fraction of held-out real images; symmetric ones look transformed at times."""
     samples: int
-    """That were clearly one or the other."""
+    """Number of clear samples."""
     reals: int
+    """Number of clear held-out images."""
 
     @property
     def excess(self) -> float:
-        """Samples that are turned beyond what real images would be."""
-        return (self.share - self.real) * self.samples
+        """Number of samples that look transformed, beyond what held-out images do."""
+        return (self.fraction - self.real) * self.samples
 
     @property
-    def certain(self) -> bool:
-        """True where it is no chance, and no trifle."""
-        if min(self.samples, self.reals) < FEWEST:
+    def significant(self) -> bool:
+        """True if the difference of the fractions is significant and not small."""
+        if min(self.samples, self.reals) < MIN_SAMPLES:
             return False
-        both = (self.share * self.samples + self.real * self.reals) / (self.samples + self.reals)
-        chance = math.sqrt(both * (1 - both) * (1 / self.samples + 1 / self.reals))
-        return self.share - self.real > max(SIGMAS * chance, LEAST)
+        pooled = (self.fraction * self.samples + self.real * self.reals) / (self.samples + self.reals)
+        deviation = math.sqrt(pooled * (1 - pooled) * (1 / self.samples + 1 / self.reals))
+        return self.fraction - self.real > max(SIGMAS * deviation, MIN_DIFFERENCE)
 
 
-def leaks(samples: Tensor, fresh: Tensor, train: Tensor) -> list[Leak]:
-    """Each way of turning `train`, for `samples` and for `fresh` real images that are not among it, all `[N, C, H, W]`."""
-    square = train.shape[2] == train.shape[3]
-    found = []
-    for how, turn in TURNS.items():
-        if not square and how.endswith(("90 degrees", "270 degrees")):
+def augmentation_leaks(samples: Tensor, held_out: Tensor, train: Tensor) -> list[Leak]:
+    """Return a `Leak` for each transform of `train`; `held_out` are other real images; all `[N, C, H, W]` in [-1, 1]."""
+    is_square = train.shape[2] == train.shape[3]
+    result = []
+    for name, transform in TRANSFORMS.items():
+        if not is_square and name.endswith(("90 degrees", "270 degrees")):
             continue
-        turned, upright = ([_nearest(x, y) for x in (samples, fresh)] for y in (turn(train), train))
-        near = [torch.minimum(t, u) for t, u in zip(turned, upright, strict=True)]
-        like = torch.quantile(near[1], NEAR)  # what is like nothing in the data is not turned either
-        kept = [distance <= like for distance in near]
-        turned, upright = ([x[k] for x, k in zip(which, kept, strict=True)] for which in (turned, upright))
-        hits = [int((t < CLEARLY * u).sum()) for t, u in zip(turned, upright, strict=True)]
-        clear = [hit + int((u < CLEARLY * t).sum()) for hit, t, u in zip(hits, turned, upright, strict=True)]
+        transformed, upright = (
+            [_nearest_distance(x, y) for x in (samples, held_out)] for y in (transform(train), train)
+        )
+        nearest = [torch.minimum(t, u) for t, u in zip(transformed, upright, strict=True)]
+        limit = torch.quantile(nearest[1], DISTANCE_QUANTILE)  # what resembles no training image is not transformed
+        kept = [distance <= limit for distance in nearest]
+        transformed, upright = (
+            [x[mask] for x, mask in zip(distances, kept, strict=True)] for distances in (transformed, upright)
+        )
+        hits = [int((t < CLEAR_RATIO * u).sum()) for t, u in zip(transformed, upright, strict=True)]
+        clear = [hit + int((u < CLEAR_RATIO * t).sum()) for hit, t, u in zip(hits, transformed, upright, strict=True)]
         if all(clear):
-            found.append(Leak(how, hits[0] / clear[0], hits[1] / clear[1], *clear))
-    return found
+            result.append(Leak(name, hits[0] / clear[0], hits[1] / clear[1], *clear))
+    return result
 
 
-def _nearest(x: Tensor, to: Tensor) -> Tensor:
-    return torch.cdist(x.flatten(1), to.flatten(1)).amin(1)
+def _nearest_distance(x: Tensor, train: Tensor) -> Tensor:
+    return torch.cdist(x.flatten(1), train.flatten(1)).amin(1)

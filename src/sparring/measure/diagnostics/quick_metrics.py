@@ -1,6 +1,6 @@
-"""What a glance at samples tells: figures of a thousand images or fewer, `[N, ...]`, that cost a few milliseconds.
+"""Cheap metrics of up to a thousand samples, `[N, ...]`, for monitoring: a few milliseconds each.
 
-They come without intervals and are exact to float32 alone: `measure.scores.prdc` takes thirty times as long for both.
+They have no intervals and are exact only up to float32: `measure.scores.prdc` has both, at thirty times the cost.
 """
 
 from __future__ import annotations
@@ -9,48 +9,49 @@ import torch
 from torch import Tensor
 
 NEIGHBOURS = 5
-"""Of an image of the data: its ball reaches to this one (Naeem et al. 2020)."""
+"""Index k of the neighbour that sets the radius of a ball (Naeem et al. 2020)."""
 
 
 def coverage(x: Tensor, y: Tensor, k: int = NEIGHBOURS) -> float:
-    """The share of the data `y` that have a sample of `x` nearer than their k-th neighbour (Naeem et al. 2020, Eq. 4).
+    """Return the fraction of data y with a sample of x nearer than their k-th neighbour (Naeem et al. 2020, Eq. 4).
 
-    NaN where there are not k neighbours.
+    NaN if y has k rows or fewer.
     """
     if len(y) <= k:
         return float("nan")
     x, y = x.flatten(1), y.flatten(1)
-    radii = torch.cdist(y, y).kthvalue(k + 1).values  # the nearest is the image itself
+    radii = torch.cdist(y, y).kthvalue(k + 1).values  # the nearest is the row itself
     return float((torch.cdist(y, x).amin(1) <= radii).float().mean())
 
 
 def nearest_other(x: Tensor) -> Tensor:
-    """The distance `[N]` of each row to its nearest other row."""
+    """Return the distance `[N]` of each row to its nearest other row."""
     x = x.flatten(1)
     return torch.cdist(x, x).fill_diagonal_(torch.inf).amin(1)
 
 
 def variety(x: Tensor, y: Tensor) -> float:
-    """How far samples are from their nearest other sample, as a share of what the data `y` are, for equal numbers.
+    """Return the mean distance of samples x to their nearest other sample, relative to that of the data y.
 
-    1: as varied as the data. Towards 0: the same few things again and again. NaN where data are all alike.
+    1: as varied as the data. Near 0: few distinct samples. x and y should have equal numbers of rows. NaN if all rows of y
+    are equal.
     """
     return float(nearest_other(x).mean() / nearest_other(y).mean())
 
 
-def wins(a: Tensor, b: Tensor) -> float:
-    """The share of pairs in which one of `a` is larger than one of `b`; a tie counts half (the area under the ROC)."""
-    apart = a[:, None] - b
-    return float((apart > 0).float().mean() + (apart == 0).float().mean() / 2)
+def win_rate(a: Tensor, b: Tensor) -> float:
+    """Return the fraction of pairs in which a value of `a` `[N]` exceeds one of `b` `[M]`; ties count half (ROC AUC)."""
+    difference = a[:, None] - b
+    return float((difference > 0).float().mean() + (difference == 0).float().mean() / 2)
 
 
-def twins(x: Tensor, y: Tensor, share: float = 0.01) -> tuple[float, float]:
-    """The birthday test (Arora, Zhang 2017): the share of samples with a twin, and how many distinct ones there may be.
+def near_duplicates(x: Tensor, y: Tensor, quantile: float = 0.01) -> tuple[float, float]:
+    """Return the fraction of samples x with a near-duplicate, and the estimated number of distinct samples.
 
-    Twins are nearer to each other than all but `share` of the data `y`, as many, are to their nearest other one. Among n
-    drawn from m equally likely things about n^2 / 2m pairs are twins.
+    The birthday test (Arora and Zhang 2017). Near-duplicates are nearer to each other than the `quantile` of the nearest-other
+    distances of the data y, of equal number. Of n draws from m equally likely points, about n^2 / 2m pairs are equal.
     """
     x, y = x.flatten(1), y.flatten(1)
-    bound = torch.quantile(nearest_other(y), share)
-    pairs = int((torch.pdist(x) < bound).sum())
-    return float((nearest_other(x) < bound).float().mean()), len(x) ** 2 / (2 * max(pairs, 0.5))
+    limit = torch.quantile(nearest_other(y), quantile)
+    pairs = int((torch.pdist(x) < limit).sum())
+    return float((nearest_other(x) < limit).float().mean()), len(x) ** 2 / (2 * max(pairs, 0.5))

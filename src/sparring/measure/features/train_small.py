@@ -28,7 +28,7 @@ AVERAGE = 0.05
 
 
 @dataclass(frozen=True)
-class Rows:
+class LabelledRows:
     """Labelled rows to learn from, drawn with replacement: a feed in the sense of `engine.loop`."""
 
     fetch: Fetch
@@ -45,10 +45,10 @@ class Rows:
         return [Batch(x, torch.from_numpy(self.labels[rows]).to(self.device), nimg // self.batch_size, seed)]
 
 
-def learn(
+def train_small_net(
     build: Callable[[], nn.Module],
     loss: Callable[[nn.Module, Batch], Tensor],
-    rows: Rows,
+    rows: LabelledRows,
     *,
     images: int,
     lr: float,

@@ -26,7 +26,7 @@ from sparring.engine.game import Batch
 from sparring.engine.safetensors_io import digest, load_file, write_tensors
 from sparring.measure.features.feature_net import Features
 from sparring.measure.features.network_input import as_input
-from sparring.measure.features.train_small import Fetch, Rows, learn
+from sparring.measure.features.train_small import Fetch, LabelledRows, train_small_net
 from sparring.nets.encoder import Encoder
 
 VERSION = 1
@@ -100,9 +100,9 @@ def trained(
     try:
         net.load_state_dict(load_file(kept))
     except Exception:  # not there yet, or damaged: it is trained
-        rows = Rows(fetch, labels, training.batch_size, 0, hardware.device)
+        rows = LabelledRows(fetch, labels, training.batch_size, 0, hardware.device)
         loss = _supervised if supervised else _contrast(training.temperature)
-        encoder = learn(
+        encoder = train_small_net(
             lambda: Encoder(spec.shape, training.width, training.most, training.features, outputs), loss, rows,
             images=training.budget(spec), lr=training.lr, hardware=hardware, on_progress=on_progress,
         )  # fmt: skip
@@ -120,7 +120,7 @@ def trained(
 
 
 @torch.no_grad()
-def _standardised(encoder: Encoder, rows: Rows, features: int) -> Standardize:
+def _standardised(encoder: Encoder, rows: LabelledRows, features: int) -> Standardize:
     net = Standardize(encoder, features)
     count = min(len(rows.labels), 10_000)
     chosen = np.random.default_rng(0).permutation(len(rows.labels))[:count]
