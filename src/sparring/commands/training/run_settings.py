@@ -46,7 +46,7 @@ class RunSettings:
     custom_nets: bool
 
     def requested(self) -> dict[str, Any]:
-        """Return the `request` of run.json: what was asked for besides the recipe."""
+        """Return the `request` of run.json: the requested settings besides the recipe."""
         names = ("minutes", "images", "seed", "label_fraction", "labels", "labels_file")
         return {**{name: getattr(self, name) for name in names}, "read": asdict(self.read)}
 
