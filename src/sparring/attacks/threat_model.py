@@ -55,7 +55,7 @@ class Threat:
             )
 
     def around(self, x: Tensor, *, ball: bool = True) -> FeasibleSet:
-        """Return the feasible set around each row of `x`, with all bounds computed once; `ball=False` leaves out the ball."""
+        """Return the feasible set around each row of `x`, bounds computed once; `ball=False` leaves out the ball."""
         eps = torch.as_tensor(self.eps, dtype=x.dtype, device=x.device)
         if eps.dim() and len(eps) not in (1, len(x)):
             raise UsageError(f"eps has {len(eps)} rows, and x has {len(x)}: give one number, or one for each row")
@@ -92,7 +92,7 @@ class Threat:
         return self.around(x).project(adv)
 
     def start(self, x: Tensor, generator: torch.Generator) -> Tensor:
-        """Draw a random allowed point around each row of `x`, `[B, ...]` (see `FeasibleSet.random_point`); `generator` is on the CPU."""
+        """Draw an allowed point around each row of `x`, `[B, ...]`: `FeasibleSet.random_point`; `generator` is on the CPU."""
         region = self.around(x)
         return region.round_discrete(region.random_point(generator))
 

@@ -53,8 +53,8 @@ def attack(
     float32.
 
     `failures` of the report lists the missed conditions: robust proportion below `fail_below`, or below the interval of
-    `baseline`, an earlier report.json. Writes report.html, report.json and samples to `out`. An interrupted call goes on
-    when it is repeated. Raises UsageError on settings or data that do not fit, SparringError where the model fails.
+    `baseline`, an earlier report.json. Writes report.html, report.json and samples to `out`. An interrupted call goes
+    on when it is repeated. Raises UsageError on settings or data that do not fit, SparringError where the model fails.
     """
     request = AttackRequest.parse(count, seed, flags)
     gate = CiGate.read(fail_below, baseline, "attack", robust_interval)

@@ -1,4 +1,4 @@
-"""`sparring certify`: certified accuracy of a run's classifier by randomized smoothing, beside its accuracy under attack."""
+"""`sparring certify`: certified accuracy of a classifier by randomized smoothing, beside its accuracy under attack."""
 
 from __future__ import annotations
 
@@ -56,14 +56,14 @@ def certify(
     net: nn.Module | None = None,
     progress: Progress | None = None,
 ) -> CertificationReport:
-    """Certify the classifier of `run` on `count` labelled images of `source`, drawn by `seed`, of the test split if any.
+    """Certify the classifier of `run` on `count` labelled images of `source`, drawn by `seed` from the test split if any.
 
-    The classifier votes over normal noise of standard deviation `sigma`, by default that of its training. At each `radius`
-    (L2; both in pixels from 0 to 1) the report has the certified accuracy and the accuracy under attack. `failures` lists
-    the missed conditions on the certified accuracy at the smallest radius above 0: `fail_below`, and the interval of
-    `baseline`, an earlier report.json. Writes report.html and report.json to `out`, by default RUN/certify. An interrupted
-    call goes on when it is repeated. `net` is the network of a run with custom networks. Raises UsageError on settings or
-    data that do not fit, and where `run` is no classifier of images.
+    The classifier votes over normal noise of standard deviation `sigma`, by default that of its training. At each
+    `radius` (L2; both in pixels from 0 to 1) the report has the accuracy that is certified and that under attack.
+    `failures` lists the missed conditions on the certified accuracy at the smallest radius above 0: `fail_below`, and the
+    interval of `baseline`, an earlier report.json. Writes report.html and report.json to `out`, by default RUN/certify;
+    an interrupted call goes on when it is repeated. `net` is the network of a run with custom networks. Raises UsageError
+    on settings or data that do not fit, and where `run` is no classifier of images.
     """
     if count < 1 or draws < 1:
         raise UsageError(f"--count and --draws must be 1 or more, not {count} and {draws}")
@@ -169,8 +169,8 @@ def _noise(target: Target, sigma: float | None) -> tuple[float, list[str]]:
     resolved = trained if sigma is None else sigma
     if resolved is None:
         raise UsageError(
-            f"{target.name} was trained by {recipe}, without noise, and little of it can be certified: `sparring harden "
-            "SOURCE --method noisy` trains for certificates; or give --sigma"
+            f"{target.name} was trained by {recipe}, without noise, and little of it can be certified: `sparring "
+            "harden SOURCE --method noisy` trains for certificates; or give --sigma"
         )
     if trained is None:
         return resolved, [

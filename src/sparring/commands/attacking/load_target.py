@@ -91,7 +91,7 @@ class _Converted(nn.Module):
 
 
 def in_its_precision(target: Target, x: Tensor) -> Target:
-    """Return the target, wrapped where it fails on a row of `x` `[B, ...]` in float32 and works in another precision."""
+    """Return the target, wrapped where it fails on a row of `x` `[B, ...]` in float32 but not in another precision."""
     for dtype in (x.dtype, *PRECISIONS):
         model = target.model if dtype == x.dtype else _Converted(target.model, dtype)
         with suppress(Exception), torch.no_grad(), frozen(model, seed=0):  # foreign code may raise anything
@@ -228,8 +228,8 @@ def _imported(module: str, attribute: str, device: torch.device) -> Model:
         raise UsageError(f"{name} cannot be loaded: {type(error).__name__}: {first_line(error)}") from error
     if isinstance(value, type) or not callable(value):
         raise UsageError(
-            f"{name} is no model: name a module, a function from inputs to logits, or a function without arguments that "
-            "returns either"
+            f"{name} is no model: name a module, a function from inputs to logits, or a function without arguments "
+            "that returns either"
         )
     model: Model = value
     return model

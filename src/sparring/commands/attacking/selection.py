@@ -108,7 +108,7 @@ def is_synthetic(source: str | Path) -> bool:
 
 
 def synthetic_sounds(target: Target, source: str, count: int, seed: int, device: torch.device) -> Subset:
-    """Make `count` synthetic sounds of one kind, or of all in turn, at the rate of the target, whose answer should be NONE.
+    """Make `count` synthetic sounds of one kind, or of all in turn, at the rate of the target.
 
     Raises UsageError where the target is not a run of sounds.
     """

@@ -36,8 +36,8 @@ VOTES = 500
 HALVINGS = 5
 """Bisection steps between a row and its adversarial example."""
 ATTACK = (
-    f"PGD on the mean softmax of {DRAWS} draws of noise, {STEPS} steps at each radius, each success confirmed by a vote of "
-    f"{VOTES} draws"
+    f"PGD on the mean softmax of {DRAWS} draws of noise, {STEPS} steps at each radius, each success confirmed by a vote "
+    f"of {VOTES} draws"
 )
 
 
@@ -122,10 +122,10 @@ def brackets(
     keep: Callable[[int, Callable[[], Brackets]], Brackets] = lambda number, compute: compute(),
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Brackets:
-    """Certify the smoothed `model` on x `[N, ...]` with labels y `[N]`, and attack it at each of the `radii` within `box`.
+    """Certify the smoothed `model` on x `[N, ...]` with labels y `[N]`, and attack it at the `radii` within `box`.
 
-    Each certificate takes `n` draws of noise N(0, sigma^2). The attack ascends the mean softmax over the noise (Salman et
-    al. 2019) and counts where a vote is significant; rows are not attacked within their certified radius. `keep(number,
+    Each certificate takes `n` draws of noise N(0, sigma^2). The attack ascends the mean softmax over the noise (Salman
+    et al. 2019) and counts where a vote is significant; rows are not attacked within their certified radius. `keep(number,
     compute)` returns the result of a chunk, saved before or computed now. Raises UsageError on invalid data or radii.
     """
     levels = sorted({float(radius) for radius in radii})
@@ -163,7 +163,7 @@ def _check_reach(threat: Threat, x: Tensor) -> None:
 def _attacked(
     model: Model, x: Tensor, y: Tensor, sigma: float, threats: Sequence[Threat], lower: Tensor, seed: int
 ) -> tuple[Tensor, Tensor]:
-    """Return the distance of the nearest adversarial example of each row, and these; each radius starts from the last."""
+    """Return the distance of the nearest adversarial example of each row, and these examples."""
 
     def broken(points: Tensor, idx: Tensor, *stream: int) -> Tensor:
         votes = predict(

@@ -121,7 +121,7 @@ class AudioAttack:
             return audio_sections(report, details, self._files(tasks, waves))
 
         return Outcome(
-            attack=f"targeted {'psychoacoustic attack' if flags.masked else 'PGD'} at {self.db:g} dB, channel {flags.channel}",
+            attack=f"targeted {'psychoacoustic' if flags.masked else 'PGD'} at {self.db:g} dB, channel {flags.channel}",
             clean=Proportion.count(correct, len(self.waves)),
             robust=Proportion.count(len(attacks) - hits, len(attacks)),
             details=details,
@@ -172,9 +172,11 @@ class AudioAttack:
             return AttackedChunk((adv * PCM_LEVELS).short().squeeze(1), audible)
 
         context = self.context
-        parts = ResumableParts.begin(AttackedChunk, context.folder / CHUNKS, {
-            **self.settings, **fingerprint(context.target, context.subset, context.seed, self.logits), "tasks": [[task.sound, task.target] for task in tasks],
-        })  # fmt: skip
+        identity = fingerprint(context.target, context.subset, context.seed, self.logits)
+        pairs = [[task.sound, task.target] for task in tasks]
+        parts = ResumableParts.begin(
+            AttackedChunk, context.folder / CHUNKS, {**self.settings, **identity, "tasks": pairs}
+        )
         on_progress = context.progress.callback("attacking", "sounds")
         chunks = parts.map(attack, len(tasks), CHUNK_SOUNDS, torch.device("cpu"), on_progress, "sounds")
         samples = [row for chunk in chunks for row in chunk.samples.numpy()]
@@ -229,8 +231,8 @@ class AudioAttack:
             snr = float(10 * np.log10(np.square(original, dtype=np.float64).sum() / np.square(change).sum()))
         label, target = subset.labels[task.sound], subset.classes[task.target]
         return SoundAttack(
-            subset.names[task.sound], label, target, subset.classes[before[0]], before[1], subset.classes[after[0]], after[1],
-            after[0] == task.target, db, snr, audible, f"{k:04d}-{file_stem(label)}-as-{file_stem(target)}.wav",
+            subset.names[task.sound], label, target, subset.classes[before[0]], before[1], subset.classes[after[0]],
+            after[1], after[0] == task.target, db, snr, audible, f"{k:04d}-{file_stem(label)}-as-{file_stem(target)}.wav",
         )  # fmt: skip
 
     def _files(self, tasks: Sequence[Task], waves: Sequence[Wave]) -> dict[int, SoundFiles]:
@@ -260,7 +262,7 @@ def quantized(x: Tensor) -> Tensor:
 
 
 def padded(waves: Sequence[Wave]) -> tuple[Tensor, Tensor]:
-    """Stack waveforms `[T]` into a batch `[B, 1, T]` with silence at the ends; the mask `[B, 1, T]` is 1 inside each."""
+    """Stack waveforms `[T]` into a batch `[B, 1, T]` with silence at the ends, and a mask that is 1 inside each."""
     length = max(map(len, waves))
     x = torch.stack([pad(torch.from_numpy(wave), (0, length - len(wave))) for wave in waves])
     mask = torch.tensor([len(wave) for wave in waves])[:, None] > torch.arange(length)

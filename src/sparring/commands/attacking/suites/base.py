@@ -121,7 +121,7 @@ def robust_by_class(labels: Sequence[str], robust: Sequence[bool]) -> dict[str, 
 
 
 def fingerprint(target: Target, subset: Subset, seed: int, logits: Tensor) -> dict[str, Any]:
-    """Return what identifies model and data in the settings of saved chunks; `logits` `[B, K]` are of the first rows."""
+    """Return what identifies model and data in saved chunks; `logits` `[B, K]` are of the first rows."""
     content = subset.rows.tobytes() + repr([list(subset.labels), list(subset.names)]).encode()
     return {
         "model": target.name,
@@ -142,7 +142,7 @@ def require_correct(target: Target, correct: Tensor, description: str) -> Tensor
     """Return the indices of the rows that are classified correctly, int64; raises UsageError where there are none."""
     if not correct.any():
         raise UsageError(
-            f"{target.name} classifies none of {description} correctly: there is nothing to attack. Are its classes in the "
-            "order of the labels?"
+            f"{target.name} classifies none of {description} correctly: there is nothing to attack. Are its classes in "
+            "the order of the labels?"
         )
     return correct.nonzero().squeeze(1)

@@ -177,8 +177,8 @@ def _version(version: str | None, target: Target, x: Tensor) -> tuple[str, list[
     if version not in (None, "square"):
         raise UsageError(f"{target.name} gives no gradients, and --version {version} needs them: leave it out")
     return "square", [
-        "an ONNX file gives no gradients: only Square attacked it, and the true robust accuracy may be far lower. Attack "
-        "the model itself (module:callable, torch.export) for a reliable figure"
+        "an ONNX file gives no gradients: only Square attacked it, and the true robust accuracy may be far lower. "
+        "Attack the model itself (module:callable, torch.export) for a reliable figure"
     ]
 
 

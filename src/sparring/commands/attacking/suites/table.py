@@ -83,8 +83,14 @@ class TableAttack:
         robust = correct.clone()
         robust[idx[result.success]] = False
         target = self.spec.target or "class"
-        lines = [line for row in rows for line in ((row.name, "before", row.label, *row.before, row.label),
-                                                   (row.name, "after", row.prediction, *row.after, row.label))]  # fmt: skip
+        lines = [
+            (row.name, state, prediction, *values, row.label)
+            for row in rows
+            for state, prediction, values in (
+                ("before", row.label, row.before),
+                ("after", row.prediction, row.after),
+            )
+        ]
         return Outcome(
             attack="greedy search over columns",
             clean=Proportion.count(int(correct.sum()), len(correct)),
@@ -135,10 +141,14 @@ class TableAttack:
         adv = result.adv[broken].cpu().numpy()
         return [
             ChangedRow(
-                subset.names[row], subset.labels[row], subset.classes[number], self._values(subset.rows[row]), self._values(after)
+                subset.names[row],
+                subset.labels[row],
+                subset.classes[number],
+                self._values(subset.rows[row]),
+                self._values(after),
             )
             for row, number, after in zip(idx[broken].tolist(), predictions, adv, strict=True)
-        ]  # fmt: skip
+        ]
 
     def _values(self, row: Any) -> list[str]:
         return [_as_text(value) for value in self.spec.to_dict(row).values()]
