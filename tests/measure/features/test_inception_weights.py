@@ -85,14 +85,15 @@ def test_other_bytes_than_the_published_are_refused(served: list[str], monkeypat
     monkeypatch.setattr(inception, "SHA256", "0" * 64)
     with pytest.raises(SparringError, match=r"another sha256.*by hand.*--weights PATH.*--features trained"):
         load_inception()
-    assert list((cache_folder() / "downloads" / "inception-2015").iterdir()) == []
+    folder = cache_folder() / "downloads" / "inception-2015"
+    assert [path.name for path in folder.iterdir() if path.suffix != ".lock"] == []
 
 
 def test_a_fetched_file_that_was_changed_is_named(served: list[str]) -> None:
     load_inception()
     fetched = cache_folder() / "downloads" / "inception-2015" / "weights.pth"
     fetched.write_bytes(b"changed")
-    with pytest.raises(SparringError, match=f"{fetched} is no longer the file .*remove it"):
+    with pytest.raises(SparringError, match=f"{fetched} is no longer the downloaded file.*remove it"):
         load_inception()
 
 
@@ -211,7 +212,7 @@ def test_features_are_float32_however_they_are_asked_for(net: Inception, monkeyp
     once = features(x.requires_grad_())
     assert once.shape == (3, 2048)
     assert not once.requires_grad
-    monkeypatch.setattr(inception, "AT_ONCE", 2)
+    monkeypatch.setattr(inception, "CHUNK_IMAGES", 2)
     with torch.autocast("cpu", torch.bfloat16):
         parts = features(x)
     assert parts.dtype == torch.float32

@@ -46,7 +46,7 @@ def farthest_first(points: Tensor, labelled: Tensor, count: int) -> Tensor:
 
 
 def in_turn(*rankings: Tensor) -> list[tuple[int, int]]:
-    """The first of each ranking, then the second, and so on: (ranking, row), each row once."""
+    """Yield the first row of each ranking, then the second, and so on: (ranking, row), each row once."""
     seen: set[int] = set()
     chosen: list[tuple[int, int]] = []
     for place in range(max(map(len, rankings), default=0)):

@@ -1,6 +1,6 @@
-"""Features of the standard FID network: the published weights, from a file or from the web, and pictures put into it.
+"""Features of the standard FID network, with the published weights from a file or the web.
 
-All is float32: no bf16, no TF32, no channels_last, so that figures compare between machines and with those of others.
+Everything is float32, without bf16, TF32 or channels_last, so that scores are comparable between machines and papers.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from sparring.engine.errors import SparringError, UsageError
 from sparring.nets.inception import FEATURES, Inception, prepare
 
 SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
-"""Of the published file: the weights of TensorFlow's graph of 2015-12-05 as pytorch-fid gives them out, Apache-2.0."""
+"""Hash of the published file: the weights of TensorFlow's graph of 2015-12-05, distributed by pytorch-fid, Apache-2.0."""
 URL = "https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/pt_inception-2015-12-05-6726825d.pth"
-AT_ONCE = 16
-"""Pictures: more at once are no faster, and take more memory."""
+CHUNK_IMAGES = 16
+"""Images per forward pass: more are no faster, and take more memory."""
 
 
 def load_inception(weights: str | Path | None = None) -> tuple[Inception, str]:
-    """The network in `eval` mode on the CPU, and the sha256 of the file that its weights come from.
+    """Return the network in eval mode on the CPU, and the sha256 of its weights file.
 
-    `weights` is a .pth or .safetensors file with the names of the published one; None fetches that one, once, about
-    96 MB. Other weights are taken as they are: `inception_name` tells them apart.
+    `weights` is a .pth or .safetensors file with the published tensor names; None downloads the published file once, about
+    96 MB. Raises UsageError for a file without such weights. `inception_name` distinguishes other weights.
     """
     path = _published() if weights is None else Path(weights).expanduser()
     if not path.is_file():
@@ -40,21 +40,21 @@ def load_inception(weights: str | Path | None = None) -> tuple[Inception, str]:
         )
     try:
         with open(path, "rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
+            file_hash = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise SparringError(f"{path} cannot be read: {error.strerror or error}") from error
-    if weights is None and found != SHA256:
-        raise SparringError(f"{path} is no longer the file that was fetched: remove it, and it is fetched again")
+    if weights is None and file_hash != SHA256:
+        raise SparringError(f"{path} is no longer the downloaded file: remove it to download it again")
     state = _read(path)
-    with torch.device("meta"):  # no numbers are drawn for weights that are replaced
+    with torch.device("meta"):  # skips the random initialisation of weights that are replaced
         net = Inception()
     _check(state, net.state_dict(), path)
     net.load_state_dict(state, assign=True)
-    return net.float().eval().requires_grad_(False), found
+    return net.float().eval().requires_grad_(False), file_hash
 
 
 def inception_name(sha256: str) -> str:
-    """How scores call the network: `inception-2015` with the published weights, else by the sha256 of the file.
+    """Return the network's name in scores: `inception-2015` for the published weights, else with the hash of the file.
 
     >>> inception_name(SHA256), inception_name("beef" * 16)
     ('inception-2015', 'inception-beef')
@@ -63,27 +63,27 @@ def inception_name(sha256: str) -> str:
 
 
 def inception_features(net: Inception) -> Callable[[Tensor], Tensor]:
-    """A function of pictures `[B, C, H, W]` in [-1, 1], grey or colour, of any size -> features `[B, 2048]`, float32.
+    """Return a function: images `[B, C, H, W]` in [-1, 1], 1 or 3 channels, any size -> features `[B, 2048]`, float32.
 
-    Values are put back on the 256 steps of the pictures that they come from, as everybody's figures are of 8 bits.
+    Values are rounded to 256 levels, since published scores are those of 8-bit images.
     """
 
     def features(x: Tensor) -> Tensor:
         if x.ndim != 4 or x.shape[1] not in (1, 3):
             raise UsageError(
-                f"the Inception network sees pictures [B, C, H, W] in grey or colour, 1 or 3 channels, not "
-                f"{list(x.shape)}: take --features trained, which sees all"
+                f"the Inception network needs images [B, C, H, W] of 1 or 3 channels, not "
+                f"{list(x.shape)}: use --features trained, which takes any number of channels"
             )
-        where = net.fc.weight.device
-        with torch.no_grad(), torch.autocast(where.type, enabled=False), full_precision():
-            parts = [net(prepare(_pixels(part.to(where)))) for part in torch.split(x, AT_ONCE)]
-        return torch.cat(parts) if len(x) else torch.empty(0, FEATURES, device=where)
+        device = net.fc.weight.device
+        with torch.no_grad(), torch.autocast(device.type, enabled=False), full_precision():
+            chunks = [net(prepare(_pixels(chunk.to(device)))) for chunk in torch.split(x, CHUNK_IMAGES)]
+        return torch.cat(chunks) if len(x) else torch.empty(0, FEATURES, device=device)
 
     return features
 
 
 def _pixels(x: Tensor) -> Tensor:
-    """`[B, 1 or 3, H, W]` in [-1, 1] -> `[B, 3, H, W]`, whole numbers in 0..255 as float32."""
+    """Convert `[B, 1 or 3, H, W]` in [-1, 1] to `[B, 3, H, W]`, integers 0 to 255 as float32."""
     return ((x.float() + 1) * 127.5).round().clamp(0, 255).expand(-1, 3, -1, -1)
 
 
@@ -98,7 +98,7 @@ def _published() -> Path:
 
 
 def _read(path: Path) -> dict[str, Tensor]:
-    """Tensors by name, on the CPU, without the counters of training that some files have."""
+    """Return the tensors by name, on the CPU, without the training counters that some files have."""
     try:
         with warnings.catch_warnings(action="ignore"):  # torch's, that an unsafe way to read would read more
             # weights_only is an unpickler that admits tensors and plain containers alone
@@ -111,7 +111,7 @@ def _read(path: Path) -> dict[str, Tensor]:
 
 
 def _check(state: Mapping[str, object], wanted: Mapping[str, Tensor], path: Path) -> None:
-    """Raise UsageError naming the first tensor that is missing, of another shape, or too many."""
+    """Raise UsageError for the first tensor that is missing, of another shape, or unknown."""
     where = f"{path} holds no weights of the FID network: "
     for name, like in wanted.items():
         if name.endswith(".num_batches_tracked"):

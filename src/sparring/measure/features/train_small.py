@@ -1,4 +1,4 @@
-"""Small networks that are trained to measure with: a game of one, on rows drawn from memory or a file."""
+"""Train small auxiliary networks of measures, on rows drawn with replacement."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from sparring.games.single_player import SinglePlayer
 from sparring.measure.features.network_input import as_input
 
 Fetch = Callable[[NDArray[np.int64]], NDArray[Any]]
-"""Row numbers `[B]` -> images uint8 `[B, H, W, C]`, or rows of values `[B, F]`."""
-AVERAGE = 0.05
-"""Half-life of the averaged weights, as a share of the images so far."""
+"""Indices `[B]` -> images uint8 `[B, H, W, C]`, or rows of values `[B, F]`."""
+EMA_HALF_LIFE = 0.05
+"""Half-life of the averaged weights, as a fraction of the images so far."""
 
 
 @dataclass(frozen=True)
 class LabelledRows:
-    """Labelled rows to learn from, drawn with replacement: a feed in the sense of `engine.loop`."""
+    """Labelled training rows, drawn with replacement: a `BatchSource` of `engine.loop`."""
 
     fetch: Fetch
     labels: NDArray[np.int64]
@@ -38,11 +38,11 @@ class LabelledRows:
     device: torch.device
 
     def batches(self, nimg: int, turn: int) -> Sequence[Batch]:
-        """The batch that begins at image `nimg`."""
+        """Return the batch that begins at image `nimg`."""
         seed = mix(self.seed, nimg, turn)
-        rows = np.random.default_rng(seed).integers(0, len(self.labels), self.batch_size)
-        x = as_input(self.fetch(rows), self.device)
-        return [Batch(x, torch.from_numpy(self.labels[rows]).to(self.device), nimg // self.batch_size, seed)]
+        idx = np.random.default_rng(seed).integers(0, len(self.labels), self.batch_size)
+        x = as_input(self.fetch(idx), self.device)
+        return [Batch(x, torch.from_numpy(self.labels[idx]).to(self.device), nimg // self.batch_size, seed)]
 
 
 def train_small_net(
@@ -53,15 +53,15 @@ def train_small_net(
     images: int,
     lr: float,
     hardware: Hardware,
-    on_progress: Callable[[int, int], None] = lambda done, of: None,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> nn.Module:
-    """Train a fresh network on `images` drawn rows; returns its running average, in eval mode."""
+    """Train a new network on `images` drawn rows, and return its EMA in eval mode."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(mix(rows.seed))
         net = hardware.to_device(build())
-    average = EMA(net, lambda at: float(images), AVERAGE)
+    average = EMA(net, lambda at: float(images), EMA_HALF_LIFE)
     adam = {"net": Adam(net.parameters(), lr, (0.9, 0.99), fused=True)}
     system = System(SinglePlayer(net, loss), adam, average, {"net": {"lr": cosine(lr, lr / 100)}})
-    due = Callback(max(images // 50, 1), lambda nimg, means: on_progress(min(nimg, images), images))
-    play(system, rows, total=images, seed=rows.seed, hardware=hardware, callbacks=[due])
+    progress = Callback(max(images // 50, 1), lambda nimg, means: on_progress(min(nimg, images), images))
+    play(system, rows, total=images, seed=rows.seed, hardware=hardware, callbacks=[progress])
     return average.net

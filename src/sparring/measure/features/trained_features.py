@@ -1,7 +1,7 @@
-"""The offline default: a small feature net that is trained on the data themselves, once, and kept.
+"""The offline default: a small feature network, trained once on the data and cached.
 
-Where there are labels it learns to tell the classes apart; where there are none, to know an image again in another
-crop and other light (SimCLR, Chen et al. 2020, section 2.1). Neither learns to overlook noise or blur.
+With labels it is a classifier. Without labels it is trained by contrast of crops and brightness changes (SimCLR, Chen et al.
+2020, section 2.1). Neither is invariant to noise or blur.
 """
 
 from __future__ import annotations
@@ -30,27 +30,27 @@ from sparring.measure.features.train_small import Fetch, LabelledRows, train_sma
 from sparring.nets.encoder import Encoder
 
 VERSION = 1
-"""Of everything below: part of the key under which nets are kept."""
+"""Version of this file's training: part of the key of cached networks."""
 
 
 @dataclass(frozen=True)
 class FeatureNetTraining:
-    """How the net is trained."""
+    """Settings of the training of the feature network."""
 
     features: int = 64
-    """Numbers that an image becomes: few, so that a thousand images are enough to compare."""
+    """Number of features: few, so that a thousand images are enough for a comparison."""
     width: int = 32
     most: int = 256
     batch_size: int = 256
     images: int = 200_000
-    """Drawn for images of 32x32; fewer of larger ones, by their pixels, so that it takes a minute or so anywhere."""
+    """Training images of 32x32; fewer of larger ones, by their pixels, so that training takes about a minute."""
     least: int = 30_000
     lr: float = 2e-3
     temperature: float = 0.2
-    """Of the contrast, where there are no labels."""
+    """Temperature of the contrastive loss, used without labels."""
 
     def budget(self, spec: ImageSpec) -> int:
-        """Images to train on."""
+        """Return the number of training images."""
         return max(min(self.images, self.images * 1024 // (spec.height * spec.width)), self.least)
 
 
@@ -58,7 +58,7 @@ TRAINING = FeatureNetTraining()
 
 
 class Standardize(nn.Module):
-    """An encoder whose features have mean 0 and variance 1 over the data it was trained on."""
+    """An encoder whose features have mean 0 and variance 1 over its training data."""
 
     mean: Tensor
     scale: Tensor
@@ -70,11 +70,11 @@ class Standardize(nn.Module):
         self.register_buffer("scale", torch.ones(features))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Images -> `[B, d]`."""
+        """Return features `[B, d]` of images `[B, C, H, W]`."""
         return (self.encoder.features(x) - self.mean) / self.scale
 
     def classify(self, features: Tensor) -> Tensor:
-        """Features -> logits `[B, K]`."""
+        """Return logits `[B, K]` of features `[B, d]`."""
         logits: Tensor = self.encoder.head(features * self.scale + self.mean)
         return logits
 
@@ -88,18 +88,18 @@ def trained(
     folder: Path,
     hardware: Hardware,
     training: FeatureNetTraining | None = None,
-    on_progress: Callable[[int, int], None] = lambda done, of: None,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Features:
-    """The net of these training images, out of `folder` where it was trained before; `data` is their fingerprint."""
+    """Return the network trained on these images, from the cache `folder` if it is there; `data` is their fingerprint."""
     training = training or TRAINING
     supervised = len(spec.classes) > 1 and float((labels >= 0).mean()) >= 0.5
     outputs = len(spec.classes) if supervised else training.features
     key = [VERSION, data, len(labels), spec.shape, supervised, dataclasses.asdict(training)]
-    kept = folder / f"{hashlib.blake2b(json.dumps(key).encode(), digest_size=16).hexdigest()}.safetensors"
+    cached = folder / f"{hashlib.blake2b(json.dumps(key).encode(), digest_size=16).hexdigest()}.safetensors"
     net = Standardize(Encoder(spec.shape, training.width, training.most, training.features, outputs), training.features)
     try:
-        net.load_state_dict(load_file(kept))
-    except Exception:  # not there yet, or damaged: it is trained
+        net.load_state_dict(load_file(cached))
+    except Exception:  # missing or damaged: train it
         rows = LabelledRows(fetch, labels, training.batch_size, 0, hardware.device)
         loss = _supervised if supervised else _contrast(training.temperature)
         encoder = train_small_net(
@@ -108,12 +108,12 @@ def trained(
         )  # fmt: skip
         assert isinstance(encoder, Encoder)
         net = _standardised(encoder, rows, training.features)
-        with atomic_replace(kept) as temporary:
+        with atomic_replace(cached) as temporary:
             write_tensors(net.state_dict(), temporary)
     net = net.eval().to(hardware.device)
     weights = digest(net.state_dict())
     about = {
-        "kind": "trained on the data, " + ("to tell their classes apart" if supervised else "to know them again"),
+        "kind": "trained on the data, " + ("as a classifier" if supervised else "by contrastive learning"),
         "weights": weights, "resize": None,
     }  # fmt: skip
     return Features(f"trained-{weights[:4]}", net, about, net.classify if supervised else None, device=hardware.device)
@@ -123,53 +123,53 @@ def trained(
 def _standardised(encoder: Encoder, rows: LabelledRows, features: int) -> Standardize:
     net = Standardize(encoder, features)
     count = min(len(rows.labels), 10_000)
-    chosen = np.random.default_rng(0).permutation(len(rows.labels))[:count]
-    seen = torch.cat(
-        [net(as_input(rows.fetch(some), rows.device)) for some in np.array_split(chosen, -(-count // 200))]
+    idx = np.random.default_rng(0).permutation(len(rows.labels))[:count]
+    outputs = torch.cat(
+        [net(as_input(rows.fetch(chunk), rows.device)) for chunk in np.array_split(idx, -(-count // 200))]
     )
-    spread, mean = torch.std_mean(seen, 0)
-    if not bool(torch.isfinite(seen).all()):
+    std, mean = torch.std_mean(outputs, 0)
+    if not bool(torch.isfinite(outputs).all()):
         raise SparringError(
-            "the feature net could not be trained on these data: take --features raw, or a net of your own"
+            "the feature net could not be trained on these data: use --features raw, or a custom network"
         )
     net.mean.copy_(mean)
-    largest = float(spread.max())
-    net.scale.copy_(spread.clamp_min(1e-3 * largest) if largest > 0 else torch.ones_like(spread))
+    largest = float(std.max())
+    net.scale.copy_(std.clamp_min(1e-3 * largest) if largest > 0 else torch.ones_like(std))
     return net
 
 
 def _supervised(net: nn.Module, batch: Batch) -> Tensor:
-    """Cross entropy of slightly moved images; those without a label do not count."""
-    logits: Tensor = net(_moved(batch, batch.x, smallest=0.9))
-    known = batch.y >= 0
-    return cross_entropy(logits[known], batch.y[known]) if bool(known.any()) else logits.sum() * 0
+    """Return the cross-entropy of slightly cropped images, without unlabelled ones."""
+    logits: Tensor = net(_cropped(batch, batch.x, min_side=0.9))
+    labelled = batch.y >= 0
+    return cross_entropy(logits[labelled], batch.y[labelled]) if bool(labelled.any()) else logits.sum() * 0
 
 
 def _contrast(temperature: float) -> Callable[[nn.Module, Batch], Tensor]:
-    """NT-Xent (Chen et al. 2020, Eq. 1): of all images of the batch, find the one that is the same."""
+    """Return the NT-Xent loss (Chen et al. 2020, Eq. 1): find the other view of the same image in the batch."""
 
     def loss(net: nn.Module, batch: Batch) -> Tensor:
-        views = [_relit(batch, _moved(batch, batch.x, smallest=0.6)) for _ in range(2)]
-        embedded: Tensor = normalize(net(torch.cat(views)), dim=1)
-        alike = embedded @ embedded.T / temperature
-        alike.fill_diagonal_(-1e4)
+        views = [_brightness_changed(batch, _cropped(batch, batch.x, min_side=0.6)) for _ in range(2)]
+        embeddings: Tensor = normalize(net(torch.cat(views)), dim=1)
+        similarity = embeddings @ embeddings.T / temperature
+        similarity.fill_diagonal_(-1e4)
         n = len(batch)
-        same = torch.arange(2 * n, device=alike.device).roll(n)
-        return cross_entropy(alike, same)
+        positive = torch.arange(2 * n, device=similarity.device).roll(n)
+        return cross_entropy(similarity, positive)
 
     return loss
 
 
-def _moved(batch: Batch, x: Tensor, smallest: float) -> Tensor:
-    """Each image's own crop, of at least this share of each side, scaled back; what lies outside repeats the edge."""
-    scale = smallest + (1 - smallest) * batch.uniform(2) * 1.2  # a little out as well as in
-    shift = (batch.uniform(2) * 2 - 1) * (1 - smallest)
+def _cropped(batch: Batch, x: Tensor, min_side: float) -> Tensor:
+    """Return a random crop of each image, of at least `min_side` of each side, resized; outside it repeats the edge."""
+    scale = min_side + (1 - min_side) * batch.uniform(2) * 1.2  # a little out as well as in
+    shift = (batch.uniform(2) * 2 - 1) * (1 - min_side)
     theta = torch.cat([torch.diag_embed(scale), shift[:, :, None]], 2)
     grid = affine_grid(theta, list(x.shape), align_corners=False)
     return grid_sample(x, grid, padding_mode="border", align_corners=False)
 
 
-def _relit(batch: Batch, x: Tensor) -> Tensor:
-    """Each image in its own light: contrast by 0.6 to 1.4, brightness by up to 0.4 of the range's half."""
+def _brightness_changed(batch: Batch, x: Tensor) -> Tensor:
+    """Return each image with random contrast 0.6 to 1.4 and a brightness shift of up to 0.4."""
     contrast, light = batch.uniform(1, 1, 1) * 0.8 + 0.6, batch.uniform(1, 1, 1) * 0.8 - 0.4
     return x * contrast + light
