@@ -11,23 +11,23 @@ from torch import Tensor
 
 from sparring.measure.scores.knn import nearest_neighbours
 
-CROWD = 50
-"""Rows that make a kind, at most."""
-SHARE = 200
-"""And one of so many at most."""
+MAX_NEIGHBOURS = 50
+"""Largest number of rows in a neighbourhood."""
+MIN_NEIGHBOURHOODS = 200
+"""Smallest ratio of all rows to those of a neighbourhood."""
 
 
 def unlike(points: Tensor, labelled: Tensor, count: int) -> Tensor:
-    """`count` rows of `points` `[N, F]` at most, int64: kinds that are far from all `labelled` `[M, F]`, by a typical row of each.
+    """Return up to `count` row indices of `points` `[N, F]`, int64: typical rows of groups far from all `labelled` `[M, F]`.
 
-    A farthest-first walk over the rows themselves meets oddities. So it goes over crowds, the means of the rows around each
-    row, and of each crowd that it meets the row in its middle is named.
+    A farthest-first traversal of the rows would select outliers. It therefore runs over the means of each row's neighbourhood,
+    and returns the row nearest to each selected mean.
     """
-    around = min(CROWD, len(points) // SHARE)
-    if around < 2:
+    neighbours = min(MAX_NEIGHBOURS, len(points) // MIN_NEIGHBOURHOODS)
+    if neighbours < 2:
         return farthest_first(points, labelled, count)
-    crowds = points[nearest_neighbours(points, points, around, exclude_self=True)[1]].mean(1)
-    return nearest_neighbours(crowds[farthest_first(crowds, labelled, count)], points)[1][:, 0]
+    means = points[nearest_neighbours(points, points, neighbours, exclude_self=True)[1]].mean(1)
+    return nearest_neighbours(means[farthest_first(means, labelled, count)], points)[1][:, 0]
 
 
 def farthest_first(points: Tensor, labelled: Tensor, count: int) -> Tensor:
@@ -46,12 +46,12 @@ def farthest_first(points: Tensor, labelled: Tensor, count: int) -> Tensor:
 
 
 def in_turn(*rankings: Tensor) -> list[tuple[int, int]]:
-    """Yield the first row of each ranking, then the second, and so on: (ranking, row), each row once."""
-    seen: set[int] = set()
-    chosen: list[tuple[int, int]] = []
+    """Return the first row of each ranking, then the second, and so on: (ranking, row), each row once."""
+    visited: set[int] = set()
+    selected: list[tuple[int, int]] = []
     for place in range(max(map(len, rankings), default=0)):
         for which, ranking in enumerate(rankings):
-            if place < len(ranking) and (row := int(ranking[place])) not in seen:
-                seen.add(row)
-                chosen.append((which, row))
-    return chosen
+            if place < len(ranking) and (row := int(ranking[place])) not in visited:
+                visited.add(row)
+                selected.append((which, row))
+    return selected

@@ -58,8 +58,8 @@ def memorisation(samples: Tensor, training: Tensor, held_out: Tensor | None, *, 
     design_effect = 1.0 if mutual is None else 1 + float(mutual.double().mean())
     cells = min(max(min(len(samples), len(fresh_rows)) // CELL_ROWS, 1), MAX_CELLS)
     centres = _centres(training, cells, seed)
-    drawn, earlier, real_pairs = _near_duplicates(samples, training, seed)
-    distinct = drawn[earlier == 0]  # a sample repeated a thousand times counts once
+    sampled, earlier, real_pairs = _near_duplicates(samples, training, seed)
+    distinct = sampled[earlier == 0]  # a sample repeated a thousand times counts once
     c_t, deviation = copying_test(
         nearest.distance[distinct],
         fresh.distance,
@@ -71,7 +71,7 @@ def memorisation(samples: Tensor, training: Tensor, held_out: Tensor | None, *, 
     fraction = _copied_fraction(nearest.relative, fresh.relative)
     pairs = max(int(earlier.sum()) - real_pairs, 0)
     others = "other training rows" if held_out is None else "held-out rows"
-    return Memorisation(p_value, c_t, fraction, pairs, _message(c_t, p_value, fraction, len(drawn), pairs, others))
+    return Memorisation(p_value, c_t, fraction, pairs, _message(c_t, p_value, fraction, len(sampled), pairs, others))
 
 
 def closest_pairs(samples: Tensor, training: Tensor, count: int) -> list[tuple[int, int, float]]:
@@ -135,23 +135,23 @@ def _copied_fraction(samples: Tensor, fresh: Tensor) -> float:
 
 
 def _near_duplicates(samples: Tensor, training: Tensor, seed: int) -> tuple[Tensor, Tensor, int]:
-    """Return drawn samples, each one's number of earlier near-duplicates, and the near-duplicate pairs of real rows.
+    """Return sampled samples, each one's number of earlier near-duplicates, and the near-duplicate pairs of real rows.
 
-    At most as many samples are drawn as there are training rows. Near-duplicates are within half the smallest distance of
+    At most as many samples are sampled as there are training rows. Near-duplicates are within half the smallest distance of
     two different real rows: data may contain a row twice, and then so may samples.
     """
     count = min(len(samples), len(training))
     generator = torch.Generator().manual_seed(seed)
     real = training[torch.randperm(len(training), generator=generator)[:count].to(training.device)]
-    drawn = torch.randperm(len(samples), generator=generator)[:count].to(samples.device)
+    sampled = torch.randperm(len(samples), generator=generator)[:count].to(samples.device)
     distances = nearest_neighbours(real, real, exclude_self=True)[0]
     positive = distances[distances > 0]
     limit = float(positive.min()) / 2 if len(positive) else 0.0
-    return drawn, count_earlier_within(samples[drawn], limit), int(count_earlier_within(real, limit).sum())
+    return sampled, count_earlier_within(samples[sampled], limit), int(count_earlier_within(real, limit).sum())
 
 
 def _centres(x: Tensor, count: int, seed: int) -> Tensor:
-    """Return centres `[count, d]` of cells, by Lloyd's algorithm from rows drawn at random."""
+    """Return centres `[count, d]` of cells, by Lloyd's algorithm from rows sampled at random."""
     generator = torch.Generator().manual_seed(seed)
     x = x if x.is_floating_point() else x.double()
     centres = x[torch.randperm(len(x), generator=generator)[:count].to(x.device)].clone()

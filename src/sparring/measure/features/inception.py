@@ -123,5 +123,5 @@ def _check(state: Mapping[str, object], wanted: Mapping[str, Tensor], path: Path
             raise UsageError(where + f"{name} is no tensor of floats")
         if value.shape != like.shape:
             raise UsageError(where + f"{name} is {list(value.shape)}, not {list(like.shape)}")
-    if odd := next((name for name in state if name not in wanted), None):
-        raise UsageError(where + f"it has {odd} too, which the network has not")
+    if unknown := next((name for name in state if name not in wanted), None):
+        raise UsageError(where + f"it has {unknown} too, which the network has not")
