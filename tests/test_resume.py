@@ -113,7 +113,7 @@ def test_sigterm_stops(folder: Path) -> None:
             time.sleep(0.01)
         child.send_signal(number)
         out, err = child.communicate(timeout=60)
-        assert child.returncode == 1, err
+        assert child.returncode == 75, err
         assert "Traceback" not in err and out == ""
         stopped = max(int(p.name) for p in (run / "checkpoints").iterdir())
         assert 0 < stopped < IMAGES
