@@ -63,9 +63,11 @@ class Classifier:
 
     def predict(self, rows: NDArray[Any] | Tensor) -> Answers:
         """Return a class, or "none of these", for each of the rows `[N, ...]`, as `models.inputs.to_input` takes them."""
-        chunks = []
+        inputs = self.to_input(rows)
+        none = inputs.new_zeros(0)
+        chunks = [Answers(self.classes, inputs.new_zeros(0, len(self.classes) + self.background), none.bool(), none)]
         with torch.no_grad():
-            for x in torch.split(self.to_input(rows), CHUNK_ROWS):
+            for x in torch.split(inputs, CHUNK_ROWS) if len(inputs) else ():
                 h, embedding = ood_features(self.net, x)
                 views = [self.logits_of(h), *(self.logits(view) for view in views_of(x, self.recipe.tta)[1:])]
                 probabilities = torch.stack(views).softmax(2).mean(0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import singledispatch
 from typing import Any
 
@@ -25,9 +26,10 @@ def to_input(spec: DataSpec, rows: Any) -> Tensor:
         array = np.array(rows)
         if array.dtype.kind not in "fiu":
             raise UsageError(f"{spec.kind} rows are numbers, not {array.dtype}")
-        x = spec.encode(array[None] if array.ndim == len(spec.shape) else array)
-    if tuple(x.shape[1:]) != spec.shape:
-        raise UsageError(f"the rows are {_sides(x.shape[1:])}, this model was trained on {_sides(spec.shape)}")
+        array = array[None] if array.ndim == len(spec.shape) else array
+        _check_shape(spec, array.shape)
+        return spec.encode(array)
+    _check_shape(spec, x.shape)
     return x
 
 
@@ -83,6 +85,12 @@ def _given_tensor(spec: DataSpec, rows: Any) -> Tensor | None:
     if not rows.is_floating_point():
         raise UsageError(f"tensors are network input of floats, not {rows.dtype}: stored rows are given as an array")
     return rows.float() if rows.dim() > len(spec.shape) else rows[None].float()
+
+
+def _check_shape(spec: DataSpec, shape: Sequence[int]) -> None:
+    """Raise UsageError where rows of shape `[B, ...]` are not of the spec's shape."""
+    if tuple(shape[1:]) != spec.shape:
+        raise UsageError(f"the rows are {_sides(shape[1:])}, this model was trained on {_sides(spec.shape)}")
 
 
 def _sides(shape: Any) -> str:
