@@ -292,7 +292,7 @@ def test_the_text_has_protocol_scores_and_baseline(quick: Cli, source: Path, fre
         "trained-",
         "95 % interval",
         "real data",
-        "discriminator was right",
+        "newly trained discriminator classifies",
     ):
         assert part in done.stdout
 
