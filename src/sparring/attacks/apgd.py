@@ -1,6 +1,7 @@
 """Auto-PGD: projected gradient ascent that adapts its step size (Croce and Hein 2020, Algorithm 1).
 
-In L1 the sparse steps of Croce and Hein 2021, "Mind the box" (Algorithm 1), started in balls three and two times as large.
+In L1 the sparse steps of Croce and Hein 2021, "Mind the box" (Algorithm 1), started in balls three and two times as
+large.
 """
 
 from __future__ import annotations
@@ -44,8 +45,8 @@ def apgd(
 ) -> Result:
     """Maximise `loss` on x `[B, ...]` in `steps` steps of length 2 eps, halved where the loss stops growing.
 
-    With `n_targets`, the loss is targeted at each of the likeliest wrong classes in turn (APGD-T with `losses.dlr`), and
-    any wrong class is a success. A row leaves at the step at which it is misclassified. Linf, L2 and L1.
+    With `n_targets`, the loss is targeted at each of the likeliest wrong classes in turn (APGD-T with `losses.dlr`),
+    and any wrong class is a success. A row leaves at the step at which it is misclassified. Linf, L2 and L1.
     """
     if threat.norm == "L0":
         raise UsageError("apgd does not support L0: use pgd")
@@ -63,7 +64,7 @@ def apgd(
 
 
 def checkpoints(steps: int) -> list[int]:
-    """Return the steps at which the step size may be halved: section 3.2, p_1 = 0.22, then 0.03 less each, at least 0.06."""
+    """Return the steps at which the step may be halved: section 3.2, p_1 = 0.22, then 0.03 less each, at least 0.06."""
     window, min_window, decrease = (max(int(fraction * steps), 1) for fraction in (0.22, 0.06, 0.03))
     checkpoint_steps = [window]
     while checkpoint_steps[-1] < steps:
@@ -186,7 +187,7 @@ class _Paths:
         self.checkpoint_loss, self.increases = self.best_loss, torch.zeros_like(self.increases)
 
     def adapt_sparse_step(self) -> None:
-        """L1: where the best point is sparser than before, return to it with the longest step; else shorten the step."""
+        """In L1, return to the best point with the longest step if it is sparser than before, else shorten the step."""
         support = length("L0", self.x_best - self.region.x)
         sparser = support < 0.95 * self.support
         eps = self.region.eps

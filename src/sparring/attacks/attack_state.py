@@ -92,7 +92,7 @@ class AttackState:
         return logits.detach(), torch.stack(gradients, 1)
 
     def target_groups(self, n_targets: int, restarts: int) -> Iterator[tuple[Tensor, Tensor | None]]:
-        """Yield (indices of unbroken rows, their target classes or None) for each restart; likeliest wrong classes first.
+        """Yield (indices of unbroken rows, their targets or None) for each restart; likeliest wrong classes first.
 
         Several classes of a row share one group where the batch would otherwise be small.
         """
@@ -166,7 +166,7 @@ def best_per_row(idx: Tensor, mask: Tensor, margins: Tensor) -> Tensor:
 
 
 def check_budget(*, n_targets: int = 0, target: Tensor | None = None, **counts: int) -> None:
-    """Raise UsageError if a count (`steps`, `restarts`, ...) is below 1, or if both `target` and `n_targets` are given."""
+    """Raise UsageError if a count (`steps`, `restarts`, ...) is below 1, or both `target` and `n_targets` are given."""
     if invalid := [name for name, count in counts.items() if count < 1]:
         raise UsageError(f"{invalid[0]} must be 1 or more, not {counts[invalid[0]]}")
     if n_targets < 0:

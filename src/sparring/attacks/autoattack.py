@@ -1,7 +1,7 @@
 """AutoAttack: an ensemble of parameter-free attacks, so that robust accuracies of different models are comparable.
 
-Croce and Hein 2020, "Reliable evaluation of adversarial robustness with an ensemble of diverse parameter-free attacks". The
-versions are theirs. Differences from their code:
+Croce and Hein 2020, "Reliable evaluation of adversarial robustness with an ensemble of diverse parameter-free attacks".
+The versions are theirs. Differences from their code:
 - A row leaves at the step at which it is misclassified.
 - There are as many targets as wrong classes.
 - With two or three classes the margin replaces the difference of logits ratio, which is undefined there.

@@ -1,4 +1,4 @@
-"""The L2 attack of Carlini and Wagner 2017, "Towards evaluating the robustness of neural networks", Eq. 7 and section VI-A."""
+"""The L2 attack of Carlini and Wagner 2017, "Towards evaluating the robustness of neural networks" (Eq. 7, VI-A)."""
 
 from __future__ import annotations
 
@@ -34,11 +34,12 @@ def carlini_wagner(
 ) -> Result:
     """Search for the nearest adversarial example of x `[B, ...]` in L2; `distance` is set beyond eps too.
 
-    One search minimises |x' - x|^2 + c f(x') by `steps` steps of Adam, where f = max(-margin, 0) (f6, kappa = 0). The variable
-    is w, and x' = tanh(w) scaled to the box. A row stops once a tenth of the steps has not lowered its objective.
+    One search minimises |x' - x|^2 + c f(x') by `steps` steps of Adam, where f = max(-margin, 0) (f6, kappa = 0). The
+    variable is w, and x' = tanh(w) scaled to the box. A row stops once a tenth of the steps has not lowered its
+    objective.
 
-    There are `searches` searches, and each row has its own c. A failure multiplies it by 10, a success divides it by 10. Once
-    both have occurred, c is the geometric mean of the bounds.
+    There are `searches` searches, and each row has its own c. A failure multiplies it by 10, a success divides it by
+    10. Once both have occurred, c is the geometric mean of the bounds.
     """
     check_budget(steps=steps, searches=searches)
     check_norm("carlini_wagner", threat.norm, ("L2",))

@@ -28,7 +28,7 @@ DRAWS = 8
 
 
 def quantize_mu_law(x: Tensor) -> Tensor:
-    """Quantize x, of any shape, in [-1, 1], by the 8-bit mu-law: sign(x) ln(1 + 255 |x|) / ln 256 in 127 steps each way.
+    """Quantize x (any shape, in [-1, 1]) by the 8-bit mu-law: sign(x) ln(1 + 255 |x|) / ln 256 in 127 steps each way.
 
     Idempotent. Its gradient is zero; `bpda(quantize_mu_law, model)` replaces it.
     """

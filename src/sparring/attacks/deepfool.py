@@ -1,4 +1,4 @@
-"""DeepFool: steps onto the nearest linearised decision boundary until it is crossed (Moosavi-Dezfooli et al. 2016, Algorithm 2)."""
+"""DeepFool: steps onto the nearest linearised boundary until crossed (Moosavi-Dezfooli et al. 2016, Algorithm 2)."""
 
 from __future__ import annotations
 
@@ -27,11 +27,12 @@ def deepfool(
 ) -> Result:
     """Search for a near adversarial example of x `[B, ...]` in few steps; `distance` is set beyond eps too.
 
-    Each step is the shortest one, within the bounds, onto the nearest boundary to another class (with a target, onto the
-    target's). The point evaluated lies farther from x than the iterate by a fraction of `overshoot`. L2, Linf and L1.
+    Each step is the shortest one, within the bounds, onto the nearest boundary to another class (with a target, onto
+    the target's). The point evaluated lies farther from x than the iterate by a fraction of `overshoot`. L2, Linf and
+    L1.
 
-    The paper's steps ignore the box. Clipping them afterwards, aimed slightly beyond the boundary, gave 2 to 7 % smaller
-    distances in L2 and Linf on two digit networks. It took twice the passes, and in L1 failed on most rows.
+    The paper's steps ignore the box. Clipping them afterwards, aimed slightly beyond the boundary, gave 2 to 7 %
+    smaller distances in L2 and Linf on two digit networks. It took twice the passes, and in L1 failed on most rows.
     """
     check_budget(steps=steps)
     check_norm("deepfool", threat.norm, ("L2", "Linf", "L1"))

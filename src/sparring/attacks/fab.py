@@ -1,7 +1,7 @@
 """The fast adaptive boundary attack (Croce and Hein 2020b, "Minimally distorted adversarial examples", Algorithm 1).
 
-It walks along the decision boundary towards the data. Here it only decides whether an adversarial example lies within eps,
-so a row leaves at the step at which one does. Until then the walk is the paper's.
+It walks along the decision boundary towards the data. Here it only decides whether an adversarial example lies within
+eps, so a row leaves at the step at which one does. Until then the walk is the paper's.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from sparring.engine.errors import UsageError
 from sparring.engine.seeds import mix
 
 ALPHA_MAX, ETA, BETA = 0.1, 1.05, 0.9
-"""Maximal weight of the step from the data, overshoot beyond the boundary, and contraction towards the data (Algorithm 1)."""
+"""Maximal weight of the step from the data, overshoot of the boundary, contraction towards the data (Algorithm 1)."""
 DUAL_NORM: dict[Norm, Norm] = {"Linf": "L1", "L2": "L2", "L1": "Linf"}
 
 
@@ -38,8 +38,9 @@ def fab(
 ) -> Result:
     """Search for a point of x `[B, ...]` beyond the decision boundary and within eps.
 
-    By default it walks to the nearest of all boundaries, with one backward pass per class. With `n_targets` it walks to each of
-    the likeliest wrong classes in turn, with one backward pass (FAB-T). The first restart begins at x. Linf, L2 and L1.
+    By default it walks to the nearest of all boundaries, with one backward pass per class. With `n_targets` it walks to
+    each of the likeliest wrong classes in turn, with one backward pass (FAB-T). The first restart begins at x. Linf, L2
+    and L1.
     """
     if threat.norm == "L0":
         raise UsageError("fab does not support L0: use pgd")

@@ -1,4 +1,4 @@
-"""The feasible set of a threat model: its ball, box, mask and columns around given points, with all bounds precomputed."""
+"""The feasible set of a threat model: its ball, box, mask and columns around given points, with precomputed bounds."""
 
 from __future__ import annotations
 
@@ -37,8 +37,9 @@ class FeasibleSet:
     def clip(self, adv: Tensor) -> Tensor:
         """Move `adv` `[B, ...]` into ball and bounds; integer and one-hot columns may lie in between.
 
-        Linf, L1 and L0: the nearest such point. L2: clamped to the bounds, then scaled towards x. Attacks climb better from
-        there: APGD broke 22 to 26 of 200 digits, and 16 to 21 from the nearest points (3 seeds, eps 1.5, a robust net).
+        Linf, L1 and L0: the nearest such point. L2: clamped to the bounds, then scaled towards x. Attacks climb better
+        from there: APGD broke 22 to 26 of 200 digits, and 16 to 21 from the nearest points (3 seeds, eps 1.5, a robust
+        net).
         """
         if self.norm == "L2":
             delta = torch.clamp(adv, self.low, self.high) - self.x

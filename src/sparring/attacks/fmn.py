@@ -35,11 +35,12 @@ def fmn(
 ) -> Result:
     """Search for the nearest adversarial example of x `[B, ...]` in any norm; `distance` is set beyond eps too.
 
-    `step` is the length of the first step, in units of the linearised L2 distance from the data to the boundary. The paper's is
-    an absolute length, which depends on the box and the data. Of 1, 3, 10 and 30, 10 did well in all norms on two digit
-    networks and on linear ones. `gamma` is the initial fraction by which the radius grows or shrinks.
+    `step` is the length of the first step, in units of the linearised L2 distance from the data to the boundary. The
+    paper's is an absolute length, which depends on the box and the data. Of 1, 3, 10 and 30, 10 did well in all norms
+    on two digit networks and on linear ones. `gamma` is the initial fraction by which the radius grows or shrinks.
 
-    Without `target` it moves to the likeliest wrong class; a nearer boundary of another class is found only with `target`.
+    Without `target` it moves to the likeliest wrong class; a nearer boundary of another class is found only with
+    `target`.
     """
     check_budget(steps=steps)
     if not (step > 0 and 0 < gamma < 1):

@@ -36,9 +36,9 @@ def greedy(
 ) -> Result:
     """Change one column of x `[B, F]` at a time, at most `steps` times, to the value that raises the margin most.
 
-    A number is tried at `values` values, evenly spaced over its feasible range. A one-hot group is tried at each category,
-    which counts as one change, and as two entries of L0. A row leaves when it is misclassified, or when no single change
-    raises its margin. `seed` matters to stochastic models only.
+    A number is tried at `values` values, evenly spaced over its feasible range. A one-hot group is tried at each
+    category, which counts as one change, and as two entries of L0. A row leaves when it is misclassified, or when no
+    single change raises its margin. `seed` matters to stochastic models only.
     """
     check_budget(steps=steps)
     if values < 2:
@@ -59,7 +59,7 @@ def greedy(
 def _best_change(
     state: AttackState, region: FeasibleSet, x_adv: Tensor, idx: Tensor, values: int
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the point, logits and margin of the best single change of each row `[R, ...]`; margin -inf: none is allowed."""
+    """Return the point, logits and margin of each row's best single change, `[R, ...]`; margin -inf: none allowed."""
     changes = [_number_changes(region, x_adv, values), *_category_changes(region, x_adv)]
     x_best, logits = x_adv.clone(), state.clean_logits[idx]
     best = torch.full_like(region.eps, -torch.inf)

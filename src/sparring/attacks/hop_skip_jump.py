@@ -1,4 +1,4 @@
-"""HopSkipJump: search for the nearest adversarial example by predicted classes alone (Chen, Jordan and Wainwright 2020, Algorithm 2).
+"""HopSkipJump: search for the nearest adversarial example by predicted classes alone (Chen et al. 2020, Algorithm 2).
 
 All rows of a batch share the same random directions, so a row's result does not depend on the rest of the batch.
 """
@@ -26,8 +26,8 @@ MAX_DRAWS = 10_000
 PROBE: dict[Norm, float] = {"L2": 10.0, "Linf": 1.0}
 """Probe distance around the boundary, in units of the paper's, with which some rows got stuck.
 
-On two digit networks (24 rows, d = 64) L2 distances fell from 1.34 and 1.08 times FMN's to 1.07 and 1.01 times. Linf gained
-nothing."""
+On two digit networks (24 rows, d = 64) L2 distances fell from 1.34 and 1.08 times FMN's to 1.07 and 1.01 times. Linf
+gained nothing."""
 HALVINGS = 20
 """Halvings of a jump until it ends at an adversarial point; if none does, the row does not move."""
 
@@ -47,9 +47,9 @@ def hop_skip_jump(
 ) -> Result:
     """Walk along the decision boundary towards x `[B, ...]`; `distance` is set beyond eps too.
 
-    Only the predicted class is used: give a model that returns classes as `lambda x: 2 * one_hot(classes(x), K)`. Each row
-    begins at its point of `start` `[B, ...]`. If that is not adversarial or not given, it begins at the first adversarial
-    one of `tries` points drawn from the box. Step t evaluates `draws` sqrt(t) points. L2 and Linf.
+    Only the predicted class is used: give a model that returns classes as `lambda x: 2 * one_hot(classes(x), K)`. Each
+    row begins at its point of `start` `[B, ...]`. If that is not adversarial or not given, it begins at the first
+    adversarial one of `tries` points drawn from the box. Step t evaluates `draws` sqrt(t) points. L2 and Linf.
     """
     check_budget(steps=steps, draws=draws, tries=tries)
     check_norm("hop_skip_jump", threat.norm, ("L2", "Linf"))
@@ -137,7 +137,7 @@ class _Walk:
                 return
 
     def _normal(self, draws: int) -> Tensor:
-        """Estimate the boundary's normal from decisions at random points around it, minus their mean (section III-C)."""
+        """Estimate the boundary's normal from the centred decisions at random points around it (section III-C)."""
         region, x_adv, state = self.region, self.x_adv[:, None], self.nearest.state
         low, high = region.low[:, None], region.high[:, None]
         norm, shape = region.norm, region.x.shape[1:]

@@ -3,8 +3,8 @@
 Sources:
 - Athalye, Carlini and Wagner 2018, "Obfuscated gradients give a false sense of security", section 3.1.
 - Carlini et al. 2019, "On evaluating adversarial robustness", section 5.
-- Pintor et al. 2022, "Indicators of attack failure". Two of its indicators are missing. Silent success cannot occur, since
-  attacks evaluate every point they visit; transfer needs a second model.
+- Pintor et al. 2022, "Indicators of attack failure". Two of its indicators are missing. Silent success cannot occur,
+  since attacks evaluate every point they visit; transfer needs a second model.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ MAX_WITHOUT_GRADIENT = 0.05
 MIN_UNBOUNDED_SUCCESS = 0.95
 """Fraction of rows that PGD must break where eps spans the whole box."""
 NOISE, DRAWS, MAX_MARGIN_CHANGE = 0.1, 20, 0.3
-"""Noise in units of eps, number of draws, and the largest relative change of the margin (mean of draws, median of rows)."""
+"""Noise in units of eps, number of draws, and largest relative change of the margin (mean of draws, median of rows)."""
 
 GRADIENTS_FLOW, MANY_STEPS, CONVERGED, UNBOUNDED, DETERMINISTIC, SMOOTH, BLACK_BOX = (
     "gradients reach the input", "many steps break at least as many as one", "more steps break no more",
@@ -79,9 +79,9 @@ class FollowUp:
 def check_masking(
     model: Model, x: Tensor, y: Tensor, threat: Threat, result: AutoAttackResult, seed: int = 0
 ) -> list[MaskingCheck]:
-    """Check the `autoattack` result on x `[B, ...]`, y `[B]` for gradient masking, on up to 100 correctly classified rows.
+    """Check the `autoattack` result on x `[B, ...]`, y `[B]` for gradient masking.
 
-    Raises UsageError if no row is classified correctly.
+    Up to 100 correctly classified rows are used. Raises UsageError if there is none.
     """
     correct = [row for row, name in enumerate(result.broken_by) if name != CLEAN][:MAX_ROWS]
     if not correct:
@@ -109,8 +109,12 @@ def follow_ups(checks: Sequence[MaskingCheck], model: Model, x: Tensor) -> list[
     candidates: list[tuple[str, set[str], AttackFunction]] = [
         ("apgd-eot", {DETERMINISTIC}, _apgd_eot),
         ("apgd-smoothed", {SMOOTH}, _apgd_smoothed),
-        ("apgd-long", {MANY_STEPS, CONVERGED}, partial(_best_of, [partial(apgd, loss=loss, steps=400) for loss in (ce, dlr)])),
-    ]  # fmt: skip
+        (
+            "apgd-long",
+            {MANY_STEPS, CONVERGED},
+            partial(_best_of, [partial(apgd, loss=loss, steps=400) for loss in (ce, dlr)]),
+        ),
+    ]
     if failed & {GRADIENTS_FLOW, UNBOUNDED, BLACK_BOX}:
         stages = gradient_blockers(model, x)
         masked = {GRADIENTS_FLOW, UNBOUNDED, BLACK_BOX, MANY_STEPS}
@@ -170,7 +174,7 @@ def _count_without_gradient(model: Model, x: Tensor, y: Tensor, threat: Threat, 
 
 @torch.no_grad()
 def _margin_change(model: Model, x: Tensor, y: Tensor, threat: Threat, seed: int) -> float:
-    """Return the relative change of the margin under noise of a tenth of eps: mean of draws, median of rows, at most 1."""
+    """Return the relative margin change under noise of a tenth of eps: mean of draws, median of rows, at most 1."""
     generator = torch.Generator().manual_seed(seed)
     small = replace(threat, eps=torch.as_tensor(threat.eps) * NOISE) if threat.norm != "L0" else threat
     with frozen(model, seed):

@@ -65,7 +65,7 @@ def _project_l2(size: Tensor, room: Tensor, radius: Tensor) -> Tensor:
 
 
 def _project_l1(size: Tensor, room: Tensor, radius: Tensor) -> Tensor:
-    """Return min(max(size - t, 0), room) for the t >= 0 at which it sums to `radius`: piecewise linear in t, by sorting."""
+    """Return min(max(size - t, 0), room), with t >= 0 where it sums to `radius`: piecewise linear in t, by sorting."""
     ends, order = torch.cat([size, size - room], 1).sort(1, descending=True)
     starts = order < size.shape[1]  # as t falls, an entry starts to grow at t = size, and stops at size - room
     slope = torch.where(starts, 1, -1).cumsum(1).to(size.dtype)

@@ -49,9 +49,9 @@ def pgd(
 ) -> Result:
     """Run projected gradient descent on x `[B, ...]` (Madry et al. 2018, section 2.1).
 
-    `step` is the step length as a fraction of eps, by default 2.5 / steps. With `momentum` it is MI-FGSM (Dong et al. 2018,
-    Eq. 6). Each restart begins at a random point; without `random_start` the first begins at x. A row leaves the batch at
-    the step at which it is misclassified. `eot` passes are averaged at each point, for stochastic models.
+    `step` is the step length as a fraction of eps, by default 2.5 / steps. With `momentum` it is MI-FGSM (Dong et al.
+    2018, Eq. 6). Each restart begins at a random point; without `random_start` the first begins at x. A row leaves the
+    batch at the step at which it is misclassified. `eot` passes are averaged at each point, for stochastic models.
     """
     check_budget(steps=steps, restarts=restarts, eot=eot)
     step_fraction = 2.5 / steps if step is None else step

@@ -1,9 +1,10 @@
-"""Audio perturbations below the masking threshold of the sound (Qin et al. 2019, "Imperceptible, robust, and targeted ...").
+"""Audio perturbations below the sound's masking threshold (Qin et al. 2019, "Imperceptible, robust, and targeted ...").
 
 The threshold is that of their section 4.1 and appendix: the MPEG-1 psychoacoustic model 1, simplified. Every peak of a
-frame counts as a tone, and noise masks nothing; both make the threshold lower than the standard's. Their attack has a hinge loss
-on what exceeds it. This one projects every frequency of every frame below it, up to what overlapping frames add. Steps
-and projection are those of PGD, for the largest ratio of the perturbation's short-time spectrum to the threshold.
+frame counts as a tone, and noise masks nothing; both make the threshold lower than the standard's. Their attack has a
+hinge loss on what exceeds it. This one projects every frequency of every frame below it, up to what overlapping frames
+add. Steps and projection are those of PGD, for the largest ratio of the perturbation's short-time spectrum to the
+threshold.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ ROUNDS = 3
 
 
 def bark(hertz: Tensor) -> Tensor:
-    """Return the Bark scale of critical bands, 13 arctan(0.00076 f) + 3.5 arctan((f / 7500)^2) (Zwicker and Terhardt 1980)."""
+    """Return the Bark scale: 13 arctan(0.00076 f) + 3.5 arctan((f / 7500)^2) (Zwicker and Terhardt 1980)."""
     return 13 * torch.atan(0.00076 * hertz) + 3.5 * torch.atan((hertz / 7500).square())
 
 
@@ -81,11 +82,11 @@ class MaskingThreshold:
 
 
 def frame_threshold(decibels: Tensor, hertz: Tensor) -> Tensor:
-    """Return the masking threshold of frames, dB `[frames, F]`, from their spectrum in dB of sound pressure `[frames, F]`.
+    """Return the masking threshold of frames from their spectrum, both `[frames, F]`, in dB of sound pressure.
 
     Tonal maskers are peaks above the threshold in quiet without a louder one within half a Bark, with the power of both
-    neighbours. A masker of P dB at b Bark masks P - 6.025 - 0.275 b + s d at distance d in Bark, and powers add up. The slope
-    s is 27 below the masker and 0.37 max(P - 40, 0) - 27 above it (Qin et al., appendix).
+    neighbours. A masker of P dB at b Bark masks P - 6.025 - 0.275 b + s d at distance d in Bark, and powers add up. The
+    slope s is 27 below the masker and 0.37 max(P - 40, 0) - 27 above it (Qin et al., appendix).
     """
     z, quiet = bark(hertz), quiet_threshold(hertz)
     power = 10 ** (decibels / 10)
@@ -119,9 +120,9 @@ def psychoacoustic(
 ) -> Result:
     """Run PGD within `threat` and below the masking threshold of x `[B, 1, T]` in [-1, 1], sampled at `rate` Hz.
 
-    A step moves each bin of the short-time spectrum by `step` (by default 2.5 / steps) times the threshold, in the phase of
-    the gradient. That is the steepest direction in units of the threshold. Rows leave at the step at which they are misclassified.
-    `MaskingThreshold.excess` measures the small excess that remains where frames overlap.
+    A step moves each bin of the short-time spectrum by `step` (by default 2.5 / steps) times the threshold, in the
+    phase of the gradient. That is the steepest direction in units of the threshold. Rows leave at the step at which
+    they are misclassified. `MaskingThreshold.excess` measures the small excess that remains where frames overlap.
     """
     check_budget(steps=steps, eot=eot)
     if x.dim() != 3 or x.shape[1] != 1:

@@ -1,4 +1,4 @@
-"""Randomized smoothing: the class a model predicts most often in Gaussian noise, and its certified radius (Cohen et al. 2019).
+"""Randomized smoothing: the class predicted most often in Gaussian noise, and its certified radius (Cohen et al. 2019).
 
 Noise depends on (seed, row, draw) alone, so counts do not depend on how rows and draws are batched.
 """
@@ -49,11 +49,11 @@ def certify(
     batch_size: int = 1024,
     seed: int = 0,
 ) -> Certificate:
-    """Return the smoothed model's class on each row of x `[B, ...]`, with its certified radius (CERTIFY, section 3.2.2).
+    """Return the smoothed model's class on each row of x `[B, ...]`, and its certified radius (CERTIFY, section 3.2.2).
 
-    `n0` draws of noise N(0, sigma^2) select the class; `n` others bound its probability p from below by the Clopper-Pearson
-    interval of level 1 - alpha. The radius is sigma Phi^-1(p) (Theorem 1). It abstains where p is at most a half.
-    `batch_size` is the number of points per forward pass.
+    `n0` draws of noise N(0, sigma^2) select the class; `n` others bound its probability p from below by the
+    Clopper-Pearson interval of level 1 - alpha. The radius is sigma Phi^-1(p) (Theorem 1). It abstains where p is at
+    most a half. `batch_size` is the number of points per forward pass.
     """
     _check_alpha(alpha)
     with frozen(model, seed):
@@ -77,9 +77,9 @@ def predict(
     batch_size: int = 1024,
     seed: int = 0,
 ) -> Tensor:
-    """Return the smoothed model's class on each row of x `[B, ...]`, int64 `[B]`; -1: it abstains (PREDICT, section 3.2.1).
+    """Return the smoothed model's class on each row of x `[B, ...]`, int64 `[B]`, or -1 (PREDICT, section 3.2.1).
 
-    It abstains where an exact binomial test cannot tell the two most frequent classes apart; a class is wrong with
+    It abstains (-1) where an exact binomial test cannot tell the two most frequent classes apart; a class is wrong with
     probability alpha at most.
     """
     _check_alpha(alpha)
@@ -93,8 +93,8 @@ def predict(
 def smoothed_model(model: Model, sigma: float, draws: int) -> Model:
     """Return a differentiable stand-in for the majority vote: the log of the mean softmax over `draws` draws of noise.
 
-    SmoothAdv maximises its cross-entropy (Salman et al. 2019, "Provably robust ...", section 2.2). Each pass draws new noise
-    from the global random state.
+    SmoothAdv maximises its cross-entropy (Salman et al. 2019, "Provably robust ...", section 2.2). Each pass draws new
+    noise from the global random state.
     """
 
     def logits(x: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
 """Square Attack: a random search without gradients (Andriushchenko et al. 2020; in L1, Croce and Hein 2021).
 
-Waveforms and tables are treated as images of one line, whose squares are intervals. All rows of a batch are offered the same
-squares, so a row's result does not depend on the rest of the batch.
+Waveforms and tables are treated as images of one line, whose squares are intervals. All rows of a batch are offered the
+same squares, so a row's result does not depend on the rest of the batch.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ def is_stochastic(model: Model, x: Tensor, seed: int = 0) -> bool:
 def error_rates(
     model: Model, x: Tensor, y: Tensor, *, draws: int = DRAWS, seed: int = 0, batch_size: int = 256
 ) -> Tensor:
-    """Return the fraction of `draws` passes that misclassify each row of x `[B, ...]` with label y `[B]`; float64 `[B]`."""
+    """Return the fraction of `draws` passes that misclassify each row of x `[B, ...]`, y `[B]`; float64 `[B]`."""
     if draws < 1 or batch_size < 1:
         raise UsageError(f"draws and batch_size must be 1 or more, not {draws} and {batch_size}")
     rates = []

@@ -1,8 +1,8 @@
 """Attacks that search with a faster surrogate model and verify their results with the model itself.
 
-Most passes of an attack evaluate points that break nothing, so coarser rounding is enough there. Rows that are adversarial
-only for the surrogate are attacked again with the model. No false example is reported, but a search by other roundings
-takes other steps and may miss an example.
+Most passes of an attack evaluate points that break nothing, so coarser rounding is enough there. Rows that are
+adversarial only for the surrogate are attacked again with the model. No false example is reported, but a search by
+other roundings takes other steps and may miss an example.
 """
 
 from __future__ import annotations

@@ -92,7 +92,10 @@ class Threat:
         return self.around(x).project(adv)
 
     def start(self, x: Tensor, generator: torch.Generator) -> Tensor:
-        """Draw an allowed point around each row of `x`, `[B, ...]`: `FeasibleSet.random_point`; `generator` is on the CPU."""
+        """Draw an allowed point around each row of `x`, `[B, ...]`.
+
+        By `FeasibleSet.random_point`. `generator` is on the CPU.
+        """
         region = self.around(x)
         return region.round_discrete(region.random_point(generator))
 

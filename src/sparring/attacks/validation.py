@@ -21,8 +21,8 @@ def frozen(model: Model, seed: int | None = None) -> Iterator[None]:
     """Put `model` in eval mode with parameters that need no gradient, and restore everything on exit.
 
     Restored are the mode of every submodule, every requires_grad and grad, and the global random state. `seed` seeds
-    that state meanwhile, for stochastic models. TF32, torch's default for convolutions on CUDA, is off, because it would
-    change results.
+    that state meanwhile, for stochastic models. TF32, torch's default for convolutions on CUDA, is off, because it
+    would change results.
     """
     modules = list(model.modules()) if isinstance(model, nn.Module) else []
     modes = [(module, module.training) for module in modules]

@@ -1,4 +1,4 @@
-"""Wrappers for models whose gradients are hidden by randomness or by non-differentiable stages (Athalye, Carlini and Wagner 2018)."""
+"""Wrappers for models whose gradients are hidden by randomness or non-differentiable stages (Athalye et al. 2018)."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ Stage = Callable[[Tensor], Tensor]
 def eot(model: Model, draws: int, *, seed: int | None = None) -> nn.Module:
     """Wrap a stochastic `model` so that its logits, and their gradients, are means over `draws` passes.
 
-    Expectation over transformation (section 4.2). Each pass draws from the global random state, which attacks seed. With
-    `seed` every pass repeats the same draws, which boundary attacks need. One pass of the wrapper counts as one query.
+    Expectation over transformation (section 4.2). Each pass draws from the global random state, which attacks seed.
+    With `seed` every pass repeats the same draws, which boundary attacks need. One pass of the wrapper counts as one
+    query.
     """
     if draws < 1:
         raise UsageError(f"draws must be 1 or more, not {draws}")
@@ -28,8 +29,8 @@ def eot(model: Model, draws: int, *, seed: int | None = None) -> nn.Module:
 def bpda(stage: Stage, model: Model, *, backward: Stage | None = None) -> nn.Module:
     """Return `model(stage(x))` with the gradient of `stage` replaced by that of `backward`, by default the identity.
 
-    Backward pass differentiable approximation (section 4.1), for a stage without a useful gradient: rounding, JPEG, numpy.
-    `backward` is any differentiable function of x that returns the stage's shape.
+    Backward pass differentiable approximation (section 4.1), for a stage without a useful gradient: rounding, JPEG,
+    numpy. `backward` is any differentiable function of x that returns the stage's shape.
     """
     return _BPDA(stage, model, backward)
 
@@ -69,7 +70,7 @@ class _BPDA(nn.Module):
 
 
 def gradient_blockers(model: Model, x: Tensor) -> list[str]:
-    """Return the names of innermost submodules that keep their input's shape but pass no gradient to it, at x `[B, ...]`.
+    """Return the names of innermost submodules that keep their input's shape but pass it no gradient, at x `[B, ...]`.
 
     Examples are rounding, thresholds and numpy code. [] for a plain function, which has no submodules. The model is
     evaluated in eval mode and then restored.

@@ -1,4 +1,4 @@
-"""A fully convolutional network that classifies series (Wang, Yan, Oates 2017, "Time series classification from scratch")."""
+"""A fully convolutional network for series (Wang, Yan and Oates 2017, "Time series classification from scratch")."""
 
 from __future__ import annotations
 

@@ -11,8 +11,8 @@ from sparring.nets.layers import Head
 class TabularClassifier(nn.Module):
     """Rows `[B, F]` (or `[B, F, 1, 1]`) -> logits `[B, classes]`; `features` maps rows to `[B, hidden]`.
 
-    With `standardize`, the first layer standardises the columns, once it is fitted. Layer normalisation within each row keeps
-    each output independent of the batch. `dropout` is the fraction of hidden units that are dropped in training.
+    With `standardize`, the first layer standardises the columns, once it is fitted. Layer normalisation within each row
+    keeps each output independent of the batch. `dropout` is the fraction of hidden units that are dropped in training.
     """
 
     def __init__(

@@ -1,7 +1,7 @@
 """Which rows are worth a label: those that an answer is least sure of, and those that are least like anything labelled.
 
-The two miss different things. A kind of image that no label shows (MNIST's sevens with a bar, say) may be taken for another
-class in all confidence; its features are still far from those of all labelled images.
+The two miss different things. A kind of image that no label shows (MNIST's sevens with a bar, say) may be taken for
+another class in all confidence; its features are still far from those of all labelled images.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ MIN_NEIGHBOURHOODS = 200
 
 
 def unlike(points: Tensor, labelled: Tensor, count: int) -> Tensor:
-    """Return up to `count` row indices of `points` `[N, F]`, int64: typical rows of groups far from all `labelled` `[M, F]`.
+    """Return up to `count` indices of `points` `[N, F]`, int64: typical rows of groups far from `labelled` `[M, F]`.
 
-    A farthest-first traversal of the rows would select outliers. It therefore runs over the means of each row's neighbourhood,
-    and returns the row nearest to each selected mean.
+    A farthest-first traversal of the rows would select outliers. It therefore runs over the means of each row's
+    neighbourhood, and returns the row nearest to each selected mean.
     """
     neighbours = min(MAX_NEIGHBOURS, len(points) // MIN_NEIGHBOURHOODS)
     if neighbours < 2:
@@ -31,7 +31,7 @@ def unlike(points: Tensor, labelled: Tensor, count: int) -> Tensor:
 
 
 def farthest_first(points: Tensor, labelled: Tensor, count: int) -> Tensor:
-    """`count` rows of `points` `[N, F]`, each the farthest from `labelled` `[M, F]` and from all rows before it: int64 `[count]`.
+    """Return `count` indices of `points` `[N, F]`, int64, each farthest from `labelled` `[M, F]` and all before it.
 
     The farthest-first traversal (Gonzalez 1985), by which Sener and Savarese 2018 (Algorithm 1) choose what to label.
     """

@@ -36,8 +36,8 @@ VOTES = 500
 HALVINGS = 5
 """Bisection steps between a row and its adversarial example."""
 ATTACK = (
-    f"PGD on the mean softmax of {DRAWS} draws of noise, {STEPS} steps at each radius, each success confirmed by a vote "
-    f"of {VOTES} draws"
+    f"PGD on the mean softmax of {DRAWS} draws of noise, {STEPS} steps at each radius, each success confirmed by a "
+    f"vote of {VOTES} draws"
 )
 
 
@@ -125,8 +125,9 @@ def brackets(
     """Certify the smoothed `model` on x `[N, ...]` with labels y `[N]`, and attack it at the `radii` within `box`.
 
     Each certificate takes `n` draws of noise N(0, sigma^2). The attack ascends the mean softmax over the noise (Salman
-    et al. 2019) and counts where a vote is significant; rows are not attacked within their certified radius. `keep(number,
-    compute)` returns the result of a chunk, saved before or computed now. Raises UsageError on invalid data or radii.
+    et al. 2019) and counts where a vote is significant; rows are not attacked within their certified radius.
+    `keep(number, compute)` returns the result of a chunk, saved before or computed now. Raises UsageError on invalid
+    data or radii.
     """
     levels = sorted({float(radius) for radius in radii})
     if not levels or not all(0 <= radius < math.inf for radius in levels):

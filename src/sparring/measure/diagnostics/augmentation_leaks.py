@@ -1,4 +1,4 @@
-"""Detect augmentation leaks: samples that are rotated, flipped or inverted as real images are not (Karras et al. 2020)."""
+"""Detect augmentation leaks: samples rotated, flipped or inverted as real images are not (Karras et al. 2020)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from torch import Tensor
 CLEAR_RATIO = 0.8
 """Largest ratio of the two distances at which an image counts as transformed, or as upright.
 
-Of noisy and half-formed samples (digits) a third are slightly nearer to some transformed image, and a twentieth clearly."""
+Of noisy and half-formed samples (digits) a third are slightly nearer to some transformed image, and a twentieth
+clearly."""
 DISTANCE_QUANTILE = 0.99
 """Quantile of the distances of held-out images to the training images up to which samples count."""
 MIN_SAMPLES = 30
@@ -61,7 +62,7 @@ class Leak:
 
 
 def augmentation_leaks(samples: Tensor, held_out: Tensor, train: Tensor) -> list[Leak]:
-    """Return a `Leak` for each transform of `train`; `held_out` are other real images; all `[N, C, H, W]` in [-1, 1]."""
+    """Return a `Leak` for each transform of `train`; `held_out`: other real images; all `[N, C, H, W]` in [-1, 1]."""
     is_square = train.shape[2] == train.shape[3]
     result = []
     for name, transform in TRANSFORMS.items():

@@ -41,9 +41,9 @@ def duality_gap(
 ) -> float:
     """Return max over D' of M(G, D') minus min over G' of M(G', D), with M minus the discriminator's loss.
 
-    Grnarova et al. 2019, "A domain agnostic measure for monitoring and evaluating GANs", Eq. 2. It is 0 at an equilibrium.
-    Each player is trained alone for `images` from a fresh copy of the run's system (`build`), so the result is a lower
-    bound. M excludes penalties and is computed on `held_out`.
+    Grnarova et al. 2019, "A domain agnostic measure for monitoring and evaluating GANs", Eq. 2. It is 0 at an
+    equilibrium. Each player is trained alone for `images` from a fresh copy of the run's system (`build`), so the
+    result is a lower bound. M excludes penalties and is computed on `held_out`.
     """
     values = []
     for player in ("discriminator", "generator"):

@@ -16,8 +16,9 @@ from sparring.measure.diagnostics.augmentation_leaks import Leak
 MIN_MEASUREMENTS = 5
 """Smallest number of measurements after image 0: with fewer, trend and noise cannot be separated."""
 COLLAPSED_VARIETY = 0.5
-"""Variety below which samples count as too similar. Healthy runs had 0.8 to 1.4 from an eighth of their length on, collapsed
-ones 0 to 0.4."""
+"""Variety below which samples count as too similar.
+
+Healthy runs had 0.8 to 1.4 from an eighth of their length on, collapsed ones 0 to 0.4."""
 MISSED_COVERAGE = 0.6
 """Fraction of the baseline coverage below which samples miss the data.
 
@@ -33,7 +34,7 @@ OVERFIT_RISE = 0.1
 DOMINANT_WIN_RATE = 0.97
 """Fraction of pairs classified correctly above which the discriminator dominates."""
 WEAK_WIN_RATE = 0.6
-"""Fraction of pairs classified correctly below which the discriminator is near chance; 64 samples have an error of 0.05."""
+"""Fraction of pairs classified correctly below which the discriminator is near chance; error 0.05 with 64 samples."""
 MIN_LOGIT_GAP = 0.1
 """Difference of the logits of data and samples below which D's loss is that of chance, whatever their order."""
 FAR_RATIO = 2.0
@@ -47,8 +48,10 @@ SIGMAS = 2.0
 MIN_IMPROVEMENT, MIN_WORSENING = 0.03, 0.1
 """Relative changes of the distance below which neither more training nor a warning is worthwhile."""
 SCORE = "sliced_wasserstein"
-"""Metric by which runs are compared. Coverage is not: blurred samples of the first minutes cover most, and with 64 images
-its error is 0.06, that of the distance 0.002."""
+"""Metric by which runs are compared.
+
+Coverage is not: blurred samples of the first minutes cover most, and with 64 images its error is 0.06, that of the
+distance 0.002."""
 
 WEAKER_AUGMENTATION = {"ada": "--augment diff", "diff": "--augment none"}
 """Augmentation -> a weaker one; diff has no rotations."""
@@ -63,7 +66,8 @@ class Finding:
     """One statement about a run."""
 
     kind: str
-    """"collapse", "overfit", "leak", "dominant", "starved", "diverged"; or "improving", "done", "worse", "healthy", "unclear"."""
+    """"collapse", "overfit", "leak", "dominant", "starved", "diverged"; or
+    "improving", "done", "worse", "healthy", "unclear"."""
     severity: Severity
     """"ok", "notice" (worth knowing), or "problem" (samples suffer from it)."""
     message: str
@@ -166,7 +170,10 @@ def find_overfit(lines: Sequence[Mapping[str, float]], facts: RunFacts, stuck: b
     if not win_rates or _recent(win_rates) < max(OVERFIT_WIN_RATE, win_rates[0] + OVERFIT_RISE):
         return []
     last = lines[-1]
-    evidence = f"it scores a training image above a held-out one in {_recent(win_rates):.0%} of pairs ({win_rates[0]:.0%} at first)"
+    evidence = (
+        f"it scores a training image above a held-out one in {_recent(win_rates):.0%} of pairs "
+        f"({win_rates[0]:.0%} at first)"
+    )
     if (gap := last["train_logit"] - last["sample_logit"]) > MIN_LOGIT_GAP:  # r_v of Karras et al. 2020, section 3
         ratio = (last["train_logit"] - last["held_out_logit"]) / gap
         evidence += f"; the logits of held-out images are {ratio:.0%} of the way from training images to samples"
@@ -185,7 +192,10 @@ def find_leak(facts: RunFacts) -> list[Finding]:
     weaker = WEAKER_AUGMENTATION.get(str(facts.settings.get("augment")), "a weaker augmentation")
     advice = "--no-mirror" if worst.transform == "mirrored" and facts.settings.get("mirror") else weaker
     message = f"The augmentation leaks into the samples: some are {worst.transform}, which real images are not."
-    evidence = f"{worst.fraction:.0%} of samples resemble {worst.transform} real images, {worst.real:.0%} of held-out images do"
+    evidence = (
+        f"{worst.fraction:.0%} of samples resemble {worst.transform} real images, "
+        f"{worst.real:.0%} of held-out images do"
+    )
     return [Finding("leak", "problem", message, evidence, advice)]
 
 
@@ -211,7 +221,10 @@ def find_starved(
         f"its logits of data and samples differ by {gap:.2g}, and it is correct on {win_rates[0]:.0%} of pairs; "
         f"{_distance_text(lines, baselines)}"
     )
-    message = "The discriminator is near chance although samples are far from the data: the generator gets no useful gradient."
+    message = (
+        "The discriminator is near chance although samples are far from the data: "
+        "the generator gets no useful gradient."
+    )
     flag = _flag(facts, discriminator_width=2, maxout=2, width=2, lr_discriminator=3, lr=3)
     return [Finding("starved", "problem", message, evidence, flag)]
 

@@ -90,10 +90,10 @@ def copying_test(
 ) -> tuple[float, float]:
     """Return C_T of the distances `samples` `[N]` and `fresh` `[H]` to training rows, and its standard deviation.
 
-    Meehan, Chaudhuri and Dasgupta 2020, section 3: the mean over cells of the z-score of the Mann-Whitney U, corrected for
-    ties, weighted by the number of fresh rows in the cell. `sample_cells` `[N]` and `fresh_cells` `[H]` are cell indices.
-    Cells with fewer than 10 rows of either set are left out; if none is left, all rows are one cell. The deviation is that
-    under the null hypothesis; `effect` is the design effect of dependent fresh rows.
+    Meehan, Chaudhuri and Dasgupta 2020, section 3: the mean over cells of the z-score of the Mann-Whitney U, corrected
+    for ties, weighted by the number of fresh rows in the cell. `sample_cells` `[N]` and `fresh_cells` `[H]` are cell
+    indices. Cells with fewer than 10 rows of either set are left out; if none is left, all rows are one cell. The
+    deviation is that under the null hypothesis; `effect` is the design effect of dependent fresh rows.
     """
     scores: list[tuple[int, float]] = []
     for cell in range(int(torch.maximum(sample_cells.max(), fresh_cells.max())) + 1):
@@ -108,7 +108,7 @@ def copying_test(
 
 
 def _mann_whitney(a: Tensor, b: Tensor, effect: float) -> float:
-    """Return the z-score of the Mann-Whitney U: well below 0 if `a` is smaller, 0 if all are equal. scipy is optional."""
+    """Return the Mann-Whitney z-score: well below 0 if `a` is smaller, 0 if all are equal. scipy is optional."""
     n, m = len(a), len(b)
     _, group, ties = torch.unique(torch.cat([a, b]), return_inverse=True, return_counts=True)
     ties = ties.double()
@@ -127,7 +127,7 @@ def _nearest(x: Tensor, training: Tensor, exclude_self: bool = False) -> _Neares
 
 
 def _copied_fraction(samples: Tensor, fresh: Tensor) -> float:
-    """Return the fraction of samples whose relative distance is that of a copy, minus its expectation; 0 within chance."""
+    """Return the fraction of samples with the relative distance of a copy, minus its expectation; 0 within chance."""
     limit = torch.quantile(fresh, COPY_QUANTILE, interpolation="lower") if len(fresh) < 1 << 24 else fresh.min()
     expected, observed = float((fresh <= limit).double().mean()), float((samples <= limit).double().mean())
     deviation = math.sqrt(expected * (1 - expected) * (1 / len(samples) + 1 / len(fresh)))
@@ -137,8 +137,8 @@ def _copied_fraction(samples: Tensor, fresh: Tensor) -> float:
 def _near_duplicates(samples: Tensor, training: Tensor, seed: int) -> tuple[Tensor, Tensor, int]:
     """Return sampled samples, each one's number of earlier near-duplicates, and the near-duplicate pairs of real rows.
 
-    At most as many samples are sampled as there are training rows. Near-duplicates are within half the smallest distance of
-    two different real rows: data may contain a row twice, and then so may samples.
+    At most as many samples are sampled as there are training rows. Near-duplicates are within half the smallest
+    distance of two different real rows: data may contain a row twice, and then so may samples.
     """
     count = min(len(samples), len(training))
     generator = torch.Generator().manual_seed(seed)
@@ -189,7 +189,7 @@ def _message(c_t: float, p_value: float, fraction: float, compared: int, pairs: 
     )
     if pairs:
         message += (
-            f" {pairs:,} pair{'s' if pairs > 1 else ''} among {compared:,} samples are near-duplicates: the model makes "
-            f"about {max(round(compared**2 / (2 * pairs)), 1):,} distinct samples."
+            f" {pairs:,} pair{'s' if pairs > 1 else ''} among {compared:,} samples are near-duplicates: the model "
+            f"makes about {max(round(compared**2 / (2 * pairs)), 1):,} distinct samples."
         )
     return message

@@ -33,14 +33,14 @@ def nearest_other(x: Tensor) -> Tensor:
 def variety(x: Tensor, y: Tensor) -> float:
     """Return the mean distance of samples x to their nearest other sample, relative to that of the data y.
 
-    1: as varied as the data. Near 0: few distinct samples. x and y should have equal numbers of rows. NaN if all rows of y
-    are equal.
+    1: as varied as the data. Near 0: few distinct samples. x and y should have equal numbers of rows. NaN if all rows
+    of y are equal.
     """
     return float(nearest_other(x).mean() / nearest_other(y).mean())
 
 
 def win_rate(a: Tensor, b: Tensor) -> float:
-    """Return the fraction of pairs in which a value of `a` `[N]` exceeds one of `b` `[M]`; ties count half (ROC AUC)."""
+    """Return the fraction of pairs where a value of `a` `[N]` exceeds one of `b` `[M]`; ties count half (ROC AUC)."""
     difference = a[:, None] - b
     return float((difference > 0).float().mean() + (difference == 0).float().mean() / 2)
 
@@ -48,8 +48,9 @@ def win_rate(a: Tensor, b: Tensor) -> float:
 def near_duplicates(x: Tensor, y: Tensor, quantile: float = 0.01) -> tuple[float, float]:
     """Return the fraction of samples x with a near-duplicate, and the estimated number of distinct samples.
 
-    The birthday test (Arora and Zhang 2017). Near-duplicates are nearer to each other than the `quantile` of the nearest-other
-    distances of the data y, of equal number. Of n draws from m equally likely points, about n^2 / 2m pairs are equal.
+    The birthday test (Arora and Zhang 2017). Near-duplicates are nearer to each other than the `quantile` of the
+    nearest-other distances of the data y, of equal number. Of n draws from m equally likely points, about n^2 / 2m
+    pairs are equal.
     """
     x, y = x.flatten(1), y.flatten(1)
     limit = torch.quantile(nearest_other(y), quantile)

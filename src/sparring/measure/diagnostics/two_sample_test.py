@@ -109,9 +109,12 @@ def _message(accuracy: float, low: float, high: float, total: int) -> str:
     if low > 0.5:
         distance = "far" if accuracy > 0.8 else "some distance" if accuracy > 0.6 else "not far"
         return (
-            f"{measured}: samples differ from the data. The generator is {distance} from the game's equilibrium, where the "
-            "accuracy is 50 %."
+            f"{measured}: samples differ from the data. The generator is {distance} from the game's equilibrium, where "
+            "the accuracy is 50 %."
         )
     if high < 0.5:
         return f"{measured}. That is below chance, which happens if both sets contain the same rows."
-    return f"{measured}. That is chance, as at the game's equilibrium. A stronger discriminator might still find a difference."
+    return (
+        f"{measured}. That is chance, as at the game's equilibrium. "
+        "A stronger discriminator might still find a difference."
+    )

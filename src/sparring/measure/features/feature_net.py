@@ -95,7 +95,7 @@ def of_torchscript(path: Path) -> Features:
 
 
 def of_inception(weights: str | Path | None) -> Features:
-    """Return the features of the standard FID network, float32; `weights` is a file, None downloads the published one."""
+    """Return features of the standard FID network, float32; `weights` is a file, None downloads the published one."""
     net, sha256 = load_inception(weights)
     resize = "bilinear to 299x299, as TensorFlow 1"
     about = {"kind": "Inception of 2015-12-05", "weights": sha256, "resize": resize}

@@ -21,7 +21,7 @@ from sparring.engine.errors import SparringError, UsageError
 from sparring.nets.inception import FEATURES, Inception, prepare
 
 SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
-"""Hash of the published file: the weights of TensorFlow's graph of 2015-12-05, distributed by pytorch-fid, Apache-2.0."""
+"""Hash of the published file: weights of TensorFlow's graph of 2015-12-05, distributed by pytorch-fid, Apache-2.0."""
 URL = "https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/pt_inception-2015-12-05-6726825d.pth"
 CHUNK_IMAGES = 16
 """Images per forward pass: more are no faster, and take more memory."""
@@ -30,8 +30,8 @@ CHUNK_IMAGES = 16
 def load_inception(weights: str | Path | None = None) -> tuple[Inception, str]:
     """Return the network in eval mode on the CPU, and the sha256 of its weights file.
 
-    `weights` is a .pth or .safetensors file with the published tensor names; None downloads the published file once, about
-    96 MB. Raises UsageError for a file without such weights. `inception_name` distinguishes other weights.
+    `weights` is a .pth or .safetensors file with the published tensor names; None downloads the published file once,
+    about 96 MB. Raises UsageError for a file without such weights. `inception_name` distinguishes other weights.
     """
     path = _published() if weights is None else Path(weights).expanduser()
     if not path.is_file():

@@ -1,7 +1,7 @@
 """The offline default: a small feature network, trained once on the data and cached.
 
-With labels it is a classifier. Without labels it is trained by contrast of crops and brightness changes (SimCLR, Chen et al.
-2020, section 2.1). Neither is invariant to noise or blur.
+With labels it is a classifier. Without labels it is trained by contrast of crops and brightness changes (SimCLR, Chen
+et al. 2020, section 2.1). Neither is invariant to noise or blur.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def trained(
     training: FeatureNetTraining | None = None,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Features:
-    """Return the network trained on these images, from the cache `folder` if it is there; `data` is their fingerprint."""
+    """Return the network trained on these images, from the cache `folder` if there; `data` is their fingerprint."""
     training = training or TRAINING
     supervised = len(spec.classes) > 1 and float((labels >= 0).mean()) >= 0.5
     outputs = len(spec.classes) if supervised else training.features

@@ -106,8 +106,8 @@ def _influences(x: Tensor, y: Tensor, a: Moments, b: Moments) -> tuple[Tensor, T
     """Return the influence of each row of x and of y on the distance.
 
     The derivative by A is I - T, where T = A^-1/2 (A^1/2 B A^1/2)^1/2 A^-1/2 is the optimal transport from a to b. That
-    by B is I - T^-1. So the influence of a row r of x is 2 (m_a - m_b)ᵀ(r - m_a) + (r - m_a)ᵀ(I - T)(r - m_a), minus its
-    mean.
+    by B is I - T^-1. So the influence of a row r of x is 2 (m_a - m_b)ᵀ(r - m_a) + (r - m_a)ᵀ(I - T)(r - m_a), minus
+    its mean.
     """
     min_value = MIN_EIGENVALUE * float(torch.maximum(a.covariance.trace(), b.covariance.trace())) / len(a.mean) + 1e-30
     values, vectors = torch.linalg.eigh(a.covariance)

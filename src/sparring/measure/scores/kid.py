@@ -17,8 +17,8 @@ CHUNK_ROWS = 1024
 def kernel_distance(x: Tensor, y: Tensor) -> Estimate:
     """Return the unbiased squared MMD of features `[N, d]`, `[M, d]` with the kernel (xᵀy / d + 1)^3, in float64.
 
-    Bińkowski et al. 2018, "Demystifying MMD GANs", section 4; Gretton et al. 2012, Eq. 3. Its expectation is 0 for equal
-    distributions, so single values may be negative.
+    Bińkowski et al. 2018, "Demystifying MMD GANs", section 4; Gretton et al. 2012, Eq. 3. Its expectation is 0 for
+    equal distributions, so single values may be negative.
     """
     count = max(-(-max(len(x), len(y)) // BLOCK_ROWS), 1)
     blocks = [_block(a, b) for a, b in zip(x.tensor_split(count), y.tensor_split(count), strict=True)]
@@ -40,7 +40,7 @@ def _block(x: Tensor, y: Tensor) -> Estimate:
 
 
 def _kernel_means(x: Tensor, others: Tensor, exclude_self: bool = False) -> Tensor:
-    """Return each row's mean kernel with all rows of `others`; `exclude_self`: `others` is x, without the row itself."""
+    """Return each row's mean kernel with all rows of `others`, without itself if `exclude_self` (`others` is x)."""
     d = x.shape[1]
     sums = chunked(lambda chunk: ((chunk @ others.T) / d + 1).pow(3).sum(1), x, CHUNK_ROWS)
     if not exclude_self:

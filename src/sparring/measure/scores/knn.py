@@ -1,8 +1,8 @@
 """Exact k-nearest neighbours and exact counts of pairs within a distance.
 
-Own code: exact, and faster than scikit-learn's pairwise distances (benchmarks/prdc.py). All distances come from products of
-tiles of the matrices, a few megabytes at a time. Where rounding of the product could change a comparison, the distance is
-computed again from the rows in float64.
+Own code: exact, and faster than scikit-learn's pairwise distances (benchmarks/prdc.py). All distances come from
+products of tiles of the matrices, a few megabytes at a time. Where rounding of the product could change a comparison,
+the distance is computed again from the rows in float64.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def nearest_neighbours(
 
 
 def count_earlier_within(x: Tensor, distance: float) -> Tensor:
-    """Return for each row of x `[N, d]` the number of earlier rows within `distance`, `[N]`; their sum counts all pairs."""
+    """Return the number of earlier rows within `distance` of each row of x `[N, d]`, `[N]`; their sum counts pairs."""
     x = as_float(x)
     rows, counts = CentredRows.of(x, x.mean(0)), torch.zeros(len(x), dtype=torch.float64, device=x.device)
     limit = torch.full((1, 1), distance**2, dtype=torch.float64, device=x.device)
@@ -91,7 +91,7 @@ class CentredRows:
 
     @property
     def rounding(self) -> Tensor:
-        """Contribution of each row to the rounding error of a squared distance, `[N]`: some standard deviations of d sums."""
+        """Each row's part of the rounding error of a squared distance, `[N]`: some standard deviations of d sums."""
         return (8 + 2 * math.sqrt(self.x.shape[1])) * torch.finfo(self.norms.dtype).eps * self.norms
 
 
@@ -126,7 +126,7 @@ def as_float(x: Tensor) -> Tensor:
 
 
 def _candidates(queries: CentredRows, base: CentredRows, k: int, exclude_self: bool) -> tuple[Tensor, Tensor]:
-    """Return approximate squared distances and indices of the k nearest rows and a few more, ascending, `[N, k + few]`."""
+    """Return approximate squared distances and indices of the k nearest rows and spares, ascending, `[N, k + few]`."""
     available = len(base) - exclude_self
     if not 1 <= k <= available:
         raise ValueError(f"{k} nearest rows need a base of {k + exclude_self} rows or more, not {len(base)}")

@@ -1,4 +1,4 @@
-"""Scores of the predicted classes of samples: the number of modes, and the divergence from the data's class proportions."""
+"""Scores of the predicted classes of samples: number of modes, and divergence from the data's class proportions."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sparring.stats.intervals import Estimate
 
 
 def mode_count(predicted: Tensor) -> Estimate:
-    """Return the number of distinct classes among predictions `[N]` (Metz et al. 2017, section 3.3.1: Stacked MNIST)."""
+    """Return the number of distinct classes in predictions `[N]` (Metz et al. 2017, section 3.3.1: Stacked MNIST)."""
     counts = predicted.bincount()
     single = (counts[predicted] == 1).double() * (len(predicted) - 1)  # rows whose class would be missing without them
     return Estimate(float((counts > 0).sum()), single - single.mean(), torch.zeros(1))

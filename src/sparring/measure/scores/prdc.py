@@ -36,11 +36,11 @@ class PRDC(NamedTuple):
 def precision_recall_density_coverage(x: Tensor, y: Tensor, k: int = 5) -> PRDC:
     """Return four scores of samples x `[N, d]` against data y `[M, d]`, equal to their definitions over all pairs.
 
-    The ball of a row reaches to the k-th nearest other row of its set. Precision and recall are by Kynkäänniemi et al. 2019
-    (Eqs. 1 and 2), density and coverage by Naeem et al. 2020 (section 3). A row at exactly the radius is inside.
+    The ball of a row reaches to the k-th nearest other row of its set. Precision and recall are by Kynkäänniemi et al.
+    2019 (Eqs. 1 and 2), density and coverage by Naeem et al. 2020 (section 3). A row at exactly the radius is inside.
 
-    The influence of a row is what the score loses without it while all radii are fixed, times one factor for all rows: see
-    `_deviations`. Raises ValueError if either set has fewer than 2 (k + 2) rows.
+    The influence of a row is what the score loses without it while all radii are fixed, times one factor for all rows:
+    see `_deviations`. Raises ValueError if either set has fewer than 2 (k + 2) rows.
     """
     if min(len(x), len(y)) < 2 * (k + 2):
         raise ValueError(
@@ -116,11 +116,12 @@ def _count_and_sum(inside: Tensor, first_column: int) -> Tensor:
 def _deviations(x: CentredRows, y: CentredRows, k: int, values: Tensor) -> Tensor:
     """Return the standard deviations `[4]` of the scores over fresh sets, from differences between disjoint halves.
 
-    Delete-one influences do not estimate them, since scores of neighbours are not sums over rows. The jackknife counts an
-    effect shared by m rows m times (Efron and Stein 1981), here 2 to 5 times the true variance. The bootstrap draws
-    neighbours at distance 0. Disjoint halves are independent sets: half the mean squared difference of their scores is the
-    variance at their size. For the whole sets it is scaled by the number of rows, and by p (1 - p) if that is larger.
-    A proportion of 0 or 1 is smoothed by two rows on either side (Agresti and Coull 1998), so that its variance is not 0.
+    Delete-one influences do not estimate them, since scores of neighbours are not sums over rows. The jackknife counts
+    an effect shared by m rows m times (Efron and Stein 1981), here 2 to 5 times the true variance. The bootstrap draws
+    neighbours at distance 0. Disjoint halves are independent sets: half the mean squared difference of their scores is
+    the variance at their size. For the whole sets it is scaled by the number of rows, and by p (1 - p) if that is
+    larger. A proportion of 0 or 1 is smoothed by two rows on either side (Agresti and Coull 1998), so that its variance
+    is not 0.
     """
     n, m = len(x), len(y)
     fraction = max(min(0.5, MAX_HALF_ROWS / max(n, m)), (k + 2) / min(n, m))
@@ -177,7 +178,7 @@ def _estimate(value: float, influences: tuple[Tensor, Tensor], deviation: float)
     x, y = (influence - influence.mean() for influence in influences)
     current = math.sqrt(float(x.square().mean()) / len(x) + float(y.square().mean()) / len(y))
     if current == 0:
-        # All rows have equal influence, as where each sample is in many balls: any influences of this deviation will do.
+        # All rows have equal influence, as where each sample is in many balls: any influences of this deviation do.
         x = torch.ones_like(x)
         x[1::2] = -1
         x, y, current = x - x.mean(), torch.zeros_like(y), 1 / math.sqrt(len(x))

@@ -61,7 +61,7 @@ INCEPTION_NAMES = {"fd": "fid", "fd_infinity": "fid_infinity", "kd": "kid"}
 
 
 def score_name(name: str, features: str, class_name: str | None = None) -> str:
-    """Return the full name of a score, as `fd[trained-1a2b]`, `fid[inception-2015]` or, of a class, `fd[trained-1a2b]/7`.
+    """Return the full name of a score: `fd[trained-1a2b]`, `fid[inception-2015]` or, of a class, `fd[trained-1a2b]/7`.
 
     >>> score_name("fd", "inception-2015")
     'fid[inception-2015]'
