@@ -1,7 +1,7 @@
 """Flags of the command line: one frozen dataclass a command, and groups that several share.
 
-tyro makes the help of a flag from the docstring below its field. Fields are the arguments of the command's function of the
-same name; a group is a field that holds another dataclass, and is passed as its fields.
+tyro makes the help of a flag from the docstring below its field. Fields are the arguments of the command's function of
+the same name; a group is a field that holds another dataclass, and is passed as its fields.
 """
 
 from __future__ import annotations
@@ -140,7 +140,8 @@ class ClassifyFlags(TrainingFlags):
     recipe: Annotated[str | None, arg(metavar="NAME", help_behavior_hint="(default: by the kind of data)")] = None
     """Recipe of the classifier; `sparring recipes` lists them. --recipe NAME --help shows its flags."""
     labels: Annotated[int | None, arg(metavar="N", help_behavior_hint="(default: all labels)")] = None
-    """Number of labels that training sees, balanced over classes where possible; the other examples count as unlabelled."""
+    """Number of labels that training sees, balanced over classes where possible; the other examples count as
+    unlabelled."""
     labels_file: Annotated[str | None, arg(metavar="CSV", help_behavior_hint="")] = None
     """CSV file of name,label with the only labels that training sees; `to_label.csv` of a run, filled in, is one."""
 
@@ -174,9 +175,9 @@ class AttackFlags:
     """Attack a model and report its robust accuracy, for images, sounds, tables and series."""
 
     model: Annotated[str, arg(metavar="MODEL", help_behavior_hint="")]
-    """A run of `classify` or `harden`; package.module:NAME, found from the current folder too, where NAME is a module, a
-    function from inputs [B, ...] to logits, or one without arguments that returns either; a TorchScript file (.pt, .ts);
-    a torch.export file (.pt2) with a dynamic batch; an ONNX file, which gives no gradients."""
+    """A run of `classify` or `harden`; package.module:NAME, found from the current folder too, where NAME is a module,
+    a function from inputs [B, ...] to logits, or one without arguments that returns either; a TorchScript file (.pt,
+    .ts); a torch.export file (.pt2) with a dynamic batch; an ONNX file, which gives no gradients."""
     source: Source
     """Data with labels, as for `classify`; a model of another tool gets the classes in the order of the source."""
     count: Annotated[
@@ -289,7 +290,8 @@ class EvaluateFlags:
     split: Annotated[str | None, arg(metavar="NAME", help_behavior_hint="(default: test, where there is one)")] = None
     """Split of the real data: test, train or all."""
     features: Annotated[str, arg(metavar="NET")] = "trained"
-    """Feature net: trained (on these data, offline), inception (that of the FID), raw (pixels), or a TorchScript file."""
+    """Feature net: trained (on these data, offline), inception (that of the FID), raw (pixels), or a TorchScript
+    file."""
     weights: Annotated[str | None, arg(metavar="PATH", help_behavior_hint="(default: downloaded once)")] = None
     """File with the weights of the Inception network."""
     seed: Seed = 0

@@ -70,11 +70,12 @@ def _bad_input() -> Iterator[None]:
 class FewLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """Learns classes from a few labelled examples and many unlabelled ones, by the recipes of `sparring classify`.
 
-    X is an array of images (`[N, H, W]` or `[N, H, W, C]`; bytes, or numbers of any range), a table `[N, F]`, whose columns are
-    standardised, a path (folder, archive, known name) or `Dataset`. `y` holds a label for each, and -1 (or None, or "")
-    for none; of a path or `Dataset` it may be left out: their own labels count then. Of 1,000 labels or more a twentieth is
-    not learnt from, but sets the probabilities (`commands.training.calibrate.calibration_subset`). What is trained is `classifier_`, a
-    `models.classifier.Classifier`; `classes_` are its classes, sorted. Bad input is a `ValueError`.
+    X is an array of images (`[N, H, W]` or `[N, H, W, C]`; bytes, or numbers of any range), a table `[N, F]`, whose
+    columns are standardised, a path (folder, archive, known name) or `Dataset`. `y` holds a label for each, and -1 (or
+    None, or "") for none; of a path or `Dataset` it may be left out: their own labels count then. Of 1,000 labels or
+    more a twentieth is not learnt from, but sets the probabilities (`commands.training.calibrate.calibration_subset`).
+    What is trained is `classifier_`, a `models.classifier.Classifier`; `classes_` are its classes, sorted. Bad input is
+    a `ValueError`.
     """
 
     def __init__(
@@ -91,11 +92,12 @@ class FewLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     ) -> None:
         """Nothing is checked or trained before `fit`.
 
-        `recipe` is "consistent" (the default), "improved", or a recipe with settings of one's own. Training ends after `images`
-        images or rows (100,000 if nothing is said), or after about `minutes`. A `classifier` is any module that gives logits
-        `[B, K]` of images `[B, C, H, W]` in [-1, 1], or of standardised rows `[B, F]`: its last linear layer becomes the head, unless
-        it has `features` and `head`. A `generator` makes such images or rows of noise `[B, recipe.latents]`. Modules given are
-        copied; functions of a `Spec` make fresh ones. The same `random_state` gives the same bits, if `images` are counted.
+        `recipe` is "consistent" (the default), "improved", or a recipe with settings of one's own. Training ends after
+        `images` images or rows (100,000 if nothing is said), or after about `minutes`. A `classifier` is any module
+        that gives logits `[B, K]` of images `[B, C, H, W]` in [-1, 1], or of standardised rows `[B, F]`: its last
+        linear layer becomes the head, unless it has `features` and `head`. A `generator` makes such images or rows of
+        noise `[B, recipe.latents]`. Modules given are copied; functions of a `Spec` make fresh ones. The same
+        `random_state` gives the same bits, if `images` are counted.
         """
         self.recipe = recipe
         self.images = images

@@ -60,10 +60,10 @@ def certify(
 
     The classifier votes over normal noise of standard deviation `sigma`, by default that of its training. At each
     `radius` (L2; both in pixels from 0 to 1) the report has the accuracy that is certified and that under attack.
-    `failures` lists the missed conditions on the certified accuracy at the smallest radius above 0: `fail_below`, and the
-    interval of `baseline`, an earlier report.json. Writes report.html and report.json to `out`, by default RUN/certify;
-    an interrupted call goes on when it is repeated. `net` is the network of a run with custom networks. Raises UsageError
-    on settings or data that do not fit, and where `run` is no classifier of images.
+    `failures` lists the missed conditions on the certified accuracy at the smallest radius above 0: `fail_below`, and
+    the interval of `baseline`, an earlier report.json. Writes report.html and report.json to `out`, by default
+    RUN/certify; an interrupted call goes on when it is repeated. `net` is the network of a run with custom networks.
+    Raises UsageError on settings or data that do not fit, and where `run` is no classifier of images.
     """
     if count < 1 or draws < 1:
         raise UsageError(f"--count and --draws must be 1 or more, not {count} and {draws}")

@@ -49,8 +49,8 @@ def classify(
 ) -> ClassificationReport:
     """Train a classifier on the labelled and unlabelled examples of `source`, calibrate it and test it.
 
-    It is calibrated on a twentieth of the labels, which training does not see, or where labels are few on changed copies
-    of the labelled examples. It is tested on the test split, or else on the examples whose labels were hidden.
+    It is calibrated on a twentieth of the labels, which training does not see, or where labels are few on changed
+    copies of the labelled examples. It is tested on the test split, or else on the examples whose labels were hidden.
 
     Args:
         source: A folder, an archive, a file, a URL or a known name.

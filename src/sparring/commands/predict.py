@@ -48,10 +48,10 @@ class Predictions:
 def predict(run: str | Path, source: str | Path, *, resize: bool = False, net: nn.Module | None = None) -> Predictions:
     """Return what the classifier of `run` answers for each example of `source`, in the source's order.
 
-    Examples are read as the training data were: the same sampling rate, the same columns. Images of another size or mode
-    are refused, unless `resize`, or unless the training images were scaled too. `net` is the network of a run with custom
-    networks. Raises UsageError where `run` has no such model or `source` does not fit it, SparringError where the files
-    of either cannot be used.
+    Examples are read as the training data were: the same sampling rate, the same columns. Images of another size or
+    mode are refused, unless `resize`, or unless the training images were scaled too. `net` is the network of a run with
+    custom networks. Raises UsageError where `run` has no such model or `source` does not fit it, SparringError where
+    the files of either cannot be used.
     """
     model = load_capable(run, Predictor, net=net)
     data = open_like(model, source, resize=resize)

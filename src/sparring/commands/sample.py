@@ -33,7 +33,8 @@ def sample(
     Sample k depends on (`seed`, k) alone. `label` asks for one class by name; `checkpoint` ("best", "last" or its
     image) for the weights of then. `truncation` T cuts the noise off at -T and T, where the recipe was made for it
     (BigGAN): 2 keeps almost all variety, 0.5 gives more typical and fewer kinds of pictures. Returns the path written;
-    without `out` that is `samples-<seed>.png` in the run's folder, with `-<checkpoint>` and `-truncation-<T>` where given.
+    without `out` that is `samples-<seed>.png` in the run's folder, with `-<checkpoint>` and `-truncation-<T>` where
+    given.
     """
     if n < 1:
         raise UsageError(f"-n must be 1 or more, not {n}")

@@ -1,6 +1,7 @@
 """Changes after which a person would still say that an image shows the same: what a classifier with few labels learns by.
 
-Unlike `data/gan_augment.py`, which hides nothing from a discriminator for good, these need no gradient and are never undone.
+Unlike `data/gan_augment.py`, which hides nothing from a discriminator for good, these need no gradient and are never
+undone.
 """
 
 from __future__ import annotations
@@ -35,11 +36,14 @@ class Augmentation:
     light: float = 0.0
     """Contrast by 1 - light to 1 + light about the image's mean, brightness by half of that."""
     cut: float = 0.0
-    """Largest side of the box that is cut out, as a share of the image's; what is cut takes the image's darkest value."""
+    """Largest side of the box that is cut out, as a share of the image's; what is cut takes the image's darkest
+    value."""
     stroke: float = 0.0
-    """Longest line that is drawn in, as a share of the image's side, in its brightest or darkest value: the one that stands out."""
+    """Longest line that is drawn in, as a share of the image's side, in its brightest or darkest value: the one that
+    stands out."""
     jitter: float = 0.0
-    """Deviation of the noise added to rows of a table (standardised, as images of one pixel): they know no other change."""
+    """Deviation of the noise added to rows of a table (standardised, as images of one pixel): they know no other
+    change."""
 
     def times(self, factor: float) -> Augmentation:
         """Return the same kinds of change, `factor` times as strong."""

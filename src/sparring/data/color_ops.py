@@ -1,7 +1,7 @@
 """Colouring pictures: affine maps of the colours, one for each image; pure functions.
 
-A colour is its part along the grey axis (luma) and the rest (chroma). All maps here act on the two by a factor each, and
-turn the chroma about the axis (hue): three numbers, which multiply where maps follow each other.
+A colour is its part along the grey axis (luma) and the rest (chroma). All maps here act on the two by a factor each,
+and turn the chroma about the axis (hue): three numbers, which multiply where maps follow each other.
 """
 
 from __future__ import annotations

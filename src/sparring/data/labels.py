@@ -1,6 +1,7 @@
 """Select the labels that training sees, as a number per class or by a CSV file, and report conflicting labels.
 
-The CSV file is read here and not by text_table: names of files may hold bytes that are no text, or spaces at their ends.
+The CSV file is read here and not by text_table: names of files may hold bytes that are no text, or spaces at their
+ends.
 """
 
 from __future__ import annotations
@@ -31,8 +32,9 @@ NAMED = 5
 def choose_labels(labels: NDArray[np.int64], count: int, classes: tuple[str, ...], seed: int) -> NDArray[np.int64]:
     """Keep `count` of the labels `[N]`, as even over the classes as they allow; the others become -1.
 
-    Of each class the first in an order that `seed` gives, so that more labels of the same seed hold the fewer. Classes that
-    have not enough give all, the others more. Raises UsageError where fewer labels are there, or fewer are requested than there are classes.
+    Of each class the first in an order that `seed` gives, so that more labels of the same seed hold the fewer. Classes
+    that have not enough give all, the others more. Raises UsageError where fewer labels are there, or fewer are
+    requested than there are classes.
     """
     order = np.random.default_rng(seed).permutation(len(labels))
     of_class = [order[labels[order] == k] for k in range(len(classes))]
@@ -62,9 +64,10 @@ def read_labels(
 ) -> tuple[NDArray[np.int64], tuple[str, ...], list[str]]:
     """Read labels `[N]` of the examples of these names, the classes, and notes, from a CSV of `name,label`.
 
-    A first line that names the columns may stand there (`name` and `label`, among others). A name may be the end of a path, if
-    only one image ends so. Rows with an empty label, or -1, are passed over. `classes` are those of the source; where it has none, the
-    table's count. Raises UsageError or SparringError, naming the line, on all that does not fit.
+    A first line that names the columns may stand there (`name` and `label`, among others). A name may be the end of a
+    path, if only one image ends so. Rows with an empty label, or -1, are passed over. `classes` are those of the
+    source; where it has none, the table's count. Raises UsageError or SparringError, naming the line, on all that does
+    not fit.
     """
     rows = _rows(path)
     known = {name: k for k, name in enumerate(names)}

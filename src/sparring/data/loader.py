@@ -21,10 +21,10 @@ class BatchLoader:
     """Batches of `data` for the loop.
 
     The whole batch is chosen by (seed, nimg, turn) and cut into the shares of the processes and their parts, so the
-    number of processes does not change what is played. `mirror` flips every other image, at random. Where some images have
-    labels and others none, a batch can draw `labelled` images that have (None: half as many as it holds), each class as
-    likely if `balanced`. Each batch comes `replays` rounds in a row. `among` are the
-    rows to go through; None: all of them.
+    number of processes does not change what is played. `mirror` flips every other image, at random. Where some images
+    have labels and others none, a batch can draw `labelled` images that have (None: half as many as it holds), each
+    class as likely if `balanced`. Each batch comes `replays` rounds in a row. `among` are the rows to go through; None:
+    all of them.
     """
 
     def __init__(

@@ -59,7 +59,8 @@ class ColumnSummary:
     def to_column(self, first: int, is_categorical: bool, file: str) -> Column | None:
         """Return the column whose numbers begin at index `first`; None for one of more words than a column may have.
 
-        Raises UsageError where most of too many words are numbers: a slip of the pen, or numbers that are to be categories.
+        Raises UsageError where most of too many words are numbers: a slip of the pen, or numbers that are to be
+        categories.
         """
         if self.has_numbers and self.all_numbers and not is_categorical:
             return Column(self.name, (first,), (), self.is_integer, 0.0, 0.0)

@@ -162,8 +162,8 @@ def views_of(x: Tensor, changes: Change | None) -> list[Tensor]:
 def load_classifier(path: str | Path, net: nn.Module | None = None) -> Classifier:
     """Return the saved classifier at `path` (a run folder, or one of its two files), in eval mode on the CPU.
 
-    One of custom networks needs the `net` that was trained. Raises UsageError where there is none, SparringError where its
-    files are damaged or do not fit.
+    One of custom networks needs the `net` that was trained. Raises UsageError where there is none, SparringError where
+    its files are damaged or do not fit.
     """
     saved = read_model(path, "classifier")
     spec, recipe, tensors, metadata = saved.spec, saved.recipe, saved.tensors, dict(saved.metadata)

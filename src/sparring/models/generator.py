@@ -154,10 +154,10 @@ def load_generator(
     """Return the saved generator at `path` (a run folder or one of its two files), in eval mode on the CPU.
 
     `checkpoint` ("best", "last" or its image) takes the weights of that checkpoint of a run; `raw` those without
-    averaging. A run of custom networks needs the `generator` that was trained. `truncation` cuts the noise off at -T and
-    T, in (0, 10], for recipes that were made for it: smaller values give more typical, less varied samples. The batch
-    normalisation of such a recipe then takes its statistics from fixed noise at this truncation.
-    Raises UsageError where there is no such model, SparringError where its files are damaged or do not fit.
+    averaging. A run of custom networks needs the `generator` that was trained. `truncation` cuts the noise off at -T
+    and T, in (0, 10], for recipes that were made for it: smaller values give more typical, less varied samples. The
+    batch normalisation of such a recipe then takes its statistics from fixed noise at this truncation. Raises
+    UsageError where there is no such model, SparringError where its files are damaged or do not fit.
     """
     saved = read_model(path, "generator")
     recipe, tensors, metadata = saved.recipe, saved.tensors, dict(saved.metadata)

@@ -25,9 +25,9 @@ def load(
 ) -> GeneratorModel | Classifier:
     """Return the saved model at `path` (a run folder, or one of a model's two files), in eval mode on the CPU.
 
-    `player` is "generator" or "classifier"; None: the one that the run is about. A model of custom networks needs the `net`
-    that was trained. `options` are those of `load_generator`. Raises UsageError where there is no such model, SparringError
-    where its files are damaged or do not fit.
+    `player` is "generator" or "classifier"; None: the one that the run is about. A model of custom networks needs the
+    `net` that was trained. `options` are those of `load_generator`. Raises UsageError where there is no such model,
+    SparringError where its files are damaged or do not fit.
     """
     if player not in (None, *PLAYERS):
         raise UsageError(f"unknown player '{player}': {did_you_mean(str(player), PLAYERS)}")

@@ -31,7 +31,8 @@ class ClassifierRecipe(Recipe, Protocol):
     """A recipe with a player `classifier`, which the EMA holds by this name."""
 
     augmentation: ClassVar[Change | None]
-    """Label-preserving changes of which calibration takes copies, the same for all settings. None: it takes no copies."""
+    """Label-preserving changes of which calibration takes copies, the same for all settings. None: it takes no
+    copies."""
     tta: ClassVar[Change | None]
     """Small changes in which each example is classified again for an answer; None: it is classified once."""
     background: ClassVar[bool]

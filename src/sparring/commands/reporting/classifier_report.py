@@ -41,7 +41,8 @@ REASONS = "unsure", "unlike all labelled"
 LABELLED = "labelled already"
 GRID_IMAGES, MAX_NAMED = 50, 5
 DOUBTFUL_FRACTION = 0.2
-"""Fraction of the labelled examples that may be misclassified because their labels are wrong; of more, the classifier is."""
+"""Fraction of the labelled examples that may be misclassified because their labels are wrong; of more, the classifier
+is."""
 MIN_CONFIDENT, LAST_FRACTION = 0.1, 1 / 10
 """Fraction of the unlabelled examples that should have a confident pseudo-label in the last tenth of a training."""
 

@@ -64,11 +64,11 @@ def calibrated(
 ) -> Classifier:  # fmt: skip
     """Return the classifier of the averaged `net`, calibrated on its training data alone.
 
-    The temperature is fitted on the examples `calibration_idx`, which training did not see. Without them it is fitted on
-    changed copies of the labelled examples, by `recipe.augmentation` whatever the recipe's `augment_strength`: how far new examples
-    are from the labelled ones does not depend on the training (docs/lab-notebook.md). Class means come from 4,000
-    training examples by their predicted classes. The familiarity bound is the quantile at 1 in 500 of 2,000 training
-    examples against 2,000 others.
+    The temperature is fitted on the examples `calibration_idx`, which training did not see. Without them it is fitted
+    on changed copies of the labelled examples, by `recipe.augmentation` whatever the recipe's `augment_strength`: how
+    far new examples are from the labelled ones does not depend on the training (docs/lab-notebook.md). Class means come
+    from 4,000 training examples by their predicted classes. The familiarity bound is the quantile at 1 in 500 of 2,000
+    training examples against 2,000 others.
     """
     net = net.eval()
     with torch.no_grad(), hardware.autocast():
@@ -184,7 +184,8 @@ def attack_images(
 ) -> PgdResult:
     """Attack images `[N, H, W, C]` by PGD, with a change of each pixel of up to `eps` of the range.
 
-    The attack goes through all that makes the answer, averaging over views included; "none of these" is no defence here.
+    The attack goes through all that makes the answer, averaging over views included; "none of these" is no defence
+    here.
     """
     x = (classifier.to_input(images) + 1) / 2
     y = torch.from_numpy(labels).to(x.device)

@@ -24,13 +24,15 @@ from sparring.models.generator import GeneratorModel
 MAX_EXAMPLES, MIN_EXAMPLES = 1000, 64
 """Samples that are measured, and data examples that they are compared with."""
 IMAGES_PER_SAMPLE = 32
-"""Training images between two measurements per sample measured: below 3 % of a training's time (benchmarks/measuring.py)."""
+"""Training images between two measurements per sample measured: below 3 % of a training's time
+(benchmarks/measuring.py)."""
 MAX_BYTES = 64 << 20
 """Memory of the samples."""
 DIRECTIONS = 128
 """Projections of the sliced Wasserstein distance; they are fixed, so that half as many as elsewhere show its course."""
 SMALL_SIDE = 16
-"""Pixels. Larger images are scaled down before their neighbours are searched, so that these differ in content, not in fine noise."""
+"""Pixels. Larger images are scaled down before their neighbours are searched, so that these differ in content, not in
+fine noise."""
 CHUNK_EXAMPLES = 128
 
 

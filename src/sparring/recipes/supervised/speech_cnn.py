@@ -1,8 +1,8 @@
 """A CNN on log-mel spectrograms that recognises single words.
 
 Recordings are trained on at other moments, volumes and noise levels. A background class of synthetic sounds without
-speech, silence among them, learns what is no word (the "silence" class of Sainath and Parada 2015, "Convolutional neural
-networks for small-footprint keyword spotting", is the model; ours needs no recordings).
+speech, silence among them, learns what is no word (the "silence" class of Sainath and Parada 2015, "Convolutional
+neural networks for small-footprint keyword spotting", is the model; ours needs no recordings).
 """
 
 from __future__ import annotations
