@@ -22,10 +22,10 @@ from sparring.engine.ema import EMA
 for name in (
     "commands.train",
     "commands.classify",
-    "commands.progress",
-    "recipes.r3",
-    "recipes.consistent",
-    "engine.run",
+    "commands.reporting.progress",
+    "recipes.generators.r3",
+    "recipes.semi_supervised.consistent",
+    "engine.run_folder",
 ):
     import_module(f"sparring.{name}")
 
