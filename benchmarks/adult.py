@@ -4,9 +4,10 @@
 
 Protocol. The class is whether the income is above $50,000. For each seed `sparring.classify` trains a network on
 adult.data for a fixed number of examples; it holds out a fifth of the rows for testing and 500 others for calibration.
-Accuracy is that on all 16,281 rows of adult.test. `sparring.attack` then draws 1,000 rows of adult.test by the
-same seed. Whole numbers stay whole, categories stay categories, and numbers stay within their span in the data. `education`
-is dropped, since `education-num` says the same, and so is `fnlwgt`, a sampling weight. Three sets of columns may change:
+Accuracy is that on all 16,281 rows of adult.test. `sparring.attack` then draws 1,000 rows of adult.test by the same
+seed. Whole numbers stay whole, categories stay categories, and numbers stay within their span in the data. `education`
+is dropped, since `education-num` says the same, and so is `fnlwgt`, a sampling weight. Three sets of columns may
+change:
 
   work       what a person can change: workclass, occupation, hours-per-week, and education-num, which can only grow
   plausible  these and the capital: capital-gain, capital-loss
@@ -36,8 +37,8 @@ from sparring.data.dataset import Dataset
 from sparring.report.table_attack_section import TableAttackDetails
 
 NAMES = (
-    "age", "workclass", "fnlwgt", "education", "education-num", "marital-status", "occupation", "relationship", "race", "sex",
-    "capital-gain", "capital-loss", "hours-per-week", "native-country", "income",
+    "age", "workclass", "fnlwgt", "education", "education-num", "marital-status", "occupation", "relationship", "race",
+    "sex", "capital-gain", "capital-loss", "hours-per-week", "native-country", "income",
 )  # fmt: skip
 DROPPED = ("education", "fnlwgt")
 WORK = ("workclass", "occupation", "hours-per-week")
@@ -74,8 +75,8 @@ def one_seed(seed: int, options: argparse.Namespace) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as temporary:
         run = Path(temporary) / "run"
         report = sparring.classify(
-            folder / "adult.data", "tabular_mlp", label="14", names=NAMES, drop=DROPPED, images=options.images, seed=seed,
-            out=run, device="cpu",
+            folder / "adult.data", "tabular_mlp", label="14", names=NAMES, drop=DROPPED, images=options.images,
+            seed=seed, out=run, device="cpu",
         )  # fmt: skip
         assert report.errors is not None
         model = sparring.load(run, "classifier")
@@ -103,7 +104,7 @@ def one_seed(seed: int, options: argparse.Namespace) -> dict[str, Any]:
 
 @torch.no_grad()
 def compare_search(model: sparring.Classifier, rows: Dataset) -> dict[str, int]:
-    """Count the rows that any combination of `work` breaks, those that greedy breaks, and those with equally few columns."""
+    """Count the rows that any combination of `work` breaks, that greedy breaks, and those with equally few columns."""
     spec, x, y = model.spec, model.spec.encode(rows[np.arange(len(rows))]), torch.from_numpy(rows.labels)
     places = {column.name: list(column.indices) for column in spec.columns}
     hours, never = torch.arange(1.0, 100.0), len(spec.columns) + 1
@@ -138,13 +139,15 @@ def write(options: argparse.Namespace, by_seed: dict[str, dict[str, Any]]) -> No
     )
     save(
         options.name,
-        result=f"means of seeds {', '.join(by_seed)}: accuracy on adult.test {statistics.mean(accuracy):.2%}; {attacks}; of {search['rows']} "
-        f"rows {search['can_be_broken']} can be broken by work, greedy breaks {search['greedy_breaks']}, {search['by_the_fewest_columns']} by the fewest columns",
+        result=f"means of seeds {', '.join(by_seed)}: accuracy on adult.test {statistics.mean(accuracy):.2%}; "
+        f"{attacks}; of {search['rows']} rows "
+        f"{search['can_be_broken']} can be broken by work, greedy breaks {search['greedy_breaks']}, "
+        f"{search['by_the_fewest_columns']} by the fewest columns",
         target=f"accuracy at least {GOAL:.1%}; fewer rows broken by work than by all columns",
         met=statistics.mean(accuracy) >= GOAL and mean("work", "success") < mean("all", "success"),
         details={
-            "seeds": list(by_seed), "images": options.images, "count": options.count, "dropped": DROPPED, "columns": FLAGS,
-            "accuracy": spread(accuracy), "by_seed": by_seed,
+            "seeds": list(by_seed), "images": options.images, "count": options.count, "dropped": DROPPED,
+            "columns": FLAGS, "accuracy": spread(accuracy), "by_seed": by_seed,
         },
     )  # fmt: skip
 

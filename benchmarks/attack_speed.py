@@ -3,8 +3,9 @@
     python benchmarks/attack_speed.py --peers /tmp/peers --reference /tmp/auto-attack --robust RUN
 
 The other packages are read from folders outside the repository (`pip install --no-deps --target /tmp/peers torchattacks
-foolbox ...`; github.com/fra31/auto-attack). They alternate with ours on the same MNIST images and network, one thread each.
-The undefended network is trained here for one epoch by `sparring harden --eps 0`; RUN is a run of `benchmarks/hardened.py`.
+foolbox ...`; github.com/fra31/auto-attack). They alternate with ours on the same MNIST images and network, one thread
+each. The undefended network is trained here for one epoch by `sparring harden --eps 0`; RUN is a run of
+`benchmarks/hardened.py`.
 """
 
 from __future__ import annotations
@@ -77,9 +78,11 @@ def main() -> None:
     }
     save(
         options.name,
-        result=f"AutoAttack {', '.join(f'{name} {times:.1f}' for name, times in faster.items())} times the reference's speed; PGD-40 "
+        result=f"AutoAttack "
+        f"{', '.join(f'{name} {times:.1f}' for name, times in faster.items())} times the reference's speed; PGD-40 "
         f"{', '.join(f'{name} {times:.1f}' for name, times in against.items())} times",
-        target="AutoAttack 10 (undefended) and 3 (robust) times the reference, PGD-40 2 times both, at the same verdicts",
+        target="AutoAttack 10 (undefended) and 3 (robust) times the reference, "
+        "PGD-40 2 times both, at the same verdicts",
         met=faster["undefended"] >= 10 and faster["robust"] >= 3 and min(against.values()) >= 2,
         details={"eps": EPS, "images": few, "pgd_images": options.pgd_images, "autoattack": whole, "pgd40": steps},
     )

@@ -2,8 +2,8 @@
 
     python benchmarks/attacked_all.py RUN --device cuda
 
-RUN is a run of `benchmarks/hardened.py`, which attacks 1,000 images and adds the follow-up attacks of the masking checks.
-Here the robust accuracy is that of AutoAttack alone, with a Wilson interval.
+RUN is a run of `benchmarks/hardened.py`, which attacks 1,000 images and adds the follow-up attacks of the masking
+checks. Here the robust accuracy is that of AutoAttack alone, with a Wilson interval.
 """
 
 from __future__ import annotations
@@ -45,13 +45,18 @@ def main() -> None:
     low, high = wilson_interval(robust, len(x))
     save(
         options.name,
-        result=f"AutoAttack at {EPS} on {len(x):,} images: {robust / len(x):.2%} ({low:.2%} to {high:.2%}); clean {clean / len(x):.2%}",
+        result=f"AutoAttack at {EPS} on {len(x):,} images: "
+        f"{robust / len(x):.2%} ({low:.2%} to {high:.2%}); clean {clean / len(x):.2%}",
         target="at least 90 % with clean at least 98.8 %",
         met=robust >= 0.9 * len(x) and clean >= 0.988 * len(x),
         details={
             "run": options.run.name, "robust": robust, "clean": clean, "of": len(x), "interval": [low, high],
-            "broken_by": dict(Counter(name for name in results.broken_by if name)), "seconds": round(seconds, 1), "seed": 0,
-            "passes": {"forward": float(results.queries.double().mean()), "backward": float(results.gradients.double().mean())},
+            "broken_by": dict(Counter(name for name in results.broken_by if name)),
+            "seconds": round(seconds, 1), "seed": 0,
+            "passes": {
+                "forward": float(results.queries.double().mean()),
+                "backward": float(results.gradients.double().mean()),
+            },
             "notes": results.notes,
         },
     )  # fmt: skip

@@ -2,9 +2,9 @@
 
     python benchmarks/certified.py
 
-Protocol. `sparring harden mnist --method noisy` at three noise levels, each for the same number of training examples on one
-thread. Then `sparring certify` on 500 test images. Radii are in pixels from 0 to 1. Trainings and certificates are kept
-in `cache/trials/`, so that an interrupted benchmark continues.
+Protocol. `sparring harden mnist --method noisy` at three noise levels, each for the same number of training examples on
+one thread. Then `sparring certify` on 500 test images. Radii are in pixels from 0 to 1. Trainings and certificates are
+kept in `cache/trials/`, so that an interrupted benchmark continues.
 """
 
 from __future__ import annotations

@@ -1,9 +1,11 @@
 """Test errors on MNIST at each checkpoint that a run of `sparring classify` kept, during training or after it.
 
-    python benchmarks/checkpoints.py benchmarks/cache/trials/classify-18000000-images/mnist-recipe-improved-labels-100-seed-0
+    python benchmarks/checkpoints.py \\
+        benchmarks/cache/trials/classify-18000000-images/mnist-recipe-improved-labels-100-seed-0
 
-A run keeps its last three checkpoints. To measure more, copy others during the training into a `checkpoints` folder beside
-a copy of its run.json. The EMA of the classifier is tested on all 10,000 test images, without test-time augmentation.
+A run keeps its last three checkpoints. To measure more, copy others during the training into a `checkpoints` folder
+beside a copy of its run.json. The EMA of the classifier is tested on all 10,000 test images, without test-time
+augmentation.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """Train many classifiers through the command line from the same labels, and keep their runs.
 
 Not a benchmark itself. Each training has one thread, and two run at a time, as in `trials.py`. A run is kept in
-`cache/trials/classify-LENGTH/` under a name made of its labels and flags: benchmarks that need the same training share it,
-and an interrupted one continues from its checkpoint. `--afresh` trains again, which is needed after a recipe changed.
+`cache/trials/classify-LENGTH/` under a name made of its labels and flags: benchmarks that need the same training share
+it, and an interrupted one continues from its checkpoint. `--afresh` trains again, which is needed after a recipe
+changed.
 """
 
 from __future__ import annotations
@@ -120,7 +121,8 @@ def _in_a_process(options: Options, one: ClassifierRun) -> dict[str, Any]:
             sys.exit(f"sparring {shlex.join(words)}\n{done.stderr[-2000:]}")
         summary = json.loads(path.read_text(encoding="utf-8"))
         log(
-            f"{one.name}: {summary['errors']['hits']} errors of {summary['errors']['total']}, {summary['minutes']:.1f} min"
+            f"{one.name}: {summary['errors']['hits']} errors of {summary['errors']['total']}, "
+            f"{summary['minutes']:.1f} min"
         )
     return dict(json.loads(path.read_text(encoding="utf-8")))
 

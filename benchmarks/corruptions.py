@@ -2,10 +2,10 @@
 
     python benchmarks/corruptions.py            # about 20 minutes on 2 cores
 
-Protocol. One half of the held-out images takes the place of samples, the other half is the reference. The samples are then
-corrupted: noise, blur, one class missing, 10 % copies of training images, 5 of 10 classes. A score has changed if it is
-outside the interval of the clean samples. All scores come from `sparring.evaluate`, with the feature network that it
-trains on the data. Results are in results/corruptions.json and, as tables, in corruptions.md.
+Protocol. One half of the held-out images takes the place of samples, the other half is the reference. The samples are
+then corrupted: noise, blur, one class missing, 10 % copies of training images, 5 of 10 classes. A score has changed if
+it is outside the interval of the clean samples. All scores come from `sparring.evaluate`, with the feature network that
+it trains on the data. Results are in results/corruptions.json and, as tables, in corruptions.md.
 """
 
 from __future__ import annotations
@@ -36,11 +36,15 @@ NOISE, BLUR, COPIES = 25.0, 1.0, 0.1
 """Standard deviation of 256 steps; radius in pixels; share of the samples."""
 
 CLAIMS: dict[str, dict[str, str]] = {
-    "noise": {"fd": "up", "fd_infinity": "up", "kd": "up", "precision": "down", "density": "down", "coverage": "down", "swd": "up", "nash": "up"},
-    "blur": {"fd": "up", "fd_infinity": "up", "kd": "up", "precision": "down", "density": "down", "coverage": "down", "swd": "up", "nash": "up"},
-    "one class missing": {"fd": "up", "fd_infinity": "up", "kd": "up", "recall": "down", "coverage": "down", "swd": "up", "modes": "down", "kl": "up", "nash": "up"},
+    "noise": {"fd": "up", "fd_infinity": "up", "kd": "up", "precision": "down", "density": "down",
+        "coverage": "down", "swd": "up", "nash": "up"},
+    "blur": {"fd": "up", "fd_infinity": "up", "kd": "up", "precision": "down", "density": "down",
+        "coverage": "down", "swd": "up", "nash": "up"},
+    "one class missing": {"fd": "up", "fd_infinity": "up", "kd": "up", "recall": "down", "coverage": "down",
+        "swd": "up", "modes": "down", "kl": "up", "nash": "up"},
     "10 % copies": {"copied_share": "up", "p_value": "down"},
-    "5 of 10 classes": {"fd": "up", "fd_infinity": "up", "kd": "up", "recall": "down", "coverage": "down", "swd": "up", "modes": "down", "kl": "up", "nash": "up"},
+    "5 of 10 classes": {"fd": "up", "fd_infinity": "up", "kd": "up", "recall": "down", "coverage": "down",
+        "swd": "up", "modes": "down", "kl": "up", "nash": "up"},
 }  # fmt: skip
 
 
@@ -119,7 +123,8 @@ def one_set(name: str, source: str, folder: Path) -> dict[str, Any]:
 def table(results: dict[str, Any]) -> str:
     lines = ["# What each score says of known corruptions", ""]
     lines += [
-        "Made by `python benchmarks/corruptions.py`. **Bold**: moved as it claims to; ~~struck~~: claims to, and did not.",
+        "Made by `python benchmarks/corruptions.py`. **Bold**: moved as it claims to; "
+        "~~struck~~: claims to, and did not.",
         "",
     ]
     for name, summary in results.items():

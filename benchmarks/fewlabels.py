@@ -2,10 +2,11 @@
 
     python benchmarks/fewlabels.py --minutes 40 --seeds 0 1 2 3 4 5 6 7 8 9 --recipes consistent
 
-Baselines with the same labels: the classifier of the recipe on the labelled images alone (same augmentation, no unlabelled
-and no generated images), and scikit-learn's self-training and label spreading on pixels, with AMONG unlabelled images. All
-are tested on all 10,000 test images. The targets are those of the first recipe on MNIST. The CIFAR-10 data are JPEG
-re-encoded, so their results are not comparable with published ones. `--flags=--mirror` flips images of both baselines too.
+Baselines with the same labels: the classifier of the recipe on the labelled images alone (same augmentation, no
+unlabelled and no generated images), and scikit-learn's self-training and label spreading on pixels, with AMONG
+unlabelled images. All are tested on all 10,000 test images. The targets are those of the first recipe on MNIST. The
+CIFAR-10 data are JPEG re-encoded, so their results are not comparable with published ones. `--flags=--mirror` flips
+images of both baselines too.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ DATA = ("mnist", "fashion-mnist", "cifar10-jpeg")
 RECIPES = ("consistent", "improved")
 ALONE = ("--recipe", "consistent", "--consistency-weight", "0", "--generated-weight", "0")
 AMONG = 20_000
-"""Unlabelled images that scikit-learn's methods see: half a minute each on one thread; spreading grows with the square."""
+"""Unlabelled images that scikit-learn's methods see: half a minute each on one thread; spreading is quadratic."""
 PUBLISHED = {20: "1677 ± 452", 50: "221 ± 136", 100: "93 ± 6.5", 200: "90 ± 4.2"}
 """Errors on MNIST of Improved GAN (Salimans et al. 2016, Table 1), mean of ten choices of labels."""
 BEST_PUBLISHED = {20: "481", 50: "156", 100: "79.5 ± 9.8", 200: "67"}
@@ -72,7 +73,11 @@ def main() -> None:
     save(
         options.name,
         result=f"errors of {first}, mean of {len(options.seeds)} choices of labels: "
-        + "; ".join(f"{data}, {count} labels: {to_text(row[first])}" for data, rows in table.items() for count, row in rows.items()),
+        + "; ".join(
+            f"{data}, {count} labels: {to_text(row[first])}"
+            for data, rows in table.items()
+            for count, row in rows.items()
+        ),
         target="MNIST: mean of at most "
         + ", ".join(f"{limit} with {count} labels" for count, limit in most.items())
         + f"{each}; of these, those that were asked for",

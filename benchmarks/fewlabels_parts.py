@@ -2,8 +2,8 @@
 
     python benchmarks/fewlabels_parts.py --minutes 20
 
-Beside it the recipe `improved`, as published and with the terms of Bad GAN (Dai et al. 2017). All use the same labels for
-the same seed.
+Beside it the recipe `improved`, as published and with the terms of Bad GAN (Dai et al. 2017). All use the same labels
+for the same seed.
 """
 
 from __future__ import annotations

@@ -1,12 +1,13 @@
 """Speed of the training step with few labels, against a textbook implementation of the same networks and losses.
 
-    python benchmarks/fewlabels_step.py           # both recipes, two sizes: about 5 minutes on 2 cores with bf16, idle machine
-    python benchmarks/fewlabels_step.py --device cuda --rounds 200 --name fewlabels_step_cuda                    # about a minute
+    python benchmarks/fewlabels_step.py    # both recipes, two sizes: about 5 minutes on 2 cores with bf16, idle machine
+    python benchmarks/fewlabels_step.py --device cuda --rounds 200 --name fewlabels_step_cuda    # about a minute
 
-`sparring`: the recipe as `sparring classify` runs it: bf16 and channels_last where the hardware has them, one forward pass
-for labelled, unlabelled and generated images, fused weight normalisation, fused Adam where the recipe has it. `textbook`:
-float32, NCHW, one forward pass per kind of image, Adam without fusing, torch's parametrization for weight normalisation.
-The augmentation is the same code. On CUDA `sparring` replays CUDA graphs; `eager` is the same without graphs.
+`sparring`: the recipe as `sparring classify` runs it: bf16 and channels_last where the hardware has them, one forward
+pass for labelled, unlabelled and generated images, fused weight normalisation, fused Adam where the recipe has it.
+`textbook`: float32, NCHW, one forward pass per kind of image, Adam without fusing, torch's parametrization for weight
+normalisation. The augmentation is the same code. On CUDA `sparring` replays CUDA graphs; `eager` is the same without
+graphs.
 """
 
 from __future__ import annotations
@@ -84,7 +85,9 @@ class Textbook:
             keep_contiguous(net)
         self.average = system.ema
         self.optimizers = {
-            name: type(made)(made.param_groups[0]["params"], **{k: made.defaults[k] for k in ("lr", "betas", "weight_decay")})
+            name: type(made)(
+                made.param_groups[0]["params"], **{k: made.defaults[k] for k in ("lr", "betas", "weight_decay")}
+            )
             for name, made in system.optimizers.items()
         }  # fmt: skip
 

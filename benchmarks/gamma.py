@@ -2,9 +2,9 @@
 
     python benchmarks/gamma.py                    # about an hour on 2 cores without bf16
 
-The default controls the steepness of the discriminator; `--gamma G` fixes the start of gamma, which falls to a third. G is
-varied in decades, since published values range from 0.005 to 150. Measured: Fréchet distance and coverage of held-out
-images, in one feature network for each data set.
+The default controls the steepness of the discriminator; `--gamma G` fixes the start of gamma, which falls to a third. G
+is varied in decades, since published values range from 0.005 to 150. Measured: Fréchet distance and coverage of
+held-out images, in one feature network for each data set.
 """
 
 from __future__ import annotations

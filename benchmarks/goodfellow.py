@@ -2,8 +2,8 @@
 
     python benchmarks/goodfellow.py --images 1200000
 
-Protocol. MNIST, eps 0.25, all 10,000 test images. Measured beside the published figures: the clean error and the error on
-FGSM examples, without adversarial training (`--eps 0`: same recipe, same dropout) and with it, and the error of each
+Protocol. MNIST, eps 0.25, all 10,000 test images. Measured beside the published figures: the clean error and the error
+on FGSM examples, without adversarial training (`--eps 0`: same recipe, same dropout) and with it, and the error of each
 network on the examples of the other.
 """
 
@@ -59,8 +59,10 @@ def main() -> None:
     down = [table["clean_after"] < table["clean_before"] for table in by_seed]
     save(
         options.name,
-        result=f"clean error {rows['clean_before']['median']:.2f} to {rows['clean_after']['median']:.2f} %, on FGSM's examples "
-        f"{rows['fgsm_before']['median']:.1f} to {rows['fgsm_after']['median']:.1f} % (medians of {len(down)} seeds); clean error down in {sum(down)}",
+        result=f"clean error {rows['clean_before']['median']:.2f} to {rows['clean_after']['median']:.2f} %, "
+        f"on FGSM's examples "
+        f"{rows['fgsm_before']['median']:.1f} to {rows['fgsm_after']['median']:.1f} % "
+        f"(medians of {len(down)} seeds); clean error down in {sum(down)}",
         target="the clean error comes down, in all of 5 seeds (published: 0.94 to 0.84 %, 89.4 to 17.9 %)",
         met=all(down) and len(down) >= 5,
         details={"eps": EPS, "images": options.images, "flags": options.flags, "percent": rows, "published": PUBLISHED},

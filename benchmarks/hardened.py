@@ -1,7 +1,8 @@
 """Robustness of `sparring harden` on MNIST: clean accuracy, and AutoAttack at eps 0.3, for several seeds.
 
     python benchmarks/hardened.py --seeds 0 --attacked 1000
-    python benchmarks/hardened.py --flags="--method fast --ema-half-life 0.05" --images 1000000 --seeds 0 1 2 3 4 --attacked 200 --name hardened_fast
+    python benchmarks/hardened.py --flags="--method fast --ema-half-life 0.05" --images 1000000 \\
+        --seeds 0 1 2 3 4 --attacked 200 --name hardened_fast
 
 Protocol. Each training has one thread, and its processor time is measured. Clean accuracy is that on all 10,000 test
 images; `sparring attack --eps 0.3` attacks `--attacked` of them and runs the masking checks. Runs are kept in
@@ -27,7 +28,10 @@ from judge import source
 from record import data_folder, save, spread
 from trials import ALONE, CACHE_FOLDER
 
-FLAGS = "--method pgd --net wong --width 32 --steps 10 --path-length 2.5 --lr 1e-3 --batch-size 100 --eps-ramp 0.05 --ema-half-life 0.04"
+FLAGS = (
+    "--method pgd --net wong --width 32 --steps 10 --path-length 2.5 --lr 1e-3 --batch-size 100 "
+    "--eps-ramp 0.05 --ema-half-life 0.04"
+)
 PUBLISHED = {"Madry 2018": 88.50, "Wong 2020 (fast)": 82.93, "Zhang 2019 (TRADES)": 92.81}
 """Percent right under AutoAttack, all 10,000 images, of the authors' networks (Croce and Hein)."""
 
@@ -49,7 +53,8 @@ def main() -> None:
     minutes = [one["cpu_minutes"] for one in reports]
     save(
         options.name,
-        result=f"AutoAttack at 0.3 on {options.attacked:,} images: {', '.join(f'{r:.1f}' for r in robust)} %; clean, all 10,000: "
+        result=f"AutoAttack at 0.3 on {options.attacked:,} images: "
+        f"{', '.join(f'{r:.1f}' for r in robust)} %; clean, all 10,000: "
         f"{', '.join(f'{c:.2f}' for c in clean)} %; {statistics.mean(minutes):.0f} CPU minutes of training",
         target="at least 90 % with clean at least 98.8 % after at most 60 CPU minutes",
         met=min(robust) >= 90 and min(clean) >= 98.8 and max(minutes) <= 60,

@@ -2,10 +2,10 @@
 
     python benchmarks/hints.py             # about 62 minutes on 2 cores, idle machine
 
-Protocol. For each seed r3 is trained on the colour faces at 64 x 64 pixels, without and with the hint, for the same number
-of examples. Measured on 1,000 samples: mean, quartiles and excess of the hint's violation, beside those of the data, and
-the coverage of the data as `sparring train` measures it. The first samples of both are in `results/<name>.png`, those
-without the hint on the left.
+Protocol. For each seed r3 is trained on the colour faces at 64 x 64 pixels, without and with the hint, for the same
+number of examples. Measured on 1,000 samples: mean, quartiles and excess of the hint's violation, beside those of the
+data, and the coverage of the data as `sparring train` measures it. The first samples of both are in
+`results/<name>.png`, those without the hint on the left.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def figures(x: Tensor, data: Tensor, violation: Violation) -> dict[str, Any]:
 
 
 def one_run(folder: Path, hints: str, seed: int, options: argparse.Namespace) -> tuple[NDArray[np.uint8], int]:
-    """Samples `[N, H, W, C]` of a fresh run, and the images it took; `cli_flags.images` or as many as the minutes allow."""
+    """Samples `[N, H, W, C]` of a fresh run, and the images it took: `cli_flags.images`, or what the minutes allow."""
     weight = {} if options.weight is None else {"hint_weight": options.weight}
     recipe = R3(hints=hints, **weight) if hints else R3()
     length = {"images": options.images} if options.images else {"minutes": options.minutes}
@@ -101,7 +101,10 @@ def main() -> None:
             covered = round(coverage(downscale(samples), downscale(data)), 4)
             runs.append({"seed": seed, "hint": way, **figures(samples, data, violation), "coverage": covered})
             print(json.dumps(runs[-1]), file=sys.stderr)
-    about = f"r3 on faces-easy.zip, without (left) and with {options.hint}, seed {options.seeds[0]}, {options.images:,} images"
+    about = (
+        f"r3 on faces-easy.zip, without (left) and with {options.hint}, "
+        f"seed {options.seeds[0]}, {options.images:,} images"
+    )
     shown = picture(pictures["without"], pictures["with"], options.name, about)
 
     def of(key: str, way: str) -> list[float]:
@@ -110,9 +113,11 @@ def main() -> None:
     mean = {(key, way): statistics.mean(of(key, way)) for key in ("mean", "coverage") for way in ("without", "with")}
     save(
         options.name,
-        result=f"violation {mean['mean', 'without']:.3f} without, {mean['mean', 'with']:.3f} with, data {of_data['mean']:.3f}; "
+        result=f"violation {mean['mean', 'without']:.3f} without, {mean['mean', 'with']:.3f} with, "
+        f"data {of_data['mean']:.3f}; "
         f"coverage {mean['coverage', 'without']:.3f} without, {mean['coverage', 'with']:.3f} with",
-        target=f"with the hint at most {HIGHEST:g} times the data's violation for each seed, at most {LOST:g} of coverage lost",
+        target=f"with the hint at most {HIGHEST:g} times the data's violation for each seed, "
+        f"at most {LOST:g} of coverage lost",
         met=max(of("mean", "with")) <= HIGHEST * of_data["mean"]
         and mean["coverage", "with"] >= mean["coverage", "without"] - LOST,
         details={"hint": options.hint, "weight": options.weight, "images": options.images, "size": options.size,

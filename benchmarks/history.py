@@ -2,9 +2,9 @@
 
     python benchmarks/history.py                 # hours: --minutes 5 --seeds 0 1 2
 
-Data: MNIST, Fashion-MNIST, CIFAR-10 (JPEG re-encoded) and the ORL faces at 112x92. Measured: Fréchet distance and coverage
-in one feature network for each data set, accuracy of a fresh discriminator (50 % is equilibrium), images per second,
-parameters. Seeds after the first are for MNIST alone. A picture shows samples of each recipe by year.
+Data: MNIST, Fashion-MNIST, CIFAR-10 (JPEG re-encoded) and the ORL faces at 112x92. Measured: Fréchet distance and
+coverage in one feature network for each data set, accuracy of a fresh discriminator (50 % is equilibrium), images per
+second, parameters. Seeds after the first are for MNIST alone. A picture shows samples of each recipe by year.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
     python benchmarks/ingest.py            # about 3 minutes on 2 cores, idle machine
 
 Two temporary folders: 20,000 CIFAR JPEGs of 32x32, and 6,000 JPEG photos of 256x256 cut from 435 photographs. Sparring
-opens the folder with an empty cache: its time includes listing, decoding, digests, duplicates and writing the cache. Pillow
-opens, converts and copies each file into one array in memory. Both use the same size and mode.
+opens the folder with an empty cache: its time includes listing, decoding, digests, duplicates and writing the cache.
+Pillow opens, converts and copies each file into one array in memory. Both use the same size and mode.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Measure samples alike in several benchmarks: one feature network for each data set, and a fresh discriminator.
 
-Not a benchmark itself. The feature network is that of `sparring evaluate` (`measure/features/trained_features.py`), which
-no generator was trained with. Where the data have classes it is a classifier, and measures how often a sample is of the
-class that was requested.
+Not a benchmark itself. The feature network is that of `sparring evaluate` (`measure/features/trained_features.py`),
+which no generator was trained with. Where the data have classes it is a classifier, and measures how often a sample is
+of the class that was requested.
 """
 
 from __future__ import annotations

@@ -2,8 +2,9 @@
 
     python benchmarks/labels.py                   # --minutes 5 --recipes r3 s3gan
 
-Data: Fashion-MNIST and CIFAR-10 (JPEG re-encoded). Measured: the Fréchet distance, and how often an independent classifier
-predicts the class that was requested. Lučić et al. 2019 claim that a tenth of the labels comes within 10 % of all.
+Data: Fashion-MNIST and CIFAR-10 (JPEG re-encoded). Measured: the Fréchet distance, and how often an independent
+classifier predicts the class that was requested. Lučić et al. 2019 claim that a tenth of the labels comes within 10 %
+of all.
 """
 
 from __future__ import annotations
@@ -37,7 +38,8 @@ def main() -> None:
             ("--recipe", recipe, *length, "--label-fraction", fraction, "--seed", str(seed)),
             {"nash": False},
         )
-        for seed in options.seeds for recipe in options.recipes for name in options.data for fraction in options.fractions
+        for seed in options.seeds for recipe in options.recipes
+        for name in options.data for fraction in options.fractions
     }  # fmt: skip
     results = run(list(todo.values()), options.workers)
     table: dict[str, Any] = {name: {"floor": Judge(name).baseline()} for name in options.data}

@@ -2,9 +2,9 @@
 
     python benchmarks/measuring.py       # about 2 minutes on 2 cores, idle machine
 
-Recipe r3 on scikit-learn's digits, MNIST and the faces, with the plans of `sparring train --minutes` for 2 and 10 minutes
-at the speed measured here. Rounds of the loop and measurements alternate. Counted is all that `commands.training.monitor`
-does: choosing its images, the baselines at image 0, and one measurement at every save.
+Recipe r3 on scikit-learn's digits, MNIST and the faces, with the plans of `sparring train --minutes` for 2 and 10
+minutes at the speed measured here. Rounds of the loop and measurements alternate. Counted is all that
+`commands.training.monitor` does: choosing its images, the baselines at image 0, and one measurement at every save.
 """
 
 from __future__ import annotations

@@ -81,7 +81,10 @@ def main() -> None:
     own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * UNIT / 1e6
     assert own < min(*few.values(), *many.values()), "this process is larger than the measured ones"
     growth = {name: round(many[name] / few[name], 3) for name in few}
-    said = f"train {few['train_mb']:.0f} -> {many['train_mb']:.0f} MB, inspect {few['inspect_mb']:.0f} -> {many['inspect_mb']:.0f} MB"
+    said = (
+        f"train {few['train_mb']:.0f} -> {many['train_mb']:.0f} MB, "
+        f"inspect {few['inspect_mb']:.0f} -> {many['inspect_mb']:.0f} MB"
+    )
     save(
         "memory",
         result=f"{said} at {options.few:,} -> {options.many:,} images",

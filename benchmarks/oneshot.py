@@ -2,10 +2,10 @@
 
     python benchmarks/oneshot.py --minutes 20 --seeds 0
 
-Protocol. `sparring classify` on MNIST without these digits, with 100 labels of the other eight; then `Classifier.remember`
-with several draws of training images. Measured: accuracy on test images of the two, of the eight and of all ten; before
-that, how often the two, Fashion-MNIST, noise and the eight are answered "none of these"; and the time to remember an image
-and to classify one afterwards.
+Protocol. `sparring classify` on MNIST without these digits, with 100 labels of the other eight; then
+`Classifier.remember` with several draws of training images. Measured: accuracy on test images of the two, of the eight
+and of all ten; before that, how often the two, Fashion-MNIST, noise and the eight are answered "none of these"; and the
+time to remember an image and to classify one afterwards.
 """
 
 from __future__ import annotations
@@ -90,9 +90,14 @@ def report(options: Options, table: dict[str, dict[str, Any]]) -> None:
     lost = max(row["accuracy"][k]["lost"] for row in table.values() for k in SHOTS)
     save(
         options.name,
-        result=", ".join(f"{k} told: {mean(k, 'held_out'):.1%} of the held-out digits right, {mean(k, 'ten'):.1%} of all ten" for k in SHOTS)
-        + f"; at most {lost:.1%} of the eight lost; called none of these before: {none('held out'):.1%} of the held-out digits, "
-        f"{none('Fashion-MNIST'):.1%} of Fashion-MNIST, {none('noise'):.1%} of noise, {none('learnt'):.1%} of the eight",
+        result=", ".join(
+            f"{k} told: {mean(k, 'held_out'):.1%} of the held-out digits right, {mean(k, 'ten'):.1%} of all ten"
+            for k in SHOTS
+        )
+        + f"; at most {lost:.1%} of the eight lost; called none of these before: "
+        f"{none('held out'):.1%} of the held-out digits, "
+        f"{none('Fashion-MNIST'):.1%} of Fashion-MNIST, {none('noise'):.1%} of noise, "
+        f"{none('learnt'):.1%} of the eight",
         target=f"5 told: {ENOUGH:.0%} of the held-out digits right, at most {MAY_COST:.0%} of the eight lost",
         met=mean(5, "held_out") >= ENOUGH and lost <= MAY_COST,
         details={**options.details(), "labels": options.rest.labels, "draws": options.rest.draws, "table": table},

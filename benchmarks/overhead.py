@@ -2,9 +2,9 @@
 
     python benchmarks/overhead.py            # about 2 minutes on 2 cores, idle machine
 
-`loop` is `engine.loop.play` with recipe r3 on MNIST from its cache on disk: batches, noise, schedules, checks, statistics,
-EMA, and a callback every 20 rounds. `bare` is the loss, backward pass and optimizer step of the same game on one fixed
-batch. Saving and showing are not included: the plan of `--minutes` counts them.
+`loop` is `engine.loop.play` with recipe r3 on MNIST from its cache on disk: batches, noise, schedules, checks,
+statistics, EMA, and a callback every 20 rounds. `bare` is the loss, backward pass and optimizer step of the same game
+on one fixed batch. Saving and showing are not included: the plan of `--minutes` counts them.
 """
 
 from __future__ import annotations

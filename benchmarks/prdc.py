@@ -3,8 +3,8 @@
     python benchmarks/prdc.py            # about 3 minutes on 2 cores, idle machine
 
 The plain implementation computes three whole matrices by `sklearn.metrics.pairwise_distances`, and the k-th nearest by
-`numpy.partition`. Sparring's time includes what its intervals need. Memory is the growth of a process of its own after it
-has loaded the features. `--large N` also runs Sparring alone on N against N rows.
+`numpy.partition`. Sparring's time includes what its intervals need. Memory is the growth of a process of its own after
+it has loaded the features. `--large N` also runs Sparring alone on N against N rows.
 """
 
 from __future__ import annotations

@@ -2,10 +2,10 @@
 
     python benchmarks/quality.py            # about 18 minutes on 2 cores, idle machine
 
-Protocol. For each seed: train and sample through the command line; then the Fréchet distance between 10,000 samples and the
-10,000 test images in the 128 features of `mnist_classifier.py`, and the fraction of each class by that classifier. The
-real-vs-real baseline is the distance of 10,000 training images to the test images. Fréchet distances scale with the square
-of the features: `test_total_variance` (the trace of their covariance) makes other classifiers comparable.
+Protocol. For each seed: train and sample through the command line; then the Fréchet distance between 10,000 samples and
+the 10,000 test images in the 128 features of `mnist_classifier.py`, and the fraction of each class by that classifier.
+The real-vs-real baseline is the distance of 10,000 training images to the test images. Fréchet distances scale with the
+square of the features: `test_total_variance` (the trace of their covariance) makes other classifiers comparable.
 """
 
 from __future__ import annotations

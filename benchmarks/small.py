@@ -2,8 +2,8 @@
 
     python benchmarks/small.py                    # --minutes 5
 
-The ORL faces, and Faces_easy at 64 and 128 pixels. Measured: coverage, Fréchet distance, and memorisation (the copying test
-and the fraction of copies among the samples), against all training images, since none are held out.
+The ORL faces, and Faces_easy at 64 and 128 pixels. Measured: coverage, Fréchet distance, and memorisation (the copying
+test and the fraction of copies among the samples), against all training images, since none are held out.
 """
 
 from __future__ import annotations

@@ -4,11 +4,11 @@
     python benchmarks/speech.py --seeds 0 --channels none both moving --targets 0 1 2 3 4 5 6 7 8 9 --name speech_all
 
 Protocol. For each seed `sparring.classify` trains a classifier on the Free Spoken Digit Dataset for a fixed number of
-examples, so that the result does not depend on the load of the machine. `sparring.attack` then draws `--count` of the 300
-test recordings (takes 0 to 4 of each speaker and digit) and changes each for each target, except for recordings of the
-target itself. The peak of the change is bounded relative to the peak of the recording. An attack succeeds if the target is
-predicted from the 16-bit file, after the channel where there is one (`both`: a telephone line, low-pass and 8 bits).
-The 95 % intervals treat attacks as independent; several on one recording are not quite.
+examples, so that the result does not depend on the load of the machine. `sparring.attack` then draws `--count` of the
+300 test recordings (takes 0 to 4 of each speaker and digit) and changes each for each target, except for recordings of
+the target itself. The peak of the change is bounded relative to the peak of the recording. An attack succeeds if the
+target is predicted from the 16-bit file, after the channel where there is one (`both`: a telephone line, low-pass and 8
+bits). The 95 % intervals treat attacks as independent; several on one recording are not quite.
 """
 
 from __future__ import annotations

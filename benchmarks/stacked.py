@@ -2,10 +2,11 @@
 
     python benchmarks/stacked.py                  # about 45 minutes on 2 cores
 
-Networks, optimizers and schedules are r3's (unconditional); what differs is the objective (minimax, non-saturating, hinge,
-relativistic) and the penalty (none, R1, R1 and R2, with gamma moved to hold D's steepness as r3 does). Modes and KL over
-26,000 samples, each channel read by `mnist_classifier.py` (Lin et al. 2018, PacGAN: the usual protocol). r3 itself
-(relativistic, R1 and R2) and the best other (lowest KL) are played again with three seeds, for longer (`--then`).
+Networks, optimizers and schedules are r3's (unconditional); what differs is the objective (minimax, non-saturating,
+hinge, relativistic) and the penalty (none, R1, R1 and R2, with gamma moved to hold D's steepness as r3 does). Modes and
+KL over 26,000 samples, each channel read by `mnist_classifier.py` (Lin et al. 2018, PacGAN: the usual protocol). r3
+itself (relativistic, R1 and R2) and the best other (lowest KL) are played again with three seeds, for longer
+(`--then`).
 """
 
 from __future__ import annotations
@@ -137,7 +138,8 @@ def main() -> None:
     words = "; ".join(f"{t['objective']} {t['penalty']}: {t['modes']} modes, KL {t['kl']:.3f}" for t in first)
     save(
         "stacked",
-        result=f"after {options.then:g} minutes r3 {modes[0]} modes, KL {kl[0]}, {best[1]['objective']} {best[1]['penalty']} "
+        result=f"after {options.then:g} minutes r3 {modes[0]} modes, KL {kl[0]}, "
+        f"{best[1]['objective']} {best[1]['penalty']} "
         f"{modes[1]} modes, KL {kl[1]}; after {options.minutes:g}: {words}",
         target="r3 finds 1000 of 1000, and has the lowest KL, of the grid and for longer",
         met=min(t["modes"] for t in longer[0]) == MODES

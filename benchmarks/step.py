@@ -3,11 +3,12 @@
     python benchmarks/step.py                     # r3, two sizes: about 3 minutes on 2 cores, idle machine
     python benchmarks/step.py --recipes all --shapes 32x32x3 --name step_recipes       # every recipe: about 6 minutes
 
-`sparring`: the recipe as `sparring train` runs it, through `engine.loop.play`: bf16 and channels_last where the hardware
-has them, one forward pass for real and fake images, one autograd.grad for all penalties, fused Adam. `textbook`, written
-out below: float32, NCHW, separate forward passes for real and fake, R1 and R2 each with a forward pass of its own, Adam
-without fusing. `textbook_shared_forward`: the same with penalties on the forward passes of the loss, as in the code of R3's
-authors. LAPGAN is several such games; the auxiliary heads of S3GAN have separate forward passes in both.
+`sparring`: the recipe as `sparring train` runs it, through `engine.loop.play`: bf16 and channels_last where the
+hardware has them, one forward pass for real and fake images, one autograd.grad for all penalties, fused Adam.
+`textbook`, written out below: float32, NCHW, separate forward passes for real and fake, R1 and R2 each with a forward
+pass of its own, Adam without fusing. `textbook_shared_forward`: the same with penalties on the forward passes of the
+loss, as in the code of R3's authors. LAPGAN is several such games; the auxiliary heads of S3GAN have separate forward
+passes in both.
 """
 
 from __future__ import annotations

@@ -17,10 +17,12 @@ def main() -> None:
         summary = json.loads(path.read_text(encoding="utf-8"))
         machine = summary["hardware"]
         gpu = f"{machine['gpu']}, " if machine.get("gpu") else ""
-        on = f"{gpu}{machine['cores']} cores, {machine['cpu']}{', AMX' if machine['amx_bf16'] else ''}; {summary['date'][:10]}"
+        amx = ", AMX" if machine["amx_bf16"] else ""
+        on = f"{gpu}{machine['cores']} cores, {machine['cpu']}{amx}; {summary['date'][:10]}"
         met = "yes" if summary["met"] else "**no**"
         print(
-            f"| [{summary['benchmark']}](results/{path.name}) | {summary['result']} | {summary['target']} | {met} | {on} |"
+            f"| [{summary['benchmark']}](results/{path.name}) | {summary['result']} | "
+            f"{summary['target']} | {met} | {on} |"
         )
 
 

@@ -2,9 +2,9 @@
 
     python benchmarks/tradeoff.py
 
-Protocol. MNIST, Linf, `sparring harden --method fast` at each eps (0: no adversary), one thread each. Clean: all 10,000 test
-images. Robust: the first 1,000 under PGD of 40 steps at 0.1, the same attack for all. On MNIST weak adversaries improve the
-clean accuracy (Tsipras et al. 2019, "Robustness may be at odds with accuracy", Figure 1).
+Protocol. MNIST, Linf, `sparring harden --method fast` at each eps (0: no adversary), one thread each. Clean: all 10,000
+test images. Robust: the first 1,000 under PGD of 40 steps at 0.1, the same attack for all. On MNIST weak adversaries
+improve the clean accuracy (Tsipras et al. 2019, "Robustness may be at odds with accuracy", Figure 1).
 """
 
 from __future__ import annotations
@@ -30,7 +30,10 @@ from sparring.data.open import open_source
 from sparring.report.svg_plots import curve
 
 AT, STEPS = 0.1, 40
-LOOK = "background: #fff; color: #1b1f24; font-family: sans-serif; --quiet: #59616b; --line: #dfe3e8; --s1: #0072b2; --s2: #d55e00; --s3: #009e73"
+LOOK = (
+    "background: #fff; color: #1b1f24; font-family: sans-serif; --quiet: #59616b; --line: #dfe3e8; "
+    "--s1: #0072b2; --s2: #d55e00; --s3: #009e73"
+)
 """Of pictures; on a page it is the page's."""
 
 
@@ -61,7 +64,8 @@ def main() -> None:
     save(
         options.name,
         result="; ".join(
-            f"eps {eps:g}: {mean[eps]:.2f} % clean, {statistics.mean(robust[eps]):.1f} % under PGD at {AT:g}" for eps in options.eps
+            f"eps {eps:g}: {mean[eps]:.2f} % clean, {statistics.mean(robust[eps]):.1f} % under PGD at {AT:g}"
+            for eps in options.eps
         ) + f"; the best clean accuracy is that of eps {weak:g}",
         target="an adversary of some eps above 0 makes the mean clean accuracy better than none",
         met=weak > 0,

@@ -114,7 +114,11 @@ def one(trial: Trial) -> None:
         "images_per_second": settings["plan"]["images_per_second"] or round(images / seconds, 1),
         "parameters": parameters,
         "recipe": settings["recipe"],
-        "course": [{k: round(v, 4) for k, v in line.items()} for line in metrics if "coverage" in line or line is metrics[-1]],
+        "course": [
+            {k: round(v, 4) for k, v in line.items()}
+            for line in metrics
+            if "coverage" in line or line is metrics[-1]
+        ],
         **Judge(trial.source).look(model, **trial.judged),
     }  # fmt: skip
     (trial.folder / "result.json").write_text(json.dumps(reports, indent=1) + "\n", encoding="utf-8")

@@ -3,9 +3,9 @@
     python benchmarks/truncation.py                   # trains 10 minutes on MNIST, then measures for about 15
     python benchmarks/truncation.py --run RUN         # measures an existing run
 
-Protocol. For each truncation, 10,000 samples of the same weights, as `sparring sample --truncation T` writes them, against
-the test images: Fréchet distance, precision, recall and coverage of `sparring evaluate`, with intervals. A picture has a
-row for each truncation, of the same noise, and a column for each class.
+Protocol. For each truncation, 10,000 samples of the same weights, as `sparring sample --truncation T` writes them,
+against the test images: Fréchet distance, precision, recall and coverage of `sparring evaluate`, with intervals. A
+picture has a row for each truncation, of the same noise, and a column for each class.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ SMALL = 0.5
 
 
 def measure(run: Path, source: str, truncation: float | None, n: int, samples: Path) -> dict[str, Any]:
-    """Scores at one truncation, each with its interval and what real data reach. Of files: a run's game would play on."""
+    """Scores at one truncation, each with its interval and what real data reach. Of files: a run's game plays on."""
     sparring.sample(run, n, out=samples, truncation=truncation)
     evaluation = sparring.evaluate(samples, source, n=n)
     scores = {name: evaluation[name] for name in SCORES}

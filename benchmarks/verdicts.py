@@ -3,10 +3,10 @@
     python benchmarks/verdicts.py --reference /tmp/auto-attack --robust-run RUN --device cuda
 
 `--reference` is a folder outside the repository with github.com/fra31/auto-attack; none of its code is kept. Models:
-`undefended`, a network of Wong et al. trained for one epoch; `robust`, a run of `sparring harden --method pgd --net wong
---width 32`, or one trained here; `random`, the robust one behind a stochastic stage that scales, shifts and adds noise, under
-version `rand`. Both codes run with each seed, so that their difference can be compared with the difference between seeds.
-The results are golden data of the tests.
+`undefended`, a network of Wong et al. trained for one epoch; `robust`, a run of `sparring harden --method pgd --net
+wong --width 32`, or one trained here; `random`, the robust one behind a stochastic stage that scales, shifts and adds
+noise, under version `rand`. Both codes run with each seed, so that their difference can be compared with the difference
+between seeds. The results are golden data of the tests.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ Run = Callable[[int], tuple[Tensor, Tensor]]
 
 
 class Shaken(nn.Module):
-    """A randomised defence: every pass scales and moves each image and adds noise, by draws of its own (after Xie et al. 2018).
+    """A randomised defence (Xie et al. 2018): each pass scales and moves images and adds noise, by its own draws.
 
     Resampling is a product of matrices: unlike `grid_sample` it has the same gradient twice on a GPU.
     """
@@ -174,7 +174,10 @@ def _summary(stands: Mapping[str, list[Tensor]]) -> dict[str, Any]:
 
 
 def _in_draws(wrong: Mapping[str, list[Tensor]]) -> dict[str, Any]:
-    """The same of a random model by what is wrong in half of its passes or more: the codes' own verdicts hang on few draws."""
+    """The same of a random model by what is wrong in half of its passes or more.
+
+    The codes' own verdicts hang on few draws.
+    """
     right = {code: [round(1 - float(one.mean()), 4) for one in each] for code, each in wrong.items()}
     return {"right": right, **_summary({code: [one < 0.5 for one in each] for code, each in wrong.items()})}
 
@@ -239,7 +242,9 @@ def _keep(results: Mapping[str, Mapping[str, Any]], rows: list[str], options: ar
         met=set(results) == set(MODELS) and all(max(count[name]) <= within[name] for name in results),
         details={
             "eps": EPS, "images": len(rows), "seeds": options.seeds, "batch_size": options.batch_size,
-            "device": torch.cuda.get_device_name(options.device) if options.device.startswith("cuda") else options.device,
+            "device": (
+                torch.cuda.get_device_name(options.device) if options.device.startswith("cuda") else options.device
+            ),
             "models": results, "bits": BITS, "rows": f"{rows[0]} to {rows[-1]}, in this order",
             "rows_digest": hashlib.sha256("\n".join(rows).encode()).hexdigest(),
         },

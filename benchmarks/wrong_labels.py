@@ -2,7 +2,8 @@
 
     python benchmarks/wrong_labels.py --minutes 20
 
-The labels are given by --labels-file. Measured: errors of each case, errors on the odd class, and the classifier's notes.
+The labels are given by --labels-file. Measured: errors of each case, errors on the odd class, and the classifier's
+notes.
 """
 
 from __future__ import annotations
@@ -80,7 +81,9 @@ def main() -> None:
     save(
         options.name,
         result=f"errors with {COUNT} labels of {data}: "
-        + "; ".join(f"{case} {to_text(row)} ({row['odd_class']['mean']:g} on the odd class)" for case, row in table.items()),
+        + "; ".join(
+            f"{case} {to_text(row)} ({row['odd_class']['mean']:g} on the odd class)" for case, row in table.items()
+        ),
         target="one label in ten wrong: at most twice the errors; a class with one label or none is told of",
         met=table["one in ten wrong"]["mean"] <= 2 * clean
         and all(len(table[case]["notes"]) > 1 for case in ("one label of a class", "no label of a class")),

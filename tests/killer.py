@@ -1,8 +1,8 @@
 """The script of test_resume.py: runs one command repeatedly and kills it, each time at another moment.
 
-`python killer.py SEED COUNT HOWS WORDS...`: each of HOWS, between commas, is `round` (some instant in or after a random round), or the name of a
-function of `os` (just before or after a random call of it). torch is imported once; each command is a fork of this
-process, which has computed nothing yet. Prints how each ended.
+`python killer.py SEED COUNT HOWS WORDS...`: each of HOWS, between commas, is `round` (some instant in or after a random
+round), or the name of a function of `os` (just before or after a random call of it). torch is imported once; each
+command is a fork of this process, which has computed nothing yet. Prints how each ended.
 """
 
 from __future__ import annotations

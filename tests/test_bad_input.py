@@ -1,4 +1,4 @@
-"""Bad input, as a user meets it through the command line: a message that names the thing, the exit code, no traceback."""
+"""Bad input, as a user meets it on the command line: a message that names the thing, the exit code, no traceback."""
 
 from __future__ import annotations
 

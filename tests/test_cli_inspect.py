@@ -25,8 +25,8 @@ def picture(colour: str, size: tuple[int, int] = (7, 9)) -> bytes:
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
     folder = tmp_path / "photos"
-    files = {"cat/a.png": picture("red"), "cat/b.png": picture("red"), "dog/c.png": picture("blue"), "d.png": picture("green"),
-             "notes.txt": b"x", "dog/torn.png": picture("grey")[:45]}  # fmt: skip
+    files = {"cat/a.png": picture("red"), "cat/b.png": picture("red"), "dog/c.png": picture("blue"),
+             "d.png": picture("green"), "notes.txt": b"x", "dog/torn.png": picture("grey")[:45]}  # fmt: skip
     if sys.platform != "win32":
         files["dog/new\nline.png"] = picture("black")
     if sys.platform == "linux":
@@ -40,8 +40,8 @@ def photos(tmp_path: Path) -> Path:
 def test_the_report_in_words_and_as_json(cli: Cli, photos: Path) -> None:
     words = cli("inspect", photos, PYTHONIOENCODING="utf-8")
     assert (words.returncode, "Traceback" in words.stderr) == (0, False)
-    for part in ("image files", "9x7, RGB", "classes     2: cat 1, dog", "unlabelled  1", "is a duplicate of another file: cat/b.png",
-                 "notes.txt", "dog/torn.png"):  # fmt: skip
+    for part in ("image files", "9x7, RGB", "classes     2: cat 1, dog", "unlabelled  1",
+                 "is a duplicate of another file: cat/b.png", "notes.txt", "dog/torn.png"):  # fmt: skip
         assert part in words.stdout
     told = json.loads(cli("inspect", photos, "--json").stdout)
     assert told["source"] == str(photos)
@@ -49,8 +49,9 @@ def test_the_report_in_words_and_as_json(cli: Cli, photos: Path) -> None:
     assert told["used"] == 3 + (sys.platform != "win32") == sum(told["splits"].values())
     assert told["classes"]["cat"] == told["unlabelled"] == 1
     assert told["skipped"]["is a duplicate of another file"] == ["cat/b.png"]
-    assert set(told) == {"source", "kind", "evidence", "unit", "spec", "format", "used", "skipped", "shape", "mode", "shapes_found", "classes", "unlabelled",
-                         "splits", "notes", "fingerprint", "vectors"}  # fmt: skip
+    assert set(told) == {"source", "kind", "evidence", "unit", "spec", "format", "used", "skipped", "shape", "mode",
+                         "shapes_found", "classes", "unlabelled", "splits",
+                         "notes", "fingerprint", "vectors"}  # fmt: skip
     chosen = json.loads(cli("inspect", photos, "--json", "--size", "4x6", "--mode", "L").stdout)
     assert (chosen["shape"], chosen["mode"]) == ([4, 6, 1], "L")
 
@@ -95,8 +96,9 @@ def words(folder: Path) -> Path:
 
 def test_recordings_in_words(quick: Cli, tmp_path: Path) -> None:
     text = quick("inspect", words(tmp_path / "words")).stdout
-    for part in ("kind        audio (10 sound files)", "10 recordings, 8,000 Hz, up to 0.25 s", "classes     2: no 5, yes 5",
-                 "8 x 8,000 Hz, 2 x 16,000 Hz", "recordings were resampled to 8,000 Hz: 2 of 16,000 Hz"):  # fmt: skip
+    for part in ("kind        audio (10 sound files)", "10 recordings, 8,000 Hz, up to 0.25 s",
+                 "classes     2: no 5, yes 5", "8 x 8,000 Hz, 2 x 16,000 Hz",
+                 "recordings were resampled to 8,000 Hz: 2 of 16,000 Hz"):  # fmt: skip
         assert part in text
 
 
@@ -105,7 +107,8 @@ def test_a_table_in_words(quick: Cli, tmp_path: Path) -> None:
     text = quick("inspect", "rich.csv", "--label", "rich").stdout
     for part in ("kind        table (rich.csv is a text table)", "20 rows, 2 columns as 3 numbers, class in 'rich'",
                  "splits      train 16, test 4", "columns     age (20 to 39), job (2 categories)",
-                 "skipped     1: no number in 'age': line 22", "skipped     1: has 2 cells in place of 3: line 23"):  # fmt: skip
+                 "skipped     1: no number in 'age': line 22",
+                 "skipped     1: has 2 cells in place of 3: line 23"):  # fmt: skip
         assert part in text
     report = json.loads(quick("inspect", "rich.csv", "--label", "2", "--drop", "job", "--json").stdout)
     assert report["kind"] == report["spec"]["kind"] == "table" and report["spec"]["target"] == "rich"
@@ -115,8 +118,8 @@ def test_a_table_in_words(quick: Cli, tmp_path: Path) -> None:
 def test_series_in_words(quick: Cli, tmp_path: Path) -> None:
     (tmp_path / "hours.csv").write_text(HOURS)
     text = quick("inspect", "hours.csv", "--window", "8").stdout
-    for part in ("kind        series ('time' of hours.csv is a time over numbers", "12 series, 8 steps of 1 channel: load",
-                 "splits      train 11, test 1"):  # fmt: skip
+    for part in ("kind        series ('time' of hours.csv is a time over numbers",
+                 "12 series, 8 steps of 1 channel: load", "splits      train 11, test 1"):  # fmt: skip
         assert part in text
     assert "table" in quick("inspect", "hours.csv", "--kind", "table", "--drop", "time").stdout
 

@@ -1,12 +1,12 @@
 """Results of short trainings and the keys of `--json`, frozen: a refactoring must not change either.
 
-`frozen/digests.json` holds a digest of the weights of each short training, by torch version and kernel hash: other kernels
-round otherwise. `frozen/json_keys.json` holds the key paths that each command prints; `*` stands for keys that are data,
-such as class names, and `[]` for the items of a list.
+`frozen/digests.json` holds a digest of the weights of each short training, by torch version and kernel hash: other
+kernels round otherwise. `frozen/json_keys.json` holds the key paths that each command prints; `*` stands for keys that
+are data, such as class names, and `[]` for the items of a list.
 
 `python tests/test_frozen.py` rewrites digests.json after an intended change of trainings, and
-`python tests/test_frozen.py keys` rewrites json_keys.json, in which each `*` is kept where it is and new ones are put in by
-hand. Both need sparring to be installed, or PYTHONPATH=src.
+`python tests/test_frozen.py keys` rewrites json_keys.json, in which each `*` is kept where it is and new ones are put
+in by hand. Both need sparring to be installed, or PYTHONPATH=src.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ def write_words(folder: Path) -> None:
 
 
 def run_all(folder: Path) -> dict[str, Any]:
-    """Run all commands in one process, in `folder`: `commands` (name -> exit code and output), `torch` and `kernels`."""
+    """Run all commands in one process, in `folder`: `commands` (name -> exit code, output), `torch` and `kernels`."""
     write_table(folder)
     write_words(folder / "words")
     fixed = "--seed 1 --device cpu --precision fp32 --json --out"
@@ -138,7 +138,7 @@ def run_all(folder: Path) -> dict[str, Any]:
 
 
 def digest(run: Path) -> str:
-    """Digest of the weights in the last checkpoint: of each tensor's dtype, shape and bytes, whatever the tensors' names."""
+    """Digest of the weights in the last checkpoint: each tensor's dtype, shape and bytes, whatever their names."""
     last = max(run.glob("checkpoints/*/players.safetensors"))
     hashes = []
     with safe_open(last, "np") as file:

@@ -23,7 +23,10 @@ Words = Callable[[Path, str], list[str]]
 
 
 def words(folder: Path, name: str) -> list[str]:
-    text = f"train {folder / 'data.npz'} --out {folder / name} --recipe r3 --width 4 --latent-dim 8 --batch-size 8 --images {IMAGES}"
+    text = (
+        f"train {folder / 'data.npz'} --out {folder / name} "
+        f"--recipe r3 --width 4 --latent-dim 8 --batch-size 8 --images {IMAGES}"
+    )
     return text.split()
 
 
@@ -32,7 +35,10 @@ def environment(folder: Path) -> dict[str, str]:
 
 
 def few_words(folder: Path, name: str) -> list[str]:
-    text = f"classify {folder / 'data.npz'} --labels 20 --out {folder / name} --width 4 --latent-dim 6 --batch-size 8 --labelled-batch-size 4 --images 400"
+    text = (
+        f"classify {folder / 'data.npz'} --labels 20 --out {folder / name} "
+        "--width 4 --latent-dim 6 --batch-size 8 --labelled-batch-size 4 --images 400"
+    )
     return text.split()
 
 

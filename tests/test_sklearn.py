@@ -1,4 +1,4 @@
-"""`FewLabelClassifier`: scikit-learn's own checks, then real fits on arrays, tables, folders and networks of one's own."""
+"""`FewLabelClassifier`: scikit-learn's own checks, then real fits on arrays, tables, folders and own networks."""
 
 from __future__ import annotations
 

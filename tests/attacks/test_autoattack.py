@@ -1,4 +1,4 @@
-"""AutoAttack against results of its authors' code (autoattack.json says how they were produced), and its own contract."""
+"""AutoAttack against results of its authors' code (autoattack.json says how they were made), and its own contract."""
 
 from __future__ import annotations
 
@@ -129,7 +129,8 @@ def test_join_equals_one_batch() -> None:
     def result(broken_by: tuple[str, ...], *notes: str) -> AutoAttackResult:
         rows = len(broken_by)
         return AutoAttackResult(
-            torch.zeros(rows, 2), broken_by, torch.tensor([by == "" for by in broken_by]), torch.ones(rows), torch.ones(rows),
+            torch.zeros(rows, 2), broken_by, torch.tensor([by == "" for by in broken_by]),
+            torch.ones(rows), torch.ones(rows),
             notes, ("apgd-ce", "square"),
         )  # fmt: skip
 

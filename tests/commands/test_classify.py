@@ -1,4 +1,4 @@
-"""`classify` and `predict` as functions and through the command line: what lies in the run, what is told, what stays."""
+"""`classify` and `predict` as functions and by the command line: what lies in the run, what is told, what stays."""
 
 from __future__ import annotations
 
@@ -66,8 +66,8 @@ def rows(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_run_holds_all_that_is_promised(trained: ClassificationReport) -> None:
     run = Path(trained.run)
     for name in (
-        "run.json", "metrics.jsonl", "generator.safetensors", "generator.json", "classifier.safetensors", "classifier.json",
-        "classification.json", "to_label.csv", "to_label.png", "report.html", "film.webp",
+        "run.json", "metrics.jsonl", "generator.safetensors", "generator.json", "classifier.safetensors",
+        "classifier.json", "classification.json", "to_label.csv", "to_label.png", "report.html", "film.webp",
     ):  # fmt: skip
         assert (run / name).is_file(), name
     assert Run(run).frames() and Run(run).checkpoints() and not list(run.rglob("*.tmp"))

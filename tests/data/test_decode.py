@@ -174,7 +174,8 @@ BAD = {
                   "is an image of more than 100,000,000 pixels: refused"),
     "cut.jpg": (encoded(pixels(1, 64, 64)[0], "JPEG")[:-900], "is truncated"),
     "cut.png": (encoded(pixels(1, 64, 64)[0])[:-900], "is truncated"),
-    "ghost.png": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nquit\n", "is no image that Pillow knows"),
+    "ghost.png": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nquit\n",
+                  "is no image that Pillow knows"),
 }  # fmt: skip
 
 
@@ -195,7 +196,8 @@ def test_bad_files_are_left_out_by_name_and_the_good_one_is_used(tmp_path: Path)
         want.setdefault(reason, []).append(name)
     want["is no image that Pillow knows"].append("README")
     want |= {"is a duplicate of another file": ["twin.png"], "is hidden": [".hidden.png"],
-             "is no image that is read here (.txt)": ["notes.txt"], "is no image that is read here (.zip)": ["inner.zip"]}  # fmt: skip
+             "is no image that is read here (.txt)": ["notes.txt"],
+             "is no image that is read here (.zip)": ["inner.zip"]}  # fmt: skip
     assert report.used == 1
     assert {reason: sorted(names) for reason, names in report.skipped.items()} == {
         k: sorted(v) for k, v in want.items()

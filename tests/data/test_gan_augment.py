@@ -324,7 +324,7 @@ def upright(count: int, seed: int) -> Tensor:
 
 
 def found_after_training(augment: Callable[[Tensor, Batch], Tensor], rounds: int = 300, seed: int = 0) -> list[Leak]:
-    """What `measure.diagnostics.augmentation_leaks` says of samples of a tiny relativistic GAN that was trained with `augment`."""
+    """What `measure.diagnostics.augmentation_leaks` says of a tiny relativistic GAN that was trained with `augment`."""
     torch.manual_seed(seed)
     generator = nn.Sequential(nn.Linear(8, 64), nn.ReLU(), nn.Linear(64, 64), nn.Tanh(), nn.Unflatten(1, (1, 8, 8)))
     discriminator = nn.Sequential(nn.Flatten(), nn.Linear(64, 128), nn.ReLU(), nn.Linear(128, 1))

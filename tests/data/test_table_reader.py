@@ -72,7 +72,10 @@ def test_what_is_in_it(people: Dataset) -> None:
 
 
 def test_a_test_set_is_coded_like_its_training_set(people: Dataset, tmp_path: Path) -> None:
-    text = "class,pay,job,age,\"home, town\",more\nyes.,20,smith,19,Oslo,1\nno.,9,cook,20,Oslo,2\nno,,nurse,20,Oslo,3\nno,5,nurse,x,Oslo,4\nmaybe,5,nurse,1,Oslo,5\n?,5,nurse,1,Oslo,6\n"  # fmt: skip
+    text = (
+        'class,pay,job,age,"home, town",more\nyes.,20,smith,19,Oslo,1\nno.,9,cook,20,Oslo,2\nno,,nurse,20,Oslo,3\n'
+        "no,5,nurse,x,Oslo,4\nmaybe,5,nurse,1,Oslo,5\n?,5,nurse,1,Oslo,6\n"
+    )
     test = table(write(tmp_path, text, "test.csv"), like=people.spec)
     assert cells(test) == [[19, 0, 1, 0, 20, 1, 0]] and test.labels.tolist() == [1]
     assert test.spec.classes == people.spec.classes
@@ -267,13 +270,17 @@ def test_columns_of_names_are_left_out_and_slips_are_refused(tmp_path: Path) -> 
         ("", {}, SparringError, "people.csv is empty"),
         ("\n \n", {}, SparringError, "people.csv is empty"),
         ("a,y\n", {}, SparringError, "has a header and no rows"),
-        ("a;y\n1;0\n", {"names": ("a", "y"), "delimiter": ","}, SparringError, "nothing usable in .* has 1 cell in place of 2"),
-        ("a,y\n" + "".join(f"1,{k}\n" for k in range(300)), {}, UsageError, "'y' has more than 200 different values, too many for classes"),
+        ("a;y\n1;0\n", {"names": ("a", "y"), "delimiter": ","}, SparringError,
+         "nothing usable in .* has 1 cell in place of 2"),
+        ("a,y\n" + "".join(f"1,{k}\n" for k in range(300)), {}, UsageError,
+         "'y' has more than 200 different values, too many for classes"),
         ('a,y\n"1,0\n', {}, SparringError, "is no table that can be read"),
         (b"a,y\n\x81\x8d,0\n", {}, SparringError, "is no text in UTF-8, UTF-16 or Windows-1252"),
         (b"a,y\n\0\0,0\n", {}, SparringError, "is no text: it holds zero bytes"),
-        ("a,b,y\n" + "1,x,0\n2;x;1\n" * 9, {}, SparringError, "mixes delimiters: 5.% of its lines are split by a comma, 4.% by a semicolon"),
-        ("a,y\n" + "".join(f"{k},{k % 2}\n" for k in range(300)), {"categorical": ("a",)}, UsageError, "more than 200 different words, all of them numbers"),
+        ("a,b,y\n" + "1,x,0\n2;x;1\n" * 9, {}, SparringError,
+         "mixes delimiters: 5.% of its lines are split by a comma, 4.% by a semicolon"),
+        ("a,y\n" + "".join(f"{k},{k % 2}\n" for k in range(300)), {"categorical": ("a",)}, UsageError,
+         "more than 200 different words, all of them numbers"),
     ],
 )  # fmt: skip
 def test_bad_files_and_calls(
@@ -305,7 +312,8 @@ def test_more_bad_calls(people: Dataset, tmp_path: Path) -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="no limit on memory there")
 def test_memory_does_not_grow_with_rows(tmp_path: Path) -> None:
     code = (
-        "import resource, sys\nfrom sparring.data.open import open_source\nfrom sparring.data.reader_api import ReadOptions\n"
+        "import resource, sys\nfrom sparring.data.open import open_source\n"
+        "from sparring.data.reader_api import ReadOptions\n"
         "data = open_source(sys.argv[1], ReadOptions(label='y'))\n"
         "print(len(data), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
     )

@@ -69,7 +69,8 @@ def test_static_inputs_keep_their_buffers() -> None:
     def ask() -> list[Tensor]:
         batch = inputs.batch()
         derive = batch.derive(batch.x[:2], batch.y[:2], 7)
-        return [batch.x, batch.normal(2), batch.uniform(1), derive.normal(2), derive.derive(batch.x, batch.y, 8).uniform(3)]  # fmt: skip
+        return [batch.x, batch.normal(2), batch.uniform(1), derive.normal(2),
+                derive.derive(batch.x, batch.y, 8).uniform(3)]  # fmt: skip
 
     before = ask()
     kept = [tensor.clone() for tensor in before]
@@ -87,7 +88,10 @@ def played(
     start = 0
     for stop in stops:
         left = iter(range((stop - start) // 12))
-        play(made, Few(hardware.device), total=120, start=start, hardware=hardware, should_stop=lambda left=left: next(left, None) is None)  # type: ignore[misc]  # fmt: skip
+        play(
+            made, Few(hardware.device), total=120, start=start, hardware=hardware,
+            should_stop=lambda left=left: next(left, None) is None,  # type: ignore[misc]
+        )  # fmt: skip
         start = stop
     return [p.detach().cpu() for net in made.game.players.values() for p in (*net.parameters(), *net.buffers())]
 

@@ -1,7 +1,8 @@
 """Run several commands in one process: `python run_commands.py COMMANDS.json RESULTS.json`.
 
-COMMANDS.json maps names to argument lists. RESULTS.json gets, for each name, the exit code, standard output and standard
-error; and the torch version and a hash of what its CPU kernels compute, on which the bits of a training depend.
+COMMANDS.json maps names to argument lists. RESULTS.json gets, for each name, the exit code, standard output and
+standard error; and the torch version and a hash of what its CPU kernels compute, on which the bits of a training
+depend.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ def run(args: list[str]) -> dict[str, Any]:
 
 
 def kernel_hash() -> str:
-    """Hash of the results of the kinds of torch operations that trainings use: it tells CPUs with other kernels apart."""
+    """Hash of the results of the torch operations that trainings use: it tells CPUs with other kernels apart."""
     import torch
     from torch.nn import functional as F
 

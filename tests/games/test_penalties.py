@@ -102,7 +102,7 @@ def test_penalties_of_bf16_networks_are_float32() -> None:
 
 
 def test_orthogonality_penalises_similar_rows_not_long_ones() -> None:
-    """Brock et al. 2019, Eq. 3: 2 (w1 w2)^2 of two rows, each pair once in both orders; nothing where they are orthogonal."""
+    """Brock et al. 2019, Eq. 3: 2 (w1 w2)^2 of two rows, each pair once in both orders; nothing where orthogonal."""
     net = nn.Linear(3, 2)
     net.weight.data = torch.tensor([[1.0, 2.0, 0.0], [3.0, 0.0, 5.0]])
     torch.testing.assert_close(orthogonality(net, 0.1), torch.tensor(0.1 * 2 * 3.0**2))

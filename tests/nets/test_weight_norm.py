@@ -56,7 +56,8 @@ def test_data_dependent_init_uses_init_std_or_skips() -> None:
 
 def test_layers_are_initialised_in_order_on_their_inputs() -> None:
     torch.manual_seed(0)
-    net = nn.Sequential(normalised_conv(2, 6, 3, 1, 1), nn.ReLU(), normalised_conv(6, 4, 3, 2, 1), nn.Flatten(), normalised_linear(36, 5))  # fmt: skip
+    net = nn.Sequential(normalised_conv(2, 6, 3, 1, 1), nn.ReLU(), normalised_conv(6, 4, 3, 2, 1), nn.Flatten(),
+                        normalised_linear(36, 5))  # fmt: skip
     x, seen = torch.randn(32, 2, 6, 6), []
     data_dependent_init(net, x)
     for layer in net:

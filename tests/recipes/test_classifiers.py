@@ -1,4 +1,4 @@
-"""Conformance of all recipes of `sparring classify`, over kinds and shapes of data. A new recipe needs lines in TINY."""
+"""Conformance of all recipes of `sparring classify`, over kinds and shapes of data. New recipes need lines in TINY."""
 
 from __future__ import annotations
 

@@ -13,7 +13,8 @@ from sparring.stats.proportion import Proportion
 
 FOUND = ClassificationReport(
     "run", "consistent", 4.96, 1_234, 0, ("cat", "dog", "fox"), 0.5, "run/to_label.csv", ["the labels are uneven"],
-    Proportion.count(7, 1_030), "test images", [[500, 4, 0], [0, 300, 1], [2, 0, 223]], [Bin(30, 0.45, 0.5), Bin(1_000, 0.98, 0.99)], 0.0112, 12,
+    Proportion.count(7, 1_030), "test images", [[500, 4, 0], [0, 300, 1], [2, 0, 223]],
+    [Bin(30, 0.45, 0.5), Bin(1_000, 0.98, 0.99)], 0.0112, 12,
 )  # fmt: skip
 
 

@@ -72,7 +72,7 @@ def test_a_twentieth_of_each_class_is_set_aside_where_labels_are_many() -> None:
 
 
 def test_the_temperature_is_that_of_the_images_set_aside() -> None:
-    """A network that is right of four fifths of them and always as sure: the temperature makes of its logits what is true."""
+    """A network that is right of four fifths of them and always as sure: the temperature makes its logits true."""
 
     class Sure(nn.Module):
         head = nn.Identity()

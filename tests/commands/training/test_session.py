@@ -14,7 +14,8 @@ from sparring.commands.training.session import output_folder
 
 @pytest.mark.parametrize(
     ("source", "name"),
-    [("photos/", "photos-r3"), ("a/b.tar.gz", "b-r3"), ("hf.parquet#train", "hf-r3"), ("größe 2.zip", "gr-e-2-r3"), ("…", "data-r3")],
+    [("photos/", "photos-r3"), ("a/b.tar.gz", "b-r3"), ("hf.parquet#train", "hf-r3"),
+     ("größe 2.zip", "gr-e-2-r3"), ("…", "data-r3")],
 )  # fmt: skip
 def test_a_run_is_named_by_source_and_recipe(source: str, name: str) -> None:
     assert output_folder(source, "r3") == Path("runs") / name

@@ -1,4 +1,4 @@
-"""Brackets of a linear model, where everything is known: the truth lies between its ends, and the attack is the shortest way."""
+"""Brackets of a linear model, where all is known: the truth is between the ends, the attack is the shortest way."""
 
 from __future__ import annotations
 
@@ -105,7 +105,8 @@ def test_what_makes_no_sense_is_refused(change: dict[str, Any], words: str) -> N
 
 def test_levels_count_both_ends() -> None:
     found = Brackets(
-        torch.tensor([True, True, False]), torch.tensor([0.5, 0.0, 0.0]), torch.tensor([0.75, torch.inf, 0.0]), torch.zeros(3, 1)
+        torch.tensor([True, True, False]), torch.tensor([0.5, 0.0, 0.0]),
+        torch.tensor([0.75, torch.inf, 0.0]), torch.zeros(3, 1)
     )  # fmt: skip
     assert [found.certified(r).accuracy.hits for r in (0.0, 0.5, 0.6)] == [2, 1, 0]
     assert [found.attacked(r).accuracy.hits for r in (0.0, 0.7, 0.75)] == [2, 2, 1]

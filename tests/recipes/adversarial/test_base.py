@@ -127,7 +127,8 @@ def test_a_stopped_run_resumes_bit_exactly(name: str, at: int, tmp_path: Path) -
 
 @pytest.mark.parametrize(
     ("shape", "norm", "eps", "net"),
-    [((28, 28, 1), "Linf", 0.3, "wong"), ((32, 32, 3), "Linf", 8 / 255, "strided"), ((28, 28, 1), "L2", 1.5, "wong"), ((32, 32, 3), "L2", 0.5, "strided"),
+    [((28, 28, 1), "Linf", 0.3, "wong"), ((32, 32, 3), "Linf", 8 / 255, "strided"),
+     ((28, 28, 1), "L2", 1.5, "wong"), ((32, 32, 3), "L2", 0.5, "strided"),
      ((64, 48, 1), "Linf", 8 / 255, "wong"), ((64, 48, 1), "L2", 0.5, "wong")],
 )  # fmt: skip
 def test_radius_and_network_fit_the_images(shape: tuple[int, int, int], norm: str, eps: float, net: str) -> None:
@@ -185,7 +186,8 @@ def test_the_largest_l2_eps_depends_on_the_size() -> None:
 
 @pytest.mark.parametrize(
     ("name", "words"),
-    [("fsat", "unknown recipe 'fsat': did you mean 'fast'"), ("r3", "sparring train SOURCE --recipe r3"), ("improved", "sparring classify")],
+    [("fsat", "unknown recipe 'fsat': did you mean 'fast'"), ("r3", "sparring train SOURCE --recipe r3"),
+     ("improved", "sparring classify")],
 )  # fmt: skip
 def test_recipes_of_other_commands_are_refused(name: str, words: str) -> None:
     with pytest.raises(UsageError, match=words):

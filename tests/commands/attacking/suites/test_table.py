@@ -1,4 +1,4 @@
-"""`sparring attack` on a small table: exact results for a model in closed form, what is written, and what is refused."""
+"""`sparring attack` on a small table: exact results for a model in closed form, what is written, what is refused."""
 
 from __future__ import annotations
 
@@ -166,12 +166,17 @@ def test_models_of_other_tools(name: str, quick: Cli) -> None:
     [
         (["own_table:exact", "nowhere.csv", "--label", "rich"], 2, "nowhere.csv"),
         (["own_table:exact", "rich.csv", "--label", "poor"], 2, "'poor'"),
-        (["own_table:exact", "rich.csv", "--label", "rich", "--move", "hour"], 2, "no column 'hour': did you mean 'hours'?"),
+        (["own_table:exact", "rich.csv", "--label", "rich", "--move", "hour"],
+         2, "no column 'hour': did you mean 'hours'?"),
         (["own_table:exact", "rich.csv", "--label", "rich", "--move", "year"], 2, "no column may change"),
-        (["own_table:exact", "rich.csv", "--label", "rich", "--move", "wage", "--immutable", "wage"], 2, "'wage' is immutable and movable"),
-        (["own_table:exact", "rich.csv", "--label", "rich", "--increasing", "colour"], 2, "'colour' cannot be increasing: it holds categories"),
-        (["own_table:exact", "rich.csv", "--label", "rich", "--max-columns", "0"], 2, "--max-columns must be 1 or more"),
-        (["own_table:exact", "rich.csv", "--label", "rich", "--masked"], 2, "--masked is for audio, and the data are of kind table"),
+        (["own_table:exact", "rich.csv", "--label", "rich", "--move", "wage", "--immutable", "wage"],
+         2, "'wage' is immutable and movable"),
+        (["own_table:exact", "rich.csv", "--label", "rich", "--increasing", "colour"],
+         2, "'colour' cannot be increasing: it holds categories"),
+        (["own_table:exact", "rich.csv", "--label", "rich", "--max-columns", "0"],
+         2, "--max-columns must be 1 or more"),
+        (["own_table:exact", "rich.csv", "--label", "rich", "--masked"],
+         2, "--masked is for audio, and the data are of kind table"),
         (["own_table:exact", "rich.csv"], 2, "--label"),
         (["own_table:missing", "rich.csv", "--label", "rich"], 2, "cannot be loaded: AttributeError"),
         (["own_table:probabilities", "rich.csv", "--label", "rich"], 2, "returns probabilities"),
