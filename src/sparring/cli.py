@@ -158,7 +158,7 @@ def run_command(name: str, args: list[str]) -> None:
 
 
 def _is_first_process() -> bool:
-    """True on one process, or the first of several: the one that prints."""
+    """Return True on one process, or the first of several: the one that prints."""
     return os.environ.get("RANK", "0") == "0"
 
 

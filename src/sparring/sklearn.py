@@ -45,11 +45,11 @@ except ImportError as missing:
     raise SparringError("FewLabelClassifier needs scikit-learn: pip install 'sparring[demo]'") from missing
 
 IMAGES = 100_000
-"""Images, or rows, that are trained on where neither images nor minutes are asked for."""
+"""Images, or rows, that are trained on where neither images nor minutes are given."""
 UNLABELLED = (None, "", -1, "-1")
 CPU = torch.device("cpu")
 Net = nn.Module | Callable[[ImageSpec], nn.Module]
-"""A network of one's own, or a function that makes one for data of this size and these classes."""
+"""A custom network, or a function that makes one for data of this size and these classes."""
 
 
 class BadInput(UsageError, ValueError):
@@ -92,7 +92,7 @@ class FewLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     ) -> None:
         """Nothing is checked or trained before `fit`.
 
-        `recipe` is "consistent" (the default), "improved", or a recipe with settings of one's own. Training ends after
+        `recipe` is "consistent" (the default), "improved", or a recipe with custom settings. Training ends after
         `images` images or rows (100,000 if nothing is said), or after about `minutes`. A `classifier` is any module
         that gives logits `[B, K]` of images `[B, C, H, W]` in [-1, 1], or of standardised rows `[B, F]`: its last
         linear layer becomes the head, unless it has `features` and `head`. A `generator` makes such images or rows of
@@ -125,8 +125,8 @@ class FewLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
         aside = calibration_subset(data.labels)
         feed = BatchLoader(
-            data, recipe.batch_size, seed=seed, mirror=recipe.mirror, labelled=recipe.labelled_batch_size, balanced=True,
-            among=np.delete(np.arange(len(data)), aside), device=hardware.device,
+            data, recipe.batch_size, seed=seed, mirror=recipe.mirror, labelled=recipe.labelled_batch_size,
+            balanced=True, among=np.delete(np.arange(len(data)), aside), device=hardware.device,
         )  # fmt: skip
 
         def build(total: int) -> System:
@@ -146,7 +146,7 @@ class FewLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return self
 
     def _learnt_from(self, X: Any, y: Any) -> IndexedDataset:
-        """The data to train on; sets `classes_`, `n_features_in_` and how later data are read."""
+        """Return the data to train on; set `classes_`, `n_features_in_` and how later data are read."""
         source = open_source(X) if isinstance(X, str | Path) else X
         y = _own_labels(source) if y is None else y
         if not isinstance(source, Dataset):
@@ -164,28 +164,28 @@ class FewLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return InMemoryDataset(source, labels, spec, self._scale)
 
     def _nets(self, recipe: Any, data: IndexedDataset) -> dict[str, nn.Module]:
-        """The recipe's networks, those for tables, or one's own in their place."""
+        """Return the recipe's networks, those for tables, or custom ones in their place."""
         spec, classes = data.spec, len(data.spec.classes)
         if self._rows:
-            made: dict[str, nn.Module] = {
+            nets: dict[str, nn.Module] = {
                 "generator": TabularGenerator(spec.channels, recipe.latent_dim),
                 "classifier": TabularClassifier(spec.channels, classes),
             }
         else:
-            made = dict(recipe.nets(spec))
+            nets = dict(recipe.nets(spec))
         if self.classifier is not None:
             net = _own(self.classifier, spec)
             x = data.spec.encode(data[np.resize(np.arange(len(data)), 2)], CPU)
-            made["classifier"] = split_head(nn.Sequential(nn.Flatten(), net) if self._rows else net, x, classes)
+            nets["classifier"] = split_head(nn.Sequential(nn.Flatten(), net) if self._rows else net, x, classes)
         if self.generator is not None:
             net = _own(self.generator, spec)
-            made["generator"] = nn.Sequential(net, nn.Unflatten(1, spec.shape)) if self._rows else net
-            found = try_forward(made["generator"], torch.zeros(2, recipe.latent_dim), "the generator").shape
-            if tuple(found[1:]) != spec.shape:
+            nets["generator"] = nn.Sequential(net, nn.Unflatten(1, spec.shape)) if self._rows else net
+            shape = try_forward(nets["generator"], torch.zeros(2, recipe.latent_dim), "the generator").shape
+            if tuple(shape[1:]) != spec.shape:
                 raise UsageError(
-                    f"the generator gives {list(found[1:])} of a row of noise, the data are {list(spec.shape)}"
+                    f"the generator gives {list(shape[1:])} of a row of noise, the data are {list(spec.shape)}"
                 )
-        return made
+        return nets
 
     # answers
 
@@ -194,23 +194,23 @@ class FewLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """Calibrated probabilities `[N, len(classes_)]`. Of a path all images count, in its order."""
         check_is_fitted(self)
         source = self._read(X)
-        parts = (np.arange(first, min(first + CHUNK_ROWS, len(source))) for first in range(0, len(source), CHUNK_ROWS))
-        found = [
+        chunks = (np.arange(first, min(first + CHUNK_ROWS, len(source))) for first in range(0, len(source), CHUNK_ROWS))
+        parts = [
             self.classifier_.predict(source.spec.encode(source[rows], CPU)).probabilities.cpu().double()
-            for rows in parts
+            for rows in chunks
         ]
-        probabilities: NDArray[np.float64] = torch.cat(found).numpy()
+        probabilities: NDArray[np.float64] = torch.cat(parts).numpy()
         return probabilities
 
     def predict(self, X: Any) -> NDArray[Any]:
-        """The likeliest class of each, `[N]`; `classifier_.predict` also knows "none of these"."""
+        """Return the likeliest class of each, `[N]`; `classifier_.predict` also knows "none of these"."""
         probabilities = self.predict_proba(X)
         answers: NDArray[Any] = self.classes_[probabilities.argmax(1)]
         return answers
 
     @_bad_input()
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
-        """The share of right answers among those whose label is known; a path or `Dataset` bring labels of their own."""
+        """Return the share of right answers where the label is known; a path or `Dataset` bring labels of their own."""
         check_is_fitted(self)
         source = self._read(X)
         y, known = _labels(_own_labels(source) if y is None else y, len(source))
@@ -219,9 +219,9 @@ class FewLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     @_bad_input()
     def remember(self, X: Any, y: Any) -> Self:
-        """Know from now on that X are of class `y` (one for all, or one each), by no gradient; a new label becomes a class.
+        """Remember X as of class `y` (one for all, or one each), by no gradient; a new label becomes a class.
 
-        Of one image what was told last holds, in the same call too.
+        Of one image the last label holds, in the same call too.
         """
         check_is_fitted(self)
         source, labels = self._read(X), self._as_classes(y)
@@ -245,8 +245,8 @@ class FewLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def _as_classes(self, y: Any) -> list[Any]:
         """Labels of the kind that `classes_` are of; raises UsageError on others."""
         given, kind = np.atleast_1d(np.asarray(y)), self.classes_.dtype
-        if odd := [label for label in given.tolist() if label is not None and label in UNLABELLED]:
-            raise UsageError(f"{odd[0]!r} stands for no label: a class is needed here")
+        if invalid := [label for label in given.tolist() if label is not None and label in UNLABELLED]:
+            raise UsageError(f"{invalid[0]!r} stands for no label: a class is needed here")
         if kind.kind == "U" and given.dtype.kind == "U":
             return list(given.tolist())
         if kind.kind == "U" or given.dtype.kind not in "biuf" or (given.astype(kind) != given).any():
@@ -257,7 +257,7 @@ class FewLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     # data
 
     def _read(self, X: Any) -> IndexedDataset:
-        """What answers are wanted for, as it was at `fit`; raises UsageError where it is of another kind."""
+        """Return X read as it was at `fit`; raise UsageError where it is of another kind."""
         if isinstance(X, InMemoryDataset):
             return X
         if isinstance(X, str | Path | Dataset):
@@ -306,7 +306,7 @@ class FewLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
 
 def _own(given: Net, spec: ImageSpec) -> nn.Module:
-    """A copy of a module, or what a function makes."""
+    """Return a copy of a module, or what a function makes."""
     net = copy.deepcopy(given) if isinstance(given, nn.Module) else given(spec) if callable(given) else given
     if not isinstance(net, nn.Module):
         raise UsageError(f"a torch.nn.Module is needed, or a function that makes one; this is a {type(net).__name__}")
@@ -314,7 +314,7 @@ def _own(given: Net, spec: ImageSpec) -> nn.Module:
 
 
 def _look_of(data: IndexedDataset) -> dict[str, Any]:
-    """What the card of a classifier tells of the images."""
+    """Return what the card of a classifier says about the images."""
     if isinstance(data, Dataset):
         return {"data": data.fingerprint, "mode": data.report.mode, "scaled": data.spec.scaled}
     channels = data.spec.channels
@@ -322,7 +322,7 @@ def _look_of(data: IndexedDataset) -> dict[str, Any]:
 
 
 def _own_labels(source: Any) -> NDArray[Any]:
-    """The labels of images, by name; "" where there is none."""
+    """Return the labels of images, by name; "" where there is none."""
     if not isinstance(source, Dataset):
         raise UsageError("this requires y to be passed, but the target y is None: a label each, -1 where it is unknown")
     if source.vectors is not None:

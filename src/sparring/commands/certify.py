@@ -56,7 +56,9 @@ def certify(
     net: nn.Module | None = None,
     progress: Progress | None = None,
 ) -> CertificationReport:
-    """Certify the classifier of `run` on `count` labelled images of `source`, drawn by `seed` from the test split if any.
+    """Certify the classifier of `run` on `count` labelled images of `source`, drawn by `seed`.
+
+    The images are those of the test split, where there is one.
 
     The classifier votes over normal noise of standard deviation `sigma`, by default that of its training. At each
     `radius` (L2; both in pixels from 0 to 1) the report has the accuracy that is certified and that under attack.

@@ -90,11 +90,12 @@ def classify(
     if session.resumed:
         check_same_labels(session.run, data)
     session = session.resolve(data)
-    chosen: ClassifierRecipe = session.settings.recipe
-    candidates = np.arange(len(data)) if chosen.labelled_batch_size else np.flatnonzero(data.labels >= 0)
+    resolved: ClassifierRecipe = session.settings.recipe
+    candidates = np.arange(len(data)) if resolved.labelled_batch_size else np.flatnonzero(data.labels >= 0)
     loader = BatchLoader(
-        data, chosen.batch_size, seed=session.settings.seed, mirror=chosen.mirror, labelled=chosen.labelled_batch_size,
-        balanced=True, among=np.setdiff1d(candidates, calibration_idx), device=session.hardware.device,
+        data, resolved.batch_size, seed=session.settings.seed, mirror=resolved.mirror,
+        labelled=resolved.labelled_batch_size, balanced=True,
+        among=np.setdiff1d(candidates, calibration_idx), device=session.hardware.device,
     )  # fmt: skip
     metadata = session.metadata(data)
 
@@ -107,7 +108,7 @@ def classify(
 
     system = session.play(data, loader, callbacks, labels=labels_digest(data))
     session.progress.info("calibrating and testing ...")
-    classifier = calibrated(averaged(system), data, chosen, metadata, session.hardware, calibration_idx)
+    classifier = calibrated(averaged(system), data, resolved, metadata, session.hardware, calibration_idx)
     save_classifier(session, classifier)
     problems = [*unconfident_teacher(session.run), *doubtful_labels(classifier, data, calibration_idx)]
     session.notes(problems)

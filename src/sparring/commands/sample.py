@@ -45,7 +45,7 @@ def sample(
     of = "" if checkpoint is None else f"-{checkpoint}"
     of += "" if truncation is None else f"-truncation-{truncation:g}"
     out = Path(out) if out is not None else run / f"samples-{seed}{of}.png"
-    chosen = model.label(label) if label is not None else None
+    selected = model.label(label) if label is not None else None
     about = f"run {run.resolve().name}, seed {seed}" + (f", label {label}" if label is not None else "")
     about += f", checkpoint {checkpoint}" if checkpoint is not None else ""
     about += f", truncation {truncation:g}" if truncation is not None else ""
@@ -57,7 +57,7 @@ def sample(
     if suffix == ".png" and n > MOST_IN_GRID:
         raise UsageError(f"a grid holds up to {MOST_IN_GRID} samples, not {n}: give --out a folder or a .npz")
     if suffix in (".png", ".npz"):
-        pixels = np.concatenate(list(model.samples(n, seed, chosen)))
+        pixels = np.concatenate(list(model.samples(n, seed, selected)))
         if suffix == ".png":
             save_png(grid(pixels), out, about)
         else:
@@ -69,7 +69,7 @@ def sample(
         if stranger := next((p for p in sorted(out.iterdir()) if not _is_ours(p)), None):
             raise UsageError(f"{out} holds other files ({stranger.name}): choose another --out, nothing was written")
     k = 0
-    for chunk in model.samples(n, seed, chosen):
+    for chunk in model.samples(n, seed, selected):
         for pixels in chunk:
             save_png(to_image(pixels), out / f"{k:06d}.png", f"{about}, sample {k}")
             k += 1
@@ -82,7 +82,7 @@ def to_text(path: Path) -> str:
 
 
 def _is_ours(path: Path) -> bool:
-    """True for a PNG that Sparring wrote: it may be written over."""
+    """Return True for a PNG that Sparring wrote: it may be written over."""
     try:
         with Image.open(path, formats=["PNG"]) as image:
             return image.info.get("Software") == "sparring"

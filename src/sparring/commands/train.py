@@ -68,16 +68,16 @@ def train(
     session = TrainingSession.start("train", request, progress)
     data = session.open_data()
     session = session.resolve(data)
-    chosen: GeneratorRecipe = session.settings.recipe
-    session.notes(_label_notes(data, chosen))
-    data = for_recipe(chosen, data)
+    resolved: GeneratorRecipe = session.settings.recipe
+    session.notes(_label_notes(data, resolved))
+    data = for_recipe(resolved, data)
     loader = BatchLoader(
-        data, chosen.batch_size, seed=session.settings.seed, parts=chosen.accumulation_steps, mirror=chosen.mirror,
-        device=session.hardware.device,
+        data, resolved.batch_size, seed=session.settings.seed, parts=resolved.accumulation_steps,
+        mirror=resolved.mirror, device=session.hardware.device,
     )  # fmt: skip
 
     def callbacks(system: System, plan: Plan) -> list[Callback]:
-        model = _generator(system, chosen, data, session.metadata(data))
+        model = _generator(system, resolved, data, session.metadata(data))
         return generator_callbacks(session, plan, system, model, data)
 
     session.play(data, loader, callbacks)
@@ -109,8 +109,8 @@ def _label_notes(data: Dataset, recipe: GeneratorRecipe) -> list[str]:
         others = f" and {len(single) - 1} more" * (len(single) > 1)
         labelled = "labelled " * (spec.unlabelled > 0)
         notes.append(
-            f"class '{single[0]}'{others} has one {labelled}training example, and its samples may be copies: merge it with "
-            "another class, add examples, or train without labels (--recipe r3 --no-labels)"
+            f"class '{single[0]}'{others} has one {labelled}training example, and its samples may be copies: merge it "
+            "with another class, add examples, or train without labels (--recipe r3 --no-labels)"
         )
     return notes
 
@@ -143,7 +143,7 @@ def to_text(run: Run) -> str:
     if distance := summary.get("sliced_wasserstein"):
         first, last = distance["first"], distance["last"]
         lines.append(
-            f"distance to {summary['distance_to']} (sliced Wasserstein): {first['value']:.4f} at image {first['nimg']:,}, "
-            f"{last['value']:.4f} at image {last['nimg']:,}"
+            f"distance to {summary['distance_to']} (sliced Wasserstein): "
+            f"{first['value']:.4f} at image {first['nimg']:,}, {last['value']:.4f} at image {last['nimg']:,}"
         )
     return "\n".join([*lines, f"more     sparring sample {run.path} -n 64", f"scores   sparring evaluate {run.path}"])

@@ -1,4 +1,4 @@
-"""Places that hold files: a folder, one file, a zip, a tar. Read in place, by name; nothing is ever extracted by name."""
+"""Places that hold files: a folder, one file, a zip, a tar. Read in place, by name; nothing is extracted by name."""
 
 from __future__ import annotations
 
@@ -233,7 +233,10 @@ class Zip:
 
 
 class Tar:
-    """An uncompressed tar file; `gzip_io.unpacked` makes one of a tar.gz. `places` (name -> offset, size) where they are known."""
+    """An uncompressed tar file; `gzip_io.unpacked` makes one of a tar.gz.
+
+    `places` (name -> offset, size) are given where they are known.
+    """
 
     def __init__(self, path: Path, places: dict[str, tuple[int, int]] | None = None) -> None:
         self.path = path

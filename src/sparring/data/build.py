@@ -106,7 +106,8 @@ def _check_room(source: str, needed: int, folder: Path) -> None:
     free = shutil.disk_usage(folder).free
     if needed > free * (1 - DISK_RESERVE):
         raise SparringError(
-            f"the cache of {source} needs {needed / 1e9:.1f} GB, the disk of {folder.parent} has {free / 1e9:.1f} GB free: "
+            f"the cache of {source} needs {needed / 1e9:.1f} GB, "
+            f"the disk of {folder.parent} has {free / 1e9:.1f} GB free: "
             "make room, set SPARRING_CACHE to another disk, or take a smaller --size"
         )
 
@@ -154,7 +155,7 @@ def _sort_out(raw: RawDataset, results: list[ReadResult], once: bool) -> tuple[l
 
 
 def _number_labels(raw: RawDataset, used: list[int], like: DataSpec | None) -> tuple[NDArray[np.int64], list[str]]:
-    """Number of the class of each used example, -1 for none; and the classes: those of `like`, or in natural order."""
+    """Return the class number of each used example, -1 for none; and the classes: those of `like`, or sorted."""
     labels = [raw.items[row].label for row in used]
     classes = sorted({label for label in labels if label is not None}, key=natural)
     if like is not None and set(classes) <= set(like.classes):

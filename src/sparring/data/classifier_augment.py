@@ -1,4 +1,4 @@
-"""Changes after which a person would still say that an image shows the same: what a classifier with few labels learns by.
+"""Changes after which a person would still say that an image shows the same: a classifier with few labels uses them.
 
 Unlike `data/gan_augment.py`, which hides nothing from a discriminator for good, these need no gradient and are never
 undone.
@@ -23,7 +23,10 @@ PEN = 1 / 28, 3 / 28
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Each image turned, stretched, slanted, moved, relit, with a box cut out and a line drawn in, each by a number drawn evenly."""
+    """Turns, stretches, slants, moves and relights each image, cuts out a box and draws in a line.
+
+    Each change has a size drawn evenly.
+    """
 
     turn: float = 0.0
     """Degrees at most, either way."""
@@ -50,7 +53,7 @@ class Augmentation:
         return Augmentation(*(getattr(self, name) * factor for name in self.__dataclass_fields__))
 
     def __call__(self, x: Tensor, batch: Batch) -> Tensor:
-        """Images `[B, C, H, W]`, changed with the noise of `batch`, float32. Of a batch of one row all are changed alike."""
+        """Return images `[B, C, H, W]` changed by the noise of `batch`; a batch of one row changes all alike."""
         if x.shape[2:] == (1, 1):
             return x.float() + self.jitter * batch.normal(*x.shape[1:])
         u = (batch.uniform(8) * 2 - 1).expand(len(x), -1)

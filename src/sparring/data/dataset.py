@@ -113,7 +113,7 @@ class Dataset:
         return stored
 
     def conditions(self, index: NDArray[np.int64]) -> NDArray[np.int64] | NDArray[np.float32]:
-        """Return what players are conditioned on: vectors float32 `[B, K]` where there are any, else labels int64 `[B]`."""
+        """Return the conditions of players: vectors float32 `[B, K]` if there are any, else labels int64 `[B]`."""
         return self.labels[index] if self.vectors is None else self.vectors[index]
 
     @property

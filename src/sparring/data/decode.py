@@ -65,7 +65,7 @@ def header(content: bytes) -> Shape:
 
 
 def decode(content: bytes, shape: Shape) -> bytes:
-    """An image file as the bytes of `[H, W, C]`: first frame, upright, scaled to cover `shape`, centre cropped."""
+    """Decode an image into the bytes of `[H, W, C]`: first frame, upright, scaled to cover `shape`, centre cropped."""
     size = shape.width, shape.height
     with _open(content) as image:
         if image.format == "JPEG" and min(image.size) >= 2 * max(size):

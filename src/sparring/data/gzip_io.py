@@ -54,7 +54,10 @@ def _explaining(name: str) -> Iterator[None]:
 
 
 def read_gzip(content: bytes, name: str, limit: int, *, whole: bool = True) -> bytes:
-    """At most `limit` bytes out of gzip. Raises SparringError where it is damaged, or, if `whole`, where there are more."""
+    """Return at most `limit` bytes out of gzip.
+
+    Raises SparringError where it is damaged, or, if `whole`, where there are more.
+    """
     with _explaining(name), gzip.GzipFile(fileobj=io.BytesIO(content)) as file:
         data = file.read(limit + whole)
     if len(data) > limit:
@@ -63,7 +66,7 @@ def read_gzip(content: bytes, name: str, limit: int, *, whole: bool = True) -> b
 
 
 def open_gzip(stream: IO[bytes], name: str, packed: int) -> IO[bytes]:
-    """Return the content of a gzip `stream` of `packed` bytes as a stream; reading raises SparringError where it is damaged."""
+    """Return the content of a gzip `stream` of `packed` bytes; reading raises SparringError where it is damaged."""
     return io.BufferedReader(_Unpacking(stream, name, packed))
 
 

@@ -1,4 +1,4 @@
-"""Batches as a function of (nimg, turn): each turn goes through the whole set in an order of its own, epoch by epoch."""
+"""Batches as a function of (nimg, turn): each turn goes through the whole set in its own order, epoch by epoch."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ def nonspeech(kind: str, count: int, length: int, rate: int, rng: torch.Generato
 
 
 def _tones(pitches: Tensor, length: int, rate: int, rng: torch.Generator) -> Tensor:
-    """Return sums of sines `[count, length]` of `pitches` `[count, tones, 1]` in Hz, the k-th 1/k as loud, at random phases."""
+    """Return sums of sines `[count, length]` of `pitches` `[count, tones, 1]` in Hz, the k-th 1/k as loud."""
     phase = torch.rand(pitches.shape, generator=rng)
     loud = (pitches < rate / 2) / torch.arange(1, pitches.shape[1] + 1)[:, None]
     return (loud * torch.sin(2 * math.pi * (pitches * torch.arange(length) / rate + phase))).sum(1)

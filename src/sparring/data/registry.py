@@ -62,7 +62,8 @@ STACKED = "stacked-mnist"
 """Three digits of `mnist` on top of one another, as the channels of a picture: `readers/stacked.py`."""
 
 NOTES = {
-    "cifar10-jpeg.zip": "this is CIFAR-10 (JPEG re-encoded), not CIFAR-10 itself: never compare its scores with CIFAR-10's"
+    "cifar10-jpeg.zip": "this is CIFAR-10 (JPEG re-encoded), not CIFAR-10 itself: "
+    "never compare its scores with CIFAR-10's"
 }
 """File name -> what people should know when a known name was answered by it."""
 

@@ -86,7 +86,7 @@ class RowStore:
 
 
 def reserve(path: Path, count: int, layout: StoreLayout) -> np.memmap[Any, np.dtype[Any]]:
-    """Create a file of `count` rows as a memory map, its place on the disk taken: a page without one kills the process."""
+    """Create a file of `count` rows as a memory map with reserved disk space: a page without it kills the process."""
     size = count * layout.row_bytes
     with open(path, "wb") as file:
         file.truncate(size)

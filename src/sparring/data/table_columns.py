@@ -71,8 +71,8 @@ class ColumnSummary:
                 return None
             where = "{1!r} in line {0}".format(*self.first_word) if self.first_word else "all of them numbers"
             raise UsageError(
-                f"{file}: column '{self.name}' has more than {MAX_CATEGORIES} different words, {where}: correct it, or leave "
-                f"it out (--drop '{self.name}')"
+                f"{file}: column '{self.name}' has more than {MAX_CATEGORIES} different words, {where}: correct it, "
+                f"or leave it out (--drop '{self.name}')"
             )
         categories = (*sorted(words), *(["?"] if self.has_missing and "?" not in words else []))
         indices = tuple(range(first, first + len(categories)))
@@ -85,7 +85,8 @@ class ColumnSummary:
         classes = numbers if numbers and all(to_number(value) is not None for value in numbers) else values
         if self.has_more or len(classes) > MAX_CATEGORIES:
             raise UsageError(
-                f"{file}: '{self.name}' has more than {MAX_CATEGORIES} different values, too many for classes: is --label right?"
+                f"{file}: '{self.name}' has more than {MAX_CATEGORIES} different values, too many for classes: "
+                "is --label right?"
             )
         return tuple(name for name in classes if not (name.endswith(".") and name[:-1] in classes))
 
@@ -142,7 +143,8 @@ def choose_columns(
     if dropped:
         which = ", ".join(f"'{name}'" for name in dropped)
         notes.append(
-            f"columns of more than {MAX_CATEGORIES} different words were left out: {which}; --drop names those to leave out"
+            f"columns of more than {MAX_CATEGORIES} different words were left out: {which}; "
+            "--drop names those to leave out"
         )
     if not columns:
         raise UsageError(f"{file}: no column is left to learn from: {'; '.join(notes) or 'all were dropped'}")

@@ -139,8 +139,8 @@ def _guess_delimiter(lines: list[str], name: str) -> tuple[str, list[str]]:
         return ",", []
     if fraction < 0.75 and second > 0.2:
         raise SparringError(
-            f"{name} mixes delimiters: {fraction:.0%} of its lines are split by {DELIMITER_NAMES[best]}, {second:.0%} by "
-            f"{DELIMITER_NAMES[other]}. Save it with one; --delimiter reads those of one alone"
+            f"{name} mixes delimiters: {fraction:.0%} of its lines are split by {DELIMITER_NAMES[best]}, "
+            f"{second:.0%} by {DELIMITER_NAMES[other]}. Save it with one; --delimiter reads those of one alone"
         )
     return best, [] if best == "," else [f"{name} is delimited by {DELIMITER_NAMES[best]}"]
 

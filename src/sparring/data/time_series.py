@@ -28,7 +28,7 @@ Parse = Callable[[str], float | None]
 
 
 def time_parser(sample: Sequence[str]) -> Parse | None:
-    """Return what parses most of these times: numbers, ISO 8601, or dates with the month or the day first; None if nothing does."""
+    """Return what parses most times: numbers, ISO 8601, or dates with month or day first; None if nothing does."""
     parsers: list[Parse] = [
         to_number, _parse_iso, lambda text: _parse_year_last(text, False), lambda text: _parse_year_last(text, True)
     ]  # fmt: skip

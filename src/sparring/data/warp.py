@@ -57,7 +57,7 @@ def _row(like: Tensor, *numbers: float) -> Tensor:
 
 
 def window(x: Tensor, right: Tensor, down: Tensor, hidden: Tensor) -> Tensor:
-    """`x` `[B, C, H, W]` moved by whole pixels (int64 `[B]`); 0 where nothing comes from, and where `hidden` `[B, H, W]`."""
+    """Move `x` `[B, C, H, W]` by whole pixels (int64 `[B]`); 0 outside the source, and where `hidden` `[B, H, W]`."""
     batch, channels, height, width = x.shape
     rows = torch.arange(height, device=x.device) - down[:, None]
     columns = torch.arange(width, device=x.device) - right[:, None]

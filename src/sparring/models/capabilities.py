@@ -39,7 +39,7 @@ class Sampler(Model, Protocol):
         ...
 
     def samples(self, n: int, seed: int = 0, label: Any = None) -> Iterator[NDArray[Any]]:
-        """Yield `n` generated examples as stored rows `[B, ...]`, a batch at a time; sample k depends on (seed, k, label)."""
+        """Yield `n` generated examples as stored rows `[B, ...]`, in batches; sample k depends on (seed, k, label)."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""A saved classifier: examples in, calibrated answers out, on any machine; it learns single examples without training."""
+"""A saved classifier: examples in, calibrated answers out; it learns single examples without training."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Classifier:
     # answers
 
     def predict(self, rows: NDArray[Any] | Tensor) -> Answers:
-        """Return a class, or "none of these", for each of the rows `[N, ...]`, as `models.inputs.to_input` takes them."""
+        """Return a class, or "none of these", for each of the rows `[N, ...]` that `models.inputs.to_input` takes."""
         inputs = self.to_input(rows)
         none = inputs.new_zeros(0)
         chunks = [Answers(self.classes, inputs.new_zeros(0, len(self.classes) + self.background), none.bool(), none)]
@@ -95,7 +95,7 @@ class Classifier:
             return torch.cat([self.features(x) for x in torch.split(self.to_input(rows), CHUNK_ROWS)])
 
     def logits_of(self, h: Tensor) -> Tensor:
-        """Return calibrated logits of features `[B, F]`: of each class the head's, or that of its memory if it is higher."""
+        """Return calibrated logits of features `[B, F]`: of each class the head's, or its memory's if higher."""
         logits = logits_of(self.net, h) / self.temperature
         if not len(self.memory):
             return logits
@@ -139,7 +139,7 @@ class Classifier:
     # input and files
 
     def to_input(self, rows: NDArray[Any] | Tensor) -> Tensor:
-        """Return network input `[B, ...]` on the network's device; raise UsageError on rows of another shape or type."""
+        """Return network input `[B, ...]` on the network's device; raise UsageError on other shapes or types."""
         return to_input(self.spec, rows).to(next(self.net.parameters()).device)
 
     def save(self, folder: str | Path) -> None:

@@ -80,13 +80,13 @@ class GeneratorModel:
             generator = torch.Generator().manual_seed(mix(seed, k))
             z = torch.randn(self.latent_dim, generator=generator)
             noise.append(z if self.truncation is None else truncated(z, self.truncation))
-            drawn: Label = -1
+            sampled: Label = -1
             if self.vectors:
-                drawn = self.vectors[int(torch.randint(len(self.vectors), (1,), generator=generator))]
+                sampled = self.vectors[int(torch.randint(len(self.vectors), (1,), generator=generator))]
             elif self.conditional and any(self.counts):
                 weights = torch.tensor(self.counts, dtype=torch.float64)
-                drawn = int(torch.multinomial(weights, 1, generator=generator))
-            labels.append(drawn if label is None else label)
+                sampled = int(torch.multinomial(weights, 1, generator=generator))
+            labels.append(sampled if label is None else label)
         return torch.stack(noise), torch.tensor(labels)
 
     @torch.no_grad()
@@ -192,7 +192,8 @@ def check_truncation(truncation: float | None, recipe: GeneratorRecipe) -> None:
         return
     if not recipe.truncates:
         raise UsageError(
-            f"{recipe.name} was not trained for truncation: leave --truncation out, or train with --recipe biggan or s3gan"
+            f"{recipe.name} was not trained for truncation: leave --truncation out, "
+            "or train with --recipe biggan or s3gan"
         )
     if not isinstance(truncation, int | float) or not 0 < truncation <= 10:
         raise UsageError(f"--truncation must be above 0 and at most 10, not {truncation!r}")

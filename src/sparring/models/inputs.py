@@ -59,10 +59,10 @@ def _image(spec: ImageSpec, rows: Any) -> Tensor:
 
 @to_input.register
 def _audio(spec: AudioSpec, rows: Any) -> Tensor:
-    """Take int16 `[B, T]` or `[T]` at the spec's rate, or tensors `[B, 1, T]` in [-1, 1]; short ones are padded with silence.
+    """Take int16 `[B, T]` or `[T]` at the spec's rate, or tensors `[B, 1, T]` in [-1, 1].
 
-    Silence at the end, beyond the spec's length, is cut: an answer does not depend on how long the others of a batch
-    are.
+    Short ones are padded with silence. Silence at the end, beyond the spec's length, is cut: an answer does not depend
+    on how long the others of a batch are.
     """
     x = _given_tensor(spec, rows)
     if x is None:

@@ -40,7 +40,7 @@ def load(
 
 
 def load_capable(path: str | Path, capability: type[C], *, net: nn.Module | None = None, **options: Any) -> C:
-    """Return the first saved model at `path` that has the capability; raise UsageError, naming a way out, if none has."""
+    """Return the first saved model at `path` that has the capability; raise UsageError if none has."""
     player = _capable(saved_capabilities(path), capability)
     if player is None:
         check_capable(path, capability)

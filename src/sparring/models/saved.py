@@ -1,4 +1,4 @@
-"""The one format of saved models: `<player>.safetensors` holds the tensors, `<player>.json` all else. No pickle is read."""
+"""The format of saved models: `<player>.safetensors` holds the tensors, `<player>.json` all else. No pickle is read."""
 
 from __future__ import annotations
 
@@ -107,7 +107,8 @@ def read_model(path: str | Path, player: str) -> SavedModel:
         capabilities = tuple(map(str, fields["capabilities"]))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise SparringError(
-            f"{path}: {player}.json lacks or misnames {error}: another version of Sparring wrote it. Train the model anew"
+            f"{path}: {player}.json lacks or misnames {error}: another version of Sparring wrote it. "
+            "Train the model anew"
         ) from error
     weights = _folder(path) / f"{player}.safetensors"
     try:

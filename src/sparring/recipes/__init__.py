@@ -99,7 +99,7 @@ def default_recipe(command: str, kind: str = "image") -> str:
 
 
 def recipe_class(name: str, command: str | None = None, kind: str | None = None) -> Any:
-    """Return the dataclass of a recipe; raise UsageError on an unknown name, or one of another command or kind of data."""
+    """Return the dataclass of a recipe; raise UsageError on an unknown name, or another command or kind of data."""
     if name not in RECIPES:
         raise UsageError(f"unknown recipe '{name}': {did_you_mean(name, recipes_for(command, kind))}")
     entry = RECIPES[name]

@@ -56,7 +56,7 @@ class ClassifierRecipe(Recipe, Protocol):
 
 
 class SemiSupervisedRecipe:
-    """What all recipes for few labels share: a generator that takes no labels, and a classifier without a background class."""
+    """What recipes for few labels share: a generator without labels, and a classifier without a background class."""
 
     kinds: ClassVar[tuple[str, ...]] = ("image",)
     truncates: ClassVar[bool] = False
@@ -94,7 +94,7 @@ def build_system(
     seed: int,
     hardware: Hardware,
 ) -> System:
-    """Return the system of fresh networks, drawn by `seed` and initialised on the first batches, for `total` examples."""
+    """Return the system of networks, drawn by `seed` and initialised on the first batches, for `total` examples."""
     spec = feed.data.spec
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(mix(seed))

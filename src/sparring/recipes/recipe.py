@@ -1,4 +1,4 @@
-"""The protocol of recipes: frozen dataclasses that turn a data spec into networks, and networks into a system to play."""
+"""The protocol of recipes: dataclasses that turn a data spec into networks, and networks into a system to play."""
 
 from __future__ import annotations
 
@@ -115,7 +115,8 @@ def from_settings(kind: Any, settings: Mapping[str, Any]) -> Any:
     known = {f.name for f in dataclasses.fields(kind)}
     if unknown := sorted(settings.keys() - known):
         raise SparringError(
-            f"the saved settings of '{kind.name}' hold '{unknown[0]}', which it does not know: {did_you_mean(unknown[0], known)}"
+            f"the saved settings of '{kind.name}' hold '{unknown[0]}', which it does not know: "
+            f"{did_you_mean(unknown[0], known)}"
         )
     return kind(**settings)
 

@@ -310,7 +310,7 @@ def _about(source: str, kind: str, count: int, request: EvaluationRequest) -> di
 
 
 def _with_labels_of(samples: RowView, classes: tuple[str, ...], data: Dataset) -> RowView:
-    """Number the samples' labels by the classes of the data, by name; classes that the data do not have become -1."""
+    """Match the samples' labels to the classes of the data, by name; classes that the data do not have become -1."""
     if classes == data.spec.classes:
         return samples
     if not classes:  # a generator's own clusters are not classes of the data

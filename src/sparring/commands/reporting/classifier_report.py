@@ -53,7 +53,8 @@ def report_of(
     """Return the report of a test, or of none."""
     report = ClassificationReport(
         run=str(run.path), recipe=classifier.recipe.name, seed=classifier.metadata["seed"],
-        labels=int((data.labels >= 0).sum()), minutes=max((line.get("minutes", 0.0) for line in run.metrics()), default=0.0),
+        labels=int((data.labels >= 0).sum()),
+        minutes=max((line.get("minutes", 0.0) for line in run.metrics()), default=0.0),
         classes=data.spec.classes, temperature=classifier.temperature, to_label=str(run.path / "to_label.csv"),
         notes=list(notes),
     )  # fmt: skip
@@ -139,14 +140,15 @@ def doubtful_labels(classifier: Classifier, data: Dataset, calibration_idx: NDAr
 
 
 def unconfident_teacher(run: Run) -> list[str]:
-    """Return a note where few unlabelled examples had a confident pseudo-label at the end, so that they helped little."""
+    """Return a note where few unlabelled examples had a confident pseudo-label at the end and so helped little."""
     confident = [line["confident"] for line in run.metrics() if "confident" in line]
     last = confident[-max(int(len(confident) * LAST_FRACTION), 1) :]
     if not last or fmean(last) >= MIN_CONFIDENT:
         return []
     return [
-        f"{fmean(last):.0%} of the unlabelled examples had a confident pseudo-label at the end, so they helped little: train "
-        "for longer, or with more labelled examples in the same time (--generated-weight 0 --labelled-batch-size 72)"
+        f"{fmean(last):.0%} of the unlabelled examples had a confident pseudo-label at the end, so they helped "
+        "little: train for longer, or with more labelled examples in the same time "
+        "(--generated-weight 0 --labelled-batch-size 72)"
     ]
 
 

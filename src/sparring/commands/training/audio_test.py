@@ -21,7 +21,7 @@ SOUNDS_PER_KIND = 100
 
 @singledispatch
 def channel_accuracy(spec: DataSpec, classifier: Classifier, test: Dataset) -> dict[str, Proportion]:
-    """Return the accuracy on test examples behind each channel of `attacks.channel`; empty for data that are no audio."""
+    """Return the accuracy on test examples behind each channel of `attacks.channel`; empty for other data."""
     return {}
 
 
@@ -45,7 +45,7 @@ def _(spec: AudioSpec, classifier: Classifier, test: Dataset) -> dict[str, Propo
 
 @singledispatch
 def nonspeech_answers(spec: DataSpec, classifier: Classifier) -> dict[str, Proportion]:
-    """Return the fraction of sounds without speech, by kind, that get a word as answer; empty for data that are no audio."""
+    """Return the fraction of sounds without speech, by kind, that get a word as answer; empty for other data."""
     return {}
 
 

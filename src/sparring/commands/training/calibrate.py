@@ -47,7 +47,7 @@ UNFAMILIAR_FRACTION = 0.002
 
 
 def calibration_subset(labels: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the indices of labels `[N]` that are kept for calibration: a twentieth of each class, where there are many.
+    """Return the indices of labels `[N]` kept for calibration: a twentieth of each class, where there are many.
 
     Training must not see them: memorised examples, and changed copies of them, get over-confident answers.
     """

@@ -89,7 +89,8 @@ def _mark_best(run: Run, plan: Plan, nimg: int) -> None:
     """
     planned = [
         line for line in run.metrics()
-        if SCORE in line and (line["nimg"] % plan.save_every == 0 or line["nimg"] == plan.images) and line["nimg"] <= nimg
+        if SCORE in line and line["nimg"] <= nimg
+        and (line["nimg"] % plan.save_every == 0 or line["nimg"] == plan.images)
     ]  # fmt: skip
     if planned:
         best = min(planned, key=lambda line: line[SCORE])

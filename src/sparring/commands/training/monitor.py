@@ -1,4 +1,4 @@
-"""Cheap metrics of a generator during its training: distance, coverage and variety of samples, and discriminator logits."""
+"""Cheap metrics of a generator in training: distance, coverage and variety of samples, and discriminator logits."""
 
 from __future__ import annotations
 

@@ -73,7 +73,7 @@ class Plan:
 
 
 def measure_speed(build: Callable[[], System], loader: BatchLoader, hardware: Hardware, minutes: float) -> float:
-    """Return the examples per second of real rounds, played on a separate system for a moment; the first rounds are left out."""
+    """Return the examples per second of rounds on a separate system, the first of which are left out."""
     system, size, seconds = build(), loader.batch_size, min(PROBE_SECONDS, minutes * 6)
     rounds: list[float] = []
     begin = time.perf_counter()
@@ -144,6 +144,6 @@ def check_memory(recipe: Recipe, spec: Any, hardware: Hardware) -> int:
                 break
         fits = f"--size {height}x{width} fits; or "
     raise SparringError(
-        f"{unit} in batches of {recipe.batch_size} need about {needed / 1e9:.0f} GB of memory, {free / 1e9:.0f} GB are free: "
-        f"{fits}take a smaller --batch-size, or a larger --accumulation-steps"
+        f"{unit} in batches of {recipe.batch_size} need about {needed / 1e9:.0f} GB of memory, "
+        f"{free / 1e9:.0f} GB are free: {fits}take a smaller --batch-size, or a larger --accumulation-steps"
     )

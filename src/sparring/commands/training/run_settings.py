@@ -35,7 +35,7 @@ class RunSettings:
     """`train`, `classify` or `harden`."""
     source: str
     recipe: Any
-    """A `Recipe`; fields of None are chosen when the data are known (`Recipe.resolve`)."""
+    """A `Recipe`; fields of None are selected when the data are known (`Recipe.resolve`)."""
     seed: int
     minutes: float | None
     images: int | None
@@ -132,15 +132,18 @@ def saved_recipe(out: str | Path | None) -> Recipe | None:
 
 
 def requested_recipe(command: str, recipe: Recipe | str | None, kind: str) -> Any:
-    """Return a recipe as given, by name, or the default for a kind of data; raise UsageError where it is none of the command."""
-    chosen: Any = recipe if recipe is not None else default_recipe(command, kind)
-    if isinstance(chosen, str):
-        chosen = recipe_class(chosen, command)()
-    if not isinstance(chosen, Recipe):
+    """Return a recipe as given, by name, or the default for a kind of data.
+
+    Raises UsageError where it is none of the command.
+    """
+    selected: Any = recipe if recipe is not None else default_recipe(command, kind)
+    if isinstance(selected, str):
+        selected = recipe_class(selected, command)()
+    if not isinstance(selected, Recipe):
         known = ", ".join(recipes_for(command))
-        raise UsageError(f"a recipe is a name ({known}) or a recipe object, not {chosen!r}")
-    check_command(chosen.name, command)
-    return chosen
+        raise UsageError(f"a recipe is a name ({known}) or a recipe object, not {selected!r}")
+    check_command(selected.name, command)
+    return selected
 
 
 def _check_recipe(run: Run, saved: Any, request: TrainRequest) -> None:

@@ -98,7 +98,7 @@ class TrainingSession:
         return data if settings.label_fraction is None else data.with_labels(settings.label_fraction)
 
     def resolve(self, data: Dataset) -> Self:
-        """Return the session with a recipe in which nothing is left to choose; raise UsageError on data of another kind."""
+        """Return the session with a fully resolved recipe; raise UsageError on data of another kind."""
         recipe = self.settings.recipe
         if data.spec.kind not in recipe.kinds:
             recipe_class(recipe.name, self.settings.command, data.spec.kind)

@@ -1,4 +1,6 @@
-"""Images in NumPy's `.npy` and `.npz`: one array, or `arr_0` / `x` (and `y`), or `x_train`, `y_train`, `x_test`, `y_test`.
+"""Images in NumPy's `.npy` and `.npz`.
+
+They are one array, or `arr_0` / `x` (and `y`), or `x_train`, `y_train`, `x_test`, `y_test`.
 
 Labels `y` are classes, `[N]` or one-hot `[N, K]`; or vectors: `[N, K]` that are not one-hot (attributes, the sine and
 cosine of an angle), or `[N]` floats that are not whole (an age, a weight).
@@ -21,7 +23,7 @@ from sparring.engine.errors import SparringError
 
 
 def read_numpy(container: Container) -> RawDataset | None:
-    """The one `.npz` file of a container, or its `.npy` files; None where there are none, or far more pictures."""
+    """Read the one `.npz` file of a container, or its `.npy` files; None where there are none, or far more pictures."""
     names = numpy_names(container)
     if not names or mostly_images(container, len(names)):
         return None
@@ -84,5 +86,6 @@ def _check_vectors(parts: list[Part]) -> None:
         )
     if ((label_arrays := np.concatenate(vectors)) == label_arrays[:1]).all():
         raise SparringError(
-            "the labels are the same vector for every image: labels are [N], one-hot [N, K], or vectors [N, K] that differ"
+            "the labels are the same vector for every image: labels are [N], one-hot [N, K], "
+            "or vectors [N, K] that differ"
         )

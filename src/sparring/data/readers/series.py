@@ -143,8 +143,8 @@ class LongSeries(Series):
         if not starts:
             longest = max((end - start for start, end in grid.stretches), default=0)
             raise SparringError(
-                f"{self.file.name} has no {length} steps without a long gap, the longest stretch has {longest}: --window "
-                f"{max(longest // 8, 2)} cuts it into shorter windows"
+                f"{self.file.name} has no {length} steps without a long gap, the longest stretch has {longest}: "
+                f"--window {max(longest // 8, 2)} cuts it into shorter windows"
             )
         if len(grid.stretches) > 1:
             self.notes.append(f"it was cut at {len(grid.stretches) - 1} gaps that are too long to interpolate")
@@ -192,8 +192,8 @@ class LongSeries(Series):
         parse = time_parser([text for text in sample if text not in MISSING])
         if parse is None:
             raise UsageError(
-                f"{self.file.name}: '{time}' holds no times that are understood, '{(sample or [''])[0]}': write 2024-01-31 or "
-                "2024-01-31T12:00, or a number; --time names another column"
+                f"{self.file.name}: '{time}' holds no times that are understood, '{(sample or [''])[0]}': write "
+                "2024-01-31 or 2024-01-31T12:00, or a number; --time names another column"
             )
         for line, cells in self.file.rows():
             name = self.file.place.format(line)
@@ -325,5 +325,6 @@ def _chunks(idx: NDArray[np.int64]) -> list[NDArray[Any]]:
 def _note_filled(notes: list[str], filled: int) -> None:
     if filled:
         notes.append(
-            f"{filled:,} gap{'s' * (filled > 1)} of up to {MAX_GAP} steps {'were' if filled > 1 else 'was'} interpolated"
+            f"{filled:,} gap{'s' * (filled > 1)} of up to {MAX_GAP} steps "
+            f"{'were' if filled > 1 else 'was'} interpolated"
         )

@@ -1,4 +1,4 @@
-"""Stacked MNIST: three digits as the three channels of a picture, so a thousand modes (Metz et al. 2017, section 3.3.1)."""
+"""Stacked MNIST: three digits as the channels of a picture, a thousand modes (Metz et al. 2017, section 3.3.1)."""
 
 from __future__ import annotations
 

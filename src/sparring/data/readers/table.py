@@ -1,4 +1,4 @@
-"""Tables: csv, tsv, parquet and arrays `[N, F]`; read twice, first for what columns hold, then row by row into numbers."""
+"""Tables: csv, tsv, parquet and arrays `[N, F]`; read twice, first for the columns, then row by row into numbers."""
 
 from __future__ import annotations
 
@@ -131,8 +131,8 @@ class Tables:
             for name in used:
                 if name in file.nested:
                     raise UsageError(
-                        f"{file.name}: column '{name}' holds {file.nested[name]}, and a cell of a table holds one number or "
-                        f"word: --drop '{name}' leaves it out"
+                        f"{file.name}: column '{name}' holds {file.nested[name]}, and a cell of a table holds one "
+                        f"number or word: --drop '{name}' leaves it out"
                     )
 
     def _summarize(self, used: list[str]) -> list[ColumnSummary]:
@@ -267,7 +267,7 @@ def read_table(container: Container, options: ReadOptions) -> RawDataset | None:
 def open_tables(
     container: Container, options: ReadOptions, looked_for: list[str]
 ) -> tuple[list[TableFile], list[Skipped], str]:
-    """Open the text and parquet tables of a container that have the same columns; and what is skipped, and the format."""
+    """Open the tables of a container that have the same columns; return them, what is skipped, and the format."""
     names = [name for name in container.names if not any(map(is_hidden, name.split("/")))]
     texts = [name for name in names if table_suffix(name) in TEXT_SUFFIXES]
     parquet = [name for name in names if suffix(name) == ".parquet"]

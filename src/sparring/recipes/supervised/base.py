@@ -37,7 +37,7 @@ class SupervisedRecipe:
         ema_half_life: float,
         total: int,
     ) -> System:
-        """Return the game of the classifier with its loss; the EMA's half-life is a fraction `ema_half_life` of the run."""
+        """Return the game of the classifier with its loss; the EMA's half-life is `ema_half_life` of the run."""
         net = nets["classifier"]
         ema = joint_ema({"classifier": net}, total, ema_half_life)
         game = SinglePlayer(net, loss, "classifier")

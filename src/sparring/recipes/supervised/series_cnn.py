@@ -1,7 +1,8 @@
-"""A fully convolutional network that classifies series (Wang, Yan, Oates 2017, "Time series classification from scratch").
+"""A fully convolutional network that classifies series.
 
-We differ in the schedule: the learning rate falls by a cosine, and the EMA of the weights is saved. Noise is added in
-training, since small sets of series are memorised.
+It is that of Wang, Yan and Oates 2017, "Time series classification from scratch". We differ in the schedule:
+the learning rate falls by a cosine, and the EMA of the weights is saved. Noise is added in training, since small sets
+of series are memorised.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ from sparring.recipes.recipe import check_positive, check_range
 from sparring.recipes.supervised.base import SupervisedRecipe
 
 MIN_RATE = 4000
-"""Smallest sampling rate, in samples a second, at which words can be told apart."""
+"""Smallest sampling rate, in samples a second, at which words can be distinguished."""
 CROPPED_FRACTION = 1 / 64
 """Fraction of a batch, the longest recordings, that may lose their end: one long recording would slow down all."""
 MIN_NOISE = 1e-4
@@ -40,7 +40,9 @@ SHIFT_SECONDS, MAX_NOISE = 0.1, 1e-2
 
 
 def shift_and_add_noise(x: Tensor, batch: Batch, samples: int, max_noise: float) -> Tensor:
-    """Delay each recording `[B, 1, T]` by up to `samples`, and add white noise, by the noise of `batch`: `[B, 1, T + samples]`.
+    """Delay each recording `[B, 1, T]` by up to `samples`, and add white noise, by the noise of `batch`.
+
+    The result is `[B, 1, T + samples]`.
 
     The noise has standard deviation 1e-4 to `max_noise`, log-uniform, relative to the recording's peak.
     """

@@ -232,7 +232,8 @@ class AudioAttack:
         label, target = subset.labels[task.sound], subset.classes[task.target]
         return SoundAttack(
             subset.names[task.sound], label, target, subset.classes[before[0]], before[1], subset.classes[after[0]],
-            after[1], after[0] == task.target, db, snr, audible, f"{k:04d}-{file_stem(label)}-as-{file_stem(target)}.wav",
+            after[1], after[0] == task.target, db, snr, audible,
+            f"{k:04d}-{file_stem(label)}-as-{file_stem(target)}.wav",
         )  # fmt: skip
 
     def _files(self, tasks: Sequence[Task], waves: Sequence[Wave]) -> dict[int, SoundFiles]:
