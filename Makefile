@@ -6,7 +6,7 @@ else
 BIN := .venv/bin
 endif
 
-.PHONY: install dev demo test check glossary clean
+.PHONY: install dev demo test check clean
 
 install: $(BIN)/sparring  ## .venv with the package and the demo's data
 
@@ -20,13 +20,11 @@ dev: install  ## and the tools that check it
 demo: install  ## train on the embedded digits, under 3 minutes on 2 cores
 	$(BIN)/sparring train digits --minutes 2
 
-check: dev  ## lint, format, types, floors
+check: dev  ## lint, format, types, floors, glossary (CONTRIBUTING.md)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-
-glossary: dev  ## words that are not used (CONTRIBUTING.md, "Glossary")
 	$(BIN)/python .ci/check_glossary.py
 
 test: export OMP_NUM_THREADS = 1
