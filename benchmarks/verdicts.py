@@ -47,7 +47,7 @@ Run = Callable[[int], tuple[Tensor, Tensor]]
 
 
 class Shaken(nn.Module):
-    """A randomised defence (Xie et al. 2018): each pass scales and moves images and adds noise, by its own draws.
+    """A randomised defence (after Xie et al. 2018): each pass scales and moves images and adds noise, by its own draws.
 
     Resampling is a product of matrices: unlike `grid_sample` it has the same gradient twice on a GPU.
     """
