@@ -60,13 +60,13 @@ class Plan:
         """Return the examples that `minutes` allow at `speed` examples a second, with time left to save and show."""
         return int(minutes * 60 * speed * (1 - OVERHEAD_FRACTION))
 
-    def to_text(self, hardware: Hardware, memory: int | None) -> str:
-        """Return the plan as one line."""
-        text = f"plan: {self.images:,} images in batches of {self.batch_size}"
+    def to_text(self, hardware: Hardware, memory: int | None, unit: str = "images") -> str:
+        """Return the plan as one line; `unit` is what an example is called, in the plural."""
+        text = f"plan: {self.images:,} {unit} in batches of {self.batch_size}"
         if self.images_per_second:
             seconds = self.images / self.images_per_second / (1 - OVERHEAD_FRACTION)
             end = time.strftime("%H:%M", time.localtime(time.time() + seconds))
-            text += f" at {self.images_per_second:,.0f} img/s: {seconds / 60:.1f} minutes, done at {end}"
+            text += f" at {self.images_per_second:,.0f} {unit}/s: {seconds / 60:.1f} minutes, done at {end}"
         if memory is not None:
             text += f"; about {memory / 1e9:.1f} GB of memory"
         return f"{text}; {hardware.describe()}"

@@ -174,7 +174,7 @@ class TrainingSession:
                 [f"the run was begun on {first}, and continues on {hardware.describe()}: results will not be "
                  "bit-identical to those of an uninterrupted run"]
             )  # fmt: skip
-        self.progress.info(plan.to_text(hardware, memory))
+        self.progress.info(plan.to_text(hardware, memory, data.report.unit))
         return plan
 
     def _new_plan(self, loader: BatchLoader, build: Callable[[int], System]) -> Plan:
