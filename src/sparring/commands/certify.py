@@ -56,9 +56,7 @@ def certify(
     net: nn.Module | None = None,
     progress: Progress | None = None,
 ) -> CertificationReport:
-    """Certify the classifier of `run` on `count` labelled images of `source`, drawn by `seed`.
-
-    The images are those of the test split, where there is one.
+    """Certify the classifier of `run` on `count` labelled images of `source`, drawn by `seed` from any test split.
 
     The classifier votes over normal noise of standard deviation `sigma`, by default that of its training. At each
     `radius` (L2; both in pixels from 0 to 1) the report has the accuracy that is certified and that under attack.

@@ -93,9 +93,8 @@ def classify(
     resolved: ClassifierRecipe = session.settings.recipe
     candidates = np.arange(len(data)) if resolved.labelled_batch_size else np.flatnonzero(data.labels >= 0)
     loader = BatchLoader(
-        data, resolved.batch_size, seed=session.settings.seed, mirror=resolved.mirror,
-        labelled=resolved.labelled_batch_size, balanced=True,
-        among=np.setdiff1d(candidates, calibration_idx), device=session.hardware.device,
+        data, resolved.batch_size, seed=session.settings.seed, mirror=resolved.mirror, device=session.hardware.device,
+        labelled=resolved.labelled_batch_size, balanced=True, among=np.setdiff1d(candidates, calibration_idx),
     )  # fmt: skip
     metadata = session.metadata(data)
 

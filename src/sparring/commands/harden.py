@@ -86,8 +86,7 @@ def harden(
         Accuracy on all test images, and robust accuracy on the first 1,000 of them.
 
     Raises:
-        UsageError: The data are no images, have no labels or one class, or settings differ from those of the run
-            at `out`.
+        UsageError: The data are no images, have no labels or one class, or settings differ from the run at `out`.
         SparringError: The data cannot be used, memory is too small, or a loss diverges (Diverged).
         Stopped: SIGINT or SIGTERM came; all is saved.
 
