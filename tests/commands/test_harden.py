@@ -100,7 +100,7 @@ def test_a_run_that_was_stopped_ends_like_one_that_was_not(
     few = {"steps": 3} if name in ("pgd", "trades") else {}
     recipe = recipe_class(name)(width=4, batch_size=8, eps=0.1, guard=True, ema_half_life=0.05, **few)  # type: ignore[arg-type]
     whole = sparring.harden(data, recipe, images=240, out=tmp_path / "whole", device="cpu")
-    seen = OverfittingGuard.look
+    seen = OverfittingGuard.check
     looks: list[int] = []
 
     def look(guard: OverfittingGuard, system: sparring.System) -> tuple[float, bool]:
@@ -109,7 +109,7 @@ def test_a_run_that_was_stopped_ends_like_one_that_was_not(
             signal.raise_signal(signal.SIGINT)
         return seen(guard, system)
 
-    monkeypatch.setattr(OverfittingGuard, "look", look)
+    monkeypatch.setattr(OverfittingGuard, "check", look)
     with pytest.raises(Stopped, match=r"sparring harden .*--out"):
         sparring.harden(data, recipe, images=240, out=tmp_path / "stopped", device="cpu")
     again = sparring.harden(data, out=tmp_path / "stopped", device="cpu")
@@ -126,7 +126,7 @@ def test_a_collapse_is_taken_back_and_told(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(command, "MIN_CHECK_DISTANCE", 200)
-    seen, looks = OverfittingGuard.look, list[int]()
+    seen, looks = OverfittingGuard.check, list[int]()
 
     def look(guard: OverfittingGuard, system: sparring.System) -> tuple[float, bool]:
         looks.append(1)
@@ -135,12 +135,12 @@ def test_a_collapse_is_taken_back_and_told(
                 p.data.zero_()
         return seen(guard, system)
 
-    monkeypatch.setattr(OverfittingGuard, "look", look)
+    monkeypatch.setattr(OverfittingGuard, "check", look)
     found = sparring.harden(data, SMALL, images=3_200, out=tmp_path / "run", device="cpu")
     assert found.rollbacks == [11 * 200]
     assert "catastrophic overfitting" in capsys.readouterr().err
     assert found.robust.accuracy.hits >= 8
-    assert "went back to better weights, at image 2,200" in Run(found.run).report_path.read_text()
+    assert "earlier weights were restored, at image 2,200" in Run(found.run).report_path.read_text()
     assert "went back to better weights once" in command.to_text(found)
 
 
@@ -230,7 +230,7 @@ def test_the_command_line_on_digits(quick: Cli) -> None:
     assert told["robust"]["accuracy"]["value"] > 0.2
     done = quick(*words)  # it is done already, and tells the same
     assert re.search(r"robust +\d\d\.\d\d% .* of 297 test images, Linf 0\.1: PGD", done.stdout), done.stdout
-    assert f"{told['robust']['right']} of 297" in done.stdout
+    assert f"{told['robust']['accuracy']['hits']} of 297" in done.stdout
     assert quick("predict", "run", "digits").returncode == 0
 
 
