@@ -2,10 +2,9 @@
 
     python benchmarks/adult.py
 
-Protocol. The class is whether the income is above $50,000. For each seed `sparring.classify` trains a network on
-adult.data for a fixed number of examples; it holds out a fifth of the rows for testing and 500 others for calibration.
-Accuracy is that on all 16,281 rows of adult.test. `sparring.attack` then draws 1,000 rows of adult.test by the same
-seed. Whole numbers stay whole, categories stay categories, and numbers stay within their span in the data. `education`
+Protocol. The class is whether the income is above $50,000. For each seed `sparring.classify` trains a network on the
+rows of adult.data, but for those that it sets aside for calibration, for a fixed number of examples, and tests it on
+all 16,281 rows of adult.test. `sparring.attack` then draws 1,000 rows of adult.test by the same seed. Whole numbers stay whole, categories stay categories, and numbers stay within their span in the data. `education`
 is dropped, since `education-num` says the same, and so is `fnlwgt`, a sampling weight. Three sets of columns may
 change:
 
@@ -75,7 +74,7 @@ def one_seed(seed: int, options: argparse.Namespace) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as temporary:
         run = Path(temporary) / "run"
         report = sparring.classify(
-            folder / "adult.data", "tabular_mlp", label="14", names=NAMES, drop=DROPPED, images=options.images,
+            folder, "tabular_mlp", label="14", names=NAMES, drop=DROPPED, images=options.images,
             seed=seed, out=run, device="cpu",
         )  # fmt: skip
         assert report.errors is not None
@@ -84,10 +83,9 @@ def one_seed(seed: int, options: argparse.Namespace) -> dict[str, Any]:
         read = sparring.ReadOptions(names=NAMES)
         test = sparring.open(folder / "adult.test", read, like=model.spec, keep_duplicates=True).split(None)
         guesses = model.predict(test[np.arange(len(test))]).best.numpy()
-        accuracy = float((guesses == test.labels).mean())
-        held_out = report.errors.complement
-        log(f"seed {seed}: {accuracy:.2%} of {len(test):,} rows of adult.test, held-out fifth {held_out}")
-        result: dict[str, Any] = {"accuracy": accuracy, "accuracy_held_out": held_out.to_json()}
+        accuracy = report.errors.complement.value
+        log(f"seed {seed}: {accuracy:.2%} of {len(test):,} rows of adult.test")
+        result: dict[str, Any] = {"accuracy": accuracy}
         for name, flags in FLAGS.items():
             settings = {"names": NAMES, "count": options.count, "seed": seed, "device": "cpu", **flags}
             attack = sparring.attack(run, folder / "adult.test", out=run / name, **settings)

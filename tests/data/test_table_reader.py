@@ -213,6 +213,18 @@ def test_train_and_test_files_with_the_same_columns(tmp_path: Path) -> None:
     assert data.skipped == {"has other columns than train.csv": ["sample_submission.csv"]}
 
 
+def test_the_two_files_of_uci_are_the_splits_and_a_full_stop_ends_a_class(tmp_path: Path) -> None:
+    folder = tmp_path / "people"
+    folder.mkdir()
+    write(folder, "30,red,yes\n40,blue,no\n50,red,yes\n", "people.data")
+    write(folder, "a remark\n60,blue,no.\n70,red,yes.\n", "people.test")
+    write(folder, "age: continuous.\n", "people.names")
+    data = open_source(folder, ReadOptions(label="2"))
+    test = data.split("test")
+    assert (data.spec.classes, len(data), test.labels.tolist()) == (("no", "yes"), 3, [0, 1])
+    assert data.skipped == {"is no table": ["people.names"], "has 1 cell in place of 3": ["people.test line 1"]}
+
+
 def test_parquet(people: Dataset, tmp_path: Path) -> None:
     pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
     columns = {

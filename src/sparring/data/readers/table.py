@@ -25,7 +25,8 @@ from sparring.engine.errors import SparringError, UsageError, did_you_mean
 if TYPE_CHECKING:
     from sparring.data.reader_api import Rows
 
-TEXT_SUFFIXES = frozenset([".csv", ".tsv", ".tab"])
+TEXT_SUFFIXES = frozenset([".csv", ".tsv", ".tab", ".data", ".test"])
+"""The last two are those of UCI: NAME.data for training, NAME.test for testing."""
 CHUNK_ROWS = 1024
 
 

@@ -31,7 +31,7 @@ class TabularMLP(SupervisedRecipe):
 
     hidden: int = 128
     """Units in each of the two hidden layers."""
-    dropout: float = 0.0
+    dropout: float = 0.2
     """Fraction of the hidden units that are dropped in training."""
     batch_size: int = 256
     """Rows a round."""
