@@ -39,12 +39,14 @@ def kind_of(container: Container, options: ReadOptions, like: DataSpec | None) -
     if any(name.lower().removesuffix(".gz").endswith(IDX_ENDS) for name in names):
         return "image", "IDX files"
     if arrays:
-        return _kind_of_arrays(container, arrays)
+        return _kind_of_arrays(container, arrays, like)
     if parquet := [name for name in names if suffix(name) == ".parquet"]:
         return _kind_of_parquet(container, parquet[0], options, like)
     texts = [name for name in names if table_suffix(name) in TEXT_SUFFIXES]
     if texts or (len(names) == 1 and _is_text_table(container, names[0])):
         return _kind_of_text(container, (texts or names)[0], options, like)
+    if like is not None:
+        return like.kind, "nothing else is known by its name, and the model was trained on it"
     kinds = {kind for name, kinds in KINDS_OF_OPTION.items() if getattr(options, name) for kind in kinds}
     return (
         "table" if "table" in kinds else "series" if "series" in kinds else "image"
@@ -55,8 +57,10 @@ def _count(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'s' * (count > 1)}"
 
 
-def _kind_of_arrays(container: Container, names: list[str]) -> tuple[str, str]:
-    """Return a table where arrays have two dimensions; others are images, as `--kind series` changes."""
+def _kind_of_arrays(container: Container, names: list[str], like: DataSpec | None) -> tuple[str, str]:
+    """Return the kind of `like`; else a table where arrays have two dimensions, and images where they have more."""
+    if like is not None:
+        return like.kind, "arrays, read as the model's training data were"
     shapes = array_shapes(container, names)
     for entry in ("x", "x_train", "x_test", "arr_0"):
         if entry in shapes and len(shape := shapes[entry][0]) == 2:

@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sparring.data.reader_api import MODES, ReadOptions, Shape, mode_of
+from sparring.data.reader_api import MODES, RawDataset, ReadOptions, Shape, mode_of
 from sparring.engine.data_spec import DataSpec, ImageSpec
 from sparring.engine.errors import UsageError
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from sparring.data.reader_api import Rows
 
 MAX_AUTO_SIDE, AUTO_SIDE = 128, 64
 """Pixels: images of one size up to 128 are taken as they are; others are brought to 64 on the longer side."""
@@ -22,12 +16,11 @@ MOSTLY = 0.9
 """Fraction of images of one size that makes it the size: the few others are scaled."""
 
 
-class ImageSource:
+class ImageSource(RawDataset):
     """Base of readers of images: brings all to one size and mode."""
 
     unit = "images"
-    held_out: int | None = None
-    notes: list[str]
+    held_out = None
     _shapes: Counter[Shape]
 
     def survey(self) -> Counter[Shape]:
@@ -48,14 +41,7 @@ class ImageSource:
         self.notes += notes
         channels = MODES.get(shape.mode) or int(shape.mode.split()[0])
         scaled = set(self._shapes) != {shape}
-        return ImageSpec(shape.height, shape.width, channels, (), 0, mode=shape.mode, scaled=scaled)
-
-    def finish(self, spec: DataSpec, rows: Rows, used: NDArray[np.int64], train: NDArray[np.int64]) -> DataSpec:
-        """Return the spec as it was planned."""
-        return spec
-
-    def lengths(self) -> None:
-        """Return None: images have no length."""
+        return ImageSpec(shape.height, shape.width, channels, mode=shape.mode, scaled=scaled)
 
     def forms(self) -> dict[str, int]:
         """Count the sizes and modes that were found."""

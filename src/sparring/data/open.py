@@ -18,11 +18,11 @@ from sparring.data.build import VERSION, Request, build_cache
 from sparring.data.dataset import Dataset, SourceReport
 from sparring.data.guess import kind_of
 from sparring.data.gzip_io import is_packed_tar, unpacked
-from sparring.data.reader_api import PLURAL, RawDataset, ReadOptions
+from sparring.data.reader_api import RawDataset, ReadOptions
 from sparring.data.registry import DIGITS, STACKED
 from sparring.data.resolve import cache_folder, find, find_digits, local, locate
 from sparring.engine.atomic_io import explain_os_errors, remove, write
-from sparring.engine.data_spec import DataSpec, spec_to_json
+from sparring.engine.data_spec import KINDS, DataSpec, spec_to_json
 from sparring.engine.errors import SparringError, UsageError
 
 
@@ -42,8 +42,8 @@ def open_source(
     not fit, SparringError where nothing is usable; both say what was found.
     """
     options = options or ReadOptions()
-    if options.kind not in (None, *PLURAL):
-        raise UsageError(f"unknown kind '{options.kind}': one of {', '.join(PLURAL)}")
+    if options.kind not in (None, *KINDS):
+        raise UsageError(f"unknown kind '{options.kind}': one of {', '.join(KINDS)}")
     if like is not None and (options.size or options.mode):
         raise UsageError("--size and --mode are those of the model: --resize brings images to them")
     cache = cache_folder()
@@ -64,7 +64,7 @@ def open_source(
         building.mkdir()
     try:
         raw, kind, evidence = _read(str(source), path, options, like, building, digits)
-        notes += [f"read as {PLURAL[kind]}: {evidence}"] if options.kind is None and kind != "image" else []
+        notes += [f"read as {KINDS[kind].plural}: {evidence}"] if options.kind is None and kind != "image" else []
         request = Request(str(source), kind, evidence, options, like, not keep_duplicates, notes)
         report = build_cache(raw, request, building, on_progress)
         remove(building / "unpacked.tar")
@@ -113,8 +113,8 @@ def _checked(
     options.check(kind, evidence)
     if like is not None and like.kind != kind:
         raise UsageError(
-            f"{source} holds {PLURAL[kind]} ({evidence}), the model was trained on {PLURAL[like.kind]}: "
-            f"give {PLURAL[like.kind]}, or a model of {PLURAL[kind]}"
+            f"{source} holds {KINDS[kind].plural} ({evidence}), the model was trained on {like.plural}: "
+            f"give {like.plural}, or a model of {KINDS[kind].plural}"
         )
     return kind, evidence
 

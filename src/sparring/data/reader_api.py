@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from sparring.data.archive import Container, Skipped
 from sparring.engine.errors import UsageError
@@ -82,11 +83,13 @@ class ReadOptions:
 
     def check(self, kind: str, evidence: str) -> None:
         """Raise UsageError where an option is set that this kind of data does not have."""
+        from sparring.engine.data_spec import KINDS, kinds_of
+
         for name, kinds in KINDS_OF_OPTION.items():
-            if getattr(self, name) not in (None, False, ()) and kind not in kinds:
+            if getattr(self, name) not in (None, False, ()) and not set(kinds) & set(kinds_of(kind)):
                 raise UsageError(
-                    f"--{name} is for {' and '.join(PLURAL[k] for k in kinds)}, and the source is read as "
-                    f"{PLURAL[kind]} ({evidence}): leave it out, or name another --kind"
+                    f"--{name} is for {' and '.join(KINDS[k].plural for k in kinds)}, and the source is read as "
+                    f"{KINDS[kind].plural} ({evidence}): leave it out, or name another --kind"
                 )
 
 
@@ -96,72 +99,52 @@ KINDS_OF_OPTION = {
     "time": ("series",), "window": ("series",),
 }  # fmt: skip
 """Option -> kinds of data that have it."""
-PLURAL = {"image": "images", "audio": "recordings", "series": "series", "table": "tables"}
-"""Kind -> its name in messages."""
 
 
-class RawDataset(Protocol):
+class RawDataset(ABC):
     """What a reader found in a container, before it is written into rows."""
 
-    @property
-    def format(self) -> str:
-        """Name of the format, for people."""
-        ...
-
-    @property
-    def unit(self) -> str:
-        """What one example is called, in the plural: images, recordings, series, rows."""
-        ...
-
-    @property
-    def items(self) -> Sequence[Example]:
-        """All examples, in the order of the rows."""
-        ...
-
-    @property
-    def skipped(self) -> list[Skipped]:
-        """Files that are no examples, and why."""
-        ...
-
-    @property
-    def notes(self) -> list[str]:
-        """Remarks on how the data were read, for people; final after `finish`."""
-        ...
-
-    @property
-    def drops_duplicates(self) -> bool:
-        """True where equal examples are an accident of collecting; False for published arrays and tables."""
-        ...
-
-    @property
-    def held_out(self) -> int | None:
-        """Fraction held out for testing, as 1 in this number, where the source marks none; None: nothing."""
-        ...
+    format: str
+    """Name of the format, for people."""
+    unit: str
+    """What one example is called, in the plural: images, recordings, series, rows."""
+    items: Sequence[Example]
+    """All examples, in the order of the rows; known after `plan`."""
+    skipped: list[Skipped]
+    """Files that are no examples, and why."""
+    notes: list[str]
+    """Remarks on how the data were read, for people; final after `finish`."""
+    drops_duplicates: bool = False
+    """True where equal examples are an accident of collecting; False for published arrays and tables."""
+    held_out: int | None = 10
+    """Fraction held out for testing, as 1 in this number, where the source marks none; None: nothing."""
 
     @property
     def vectors(self) -> Vectors | None:
         """Finite numbers in place of classes, one row an example; None where labels are classes."""
-        ...
+        return None
 
+    @abstractmethod
     def plan(self, options: ReadOptions, like: DataSpec | None) -> DataSpec:
         """Return the spec of the rows to write, without classes and count; `like`: as these were."""
-        ...
 
+    @abstractmethod
     def ingest(self, rows: Rows, spec: DataSpec, on_progress: Callable[[int], None]) -> list[ReadResult]:
         """Write each example into its row; `on_progress` gets the number of rows done."""
-        ...
 
     def finish(self, spec: DataSpec, rows: Rows, used: NDArray[np.int64], train: NDArray[np.int64]) -> DataSpec:
         """Return the spec completed by what was written: `used` rows hold examples, `train` are those to train on."""
-        ...
+        from sparring.data.fit_spec import fit_spec
+
+        return fit_spec(spec, rows, used, train)
 
     def lengths(self) -> NDArray[np.int64] | None:
         """Return steps of each row before the padding, `[N]`; None where rows have one length. Known after `ingest`."""
-        ...
+        return None
 
     def forms(self) -> dict[str, int]:
         """Count the forms that were found: sizes and modes of images, rates of recordings."""
-        ...
+        return {}
 
 
 Reader = Callable[[Container, ReadOptions], RawDataset | None]

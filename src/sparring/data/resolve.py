@@ -11,11 +11,12 @@ from platformdirs import user_cache_path
 
 from sparring.data.archive import Container, suffix
 from sparring.data.download import download, is_url
-from sparring.data.reader_api import PLURAL, RawDataset, ReadOptions
+from sparring.data.reader_api import RawDataset, ReadOptions
 from sparring.data.readers import READERS
 from sparring.data.readers.digits import read_digits
 from sparring.data.readers.stacked_mnist import stacked
 from sparring.data.registry import DIGITS, KNOWN, NOTES, STACKED
+from sparring.engine.data_spec import KINDS
 from sparring.engine.errors import SparringError, UsageError, did_you_mean
 
 READABLE = {
@@ -90,11 +91,11 @@ def find_digits() -> RawDataset:
 
 def _census(names: list[str], refused: list[str], kind: str) -> str:
     if not names and not refused:
-        return f"it is empty. {PLURAL[kind].capitalize()} are looked for in it and in the folders below"
+        return f"it is empty. {KINDS[kind].plural.capitalize()} are looked for in it and in the folders below"
     kinds = Counter(suffix(name) or "files without suffix" for name in names)
     parts = [f"{count} x {kind}" for kind, count in kinds.most_common(6)]
     parts += ["other files"] * (len(kinds) > 6)
     if refused:
         parts.append(f"{len(refused)} refused ({refused[0]}{', ...' if len(refused) > 1 else ''})")
     inside = " An archive inside is not opened: name it itself." * bool(kinds.keys() & {".zip", ".tar", ".gz", ".tgz"})
-    return f"it holds {', '.join(parts)}. {READABLE[kind]}{inside}"
+    return f"it holds {', '.join(parts)}. {READABLE.get(kind, '')}{inside}"

@@ -31,6 +31,8 @@ class DataSpec(Protocol):
 
     kind: ClassVar[str]
     """`image`, `audio`, `series` or `table`."""
+    plural: ClassVar[str]
+    """What several data of this kind are called in messages."""
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -71,13 +73,14 @@ class ImageSpec:
     """Size and labels of a set of images; stored uint8 `[B, H, W, C]`."""
 
     kind: ClassVar[str] = "image"
+    plural: ClassVar[str] = "images"
 
     height: int
     width: int
     channels: int
-    classes: tuple[str, ...]
+    classes: tuple[str, ...] = ()
     """Names of the classes; label k means `classes[k]`."""
-    count: int
+    count: int = 0
     """Number of training images."""
     unlabelled: int = 0
     """Number of training images without a label, where others have one."""
@@ -113,14 +116,15 @@ class AudioSpec:
     """Sampling rate, length and labels of a set of recordings; stored int16 `[B, T]`, padded with silence."""
 
     kind: ClassVar[str] = "audio"
+    plural: ClassVar[str] = "recordings"
 
     rate: int
     """Samples a second; new recordings are resampled to it."""
     length: int
     """Samples of the longest recording; shorter ones are padded."""
-    classes: tuple[str, ...]
+    classes: tuple[str, ...] = ()
     """Names of the classes; label k means `classes[k]`."""
-    count: int
+    count: int = 0
     """Number of training recordings."""
     unlabelled: int = 0
     """Number of training recordings without a label, where others have one."""
@@ -151,18 +155,19 @@ class SeriesSpec:
     """Channels, length and labels of a set of series; stored float32 `[B, C, T]` in the units of the source."""
 
     kind: ClassVar[str] = "series"
+    plural: ClassVar[str] = "series"
 
     channels: tuple[str, ...]
     """Names of the channels."""
     length: int
     """Steps of each series."""
-    mean: tuple[float, ...]
-    """Mean of each channel over the training series."""
-    std: tuple[float, ...]
+    mean: tuple[float, ...] = ()
+    """Mean of each channel over the training series; empty before any were read."""
+    std: tuple[float, ...] = ()
     """Standard deviation of each channel over the training series; 1 for a constant channel."""
-    classes: tuple[str, ...]
+    classes: tuple[str, ...] = ()
     """Names of the classes; label k means `classes[k]`."""
-    count: int
+    count: int = 0
     """Number of training series."""
     unlabelled: int = 0
     """Number of training series without a label, where others have one."""
@@ -180,15 +185,19 @@ class SeriesSpec:
     def encode(self, rows: NDArray[Any], device: torch.device | None = None) -> Tensor:
         """Convert `[B, C, T]` to float32 of the same shape, each channel standardised."""
         x = _to_tensor(rows, device).float()
-        return (x - x.new_tensor(self.mean)[:, None]) / x.new_tensor(self.std)[:, None]
+        mean, std = self._statistics(x)
+        return (x - mean) / std
 
     def decode(self, x: Tensor) -> NDArray[np.float32]:
         """Convert standardised `[B, C, T]` to float32 in the units of the source."""
-        x = x.detach().float()
-        array: NDArray[np.float32] = (
-            (x * x.new_tensor(self.std)[:, None] + x.new_tensor(self.mean)[:, None]).cpu().numpy()
-        )
+        mean, std = self._statistics(x)
+        array: NDArray[np.float32] = (x.detach().float() * std + mean).cpu().numpy()
         return array
+
+    def _statistics(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return mean and standard deviation `[C, 1]` as `x` is; those that change nothing where none are known."""
+        mean, std = self.mean or (0.0,), self.std or (1.0,)
+        return x.new_tensor(mean).float()[:, None], x.new_tensor(std).float()[:, None]
 
 
 @dataclass(frozen=True)
@@ -221,13 +230,14 @@ class TableSpec:
     """Columns and labels of a table; stored float32 `[B, F]` in the file's units, categories one-hot."""
 
     kind: ClassVar[str] = "table"
+    plural: ClassVar[str] = "tables"
 
     columns: tuple[Column, ...]
     target: str
     """Name of the column that holds the class; empty where there is none."""
-    classes: tuple[str, ...]
+    classes: tuple[str, ...] = ()
     """Names of the classes; label k means `classes[k]`."""
-    count: int
+    count: int = 0
     """Number of training rows."""
     unlabelled: int = 0
     """Number of training rows without a label, where others have one."""
@@ -277,6 +287,11 @@ KINDS: dict[str, type[ImageSpec | AudioSpec | SeriesSpec | TableSpec]] = {
 """Name of a kind of data -> its spec."""
 
 
+def kinds_of(kind: str) -> list[str]:
+    """Return a kind and those that its spec derives from: what serves one of these serves it as well."""
+    return [vars(base)["kind"] for base in KINDS[kind].__mro__ if "kind" in vars(base)]
+
+
 def spec_to_json(spec: DataSpec) -> dict[str, Any]:
     """Describe a spec by `kind` and its fields, as JSON holds them."""
     fields: dict[str, Any] = json.loads(json.dumps(asdict(spec)))  # type: ignore[call-overload]
@@ -290,7 +305,7 @@ def spec_from_json(fields: Mapping[str, Any]) -> DataSpec:
     """
     arguments = dict(fields)
     spec = KINDS[arguments.pop("kind", "image")]
-    if spec is TableSpec:
+    if issubclass(spec, TableSpec):
         arguments["columns"] = tuple(Column(**column) for column in arguments["columns"])
     return spec(**arguments)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from importlib import import_module
 from typing import Any, NamedTuple
 
@@ -86,13 +87,22 @@ def recipes_for(command: str | None = None, kind: str | None = None) -> dict[str
     return {
         name: entry
         for name, entry in RECIPES.items()
-        if command in (None, entry.command) and (kind is None or kind in entry.kinds)
+        if command in (None, entry.command) and (kind is None or accepts(entry.kinds, kind))
     }
+
+
+def accepts(kinds: Iterable[str], kind: str) -> bool:
+    """Return True where data of this kind, or of one that it derives from, are among `kinds`."""
+    from sparring.engine.data_spec import kinds_of
+
+    return not set(kinds).isdisjoint(kinds_of(kind))
 
 
 def default_recipe(command: str, kind: str = "image") -> str:
     """Return the name of the recipe that a command uses for a kind of data; raise UsageError where there is none."""
-    if name := DEFAULTS.get((command, kind)):
+    from sparring.engine.data_spec import kinds_of
+
+    if name := next((DEFAULTS[command, k] for k in kinds_of(kind) if (command, k) in DEFAULTS), None):
         return name
     kinds = sorted({kind for entry in recipes_for(command).values() for kind in entry.kinds})
     raise UsageError(f"`sparring {command}` has no recipe for {kind} data yet: it takes {' and '.join(kinds)} data")
@@ -105,7 +115,7 @@ def recipe_class(name: str, command: str | None = None, kind: str | None = None)
     entry = RECIPES[name]
     if command not in (None, entry.command):
         raise UsageError(f"{usage(name)}; recipes of {command}: {', '.join(recipes_for(command, kind))}")
-    if kind is not None and kind not in entry.kinds:
+    if kind is not None and not accepts(entry.kinds, kind):
         known = ", ".join(recipes_for(entry.command, kind)) or "none yet"
         raise UsageError(f"{name} is for {' and '.join(entry.kinds)} data, these are {kind} data: take one of {known}")
     return getattr(import_module(entry.module), entry.class_name)

@@ -114,10 +114,12 @@ class KindFlags:
 
     def check_kind(self, kind: str) -> None:
         """Raise UsageError where a flag differs from its default and is not for data of this `kind`."""
+        from sparring.engine.data_spec import kinds_of
+
         for group, kinds in KINDS.items():
             values, defaults = getattr(self, group), getattr(KindFlags(), group)
             changed = [f.name for f in fields(values) if getattr(values, f.name) != getattr(defaults, f.name)]
-            if changed and kind not in kinds:
+            if changed and not set(kinds) & set(kinds_of(kind)):
                 flag = "--" + changed[0].replace("_", "-")
                 owners = " and ".join(PLURALS[name] for name in kinds)
                 raise UsageError(f"{flag} is for {owners}, and the data are of kind {kind}: leave it out")

@@ -25,7 +25,7 @@ from sparring.commands.reporting.progress import Progress
 from sparring.data.dataset import Dataset, SourceReport
 from sparring.data.image_shape import parse_size
 from sparring.data.open import open_source
-from sparring.data.reader_api import MODES, PLURAL, ReadOptions, mode_of
+from sparring.data.reader_api import MODES, ReadOptions, mode_of
 from sparring.data.store import store_for
 from sparring.engine.data_spec import DataSpec, ImageSpec
 from sparring.engine.errors import SparringError, UsageError
@@ -239,7 +239,7 @@ def _open_like_array(
         )
     if samples.shape[1:] != store_for(data.spec).row_shape:
         raise UsageError(
-            f"the samples have the shape {list(samples.shape)}, {source} has {PLURAL[data.spec.kind]} of the shape "
+            f"the samples have the shape {list(samples.shape)}, {source} has {data.spec.plural} of the shape "
             f"[N, {', '.join(map(str, store_for(data.spec).row_shape))}]"
         )
     return data
@@ -258,7 +258,7 @@ def _(spec: ImageSpec, samples: str | Path, data: Dataset, options: ReadOptions,
     """Open images; raises UsageError that names both shapes where they differ: images are not resized by default."""
     fake = open_source(samples, options, keep_duplicates=True, on_progress=on_progress)
     if fake.spec.kind != spec.kind:
-        raise UsageError(f"{samples} holds {PLURAL[fake.spec.kind]}, {data.report.source} holds {PLURAL[spec.kind]}")
+        raise UsageError(f"{samples} holds {fake.spec.plural}, {data.report.source} holds {spec.plural}")
     if fake.report.shape != data.report.shape:
         there, here = (f"{'x'.join(map(str, r.shape[:2]))} {r.mode}" for r in (fake.report, data.report))
         if fake.report.shape[2] != data.report.shape[2] and fake.report.mode not in MODES:

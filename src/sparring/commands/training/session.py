@@ -33,7 +33,7 @@ from sparring.engine.loop import Callback, System, play
 from sparring.engine.run_folder import Run
 from sparring.engine.seeds import mix
 from sparring.engine.version import __version__
-from sparring.recipes import recipe_class
+from sparring.recipes import accepts, recipe_class
 from sparring.recipes.classifier_recipe import ClassifierRecipe, build_system
 
 DEFAULT_MINUTES = 10.0
@@ -100,7 +100,7 @@ class TrainingSession:
     def resolve(self, data: Dataset) -> Self:
         """Return the session with a fully resolved recipe; raise UsageError on data of another kind."""
         recipe = self.settings.recipe
-        if data.spec.kind not in recipe.kinds:
+        if not accepts(recipe.kinds, data.spec.kind):
             recipe_class(recipe.name, self.settings.command, data.spec.kind)
             raise UsageError(f"{recipe.name} is not for {data.spec.kind} data: choose another --recipe")
         return replace(self, settings=replace(self.settings, recipe=recipe.resolve(data.spec, self.hardware)))

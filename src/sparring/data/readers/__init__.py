@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from sparring.data.archive import Container
 from sparring.data.reader_api import RawDataset, Reader
+from sparring.data.readers.arrays import ArrayDataset
 from sparring.data.readers.audio import read_audio
 from sparring.data.readers.cifar import read_cifar
 from sparring.data.readers.idx import read_idx_files
@@ -14,6 +15,8 @@ from sparring.data.readers.numpy import read_numpy
 from sparring.data.readers.parquet import read_parquet
 from sparring.data.readers.series import read_series
 from sparring.data.readers.table import read_table
+
+__all__ = ["READERS", "ArrayDataset"]
 
 
 def _of_images(read: Callable[[Container], RawDataset | None]) -> Reader:

@@ -52,7 +52,6 @@ class ImageArrays(ImageSource):
     parts: list[Part]
     skipped: list[Skipped] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    drops_duplicates: bool = False
 
     def __post_init__(self) -> None:
         self.items = [

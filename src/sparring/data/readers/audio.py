@@ -28,7 +28,7 @@ PROGRESS_EVERY = 64
 
 
 @dataclass
-class Recordings:
+class Recordings(RawDataset):
     """Sound files, one recording each; decoded one at a time, so that memory does not grow with their number."""
 
     container: Container
@@ -38,8 +38,6 @@ class Recordings:
     format: str = "sound files"
     unit: str = "recordings"
     drops_duplicates: bool = True
-    held_out: int | None = 10
-    vectors: None = None
 
     def plan(self, options: ReadOptions, like: DataSpec | None) -> AudioSpec:
         """Choose the rate of most recordings (that of `like`, if given), and find the longest, by headers alone."""
@@ -56,7 +54,7 @@ class Recordings:
             self.notes.append(f"recordings were resampled to {rate:,} Hz: {others_text}")
         self._least = like.length if isinstance(like, AudioSpec) else 1
         length = max((-(-header.frames * rate // header.rate) for header in headers), default=1)
-        return AudioSpec(rate, max(length, self._least), (), 0)
+        return AudioSpec(rate, max(length, self._least))
 
     def _header(self, name: str) -> Header | str:
         """Return the header of a file, or why it cannot be used."""

@@ -44,7 +44,6 @@ class ImageFiles(ImageSource):
     notes: list[str] = field(default_factory=list)
     format: str = "image files"
     drops_duplicates: bool = True
-    vectors: None = None
 
     def survey(self) -> Counter[Shape]:
         """Sizes and modes by the headers of up to 1,000 files; what has no readable header does not count."""

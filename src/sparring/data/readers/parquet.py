@@ -32,7 +32,6 @@ class ParquetImages(ImageSource):
     notes: list[str] = field(default_factory=list)
     format: str = "parquet"
     drops_duplicates: bool = True
-    vectors: None = None
 
     def survey(self) -> Counter[Shape]:
         """Sizes and modes of up to 2,000 first cells: later ones would unpack whole row groups."""

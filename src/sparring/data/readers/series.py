@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from array import array
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -15,6 +15,7 @@ from sparring.data.archive import Container, Skipped
 from sparring.data.mmap_io import let_go
 from sparring.data.numpy_io import NAMES, class_labels, entry_name, numpy_names, open_entries
 from sparring.data.reader_api import Example, RawDataset, ReadOptions, ReadResult
+from sparring.data.readers.arrays import ArrayDataset
 from sparring.data.readers.table import TableFile, find_column, open_tables
 from sparring.data.table_cells import MISSING, to_number
 from sparring.data.time_series import MAX_GAP, fill_gaps, time_parser, to_grid, windows
@@ -38,92 +39,33 @@ TIME_SAMPLE = 32
 
 
 @dataclass
-class Series:
-    """Base of both readers: rows of float32 `[C, T]` and the statistics of their channels."""
+class ArraySeries(ArrayDataset):
+    """Arrays `[N, C, T]`, of which small gaps are interpolated."""
 
-    items: list[Example]
-    skipped: list[Skipped]
-    format: str
-    notes: list[str] = field(default_factory=list)
-    unit: str = "series"
-    drops_duplicates: bool = False
-    held_out: int | None = 10
-    vectors: None = None
-    _like: SeriesSpec | None = None
-
-    def finish(self, spec: DataSpec, rows: Rows, used: NDArray[np.int64], train: NDArray[np.int64]) -> DataSpec:
-        """Return the spec with mean and standard deviation of each channel over the training series."""
-        assert isinstance(spec, SeriesSpec)
-        if self._like is not None:
-            return replace(spec, mean=self._like.mean, std=self._like.std)
-        total, squares = np.zeros(len(spec.channels)), np.zeros(len(spec.channels))
-        for idx in _chunks(train):
-            total += rows[idx].sum((0, 2), np.float64)
-        mean = total / (len(train) * spec.length)
-        for idx in _chunks(train):
-            squares += ((rows[idx] - mean[:, None]) ** 2).sum((0, 2), np.float64)
-            let_go(rows)
-        std = np.sqrt(squares / (len(train) * spec.length))
-        return replace(spec, mean=tuple(mean.tolist()), std=tuple(np.where(std > 0, std, 1.0).tolist()))
-
-    def lengths(self) -> None:
-        """Return None: series have one length."""
-
-    def forms(self) -> dict[str, int]:
-        """Return nothing: series have one form."""
-        return {}
-
-
-@dataclass
-class ArraySeries(Series):
-    """Arrays `[N, C, T]`, or `[N, T]` of one channel."""
-
-    parts: list[tuple[str, NDArray[Any]]] = field(default_factory=list)
-
-    def plan(self, options: ReadOptions, like: DataSpec | None) -> SeriesSpec:
-        """Take the shape of the arrays, which is that of `like` if given."""
-        if options.window is not None:
-            raise UsageError("--window cuts one long series: these are series already, leave it out")
-        shapes = {values.shape[1:] for _, values in self.parts}
-        if len(shapes) > 1:
-            raise SparringError(f"series are of different shapes: {', '.join(str(list(s)) for s in sorted(shapes))}")
-        ((channels, length),) = shapes
-        names = options.names or tuple(str(k) for k in range(channels))
-        if len(names) != channels:
-            raise UsageError(f"--names has {len(names)} names, the series have {channels} channels")
-        if isinstance(like, SeriesSpec):
-            self._like, names = like, like.channels
-            if (len(like.channels), like.length) != (channels, length):
-                raise UsageError(
-                    f"series are [{channels}, {length}], those that the model was trained on [{len(like.channels)}, "
-                    f"{like.length}]: they have to be of one shape"
-                )
-        return SeriesSpec(tuple(names), length, (0.0,) * channels, (1.0,) * channels, (), 0)
+    _filled: int = 0
 
     def ingest(self, rows: Rows, spec: DataSpec, on_progress: Callable[[int], None]) -> list[ReadResult]:
-        """Copy the arrays into the rows; small gaps are interpolated."""
-        results: list[ReadResult] = []
-        filled = 0
-        for _, values in self.parts:
-            for start in range(0, len(values), CHUNK_SERIES):
-                chunk = np.array(values[start : start + CHUNK_SERIES], np.float32)
-                filled += sum(fill_gaps(channel) for one in chunk for channel in one)
-                rows[len(results) : len(results) + len(chunk)] = chunk
-                good = np.isfinite(chunk.reshape(len(chunk), -1)).min(1)
-                digest = ReadResult(hashlib.blake2b(chunk.tobytes(), digest_size=16).hexdigest())
-                results += [digest if ok else ReadResult(reason="holds values that are not finite") for ok in good]
-                let_go(rows)
-                let_go(values)
-                on_progress(len(results))
-        _note_filled(self.notes, filled)
+        """Copy the arrays into the rows."""
+        results = super().ingest(rows, spec, on_progress)
+        _note_filled(self.notes, self._filled)
         return results
+
+    def prepare(self, chunk: NDArray[Any]) -> NDArray[Any]:
+        """Interpolate small gaps."""
+        self._filled += sum(fill_gaps(channel) for one in chunk for channel in one)
+        return chunk
 
 
 @dataclass
-class LongSeries(Series):
+class LongSeries(RawDataset):
     """One table with a time column, as one series `[C, T]` cut into windows."""
 
-    file: TableFile = field(kw_only=True)
+    file: TableFile
+    format: str
+    skipped: list[Skipped]
+    notes: list[str]
+    items: list[Example] = field(default_factory=list)
+    unit: str = "series"
 
     def plan(self, options: ReadOptions, like: DataSpec | None) -> SeriesSpec:
         """Read the table, sort it by time, fill small gaps, and cut it into windows."""
@@ -154,7 +96,8 @@ class LongSeries(Series):
             )
         self._grid, self._starts = grid.values, starts
         self._name_windows(grid.rows, [texts[k] for k in order], length)
-        return SeriesSpec(tuple(channels), length, (0.0,) * len(channels), (1.0,) * len(channels), (), 0)
+        mean, std = (self._like.mean, self._like.std) if self._like else ((), ())
+        return SeriesSpec(tuple(channels), length, mean, std)
 
     def _choose_columns(self, options: ReadOptions) -> tuple[str, list[str]]:
         """Return the column of the time, and those of numbers."""
@@ -245,19 +188,19 @@ class LongSeries(Series):
 def read_series(container: Container, options: ReadOptions) -> RawDataset | None:
     """Find arrays `[N, C, T]`, or one table with a time column, in a container; None where there is neither."""
     if names := numpy_names(container):
-        return _read_arrays(container, names)
+        return _read_arrays(container, names, options)
     looked_for = [*([options.time] if options.time else []), *options.drop]
     files, skipped, form = open_tables(container, options, looked_for)
     if not files:
         return None
     others = [Skipped(file.name, f"is not used: {files[0].name} is the series") for file in files[1:]]
-    series = LongSeries([], [*container.refused, *skipped, *others], form, file=files[0])
-    series.notes += files[0].notes
-    return series
+    return LongSeries(files[0], form, [*container.refused, *skipped, *others], list(files[0].notes))
 
 
-def _read_arrays(container: Container, names: list[str]) -> ArraySeries:
-    entries, parts, items = open_entries(container, names), list[tuple[str, NDArray[Any]]](), list[Example]()
+def _read_arrays(container: Container, names: list[str], options: ReadOptions) -> ArraySeries:
+    if options.window is not None:
+        raise UsageError("--window cuts one long series: these are series already, leave it out")
+    entries, arrays, items = open_entries(container, names), list[NDArray[Any]](), list[Example]()
     for x, y, split in (part for part in NAMES if part[0] in entries):
         values, name = entries[x](), entry_name(names, x)
         values = values[:, None] if values.ndim == 2 else values
@@ -268,14 +211,21 @@ def _read_arrays(container: Container, names: list[str]) -> ArraySeries:
         labels: Sequence[str | None] = class_labels(entries[y](), y) if y in entries else [None] * len(values)
         if len(labels) != len(values):
             raise SparringError(f"{name} has {len(values):,} series, and {y} {len(labels):,} labels")
-        parts.append((name, values))
+        arrays.append(values)
         items += [Example(f"{name}[{row}]", split, label) for row, label in enumerate(labels)]
-    if not parts:
+    if not arrays:
         raise SparringError(
             f"{container.path} holds {', '.join(entries)}: series are looked for as x, x_train or arr_0"
         )
+    shapes = {values.shape[1:] for values in arrays}
+    if len(shapes) > 1:
+        raise SparringError(f"series are of different shapes: {', '.join(str(list(s)) for s in sorted(shapes))}")
+    ((channels, length),) = shapes
+    channel_names = options.names or tuple(str(k) for k in range(channels))
+    if len(channel_names) != channels:
+        raise UsageError(f"--names has {len(channel_names)} names, the series have {channels} channels")
     others = [Skipped(name, "is no NumPy file") for name in container.names if name not in names]
-    return ArraySeries(items, [*container.refused, *others], "NumPy", parts=parts)
+    return ArraySeries("NumPy", SeriesSpec(channel_names, length), items, arrays, [*container.refused, *others])
 
 
 def is_time_name(name: str) -> bool:
@@ -316,10 +266,6 @@ def _numeric_columns(rows: Iterable[Sequence[str]], header: Sequence[str], used:
             filled[name] += row[place] not in MISSING
             numbers[name] += to_number(row[place]) is not None
     return [name for name in used if numbers[name] and numbers[name] >= MOSTLY_NUMBERS * filled[name]]
-
-
-def _chunks(idx: NDArray[np.int64]) -> list[NDArray[Any]]:
-    return np.array_split(idx, -(-len(idx) // CHUNK_SERIES))
 
 
 def _note_filled(notes: list[str], filled: int) -> None:

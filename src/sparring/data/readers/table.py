@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from array import array
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol, overload
 
 import numpy as np
@@ -76,7 +76,7 @@ class TableRows(Sequence[Example]):
 
 
 @dataclass
-class Tables:
+class Tables(RawDataset):
     """One table, or several with the same columns."""
 
     files: list[TableFile]
@@ -85,12 +85,10 @@ class Tables:
     format: str
     notes: list[str] = field(default_factory=list)
     unit: str = "rows"
-    drops_duplicates: bool = False
     held_out: int | None = 5
-    vectors: None = None
 
     def __post_init__(self) -> None:
-        self.items = TableRows(self.files)
+        self.items: TableRows = TableRows(self.files)
         self.name = self.files[0].name
         self.header = self.files[0].header
         self._skipped_rows = 0
@@ -114,7 +112,7 @@ class Tables:
         if not self._target and not table:
             names = f"one of {', '.join(self.header[:20])}" + ", ..." * (len(self.header) > 20)
             self.notes.append(f"rows are unlabelled: --label names the column of the class, {names}")
-        return TableSpec(columns, self._target or "", (), 0)
+        return TableSpec(columns, self._target or "")
 
     def _find_target(self, like: TableSpec | None) -> str | None:
         """Return the column of the class: that of the options, else that of `like` if it is there."""
@@ -227,26 +225,6 @@ class Tables:
         reasons.clear()
         let_go(rows)
         on_progress(len(results))
-
-    def finish(self, spec: DataSpec, rows: Rows, used: NDArray[np.int64], train: NDArray[np.int64]) -> DataSpec:
-        """Return the spec with the lowest and highest number of each column, also of those it should be like."""
-        assert isinstance(spec, TableSpec)
-        low, high = np.full(spec.shape, np.inf), np.full(spec.shape, -np.inf)
-        for idx in np.array_split(used, -(-len(used) // CHUNK_ROWS)):
-            low, high = np.minimum(low, rows[idx].min(0)), np.maximum(high, rows[idx].max(0))
-            let_go(rows)
-        columns = []
-        for column in spec.columns:
-            if not column.categories:
-                a, b = float(low[column.indices[0]]), float(high[column.indices[0]])
-                if column.low <= column.high and (column.low, column.high) != (0.0, 0.0):  # of the model's data
-                    a, b = min(a, column.low), max(b, column.high)
-                column = replace(column, low=a, high=b)
-            columns.append(column)
-        return replace(spec, columns=tuple(columns))
-
-    def lengths(self) -> None:
-        """Return None: rows have no length."""
 
     def forms(self) -> dict[str, int]:
         """Count the rows of each file."""
