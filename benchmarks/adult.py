@@ -4,9 +4,9 @@
 
 Protocol. The class is whether the income is above $50,000. For each seed `sparring.classify` trains a network on the
 rows of adult.data, but for those that it sets aside for calibration, for a fixed number of examples, and tests it on
-all 16,281 rows of adult.test. `sparring.attack` then draws 1,000 rows of adult.test by the same seed. Whole numbers stay whole, categories stay categories, and numbers stay within their span in the data. `education`
-is dropped, since `education-num` says the same, and so is `fnlwgt`, a sampling weight. Three sets of columns may
-change:
+all 16,281 rows of adult.test. `sparring.attack` then draws 1,000 rows of adult.test by the same seed. Whole numbers
+stay whole, categories stay categories, and numbers stay within their span in the data. `education` is dropped, since
+`education-num` says the same, and so is `fnlwgt`, a sampling weight. Three sets of columns may change:
 
   work       what a person can change: workclass, occupation, hours-per-week, and education-num, which can only grow
   plausible  these and the capital: capital-gain, capital-loss
