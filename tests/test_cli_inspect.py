@@ -96,6 +96,7 @@ def words(folder: Path) -> Path:
 
 def test_recordings_in_words(quick: Cli, tmp_path: Path) -> None:
     text = quick("inspect", words(tmp_path / "words")).stdout
+    assert "read as" not in text  # the line of the kind says so
     for part in ("kind        audio (10 sound files)", "10 recordings, 8,000 Hz, up to 0.25 s",
                  "classes     2: no 5, yes 5", "8 x 8,000 Hz, 2 x 16,000 Hz",
                  "recordings were resampled to 8,000 Hz: 2 of 16,000 Hz"):  # fmt: skip

@@ -39,7 +39,6 @@ def test_words_by_name_and_takes_zero_to_four_for_testing(tmp_path: Path) -> Non
     assert [data.spec.classes[k] for k in data.labels] == [name.split("_")[0] for name in data.names]
     assert len(data.split("test")) == 30 and len(data.split("train")) == 12
     assert data.notes == [
-        "read as recordings: 42 sound files",
         "held out for testing: takes 0 to 4 of each WORD_SPEAKER_TAKE",
     ]
     assert data.lengths is not None

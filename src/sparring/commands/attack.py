@@ -12,10 +12,10 @@ from sparring.commands.attacking.ci_gate import CiGate
 from sparring.commands.attacking.flags import KindFlags
 from sparring.commands.attacking.load_target import Target, load_target
 from sparring.commands.attacking.output import output_folder, write_report
-from sparring.commands.attacking.selection import is_synthetic, open_for, read_options, select, synthetic_sounds
+from sparring.commands.attacking.selection import open_for, read_options, select
 from sparring.commands.attacking.suites import attack_suite
-from sparring.commands.attacking.suites.audio import SOUNDS
 from sparring.commands.attacking.suites.base import AttackContext, Outcome, Subset
+from sparring.commands.attacking.suites.synthetic_sounds import is_synthetic
 from sparring.commands.reporting.progress import Progress
 from sparring.commands.training.request import check_seed
 from sparring.data.reader_api import ReadOptions
@@ -95,8 +95,13 @@ class AttackRequest:
 def _subset(target: Target, source: str | Path, request: AttackRequest, device: torch.device) -> Subset:
     """Return the rows to attack, once the flags fit their kind."""
     if is_synthetic(source):
-        request.flags.check_kind("audio")
-        return synthetic_sounds(target, str(source), request.count or SOUNDS.count, request.seed, device)
+        suite = attack_suite(target.spec) if target.spec else None
+        if target.spec is None or suite is None or suite.synthesize is None:
+            raise UsageError(
+                f"{source} are synthetic sounds, and {target.name} is not a run of sounds: give data of its kind"
+            )
+        request.flags.check_kind(target.spec.kind)
+        return suite.synthesize(target, str(source), request.count or suite.count, request.seed, device)
     data = open_for(target, source, request.options)
     request.flags.check_kind(data.spec.kind)
     suite = attack_suite(data.spec)

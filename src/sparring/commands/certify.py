@@ -17,12 +17,13 @@ from sparring.commands.attacking.load_target import Target, load_target
 from sparring.commands.attacking.output import CHUNKS, output_folder, write_report
 from sparring.commands.attacking.resumable import ResumableParts
 from sparring.commands.attacking.selection import open_for, select
+from sparring.commands.attacking.suites import attack_suite
 from sparring.commands.attacking.suites.base import Subset, fingerprint
-from sparring.commands.attacking.suites.image import image_target, in_box
+from sparring.commands.attacking.suites.image import in_box
 from sparring.commands.reporting.progress import Progress
 from sparring.commands.training.request import check_seed
 from sparring.data.reader_api import ReadOptions
-from sparring.engine.data_spec import ImageSpec
+from sparring.engine.data_spec import DataSpec
 from sparring.engine.device import Hardware
 from sparring.engine.errors import UsageError
 from sparring.engine.image_io import grid, to_uint8
@@ -119,14 +120,15 @@ def to_json(report: CertificationReport) -> dict[str, Any]:
     return asdict(report)
 
 
-def _target(run: str | Path, device: torch.device, net: nn.Module | None) -> tuple[Target, ImageSpec]:
+def _target(run: str | Path, device: torch.device, net: nn.Module | None) -> tuple[Target, DataSpec]:
     """Load a run's classifier of images as a model of pixels in [0, 1]; raises UsageError on any other model."""
     target = load_target(run, device, net)
     if target.classifier is None:
         raise UsageError(f"{run} is a model of another tool: certify takes a run of `sparring harden` or `classify`")
-    if not isinstance(target.spec, ImageSpec):
-        raise UsageError(f"{run} was trained on data of another kind: certify takes a run of images")
-    return image_target(target), target.spec
+    to_certify = attack_suite(target.classifier.spec).to_certify
+    if to_certify is None:
+        raise UsageError(f"{run} was trained on {target.classifier.spec.plural}: certify takes a run of images")
+    return to_certify(target), target.classifier.spec
 
 
 def _certified_interval(report: ReportJson) -> tuple[float, float]:
@@ -179,7 +181,7 @@ def _noise(target: Target, sigma: float | None) -> tuple[float, list[str]]:
     return resolved, [] if resolved == trained else [f"it was trained in noise of {trained:g}, not {resolved:g}"]
 
 
-def _radii(radii: Sequence[float], sigma: float, spec: ImageSpec) -> list[float]:
+def _radii(radii: Sequence[float], sigma: float, spec: DataSpec) -> list[float]:
     """Return the given radii in order, or those of RADII within the box; raises UsageError on invalid ones."""
     widest = Threat("L2", 0.0).widest(torch.zeros(1, *spec.shape))
     for radius in radii:

@@ -44,11 +44,11 @@ def inspect(
 
 def to_text(report: SourceReport) -> str:
     """Format the report for the terminal."""
-    spec = spec_from_json(report.spec)
+    size, *details = describe(spec_from_json(report.spec))
     lines = [
         f"{_printable(report.source)}: {report.format}",
         f"  kind        {report.kind} ({_printable(report.evidence)})",
-        f"  used        {report.used:,} {report.unit}, {describe(spec)}",
+        f"  used        {report.used:,} {report.unit}, {size}",
         "  splits      " + ", ".join(f"{name} {count:,}" for name, count in report.splits.items()),
     ]
     if report.classes:
@@ -58,8 +58,7 @@ def to_text(report: SourceReport) -> str:
         lines.append(f"  unlabelled  {report.unlabelled:,}")
     if report.vectors:
         lines.append(f"  labels      vectors of {report.vectors} number{'s' * (report.vectors > 1)}")
-    if isinstance(spec, TableSpec):
-        lines.append(f"  columns     {_first([_describe_column(column) for column in spec.columns], MAX_CLASSES)}")
+    lines += [f"  {detail}" for detail in details]
     if len(report.shapes_found) > 1:
         looked_at = sum(report.shapes_found.values())
         forms = [f"{count:,} x {_printable(form)}" for form, count in report.shapes_found.items()]
@@ -73,33 +72,32 @@ def to_text(report: SourceReport) -> str:
 
 
 @singledispatch
-def describe(spec: DataSpec) -> str:
-    """Describe the size of one example."""
-    return "x".join(map(str, spec.shape))
+def describe(spec: DataSpec) -> list[str]:
+    """Describe the size of one example, and further lines of details."""
+    return ["x".join(map(str, spec.shape))]
 
 
 @describe.register
-def _(spec: ImageSpec) -> str:
-    return f"{spec.height}x{spec.width}, {spec.mode} ({spec.channels} channel{'s' * (spec.channels > 1)})"
+def _(spec: ImageSpec) -> list[str]:
+    return [f"{spec.height}x{spec.width}, {spec.mode} ({spec.channels} channel{'s' * (spec.channels > 1)})"]
 
 
 @describe.register
-def _(spec: AudioSpec) -> str:
-    return f"{spec.rate:,} Hz, up to {spec.length / spec.rate:.2f} s"
+def _(spec: AudioSpec) -> list[str]:
+    return [f"{spec.rate:,} Hz, up to {spec.length / spec.rate:.2f} s"]
 
 
 @describe.register
-def _(spec: SeriesSpec) -> str:
-    count = len(spec.channels)
-    return (
-        f"{spec.length} steps of {count} channel{'s' * (count > 1)}: {_printable(_first(spec.channels, MAX_CLASSES))}"
-    )
+def _(spec: SeriesSpec) -> list[str]:
+    count, names = len(spec.channels), _printable(_first(spec.channels, MAX_CLASSES))
+    return [f"{spec.length} steps of {count} channel{'s' * (count > 1)}: {names}"]
 
 
 @describe.register
-def _(spec: TableSpec) -> str:
+def _(spec: TableSpec) -> list[str]:
     label = f", class in '{_printable(spec.target)}'" if spec.target else ""
-    return f"{len(spec.columns)} columns as {spec.shape[0]} numbers{label}"
+    columns = _first([_describe_column(column) for column in spec.columns], MAX_CLASSES)
+    return [f"{len(spec.columns)} columns as {spec.shape[0]} numbers{label}", f"columns     {columns}"]
 
 
 def _describe_column(column: Column) -> str:

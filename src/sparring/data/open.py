@@ -64,7 +64,6 @@ def open_source(
         building.mkdir()
     try:
         raw, kind, evidence = _read(str(source), path, options, like, building, digits)
-        notes += [f"read as {KINDS[kind].plural}: {evidence}"] if options.kind is None and kind != "image" else []
         request = Request(str(source), kind, evidence, options, like, not keep_duplicates, notes)
         report = build_cache(raw, request, building, on_progress)
         remove(building / "unpacked.tar")

@@ -20,6 +20,7 @@ from torch.export.passes import move_to_device_pass
 from sparring.attacks.validation import Model, frozen
 from sparring.engine.data_spec import DataSpec
 from sparring.engine.errors import SparringError, UsageError
+from sparring.models.answers import NONE
 from sparring.models.capabilities import Predictor
 from sparring.models.classifier import Classifier, load_classifier
 from sparring.models.load import check_capable
@@ -52,6 +53,12 @@ class Target:
     def background(self) -> bool:
         """True where the last output of the model stands for none of its classes."""
         return self.classifier is not None and self.classifier.background
+
+    def outputs(self, names: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Return the classes of the outputs, `names` for models of other tools, and the background class, if any."""
+        if self.classifier is None:
+            return names, ()
+        return self.classifier.classes, (NONE,) if self.background else ()
 
 
 def load_target(name: str | Path, device: torch.device | None = None, net: nn.Module | None = None) -> Target:

@@ -14,20 +14,12 @@ from sparring.commands.attacking.load_target import Target
 from sparring.commands.attacking.suites.base import Subset
 from sparring.data.dataset import Dataset
 from sparring.data.image_shape import parse_size
-from sparring.data.nonspeech import NONSPEECH, nonspeech
 from sparring.data.open import open_source
 from sparring.data.reader_api import ReadOptions
-from sparring.data.resolve import local
-from sparring.engine.data_spec import PCM_LEVELS, AudioSpec
 from sparring.engine.errors import UsageError, did_you_mean
-from sparring.models.answers import NONE
 
-SYNTHETIC = "nonspeech"
-"""Source: all kinds of synthetic sounds in turn."""
 MAX_REASONS = 5
 """Reasons for skipped rows in the notes."""
-SECONDS = 1.0
-"""Length of a synthetic sound."""
 
 
 def read_options(values: Mapping[str, Any]) -> tuple[ReadOptions, dict[str, Any]]:
@@ -61,7 +53,7 @@ def select(target: Target, data: Dataset, count: int, seed: int, unit: str, devi
     idx = np.flatnonzero(part.labels >= 0)
     idx = np.sort(np.random.default_rng(seed).permutation(idx)[:count])
     labels = [names[label] for label in part.labels[idx]]
-    classes, background = _outputs(target, names)
+    classes, background = target.outputs(names)
     return Subset(
         spec=part.spec,
         rows=part[idx],
@@ -93,44 +85,3 @@ def class_numbers(labels: Sequence[str], known: Sequence[str], model: str) -> li
         raise UsageError(f"{model} has no class '{unknown}': {did_you_mean(unknown, known)}")
     numbers = {name: number for number, name in enumerate(known)}
     return [numbers[label] for label in labels]
-
-
-def _outputs(target: Target, names: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the classes of the target's outputs, and the background class after them, if it has one."""
-    if target.classifier is None:
-        return names, ()
-    return target.classifier.classes, (NONE,) if target.background else ()
-
-
-def is_synthetic(source: str | Path) -> bool:
-    """Return whether the source names synthetic sounds, and no file or folder."""
-    return str(source) in (SYNTHETIC, *NONSPEECH) and local(str(source)) is None
-
-
-def synthetic_sounds(target: Target, source: str, count: int, seed: int, device: torch.device) -> Subset:
-    """Make `count` synthetic sounds of one kind, or of all in turn, at the rate of the target.
-
-    Raises UsageError where the target is not a run of sounds.
-    """
-    if not isinstance(target.spec, AudioSpec):
-        raise UsageError(
-            f"{source} are synthetic sounds, and {target.name} is not a run of sounds: give data of its kind"
-        )
-    spec, generator = target.spec, torch.Generator().manual_seed(seed)
-    length = int(SECONDS * spec.rate)
-    kinds = list(NONSPEECH) if source == SYNTHETIC else [source]
-    labels = [kinds[k % len(kinds)] for k in range(count)]
-    waves = torch.cat([nonspeech(kind, 1, length, spec.rate, generator) for kind in labels])
-    rows = (waves * PCM_LEVELS).round().clamp(-PCM_LEVELS, PCM_LEVELS - 1).short().numpy()
-    classes, background = _outputs(target, spec.classes)
-    return Subset(
-        spec=spec,
-        rows=rows,
-        names=[f"{kind}-{k}" for k, kind in enumerate(labels)],
-        labels=labels,
-        y=torch.full((count,), len(classes), device=device),  # the background class, or none of the outputs
-        classes=(*classes, *background),
-        description=f"{count:,} synthetic sounds",
-        lengths=np.full(count, length),
-        target_classes=len(classes),
-    )

@@ -12,10 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from sparring.attacks.losses import margin
-from sparring.attacks.pgd import pgd
-from sparring.attacks.threat_model import Threat
-from sparring.commands.training.audio_test import channel_accuracy, nonspeech_answers
+from sparring.commands.training.further_tests import ATTACK_EPS, FurtherTests, further_tests
 from sparring.commands.training.session import TrainingSession
 from sparring.data.dataset import Dataset
 from sparring.data.in_memory import IndexedDataset
@@ -23,14 +20,13 @@ from sparring.data.labels import labels_as
 from sparring.engine.device import Hardware
 from sparring.engine.errors import SparringError
 from sparring.engine.game import Batch
-from sparring.measure.classifier.calibration import PgdResult, temperature
+from sparring.measure.classifier.calibration import temperature
 from sparring.models.classifier import CHUNK_ROWS, Classifier, load_classifier, views_of
 from sparring.nets.feature_head import features_of, logits_of
 from sparring.nets.lda import LDA
 from sparring.nets.memory import Memory
 from sparring.nets.ood_features import ood_features
 from sparring.recipes.classifier_recipe import ClassifierRecipe
-from sparring.stats.proportion import Proportion
 
 COPIES = 2000
 """Changed copies of labelled examples that the temperature is fitted on."""
@@ -40,8 +36,6 @@ CALIBRATION_FRACTION = 1 / 20
 """Proportion of each class's labels that are set aside for calibration."""
 MIN_CALIBRATION, MAX_CALIBRATION = 50, 500
 """Labels set aside: none where they would be fewer, and no more than this."""
-ATTACKED_EXAMPLES, ATTACK_EPS, ATTACK_STEPS = 200, (8 / 255, 0.1), 20
-"""Test images that are attacked, the radii of the perturbation in pixels from 0 to 1, and the steps of PGD."""
 UNFAMILIAR_FRACTION = 0.002
 """Proportion of the training examples that may count as unfamiliar."""
 
@@ -142,11 +136,7 @@ class TestResult:
     """`[N, classes]`"""
     unknown: int
     """Number of examples that it called "none of these"."""
-    attacked: list[PgdResult]
-    channels: dict[str, Proportion]
-    """Accuracy behind each channel; audio alone."""
-    nonspeech: dict[str, Proportion]
-    """Fraction of sounds without speech that get a class as answer; audio alone."""
+    further: FurtherTests
 
 
 def run_test(
@@ -166,31 +156,13 @@ def run_test(
     if not len(idx):
         return None
     answers = [classifier.predict(test[chunk]) for chunk in _chunks(idx)]
-    subset = idx[_random_subset(len(idx), ATTACKED_EXAMPLES)]
-    eps = attack_eps if data.spec.kind == "image" else ()
     return TestResult(
         tested_on,
         torch.from_numpy(labels[idx]),
         torch.cat([chunk.probabilities for chunk in answers]).cpu(),
         sum(int(chunk.unknown.sum()) for chunk in answers),
-        [attack_images(classifier, test[subset], labels[subset], radius) for radius in eps],
-        channel_accuracy(data.spec, classifier, test),
-        nonspeech_answers(data.spec, classifier),
+        further_tests(data.spec, classifier, test, labels, attack_eps),
     )
-
-
-def attack_images(
-    classifier: Classifier, images: NDArray[np.uint8], labels: NDArray[np.int64], eps: float, steps: int = ATTACK_STEPS
-) -> PgdResult:
-    """Attack images `[N, H, W, C]` by PGD, with a change of each pixel of up to `eps` of the range.
-
-    The attack goes through all that makes the answer, averaging over views included; "none of these" is no defence
-    here.
-    """
-    x = (classifier.to_input(images) + 1) / 2
-    y = torch.from_numpy(labels).to(x.device)
-    result = pgd(lambda x: classifier.log_probabilities(x * 2 - 1), x, y, Threat("Linf", eps), loss=margin, steps=steps)
-    return PgdResult(eps, steps, Proportion.count(int((~result.success).sum()), len(y)))
 
 
 def _random_subset(count: int, max_size: int) -> NDArray[np.int64]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import singledispatch
 from typing import Any
 
 import torch
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 
 from sparring.data.loader import BatchLoader
 from sparring.engine import dist
-from sparring.engine.data_spec import ImageSpec
+from sparring.engine.data_spec import DataSpec, ImageSpec
 from sparring.engine.device import Hardware, memory_available
 from sparring.engine.errors import SparringError
 from sparring.engine.loop import System, play
@@ -134,16 +135,23 @@ def check_memory(recipe: Recipe, spec: Any, hardware: Hardware) -> int:
     free = torch.cuda.mem_get_info()[0] if hardware.device.type == "cuda" else memory_available()
     if free is None or needed < free * 0.95:
         return needed
-    unit, fits = f"examples of {'x'.join(map(str, spec.shape))}", ""
-    if isinstance(spec, ImageSpec):
-        unit = f"images of {spec.height}x{spec.width}"
-        height, width = spec.height, spec.width
-        while min(height, width) > 1:
-            height, width = height * 3 // 4 or 1, width * 3 // 4 or 1
-            if memory_needed(recipe, replace(spec, height=height, width=width)) < free * 0.8:
-                break
-        fits = f"--size {height}x{width} fits; or "
+    fits = next((flag for flag, less in smaller(spec) if memory_needed(recipe, less) < free * 0.8), None)
+    choice = f"{fits} fits; or " if fits else ""
     raise SparringError(
-        f"{unit} in batches of {recipe.batch_size} need about {needed / 1e9:.0f} GB of memory, "
-        f"{free / 1e9:.0f} GB are free: {fits}take a smaller --batch-size, or a larger --accumulation-steps"
+        f"{spec.plural} of {'x'.join(map(str, spec.shape))} in batches of {recipe.batch_size} need about {needed / 1e9:.0f} GB of "
+        f"memory, {free / 1e9:.0f} GB are free: {choice}take a smaller --batch-size, or a larger --accumulation-steps"
     )
+
+
+@singledispatch
+def smaller(spec: DataSpec) -> Iterator[tuple[str, DataSpec]]:
+    """Yield smaller and smaller forms of the same data, each with the flag that brings the data to it."""
+    yield from ()
+
+
+@smaller.register
+def _image(spec: ImageSpec) -> Iterator[tuple[str, DataSpec]]:
+    height, width = spec.height, spec.width
+    while min(height, width) > 1:
+        height, width = height * 3 // 4 or 1, width * 3 // 4 or 1
+        yield f"--size {height}x{width}", replace(spec, height=height, width=width)

@@ -83,6 +83,8 @@ class TrainingSession:
         finally:
             if dist.rank() == 0:
                 dist.barrier()
+        if settings.read.kind is None:
+            self.notes([f"read as {data.spec.plural}: {data.report.evidence}"])
         self.notes(data.notes)
         if skipped := sum(map(len, data.skipped.values())):
             self.notes([f"{skipped:,} files are skipped: `sparring inspect` lists them with the reasons"])

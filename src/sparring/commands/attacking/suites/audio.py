@@ -22,6 +22,7 @@ from sparring.commands.attacking.load_target import explain_foreign_errors, in_i
 from sparring.commands.attacking.output import CHUNKS, file_stem
 from sparring.commands.attacking.resumable import ResumableParts
 from sparring.commands.attacking.suites.base import AttackContext, Outcome, Suite, fingerprint, robust_by_class
+from sparring.commands.attacking.suites.synthetic_sounds import synthetic_sounds
 from sparring.engine.data_spec import PCM_LEVELS
 from sparring.engine.errors import UsageError, did_you_mean
 from sparring.engine.seeds import mix
@@ -254,7 +255,7 @@ class AudioAttack:
         return Sound.of_samples(samples, self.rate).wav
 
 
-SOUNDS = Suite("sounds", 10, AudioAttack)
+SOUNDS = Suite("sounds", 10, AudioAttack, synthesize=synthetic_sounds)
 
 
 def quantized(x: Tensor) -> Tensor:

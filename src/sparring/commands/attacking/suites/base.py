@@ -110,6 +110,10 @@ class Suite:
     """Default number of rows to attack."""
     prepare: Callable[[AttackContext], PreparedAttack]
     """Resolve the settings; raises UsageError where they do not fit."""
+    synthesize: Callable[[Target, str, int, int, torch.device], Subset] | None = None
+    """Make synthetic examples: target, name of their kind, number, seed, device. None: there are none."""
+    to_certify: Callable[[Target], Target] | None = None
+    """Return the target as a model of values in [0, 1], whose answers can be certified. None: they cannot."""
 
 
 def robust_by_class(labels: Sequence[str], robust: Sequence[bool]) -> dict[str, Proportion]:

@@ -148,9 +148,6 @@ class ImageAttack:
         return Picture(grid(np.concatenate([self.context.subset.rows[idx], adv]), len(idx)))
 
 
-IMAGES = Suite("images", 1000, ImageAttack)
-
-
 def in_box(pixels: Any, box: tuple[float, float], device: torch.device) -> Tensor:
     """Convert uint8 pixels `[B, H, W, C]` to float32 `[B, C, H, W]` in the box."""
     low, high = box
@@ -164,6 +161,9 @@ def image_target(target: Target) -> Target:
         return target
     logits = target.classifier.logits
     return replace(target, model=lambda x: logits(x * 2 - 1))
+
+
+IMAGES = Suite("images", 1000, ImageAttack, to_certify=image_target)
 
 
 def _version(version: str | None, target: Target, x: Tensor) -> tuple[str, list[str]]:
