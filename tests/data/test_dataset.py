@@ -383,3 +383,11 @@ def test_names_are_those_of_the_split_in_its_order(tmp_path: Path) -> None:
     assert len(names) == len(images) == 3 and len(held_out) == 2
     assert images.split(None).names == [*names, *held_out] and len(set(names + held_out)) == 5
     assert images.relabelled(np.zeros(3, np.int64), ("a",)).names == names
+
+
+def test_a_cache_inside_the_source_is_no_part_of_it(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPARRING_CACHE", str(photos / "cache"))
+    first = open_source(photos)
+    assert first.skipped == {"is a cache (CACHEDIR.TAG)": ["cache/"]} and len(first) == 12
+    monkeypatch.setattr("sparring.data.open.find", lambda *_: pytest.fail("looked through again"))
+    assert open_source(photos).report == first.report

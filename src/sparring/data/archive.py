@@ -20,6 +20,8 @@ from sparring.engine.errors import SparringError
 LARGEST_FILE = 8 << 30
 """Bytes: a larger member of an archive is refused."""
 DIGITS = re.compile("([0-9]+)")
+CACHE_TAG = "CACHEDIR.TAG"
+"""File that marks a folder as a cache (https://bford.info/cachedir)."""
 HIGHEST_RATIO = 200
 """A member that unpacks to over 64 MiB and over this many times its size is refused as a decompression bomb."""
 
@@ -118,6 +120,9 @@ class Folder:
                     inside = sorted(entries, key=lambda entry: (entry.is_symlink(), entry.name))
             except OSError as error:
                 refused.append(Skipped(prefix or ".", f"cannot be read: {error.strerror}"))
+                continue
+            if prefix and any(entry.name == CACHE_TAG for entry in inside):
+                refused.append(Skipped(prefix, f"is a cache ({CACHE_TAG})"))
                 continue
             below = []
             for entry in inside:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from sparring.data.archive import Folder, open_container
+from sparring.data.archive import CACHE_TAG, Folder, open_container
 from sparring.data.build import VERSION, Request, build_cache
 from sparring.data.dataset import Dataset, SourceReport
 from sparring.data.guess import kind_of
@@ -57,6 +57,8 @@ def open_source(
         return data
     with _explaining(cache):
         (cache / "data").mkdir(parents=True, exist_ok=True)
+        if not (cache / CACHE_TAG).exists():  # a source that holds this folder does not read it
+            write(cache / CACHE_TAG, "Signature: 8a477f597d28d172789f06886806bc55\n")
         _sweep(cache / "data")
         building = cache / "data" / f".building-{uuid.uuid4().hex[:8]}"
         lock = FileLock(f"{building}.lock")

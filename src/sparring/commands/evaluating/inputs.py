@@ -24,13 +24,13 @@ from sparring.commands.evaluating.row_views import (
 from sparring.commands.reporting.progress import Progress
 from sparring.data.dataset import Dataset, SourceReport
 from sparring.data.image_shape import parse_size
-from sparring.data.open import open_source
+from sparring.data.open import guess_kind, open_source
 from sparring.data.reader_api import MODES, ReadOptions, mode_of
 from sparring.data.store import store_for
 from sparring.engine.data_spec import DataSpec, ImageSpec
 from sparring.engine.errors import SparringError, UsageError
 from sparring.engine.run_folder import Run
-from sparring.measure.features.features_for import values_for
+from sparring.measure.features.features_for import check_scored, values_for
 from sparring.models.generator import load_generator
 from sparring.models.saved import saved_players
 
@@ -194,6 +194,7 @@ def _(spec: ImageSpec, source: str | Path, trained_with: dict[str, Any], on_prog
 def _of_source(samples: Source, source: str | Path, request: EvaluationRequest, progress: Progress) -> EvaluationInputs:
     on_progress = progress.callback("reading")
     options = ReadOptions(size=parse_size(request.size), mode=request.mode)
+    check_scored(guess_kind(source, options))
     classes: tuple[str, ...] = ()
     skipped = 0
     if isinstance(samples, np.ndarray):

@@ -136,10 +136,11 @@ def check_memory(recipe: Recipe, spec: Any, hardware: Hardware) -> int:
     if free is None or needed < free * 0.95:
         return needed
     fits = next((flag for flag, less in smaller(spec) if memory_needed(recipe, less) < free * 0.8), None)
-    choice = f"{fits} fits; or " if fits else ""
+    size = "x".join(map(str, spec.shape))
     raise SparringError(
-        f"{spec.plural} of {'x'.join(map(str, spec.shape))} in batches of {recipe.batch_size} need about {needed / 1e9:.0f} GB of "
-        f"memory, {free / 1e9:.0f} GB are free: {choice}take a smaller --batch-size, or a larger --accumulation-steps"
+        f"{spec.plural} of {size} in batches of {recipe.batch_size} need about {needed / 1e9:.0f} GB of memory, "
+        f"{free / 1e9:.0f} GB are free: {f'{fits} fits; or ' if fits else ''}take a smaller --batch-size, "
+        "or a larger --accumulation-steps"
     )
 
 

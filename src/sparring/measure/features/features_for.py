@@ -15,7 +15,7 @@ from sparring.data.dataset import Dataset
 from sparring.data.open import open_source
 from sparring.data.registry import CHANNEL_FEATURES
 from sparring.data.resolve import cache_folder
-from sparring.engine.data_spec import DataSpec, ImageSpec, SeriesSpec, TableSpec
+from sparring.engine.data_spec import KINDS, DataSpec, ImageSpec, SeriesSpec, TableSpec
 from sparring.engine.device import Hardware
 from sparring.engine.errors import SparringError, UsageError
 from sparring.measure.features import feature_net as nets
@@ -34,10 +34,19 @@ def values_for(spec: DataSpec, training: Callable[[], Iterable[NDArray[Any]]]) -
 
     `training` returns the stored training rows in chunks. Raises UsageError for kinds of data without scores.
     """
-    raise UsageError(
-        f"there are no scores of generated {spec.kind} data yet: images, tables and series can be evaluated. "
-        "`sparring attack` and "
-        "`sparring predict` test a classifier"
+    raise _unscored(spec.kind)
+
+
+def check_scored(kind: str) -> None:
+    """Raise UsageError for a kind of data without scores, before any of it is read."""
+    if values_for.dispatch(KINDS[kind]) is values_for.dispatch(object):
+        raise _unscored(kind)
+
+
+def _unscored(kind: str) -> UsageError:
+    return UsageError(
+        f"there are no scores of generated {kind} data yet: images, tables and series can be evaluated. "
+        "`sparring attack` and `sparring predict` test a classifier"
     )
 
 
