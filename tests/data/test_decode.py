@@ -20,6 +20,7 @@ from sparring.data.archive import open_container
 from sparring.data.decode import decode, decode_all, header
 from sparring.data.open import open_source
 from sparring.data.reader_api import Shape
+from sparring.data.scale import choose_scales
 from sparring.engine.errors import SparringError
 
 RGB = pixels(1, 6, 4)[0]
@@ -32,7 +33,11 @@ def saved(image: Image.Image, kind: str, **options: object) -> bytes:
 
 
 def array(content: bytes, mode: str, height: int = 6, width: int = 4) -> np.ndarray:
-    got = np.frombuffer(decode(content, Shape(height, width, mode)), np.uint8)
+    pixels, extent = decode(content, Shape(height, width, mode))
+    if extent is not None:  # more than 8 bits: the scale is that of this image
+        assert not pixels
+        pixels, _ = decode(content, Shape(height, width, mode), choose_scales([extent]))
+    got = np.frombuffer(pixels, np.uint8)
     return got.reshape(height, width, -1)
 
 
@@ -299,8 +304,8 @@ def test_a_worker_is_not_led_astray_by_the_users_folder(tmp_path: Path, monkeypa
     monkeypatch.chdir(tmp_path)
     np.memmap(tmp_path / "r", np.uint8, "w+", shape=(1, 9, 7, 3))
     write_files(tmp_path / "set", {"a.png": encoded(pixels(1)[0])})
-    job = {"ticket": {"kind": "folder", "path": str(tmp_path / "set")}, "names": ["a.png"], "first": 0,
-           "shape": [9, 7, "RGB"], "rows": str(tmp_path / "r")}  # fmt: skip
+    job = {"ticket": {"kind": "folder", "path": str(tmp_path / "set")}, "names": ["a.png"], "numbers": [0],
+           "scales": None, "shape": [9, 7, "RGB"], "rows": str(tmp_path / "r")}  # fmt: skip
     with module._start_worker() as worker:
         out, _ = worker.communicate(json.dumps(job))
     assert worker.returncode == 0

@@ -174,10 +174,10 @@ def test_labelled_draws_are_cut_with_the_batch(images: Dataset, parts: int, labe
 
 
 def test_vectors_are_told_with_their_images(tmp_path: Path) -> None:
-    x = np.repeat(ROWS, 4).reshape(COUNT, 2, 2)
+    x = np.repeat(ROWS + 100, 4).reshape(COUNT, 2, 2)
     np.savez(tmp_path / "a.npz", x=x, y=np.stack([ROWS / 2, -(ROWS / 4)], 1))
     (batch,) = BatchLoader(open_source(tmp_path / "a.npz"), 5, seed=3).batches(0, 0)
-    pixels = (batch.x[:, 0, 0, 0] + 1) * 127.5
+    pixels = (batch.x[:, 0, 0, 0] + 1) * 127.5 - 100
     assert batch.y.dtype == torch.float32 and batch.labelled is None
     torch.testing.assert_close(batch.y, torch.stack([pixels / 2, -pixels / 4], 1), atol=1e-4, rtol=0)
 

@@ -363,6 +363,7 @@ def test_numbers_become_bytes_by_the_range_of_all_parts(tmp_path: Path) -> None:
         ("wide", np.array([[[0, 65535]]], np.uint16), np.array([[[65535, 0]]], np.uint16), 0),
         ("bool", np.array([[[False, True]]]), np.array([[[True, False]]]), 0),
         ("small ints", np.array([[[0, 16]]]), np.array([[[0, 16]]]), 0),
+        ("bytes", np.array([[[0, 200]]]), np.array([[[0, 16]]]), 0),
     ):
         (tmp_path / f"{name}.npz").write_bytes(npz(x_train=train, x_test=test))
         data = open_source(tmp_path / f"{name}.npz")
@@ -370,10 +371,10 @@ def test_numbers_become_bytes_by_the_range_of_all_parts(tmp_path: Path) -> None:
         if name == "signed":  # -1..0 is the lower half, because the test part goes to 1
             assert data[np.arange(6)].max() in (127, 128)
             assert data.split("test")[np.arange(2)].min() == 255
-        elif name != "small ints":
+        elif name != "bytes":
             assert data[np.arange(len(data))].max() == 255
         else:  # whole numbers up to 255 are taken for bytes
-            assert data[np.arange(1)].max() == 16
+            assert data[np.arange(1)].max() == 200
 
 
 @pytest.mark.parametrize("channels", [5, 13])

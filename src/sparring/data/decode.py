@@ -17,28 +17,30 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from sparring.data.archive import Container, Folder, Tar, Unreadable, Zip
 from sparring.data.mmap_io import let_go
 from sparring.data.parquet_cells import Cells
-from sparring.data.reader_api import MODES, ReadResult, Shape
+from sparring.data.reader_api import MODES, Extent, ReadResult, Shape
+from sparring.data.wide import is_wide, raw_mode, to_picture, wide_values, without_alpha
 from sparring.engine.errors import SparringError
 
 if TYPE_CHECKING:
     from sparring.data.reader_api import Rows
+    from sparring.data.scale import Scales
 
 MOST_PIXELS = 100_000_000
 """A larger image is refused as a decompression bomb."""
 TRIED, WORTH = 64, 0.6
 """Images that this process decodes, and seconds that the rest may take it: beyond that, other processes are started."""
 FORMATS = (
-    "JPEG", "PNG", "GIF", "BMP", "PPM", "WEBP", "TIFF", "MPO", "JPEG2000", "ICO", "PCX", "DIB", "TGA", "AVIF"
+    "JPEG", "PNG", "GIF", "BMP", "PPM", "WEBP", "TIFF", "JPEG2000", "ICO", "PCX", "DIB", "TGA", "AVIF"
 )  # fmt: skip
 """Pillow's names. Others are not tried: EPS, say, would start Ghostscript on what a stranger wrote."""
 UPRIGHT = {
@@ -64,28 +66,36 @@ def header(content: bytes) -> Shape:
         return Shape(height, width, _mode(image))
 
 
-def decode(content: bytes, shape: Shape) -> bytes:
-    """Decode an image into the bytes of `[H, W, C]`: first frame, upright, scaled to cover `shape`, centre cropped."""
+def decode(content: bytes, shape: Shape, scales: Scales | None = None) -> tuple[bytes, Extent | None]:
+    """Decode an image into the bytes of `[H, W, C]`: first frame, upright, scaled to cover `shape`, centre cropped.
+
+    Of an image of more than 8 bits the range of its values is returned, too; without `scales` for them, no bytes are.
+    """
     size = shape.width, shape.height
+    extent = None
     with _open(content) as image:
         if image.format == "JPEG" and min(image.size) >= 2 * max(size):
             image.draft(None, (max(size), max(size)))  # scaled down while it is decoded, which is cheap
-        image.load()
-        orientation = _orientation(image)
+        source = image
+        if is_wide(image):
+            image, extent = _read_wide(image, content, scales)
+            if scales is None:
+                return b"", extent
+        else:
+            image.load()
+        orientation = _orientation(source)
         picture = to_mode(image, shape.mode)
         if orientation in UPRIGHT:
             picture = picture.transpose(UPRIGHT[orientation])
         if picture.size != size:
             picture = ImageOps.fit(picture, size, Image.Resampling.LANCZOS)
-        return picture.tobytes()
+        return picture.tobytes(), extent
 
 
 def to_mode(image: Image.Image, mode: str) -> Image.Image:
-    """Return the picture in another mode; transparency that goes is laid over white, 16 bits are scaled to 8."""
+    """Return the picture in another mode; transparency that goes is laid over white."""
     if image.mode == mode and "transparency" not in image.info:
         return image
-    if image.mode.startswith("I") or image.mode == "F":
-        image = _scaled_to_bytes(image)
     if mode in ("L", "RGB") and _mode(image) in ("LA", "RGBA"):
         over = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", over.size, "white"), over)
@@ -116,6 +126,8 @@ def _orientation(image: Image.Image) -> int:
 
 
 def _mode(image: Image.Image) -> str:
+    if raw_mode(image) == "LA;16B":  # which Pillow opens as RGBA
+        return "LA"
     if image.mode.startswith("I") or image.mode == "F":
         return "L"
     if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
@@ -123,17 +135,16 @@ def _mode(image: Image.Image) -> str:
     return "L" if image.mode in ("1", "L") else "RGB"
 
 
-def _scaled_to_bytes(image: Image.Image) -> Image.Image:
-    """16-bit and wider grey, or float, scaled where Pillow would clip."""
-    import numpy as np
+def _read_wide(image: Image.Image, content: bytes, scales: Scales | None) -> tuple[Image.Image, Extent]:
+    """Return a picture of more than 8 bits scaled to bytes, and its range; without `scales` the range alone counts."""
+    from sparring.data.scale import extent_of  # late, with NumPy: few workers need it
 
-    values = np.asarray(image, np.float64)
-    highest = float(values.max(initial=0))
-    if not np.isfinite(values).all():
-        raise Unusable("holds values that are no finite numbers")
-    scales = (65535.0,) if image.mode.startswith("I") else (1.0, 255.0, 65535.0)
-    top = next((scale for scale in scales if highest <= scale), highest)
-    return Image.fromarray((values * (255 / top)).clip(0, 255).round().astype(np.uint8))
+    colours, alpha = without_alpha(wide_values(image, lambda: _open(content)), _mode(image))
+    try:
+        extent = extent_of(colours)
+    except ValueError as error:
+        raise Unusable(str(error)) from None
+    return image if scales is None else to_picture(scales.of(extent)(colours), alpha), extent
 
 
 def decode_all(
@@ -143,9 +154,17 @@ def decode_all(
     shape: Shape,
     on_progress: Callable[[int], None],
     workers: int | None = None,
+    *,
+    numbers: Sequence[int] | None = None,
+    scales: Scales | None = None,
 ) -> list[ReadResult]:
-    """Decode `names` into `rows` (a memory map of a file), on all cores where that is faster."""
+    """Decode `names` into `rows` (a memory map of a file), on all cores where that is faster.
+
+    `numbers` are the rows to write, in place of the first ones. Images of more than 8 bits are written by `scales`;
+    without these their result tells their range, and nothing is written.
+    """
     workers = cores() if workers is None else workers
+    work = _Work(container, names, range(len(names)) if numbers is None else numbers, shape, scales)
     outcomes: list[ReadResult] = []
     start = time.monotonic()
     flat, length = rows.reshape(-1).data, rows[0].size
@@ -153,16 +172,27 @@ def decode_all(
     def put(row: int, data: bytes) -> None:
         flat[row * length : (row + 1) * length] = data
 
-    for outcome in _decode_each(container, enumerate(names), put, shape):
+    for outcome in _decode_each(work, put):
         outcomes.append(outcome)
         done, spent = len(outcomes), time.monotonic() - start
         if done % 256 == 0:
             let_go(rows)
             on_progress(done)
         if done == TRIED and workers > 1 and spent / done * (len(names) - done) > WORTH and sys.executable:
-            return outcomes + _decode_on(workers, container, names, done, rows, shape, on_progress)
+            return outcomes + _decode_on(workers, work, done, rows, on_progress)
     on_progress(len(outcomes))
     return outcomes
+
+
+class _Work(NamedTuple):
+    """Images to decode, and how."""
+
+    container: Container
+    names: Sequence[str]
+    numbers: Sequence[int]
+    """Row of each."""
+    shape: Shape
+    scales: Scales | None
 
 
 def cores() -> int:
@@ -172,20 +202,19 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-def _decode_each(
-    container: Container, jobs: Iterable[tuple[int, str]], put: Callable[[int, bytes], None], shape: Shape
-) -> Iterator[ReadResult]:
+def _decode_each(work: _Work, put: Callable[[int, bytes], None]) -> Iterator[ReadResult]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow's remarks on odd files; what cannot be used is reported
-        for row, name in jobs:
+        for row, name in zip(work.numbers, work.names, strict=True):
             try:
-                content = container.read(name)
-                data = decode(content, shape)
+                content = work.container.read(name)
+                data, extent = decode(content, work.shape, work.scales)
             except Exception as error:  # one bad file, however bad, never ends the work
                 yield ReadResult(reason=_reason(error))
             else:
-                put(row, data)
-                yield ReadResult(hashlib.blake2b(content, digest_size=16).hexdigest())
+                if data:
+                    put(row, data)
+                yield ReadResult(hashlib.blake2b(content, digest_size=16).hexdigest(), extent=extent)
 
 
 def _reason(error: Exception) -> str:
@@ -203,15 +232,10 @@ def _reason(error: Exception) -> str:
 
 
 def _decode_on(
-    workers: int,
-    container: Container,
-    names: Sequence[str],
-    first: int,
-    rows: Rows,
-    shape: Shape,
-    on_progress: Callable[[int], None],
+    workers: int, work: _Work, first: int, rows: Rows, on_progress: Callable[[int], None]
 ) -> list[ReadResult]:
-    """Outcomes of `names[first:]`; each worker takes a stretch of its own."""
+    """Outcomes of the images from `first` on; each worker takes a stretch of its own."""
+    container, names, numbers, shape, scales = work
     lock, count = threading.Lock(), first
     ends = [first + (len(names) - first) * k // workers for k in range(workers + 1)]
     outcomes: list[list[ReadResult]] = [[] for _ in range(workers)]
@@ -223,7 +247,7 @@ def _decode_on(
             process.stdin.write(job)
             process.stdin.close()
             for line in process.stdout:
-                done = [ReadResult(*pair) for pair in json.loads(line)]
+                done = [_result(*fields) for fields in json.loads(line)]
                 outcomes[k] += done
                 with lock:
                     count += len(done)
@@ -233,8 +257,8 @@ def _decode_on(
     try:
         for k in range(workers):
             mine = names[ends[k] : ends[k + 1]]
-            job = {"ticket": container.ticket(mine), "names": mine, "first": ends[k], "shape": shape,
-                   "rows": str(rows.filename)}  # type: ignore[attr-defined]  # fmt: skip
+            job = {"ticket": container.ticket(mine), "names": mine, "numbers": list(numbers[ends[k] : ends[k + 1]]),
+                   "shape": shape, "scales": scales, "rows": str(rows.filename)}  # type: ignore[attr-defined]  # fmt: skip
             processes.append(_start_worker())
             listeners.append(threading.Thread(target=listen, args=(k, processes[k], json.dumps(job)), daemon=True))
             listeners[k].start()
@@ -254,6 +278,10 @@ def _decode_on(
             "The same command begins anew"
         )
     return [outcome for some in outcomes for outcome in some]
+
+
+def _result(digest: str, reason: str, extent: list[Any] | None) -> ReadResult:
+    return ReadResult(digest, reason, Extent(*extent) if extent else None)
 
 
 def _start_worker() -> subprocess.Popen[str]:
@@ -284,7 +312,8 @@ def _work() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the process that started this one sees to it
     gc.set_threshold(100_000)  # Pillow leaves little behind, and looking for it often costs 7 %
     job = json.loads(sys.stdin.read())
-    shape, first = Shape(*job["shape"]), job["first"]
+    shape = Shape(*job["shape"])
+    work = _Work(reopen(job["ticket"]), job["names"], job["numbers"], shape, _scales(job["scales"]))
     length, at = shape.height * shape.width * MODES[shape.mode], -1
     done: list[ReadResult] = []
     with open(job["rows"], "r+b", buffering=1 << 20) as file:  # row after row: cheaper than through a memory map
@@ -296,12 +325,20 @@ def _work() -> None:
             file.write(data)
             at = row + 1
 
-        for outcome in _decode_each(reopen(job["ticket"]), enumerate(job["names"], first), put, shape):
+        for outcome in _decode_each(work, put):
             done.append(outcome)
             if len(done) == 256:
                 print(json.dumps(done), flush=True)
                 done = []
     print(json.dumps(done), flush=True)
+
+
+def _scales(pairs: list[list[float]] | None) -> Scales | None:
+    if pairs is None:
+        return None
+    from sparring.data.scale import Scale, Scales
+
+    return Scales(*(Scale(*pair) for pair in pairs))
 
 
 if __name__ == "__main__":

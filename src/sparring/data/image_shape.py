@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sparring.data.reader_api import MODES, RawDataset, ReadOptions, Shape, mode_of
+from sparring.data.decode import decode_all
+from sparring.data.reader_api import MODES, Extent, RawDataset, ReadOptions, ReadResult, Shape, mode_of
+from sparring.data.scale import BYTES, Scales, choose_scales, misfit, remarks, scale_as, stretch_dim
 from sparring.engine.data_spec import DataSpec, ImageSpec
 from sparring.engine.errors import UsageError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from sparring.data.archive import Container
+    from sparring.data.reader_api import Rows
 
 MAX_AUTO_SIDE, AUTO_SIDE = 128, 64
 """Pixels: images of one size up to 128 are taken as they are; others are brought to 64 on the longer side."""
@@ -22,6 +33,9 @@ class ImageSource(RawDataset):
     unit = "images"
     held_out = None
     _shapes: Counter[Shape]
+    _like: ImageSpec | None = None
+    _scales: Scales | None = None
+    """Scales of what was no byte by its type."""
 
     def survey(self) -> Counter[Shape]:
         """Count the sizes and modes, by headers, of a sample where there are very many."""
@@ -33,6 +47,7 @@ class ImageSource(RawDataset):
         self._shapes = self.survey()
         size, mode = options.size, options.mode
         if isinstance(like, ImageSpec):
+            self._like = like
             size, mode = (like.height, like.width), like.mode or mode_of(like.channels)
             if not (options.resize or like.scaled):
                 _check_same(self._shapes, like)
@@ -42,6 +57,47 @@ class ImageSource(RawDataset):
         channels = MODES.get(shape.mode) or int(shape.mode.split()[0])
         scaled = set(self._shapes) != {shape}
         return ImageSpec(shape.height, shape.width, channels, mode=shape.mode, scaled=scaled)
+
+    def decode_files(
+        self, container: Container, rows: Rows, spec: DataSpec, on_progress: Callable[[int], None],
+        workers: int | None = None,
+    ) -> list[ReadResult]:  # fmt: skip
+        """Decode the items into their rows; those of more than 8 bits last, when the range of all of them is known."""
+        names, shape = [item.name for item in self.items], shape_of(spec)
+        results = decode_all(container, names, rows, shape, on_progress, workers)
+        extents = {row: result.extent for row, result in enumerate(results) if result.extent}
+        for row in [row for row, extent in extents.items() if self._like and scale_as(self._like, extent) is None]:
+            results[row] = ReadResult(reason=misfit(extents.pop(row)))
+        if extents:
+            self._set_scales(list(extents.values()), len(results))
+            wide = list(extents)
+            again = decode_all(
+                container, [names[row] for row in wide], rows, shape, lambda done: None, workers,
+                numbers=wide, scales=self._scales,
+            )  # fmt: skip
+            for row, result in zip(wide, again, strict=True):
+                results[row] = result
+        return results
+
+    def _set_scales(self, extents: list[Extent], count: int) -> None:
+        """Choose the scales of values of these extents, in that many parts of `count`; and note them."""
+        self._scales = scales = choose_scales(extents, self._like)
+        some = f" in {len(extents):,} of {count:,}, in which they are no bytes" if len(extents) < count else ""
+        self.notes += [f"{scale}{some}" for scale in dict.fromkeys(scales) if scale != BYTES]
+        if self._like and (beyond := sum(scales.of(extent).clips(extent) for extent in extents)):
+            self.notes.append(
+                f"values beyond the scale of the model's training data were clipped, in {beyond:,} of {count:,}"
+            )
+
+    def finish(self, spec: DataSpec, rows: Rows, used: NDArray[np.int64], train: NDArray[np.int64]) -> DataSpec:
+        """Return the spec with the scale of the values; bytes that use few of 255 levels are stretched in `rows`."""
+        assert isinstance(spec, ImageSpec)
+        kept = self._scales.kept if self._scales else None
+        if kept is None and (dim := stretch_dim(rows, used, self._like)):
+            self.notes.append(str(dim))
+            kept = dim
+        self.notes += remarks(rows, used, scaled=kept is not None)
+        return replace(spec, scale=self._like.scale if self._like else kept)
 
     def forms(self) -> dict[str, int]:
         """Count the sizes and modes that were found."""

@@ -14,7 +14,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from sparring.data.archive import CACHE_TAG, Folder, open_container
-from sparring.data.build import VERSION, Request, build_cache
+from sparring.data.build import READING, VERSION, Request, build_cache
 from sparring.data.dataset import Dataset, SourceReport
 from sparring.data.guess import kind_of
 from sparring.data.gzip_io import is_packed_tar, unpacked
@@ -51,7 +51,7 @@ def open_source(
     path, notes = (Path(DIGITS), []) if digits else locate(source)
     key = DIGITS if digits else Folder(path).key()  # an archive counts as one file, until there is need to look into it
     described = spec_to_json(like) if like else None
-    cache_key = json.dumps([VERSION, str(source), key, asdict(options), described, keep_duplicates])
+    cache_key = json.dumps([VERSION, READING, str(source), key, asdict(options), described, keep_duplicates])
     index = cache / "index" / f"{hashlib.blake2b(cache_key.encode(), digest_size=16).hexdigest()}.json"
     if data := _opened(cache, index):
         return data

@@ -47,11 +47,24 @@ class Example(NamedTuple):
     label: str | None
 
 
+class Extent(NamedTuple):
+    """Range of numbers that are no bytes by their type."""
+
+    low: float
+    high: float
+    whole: bool
+    """True where all of them are whole numbers."""
+    floating: bool
+    """True where their type is floating point."""
+
+
 class ReadResult(NamedTuple):
     """Outcome of reading one example: the digest of its content, or the reason why it cannot be used."""
 
     digest: str = ""
     reason: str = ""
+    extent: Extent | None = None
+    """Range of an image of more than 8 bits, which is not written before the scale of all is known."""
 
 
 @dataclass(frozen=True)

@@ -90,6 +90,8 @@ class ImageSpec:
     """Pillow's mode of the images (`L`, `RGB`, ...); new images are converted to it."""
     scaled: bool = False
     """True where images of other sizes were scaled to this one, as new images then are."""
+    scale: tuple[float, float] | None = None
+    """Values that became 0 and 255, where these were no plain bytes; numbers of new images are read so."""
 
     def __post_init__(self) -> None:
         _set_tuples(self)
@@ -293,9 +295,9 @@ def kinds_of(kind: str) -> list[str]:
 
 
 def spec_to_json(spec: DataSpec) -> dict[str, Any]:
-    """Describe a spec by `kind` and its fields, as JSON holds them."""
+    """Describe a spec by `kind` and its fields, as JSON holds them; a field that is None is left out."""
     fields: dict[str, Any] = json.loads(json.dumps(asdict(spec)))  # type: ignore[call-overload]
-    return {"kind": spec.kind, **fields}
+    return {"kind": spec.kind, **{name: value for name, value in fields.items() if value is not None}}
 
 
 def spec_from_json(fields: Mapping[str, Any]) -> DataSpec:

@@ -185,10 +185,20 @@ def _(spec: ImageSpec, source: str | Path, trained_with: dict[str, Any], on_prog
     """Open by the run's own settings: where these choose the shape, the cache and the feature net serve both."""
     options = ReadOptions(size=tuple(trained_with["size"] or ()) or None, mode=trained_with["mode"])
     data = open_source(source, options, on_progress=on_progress)
-    if data.spec.shape == spec.shape:
+    if data.spec.shape != spec.shape:
+        options = ReadOptions(size=(spec.height, spec.width), mode=mode_of(spec.channels))
+        data = open_source(source, options, on_progress=on_progress)
+    return _scaled_like(spec, data, source, on_progress, keep_duplicates=False)
+
+
+def _scaled_like(
+    spec: ImageSpec, data: Dataset, source: str | Path, on_progress: OnProgress, *, keep_duplicates: bool
+) -> Dataset:
+    """Return images of the shape of `spec`, opened again where their values were read by another scale than its."""
+    if data.spec.scale == spec.scale or data.spec.shape != spec.shape:
         return data
-    options = ReadOptions(size=(spec.height, spec.width), mode=mode_of(spec.channels))
-    return open_source(source, options, on_progress=on_progress)
+    options = ReadOptions(resize=True)
+    return open_source(source, options, like=spec, keep_duplicates=keep_duplicates, on_progress=on_progress)
 
 
 def _of_source(samples: Source, source: str | Path, request: EvaluationRequest, progress: Progress) -> EvaluationInputs:
@@ -267,7 +277,7 @@ def _(spec: ImageSpec, samples: str | Path, data: Dataset, options: ReadOptions,
         flags = f"--size {'x'.join(map(str, fake.report.shape[:2]))}" * (fake.report.shape[:2] != data.report.shape[:2])
         flags += f" --mode {fake.report.mode}" * (fake.report.mode != data.report.mode)
         raise UsageError(f"the samples are {there}, the data are {here}: {flags.strip()} brings both to one shape")
-    return fake
+    return _scaled_like(spec, fake, samples, on_progress, keep_duplicates=True)
 
 
 def _inputs(

@@ -16,7 +16,8 @@ from sparring.data.archive import Skipped
 from sparring.data.decode import to_mode
 from sparring.data.image_shape import ImageSource, shape_of
 from sparring.data.mmap_io import let_go
-from sparring.data.reader_api import MODES, Example, ReadResult, Shape, mode_of
+from sparring.data.reader_api import MODES, Example, Extent, ReadResult, Shape, mode_of
+from sparring.data.scale import extent_of, merged, misfit, scale_as
 from sparring.engine.errors import SparringError
 
 if TYPE_CHECKING:
@@ -79,10 +80,12 @@ class ImageArrays(ImageSource):
         """Copy the arrays into the rows, block by block."""
         outcomes: list[ReadResult] = []
         shape = shape_of(spec)
-        to_uint8 = self._scale()
-        for part in self.parts:
+        extents = {k: extent for k, part in enumerate(self.parts) if (extent := self._extent(part))}
+        if extents:
+            self._set_scales(list(extents.values()), len(self.parts))
+        for k, part in enumerate(self.parts):
             for some in _blocks(part.images):
-                block = to_uint8(some)
+                block = self._to_bytes(some, extents.get(k))
                 if block.shape[1:] != rows.shape[1:]:
                     block = np.stack([_fit(image, shape) for image in block])
                 rows[len(outcomes) : len(outcomes) + len(block)] = block
@@ -91,33 +94,23 @@ class ImageArrays(ImageSource):
                 on_progress(len(outcomes))
         return outcomes
 
-    def _scale(self) -> Callable[[NDArray[Any]], NDArray[np.uint8]]:
-        """How the numbers become bytes: by their type, and by the range that all parts together take."""
-        kinds = {part.images.dtype for part in self.parts}
-        if kinds == {np.dtype(np.uint8)}:
-            return lambda block: block
-        if kinds == {np.dtype(bool)}:
-            return lambda block: block.astype(np.uint8) * np.uint8(255)
-        low, high = self._range()
-        if not np.isfinite([low, high]).all():
-            raise SparringError(
-                f"{self.parts[0].name} holds values that are no finite numbers (NaN or infinity): mend it first"
-            )
-        if all(kind.kind == "f" for kind in kinds) and low >= -1.0 and high <= 1.0:
-            low, high = (-1.0, 1.0) if low < 0 else (0.0, 1.0)
-        elif low >= 0 and high <= 255:
-            low, high = 0.0, 255.0
-        elif kinds == {np.dtype(np.uint16)}:
-            low, high = 0.0, 65535.0
-        if (low, high) != (0.0, 255.0):
-            self.notes.append(f"values from {low:g} to {high:g} became 0 to 255")
-        factor = 255 / max(high - low, 1e-12)
-        return lambda block: ((block.astype(np.float64) - low) * factor).round().clip(0, 255).astype(np.uint8)
+    def _extent(self, part: Part) -> Extent | None:
+        """Return the range of numbers that are no bytes by their type; raises SparringError where they do not fit."""
+        if part.images.dtype in (np.uint8, bool) or not len(part.images):
+            return None
+        try:
+            extent = merged(extent_of(block) for block in _blocks(part.images))
+        except ValueError as error:
+            raise SparringError(f"{part.name} {error} (NaN or infinity): mend it first") from None
+        if self._like and scale_as(self._like, extent) is None:
+            raise SparringError(f"{part.name} {misfit(extent)}")
+        return extent
 
-    def _range(self) -> tuple[float, float]:
-        blocks = (block for part in self.parts for block in _blocks(part.images))
-        lows, highs = zip(*((float(block.min()), float(block.max())) for block in blocks), strict=True)
-        return float(np.min(lows)), float(np.max(highs))
+    def _to_bytes(self, block: NDArray[Any], extent: Extent | None) -> NDArray[np.uint8]:
+        """Return numbers by the scale of all parts; booleans as 0 and 255."""
+        if extent and self._scales:
+            return self._scales.of(extent)(block)
+        return block.astype(np.uint8) * np.uint8(255) if block.dtype == bool else block
 
 
 def _blocks(images: NDArray[Any]) -> Iterator[NDArray[Any]]:

@@ -10,8 +10,8 @@ from itertools import islice
 from typing import TYPE_CHECKING, Literal
 
 from sparring.data.archive import Container, Skipped, is_hidden, suffix
-from sparring.data.decode import decode_all, header
-from sparring.data.image_shape import ImageSource, shape_of
+from sparring.data.decode import header
+from sparring.data.image_shape import ImageSource
 from sparring.data.reader_api import Example, RawDataset, ReadResult, Shape
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class ImageFiles(ImageSource):
 
     def ingest(self, rows: Rows, spec: DataSpec, on_progress: Callable[[int], None]) -> list[ReadResult]:
         """Decode each file into its row."""
-        return decode_all(self.container, [item.name for item in self.items], rows, shape_of(spec), on_progress)
+        return self.decode_files(self.container, rows, spec, on_progress)
 
 
 def survey(container: Container, names: list[str]) -> Counter[Shape]:

@@ -10,8 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from sparring.data.archive import Container, Skipped
-from sparring.data.decode import decode_all
-from sparring.data.image_shape import ImageSource, shape_of
+from sparring.data.image_shape import ImageSource
 from sparring.data.parquet_cells import Cells, explaining
 from sparring.data.reader_api import Example, RawDataset, ReadResult, Shape
 from sparring.data.readers.images import MOST_HEADERS, SPLITS, mostly_images, survey
@@ -39,8 +38,7 @@ class ParquetImages(ImageSource):
 
     def ingest(self, rows: Rows, spec: DataSpec, on_progress: Callable[[int], None]) -> list[ReadResult]:
         """Decode each cell into its row."""
-        workers = None if self.cells.shareable() else 1
-        return decode_all(self.cells, [item.name for item in self.items], rows, shape_of(spec), on_progress, workers)
+        return self.decode_files(self.cells, rows, spec, on_progress, None if self.cells.shareable() else 1)
 
 
 def read_parquet(container: Container) -> RawDataset | None:
