@@ -390,9 +390,11 @@ def test_many_channels_train_as_they_are(channels: int, tmp_path: Path) -> None:
 
 
 def test_arrays_with_alpha_are_laid_over_white_or_kept(tmp_path: Path) -> None:
-    images = np.zeros((2, 4, 4, 4), np.uint8)  # black, wholly transparent
+    images = np.zeros((2, 4, 4, 4), np.uint8)  # black, one half transparent
+    images[:, 2:, :, 3] = 255
     np.save(tmp_path / "a.npy", images)
-    assert (open_source(tmp_path / "a.npy")[np.arange(2)] == 255).all()
+    laid = open_source(tmp_path / "a.npy")[np.arange(2)]
+    assert (laid[:, :2] == 255).all() and (laid[:, 2:] == 0).all()
     assert np.array_equal(open_source(tmp_path / "a.npy", ReadOptions(mode="RGBA"))[np.arange(2)], images)
 
 

@@ -32,6 +32,9 @@ from sparring.data.wide import is_wide, raw_mode, to_picture, wide_values, witho
 from sparring.engine.errors import SparringError
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from sparring.data.reader_api import Rows
     from sparring.data.scale import Scales
 
@@ -66,6 +69,12 @@ def header(content: bytes) -> Shape:
         return Shape(height, width, _mode(image))
 
 
+def pages_of(content: bytes) -> int:
+    """Return the number of pictures in an image file; raises on what is no image."""
+    with _open(content) as image:
+        return int(getattr(image, "n_frames", 1))
+
+
 def decode(content: bytes, shape: Shape, scales: Scales | None = None) -> tuple[bytes, Extent | None]:
     """Decode an image into the bytes of `[H, W, C]`: first frame, upright, scaled to cover `shape`, centre cropped.
 
@@ -90,6 +99,17 @@ def decode(content: bytes, shape: Shape, scales: Scales | None = None) -> tuple[
         if picture.size != size:
             picture = ImageOps.fit(picture, size, Image.Resampling.LANCZOS)
         return picture.tobytes(), extent
+
+
+def alpha_of(content: bytes) -> NDArray[np.uint8]:
+    """Return the alpha channel `[H, W]` of an image file; raises on what is no image."""
+    import numpy as np
+
+    with _open(content) as image:
+        if is_wide(image):
+            colours, alpha = without_alpha(wide_values(image, lambda: _open(content)), _mode(image))
+            return np.full(colours.shape[:2], 255, np.uint8) if alpha is None else alpha
+        return np.asarray(image.convert("RGBA"))[..., 3]
 
 
 def to_mode(image: Image.Image, mode: str) -> Image.Image:

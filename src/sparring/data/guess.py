@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from sparring.data.archive import Container, is_hidden, suffix
+from sparring.data.axes import flat_images
 from sparring.data.numpy_io import array_shapes, numpy_names
 from sparring.data.reader_api import KINDS_OF_OPTION, ReadOptions
 from sparring.data.readers.audio import SOUND_SUFFIXES
@@ -64,7 +65,9 @@ def _kind_of_arrays(container: Container, names: list[str], like: DataSpec | Non
     shapes = array_shapes(container, names)
     for entry in ("x", "x_train", "x_test", "arr_0"):
         if entry in shapes and len(shape := shapes[entry][0]) == 2:
-            return "table", f"an array of shape {list(shape)}"
+            sides = flat_images(shape[1])
+            hint = f"; {shape[1]} = {sides}: reshape it where it holds images" if sides else ""
+            return "table", f"an array of shape {list(shape)}{hint}"
     return "image", "arrays of more than two dimensions"
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -25,6 +25,14 @@ MAX_AUTO_SIDE, AUTO_SIDE = 128, 64
 """Pixels: images of one size up to 128 are taken as they are; others are brought to 64 on the longer side."""
 MOSTLY = 0.9
 """Fraction of images of one size that makes it the size: the few others are scaled."""
+
+
+FOURTH_CHANNEL = (
+    "the last channel is nowhere opaque, or nearly everywhere half transparent: it is kept as data; --mode L or RGB "
+    "lays it over white, as transparency"
+)
+MOSTLY_HALF = 0.5
+"""Part of the pixels that are neither opaque nor transparent, above which an alpha channel holds data."""
 
 
 class ImageSource(RawDataset):
@@ -52,11 +60,24 @@ class ImageSource(RawDataset):
             if not (options.resize or like.scaled):
                 _check_same(self._shapes, like)
             mode = mode if mode in MODES else None
+        if mode is None and (mode := self._mode_of_data()):
+            self.notes.append(FOURTH_CHANNEL)
         shape, notes = choose_shape(self._shapes, size, mode) if self._shapes else (Shape(1, 1, "L"), [])
         self.notes += notes
         channels = MODES.get(shape.mode) or int(shape.mode.split()[0])
         scaled = set(self._shapes) != {shape}
         return ImageSpec(shape.height, shape.width, channels, mode=shape.mode, scaled=scaled)
+
+    def alpha(self) -> Iterable[NDArray[Any]]:
+        """Yield the alpha channels of some images, where they have one; 255 (or 1, or 65535) is opaque."""
+        raise NotImplementedError
+
+    def _mode_of_data(self) -> str | None:
+        """Return the mode that keeps the last channel, where all images have one that is no transparency."""
+        modes = {shape.mode for shape in self._shapes}
+        if len(modes) != 1 or not modes <= {"LA", "RGBA"} or not holds_data(self.alpha()):
+            return None
+        return modes.pop()
 
     def decode_files(
         self, container: Container, rows: Rows, spec: DataSpec, on_progress: Callable[[int], None],
@@ -102,6 +123,17 @@ class ImageSource(RawDataset):
     def forms(self) -> dict[str, int]:
         """Count the sizes and modes that were found."""
         return {f"{s.height}x{s.width} {s.mode}": count for s, count in self._shapes.most_common()}
+
+
+def holds_data(alphas: Iterable[NDArray[Any]]) -> bool:
+    """Return True where alpha channels cannot be transparency: no pixel is opaque, or most are in between."""
+    values = [alpha.reshape(-1)[: 1 << 16] for alpha in alphas]
+    if not values:
+        return False
+    every = np.concatenate(values)
+    opaque = next((top for top in (1, 255, 65535) if every.max(initial=0) <= top), np.inf)
+    opaque = 255 if every.dtype == np.uint8 else opaque
+    return bool((every < opaque).all() or ((every > 0) & (every < opaque)).mean() > MOSTLY_HALF)
 
 
 def shape_of(spec: DataSpec) -> Shape:

@@ -36,6 +36,8 @@ class Part:
     images: NDArray[Any]
     labels: Sequence[str | None] | None = None
     vectors: NDArray[np.float32] | None = None
+    notes: Sequence[str] = ()
+    """Remarks on how the array was understood."""
 
     def __post_init__(self) -> None:
         for labels_given in (self.labels, self.vectors):
@@ -55,6 +57,7 @@ class ImageArrays(ImageSource):
     notes: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        self.notes += dict.fromkeys(note for part in self.parts for note in part.notes)
         self.items = [
             Example(f"{part.name}[{row}]", part.split, part.labels[row] if part.labels is not None else None)
             for part in self.parts
@@ -75,6 +78,11 @@ class ImageArrays(ImageSource):
             mode = mode_of(channels) or f"{channels} channels"
             shapes[Shape(height, width, mode)] += len(part.images)
         return shapes
+
+    def alpha(self) -> Iterator[NDArray[Any]]:
+        """Yield the last channel of the first images of each part."""
+        for part in self.parts:
+            yield np.asarray(part.images[:BLOCK, ..., -1])
 
     def ingest(self, rows: Rows, spec: DataSpec, on_progress: Callable[[int], None]) -> list[ReadResult]:
         """Copy the arrays into the rows, block by block."""
@@ -118,20 +126,6 @@ def _blocks(images: NDArray[Any]) -> Iterator[NDArray[Any]]:
     for start in range(0, len(images), BLOCK):
         yield images[start : start + BLOCK]
         let_go(images)
-
-
-def as_images(array: NDArray[Any], name: str) -> NDArray[Any]:
-    """`[N, H, W]`, `[N, H, W, C]` or `[N, C, H, W]` as `[N, H, W, C]`; raises SparringError on anything else."""
-    if array.dtype.kind not in "uifb":
-        raise SparringError(f"{name} holds {array.dtype}, not numbers: save images as uint8 [N, H, W, C]")
-    if array.ndim == 3:
-        array = array[..., None]
-    if array.ndim != 4 or 0 in array.shape[1:]:
-        raise SparringError(f"{name} has shape {list(array.shape)}: images are [N, H, W] or [N, H, W, C]")
-    _, first, height, width = array.shape
-    if width > 4 and (first <= 4 or first < height == width):  # channels first, as torch has it
-        array = array.transpose(0, 2, 3, 1)
-    return array
 
 
 def _fit(image: NDArray[np.uint8], shape: Shape) -> NDArray[np.uint8]:

@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparring.data.archive import Container, Skipped, too_large
+from sparring.data.axes import as_images
 from sparring.data.gzip_io import read_gzip
 from sparring.data.reader_api import RawDataset
-from sparring.data.readers.array_dataset import ImageArrays, Part, as_images
+from sparring.data.readers.array_dataset import ImageArrays, Part
 from sparring.engine.errors import SparringError
 
 ENDS = (".idx", "-ubyte", ".ubyte", ".idx3", ".idx1", "-idx3", "-idx1")
@@ -33,8 +34,9 @@ def read_idx_files(container: Container) -> RawDataset | None:
         split: Literal["train", "test"] = "train"
         if {"t10k", "test"} & set(re.split("[^a-z0-9]", stem.rsplit("/", 1)[-1])):
             split = "test"
-        pixels = as_images(parse_idx(container.read(name), name), name)
-        parts.append(Part(name, split, pixels, _labels(container, beside) if beside and beside != name else None))
+        labels = _labels(container, beside) if beside and beside != name else None
+        pixels, notes = as_images(parse_idx(container.read(name), name), name, None if labels is None else len(labels))
+        parts.append(Part(name, split, pixels, labels, notes=notes))
     others = [
         Skipped(name, "is the same, packed" if name in names else "is no IDX file")
         for name in container.names

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from sparring.data.archive import Container, Skipped, is_hidden, suffix
-from sparring.data.decode import header
+from sparring.data.decode import alpha_of, header, pages_of
 from sparring.data.image_shape import ImageSource
 from sparring.data.reader_api import Example, RawDataset, ReadResult, Shape
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from sparring.data.reader_api import Rows
     from sparring.engine.data_spec import DataSpec
 
@@ -30,6 +33,10 @@ NO_CLASS = "unlabelled", "unlabeled"
 """A folder of this name beside those of the classes is none itself."""
 MOST_HEADERS = 1_000
 """Of more images than this an evenly spaced sample of headers decides on size and mode."""
+PAGED = frozenset([".tif", ".tiff", ".gif", ".webp", ".png", ".apng"])
+"""Suffixes of formats that may hold several pictures."""
+MOST_ALPHAS = 24
+"""Images whose transparency is looked at."""
 TRIED = 50
 """Files without suffix that are looked into, where no file has the suffix of an image."""
 
@@ -47,7 +54,13 @@ class ImageFiles(ImageSource):
 
     def survey(self) -> Counter[Shape]:
         """Sizes and modes by the headers of up to 1,000 files; what has no readable header does not count."""
-        return survey(self.container, [item.name for item in self.items[:: -(-len(self.items) // MOST_HEADERS)]])
+        names = [item.name for item in self.items[:: -(-len(self.items) // MOST_HEADERS)]]
+        self.notes += _note_pages(self.container, names)
+        return survey(self.container, names)
+
+    def alpha(self) -> Iterator[NDArray[Any]]:
+        """Yield the alpha channels of some files, evenly spaced."""
+        return alphas(self.container, [item.name for item in self.items])
 
     def ingest(self, rows: Rows, spec: DataSpec, on_progress: Callable[[int], None]) -> list[ReadResult]:
         """Decode each file into its row."""
@@ -65,6 +78,31 @@ def survey(container: Container, names: list[str]) -> Counter[Shape]:
             except Exception:  # decoding will meet the same file and report it
                 continue
     return shapes
+
+
+def _note_pages(container: Container, names: list[str]) -> list[str]:
+    """Return a note where files hold several pictures, of which the first is used."""
+    counts: dict[str, int] = {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # as in `survey`
+        for name in names:
+            if suffix(name) in PAGED:
+                with suppress(Exception):
+                    counts[name] = pages_of(container.read(name))
+    if not (several := [name for name, count in counts.items() if count > 1]):
+        return []
+    total, files = sum(counts[name] for name in several), f"{len(several):,} file{'s' * (len(several) > 1)}"
+    return [
+        f"{files} of {len(names):,} looked at hold{'s' * (len(several) == 1)} {total:,} pictures ({several[0]}, say): "
+        "the first of each is used; save the pages as files of their own to use all"
+    ]
+
+
+def alphas(container: Container, names: list[str]) -> Iterator[NDArray[Any]]:
+    """Yield the alpha channels of a few of these files; what cannot be decoded is reported later."""
+    for name in names[:: -(-len(names) // MOST_ALPHAS)]:
+        with suppress(Exception):
+            yield alpha_of(container.read(name))
 
 
 def read_images(container: Container) -> RawDataset | None:

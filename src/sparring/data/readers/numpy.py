@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparring.data.archive import Container, Skipped
+from sparring.data.axes import as_images
 from sparring.data.numpy_io import NAMES, class_labels, entry_name, no_labels, numpy_names, open_entries
 from sparring.data.reader_api import RawDataset
-from sparring.data.readers.array_dataset import ImageArrays, Part, as_images
+from sparring.data.readers.array_dataset import ImageArrays, Part
 from sparring.data.readers.images import mostly_images
 from sparring.engine.errors import SparringError
 
@@ -34,7 +35,9 @@ def read_numpy(container: Container) -> RawDataset | None:
     parts, used = [], set()
     for x, y, split in here:
         where = entry_name(names, x)
-        part = Part(where, split, as_images(entries[x](), where))
+        count = len(label_arrays[y]) if y in label_arrays and label_arrays[y].ndim else None
+        images, notes = as_images(entries[x](), where, count)
+        part = Part(where, split, images, notes=notes)
         if vectors and y not in label_arrays:
             raise SparringError(f"{where} comes without {y}: all images need a vector label, or none")
         if y in label_arrays:

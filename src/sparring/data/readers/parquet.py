@@ -13,10 +13,12 @@ from sparring.data.archive import Container, Skipped
 from sparring.data.image_shape import ImageSource
 from sparring.data.parquet_cells import Cells, explaining
 from sparring.data.reader_api import Example, RawDataset, ReadResult, Shape
-from sparring.data.readers.images import MOST_HEADERS, SPLITS, mostly_images, survey
+from sparring.data.readers.images import MOST_HEADERS, SPLITS, alphas, mostly_images, survey
 from sparring.engine.errors import SparringError
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from sparring.data.reader_api import Rows
     from sparring.engine.data_spec import DataSpec
 
@@ -35,6 +37,10 @@ class ParquetImages(ImageSource):
     def survey(self) -> Counter[Shape]:
         """Sizes and modes of up to 2,000 first cells: later ones would unpack whole row groups."""
         return survey(self.cells, [item.name for item in self.items[:MOST_HEADERS]])
+
+    def alpha(self) -> Iterator[NDArray[Any]]:
+        """Yield the alpha channels of some of the first cells."""
+        return alphas(self.cells, [item.name for item in self.items[:MOST_HEADERS]])
 
     def ingest(self, rows: Rows, spec: DataSpec, on_progress: Callable[[int], None]) -> list[ReadResult]:
         """Decode each cell into its row."""
