@@ -73,8 +73,8 @@ def choose_order(shape: Sequence[int], count: int | None = None) -> Order:
     fitting = [order for order in (LAST, FIRST) if order.fits(shape)]
     if not fitting and COUNT_LAST.fits(shape) and shape[2] in USUAL_CHANNELS and count != shape[0]:
         return COUNT_LAST
-    usual = [order for order in fitting if order.sizes(shape)[3] in USUAL_CHANNELS]
-    orders = usual or fitting or [LAST, FIRST]
+    common = [order for order in fitting if order.sizes(shape)[3] in USUAL_CHANNELS]
+    orders = common or fitting or [LAST, FIRST]
     _, channels, height, width = shape
     if FIRST in orders and (orders == [FIRST] or (height == width != channels and width != 1)):
         return FIRST
@@ -99,8 +99,8 @@ def _of_three(array: NDArray[Any], name: str, count: int | None) -> tuple[NDArra
     note = f"{name} of shape {list(array.shape)} is taken as [N, H, W]: {first:,} grey images of {second}x{last}"
     if first in USUAL_CHANNELS[1:] and count != first:
         return array[..., None], [f"{note}; one image of {first} channels is [1, C, H, W]"]
-    odd = max(second, last) > LONGEST * min(second, last)
-    return array[..., None], [note] if odd else []
+    stretched = max(second, last) > LONGEST * min(second, last)
+    return array[..., None], [note] if stretched else []
 
 
 def _flat(array: NDArray[Any]) -> str:
