@@ -1,19 +1,17 @@
-"""What every saved classifier owes, over all kinds of data. A new kind joins by its line in KINDS."""
+"""What every saved classifier owes, over all kinds of data. A new kind joins by its line in `tests/kinds.py`."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
+from kinds import CLASSES, COUNT, KINDS, every_kind
 
 import sparring
 from sparring.commands.training.calibrate import calibrated
 from sparring.data.in_memory import InMemoryDataset
-from sparring.engine.data_spec import AudioSpec, Column, DataSpec, ImageSpec, SeriesSpec, TableSpec
 from sparring.engine.device import Hardware
 from sparring.engine.errors import UsageError
 from sparring.models.answers import NONE
@@ -21,46 +19,12 @@ from sparring.models.capabilities import capabilities_of
 from sparring.models.classifier import Classifier
 from sparring.recipes import default_recipe, recipe_class
 
-CLASSES = ("a", "b", "c")
-COUNT = 60
 CPU = Hardware(torch.device("cpu"), bf16=False)
-RNG = np.random.default_rng(0)
-COLUMNS = (Column("age", (0,), (), True, 0.0, 90.0), Column("colour", (1, 2), ("red", "blue"), False, 0.0, 1.0))
-
-
-class Kind(NamedTuple):
-    """A spec, stored rows of it, and settings of its default recipe that make small networks."""
-
-    spec: DataSpec
-    rows: NDArray[Any]
-    settings: dict[str, Any]
-
-
-def table() -> NDArray[np.float32]:
-    colour = RNG.integers(0, 2, COUNT)
-    return np.stack([RNG.integers(0, 90, COUNT), colour, 1 - colour], 1).astype(np.float32)
-
-
-KINDS = {
-    "image": Kind(
-        ImageSpec(8, 6, 3, CLASSES, COUNT), RNG.integers(0, 256, (COUNT, 8, 6, 3), np.uint8), {"width": 4}
-    ),
-    "audio": Kind(
-        AudioSpec(8000, 900, CLASSES, COUNT), RNG.integers(-9000, 9000, (COUNT, 900)).astype(np.int16), {"width": 4}
-    ),
-    "series": Kind(
-        SeriesSpec(("x", "y"), 30, (1.0, 0.0), (2.0, 1.0), CLASSES, COUNT),
-        RNG.normal(size=(COUNT, 2, 30)).astype(np.float32), {"width": 4},
-    ),
-    "table": Kind(TableSpec(COLUMNS, "y", CLASSES, COUNT), table(), {"hidden": 16}),
-}  # fmt: skip
-
-every_kind = pytest.mark.parametrize("kind", KINDS)
 
 
 def made(kind: str) -> Classifier:
     """A calibrated classifier of untrained networks."""
-    spec, rows, settings = KINDS[kind]
+    spec, rows, settings, *_ = KINDS[kind]
     torch.manual_seed(0)
     recipe = recipe_class(default_recipe("classify", kind))(**settings).resolve(spec, CPU)
     nets = recipe.nets(spec)
@@ -85,7 +49,7 @@ def test_answers_are_classes_or_none_of_these(kind: str) -> None:
 
 @every_kind
 def test_one_row_and_network_input_are_taken_as_stored_rows_are(kind: str) -> None:
-    model, (spec, rows, _) = made(kind), KINDS[kind]
+    model, (spec, rows, *_) = made(kind), KINDS[kind]
     probabilities = model.predict(rows[:4]).probabilities
     torch.testing.assert_close(model.predict(rows[0]).probabilities, probabilities[:1])
     torch.testing.assert_close(model.predict(spec.encode(rows[:4])).probabilities, probabilities)
