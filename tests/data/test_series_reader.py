@@ -50,7 +50,7 @@ def test_a_table_with_a_time_is_cut_into_windows(tmp_path: Path) -> None:
     assert x.mean((0, 2)).numpy() == pytest.approx([0, 0], abs=1e-5)
     assert x.std((0, 2)).numpy() == pytest.approx([1, 1], abs=0.01)
     assert np.allclose(spec.decode(x), data[np.arange(18)], atol=1e-3)
-    assert "'time' of a.csv is a time over numbers; --kind table reads rows one by one" in data.notes[0]
+    assert "'time' of a.csv is a time over numbers; --kind table reads rows one by one" in data.report.evidence
     assert open_source(tmp_path / "a.csv", ReadOptions(kind="table", drop=("time",))).report.kind == "table"
 
 
