@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparring.data.archive import Container, Unreadable
+from sparring.data.loudness import PLAIN, mixed
 from sparring.engine.data_spec import PCM_LEVELS
 from sparring.engine.errors import SparringError
 
@@ -23,10 +24,22 @@ ROLL_OFF = 0.05
 
 
 class Header(NamedTuple):
-    """Sampling rate and length of a sound file."""
+    """Sampling rate, length and form of a sound file."""
 
     rate: int
     frames: int
+    form: str
+    """Form of the samples, in libsndfile's names."""
+
+
+class Wave(NamedTuple):
+    """One recording, of one channel."""
+
+    samples: NDArray[np.int16]
+    clipped: bool
+    """True where values passed full scale."""
+    cancelled: bool
+    """True where the mean of its channels is nearly silent, so that the loudest was taken."""
 
 
 def soundfile() -> ModuleType:
@@ -48,7 +61,7 @@ def read_header(container: Container, name: str) -> Header:
         limit = f"{MAX_PACKED_BYTES >> 20} MB"
         raise Unreadable(name, f"is larger than {limit}, more than a recording of {MAX_SECONDS:.0f} s takes")
     with _explaining_damage(library, name), library.SoundFile(_stream(container, name)) as file:
-        header = Header(int(file.samplerate), int(file.frames))
+        header = Header(int(file.samplerate), int(file.frames), str(file.subtype))
     if header.frames > MAX_SECONDS * header.rate:
         seconds = header.frames / header.rate
         raise Unreadable(name, f"lasts {seconds:,.0f} s, more than the {MAX_SECONDS:.0f} s that a recording may")
@@ -57,20 +70,36 @@ def read_header(container: Container, name: str) -> Header:
     return header
 
 
-def read_wave(container: Container, name: str, rate: int) -> NDArray[np.int16]:
-    """Read one waveform `[T]` at `rate`, its channels averaged; raises Unreadable where it holds no usable sound."""
+def read_wave(container: Container, name: str, rate: int, full_scale: float = 1.0) -> Wave:
+    """Read one waveform at `rate`, its channels averaged; raises Unreadable where it holds no usable sound."""
+    channels, own = _read(container, name)
+    if not len(channels):
+        raise Unreadable(name, "is empty")
+    if not np.isfinite(channels).all():
+        raise Unreadable(name, "holds values that are not finite")
+    wave, cancelled = mixed(channels)
+    ints = quantize(resample(wave / np.float32(full_scale) if full_scale != 1 else wave, own, rate))
+    if not ints.any():
+        raise Unreadable(name, "is silent throughout")
+    return Wave(ints, float(np.abs(wave).max()) > full_scale * PLAIN, cancelled)
+
+
+def peak(container: Container, name: str) -> float:
+    """Return the largest value of a sound, of its channels' mean; 0 where it is damaged, as reading it will report."""
+    try:
+        channels, _ = _read(container, name)
+    except Unreadable:
+        return 0.0
+    value = float(np.abs(mixed(channels)[0]).max(initial=0.0))
+    return value if math.isfinite(value) else 0.0
+
+
+def _read(container: Container, name: str) -> tuple[NDArray[np.float32], int]:
+    """Return samples float32 `[T, C]` and the sampling rate."""
     library = soundfile()
     with _explaining_damage(library, name), library.SoundFile(_stream(container, name)) as file:
         own = int(file.samplerate)
-        wave = file.read(int(MAX_SECONDS * own) + 1, dtype="float32", always_2d=True).mean(1)
-    if not len(wave):
-        raise Unreadable(name, "is empty")
-    if not np.isfinite(wave).all():
-        raise Unreadable(name, "holds values that are not finite")
-    ints = quantize(resample(wave, own, rate))
-    if not ints.any():
-        raise Unreadable(name, "is silent throughout")
-    return ints
+        return file.read(int(MAX_SECONDS * own) + 1, dtype="float32", always_2d=True), own
 
 
 def resample(wave: NDArray[np.float32], rate: int, target: int) -> NDArray[np.float32]:

@@ -132,6 +132,8 @@ class AudioSpec:
     """Number of training recordings without a label, where others have one."""
     condition_stats: ConditionStats = ()
     """Mean and standard deviation of each number of a vector label; empty without vector labels."""
+    full_scale: float | None = None
+    """Value that became the loudest sample, where the files held no plain waveform; new recordings are read so."""
 
     def __post_init__(self) -> None:
         _set_tuples(self)

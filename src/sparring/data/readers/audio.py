@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from sparring.data.archive import Container, Skipped, Unreadable, is_hidden, suffix
-from sparring.data.audio_io import Header, read_header, read_wave
+from sparring.data.audio_io import Header, peak, read_header, read_wave
+from sparring.data.loudness import QUIET, WIDE, full_scales
 from sparring.data.mmap_io import let_go
 from sparring.data.reader_api import Example, RawDataset, ReadOptions, ReadResult
 from sparring.data.readers.images import SPLITS
-from sparring.engine.data_spec import AudioSpec, DataSpec
+from sparring.engine.data_spec import PCM_LEVELS, AudioSpec, DataSpec
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from sparring.data.reader_api import Rows
 
 SOUND_SUFFIXES = frozenset([".wav", ".wave", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff"])
+CANCELLED = "have channels that cancel each other: the loudest channel was taken"
+CLIPPED = "pass full scale: they were clipped"
+FAINT = "are nearly silent, with a peak below -60 dB: was the number type right?"
 PROGRESS_EVERY = 64
 """Recordings between two reports of progress."""
 
@@ -38,6 +42,8 @@ class Recordings(RawDataset):
     format: str = "sound files"
     unit: str = "recordings"
     drops_duplicates: bool = True
+    _remarks: dict[str, list[str]] = field(default_factory=dict)
+    """What is remarkable about the loudness of recordings -> their names."""
 
     def plan(self, options: ReadOptions, like: DataSpec | None) -> AudioSpec:
         """Choose the rate of most recordings (that of `like`, if given), and find the longest, by headers alone."""
@@ -52,6 +58,7 @@ class Recordings(RawDataset):
         if others := sorted(set(self._rates) - {rate}):
             others_text = ", ".join(f"{self._rates[r]:,} of {r:,} Hz" for r in others)
             self.notes.append(f"recordings were resampled to {rate:,} Hz: {others_text}")
+        self._like = like if isinstance(like, AudioSpec) else None
         self._least = like.length if isinstance(like, AudioSpec) else 1
         length = max((-(-header.frames * rate // header.rate) for header in headers), default=1)
         return AudioSpec(rate, max(length, self._least))
@@ -68,6 +75,7 @@ class Recordings(RawDataset):
         assert isinstance(spec, AudioSpec)
         results: list[ReadResult] = []
         self._lengths = np.zeros(len(self.items), np.int64)
+        self._scales = self._full_scales()
         for row, (item, header) in enumerate(zip(self.items, self._headers, strict=True)):
             results.append(self._ingest(item.name, header, rows, row, spec))
             if len(results) % PROGRESS_EVERY == 0:
@@ -80,23 +88,50 @@ class Recordings(RawDataset):
         if isinstance(header, str):
             return ReadResult(reason=header)
         try:
-            wave = read_wave(self.container, name, spec.rate)[: spec.length]
+            read = read_wave(self.container, name, spec.rate, self._scales.get(row, 1.0))
         except Unreadable as error:
             return ReadResult(reason=error.reason)
+        wave = read.samples[: spec.length]
         rows[row, : len(wave)] = wave
         self._lengths[row] = len(wave)
+        loudest = int(np.abs(wave.astype(np.int32)).max(initial=0))
+        for remark, holds in (
+            (CANCELLED, read.cancelled),
+            (CLIPPED, read.clipped),
+            (FAINT, loudest < QUIET * PCM_LEVELS),
+        ):
+            if holds:
+                self._remarks.setdefault(remark, []).append(name)
         return ReadResult(hashlib.blake2b(wave.tobytes(), digest_size=16).hexdigest())
+
+    def _full_scales(self) -> dict[int, float]:
+        """Return the full scale of each row that has another than 1; note it."""
+        headers = {row: header for row, header in enumerate(self._headers) if isinstance(header, Header)}
+        wide = {row: header.form for row, header in headers.items() if header.form in WIDE}
+        peaks = {row: (form, peak(self.container, self.items[row].name)) for row, form in wide.items()}
+        scales = full_scales(peaks, self._like.full_scale if self._like else None)
+        for scale, count in Counter(scales.values()).items():
+            form = (
+                f"floats beyond 1, of which {scale:,.7g}"
+                if scale > 1
+                else f"numbers in their low bits, of which {scale:.3g}"
+            )
+            self.notes.append(f"{count:,} of {len(self.items):,} recordings hold {form} was taken for full scale")
+        return scales
 
     def finish(self, spec: DataSpec, rows: Rows, used: NDArray[np.int64], train: NDArray[np.int64]) -> DataSpec:
         """Return the spec with the length of the longest recording in use, which may be shorter than planned."""
         assert isinstance(spec, AudioSpec)
         longest = int(self._lengths[used].max())
+        for remark, names in self._remarks.items():
+            self.notes.append(f"{len(names):,} of {len(self.items):,} recordings {remark} ({names[0]}, say)")
         if self._least > 1 and longest > self._least:
             self.notes.append(
                 f"recordings last up to {longest / spec.rate:.2f} s, those that the model was trained on "
                 f"{self._least / spec.rate:.2f} s"
             )
-        return replace(spec, length=max(longest, self._least))
+        kept = next(iter(self._scales.values()), None)
+        return replace(spec, length=max(longest, self._least), full_scale=self._like.full_scale if self._like else kept)
 
     def lengths(self) -> NDArray[np.int64]:
         """Return samples of each recording before the padding, `[N]`."""
