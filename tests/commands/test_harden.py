@@ -17,6 +17,7 @@ from torch import Tensor, nn
 import sparring
 from sparring.commands import harden as command
 from sparring.commands.predict import predict
+from sparring.commands.training import guards
 from sparring.commands.training.interrupt import Stopped
 from sparring.engine.data_spec import ImageSpec
 from sparring.engine.run_folder import Run
@@ -96,7 +97,7 @@ def weights(path: str | Path) -> bytes:
 def test_a_run_that_was_stopped_ends_like_one_that_was_not(
     name: str, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(command, "MIN_CHECK_DISTANCE", 40)
+    monkeypatch.setattr(guards, "MIN_CHECK_DISTANCE", 40)
     few = {"steps": 3} if name in ("pgd", "trades") else {}
     recipe = recipe_class(name)(width=4, batch_size=8, eps=0.1, guard=True, ema_half_life=0.05, **few)  # type: ignore[arg-type]
     whole = sparring.harden(data, recipe, images=240, out=tmp_path / "whole", device="cpu")
@@ -125,7 +126,7 @@ def test_a_run_that_was_stopped_ends_like_one_that_was_not(
 def test_a_collapse_is_taken_back_and_told(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(command, "MIN_CHECK_DISTANCE", 200)
+    monkeypatch.setattr(guards, "MIN_CHECK_DISTANCE", 200)
     seen, looks = OverfittingGuard.check, list[int]()
 
     def look(guard: OverfittingGuard, system: sparring.System) -> tuple[float, bool]:
@@ -142,6 +143,21 @@ def test_a_collapse_is_taken_back_and_told(
     assert found.robust.accuracy.hits >= 8
     assert "earlier weights were restored, at image 2,200" in Run(found.run).report_path.read_text()
     assert "went back to better weights once" in command.to_text(found)
+
+
+def test_a_training_at_chance_is_restarted_and_one_that_learns_nothing_says_so(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(guards, "MIN_CHECK_DISTANCE", 80)
+    stubborn = Fast(width=4, batch_size=8, eps=0.05, lr=1e-12)
+    report = sparring.harden(data, stubborn, images=800, out=tmp_path / "run", device="cpu")
+    assert report.restarts == [80, 240] and "image 80: nothing was learnt" in capsys.readouterr().err
+    assert "this classifier has learnt nothing" in report.verdict and "restarted the training 2 times" in (
+        text := command.to_text(report)
+    )
+    assert report.verdict in text
+    page = Run(report.run).report_path.read_text()
+    assert "has learnt nothing" in page and "began anew" in page and "80, 240" in page
 
 
 class Mine(nn.Module):

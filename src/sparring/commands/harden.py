@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -20,6 +19,7 @@ from sparring.commands.reporting.progress import Progress
 from sparring.commands.reporting.run_report import page_of_run
 from sparring.commands.training.calibrate import calibrated, run_test, save_classifier
 from sparring.commands.training.callbacks import averaged, classifier_checkpoint, log_metrics
+from sparring.commands.training.guards import guard_callbacks
 from sparring.commands.training.labels import check_same_labels, labels_digest, select_labels
 from sparring.commands.training.plan import Plan
 from sparring.commands.training.request import Nets, ReadKeywords, TrainRequest, read_options
@@ -30,9 +30,8 @@ from sparring.engine import dist
 from sparring.engine.atomic_io import write
 from sparring.engine.image_io import grid, to_uint8
 from sparring.engine.loop import Callback, System
-from sparring.games.overfitting_guard import OverfittingGuard
 from sparring.measure.classifier.calibration import ClassificationReport
-from sparring.measure.classifier.robustness import ATTACK, HardeningReport, robustness
+from sparring.measure.classifier.robustness import ATTACK, HardeningReport, robustness, verdict
 from sparring.nets.feature_head import split_or_wrap
 from sparring.recipes.adversarial.base import AdversarialRecipe, max_eps, pixel_threat
 from sparring.report.blocks import Picture
@@ -42,8 +41,6 @@ from sparring.report.page import page_html
 
 GUARD_EXAMPLES = 200
 """Training images that the guard attacks."""
-GUARD_CHECKS, MIN_CHECK_DISTANCE = 30, 20_000
-"""Checks of the guard in a run, and images between two of them at least: a check costs about 1,000 images of `fast`."""
 ATTACKED_IMAGES = 1000
 """Test images that are attacked at the end."""
 SHOWN_IMAGES = 12
@@ -112,10 +109,12 @@ def harden(
         among=labelled_idx, device=session.hardware.device,
     )  # fmt: skip
 
+    guarded = _batch(session, data, np.sort(np.random.default_rng(0).permutation(labelled_idx)[:GUARD_EXAMPLES]))
+
     def callbacks(system: System, plan: Plan) -> list[Callback]:
         return [
             log_metrics(session, plan, ("classifier", "accuracy", "robust")),
-            *_guard_callbacks(session, plan, system, data, labelled_idx),
+            *guard_callbacks(session, plan, system, guarded),
             classifier_checkpoint(session, plan, system, data, data),
         ]
 
@@ -127,31 +126,6 @@ def harden(
     save_classifier(session, classifier)
     clean = report_of(session.run, classifier, data, run_test(classifier, data, data, attack_eps=()), notes)
     return _attack(session, net, data, replace(clean, to_label=""))
-
-
-def _guard_callbacks(
-    session: TrainingSession, plan: Plan, system: System, data: Dataset, labelled_idx: NDArray[np.int64]
-) -> list[Callback]:
-    """Check the robust accuracy now and then, where the recipe has a guard; log it, and any rollback."""
-    guard = system.game.players.get("guard")
-    if not isinstance(guard, OverfittingGuard):
-        return []
-    idx = np.sort(np.random.default_rng(0).permutation(labelled_idx)[:GUARD_EXAMPLES])
-    guard.set_images(*_batch(session, data, idx))
-    every = max(plan.images // GUARD_CHECKS, MIN_CHECK_DISTANCE) // plan.batch_size * plan.batch_size or plan.batch_size
-
-    def check(nimg: int, means: Mapping[str, float]) -> None:
-        if nimg % every and nimg != plan.images:
-            return  # the run is being stopped: a check now would change its course
-        robust, rolled_back = guard.check(system)
-        session.run.log(nimg, {"guarded": robust, **({"rollback": 1} if rolled_back else {})})
-        if rolled_back:
-            session.progress.info(
-                f"image {nimg:,}: accuracy under PGD fell to {robust:.0%} from {guard.best_accuracy:.0%} (catastrophic "
-                "overfitting): back to the best weights, with one more step in the attack"
-            )
-
-    return [Callback(every, check)]
 
 
 def _attack(session: TrainingSession, net: nn.Module, data: Dataset, clean: ClassificationReport) -> HardeningReport:
@@ -175,7 +149,9 @@ def _attack(session: TrainingSession, net: nn.Module, data: Dataset, clean: Clas
     report = HardeningReport(
         run=str(run.path), method=recipe.name, norm=recipe.norm, eps=recipe.eps or 0.0, minutes=clean.minutes,
         seed=clean.seed, clean=clean, robust=result.robust, curve=result.levels, attack=ATTACK, tested_on=tested_on,
-        rollbacks=[int(line["nimg"]) for line in run.metrics() if line.get("rollback")], notes=notes,
+        rollbacks=[int(line["nimg"]) for line in run.metrics() if line.get("rollback")],
+        restarts=[int(line["nimg"]) for line in run.metrics() if line.get("restart")],
+        verdict=verdict(result, y), notes=notes,
     )  # fmt: skip
     write(run.path / "hardening.json", json.dumps(asdict(report), indent=2) + "\n")
     fooled = result.fooled[:SHOWN_IMAGES].cpu().numpy()
@@ -204,6 +180,10 @@ def to_text(report: HardeningReport) -> str:
         f"robust   {accuracy.text(2)}, {accuracy.hits:,} of {accuracy.total:,} {report.tested_on}, {report.norm} "
         f"{robust.eps:g}: {report.attack}"
     )
+    if report.verdict:
+        lines.append(f"verdict  {report.verdict}")
+    if count := len(report.restarts):
+        lines.append(f"guard    restarted the training {'once' if count == 1 else f'{count} times'}")
     if count := len(report.rollbacks):
         lines.append(f"guard    went back to better weights {'once' if count == 1 else f'{count} times'}")
     return "\n".join([*lines, f"report   {report.run}/report.html", f"answers  sparring predict {report.run} IMAGES"])

@@ -49,7 +49,11 @@ def _message(report: HardeningReport) -> Text:
 
 def _notes(report: HardeningReport) -> list[str]:
     """Return the notes that the classifier's own section does not show."""
-    lines = [note for note in report.notes if note not in report.clean.notes]
+    lines = [report.verdict] if report.verdict else []
+    lines += [note for note in report.notes if note not in report.clean.notes]
+    if report.restarts:
+        at = ", ".join(f"{nimg:,}" for nimg in report.restarts)
+        lines.append(f"Nothing had been learnt, so the training began anew, with a slower growth of eps, at image {at}")
     if report.rollbacks:
         at = ", ".join(f"{nimg:,}" for nimg in report.rollbacks)
         lines.append(f"Robust accuracy collapsed, so earlier weights were restored, at image {at}")

@@ -77,6 +77,14 @@ class Proportion:
         return f"{self.text()}, {self.hits:,.6g} of {self.total:,}"
 
 
+def beats_constant_answer(accuracy: Proportion, labels: Tensor) -> bool:
+    """Return whether an accuracy is surely above that of the most frequent of `labels` `[N]` as answer for all.
+
+    No attack changes a constant answer, so that it is a bound for robust accuracy as well.
+    """
+    return accuracy.low > int(labels.bincount().max()) / len(labels)
+
+
 @dataclass(frozen=True)
 class CurvePoint:
     """Proportion at one radius of an attack or a certificate."""

@@ -13,7 +13,7 @@ from sparring.attacks.pgd import pgd
 from sparring.attacks.threat_model import Threat
 from sparring.attacks.validation import Model
 from sparring.measure.classifier.calibration import ClassificationReport
-from sparring.stats.proportion import CurvePoint
+from sparring.stats.proportion import CurvePoint, beats_constant_answer
 
 BATCH_ROWS = 250
 LEVELS = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5)
@@ -51,6 +51,10 @@ class HardeningReport:
     """Description of the attacked images."""
     rollbacks: list[int] = field(default_factory=list)
     """Numbers of training images at which earlier weights were restored."""
+    restarts: list[int] = field(default_factory=list)
+    """Numbers of training images at which the training began anew, since it had learnt nothing."""
+    verdict: str = ""
+    """What is wrong with the classifier, and what to try; empty where it is robust to some degree."""
     notes: list[str] = field(default_factory=list)
     """Remarks on the data and the training."""
 
@@ -109,3 +113,20 @@ def robustness(
         curve.append(CurvePoint.count(radius, int(robust.sum()), len(y)))
         on_progress((done + 1) * len(y) // len(LEVELS), len(y))
     return RobustnessResult(curve, torch.cat([*fooled, y.new_empty(0)]), torch.cat([*adv, x[:0]]))
+
+
+def verdict(result: RobustnessResult, y: Tensor) -> str:
+    """Return a remark where a classifier is no better than a constant answer to rows of labels `y` `[N]`."""
+    clean, robust = result.levels[0].accuracy, result.robust.accuracy
+    constant = f"the same answer to all would be right on {int(y.bincount().max()) / len(y):.1%}"
+    if not beats_constant_answer(clean, y):
+        return (
+            f"this classifier has learnt nothing: {clean.value:.1%} are correct without an attack, and {constant}. "
+            "Train it longer, with a smaller --eps or a longer --eps-ramp"
+        )
+    if not beats_constant_answer(robust, y):
+        return (
+            f"this classifier is not robust at eps {result.robust.eps:g}: {robust.value:.1%} are correct under "
+            f"attack, and {constant}. Train it longer, by another --method, or with a smaller --eps"
+        )
+    return ""

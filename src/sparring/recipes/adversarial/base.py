@@ -28,6 +28,7 @@ from sparring.games.adversarial_training import (
     adversarial_ce,
 )
 from sparring.games.overfitting_guard import OverfittingGuard
+from sparring.games.restart_guard import RestartGuard
 from sparring.nets.robustness_cnns import NETS
 from sparring.recipes.classifier_recipe import Change
 from sparring.recipes.recipe import check_positive, check_range
@@ -79,10 +80,10 @@ class AdversarialRecipe:
     """Random horizontal flips, for images without a left-right orientation."""
     guard: bool = True
     """Rollback to the best weights if accuracy under PGD on 200 training images falls by more than 20 points."""
-    eps_ramp: float = 0.0
-    """Fraction of the run over which eps grows linearly from 0; 0 for a constant eps.
+    eps_ramp: float = 0.2
+    """Fraction of the run over which eps grows linearly from 0; 0 for a constant eps, as published.
 
-    Some networks need it to learn.
+    Some networks learn nothing without it.
     """
     ema_half_life: float = 0.0
     """Half-life of the EMA of weights that is saved, as a fraction of the run; 0 for the weights themselves."""
@@ -148,19 +149,20 @@ class AdversarialRecipe:
         attack: InnerAttack | Ascent,
         loss: AdversarialLoss = adversarial_ce,
     ) -> System:
-        """Return the system of a classifier, an attack and an optimizer, with a guard if `guard` is set."""
-        observers: dict[str, nn.Module] = {}
+        """Return the system of a classifier, an attack and an optimizer.
+
+        A guard restarts it where it learns nothing; another goes back to earlier weights if `guard` is set.
+        """
+        restart = RestartGuard(net, self.eps_ramp).to(next(net.parameters()).device)
+        observers: dict[str, nn.Module] = {"restart": restart}
         if self.guard:
             observers["guard"] = guard = OverfittingGuard(net, self.threat)
             attack = guard.strengthen(attack) if isinstance(attack, Ascent) else attack
         game = AdversarialTraining(
-            net, self.threat, attack=attack, loss=loss, eps_factor=self._eps_factor, observers=observers
+            net, self.threat, attack=attack, loss=loss, eps_factor=restart.eps_factor, observers=observers
         )
         ema = EMA(nn.ModuleDict({"classifier": net}), lambda at: self.ema_half_life * total)
-        return System(game, {"classifier": optimizer}, ema, {"classifier": {"lr": lr}})
-
-    def _eps_factor(self, at: float) -> float:
-        return min(at / self.eps_ramp, 1.0) if self.eps_ramp else 1.0
+        return System(game, {"classifier": optimizer}, ema, {"classifier": {"lr": restart.gentler(lr)}})
 
     def system(self, spec: ImageSpec, nets: Mapping[str, nn.Module], total: int) -> System:
         """Return the system; each recipe defines it."""
