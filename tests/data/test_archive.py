@@ -14,18 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from makers import encoded, pixels, write_files, write_tar, write_targz, write_zip
 
-from sparring.data.archive import (
-    Unreadable,
-    _leads_out,
-    natural,
-    open_container,
-    suffix,
-    too_large,
-)
+from sparring.data.archive import Unreadable, natural, suffix, too_large
 from sparring.data.gzip_io import is_packed_tar, unpacked
 from sparring.data.open import open_source
+from sparring.data.packed import _leads_out, open_container
 from sparring.engine.errors import SparringError
 
+LOCKED = "is encrypted: unpack the archive with its password and name the folder"
 PICTURE = encoded(pixels(1)[0])
 
 
@@ -137,7 +132,7 @@ def test_links_and_encrypted_members_of_a_zip_are_refused(tmp_path: Path) -> Non
     content = (tmp_path / "a.zip").read_bytes()
     place = content.index(b"PK\1\2", content.index(b"PK\1\2") + 1)
     (tmp_path / "a.zip").write_bytes(content[: place + 8] + b"\1" + content[place + 9 :])
-    assert reason(tmp_path / "a.zip") == {"link.png": "is a link", "locked.png": "is encrypted"}
+    assert reason(tmp_path / "a.zip") == {"link.png": "is a link", "locked.png": LOCKED}
 
 
 def test_a_zip_bomb_is_refused_by_name(tmp_path: Path) -> None:

@@ -16,9 +16,9 @@ from makers import encoded, pixels, write_files, write_tar, write_zip
 from PIL import Image, ImageOps
 
 from sparring.data import decode as module
-from sparring.data.archive import open_container
 from sparring.data.decode import decode, decode_all, header
 from sparring.data.open import open_source
+from sparring.data.packed import open_container
 from sparring.data.reader_api import Shape
 from sparring.data.scale import choose_scales
 from sparring.engine.errors import SparringError

@@ -25,9 +25,10 @@ from makers import (
     write_zip,
 )
 
-from sparring.data.archive import Unreadable, open_container
+from sparring.data.archive import Unreadable
 from sparring.data.dataset import Dataset
 from sparring.data.open import open_source
+from sparring.data.packed import open_container
 from sparring.data.reader_api import ReadOptions
 from sparring.data.readers.idx import parse_idx
 from sparring.engine.errors import SparringError
@@ -265,8 +266,9 @@ def test_a_pickle_with_a_payload_is_refused_and_does_not_run(kind: str, tmp_path
 @pytest.mark.parametrize(
     ("batch", "word"),
     [
-        (b"", "refused"),
-        (b"hello", "refused"),
+        (b"", "nothing usable"),
+        (b"hello", "nothing usable"),
+        (b"\x80hello", "refused"),
         (pickle.dumps([1, 2]), "holds a list"),
         (pickle.dumps({"data": b"xyz", "labels": [1]}), "no uint8 data"),
         (cifar_batch(COLOUR, DIGITS[:3]), "labels do not match"),
@@ -401,7 +403,7 @@ def test_arrays_with_alpha_are_laid_over_white_or_kept(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "word"),
     [
-        ("a.npy", b"", "cannot be read"),
+        ("a.npy", b"", r"is empty \(zero bytes\)"),
         ("a.npy", npy(TRAIN)[:-9], "cannot be read"),
         ("a.npy", npy(np.array([{}, 1], object)), "cannot be read"),
         ("a.npy", npy(np.array(["x", "y"])), "not numbers"),

@@ -185,7 +185,7 @@ def test_arrays_that_are_no_series(tmp_path: Path) -> None:
         series(tmp_path / "b.npy", window=2)
     with pytest.raises(UsageError, match="--names has 1 names, the series have 2 channels"):
         series(tmp_path / "b.npy", names=("a",))
-    with pytest.raises(SparringError, match=r"Series in .csv, .tsv"):
+    with pytest.raises(SparringError, match=r"holds 2 x .png"):
         (tmp_path / "x").mkdir()
         (tmp_path / "x" / "a.png").write_bytes(b"")
         (tmp_path / "x" / "b.png").write_bytes(b"")

@@ -1,18 +1,15 @@
-"""Places that hold files: a folder, one file, a zip, a tar. Read in place, by name; nothing is extracted by name."""
+"""Places that hold files, and their names; `packed` has those that are archives."""
 
 from __future__ import annotations
 
 import hashlib
-import io
 import os
 import re
 import stat
-import tarfile
-import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import IO, Any, Protocol
 
 from sparring.engine.errors import SparringError
@@ -22,6 +19,8 @@ LARGEST_FILE = 8 << 30
 DIGITS = re.compile("([0-9]+)")
 CACHE_TAG = "CACHEDIR.TAG"
 """File that marks a folder as a cache (https://bford.info/cachedir)."""
+HIDDEN = frozenset(["__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information", "Thumbs.db", "desktop.ini"])
+"""Names, beside those that begin with a dot, of what systems put beside files."""
 HIGHEST_RATIO = 200
 """A member that unpacks to over 64 MiB and over this many times its size is refused as a decompression bomb."""
 
@@ -128,14 +127,14 @@ class Folder:
             for entry in inside:
                 name = prefix + entry.name
                 try:
-                    if not entry.is_dir():
+                    if is_hidden(entry.name):
+                        refused.append(Skipped(name + "/" * entry.is_dir(), "is hidden"))
+                    elif not entry.is_dir():
                         status = entry.stat()
                         if stat.S_ISREG(status.st_mode):
                             files[name] = status.st_size, status.st_mtime_ns
                         else:
                             refused.append(Skipped(name, "is no ordinary file"))
-                    elif is_hidden(entry.name):
-                        refused.append(Skipped(f"{name}/", "is hidden"))
                     else:
                         below.append(f"{name}/")
                 except OSError as error:
@@ -178,169 +177,6 @@ class Folder:
         return {"kind": "folder", "path": str(self.path)}
 
 
-class Zip:
-    """A zip file."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.refused: list[Skipped] = []
-        try:
-            self._zip = zipfile.ZipFile(path)
-        except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
-            raise SparringError(f"{path} is no readable zip file: {error}") from error
-        self._members: dict[str, zipfile.ZipInfo] = {}
-        for info in self._zip.infolist():
-            name = info.filename.replace("\\", "/")  # as some packers on Windows write it
-            if info.is_dir() or name.endswith("/"):
-                continue
-            reason = _leads_out(info.filename) or too_large(info.file_size, info.compress_size)
-            if stat.S_ISLNK(info.external_attr >> 16):
-                reason = "is a link"
-            if info.flag_bits & 1:
-                reason = "is encrypted"
-            if reason:
-                self.refused.append(Skipped(info.filename, reason))
-            else:
-                self._members[name] = info
-        self.names = sorted(self._members, key=natural)
-
-    def read(self, name: str) -> bytes:
-        """Return the bytes of one member."""
-        try:
-            return self._zip.read(self._members[name])
-        except MemoryError:
-            raise
-        except Exception as error:  # zipfile's, and those of the four packers in it
-            raise Unreadable(name, "is damaged in the archive") from error
-
-    def open(self, name: str) -> IO[bytes]:
-        """Return a member as a stream, unpacked piece by piece."""
-        try:
-            return self._zip.open(self._members[name])
-        except Exception as error:  # as above
-            raise Unreadable(name, "is damaged in the archive") from error
-
-    def size(self, name: str) -> int:
-        """Bytes of a member, unpacked."""
-        return self._members[name].file_size
-
-    def place(self, name: str) -> Path | None:
-        """Nowhere: it is packed."""
-        return None
-
-    def key(self) -> str:
-        """Return a quick digest of the file's name, size and time."""
-        return _file_key(self.path)
-
-    def ticket(self, names: Iterable[str]) -> dict[str, Any]:
-        """Return the path: it says all."""
-        return {"kind": "zip", "path": str(self.path)}
-
-
-class Tar:
-    """An uncompressed tar file; `gzip_io.unpacked` makes one of a tar.gz.
-
-    `places` (name -> offset, size) are given where they are known.
-    """
-
-    def __init__(self, path: Path, places: dict[str, tuple[int, int]] | None = None) -> None:
-        self.path = path
-        self.refused: list[Skipped] = []
-        self._places: dict[str, tuple[int, int]] = {}
-        if places is None:
-            self._look_through()
-        else:
-            self._places = places
-        self.names = sorted(self._places, key=natural)
-
-    def _look_through(self) -> None:
-        try:
-            with tarfile.open(self.path, "r:") as tar:
-                for member in tar:
-                    reason = _leads_out(member.name) or too_large(member.size, member.size)
-                    if member.issym() or member.islnk():
-                        reason = "is a link"
-                    elif member.issparse() or not (member.isfile() or member.isdir()):
-                        reason = "is no ordinary file"
-                    if reason:
-                        self.refused.append(Skipped(member.name, reason))
-                    elif member.isfile():
-                        self._places[member.name.removeprefix("./")] = (member.offset_data, member.size)
-                end = tar.offset
-            with open(self.path, "rb") as file:
-                file.seek(end)
-                if file.read(512).strip(b"\0"):  # tarfile stops there without a word
-                    raise tarfile.ReadError(f"it breaks off after {len(self._places):,} files")
-        except (tarfile.TarError, OSError, ValueError, EOFError, OverflowError) as error:
-            raise SparringError(f"{self.path} is no readable tar file: {error}") from error
-
-    def read(self, name: str) -> bytes:
-        """Return the bytes of one member."""
-        offset, size = self._places[name]
-        try:
-            with open(self.path, "rb") as file:
-                file.seek(offset)
-                return file.read(size)
-        except OSError as error:
-            raise Unreadable(name, f"cannot be read: {error.strerror}") from error
-
-    def open(self, name: str) -> IO[bytes]:
-        """Return a member as a stream."""
-        offset, size = self._places[name]
-        try:
-            return io.BufferedReader(_Section(open(self.path, "rb", buffering=0), offset, size))
-        except OSError as error:
-            raise Unreadable(name, f"cannot be read: {error.strerror}") from error
-
-    def size(self, name: str) -> int:
-        """Bytes of a member."""
-        return self._places[name][1]
-
-    def place(self, name: str) -> Path | None:
-        """Nowhere: it is in the archive."""
-        return None
-
-    def key(self) -> str:
-        """Return a quick digest of the file's name, size and time."""
-        return _file_key(self.path)
-
-    def ticket(self, names: Iterable[str]) -> dict[str, Any]:
-        """Return path and places, for a tar has no table of contents."""
-        return {"kind": "tar", "path": str(self.path), "places": {name: self._places[name] for name in names}}
-
-
-class _Section(io.RawIOBase):
-    """A stretch of a file as a stream of its own, which closes the file."""
-
-    def __init__(self, file: io.RawIOBase, offset: int, size: int) -> None:
-        self._file, self._left = file, size
-        file.seek(offset)
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        view = memoryview(buffer)[: self._left]
-        count = self._file.readinto(view) or 0
-        self._left -= count
-        return count
-
-    def close(self) -> None:
-        self._file.close()
-        super().close()
-
-
-def open_container(path: Path) -> Container:
-    """Return the container at `path`, by what it is, not by what it is called. A tar.gz must be unpacked first."""
-    if path.is_dir():
-        return Folder(path)
-    if path.suffix.lower() not in (".npz", ".parquet") and zipfile.is_zipfile(path):
-        return Zip(path)
-    if _is_tar(path):
-        return Tar(path)
-    return Folder(path)
-
-
 def natural(name: str) -> tuple[list[tuple[int, str]], str]:
     """Return a sort key that puts `img2` before `img10`."""
     parts = DIGITS.split(name)  # text and digits by turns
@@ -359,7 +195,7 @@ def suffix(name: str) -> str:
 
 def is_hidden(part: str) -> bool:
     """Return True for a name, of a file or a folder, that is not meant to be seen."""
-    return part.startswith(".") or part == "__MACOSX"
+    return part.startswith(".") or part in HIDDEN
 
 
 def too_large(size: int, packed: int) -> str | None:
@@ -374,23 +210,3 @@ def bomb(size: int, packed: int) -> str | None:
     if size > (64 << 20) and size > HIGHEST_RATIO * max(packed, 1):
         return f"is a decompression bomb: {packed:,} bytes unpack to {size:,} or more"
     return None
-
-
-def _leads_out(name: str) -> str | None:
-    parts = PurePosixPath(name.replace("\\", "/")).parts
-    absolute = name.startswith(("/", "\\")) or re.match("[A-Za-z]:", name)
-    return "leads out of the archive" if absolute or ".." in parts else None
-
-
-def _is_tar(path: Path) -> bool:
-    try:
-        with open(path, "rb") as file:
-            return file.read(512)[257:262] == b"ustar"
-    except OSError:
-        return False
-
-
-def _file_key(path: Path) -> str:
-    status = path.stat()
-    text = f"{path.resolve()}\0{status.st_size}\0{status.st_mtime_ns}"
-    return hashlib.blake2b(text.encode(errors="surrogateescape"), digest_size=16).hexdigest()

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from sparring.data.archive import Container, Unreadable
 from sparring.data.loudness import PLAIN, mixed
+from sparring.data.signatures import explain
 from sparring.engine.data_spec import PCM_LEVELS
 from sparring.engine.errors import SparringError
 
@@ -60,7 +61,7 @@ def read_header(container: Container, name: str) -> Header:
     if container.place(name) is None and container.size(name) > MAX_PACKED_BYTES:
         limit = f"{MAX_PACKED_BYTES >> 20} MB"
         raise Unreadable(name, f"is larger than {limit}, more than a recording of {MAX_SECONDS:.0f} s takes")
-    with _explaining_damage(library, name), library.SoundFile(_stream(container, name)) as file:
+    with _explaining_damage(library, container, name), library.SoundFile(_stream(container, name)) as file:
         header = Header(int(file.samplerate), int(file.frames), str(file.subtype))
     if header.frames > MAX_SECONDS * header.rate:
         seconds = header.frames / header.rate
@@ -97,7 +98,7 @@ def peak(container: Container, name: str) -> float:
 def _read(container: Container, name: str) -> tuple[NDArray[np.float32], int]:
     """Return samples float32 `[T, C]` and the sampling rate."""
     library = soundfile()
-    with _explaining_damage(library, name), library.SoundFile(_stream(container, name)) as file:
+    with _explaining_damage(library, container, name), library.SoundFile(_stream(container, name)) as file:
         own = int(file.samplerate)
         return file.read(int(MAX_SECONDS * own) + 1, dtype="float32", always_2d=True), own
 
@@ -138,7 +139,8 @@ def _stream(container: Container, name: str) -> str | IO[bytes]:
 class _explaining_damage:
     """Turn the library's errors into Unreadable."""
 
-    def __init__(self, library: Any, name: str) -> None:
+    def __init__(self, library: Any, container: Container, name: str) -> None:
+        self._container = container
         self._errors = (library.SoundFileError, RuntimeError, TypeError, ValueError, OSError)
         self._name = name
 
@@ -147,4 +149,6 @@ class _explaining_damage:
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
         if isinstance(error, self._errors) and not isinstance(error, SparringError):
-            raise Unreadable(self._name, "is damaged, or no sound file") from error
+            raise Unreadable(
+                self._name, explain(self._container, self._name) or "is damaged, or no sound file"
+            ) from error

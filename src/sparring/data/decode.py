@@ -10,6 +10,7 @@ import gc
 import hashlib
 import io
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -24,10 +25,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from sparring.data.archive import Container, Folder, Tar, Unreadable, Zip
+from sparring.data.archive import Container, Folder, Unreadable
 from sparring.data.mmap_io import let_go
+from sparring.data.packed import Tar, Zip
 from sparring.data.parquet_cells import Cells
 from sparring.data.reader_api import MODES, Extent, ReadResult, Shape
+from sparring.data.signatures import HEAD_BYTES, Signature, what_is
 from sparring.data.wide import is_wide, raw_mode, to_picture, wide_values, without_alpha
 from sparring.engine.errors import SparringError
 
@@ -46,6 +49,9 @@ FORMATS = (
     "JPEG", "PNG", "GIF", "BMP", "PPM", "WEBP", "TIFF", "JPEG2000", "ICO", "PCX", "DIB", "TGA", "AVIF"
 )  # fmt: skip
 """Pillow's names. Others are not tried: EPS, say, would start Ghostscript on what a stranger wrote."""
+TIFF_HEADS = b"II*\0", b"MM\0*"
+TIFF = Signature("a TIFF of bands or numbers that Pillow cannot decode", "save the images as [N, H, W, C] in an .npz")
+logging.getLogger("PIL").addHandler(logging.NullHandler())  # what it logs about such files is reported once for all
 UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
     5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE,
@@ -128,7 +134,8 @@ def _open(content: bytes) -> Image.Image:
     try:
         image = Image.open(io.BytesIO(content), formats=FORMATS)
     except (UnidentifiedImageError, KeyError):  # KeyError: a format that this Pillow was built without
-        raise Unusable("is no image that Pillow knows") from None
+        what = TIFF if content[:4] in TIFF_HEADS else what_is(content[:HEAD_BYTES])
+        raise Unusable(str(what) if what else "is no image that Pillow knows") from None
     except Image.DecompressionBombError:
         raise Unusable(f"is an image of more than {MOST_PIXELS:,} pixels: refused") from None
     if image.width * image.height > MOST_PIXELS:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from sparring.data.archive import Container, is_hidden, suffix
+from sparring.data.archive import Container, suffix
 from sparring.data.axes import flat_images
 from sparring.data.numpy_io import array_shapes, numpy_names
+from sparring.data.parquet_cells import parquet_names
 from sparring.data.reader_api import KINDS_OF_OPTION, ReadOptions
 from sparring.data.readers.audio import SOUND_SUFFIXES
-from sparring.data.readers.idx import ENDS as IDX_ENDS
+from sparring.data.readers.idx import idx_names
 from sparring.data.readers.images import SUFFIXES as IMAGE_SUFFIXES
 from sparring.data.readers.series import rising_time
 from sparring.data.readers.table import TEXT_SUFFIXES, TableFile, table_suffix
@@ -29,7 +30,7 @@ def kind_of(container: Container, options: ReadOptions, like: DataSpec | None) -
     """Return the kind of data in a container, and the evidence for it."""
     if options.kind is not None:
         return options.kind, f"--kind {options.kind}"
-    names = [name for name in container.names if not any(map(is_hidden, name.split("/")))]
+    names = container.names
     sounds = sum(suffix(name) in SOUND_SUFFIXES for name in names)
     pictures = sum(suffix(name) in IMAGE_SUFFIXES for name in names)
     if sounds > pictures:
@@ -37,11 +38,11 @@ def kind_of(container: Container, options: ReadOptions, like: DataSpec | None) -
     arrays = numpy_names(container)
     if pictures > len(arrays):
         return "image", _count(pictures, "image file")
-    if any(name.lower().removesuffix(".gz").endswith(IDX_ENDS) for name in names):
+    if idx_names(container):
         return "image", "IDX files"
     if arrays:
         return _kind_of_arrays(container, arrays, like)
-    if parquet := [name for name in names if suffix(name) == ".parquet"]:
+    if parquet := parquet_names(container):
         return _kind_of_parquet(container, parquet[0], options, like)
     texts = [name for name in names if table_suffix(name) in TEXT_SUFFIXES]
     if texts or (len(names) == 1 and _is_text_table(container, names[0])):

@@ -1,12 +1,14 @@
-"""Gzip: tar files inside it, single files, and limits on what they unpack to."""
+"""Gzip, bzip2 and xz: tar files inside them, single gzip files, and limits on what they unpack to."""
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import io
+import lzma
 import shutil
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -15,23 +17,40 @@ from sparring.data.archive import bomb
 from sparring.engine.atomic_io import explain_os_errors
 from sparring.engine.errors import SparringError
 
+OPENERS: dict[bytes, Callable[[Path], Any]] = {
+    b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\0": lzma.open
+}  # fmt: skip
+"""First bytes -> what unpacks the file."""
+ERRORS = OSError, EOFError, zlib.error, lzma.LZMAError
+
 
 def is_packed_tar(path: Path) -> bool:
-    """Return True for a tar inside gzip."""
-    if path.is_dir():
+    """Return True for a tar inside gzip, bzip2 or xz."""
+    if path.is_dir() or (opener := _opener(path)) is None:
         return False
     try:
-        with gzip.open(path) as file:
-            return file.read(512)[257:262] == b"ustar"
-    except (OSError, EOFError, zlib.error):
+        with opener(path) as file:
+            return bool(file.read(512)[257:262] == b"ustar")
+    except ERRORS:
         return False
+
+
+def _opener(path: Path) -> Callable[[Path], Any] | None:
+    """Return what unpacks a file, by its first bytes."""
+    try:
+        with open(path, "rb") as file:
+            head = file.read(8)
+    except OSError:
+        return None
+    return next((opener for magic, opener in OPENERS.items() if head.startswith(magic)), None)
 
 
 def unpacked(path: Path, target: Path) -> Path:
-    """Write the tar inside the tar.gz at `path` to `target`; raises on a decompression bomb or a full disk."""
+    """Write the tar inside the packed file at `path` to `target`; raises on a decompression bomb or a full disk."""
     size, done = path.stat().st_size, 0
+    opener = _opener(path) or gzip.open
     room = shutil.disk_usage(target.parent).free * 9 // 10
-    with _explaining(str(path)), gzip.open(path) as source, explain_os_errors(target), open(target, "wb") as out:
+    with _explaining(str(path)), opener(path) as source, explain_os_errors(target), open(target, "wb") as out:
         while True:
             with _explaining(str(path)):
                 block = source.read(1 << 22)
@@ -49,7 +68,7 @@ def unpacked(path: Path, target: Path) -> Path:
 def _explaining(name: str) -> Iterator[None]:
     try:
         yield
-    except (OSError, EOFError, zlib.error) as error:
+    except ERRORS as error:
         raise SparringError(f"{name} is damaged: {error}") from error
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparring.data.archive import Container, suffix, too_large
+from sparring.data.signatures import begins
 from sparring.engine.errors import SparringError
 
 NAMES: list[tuple[str, str, Literal["train", "test"]]] = [
@@ -18,13 +19,15 @@ NAMES: list[tuple[str, str, Literal["train", "test"]]] = [
     ("x", "y", "train"), ("images", "labels", "train"), ("image", "label", "train"), ("arr_0", "arr_1", "train"),
 ]  # fmt: skip
 
+MAGIC = {".npy": b"\x93NUMPY", ".npz": b"PK"}
+"""Suffix -> first bytes."""
 Entries: TypeAlias = dict[str, Callable[[], NDArray[Any]]]
 """Name of an array -> what reads it."""
 
 
 def numpy_names(container: Container) -> list[str]:
-    """Return the NumPy files of a container."""
-    return [name for name in container.names if suffix(name) in (".npy", ".npz")]
+    """Return the NumPy files of a container, by suffix and first bytes."""
+    return [name for name in container.names if suffix(name) in MAGIC and begins(container, name, MAGIC[suffix(name)])]
 
 
 def open_entries(container: Container, names: list[str]) -> Entries:

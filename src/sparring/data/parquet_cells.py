@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from sparring.data.archive import Skipped, Unreadable
+from sparring.data.archive import Container, Skipped, Unreadable, suffix
+from sparring.data.signatures import begins
 from sparring.engine.errors import SparringError
 
 
@@ -76,6 +77,11 @@ class Cells:
     def shareable(self) -> bool:
         """Return True if another process can open the tables too."""
         return all(isinstance(source, str | Path) for source in self._sources.values())
+
+
+def parquet_names(container: Container) -> list[str]:
+    """Return the parquet files of a container, by suffix and first bytes."""
+    return [name for name in container.names if suffix(name) == ".parquet" and begins(container, name, b"PAR1")]
 
 
 @contextmanager

@@ -4,28 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections import Counter
 from pathlib import Path
 
 from platformdirs import user_cache_path
 
-from sparring.data.archive import Container, suffix
+from sparring.data.archive import Container
+from sparring.data.census import census
 from sparring.data.download import download, is_url
 from sparring.data.reader_api import RawDataset, ReadOptions
 from sparring.data.readers import READERS
 from sparring.data.readers.digits import read_digits
 from sparring.data.readers.stacked_mnist import stacked
 from sparring.data.registry import DIGITS, KNOWN, NOTES, STACKED
-from sparring.engine.data_spec import KINDS
 from sparring.engine.errors import SparringError, UsageError, did_you_mean
-
-READABLE = {
-    "image": "Images, IDX, CIFAR batches, .npy, .npz and parquet are read.",
-    "audio": "Sounds in .wav, .flac, .ogg and .mp3 are read.",
-    "series": "Series in .csv, .tsv, .parquet, .npy and .npz are read.",
-    "table": "Tables in .csv, .tsv, .parquet, .npy and .npz are read.",
-}
-"""Kind -> what its readers read."""
 
 
 def cache_folder() -> Path:
@@ -80,22 +71,9 @@ def find(container: Container, source: str, kind: str, options: ReadOptions) -> 
     for reader in READERS[kind]:
         if raw := reader(container, options):
             return stacked(raw) if source == STACKED and local(source) is None else raw
-    refused = [f"{left.name} {left.reason}" for left in container.refused]
-    raise SparringError(f"nothing usable in {source}: {_census(container.names, refused, kind)}")
+    raise SparringError(f"nothing usable in {source}: {census(container, kind)}")
 
 
 def find_digits() -> RawDataset:
     """scikit-learn's digits."""
     return read_digits()
-
-
-def _census(names: list[str], refused: list[str], kind: str) -> str:
-    if not names and not refused:
-        return f"it is empty. {KINDS[kind].plural.capitalize()} are looked for in it and in the folders below"
-    kinds = Counter(suffix(name) or "files without suffix" for name in names)
-    parts = [f"{count} x {kind}" for kind, count in kinds.most_common(6)]
-    parts += ["other files"] * (len(kinds) > 6)
-    if refused:
-        parts.append(f"{len(refused)} refused ({refused[0]}{', ...' if len(refused) > 1 else ''})")
-    inside = " An archive inside is not opened: name it itself." * bool(kinds.keys() & {".zip", ".tar", ".gz", ".tgz"})
-    return f"it holds {', '.join(parts)}. {READABLE.get(kind, '')}{inside}"

@@ -16,6 +16,7 @@ from typing import IO, Literal
 
 from sparring.data.archive import Container, suffix
 from sparring.data.gzip_io import open_gzip
+from sparring.data.signatures import refuse_foreign
 from sparring.data.table_cells import MISSING, is_number, is_void
 from sparring.engine.errors import SparringError, UsageError
 
@@ -63,6 +64,7 @@ def open_text_table(
 
     Raises SparringError where the file is empty or no text, UsageError where names do not fit.
     """
+    refuse_foreign(container, name)
     stream = _opener(container, name)
     encoding, notes = guess_encoding(stream, name)
     with stream() as file:

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from sparring.data.archive import Container, Skipped, Unreadable, is_hidden, suffix
+from sparring.data.archive import Container, Skipped, Unreadable, suffix
 from sparring.data.audio_io import Header, peak, read_header, read_wave
 from sparring.data.loudness import QUIET, WIDE, full_scales
 from sparring.data.mmap_io import let_go
 from sparring.data.reader_api import Example, RawDataset, ReadOptions, ReadResult
 from sparring.data.readers.images import SPLITS
+from sparring.data.signatures import BY_SUFFIX
 from sparring.engine.data_spec import PCM_LEVELS, AudioSpec, DataSpec
 
 if TYPE_CHECKING:
@@ -147,12 +148,12 @@ def read_audio(container: Container, options: ReadOptions) -> RawDataset | None:
     skipped = list(container.refused)
     names: list[str] = []
     for name in container.names:
-        if any(map(is_hidden, name.split("/"))):
-            skipped.append(Skipped(name, "is hidden"))
-        elif suffix(name) in SOUND_SUFFIXES:
+        if suffix(name) in SOUND_SUFFIXES:
             names.append(name)
         else:
-            skipped.append(Skipped(name, f"is no sound that is read here ({suffix(name) or 'no suffix'})"))
+            what = BY_SUFFIX.get(suffix(name))
+            reason = f"is no sound that is read here ({suffix(name) or 'no suffix'})"
+            skipped.append(Skipped(name, str(what) if what else reason))
     if not names:
         return None
     return Recordings(container, _examples(names), skipped)

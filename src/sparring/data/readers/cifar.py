@@ -13,11 +13,17 @@ from numpy.typing import NDArray
 from sparring.data.archive import Container, Skipped
 from sparring.data.reader_api import RawDataset
 from sparring.data.readers.array_dataset import ImageArrays, Part
+from sparring.data.readers.images import mostly_images
+from sparring.data.signatures import begins
 from sparring.engine.errors import SparringError
 
 PYTHON_10 = {f"data_batch_{k}" for k in range(1, 6)} | {"test_batch"}
 BINARY_10 = {f"{name}.bin" for name in PYTHON_10}
 PYTHON_100, BINARY_100 = {"train", "test"}, {"train.bin", "test.bin"}
+LISTINGS = "batches.meta.txt", "fine_label_names.txt"
+"""Files that name the classes of the binary version."""
+PICKLED = b"\x80", b"(", b"c"
+"""First bytes of a batch."""
 
 ADMITTED = {
     ("numpy.core.multiarray", "_reconstruct"), ("numpy._core.multiarray", "_reconstruct"),
@@ -28,13 +34,26 @@ ADMITTED = {
 
 def read_cifar(container: Container) -> RawDataset | None:
     """Return the batches of CIFAR-10 or CIFAR-100; None where there are none."""
-    names = {name.rpartition("/")[2]: name for name in container.names}
+    names = {name.rpartition("/")[2]: name for name in container.names if _is_batch(container, name)}
+    if mostly_images(container, len(names)):
+        return None
     binary_100 = names.keys() >= BINARY_100
     if names.keys() & BINARY_10 or binary_100:
         return _binary(container, names, fine=binary_100)
     if names.keys() & PYTHON_10 or (names.keys() >= PYTHON_100 and "meta" in names):
         return _python(container, names)
     return None
+
+
+def _is_batch(container: Container, name: str) -> bool:
+    """Return True for a file that may be a batch, or name the classes of one, by its name and what it begins with."""
+    base = name.rpartition("/")[2]
+    if base in BINARY_10 or base in BINARY_100:
+        record = 3074 if base in BINARY_100 else 3073
+        return container.size(name) >= record
+    if base in PYTHON_10 or base in PYTHON_100 | {"meta", "batches.meta"}:
+        return any(begins(container, name, magic) for magic in PICKLED)
+    return base in LISTINGS
 
 
 def _split(name: str) -> Literal["train", "test"]:
@@ -66,7 +85,7 @@ def _python(container: Container, names: dict[str, str]) -> RawDataset:
 
 
 def _binary(container: Container, names: dict[str, str], *, fine: bool) -> RawDataset:
-    listing = next((names[n] for n in ("batches.meta.txt", "fine_label_names.txt") if n in names), None)
+    listing = next((names[n] for n in LISTINGS if n in names), None)
     classes = [_text(entry) for entry in container.read(listing).split()] if listing else []
     head = 2 if fine else 1  # CIFAR-100 has a coarse label first
     parts = []

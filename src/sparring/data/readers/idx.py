@@ -15,6 +15,8 @@ from sparring.data.axes import as_images
 from sparring.data.gzip_io import read_gzip
 from sparring.data.reader_api import RawDataset
 from sparring.data.readers.array_dataset import ImageArrays, Part
+from sparring.data.readers.images import mostly_images
+from sparring.data.signatures import begins
 from sparring.engine.errors import SparringError
 
 ENDS = (".idx", "-ubyte", ".ubyte", ".idx3", ".idx1", "-idx3", "-idx1")
@@ -23,10 +25,10 @@ ENDS = (".idx", "-ubyte", ".ubyte", ".idx3", ".idx1", "-idx3", "-idx1")
 
 def read_idx_files(container: Container) -> RawDataset | None:
     """Every `*idx3-ubyte[.gz]` (or other IDX file of images) with the labels that belong to it; None without any."""
-    names = [name for name in container.names if _stem(name).endswith(ENDS)]
+    names = idx_names(container)
     every = {_stem(name): name for name in sorted(names, key=lambda name: not name.lower().endswith(".gz"))}
     images = [stem for stem in every if "labels" not in stem and "idx1" not in stem]
-    if not images:
+    if not images or mostly_images(container, len(names)):
         return None
     parts = []
     for stem in images:
@@ -43,6 +45,15 @@ def read_idx_files(container: Container) -> RawDataset | None:
         if name not in every.values()
     ]
     return ImageArrays("IDX", parts, [*container.refused, *others])
+
+
+def idx_names(container: Container) -> list[str]:
+    """Return the IDX files of a container, by the ends of their names and their first bytes."""
+    return [name for name in container.names if _stem(name).endswith(ENDS) and _begins(container, name)]
+
+
+def _begins(container: Container, name: str) -> bool:
+    return any(begins(container, name, magic) for magic in (b"\0\0", b"\x1f\x8b"))
 
 
 def parse_idx(content: bytes, name: str) -> NDArray[np.uint8]:

@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal
 
-from sparring.data.archive import Container, Skipped, is_hidden, suffix
+from sparring.data.archive import Container, Skipped, suffix
 from sparring.data.decode import alpha_of, header, pages_of
 from sparring.data.image_shape import ImageSource
 from sparring.data.reader_api import Example, RawDataset, ReadResult, Shape
+from sparring.data.signatures import BY_SUFFIX
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -111,10 +112,9 @@ def read_images(container: Container) -> RawDataset | None:
     images: list[tuple[str, list[str]]] = []
     for name in container.names:
         parts, kind = name.split("/"), suffix(name)
-        if any(map(is_hidden, parts)):
-            skipped.append(Skipped(name, "is hidden"))
-        elif kind and kind not in SUFFIXES:
-            skipped.append(Skipped(name, f"is no image that is read here ({kind})"))
+        if kind and kind not in SUFFIXES:
+            what = BY_SUFFIX.get(kind)
+            skipped.append(Skipped(name, str(what) if what else f"is no image that is read here ({kind})"))
         else:
             images.append((name, parts))
     if not any(suffix(name) for name, _ in images) and not survey(container, [name for name, _ in images[:TRIED]]):

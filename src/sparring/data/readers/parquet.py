@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from sparring.data.archive import Container, Skipped
 from sparring.data.image_shape import ImageSource
-from sparring.data.parquet_cells import Cells, explaining
+from sparring.data.parquet_cells import Cells, explaining, parquet_names
 from sparring.data.reader_api import Example, RawDataset, ReadResult, Shape
 from sparring.data.readers.images import MOST_HEADERS, SPLITS, alphas, mostly_images, survey
 from sparring.engine.errors import SparringError
@@ -49,7 +49,7 @@ class ParquetImages(ImageSource):
 
 def read_parquet(container: Container) -> RawDataset | None:
     """All parquet files of a container; None where there is none. Needs pyarrow (`pip install sparring[tables]`)."""
-    names = [name for name in container.names if name.lower().endswith(".parquet")]
+    names = parquet_names(container)
     if not names or mostly_images(container, len(names)):
         return None
     try:

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Literal, Protocol, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from sparring.data.archive import Container, Skipped, is_hidden, suffix
+from sparring.data.archive import Container, Skipped, suffix
 from sparring.data.mmap_io import let_go
 from sparring.data.numpy_io import numpy_names
+from sparring.data.parquet_cells import parquet_names
 from sparring.data.reader_api import Example, RawDataset, ReadOptions, ReadResult
 from sparring.data.readers.images import SPLITS
 from sparring.data.table_columns import ColumnSummary, Misfit, RowCoder, choose_columns, to_class
@@ -247,9 +248,9 @@ def open_tables(
     container: Container, options: ReadOptions, looked_for: list[str]
 ) -> tuple[list[TableFile], list[Skipped], str]:
     """Open the tables of a container that have the same columns; return them, what is skipped, and the format."""
-    names = [name for name in container.names if not any(map(is_hidden, name.split("/")))]
+    names = container.names
     texts = [name for name in names if table_suffix(name) in TEXT_SUFFIXES]
-    parquet = [name for name in names if suffix(name) == ".parquet"]
+    parquet = parquet_names(container)
     if not texts and not parquet and len(names) == 1:
         texts = names
     files: list[TableFile] = [open_parquet_table(container, name) for name in parquet]
