@@ -6,7 +6,7 @@ from collections import Counter
 
 from sparring.data.archive import Container, Skipped, suffix
 from sparring.data.packed import Tar, Zip
-from sparring.data.signatures import EXCEL, HEAD_BYTES, TORCH, explain, what_is
+from sparring.data.signatures import EXCEL, HEAD_BYTES, TORCH, UNPACK, explain, what_is
 from sparring.engine.data_spec import KINDS
 
 READABLE = {
@@ -50,9 +50,10 @@ def _counts(container: Container, refused: list[Skipped], kind: str) -> str:
     helps = READABLE.get(kind, "")
     most = kinds.most_common(1)[0][0] if kinds else ""
     first = first_of.get(most)
-    if first and most in ARCHIVES:
+    reason = explain(container, first) if first else None
+    if reason and not reason.endswith(UNPACK):
+        helps = f"{first} {reason}"
+    elif reason or most in ARCHIVES:
         one = f"unpack {container.path.name} and name that" if container.path.is_file() else "name it itself"
         helps += f" An archive inside is not opened: {one}."
-    elif first and (reason := explain(container, first)):
-        helps = f"{first} {reason}"
     return f"it holds {', '.join(parts)}. {helps}"
