@@ -6,7 +6,7 @@ from collections import Counter
 
 from sparring.data.archive import Container, Skipped, suffix
 from sparring.data.packed import Tar, Zip
-from sparring.data.signatures import EXCEL, HEAD_BYTES, TORCH, UNPACK, explain, what_is
+from sparring.data.signatures import BZIP2, EXCEL, GZIP, HEAD_BYTES, TAR, TORCH, XZ, ZIP, explain, what_is
 from sparring.engine.data_spec import KINDS
 
 READABLE = {
@@ -16,6 +16,8 @@ READABLE = {
     "table": "Tables in .csv, .tsv, .parquet, .npy and .npz are read.",
 }
 """Kind -> what its readers read."""
+OPENED = frozenset(map(str, (ZIP, GZIP, XZ, BZIP2, TAR)))
+"""What `explain` tells of archives that are read where they are the source itself."""
 ARCHIVES = frozenset([".zip", ".tar", ".gz", ".tgz", ".xz", ".bz2"])
 
 
@@ -51,7 +53,7 @@ def _counts(container: Container, refused: list[Skipped], kind: str) -> str:
     most = kinds.most_common(1)[0][0] if kinds else ""
     first = first_of.get(most)
     reason = explain(container, first) if first else None
-    if reason and not reason.endswith(UNPACK):
+    if reason and reason not in OPENED:
         helps = f"{first} {reason}"
     elif reason or most in ARCHIVES:
         one = f"unpack {container.path.name} and name that" if container.path.is_file() else "name it itself"

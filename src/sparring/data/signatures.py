@@ -58,6 +58,7 @@ PARTIAL = Signature("an unfinished download", "fetch it again")
 SEVEN_ZIP, RAR = Signature("a 7z archive", f"`7z x FILE`: {UNPACK}"), Signature("a RAR archive", UNPACK)
 ZSTD = Signature("compressed by Zstandard", f"`zstd -d FILE`: {UNPACK}")
 ZIP, GZIP = Signature("a zip archive", UNPACK), Signature("compressed by gzip", UNPACK)
+TAR = Signature("a tar archive", UNPACK)
 XZ, BZIP2 = Signature("compressed by xz", UNPACK), Signature("compressed by bzip2", UNPACK)
 PDF = Signature("a PDF", "`pdftoppm -png FILE page` makes pictures of its pages")
 APPLE_DOUBLE = Signature("a side file of macOS (AppleDouble)", "the file without `._` holds the data")
@@ -78,7 +79,7 @@ AT: Sequence[tuple[int, bytes, Signature]] = (
     (0, b"SQLite format 3\0", Signature("an SQLite database", "`sqlite3 -header -csv FILE 'SELECT * FROM t' > t.csv`")),
     (0, b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", AUDIO), (0, b"#!AMR", AUDIO), (0, b"MAC ", AUDIO), (0, b"wvpk", AUDIO),
     (0, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", EXCEL),
-    (257, b"ustar", Signature("a tar archive", UNPACK)),
+    (257, b"ustar", TAR),
 )  # fmt: skip
 """Offset, bytes there, and what they tell."""
 READ = {b"\x89PNG": ".png", b"\xff\xd8\xff": ".jpg", b"PAR1": ".parquet", b"\x93NUMPY": ".npy", b"fLaC": ".flac"}
