@@ -12,11 +12,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 from PIL import Image
 from speaking import speak
 
+from sparring.commands.training.calibrate import calibrated
+from sparring.data.in_memory import IndexedDataset
 from sparring.engine.data_spec import AudioSpec, Column, DataSpec, ImageSpec, SeriesSpec, TableSpec
+from sparring.engine.device import Hardware
+from sparring.models.classifier import Classifier
+from sparring.recipes import default_recipe, recipe_class
 
 CLASSES = ("a", "b", "c")
 COUNT = 60
@@ -119,5 +125,18 @@ KINDS = {
         ("--images", 4800, "--lr", 0.01),
     ),
 }  # fmt: skip
+
+CPU = Hardware(torch.device("cpu"), bf16=False)
+
+
+def untrained(data: IndexedDataset, settings: dict[str, Any]) -> Classifier:
+    """A calibrated classifier of the default recipe for `data`, whose networks have learnt nothing."""
+    spec = data.spec
+    torch.manual_seed(0)
+    recipe = recipe_class(default_recipe("classify", spec.kind))(**settings).resolve(spec, CPU)
+    nets = recipe.nets(spec)
+    recipe.prepare(nets, spec.encode(data[np.arange(len(data))]))
+    return calibrated(nets["classifier"], data, recipe, {"custom_nets": False}, CPU)
+
 
 every_kind = pytest.mark.parametrize("kind", KINDS)

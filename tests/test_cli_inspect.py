@@ -128,18 +128,12 @@ def test_series_in_words(quick: Cli, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "flags", "code", "message"),
     [
-        ("a.csv", b"", [], 1, "a.csv is empty"),
-        ("a.csv", b"a,b\n", [], 1, "has a header and no rows"),
-        ("a.csv", b"a,b\n" + b"1,x\n2;x\n" * 9, [], 1, "mixes delimiters"),
-        ("a.csv", b"a,b\nK\xf6ln,1\nBonn,2\n", [], 0, "was read as Windows-1252"),
-        ("a.csv", "a,b\nKöln,1\nBonn,2\n".encode("utf-16"), [], 0, "was read as UTF-16"),
         ("a.csv", b"a,b\n1,x\n2,y\n", ["--kind", "image"], 1, "it holds 1 x .csv. Images"),
         ("a.csv", b"a,b\n1,x\n2,y\n", ["--size", "8"], 2, "--size is for images, and the source is read as tables"),
         ("a.csv", b"a,b\n1,x\n2,y\n", ["--label", "c"], 2, "has no column 'c'"),
         ("a.png", picture("red"), ["--kind", "table"], 1, "a.png is no text"),
         ("a.png", picture("red"), ["--label", "c"], 2, "--label is for tables, and the source is read as images"),
         ("a.wav", b"RIFF", [], 1, "a.wav is damaged, or no sound file"),
-        ("a.csv", HOURS.encode(), ["--window", "500"], 1, "the longest stretch has 96: --window 12"),
         ("a.csv", HOURS.encode(), ["--kind", "smell"], 2, "unknown kind 'smell': one of image, audio, series, table"),
         ("a.parquet", b"PAR1", [], 1, "a.parquet is no readable parquet"),
     ],

@@ -201,7 +201,7 @@ def test_a_source_with_labels_for_some_images_just_works(rows: Path, tmp_path: P
     found = classify(folder, tiny(), images=240, out=tmp_path / "run", **SMALL)
     assert found.labels == 12 and found.classes == ("class 0", "class 1", "class 2")
     assert found.errors is None  # nothing to test on
-    assert "no image with a known label" in Run(found.run).report_path.read_text()
+    assert "no example with a known label" in Run(found.run).report_path.read_text()
     answers = predict(found.run, folder / "class 0" / "0.png").predictions
     assert len(answers) == 1 and answers[0].label in (*found.classes, "none of these")
 

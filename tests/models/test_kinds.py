@@ -7,30 +7,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from kinds import CLASSES, COUNT, KINDS, every_kind
+from kinds import CLASSES, COUNT, KINDS, every_kind, untrained
 
 import sparring
-from sparring.commands.training.calibrate import calibrated
 from sparring.data.in_memory import InMemoryDataset
-from sparring.engine.device import Hardware
 from sparring.engine.errors import UsageError
 from sparring.models.answers import NONE
 from sparring.models.capabilities import capabilities_of
 from sparring.models.classifier import Classifier
-from sparring.recipes import default_recipe, recipe_class
-
-CPU = Hardware(torch.device("cpu"), bf16=False)
 
 
 def made(kind: str) -> Classifier:
-    """A calibrated classifier of untrained networks."""
     spec, rows, settings, *_ = KINDS[kind]
-    torch.manual_seed(0)
-    recipe = recipe_class(default_recipe("classify", kind))(**settings).resolve(spec, CPU)
-    nets = recipe.nets(spec)
-    recipe.prepare(nets, spec.encode(rows))
-    data = InMemoryDataset(rows, np.arange(COUNT) % 3, spec, None)  # type: ignore[arg-type]
-    return calibrated(nets["classifier"], data, recipe, {"custom_nets": False}, CPU)
+    return untrained(InMemoryDataset(rows, np.arange(COUNT) % 3, spec, None), settings)  # type: ignore[arg-type]
 
 
 @every_kind

@@ -46,7 +46,7 @@ def test_the_errors_the_confusion_and_the_calibration_are_told() -> None:
 
 def test_what_was_not_tested_is_said_to_be_so() -> None:
     told = page(ClassificationReport("run", "improved", 1.0, 9, 0, ("a", "b"), 1.0, "x"))
-    assert told.words["h2"] == ["Errors"] and "no image with a known label" in " ".join(told.words["p"])
+    assert told.words["h2"] == ["Errors"] and "no example with a known label" in " ".join(told.words["p"])
 
 
 def test_nothing_wrong_and_many_classes() -> None:

@@ -186,4 +186,4 @@ def to_text(report: HardeningReport) -> str:
         lines.append(f"guard    restarted the training {'once' if count == 1 else f'{count} times'}")
     if count := len(report.rollbacks):
         lines.append(f"guard    went back to better weights {'once' if count == 1 else f'{count} times'}")
-    return "\n".join([*lines, f"report   {report.run}/report.html", f"answers  sparring predict {report.run} IMAGES"])
+    return "\n".join([*lines, f"report   {report.run}/report.html", f"answers  sparring predict {report.run} SOURCE"])

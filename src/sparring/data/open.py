@@ -80,15 +80,18 @@ def open_source(
     return Dataset(cache / "data" / report.fingerprint, report)
 
 
-def guess_kind(source: str | Path, options: ReadOptions | None = None) -> str:
-    """Return the kind of data in SOURCE, by names and first bytes; a packed tar file is opened as a whole."""
+def guess_kind(source: str | Path, options: ReadOptions | None = None, like: DataSpec | None = None) -> str:
+    """Return the kind of data in SOURCE, by names and first bytes; a packed tar file is opened as a whole.
+
+    `like`: the kind of what does not tell its own.
+    """
     options = options or ReadOptions()
     if options.kind is not None or str(source) in (DIGITS, STACKED):
         return options.kind or "image"
     path, _ = locate(source)
     if is_packed_tar(path):
         return str(open_source(source, options).spec.kind)
-    return kind_of(open_container(path), options, None)[0]
+    return kind_of(open_container(path), options, like)[0]
 
 
 def _read(

@@ -117,6 +117,9 @@ def open_array_tables(container: Container, given: Sequence[str]) -> list[ArrayT
             raise SparringError(f"{name} has {len(values):,} rows, and {y} {len(labels):,} labels")
         label = None if labels is None else LABEL
         tables.append(ArrayTable(name, [*header, *([label] if label else [])], split, values, labels, label=label))
+    if len({table.values.shape[1] for table in tables}) > 1:
+        widths = " and ".join(f"{table.name} {table.values.shape[1]}" for table in tables)
+        raise SparringError(f"the arrays of {container.path} differ in their columns, {widths}: give all the same")
     return tables
 
 

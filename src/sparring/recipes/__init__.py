@@ -105,7 +105,10 @@ def default_recipe(command: str, kind: str = "image") -> str:
     if name := next((DEFAULTS[command, k] for k in kinds_of(kind) if (command, k) in DEFAULTS), None):
         return name
     kinds = sorted({kind for entry in recipes_for(command).values() for kind in entry.kinds})
-    raise UsageError(f"`sparring {command}` has no recipe for {kind} data yet: it takes {' and '.join(kinds)} data")
+    others = [f"; `sparring {other}` takes these" for other, k in DEFAULTS if k in kinds_of(kind)]
+    raise UsageError(
+        f"`sparring {command}` has no recipe for {kind} data yet: it takes {' and '.join(kinds)} data{''.join(others)}"
+    )
 
 
 def recipe_class(name: str, command: str | None = None, kind: str | None = None) -> Any:

@@ -27,7 +27,7 @@ from sparring.data.image_shape import parse_size
 from sparring.data.open import guess_kind, open_source
 from sparring.data.reader_api import MODES, ReadOptions, mode_of
 from sparring.data.store import store_for
-from sparring.engine.data_spec import DataSpec, ImageSpec
+from sparring.engine.data_spec import KINDS, DataSpec, ImageSpec
 from sparring.engine.errors import SparringError, UsageError
 from sparring.engine.run_folder import Run
 from sparring.measure.features.features_for import check_scored, values_for
@@ -212,6 +212,7 @@ def _of_source(samples: Source, source: str | Path, request: EvaluationRequest, 
         stored = of_array(samples.astype(store_for(data.spec).dtype))
     else:
         data = open_source(source, options, on_progress=on_progress)
+        _check_same_kind(samples, guess_kind(samples, options, data.spec), data)
         fake = open_samples(data.spec, samples, data, options, on_progress)
         stored, classes, skipped = of_dataset(fake.split(None)), fake.spec.classes, sum(map(len, fake.skipped.values()))
     available = len(stored)
@@ -268,8 +269,7 @@ def open_samples(
 def _(spec: ImageSpec, samples: str | Path, data: Dataset, options: ReadOptions, on_progress: OnProgress) -> Dataset:
     """Open images; raises UsageError that names both shapes where they differ: images are not resized by default."""
     fake = open_source(samples, options, keep_duplicates=True, on_progress=on_progress)
-    if fake.spec.kind != spec.kind:
-        raise UsageError(f"{samples} holds {fake.spec.plural}, {data.report.source} holds {spec.plural}")
+    _check_same_kind(samples, fake.spec.kind, data)
     if fake.report.shape != data.report.shape:
         there, here = (f"{'x'.join(map(str, r.shape[:2]))} {r.mode}" for r in (fake.report, data.report))
         if fake.report.shape[2] != data.report.shape[2] and fake.report.mode not in MODES:
@@ -278,6 +278,14 @@ def _(spec: ImageSpec, samples: str | Path, data: Dataset, options: ReadOptions,
         flags += f" --mode {fake.report.mode}" * (fake.report.mode != data.report.mode)
         raise UsageError(f"the samples are {there}, the data are {here}: {flags.strip()} brings both to one shape")
     return _scaled_like(spec, fake, samples, on_progress, keep_duplicates=True)
+
+
+def _check_same_kind(samples: str | Path, kind: str, data: Dataset) -> None:
+    if kind != data.spec.kind:
+        raise UsageError(
+            f"{samples} holds {KINDS[kind].plural}, {data.report.source} holds {data.spec.plural}: "
+            "give samples and data of one kind"
+        )
 
 
 def _inputs(

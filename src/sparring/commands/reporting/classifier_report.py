@@ -186,6 +186,6 @@ def to_text(report: ClassificationReport) -> str:
     lines += [
         f"label next  {report.to_label}",
         f"report      {report.run}/report.html",
-        f"answers     sparring predict {report.run} IMAGES",
+        f"answers     sparring predict {report.run} SOURCE",
     ]
     return "\n".join(lines)

@@ -92,7 +92,8 @@ class LongSeries(RawDataset):
             self.notes.append(f"it was cut at {len(grid.stretches) - 1} gaps that are too long to interpolate")
         if left:
             self.notes.append(
-                f"{left:,} steps at the end, or before a gap, fill no window of {length} and are not used"
+                f"{left:,} steps at the end, or before a gap, fill no window of {length} and are not used: "
+                "--window takes another length"
             )
         self._grid, self._starts = grid.values, starts
         self._name_windows(grid.rows, [texts[k] for k in order], length)

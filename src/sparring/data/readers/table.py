@@ -106,6 +106,8 @@ class Tables(RawDataset):
         self._check_nested(used)
         if table and (lacking := next((c.name for c in table.columns if c.name not in used), None)):
             raise UsageError(f"{self.name} has no column '{lacking}', which the model was trained with")
+        if table:
+            _check_counted(self.name, used, [column.name for column in table.columns])
         summaries = self._summarize(used)
         self._classes = (table.classes if table else self._target_summary.to_classes(self.name)) if self._target else ()
         self._misfits = self._number_classes()
@@ -267,6 +269,16 @@ def find_column(header: Sequence[str], name: str, flag: str, file: str) -> str:
     if name.isdecimal() and int(name) < len(header):
         return header[int(name)]
     raise UsageError(f"{flag} {name}: {file} has no column '{name}': {did_you_mean(name, header)}")
+
+
+def _check_counted(file: str, used: list[str], trained: list[str]) -> None:
+    """Raise UsageError where columns without names are more than those `trained` on: which are meant is not known."""
+    counted = [str(k) for k in range(len(used))]
+    if used == counted and len(trained) < len(used) and trained == counted[: len(trained)]:
+        raise UsageError(
+            f"{file} has {len(used)} columns without names, and the model was trained on {len(trained)}: "
+            "give the same columns"
+        )
 
 
 def table_suffix(name: str) -> str:

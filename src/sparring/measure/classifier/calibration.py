@@ -16,7 +16,7 @@ from sparring.stats.proportion import Proportion
 BINS = 10
 """Number of bins of the reliability curve."""
 UNTESTED = (
-    "unknown: no image with a known label was left to test on. Put some into a folder `test` beside `train`, or "
+    "unknown: no example with a known label was left to test on. Put some into a folder `test` beside `train`, or "
     "train with "
     "fewer labels than there are (--labels)"
 )
@@ -74,7 +74,7 @@ class ClassificationReport:
     notes: list[str] = field(default_factory=list)
     """Problems with the labels."""
     errors: Proportion | None = None
-    """Wrong answers on the test images; None where no image with a known label was left, as all that follows."""
+    """Wrong answers on the test examples; None where no example with a known label was left, as all that follows."""
     tested_on: str = "nothing"
     """Description of the test images."""
     confusion: list[list[int]] | None = None
