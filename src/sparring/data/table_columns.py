@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from sparring.data.column_remarks import remark_on
+from sparring.data.number_forms import decimal_mark, parse
 from sparring.data.table_cells import MISSING, is_void, to_number
 from sparring.engine.data_spec import Column
 from sparring.engine.errors import UsageError
@@ -38,6 +40,17 @@ class ColumnSummary:
     first_word: tuple[int, str] | None = None
     """Line and value of the first that is no number."""
     has_missing: bool = False
+    counts: bool = True
+    """True while each row holds one more than the row before."""
+    rows: int = 0
+    _last: float | None = None
+
+    def follow(self, value: str) -> bool:
+        """Take the next row; return whether the column still counts the rows."""
+        number, last = to_number(value), self._last
+        self.counts = number is not None and (last is None or number == last + 1)
+        self._last = number
+        return self.counts
 
     def add(self, value: str, line: int) -> None:
         """Take note of one cell."""
@@ -56,14 +69,16 @@ class ColumnSummary:
             self.all_numbers = False
             self.first_word = self.first_word or (line, value)
 
-    def to_column(self, first: int, is_categorical: bool, file: str) -> Column | None:
+    def to_column(self, first: int, is_categorical: bool, file: str, mark: str = ".") -> Column | None:
         """Return the column whose numbers begin at index `first`; None for one of more words than a column may have.
 
-        Raises UsageError where most of too many words are numbers: a slip of the pen, or numbers that are to be
-        categories.
+        `mark` is the decimal mark where the numbers fit both. Raises UsageError where most of too many words are
+        numbers: a slip of the pen, or numbers that are to be categories.
         """
         if self.has_numbers and self.all_numbers and not is_categorical:
             return Column(self.name, (first,), (), self.is_integer, 0.0, 0.0)
+        if not is_categorical and (local := self._local_numbers(first, mark)):
+            return local
         words = [value for value in self.values if value not in MISSING]
         if self.has_more or len(words) > MAX_CATEGORIES:
             numbers = sum(to_number(word) is not None for word in words)
@@ -77,6 +92,15 @@ class ColumnSummary:
         categories = (*sorted(words), *(["?"] if self.has_missing and "?" not in words else []))
         indices = tuple(range(first, first + len(categories)))
         return Column(self.name, indices, categories, False, 0.0, 1.0)
+
+    def _local_numbers(self, first: int, mark: str) -> Column | None:
+        """Return a numeric column where nearly all words are numbers in a local form."""
+        words = [value for value in self.values if value not in MISSING and not is_void(value)]
+        local = decimal_mark([word for word in words if to_number(word) is None], mark)
+        if local is None:
+            return None
+        whole = all(number is None or number.is_integer() for number in (parse(word, local) for word in words))
+        return Column(self.name, (first,), (), whole, 0.0, 0.0, local)
 
     def to_classes(self, file: str) -> tuple[str, ...]:
         """Return the different values of the class column; among numbers, what stands for none is no class."""
@@ -105,7 +129,8 @@ class RowCoder:
         for position, index_of, column in self._columns:
             cell = cells[position]
             if index_of is None:
-                if (number := to_number(cell)) is None:
+                mark = column.decimal_mark
+                if (number := to_number(cell) if mark is None else parse(cell, mark)) is None:
                     missing = f"no number in '{column.name}'"
                     raise Misfit(missing if cell in MISSING else f"'{cell}' is no number in '{column.name}'")
                 row[column.indices[0]] = number
@@ -126,20 +151,44 @@ def to_class(cell: str, target: str, classes: Collection[str]) -> str:
     return cell
 
 
+def _remarks(summary: ColumnSummary, column: Column) -> list[str]:
+    """Return notes on how a column was read, and on why a model should not learn from it."""
+    notes = []
+    if column.decimal_mark:
+        shown = next(value for value in summary.values if to_number(value) is None and value not in MISSING)
+        number = parse(shown, column.decimal_mark)
+        if number is not None:
+            notes.append(f"column '{column.name}' holds numbers in local form: {shown!r} was read as {number:.10g}")
+    words = [value for value in summary.values if value not in MISSING]
+    remark = remark_on(
+        column.name, words, len(words), summary.rows, numeric=not column.categories,
+        counts=summary.counts and summary.rows > 2,
+    )  # fmt: skip
+    return [*notes, *([f"column '{column.name}' {remark}: --drop '{column.name}' leaves it out"] if remark else [])]
+
+
 def choose_columns(
-    summaries: Iterable[ColumnSummary], categorical: Collection[str], file: str, notes: list[str]
+    summaries: Iterable[ColumnSummary], categorical: Collection[str], file: str, notes: list[str], mark: str = "."
 ) -> tuple[Column, ...]:
     """Return the columns that rows are made of; those of too many words are left out, and `notes` say so."""
     columns: list[Column] = []
     dropped: list[str] = []
+    problems: list[str] = []
     first = 0
     for summary in summaries:
-        column = summary.to_column(first, summary.name in categorical, file)
+        try:
+            column = summary.to_column(first, summary.name in categorical, file, mark)
+        except UsageError as error:
+            problems.append(str(error))
+            continue
         if column is None:
             dropped.append(summary.name)
         else:
             columns.append(column)
             first += len(column.indices)
+            notes += _remarks(summary, column)
+    if problems:
+        raise UsageError("; ".join(problems))
     if dropped:
         which = ", ".join(f"'{name}'" for name in dropped)
         notes.append(

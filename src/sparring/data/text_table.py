@@ -77,9 +77,9 @@ def open_text_table(
     if delimiter is None:
         delimiter, note = _guess_delimiter(lines, name)
         notes += note
-    elif len(delimiter) != 1 and delimiter != "\\t":
-        raise UsageError(f"--delimiter is one character, not {delimiter!r}")
-    delimiter = "\t" if delimiter == "\\t" else delimiter
+    delimiter = "\t" if delimiter in ("\\t", "tab") else delimiter
+    if len(delimiter) != 1:
+        raise UsageError(f"--delimiter is one character, or tab, not {delimiter!r}")
     sample = _parse(lines, delimiter)
     header, has_header = _choose_header(sample, names, columns, notes)
     _check_names(header, name)

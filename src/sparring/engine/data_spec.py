@@ -219,6 +219,8 @@ class Column:
     """Smallest value over all rows that were read; 0 for categories."""
     high: float
     """Largest value over all rows that were read; 1 for categories."""
+    decimal_mark: str | None = None
+    """Mark before the fraction of numbers in local form, `.` or `,`; None for plain numbers."""
 
     def __post_init__(self) -> None:
         _set_tuples(self)
@@ -299,7 +301,13 @@ def kinds_of(kind: str) -> list[str]:
 def spec_to_json(spec: DataSpec) -> dict[str, Any]:
     """Describe a spec by `kind` and its fields, as JSON holds them; a field that is None is left out."""
     fields: dict[str, Any] = json.loads(json.dumps(asdict(spec)))  # type: ignore[call-overload]
-    return {"kind": spec.kind, **{name: value for name, value in fields.items() if value is not None}}
+    return {"kind": spec.kind, **_without_none(fields)}
+
+
+def _without_none(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _without_none(item) for name, item in value.items() if item is not None}
+    return [_without_none(item) for item in value] if isinstance(value, list) else value
 
 
 def spec_from_json(fields: Mapping[str, Any]) -> DataSpec:

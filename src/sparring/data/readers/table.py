@@ -111,7 +111,8 @@ class Tables(RawDataset):
         summaries = self._summarize(used)
         self._classes = (table.classes if table else self._target_summary.to_classes(self.name)) if self._target else ()
         self._misfits = self._number_classes()
-        columns = table.columns if table else choose_columns(summaries, categorical, self.name, self.notes)
+        mark = "," if getattr(self.files[0], "delimiter", ",") == ";" else "."
+        columns = table.columns if table else choose_columns(summaries, categorical, self.name, self.notes, mark)
         if not self._target and not table:
             names = f"one of {', '.join(self.header[:20])}" + ", ..." * (len(self.header) > 20)
             self.notes.append(f"rows are unlabelled: --label names the column of the class, {names}")
@@ -144,6 +145,7 @@ class Tables(RawDataset):
         target = self.header.index(self._target) if self._target else None
         self._target_summary = ColumnSummary(self._target or "")
         numbers: dict[str, int] = {}
+        counting = list(zip(summaries, positions, strict=True))
         for number, file in enumerate(self.files):
             for line, cells in file.rows():
                 if len(cells) != len(self.header):
@@ -152,6 +154,7 @@ class Tables(RawDataset):
                 for summary, position in zip(summaries, positions, strict=True):
                     if cells[position] not in summary.values:
                         summary.add(cells[position], line)
+                counting = [(summary, k) for summary, k in counting if summary.follow(cells[k])]
                 label = -1
                 if target is not None:
                     self._target_summary.add(cells[target], line)
@@ -161,6 +164,8 @@ class Tables(RawDataset):
                 for column, value in ((self.items.file, number), (self.items.line, line), (self.items.label, label)):
                     column.append(value)
         self._labels = list(numbers)
+        for summary in summaries:
+            summary.rows = len(self.items)
         if not len(self.items) and not self._skipped_rows:
             raise SparringError(f"{self.name} has a header and no rows: there is nothing to learn from")
         return summaries
