@@ -70,7 +70,7 @@ def write_images(folder: Path) -> Path:
 def write_words(folder: Path) -> Path:
     """Three words that are tones."""
     speak(folder / "words")
-    (folder / "words/low_ada_99.wav").write_bytes(b"")
+    (folder / "words/low_ada_99.wav").write_bytes(b"RIFF")
     return folder / "words"
 
 

@@ -91,7 +91,7 @@ def save_model(source: str, read: dict[str, Any], settings: dict[str, Any], fold
     ("command", "code", "words"),
     [
         # text tables
-        ("inspect empty.csv", 1, ["empty.csv is empty: a table has a header and rows"]),
+        ("inspect empty.csv", 1, ["empty.csv is empty"]),
         ("classify empty.csv --label a", 1, ["empty.csv is empty"]),
         ("train empty.csv", 1, ["empty.csv is empty"]),
         ("predict to-table empty.csv", 1, ["empty.csv is empty"]),
