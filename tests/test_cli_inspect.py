@@ -146,3 +146,15 @@ def test_bad_input_of_each_kind(
     done = quick("inspect", f"in/{name}", *flags)
     assert done.returncode == code and message in done.stdout + done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_too_little_memory_is_one_line(quick: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def too_much(*args: object, **flags: object) -> None:
+        raise MemoryError("Unable to allocate 2.93 GiB for an array")
+
+    monkeypatch.setattr("sparring.commands.inspect.inspect", too_much)
+    result = quick("inspect", tmp_path)
+    assert result.returncode == 1
+    assert result.stderr.startswith(
+        "sparring: out of memory (Unable to allocate 2.93 GiB for an array): a smaller --size"
+    )

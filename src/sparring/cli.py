@@ -122,6 +122,13 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     except KeyboardInterrupt:
         print("sparring: interrupted", file=sys.stderr)
         sys.exit(1)
+    except MemoryError as error:
+        detail = f" ({first})" if (first := str(error).partition("\n")[0]) else ""
+        print(
+            f"sparring: out of memory{detail}: a smaller --size or --batch-size, or fewer examples, need less",
+            file=sys.stderr,
+        )
+        sys.exit(1)
     except BrokenPipeError:  # the reader of our output went away
         sys.stderr.close()
         sys.exit(1)

@@ -94,6 +94,13 @@ def test_channels_that_cancel_each_other_are_not_averaged(seed: int, tmp_path: P
     assert any("3 of 6 recordings have channels that cancel each other" in note for note in data.notes)
 
 
+def test_the_recording_that_makes_all_long_is_named(tmp_path: Path) -> None:
+    for k, wave in enumerate(waves(8)):
+        save(tmp_path / "set", f"{'ab'[k % 2]}/{k}.wav", np.tile(wave, 9 if k == 3 else 1), "PCM_16")
+    (note,) = [note for note in open_source(tmp_path / "set").notes if "padded" in note]
+    assert "padded to the longest, 2.2 s (b/3.wav): half of them last at most 0.2 s" in note
+
+
 def test_nearly_silent_recordings_are_told(tmp_path: Path) -> None:
     for k, wave in enumerate(waves(6)):
         save(tmp_path / "set", f"{'ab'[k % 2]}/{k}.wav", wave * (3e-4 if k % 2 else 1), "PCM_16")

@@ -16,7 +16,7 @@ from speaking import speak
 
 from sparring.data.open import open_source
 from sparring.data.packed import open_container
-from sparring.data.signatures import BY_SUFFIX, HEAD_BYTES, explain, what_is
+from sparring.data.signatures import BY_SUFFIX, HEAD_BYTES, explain, stand_in, what_is
 from sparring.engine.errors import SparringError
 
 LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"
@@ -186,3 +186,11 @@ def test_a_zip_cut_short_is_called_so(part: float, tmp_path: Path) -> None:
     (tmp_path / "a.zip").write_bytes(content[: int(part * len(content))])
     with pytest.raises(SparringError, match=r"is no whole zip file: it lacks its end\. Was the download complete\?"):
         open_source(tmp_path / "a.zip")
+
+
+def test_what_stands_in_for_a_model_is_told_from_models(tmp_path: Path) -> None:
+    for words, head in HEADS.items():
+        (tmp_path / "m.pt").write_bytes(head)
+        told = words in ("Git LFS", "git-annex", "a web page", "empty", "zero bytes")
+        assert bool(stand_in(tmp_path / "m.pt")) is told
+    assert stand_in(tmp_path / "gone.pt") is None

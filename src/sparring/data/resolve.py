@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from platformdirs import user_cache_path
@@ -20,9 +21,17 @@ from sparring.engine.errors import SparringError, UsageError, did_you_mean
 
 
 def cache_folder() -> Path:
-    """Return where caches lie: `$SPARRING_CACHE`, or the system's place for caches."""
-    given = os.environ.get("SPARRING_CACHE")
-    return Path(given) if given else user_cache_path("sparring", appauthor=False)
+    """Return where caches lie: `$SPARRING_CACHE`, or the system's place for caches.
+
+    Raises SparringError where the system has none: a user without a home folder.
+    """
+    if given := os.environ.get("SPARRING_CACHE"):
+        return Path(given)
+    with suppress(RuntimeError):  # platformdirs finds no home folder
+        path = user_cache_path("sparring", appauthor=False)
+        if path.is_absolute():  # older ones return `~/.cache` then
+            return path
+    raise SparringError("there is no home folder for the cache of decoded data: set SPARRING_CACHE to a folder")
 
 
 def locate(source: str | Path) -> tuple[Path, list[str]]:

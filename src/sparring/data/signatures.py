@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 from sparring.data.archive import Container, suffix
@@ -33,6 +34,7 @@ ARRAYS = "np.savez('data.npz', x=..., y=...) in Python keeps its arrays"
 EMPTY = Signature("empty (zero bytes)", "was the download complete?")
 ZEROS = Signature("nothing but zero bytes", "the download or the disk failed: fetch it again")
 LFS = Signature("a pointer of Git LFS, not the file itself", "`git lfs pull` in the repository fetches it")
+ANNEX = Signature("a pointer of git-annex, not the file itself", "`git annex get` in the repository fetches it")
 PAGE = Signature("a web page, not the file itself", "the download was answered by an error or a log-in: fetch it again")
 PICKLE = Signature("a Python pickle, which can run code and is not read", ARRAYS)
 TORCH = Signature("a file of torch.save, not data in a form that is read", ARRAYS)
@@ -62,6 +64,8 @@ TAR = Signature("a tar archive", UNPACK)
 XZ, BZIP2 = Signature("compressed by xz", UNPACK), Signature("compressed by bzip2", UNPACK)
 PDF = Signature("a PDF", "`pdftoppm -png FILE page` makes pictures of its pages")
 APPLE_DOUBLE = Signature("a side file of macOS (AppleDouble)", "the file without `._` holds the data")
+
+STAND_INS = EMPTY, ZEROS, LFS, ANNEX, PAGE, PARTIAL
 
 AT: Sequence[tuple[int, bytes, Signature]] = (
     (0, b"version https://git-lfs.github.com", LFS), (0, b"\0\5\x16\7", APPLE_DOUBLE),
@@ -142,6 +146,16 @@ def explain(container: Container, name: str) -> str | None:
     return str(what).replace("FILE", name.rpartition("/")[2]) if what else None
 
 
+def stand_in(path: Path) -> str | None:
+    """Return what stands on the disk in place of a file, in words that follow its name; None where it is a file."""
+    try:
+        with open(path, "rb") as file:
+            what = what_is(file.read(HEAD_BYTES), path.name)
+    except OSError:
+        return None
+    return str(what) if what in STAND_INS else None
+
+
 def begins(container: Container, name: str, magic: bytes) -> bool:
     """Return True where a file begins with these bytes, or cannot be read: then its reader will report it."""
     try:
@@ -171,7 +185,7 @@ def _of_text(head: bytes) -> Signature | None:
     if text.startswith((b"<svg", b"<?xml")):
         return SVG if b"<svg" in text else PAGE if b"<error" in text else None
     if len(head) < HEAD_BYTES and b"annex/objects/" in head:
-        return Signature("a pointer of git-annex, not the file itself", "`git annex get` in the repository fetches it")
+        return ANNEX
     return None
 
 

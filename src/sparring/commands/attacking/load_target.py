@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.export.passes import move_to_device_pass
 
 from sparring.attacks.validation import Model, frozen
+from sparring.data.signatures import stand_in
 from sparring.engine.data_spec import DataSpec
 from sparring.engine.errors import SparringError, UsageError
 from sparring.models.answers import NONE
@@ -74,6 +75,8 @@ def load_target(name: str | Path, device: torch.device | None = None, net: nn.Mo
         classifier.net.to(device)
         classifier.memory.to(device)
         return Target(name, classifier.logits, classifier)
+    if path.suffix in (".onnx", ".pt", ".ts", ".pt2") and (reason := stand_in(path)):
+        raise SparringError(f"{path} {reason}")
     if path.suffix == ".onnx":
         return Target(name, _from_onnx(path, device), gradients=False)
     if path.suffix in (".pt", ".ts", ".pt2"):

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from sparring.data.reader_api import Rows
 
 SOUND_SUFFIXES = frozenset([".wav", ".wave", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff"])
+LONG = 4
+"""Times the median length, from which the longest recording is named: all are padded to it."""
 CANCELLED = "have channels that cancel each other: the loudest channel was taken"
 CLIPPED = "pass full scale: they were clipped"
 FAINT = "are nearly silent, with a peak below -60 dB: was the number type right?"
@@ -124,6 +126,14 @@ class Recordings(RawDataset):
         """Return the spec with the length of the longest recording in use, which may be shorter than planned."""
         assert isinstance(spec, AudioSpec)
         longest = int(self._lengths[used].max())
+        median = float(np.median(self._lengths[used]))
+        if longest > LONG * median:
+            row = used[self._lengths[used].argmax()]
+            name, seconds = self.items[row].name, longest / spec.rate
+            self.notes.append(
+                f"all recordings are padded to the longest, {seconds:.1f} s ({name}): half of them last at most "
+                f"{median / spec.rate:.1f} s, so leaving it out saves most of disk, memory and time"
+            )
         for remark, names in self._remarks.items():
             self.notes.append(f"{len(names):,} of {len(self.items):,} recordings {remark} ({names[0]}, say)")
         if self._least > 1 and longest > self._least:
