@@ -6,6 +6,7 @@ import csv
 import gzip
 import subprocess
 import sys
+import time
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -338,3 +339,42 @@ def test_memory_does_not_grow_with_rows(tmp_path: Path) -> None:
         peaks.append(int(done.stdout.split()[1]))
     per_row = (peaks[1] - peaks[0]) * (1 if sys.platform == "darwin" else 1024) / 59_000
     assert per_row < 600  # bytes: its name, its result, its number and label
+
+
+@pytest.mark.parametrize(
+    ("table_file", "labels_file"),
+    [("gene_inputs.csv", "gene_outputs.csv"), ("X_train.csv", "y_train.csv"), ("values.tsv", "diagnosis.txt.csv")],
+)
+def test_labels_in_a_file_of_their_own(tmp_path: Path, table_file: str, labels_file: str) -> None:
+    folder = tmp_path / "set"
+    folder.mkdir()
+    separator = "\t" if table_file.endswith("tsv") else ","
+    write(folder, "".join(separator.join([f"{k}.5", f"{k * k}.25", "7.5"]) + "\n" for k in range(10)), table_file)
+    write(folder, "".join(f"{1 + k % 2}.000000e+00\n" for k in range(10)), labels_file)
+    data = open_source(folder, ReadOptions()).split(None)
+    assert (data.spec.classes, data.spec.shape, data.report.skipped) == (("1", "2"), (3,), {})
+    by_row = {float(row[0]): data.spec.classes[y] for row, y in zip(data[np.arange(10)], data.labels, strict=True)}
+    assert by_row == {k + 0.5: str(1 + k % 2) for k in range(10)}
+    assert any(f"labels are from {labels_file}" in note for note in data.notes)
+
+
+def test_a_column_of_another_length_or_of_no_table_is_no_label(tmp_path: Path) -> None:
+    for name, lines, reason in (
+        ("y_train.csv", 9, "holds one column of 9 rows, and x_train.csv has 10: these are no labels"),
+        ("notes-of-mine.csv", 10, "holds one column, and belongs to no table by its name"),
+    ):
+        folder = tmp_path / name
+        folder.mkdir()
+        for split in ("train", "test"):
+            write(folder, "".join(f"{k},{k * k}\n" for k in range(10)), f"x_{split}.csv")
+        write(folder, "1\n" * lines, name)
+        data = open_source(folder, ReadOptions())
+        assert data.skipped == {reason: [name]} and not data.spec.classes
+
+
+def test_a_wide_table_is_opened_in_a_moment(tmp_path: Path) -> None:
+    rows = np.random.default_rng(0).normal(size=(6, 4000))
+    path = write(tmp_path, "\n".join(",".join(f"{value:.3f}" for value in row) for row in rows), "wide.csv")
+    begin = time.process_time()
+    assert open_source(path, ReadOptions()).spec.shape == (4000,)
+    assert time.process_time() - begin < 5

@@ -112,15 +112,17 @@ class ColumnSummary:
                 f"{file}: '{self.name}' has more than {MAX_CATEGORIES} different values, too many for classes: "
                 "is --label right?"
             )
-        return tuple(name for name in classes if not (name.endswith(".") and name[:-1] in classes))
+        names = [name for name in classes if not (name.endswith(".") and name[:-1] in classes)]
+        return tuple(dict.fromkeys(map(class_name, names)))
 
 
 class RowCoder:
     """Write the cells of rows as numbers: numeric columns as they are, categories one-hot."""
 
     def __init__(self, columns: Sequence[Column], header: Sequence[str]) -> None:
+        place_of = {name: place for place, name in enumerate(header)}
         self._columns = [
-            (header.index(c.name), dict(zip(c.categories, c.indices, strict=True)) if c.categories else None, c)
+            (place_of[c.name], dict(zip(c.categories, c.indices, strict=True)) if c.categories else None, c)
             for c in columns
         ]
 
@@ -141,14 +143,22 @@ class RowCoder:
             row[index] = 1
 
 
+def class_name(cell: str) -> str:
+    """Return the class that a cell names: whole numbers that are written as floats, such as 1.0, without the point."""
+    number = to_number(cell)
+    is_float = number is not None and not cell.lstrip("+-").isdigit()
+    return f"{number:.0f}" if number is not None and is_float and number.is_integer() else cell
+
+
 def to_class(cell: str, target: str, classes: Collection[str]) -> str:
     """Return the class that a cell names, also with a full stop at its end; raises Misfit where it names none."""
     if cell in MISSING and cell not in classes:
         raise Misfit(f"no class in '{target}'")
-    cell = cell if cell in classes else cell.removesuffix(".")  # so some test sets of UCI end their lines
-    if cell not in classes:
+    written = (cell, class_name(cell), cell.removesuffix("."))  # so some test sets of UCI end their lines
+    name = next((name for name in written if name in classes), None)
+    if name is None:
         raise Misfit(f"unknown class '{cell}' in '{target}'")
-    return cell
+    return name
 
 
 def _remarks(summary: ColumnSummary, column: Column) -> list[str]:

@@ -189,7 +189,7 @@ def _looks_like_header(first: list[str], others: list[list[str]]) -> bool:
 
 
 def _check_names(names: list[str], file: str) -> None:
-    if twice := next((name for k, name in enumerate(names) if name in names[:k]), None):
+    if twice := next((name for name, count in Counter(names).items() if count > 1), None):
         raise UsageError(
             f"{file} has two columns '{twice}': rename one; if its first line holds no names, give them by --names"
         )

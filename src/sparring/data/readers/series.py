@@ -240,27 +240,24 @@ def rising_time(rows: Sequence[Sequence[str]], header: Sequence[str]) -> str | N
     It is called a time and holds different ones, or it is the first, holds dates, and rises or falls throughout.
     """
     for place, name in enumerate(header):
+        if place > 0 and not is_time_name(name):
+            continue
         texts = [row[place] for row in rows]
         parse = time_parser(texts)
         if parse is None or len(set(texts)) < len(texts) or len(texts) < 4:
             continue
         steps = np.diff([np.nan if (time := parse(text)) is None else time for text in texts])
-        dates = parse is not to_number
-        monotone = bool((steps > 0).all() or (steps < 0).all())
-        others = [k for k in range(len(header)) if k != place]
-        numeric = len(_numeric_columns(rows, header, [header[k] for k in others]))
-        if (
-            (is_time_name(name) or (place == 0 and dates and monotone))
-            and numeric * 2 >= max(len(others), 1)
-            and others
-        ):
-            return name
+        is_date = parse is not to_number and bool((steps > 0).all() or (steps < 0).all())
+        others = [*header[:place], *header[place + 1 :]]
+        if (is_time_name(name) or is_date) and len(_numeric_columns(rows, header, others)) * 2 >= max(len(others), 1):
+            return name if others else None
     return None
 
 
 def _numeric_columns(rows: Iterable[Sequence[str]], header: Sequence[str], used: Sequence[str]) -> list[str]:
     """Return the columns of which most cells that are not empty are numbers: others are gaps."""
-    places = {name: header.index(name) for name in used}
+    place_of = {name: place for place, name in enumerate(header)}
+    places = {name: place_of[name] for name in used}
     numbers, filled = dict.fromkeys(used, 0), dict.fromkeys(used, 0)
     for row in rows:
         for name, place in places.items():

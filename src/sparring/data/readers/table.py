@@ -17,6 +17,7 @@ from sparring.data.numpy_io import numpy_names
 from sparring.data.parquet_cells import parquet_names
 from sparring.data.reader_api import Example, RawDataset, ReadOptions, ReadResult
 from sparring.data.readers.images import SPLITS
+from sparring.data.readers.table_labels import join_labels
 from sparring.data.table_columns import ColumnSummary, Misfit, RowCoder, choose_columns, to_class
 from sparring.data.text_table import open_text_table
 from sparring.data.typed_table import open_array_tables, open_parquet_table
@@ -262,7 +263,9 @@ def open_tables(
         texts = names
     files: list[TableFile] = [open_parquet_table(container, name) for name in parquet]
     files += [open_text_table(container, name, options.names, options.delimiter, looked_for) for name in texts]
+    files, unused = (files, []) if options.label is not None else join_labels(files)
     used, skipped = _with_same_columns(files, looked_for)
+    skipped += unused
     skipped += [Skipped(name, "is no table") for name in container.names if name not in {*texts, *parquet}]
     return used, skipped, "parquet" if parquet else "text table"
 
