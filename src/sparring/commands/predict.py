@@ -43,6 +43,8 @@ class Predictions:
     predictions: list[Prediction]
     skipped: dict[str, list[str]]
     """Reason -> names of files or lines that could not be read."""
+    notes: list[str]
+    """Remarks on how the source was read: the scale of its values, say."""
 
 
 def predict(run: str | Path, source: str | Path, *, resize: bool = False, net: nn.Module | None = None) -> Predictions:
@@ -61,7 +63,7 @@ def predict(run: str | Path, source: str | Path, *, resize: bool = False, net: n
         for answers in answer_all(model, data)
         for answer in answers
     ]
-    return Predictions(predictions, data.skipped)
+    return Predictions(predictions, data.skipped, data.notes)
 
 
 def open_like(model: Model, source: str | Path, *, resize: bool = False) -> Dataset:
@@ -90,5 +92,6 @@ def to_text(result: Predictions) -> str:
     lines = [f"{row.name:{width}}  {row.label:16} {row.probability:.1%}" for row in result.predictions]
     count = Counter(row.label for row in result.predictions)
     lines.append(", ".join(f"{number:,} {label}" for label, number in count.most_common(SUMMARY_CLASSES)))
+    lines += [f"note     {note}" for note in result.notes]
     lines += [f"skipped  {name}: {reason}" for reason, names in result.skipped.items() for name in names]
     return "\n".join(lines)

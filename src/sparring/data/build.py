@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from sparring.data.archive import natural
 from sparring.data.dataset import SourceReport
+from sparring.data.emptied import DUPLICATE, emptied_classes
 from sparring.data.labels import contradictions
 from sparring.data.reader_api import RawDataset, ReadOptions, ReadResult
 from sparring.data.splits import UNSPLIT, choose_test
@@ -68,6 +69,9 @@ def build_cache(
         labels, classes = _number_labels(raw, used, request.like)
         names = [raw.items[row].name for row in used]
         notes = contradictions(raw.items, results, used, raw.unit) if once else []
+        notes += emptied_classes(
+            [(name, classes[k] if k >= 0 else None) for name, k in zip(names, labels, strict=True)], skipped
+        )
         test = _choose_test(raw, used, names, labels, notes)
         idx = np.array(used, np.int64)
         spec = raw.finish(spec, rows, idx, idx[~test])
@@ -150,7 +154,7 @@ def _sort_out(raw: RawDataset, results: list[ReadResult], once: bool) -> tuple[l
         if result.reason:
             skipped.setdefault(result.reason, []).append(raw.items[row].name)
         elif once and kept[result.digest] != row:
-            skipped.setdefault("is a duplicate of another file", []).append(raw.items[row].name)
+            skipped.setdefault(DUPLICATE, []).append(raw.items[row].name)
         else:
             usable.append(row)
     return usable, skipped

@@ -206,7 +206,7 @@ def _of_source(samples: Source, source: str | Path, request: EvaluationRequest, 
     options = ReadOptions(size=parse_size(request.size), mode=request.mode)
     check_scored(guess_kind(source, options))
     classes: tuple[str, ...] = ()
-    skipped = 0
+    skipped, remarks = 0, list[str]()
     if isinstance(samples, np.ndarray):
         data = _open_like_array(samples, source, options, on_progress)
         stored = of_array(samples.astype(store_for(data.spec).dtype))
@@ -215,6 +215,7 @@ def _of_source(samples: Source, source: str | Path, request: EvaluationRequest, 
         _check_same_kind(samples, guess_kind(samples, options, data.spec), data)
         fake = open_samples(data.spec, samples, data, options, on_progress)
         stored, classes, skipped = of_dataset(fake.split(None)), fake.spec.classes, sum(map(len, fake.skipped.values()))
+        remarks = [f"samples: {note}" for note in fake.notes if note not in data.notes]
     available = len(stored)
     if available < MIN_SAMPLES:
         raise SparringError(
@@ -226,7 +227,7 @@ def _of_source(samples: Source, source: str | Path, request: EvaluationRequest, 
     # files may be sorted by class
     stored = stored.take(np.random.default_rng([request.seed, 9]).permutation(available)[:count])
     reference = reference_of(data, count, request.split, request.seed)
-    notes = tuple(data.report.notes)
+    notes = (*data.notes, *remarks)
     if skipped:
         notes += (f"{skipped:,} of the samples are skipped: `sparring inspect {_name(samples)}` lists the reasons",)
     about = _about(_name(samples), "samples", count, request)
