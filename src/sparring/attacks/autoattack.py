@@ -66,7 +66,7 @@ class AutoAttackResult:
         broken_by = tuple(name for part in parts for name in part.broken_by)
         on_all = _square_notes(broken_by, first.attacks)
         on_parts = (
-            note for part in parts for note in part.notes if note not in _square_notes(part.broken_by, part.attacks)
+            note for part in parts for note in part.notes if note != _square_note(part.broken_by.count("square"))
         )
         notes = (*dict.fromkeys(on_parts), *on_all)
         return cls(adv, broken_by, robust, queries, gradients, notes, first.attacks)
@@ -176,12 +176,26 @@ def _model_notes(model: Model, x: Tensor, logits: Tensor, version: str) -> list[
     return notes
 
 
+def max_by_square(total: int) -> float:
+    """Return how many of `total` rows Square may break after the gradient attacks; a single one is no evidence."""
+    return max(MAX_SQUARE_FRACTION * total, 1)
+
+
 def _square_notes(broken_by: Sequence[str], attacks: Sequence[str]) -> list[str]:
     """Return a note if Square breaks more than a few rows on which the gradient attacks failed."""
     count = broken_by.count("square")
-    if len(attacks) == 1 or count <= MAX_SQUARE_FRACTION * len(broken_by):
+    if tuple(attacks) == ("square",):
+        return [
+            "only Square attacked, which uses no gradients: the true robust accuracy may be far lower. Attack the "
+            "model with its gradients for a reliable figure"
+        ]
+    if count <= max_by_square(len(broken_by)):
         return []
-    return [
+    return [_square_note(count)]
+
+
+def _square_note(count: int) -> str:
+    return (
         f"square, which uses no gradients, broke {count} rows that gradient attacks did not: the gradients may be "
         "masked, and the true robust accuracy may be lower"
-    ]
+    )

@@ -10,6 +10,7 @@ Sources:
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -18,7 +19,7 @@ from torch import Tensor, nn
 
 from sparring.attacks.apgd import apgd
 from sparring.attacks.attack_state import running_attack
-from sparring.attacks.autoattack import CLEAN, MAX_SQUARE_FRACTION, AutoAttackResult, ensemble
+from sparring.attacks.autoattack import CLEAN, AutoAttackResult, ensemble, max_by_square
 from sparring.attacks.losses import ce, dlr, margin
 from sparring.attacks.pgd import fgsm, pgd
 from sparring.attacks.result import AttackFunction, Result
@@ -27,7 +28,7 @@ from sparring.attacks.stochastic_models import is_stochastic
 from sparring.attacks.surrogate import reevaluate
 from sparring.attacks.threat_model import Threat
 from sparring.attacks.validation import Model, frozen
-from sparring.attacks.wrappers import eot, gradient_blockers, straight_through
+from sparring.attacks.wrappers import eot, gradient_blockers, rescaled, straight_through
 from sparring.engine.errors import UsageError
 
 MAX_ROWS = 100
@@ -45,7 +46,11 @@ MIN_UNBOUNDED_SUCCESS = 0.95
 NOISE, DRAWS, MAX_MARGIN_CHANGE = 0.1, 20, 0.3
 """Noise in units of eps, number of draws, and largest relative change of the margin (mean of draws, median of rows)."""
 
-GRADIENTS_FLOW, MANY_STEPS, CONVERGED, UNBOUNDED, DETERMINISTIC, SMOOTH, BLACK_BOX = (
+SATURATED_LEAD, NORMAL_LEAD = 80.0, 10.0
+"""Lead of the label's logit over the others: above the first, cross entropy has no gradient in float32."""
+
+UNSATURATED, GRADIENTS_FLOW, MANY_STEPS, CONVERGED, UNBOUNDED, DETERMINISTIC, SMOOTH, BLACK_BOX = (
+    "the softmax is not saturated",
     "gradients reach the input", "many steps break at least as many as one", "more steps break no more",
     "an unbounded attack breaks all", "the model is deterministic", "the loss is smooth",
     "black-box attacks do not beat gradient attacks",
@@ -53,6 +58,12 @@ GRADIENTS_FLOW, MANY_STEPS, CONVERGED, UNBOUNDED, DETERMINISTIC, SMOOTH, BLACK_B
 """Names of the checks, each a statement that holds if the check passes."""
 
 HIDDEN_STAGE = "; if a stage rounds its input, make it a separate nn.Module, so that BPDA can replace its gradient"
+
+
+SATURATION = (
+    "the label's logit leads by {lead:,.4g} (median), so that cross entropy has no gradient on {rows} of {total} rows; "
+    "the other checks divide the logits, which changes no answer"
+)
 
 
 @dataclass(frozen=True)
@@ -90,16 +101,14 @@ def check_masking(
             "check that its classes are in the order of the labels"
         )
     idx = torch.tensor(correct, device=x.device)
-    threat, x, y = threat.rows(idx, x), x[idx], y[idx]
-    deterministic = not is_stochastic(model, x, seed)
+    few_threat, few_x, few_y = threat.rows(idx, x), x[idx], y[idx]
+    deterministic = not is_stochastic(model, few_x, seed)
     evidence = "two passes agree" if deterministic else "two passes over the same rows differ"
     checks = [MaskingCheck(DETERMINISTIC, deterministic, evidence)]
     if set(result.attacks) != {"square"}:  # without gradients there is nothing else to check
-        checks += _gradient_checks(model if deterministic else eot(model, DRAWS), x, y, threat, seed)
-    count, total = result.broken_by.count("square"), len(result.broken_by)
+        checks += _gradient_checks(model if deterministic else eot(model, DRAWS), few_x, few_y, few_threat, seed)
     if "square" in result.attacks and len(result.attacks) > 1:
-        evidence = f"Square, which uses no gradients, alone breaks {count} of {total} rows"
-        checks.append(MaskingCheck(BLACK_BOX, count <= MAX_SQUARE_FRACTION * total, evidence))
+        checks.append(_black_box_check(model, x, y, threat, result, seed))
     return checks
 
 
@@ -108,11 +117,12 @@ def follow_ups(checks: Sequence[MaskingCheck], model: Model, x: Tensor) -> list[
     failed = {check.name for check in checks if not check.passed}
     candidates: list[tuple[str, set[str], AttackFunction]] = [
         ("apgd-eot", {DETERMINISTIC}, _apgd_eot),
+        ("apgd-rescaled", {UNSATURATED}, _apgd_rescaled),
         ("apgd-smoothed", {SMOOTH}, _apgd_smoothed),
         (
             "apgd-long",
             {MANY_STEPS, CONVERGED},
-            partial(_best_of, [partial(apgd, loss=loss, steps=400) for loss in (ce, dlr)]),
+            _apgd_long,
         ),
     ]
     if failed & {GRADIENTS_FLOW, UNBOUNDED, BLACK_BOX}:
@@ -127,16 +137,39 @@ def follow_ups(checks: Sequence[MaskingCheck], model: Model, x: Tensor) -> list[
     ]
 
 
+def _black_box_check(
+    model: Model, x: Tensor, y: Tensor, threat: Threat, result: AutoAttackResult, seed: int
+) -> MaskingCheck:
+    """Check that long gradient attacks break the rows that only Square broke; x `[B, ...]` are all rows."""
+    rows, total = [row for row, name in enumerate(result.broken_by) if name == "square"], len(result.broken_by)
+    evidence = f"Square, which uses no gradients, alone breaks {len(rows)} of {total} rows"
+    count = len(rows)
+    if count and count <= MAX_ROWS:
+        idx = torch.tensor(rows, device=x.device)
+        with suppress(UsageError):  # no gradient reaches the input
+            count = int((~_apgd_long(model, x[idx], y[idx], threat.rows(idx, x), seed=seed).success).sum())
+            evidence += f", of which longer gradient attacks break {len(rows) - count}"
+    return MaskingCheck(BLACK_BOX, count <= max_by_square(total), evidence)
+
+
 def _gradient_checks(model: Model, x: Tensor, y: Tensor, threat: Threat, seed: int) -> list[MaskingCheck]:
     total = len(x)
 
     def pgd_success(steps: int, threat: Threat = threat) -> int:
         return int(pgd(model, x, y, threat, steps=steps, seed=seed).success.sum())
 
+    lead = _lead(model, x, y, seed)
+    saturated = int((lead > SATURATED_LEAD).sum())
+    checks = []
+    if saturated > MAX_WITHOUT_GRADIENT * total:
+        model = _with_normal_lead(model, lead)
+        checks = [
+            MaskingCheck(UNSATURATED, False, SATURATION.format(lead=float(lead.median()), rows=saturated, total=total))
+        ]
     try:
         flat = _count_without_gradient(model, x, y, threat, seed)
     except UsageError:
-        return [MaskingCheck(GRADIENTS_FLOW, False, "no gradient flows from the logits to the input")]
+        return [*checks, MaskingCheck(GRADIENTS_FLOW, False, "no gradient flows from the logits to the input")]
     many, few = pgd_success(MANY), pgd_success(FEW)
     one = int(fgsm(model, x, y, threat, seed=seed).success.sum())
     unbounded = pgd_success(MANY, replace(threat, eps=threat.widest(x)))
@@ -144,6 +177,7 @@ def _gradient_checks(model: Model, x: Tensor, y: Tensor, threat: Threat, seed: i
     flows = flat <= MAX_WITHOUT_GRADIENT * total
     hint = "" if flows or gradient_blockers(model, x[:2]) else HIDDEN_STAGE
     return [
+        *checks,
         MaskingCheck(GRADIENTS_FLOW, flows, f"the gradient is zero or not finite on {flat} of {total} rows{hint}"),
         MaskingCheck(
             MANY_STEPS, many >= one - FGSM_TOLERANCE * total,
@@ -162,6 +196,18 @@ def _gradient_checks(model: Model, x: Tensor, y: Tensor, threat: Threat, seed: i
             f"noise of {NOISE:g} eps changes the margin by {change:.0%} (at most {MAX_MARGIN_CHANGE:.0%})",
         ),
     ]  # fmt: skip
+
+
+@torch.no_grad()
+def _lead(model: Model, x: Tensor, y: Tensor, seed: int) -> Tensor:
+    """Return the lead of the label's logit over the best other, `[B]`."""
+    with frozen(model, seed):
+        return -margin(model(x), y)
+
+
+def _with_normal_lead(model: Model, lead: Tensor) -> Model:
+    """Return the model with logits scaled so that the largest lead is a normal one."""
+    return rescaled(model, max(float(lead.max()) / NORMAL_LEAD, 1.0))
 
 
 def _count_without_gradient(model: Model, x: Tensor, y: Tensor, threat: Threat, seed: int) -> int:
@@ -202,9 +248,20 @@ def _best_of(
     return Result(**picked, **cost)
 
 
+def _apgd_long(model: Model, x: Tensor, y: Tensor, threat: Threat, *, seed: int = 0) -> Result:
+    """Run APGD of 400 steps with each of two losses."""
+    return _best_of([partial(apgd, loss=loss, steps=400) for loss in (ce, dlr)], model, x, y, threat, seed=seed)
+
+
 def _apgd_eot(model: Model, x: Tensor, y: Tensor, threat: Threat, *, seed: int = 0) -> Result:
     """Run AutoAttack's `rand` attacks, whose gradients are averaged over 20 passes."""
     return _best_of(list(ensemble("rand", threat.norm).values()), model, x, y, threat, seed=seed)
+
+
+def _apgd_rescaled(model: Model, x: Tensor, y: Tensor, threat: Threat, *, seed: int = 0) -> Result:
+    """Run APGD on logits scaled down so far that the softmax is not saturated."""
+    scaled = _with_normal_lead(model, _lead(model, x, y, seed))
+    return reevaluate(apgd(scaled, x, y, threat, seed=seed), model, x, y, threat, seed)
 
 
 def _apgd_smoothed(model: Model, x: Tensor, y: Tensor, threat: Threat, *, seed: int = 0) -> Result:

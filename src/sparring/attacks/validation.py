@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from sparring.attacks.outputs import check_logits
 from sparring.attacks.threat_model import Threat
 from sparring.engine.device import full_precision
 from sparring.engine.errors import UsageError
@@ -60,7 +61,7 @@ def check_inputs(model: Model, x: Tensor, y: Tensor, threat: Threat, *, target: 
             _check_labels(name, labels, len(x))
     with torch.no_grad(), frozen(model):
         logits = _forward(model, x)
-    _check_logits(logits, len(x))
+    check_logits(logits, len(x))
     classes = logits.shape[1]
     for name, labels in {"y": y, "target": target}.items():
         if labels is not None and not ((labels >= 0) & (labels < classes)).all():
@@ -106,27 +107,3 @@ def _check_labels(name: str, labels: Tensor, count: int) -> None:
         raise UsageError(f"{name} is {dtype}: labels must be integers, give {name}.long()")
     if labels.shape != (count,):
         raise UsageError(f"{name} is {list(labels.shape)}, and x has {count} rows: give one label for each, [{count}]")
-
-
-def _check_logits(logits: Tensor, count: int) -> None:
-    if not isinstance(logits, Tensor):
-        raise UsageError(
-            f"the model returns {type(logits).__name__}, not logits [B, K]: wrap it, as in lambda x: net(x)[0]"
-        )
-    shape = list(logits.shape)
-    if logits.numel() == count:
-        raise UsageError(
-            f"the model returns {shape}, one number a row: give two logits, as in "
-            "lambda x: net(x).reshape(-1, 1) * torch.tensor([-0.5, 0.5])"
-        )
-    if logits.dim() != 2 or len(logits) != count:
-        raise UsageError(f"the model returns {shape} for {count} rows: it must return logits [B, K]")
-    if not torch.isfinite(logits).all():
-        raise UsageError(
-            f"the model's logits at row {int((~torch.isfinite(logits)).any(1).nonzero()[0])} are not finite"
-        )
-    if (logits >= 0).all() and ((logits.double().sum(1) - 1).abs() < 1e-3).all():
-        raise UsageError(
-            "the model returns probabilities: attacks need logits, since a softmax flattens the gradients. Leave the "
-            "softmax out, or give lambda x: net(x).clamp(min=1e-30).log()"
-        )

@@ -26,6 +26,11 @@ def eot(model: Model, draws: int, *, seed: int | None = None) -> nn.Module:
     return _EOT(model, draws, seed)
 
 
+def rescaled(model: Model, temperature: float) -> nn.Module:
+    """Return `model` with logits divided by `temperature`: its answers stay, and a saturated softmax gets gradients."""
+    return _Rescaled(model, temperature)
+
+
 def bpda(stage: Stage, model: Model, *, backward: Stage | None = None) -> nn.Module:
     """Return `model(stage(x))` with the gradient of `stage` replaced by that of `backward`, by default the identity.
 
@@ -49,6 +54,15 @@ class _EOT(nn.Module):
 
     def _mean(self, x: Tensor) -> Tensor:
         return torch.stack([self.model(x) for _ in range(self.draws)]).mean(0)
+
+
+class _Rescaled(nn.Module):
+    def __init__(self, model: Model, temperature: float) -> None:
+        super().__init__()
+        self.model, self.temperature = model, temperature
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.model(x) / self.temperature
 
 
 class _BPDA(nn.Module):

@@ -12,7 +12,7 @@ from sparring.commands.attacking.ci_gate import CiGate
 from sparring.commands.attacking.flags import KindFlags
 from sparring.commands.attacking.load_target import Target, load_target
 from sparring.commands.attacking.output import output_folder, write_report
-from sparring.commands.attacking.selection import open_for, read_options, select
+from sparring.commands.attacking.selection import class_order_note, open_for, read_options, select
 from sparring.commands.attacking.suites import attack_suite
 from sparring.commands.attacking.suites.base import AttackContext, Outcome, Subset
 from sparring.commands.attacking.suites.synthetic_sounds import is_synthetic
@@ -125,7 +125,8 @@ def _report(context: AttackContext, source: str, settings: dict[str, Any], outco
         by_class=outcome.by_class,
         per_attack=outcome.per_attack,
         versions={"sparring": __version__, "torch": torch.__version__},
-        notes=[*context.subset.notes, *outcome.notes],
+        findings=list(outcome.findings),
+        notes=[*context.subset.notes, *outcome.notes, *class_order_note(context.target, context.subset.classes)],
     )
 
 

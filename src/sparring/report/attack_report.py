@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from sparring.measure.diagnostics.gan_diagnostics import Finding
 from sparring.stats.proportion import CurvePoint, Proportion
 
 FORMAT = 2
@@ -61,6 +62,8 @@ class AttackReport:
     """Attack -> rows that it broke among those left to it, in the order of the attacks."""
     versions: Mapping[str, str] = field(default_factory=dict)
     """Versions of the software."""
+    findings: list[Finding] = field(default_factory=list)
+    """Reasons to doubt that the model is called as it should be, from its answers without an attack."""
     notes: list[str] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
     """Conditions of `fail_below` and `baseline` that are not met."""
@@ -78,6 +81,7 @@ class AttackReport:
         if self.per_attack:
             lines.append(f"broken   {', '.join(f'{name} {count:,}' for name, count in self.per_attack.items())}")
         lines += self.details.to_text()
+        lines += [f"{finding.severity:8} {finding.as_line()}" for finding in self.findings]
         lines += [f"note     {note}" for note in self.notes]
         return "\n".join([*lines, f"report   {Path(self.out) / 'report.html'}"])
 

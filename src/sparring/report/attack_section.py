@@ -10,6 +10,7 @@ from sparring.report.blocks import Cell, Drawing, Facts, Table, Text, bar_cell, 
 from sparring.report.format import proportion_text
 from sparring.report.hardening_section import accuracy_curve
 from sparring.report.page import Page, Section, page_html
+from sparring.report.run_sections import findings_section
 from sparring.stats.proportion import Proportion
 
 
@@ -29,6 +30,7 @@ def attack_page(report: AttackReport, sections: Sequence[Section]) -> str:
             _per_attack(report),
             class_table(report.by_class, "robust"),
         ),
+        findings_section(report.findings, "Model and data"),
         *sections,
         Section("Settings", protocol_table(settings)),
     ]

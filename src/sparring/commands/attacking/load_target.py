@@ -1,23 +1,20 @@
-"""Load the model to attack: a run, `module:callable`, TorchScript, an exported program or an ONNX file."""
+"""Load the model to attack: a run, Python code, TorchScript, an exported program or an ONNX file."""
 
 from __future__ import annotations
 
-import inspect
 import os
-import sys
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
-from importlib import import_module
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.export.passes import move_to_device_pass
 
-from sparring.attacks.validation import Model, frozen
+from sparring.attacks.validation import Model
+from sparring.commands.attacking.import_model import first_line, import_model, names_in_code
 from sparring.data.signatures import stand_in
 from sparring.engine.data_spec import DataSpec
 from sparring.engine.errors import SparringError, UsageError
@@ -26,9 +23,10 @@ from sparring.models.capabilities import Predictor
 from sparring.models.classifier import Classifier, load_classifier
 from sparring.models.load import check_capable
 
-PRECISIONS = (torch.float64, torch.bfloat16, torch.float16)
-"""Precisions to try with a model that fails on float32."""
-KINDS = "a run folder, module:callable, a TorchScript file (.pt, .ts), one of torch.export (.pt2) or .onnx"
+KINDS = (
+    "a run folder, module:callable or file.py:callable, a TorchScript file (.pt, .ts), one of torch.export (.pt2) or "
+    ".onnx"
+)
 
 
 @dataclass(frozen=True)
@@ -44,6 +42,8 @@ class Target:
     """False where no gradient flows, as through an ONNX file."""
     notes: tuple[str, ...] = ()
     """Notes on how the model is called."""
+    constructor: str = ""
+    """Class or function of Python code that was called for the model; empty where there was none."""
 
     @property
     def spec(self) -> DataSpec | None:
@@ -81,94 +81,26 @@ def load_target(name: str | Path, device: torch.device | None = None, net: nn.Mo
         return Target(name, _from_onnx(path, device), gradients=False)
     if path.suffix in (".pt", ".ts", ".pt2"):
         return Target(name, _from_file(path, device))
-    module, colon, attribute = name.partition(":")
-    if not (colon and module and attribute):
-        problem = f"{name} is a file, but no model by its ending (weights alone are none)"
-        raise UsageError(f"{problem if os.path.isfile(path) else f'there is no model {name!r}'}: MODEL is {KINDS}")
-    return Target(name, _imported(module, attribute, device))
+    place, _, attribute = name.rpartition(":")
+    if not (place and attribute):
+        raise UsageError(_no_model(name))
+    model, constructor = import_model(name, device)
+    return Target(name, model, constructor=constructor)
 
 
-class _Converted(nn.Module):
-    """A float32 interface to a model of another precision: converts its inputs and logits."""
-
-    def __init__(self, model: Model, dtype: torch.dtype) -> None:
-        super().__init__()
-        self.model, self.dtype = model, dtype
-        self.training = getattr(model, "training", False)  # a function has no mode
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.model(x.to(self.dtype)).to(x.dtype)
-
-
-def in_its_precision(target: Target, x: Tensor) -> Target:
-    """Return the target, wrapped where it fails on a row of `x` `[B, ...]` in float32 but not in another precision."""
-    for dtype in (x.dtype, *PRECISIONS):
-        model = target.model if dtype == x.dtype else _Converted(target.model, dtype)
-        with suppress(Exception), torch.no_grad(), frozen(model, seed=0):  # foreign code may raise anything
-            model(x[:1].clone())
-            name = str(dtype).removeprefix("torch.")
-            note = f"the model computes in {name}: its inputs are converted, and its logits are taken in float32"
-            return target if dtype == x.dtype else replace(target, model=model, notes=(note,))
-    return target
-
-
-def try_out(target: Target, x: Tensor, classes: Sequence[str], inputs: str, advice: str = "") -> Tensor:
-    """Return the logits of the first rows of `x` `[B, ...]`, computed on batches of one and two.
-
-    `inputs` describes the inputs and `advice` how to adapt them, for messages. Raises UsageError where the model fails,
-    writes into its inputs, does not return logits, or has another number of classes than `classes`.
-    """
-    logits = x.new_empty(0)
-    for batch in (x[:1].clone(), x[:2].clone()):
-        try:
-            with torch.no_grad(), frozen(target.model, seed=0):
-                logits = target.model(batch)
-        except SparringError:
-            raise
-        except Exception as error:  # foreign code may raise anything
-            raise UsageError(
-                f"{target.name} fails on inputs {list(batch.shape)}: {first_line(error)}. It is given {inputs}"
-                + (f": {advice}" if advice else "")
-            ) from error
-        if not torch.equal(batch, x[: len(batch)]):
-            raise UsageError(f"{target.name} writes into its inputs: let it begin with x = x.clone()")
-    if not isinstance(logits, Tensor):
-        raise UsageError(f"{target.name} returns {type(logits).__name__}: it must return logits, a tensor [B, K]")
-    several = logits.dim() == 2 and logits.shape[1] > 1
-    if target.classifier is None and several and logits.shape[1] != len(classes):
-        raise UsageError(
-            f"{target.name} has {logits.shape[1]} classes, and the data have {len(classes)}: "
-            f"{', '.join(classes[:10])}{', ...' if len(classes) > 10 else ''}. Name a function (module:callable) that "
-            "returns the logits of just these, in this order"
+def _no_model(name: str) -> str:
+    """Return why `name` is none of the models that can be loaded, and the way out."""
+    file = Path(name.rstrip(":"))
+    if file.suffix != ".py" and os.path.isfile(f"{file}.py"):
+        file = Path(f"{file}.py")
+    if file.suffix == ".py" and os.path.isfile(file):
+        names = names_in_code(file)
+        example = f"{file}:{names[-1] if names else 'net'}"
+        return (
+            f"{file} is Python code: name the model in it, as in {example}. It defines {', '.join(names) or 'nothing'}"
         )
-    return logits
-
-
-def require_gradients(target: Target, attack: str) -> None:
-    """Raise UsageError where no gradient flows through the target, and `attack` needs one."""
-    if not target.gradients:
-        raise UsageError(
-            f"{target.name} gives no gradients, and {attack} needs them: give the model itself (module:callable, .pt2)"
-        )
-
-
-@contextmanager
-def explain_foreign_errors(target: Target, inputs: str) -> Iterator[None]:
-    """Turn what a model of another tool raises under attack into a SparringError; errors of a run pass through.
-
-    `inputs` describes the inputs of the model.
-    """
-    try:
-        yield
-    except SparringError:
-        raise
-    except Exception as error:  # foreign code may raise anything
-        if target.classifier is not None:
-            raise
-        raise SparringError(
-            f"{target.name} failed under attack: {type(error).__name__}: {first_line(error)}. It is given {inputs}; "
-            "finished chunks are kept: fix the model, and the same command goes on from there"
-        ) from error
+    problem = f"{name} is a file, but no model by its ending (weights alone are none)"
+    return f"{problem if os.path.isfile(name) else f'there is no model {name!r}'}: MODEL is {KINDS}"
 
 
 def _from_onnx(path: Path, device: torch.device) -> Model:
@@ -183,15 +115,23 @@ def _from_onnx(path: Path, device: torch.device) -> Model:
         raise UsageError(f"there is no file {path}: MODEL is {KINDS}")
     try:
         session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-        (inputs,), (first, *_) = session.get_inputs(), session.get_outputs()
+        (inputs,), outputs = session.get_inputs(), [output.name for output in session.get_outputs()]
     except Exception as error:  # onnxruntime raises many types
         raise SparringError(f"{path} cannot be loaded as an ONNX model of one input: {first_line(error)}") from error
 
-    def logits(x: Tensor) -> Tensor:
-        (output,) = session.run([first.name], {inputs.name: x.detach().cpu().numpy()})
-        return torch.from_numpy(output).to(device)
+    def results(x: Tensor) -> Any:
+        values = session.run(outputs, {inputs.name: x.detach().cpu().numpy()})
+        tensors = {name: _tensor(value, device) for name, value in zip(outputs, values, strict=True)}
+        return tensors if len(tensors) > 1 else tensors[outputs[0]]
 
-    return logits
+    return results
+
+
+def _tensor(value: Any, device: torch.device) -> Any:
+    """Return an output of onnxruntime as a tensor; lists and maps, as of scikit-learn, stay what they are."""
+    return (
+        torch.from_numpy(value).to(device) if isinstance(value, np.ndarray) and value.dtype.kind in "biufc" else value
+    )
 
 
 def _from_file(path: Path, device: torch.device) -> nn.Module:
@@ -219,39 +159,3 @@ def _without_modes(program: nn.Module) -> nn.Module:
     for module in program.modules():
         module.training = False
     return program
-
-
-def _imported(module: str, attribute: str, device: torch.device) -> Model:
-    """Import a callable; a class or function without required arguments is called and returns the model."""
-    name = f"{module}:{attribute}"
-    if os.getcwd() not in sys.path:  # permanently: a model may import more when it is first called
-        sys.path.insert(0, os.getcwd())
-    try:
-        value: Any = import_module(module)
-        for name_part in attribute.split("."):
-            value = getattr(value, name_part)
-        if not isinstance(value, nn.Module) and callable(value) and not _required_arguments(value):
-            value = value()
-        if isinstance(value, nn.Module):
-            value = value.to(device)
-    except (Exception, SystemExit) as error:  # foreign code may raise anything
-        raise UsageError(f"{name} cannot be loaded: {type(error).__name__}: {first_line(error)}") from error
-    if isinstance(value, type) or not callable(value):
-        raise UsageError(
-            f"{name} is no model: name a module, a function from inputs to logits, or a function without arguments "
-            "that returns either"
-        )
-    model: Model = value
-    return model
-
-
-def _required_arguments(function: Callable[..., Any]) -> list[str]:
-    """Return the names of the arguments without a default."""
-    parameters = inspect.signature(function).parameters.values()
-    kinds = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-    return [p.name for p in parameters if p.default is p.empty and p.kind not in kinds]
-
-
-def first_line(error: BaseException) -> str:
-    """Return the first line of an exception's message, or its type where it has none."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,18 @@ from sparring.data.dataset import Dataset
 from sparring.data.image_shape import parse_size
 from sparring.data.open import open_source
 from sparring.data.reader_api import ReadOptions
+from sparring.engine.data_spec import ImageSpec
 from sparring.engine.errors import UsageError, did_you_mean
+from sparring.measure.classifier.alternatives import MAX_ROWS
 
 MAX_REASONS = 5
 """Reasons for skipped rows in the notes."""
+MAX_SIDE = 1024
+"""Pixels: images of one size up to this are attacked as they are."""
+MAX_CLASSES = 20
+"""Classes in a note."""
+CHECKED_VALUES = 2**25
+"""Numbers in all rows on which a model is checked."""
 
 
 def read_options(values: Mapping[str, Any]) -> tuple[ReadOptions, dict[str, Any]]:
@@ -34,7 +43,19 @@ def open_for(target: Target, source: str | Path, options: ReadOptions) -> Datase
     """Open all rows of `source`: those of a run's target are read as its training data were."""
     if target.classifier is None and options.resize:
         raise UsageError("--resize is for runs: --size and --mode bring images to the shape of another tool's model")
-    return open_source(source, options, like=target.spec, keep_duplicates=True).split(None)
+    data = open_source(source, options, like=target.spec, keep_duplicates=True)
+    if target.classifier is None and (size := _own_size(data, options)):
+        data = open_source(source, replace(options, size=size), keep_duplicates=True)
+    return data.split(None)
+
+
+def _own_size(data: Dataset, options: ReadOptions) -> tuple[int, int] | None:
+    """Return the one size of images that were scaled for training: a model of another tool takes them as they are."""
+    if not isinstance(data.spec, ImageSpec) or options.size is not None:
+        return None
+    sizes = {form.split()[0] for form in data.report.shapes_found}
+    size = parse_size(sizes.pop()) if len(sizes) == 1 else None
+    return size if size and max(size) <= MAX_SIDE and size != (data.spec.height, data.spec.width) else None
 
 
 def select(target: Target, data: Dataset, count: int, seed: int, unit: str, device: torch.device) -> Subset:
@@ -50,22 +71,40 @@ def select(target: Target, data: Dataset, count: int, seed: int, unit: str, devi
     part, split = data.split("test"), "test "
     if not (part.labels >= 0).any():
         part, split = data, ""
-    idx = np.flatnonzero(part.labels >= 0)
-    idx = np.sort(np.random.default_rng(seed).permutation(idx)[:count])
+    order = np.random.default_rng(seed).permutation(np.flatnonzero(part.labels >= 0))
+    idx = np.sort(order[:count])
     labels = [names[label] for label in part.labels[idx]]
     classes, background = target.outputs(names)
+    more = order[: _checked_rows(part, count)]
+    checked = np.sort(more[np.isin(part.labels[more], [k for k, name in enumerate(names) if name in classes])])
+    checked_labels = [names[label] for label in part.labels[checked]]
     return Subset(
         spec=part.spec,
         rows=part[idx],
         names=[part.names[row] for row in idx],
         labels=labels,
         y=torch.tensor(class_numbers(labels, classes, target.name), device=device),
+        checked_rows=part[checked],
+        checked_y=torch.tensor(class_numbers(checked_labels, classes, target.name), device=device),
         classes=(*classes, *background),
         description=f"{len(idx):,} {split}{unit}",
         lengths=None if part.lengths is None else part.lengths[idx],
         target_classes=len(classes),
         notes=[*data.notes, *_skipped(data)],
     )
+
+
+def _checked_rows(data: Dataset, count: int) -> int:
+    """Return on how many rows the model is checked: 256, fewer where rows are large, but not fewer than attacked."""
+    return min(MAX_ROWS, max(CHECKED_VALUES // int(math.prod(data.spec.shape)), count))
+
+
+def class_order_note(target: Target, names: Sequence[str]) -> list[str]:
+    """Return a note on the order in which a model of another tool must have the classes; [] for a run."""
+    if target.classifier is not None:
+        return []
+    more = f", ... ({len(names):,} in all)" if len(names) > MAX_CLASSES else ""
+    return [f"the model's outputs are taken for the classes in this order: {', '.join(names[:MAX_CLASSES])}{more}"]
 
 
 def _skipped(data: Dataset) -> list[str]:

@@ -77,6 +77,11 @@ class Finding:
     advice: str = ""
     """Next flag to try, as `--augment ada`; empty if there is nothing to do."""
 
+    def as_line(self) -> str:
+        """Return message, evidence and advice as one line."""
+        words = "; ".join(part for part in (self.message, self.evidence) if part)
+        return f"{words}: {self.advice}" if self.advice else words
+
 
 @dataclass(frozen=True)
 class RunFacts:

@@ -18,11 +18,20 @@ from sparring.attacks.psychoacoustic import MaskingThreshold, psychoacoustic
 from sparring.attacks.threat_for import DECIBELS, decibel_threat, threat_for
 from sparring.attacks.validation import frozen
 from sparring.attacks.wrappers import bpda
-from sparring.commands.attacking.load_target import explain_foreign_errors, in_its_precision, require_gradients, try_out
+from sparring.commands.attacking.alternatives import audio_alternatives, audio_forms
+from sparring.commands.attacking.clean_checks import clean_findings
 from sparring.commands.attacking.output import CHUNKS, file_stem
 from sparring.commands.attacking.resumable import ResumableParts
-from sparring.commands.attacking.suites.base import AttackContext, Outcome, Suite, fingerprint, robust_by_class
+from sparring.commands.attacking.suites.base import (
+    AttackContext,
+    Outcome,
+    Suite,
+    announce,
+    fingerprint,
+    robust_by_class,
+)
 from sparring.commands.attacking.suites.synthetic_sounds import synthetic_sounds
+from sparring.commands.attacking.try_target import adapted, explain_foreign_errors, require_gradients, try_out
 from sparring.engine.data_spec import PCM_LEVELS
 from sparring.engine.errors import UsageError, did_you_mean
 from sparring.engine.seeds import mix
@@ -89,9 +98,9 @@ class AudioAttack:
             for row, length in zip(subset.rows, subset.lengths.tolist(), strict=True)
         ]
         x = padded(self.waves[:2])[0].to(context.hardware.device)
-        self.target = in_its_precision(context.target, x)
+        self.target = adapted(context.target, x, subset.classes)
         require_gradients(self.target, "the attack on sounds")
-        self.logits = try_out(self.target, x, subset.classes, INPUTS)
+        self.logits = try_out(self.target, x, subset.classes, INPUTS, audio_forms(x))
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -106,6 +115,9 @@ class AudioAttack:
 
     def _run(self) -> Outcome:
         subset, flags = self.context.subset, self.context.flags.audio
+        x = subset.spec.encode(subset.checked_rows, self.context.hardware.device)
+        findings = clean_findings(self.target, x, subset.checked_y, subset.classes, audio_alternatives())
+        announce(self.context, findings)
         before = self.predict(self.waves)
         tasks = self._tasks(before)
         waves, audible = self._attacked(tasks, before)
@@ -129,6 +141,7 @@ class AudioAttack:
             sections=sections,
             by_class=robust_by_class([attack.label for attack in attacks], [not attack.success for attack in attacks]),
             files=files,
+            findings=findings,
             notes=self.target.notes,
         )
 

@@ -20,6 +20,7 @@ from sparring.commands.reporting.progress import Progress
 from sparring.engine.device import Hardware
 from sparring.engine.errors import UsageError
 from sparring.engine.version import __version__
+from sparring.measure.diagnostics.gan_diagnostics import Finding
 from sparring.report.attack_report import AttackDetails, AttackReport
 from sparring.report.page import Section
 from sparring.stats.proportion import CurvePoint, Proportion
@@ -39,6 +40,10 @@ class Subset:
     """Name of each row's class."""
     y: Tensor
     """The target's number of each row's class, int64 `[N]`."""
+    checked_rows: NDArray[Any]
+    """Stored rows `[M, ...]` on which the model is checked before the attack."""
+    checked_y: Tensor
+    """The target's number of the class of each of them, int64 `[M]`."""
     classes: tuple[str, ...]
     """Class name of each output of the target, a background class among them."""
     description: str
@@ -80,6 +85,8 @@ class Outcome:
     per_attack: dict[str, int] = field(default_factory=dict)
     files: Mapping[str, str | bytes] = field(default_factory=dict)
     """Files to write beside the report: name -> content."""
+    findings: Sequence[Finding] = ()
+    """Findings on the model's answers without an attack."""
     notes: Sequence[str] = ()
 
 
@@ -96,7 +103,7 @@ class PreparedAttack(Protocol):
         ...
 
 
-CHUNK_PREDICTIONS = 4096
+CHUNK_PREDICTIONS = 256
 """Rows in one forward pass."""
 
 
@@ -114,6 +121,13 @@ class Suite:
     """Make synthetic examples: target, name of their kind, number, seed, device. None: there are none."""
     to_certify: Callable[[Target], Target] | None = None
     """Return the target as a model of values in [0, 1], whose answers can be certified. None: they cannot."""
+
+
+def announce(context: AttackContext, findings: Sequence[Finding]) -> None:
+    """Log problems before the search begins, while it can still be stopped."""
+    for finding in findings:
+        if finding.severity == "problem":
+            context.progress.info(f"{finding.severity}: {finding.as_line()}")
 
 
 def robust_by_class(labels: Sequence[str], robust: Sequence[bool]) -> dict[str, Proportion]:
@@ -142,11 +156,13 @@ def predicted(model: Model, x: Tensor) -> Tensor:
         return torch.cat([model(chunk).argmax(1) for chunk in torch.split(x, CHUNK_PREDICTIONS)])
 
 
-def require_correct(target: Target, correct: Tensor, description: str) -> Tensor:
-    """Return the indices of the rows that are classified correctly, int64; raises UsageError where there are none."""
+def require_correct(target: Target, correct: Tensor, description: str, findings: Sequence[Finding]) -> Tensor:
+    """Return the indices of the rows that are classified correctly, int64.
+
+    Raises UsageError where there are none; `findings` tell why that may be.
+    """
     if not correct.any():
-        raise UsageError(
-            f"{target.name} classifies none of {description} correctly: there is nothing to attack. Are its classes in "
-            "the order of the labels?"
-        )
+        reasons = [finding.as_line() for finding in findings] or ["are its classes in the order of the labels?"]
+        problem = f"{target.name} classifies none of {description} correctly, so there is nothing to attack"
+        raise UsageError("; ".join([problem, *reasons]))
     return correct.nonzero().squeeze(1)

@@ -17,15 +17,28 @@ from sparring.attacks.stochastic_models import is_stochastic
 from sparring.attacks.surrogate import bf16_surrogate
 from sparring.attacks.threat_for import is_mnist_like, threat_for
 from sparring.attacks.threat_model import Threat
-from sparring.commands.attacking.load_target import Target, explain_foreign_errors, in_its_precision, try_out
+from sparring.commands.attacking.alternatives import image_alternatives, image_forms
+from sparring.commands.attacking.clean_checks import clean_findings
+from sparring.commands.attacking.load_target import Target
 from sparring.commands.attacking.output import CHUNKS, csv_text
 from sparring.commands.attacking.resumable import ResumableParts
-from sparring.commands.attacking.suites.base import AttackContext, Outcome, Suite, fingerprint, robust_by_class
+from sparring.commands.attacking.suites.base import (
+    AttackContext,
+    Outcome,
+    Suite,
+    announce,
+    fingerprint,
+    predicted,
+    require_correct,
+    robust_by_class,
+)
+from sparring.commands.attacking.try_target import adapted, explain_foreign_errors, try_out
 from sparring.commands.training.interrupt import Stopped
 from sparring.engine.errors import UsageError
 from sparring.engine.image_io import grid, to_uint8
 from sparring.engine.seeds import mix
 from sparring.measure.classifier.attack_summary import AttackSummary, fooled, samples, summarize
+from sparring.measure.diagnostics.gan_diagnostics import Finding
 from sparring.report.blocks import Picture
 from sparring.report.image_attack_section import ImageAttackDetails, image_sections
 
@@ -33,7 +46,7 @@ CHUNK_IMAGES = {"cpu": 250, "cuda": 2500}
 """Images after which results are saved, by device type."""
 GRID_IMAGES = 12
 """Images on the page."""
-INPUTS = "images float32 [B, C, H, W] of any B"
+INPUTS = "images float32 [B, C, H, W] of any B (--size and --mode change C, H and W)"
 
 
 class ImageAttack:
@@ -53,11 +66,9 @@ class ImageAttack:
         if eps is None:
             kind = "small grey images" if is_mnist_like(spec) else "such images"
             self.notes.append(f"--eps was not given: {self.threat.eps:.4g}, the usual radius for {kind}")
-        self.target = in_its_precision(image_target(context.target), self.x)
+        self.target = adapted(image_target(context.target), self.x, context.subset.classes)
         self.notes += self.target.notes
-        self.logits = try_out(
-            self.target, self.x, context.subset.classes, INPUTS, "--size and --mode bring images to its shape"
-        )
+        self.logits = try_out(self.target, self.x, context.subset.classes, INPUTS, image_forms(self.x))
         with explain_foreign_errors(self.target, INPUTS):
             self.version, note = _version(flags.version, self.target, self.x)
         self.notes += note
@@ -75,7 +86,9 @@ class ImageAttack:
         """Run or resume AutoAttack and the masking checks."""
         subset = self.context.subset
         with explain_foreign_errors(self.target, INPUTS):
-            summary = self._summary()
+            parts = self._parts()
+            findings = self._findings()
+            summary = self._summary(parts)
         result = summary.result
         details = ImageAttackDetails(
             summary.checks,
@@ -97,11 +110,24 @@ class ImageAttack:
             curve=summary.curve,
             per_attack=summary.per_attack,
             files={"samples.csv": csv_text(header, samples(subset.names, subset.labels, result))},
+            findings=findings,
             notes=[*self.notes, *result.notes],
         )
 
-    def _summary(self) -> AttackSummary:
-        context, parts = self.context, self._parts()
+    def _findings(self) -> list[Finding]:
+        """Return the findings on clean images; raises UsageError where none is classified correctly."""
+        context, subset = self.context, self.context.subset
+        box = context.flags.image.box
+        x = in_box(subset.checked_rows, box, context.hardware.device)
+        findings = clean_findings(self.target, x, subset.checked_y, subset.classes, image_alternatives(x, box))
+        announce(context, findings)
+        if self.version != "rand":
+            correct = predicted(self.target.model, self.x) == subset.y
+            require_correct(self.target, correct, subset.description, findings)
+        return findings
+
+    def _summary(self, parts: ResumableParts[AutoAttackResult]) -> AttackSummary:
+        context = self.context
         result = AutoAttackResult.join(self._chunks(parts))
         context.progress.info("checking for gradient masking ...")
         with _keeping(parts):
@@ -177,8 +203,8 @@ def _version(version: str | None, target: Target, x: Tensor) -> tuple[str, list[
     if version not in (None, "square"):
         raise UsageError(f"{target.name} gives no gradients, and --version {version} needs them: leave it out")
     return "square", [
-        "an ONNX file gives no gradients: only Square attacked it, and the true robust accuracy may be far lower. "
-        "Attack the model itself (module:callable, torch.export) for a reliable figure"
+        "an ONNX file gives no gradients, so Square alone attacks it: give the model itself (module:callable, "
+        "torch.export)"
     ]
 
 

@@ -12,18 +12,21 @@ from sparring.attacks.norms import Norm
 from sparring.attacks.threat_for import threat_for
 from sparring.attacks.threat_model import Threat
 from sparring.attacks.validation import check_inputs, frozen
-from sparring.commands.attacking.load_target import explain_foreign_errors, in_its_precision, require_gradients, try_out
+from sparring.commands.attacking.alternatives import series_alternatives, series_forms
+from sparring.commands.attacking.clean_checks import clean_findings
 from sparring.commands.attacking.output import CHUNKS, csv_text
 from sparring.commands.attacking.resumable import ResumableParts
 from sparring.commands.attacking.suites.base import (
     AttackContext,
     Outcome,
     Suite,
+    announce,
     fingerprint,
     predicted,
     require_correct,
     robust_by_class,
 )
+from sparring.commands.attacking.try_target import adapted, explain_foreign_errors, require_gradients, try_out
 from sparring.engine.data_spec import SeriesSpec
 from sparring.engine.errors import UsageError, did_you_mean
 from sparring.measure.classifier.robustness import ATTACK, LEVELS, robustness
@@ -62,9 +65,9 @@ class SeriesAttack:
         self.eps = float(self.threat.eps)
         if not self.eps:
             raise UsageError("--eps must be above 0")
-        self.target = in_its_precision(context.target, self.x)
+        self.target = adapted(context.target, self.x, subset.classes)
         require_gradients(self.target, "the attack on series")
-        self.logits = try_out(self.target, self.x, subset.classes, INPUTS)
+        self.logits = try_out(self.target, self.x, subset.classes, INPUTS, series_forms(self.x))
 
     def _threat(self, eps: float | None) -> Threat:
         norm = cast(Norm, self.context.flags.ball.norm)
@@ -81,7 +84,11 @@ class SeriesAttack:
         with explain_foreign_errors(self.target, INPUTS), frozen(model, self.context.seed):
             check_inputs(model, self.x[:2], subset.y[:2], self.threat)
             correct = predicted(model, self.x) == subset.y
-            require_correct(self.target, correct, subset.description)
+            x = self.spec.encode(subset.checked_rows, self.x.device)
+            alternatives = series_alternatives(self.spec)
+            findings = clean_findings(self.target, x, subset.checked_y, subset.classes, alternatives)
+            announce(self.context, findings)
+            require_correct(self.target, correct, subset.description, findings)
             chunks = self._search()
         broken, adv = (torch.cat([getattr(chunk, name) for chunk in chunks]) for name in ("broken", "adv"))
         hits = torch.cat([chunk.hits for chunk in chunks]).sum(0).tolist()
@@ -102,6 +109,7 @@ class SeriesAttack:
             by_class=robust_by_class(subset.labels, robust.tolist()),
             curve=[CurvePoint.count(radius, count, total) for radius, count in zip(radii, hits, strict=True)],
             files={"samples.csv": csv_text(("name", "label", "broken", "largest_change"), lines)},
+            findings=findings,
             notes=list(self.target.notes),
         )
 

@@ -32,12 +32,15 @@ def synthetic_sounds(target: Target, source: str, count: int, seed: int, device:
     labels = [kinds[k % len(kinds)] for k in range(count)]
     rows = spec.decode(torch.cat([nonspeech(kind, 1, length, spec.rate, generator) for kind in labels])[:, None])
     classes, background = target.outputs(spec.classes)
+    y = torch.full((count,), len(classes), device=device)  # the background class, or none of the outputs
     return Subset(
         spec=spec,
         rows=rows,
         names=[f"{kind}-{k}" for k, kind in enumerate(labels)],
         labels=labels,
-        y=torch.full((count,), len(classes), device=device),  # the background class, or none of the outputs
+        y=y,
+        checked_rows=rows,
+        checked_y=y,
         classes=(*classes, *background),
         description=f"{count:,} synthetic sounds",
         lengths=np.full(count, length),

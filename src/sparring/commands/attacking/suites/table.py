@@ -13,18 +13,21 @@ from sparring.attacks.result import Result
 from sparring.attacks.tabular_constraints import TabularConstraints
 from sparring.attacks.threat_for import constraints_for, threat_for
 from sparring.attacks.validation import check_inputs
-from sparring.commands.attacking.load_target import explain_foreign_errors, in_its_precision, try_out
+from sparring.commands.attacking.alternatives import table_alternatives
+from sparring.commands.attacking.clean_checks import clean_findings
 from sparring.commands.attacking.output import CHUNKS, csv_text
 from sparring.commands.attacking.resumable import ResumableParts, joined
 from sparring.commands.attacking.suites.base import (
     AttackContext,
     Outcome,
     Suite,
+    announce,
     fingerprint,
     predicted,
     require_correct,
     robust_by_class,
 )
+from sparring.commands.attacking.try_target import adapted, explain_foreign_errors, try_out
 from sparring.engine.data_spec import TableSpec
 from sparring.engine.errors import UsageError
 from sparring.report.table_attack_section import ChangedRow, TableAttackDetails, table_sections
@@ -55,7 +58,7 @@ class TableAttack:
         self.may_change = _may_change(self.spec, self.constraints)
         self.x = self.spec.encode(subset.rows, context.hardware.device)
         self.threat = threat_for(self.spec, self.x, constraints=self.constraints)
-        self.target = in_its_precision(context.target, self.x)
+        self.target = adapted(context.target, self.x, subset.classes)
         self.logits = try_out(self.target, self.x, subset.classes, INPUTS)
         self.notes = [*self.target.notes, *([] if flags.move or flags.immutable else [ALL_MOVE])]
 
@@ -76,7 +79,10 @@ class TableAttack:
         with explain_foreign_errors(self.target, INPUTS):
             check_inputs(model, self.x[:2], subset.y[:2], self.threat)
             correct = predicted(model, self.x) == subset.y
-            idx = require_correct(self.target, correct, subset.description)
+            x = self.spec.encode(subset.checked_rows, self.x.device)
+            findings = clean_findings(self.target, x, subset.checked_y, subset.classes, table_alternatives(x))
+            announce(self.context, findings)
+            idx = require_correct(self.target, correct, subset.description, findings)
             result = self._search(idx)
             rows = self._changed_rows(idx, result)
         details = self._details(self.x[idx], result)
@@ -99,6 +105,7 @@ class TableAttack:
             sections=lambda report: table_sections(details, rows),
             by_class=robust_by_class(subset.labels, robust.tolist()),
             files={"changes.csv": csv_text(("row", "state", "prediction", *details.columns, target), lines)},
+            findings=findings,
             notes=self.notes,
         )
 
