@@ -58,10 +58,10 @@ def _unwrapped(outputs: Any) -> str:
             "(version square) can attack it"
         )
     if tensors := tensors_in(outputs):
-        held = ", ".join(f"{key}: {list(tensor.shape)}" for key, tensor in tensors.items())
+        shapes = ", ".join(f"{key}: {list(tensor.shape)}" for key, tensor in tensors.items())
         key = next(iter(tensors))
         access = f"[{key!r}]" if isinstance(outputs, Mapping | tuple | list) else f".{key}"
-        return f"wrap it, as in lambda x: net(x){access}. It holds {held}"
+        return f"wrap it, as in lambda x: net(x){access}. It holds {shapes}"
     return "it must return a tensor"
 
 

@@ -43,7 +43,7 @@ def _better_fit(model: Model, x: Tensor, y: Tensor, classes: Sequence[str], grou
 
 
 def _chance(answers: Tensor, y: Tensor, classes: Sequence[str]) -> list[Finding]:
-    """Return whether the accuracy can be told from 1/K, and whether the model has one answer for all rows."""
+    """Return whether the accuracy differs from 1/K, and whether the model has one answer for all rows."""
     total, chance = len(y), 1 / len(classes)
     if int(y.max()) >= len(classes):  # no output is right, as for synthetic sounds
         return []

@@ -172,8 +172,10 @@ def _notes(dtype: torch.dtype | None, batch: int | None, key: int | str | None, 
             + ("for one after another" if batch == 1 else "with as many, the last ones repeated where some are missing")
         )
     if key is not None:
-        held = ", ".join(f"{name}: {list(tensor.shape)}" for name, tensor in tensors_in(outputs).items())
-        notes.append(f"the model returns several outputs ({held}): '{key}', with a number for each class, is attacked")
+        shapes = ", ".join(f"{name}: {list(tensor.shape)}" for name, tensor in tensors_in(outputs).items())
+        notes.append(
+            f"the model returns several outputs ({shapes}): '{key}', with a number for each class, is attacked"
+        )
     return notes
 
 

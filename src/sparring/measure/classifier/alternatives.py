@@ -21,6 +21,8 @@ from sparring.stats.proportion import Proportion
 
 MAX_ROWS = 256
 """Rows on which alternatives are compared, at most."""
+FEW_ROWS = 32
+"""Rows on which an alternative must not be worse before it is tried on all."""
 CHUNK_ROWS = 64
 """Rows in one forward pass."""
 SIGNIFICANCE = 0.01
@@ -79,10 +81,12 @@ def better_fit(model: Model, x: Tensor, y: Tensor, groups: Sequence[Sequence[Alt
     idx = evenly(len(x), MAX_ROWS, x.device)
     x, y, tried = x[idx], y[idx], sum(map(len, groups))
     before = current = predictions(model, x) == y
+    if not far_better(before, torch.ones_like(before), tried):  # there are too few errors for any difference
+        return None
     taken: list[Alternative] = []
     similar: tuple[str, ...] = ()
     left = list(groups)
-    while results := _results(model, x, y, left):
+    while results := _results(model, x, y, current, left):
         best = max(results, key=lambda result: result.rank)
         if not far_better(current, best.correct, tried):
             break
@@ -116,20 +120,25 @@ class _Result:
         return int(self.correct.sum()), -self.loss
 
 
-def _results(model: Model, x: Tensor, y: Tensor, groups: Sequence[Sequence[Alternative]]) -> list[_Result]:
-    """Return the results of all alternatives whose inputs `model` accepts."""
-    results = []
+def _results(
+    model: Model, x: Tensor, y: Tensor, current: Tensor, groups: Sequence[Sequence[Alternative]]
+) -> list[_Result]:
+    """Return the results of the alternatives whose inputs `model` accepts, and that are not worse on a few rows."""
+    results, few = [], evenly(len(x), FEW_ROWS, x.device)
     for group in groups:
         for alternative in group:
             with suppress(Exception):  # foreign code may raise anything
-                logits = _logits(alternative.wrap(model), x).float()
+                changed = alternative.wrap(model)
+                if int((predictions(changed, x[few]) == y[few]).sum()) < int(current[few].sum()):
+                    continue
+                logits = _logits(changed, x).float()
                 loss = float(cross_entropy(logits, y))
                 results.append(_Result(alternative, group, logits.argmax(1) == y, loss if loss == loss else torch.inf))
     return results
 
 
 def _as_good(result: _Result, best: _Result) -> bool:
-    """Return whether a result cannot be told from the best one by its accuracy."""
+    """Return whether a result has about the accuracy of the best one."""
     first, second = int((best.correct & ~result.correct).sum()), int((result.correct & ~best.correct).sum())
     return first <= second or binomial_test(first, first + second) > AS_GOOD
 
