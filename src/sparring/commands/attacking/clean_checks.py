@@ -31,7 +31,7 @@ def clean_findings(target: Target, x: Tensor, y: Tensor, classes: Sequence[str],
 
 
 def _better_fit(model: Model, x: Tensor, y: Tensor, classes: Sequence[str], groups: Groups) -> list[Finding]:
-    orders = class_orders(classes, class_order(model, x[::2], y[::2], len(classes)))
+    orders = class_orders(classes, class_order(model, x, y, len(classes)))
     fit = better_fit(model, x, y, [orders, *groups])
     if fit is None:
         return []

@@ -95,7 +95,7 @@ def _no_model(name: str) -> str:
         file = Path(f"{file}.py")
     if file.suffix == ".py" and os.path.isfile(file):
         names = names_in_code(file)
-        example = f"{file}:{names[-1] if names else 'net'}"
+        example = f"{file}:{next((name for name in names if name in ('model', 'net')), names[-1] if names else 'net')}"
         return (
             f"{file} is Python code: name the model in it, as in {example}. It defines {', '.join(names) or 'nothing'}"
         )

@@ -65,7 +65,10 @@ def adapted(target: Target, x: Tensor, classes: Sequence[str]) -> Target:
         outputs = _outputs(target.model, rows if dtype is None else rows.to(dtype))
         key = _logits_key(outputs, len(rows), len(classes))
         model = _Adapted(target.model, dtype, batch, key)
-        if outputs is not None and all(_has_rows(_outputs(model, repeated(x, count)), count) for count in (1, 2)):
+        whole = _outputs(_Adapted(target.model, dtype, None, key), rows)
+        if _has_rows(whole, len(rows)) and all(
+            _has_rows(_outputs(model, repeated(x, count)), count) for count in (1, 2)
+        ):
             notes = _notes(dtype, batch, key, outputs)
             return replace(target, model=model, notes=(*target.notes, *notes)) if notes else target
     return target
