@@ -101,7 +101,9 @@ def test_files_of_several_pictures_are_told(kind: str, tmp_path: Path) -> None:
     assert f"1 file of 2 looked at holds 7 pictures (a.{ending}, say): the first of each is used" in note
 
 
-@pytest.mark.parametrize("ending", ["avif", "jp2", "tga", "pcx", "ico", "dib", "bmp", "webp", "gif", "ppm", "png"])
+@pytest.mark.parametrize(
+    "ending", ["avif", "jp2", "j2k", "jpx", "tga", "pcx", "ico", "dib", "bmp", "webp", "gif", "ppm", "png"]
+)
 def test_every_format_is_read(ending: str, tmp_path: Path) -> None:
     (tmp_path / "set").mkdir()
     for k, image in enumerate(pixels(2, 16, 16)):

@@ -106,3 +106,12 @@ def test_nearly_silent_recordings_are_told(tmp_path: Path) -> None:
         save(tmp_path / "set", f"{'ab'[k % 2]}/{k}.wav", wave * (3e-4 if k % 2 else 1), "PCM_16")
     notes = open_source(tmp_path / "set").notes
     assert any("3 of 6 recordings are nearly silent, with a peak below -60 dB" in note for note in notes)
+
+
+@pytest.mark.parametrize("ending", ["au", "caf", "w64", "aiff", "mp3", "flac", "ogg"])
+def test_formats_of_libsndfile_are_read(ending: str, tmp_path: Path) -> None:
+    (tmp_path / "set").mkdir()
+    for k, wave in enumerate(waves(4)):
+        soundfile.write(tmp_path / "set" / f"{k}.{ending}", wave, RATE)
+    data = open_source(tmp_path / "set")
+    assert (data.report.kind, data.report.used, data.skipped) == ("audio", 4, {})

@@ -134,6 +134,20 @@ def test_bytes_stay_as_they_are_beside_wider_files_in_one_process_or_two(tmp_pat
     assert any("became 0 to 255 in 70 of 140" in note for note in data.notes)
 
 
+def test_a_tiff_of_many_bands_is_named_once_and_silently(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    bands = tiff16(np.zeros((6, 5, 13), np.uint16)).replace(
+        struct.pack("<HHII", 277, 3, 1, 3), struct.pack("<HHII", 277, 3, 1, 13)
+    )
+    files = {f"{k}.tif": bands + bytes(k) for k in range(3)} | {
+        f"{k}.png": encoded(pixels(1, seed=k)[0]) for k in range(2)
+    }
+    data = open_source(write_files(tmp_path / "set", files))
+    (reason,) = data.skipped
+    assert data.report.used == 2 and len(data.skipped[reason]) == 3
+    assert reason.startswith("is a TIFF of bands or numbers that Pillow cannot decode: save the images as [N, H, W, C]")
+    assert capfd.readouterr() == ("", "")
+
+
 @pytest.mark.parametrize("top", [1, 3, 16, 20, 31])
 @pytest.mark.parametrize("kind", ["uint8", "int64", "float64", "png"])
 def test_few_small_whole_numbers_are_stretched(top: int, kind: str, tmp_path: Path) -> None:

@@ -179,6 +179,16 @@ def test_methods_of_packing_are_named(method: int, words: str, tmp_path: Path) -
     assert f"is packed by {words}: unpack the archive" in reason
 
 
+@pytest.mark.parametrize("form", ["parquet", "npz", "npy"])
+def test_torn_arrays_and_tables_are_called_so(form: str, tmp_path: Path) -> None:
+    buffer = io.BytesIO()
+    np.savez(buffer, x=pixels(40))
+    content = {"parquet": parquet, "npz": buffer.getvalue, "npy": lambda: npy(pixels(40))}[form]()
+    (tmp_path / f"a.{form}").write_bytes(content[: len(content) * 2 // 3])
+    with pytest.raises(SparringError, match=rf"a\.{form} .*[Ww]as the download complete\?"):
+        open_source(tmp_path / f"a.{form}")
+
+
 @pytest.mark.parametrize("part", [0.2, 0.5, 0.99])
 def test_a_zip_cut_short_is_called_so(part: float, tmp_path: Path) -> None:
     files = {f"{k}.png": encoded(image) for k, image in enumerate(pixels(4))}

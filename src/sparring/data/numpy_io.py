@@ -134,6 +134,6 @@ def class_labels(y: NDArray[Any], name: str) -> list[str | None]:
 
 def _reason(error: Exception) -> str:
     """NumPy's own words, but for its advice to load what may run code, and of a zip that lacks its end."""
-    if isinstance(error, zipfile.BadZipFile):
+    if isinstance(error, zipfile.BadZipFile) or "mmap length" in str(error):
         return "the file lacks its end, or is torn: was the download complete?"
     return "it holds Python objects, or is no NumPy file" if "pickle" in str(error).lower() else str(error)

@@ -92,4 +92,8 @@ def explaining(name: str | Path) -> Iterator[None]:
     try:
         yield
     except (pa.ArrowException, OSError, KeyError) as error:
+        if "footer" in str(error):
+            raise SparringError(
+                f"{name} is no whole parquet file: its end is missing. Was the download complete?"
+            ) from error
         raise SparringError(f"{name} is no readable parquet: {error}") from error

@@ -98,7 +98,7 @@ BY_SUFFIX: dict[str, Signature] = {
     **dict.fromkeys((".heic", ".heif", ".hif"), HEIC),
     **dict.fromkeys((".cr2", ".cr3", ".nef", ".arw", ".dng", ".orf", ".rw2", ".raf", ".raw"), RAW),
     **dict.fromkeys((".mp4", ".mov", ".avi", ".mkv", ".webm", ".wmv", ".mpg", ".mpeg", ".flv"), VIDEO),
-    **dict.fromkeys((".m4a", ".wma", ".aac", ".amr", ".ape", ".wv", ".ra", ".caf", ".au", ".mka", ".3gp"), AUDIO),
+    **dict.fromkeys((".m4a", ".wma", ".aac", ".amr", ".ape", ".wv", ".ra", ".mka", ".3gp"), AUDIO),
     **dict.fromkeys((".crdownload", ".part", ".partial", ".download", ".icloud"), PARTIAL),
     **dict.fromkeys((".tfrecord", ".tfrecords"), RECORDS), **dict.fromkeys((".pkl", ".pickle", ".joblib"), PICKLE),
     **dict.fromkeys((".xlsx", ".xls", ".ods"), EXCEL), **dict.fromkeys((".h5", ".hdf5", ".he5"), HDF5),

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 
     from sparring.data.reader_api import Rows
 
-SOUND_SUFFIXES = frozenset([".wav", ".wave", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff"])
+SOUND_SUFFIXES = frozenset(
+    [".wav", ".wave", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au", ".caf", ".w64"]
+)
 LONG = 4
 """Times the median length, from which the longest recording is named: all are padded to it."""
 CANCELLED = "have channels that cancel each other: the loudest channel was taken"

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 SUFFIXES = frozenset([
     ".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".gif", ".bmp", ".dib", ".tif", ".tiff", ".pgm",
-    ".ppm", ".pbm", ".pnm", ".tga", ".jp2", ".avif", ".ico", ".pcx",
+    ".ppm", ".pbm", ".pnm", ".tga", ".jp2", ".j2k", ".jpx", ".jpf", ".avif", ".ico", ".pcx",
 ])  # fmt: skip
 SPLITS: dict[str, Literal["train", "test"]] = {
     "train": "train", "training": "train", "test": "test", "testing": "test",
