@@ -234,6 +234,15 @@ def test_samples_and_other_data_are_compared_by_the_scale_of_the_data(tmp_path: 
     assert open_as_trained(data.spec, tmp_path / "real.npz", size, lambda d, t: None).fingerprint == data.fingerprint
 
 
+def test_a_part_of_another_scale_is_told(tmp_path: Path) -> None:
+    x = np.random.default_rng(0).random((9, 6, 5)) * 255
+    np.savez(tmp_path / "a.npz", x_train=x, x_test=x / 255)
+    (note,) = [note for note in open_source(tmp_path / "a.npz").notes if "bring all to one scale" in note]
+    assert note.startswith("the values of a.npz:x_test end at 0.9")
+    np.savez(tmp_path / "b.npz", x_train=x, x_test=x / 3)
+    assert not any("bring all" in note for note in open_source(tmp_path / "b.npz").notes)
+
+
 def test_dark_constant_and_outlying_values_are_told(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     outlier = rng.normal(size=(30, 6, 5))

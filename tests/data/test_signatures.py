@@ -204,3 +204,34 @@ def test_what_stands_in_for_a_model_is_told_from_models(tmp_path: Path) -> None:
         told = words in ("Git LFS", "git-annex", "a web page", "empty", "zero bytes")
         assert bool(stand_in(tmp_path / "m.pt")) is told
     assert stand_in(tmp_path / "gone.pt") is None
+
+
+@pytest.mark.parametrize("ending", [".npz", ".npy", ".parquet", ".zip", ".tar.gz", ".png"])
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b'{"message": "Not Found", "status": "404"}\n', "is a text, not what its name promises: look into it"),
+        ("Zugriff verweigert: fällig\n".encode() * 40, "is a text, not what its name promises: look into it"),
+        (
+            b"\x12\xfe\x99\x01" * 40,
+            r"is no \.\w+ file by its first bytes: is it damaged, or encrypted|no image that Pillow",
+        ),
+    ],
+)
+def test_unknown_content_is_not_called_what_its_name_says(
+    ending: str, content: bytes, words: str, tmp_path: Path
+) -> None:
+    (tmp_path / f"x{ending}").write_bytes(content)
+    with pytest.raises(SparringError, match=words if ending != ".png" else "no image that Pillow|is a text"):
+        open_source(tmp_path / f"x{ending}")
+
+
+def test_photos_that_icloud_keeps_and_shortcuts_are_counted(tmp_path: Path) -> None:
+    files = {f"a/.{k}.jpg.icloud": b"bplist00" for k in range(7)} | {"a/x.lnk": b"L\0\0\0", "a/.DS_Store": b"\0"}
+    files |= {f"a/{k}.png": encoded(image) for k, image in enumerate(pixels(2))}
+    skipped = open_source(write_files(tmp_path / "set", files)).skipped
+    counts = {reason.partition(":")[0]: len(names) for reason, names in skipped.items()}
+    assert counts == {
+        "is a stand-in for a file that iCloud keeps elsewhere": 7, "is a shortcut, not the file itself": 1,
+        "is hidden": 1,
+    }  # fmt: skip

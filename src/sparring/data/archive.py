@@ -21,6 +21,8 @@ CACHE_TAG = "CACHEDIR.TAG"
 """File that marks a folder as a cache (https://bford.info/cachedir)."""
 HIDDEN = frozenset(["__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information", "Thumbs.db", "desktop.ini"])
 """Names, beside those that begin with a dot, of what systems put beside files."""
+ICLOUD = ".icloud"
+"""End of the names of hidden files that stand for photos which iCloud keeps elsewhere: they are missed."""
 HIGHEST_RATIO = 200
 """A member that unpacks to over 64 MiB and over this many times its size is refused as a decompression bomb."""
 
@@ -195,7 +197,7 @@ def suffix(name: str) -> str:
 
 def is_hidden(part: str) -> bool:
     """Return True for a name, of a file or a folder, that is not meant to be seen."""
-    return part.startswith(".") or part in HIDDEN
+    return (part.startswith(".") and not part.endswith(ICLOUD)) or part in HIDDEN
 
 
 def too_large(size: int, packed: int) -> str | None:

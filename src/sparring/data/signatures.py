@@ -5,12 +5,14 @@ One table for all readers: stand-ins for files (Git LFS, web pages, broken downl
 
 from __future__ import annotations
 
+import codecs
 import zlib
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from sparring.data.archive import Container, suffix
+from sparring.data.archive import ICLOUD, Container, suffix
 from sparring.engine.errors import SparringError
 
 HEAD_BYTES = 1024
@@ -57,6 +59,8 @@ JXL = Signature("a JPEG XL image", "`djxl FILE FILE.png` makes a PNG of it")
 VIDEO, AUDIO = Signature("a film", FILM), Signature("a sound in a format that is not read", SOUND)
 SVG = Signature("a vector graphic (SVG)", "`rsvg-convert FILE -o FILE.png` makes a picture of it")
 PARTIAL = Signature("an unfinished download", "fetch it again")
+CLOUD = Signature("a stand-in for a file that iCloud keeps elsewhere", "download it in Finder or Photos")
+SHORTCUT = Signature("a shortcut, not the file itself", "copy what it leads to")
 SEVEN_ZIP, RAR = Signature("a 7z archive", f"`7z x FILE`: {UNPACK}"), Signature("a RAR archive", UNPACK)
 ZSTD = Signature("compressed by Zstandard", f"`zstd -d FILE`: {UNPACK}")
 ZIP, GZIP = Signature("a zip archive", UNPACK), Signature("compressed by gzip", UNPACK)
@@ -99,12 +103,19 @@ BY_SUFFIX: dict[str, Signature] = {
     **dict.fromkeys((".cr2", ".cr3", ".nef", ".arw", ".dng", ".orf", ".rw2", ".raf", ".raw"), RAW),
     **dict.fromkeys((".mp4", ".mov", ".avi", ".mkv", ".webm", ".wmv", ".mpg", ".mpeg", ".flv"), VIDEO),
     **dict.fromkeys((".m4a", ".wma", ".aac", ".amr", ".ape", ".wv", ".ra", ".mka", ".3gp"), AUDIO),
-    **dict.fromkeys((".crdownload", ".part", ".partial", ".download", ".icloud"), PARTIAL),
+    **dict.fromkeys((".crdownload", ".part", ".partial", ".download"), PARTIAL),
+    **dict.fromkeys((".lnk", ".url", ".webloc", ".desktop"), SHORTCUT), ICLOUD: CLOUD,
     **dict.fromkeys((".tfrecord", ".tfrecords"), RECORDS), **dict.fromkeys((".pkl", ".pickle", ".joblib"), PICKLE),
     **dict.fromkeys((".xlsx", ".xls", ".ods"), EXCEL), **dict.fromkeys((".h5", ".hdf5", ".he5"), HDF5),
     ".mat": MATLAB, ".jxl": JXL, ".svg": SVG, ".arrow": ARROW, ".7z": SEVEN_ZIP, ".rar": RAR, ".zst": ZSTD,
 }  # fmt: skip
 """Suffix -> what a file is whose first bytes do not tell."""
+MAGIC = {
+    ".npz": b"PK", ".npy": b"\x93NUMPY", ".parquet": b"PAR1", ".zip": b"PK", ".gz": b"\x1f\x8b", ".tgz": b"\x1f\x8b",
+    ".png": b"\x89PNG", ".jpg": b"\xff\xd8", ".jpeg": b"\xff\xd8", ".flac": b"fLaC", ".ogg": b"OggS", ".tif": b"",
+    ".tiff": b"", ".gif": b"GIF8", ".webp": b"RIFF", ".bmp": b"BM", ".xz": b"\xfd7zXZ", ".bz2": b"BZh", ".tar": b"",
+}  # fmt: skip
+"""Suffix of files that are no text -> their first bytes, where these are always the same."""
 PICTURES = frozenset(name for name, what in BY_SUFFIX.items() if what in (HEIC, RAW, JXL, SVG))
 SOUNDS = frozenset(name for name, what in BY_SUFFIX.items() if what is AUDIO)
 """Suffixes of examples in formats that are not read."""
@@ -132,7 +143,7 @@ def what_is(head: bytes, name: str = "") -> Signature | None:
         return BY_SUFFIX.get(suffix(name), known) if known is HDF5 and suffix(name) == ".mat" else known
     if head[:1] == b"\x80" and head[1:2] in (b"\2", b"\3", b"\4", b"\5"):
         return PICKLE
-    return _of_text(head) or BY_SUFFIX.get(suffix(name))
+    return _of_text(head) or BY_SUFFIX.get(suffix(name)) or _of_false_name(head, suffix(name))
 
 
 def explain(container: Container, name: str) -> str | None:
@@ -186,6 +197,18 @@ def _of_text(head: bytes) -> Signature | None:
         return SVG if b"<svg" in text else PAGE if b"<error" in text else None
     if len(head) < HEAD_BYTES and b"annex/objects/" in head:
         return ANNEX
+    return None
+
+
+def _of_false_name(head: bytes, ending: str) -> Signature | None:
+    """Return what a file is that is not what its suffix promises."""
+    if ending not in MAGIC or (MAGIC[ending] and head.startswith(MAGIC[ending])):
+        return None
+    with suppress(UnicodeDecodeError):
+        if "".join(codecs.getincrementaldecoder("utf-8")().decode(head).split()).isprintable():
+            return Signature("a text, not what its name promises", "look into it: it may tell why a download failed")
+    if MAGIC[ending]:
+        return Signature(f"no {ending} file by its first bytes", "is it damaged, or encrypted?")
     return None
 
 

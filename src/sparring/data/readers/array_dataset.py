@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from sparring.engine.data_spec import DataSpec
 
 BLOCK = 1024
+APART = 1 / 32
+"""Part of the highest value of all below which the highest of one part is remarkable."""
 
 
 @dataclass
@@ -91,6 +93,7 @@ class ImageArrays(ImageSource):
         extents = {k: extent for k, part in enumerate(self.parts) if (extent := self._extent(part))}
         if extents:
             self._set_scales(list(extents.values()), len(self.parts))
+            self.notes += _apart({self.parts[k].name: extent for k, extent in extents.items()})
         for k, part in enumerate(self.parts):
             for some in _blocks(part.images):
                 block = self._to_bytes(some, extents.get(k))
@@ -119,6 +122,19 @@ class ImageArrays(ImageSource):
         if extent and self._scales:
             return self._scales.of(extent)(block)
         return block.astype(np.uint8) * np.uint8(255) if block.dtype == bool else block
+
+
+def _apart(extents: dict[str, Extent]) -> list[str]:
+    """Return a note on parts whose values end far below those of others of their type: scaled otherwise, it seems."""
+    notes = []
+    for name, extent in extents.items():
+        highest = max(other.high for other in extents.values() if other.floating is extent.floating)
+        if 0 < extent.high < highest * APART:
+            notes.append(
+                f"the values of {name} end at {extent.high:g}, those of other parts at {highest:g}: if it is scaled "
+                "otherwise, bring all to one scale"
+            )
+    return notes
 
 
 def _blocks(images: NDArray[Any]) -> Iterator[NDArray[Any]]:
