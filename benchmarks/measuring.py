@@ -18,7 +18,7 @@ import torch
 from record import alternate, data_folder, save, spread
 
 from sparring.commands.training.monitor import monitor
-from sparring.commands.training.plan import Plan
+from sparring.commands.training.plan import OVERHEAD_FRACTION, Plan
 from sparring.data.dataset import Dataset
 from sparring.data.loader import BatchLoader
 from sparring.data.open import open_source
@@ -51,7 +51,7 @@ def shares(images: Dataset, hardware: Hardware, pairs: int, rounds: int) -> dict
         return rounds * size / seconds
 
     def plan(minutes: float, speed: float) -> Plan:
-        return Plan.of(Plan.images_in(minutes, speed), size, minutes, speed)
+        return Plan.of(int(minutes * 60 * speed * (1 - OVERHEAD_FRACTION)), size, minutes, speed)
 
     guess = speed_of(min(alternate({"probe": some_rounds}, 2)["probe"]))
     measures, first = {}, {}

@@ -14,22 +14,22 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from sparring.commands.predict import open_like
+from sparring.commands.predict import answer_all, open_like
 from sparring.commands.training.calibrate import calibrated, calibration_subset
-from sparring.commands.training.plan import Plan, measure_speed
+from sparring.commands.training.callbacks import averaged
+from sparring.commands.training.labels import classifier_loader
+from sparring.commands.training.plan import Plan
 from sparring.commands.training.request import check_budget
 from sparring.commands.training.run_settings import requested_recipe
+from sparring.commands.training.session import model_metadata
 from sparring.data.dataset import Dataset
 from sparring.data.in_memory import IndexedDataset, InMemoryDataset, Scale
-from sparring.data.loader import BatchLoader
 from sparring.data.open import open_source
-from sparring.data.reader_api import mode_of
 from sparring.engine.data_spec import ImageSpec
 from sparring.engine.device import Hardware
 from sparring.engine.errors import SparringError, UsageError
 from sparring.engine.loop import System, play
-from sparring.engine.version import __version__
-from sparring.models.classifier import CHUNK_ROWS
+from sparring.models.answers import Answers
 from sparring.nets.feature_head import split_head, try_forward
 from sparring.nets.tabular_mlp import TabularClassifier, TabularGenerator
 from sparring.recipes.classifier_recipe import ClassifierRecipe, build_system
@@ -124,25 +124,19 @@ class FewLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             raise UsageError("the recipe's `mirror` flips images: the rows of a table have no left and right")
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
         aside = calibration_subset(data.labels)
-        feed = BatchLoader(
-            data, recipe.batch_size, seed=seed, mirror=recipe.mirror, labelled=recipe.labelled_batch_size,
-            balanced=True, among=np.delete(np.arange(len(data)), aside), device=hardware.device,
-        )  # fmt: skip
+        feed = classifier_loader(data, recipe, seed, hardware, aside)
 
         def build(total: int) -> System:
             return build_system(recipe, lambda spec: self._nets(recipe, data), feed, total, seed, hardware)
 
-        images = self.images or IMAGES
         if self.minutes is not None:
-            speed = measure_speed(lambda: build(1 << 50), feed, hardware, self.minutes)
-            images = Plan.images_in(self.minutes, speed)
-        total = Plan.of(images, feed.batch_size).images
-        system = build(total)
-        play(system, feed, total=total, seed=seed, hardware=hardware)
-        both: Any = system.ema.net
-        own = self._rows or self.classifier is not None
-        about = {"custom_nets": own, "seed": seed, "sparring": __version__, **_look_of(data)}
-        self.classifier_ = calibrated(both["classifier"], data, recipe, about, hardware, aside)
+            plan = Plan.in_minutes(self.minutes, build, feed, hardware)
+        else:
+            plan = Plan.of(self.images or IMAGES, feed.batch_size)
+        system = build(plan.images)
+        play(system, feed, total=plan.images, seed=seed, hardware=hardware)
+        about = model_metadata(self._rows or self.classifier is not None, seed, data)
+        self.classifier_ = calibrated(averaged(system), data, recipe, about, hardware, aside)
         return self
 
     def _learnt_from(self, X: Any, y: Any) -> IndexedDataset:
@@ -193,13 +187,8 @@ class FewLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Calibrated probabilities `[N, len(classes_)]`. Of a path all images count, in its order."""
         check_is_fitted(self)
-        source = self._read(X)
-        chunks = (np.arange(first, min(first + CHUNK_ROWS, len(source))) for first in range(0, len(source), CHUNK_ROWS))
-        parts = [
-            self.classifier_.predict(source.spec.encode(source[rows], CPU)).probabilities.cpu().double()
-            for rows in chunks
-        ]
-        probabilities: NDArray[np.float64] = torch.cat(parts).numpy()
+        answers = Answers.concatenate(list(answer_all(self.classifier_, self._read(X))))
+        probabilities: NDArray[np.float64] = answers.probabilities.cpu().double().numpy()
         return probabilities
 
     def predict(self, X: Any) -> NDArray[Any]:
@@ -311,14 +300,6 @@ def _own(given: Net, spec: ImageSpec) -> nn.Module:
     if not isinstance(net, nn.Module):
         raise UsageError(f"a torch.nn.Module is needed, or a function that makes one; this is a {type(net).__name__}")
     return net
-
-
-def _look_of(data: IndexedDataset) -> dict[str, Any]:
-    """Return what the card of a classifier says about the images."""
-    if isinstance(data, Dataset):
-        return {"data": data.fingerprint, "mode": data.report.mode, "scaled": data.spec.scaled}
-    channels = data.spec.channels
-    return {"data": "arrays", "mode": mode_of(channels) or f"{channels} channels", "scaled": False}
 
 
 def _own_labels(source: Any) -> NDArray[Any]:

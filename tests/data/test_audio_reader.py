@@ -20,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from speaking import RATE, speak, tone, write_wav
 
-from sparring.data.audio_io import quantize, resample, to_wav
+from sparring.data.audio_io import quantize, resample
 from sparring.data.dataset import Dataset
 from sparring.data.open import open_source
 from sparring.data.reader_api import ReadOptions
@@ -211,7 +211,10 @@ def test_without_soundfile_it_says_what_to_install(tmp_path: Path, monkeypatch: 
 
 def test_a_wav_keeps_16_bits() -> None:
     samples = np.random.default_rng(0).integers(-32768, 32768, 1000, dtype=np.int16)
-    back, rate = soundfile.read(io.BytesIO(to_wav(samples, RATE)), dtype="float32")
+    content = io.BytesIO()
+    soundfile.write(content, samples, RATE, format="WAV", subtype="PCM_16")
+    content.seek(0)
+    back, rate = soundfile.read(content, dtype="float32")
     assert rate == RATE and np.array_equal(quantize(back), samples)
 
 

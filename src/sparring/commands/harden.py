@@ -20,13 +20,12 @@ from sparring.commands.reporting.run_report import page_of_run
 from sparring.commands.training.calibrate import calibrated, run_test, save_classifier
 from sparring.commands.training.callbacks import averaged, classifier_checkpoint, log_metrics
 from sparring.commands.training.guards import guard_callbacks
-from sparring.commands.training.labels import check_same_labels, labels_digest, select_labels
+from sparring.commands.training.labels import LabelledTraining, labels_digest
 from sparring.commands.training.plan import Plan
 from sparring.commands.training.request import Nets, ReadKeywords, TrainRequest, read_options
 from sparring.commands.training.session import TrainingSession
 from sparring.data.dataset import Dataset
 from sparring.data.loader import BatchLoader
-from sparring.engine import dist
 from sparring.engine.atomic_io import write
 from sparring.engine.image_io import grid, to_uint8
 from sparring.engine.loop import Callback, System
@@ -34,6 +33,7 @@ from sparring.measure.classifier.calibration import ClassificationReport
 from sparring.measure.classifier.robustness import ATTACK, HardeningReport, robustness, verdict
 from sparring.nets.feature_head import split_or_wrap
 from sparring.recipes.adversarial.base import AdversarialRecipe, max_eps, pixel_threat
+from sparring.recipes.classifier_recipe import ClassifierRecipe
 from sparring.report.blocks import Picture
 from sparring.report.classifier_section import classified_sections
 from sparring.report.hardening_section import robust_sections
@@ -64,20 +64,9 @@ def harden(
 ) -> HardeningReport:
     """Train a classifier on the labelled images of `source` to be robust to small changes, test it and attack it.
 
-    Args:
-        source: Images: a folder, an archive, a file, a URL or a known name.
-        method: A recipe of adversarial training or its name; None: `fast`.
-        eps: Radius of the perturbation, in pixels from 0 to 1; it replaces that of `method`.
-        norm: Linf or L2; it replaces that of `method`.
-        minutes: Training time, 10 by default; a probe of the speed turns it into a number of examples.
-        images: Number of training examples to draw, instead of `minutes`.
-        out: Run folder. An existing run is continued, bit for bit.
-        seed: Random seed, 0 by default.
-        device: auto, cpu, cuda or mps.
-        precision: auto, bf16 or fp32.
-        nets: Custom network: the data's spec -> {"classifier": module from images to logits}.
-        progress: Receiver of messages; by default they go to stderr.
-        read: How `source` is read, such as `size` and `mode` of images: fields of `ReadOptions`.
+    `method` is a recipe of adversarial training or its name (None: `fast`); `eps` (pixels from 0 to 1) and `norm` (Linf
+    or L2) replace its own. The other arguments are the fields of `TrainRequest`; `read` holds fields of `ReadOptions`.
+    `nets` gives {"classifier": module from images to logits}. `progress` receives messages.
 
     Returns:
         Accuracy on all test images, and robust accuracy on the first 1,000 of them.
@@ -93,16 +82,9 @@ def harden(
         source=source, recipe=method, changes=changes, minutes=minutes, images=images, out=out, seed=seed,
         device=device, precision=precision, nets=nets, read=read_options(read),
     )  # fmt: skip
-    dist.check_single_process()
-    session = TrainingSession.start("harden", request, progress)
-    data, notes = select_labels(session.open_data(), session.settings)
+    training = LabelledTraining.start("harden", request, progress, _remarks)
+    session, data = training.session, training.data
     labelled_idx = np.flatnonzero(data.labels >= 0)
-    if len(labelled_idx) < len(data):
-        notes.append("training uses the labelled images alone")
-    session.notes(notes)
-    if session.resumed:
-        check_same_labels(session.run, data)
-    session = session.resolve(data)
     recipe: AdversarialRecipe = session.settings.recipe
     loader = BatchLoader(
         data, recipe.batch_size, seed=session.settings.seed, mirror=recipe.mirror, replays=recipe.replays,
@@ -124,8 +106,12 @@ def harden(
     net = split_or_wrap(averaged(system).eval(), x, len(data.spec.classes))
     classifier = calibrated(net, data, recipe, session.metadata(data), session.hardware)
     save_classifier(session, classifier)
-    clean = report_of(session.run, classifier, data, run_test(classifier, data, data, attack_eps=()), notes)
+    clean = report_of(session.run, classifier, data, run_test(classifier, data, data, attack_eps=()), training.notes)
     return _attack(session, net, data, replace(clean, to_label=""))
+
+
+def _remarks(data: Dataset, recipe: ClassifierRecipe) -> list[str]:
+    return ["training uses the labelled images alone"] if (data.labels < 0).any() else []
 
 
 def _attack(session: TrainingSession, net: nn.Module, data: Dataset, clean: ClassificationReport) -> HardeningReport:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,12 +11,14 @@ import numpy as np
 from torch import nn
 
 from sparring.data.dataset import Dataset
+from sparring.data.in_memory import IndexedDataset
 from sparring.data.open import open_source
 from sparring.data.reader_api import ReadOptions
 from sparring.models.answers import Answers
 from sparring.models.capabilities import Model, Predictor
-from sparring.models.classifier import CHUNK_ROWS
+from sparring.models.classifier import chunks_of
 from sparring.models.load import load_capable
+from sparring.report.format import csv_text
 
 SUMMARY_CLASSES = 20
 """Classes whose counts are printed."""
@@ -71,19 +71,16 @@ def open_like(model: Model, source: str | Path, *, resize: bool = False) -> Data
     return open_source(source, ReadOptions(resize=resize), like=model.spec, keep_duplicates=True).split(None)
 
 
-def answer_all(model: Predictor, data: Dataset) -> Iterator[Answers]:
+def answer_all(model: Predictor, data: IndexedDataset) -> Iterator[Answers]:
     """Yield the answers for all examples, a chunk at a time."""
-    for first in range(0, len(data), CHUNK_ROWS):
-        yield model.predict(data[np.arange(first, min(first + CHUNK_ROWS, len(data)))])
+    for idx in chunks_of(np.arange(len(data))):
+        yield model.predict(model.spec.encode(data[idx]))
 
 
 def as_csv(result: Predictions) -> str:
     """Return lines of name,label,probability."""
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(("name", "label", "probability"))
-    table.writerows((row.name, row.label, row.probability) for row in result.predictions)
-    return text.getvalue().rstrip("\n")
+    rows = ((row.name, row.label, row.probability) for row in result.predictions)
+    return csv_text(("name", "label", "probability"), rows).rstrip("\n")
 
 
 def to_text(result: Predictions) -> str:

@@ -40,19 +40,8 @@ def train(
 ) -> Run:
     """Train a generator on `source` and return the run.
 
-    Args:
-        source: A folder, an archive, a file, a URL or a known name.
-        recipe: A recipe or its name; None: the default for the kind of data.
-        minutes: Training time, 10 by default; a probe of the speed turns it into a number of examples.
-        images: Number of training examples to draw, instead of `minutes`.
-        out: Run folder. An existing run is continued, bit for bit.
-        seed: Random seed, 0 by default.
-        label_fraction: Proportion of each class's labels that training sees.
-        device: auto, cpu, cuda or mps.
-        precision: auto, bf16 or fp32.
-        nets: Custom networks: the data's spec -> `generator` and `discriminator`.
-        progress: Receiver of messages; by default they go to stderr.
-        read: How `source` is read, such as `size` and `mode` of images: fields of `ReadOptions`.
+    The arguments are the fields of `TrainRequest`; `read` holds fields of `ReadOptions`, such as `size` and `mode` of
+    images. `nets` gives `generator` and `discriminator`. `progress` receives messages; by default they go to stderr.
 
     Raises:
         UsageError: Settings differ from those of the run at `out`, or do not fit the data or each other.

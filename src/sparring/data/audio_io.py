@@ -123,13 +123,6 @@ def quantize(wave: NDArray[np.float32]) -> NDArray[np.int16]:
     return (wave * PCM_LEVELS).round().clip(-PCM_LEVELS, PCM_LEVELS - 1).astype(np.int16)
 
 
-def to_wav(samples: NDArray[np.int16], rate: int) -> bytes:
-    """Write a waveform `[T]` as a wav file of 16 bits."""
-    content = io.BytesIO()
-    soundfile().write(content, samples, rate, format="WAV", subtype="PCM_16")
-    return content.getvalue()
-
-
 def _stream(container: Container, name: str) -> str | IO[bytes]:
     """Return what the library opens: a path where there is one, so that only what is needed is read."""
     place = container.place(name)

@@ -112,9 +112,8 @@ def _check_room(source: str, needed: int, folder: Path) -> None:
     free = shutil.disk_usage(folder).free
     if needed > free * (1 - DISK_RESERVE):
         raise SparringError(
-            f"the cache of {source} needs {needed / 1e9:.1f} GB, "
-            f"the disk of {folder.parent} has {free / 1e9:.1f} GB free: "
-            "make room, set SPARRING_CACHE to another disk, or take a smaller --size"
+            f"the cache of {source} needs {needed / 1e9:.1f} GB, the disk of {folder.parent} has {free / 1e9:.1f} GB "
+            "free: make room, set SPARRING_CACHE to another disk, or take a smaller --size"
         )
 
 

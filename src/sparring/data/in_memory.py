@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol, Self
+from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,11 @@ class IndexedDataset(Protocol):
     @property
     def spec(self) -> Any:
         """Their `DataSpec`; which one depends on the kind of data."""
+        ...
+
+    @property
+    def fingerprint(self) -> str:
+        """Digest of what they are and how they were read."""
         ...
 
     @property
@@ -65,6 +70,7 @@ class Scale:
 class InMemoryDataset:
     """Images `[N, H, W, C]` in memory, or rows of a table as images of one pixel, `[N, 1, 1, F]`."""
 
+    fingerprint: ClassVar[str] = "arrays"
     values: NDArray[Any]
     labels: NDArray[np.int64]
     spec: DataSpec

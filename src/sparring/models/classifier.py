@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -157,6 +157,11 @@ def views_of(x: Tensor, changes: Change | None) -> list[Tensor]:
     """Return examples `[B, ...]`, and VIEWS changed copies of them, changed alike for all examples and every time."""
     one = Batch(x[:1], torch.full((1,), -1, device=x.device))
     return [x] + ([changes(x, replace(one, seed=k)) for k in range(VIEWS)] if changes else [])
+
+
+def chunks_of(idx: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
+    """Yield indices `[N]`, CHUNK_ROWS at a time."""
+    return (idx[first : first + CHUNK_ROWS] for first in range(0, len(idx), CHUNK_ROWS))
 
 
 def load_classifier(path: str | Path, net: nn.Module | None = None) -> Classifier:

@@ -87,8 +87,7 @@ class AudioAttackDetails:
         if self.median_snr is not None:
             lines.append(
                 f"change   {self.median_db:.1f} dB, SNR {self.median_snr:.1f} dB, {self.median_audible:.1%} of its "
-                "energy "
-                "above the masking threshold (medians of the successful attacks)"
+                "energy above the masking threshold (medians of the successful attacks)"
             )
         return lines
 

@@ -24,13 +24,11 @@ def certified_sections(report: CertificationReport, broken: Picture | None = Non
 
 def _message(report: CertificationReport) -> Text:
     return Text(
-        f"The classifier answers with the class that it predicts most often in normal noise of standard deviation "
-        f"{report.sigma:g} (pixels and radii in units of the range from 0 to 1), estimated from {report.draws:,} "
-        "draws on each of "
-        f"{report.selection}. Certified: no attack can change the correct answer by changes up to that L2 "
+        "The classifier answers with the class that it predicts most often in normal noise of standard deviation "
+        f"{report.sigma:g} (pixels and radii in units of the range from 0 to 1), estimated from {report.draws:,} draws "
+        f"on each of {report.selection}. Certified: no attack can change the correct answer by changes up to that L2 "
         f"radius; for each image this is wrong with a probability of at most {report.alpha:g}. Attacked: no "
-        "adversarial example "
-        f"was found by {report.attack}."
+        f"adversarial example was found by {report.attack}."
     )
 
 
@@ -55,8 +53,7 @@ def _bounds(report: CertificationReport) -> Text:
     certified, broken = (median(ends) for ends in zip(*both, strict=True))
     return Text(
         f"{len(both):,} images have both a certified radius, {certified:.3g} in the median, and an adversarial "
-        "example, at a "
-        f"median distance of {broken:.3g}; the true robust radius lies between the two."
+        f"example, at a median distance of {broken:.3g}; the true robust radius lies between the two."
     )
 
 

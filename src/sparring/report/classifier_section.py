@@ -28,8 +28,7 @@ def classified_sections(report: ClassificationReport, to_label: Picture | None =
     if to_label is not None:
         what = (
             "Images whose labels would help most: in turn those with the least confident answer, and those least "
-            "similar "
-            "to any labelled image, on which a confident answer may be wrong. to_label.csv lists them."
+            "similar to any labelled image, on which a confident answer may be wrong. to_label.csv lists them."
         )
         sections.append(Section("What to label next", Text(what), to_label))
     return sections
@@ -86,9 +85,8 @@ def _calibration(report: ClassificationReport) -> Section:
 def _attacked(report: ClassificationReport) -> Section:
     message = (
         "Accuracy where each pixel may change by up to eps, in units of the full range (PGD with knowledge of the "
-        "weights, "
-        f"{report.attacked[0].steps} steps). A stronger attack may lower it. `sparring harden` trains against such "
-        "attacks."
+        f"weights, {report.attacked[0].steps} steps). A stronger attack may lower it. `sparring harden` trains against "
+        "such attacks."
     )
     rows = [
         (f"{test.eps:.3f}", f"{test.accuracy.hits:,} of {test.accuracy.total:,}", *proportion_cells(test.accuracy))

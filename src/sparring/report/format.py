@@ -1,15 +1,27 @@
-"""Format numbers, proportions and text of a report."""
+"""Format numbers, proportions and text of a report; tables as CSV."""
 
 from __future__ import annotations
 
+import csv
+import io
 import math
 import re
+from collections.abc import Iterable, Sequence
 
 from markupsafe import Markup, escape
 
 from sparring.stats.proportion import Proportion
 
 UNPRINTABLE = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def csv_text(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Return a table as CSV text with one header line."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    return text.getvalue()
 
 
 def number(value: float) -> str:

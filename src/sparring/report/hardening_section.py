@@ -42,8 +42,7 @@ def _message(report: HardeningReport) -> Text:
     return Text(
         f"Trained by {report.method}{trained}. Accuracy under attack at eps {robust.eps:.4g} in {report.norm}: "
         f"{proportion_text(robust.accuracy)}, {robust.accuracy.hits:,} of {robust.accuracy.total:,} "
-        f"{report.tested_on}. "
-        f"The attack is {report.attack}; a stronger one may lower it."
+        f"{report.tested_on}. The attack is {report.attack}; a stronger one may lower it."
     )
 
 

@@ -81,8 +81,8 @@ def _(
 def _(spec: TableSpec, rows: NDArray[Any], changed: NDArray[Any] | None = None, captions: Sequence[str] = ()) -> Table:
     rows = rows[:MAX_ROWS]
     after = rows if changed is None else changed[:MAX_ROWS]
-    before = [_texts_of_row(spec, row) for row in rows]
-    now = [_texts_of_row(spec, row) for row in after]
+    before = [texts_of_row(spec, row) for row in rows]
+    now = [texts_of_row(spec, row) for row in after]
     names = [column.name for column in spec.columns]
     counts = [sum(b[k] != a[k] for b, a in zip(before, now, strict=True)) for k in range(len(names))]
     columns = sorted(range(len(names)), key=lambda k: -counts[k])[:MAX_COLUMNS]
@@ -119,7 +119,7 @@ def _texts(captions: Sequence[str], count: int) -> Sequence[str]:
     return captions or [""] * count
 
 
-def _texts_of_row(spec: TableSpec, row: NDArray[Any]) -> list[str]:
+def texts_of_row(spec: TableSpec, row: NDArray[Any]) -> list[str]:
     """Return the values of one row as the file has them, numbers as short as float32 allows."""
     return [
         value if isinstance(value, str) else np.format_float_positional(np.float32(value), trim="-")

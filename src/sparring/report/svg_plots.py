@@ -293,7 +293,6 @@ def _description(title: str, lines: Mapping[str, Sequence[Point]], axis: str, ma
         low, high = _ends(y for _, y in parts)
         lines_of_text.append(
             f"{name}: {number(parts[0][1])} at {short(parts[0][0])} {axis.split()[0]}, {number(parts[-1][1])} at "
-            f"{short(parts[-1][0])}, "
-            f"lowest {number(low)}, highest {number(high)}"
+            f"{short(parts[-1][0])}, lowest {number(low)}, highest {number(high)}"
         )
     return ". ".join(lines_of_text + ([] if mark is None else [f"Best at {short(mark)} images"]))

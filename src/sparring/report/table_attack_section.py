@@ -72,8 +72,7 @@ def table_sections(details: TableAttackDetails, rows: Sequence[ChangedRow]) -> l
     }
     message = (
         "Only the columns that may change are changed, within the values of the data. The search changes one column "
-        "after "
-        f"the other, each time the best; it needed {details.queries:,.0f} passes per row."
+        f"after the other, each time the best; it needed {details.queries:,.0f} passes per row."
     )
     return [
         Section("Changed columns", Facts(facts), Text(message), *_columns(details)),
@@ -114,8 +113,7 @@ def _rows(columns: Sequence[str], rows: Sequence[ChangedRow]) -> list[Table | Te
     hidden = len(columns) - len(order)
     message = (
         f"{count} of the {len(rows):,} broken rows, from all over the data. Changes are marked, with the new value "
-        "below "
-        "the old one; unchanged columns come last. changes.csv has all rows"
+        "below the old one; unchanged columns come last. changes.csv has all rows"
         + (f", and {hidden:,} more columns." if hidden else ".")
     )
     cells = [

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from sparring.commands.attacking.load_target import Target
-from sparring.commands.attacking.output import csv_text, file_stem, output_folder, write_report
+from sparring.commands.attacking.output import file_stem, output_folder, write_report
 
 
 def test_files_that_only_an_earlier_report_has_are_removed(tmp_path: Path) -> None:
@@ -32,6 +32,5 @@ def test_the_folder_is_named_after_the_model() -> None:
     assert output_folder(target, "attack", "there") == Path("there")
 
 
-def test_text() -> None:
-    assert csv_text(("a", "b"), [("x,y", 1), ('"', "")]) == 'a,b\n"x,y",1\n"""",\n'
+def test_file_stem() -> None:
     assert file_stem("none of these/é") == "none-of-these-é"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import sparring
-from sparring.commands.training.session import output_folder
+from sparring.commands.training.session import new_run_folder
 
 
 @pytest.mark.parametrize(
@@ -18,13 +18,13 @@ from sparring.commands.training.session import output_folder
      ("größe 2.zip", "gr-e-2-r3"), ("…", "data-r3")],
 )  # fmt: skip
 def test_a_run_is_named_by_source_and_recipe(source: str, name: str) -> None:
-    assert output_folder(source, "r3") == Path("runs") / name
+    assert new_run_folder(source, "r3") == Path("runs") / name
 
 
 def test_a_name_that_is_taken_gets_a_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for expected in ("photos-r3", "photos-r3-2", "photos-r3-3"):
-        path = output_folder("photos", "r3")
+        path = new_run_folder("photos", "r3")
         assert path == Path("runs") / expected
         path.mkdir(parents=True)
 

@@ -107,10 +107,6 @@ class ResumableParts(Generic[T]):
         saved = f", which are kept in {self.folder}: the same command goes on from there" if done else ""
         return Stopped(f"stopped after {done:,} of {total:,} {unit}{saved}")
 
-    def done(self) -> None:
-        """Remove the chunks, once the report is written."""
-        remove(self.folder)
-
     def _path(self, number: int) -> Path:
         return self.folder / f"{number:04d}.safetensors"
 

@@ -151,8 +151,7 @@ def _of_run(
     if data.spec.shape != model.spec.shape:
         raise UsageError(
             f"{source} has examples of shape {list(data.spec.shape)}, samples of {run.path} have "
-            f"{list(model.spec.shape)}: "
-            "evaluate against the data that it was trained on"
+            f"{list(model.spec.shape)}: evaluate against the data that it was trained on"
         )
     splits = data.report.splits
     count = request.count(splits["test"] if request.split in (None, "test") and splits["test"] else len(data))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from statistics import fmean
@@ -29,7 +29,7 @@ from sparring.measure.classifier.calibration import (
     reliability,
 )
 from sparring.models.answers import Answers
-from sparring.models.classifier import CHUNK_ROWS, Classifier
+from sparring.models.classifier import Classifier, chunks_of
 from sparring.report.blocks import Picture
 from sparring.report.render import render
 from sparring.stats.proportion import Proportion
@@ -156,16 +156,12 @@ def unconfident_teacher(run: Run) -> list[str]:
 
 
 def _predict(classifier: Classifier, data: Dataset, idx: NDArray[np.int64]) -> Answers:
-    return Answers.concatenate([classifier.predict(data[chunk]) for chunk in _chunks(idx)])
+    return Answers.concatenate([classifier.predict(data[chunk]) for chunk in chunks_of(idx)])
 
 
 def _features(classifier: Classifier, data: Dataset, idx: NDArray[np.int64]) -> Tensor:
     """Return features `[N, F]`, on the CPU."""
-    return torch.cat([classifier.encode(data[chunk]).cpu() for chunk in _chunks(idx)])
-
-
-def _chunks(idx: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
-    return (idx[first : first + CHUNK_ROWS] for first in range(0, len(idx), CHUNK_ROWS))
+    return torch.cat([classifier.encode(data[chunk]).cpu() for chunk in chunks_of(idx)])
 
 
 def to_text(report: ClassificationReport) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +21,7 @@ from sparring.engine.device import Hardware
 from sparring.engine.errors import SparringError
 from sparring.engine.game import Batch
 from sparring.measure.classifier.calibration import temperature
-from sparring.models.classifier import CHUNK_ROWS, Classifier, load_classifier, views_of
+from sparring.models.classifier import CHUNK_ROWS, Classifier, chunks_of, load_classifier, views_of
 from sparring.nets.feature_head import features_of, logits_of
 from sparring.nets.lda import LDA
 from sparring.nets.memory import Memory
@@ -155,7 +155,7 @@ def run_test(
     idx = np.flatnonzero(labels >= 0)
     if not len(idx):
         return None
-    answers = [classifier.predict(test[chunk]) for chunk in _chunks(idx)]
+    answers = [classifier.predict(test[chunk]) for chunk in chunks_of(idx)]
     return TestResult(
         tested_on,
         torch.from_numpy(labels[idx]),
@@ -169,10 +169,6 @@ def _random_subset(count: int, max_size: int) -> NDArray[np.int64]:
     return np.random.default_rng(0).permutation(count)[:max_size]
 
 
-def _chunks(idx: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
-    return (idx[first : first + CHUNK_ROWS] for first in range(0, len(idx), CHUNK_ROWS))
-
-
 def _inputs(data: IndexedDataset, idx: NDArray[np.int64], device: torch.device) -> list[Tensor]:
     """Return network input `[B, ...]` in chunks."""
-    return [data.spec.encode(data[chunk], device) for chunk in _chunks(idx)]
+    return [data.spec.encode(data[chunk], device) for chunk in chunks_of(idx)]

@@ -19,7 +19,7 @@ from sparring.data.dataset import Dataset
 from sparring.data.nonspeech import NONSPEECH, nonspeech
 from sparring.engine.data_spec import AudioSpec, DataSpec, ImageSpec
 from sparring.measure.classifier.calibration import PgdResult
-from sparring.models.classifier import CHUNK_ROWS, Classifier
+from sparring.models.classifier import Classifier, chunks_of
 from sparring.stats.proportion import Proportion
 
 ATTACKED_EXAMPLES, ATTACK_EPS, ATTACK_STEPS = 200, (8 / 255, 0.1), 20
@@ -87,8 +87,7 @@ def _channel_accuracy(
     model, hits = through_channel(channel, classifier.logits, spec.rate), 0
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(len(idx))
-        for first in range(0, len(idx), CHUNK_ROWS):
-            chunk = idx[first : first + CHUNK_ROWS]
+        for chunk in chunks_of(idx):
             predicted = model(classifier.to_input(test[chunk])).argmax(1).cpu().numpy()
             hits += int((predicted == labels[chunk]).sum())
     return Proportion.count(hits, len(idx))

@@ -1,21 +1,73 @@
-"""Labels that a classifier learns from: all, some, or those of a file; and remarks on them."""
+"""Begin the training of a classifier: the labels that it learns from, remarks on them, the loader of its batches."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
+from sparring.commands.reporting.progress import Progress
+from sparring.commands.training.request import TrainRequest
 from sparring.commands.training.run_settings import RunSettings
+from sparring.commands.training.session import TrainingSession
 from sparring.data.dataset import Dataset
+from sparring.data.in_memory import IndexedDataset
 from sparring.data.labels import choose_labels, read_labels
+from sparring.data.loader import BatchLoader
+from sparring.engine import dist
+from sparring.engine.device import Hardware
 from sparring.engine.errors import UsageError
 from sparring.engine.run_folder import Run
 from sparring.recipes.classifier_recipe import ClassifierRecipe
 
 UNEVEN_RATIO = 10
 """Labels of the largest class per label of the smallest, from which a note is printed."""
+
+
+@dataclass(frozen=True)
+class LabelledTraining:
+    """A training of a classifier, ready to play."""
+
+    session: TrainingSession
+    source: Dataset
+    """Training examples with all labels that they have."""
+    data: Dataset
+    """The same with the labels that are learnt from."""
+    notes: list[str]
+
+    @classmethod
+    def start(
+        cls,
+        command: str,
+        request: TrainRequest,
+        progress: Progress | None,
+        remarks: Callable[[Dataset, ClassifierRecipe], list[str]],
+    ) -> LabelledTraining:
+        """Start or resume a session, select the labels, print notes and `remarks`; raises UsageError as these do."""
+        dist.check_single_process()
+        session = TrainingSession.start(command, request, progress)
+        source = session.open_data()
+        data, notes = select_labels(source, session.settings)
+        notes += remarks(data, session.settings.recipe)
+        session.notes(notes)
+        if session.resumed:
+            check_same_labels(session.run, data)
+        return cls(session.resolve(data), source, data, notes)
+
+
+def classifier_loader(
+    data: IndexedDataset, recipe: ClassifierRecipe, seed: int, hardware: Hardware, calibration_idx: NDArray[np.int64]
+) -> BatchLoader:
+    """Return the loader of all examples, or for a supervised recipe of the labelled ones, but `calibration_idx`."""
+    candidates = np.arange(len(data)) if recipe.labelled_batch_size else np.flatnonzero(data.labels >= 0)
+    return BatchLoader(
+        data, recipe.batch_size, seed=seed, mirror=recipe.mirror, labelled=recipe.labelled_batch_size, balanced=True,
+        among=np.setdiff1d(candidates, calibration_idx), device=hardware.device,
+    )  # fmt: skip
 
 
 def select_labels(source: Dataset, settings: RunSettings) -> tuple[Dataset, list[str]]:

@@ -56,10 +56,13 @@ class Plan:
         log = every(200, 60, batch_size)  # the others are multiples, so that a resumed run loses no metrics
         return cls(images, batch_size, log, every(40, 600, log), every(10, 300, log), minutes, speed)
 
-    @staticmethod
-    def images_in(minutes: float, speed: float) -> int:
-        """Return the examples that `minutes` allow at `speed` examples a second, with time left to save and show."""
-        return int(minutes * 60 * speed * (1 - OVERHEAD_FRACTION))
+    @classmethod
+    def in_minutes(
+        cls, minutes: float, build: Callable[[int], System], loader: BatchLoader, hardware: Hardware
+    ) -> Plan:
+        """Return a plan for the examples that `minutes` allow at a probed speed, with time left to save and show."""
+        speed = measure_speed(lambda: build(UNPLANNED), loader, hardware, minutes)
+        return cls.of(int(minutes * 60 * speed * (1 - OVERHEAD_FRACTION)), loader.batch_size, minutes, speed)
 
     def to_text(self, hardware: Hardware, memory: int | None, unit: str = "images") -> str:
         """Return the plan as one line; `unit` is what an example is called, in the plural."""

@@ -45,28 +45,32 @@ class TrainRequest:
     """Arguments of a command that trains; None: the setting of the run at `out`, or the default."""
 
     source: str | Path
+    """A folder, an archive, a file, a URL or a known name."""
     recipe: Recipe | str | None = None
-    """A recipe, or its name."""
+    """A recipe, or its name; None: the default for the kind of data."""
     changes: Mapping[str, Any] = field(default_factory=dict)
     """Fields of the recipe to replace, by name."""
     minutes: float | None = None
-    """Training time."""
+    """Training time, 10 by default; a probe of the speed turns it into a number of examples."""
     images: int | None = None
     """Number of training examples to draw, instead of `minutes`."""
     seed: int | None = None
+    """Random seed, 0 by default."""
     label_fraction: float | None = None
     """Proportion of each class's labels that training sees."""
     labels: int | None = None
-    """Number of labels that training sees."""
+    """Number of labels that training sees, balanced over classes where possible; None: all."""
     labels_file: str | Path | None = None
     """CSV file of name,label with the only labels that training sees."""
     read: ReadOptions = field(default_factory=ReadOptions)
     out: str | Path | None = None
-    """Run folder; None: a new one below runs/."""
+    """Run folder; an existing run is continued, bit for bit. None: a new one below runs/."""
     device: str = "auto"
+    """auto, cpu, cuda or mps."""
     precision: str = "auto"
+    """auto, bf16 or fp32."""
     nets: Nets | None = None
-    """Networks in place of the recipe's."""
+    """Custom networks: the data's spec -> networks in place of the recipe's, by player."""
 
     def __post_init__(self) -> None:
         _check_numbers(seed=self.seed, label_fraction=self.label_fraction, labels=self.labels)

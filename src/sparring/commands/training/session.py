@@ -14,7 +14,7 @@ import torch
 
 from sparring.commands.reporting.progress import Progress
 from sparring.commands.training.interrupt import Stopped, diverging, signals
-from sparring.commands.training.plan import UNPLANNED, Plan, check_memory, measure_speed
+from sparring.commands.training.plan import Plan, check_memory
 from sparring.commands.training.request import Nets, TrainRequest
 from sparring.commands.training.run_settings import (
     RunSettings,
@@ -24,6 +24,7 @@ from sparring.commands.training.run_settings import (
     run_json,
 )
 from sparring.data.dataset import Dataset
+from sparring.data.in_memory import IndexedDataset
 from sparring.data.loader import BatchLoader
 from sparring.data.open import open_source
 from sparring.engine import dist
@@ -64,7 +65,7 @@ class TrainingSession:
         if request.out is not None and (run := Run(request.out)).exists:
             return cls(run, True, resumed_settings(command, request, run), hardware, request.nets, progress)
         settings = new_settings(command, request)
-        run = Run(request.out if request.out is not None else output_folder(request.source, settings.recipe.name))
+        run = Run(request.out if request.out is not None else new_run_folder(request.source, settings.recipe.name))
         run.check_writable()
         return cls(run, False, settings, hardware, request.nets, progress)
 
@@ -109,12 +110,7 @@ class TrainingSession:
 
     def metadata(self, data: Dataset) -> dict[str, Any]:
         """Return what a saved model records about its training."""
-        return {
-            "custom_nets": self.settings.custom_nets,
-            "seed": self.settings.seed,
-            "data": data.fingerprint,
-            "sparring": __version__,
-        }
+        return model_metadata(self.settings.custom_nets, self.settings.seed, data)
 
     def play(
         self, data: Dataset, loader: BatchLoader, callbacks: Callable[[System, Plan], Sequence[Callback]], **more: Any
@@ -186,8 +182,7 @@ class TrainingSession:
             return Plan.of(settings.images, loader.batch_size)
         minutes = settings.minutes if settings.minutes is not None else DEFAULT_MINUTES
         self.progress.info("measuring the speed ...")
-        speed = measure_speed(lambda: build(UNPLANNED), loader, self.hardware, minutes)
-        return Plan.of(Plan.images_in(minutes, speed), loader.batch_size, minutes, speed)
+        return Plan.in_minutes(minutes, build, loader, self.hardware)
 
     def _restore(self, system: System, data: Dataset) -> int:
         """Load the latest checkpoint into `system`; return the image to continue from, 0 in a new run."""
@@ -204,7 +199,12 @@ class TrainingSession:
         return start or 0
 
 
-def output_folder(source: str | Path, name: str) -> Path:
+def model_metadata(custom_nets: bool, seed: int, data: IndexedDataset) -> dict[str, Any]:
+    """Return what a saved model records about its training."""
+    return {"custom_nets": custom_nets, "seed": seed, "data": data.fingerprint, "sparring": __version__}
+
+
+def new_run_folder(source: str | Path, name: str) -> Path:
     """Return `runs/<source>-<name>`, with a number where that exists."""
     last = Path(str(source).partition("#")[0].rstrip("/\\")).name.split(".")[0]
     stem = re.sub(r"[^A-Za-z0-9_-]+", "-", last).strip("-") or "data"

@@ -17,8 +17,7 @@ BINS = 10
 """Number of bins of the reliability curve."""
 UNTESTED = (
     "unknown: no example with a known label was left to test on. Put some into a folder `test` beside `train`, or "
-    "train with "
-    "fewer labels than there are (--labels)"
+    "train with fewer labels than there are (--labels)"
 )
 
 

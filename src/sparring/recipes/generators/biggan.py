@@ -27,16 +27,16 @@ from sparring.games.label_completion import LabelCompletion
 from sparring.games.objectives import OBJECTIVES
 from sparring.games.penalties import orthogonality
 from sparring.nets.biggan import Discriminator, Generator
+from sparring.recipes.generators.base import ImageGenerator
 from sparring.recipes.recipe import adams, check_positive, check_range, ema_of
 
 
 @dataclass(frozen=True, kw_only=True)
-class BigGAN:
+class BigGAN(ImageGenerator):
     """BigGAN: class-conditional residual networks with spectral normalisation and truncated noise."""
 
     name: ClassVar[str] = "biggan"
     paper: ClassVar[str] = "Brock et al. 2019, arXiv:1809.11096"
-    kinds: ClassVar[tuple[str, ...]] = ("image",)
     truncates: ClassVar[bool] = True
     labels: ClassVar[bool] = True
 
@@ -52,8 +52,6 @@ class BigGAN:
     """Dimension of the generator's class embedding."""
     batch_size: int = 64
     """Images per round, over all processes."""
-    accumulation_steps: int = 1
-    """Micro-batches per batch and process, to save memory."""
     lr: float = 5e-4
     """Adam's learning rate of the generator."""
     lr_discriminator: float = 1e-3
@@ -64,10 +62,6 @@ class BigGAN:
     """Discriminator updates per generator update."""
     orthogonality_weight: float = 1e-4
     """Weight of the orthogonal regularisation, which makes the generator suitable for truncated noise."""
-    ema_half_life: float = 0.02
-    """Half-life of the generator's EMA, as a fraction of the run."""
-    mirror: bool = False
-    """Random horizontal flips, for images without a left-right orientation."""
 
     def __post_init__(self) -> None:
         check_positive(
@@ -97,10 +91,6 @@ class BigGAN:
     def classes(self, spec: ImageSpec) -> int:
         """Return the number of classes, 0 if it is less than two."""
         return len(spec.classes) if len(spec.classes) > 1 else 0
-
-    def condition_stats(self, spec: ImageSpec) -> tuple[tuple[float, float], ...]:
-        """Return none: the generator is not conditioned on vectors."""
-        return ()
 
     def nets(self, spec: ImageSpec) -> dict[str, nn.Module]:
         """Return the networks of appendix B, sized to the image."""

@@ -8,61 +8,39 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import ClassVar
 
 from torch import nn
 
 from sparring.engine.data_spec import ImageSpec
-from sparring.engine.device import Hardware
 from sparring.engine.loop import System
 from sparring.games.gan import GAN, separate_forward
 from sparring.games.objectives import OBJECTIVES
 from sparring.nets.dcgan import Discriminator, Generator
+from sparring.recipes.generators.base import ImageGenerator
 from sparring.recipes.recipe import adams, check_positive, check_range, ema_of
 
 
 @dataclass(frozen=True, kw_only=True)
-class DCGAN:
+class DCGAN(ImageGenerator):
     """DCGAN: strided convolutions with batch normalisation, and the non-saturating loss."""
 
     name: ClassVar[str] = "dcgan"
     paper: ClassVar[str] = "Radford et al. 2015, arXiv:1511.06434"
-    kinds: ClassVar[tuple[str, ...]] = ("image",)
-    truncates: ClassVar[bool] = False
     labels: ClassVar[bool] = True
 
     width: int = 64
     """Channels at the finest level, doubled at each coarser one."""
-    latent_dim: int = 100
-    """Dimension of the generator's noise."""
     batch_size: int = 128
     """Images per round, over all processes."""
-    accumulation_steps: int = 1
-    """Micro-batches per batch and process, to save memory."""
     lr: float = 2e-4
     """Adam's learning rate of both players."""
     beta1: float = 0.5
     """Adam's beta1, the decay of the first moment."""
-    ema_half_life: float = 0.02
-    """Half-life of the generator's EMA, as a fraction of the run."""
-    mirror: bool = False
-    """Random horizontal flips, for images without a left-right orientation."""
 
     def __post_init__(self) -> None:
         check_positive(self, "width", "latent_dim", "batch_size", "accumulation_steps", "lr", "ema_half_life")
         check_range(self, 0, 1, "beta1")
-
-    def resolve(self, spec: ImageSpec, hardware: Hardware) -> Self:
-        """Return the recipe itself: it has no automatic settings."""
-        return self
-
-    def classes(self, spec: ImageSpec) -> int:
-        """Return 0: the generator is not conditioned on classes."""
-        return 0
-
-    def condition_stats(self, spec: ImageSpec) -> tuple[tuple[float, float], ...]:
-        """Return none: the generator is not conditioned on vectors."""
-        return ()
 
     def nets(self, spec: ImageSpec) -> dict[str, nn.Module]:
         """Return the networks of Figure 1, sized to the image."""

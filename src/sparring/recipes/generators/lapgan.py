@@ -29,6 +29,7 @@ from sparring.games.lapgan import LAPGAN as Game
 from sparring.games.objectives import OBJECTIVES
 from sparring.nets.laplacian import Discriminator, Generator
 from sparring.nets.layers import halvings
+from sparring.recipes.generators.base import ImageGenerator
 from sparring.recipes.recipe import adams, check_positive, check_range, ema_of
 
 MIN_COARSEST_SIDE = 7
@@ -36,13 +37,11 @@ MIN_COARSEST_SIDE = 7
 
 
 @dataclass(frozen=True, kw_only=True)
-class LAPGAN:
+class LAPGAN(ImageGenerator):
     """LAPGAN: a small image from the coarsest level of a Laplacian pyramid, details from a GAN at each finer one."""
 
     name: ClassVar[str] = "lapgan"
     paper: ClassVar[str] = "Denton et al. 2015, arXiv:1506.05751"
-    kinds: ClassVar[tuple[str, ...]] = ("image",)
-    truncates: ClassVar[bool] = False
 
     levels: int | None = None
     """Levels of the pyramid, at least 2. None: as many as possible with sides of 7 pixels or more."""
@@ -58,16 +57,10 @@ class LAPGAN:
     """Conditioning of both players on class labels, where there are any."""
     batch_size: int = 32
     """Images per round, over all processes."""
-    accumulation_steps: int = 1
-    """Micro-batches per batch and process, to save memory."""
     lr: float = 5e-4
     """Adam's learning rate of both players."""
     beta1: float = 0.5
     """Adam's beta1, the decay of the first moment."""
-    ema_half_life: float = 0.02
-    """Half-life of the generator's EMA, as a fraction of the run."""
-    mirror: bool = False
-    """Random horizontal flips, for images without a left-right orientation."""
 
     def __post_init__(self) -> None:
         check_positive(
@@ -94,10 +87,6 @@ class LAPGAN:
     def classes(self, spec: ImageSpec) -> int:
         """Return the number of classes of the data if there are two or more (CC-LAPGAN), else 0."""
         return len(spec.classes) if self.labels and len(spec.classes) > 1 else 0
-
-    def condition_stats(self, spec: ImageSpec) -> tuple[tuple[float, float], ...]:
-        """Return none: the generator is not conditioned on vectors."""
-        return ()
 
     def nets(self, spec: ImageSpec) -> dict[str, nn.Module]:
         """Return the networks of section 4, a pair for each level."""

@@ -39,17 +39,16 @@ from sparring.games.objectives import OBJECTIVES
 from sparring.games.penalties import r1, r2
 from sparring.nets.auxiliary_heads import AuxiliaryHeads
 from sparring.nets.strided_gan import Discriminator, Generator
+from sparring.recipes.generators.base import ImageGenerator
 from sparring.recipes.recipe import adams, check_positive, check_range, ema_of
 
 
 @dataclass(frozen=True, kw_only=True)
-class R3:
+class R3(ImageGenerator):
     """R3: the relativistic paired loss with R1 and R2 at every step."""
 
     name: ClassVar[str] = "r3"
     paper: ClassVar[str] = "Huang et al. 2024, arXiv:2501.05441"
-    kinds: ClassVar[tuple[str, ...]] = ("image",)
-    truncates: ClassVar[bool] = False
 
     preset: str | None = None
     """Network size: small (CPUs), medium (GPUs, twice the width) or large (GPUs of 40 GB, 4 times).
@@ -71,8 +70,6 @@ class R3:
     """Conditioning of both players on labels (classes or vectors). Missing classes are predicted."""
     batch_size: int = 32
     """Images per round, over all processes. Larger batches use a GPU better; on a CPU more rounds are better."""
-    accumulation_steps: int = 1
-    """Micro-batches per batch and process, to save memory."""
     lr: float = 1e-3
     """Adam's initial learning rate of both players."""
     lr_end: float = 1e-4
@@ -92,16 +89,12 @@ class R3:
     """
     penalty_interval: int = 1
     """Rounds between uses of R1 and R2, which are multiplied by this number."""
-    ema_half_life: float = 0.02
-    """Half-life of the generator's EMA, as a fraction of the run."""
     augment: str | None = None
     """Augmentation of the discriminator's inputs: none, diff or ada. None: by the number of images."""
     hints: str = ""
     """Known properties of the images: mirror, tileable, smooth, palette:RRGGBB,RRGGBB; or mirror+smooth*2."""
     hint_weight: float = 1.0
     """Weight of the hints in the generator's loss."""
-    mirror: bool = False
-    """Random horizontal flips, for images without a left-right orientation."""
 
     def __post_init__(self) -> None:
         check_positive(

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
 
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from sparring.engine.device import Hardware
 from sparring.engine.game import Schedule
 from sparring.engine.loop import System
 from sparring.games.single_player import Loss, SinglePlayer
 from sparring.recipes.classifier_recipe import Change, joint_ema
 
 
+@dataclass(frozen=True, kw_only=True)
 class SupervisedRecipe:
     """A recipe whose one player, `classifier`, learns from labelled examples."""
 
@@ -25,20 +28,21 @@ class SupervisedRecipe:
     balance_classes: ClassVar[bool] = False
     prepared_on: ClassVar[int] = 500
 
+    ema_half_life: float = 0.05
+    """Half-life of the EMA of the weights, as a fraction of the run."""
+
+    def resolve(self, spec: Any, hardware: Hardware) -> Self:
+        """Return the recipe as it is."""
+        return self
+
     def prepare(self, nets: Mapping[str, nn.Module], x: Tensor) -> None:
         """Do nothing: the network needs no initialisation on data."""
 
     def supervised(
-        self,
-        nets: Mapping[str, nn.Module],
-        loss: Loss,
-        optimizer: Optimizer,
-        lr: Schedule,
-        ema_half_life: float,
-        total: int,
+        self, nets: Mapping[str, nn.Module], loss: Loss, optimizer: Optimizer, lr: Schedule, total: int
     ) -> System:
-        """Return the game of the classifier with its loss; the EMA's half-life is `ema_half_life` of the run."""
+        """Return the game of the classifier with its loss."""
         net = nets["classifier"]
-        ema = joint_ema({"classifier": net}, total, ema_half_life)
+        ema = joint_ema({"classifier": net}, total, self.ema_half_life)
         game = SinglePlayer(net, loss, "classifier")
         return System(game, {"classifier": optimizer}, ema, {"classifier": {"lr": lr}})

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import ClassVar
 
 from torch import Tensor, nn
 from torch.optim import Adam
 
 from sparring.engine.data_spec import SeriesSpec
-from sparring.engine.device import Hardware
 from sparring.engine.game import Batch, Stats
 from sparring.engine.loop import System
 from sparring.engine.schedules import cosine
@@ -49,18 +48,12 @@ class SeriesClassifier(SupervisedRecipe):
     """Series a round."""
     lr: float = 1e-3
     """Adam's learning rate at the start; it falls to a hundredth by a cosine."""
-    ema_half_life: float = 0.05
-    """Half-life of the EMA of the weights, as a fraction of the run."""
     noise: float = NOISE
     """Standard deviation of the added noise, in standard deviations of the channel."""
 
     def __post_init__(self) -> None:
         check_positive(self, "width", "batch_size", "lr", "ema_half_life")
         check_range(self, 0, float("inf"), "noise")
-
-    def resolve(self, spec: SeriesSpec, hardware: Hardware) -> Self:
-        """Return the recipe as it is."""
-        return self
 
     def nets(self, spec: SeriesSpec) -> dict[str, nn.Module]:
         """Return the network."""
@@ -73,4 +66,4 @@ class SeriesClassifier(SupervisedRecipe):
             return classification_loss(net(batch.x + self.noise * batch.normal(*batch.x.shape[1:])), batch.y)
 
         optimizer = Adam(nets["classifier"].parameters(), self.lr, fused=True)
-        return self.supervised(nets, loss, optimizer, cosine(self.lr, self.lr / 100), self.ema_half_life, total)
+        return self.supervised(nets, loss, optimizer, cosine(self.lr, self.lr / 100), total)

@@ -94,8 +94,6 @@ class SpeechClassifier(SupervisedRecipe):
     """Recordings a round."""
     lr: float = 2e-3
     """Adam's learning rate at the start; it falls to a hundredth by a cosine."""
-    ema_half_life: float = 0.05
-    """Half-life of the EMA of the weights, as a fraction of the run."""
     shift: float = SHIFT_SECONDS
     """Longest random delay of a recording, in seconds."""
     noise: float = MAX_NOISE
@@ -129,4 +127,4 @@ class SpeechClassifier(SupervisedRecipe):
             return classification_loss(net(shift_and_add_noise(x, batch, samples, self.noise)), y)
 
         optimizer = Adam(nets["classifier"].parameters(), self.lr, (0.9, 0.99), fused=True)
-        return self.supervised(nets, loss, optimizer, cosine(self.lr, self.lr / 100), self.ema_half_life, total)
+        return self.supervised(nets, loss, optimizer, cosine(self.lr, self.lr / 100), total)

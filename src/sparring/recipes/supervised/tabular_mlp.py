@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import ClassVar
 
 from torch import Tensor, nn
 from torch.optim import AdamW
 
 from sparring.engine.data_spec import TableSpec
-from sparring.engine.device import Hardware
 from sparring.engine.game import Batch, Stats
 from sparring.engine.loop import System
 from sparring.engine.schedules import cosine
@@ -39,16 +38,10 @@ class TabularMLP(SupervisedRecipe):
     """AdamW's learning rate at the start; it falls to 0 by a cosine."""
     weight_decay: float = 0.0
     """AdamW's weight decay."""
-    ema_half_life: float = 0.05
-    """Half-life of the EMA of the weights, as a fraction of the run."""
 
     def __post_init__(self) -> None:
         check_positive(self, "hidden", "batch_size", "lr", "ema_half_life")
         check_range(self, 0, 1, "dropout", "weight_decay")
-
-    def resolve(self, spec: TableSpec, hardware: Hardware) -> Self:
-        """Return the recipe as it is."""
-        return self
 
     def nets(self, spec: TableSpec) -> dict[str, nn.Module]:
         """Return the MLP."""
@@ -69,4 +62,4 @@ class TabularMLP(SupervisedRecipe):
             return classification_loss(net(batch.x), batch.y)
 
         optimizer = AdamW(nets["classifier"].parameters(), self.lr, weight_decay=self.weight_decay, fused=True)
-        return self.supervised(nets, loss, optimizer, cosine(self.lr, 0.0), self.ema_half_life, total)
+        return self.supervised(nets, loss, optimizer, cosine(self.lr, 0.0), total)

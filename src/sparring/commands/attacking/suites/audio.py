@@ -20,14 +20,12 @@ from sparring.attacks.validation import frozen
 from sparring.attacks.wrappers import bpda
 from sparring.commands.attacking.alternatives import audio_alternatives, audio_forms
 from sparring.commands.attacking.clean_checks import clean_findings
-from sparring.commands.attacking.output import CHUNKS, file_stem
-from sparring.commands.attacking.resumable import ResumableParts
+from sparring.commands.attacking.output import file_stem
 from sparring.commands.attacking.suites.base import (
     AttackContext,
     Outcome,
     Suite,
     announce,
-    fingerprint,
     robust_by_class,
 )
 from sparring.commands.attacking.suites.synthetic_sounds import synthetic_sounds
@@ -186,11 +184,8 @@ class AudioAttack:
             return AttackedChunk((adv * PCM_LEVELS).short().squeeze(1), audible)
 
         context = self.context
-        identity = fingerprint(context.target, context.subset, context.seed, self.logits)
         pairs = [[task.sound, task.target] for task in tasks]
-        parts = ResumableParts.begin(
-            AttackedChunk, context.folder / CHUNKS, {**self.settings, **identity, "tasks": pairs}
-        )
+        parts = context.parts(AttackedChunk, {**self.settings, "tasks": pairs}, self.logits)
         on_progress = context.progress.callback("attacking", "sounds")
         chunks = parts.map(attack, len(tasks), CHUNK_SOUNDS, torch.device("cpu"), on_progress, "sounds")
         samples = [row for chunk in chunks for row in chunk.samples.numpy()]

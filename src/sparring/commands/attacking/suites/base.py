@@ -16,6 +16,8 @@ from torch import Tensor
 from sparring.attacks.validation import Model, frozen
 from sparring.commands.attacking.flags import KindFlags
 from sparring.commands.attacking.load_target import Target
+from sparring.commands.attacking.output import CHUNKS
+from sparring.commands.attacking.resumable import ResumableParts, T
 from sparring.commands.reporting.progress import Progress
 from sparring.engine.device import Hardware
 from sparring.engine.errors import UsageError
@@ -68,6 +70,11 @@ class AttackContext:
     folder: Path
     """Output folder; chunk results are saved in its folder `parts`."""
     progress: Progress
+
+    def parts(self, kind: type[T], settings: Mapping[str, Any], logits: Tensor) -> ResumableParts[T]:
+        """Open the chunks that this attack with these `settings` has saved; `logits` `[B, K]` are of the first rows."""
+        identity = {**settings, **fingerprint(self.target, self.subset, self.seed, logits)}
+        return ResumableParts.begin(kind, self.folder / CHUNKS, identity)
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,14 +20,12 @@ from sparring.attacks.threat_model import Threat
 from sparring.commands.attacking.alternatives import image_alternatives, image_forms
 from sparring.commands.attacking.clean_checks import clean_findings
 from sparring.commands.attacking.load_target import Target
-from sparring.commands.attacking.output import CHUNKS, csv_text
 from sparring.commands.attacking.resumable import ResumableParts
 from sparring.commands.attacking.suites.base import (
     AttackContext,
     Outcome,
     Suite,
     announce,
-    fingerprint,
     predicted,
     require_correct,
     robust_by_class,
@@ -40,6 +38,7 @@ from sparring.engine.seeds import mix
 from sparring.measure.classifier.attack_summary import AttackSummary, fooled, samples, summarize
 from sparring.measure.diagnostics.gan_diagnostics import Finding
 from sparring.report.blocks import Picture
+from sparring.report.format import csv_text
 from sparring.report.image_attack_section import ImageAttackDetails, image_sections
 
 CHUNK_IMAGES = {"cpu": 250, "cuda": 2500}
@@ -136,14 +135,8 @@ class ImageAttack:
             )
 
     def _parts(self) -> ResumableParts[AutoAttackResult]:
-        context = self.context
-        identity = {
-            **self.settings,
-            **fingerprint(context.target, context.subset, context.seed, self.logits),
-            "chunk": self._chunk_images(),
-            "bf16": self.bf16,
-        }
-        return ResumableParts.begin(AutoAttackResult, context.folder / CHUNKS, identity)
+        settings = {**self.settings, "chunk": self._chunk_images(), "bf16": self.bf16}
+        return self.context.parts(AutoAttackResult, settings, self.logits)
 
     def _chunk_images(self) -> int:
         return CHUNK_IMAGES.get(self.context.hardware.device.type, CHUNK_IMAGES["cpu"])

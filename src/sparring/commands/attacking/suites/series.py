@@ -14,14 +14,11 @@ from sparring.attacks.threat_model import Threat
 from sparring.attacks.validation import check_inputs, frozen
 from sparring.commands.attacking.alternatives import series_alternatives, series_forms
 from sparring.commands.attacking.clean_checks import clean_findings
-from sparring.commands.attacking.output import CHUNKS, csv_text
-from sparring.commands.attacking.resumable import ResumableParts
 from sparring.commands.attacking.suites.base import (
     AttackContext,
     Outcome,
     Suite,
     announce,
-    fingerprint,
     predicted,
     require_correct,
     robust_by_class,
@@ -30,6 +27,7 @@ from sparring.commands.attacking.try_target import adapted, explain_foreign_erro
 from sparring.engine.data_spec import SeriesSpec
 from sparring.engine.errors import UsageError, did_you_mean
 from sparring.measure.classifier.robustness import ATTACK, LEVELS, robustness
+from sparring.report.format import csv_text
 from sparring.report.series_attack_section import PAGE_SERIES, ChangedSeries, SeriesAttackDetails, series_sections
 from sparring.stats.proportion import CurvePoint, Proportion
 
@@ -123,8 +121,7 @@ class SeriesAttack:
             broken[result.fooled], adv[result.fooled] = True, result.adv
             return AttackedChunk(torch.tensor([[round(level.accuracy.hits) for level in result.levels]]), broken, adv)
 
-        identity = {**self.settings, **fingerprint(context.target, context.subset, context.seed, self.logits)}
-        parts = ResumableParts.begin(AttackedChunk, context.folder / CHUNKS, identity)
+        parts = context.parts(AttackedChunk, self.settings, self.logits)
         on_progress = context.progress.callback("attacking", "series")
         return parts.map(attack, len(self.x), CHUNK_SERIES, self.x.device, on_progress, "series")
 

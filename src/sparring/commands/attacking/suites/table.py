@@ -15,14 +15,12 @@ from sparring.attacks.threat_for import constraints_for, threat_for
 from sparring.attacks.validation import check_inputs
 from sparring.commands.attacking.alternatives import table_alternatives
 from sparring.commands.attacking.clean_checks import clean_findings
-from sparring.commands.attacking.output import CHUNKS, csv_text
-from sparring.commands.attacking.resumable import ResumableParts, joined
+from sparring.commands.attacking.resumable import joined
 from sparring.commands.attacking.suites.base import (
     AttackContext,
     Outcome,
     Suite,
     announce,
-    fingerprint,
     predicted,
     require_correct,
     robust_by_class,
@@ -30,6 +28,7 @@ from sparring.commands.attacking.suites.base import (
 from sparring.commands.attacking.try_target import adapted, explain_foreign_errors, try_out
 from sparring.engine.data_spec import TableSpec
 from sparring.engine.errors import UsageError
+from sparring.report.format import csv_text
 from sparring.report.table_attack_section import ChangedRow, TableAttackDetails, table_sections
 from sparring.stats.proportion import Proportion
 
@@ -116,13 +115,7 @@ class TableAttack:
         def attack(number: int, chunk: Tensor) -> Result:
             return greedy(self.target.model, x[chunk], y[chunk], self.threat, steps=steps, seed=context.seed)
 
-        identity = {
-            **self.settings,
-            **fingerprint(context.target, context.subset, context.seed, self.logits),
-            "steps": steps,
-            "rows": idx.tolist(),
-        }
-        parts = ResumableParts.begin(Result, context.folder / CHUNKS, identity)
+        parts = context.parts(Result, {**self.settings, "steps": steps, "rows": idx.tolist()}, self.logits)
         on_progress = context.progress.callback("attacking", "rows")
         return joined(parts.map(attack, len(x), CHUNK_ROWS, x.device, on_progress, "rows"))
 

@@ -1,0 +1,38 @@
+"""What recipes of image generators share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+from sparring.engine.data_spec import ImageSpec
+from sparring.engine.device import Hardware
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageGenerator:
+    """Common settings, of a generator that is conditioned on nothing; other recipes override what differs."""
+
+    kinds: ClassVar[tuple[str, ...]] = ("image",)
+    truncates: ClassVar[bool] = False
+
+    latent_dim: int = 100
+    """Dimension of the generator's noise."""
+    accumulation_steps: int = 1
+    """Micro-batches per batch and process, to save memory."""
+    ema_half_life: float = 0.02
+    """Half-life of the generator's EMA, as a fraction of the run."""
+    mirror: bool = False
+    """Random horizontal flips, for images without a left-right orientation."""
+
+    def resolve(self, spec: ImageSpec, hardware: Hardware) -> Self:
+        """Return the recipe itself: it has no automatic settings."""
+        return self
+
+    def classes(self, spec: ImageSpec) -> int:
+        """Return the number of classes that the generator is conditioned on: 0."""
+        return 0
+
+    def condition_stats(self, spec: ImageSpec) -> tuple[tuple[float, float], ...]:
+        """Return the statistics of the vectors that the generator is conditioned on: none."""
+        return ()
