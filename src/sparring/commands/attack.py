@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +12,15 @@ from sparring.commands.attacking.ci_gate import CiGate
 from sparring.commands.attacking.flags import KindFlags
 from sparring.commands.attacking.load_target import Target, load_target
 from sparring.commands.attacking.output import output_folder, write_report
-from sparring.commands.attacking.selection import class_order_note, open_for, read_options, select
+from sparring.commands.attacking.selection import class_order_note, open_for, select, split_flags
 from sparring.commands.attacking.suites import attack_suite
 from sparring.commands.attacking.suites.base import AttackContext, Outcome, Subset
 from sparring.commands.attacking.suites.synthetic_sounds import is_synthetic
 from sparring.commands.reporting.progress import Progress
-from sparring.commands.training.request import check_seed
 from sparring.data.reader_api import ReadOptions
 from sparring.engine.device import Hardware
 from sparring.engine.errors import UsageError
+from sparring.engine.seeds import check_seed
 from sparring.engine.version import __version__
 from sparring.report.attack_report import AttackReport, robust_interval
 from sparring.report.attack_section import attack_page
@@ -56,13 +56,16 @@ def attack(
     `baseline`, an earlier report.json. Writes report.html, report.json and samples to `out`. An interrupted call goes
     on when it is repeated. Raises UsageError on settings or data that do not fit, SparringError where the model fails.
     """
-    request = AttackRequest.parse(count, seed, flags)
+    check_seed(seed)
+    if count is not None and count < 1:
+        raise UsageError(f"--count must be 1 or more, not {count}")
+    options, kind_flags = split_flags(flags)
     gate = CiGate.read(fail_below, baseline, "attack", robust_interval)
     hardware = Hardware.find(device, precision)
     target = load_target(model, hardware.device)
-    subset = _subset(target, source, request, hardware.device)
+    subset = _subset(target, source, options, kind_flags, count, seed, hardware.device)
     folder = output_folder(target, "attack", out)
-    context = AttackContext(target, subset, request.flags, seed, hardware, folder, progress or Progress())
+    context = AttackContext(target, subset, kind_flags, seed, hardware, folder, progress or Progress())
     prepared = attack_suite(subset.spec).prepare(context)
     settings = {"kind": subset.spec.kind, **prepared.settings}
     gate.check_comparable(settings)
@@ -73,26 +76,10 @@ def attack(
     return report
 
 
-@dataclass(frozen=True)
-class AttackRequest:
-    """What the caller asks for, apart from model, source and conditions."""
-
-    count: int | None
-    seed: int
-    options: ReadOptions
-    flags: KindFlags
-
-    @classmethod
-    def parse(cls, count: int | None, seed: int, values: dict[str, Any]) -> AttackRequest:
-        """Split the values of flags by name; raises UsageError on those that are invalid for every kind of data."""
-        check_seed(seed)
-        if count is not None and count < 1:
-            raise UsageError(f"--count must be 1 or more, not {count}")
-        options, rest = read_options(values)
-        return cls(count, seed, options, KindFlags.from_values(rest))
-
-
-def _subset(target: Target, source: str | Path, request: AttackRequest, device: torch.device) -> Subset:
+def _subset(
+    target: Target, source: str | Path, options: ReadOptions, flags: KindFlags, count: int | None, seed: int,
+    device: torch.device,
+) -> Subset:  # fmt: skip
     """Return the rows to attack, once the flags fit their kind."""
     if is_synthetic(source):
         suite = attack_suite(target.spec) if target.spec else None
@@ -100,12 +87,12 @@ def _subset(target: Target, source: str | Path, request: AttackRequest, device: 
             raise UsageError(
                 f"{source} are synthetic sounds, and {target.name} is not a run of sounds: give data of its kind"
             )
-        request.flags.check_kind(target.spec.kind)
-        return suite.synthesize(target, str(source), request.count or suite.count, request.seed, device)
-    data = open_for(target, source, request.options)
-    request.flags.check_kind(data.spec.kind)
+        flags.check_kind(target.spec.kind)
+        return suite.synthesize(target, str(source), count or suite.count, seed, device)
+    data = open_for(target, source, options)
+    flags.check_kind(data.spec.kind)
     suite = attack_suite(data.spec)
-    return select(target, data, request.count or suite.count, request.seed, suite.unit, device)
+    return select(target, data, count or suite.count, seed, suite.unit, device)
 
 
 def _report(context: AttackContext, source: str, settings: dict[str, Any], outcome: Outcome) -> AttackReport:

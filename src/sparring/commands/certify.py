@@ -21,18 +21,17 @@ from sparring.commands.attacking.suites import attack_suite
 from sparring.commands.attacking.suites.base import Subset, fingerprint
 from sparring.commands.attacking.suites.image import in_box
 from sparring.commands.reporting.progress import Progress
-from sparring.commands.training.request import check_seed
 from sparring.data.reader_api import ReadOptions
 from sparring.engine.data_spec import DataSpec
 from sparring.engine.device import Hardware
 from sparring.engine.errors import UsageError
 from sparring.engine.image_io import grid, to_uint8
+from sparring.engine.seeds import check_seed
 from sparring.measure.classifier.certified_accuracy import ALPHA, ATTACK, Brackets, CertificationReport, Row, brackets
 from sparring.recipes.adversarial.noisy import Noisy
 from sparring.report.blocks import Picture
 from sparring.report.certificate_section import certified_sections
 from sparring.report.page import Page, page_html
-from sparring.stats.proportion import CurvePoint
 
 RADII = (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0)
 """Default radii in units of sigma: 10,000 draws can certify up to 3.2."""
@@ -81,6 +80,7 @@ def certify(
     notes += _selection_notes(subset, count)
     folder = output_folder(target, "certify", out)
     result = _brackets(target, subset, {**settings, "radii": radii, "seed": seed}, folder, progress or Progress())
+    point = result.certified(settings["radius"])
     report = CertificationReport(
         target=target.name,
         data=str(source),
@@ -96,9 +96,9 @@ def certify(
         seed=seed,
         out=str(folder),
         notes=[*subset.notes, *notes],
-        failures=_failures(gate, result.certified(settings["radius"])),
+        failures=gate.failures(f"the certified accuracy at radius {point.eps:g}", point.accuracy.value),
     )
-    write_report(folder, to_json(report), _page(report, _picture(result, subset)))
+    write_report(folder, asdict(report), _page(report, _picture(result, subset)))
     return report
 
 
@@ -109,15 +109,6 @@ def _selection_notes(subset: Subset, count: int) -> list[str]:
     if "test" not in subset.description:
         notes.append("no test image has a label: if the classifier was trained on these images, they flatter it")
     return notes
-
-
-def _failures(gate: CiGate, point: CurvePoint) -> list[str]:
-    return gate.failures(f"the certified accuracy at radius {point.eps:g}", point.accuracy.value)
-
-
-def to_json(report: CertificationReport) -> dict[str, Any]:
-    """Return the content of report.json."""
-    return asdict(report)
 
 
 def _target(run: str | Path, device: torch.device, net: nn.Module | None) -> tuple[Target, DataSpec]:

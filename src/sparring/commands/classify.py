@@ -17,8 +17,9 @@ from sparring.commands.training.calibrate import calibrated, calibration_subset,
 from sparring.commands.training.callbacks import averaged, classifier_checkpoint, log_metrics, sample_callbacks
 from sparring.commands.training.labels import LabelledTraining, classifier_loader, labels_digest, uneven_classes
 from sparring.commands.training.plan import Plan
-from sparring.commands.training.request import Nets, ReadKeywords, TrainRequest, read_options
+from sparring.commands.training.request import Nets, TrainRequest
 from sparring.data.dataset import Dataset
+from sparring.data.read_keywords import ReadKeywords, read_options
 from sparring.engine.loop import Callback, System
 from sparring.measure.classifier.calibration import ClassificationReport
 from sparring.recipes.classifier_recipe import ClassifierRecipe

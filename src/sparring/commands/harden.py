@@ -22,10 +22,11 @@ from sparring.commands.training.callbacks import averaged, classifier_checkpoint
 from sparring.commands.training.guards import guard_callbacks
 from sparring.commands.training.labels import LabelledTraining, labels_digest
 from sparring.commands.training.plan import Plan
-from sparring.commands.training.request import Nets, ReadKeywords, TrainRequest, read_options
+from sparring.commands.training.request import Nets, TrainRequest
 from sparring.commands.training.session import TrainingSession
 from sparring.data.dataset import Dataset
 from sparring.data.loader import BatchLoader
+from sparring.data.read_keywords import ReadKeywords, read_options
 from sparring.engine.atomic_io import write
 from sparring.engine.image_io import grid, to_uint8
 from sparring.engine.loop import Callback, System

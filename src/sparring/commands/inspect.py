@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import singledispatch
 from pathlib import Path
+from typing import Unpack
 
 from sparring.commands.reporting.progress import Progress
 from sparring.data.dataset import SourceReport
-from sparring.data.image_shape import parse_size
 from sparring.data.open import open_source
-from sparring.data.reader_api import ReadOptions
+from sparring.data.read_keywords import ReadKeywords, read_options
 from sparring.engine.data_spec import AudioSpec, Column, DataSpec, ImageSpec, SeriesSpec, TableSpec, spec_from_json
 
 MAX_NAMES = 5
@@ -19,27 +19,9 @@ MAX_CLASSES = 12
 MAX_FORMS = 6
 
 
-def inspect(
-    source: str | Path,
-    *,
-    kind: str | None = None,
-    size: str | tuple[int, int] | None = None,
-    mode: str | None = None,
-    label: str | None = None,
-    names: Sequence[str] = (),
-    drop: Sequence[str] = (),
-    categorical: Sequence[str] = (),
-    delimiter: str | None = None,
-    time: str | None = None,
-    window: int | None = None,
-    progress: Progress | None = None,
-) -> SourceReport:
+def inspect(source: str | Path, *, progress: Progress | None = None, **read: Unpack[ReadKeywords]) -> SourceReport:
     """Read SOURCE as training would, and report. What was decoded is kept: training then starts at once."""
-    options = ReadOptions(
-        kind=kind, size=parse_size(size), mode=mode, label=label, names=tuple(names), drop=tuple(drop),
-        categorical=tuple(categorical), delimiter=delimiter, time=time, window=window,
-    )  # fmt: skip
-    return open_source(source, options, on_progress=(progress or Progress()).callback("reading")).report
+    return open_source(source, read_options(read), on_progress=(progress or Progress()).callback("reading")).report
 
 
 def to_text(report: SourceReport) -> str:

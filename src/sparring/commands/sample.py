@@ -11,6 +11,7 @@ from torch import nn
 from sparring.engine.atomic_io import atomic_replace, explain_os_errors
 from sparring.engine.errors import UsageError
 from sparring.engine.image_io import grid, save_png, to_image
+from sparring.engine.seeds import check_seed
 from sparring.models.capabilities import Sampler
 from sparring.models.load import load_capable
 
@@ -38,8 +39,7 @@ def sample(
     """
     if n < 1:
         raise UsageError(f"-n must be 1 or more, not {n}")
-    if not 0 <= seed < 1 << 63:
-        raise UsageError(f"--seed must be 0 or more, and below 2^63, not {seed}")
+    check_seed(seed)
     model = load_capable(run, Sampler, net=generator, checkpoint=checkpoint, truncation=truncation)
     run = Path(run) if Path(run).is_dir() else Path(run).parent
     of = "" if checkpoint is None else f"-{checkpoint}"

@@ -10,11 +10,12 @@ from sparring.commands.reporting.progress import Progress
 from sparring.commands.reporting.run_report import write_run
 from sparring.commands.training.callbacks import generator_callbacks
 from sparring.commands.training.plan import Plan
-from sparring.commands.training.request import Nets, ReadKeywords, TrainRequest, read_options
+from sparring.commands.training.request import Nets, TrainRequest
 from sparring.commands.training.run_settings import for_recipe
 from sparring.commands.training.session import TrainingSession
 from sparring.data.dataset import Dataset
 from sparring.data.loader import BatchLoader
+from sparring.data.read_keywords import ReadKeywords, read_options
 from sparring.engine import dist
 from sparring.engine.device import memory_peak
 from sparring.engine.loop import Callback, System

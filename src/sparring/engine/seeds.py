@@ -5,6 +5,10 @@ A run stores no random state: a resumed run derives the same seeds as an uninter
 
 from __future__ import annotations
 
+from numbers import Integral
+
+from sparring.engine.errors import UsageError
+
 _MASK = (1 << 64) - 1
 _START = 0x243F6A8885A308D3
 """Initial state: digits of pi. It is not 0, which small inputs would map to 0."""
@@ -19,3 +23,9 @@ def mix(*numbers: int) -> int:
         state = (state ^ state >> 27) * 0x94D049BB133111EB & _MASK
         state ^= state >> 31
     return state >> 1
+
+
+def check_seed(seed: int) -> None:
+    """Raise UsageError where a seed is out of range."""
+    if not isinstance(seed, Integral) or not 0 <= seed < 1 << 63:
+        raise UsageError(f"--seed must be 0 or more, and below 2^63, not {seed}")

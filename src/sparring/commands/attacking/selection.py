@@ -11,11 +11,13 @@ from typing import Any
 import numpy as np
 import torch
 
+from sparring.commands.attacking.flags import KindFlags
 from sparring.commands.attacking.load_target import Target
 from sparring.commands.attacking.suites.base import Subset
 from sparring.data.dataset import Dataset
 from sparring.data.image_shape import parse_size
 from sparring.data.open import open_source
+from sparring.data.read_keywords import read_options
 from sparring.data.reader_api import ReadOptions
 from sparring.engine.data_spec import ImageSpec
 from sparring.engine.errors import UsageError, did_you_mean
@@ -31,12 +33,11 @@ CHECKED_VALUES = 2**25
 """Numbers in all rows on which a model is checked."""
 
 
-def read_options(values: Mapping[str, Any]) -> tuple[ReadOptions, dict[str, Any]]:
-    """Split values by name into `ReadOptions`, with `size` as text too, and the rest."""
+def split_flags(values: Mapping[str, Any]) -> tuple[ReadOptions, KindFlags]:
+    """Split values by name into `ReadOptions`, with `size` as text too, and flags of kinds of data."""
     names = {field.name for field in fields(ReadOptions)}
     given = {name: value for name, value in values.items() if name in names}
-    rest = {name: value for name, value in values.items() if name not in names}
-    return ReadOptions(**{**given, "size": parse_size(given.get("size"))}), rest
+    return read_options(given), KindFlags.from_values({k: value for k, value in values.items() if k not in names})
 
 
 def open_for(target: Target, source: str | Path, options: ReadOptions) -> Dataset:

@@ -30,6 +30,7 @@ from sparring.data.store import store_for
 from sparring.engine.data_spec import KINDS, DataSpec, ImageSpec
 from sparring.engine.errors import SparringError, UsageError
 from sparring.engine.run_folder import Run
+from sparring.engine.seeds import check_seed
 from sparring.measure.features.features_for import check_scored, values_for
 from sparring.models.generator import load_generator
 from sparring.models.saved import saved_players
@@ -65,8 +66,7 @@ class EvaluationRequest:
     def __post_init__(self) -> None:
         if self.n is not None and not (isinstance(self.n, int) and self.n >= MIN_SAMPLES):
             raise UsageError(f"-n must be a whole number of {MIN_SAMPLES} or more, not {self.n}")
-        if not isinstance(self.seed, int) or not 0 <= self.seed < 1 << 63:
-            raise UsageError(f"--seed must be 0 or more, and below 2^63, not {self.seed}")
+        check_seed(self.seed)
         if self.split not in (None, "test", "train", "all"):
             raise UsageError(f"--split is test, train or all, not {self.split}")
 

@@ -6,38 +6,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from numbers import Real
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any
 
 from torch import nn
 
-from sparring.data.image_shape import parse_size
 from sparring.data.reader_api import ReadOptions
 from sparring.engine.errors import UsageError
+from sparring.engine.seeds import check_seed
 from sparring.recipes.recipe import Recipe
 
 Nets = Callable[[Any], Mapping[str, nn.Module]]
 """The data's spec -> networks by player, in place of the recipe's."""
-
-
-class ReadKeywords(TypedDict, total=False):
-    """Keyword arguments that say how a source is read: the fields of `ReadOptions`, with `size` as text too."""
-
-    kind: str | None
-    size: str | tuple[int, int] | None
-    mode: str | None
-    label: str | None
-    names: tuple[str, ...]
-    drop: tuple[str, ...]
-    categorical: tuple[str, ...]
-    delimiter: str | None
-    time: str | None
-    window: int | None
-
-
-def read_options(keywords: ReadKeywords) -> ReadOptions:
-    """Return the options that the keywords describe."""
-    values: dict[str, Any] = {**keywords, "size": parse_size(keywords.get("size"))}
-    return ReadOptions(**values)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,12 +73,6 @@ def check_budget(minutes: float | None, images: int | None) -> None:
         raise UsageError(f"--minutes must be above 0, not {minutes}")
     if images is not None and not 1 <= images < 1 << 50:
         raise UsageError(f"--images must be 1 or more, not {images}")
-
-
-def check_seed(seed: int) -> None:
-    """Raise UsageError where a seed is out of range."""
-    if not 0 <= seed < 1 << 63:
-        raise UsageError(f"--seed must be 0 or more, and below 2^63, not {seed}")
 
 
 def _check_numbers(**values: object) -> None:
