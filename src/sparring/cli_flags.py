@@ -105,8 +105,8 @@ class TrainingFlags:
     """Random seed."""
     json: Json = False
     """Print one JSON object to stdout at the end."""
-    read: AllReadFlags = field(default_factory=AllReadFlags)
     hardware: HardwareFlags = field(default_factory=HardwareFlags)
+    read: AllReadFlags = field(default_factory=AllReadFlags)
 
 
 # commands
@@ -201,12 +201,12 @@ class AttackFlags:
     float32."""
     json: Json = False
     """Print one JSON object to stdout."""
-    read: AllReadFlags = field(default_factory=AllReadFlags)
     ball: BallAttackFlags = field(default_factory=BallAttackFlags)
     image: ImageAttackFlags = field(default_factory=ImageAttackFlags)
     audio: AudioAttackFlags = field(default_factory=AudioAttackFlags)
     table: TableAttackFlags = field(default_factory=TableAttackFlags)
     series: SeriesAttackFlags = field(default_factory=SeriesAttackFlags)
+    read: AllReadFlags = field(default_factory=AllReadFlags)
 
 
 @dataclass(frozen=True)

@@ -20,21 +20,7 @@ def attack_suite(spec: Any) -> Suite:
     raise UsageError(f"there is no attack for {type(spec).__name__}: register a suite with attack_suite.register")
 
 
-@attack_suite.register
-def _image(spec: ImageSpec) -> Suite:
-    return IMAGES
-
-
-@attack_suite.register
-def _audio(spec: AudioSpec) -> Suite:
-    return SOUNDS
-
-
-@attack_suite.register
-def _table(spec: TableSpec) -> Suite:
-    return TABLES
-
-
-@attack_suite.register
-def _series(spec: SeriesSpec) -> Suite:
-    return SERIES
+attack_suite.register(ImageSpec, lambda spec: IMAGES)
+attack_suite.register(AudioSpec, lambda spec: SOUNDS)
+attack_suite.register(TableSpec, lambda spec: TABLES)
+attack_suite.register(SeriesSpec, lambda spec: SERIES)
