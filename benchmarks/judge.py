@@ -26,7 +26,7 @@ from sparring.data.resolve import cache_folder
 from sparring.engine.device import Hardware
 from sparring.measure.diagnostics.memorisation import memorisation
 from sparring.measure.diagnostics.two_sample_test import two_sample_test
-from sparring.measure.features.trained_features import trained
+from sparring.measure.features.trained_features import trained_features
 from sparring.measure.scores.frechet import frechet_distance
 from sparring.measure.scores.prdc import precision_recall_density_coverage
 from sparring.models.generator import GeneratorModel
@@ -65,7 +65,7 @@ class Judge:
         height, width = map(int, size.split("x")) if size else (0, 0)
         self.data: Dataset = open_source(source(name), ReadOptions(size=(height, width) if size else None))
         self.hardware = Hardware.find("cpu")
-        self.net = trained(
+        self.net = trained_features(
             self.data.spec, self.data.__getitem__, self.data.labels, data=self.data.fingerprint,
             folder=Path(cache_folder()) / "features", hardware=self.hardware,
         )  # fmt: skip

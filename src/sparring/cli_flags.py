@@ -48,8 +48,8 @@ Truncation = Annotated[float | None, arg(metavar="T", help_behavior_hint="(defau
 
 
 @dataclass(frozen=True)
-class ReadFlags:
-    """How SOURCE is read."""
+class ShapeFlags:
+    """Shape of images."""
 
     size: Annotated[str | None, arg(metavar="HxW", help_behavior_hint="(default: chosen from the data)")] = None
     """Size that images are scaled to; one number for a square."""
@@ -58,8 +58,8 @@ class ReadFlags:
 
 
 @dataclass(frozen=True)
-class AllReadFlags(ReadFlags):
-    """How SOURCE is read, whatever its kind."""
+class ReadFlags(ShapeFlags):
+    """How SOURCE is read."""
 
     kind: Annotated[str | None, arg(metavar="KIND", help_behavior_hint="(default: guessed)")] = None
     """Kind of data: image, audio, series or table."""
@@ -106,7 +106,7 @@ class TrainingFlags:
     json: Json = False
     """Print one JSON object to stdout at the end."""
     hardware: HardwareFlags = field(default_factory=HardwareFlags)
-    read: AllReadFlags = field(default_factory=AllReadFlags)
+    read: ReadFlags = field(default_factory=ReadFlags)
 
 
 # commands
@@ -120,7 +120,7 @@ class InspectFlags:
     """A folder, an archive, a file, a URL, or a known name (digits, mnist, fashion-mnist, cifar10, stacked-mnist)."""
     json: Json = False
     """Print one JSON object to stdout."""
-    read: AllReadFlags = field(default_factory=AllReadFlags)
+    read: ReadFlags = field(default_factory=ReadFlags)
 
 
 @dataclass(frozen=True)
@@ -206,7 +206,7 @@ class AttackFlags:
     audio: AudioAttackFlags = field(default_factory=AudioAttackFlags)
     table: TableAttackFlags = field(default_factory=TableAttackFlags)
     series: SeriesAttackFlags = field(default_factory=SeriesAttackFlags)
-    read: AllReadFlags = field(default_factory=AllReadFlags)
+    read: ReadFlags = field(default_factory=ReadFlags)
 
 
 @dataclass(frozen=True)
@@ -308,7 +308,7 @@ class EvaluateFlags:
     """Bound of the noise of the run, from -T to T, as in `sample`."""
     device: Device = "auto"
     """Device to compute on: auto, cpu, cuda or mps."""
-    read: ReadFlags = field(default_factory=ReadFlags)
+    read: ShapeFlags = field(default_factory=ShapeFlags)
 
 
 @dataclass(frozen=True)

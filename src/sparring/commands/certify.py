@@ -82,22 +82,12 @@ def certify(
     result = _brackets(target, subset, {**settings, "radii": radii, "seed": seed}, folder, progress or Progress())
     point = result.certified(settings["radius"])
     report = CertificationReport(
-        target=target.name,
-        data=str(source),
-        selection=subset.description,
-        settings=settings,
-        sigma=sigma,
-        draws=draws,
-        alpha=ALPHA,
-        attack=ATTACK,
-        certified=[result.certified(level) for level in radii],
-        attacked=[result.attacked(level) for level in radii],
-        rows=_rows(result, subset),
-        seed=seed,
-        out=str(folder),
+        target=target.name, data=str(source), selection=subset.description, settings=settings, sigma=sigma,
+        draws=draws, alpha=ALPHA, attack=ATTACK, certified=[result.certified(level) for level in radii],
+        attacked=[result.attacked(level) for level in radii], rows=_rows(result, subset), seed=seed, out=str(folder),
         notes=[*subset.notes, *notes],
         failures=gate.failures(f"the certified accuracy at radius {point.eps:g}", point.accuracy.value),
-    )
+    )  # fmt: skip
     write_report(folder, asdict(report), _page(report, _picture(result, subset)))
     return report
 

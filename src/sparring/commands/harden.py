@@ -65,12 +65,11 @@ def harden(
 ) -> HardeningReport:
     """Train a classifier on the labelled images of `source` to be robust to small changes, test it and attack it.
 
+    The report has the accuracy on all test images, and the robust accuracy on the first 1,000 of them.
+
     `method` is a recipe of adversarial training or its name (None: `fast`); `eps` (pixels from 0 to 1) and `norm` (Linf
     or L2) replace its own. The other arguments are the fields of `TrainRequest`; `read` holds fields of `ReadOptions`.
     `nets` gives {"classifier": module from images to logits}. `progress` receives messages.
-
-    Returns:
-        Accuracy on all test images, and robust accuracy on the first 1,000 of them.
 
     Raises:
         UsageError: The data are no images, have no labels or one class, or settings differ from the run at `out`.

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from sparring.engine.errors import SparringError, UsageError
-from sparring.measure.features.feature_net import of_module, of_torchscript, raw
+from sparring.measure.features.feature_net import module_features, raw_features, torchscript_features
 
 X = np.random.default_rng(0).integers(0, 256, (10, 4, 6, 3), np.uint8)
 
@@ -26,30 +26,30 @@ class Whole(nn.Module):
 
 
 def test_raw_values_are_the_image() -> None:
-    features = raw().of([X[:6], X[6:]])
+    features = raw_features().of([X[:6], X[6:]])
     assert features.shape == (10, 72)
     assert features[7].numpy() == pytest.approx(X[7].transpose(2, 0, 1).reshape(-1) / 127.5 - 1, abs=1e-6)
 
 
 def test_a_network_of_ones_own_is_named_by_its_weights() -> None:
-    net = of_module(Mean())
+    net = module_features(Mean())
     assert net.name.startswith("mean-") and net.of([X]).shape == (10, 3)
     other = Mean()
     other.scale.data += 1
-    assert of_module(other).name != net.name == of_module(Mean()).name
+    assert module_features(other).name != net.name == module_features(Mean()).name
 
 
 @pytest.mark.filterwarnings("ignore:.*torch.jit")
 def test_torchscript(tmp_path: Path) -> None:
     torch.jit.script(Mean()).save(str(tmp_path / "mynet.pt"))
-    net = of_torchscript(tmp_path / "mynet.pt")
+    net = torchscript_features(tmp_path / "mynet.pt")
     assert net.name.startswith("mynet-")
-    assert torch.equal(net.of([X]), of_module(Mean()).of([X]))
+    assert torch.equal(net.of([X]), module_features(Mean()).of([X]))
     (tmp_path / "text.pt").write_text("no network")
     with pytest.raises(UsageError, match=r"text.pt is not a TorchScript file"):
-        of_torchscript(tmp_path / "text.pt")
+        torchscript_features(tmp_path / "text.pt")
     with pytest.raises(UsageError, match="there is no feature net 'nowhere'"):
-        of_torchscript(Path("nowhere"))
+        torchscript_features(Path("nowhere"))
 
 
 class Flat(nn.Module):
@@ -67,16 +67,16 @@ def test_code_without_weights_has_a_name_of_its_own(tmp_path: Path) -> None:
     names = []
     for net in (Flat(), Sum()):
         torch.jit.script(net).save(str(tmp_path / "net.pt"))
-        names.append(of_torchscript(tmp_path / "net.pt").name)
+        names.append(torchscript_features(tmp_path / "net.pt").name)
     assert names[0] != names[1]
 
 
 def test_what_gives_no_features_is_named() -> None:
     with pytest.raises(SparringError, match=r"'whole-\w+': 10 images gave \[10, 3, 4, 6\], not \[10, d\]"):
-        of_module(Whole()).of([X])
+        module_features(Whole()).of([X])
     with pytest.raises(SparringError, match=r"cannot take images \[10, 4, 6, 3\]"):
-        of_module(nn.Conv2d(1, 2, 3)).of([X])
+        module_features(nn.Conv2d(1, 2, 3)).of([X])
     net = Mean()
     net.scale.data *= float("nan")
     with pytest.raises(SparringError, match="NaN or infinite"):
-        of_module(net).of([X])
+        module_features(net).of([X])

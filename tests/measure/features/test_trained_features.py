@@ -7,8 +7,8 @@ import torch
 
 from sparring.engine.data_spec import ImageSpec
 from sparring.engine.device import Hardware
-from sparring.measure.features.feature_net import Features, by_channel
-from sparring.measure.features.trained_features import FeatureNetTraining, trained
+from sparring.measure.features.feature_net import Features, features_by_channel
+from sparring.measure.features.trained_features import FeatureNetTraining, trained_features
 from sparring.measure.scores.frechet import frechet_distance
 
 CPU = Hardware(torch.device("cpu"), bf16=False)
@@ -28,7 +28,7 @@ def net_of(folder: Path, labelled: bool = True, training: FeatureNetTraining = S
     x, y = rows(300)
     y = y if labelled else np.full(300, -1)
     spec = ImageSpec(8, 8, 1, ("a", "b", "c") if labelled else (), 300)
-    return trained(spec, x.__getitem__, y, data="x", folder=folder, hardware=CPU, training=training)
+    return trained_features(spec, x.__getitem__, y, data="x", folder=folder, hardware=CPU, training=training)
 
 
 @pytest.mark.parametrize("labelled", [True, False], ids=["labels", "none"])
@@ -80,7 +80,7 @@ def test_large_images_are_seen_less_often() -> None:
 
 def test_by_channel_reads_the_classes_as_digits(tmp_path: Path) -> None:
     one = net_of(tmp_path)
-    stacked = by_channel(one, 3)
+    stacked = features_by_channel(one, 3)
     x, y = rows(90, seed=1)
     three, digits = np.concatenate([x[:30], x[30:60], x[60:]], 3), np.stack([y[:30], y[30:60], y[60:]])
     features = stacked.of([three])

@@ -63,12 +63,12 @@ class Features:
         return features
 
 
-def raw() -> Features:
+def raw_features() -> Features:
     """Return the identity, each image flattened to a row: for tables and very small images."""
     return Features("raw", lambda x: x.flatten(1), {"kind": "raw values", "weights": None, "resize": None})
 
 
-def of_module(net: nn.Module, name: str | None = None, weights: str | None = None) -> Features:
+def module_features(net: nn.Module, name: str | None = None, weights: str | None = None) -> Features:
     """Return the features of a network from images `[B, C, H, W]` in [-1, 1] to `[B, d]`, in eval mode.
 
     Its name contains the hash `weights`, by default that of its tensors; its code is not hashed.
@@ -80,7 +80,7 @@ def of_module(net: nn.Module, name: str | None = None, weights: str | None = Non
     return Features(f"{(name or type(net).__name__).lower()}-{weights[:4]}", net, about, device=device)
 
 
-def of_torchscript(path: Path) -> Features:
+def torchscript_features(path: Path) -> Features:
     """Return the features of a TorchScript file. Loading runs its code: use files from trusted sources only."""
     if not path.is_file():
         raise UsageError(f"there is no feature net '{path}': give trained, inception, raw, or a TorchScript file")
@@ -91,10 +91,10 @@ def of_torchscript(path: Path) -> Features:
     except Exception as error:  # any error of the parser
         raise UsageError(f"{path} is not a TorchScript file: {str(error).strip().splitlines()[0]}") from error
     with open(path, "rb") as file:  # the file contains the code as well
-        return of_module(net, path.stem, hashlib.file_digest(file, "sha256").hexdigest())
+        return module_features(net, path.stem, hashlib.file_digest(file, "sha256").hexdigest())
 
 
-def of_inception(weights: str | Path | None) -> Features:
+def standard_inception(weights: str | Path | None) -> Features:
     """Return features of the standard FID network, float32; `weights` is a file, None downloads the published one."""
     net, sha256 = load_inception(weights)
     resize = "bilinear to 299x299, as TensorFlow 1"
@@ -102,7 +102,7 @@ def of_inception(weights: str | Path | None) -> Features:
     return Features(inception_name(sha256), inception_features(net), about, slow=True)
 
 
-def by_channel(grey: Features, channels: int) -> Features:
+def features_by_channel(grey: Features, channels: int) -> Features:
     """Apply a network of grey images to each channel; features are concatenated, classes are those of Stacked MNIST.
 
     The class of an image is the number whose digits are the classes of its channels.

@@ -20,7 +20,7 @@ from sparring.engine.device import Hardware
 from sparring.engine.errors import SparringError, UsageError
 from sparring.measure.features import feature_net as nets
 from sparring.measure.features.feature_net import Features
-from sparring.measure.features.trained_features import trained
+from sparring.measure.features.trained_features import trained_features
 
 MAX_DEVIATIONS = 1e6
 """Largest distance of a value from the mean, in standard deviations of the training data."""
@@ -99,7 +99,7 @@ def features_for(
     """
     if choice not in ("trained", "raw") or weights is not None:
         raise UsageError(f"--features and --weights are for images: {spec.kind} data are compared by their values")
-    return nets.raw()
+    return nets.raw_features()
 
 
 @features_for.register
@@ -114,17 +114,17 @@ def _(
     if weights is not None and choice != "inception":
         raise UsageError("--weights is the file of the Inception network: it goes with --features inception")
     if isinstance(choice, nn.Module):
-        return nets.of_module(choice)
+        return nets.module_features(choice)
     if choice == "raw":
-        return nets.raw()
+        return nets.raw_features()
     if choice == "inception":
-        return nets.of_inception(weights)
+        return nets.standard_inception(weights)
     if choice != "trained":
-        return nets.of_torchscript(Path(choice))
+        return nets.torchscript_features(Path(choice))
     channel_source = CHANNEL_FEATURES.get(data.report.format)
     images = open_source(channel_source) if channel_source else data.split("train")
-    net = trained(
+    net = trained_features(
         images.spec, images.__getitem__, images.labels, data=images.fingerprint, folder=cache_folder() / "features",
         hardware=hardware, on_progress=on_progress,
     )  # fmt: skip
-    return nets.by_channel(net, spec.channels) if channel_source else net
+    return nets.features_by_channel(net, spec.channels) if channel_source else net

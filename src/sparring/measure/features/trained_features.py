@@ -79,7 +79,7 @@ class Standardize(nn.Module):
         return logits
 
 
-def trained(
+def trained_features(
     spec: ImageSpec,
     fetch: Fetch,
     labels: np.ndarray[tuple[int], np.dtype[np.int64]],
