@@ -26,7 +26,7 @@ from record import RESULTS, data_folder, save
 from torch import Tensor
 
 from sparring.commands.train import train
-from sparring.commands.training.monitor import downscale, encode
+from sparring.commands.training.monitor import downscale
 from sparring.data.open import open_source
 from sparring.data.reader_api import ReadOptions
 from sparring.engine.image_io import grid, save_png
@@ -89,7 +89,7 @@ def main() -> None:
     options = parser.parse_args()
     violation = parse_hint(options.hint, 1.0)[1].violation
     images = open_source(data_folder() / "faces-easy.zip", ReadOptions(size=(options.size, options.size)))
-    data = encode(images, images[np.arange(len(images))])
+    data = images.spec.encode(images[np.arange(len(images))])
     of_data, runs, pictures = figures(data, data, violation), [], {}
     for seed in options.seeds:
         for way, hints in {"without": "", "with": options.hint}.items():
@@ -97,7 +97,7 @@ def main() -> None:
                 pixels, options.images = one_run(Path(folder) / "run", hints, seed, options)
             if seed == options.seeds[0]:
                 pictures[way] = pixels
-            samples = encode(images, pixels)
+            samples = images.spec.encode(pixels)
             covered = round(coverage(downscale(samples), downscale(data)), 4)
             runs.append({"seed": seed, "hint": way, **figures(samples, data, violation), "coverage": covered})
             print(json.dumps(runs[-1]), file=sys.stderr)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from sparring.commands.training.monitor import downscale, draw_examples, encode
+from sparring.commands.training.monitor import downscale, draw_examples
 from sparring.commands.training.run_settings import open_run_data
 from sparring.data.dataset import Dataset
 from sparring.engine.errors import SparringError
@@ -57,7 +57,7 @@ def to_text(findings: list[Finding]) -> str:
 
 def _check_samples(model: GeneratorModel, data: Dataset) -> dict[str, Any]:
     """Return the near-duplicates among fresh samples, and the augmentation leaks."""
-    samples = downscale(encode(data, np.concatenate(list(model.samples(SAMPLES, seed=2)))))
+    samples = downscale(data.spec.encode(np.concatenate(list(model.samples(SAMPLES, seed=2)))))
     train = downscale(draw_examples(data, 2 * SAMPLES)[0])
     if data.report.splits["test"]:
         held_out = downscale(draw_examples(data.split("test"), SAMPLES)[0])

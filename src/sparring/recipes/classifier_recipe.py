@@ -9,13 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from sparring.data.loader import BatchLoader
-from sparring.engine.data_spec import ImageSpec
 from sparring.engine.device import Hardware
 from sparring.engine.ema import EMA
 from sparring.engine.game import Batch
 from sparring.engine.loop import System
 from sparring.engine.seeds import mix
-from sparring.recipes.recipe import Recipe
+from sparring.recipes.recipe import Recipe, Unconditional
 
 
 class Change(Protocol):
@@ -55,23 +54,13 @@ class ClassifierRecipe(Recipe, Protocol):
         ...
 
 
-class SemiSupervisedRecipe:
+class SemiSupervisedRecipe(Unconditional):
     """What recipes for few labels share: a generator without labels, and a classifier without a background class."""
 
-    kinds: ClassVar[tuple[str, ...]] = ("image",)
-    truncates: ClassVar[bool] = False
     labels: ClassVar[bool] = True
     background: ClassVar[bool] = False
     prepared_on: ClassVar[int] = 500
     accumulation_steps: ClassVar[int] = 1
-
-    def classes(self, spec: ImageSpec) -> int:
-        """Return 0: the generator is conditioned on no classes."""
-        return 0
-
-    def condition_stats(self, spec: ImageSpec) -> tuple[tuple[float, float], ...]:
-        """Return none: nor is it conditioned on vectors."""
-        return ()
 
 
 def joint_ema(nets: Mapping[str, nn.Module], total: int, half_life: float) -> EMA:

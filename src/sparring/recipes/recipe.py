@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 from torch import nn
 from torch.optim import Adam
 
+from sparring.engine.data_spec import ImageSpec
 from sparring.engine.device import Hardware
 from sparring.engine.ema import EMA
 from sparring.engine.errors import SparringError, UsageError, did_you_mean
@@ -79,6 +80,21 @@ class GeneratorRecipe(Recipe, Protocol):
     def condition_stats(self, spec: Any) -> tuple[tuple[float, float], ...]:
         """Return those of the data where the generator is conditioned on vectors; else none."""
         ...
+
+
+class Unconditional:
+    """What recipes of image generators share that are conditioned on nothing; others override it."""
+
+    kinds: ClassVar[tuple[str, ...]] = ("image",)
+    truncates: ClassVar[bool] = False
+
+    def classes(self, spec: ImageSpec) -> int:
+        """Return the number of classes that the generator is conditioned on: 0."""
+        return 0
+
+    def condition_stats(self, spec: ImageSpec) -> tuple[tuple[float, float], ...]:
+        """Return the statistics of the vectors that the generator is conditioned on: none."""
+        return ()
 
 
 def check_positive(recipe: object, *names: str) -> None:

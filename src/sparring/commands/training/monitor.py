@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
@@ -80,7 +78,7 @@ def monitor(game: Game, model: GeneratorModel, data: Dataset, plan: Plan) -> Cal
         return metrics
 
     def measure(nimg: int) -> dict[str, float]:
-        x = encode(data, np.concatenate([to_uint8(model.generate(*chunk)) for chunk in _chunks(z, y)]))
+        x = data.spec.encode(np.concatenate([to_uint8(model.generate(*chunk)) for chunk in _chunks(z, y)]))
         baseline = compare(_repeat(train, len(real)), "baseline_") if nimg == 0 else {}
         return {**compare(x), **discriminator_metrics(x), **baseline}
 
@@ -90,13 +88,7 @@ def monitor(game: Game, model: GeneratorModel, data: Dataset, plan: Plan) -> Cal
 def draw_examples(data: Dataset, count: int) -> tuple[Tensor, Tensor]:
     """Return up to `count` examples as network input, with their conditions; the same ones in every call."""
     idx = np.random.default_rng(0).permutation(len(data))[:count]
-    return encode(data, data[idx]), torch.from_numpy(data.conditions(idx))
-
-
-def encode(data: Dataset, rows: NDArray[Any]) -> Tensor:
-    """Return stored rows as network input, on the CPU."""
-    x: Tensor = data.spec.encode(rows)
-    return x
+    return data.spec.encode(data[idx]), torch.from_numpy(data.conditions(idx))
 
 
 def downscale(x: Tensor) -> Tensor:

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import Self
 
 from sparring.engine.data_spec import ImageSpec
 from sparring.engine.device import Hardware
+from sparring.recipes.recipe import Unconditional
 
 
 @dataclass(frozen=True, kw_only=True)
-class ImageGenerator:
-    """Common settings, of a generator that is conditioned on nothing; other recipes override what differs."""
-
-    kinds: ClassVar[tuple[str, ...]] = ("image",)
-    truncates: ClassVar[bool] = False
+class ImageGenerator(Unconditional):
+    """Common settings."""
 
     latent_dim: int = 100
     """Dimension of the generator's noise."""
@@ -28,11 +26,3 @@ class ImageGenerator:
     def resolve(self, spec: ImageSpec, hardware: Hardware) -> Self:
         """Return the recipe itself: it has no automatic settings."""
         return self
-
-    def classes(self, spec: ImageSpec) -> int:
-        """Return the number of classes that the generator is conditioned on: 0."""
-        return 0
-
-    def condition_stats(self, spec: ImageSpec) -> tuple[tuple[float, float], ...]:
-        """Return the statistics of the vectors that the generator is conditioned on: none."""
-        return ()
