@@ -74,10 +74,7 @@ class AttackReport:
 
     def to_text(self) -> str:
         """Return the lines that the command prints."""
-        lines = [
-            f"clean    {self.clean.text()} of {self.selection}",
-            f"robust   {self.robust} under {self.attack}",
-        ]
+        lines = [f"clean    {self.clean.text()} of {self.selection}", f"robust   {self.robust} under {self.attack}"]
         if self.per_attack:
             lines.append(f"broken   {', '.join(f'{name} {count:,}' for name, count in self.per_attack.items())}")
         lines += self.details.to_text()

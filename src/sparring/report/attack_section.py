@@ -48,12 +48,7 @@ def _per_attack(report: AttackReport) -> Table:
 def class_table(by_class: Mapping[str, Proportion], verb: str) -> Table:
     """Return a table of the proportion of each class, with a bar from 0 to 100 %; empty for a single class."""
     rows = [
-        (
-            name,
-            f"{proportion.hits:,} of {proportion.total:,}",
-            *proportion_cells(proportion),
-            bar_cell(proportion),
-        )
+        (name, f"{proportion.hits:,} of {proportion.total:,}", *proportion_cells(proportion), bar_cell(proportion))
         for name, proportion in by_class.items()
     ]
     head = ("class", verb, "proportion", "95 % interval", Cell("", "drawing"))

@@ -56,11 +56,7 @@ def animation_section(webp: bytes | None) -> Section:
 
 def evaluation_sections(evaluation: Evaluation, pairs: Sequence[Block] = ()) -> list[Section]:
     """Show scores, the two-sample test and memorisation; `pairs` are samples with their nearest training examples."""
-    return [
-        _scores(evaluation),
-        _two_sample_test(evaluation.two_sample),
-        _memorisation(evaluation.memorisation, pairs),
-    ]
+    return [_scores(evaluation), _two_sample_test(evaluation.two_sample), _memorisation(evaluation.memorisation, pairs)]
 
 
 def protocol_section(evaluation: Evaluation) -> Section:

@@ -117,11 +117,7 @@ def _rows(columns: Sequence[str], rows: Sequence[ChangedRow]) -> list[Table | Te
         + (f", and {hidden:,} more columns." if hidden else ".")
     )
     cells = [
-        (
-            row.name,
-            changed_cell(row.label, row.prediction),
-            *(changed_cell(row.before[k], row.after[k]) for k in order),
-        )
+        (row.name, changed_cell(row.label, row.prediction), *(changed_cell(row.before[k], row.after[k]) for k in order))
         for row in shown
     ]
     head = ("row", "class, prediction", *(columns[k] for k in order))

@@ -46,11 +46,7 @@ def log_metrics(session: TrainingSession, plan: Plan, names: Sequence[str]) -> C
 
 
 def generator_callbacks(
-    session: TrainingSession,
-    plan: Plan,
-    system: System,
-    model: GeneratorModel,
-    data: Dataset,
+    session: TrainingSession, plan: Plan, system: System, model: GeneratorModel, data: Dataset
 ) -> list[Callback]:
     """Log, write frames, then measure and save together, so that a checkpoint comes last."""
     run, players = session.run, system.game.players

@@ -91,10 +91,7 @@ class TableAttack:
         lines = [
             (row.name, state, prediction, *values, row.label)
             for row in rows
-            for state, prediction, values in (
-                ("before", row.label, row.before),
-                ("after", row.prediction, row.after),
-            )
+            for state, prediction, values in (("before", row.label, row.before), ("after", row.prediction, row.after))
         ]
         return Outcome(
             attack="greedy search over columns",
