@@ -18,6 +18,7 @@ import tyro
 from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
 from sparring import cli_flags as flags
+from sparring.cli_help import described_flags
 from sparring.engine.errors import SparringError, UsageError, did_you_mean
 
 START = """sparring: adversarial learning - networks that learn by playing against each other
@@ -202,8 +203,9 @@ def _parse(flags_class: Any, name: str, args: list[str]) -> Any:
 
 
 def _registry() -> ConstructorRegistry:
-    """Let every flag for a number take a fraction as well: 8/255."""
+    """Let every flag for a number take a fraction as well, 8/255, and describe flags by their docstrings."""
     registry = ConstructorRegistry()
+    registry.struct_rule(described_flags)
 
     @registry.primitive_rule
     def number(type_info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[float] | None:
