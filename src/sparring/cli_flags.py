@@ -65,6 +65,12 @@ class ReadFlags(ShapeFlags):
     """Kind of data: image, audio, series or table."""
     label: Annotated[str | None, arg(metavar="COLUMN", help_behavior_hint="")] = None
     """Column of the class in a table, by name or by position from 0."""
+    label_from: Annotated[str | None, arg(metavar="PATTERN", help_behavior_hint="(default: guessed)")] = None
+    """Where names of files hold the class, as in '{label}_*.png' or '*/{label}/*'; folder, or none."""
+    part: Annotated[str | None, arg(metavar="WORD", help_behavior_hint="")] = None
+    """Part of SOURCE to read: files with this word in their path."""
+    force: Switch = False
+    """Go on where most of the files cannot be read."""
     names: Names = ()
     """Names of the columns of a table without a header."""
     drop: Names = ()

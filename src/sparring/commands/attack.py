@@ -18,6 +18,7 @@ from sparring.commands.attacking.suites.base import AttackContext, Outcome, Subs
 from sparring.commands.attacking.suites.synthetic_sounds import is_synthetic
 from sparring.commands.reporting.progress import Progress
 from sparring.data.reader_api import ReadOptions
+from sparring.data.summary import check_readable, summary
 from sparring.engine.device import Hardware
 from sparring.engine.errors import UsageError
 from sparring.engine.seeds import check_seed
@@ -63,9 +64,10 @@ def attack(
     gate = CiGate.read(fail_below, baseline, "attack", robust_interval)
     hardware = Hardware.find(device, precision)
     target = load_target(model, hardware.device)
-    subset = _subset(target, source, options, kind_flags, count, seed, hardware.device)
+    progress = progress or Progress()
+    subset = _subset(target, source, options, kind_flags, count, seed, hardware.device, progress)
     folder = output_folder(target, "attack", out)
-    context = AttackContext(target, subset, kind_flags, seed, hardware, folder, progress or Progress())
+    context = AttackContext(target, subset, kind_flags, seed, hardware, folder, progress)
     prepared = attack_suite(subset.spec).prepare(context)
     settings = {"kind": subset.spec.kind, **prepared.settings}
     gate.check_comparable(settings)
@@ -78,7 +80,7 @@ def attack(
 
 def _subset(
     target: Target, source: str | Path, options: ReadOptions, flags: KindFlags, count: int | None, seed: int,
-    device: torch.device,
+    device: torch.device, progress: Progress,
 ) -> Subset:  # fmt: skip
     """Return the rows to attack, once the flags fit their kind."""
     if is_synthetic(source):
@@ -91,6 +93,8 @@ def _subset(
         return suite.synthesize(target, str(source), count or suite.count, seed, device)
     data = open_for(target, source, options)
     flags.check_kind(data.spec.kind)
+    progress.info(summary(data.report))
+    check_readable(data.report, force=options.force)
     suite = attack_suite(data.spec)
     return select(target, data, count or suite.count, seed, suite.unit, device)
 

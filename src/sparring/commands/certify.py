@@ -22,6 +22,7 @@ from sparring.commands.attacking.suites.base import Subset, fingerprint
 from sparring.commands.attacking.suites.image import in_box
 from sparring.commands.reporting.progress import Progress
 from sparring.data.reader_api import ReadOptions
+from sparring.data.summary import summary
 from sparring.engine.data_spec import DataSpec
 from sparring.engine.device import Hardware
 from sparring.engine.errors import UsageError
@@ -76,6 +77,7 @@ def certify(
     gate = CiGate.read(fail_below, baseline, "certify", _certified_interval)
     gate.check_comparable(settings)
     data = open_for(target, source, ReadOptions(resize=resize))
+    (progress or Progress()).info(summary(data.report))
     subset = select(target, data, count, seed, "images", torch_device)
     notes += _selection_notes(subset, count)
     folder = output_folder(target, "certify", out)

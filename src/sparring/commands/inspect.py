@@ -11,12 +11,14 @@ from sparring.commands.reporting.progress import Progress
 from sparring.data.dataset import SourceReport
 from sparring.data.open import open_source
 from sparring.data.read_keywords import ReadKeywords, read_options
+from sparring.data.summary import printable
 from sparring.engine.data_spec import AudioSpec, Column, DataSpec, ImageSpec, SeriesSpec, TableSpec, spec_from_json
 
 MAX_NAMES = 5
 """Names that the text lists for each reason; --json lists all."""
 MAX_CLASSES = 12
 MAX_FORMS = 6
+MAX_ROLES = 24
 
 
 def inspect(source: str | Path, *, progress: Progress | None = None, **read: Unpack[ReadKeywords]) -> SourceReport:
@@ -28,13 +30,13 @@ def to_text(report: SourceReport) -> str:
     """Format the report for the terminal."""
     size, *details = describe(spec_from_json(report.spec))
     lines = [
-        f"{_printable(report.source)}: {report.format}",
-        f"  kind        {report.kind} ({_printable(report.evidence)})",
+        f"{printable(report.source)}: {report.format}",
+        f"  kind        {report.kind} ({printable(report.evidence)})",
         f"  used        {report.used:,} {report.unit}, {size}",
         "  splits      " + ", ".join(f"{name} {count:,}" for name, count in report.splits.items()),
     ]
     if report.classes:
-        classes = [f"{_printable(name)} {count:,}" for name, count in report.classes.items()]
+        classes = [f"{printable(name)} {count:,}" for name, count in report.classes.items()]
         lines.append(f"  classes     {len(classes)}: {_first(classes, MAX_CLASSES)}")
     if report.unlabelled:
         lines.append(f"  unlabelled  {report.unlabelled:,}")
@@ -43,14 +45,25 @@ def to_text(report: SourceReport) -> str:
     lines += [f"  {detail}" for detail in details]
     if len(report.shapes_found) > 1:
         looked_at = sum(report.shapes_found.values())
-        forms = [f"{count:,} x {_printable(form)}" for form, count in report.shapes_found.items()]
+        forms = [f"{count:,} x {printable(form)}" for form, count in report.shapes_found.items()]
         sample = f"in {looked_at:,} headers looked at: " if looked_at < report.used else ""
         lines.append("  found       " + sample + _first(forms, MAX_FORMS))
+    lines += _tree(report.roles)
     for reason, names in report.skipped.items():
-        shown = _first([_printable(name) for name in names], MAX_NAMES)
-        lines.append(f"  skipped     {len(names):,}: {_printable(reason)}: {shown}")
-    lines += [f"  note        {_printable(note)}" for note in report.notes]
+        shown = _first([printable(name) for name in names], MAX_NAMES)
+        lines.append(f"  skipped     {len(names):,}: {printable(reason)}: {shown}")
+    lines += [f"  note        {printable(note)}" for note in [*report.emptied, *report.notes]]
     return "\n".join(lines)
+
+
+def _tree(roles: Sequence[tuple[str, str, int, str]]) -> list[str]:
+    """Return what folders and files were taken for, one a line, and the evidence."""
+    width = max((len(printable(place)) for place, *_ in roles[:MAX_ROLES]), default=0)
+    lines = [
+        f"  role        {printable(place):{width}}  {printable(role)}, {count:,} ({printable(evidence)})"
+        for place, role, count, evidence in roles[:MAX_ROLES]
+    ]
+    return [*lines, *[f"  role        ... {len(roles) - MAX_ROLES:,} more"] * (len(roles) > MAX_ROLES)]
 
 
 @singledispatch
@@ -71,19 +84,19 @@ def _(spec: AudioSpec) -> list[str]:
 
 @describe.register
 def _(spec: SeriesSpec) -> list[str]:
-    count, names = len(spec.channels), _printable(_first(spec.channels, MAX_CLASSES))
+    count, names = len(spec.channels), printable(_first(spec.channels, MAX_CLASSES))
     return [f"{spec.length} steps of {count} channel{'s' * (count > 1)}: {names}"]
 
 
 @describe.register
 def _(spec: TableSpec) -> list[str]:
-    label = f", class in '{_printable(spec.target)}'" if spec.target else ""
+    label = f", class in '{printable(spec.target)}'" if spec.target else ""
     columns = _first([_describe_column(column) for column in spec.columns], MAX_CLASSES)
     return [f"{len(spec.columns)} columns as {spec.shape[0]} numbers{label}", f"columns     {columns}"]
 
 
 def _describe_column(column: Column) -> str:
-    name = _printable(column.name)
+    name = printable(column.name)
     if column.categories:
         return f"{name} ({len(column.categories)} categories)"
     return f"{name} ({column.low:g} to {column.high:g})"
@@ -92,8 +105,3 @@ def _describe_column(column: Column) -> str:
 def _first(words: Sequence[str], count: int) -> str:
     more = f" ... {len(words) - count} more" if len(words) > count else ""
     return ", ".join(words[:count]) + more
-
-
-def _printable(name: str) -> str:
-    """Return a name as one line of text that any terminal takes: line breaks and broken bytes become escapes."""
-    return name if name.isprintable() else name.encode("unicode_escape").decode()

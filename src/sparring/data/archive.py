@@ -5,34 +5,23 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import stat
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import IO, Any, Protocol
 
+from sparring.data.folder_listing import CACHE_TAG, Listing, Skipped, is_hidden, list_folder
 from sparring.engine.errors import SparringError
+
+__all__ = [
+    "CACHE_TAG", "Container", "Folder", "Skipped", "Unreadable", "bomb", "is_hidden", "natural", "suffix", "too_large",
+]  # fmt: skip
 
 LARGEST_FILE = 8 << 30
 """Bytes: a larger member of an archive is refused."""
 DIGITS = re.compile("([0-9]+)")
-CACHE_TAG = "CACHEDIR.TAG"
-"""File that marks a folder as a cache (https://bford.info/cachedir)."""
-HIDDEN = frozenset(["__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information", "Thumbs.db", "desktop.ini"])
-"""Names, beside those that begin with a dot, of what systems put beside files."""
-ICLOUD = ".icloud"
-"""End of the names of hidden files that stand for photos which iCloud keeps elsewhere: they are missed."""
 HIGHEST_RATIO = 200
 """A member that unpacks to over 64 MiB and over this many times its size is refused as a decompression bomb."""
-
-
-@dataclass(frozen=True)
-class Skipped:
-    """A file that is not used, and why."""
-
-    name: str
-    reason: str
 
 
 class Unreadable(SparringError):
@@ -93,56 +82,24 @@ class Folder:
     @cached_property
     def names(self) -> list[str]:
         """The files in it, in natural order."""
-        return sorted(self._listed[0], key=natural)
+        return sorted(self._listed.files, key=natural)
 
     @property
     def refused(self) -> list[Skipped]:
         """What may not be read, and why."""
-        return self._listed[1]
+        return self._listed.refused
+
+    @property
+    def notes(self) -> list[str]:
+        """Remarks on links."""
+        return self._listed.notes
 
     @cached_property
-    def _listed(self) -> tuple[dict[str, tuple[int, int]], list[Skipped]]:
-        """Name -> size and time; and what may not be read."""
-        files: dict[str, tuple[int, int]] = {}
-        refused: list[Skipped] = []
+    def _listed(self) -> Listing:
         if self._base != self.path:
             status = self.path.stat()
-            return {self.path.name: (status.st_size, status.st_mtime_ns)}, refused
-        visited: set[tuple[int, int]] = set()
-        folders = [""]
-        while folders:
-            prefix = folders.pop()
-            try:
-                status = os.stat(self._base / prefix)
-                if (status.st_dev, status.st_ino) in visited:  # a link that leads back
-                    continue
-                visited.add((status.st_dev, status.st_ino))
-                with os.scandir(self._base / prefix) as entries:
-                    inside = sorted(entries, key=lambda entry: (entry.is_symlink(), entry.name))
-            except OSError as error:
-                refused.append(Skipped(prefix or ".", f"cannot be read: {error.strerror}"))
-                continue
-            if prefix and any(entry.name == CACHE_TAG for entry in inside):
-                refused.append(Skipped(prefix, f"is a cache ({CACHE_TAG})"))
-                continue
-            below = []
-            for entry in inside:
-                name = prefix + entry.name
-                try:
-                    if is_hidden(entry.name):
-                        refused.append(Skipped(name + "/" * entry.is_dir(), "is hidden"))
-                    elif not entry.is_dir():
-                        status = entry.stat()
-                        if stat.S_ISREG(status.st_mode):
-                            files[name] = status.st_size, status.st_mtime_ns
-                        else:
-                            refused.append(Skipped(name, "is no ordinary file"))
-                    else:
-                        below.append(f"{name}/")
-                except OSError as error:
-                    refused.append(Skipped(name, f"cannot be read: {error.strerror}"))
-            folders += reversed(below)
-        return files, refused
+            return Listing({self.path.name: (status.st_size, status.st_mtime_ns)}, [], [])
+        return list_folder(self._base)
 
     def read(self, name: str) -> bytes:
         """Return the bytes of one file."""
@@ -161,7 +118,7 @@ class Folder:
 
     def size(self, name: str) -> int:
         """Bytes of a file."""
-        return self._listed[0][name][0]
+        return self._listed.files[name][0]
 
     def place(self, name: str) -> Path | None:
         """Where a file lies."""
@@ -170,7 +127,7 @@ class Folder:
     def key(self) -> str:
         """Return a quick digest of names, sizes and times."""
         digest = hashlib.blake2b(str(self.path.resolve()).encode(errors="surrogateescape"), digest_size=16)
-        for name, (size, time) in sorted(self._listed[0].items()):
+        for name, (size, time) in sorted(self._listed.files.items()):
             digest.update(f"{name}\0{size}\0{time}\n".encode(errors="surrogateescape"))
         return digest.hexdigest()
 
@@ -193,11 +150,6 @@ def suffix(name: str) -> str:
     """Return the suffix of a file's name in lower case, with its dot; none if it is a number (`scan.0001`)."""
     stem, dot, end = name.rpartition("/")[2].rpartition(".")
     return f".{end.lower()}" if dot and stem.strip(".") and not end.isdigit() else ""
-
-
-def is_hidden(part: str) -> bool:
-    """Return True for a name, of a file or a folder, that is not meant to be seen."""
-    return (part.startswith(".") and not part.endswith(ICLOUD)) or part in HIDDEN
 
 
 def too_large(size: int, packed: int) -> str | None:

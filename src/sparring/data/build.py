@@ -14,11 +14,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sparring.data.archive import natural
+from sparring.data.archive import natural, suffix
 from sparring.data.dataset import SourceReport
 from sparring.data.emptied import DUPLICATE, emptied_classes
 from sparring.data.labels import contradictions
 from sparring.data.reader_api import RawDataset, ReadOptions, ReadResult
+from sparring.data.roles.values import class_notes
+from sparring.data.signatures import PICTURES, SOUNDS
 from sparring.data.splits import UNSPLIT, choose_test
 from sparring.data.store import reserve, store_for
 from sparring.engine.atomic_io import explain_os_errors
@@ -27,7 +29,7 @@ from sparring.engine.errors import SparringError
 
 VERSION = 4
 """Version of the cache's layout and of the way examples are decoded; part of every key."""
-READING = 1
+READING = 2
 """Version of what is chosen about a source before it is decoded; what older versions opened is opened again."""
 DISK_RESERVE = 0.05
 """Fraction of the free disk that a cache leaves free."""
@@ -62,7 +64,7 @@ def build_cache(
         rows = reserve(folder / "rows.bin", count, layout)
         on_progress(0, count)
         results = raw.ingest(rows, spec, lambda done: on_progress(done, count))
-        used, skipped = _sort_out(raw, results, once)
+        used, skipped, copies = _sort_out(raw, results, once)
         if not used:
             failed = [(item.name, result.reason) for item, result in zip(raw.items, results, strict=True)]
             raise _nothing_usable(request.source, raw, failed)
@@ -89,7 +91,33 @@ def build_cache(
     report = _report(raw, request, spec, classes, labels, skipped)
     splits = {name: int((test == bool(k)).sum()) for name, k in UNSPLIT.items()}
     fingerprint = _fingerprint(raw, results, used, spec)
-    return replace(report, splits=splits, notes=[*request.notes, *raw.notes, *notes], fingerprint=fingerprint)
+    if len(classes) > 1:
+        notes += class_notes(len(classes), int((labels >= 0).sum()), raw.unit)
+    return replace(
+        report, splits=splits, notes=[*request.notes, *raw.notes, *notes], fingerprint=fingerprint, copies=copies,
+        unreadable=_unreadable(raw, results), emptied=_emptied(raw, used, copies), roles=list(raw.roles),
+    )  # fmt: skip
+
+
+def _emptied(raw: RawDataset, used: list[int], copies: dict[str, str]) -> list[str]:
+    """Return notes on classes and on the test split where nothing is left but copies of others."""
+    there, left = Counter(item.label for item in raw.items), {raw.items[row].label for row in used}
+    copied = {item.label for item in raw.items if item.name in copies}
+    notes = [
+        f"class '{label}' is empty: none of its {there[label]:,} {raw.unit} is used (copies of others, or damaged)"
+        for label in there
+        if label is not None and label not in left and label in copied
+    ]
+    tests = sum(item.split == "test" for item in raw.items)
+    if tests and not any(raw.items[row].split == "test" for row in used):
+        notes.append(f"no test split is left: none of its {tests:,} {raw.unit} is used (damaged, or copies of others)")
+    return notes
+
+
+def _unreadable(raw: RawDataset, results: list[ReadResult]) -> int:
+    """Count files that may be examples and cannot be read: damaged ones, and those of formats that are not read."""
+    foreign = sum(suffix(left.name) in PICTURES | SOUNDS for left in raw.skipped)
+    return foreign + sum(bool(result.reason) for result in results)
 
 
 def _report(
@@ -136,15 +164,17 @@ def _choose_test(
     return test
 
 
-def _sort_out(raw: RawDataset, results: list[ReadResult], once: bool) -> tuple[list[int], dict[str, list[str]]]:
-    """Return the rows to use, and the skipped names by reason.
+def _sort_out(
+    raw: RawDataset, results: list[ReadResult], once: bool
+) -> tuple[list[int], dict[str, list[str]], dict[str, str]]:  # fmt: skip
+    """Return the rows to use, the skipped names by reason, and of each copy the name that is used in its place.
 
     `once`: of equal files one is used, the first that has a label or else the first.
     """
     skipped: dict[str, list[str]] = {}
     for left in raw.skipped:
         skipped.setdefault(left.reason, []).append(left.name)
-    usable: list[int] = []
+    usable, copies = list[int](), dict[str, str]()
     kept: dict[str, int] = {}
     if once:
         order = sorted(range(len(results) - 1, -1, -1), key=lambda row: raw.items[row].label is not None)
@@ -154,9 +184,10 @@ def _sort_out(raw: RawDataset, results: list[ReadResult], once: bool) -> tuple[l
             skipped.setdefault(result.reason, []).append(raw.items[row].name)
         elif once and kept[result.digest] != row:
             skipped.setdefault(DUPLICATE, []).append(raw.items[row].name)
+            copies[raw.items[row].name] = raw.items[kept[result.digest]].name
         else:
             usable.append(row)
-    return usable, skipped
+    return usable, skipped, copies
 
 
 def _number_labels(raw: RawDataset, used: list[int], like: DataSpec | None) -> tuple[NDArray[np.int64], list[str]]:

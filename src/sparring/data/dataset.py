@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -51,9 +51,18 @@ class SourceReport:
     """`spec_to_json` of all examples."""
     vectors: int = 0
     """Numbers in each label, where labels are vectors."""
+    roles: list[tuple[str, str, int, str]] = field(default_factory=list)
+    """What folders and files were taken for: place, role, examples in it, evidence."""
+    copies: dict[str, str] = field(default_factory=dict)
+    """Name of a file that is not used -> the equal one that is."""
+    emptied: list[str] = field(default_factory=list)
+    """Remarks on classes and splits of which nothing can be used."""
+    unreadable: int = 0
+    """Files that may be examples and cannot be read."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "shape", tuple(self.shape))  # JSON knows lists alone
+        object.__setattr__(self, "roles", [tuple(role) for role in self.roles])
 
 
 class Dataset:

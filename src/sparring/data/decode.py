@@ -331,6 +331,10 @@ def reopen(ticket: dict[str, Any]) -> Container:
             return Tar(path, ticket["places"])
         case "cells":
             return Cells(path, ticket["tables"], ticket["column"])
+        case "several":
+            from sparring.data.several import Several
+
+            return Several(path, {folder: reopen(part) for folder, part in ticket["parts"].items()})
         case _:
             return Folder(path)
 

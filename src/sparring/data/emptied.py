@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from sparring.data.archive import suffix
 from sparring.data.readers.audio import SOUND_SUFFIXES
-from sparring.data.readers.images import NO_CLASS
 from sparring.data.readers.images import SUFFIXES as IMAGE_SUFFIXES
+from sparring.data.roles.words import UNLABELLED, plain
 from sparring.data.signatures import PICTURES, SOUNDS
 
 EXAMPLES = IMAGE_SUFFIXES | SOUND_SUFFIXES | PICTURES | SOUNDS
@@ -40,5 +40,5 @@ def emptied_classes(used: Sequence[tuple[str, str | None]], skipped: Mapping[str
     return [
         f"class '{path[-1]}' is gone: none of its {len(files):,} files can be used ({files[0][0]} {files[0][1]})"
         for path, files in lost.items()
-        if path[-1].lower() not in NO_CLASS
+        if plain(path[-1]) not in UNLABELLED
     ]

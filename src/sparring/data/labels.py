@@ -1,16 +1,10 @@
-"""Select the labels that training sees, as a number per class or by a CSV file, and report conflicting labels.
-
-The CSV file is read here and not by text_table: names of files may hold bytes that are no text, or spaces at their
-ends.
-"""
+"""Select the labels that training sees, as a number per class or by a table, and report conflicting labels."""
 
 from __future__ import annotations
 
-import csv
 import difflib
-import io
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,11 +12,15 @@ from numpy.typing import NDArray
 
 from sparring.data.archive import natural
 from sparring.data.dataset import Dataset
+from sparring.data.label_table import Columns, LabelTable, find_columns, label_of, parse_label_table
 from sparring.data.reader_api import Example, ReadResult
+from sparring.data.roles.matching import Names
+from sparring.data.roles.values import mark_notes
+from sparring.data.roles.words import is_nothing
 from sparring.engine.errors import SparringError, UsageError, did_you_mean
 
-UNLABELLED = "-1"
-"""What stands for no label, here as in arrays; nothing does as well."""
+USUAL_MARKS = "", "-1"
+"""Marks for no label that a table to fill in has."""
 LARGEST = 1 << 30
 """Bytes of a table of labels, at most."""
 NAMED = 5
@@ -60,50 +58,121 @@ def choose_labels(labels: NDArray[np.int64], count: int, classes: tuple[str, ...
 
 
 def read_labels(
-    path: Path, names: list[str], classes: tuple[str, ...]
+    path: Path, names: list[str], classes: tuple[str, ...], aliases: Mapping[str, str] | None = None
 ) -> tuple[NDArray[np.int64], tuple[str, ...], list[str]]:
-    """Read labels `[N]` of the examples of these names, the classes, and notes, from a CSV of `name,label`.
+    """Read labels `[N]` of the examples of these names, the classes, and notes, from a table of names and labels.
 
-    A first line that names the columns may stand there (`name` and `label`, among others). A name may be the end of a
-    path, if only one image ends so. Rows with an empty label, or -1, are passed over. `classes` are those of the
-    source; where it has none, the table's count. Raises UsageError or SparringError, naming the line, on all that does
-    not fit.
+    The columns are known by what they hold and by a header, if there is one; a name may be a path of another system,
+    a unique end of one, or a stem. Marks for nothing (-1, nan, ?) are no label. `classes` are those of the source;
+    where it has none, the table's count. `aliases` are other names that the source knows: of a copy -> the name of the
+    example, of a file that is not used -> nothing. Raises UsageError or SparringError on what does not fit.
     """
-    rows = _rows(path)
-    known = {name: k for k, name in enumerate(names)}
-    by_file = _unique({name.rsplit("/", 1)[-1]: k for k, name in enumerate(names)}, names)
-    label_of: dict[int, tuple[int, str]] = {}
-    for line, *cells in rows:
-        name, label = (
-            cell if cell in there else cell.strip() for cell, there in zip(cells, (known, classes), strict=True)
-        )
-        place = known.get(name, by_file.get(name))
+    table, columns, finder = _open_table(path, names, aliases or {})
+    label_at: dict[int, tuple[int, str]] = {}
+    unknown, marks, matched = list[tuple[int, str]](), Counter[str](), Counter[bool]()
+    for line, row in zip(table.lines, table.rows, strict=True):
+        if len(row) <= max(columns.name, columns.label or 0):
+            raise UsageError(f"{path}, line {line}: {len(row)} column, where name,label are needed")
+        place = finder.find(row[columns.name])
         if place is None:
-            raise UsageError(f"{path}, line {line}: the source has no training example '{name}': {_near(name, names)}")
-        if not label or (label == UNLABELLED and label not in classes):
+            unknown.append((line, row[columns.name].strip()))
+            continue
+        matched[place >= 0] += 1
+        label = _label(row, table, columns, classes)
+        if place < 0 or (is_nothing(label) and label not in classes):
+            marks[label] += place >= 0
             continue
         if classes and label not in classes:
             raise UsageError(f"{path}, line {line}: the source has no class '{label}': {did_you_mean(label, classes)}")
-        if place in label_of and label_of[place][1] != label:
-            first, other = label_of[place]
-            raise UsageError(f"{path}: '{name}' is called '{other}' in line {first} and '{label}' in line {line}")
-        label_of[place] = line, label
-    if not label_of:
+        if place in label_at and label_at[place][1] != label:
+            first, other = label_at[place]
+            raise UsageError(
+                f"{path}: '{names[place]}' is called '{other}' in line {first} and '{label}' in line {line}"
+            )
+        label_at[place] = line, label
+    if unknown and len(unknown) >= len(table.rows) / 2 and matched[True] <= len(names) / 2:
+        line, name = unknown[0]
+        raise UsageError(f"{path}, line {line}: the source has no training example '{name}': {_near(name, names)}")
+    if not label_at:
         raise UsageError(f"{path} names no label: it needs lines of name,label")
-    counts = Counter(label for _, label in label_of.values())
+    counts = Counter(label for _, label in label_at.values())
     all_classes = classes or tuple(sorted(counts, key=natural))
     if len(counts) < 2:
         raise UsageError(f"{path} names one class alone ('{next(iter(counts))}'): a classifier tells two or more apart")
-    notes = [
+    notes = [*table.notes, *columns.notes, *_passed_over(path, len(unknown), matched[False])]
+    notes += mark_notes(Counter({mark: n for mark, n in marks.items() if n and mark not in USUAL_MARKS}), table.rows)
+    notes += [
         f"the table has no example of class '{name}': it can never be answered"
         for name in all_classes
         if name not in counts
     ]
     number = {name: k for k, name in enumerate(all_classes)}
     labels = np.full(len(names), -1, np.int64)
-    for place, (_, label) in label_of.items():
+    for place, (_, label) in label_at.items():
         labels[place] = number[label]
     return labels, all_classes, notes
+
+
+class _Finder:
+    """Names of training examples, and of files that the source knows and does not train on."""
+
+    def __init__(self, names: list[str], aliases: Mapping[str, str]) -> None:
+        known = {name: k for k, name in enumerate(names)}
+        self.places: list[int] = [*range(len(names)), *(known.get(name, -1) for name in aliases.values())]
+        self.names = Names([*names, *aliases])
+        self.training = Names(names)
+
+    def find(self, name: str) -> int | None:
+        """Return the place of the example, -1 for a file that is not trained on, None for what is unknown."""
+        number = self.training.find(name)
+        if number is None and (other := self.names.find(name)) is not None:
+            return self.places[other]
+        return number
+
+
+def _open_table(path: Path, names: list[str], aliases: Mapping[str, str]) -> tuple[LabelTable, Columns, _Finder]:
+    finder = _Finder(names, aliases)
+    tables = [table for table in parse_label_table(_content(path), str(path)) if table.rows]
+    if not tables:
+        raise UsageError(f"{path} is empty: it needs lines of name,label")
+    by_hits: list[tuple[int, LabelTable, Columns]] = []
+    for table in tables:
+        if (columns := find_columns(table, finder.names)) is not None:
+            hits = sum(finder.find(cell) is not None for cell in table.column(columns.name))
+            by_hits.append((hits, table, columns))
+    if by_hits:
+        _, table, columns = max(by_hits, key=lambda each: each[0])
+        return table, columns, finder
+    table = tables[-1]
+    cells = table.rows[0]
+    if len(cells) < 2:
+        raise UsageError(f"{path}, line {table.lines[0]}: {len(cells)} column, where name,label are needed")
+    raise UsageError(
+        f"{path}, line {table.lines[0]}: the source has no training example '{cells[0]}': {_near(cells[0], names)}"
+    )
+
+
+def _content(path: Path) -> bytes:
+    try:
+        if path.stat().st_size > LARGEST:
+            raise SparringError(f"{path} is too large for a table of labels")
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise UsageError(f"there is no '{path}': --labels-file is a CSV of name,label") from error
+    except OSError as error:
+        raise SparringError(f"{path} cannot be read as a table of text: {error}") from error
+
+
+def _label(row: list[str], table: LabelTable, columns: Columns, classes: tuple[str, ...]) -> str:
+    if columns.label is None:
+        return label_of(table, columns, row) or ""
+    return row[columns.label] if row[columns.label] in classes else row[columns.label].strip()
+
+
+def _passed_over(path: Path, unknown: int, not_trained: int) -> list[str]:
+    """Return notes on rows that name no training example."""
+    reasons = {"no file of the source": unknown, "files that are not trained on (test, copies, damaged)": not_trained}
+    return [f"{count:,} rows of {path} name {what}: they are passed over" for what, count in reasons.items() if count]
 
 
 def labels_as(classes: tuple[str, ...], data: Dataset) -> NDArray[np.int64]:
@@ -139,40 +208,6 @@ def contradictions(
 def _first(words: list[str]) -> str:
     """Return the first few, and how many more there are."""
     return ", ".join(words[:NAMED]) + f" and {len(words) - NAMED:,} more" * (len(words) > NAMED)
-
-
-def _rows(path: Path) -> list[tuple[int, str, str]]:
-    """Line, name and label of each row."""
-    try:
-        if path.stat().st_size > LARGEST:
-            raise SparringError(f"{path} is too large for a table of labels")
-        text = path.read_text(encoding="utf-8-sig", errors="surrogateescape")  # as names of files are
-    except FileNotFoundError as error:
-        raise UsageError(f"there is no '{path}': --labels-file is a CSV of name,label") from error
-    except OSError as error:
-        raise SparringError(f"{path} cannot be read as a table of text: {error}") from error
-    try:
-        lines = csv.reader(io.StringIO(text))
-        table = [(lines.line_num, row) for row in lines if any(cell.strip() for cell in row)]
-    except csv.Error as error:
-        raise SparringError(f"{path} is no CSV: {error}") from error
-    if not table:
-        raise UsageError(f"{path} is empty: it needs lines of name,label")
-    head = [cell.strip().lower() for cell in table[0][1]]
-    columns = (head.index("name"), head.index("label")) if {"name", "label"} <= set(head) else None
-    name, label = columns or (0, 1)
-    rows = []
-    for line, row in table[1:] if columns else table:
-        if len(row) <= max(name, label):
-            raise UsageError(f"{path}, line {line}: {len(row)} column, where name,label are needed")
-        rows.append((line, row[name], row[label]))
-    return rows
-
-
-def _unique(ends: dict[str, int], names: list[str]) -> dict[str, int]:
-    """Those ends of paths that belong to one image alone."""
-    count = Counter(name.rsplit("/", 1)[-1] for name in names)
-    return {end: k for end, k in ends.items() if count[end] == 1}
 
 
 def _near(name: str, names: list[str]) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from sparring.data.archive import CACHE_TAG, Folder
+from sparring.data.archive import CACHE_TAG, Container, Folder
 from sparring.data.build import READING, VERSION, Request, build_cache
 from sparring.data.dataset import Dataset, SourceReport
 from sparring.data.guess import kind_of
@@ -22,6 +22,7 @@ from sparring.data.packed import open_container
 from sparring.data.reader_api import RawDataset, ReadOptions
 from sparring.data.registry import DIGITS, STACKED
 from sparring.data.resolve import cache_folder, find, find_digits, local, locate
+from sparring.data.several import PartOf, open_archives
 from sparring.engine.atomic_io import explain_os_errors, remove, write
 from sparring.engine.data_spec import KINDS, DataSpec, spec_to_json
 from sparring.engine.errors import SparringError, UsageError
@@ -91,7 +92,7 @@ def guess_kind(source: str | Path, options: ReadOptions | None = None, like: Dat
     path, _ = locate(source)
     if is_packed_tar(path):
         return str(open_source(source, options).spec.kind)
-    return kind_of(open_container(path), options, like)[0]
+    return kind_of(_open(path, options), options, like)[0]
 
 
 def _read(
@@ -102,13 +103,21 @@ def _read(
         return find_digits(), *_checked("image", "a known data set", options, like, source)
     if is_packed_tar(path):
         path = unpacked(path, building / "unpacked.tar")
-    container = open_container(path)
+    container = _open(path, options)
     if source == STACKED and local(source) is None:
         kind, evidence = "image", "a known data set"
     else:
         kind, evidence = kind_of(container, options, like)
     _checked(kind, evidence, options, like, source)
-    return find(container, source, kind, options), kind, evidence
+    raw = find(container, source, kind, options)
+    raw.notes += getattr(container, "notes", [])
+    return raw, kind, evidence
+
+
+def _open(path: Path, options: ReadOptions) -> Container:
+    """Return the container at a path, or the part of it that is named; several archives in a folder are one."""
+    container = open_archives(open_container(path))
+    return container if options.part is None else PartOf(container, options.part)
 
 
 def _checked(

@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 from sparring.data.archive import Container, Folder, Skipped, Unreadable, is_hidden, natural, too_large
+from sparring.data.zip_names import member_names
 from sparring.engine.errors import SparringError
 
 METHODS = {
@@ -34,13 +35,14 @@ class Zip:
         except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
             raise SparringError(f"{path} is no readable zip file: {error}") from error
         self._members: dict[str, zipfile.ZipInfo] = {}
-        for info in self._zip.infolist():
-            name = info.filename.replace("\\", "/")  # as some packers on Windows write it
+        infos = self._zip.infolist()
+        names, self.notes = member_names(infos)
+        for info, name in zip(infos, names, strict=True):
             if info.is_dir() or name.endswith("/"):
                 continue
-            reason = _leads_out(info.filename) or _refused(name, info) or too_large(info.file_size, info.compress_size)
+            reason = _leads_out(name) or _refused(name, info) or too_large(info.file_size, info.compress_size)
             if reason:
-                self.refused.append(Skipped(info.filename, reason))
+                self.refused.append(Skipped(name, reason))
             else:
                 self._members[name] = info
         self.names = sorted(self._members, key=natural)

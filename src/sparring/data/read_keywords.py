@@ -16,6 +16,9 @@ class ReadKeywords(TypedDict, total=False):
     size: str | tuple[int, int] | None
     mode: str | None
     label: str | None
+    label_from: str | None
+    part: str | None
+    force: bool
     names: tuple[str, ...]
     drop: tuple[str, ...]
     categorical: tuple[str, ...]

@@ -81,6 +81,12 @@ class ReadOptions:
     """True to scale images of other sizes and modes to those of `like`."""
     label: str | None = None
     """Column of the class, by name or by position from 0."""
+    label_from: str | None = None
+    """Where the class stands in the names of files: a pattern with {label}, or folder, or none; None: guessed."""
+    part: str | None = None
+    """Part of the source to read: files with this word in their path; None: all."""
+    force: bool = False
+    """True to go on where most of the files cannot be read."""
     names: tuple[str, ...] = ()
     """Names of the columns, where the file has none."""
     drop: tuple[str, ...] = ()
@@ -100,14 +106,16 @@ class ReadOptions:
 
         for name, kinds in KINDS_OF_OPTION.items():
             if getattr(self, name) not in (None, False, ()) and not set(kinds) & set(kinds_of(kind)):
+                flag, plurals = name.replace("_", "-"), " and ".join(KINDS[k].plural for k in kinds)
                 raise UsageError(
-                    f"--{name} is for {' and '.join(KINDS[k].plural for k in kinds)}, and the source is read as "
-                    f"{KINDS[kind].plural} ({evidence}): leave it out, or name another --kind"
+                    f"--{flag} is for {plurals}, and the source is read as {KINDS[kind].plural} ({evidence}): leave it "
+                    "out, or name another --kind"
                 )
 
 
 KINDS_OF_OPTION = {
-    "size": ("image",), "mode": ("image",), "resize": ("image",), "label": ("table",), "categorical": ("table",),
+    "size": ("image",), "mode": ("image",), "resize": ("image",),
+    "label": ("table", "image", "audio"), "label_from": ("image", "audio"), "categorical": ("table",),
     "names": ("table", "series"), "drop": ("table", "series"), "delimiter": ("table", "series"),
     "time": ("series",), "window": ("series",),
 }  # fmt: skip
@@ -129,6 +137,8 @@ class RawDataset(ABC):
     """Remarks on how the data were read, for people; final after `finish`."""
     drops_duplicates: bool = False
     """True where equal examples are an accident of collecting; False for published arrays and tables."""
+    roles: Sequence[tuple[str, str, int, str]] = ()
+    """What folders and files were taken for: place, role, examples, evidence."""
     held_out: int | None = 10
     """Fraction held out for testing, as 1 in this number, where the source marks none; None: nothing."""
 

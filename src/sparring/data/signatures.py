@@ -12,7 +12,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from sparring.data.archive import ICLOUD, Container, suffix
+from sparring.data.archive import Container, suffix
+from sparring.data.folder_listing import ICLOUD
 from sparring.engine.errors import SparringError
 
 HEAD_BYTES = 1024

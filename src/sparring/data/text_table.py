@@ -75,7 +75,7 @@ def open_text_table(
     lines = text.splitlines(keepends=True)
     lines = lines[:-1] if len(head) == SNIFF_BYTES and len(lines) > 1 else lines
     if delimiter is None:
-        delimiter, note = _guess_delimiter(lines, name)
+        delimiter, note = guess_delimiter(lines, name)
         notes += note
     delimiter = "\t" if delimiter in ("\\t", "tab") else delimiter
     if len(delimiter) != 1:
@@ -129,7 +129,7 @@ def _decodes(stream: Open, encoding: str) -> bool:
     return True
 
 
-def _guess_delimiter(lines: list[str], name: str) -> tuple[str, list[str]]:
+def guess_delimiter(lines: list[str], name: str) -> tuple[str, list[str]]:
     """Return the delimiter that splits most lines into equally many cells."""
     by_rank: list[tuple[float, int, str]] = []
     for delimiter in DELIMITERS:

@@ -91,7 +91,7 @@ def select(target: Target, data: Dataset, count: int, seed: int, unit: str, devi
         description=f"{len(idx):,} {split}{unit}",
         lengths=None if part.lengths is None else part.lengths[idx],
         target_classes=len(classes),
-        notes=[*data.notes, *_skipped(data)],
+        notes=[*data.report.emptied, *data.notes, *_skipped(data)],
     )
 
 

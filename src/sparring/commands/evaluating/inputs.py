@@ -27,6 +27,7 @@ from sparring.data.image_shape import parse_size
 from sparring.data.open import guess_kind, open_source
 from sparring.data.reader_api import MODES, ReadOptions, mode_of
 from sparring.data.store import store_for
+from sparring.data.summary import summary
 from sparring.engine.data_spec import KINDS, DataSpec, ImageSpec
 from sparring.engine.errors import SparringError, UsageError
 from sparring.engine.run_folder import Run
@@ -153,6 +154,7 @@ def _of_run(
             f"{source} has examples of shape {list(data.spec.shape)}, samples of {run.path} have "
             f"{list(model.spec.shape)}: evaluate against the data that it was trained on"
         )
+    progress.info(summary(data.report))
     splits = data.report.splits
     count = request.count(splits["test"] if request.split in (None, "test") and splits["test"] else len(data))
     reference = reference_of(data, count, request.split, request.seed)
@@ -182,10 +184,12 @@ def open_as_trained(
 @open_as_trained.register
 def _(spec: ImageSpec, source: str | Path, trained_with: dict[str, Any], on_progress: OnProgress) -> Dataset:
     """Open by the run's own settings: where these choose the shape, the cache and the feature net serve both."""
-    options = ReadOptions(size=tuple(trained_with["size"] or ()) or None, mode=trained_with["mode"])
+    size = tuple(trained_with["size"] or ()) or None
+    kept: dict[str, Any] = {name: trained_with.get(name) for name in ("label", "label_from", "part")}
+    options = ReadOptions(size=size, mode=trained_with["mode"], **kept)
     data = open_source(source, options, on_progress=on_progress)
     if data.spec.shape != spec.shape:
-        options = ReadOptions(size=(spec.height, spec.width), mode=mode_of(spec.channels))
+        options = ReadOptions(size=(spec.height, spec.width), mode=mode_of(spec.channels), **kept)
         data = open_source(source, options, on_progress=on_progress)
     return _scaled_like(spec, data, source, on_progress, keep_duplicates=False)
 
@@ -215,6 +219,7 @@ def _of_source(samples: Source, source: str | Path, request: EvaluationRequest, 
         fake = open_samples(data.spec, samples, data, options, on_progress)
         stored, classes, skipped = of_dataset(fake.split(None)), fake.spec.classes, sum(map(len, fake.skipped.values()))
         remarks = [f"samples: {note}" for note in fake.notes if note not in data.notes]
+    progress.info(summary(data.report))
     available = len(stored)
     if available < MIN_SAMPLES:
         raise SparringError(

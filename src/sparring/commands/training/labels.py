@@ -79,7 +79,7 @@ def select_labels(source: Dataset, settings: RunSettings) -> tuple[Dataset, list
     if source.vectors is not None:
         raise UsageError(f"the labels of {settings.source} are vectors of numbers: a classifier needs classes")
     if settings.labels_file is not None:
-        labels, classes, notes = read_labels(Path(settings.labels_file), source.names, classes)
+        labels, classes, notes = read_labels(Path(settings.labels_file), source.names, classes, _other_names(source))
     elif not (labels >= 0).any():
         raise UsageError(f"{settings.source} has no labels: {_WAYS_TO_LABEL.get(source.spec.kind, _BY_FOLDER)}")
     elif settings.labels is not None:
@@ -90,6 +90,13 @@ def select_labels(source: Dataset, settings: RunSettings) -> tuple[Dataset, list
     count = int((labels >= 0).sum())
     notes.insert(0, f"{count:,} of {len(labels):,} training {unit} have a label, of {len(classes)} classes")
     return data, notes
+
+
+def _other_names(source: Dataset) -> dict[str, str]:
+    """Return names that a table may hold beside those of training examples: of copies, and of what is not used."""
+    left_out = {name: "" for names in source.skipped.values() for name in names}
+    test = dict.fromkeys(source.split("test").names, "")
+    return {**left_out, **test, **source.report.copies}
 
 
 def uneven_classes(data: Dataset, recipe: ClassifierRecipe) -> list[str]:

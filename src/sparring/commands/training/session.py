@@ -27,6 +27,7 @@ from sparring.data.dataset import Dataset
 from sparring.data.in_memory import IndexedDataset
 from sparring.data.loader import BatchLoader
 from sparring.data.open import open_source
+from sparring.data.summary import check_readable, summary
 from sparring.engine import dist
 from sparring.engine.device import Hardware
 from sparring.engine.errors import SparringError, UsageError
@@ -86,9 +87,9 @@ class TrainingSession:
                 dist.barrier()
         if settings.read.kind is None:
             self.notes([f"read as {data.spec.plural}: {data.report.evidence}"])
-        self.notes(data.notes)
-        if skipped := sum(map(len, data.skipped.values())):
-            self.notes([f"{skipped:,} files are skipped: `sparring inspect` lists them with the reasons"])
+        self.progress.info(summary(data.report))
+        self.notes([*data.report.emptied, *data.notes])
+        check_readable(data.report, force=settings.read.force)
         unit = data.report.unit
         if not len(data):
             raise SparringError(f"{settings.source} holds test {unit} alone: name the source of the training {unit}")

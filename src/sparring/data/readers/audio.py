@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,7 +15,8 @@ from sparring.data.audio_io import Header, peak, read_header, read_wave
 from sparring.data.loudness import QUIET, WIDE, full_scales
 from sparring.data.mmap_io import let_go
 from sparring.data.reader_api import Example, RawDataset, ReadOptions, ReadResult
-from sparring.data.readers.images import SPLITS
+from sparring.data.roles.arrange import arrange
+from sparring.data.roles.words import SPEAKER
 from sparring.data.signatures import BY_SUFFIX
 from sparring.engine.data_spec import PCM_LEVELS, AudioSpec, DataSpec
 
@@ -47,6 +48,7 @@ class Recordings(RawDataset):
     format: str = "sound files"
     unit: str = "recordings"
     drops_duplicates: bool = True
+    roles: Sequence[tuple[str, str, int, str]] = ()
     _remarks: dict[str, list[str]] = field(default_factory=dict)
     """What is remarkable about the loudness of recordings -> their names."""
 
@@ -156,36 +158,40 @@ class Recordings(RawDataset):
 
 
 def read_audio(container: Container, options: ReadOptions) -> RawDataset | None:
-    """Find the sound files of a container, with words and splits by the names of folders or files; None without any."""
+    """Find the sound files of a container, with words and splits by folders, tables or names; None without any."""
     skipped = list(container.refused)
     names: list[str] = []
+    others: dict[str, str] = {}
     for name in container.names:
         if suffix(name) in SOUND_SUFFIXES:
             names.append(name)
         else:
             what = BY_SUFFIX.get(suffix(name))
-            reason = f"is no sound that is read here ({suffix(name) or 'no suffix'})"
-            skipped.append(Skipped(name, str(what) if what else reason))
+            others[name] = str(what) if what else f"is no sound that is read here ({suffix(name) or 'no suffix'})"
     if not names:
         return None
-    return Recordings(container, _examples(names), skipped)
+    arranged = arrange(container, names, list(others), options, "recordings")
+    skipped += [Skipped(name, reason) for name, reason in others.items() if name not in arranged.used]
+    items, notes = _words_by_name(arranged.items) if options.label_from is None else (arranged.items, [])
+    return Recordings(container, items, skipped + arranged.skipped, [*arranged.notes, *notes], roles=arranged.roles)
 
 
-def _examples(names: list[str]) -> list[Example]:
-    """Name, split and word of each recording.
+def _words_by_name(items: list[Example]) -> tuple[list[Example], list[str]]:
+    """Return recordings that have no word with that in their names, up to the first `_`; and a note.
 
-    The word is the innermost folder below those of the splits. Where that is the same for all, it is the file's name up
-    to the first `_`; without any `_`, recordings are unlabelled.
+    Names give none where most words would have one recording.
     """
-    folders = [name.split("/")[:-1] for name in names]
-    inner = [next((part for part in reversed(f) if part.lower() not in SPLITS), "") for f in folders]
-    words: list[str | None] = [word or None for word in inner]
-    if len(set(inner)) == 1:
-        stems = [name.rpartition("/")[2].rpartition(".")[0] for name in names]
-        words = [stem.partition("_")[0] if all("_" in stem for stem in stems) else None for stem in stems]
-    return [Example(name, _split(f), word) for name, f, word in zip(names, folders, words, strict=True)]
-
-
-def _split(folders: list[str]) -> Literal["train", "test"]:
-    """Return the split by the outermost folder that names one."""
-    return next((SPLITS[part.lower()] for part in folders if part.lower() in SPLITS), "train")
+    if any(item.label is not None for item in items):
+        speakers = [name for name in {item.label for item in items} if name and SPEAKER.fullmatch(name)]
+        return items, [
+            f"the classes look like speakers ({speakers[0]}): --label-from takes words from names"
+        ] if speakers else []
+    stems = [item.name.rpartition("/")[2].rpartition(".")[0] for item in items]
+    words = Counter(stem.partition("_")[0] for stem in stems if "_" in stem)
+    if words.total() < len(items):
+        return items, []
+    if len(words) * 2 > len(items) > 3:
+        return items, [
+            f"the names hold {len(words):,} words of {len(items):,} recordings: they were not taken for classes"
+        ]
+    return [item._replace(label=stem.partition("_")[0]) for item, stem in zip(items, stems, strict=True)], []

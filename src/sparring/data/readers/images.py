@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from sparring.data.archive import Container, Skipped, suffix
 from sparring.data.decode import alpha_of, header, pages_of
 from sparring.data.image_shape import ImageSource
-from sparring.data.reader_api import Example, RawDataset, ReadResult, Shape
+from sparring.data.reader_api import Example, RawDataset, ReadOptions, ReadResult, Shape
+from sparring.data.roles.arrange import arrange
 from sparring.data.signatures import BY_SUFFIX
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
     from sparring.data.reader_api import Rows
@@ -26,12 +28,6 @@ SUFFIXES = frozenset([
     ".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".gif", ".bmp", ".dib", ".tif", ".tiff", ".pgm",
     ".ppm", ".pbm", ".pnm", ".tga", ".jp2", ".j2k", ".jpx", ".jpf", ".avif", ".ico", ".pcx",
 ])  # fmt: skip
-SPLITS: dict[str, Literal["train", "test"]] = {
-    "train": "train", "training": "train", "test": "test", "testing": "test",
-    "val": "test", "valid": "test", "validation": "test",
-}  # fmt: skip
-NO_CLASS = "unlabelled", "unlabeled"
-"""A folder of this name beside those of the classes is none itself."""
 MOST_HEADERS = 1_000
 """Of more images than this an evenly spaced sample of headers decides on size and mode."""
 PAGED = frozenset([".tif", ".tiff", ".gif", ".webp", ".png", ".apng"])
@@ -52,6 +48,8 @@ class ImageFiles(ImageSource):
     notes: list[str] = field(default_factory=list)
     format: str = "image files"
     drops_duplicates: bool = True
+    roles: Sequence[tuple[str, str, int, str]] = ()
+    vectors: NDArray[np.float32] | None = None
 
     def survey(self) -> Counter[Shape]:
         """Sizes and modes by the headers of up to 1,000 files; what has no readable header does not count."""
@@ -106,47 +104,28 @@ def alphas(container: Container, names: list[str]) -> Iterator[NDArray[Any]]:
             yield alpha_of(container.read(name))
 
 
-def read_images(container: Container) -> RawDataset | None:
-    """Image files, with classes and splits by the names of folders; None where there are none."""
+def read_images(container: Container, options: ReadOptions) -> RawDataset | None:
+    """Image files, with classes and splits by folders and by what lies beside them; None where there are none."""
     skipped = list(container.refused)
-    images: list[tuple[str, list[str]]] = []
+    images: list[str] = []
+    others: dict[str, str] = {}
     for name in container.names:
-        parts, kind = name.split("/"), suffix(name)
+        kind = suffix(name)
         if kind and kind not in SUFFIXES:
             what = BY_SUFFIX.get(kind)
-            skipped.append(Skipped(name, str(what) if what else f"is no image that is read here ({kind})"))
+            others[name] = str(what) if what else f"is no image that is read here ({kind})"
         else:
-            images.append((name, parts))
-    if not any(suffix(name) for name, _ in images) and not survey(container, [name for name, _ in images[:TRIED]]):
+            images.append(name)
+    if not any(map(suffix, images)) and not survey(container, images[:TRIED]):
         return None
-    return ImageFiles(container, _items(images), skipped)
+    arranged = arrange(container, images, list(others), options, "images")
+    skipped += [Skipped(name, reason) for name, reason in others.items() if name not in arranged.used]
+    return ImageFiles(
+        container, arranged.items, skipped + arranged.skipped, arranged.notes, roles=arranged.roles,
+        vectors=arranged.vectors,
+    )  # fmt: skip
 
 
 def mostly_images(container: Container, others: int) -> bool:
     """Return True where there are more image files than `others`: then a lone array or table is a file beside them."""
     return any(True for _ in islice((name for name in container.names if suffix(name) in SUFFIXES), others, None))
-
-
-def _items(images: list[tuple[str, list[str]]]) -> list[Example]:
-    """Return the split and the label of each image, by the folders that not all of them share.
-
-    Folders are splits where all of them are named so, or train and test are both there: a lone `train` may be a
-    vehicle.
-    """
-    depth = 0
-    folders = [parts[:-1] for _, parts in images]
-    while all(len(f) > depth for f in folders) and len({f[depth] for f in folders}) == 1:
-        if folders[0][depth].lower() in SPLITS:
-            break
-        depth += 1
-    tops = {f[depth].lower() for f in folders if len(f) > depth}
-    known = {SPLITS[top] for top in tops if top in SPLITS}
-    split_by_folder = tops <= SPLITS.keys() or len(known) == 2
-    items = []
-    for (name, _), f in zip(images, folders, strict=True):
-        below, split = f[depth:], "train"
-        if below and split_by_folder and below[0].lower() in SPLITS:
-            split, below = SPLITS[below[0].lower()], below[1:]
-        label = below[0] if below and below[0].lower() not in NO_CLASS else None
-        items.append(Example(name, "test" if split == "test" else "train", label))
-    return items

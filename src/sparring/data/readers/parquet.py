@@ -7,13 +7,14 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from sparring.data.archive import Container, Skipped
 from sparring.data.image_shape import ImageSource
 from sparring.data.parquet_cells import Cells, explaining, parquet_names
 from sparring.data.reader_api import Example, RawDataset, ReadResult, Shape
-from sparring.data.readers.images import MOST_HEADERS, SPLITS, alphas, mostly_images, survey
+from sparring.data.readers.images import MOST_HEADERS, alphas, mostly_images, survey
+from sparring.data.roles.words import split_of_path
 from sparring.engine.errors import SparringError
 
 if TYPE_CHECKING:
@@ -73,16 +74,9 @@ def read_parquet(container: Container) -> RawDataset | None:
         label = next((c for c in ("label", "labels", "fine_label") if c in columns[name]), None)
         with explaining(name):
             labels = list(_labels(cells.tables[name], label))
-        items += [Example(f"{name}#{row}", _split(name), text) for row, text in enumerate(labels)]
+        items += [Example(f"{name}#{row}", split_of_path(name), text) for row, text in enumerate(labels)]
     skipped = [Skipped(name, "is no parquet file of images") for name in container.names if name not in used]
     return ParquetImages(cells, items, [*container.refused, *skipped])
-
-
-def _split(name: str) -> Literal["train", "test"]:
-    """By the file's name (test-00000-of-00001.parquet) or its folder's (test/0000.parquet)."""
-    *folders, file = name.lower().split("/")
-    named = file.startswith(("test", "val")) or any(SPLITS.get(folder) == "test" for folder in folders)
-    return "test" if named else "train"
 
 
 def _labels(table: Any, column: str | None) -> Iterator[str | None]:

@@ -16,8 +16,8 @@ from sparring.data.mmap_io import let_go
 from sparring.data.numpy_io import numpy_names
 from sparring.data.parquet_cells import parquet_names
 from sparring.data.reader_api import Example, RawDataset, ReadOptions, ReadResult
-from sparring.data.readers.images import SPLITS
 from sparring.data.readers.table_labels import join_labels
+from sparring.data.roles.words import split_of_path
 from sparring.data.table_columns import ColumnSummary, Misfit, RowCoder, choose_columns, to_class
 from sparring.data.text_table import open_text_table
 from sparring.data.typed_table import open_array_tables, open_parquet_table
@@ -299,7 +299,7 @@ def _with_same_columns(files: list[TableFile], looked_for: list[str]) -> tuple[l
     if len(files) < 2:
         return files, []
     for file in files:
-        file.split = _split(file.name)
+        file.split = split_of_path(file.name)
 
     def rank(file: TableFile) -> tuple[bool, bool, int, int]:
         same = sum(other.header == file.header for other in files)
@@ -309,10 +309,3 @@ def _with_same_columns(files: list[TableFile], looked_for: list[str]) -> tuple[l
     same = [file for file in files if file.header == first.header]
     others = [Skipped(f.name, f"has other columns than {first.name}") for f in files if f.header != first.header]
     return same, others
-
-
-def _split(name: str) -> Literal["train", "test"]:
-    """By the file's name (test.csv, val-0.parquet) or its folder's (test/0.csv)."""
-    *folders, file = name.lower().split("/")
-    named = file.startswith(("test", "val")) or any(SPLITS.get(folder) == "test" for folder in folders)
-    return "test" if named or file.partition(".")[2].startswith("test") else "train"

@@ -1,0 +1,1 @@
+"""What each folder and file of a source stands for, by evidence in the listing: names, counts, structure."""
