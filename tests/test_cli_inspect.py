@@ -135,7 +135,7 @@ def test_series_in_words(quick: Cli, tmp_path: Path) -> None:
         ("a.png", picture("red"), ["--label", "c"], 2, "--label is for tables, and the source is read as images"),
         ("a.wav", b"RIFF", [], 1, "a.wav is damaged, or no sound file"),
         ("a.csv", HOURS.encode(), ["--kind", "smell"], 2, "unknown kind 'smell': one of image, audio, series, table"),
-        ("a.parquet", b"PAR1", [], 1, "a.parquet is no readable parquet"),
+        ("a.parquet", b"PAR1", [], 1, "a.parquet is no whole parquet file"),
     ],
 )  # fmt: skip
 def test_bad_input_of_each_kind(
