@@ -125,6 +125,13 @@ def test_nothing_to_attack() -> None:
     assert result.broken_by == ("clean", "clean") and result.clean_accuracy == 0
 
 
+def test_square_alone_says_so_once() -> None:
+    x, y = torch.rand(4, 6, generator=torch.Generator().manual_seed(0)), torch.zeros(4, dtype=torch.int64)
+    part = autoattack(lambda x: 9 * x[:, :2].detach(), x, y, Threat("Linf", 0.1), version="square")
+    notes = AutoAttackResult.join([part, part]).notes
+    assert [note for note in notes if note.startswith("only Square attacked")] == list(notes[-1:])
+
+
 def test_join_equals_one_batch() -> None:
     def result(broken_by: tuple[str, ...], *notes: str) -> AutoAttackResult:
         rows = len(broken_by)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -13,6 +15,7 @@ from sparring.attacks.masking_checks import (
     GRADIENTS_FLOW,
     SMOOTH,
     UNBOUNDED,
+    UNSATURATED,
     MaskingCheck,
     check_masking,
     follow_ups,
@@ -38,6 +41,15 @@ class Rounded(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return (x * 3).round() / 3
+
+
+class Times(nn.Module):
+    def __init__(self, factor: float) -> None:
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.factor
 
 
 class Noisy(nn.Module):
@@ -111,6 +123,38 @@ def test_a_rippled_loss_is_followed_by_smoothing() -> None:
     smoothed_model = next(a for a in follow_ups(list(checks.values()), model, x[:2]) if a.name == "apgd-smoothed")
     result = smoothed_model.attack(model, x, y, THREAT, seed=0)
     assert torch.equal(model(result.adv).argmax(1) != y, result.success)
+
+
+@pytest.mark.parametrize("scale", [1e2, 1e4, 1e9])
+def test_large_logits_are_called_a_saturated_softmax(scale: float) -> None:
+    checks = checks_of(lambda x: Linear()(x) * scale)
+    assert [name for name, check in checks.items() if not check.passed] == [UNSATURATED]
+    assert "the label's logit leads by" in checks[UNSATURATED].evidence
+    assert "module" not in "".join(check.evidence for check in checks.values())
+    (follow_up,) = follow_ups(list(checks.values()), Linear(), data()[0][:2])
+    assert (follow_up.name, follow_up.failed_checks) == ("apgd-rescaled", (UNSATURATED,))
+    x, y = data()
+    assert follow_up.attack(lambda x: Linear()(x) * scale, x, y, THREAT, seed=0).success.all()
+
+
+def test_a_rounding_stage_is_found_behind_large_logits() -> None:
+    checks = checks_of(nn.Sequential(Rounded(), Linear(), Times(1e4)))
+    assert not checks[UNSATURATED].passed and not checks[GRADIENTS_FLOW].passed
+
+
+def test_rows_that_longer_gradient_attacks_break_are_no_sign_of_masking() -> None:
+    x, y = data()
+    result = autoattack(Linear(), x, y, THREAT)
+    by_square = ("square",) * 9
+    honest = replace(result, broken_by=(*by_square, *result.broken_by[9:]))
+    check = next(c for c in check_masking(Linear(), x, y, THREAT, honest) if c.name == BLACK_BOX)
+    assert check.passed and "9 of 40 rows, of which longer gradient attacks break 9" in check.evidence
+    rounded = nn.Sequential(Rounded(), Linear())
+    masked = autoattack(rounded, x, y, THREAT)
+    assert masked.broken_by.count("square") > 1
+    assert not next(c for c in check_masking(rounded, x, y, THREAT, masked) if c.name == BLACK_BOX).passed
+    single = replace(masked, broken_by=("square", *("",) * 39))
+    assert next(c for c in check_masking(rounded, x, y, THREAT, single) if c.name == BLACK_BOX).passed
 
 
 def test_without_gradients_only_determinism_is_checked() -> None:

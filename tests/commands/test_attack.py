@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
 import sparring
@@ -61,6 +62,15 @@ def function_in_double(x): return double(x)
 def logits_in_double(x): return net(x).double()
 def logits_in_half(x): return net(x).bfloat16()
 def prints(x): print("a stranger's words"); return net(x)
+def shuffled(x): return net(x)[:, [1, 0, 2]]
+def rotated(x): return net(x)[:, [2, 0, 1]]
+def batch(x): return net(x - x.mean((0, 2, 3)) + 0.2) + 5 * (x.mean(0) - 0.15).abs().amax()  * torch.tensor([1., 0, 0])
+def untrained(): torch.manual_seed(0); return nn.Sequential(nn.Flatten(), nn.Linear(64, 3))
+weighed = Weighed()
+def stripes(x):
+    assert x.shape[2:] == (150, 170), tuple(x.shape)
+    rows = x.mean((1, 3))
+    return 10 * torch.stack([rows[:, ::2].mean(1), rows[:, 1::2].mean(1)], 1)
 nothing = 7
 """
 
@@ -338,6 +348,56 @@ def test_what_cannot_be_asked(
 ) -> None:
     done = quick("attack", named("net"), data, *flags)
     assert done.returncode == 2 and words in done.stderr
+
+
+def test_findings_reach_text_json_and_page(named: Callable[[str], str], data: Path, quick: Cli, tmp_path: Path) -> None:
+    out, parts = tmp_path / "out", np.load(data)
+    np.savez(tmp_path / "all.npz", x=parts["x_train"], y=parts["y_train"])
+    done = quick("attack", named("shuffled"), tmp_path / "all.npz", "--eps", "0.05", "--count", "9", "--out", out)
+    assert done.returncode == 0, done.stderr
+    words = "the model would be right on 100.0%"
+    assert f"problem  {words}" in done.stdout and f"problem: {words}" in done.stderr
+    written = json.loads((out / "report.json").read_text())
+    kinds = {finding["kind"]: finding["severity"] for finding in written["findings"]}
+    assert kinds == {"alternative": "problem", "chance": "problem"}
+    assert words in (out / "report.html").read_text()
+    assert "the model's outputs are taken for the classes in this order: 0, 1, 2" in written["notes"]
+
+
+def test_a_model_that_is_right_on_none_is_refused_with_the_reason(named: Callable[[str], str], data: Path) -> None:
+    with pytest.raises(UsageError, match=r"(?s)classifies none of 12 test images.*would be right on 100.*counted from"):
+        attacked(named("rotated"), data)
+
+
+@pytest.mark.parametrize(("name", "severity"), [("Weighed", "notice"), ("untrained", "problem"), ("weighed", None)])
+def test_a_model_made_by_its_constructor(
+    name: str, severity: str | None, named: Callable[[str], str], data: Path
+) -> None:
+    report = attacked(named(name), data)
+    severities = [finding.severity for finding in report.findings if finding.kind == "constructor"]
+    assert severities == ([severity] if severity else [])
+    assert any(finding.kind == "chance" for finding in report.findings) == (severity == "problem")
+
+
+def test_answers_that_depend_on_the_batch(named: Callable[[str], str], data: Path) -> None:
+    (finding,) = attacked(named("batch"), data).findings
+    assert finding.kind == "batch" and finding.evidence.endswith("one by one")
+
+
+def test_images_of_one_size_are_attacked_as_they_are(named: Callable[[str], str], tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for k in range(8):
+        folder = tmp_path / "large" / "ab"[k % 2]
+        folder.mkdir(parents=True, exist_ok=True)
+        pixels = rng.integers(0, 9, (150, 170), np.uint8)
+        pixels[k % 2 :: 2] += 200  # a pattern that no smaller size has
+        Image.fromarray(pixels).save(folder / f"{k}.png")
+    (tmp_path / "large" / "a" / "torn.png").write_bytes((tmp_path / "large" / "a" / "0.png").read_bytes()[:60])
+    report = attacked(named("stripes"), tmp_path / "large", version="square")
+    assert report.clean.value == 1 and report.clean.total == 8
+    assert any("torn.png" in note for note in report.notes) and not any("64x" in note for note in report.notes)
+    with pytest.raises(UsageError, match=r"\(1, 1, 64, 56\)"):
+        attacked(named("stripes"), tmp_path / "large", size="64x56", version="square")
 
 
 def test_sources_and_files_that_will_not_do(

@@ -186,6 +186,6 @@ def input_gradient(losses: Tensor, x: Tensor, keep: bool = False) -> Tensor:
     if gradient is None:
         raise UsageError(
             "no gradient flows from the model's logits to its input (a detach, a no_grad, numpy inside?): let it "
-            "through, or use the square attack, which needs no gradient"
+            "through, or use the square attack (version square), which needs no gradient"
         )
     return gradient

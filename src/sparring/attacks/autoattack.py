@@ -68,7 +68,7 @@ class AutoAttackResult:
         on_parts = (
             note for part in parts for note in part.notes if note != _square_note(part.broken_by.count("square"))
         )
-        notes = (*dict.fromkeys(on_parts), *on_all)
+        notes = tuple(dict.fromkeys([*on_parts, *on_all]))
         return cls(adv, broken_by, robust, queries, gradients, notes, first.attacks)
 
     @property

@@ -25,7 +25,7 @@ FEW_ROWS = 32
 """Rows on which an alternative must not be worse before it is tried on all."""
 CHUNK_ROWS = 64
 """Rows in one forward pass."""
-SIGNIFICANCE = 0.01
+SIGNIFICANCE = 0.05
 """Largest p-value of a better alternative, divided by the number of those that are tried."""
 AS_GOOD = 0.05
 """Largest p-value of a difference between two alternatives that counts."""
