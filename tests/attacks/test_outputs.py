@@ -36,7 +36,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "probabilities": (LOGITS.softmax(1), "returns probabilities"),
     "infinite": (LOGITS.index_fill(1, torch.tensor(2), torch.inf), "not finite at row 0"),
     "nothing": (None, "let its forward end with a return"),
-    "an array": (LOGITS.numpy(), "only Square"),
+    "an array": (LOGITS.numpy(), r"torch\.as_tensor.*Square"),
     "lists": (LOGITS.tolist(), "must return a tensor"),
     "a list of tensors": ([LOGITS, LOGITS], r"net\(x\)\[0\].*1: \[4, 7\]"),
     "a dict": ({"scores": LOGITS}, r"net\(x\)\['scores'\]"),

@@ -54,8 +54,8 @@ def _unwrapped(outputs: Any) -> str:
         return "let its forward end with a return"
     if isinstance(outputs, np.ndarray):
         return (
-            "let it compute in torch. With lambda x: torch.as_tensor(net(x)) no gradient flows, and only Square "
-            "(version square) can attack it"
+            "give lambda x: torch.as_tensor(net(x)). No gradient flows through it, which Square (version square) and "
+            "the attack on tables do not need"
         )
     if tensors := tensors_in(outputs):
         shapes = ", ".join(f"{key}: {list(tensor.shape)}" for key, tensor in tensors.items())

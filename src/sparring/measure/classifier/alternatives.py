@@ -31,7 +31,7 @@ AS_GOOD = 0.05
 """Largest p-value of a difference between two alternatives that counts."""
 MAX_ERROR_RATIO = 0.65
 """A far better alternative leaves at most this fraction of the errors."""
-BATCH_ROWS, BATCH_TOLERANCE = 32, 0.02
+BATCH_ROWS, BATCH_TOLERANCE = 32, 0.05
 """Rows that are given one by one and together, and the largest difference in units of the largest logit."""
 
 BEGIN = "let the model begin with it"

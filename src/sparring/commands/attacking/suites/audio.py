@@ -19,13 +19,12 @@ from sparring.attacks.threat_for import DECIBELS, decibel_threat, threat_for
 from sparring.attacks.validation import frozen
 from sparring.attacks.wrappers import bpda
 from sparring.commands.attacking.alternatives import audio_alternatives, audio_forms
-from sparring.commands.attacking.clean_checks import clean_findings
 from sparring.commands.attacking.output import file_stem
 from sparring.commands.attacking.suites.base import (
     AttackContext,
     Outcome,
     Suite,
-    announce,
+    check_clean,
     robust_by_class,
 )
 from sparring.commands.attacking.suites.synthetic_sounds import synthetic_sounds
@@ -114,8 +113,7 @@ class AudioAttack:
     def _run(self) -> Outcome:
         subset, flags = self.context.subset, self.context.flags.audio
         x = subset.spec.encode(subset.checked_rows, self.context.hardware.device)
-        findings = clean_findings(self.target, x, subset.checked_y, subset.classes, audio_alternatives())
-        announce(self.context, findings)
+        findings = check_clean(self.context, self.target, x, audio_alternatives())
         before = self.predict(self.waves)
         tasks = self._tasks(before)
         waves, audible = self._attacked(tasks, before)

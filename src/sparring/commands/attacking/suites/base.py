@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sparring.attacks.validation import Model, frozen
+from sparring.commands.attacking.alternatives import Groups
+from sparring.commands.attacking.clean_checks import clean_findings
 from sparring.commands.attacking.flags import KindFlags
 from sparring.commands.attacking.load_target import Target
 from sparring.commands.attacking.output import CHUNKS
@@ -130,11 +132,18 @@ class Suite:
     """Return the target as a model of values in [0, 1], whose answers can be certified. None: they cannot."""
 
 
-def announce(context: AttackContext, findings: Sequence[Finding]) -> None:
-    """Log problems before the search begins, while it can still be stopped."""
+def check_clean(context: AttackContext, target: Target, x: Tensor, groups: Groups) -> list[Finding]:
+    """Return the findings on the subset's checked rows as inputs x `[M, ...]`, and log the problems among them.
+
+    They are logged before the search begins, while it can still be stopped. `groups`: see `clean_findings`.
+    """
+    subset = context.subset
+    context.progress.info(f"checking how the model is called on {len(x):,} clean {subset.spec.plural} ...")
+    findings = clean_findings(target, x, subset.checked_y, subset.classes, groups)
     for finding in findings:
         if finding.severity == "problem":
             context.progress.info(f"{finding.severity}: {finding.as_line()}")
+    return findings
 
 
 def robust_by_class(labels: Sequence[str], robust: Sequence[bool]) -> dict[str, Proportion]:

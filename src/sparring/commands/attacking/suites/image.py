@@ -18,14 +18,13 @@ from sparring.attacks.surrogate import bf16_surrogate
 from sparring.attacks.threat_for import is_mnist_like, threat_for
 from sparring.attacks.threat_model import Threat
 from sparring.commands.attacking.alternatives import image_alternatives, image_forms
-from sparring.commands.attacking.clean_checks import clean_findings
 from sparring.commands.attacking.load_target import Target
 from sparring.commands.attacking.resumable import ResumableParts
 from sparring.commands.attacking.suites.base import (
     AttackContext,
     Outcome,
     Suite,
-    announce,
+    check_clean,
     predicted,
     require_correct,
     robust_by_class,
@@ -118,8 +117,7 @@ class ImageAttack:
         context, subset = self.context, self.context.subset
         box = context.flags.image.box
         x = in_box(subset.checked_rows, box, context.hardware.device)
-        findings = clean_findings(self.target, x, subset.checked_y, subset.classes, image_alternatives(x, box))
-        announce(context, findings)
+        findings = check_clean(context, self.target, x, image_alternatives(x, box))
         if self.version != "rand":
             correct = predicted(self.target.model, self.x) == subset.y
             require_correct(self.target, correct, subset.description, findings)

@@ -13,12 +13,11 @@ from sparring.attacks.threat_for import threat_for
 from sparring.attacks.threat_model import Threat
 from sparring.attacks.validation import check_inputs, frozen
 from sparring.commands.attacking.alternatives import series_alternatives, series_forms
-from sparring.commands.attacking.clean_checks import clean_findings
 from sparring.commands.attacking.suites.base import (
     AttackContext,
     Outcome,
     Suite,
-    announce,
+    check_clean,
     predicted,
     require_correct,
     robust_by_class,
@@ -84,8 +83,7 @@ class SeriesAttack:
             correct = predicted(model, self.x) == subset.y
             x = self.spec.encode(subset.checked_rows, self.x.device)
             alternatives = series_alternatives(self.spec)
-            findings = clean_findings(self.target, x, subset.checked_y, subset.classes, alternatives)
-            announce(self.context, findings)
+            findings = check_clean(self.context, self.target, x, alternatives)
             require_correct(self.target, correct, subset.description, findings)
             chunks = self._search()
         broken, adv = (torch.cat([getattr(chunk, name) for chunk in chunks]) for name in ("broken", "adv"))

@@ -14,13 +14,12 @@ from sparring.attacks.tabular_constraints import TabularConstraints
 from sparring.attacks.threat_for import constraints_for, threat_for
 from sparring.attacks.validation import check_inputs
 from sparring.commands.attacking.alternatives import table_alternatives
-from sparring.commands.attacking.clean_checks import clean_findings
 from sparring.commands.attacking.resumable import joined
 from sparring.commands.attacking.suites.base import (
     AttackContext,
     Outcome,
     Suite,
-    announce,
+    check_clean,
     predicted,
     require_correct,
     robust_by_class,
@@ -79,8 +78,7 @@ class TableAttack:
             check_inputs(model, self.x[:2], subset.y[:2], self.threat)
             correct = predicted(model, self.x) == subset.y
             x = self.spec.encode(subset.checked_rows, self.x.device)
-            findings = clean_findings(self.target, x, subset.checked_y, subset.classes, table_alternatives(x))
-            announce(self.context, findings)
+            findings = check_clean(self.context, self.target, x, table_alternatives(x))
             idx = require_correct(self.target, correct, subset.description, findings)
             result = self._search(idx)
             rows = self._changed_rows(idx, result)
