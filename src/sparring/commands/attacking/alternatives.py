@@ -179,10 +179,11 @@ def class_orders(classes: Sequence[str], fitted: Sequence[int] | None) -> list[A
     }
     if fitted is not None:
         orders["classes in the order that its answers show"] = list(fitted)
+    names = {tuple(order): name for name, order in reversed(orders.items())}  # of equal orders the first name
+    names.pop(tuple(range(count)), None)
     return [
         with_outputs(f"{name} ({_listed([classes[order.index(k)] for k in range(count)])})", order, REORDER)
-        for name, order in orders.items()
-        if order != list(range(count))
+        for order, name in reversed(names.items())
     ]
 
 
