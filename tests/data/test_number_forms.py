@@ -122,6 +122,10 @@ def test_columns_not_to_learn_from_are_told_all_at_once(seed: int, tmp_path: Pat
 def test_ordinary_columns_are_not_told() -> None:
     assert remark_on("valid", ["1", "0"], 2, 99, numeric=True, counts=False) is None
     assert remark_on("paid", ["yes", "no"], 2, 99, numeric=False, counts=False) is None
+    assert remark_on("age", ["17", "18", "19 years"], 3, 99, numeric=False, counts=False) == (
+        "holds numbers and words such as '19 years', and is read as words"
+    )
+    assert remark_on("code", ["1", "2"], 2, 99, numeric=False, counts=False) is None
     assert remark_on("price", list("123456789"), 99, 99, numeric=True, counts=False) is None
 
 

@@ -124,7 +124,7 @@ def _certified_interval(report: ReportJson) -> tuple[float, float]:
 def _brackets(target: Target, subset: Subset, settings: dict[str, Any], folder: Path, progress: Progress) -> Brackets:
     """Certify and attack the subset, or resume; each chunk is saved as it ends."""
     x = in_box(subset.rows, (0.0, 1.0), subset.y.device)
-    done, on_progress = 0, progress.callback("certifying and attacking")
+    done, on_progress = 0, progress.callback("certifying and attacking", "images")
 
     def count(now: int, total: int) -> None:
         nonlocal done

@@ -130,7 +130,7 @@ def _attack(session: TrainingSession, net: nn.Module, data: Dataset, clean: Clas
     eps = recipe.eps or default_eps(recipe.norm, data.spec)
     result = robustness(
         net, x, y, partial(pixel_threat, recipe.norm), eps, max_eps(recipe.norm, data.spec),
-        session.progress.callback("attacking"),
+        session.progress.callback("attacking", "images"),
     )  # fmt: skip
     report = HardeningReport(
         run=str(run.path), method=recipe.name, norm=recipe.norm, eps=recipe.eps or 0.0, minutes=clean.minutes,

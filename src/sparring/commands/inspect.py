@@ -98,7 +98,8 @@ def _(spec: TableSpec) -> list[str]:
 def _describe_column(column: Column) -> str:
     name = printable(column.name)
     if column.categories:
-        return f"{name} ({len(column.categories)} categories)"
+        count = len(column.categories)
+        return f"{name} ({count} {'category' if count == 1 else 'categories'})"
     return f"{name} ({column.low:g} to {column.high:g})"
 
 

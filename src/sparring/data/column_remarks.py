@@ -27,8 +27,11 @@ def remark_on(name: str, words: Sequence[str], distinct: int, rows: int, *, nume
         return "numbers the rows: what is learnt from it is their order"
     if numeric or not words:
         return None
+    others = [word for word in words if to_number(word) is None]
+    if others and len(others) < len(words) / 2:
+        return f"holds numbers and words such as {others[0]!r}, and is read as words"
     parse = time_parser(words)
-    if parse is not None and any(to_number(word) is None for word in words):
+    if parse is not None and others:
         return "holds dates, which are read as mere words"
     if sum(len(word.split()) for word in words) >= WORDS_OF_TEXT * len(words):
         return "holds free text, which is read as mere words"

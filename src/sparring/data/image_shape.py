@@ -169,7 +169,7 @@ def choose_shape(shapes: Counter[Shape], size: tuple[int, int] | None, mode: str
         else:
             size = height, width
     if {(s.height, s.width) for s in shapes} != {size}:
-        notes.append("other sizes are scaled until they cover this one, and cut to their centre")
+        notes.append(f"images of other sizes are scaled to cover {size[0]}x{size[1]} and cropped to the centre")
     modes = {s.mode for s in shapes}
     if invalid := next((m for m in modes if m not in MODES), None):
         if mode is not None or len(modes) > 1:

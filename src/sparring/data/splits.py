@@ -42,7 +42,8 @@ def choose_test(
     for label in np.unique(labels):
         of_class = np.random.default_rng(0).permutation(np.flatnonzero(labels == label))
         is_test[of_class[: len(of_class) // held_out]] = True
-    return is_test, f"held out for testing: one in {held_out} of each class, drawn at random" if is_test.any() else None
+    of_each = "" if (labels < 0).all() else " of each class"
+    return is_test, f"held out for testing: one in {held_out}{of_each}, drawn at random" if is_test.any() else None
 
 
 def _by_take(files: Sequence[str]) -> NDArray[np.bool_] | None:

@@ -75,7 +75,8 @@ class Hardware:
         """Return one line for the terminal: `cpu, 2 threads, bf16`."""
         device, detail = self.device, ""
         if device.type == "cpu":
-            detail = f", {torch.get_num_threads()} threads"
+            threads = torch.get_num_threads()
+            detail = f", {threads} thread{'s' if threads > 1 else ''}"
         elif device.type == "cuda":
             detail = f", {torch.cuda.get_device_name(device)}"
         return f"{device}{detail}, {'bf16' if self.bf16 else 'fp32'}"

@@ -159,7 +159,7 @@ def _of_run(
     count = request.count(splits["test"] if request.split in (None, "test") and splits["test"] else len(data))
     reference = reference_of(data, count, request.split, request.seed)
     stored = _with_labels_of(
-        of_model(model, count, request.seed, progress.callback("sampling")), model.spec.classes, data
+        of_model(model, count, request.seed, progress.callback("sampling", "images")), model.spec.classes, data
     )
     checkpoint = str(request.checkpoint) if request.checkpoint is not None else "last" if request.raw else ""
     about = _about(str(run.path), "run", count, request) | {

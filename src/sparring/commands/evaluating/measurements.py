@@ -77,7 +77,7 @@ def copy_features(inputs: EvaluationInputs, net: Features, samples: Tensor | Non
 
 def _features(net: Features, views: Sequence[RowView], progress: Progress) -> list[Tensor]:
     """Compute the features of several sets of rows, with one progress bar for all."""
-    progress.begin("computing features", sum(map(len, views)), unit="row")
+    progress.begin("computing features", sum(map(len, views)), unit="rows")
     done, features = 0, []
     try:
         for rows in views:

@@ -35,10 +35,10 @@ class Progress:
         else:
             print(text, file=sys.stderr, flush=True)
 
-    def begin(self, what: str, total: int, done: int = 0, unit: str = "img") -> None:
-        """Start to count `what` from `done` to `total`."""
+    def begin(self, what: str, total: int, done: int = 0, unit: str = "") -> None:
+        """Start to count `what` from `done` to `total`; `unit` is a plural noun."""
         self.end()
-        self._what, self._total, self._unit, self._first = what, total, unit, done
+        self._what, self._total, self._unit, self._first = what, total, f" {unit}/s" if unit else "/s", done
         self._start = self._last_line = time.monotonic()
         if not self.quiet and sys.stderr.isatty():
             self._bar = _bar()
@@ -53,12 +53,12 @@ class Progress:
         rate = (done - self._first) / max(now - self._start, 1e-9)
         text = "  ".join(f"{name} {value:.3f}" for name, value in (metrics or {}).items())
         if self._bar is not None and self._task is not None:
-            self._bar.update(self._task, completed=done, metrics=text, rate=f"{rate:,.0f} {self._unit}/s")
+            self._bar.update(self._task, completed=done, metrics=text, rate=f"{rate:,.0f}{self._unit}")
         elif now - self._last_line >= LINE_SECONDS or done >= self._total:
             self._last_line = now
             left = _clock((self._total - done) / max(rate, 1e-9))
             count = f"{self._what} {done:,} of {self._total:,}"
-            self.info(f"{count}  {rate:,.0f} {self._unit}/s  {left} left  {text}".rstrip())
+            self.info(f"{count}  {rate:,.0f}{self._unit}  {left} left  {text}".rstrip())
 
     def end(self) -> None:
         """Remove the bar."""
@@ -66,7 +66,7 @@ class Progress:
             self._bar.stop()
             self._bar = self._task = None
 
-    def callback(self, what: str, unit: str = "img") -> Callable[[int, int], None]:
+    def callback(self, what: str, unit: str = "") -> Callable[[int, int], None]:
         """Return an `on_progress(done, total)` that begins at its first call and ends at `total`."""
         begun = False
 

@@ -129,7 +129,7 @@ class TrainingSession:
         system = build(plan.images)
         start = self._restore(system, data)
         due = callbacks(system, plan)
-        self.progress.begin("training", plan.images, start)
+        self.progress.begin("training", plan.images, start, data.report.unit)
         try:
             with signals() as stop, diverging(system, self.run):
                 done = play(system, loader, total=plan.images, start=start, seed=self.settings.seed,

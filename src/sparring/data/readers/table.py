@@ -94,8 +94,7 @@ class Tables(RawDataset):
         self.name = self.files[0].name
         self.header = self.files[0].header
         self._skipped_rows = 0
-        for file in self.files:
-            self.notes += file.notes
+        self.notes += dict.fromkeys(note for file in self.files for note in file.notes)
 
     def plan(self, options: ReadOptions, like: DataSpec | None) -> TableSpec:
         """Sum up the columns in a first reading, and choose which are numbers and which categories."""
