@@ -14,6 +14,7 @@ from sparring.data.readers.idx import idx_names
 from sparring.data.readers.images import SUFFIXES as IMAGE_SUFFIXES
 from sparring.data.readers.series import rising_time
 from sparring.data.readers.table import TEXT_SUFFIXES, TableFile, table_suffix
+from sparring.data.roles.arrays import pair_arrays
 from sparring.data.table_cells import is_number
 from sparring.data.text_table import open_text_table
 from sparring.data.typed_table import open_parquet_table
@@ -64,8 +65,8 @@ def _kind_of_arrays(container: Container, names: list[str], like: DataSpec | Non
     if like is not None:
         return like.kind, "arrays, read as the model's training data were"
     shapes = array_shapes(container, names)
-    for entry in ("x", "x_train", "x_test", "arr_0"):
-        if entry in shapes and len(shape := shapes[entry][0]) == 2:
+    for entry, *_ in pair_arrays(list(shapes)):
+        if len(shape := shapes[entry][0]) == 2:
             sides = flat_images(shape[1])
             hint = f"; {shape[1]} = {sides}: reshape it where it holds images" if sides else ""
             return "table", f"an array of shape {list(shape)}{hint}"

@@ -4,25 +4,39 @@ from __future__ import annotations
 
 import io
 import zipfile
+from collections import Counter
 from collections.abc import Callable
-from typing import IO, Any, Literal, TypeAlias
+from dataclasses import dataclass
+from typing import IO, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sparring.data.archive import Container, suffix, too_large
+from sparring.data.roles.values import mark_notes
+from sparring.data.roles.words import is_nothing
 from sparring.data.signatures import begins
 from sparring.engine.errors import SparringError
 
-NAMES: list[tuple[str, str, Literal["train", "test"]]] = [
-    ("x_train", "y_train", "train"), ("x_test", "y_test", "test"),
-    ("x", "y", "train"), ("images", "labels", "train"), ("image", "label", "train"), ("arr_0", "arr_1", "train"),
-]  # fmt: skip
-
 MAGIC = {".npy": b"\x93NUMPY", ".npz": b"PK"}
 """Suffix -> first bytes."""
-Entries: TypeAlias = dict[str, Callable[[], NDArray[Any]]]
-"""Name of an array -> what reads it."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One array of a source."""
+
+    name: str
+    """What it is called in messages, and in the names of examples."""
+    read: Callable[[], NDArray[Any]]
+
+    def __call__(self) -> NDArray[Any]:
+        """Read the array."""
+        return self.read()
+
+
+Entries: TypeAlias = dict[str, Entry]
+"""Name of an array, or the path of its file where names are not unique -> the array."""
 
 
 def numpy_names(container: Container) -> list[str]:
@@ -31,28 +45,34 @@ def numpy_names(container: Container) -> list[str]:
 
 
 def open_entries(container: Container, names: list[str]) -> Entries:
-    """Return what reads each array; raises SparringError on several `.npz`."""
-    packed = [name for name in names if suffix(name) == ".npz"]
-    if packed and len(names) > 1:
-        raise SparringError(
-            f"{container.path} holds {len(names)} NumPy files ({', '.join(names[:3])} ...): name one of them"
+    """Return the arrays in the NumPy files of these names."""
+    if len(names) == 1:
+        name = names[0]
+        return (
+            _packed(container, name) if suffix(name) == ".npz" else {"x": Entry(name, lambda: _load(container, name))}
         )
-    return _packed(container, packed[0]) if packed else _single(container, names)
+    entries: Entries = {}
+    for name, key in zip(names, _keys(names), strict=True):
+        if suffix(name) == ".npz":
+            inner = _packed(container, name)
+            entries |= {key if len(inner) == 1 else f"{key}/{entry}": value for entry, value in inner.items()}
+        else:
+            entries[key] = Entry(key, lambda name=name: _load(container, name))  # type: ignore[misc]
+    return entries
 
 
-def entry_name(names: list[str], entry: str) -> str:
-    """Return what an array is called in messages and names."""
-    if suffix(names[0]) == ".npz":
-        return f"{names[0]}:{entry}"
-    return entry if len(names) > 1 else names[0]
+def _keys(names: list[str]) -> list[str]:
+    """Return the stems of files in lower case, or their paths where several have one stem."""
+    stems = [name.rsplit("/", 1)[-1].lower().removesuffix(".npy").removesuffix(".npz") for name in names]
+    return stems if len(set(stems)) == len(stems) else [name.rpartition(".")[0] for name in names]
 
 
 def array_shapes(container: Container, names: list[str]) -> dict[str, tuple[tuple[int, ...], np.dtype[Any]]]:
     """Return shape and dtype of each array by its header alone; nothing for what is damaged."""
     try:
         if suffix(names[0]) != ".npz":
-            stems = {name.rsplit("/", 1)[-1].lower().removesuffix(".npy"): name for name in names}
-            return {("x" if len(names) == 1 else stem): _shape(container.open(name)) for stem, name in stems.items()}
+            keys = ["x"] if len(names) == 1 else _keys(names)
+            return {key: _shape(container.open(name)) for key, name in zip(keys, names, strict=True)}
         with zipfile.ZipFile(container.place(names[0]) or io.BytesIO(container.read(names[0]))) as archive:
             members = [info for info in archive.infolist() if info.filename.endswith(".npy")]
             return {i.filename.removesuffix(".npy").lower(): _shape(archive.open(i)) for i in members}
@@ -66,13 +86,6 @@ def _shape(stream: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
         read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, _, dtype = read(stream)
         return shape, dtype
-
-
-def _single(container: Container, names: list[str]) -> Entries:
-    if len(names) == 1:
-        return {"x": lambda: _load(container, names[0])}
-    stems = {name.rsplit("/", 1)[-1].lower().removesuffix(".npy"): name for name in names}
-    return {stem: lambda name=name: _load(container, name) for stem, name in stems.items()}  # type: ignore[misc]
 
 
 def _load(container: Container, name: str) -> NDArray[Any]:
@@ -109,7 +122,7 @@ def _packed(container: Container, name: str) -> Entries:
         except Exception as error:  # as above; objects (pickles) are refused
             raise SparringError(f"{name}: {key} cannot be read as NumPy numbers: {_reason(error)}") from error
 
-    return {key.lower(): lambda key=key: entry(key) for key in keys}  # type: ignore[misc]
+    return {key.lower(): Entry(f"{name}:{key.lower()}", lambda key=key: entry(key)) for key in keys}  # type: ignore[misc]
 
 
 def no_labels(y: NDArray[Any], name: str) -> SparringError:
@@ -120,7 +133,12 @@ def no_labels(y: NDArray[Any], name: str) -> SparringError:
 
 
 def class_labels(y: NDArray[Any], name: str) -> list[str | None]:
-    """Return classes `[N]` or one-hot `[N, K]` as names, None for -1; raises SparringError on other shapes."""
+    """Return classes `[N]` or one-hot `[N, K]` as names, None for marks for nothing; raises SparringError on others."""
+    return labels_with_notes(y, name)[0]
+
+
+def labels_with_notes(y: NDArray[Any], name: str) -> tuple[list[str | None], list[str]]:
+    """Return classes as `class_labels` does, and notes on marks for nothing."""
     if y.ndim > 2 or (y.ndim == 2 and (y.shape[1] == 0 or (y.shape[1] > 1 and y.dtype.kind not in "uifb"))):
         raise no_labels(y, name)
     if y.ndim == 2 and y.shape[1] > 1:
@@ -129,7 +147,10 @@ def class_labels(y: NDArray[Any], name: str) -> list[str | None]:
         y = y.astype(np.int64)
     if y.dtype.kind == "S":
         y = np.char.decode(y, "utf-8", "replace")
-    return [None if str(value) in ("-1", "") else str(value) for value in y.reshape(-1).tolist()]
+    words = [str(value) for value in y.reshape(-1).tolist()]
+    classes = [None if is_nothing(word) else word for word in words]
+    marks = Counter(word for word in words if is_nothing(word))
+    return classes, [f"{name}: {note}" for note in mark_notes(marks, classes)]
 
 
 def _reason(error: Exception) -> str:

@@ -105,7 +105,8 @@ class ReadOptions:
         from sparring.engine.data_spec import KINDS, kinds_of
 
         for name, kinds in KINDS_OF_OPTION.items():
-            if getattr(self, name) not in (None, False, ()) and not set(kinds) & set(kinds_of(kind)):
+            allowed = {*kinds, *BESIDE_FILES.get(name, ())}
+            if getattr(self, name) not in (None, False, ()) and not allowed & set(kinds_of(kind)):
                 flag, plurals = name.replace("_", "-"), " and ".join(KINDS[k].plural for k in kinds)
                 raise UsageError(
                     f"--{flag} is for {plurals}, and the source is read as {KINDS[kind].plural} ({evidence}): leave it "
@@ -115,11 +116,13 @@ class ReadOptions:
 
 KINDS_OF_OPTION = {
     "size": ("image",), "mode": ("image",), "resize": ("image",),
-    "label": ("table", "image", "audio"), "label_from": ("image", "audio"), "categorical": ("table",),
+    "label": ("table",), "label_from": ("image", "audio"), "categorical": ("table",),
     "names": ("table", "series"), "drop": ("table", "series"), "delimiter": ("table", "series"),
     "time": ("series",), "window": ("series",),
 }  # fmt: skip
 """Option -> kinds of data that have it."""
+BESIDE_FILES = {"label": ("image", "audio")}
+"""Option -> kinds that have it by a table beside their files."""
 
 
 class RawDataset(ABC):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import IO, Any
@@ -76,12 +77,24 @@ class PartOf:
 
     def __init__(self, whole: Container, word: str) -> None:
         self.path, self._whole = whole.path, whole
-        self.names = [name for name in whole.names if word.casefold() in name.casefold()]
-        self.refused = [left for left in whole.refused if word.casefold() in left.name.casefold()]
+        self.names = _with_word(whole.names, word)
+        refused = set(_with_word([left.name for left in whole.refused], word))
+        self.refused = [left for left in whole.refused if left.name in refused]
         if not self.names:
             raise UsageError(f"--part {word}: no file of {whole.path} has this in its path, such as {whole.names[:1]}")
         self.read, self.open, self.size, self.place = whole.read, whole.open, whole.size, whole.place
         self.key, self.ticket = whole.key, whole.ticket
+
+
+def _with_word(names: list[str], word: str) -> list[str]:
+    """Return the names that hold a word, as a word of its own or else anywhere."""
+    wanted = f" {' '.join(_words(word))} "
+    whole = [name for name in names if wanted in f" {' '.join(_words(name))} "]
+    return whole or [name for name in names if word.casefold() in name.casefold()]
+
+
+def _words(text: str) -> list[str]:
+    return [part for part in re.split(r"[\W_]+", text.casefold()) if part]
 
 
 def open_archives(container: Container) -> Container:

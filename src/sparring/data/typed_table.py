@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from sparring.data.archive import Container
 from sparring.data.mmap_io import let_go
-from sparring.data.numpy_io import NAMES, class_labels, entry_name, numpy_names, open_entries
+from sparring.data.numpy_io import class_labels, numpy_names, open_entries
 from sparring.data.parquet_cells import explaining
+from sparring.data.roles.arrays import pair_arrays
 from sparring.engine.errors import SparringError
 
 CHUNK_ROWS = 4096
@@ -100,8 +101,8 @@ def open_array_tables(container: Container, given: Sequence[str]) -> list[ArrayT
     names = numpy_names(container)
     entries = open_entries(container, names)
     tables = []
-    for x, y, split in (part for part in NAMES if part[0] in entries):
-        values, name = entries[x](), entry_name(names, x)
+    for x, y, split in pair_arrays(list(entries)):
+        values, name = entries[x](), entries[x].name
         if values.ndim != 2 or values.dtype.kind not in "uifb":
             raise SparringError(
                 f"{name} is {values.dtype} of shape {list(values.shape)}: a table is an array [N, F] of numbers"

@@ -145,5 +145,5 @@ def test_masks_are_left_out(kind: str) -> None:
 def test_several_data_sets_are_named() -> None:
     names = [f"{d}/{s}/{c}/{k}.png" for d, cs in (("shoes", "ab"), ("hats", "cd")) for s in ("train", "test")
              for c in cs for k in range(5)]  # fmt: skip
-    with pytest.raises(SparringError, match=r"several data sets \(shoes, hats\).*--part shoes"):
+    with pytest.raises(SparringError, match=r"several data sets \(shoes, hats\).*--part 'shoes'"):
         understand(names)

@@ -25,7 +25,7 @@ def _of_images(read: Callable[[Container], RawDataset | None]) -> Reader:
 
 
 READERS: dict[str, tuple[Reader, ...]] = {
-    "image": (*map(_of_images, (read_idx_files, read_cifar, read_numpy, read_parquet)), read_images),
+    "image": (*map(_of_images, (read_idx_files, read_cifar, read_numpy)), read_parquet, read_images),
     "audio": (read_audio,),
     "series": (read_series,),
     "table": (read_table,),

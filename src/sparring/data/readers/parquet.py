@@ -11,13 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 from sparring.data.archive import Container, Skipped
 from sparring.data.image_shape import ImageSource
+from sparring.data.label_table import LABEL_NAMES
 from sparring.data.parquet_cells import Cells, explaining, parquet_names
-from sparring.data.reader_api import Example, RawDataset, ReadResult, Shape
+from sparring.data.reader_api import Example, RawDataset, ReadOptions, ReadResult, Shape
 from sparring.data.readers.images import MOST_HEADERS, alphas, mostly_images, survey
-from sparring.data.roles.words import split_of_path
-from sparring.engine.errors import SparringError
+from sparring.data.roles.layout import several_data_sets
+from sparring.data.roles.values import to_labels
+from sparring.data.roles.words import SHARD, plain, split_of_path, split_word
+from sparring.engine.errors import SparringError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
     from sparring.data.reader_api import Rows
@@ -34,6 +38,7 @@ class ParquetImages(ImageSource):
     notes: list[str] = field(default_factory=list)
     format: str = "parquet"
     drops_duplicates: bool = True
+    vectors: NDArray[np.float32] | None = None
 
     def survey(self) -> Counter[Shape]:
         """Sizes and modes of up to 2,000 first cells: later ones would unpack whole row groups."""
@@ -48,7 +53,7 @@ class ParquetImages(ImageSource):
         return self.decode_files(self.cells, rows, spec, on_progress, None if self.cells.shareable() else 1)
 
 
-def read_parquet(container: Container) -> RawDataset | None:
+def read_parquet(container: Container, options: ReadOptions) -> RawDataset | None:
     """All parquet files of a container; None where there is none. Needs pyarrow (`pip install sparring[tables]`)."""
     names = parquet_names(container)
     if not names or mostly_images(container, len(names)):
@@ -69,24 +74,58 @@ def read_parquet(container: Container) -> RawDataset | None:
         )
     used = [name for name in names if image in columns[name]]
     cells = Cells(container.path, {name: sources[name] for name in used}, image)
-    items = []
-    for name in used:
-        label = next((c for c in ("label", "labels", "fine_label") if c in columns[name]), None)
-        with explaining(name):
-            labels = list(_labels(cells.tables[name], label))
-        items += [Example(f"{name}#{row}", split_of_path(name), text) for row, text in enumerate(labels)]
+    _refuse_data_sets(used)
+    column, notes = _label_column(columns[used[0]], image, options.label)
+    values = [value for name in used for value in _values(cells.tables[name], name, column)]
+    names_of = [f"{name}#{row}" for name in used for row in range(cells.tables[name].metadata.num_rows)]
+    labels = to_labels(values, f"column '{column}'")
+    splits = {name: split_of_path(name) for name in used}
+    items = [
+        Example(name, splits[name.rpartition("#")[0]], label)
+        for name, label in zip(names_of, labels.classes, strict=True)
+    ]
     skipped = [Skipped(name, "is no parquet file of images") for name in container.names if name not in used]
-    return ParquetImages(cells, items, [*container.refused, *skipped])
+    remarks = [*notes, *(labels.notes if column else ())]
+    return ParquetImages(cells, items, [*container.refused, *skipped], remarks, vectors=labels.vectors)
 
 
-def _labels(table: Any, column: str | None) -> Iterator[str | None]:
-    if column is None:
-        yield from [None] * table.metadata.num_rows
-        return
-    names = _class_names(table, column)
-    for value in table.read([column])[column].to_pylist():
-        known = isinstance(value, int) and 0 <= value < len(names)
-        yield None if value in (None, -1) else names[value] if known else str(value)
+def _refuse_data_sets(names: list[str]) -> None:
+    """Raise SparringError where files lie in folders that are neither splits nor shards."""
+    folders = [name.split("/")[:-1] for name in names]
+    sets = {tuple(f for f in of if split_word(f) is None and not SHARD.fullmatch(f)) for of in folders}
+    if len(sets) > 1:
+        raise several_data_sets("", ["/".join(folders) or "." for folders in sorted(sets)])
+
+
+def _label_column(header: list[str], image: str, wanted: str | None) -> tuple[str | None, list[str]]:
+    """Return the column of the labels, and a note where another may be meant."""
+    if wanted is not None:
+        if wanted not in header:
+            raise UsageError(f"--label {wanted}: there is no such column: {did_you_mean(wanted, header)}")
+        return wanted, []
+    known = [c for name in ("label", "labels", *LABEL_NAMES) for c in header if plain(c) == name and c != image]
+    known = list(dict.fromkeys(known))
+    others = [c for c in header if c != image]
+    if known:
+        more = [c for c in others if c != known[0] and (c in known or c.endswith("label"))]
+        other = (
+            f"'{known[0]}' is taken for the label; --label takes another column, such as '{more[0]}'" if more else ""
+        )
+        return known[0], [other] * bool(more)
+    note = f"images are unlabelled: --label names the column of the class, one of {', '.join(others)}"
+    return None, [note] * bool(others)
+
+
+def _values(table: Any, name: str, column: str | None) -> Iterator[Any]:
+    """Yield the label of each row, numbers of classes by their names."""
+    with explaining(name):
+        if column is None or column not in table.schema_arrow.names:
+            yield from [None] * table.metadata.num_rows
+            return
+        names = _class_names(table, column)
+        for value in table.read([column])[column].to_pylist():
+            known = isinstance(value, int) and 0 <= value < len(names)
+            yield names[value] if known else value
 
 
 def _class_names(table: Any, column: str) -> list[str]:

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from sparring.data.archive import Container, Skipped
 from sparring.data.mmap_io import let_go
-from sparring.data.numpy_io import NAMES, class_labels, entry_name, numpy_names, open_entries
+from sparring.data.numpy_io import class_labels, numpy_names, open_entries
 from sparring.data.reader_api import Example, RawDataset, ReadOptions, ReadResult
 from sparring.data.readers.arrays import ArrayDataset
 from sparring.data.readers.table import TableFile, find_column, open_tables
+from sparring.data.roles.arrays import pair_arrays
 from sparring.data.table_cells import MISSING, to_number
 from sparring.data.time_series import MAX_GAP, fill_gaps, time_parser, to_grid, windows
 from sparring.engine.data_spec import DataSpec, SeriesSpec
@@ -202,8 +203,8 @@ def _read_arrays(container: Container, names: list[str], options: ReadOptions) -
     if options.window is not None:
         raise UsageError("--window cuts one long series: these are series already, leave it out")
     entries, arrays, items = open_entries(container, names), list[NDArray[Any]](), list[Example]()
-    for x, y, split in (part for part in NAMES if part[0] in entries):
-        values, name = entries[x](), entry_name(names, x)
+    for x, y, split in pair_arrays(list(entries)):
+        values, name = entries[x](), entries[x].name
         values = values[:, None] if values.ndim == 2 else values
         if values.ndim != 3 or 0 in values.shape or values.dtype.kind not in "uif":
             raise SparringError(

@@ -320,10 +320,12 @@ class _Reading:
 
 
 def several_data_sets(path: str, names: Sequence[str]) -> SparringError:
-    """Return an error that names the data sets of one source."""
+    """Return an error that names the data sets of one source, and a word that only the first has."""
+    common = set.intersection(*(set(name.split()) for name in names))
+    part = " ".join(word for word in names[0].split() if word not in common) or names[0]
     return SparringError(
         f"{path or 'the source'} holds several data sets ({', '.join(names[:8])}): name one of them, as SOURCE or by "
-        f"--part {names[0]}"
+        f"--part '{part}'"
     )
 
 

@@ -34,8 +34,11 @@ def to_labels(values: Sequence[Any], name: str) -> Labels:
     Floats that are whole are whole numbers; others, and lists, are vectors. Marks for nothing are no label, and are
     counted in a note.
     """
-    values = [_scalar(value) for value in values]
+    values = [value.tolist() if isinstance(value, np.ndarray | np.generic) else value for value in values]
     known = [value for value in values if not _is_mark(value)]
+    if all(isinstance(value, list | tuple) and len(value) == 1 for value in known):
+        values = [value if _is_mark(value) else value[0] for value in values]
+        known = [value for value in values if not _is_mark(value)]
     if known and all(isinstance(value, list | tuple) for value in known):
         return _of_lists(values, known, name)
     if any(isinstance(value, list | tuple | dict | bytes) for value in known):
@@ -68,12 +71,6 @@ def class_notes(count: int, labelled: int, unit: str) -> list[str]:
         f"{count:,} classes of {labelled:,} labelled {unit}: are these names or numbers? numbers are labels as vectors "
         "(floats [N, 1] that are not whole), names of files none (--label-from none)"
     ]
-
-
-def _scalar(value: Any) -> Any:
-    """Return a list of one as what is in it, and an array as a list."""
-    value = value.tolist() if isinstance(value, np.ndarray | np.generic) else value
-    return value[0] if isinstance(value, list | tuple) and len(value) == 1 and not isinstance(value[0], list) else value
 
 
 def _is_mark(value: Any) -> bool:

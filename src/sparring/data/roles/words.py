@@ -8,7 +8,8 @@ from typing import Literal, NamedTuple
 Split = Literal["train", "test"]
 SPLITS: dict[str, Split] = {
     "train": "train", "training": "train", "trainval": "train", "trn": "train",
-    "test": "test", "testing": "test", "tst": "test", "val": "test", "valid": "test", "validation": "test",
+    "test": "test", "testing": "test", "tst": "test", "t10k": "test",
+    "val": "test", "valid": "test", "validation": "test",
     "dev": "test", "devel": "test", "eval": "test", "evaluation": "test", "holdout": "test", "heldout": "test",
     "pred": "test", "prediction": "test",
 }  # fmt: skip
