@@ -123,6 +123,21 @@ def test_files_of_more_than_8_bits_have_one_scale(form: str, tmp_path: Path) -> 
     assert np.array_equal(rows(one)[0], rows(data)[1])
 
 
+@pytest.mark.parametrize("opaque", [False, True])
+def test_a_fourth_channel_of_12_bits_has_the_scale_of_the_others(opaque: bool, tmp_path: Path) -> None:
+    x = np.random.default_rng(0).integers(0, 4096, (8, 6, 5, 4)).astype(np.uint16)
+    x[0, 0, 0, 0] = 4095
+    if opaque:  # transparency: mostly 65535, and in a corner 0
+        x[..., 3] = 65535
+        x[:, :2, :2, 3] = 0
+    files = {f"{k}.png": png16(image) for k, image in enumerate(x)}
+    data = open_source(write_files(tmp_path / "set", files), ReadOptions(mode="RGBA") if opaque else None)
+    want = Scale(0, 4095)(x)
+    if opaque:
+        want[..., 3] = x[..., 3] >> 8
+    assert data.report.mode == "RGBA" and np.array_equal(rows(data), want)
+
+
 def test_bytes_stay_as_they_are_beside_wider_files_in_one_process_or_two(tmp_path: Path) -> None:
     wide = np.random.default_rng(0).integers(0, 4096, (70, 6, 5, 3)).astype(np.uint16)
     bytes_ = pixels(70, 6, 5)

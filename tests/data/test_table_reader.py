@@ -240,7 +240,7 @@ def test_parquet(people: Dataset, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"column 'tags' holds list<.*--drop 'tags' leaves it out"):
         table(tmp_path / "n.parquet", "class")
     assert cells(table(tmp_path / "n.parquet", "class", drop=("tags",))) == cells(people)
-    with pytest.raises(SparringError, match="no readable parquet"):
+    with pytest.raises(SparringError, match="no whole parquet"):
         table(write(tmp_path, b"PAR1 torn", "t.parquet"))
 
 

@@ -107,8 +107,8 @@ def decode(content: bytes, shape: Shape, scales: Scales | None = None) -> tuple[
         return picture.tobytes(), extent
 
 
-def alpha_of(content: bytes) -> NDArray[np.uint8]:
-    """Return the alpha channel `[H, W]` of an image file; raises on what is no image."""
+def alpha_of(content: bytes) -> NDArray[np.uint8 | np.uint16]:
+    """Return the alpha channel `[H, W]` of an image file, of 16 bits where it has these; raises on what is no image."""
     import numpy as np
 
     with _open(content) as image:
@@ -171,7 +171,13 @@ def _read_wide(image: Image.Image, content: bytes, scales: Scales | None) -> tup
         extent = extent_of(colours)
     except ValueError as error:
         raise Unusable(str(error)) from None
-    return image if scales is None else to_picture(scales.of(extent)(colours), alpha), extent
+    if scales is None:
+        return image, extent
+    scale = scales.of(extent)
+    if alpha is None:
+        return to_picture(scale(colours), None), extent
+    band = alpha.max(initial=0) <= scale.high  # a channel of data, with the range of the others
+    return to_picture(scale(colours), scale(alpha) if band else (alpha >> 8).astype("uint8")), extent
 
 
 def decode_all(

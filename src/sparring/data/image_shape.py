@@ -132,7 +132,7 @@ def holds_data(alphas: Iterable[NDArray[Any]]) -> bool:
         return False
     every = np.concatenate(values)
     opaque = next((top for top in (1, 255, 65535) if every.max(initial=0) <= top), np.inf)
-    opaque = 255 if every.dtype == np.uint8 else opaque
+    opaque = {"uint8": 255, "uint16": 65535}.get(every.dtype.name, opaque)
     return bool((every < opaque).all() or ((every > 0) & (every < opaque)).mean() > MOSTLY_HALF)
 
 

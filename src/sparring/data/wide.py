@@ -48,11 +48,11 @@ def wide_values(image: Image.Image, open_again: Callable[[], Image.Image]) -> ND
     return colours
 
 
-def without_alpha(values: NDArray[Any], mode: str) -> tuple[NDArray[Any], NDArray[np.uint8] | None]:
-    """Return the colours, and the alpha channel of 16 bits as bytes; None where `mode` has none."""
+def without_alpha(values: NDArray[Any], mode: str) -> tuple[NDArray[Any], NDArray[np.uint16] | None]:
+    """Return the colours, and the alpha channel of 16 bits `[H, W]`; None where `mode` has none."""
     if values.ndim == 2 or not mode.endswith("A"):
         return values, None
-    return values[..., :-1], (values[..., -1] >> 8).astype("uint8")
+    return values[..., :-1], values[..., -1]
 
 
 def to_picture(colours: NDArray[np.uint8], alpha: NDArray[np.uint8] | None) -> Image.Image:
