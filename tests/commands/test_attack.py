@@ -386,15 +386,16 @@ def test_answers_that_depend_on_the_batch(named: Callable[[str], str], data: Pat
 
 def test_images_of_one_size_are_attacked_as_they_are(named: Callable[[str], str], tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
-    for k in range(8):
+    for k in range(12):
         folder = tmp_path / "large" / "ab"[k % 2]
         folder.mkdir(parents=True, exist_ok=True)
         pixels = rng.integers(0, 9, (150, 170), np.uint8)
         pixels[k % 2 :: 2] += 200  # a pattern that no smaller size has
-        Image.fromarray(pixels).save(folder / f"{k}.png")
+        image = Image.fromarray(pixels)
+        (image if k < 11 else image.resize((300, 300), Image.Resampling.NEAREST)).save(folder / f"{k}.png")
     (tmp_path / "large" / "a" / "torn.png").write_bytes((tmp_path / "large" / "a" / "0.png").read_bytes()[:60])
     report = attacked(named("stripes"), tmp_path / "large", version="square")
-    assert report.clean.value == 1 and report.clean.total == 8
+    assert report.clean.total == 12 and report.clean.hits >= 11
     assert any("torn.png" in note for note in report.notes) and not any("64x" in note for note in report.notes)
     with pytest.raises(UsageError, match=r"\(1, 1, 64, 56\)"):
         attacked(named("stripes"), tmp_path / "large", size="64x56", version="square")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from sparring.commands.attacking.flags import KindFlags
 from sparring.commands.attacking.load_target import Target
 from sparring.commands.attacking.suites.base import Subset
 from sparring.data.dataset import Dataset
-from sparring.data.image_shape import parse_size
+from sparring.data.image_shape import MOSTLY, parse_size
 from sparring.data.open import open_source
 from sparring.data.read_keywords import read_options
 from sparring.data.reader_api import ReadOptions
@@ -51,11 +52,14 @@ def open_for(target: Target, source: str | Path, options: ReadOptions) -> Datase
 
 
 def _own_size(data: Dataset, options: ReadOptions) -> tuple[int, int] | None:
-    """Return the one size of images that were scaled for training: a model of another tool takes them as they are."""
+    """Return the size of most images where all were scaled: a model of another tool takes them as they are."""
     if not isinstance(data.spec, ImageSpec) or options.size is not None:
         return None
-    sizes = {form.split()[0] for form in data.report.shapes_found}
-    size = parse_size(sizes.pop()) if len(sizes) == 1 else None
+    sizes = Counter[str]()
+    for form, count in data.report.shapes_found.items():
+        sizes[form.split()[0]] += count
+    most, count = sizes.most_common(1)[0]
+    size = parse_size(most) if count >= MOSTLY * sizes.total() else None
     return size if size and max(size) <= MAX_SIDE and size != (data.spec.height, data.spec.width) else None
 
 
