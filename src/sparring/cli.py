@@ -121,7 +121,7 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
             print(f"sparring: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
-        print("sparring: interrupted", file=sys.stderr)
+        print("sparring: interrupted; the same command starts again", file=sys.stderr)
         sys.exit(1)
     except MemoryError as error:
         detail = f" ({first})" if (first := str(error).partition("\n")[0]) else ""

@@ -171,7 +171,7 @@ class PredictFlags:
     resize: Switch = False
     """Scale and convert images of another size or mode to those of training, instead of refusing them."""
     csv: Switch = False
-    """Print CSV lines of name,label,probability."""
+    """Print CSV lines of name,label,probability,likeliest."""
     json: Json = False
     """Print one JSON object to stdout: `predictions`, each with name, label and probability, and `skipped`."""
 

@@ -10,6 +10,7 @@ from contextlib import suppress
 from functools import partial
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +19,8 @@ from PIL import Image
 from torch import Tensor, nn
 
 import sparring
+from sparring.attacks.norms import Norm
+from sparring.attacks.result import AttackFunction, Result
 from sparring.attacks.square import square
 from sparring.commands.attacking.load_target import load_target
 from sparring.commands.attacking.resumable import ResumableParts
@@ -221,6 +224,30 @@ def test_an_interrupted_evaluation_goes_on(
         attacked(named("net"), data, out=tmp_path / "again")
     again = attacked(named("net"), data, out=tmp_path / "again")
     assert len(calls) == 4
+    assert (again.robust, again.per_attack, again.details) == (whole.robust, whole.per_attack, whole.details)
+
+
+def test_of_an_interrupted_chunk_whole_attacks_are_kept(
+    named: Callable[[str], str], data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = attacked(named("net"), data, out=tmp_path / "whole")
+    module: Any = import_module("sparring.attacks.autoattack")
+    ensemble, ran = module.ensemble, list[str]()
+
+    def logged(version: str, norm: Norm) -> dict[str, AttackFunction]:
+        def run(name: str, attack: AttackFunction, *args: Any, **settings: Any) -> Result:
+            ran.append(name)
+            if ran.count("square") == 1 and name == "square":
+                raise KeyboardInterrupt
+            return attack(*args, **settings)
+
+        return {name: partial(run, name, attack) for name, attack in ensemble(version, norm).items()}
+
+    monkeypatch.setattr(module, "ensemble", logged)
+    with pytest.raises(Stopped, match=r"after 0 of 12 images; the attacks that were finished are kept in .*parts"):
+        attacked(named("net"), data, out=tmp_path / "again")
+    again = attacked(named("net"), data, out=tmp_path / "again")
+    assert ran == ["apgd-ce", "apgd-t", "fab-t", "square", "square"]
     assert (again.robust, again.per_attack, again.details) == (whole.robust, whole.per_attack, whole.details)
 
 

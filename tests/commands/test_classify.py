@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,11 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from sparring.commands.classify import classify
+from sparring.commands.classify import classify, to_text
 from sparring.commands.predict import as_csv, predict
 from sparring.commands.reporting.classifier_report import doubtful_labels, unconfident_teacher
 from sparring.commands.training import calibrate
+from sparring.commands.training.further_tests import FurtherTests
 from sparring.commands.training.interrupt import Stopped
 from sparring.data.open import open_source
 from sparring.engine.device import Hardware
@@ -267,14 +269,40 @@ def test_labels_that_look_wrong_are_named_unless_they_are_too_many(trained: Clas
     classifier, data = load_classifier(trained.run), open_source(rows)
     none, classes = np.empty(0, np.int64), data.spec.classes
     answers = classifier.predict(data[np.arange(len(data))]).probabilities.argmax(1).numpy()
-    assert doubtful_labels(classifier, data.relabelled(answers, classes), none) == []
+    assert doubtful_labels(classifier, data.relabelled(answers, classes), none, None) == []
     wrong = answers.copy()
     wrong[[3, 40]] = (answers[[3, 40]] + 1) % 3
-    (note,) = doubtful_labels(classifier, data.relabelled(wrong, classes), none)
+    (note,) = doubtful_labels(classifier, data.relabelled(wrong, classes), none, None)
     assert note.startswith("2 of 66 labelled images") and data.names[3] in note and data.names[40] in note
-    assert data.names[40] not in doubtful_labels(classifier, data.relabelled(wrong, classes), np.array([40]))[0]
-    (note,) = doubtful_labels(classifier, data.relabelled((answers + 1) % 3, classes), none)
+    assert data.names[40] not in doubtful_labels(classifier, data.relabelled(wrong, classes), np.array([40]), None)[0]
+    (note,) = doubtful_labels(classifier, data.relabelled((answers + 1) % 3, classes), none, None)
     assert "train it for longer" in note and data.names[0] not in note
+    bad = calibrate.TestResult("test images", torch.arange(3), torch.eye(3)[[0, 1, 1]], 0, FurtherTests())
+    (note,) = doubtful_labels(classifier, data.relabelled(wrong, classes), none, bad)
+    assert "no reason to doubt" in note and data.names[3] not in note
+
+
+def test_predict_names_examples_as_to_label_does(trained: ClassificationReport, rows: Path) -> None:
+    with open(trained.to_label, newline="") as file:
+        listed = {line["name"] for line in csv.DictReader(file)}
+    assert listed and listed <= {row.name for row in predict(trained.run, rows).predictions}
+
+
+def test_the_errors_of_the_commonest_answer_are_beside_those_of_the_classifier(trained: ClassificationReport) -> None:
+    assert trained.majority is not None
+    name, share = trained.majority
+    assert f"baseline    errors {1 - share:.2%}, always answering '{name}'" in to_text(trained)
+
+
+def test_ctrl_c_during_the_test_names_what_is_kept(rows: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stopping(*args: object, **settings: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(import_module("sparring.commands.classify"), "calibrated", stopping)
+        with pytest.raises(Stopped, match=r"weights are kept in .*run\. Go on with .* by: sparring classify"):
+            classify(rows, tiny(), labels=9, images=72, out=tmp_path / "run", **SMALL)
+    assert classify(rows, out=tmp_path / "run", **SMALL).errors is not None
 
 
 def test_uneven_labels_are_noted_with_the_flag_that_the_recipe_has(rows: Path, tmp_path: Path) -> None:
@@ -346,7 +374,7 @@ def test_predictions_name_each_image_and_come_in_the_sources_order(trained: Clas
     answers = load_classifier(trained.run).predict(data[np.arange(len(data))])
     assert [one.label for one in found.predictions] == [answer.label for answer in answers]
     lines = list(csv.reader(io.StringIO(as_csv(found))))
-    assert lines[0] == ["name", "label", "probability"] and len(lines) == 97
+    assert lines[0] == ["name", "label", "probability", "likeliest"] and len(lines) == 97
 
 
 def test_images_of_another_shape_are_refused_or_brought_to_it(trained: ClassificationReport, tmp_path: Path) -> None:
@@ -414,12 +442,13 @@ def test_all_commands_know_a_classifiers_run(
         "name",
         "label",
         "probability",
+        "likeliest",
     }
     assert quick("predict", run, rows).stdout.count("\n") == 97
     assert quick("predict", run / "classifier.json", rows).returncode == 0
     assert quick("sample", run, "-n", 3).returncode == 0
-    refused = quick("doctor", run)
-    assert refused.returncode == 2 and "holds a classifier, which cannot generate samples" in refused.stderr
+    found = {finding["kind"] for finding in json.loads(quick("doctor", run, "--json").stdout)["findings"]}
+    assert "few" in found  # 66 images
     assert quick("evaluate", run, "-n", 30).returncode == 0
     page = (run / "report.html").read_text()
     assert "Confusion" in page and "What to label next" in page  # an evaluation adds to it

@@ -81,7 +81,8 @@ def play(folder: Path, source: str | Path = "digits", nets: Nets | None = None, 
 def ills(run: sparring.Run, nets: Nets | None = None) -> dict[str, str]:
     """Illness -> advice."""
     generator = nets(sparring.open("digits").spec)["generator"] if nets else None
-    return {found.kind: found.advice for found in sparring.doctor(run, generator) if found.severity == "problem"}
+    found = [finding for finding in sparring.doctor(run, generator) if finding.severity == "problem"]
+    return {finding.kind: finding.advice for finding in found if finding.kind != "short"}  # so that these are fast
 
 
 @pytest.mark.slow
@@ -135,7 +136,7 @@ def test_a_sound_run_is_left_alone(tmp_path: Path, recipe: Any, seed: int) -> No
 
 def test_a_short_run_is_too_short_to_tell(tmp_path: Path) -> None:
     run = play(tmp_path, images=64)
-    assert [finding.kind for finding in sparring.doctor(run)] == ["unclear"]
+    assert [finding.kind for finding in sparring.doctor(run)] == ["short", "unclear"]
 
 
 def test_the_words_and_the_json(run: sparring.Run, quick: Any) -> None:
@@ -156,7 +157,7 @@ def test_data_that_are_gone_or_others_leave_the_metrics(run: sparring.Run, data:
         (tmp_path / "run" / "run.json").write_text(json.dumps(settings))
         *rest, last = sparring.doctor(tmp_path / "run")
         assert last.kind == "unseen" and why in last.evidence
-        assert rest[-1].kind == sparring.doctor(run)[-1].kind  # the course needs no samples
+        assert {rest[-1].kind, sparring.doctor(run)[-1].kind} <= {"done", "stalled"}  # the course needs no samples
 
 
 def test_networks_of_ones_own_leave_the_metrics(data: Path, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import json
 import shutil
 import wave
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any
@@ -18,6 +19,7 @@ from torch import Tensor, nn
 
 import sparring
 from sparring.commands.evaluating.row_views import at_most, of_array
+from sparring.commands.training.interrupt import Stopped
 from sparring.engine.safetensors_io import write_tensors
 from sparring.measure.diagnostics import two_sample_test
 from sparring.measure.features import trained_features as trained
@@ -381,3 +383,17 @@ def test_a_damaged_checkpoint_costs_the_gap_alone(
     assert any(
         "duality gap: not computed" in warning and "players.safetensors" in warning for warning in found.warnings
     )
+
+
+def test_what_does_not_exist_is_named(tmp_path: Path) -> None:
+    with pytest.raises(sparring.UsageError, match=r"there is no '.*nothere': give a run folder, or samples"):
+        sparring.evaluate(tmp_path / "nothere")
+
+
+def test_ctrl_c_says_that_nothing_was_written(run: sparring.Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stopping(*args: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(import_module("sparring.commands.evaluate"), "read_inputs", stopping)
+    with pytest.raises(Stopped, match="nothing was written"):
+        sparring.evaluate(run)

@@ -79,7 +79,7 @@ def test_new_examples_are_answered(trained: Trained) -> None:
     right = sum(one["label"] == label for one, label in zip(told["predictions"], classes, strict=True))
     assert right > 0.8 * len(data)
     lines = command("predict", trained.run, trained.source, "--csv").splitlines()
-    assert lines[0] == "name,label,probability" and len(lines) == len(data) + 1
+    assert lines[0] == "name,label,probability,likeliest" and len(lines) == len(data) + 1
 
 
 def test_its_answers_are_attacked(trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

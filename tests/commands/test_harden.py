@@ -289,7 +289,6 @@ def test_runs_of_other_commands_are_not_mistaken(
         (["classify", data, "--out", hardened.run], "is a run of `sparring harden` (fast)"),
         (["train", data, "--out", hardened.run], "is a run of `sparring harden` (fast)"),
         (["train", data, "--recipe", "fast"], "sparring harden SOURCE --method fast"),
-        (["doctor", hardened.run], "holds a classifier"),
         (["sample", hardened.run], "holds a classifier, which cannot generate samples"),
     ):
         done = quick(*args)

@@ -97,6 +97,33 @@ def test_a_folder_with_other_files_is_left_alone(run: sparring.Run, tmp_path: Pa
     assert len(list(sparring.sample(run.path, 3, out=folder).iterdir())) == 3
 
 
+def test_nothing_is_overwritten(run: sparring.Run, tmp_path: Path) -> None:
+    first = sparring.sample(run.path, 4, out=tmp_path / "x.png")
+    assert sparring.sample(run.path, 4, out=first) == first  # the same samples
+    other = sparring.sample(run.path, 4, out=first, seed=1)
+    more = sparring.sample(run.path, 9, out=first)
+    assert [path.name for path in (first, other, more)] == ["x.png", "x-2.png", "x-3.png"]
+    folder = sparring.sample(run.path, 2, out=tmp_path / "singles")
+    kept = {path.name: path.read_bytes() for path in folder.iterdir()}
+    sparring.sample(run.path, 2, out=folder, seed=1)
+    assert {path.name for path in folder.iterdir()} == {*kept, "000000-2.png", "000001-2.png"}
+    assert all((folder / name).read_bytes() == content for name, content in kept.items())
+
+
+def test_the_default_name_holds_seed_and_label(run: sparring.Run) -> None:
+    assert sparring.sample(run.path, 1, seed=3, label=1).name == "samples-3-label-1.png"
+    assert sparring.sample(run.path, 1, seed=3, label=2).name == "samples-3-label-2.png"
+
+
+def test_a_grid_of_several_classes_has_a_column_and_a_name_for_each(run: sparring.Run, tmp_path: Path) -> None:
+    with Image.open(sparring.sample(run.path, 12, out=tmp_path / "all.png")) as image:
+        tile = image.width / 3  # classes 0, 1 and 2
+        names = np.asarray(image)[:12]
+    assert all(names[:, round(k * tile) : round((k + 1) * tile)].max() > 100 for k in range(3))
+    with Image.open(sparring.sample(run.path, 12, out=tmp_path / "ones.png", label=1)) as image:
+        assert image.width == round(4 * tile)  # a square of one class, without a name
+
+
 def test_a_seed_below_zero_is_refused(run: sparring.Run) -> None:
     with pytest.raises(sparring.UsageError, match="--seed"):
         sparring.sample(run.path, seed=-1)

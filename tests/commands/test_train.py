@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 
 import sparring
 from sparring.commands.train import to_json as summary
+from sparring.commands.training.interrupt import Stopped
 
 
 def test_a_run_holds_all_that_the_layout_promises(run: sparring.Run) -> None:
@@ -55,6 +57,52 @@ def test_a_finished_run_trained_again_is_left_as_it_is(run: sparring.Run, data: 
     before = kept()
     sparring.train(data, out=run.path)
     assert kept() == before
+
+
+def test_a_finished_run_is_trained_longer_from_its_weights(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe, out = sparring.R3(width=4, discriminator_width=4, batch_size=8), tmp_path / "run"
+    sparring.train(data, recipe, images=160, out=out, device="cpu")
+    frames = [path.read_bytes() for path in sparring.Run(out).frames()]
+    sparring.train(data, images=160, out=out, device="cpu")
+    assert "finished: r3 on 48 images" in capsys.readouterr().err
+    with pytest.raises(sparring.UsageError, match="planned for 160 examples: a run can be made longer, not shorter"):
+        sparring.train(data, images=80, out=out, device="cpu")
+    run = sparring.train(data, images=320, out=out, device="cpu")
+    assert "its schedules are planned anew, from its weights, for 320 examples" in capsys.readouterr().err
+    assert run.settings["plan"]["images"] == 320 == run.metrics()[-1]["nimg"] == int(run.checkpoints()[-1].name)
+    assert [plan["images"] for plan in run.settings["earlier_plans"]] == [160]
+    assert run.settings["request"]["images"] == 320 and run.best and (run.checkpoint_path("best")).exists()
+    assert [path.read_bytes() for path in run.frames()][: len(frames)] == frames
+    before = run.path.joinpath("generator.safetensors").read_bytes()
+    sparring.train(data, out=out, device="cpu")  # repeated without a length: the last plan holds
+    assert run.path.joinpath("generator.safetensors").read_bytes() == before
+
+
+def test_minutes_beyond_a_finished_plan_add_to_it(data: Path, tmp_path: Path) -> None:
+    recipe, out = sparring.R3(width=4, discriminator_width=4, batch_size=8), tmp_path / "run"
+    sparring.train(data, recipe, images=80, out=out, device="cpu")
+    run = sparring.train(data, minutes=0.05, out=out, device="cpu")
+    assert run.settings["plan"]["images"] > 80 and run.settings["plan"]["minutes"] == 0.05
+
+
+def test_training_images_lie_beside_the_samples_under_their_classes(run: sparring.Run) -> None:
+    with Image.open(run.real_path) as real, Image.open(run.frames()[-1]) as samples:
+        assert real.size == samples.size
+        assert "Images of the data" in real.text["Description"]  # type: ignore[attr-defined]
+
+
+def test_ctrl_c_during_the_diagnosis_names_what_is_kept(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopping(*args: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(import_module("sparring.commands.train"), "doctor", stopping)
+    recipe = sparring.R3(width=4, discriminator_width=4, batch_size=8)
+    with pytest.raises(Stopped, match=r"weights are kept in .*run\. Go on with the diagnosis by: sparring train"):
+        sparring.train(data, recipe, images=16, out=tmp_path / "run", device="cpu")
 
 
 class Flat(nn.Module):

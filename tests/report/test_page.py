@@ -13,7 +13,7 @@ import pytest
 from markupsafe import Markup
 from PIL import Image
 
-from sparring.measure.diagnostics.gan_diagnostics import Finding
+from sparring.measure.diagnostics.finding import Finding
 from sparring.measure.scores.evaluation import Evaluation, Memorisation, Score, TwoSampleResult
 from sparring.report.blocks import (
     PICTURE_SIDE,

@@ -11,6 +11,7 @@ The versions are theirs. Differences from their code:
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -22,7 +23,7 @@ from sparring.attacks.apgd import apgd
 from sparring.attacks.fab import fab
 from sparring.attacks.losses import dlr
 from sparring.attacks.norms import Norm
-from sparring.attacks.result import AttackFunction
+from sparring.attacks.result import AttackFunction, Result
 from sparring.attacks.square import square
 from sparring.attacks.stochastic_models import outputs_differ
 from sparring.attacks.surrogate import search_with_surrogate
@@ -116,6 +117,7 @@ def autoattack(
     seed: int = 0,
     batch_size: int = 256,
     surrogate: Model | None = None,
+    keep: Callable[[int, Callable[[], Result]], Result] = lambda number, compute: compute(),
     on_progress: Callable[[str, int], None] = lambda attack, unbroken: None,
 ) -> AutoAttackResult:
     """Run the attacks of `version` on x `[B, ...]` with labels y `[B]`, each on the rows that are still unbroken.
@@ -126,7 +128,8 @@ def autoattack(
     - `square`: Square alone, for models without gradients.
 
     `surrogate`, a faster model, replaces `model` during the search; `model` verifies every result
-    (`surrogate.search_with_surrogate`). `on_progress` receives each attack's name and the number of unbroken rows.
+    (`surrogate.search_with_surrogate`). `keep(number, compute)` returns the result of one attack on one batch, of an
+    earlier, interrupted call or computed now. `on_progress` receives each attack's name and its number of rows.
     """
     attacks = ensemble(version, threat.norm)
     if batch_size < 1:
@@ -141,13 +144,13 @@ def autoattack(
     broken_by = [ROBUST if correct else CLEAN for correct in robust.tolist()]
     adv, queries = x.clone(), torch.ones_like(all_idx)
     best_margin = torch.full_like(logits[:, 0], -torch.inf)
-    gradients = torch.zeros_like(queries)
+    gradients, parts = torch.zeros_like(queries), itertools.count()
     for number, (name, attack) in enumerate(attacks.items()):
         unbroken_idx = robust.nonzero().squeeze(1)
         on_progress(name, len(unbroken_idx))
         run = attack if surrogate is None else search_with_surrogate(surrogate, attack)
         for idx in torch.split(unbroken_idx, batch_size) if len(unbroken_idx) else ():
-            result = run(model, x[idx], y[idx], threat.rows(idx, x), seed=mix(seed, number))
+            result = keep(next(parts), partial(run, model, x[idx], y[idx], threat.rows(idx, x), seed=mix(seed, number)))
             better = result.success | (result.loss > best_margin[idx])
             adv[idx[better]], best_margin[idx[better]] = result.adv[better], result.loss[better]
             broken_idx = idx[result.success]

@@ -17,6 +17,7 @@ from sparring.commands.attacking.suites import attack_suite
 from sparring.commands.attacking.suites.base import AttackContext, Outcome, Subset
 from sparring.commands.attacking.suites.synthetic_sounds import is_synthetic
 from sparring.commands.reporting.progress import Progress
+from sparring.commands.training.interrupt import explain_interrupt
 from sparring.data.reader_api import ReadOptions
 from sparring.data.summary import check_readable, summary
 from sparring.engine.device import Hardware
@@ -27,6 +28,7 @@ from sparring.report.attack_report import AttackReport, robust_interval
 from sparring.report.attack_section import attack_page
 
 
+@explain_interrupt("stopped before the attack began: nothing was written. The same command starts again")
 def attack(
     model: str | Path,
     source: str | Path,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -21,6 +22,7 @@ from sparring.commands.attacking.suites import attack_suite
 from sparring.commands.attacking.suites.base import Subset, fingerprint
 from sparring.commands.attacking.suites.image import in_box
 from sparring.commands.reporting.progress import Progress
+from sparring.commands.training.interrupt import explain_interrupt
 from sparring.data.reader_api import ReadOptions
 from sparring.data.summary import summary
 from sparring.engine.data_spec import DataSpec
@@ -40,6 +42,7 @@ GRID_IMAGES = 12
 """Images on the page."""
 
 
+@explain_interrupt("stopped before the certification began: nothing was written. The same command starts again")
 def certify(
     run: str | Path,
     source: str | Path,
@@ -202,7 +205,9 @@ def _page(report: CertificationReport, adversaries: Picture | None) -> str:
 
 def to_text(report: CertificationReport) -> str:
     """Return the lines that the command prints."""
+    name, count = Counter(row.label for row in report.rows).most_common(1)[0]
     lines = [f"{report.selection}, noise {report.sigma:g}, {report.draws:,} draws per image"]
+    lines += [f"baseline {count / len(report.rows):.1%}, always answering '{name}', the commonest class"]
     lines += [f"note     {note}" for note in report.notes]
     lines += ["radius   certified  attacked"]
     for certified, attacked in zip(report.certified, report.attacked, strict=True):

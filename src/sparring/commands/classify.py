@@ -5,6 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Unpack
 
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
 from sparring.commands.reporting.classifier_report import (
     doubtful_labels,
     report_of,
@@ -13,10 +17,11 @@ from sparring.commands.reporting.classifier_report import (
     write_classification,
 )
 from sparring.commands.reporting.progress import Progress
+from sparring.commands.training.aftermath import after_classify
 from sparring.commands.training.calibrate import calibrated, calibration_subset, run_test, save_classifier
 from sparring.commands.training.callbacks import averaged, classifier_checkpoint, log_metrics, sample_callbacks
 from sparring.commands.training.labels import LabelledTraining, classifier_loader, labels_digest, uneven_classes
-from sparring.commands.training.plan import Plan
+from sparring.commands.training.plan import Aftermath, Plan
 from sparring.commands.training.request import Nets, TrainRequest
 from sparring.data.dataset import Dataset
 from sparring.data.read_keywords import ReadKeywords, read_options
@@ -77,13 +82,24 @@ def classify(
             classifier_checkpoint(session, plan, system, data, training.source),
         ]
 
-    system = session.play(data, loader, callbacks, labels=labels_digest(data))
-    session.progress.info("calibrating and testing ...")
-    classifier = calibrated(averaged(system), data, resolved, metadata, session.hardware, calibration_idx)
+    def then(system: System) -> Aftermath:
+        return after_classify(averaged(system), training.source, resolved, session.hardware)
+
+    system = session.play(data, loader, callbacks, then, labels=labels_digest(data))
+    with session.after_training("calibration and test"):
+        return _test(training, averaged(system), calibration_idx)
+
+
+def _test(training: LabelledTraining, net: nn.Module, calibration_idx: NDArray[np.int64]) -> ClassificationReport:
+    """Calibrate and save the classifier, test it and write the report."""
+    session, data = training.session, training.data
+    classifier = calibrated(
+        net, data, session.settings.recipe, session.metadata(data), session.hardware, calibration_idx, session.progress
+    )
     save_classifier(session, classifier)
-    problems = [*unconfident_teacher(session.run), *doubtful_labels(classifier, data, calibration_idx)]
+    test = run_test(classifier, training.source, data, session.progress)
+    problems = [*unconfident_teacher(session.run), *doubtful_labels(classifier, data, calibration_idx, test)]
     session.notes(problems)
-    test = run_test(classifier, training.source, data)
     report = report_of(session.run, classifier, data, test, [*training.notes, *problems])
     write_classification(session.run, report, classifier, data)
     return report

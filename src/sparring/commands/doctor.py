@@ -8,34 +8,47 @@ from shlex import quote
 from typing import Any
 
 import numpy as np
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from sparring.commands.training.monitor import downscale, draw_examples
 from sparring.commands.training.run_settings import open_run_data
 from sparring.data.dataset import Dataset
 from sparring.engine.errors import SparringError
 from sparring.engine.run_folder import Run
+from sparring.measure.classifier.calibration import ClassificationReport
 from sparring.measure.diagnostics.augmentation_leaks import augmentation_leaks
-from sparring.measure.diagnostics.gan_diagnostics import Finding, RunFacts, diagnose
+from sparring.measure.diagnostics.classifier_diagnostics import ClassifierFacts, diagnose_classifier
+from sparring.measure.diagnostics.finding import Finding
+from sparring.measure.diagnostics.gan_diagnostics import LabelFit, RunFacts, diagnose
 from sparring.measure.diagnostics.quick_metrics import near_duplicates
-from sparring.models.capabilities import Sampler
+from sparring.measure.diagnostics.training_length import TrainingLength
 from sparring.models.generator import GeneratorModel, load_generator
-from sparring.models.load import check_capable
+from sparring.models.saved import main_player
+from sparring.stats.proportion import Proportion
 
+MIN_LABELS = 200
+"""Smallest number of labels of which the fit to the images is checked."""
 SAMPLES = 1000
 """Number of fresh samples, and largest number of real images that they are compared with."""
 
 
 def doctor(run: str | Path | Run, generator: nn.Module | None = None) -> list[Finding]:
-    """Diagnose `run` from its metrics, its data and fresh samples: problems first, then the trend.
+    """Diagnose `run` from its metrics, its data and fresh samples, or its test: problems first, then the trend.
 
-    Without the data, or with custom networks and no `generator`, only the metrics are used, and a finding reports it.
-    Raises SparringError if there is no run.
+    Of a generator without the data, or with custom networks and no `generator`, only the metrics are used, and a
+    finding reports it. Raises SparringError if there is no run.
     """
     run = run if isinstance(run, Run) else Run(run)
     settings = run.settings
-    check_capable(run.path, Sampler)
-    facts = RunFacts(quote(str(run.path)), settings["recipe"]["settings"], custom_nets=settings["custom_nets"])
+    command = f"sparring {settings['command']} {quote(settings['data']['source'])} --out {quote(str(run.path))}"
+    if main_player(run.path) == "classifier":
+        return diagnose_classifier(run.metrics(), _classifier_facts(run, command))
+    examples = settings["data"]["spec"]["count"]
+    facts = RunFacts(
+        quote(str(run.path)), settings["recipe"]["settings"], custom_nets=settings["custom_nets"], command=command,
+        examples=examples,
+    )  # fmt: skip
     try:
         model, data = load_generator(run.path, generator), open_run_data(run)
     except SparringError as error:
@@ -44,6 +57,17 @@ def doctor(run: str | Path | Run, generator: nn.Module | None = None) -> list[Fi
         )
         return [*diagnose(run.metrics(), facts), unseen]
     return diagnose(run.metrics(), replace(facts, conditional=model.conditional, **_check_samples(model, data)))
+
+
+def _classifier_facts(run: Run, command: str) -> ClassifierFacts:
+    settings, metrics = run.settings, run.metrics()
+    length = TrainingLength(
+        int(metrics[-1]["nimg"]) if metrics else 0, settings["data"]["spec"]["count"],
+        settings["recipe"]["settings"]["batch_size"],
+    )  # fmt: skip
+    hardening = run.read_json("hardening")
+    fields = hardening["clean"] if hardening else run.read_json("classification")
+    return ClassifierFacts(command, length, ClassificationReport.from_json(fields) if fields else None)
 
 
 def to_text(findings: list[Finding]) -> str:
@@ -67,4 +91,23 @@ def _check_samples(model: GeneratorModel, data: Dataset) -> dict[str, Any]:
     return {
         "near_duplicates": near_duplicates(samples[: len(train)], train),
         "leaks": augmentation_leaks(samples, held_out, train),
+        "blank": (_blank(samples), _blank(train)),
+        "label_fit": _label_fit(data) if model.conditional and not model.vectors else None,
     }
+
+
+def _blank(images: Tensor) -> float:
+    """Return the fraction of images `[N, ...]` whose values are all equal, but for rounding."""
+    flat = images.flatten(1)
+    return float((flat.amax(1) - flat.amin(1) < 2 / 255).float().mean())
+
+
+def _label_fit(data: Dataset) -> LabelFit | None:
+    """Return how often the nearest other training image has the same label; None where few have labels."""
+    x, y = draw_examples(data, 2 * SAMPLES)
+    x, y = downscale(x[y >= 0]).flatten(1), y[y >= 0]
+    if len(y) < MIN_LABELS:
+        return None
+    nearest = torch.cdist(x, x).fill_diagonal_(torch.inf).argmin(1)
+    share = torch.bincount(y).double() / len(y)
+    return LabelFit(Proportion.count(int((y[nearest] == y).sum()), len(y)), float(share.square().sum()), len(y))

@@ -24,6 +24,7 @@ from sparring.commands.evaluating.measurements import (
 from sparring.commands.evaluating.row_views import Split
 from sparring.commands.reporting.progress import Progress
 from sparring.commands.reporting.run_report import write_evaluation
+from sparring.commands.training.interrupt import explain_interrupt
 from sparring.engine.atomic_io import explain_os_errors
 from sparring.engine.device import Hardware
 from sparring.engine.errors import SparringError, UsageError
@@ -39,6 +40,7 @@ from sparring.report.format import number
 from sparring.stats.intervals import LEVEL
 
 
+@explain_interrupt("stopped: nothing was written. The same command starts again; a smaller -n is faster")
 def evaluate(
     samples: Source | Run,
     data: str | Path | None = None,
@@ -74,6 +76,10 @@ def evaluate(
     inputs = read_inputs(samples, data, request, generator, progress)
     run = inputs.run if inputs.run is not None and inputs.run.exists else None
     _check_writable(report, run)
+    progress.info(
+        f"plan: {len(inputs.samples):,} samples, {len(inputs.reference.real):,} real rows: a feature net, features and "
+        "scores, a two-sample test, a search for copies"
+    )
     training_net = progress.callback("training the feature net")
     net = features_for(inputs.spec, features, weights, inputs.data, hardware, training_net)
     compared = score_features(inputs, net, progress)

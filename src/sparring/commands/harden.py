@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -17,11 +18,12 @@ from sparring.attacks.threat_for import default_eps
 from sparring.commands.reporting.classifier_report import report_of
 from sparring.commands.reporting.progress import Progress
 from sparring.commands.reporting.run_report import page_of_run
+from sparring.commands.training.aftermath import after_harden
 from sparring.commands.training.calibrate import calibrated, run_test, save_classifier
 from sparring.commands.training.callbacks import averaged, classifier_checkpoint, log_metrics
 from sparring.commands.training.guards import guard_callbacks
 from sparring.commands.training.labels import LabelledTraining, labels_digest
-from sparring.commands.training.plan import Plan
+from sparring.commands.training.plan import Aftermath, Plan
 from sparring.commands.training.request import Nets, TrainRequest
 from sparring.commands.training.session import TrainingSession
 from sparring.data.dataset import Dataset
@@ -100,13 +102,23 @@ def harden(
             classifier_checkpoint(session, plan, system, data, data),
         ]
 
-    system = session.play(data, loader, callbacks, labels=labels_digest(data))
-    session.progress.info("calibrating and testing ...")
+    def then(system: System) -> Aftermath:
+        return after_harden(averaged(system), data, session.hardware, ATTACKED_IMAGES)
+
+    system = session.play(data, loader, callbacks, then, labels=labels_digest(data))
+    with session.after_training("calibration and test"):
+        return _test(session, averaged(system), data, training.notes)
+
+
+def _test(session: TrainingSession, trained: nn.Module, data: Dataset, notes: Sequence[str]) -> HardeningReport:
+    """Calibrate and save the classifier, test it and attack it."""
     x = torch.zeros(2, *data.spec.shape, device=session.hardware.device)
-    net = split_or_wrap(averaged(system).eval(), x, len(data.spec.classes))
-    classifier = calibrated(net, data, recipe, session.metadata(data), session.hardware)
+    net = split_or_wrap(trained.eval(), x, len(data.spec.classes))
+    recipe, progress = session.settings.recipe, session.progress
+    classifier = calibrated(net, data, recipe, session.metadata(data), session.hardware, progress=progress)
     save_classifier(session, classifier)
-    clean = report_of(session.run, classifier, data, run_test(classifier, data, data, attack_eps=()), training.notes)
+    test = run_test(classifier, data, data, progress, attack_eps=())
+    clean = report_of(session.run, classifier, data, test, notes)
     return _attack(session, net, data, replace(clean, to_label=""))
 
 
@@ -161,6 +173,9 @@ def to_text(report: HardeningReport) -> str:
     if clean.errors is not None:
         correct = clean.errors.complement
         lines.append(f"clean    {correct.text(2)}, {correct.hits:,} of {correct.total:,} {clean.tested_on}")
+    if clean.majority is not None:
+        name, share = clean.majority
+        lines.append(f"baseline {share:.2%}, always answering '{name}', the commonest class")
     accuracy = robust.accuracy
     lines.append(
         f"robust   {accuracy.text(2)}, {accuracy.hits:,} of {accuracy.total:,} {report.tested_on}, {report.norm} "

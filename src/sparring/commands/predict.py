@@ -34,6 +34,8 @@ class Prediction:
     """A class, or "none of these"."""
     probability: float
     """Calibrated probability of the likeliest class."""
+    likeliest: str
+    """Class of this probability: the label, or the nearest class where the label is "none of these"."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ def predict(run: str | Path, source: str | Path, *, resize: bool = False, net: n
     data = open_like(model, source, resize=resize)
     names = iter(data.names)
     predictions = [
-        Prediction(next(names), answer.label, round(answer.probability, 6))
+        Prediction(next(names), answer.label, round(answer.probability, 6), answer.likeliest)
         for answers in answer_all(model, data)
         for answer in answers
     ]
@@ -78,15 +80,20 @@ def answer_all(model: Predictor, data: IndexedDataset) -> Iterator[Answers]:
 
 
 def as_csv(result: Predictions) -> str:
-    """Return lines of name,label,probability."""
-    rows = ((row.name, row.label, row.probability) for row in result.predictions)
-    return csv_text(("name", "label", "probability"), rows).rstrip("\n")
+    """Return lines of name,label,probability,likeliest."""
+    rows = ((row.name, row.label, row.probability, row.likeliest) for row in result.predictions)
+    return csv_text(("name", "label", "probability", "likeliest"), rows).rstrip("\n")
+
+
+def _certainty(row: Prediction) -> str:
+    """Return the probability, and of what it is where the label is not that class."""
+    return f"{row.probability:.1%}" + (f" for {row.likeliest}, the nearest class" if row.likeliest != row.label else "")
 
 
 def to_text(result: Predictions) -> str:
     """Return a line for each example, and the number of answers of each class."""
     width = max((len(row.name) for row in result.predictions), default=0)
-    lines = [f"{row.name:{width}}  {row.label:16} {row.probability:.1%}" for row in result.predictions]
+    lines = [f"{row.name:{width}}  {row.label:16} {_certainty(row)}" for row in result.predictions]
     count = Counter(row.label for row in result.predictions)
     lines.append(", ".join(f"{number:,} {label}" for label, number in count.most_common(SUMMARY_CLASSES)))
     lines += [f"note     {note}" for note in result.notes]

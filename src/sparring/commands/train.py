@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Unpack
 
-from sparring.commands.doctor import doctor
+from sparring.commands.doctor import SAMPLES, doctor
 from sparring.commands.reporting.progress import Progress
 from sparring.commands.reporting.run_report import write_run
+from sparring.commands.training.aftermath import after_train
 from sparring.commands.training.callbacks import generator_callbacks
-from sparring.commands.training.plan import Plan
+from sparring.commands.training.plan import Aftermath, Plan
 from sparring.commands.training.request import Nets, TrainRequest
 from sparring.commands.training.run_settings import for_recipe
 from sparring.commands.training.session import TrainingSession
@@ -70,9 +71,13 @@ def train(
         model = _generator(system, resolved, data, session.metadata(data))
         return generator_callbacks(session, plan, system, model, data)
 
-    session.play(data, loader, callbacks)
+    def then(system: System) -> Aftermath:
+        return after_train(_generator(system, resolved, data, {}), SAMPLES)
+
+    session.play(data, loader, callbacks, then)
     if dist.rank() == 0:
-        write_run(session.run, doctor(session.run))
+        with session.after_training("diagnosis"):
+            write_run(session.run, doctor(session.run))
     return session.run
 
 

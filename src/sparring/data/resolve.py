@@ -58,6 +58,11 @@ def locate(source: str | Path) -> tuple[Path, list[str]]:
     return path, []
 
 
+def is_missing(text: str) -> bool:
+    """Return True for a name that is neither a URL, nor a known name, nor something on the disk."""
+    return not is_url(text) and local(text) is None and text not in (*KNOWN, DIGITS, STACKED)
+
+
 def local(text: str) -> Path | None:
     """Return the path of this name, if there is something on the disk."""
     path = Path(os.path.expanduser(text))

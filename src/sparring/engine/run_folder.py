@@ -7,6 +7,7 @@ checkpoints/000200000/          players, average, optimizers; state.json
 best.json                       the checkpoint with the best score, which is kept
 <player>.safetensors, .json     saved models (`models.saved`)
 <name>.json                     results of commands: evaluation, classification, hardening
+real.png                        training images, arranged like the frames
 film.webp                       samples of fixed latents over the training
 report.html                     the report on one page
 """
@@ -27,7 +28,7 @@ from torch import Tensor
 from sparring.engine import checkpoint, dist
 from sparring.engine.atomic_io import atomic_replace, explain_os_errors, remove, remove_temporaries, write
 from sparring.engine.errors import SparringError, UsageError
-from sparring.engine.image_io import save_animation, save_png
+from sparring.engine.image_io import save_animation, save_png, save_real_png
 from sparring.engine.loop import System
 from sparring.engine.safetensors_io import load_file
 
@@ -115,6 +116,15 @@ class Run:
     def save_frame(self, nimg: int, image: Image.Image) -> None:
         """Write the sample grid of image `nimg`, a frame of the film."""
         save_png(image, self.path / "samples" / f"{nimg:09d}.png", f"run {self.path.name}, image {nimg:,}")
+
+    def save_real(self, image: Image.Image) -> None:
+        """Write a grid of training images, to look at beside the frames."""
+        save_real_png(image, self.real_path, f"training images of run {self.path.name}")
+
+    @property
+    def real_path(self) -> Path:
+        """The path of the grid of training images."""
+        return self.path / "real.png"
 
     def frames(self) -> list[Path]:
         """Return the paths of all frames, in order of nimg."""

@@ -19,6 +19,8 @@ class Answer(NamedTuple):
     """A class, or "none of these"."""
     probability: float
     """Calibrated probability of the likeliest class: of answers with 0.9 about 90 % are correct."""
+    likeliest: str
+    """Class of this probability: the label, or the nearest class where the label is "none of these"."""
 
 
 @dataclass(frozen=True)
@@ -43,11 +45,16 @@ class Answers:
         return len(self.probabilities)
 
     def __iter__(self) -> Iterator[Answer]:
-        for label, probability in zip(self.labels, self.probabilities.amax(1).tolist(), strict=True):
-            yield Answer(label, probability)
+        best = (self._names[k] for k in self.best.tolist())
+        yield from map(Answer, self.labels, self.probabilities.amax(1).tolist(), best)
 
     def __getitem__(self, k: int) -> Answer:
-        return Answer(self.labels[k], float(self.probabilities[k].amax()))
+        return Answer(self.labels[k], float(self.probabilities[k].amax()), self._names[int(self.best[k])])
+
+    @property
+    def _names(self) -> tuple[str, ...]:
+        """Names by number; the background class is "none of these"."""
+        return (*self.classes, NONE)
 
     @property
     def best(self) -> Tensor:
@@ -57,7 +64,5 @@ class Answers:
     @property
     def labels(self) -> list[str]:
         """Name of the class of each example, or "none of these"."""
-        names = (*self.classes, NONE)
-        return [
-            NONE if unknown else names[k] for k, unknown in zip(self.best.tolist(), self.unknown.tolist(), strict=True)
-        ]
+        pairs = zip(self.best.tolist(), self.unknown.tolist(), strict=True)
+        return [NONE if unknown else self._names[k] for k, unknown in pairs]

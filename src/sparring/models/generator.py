@@ -97,6 +97,12 @@ class GeneratorModel:
         x: Tensor = self.generator(z, y) if self.conditional else self.generator(z)
         return x.float()
 
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        """Names of the classes; clusters have numbers for names."""
+        clusters = len(self.spec.classes) != len(self.counts)
+        return tuple(str(k) for k in range(len(self.counts))) if clusters else tuple(self.spec.classes)
+
     def label(self, name: str | int) -> Label:
         """Return the number of a class by its name, or the vector of numbers "0.2,1"; raise UsageError on others."""
         name = str(name)
@@ -104,8 +110,7 @@ class GeneratorModel:
             return _vector(name, len(self.vectors[0]))
         if not self.conditional:
             raise UsageError("this generator was trained without labels: leave --label out")
-        clusters = len(self.spec.classes) != len(self.counts)  # these have numbers for names
-        names = tuple(str(k) for k in range(len(self.counts))) if clusters else self.spec.classes
+        names = self.label_names
         if name in names:
             return names.index(name)
         raise UsageError(f"unknown label '{name}': {did_you_mean(name, names)}")

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from sparring.measure.diagnostics.gan_diagnostics import Finding
+from sparring.measure.diagnostics.finding import Finding
 from sparring.stats.proportion import CurvePoint, Proportion
 
 FORMAT = 2
@@ -72,9 +72,20 @@ class AttackReport:
         """Return the content of report.json."""
         return {"format": FORMAT, **asdict(self), "details": self.details.to_json()}
 
+    def _baseline(self) -> str:
+        """Return the accuracy of always answering the commonest class; empty where the classes are not counted."""
+        counts = {name: robust.total for name, robust in self.by_class.items()}
+        if not counts:
+            return ""
+        name = max(counts, key=lambda name: counts[name])
+        return f"; always answering '{name}' {counts[name] / sum(counts.values()):.1%}"
+
     def to_text(self) -> str:
         """Return the lines that the command prints."""
-        lines = [f"clean    {self.clean.text()} of {self.selection}", f"robust   {self.robust} under {self.attack}"]
+        lines = [
+            f"clean    {self.clean.text()} of {self.selection}{self._baseline()}",
+            f"robust   {self.robust} under {self.attack}",
+        ]
         if self.per_attack:
             lines.append(f"broken   {', '.join(f'{name} {count:,}' for name, count in self.per_attack.items())}")
         lines += self.details.to_text()

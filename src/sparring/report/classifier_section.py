@@ -42,6 +42,10 @@ def _errors(report: ClassificationReport) -> Section:
         f"Trained with {report.labels:,} labels, the classifier is wrong on {errors.hits:,} of {errors.total:,} "
         f"{report.tested_on}: {percent(errors.value)} (95 % interval {interval_text(errors.low, errors.high)})."
     )
+    if report.majority is not None:
+        name, share = report.majority
+        message += f" Always answering “{name}”, the commonest class, would be wrong on {percent(1 - share)}."
+    message = f"{report.verdict} {message}".strip()
     facts = {"Answered “none of these”": f"{report.unfamiliar:,}", "Minutes of training": f"{report.minutes:.1f}"}
     return Section("Errors", Text(message), Facts(facts), notes(report.notes))
 

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from sparring.attacks.masking_checks import MaskingCheck
-from sparring.measure.diagnostics.gan_diagnostics import Finding
+from sparring.measure.diagnostics.finding import Finding
 from sparring.report.blocks import Picture, Text
 from sparring.report.page import Section
 from sparring.report.run_sections import findings_section

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from sparring.measure.diagnostics.gan_diagnostics import Finding, Severity
+from sparring.measure.diagnostics.finding import Finding, Severity
 from sparring.measure.scores.evaluation import Evaluation, Memorisation, Score, TwoSampleResult
 from sparring.report.blocks import (
     Animation,

@@ -10,7 +10,7 @@ from sparring.attacks.validation import Model
 from sparring.commands.attacking.alternatives import Groups, class_orders
 from sparring.commands.attacking.load_target import Target
 from sparring.measure.classifier.alternatives import batch_dependence, better_fit, class_order, predictions
-from sparring.measure.diagnostics.gan_diagnostics import Finding
+from sparring.measure.diagnostics.finding import Finding
 from sparring.stats.proportion import Proportion
 
 MAX_SIMILAR = 2

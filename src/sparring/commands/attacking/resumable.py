@@ -21,8 +21,10 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
     T = TypeVar("T", bound=DataclassInstance)
+    U = TypeVar("U", bound=DataclassInstance)
 else:
     T = TypeVar("T")
+    U = TypeVar("U")
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,10 @@ class ResumableParts(Generic[T]):
             remove(folder)
             write(settings_file, json.dumps(wanted))
         return cls(kind, folder, wanted)
+
+    def of(self, kind: type[U], name: str) -> ResumableParts[U]:
+        """Return the results of another kind, in the folder `name` below, for the same settings."""
+        return ResumableParts(kind, self.folder / name, self.settings)
 
     def map(
         self,
@@ -104,7 +110,12 @@ class ResumableParts(Generic[T]):
 
     def stopped(self, done: int, total: int, unit: str = "images") -> Stopped:
         """Return the exception to raise after an interruption with `done` of `total` saved."""
-        saved = f", which are kept in {self.folder}: the same command goes on from there" if done else ""
+        goes_on = f"kept in {self.folder}: the same command goes on from there"
+        saved = ", and nothing is kept: the same command starts again"
+        if done:
+            saved = f", which are {goes_on}"
+        elif any(self.folder.rglob("*.safetensors")):
+            saved = f"; the attacks that were finished are {goes_on}"
         return Stopped(f"stopped after {done:,} of {total:,} {unit}{saved}")
 
     def _path(self, number: int) -> Path:

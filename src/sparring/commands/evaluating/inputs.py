@@ -26,6 +26,7 @@ from sparring.data.dataset import Dataset, SourceReport
 from sparring.data.image_shape import parse_size
 from sparring.data.open import guess_kind, open_source
 from sparring.data.reader_api import MODES, ReadOptions, mode_of
+from sparring.data.resolve import is_missing
 from sparring.data.store import store_for
 from sparring.data.summary import summary
 from sparring.engine.data_spec import KINDS, DataSpec, ImageSpec
@@ -122,6 +123,10 @@ def read_inputs(
         run = Run(samples)
         if run.exists or saved_players(run.path):
             return _of_run(run, source, request, generator, progress)
+        if is_missing(str(samples)):
+            raise UsageError(
+                f"there is no '{samples}': give a run folder, or samples in a folder, an archive or a file"
+            )
     if source is None:
         raise UsageError("--data SOURCE is needed: the real data to compare the samples with")
     if request.checkpoint is not None or request.raw or request.truncation is not None:

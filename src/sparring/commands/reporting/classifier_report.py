@@ -45,6 +45,8 @@ GRID_IMAGES, MAX_NAMED = 50, 5
 DOUBTFUL_FRACTION = 0.05
 """Fraction of the labelled examples that may be misclassified because their labels are wrong; of more, the classifier
 is. Northcutt et al. 2021 found 3.3 % in ten test sets."""
+MAX_ERRORS = 0.1
+"""Proportion of errors on unseen examples above which a classifier is no reason to doubt labels."""
 MIN_CONFIDENT, LAST_FRACTION = 0.1, 1 / 10
 """Fraction of the unlabelled examples that should have a confident pseudo-label in the last tenth of a training."""
 
@@ -120,8 +122,13 @@ def _to_label(classifier: Classifier, data: Dataset) -> list[tuple[int, str, flo
     ]
 
 
-def doubtful_labels(classifier: Classifier, data: Dataset, calibration_idx: NDArray[np.int64]) -> list[str]:
-    """Return a note on examples that are misclassified although training saw their labels; or none."""
+def doubtful_labels(
+    classifier: Classifier, data: Dataset, calibration_idx: NDArray[np.int64], test: TestResult | None
+) -> list[str]:
+    """Return a note on examples that are misclassified although training saw their labels; or none.
+
+    Labels are doubted only by a classifier that errs seldom on the examples of `test`, which it has not seen.
+    """
     idx = np.setdiff1d(np.flatnonzero(data.labels >= 0), calibration_idx)[:MAX_CANDIDATES]
     predicted = _predict(classifier, data, idx).best.cpu().numpy()
     labels, classes = data.labels[idx], (*data.spec.classes, "none")
@@ -134,12 +141,22 @@ def doubtful_labels(classifier: Classifier, data: Dataset, calibration_idx: NDAr
             f"{count}, more than labels are usually wrong: the classes overlap, or the classifier has not learnt them "
             "yet; train it for longer"
         ]
+    if test is not None and (errors := _error_rate(test, len(data.spec.classes))) > MAX_ERRORS:
+        return [
+            f"{count}. It also errs on {errors:.0%} of the {test.tested_on}, so its answers are no reason to doubt "
+            "these labels"
+        ]
     named = [
         f"{data.names[idx[k]]} (labelled {classes[labels[k]]}, classified as {classes[predicted[k]]})"
         for k in wrong[:MAX_NAMED]
     ]
     more = f" and {len(wrong) - MAX_NAMED} more" * (len(wrong) > MAX_NAMED)
     return [f"{count}, check their labels: {', '.join(named)}{more}"]
+
+
+def _error_rate(test: TestResult, classes: int) -> float:
+    """Return the proportion of tested examples whose likeliest class, of the first `classes`, is wrong."""
+    return float((test.probabilities[:, :classes].argmax(1) != test.labels).double().mean())
 
 
 def unconfident_teacher(run: Run) -> list[str]:
@@ -173,6 +190,11 @@ def to_text(report: ClassificationReport) -> str:
         errors = report.errors
         counted = f"{errors.hits:,} of {errors.total:,} {report.tested_on}"
         lines.append(f"errors      {errors.text(2)}, {counted}, trained with {report.labels:,} labels")
+    if report.majority is not None:
+        name, share = report.majority
+        lines.append(f"baseline    errors {1 - share:.2%}, always answering '{name}', the commonest class")
+    if report.verdict:
+        lines.append(f"verdict     {report.verdict} Train it for longer, or with more labels; see `sparring doctor`")
     lines += [
         f"attacked    accuracy {test.accuracy}, where each pixel may change by {test.eps:.3f} (PGD, {test.steps} steps)"
         for test in report.attacked

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
     from rich.progress import TaskID
+
+Chunk = TypeVar("Chunk", bound=Sized)
 
 LINE_SECONDS = 10.0
 """Seconds between plain lines."""
@@ -65,6 +67,18 @@ class Progress:
         if self._bar is not None:
             self._bar.stop()
             self._bar = self._task = None
+
+    def track(self, what: str, chunks: Sequence[Chunk], unit: str = "") -> Iterator[Chunk]:
+        """Yield the chunks, and count the items in them while they are worked on."""
+        done = 0
+        self.begin(what, sum(map(len, chunks)), unit=unit)
+        try:
+            for chunk in chunks:
+                yield chunk
+                done += len(chunk)
+                self.update(done)
+        finally:
+            self.end()
 
     def callback(self, what: str, unit: str = "") -> Callable[[int, int], None]:
         """Return an `on_progress(done, total)` that begins at its first call and ends at `total`."""

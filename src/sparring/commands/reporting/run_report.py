@@ -14,9 +14,10 @@ from sparring.commands.evaluating.inputs import EvaluationInputs
 from sparring.engine.atomic_io import write
 from sparring.engine.run_folder import Run
 from sparring.measure.classifier.calibration import ClassificationReport
-from sparring.measure.diagnostics.gan_diagnostics import Finding
+from sparring.measure.diagnostics.finding import Finding
 from sparring.measure.diagnostics.memorisation import closest_pairs
 from sparring.measure.scores.evaluation import Evaluation
+from sparring.models.saved import main_player
 from sparring.report.blocks import Block, Picture
 from sparring.report.classifier_section import classified_sections
 from sparring.report.page import Page, Section, page_html
@@ -33,6 +34,8 @@ from sparring.report.svg_plots import curve
 
 MAX_SAMPLES, SAMPLES_PER_CLASS, MAX_CLASSES = 100, 10, 20
 """Largest number of samples shown in all, of each class, and of classes."""
+SAMPLES = "Samples"
+SAMPLES_OF_CLASSIFIER = "Images that were generated to train the classifier: they need not look like real ones"
 PAIRS = 12
 """Number of samples shown beside their nearest training images."""
 
@@ -86,7 +89,10 @@ def write_evaluation(
 def write_run(run: Run, findings: Sequence[Finding]) -> Path:
     """Write the page of a run that was not evaluated yet, with its last grid of samples."""
     frames = run.frames()
-    samples = [Picture(Image.open(frames[-1]).convert("RGB"), alt="Samples")] if frames else []
+    caption = SAMPLES_OF_CLASSIFIER if main_player(run.path) == "classifier" else SAMPLES
+    samples: list[Block] = [Picture(Image.open(frames[-1]).convert("RGB"), caption, "Samples")] if frames else []
+    if run.real_path.exists():
+        samples.append(Picture(Image.open(run.real_path).convert("RGB"), "Training images", "Training images"))
     write(run.report_path, page_html(page_of_run(run, samples, findings)))
     return run.report_path
 

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from sparring.commands.reporting.progress import Progress
 from sparring.commands.training.further_tests import ATTACK_EPS, FurtherTests, further_tests
 from sparring.commands.training.session import TrainingSession
 from sparring.data.dataset import Dataset
@@ -36,6 +37,7 @@ CALIBRATION_FRACTION = 1 / 20
 """Proportion of each class's labels that are set aside for calibration."""
 MIN_CALIBRATION, MAX_CALIBRATION = 50, 500
 """Labels set aside: none where they would be fewer, and no more than this."""
+QUIET = Progress(quiet=True)
 UNFAMILIAR_FRACTION = 0.002
 """Proportion of the training examples that may count as unfamiliar."""
 
@@ -54,7 +56,7 @@ def calibration_subset(labels: NDArray[np.int64]) -> NDArray[np.int64]:
 
 def calibrated(
     net: nn.Module, data: IndexedDataset, recipe: ClassifierRecipe, metadata: Mapping[str, Any], hardware: Hardware,
-    calibration_idx: NDArray[np.int64] | None = None,
+    calibration_idx: NDArray[np.int64] | None = None, progress: Progress = QUIET,
 ) -> Classifier:  # fmt: skip
     """Return the classifier of the averaged `net`, calibrated on its training data alone.
 
@@ -66,9 +68,12 @@ def calibrated(
     """
     net = net.eval()
     with torch.no_grad(), hardware.autocast():
-        factor = _temperature(net, data, recipe, hardware.device, calibration_idx)
-        idx = _random_subset(len(data), 2 * FAMILIAR_EXAMPLES)
-        chunks = [ood_features(net, x) for x in _inputs(data, idx, hardware.device)]
+        factor = _temperature(net, data, recipe, hardware.device, calibration_idx, progress)
+        parts = list(chunks_of(_random_subset(len(data), 2 * FAMILIAR_EXAMPLES)))
+        chunks = [
+            ood_features(net, data.spec.encode(data[part], hardware.device))
+            for part in progress.track("measuring what is familiar", parts)
+        ]
         features, embeddings = (torch.cat(part) for part in zip(*chunks, strict=True))
         predicted = logits_of(net, features)[:, : len(data.spec.classes)].argmax(1)
     half = (len(embeddings) + 1) // 2
@@ -93,6 +98,7 @@ def _temperature(
     recipe: ClassifierRecipe,
     device: torch.device,
     calibration_idx: NDArray[np.int64] | None,
+    progress: Progress,
 ) -> float:
     if calibration_idx is not None and len(calibration_idx):
         idx, count, changes = calibration_idx, len(calibration_idx), None
@@ -101,7 +107,8 @@ def _temperature(
         idx, count, changes = np.resize(labelled_idx, COPIES), len(labelled_idx), recipe.augmentation  # repeated if few
     labels = torch.from_numpy(data.labels[idx]).to(device)
     logits = []
-    for k, (x, y) in enumerate(zip(_inputs(data, idx, device), torch.split(labels, CHUNK_ROWS), strict=True)):
+    for k, part in enumerate(progress.track("calibrating", list(chunks_of(idx)))):
+        x, y = data.spec.encode(data[part], device), labels[k * CHUNK_ROWS : k * CHUNK_ROWS + len(part)]
         changed = changes(x, Batch(x, y, seed=k)) if changes else x
         views = [logits_of(net, features_of(net, view)) for view in views_of(changed, recipe.tta)]
         logits.append(torch.stack(views, 1))
@@ -140,7 +147,11 @@ class TestResult:
 
 
 def run_test(
-    classifier: Classifier, source: Dataset, data: Dataset, attack_eps: Sequence[float] = ATTACK_EPS
+    classifier: Classifier,
+    source: Dataset,
+    data: Dataset,
+    progress: Progress = QUIET,
+    attack_eps: Sequence[float] = ATTACK_EPS,
 ) -> TestResult | None:
     """Test on the test split of `source`, else on training examples whose labels `data` hides; None: there are neither.
 
@@ -155,7 +166,8 @@ def run_test(
     idx = np.flatnonzero(labels >= 0)
     if not len(idx):
         return None
-    answers = [classifier.predict(test[chunk]) for chunk in chunks_of(idx)]
+    answers = [classifier.predict(test[chunk]) for chunk in progress.track("testing", list(chunks_of(idx)))]
+    progress.info("attacking and other tests ...")
     return TestResult(
         tested_on,
         torch.from_numpy(labels[idx]),
@@ -167,8 +179,3 @@ def run_test(
 
 def _random_subset(count: int, max_size: int) -> NDArray[np.int64]:
     return np.random.default_rng(0).permutation(count)[:max_size]
-
-
-def _inputs(data: IndexedDataset, idx: NDArray[np.int64], device: torch.device) -> list[Tensor]:
-    """Return network input `[B, ...]` in chunks."""
-    return [data.spec.encode(data[chunk], device) for chunk in chunks_of(idx)]

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from PIL import Image
 from torch import nn
 
 from sparring.commands.training.monitor import monitor
@@ -18,7 +20,7 @@ from sparring.data.labels import labels_as
 from sparring.engine import dist
 from sparring.engine.checkpoint import check_finite
 from sparring.engine.device import Hardware
-from sparring.engine.image_io import grid, to_uint8
+from sparring.engine.image_io import grid, to_uint8, with_header
 from sparring.engine.loop import Callback, System
 from sparring.engine.run_folder import Run
 from sparring.measure.diagnostics.gan_diagnostics import SCORE
@@ -57,9 +59,14 @@ def generator_callbacks(
         y = torch.arange(len(z)) % classes  # a column for each class
     measure = monitor(system.game, model, data, plan)
 
+    def picture(pixels: NDArray[np.uint8]) -> Image.Image:
+        return with_header(grid(pixels, columns), model.label_names) if columns == classes else grid(pixels, columns)
+
     def save_frame(nimg: int, means: Mapping[str, float]) -> None:
         if dist.rank() == 0:
-            run.save_frame(nimg, grid(to_uint8(model.generate(z, y)), columns))
+            run.save_frame(nimg, picture(to_uint8(model.generate(z, y))))
+            if nimg == 0:
+                run.save_real(picture(data[_real_idx(data, y.numpy() if columns == classes else None, len(z))]))
 
     def measure_and_save(nimg: int, means: Mapping[str, float]) -> None:
         check_finite(players.items(), nimg)
@@ -78,15 +85,27 @@ def generator_callbacks(
     ]
 
 
+def _real_idx(data: Dataset, labels: NDArray[np.int64] | None, count: int) -> NDArray[np.int64]:
+    """Return the indices of training examples of these labels, or of `count` random ones where some class has none."""
+    order = np.random.default_rng(0).permutation(len(data))
+    if labels is None or not set(labels.tolist()) <= set(data.labels.tolist()):
+        return np.resize(order, count)
+    by_class = [order[data.labels[order] == k] for k in range(labels.max() + 1)]
+    return np.array([by_class[label][k // len(by_class) % len(by_class[label])] for k, label in enumerate(labels)])
+
+
 def _mark_best(run: Run, plan: Plan, nimg: int) -> None:
     """Mark the checkpoint up to `nimg` with the lowest score.
 
-    Only the metrics of planned checkpoints count, so that no stop and no kill changes which one it is.
+    Only planned checkpoints count, and the one that was marked before the run was made longer, so that no stop and no
+    kill changes which one it is.
     """
+    kept = {int(path.name) for path in run.checkpoints()} | {nimg}
+    marked = run.best["nimg"] if run.best else None
     planned = [
         line for line in run.metrics()
-        if SCORE in line and line["nimg"] <= nimg
-        and (line["nimg"] % plan.save_every == 0 or line["nimg"] == plan.images)
+        if SCORE in line and line["nimg"] <= nimg and line["nimg"] in kept
+        and (line["nimg"] % plan.save_every == 0 or line["nimg"] in (plan.images, marked))
     ]  # fmt: skip
     if planned:
         best = min(planned, key=lambda line: line[SCORE])

@@ -24,6 +24,8 @@ from sparring.stats.proportion import Proportion
 
 ATTACKED_EXAMPLES, ATTACK_EPS, ATTACK_STEPS = 200, (8 / 255, 0.1), 20
 """Test images that are attacked, the radii of the perturbation in pixels from 0 to 1, and the steps of PGD."""
+GRADIENT_PASSES = 3
+"""Forward passes that a step of an attack costs: one forward, and a backward of about two."""
 SOUNDS_PER_KIND = 100
 """Sounds without speech of each kind, of one second."""
 
@@ -38,6 +40,22 @@ class FurtherTests:
     """Accuracy behind each channel; audio alone."""
     nonspeech: dict[str, Proportion] = field(default_factory=dict)
     """Fraction of sounds without speech that get a class as answer; audio alone."""
+
+
+@singledispatch
+def further_passes(spec: DataSpec) -> int:
+    """Return the number of forward passes that `further_tests` costs for each of up to ATTACKED_EXAMPLES examples."""
+    return 0
+
+
+@further_passes.register
+def _image_passes(spec: ImageSpec) -> int:
+    return len(ATTACK_EPS) * ATTACK_STEPS * GRADIENT_PASSES
+
+
+@further_passes.register
+def _audio_passes(spec: AudioSpec) -> int:
+    return len(CHANNELS)
 
 
 @singledispatch

@@ -1,4 +1,4 @@
-"""Stop a training early: on SIGINT or SIGTERM after a checkpoint, or on values that are not finite."""
+"""Stop early: on SIGINT or SIGTERM, a training after a checkpoint; or on values that are not finite."""
 
 from __future__ import annotations
 
@@ -15,9 +15,18 @@ from sparring.engine.run_folder import Run
 
 
 class Stopped(SparringError):
-    """A signal stopped the work; all is saved, and the same command continues it."""
+    """A signal stopped the work; the message says what is saved. The same command continues or repeats it."""
 
     exit_code = 75
+
+
+@contextmanager
+def explain_interrupt(kept: str) -> Iterator[None]:
+    """Turn a KeyboardInterrupt of the block into Stopped; `kept` says what is kept, and how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise Stopped(kept) from None
 
 
 @contextmanager

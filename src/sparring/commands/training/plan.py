@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -17,6 +18,7 @@ from sparring.engine.data_spec import DataSpec, ImageSpec
 from sparring.engine.device import Hardware, memory_available
 from sparring.engine.errors import SparringError
 from sparring.engine.loop import System, play
+from sparring.measure.diagnostics.training_length import Enough, TrainingLength, number_of
 from sparring.recipes.recipe import GeneratorRecipe, Recipe
 
 PROBE_SECONDS = 4.0
@@ -27,6 +29,23 @@ BASE_BYTES = 600_000_000
 """Memory of Python, torch and its libraries."""
 UNPLANNED = 1 << 50
 """Number of examples of a training that another condition ends."""
+
+
+@dataclass(frozen=True)
+class Aftermath:
+    """What a command does after the training, and how long that takes."""
+
+    what: str
+    """Its steps, as in `calibration and testing`."""
+    seconds: float
+    """Estimated duration."""
+
+    def to_text(self) -> str:
+        """Return the duration and the steps."""
+        minutes = self.seconds / 60
+        seconds = f"{self.seconds:.0f}" if self.seconds >= 10 else "a few"
+        duration = f"about {minutes:.1f} minutes" if minutes >= 0.95 else f"{seconds} seconds"
+        return f"{duration} of {self.what}"
 
 
 @dataclass(frozen=True)
@@ -64,16 +83,38 @@ class Plan:
         speed = measure_speed(lambda: build(UNPLANNED), loader, hardware, minutes)
         return cls.of(int(minutes * 60 * speed * (1 - OVERHEAD_FRACTION)), loader.batch_size, minutes, speed)
 
-    def to_text(self, hardware: Hardware, memory: int | None, unit: str = "images") -> str:
+    def length_text(self) -> str:
+        """Return the length as `2 minutes (4,992 examples)`, or `4,992 examples`."""
+        examples = f"{self.images:,} examples"
+        return f"{self.minutes:g} minutes ({examples})" if self.minutes else examples
+
+    def minutes_of(self, images: int) -> float | None:
+        """Return the minutes that training on `images` takes; None where the speed was not measured."""
+        return images / self.images_per_second / (1 - OVERHEAD_FRACTION) / 60 if self.images_per_second else None
+
+    def to_text(self, hardware: Hardware, memory: int | None, unit: str, then: Aftermath) -> str:
         """Return the plan as one line; `unit` is what an example is called, in the plural."""
         text = f"plan: {self.images:,} {unit} in batches of {self.batch_size}"
-        if self.images_per_second:
-            seconds = self.images / self.images_per_second / (1 - OVERHEAD_FRACTION)
-            end = time.strftime("%H:%M", time.localtime(time.time() + seconds))
-            text += f" at {self.images_per_second:,.0f} {unit}/s: {seconds / 60:.1f} minutes, done at {end}"
+        if (minutes := self.minutes_of(self.images)) is None:
+            text += f", then {then.to_text()}"
+        else:
+            end = time.strftime("%H:%M", time.localtime(time.time() + minutes * 60 + then.seconds))
+            text += f" at {self.images_per_second:,.0f} {unit}/s: {minutes:.1f} minutes, then {then.to_text()}"
+            text += f", done at {end}"
         if memory is not None:
             text += f"; about {memory / 1e9:.1f} GB of memory"
         return f"{text}; {hardware.describe()}"
+
+    def outlook(self, examples: int, enough: Enough) -> str:
+        """Return the passes over that many examples, and of a short training what to expect and how long is enough."""
+        length = TrainingLength(self.images, examples, self.batch_size)
+        if not enough.too_short(length):
+            return f"{length.passes_text()}, {length.rounds:,} rounds"
+        longer = replace(length, sampled=enough.smallest(length))
+        minutes = self.minutes_of(longer.sampled)
+        way_out = f"--images {longer.sampled}" if minutes is None else f"--minutes {math.ceil(minutes)}"
+        gives = f"{number_of(longer.passes)} passes, {longer.rounds:,} rounds"
+        return f"{length.passes_text()}, {length.rounds:,} rounds: expect {enough.outcome}; {way_out} gives {gives}"
 
 
 def measure_speed(build: Callable[[], System], loader: BatchLoader, hardware: Hardware, minutes: float) -> float:

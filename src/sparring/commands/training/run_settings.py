@@ -26,6 +26,9 @@ from sparring.engine.version import __version__
 from sparring.recipes import check_command, default_recipe, recipe_class, recipes_for
 from sparring.recipes.recipe import GeneratorRecipe, Recipe, from_settings, to_settings
 
+BUDGET = ("minutes", "images")
+"""Settings of the length of a run, which can be made longer (`session.TrainingSession`)."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class RunSettings:
@@ -71,7 +74,10 @@ def new_settings(command: str, request: TrainRequest) -> RunSettings:
 
 
 def resumed_settings(command: str, request: TrainRequest, run: Run) -> RunSettings:
-    """Return the settings of `run`; raise UsageError, naming each difference, where `request` asks for others."""
+    """Return the settings of `run`, with the minutes or images of `request`, which may be more than it was begun with.
+
+    Raises UsageError, naming each difference, where `request` asks for other settings.
+    """
     saved = saved_settings(run)
     if saved.command != command:
         raise UsageError(
@@ -84,7 +90,8 @@ def resumed_settings(command: str, request: TrainRequest, run: Run) -> RunSettin
     had = {**saved.requested(), **saved.requested()["read"]}
     wanted = {name: getattr(request, name) for name in had if hasattr(request, name)} | asdict(request.read)
     wanted["labels_file"] = str(request.labels_file) if request.labels_file else None
-    del wanted["read"]
+    for name in ("read", *BUDGET):
+        wanted.pop(name, None)
     _refuse(
         run,
         {
@@ -96,7 +103,8 @@ def resumed_settings(command: str, request: TrainRequest, run: Run) -> RunSettin
     if saved.custom_nets != (request.nets is not None):
         whose = "networks of your own" if saved.custom_nets else "the recipe's networks"
         raise UsageError(f"{run.path} was begun with {whose}: give the same, or choose another --out")
-    return replace(saved, source=str(request.source))
+    budget = {name: getattr(request, name) for name in BUDGET}
+    return replace(saved, source=str(request.source), **(budget if any(budget.values()) else {}))
 
 
 def saved_settings(run: Run) -> RunSettings:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from shlex import quote
 from typing import Any, Self
@@ -13,8 +14,8 @@ from typing import Any, Self
 import torch
 
 from sparring.commands.reporting.progress import Progress
-from sparring.commands.training.interrupt import Stopped, diverging, signals
-from sparring.commands.training.plan import Plan, check_memory
+from sparring.commands.training.interrupt import Stopped, diverging, explain_interrupt, signals
+from sparring.commands.training.plan import Aftermath, Plan, check_memory
 from sparring.commands.training.request import Nets, TrainRequest
 from sparring.commands.training.run_settings import (
     RunSettings,
@@ -35,6 +36,7 @@ from sparring.engine.loop import Callback, System, play
 from sparring.engine.run_folder import Run
 from sparring.engine.seeds import mix
 from sparring.engine.version import __version__
+from sparring.measure.diagnostics.training_length import CLASSIFIER, GENERATOR, few_examples_note
 from sparring.recipes import accepts, recipe_class
 from sparring.recipes.classifier_recipe import ClassifierRecipe, build_system
 
@@ -114,21 +116,22 @@ class TrainingSession:
         return model_metadata(self.settings.custom_nets, self.settings.seed, data)
 
     def play(
-        self, data: Dataset, loader: BatchLoader, callbacks: Callable[[System, Plan], Sequence[Callback]], **more: Any
+        self,
+        data: Dataset,
+        loader: BatchLoader,
+        callbacks: Callable[[System, Plan], Sequence[Callback]],
+        then: Callable[[System], Aftermath],
+        **more: Any,
     ) -> System:
         """Play the recipe from where the run is to the end of its plan; return the system.
 
-        `callbacks` are made for the system and the plan; `more` is written to run.json. Raises Stopped after a signal:
-        all is saved then.
+        `callbacks` are made for the system and the plan, `then` is the work that follows; `more` is written to
+        run.json. Raises Stopped after a signal: all is saved then.
         """
-
-        def build(total: int) -> System:
-            return self._build(data, loader, total)
-
-        plan = self._plan(data, loader, build, more)
-        system = build(plan.images)
-        start = self._restore(system, data)
-        due = callbacks(system, plan)
+        with explain_interrupt(f"stopped before the training began: {self._way_on()}"):
+            plan, system = self._prepare(data, loader, then, more)
+            start = self._restore(system, data, plan)
+            due = callbacks(system, plan)
         self.progress.begin("training", plan.images, start, data.report.unit)
         try:
             with signals() as stop, diverging(system, self.run):
@@ -139,12 +142,43 @@ class TrainingSession:
         if dist.rank() == 0:
             self.run.write_film()
         if done < plan.images:
-            settings = self.settings
-            raise Stopped(
-                f"stopped at image {done:,} of {plan.images:,}; all is saved. Continue with: "
-                f"sparring {settings.command} {quote(settings.source)} --out {quote(str(self.run.path))}"
-            )
+            raise Stopped(f"stopped at image {done:,} of {plan.images:,}; all is saved. Continue with: {self.command}")
         return system
+
+    def after_training(self, what: str) -> AbstractContextManager[None]:
+        """Return a context in which Ctrl-C, during `what` follows the training, says what is kept."""
+        return explain_interrupt(
+            f"stopped during the {what}: the trained weights are kept in {self.run.path}. "
+            f"Go on with the {what} by: {self.command}"
+        )
+
+    @property
+    def command(self) -> str:
+        """Command that continues the run."""
+        settings = self.settings
+        return f"sparring {settings.command} {quote(settings.source)} --out {quote(str(self.run.path))}"
+
+    def _way_on(self) -> str:
+        if self.run.checkpoints():
+            return f"the run is as it was. Continue with: {self.command}"
+        return "nothing was written, and the same command starts again"
+
+    def _prepare(
+        self, data: Dataset, loader: BatchLoader, then: Callable[[System], Aftermath], more: dict[str, Any]
+    ) -> tuple[Plan, System]:
+        """Return the plan and the system that it is for, and print what to expect of it."""
+
+        def build(total: int) -> System:
+            return self._build(data, loader, total)
+
+        memory = check_memory(self.settings.recipe, data.spec, self.hardware) if self.nets is None else None
+        plan = self._plan(data, loader, build, more)
+        system, unit = build(plan.images), data.report.unit
+        self.progress.info(plan.to_text(self.hardware, memory, unit, then(system)))
+        classifies = isinstance(self.settings.recipe, ClassifierRecipe)
+        self.progress.info(f"expect: {plan.outlook(len(data), CLASSIFIER if classifies else GENERATOR)}")
+        self.notes(filter(None, [few_examples_note(len(data), unit)]))
+        return plan, system
 
     def _build(self, data: Dataset, loader: BatchLoader, total: int) -> System:
         """Return the system of fresh networks, drawn by the seed, for a run of `total` examples."""
@@ -158,23 +192,53 @@ class TrainingSession:
             return system
 
     def _plan(self, data: Dataset, loader: BatchLoader, build: Callable[[int], System], more: dict[str, Any]) -> Plan:
-        """Return the plan of the run; write run.json for a new one. Raise SparringError where memory is too small."""
+        """Return the plan of the run; write run.json for a new one, and for one that is made longer."""
         run, hardware = self.run, self.hardware
-        memory = check_memory(self.settings.recipe, data.spec, hardware) if self.nets is None else None
         if self.resumed:
-            plan = Plan(**run.settings["plan"])
+            saved = run.settings
+            plan = self._extended(Plan(**saved["plan"]), loader, build)
+            content = {**saved, "request": self.settings.requested(), "plan": asdict(plan)}
+            content["earlier_plans"] = [*saved.get("earlier_plans", []), saved["plan"]]
+            changed = asdict(plan) != saved["plan"]
         else:
-            plan = self._new_plan(loader, build)
-            if dist.rank() == 0:
-                run.write_settings({**run_json(self.settings, data, plan, hardware), **more})
+            plan, changed = self._new_plan(loader, build), True
+            content = {**run_json(self.settings, data, plan, hardware), **more}
+        if changed and dist.rank() == 0:
+            run.write_settings(content)
         dist.barrier()
         if self.resumed and (first := run.settings["hardware"]) != hardware.describe():
             self.notes(
                 [f"the run was begun on {first}, and continues on {hardware.describe()}: results will not be "
                  "bit-identical to those of an uninterrupted run"]
             )  # fmt: skip
-        self.progress.info(plan.to_text(hardware, memory, data.report.unit))
         return plan
+
+    def _extended(self, saved: Plan, loader: BatchLoader, build: Callable[[int], System]) -> Plan:
+        """Return a longer plan where more minutes or images are requested than `saved` is for, else `saved`.
+
+        Raises UsageError where fewer are requested.
+        """
+        minutes, images, size = self.settings.minutes, self.settings.images, loader.batch_size
+        if minutes in (None, saved.minutes) and images is None:
+            return saved
+        longer = Plan.of(images, size) if images is not None else saved
+        if minutes is not None and minutes > (saved.minutes or 0):
+            self.progress.info("measuring the speed ...")
+            more = Plan.in_minutes(minutes - (saved.minutes or 0), build, loader, self.hardware)
+            before = saved.images if saved.minutes else 0
+            longer = Plan.of(before + more.images, size, minutes, more.images_per_second)
+        if longer.images == saved.images and minutes is None:
+            return saved
+        if longer.images <= saved.images:
+            raise UsageError(
+                f"{self.run.path} is planned for {saved.length_text()}: a run can be made longer, not shorter. Leave "
+                "--minutes and --images out, give more, or choose another --out"
+            )
+        self.notes(
+            [f"the run was planned for {saved.length_text()}: its schedules are planned anew, from its weights, for "
+             f"{longer.length_text()} in all. The learning rate rises to where it is in such a run, and falls again"]
+        )  # fmt: skip
+        return longer
 
     def _new_plan(self, loader: BatchLoader, build: Callable[[int], System]) -> Plan:
         """Return a plan for the images that were requested, or for those that the minutes allow at a probed speed."""
@@ -185,7 +249,7 @@ class TrainingSession:
         self.progress.info("measuring the speed ...")
         return Plan.in_minutes(minutes, build, loader, self.hardware)
 
-    def _restore(self, system: System, data: Dataset) -> int:
+    def _restore(self, system: System, data: Dataset, plan: Plan) -> int:
         """Load the latest checkpoint into `system`; return the image to continue from, 0 in a new run."""
         run = self.run
         start = run.load_latest(system)
@@ -196,7 +260,13 @@ class TrainingSession:
         for warning in run.warnings:
             self.progress.info(f"warning: {warning}")
         what = f"{self.settings.recipe.name} on {len(data):,} {data.report.unit}, run {run.path}"
-        self.progress.info(f"{'continuing' if start else 'training'} {what}")
+        if start and start >= plan.images:
+            self.progress.info(
+                f"finished: {what} has been trained for {plan.length_text()}. More --minutes or --images, with the "
+                "same --out, train it for longer"
+            )
+        else:
+            self.progress.info(f"{'continuing' if start else 'training'} {what}")
         return start or 0
 
 

@@ -91,6 +91,19 @@ class ClassificationReport:
     nonspeech: dict[str, Proportion] = field(default_factory=dict)
     """Fraction of sounds without speech, by kind, that are answered with a class; audio alone."""
 
+    @property
+    def majority(self) -> tuple[str, float] | None:
+        """The commonest class of the test, and its share: the accuracy of always answering it. None without a test."""
+        counts = [sum(row) for row in self.confusion or ()]
+        return (self.classes[counts.index(max(counts))], max(counts) / sum(counts)) if sum(counts) else None
+
+    @property
+    def verdict(self) -> str:
+        """Statement that the classifier is no better than one answer for everything; empty where it is, or untested."""
+        if self.errors is None or self.majority is None or self.errors.complement.low > self.majority[1]:
+            return ""
+        return f"The classifier has learnt nothing: it is no better than always answering '{self.majority[0]}'."
+
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> ClassificationReport:
         """Return what `dataclasses.asdict` and JSON made of one."""

@@ -9,9 +9,12 @@ import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from sparring.measure.diagnostics.augmentation_leaks import Leak
+from sparring.measure.diagnostics.finding import Finding, find_diverged, find_few, find_short, noise, recent, series
+from sparring.measure.diagnostics.training_length import GENERATOR, TrainingLength
+from sparring.stats.proportion import Proportion
 
 MIN_MEASUREMENTS = 5
 """Smallest number of measurements after image 0: with fewer, trend and noise cannot be separated."""
@@ -39,6 +42,12 @@ MIN_LOGIT_GAP = 0.1
 """Difference of the logits of data and samples below which D's loss is that of chance, whatever their order."""
 FAR_RATIO = 2.0
 """Multiple of the baseline distance above which samples are far from the data."""
+NEAR_RATIO = 1.5
+"""Multiple of the baseline distance from which samples are not near the data; good runs ended at 1.0 to 1.3."""
+MAX_BLANK = 0.5
+"""Fraction of samples or images of one colour above which nothing was learnt, or can be."""
+LABEL_MARGIN = 0.03
+"""Excess over chance of the labels of alike images, at the upper end of its interval, below which labels do not fit."""
 LEARNED_RATIO = 0.6
 """Multiple of the distance at image 0 below which the generator has learned; runs without a gradient had 1.0."""
 CLOSE_RATIO = 1.25
@@ -58,29 +67,17 @@ WEAKER_AUGMENTATION = {"ada": "--augment diff", "diff": "--augment none"}
 SIZE_SETTINGS = frozenset({"width", "discriminator_width", "hidden", "maxout"})
 """Settings that do not apply to custom networks."""
 
-Severity = Literal["ok", "notice", "problem"]
-
 
 @dataclass(frozen=True)
-class Finding:
-    """One statement about a run."""
+class LabelFit:
+    """Agreement of the labels of images and of their nearest others, in coarse pixels."""
 
-    kind: str
-    """"collapse", "overfit", "leak", "dominant", "starved", "diverged"; or
-    "improving", "done", "worse", "healthy", "unclear"."""
-    severity: Severity
-    """"ok", "notice" (worth knowing), or "problem" (samples suffer from it)."""
-    message: str
-    """One sentence for users."""
-    evidence: str = ""
-    """Measurements behind the finding, in words."""
-    advice: str = ""
-    """Next flag to try, as `--augment ada`; empty if there is nothing to do."""
-
-    def as_line(self) -> str:
-        """Return message, evidence and advice as one line."""
-        words = "; ".join(part for part in (self.message, self.evidence) if part)
-        return f"{words}: {self.advice}" if self.advice else words
+    accuracy: Proportion
+    """Images whose nearest other has the same label."""
+    chance: float
+    """Agreement of two independent labels of these frequencies."""
+    neighbours: int
+    """Images among which the nearest was searched."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +93,14 @@ class RunFacts:
     near_duplicates: tuple[float, float] | None = None
     """Fraction of fresh samples with a near-duplicate, and the estimated number of distinct samples."""
     leaks: Sequence[Leak] = ()
+    command: str = "sparring train SOURCE --out RUN"
+    """Command that continues the run."""
+    examples: int = 0
+    """Number of training images; 0: unknown."""
+    blank: tuple[float, float] = (0.0, 0.0)
+    """Fractions of fresh samples and of training images whose pixels are all equal."""
+    label_fit: LabelFit | None = None
+    """How well labels follow from images, in conditional runs."""
 
 
 def diagnose(lines: Sequence[Mapping[str, float]], facts: RunFacts) -> list[Finding]:
@@ -103,11 +108,8 @@ def diagnose(lines: Sequence[Mapping[str, float]], facts: RunFacts) -> list[Find
 
     `lines` are the lines of its metrics file, in order.
     """
-    diverged_at = next((line["nimg"] for line in lines if not all(map(math.isfinite, line.values()))), None)
-    if diverged_at is not None:
-        message = "The run has diverged: some metrics are NaN or infinite."
-        advice = "a new run with a lower --lr; earlier checkpoints may still be usable"
-        return [Finding("diverged", "problem", message, f"first at image {diverged_at:,.0f}", advice)]
+    if diverged := find_diverged(lines):
+        return diverged
     measured = [line for line in lines if SCORE in line]
     baselines = {
         name.removeprefix("baseline_"): value
@@ -116,14 +118,17 @@ def diagnose(lines: Sequence[Mapping[str, float]], facts: RunFacts) -> list[Find
         if name.startswith("baseline_")
     }
     later = [line for line in measured if line["nimg"] > 0]
-    leak = find_leak(facts)
+    length = TrainingLength(int(lines[-1]["nimg"]) if lines else 0, facts.examples, facts.settings.get("batch_size", 1))
+    short, blank = find_short(length, GENERATOR, facts.command), find_blank(facts)
+    leak = [*find_leak(facts), *find_labels(facts), *find_few(length)]
     if len(later) < MIN_MEASUREMENTS:
         message = "There are too few measurements for a diagnosis of the players."
         evidence = f"{len(later)} after image 0, {MIN_MEASUREMENTS} are needed"
-        return [*leak, Finding("unclear", "notice", message, evidence, "a new run with more --minutes")]
+        advice = f"{facts.command} with more --minutes"
+        return [*blank, *short, *leak, Finding("unclear", "notice", message, evidence, advice)]
     trend = find_trend(later, baselines, facts)
     stuck = trend.kind != "improving"
-    learned = _recent(_series(later, SCORE)) < LEARNED_RATIO * measured[0][SCORE]
+    learned = recent(series(later, SCORE)) < LEARNED_RATIO * measured[0][SCORE]
     starved = find_starved(later, baselines, facts) if stuck or not learned else []
     collapse = find_collapse(later, baselines, facts)
     if starved and collapse:  # an untrained generator has no variety either; a trained one has lost it
@@ -131,18 +136,77 @@ def diagnose(lines: Sequence[Mapping[str, float]], facts: RunFacts) -> list[Find
     dominant = (
         find_dominant(later, baselines, facts) if stuck and not collapse else []
     )  # after a collapse D always wins
-    problems = [*collapse, *starved, *dominant, *find_overfit(later, facts, stuck), *leak]
+    apart = [] if dominant or collapse else find_distinguished(later, stuck)
+    far = [] if dominant or collapse or starved else find_far(later, baselines, facts, stuck)
+    if not (collapse or starved or dominant or apart or far):  # samples that are like real images were trained enough
+        short = []
+    problems = [*blank, *short, *collapse, *starved, *dominant, *far, *apart, *find_overfit(later, facts, stuck), *leak]
+    if trend.kind == "done" and (short or collapse or starved or dominant or apart or far):
+        trend = Finding(
+            "stalled", "notice", "The samples no longer change, and are not like real images.", trend.evidence
+        )
     return [*(problems or [_healthy(later, baselines)]), trend]
+
+
+def find_blank(facts: RunFacts) -> list[Finding]:
+    """Find samples of one colour, and training images of one colour, from which nothing can be learnt."""
+    samples, real = facts.blank
+    if max(samples, real) < MAX_BLANK:
+        return []
+    evidence = f"{samples:.0%} of samples and {real:.0%} of training images are of one colour"
+    if real >= MAX_BLANK:
+        message, advice = "Most training images are blank: they were read wrongly, or hold nothing.", "sparring inspect"
+    else:
+        message, advice = "Most samples are blank: the generator has learnt nothing.", _flag(facts, lr=0.3)
+    return [Finding("blank", "problem", message, evidence, advice)]
+
+
+def find_labels(facts: RunFacts) -> list[Finding]:
+    """Find labels that follow from the images no better than by chance."""
+    fit = facts.label_fit
+    if fit is None or fit.accuracy.high > fit.chance + LABEL_MARGIN:
+        return []
+    evidence = (
+        f"of {fit.neighbours:,} other images the nearest, in coarse pixels, has the same label for "
+        f"{fit.accuracy.text()}, by chance for {fit.chance:.0%}"
+    )
+    message = "The labels do not fit the images: alike images have unlike labels."
+    return [Finding("labels", "notice", message, evidence, "check the labels, or --no-labels")]
+
+
+def find_far(
+    lines: Sequence[Mapping[str, float]], baselines: Mapping[str, float], facts: RunFacts, stuck: bool
+) -> list[Finding]:
+    """Find samples that are not near the data, by the baseline distance of real images."""
+    ratio = _ratio(lines, baselines)
+    if ratio is None or ratio < NEAR_RATIO:
+        return []
+    advice = f"{facts.command} with more --minutes"
+    message = "The samples are not like real images yet."
+    return [Finding("far", "problem" if stuck else "notice", message, _distance_text(lines, baselines), advice)]
+
+
+def find_distinguished(lines: Sequence[Mapping[str, float]], stuck: bool) -> list[Finding]:
+    """Find a discriminator that is correct on nearly all pairs: the samples differ visibly from real images."""
+    win_rates = series(lines, "win") or series(lines, "train_win")
+    if not win_rates or recent(win_rates) < DOMINANT_WIN_RATE:
+        return []
+    message = "The discriminator tells samples and real images apart: something is still different."
+    evidence = (
+        f"it is correct on {recent(win_rates):.0%} of pairs; of samples that are like the data it is on 50 to 90 %"
+    )
+    advice = "look at the samples beside real.png; train for longer"
+    return [Finding("distinguished", "problem" if stuck else "notice", message, evidence, advice)]
 
 
 def find_collapse(
     lines: Sequence[Mapping[str, float]], baselines: Mapping[str, float], facts: RunFacts
 ) -> list[Finding]:
     """Find few distinct samples by two of three signs: low variety, near-duplicates, and low coverage."""
-    variety, coverage = _series(lines, "variety"), _series(lines, "coverage")
+    variety, coverage = series(lines, "variety"), series(lines, "coverage")
     if not variety or not coverage:
         return []
-    covered, diversity, real = _recent(coverage), _recent(variety), baselines.get("coverage", 1.0)
+    covered, diversity, real = recent(coverage), recent(variety), baselines.get("coverage", 1.0)
     expected = min(baselines.get("variety", 1.0), 1.0)
     similar = diversity < COLLAPSED_VARIETY * expected
     repeated = facts.near_duplicates is not None and facts.near_duplicates[0] > MAX_NEAR_DUPLICATES
@@ -171,12 +235,12 @@ def find_collapse(
 
 def find_overfit(lines: Sequence[Mapping[str, float]], facts: RunFacts, stuck: bool) -> list[Finding]:
     """Find a discriminator that has memorised its training images; needs held-out images."""
-    win_rates = _series(lines, "memory")
-    if not win_rates or _recent(win_rates) < max(OVERFIT_WIN_RATE, win_rates[0] + OVERFIT_RISE):
+    win_rates = series(lines, "memory")
+    if not win_rates or recent(win_rates) < max(OVERFIT_WIN_RATE, win_rates[0] + OVERFIT_RISE):
         return []
     last = lines[-1]
     evidence = (
-        f"it scores a training image above a held-out one in {_recent(win_rates):.0%} of pairs "
+        f"it scores a training image above a held-out one in {recent(win_rates):.0%} of pairs "
         f"({win_rates[0]:.0%} at first)"
     )
     if (gap := last["train_logit"] - last["sample_logit"]) > MIN_LOGIT_GAP:  # r_v of Karras et al. 2020, section 3
@@ -215,7 +279,7 @@ def find_starved(
         if "train_logit" in line
     ]
     win_rates = [
-        statistics.median(_series(second_half, name)) for name in ("win", "train_win") if _series(second_half, name)
+        statistics.median(series(second_half, name)) for name in ("win", "train_win") if series(second_half, name)
     ]
     if not gaps or not _is_far(lines, baselines):
         return []
@@ -237,8 +301,8 @@ def find_starved(
 def find_dominant(
     lines: Sequence[Mapping[str, float]], baselines: Mapping[str, float], facts: RunFacts
 ) -> list[Finding]:
-    """Find a discriminator that always wins while samples stay far from the data."""
-    win_rates = _series(lines, "win") or _series(lines, "train_win")
+    """Find a discriminator that always wins while samples stay very far from the data."""
+    win_rates = series(lines, "win") or series(lines, "train_win")
     if not win_rates or not _is_far(lines, baselines):
         return []
     win_rate = statistics.median(win_rates[len(win_rates) // 2 :])
@@ -254,51 +318,45 @@ def find_dominant(
 
 def find_trend(lines: Sequence[Mapping[str, float]], baselines: Mapping[str, float], facts: RunFacts) -> Finding:
     """Return whether the distance to the data still falls, is constant, or has risen, beyond its noise."""
-    scores = _series(lines, SCORE)
+    scores = series(lines, SCORE)
     third = max(len(scores) // 3, 2)
     means = [statistics.fmean(scores[k : k + third]) for k in range(len(scores) - third + 1)]
     now, before, best = means[-1], means[-1 - third], min(means)
-    noise = SIGMAS * _noise(scores) * math.sqrt(2 / third)
+    error = SIGMAS * noise(scores) * math.sqrt(2 / third)
     evidence = f"distance to the data (sliced Wasserstein) {now:.4f} now, {before:.4f} before, {best:.4f} at best"
-    if now - best > max(noise, MIN_WORSENING * best) and now > CLOSE_RATIO * baselines.get(SCORE, 0.0):
+    if now - best > max(error, MIN_WORSENING * best) and now > CLOSE_RATIO * baselines.get(SCORE, 0.0):
         message = "The samples were better before: more training made them worse."
         return Finding("worse", "notice", message, evidence, f"sparring sample {facts.run} --checkpoint best")
-    if before - now > max(noise, MIN_IMPROVEMENT * before):
-        advice = "a new run with more --minutes goes further"
+    if before - now > max(error, MIN_IMPROVEMENT * before):
+        advice = f"{facts.command} with more --minutes goes further"
         return Finding("improving", "ok", "The samples are still improving.", evidence, advice)
     return Finding("done", "ok", "The run has converged: the samples no longer change beyond noise.", evidence)
 
 
 def _healthy(lines: Sequence[Mapping[str, float]], baselines: Mapping[str, float]) -> Finding:
-    coverage, win_rates = _series(lines, "coverage"), _series(lines, "win") or _series(lines, "train_win")
-    evidence = [f"samples cover {_recent(coverage):.0%} of real images (in pixel space)"] if coverage else []
+    coverage, win_rates = series(lines, "coverage"), series(lines, "win") or series(lines, "train_win")
+    evidence = [f"samples cover {recent(coverage):.0%} of real images (in pixel space)"] if coverage else []
     evidence += [f"baseline {baselines['coverage']:.0%}"] if coverage and "coverage" in baselines else []
-    evidence += [f"the discriminator is correct on {_recent(win_rates):.0%} of pairs"] if win_rates else []
+    evidence += [f"the discriminator is correct on {recent(win_rates):.0%} of pairs"] if win_rates else []
     return Finding("healthy", "ok", "No problem was found.", "; ".join(evidence))
 
 
 def _is_far(lines: Sequence[Mapping[str, float]], baselines: Mapping[str, float]) -> bool:
-    return SCORE in baselines and _recent(_series(lines, SCORE)) >= FAR_RATIO * baselines[SCORE]
+    ratio = _ratio(lines, baselines)
+    return ratio is not None and ratio >= FAR_RATIO
+
+
+def _ratio(lines: Sequence[Mapping[str, float]], baselines: Mapping[str, float]) -> float | None:
+    """Return the distance to the data as a multiple of the baseline; None where there is none."""
+    if SCORE not in baselines:
+        return None
+    distance, baseline = recent(series(lines, SCORE)), baselines[SCORE]
+    return distance / baseline if baseline else math.inf if distance else 1.0
 
 
 def _distance_text(lines: Sequence[Mapping[str, float]], baselines: Mapping[str, float]) -> str:
-    ratio = _recent(_series(lines, SCORE)) / baselines[SCORE]
+    ratio = _ratio(lines, baselines) or math.nan
     return f"the distance to the data is {ratio:.1f} times the real-vs-real baseline"
-
-
-def _series(lines: Sequence[Mapping[str, float]], name: str) -> list[float]:
-    return [line[name] for line in lines if name in line]
-
-
-def _recent(values: Sequence[float]) -> float:
-    """Return the median of the last three values, which a single outlier does not change."""
-    return statistics.median(values[-3:])
-
-
-def _noise(values: Sequence[float]) -> float:
-    """Estimate the standard deviation of a value around a smooth trend, from second differences."""
-    second = [abs(a - 2 * b + c) for a, b, c in zip(values, values[1:], values[2:], strict=False)]
-    return statistics.median(second) / (0.6745 * math.sqrt(6))  # the median ignores the steep first measurements
 
 
 def _flag(facts: RunFacts, **factors: float) -> str:

@@ -24,7 +24,7 @@ from sparring.commands.reporting.progress import Progress
 from sparring.engine.device import Hardware
 from sparring.engine.errors import UsageError
 from sparring.engine.version import __version__
-from sparring.measure.diagnostics.gan_diagnostics import Finding
+from sparring.measure.diagnostics.finding import Finding
 from sparring.report.attack_report import AttackDetails, AttackReport
 from sparring.report.page import Section
 from sparring.stats.proportion import CurvePoint, Proportion

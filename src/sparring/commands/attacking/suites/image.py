@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, cast
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from sparring.attacks.autoattack import AutoAttackResult, autoattack, ensemble
 from sparring.attacks.norms import Norm
+from sparring.attacks.result import Result
 from sparring.attacks.stochastic_models import is_stochastic
 from sparring.attacks.surrogate import bf16_surrogate
 from sparring.attacks.threat_for import is_mnist_like, threat_for
@@ -35,13 +36,15 @@ from sparring.engine.errors import UsageError
 from sparring.engine.image_io import grid, to_uint8
 from sparring.engine.seeds import mix
 from sparring.measure.classifier.attack_summary import AttackSummary, fooled, samples, summarize
-from sparring.measure.diagnostics.gan_diagnostics import Finding
+from sparring.measure.diagnostics.finding import Finding
 from sparring.report.blocks import Picture
 from sparring.report.format import csv_text
 from sparring.report.image_attack_section import ImageAttackDetails, image_sections
 
 CHUNK_IMAGES = {"cpu": 250, "cuda": 2500}
 """Images after which results are saved, by device type."""
+PER_ATTACK, MAX_ATTACKS = "attacks", 10
+"""Folder of the results of single attacks on a chunk, and the most attacks on one."""
 GRID_IMAGES = 12
 """Images on the page."""
 INPUTS = "images float32 [B, C, H, W] of any B (--size and --mode change C, H and W)"
@@ -125,7 +128,7 @@ class ImageAttack:
 
     def _summary(self, parts: ResumableParts[AutoAttackResult]) -> AttackSummary:
         context = self.context
-        result = AutoAttackResult.join(self._chunks(parts))
+        result = AutoAttackResult.join(self._chunks(parts, parts.of(Result, PER_ATTACK)))
         context.progress.info("checking for gradient masking ...")
         with _keeping(parts):
             return summarize(
@@ -139,7 +142,10 @@ class ImageAttack:
     def _chunk_images(self) -> int:
         return CHUNK_IMAGES.get(self.context.hardware.device.type, CHUNK_IMAGES["cpu"])
 
-    def _chunks(self, parts: ResumableParts[AutoAttackResult]) -> list[AutoAttackResult]:
+    def _chunks(
+        self, parts: ResumableParts[AutoAttackResult], attacks: ResumableParts[Result]
+    ) -> list[AutoAttackResult]:
+        """Attack chunk by chunk; of a chunk that was interrupted, the results of whole attacks are kept."""
         model, y, chunk = self.target.model, self.context.subset.y, self._chunk_images()
         surrogate, progress = bf16_surrogate(model) if self.bf16 else None, self.context.progress
 
@@ -148,9 +154,12 @@ class ImageAttack:
                 first = number * chunk + 1
                 progress.info(f"images {first:,} to {first + len(idx) - 1:,}: {name}, {unbroken:,} unbroken")
 
+            def keep(part: int, compute: Callable[[], Result]) -> Result:
+                return attacks.keep(number * MAX_ATTACKS + part, compute, self.x.device)
+
             return autoattack(
                 model, self.x[idx], y[idx], self.threat, version=self.version, seed=mix(self.context.seed, number),
-                batch_size=chunk, surrogate=surrogate, on_progress=on_progress,
+                batch_size=chunk, surrogate=surrogate, keep=keep, on_progress=on_progress,
             )  # fmt: skip
 
         return parts.map(attack, len(self.x), chunk, self.x.device)
