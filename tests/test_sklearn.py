@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import pickle
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -27,6 +29,7 @@ from sparring.commands.training import calibrate
 from sparring.recipes.semi_supervised.consistent import Consistent
 from sparring.recipes.semi_supervised.improved import Improved
 from sparring.sklearn import BadInput
+from sparring.sklearn import _numbered as numbered
 
 TINY = Consistent(width=4, batch_size=24, labelled_batch_size=12)
 
@@ -401,3 +404,48 @@ def test_its_parameters() -> None:
     one = FewLabelClassifier(**given).set_params(device="cpu")  # type: ignore[arg-type]
     assert {**given, "device": "cpu"}.items() <= one.get_params().items()
     assert clone(one).get_params() == one.get_params()
+
+
+class NAType:
+    """pandas' mark for nothing, which refuses to be compared."""
+
+    def __eq__(self, other: object) -> bool:
+        raise TypeError("boolean value of NA is ambiguous")
+
+    __hash__ = object.__hash__
+
+
+class Series:
+    """What is used of pandas' series."""
+
+    def __init__(self, values: list[Any]) -> None:
+        self.values = values
+
+    def isna(self) -> list[bool]:
+        return [isinstance(value, NAType) or value is None or value != value for value in self.values]
+
+    def to_numpy(self, dtype: Any = None) -> np.ndarray:
+        return np.array(self.values, dtype=dtype)
+
+
+@pytest.mark.parametrize(
+    "y",
+    [
+        Series(["a", "b", NAType(), "b"]),
+        Series([0.0, 1.0, math.nan, 1.0]),
+        ["a", "b", NAType(), "b"],
+        np.array(["a", "b", NAType(), "b"], dtype=object),
+        np.ma.masked_array([0, 1, 1, 1], [False, False, True, False]),
+        np.array(["a", "b", None, "b"], dtype=object),
+    ],
+)
+def test_marks_for_nothing_of_other_tools_are_no_label(y: Any) -> None:
+    labels, classes = numbered(y, 4)
+    assert labels.tolist() == [0, 1, -1, 1] and len(classes) == 2
+
+
+@pytest.mark.parametrize("mark", ["nan", "None", "?", "NA"])
+def test_words_for_nothing_are_counted(mark: str) -> None:
+    with pytest.warns(UserWarning, match=rf"of 4 labels 1 are {re.escape(mark)}: no label"):
+        labels, classes = numbered(np.array(["a", "b", mark, "b"]), 4)
+    assert labels.tolist() == [0, 1, -1, 1] and classes.tolist() == ["a", "b"]

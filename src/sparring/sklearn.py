@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import math
+import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +27,7 @@ from sparring.commands.training.session import model_metadata
 from sparring.data.dataset import Dataset
 from sparring.data.in_memory import IndexedDataset, InMemoryDataset, Scale
 from sparring.data.open import open_source
+from sparring.data.roles.words import is_nothing
 from sparring.engine.data_spec import ImageSpec
 from sparring.engine.device import Hardware
 from sparring.engine.errors import SparringError, UsageError
@@ -313,14 +316,19 @@ def _own_labels(source: Any) -> NDArray[Any]:
 
 def _labels(y: Any, count: int) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     """Labels `[N]`, and which are known."""
-    y = column_or_1d(y, warn=True)
+    y = column_or_1d(_with_none(y), warn=True)
     if len(y) != count:
         raise UsageError(
             f"X holds {count:,} examples and y {len(y):,} labels: give one for each, -1 where it is unknown"
         )
     if y.dtype.kind in "OU":
-        known = np.array([label not in UNLABELLED and label == label for label in y.tolist()], bool)
+        known = np.array([not _is_mark(label) for label in y.tolist()], bool)
+        if marks := Counter(str(label) for label in y[~known].tolist() if label not in UNLABELLED and label == label):
+            counts = ", ".join(f"{n:,} are {mark}" for mark, n in marks.most_common())
+            warnings.warn(f"of {len(y):,} labels {counts}: no label", stacklevel=4)
     else:
+        if y.dtype.kind == "f" and np.isnan(y).any():
+            raise UsageError("Input y contains NaN: -1, or None in an array of objects, stands for no label")
         assert_all_finite(y, input_name="y")
         known = y != -1
     if not known.any():
@@ -331,6 +339,34 @@ def _labels(y: Any, count: int) -> tuple[NDArray[Any], NDArray[np.bool_]]:
         y[known] = names
     check_classification_targets(y[known])
     return y, known
+
+
+def _with_none(y: Any) -> Any:
+    """Return labels with None in place of pandas' marks for nothing, and of what NumPy masks."""
+    if isinstance(y, np.ma.MaskedArray):
+        values = np.array(y.data, dtype=object)
+        values[np.ma.getmaskarray(y)] = None
+        return values
+    if not (hasattr(y, "isna") and hasattr(y, "to_numpy")):
+        return [None if _is_na(label) else label for label in y] if isinstance(y, list) else y
+    missing = np.asarray(y.isna(), bool)
+    if not missing.any():
+        return y
+    values = np.asarray(y.to_numpy(dtype=object)).copy()
+    values[missing] = None
+    return values
+
+
+def _is_na(label: Any) -> bool:
+    """Return True for pandas' NA and NaT, which may not be compared."""
+    return type(label).__name__ in ("NAType", "NaTType")
+
+
+def _is_mark(label: Any) -> bool:
+    """Return True for what stands for no label."""
+    if _is_na(label) or label in UNLABELLED or label != label:
+        return True
+    return isinstance(label, str) and is_nothing(label)
 
 
 def _numbered(y: Any, count: int) -> tuple[NDArray[np.int64], NDArray[Any]]:
