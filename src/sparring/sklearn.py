@@ -323,7 +323,7 @@ def _labels(y: Any, count: int) -> tuple[NDArray[Any], NDArray[np.bool_]]:
         )
     if y.dtype.kind in "OU":
         known = np.array([not _is_mark(label) for label in y.tolist()], bool)
-        if marks := Counter(str(label) for label in y[~known].tolist() if label not in UNLABELLED and label == label):
+        if marks := Counter(w for w in y[~known].tolist() if isinstance(w, str) and w not in UNLABELLED):
             counts = ", ".join(f"{n:,} are {mark}" for mark, n in marks.most_common())
             warnings.warn(f"of {len(y):,} labels {counts}: no label", stacklevel=4)
     else:
