@@ -72,9 +72,9 @@ class ReadFlags(ShapeFlags):
     force: Switch = False
     """Go on where most of the files cannot be read."""
     names: Names = ()
-    """Names of the columns of a table without a header."""
+    """Names of the columns of a table or series without a header."""
     drop: Names = ()
-    """Columns of a table to leave out."""
+    """Columns of a table or series to leave out."""
     categorical: Names = ()
     """Numeric columns of a table to treat as categories."""
     delimiter: Annotated[str | None, arg(metavar="CHARACTER", help_behavior_hint="(default: guessed)")] = None
@@ -302,7 +302,7 @@ class EvaluateFlags:
     """File with the weights of the Inception network."""
     seed: Seed = 0
     """Random seed of the samples and of all subsets."""
-    report: Annotated[str | None, arg(metavar="PATH", help_behavior_hint="(default: report.html in the run)")] = None
+    report: Annotated[str | None, arg(metavar="PATH", help_behavior_hint="(default: report.html of a run)")] = None
     """Path of the HTML page; evaluation.json in the run folder is then left unchanged."""
     json: Json = False
     """Print one JSON object to stdout."""

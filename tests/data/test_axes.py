@@ -98,7 +98,7 @@ def test_files_of_several_pictures_are_told(kind: str, tmp_path: Path) -> None:
     ending = {"TIFF": "tif"}.get(kind, kind.lower())
     files = {f"a.{ending}": buffer.getvalue(), "b.png": encoded(pixels(1, seed=1)[0])}
     (note,) = [note for note in open_source(write_files(tmp_path, files)).notes if "pictures" in note]
-    assert f"1 file of 2 looked at holds 7 pictures (a.{ending}, say): the first of each is used" in note
+    assert f"1 file of 2 looked at holds 7 pictures (as a.{ending}): the first of each is used" in note
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ def summary(report: SourceReport) -> str:
     if left := sum(map(len, report.skipped.values())):
         reason, names = max(report.skipped.items(), key=lambda pair: len(pair[1]))
         most = "all" if len(report.skipped) == 1 else f"{len(names):,}"
-        parts.append(f'{left:,} of {left + report.used:,} left out: {most} "{reason}" ({names[0]}, say)')
+        parts.append(f'{left:,} of {left + report.used:,} left out: {most} "{reason}" (as {names[0]})')
     return printable("; ".join(parts))
 
 
@@ -34,7 +34,7 @@ def check_readable(report: SourceReport, *, force: bool) -> None:
     total = report.unreadable + report.used
     raise SparringError(
         f"{report.unreadable:,} of {total:,} {report.unit} in {report.source} cannot be read: {len(names):,} "
-        f'"{reason}" ({names[0]}, say). `sparring inspect` lists them; --force goes on with the {report.used:,} others'
+        f'"{reason}" (as {names[0]}). `sparring inspect` lists them; --force goes on with the {report.used:,} others'
     )
 
 

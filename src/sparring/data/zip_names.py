@@ -26,7 +26,7 @@ def member_names(infos: Sequence[zipfile.ZipInfo]) -> tuple[list[str], list[str]
         if encoding != "cp437":
             names |= {id(info): _decoded(content, encoding) for info, content in zip(unknown, raw, strict=True)}
             example = next(iter(names[id(info)] for info in unknown))
-            notes = [f"names in the zip have no stated encoding: they were read as {encoding} ({example}, say)"]
+            notes = [f"names in the zip have no stated encoding: they were read as {encoding} (as {example})"]
             notes = [] if encoding == "utf-8" else notes
     every = [names[id(info)] for info in infos]
     separates = any("\\" in name for name in every) and not any("/" in name.rstrip("/") for name in every)

@@ -50,7 +50,7 @@ def animation_section(webp: bytes | None) -> Section:
     """Show how the samples of fixed latents changed over the training."""
     if not webp:
         return Section("Samples over the training")
-    what = Text("Samples of the same latents, from the start of the training to its end.", quiet=True)
+    what = Text("Samples of the same noise, from the start of the training to its end.", quiet=True)
     return Section("Samples over the training", what, Animation(webp))
 
 

@@ -139,7 +139,7 @@ class Recordings(RawDataset):
                 f"{median / spec.rate:.1f} s, so leaving it out saves most of disk, memory and time"
             )
         for remark, names in self._remarks.items():
-            self.notes.append(f"{len(names):,} of {len(self.items):,} recordings {remark} ({names[0]}, say)")
+            self.notes.append(f"{len(names):,} of {len(self.items):,} recordings {remark} (as {names[0]})")
         if self._least > 1 and longest > self._least:
             self.notes.append(
                 f"recordings last up to {longest / spec.rate:.2f} s, those that the model was trained on "

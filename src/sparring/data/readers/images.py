@@ -92,7 +92,7 @@ def _note_pages(container: Container, names: list[str]) -> list[str]:
         return []
     total, files = sum(counts[name] for name in several), f"{len(several):,} file{'s' * (len(several) > 1)}"
     return [
-        f"{files} of {len(names):,} looked at hold{'s' * (len(several) == 1)} {total:,} pictures ({several[0]}, say): "
+        f"{files} of {len(names):,} looked at hold{'s' * (len(several) == 1)} {total:,} pictures (as {several[0]}): "
         "the first of each is used; save the pages as files of their own to use all"
     ]
 
