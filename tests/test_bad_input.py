@@ -252,7 +252,7 @@ def test_sources_whose_labels_are_of_no_use(quick: Cli, tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("bare.npz:x[0],a\n")
     refused(quick("classify", "bare.npz", "--labels-file", "t.csv"), 2, "names one class alone ('a')")
     (tmp_path / "t.csv").write_bytes(b"\x89PNG\r\n\x1a\n\0\0")
-    refused(quick("classify", "bare.npz", "--labels-file", "t.csv"), 2, "t.csv, line 1")
+    refused(quick("classify", "bare.npz", "--labels-file", "t.csv"), 1, "t.csv is no text")
     refused(quick("classify", "bare.npz", "--labels-file", "."), 1, "cannot be read as a table")
     assert not (tmp_path / "runs").exists()  # nothing was begun
 
