@@ -24,8 +24,8 @@ LABEL_NAMES = (
 )  # fmt: skip
 """Columns of labels, as they are called in letters and digits alone; the first that is there counts."""
 FILE_NAMES = ("name", "filename", "file", "path", "filepath", "image", "imageid", "img", "imgname", "id")
-LEAST_MATCH = 0.5
-"""Fraction of the rows, or of the examples, that names have to match."""
+LOOKED_AT = 1_000
+"""Rows by which the column of names is found."""
 TABLE_SUFFIXES = frozenset([".csv", ".tsv", ".tab", ".txt", ".jsonl", ".json"])
 
 
@@ -140,7 +140,8 @@ def find_columns(table: LabelTable, names: Names, label: str | None = None) -> C
     if table.header is None and {"name", "label"} <= set(head):
         place = head.index("name")
     else:
-        hits = [sum(names.find(cell) is not None for cell in table.column(k)) for k in range(width)]
+        step = -(-len(table.rows) // LOOKED_AT)
+        hits = [sum(names.find(cell) is not None for cell in table.column(k)[::step]) for k in range(width)]
         place = max(range(width), key=lambda k: (hits[k], -k))
         if not hits[place]:
             return None

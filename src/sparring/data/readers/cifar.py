@@ -14,6 +14,7 @@ from sparring.data.archive import Container, Skipped
 from sparring.data.reader_api import RawDataset
 from sparring.data.readers.array_dataset import ImageArrays, Part
 from sparring.data.readers.images import mostly_images
+from sparring.data.roles.layout import several_data_sets
 from sparring.data.signatures import begins
 from sparring.engine.errors import SparringError
 
@@ -34,9 +35,12 @@ ADMITTED = {
 
 def read_cifar(container: Container) -> RawDataset | None:
     """Return the batches of CIFAR-10 or CIFAR-100; None where there are none."""
-    names = {name.rpartition("/")[2]: name for name in container.names if _is_batch(container, name)}
+    batches = [name for name in container.names if _is_batch(container, name)]
+    names = {name.rpartition("/")[2]: name for name in batches}
     if mostly_images(container, len(names)):
         return None
+    if len(names) < len(batches) and names.keys() & (PYTHON_10 | BINARY_10):
+        raise several_data_sets("", sorted({name.rpartition("/")[0] or "." for name in batches}))
     binary_100 = names.keys() >= BINARY_100
     if names.keys() & BINARY_10 or binary_100:
         return _binary(container, names, fine=binary_100)

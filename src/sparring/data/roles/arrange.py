@@ -52,6 +52,7 @@ def arrange(
     if rule not in (None, FROM_FOLDER, FROM_NOTHING):
         labels = _by_pattern(str(rule), kept_names, splits)
         notes = [f"labels are those that --label-from '{rule}' takes from the names"]
+        roles = [role for role in roles if role.role not in ("class", "shard")]
     elif rule == FROM_NOTHING:
         labels = [None] * len(kept)
     elif rule != FROM_FOLDER:

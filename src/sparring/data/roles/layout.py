@@ -330,7 +330,7 @@ def several_data_sets(path: str, names: Sequence[str]) -> SparringError:
 
 
 def _pop(file: File) -> File:
-    return file._replace(below=file.below[1:])
+    return File(file.number, file.below[1:], file.stem, file.split, file.label, file.done)
 
 
 def _subfolders(files: Iterable[File]) -> frozenset[str]:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
+from collections.abc import Callable, Sequence
 
 Key = Callable[[str], str]
 SUFFIX = re.compile(r"\.[A-Za-z][A-Za-z0-9]{0,4}$")
@@ -25,12 +24,25 @@ def _number(name: str) -> str:
     return str(int(stem)) if stem.isascii() and stem.isdigit() else ""
 
 
+def _same(name: str) -> str:
+    return name
+
+
+def _folded_stem(name: str) -> str:
+    return _without_suffix(name).casefold()
+
+
+KEYS: tuple[Key, ...] = (_same, _without_suffix, str.casefold, _folded_stem, _number)
+"""Ways to compare names, in the order in which they count."""
+
+
 class Names:
     """Names of examples, to be found by what a table calls them."""
 
     def __init__(self, names: Sequence[str]) -> None:
         self._names = names
         self._exact = {name: k for k, name in enumerate(names)}
+        self._ends: dict[Key, dict[str, int]] = {}
 
     def __contains__(self, name: str) -> bool:
         return name in self._exact
@@ -42,24 +54,19 @@ class Names:
         path = as_path(name)
         if not path:
             return None
-        for ends, key in self._ends:
-            parts = key(path).split("/")
+        for key in KEYS:
+            parts, ends = key(path).split("/"), self._by_end(key)
             for start in range(len(parts)):
                 number = ends.get("/".join(parts[start:]))
                 if number is not None and parts[-1]:
                     return number if number >= 0 else None
         return None
 
-    @cached_property
-    def _ends(self) -> list[tuple[Mapping[str, int], Key]]:
-        """End of a name -> its number, -1 where several end so; in the order in which they count."""
-        keys: list[Key] = [
-            str, _without_suffix, str.casefold, lambda name: _without_suffix(name).casefold(), _number,
-        ]  # fmt: skip
-        return [(self._by_end(key), key) for key in keys]
-
     def _by_end(self, key: Key) -> dict[str, int]:
-        ends: dict[str, int] = {}
+        """Return end of a name -> its number, -1 where several end so; made at the first use."""
+        if key in self._ends:
+            return self._ends[key]
+        ends = self._ends[key] = {}
         for number, name in enumerate(self._names):
             parts = name.split("/")
             for start in range(len(parts)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 Split = Literal["train", "test"]
@@ -45,6 +46,8 @@ SHARD = re.compile(
 DATE = re.compile(r"(19|20)\d\d([-_.]?(0[1-9]|1[0-2]))?([-_.]?(0[1-9]|[12]\d|3[01]))?")
 MONTH_OR_DAY = re.compile(r"0[1-9]|[12]\d|3[01]|[1-9]")
 SPEAKER = re.compile(r"(actor|speaker|spk|subject|participant)[_ -]?\d+", re.I)
+CACHED_NAMES = 1 << 14
+"""Names whose words are kept: those of folders come again and again."""
 _PARTS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[^\W\d_]+")
 _NOTHING = frozenset({"", "-1", "?", "nan", "na", "n/a", "#n/a", "<na>", "nat", "none", "null", "nil"})
 
@@ -64,11 +67,13 @@ def is_nothing(text: str) -> bool:
     return text.strip().casefold() in _NOTHING
 
 
+@lru_cache(CACHED_NAMES)
 def plain(name: str) -> str:
     """Return a name in lower case, letters and digits alone."""
     return re.sub(r"[\W_]", "", name).lower()
 
 
+@lru_cache(CACHED_NAMES)
 def split_word(name: str) -> SplitWord | None:
     """Return the word of a split in a name, which may have a prefix, a suffix or a year; None without one.
 
