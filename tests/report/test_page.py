@@ -100,8 +100,8 @@ EVALUATION = Evaluation(
         Score("fd[trained-1a2b]", 0.438123, 0.401, 0.477, 0.08512),
         Score("sliced_wasserstein", math.nan, math.nan, math.nan, None),
     ),
-    two_sample=TwoSampleResult(0.687, 0.671, 0.703, 5000, 0.214, "They can be distinguished at times."),
-    memorisation=Memorisation(0.31, -0.49, 0.0123, 3, "No sign of copying."),
+    two_sample=TwoSampleResult(0.687, 0.671, 0.703, 5000, "trees", 0.52, 0.214, "They can be distinguished at times."),
+    memorisation=Memorisation(0.31, -0.49, 0.0123, 2, 3, "No sign of copying."),
     warnings=("class 'seven' is small",),
 )  # fmt: skip
 
@@ -175,8 +175,8 @@ def test_hostile_names_are_escaped() -> None:
     evaluation = Evaluation(
         {HOSTILE: {HOSTILE: [HOSTILE, {HOSTILE: HOSTILE}]}},
         (Score(f"{HOSTILE}[{HOSTILE}]", 1.0, 0.5, 2.0, 0.1),),
-        TwoSampleResult(0.5, 0.4, 0.6, 10, None, HOSTILE),
-        Memorisation(0.5, 0.0, 0.0, 0, HOSTILE),
+        TwoSampleResult(0.5, 0.4, 0.6, 10, HOSTILE, 0.9, None, HOSTILE),
+        Memorisation(0.5, 0.0, 0.0, 0, 0, HOSTILE),
         (HOSTILE,),
     )
     content = [
@@ -223,9 +223,9 @@ def test_the_two_sample_test_and_memorisation() -> None:
     words = " ".join(html(*evaluation_sections(EVALUATION)).words["section"])
     for expected in (
         "They can be distinguished at times.",
-        "Duality gap of the game0.2140",
+        "Best judgetreesDetectable with 80 %52.0\u00a0%Duality gap of the game0.2140",
         "No sign of copying.",
-        "Copied fraction1.2\u00a0%Duplicates among the samples3p-value0.3100Test statistic C_T−0.4900",
+        "Copied fraction1.2\u00a0%Samples equal to a training row2Duplicates among the samples3p-value0.3100Test statistic C_T−0.4900",
     ):
         assert expected in words
 
@@ -235,8 +235,8 @@ def test_undefined_numbers() -> None:
     evaluation = Evaluation(
         {"a": nan},
         (Score("fd", math.inf, 0, math.inf, nan),),
-        TwoSampleResult(nan, nan, nan, 0, nan),
-        Memorisation(nan, nan, nan, 0),
+        TwoSampleResult(nan, nan, nan, 0, "", nan, nan),
+        Memorisation(nan, nan, nan, 0, 0),
     )
     page = page_html(
         Page("p", {}, [*evaluation_sections(evaluation), curves_section([curve("c", {"a": [(nan, nan)]})])])

@@ -30,6 +30,7 @@ from sparring.engine.device import Hardware
 from sparring.engine.errors import SparringError, UsageError
 from sparring.engine.run_folder import Run
 from sparring.engine.version import __version__
+from sparring.measure.diagnostics.judges import available
 from sparring.measure.features.feature_net import Features
 from sparring.measure.features.features_for import features_for
 from sparring.measure.scores.evaluation import Evaluation
@@ -89,7 +90,7 @@ def evaluate(
     evaluation = Evaluation(
         protocol=_protocol(inputs, net, compared.samples.shape[1], searched),
         scores=(*feature_scores(inputs, net, compared, warnings), *value_scores(inputs, warnings)),
-        two_sample=two_sample(inputs, hardware, seed, checkpoint, progress, warnings),
+        two_sample=two_sample(inputs, net, compared, hardware, seed, checkpoint, progress, warnings),
         memorisation=memorisation(searched, seed, warnings),
         warnings=tuple(warnings),
     )
@@ -134,9 +135,10 @@ def _protocol(inputs: EvaluationInputs, net: Features, d: int, searched: CopyFea
         "features": {"name": net.name, "d": d, **net.about},
         "neighbours": NEIGHBOURS,
         "intervals": f"{LEVEL:.0%}; bootstrap of influence values; Clopper-Pearson for the two-sample test",
-        "two_sample": f"half of each side for training, half for testing; duality gap: {GAP_ROUNDS} rounds for each "
-        "player",
-        "memorisation": f"nearest of {len(searched.training):,} training rows, in the features {searched.net}",
+        "two_sample": f"half of each side for training, half for testing the best of {', '.join(available())}, a "
+        f"discriminator and all together; duality gap: {GAP_ROUNDS} rounds for each player",
+        "memorisation": f"nearest of {len(searched.training):,} training rows, in the features {searched.net}"
+        + (", and after shifts of up to an eighth and mirroring" if searched.aligned is not None else ""),
         "versions": {"sparring": __version__, "torch": torch.__version__},
     }
 

@@ -98,9 +98,10 @@ def _two_sample_test(test: TwoSampleResult | None) -> Section:
     title = "Classifier two-sample test"
     if test is None:
         return Section(title)
-    gap = {} if test.duality_gap is None else {"Duality gap of the game": number(test.duality_gap)}
+    facts = {"Best judge": test.judge, "Detectable with 80 %": percent(test.detectable)}
+    facts |= {} if test.duality_gap is None else {"Duality gap of the game": number(test.duality_gap)}
     line = fraction_line(test.accuracy, test.low, test.high, "chance", "always correct")
-    return Section(title, Text(test.message), Drawing(line), Facts(gap))
+    return Section(title, Text(test.message), Drawing(line), Facts(facts))
 
 
 def _memorisation(result: Memorisation | None, pairs: Sequence[Block]) -> Section:
@@ -108,6 +109,7 @@ def _memorisation(result: Memorisation | None, pairs: Sequence[Block]) -> Sectio
     if result is not None:
         facts = {
             "Copied fraction": percent(result.copied_fraction),
+            "Samples equal to a training row": f"{result.equal:,}",
             "Duplicates among the samples": f"{result.duplicates:,}",
             "p-value": number(result.p_value),
             "Test statistic C_T": number(result.c_t),

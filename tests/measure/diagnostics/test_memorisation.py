@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from sparring.measure.diagnostics.memorisation import closest_pairs, copying_test, memorisation
+from sparring.measure.diagnostics.memorisation import closest_pairs, copied_fraction, copying_test, memorisation
 
 
 def normal(n: int, d: int, seed: int) -> Tensor:
@@ -35,6 +35,25 @@ def test_ten_percent_copies_are_detected(held_out: Tensor | None, noise: float) 
     assert result.p_value < 0.01
     assert result.copied_fraction == pytest.approx(0.1, abs=0.02)
     assert "nearer to the training rows" in result.message
+
+
+@pytest.mark.parametrize("held_out", [HELD_OUT, None])
+def test_half_a_percent_of_exact_copies_is_detected(held_out: Tensor | None) -> None:
+    result = memorisation(with_copies(0.005), TRAINING, held_out, equal=(5, 0, 10_000))
+    assert result.copied_fraction == pytest.approx(0.005, abs=0.003) and result.equal == 5
+    assert "5 of 1,000 samples are equal to a training row" in result.message
+
+
+def test_equal_rows_are_no_copies_where_held_out_rows_are_equal_as_often() -> None:
+    result = memorisation(FRESH, TRAINING, HELD_OUT, equal=(60, 110, 2000))
+    assert result.copied_fraction == 0 and result.equal == 60
+    assert "of 2,000 real rows, 110 are equal" in result.message
+
+
+def test_the_copied_fraction_is_positive_by_chance_at_its_level() -> None:
+    generator = torch.Generator().manual_seed(0)
+    draws = [copied_fraction(*torch.rand(2, 400, generator=generator), level=0.05) > 0 for _ in range(400)]
+    assert sum(draws) <= 0.05 * 400
 
 
 def test_copies_only() -> None:

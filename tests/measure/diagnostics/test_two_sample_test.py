@@ -1,4 +1,4 @@
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pytest
@@ -9,49 +9,115 @@ from sparring.engine.device import Hardware
 from sparring.engine.ema import EMA
 from sparring.engine.game import Batch, Stats
 from sparring.engine.loop import System
+from sparring.measure.diagnostics import judges
 from sparring.measure.diagnostics import two_sample_test as module
 from sparring.measure.diagnostics.duality_gap import duality_gap
 from sparring.measure.diagnostics.two_sample_test import to_result, two_sample_test
+from sparring.measure.scores.evaluation import TwoSampleResult
 
 CPU = Hardware(torch.device("cpu"), bf16=False)
 
 
 @pytest.fixture(autouse=True)
 def _short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MIN_IMAGES", 6_000)
-    monkeypatch.setattr(module, "MAX_IMAGES", 6_000)
+    monkeypatch.setattr(module, "MIN_IMAGES", 500)
+    monkeypatch.setattr(module, "MAX_IMAGES", 500)
+    monkeypatch.setattr(judges, "TREES", 15)
 
 
 def images(count: int, seed: int, low: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).integers(low, 200, (count, 8, 8, 1), np.uint8)
 
 
+def smooth(count: int, seed: int) -> np.ndarray:
+    """Images of one step of random place and height on a black ground."""
+    rng = np.random.default_rng(seed)
+    x = np.zeros((count, 8, 8, 1), np.uint8)
+    for row, left, height in zip(x, rng.integers(1, 7, count), rng.integers(80, 250, count), strict=True):
+        row[:, left:] = height
+    return x
+
+
+def judged(a: np.ndarray, b: np.ndarray, **kwargs: object) -> TwoSampleResult:
+    return two_sample_test(a.__getitem__, b.__getitem__, min(len(a), len(b)), hardware=CPU, **kwargs)
+
+
 def test_equal_distributions_give_chance() -> None:
-    a, b = images(400, 0), images(400, 1)
-    result = two_sample_test(a.__getitem__, b.__getitem__, 400, hardware=CPU)
-    assert result.tested == 400
+    result = judged(images(200, 0), images(200, 1))
+    assert result.tested == 200
     assert result.low <= 0.5 <= result.high
-    assert "That is chance" in result.message and "stronger discriminator" in result.message
+    assert "no better than guessing" in result.message
+    assert result.detectable == pytest.approx(0.599, abs=1e-3) and "right on 59.9%" in result.message
 
 
 def test_different_distributions_are_separated() -> None:
-    a, b = images(400, 0), images(400, 1, low=60)
-    result = two_sample_test(a.__getitem__, b.__getitem__, 400, hardware=CPU)
+    result = judged(images(400, 0), images(400, 1, low=60))
     assert result.accuracy > 0.9 and result.low > 0.5
-    assert "far from the game's equilibrium" in result.message
+    assert "far from the game's equilibrium" in result.message and "lower bound" in result.message
+
+
+def noise(rows: np.ndarray) -> np.ndarray:
+    return (rows + np.random.default_rng(5).normal(0, 4, rows.shape)).round().clip(0, 255).astype(np.uint8)
+
+
+def one_pixel(rows: np.ndarray) -> np.ndarray:
+    rows = rows.copy()
+    rows[:, 0, 0] = 128
+    return rows
+
+
+@pytest.mark.parametrize("change", [noise, one_pixel])
+@pytest.mark.parametrize("fraction", [1.0, 0.2])
+def test_faint_differences_are_found(change: Callable[[np.ndarray], np.ndarray], fraction: float) -> None:
+    a, b = smooth(600, 0), smooth(600, 1)
+    count = int(fraction * len(b))
+    b[:count] = change(b[:count])
+    assert judged(a, b).accuracy > 0.5 + 0.8 * fraction / 2
+
+
+def test_repeated_samples_are_found() -> None:
+    a, b = images(400, 0), images(40, 1).repeat(10, 0)
+    assert judged(a, b).accuracy > 0.9
+
+
+def test_network_features_are_judged() -> None:
+    a, b = images(400, 0), images(400, 1)
+    x = np.random.default_rng(2).normal(size=(2, 400, 3)).astype(np.float32)
+    x[1, :200, 0] += 8  # what half of the samples have, no real row has
+    assert judged(a, b, features=(x[0], x[1])).accuracy == pytest.approx(0.75, abs=0.04)
+
+
+def test_the_interval_contains_chance_for_real_against_real() -> None:
+    rows = np.random.default_rng(0).normal(size=(8, 2, 60, 4)).astype(np.float32)
+    results = [judged(a, b, seed=k) for k, (a, b) in enumerate(rows)]
+    assert sum(result.low <= 0.5 <= result.high for result in results) >= 7
 
 
 def test_rows_of_values() -> None:
     rng = np.random.default_rng(0)
     a, b = rng.normal(size=(400, 5)).astype(np.float32), rng.normal(1.0, 1.0, (400, 5)).astype(np.float32)
-    assert two_sample_test(a.__getitem__, b.__getitem__, 400, hardware=CPU).low > 0.7
-    assert two_sample_test(a[:200].__getitem__, a[200:].__getitem__, 200, hardware=CPU).low < 0.5
+    assert judged(a, b).low > 0.7
+    assert judged(a[:200], a[200:]).low < 0.5
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1), (2, 3, 3), (70, 9, 1)])
+def test_images_of_any_size(shape: tuple[int, int, int]) -> None:
+    rng = np.random.default_rng(0)
+    a, b = (rng.integers(0, high, (60, *shape), np.uint8) for high in (100, 250))
+    assert judged(a, b).accuracy > 0.6
+
+
+def test_trees_are_optional(monkeypatch: pytest.MonkeyPatch) -> None:
+    for place in (judges, module):
+        monkeypatch.setattr(place, "find_spec", lambda name: None)
+    assert not any("trees" in name for name in judges.available())
+    result = judged(images(100, 0), images(100, 1))
+    assert "With scikit-learn installed" in result.message
 
 
 def test_same_seed_same_result() -> None:
     a, b = images(100, 0), images(100, 1)
-    result = [two_sample_test(a.__getitem__, b.__getitem__, 100, seed=3, hardware=CPU) for _ in range(2)]
-    assert result[0] == result[1]
+    assert judged(a, b, seed=3) == judged(a, b, seed=3)
 
 
 def test_message_if_both_sets_share_rows() -> None:

@@ -7,18 +7,21 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from sparring.commands.evaluating.duality_gap import gap_of
 from sparring.commands.evaluating.inputs import EvaluationInputs
-from sparring.commands.evaluating.row_views import RowView
+from sparring.commands.evaluating.row_views import RowView, of_dataset
 from sparring.commands.reporting.progress import Progress
 from sparring.engine.device import Hardware
 from sparring.engine.errors import SparringError
 from sparring.measure.diagnostics import memorisation as copies
+from sparring.measure.diagnostics.near_copies import MAX_HELD_OUT, Index
 from sparring.measure.diagnostics.two_sample_test import two_sample_test
 from sparring.measure.features.feature_net import Features
 from sparring.measure.features.network_input import as_input
@@ -30,6 +33,8 @@ MAX_VALUE_BYTES = 256 << 20
 """Largest size of the rows, as float32, whose values are compared; fewer rows are used of large images."""
 MAX_CLASSES = 20
 """Largest number of classes that are scored one by one."""
+MAX_JUDGED_FEATURES = 4096
+"""Largest number of features that judges of the two-sample test look at."""
 MIN_TEST_ROWS = 100
 """Smallest number of samples and of real rows for the two-sample test."""
 DISTINCT = 0.9
@@ -55,6 +60,10 @@ class CopyFeatures:
     samples: Tensor
     training: Tensor
     held_out: Tensor | None
+    aligned: tuple[Tensor, Tensor] | None
+    """Relative distances of samples and of other real rows to training images after alignment; None of other data."""
+    equal: tuple[int, int, int]
+    """Numbers of samples and of real rows that are equal to another training row, and the number of real rows."""
 
 
 def score_features(inputs: EvaluationInputs, net: Features, progress: Progress) -> ScoreFeatures:
@@ -72,7 +81,33 @@ def copy_features(inputs: EvaluationInputs, net: Features, samples: Tensor | Non
     views += [inputs.samples] if samples is None else []
     training, *others = _features(net, views, progress)
     held_out = others.pop(0) if reference.held_out is not None else None
-    return CopyFeatures(net.name, samples if samples is not None else others[0], training, held_out)
+    samples = samples if samples is not None else others[0]
+    progress.info("looking for copies of training rows ...")
+    return CopyFeatures(net.name, samples, training, held_out, _aligned(inputs), _equal_rows(inputs))
+
+
+def _aligned(inputs: EvaluationInputs) -> tuple[Tensor, Tensor] | None:
+    """Align samples, and held-out images or other training images, with the training images most like them."""
+    training, held_out = inputs.reference.training, inputs.reference.held_out
+    if training.fetch(np.zeros(1, np.int64)).ndim != 4:
+        return None
+    index = Index.of(training.fetch, len(training))
+    samples = index.relative_distances(inputs.samples.fetch, np.arange(len(inputs.samples)))
+    few = held_out is None or len(held_out) < len(inputs.samples)
+    fresh = training if held_out is None or few else held_out
+    idx = np.random.default_rng(0).permutation(len(fresh))[:MAX_HELD_OUT]
+    distances = index.relative_distances(fresh.fetch, idx, exclude_self=few)
+    return samples, distances.sort().values[::2] if few else distances  # two training images may share a distance
+
+
+def _equal_rows(inputs: EvaluationInputs) -> tuple[int, int, int]:
+    """Count samples, held-out rows, and training rows that are equal to a training row, or to another one."""
+    training = Counter(_digests(of_dataset(inputs.data.split("train"))))
+    held_out = Counter(_digests(of_dataset(inputs.data.split("test"))))
+    samples = sum(digest in training for digest in _digests(inputs.stored))
+    equal = sum(count for digest, count in held_out.items() if digest in training)
+    equal += sum(count for count in training.values() if count > 1)
+    return samples, equal, training.total() + held_out.total()
 
 
 def _features(net: Features, views: Sequence[RowView], progress: Progress) -> list[Tensor]:
@@ -157,6 +192,8 @@ def value_scores(inputs: EvaluationInputs, warnings: list[str]) -> list[Score]:
 
 def two_sample(
     inputs: EvaluationInputs,
+    net: Features,
+    features: ScoreFeatures,
     hardware: Hardware,
     seed: int,
     checkpoint: str | int | None,
@@ -172,8 +209,11 @@ def two_sample(
         )
         return None
     real, fake = inputs.reference.real.fetch, inputs.samples.fetch
-    on_progress = progress.callback("training a discriminator for the two-sample test")
-    result = two_sample_test(real, fake, count, seed=seed, hardware=hardware, on_progress=on_progress)
+    on_progress = progress.callback("training judges for the two-sample test")
+    result = two_sample_test(
+        real, fake, count, features=_judged_features(inputs, net, features), seed=seed, hardware=hardware,
+        on_progress=on_progress,
+    )  # fmt: skip
     gap = None
     if inputs.run is not None:
         try:
@@ -183,10 +223,31 @@ def two_sample(
     return replace(result, duality_gap=gap)
 
 
+def _judged_features(
+    inputs: EvaluationInputs, net: Features, features: ScoreFeatures
+) -> tuple[NDArray[Any], NDArray[Any]] | None:
+    """Return features and class probabilities of real rows and samples; None where the net may know the real rows.
+
+    On rows that it was trained on a network has other features than on new ones, which is no fault of the samples.
+    """
+    if inputs.reference.split != "test" or features.real.shape[1] > MAX_JUDGED_FEATURES:
+        return None
+
+    def judged(x: Tensor) -> NDArray[Any]:
+        probabilities = [net.classify(x).softmax(1)] if net.classify is not None else []
+        return np.asarray(torch.cat([x, *(p.to(x.device) for p in probabilities)], 1).numpy())
+
+    with torch.no_grad():
+        return judged(features.real), judged(features.samples)
+
+
 def memorisation(features: CopyFeatures, seed: int, warnings: list[str]) -> Memorisation | None:
     """Test for copies of training rows, in features that hardly change with small changes of a row."""
     try:
-        return copies.memorisation(features.samples, features.training, features.held_out, seed=seed)
+        return copies.memorisation(
+            features.samples, features.training, features.held_out, aligned=features.aligned, equal=features.equal,
+            seed=seed,
+        )  # fmt: skip
     except ValueError as error:
         warnings.append(f"memorisation: not computed, {error}")
         return None

@@ -22,10 +22,10 @@ LLOYD_ROUNDS = 20
 """Rounds of Lloyd's algorithm; cells need not be optimal, only independent of the samples."""
 DENSITY_NEIGHBOURS = 5
 """Neighbours after the nearest, whose mean distance measures the local density of the data."""
-COPY_QUANTILE = 0.01
-"""Fraction of held-out rows that are nearer to a training row than the limit for copies."""
-SIGMAS = 2.0
-"""Standard deviations by which the fraction of copies must exceed its expectation to be reported."""
+MAX_QUANTILE = 1 / 16
+"""Largest fraction of held-out rows that are nearer to a training row than a limit for copies."""
+IMAGE_DIMENSION = 2
+"""Lower bound of the dimension of images, in which nearest neighbours are looked for."""
 SIGNIFICANCE = 0.01
 """p-value below which copying is reported."""
 
@@ -42,11 +42,21 @@ class _NearestTraining:
     """Index of the nearest training row, `[N]`."""
 
 
-def memorisation(samples: Tensor, training: Tensor, held_out: Tensor | None, *, seed: int = 0) -> Memorisation:
+def memorisation(
+    samples: Tensor,
+    training: Tensor,
+    held_out: Tensor | None,
+    *,
+    aligned: tuple[Tensor, Tensor] | None = None,
+    equal: tuple[int, int, int] = (0, 0, 1),
+    seed: int = 0,
+) -> Memorisation:
     """Test whether `samples` `[N, d]` are copies of `training` `[T, d]`, against `held_out` `[H, d]`.
 
-    Without held-out rows, training rows replace them, each without itself. `seed` draws the initial cells and the real
-    rows for the count of duplicates. Raises ValueError if a set has fewer than 20 rows.
+    Without held-out rows, training rows replace them, each without itself. `aligned` are distances of samples and of
+    other real rows to the training rows after alignment (`near_copies`). `equal` are the numbers of samples and of real
+    rows that are equal to another training row, and the number of real rows. `seed` draws the initial cells and the
+    real rows for the count of duplicates. Raises ValueError if a set has fewer than 20 rows.
     """
     for name, rows in (("samples", samples), ("training rows", training), ("held-out rows", held_out)):
         if rows is not None and len(rows) < MIN_ROWS:
@@ -68,10 +78,23 @@ def memorisation(samples: Tensor, training: Tensor, held_out: Tensor | None, *, 
         effect=design_effect,
     )
     p_value = _normal_cdf(c_t / deviation) if deviation > 0 else 1.0
-    fraction = _copied_fraction(nearest.relative, fresh.relative)
+    # Of two training rows that share one distance, one counts.
+    step = 1 if held_out is not None else 2
+    level = SIGNIFICANCE / 3  # of three tests
+    fraction = copied_fraction(nearest.relative, fresh.relative, step, level)
+    if aligned is not None:
+        fraction = max(fraction, copied_fraction(*aligned, level=level, dimension=IMAGE_DIMENSION))
+    if _excess_p_value(equal[0], len(samples), equal[1], equal[2]) < level:
+        fraction = max(fraction, equal[0] / len(samples) - equal[1] / equal[2])
     pairs = max(int(earlier.sum()) - real_pairs, 0)
     others = "other training rows" if held_out is None else "held-out rows"
-    return Memorisation(p_value, c_t, fraction, pairs, _message(c_t, p_value, fraction, len(sampled), pairs, others))
+    message = _message(c_t, p_value, fraction, len(sampled), pairs, others)
+    if equal[0]:
+        message += (
+            f" {equal[0]:,} of {len(samples):,} samples are equal to a training row; of {equal[2]:,} real rows, "
+            f"{equal[1]:,} are equal to another training row."
+        )
+    return Memorisation(p_value, c_t, fraction, equal[0], pairs, message)
 
 
 def closest_pairs(samples: Tensor, training: Tensor, count: int) -> list[tuple[int, int, float]]:
@@ -126,12 +149,45 @@ def _nearest(x: Tensor, training: Tensor, exclude_self: bool = False) -> _Neares
     return _NearestTraining(first, relative, idx[:, 0])
 
 
-def _copied_fraction(samples: Tensor, fresh: Tensor) -> float:
-    """Return the fraction of samples with the relative distance of a copy, minus its expectation; 0 within chance."""
-    limit = torch.quantile(fresh, COPY_QUANTILE, interpolation="lower") if len(fresh) < 1 << 24 else fresh.min()
-    expected, observed = float((fresh <= limit).double().mean()), float((samples <= limit).double().mean())
-    deviation = math.sqrt(expected * (1 - expected) * (1 / len(samples) + 1 / len(fresh)))
-    return (observed - expected) / (1 - expected) if observed - expected > SIGMAS * deviation else 0.0
+def copied_fraction(
+    samples: Tensor, fresh: Tensor, step: int = 1, level: float = SIGNIFICANCE, dimension: int = 0
+) -> float:
+    """Return the fraction of samples with the relative distance of a copy, minus its expectation; 0 within chance.
+
+    Limits for copies are the smallest of `fresh` `[H]`, the 2nd, 4th, ... smallest. For one distribution, the number of
+    `samples` `[N]` below one of them is negative hypergeometric. `step` thins `fresh`, where its values come in pairs.
+    `level` is the probability of a positive result by chance. A tenth of the smallest is a limit as well: in data of
+    `dimension` or more, it is reached at most 10^-dimension times as often as the smallest.
+    """
+    ordered = fresh.sort().values[::step]
+    ranks = [0, *(1 << k for k in range(max(int(len(ordered) * MAX_QUANTILE), 1).bit_length()))]
+    limits = [ordered[0] / 10, *(ordered[rank] for rank in ranks if rank < len(ordered))]
+    counts = [(int((samples < limit).sum()), int((ordered < limit).sum())) for limit in limits]
+    totals = [len(ordered) * 10**dimension, *(len(ordered) for _ in limits[1:])]
+    p_values = [
+        len(limits) * _excess_p_value(near, len(samples), real, total)
+        for (near, real), total in zip(counts, totals, strict=True)
+    ]
+    fractions = [near / len(samples) - real / len(ordered) for near, real in counts]
+    # The widest of the significant limits: the smallest finds few of the copies that are not exact.
+    return max((f for f, p in zip(fractions, p_values, strict=True) if p < level), default=0.0)
+
+
+def _excess_p_value(near: int, samples: int, real: int, fresh: int) -> float:
+    """Return the probability of `near` or more of the nearest `near + real` rows among `samples`, by chance.
+
+    That is the tail of the hypergeometric distribution (Fisher's exact test). scipy is optional.
+    """
+
+    def log_choose(n: int, k: int) -> float:
+        return math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)
+
+    both = near + real
+    total = log_choose(samples + fresh, both)
+    tail = range(near, min(both, samples) + 1)
+    return math.fsum(
+        math.exp(log_choose(samples, k) + log_choose(fresh, both - k) - total) for k in tail if both - k <= fresh
+    )
 
 
 def _near_duplicates(samples: Tensor, training: Tensor, seed: int) -> tuple[Tensor, Tensor, int]:

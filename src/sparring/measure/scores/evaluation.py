@@ -23,15 +23,19 @@ class Score:
 
 @dataclass(frozen=True)
 class TwoSampleResult:
-    """Accuracy of a discriminator, trained from scratch, at separating samples from data; 0.5 at the equilibrium."""
+    """Accuracy of newly trained judges at separating samples from data; 0.5 at the equilibrium."""
 
     accuracy: float
-    """Accuracy on held-out rows; chance is 0.5."""
+    """Accuracy of the best judge on held-out rows: chance is 0.5, more is a lower bound."""
     low: float
     high: float
     """Upper end of the exact 95 % interval."""
     tested: int
     """Number of held-out rows."""
+    judge: str
+    """Judge that was best on rows of the training half."""
+    detectable: float
+    """Smallest accuracy that would have been noticed with a probability of 80 %."""
     duality_gap: float | None = None
     """Duality gap of the run's game (Grnarova et al. 2019), 0 at an equilibrium; None for samples without a run."""
     message: str = ""
@@ -47,7 +51,9 @@ class Memorisation:
     c_t: float
     """Statistic C_T: well below 0 if samples are copies, well above 0 if they are far from the data."""
     copied_fraction: float
-    """Fraction of the samples that are nearer to a training row than nearly all held-out rows."""
+    """Fraction of the samples that are nearer to a training row than nearly all held-out rows; 0 within chance."""
+    equal: int
+    """Number of samples that are equal to a training row."""
     duplicates: int
     """Number of pairs of samples that are nearer to each other than nearly any two real rows."""
     message: str = ""
