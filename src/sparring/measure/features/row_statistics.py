@@ -39,8 +39,8 @@ def flat_values(rows: Array) -> NDArray[np.float32]:
 
 def row_statistics(rows: Array) -> NDArray[np.float32]:
     """Return statistics `[B, s]` of images uint8 `[B, H, W, C]` or of values `[B, F]`, each of one row alone."""
-    found = _image_statistics(rows) if rows.ndim == 4 else _value_statistics(rows.reshape(len(rows), -1))
-    return np.nan_to_num(np.concatenate(found, 1)).astype(np.float32)
+    parts = _image_statistics(rows) if rows.ndim == 4 else _value_statistics(rows.reshape(len(rows), -1))
+    return np.asarray(np.nan_to_num(np.concatenate(parts, 1)), np.float32)
 
 
 def _sizes(side: int, step: int) -> NDArray[np.float32]:
@@ -104,7 +104,7 @@ def _spectrum(grey: Array) -> Array:
     radius = np.hypot(np.fft.fftfreq(grey.shape[1])[:, None], np.fft.rfftfreq(grey.shape[2]))
     band = np.minimum((radius / 0.5 * (BANDS - 2)).astype(int), BANDS - 1)
     rings = [power[:, band == k].mean(1) for k in range(BANDS) if (band == k).any()]
-    return np.log1p(np.stack(rings, 1))
+    return np.asarray(np.log1p(np.stack(rings, 1)))
 
 
 def _correlations(grey: Array) -> Array:
