@@ -80,7 +80,7 @@ def _grey(rows: NDArray[Any]) -> Tensor:
 def _descriptors(x: Tensor) -> Tensor:
     """Return the low frequencies of the amplitude spectrum, added to those of the mirror image, `[B, d]`."""
     norm = x.square().sum((1, 2), keepdim=True).sqrt()
-    spectrum = torch.fft.fft2(x / norm.clamp(min=1e-3)).abs()
+    spectrum: Tensor = torch.fft.fft2(x / norm.clamp(min=1e-3)).abs()
     columns = torch.arange(min(FREQUENCIES + 1, x.shape[2]))
     low = spectrum[:, : FREQUENCIES + 1]
     return (low[:, :, columns] + low[:, :, -columns % x.shape[2]]).flatten(1)
