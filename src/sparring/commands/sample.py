@@ -51,11 +51,8 @@ def sample(
     run = Path(run) if Path(run).is_dir() else Path(run).parent
     parts = {"label": label, "checkpoint": checkpoint, "truncation": truncation and f"{truncation:g}"}
     given = {name: value for name, value in parts.items() if value is not None}
-    out = (
-        Path(out)
-        if out is not None
-        else run / f"{'-'.join(['samples', str(seed), *map(_name_part, given.items())])}.png"
-    )
+    default = "-".join(["samples", str(seed), *map(_name_part, given.items())])
+    out = Path(out) if out is not None else run / f"{default}.png"
     selected = model.label(label) if label is not None else None
     about = ", ".join([f"run {run.resolve().name}, seed {seed}", *(f"{name} {value}" for name, value in given.items())])
     suffix = out.suffix.lower()
