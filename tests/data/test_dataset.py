@@ -38,7 +38,7 @@ def cached(tmp_path: Path) -> list[Path]:
 @given(st.integers(1, 9999), st.integers(1, 9999))
 def test_parse_size_reads_what_is_written(height: int, width: int) -> None:
     assert parse_size(f"{height}x{width}") == parse_size(f"{height}X{width}") == (height, width)
-    assert parse_size(str(height)) == (height, height)
+    assert parse_size(str(height)) == parse_size(height) == (height, height)
 
 
 @given(st.text(max_size=9).filter(lambda text: not all(c in "0123456789xX" for c in text)))

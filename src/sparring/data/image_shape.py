@@ -142,8 +142,10 @@ def shape_of(spec: DataSpec) -> Shape:
     return Shape(spec.height, spec.width, spec.mode)
 
 
-def parse_size(size: str | tuple[int, int] | None) -> tuple[int, int] | None:
+def parse_size(size: str | int | tuple[int, int] | None) -> tuple[int, int] | None:
     """Parse `"HxW"`, or one number for a square, as (height, width)."""
+    if isinstance(size, int):
+        size = str(size)
     if not isinstance(size, str):
         return size
     parts = size.lower().split("x")

@@ -10,10 +10,10 @@ from sparring.data.reader_api import ReadOptions
 
 
 class ReadKeywords(TypedDict, total=False):
-    """The fields of `ReadOptions`, with `size` as text too."""
+    """The fields of `ReadOptions`, with `size` as text, or one number for a square, too."""
 
     kind: str | None
-    size: str | tuple[int, int] | None
+    size: str | int | tuple[int, int] | None
     mode: str | None
     label: str | None
     label_from: str | None

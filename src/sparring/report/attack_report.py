@@ -73,9 +73,9 @@ class AttackReport:
         return {"format": FORMAT, **asdict(self), "details": self.details.to_json()}
 
     def _baseline(self) -> str:
-        """Return the accuracy of always answering the commonest class; empty where the classes are not counted."""
+        """Return the accuracy of always answering the commonest class; empty where there is one, or none is counted."""
         counts = {name: robust.total for name, robust in self.by_class.items()}
-        if not counts:
+        if len(counts) < 2:
             return ""
         name = max(counts, key=lambda name: counts[name])
         return f"; always answering '{name}' {counts[name] / sum(counts.values()):.1%}"

@@ -144,6 +144,13 @@ def test_honest_models_are_left_alone(noise: float, channels: int) -> None:
             assert better_fit(model, x, y, tried(model, x, y)) is None
 
 
+def test_a_constant_answer_fits_nothing() -> None:
+    """Under standardised columns this model has one answer, which is right wherever one class is frequent."""
+    x = torch.linspace(0, 100, 200)[:, None]
+    y = (torch.arange(200) % 10 == 0).long()
+    assert better_fit(lambda x: torch.cat([40 - x, x - 40], 1), x, y, table_alternatives(x)) is None
+
+
 def test_few_rows_prove_nothing() -> None:
     prototypes, x, y = rows((1, 6, 6), count=6)
     model = nearest(prototypes, normalised(0, 1 / 255))

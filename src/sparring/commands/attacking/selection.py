@@ -116,11 +116,11 @@ def _skipped(data: Dataset) -> list[str]:
     """Return a note on each reason for which parts of the source are skipped, the most frequent first."""
     reasons = sorted(data.skipped.items(), key=lambda pair: -len(pair[1]))
     notes = [
-        f"skipped: {len(names):,} {data.report.unit}: {reason} ({names[0]}{', ...' if len(names) > 1 else ''})"
+        f"skipped: {len(names):,}: {reason} ({names[0]}{', ...' if len(names) > 1 else ''})"
         for reason, names in reasons[:MAX_REASONS]
     ]
     more = sum(len(names) for _, names in reasons[MAX_REASONS:])
-    return [*notes, *([f"skipped: {more:,} {data.report.unit} for other reasons"] if more else [])]
+    return [*notes, *([f"skipped: {more:,} for other reasons"] if more else [])]
 
 
 def class_numbers(labels: Sequence[str], known: Sequence[str], model: str) -> list[int]:

@@ -123,7 +123,10 @@ class _Result:
 def _results(
     model: Model, x: Tensor, y: Tensor, current: Tensor, groups: Sequence[Sequence[Alternative]]
 ) -> list[_Result]:
-    """Return the results of the alternatives whose inputs `model` accepts, and that are not worse on a few rows."""
+    """Return the results of the alternatives whose inputs `model` accepts, and that are not worse on a few rows.
+
+    One under which all answers are the same is none: its accuracy is the proportion of a class.
+    """
     results, few = [], evenly(len(x), FEW_ROWS, x.device)
     for group in groups:
         for alternative in group:
@@ -132,6 +135,8 @@ def _results(
                 if int((predictions(changed, x[few]) == y[few]).sum()) < int(current[few].sum()):
                     continue
                 logits = _logits(changed, x).float()
+                if bool((logits.argmax(1) == logits[0].argmax()).all()):
+                    continue
                 loss = float(cross_entropy(logits, y))
                 results.append(_Result(alternative, group, logits.argmax(1) == y, loss if loss == loss else torch.inf))
     return results

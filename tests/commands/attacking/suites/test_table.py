@@ -194,4 +194,4 @@ def test_skipped_rows_are_named(tmp_path: Path) -> None:
     with open(tmp_path / "rich.csv", "a") as file:
         file.write("\nnan,3,red,1996,no")
     report = sparring.attack("own_table:exact", "rich.csv", label="rich", count=20)
-    assert any(note.startswith("skipped: 1 rows:") and "hours" in note for note in report.notes), report.notes
+    assert any(note.startswith("skipped: 1:") and "hours" in note for note in report.notes), report.notes

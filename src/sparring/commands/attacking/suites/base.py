@@ -138,7 +138,7 @@ def check_clean(context: AttackContext, target: Target, x: Tensor, groups: Group
     They are logged before the search begins, while it can still be stopped. `groups`: see `clean_findings`.
     """
     subset = context.subset
-    context.progress.info(f"checking how the model is called on {len(x):,} clean {subset.spec.plural} ...")
+    context.progress.info(f"checking how the model is called on {len(x):,} clean examples ...")
     findings = clean_findings(target, x, subset.checked_y, subset.classes, groups)
     for finding in findings:
         if finding.severity == "problem":
