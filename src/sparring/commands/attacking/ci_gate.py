@@ -49,7 +49,7 @@ class CiGate:
             low, high = interval(earlier)
             return cls(fail_below, baseline, earlier, (float(low), float(high)))
         except (OSError, ValueError, KeyError, TypeError) as error:
-            reason = f"it lacks {error}" if isinstance(error, KeyError) else error
+            reason = f"it lacks {error}" if isinstance(error, KeyError) else getattr(error, "strerror", None) or error
             raise UsageError(f"--baseline {baseline} is not a report.json of `sparring {command}`: {reason}") from error
 
     def check_comparable(self, settings: Mapping[str, Any]) -> None:

@@ -122,7 +122,7 @@ def verdict(result: RobustnessResult, y: Tensor) -> str:
     if not beats_constant_answer(clean, y):
         return (
             f"this classifier has learnt nothing: {clean.value:.1%} are correct without an attack, and {constant}. "
-            "Train it longer, with a smaller --eps or a longer --eps-ramp"
+            "Train it longer, or against less: a smaller --eps (of noisy: --sigma)"
         )
     if not beats_constant_answer(robust, y):
         return (
