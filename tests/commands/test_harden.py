@@ -62,6 +62,7 @@ def test_what_lies_in_the_run(hardened: HardeningReport) -> None:
     assert "Robustness" in page and "Confusion" in page and "Robust accuracy" in page
     assert any("guarded" in line for line in run.metrics()) and any("robust" in line for line in run.metrics())
     assert run.settings["recipe"]["name"] == "fast"
+    assert sparring.doctor(run.path)
 
 
 def test_it_can_be_asked_like_any_classifier(hardened: HardeningReport, data: Path) -> None:

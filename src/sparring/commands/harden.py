@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from functools import partial
@@ -151,7 +150,7 @@ def _attack(session: TrainingSession, net: nn.Module, data: Dataset, clean: Clas
         restarts=[int(line["nimg"]) for line in run.metrics() if line.get("restart")],
         verdict=verdict(result, y), notes=notes,
     )  # fmt: skip
-    write(run.path / "hardening.json", json.dumps(asdict(report), indent=2) + "\n")
+    run.write_json("hardening", asdict(report))
     fooled = result.fooled[:SHOWN_IMAGES].cpu().numpy()
     pairs = np.concatenate([test[idx[fooled]], to_uint8(result.adv[:SHOWN_IMAGES])])
     picture = Picture(grid(pairs, len(fooled))) if len(fooled) else None
