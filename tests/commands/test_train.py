@@ -54,9 +54,10 @@ def test_a_finished_run_trained_again_is_left_as_it_is(run: sparring.Run, data: 
     def kept() -> dict[Path, bytes]:
         return {p: p.read_bytes() for p in [*run.path.rglob("*.safetensors"), run.path / "metrics.jsonl"]}
 
-    before = kept()
+    before, written = kept(), run.report_path.stat().st_mtime_ns
     sparring.train(data, out=run.path)
     assert kept() == before
+    assert run.report_path.stat().st_mtime_ns == written  # evaluate may have added scores
 
 
 def test_a_finished_run_is_trained_longer_from_its_weights(

@@ -74,8 +74,10 @@ def train(
     def then(system: System) -> Aftermath:
         return after_train(_generator(system, resolved, data, {}), SAMPLES)
 
+    before = session.run.metrics()
     session.play(data, loader, callbacks, then)
-    if dist.rank() == 0:
+    is_unchanged = session.run.report_path.exists() and session.run.metrics() == before
+    if dist.rank() == 0 and not is_unchanged:  # a finished run keeps a page with scores
         with session.after_training("diagnosis"):
             write_run(session.run, doctor(session.run))
     return session.run
