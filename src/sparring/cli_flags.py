@@ -276,7 +276,7 @@ class DoctorFlags:
     """Diagnose a run: what is wrong, the measurement behind each finding, and the flag to try next."""
 
     run: RunFolder
-    """Run folder of `train`."""
+    """Run folder of `train`, `classify` or `harden`."""
     json: Json = False
     """Print one JSON object to stdout."""
 
