@@ -171,7 +171,9 @@ def test_the_evidence_names_the_majority_and_one_answer() -> None:
 
 
 @pytest.mark.parametrize(
-    "settings", [{}, {"drawn": 2_000}, {"examples": 400, "drawn": 40_000}, {"error": lambda at: 0.1}], ids=str
+    "settings",
+    [{}, {"drawn": 2_000}, {"examples": 400, "drawn": 40_000}, {"error": lambda at: 0.1}],
+    ids=["default", "few rounds", "few examples", "a tenth of errors"],
 )
 def test_a_good_classifier_is_left_alone(settings: dict[str, Any]) -> None:
     (found,) = classifier([[97, 3], [3, 97]], **settings)
