@@ -35,7 +35,7 @@ def test_every_recipe_is_public_and_meets_the_protocol() -> None:
         assert entry.class_name in sparring.__all__
 
 
-@pytest.mark.parametrize("line", ["import sparring", "import sparring.cli", "import sparring.data.decode"])
+@pytest.mark.parametrize("line", ["import sparring", "import sparring.cli", "import sparring.data.images.decode"])
 def test_nothing_heavy_is_imported_before_it_is_needed(line: str) -> None:
     code = f"import sys\n{line}\nprint(sorted(sys.modules.keys() & {{'torch', 'sklearn', 'pyarrow', 'torchvision'}}))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

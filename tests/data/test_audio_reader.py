@@ -20,10 +20,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from speaking import RATE, speak, tone, write_wav
 
-from sparring.data.audio_io import quantize, resample
 from sparring.data.dataset import Dataset
 from sparring.data.open import open_source
 from sparring.data.reader_api import ReadOptions
+from sparring.data.sounds.audio_io import quantize, resample
 from sparring.engine.data_spec import AudioSpec, ImageSpec
 from sparring.engine.errors import SparringError, UsageError
 

@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from makers import encoded, pixels, real, write_files, write_zip
 
-from sparring.data.image_shape import choose_shape, parse_size
+from sparring.data.images.shape import choose_shape, parse_size
 from sparring.data.open import open_source
 from sparring.data.reader_api import ReadOptions, Shape
 from sparring.engine.errors import SparringError, UsageError

@@ -25,10 +25,10 @@ from makers import (
     write_zip,
 )
 
-from sparring.data.archive import Unreadable
 from sparring.data.dataset import Dataset
+from sparring.data.files.archive import Unreadable
+from sparring.data.files.packed import open_container
 from sparring.data.open import open_source
-from sparring.data.packed import open_container
 from sparring.data.reader_api import ReadOptions
 from sparring.data.readers.idx import parse_idx
 from sparring.engine.errors import SparringError

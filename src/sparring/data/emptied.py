@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from sparring.data.archive import suffix
+from sparring.data.files.archive import suffix
+from sparring.data.files.signatures import PICTURES, SOUNDS
 from sparring.data.readers.audio import SOUND_SUFFIXES
 from sparring.data.readers.images import SUFFIXES as IMAGE_SUFFIXES
 from sparring.data.roles.words import UNLABELLED, plain
-from sparring.data.signatures import PICTURES, SOUNDS
 
 EXAMPLES = IMAGE_SUFFIXES | SOUND_SUFFIXES | PICTURES | SOUNDS
 """Suffixes of files that were meant as examples; a folder of others is none of a class."""

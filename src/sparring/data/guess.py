@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from sparring.data.archive import Container, suffix
-from sparring.data.axes import flat_images
+from sparring.data.files.archive import Container, suffix
+from sparring.data.images.axes import flat_images
 from sparring.data.numpy_io import array_shapes, numpy_names
-from sparring.data.parquet_cells import parquet_names
 from sparring.data.reader_api import KINDS_OF_OPTION, ReadOptions
 from sparring.data.readers.audio import SOUND_SUFFIXES
 from sparring.data.readers.idx import idx_names
@@ -15,9 +14,10 @@ from sparring.data.readers.images import SUFFIXES as IMAGE_SUFFIXES
 from sparring.data.readers.series import rising_time
 from sparring.data.readers.table import TEXT_SUFFIXES, TableFile, table_suffix
 from sparring.data.roles.arrays import pair_arrays
-from sparring.data.table_cells import is_number
-from sparring.data.text_table import open_text_table
-from sparring.data.typed_table import open_parquet_table
+from sparring.data.tables.cells import is_number
+from sparring.data.tables.parquet_cells import parquet_names
+from sparring.data.tables.text import open_text_table
+from sparring.data.tables.typed import open_parquet_table
 from sparring.engine.data_spec import DataSpec
 from sparring.engine.errors import SparringError
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from sparring.data.roles.matching import Names
 from sparring.data.roles.words import is_nothing, plain
-from sparring.data.text_table import guess_delimiter
+from sparring.data.tables.text import guess_delimiter
 from sparring.engine.errors import SparringError, UsageError, did_you_mean
 
 LABEL_NAMES = (

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from sparring.data.archive import natural
 from sparring.data.dataset import Dataset
+from sparring.data.files.archive import natural
 from sparring.data.label_table import Columns, LabelTable, find_columns, label_of, parse_label_table
 from sparring.data.reader_api import Example, ReadResult
 from sparring.data.roles.matching import Names

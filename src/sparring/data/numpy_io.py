@@ -12,10 +12,10 @@ from typing import IO, Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from sparring.data.archive import Container, suffix, too_large
+from sparring.data.files.archive import Container, suffix, too_large
+from sparring.data.files.signatures import begins
 from sparring.data.roles.values import mark_notes
 from sparring.data.roles.words import is_nothing
-from sparring.data.signatures import begins
 from sparring.engine.errors import SparringError
 
 MAGIC = {".npy": b"\x93NUMPY", ".npz": b"PK"}

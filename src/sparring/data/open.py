@@ -13,12 +13,12 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from sparring.data.archive import CACHE_TAG, Container, Folder
 from sparring.data.build import READING, VERSION, Request, build_cache
 from sparring.data.dataset import Dataset, SourceReport
+from sparring.data.files.archive import CACHE_TAG, Container, Folder
+from sparring.data.files.gzip_io import is_packed_tar, unpacked
+from sparring.data.files.packed import open_container
 from sparring.data.guess import kind_of
-from sparring.data.gzip_io import is_packed_tar, unpacked
-from sparring.data.packed import open_container
 from sparring.data.reader_api import RawDataset, ReadOptions
 from sparring.data.registry import DIGITS, STACKED
 from sparring.data.resolve import cache_folder, find, find_digits, local, locate

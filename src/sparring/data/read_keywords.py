@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypedDict
 
-from sparring.data.image_shape import parse_size
+from sparring.data.images.shape import parse_size
 from sparring.data.reader_api import ReadOptions
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
-from sparring.data.archive import Container, Skipped
+from sparring.data.files.archive import Container, Skipped
 from sparring.engine.errors import UsageError
 
 if TYPE_CHECKING:  # a decoding process starts sooner without NumPy

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from platformdirs import user_cache_path
 
-from sparring.data.archive import Container
-from sparring.data.census import census
-from sparring.data.download import download, is_url
+from sparring.data.files.archive import Container
+from sparring.data.files.census import census
+from sparring.data.files.download import download, is_url
 from sparring.data.reader_api import RawDataset, ReadOptions
 from sparring.data.readers import READERS
 from sparring.data.readers.digits import read_digits

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import IO, Any
 
-from sparring.data.archive import Container, Folder, Skipped, natural, suffix
-from sparring.data.packed import Tar, Zip, open_container
+from sparring.data.files.archive import Container, Folder, Skipped, natural, suffix
+from sparring.data.files.packed import Tar, Zip, open_container
 from sparring.engine.errors import SparringError, UsageError
 
 ARCHIVES = frozenset([".zip", ".tar"])

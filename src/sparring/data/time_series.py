@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sparring.data.table_cells import to_number
+from sparring.data.tables.cells import to_number
 
 MAX_GAP = 3
 """Steps of a gap that is interpolated; a series is cut at longer ones."""

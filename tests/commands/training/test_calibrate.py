@@ -11,7 +11,7 @@ from torch import nn
 
 from sparring.commands.training import calibrate
 from sparring.commands.training.calibrate import calibrated
-from sparring.data.classifier_augment import Augmentation
+from sparring.data.augment.classifier import Augmentation
 from sparring.data.in_memory import InMemoryDataset
 from sparring.engine.data_spec import ImageSpec
 from sparring.engine.device import Hardware

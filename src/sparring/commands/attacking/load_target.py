@@ -15,7 +15,7 @@ from torch.export.passes import move_to_device_pass
 
 from sparring.attacks.validation import Model
 from sparring.commands.attacking.import_model import first_line, import_model, names_in_code
-from sparring.data.signatures import stand_in
+from sparring.data.files.signatures import stand_in
 from sparring.engine.data_spec import DataSpec
 from sparring.engine.errors import SparringError, UsageError
 from sparring.models.answers import NONE

@@ -16,7 +16,7 @@ from sparring.commands.attacking.flags import KindFlags
 from sparring.commands.attacking.load_target import Target
 from sparring.commands.attacking.suites.base import Subset
 from sparring.data.dataset import Dataset
-from sparring.data.image_shape import MOSTLY, parse_size
+from sparring.data.images.shape import MOSTLY, parse_size
 from sparring.data.open import open_source
 from sparring.data.read_keywords import read_options
 from sparring.data.reader_api import ReadOptions

@@ -23,7 +23,7 @@ from sparring.commands.evaluating.row_views import (
 )
 from sparring.commands.reporting.progress import Progress
 from sparring.data.dataset import Dataset, SourceReport
-from sparring.data.image_shape import parse_size
+from sparring.data.images.shape import parse_size
 from sparring.data.open import guess_kind, open_source
 from sparring.data.reader_api import MODES, ReadOptions, mode_of
 from sparring.data.resolve import is_missing

@@ -16,7 +16,7 @@ from sparring.attacks.losses import margin
 from sparring.attacks.pgd import pgd
 from sparring.attacks.threat_model import Threat
 from sparring.data.dataset import Dataset
-from sparring.data.nonspeech import NONSPEECH, nonspeech
+from sparring.data.sounds.nonspeech import NONSPEECH, nonspeech
 from sparring.engine.data_spec import AudioSpec, DataSpec, ImageSpec
 from sparring.measure.classifier.calibration import PgdResult
 from sparring.models.classifier import Classifier, chunks_of

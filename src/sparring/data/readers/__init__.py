@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from sparring.data.archive import Container
+from sparring.data.files.archive import Container
 from sparring.data.reader_api import RawDataset, Reader
 from sparring.data.readers.arrays import ArrayDataset
 from sparring.data.readers.audio import read_audio

@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from sparring.data.archive import Skipped
-from sparring.data.decode import to_mode
-from sparring.data.image_shape import ImageSource, shape_of
+from sparring.data.files.archive import Skipped
+from sparring.data.images.decode import to_mode
+from sparring.data.images.scale import extent_of, merged, misfit, scale_as
+from sparring.data.images.shape import ImageSource, shape_of
 from sparring.data.mmap_io import let_go
 from sparring.data.reader_api import MODES, Example, Extent, ReadResult, Shape, mode_of
-from sparring.data.scale import extent_of, merged, misfit, scale_as
 from sparring.engine.errors import SparringError
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sparring.data.archive import Skipped
+from sparring.data.files.archive import Skipped
 from sparring.data.mmap_io import let_go
 from sparring.data.reader_api import Example, RawDataset, ReadOptions, ReadResult
 from sparring.engine.data_spec import DataSpec

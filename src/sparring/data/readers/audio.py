@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sparring.data.archive import Container, Skipped, Unreadable, suffix
-from sparring.data.audio_io import Header, peak, read_header, read_wave
-from sparring.data.loudness import QUIET, WIDE, full_scales
+from sparring.data.files.archive import Container, Skipped, Unreadable, suffix
+from sparring.data.files.signatures import BY_SUFFIX
 from sparring.data.mmap_io import let_go
 from sparring.data.reader_api import Example, RawDataset, ReadOptions, ReadResult
 from sparring.data.roles.arrange import arrange
 from sparring.data.roles.words import SPEAKER
-from sparring.data.signatures import BY_SUFFIX
+from sparring.data.sounds.audio_io import Header, peak, read_header, read_wave
+from sparring.data.sounds.loudness import QUIET, WIDE, full_scales
 from sparring.engine.data_spec import PCM_LEVELS, AudioSpec, DataSpec
 
 if TYPE_CHECKING:

@@ -10,12 +10,12 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from sparring.data.archive import Container, Skipped
+from sparring.data.files.archive import Container, Skipped
+from sparring.data.files.signatures import begins
 from sparring.data.reader_api import RawDataset
 from sparring.data.readers.array_dataset import ImageArrays, Part
 from sparring.data.readers.images import mostly_images
 from sparring.data.roles.layout import several_data_sets
-from sparring.data.signatures import begins
 from sparring.engine.errors import SparringError
 
 PYTHON_10 = {f"data_batch_{k}" for k in range(1, 6)} | {"test_batch"}

@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sparring.data.archive import Container, Skipped, too_large
-from sparring.data.axes import as_images
-from sparring.data.gzip_io import read_gzip
+from sparring.data.files.archive import Container, Skipped, too_large
+from sparring.data.files.gzip_io import read_gzip
+from sparring.data.files.signatures import begins
+from sparring.data.images.axes import as_images
 from sparring.data.reader_api import RawDataset
 from sparring.data.readers.array_dataset import ImageArrays, Part
 from sparring.data.readers.images import mostly_images
 from sparring.data.roles.arrays import LABELS, ArrayName, parse_name
 from sparring.data.roles.layout import several_data_sets
-from sparring.data.signatures import begins
 from sparring.engine.errors import SparringError
 
 ENDS = (".idx", "-ubyte", ".ubyte", "idx2-int", ".idx3", ".idx1", "-idx3", "-idx1")

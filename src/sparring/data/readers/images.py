@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from sparring.data.archive import Container, Skipped, suffix
-from sparring.data.decode import alpha_of, header, pages_of
-from sparring.data.image_shape import ImageSource
+from sparring.data.files.archive import Container, Skipped, suffix
+from sparring.data.files.signatures import BY_SUFFIX
+from sparring.data.images.decode import alpha_of, header, pages_of
+from sparring.data.images.shape import ImageSource
 from sparring.data.reader_api import Example, RawDataset, ReadOptions, ReadResult, Shape
 from sparring.data.roles.arrange import arrange
-from sparring.data.signatures import BY_SUFFIX
 
 if TYPE_CHECKING:
     import numpy as np

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sparring.data.archive import Container, Skipped, suffix
-from sparring.data.axes import as_images
+from sparring.data.files.archive import Container, Skipped, suffix
+from sparring.data.images.axes import as_images
 from sparring.data.numpy_io import Entries, labels_with_notes, no_labels, numpy_names, open_entries
 from sparring.data.reader_api import RawDataset
 from sparring.data.readers.array_dataset import ImageArrays, Part

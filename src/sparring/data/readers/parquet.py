@@ -9,15 +9,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from sparring.data.archive import Container, Skipped
-from sparring.data.image_shape import ImageSource
+from sparring.data.files.archive import Container, Skipped
+from sparring.data.images.shape import ImageSource
 from sparring.data.label_table import LABEL_NAMES
-from sparring.data.parquet_cells import Cells, explaining, parquet_names
 from sparring.data.reader_api import Example, RawDataset, ReadOptions, ReadResult, Shape
 from sparring.data.readers.images import MOST_HEADERS, alphas, mostly_images, survey
 from sparring.data.roles.layout import several_data_sets
 from sparring.data.roles.values import to_labels
 from sparring.data.roles.words import SHARD, plain, split_of_path, split_word
+from sparring.data.tables.parquet_cells import Cells, explaining, parquet_names
 from sparring.engine.errors import SparringError, UsageError, did_you_mean
 
 if TYPE_CHECKING:

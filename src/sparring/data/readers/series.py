@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from sparring.data.archive import Container, Skipped
+from sparring.data.files.archive import Container, Skipped
 from sparring.data.mmap_io import let_go
 from sparring.data.numpy_io import class_labels, numpy_names, open_entries
 from sparring.data.reader_api import Example, RawDataset, ReadOptions, ReadResult
 from sparring.data.readers.arrays import ArrayDataset
 from sparring.data.readers.table import TableFile, find_column, open_tables
 from sparring.data.roles.arrays import pair_arrays
-from sparring.data.table_cells import MISSING, to_number
+from sparring.data.tables.cells import MISSING, to_number
 from sparring.data.time_series import MAX_GAP, fill_gaps, time_parser, to_grid, windows
 from sparring.engine.data_spec import DataSpec, SeriesSpec
 from sparring.engine.errors import SparringError, UsageError

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Literal, Protocol, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from sparring.data.archive import Container, Skipped, suffix
+from sparring.data.files.archive import Container, Skipped, suffix
 from sparring.data.mmap_io import let_go
 from sparring.data.numpy_io import numpy_names
-from sparring.data.parquet_cells import parquet_names
 from sparring.data.reader_api import Example, RawDataset, ReadOptions, ReadResult
 from sparring.data.readers.table_labels import join_labels
 from sparring.data.roles.words import split_of_path
-from sparring.data.table_columns import ColumnSummary, Misfit, RowCoder, choose_columns, to_class
-from sparring.data.text_table import open_text_table
-from sparring.data.typed_table import open_array_tables, open_parquet_table
+from sparring.data.tables.columns import ColumnSummary, Misfit, RowCoder, choose_columns, to_class
+from sparring.data.tables.parquet_cells import parquet_names
+from sparring.data.tables.text import open_text_table
+from sparring.data.tables.typed import open_array_tables, open_parquet_table
 from sparring.engine.data_spec import DataSpec, TableSpec
 from sparring.engine.errors import SparringError, UsageError, did_you_mean
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Literal
 
-from sparring.data.archive import Skipped
+from sparring.data.files.archive import Skipped
 
 if TYPE_CHECKING:
     from sparring.data.readers.table import TableFile

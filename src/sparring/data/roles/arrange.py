@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sparring.data.archive import Container, Skipped
+from sparring.data.files.archive import Container, Skipped
 from sparring.data.reader_api import Example, ReadOptions
 from sparring.data.roles.beside import read_beside
 from sparring.data.roles.layout import Role, understand

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sparring.data.archive import Container, suffix
+from sparring.data.files.archive import Container, suffix
 from sparring.data.label_table import TABLE_SUFFIXES, LabelTable, find_columns, label_of, parse_label_table
 from sparring.data.roles.layout import Role
 from sparring.data.roles.matching import Names

@@ -1,6 +1,6 @@
 """Find copies of training images that were moved, mirrored, or changed in brightness and contrast.
 
-Training itself changes images in these ways (`data/gan_augment.py`), so a generator may copy what it was shown. The
+Training itself changes images in these ways (`data/augment/gan.py`), so a generator may copy what it was shown. The
 features of a network hardly keep such copies together; distances of aligned images do.
 """
 

@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from sparring.data.download import download
+from sparring.data.files.download import download
 from sparring.data.resolve import cache_folder
 from sparring.engine.device import full_precision
 from sparring.engine.errors import SparringError, UsageError

@@ -13,7 +13,7 @@ from torch.optim import Optimizer
 
 from sparring.attacks.threat_for import default_eps
 from sparring.attacks.threat_model import Threat
-from sparring.data.classifier_augment import Augmentation
+from sparring.data.augment.classifier import Augmentation
 from sparring.engine.data_spec import ImageSpec
 from sparring.engine.device import Hardware
 from sparring.engine.ema import EMA

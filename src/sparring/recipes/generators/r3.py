@@ -26,7 +26,7 @@ from typing import ClassVar, Self
 import torch
 from torch import nn
 
-from sparring.data.gan_augment import AUGMENTS
+from sparring.data.augment.gan import AUGMENTS
 from sparring.engine.data_spec import ImageSpec
 from sparring.engine.device import Hardware
 from sparring.engine.errors import UsageError, did_you_mean

@@ -19,7 +19,7 @@ from typing import ClassVar, Self
 from torch import Tensor, nn
 from torch.optim import Adam, AdamW, Optimizer
 
-from sparring.data.classifier_augment import Augmentation
+from sparring.data.augment.classifier import Augmentation
 from sparring.engine.data_spec import ImageSpec
 from sparring.engine.device import Hardware
 from sparring.engine.loop import System

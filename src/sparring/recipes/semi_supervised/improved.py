@@ -19,7 +19,7 @@ from typing import ClassVar, Self
 import torch
 from torch import Tensor, nn
 
-from sparring.data.classifier_augment import Augmentation
+from sparring.data.augment.classifier import Augmentation
 from sparring.engine.data_spec import ImageSpec
 from sparring.engine.device import Hardware
 from sparring.engine.errors import UsageError, did_you_mean

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 from torch.optim import Adam
 
-from sparring.data.nonspeech import NONSPEECH, nonspeech
+from sparring.data.sounds.nonspeech import NONSPEECH, nonspeech
 from sparring.engine.data_spec import AudioSpec
 from sparring.engine.device import Hardware
 from sparring.engine.errors import UsageError

@@ -9,8 +9,8 @@ import torch
 
 from sparring.commands.attacking.load_target import Target
 from sparring.commands.attacking.suites.base import Subset
-from sparring.data.nonspeech import NONSPEECH, nonspeech
 from sparring.data.resolve import local
+from sparring.data.sounds.nonspeech import NONSPEECH, nonspeech
 
 SYNTHETIC = "nonspeech"
 """Source: all kinds of synthetic sounds in turn."""

@@ -1,0 +1,1 @@
+"""Images: decoding, axes, sizes and the scale of numbers."""

@@ -1,0 +1,1 @@
+"""Sounds: reading, loudness, and sounds without speech."""

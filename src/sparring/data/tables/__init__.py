@@ -1,0 +1,1 @@
+"""Tables: cells, columns, and files of text, parquet or arrays as rows of cells."""
