@@ -438,7 +438,7 @@ def test_all_commands_know_a_classifiers_run(
     run = shutil.copytree(trained.run, tmp_path / "run")
     done = quick("predict", run, rows, "--json")
     told = json.loads(done.stdout)
-    assert told.keys() == {"predictions", "skipped"} and told["predictions"][0].keys() == {
+    assert told.keys() == {"predictions", "skipped", "notes"} and told["predictions"][0].keys() == {
         "name",
         "label",
         "probability",

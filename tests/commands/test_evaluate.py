@@ -294,7 +294,7 @@ def test_the_text_has_protocol_scores_and_baseline(quick: Cli, source: Path, fre
         "trained-",
         "95 % interval",
         "real data",
-        "newly trained discriminator classifies",
+        "newly trained judges",
     ):
         assert part in done.stdout
 

@@ -71,6 +71,8 @@ class Classifier:
                 h, embedding = ood_features(self.net, x)
                 views = [self.logits_of(h), *(self.logits(view) for view in views_of(x, self.recipe.tta)[1:])]
                 probabilities = torch.stack(views).softmax(2).mean(0)
+                remembered = self.memory.holds(h)  # a fact about an image counts for it, not for changed copies
+                probabilities[remembered] = views[0][remembered].softmax(1)
                 familiarity = self.memory.familiarity(embedding)
                 unknown = (familiarity < self.min_familiarity) | (probabilities.argmax(1) == len(self.classes))
                 chunks.append(Answers(self.classes, probabilities, unknown, familiarity))

@@ -59,6 +59,10 @@ class Memory(nn.Module):
         kept = self.values != value if value is not None else torch.zeros_like(self.values, dtype=torch.bool)
         self.keys, self.embeddings, self.values = self.keys[kept], self.embeddings[kept], self.values[kept]
 
+    def holds(self, features: Tensor) -> Tensor:
+        """Return a mask `[B]` of features `[B, F]` that are those of an added example."""
+        return _same_image(features.float(), self.keys).any(1)
+
     @torch.no_grad()
     def evidence(self, features: Tensor, classes: int) -> Tensor:
         """Return log p(x / remembered class) - max log p(x / learned class), `[B, classes]`, of features `[B, F]`.
