@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from sparring.nets.strided_gan import CONDITION_FEATURES, Discriminator, Generator, UpConv
+from sparring.nets.strided_gan import CONDITION_FEATURES, Discriminator, Generator
 
 CONDITIONS = ((40.0, 10.0), (0.5, 0.25), (0.0, 1.0))
 SHAPES = [(1, 8, 8), (3, 17, 23), (2, 5, 3), (1, 1, 1)]
@@ -46,26 +46,6 @@ def test_the_logit_is_unconditional_plus_a_projection() -> None:
     told, own = net.head.weight[:-1], h @ net.head.weight[-1] + net.head.bias[-1]
     inner = ((net.embedding(y) @ told) * h).sum(1) + net.embedding(y) @ net.head.bias[:-1]
     torch.testing.assert_close(net(x, y), own + inner / math.sqrt(CONDITION_FEATURES))
-
-
-def test_upsampling_is_to_the_nearest_pixel_then_a_convolution() -> None:
-    torch.manual_seed(0)
-    up, x = UpConv(3, 5, (0, 0), bias=True), torch.randn(2, 3, 6, 4)
-    assert up.bias is not None
-    torch.nn.init.normal_(up.bias)
-    nearest = torch.nn.functional.interpolate(x, scale_factor=2)
-    convolved = torch.nn.functional.conv2d(nearest, up.weight.transpose(0, 1).flip(2, 3) / 4, up.bias, padding=1)
-    torch.testing.assert_close(up(x), convolved)
-
-
-def test_a_level_input_gives_no_checkerboard() -> None:
-    """Odena et al. 2016: a kernel that overlaps unevenly gives the pixels of a period different sums."""
-    torch.manual_seed(0)
-    up, level = UpConv(8, 3, (1, 0), bias=False), torch.randn(1, 8, 1, 1).expand(1, 8, 6, 6)
-    free = torch.nn.ConvTranspose2d(8, 3, 4, 2, 1, bias=False)
-    inner, uneven = (out[0, :, 2:-2, 2:-2] for out in (up(level), free(level)))
-    assert up(level).shape == (1, 3, 13, 12)
-    assert (inner - inner[:, :1, :1]).abs().max() < 1e-6 < (uneven - uneven[:, :1, :1]).abs().max()
 
 
 @pytest.mark.parametrize("shape", [*SHAPES, (1, 28, 28)], ids=lambda shape: "x".join(map(str, shape)))

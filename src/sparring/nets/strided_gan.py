@@ -11,14 +11,12 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import conv_transpose2d, interpolate, leaky_relu, pad, relu
+from torch.nn.functional import interpolate, leaky_relu, relu
 
 from sparring.nets.layers import ChannelNorm, Head, LabelEmbedding, VectorEmbedding, halvings, he_init
 
 SLOPE = 0.2
 """Negative slope of the discriminator's leaky rectifiers."""
-INIT_STD = 0.02
-"""Standard deviation of the generator's initial weights."""
 CONDITION_FEATURES = 32
 """Size of the discriminator's embedding of vector labels."""
 
@@ -28,33 +26,12 @@ def level_widths(levels: int, width: int, max_channels: int) -> list[int]:
     return [min(width << level, max_channels) for level in range(levels)]
 
 
-class UpConv(nn.Module):
-    """Upsampling by 2, to the nearest pixel, and a 3x3 convolution, as one transposed convolution.
-
-    Its kernel is the mean of the 3x3 weights at the four shifts of a 2x2 box, 4x4 in all. So every output pixel has the
-    same sum of weights, and a level input gives a level output. Free 4x4 kernels give checkerboards instead (Odena et
-    al. 2016, "Deconvolution and checkerboard artifacts"). `output_padding` adds a row or a column.
-    """
-
-    def __init__(self, inputs: int, outputs: int, output_padding: tuple[int, int], bias: bool) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.empty(inputs, outputs, 3, 3))
-        self.bias = nn.Parameter(torch.zeros(outputs)) if bias else None
-        self.output_padding = output_padding
-        nn.init.normal_(self.weight, 0, INIT_STD)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map `[B, inputs, H, W]` to `[B, outputs, 2 H, 2 W]`, and the padding."""
-        shifts = [pad(self.weight, (x0, 1 - x0, y0, 1 - y0)) for y0 in (0, 1) for x0 in (0, 1)]
-        return conv_transpose2d(x, torch.stack(shifts).mean(0), self.bias, 2, 1, self.output_padding)
-
-
 class Generator(nn.Module):
     """Noise `[B, latent_dim]` (and labels `[B]`, or vectors `[B, K]`) -> images `[B, C, H, W]` in [-1, 1].
 
     Each level adds an image at its own size to the upsampled image of the level before (skip connections of Karras et
     al. 2020, "Analyzing and improving the image quality of StyleGAN", section 4.1). So shades and colours are learned
-    long before details, and `UpConv` keeps checkerboards out of both.
+    long before details. After a short training the transposed convolutions show as a checkerboard.
 
     `condition_stats` holds mean and standard deviation of each number of vector labels; it excludes `classes`.
     """
@@ -81,14 +58,14 @@ class Generator(nn.Module):
         self.norms = nn.ModuleList(ChannelNorm(count) for count in widths)
         self.to_image = nn.ModuleList(nn.Conv2d(count, channels, 1, bias=False) for count in widths)
         self.ups = nn.ModuleList(
-            UpConv(before, after, (size[0] % 2, size[1] % 2), bias=after == channels)
+            nn.ConvTranspose2d(before, after, 4, 2, 1, (size[0] % 2, size[1] % 2), bias=after == channels)
             for before, after, size in zip(widths, [*widths[1:], channels], self.sizes[1:], strict=False)
         )
         if not self.ups:  # the image is too small to be halved
             self.ups.append(nn.Conv2d(widths[0], channels, 3, 1, 1))
         for module in self.modules():
-            if isinstance(module, nn.Conv2d | nn.Linear):
-                nn.init.normal_(module.weight, 0, INIT_STD)
+            if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+                nn.init.normal_(module.weight, 0, 0.02)
 
     def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         """Map noise (and labels) to images."""

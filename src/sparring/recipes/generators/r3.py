@@ -8,7 +8,6 @@ Differences to the paper, measured on two CPU cores (docs/lab-notebook.md):
 - Strided convolutions instead of ConvNeXt-like residual blocks: more than twice the rounds in the same time.
 - Layer normalisation per pixel in the generator instead of Fixup-style initialisation: it halves the Fréchet distance.
 - An image output at every level of the generator: it halves the distance again in short runs.
-- Kernels of the generator that cannot make checkerboards.
 - Batches of 32.
 - With enough images a controller adapts gamma to keep the discriminator's steepness.
 - With few images ADA sets the augmentation; the paper has a schedule.
