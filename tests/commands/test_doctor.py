@@ -111,7 +111,7 @@ def test_a_discriminator_without_eyes_starves_its_generator(tmp_path: Path) -> N
 
 @pytest.mark.slow
 def test_a_discriminator_that_learns_forty_images_by_heart(tmp_path: Path) -> None:
-    run = play(tmp_path, few(tmp_path), discriminator_width=64, gamma=1e-6, images=40_000)
+    run = play(tmp_path, few(tmp_path), discriminator_width=48, gamma=1e-6, images=20_000)
     assert ills(run) == {"overfit": "more images, or --augment diff"}
 
 
@@ -161,7 +161,8 @@ def test_data_that_are_gone_or_others_leave_the_metrics(run: sparring.Run, data:
         (tmp_path / "run" / "run.json").write_text(json.dumps(settings))
         *rest, last = sparring.doctor(tmp_path / "run")
         assert last.kind == "unseen" and why in last.evidence
-        assert {rest[-1].kind, sparring.doctor(run)[-1].kind} <= {"done", "stalled"}  # the course needs no samples
+        courses = {rest[-1].kind, sparring.doctor(run)[-1].kind}
+        assert len(courses) == 1 or courses == {"done", "stalled"}  # only the distance to the data needs samples
 
 
 def test_networks_of_ones_own_leave_the_metrics(data: Path, tmp_path: Path) -> None:
