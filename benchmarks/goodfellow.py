@@ -39,7 +39,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=1_200_000)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--flags", default="", help="for `sparring harden --method fgsm`")
+    parser.add_argument("--flags", default="--eps-ramp 0", help="for `sparring harden --method fgsm`")
     parser.add_argument("--name", default="goodfellow")
     options = parser.parse_args()
     data_folder()

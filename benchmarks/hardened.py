@@ -1,7 +1,7 @@
 """Robustness of `sparring harden` on MNIST: clean accuracy, and AutoAttack at eps 0.3, for several seeds.
 
     python benchmarks/hardened.py --seeds 0 --attacked 1000
-    python benchmarks/hardened.py --flags="--method fast --ema-half-life 0.05" --images 1000000 \\
+    python benchmarks/hardened.py --flags="--method fast --eps-ramp 0 --ema-half-life 0.05" --images 1000000 \\
         --seeds 0 1 2 3 4 --attacked 200 --name hardened_fast
 
 Protocol. Each training has one thread, and its processor time is measured. Clean accuracy is that on all 10,000 test
