@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from makers import encoded, pixels, write_files, write_zip
 
-from sparring.data.emptied import emptied_classes
+from sparring.data.empty_classes import emptied_classes
 from sparring.data.open import open_source
 
 JUNK = {

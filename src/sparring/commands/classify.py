@@ -17,11 +17,11 @@ from sparring.commands.reporting.classifier_report import (
     write_classification,
 )
 from sparring.commands.reporting.progress import Progress
-from sparring.commands.training.aftermath import after_classify
 from sparring.commands.training.calibrate import calibrated, calibration_subset, run_test, save_classifier
 from sparring.commands.training.callbacks import averaged, classifier_checkpoint, log_metrics, sample_callbacks
 from sparring.commands.training.labels import LabelledTraining, classifier_loader, labels_digest, uneven_classes
-from sparring.commands.training.plan import Aftermath, Plan
+from sparring.commands.training.plan import Plan, PostTraining
+from sparring.commands.training.post_training import after_classify
 from sparring.commands.training.request import Nets, TrainRequest
 from sparring.data.dataset import Dataset
 from sparring.data.read_keywords import ReadKeywords, read_options
@@ -82,7 +82,7 @@ def classify(
             classifier_checkpoint(session, plan, system, data, training.source),
         ]
 
-    def then(system: System) -> Aftermath:
+    def then(system: System) -> PostTraining:
         return after_classify(averaged(system), training.source, resolved, session.hardware)
 
     system = session.play(data, loader, callbacks, then, labels=labels_digest(data))

@@ -17,12 +17,12 @@ from sparring.attacks.threat_for import default_eps
 from sparring.commands.reporting.classifier_report import report_of
 from sparring.commands.reporting.progress import Progress
 from sparring.commands.reporting.run_report import page_of_run
-from sparring.commands.training.aftermath import after_harden
 from sparring.commands.training.calibrate import calibrated, run_test, save_classifier
 from sparring.commands.training.callbacks import averaged, classifier_checkpoint, log_metrics
 from sparring.commands.training.guards import guard_callbacks
 from sparring.commands.training.labels import LabelledTraining, labels_digest
-from sparring.commands.training.plan import Aftermath, Plan
+from sparring.commands.training.plan import Plan, PostTraining
+from sparring.commands.training.post_training import after_harden
 from sparring.commands.training.request import Nets, TrainRequest
 from sparring.commands.training.session import TrainingSession
 from sparring.data.dataset import Dataset
@@ -101,7 +101,7 @@ def harden(
             classifier_checkpoint(session, plan, system, data, data),
         ]
 
-    def then(system: System) -> Aftermath:
+    def then(system: System) -> PostTraining:
         return after_harden(averaged(system), data, session.hardware, ATTACKED_IMAGES)
 
     system = session.play(data, loader, callbacks, then, labels=labels_digest(data))

@@ -8,9 +8,9 @@ from typing import Any, Unpack
 from sparring.commands.doctor import SAMPLES, doctor
 from sparring.commands.reporting.progress import Progress
 from sparring.commands.reporting.run_report import write_run
-from sparring.commands.training.aftermath import after_train
 from sparring.commands.training.callbacks import generator_callbacks
-from sparring.commands.training.plan import Aftermath, Plan
+from sparring.commands.training.plan import Plan, PostTraining
+from sparring.commands.training.post_training import after_train
 from sparring.commands.training.request import Nets, TrainRequest
 from sparring.commands.training.run_settings import for_recipe
 from sparring.commands.training.session import TrainingSession
@@ -71,7 +71,7 @@ def train(
         model = _generator(system, resolved, data, session.metadata(data))
         return generator_callbacks(session, plan, system, model, data)
 
-    def then(system: System) -> Aftermath:
+    def then(system: System) -> PostTraining:
         return after_train(_generator(system, resolved, data, {}), SAMPLES)
 
     before = session.run.metrics()

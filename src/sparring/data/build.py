@@ -15,12 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparring.data.dataset import SourceReport
-from sparring.data.emptied import DUPLICATE, emptied_classes
+from sparring.data.empty_classes import DUPLICATE, emptied_classes
 from sparring.data.files.archive import natural, suffix
 from sparring.data.files.signatures import PICTURES, SOUNDS
 from sparring.data.labels import contradictions
 from sparring.data.reader_api import RawDataset, ReadOptions, ReadResult
-from sparring.data.roles.values import class_notes
+from sparring.data.roles.label_values import class_notes
 from sparring.data.splits import UNSPLIT, choose_test
 from sparring.data.store import reserve, store_for
 from sparring.engine.atomic_io import explain_os_errors

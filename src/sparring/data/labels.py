@@ -14,8 +14,8 @@ from sparring.data.dataset import Dataset
 from sparring.data.files.archive import natural
 from sparring.data.label_table import Columns, LabelTable, find_columns, label_of, parse_label_table
 from sparring.data.reader_api import Example, ReadResult
+from sparring.data.roles.label_values import mark_notes
 from sparring.data.roles.matching import Names
-from sparring.data.roles.values import mark_notes
 from sparring.data.roles.words import is_nothing
 from sparring.engine.errors import SparringError, UsageError, did_you_mean
 

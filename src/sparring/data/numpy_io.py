@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from sparring.data.files.archive import Container, suffix, too_large
 from sparring.data.files.signatures import begins
-from sparring.data.roles.values import mark_notes
+from sparring.data.roles.label_values import mark_notes
 from sparring.data.roles.words import is_nothing
 from sparring.engine.errors import SparringError
 

@@ -16,13 +16,13 @@ from filelock import FileLock, Timeout
 from sparring.data.build import READING, VERSION, Request, build_cache
 from sparring.data.dataset import Dataset, SourceReport
 from sparring.data.files.archive import CACHE_TAG, Container, Folder
+from sparring.data.files.archive_set import ContainerPart, open_archives
 from sparring.data.files.gzip_io import is_packed_tar, unpacked
 from sparring.data.files.packed import open_container
 from sparring.data.guess import kind_of
 from sparring.data.reader_api import RawDataset, ReadOptions
 from sparring.data.registry import DIGITS, STACKED
 from sparring.data.resolve import cache_folder, find, find_digits, local, locate
-from sparring.data.several import PartOf, open_archives
 from sparring.engine.atomic_io import explain_os_errors, remove, write
 from sparring.engine.data_spec import KINDS, DataSpec, spec_to_json
 from sparring.engine.errors import SparringError, UsageError
@@ -117,7 +117,7 @@ def _read(
 def _open(path: Path, options: ReadOptions) -> Container:
     """Return the container at a path, or the part of it that is named; several archives in a folder are one."""
     container = open_archives(open_container(path))
-    return container if options.part is None else PartOf(container, options.part)
+    return container if options.part is None else ContainerPart(container, options.part)
 
 
 def _checked(

@@ -10,8 +10,8 @@ from pathlib import Path
 from platformdirs import user_cache_path
 
 from sparring.data.files.archive import Container
-from sparring.data.files.census import census
 from sparring.data.files.download import download, is_url
+from sparring.data.files.unread_source import describe_unread
 from sparring.data.reader_api import RawDataset, ReadOptions
 from sparring.data.readers import READERS
 from sparring.data.readers.digits import read_digits
@@ -85,7 +85,7 @@ def find(container: Container, source: str, kind: str, options: ReadOptions) -> 
     for reader in READERS[kind]:
         if raw := reader(container, options):
             return stacked(raw) if source == STACKED and local(source) is None else raw
-    raise SparringError(f"nothing usable in {source}: {census(container, kind)}")
+    raise SparringError(f"nothing usable in {source}: {describe_unread(container, kind)}")
 
 
 def find_digits() -> RawDataset:

@@ -31,9 +31,12 @@ def _generator(name: str, class_name: str, summary: str) -> Entry:
     return Entry(f"sparring.recipes.generators.{name}", class_name, "generator", "train", IMAGE, summary)
 
 
-def _classifier(name: str, class_name: str, kind: str, summary: str) -> Entry:
-    folder = "semi_supervised" if kind == "image" else "supervised"
-    return Entry(f"sparring.recipes.{folder}.{name}", class_name, "classifier", "classify", (kind,), summary)
+def _semi_supervised(name: str, class_name: str, summary: str) -> Entry:
+    return Entry(f"sparring.recipes.semi_supervised.{name}", class_name, "classifier", "classify", IMAGE, summary)
+
+
+def _supervised(name: str, class_name: str, kind: str, summary: str) -> Entry:
+    return Entry(f"sparring.recipes.supervised.{name}", class_name, "classifier", "classify", (kind,), summary)
 
 
 def _hardener(name: str, class_name: str, summary: str) -> Entry:
@@ -47,19 +50,19 @@ RECIPES: dict[str, Entry] = {
     "biggan": _generator("biggan", "BigGAN", "class-conditional, attention, truncated noise (Brock et al. 2019)"),
     "s3gan": _generator("s3gan", "S3GAN", "BigGAN for few labels or none (Lučić et al. 2019)"),
     "r3": _generator("r3", "R3", "the default: relativistic pairs with R1 and R2 (Huang et al. 2024)"),
-    "improved": _classifier(
-        "improved", "Improved", "image", "few labels: feature matching, K + 1 classes (Salimans et al. 2016)"
+    "improved": _semi_supervised(
+        "improved", "Improved", "few labels: feature matching, K + 1 classes (Salimans et al. 2016)"
     ),
-    "consistent": _classifier(
-        "consistent", "Consistent", "image", "default for images: pseudo-labels and a generator (Sohn et al. 2020)"
+    "consistent": _semi_supervised(
+        "consistent", "Consistent", "default for images: pseudo-labels and a generator (Sohn et al. 2020)"
     ),
-    "speech_cnn": _classifier(
+    "speech_cnn": _supervised(
         "speech_cnn", "SpeechClassifier", "audio", "default for words: a CNN on log-mel spectrograms"
     ),
-    "tabular_mlp": _classifier(
+    "tabular_mlp": _supervised(
         "tabular_mlp", "TabularMLP", "table", "default for tables: an MLP with two hidden layers"
     ),
-    "series_cnn": _classifier(
+    "series_cnn": _supervised(
         "series_cnn", "SeriesClassifier", "series", "default for series: convolutions over time (Wang et al. 2017)"
     ),
     "fgsm": _hardener("fgsm", "FGSM", "one step from the data, and the data (Goodfellow et al. 2014)"),

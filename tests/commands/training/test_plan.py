@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from sparring.commands.training.plan import Aftermath, Plan
+from sparring.commands.training.plan import Plan, PostTraining
 from sparring.engine.device import Hardware
 from sparring.measure.diagnostics.training_length import (
     CLASSIFIER,
@@ -40,7 +40,7 @@ def test_a_training_that_is_long_enough_says_its_passes_alone() -> None:
 
 @pytest.mark.parametrize(("seconds", "text"), [(3, "a few seconds"), (40, "40 seconds"), (420, "about 7.0 minutes")])
 def test_what_follows_the_training_is_in_the_plan(seconds: float, text: str) -> None:
-    then = Aftermath("calibration and testing", seconds)
+    then = PostTraining("calibration and testing", seconds)
     plan = Plan.of(7_296, 32, minutes=2.0, speed=62.0)
     assert f"2.0 minutes, then {text} of calibration and testing, done at" in plan.to_text(CPU, None, "images", then)
     assert "then " in Plan.of(640, 32).to_text(CPU, None, "images", then)

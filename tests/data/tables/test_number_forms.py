@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from sparring.data.open import open_source
 from sparring.data.reader_api import ReadOptions
 from sparring.data.tables.number_forms import decimal_mark, parse
-from sparring.data.tables.remarks import remark_on
+from sparring.data.tables.unsuitable_columns import remark_on
 from sparring.engine.data_spec import spec_from_json, spec_to_json
 from sparring.engine.errors import UsageError
 

@@ -32,7 +32,7 @@ UNPLANNED = 1 << 50
 
 
 @dataclass(frozen=True)
-class Aftermath:
+class PostTraining:
     """What a command does after the training, and how long that takes."""
 
     what: str
@@ -92,7 +92,7 @@ class Plan:
         """Return the minutes that training on `images` takes; None where the speed was not measured."""
         return images / self.images_per_second / (1 - OVERHEAD_FRACTION) / 60 if self.images_per_second else None
 
-    def to_text(self, hardware: Hardware, memory: int | None, unit: str, then: Aftermath) -> str:
+    def to_text(self, hardware: Hardware, memory: int | None, unit: str, then: PostTraining) -> str:
         """Return the plan as one line; `unit` is what an example is called, in the plural."""
         text = f"plan: {self.images:,} {unit} in batches of {self.batch_size}"
         if (minutes := self.minutes_of(self.images)) is None:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from sparring.commands.reporting.classifier_report import MAX_CANDIDATES
 from sparring.commands.training.calibrate import COPIES, FAMILIAR_EXAMPLES
 from sparring.commands.training.further_tests import ATTACKED_EXAMPLES, GRADIENT_PASSES, further_passes
-from sparring.commands.training.plan import Aftermath
+from sparring.commands.training.plan import PostTraining
 from sparring.data.dataset import Dataset
 from sparring.engine.device import Hardware
 from sparring.measure.classifier.robustness import LEVELS, RESTARTS, STEPS
@@ -24,27 +24,27 @@ TIMED_EXAMPLES = 32
 """Examples of the forward pass that is timed."""
 
 
-def after_train(model: GeneratorModel, samples: int) -> Aftermath:
+def after_train(model: GeneratorModel, samples: int) -> PostTraining:
     """Return the diagnosis of a generator from this many samples."""
     seconds = _timed(lambda: model.generate(*model.draw_inputs(range(CHUNK_SAMPLES), seed=0)))
-    return Aftermath("diagnosis", samples / CHUNK_SAMPLES * seconds)
+    return PostTraining("diagnosis", samples / CHUNK_SAMPLES * seconds)
 
 
-def after_classify(net: nn.Module, data: Dataset, recipe: ClassifierRecipe, hardware: Hardware) -> Aftermath:
+def after_classify(net: nn.Module, data: Dataset, recipe: ClassifierRecipe, hardware: Hardware) -> PostTraining:
     """Return calibration, the test, and the searches for examples to label and for wrong labels."""
     views = 1 + VIEWS * bool(recipe.tta)
     searched = 3 * min(len(data), MAX_CANDIDATES)
     examples = _calibrated(views) + views * (_tested(data) + searched)
     examples += views * further_passes(data.spec) * min(ATTACKED_EXAMPLES, _tested(data))
-    return Aftermath("calibration and testing", examples * _per_example(net, data, hardware))
+    return PostTraining("calibration and testing", examples * _per_example(net, data, hardware))
 
 
-def after_harden(net: nn.Module, data: Dataset, hardware: Hardware, attacked: int) -> Aftermath:
+def after_harden(net: nn.Module, data: Dataset, hardware: Hardware, attacked: int) -> PostTraining:
     """Return calibration, the test, and PGD on `attacked` images at every radius."""
     runs = len(LEVELS) - 1 + 2 * RESTARTS
     attacks = runs * STEPS * GRADIENT_PASSES * min(attacked, _tested(data))
     examples = _calibrated(1) + _tested(data) + attacks
-    return Aftermath("calibration, testing and attacks", examples * _per_example(net, data, hardware))
+    return PostTraining("calibration, testing and attacks", examples * _per_example(net, data, hardware))
 
 
 def _calibrated(views: int) -> int:

@@ -15,7 +15,7 @@ import torch
 
 from sparring.commands.reporting.progress import Progress
 from sparring.commands.training.interrupt import Stopped, diverging, explain_interrupt, signals
-from sparring.commands.training.plan import Aftermath, Plan, check_memory
+from sparring.commands.training.plan import Plan, PostTraining, check_memory
 from sparring.commands.training.request import Nets, TrainRequest
 from sparring.commands.training.run_settings import (
     RunSettings,
@@ -120,7 +120,7 @@ class TrainingSession:
         data: Dataset,
         loader: BatchLoader,
         callbacks: Callable[[System, Plan], Sequence[Callback]],
-        then: Callable[[System], Aftermath],
+        then: Callable[[System], PostTraining],
         **more: Any,
     ) -> System:
         """Play the recipe from where the run is to the end of its plan; return the system.
@@ -164,7 +164,7 @@ class TrainingSession:
         return "nothing was written, and the same command starts again"
 
     def _prepare(
-        self, data: Dataset, loader: BatchLoader, then: Callable[[System], Aftermath], more: dict[str, Any]
+        self, data: Dataset, loader: BatchLoader, then: Callable[[System], PostTraining], more: dict[str, Any]
     ) -> tuple[Plan, System]:
         """Return the plan and the system that it is for, and print what to expect of it."""
 
@@ -176,7 +176,7 @@ class TrainingSession:
         system, unit = build(plan.images), data.report.unit
         self.progress.info(plan.to_text(self.hardware, memory, unit, then(system)))
         classifies = isinstance(self.settings.recipe, ClassifierRecipe)
-        self.progress.info(f"expect: {plan.outlook(len(data), CLASSIFIER if classifies else GENERATOR)}")
+        self.progress.info(f"length: {plan.outlook(len(data), CLASSIFIER if classifies else GENERATOR)}")
         self.notes(filter(None, [few_examples_note(len(data), unit)]))
         return plan, system
 

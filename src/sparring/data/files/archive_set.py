@@ -17,7 +17,7 @@ BESIDE = frozenset([".csv", ".tsv", ".json", ".jsonl", ".txt", ".md", ".pdf", ".
 """Suffixes of files that may lie beside the archives of a set."""
 
 
-class Several:
+class ArchiveSet:
     """Several archives, and the files beside them, as one container: `train.zip` holds the folder `train`."""
 
     def __init__(self, path: Path, parts: Mapping[str, Container]) -> None:
@@ -69,10 +69,10 @@ class Several:
             folder, own = self._places[name]
             inner[folder].append(own)
         tickets = {folder: self._parts[folder].ticket(own) for folder, own in inner.items()}
-        return {"kind": "several", "path": str(self.path), "parts": tickets}
+        return {"kind": "archive_set", "path": str(self.path), "parts": tickets}
 
 
-class PartOf:
+class ContainerPart:
     """Those files of a container that have a word in their path."""
 
     def __init__(self, whole: Container, word: str) -> None:
@@ -118,4 +118,4 @@ def open_archives(container: Container) -> Container:
             parts[name.rpartition(".")[0]] = part
         else:
             container.refused.append(Skipped(name, "is no readable archive"))
-    return Several(container.path, parts) if len(parts) > 1 else container
+    return ArchiveSet(container.path, parts) if len(parts) > 1 else container

@@ -21,7 +21,7 @@ OPENED = frozenset(map(str, (ZIP, GZIP, XZ, BZIP2, TAR)))
 ARCHIVES = frozenset([".zip", ".tar", ".gz", ".tgz", ".xz", ".bz2"])
 
 
-def census(container: Container, kind: str) -> str:
+def describe_unread(container: Container, kind: str) -> str:
     """Return what a source holds, what its first file is, where that is known, and what is read."""
     refused = [left for left in container.refused if left.reason != "is hidden"]
     if not container.names and not refused:

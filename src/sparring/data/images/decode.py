@@ -26,9 +26,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from sparring.data.files.archive import Container, Folder, Unreadable
+from sparring.data.files.archive_set import ArchiveSet
 from sparring.data.files.packed import Tar, Zip
 from sparring.data.files.signatures import HEAD_BYTES, Signature, what_is
-from sparring.data.images.wide import is_wide, raw_mode, to_picture, wide_values, without_alpha
+from sparring.data.images.high_bit_depth import is_wide, raw_mode, to_picture, wide_values, without_alpha
 from sparring.data.mmap_io import let_go
 from sparring.data.reader_api import MODES, Extent, ReadResult, Shape
 from sparring.data.tables.parquet_cells import Cells
@@ -337,10 +338,8 @@ def reopen(ticket: dict[str, Any]) -> Container:
             return Tar(path, ticket["places"])
         case "cells":
             return Cells(path, ticket["tables"], ticket["column"])
-        case "several":
-            from sparring.data.several import Several
-
-            return Several(path, {folder: reopen(part) for folder, part in ticket["parts"].items()})
+        case "archive_set":
+            return ArchiveSet(path, {folder: reopen(part) for folder, part in ticket["parts"].items()})
         case _:
             return Folder(path)
 

@@ -14,7 +14,7 @@ from sparring.data.files.archive import Container, Skipped, Unreadable, suffix
 from sparring.data.files.signatures import BY_SUFFIX
 from sparring.data.mmap_io import let_go
 from sparring.data.reader_api import Example, RawDataset, ReadOptions, ReadResult
-from sparring.data.roles.arrange import arrange
+from sparring.data.roles.assign import assign
 from sparring.data.roles.words import SPEAKER
 from sparring.data.sounds.audio_io import Header, peak, read_header, read_wave
 from sparring.data.sounds.loudness import QUIET, WIDE, full_scales
@@ -170,7 +170,7 @@ def read_audio(container: Container, options: ReadOptions) -> RawDataset | None:
             others[name] = str(what) if what else f"is no sound that is read here ({suffix(name) or 'no suffix'})"
     if not names:
         return None
-    arranged = arrange(container, names, list(others), options, "recordings")
+    arranged = assign(container, names, list(others), options, "recordings")
     skipped += [Skipped(name, reason) for name, reason in others.items() if name not in arranged.used]
     items, notes = _words_by_name(arranged.items) if options.label_from is None else (arranged.items, [])
     return Recordings(container, items, skipped + arranged.skipped, [*arranged.notes, *notes], roles=arranged.roles)

@@ -15,7 +15,7 @@ from sparring.data.files.signatures import BY_SUFFIX
 from sparring.data.images.decode import alpha_of, header, pages_of
 from sparring.data.images.shape import ImageSource
 from sparring.data.reader_api import Example, RawDataset, ReadOptions, ReadResult, Shape
-from sparring.data.roles.arrange import arrange
+from sparring.data.roles.assign import assign
 
 if TYPE_CHECKING:
     import numpy as np
@@ -118,7 +118,7 @@ def read_images(container: Container, options: ReadOptions) -> RawDataset | None
             images.append(name)
     if not any(map(suffix, images)) and not survey(container, images[:TRIED]):
         return None
-    arranged = arrange(container, images, list(others), options, "images")
+    arranged = assign(container, images, list(others), options, "images")
     skipped += [Skipped(name, reason) for name, reason in others.items() if name not in arranged.used]
     return ImageFiles(
         container, arranged.items, skipped + arranged.skipped, arranged.notes, roles=arranged.roles,

@@ -14,8 +14,8 @@ from sparring.data.images.shape import ImageSource
 from sparring.data.label_table import LABEL_NAMES
 from sparring.data.reader_api import Example, RawDataset, ReadOptions, ReadResult, Shape
 from sparring.data.readers.images import MOST_HEADERS, alphas, mostly_images, survey
+from sparring.data.roles.label_values import to_labels
 from sparring.data.roles.layout import several_data_sets
-from sparring.data.roles.values import to_labels
 from sparring.data.roles.words import SHARD, plain, split_of_path, split_word
 from sparring.data.tables.parquet_cells import Cells, explaining, parquet_names
 from sparring.engine.errors import SparringError, UsageError, did_you_mean

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from sparring.data.files.archive import Container, Skipped
 from sparring.data.reader_api import Example, ReadOptions
-from sparring.data.roles.beside import read_beside
+from sparring.data.roles.label_files import read_label_files
 from sparring.data.roles.layout import Role, understand
 from sparring.data.roles.words import Split, split_word
 from sparring.engine.errors import UsageError
@@ -23,7 +23,7 @@ FROM_FOLDER, FROM_NOTHING = "folder", "none"
 
 
 @dataclass
-class Arranged:
+class Assignment:
     """The examples of a container, and what was decided about it."""
 
     items: list[Example]
@@ -35,9 +35,9 @@ class Arranged:
     vectors: NDArray[np.float32] | None = None
 
 
-def arrange(
+def assign(
     container: Container, names: Sequence[str], others: Sequence[str], options: ReadOptions, unit: str
-) -> Arranged:
+) -> Assignment:
     """Return the examples `names` with splits and labels; `others` are the files beside them.
 
     `--label-from` counts first, then dataset.json, then folders, then tables and files of each stem.
@@ -57,7 +57,7 @@ def arrange(
         labels = [None] * len(kept)
     elif rule != FROM_FOLDER:
         by_folder = len({label for label in labels if label is not None}) > 1
-        beside = read_beside(container, kept_names, others, options.label, by_folder=by_folder, unit=unit)
+        beside = read_label_files(container, kept_names, others, options.label, by_folder=by_folder, unit=unit)
         used, notes, roles = beside.used, notes + beside.notes, roles + beside.roles
         for k, split in beside.splits.items():
             splits[k] = split
@@ -67,7 +67,7 @@ def arrange(
             roles = [role for role in roles if role.role != "class"]
     items = [Example(*each) for each in zip(kept_names, splits, labels, strict=True)]
     skipped = [Skipped(names[number], reason) for number, reason in layout.left_out.items()]
-    return Arranged(items, skipped, notes, roles, used, vectors)
+    return Assignment(items, skipped, notes, roles, used, vectors)
 
 
 def _by_pattern(pattern: str, names: Sequence[str], splits: list[Split]) -> list[str | None]:

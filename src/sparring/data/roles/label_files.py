@@ -11,9 +11,9 @@ from typing import Any
 
 from sparring.data.files.archive import Container, suffix
 from sparring.data.label_table import TABLE_SUFFIXES, LabelTable, find_columns, label_of, parse_label_table
+from sparring.data.roles.label_values import Labels, to_labels
 from sparring.data.roles.layout import Role
 from sparring.data.roles.matching import Names
-from sparring.data.roles.values import Labels, to_labels
 from sparring.data.roles.words import Split, split_word
 from sparring.engine.errors import SparringError, UsageError
 
@@ -30,7 +30,7 @@ LONGEST_LABEL = 64
 
 
 @dataclass
-class Beside:
+class LabelFiles:
     """What files beside the examples say about them."""
 
     labels: Labels | None = None
@@ -42,7 +42,7 @@ class Beside:
     notes: list[str] = field(default_factory=list)
 
 
-def read_beside(
+def read_label_files(
     container: Container,
     names: Sequence[str],
     others: Sequence[str],
@@ -50,13 +50,13 @@ def read_beside(
     *,
     by_folder: bool,
     unit: str,
-) -> Beside:
+) -> LabelFiles:
     """Return labels and splits from the files `others` beside the examples `names`.
 
     `label` names the column of a table; `unit` is the plural of the examples; `by_folder`: folders name classes
     already, so that a table counts only where `label` is given.
     """
-    beside, finder = Beside(), Names(names)
+    beside, finder = LabelFiles(), Names(names)
     _read_lists(container, others, finder, beside)
     if _read_dataset_json(container, names, others, beside):
         return beside
@@ -69,7 +69,7 @@ def read_beside(
     return beside
 
 
-def _read_lists(container: Container, others: Sequence[str], finder: Names, beside: Beside) -> None:
+def _read_lists(container: Container, others: Sequence[str], finder: Names, beside: LabelFiles) -> None:
     """Read lists of names, one a line, in files such as testing_list.txt and meta/train.txt."""
     for name in others:
         word = split_word(name.rpartition("/")[2].rpartition(".")[0])
@@ -88,7 +88,7 @@ def _read_lists(container: Container, others: Sequence[str], finder: Names, besi
         beside.notes.append(f"{name} marks {len(numbers):,} as {word.split}")
 
 
-def _read_dataset_json(container: Container, names: Sequence[str], others: Sequence[str], beside: Beside) -> bool:
+def _read_dataset_json(container: Container, names: Sequence[str], others: Sequence[str], beside: LabelFiles) -> bool:
     """Read StyleGAN's dataset.json; return True where there is one that belongs to the examples."""
     name = next((name for name in others if name.rpartition("/")[2] == "dataset.json"), None)
     if name is None or container.size(name) > LARGEST_TABLE:
@@ -117,8 +117,8 @@ def _read_dataset_json(container: Container, names: Sequence[str], others: Seque
 
 
 def _read_tables(
-    container: Container, names: Sequence[str], finder: Names, others: Sequence[str], label: str | None, beside: Beside,
-    unit: str,
+    container: Container, names: Sequence[str], finder: Names, others: Sequence[str], label: str | None,
+    beside: LabelFiles, unit: str,
 ) -> None:  # fmt: skip
     """Read the tables of which a column names the examples; all that are alike, such as one in each folder."""
     tables = [n for n in others if suffix(n) in TABLE_SUFFIXES - {".json"} and container.size(n) <= LARGEST_TABLE]
@@ -186,7 +186,7 @@ def _match(
     return None
 
 
-def _read_sidecars(container: Container, names: Sequence[str], others: Sequence[str], beside: Beside) -> None:
+def _read_sidecars(container: Container, names: Sequence[str], others: Sequence[str], beside: LabelFiles) -> None:
     """Read the label of each example from a file of its stem, as in WebDataset and VOC."""
     of_stem: dict[str, dict[str, str]] = defaultdict(dict)
     for other in others:

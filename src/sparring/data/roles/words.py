@@ -6,6 +6,8 @@ import re
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
+from sparring.data.tables.cells import MISSING, NOT_A_NUMBER
+
 Split = Literal["train", "test"]
 SPLITS: dict[str, Split] = {
     "train": "train", "training": "train", "trainval": "train", "trn": "train",
@@ -49,7 +51,7 @@ SPEAKER = re.compile(r"(actor|speaker|spk|subject|participant)[_ -]?\d+", re.I)
 CACHED_NAMES = 1 << 14
 """Names whose words are kept: those of folders come again and again."""
 _PARTS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[^\W\d_]+")
-_NOTHING = frozenset({"", "-1", "?", "nan", "na", "n/a", "#n/a", "<na>", "nat", "none", "null", "nil"})
+_NOTHING = MISSING | NOT_A_NUMBER | {"-1", "nat", "nil"}
 
 
 class SplitWord(NamedTuple):

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from sparring.data.tables.cells import MISSING, is_void, to_number
 from sparring.data.tables.number_forms import decimal_mark, parse
-from sparring.data.tables.remarks import remark_on
+from sparring.data.tables.unsuitable_columns import remark_on
 from sparring.engine.data_spec import Column
 from sparring.engine.errors import UsageError
 
