@@ -69,6 +69,8 @@ class ReadFlags(ShapeFlags):
     """Where names of files hold the class, as in '{label}_*.png' or '*/{label}/*'; folder, or none."""
     part: Annotated[str | None, arg(metavar="WORD", help_behavior_hint="")] = None
     """Part of SOURCE to read: files with this word in their path."""
+    name_encoding: Annotated[str | None, arg(metavar="ENCODING", help_behavior_hint="(default: guessed)")] = None
+    """Encoding of names of files that are no UTF-8, such as gbk."""
     force: Switch = False
     """Go on where most of the files cannot be read."""
     names: Names = ()

@@ -200,3 +200,26 @@ def test_arrays_that_are_no_series(tmp_path: Path) -> None:
 def test_real_series(name: str, channels: int, windows: int) -> None:
     data = open_source(real(name)).split(None)
     assert data.report.kind == "series" and (len(data.spec.channels), len(data)) == (channels, windows)
+
+
+@pytest.mark.parametrize(("mark", "delimiter"), [(",", ";"), (",", "\t"), (".", ",")])
+def test_numbers_in_local_form(mark: str, delimiter: str, tmp_path: Path) -> None:
+    """The values of a file with decimal commas are those of the same file with points."""
+    values = np.random.default_rng(0).normal(3, 1, 80).round(2)
+    rows = [f"{k},{v:.2f},{1000 * v:.0f}".split(",") for k, v in enumerate(values)]
+    lines = [delimiter.join([row[0], row[1].replace(".", mark), row[2]]) for row in rows]
+    (tmp_path / "a.csv").write_text("\n".join([delimiter.join(["time", "load", "n"]), *lines]))
+    data = open_source(tmp_path / "a.csv", ReadOptions(window=8))
+    assert data.report.kind == "series" and data.spec.channels == ("load", "n")
+    assert np.allclose(data.split(None)[np.arange(10)][:, 0].reshape(-1), values)
+    assert any("column 'load' holds numbers in local form: '" in note for note in data.notes) == (mark == ",")
+
+
+def test_times_and_thousands_in_local_form(tmp_path: Path) -> None:
+    rows = [f"{k / 4:.2f};{1000 + 37 * k:,};{k / 7:.1f}" for k in range(40)]
+    lines = [row.translate({ord("."): ",", ord(","): "."}) for row in rows]
+    (tmp_path / "a.csv").write_text("\n".join(["time;load;n", *lines]))
+    data = open_source(tmp_path / "a.csv", ReadOptions(window=8, kind="series"))
+    assert data.split(None).names[0] == "0,00 to 1,75"
+    assert np.array_equal(data.split(None)[np.arange(5)][:, 0].reshape(-1), 1000 + 37 * np.arange(40))
+    assert any("40 cells, such as '1.000', may hold decimals or thousands" in note for note in data.notes)

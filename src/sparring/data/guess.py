@@ -12,7 +12,7 @@ from sparring.data.readers.audio import SOUND_SUFFIXES
 from sparring.data.readers.idx import idx_names
 from sparring.data.readers.images import SUFFIXES as IMAGE_SUFFIXES
 from sparring.data.readers.series import rising_time
-from sparring.data.readers.table import TEXT_SUFFIXES, TableFile, table_suffix
+from sparring.data.readers.table import TEXT_SUFFIXES, TableFile, default_mark, table_suffix
 from sparring.data.roles.arrays import pair_arrays
 from sparring.data.tables.cells import is_number
 from sparring.data.tables.parquet_cells import parquet_names
@@ -104,7 +104,8 @@ def _kind_of_table(
         return "table", f"{name} is {form}"
     table = open_table()
     rows = [cells for _, (_, cells) in zip(range(LOOKED_AT), table.rows(), strict=False)]
-    if time := rising_time([row for row in rows if len(row) == len(table.header)], table.header):
+    complete = [row for row in rows if len(row) == len(table.header)]
+    if time := rising_time(complete, table.header, default_mark(table)):
         return "series", f"'{time}' of {name} is a time over numbers; --kind table reads rows one by one"
     return "table", f"{name} is {form}"
 

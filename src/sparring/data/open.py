@@ -18,6 +18,7 @@ from sparring.data.dataset import Dataset, SourceReport
 from sparring.data.files.archive import CACHE_TAG, Container, Folder
 from sparring.data.files.archive_set import ContainerPart, open_archives
 from sparring.data.files.gzip_io import is_packed_tar, unpacked
+from sparring.data.files.name_encoding import decoded
 from sparring.data.files.packed import open_container
 from sparring.data.guess import kind_of
 from sparring.data.reader_api import RawDataset, ReadOptions
@@ -116,7 +117,7 @@ def _read(
 
 def _open(path: Path, options: ReadOptions) -> Container:
     """Return the container at a path, or the part of it that is named; several archives in a folder are one."""
-    container = open_archives(open_container(path))
+    container = decoded(open_archives(open_container(path)), options.name_encoding)
     return container if options.part is None else ContainerPart(container, options.part)
 
 

@@ -18,6 +18,7 @@ class ReadKeywords(TypedDict, total=False):
     label: str | None
     label_from: str | None
     part: str | None
+    name_encoding: str | None
     force: bool
     names: tuple[str, ...]
     drop: tuple[str, ...]

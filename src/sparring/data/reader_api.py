@@ -85,6 +85,8 @@ class ReadOptions:
     """Where the class stands in the names of files: a pattern with {label}, or folder, or none; None: guessed."""
     part: str | None = None
     """Part of the source to read: files with this word in their path; None: all."""
+    name_encoding: str | None = None
+    """Encoding of names of files that are no UTF-8; None: guessed."""
     force: bool = False
     """True to go on where most of the files cannot be read."""
     names: tuple[str, ...] = ()

@@ -30,11 +30,17 @@ Parse = Callable[[str], float | None]
 def time_parser(sample: Sequence[str]) -> Parse | None:
     """Return what parses most times: numbers, ISO 8601, or dates with month or day first; None if nothing does."""
     parsers: list[Parse] = [
-        to_number, _parse_iso, lambda text: _parse_year_last(text, False), lambda text: _parse_year_last(text, True)
+        to_number, _parse_iso, lambda text: _parse_year_last(text, False), lambda text: _parse_year_last(text, True),
+        comma_number,
     ]  # fmt: skip
     counts = [sum(parse(text) is not None for text in sample) for parse in parsers]
     best = max(counts)
     return parsers[counts.index(best)] if best and best >= MOSTLY * len(sample) else None
+
+
+def comma_number(text: str) -> float | None:
+    """Return a number with a decimal comma; None where the text is none."""
+    return to_number(text.replace(",", ".")) if text.count(",") <= 1 and "." not in text else None
 
 
 def _parse_iso(text: str) -> float | None:

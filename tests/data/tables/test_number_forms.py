@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from sparring.data.open import open_source
 from sparring.data.reader_api import ReadOptions
-from sparring.data.tables.number_forms import decimal_mark, parse
+from sparring.data.tables.number_forms import describe_form, is_ambiguous, number_form, parse
 from sparring.data.tables.unsuitable_columns import remark_on
 from sparring.engine.data_spec import spec_from_json, spec_to_json
 from sparring.engine.errors import UsageError
@@ -46,7 +46,7 @@ def test_every_form_is_parsed_by_its_mark(value: float, style: str) -> None:
     ["1.2.3", "12:30", "2020-01-02", "12,34,5", "a1", "$", "%", "1,2,3", "..", "+", "10.0.0.1", "5 apples"],
 )
 def test_what_is_no_number_in_any_form(text: str) -> None:
-    assert decimal_mark([text], ".") is None
+    assert number_form([text], ".") is None
     assert parse(text, ".") is None and parse(text, ",") is None
 
 
@@ -133,3 +133,43 @@ def test_all_columns_with_a_slip_are_named_at_once(tmp_path: Path) -> None:
     rows = [["x" if k == 5 else str(k / 7), "z" if k == 9 else str(k / 3), str(k % 2)] for k in range(400)]
     with pytest.raises(UsageError, match=r"column 'a' .*'x' in line 7.*column 'b' .*'z' in line 11"):
         open_source(write(tmp_path / "a.csv", ["a", "b", "y"], rows), LABEL)
+
+
+@pytest.mark.parametrize(
+    ("cells", "default", "mark", "evidence"),
+    [
+        (["5,178", "40,5", "7,25"], ".", ",", "the comma is the decimal mark, as '40,5' shows"),
+        (["5,178", "1,234.5", "812"], ",", ".", "the point is the decimal mark, as '1,234.5' shows"),
+        (["5,178", "15,024", "950", "0"], ",", ".", "whole numbers such as '950'"),
+        (["0,178", "5,178", "15,024"], ".", ",", "the comma is the decimal mark, as '0,178' shows"),
+        (["5,178", "15,024", "0"], ",", ",", "no cell shows it, but the comma is usual here"),
+        (["5,178", "15,024"], ".", ".", "no cell shows it, but the point is usual here"),
+        (["€1.234", "€12", "7"], ".", ",", "whole numbers such as '7'"),
+        (["40,5", "n/a", "?", "12"], ".", ",", ""),
+    ],
+)
+def test_the_cells_of_a_column_decide_what_a_comma_is(cells: list[str], default: str, mark: str, evidence: str) -> None:
+    form = number_form(cells, default)
+    assert form is not None and form.mark == mark and evidence in describe_form(form)
+    assert bool(form.evidence) == any(map(is_ambiguous, cells))
+
+
+def test_a_column_of_both_kinds_is_read_by_one_rule_and_counted(tmp_path: Path) -> None:
+    cells = ["40,5", "5,178", "38", "5,178", "1.250", "35,25"] * 10
+    path = write(tmp_path / "a.csv", ["x", "y"], [[cell, str(k % 2)] for k, cell in enumerate(cells)], ";")
+    data = open_source(path, LABEL)
+    assert data.split(None)[np.arange(6)][:, 0].tolist() == pytest.approx([40.5, 5.178, 38, 5.178, 1250, 35.25])
+    assert any(
+        "'40,5' was read as 40.5 (the comma is the decimal mark, as '40,5' shows)" in note for note in data.notes
+    )
+    assert any("'x': 30 cells, such as '5,178', may hold decimals or thousands" in note for note in data.notes)
+
+
+@pytest.mark.parametrize("commas", [True, False])
+def test_points_between_thousands_beside_decimal_commas(commas: bool, tmp_path: Path) -> None:
+    """Three decimals after a point stay decimals, unless other columns have decimal commas."""
+    rows = [[f"{k / 8:.3f}".replace(".", "," if commas else "."), f"1.{k:03}", str(k % 2)] for k in range(60)]
+    data = open_source(write(tmp_path / "a.csv", ["x", "n", "y"], rows, ";"), LABEL)
+    assert data.spec.columns[1].decimal_mark == ("," if commas else None)
+    expected = [1000, 1.0][not commas] + np.arange(5) * [1, 0.001][not commas]
+    assert data.split(None)[np.arange(5)][:, 1].tolist() == pytest.approx(expected.tolist())

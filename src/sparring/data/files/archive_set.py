@@ -28,6 +28,7 @@ class ArchiveSet:
         for folder, part in archives.items():
             self._places |= {f"{folder}/{name}": (folder, name) for name in part.names}
         self.names = sorted(self._places, key=natural)
+        self.notes = [note for part in parts.values() for note in getattr(part, "notes", [])]
         self.refused = [
             Skipped(f"{folder}/{left.name}" if folder else left.name, left.reason)
             for folder, part in parts.items()
@@ -76,7 +77,7 @@ class ContainerPart:
     """Those files of a container that have a word in their path."""
 
     def __init__(self, whole: Container, word: str) -> None:
-        self.path, self._whole = whole.path, whole
+        self.path, self._whole, self.notes = whole.path, whole, getattr(whole, "notes", [])
         self.names = _with_word(whole.names, word)
         refused = set(_with_word([left.name for left in whole.refused], word))
         self.refused = [left for left in whole.refused if left.name in refused]

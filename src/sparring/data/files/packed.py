@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 from sparring.data.files.archive import Container, Folder, Skipped, Unreadable, is_hidden, natural, too_large
-from sparring.data.files.zip_names import member_names
+from sparring.data.files.name_encoding import zip_names
 from sparring.engine.errors import SparringError
 
 METHODS = {
@@ -36,8 +36,7 @@ class Zip:
             raise SparringError(f"{path} is no readable zip file: {error}") from error
         self._members: dict[str, zipfile.ZipInfo] = {}
         infos = self._zip.infolist()
-        names, self.notes = member_names(infos)
-        for info, name in zip(infos, names, strict=True):
+        for info, name in zip(infos, zip_names(infos), strict=True):
             if info.is_dir() or name.endswith("/"):
                 continue
             reason = _leads_out(name) or _refused(name, info) or too_large(info.file_size, info.compress_size)
@@ -98,7 +97,7 @@ class Tar:
 
     def _look_through(self) -> None:
         try:
-            with tarfile.open(self.path, "r:") as tar:
+            with tarfile.open(self.path, "r:", encoding="utf-8", errors="surrogateescape") as tar:
                 for member in tar:
                     reason = _leads_out(member.name)
                     if not reason and any(map(is_hidden, member.name.removeprefix("./").split("/"))):

@@ -27,6 +27,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from sparring.data.files.archive import Container, Folder, Unreadable
 from sparring.data.files.archive_set import ArchiveSet
+from sparring.data.files.name_encoding import Renamed
 from sparring.data.files.packed import Tar, Zip
 from sparring.data.files.signatures import HEAD_BYTES, Signature, what_is
 from sparring.data.images.high_bit_depth import is_wide, raw_mode, to_picture, wide_values, without_alpha
@@ -340,6 +341,8 @@ def reopen(ticket: dict[str, Any]) -> Container:
             return Cells(path, ticket["tables"], ticket["column"])
         case "archive_set":
             return ArchiveSet(path, {folder: reopen(part) for folder, part in ticket["parts"].items()})
+        case "renamed":
+            return Renamed(reopen(ticket["whole"]), ticket["names"], ticket["encoding"], ())
         case _:
             return Folder(path)
 

@@ -16,10 +16,12 @@ from sparring.data.mmap_io import let_go
 from sparring.data.numpy_io import class_labels, numpy_names, open_entries
 from sparring.data.reader_api import Example, RawDataset, ReadOptions, ReadResult
 from sparring.data.readers.arrays import ArrayDataset
-from sparring.data.readers.table import TableFile, find_column, open_tables
+from sparring.data.readers.table import TableFile, default_mark, find_column, open_tables
 from sparring.data.roles.arrays import pair_arrays
-from sparring.data.tables.cells import MISSING, to_number
-from sparring.data.time_series import MAX_GAP, fill_gaps, time_parser, to_grid, windows
+from sparring.data.tables.cells import MISSING, is_void, to_number
+from sparring.data.tables.number_forms import NumberForm, describe_form, is_ambiguous, number_form, shows_commas
+from sparring.data.tables.number_forms import parse as parse_number
+from sparring.data.time_series import MAX_GAP, comma_number, fill_gaps, time_parser, to_grid, windows
 from sparring.engine.data_spec import DataSpec, SeriesSpec
 from sparring.engine.errors import SparringError, UsageError
 
@@ -35,6 +37,8 @@ MOSTLY_NUMBERS = 0.8
 """Fraction of numbers among the cells of a column that makes it a channel."""
 TIME_NAMES = frozenset({"time", "date", "datetime", "timestamp", "ds", "day", "month"})
 """What columns of times are called."""
+MAX_WORDS = 200
+"""Different words of a column from which the form of its numbers is learnt."""
 TIME_SAMPLE = 32
 """Times from which their form is learnt."""
 
@@ -111,7 +115,8 @@ class LongSeries(RawDataset):
         drop = {find_column(header, name, "--drop", self.file.name) for name in options.drop}
         used = [name for name in header if name not in {time, *drop}]
         rows = (cells for _, cells in self.file.rows() if len(cells) == len(header))
-        numeric = _numeric_columns(rows, header, used)
+        self._forms = _numeric_columns(rows, header, used, default_mark(self.file))
+        numeric = list(self._forms)
         if words := [name for name in used if name not in numeric]:
             self.notes.append(f"columns that hold no numbers were left out: {', '.join(words)}")
         if self._like is not None:
@@ -127,7 +132,10 @@ class LongSeries(RawDataset):
     def _read(self, time: str, channels: list[str]) -> tuple[list[str], NDArray[np.float64], NDArray[np.float32]]:
         """Text and number of each time, and the values `[N, C]`, NaN where there is none."""
         header = self.file.header
-        place, places = header.index(time), [header.index(name) for name in channels]
+        place, ambiguous = header.index(time), list[str]()
+        forms = {name: self._forms[name] for name in channels}
+        marks = [(header.index(name), form and form.mark) for name, form in forms.items()]
+        self.notes += [f"column '{name}' {describe_form(form)}" for name, form in forms.items() if form]
         texts, times, values = list[str](), array("d"), array("f")
         sample = [
             cells[place]
@@ -149,8 +157,14 @@ class LongSeries(RawDataset):
             else:
                 texts.append(cells[place])
                 times.append(at)
-                numbers = (to_number(cells[k]) for k in places)
+                numbers = (to_number(cells[k]) if mark is None else parse_number(cells[k], mark) for k, mark in marks)
                 values.extend(np.nan if number is None else number for number in numbers)
+                ambiguous += [cells[k] for k, mark in marks if mark is not None and is_ambiguous(cells[k])]
+        if ambiguous:
+            self.notes.append(
+                f"{len(ambiguous):,} cells, such as {ambiguous[0]!r}, may hold decimals or thousands: they were read "
+                "as the others of their columns"
+            )
         return texts, np.array(times), np.array(values, np.float32).reshape(-1, len(channels))
 
     def _drop_repeated(
@@ -235,10 +249,11 @@ def is_time_name(name: str) -> bool:
     return name.strip().lower() in TIME_NAMES
 
 
-def rising_time(rows: Sequence[Sequence[str]], header: Sequence[str]) -> str | None:
+def rising_time(rows: Sequence[Sequence[str]], header: Sequence[str], mark: str) -> str | None:
     """Return the column that holds a time over columns of numbers, by some rows; None where there is none.
 
-    It is called a time and holds different ones, or it is the first, holds dates, and rises or falls throughout.
+    The column is called a time and holds different ones, or it is the first, holds dates, and rises or falls
+    throughout. `mark` is the usual decimal mark of the file.
     """
     for place, name in enumerate(header):
         if place > 0 and not is_time_name(name):
@@ -248,23 +263,38 @@ def rising_time(rows: Sequence[Sequence[str]], header: Sequence[str]) -> str | N
         if parse is None or len(set(texts)) < len(texts) or len(texts) < 4:
             continue
         steps = np.diff([np.nan if (time := parse(text)) is None else time for text in texts])
-        is_date = parse is not to_number and bool((steps > 0).all() or (steps < 0).all())
+        is_date = parse not in (to_number, comma_number) and bool((steps > 0).all() or (steps < 0).all())
         others = [*header[:place], *header[place + 1 :]]
-        if (is_time_name(name) or is_date) and len(_numeric_columns(rows, header, others)) * 2 >= max(len(others), 1):
+        numeric = _numeric_columns(rows, header, others, mark)
+        if (is_time_name(name) or is_date) and len(numeric) * 2 >= max(len(others), 1):
             return name if others else None
     return None
 
 
-def _numeric_columns(rows: Iterable[Sequence[str]], header: Sequence[str], used: Sequence[str]) -> list[str]:
-    """Return the columns of which most cells that are not empty are numbers: others are gaps."""
+def _numeric_columns(
+    rows: Iterable[Sequence[str]], header: Sequence[str], used: Sequence[str], mark: str
+) -> dict[str, NumberForm | None]:
+    """Return the columns of which most cells that are not empty are numbers, others are gaps; and their local form.
+
+    `mark` is the decimal mark where the cells of a column fit both.
+    """
     place_of = {name: place for place, name in enumerate(header)}
     places = {name: place_of[name] for name in used}
-    numbers, filled = dict.fromkeys(used, 0), dict.fromkeys(used, 0)
+    numbers, filled, others = (dict.fromkeys(used, 0) for _ in range(3))
+    cells: dict[str, dict[str, None]] = {name: {} for name in used}
     for row in rows:
         for name, place in places.items():
-            filled[name] += row[place] not in MISSING
-            numbers[name] += to_number(row[place]) is not None
-    return [name for name in used if numbers[name] and numbers[name] >= MOSTLY_NUMBERS * filled[name]]
+            cell = row[place]
+            is_plain, is_filled = to_number(cell) is not None, cell not in MISSING
+            filled[name] += is_filled
+            numbers[name] += is_plain
+            others[name] += is_filled and not is_plain and not is_void(cell)
+            if len(cells[name]) < MAX_WORDS:
+                cells[name][cell] = None
+    commas = shows_commas(cells.values())
+    forms = {name: number_form(cells[name], mark, commas=commas) for name in used}
+    counts = {name: numbers[name] + (others[name] if forms[name] else 0) for name in used}
+    return {name: forms[name] for name in used if counts[name] and counts[name] >= MOSTLY_NUMBERS * filled[name]}
 
 
 def _note_filled(notes: list[str], filled: int) -> None:

@@ -111,7 +111,7 @@ class Tables(RawDataset):
         summaries = self._summarize(used)
         self._classes = (table.classes if table else self._target_summary.to_classes(self.name)) if self._target else ()
         self._misfits = self._number_classes()
-        mark = "," if getattr(self.files[0], "delimiter", ",") == ";" else "."
+        mark = default_mark(self.files[0])
         columns = table.columns if table else choose_columns(summaries, categorical, self.name, self.notes, mark)
         if not self._target and not table:
             names = f"one of {', '.join(self.header[:20])}" + ", ..." * (len(self.header) > 20)
@@ -203,6 +203,7 @@ class Tables(RawDataset):
             if len(reasons) == CHUNK_ROWS:
                 self._flush(chunk, reasons, rows, results, on_progress)
         self._flush(chunk, reasons, rows, results, on_progress)
+        self.notes += coder.remarks()
         return results
 
     def _complete_rows(self) -> Iterator[list[str]]:
@@ -276,6 +277,11 @@ def find_column(header: Sequence[str], name: str, flag: str, file: str) -> str:
     if name.isdecimal() and int(name) < len(header):
         return header[int(name)]
     raise UsageError(f"{flag} {name}: {file} has no column '{name}': {did_you_mean(name, header)}")
+
+
+def default_mark(file: TableFile) -> str:
+    """Return the usual decimal mark of a table: a comma where semicolons are between the cells."""
+    return "," if getattr(file, "delimiter", ",") == ";" else "."
 
 
 def _check_counted(file: str, used: list[str], trained: list[str]) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparring.data.tables.cells import MISSING, is_void, to_number
-from sparring.data.tables.number_forms import decimal_mark, parse
+from sparring.data.tables.number_forms import describe_form, is_ambiguous, number_form, parse, shows_commas
 from sparring.data.tables.unsuitable_columns import remark_on
 from sparring.engine.data_spec import Column
 from sparring.engine.errors import UsageError
@@ -69,16 +69,18 @@ class ColumnSummary:
             self.all_numbers = False
             self.first_word = self.first_word or (line, value)
 
-    def to_column(self, first: int, is_categorical: bool, file: str, mark: str = ".") -> Column | None:
+    def to_column(
+        self, first: int, is_categorical: bool, file: str, mark: str = ".", *, commas: bool = False
+    ) -> Column | None:
         """Return the column whose numbers begin at index `first`; None for one of more words than a column may have.
 
-        `mark` is the decimal mark where the numbers fit both. Raises UsageError where most of too many words are
-        numbers: a slip of the pen, or numbers that are to be categories.
+        `mark` is the decimal mark where the numbers fit both; `commas` is that of `number_form`. Raises UsageError where
+        most of too many words are numbers: a slip of the pen, or numbers that are to be categories.
         """
+        if not is_categorical and (local := self._local_numbers(first, mark, commas)):
+            return local
         if self.has_numbers and self.all_numbers and not is_categorical:
             return Column(self.name, (first,), (), self.is_integer, 0.0, 0.0)
-        if not is_categorical and (local := self._local_numbers(first, mark)):
-            return local
         words = [value for value in self.values if value not in MISSING]
         if self.has_more or len(words) > MAX_CATEGORIES:
             numbers = sum(to_number(word) is not None for word in words)
@@ -93,14 +95,13 @@ class ColumnSummary:
         indices = tuple(range(first, first + len(categories)))
         return Column(self.name, indices, categories, False, 0.0, 1.0)
 
-    def _local_numbers(self, first: int, mark: str) -> Column | None:
+    def _local_numbers(self, first: int, mark: str, commas: bool) -> Column | None:
         """Return a numeric column where nearly all words are numbers in a local form."""
-        words = [value for value in self.values if value not in MISSING and not is_void(value)]
-        local = decimal_mark([word for word in words if to_number(word) is None], mark)
-        if local is None:
+        if (form := number_form(self.values, mark, commas=commas)) is None:
             return None
-        whole = all(number is None or number.is_integer() for number in (parse(word, local) for word in words))
-        return Column(self.name, (first,), (), whole, 0.0, 0.0, local)
+        numbers = [parse(word, form.mark) for word in self.values if word not in MISSING and not is_void(word)]
+        whole = all(number is None or number.is_integer() for number in numbers)
+        return Column(self.name, (first,), (), whole, 0.0, 0.0, form.mark)
 
     def to_classes(self, file: str) -> tuple[str, ...]:
         """Return the different values of the class column; among numbers, what stands for none is no class."""
@@ -120,10 +121,20 @@ class RowCoder:
     """Write the cells of rows as numbers: numeric columns as they are, categories one-hot."""
 
     def __init__(self, columns: Sequence[Column], header: Sequence[str]) -> None:
+        self.ambiguous: dict[str, list[str]] = {}
+        """Column -> cells that are numbers by both decimal marks."""
         place_of = {name: place for place, name in enumerate(header)}
         self._columns = [
             (place_of[c.name], dict(zip(c.categories, c.indices, strict=True)) if c.categories else None, c)
             for c in columns
+        ]
+
+    def remarks(self) -> list[str]:
+        """Return notes on the cells whose mark may stand for decimals or thousands."""
+        return [
+            f"column '{name}': {len(cells):,} cell{'s' * (len(cells) > 1)}, such as {cells[0]!r}, may hold decimals or "
+            "thousands: they were read as the others of the column"
+            for name, cells in self.ambiguous.items()
         ]
 
     def __call__(self, cells: Sequence[str], row: NDArray[np.float32]) -> None:
@@ -136,6 +147,8 @@ class RowCoder:
                     missing = f"no number in '{column.name}'"
                     raise Misfit(missing if cell in MISSING else f"'{cell}' is no number in '{column.name}'")
                 row[column.indices[0]] = number
+                if mark is not None and is_ambiguous(cell):
+                    self.ambiguous.setdefault(column.name, []).append(cell)
                 continue
             category = "?" if cell in MISSING else cell
             if (index := index_of.get(category)) is None:
@@ -161,14 +174,11 @@ def to_class(cell: str, target: str, classes: Collection[str]) -> str:
     return name
 
 
-def _remarks(summary: ColumnSummary, column: Column) -> list[str]:
+def _remarks(summary: ColumnSummary, column: Column, mark: str, commas: bool) -> list[str]:
     """Return notes on how a column was read, and on why a model should not learn from it."""
     notes = []
-    if column.decimal_mark:
-        shown = next(value for value in summary.values if to_number(value) is None and value not in MISSING)
-        number = parse(shown, column.decimal_mark)
-        if number is not None:
-            notes.append(f"column '{column.name}' holds numbers in local form: {shown!r} was read as {number:.10g}")
+    if column.decimal_mark and (form := number_form(summary.values, mark, commas=commas)):
+        notes.append(f"column '{column.name}' {describe_form(form)}")
     words = [value for value in summary.values if value not in MISSING]
     remark = remark_on(
         column.name, words, len(words), summary.rows, numeric=not column.categories,
@@ -184,10 +194,11 @@ def choose_columns(
     columns: list[Column] = []
     dropped: list[str] = []
     problems: list[str] = []
-    first = 0
+    first, summaries = 0, list(summaries)
+    commas = shows_commas(summary.values for summary in summaries)
     for summary in summaries:
         try:
-            column = summary.to_column(first, summary.name in categorical, file, mark)
+            column = summary.to_column(first, summary.name in categorical, file, mark, commas=commas)
         except UsageError as error:
             problems.append(str(error))
             continue
@@ -196,7 +207,7 @@ def choose_columns(
         else:
             columns.append(column)
             first += len(column.indices)
-            notes += _remarks(summary, column)
+            notes += _remarks(summary, column, mark, commas)
     if problems:
         raise UsageError("; ".join(problems))
     if dropped:
