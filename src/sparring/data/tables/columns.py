@@ -74,7 +74,7 @@ class ColumnSummary:
     ) -> Column | None:
         """Return the column whose numbers begin at index `first`; None for one of more words than a column may have.
 
-        `mark` is the decimal mark where the numbers fit both; `commas` is that of `number_form`. Raises UsageError where
+        `mark` is the decimal mark where the numbers fit both, `commas` that of `number_form`. Raises UsageError where
         most of too many words are numbers: a slip of the pen, or numbers that are to be categories.
         """
         if not is_categorical and (local := self._local_numbers(first, mark, commas)):
