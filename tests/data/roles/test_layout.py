@@ -147,3 +147,34 @@ def test_several_data_sets_are_named() -> None:
              for c in cs for k in range(5)]  # fmt: skip
     with pytest.raises(SparringError, match=r"several data sets \(shoes, hats\).*--part 'shoes'"):
         understand(names)
+
+
+@pytest.mark.parametrize(
+    ("names", "roles"),
+    [
+        (
+            [f"{s}/{c}/{k}.png" for s in ("train", "test") for c in "ab" for k in range(20 if s == "train" else 5)],
+            {"train/": "name; 50 of 50 files lie in splits", "a/": "name of a folder, as for 50 of 50 files"},
+        ),
+        (
+            [f"{k:02}/{s}/{n}.png" for k in range(42) for s in ("train", "test")[: 1 + (k > 0)] for n in range(3)],
+            {"*/train/": "name; in 42 of 42 folders", "*/test/": "name; in 41 of 42 folders"},
+        ),
+        (
+            [f"data/{c}/{k}.png" for c in "ab" for k in range(50)] + ["docs/shot.png"],
+            {"docs/": "data/ holds 100 of 101 files"},
+        ),
+        ([f"2019-0{m}/{k}.png" for m in (1, 2, 3) for k in range(9)], {"2019-01/": "dates: 3 of 3 folders"}),
+        (
+            [f"{k}{end}.png" for k in range(40) for end in ("", "_mask")] + ["x_mask.png"],
+            {"*": "names such as 0_mask beside the pictures: 40 of 41"},
+        ),
+        (
+            [f"{c}/{k}.png" for c in "ab" for k in range(50)] + ["loose.png"],
+            {"a/": "name of a folder, as for 100 of 101 files"},
+        ),
+    ],
+)  # fmt: skip
+def test_evidence_counts_what_supports_it(names: list[str], roles: dict[str, str]) -> None:
+    evidence = {role.place: role.evidence for role in understand(names).roles}
+    assert roles.items() <= evidence.items(), evidence

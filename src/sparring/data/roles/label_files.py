@@ -84,7 +84,8 @@ def _read_lists(container: Container, others: Sequence[str], finder: Names, besi
             continue
         beside.splits |= dict.fromkeys(numbers, word.split)
         beside.used.add(name)
-        beside.roles.append(Role(name, f"list of split {word.split}", len(numbers), "its lines name files"))
+        evidence = f"{len(numbers):,} of {len(lines):,} lines name files"
+        beside.roles.append(Role(name, f"list of split {word.split}", len(numbers), evidence))
         beside.notes.append(f"{name} marks {len(numbers):,} as {word.split}")
 
 
@@ -111,7 +112,8 @@ def _read_dataset_json(container: Container, names: Sequence[str], others: Seque
     beside.labels = to_labels([of.get(example) for example in names], name)
     beside.used.add(name)
     count = f"labels of {matched:,} of {len(names):,}" if pairs else "no labels (null)"
-    beside.roles.append(Role(name, "label table", matched, "StyleGAN's dataset.json"))
+    evidence = f"StyleGAN's dataset.json, which names {matched:,} of {len(names):,} files"
+    beside.roles.append(Role(name, "label table", matched, evidence))
     beside.notes += [f"{name} gives {count}", *beside.labels.notes]
     return True
 
@@ -137,11 +139,11 @@ def _read_tables(
             continue
         if matched is None:
             continue
-        of, notes = matched
+        of, rows, notes = matched
         values |= of
         beside.used.add(name)
         beside.notes += [f"labels are those of {name}, which names {len(of):,} of {len(names):,} files", *notes]
-        beside.roles.append(Role(name, "label table", len(of), "a column names files"))
+        beside.roles.append(Role(name, "label table", len(of), f"a column names files in {len(of):,} of {rows:,} rows"))
     if values:
         parsed = [_parsed(values.get(k)) for k in range(len(names))]
         beside.labels = to_labels(parsed, next(iter(sorted(beside.used))))
@@ -164,8 +166,8 @@ def _parsed(cell: str | None) -> Any:
 
 def _match(
     tables: Sequence[LabelTable], name: str, names: Sequence[str], finder: Names, label: str | None
-) -> tuple[dict[int, str | None], list[str]] | None:
-    """Return the labels by number of the example, and notes; None where the table does not belong to the examples."""
+) -> tuple[dict[int, str | None], int, list[str]] | None:
+    """Return the labels by number of the example, the number of rows, and notes; None for a table of other things."""
     folder = name.rpartition("/")[0]
     for table in tables:
         columns = find_columns(table, finder, label) if table.rows else None
@@ -182,7 +184,8 @@ def _match(
             continue
         missing = len(table.rows) - len(of)
         notes = [*table.notes, *columns.notes]
-        return of, [*notes, *([f"{missing:,} rows of {name} name no file that is used"] if missing > 0 else [])]
+        notes += [f"{missing:,} rows of {name} name no file that is used"] * (missing > 0)
+        return of, len(table.rows), notes
     return None
 
 
@@ -202,7 +205,8 @@ def _read_sidecars(container: Container, names: Sequence[str], others: Sequence[
             continue
         beside.labels = to_labels(values, f"*{kind}")
         beside.used |= set(there)
-        beside.roles.append(Role(f"*{kind}", "label table", len(there), "a file of the stem of each"))
+        evidence = f"a file of the stem of {len(there):,} of {len(names):,}"
+        beside.roles.append(Role(f"*{kind}", "label table", len(there), evidence))
         beside.notes += [f"labels are those of {len(there):,} {kind} files beside the examples", *beside.labels.notes]
         return
 

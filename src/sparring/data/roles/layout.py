@@ -34,6 +34,7 @@ class Role(NamedTuple):
     files: int
     """Examples in it."""
     evidence: str
+    """What decided, with the proportion of examples or folders that support it where they are counted."""
 
 
 class File(NamedTuple):
@@ -129,7 +130,7 @@ class _Reading:
                 return files
             if decisive and not self._are_stray(decisive, inside, word is not None):
                 return files
-            self._leave_out(decisive, name, len(inside))
+            self._leave_out(decisive, name, self._count(inside))
             self.path += f"{name}/"
             stray = {file.number for file in decisive}
             files = [_pop(f) if f.below and f.below[0] == name else f._replace(below=()) for f in files
@@ -152,13 +153,15 @@ class _Reading:
     def _leave_out(self, files: list[File], beside: str, count: int) -> None:
         if not files:
             return
+        whole = count + len(files)
         reason = f"lies outside of {self.path}{beside}/, which holds nearly all"
+        evidence = f"{self.path}{beside}/ holds {count:,} of {whole:,} files"
         self.layout.left_out |= {file.number: reason for file in files}
         self.layout.notes.append(
             f"{len(files):,} files are left out: {self.path}{beside}/ holds the other {count:,}, in folders of its own"
         )
         for place, n in Counter(file.below[0] + "/" if file.below else "(files)" for file in files).items():
-            self.layout.roles.append(Role(self.path + place, "stray", n, reason))
+            self.layout.roles.append(Role(self.path + place, "stray", n, evidence))
 
     def _split(self, files: list[File]) -> list[File]:
         """Find the folders of splits, above classes or below them."""
@@ -175,9 +178,11 @@ class _Reading:
     ) -> list[File]:
         rests = rests_as_classes(words)
         outside = [name for name in heads if name not in words and plain(name) not in UNLABELLED]
-        for place in words:
-            role = f"split {words[place].split}"
-            self.layout.roles.append(Role(f"{self.path}{place}/", role, len(heads[place]), "name"))
+        inside = f"{sum(len(heads[place]) for place in words):,} of {self._count(files):,} files lie in splits"
+        for place, word in words.items():
+            named = "name" if split_word(place) else "its folders are those of the training split"
+            role = f"split {word.split}"
+            self.layout.roles.append(Role(f"{self.path}{place}/", role, len(heads[place]), f"{named}; {inside}"))
         if affixed := [name for name in words if not words[name].exact]:
             self.layout.notes.append(
                 f"{_some(affixed)} are taken for splits by their names; --label-from folder takes folders for classes"
@@ -225,6 +230,10 @@ class _Reading:
             for name, inner in seconds.items()
         }
         self._refuse_data_sets(below, words)
+        for place, word in words.items():
+            having = sum(place in inner for inner in seconds.values())
+            evidence = f"name; in {having:,} of {len(heads):,} folders"
+            self.layout.roles.append(Role(f"{self.path}*/{place}/", f"split {word.split}", merged[place], evidence))
         self.layout.notes.append(
             f"{_some(list(words))} below each of {_some(list(heads))} are taken for splits, and the folders above for "
             "classes"
@@ -257,8 +266,9 @@ class _Reading:
             if not evidence or not every:
                 return files
             dates = evidence.startswith("date")
+            support = f"{evidence}: {len(heads):,} of {len(heads):,} folders"
             for name, inside in heads.items():
-                self.layout.roles.append(Role(f"{self.path}{name}/", "shard", len(inside), evidence))
+                self.layout.roles.append(Role(f"{self.path}{name}/", "shard", len(inside), support))
             self.layout.notes.append(
                 f"folders {_some(list(heads))} are no classes ({evidence}); --label-from folder takes them for classes"
             )
@@ -310,7 +320,8 @@ class _Reading:
 
     def _note_roles(self, files: list[File]) -> None:
         counts = Counter(file.label for file in files if file.label is not None)
-        self.layout.roles += [Role(f"{name}/", "class", n, "name of a folder") for name, n in counts.items()]
+        evidence = f"name of a folder, as for {counts.total():,} of {len(files):,} files"
+        self.layout.roles += [Role(f"{name}/", "class", n, evidence) for name, n in counts.items()]
         inner = Counter(file.below[1] for file in files if file.label and not file.done and len(file.below) > 1)
         if len(counts) > 1 and len(inner) > 1 and inner.total() >= NEARLY_ALL * len(files):
             self.layout.notes.append(

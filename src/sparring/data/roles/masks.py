@@ -70,5 +70,5 @@ def _mask_files(files: Sequence[tuple[tuple[str, ...], str]]) -> Masks:
     if len(paired) < LEAST_PAIRS or len(paired) < NEARLY_ALL * len(marked):
         return Masks({}, {})
     counts = Counter("/".join(files[k][0]) for k in paired)
-    reason = f"names such as {files[paired[0]][1]} beside the pictures"
+    reason = f"names such as {files[paired[0]][1]} beside the pictures: {len(paired):,} of {len(marked):,}"
     return Masks(dict.fromkeys(paired, REASON), {place: (count, reason) for place, count in counts.items()})
