@@ -179,9 +179,9 @@ class _Reading:
         rests = rests_as_classes(words)
         outside = [name for name in heads if name not in words and plain(name) not in UNLABELLED]
         inside = f"{sum(len(heads[place]) for place in words):,} of {self._count(files):,} files lie in splits"
-        for place, word in words.items():
+        for place, split in words.items():
             named = "name" if split_word(place) else "its folders are those of the training split"
-            role = f"split {word.split}"
+            role = f"split {split.split}"
             self.layout.roles.append(Role(f"{self.path}{place}/", role, len(heads[place]), f"{named}; {inside}"))
         if affixed := [name for name in words if not words[name].exact]:
             self.layout.notes.append(
