@@ -99,3 +99,47 @@ def test_a_model_that_cannot_be_called_is_refused(model: Callable[[Tensor], Any]
 
 def test_rows_are_repeated_where_there_are_few() -> None:
     assert torch.equal(repeated(X[:2], 5), X[[0, 1, 0, 1, 0]]) and torch.equal(repeated(X, 2), X[:2])
+
+
+def one(x: Tensor) -> Tensor:
+    return net(x)[:, 0] - 5
+
+
+def one_at_a_time(x: Tensor) -> Tensor:
+    return takes(1)(x)[:, 0] - 5
+
+
+ONE_LOGIT: dict[str, Callable[[Tensor], Any]] = {
+    "[B]": one,
+    "[B, 1]": lambda x: one(x)[:, None],
+    "squeezed": lambda x: one(x).squeeze(),
+    "one at a time": one_at_a_time,
+}
+
+
+@pytest.mark.parametrize("name", ONE_LOGIT)
+def test_one_logit_of_two_classes_becomes_two(name: str) -> None:
+    target = adapted(Target("m", ONE_LOGIT[name]), X, ("no", "yes"))
+    assert "the logits 0 and z of 'no' and 'yes'" in target.notes[-1]
+    for count in (1, 2, 5):
+        x = X[:count].clone().requires_grad_()
+        logits = target.model(x)
+        assert logits.shape == (count, 2) and torch.allclose(logits[:, 1], one(x)) and not logits[:, 0].any()
+        logits.sum().backward()
+        assert x.grad is not None and bool((x.grad != 0).any())
+    try_out(target, X, ("no", "yes"), "images")
+
+
+@pytest.mark.parametrize(
+    ("model", "names", "match"),
+    [
+        (one, NAMES, "one number a row"),
+        (lambda x: one(x).sigmoid(), NAMES[:2], "leave the sigmoid out"),
+        (lambda x: (one(x) > 0).float(), NAMES[:2], "whole numbers, which look like classes"),
+    ],
+)
+def test_one_number_that_is_no_logit_of_two_classes(
+    model: Callable[[Tensor], Any], names: tuple[str, ...], match: str
+) -> None:
+    with pytest.raises(UsageError, match=match):
+        try_out(adapted(Target("m", model), X, names), X, names, "images")

@@ -6,13 +6,17 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
+from sparring.attacks.outputs import are_probabilities
 from sparring.attacks.validation import Model
 from sparring.commands.attacking.alternatives import Groups, class_orders
 from sparring.commands.attacking.load_target import Target
-from sparring.measure.classifier.alternatives import batch_dependence, better_fit, class_order, predictions
+from sparring.measure.classifier.alternatives import batch_dependence, better_fit, class_order, logits_of, predictions
 from sparring.measure.diagnostics.finding import Finding
+from sparring.models.answers import NONE
 from sparring.stats.proportion import Proportion
 
+LEAST_ROWS = 8
+"""Rows from which outputs in [0, 1] are no accident."""
 MAX_SIMILAR = 2
 """Other alternatives in a message."""
 
@@ -25,6 +29,7 @@ def clean_findings(target: Target, x: Tensor, y: Tensor, classes: Sequence[str],
     findings = [*_chance(predictions(target.model, x), y, classes), *_batch(target.model, x, y)]
     if target.classifier is not None:
         return findings
+    findings += _independent(target.model, x)
     at_chance = any(finding.kind == "chance" and finding.severity == "problem" for finding in findings)
     fit = _better_fit(target.model, x, y, classes, groups)
     return [*fit, *findings, *_constructor(target, at_chance)]
@@ -43,12 +48,17 @@ def _better_fit(model: Model, x: Tensor, y: Tensor, classes: Sequence[str], grou
 
 
 def _chance(answers: Tensor, y: Tensor, classes: Sequence[str]) -> list[Finding]:
-    """Return whether the accuracy differs from 1/K, and whether the model has one answer for all rows."""
-    total, chance = len(y), 1 / len(classes)
+    """Return whether the model beats the same answer to all rows, and whether it has one answer for all."""
+    total = len(y)
     if int(y.max()) >= len(classes):  # no output is right, as for synthetic sounds
         return []
     accuracy = Proportion.count(int((answers == y).sum()), total)
-    guess = f"guessing among {len(classes)} classes is right on {chance:.1%}"
+    commonest, rows = (int(value) for value in _most_frequent(y))
+    chance, guess = rows / total, f"always answering '{classes[commonest]}', the commonest class, is right on"
+    if rows == total:  # all rows are of one class: what is left is to guess
+        known = sum(name != NONE for name in classes)
+        chance, guess = 1 / known, f"guessing among {known} classes is right on"
+    guess = f"{guess} {chance:.1%}"
     number, most = (int(value) for value in _most_frequent(answers))
     name = classes[number]
     if Proportion.count(total, total).low <= chance:
@@ -68,6 +78,22 @@ def _chance(answers: Tensor, y: Tensor, classes: Sequence[str]) -> list[Finding]
 def _most_frequent(answers: Tensor) -> tuple[Tensor, Tensor]:
     counts = answers.bincount()
     return counts.argmax(), counts.max()
+
+
+def _independent(model: Model, x: Tensor) -> list[Finding]:
+    """Return that the outputs look like probabilities of labels that do not exclude each other."""
+    values = logits_of(model, x)
+    sums = values.double().sum(1)
+    if len(x) < LEAST_ROWS or not bool(((values >= 0) & (values <= 1)).all()) or are_probabilities(values):
+        return []
+    message = "the outputs look like probabilities of independent labels: all lie in [0, 1], and rows do not sum to 1"
+    evidence = f"the sums of the {len(x):,} rows are {sums.min():.2g} to {sums.max():.2g}"
+    advice = (
+        "leave the sigmoid out, which flattens the gradients. The largest output counts as the answer: for labels that "
+        "do not exclude each other, attack each by its two logits, as in lambda x: net(x)[:, :1] * "
+        "torch.tensor([-0.5, 0.5])"
+    )
+    return [Finding("independent", "problem", message, evidence, advice)]
 
 
 def _batch(model: Model, x: Tensor, y: Tensor) -> list[Finding]:

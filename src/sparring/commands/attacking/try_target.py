@@ -20,6 +20,8 @@ from sparring.measure.classifier.alternatives import Alternative
 
 PRECISIONS = (torch.float64, torch.bfloat16, torch.float16)
 """Precisions to try with a model that fails on float32."""
+ONE_LOGIT_ROWS = 32
+"""Rows on which one number a row must look like a logit."""
 TRIED_ROWS = 3
 """Rows of the largest batch that a model is tried on."""
 BATCHES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
@@ -50,12 +52,46 @@ class _Adapted(nn.Module):
         return outputs if self.dtype is None else outputs.to(x.dtype)
 
 
+class _TwoLogits(nn.Module):
+    """A model of one logit z a row, as one with the logits 0 and z."""
+
+    def __init__(self, model: Model) -> None:
+        super().__init__()
+        self.model, self.training = model, getattr(model, "training", False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        z: Tensor = self.model(x)
+        return torch.stack([torch.zeros_like(z.reshape(-1)), z.reshape(-1)], 1)
+
+
 def adapted(target: Target, x: Tensor, classes: Sequence[str]) -> Target:
     """Return the target, wrapped where it needs it to answer for one and for two rows of `x` `[B, ...]`.
 
     Tried are other precisions, fixed numbers of rows, and, of several outputs, the one with a number for each of
-    `classes`. A target that answers in none of these ways is returned as it is.
+    `classes`. One logit becomes two where there are two classes. A target that answers in none of these ways is
+    returned as it is.
     """
+    return _with_two_logits(_called(_with_two_logits(target, x, classes), x, classes), x, classes)
+
+
+def _with_two_logits(target: Target, x: Tensor, classes: Sequence[str]) -> Target:
+    """Return a target of one logit a row as one of two; any other as it is."""
+    if len(classes) != 2 or target.classifier is not None:
+        return target
+    for count in (1, 2, min(len(x), ONE_LOGIT_ROWS)):
+        z = _outputs(target.model, repeated(x, count))
+        if not isinstance(z, Tensor) or not z.is_floating_point() or z.numel() != count:
+            return target
+    if bool((z == z.round()).all()) or bool(((z >= 0) & (z <= 1)).all()):  # classes, or probabilities
+        return target
+    note = (
+        f"the model returns one number z a row: it is taken for the logits 0 and z of '{classes[0]}' and '{classes[1]}'"
+    )
+    return replace(target, model=_TwoLogits(target.model), notes=(*target.notes, note))
+
+
+def _called(target: Target, x: Tensor, classes: Sequence[str]) -> Target:
+    """Return the target in the precision, with the number of rows and for the output that it answers with."""
     plain = [_outputs(target.model, repeated(x, rows)) for rows in (1, 2)]
     answers = [_has_rows(outputs, rows) for outputs, rows in zip(plain, (1, 2), strict=True)]
     failed = any(outputs is None for outputs in plain)

@@ -134,7 +134,7 @@ def _results(
                 changed = alternative.wrap(model)
                 if int((predictions(changed, x[few]) == y[few]).sum()) < int(current[few].sum()):
                     continue
-                logits = _logits(changed, x).float()
+                logits = logits_of(changed, x).float()
                 if bool((logits.argmax(1) == logits[0].argmax()).all()):
                     continue
                 loss = float(cross_entropy(logits, y))
@@ -189,10 +189,11 @@ def batch_dependence(model: Model, x: Tensor, y: Tensor) -> tuple[Proportion, Pr
 
 def predictions(model: Model, x: Tensor) -> Tensor:
     """Return the class numbers that `model` predicts for x `[B, ...]`, int64 `[B]`."""
-    return _logits(model, x).argmax(1)
+    return logits_of(model, x).argmax(1)
 
 
-def _logits(model: Model, x: Tensor) -> Tensor:
+def logits_of(model: Model, x: Tensor) -> Tensor:
+    """Return the outputs of `model` for x `[B, ...]`, in eval mode and without gradients."""
     with torch.no_grad(), frozen(model, seed=0):
         return torch.cat([model(chunk) for chunk in torch.split(x, CHUNK_ROWS)])
 
