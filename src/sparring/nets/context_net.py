@@ -1,0 +1,36 @@
+"""A convolutional network without an order: each of its features sees known pixels on all sides."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import relu
+
+
+class ContextNet(nn.Module):
+    """Images `[B, inputs, H, W]` of any size -> features `[B, width, H, W]`.
+
+    It is residual, with one dilated convolution per entry of `dilations`.
+    """
+
+    def __init__(self, inputs: int, width: int, dilations: tuple[int, ...] = (1, 2, 4, 8)) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(inputs, width, 3, padding=1)
+        self.spatial = nn.ModuleList(nn.Conv2d(width, width, 3, padding=d, dilation=d) for d in dilations)
+        self.pointwise = nn.ModuleList(nn.Conv2d(width, width, 1) for _ in dilations)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map images to features."""
+        h: Tensor = self.first(x)
+        for spatial, pointwise in zip(self.spatial, self.pointwise, strict=True):
+            h = h + pointwise(relu(spatial(relu(h))))
+        return h
+
+
+def mask_image(x: Tensor, known: Tensor) -> Tensor:
+    """Return images `[B, C, H, W]` with unknown pixels set to 0, and the mask as a further channel.
+
+    `known` is a bool mask that broadcasts to `[B, 1, H, W]`.
+    """
+    mask = known.expand(len(x), 1, *x.shape[2:]).to(x.dtype)
+    return torch.cat([x * mask, mask], 1)

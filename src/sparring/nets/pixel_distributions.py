@@ -1,0 +1,177 @@
+"""Distributions of one pixel whose channels depend on each other: Bernoulli, and a discretised logistic mixture.
+
+Both are plain objects without weights. A network gives their parameters, `[..., parameters]`, channels last. The value
+of each channel is one of `values`, which lie in [-1, 1].
+"""
+
+from __future__ import annotations
+
+from functools import reduce
+from math import log
+from typing import Protocol
+
+import torch
+from torch import Tensor
+from torch.nn.functional import log_softmax, logsigmoid, softplus
+
+from sparring.engine.errors import UsageError
+
+LOG_SCALE_MIN = -7.0
+"""Bound that the logarithm of a logistic scale approaches, without reaching it."""
+
+
+class PixelDistribution(Protocol):
+    """A distribution over the values of a pixel's channels, from parameters `[..., parameters]`."""
+
+    channels: int
+    parameters: int
+    """Numbers that the network gives for each pixel."""
+    uniforms: int
+    """Uniform numbers that one sample needs."""
+    values: Tensor
+    """Values of a channel, `[V]`, ascending from -1 to 1."""
+
+    def log_prob(self, parameters: Tensor, x: Tensor) -> Tensor:
+        """Return log P of pixels `[..., channels]`, in nats, `[...]`."""
+        ...
+
+    def sample(self, parameters: Tensor, u: Tensor) -> Tensor:
+        """Return pixels `[..., channels]` from uniform numbers in (0, 1), `[..., uniforms]`."""
+        ...
+
+    def conditional(self, parameters: Tensor, x: Tensor, channel: int) -> Tensor:
+        """Return log P of each value of a channel given the channels of `x` before it, `[..., V]`."""
+        ...
+
+
+def pair_index(channel: int, before: int) -> int:
+    """Return the position of the coefficient of channel `before` in the parameters of `channel`, row by row."""
+    return channel * (channel - 1) // 2 + before
+
+
+def check_values(distribution: PixelDistribution, x: Tensor) -> None:
+    """Raise UsageError where images `[B, C, ...]` hold values or channels that the distribution does not have."""
+    if x.shape[1] != distribution.channels:
+        raise UsageError(f"the images have {x.shape[1]} channels, the model {distribution.channels}: convert them")
+    top = len(distribution.values) - 1
+    level = (x.float() + 1) * (top / 2)
+    if not x.is_meta and not bool(((level - level.round()).abs() < 1e-3).logical_and(level.abs() < top + 0.5).all()):
+        kind = "-1 or 1" if top == 1 else f"the {top + 1} values 2 k / {top} - 1"
+        raise UsageError(f"pixels must be {kind}: draw binary values, or round grey ones, before")
+
+
+class Bernoulli:
+    """Pixels of values -1 and 1: logit of channel c = l_c + sum over b < c of w_cb x_b."""
+
+    def __init__(self, channels: int) -> None:
+        self.channels = self.uniforms = channels
+        self.parameters = channels + channels * (channels - 1) // 2
+        self.values = torch.tensor([-1.0, 1.0])
+
+    def _logit(self, parameters: Tensor, x: Tensor, channel: int) -> Tensor:
+        logit = parameters[..., channel]
+        for before in range(channel):
+            logit = logit + parameters[..., self.channels + pair_index(channel, before)] * x[..., before]
+        return logit
+
+    def log_prob(self, parameters: Tensor, x: Tensor) -> Tensor:
+        """Return log P of pixels `[..., channels]`, in nats, `[...]`."""
+        terms = [logsigmoid(x[..., c] * self._logit(parameters, x, c)) for c in range(self.channels)]
+        return reduce(torch.add, terms)
+
+    def sample(self, parameters: Tensor, u: Tensor) -> Tensor:
+        """Return 1 where u < sigmoid(logit), else -1, `[..., channels]`."""
+        x = torch.empty_like(parameters[..., : self.channels])
+        noise = torch.logit(u)
+        for channel in range(self.channels):
+            x[..., channel] = (self._logit(parameters, x, channel) > noise[..., channel]).to(x.dtype) * 2 - 1
+        return x
+
+    def conditional(self, parameters: Tensor, x: Tensor, channel: int) -> Tensor:
+        """Return log P of -1 and of 1 given the channels of `x` before, `[..., 2]`."""
+        logit = self._logit(parameters, x, channel)
+        return torch.stack([logsigmoid(-logit), logsigmoid(logit)], -1)
+
+
+class LogisticMixture:
+    """A mixture of discretised logistic distributions (Salimans et al. 2017, section 2.1 and 2.2).
+
+    One component serves all channels of a pixel. The mean of channel c is m_c + sum over b < c of tanh(w_cb) x_b. The
+    probability of a value is the mass within half a step of it; the outermost values take the tails. Nothing is
+    clamped: with the standardised edges a > b, log P = -softplus(-a) - softplus(b) + log(1 - exp(b - a)).
+    """
+
+    def __init__(self, channels: int, components: int = 10, levels: int = 256) -> None:
+        self.channels, self.components = channels, components
+        self.uniforms = 1 + channels
+        self.parameters = components * (1 + 2 * channels + channels * (channels - 1) // 2)
+        self.values = torch.linspace(-1, 1, levels, dtype=torch.float64)
+        self.half_step = 1 / (levels - 1)
+
+    def _split(self, parameters: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Return log weights `[..., K]`, means and log scales `[..., C, K]`, coefficients `[..., C (C - 1) / 2, K]`."""
+        groups = parameters.view(*parameters.shape[:-1], -1, self.components)
+        c = self.channels
+        log_scale = LOG_SCALE_MIN + softplus(groups[..., 1 + c : 1 + 2 * c, :] - LOG_SCALE_MIN)
+        coefficients = torch.tanh(groups[..., 1 + 2 * c :, :])
+        return log_softmax(groups[..., 0, :], -1), groups[..., 1 : 1 + c, :], log_scale, coefficients
+
+    def _mean(self, means: Tensor, coefficients: Tensor, x: Tensor, channel: int) -> Tensor:
+        mean = means[..., channel, :]
+        for before in range(channel):
+            mean = mean + coefficients[..., pair_index(channel, before), :] * x[..., before, None]
+        return mean
+
+    def _log_mass(self, x: Tensor, mean: Tensor, log_scale: Tensor) -> Tensor:
+        """Return log P of values under single components; all shapes broadcast."""
+        inverse = torch.exp(-log_scale)
+        upper = (x - mean + self.half_step) * inverse
+        lower = (x - mean - self.half_step) * inverse
+        log_width = log(2 * self.half_step) - log_scale
+        safe = log_width.clamp(min=-30)  # below it, log(1 - exp(-w)) is log w to the last bit
+        inside = torch.log(-torch.expm1(-torch.exp(safe))) + (log_width - safe)
+        zero = torch.zeros((), dtype=inside.dtype, device=inside.device)
+        first, last = x < -1 + self.half_step, x > 1 - self.half_step
+        return (
+            torch.where(last, zero, -softplus(-upper))
+            + torch.where(first, zero, -softplus(lower))
+            + torch.where(first | last, zero, inside)
+        )
+
+    def log_prob(self, parameters: Tensor, x: Tensor) -> Tensor:
+        """Return log P of pixels `[..., channels]`, in nats, `[...]`: channels are summed inside each component."""
+        log_weights, means, log_scale, coefficients = self._split(parameters)
+        total = log_weights
+        for c in range(self.channels):
+            mean = self._mean(means, coefficients, x, c)
+            total = total + self._log_mass(x[..., c, None], mean, log_scale[..., c, :])
+        return torch.logsumexp(total, -1)
+
+    def sample(self, parameters: Tensor, u: Tensor) -> Tensor:
+        """Return pixels `[..., channels]`: the first uniform chooses the component, the others its logistic noise."""
+        log_weights, means, log_scale, coefficients = self._split(parameters)
+        steps = torch.cumsum(log_weights.exp(), -1)[..., :-1]
+        component = (u[..., :1] > steps).sum(-1, keepdim=True)
+        noise = torch.logit(u[..., 1:]).to(parameters.dtype)
+        x = torch.empty_like(means[..., 0])
+        top = len(self.values) - 1
+        for c in range(self.channels):
+            mean = self._mean(means, coefficients, x, c).gather(-1, component)[..., 0]
+            scale = log_scale[..., c, :].gather(-1, component)[..., 0].exp()
+            level = ((mean + scale * noise[..., c] + 1) * (top / 2)).round().clamp(0, top)
+            x[..., c] = self._to_values(level)
+        return x
+
+    def _to_values(self, level: Tensor) -> Tensor:
+        return level / ((len(self.values) - 1) / 2) - 1
+
+    def conditional(self, parameters: Tensor, x: Tensor, channel: int) -> Tensor:
+        """Return log P of each value given the channels of `x` before, which weigh the components, `[..., V]`."""
+        log_weights, means, log_scale, coefficients = self._split(parameters)
+        for c in range(channel):
+            mean = self._mean(means, coefficients, x, c)
+            log_weights = log_weights + self._log_mass(x[..., c, None], mean, log_scale[..., c, :])
+        mean = self._mean(means, coefficients, x, channel)
+        values = self.values.to(parameters)[:, None]
+        masses = self._log_mass(values, mean[..., None, :], log_scale[..., None, channel, :])
+        return torch.logsumexp(log_softmax(log_weights, -1)[..., None, :] + masses, -1)
