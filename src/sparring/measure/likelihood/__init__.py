@@ -1,0 +1,1 @@
+"""Likelihoods of models whose normalising constant is estimated."""

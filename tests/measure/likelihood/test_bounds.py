@@ -1,0 +1,88 @@
+"""Log-likelihoods between two estimates, against exact values."""
+
+from __future__ import annotations
+
+import itertools
+import re
+
+import pytest
+import torch
+from torch import Tensor
+
+from sparring.measure.likelihood.bounds import likelihood_bounds
+from sparring.nets.boltzmann import BoltzmannMachine
+from sparring.nets.boltzmann_energy import exact_log_z
+
+HIDDEN = {"rbm": (12,), "dbm": (12, 5)}
+PICTURES = torch.tensor(list(itertools.product([-1.0, 1.0], repeat=6))).view(64, 1, 2, 3)
+
+
+def machine(name: str, std: float) -> BoltzmannMachine:
+    torch.manual_seed(0)
+    return BoltzmannMachine((1, 2, 3), HIDDEN[name], std=std)
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def exact(net: BoltzmannMachine) -> Tensor:
+    """Exact log P of the 64 pictures, with all hidden units summed out."""
+    e, v = net.energy().double(), (PICTURES.flatten(1).double() + 1) / 2
+    h1 = torch.tensor(list(itertools.product([0.0, 1.0], repeat=12)), dtype=torch.float64)
+    return torch.stack([e.log_joint(row.expand(len(h1), -1), h1).logsumexp(0) for row in v]) - exact_log_z(e)
+
+
+@pytest.mark.parametrize("name", HIDDEN)
+@pytest.mark.parametrize("std", [0.3, 1.5])
+def test_the_two_ends_bracket_the_exact_value(monkeypatch: pytest.MonkeyPatch, name: str, std: float) -> None:
+    net = machine(name, std)
+    truth = exact(net)
+    x = PICTURES[torch.multinomial(truth.exp(), 200, replacement=True, generator=seeded())]
+    codes = ((x.flatten(1) + 1) / 2 @ torch.tensor([32.0, 16, 8, 4, 2, 1])).long()
+    mean = float(truth[codes].mean())
+    monkeypatch.setattr(BoltzmannMachine, "enumerable", False)
+    bounds = likelihood_bounds(net, x, seeded(), temperatures=300, lower_rows=200)
+    upper, lower = bounds.upper, bounds.lower
+    assert bounds.warnings == () and not bounds.exact and upper.ess > 20
+    assert lower.low < lower.value < lower.high < upper.value + 0.5
+    assert lower.low - 0.01 < mean
+    if name == "rbm":
+        assert lower.low - 0.05 < mean < upper.high + 0.05 and upper.high - lower.low < 0.6
+    else:  # the mean-field bound is below the exact value
+        assert upper.low < mean + 0.05 and mean - lower.low < 1.5
+
+
+@pytest.mark.parametrize("name", HIDDEN)
+def test_small_machines_are_exact(name: str) -> None:
+    net = machine(name, 0.5)
+    bounds = likelihood_bounds(net, PICTURES, seeded())
+    assert bounds.exact and bounds.upper == bounds.lower and bounds.warnings == ()
+    truth = float(exact(net).mean())
+    assert bounds.upper.value == pytest.approx(truth, abs=1e-4) if name == "rbm" else bounds.upper.value < truth
+
+
+def test_too_few_temperatures_are_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:
+    net = machine("rbm", 6.0)
+    monkeypatch.setattr(BoltzmannMachine, "enumerable", False)
+    bounds = likelihood_bounds(net, PICTURES, seeded(), temperatures=20, lower_rows=64)
+    assert bounds.warnings and all("do not believe this" in warning for warning in bounds.warnings)
+    assert any("effective sample size" in warning for warning in bounds.warnings)
+    assert any("RAISE and AIS are" in warning for warning in bounds.warnings)
+
+
+def test_a_lower_bound_above_the_estimate_is_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A log Z that is 2 nats too high, as if by error."""
+    net = machine("rbm", 0.1)
+    monkeypatch.setattr(BoltzmannMachine, "enumerable", False)
+    original = BoltzmannMachine.estimate_log_z
+
+    def too_high(self: BoltzmannMachine, *args: object) -> object:
+        estimate = original(self, *args)  # type: ignore[arg-type]
+        self.log_z += 2
+        moved = {name: getattr(estimate, name) + 2 for name in ("value", "low", "high")}
+        return type(estimate)(**(vars(estimate) | moved))
+
+    monkeypatch.setattr(BoltzmannMachine, "estimate_log_z", too_high)
+    bounds = likelihood_bounds(net, PICTURES, seeded(), temperatures=300)
+    assert re.search("RAISE, a lower bound, is [12].[90] nats above the AIS estimate", bounds.warnings[0])

@@ -1,0 +1,121 @@
+"""Annealed importance sampling in both directions, on a chain of four states that can be summed."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import pytest
+import torch
+from torch import Tensor
+
+from sparring.stats.annealed_importance import (
+    annealed_log_z,
+    annealed_weights,
+    inverse_temperatures,
+    log_mean_exp,
+    reverse_annealed_weights,
+)
+
+LOG_F = torch.tensor([0.0, 3.0, -2.0, 1.5], dtype=torch.float64)
+"""Unnormalised target over four states; f_0 is uniform."""
+EXACT = float(LOG_F.logsumexp(0))
+
+
+@dataclass(frozen=True)
+class Metropolis:
+    """Path f_beta = exp(beta log f), with Metropolis steps to a random state: reversible."""
+
+    log_z0: float = math.log(4)
+
+    def start(self, chains: int, generator: torch.Generator) -> Tensor:
+        return torch.randint(4, (chains,), generator=generator)
+
+    def log_ratio(self, state: Tensor, beta: float, to: float) -> Tensor:
+        return (to - beta) * LOG_F[state]
+
+    def step(self, state: Tensor, beta: float, generator: torch.Generator) -> Tensor:
+        proposal = torch.randint(4, state.shape, generator=generator)
+        accepted = torch.rand(state.shape, generator=generator).log() < beta * (LOG_F[proposal] - LOG_F[state])
+        return torch.where(accepted, proposal, state)
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def test_inverse_temperatures_are_the_published_ones() -> None:
+    betas = inverse_temperatures(14_500)
+    expected = torch.cat(
+        [torch.arange(500) * 1e-3, 0.5 + torch.arange(4_000) * 1e-4, 0.9 + torch.arange(10_001) * 1e-5]
+    )
+    torch.testing.assert_close(betas, expected.double(), atol=1e-7, rtol=0)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3, 10, 29, 1_000])
+def test_inverse_temperatures_rise_from_zero_to_one(steps: int) -> None:
+    betas = inverse_temperatures(steps)
+    assert len(betas) == steps + 1 and betas[0] == 0 and betas[-1] == pytest.approx(1, abs=1e-12)
+    assert (betas.diff() > 0).all()
+
+
+@pytest.mark.parametrize("steps", [1, 3, 10])
+def test_the_mean_weight_is_unbiased(steps: int) -> None:
+    """Whatever the number of steps: the mean of exp(w) is Z, within four standard errors."""
+    weights = annealed_weights(Metropolis(), 200_000, steps, seeded()).exp()
+    assert weights.mean() == pytest.approx(math.exp(EXACT), abs=4 * float(weights.std()) / 200_000**0.5)
+
+
+@pytest.mark.parametrize("steps", [1, 3, 10])
+def test_reverse_weights_are_probabilities_of_the_annealed_model(steps: int) -> None:
+    """Their means sum to 1 over the states, and equal the frequencies of forward chains."""
+    chains = 100_000
+    state = torch.arange(4).repeat_interleave(chains)
+    log_weights = reverse_annealed_weights(Metropolis(), state, steps, seeded())
+    p = (LOG_F[state] - log_weights).exp().view(4, chains)
+    error = p.var(1).div(chains).sqrt()
+    assert p.mean(1).sum() == pytest.approx(1, abs=4 * float(error.square().sum().sqrt()))
+    path, generator = Metropolis(), seeded(1)
+    forward = path.start(chains, generator)
+    for beta in inverse_temperatures(steps)[1:].tolist():
+        forward = path.step(forward, beta, generator)
+    counts = torch.bincount(forward, minlength=4) / chains
+    assert ((counts - p.mean(1)).abs() < 4 * error + 4 * (counts * (1 - counts) / chains).sqrt()).all()
+
+
+def test_the_two_directions_bracket_the_exact_value() -> None:
+    """In expectation: forward log weights are low on average, reverse ones of exact states high."""
+    forward = annealed_weights(Metropolis(), 20_000, 10, seeded())
+    states = torch.distributions.Categorical(logits=LOG_F).sample(torch.Size([20_000]))
+    reverse = reverse_annealed_weights(Metropolis(), states, 10, seeded())
+    assert forward.mean() < EXACT - 0.05 and reverse.mean() > EXACT + 0.05
+
+
+def test_log_mean_exp_of_equal_and_of_unequal_weights() -> None:
+    equal = log_mean_exp(torch.full((50,), 700.0), steps=3)
+    assert (equal.value, equal.low, equal.high) == pytest.approx((700, 700, 700))
+    assert equal.ess == pytest.approx(50) and equal.warnings == () and not equal.exact
+    one = log_mean_exp(torch.tensor([0.0] * 99 + [50.0]), steps=3)
+    assert one.value == pytest.approx(50 - math.log(100)) and one.ess == pytest.approx(1)
+    assert "do not believe this: the effective sample size is 1 of 100" in one.warnings[0]
+
+
+def test_intervals_cover() -> None:
+    """The share of intervals that hold the exact value, over 200 estimates of 100 chains."""
+    weights = annealed_weights(Metropolis(), 200 * 100, 30, seeded()).view(200, 100)
+    estimates = [log_mean_exp(row, steps=30) for row in weights]
+    assert sum(e.low <= EXACT <= e.high for e in estimates) >= 180
+
+
+def test_a_value_that_still_moves_is_not_believed() -> None:
+    good = annealed_log_z(Metropolis(), 500, 200, seeded())
+    assert good.warnings == () and good.low <= EXACT <= good.high and (good.chains, good.temperatures) == (500, 200)
+
+    class Growing(Metropolis):
+        """Each step adds the same to log Z, so that twice the steps give twice the value."""
+
+        def log_ratio(self, state: Tensor, beta: float, to: float) -> Tensor:
+            return torch.full(state.shape, 0.1, dtype=torch.float64)
+
+    bad = annealed_log_z(Growing(), 100, 200, seeded())
+    assert "do not believe this: twice as many temperatures moved log Z by 10.00 nats" in bad.warnings[0]
