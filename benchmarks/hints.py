@@ -32,7 +32,7 @@ from sparring.data.reader_api import ReadOptions
 from sparring.engine.image_io import grid, save_png
 from sparring.games.hints import Violation, excess, parse_hint
 from sparring.measure.diagnostics.quick_metrics import coverage
-from sparring.models.generator import load_generator
+from sparring.models.load_generator import load_generator
 from sparring.recipes.generators.r3 import R3
 
 SAMPLES = 1000

@@ -20,7 +20,7 @@ from record import RESULTS, save
 from trials import Trial, run
 
 from sparring.engine.image_io import to_image
-from sparring.models.generator import load_generator
+from sparring.models.load_generator import load_generator
 
 RECIPES = {"gan2014": 2014, "lapgan": 2015, "dcgan": 2015, "biggan": 2019, "s3gan": 2019, "r3": 2024}
 DATA = ("mnist", "fashion-mnist", "cifar10-jpeg", "orl-faces")

@@ -91,7 +91,7 @@ def one(trial: Trial) -> None:
     from judge import Judge, size_flags, source
 
     from sparring.engine.run_folder import Run
-    from sparring.models.generator import load_generator
+    from sparring.models.load_generator import load_generator
 
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
     shutil.rmtree(trial.folder, ignore_errors=True)

@@ -22,7 +22,7 @@ from record import RESULTS, data_folder, save
 
 import sparring
 from sparring.engine.image_io import grid, save_png, to_uint8
-from sparring.models.generator import load_generator
+from sparring.models.load_generator import load_generator
 
 TRUNCATIONS = (None, 1.5, 1.0, 0.7, 0.5, 0.3, 0.1)
 SCORES = ("fd", "precision", "recall", "coverage")

@@ -40,8 +40,10 @@ from sparring.games.penalties import r2 as r2
 from sparring.games.penalties import wgan_gp as wgan_gp
 from sparring.measure.scores.evaluation import Evaluation as Evaluation
 from sparring.models.classifier import Classifier as Classifier
+from sparring.models.density import DensityModel as DensityModel
 from sparring.models.generator import GeneratorModel as GeneratorModel
 from sparring.models.load import load as load
+from sparring.recipes.density.masked_autoencoder import MADERecipe as MADERecipe
 from sparring.recipes.generators.biggan import BigGAN as BigGAN
 from sparring.recipes.generators.dcgan import DCGAN as DCGAN
 from sparring.recipes.generators.gan2014 import GAN2014 as GAN2014

@@ -11,7 +11,8 @@ import torch
 
 from sparring.engine.data_spec import ImageSpec
 from sparring.engine.errors import UsageError
-from sparring.models.generator import GeneratorModel, check_truncation, load_generator, truncated
+from sparring.models.generator import GeneratorModel, truncated
+from sparring.models.load_generator import check_truncation, load_generator
 from sparring.recipes import recipe_class
 from sparring.recipes.recipe import Recipe
 

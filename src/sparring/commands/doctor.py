@@ -12,19 +12,23 @@ import torch
 from torch import Tensor, nn
 
 from sparring.commands.training.monitor import downscale, draw_examples
-from sparring.commands.training.run_settings import open_run_data
+from sparring.commands.training.run_settings import open_run_data, recipe_of, spec_of
 from sparring.data.dataset import Dataset
 from sparring.engine.errors import SparringError
 from sparring.engine.run_folder import Run
 from sparring.measure.classifier.calibration import ClassificationReport
 from sparring.measure.diagnostics.augmentation_leaks import augmentation_leaks
 from sparring.measure.diagnostics.classifier_diagnostics import ClassifierFacts, diagnose_classifier
+from sparring.measure.diagnostics.density_diagnostics import DensityFacts, diagnose_density
 from sparring.measure.diagnostics.finding import Finding
 from sparring.measure.diagnostics.gan_diagnostics import LabelFit, RunFacts, diagnose
 from sparring.measure.diagnostics.quick_metrics import near_duplicates
 from sparring.measure.diagnostics.training_length import TrainingLength
-from sparring.models.generator import GeneratorModel, load_generator
+from sparring.models.density import unit_of
+from sparring.models.generator import GeneratorModel
+from sparring.models.load_generator import load_generator
 from sparring.models.saved import main_player
+from sparring.recipes.density.base import DensityRecipe
 from sparring.stats.proportion import Proportion
 
 MIN_LABELS = 200
@@ -45,6 +49,10 @@ def doctor(run: str | Path | Run, generator: nn.Module | None = None) -> list[Fi
     if main_player(run.path) == "classifier":
         return diagnose_classifier(run.metrics(), _classifier_facts(run, command))
     examples = settings["data"]["spec"]["count"]
+    if isinstance(recipe := recipe_of(run), DensityRecipe):
+        length = TrainingLength(int(lines[-1]["nimg"]) if (lines := run.metrics()) else 0, examples, recipe.batch_size)
+        unit = unit_of(spec_of(run), binary=recipe.sees_binary).name
+        return diagnose_density(run.metrics(), DensityFacts(command, length, unit))
     facts = RunFacts(
         quote(str(run.path)), settings["recipe"]["settings"], custom_nets=settings["custom_nets"], command=command,
         examples=examples,

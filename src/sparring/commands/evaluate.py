@@ -11,6 +11,7 @@ from torch import nn
 from sparring.commands.doctor import doctor
 from sparring.commands.evaluating.duality_gap import ROUNDS as GAP_ROUNDS
 from sparring.commands.evaluating.inputs import EvaluationInputs, EvaluationRequest, Source, read_inputs
+from sparring.commands.evaluating.likelihood import likelihood
 from sparring.commands.evaluating.measurements import (
     CopyFeatures,
     check_samples,
@@ -35,6 +36,7 @@ from sparring.measure.features.feature_net import Features
 from sparring.measure.features.features_for import features_for
 from sparring.measure.scores.evaluation import Evaluation
 from sparring.measure.scores.scores import NEIGHBOURS
+from sparring.models.density import DensityModel
 from sparring.models.load import saved_capabilities
 from sparring.models.saved import main_player
 from sparring.report.format import number
@@ -86,10 +88,13 @@ def evaluate(
     compared = score_features(inputs, net, progress)
     fast = features_for(inputs.spec, "trained", None, inputs.data, hardware, training_net) if net.slow else net
     searched = copy_features(inputs, fast, compared.samples if fast is net else None, progress)
+    density = likelihood(inputs.model, inputs, progress) if isinstance(inputs.model, DensityModel) else None
     warnings = check_samples(inputs)
+    scores = (*feature_scores(inputs, net, compared, warnings), *value_scores(inputs, warnings))
     evaluation = Evaluation(
-        protocol=_protocol(inputs, net, compared.samples.shape[1], searched),
-        scores=(*feature_scores(inputs, net, compared, warnings), *value_scores(inputs, warnings)),
+        protocol=_protocol(inputs, net, compared.samples.shape[1], searched)
+        | {"likelihood": density.protocol if density else None},
+        scores=(*(density.scores if density else ()), *scores),
         two_sample=two_sample(inputs, net, compared, hardware, seed, checkpoint, progress, warnings),
         memorisation=memorisation(searched, seed, warnings),
         warnings=tuple(warnings),
@@ -143,6 +148,19 @@ def _protocol(inputs: EvaluationInputs, net: Features, d: int, searched: CopyFea
     }
 
 
+def _likelihood_lines(protocol: dict[str, Any]) -> list[str]:
+    """Return how the likelihood was measured; of a run without one, that it has none."""
+    about = protocol["likelihood"]
+    if about is None:
+        return ["density    none: these samples come without a likelihood"] if protocol["samples"]["weights"] else []
+    fixed = ("unit", "split", "n", "exact", "independent")
+    further = [f"{name.replace('_', ' ')} {value}" for name, value in about.items() if name not in fixed]
+    text = f"{about['n']:,} of the {about['split']} split, {'exact' if about['exact'] else 'a bound or an estimate'}"
+    if about["independent"] is not None:
+        further.append(f"{number(about['independent'])} {about['unit']} with independent pixels")
+    return [f"density    {'; '.join([text, *further])}"]
+
+
 def to_text(evaluation: Evaluation) -> str:
     """Return the text that the command prints: the protocol, the scores, the tests, the warnings."""
     protocol = evaluation.protocol
@@ -160,6 +178,7 @@ def to_text(evaluation: Evaluation) -> str:
         + (f", resized ({data['resize']})" if data["resize"] else ""),
         f"features   {net['name']}: {net['kind']}, {net['d']} of them",
         f"real data  {data['real_baseline']['rows']}",
+        *_likelihood_lines(protocol),
         "",
         f"{'score':{width}}  {'value':>9}  {'95 % interval':>21}  {'real data':>9}",
     ]

@@ -1,11 +1,12 @@
-"""`sparring predict`: the class of each of new images, recordings, rows of a table or series."""
+"""`sparring predict`: the class of each new example, or how likely it is under a density model."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from torch import nn
@@ -14,14 +15,18 @@ from sparring.data.dataset import Dataset
 from sparring.data.in_memory import IndexedDataset
 from sparring.data.open import open_source
 from sparring.data.reader_api import ReadOptions
-from sparring.models.answers import Answers
-from sparring.models.capabilities import Model, Predictor
+from sparring.models.answers import Answer, Answers
+from sparring.models.capabilities import Density, Model, Predictor
 from sparring.models.classifier import chunks_of
-from sparring.models.load import load_capable
+from sparring.models.load import load_capable, saved_capabilities
+from sparring.models.saved import main_player
 from sparring.report.format import csv_text
 
 SUMMARY_CLASSES = 20
 """Classes whose counts are printed."""
+UNTYPICAL = 0.01
+"""p-value below which an example is counted as untypical."""
+LIKELIHOOD_NOTE = "a likelihood ranks examples by how predictable they are, not by meaning: smooth ones are likely"
 
 
 @dataclass(frozen=True)
@@ -49,14 +54,52 @@ class Predictions:
     """Remarks on how the source was read: the scale of its values, say."""
 
 
-def predict(run: str | Path, source: str | Path, *, resize: bool = False, net: nn.Module | None = None) -> Predictions:
-    """Return what the classifier of `run` answers for each example of `source`, in the source's order.
+@dataclass(frozen=True)
+class RowDensity:
+    """One example and its likelihood under a density model."""
 
-    Examples are read as the training data were: the same sampling rate, the same columns. Images of another size or
-    mode are refused, unless `resize`, or unless the training images were scaled too. `net` is the network of a run with
-    custom networks. Raises UsageError where `run` has no such model or `source` does not fit it, SparringError where
-    the files of either cannot be used.
+    name: str
+    """Name of a file, `array[row]`, or a line of a table."""
+    nll: float
+    """-log p, in the unit of the model."""
+    typicality: float
+    """Distance of `nll` to the mean of held-out examples; 0 is typical."""
+    p_value: float
+    """Proportion of held-out examples that are at least as far from their mean."""
+    label: str | None = None
+    """Likeliest class, or "none of these"; None for a model without classes."""
+    probability: float | None = None
+    """Probability of the likeliest class."""
+
+
+@dataclass(frozen=True)
+class RowDensities:
+    """The likelihoods of all examples of a source."""
+
+    predictions: list[RowDensity]
+    unit: str
+    """Unit of `nll` and `typicality`: bits per dimension, or nats."""
+    held_out: float
+    """Mean -log p of held-out examples."""
+    skipped: dict[str, list[str]]
+    """Reason -> names of files or lines that could not be read."""
+    notes: list[str]
+    """Remarks on how the source was read."""
+
+
+def predict(
+    run: str | Path, source: str | Path, *, resize: bool = False, net: nn.Module | None = None
+) -> Predictions | RowDensities:
+    """Return what the model of `run` answers for each example of `source`, in the source's order.
+
+    A classifier answers with classes; a density model with -log p, compared with held-out examples, and with the class
+    where it knows any. Examples are read as the training data were: the same sampling rate, the same columns. Images of
+    another size or mode are refused, unless `resize`, or unless the training images were scaled too. `net` is the
+    network of a run with custom networks. Raises UsageError where `run` has no such model or `source` does not fit it,
+    SparringError where the files of either cannot be used.
     """
+    if "Density" in saved_capabilities(run).get(main_player(run) or "", ()):
+        return _densities(load_capable(run, Density, net=net), source, resize)
     model = load_capable(run, Predictor, net=net)
     data = open_like(model, source, resize=resize)
     names = iter(data.names)
@@ -66,6 +109,24 @@ def predict(run: str | Path, source: str | Path, *, resize: bool = False, net: n
         for answer in answers
     ]
     return Predictions(predictions, data.skipped, data.notes)
+
+
+def _densities(model: Any, source: str | Path, resize: bool) -> RowDensities:
+    """Return the likelihoods of all examples under a `DensityModel`."""
+    data = open_like(model, source, resize=resize)
+    rows: list[RowDensity] = []
+    for idx in chunks_of(np.arange(len(data))):
+        x = model.spec.encode(data[idx])
+        log_p = model.log_density(x, int(idx[0]))
+        numbers = zip((-log_p / model.unit.nats).tolist(), model.typicality(log_p).tolist(), strict=True)
+        answers: Iterable[Answer | None] = model.predict(x) if isinstance(model, Predictor) else [None] * len(idx)
+        for k, (nll, typicality), p_value, answer in zip(
+            idx, numbers, model.p_values(log_p).tolist(), answers, strict=True
+        ):
+            label = (answer.label, round(answer.probability, 6)) if answer else (None, None)
+            rows.append(RowDensity(data.names[k], round(nll, 6), round(typicality, 6), round(p_value, 6), *label))
+    notes = [*data.notes, LIKELIHOOD_NOTE]
+    return RowDensities(rows, model.unit.name, -model.typical / model.unit.nats, data.skipped, notes)
 
 
 def open_like(model: Model, source: str | Path, *, resize: bool = False) -> Dataset:
@@ -79,8 +140,12 @@ def answer_all(model: Predictor, data: IndexedDataset) -> Iterator[Answers]:
         yield model.predict(model.spec.encode(data[idx]))
 
 
-def as_csv(result: Predictions) -> str:
-    """Return lines of name,label,probability,likeliest."""
+def as_csv(result: Predictions | RowDensities) -> str:
+    """Return lines of name,label,probability,likeliest; of a density model name,nll,typicality,p_value and more."""
+    if isinstance(result, RowDensities):
+        names = tuple(field.name for field in fields(RowDensity))
+        cells = ([getattr(row, name) for name in names] for row in result.predictions)
+        return csv_text(names, (["" if cell is None else cell for cell in row] for row in cells)).rstrip("\n")
     rows = ((row.name, row.label, row.probability, row.likeliest) for row in result.predictions)
     return csv_text(("name", "label", "probability", "likeliest"), rows).rstrip("\n")
 
@@ -90,12 +155,30 @@ def _certainty(row: Prediction) -> str:
     return f"{row.probability:.1%}" + (f" for {row.likeliest}, the nearest class" if row.likeliest != row.label else "")
 
 
-def to_text(result: Predictions) -> str:
-    """Return a line for each example, and the number of answers of each class."""
+def to_text(result: Predictions | RowDensities) -> str:
+    """Return a line for each example, and a summary."""
     width = max((len(row.name) for row in result.predictions), default=0)
-    lines = [f"{row.name:{width}}  {row.label:16} {_certainty(row)}" for row in result.predictions]
-    count = Counter(row.label for row in result.predictions)
-    lines.append(", ".join(f"{number:,} {label}" for label, number in count.most_common(SUMMARY_CLASSES)))
+    lines = _density_lines(result, width) if isinstance(result, RowDensities) else _class_lines(result, width)
     lines += [f"note     {note}" for note in result.notes]
     lines += [f"skipped  {name}: {reason}" for reason, names in result.skipped.items() for name in names]
     return "\n".join(lines)
+
+
+def _density_lines(result: RowDensities, width: int) -> list[str]:
+    lines = []
+    for row in result.predictions:
+        answer = f"  {row.label} {row.probability:.1%}" if row.label is not None else ""
+        lines.append(f"{row.name:{width}}  {row.nll:10.4f} {result.unit}  p {row.p_value:.3f}{answer}")
+    untypical = sum(row.p_value < UNTYPICAL for row in result.predictions)
+    lines.append(
+        f"{untypical:,} of {len(result.predictions):,} are less typical than {1 - UNTYPICAL:.0%} of held-out examples, "
+        f"whose mean is {result.held_out:.4f} {result.unit}"
+    )
+    return lines
+
+
+def _class_lines(result: Predictions, width: int) -> list[str]:
+    lines = [f"{row.name:{width}}  {row.label:16} {_certainty(row)}" for row in result.predictions]
+    count = Counter(row.label for row in result.predictions)
+    lines.append(", ".join(f"{number:,} {label}" for label, number in count.most_common(SUMMARY_CLASSES)))
+    return lines

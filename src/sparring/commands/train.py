@@ -1,4 +1,4 @@
-"""`sparring train`: train a generator, in a run folder."""
+"""`sparring train`: train a generator or a density model, in a run folder."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from sparring.commands.doctor import SAMPLES, doctor
 from sparring.commands.reporting.progress import Progress
 from sparring.commands.reporting.run_report import write_run
 from sparring.commands.training.callbacks import generator_callbacks
+from sparring.commands.training.density_callbacks import density_callbacks
 from sparring.commands.training.plan import Plan, PostTraining
 from sparring.commands.training.post_training import after_train
 from sparring.commands.training.request import Nets, TrainRequest
@@ -21,7 +22,9 @@ from sparring.engine import dist
 from sparring.engine.device import memory_peak
 from sparring.engine.loop import Callback, System
 from sparring.engine.run_folder import Run
+from sparring.models.density import DensityModel
 from sparring.models.generator import GeneratorModel, kept_vectors
+from sparring.models.load_generator import generator_model
 from sparring.recipes.recipe import GeneratorRecipe, Recipe
 
 
@@ -40,7 +43,7 @@ def train(
     progress: Progress | None = None,
     **read: Unpack[ReadKeywords],
 ) -> Run:
-    """Train a generator on `source` and return the run.
+    """Train a generator, of a GAN or a density model, on `source` and return the run.
 
     The arguments are the fields of `TrainRequest`; `read` holds fields of `ReadOptions`, such as `size` and `mode` of
     images. `nets` gives `generator` and `discriminator`. `progress` receives messages; by default they go to stderr.
@@ -69,6 +72,8 @@ def train(
 
     def callbacks(system: System, plan: Plan) -> list[Callback]:
         model = _generator(system, resolved, data, session.metadata(data))
+        if isinstance(model, DensityModel):
+            return density_callbacks(session, plan, system, model, data)
         return generator_callbacks(session, plan, system, model, data)
 
     def then(system: System) -> PostTraining:
@@ -88,7 +93,8 @@ def _generator(system: System, recipe: GeneratorRecipe, data: Dataset, metadata:
     counts = data.class_counts
     if len(counts) < (classes := recipe.classes(data.spec)):  # clusters instead of classes
         counts = (1,) * classes
-    return GeneratorModel(system.ema.net, data.spec, recipe, counts, kept_vectors(data.vectors), metadata=metadata)
+    vectors = kept_vectors(data.vectors)
+    return generator_model(system.ema.net, data.spec, recipe, counts, vectors, metadata=metadata)
 
 
 def _label_notes(data: Dataset, recipe: GeneratorRecipe) -> list[str]:

@@ -47,8 +47,8 @@ class Sampler(Model, Protocol):
 class Density(Model, Protocol):
     """A model that assigns a probability density to examples."""
 
-    def log_density(self, x: Tensor) -> Tensor:
-        """Return log p(x) `[B]`, in nats, of network input `[B, *spec.shape]`."""
+    def log_density(self, x: Tensor, first: int = 0) -> Tensor:
+        """Return log p(x) `[B]`, in nats, of network input `[B, *spec.shape]`; `first` is the first row's number."""
         ...
 
 
@@ -93,7 +93,7 @@ class Ability(NamedTuple):
 
 ABILITIES: dict[type, Ability] = {
     Sampler: Ability("generate samples", "sparring train SOURCE"),
-    Density: Ability("compute densities", "sparring train SOURCE"),
+    Density: Ability("compute densities", "sparring train SOURCE --recipe made"),
     Predictor: Ability("predict classes", "sparring classify SOURCE"),
     Encoder: Ability("compute features", "sparring classify SOURCE"),
     Remembers: Ability("remember examples", "sparring classify SOURCE"),

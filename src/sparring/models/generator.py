@@ -14,12 +14,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from sparring.engine.errors import UsageError, did_you_mean
-from sparring.engine.run_folder import Run
 from sparring.engine.seeds import mix
 from sparring.models.capabilities import capabilities_of
-from sparring.models.saved import read_model, save_model
-from sparring.nets.batchnorm_stats import batch_norms, estimate_batchnorm_stats
-from sparring.recipes.recipe import GeneratorRecipe
+from sparring.models.saved import save_model
+from sparring.recipes.recipe import GANRecipe, GeneratorRecipe
 
 CHUNK_SAMPLES = 32
 """Samples in each forward pass, padded at the end: the rounding of a kernel depends on the size of the batch."""
@@ -27,8 +25,6 @@ KEPT_VECTORS = 256
 """Vectors of training examples, at most, that are saved with a model: samples are conditioned on one of them."""
 Label = int | tuple[float, ...]
 """The number of a class, or a vector."""
-STANDING_BATCHES, STANDING_SAMPLES = 16, 64
-"""Batches, and samples in each, from which batch normalisation takes its means and variances."""
 
 
 @dataclass
@@ -51,7 +47,14 @@ class GeneratorModel:
     @property
     def latent_dim(self) -> int:
         """Dimension of the noise."""
-        return self.recipe.latent_dim
+        recipe = self.recipe
+        dim: int = recipe.latent_dim if isinstance(recipe, GANRecipe) else self.generator.latent_dim  # type: ignore[assignment]
+        return dim
+
+    @property
+    def chunk_samples(self) -> int:
+        """Samples in each forward pass."""
+        return CHUNK_SAMPLES
 
     @property
     def conditional(self) -> bool:
@@ -67,9 +70,9 @@ class GeneratorModel:
         )  # fmt: skip
 
     def samples(self, n: int, seed: int = 0, label: Label | None = None) -> Iterator[NDArray[Any]]:
-        """Yield `n` samples as stored rows, up to 32 at a time; sample k depends on (seed, k) and the label alone."""
-        for first in range(0, n, CHUNK_SAMPLES):
-            z, y = self.draw_inputs(range(first, first + CHUNK_SAMPLES), seed, label)
+        """Yield `n` samples as stored rows, in chunks; sample k depends on (seed, k) and the label alone."""
+        for first in range(0, n, self.chunk_samples):
+            z, y = self.draw_inputs(range(first, first + self.chunk_samples), seed, label)
             yield self.spec.decode(self.generate(z, y))[: n - first]
 
     def draw_inputs(self, numbers: range, seed: int, label: Label | None = None) -> tuple[Tensor, Tensor]:
@@ -146,67 +149,3 @@ def truncated(z: Tensor, limit: float) -> Tensor:
     inside = math.erf(limit / math.sqrt(2))
     within = torch.erfinv(torch.erf(z.double() / math.sqrt(2)) * inside) * math.sqrt(2)
     return within.clamp(-limit, limit).to(z.dtype)
-
-
-def load_generator(
-    path: str | Path,
-    generator: nn.Module | None = None,
-    *,
-    checkpoint: str | int | None = None,
-    raw: bool = False,
-    truncation: float | None = None,
-) -> GeneratorModel:
-    """Return the saved generator at `path` (a run folder or one of its two files), in eval mode on the CPU.
-
-    `checkpoint` ("best", "last" or its image) takes the weights of that checkpoint of a run; `raw` those without
-    averaging. A run of custom networks needs the `generator` that was trained. `truncation` cuts the noise off at -T
-    and T, in (0, 10], for recipes that were made for it: smaller values give more typical, less varied samples. The
-    batch normalisation of such a recipe then takes its statistics from fixed noise at this truncation. Raises
-    UsageError where there is no such model, SparringError where its files are damaged or do not fit.
-    """
-    saved = read_model(path, "generator")
-    recipe, tensors, metadata = saved.recipe, saved.tensors, dict(saved.metadata)
-    check_truncation(truncation, recipe)
-    if checkpoint is not None or raw:
-        folder = Path(path) if Path(path).is_dir() else Path(path).parent
-        tensors = Run(folder).weights("last" if checkpoint is None else checkpoint, raw=raw)
-    try:
-        counts = tuple(metadata.pop("class_counts"))
-        vectors = tuple(tuple(map(float, vector)) for vector in metadata.pop("vectors", ()))
-        custom = metadata["custom_nets"]
-    except (KeyError, TypeError, ValueError) as error:
-        raise saved.damaged(error) from error
-    if generator is None:
-        if custom:
-            raise UsageError(f"{path} was trained with custom networks: load(path, net=...) needs the generator")
-        generator = recipe.nets(saved.spec)["generator"]
-    try:
-        generator.load_state_dict(tensors)
-    except RuntimeError as error:
-        raise saved.damaged(error) from error
-    generator.eval().requires_grad_(False)
-    model = GeneratorModel(generator, saved.spec, recipe, counts, vectors, truncation, metadata)
-    if recipe.truncates and batch_norms(generator):
-        _estimate_stats(model)
-    return model
-
-
-def check_truncation(truncation: float | None, recipe: GeneratorRecipe) -> None:
-    """Raise UsageError where noise cannot be cut off there, or the recipe was not made for it."""
-    if truncation is None:
-        return
-    if not recipe.truncates:
-        raise UsageError(
-            f"{recipe.name} was not trained for truncation: leave --truncation out, "
-            "or train with --recipe biggan or s3gan"
-        )
-    if not isinstance(truncation, int | float) or not 0 < truncation <= 10:
-        raise UsageError(f"--truncation must be above 0 and at most 10, not {truncation!r}")
-
-
-def _estimate_stats(model: GeneratorModel) -> None:
-    """Set batch normalisation's statistics at the model's truncation: no sample then depends on its batch."""
-    size = STANDING_SAMPLES
-    numbers = (range(first, first + size) for first in range(0, STANDING_BATCHES * size, size))
-    batches = (model.draw_inputs(batch, seed=mix(STANDING_BATCHES)) for batch in numbers)
-    estimate_batchnorm_stats(model.generator, (batch if model.conditional else batch[:1] for batch in batches))

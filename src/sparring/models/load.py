@@ -11,7 +11,8 @@ from torch import nn
 from sparring.engine.errors import UsageError, did_you_mean
 from sparring.models.capabilities import lacking, require
 from sparring.models.classifier import Classifier, load_classifier
-from sparring.models.generator import GeneratorModel, load_generator
+from sparring.models.generator import GeneratorModel
+from sparring.models.load_generator import load_generator
 from sparring.models.saved import PLAYERS, main_player, read_metadata, saved_players
 
 C = TypeVar("C")

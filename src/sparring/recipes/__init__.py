@@ -31,6 +31,10 @@ def _generator(name: str, class_name: str, summary: str) -> Entry:
     return Entry(f"sparring.recipes.generators.{name}", class_name, "generator", "train", IMAGE, summary)
 
 
+def _density(name: str, class_name: str, summary: str, kinds: tuple[str, ...] = IMAGE) -> Entry:
+    return Entry(f"sparring.recipes.density.{name}", class_name, "generator", "train", kinds, summary)
+
+
 def _semi_supervised(name: str, class_name: str, summary: str) -> Entry:
     return Entry(f"sparring.recipes.semi_supervised.{name}", class_name, "classifier", "classify", IMAGE, summary)
 
@@ -50,6 +54,9 @@ RECIPES: dict[str, Entry] = {
     "biggan": _generator("biggan", "BigGAN", "class-conditional, attention, truncated noise (Brock et al. 2019)"),
     "s3gan": _generator("s3gan", "S3GAN", "BigGAN for few labels or none (Lučić et al. 2019)"),
     "r3": _generator("r3", "R3", "the default: relativistic pairs with R1 and R2 (Huang et al. 2024)"),
+    "made": _density(
+        "masked_autoencoder", "MADERecipe", "density of binary images: a masked perceptron (Germain et al. 2015)"
+    ),
     "improved": _semi_supervised(
         "improved", "Improved", "few labels: feature matching, K + 1 classes (Salimans et al. 2016)"
     ),

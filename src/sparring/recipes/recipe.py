@@ -53,7 +53,7 @@ class Recipe(Protocol):
 
 @runtime_checkable
 class GeneratorRecipe(Recipe, Protocol):
-    """A recipe with a player `generator` that is sampled from."""
+    """A recipe with a player `generator` that is sampled from: a GAN or a density model."""
 
     truncates: ClassVar[bool]
     """True where samples gain from truncated noise (Brock et al. 2019, section 3.1)."""
@@ -61,11 +61,6 @@ class GeneratorRecipe(Recipe, Protocol):
     @property
     def accumulation_steps(self) -> int:
         """Micro-batches into which each process cuts its part of a batch."""
-        ...
-
-    @property
-    def latent_dim(self) -> int:
-        """Dimension of the generator's noise."""
         ...
 
     @property
@@ -79,6 +74,16 @@ class GeneratorRecipe(Recipe, Protocol):
 
     def condition_stats(self, spec: Any) -> tuple[tuple[float, float], ...]:
         """Return those of the data where the generator is conditioned on vectors; else none."""
+        ...
+
+
+@runtime_checkable
+class GANRecipe(GeneratorRecipe, Protocol):
+    """A recipe whose generator turns noise of a chosen dimension into samples by one forward pass."""
+
+    @property
+    def latent_dim(self) -> int:
+        """Dimension of the generator's noise."""
         ...
 
 

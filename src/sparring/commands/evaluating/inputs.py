@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import singledispatch
+from functools import partial, singledispatch
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from sparring.commands.evaluating.row_views import (
     Reference,
     RowView,
     Split,
+    as_observed,
     of_array,
     of_dataset,
     of_model,
@@ -34,7 +35,9 @@ from sparring.engine.errors import SparringError, UsageError
 from sparring.engine.run_folder import Run
 from sparring.engine.seeds import check_seed
 from sparring.measure.features.features_for import check_scored, values_for
-from sparring.models.generator import load_generator
+from sparring.models.density import DensityModel
+from sparring.models.generator import GeneratorModel
+from sparring.models.load_generator import load_generator
 from sparring.models.saved import saved_players
 
 MIN_DEFAULT, MAX_DEFAULT = 1_000, 10_000
@@ -98,6 +101,8 @@ class EvaluationInputs:
     run: Run | None = None
     notes: tuple[str, ...] = ()
     """Remarks on the data."""
+    model: GeneratorModel | None = None
+    """Model that generated the samples."""
 
     @property
     def spec(self) -> Any:
@@ -163,6 +168,8 @@ def _of_run(
     splits = data.report.splits
     count = request.count(splits["test"] if request.split in (None, "test") and splits["test"] else len(data))
     reference = reference_of(data, count, request.split, request.seed)
+    if isinstance(model, DensityModel):
+        reference = reference.map_views(partial(as_observed, model))
     stored = _with_labels_of(
         of_model(model, count, request.seed, progress.callback("sampling", "images")), model.spec.classes, data
     )
@@ -175,7 +182,7 @@ def _of_run(
     notes = tuple(data.report.notes)
     if settings is not None and settings["data"]["fingerprint"] != data.fingerprint:
         notes += ("the run was trained on other data: copies of those are not detected",)
-    return _inputs(stored, reference, data, about, notes, run)
+    return replace(_inputs(stored, reference, data, about, notes, run), model=model)
 
 
 @singledispatch

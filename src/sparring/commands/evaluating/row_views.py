@@ -14,7 +14,8 @@ from sparring.data.store import store_for
 from sparring.engine.data_spec import DataSpec
 from sparring.engine.errors import SparringError, UsageError
 from sparring.measure.features.train_small import Fetch
-from sparring.models.generator import CHUNK_SAMPLES, GeneratorModel
+from sparring.models.density import DensityModel
+from sparring.models.generator import GeneratorModel
 
 OnProgress = Callable[[int, int], None]
 MAX_SAMPLE_BYTES = 4 << 30
@@ -79,13 +80,23 @@ def of_model(model: GeneratorModel, count: int, seed: int, on_progress: OnProgre
     layout = store_for(model.spec)
     rows = np.empty((count, *layout.row_shape), layout.dtype)
     labels = np.empty(count, np.int64)
-    for first in range(0, count, CHUNK_SAMPLES):
-        chunk = slice(first, min(first + CHUNK_SAMPLES, count))
-        z, y = model.draw_inputs(range(first, first + CHUNK_SAMPLES), seed)
+    size = model.chunk_samples
+    for first in range(0, count, size):
+        chunk = slice(first, min(first + size, count))
+        z, y = model.draw_inputs(range(first, first + size), seed)
         rows[chunk] = model.spec.decode(model.generate(z, y))[: count - first]
         labels[chunk] = -1 if model.vectors else y[: count - first].numpy()
         on_progress(chunk.stop, count)
     return of_array(rows, labels)
+
+
+def as_observed(model: DensityModel, rows: RowView) -> RowView:
+    """Return real rows as a density model sees them: binary ones of a model of binary images."""
+
+    def fetch(idx: NDArray[np.int64]) -> NDArray[Any]:
+        return model.spec.decode(model.observe(model.spec.encode(rows.fetch(idx)), idx))  # type: ignore[no-any-return]
+
+    return RowView(fetch, rows.labels) if model.binary else rows
 
 
 def check_memory(count: int, spec: DataSpec) -> None:
@@ -116,10 +127,14 @@ class Reference:
 
     def map(self, function: Callable[[NDArray[Any]], NDArray[Any]]) -> Reference:
         """Return the reference of `function` of the rows."""
-        first, second = (rows.map(function) for rows in self.real_pair)
-        held_out = self.held_out.map(function) if self.held_out is not None else None
+        return self.map_views(lambda rows: rows.map(function))
+
+    def map_views(self, function: Callable[[RowView], RowView]) -> Reference:
+        """Return the reference of `function` of each set of rows."""
+        first, second = map(function, self.real_pair)
+        held_out = function(self.held_out) if self.held_out is not None else None
         return Reference(
-            self.real.map(function), (first, second), self.training.map(function), held_out, self.split, self.pair_rows
+            function(self.real), (first, second), function(self.training), held_out, self.split, self.pair_rows
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import singledispatch
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from sparring.data.dataset import Dataset
 from sparring.data.labels import labels_as
 from sparring.engine import dist
 from sparring.engine.checkpoint import check_finite
+from sparring.engine.data_spec import DataSpec, ImageSpec
 from sparring.engine.device import Hardware
 from sparring.engine.image_io import grid, to_uint8, with_header
 from sparring.engine.loop import Callback, System
@@ -51,38 +53,69 @@ def generator_callbacks(
     session: TrainingSession, plan: Plan, system: System, model: GeneratorModel, data: Dataset
 ) -> list[Callback]:
     """Log, write frames, then measure and save together, so that a checkpoint comes last."""
-    run, players = session.run, system.game.players
+    measure = monitor(system.game, model, data, plan)
+    return [
+        log_metrics(session, plan, list(system.game.players)),
+        Callback(plan.show_every, frame_saver(session.run, model, data)),
+        save_checkpoints(session, plan, system, model, measure, SCORE),
+    ]
+
+
+@singledispatch
+def picture(spec: DataSpec, rows: NDArray[Any], columns: int, names: Sequence[str] = ()) -> Image.Image | None:
+    """Return a grid of stored rows `[N, ...]`, with `names` above its columns; None of data that are no images."""
+    return None
+
+
+@picture.register
+def _(spec: ImageSpec, rows: NDArray[Any], columns: int, names: Sequence[str] = ()) -> Image.Image:
+    return with_header(grid(rows, columns), names) if names else grid(rows, columns)
+
+
+def frame_saver(run: Run, model: GeneratorModel, data: Dataset) -> Callable[[int, Mapping[str, float]], None]:
+    """Return a function that writes samples of fixed noise as a frame, and at image 0 training images beside it."""
     classes = len(model.counts) if model.conditional else 0
     columns = classes if 0 < classes <= MAX_CLASS_COLUMNS else GRID_COLUMNS
     z, y = model.draw_inputs(range(GRID_SAMPLES // GRID_COLUMNS * columns), seed=0)
     if classes:
         y = torch.arange(len(z)) % classes  # a column for each class
-    measure = monitor(system.game, model, data, plan)
-
-    def picture(pixels: NDArray[np.uint8]) -> Image.Image:
-        return with_header(grid(pixels, columns), model.label_names) if columns == classes else grid(pixels, columns)
+    names = model.label_names if columns == classes else ()
 
     def save_frame(nimg: int, means: Mapping[str, float]) -> None:
-        if dist.rank() == 0:
-            run.save_frame(nimg, picture(to_uint8(model.generate(z, y))))
-            if nimg == 0:
-                run.save_real(picture(data[_real_idx(data, y.numpy() if columns == classes else None, len(z))]))
+        if dist.rank() != 0:
+            return
+        if frame := picture(data.spec, data.spec.decode(model.generate(z, y)), columns, names):
+            run.save_frame(nimg, frame)
+        if nimg == 0:
+            idx = _real_idx(data, y.numpy() if columns == classes else None, len(z))
+            if real := picture(data.spec, data[idx], columns, names):
+                run.save_real(real)
+
+    return save_frame
+
+
+def save_checkpoints(
+    session: TrainingSession,
+    plan: Plan,
+    system: System,
+    model: GeneratorModel,
+    measure: Callable[[int], dict[str, float]],
+    score: str,
+) -> Callback:
+    """Measure, then save the model and a checkpoint, and mark the one with the lowest `score`."""
+    run, players = session.run, system.game.players
 
     def measure_and_save(nimg: int, means: Mapping[str, float]) -> None:
         check_finite(players.items(), nimg)
         dist.check_in_sync(players.items())
         if dist.rank() == 0:
-            if not any(line["nimg"] == nimg and SCORE in line for line in run.metrics()):  # the end of a finished run
+            if not is_measured(run, nimg, score):
                 run.log(nimg, measure(nimg))
             model.save(run.path, nimg=nimg)
-            _mark_best(run, plan, nimg)
+            _mark_best(run, plan, nimg, score)
             run.save(system, nimg)
 
-    return [
-        log_metrics(session, plan, list(players)),
-        Callback(plan.show_every, save_frame),
-        Callback(plan.save_every, measure_and_save),
-    ]
+    return Callback(plan.save_every, measure_and_save)
 
 
 def _real_idx(data: Dataset, labels: NDArray[np.int64] | None, count: int) -> NDArray[np.int64]:
@@ -94,8 +127,13 @@ def _real_idx(data: Dataset, labels: NDArray[np.int64] | None, count: int) -> ND
     return np.array([by_class[label][k // len(by_class) % len(by_class[label])] for k, label in enumerate(labels)])
 
 
-def _mark_best(run: Run, plan: Plan, nimg: int) -> None:
-    """Mark the checkpoint up to `nimg` with the lowest score.
+def is_measured(run: Run, nimg: int, score: str) -> bool:
+    """Return whether `score` was logged at this image, as it is at the end of a finished run."""
+    return any(line["nimg"] == nimg and score in line for line in run.metrics())
+
+
+def _mark_best(run: Run, plan: Plan, nimg: int, score: str) -> None:
+    """Mark the checkpoint up to `nimg` with the lowest `score`.
 
     Only planned checkpoints count, and the one that was marked before the run was made longer, so that no stop and no
     kill changes which one it is.
@@ -104,12 +142,12 @@ def _mark_best(run: Run, plan: Plan, nimg: int) -> None:
     marked = run.best["nimg"] if run.best else None
     planned = [
         line for line in run.metrics()
-        if SCORE in line and line["nimg"] <= nimg and line["nimg"] in kept
+        if score in line and line["nimg"] <= nimg and line["nimg"] in kept
         and (line["nimg"] % plan.save_every == 0 or line["nimg"] in (plan.images, marked))
     ]  # fmt: skip
     if planned:
-        best = min(planned, key=lambda line: line[SCORE])
-        run.mark_best(int(best["nimg"]), SCORE, best[SCORE])
+        best = min(planned, key=lambda line: line[score])
+        run.mark_best(int(best["nimg"]), score, best[score])
 
 
 def sample_callbacks(

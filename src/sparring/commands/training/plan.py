@@ -19,7 +19,8 @@ from sparring.engine.device import Hardware, memory_available
 from sparring.engine.errors import SparringError
 from sparring.engine.loop import System, play
 from sparring.measure.diagnostics.training_length import Enough, TrainingLength, number_of
-from sparring.recipes.recipe import GeneratorRecipe, Recipe
+from sparring.recipes.density.base import DensityRecipe
+from sparring.recipes.recipe import GANRecipe, Recipe
 
 PROBE_SECONDS = 4.0
 """Duration of the speed probe; at most a tenth of the training time."""
@@ -139,35 +140,43 @@ def memory_needed(recipe: Recipe, spec: Any) -> int:
     """Estimate the peak memory of a training in bytes, on networks without storage.
 
     Weights with gradients, Adam's moments and the average; and the activations of the discriminator's turn with a
-    penalty: each is kept for the backward pass, and once more for the backward pass through the gradient.
+    penalty: each is kept for the backward pass, and once more for the backward pass through the gradient. Of a density
+    model the activations are those of `log_prob`.
     """
     with torch.device("meta"):
         nets = recipe.nets(spec)
     weights = sum(p.numel() for net in nets.values() for p in net.parameters()) * 4 * 5
     rows, generator, labels = recipe.batch_size // dist.world_size(), 0, tuple[Tensor, ...]()
-    if isinstance(recipe, GeneratorRecipe):
+    x = torch.zeros(1, *spec.shape, device="meta")
+    if isinstance(recipe, DensityRecipe):
+        rows //= recipe.accumulation_steps
+        net: Any = nets["generator"].eval()
+        label = torch.zeros(1, dtype=torch.int64, device="meta") if recipe.classes(spec) else None
+        density = _activations(net, lambda: net.log_prob(x, label))
+        return BASE_BYTES + weights + max(rows, 1) * 4 * density * 3
+    if isinstance(recipe, GANRecipe):
         rows //= recipe.accumulation_steps
         z, y = torch.zeros(1, recipe.latent_dim, device="meta"), torch.zeros(1, dtype=torch.int64, device="meta")
         labels = (y,) if recipe.classes(spec) else ()
         if numbers := len(recipe.condition_stats(spec)):
             labels = (torch.zeros(1, numbers, device="meta"),)
-        generator = _activations(nets["generator"].eval(), z, *labels)
-    x = torch.zeros(1, *spec.shape, device="meta")
-    judge = _activations(nets["classifier" if "classifier" in nets else "discriminator"].eval(), x, *labels)
+        generator = _activations(nets["generator"].eval(), lambda: nets["generator"](z, *labels))
+    judge_net = nets["classifier" if "classifier" in nets else "discriminator"].eval()
+    judge = _activations(judge_net, lambda: judge_net(x, *labels))
     return BASE_BYTES + weights + max(rows, 1) * 4 * (generator * 3 + judge * 2 * 6)
 
 
-def _activations(net: nn.Module, *inputs: Tensor) -> int:
-    """Count the numbers that the layers of `net` put out."""
+def _activations(net: nn.Module, forward: Callable[[], object]) -> int:
+    """Count the numbers that the layers of `net` put out during `forward`."""
     count = 0
 
-    def add(module: nn.Module, inputs: object, out: Tensor) -> None:
+    def add(module: nn.Module, inputs: object, out: Tensor | tuple[Tensor, ...]) -> None:
         nonlocal count
-        count += out.numel()
+        count += sum(each.numel() for each in (out if isinstance(out, tuple) else (out,)))
 
     hooks = [m.register_forward_hook(add) for m in net.modules() if not list(m.children())]
     with torch.no_grad():
-        net(*inputs)
+        forward()
     for hook in hooks:
         hook.remove()
     return count

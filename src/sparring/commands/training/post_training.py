@@ -17,7 +17,8 @@ from sparring.data.dataset import Dataset
 from sparring.engine.device import Hardware
 from sparring.measure.classifier.robustness import LEVELS, RESTARTS, STEPS
 from sparring.models.classifier import VIEWS
-from sparring.models.generator import CHUNK_SAMPLES, GeneratorModel
+from sparring.models.density import DensityModel
+from sparring.models.generator import GeneratorModel
 from sparring.recipes.classifier_recipe import ClassifierRecipe
 
 TIMED_EXAMPLES = 32
@@ -25,9 +26,12 @@ TIMED_EXAMPLES = 32
 
 
 def after_train(model: GeneratorModel, samples: int) -> PostTraining:
-    """Return the diagnosis of a generator from this many samples."""
-    seconds = _timed(lambda: model.generate(*model.draw_inputs(range(CHUNK_SAMPLES), seed=0)))
-    return PostTraining("diagnosis", samples / CHUNK_SAMPLES * seconds)
+    """Return the diagnosis of a generator from this many samples; that of a density model needs none."""
+    if isinstance(model, DensityModel):
+        return PostTraining("diagnosis", 0.0)
+    size = model.chunk_samples
+    seconds = _timed(lambda: model.generate(*model.draw_inputs(range(size), seed=0)))
+    return PostTraining("diagnosis", samples / size * seconds)
 
 
 def after_classify(net: nn.Module, data: Dataset, recipe: ClassifierRecipe, hardware: Hardware) -> PostTraining:

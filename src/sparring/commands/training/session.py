@@ -36,9 +36,11 @@ from sparring.engine.loop import Callback, System, play
 from sparring.engine.run_folder import Run
 from sparring.engine.seeds import mix
 from sparring.engine.version import __version__
-from sparring.measure.diagnostics.training_length import CLASSIFIER, GENERATOR, few_examples_note
+from sparring.measure.diagnostics.training_length import CLASSIFIER, DENSITY, GENERATOR, Enough, few_examples_note
 from sparring.recipes import accepts, recipe_class
 from sparring.recipes.classifier_recipe import ClassifierRecipe, build_system
+from sparring.recipes.density.base import DensityRecipe
+from sparring.recipes.recipe import Recipe
 
 DEFAULT_MINUTES = 10.0
 """Training time where neither minutes nor images are given."""
@@ -175,8 +177,7 @@ class TrainingSession:
         plan = self._plan(data, loader, build, more)
         system, unit = build(plan.images), data.report.unit
         self.progress.info(plan.to_text(self.hardware, memory, unit, then(system)))
-        classifies = isinstance(self.settings.recipe, ClassifierRecipe)
-        self.progress.info(f"length: {plan.outlook(len(data), CLASSIFIER if classifies else GENERATOR)}")
+        self.progress.info(f"length: {plan.outlook(len(data), _enough(self.settings.recipe))}")
         self.notes(filter(None, [few_examples_note(len(data), unit)]))
         return plan, system
 
@@ -268,6 +269,13 @@ class TrainingSession:
         else:
             self.progress.info(f"{'continuing' if start else 'training'} {what}")
         return start or 0
+
+
+def _enough(recipe: Recipe) -> Enough:
+    """Return the length from which a training shows what it can."""
+    if isinstance(recipe, ClassifierRecipe):
+        return CLASSIFIER
+    return DENSITY if isinstance(recipe, DensityRecipe) else GENERATOR
 
 
 def model_metadata(custom_nets: bool, seed: int, data: IndexedDataset) -> dict[str, Any]:

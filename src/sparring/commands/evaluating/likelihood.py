@@ -1,0 +1,99 @@
+"""Likelihood of real data under a density model, with its interval, baseline and protocol."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import singledispatch
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sparring.commands.evaluating.inputs import EvaluationInputs
+from sparring.commands.reporting.progress import Progress
+from sparring.data.dataset import Dataset
+from sparring.engine.data_spec import DataSpec, ImageSpec
+from sparring.measure.scores.evaluation import Score
+from sparring.models.density import BINARISATION_SEED, CHUNK_ROWS, DensityModel
+from sparring.nets.density_net import HasProtocol, is_exact
+from sparring.stats.intervals import resampled_means
+
+MAX_TRAINING_ROWS = 10_000
+"""Training rows from which the baseline, independent values, is estimated."""
+TAILS = (0.025, 0.975)
+
+
+@dataclass(frozen=True)
+class Likelihood:
+    """-log p of held-out data and of the model's own samples, and what the numbers depend on."""
+
+    scores: tuple[Score, ...]
+    protocol: dict[str, Any]
+
+
+def likelihood(model: DensityModel, inputs: EvaluationInputs, progress: Progress) -> Likelihood:
+    """Measure -log p of the rows of the reference, at most as many as samples, and of as many samples."""
+    split = inputs.reference.split
+    data = inputs.data.split(None if split == "all" else split)  # type: ignore[arg-type]
+    rows = _rows_of(data, len(inputs.samples))
+    samples = model.spec.encode(inputs.stored.fetch(np.arange(len(rows))))
+    of_data = _negative(model, rows, progress.callback("computing the likelihood", data.report.unit))
+    of_samples = _negative(model, samples, progress.callback("computing the likelihood of samples", "samples"))
+    train = inputs.data.split("train")
+    baseline = independent_nll(model.spec, model.observe(_rows_of(train, MAX_TRAINING_ROWS)), model.observe(rows))
+    unit = model.unit
+    protocol: dict[str, Any] = {
+        "unit": unit.name,
+        "split": split,
+        "n": len(rows),
+        "exact": is_exact(model.generator),
+        "values": "binary" if model.binary else "as stored",
+        "independent": None if baseline is None else round(baseline / unit.nats, 6),
+    }
+    if model.binary:
+        protocol["binarised"] = f"once, by seed {BINARISATION_SEED}"
+    if isinstance(model.generator, HasProtocol):
+        protocol |= model.generator.protocol()
+    named = {"nll": of_data, "nll_of_samples": of_samples}
+    return Likelihood(tuple(_score(name, values / unit.nats, unit.name) for name, values in named.items()), protocol)
+
+
+def _rows_of(data: Dataset, count: int) -> Tensor:
+    """Return `count` rows of `data` as network input, the first ones of a fixed order."""
+    idx = np.sort(np.random.default_rng(0).permutation(len(data))[:count])
+    return torch.as_tensor(data.spec.encode(data[idx]))
+
+
+def _negative(model: DensityModel, x: Tensor, on_progress: Any) -> Tensor:
+    """Return -log p `[N]` of network input."""
+    values = []
+    for first in range(0, len(x), CHUNK_ROWS):
+        values.append(-model.log_density(x[first : first + CHUNK_ROWS], first))
+        on_progress(min(first + CHUNK_ROWS, len(x)), len(x))
+    return torch.cat(values)
+
+
+def _score(name: str, values: Tensor, unit: str) -> Score:
+    """Return the mean with its bootstrap interval; rows of probability 0 make it infinite."""
+    mean = float(values.mean())
+    ends = torch.quantile(resampled_means(values), torch.tensor(TAILS, dtype=torch.float64)).tolist()
+    return Score(f"{name}[{unit}]", mean, ends[0], ends[1], None)
+
+
+@singledispatch
+def independent_nll(spec: DataSpec, train: Tensor, x: Tensor) -> float | None:
+    """Return the mean -log p of `x` under a model of independent values, the simplest baseline; None if undefined."""
+    return None
+
+
+@independent_nll.register
+def _(spec: ImageSpec, train: Tensor, x: Tensor) -> float:
+    """Count the values of each pixel over the training images, each value once more."""
+    levels = 2 if bool((train.abs() == 1).all()) else 256
+    counts = torch.ones(*spec.shape, levels, dtype=torch.float64)
+    index = ((train + 1) / 2 * (levels - 1)).round().long().movedim(0, -1)
+    counts.scatter_add_(-1, index, torch.ones(index.shape, dtype=torch.float64))
+    log_p = (counts / counts.sum(-1, keepdim=True)).log()
+    wanted = ((x + 1) / 2 * (levels - 1)).round().long().movedim(0, -1)
+    return -float(log_p.gather(-1, wanted).sum(dim=(0, 1, 2)).mean())

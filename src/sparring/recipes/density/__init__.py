@@ -1,0 +1,1 @@
+"""Recipes of density models: generators that know log p(x)."""
