@@ -1,14 +1,11 @@
-import itertools
-import math
-
 import pytest
 import torch
+from pixel_steps import all_images, labels_of, noise_of, stepwise_log_prob
 
 from sparring.engine.errors import UsageError
 from sparring.nets.pixel_distributions import Bernoulli, LogisticMixture
 from sparring.nets.pixelcnn import PixelCNN
 from sparring.nets.pixelcnn_samplers import (
-    conditionals,
     sample_fixed_point,
     sample_naive,
     sample_row_wise,
@@ -33,14 +30,6 @@ def build(name, seed=0, dtype=torch.float64):
     return net
 
 
-def labels_of(net, n):
-    return torch.arange(n) % net.label.num_embeddings if net.label is not None else None
-
-
-def noise_of(net, n, dtype=torch.float64):
-    return torch.randn(n, net.latent_dim, generator=torch.Generator().manual_seed(1), dtype=dtype)
-
-
 @pytest.mark.parametrize("name", NETS)
 def test_all_samplers_give_the_same_pixels(name):
     net = build(name)
@@ -60,21 +49,6 @@ def test_a_sample_depends_on_its_own_noise_alone():
     assert torch.equal(net(z)[2:4], net(z[2:4]))
 
 
-def stepwise_log_prob(net, x, y):
-    """Log P of images by the sampler's own distributions."""
-    index = (x[..., None] - net.distribution.values.to(x)).abs().argmin(-1)
-    steps = conditionals(net, len(x), x.shape[2:], net.condition(y))
-    p, total = next(steps), torch.zeros(len(x), dtype=torch.float64)
-    for row, column, channel in itertools.product(*map(range, (*x.shape[2:], x.shape[1]))):
-        values = index[:, channel, row, column]
-        total += p.gather(1, values[:, None])[:, 0].log()
-        try:
-            p = steps.send(values)
-        except StopIteration:
-            assert (row + 1, column + 1, channel + 1) == (*x.shape[2:], x.shape[1])
-    return total
-
-
 @pytest.mark.parametrize(("dtype", "gap"), [(torch.float64, 1e-10), (torch.float32, 1e-3)])
 @pytest.mark.parametrize("name", NETS)
 def test_stepwise_probabilities_are_those_of_the_parallel_pass(name, dtype, gap):
@@ -90,11 +64,6 @@ def test_stepwise_probabilities_repeat_to_the_bit(dtype):
     net = build("8 bits, colour", dtype=dtype)
     x = net(noise_of(net, 3))
     assert torch.equal(stepwise_log_prob(net, x, None), stepwise_log_prob(net, x, None))
-
-
-def all_images(shape):
-    pixels = math.prod(shape)
-    return torch.cartesian_prod(*[torch.tensor([-1.0, 1.0], dtype=torch.float64)] * pixels).view(-1, *shape)
 
 
 @pytest.mark.parametrize("shape", [(1, 2, 2), (1, 1, 3), (2, 1, 2), (3, 1, 1), (1, 4, 2)])

@@ -19,9 +19,11 @@ class ContextNet(nn.Module):
         self.spatial = nn.ModuleList(nn.Conv2d(width, width, 3, padding=d, dilation=d) for d in dilations)
         self.pointwise = nn.ModuleList(nn.Conv2d(width, width, 1) for _ in dilations)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Map images to features."""
+    def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
+        """Map images to features. `condition`, which broadcasts to these, joins those of the first convolution."""
         h: Tensor = self.first(x)
+        if condition is not None:
+            h = h + condition
         for spatial, pointwise in zip(self.spatial, self.pointwise, strict=True):
             h = h + pointwise(relu(spatial(relu(h))))
         return h

@@ -44,6 +44,12 @@ class PixelDistribution(Protocol):
         ...
 
 
+def to_uniform(z: Tensor) -> Tensor:
+    """Return the uniform numbers in (0, 1), float64, of standard normal ones: their distribution function."""
+    u: Tensor = torch.special.ndtr(z.double())
+    return u.clamp(1e-300, 1 - 2**-53)
+
+
 def pair_index(channel: int, before: int) -> int:
     """Return the position of the coefficient of channel `before` in the parameters of `channel`, row by row."""
     return channel * (channel - 1) // 2 + before

@@ -9,6 +9,8 @@ labels enter once, at the start of the vertical stack.
 
 from __future__ import annotations
 
+from collections.abc import Generator
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad, relu
@@ -16,8 +18,8 @@ from torch.nn.functional import pad, relu
 from sparring.engine.errors import UsageError
 from sparring.nets.context_net import ContextNet, mask_image
 from sparring.nets.layers import Head
-from sparring.nets.pixel_distributions import PixelDistribution, check_values
-from sparring.nets.pixelcnn_samplers import complete_cached, sample_cached
+from sparring.nets.pixel_distributions import PixelDistribution, check_values, to_uniform
+from sparring.nets.pixelcnn_samplers import Conditional, complete_cached, conditionals, sample_cached
 
 FIRST_VERTICAL = (3, 7)
 """Rows and columns of the first vertical kernel."""
@@ -138,10 +140,22 @@ class PixelCNN(nn.Module):
         """Return samples `[B, C, H, W]` from standard normal noise `[B, latent_dim]`."""
         return sample_cached(self, self.uniforms(z), self.condition(y))
 
+    def conditionals(self, batch: int, y: Tensor | None = None) -> Generator[Conditional, Tensor, None]:
+        """Yield the distributions of an image's values step by step, and receive the values: what a coder needs.
+
+        With the same batch, precision, threads and machine it gives the same bits, so a decoder has the encoder's.
+
+            steps = net.conditionals(batch)
+            step = next(steps)
+            while ...:                                     # until StopIteration
+                values = ...                               # indices of distribution.values, like index[step.place]
+                step = steps.send(values)
+        """
+        return conditionals(self, batch, self.shape[1:], self.condition(y))
+
     def uniforms(self, z: Tensor) -> Tensor:
         """Return the uniform numbers of noise `[B, latent_dim]`, float64 in (0, 1), `[B, H, W, uniforms]`."""
-        u: Tensor = torch.special.ndtr(z.double()).clamp(1e-300, 1 - 2**-53)
-        return u.reshape(len(z), *self.shape[1:], self.distribution.uniforms)
+        return to_uniform(z).reshape(len(z), *self.shape[1:], self.distribution.uniforms)
 
     def encode(self, x: Tensor) -> Tensor:
         """Return features `[B, width]`, float32: the mean over space of the last ones; labels are left out."""

@@ -11,7 +11,7 @@ vertical stack once per row and the horizontal one once per pixel, with one matr
 from __future__ import annotations
 
 from collections.abc import Generator
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -24,6 +24,15 @@ if TYPE_CHECKING:
 
 glu_ = torch.ops.aten.glu.out
 """torch.nn.functional.glu into an existing tensor."""
+
+
+class Conditional(NamedTuple):
+    """What a coder needs of one step: which pixels come next, and their distribution given all before."""
+
+    place: tuple[Any, ...]
+    """Index of these pixels in images `[B, C, H, W]`; it gives `[B]` or `[B, h, w]`."""
+    probabilities: Tensor
+    """Probabilities of the values, float64, `[B, V]` or `[B, h, w, V]`."""
 
 
 def blank(net: PixelCNN, u: Tensor) -> Tensor:
@@ -101,17 +110,10 @@ def complete_cached(net: PixelCNN, x: Tensor, known: Tensor, u: Tensor, conditio
 @torch.no_grad()
 def conditionals(
     net: PixelCNN, batch: int, size: Size, condition: Tensor | None = None
-) -> Generator[Tensor, Tensor, None]:
-    """Yield the distribution of one channel of one pixel at a time, and receive its values: what a coder needs.
+) -> Generator[Conditional, Tensor, None]:
+    """Yield the distribution of one channel of one pixel at a time (`Conditional`), and receive its values by `send`.
 
-    It yields probabilities `[batch, V]`, float64, for all channels of all pixels in raster order, given all values
-    received. It receives the indices of the values, int64 `[batch]`, by `send`. With the same batch, threads and
-    machine it gives the same bits, so a decoder sees the encoder's distributions.
-
-        steps = conditionals(net, batch, size)
-        p = next(steps)
-        ...
-        p = steps.send(values)              # StopIteration after the last value
+    The values are indices of `net.distribution.values`, int64 `[batch]`. The order is that of the raster.
     """
     steps, distribution = IncrementalPass(net, batch, size, condition), net.distribution
     for row in range(size[0]):
@@ -121,7 +123,8 @@ def conditionals(
             pixel = outputs.new_zeros(batch, distribution.channels)
             values = distribution.values.to(outputs)
             for channel in range(distribution.channels):
-                pixel[:, channel] = values[(yield distribution.conditional(outputs, pixel, channel).exp())]
+                p = distribution.conditional(outputs, pixel, channel).exp()
+                pixel[:, channel] = values[(yield Conditional((slice(None), channel, row, column), p))]
             steps.push(column, pixel)
 
 
