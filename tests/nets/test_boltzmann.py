@@ -68,7 +68,7 @@ def test_8_bit_values_of_one_gaussian_pixel_sum_to_one() -> None:
 def test_recentring_leaves_the_distribution(name: str) -> None:
     net = machine(name).double()
     before = net.log_prob(pictures().double())
-    net.recentre(*(torch.rand(n, dtype=torch.float64) for n in (4, 3, len(net.c2))), rate=0.7)
+    net.recentre(net.energy(), *(torch.rand(n, dtype=torch.float64) for n in (4, 3, len(net.c2))), rate=0.7)
     net.annealing.zero_()
     torch.testing.assert_close(net.log_prob(pictures().double()), before)
 

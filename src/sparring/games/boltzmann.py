@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from sparring.engine import dist
 from sparring.engine.game import Batch, Stats
 from sparring.engine.seeds import mix
-from sparring.nets.boltzmann import BoltzmannMachine
+from sparring.nets.boltzmann import BoltzmannMachine, Moments
+from sparring.nets.boltzmann_energy import Energy
 
 States = tuple[Tensor, Tensor, Tensor]
 """States, or means, of v `[N, D]`, h1 `[N, H1]` and h2 `[N, H2]`."""
@@ -53,16 +54,16 @@ class ContrastiveGame:
         with torch.autocast("cpu" if x.is_meta else x.device.type, enabled=False):
             v = self._units(batch)
             with torch.no_grad():
-                step = int(net.steps.add_(1))
-                constants = v.detach()
-                chains = self._chains(mix(batch.seed, _CHAIN_NOISE, step))
-                data = self._posterior(constants)
+                step, energy = int(net.steps.add_(1)), net.energy()
+                data = self._posterior(energy, v.detach())
+                chains = self._chains(energy, mix(batch.seed, _CHAIN_NOISE, step))
                 if at < self._pretraining:
-                    data, chains = self._one_layer(constants, batch, first=at < self._pretraining / 2)
-                positive, negative = net.moments(*data), net.moments(*chains)
-            loss = net.mean_energy(positive) - net.mean_energy(negative)
+                    data, chains = self._one_layer(energy, v, batch, first=at < self._pretraining / 2)
+                phases = zip(net.moments(*data), net.moments(*chains), strict=True)
+                difference = Moments(*(positive - negative for positive, negative in phases))
+            loss = net.mean_energy(difference)
             if net.visible == "gaussian":
-                loss = loss + self._scale_loss(v, data[1])
+                loss = loss + self._scale_loss(energy, v, data[1])
             activity = {f"activity{layer}": h.mean() for layer, h in enumerate(data[1:], 1) if h.shape[1]}
             return loss / v.shape[1], activity
 
@@ -81,32 +82,32 @@ class ContrastiveGame:
             net.start(means[0])
         return net.to_units(x, noise)
 
-    def _posterior(self, v: Tensor) -> States:
+    def _posterior(self, energy: Energy, v: Tensor) -> States:
         """Return v and mean-field means of the hidden layers, after a step of the offsets towards their means."""
-        mu1, mu2 = (torch.sigmoid(field) for field in self.net.energy().mean_field(v, self._rounds))
+        mu1, mu2 = (torch.sigmoid(field) for field in energy.mean_field(v, self._rounds))
         means = v.mean(0), mu1.mean(0), mu2.mean(0)
         dist.average_(means)
-        self.net.recentre(*means, rate=self._offset_rate)
+        self.net.recentre(energy, *means, rate=self._offset_rate)
         return v, mu1, mu2
 
-    def _chains(self, seed: int) -> States:
-        """Return the means of v and h2 given h1 of the chains, after their sweeps. All processes draw the same."""
-        net, energy = self.net, self.net.energy()
+    def _chains(self, energy: Energy, seed: int) -> States:
+        """Return v and h2 of the chains after their sweeps, and the means of h1. All processes draw the same."""
         generator = torch.Generator().manual_seed(seed)
-        h1 = net.chains.to(net.w1.dtype)
+        h1 = self.net.chains.to(energy.b.dtype)
         for _ in range(self._sweeps):
             noise = torch.rand(len(h1), energy.noise_units, generator=generator)
-            h1 = energy.sweep(h1, noise.to(h1))[1]
-        net.chains.copy_(h1)
-        return energy.units.mean(energy.visible_field(h1)), h1, torch.sigmoid(energy.top_field(h1))
+            state = energy.sweep(h1, noise.to(h1))
+            h1 = state.h1
+        self.net.chains.copy_(h1)
+        return state.v, state.mean1, state.h2
 
-    def _one_layer(self, v: Tensor, batch: Batch, *, first: bool) -> tuple[States, States]:
+    def _one_layer(self, energy: Energy, v: Tensor, batch: Batch, *, first: bool) -> tuple[States, States]:
         """Return states of the data and of one step of contrastive divergence, of the first layer or of the second.
 
         The weights between the layers are doubled in the fields of h1, which has one neighbour in place of two. The
         centred bias is not. Units of the layer that is not learnt are at their offsets, so that it has no gradient.
         """
-        net, energy = self.net, self.net.energy()
+        net = self.net
         h1, h2, u1 = batch.uniform(net.w1.shape[1]), batch.uniform(net.w2.shape[1]), batch.uniform(net.w1.shape[1])
 
         def from_below(v: Tensor) -> Tensor:
@@ -123,8 +124,8 @@ class ContrastiveGame:
         fake1 = (u1 < torch.sigmoid(net.c1 + 2 * (h2 - net.offset2) @ net.w2.t())).to(v.dtype)
         return (below, h1, mu2), (below, fake1, torch.sigmoid(energy.top_field(fake1)))
 
-    def _scale_loss(self, v: Tensor, h1: Tensor) -> Tensor:
+    def _scale_loss(self, energy: Energy, v: Tensor, h1: Tensor) -> Tensor:
         """Return the part of -log p(x) in nats that depends on the affine map of Gaussian units."""
-        energy = self.net.energy()
         own = energy.units.base_energy(v) - v * energy.visible_field(h1)
-        return own.sum(1).mean() + self.net.log_scale.sum()
+        loss: Tensor = own.sum(1).mean() + self.net.log_scale.sum()
+        return loss

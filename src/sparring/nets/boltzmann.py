@@ -149,9 +149,8 @@ class BoltzmannMachine(nn.Module):
         return -torch.stack([(p * m).sum() for p, m in zip(parameters, moments, strict=True)]).sum()
 
     @torch.no_grad()
-    def recentre(self, v: Tensor, h1: Tensor, h2: Tensor, rate: float) -> None:
-        """Move the offsets by `rate` towards means `[D]`, `[H1]`, `[H2]`; the distribution stays the same."""
-        e = self.energy()
+    def recentre(self, e: Energy, v: Tensor, h1: Tensor, h2: Tensor, rate: float) -> None:
+        """Move the offsets by `rate` towards means `[D]`, `[H1]`, `[H2]`; the present energy `e` stays the same."""
         for offset, mean in ((self.visible_offset, v), (self.offset1, h1), (self.offset2, h2)):
             offset.lerp_(mean, rate)
         self.b.copy_(e.b + e.w1 @ self.offset1)
@@ -263,8 +262,7 @@ class BoltzmannMachine(nn.Module):
         if z.is_meta:
             return z.new_zeros(len(z), *self.shape)
         with _float32(z):
-            v, _ = self._sample(self.energy(), z)
-            return self.from_units(v)
+            return self.from_units(self._sample(self.energy(), z))
 
     @torch.no_grad()
     def complete(self, x: Tensor, known: Tensor, z: Tensor, y: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -279,9 +277,8 @@ class BoltzmannMachine(nn.Module):
             if mask.all():
                 return x, x.new_zeros(len(x), dtype=torch.float32)
             energy = self.energy().clamped(self.to_units(x), mask)
-            fill, _ = self._sample(energy, z)
             v = self.to_units(x)
-            v[:, ~mask] = fill
+            v[:, ~mask] = self._sample(energy, z)
             filled = torch.where(known, x, self.from_units(v).to(x.dtype))
             v, log_density = self._dequantised(filled, None, ~mask)
             field1, _ = energy.mean_field(v[:, ~mask], MEAN_FIELD_ROUNDS, MEAN_FIELD_TOLERANCE)
@@ -301,7 +298,7 @@ class BoltzmannMachine(nn.Module):
             h1, energies = start, []
             for _ in range(DIAGNOSTIC_SWEEPS):
                 noise = torch.rand(len(h1), energy.noise_units, generator=generator).to(h1)
-                h1 = energy.sweep(h1, noise)[1]
+                h1 = energy.sweep(h1, noise).h1
                 energies.append(energy.log_marginal(h1))
             series = torch.stack(energies).double()
             series = (series - series.mean()) / series.std().clamp_min(1e-12)
@@ -315,8 +312,8 @@ class BoltzmannMachine(nn.Module):
                 "saturated_units": float((means > 0.99).float().mean()),
             }
 
-    def _sample(self, energy: Energy, z: Tensor) -> tuple[Tensor, Tensor]:
-        """Return states (v, h1) after `sweeps` under `energy`, from chains and noise that each row of z seeds."""
+    def _sample(self, energy: Energy, z: Tensor) -> Tensor:
+        """Return visible units after `sweeps` under `energy`, from chains and noise that each row of z seeds."""
         seeds = z.detach().float().cpu().contiguous().view(torch.int32).tolist()
         generators = [torch.Generator().manual_seed(mix(*row)) for row in seeds]
         starts = torch.cat([torch.randint(len(self.chains), (1,), generator=g) for g in generators])
@@ -325,8 +322,8 @@ class BoltzmannMachine(nn.Module):
             shape = min(NOISE_SWEEPS, self.sweeps - first), energy.noise_units
             noise = torch.stack([torch.rand(shape, generator=g) for g in generators], 1)
             for sweep_noise in noise.to(self.w1):
-                v, h1 = energy.sweep(h1, sweep_noise)
-        return v, h1
+                v, _, _, h1 = energy.sweep(h1, sweep_noise)
+        return v
 
     def _log_z(self) -> Tensor:
         """Return log Z, estimated with a fixed seed where it is not known for the present weights."""

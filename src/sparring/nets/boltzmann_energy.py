@@ -66,6 +66,15 @@ VISIBLE_UNITS = {
 }
 
 
+class Sweep(NamedTuple):
+    """States after a Gibbs sweep: `v` `[N, D]`, `h2` `[N, H2]`, the mean of h1 given these, and h1 `[N, H1]`."""
+
+    v: Tensor
+    h2: Tensor
+    mean1: Tensor
+    h1: Tensor
+
+
 @dataclass(frozen=True)
 class Energy:
     """Parameters of E. `c1` is `[H1]`, or `[N, H1]` where each row has biases of its own."""
@@ -97,12 +106,13 @@ class Energy:
         field = self.c1 + v @ self.w1
         return field + h2 @ self.w2.t() if h2.shape[1] else field
 
-    def sweep(self, h1: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
-        """Return (v, h1) after a Gibbs sweep: v and h2 given h1, then h1. `noise` is uniform, `[N, noise_units]`."""
+    def sweep(self, h1: Tensor, noise: Tensor) -> Sweep:
+        """Return the states of a Gibbs sweep: v and h2 given h1, then h1. `noise` is uniform, `[N, noise_units]`."""
         u_v, u_2, u_1 = torch.split(noise, [len(self.b), len(self.c2), self.w1.shape[1]], 1)
         v = self.units.sample(self.visible_field(h1), u_v)
         h2 = _sample_binary(self.top_field(h1), u_2)
-        return v, _sample_binary(self.hidden_field(v, h2), u_1)
+        mean = torch.sigmoid(self.hidden_field(v, h2))
+        return Sweep(v, h2, mean, (u_1 < mean).to(mean.dtype))
 
     def mean_field(self, v: Tensor, rounds: int, tolerance: float = 0.0) -> tuple[Tensor, Tensor]:
         """Return the fields (logits) of the factorial posterior nearest to p(h1, h2 | v), for `v` `[N, D]`.
