@@ -128,7 +128,7 @@ def test_pretraining_learns_one_layer_after_the_other() -> None:
 
     def changed(at: float) -> set[str]:
         net.zero_grad()
-        game.loss("generator", batch(9, step=1), at)[0].backward()
+        game.loss("generator", batch(50, step=1), at)[0].backward()
         return {name for name, p in net.named_parameters() if p.grad.abs().max() > 1e-7}
 
     changed(0.0)

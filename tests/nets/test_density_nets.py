@@ -10,15 +10,19 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from sparring.nets.boltzmann import BoltzmannMachine
 from sparring.nets.density_net import DensityNet
 from sparring.nets.masked_autoencoder import MaskedAutoencoder
 
 Shape = tuple[int, int, int]
 DENSITY_NETS: dict[str, Callable[[Shape, int], nn.Module]] = {
     "made": lambda shape, classes: MaskedAutoencoder(shape, [16], classes),
+    "rbm": lambda shape, classes: BoltzmannMachine(shape, (6,), sweeps=5),
+    "dbm": lambda shape, classes: BoltzmannMachine(shape, (6, 4), sweeps=5),
+    "rbm-gaussian": lambda shape, classes: BoltzmannMachine(shape, (6,), visible="gaussian", sweeps=5),
 }
 """Name -> network of a shape and a number of classes."""
-BINARY = {"made"}
+BINARY = {"made", "rbm"}
 """Networks of binary images with an exact log P, of which the 16 images of 2x2 pixels can be enumerated."""
 SHAPES: list[Shape] = [(1, 1, 1), (1, 5, 3), (3, 4, 6)]
 

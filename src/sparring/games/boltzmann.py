@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from sparring.engine import dist
 from sparring.engine.game import Batch, Stats
 from sparring.engine.seeds import mix
+from sparring.games.likelihood import observed
 from sparring.nets.boltzmann import BoltzmannMachine, Moments
 from sparring.nets.boltzmann_energy import Energy
 
@@ -50,8 +51,8 @@ class ContrastiveGame:
 
     def loss(self, player: str, batch: Batch, at: float) -> tuple[Tensor, Stats]:
         """Return the loss in nats per dimension, and mean activities; moves the offsets and the chains."""
-        x, net = batch.x, self.net
-        with torch.autocast("cpu" if x.is_meta else x.device.type, enabled=False):
+        net = self.net
+        with torch.autocast(batch.x.device.type, enabled=False):
             v = self._units(batch)
             with torch.no_grad():
                 step, energy = int(net.steps.add_(1)), net.energy()
@@ -69,7 +70,7 @@ class ContrastiveGame:
 
     def _units(self, batch: Batch) -> Tensor:
         """Return the visible units of a batch; the first batch sets their means, since these are slow to learn."""
-        net, x = self.net, batch.x
+        net, x = self.net, observed(batch, binary=self.net.visible == "binary")
         noise = None if net.visible == "binary" else batch.uniform(x[0].numel())
         if not net.steps:
             if noise is not None:

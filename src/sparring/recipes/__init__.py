@@ -57,6 +57,8 @@ RECIPES: dict[str, Entry] = {
     "made": _density(
         "masked_autoencoder", "MADERecipe", "density of binary images: a masked perceptron (Germain et al. 2015)"
     ),
+    "rbm": _density("boltzmann", "RBM", "density up to a constant: a restricted Boltzmann machine (Tieleman 2008)"),
+    "dbm": _density("boltzmann", "DBM", "the same with two hidden layers (Salakhutdinov and Hinton 2009)"),
     "improved": _semi_supervised(
         "improved", "Improved", "few labels: feature matching, K + 1 classes (Salimans et al. 2016)"
     ),
