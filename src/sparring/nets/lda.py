@@ -86,4 +86,4 @@ class LDA(nn.Module):
 
     def max_log_density(self, whitened: Tensor) -> Tensor:
         """Return the log density `[B]` of `whitened` `[B, F]` in the nearest fitted class, up to the same constant."""
-        return -torch.cdist(whitened, self.means).square().amin(1) / 2
+        return -torch.cdist(whitened, self.means, compute_mode="donot_use_mm_for_euclid_dist").square().amin(1) / 2

@@ -74,7 +74,7 @@ class Memory(nn.Module):
         out = whitened.new_full([len(whitened), classes], -torch.inf)
         for value in torch.unique(self.values).tolist():
             examples = keys[self.values == value]
-            nearest = -torch.cdist(whitened, examples).square().amin(1) / 2
+            nearest = -torch.cdist(whitened, examples, compute_mode="donot_use_mm_for_euclid_dist").square().amin(1) / 2
             out[:, value] = torch.maximum(self.classes.log_density(whitened, examples), nearest)
         return out - self.classes.max_log_density(whitened)[:, None]
 
