@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from sparring.engine import device
-from sparring.engine.device import Hardware, full_precision, memory_available, memory_peak
+from sparring.engine.device import Hardware, flags_for, full_precision, memory_available, memory_peak
 from sparring.engine.errors import UsageError
 
 
@@ -89,3 +89,22 @@ def test_full_precision_is_restored() -> None:
         assert conv.fp32_precision == "ieee"
         raise RuntimeError
     assert conv.fp32_precision == before
+
+
+@pytest.mark.parametrize(
+    ("auto", "described", "processes", "flags"),
+    [
+        (("cpu", True), "cpu, 2 threads, bf16", 1, ""), (("cpu", True), "cpu, 2 threads, fp32", 1, " --precision fp32"),
+        (("cpu", False), "cpu, 1 thread, bf16", 1, " --precision bf16"),
+        (("cuda", True), "cpu, 2 threads, fp32", 1, " --device cpu --precision fp32"),
+        (("cuda", True), "cuda:1, NVIDIA A, bf16", 1, " --device cuda:1"),
+        (("cuda:0", True), "cuda:0, NVIDIA A, bf16", 2, ""),
+        (("cuda", True), "cuda, NVIDIA A, fp32", 1, " --precision fp32"),
+        (("cpu", False), "cuda, NVIDIA A, fp32", 1, ""),
+    ],
+)  # fmt: skip
+def test_flags_select_what_was_described(
+    auto: tuple[str, bool], described: str, processes: int, flags: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Hardware, "find", lambda: Hardware(torch.device(auto[0]), auto[1]))
+    assert flags_for(described, processes) == flags

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from sparring.commands.training.monitor import downscale, draw_examples
-from sparring.commands.training.run_settings import open_run_data, recipe_of, spec_of
+from sparring.commands.training.run_settings import command_to_continue, open_run_data, recipe_of, spec_of
 from sparring.data.dataset import Dataset
 from sparring.engine.errors import SparringError
 from sparring.engine.run_folder import Run
@@ -45,17 +45,18 @@ def doctor(run: str | Path | Run, generator: nn.Module | None = None) -> list[Fi
     """
     run = run if isinstance(run, Run) else Run(run)
     settings = run.settings
-    command = f"sparring {settings['command']} {quote(settings['data']['source'])} --out {quote(str(run.path))}"
+    command = command_to_continue(
+        settings["command"], settings["data"]["source"], run.path, settings["hardware"], settings["processes"]
+    )
     if main_player(run.path) == "classifier":
         return diagnose_classifier(run.metrics(), _classifier_facts(run, command))
-    examples = settings["data"]["spec"]["count"]
     if isinstance(recipe := recipe_of(run), DensityRecipe):
-        length = TrainingLength(int(lines[-1]["nimg"]) if (lines := run.metrics()) else 0, examples, recipe.batch_size)
         unit = unit_of(spec_of(run), binary=recipe.sees_binary).name
-        return diagnose_density(run.metrics(), DensityFacts(command, length, unit))
+        return diagnose_density(run.metrics(), DensityFacts(command, _length(run), unit))
     facts = RunFacts(
         quote(str(run.path)), settings["recipe"]["settings"], custom_nets=settings["custom_nets"], command=command,
-        examples=examples,
+        examples=settings["data"]["spec"]["count"], planned=settings["plan"]["images"],
+        by_minutes=settings["plan"]["minutes"] is not None,
     )  # fmt: skip
     try:
         model, data = load_generator(run.path, generator), open_run_data(run)
@@ -67,15 +68,18 @@ def doctor(run: str | Path | Run, generator: nn.Module | None = None) -> list[Fi
     return diagnose(run.metrics(), replace(facts, conditional=model.conditional, **_check_samples(model, data)))
 
 
-def _classifier_facts(run: Run, command: str) -> ClassifierFacts:
+def _length(run: Run) -> TrainingLength:
     settings, metrics = run.settings, run.metrics()
-    length = TrainingLength(
+    return TrainingLength(
         int(metrics[-1]["nimg"]) if metrics else 0, settings["data"]["spec"]["count"],
-        settings["recipe"]["settings"]["batch_size"],
+        settings["recipe"]["settings"]["batch_size"], settings["plan"]["images"],
     )  # fmt: skip
+
+
+def _classifier_facts(run: Run, command: str) -> ClassifierFacts:
     hardening = run.read_json("hardening")
     fields = hardening["clean"] if hardening else run.read_json("classification")
-    return ClassifierFacts(command, length, ClassificationReport.from_json(fields) if fields else None)
+    return ClassifierFacts(command, _length(run), ClassificationReport.from_json(fields) if fields else None)
 
 
 def to_text(findings: list[Finding]) -> str:

@@ -82,6 +82,18 @@ class Hardware:
         return f"{device}{detail}, {'bf16' if self.bf16 else 'fp32'}"
 
 
+def flags_for(description: str, processes: int = 1) -> str:
+    """Return the flags that select what `Hardware.describe` described, where "auto" selects another here.
+
+    The text begins with a space, or is empty. One of several processes has a device by its rank.
+    """
+    parts = description.split(", ")
+    device, precision, auto = parts[0].partition(":")[0] if processes > 1 else parts[0], parts[-1], Hardware.find()
+    selected = str(auto.device).partition(":")[0] if processes > 1 else str(auto.device)
+    flags = f" --device {device}" * (device != selected and (device == "cpu" or selected != "cpu"))
+    return flags + f" --precision {precision}" * ((precision == "bf16") != auto.bf16)
+
+
 @contextmanager
 def full_precision() -> Iterator[None]:
     """Disable TF32 for convolutions on CUDA. TF32 is torch's default and has a 10-bit mantissa."""

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from sparring.data.open import guess_kind, open_source
 from sparring.data.reader_api import ReadOptions
 from sparring.engine import dist
 from sparring.engine.data_spec import DataSpec, spec_from_json, spec_to_json
-from sparring.engine.device import Hardware
+from sparring.engine.device import Hardware, flags_for
 from sparring.engine.errors import SparringError, UsageError
 from sparring.engine.run_folder import Run
 from sparring.engine.version import __version__
@@ -185,6 +186,12 @@ def _text(value: Any) -> str:
     if value in (None, ""):
         return "not given"
     return "x".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def command_to_continue(command: str, source: str, run: Path, hardware: str, processes: int = 1) -> str:
+    """Return the command line that continues a run on the `hardware` of run.json; the run knows its other flags."""
+    start = f"torchrun --nproc-per-node {processes} -m sparring" if processes > 1 else "sparring"
+    return f"{start} {command} {quote(source)} --out {quote(str(run))}{flags_for(hardware, processes)}"
 
 
 # the data of a run

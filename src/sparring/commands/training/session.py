@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from shlex import quote
 from typing import Any, Self
 
 import torch
@@ -20,6 +19,7 @@ from sparring.commands.training.request import Nets, TrainRequest
 from sparring.commands.training.run_settings import (
     RunSettings,
     check_same_data,
+    command_to_continue,
     new_settings,
     resumed_settings,
     run_json,
@@ -158,7 +158,8 @@ class TrainingSession:
     def command(self) -> str:
         """Command that continues the run."""
         settings = self.settings
-        return f"sparring {settings.command} {quote(settings.source)} --out {quote(str(self.run.path))}"
+        hardware, processes = self.hardware.describe(), dist.world_size()
+        return command_to_continue(settings.command, settings.source, self.run.path, hardware, processes)
 
     def _way_on(self) -> str:
         if self.run.checkpoints():

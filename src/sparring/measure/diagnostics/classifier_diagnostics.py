@@ -80,7 +80,11 @@ def find_untrained(lines: Lines, facts: ClassifierFacts) -> list[Finding]:
         evidence += f"; all its answers are '{report.classes[answers.index(max(answers))]}'"
     return [
         Finding(
-            "untrained", "problem", report.verdict, evidence, f"{facts.command} with more --minutes, or more labels"
+            "untrained",
+            "problem",
+            report.verdict,
+            evidence,
+            f"{facts.command} with more --minutes or --images, or more labels",
         )
     ]
 

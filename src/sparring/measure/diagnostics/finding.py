@@ -53,7 +53,11 @@ def find_short(length: TrainingLength, enough: Enough, command: str) -> list[Fin
         return []
     evidence = f"{length.passes_text()} ({length.examples:,} examples), {length.rounds:,} rounds"
     message = f"The training was short: {number_of(length.passes)} passes over the data give {enough.outcome}."
-    return [Finding("short", "problem", message, evidence, f"{command} --images {enough.smallest(length)}")]
+    smallest = enough.smallest(length)
+    if length.planned > length.sampled:
+        evidence += f", of {length.planned:,} examples that were planned"
+    longer = "" if length.planned > max(length.sampled, smallest) else f" --images {smallest}"
+    return [Finding("short", "problem", message, evidence, command + longer)]
 
 
 def find_few(length: TrainingLength) -> list[Finding]:

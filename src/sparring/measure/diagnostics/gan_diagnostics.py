@@ -97,10 +97,19 @@ class RunFacts:
     """Command that continues the run."""
     examples: int = 0
     """Number of training images; 0: unknown."""
+    planned: int = 0
+    """Number of images that the plan of the run draws; 0: unknown."""
+    by_minutes: bool = True
+    """True where the run was planned in minutes, not in images."""
     blank: tuple[float, float] = (0.0, 0.0)
     """Fractions of fresh samples and of training images whose pixels are all equal."""
     label_fit: LabelFit | None = None
     """How well labels follow from images, in conditional runs."""
+
+    def longer(self, lines: Sequence[Mapping[str, float]]) -> str:
+        """Return the command that trains for longer: to the end of the plan, or beyond it."""
+        stopped = bool(lines) and lines[-1]["nimg"] < self.planned
+        return self.command if stopped else f"{self.command} with more --{'minutes' if self.by_minutes else 'images'}"
 
 
 def diagnose(lines: Sequence[Mapping[str, float]], facts: RunFacts) -> list[Finding]:
@@ -118,19 +127,23 @@ def diagnose(lines: Sequence[Mapping[str, float]], facts: RunFacts) -> list[Find
         if name.startswith("baseline_")
     }
     later = [line for line in measured if line["nimg"] > 0]
-    length = TrainingLength(int(lines[-1]["nimg"]) if lines else 0, facts.examples, facts.settings.get("batch_size", 1))
+    length = TrainingLength(
+        int(lines[-1]["nimg"]) if lines else 0, facts.examples, facts.settings.get("batch_size", 1),
+        facts.planned,
+    )  # fmt: skip
     short, blank = find_short(length, GENERATOR, facts.command), find_blank(facts)
     leak = [*find_leak(facts), *find_labels(facts), *find_few(length)]
     if len(later) < MIN_MEASUREMENTS:
         message = "There are too few measurements for a diagnosis of the players."
         evidence = f"{len(later)} after image 0, {MIN_MEASUREMENTS} are needed"
-        advice = f"{facts.command} with more --minutes"
+        advice = facts.longer(lines)
         return [*blank, *short, *leak, Finding("unclear", "notice", message, evidence, advice)]
     trend = find_trend(later, baselines, facts)
     stuck = trend.kind != "improving"
     learned = recent(series(later, SCORE)) < LEARNED_RATIO * measured[0][SCORE]
     starved = find_starved(later, baselines, facts) if stuck or not learned else []
-    collapse = find_collapse(later, baselines, facts)
+    barely_trained = bool(short) and not stuck and not learned  # samples of an untrained generator are alike, too
+    collapse = [] if barely_trained else find_collapse(later, baselines, facts)
     if starved and collapse:  # an untrained generator has no variety either; a trained one has lost it
         starved, collapse = ([], collapse) if learned else (starved, [])
     dominant = (
@@ -141,7 +154,7 @@ def diagnose(lines: Sequence[Mapping[str, float]], facts: RunFacts) -> list[Find
     if not (collapse or starved or dominant or apart or far):  # samples that are like real images were trained enough
         short = []
     problems = [*blank, *short, *collapse, *starved, *dominant, *far, *apart, *find_overfit(later, facts, stuck), *leak]
-    if trend.kind == "done" and (short or collapse or starved or dominant or apart or far):
+    if trend.kind == "done" and (short or blank or collapse or starved or dominant or apart or far):
         trend = Finding(
             "stalled", "notice", "The samples no longer change, and are not like real images.", trend.evidence
         )
@@ -181,7 +194,7 @@ def find_far(
     ratio = _ratio(lines, baselines)
     if ratio is None or ratio < NEAR_RATIO:
         return []
-    advice = f"{facts.command} with more --minutes"
+    advice = facts.longer(lines)
     message = "The samples are not like real images yet."
     return [Finding("far", "problem" if stuck else "notice", message, _distance_text(lines, baselines), advice)]
 
@@ -328,7 +341,7 @@ def find_trend(lines: Sequence[Mapping[str, float]], baselines: Mapping[str, flo
         message = "The samples were better before: more training made them worse."
         return Finding("worse", "notice", message, evidence, f"sparring sample {facts.run} --checkpoint best")
     if before - now > max(error, MIN_IMPROVEMENT * before):
-        advice = f"{facts.command} with more --minutes goes further"
+        advice = f"{facts.longer(lines)}, which goes further"
         return Finding("improving", "ok", "The samples are still improving.", evidence, advice)
     return Finding("done", "ok", "The run has converged: the samples no longer change beyond noise.", evidence)
 

@@ -14,6 +14,8 @@ class TrainingLength:
     examples: int
     """Training examples that there are."""
     batch_size: int
+    planned: int = 0
+    """Training examples that the plan draws, more than `sampled` in a training that was stopped."""
 
     @property
     def rounds(self) -> int:
