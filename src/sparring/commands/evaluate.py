@@ -89,7 +89,7 @@ def evaluate(
     fast = features_for(inputs.spec, "trained", None, inputs.data, hardware, training_net) if net.slow else net
     searched = copy_features(inputs, fast, compared.samples if fast is net else None, progress)
     density = likelihood(inputs.model, inputs, progress) if isinstance(inputs.model, DensityModel) else None
-    warnings = check_samples(inputs)
+    warnings = check_samples(inputs) + list(density.warnings if density else ())
     scores = (*feature_scores(inputs, net, compared, warnings), *value_scores(inputs, warnings))
     evaluation = Evaluation(
         protocol=_protocol(inputs, net, compared.samples.shape[1], searched)

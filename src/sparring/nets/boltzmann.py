@@ -26,7 +26,7 @@ from sparring.nets.boltzmann_energy import (
     PathState,
     exact_log_z,
 )
-from sparring.stats.annealed_importance import AnnealedEstimate, annealed_log_z, annealed_weights
+from sparring.stats.annealed_importance import AnnealedEstimate, annealed_weights, log_mean_exp
 
 QUICK_CHAINS, QUICK_TEMPERATURES = 100, 1_000
 """Setting of `estimate_log_z` where none is given: about three seconds for 784 and 500 units."""
@@ -233,7 +233,8 @@ class BoltzmannMachine(nn.Module):
                 value = exact_log_z(self.energy())
                 estimate = AnnealedEstimate(value, value, value, chains, chains, 0)
             else:
-                estimate = annealed_log_z(self.path(), chains, temperatures, generator)
+                weights = annealed_weights(self.path(), chains, temperatures, generator)
+                estimate = log_mean_exp(weights, steps=temperatures)
         self.log_z.fill_(estimate.value)
         self.annealing.copy_(torch.tensor([estimate.chains, estimate.temperatures]))
         return estimate

@@ -8,7 +8,7 @@ directions.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
@@ -124,15 +124,12 @@ def log_mean_exp(log_weights: Tensor, *, steps: int, seed: int = 0) -> AnnealedE
     return AnnealedEstimate(value, float(low), float(high), ess, chains, steps, (warning,) if few else ())
 
 
-def annealed_log_z(path: AnnealingPath, chains: int, steps: int, generator: torch.Generator) -> AnnealedEstimate:
-    """Estimate log Z_K by annealed importance sampling, with half as many steps first: a check of convergence."""
-    halved = log_mean_exp(annealed_weights(path, chains, max(steps // 2, 1), generator), steps=max(steps // 2, 1))
-    full = log_mean_exp(annealed_weights(path, chains, steps, generator), steps=steps)
-    moved, width = abs(full.value - halved.value), (full.high - full.low) + (halved.high - halved.low)
-    if moved <= width / 2:
-        return full
-    warning = (
-        f"do not believe this: twice as many temperatures moved log Z by {moved:.2f} nats, "
-        f"more than the interval of {full.high - full.low:.2f}: take more temperatures"
+def convergence_warnings(halved: AnnealedEstimate, full: AnnealedEstimate) -> tuple[str, ...]:
+    """Return a warning where twice the temperatures moved an estimate by more than the mean width of the intervals."""
+    moved = abs(full.value - halved.value)
+    if moved <= (full.high - full.low + halved.high - halved.low) / 2:
+        return ()
+    return (
+        f"do not believe this: twice as many temperatures moved log Z by {moved:.2f} nats, more than the interval of "
+        f"{full.high - full.low:.2f}: take more temperatures",
     )
-    return replace(full, warnings=(*full.warnings, warning))

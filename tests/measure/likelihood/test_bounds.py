@@ -43,14 +43,14 @@ def test_the_two_ends_bracket_the_exact_value(monkeypatch: pytest.MonkeyPatch, n
     mean = float(truth[codes].mean())
     monkeypatch.setattr(BoltzmannMachine, "enumerable", False)
     bounds = likelihood_bounds(net, x, seeded(), temperatures=300, lower_rows=200)
-    upper, lower = bounds.upper, bounds.lower
-    assert bounds.warnings == () and not bounds.exact and upper.ess > 20
-    assert lower.low < lower.value < lower.high < upper.value + 0.5
-    assert lower.low - 0.01 < mean
+    assert bounds.warnings == () and not bounds.exact and bounds.log_z.ess > 20
+    gap, low, high = bounds.gap
+    assert low < gap < high and bounds.lower == bounds.upper - gap and bounds.lower_rows == 200
+    width = bounds.log_z.high - bounds.log_z.low
     if name == "rbm":
-        assert lower.low - 0.05 < mean < upper.high + 0.05 and upper.high - lower.low < 0.6
+        assert bounds.upper - high - 0.05 < mean < bounds.upper + width + 0.05 and high < 0.6
     else:  # the mean-field bound is below the exact value
-        assert upper.low < mean + 0.05 and mean - lower.low < 1.5
+        assert bounds.upper < mean + width + 0.05 and mean - (bounds.upper - high) < 1.5
 
 
 @pytest.mark.parametrize("name", HIDDEN)
@@ -58,8 +58,9 @@ def test_small_machines_are_exact(name: str) -> None:
     net = machine(name, 0.5)
     bounds = likelihood_bounds(net, PICTURES, seeded())
     assert bounds.exact and bounds.upper == bounds.lower and bounds.warnings == ()
+    assert bounds.log_z.value == pytest.approx(exact_log_z(net.energy()))
     truth = float(exact(net).mean())
-    assert bounds.upper.value == pytest.approx(truth, abs=1e-4) if name == "rbm" else bounds.upper.value < truth
+    assert bounds.upper == pytest.approx(truth, abs=1e-4) if name == "rbm" else bounds.upper < truth
 
 
 def test_too_few_temperatures_are_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,8 +14,9 @@ from sparring.commands.evaluating.inputs import EvaluationInputs
 from sparring.commands.reporting.progress import Progress
 from sparring.data.dataset import Dataset
 from sparring.engine.data_spec import DataSpec, ImageSpec
+from sparring.measure.likelihood.bounds import EnergyModel, LikelihoodBounds, likelihood_bounds
 from sparring.measure.scores.evaluation import Score
-from sparring.models.density import BINARISATION_SEED, CHUNK_ROWS, DensityModel
+from sparring.models.density import BINARISATION_SEED, CHUNK_ROWS, DensityModel, Unit
 from sparring.nets.density_net import HasProtocol, is_exact
 from sparring.stats.intervals import resampled_means
 
@@ -30,6 +31,7 @@ class Likelihood:
 
     scores: tuple[Score, ...]
     protocol: dict[str, Any]
+    warnings: tuple[str, ...] = ()
 
 
 def likelihood(model: DensityModel, inputs: EvaluationInputs, progress: Progress) -> Likelihood:
@@ -38,6 +40,7 @@ def likelihood(model: DensityModel, inputs: EvaluationInputs, progress: Progress
     data = inputs.data.split(None if split == "all" else split)  # type: ignore[arg-type]
     rows = _rows_of(data, len(inputs.samples))
     samples = model.spec.encode(inputs.stored.fetch(np.arange(len(rows))))
+    bounds = _bounds(model, rows, progress)
     of_data = _negative(model, rows, progress.callback("computing the likelihood", data.report.unit))
     of_samples = _negative(model, samples, progress.callback("computing the likelihood of samples", "samples"))
     train = inputs.data.split("train")
@@ -56,7 +59,30 @@ def likelihood(model: DensityModel, inputs: EvaluationInputs, progress: Progress
     if isinstance(model.generator, HasProtocol):
         protocol |= model.generator.protocol()
     named = {"nll": of_data, "nll_of_samples": of_samples}
-    return Likelihood(tuple(_score(name, values / unit.nats, unit.name) for name, values in named.items()), protocol)
+    scores = [_score(name, values / unit.nats, unit.name) for name, values in named.items()]
+    if bounds is None:
+        return Likelihood(tuple(scores), protocol)
+    if not bounds.exact:
+        low, high, ess = bounds.log_z.low, bounds.log_z.high, bounds.log_z.ess
+        protocol["log_z_interval"] = f"{low:.2f} to {high:.2f}, effective sample size {ess:.0f}"
+        scores.insert(1, _raise_score(scores[0], bounds, unit))
+    return Likelihood(tuple(scores), protocol, bounds.warnings)
+
+
+def _bounds(model: DensityModel, rows: Tensor, progress: Progress) -> LikelihoodBounds | None:
+    """Estimate log Z of an energy model from both sides, and set it for what follows; None of other models."""
+    net = model.generator
+    if not isinstance(net, EnergyModel):
+        return None
+    progress.info("annealing: log Z by AIS, and a lower bound of the likelihood by RAISE")
+    x = model.observe(rows).to(next(net.parameters()).device)
+    return likelihood_bounds(net, x, torch.Generator().manual_seed(0))
+
+
+def _raise_score(nll: Score, bounds: LikelihoodBounds, unit: Unit) -> Score:
+    """Return the -log p by RAISE: that by AIS and the distance of the two, with the intervals of both added."""
+    gap, low, high = (end / unit.nats for end in bounds.gap)
+    return Score(f"nll_raise[{unit.name}]", nll.value + gap, nll.low + low, nll.high + high, None)
 
 
 def _rows_of(data: Dataset, count: int) -> Tensor:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 
-from sparring.stats.annealed_importance import AnnealedEstimate, AnnealingPath, reverse_annealed_weights
+from sparring.stats.annealed_importance import (
+    AnnealedEstimate,
+    AnnealingPath,
+    convergence_warnings,
+    reverse_annealed_weights,
+)
 from sparring.stats.intervals import LEVEL, resampled_means
 
 CHAINS, TEMPERATURES, LOWER_ROWS = 100, 10_000, 100
@@ -16,6 +21,7 @@ MAX_GAP_NATS = 3.0
 """Largest distance of the two estimates of log Z that is not warned of."""
 
 
+@runtime_checkable
 class EnergyModel(Protocol):
     """A density network whose log Z is estimated, such as `nets.boltzmann.BoltzmannMachine`."""
 
@@ -38,21 +44,26 @@ class EnergyModel(Protocol):
 
 @dataclass(frozen=True)
 class LikelihoodBounds:
-    """Mean log-likelihood of rows, in nats, between two ends. Both intervals cover annealing and not the rows' choice.
+    """Mean log-likelihood of rows, in nats, between two ends, in expectation and as far as chains reach the model."""
 
-    The truth is below `upper` and above `lower`, in expectation and as far as the annealed chains reach the model.
-    """
+    log_z: AnnealedEstimate
+    upper: float
+    """Mean free energy, or mean-field bound, minus log Z by AIS. log Z is low on average, so this is high."""
+    gap: tuple[float, float, float]
+    """Distance from `upper` down to RAISE, with the ends of its 95 % interval over chains; 0 where log Z is exact."""
+    lower_rows: int
+    """Number of rows from which RAISE annealed."""
+    warnings: tuple[str, ...] = ()
 
-    upper: AnnealedEstimate
-    """Free energy, or mean-field bound, minus log Z by AIS. log Z is low on average, so this is high."""
-    lower: AnnealedEstimate
-    """By RAISE: a lower bound in expectation, without log Z. Equal to `upper` where log Z is exact."""
-    warnings: tuple[str, ...]
+    @property
+    def lower(self) -> float:
+        """RAISE: a lower bound in expectation, which needs no log Z."""
+        return self.upper - self.gap[0]
 
     @property
     def exact(self) -> bool:
         """True where log Z is exact: both ends are then the same."""
-        return self.upper.exact
+        return self.log_z.exact
 
 
 @torch.no_grad()
@@ -67,29 +78,23 @@ def likelihood_bounds(
 ) -> LikelihoodBounds:
     """Return the mean log-likelihood of rows `x` `[N, ...]` by AIS and by RAISE; sets the log Z of `net`.
 
+    AIS runs with half the temperatures first: a check of convergence.
+
     RAISE anneals down from `lower_rows` of the rows, once each. Its distance to AIS varies little from row to row, so
     the mean distance on these is subtracted from the AIS mean of all rows.
     """
-    log_z = net.estimate_log_z(generator, chains, temperatures)
+    halved = net.estimate_log_z(generator, chains, max(temperatures // 2, 1))
+    log_z = halved if halved.exact else net.estimate_log_z(generator, chains, temperatures)
     log_prob = torch.cat([net.log_prob(part).double().cpu() for part in torch.split(x, 500)])
     mean = float(log_prob.mean())
-    upper = _shifted(log_z, mean)
     if log_z.exact:
-        return LikelihoodBounds(upper, upper, ())
+        return LikelihoodBounds(log_z, mean, (0.0, 0.0, 0.0), 0)
     subset = torch.randperm(len(x), generator=generator)[:lower_rows]
     state, log_start = net.posterior_state(x[subset], generator)
     reverse = reverse_annealed_weights(net.path(), state, temperatures, generator)
     gap = log_prob[subset] - (log_start.double().cpu() - reverse)
-    low, high = _ends(gap)
-    value = mean - float(gap.mean())
-    lower = AnnealedEstimate(value, mean - high, mean - low, float(len(gap)), len(gap), temperatures)
-    return LikelihoodBounds(upper, lower, (*log_z.warnings, *_disagreement(reverse, log_z)))
-
-
-def _shifted(log_z: AnnealedEstimate, mean: float) -> AnnealedEstimate:
-    """Return the mean log-likelihood with the interval that log Z gives it."""
-    low, high = mean - (log_z.high - log_z.value), mean + (log_z.value - log_z.low)
-    return AnnealedEstimate(mean, low, high, log_z.ess, log_z.chains, log_z.temperatures, log_z.warnings)
+    warnings = *log_z.warnings, *convergence_warnings(halved, log_z), *_disagreement(reverse, log_z)
+    return LikelihoodBounds(log_z, mean, (float(gap.mean()), *_ends(gap)), len(gap), warnings)
 
 
 def _disagreement(reverse: Tensor, log_z: AnnealedEstimate) -> tuple[str, ...]:
