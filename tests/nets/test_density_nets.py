@@ -13,16 +13,29 @@ from torch import Tensor, nn
 from sparring.nets.boltzmann import BoltzmannMachine
 from sparring.nets.density_net import DensityNet
 from sparring.nets.masked_autoencoder import MaskedAutoencoder
+from sparring.nets.multiscale_pixelcnn import MultiscalePixelCNN, subsampled_sizes
+from sparring.nets.pixel_distributions import Bernoulli, LogisticMixture
+from sparring.nets.pixelcnn import PixelCNN
 
 Shape = tuple[int, int, int]
+
+
+def multiscale(shape: Shape, classes: int) -> nn.Module:
+    base = PixelCNN((shape[0], *subsampled_sizes(*shape[1:], 2)[-1]), Bernoulli(shape[0]), 8, 2, classes=classes)
+    return MultiscalePixelCNN(base, shape, Bernoulli(shape[0]), 2, 8, 1)
+
+
 DENSITY_NETS: dict[str, Callable[[Shape, int], nn.Module]] = {
     "made": lambda shape, classes: MaskedAutoencoder(shape, [16], classes),
     "rbm": lambda shape, classes: BoltzmannMachine(shape, (6,), sweeps=5),
     "dbm": lambda shape, classes: BoltzmannMachine(shape, (6, 4), sweeps=5),
     "rbm-gaussian": lambda shape, classes: BoltzmannMachine(shape, (6,), visible="gaussian", sweeps=5),
+    "pixelcnn": lambda shape, classes: PixelCNN(shape, Bernoulli(shape[0]), 8, 2, classes=classes),
+    "pixelcnn, 8 bits": lambda shape, classes: PixelCNN(shape, LogisticMixture(shape[0], 2), 8, 2, classes=classes),
+    "pixelcnn, multiscale": lambda shape, classes: multiscale(shape, classes),
 }
 """Name -> network of a shape and a number of classes."""
-BINARY = {"made", "rbm"}
+BINARY = {"made", "rbm", "pixelcnn", "pixelcnn, multiscale"}
 """Networks of binary images with an exact log P, of which the 16 images of 2x2 pixels can be enumerated."""
 SHAPES: list[Shape] = [(1, 1, 1), (1, 5, 3), (3, 4, 6)]
 

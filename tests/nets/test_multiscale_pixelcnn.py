@@ -11,6 +11,7 @@ NETS = {
     "odd": ((1, 9, 5), Bernoulli(1), 2, 0),
     "colour, labels": ((3, 5, 6), LogisticMixture(3, 3), 1, 2),
     "1x1": ((1, 1, 1), Bernoulli(1), 2, 0),
+    "blocks": ((1, 12, 7), Bernoulli(1), 1, 0),
     "one row": ((1, 1, 7), Bernoulli(1), 2, 0),
 }
 
@@ -18,8 +19,10 @@ NETS = {
 def build(shape, distribution, scales, classes, dtype=torch.float64):
     torch.manual_seed(0)
     size = subsampled_sizes(*shape[1:], scales)[-1]
-    base = PixelCNN((shape[0], *size), distribution, 8, 2, classes=classes)
-    net = MultiscalePixelCNN(base, shape, scales, width=8, blocks=2).to(dtype)
+    block = 2 if size == (6, 4) else 1
+    joint = Bernoulli(4) if block == 2 else distribution
+    base = PixelCNN((shape[0], *size), joint, 8, 2, classes=classes, block=block)
+    net = MultiscalePixelCNN(base, shape, distribution, scales, width=8, blocks=2).to(dtype)
     net.label = base.label
     with torch.no_grad():
         for parameter in net.parameters():

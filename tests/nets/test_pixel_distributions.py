@@ -5,7 +5,7 @@ import torch
 from torch.autograd import gradcheck
 
 from sparring.engine.errors import UsageError
-from sparring.nets.pixel_distributions import Bernoulli, LogisticMixture, check_values
+from sparring.nets.pixel_distributions import Bernoulli, LogisticMixture, check_values, values_of
 
 DISTRIBUTIONS = {
     "binary": Bernoulli(1),
@@ -22,7 +22,8 @@ def parameters_of(distribution, n=5, seed=0, scale=2.0):
 
 
 def all_pixels(distribution):
-    return torch.cartesian_prod(*[distribution.values.double()] * distribution.channels).view(-1, distribution.channels)
+    values = values_of(distribution, torch.zeros((), dtype=torch.float64))
+    return torch.cartesian_prod(*[values] * distribution.channels).view(-1, distribution.channels)
 
 
 @pytest.mark.parametrize("distribution", DISTRIBUTIONS.values(), ids=DISTRIBUTIONS)
@@ -36,11 +37,14 @@ def test_probabilities_sum_to_one(distribution):
 def test_conditionals_multiply_to_the_joint(distribution):
     parameters, pixels = parameters_of(distribution)[:, None], all_pixels(distribution)[:64]
     total = torch.zeros(5, len(pixels), dtype=torch.float64)
+    terms = distribution.channel_log_probs(parameters, pixels)
     for channel in range(distribution.channels):
         table = distribution.conditional(parameters, pixels, channel)
         assert torch.allclose(table.exp().sum(-1), torch.ones((), dtype=torch.float64))
-        index = (pixels[:, channel, None] - distribution.values).abs().argmin(1)
-        total += table.expand(5, len(pixels), -1).gather(2, index.expand(5, -1)[..., None])[..., 0]
+        index = ((pixels[:, channel] + 1) / 2 * (distribution.levels - 1)).round().long()
+        term = table.expand(5, len(pixels), -1).gather(2, index.expand(5, -1)[..., None])[..., 0]
+        assert torch.allclose(term, terms[..., channel], atol=1e-10)
+        total += term
     assert torch.allclose(total, distribution.log_prob(parameters, pixels), atol=1e-10)
 
 
@@ -69,7 +73,7 @@ def test_gradients(distribution):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_extreme_parameters_give_no_nan(extreme, dtype):
     distribution = LogisticMixture(1, 1)
-    values = distribution.values.to(dtype)[:, None]
+    values = values_of(distribution, torch.zeros((), dtype=dtype))[:, None]
     for place in range(distribution.parameters):
         parameters = torch.zeros(1, distribution.parameters, dtype=dtype)
         parameters[0, place] = extreme
@@ -89,7 +93,7 @@ def test_a_wide_logistic_is_uniform_inside():
 
 def test_a_narrow_logistic_is_certain_of_its_value():
     distribution = LogisticMixture(1, 1)
-    value = distribution.values[[77]]
+    value = values_of(distribution, torch.zeros((), dtype=torch.float64))[[77]]
     parameters = torch.tensor([[0.0, float(value), -100.0]], dtype=torch.float64)
     assert distribution.log_prob(parameters, value[None]).item() == pytest.approx(
         math.log(math.tanh(math.exp(7) / 255 / 2)), rel=1e-9
@@ -103,6 +107,6 @@ def test_foreign_values_are_refused():
         check_values(LogisticMixture(1), torch.full((2, 1, 3, 3), 0.5))
     with pytest.raises(UsageError, match="pixels must be"):
         check_values(LogisticMixture(1), torch.full((2, 1, 3, 3), 3.0))
-    with pytest.raises(UsageError, match="1 channels, the model 3"):
-        check_values(Bernoulli(3), torch.ones(2, 1, 3, 3))
+    with pytest.raises(UsageError, match="pixels must be"):
+        check_values(Bernoulli(1), torch.full((2, 1, 3, 3), -3.0))
     check_values(LogisticMixture(1), torch.arange(256)[None, None, None] / 127.5 - 1)

@@ -17,6 +17,8 @@ NETS = {
     "8 bits, colour": lambda: PixelCNN((3, 5, 4), LogisticMixture(3, 4), 8, 3),
     "completion, labels": lambda: PixelCNN((1, 5, 7), Bernoulli(1), 8, 2, classes=2, completion=True),
     "1x1": lambda: PixelCNN((1, 1, 1), LogisticMixture(1, 2), 4, 1),
+    "blocks": lambda: PixelCNN((1, 8, 6), Bernoulli(4), 8, 2, block=2),
+    "colour blocks, completion": lambda: PixelCNN((2, 4, 6), LogisticMixture(8, 2), 8, 2, completion=True, block=2),
     "kernel 1": lambda: PixelCNN((2, 3, 5), Bernoulli(2), 8, 2, kernel=1),
 }
 
@@ -36,7 +38,7 @@ def test_all_samplers_give_the_same_pixels(name):
     y, z = labels_of(net, 9), noise_of(net, 9)
     u, condition = net.uniforms(z), net.condition(y)
     naive = sample_naive(net, u, condition)
-    assert torch.equal(net(z, y), naive)
+    assert torch.equal(net.to_grid(net(z, y)), naive)
     assert torch.equal(sample_row_wise(net, u, condition), naive)
     fixed, passes = sample_fixed_point(net, u, condition)
     assert torch.equal(fixed, naive) and passes <= naive[0, 0].numel() + 1
@@ -66,11 +68,13 @@ def test_stepwise_probabilities_repeat_to_the_bit(dtype):
     assert torch.equal(stepwise_log_prob(net, x, None), stepwise_log_prob(net, x, None))
 
 
-@pytest.mark.parametrize("shape", [(1, 2, 2), (1, 1, 3), (2, 1, 2), (3, 1, 1), (1, 4, 2)])
+@pytest.mark.parametrize(
+    ("shape", "block"), [((1, 2, 2), 1), ((1, 1, 3), 1), ((2, 1, 2), 1), ((3, 1, 1), 1), ((1, 4, 2), 1), ((1, 4, 2), 2)]
+)
 @pytest.mark.parametrize("kernel", [1, 3])
-def test_probabilities_of_all_images_sum_to_one(shape, kernel):
+def test_probabilities_of_all_images_sum_to_one(shape, block, kernel):
     torch.manual_seed(0)
-    net = PixelCNN(shape, Bernoulli(shape[0]), 8, 2, kernel=kernel, classes=2).double()
+    net = PixelCNN(shape, Bernoulli(shape[0] * block**2), 8, 2, kernel=kernel, classes=2, block=block).double()
     x = all_images(shape)
     for k in range(2):
         total = net.log_prob(x, torch.full((len(x),), k)).exp().sum()
@@ -80,7 +84,7 @@ def test_probabilities_of_all_images_sum_to_one(shape, kernel):
 def test_probabilities_of_all_grey_values_sum_to_one():
     torch.manual_seed(0)
     net = PixelCNN((1, 1, 2), LogisticMixture(1, 3, levels=16), 8, 1).double()
-    values = net.distribution.values
+    values = torch.linspace(-1, 1, 16, dtype=torch.float64)
     x = torch.cartesian_prod(values, values).view(-1, 1, 1, 2)
     assert net.log_prob(x).exp().sum().item() == pytest.approx(1, abs=1e-12)
 
@@ -99,11 +103,12 @@ def test_surprise_of_samples_is_the_entropy():
 
 
 @pytest.mark.parametrize("name", NETS)
-def test_no_output_sees_its_own_or_a_later_pixel(name):
+def test_no_output_sees_its_own_or_a_later_place(name):
     net = build(name)
-    x = net(noise_of(net, 4), labels_of(net, 4)).requires_grad_()
-    outputs = net.outputs(x, net.condition(labels_of(net, 4)))
-    _, height, width = net.shape
+    y = labels_of(net, 4)
+    x = net.to_grid(net(noise_of(net, 4), y)).requires_grad_()
+    outputs = net.outputs(x, net.condition(y))
+    height, width = net.grid
     for place in range(height * width):
         (gradient,) = torch.autograd.grad(outputs[:, place // width, place % width].sum(), x, retain_graph=True)
         reach = gradient.abs().sum((0, 1)).flatten() > 0
@@ -123,55 +128,51 @@ def test_the_diagnosis_finds_a_leak_and_only_a_leak(dtype):
     assert max(net.diagnostics(x, generator)["causality_leak"] for _ in range(10)) > 1e-6
 
 
-def masks(height, width):
-    everything = torch.ones(height, width, dtype=torch.bool)
-    half = everything.clone()
-    half[height // 2 :] = False
-    hole = everything.clone()
-    hole[1:3, 1:4] = False
-    return {"all": everything, "none": ~everything, "upper half": half, "hole": hole, "all but a hole": ~hole}
-
-
-@pytest.mark.parametrize("name", ["binary", "completion, labels"])
-def test_completion_keeps_known_pixels_and_sums_to_one(name):
+@pytest.mark.parametrize(("shape", "block"), [((1, 3, 2), 1), ((1, 2, 4), 2)])
+@pytest.mark.parametrize("completion", [False, True])
+@pytest.mark.parametrize("bits", [0, 1, 3, 7, 2, 20, 33, 62])
+def test_completion_keeps_known_pixels_and_sums_to_one(shape, block, completion, bits):
     torch.manual_seed(0)
-    completion = "completion" in name
-    net = PixelCNN((1, 3, 2), Bernoulli(1), 8, 2, completion=completion).double()
-    images = all_images((1, 3, 2))
-    for bits in (0, 1, 3, 7, 15, 31, 63, 2, 20, 33, 62):
-        known = torch.tensor([bits >> k & 1 for k in range(6)], dtype=torch.bool).view(3, 2)
-        z = noise_of(net, 64)
-        fills, _ = net.complete(images[17:18].expand(64, -1, -1, -1), known, z)
-        assert torch.equal(fills[:, :, known], images[17:18].expand(64, -1, -1, -1)[:, :, known])
-        assert net.completes_exactly(known) == (completion or bits in (0, 1, 3, 7, 15, 31, 63))
-        if completion or bits in (0, 1, 3, 7, 15, 31):
-            matching = (images[:, :, known] == images[17, :, known]).all((1, 2))
-            refilled, log_q = net.complete(images[17:18], known, z[:1])
-            candidates = images[matching]
-            condition = net.condition(None, known_image(net, candidates, known))
-            total = (net.pixel_log_prob(candidates, condition) * ~known).sum((1, 2)).exp().sum()
-            assert total.item() == pytest.approx(1, abs=1e-12)
-            if not completion:  # the joint's own conditional
-                joint = net.log_prob(refilled) - torch.logsumexp(net.log_prob(candidates), 0)
-                assert log_q.item() == pytest.approx(joint.item(), abs=1e-10)
+    net = PixelCNN(shape, Bernoulli(block**2), 8, 2, completion=completion, block=block).double()
+    images = all_images(shape)
+    known = torch.tensor([bits >> k & 1 for k in range(images[0].numel())], dtype=torch.bool).view(shape[1:])
+    x = images[17:18].expand(64, -1, -1, -1)
+    fills, log_q = net.complete(x, known, noise_of(net, 64))
+    assert torch.equal(fills[:, :, known], x[:, :, known])
+    if block == 1:
+        assert net.completes_exactly(known) == (completion or bits in (0, 1, 3, 7))
+    candidates = images[(images[:, 0, known] == images[17, 0, known]).all(1)]
+    log_p = net.log_prob_of_hole(candidates, known[None, None]).detach()
+    if net.completes_exactly(known):
+        assert log_p.exp().sum().item() == pytest.approx(1, abs=1e-12)
+        if not completion:  # the joint's own conditional
+            joint = net.log_prob(fills) - torch.logsumexp(net.log_prob(candidates), 0)
+            assert torch.allclose(log_q, joint)
+    same = (fills[:, None] == candidates[None]).flatten(2).all(2)
+    assert (same.sum(1) == 1).all() and torch.allclose(log_p[same.float().argmax(1)], log_q)
 
 
-def known_image(net, x, known):
-    from sparring.nets.context_net import mask_image
-
-    return mask_image(x, known) if net.context is not None else None
+def test_fills_have_the_stated_probabilities():
+    torch.manual_seed(0)
+    net = PixelCNN((1, 2, 2), LogisticMixture(4, 2, levels=3), 8, 1, completion=True, block=2).double()
+    known = torch.tensor([[False, True], [False, True]])
+    n, x = 5000, torch.tensor([[[[0.0, 1.0], [0.0, -1.0]]]], dtype=torch.float64)
+    fills, log_p = net.complete(x.expand(n, -1, -1, -1), known, noise_of(net, n))
+    kinds, index, counts = fills.flatten(1).unique(dim=0, return_inverse=True, return_counts=True)
+    p = torch.zeros(len(kinds), dtype=torch.float64).scatter(0, index, log_p.exp())
+    assert p.sum() <= 1 + 1e-12
+    assert ((counts / n - p).abs() / (p * (1 - p) / n + 1 / n**2).sqrt()).max() < 5
 
 
 def test_a_completion_net_sees_known_pixels_on_all_sides():
     net = build("completion, labels")
     x = net(noise_of(net, 1), torch.tensor([0])).detach()
-    known = masks(5, 7)["hole"]
-    y, z = torch.zeros(50, dtype=torch.long), noise_of(net, 50)
+    known = torch.ones(1, 1, 5, 7, dtype=torch.bool)
+    known[:, :, 1:3, 1:4] = False
     below = x.clone()
     below[:, :, 4] *= -1
-    _, log_p = net.complete(x.expand(50, -1, -1, -1), known, z, y)
-    _, other = net.complete(below.expand(50, -1, -1, -1), known, z, y)
-    assert not torch.allclose(log_p, other)
+    y = torch.tensor([0])
+    assert not torch.allclose(net.log_prob_of_hole(x, known, y), net.log_prob_of_hole(below, known, y))
 
 
 def test_bad_input_is_named():
@@ -183,6 +184,10 @@ def test_bad_input_is_named():
     with pytest.raises(UsageError, match="labels do not fit"):
         labelled = build("completion, labels")
         labelled(noise_of(labelled, 1))
+    with pytest.raises(UsageError, match=r"images of shape \(1, 5, 5\) do not fit .* in blocks of 2"):
+        build("blocks").log_prob(torch.ones(1, 1, 5, 5, dtype=torch.float64))
+    with pytest.raises(UsageError, match=r"images of shape \(3, 7, 6\) do not fit"):
+        net.log_prob(torch.ones(1, 3, 7, 6, dtype=torch.float64))
 
 
 def test_sizes_other_than_the_samples_have_a_density():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 from torch.nn.functional import relu
 
@@ -27,12 +26,3 @@ class ContextNet(nn.Module):
         for spatial, pointwise in zip(self.spatial, self.pointwise, strict=True):
             h = h + pointwise(relu(spatial(relu(h))))
         return h
-
-
-def mask_image(x: Tensor, known: Tensor) -> Tensor:
-    """Return images `[B, C, H, W]` with unknown pixels set to 0, and the mask as a further channel.
-
-    `known` is a bool mask that broadcasts to `[B, 1, H, W]`.
-    """
-    mask = known.expand(len(x), 1, *x.shape[2:]).to(x.dtype)
-    return torch.cat([x * mask, mask], 1)

@@ -15,8 +15,8 @@ from torch.nn.functional import pad, relu
 
 from sparring.nets.context_net import ContextNet
 from sparring.nets.layers import Head, Size
-from sparring.nets.pixel_distributions import PixelDistribution, check_values, to_uniform
-from sparring.nets.pixelcnn import PixelCNN
+from sparring.nets.pixel_distributions import PixelDistribution, check_values, to_uniform, values_of
+from sparring.nets.pixelcnn import PixelCNN, Shape
 from sparring.nets.pixelcnn_samplers import Conditional
 
 OFFSETS = ((0, 1), (1, 0), (1, 1))
@@ -53,20 +53,26 @@ class StepNet(nn.Module):
 
 
 class MultiscalePixelCNN(nn.Module):
-    """Images `[B, C, H, W]` of any size `shape` from a `PixelCNN` of the smallest and three `StepNet`s a doubling."""
+    """Images `[B, C, H, W]` of any size `shape` from a `PixelCNN` of the smallest and three `StepNet`s a doubling.
+
+    `distribution` is that of a pixel.
+    """
 
     exact = True
 
-    def __init__(self, base: PixelCNN, shape: tuple[int, int, int], scales: int, width: int, blocks: int) -> None:
+    def __init__(
+        self, base: PixelCNN, shape: Shape, distribution: PixelDistribution, scales: int, width: int, blocks: int
+    ) -> None:
         super().__init__()
-        self.shape, self.distribution = shape, base.distribution
+        self.shape, self.distribution = shape, distribution
         self.sizes = subsampled_sizes(*shape[1:], scales)
         classes = base.label.num_embeddings if base.label is not None else 0
         self.base, self.stride = base, 1 << scales
         self.steps = nn.ModuleList(
-            StepNet(base.distribution, known + 1, width, blocks, classes) for _ in range(scales) for known in range(3)
+            StepNet(distribution, known + 1, width, blocks, classes) for _ in range(scales) for known in range(3)
         )
-        self.latent_dim = shape[1] * shape[2] * base.distribution.uniforms
+        later = shape[1] * shape[2] - base.shape[1] * base.shape[2]
+        self.latent_dim = base.latent_dim + later * distribution.uniforms
 
     def plan(self) -> list[tuple[nn.Module, int, Size]]:
         """Return network, stride of the finer image and offset of each step, coarse to fine, without empty ones."""
@@ -122,7 +128,7 @@ class MultiscalePixelCNN(nn.Module):
         """Yield the distributions of an image's values and receive the values, as `PixelCNN.conditionals` does."""
         like = self.base.first_vertical.weight
         x = torch.zeros(batch, *self.shape, dtype=like.dtype, device=like.device)
-        values = self.distribution.values.to(x)
+        values = values_of(self.distribution, x)
         steps = self.base.conditionals(batch, y)
         step: Conditional | None = next(steps)
         while step is not None:
@@ -148,7 +154,8 @@ class MultiscalePixelCNN(nn.Module):
 
     def protocol(self) -> dict[str, object]:
         """Return what a stated likelihood depends on."""
-        return {**self.base.protocol(), "order": f"raster at {self.sizes[-1][0]}x{self.sizes[-1][1]}, then quarters"}
+        base, size = self.base.protocol(), "x".join(map(str, self.sizes[-1]))
+        return {**base, "order": f"{base['order']} at {size}, then quarters"}
 
     def diagnostics(self, x: Tensor, generator: torch.Generator) -> dict[str, float]:
         """Return `causality_leak` of the smallest image (`PixelCNN.diagnostics`); later steps see no unknown pixel."""

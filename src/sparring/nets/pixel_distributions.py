@@ -6,7 +6,7 @@ of each channel is one of `values`, which lie in [-1, 1].
 
 from __future__ import annotations
 
-from functools import reduce
+from itertools import pairwise
 from math import log
 from typing import Protocol
 
@@ -28,11 +28,15 @@ class PixelDistribution(Protocol):
     """Numbers that the network gives for each pixel."""
     uniforms: int
     """Uniform numbers that one sample needs."""
-    values: Tensor
-    """Values of a channel, `[V]`, ascending from -1 to 1."""
+    levels: int
+    """Number of values of a channel, V; they are evenly spaced from -1 to 1."""
 
     def log_prob(self, parameters: Tensor, x: Tensor) -> Tensor:
         """Return log P of pixels `[..., channels]`, in nats, `[...]`."""
+        ...
+
+    def channel_log_probs(self, parameters: Tensor, x: Tensor) -> Tensor:
+        """Return log P of each channel given those before it, `[..., channels]`."""
         ...
 
     def sample(self, parameters: Tensor, u: Tensor) -> Tensor:
@@ -50,18 +54,31 @@ def to_uniform(z: Tensor) -> Tensor:
     return u.clamp(1e-300, 1 - 2**-53)
 
 
+def stacked(terms: list[Tensor]) -> Tensor:
+    """Return tensors whose shapes broadcast as one, with a further last dimension."""
+    return torch.stack(list(torch.broadcast_tensors(*terms)), -1)  # type: ignore[no-untyped-call]
+
+
 def pair_index(channel: int, before: int) -> int:
     """Return the position of the coefficient of channel `before` in the parameters of `channel`, row by row."""
     return channel * (channel - 1) // 2 + before
 
 
+def values_of(distribution: PixelDistribution, like: Tensor) -> Tensor:
+    """Return the values of a channel, `[V]`, in the precision of `like`: 2 k / (V - 1) - 1."""
+    return to_values(torch.arange(distribution.levels, device=like.device).to(like.dtype), distribution.levels)
+
+
+def to_values(level: Tensor, levels: int) -> Tensor:
+    """Return the values of levels 0 to `levels` - 1, as the data have them."""
+    return level / ((levels - 1) / 2) - 1
+
+
 def check_values(distribution: PixelDistribution, x: Tensor) -> None:
-    """Raise UsageError where images `[B, C, ...]` hold values or channels that the distribution does not have."""
-    if x.shape[1] != distribution.channels:
-        raise UsageError(f"the images have {x.shape[1]} channels, the model {distribution.channels}: convert them")
-    top = len(distribution.values) - 1
+    """Raise UsageError where images hold values that the distribution does not have."""
+    top = distribution.levels - 1
     level = (x.float() + 1) * (top / 2)
-    if not x.is_meta and not bool(((level - level.round()).abs() < 1e-3).logical_and(level.abs() < top + 0.5).all()):
+    if not x.is_meta and bool(((level - level.round()).abs() > 1e-3).logical_or(x.abs() > 1.001).any()):
         kind = "-1 or 1" if top == 1 else f"the {top + 1} values 2 k / {top} - 1"
         raise UsageError(f"pixels must be {kind}: draw binary values, or round grey ones, before")
 
@@ -72,7 +89,7 @@ class Bernoulli:
     def __init__(self, channels: int) -> None:
         self.channels = self.uniforms = channels
         self.parameters = channels + channels * (channels - 1) // 2
-        self.values = torch.tensor([-1.0, 1.0])
+        self.levels = 2
 
     def _logit(self, parameters: Tensor, x: Tensor, channel: int) -> Tensor:
         logit = parameters[..., channel]
@@ -82,8 +99,12 @@ class Bernoulli:
 
     def log_prob(self, parameters: Tensor, x: Tensor) -> Tensor:
         """Return log P of pixels `[..., channels]`, in nats, `[...]`."""
+        return self.channel_log_probs(parameters, x).sum(-1)
+
+    def channel_log_probs(self, parameters: Tensor, x: Tensor) -> Tensor:
+        """Return log P of each channel given those before it, `[..., channels]`."""
         terms = [logsigmoid(x[..., c] * self._logit(parameters, x, c)) for c in range(self.channels)]
-        return reduce(torch.add, terms)
+        return stacked(terms)
 
     def sample(self, parameters: Tensor, u: Tensor) -> Tensor:
         """Return 1 where u < sigmoid(logit), else -1, `[..., channels]`."""
@@ -111,7 +132,7 @@ class LogisticMixture:
         self.channels, self.components = channels, components
         self.uniforms = 1 + channels
         self.parameters = components * (1 + 2 * channels + channels * (channels - 1) // 2)
-        self.values = torch.linspace(-1, 1, levels, dtype=torch.float64)
+        self.levels = levels
         self.half_step = 1 / (levels - 1)
 
     def _split(self, parameters: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -146,12 +167,21 @@ class LogisticMixture:
 
     def log_prob(self, parameters: Tensor, x: Tensor) -> Tensor:
         """Return log P of pixels `[..., channels]`, in nats, `[...]`: channels are summed inside each component."""
+        return torch.logsumexp(self._joint(parameters, x, self.channels)[-1], -1)
+
+    def channel_log_probs(self, parameters: Tensor, x: Tensor) -> Tensor:
+        """Return log P of each channel given those before it, `[..., channels]`."""
+        totals = [torch.logsumexp(joint, -1) for joint in self._joint(parameters, x, self.channels)]
+        return stacked([after - before for before, after in pairwise(totals)])
+
+    def _joint(self, parameters: Tensor, x: Tensor, channels: int) -> list[Tensor]:
+        """Return log P of component and first channels, `[..., K]`, for 0 to `channels` channels."""
         log_weights, means, log_scale, coefficients = self._split(parameters)
-        total = log_weights
-        for c in range(self.channels):
+        totals = [log_weights]
+        for c in range(channels):
             mean = self._mean(means, coefficients, x, c)
-            total = total + self._log_mass(x[..., c, None], mean, log_scale[..., c, :])
-        return torch.logsumexp(total, -1)
+            totals.append(totals[-1] + self._log_mass(x[..., c, None], mean, log_scale[..., c, :]))
+        return totals
 
     def sample(self, parameters: Tensor, u: Tensor) -> Tensor:
         """Return pixels `[..., channels]`: the first uniform chooses the component, the others its logistic noise."""
@@ -160,24 +190,19 @@ class LogisticMixture:
         component = (u[..., :1] > steps).sum(-1, keepdim=True)
         noise = torch.logit(u[..., 1:]).to(parameters.dtype)
         x = torch.empty_like(means[..., 0])
-        top = len(self.values) - 1
+        top = self.levels - 1
         for c in range(self.channels):
             mean = self._mean(means, coefficients, x, c).gather(-1, component)[..., 0]
             scale = log_scale[..., c, :].gather(-1, component)[..., 0].exp()
             level = ((mean + scale * noise[..., c] + 1) * (top / 2)).round().clamp(0, top)
-            x[..., c] = self._to_values(level)
+            x[..., c] = to_values(level, self.levels)
         return x
-
-    def _to_values(self, level: Tensor) -> Tensor:
-        return level / ((len(self.values) - 1) / 2) - 1
 
     def conditional(self, parameters: Tensor, x: Tensor, channel: int) -> Tensor:
         """Return log P of each value given the channels of `x` before, which weigh the components, `[..., V]`."""
-        log_weights, means, log_scale, coefficients = self._split(parameters)
-        for c in range(channel):
-            mean = self._mean(means, coefficients, x, c)
-            log_weights = log_weights + self._log_mass(x[..., c, None], mean, log_scale[..., c, :])
+        joint = self._joint(parameters, x, channel)[-1]
+        _, means, log_scale, coefficients = self._split(parameters)
         mean = self._mean(means, coefficients, x, channel)
-        values = self.values.to(parameters)[:, None]
+        values = values_of(self, parameters)[:, None]
         masses = self._log_mass(values, mean[..., None, :], log_scale[..., None, channel, :])
-        return torch.logsumexp(log_softmax(log_weights, -1)[..., None, :] + masses, -1)
+        return torch.logsumexp(log_softmax(joint, -1)[..., None, :] + masses, -1)

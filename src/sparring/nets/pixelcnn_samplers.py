@@ -1,8 +1,8 @@
 """Samplers of a PixelCNN: naive, row-wise and fixed-point ones to compare with, and the cached one that is in use.
 
-All take uniform numbers `u` `[B, H, W, uniforms]`, float64 in (0, 1), and give the same pixels for the same numbers, up
-to rounding. Each pixel is rounded to a value of the distribution before the next one depends on it. So the
-distribution of the samples is the density of `PixelCNN.log_prob`.
+All work on the network's grid of pixels or blocks (`PixelCNN.to_grid`), and take uniform numbers `u` `[B, H, W,
+uniforms]`, float64 in (0, 1). For the same numbers they give the same pixels, up to rounding. Each value is one of the
+distribution's before the next depends on it. So the distribution of the samples is the density of `PixelCNN.log_prob`.
 
 The cached sampler keeps each convolution's recent inputs (Ramachandran et al. 2017, arXiv:1704.06001). It computes the
 vertical stack once per row and the horizontal one once per pixel, with one matrix product per convolution.
@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn.functional import conv2d, glu
 
 from sparring.nets.layers import Size
+from sparring.nets.pixel_distributions import values_of
 
 if TYPE_CHECKING:
     from sparring.nets.pixelcnn import GatedLayer, PixelCNN, ValueAndGate
@@ -30,7 +31,7 @@ class Conditional(NamedTuple):
     """What a coder needs of one step: which pixels come next, and their distribution given all before."""
 
     place: tuple[Any, ...]
-    """Index of these pixels in images `[B, C, H, W]`; it gives `[B]` or `[B, h, w]`."""
+    """Index of these values in images `[B, C, H, W]`; it gives `[B]` or `[B, h, w]`."""
     probabilities: Tensor
     """Probabilities of the values, float64, `[B, V]` or `[B, h, w, V]`."""
 
@@ -96,13 +97,22 @@ def sample_cached(net: PixelCNN, u: Tensor, condition: Tensor | None = None) -> 
 
 @torch.no_grad()
 def complete_cached(net: PixelCNN, x: Tensor, known: Tensor, u: Tensor, condition: Tensor | None = None) -> Tensor:
-    """Return `x` with the pixels where `known` `[H, W]` is False sampled in raster order, given all pixels before."""
+    """Return `x` `[B, C, H, W]` with new values where `known` `[C, H, W]` is False, given the values before.
+
+    Each value of a pixel takes one of its last C uniform numbers, by the inverse of its distribution function.
+    """
     steps = IncrementalPass(net, len(u), (u.shape[1], u.shape[2]), condition)
-    for row, row_known in enumerate(known.tolist()):
+    channels = x.shape[1]
+    values = values_of(net.distribution, x)
+    for row in range(u.shape[1]):
         steps.start_row(row)
-        for column, given in enumerate(row_known):
-            outputs = steps.outputs(column)
-            pixel = x[:, :, row, column] if given else net.distribution.sample(outputs, u[:, row, column])
+        for column in range(u.shape[2]):
+            outputs, pixel = steps.outputs(column), x[:, :, row, column].clone()
+            for channel, given in enumerate(known[:, row, column].tolist()):
+                if not given:
+                    table = net.distribution.conditional(outputs, pixel, channel).double().exp().cumsum(-1)
+                    number = u[:, row, column, channel - channels, None]
+                    pixel[:, channel] = values[(number > table[:, :-1]).sum(1)]
             steps.push(column, pixel)
     return steps.images()
 
@@ -111,20 +121,21 @@ def complete_cached(net: PixelCNN, x: Tensor, known: Tensor, u: Tensor, conditio
 def conditionals(
     net: PixelCNN, batch: int, size: Size, condition: Tensor | None = None
 ) -> Generator[Conditional, Tensor, None]:
-    """Yield the distribution of one channel of one pixel at a time (`Conditional`), and receive its values by `send`.
+    """Yield the distribution of one value of the grid at a time (`Conditional`), and receive its level by `send`.
 
-    The values are indices of `net.distribution.values`, int64 `[batch]`. The order is that of the raster.
+    Levels are int64 `[batch]`, from 0 to `net.distribution.levels` - 1.
     """
     steps, distribution = IncrementalPass(net, batch, size, condition), net.distribution
     for row in range(size[0]):
         steps.start_row(row)
         for column in range(size[1]):
             outputs = steps.outputs(column).double()
-            pixel = outputs.new_zeros(batch, distribution.channels)
-            values = distribution.values.to(outputs)
+            pixel, values = outputs.new_zeros(batch, distribution.channels), values_of(distribution, outputs)
             for channel in range(distribution.channels):
+                plane, inside = divmod(channel, net.block**2)
+                place = plane, row * net.block + inside // net.block, column * net.block + inside % net.block
                 p = distribution.conditional(outputs, pixel, channel).exp()
-                pixel[:, channel] = values[(yield Conditional((slice(None), channel, row, column), p))]
+                pixel[:, channel] = values[(yield Conditional((slice(None), *place), p))]
             steps.push(column, pixel)
 
 

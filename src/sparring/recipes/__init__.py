@@ -59,6 +59,9 @@ RECIPES: dict[str, Entry] = {
     ),
     "rbm": _density("boltzmann", "RBM", "density up to a constant: a restricted Boltzmann machine (Tieleman 2008)"),
     "dbm": _density("boltzmann", "DBM", "the same with two hidden layers (Salakhutdinov and Hinton 2009)"),
+    "pixelcnn": _density(
+        "pixelcnn", "PixelCNNRecipe", "exact density of images, pixel after pixel (van den Oord et al. 2016)"
+    ),
     "improved": _semi_supervised(
         "improved", "Improved", "few labels: feature matching, K + 1 classes (Salimans et al. 2016)"
     ),

@@ -1,0 +1,94 @@
+"""A gated PixelCNN (van den Oord et al. 2016, arXiv:1606.05328).
+
+With `scales` it is multiscale (Reed et al. 2017, arXiv:1703.03664). Images of bytes have a discretised logistic mixture
+(Salimans et al. 2017, arXiv:1701.05517). `nets/pixelcnn.py` lists the differences to the paper; one more is that
+binary images are drawn in blocks of 2x2 pixels, a joint distribution each, which learns faster than single pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import ClassVar, Self
+
+from torch import nn
+
+from sparring.engine.data_spec import ImageSpec
+from sparring.engine.device import Hardware
+from sparring.engine.errors import UsageError
+from sparring.engine.loop import System
+from sparring.games.completion import completion_loss
+from sparring.nets.multiscale_pixelcnn import MultiscalePixelCNN, subsampled_sizes
+from sparring.nets.pixel_distributions import Bernoulli, LogisticMixture, PixelDistribution
+from sparring.nets.pixelcnn import PixelCNN
+from sparring.recipes.density.base import DensityRecipe
+from sparring.recipes.recipe import check_positive
+
+STEP_BLOCKS = 4
+"""Residual blocks of the network of a parallel step."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PixelCNNRecipe(DensityRecipe):
+    """PixelCNN: exact density of images, pixel after pixel, with a fast sampler."""
+
+    name: ClassVar[str] = "pixelcnn"
+    paper: ClassVar[str] = "van den Oord et al. 2016, arXiv:1606.05328"
+
+    binary: bool = False
+    """Binary images: grey pixels are probabilities of white. Else values of 8 bits."""
+    width: int = 32
+    """Features of each layer."""
+    layers: int = 8
+    """Number of gated layers."""
+    kernel: int = 3
+    """Width of the convolutions, odd."""
+    components: int = 10
+    """Logistic components of a pixel of 8 bits."""
+    block: int | None = None
+    """Side of the blocks of pixels that are drawn at once. Default: 2 for binary images of even sides, else 1."""
+    scales: int = 0
+    """Doublings of a smaller image, each in three parallel steps: faster samples of lower likelihood."""
+    completion: bool = False
+    """Training on partly known images, for exact log P(hole | known) with any mask."""
+
+    def __post_init__(self) -> None:
+        check_positive(
+            self, "batch_size", "lr", "accumulation_steps", "ema_half_life",
+            "width", "layers", "kernel", "components", "block",
+        )  # fmt: skip
+        if self.kernel % 2 == 0:
+            raise UsageError(f"--kernel must be odd, not {self.kernel}: take {self.kernel + 1}")
+        if self.scales < 0:
+            raise UsageError(f"--scales must be at least 0, not {self.scales}")
+        if self.scales and self.completion:
+            raise UsageError("--completion needs all pixels in raster order: leave out --scales")
+
+    def resolve(self, spec: ImageSpec, hardware: Hardware) -> Self:
+        """Return the recipe with its block; raise UsageError where blocks do not divide the images."""
+        height, width = subsampled_sizes(spec.height, spec.width, self.scales)[-1]
+        block = self.block or (2 if self.binary and height % 2 == width % 2 == 0 else 1)
+        if height % block or width % block:
+            raise UsageError(f"--block {block} does not divide images of {height}x{width}: take --block 1")
+        return replace(self, block=block)
+
+    def distribution(self, channels: int) -> PixelDistribution:
+        """Return the distribution of the values of a pixel, or of a block."""
+        return Bernoulli(channels) if self.binary else LogisticMixture(channels, self.components)
+
+    def nets(self, spec: ImageSpec) -> dict[str, nn.Module]:
+        """Return the network; with `scales` that of the smallest image, and three for each doubling."""
+        size, block = subsampled_sizes(spec.height, spec.width, self.scales)[-1], self.block or 1
+        net = PixelCNN(
+            (spec.channels, *size), self.distribution(spec.channels * block**2), self.width, self.layers, self.kernel,
+            self.classes(spec), self.completion, block,
+        )  # fmt: skip
+        if not self.scales:
+            return {"generator": net}
+        distribution = self.distribution(spec.channels)
+        return {"generator": MultiscalePixelCNN(net, spec.shape, distribution, self.scales, self.width, STEP_BLOCKS)}
+
+    def system(self, spec: ImageSpec, nets: Mapping[str, nn.Module], total: int) -> System:
+        """Return the game of maximum likelihood."""
+        loss = completion_loss(binary=self.binary, conditional=self.classes(spec) > 0) if self.completion else None
+        return self.one_player(nets, spec, total, loss=loss)
