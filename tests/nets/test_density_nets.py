@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from sparring.nets.boltzmann import BoltzmannMachine
 from sparring.nets.density_net import DensityNet
+from sparring.nets.flow import ImageFlow
 from sparring.nets.masked_autoencoder import MaskedAutoencoder
 from sparring.nets.multiscale_pixelcnn import MultiscalePixelCNN, subsampled_sizes
 from sparring.nets.pixel_distributions import Bernoulli, LogisticMixture
@@ -30,6 +31,9 @@ DENSITY_NETS: dict[str, Callable[[Shape, int], nn.Module]] = {
     "rbm": lambda shape, classes: BoltzmannMachine(shape, (6,), sweeps=5),
     "dbm": lambda shape, classes: BoltzmannMachine(shape, (6, 4), sweeps=5),
     "rbm-gaussian": lambda shape, classes: BoltzmannMachine(shape, (6,), visible="gaussian", sweeps=5),
+    "flow": lambda shape, classes: ImageFlow(shape, steps=2, hidden=6, classes=classes),
+    "flow, variational": lambda shape, classes: ImageFlow(shape, steps=2, hidden=6, classes=classes, noise_hidden=4),
+    "flow, binary": lambda shape, classes: ImageFlow(shape, steps=2, hidden=6, classes=classes, values=2),
     "pixelcnn": lambda shape, classes: PixelCNN(shape, Bernoulli(shape[0]), 8, 2, classes=classes),
     "pixelcnn, 8 bits": lambda shape, classes: PixelCNN(shape, LogisticMixture(shape[0], 2), 8, 2, classes=classes),
     "pixelcnn, multiscale": lambda shape, classes: multiscale(shape, classes),
