@@ -96,7 +96,7 @@ def test_a_training_finds_what_columns_have_in_common() -> None:
         losses.append(float(loss.detach()))
     true = math.log(3) - 0.2 * math.log(0.2) - 0.8 * math.log(0.8) + 0.5 * math.log(2 * math.pi * math.e)
     assert losses[0] > true + 0.3 and true - 0.05 < losses[-1] < true + 0.12
-    samples = net.eval()(torch.randn(500, 3))
+    samples = net.eval().requires_grad_(False)(torch.randn(500, 3))
     spec = TableSpec(COLUMNS, "")
     assert (spec.decode(samples) == samples.numpy()).all() and (samples[:, 5] == 2.5).all()
     difference = samples[:, :3].argmax(1) - samples[:, 3]
