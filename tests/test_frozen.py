@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 from safetensors import safe_open
 
 import sparring
@@ -74,6 +75,7 @@ OTHERS = {
     "evaluate": "evaluate r3 -n 100 --features raw --device cpu",
     "attack": "attack improved digits --count 20 --device cpu --out attacked",
     "certify": "certify noisy digits --count 4 --draws 100 --radius 0 0.1 --device cpu",
+    "restore": "restore photo.png --noise 20 --steps 2 --out restored --device cpu",
     "recipes": "recipes",
 }
 """Commands that train no images; they come after the trainings, whose folders they read."""
@@ -114,10 +116,17 @@ def write_words(folder: Path) -> None:
                     file.writeframes((tone * 12000).astype("<i2").tobytes())
 
 
+def write_photo(folder: Path) -> None:
+    """photo.png, a noisy slope."""
+    values = np.add.outer(np.arange(64), np.arange(64)) + np.random.default_rng(0).normal(60, 20, (64, 64))
+    Image.fromarray(values.clip(0, 255).astype(np.uint8)).save(folder / "photo.png")
+
+
 def run_all(folder: Path) -> dict[str, Any]:
     """Run all commands in one process, in `folder`: `commands` (name -> exit code, output), `torch` and `kernels`."""
     write_table(folder)
     write_words(folder / "words")
+    write_photo(folder)
     fixed = "--seed 1 --device cpu --precision fp32 --json --out"
     commands = {name: f"{command} {fixed} {name}".split() for name, command in TRAININGS.items()}
     commands |= {name: f"{command} --json".split() for name, command in OTHERS.items()}

@@ -70,6 +70,7 @@ def test_recipes_are_listed(quick: Callable[..., subprocess.CompletedProcess[str
         "evaluate",
         "recipes",
         "certify",
+        "restore",
     ],
 )
 def test_help_of_every_command(quick: Callable[..., subprocess.CompletedProcess[str]], command: str) -> None:

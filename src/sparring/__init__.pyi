@@ -10,6 +10,7 @@ from sparring.commands.evaluate import evaluate as evaluate
 from sparring.commands.harden import harden as harden
 from sparring.commands.inspect import inspect as inspect
 from sparring.commands.predict import predict as predict
+from sparring.commands.restore import restore as restore
 from sparring.commands.sample import sample as sample
 from sparring.commands.train import train as train
 from sparring.data.dataset import Dataset as Dataset

@@ -93,6 +93,10 @@ COMMANDS = {
         flags.DoctorFlags, "RUN", "diagnose a run and name the flag to try next",
         ("runs/digits-r3", "runs/digits-r3 --json"),
     ),
+    "restore": Command(
+        flags.RestoreFlags, "PICTURE", "fill holes, remove noise or enlarge one picture, without training data",
+        ("photo.png --mask mask.png", "photo.jpg --noise --minutes 10"),
+    ),
     "recipes": Command(flags.RecipesFlags, "", "list what can be trained", ("", "--json")),
 }  # fmt: skip
 

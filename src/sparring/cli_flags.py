@@ -320,6 +320,33 @@ class EvaluateFlags:
 
 
 @dataclass(frozen=True)
+class RestoreFlags:
+    """Fill holes of one picture, remove its noise or enlarge it, without training data. Give one task."""
+
+    picture: Annotated[str, arg(metavar="PICTURE", help_behavior_hint="")]
+    """A picture file; it is never written to."""
+    mask: Annotated[str | None, arg(metavar="M", help_behavior_hint="")] = None
+    """Picture of the same size: white is kept, black is filled."""
+    noise: Annotated[tuple[float, ...] | None, arg(metavar="[SIGMA]", help_behavior_hint="")] = None
+    """Remove noise of this standard deviation, in grey levels of 255; without a number it is estimated."""
+    scale: Annotated[int | None, arg(metavar="2|4", help_behavior_hint="")] = None
+    """Enlarge by 2 or 4."""
+    jpeg: Switch = False
+    """Remove the artefacts of JPEG."""
+    minutes: Annotated[float | None, arg(metavar="M", help_behavior_hint="(default: 5)")] = None
+    """Largest time; a short probe of the speed turns it into a number of steps."""
+    steps: Annotated[int | None, arg(metavar="N", help_behavior_hint="")] = None
+    """Largest number of steps at full size, instead of --minutes."""
+    out: Out = None
+    """Folder of the results; a call that was stopped goes on from there."""
+    seed: Seed = 0
+    """Random seed."""
+    json: Json = False
+    """Print one JSON object to stdout."""
+    hardware: HardwareFlags = field(default_factory=HardwareFlags)
+
+
+@dataclass(frozen=True)
 class RecipesFlags:
     """List the recipes that can be trained."""
 

@@ -1,0 +1,1 @@
+"""Parts of `sparring restore`."""
