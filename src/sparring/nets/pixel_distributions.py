@@ -12,7 +12,7 @@ from typing import Protocol
 
 import torch
 from torch import Tensor
-from torch.nn.functional import log_softmax, logsigmoid, softplus
+from torch.nn.functional import log_softmax, logsigmoid, pad, softplus
 
 from sparring.engine.errors import UsageError
 
@@ -84,18 +84,17 @@ def check_values(distribution: PixelDistribution, x: Tensor) -> None:
 
 
 class Bernoulli:
-    """Pixels of values -1 and 1: logit of channel c = l_c + sum over b < c of w_cb x_b."""
+    """Pixels of values -1 and 1: logit of channel c = l_c + sum over b < c of w_bc x_b.
+
+    The parameters are the l_c, then w_bc for all c > b, of b = 0, 1, ...
+    """
 
     def __init__(self, channels: int) -> None:
         self.channels = self.uniforms = channels
         self.parameters = channels + channels * (channels - 1) // 2
         self.levels = 2
-
-    def _logit(self, parameters: Tensor, x: Tensor, channel: int) -> Tensor:
-        logit = parameters[..., channel]
-        for before in range(channel):
-            logit = logit + parameters[..., self.channels + pair_index(channel, before)] * x[..., before]
-        return logit
+        starts = [channels + b * channels - b * (b + 1) // 2 for b in range(channels)]
+        self.effects = [slice(start, start + channels - 1 - b) for b, start in enumerate(starts)]
 
     def log_prob(self, parameters: Tensor, x: Tensor) -> Tensor:
         """Return log P of pixels `[..., channels]`, in nats, `[...]`."""
@@ -103,20 +102,26 @@ class Bernoulli:
 
     def channel_log_probs(self, parameters: Tensor, x: Tensor) -> Tensor:
         """Return log P of each channel given those before it, `[..., channels]`."""
-        terms = [logsigmoid(x[..., c] * self._logit(parameters, x, c)) for c in range(self.channels)]
-        return stacked(terms)
+        logits = parameters[..., : self.channels]
+        for b in range(self.channels - 1):
+            logits = logits + pad(parameters[..., self.effects[b]] * x[..., b : b + 1], (b + 1, 0))
+        return logsigmoid(x * logits)
 
     def sample(self, parameters: Tensor, u: Tensor) -> Tensor:
         """Return 1 where u < sigmoid(logit), else -1, `[..., channels]`."""
         x = torch.empty_like(parameters[..., : self.channels])
-        noise = torch.logit(u)
-        for channel in range(self.channels):
-            x[..., channel] = (self._logit(parameters, x, channel) > noise[..., channel]).to(x.dtype) * 2 - 1
+        excess, one = parameters[..., : self.channels] - torch.logit(u), x.new_ones(())
+        for c in range(self.channels):
+            x[..., c] = torch.copysign(one, excess[..., c])
+            if c + 1 < self.channels:
+                excess[..., c + 1 :].addcmul_(parameters[..., self.effects[c]], x[..., c : c + 1])
         return x
 
     def conditional(self, parameters: Tensor, x: Tensor, channel: int) -> Tensor:
         """Return log P of -1 and of 1 given the channels of `x` before, `[..., 2]`."""
-        logit = self._logit(parameters, x, channel)
+        logit = parameters[..., channel]
+        for b in range(channel):
+            logit = logit + parameters[..., self.effects[b].start + channel - b - 1] * x[..., b]
         return torch.stack([logsigmoid(-logit), logsigmoid(logit)], -1)
 
 
