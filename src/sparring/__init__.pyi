@@ -9,10 +9,12 @@ from sparring.commands.doctor import doctor as doctor
 from sparring.commands.evaluate import evaluate as evaluate
 from sparring.commands.harden import harden as harden
 from sparring.commands.inspect import inspect as inspect
+from sparring.commands.pack import pack as pack
 from sparring.commands.predict import predict as predict
 from sparring.commands.restore import restore as restore
 from sparring.commands.sample import sample as sample
 from sparring.commands.train import train as train
+from sparring.commands.unpack import unpack as unpack
 from sparring.data.dataset import Dataset as Dataset
 from sparring.data.loader import BatchLoader as BatchLoader
 from sparring.data.open import open as open

@@ -89,6 +89,14 @@ COMMANDS = {
         flags.CertifyFlags, "RUN SOURCE", "certify the robustness of a classifier",
         ("runs/mnist-noisy mnist", "runs/mnist-consistent mnist --sigma 0.25"),
     ),
+    "pack": Command(
+        flags.PackFlags, "SOURCE", "compress images without loss, by a density model",
+        ("digits/ --with runs/digits-pixelcnn", "scans/ --with runs/scans --out scans.sparring"),
+    ),
+    "unpack": Command(
+        flags.UnpackFlags, "FILE", "restore packed images",
+        ("digits.sparring --with runs/digits-pixelcnn", "scans.sparring --with runs/scans --out scans/"),
+    ),
     "doctor": Command(
         flags.DoctorFlags, "RUN", "diagnose a run and name the flag to try next",
         ("runs/digits-r3", "runs/digits-r3 --json"),

@@ -274,6 +274,34 @@ class SampleFlags:
 
 
 @dataclass(frozen=True)
+class PackFlags:
+    """Compress the images of SOURCE without loss, by the distributions of a density model."""
+
+    source: Source
+    """Images of the size and mode that the model was trained on."""
+    run: Annotated[str, arg(name="with", metavar="RUN", help_behavior_hint="")] = ""
+    """Run folder of a density model that gives one value after another (pixelcnn, made)."""
+    out: Annotated[str | None, arg(metavar="FILE", help_behavior_hint="(default: SOURCE.sparring)")] = None
+    """Packed file."""
+    json: Json = False
+    """Print one JSON object to stdout."""
+
+
+@dataclass(frozen=True)
+class UnpackFlags:
+    """Restore the images of a file that `sparring pack` wrote."""
+
+    file: Annotated[str, arg(metavar="FILE", help_behavior_hint="")]
+    """Packed file."""
+    run: Annotated[str, arg(name="with", metavar="RUN", help_behavior_hint="")] = ""
+    """Run folder of the model that packed it."""
+    out: Annotated[str | None, arg(metavar="PATH", help_behavior_hint="(default: FILE-unpacked)")] = None
+    """Folder of the images; of images that were no files, a .npz file."""
+    json: Json = False
+    """Print one JSON object to stdout."""
+
+
+@dataclass(frozen=True)
 class DoctorFlags:
     """Diagnose a run: what is wrong, the measurement behind each finding, and the flag to try next."""
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from collections.abc import Generator
+from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -77,6 +78,27 @@ class Completes(Protocol):
         """Return `x` `[B, C, H, W]` with new pixels where `known` `[H, W]` is False, and their log-probability `[B]`.
 
         The log-probability, in nats, is that of the new pixels given the known ones.
+        """
+        ...
+
+
+class Conditional(NamedTuple):
+    """What a coder needs of one step: which pixels come next, and their distribution given all before."""
+
+    place: tuple[Any, ...]
+    """Index of these pixels in images `[B, C, H, W]`; it gives `[B]` or `[B, h, w]`."""
+    probabilities: Tensor
+    """Probabilities of the values, float64, `[B, V]` or `[B, h, w, V]`."""
+
+
+@runtime_checkable
+class Codes(Protocol):
+    """A network that gives the distribution of one value after another, as a lossless code needs."""
+
+    def conditionals(self, batch: int, y: Tensor | None = None) -> Generator[Conditional, Tensor, None]:
+        """Yield the distribution of one value, or of several, after another; receive them as numbers of the V values.
+
+        They are int64 `[batch, ...]`, in ascending order of the values.
         """
         ...
 

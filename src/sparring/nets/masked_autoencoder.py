@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear, logsigmoid, relu
+
+from sparring.nets.density_net import Conditional
 
 
 class MaskedLinear(nn.Linear):
@@ -37,7 +40,7 @@ class MaskedLinear(nn.Linear):
 class MaskedAutoencoder(nn.Module):
     """Binary images `[B, C, H, W]`, -1 or 1, with log P(x) = sum over pixels of log P(x_d | x_<d) (Eq. 3).
 
-    Pixels are in raster order, the channels of a pixel one after the other. Hidden units have degrees that are spread
+    Values are in the order of channels, rows and columns. Hidden units have degrees that are spread
     evenly. With classes, each hidden layer and the output add a bias of the class.
     """
 
@@ -85,22 +88,41 @@ class MaskedAutoencoder(nn.Module):
 
     @torch.no_grad()
     def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
-        """Draw images `[B, C, H, W]` pixel by pixel: a pixel is 1 where Phi(z) is below its probability.
-
-        The first layer's outputs and those of the direct connections are updated by one pixel at a time.
-        """
+        """Draw images `[B, C, H, W]` value by value: a value is 1 where Phi(z) is below its probability."""
         threshold = torch.special.ndtr(z.double()).to(z.dtype)
-        x, biases = torch.zeros_like(z), self._biases(y)
+        pixels = self._pixels(len(z), y)
+        p = next(pixels)
+        for d in range(self.latent_dim):
+            x = torch.where(threshold[:, d] < p, 1.0, -1.0).to(z.dtype)
+            p = pixels.send(x)
+        return p.reshape(-1, *self.shape)
+
+    @torch.no_grad()
+    def conditionals(self, batch: int, y: Tensor | None = None) -> Generator[Conditional, Tensor, None]:
+        """Yield the distribution of one value after another, and receive the values, 0 or 1 (`density_net.Codes`)."""
+        pixels = self._pixels(batch, y)
+        p = next(pixels)
+        for place in itertools.product(*map(range, self.shape)):
+            p = p.double()
+            value = yield Conditional((slice(None), *place), torch.stack([1 - p, p], 1))
+            p = pixels.send(value.to(self.output.bias) * 2 - 1)
+
+    def _pixels(self, batch: int, y: Tensor | None) -> Generator[Tensor, Tensor, None]:
+        """Yield the probability `[B]` that the next value is 1, receive values -1 or 1; at the end yield all of them.
+
+        The first layer's outputs and those of the direct connections are updated by one value at a time.
+        """
+        x, biases = self.output.bias.new_zeros(batch, self.latent_dim), self._biases(y)
         first, direct = self.layers[0](x), self.direct(x) + biases[-1]
         first_layer: Any = self.layers[0]
         into, across = first_layer.masked.t().contiguous(), self.direct.masked.t().contiguous()
         out, bias = self.output.masked, self.output.bias
         for d in range(self.latent_dim):
             logit = self._hidden(first, biases) @ out[d] + bias[d] + direct[:, d]
-            x[:, d] = torch.where(threshold[:, d] < logit.sigmoid(), 1.0, -1.0).to(x.dtype)
+            x[:, d] = yield logit.sigmoid()
             first = torch.addr(first, x[:, d], into[d])
             direct = torch.addr(direct, x[:, d], across[d])
-        return x.reshape(-1, *self.shape)
+        yield x
 
     def encode(self, x: Tensor) -> Tensor:
         """Return the last hidden layer `[B, F]`; of a network with classes, that of the first class."""

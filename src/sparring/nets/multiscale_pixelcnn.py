@@ -14,10 +14,10 @@ from torch import Tensor, nn
 from torch.nn.functional import pad, relu
 
 from sparring.nets.context_net import ContextNet
+from sparring.nets.density_net import Conditional
 from sparring.nets.layers import Head, Size
 from sparring.nets.pixel_distributions import PixelDistribution, check_values, to_uniform, values_of
 from sparring.nets.pixelcnn import PixelCNN, Shape
-from sparring.nets.pixelcnn_samplers import Conditional
 
 OFFSETS = ((0, 1), (1, 0), (1, 1))
 """Row and column of a step's pixels in each block of 2x2, whose pixel (0, 0) is in the smaller image."""

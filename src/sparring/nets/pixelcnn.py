@@ -17,9 +17,10 @@ from torch.nn.functional import pad, pixel_shuffle, pixel_unshuffle, relu
 
 from sparring.engine.errors import UsageError
 from sparring.nets.context_net import ContextNet
+from sparring.nets.density_net import Conditional
 from sparring.nets.layers import Head
 from sparring.nets.pixel_distributions import PixelDistribution, check_values, to_uniform, values_of
-from sparring.nets.pixelcnn_samplers import Conditional, complete_cached, conditionals, sample_cached
+from sparring.nets.pixelcnn_samplers import complete_cached, conditionals, sample_cached
 
 Shape = tuple[int, int, int]
 """Channels, height and width."""

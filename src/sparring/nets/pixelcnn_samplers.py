@@ -11,12 +11,13 @@ vertical stack once per row and the horizontal one once per pixel, with one matr
 from __future__ import annotations
 
 from collections.abc import Generator
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, glu
 
+from sparring.nets.density_net import Conditional
 from sparring.nets.layers import Size
 from sparring.nets.pixel_distributions import values_of
 
@@ -25,15 +26,6 @@ if TYPE_CHECKING:
 
 glu_ = torch.ops.aten.glu.out
 """torch.nn.functional.glu into an existing tensor."""
-
-
-class Conditional(NamedTuple):
-    """What a coder needs of one step: which pixels come next, and their distribution given all before."""
-
-    place: tuple[Any, ...]
-    """Index of these values in images `[B, C, H, W]`; it gives `[B]` or `[B, h, w]`."""
-    probabilities: Tensor
-    """Probabilities of the values, float64, `[B, V]` or `[B, h, w, V]`."""
 
 
 def blank(net: PixelCNN, u: Tensor) -> Tensor:
