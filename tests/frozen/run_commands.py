@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import platform
 import sys
 import time
 import traceback
@@ -57,12 +58,19 @@ def kernel_hash() -> str:
     return hashlib.sha256(b"".join(result.detach().numpy().tobytes() for result in results)).hexdigest()[:12]
 
 
+def vendor() -> str:
+    """Vendor of the CPU: kernels that `kernel_hash` does not compute may differ between vendors as well."""
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    return next((line.split()[-1] for line in lines if line.startswith("vendor_id")), platform.machine())
+
+
 def main() -> None:
     commands = json.loads(Path(sys.argv[1]).read_text())
     results = {name: run(args) for name, args in commands.items()}
     import torch
 
-    versions = {"torch": torch.__version__, "kernels": kernel_hash()}
+    versions = {"torch": torch.__version__, "kernels": f"{kernel_hash()} {vendor()}"}
     Path(sys.argv[2]).write_text(json.dumps({"commands": results, **versions}))
 
 
