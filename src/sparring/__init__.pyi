@@ -46,7 +46,10 @@ from sparring.models.classifier import Classifier as Classifier
 from sparring.models.density import DensityModel as DensityModel
 from sparring.models.generator import GeneratorModel as GeneratorModel
 from sparring.models.load import load as load
+from sparring.recipes.density.boltzmann import DBM as DBM
+from sparring.recipes.density.boltzmann import RBM as RBM
 from sparring.recipes.density.masked_autoencoder import MADERecipe as MADERecipe
+from sparring.recipes.density.pixelcnn import PixelCNNRecipe as PixelCNNRecipe
 from sparring.recipes.generators.biggan import BigGAN as BigGAN
 from sparring.recipes.generators.dcgan import DCGAN as DCGAN
 from sparring.recipes.generators.gan2014 import GAN2014 as GAN2014
