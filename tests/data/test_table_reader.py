@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -378,3 +379,14 @@ def test_a_wide_table_is_opened_in_a_moment(tmp_path: Path) -> None:
     begin = time.process_time()
     assert open_source(path, ReadOptions()).spec.shape == (4000,)
     assert time.process_time() - begin < 5
+
+
+@pytest.mark.parametrize("options", [{"drop": ("3",)}, {"drop": ("1",)}, {}], ids=["last", "middle", "wordy"])
+def test_a_file_without_names_is_read_again_by_its_model(options: dict[str, tuple[str, ...]], tmp_path: Path) -> None:
+    """Columns that were left out, by a flag or by themselves, are left out again; more columns are refused."""
+    rows = [f"{k % 2},{k / 7:.3f},{k * k % 11},word {k}" for k in range(300)]
+    (tmp_path / "a.csv").write_text("\n".join(rows))
+    data = open_source(tmp_path / "a.csv", ReadOptions(kind="table", label="0", **options))  # type: ignore[arg-type]
+    again = open_source(tmp_path / "a.csv", like=data.spec)
+    assert np.array_equal(data.split(None)[np.arange(9)], again.split(None)[np.arange(9)])
+    assert again.spec == replace(data.spec, count=again.spec.count)

@@ -49,6 +49,11 @@ def test_what_was_not_tested_is_said_to_be_so() -> None:
     assert told.words["h2"] == ["Errors"] and "no example with a known label" in " ".join(told.words["p"])
 
 
+def test_words_taken_for_none_are_errors() -> None:
+    told = page(replace(FOUND, confusion=[[3, 0, 0, 2], [0, 2, 0, 0], [0, 0, 1, 0]], notes=[]))
+    assert told.words["li"] == ["2 × cat classified as none of these"] and "none of these" in told.words["th"]
+
+
 def test_nothing_wrong_and_many_classes() -> None:
     told = page(replace(FOUND, confusion=[[3, 0, 0], [0, 2, 0], [0, 0, 1]], notes=[]))
     assert "No image is classified as another class." in told.words["p"] and "li" not in told.words

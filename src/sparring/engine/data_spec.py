@@ -249,6 +249,8 @@ class TableSpec:
     """Number of training rows without a label, where others have one."""
     condition_stats: ConditionStats = ()
     """Mean and standard deviation of each number of a vector label; empty without vector labels."""
+    left_out: tuple[str, ...] = ()
+    """Names of the other columns, which are not used."""
 
     def __post_init__(self) -> None:
         _set_tuples(self)

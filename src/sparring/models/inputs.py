@@ -8,9 +8,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import pad
 
+from sparring.data.images.scale import Scale, extent_of, is_dim, misfit, scale_as
 from sparring.engine.data_spec import AudioSpec, DataSpec, ImageSpec
 from sparring.engine.errors import UsageError
 
@@ -35,15 +37,15 @@ def to_input(spec: DataSpec, rows: Any) -> Tensor:
 
 @to_input.register
 def _image(spec: ImageSpec, rows: Any) -> Tensor:
-    """Take uint8 `[B, H, W, C]`, `[B, H, W]`, one image `[H, W, C]`, `[H, W]` or a picture; tensors in [-1, 1]."""
+    """Take numbers `[B, H, W, C]`, `[B, H, W]`, one image `[H, W, C]`, `[H, W]` or a picture; tensors in [-1, 1].
+
+    Arrays are read as a file of them would be (`scale_as`): bytes are stored rows, other numbers are scaled as the
+    training data were.
+    """
     channels, height, width = spec.shape
     x = _given_tensor(spec, rows)
     if x is None:
-        array = np.array(rows)  # a copy: a picture's memory is read-only
-        if array.dtype != np.uint8:
-            raise UsageError(
-                f"images are bytes (uint8) [N, H, W, C], or tensors [N, C, H, W] in [-1, 1]; not {array.dtype}"
-            )
+        array = _as_bytes(spec, np.array(rows))  # a copy: a picture's memory is read-only
         if array.ndim == 2 or array.shape == (height, width, channels):
             array = array[None]
         array = array[..., None] if array.ndim == 3 else array
@@ -77,6 +79,26 @@ def _audio(spec: AudioSpec, rows: Any) -> Tensor:
     sounding = x.detach().ne(0).any(0).any(0).nonzero()
     length = max(int(sounding[-1]) + 1 if len(sounding) else 0, spec.length)
     return pad(x[..., :length], (0, max(length - x.shape[2], 0)))
+
+
+def _as_bytes(spec: ImageSpec, array: NDArray[Any]) -> NDArray[np.uint8]:
+    """Return images as bytes, by the scale that the training data of the model had."""
+    if array.dtype.kind not in "biuf":
+        raise UsageError(
+            f"images are arrays of numbers [N, H, W, C], or tensors [N, C, H, W] in [-1, 1]; not {array.dtype}"
+        )
+    if array.dtype != np.uint8 and array.size:
+        values = array.astype(np.float32) if array.dtype == bool else array
+        try:
+            extent = extent_of(values)
+        except ValueError as error:
+            raise UsageError(f"the array {error}") from error
+        if (scale := scale_as(spec, extent)) is None:
+            raise UsageError(f"the array {misfit(extent)}. Network input in [-1, 1] is given as a tensor [N, C, H, W]")
+        array = scale(values)
+    if is_dim(spec) and spec.scale is not None and array.size and 0 < int(array.max()) <= spec.scale[1]:
+        array = Scale(*spec.scale)(array)
+    return array.astype(np.uint8, copy=False)
 
 
 def _given_tensor(spec: DataSpec, rows: Any) -> Tensor | None:

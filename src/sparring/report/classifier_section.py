@@ -20,7 +20,7 @@ def classified_sections(report: ClassificationReport, to_label: Picture | None =
     """Show the test of a classifier; `to_label` is a picture of the images to label next."""
     sections = [_errors(report)]
     if report.confusion is not None:
-        sections += [_confusion(report.classes, report.confusion), _calibration(report)]
+        sections += [_confusion(report.answers, report.confusion), _calibration(report)]
     if report.attacked:
         sections.append(_attacked(report))
     if report.channels:

@@ -60,6 +60,10 @@ def test_what_is_no_share(hits: int, of: int) -> None:
 def test_confusion_by_hand() -> None:
     table = confusion(torch.tensor([0, 1, 1, 2, 1]), torch.tensor([0, 0, 0, 2, 1]), 4)
     assert table.tolist() == [[1, 2, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 0]]
+    assert confusion(torch.tensor([0, 2, 1]), torch.tensor([0, 0, 1]), 2, background=True).tolist() == [
+        [1, 0, 1],
+        [0, 1, 0],
+    ]
 
 
 @pytest.mark.parametrize("factor", [0.1, 0.5, 1.0, 3.0, 20.0])

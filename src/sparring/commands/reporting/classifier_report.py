@@ -64,13 +64,12 @@ def report_of(
     )  # fmt: skip
     if test is None:
         return report
-    probabilities = test.probabilities[:, : len(data.spec.classes)]
-    confidence, predicted = probabilities.max(1)
+    confidence, predicted = test.probabilities.max(1)
     correct = predicted == test.labels
     curve = reliability(confidence, correct)
     return replace(
         report, errors=Proportion.count(int((~correct).sum()), len(correct)), tested_on=test.tested_on,
-        confusion=confusion(predicted, test.labels, len(data.spec.classes)).tolist(),
+        confusion=confusion(predicted, test.labels, len(data.spec.classes), classifier.background).tolist(),
         reliability=curve, calibration_error=calibration_error(curve), unfamiliar=test.unknown,
         attacked=test.further.attacked, channels=test.further.channels, nonspeech=test.further.nonspeech,
     )  # fmt: skip

@@ -107,7 +107,8 @@ class Tables(RawDataset):
         if table and (lacking := next((c.name for c in table.columns if c.name not in used), None)):
             raise UsageError(f"{self.name} has no column '{lacking}', which the model was trained with")
         if table:
-            _check_counted(self.name, used, [column.name for column in table.columns])
+            new = [name for name in used if name not in table.left_out]
+            _check_counted(self.name, new, [column.name for column in table.columns])
         summaries = self._summarize(used)
         self._classes = (table.classes if table else self._target_summary.to_classes(self.name)) if self._target else ()
         self._misfits = self._number_classes()
@@ -116,7 +117,9 @@ class Tables(RawDataset):
         if not self._target and not table:
             names = f"one of {', '.join(self.header[:20])}" + ", ..." * (len(self.header) > 20)
             self.notes.append(f"rows are unlabelled: --label names the column of the class, {names}")
-        return TableSpec(columns, self._target or "")
+        kept = {self._target, *(column.name for column in columns)}
+        left_out = table.left_out if table else tuple(name for name in self.header if name not in kept)
+        return TableSpec(columns, self._target or "", left_out=left_out)
 
     def _find_target(self, like: TableSpec | None) -> str | None:
         """Return the column of the class: that of the options, else that of `like` if it is there."""

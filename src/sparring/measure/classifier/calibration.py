@@ -77,13 +77,13 @@ class ClassificationReport:
     tested_on: str = "nothing"
     """Description of the test images."""
     confusion: list[list[int]] | None = None
-    """Number of images of class i (row) classified as class j (column)."""
+    """Number of images of class i (row) classified as class j (column); the last column of words is "none of these"."""
     reliability: list[Bin] = field(default_factory=list)
     """Reliability curve."""
     calibration_error: float | None = None
     """Expected calibration error."""
     unfamiliar: int = 0
-    """Test images answered "none of these"; the errors count the likeliest class."""
+    """Test images answered "none of these". The errors count the likeliest class, sounds without a word among them."""
     attacked: list[PgdResult] = field(default_factory=list)
     """Accuracy under PGD."""
     channels: dict[str, Proportion] = field(default_factory=dict)
@@ -96,6 +96,11 @@ class ClassificationReport:
         """The commonest class of the test, and its share: the accuracy of always answering it. None without a test."""
         counts = [sum(row) for row in self.confusion or ()]
         return (self.classes[counts.index(max(counts))], max(counts) / sum(counts)) if sum(counts) else None
+
+    @property
+    def answers(self) -> tuple[str, ...]:
+        """Names of the columns of the confusion table."""
+        return (*self.classes, "none of these")[: len(self.confusion[0]) if self.confusion else len(self.classes)]
 
     @property
     def verdict(self) -> str:
@@ -117,9 +122,13 @@ class ClassificationReport:
         return cls(**values)
 
 
-def confusion(answers: Tensor, labels: Tensor, classes: int) -> Tensor:
-    """Count images of class i (row) classified as class j (column): int64 `[classes, classes]`."""
-    return torch.bincount(labels * classes + answers, minlength=classes * classes).view(classes, classes)
+def confusion(answers: Tensor, labels: Tensor, classes: int, background: bool = False) -> Tensor:
+    """Count images of class i (row) classified as class j (column): int64 `[classes, classes (+ 1)]`.
+
+    With a `background` class, that is the last column.
+    """
+    columns = classes + background
+    return torch.bincount(labels * columns + answers, minlength=classes * columns).view(classes, columns)
 
 
 def temperature(logits: Tensor, labels: Tensor, smoothing: float = 0.0) -> float:

@@ -77,7 +77,7 @@ def find_untrained(lines: Lines, facts: ClassifierFacts) -> list[Finding]:
         return [Finding("labels", "problem", message, evidence, advice)]
     answers = [sum(column) for column in zip(*(report.confusion or ()), strict=True)]
     if answers and max(answers) == sum(answers):
-        evidence += f"; all its answers are '{report.classes[answers.index(max(answers))]}'"
+        evidence += f"; all its answers are '{report.answers[answers.index(max(answers))]}'"
     return [
         Finding(
             "untrained",
