@@ -30,6 +30,17 @@ def negative_log_likelihood(net: nn.Module, x: Tensor, y: Tensor | None = None) 
     return -log_prob.mean() / math.prod(x.shape[1:])
 
 
+def dequantised_loss(*, binary: bool, conditional: bool) -> Loss:
+    """Return the loss of a flow of discrete data: its bound of -log p per dimension, by noise of the batch."""
+
+    def loss(net: nn.Module, batch: Batch) -> Tensor:
+        x, noise = observed(batch, binary=binary), batch.normal(*net.noise_shape)  # type: ignore[misc]
+        bound: Tensor = net.bound(x, noise, batch.y if conditional else None)  # type: ignore[operator]
+        return -bound.mean() / net.latent_dim  # type: ignore[operator]
+
+    return loss
+
+
 def likelihood_loss(*, binary: bool, conditional: bool) -> Loss:
     """Return the loss of a density network: -log p(x), or -log p(x | y), per dimension."""
 

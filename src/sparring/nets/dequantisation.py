@@ -24,7 +24,8 @@ SEED = 0
 class DequantisedFlow(nn.Module):
     """A flow of discrete data: log p is bounded by draws of the noise that makes them continuous.
 
-    `noise_shape` is that of the noise of one example. `started` is 1 once the layers that start with data have done so.
+    `noise_shape` is that of the noise of one example. `started` counts the rounds of training in which
+    layers that start with data did so.
     """
 
     exact = False

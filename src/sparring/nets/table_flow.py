@@ -23,6 +23,10 @@ from sparring.nets.spline import parameter_count, spline
 
 KNOTS = 65
 """Quantiles that describe the marginal distribution of a column."""
+MIN_GAP = 1e-6
+"""Smallest distance of quantiles, as a fraction of the range of a column: repeated numbers have a finite density."""
+START_ROUNDS = 64
+"""Rounds of a training whose quantiles are averaged."""
 TAIL = 1e-3
 """Probability beyond the first and beyond the last quantile."""
 EPS = 1e-6
@@ -97,21 +101,29 @@ class Marginals(nn.Module):
     """
 
     knots: Tensor
+    gaps: Tensor
 
     def __init__(self, low: Tensor, high: Tensor) -> None:
         super().__init__()
         levels = torch.linspace(0, 1, KNOTS, dtype=torch.float64)
         self.register_buffer("knots", low[:, None] + (high - low)[:, None] * levels)
+        steps = torch.arange(KNOTS, dtype=torch.float64)
+        self.register_buffer("gaps", steps * (high - low)[:, None] * MIN_GAP, persistent=False)
 
     @torch.no_grad()
-    def start(self, v: Tensor) -> None:
-        """Take the quantiles of `v` `[B, V]`, float64, averaged over the processes and apart by a millionth."""
-        low, high = self.knots[:, :1], self.knots[:, -1:]
+    def start(self, v: Tensor, earlier: int = 0) -> None:
+        """Take the quantiles of `v` `[B, V]`, float64, averaged over the processes and `earlier` batches.
+
+        The first and last are the smallest and largest number of all these batches.
+        """
         levels = torch.linspace(0, 1, KNOTS, dtype=torch.float64, device=v.device)
-        gaps = torch.arange(KNOTS, dtype=torch.float64, device=v.device) * (high - low) * 1e-6
         quantiles = torch.quantile(v, levels, 0).t().contiguous()
         dist.average_([quantiles])
-        self.knots.copy_((quantiles - gaps).cummax(1)[0] + gaps)
+        mean = torch.lerp(self.knots, quantiles, 1 / (earlier + 1))
+        if earlier:
+            mean[:, 0] = torch.minimum(self.knots[:, 0], quantiles[:, 0])
+            mean[:, -1] = torch.maximum(self.knots[:, -1], quantiles[:, -1])
+        self.knots.copy_((mean - self.gaps).cummax(1)[0] + self.gaps)
 
     def forward(self, v: Tensor) -> Mapped:
         """Map `v` to its distribution function `[B, V]`, in (0, 1), and the log density `[B]`."""
@@ -218,9 +230,9 @@ class TableFlow(DequantisedFlow):
         """Return the bound of log p(x) `[B]` by one draw of standard normal noise `[B, V]`."""
         self.check(x)
         v = self.columns(x, ndtr(noise.double()))
-        if self.training and not x.is_meta and not self.started:
-            self.marginals.start(v)
-            self.started.fill_(1)
+        if self.training and not x.is_meta and self.started < START_ROUNDS:
+            self.marginals.start(v, int(self.started))
+            self.started.add_(1)
         _, log_det = self.transform(v, y)
         return log_det.masked_fill(~self.columns.possible(x), -math.inf)
 

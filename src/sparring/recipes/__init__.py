@@ -59,6 +59,9 @@ RECIPES: dict[str, Entry] = {
     ),
     "rbm": _density("boltzmann", "RBM", "density up to a constant: a restricted Boltzmann machine (Tieleman 2008)"),
     "dbm": _density("boltzmann", "DBM", "the same with two hidden layers (Salakhutdinov and Hinton 2009)"),
+    "flow": _density(
+        "flow", "FlowRecipe", "density of images or tables: a flow (Kingma and Dhariwal 2018)", (*IMAGE, "table")
+    ),
     "pixelcnn": _density(
         "pixelcnn", "PixelCNNRecipe", "exact density of images, pixel after pixel (van den Oord et al. 2016)"
     ),
