@@ -24,9 +24,9 @@ from sparring.nets.pixelcnn_samplers import sample_cached, sample_fixed_point, s
 from sparring.recipes import recipe_class
 
 MODELS: dict[str, dict[str, Any]] = {
-    "pixels": {"block": 1, "width": 32},
+    "pixels": {"block": 1},
     "blocks": {},
-    "multiscale": {"scales": 2},
+    "multiscale": {"scales": 1},
 }
 RUNS = HERE / "cache" / "pixelcnn_sampling"
 FASTER, SECONDS, MULTISCALE_FASTER, WORSE = 50, 5.0, 10, 8.0
@@ -145,7 +145,7 @@ def main() -> None:
     cached = {name: details[name][last]["seconds"]["cached"]["median"] for name in ("pixels", "blocks")}
     faster = {name: details[name][last]["times_faster_than_naive"]["cached"] for name in cached}
     again = cached["pixels"] / multiscale[last]["median"]
-    worse = nats["multiscale"] - nats["pixels"]
+    worse = nats["multiscale"] - min(nats["pixels"], nats["blocks"])
     unequal = sum(
         value for name in cached for key, value in details[name]["equality"].items() if "float64_pixels" in key
     )
@@ -154,7 +154,7 @@ def main() -> None:
         result=(
             f"batch {last}: cached {faster['pixels']:.0f} times naive, {cached['pixels']:.2f} s (blocks "
             f"{faster['blocks']:.0f} times, {cached['blocks']:.2f} s); multiscale {again:.1f} times faster than cached "
-            f"single pixels and {worse:.1f} nats worse; {unequal} pixels unequal in float64"
+            f"single pixels and {worse:.1f} nats worse than the best; {unequal} pixels unequal in float64"
         ),
         target=f"{FASTER} times, {SECONDS:g} s; {MULTISCALE_FASTER} times, {WORSE:g} nats worse; no pixel unequal",
         met=min(faster.values()) >= FASTER

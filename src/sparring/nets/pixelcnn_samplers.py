@@ -171,6 +171,7 @@ class IncrementalPass:
         v = conv2d(above, self.vertical.weight, self.vertical.bias)
         if self.condition is not None:
             v = v + (self.condition[:, :, row : row + 1] if self.condition.shape[2] > 1 else self.condition)
+        v = v[:, :, 0].permute(2, 0, 1).flatten(0, 1)
         for cache in self.caches:
             v = cache.start_row(v)
 
@@ -218,29 +219,35 @@ class LayerCache:
     """What one layer keeps: the last rows of its vertical input, and the row so far of its horizontal input.
 
     The horizontal input is `[B, (margin + W) * F]`. A convolution's window `[B, columns * F]` is a view of it, which
-    is the left factor of its matrix product.
+    is the left factor of its matrix product. Rows of the vertical input are `[(margin + W + margin) * B, F]`: a
+    convolution is a product for each of its taps, which are views as well.
     """
 
     def __init__(self, layer: GatedLayer, batch: int, image_width: int) -> None:
-        self.weight, self.bias = joint(layer.vertical)
-        width, m = self.weight.shape[1], layer.margin
-        self.margin = m
-        self.rows = self.weight.new_zeros(batch, width, m + 1, image_width + 2 * m)
+        weight, self.bias = joint(layer.vertical)
+        outputs, width, rows, columns = weight.shape
+        m, new = layer.margin, weight.new_zeros
+        self.taps = weight.permute(2, 3, 1, 0).contiguous()
+        kept = [new((image_width + 2 * m) * batch, width) for _ in range(rows)]
+        self.windows_above = [[row[c * batch : (c + image_width) * batch] for c in range(columns)] for row in kept]
         link, link_bias = joint(layer.link)
-        self.link = matrix_of(link), link_bias
+        self.link = link_bias, matrix_of(link)
         self.matrix, self.output = matrix_of(joint(layer.horizontal)[0]), matrix_of(layer.output.weight)
-        row = self.weight.new_zeros(batch, (m + image_width) * width)
+        row = new(batch, (m + image_width) * width)
         self.windows = [row[:, c * width : (c + m + 1) * width] for c in range(image_width)]
         self.slots = [row[:, (c + m) * width : (c + m + 1) * width] for c in range(image_width)]
-        self.from_above = self.weight.new_zeros(image_width, batch, 2 * width)
+        self.gates, self.link_product = (new(image_width * batch, outputs) for _ in range(2))
+        self.from_above = self.link_product.view(image_width, batch, outputs)
 
     def start_row(self, v: Tensor) -> Tensor:
-        """Map the vertical input of a row `[B, F, 1, W]` to its output; keep what joins the horizontal gates."""
-        m = self.margin
-        if m:
-            self.rows[:, :, :-1] = self.rows[:, :, 1:].clone()
-        self.rows[:, :, -1:, m : self.rows.shape[3] - m] = v
-        v = v + glu(conv2d(self.rows, self.weight, self.bias), 1)
-        above = v[:, :, 0].permute(2, 0, 1)
-        torch.matmul(above, self.link[0], out=self.from_above).add_(self.link[1])
+        """Map the vertical input of a row `[W * B, F]` to its output; keep what joins the horizontal gates."""
+        self.windows_above.append(self.windows_above.pop(0))  # the oldest row makes room
+        last = self.windows_above[-1]
+        last[len(last) // 2].copy_(v)
+        self.gates.copy_(self.bias)
+        for windows, taps in zip(self.windows_above, self.taps, strict=True):
+            for window, tap in zip(windows, taps, strict=True):
+                self.gates.addmm_(window, tap)
+        v = v + glu(self.gates, 1)
+        torch.addmm(self.link[0], v, self.link[1], out=self.link_product)
         return v

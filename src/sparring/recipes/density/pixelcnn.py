@@ -37,10 +37,14 @@ class PixelCNNRecipe(DensityRecipe):
 
     binary: bool = False
     """Binary images: grey pixels are probabilities of white. Else values of 8 bits."""
-    width: int = 32
-    """Features of each layer."""
+    batch_size: int = 32
+    """Images per round, over all processes."""
+    lr: float = 2e-3
+    """Adam's initial learning rate; it falls to a hundredth along a cosine."""
+    width: int = 64
+    """Features of each layer. With `scales` the networks of the parallel steps have half as many."""
     layers: int = 8
-    """Number of gated layers."""
+    """Number of gated layers; half as many with `scales`, where the smallest image needs fewer."""
     kernel: int = 3
     """Width of the convolutions, odd."""
     components: int = 10
@@ -79,14 +83,15 @@ class PixelCNNRecipe(DensityRecipe):
     def nets(self, spec: ImageSpec) -> dict[str, nn.Module]:
         """Return the network; with `scales` that of the smallest image, and three for each doubling."""
         size, block = subsampled_sizes(spec.height, spec.width, self.scales)[-1], self.block or 1
+        layers = (self.layers + 1) // 2 if self.scales else self.layers
         net = PixelCNN(
-            (spec.channels, *size), self.distribution(spec.channels * block**2), self.width, self.layers, self.kernel,
+            (spec.channels, *size), self.distribution(spec.channels * block**2), self.width, layers, self.kernel,
             self.classes(spec), self.completion, block,
         )  # fmt: skip
         if not self.scales:
             return {"generator": net}
-        distribution = self.distribution(spec.channels)
-        return {"generator": MultiscalePixelCNN(net, spec.shape, distribution, self.scales, self.width, STEP_BLOCKS)}
+        distribution, width = self.distribution(spec.channels), (self.width + 1) // 2
+        return {"generator": MultiscalePixelCNN(net, spec.shape, distribution, self.scales, width, STEP_BLOCKS)}
 
     def system(self, spec: ImageSpec, nets: Mapping[str, nn.Module], total: int) -> System:
         """Return the game of maximum likelihood."""
