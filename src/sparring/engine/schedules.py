@@ -18,6 +18,11 @@ def cosine(start: float, end: float, until: float = 1.0) -> Schedule:
     return lambda at: end + (start - end) * (1 + math.cos(math.pi * min(at / until, 1.0))) / 2
 
 
+def ramp(begin: float, length: float) -> Schedule:
+    """Return a schedule that is 0 until `begin` and rises linearly to 1 over `length`."""
+    return lambda at: min(max(at - begin, 0.0) / length, 1.0)
+
+
 def triangle(peak: float, until: float) -> Schedule:
     """Return a linear rise from 0 to `peak` at `until`, then a linear fall to 0 at 1 (one cycle, Smith 2017)."""
     return lambda at: peak * (at / until if at < until else (1 - at) / (1 - until))

@@ -62,6 +62,7 @@ RECIPES: dict[str, Entry] = {
     "flow": _density(
         "flow", "FlowRecipe", "density of images or tables: a flow (Kingma and Dhariwal 2018)", (*IMAGE, "table")
     ),
+    "flowgan": _density("flowgan", "FlowGANRecipe", "a flow trained by likelihood and a GAN (Grover et al. 2018)"),
     "pixelcnn": _density(
         "pixelcnn", "PixelCNNRecipe", "exact density of images, pixel after pixel (van den Oord et al. 2016)"
     ),
