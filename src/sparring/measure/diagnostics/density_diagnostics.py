@@ -29,6 +29,8 @@ MIN_RISE = 0.01
 """Relative rise of the held-out -log p above its best, beyond noise, that is reported."""
 MIN_IMPROVEMENT = 0.003
 """Relative improvement over the last quarter of the measurements below which a run is done."""
+MAX_LEAK = 1e-4
+"""Largest change of outputs by later pixels that rounding may explain."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,15 @@ class Limit:
     advice: str
 
 
-LIMITS: Mapping[str, Limit] = {}
+LIMITS: Mapping[str, Limit] = {
+    "causality_leak": Limit(
+        lambda leak: leak > MAX_LEAK,
+        "problem",
+        "Outputs of the network depend on pixels that come later: its log p is not a density.",
+        "outputs change by {:.2g} when later pixels change",
+        "trust no -log p of this network; normalise nothing over space or the batch",
+    ),
+}
 """Metric that `diagnostics` of a network may log -> its limit."""
 
 
