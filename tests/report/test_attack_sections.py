@@ -55,6 +55,14 @@ def test_the_shared_part_of_a_page() -> None:
     assert robust_interval(written) == (shown.robust.low, shown.robust.high)
 
 
+def test_classes_in_order_and_beside_the_commonest() -> None:
+    by_class = {name: Proportion.count(0, total) for name, total in {"10": 2, "9": 5, "1": 3}.items()}
+    shown = report(IMAGES, by_class=by_class)
+    page = attack_page(shown, [])
+    places = [page.index(f"<th>{name}</th>") for name in ("1", "9", "10")]
+    assert places == sorted(places) and "Always answering “9”" in page and shown.majority == ("9", 0.5)
+
+
 def test_images() -> None:
     page = attack_page(report(IMAGES), image_sections(IMAGES, Picture(Image.new("L", (8, 8)))))
     assert "1,234 forward and 56 backward passes" in page and "mean probability over 100 passes" in page

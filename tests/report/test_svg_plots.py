@@ -187,3 +187,9 @@ def test_the_axis_need_not_be_images() -> None:
     drawn = curve("Right", {"pgd": [(0.0, 99.0), (0.3, 90.0)]}, axis="eps <of pixels>")
     assert ">eps &lt;of pixels&gt;</text>" in drawn and "images" not in drawn
     assert "90.00 at 0.3 eps" in drawn or "99.00 at 0 eps" in drawn
+
+
+def test_a_mark_of_another_name_and_a_legend_without_values() -> None:
+    drawn = curve("Right", {"pgd": [(0.0, 99.0), (0.3, 90.0)]}, axis="eps", mark=0.3, mark_name="eps 0.3", latest=False)
+    assert ">eps 0.3</text>" in drawn and "best" not in drawn and "Eps 0.3 at 0.3 eps" in drawn
+    assert "90.00</tspan>" not in drawn and "90.00</tspan>" in curve("Right", {"pgd": [(0.0, 99.0), (0.3, 90.0)]})

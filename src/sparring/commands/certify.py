@@ -28,7 +28,7 @@ from sparring.data.summary import summary
 from sparring.engine.data_spec import DataSpec
 from sparring.engine.device import Hardware
 from sparring.engine.errors import UsageError
-from sparring.engine.image_io import grid, to_uint8
+from sparring.engine.image_io import grid, to_uint8, with_header
 from sparring.engine.seeds import check_seed
 from sparring.measure.classifier.certified_accuracy import ALPHA, ATTACK, Brackets, CertificationReport, Row, brackets
 from sparring.recipes.adversarial.noisy import Noisy
@@ -194,7 +194,8 @@ def _picture(result: Brackets, subset: Subset) -> Picture | None:
     if not len(idx):
         return None
     adv = to_uint8(2 * result.adv[idx.to(result.adv.device)].cpu() - 1)
-    return Picture(grid(np.concatenate([subset.rows[idx.numpy()], adv]), len(idx)))
+    picture = grid(np.concatenate([subset.rows[idx.numpy()], adv]), len(idx))
+    return Picture(with_header(picture, [subset.labels[k] for k in idx.tolist()]))
 
 
 def _page(report: CertificationReport, adversaries: Picture | None) -> str:

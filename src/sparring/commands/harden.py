@@ -29,7 +29,7 @@ from sparring.data.dataset import Dataset
 from sparring.data.loader import BatchLoader
 from sparring.data.read_keywords import ReadKeywords, read_options
 from sparring.engine.atomic_io import write
-from sparring.engine.image_io import grid, to_uint8
+from sparring.engine.image_io import grid, to_uint8, with_header
 from sparring.engine.loop import Callback, System
 from sparring.measure.classifier.calibration import ClassificationReport
 from sparring.measure.classifier.robustness import ATTACK, HardeningReport, robustness, verdict
@@ -152,8 +152,14 @@ def _attack(session: TrainingSession, net: nn.Module, data: Dataset, clean: Clas
     )  # fmt: skip
     run.write_json("hardening", asdict(report))
     fooled = result.fooled[:SHOWN_IMAGES].cpu().numpy()
+    with torch.no_grad():
+        answers = net(result.adv[:SHOWN_IMAGES]).argmax(1).tolist()
+    classes = data.spec.classes
+    names = [
+        f"{classes[label]} as {classes[answer]}" for label, answer in zip(y[fooled].tolist(), answers, strict=True)
+    ]
     pairs = np.concatenate([test[idx[fooled]], to_uint8(result.adv[:SHOWN_IMAGES])])
-    picture = Picture(grid(pairs, len(fooled))) if len(fooled) else None
+    picture = Picture(with_header(grid(pairs, len(fooled)), names)) if len(fooled) else None
     sections = [*robust_sections(report, picture), *classified_sections(clean)]
     write(run.report_path, page_html(page_of_run(run, [], sections=sections)))
     return report

@@ -72,13 +72,18 @@ class AttackReport:
         """Return the content of report.json."""
         return {"format": FORMAT, **asdict(self), "details": self.details.to_json()}
 
-    def _baseline(self) -> str:
-        """Return the accuracy of always answering the commonest class; empty where there is one, or none is counted."""
+    @property
+    def majority(self) -> tuple[str, float] | None:
+        """The commonest class and its proportion: the accuracy of always answering it. None with fewer than two."""
         counts = {name: robust.total for name, robust in self.by_class.items()}
         if len(counts) < 2:
-            return ""
+            return None
         name = max(counts, key=lambda name: counts[name])
-        return f"; always answering '{name}' {counts[name] / sum(counts.values()):.1%}"
+        return name, counts[name] / sum(counts.values())
+
+    def _baseline(self) -> str:
+        majority = self.majority
+        return f"; always answering '{majority[0]}' {majority[1]:.1%}" if majority else ""
 
     def to_text(self) -> str:
         """Return the lines that the command prints."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from sparring.data.files.archive import natural
 from sparring.report.attack_report import AttackReport
 from sparring.report.blocks import Cell, Drawing, Facts, Table, Text, bar_cell, notes, proportion_cells, protocol_table
-from sparring.report.format import proportion_text
+from sparring.report.format import percent, proportion_text
 from sparring.report.hardening_section import accuracy_curve
 from sparring.report.page import Page, Section, page_html
 from sparring.report.run_sections import findings_section
@@ -21,20 +22,25 @@ def attack_page(report: AttackReport, sections: Sequence[Section]) -> str:
     shared = [
         Section(
             "Robustness",
-            Facts(
-                {"Accuracy without an attack": proportion_text(report.clean), "Robust": proportion_text(report.robust)}
-            ),
+            Facts(_accuracies(report)),
             Text(f"Attack: {report.attack}. The robust proportion is an upper bound: another attack may break more."),
             notes([*report.failures, *report.notes]),
-            Drawing(accuracy_curve(report.curve, str(report.settings.get("norm", "eps")))),
-            _per_attack(report),
-            class_table(report.by_class, "robust"),
+            Drawing(accuracy_curve(report.curve, str(report.settings.get("norm", "eps")), report.settings.get("eps"))),
         ),
         findings_section(report.findings, "Model and data"),
+        Section("Attacks, one after the other", _per_attack(report)),
+        Section("Classes", class_table(report.by_class, "robust")),
         *sections,
         Section("Settings", protocol_table(settings)),
     ]
     return page_html(Page(f"{Path(report.target).name} under attack", facts, shared))
+
+
+def _accuracies(report: AttackReport) -> dict[str, str]:
+    facts = {"Accuracy without an attack": proportion_text(report.clean), "Robust": proportion_text(report.robust)}
+    if (majority := report.majority) is not None:
+        facts[f"Always answering “{majority[0]}”"] = percent(majority[1])
+    return facts
 
 
 def _per_attack(report: AttackReport) -> Table:
@@ -46,10 +52,10 @@ def _per_attack(report: AttackReport) -> Table:
 
 
 def class_table(by_class: Mapping[str, Proportion], verb: str) -> Table:
-    """Return a table of the proportion of each class, with a bar from 0 to 100 %; empty for a single class."""
+    """Return a table of the proportion of each class, in the order of their names; empty for a single class."""
     rows = [
         (name, f"{proportion.hits:,} of {proportion.total:,}", *proportion_cells(proportion), bar_cell(proportion))
-        for name, proportion in by_class.items()
+        for name, proportion in sorted(by_class.items(), key=lambda pair: natural(pair[0]))
     ]
     head = ("class", verb, "proportion", "95 % interval", Cell("", "drawing"))
     return Table(head, rows if len(rows) > 1 else [], "bars", named_rows=True)

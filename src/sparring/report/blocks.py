@@ -19,7 +19,7 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 from PIL import Image
 
-from sparring.report.format import interval_text, markup, percent, printable, shortened
+from sparring.report.format import interval_text, markup, percent, printable, shortened, with_code
 from sparring.report.svg_plots import bar
 from sparring.stats.proportion import Proportion
 
@@ -37,6 +37,7 @@ def environment() -> Environment:
     """Return the templates' environment: autoescape on, undefined names are errors, unprintable characters replaced."""
     loader = PackageLoader("sparring.report", "templates")
     templates = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, finalize=printable)
+    templates.filters["with_code"] = with_code
     templates.trim_blocks = templates.lstrip_blocks = True
     return templates
 

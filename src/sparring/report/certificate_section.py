@@ -17,7 +17,10 @@ def certified_sections(report: CertificationReport, broken: Picture | None = Non
         Section("Bounds of each image", _bounds(report), Details("Every image", [_rows(report)])),
     ]
     if broken is not None:
-        what = "Images that are classified correctly, and below each the nearest adversarial example that was found."
+        what = (
+            "Images that are classified correctly, and below each the nearest adversarial example that was found. "
+            "Above them stands the class."
+        )
         sections.append(Section("Adversarial examples", Text(what), broken))
     return sections
 
@@ -35,7 +38,7 @@ def _message(report: CertificationReport) -> Text:
 def _curve(report: CertificationReport) -> Drawing:
     lines = {"attacked": report.attacked, "certified": report.certified}
     series = {name: [(point.eps, 100 * point.accuracy.value) for point in points] for name, points in lines.items()}
-    return Drawing(curve("Accuracy", series, unit="%", axis="L2 radius"))
+    return Drawing(curve("Accuracy", series, unit="%", axis="L2 radius", latest=False))
 
 
 def _table(report: CertificationReport) -> Table:

@@ -12,6 +12,7 @@ from markupsafe import Markup, escape
 
 from sparring.stats.proportion import Proportion
 
+CODE = re.compile(r"`(?=\S)([^`\n]+)(?<=\S)`")
 UNPRINTABLE = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -71,6 +72,11 @@ def printable(value: object) -> object:
 def safe(value: object) -> Markup:
     """Escape `value` for HTML and XML, whatever a file name or a class name holds."""
     return escape(printable(value))
+
+
+def with_code(value: object) -> object:
+    """Return text with what stands in backticks as code; values that render themselves unchanged."""
+    return value if hasattr(value, "__html__") else Markup(CODE.sub(r"<code>\1</code>", str(safe(value))))
 
 
 def markup(template: str, *values: object) -> Markup:

@@ -16,18 +16,24 @@ from sparring.stats.proportion import CurvePoint
 
 def robust_sections(report: HardeningReport, adversarial: Picture | None = None) -> list[Section]:
     """Show robust accuracy; `adversarial` is a picture of images above their adversarial examples."""
-    plot = Drawing(accuracy_curve(report.curve, report.method))
+    plot = Drawing(accuracy_curve(report.curve, report.method, report.robust.eps))
     sections = [Section("Robustness", _message(report), notes(_notes(report)), plot, curve_table(report.curve))]
     if adversarial is not None:
-        what = "Test images that are classified correctly, and below each an adversarial example that is not."
+        what = (
+            "Test images that are classified correctly, and below each an adversarial example that is not. Above them "
+            "stands the class, and as which the adversarial example is classified."
+        )
         sections.append(Section("Adversarial examples", Text(what), adversarial))
     return sections
 
 
-def accuracy_curve(points: Sequence[CurvePoint], name: str) -> Markup:
-    """Plot accuracy in per cent over eps; empty where there are no points."""
+def accuracy_curve(points: Sequence[CurvePoint], name: str, eps: float | None = None) -> Markup:
+    """Plot accuracy in per cent over eps, with a mark at that of the attack; empty where there are no points."""
     line = [(point.eps, 100 * point.accuracy.value) for point in points]
-    return curve("Accuracy under attack", {name: line}, unit="%", axis="eps")
+    mark = f"eps {eps:.4g}" if eps else ""
+    return curve(
+        "Accuracy under attack", {name: line}, unit="%", axis="eps", mark=eps or None, mark_name=mark, latest=False
+    )
 
 
 def curve_table(points: Sequence[CurvePoint]) -> Table:

@@ -46,7 +46,10 @@ def image_sections(details: ImageAttackDetails, adversaries: Picture | None = No
         cost += f" A stochastic model is scored by its mean probability over {details.draws} passes."
     sections = [findings_section(_findings(details.checks), "Masking checks"), Section("Cost", Text(cost))]
     if adversaries is not None:
-        caption = "Images that are classified correctly, and below each an adversarial example that is not."
+        caption = (
+            "Images that are classified correctly, and below each an adversarial example that is not. Above them "
+            "stands the class, and as which the adversarial example is classified."
+        )
         sections.append(Section("Adversarial examples", Text(caption), adversaries))
     return sections
 

@@ -50,11 +50,13 @@ def curve(
     unit: str = "",
     axis: str = "images",
     mark: float | None = None,
+    mark_name: str = "best",
+    latest: bool = True,
 ) -> Markup:
     """Draw lines of points (x, y); a value that is not finite leaves a gap, an empty series is left out.
 
-    `axis` names x. `mark` is the x of the best result, where a vertical line is parts. Returns "" where there are no
-    points to draw.
+    `axis` names x. At `mark`, the x of the best result or another of this name, is a vertical line. `latest` shows the
+    last value of each line. Returns "" where there are no points to draw.
     """
     lines = {name: thinned(points) for name, points in series.items()}
     lines = {name: points for name, points in lines.items() if any(map(_is_drawn, points))}
@@ -65,20 +67,20 @@ def curve(
     left, right = _widened(min(xs), max(xs))
     rows = ticks(*_ends(y for points in lines.values() for _, y in points))
     margin = 14 + LETTER * max(len(short(y)) for y in rows)
-    legend, top = _legend(lines)
+    legend, top = _legend(lines, latest)
     across = _scale(left, right, margin, WIDTH - RIGHT)
     down = _scale(rows[0], rows[-1], top + PLOT_HEIGHT, top)
     parts = [
         *(_row(down(y), margin, short(y)) for y in rows),
         *(_column(across(x), top, short(x)) for x in ticks(left, right, 8) if left <= x <= right),
-        *([] if mark is None else [_mark(across(mark), margin, top)]),
+        *([] if mark is None else [_mark(across(mark), margin, top, mark_name)]),
         *(_line([(across(x), down(y)) for x, y in points], k) for k, points in enumerate(lines.values())),
     ]
     named = f"{title} ({unit})" if unit else title
     height = top + PLOT_HEIGHT + 46
     return Markup(
-        f'<svg role="img" aria-label="{safe(_description(named, lines, axis, mark))}" viewBox="0 0 {WIDTH:g} '
-        f'{height:g}" '
+        f'<svg role="img" aria-label="{safe(_description(named, lines, axis, mark, mark_name))}" '
+        f'viewBox="0 0 {WIDTH:g} {height:g}" '
         f'width="{WIDTH:g}" height="{height:g}" font-size="13" fill="currentColor"><title>{safe(named)}</title>'
         '<text x="2" y="16" font-size="15" '
         f'font-weight="600">{safe(shortened(named, 54))}</text>{legend}{"".join(parts)}'
@@ -225,11 +227,11 @@ def _colour(k: int) -> str:
     return f"var(--s{k % len(COLOURS) + 1},{COLOURS[k % len(COLOURS)]})"
 
 
-def _legend(lines: Mapping[str, Sequence[Point]]) -> tuple[str, float]:
-    """Draw each line's shape, name and last value; return the drawing and the y at which the plot can begin."""
+def _legend(lines: Mapping[str, Sequence[Point]], latest: bool) -> tuple[str, float]:
+    """Draw each line's shape, name and, if `latest`, last value; return it and the y at which the plot can begin."""
     parts, x, y = [], 8.0, 40.0
     for k, (name, points) in enumerate(lines.items()):
-        last = number([point for point in points if _is_drawn(point)][-1][1])
+        last = number([point for point in points if _is_drawn(point)][-1][1]) if latest else ""
         name = shortened(name, int((WIDTH - 8 - 30) / LETTER) - len(last) - 1)  # letters that fit in a row
         width = 30 + LETTER * (len(name) + len(last) + 1)
         if x > 8 and x + width > WIDTH:
@@ -257,12 +259,12 @@ def _column(x: float, top: float, label: str) -> str:
     )
 
 
-def _mark(x: float, left: float, top: float) -> str:
+def _mark(x: float, left: float, top: float, name: str) -> str:
     anchor, aside = ("start", 5) if x < (left + WIDTH) / 2 else ("end", -5)
     return (
         f'<path d="M{x:.1f} {top:.1f}v{PLOT_HEIGHT:g}" stroke="currentColor" stroke-dasharray="4 3" '
         'stroke-opacity=".7"/>'
-        f'<text x="{x + aside:.1f}" y="{top + 12:.1f}" text-anchor="{anchor}">best</text>'
+        f'<text x="{x + aside:.1f}" y="{top + 12:.1f}" text-anchor="{anchor}">{safe(name)}</text>'
     )
 
 
@@ -285,7 +287,9 @@ def _ends(values: Iterable[float]) -> tuple[float, float]:
     return min(numbers), max(numbers)
 
 
-def _description(title: str, lines: Mapping[str, Sequence[Point]], axis: str, mark: float | None) -> str:
+def _description(
+    title: str, lines: Mapping[str, Sequence[Point]], axis: str, mark: float | None, mark_name: str
+) -> str:
     """Describe the plot for screen readers."""
     lines_of_text = [title]
     for name, points in lines.items():
@@ -295,4 +299,6 @@ def _description(title: str, lines: Mapping[str, Sequence[Point]], axis: str, ma
             f"{name}: {number(parts[0][1])} at {short(parts[0][0])} {axis.split()[0]}, {number(parts[-1][1])} at "
             f"{short(parts[-1][0])}, lowest {number(low)}, highest {number(high)}"
         )
-    return ". ".join(lines_of_text + ([] if mark is None else [f"Best at {short(mark)} images"]))
+    return ". ".join(
+        lines_of_text + ([] if mark is None else [f"{mark_name.capitalize()} at {short(mark)} {axis.split()[0]}"])
+    )

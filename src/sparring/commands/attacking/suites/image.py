@@ -33,7 +33,7 @@ from sparring.commands.attacking.suites.base import (
 from sparring.commands.attacking.try_target import adapted, explain_foreign_errors, try_out
 from sparring.commands.training.interrupt import Stopped
 from sparring.engine.errors import UsageError
-from sparring.engine.image_io import grid, to_uint8
+from sparring.engine.image_io import grid, to_uint8, with_header
 from sparring.engine.seeds import mix
 from sparring.measure.classifier.attack_summary import AttackSummary, fooled, samples, summarize
 from sparring.measure.diagnostics.finding import Finding
@@ -171,7 +171,9 @@ class ImageAttack:
             return None
         low, high = self.context.flags.image.box
         adv = to_uint8((result.adv[idx] - low) / (high - low) * 2 - 1)
-        return Picture(grid(np.concatenate([self.context.subset.rows[idx], adv]), len(idx)))
+        subset, answers = self.context.subset, predicted(self.target.model, result.adv[idx]).tolist()
+        names = [f"{subset.labels[k]} as {subset.classes[answer]}" for k, answer in zip(idx, answers, strict=True)]
+        return Picture(with_header(grid(np.concatenate([subset.rows[idx], adv]), len(idx)), names))
 
 
 def in_box(pixels: Any, box: tuple[float, float], device: torch.device) -> Tensor:
