@@ -1,14 +1,82 @@
-"""Findings on density models, from networks that are ill on purpose."""
+"""The doctor of density models: each finding from metrics that show it, and from runs that are sick on purpose."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from sparring.measure.diagnostics.density_diagnostics import find_limits
+import sparring
+from sparring.measure.diagnostics.density_diagnostics import LIMITS, DensityFacts, diagnose_density, find_limits
+from sparring.measure.diagnostics.training_length import TrainingLength
 from sparring.nets.pixel_distributions import Bernoulli
 from sparring.nets.pixelcnn import PixelCNN
+
+FACTS = DensityFacts("sparring train x --out run", TrainingLength(300_000, 1_000, 100), "nats")
+
+
+def lines(nll: Sequence[float], **last: Any) -> list[dict[str, float]]:
+    """Metrics of a run with these held-out values, after image 0; the last three lines have more."""
+    start = {"nimg": 0, "nll": 600.0, "independent_nll": 206.0}
+    rest = [{"nimg": 1000 * (k + 1), "nll": value, "train_nll": value - 1} for k, value in enumerate(nll)]
+    return [start, *rest[:-3], *({**line, **last} for line in rest[-3:])]
+
+
+def kinds(metrics: list[dict[str, float]], facts: DensityFacts = FACTS) -> list[str]:
+    return [finding.kind for finding in diagnose_density(metrics, facts)]
+
+
+def test_a_good_run_is_healthy_and_its_trend_is_named() -> None:
+    assert kinds(lines([120, 100, 95, 92, 90, 88, 86, 84])) == ["healthy", "improving"]
+    assert kinds(lines([120, 90, 85, 85, 85, 85, 85, 85])) == ["healthy", "done"]
+    assert kinds(lines([120, 100])) == ["unclear"]
+
+
+def test_memorised_examples_a_rise_and_nothing_learnt_are_found() -> None:
+    assert "overfit" in kinds(lines([120, 100, 95, 92, 91, 91, 91, 91], train_nll=70.0))
+    assert "worse" in kinds(lines([120, 100, 90, 88, 90, 94, 99, 105]))
+    assert "untrained" in kinds(lines([300, 280, 260, 250, 240, 230, 220, 215]))
+    assert kinds([*lines([100, 90]), {"nimg": 3000, "nll": float("nan")}]) == ["diverged"]
+
+
+def test_a_short_run_is_named_unless_it_is_done() -> None:
+    short = DensityFacts("sparring train x --out run", TrainingLength(3_000, 60_000, 100), "nats")
+    assert "short" in kinds(lines([120, 100, 95, 92, 90, 88, 86, 84]), short)
+    assert "short" not in kinds(lines([120, 90, 85, 85, 85, 85, 85, 85]), short)
+
+
+@pytest.mark.parametrize(
+    ("name", "good", "bad"),
+    [
+        ("causality_leak", 0.0, 0.1),
+        ("stuck_chains", 0.05, 0.85),
+        ("energy_autocorrelation", 0.54, 0.97),
+        ("dead_units", 0.0, 0.9),
+        ("saturated_units", 0.0, 0.9),
+        ("finite_proportion", 1.0, 0.7),
+        ("condition_number", 4.0, 12.0),
+    ],
+)
+def test_each_limit_separates_good_from_bad(name: str, good: float, bad: float) -> None:
+    values = [120, 100, 95, 92, 90, 88, 86, 84]
+    assert name not in kinds(lines(values, **{name: good})) and name in kinds(lines(values, **{name: bad}))
+    assert name in LIMITS
+
+
+@pytest.mark.slow
+def test_runs_that_are_sick_on_purpose_are_diagnosed(tmp_path: Path) -> None:
+    """Chains that a large learning rate freezes; a network that never learns."""
+    frozen = sparring.train("digits", sparring.RBM(hidden=100, lr=10.0), images=12_000, out=tmp_path / "rbm")
+    found = {finding.kind for finding in sparring.doctor(frozen)}
+    assert found & {"stuck_chains", "dead_units", "saturated_units", "untrained", "diverged"}
+    still = sparring.train("digits", sparring.MADERecipe(hidden=16, lr=1e-9), images=6_400, out=tmp_path / "made")
+    assert "untrained" in {finding.kind for finding in sparring.doctor(still)}
+    fine = sparring.train("digits", sparring.MADERecipe(hidden=64), images=30_000, out=tmp_path / "fine")
+    assert "healthy" in {finding.kind for finding in sparring.doctor(fine)}
 
 
 class LeakyPixelCNN(PixelCNN):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import singledispatch
 from typing import Any
 
 import numpy as np
@@ -13,8 +12,8 @@ from torch import Tensor
 from sparring.commands.evaluating.inputs import EvaluationInputs
 from sparring.commands.reporting.progress import Progress
 from sparring.data.dataset import Dataset
-from sparring.engine.data_spec import DataSpec, ImageSpec
 from sparring.measure.likelihood.bounds import EnergyModel, LikelihoodBounds, likelihood_bounds
+from sparring.measure.likelihood.independent import independent_nll
 from sparring.measure.scores.evaluation import Score
 from sparring.models.density import BINARISATION_SEED, CHUNK_ROWS, DensityModel, Unit
 from sparring.nets.density_net import HasProtocol, is_exact
@@ -105,21 +104,3 @@ def _score(name: str, values: Tensor, unit: str) -> Score:
     mean = float(values.mean())
     ends = torch.quantile(resampled_means(values), torch.tensor(TAILS, dtype=torch.float64)).tolist()
     return Score(f"{name}[{unit}]", mean, ends[0], ends[1], None)
-
-
-@singledispatch
-def independent_nll(spec: DataSpec, train: Tensor, x: Tensor) -> float | None:
-    """Return the mean -log p of `x` under a model of independent values, the simplest baseline; None if undefined."""
-    return None
-
-
-@independent_nll.register
-def _(spec: ImageSpec, train: Tensor, x: Tensor) -> float:
-    """Count the values of each pixel over the training images, each value once more."""
-    levels = 2 if bool((train.abs() == 1).all()) else 256
-    counts = torch.ones(*spec.shape, levels, dtype=torch.float64)
-    index = ((train + 1) / 2 * (levels - 1)).round().long().movedim(0, -1)
-    counts.scatter_add_(-1, index, torch.ones(index.shape, dtype=torch.float64))
-    log_p = (counts / counts.sum(-1, keepdim=True)).log()
-    wanted = ((x + 1) / 2 * (levels - 1)).round().long().movedim(0, -1)
-    return -float(log_p.gather(-1, wanted).sum(dim=(0, 1, 2)).mean())

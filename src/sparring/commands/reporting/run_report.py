@@ -45,6 +45,13 @@ CURVES: Mapping[str, Mapping[str, str]] = {
         "baseline_sliced_wasserstein": "real data",
     },
     "Coverage": {"coverage": "samples", "baseline_coverage": "real data"},
+    "Negative log-likelihood": {
+        "nll": "held-out examples",
+        "train_nll": "training examples",
+        "independent_nll": "independent values",
+    },
+    "Chains": {"energy_autocorrelation": "autocorrelation of energies", "stuck_chains": "proportion of stuck chains"},
+    "Condition number of the flow (log10)": {"condition_number": "condition number"},
     "Errors": {"error": "held-out images"},
     "Losses": {"discriminator": "discriminator", "classifier": "classifier", "generator": "generator"},
     "Accuracy": {"accuracy": "augmented labelled images", "confident": "fraction of confident pseudo-labels"},
@@ -63,6 +70,8 @@ CURVES: Mapping[str, Mapping[str, str]] = {
     "Orthogonal regularisation": {"orthogonality": "loss of the generator"},
 }
 """Title of a plot -> name in metrics.jsonl -> label of the line."""
+BASELINES = ("baseline_", "independent_")
+"""Prefixes of metrics that are logged once."""
 
 
 def write_evaluation(
@@ -168,7 +177,7 @@ def _curves(run: Run) -> list[Markup]:
             label: [(line["nimg"], line[name]) for line in lines if name in line] for name, label in names.items()
         }
         for name, label in names.items():  # the baseline is logged once: a level line
-            if name.startswith("baseline_") and series[label]:
+            if name.startswith(BASELINES) and series[label]:
                 series[label] = [(line["nimg"], series[label][0][1]) for line in (lines[0], lines[-1])]
         curves.append(curve(title, {label: points for label, points in series.items() if points}, mark=best))
     return curves

@@ -14,12 +14,15 @@ from sparring.commands.training.session import TrainingSession
 from sparring.data.dataset import Dataset
 from sparring.engine import dist
 from sparring.engine.loop import Callback, System
-from sparring.measure.diagnostics.density_diagnostics import SCORE
+from sparring.measure.diagnostics.density_diagnostics import BASELINE, SCORE
+from sparring.measure.likelihood.independent import independent_nll
 from sparring.models.density import DensityModel
 from sparring.nets.density_net import Diagnosed, EnergyNet
 
 MIN_EXAMPLES, MAX_EXAMPLES = 64, 500
 """Held-out examples whose likelihood is measured at a checkpoint, and training examples for comparison."""
+MAX_BASELINE_EXAMPLES = 5_000
+"""Training examples from which the baseline, independent values, is estimated."""
 EXAMPLES_PER_MEASURED = 48
 """Training examples between two checkpoints for each one that is measured: about 4 % of the time."""
 
@@ -45,6 +48,7 @@ def density_callbacks(
 def likelihood_monitor(model: DensityModel, data: Dataset, plan: Plan) -> Callable[[int], dict[str, float]]:
     """Return a function of nimg that measures -log p of held-out and of training examples, in the model's unit.
 
+    At image 0 the baseline, independent values, is measured as well.
     It keeps the log-densities of the held-out examples in `model.held_out`. Without a test split these are other
     training examples, and there is no metric `train_nll`.
     """
@@ -56,6 +60,12 @@ def likelihood_monitor(model: DensityModel, data: Dataset, plan: Plan) -> Callab
     def nll(log_density: Tensor) -> float:
         return -float(log_density.mean()) / model.unit.nats
 
+    def baseline() -> dict[str, float]:
+        rows = model.observe(draw_examples(data, MAX_BASELINE_EXAMPLES)[0])
+        wanted = model.observe(held_out if held_out is not None else train)
+        value = independent_nll(data.spec, rows, wanted)
+        return {} if value is None else {BASELINE: value / model.unit.nats}
+
     def measure(nimg: int) -> dict[str, float]:
         net, generator = model.generator, torch.Generator().manual_seed(nimg)
         if isinstance(net, EnergyNet):
@@ -65,6 +75,7 @@ def likelihood_monitor(model: DensityModel, data: Dataset, plan: Plan) -> Callab
         of_held_out = model.log_density(held_out) if held_out is not None else of_train
         model.held_out = tuple(of_held_out.tolist())
         metrics = {SCORE: nll(of_held_out)} | ({"train_nll": nll(of_train)} if held_out is not None else {})
+        metrics |= baseline() if nimg == 0 else {}
         if isinstance(net, Diagnosed):
             with torch.no_grad():
                 metrics |= net.diagnostics(model.observe(train[:MIN_EXAMPLES]), generator)

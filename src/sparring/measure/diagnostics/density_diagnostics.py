@@ -18,6 +18,8 @@ from sparring.measure.diagnostics.finding import (
 )
 from sparring.measure.diagnostics.training_length import DENSITY, TrainingLength
 
+BASELINE = "independent_nll"
+"""Metric of image 0: -log p of independent values."""
 SCORE = "nll"
 """Metric by which checkpoints are compared: -log p of held-out examples."""
 MIN_MEASUREMENTS = 4
@@ -53,7 +55,31 @@ LIMITS: Mapping[str, Limit] = {
         "outputs change by {:.2g} when later pixels change",
         "trust no -log p of this network; normalise nothing over space or the batch",
     ),
-}
+    "stuck_chains": Limit(
+        lambda stuck: stuck > 0.5, "problem", "Most Markov chains are stuck: do not believe samples and log Z.",
+        "{:.0%} of the chains, after 100 sweeps; healthy runs had 0 to 10 %", "a new run with a lower --lr",
+    ),
+    "energy_autocorrelation": Limit(
+        lambda correlation: correlation > 0.9, "notice", "The Markov chains mix slowly: samples are much alike.",
+        "correlation of energies {:.2f} after 50 sweeps; healthy runs had 0.5", "a lower --lr, or more --sweeps",
+    ),
+    "dead_units": Limit(
+        lambda dead: dead > 0.5, "problem", "Most hidden units are off for all examples: they are not used.",
+        "{:.0%} of the units", "a lower --lr, or fewer --hidden",
+    ),
+    "saturated_units": Limit(
+        lambda full: full > 0.5, "problem", "Most hidden units are on for all examples: they are not used.",
+        "{:.0%} of the units", "a lower --lr, or fewer --hidden",
+    ),
+    "finite_proportion": Limit(
+        lambda finite: finite < 1, "problem", "The inverse of the flow overflows for some examples.",
+        "{:.0%} of the examples are finite and come back", "a new run with a lower --lr",
+    ),
+    "condition_number": Limit(
+        lambda log10: log10 > 8, "notice", "The flow is close to singular: it squeezes some directions to nothing.",
+        "condition number of its Jacobian 10^{:.1f}", "a larger --likelihood, or a lower --lr",
+    ),
+}  # fmt: skip
 """Metric that `diagnostics` of a network may log -> its limit."""
 
 
@@ -73,7 +99,12 @@ def diagnose_density(lines: Lines, facts: DensityFacts) -> list[Finding]:
     if diverged := find_diverged(lines):
         return diverged
     measured = [line for line in lines if SCORE in line and line["nimg"] > 0]
-    problems = [*find_limits(measured), *find_gap(measured, facts), *find_rise(measured, facts)]
+    problems = [
+        *find_limits(measured),
+        *find_untrained(lines, measured, facts),
+        *find_gap(measured, facts),
+        *find_rise(measured, facts),
+    ]
     trend = find_trend(measured, facts)
     if not (problems or trend.kind == "done"):
         problems += find_short(facts.length, DENSITY, facts.command)
@@ -95,6 +126,17 @@ def find_limits(lines: Lines) -> list[Finding]:
     return findings
 
 
+def find_untrained(lines: Lines, measured: Lines, facts: DensityFacts) -> list[Finding]:
+    """Find a model that is no better than independent values."""
+    baseline, values = series(lines, BASELINE), series(measured, SCORE)
+    if not baseline or not values or recent(values) < baseline[0]:
+        return []
+    evidence = f"-log p {recent(values):.4g} {facts.unit}, of independent values {baseline[0]:.4g}"
+    message = "The model is no better than independent values: it has not learnt how they depend on each other."
+    advice = f"{facts.command} with more --minutes, or a new run with another --lr"
+    return [Finding("untrained", "problem", message, evidence, advice)]
+
+
 def find_gap(lines: Lines, facts: DensityFacts) -> list[Finding]:
     """Find training examples that are much likelier than held-out ones."""
     held_out, train = series(lines, SCORE), series(lines, "train_nll")
@@ -114,7 +156,7 @@ def find_rise(lines: Lines, facts: DensityFacts) -> list[Finding]:
     values = series(lines, SCORE)
     if len(values) < MIN_MEASUREMENTS:
         return []
-    best, last = min(values), recent(values)
+    best, last = min(values[:-3]), recent(values)
     if last - best <= max(MIN_RISE * abs(best), 2 * noise(values)):
         return []
     evidence = f"{best:.4g} {facts.unit} at its best, {last:.4g} now"
