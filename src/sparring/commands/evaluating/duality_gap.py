@@ -12,6 +12,7 @@ from sparring.engine.errors import SparringError
 from sparring.engine.loop import System
 from sparring.engine.run_folder import Run
 from sparring.measure.diagnostics.duality_gap import duality_gap
+from sparring.recipes.density.base import DensityRecipe
 from sparring.recipes.recipe import GeneratorRecipe
 
 ROUNDS, HELD_OUT = 200, 8
@@ -21,12 +22,14 @@ ROUNDS, HELD_OUT = 200, 8
 def gap_of(run: Run, data: Dataset, hardware: Hardware, progress: Progress, which: str | int = "last") -> float | None:
     """Return the duality gap; None without a checkpoint, with custom networks, or in a game without the two players.
 
+    A generator that is trained by likelihood as well (FlowGAN) has none: its loss is not that of the game.
+
     Raises SparringError where the data have other classes than the run's, or the checkpoint is damaged.
     """
     if not run.exists or not run.checkpoints() or run.settings["custom_nets"]:
         return None
     recipe, settings = recipe_of(run), run.settings
-    if not isinstance(recipe, GeneratorRecipe):
+    if not isinstance(recipe, GeneratorRecipe) or isinstance(recipe, DensityRecipe):
         return None
     data = as_trained(run, data)
     if data.spec.classes != spec_of(run).classes:
