@@ -168,9 +168,9 @@ def test_the_seed_decides(photo: Path) -> None:
 
 
 def test_the_plan_fits_the_minutes() -> None:
-    plan = Plan.in_minutes(5, 0.5, coarse=True)
+    plan = Plan.in_minutes(5, 0.5, coarse=0.5)
     assert plan.steps * 0.5 + plan.coarse_steps * 0.125 <= 300 < (plan.steps + 2) * 0.5 + plan.coarse_steps * 0.125
-    assert plan.advice() == "" and "--minutes 4" in Plan.in_minutes(1, 0.5, coarse=False).advice()
+    assert plan.advice() == "" and "--minutes 4" in Plan.in_minutes(1, 0.5, coarse=0.0).advice()
 
 
 BAD = [

@@ -86,11 +86,11 @@ def _plan(run: Run, request: RestoreRequest, job: Job, hardware: Hardware, progr
     if (saved := run.read_json(SETTINGS)) is not None:
         return Plan(**saved["plan"])
     if request.steps is not None:
-        plan = Plan.of(request.steps, job.has_coarse_level)
+        plan = Plan.of(request.steps, job.coarse)
     else:
         progress.info("measuring the speed ...")
         seconds = measure_step(job.task, job.architecture, request.seed, hardware)
-        plan = Plan.in_minutes(request.minutes or DEFAULT_MINUTES, seconds, job.has_coarse_level)
+        plan = Plan.in_minutes(request.minutes or DEFAULT_MINUTES, seconds, job.coarse)
     height, width = job.task.size
     progress.info(
         f"plan: {plan.to_text(width, height)}; about {job.memory / 1e9:.1f} GB of memory; {hardware.describe()}"
@@ -110,11 +110,11 @@ def _plan(run: Run, request: RestoreRequest, job: Job, hardware: Hardware, progr
 
 def _fit(run: Run, job: Job, plan: Plan, seed: int, hardware: Hardware, progress: Progress, command: str) -> Level:
     """Fit at half the size, where the plan has steps for it, then at full size; return the fitted level."""
-    fine = Level.build(job.task, job.architecture, run, plan.steps, seed, hardware)
-    if plan.coarse_steps and not run.checkpoints():
-        coarse = Level.build(
-            job.task.coarse(), job.architecture, Run(run.path / "coarse"), plan.coarse_steps, seed, hardware
-        )
+    half = job.task.coarse() if plan.coarse_steps else None
+    fine = Level.build(job.task, job.architecture, run, plan.steps, seed, hardware, half)
+    if half is not None and not run.checkpoints():
+        folder = Run(run.path / "coarse")
+        coarse = Level.build(half, job.architecture, folder, plan.coarse_steps, seed, hardware)
         play_level(coarse, "fitting, half size", plan.save_every * 4, seed, hardware, progress, lambda: False, command)
         carry_over(coarse, fine)
     play_level(fine, "fitting", plan.save_every, seed, hardware, progress, fine.settled, command)
@@ -125,13 +125,14 @@ def _finish(run: Run, request: RestoreRequest, job: Job, plan: Plan, level: Leve
     """Write the picture, the page and restoration.json, the last; remove the checkpoints."""
     fit, task, source = level.fit.cpu(), job.task, job.picture
     output, rule = level.selected()
-    restored = job.paste(task.consistent(output))
+    error = error_estimate(task, output)
+    restored = job.paste(task.consistent(output, (error.rms / 255) ** 2 if error else 0.0))
     steps = int(fit.steps)
     result = Restoration(
         picture=str(request.picture), task=request.kind, run=str(run.path), restored=str(run.path / "restored.png"),
         report=str(run.report_path), width=restored.shape[3], height=restored.shape[2], steps=steps, planned=plan.steps,
         stopped_by=task.rules[0] if steps < plan.steps else "end", rule=rule, rules=_rule_steps(level, output),
-        sigma=task.sigma * 255 or None, error=error_estimate(task, output), seed=request.seed, notes=job.notes,
+        sigma=task.sigma * 255 or None, error=error, seed=request.seed, notes=job.notes,
     )  # fmt: skip
     after, before, simple = (source.to_image(pixels) for pixels in (restored, job.shown(), job.paste(task.baseline())))
     save_png(

@@ -6,9 +6,11 @@ from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
+from torch.nn.functional import interpolate
 
 from sparring.engine.seeds import mix
 from sparring.restoration.fill import hole_radius
+from sparring.restoration.resample import padded
 from sparring.restoration.task import Task
 
 MIN_INNER_SIDE = 4
@@ -35,6 +37,8 @@ class Architecture:
     """Standard deviation of the disturbance of the noise channels in each step."""
     lr: float = 0.01
     """Learning rate of Adam."""
+    coarse: float = 0.5
+    """Steps at half the size, before, as a multiple of those at full size. Each costs a quarter."""
     average_rate: float = 0.01
     """Weight of the newest prediction of a pixel in its average."""
 
@@ -51,9 +55,9 @@ class Architecture:
 
 ARCHITECTURES = {
     "thin": Architecture(views="holes", residual=True, lr=0.003),
-    "wide": Architecture((16, 32, 64, 128, 128, 128), skip=0, noise_channels=32),
+    "wide": Architecture((16, 32, 64, 128, 128, 128), skip=0, noise_channels=32, coarse=3.0),
     "noise": Architecture(views="pixels", average_rate=0.05),
-    "scale": Architecture(views="start", noise_channels=8, input_noise=1 / 30),
+    "scale": Architecture(views="start", residual=True, noise_channels=8, input_noise=1 / 30),
     "jpeg": Architecture(noise_channels=32, input_noise=1 / 30),
 }
 """By task; of masks, by the width of the holes."""
@@ -67,7 +71,21 @@ def architecture_for(task: Task) -> Architecture:
     return ARCHITECTURES[kind].shrunk(min(task.size))
 
 
-def fixed_noise(architecture: Architecture, size: tuple[int, int], seed: int) -> Tensor:
-    """Return the fixed noise of the input `[1, noise_channels, H, W]`, uniform from 0 to 0.1."""
+def input_size(task: Task, architecture: Architecture) -> tuple[int, int]:
+    """Return the height and width of the network's input: the picture's, rounded up to what the network needs."""
+    height, width = task.size
+    return padded(height, architecture.multiple), padded(width, architecture.multiple)
+
+
+def fixed_noise(task: Task, architecture: Architecture, seed: int, coarse: Task | None = None) -> Tensor:
+    """Return the fixed noise of the input `[1, noise_channels, H', W']`, uniform from 0 to 0.1.
+
+    With a `coarse` task it is the noise of that one, enlarged, so that a network that was fitted there goes on.
+    """
     generator = torch.Generator().manual_seed(mix(seed, 3))
-    return torch.rand(1, architecture.noise_channels, *size, generator=generator) / 10
+    height, width = input_size(task, architecture)
+    size = (height, width) if coarse is None else input_size(coarse, architecture)
+    noise = torch.rand(1, architecture.noise_channels, *size, generator=generator) / 10
+    if coarse is not None:
+        noise = interpolate(noise, scale_factor=2.0, mode="bilinear", align_corners=False)
+    return noise[..., :height, :width]

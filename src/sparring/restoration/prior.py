@@ -14,7 +14,6 @@ from torch.nn.functional import pad
 from sparring.engine.game import Batch, Stats
 from sparring.engine.seeds import mix
 from sparring.restoration.architecture import Architecture
-from sparring.restoration.resample import padded
 from sparring.restoration.stopping import Minimum, masked_error, moving_moments, sure
 from sparring.restoration.task import Task
 from sparring.restoration.views import View, Views
@@ -118,9 +117,3 @@ class FixedInput:
     def batches(self, nimg: int, turn: int) -> Sequence[Batch]:
         """Return the one batch of step `nimg`."""
         return [Batch(self.z, torch.full((1,), -1), nimg, mix(self.seed, nimg, turn))]
-
-
-def input_size(task: Task, architecture: Architecture) -> tuple[int, int]:
-    """Return the height and width of the network's input."""
-    height, width = task.size
-    return padded(height, architecture.multiple), padded(width, architecture.multiple)

@@ -9,8 +9,15 @@ from sparring.commands.restoring.result import ErrorEstimate
 from sparring.restoration.task import BLOCKS, Task
 from sparring.stats.intervals import resampled_means
 
-PLACES = {"mask": "known pixels in self-made holes", "noise": "single pixels that the fit did not see, less the noise"}
+PLACES = {
+    "mask": "known pixels in self-made holes",
+    "noise": "pixels predicted without their own value, less the noise",
+}
 BASELINES = {"mask": "harmonic fill", "noise": "mean of the neighbours"}
+SIGMA_UNCERTAINTY = 0.01
+"""Relative error of the noise's standard deviation that the interval allows for."""
+MAX_MARGIN = 0.35
+"""Largest distance from black and white at which pixels are left out, as their noise is cut off there."""
 MIN_BLOCKS = 8
 """Smallest number of blocks with tested pixels that gives an interval."""
 
@@ -20,26 +27,43 @@ def error_estimate(task: Task, output: Tensor) -> ErrorEstimate | None:
 
     Its interval is a bootstrap over blocks of the picture, since errors of neighbours are alike.
     """
-    sums, counts = _by_block(task, (task.operator(output) - task.observed).square())
+    if task.kind not in PLACES:
+        return None
+    tested = _tested(task, output)
+    sums, counts = _by_block((output - task.observed).square(), tested)
     if len(counts) < MIN_BLOCKS:
         return None
-    simple, _ = _by_block(task, (task.start() - task.observed).square()) if task.factor == 1 else (sums, counts)
+    simple, _ = _by_block((task.start() - task.observed).square(), tested)
     channels, noise = task.observed.shape[1], task.sigma**2
     total = float(counts.sum()) * channels
-    resampled = resampled_means(sums) / resampled_means(counts) / channels - noise
-    low, high = torch.quantile(resampled, torch.tensor([0.025, 0.975], dtype=torch.float64)).clamp(min=0).sqrt() * 255
+    resampled = resampled_means(sums) / resampled_means(counts) / channels
+    ends = torch.quantile(resampled, torch.tensor([0.025, 0.975], dtype=torch.float64))
+    off = torch.tensor([1 + SIGMA_UNCERTAINTY, 1 - SIGMA_UNCERTAINTY], dtype=torch.float64)
+    low, high = (ends - noise * off**2).clamp(min=0).sqrt() * 255
     rms, baseline = (max(float(value.sum()) / total - noise, 0.0) ** 0.5 * 255 for value in (sums, simple))
     return ErrorEstimate(
         PLACES[task.kind], int(counts.sum()), rms, float(low), float(high), baseline, BASELINES[task.kind]
     )
 
 
-def _by_block(task: Task, squares: Tensor) -> tuple[Tensor, Tensor]:
+def _tested(task: Task, output: Tensor) -> Tensor:
+    """Return the weights of the pixels that measure the error.
+
+    In noise these are all pixels, since none is predicted from its own value; but for those whose noise may be cut off
+    at black or white.
+    """
+    if task.kind != "noise":
+        return task.tested
+    margin = min(3 * task.sigma, MAX_MARGIN)
+    return ((output.amin(1, keepdim=True) > margin) & (output.amax(1, keepdim=True) < 1 - margin)).float()
+
+
+def _by_block(squares: Tensor, tested: Tensor) -> tuple[Tensor, Tensor]:
     """Return the sum of squared errors and the number of tested pixels, of each block that has any."""
     h, w = squares.shape[2:]
     block = torch.arange(h)[:, None] * BLOCKS // h * BLOCKS + torch.arange(w) * BLOCKS // w
-    tested = task.tested[0, 0].double()
+    weights = tested[0, 0].double()
     sums = torch.zeros(BLOCKS * BLOCKS, dtype=torch.float64)
-    counts = sums.clone().index_add_(0, block.flatten(), tested.flatten())
-    sums.index_add_(0, block.flatten(), (squares[0].double().sum(0) * tested).flatten())
+    counts = sums.clone().index_add_(0, block.flatten(), weights.flatten())
+    sums.index_add_(0, block.flatten(), (squares[0].double().sum(0) * weights).flatten())
     return sums[counts > 0], counts[counts > 0]

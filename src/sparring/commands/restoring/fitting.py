@@ -21,12 +21,10 @@ from sparring.engine.run_folder import Run
 from sparring.engine.seeds import mix
 from sparring.nets.hourglass import Hourglass
 from sparring.restoration.architecture import Architecture, fixed_noise
-from sparring.restoration.prior import Fit, FixedInput, ImagePrior, input_size
+from sparring.restoration.prior import Fit, FixedInput, ImagePrior
 from sparring.restoration.task import Task
 from sparring.restoration.views import views_for
 
-COARSE_FRACTION = 0.5
-"""Steps at half the size, as a fraction of those at full size; each costs a quarter."""
 WARM_UP_STEPS = 60
 """First steps of a fit, which no rule selects."""
 PATIENCE = 0.25
@@ -54,15 +52,15 @@ class Plan:
     """Time that the probe measured."""
 
     @classmethod
-    def of(cls, steps: int, coarse: bool, minutes: float | None = None, seconds: float | None = None) -> Plan:
-        """Return a plan of that many steps at full size."""
+    def of(cls, steps: int, coarse: float, minutes: float | None = None, seconds: float | None = None) -> Plan:
+        """Return a plan of that many steps at full size, and `coarse` times as many at half the size before."""
         save_every = max(steps // 10 if seconds is None else round(SAVE_SECONDS / seconds), 1)
-        return cls(steps, round(steps * COARSE_FRACTION) if coarse else 0, min(save_every, steps), minutes, seconds)
+        return cls(steps, round(steps * coarse), min(save_every, steps), minutes, seconds)
 
     @classmethod
-    def in_minutes(cls, minutes: float, seconds: float, coarse: bool) -> Plan:
+    def in_minutes(cls, minutes: float, seconds: float, coarse: float) -> Plan:
         """Return the plan that fits `minutes`, at `seconds` a step."""
-        cost = seconds * (1 + COARSE_FRACTION / 4 if coarse else 1)
+        cost = seconds * (1 + coarse / 4)
         return cls.of(max(int(minutes * 60 / cost), 1), coarse, minutes, seconds)
 
     def to_text(self, width: int, height: int) -> str:
@@ -74,9 +72,9 @@ class Plan:
 
     def advice(self) -> str:
         """Return what to do where the time allows too few steps; nothing where it is enough."""
-        if self.seconds_per_step is None or self.steps >= ENOUGH_STEPS:
+        if self.minutes is None or self.steps >= ENOUGH_STEPS:
             return ""
-        minutes = math.ceil(ENOUGH_STEPS * self.seconds_per_step * (1 + COARSE_FRACTION / 4) / 60)
+        minutes = math.ceil(self.minutes * ENOUGH_STEPS / self.steps)
         return (
             f"{self.steps:,} steps are few for a picture of this size: --minutes {minutes} gives about {ENOUGH_STEPS}; "
             "or cut out the part that matters"
@@ -96,11 +94,12 @@ class Level:
 
     @classmethod
     def build(
-        cls, task: Task, architecture: Architecture, run: Run, steps: int, seed: int, hardware: Hardware
-    ) -> Level:
-        """Return the level with a fresh network, drawn by the seed."""
+        cls, task: Task, architecture: Architecture, run: Run, steps: int, seed: int, hardware: Hardware,
+        coarse: Task | None = None,
+    ) -> Level:  # fmt: skip
+        """Return the level with a fresh network, drawn by the seed; `coarse` is the task of the level before."""
         task = task.to(hardware.device)
-        z = fixed_noise(architecture, input_size(task, architecture), seed).to(hardware.device)
+        z = fixed_noise(task, architecture, seed, coarse).to(hardware.device)
         views, start = views_for(task, architecture.views, seed), task.start()
         visible = {"none": 0}.get(architecture.views, start.shape[1]) + 1
         with torch.random.fork_rng(devices=[]):

@@ -47,9 +47,9 @@ class Job:
     notes: list[str] = field(default_factory=list)
 
     @property
-    def has_coarse_level(self) -> bool:
-        """Return True where the fit begins at half the size."""
-        return min(self.task.size) >= COARSE_SIDE_PIXELS
+    def coarse(self) -> float:
+        """Return the steps at half the size as a multiple of those at full size; 0 for a small picture."""
+        return self.architecture.coarse if min(self.task.size) >= COARSE_SIDE_PIXELS else 0.0
 
     def paste(self, restored: Tensor) -> Tensor:
         """Return the whole picture `[1, C, H, W]` with the restored region in it."""
@@ -89,7 +89,7 @@ def prepare(request: RestoreRequest, hardware: Hardware) -> Job:
     elif request.kind == "noise":
         task = noise_task(source.pixels, _sigma(request, source) / 255, request.seed)
     elif request.scale is not None:
-        task = scale_task(source.pixels, request.scale, request.seed)
+        task = scale_task(source.pixels, request.scale)
     else:
         task = jpeg_task(source.pixels)
     memory = check_memory(request.picture, *task.size, hardware, factor)
