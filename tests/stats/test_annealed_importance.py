@@ -45,19 +45,12 @@ def seeded(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def test_inverse_temperatures_are_the_published_ones() -> None:
-    betas = inverse_temperatures(14_500)
-    expected = torch.cat(
-        [torch.arange(500) * 1e-3, 0.5 + torch.arange(4_000) * 1e-4, 0.9 + torch.arange(10_001) * 1e-5]
-    )
-    torch.testing.assert_close(betas, expected.double(), atol=1e-7, rtol=0)
-
-
 @pytest.mark.parametrize("steps", [1, 2, 3, 10, 29, 1_000])
 def test_inverse_temperatures_rise_from_zero_to_one(steps: int) -> None:
     betas = inverse_temperatures(steps)
     assert len(betas) == steps + 1 and betas[0] == 0 and betas[-1] == pytest.approx(1, abs=1e-12)
     assert (betas.diff() > 0).all()
+    torch.testing.assert_close(betas, 1 - betas.flip(0))
 
 
 @pytest.mark.parametrize("steps", [1, 3, 10])

@@ -13,6 +13,7 @@ from torch import Tensor
 import sparring
 from sparring.measure.diagnostics.density_diagnostics import LIMITS, DensityFacts, diagnose_density, find_limits
 from sparring.measure.diagnostics.training_length import TrainingLength
+from sparring.nets.boltzmann import BoltzmannMachine
 from sparring.nets.pixel_distributions import Bernoulli
 from sparring.nets.pixelcnn import PixelCNN
 
@@ -95,3 +96,28 @@ def test_a_leak_of_causality_is_reported(kind: type[PixelCNN]) -> None:
     lines = [{"nimg": 64 * k, "nll": 500.0, **net.diagnostics(x, generator)} for k in range(1, 5)]
     findings = find_limits(lines)
     assert [finding.kind for finding in findings] == (["causality_leak"] if kind is LeakyPixelCNN else [])
+
+
+def test_boltzmann_machines_that_are_ill() -> None:
+    """Units that are off or on for all examples, and pairs of units that hold each other."""
+    torch.manual_seed(0)
+    net, x = BoltzmannMachine((1, 4, 4), (40,), chains=60), torch.ones(8, 1, 4, 4)
+
+    def kinds() -> list[str]:
+        values = net.diagnostics(x, torch.Generator().manual_seed(0))
+        return [finding.kind for finding in find_limits([{"nimg": 64 * k, **values} for k in range(1, 5)])]
+
+    assert kinds() == []
+    with torch.no_grad():
+        net.c1[16:] = -30
+    assert kinds() == ["dead_units"]
+    with torch.no_grad():
+        net.c1[16:] = 30
+    assert kinds() == ["saturated_units"]
+    with torch.no_grad():
+        net.c1.zero_()
+        net.visible_offset.fill_(0.5)
+        net.offset1.fill_(0.5)
+        net.w1[torch.arange(16), torch.arange(16)] = 40
+        net.b.normal_()
+    assert "energy_autocorrelation" in kinds()

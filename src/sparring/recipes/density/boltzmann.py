@@ -1,8 +1,8 @@
 """Boltzmann machines: restricted (Smolensky 1986; Hinton 2002) and deep (Salakhutdinov and Hinton 2009).
 
 Both are trained by persistent chains (Tieleman 2008) and centred (Montavon and Müller 2012, arXiv:1203.3783), the deep
-one all at once from small weights. Differences to the papers: Adam without momentum and a falling learning rate in
-place of plain steps, samples from an EMA of the weights, and binary images that are drawn anew in each batch.
+one all at once from small weights. Differences to the papers: Adam with a falling learning rate in place of plain
+steps, samples from an EMA of the weights, and binary images that are drawn anew in each batch.
 """
 
 from __future__ import annotations
@@ -25,6 +25,9 @@ from sparring.nets.boltzmann_energy import VISIBLE_UNITS
 from sparring.recipes.density.base import DensityRecipe
 from sparring.recipes.recipe import check_positive, check_range, ema_of
 
+WARM_UP = 0.02
+"""Fraction of the run in which the learning rate rises from 0. Without it, Adam's first steps saturate two layers."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class RBM(DensityRecipe):
@@ -36,7 +39,9 @@ class RBM(DensityRecipe):
     batch_size: int = 100
     """Examples per round, over all processes."""
     lr: float = 3e-3
-    """Adam's initial learning rate; it falls to a hundredth along a cosine."""
+    """Adam's learning rate after a short warm-up; it falls to a hundredth along a cosine."""
+    beta1: float = 0.5
+    """Adam's beta1, the decay of the first moment."""
     visible: str = "binary"
     """Kind of visible units: binary, of pixels that are probabilities of white, or gaussian, of bytes."""
     hidden: int = 500
@@ -57,7 +62,7 @@ class RBM(DensityRecipe):
             self, "batch_size", "lr", "accumulation_steps", "ema_half_life", "hidden", "chains", "sweeps",
             "sample_sweeps",
         )  # fmt: skip
-        check_range(self, 0, 1, "offset_rate")
+        check_range(self, 0, 1, "offset_rate", "beta1")
         if self.visible not in VISIBLE_UNITS:
             raise UsageError(f"--visible {self.visible}: {did_you_mean(self.visible, VISIBLE_UNITS)}")
 
@@ -90,9 +95,10 @@ class RBM(DensityRecipe):
     def system(self, spec: ImageSpec, nets: Mapping[str, nn.Module], total: int) -> System:
         """Return the game of maximum likelihood with persistent chains."""
         net: Any = nets["generator"]
-        adam = Adam(net.parameters(), self.lr, (0.0, 0.999), fused=True)
+        adam = Adam(net.parameters(), self.lr, (self.beta1, 0.999), fused=True)
         ema = ema_of(net, total, half_life=self.ema_half_life, ramp=self.ema_half_life)
-        schedules = {"generator": {"lr": cosine(self.lr, self.lr / 100)}}
+        decay = cosine(self.lr, self.lr / 100)
+        schedules = {"generator": {"lr": lambda at: decay(at) * min(at / WARM_UP, 1.0)}}
         return System(self._game(net), {"generator": adam}, ema, schedules)
 
     def _game(self, net: BoltzmannMachine) -> ContrastiveGame:
@@ -106,6 +112,8 @@ class DBM(RBM):
     name: ClassVar[str] = "dbm"
     paper: ClassVar[str] = "Salakhutdinov and Hinton 2009, AISTATS; Montavon and Müller 2012, arXiv:1203.3783"
 
+    lr: float = 1e-3
+    """Adam's learning rate after a short warm-up; it falls to a hundredth along a cosine."""
     top: int = 1000
     """Units of the second hidden layer."""
     mean_field_rounds: int = 5
