@@ -1,6 +1,6 @@
 import pytest
 
-from sparring.engine.schedules import constant, cosine, steps, triangle
+from sparring.engine.schedules import constant, cosine, steps, triangle, warm_cosine
 
 
 def test_constant() -> None:
@@ -22,6 +22,11 @@ def test_cosine_that_ends_early() -> None:
 def test_triangle() -> None:
     schedule = triangle(5.0, 0.4)
     assert [schedule(at) for at in (0.0, 0.2, 0.4, 0.7, 1.0)] == pytest.approx([0.0, 2.5, 5.0, 2.5, 0.0])
+
+
+def test_warm_cosine() -> None:
+    schedule = warm_cosine(1.0, 0.2, 0.2)
+    assert [schedule(at) for at in (0.0, 0.1, 0.2, 0.6, 1.0)] == pytest.approx([0.2, 0.6, 1.0, 0.6, 0.2])
 
 
 def test_steps() -> None:

@@ -23,6 +23,12 @@ def ramp(begin: float, length: float) -> Schedule:
     return lambda at: min(max(at - begin, 0.0) / length, 1.0)
 
 
+def warm_cosine(peak: float, end: float, until: float) -> Schedule:
+    """Return a linear rise from `end` at 0 to `peak` at `until`, then half a cosine back to `end` at 1."""
+    fall = cosine(peak, end, 1 - until)
+    return lambda at: end + (peak - end) * at / until if at < until else fall(at - until)
+
+
 def triangle(peak: float, until: float) -> Schedule:
     """Return a linear rise from 0 to `peak` at `until`, then a linear fall to 0 at 1 (one cycle, Smith 2017)."""
     return lambda at: peak * (at / until if at < until else (1 - at) / (1 - until))

@@ -17,6 +17,7 @@ from sparring.engine.data_spec import ImageSpec
 from sparring.engine.device import Hardware
 from sparring.engine.errors import UsageError
 from sparring.engine.loop import System
+from sparring.engine.schedules import warm_cosine
 from sparring.games.completion import completion_loss
 from sparring.nets.multiscale_pixelcnn import MultiscalePixelCNN, subsampled_sizes
 from sparring.nets.pixel_distributions import Bernoulli, LogisticMixture, PixelDistribution
@@ -24,6 +25,8 @@ from sparring.nets.pixelcnn import PixelCNN
 from sparring.recipes.density.base import DensityRecipe
 from sparring.recipes.recipe import check_positive
 
+WARM_UP = 0.05
+"""Part of the run over which the learning rate rises."""
 STEP_BLOCKS = 4
 """Residual blocks of the network of a parallel step."""
 
@@ -39,8 +42,8 @@ class PixelCNNRecipe(DensityRecipe):
     """Binary images: grey pixels are probabilities of white. Else values of 8 bits."""
     batch_size: int = 32
     """Images per round, over all processes."""
-    lr: float = 2e-3
-    """Adam's initial learning rate; it falls to a hundredth along a cosine."""
+    lr: float = 5e-3
+    """Adam's highest learning rate, after a twentieth of the run; it falls to a hundredth along a cosine."""
     width: int = 64
     """Features of each layer. With `scales` the networks of the parallel steps have half as many."""
     layers: int = 8
@@ -96,4 +99,4 @@ class PixelCNNRecipe(DensityRecipe):
     def system(self, spec: ImageSpec, nets: Mapping[str, nn.Module], total: int) -> System:
         """Return the game of maximum likelihood."""
         loss = completion_loss(binary=self.binary, conditional=self.classes(spec) > 0) if self.completion else None
-        return self.one_player(nets, spec, total, loss=loss)
+        return self.one_player(nets, spec, total, loss=loss, lr=warm_cosine(self.lr, self.lr / 100, WARM_UP))
