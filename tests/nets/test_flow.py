@@ -186,6 +186,9 @@ def test_it_runs_on_the_meta_device_and_refuses_other_shapes() -> None:
     assert net.log_prob(x, y).shape == (2,) and net(torch.zeros(2, 64, device="meta"), y).shape == x.shape
     with pytest.raises(UsageError, match=r"shape \(1, 8, 8\), not \(1, 8, 9\)"):
         flow((1, 8, 8)).log_prob(torch.zeros(1, 1, 8, 9))
+    for value in (2.0, float("nan")):
+        with pytest.raises(UsageError, match="outside -1 to 1"):
+            flow((1, 8, 8)).log_prob(torch.full((1, 1, 8, 8), value))
 
 
 def test_the_singular_values_are_those_of_the_jacobian() -> None:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d
 
+from sparring.engine.errors import UsageError
 from sparring.nets.dequantisation import Dequantisation, DequantisedFlow
 from sparring.nets.flow_diagnostics import log_condition_number, round_trips
 from sparring.nets.flow_layers import (
@@ -25,6 +26,8 @@ from sparring.nets.flow_layers import (
 
 CONDITION_ROWS = 4
 """Images at which the condition number is computed."""
+RANGE_TOLERANCE = 1e-3
+"""Rounding error of images, beyond which their values are refused."""
 MIN_PIXELS = 16
 """Number of pixels below which an image is squeezed no further."""
 
@@ -164,6 +167,8 @@ class ImageFlow(DequantisedFlow):
     def bound(self, x: Tensor, noise: Tensor, y: Tensor | None = None) -> Tensor:
         """Return the bound of log P(x) `[B]` by one draw of standard normal noise of the shape of x."""
         self.check(x)
+        if not self.training and not x.is_meta and not (x.abs() <= 1 + RANGE_TOLERANCE).all():
+            raise UsageError("the images have values outside -1 to 1: a flow has probabilities of grey values alone")
         logits, log_ratio = self.dequantisation(x, noise, y)
         if self.training and not x.is_meta and not self.started:
             self.start(logits, y)

@@ -65,6 +65,7 @@ class FlowRecipe(DensityRecipe):
     def __post_init__(self) -> None:
         check_positive(
             self, "batch_size", "lr", "accumulation_steps", "ema_half_life", "hidden", "steps", "levels", "bins",
+            "alpha",
         )  # fmt: skip
         check_range(self, 0, 0.5, "alpha")
         if self.dequantisation not in DEQUANTISATIONS:
