@@ -187,7 +187,8 @@ def _output(module: Any, result: Any, options: Any) -> str:
     if options.json:
         if isinstance(options, flags.SampleFlags):
             given = ("seed", "label", "checkpoint", "truncation")
-            result = {"path": result, "count": options.n, **{name: getattr(options, name) for name in given}}
+            fields = {"path": result} if isinstance(result, Path) else dataclasses.asdict(result)
+            result = {**fields, "count": options.n, **{name: getattr(options, name) for name in given}}
         elif isinstance(options, flags.DoctorFlags):
             result = {"run": options.run, "findings": [dataclasses.asdict(finding) for finding in result]}
         else:

@@ -260,7 +260,8 @@ class SampleFlags:
     n: Annotated[int, arg(aliases=("-n",), metavar="N")] = 64
     """Number of samples."""
     out: Annotated[str | None, arg(metavar="PATH", help_behavior_hint="(default: a grid in the run folder)")] = None
-    """NAME.png: a grid; NAME.npz: an array `arr_0`, uint8 NHWC; else a folder of PNG files."""
+    """NAME.png: a grid; NAME.npz: an array `arr_0`, uint8 NHWC; NAME.csv: rows of a table; else a folder of PNG
+    files."""
     seed: Seed = 0
     """Random seed; sample k depends on (seed, k) alone."""
     label: Annotated[str | None, arg(metavar="CLASS", help_behavior_hint="(default: as often as in the data)")] = None
@@ -269,6 +270,10 @@ class SampleFlags:
     """Checkpoint whose weights are used: the best, the last, or the one at image N."""
     truncation: Truncation = None
     """Bound of the noise, from -T to T (biggan, s3gan): 2 keeps almost all variety, 0.5 gives more typical images."""
+    given: Annotated[str | None, arg(metavar="PICTURE", help_behavior_hint="")] = None
+    """Picture to complete, with a density model (pixelcnn, rbm, dbm); -n is the number of fills."""
+    mask: Annotated[str | None, arg(metavar="MASK", help_behavior_hint="")] = None
+    """Mask of --given: white where pixels are known, black where to fill."""
     json: Json = False
     """Print one JSON object to stdout."""
 

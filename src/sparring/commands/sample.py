@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import singledispatch
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +16,38 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import nn
 
+from sparring.commands.predict import open_like
+from sparring.commands.restoring.picture import read_mask
 from sparring.commands.training.callbacks import MAX_CLASS_COLUMNS
 from sparring.engine.atomic_io import explain_os_errors, write
+from sparring.engine.data_spec import DataSpec, ImageSpec, TableSpec
 from sparring.engine.errors import UsageError
 from sparring.engine.image_io import grid, png, to_image, with_header
 from sparring.engine.seeds import check_seed
 from sparring.models.capabilities import Sampler
+from sparring.models.completion import WHO_COMPLETES, Fills, complete
+from sparring.models.density import DensityModel
 from sparring.models.load import load_capable
+from sparring.report.format import csv_text
+from sparring.report.render import texts_of_row
 
 MOST_IN_GRID = 4096
+FORMATS = {".png": ".png (a grid)", ".npz": ".npz (an array)", ".csv": ".csv", "": "a folder without a suffix"}
+"""How suffixes of --out are described."""
+MAX_LISTED = 10
+"""Most fills whose log-probabilities are printed."""
+
+
+@dataclass(frozen=True)
+class Completion:
+    """Fills of a given picture."""
+
+    path: Path
+    log_probabilities: list[float]
+    """log P(hole | known) of each fill, in nats."""
+    exact: bool
+    """True where these are exact; else they are estimates."""
+    notes: tuple[str, ...]
 
 
 def sample(
@@ -34,38 +59,101 @@ def sample(
     label: str | int | None = None,
     checkpoint: str | int | None = None,
     truncation: float | None = None,
+    given: str | Path | None = None,
+    mask: str | Path | None = None,
     generator: nn.Module | None = None,
-) -> Path:
+) -> Path | Completion:
     """Write `n` samples of `run`: a grid (`*.png`), an array (`*.npz`, `arr_0` uint8 NHWC), or a folder of PNGs.
+
+    Rows of a table become a `.csv`.
 
     Sample k depends on (`seed`, k) alone. `label` asks for one class by name; `checkpoint` ("best", "last" or its
     image) for the weights of then. `truncation` T cuts the noise off at -T and T, where the recipe was made for it
     (BigGAN): 2 keeps almost all variety, 0.5 gives more typical and fewer kinds of pictures. Returns the path written;
     without `out` that is `samples-<seed>.png` in the run's folder, with `-label-<class>`, `-<checkpoint>` and
     `-truncation-<T>` where given. No other samples are overwritten: `-2`, `-3` and so on are added to the name.
+
+    A density model completes the picture `given` where `mask`, of the same size, is black: `n` fills, each with its
+    log-probability.
     """
     if n < 1:
         raise UsageError(f"-n must be 1 or more, not {n}")
     check_seed(seed)
     model = load_capable(run, Sampler, net=generator, checkpoint=checkpoint, truncation=truncation)
+    filled = _fills(model, given, mask, n, seed, label) if (given, mask) != (None, None) else None
     run = Path(run) if Path(run).is_dir() else Path(run).parent
-    parts = {"label": label, "checkpoint": checkpoint, "truncation": truncation and f"{truncation:g}"}
-    given = {name: value for name, value in parts.items() if value is not None}
-    default = "-".join(["samples", str(seed), *map(_name_part, given.items())])
-    out = Path(out) if out is not None else run / f"{default}.png"
+    parts = {
+        "given": given and Path(given).stem,
+        "label": label,
+        "checkpoint": checkpoint,
+        "truncation": truncation and f"{truncation:g}",
+    }
+    settings = {name: value for name, value in parts.items() if value is not None}
+    default = "-".join(["samples", str(seed), *map(_name_part, settings.items())])
+    suffixes = formats_of(model.spec)
+    out = Path(out) if out is not None else run / f"{default}{suffixes[0]}"
     selected = model.label(label) if label is not None else None
-    about = ", ".join([f"run {run.resolve().name}, seed {seed}", *(f"{name} {value}" for name, value in given.items())])
+    described = (f"{name} {value}" for name, value in settings.items())
+    about = ", ".join([f"run {run.resolve().name}, seed {seed}", *described])
     suffix = out.suffix.lower()
-    if suffix not in (".png", ".npz", ""):
+    if suffix not in suffixes:
         raise UsageError(
-            f"--out {out}: samples are written as .png (a grid), .npz (an array) or a folder without a suffix"
+            f"--out {out}: samples of {model.spec.plural} are written as {', '.join(FORMATS[name] for name in suffixes)}"
         )
     if suffix == ".png" and n > MOST_IN_GRID:
         raise UsageError(f"a grid holds up to {MOST_IN_GRID} samples, not {n}: give --out a folder or a .npz")
+    if filled is not None:
+        path = _write(model.spec, iter([filled.rows]), out, about, grid)
+        return Completion(path, filled.log_probabilities, filled.exact, filled.notes)
+    return _write(
+        model.spec, model.samples(n, seed, selected), out, about, lambda rows: _grid(model, rows, seed, label)
+    )
+
+
+@singledispatch
+def formats_of(spec: DataSpec) -> tuple[str, ...]:
+    """Return the suffixes of files that hold samples, the default first; an empty one is a folder."""
+    return (".npz",)
+
+
+@formats_of.register
+def _(spec: ImageSpec) -> tuple[str, ...]:
+    return (".png", ".npz", "")
+
+
+@formats_of.register
+def _(spec: TableSpec) -> tuple[str, ...]:
+    return (".csv", ".npz")
+
+
+def _write(
+    spec: Any, samples: Iterator[NDArray[Any]], out: Path, about: str, picture: Callable[[NDArray[Any]], Image.Image]
+) -> Path:
+    """Write samples in the format of `out`; return the path."""
+    suffix = out.suffix.lower()
     if not suffix:
-        return _write_folder(model.samples(n, seed, selected), out, about)
-    pixels = np.concatenate(list(model.samples(n, seed, selected)))
-    return write_new(out, _npz(pixels) if suffix == ".npz" else png(_grid(model, pixels, seed, label), about))
+        return _write_folder(samples, out, about)
+    rows = np.concatenate(list(samples))
+    if suffix == ".csv":
+        lines = (texts_of_row(spec, row) for row in rows)
+        return write_new(out, csv_text([column.name for column in spec.columns], lines).encode())
+    return write_new(out, _npz(rows) if suffix == ".npz" else png(picture(rows), about))
+
+
+def _fills(
+    model: Any, given: str | Path | None, mask: str | Path | None, n: int, seed: int, label: str | int | None
+) -> Fills:
+    """Return fills of a given picture; raise UsageError where model, picture and mask do not fit each other."""
+    if given is None or mask is None:
+        raise UsageError("--given PICTURE and --mask MASK belong together: the mask is black where to fill")
+    if not isinstance(model, DensityModel) or not isinstance(model.spec, ImageSpec):
+        raise UsageError(f"{model.recipe.name} cannot complete a given picture: {WHO_COMPLETES}")
+    data = open_like(model, given)
+    if len(data) != 1:
+        raise UsageError(f"--given {given} holds {len(data)} pictures: give one")
+    known, notes = read_mask(Path(mask), given, (model.spec.height, model.spec.width))
+    fills = complete(model, data[np.arange(1)], known, n, seed, None if label is None else model.label(label))
+    return replace(fills, notes=(*data.notes, *notes, *fills.notes))
 
 
 def write_new(path: Path, content: bytes) -> Path:
@@ -121,9 +209,15 @@ def _grid(model: Any, pixels: NDArray[Any], seed: int, label: str | int | None) 
     return with_header(grid(table.reshape(-1, *pixels.shape[1:]), len(classes)), classes)
 
 
-def to_text(path: Path) -> str:
-    """Return the line that the command prints."""
-    return f"samples: {path}"
+def to_text(result: Path | Completion) -> str:
+    """Return the lines that the command prints."""
+    if isinstance(result, Path):
+        return f"samples: {result}"
+    best = sorted(range(len(result.log_probabilities)), key=lambda k: -result.log_probabilities[k])[:MAX_LISTED]
+    how = "log P(hole | known)" if result.exact else "log P(hole | known), an estimate"
+    lines = [f"fills: {result.path}", f"{how}, in nats, of the likeliest:"]
+    lines += [f"  fill {k:4}  {result.log_probabilities[k]:.2f}" for k in best]
+    return "\n".join([*lines, *(f"note: {note}" for note in result.notes)])
 
 
 def _is_ours(path: Path) -> bool:

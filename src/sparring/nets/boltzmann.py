@@ -265,6 +265,10 @@ class BoltzmannMachine(nn.Module):
         with _float32(z):
             return self.from_units(self._sample(self.energy(), z))
 
+    def completes_exactly(self, known: Tensor) -> bool:
+        """Return False: log Z of the clamped machine is estimated, and Gibbs samples are near its distribution."""
+        return False
+
     @torch.no_grad()
     def complete(self, x: Tensor, known: Tensor, z: Tensor, y: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return `x` filled where `known` `[H, W]` is False, and log P(hole | known) `[B]`, for noise `[B, 2]`.

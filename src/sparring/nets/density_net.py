@@ -81,6 +81,10 @@ class Completes(Protocol):
         """
         ...
 
+    def completes_exactly(self, known: Tensor) -> bool:
+        """Return True where `complete` gives the exact log P(hole | known) for this mask."""
+        ...
+
 
 class Conditional(NamedTuple):
     """What a coder needs of one step: which pixels come next, and their distribution given all before."""

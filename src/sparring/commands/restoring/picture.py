@@ -99,16 +99,17 @@ def read_picture(path: Path) -> SourcePicture:
     )
 
 
-def read_mask(path: Path, picture: SourcePicture) -> tuple[Tensor, list[str]]:
-    """Return the known pixels `[1, 1, H, W]` of a mask, 1 where it is white, and notes.
+def read_mask(path: Path, picture: str | Path, size: tuple[int, int]) -> tuple[NDArray[np.bool_], list[str]]:
+    """Return the known pixels `[H, W]` of a mask, True where it is white, and notes.
 
-    Raises UsageError where it does not fit the picture, or leaves nothing known or nothing to fill.
+    Raises UsageError where it is not of the `size`, height and width, of the `picture`, or leaves nothing known or
+    nothing to fill.
     """
     shape = picture_shape(path)
-    height, width = picture.pixels.shape[2:]
+    height, width = size
     if (shape.height, shape.width) != (height, width):
         raise UsageError(
-            f"the mask {path} is {shape.width}x{shape.height}, the picture {picture.path} is {width}x{height}: "
+            f"the mask {path} is {shape.width}x{shape.height}, the picture {picture} is {width}x{height}: "
             "give a mask of the picture's size"
         )
     colours, _, _ = _decoded(path, _content(path), shape)
@@ -125,7 +126,7 @@ def read_mask(path: Path, picture: SourcePicture) -> tuple[Tensor, list[str]]:
         notes.append(
             f"the mask fills {1 - known.mean():.0%} of the picture: white is kept, black is filled. Was it meant so?"
         )
-    return torch.from_numpy(known)[None, None].float(), notes
+    return known, notes
 
 
 def _content(path: Path) -> bytes:

@@ -78,7 +78,9 @@ def prepare(request: RestoreRequest, hardware: Hardware) -> Job:
     everything = slice(0, shape.height), slice(0, shape.width)
     region: Region = everything
     if request.mask is not None:
-        known, remarks = read_mask(request.mask, source)
+        height, width = source.pixels.shape[2:]
+        mask, remarks = read_mask(request.mask, source.path, (height, width))
+        known = torch.from_numpy(mask)[None, None].float()
         notes += [f"{float((1 - known).mean()):.1%} of the pixels are filled", *remarks]
         digests["mask"] = read_picture_digest(request.mask)
         region = region_of(known)
