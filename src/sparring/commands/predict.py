@@ -15,6 +15,7 @@ from sparring.data.dataset import Dataset
 from sparring.data.in_memory import IndexedDataset
 from sparring.data.open import open_source
 from sparring.data.reader_api import ReadOptions
+from sparring.engine.data_spec import ImageSpec
 from sparring.models.answers import Answer, Answers
 from sparring.models.capabilities import Density, Model, Predictor
 from sparring.models.classifier import chunks_of
@@ -26,7 +27,7 @@ SUMMARY_CLASSES = 20
 """Classes whose counts are printed."""
 UNTYPICAL = 0.01
 """p-value below which an example is counted as untypical."""
-LIKELIHOOD_NOTE = "a likelihood ranks examples by how predictable they are, not by meaning: smooth ones are likely"
+LIKELIHOOD_NOTE = "a likelihood ranks images by how predictable they are, not by meaning: smooth ones are likely"
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,7 @@ def _densities(model: Any, source: str | Path, resize: bool) -> RowDensities:
         ):
             label = (answer.label, round(answer.probability, 6)) if answer else (None, None)
             rows.append(RowDensity(data.names[k], round(nll, 6), round(typicality, 6), round(p_value, 6), *label))
-    notes = [*data.notes, LIKELIHOOD_NOTE]
+    notes = [*data.notes, *([LIKELIHOOD_NOTE] if isinstance(model.spec, ImageSpec) else [])]
     return RowDensities(rows, model.unit.name, -model.typical / model.unit.nats, data.skipped, notes)
 
 

@@ -97,9 +97,8 @@ def sample(
     about = ", ".join([f"run {run.resolve().name}, seed {seed}", *described])
     suffix = out.suffix.lower()
     if suffix not in suffixes:
-        raise UsageError(
-            f"--out {out}: samples of {model.spec.plural} are written as {', '.join(FORMATS[name] for name in suffixes)}"
-        )
+        formats = ", ".join(FORMATS[name] for name in suffixes)
+        raise UsageError(f"--out {out}: samples of {model.spec.plural} are written as {formats}")
     if suffix == ".png" and n > MOST_IN_GRID:
         raise UsageError(f"a grid holds up to {MOST_IN_GRID} samples, not {n}: give --out a folder or a .npz")
     if filled is not None:

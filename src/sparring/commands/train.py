@@ -125,7 +125,7 @@ def to_json(run: Run) -> dict[str, Any]:
         "run": str(run.path),
         "images": run.settings["plan"]["images"],
         "samples": str(frames[-1]) if frames else None,
-        "film": str(run.path / "film.webp"),
+        "film": str(run.path / "film.webp") if frames else None,
         "model": str(run.path / "generator.safetensors"),
         "report": str(run.report_path),
         "memory_peak": memory_peak(),
@@ -142,7 +142,8 @@ def to_json(run: Run) -> dict[str, Any]:
 def to_text(run: Run) -> str:
     """Return the lines that the command prints."""
     summary = to_json(run)
-    lines = [f"{name:8} {summary[name]}" for name in ("run", "samples", "film", "model", "report")]
+    names = ("run", "samples", "film", "model", "report")
+    lines = [f"{name:8} {summary[name]}" for name in names if summary[name]]
     if distance := summary.get("sliced_wasserstein"):
         first, last = distance["first"], distance["last"]
         lines.append(
