@@ -42,6 +42,14 @@ def few_words(folder: Path, name: str) -> list[str]:
     return text.split()
 
 
+def chain_words(folder: Path, name: str) -> list[str]:
+    text = (
+        f"train {folder / 'data.npz'} --out {folder / name} --recipe dbm --hidden 9 --top 5 --chains 6 "
+        "--sample-sweeps 3 --batch-size 8 --images 400"
+    )
+    return text.split()
+
+
 def sparring(folder: Path, name: str, words: Words = words) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "sparring", *words(folder, name)]
     return subprocess.run(command, env=environment(folder), capture_output=True, text=True, timeout=120)
@@ -144,3 +152,12 @@ def test_a_killed_classifier_training_ends_with_the_same_bytes(folder: Path) -> 
     told, other = (json.loads((path / "classification.json").read_text()) for path in (whole, run))
     assert all(other[name] == told[name] for name in told if name not in ("run", "to_label", "minutes"))
     assert not [p.name for p in run.rglob("*") if p.name.endswith(".tmp") or "damaged" in p.name]
+
+
+def test_a_killed_boltzmann_machine_resumes_its_chains(folder: Path) -> None:
+    assert sparring(folder, "chains", chain_words).returncode == 0
+    ends = killed(folder, "killed-chains", seed=5, count=2, how="replace,fsync", words=chain_words)
+    assert -signal.SIGKILL in ends, ends
+    assert sparring(folder, "killed-chains", chain_words).returncode == 0
+    for name in (*(f"checkpoints/000000400/{file}.safetensors" for file in FILES), "generator.safetensors"):
+        assert (folder / "killed-chains" / name).read_bytes() == (folder / "chains" / name).read_bytes(), name

@@ -42,6 +42,8 @@ class RBM(DensityRecipe):
     """Adam's learning rate after a short warm-up; it falls to a hundredth along a cosine."""
     beta1: float = 0.5
     """Adam's beta1, the decay of the first moment."""
+    ema_half_life: float = 0.05
+    """Half-life of the EMA of the weights, as a fraction of the run."""
     visible: str = "binary"
     """Kind of visible units: binary, of pixels that are probabilities of white, or gaussian, of bytes."""
     hidden: int = 500
