@@ -40,7 +40,7 @@ class RBM(DensityRecipe):
     """Examples per round, over all processes."""
     lr: float = 3e-3
     """Adam's learning rate after a short warm-up; it falls to a hundredth along a cosine."""
-    beta1: float = 0.5
+    beta1: float = 0.0
     """Adam's beta1, the decay of the first moment."""
     ema_half_life: float = 0.05
     """Half-life of the EMA of the weights, as a fraction of the run."""
@@ -116,6 +116,8 @@ class DBM(RBM):
 
     lr: float = 1e-3
     """Adam's learning rate after a short warm-up; it falls to a hundredth along a cosine."""
+    beta1: float = 0.5
+    """Adam's beta1, the decay of the first moment."""
     top: int = 1000
     """Units of the second hidden layer."""
     mean_field_rounds: int = 5
