@@ -45,7 +45,7 @@ class FlowGANRecipe(FlowRecipe):
 
     likelihood: float = 1.0
     """Weight of the negative log-likelihood in bits per dimension; 0: the game alone."""
-    start: float = 0.4
+    start: float = 0.3
     """Fraction of the run by likelihood alone, unless its weight is 0."""
     width: int = 64
     """Channels of the discriminator at the finest level, doubled at each coarser one."""
