@@ -48,6 +48,8 @@ from sparring.models.generator import GeneratorModel as GeneratorModel
 from sparring.models.load import load as load
 from sparring.recipes.density.boltzmann import DBM as DBM
 from sparring.recipes.density.boltzmann import RBM as RBM
+from sparring.recipes.density.flow import FlowRecipe as FlowRecipe
+from sparring.recipes.density.flowgan import FlowGANRecipe as FlowGANRecipe
 from sparring.recipes.density.masked_autoencoder import MADERecipe as MADERecipe
 from sparring.recipes.density.pixelcnn import PixelCNNRecipe as PixelCNNRecipe
 from sparring.recipes.generators.biggan import BigGAN as BigGAN

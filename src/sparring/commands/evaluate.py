@@ -36,7 +36,6 @@ from sparring.measure.features.feature_net import Features
 from sparring.measure.features.features_for import features_for
 from sparring.measure.scores.evaluation import Evaluation
 from sparring.measure.scores.scores import NEIGHBOURS
-from sparring.models.density import DensityModel
 from sparring.models.load import saved_capabilities
 from sparring.models.saved import main_player
 from sparring.report.format import number
@@ -88,13 +87,12 @@ def evaluate(
     compared = score_features(inputs, net, progress)
     fast = features_for(inputs.spec, "trained", None, inputs.data, hardware, training_net) if net.slow else net
     searched = copy_features(inputs, fast, compared.samples if fast is net else None, progress)
-    density = likelihood(inputs.model, inputs, progress) if isinstance(inputs.model, DensityModel) else None
-    warnings = check_samples(inputs) + list(density.warnings if density else ())
-    scores = (*feature_scores(inputs, net, compared, warnings), *value_scores(inputs, warnings))
+    density = likelihood(inputs, progress)
+    warnings = [*check_samples(inputs), *density.warnings]
+    scores = (*density.scores, *feature_scores(inputs, net, compared, warnings), *value_scores(inputs, warnings))
     evaluation = Evaluation(
-        protocol=_protocol(inputs, net, compared.samples.shape[1], searched)
-        | {"likelihood": density.protocol if density else None},
-        scores=(*(density.scores if density else ()), *scores),
+        protocol=_protocol(inputs, net, compared.samples.shape[1], searched) | {"likelihood": density.protocol},
+        scores=scores,
         two_sample=two_sample(inputs, net, compared, hardware, seed, checkpoint, progress, warnings),
         memorisation=memorisation(searched, seed, warnings),
         warnings=tuple(warnings),

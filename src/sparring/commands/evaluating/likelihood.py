@@ -28,13 +28,20 @@ TAILS = (0.025, 0.975)
 class Likelihood:
     """-log p of held-out data and of the model's own samples, and what the numbers depend on."""
 
-    scores: tuple[Score, ...]
-    protocol: dict[str, Any]
+    scores: tuple[Score, ...] = ()
+    protocol: dict[str, Any] | None = None
+    """None of samples without a likelihood."""
     warnings: tuple[str, ...] = ()
 
 
-def likelihood(model: DensityModel, inputs: EvaluationInputs, progress: Progress) -> Likelihood:
-    """Measure -log p of the rows of the reference, at most as many as samples, and of as many samples."""
+def likelihood(inputs: EvaluationInputs, progress: Progress) -> Likelihood:
+    """Measure -log p of the rows of the reference, at most as many as samples, and of as many samples.
+
+    Samples that are not of a density model have no likelihood.
+    """
+    model = inputs.model
+    if not isinstance(model, DensityModel):
+        return Likelihood()
     split = inputs.reference.split
     data = inputs.data.split(None if split == "all" else split)  # type: ignore[arg-type]
     rows = _rows_of(data, len(inputs.samples))
