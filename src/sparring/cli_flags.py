@@ -164,18 +164,20 @@ class HardenFlags(TrainingFlags):
 
 @dataclass(frozen=True)
 class PredictFlags:
-    """Classify new data: a class or "none of these" for each example, with a calibrated probability."""
+    """Classify new data, with calibrated probabilities; or compute how likely each example is, with a density model."""
 
     run: RunFolder
-    """Run folder of `classify` or `harden`, or a folder with classifier.safetensors and classifier.json."""
+    """Run folder of `classify`, `harden` or a density model, or a folder with the two files of a model."""
     source: Source
     """New data of the kind that the model was trained on, as for `classify`; a single file, too."""
     resize: Switch = False
     """Scale and convert images of another size or mode to those of training, instead of refusing them."""
+    background: Annotated[str | None, arg(metavar="RUN", help_behavior_hint="")] = None
+    """Density models: run of a background model, trained with --mutation 0.2, for the likelihood ratio."""
     csv: Switch = False
-    """Print CSV lines of name,label,probability,likeliest."""
+    """Print CSV lines, a row for each example."""
     json: Json = False
-    """Print one JSON object to stdout: `predictions`, each with name, label and probability, and `skipped`."""
+    """Print one JSON object to stdout: `predictions`, one for each example, and `skipped`."""
 
 
 @dataclass(frozen=True)

@@ -178,3 +178,19 @@ def test_a_run_from_training_to_answers(name: str, labels: bool, tmp_path: Path)
     assert math.isfinite(result.held_out)
     findings = sparring.doctor(whole.path)
     assert findings and all(finding.message for finding in findings)
+
+
+def test_a_background_model_gives_the_ratio_of_likelihoods(tmp_path: Path) -> None:
+    """Mutated training examples; the ratio is the difference of the two log-densities."""
+    settings = {**TINY["pixelcnn"], "mutation": 0.3}
+    run = sparring.train("digits", recipe_class("pixelcnn")(**TINY["pixelcnn"]), images=64, out=tmp_path / "run").path
+    other = sparring.train("digits", recipe_class("pixelcnn")(**settings), images=64, out=tmp_path / "other").path
+    result: Any = sparring.predict(run, "digits", background=other)
+    models: list[Any] = [sparring.load(path) for path in (run, other)]
+    x = models[0].spec.encode(sparring.open("digits").split(None)[np.arange(3)])
+    difference = (models[0].log_density(x) - models[1].log_density(x)) / models[0].unit.nats
+    assert [row.ratio for row in result.predictions[:3]] == pytest.approx(difference.tolist(), abs=1e-5)
+    assert all(row.complexity is not None for row in result.predictions)
+    made = sparring.train("digits", recipe_class("made")(**TINY["made"]), images=64, out=tmp_path / "made").path
+    with pytest.raises(UsageError, match="background model is of other data"):
+        sparring.predict(run, "digits", background=made)

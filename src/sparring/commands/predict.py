@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
+from math import log
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from sparring.data.in_memory import IndexedDataset
 from sparring.data.open import open_source
 from sparring.data.reader_api import ReadOptions
 from sparring.engine.data_spec import ImageSpec
+from sparring.engine.errors import UsageError
+from sparring.measure.likelihood.outliers import png_bits
 from sparring.models.answers import Answer, Answers
 from sparring.models.capabilities import Density, Model, Predictor
 from sparring.models.classifier import chunks_of
@@ -67,6 +70,10 @@ class RowDensity:
     """Distance of `nll` to the mean of held-out examples; 0 is typical."""
     p_value: float
     """Proportion of held-out examples that are at least as far from their mean."""
+    complexity: float | None = None
+    """`nll` beyond the bits of a PNG file of the image, in the same unit: high for outliers; None of other data."""
+    ratio: float | None = None
+    """log p beyond that of the background model, in the same unit: low for outliers; None without one."""
     label: str | None = None
     """Likeliest class, or "none of these"; None for a model without classes."""
     probability: float | None = None
@@ -89,18 +96,27 @@ class RowDensities:
 
 
 def predict(
-    run: str | Path, source: str | Path, *, resize: bool = False, net: nn.Module | None = None
+    run: str | Path,
+    source: str | Path,
+    *,
+    resize: bool = False,
+    background: str | Path | None = None,
+    net: nn.Module | None = None,
 ) -> Predictions | RowDensities:
     """Return what the model of `run` answers for each example of `source`, in the source's order.
 
-    A classifier answers with classes; a density model with -log p, compared with held-out examples, and with the class
-    where it knows any. Examples are read as the training data were: the same sampling rate, the same columns. Images of
-    another size or mode are refused, unless `resize`, or unless the training images were scaled too. `net` is the
-    network of a run with custom networks. Raises UsageError where `run` has no such model or `source` does not fit it,
-    SparringError where the files of either cannot be used.
+    A classifier answers with classes; a density model with -log p, compared with held-out examples, with the class
+    where it knows any, and with the ratio to the density model of the run `background`. Examples are read as the
+    training data were: the same sampling rate, the same columns. Images of another size or mode are refused, unless
+    `resize`, or unless the training images were scaled too. `net` is the network of a run with custom networks. Raises
+    UsageError where `run` has no such model or `source` does not fit it, SparringError where the files of either cannot
+    be used.
     """
     if "Density" in saved_capabilities(run).get(main_player(run) or "", ()):
-        return _densities(load_capable(run, Density, net=net), source, resize)
+        other = load_capable(background, Density) if background is not None else None
+        return _densities(load_capable(run, Density, net=net), source, resize, other)
+    if background is not None:
+        raise UsageError(f"--background is for density models, and {run} is none: leave it out")
     model = load_capable(run, Predictor, net=net)
     data = open_like(model, source, resize=resize)
     names = iter(data.names)
@@ -112,8 +128,10 @@ def predict(
     return Predictions(predictions, data.skipped, data.notes)
 
 
-def _densities(model: Any, source: str | Path, resize: bool) -> RowDensities:
-    """Return the likelihoods of all examples under a `DensityModel`."""
+def _densities(model: Any, source: str | Path, resize: bool, background: Any = None) -> RowDensities:
+    """Return the likelihoods of all examples under a `DensityModel`, and their ratio to a background model."""
+    if background is not None and (background.spec.shape, background.unit) != (model.spec.shape, model.unit):
+        raise UsageError("the background model is of other data: train it on the same data, with --mutation 0.2")
     data = open_like(model, source, resize=resize)
     rows: list[RowDensity] = []
     for idx in chunks_of(np.arange(len(data))):
@@ -124,10 +142,24 @@ def _densities(model: Any, source: str | Path, resize: bool) -> RowDensities:
         for k, (nll, typicality), p_value, answer in zip(
             idx, numbers, model.p_values(log_p).tolist(), answers, strict=True
         ):
+            further = _corrections(model, background, data, int(k), nll)
             label = (answer.label, round(answer.probability, 6)) if answer else (None, None)
-            rows.append(RowDensity(data.names[k], round(nll, 6), round(typicality, 6), round(p_value, 6), *label))
+            rows.append(
+                RowDensity(data.names[k], round(nll, 6), round(typicality, 6), round(p_value, 6), *further, *label)
+            )
     notes = [*data.notes, *([LIKELIHOOD_NOTE] if isinstance(model.spec, ImageSpec) else [])]
     return RowDensities(rows, model.unit.name, -model.typical / model.unit.nats, data.skipped, notes)
+
+
+def _corrections(model: Any, background: Any, data: Dataset, k: int, nll: float) -> tuple[float | None, float | None]:
+    """Return complexity and ratio of one example."""
+    row = data[np.array([k])]
+    complexity = ratio = None
+    if isinstance(model.spec, ImageSpec):
+        complexity = round(nll - float(png_bits(row)) * log(2) / model.unit.nats, 6)
+    if background is not None:
+        ratio = round(-nll - float(background.log_density(model.spec.encode(row), k)) / model.unit.nats, 6)
+    return complexity, ratio
 
 
 def open_like(model: Model, source: str | Path, *, resize: bool = False) -> Dataset:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import torch
 from torch import Tensor, nn
 
 from sparring.engine.game import Batch
@@ -19,9 +20,22 @@ def binarise(x: Tensor, u: Tensor) -> Tensor:
     return ((x + 1) / 2 > u).to(x.dtype) * 2 - 1
 
 
-def observed(batch: Batch, *, binary: bool) -> Tensor:
-    """Return the examples of a batch as a density network sees them."""
-    return binarise(batch.x, batch.uniform(*batch.x.shape[1:])) if binary else batch.x
+def mutate(x: Tensor, u: Tensor, v: Tensor, rate: float, levels: int) -> Tensor:
+    """Replace a proportion `rate` of values by ones at random, by uniform noise `u` and `v` of the same shape.
+
+    A model of such examples knows what all images have in common, and not what is in them (Ren et al. 2019,
+    arXiv:1906.02845, section 3.1). There are `levels` values from -1 to 1.
+    """
+    return torch.where(u < rate, (v * levels).floor() * (2 / (levels - 1)) - 1, x)
+
+
+def observed(batch: Batch, *, binary: bool, mutation: float = 0.0) -> Tensor:
+    """Return the examples of a batch as a density network sees them, a proportion `mutation` of values at random."""
+    shape = batch.x.shape[1:]
+    x = binarise(batch.x, batch.uniform(*shape)) if binary else batch.x
+    if not mutation:
+        return x
+    return mutate(x, batch.uniform(*shape), batch.uniform(*shape), mutation, 2 if binary else 256)
 
 
 def negative_log_likelihood(net: nn.Module, x: Tensor, y: Tensor | None = None) -> Tensor:
@@ -41,10 +55,11 @@ def dequantised_loss(*, binary: bool, conditional: bool) -> Loss:
     return loss
 
 
-def likelihood_loss(*, binary: bool, conditional: bool) -> Loss:
-    """Return the loss of a density network: -log p(x), or -log p(x | y), per dimension."""
+def likelihood_loss(*, binary: bool, conditional: bool, mutation: float = 0.0) -> Loss:
+    """Return the loss of a density network: -log p(x), or -log p(x | y), per dimension; `mutation` as of `observed`."""
 
     def loss(net: nn.Module, batch: Batch) -> Tensor:
-        return negative_log_likelihood(net, observed(batch, binary=binary), batch.y if conditional else None)
+        x = observed(batch, binary=binary, mutation=mutation)
+        return negative_log_likelihood(net, x, batch.y if conditional else None)
 
     return loss

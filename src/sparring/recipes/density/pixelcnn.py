@@ -19,11 +19,12 @@ from sparring.engine.errors import UsageError
 from sparring.engine.loop import System
 from sparring.engine.schedules import warm_cosine
 from sparring.games.completion import completion_loss
+from sparring.games.likelihood import likelihood_loss
 from sparring.nets.multiscale_pixelcnn import MultiscalePixelCNN, subsampled_sizes
 from sparring.nets.pixel_distributions import Bernoulli, LogisticMixture, PixelDistribution
 from sparring.nets.pixelcnn import PixelCNN
 from sparring.recipes.density.base import DensityRecipe
-from sparring.recipes.recipe import check_positive
+from sparring.recipes.recipe import check_positive, check_range
 
 WARM_UP = 0.05
 """Part of the run over which the learning rate rises."""
@@ -59,6 +60,9 @@ class PixelCNNRecipe(DensityRecipe):
     completion: bool = False
     """Training on partly known images, for exact log P(hole | known) with any mask."""
 
+    mutation: float = 0.0
+    """Proportion of values that training replaces by random ones, for a background model (`predict --background`)."""
+
     def __post_init__(self) -> None:
         check_positive(
             self, "batch_size", "lr", "accumulation_steps", "ema_half_life",
@@ -66,6 +70,9 @@ class PixelCNNRecipe(DensityRecipe):
         )  # fmt: skip
         if self.kernel % 2 == 0:
             raise UsageError(f"--kernel must be odd, not {self.kernel}: take {self.kernel + 1}")
+        check_range(self, 0, 1, "mutation")
+        if self.mutation and self.completion:
+            raise UsageError("--mutation is for background models, which complete nothing: leave out --completion")
         if self.scales < 0:
             raise UsageError(f"--scales must be at least 0, not {self.scales}")
         if self.scales and self.completion:
@@ -98,5 +105,8 @@ class PixelCNNRecipe(DensityRecipe):
 
     def system(self, spec: ImageSpec, nets: Mapping[str, nn.Module], total: int) -> System:
         """Return the game of maximum likelihood."""
-        loss = completion_loss(binary=self.binary, conditional=self.classes(spec) > 0) if self.completion else None
+        conditional = self.classes(spec) > 0
+        loss = likelihood_loss(binary=self.binary, conditional=conditional, mutation=self.mutation)
+        if self.completion:
+            loss = completion_loss(binary=self.binary, conditional=conditional)
         return self.one_player(nets, spec, total, loss=loss, lr=warm_cosine(self.lr, self.lr / 100, WARM_UP))
