@@ -7,8 +7,8 @@ training images. Inliers are test images of Fashion-MNIST, outliers test images 
 under the ROC curve is the probability that an outlier has the higher score, with the interval of DeLong.
 
 Scores: -log p; the likelihood ratio to the background model (Ren et al. 2019); -log p beyond the bits of a PNG (Serrà
-et al. 2020); typicality, the distance of -log p to its held-out mean, of one image and of batches of 10 (Nalisnick et al.
-2019); and the PNG bits alone, the simplest score.
+et al. 2020); typicality, the distance of -log p to its held-out mean, of one image and of batches of 10 (Nalisnick et
+al. 2019); and the PNG bits alone, the simplest score.
 """
 
 from __future__ import annotations
