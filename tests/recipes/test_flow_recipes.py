@@ -92,6 +92,10 @@ def test_each_kind_of_data_has_its_network_and_its_settings() -> None:
             FlowRecipe(**settings).resolve(TABLE, CPU)  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="unknown --dequantisation 'unifrom': did you mean 'uniform'"):
         FlowRecipe(dequantisation="unifrom")
+    with pytest.raises(UsageError, match="--bins must be at most 500, not 1000"):
+        FlowRecipe(bins=1000)
+    with pytest.raises(UsageError, match="needs float64, which mps does not have: add --device cpu"):
+        FlowRecipe().resolve(TABLE, Hardware(torch.device("mps"), bf16=False))
     with pytest.raises(UsageError, match="--likelihood must be at least 0"):
         FlowGANRecipe(likelihood=-1)
 

@@ -31,6 +31,8 @@ from sparring.recipes.density.base import DensityRecipe
 from sparring.recipes.recipe import check_positive, check_range
 
 DEQUANTISATIONS = ("variational", "uniform")
+MAX_BINS = 500
+"""Largest number of bins of a spline, which have a smallest width (`nets/spline.py`)."""
 NOISE_HIDDEN = 32
 """Channels of the network of variational dequantisation."""
 
@@ -68,13 +70,15 @@ class FlowRecipe(DensityRecipe):
             "alpha",
         )  # fmt: skip
         check_range(self, 0, 0.5, "alpha")
+        if self.bins > MAX_BINS:
+            raise UsageError(f"--bins must be at most {MAX_BINS}, not {self.bins}")
         if self.dequantisation not in DEQUANTISATIONS:
             hint = did_you_mean(self.dequantisation, DEQUANTISATIONS)
             raise UsageError(f"unknown --dequantisation '{self.dequantisation}': {hint}")
 
     def resolve(self, spec: Any, hardware: Hardware) -> Self:
         """Choose the width and the number of levels; raise UsageError on settings of another kind of data."""
-        return dataclasses.replace(self, **resolved_settings(spec, self))
+        return dataclasses.replace(self, **resolved_settings(spec, self, hardware))
 
     def nets(self, spec: Any) -> dict[str, nn.Module]:
         """Return the flow."""
@@ -87,22 +91,24 @@ class FlowRecipe(DensityRecipe):
 
 
 @singledispatch
-def resolved_settings(spec: DataSpec, recipe: FlowRecipe) -> dict[str, Any]:
+def resolved_settings(spec: DataSpec, recipe: FlowRecipe, hardware: Hardware) -> dict[str, Any]:
     """Return what is left to choose for a kind of data; raise UsageError on settings of another one."""
     raise NotImplementedError
 
 
 @resolved_settings.register
-def _(spec: ImageSpec, recipe: FlowRecipe) -> dict[str, Any]:
+def _(spec: ImageSpec, recipe: FlowRecipe, hardware: Hardware) -> dict[str, Any]:
     _refuse(recipe, "tables", "bins")
     return {"hidden": recipe.hidden or 128, "levels": len(squeezes(spec.height, spec.width, recipe.levels))}
 
 
 @resolved_settings.register
-def _(spec: TableSpec, recipe: FlowRecipe) -> dict[str, Any]:
+def _(spec: TableSpec, recipe: FlowRecipe, hardware: Hardware) -> dict[str, Any]:
     _refuse(recipe, "images", "steps", "dequantisation", "alpha", "binary")
     if recipe.levels not in (None, 1):
         raise UsageError("--levels is for images: leave it out")
+    if hardware.device.type == "mps":  # whole numbers beyond 2^16 lose their noise in float32
+        raise UsageError("a flow of tables needs float64, which mps does not have: add --device cpu")
     return {"hidden": recipe.hidden or 256, "levels": 1}
 
 
