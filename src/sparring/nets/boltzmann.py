@@ -111,7 +111,7 @@ class BoltzmannMachine(nn.Module):
         self.register_buffer("offset2", torch.full((h2,), on), persistent=h2 > 0)
         self.register_buffer("chains", (torch.rand(chains, h1) < on).to(torch.uint8))
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
-        self.register_buffer("log_z", torch.zeros((), dtype=torch.float64))
+        self.register_buffer("log_z", torch.zeros(()))
         # chains and temperatures of `log_z`; 0 chains: of other weights. Averages copy integers, and so forget it
         self.register_buffer("annealing", torch.zeros(2, dtype=torch.int64))
 
@@ -241,6 +241,7 @@ class BoltzmannMachine(nn.Module):
 
     def protocol(self) -> dict[str, object]:
         """Return what a stated likelihood depends on."""
+        self._log_z()
         chains, temperatures = self.annealing.tolist()
         log_z = f"annealed importance sampling, {chains} chains, {temperatures} temperatures"
         posterior = "mean field, a lower bound" if len(self.c2) else "exact"
@@ -345,7 +346,7 @@ class BoltzmannMachine(nn.Module):
         path, generator = HiddenPath(chains, self.path().base[~known]), torch.Generator().manual_seed(0)
         weights = annealed_weights(path, len(chains.c1), CLAMPED_TEMPERATURES, generator)
         log_z = weights.view(-1, CLAMPED_CHAINS).logsumexp(1) - math.log(CLAMPED_CHAINS)
-        return log_z.to(inverse.device)[inverse]
+        return log_z.to(energy.b)[inverse]
 
     def _dequantised(
         self, x: Tensor, generator: torch.Generator | None, units: Tensor | None = None

@@ -162,8 +162,8 @@ class Energy:
         return replace(self, w1=self.w1[~known], b=self.b[~known], c1=c1)
 
     def double(self) -> Energy:
-        """Return the same energy in float64."""
-        w1, w2, b, c1, c2 = (t.double() for t in (self.w1, self.w2, self.b, self.c1, self.c2))
+        """Return the same energy in float64, on the CPU."""
+        w1, w2, b, c1, c2 = (t.cpu().double() for t in (self.w1, self.w2, self.b, self.c1, self.c2))
         return Energy(self.units, w1, w2, b, c1, c2)
 
 
@@ -174,10 +174,10 @@ def _largest_change(before: Tensor, after: Tensor) -> float:
 def exact_log_z(energy: Energy) -> float:
     """Return log Z as the sum over all states of the first hidden layer, in float64."""
     energy, bits = energy.double(), energy.w1.shape[1]
-    powers = 2 ** torch.arange(bits, device=energy.b.device)
+    powers = 2 ** torch.arange(bits)
     sums = []
     for first in range(0, 2**bits, ENUMERATION_CHUNK):
-        codes = torch.arange(first, min(first + ENUMERATION_CHUNK, 2**bits), device=energy.b.device)
+        codes = torch.arange(first, min(first + ENUMERATION_CHUNK, 2**bits))
         sums.append(energy.log_marginal((codes[:, None] // powers % 2).double()).logsumexp(0))
     return float(torch.stack(sums).logsumexp(0))
 
@@ -209,7 +209,7 @@ class HiddenPath:
     def log_z0(self) -> float:
         """Return log Z at beta = 0."""
         hidden = self.energy.w1.shape[1] + len(self.energy.c2)
-        return float(self.energy.units.log_partition(self.base.double()).sum()) + hidden * math.log(2)
+        return float(self.energy.units.log_partition(self.base.cpu().double()).sum()) + hidden * math.log(2)
 
     def state(self, h1: Tensor) -> PathState:
         """Return the state of `h1` `[N, H1]`."""
@@ -220,13 +220,12 @@ class HiddenPath:
         return self.state((self._noise(chains, self.energy.w1.shape[1], generator) < 0.5).to(self.base.dtype))
 
     def log_ratio(self, state: PathState, beta: float, to: float) -> Tensor:
-        """Return log f_to - log f_beta `[N]`: differences of each unit in its precision, summed in float64."""
+        """Return log f_to - log f_beta `[N]`, as the sum of the differences of units, which are small."""
         e = self.energy
-        ends = (self._fields(state, beta), self._fields(state, to))
-        (v0, top0), (v1, top1) = ends
-        visible = (e.units.log_partition(v1) - e.units.log_partition(v0)).sum(1, dtype=torch.float64)
-        top = (softplus(top1) - softplus(top0)).sum(1, dtype=torch.float64)
-        return visible + top + (to - beta) * (e.c1 * state.h1).sum(1, dtype=torch.float64)
+        (v0, top0), (v1, top1) = self._fields(state, beta), self._fields(state, to)
+        visible = (e.units.log_partition(v1) - e.units.log_partition(v0)).sum(1)
+        top = (softplus(top1) - softplus(top0)).sum(1)
+        return visible + top + (to - beta) * (e.c1 * state.h1).sum(1)
 
     def step(self, state: PathState, beta: float, generator: torch.Generator) -> PathState:
         """Return the state after a Gibbs sweep at `beta`: reversible, as the marginal chain of alternating Gibbs."""

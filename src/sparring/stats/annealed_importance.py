@@ -35,7 +35,7 @@ class AnnealingPath(Protocol):
         ...
 
     def log_ratio(self, state: Any, beta: float, to: float) -> Tensor:
-        """Return log f_to(state) - log f_beta(state), float64 `[chains]`."""
+        """Return log f_to(state) - log f_beta(state) `[chains]`."""
         ...
 
     def step(self, state: Any, beta: float, generator: torch.Generator) -> Any:
@@ -96,11 +96,11 @@ def reverse_annealed_weights(path: AnnealingPath, state: Any, steps: int, genera
         w = log Z_0 + sum_k (log f_k(x_(k-1)) - log f_(k-1)(x_(k-1))),  x_K = state,  x_(k-1) = T_k(x_k)
     """
     betas = inverse_temperatures(steps).tolist()
-    total: Tensor | float = path.log_z0
+    log_weights: Tensor | float = path.log_z0
     for beta, to in zip(reversed(betas[:-1]), reversed(betas[1:]), strict=True):
         state = path.step(state, to, generator)
-        total = path.log_ratio(state, beta, to).cpu() + total
-    return torch.as_tensor(total, dtype=torch.float64)
+        log_weights = path.log_ratio(state, beta, to).cpu().double() + log_weights
+    return torch.as_tensor(log_weights)
 
 
 def log_mean_exp(log_weights: Tensor, *, steps: int, seed: int = 0) -> AnnealedEstimate:

@@ -57,7 +57,7 @@ LIMITS: Mapping[str, Limit] = {
     ),
     "stuck_chains": Limit(
         lambda stuck: stuck > 0.5, "problem", "Most Markov chains are stuck: do not believe samples and log Z.",
-        "{:.0%} of the chains, after 100 sweeps; healthy runs had 0 to 10 %", "a new run with a lower --lr",
+        "{:.0%} of the chains, after 100 sweeps; healthy runs had 0 to 30 %", "a new run with a lower --lr",
     ),
     "energy_autocorrelation": Limit(
         lambda correlation: correlation > 0.9, "notice", "The Markov chains mix slowly: samples are much alike.",

@@ -25,7 +25,7 @@ from sparring.nets.boltzmann_energy import VISIBLE_UNITS
 from sparring.recipes.density.base import DensityRecipe
 from sparring.recipes.recipe import check_positive, check_range, ema_of
 
-WARM_UP = 0.02
+WARM_UP = 0.05
 """Fraction of the run in which the learning rate rises from 0. Without it, Adam's first steps saturate two layers."""
 
 
