@@ -31,7 +31,7 @@ TINY: dict[str, dict[str, Any]] = {
     "rbm": {"hidden": 8, "batch_size": 4, "chains": 5, "sample_sweeps": 3},
     "dbm": {"hidden": 8, "top": 5, "batch_size": 4, "chains": 5, "sample_sweeps": 3},
     "flow": {"hidden": 8, "steps": 2, "batch_size": 4},
-    "flowgan": {"hidden": 8, "steps": 2, "width": 4, "start": 0.1, "batch_size": 4},
+    "flowgan": {"hidden": 8, "steps": 2, "width": 4, "likelihood_alone": 0.1, "batch_size": 4},
     "pixelcnn": {"width": 8, "layers": 2, "components": 2, "batch_size": 4},
 }
 """Recipe -> settings of a small network."""

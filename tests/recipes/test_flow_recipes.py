@@ -46,7 +46,11 @@ class Rows:
 
 @pytest.mark.parametrize(
     ("recipe", "spec"),
-    [(FlowRecipe(**TINY), TABLE), (FlowRecipe(**TINY), IMAGES), (FlowGANRecipe(**TINY, width=4, start=0.3), IMAGES)],
+    [
+        (FlowRecipe(**TINY), TABLE),
+        (FlowRecipe(**TINY), IMAGES),
+        (FlowGANRecipe(**TINY, width=4, likelihood_alone=0.3), IMAGES),
+    ],
     ids=["table", "flow", "flowgan"],
 )
 @pytest.mark.parametrize("stop", [8, 100])

@@ -45,7 +45,7 @@ class FlowGANRecipe(FlowRecipe):
 
     likelihood: float = 1.0
     """Weight of the negative log-likelihood in bits per dimension; 0: the game alone."""
-    start: float = 0.3
+    likelihood_alone: float = 0.3
     """Fraction of the run by likelihood alone, unless its weight is 0."""
     width: int = 64
     """Channels of the discriminator at the finest level, doubled at each coarser one."""
@@ -58,7 +58,7 @@ class FlowGANRecipe(FlowRecipe):
         super().__post_init__()
         check_positive(self, "width", "discriminator_lr")
         check_range(self, 0, float("inf"), "likelihood", "gamma")
-        check_fraction(self, "start")
+        check_fraction(self, "likelihood_alone")
 
     def nets(self, spec: Any) -> dict[str, nn.Module]:
         """Return the flow and a discriminator of strided convolutions."""
@@ -76,7 +76,7 @@ class FlowGANRecipe(FlowRecipe):
             penalties=[r1(self.gamma), r2(self.gamma)],
             conditional=conditional,
         )
-        game_weight = ramp(self.start, RAMP) if self.likelihood else constant(1.0)
+        game_weight = ramp(self.likelihood_alone, RAMP) if self.likelihood else constant(1.0)
         game = FlowGAN(
             gan, weight=self.likelihood, game_weight=game_weight, binary=self.binary, conditional=conditional
         )
