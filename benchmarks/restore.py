@@ -34,7 +34,7 @@ from record import data_folder, log, save
 
 LIMIT_CPU_SECONDS = 300
 SCALED = ("foreman", "face", "comic", "pepper")
-STEPS = {"hole": 250, "foreman": 300, "face": 300, "comic": 300, "pepper": 300, "noise": 300}
+STEPS = {"hole": 100, "foreman": 200, "face": 200, "comic": 200, "pepper": 200, "noise": 200}
 Array = np.ndarray[Any, Any]
 
 
@@ -56,6 +56,8 @@ class Case:
         self.folder, self.truth, self.baselines, self.task = folder, truth, baselines, task
         Image.fromarray(source).save(folder / "source.png")
         self.score: Callable[[Array], float] = lambda x: psnr(x, truth)
+        self.region = slice(0, len(truth)), slice(0, truth.shape[1])
+        """The part of the picture that is fitted."""
 
     def run(self, steps: int, seed: int) -> dict[str, Any]:
         from sparring.commands.reporting.progress import Progress
@@ -68,9 +70,11 @@ class Case:
         def record(fit: prior.Fit, *args: Any) -> None:
             whole(fit, *args)
             step = int(fit.steps)
-            if step % 10 == 0 and fit.average.shape[2:] == self.truth.shape[:2]:
-                average = (fit.average[0].clamp(0, 1) * 255).round().permute(1, 2, 0).numpy()
-                scores.append((self.score(average), step))
+            picture = self.truth.copy()
+            part = picture[self.region]
+            if step % 10 == 0 and fit.average.shape[2:] == part.shape[:2]:
+                part[:] = (fit.average[0].clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy()
+                scores.append((self.score(picture), step))
 
         prior.Fit.record = record  # type: ignore[method-assign]
         try:
@@ -99,6 +103,7 @@ def _nearest(scores: list[tuple[float, int]], step: int) -> list[float]:
 def hole(folder: Path) -> Case:
     import torch
 
+    from sparring.commands.restoring.setup import region_of
     from sparring.restoration.fill import biharmonic_fill, harmonic_fill
 
     truth = np.asarray(Image.open(data_folder() / "inpainting/kate.png").convert("RGB"))
@@ -114,7 +119,7 @@ def hole(folder: Path) -> Case:
         for name, fill in fills.items()
     }
     case = Case(folder, truth, np.where(known[..., None], truth, 128).astype(np.uint8), baselines, mask=mask)
-    case.score = lambda picture: psnr(picture, truth, ~known)
+    case.score, case.region = (lambda picture: psnr(picture, truth, ~known)), region_of(weights)
     return case
 
 

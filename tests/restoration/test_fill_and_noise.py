@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from sparring.restoration.fill import harmonic_fill, hole_radius, masked_reduce
+from sparring.restoration.edge_fill import diffuse, diffusion_tensor, edge_fill
+from sparring.restoration.fill import biharmonic_fill, harmonic_fill, hole_radius, masked_reduce
 from sparring.restoration.noise import estimate_noise
 
 
@@ -22,6 +23,39 @@ def test_each_filled_pixel_is_the_mean_of_its_neighbours() -> None:
     mean = (u[..., 3:8, 5:11] + u[..., 5:10, 5:11] + u[..., 4:9, 4:10] + u[..., 4:9, 6:12]) / 4
     torch.testing.assert_close(u[..., 4:9, 5:11], mean, atol=1e-3, rtol=0)
     assert torch.equal(u * known, x * known)
+
+
+def text_hole(side: int) -> torch.Tensor:
+    known = torch.ones(1, 1, side, side)
+    known[..., side // 2 - 2 : side // 2 + 2, 3:-3] = 0
+    return known
+
+
+def test_a_bent_surface_is_filled_better_by_the_least_bending() -> None:
+    x = (torch.arange(32.0)[:, None] / 20).sin().mul(0.4).add(0.5).expand(1, 1, 32, 32)
+    known = text_hole(32)
+    errors = [float((fill(x * known, known) - x).abs().max()) for fill in (harmonic_fill, biharmonic_fill)]
+    assert errors[1] < errors[0] / 4
+
+
+def test_a_slanting_edge_goes_on_through_a_hole() -> None:
+    y, x = torch.meshgrid(torch.arange(48.0), torch.arange(48.0), indexing="ij")
+    picture = torch.sigmoid((y * 0.8 + x - 44) * 2)[None, None] * torch.tensor([0.9, 0.2, 0.5]).view(1, 3, 1, 1)
+    known = text_hole(48)
+    fills = {fill: fill(picture * known, known) for fill in (harmonic_fill, biharmonic_fill, edge_fill)}
+    errors = {fill: float((filled - picture).square().mean()) for fill, filled in fills.items()}
+    assert errors[edge_fill] < errors[biharmonic_fill] / 1.5 and errors[edge_fill] < errors[harmonic_fill] / 3
+    torch.testing.assert_close(fills[edge_fill] * known, picture * known)
+
+
+def test_diffusion_is_symmetric_and_keeps_constants() -> None:
+    generator = torch.Generator().manual_seed(0)
+    u, v = (torch.rand(1, 2, 12, 9, generator=generator, dtype=torch.float64) for _ in range(2))
+    tensor = diffusion_tensor(u)
+    assert float((diffuse(u, tensor) * v).sum()) == pytest.approx(float((diffuse(v, tensor) * u).sum()))
+    assert float((diffuse(u, tensor) * u).sum()) > 0
+    assert float(diffuse(torch.ones_like(u), tensor).abs().max()) < 1e-12
+    assert torch.allclose(tensor[0] + tensor[2] >= 1, torch.tensor(True))
 
 
 def test_one_known_pixel_fills_all() -> None:

@@ -59,6 +59,7 @@ def test_the_error_of_some_pixels() -> None:
 
 def test_the_first_smallest_value_is_kept_with_its_output() -> None:
     minimum = Minimum((1,))
+    assert not minimum.exists
     for step, value in enumerate([5.0, 3.0, 4.0, 3.0, 7.0], 1):
         minimum.update(step, torch.tensor(value), torch.tensor([float(step)]))
     assert int(minimum.step) == 2 and float(minimum.value) == 3 and float(minimum.output) == 2

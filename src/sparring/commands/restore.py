@@ -147,14 +147,18 @@ def _finish(run: Run, request: RestoreRequest, job: Job, plan: Plan, level: Leve
 
 def _rule_steps(level: Level, output: Tensor) -> list[RuleStep]:
     """Return the step that each rule selects, and how far its picture is from the restored one."""
-    steps = []
+    steps, restored = [], level.task.consistent(output)
     for rule in level.task.rules:
         minimum = level.fit.minimum(rule)
-        if int(minimum.step):
-            distance = float((minimum.output - output).square().mean().sqrt()) * 255
-            steps.append(RuleStep(rule, int(minimum.step), distance))
-    last = float((level.fit.average - output).square().mean().sqrt()) * 255
+        if minimum.exists:
+            steps.append(RuleStep(rule, int(minimum.step), _distance(level.task.consistent(minimum.output), restored)))
+    last = _distance(level.task.consistent(level.fit.average), restored)
     return [*steps, RuleStep("end", int(level.fit.steps), last)]
+
+
+def _distance(x: Tensor, y: Tensor) -> float:
+    """Return the root mean square difference of two pictures, in grey levels of 255."""
+    return float((x - y).square().mean().sqrt()) * 255
 
 
 def _command(request: RestoreRequest) -> str:

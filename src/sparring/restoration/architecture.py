@@ -54,11 +54,11 @@ class Architecture:
 
 
 ARCHITECTURES = {
-    "thin": Architecture(views="holes", residual=True, lr=0.003),
+    "thin": Architecture(noise_channels=0, views="holes", residual=True, lr=0.001),
     "wide": Architecture((16, 32, 64, 128, 128, 128), skip=0, noise_channels=32, coarse=3.0),
     "noise": Architecture(views="pixels", average_rate=0.05),
     "scale": Architecture(views="start", residual=True, noise_channels=8, input_noise=1 / 30),
-    "jpeg": Architecture(noise_channels=32, input_noise=1 / 30),
+    "jpeg": Architecture(views="pixels", average_rate=0.05),
 }
 """By task; of masks, by the width of the holes."""
 
@@ -86,6 +86,6 @@ def fixed_noise(task: Task, architecture: Architecture, seed: int, coarse: Task 
     height, width = input_size(task, architecture)
     size = (height, width) if coarse is None else input_size(coarse, architecture)
     noise = torch.rand(1, architecture.noise_channels, *size, generator=generator) / 10
-    if coarse is not None:
+    if coarse is not None and noise.shape[1]:
         noise = interpolate(noise, scale_factor=2.0, mode="bilinear", align_corners=False)
-    return noise[..., :height, :width]
+    return noise[..., :height, :width] if noise.shape[1] else noise.new_zeros(1, 0, height, width)

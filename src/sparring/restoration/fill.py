@@ -19,19 +19,19 @@ def harmonic_fill(x: Tensor, known: Tensor) -> Tensor:
     Each is the mean of its neighbours; borders reflect.
     """
     mean = (x * known).sum((2, 3), keepdim=True) / known.sum((2, 3), keepdim=True)
-    return _solve(_laplacian, x * known + mean * (1 - known), 1 - known)
+    return solve(laplacian, x * known + mean * (1 - known), 1 - known)
 
 
 def biharmonic_fill(x: Tensor, known: Tensor) -> Tensor:
     """Return `x` filled like `harmonic_fill`, with the least bending: slopes go on through thin holes."""
-    return _solve(lambda u: _laplacian(_laplacian(u)), harmonic_fill(x, known), 1 - known)
+    return solve(lambda u: laplacian(laplacian(u)), harmonic_fill(x, known), 1 - known)
 
 
-def _solve(operator: Callable[[Tensor], Tensor], u: Tensor, hole: Tensor) -> Tensor:
+def solve(operator: Callable[[Tensor], Tensor], u: Tensor, hole: Tensor, iterations: int = MAX_ITERATIONS) -> Tensor:
     """Return `u` with the pixels of `hole` changed so that the symmetric `operator` is 0 there: conjugate gradients."""
     residual = -hole * operator(u)
     direction, norm = residual, residual.square().sum((2, 3), keepdim=True)
-    for _ in range(MAX_ITERATIONS):
+    for _ in range(iterations):
         if float(residual.abs().max()) < TOLERANCE:
             break
         image = hole * operator(direction)
@@ -42,11 +42,11 @@ def _solve(operator: Callable[[Tensor], Tensor], u: Tensor, hole: Tensor) -> Ten
     return u
 
 
-def _laplacian(u: Tensor) -> Tensor:
+def laplacian(u: Tensor) -> Tensor:
     """Return 4 times each pixel less its neighbours, with reflected borders."""
     p = pad(u, (1, 1, 1, 1), mode="replicate")
-    laplacian: Tensor = 4 * u - p[..., 1:-1, :-2] - p[..., 1:-1, 2:] - p[..., :-2, 1:-1] - p[..., 2:, 1:-1]
-    return laplacian
+    differences: Tensor = 4 * u - p[..., 1:-1, :-2] - p[..., 1:-1, 2:] - p[..., :-2, 1:-1] - p[..., 2:, 1:-1]
+    return differences
 
 
 def masked_reduce(x: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:

@@ -40,7 +40,7 @@ def sure(residual: Tensor, sigma: float, divergence: Tensor | float = 0.0) -> Te
 
 
 class Minimum(nn.Module):
-    """The smallest value of a rule so far, its step from 1 on, and the output of that step. All are buffers."""
+    """The smallest value of a rule so far, its step, and the output of that step. All are buffers."""
 
     value: Tensor
     step: Tensor
@@ -48,14 +48,19 @@ class Minimum(nn.Module):
 
     def __init__(self, shape: tuple[int, ...]) -> None:
         super().__init__()
-        self.register_buffer("value", torch.tensor(0.0, dtype=torch.float64))
+        self.register_buffer("value", torch.tensor(torch.finfo(torch.float64).max, dtype=torch.float64))
         self.register_buffer("step", torch.tensor(0))
         self.register_buffer("output", torch.zeros(shape))
+
+    @property
+    def exists(self) -> bool:
+        """True after the first update."""
+        return bool(self.value < torch.finfo(torch.float64).max)
 
     @torch.no_grad()
     def update(self, step: int, value: Tensor, output: Tensor) -> None:
         """Keep `output` where `value` is smaller than all before."""
-        if not int(self.step) or float(value) < float(self.value):
+        if float(value) < float(self.value):
             self.value.copy_(value)
             self.step.fill_(step)
             self.output.copy_(output)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from sparring.engine.seeds import mix
+from sparring.restoration.edge_fill import edge_fill
 from sparring.restoration.fill import harmonic_fill, masked_reduce
 from sparring.restoration.resample import enlarge, reduce
 
@@ -73,8 +74,9 @@ class Task:
         return self.lift(harmonic_fill(self.observed, self.known()))
 
     def start(self) -> Tensor:
-        """Return the baseline without the held-out pixels: what the network may see."""
-        return self.lift(harmonic_fill(self.observed, self.fitted))
+        """Return the restoration that a fit begins with, without the held-out pixels; holes are filled along edges."""
+        fill = edge_fill if self.kind == "mask" else harmonic_fill
+        return self.lift(fill(self.observed, self.fitted))
 
     def consistent(self, x: Tensor, error: float = 0.0) -> Tensor:
         """Return the restored picture `x` made consistent with what is known, in [0, 1].

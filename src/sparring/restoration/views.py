@@ -15,14 +15,15 @@ from torch.nn.functional import conv2d, pad
 
 from sparring.engine.game import Batch
 from sparring.engine.seeds import mix
-from sparring.restoration.fill import biharmonic_fill, harmonic_fill
+from sparring.restoration.edge_fill import edge_fill
+from sparring.restoration.fill import harmonic_fill
 from sparring.restoration.task import Task
 
 HIDDEN_FRACTION = 0.2
 """Proportion of the pixels of a noisy picture that are hidden in each step."""
-HOLE_VIEWS = 8
+HOLE_VIEWS = 4
 """Number of different sets of hidden holes: each is filled once, before the fit."""
-SHIFTS_PER_VIEW = 2
+SHIFTS_PER_VIEW = 3
 """Shifted copies of the holes in each set."""
 NEIGHBOURS = torch.tensor([[0.5, 1, 0.5], [1, 0, 1], [0.5, 1, 0.5]]) / 6
 """Weights of the neighbours that stand for a hidden pixel."""
@@ -68,7 +69,7 @@ def hole_views(task: Task, seed: int) -> Views:
             shift = [int(torch.randint(side, (), generator=generator)) for side in task.size]
             hidden = torch.maximum(hidden, holes.roll(shift, (2, 3)))
         hidden = hidden * task.fitted
-        views.append(View(biharmonic_fill(task.observed, task.fitted - hidden), hidden, 1 - task.fitted + hidden))
+        views.append(View(edge_fill(task.observed, task.fitted - hidden), hidden, 1 - task.fitted + hidden))
     return lambda batch: views[int(batch.uniform(1) * HOLE_VIEWS)]
 
 

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from sparring.commands.restoring.result import ErrorEstimate
+from sparring.restoration.fill import harmonic_fill
 from sparring.restoration.task import BLOCKS, Task
 from sparring.stats.intervals import resampled_means
 
@@ -13,7 +14,7 @@ PLACES = {
     "mask": "known pixels in self-made holes",
     "noise": "pixels predicted without their own value, less the noise",
 }
-BASELINES = {"mask": "harmonic fill", "noise": "mean of the neighbours"}
+BASELINES = {"mask": "harmonic fill", "noise": "the noisy picture"}
 SIGMA_UNCERTAINTY = 0.01
 """Relative error of the noise's standard deviation that the interval allows for."""
 MAX_MARGIN = 0.35
@@ -33,37 +34,40 @@ def error_estimate(task: Task, output: Tensor) -> ErrorEstimate | None:
     sums, counts = _by_block((output - task.observed).square(), tested)
     if len(counts) < MIN_BLOCKS:
         return None
-    simple, _ = _by_block((task.start() - task.observed).square(), tested)
-    channels, noise = task.observed.shape[1], task.sigma**2
-    total = float(counts.sum()) * channels
-    resampled = resampled_means(sums) / resampled_means(counts) / channels
+    total, noise = float(counts.sum()), task.sigma**2
+    resampled = resampled_means(sums) / resampled_means(counts)
     ends = torch.quantile(resampled, torch.tensor([0.025, 0.975], dtype=torch.float64))
     off = torch.tensor([1 + SIGMA_UNCERTAINTY, 1 - SIGMA_UNCERTAINTY], dtype=torch.float64)
     low, high = (ends - noise * off**2).clamp(min=0).sqrt() * 255
-    rms, baseline = (max(float(value.sum()) / total - noise, 0.0) ** 0.5 * 255 for value in (sums, simple))
+    rms = max(float(sums.sum()) / total - noise, 0.0) ** 0.5 * 255
+    if task.kind == "noise":
+        baseline = task.sigma * 255
+    else:
+        simple, _ = _by_block((harmonic_fill(task.observed, task.fitted) - task.observed).square(), tested)
+        baseline = (float(simple.sum()) / total) ** 0.5 * 255
     return ErrorEstimate(
-        PLACES[task.kind], int(counts.sum()), rms, float(low), float(high), baseline, BASELINES[task.kind]
+        PLACES[task.kind], int(tested.amax(1).sum()), rms, float(low), float(high), baseline, BASELINES[task.kind]
     )
 
 
 def _tested(task: Task, output: Tensor) -> Tensor:
-    """Return the weights of the pixels that measure the error.
+    """Return the weights `[1, C, h, w]` of the values that measure the error.
 
-    In noise these are all pixels, since none is predicted from its own value; but for those whose noise may be cut off
-    at black or white.
+    In noise these are all values, since none is predicted from itself, except those whose noise may be cut off at
+    black or white.
     """
     if task.kind != "noise":
-        return task.tested
-    margin = min(3 * task.sigma, MAX_MARGIN)
-    return ((output.amin(1, keepdim=True) > margin) & (output.amax(1, keepdim=True) < 1 - margin)).float()
+        return task.tested.expand_as(output)
+    margin = min(2 * task.sigma, MAX_MARGIN)
+    return ((output > margin) & (output < 1 - margin)).float()
 
 
 def _by_block(squares: Tensor, tested: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the sum of squared errors and the number of tested pixels, of each block that has any."""
+    """Return the sum of squared errors and the number of tested values, of each block that has any."""
     h, w = squares.shape[2:]
     block = torch.arange(h)[:, None] * BLOCKS // h * BLOCKS + torch.arange(w) * BLOCKS // w
-    weights = tested[0, 0].double()
+    weights = tested[0].double()
     sums = torch.zeros(BLOCKS * BLOCKS, dtype=torch.float64)
-    counts = sums.clone().index_add_(0, block.flatten(), weights.flatten())
-    sums.index_add_(0, block.flatten(), (squares[0].double().sum(0) * weights).flatten())
+    counts = sums.clone().index_add_(0, block.flatten(), weights.sum(0).flatten())
+    sums.index_add_(0, block.flatten(), (squares[0].double() * weights).sum(0).flatten())
     return sums[counts > 0], counts[counts > 0]

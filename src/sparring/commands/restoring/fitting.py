@@ -22,6 +22,7 @@ from sparring.engine.seeds import mix
 from sparring.nets.hourglass import Hourglass
 from sparring.restoration.architecture import Architecture, fixed_noise
 from sparring.restoration.prior import Fit, FixedInput, ImagePrior
+from sparring.restoration.stopping import masked_error
 from sparring.restoration.task import Task
 from sparring.restoration.views import views_for
 
@@ -106,10 +107,12 @@ class Level:
             torch.manual_seed(mix(seed))
             skips = (architecture.skip,) * len(architecture.widths)
             net = Hourglass(z.shape[1] + visible, start.shape[1], architecture.widths, skips)
+        fit = Fit(net, start, task.rules)
         if architecture.residual:
             for p in net.head.parameters():
                 nn.init.zeros_(p)
-        fit = Fit(net, start, task.rules)
+            if task.rules[0] == "held_out":  # the network is only used where it is better than what it begins with
+                fit.minimum("held_out").update(0, masked_error(start, task.observed, task.held_out), start)
         hardware.to_device(fit)
         game = ImagePrior(fit, task, views, architecture, min(WARM_UP_STEPS, steps // 2))
         optimizer = torch.optim.Adam(net.parameters(), architecture.lr)
@@ -130,7 +133,7 @@ class Level:
         """Return the output `[1, C, H, W]` that is the result, and the rule that selected it."""
         rule = self.task.rules[0]
         minimum = self.fit.minimum(rule)
-        return (minimum.output, rule) if int(minimum.step) else (self.fit.average, "end")
+        return (minimum.output, rule) if minimum.exists else (self.fit.average, "end")
 
     @property
     def patience(self) -> float:
