@@ -1,6 +1,6 @@
 """Samplers of PixelCNNs against each other: the same pixels, and how much faster.
 
-    python benchmarks/pixelcnn_sampling.py              # about 35 minutes on 2 cores, idle machine, 9 of them training
+    python benchmarks/pixelcnn_sampling.py              # about 50 minutes on 2 cores, idle machine, 9 of them training
 
 Three networks of binary MNIST, trained for the same minutes: single pixels, blocks of 2x2, and multiscale. On the first
 two, the samplers run with the same uniform numbers. Equality is counted in float64 (all pixels) and in float32.
