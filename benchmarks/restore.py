@@ -34,7 +34,7 @@ from record import data_folder, log, save
 
 LIMIT_CPU_SECONDS = 300
 SCALED = ("foreman", "face", "comic", "pepper")
-STEPS = {"hole": 100, "foreman": 200, "face": 200, "comic": 200, "pepper": 200, "noise": 200}
+STEPS = {"hole": 40, "foreman": 200, "face": 200, "comic": 200, "pepper": 200, "noise": 200}
 Array = np.ndarray[Any, Any]
 
 

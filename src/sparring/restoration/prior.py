@@ -101,8 +101,8 @@ class ImagePrior:
         if "sure" in task.rules:
             numbers["sure"] = sure(masked_error(observed, task.observed, task.fitted), task.sigma)
         if int(self.fit.steps) > self.warm_up:
-            for name, value in numbers.items():
-                self.fit.minimum(name).update(int(self.fit.steps), value, average)
+            for rule in task.rules:
+                self.fit.minimum(rule).update(int(self.fit.steps), numbers[rule], average)
         return numbers
 
 

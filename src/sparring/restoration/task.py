@@ -42,7 +42,12 @@ class Task:
 
     @cached_property
     def rules(self) -> tuple[str, ...]:
-        """Return the stopping rules that apply; the first one decides."""
+        """Return the stopping rules that apply; the first one decides.
+
+        An enlargement has none: there is no noise to fit, and its moving variance is smallest before it has learnt.
+        """
+        if self.kind == "scale":
+            return ()
         held_out = ("held_out",) if bool(self.held_out.any()) else ()
         return *held_out, "moving_variance", *(("sure",) if self.sigma else ())
 

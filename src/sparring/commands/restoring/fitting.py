@@ -111,7 +111,7 @@ class Level:
         if architecture.residual:
             for p in net.head.parameters():
                 nn.init.zeros_(p)
-            if task.rules[0] == "held_out":  # the network is only used where it is better than what it begins with
+            if "held_out" in task.rules:  # the network is only used where it is better than what it begins with
                 fit.minimum("held_out").update(0, masked_error(start, task.observed, task.held_out), start)
         hardware.to_device(fit)
         game = ImagePrior(fit, task, views, architecture, min(WARM_UP_STEPS, steps // 2))
@@ -125,12 +125,16 @@ class Level:
         return self.game.fit
 
     def settled(self) -> bool:
-        """Return True where the rule that decides had no new minimum for its patience."""
+        """Return True where the rule that decides had no new minimum for its patience; False where there is none."""
+        if not self.task.rules:
+            return False
         best = int(self.fit.minimum(self.task.rules[0]).step)
         return int(self.fit.steps) - best > self.patience
 
     def selected(self) -> tuple[Tensor, str]:
         """Return the output `[1, C, H, W]` that is the result, and the rule that selected it."""
+        if not self.task.rules:
+            return self.fit.average, "end"
         rule = self.task.rules[0]
         minimum = self.fit.minimum(rule)
         return (minimum.output, rule) if minimum.exists else (self.fit.average, "end")
