@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sparring.recipes import RECIPES, Entry, recipes_for
 
-TITLES = {"train": "Generators", "classify": "Classifiers", "harden": "Robust classifiers"}
+TITLES = {"train": "Generators and density models", "classify": "Classifiers", "harden": "Robust classifiers"}
 
 
 def recipes() -> dict[str, Entry]:

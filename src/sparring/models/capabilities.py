@@ -93,7 +93,7 @@ class Ability(NamedTuple):
 
 ABILITIES: dict[type, Ability] = {
     Sampler: Ability("generate samples", "sparring train SOURCE"),
-    Density: Ability("compute densities", "sparring train SOURCE --recipe made"),
+    Density: Ability("compute densities", "sparring train SOURCE --recipe pixelcnn"),
     Predictor: Ability("predict classes", "sparring classify SOURCE"),
     Encoder: Ability("compute features", "sparring classify SOURCE"),
     Remembers: Ability("remember examples", "sparring classify SOURCE"),
