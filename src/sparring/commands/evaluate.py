@@ -42,6 +42,10 @@ from sparring.report.format import number
 from sparring.stats.intervals import LEVEL
 
 
+STEPS = "a feature net, features and scores, a two-sample test, a search for copies"
+"""Steps of an evaluation, as its plan names them."""
+
+
 @explain_interrupt("stopped: nothing was written. The same command starts again; a smaller -n is faster")
 def evaluate(
     samples: Source | Run,
@@ -78,10 +82,7 @@ def evaluate(
     inputs = read_inputs(samples, data, request, generator, progress)
     run = inputs.run if inputs.run is not None and inputs.run.exists else None
     _check_writable(report, run)
-    progress.info(
-        f"plan: {len(inputs.samples):,} samples, {len(inputs.reference.real):,} real rows: a feature net, features and "
-        "scores, a two-sample test, a search for copies"
-    )
+    progress.info(f"plan: {len(inputs.samples):,} samples, {len(inputs.reference.real):,} real rows: {STEPS}")
     training_net = progress.callback("training the feature net")
     net = features_for(inputs.spec, features, weights, inputs.data, hardware, training_net)
     compared = score_features(inputs, net, progress)
