@@ -41,7 +41,6 @@ from sparring.models.saved import main_player
 from sparring.report.format import number
 from sparring.stats.intervals import LEVEL
 
-
 STEPS = "a feature net, features and scores, a two-sample test, a search for copies"
 """Steps of an evaluation, as its plan names them."""
 
