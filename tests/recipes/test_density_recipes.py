@@ -137,6 +137,16 @@ def test_impossible_settings_are_refused(name: str, field: str, value: float) ->
         recipe_class(name)(**{field: value})
 
 
+@pytest.mark.parametrize("name", sorted(set(TINY) - UNCONDITIONAL))
+@pytest.mark.parametrize(("classes", "unlabelled"), [((), 0), (("a",), 0), (("a", "b"), 1)])
+def test_labels_are_refused_where_not_all_examples_have_one(
+    name: str, classes: tuple[str, ...], unlabelled: int
+) -> None:
+    spec = ImageSpec(8, 8, 1, classes, 100, unlabelled)
+    with pytest.raises(UsageError, match=f"the data have {len(classes)} classes, and {unlabelled} of 100 .* leave"):
+        recipe_class(name)(labels=True).resolve(spec, CPU)
+
+
 @every_recipe
 def test_every_field_has_help_and_every_recipe_a_paper(name: str) -> None:
     kind = recipe_class(name)

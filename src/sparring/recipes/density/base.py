@@ -10,6 +10,7 @@ from torch import nn
 from torch.optim import Adam, Optimizer
 
 from sparring.engine.device import Hardware
+from sparring.engine.errors import UsageError
 from sparring.engine.game import Schedule
 from sparring.engine.loop import System
 from sparring.engine.schedules import cosine
@@ -38,7 +39,13 @@ class DensityRecipe:
     """Half-life of the EMA of the weights, as a fraction of the run."""
 
     def resolve(self, spec: Any, hardware: Hardware) -> Self:
-        """Return the recipe itself: it has no automatic settings."""
+        """Return the recipe itself; raise UsageError on `labels` where not all examples have one of several classes."""
+        if self.labels and not self.classes(spec):
+            counts = f"{len(spec.classes)} classes, and {spec.unlabelled:,} of {spec.count:,} examples without one"
+            raise UsageError(
+                f"--labels needs two classes or more, and one for each example; the data have {counts}: "
+                "leave --labels out, or see `sparring inspect` for how labels are found"
+            )
         return self
 
     @property

@@ -78,7 +78,7 @@ class FlowRecipe(DensityRecipe):
 
     def resolve(self, spec: Any, hardware: Hardware) -> Self:
         """Choose the width and the number of levels; raise UsageError on settings of another kind of data."""
-        return dataclasses.replace(self, **resolved_settings(spec, self, hardware))
+        return dataclasses.replace(super().resolve(spec, hardware), **resolved_settings(spec, self, hardware))
 
     def nets(self, spec: Any) -> dict[str, nn.Module]:
         """Return the flow."""

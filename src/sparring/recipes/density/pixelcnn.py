@@ -79,12 +79,12 @@ class PixelCNNRecipe(DensityRecipe):
             raise UsageError("--completion needs all pixels in raster order: leave out --scales")
 
     def resolve(self, spec: ImageSpec, hardware: Hardware) -> Self:
-        """Return the recipe with its block; raise UsageError where blocks do not divide the images."""
+        """Return the recipe with its block; raise UsageError where labels are missing or blocks do not divide images."""
         height, width = subsampled_sizes(spec.height, spec.width, self.scales)[-1]
         block = self.block or (2 if self.binary and height % 2 == width % 2 == 0 else 1)
         if height % block or width % block:
             raise UsageError(f"--block {block} does not divide images of {height}x{width}: take --block 1")
-        return replace(self, block=block)
+        return replace(super().resolve(spec, hardware), block=block)
 
     def distribution(self, channels: int) -> PixelDistribution:
         """Return the distribution of the values of a pixel, or of a block."""
