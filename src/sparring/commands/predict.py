@@ -29,7 +29,9 @@ from sparring.report.format import csv_text
 SUMMARY_CLASSES = 20
 """Classes whose counts are printed."""
 UNTYPICAL = 0.01
-"""p-value below which an example is counted as untypical."""
+"""p-value up to which an example is counted as untypical, where there are held-out examples enough for it."""
+ROUNDING = 1e-6
+"""Rounding of p-values."""
 LIKELIHOOD_NOTE = "a likelihood ranks images by how predictable they are, not by meaning: smooth ones are likely"
 
 
@@ -89,6 +91,8 @@ class RowDensities:
     """Unit of `nll` and `typicality`: bits per dimension, or nats."""
     held_out: float
     """Mean -log p of held-out examples."""
+    held_out_count: int
+    """Number of these examples: no p-value is below 1 / (1 + this number)."""
     skipped: dict[str, list[str]]
     """Reason -> names of files or lines that could not be read."""
     notes: list[str]
@@ -148,7 +152,8 @@ def _densities(model: Any, source: str | Path, resize: bool, background: Any = N
                 RowDensity(data.names[k], round(nll, 6), round(typicality, 6), round(p_value, 6), *further, *label)
             )
     notes = [*data.notes, *([LIKELIHOOD_NOTE] if isinstance(model.spec, ImageSpec) else [])]
-    return RowDensities(rows, model.unit.name, -model.typical / model.unit.nats, data.skipped, notes)
+    typical = -model.typical / model.unit.nats
+    return RowDensities(rows, model.unit.name, typical, len(model.held_out), data.skipped, notes)
 
 
 def _corrections(model: Any, background: Any, data: Dataset, k: int, nll: float) -> tuple[float | None, float | None]:
@@ -201,11 +206,13 @@ def _density_lines(result: RowDensities, width: int) -> list[str]:
     lines = []
     for row in result.predictions:
         answer = f"  {row.label} {row.probability:.1%}" if row.label is not None else ""
-        lines.append(f"{row.name:{width}}  {row.nll:10.4f} {result.unit}  p {row.p_value:.3f}{answer}")
-    untypical = sum(row.p_value < UNTYPICAL for row in result.predictions)
+        ratio = f"  ratio {row.ratio:.4f}" if row.ratio is not None else ""
+        lines.append(f"{row.name:{width}}  {row.nll:10.4f} {result.unit}  p {row.p_value:.3f}{ratio}{answer}")
+    level = max(UNTYPICAL, 1 / (1 + result.held_out_count))
+    untypical = sum(row.p_value <= level + ROUNDING for row in result.predictions)
     lines.append(
-        f"{untypical:,} of {len(result.predictions):,} are less typical than {1 - UNTYPICAL:.0%} of held-out examples, "
-        f"whose mean is {result.held_out:.4f} {result.unit}"
+        f"{untypical:,} of {len(result.predictions):,} are less typical than {1 - level:.0%} of "
+        f"{result.held_out_count:,} held-out examples, whose mean is {result.held_out:.4f} {result.unit}"
     )
     return lines
 
