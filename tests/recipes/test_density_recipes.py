@@ -188,6 +188,7 @@ def test_a_run_from_training_to_answers(name: str, labels: bool, tmp_path: Path)
     assert math.isfinite(result.held_out)
     findings = sparring.doctor(whole.path)
     assert findings and all(finding.message for finding in findings)
+    assert f"Negative log-likelihood ({model.unit.name})" in whole.report_path.read_text()  # type: ignore[union-attr]
 
 
 def test_a_background_model_gives_the_ratio_of_likelihoods(tmp_path: Path) -> None:

@@ -11,12 +11,14 @@ from PIL import Image
 from torch import Tensor
 
 from sparring.commands.evaluating.inputs import EvaluationInputs
+from sparring.commands.training.run_settings import recipe_of, spec_of
 from sparring.engine.atomic_io import write
 from sparring.engine.run_folder import Run
 from sparring.measure.classifier.calibration import ClassificationReport
 from sparring.measure.diagnostics.finding import Finding
 from sparring.measure.diagnostics.memorisation import closest_pairs
 from sparring.measure.scores.evaluation import Evaluation
+from sparring.models.density import unit_of
 from sparring.models.saved import main_player
 from sparring.report.blocks import Block, Picture
 from sparring.report.classifier_section import classified_sections
@@ -39,13 +41,14 @@ SAMPLES_OF_CLASSIFIER = "Images that were generated to train the classifier: the
 PAIRS = 12
 """Number of samples shown beside their nearest training images."""
 
+LIKELIHOOD = "Negative log-likelihood"
 CURVES: Mapping[str, Mapping[str, str]] = {
     "Distance to data (sliced Wasserstein)": {
         "sliced_wasserstein": "samples",
         "baseline_sliced_wasserstein": "real data",
     },
     "Coverage": {"coverage": "samples", "baseline_coverage": "real data"},
-    "Negative log-likelihood": {
+    LIKELIHOOD: {
         "nll": "held-out examples",
         "train_nll": "training examples",
         "independent_nll": "independent values",
@@ -179,5 +182,12 @@ def _curves(run: Run) -> list[Markup]:
         for name, label in names.items():  # the baseline is logged once: a level line
             if name.startswith(BASELINES) and series[label]:
                 series[label] = [(line["nimg"], series[label][0][1]) for line in (lines[0], lines[-1])]
-        curves.append(curve(title, {label: points for label, points in series.items() if points}, mark=best))
+        visible = {label: points for label, points in series.items() if points}
+        unit = _unit(run) if visible and title == LIKELIHOOD else ""
+        curves.append(curve(title, visible, unit=unit, axis="examples", mark=best))
     return curves
+
+
+def _unit(run: Run) -> str:
+    """Return the unit of the likelihoods of a density model's run."""
+    return unit_of(spec_of(run), binary=recipe_of(run).sees_binary).name
