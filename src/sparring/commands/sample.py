@@ -80,7 +80,6 @@ def sample(
         raise UsageError(f"-n must be 1 or more, not {n}")
     check_seed(seed)
     model = load_capable(run, Sampler, net=generator, checkpoint=checkpoint, truncation=truncation)
-    filled = _fills(model, given, mask, n, seed, label) if (given, mask) != (None, None) else None
     run = Path(run) if Path(run).is_dir() else Path(run).parent
     parts = {
         "given": given and Path(given).stem,
@@ -101,7 +100,8 @@ def sample(
         raise UsageError(f"--out {out}: samples of {model.spec.plural} are written as {formats}")
     if suffix == ".png" and n > MOST_IN_GRID:
         raise UsageError(f"a grid holds up to {MOST_IN_GRID} samples, not {n}: give --out a folder or a .npz")
-    if filled is not None:
+    if (given, mask) != (None, None):
+        filled = _fills(model, given, mask, n, seed, label)
         path = _write(model.spec, iter([filled.rows]), out, about, grid)
         return Completion(path, filled.log_probabilities, filled.exact, filled.notes)
     return _write(
@@ -150,7 +150,8 @@ def _fills(
     data = open_like(model, given)
     if len(data) != 1:
         raise UsageError(f"--given {given} holds {len(data)} pictures: give one")
-    known, notes = read_mask(Path(mask), given, (model.spec.height, model.spec.width))
+    scaled = f"{given}, scaled as the training images were," if model.spec.scaled else given
+    known, notes = read_mask(Path(mask), scaled, (model.spec.height, model.spec.width))
     fills = complete(model, data[np.arange(1)], known, n, seed, None if label is None else model.label(label))
     return replace(fills, notes=(*data.notes, *notes, *fills.notes))
 

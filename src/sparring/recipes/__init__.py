@@ -125,6 +125,10 @@ def default_recipe(command: str, kind: str = "image") -> str:
         return name
     kinds = sorted({kind for entry in recipes_for(command).values() for kind in entry.kinds})
     others = [f"; `sparring {other}` takes these" for other, k in DEFAULTS if k in kinds_of(kind)]
+    if known := ", ".join(recipes_for(command, kind)):
+        raise UsageError(
+            f"`sparring {command}` has no default recipe for {kind} data: name one, --recipe {known}{''.join(others)}"
+        )
     raise UsageError(
         f"`sparring {command}` has no recipe for {kind} data yet: it takes {' and '.join(kinds)} data{''.join(others)}"
     )
@@ -138,8 +142,8 @@ def recipe_class(name: str, command: str | None = None, kind: str | None = None)
     if command not in (None, entry.command):
         raise UsageError(f"{usage(name)}; recipes of {command}: {', '.join(recipes_for(command, kind))}")
     if kind is not None and not accepts(entry.kinds, kind):
-        known = ", ".join(recipes_for(entry.command, kind)) or "none yet"
-        raise UsageError(f"{name} is for {' and '.join(entry.kinds)} data, these are {kind} data: take one of {known}")
+        known = " or ".join(recipes_for(entry.command, kind)) or "none yet"
+        raise UsageError(f"{name} is for {' and '.join(entry.kinds)} data, these are {kind} data: take {known}")
     return getattr(import_module(entry.module), entry.class_name)
 
 

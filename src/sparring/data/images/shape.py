@@ -202,5 +202,5 @@ def _check_same(shapes: Counter[Shape], like: ImageSpec) -> None:
     if invalid := next((shape for shape in shapes if shape != expected), None):
         raise UsageError(
             f"the source holds images of {invalid.height}x{invalid.width} {invalid.mode}, the model was trained on "
-            f"{like.height}x{like.width} {expected.mode}: --resize brings them to that"
+            f"{like.height}x{like.width} {expected.mode}: --resize brings them to that in predict, certify and attack"
         )

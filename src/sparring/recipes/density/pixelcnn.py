@@ -79,7 +79,7 @@ class PixelCNNRecipe(DensityRecipe):
             raise UsageError("--completion needs all pixels in raster order: leave out --scales")
 
     def resolve(self, spec: ImageSpec, hardware: Hardware) -> Self:
-        """Return the recipe with its block; raise UsageError where labels are missing or blocks do not divide images."""
+        """Return the recipe with its block; raise UsageError where labels are missing or blocks do not divide."""
         height, width = subsampled_sizes(spec.height, spec.width, self.scales)[-1]
         block = self.block or (2 if self.binary and height % 2 == width % 2 == 0 else 1)
         if height % block or width % block:
