@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from PIL import Image
 
 import sparring
 from sparring.engine.errors import SparringError, UsageError
+from sparring.models.packing import PackedFile
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +44,17 @@ def test_pictures_come_back_by_name(run: Path, pictures: Path, tmp_path: Path) -
         assert np.array_equal(np.asarray(Image.open(path)), np.asarray(Image.open(tmp_path / "back" / name)))
 
 
+def test_files_whose_names_become_the_same_are_both_kept(run: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name, value in (("a.bmp", 0), ("a.bmp.png", 255)):
+        Image.fromarray(np.full((8, 8), value, np.uint8)).save(folder / name)
+    sparring.pack(folder, run, out=tmp_path / "p.sparring")
+    sparring.unpack(tmp_path / "p.sparring", run, out=tmp_path / "back")
+    levels = {int(np.asarray(Image.open(path)).max()) for path in (tmp_path / "back").iterdir()}
+    assert levels == {0, 255}
+
+
 def test_arrays_come_back_in_several_batches(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from sparring.models import packing
 
@@ -71,6 +84,19 @@ def test_damage_is_named(run: Path, pictures: Path, tmp_path: Path) -> None:
         with pytest.raises(SparringError, match=message):
             sparring.unpack(path, run, out=tmp_path / "back")
         assert not (tmp_path / "back").exists()
+
+
+def test_a_header_that_was_altered_is_refused(run: Path, pictures: Path, tmp_path: Path) -> None:
+    path = sparring.pack(pictures, run, out=tmp_path / "p.sparring").path
+    packed = PackedFile.from_bytes(path.read_bytes(), str(path))
+    altered: tuple[dict[str, Any], ...] = (
+        {"lanes": 0}, {"lanes": 10**9}, {"per_block": 0}, {"threads": -1}, {"names": ["a.png"]}, {"model": None},
+        {"blocks": []}, {"shape": [9, 9, 1]},
+    )  # fmt: skip
+    for fields in altered:
+        path.write_bytes(replace(packed, header=packed.header | fields).to_bytes())
+        with pytest.raises(SparringError, match=r"p\.sparring (is damaged|holds images of another shape)"):
+            sparring.unpack(path, run, out=tmp_path / "back")
 
 
 def test_an_image_that_decodes_to_another_is_named(run: Path, pictures: Path, tmp_path: Path) -> None:

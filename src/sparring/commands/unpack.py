@@ -10,6 +10,7 @@ import numpy as np
 
 from sparring.commands.pack import SUFFIX
 from sparring.commands.reporting.progress import Progress
+from sparring.commands.sample import write_new
 from sparring.engine.atomic_io import explain_os_errors, write
 from sparring.engine.errors import UsageError
 from sparring.engine.image_io import png, to_image
@@ -55,7 +56,7 @@ def unpack(
     rows = unpack_rows(model, packed, str(file), progress.callback("unpacking", "images"))
     if names:
         for name, row in zip(names, rows, strict=True):
-            write(_inside(target, name), png(to_image(row), "unpacked"))
+            write_new(_inside(target, name), png(to_image(row), "unpacked"))
     else:
         content = io.BytesIO()
         np.savez(content, arr_0=rows)

@@ -31,6 +31,8 @@ MAX_LANES = 256
 """Most images that are coded side by side."""
 LANE_VALUES = 32_000
 """Values for each lane, which costs 4 bytes: below 1 % of the code of binary digits."""
+MAX_IMAGES, MAX_THREADS = 1 << 31, 1024
+"""Most images of a file, and most threads, that a header may name."""
 BLOCK_SYMBOLS = 1 << 23
 """Values in a block of code, about: the encoder holds two numbers of each."""
 
@@ -66,7 +68,7 @@ class PackedFile:
             header = json.loads(zlib.decompress(packed))
             end = start + size + header["count"]
             checks = content[start + size : end]
-            damaged = zlib.crc32(packed + checks) != crc
+            damaged = zlib.crc32(packed + checks) != crc or not _is_valid(header)
         except (struct.error, zlib.error, ValueError, KeyError, TypeError) as error:
             raise SparringError(f"{name} is damaged in its header ({error}): pack the images anew") from error
         if damaged:
@@ -81,6 +83,20 @@ class PackedFile:
         if end != len(content):
             raise SparringError(f"{name} has {len(content) - end} bytes after its end: it was altered")
         return cls(header, checks, blocks)
+
+
+def _is_valid(header: dict[str, Any]) -> bool:
+    """Return True where a header has the fields that `pack_rows` writes, in their ranges."""
+    ranges = {"count": MAX_IMAGES, "lanes": MAX_LANES, "per_block": MAX_IMAGES, "threads": MAX_THREADS}
+    names, blocks = header["names"], header["blocks"]
+    return (
+        all(type(header[name]) is int and 1 <= header[name] <= most for name, most in ranges.items())
+        and (names is None or (len(names) == header["count"] and all(isinstance(name, str) for name in names)))
+        and len(blocks) == -(-header["count"] // header["per_block"])
+        and all(type(block[name]) is int and block[name] >= 0 for block in blocks for name in ("bytes", "crc"))
+        and all(isinstance(header[name], str) for name in ("model", "torch", "machine"))
+        and isinstance(header["shape"], list)
+    )
 
 
 def pack_rows(
@@ -124,6 +140,8 @@ def unpack_rows(model: DensityModel, packed: PackedFile, name: str, on_progress:
     """Return the images of a packed file; raise SparringError where they are not what was packed."""
     _check_codes(model)
     header, channels_last = packed.header, tuple(packed.header["shape"])
+    if channels_last != (model.spec.height, model.spec.width, model.spec.channels):
+        raise SparringError(f"{name} holds images of another shape than those of its model: it was altered")
     count, lanes = header["count"], header["lanes"]
     rows = np.zeros((count, *channels_last), np.uint8)
     with _threads(header["threads"]):

@@ -41,9 +41,10 @@ class DensityRecipe:
     def resolve(self, spec: Any, hardware: Hardware) -> Self:
         """Return the recipe itself; raise UsageError on `labels` where not all examples have one of several classes."""
         if self.labels and not self.classes(spec):
-            counts = f"{len(spec.classes)} classes, and {spec.unlabelled:,} of {spec.count:,} examples without one"
+            missing = f", and {spec.unlabelled:,} of {spec.count:,} examples without one" if spec.unlabelled else ""
             raise UsageError(
-                f"--labels needs two classes or more, and one for each example; the data have {counts}: "
+                f"--labels needs two classes or more, and one for each example; the data have "
+                f"{len(spec.classes) or 'no'} classes{missing}: "
                 "leave --labels out, or see `sparring inspect` for how labels are found"
             )
         return self
