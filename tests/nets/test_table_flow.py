@@ -106,6 +106,12 @@ def test_a_training_finds_what_columns_have_in_common() -> None:
     assert net.encode(x).shape == (2000, 3) and torch.isfinite(net.encode(x)).all()
 
 
+def test_codes_and_diagnostics_of_a_model_with_classes_need_no_labels() -> None:
+    net, rows = flow(COLUMNS, 2).eval(), table(50)
+    assert net.encode(rows).shape == (50, 3) and torch.isfinite(net.encode(rows)).all()
+    assert net.diagnostics(rows, torch.Generator().manual_seed(0))["finite_proportion"] == 1
+
+
 def test_values_that_cannot_be_have_no_probability() -> None:
     net, rows = flow().eval(), table(3)
     rows[1, 5] = 7

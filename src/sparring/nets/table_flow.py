@@ -199,11 +199,12 @@ class AutoregressiveSplines(nn.Module):
         return u
 
     def _parameters_of(self, u: Tensor, y: Tensor | None) -> Tensor:
-        """Return the parameters of each spline, `[B, V, parameters]`."""
+        """Return the parameters of each spline, `[B, V, parameters]`; without `y`, of a row of no class."""
         waves = torch.arange(1, FREQUENCIES + 1, device=u.device) * math.pi
         features = [torch.ones_like(u[:, :1]), (u[:, :, None] * waves).cos().flatten(1)]
-        if self.classes and y is not None:
-            features.insert(1, one_hot(y, self.classes).to(u.dtype))
+        if self.classes:
+            label = u.new_zeros(len(u), self.classes) if y is None else one_hot(y, self.classes).to(u.dtype)
+            features.insert(1, label)
         h = relu(self.first(torch.cat(features, 1)))
         raw: Tensor = self.last(relu(self.second(h)))
         return raw.to(u.dtype).view(len(u), self.count, -1)
