@@ -89,9 +89,16 @@ def _score(score: Score) -> tuple[str | Cell, ...]:
         markup("<b>{}</b>", name) + (markup("<wbr><span>{}</span>", bracket + features) if bracket else ""),
         markup("<b>{}</b>", number(score.value)),
         f"{number(score.low)} to {number(score.high)}" if known else "unknown",
-        "unknown" if score.real_baseline is None else number(score.real_baseline),
+        _baseline(score),
         Cell(interval(score.value, score.low, score.high, score.real_baseline), "drawing"),
     )
+
+
+def _baseline(score: Score) -> str:
+    """Return the real-vs-real baseline; a likelihood has none, that of other scores may be unknown."""
+    if score.real_baseline is not None:
+        return number(score.real_baseline)
+    return "-" if score.name.startswith("nll") else "unknown"
 
 
 def _two_sample_test(test: TwoSampleResult | None) -> Section:
