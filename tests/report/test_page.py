@@ -203,6 +203,13 @@ def test_problems_come_first_and_are_not_marked_by_colour_alone() -> None:
     assert reader.words["code"] == ["--augment ada", "sparring evaluate runs/mnist-r3"]
 
 
+def test_a_likelihood_has_no_baseline() -> None:
+    scores = (Score("nll[nats]", 26.3, 25.7, 26.9, None),)
+    with_one = str(page_html(Page("r", {}, evaluation_sections(replace(EVALUATION, scores=scores), []), False)))
+    without = str(page_html(Page("r", {}, evaluation_sections(EVALUATION, []), False)))
+    assert "has no such baseline: the lower it is, the better" in with_one and "no such baseline" not in without
+
+
 def test_scores_and_unknown_values() -> None:
     reader = html(*evaluation_sections(EVALUATION))
     assert reader.words["td"][:3] == ["0.4381", "0.4010 to 0.4770", "0.08512"]

@@ -72,10 +72,13 @@ def curves_section(curves: Sequence[Markup]) -> Section:
 def _scores(evaluation: Evaluation) -> Section:
     if not evaluation.scores:
         return Section("Scores", notes(evaluation.warnings))
+    has_likelihood = any(score.name.startswith("nll[") for score in evaluation.scores)
+    has_none = "A negative log-likelihood (nll) has no such baseline: the lower it is, the better."
     head = ("Score", "Value", "95 % interval", "Real data", Cell("", "drawing"))
     return Section(
         "Scores",
         Text("The baseline is the score of real data against real data: the closer a score is to it, the better."),
+        *([Text(has_none)] * has_likelihood),
         Table(head, list(map(_score, evaluation.scores)), "scores", named_rows=True),
         ScoreKey(),
         notes(evaluation.warnings),

@@ -146,7 +146,7 @@ def _about_run(run: Run) -> dict[str, str]:
     trained = run.checkpoints()
     return {
         "run": str(run.path), "recipe": settings["recipe"]["name"], "data": settings["data"]["source"],
-        "images": f"{int(trained[-1].name) if trained else 0:,} of {settings['plan']['images']:,}",
+        "examples": f"{int(trained[-1].name) if trained else 0:,} of {settings['plan']['images']:,}",
         "seed": str(settings["request"]["seed"]), "hardware": settings["hardware"],
     }  # fmt: skip
 
