@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from math import log
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import nn
 
 from sparring.data.dataset import Dataset
@@ -19,9 +20,10 @@ from sparring.data.reader_api import ReadOptions
 from sparring.engine.data_spec import ImageSpec
 from sparring.engine.errors import UsageError
 from sparring.measure.likelihood.outliers import png_bits
-from sparring.models.answers import Answer, Answers
+from sparring.models.answers import Answers
 from sparring.models.capabilities import Density, Model, Predictor
 from sparring.models.classifier import chunks_of
+from sparring.models.density import ClassDensityModel
 from sparring.models.load import load_capable, saved_capabilities
 from sparring.models.saved import main_player
 from sparring.report.format import csv_text
@@ -137,34 +139,31 @@ def _densities(model: Any, source: str | Path, resize: bool, background: Any = N
     if background is not None and (background.spec.shape, background.unit) != (model.spec.shape, model.unit):
         raise UsageError("the background model is of other data: train it on the same data, with --mutation 0.2")
     data = open_like(model, source, resize=resize)
-    rows: list[RowDensity] = []
-    for idx in chunks_of(np.arange(len(data))):
-        x = model.spec.encode(data[idx])
-        log_p = model.log_density(x, int(idx[0]))
-        numbers = zip((-log_p / model.unit.nats).tolist(), model.typicality(log_p).tolist(), strict=True)
-        answers: Iterable[Answer | None] = model.predict(x) if isinstance(model, Predictor) else [None] * len(idx)
-        for k, (nll, typicality), p_value, answer in zip(
-            idx, numbers, model.p_values(log_p).tolist(), answers, strict=True
-        ):
-            further = _corrections(model, background, data, int(k), nll)
-            label = (answer.label, round(answer.probability, 6)) if answer else (None, None)
-            rows.append(
-                RowDensity(data.names[k], round(nll, 6), round(typicality, 6), round(p_value, 6), *further, *label)
-            )
+    rows = [
+        RowDensity(data.names[k], *numbers)
+        for idx in chunks_of(np.arange(len(data)))
+        for k, numbers in zip(idx, _chunk(model, background, data[idx], int(idx[0])), strict=True)
+    ]
     notes = [*data.notes, *([LIKELIHOOD_NOTE] if isinstance(model.spec, ImageSpec) else [])]
     typical = -model.typical / model.unit.nats
     return RowDensities(rows, model.unit.name, typical, len(model.held_out), data.skipped, notes)
 
 
-def _corrections(model: Any, background: Any, data: Dataset, k: int, nll: float) -> tuple[float | None, float | None]:
-    """Return complexity and ratio of one example."""
-    row = data[np.array([k])]
-    complexity = ratio = None
-    if isinstance(model.spec, ImageSpec):
-        complexity = round(nll - float(png_bits(row)) * log(2) / model.unit.nats, 6)
-    if background is not None:
-        ratio = round(-nll - float(background.log_density(model.spec.encode(row), k)) / model.unit.nats, 6)
-    return complexity, ratio
+def _chunk(model: Any, background: Any, rows: NDArray[Any], first: int) -> Iterator[tuple[Any, ...]]:
+    """Yield the fields of `RowDensity` after its name for stored rows, the first of which has this number."""
+    x, unit = model.spec.encode(rows), model.unit.nats
+    log_p = model.log_density(x, first)
+    columns: list[Sequence[float] | Sequence[None]] = [
+        (-log_p / unit).tolist(), model.typicality(log_p).tolist(), model.p_values(log_p).tolist(),
+    ]  # fmt: skip
+    missing = [None] * len(rows)
+    is_image, other = isinstance(model.spec, ImageSpec), background
+    columns.append(((-log_p - png_bits(rows) * log(2)) / unit).tolist() if is_image else missing)
+    columns.append(((log_p - other.log_density(x, first)) / unit).tolist() if other is not None else missing)
+    answers = model.answers(x, first) if isinstance(model, ClassDensityModel) else missing
+    for *numbers, answer in zip(*columns, answers, strict=True):
+        label = (answer.label, round(answer.probability, 6)) if answer else (None, None)
+        yield *(None if number is None else round(number, 6) for number in numbers), *label
 
 
 def open_like(model: Model, source: str | Path, *, resize: bool = False) -> Dataset:

@@ -55,6 +55,8 @@ def complete(
         log_p += log_probability.double().tolist()[: n - first]
     grey = model.binary and not np.isin(row, (0, 255)).all()
     notes = ("the model is of binary images: grey pixels of the picture are made black or white by chance",) * grey
+    if model.conditional and label is None:
+        notes += ("each log-probability is given the class that was drawn for the fill: --label fixes the class",)
     exact = net.completes_exactly(mask)
     if not exact:
         notes += ("the log-probabilities are estimates: exact ones need --recipe pixelcnn --completion",)

@@ -148,7 +148,11 @@ class ClassDensityModel(DensityModel):
 
         "None of these" are rows that are less typical than all but 0.5 % of held-out examples.
         """
-        with torch.no_grad():
-            joint = self._joint(to_input(self.spec, rows), 0)
+        return self.answers(to_input(self.spec, rows))
+
+    @torch.no_grad()
+    def answers(self, x: Tensor, first: int = 0) -> Answers:
+        """Return the same of network input `[N, *spec.shape]`; `first` is the number of the first row in its source."""
+        joint = self._joint(x, first)
         p_values = self.p_values(joint.logsumexp(1))
         return Answers(self.label_names, joint.softmax(1).float(), p_values < UNLIKELY, p_values.float())
