@@ -22,7 +22,7 @@ class Maxout(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map `[B, inputs]` to `[B, outputs]`."""
         pieces: Tensor = self.linear(x)
-        return pieces.view(len(x), -1, self.pieces).amax(2)
+        return pieces.view(len(x), self.linear.out_features // self.pieces, self.pieces).amax(2)
 
 
 class Generator(nn.Module):
