@@ -194,7 +194,7 @@ class PixelCNN(nn.Module):
     def protocol(self) -> dict[str, object]:
         """Return what a stated likelihood depends on."""
         order = "raster" if self.block == 1 else f"raster of {self.block}x{self.block} blocks"
-        return {"values": self.distribution.levels, "order": order}
+        return {"levels": self.distribution.levels, "order": order}
 
     @torch.no_grad()
     def diagnostics(self, x: Tensor, generator: torch.Generator) -> dict[str, float]:
