@@ -58,7 +58,7 @@ COMMANDS = {
         ("photos/", "scans.zip --size 64 --json"),
     ),
     "train": Command(
-        flags.TrainFlags, "SOURCE", "train a generator, or continue a run",
+        flags.TrainFlags, "SOURCE", "train a generator or a density model, or continue a run",
         ("digits --minutes 2", "photos/ --size 64 --minutes 60 --out runs/photos"), "--recipe",
     ),
     "sample": Command(
@@ -74,7 +74,7 @@ COMMANDS = {
         ("photos/ --minutes 10", "adult.csv --label income"), "--recipe",
     ),
     "predict": Command(
-        flags.PredictFlags, "RUN SOURCE", "classify new images, sounds, rows or series",
+        flags.PredictFlags, "RUN SOURCE", "classify new examples, or compute how likely they are",
         ("runs/photos-consistent new.jpg", "runs/adult-tabular_mlp new.csv --csv"),
     ),
     "harden": Command(

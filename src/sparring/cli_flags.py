@@ -133,7 +133,7 @@ class InspectFlags:
 
 @dataclass(frozen=True)
 class TrainFlags(TrainingFlags):
-    """Train a generator on SOURCE."""
+    """Train a generator or a density model on SOURCE."""
 
     recipe: Annotated[str | None, arg(metavar="NAME", help_behavior_hint="(default: r3)")] = None
     """Recipe of the generator; `sparring recipes` lists them. --recipe NAME --help shows its flags."""
