@@ -75,7 +75,7 @@ def figures(name: str, run: Path, rows: int) -> dict[str, Any]:
     scores = {score.name: score for score in evaluation.scores}
     row: dict[str, Any] = {"seconds_a_sample": round(seconds, 4), "protocol": evaluation.protocol["likelihood"]}
     for prefix in ("nll[", "nll_raise[", "nll_of_samples[", "fd["):
-        for score in (score for key, score in scores.items() if key.startswith(prefix) and "/" not in key):
+        for score in (score for key, score in scores.items() if key.startswith(prefix) and "]/" not in key):
             row[prefix[:-1]] = {
                 "name": score.name, "value": score.value, "low": score.low, "high": score.high,
                 "real": score.real_baseline,
