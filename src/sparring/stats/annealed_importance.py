@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from sparring.stats.intervals import LEVEL, resampled_means
+from sparring.stats.intervals import ends_of, resampled_means
 
 MIN_ESS = 0.2
 """Effective sample size, as a fraction of the chains, below which the interval means nothing."""
@@ -111,13 +111,13 @@ def log_mean_exp(log_weights: Tensor, *, steps: int, seed: int = 0) -> AnnealedE
     peak = float(log_weights.max())
     weights = (log_weights.double() - peak).exp()
     resampled = resampled_means(weights, seed).log() + peak
-    low, high = torch.quantile(resampled, torch.tensor([(1 - LEVEL) / 2, (1 + LEVEL) / 2], dtype=torch.float64))
+    low, high = ends_of(resampled)
     value = math.log(float(weights.mean())) + peak
     ess = float(weights.sum() ** 2 / weights.square().sum())
     chains = len(weights)
     few = ess < MIN_ESS * chains
     warning = f"do not believe this: the effective sample size is {ess:.0f} of {chains} chains, below {MIN_ESS:.0%}"
-    return AnnealedEstimate(value, float(low), float(high), ess, chains, steps, (warning,) if few else ())
+    return AnnealedEstimate(value, low, high, ess, chains, steps, (warning,) if few else ())
 
 
 def convergence_warnings(halved: AnnealedEstimate, full: AnnealedEstimate) -> tuple[str, ...]:

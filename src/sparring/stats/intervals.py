@@ -45,8 +45,14 @@ class Estimate:
         the number of rows (`frechet_distance`) depends on it, too.
         """
         resampled = resampled_means(self.x, seed) + resampled_means(self.y, seed + 1)
-        ends = torch.quantile(resampled, torch.tensor([(1 - LEVEL) / 2, (1 + LEVEL) / 2], dtype=torch.float64))
-        return max(self.value + float(ends[0]), least), min(self.value + float(ends[1]), most)
+        low, high = ends_of(resampled)
+        return max(self.value + low, least), min(self.value + high, most)
+
+
+def ends_of(resampled: Tensor) -> tuple[float, float]:
+    """Return the ends of the 95 % bootstrap interval of a statistic, from its values on resampled sets; float64."""
+    low, high = torch.quantile(resampled, torch.tensor([(1 - LEVEL) / 2, (1 + LEVEL) / 2], dtype=torch.float64))
+    return float(low), float(high)
 
 
 def resampled_means(values: Tensor, seed: int = 0) -> Tensor:

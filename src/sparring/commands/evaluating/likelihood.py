@@ -17,11 +17,10 @@ from sparring.measure.likelihood.independent import independent_nll
 from sparring.measure.scores.evaluation import Score
 from sparring.models.density import BINARISATION_SEED, CHUNK_ROWS, DensityModel, Unit
 from sparring.nets.density_net import HasProtocol, is_exact
-from sparring.stats.intervals import resampled_means
+from sparring.stats.intervals import ends_of, resampled_means
 
 MAX_TRAINING_ROWS = 10_000
 """Training rows from which the baseline, independent values, is estimated."""
-TAILS = (0.025, 0.975)
 
 
 @dataclass(frozen=True)
@@ -109,5 +108,4 @@ def _negative(model: DensityModel, x: Tensor, on_progress: Any) -> Tensor:
 def _score(name: str, values: Tensor, unit: str) -> Score:
     """Return the mean with its bootstrap interval; rows of probability 0 make it infinite."""
     mean = float(values.mean())
-    ends = torch.quantile(resampled_means(values), torch.tensor(TAILS, dtype=torch.float64)).tolist()
-    return Score(f"{name}[{unit}]", mean, ends[0], ends[1], None)
+    return Score(f"{name}[{unit}]", mean, *ends_of(resampled_means(values)), None)

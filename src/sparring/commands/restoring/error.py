@@ -8,7 +8,7 @@ from torch import Tensor
 from sparring.commands.restoring.result import ErrorEstimate
 from sparring.restoration.fill import harmonic_fill
 from sparring.restoration.task import BLOCKS, Task
-from sparring.stats.intervals import resampled_means
+from sparring.stats.intervals import ends_of, resampled_means
 
 PLACES = {
     "mask": "known pixels in self-made holes",
@@ -36,7 +36,7 @@ def error_estimate(task: Task, output: Tensor) -> ErrorEstimate | None:
         return None
     total, noise = float(counts.sum()), task.sigma**2
     resampled = resampled_means(sums) / resampled_means(counts)
-    ends = torch.quantile(resampled, torch.tensor([0.025, 0.975], dtype=torch.float64))
+    ends = torch.tensor(ends_of(resampled), dtype=torch.float64)
     off = torch.tensor([1 + SIGMA_UNCERTAINTY, 1 - SIGMA_UNCERTAINTY], dtype=torch.float64)
     low, high = (ends - noise * off**2).clamp(min=0).sqrt() * 255
     rms = max(float(sums.sum()) / total - noise, 0.0) ** 0.5 * 255

@@ -14,7 +14,7 @@ from sparring.stats.annealed_importance import (
     convergence_warnings,
     reverse_annealed_weights,
 )
-from sparring.stats.intervals import LEVEL, resampled_means
+from sparring.stats.intervals import ends_of, resampled_means
 
 CHAINS, TEMPERATURES, LOWER_ROWS = 100, 10_000, 100
 MAX_GAP_NATS = 3.0
@@ -94,12 +94,12 @@ def likelihood_bounds(
     reverse = reverse_annealed_weights(net.path(), state, temperatures, generator)
     gap = log_prob[subset] - (log_start.double().cpu() - reverse)
     warnings = *log_z.warnings, *convergence_warnings(halved, log_z), *_disagreement(reverse, log_z)
-    return LikelihoodBounds(log_z, mean, (float(gap.mean()), *_ends(gap)), len(gap), warnings)
+    return LikelihoodBounds(log_z, mean, (float(gap.mean()), *ends_of(resampled_means(gap))), len(gap), warnings)
 
 
 def _disagreement(reverse: Tensor, log_z: AnnealedEstimate) -> tuple[str, ...]:
     """Return a warning where the estimates of log Z from the two sides contradict each other or are far apart."""
-    low, high = _ends(reverse)
+    low, high = ends_of(resampled_means(reverse))
     if high < log_z.low:
         return (
             f"do not believe this: RAISE, a lower bound, is {log_z.value - float(reverse.mean()):.1f} nats above the "
@@ -111,10 +111,3 @@ def _disagreement(reverse: Tensor, log_z: AnnealedEstimate) -> tuple[str, ...]:
             "take more temperatures",
         )
     return ()
-
-
-def _ends(values: Tensor) -> tuple[float, float]:
-    """Return the ends of the 95 % bootstrap interval of a mean."""
-    ends = torch.tensor([(1 - LEVEL) / 2, (1 + LEVEL) / 2], dtype=torch.float64)
-    low, high = torch.quantile(resampled_means(values), ends)
-    return float(low), float(high)
