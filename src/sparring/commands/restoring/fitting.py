@@ -39,7 +39,7 @@ SAVE_SECONDS = 30.0
 
 @dataclass(frozen=True)
 class Plan:
-    """Number of steps, which run.json keeps for a resumed call."""
+    """Number of steps, which restore.json keeps for a resumed call."""
 
     steps: int
     """Largest number of steps at full size."""

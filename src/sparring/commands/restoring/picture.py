@@ -43,11 +43,6 @@ class SourcePicture:
     quantization: Mapping[int, Sequence[int]] = field(default_factory=dict)
     """Tables of a JPEG file by number, of 64 divisors each."""
 
-    @property
-    def size_text(self) -> str:
-        """Return width x height."""
-        return f"{self.pixels.shape[3]}x{self.pixels.shape[2]}"
-
     def to_image(self, pixels: Tensor) -> Image.Image:
         """Return restored pixels `[1, C, H, W]` as 8-bit image with the alpha channel, enlarged where they are."""
         values = (pixels[0].clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy()
@@ -94,9 +89,7 @@ def read_picture(path: Path) -> SourcePicture:
     pixels = torch.from_numpy(colours).permute(2, 0, 1)[None].contiguous()
     if bool((pixels == pixels[:, :, :1, :1]).all()):
         notes.append(f"{path.name} is of one colour: there is nothing in it to learn from")
-    return SourcePicture(
-        path, pixels, alpha, hashlib.blake2b(content, digest_size=16).hexdigest(), notes, _tables(content)
-    )
+    return SourcePicture(path, pixels, alpha, _digest(content), notes, _tables(content))
 
 
 def read_mask(path: Path, picture: str | Path, size: tuple[int, int]) -> tuple[NDArray[np.bool_], list[str]]:
@@ -127,6 +120,15 @@ def read_mask(path: Path, picture: str | Path, size: tuple[int, int]) -> tuple[N
             f"the mask fills {1 - known.mean():.0%} of the picture: white is kept, black is filled. Was it meant so?"
         )
     return known, notes
+
+
+def digest_of(path: Path) -> str:
+    """Return the hash of a file; raise the errors of `read_picture`."""
+    return _digest(_content(path))
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.blake2b(content, digest_size=16).hexdigest()
 
 
 def _content(path: Path) -> bytes:

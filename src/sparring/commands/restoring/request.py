@@ -1,4 +1,4 @@
-"""What a caller of `restore` requests: one task for one picture, checked, and as run.json keeps it."""
+"""What a caller of `restore` requests: one task for one picture, checked, and as restore.json keeps it."""
 
 from __future__ import annotations
 

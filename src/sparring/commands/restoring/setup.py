@@ -9,7 +9,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sparring.commands.restoring.picture import MIN_SIDE_PIXELS, SourcePicture, picture_shape, read_mask, read_picture
+from sparring.commands.restoring.picture import (
+    MIN_SIDE_PIXELS,
+    SourcePicture,
+    digest_of,
+    picture_shape,
+    read_mask,
+    read_picture,
+)
 from sparring.commands.restoring.request import RestoreRequest
 from sparring.engine.device import Hardware, memory_available
 from sparring.engine.errors import SparringError, UsageError
@@ -82,7 +89,7 @@ def prepare(request: RestoreRequest, hardware: Hardware) -> Job:
         mask, remarks = read_mask(request.mask, source.path, (height, width))
         known = torch.from_numpy(mask)[None, None].float()
         notes += [f"{float((1 - known).mean()):.1%} of the pixels are filled", *remarks]
-        digests["mask"] = read_picture_digest(request.mask)
+        digests["mask"] = digest_of(request.mask)
         region = region_of(known)
         if region != everything:
             notes.append(f"only the part around the holes is fitted: {_extent(region[1])}x{_extent(region[0])} pixels")
@@ -106,13 +113,6 @@ def region_of(known: Tensor) -> Region:
         low, high = max(int(holes[0]) - MARGIN_PIXELS, 0), min(int(holes[-1]) + 1 + MARGIN_PIXELS, size)
         slices.append(slice(low, high))
     return slices[0], slices[1]
-
-
-def read_picture_digest(path: Path) -> str:
-    """Return the hash of a file."""
-    import hashlib
-
-    return hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest()
 
 
 def _extent(part: slice) -> int:
