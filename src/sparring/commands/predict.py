@@ -17,9 +17,8 @@ from sparring.data.dataset import Dataset
 from sparring.data.in_memory import IndexedDataset
 from sparring.data.open import open_source
 from sparring.data.reader_api import ReadOptions
-from sparring.engine.data_spec import ImageSpec
 from sparring.engine.errors import UsageError
-from sparring.measure.likelihood.outliers import png_bits
+from sparring.measure.likelihood.outliers import compressed_bits
 from sparring.models.answers import Answers
 from sparring.models.capabilities import Density, Model, Predictor
 from sparring.models.classifier import chunks_of
@@ -144,7 +143,8 @@ def _densities(model: Any, source: str | Path, resize: bool, background: Any = N
         for idx in chunks_of(np.arange(len(data)))
         for k, numbers in zip(idx, _chunk(model, background, data[idx], int(idx[0])), strict=True)
     ]
-    notes = [*data.notes, *([LIKELIHOOD_NOTE] if isinstance(model.spec, ImageSpec) else [])]
+    is_simple_likely = any(row.complexity is not None for row in rows)
+    notes = [*data.notes, *([LIKELIHOOD_NOTE] if is_simple_likely else [])]
     typical = -model.typical / model.unit.nats
     return RowDensities(rows, model.unit.name, typical, len(model.held_out), data.skipped, notes)
 
@@ -157,9 +157,10 @@ def _chunk(model: Any, background: Any, rows: NDArray[Any], first: int) -> Itera
         (-log_p / unit).tolist(), model.typicality(log_p).tolist(), model.p_values(log_p).tolist(),
     ]  # fmt: skip
     missing = [None] * len(rows)
-    is_image, other = isinstance(model.spec, ImageSpec), background
-    columns.append(((-log_p - png_bits(rows) * log(2)) / unit).tolist() if is_image else missing)
-    columns.append(((log_p - other.log_density(x, first)) / unit).tolist() if other is not None else missing)
+    bits = compressed_bits(model.spec, rows)
+    columns.append(((-log_p - bits * log(2)) / unit).tolist() if bits is not None else missing)
+    other = background.log_density(x, first) if background is not None else None
+    columns.append(((log_p - other) / unit).tolist() if other is not None else missing)
     answers = model.answers(x, first) if isinstance(model, ClassDensityModel) else missing
     for *numbers, answer in zip(*columns, answers, strict=True):
         label = (answer.label, round(answer.probability, 6)) if answer else (None, None)

@@ -17,8 +17,8 @@ from sparring.games.likelihood import dequantised_loss, observed
 class FlowGAN:
     """The game `gan`, whose generator is a flow that also minimises `weight` * -log p(x) in bits per dimension (Eq. 5).
 
-    `game_weight` is the weight of the generator's loss in `gan` over the run. Where it is 0 the discriminator waits.
-    Real images and samples are grey values alike, so that dequantisation noise does not give the real ones away.
+    `game_weight` is the weight of the generator's loss in `gan` over the run. Where it is 0 the discriminator takes no
+    step. Real images and samples are grey values alike, so that dequantisation noise does not give the real ones away.
     """
 
     def __init__(

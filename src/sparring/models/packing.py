@@ -109,17 +109,11 @@ def pack_rows(
     per_block = max(BLOCK_SYMBOLS // int(np.prod(rows.shape[1:])) // lanes, 1) * lanes
     blocks = []
     for first in range(0, len(rows), per_block):
-        block = indices[first : first + per_block]
-        steps = [
-            step
-            for start in range(0, len(block), lanes)
-            for step in _encoded_batch(
-                model,
-                block[start : start + lanes],
-                lanes,
-                lambda k, at=first + start: on_progress(at + k, len(rows)),  # type: ignore[misc]
-            )
-        ]
+        steps: list[tuple[NDArray[np.int64], NDArray[np.int64]]] = []
+        for start in range(first, last := min(first + per_block, len(rows)), lanes):
+            end = min(start + lanes, last)
+            steps += _encoded_batch(model, indices[start:end], lanes)
+            on_progress(end, len(rows))
         blocks.append(encode(steps, lanes))
     header = {
         "model": fingerprint,
@@ -197,7 +191,7 @@ def _steps_of(model: DensityModel, lanes: int) -> Generator[Any, Any, None]:
 
 @torch.no_grad()
 def _encoded_batch(
-    model: DensityModel, indices: NDArray[np.int64], lanes: int, done: Callable[[int], None]
+    model: DensityModel, indices: NDArray[np.int64], lanes: int
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
     """Yield the intervals of a batch `[n, C, H, W]`; images that fill it up are of the first value."""
     n = len(indices)
@@ -211,7 +205,6 @@ def _encoded_batch(
         for k in range(flat.shape[1]):
             yield intervals(counts[:n, k], flat[:n, k])
         step = _send(steps, values)
-    done(n)
 
 
 @torch.no_grad()

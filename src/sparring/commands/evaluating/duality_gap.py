@@ -12,8 +12,7 @@ from sparring.engine.errors import SparringError
 from sparring.engine.loop import System
 from sparring.engine.run_folder import Run
 from sparring.measure.diagnostics.duality_gap import duality_gap
-from sparring.recipes.density.base import DensityRecipe
-from sparring.recipes.recipe import GeneratorRecipe
+from sparring.recipes.recipe import GANRecipe
 
 ROUNDS, HELD_OUT = 200, 8
 """Number of batches on which each player is trained alone, and on which the game's value is computed."""
@@ -29,7 +28,7 @@ def gap_of(run: Run, data: Dataset, hardware: Hardware, progress: Progress, whic
     if not run.exists or not run.checkpoints() or run.settings["custom_nets"]:
         return None
     recipe, settings = recipe_of(run), run.settings
-    if not isinstance(recipe, GeneratorRecipe) or isinstance(recipe, DensityRecipe):
+    if not isinstance(recipe, GANRecipe):
         return None
     data = as_trained(run, data)
     if data.spec.classes != spec_of(run).classes:

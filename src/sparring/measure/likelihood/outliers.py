@@ -7,14 +7,28 @@ al. 2019, arXiv:1810.09136). The other scores correct for that.
 from __future__ import annotations
 
 import io
+from functools import singledispatch
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from sparring.engine.data_spec import DataSpec, ImageSpec
 from sparring.engine.image_io import to_image
 from sparring.stats.intervals import Z
+
+
+@singledispatch
+def compressed_bits(spec: DataSpec, rows: NDArray[Any]) -> Tensor | None:
+    """Return the bits of each stored row `[N, ...]` by a general compressor, float64 `[N]`, or None without one."""
+    return None
+
+
+@compressed_bits.register
+def _(spec: ImageSpec, rows: NDArray[Any]) -> Tensor:
+    return png_bits(rows)
 
 
 def png_bits(rows: NDArray[np.uint8]) -> Tensor:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 from torch import nn
-from torch.optim import Adam, Optimizer
+from torch.optim import Adam
 
 from sparring.engine.device import Hardware
 from sparring.engine.errors import UsageError
@@ -69,13 +69,12 @@ class DensityRecipe:
         total: int,
         *,
         loss: Loss | None = None,
-        optimizer: Optimizer | None = None,
         lr: Schedule | None = None,
     ) -> System:
-        """Return the game of maximum likelihood; `loss`, `optimizer` and `lr` replace Adam on -log p(x)."""
+        """Return the game of maximum likelihood; `loss` and `lr` replace -log p(x) and the cosine."""
         net = nets["generator"]
         loss = loss or likelihood_loss(binary=self.sees_binary, conditional=self.classes(spec) > 0)
-        optimizer = optimizer or Adam(net.parameters(), self.lr, fused=True)
+        optimizer = Adam(net.parameters(), self.lr, fused=True)
         ema = ema_of(net, total, half_life=self.ema_half_life, ramp=self.ema_half_life)
         schedules = {"generator": {"lr": lr or cosine(self.lr, self.lr / 100)}}
         return System(SinglePlayer(net, loss, "generator"), {"generator": optimizer}, ema, schedules)
