@@ -152,8 +152,11 @@ def memory_needed(recipe: Recipe, spec: Any) -> int:
         rows //= recipe.accumulation_steps
         net: Any = nets["generator"].eval()
         label = torch.zeros(1, dtype=torch.int64, device="meta") if recipe.classes(spec) else None
-        density = _activations(net, lambda: net.log_prob(x, label))
-        return BASE_BYTES + weights + max(rows, 1) * 4 * density * 3
+        activations = 3 * _activations(net, lambda: net.log_prob(x, label))
+        if "discriminator" in nets:
+            given = () if label is None else (label,)
+            activations += 12 * _activations(nets["discriminator"].eval(), lambda: nets["discriminator"](x, *given))
+        return BASE_BYTES + weights + max(rows, 1) * 4 * activations
     if isinstance(recipe, GANRecipe):
         rows //= recipe.accumulation_steps
         z, y = torch.zeros(1, recipe.latent_dim, device="meta"), torch.zeros(1, dtype=torch.int64, device="meta")

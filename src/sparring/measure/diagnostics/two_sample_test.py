@@ -238,14 +238,14 @@ def _message(accuracy: float, low: float, high: float, total: int, judge: str, d
     if low > 0.5:
         distance = "far" if accuracy > 0.8 else "some distance" if accuracy > 0.6 else "not far"
         return (
-            f"{measured}: samples differ from the data. That is a lower bound: a stronger judge may see more. The "
-            f"generator is {distance} from the game's equilibrium, where the accuracy is 50 %."
+            f"{measured}: samples differ from the data. That is a lower bound: a stronger judge may see more. It is "
+            f"{distance} from 50 %, the accuracy for a perfect generator, as at the equilibrium of a GAN."
         )
     if high < 0.5:
         return f"{measured}. That is below chance, which happens if both sets contain the same rows."
     missing = "" if find_spec("sklearn") else " With scikit-learn installed, trees would judge as well."
     return (
-        f"{measured}. That is no better than guessing, as at the game's equilibrium. A judge that is right on "
+        f"{measured}. That is no better than guessing, as at the equilibrium of a GAN. A judge that is right on "
         f"{detectable:.1%} would have been noticed with a probability of 80 %: smaller differences, and differences "
         f"that no judge can learn, are not excluded.{missing}"
     )
