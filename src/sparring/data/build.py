@@ -18,6 +18,7 @@ from sparring.data.dataset import SourceReport
 from sparring.data.empty_classes import DUPLICATE, emptied_classes
 from sparring.data.files.archive import natural, suffix
 from sparring.data.files.signatures import PICTURES, SOUNDS
+from sparring.data.groups import number_groups
 from sparring.data.labels import contradictions
 from sparring.data.reader_api import RawDataset, ReadOptions, ReadResult
 from sparring.data.roles.label_values import class_notes
@@ -70,6 +71,7 @@ def build_cache(
             raise _nothing_usable(request.source, raw, failed)
         labels, classes = _number_labels(raw, used, request.like)
         names = [raw.items[row].name for row in used]
+        groups = None if raw.groups is None else number_groups([raw.groups[row] for row in used])
         notes = contradictions(raw.items, results, used, raw.unit) if once else []
         notes += emptied_classes(
             [(name, classes[k] if k >= 0 else None) for name, k in zip(names, labels, strict=True)], skipped
@@ -80,6 +82,7 @@ def build_cache(
         arrays: dict[str, NDArray[Any] | None] = {
             "rows": idx, "labels": labels, "splits": test.astype(np.uint8),
             "vectors": None if raw.vectors is None else raw.vectors[idx],
+            "groups": None if groups is None else groups[0],
             "lengths": None if (lengths := raw.lengths()) is None else lengths[idx],
         }  # fmt: skip
         for name, array in arrays.items():
@@ -88,6 +91,7 @@ def build_cache(
         (folder / "names.json").write_text(json.dumps(names), encoding="utf-8")
         meta = {"version": VERSION, "rows": count, "row_bytes": layout.row_bytes, "lengths": lengths is not None}
         (folder / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
+    spec = spec if groups is None else replace(spec, groups=groups[1])  # type: ignore[type-var]
     report = _report(raw, request, spec, classes, labels, skipped)
     splits = {name: int((test == bool(k)).sum()) for name, k in UNSPLIT.items()}
     fingerprint = _fingerprint(raw, results, used, spec)
@@ -207,4 +211,6 @@ def _fingerprint(raw: RawDataset, results: list[ReadResult], used: list[int], sp
         digest.update(json.dumps(chunk).encode())
     if raw.vectors is not None:
         digest.update(raw.vectors[used].tobytes())
+    if raw.groups is not None:
+        digest.update(json.dumps([raw.groups[row] for row in used]).encode())
     return digest.hexdigest()

@@ -97,6 +97,10 @@ class Dataset:
         """Samples of each recording before its padding, `[N]`; None for other kinds."""
         if meta["lengths"]:
             self.lengths = np.load(folder / "lengths.npy")[kept]
+        self.groups: NDArray[np.int64] | None = None
+        """Number of each example's protected group, `[N]`; -1 where it is unknown. None: nothing is protected."""
+        if report.spec.get("groups") is not None:
+            self.groups = np.load(folder / "groups.npy")[kept]
         stats: ConditionStats = ()
         if vectors and report.vectors:
             every = np.load(folder / "vectors.npy")
@@ -152,6 +156,7 @@ class Dataset:
         data.__dict__.pop("names", None)
         data._index, data.rows = self._index[index], self.rows[index]
         data.vectors = None if self.vectors is None else self.vectors[index]
+        data.groups = None if self.groups is None else self.groups[index]
         data.lengths = None if self.lengths is None else self.lengths[index]
         data._relabel(self.labels[index], self.spec.classes)
         return data

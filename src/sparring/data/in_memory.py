@@ -29,6 +29,11 @@ class IndexedDataset(Protocol):
         """int64 `[N]`, -1 = unlabelled."""
         ...
 
+    @property
+    def groups(self) -> NDArray[np.int64] | None:
+        """Protected groups int64 `[N]`, -1 = unknown; None: nothing is protected."""
+        ...
+
     def __len__(self) -> int:
         """How many there are."""
         ...
@@ -71,6 +76,7 @@ class InMemoryDataset:
     """Images `[N, H, W, C]` in memory, or rows of a table as images of one pixel, `[N, 1, 1, F]`."""
 
     fingerprint: ClassVar[str] = "arrays"
+    groups: ClassVar[None] = None
     values: NDArray[Any]
     labels: NDArray[np.int64]
     spec: DataSpec

@@ -70,7 +70,9 @@ class BatchLoader:
     def _batch(self, rows: NDArray[np.int64], flips: NDArray[np.bool_], nimg: int, seed: int, cut: slice) -> Batch:
         x, y = self._examples(rows, flips)
         labelled = (lambda: self._with_labels(seed, cut)) if self._known is not None else None
-        return Batch(x, y, nimg // self.batch_size, seed, cut, self.batch_size, labelled)
+        groups = self.data.groups
+        group = None if groups is None else torch.from_numpy(groups[rows]).to(self._device)
+        return Batch(x, y, nimg // self.batch_size, seed, cut, self.batch_size, labelled, group)
 
     def _examples(self, idx: NDArray[np.int64], flips: NDArray[np.bool_]) -> tuple[Tensor, Tensor]:
         stored = self.data[idx]

@@ -87,6 +87,12 @@ class ReadOptions:
     """Part of the source to read: files with this word in their path; None: all."""
     name_encoding: str | None = None
     """Encoding of names of files that are no UTF-8; None: guessed."""
+    protect: str | None = None
+    """Column of the protected group, by name or by position from 0; networks do not see it."""
+    protect_from: str | None = None
+    """Where the protected group stands in the names of files: a pattern with {group}."""
+    see_protected: bool = False
+    """True to give the protected column to networks as well."""
     force: bool = False
     """True to go on where most of the files cannot be read."""
     names: tuple[str, ...] = ()
@@ -118,12 +124,13 @@ class ReadOptions:
 
 KINDS_OF_OPTION = {
     "size": ("image",), "mode": ("image",), "resize": ("image",),
-    "label": ("table",), "label_from": ("image", "audio"), "categorical": ("table",),
+    "label": ("table",), "protect": ("table",), "see_protected": ("table",), "protect_from": ("image", "audio"),
+    "label_from": ("image", "audio"), "categorical": ("table",),
     "names": ("table", "series"), "drop": ("table", "series"), "delimiter": ("table", "series"),
     "time": ("series",), "window": ("series",),
 }  # fmt: skip
 """Option -> kinds of data that have it."""
-BESIDE_FILES = {"label": ("image", "audio")}
+BESIDE_FILES = {"label": ("image", "audio"), "protect": ("image", "audio")}
 """Option -> kinds that have it by a table beside their files."""
 
 
@@ -150,6 +157,11 @@ class RawDataset(ABC):
     @property
     def vectors(self) -> Vectors | None:
         """Finite numbers in place of classes, one row an example; None where labels are classes."""
+        return None
+
+    @property
+    def groups(self) -> Sequence[str | None] | None:
+        """Group of each example, None for unknown; known after `ingest`. None: nothing is protected."""
         return None
 
     @abstractmethod

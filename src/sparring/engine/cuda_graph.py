@@ -38,8 +38,9 @@ class StaticInputs:
         x, y = self.read(lambda other: (other.x, other.y))
         first = self._first
         labelled = None if first.labelled is None else self._labelled
+        (group,) = (None,) if first.group is None else self.read(lambda other: (_group_of(other),))
         return _StaticBatch(
-            x, y, first.step, first.seed, first.batch_slice, first.full_size, labelled, self, lambda other: other
+            x, y, first.step, first.seed, first.batch_slice, first.full_size, labelled, group, self, lambda other: other
         )
 
     def read(self, source: Read) -> tuple[Tensor, ...]:
@@ -63,6 +64,11 @@ class StaticInputs:
 
         x, y = self.read(source)
         return x, y
+
+
+def _group_of(batch: Batch) -> Tensor:
+    assert batch.group is not None
+    return batch.group
 
 
 @dataclass(frozen=True)

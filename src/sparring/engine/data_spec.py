@@ -55,6 +55,11 @@ class DataSpec(Protocol):
         ...
 
     @property
+    def groups(self) -> tuple[str, ...] | None:
+        """Names of the protected groups; group k means `groups[k]`. None: nothing is protected."""
+        ...
+
+    @property
     def shape(self) -> tuple[int, ...]:
         """Shape of one example as networks see it."""
         ...
@@ -92,6 +97,8 @@ class ImageSpec:
     """True where images of other sizes were scaled to this one, as new images then are."""
     scale: tuple[float, float] | None = None
     """Values that became 0 and 255, where these were no plain bytes; numbers of new images are read so."""
+    groups: tuple[str, ...] | None = None
+    """Names of the protected groups; group k means `groups[k]`. None: nothing is protected."""
 
     def __post_init__(self) -> None:
         _set_tuples(self)
@@ -134,6 +141,8 @@ class AudioSpec:
     """Mean and standard deviation of each number of a vector label; empty without vector labels."""
     full_scale: float | None = None
     """Value that became the loudest sample, where the files held no plain waveform; new recordings are read so."""
+    groups: tuple[str, ...] | None = None
+    """Names of the protected groups; group k means `groups[k]`. None: nothing is protected."""
 
     def __post_init__(self) -> None:
         _set_tuples(self)
@@ -177,6 +186,8 @@ class SeriesSpec:
     """Number of training series without a label, where others have one."""
     condition_stats: ConditionStats = ()
     """Mean and standard deviation of each number of a vector label; empty without vector labels."""
+    groups: tuple[str, ...] | None = None
+    """Names of the protected groups; group k means `groups[k]`. None: nothing is protected."""
 
     def __post_init__(self) -> None:
         _set_tuples(self)
@@ -251,6 +262,8 @@ class TableSpec:
     """Mean and standard deviation of each number of a vector label; empty without vector labels."""
     left_out: tuple[str, ...] = ()
     """Names of the other columns, which are not used."""
+    groups: tuple[str, ...] | None = None
+    """Names of the protected groups; group k means `groups[k]`. None: nothing is protected."""
 
     def __post_init__(self) -> None:
         _set_tuples(self)

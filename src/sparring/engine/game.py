@@ -41,6 +41,8 @@ class Batch:
     """Number of rows of the full batch. None: `len(x)`."""
     labelled: Callable[[], tuple[Tensor, Tensor]] | None = None
     """Function that draws a labelled batch `(x, y)` of half the size, where few images have labels."""
+    group: Tensor | None = None
+    """Protected groups or domains, int64 `[B]`, -1 = unknown; None where the data have none."""
     _draws: list[int] = field(default_factory=list, init=False, repr=False)
 
     def __len__(self) -> int:

@@ -49,6 +49,7 @@ class Recordings(RawDataset):
     unit: str = "recordings"
     drops_duplicates: bool = True
     roles: Sequence[tuple[str, str, int, str]] = ()
+    groups: Sequence[str | None] | None = None
     _remarks: dict[str, list[str]] = field(default_factory=dict)
     """What is remarkable about the loudness of recordings -> their names."""
 
@@ -173,7 +174,10 @@ def read_audio(container: Container, options: ReadOptions) -> RawDataset | None:
     arranged = assign(container, names, list(others), options, "recordings")
     skipped += [Skipped(name, reason) for name, reason in others.items() if name not in arranged.used]
     items, notes = _words_by_name(arranged.items) if options.label_from is None else (arranged.items, [])
-    return Recordings(container, items, skipped + arranged.skipped, [*arranged.notes, *notes], roles=arranged.roles)
+    return Recordings(
+        container, items, skipped + arranged.skipped, [*arranged.notes, *notes], roles=arranged.roles,
+        groups=arranged.groups,
+    )  # fmt: skip
 
 
 def _words_by_name(items: list[Example]) -> tuple[list[Example], list[str]]:

@@ -50,6 +50,7 @@ class ImageFiles(ImageSource):
     drops_duplicates: bool = True
     roles: Sequence[tuple[str, str, int, str]] = ()
     vectors: NDArray[np.float32] | None = None
+    groups: Sequence[str | None] | None = None
 
     def survey(self) -> Counter[Shape]:
         """Sizes and modes by the headers of up to 1,000 files; what has no readable header does not count."""
@@ -122,7 +123,7 @@ def read_images(container: Container, options: ReadOptions) -> RawDataset | None
     skipped += [Skipped(name, reason) for name, reason in others.items() if name not in arranged.used]
     return ImageFiles(
         container, arranged.items, skipped + arranged.skipped, arranged.notes, roles=arranged.roles,
-        vectors=arranged.vectors,
+        vectors=arranged.vectors, groups=arranged.groups,
     )  # fmt: skip
 
 

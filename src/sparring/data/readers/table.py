@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparring.data.files.archive import Container, Skipped, suffix
+from sparring.data.groups import GroupValues
 from sparring.data.mmap_io import let_go
 from sparring.data.numpy_io import numpy_names
 from sparring.data.reader_api import Example, RawDataset, ReadOptions, ReadResult
@@ -100,7 +101,10 @@ class Tables(RawDataset):
         """Sum up the columns in a first reading, and choose which are numbers and which categories."""
         table = like if isinstance(like, TableSpec) else None
         self._target = self._find_target(table)
+        self._protected = self._find_protected()
         drop = {self._column(name, "--drop") for name in options.drop}
+        if self._protected and not options.see_protected:
+            drop.add(self._protected)
         categorical = {self._column(name, "--categorical") for name in options.categorical}
         used = [name for name in self.header if name not in drop and name != self._target]
         self._check_nested(used)
@@ -129,6 +133,19 @@ class Tables(RawDataset):
             return like.target
         return self.files[0].label
 
+    def _find_protected(self) -> str | None:
+        """Return the protected column; raise UsageError where it is that of the class."""
+        if self.options.protect is None:
+            return None
+        if (name := self._column(self.options.protect, "--protect")) == self._target:
+            raise UsageError(f"--protect {name} is the column of the class: name another column")
+        return name
+
+    @property
+    def groups(self) -> list[str | None] | None:
+        """Value of the protected column in each row; None for unknown."""
+        return self._groups.to_list() if self._protected else None
+
     def _column(self, name: str, flag: str) -> str:
         return find_column(self.header, name, flag, self.name)
 
@@ -147,6 +164,8 @@ class Tables(RawDataset):
         positions = [self.header.index(name) for name in used]
         target = self.header.index(self._target) if self._target else None
         self._target_summary = ColumnSummary(self._target or "")
+        protected = self.header.index(self._protected) if self._protected else None
+        self._groups = GroupValues(self._protected or "")
         numbers: dict[str, int] = {}
         counting = list(zip(summaries, positions, strict=True))
         for number, file in enumerate(self.files):
@@ -164,6 +183,8 @@ class Tables(RawDataset):
                     label = numbers.setdefault(cells[target], len(numbers))
                     if self._target_summary.has_more:
                         self._target_summary.to_classes(self.name)  # raises: too many for classes
+                if protected is not None:
+                    self._groups.add(cells[protected])
                 for column, value in ((self.items.file, number), (self.items.line, line), (self.items.label, label)):
                     column.append(value)
         self._labels = list(numbers)

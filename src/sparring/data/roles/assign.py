@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from sparring.data.files.archive import Container, Skipped
 from sparring.data.reader_api import Example, ReadOptions
+from sparring.data.roles.group_files import read_groups
 from sparring.data.roles.label_files import read_label_files
 from sparring.data.roles.layout import Role, understand
 from sparring.data.roles.words import Split, split_word
@@ -33,6 +34,8 @@ class Assignment:
     used: set[str]
     """Files beside the examples that were read."""
     vectors: NDArray[np.float32] | None = None
+    groups: list[str | None] | None = None
+    """Group of each example, None for unknown; None: nothing is protected."""
 
 
 def assign(
@@ -65,9 +68,10 @@ def assign(
             labels, vectors = beside.labels.classes, beside.labels.vectors
             notes = [note for note in notes if "is no class" not in note and "are no classes" not in note]
             roles = [role for role in roles if role.role != "class"]
+    groups, tables = read_groups(container, kept_names, others, options)
     items = [Example(*each) for each in zip(kept_names, splits, labels, strict=True)]
     skipped = [Skipped(names[number], reason) for number, reason in layout.left_out.items()]
-    return Assignment(items, skipped, notes, roles, used, vectors)
+    return Assignment(items, skipped, notes, roles, used | tables, vectors, groups)
 
 
 def _by_pattern(pattern: str, names: Sequence[str], splits: list[Split]) -> list[str | None]:

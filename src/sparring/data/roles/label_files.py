@@ -129,7 +129,7 @@ def _read_tables(
     values: dict[int, str | None] = {}
     for name in tables:
         try:
-            matched = _match(parse_label_table(container.read(name), name), name, names, finder, label)
+            matched = match_table(parse_label_table(container.read(name), name), name, names, finder, label)
         except UsageError as error:
             if label is not None:
                 raise
@@ -164,7 +164,7 @@ def _parsed(cell: str | None) -> Any:
         return cell
 
 
-def _match(
+def match_table(
     tables: Sequence[LabelTable], name: str, names: Sequence[str], finder: Names, label: str | None
 ) -> tuple[dict[int, str | None], int, list[str]] | None:
     """Return the labels by number of the example, the number of rows, and notes; None for a table of other things."""
