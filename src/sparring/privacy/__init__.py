@@ -1,0 +1,1 @@
+"""Differential privacy: accounting, noise from the operating system, the ledger of releases."""
