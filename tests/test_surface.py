@@ -65,6 +65,7 @@ def test_recipes_are_listed(quick: Callable[..., subprocess.CompletedProcess[str
         "harden",
         "attack",
         "predict",
+        "encode",
         "sample",
         "doctor",
         "evaluate",

@@ -6,6 +6,7 @@ from sparring.commands.attack import attack as attack
 from sparring.commands.certify import certify as certify
 from sparring.commands.classify import classify as classify
 from sparring.commands.doctor import doctor as doctor
+from sparring.commands.encode import encode as encode
 from sparring.commands.evaluate import evaluate as evaluate
 from sparring.commands.harden import harden as harden
 from sparring.commands.inspect import inspect as inspect

@@ -8,7 +8,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import redirect_stdout
 from importlib import import_module
 from pathlib import Path
@@ -76,6 +76,10 @@ COMMANDS = {
     "predict": Command(
         flags.PredictFlags, "RUN SOURCE", "classify new examples, or compute how likely they are",
         ("runs/photos-consistent new.jpg", "runs/adult-tabular_mlp new.csv --csv"),
+    ),
+    "encode": Command(
+        flags.EncodeFlags, "RUN SOURCE", "write the features of new examples, for other tools and for an audit",
+        ("runs/photos-consistent new/", "runs/adult-tabular_mlp new.csv --out codes.npz"),
     ),
     "harden": Command(
         flags.HardenFlags, "SOURCE", "train a classifier that is robust to small changes",
@@ -160,7 +164,7 @@ def run_command(name: str, args: list[str]) -> None:
     options, recipe = _parse_training(name, args) if command.recipe_flag else (_parse(command.flags, name, args), None)
     if getattr(options, "json", False) and getattr(options, "csv", False):
         raise UsageError("--json and --csv exclude each other: give one of them")
-    arguments = flags.arguments(options, without=("csv", recipe.name if recipe else ""))
+    arguments = arguments_of(options, without=("csv", recipe.name if recipe else ""))
     if recipe:
         arguments[command.recipe_flag.removeprefix("--")] = recipe
     function = name.replace("-", "_")
@@ -200,6 +204,17 @@ def _output(module: Any, result: Any, options: Any) -> str:
 
 
 # arguments
+
+
+def arguments_of(options: Any, *, without: Collection[str] = ()) -> dict[str, Any]:
+    """Return the values of all fields by name, those of groups among them, but for `json` and those in `without`."""
+    values: dict[str, Any] = {}
+    for each in dataclasses.fields(options):
+        value = getattr(options, each.name)
+        if each.name in ("json", *without):
+            continue
+        values |= arguments_of(value, without=without) if dataclasses.is_dataclass(value) else {each.name: value}
+    return values
 
 
 def _parse(flags_class: Any, name: str, args: list[str]) -> Any:

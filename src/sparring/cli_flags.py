@@ -6,9 +6,8 @@ the same name; a group is a field that holds another dataclass, and is passed as
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass, field, fields, is_dataclass
-from typing import Annotated, Any
+from dataclasses import dataclass, field
+from typing import Annotated
 
 from tyro.conf import FlagCreatePairsOff, arg
 
@@ -19,18 +18,7 @@ from sparring.commands.attacking.flags import (
     SeriesAttackFlags,
     TableAttackFlags,
 )
-
-
-def arguments(flags: Any, *, without: Collection[str] = ()) -> dict[str, Any]:
-    """Return the values of all fields by name, those of groups among them, but for `json` and those in `without`."""
-    values: dict[str, Any] = {}
-    for each in fields(flags):
-        value = getattr(flags, each.name)
-        if each.name in ("json", *without):
-            continue
-        values |= arguments(value, without=without) if is_dataclass(value) else {each.name: value}
-    return values
-
+from sparring.commands.evaluating.flags import LeakageFlags
 
 Source = Annotated[str, arg(metavar="SOURCE", help_behavior_hint="")]
 RunFolder = Annotated[str, arg(metavar="RUN", help_behavior_hint="")]
@@ -163,8 +151,8 @@ class HardenFlags(TrainingFlags):
 
 
 @dataclass(frozen=True)
-class PredictFlags:
-    """Classify new data, with calibrated probabilities; or compute how likely each example is, with a density model."""
+class NewDataFlags:
+    """A model and new data."""
 
     run: RunFolder
     """Run folder of `classify`, `harden` or a density model, or a folder with the two files of a model."""
@@ -172,12 +160,26 @@ class PredictFlags:
     """New data of the kind that the model was trained on, as for `classify`; a single file, too."""
     resize: Switch = False
     """Scale and convert images of another size or mode to those of training, instead of refusing them."""
+    json: Json = False
+    """Print one JSON object to stdout."""
+
+
+@dataclass(frozen=True)
+class PredictFlags(NewDataFlags):
+    """Classify new data, with calibrated probabilities; or compute how likely each example is, with a density model."""
+
     background: Annotated[str | None, arg(metavar="RUN", help_behavior_hint="")] = None
     """Density models: run of a background model, trained with --mutation 0.2, for the likelihood ratio."""
     csv: Switch = False
     """Print CSV lines, a row for each example."""
-    json: Json = False
-    """Print one JSON object to stdout: `predictions`, one for each example, and `skipped`."""
+
+
+@dataclass(frozen=True)
+class EncodeFlags(NewDataFlags):
+    """Write the features that a model gives each example of new data; codes are whole numbers."""
+
+    out: Annotated[str, arg(metavar="PATH")] = "features.npy"
+    """NAME.npy: the features; NAME.npz: `features`, `names` and `labels`."""
 
 
 @dataclass(frozen=True)
@@ -351,6 +353,7 @@ class EvaluateFlags:
     """Bound of the noise of the run, from -T to T, as in `sample`."""
     device: Device = "auto"
     """Device to compute on: auto, cpu, cuda or mps."""
+    leakage: LeakageFlags = field(default_factory=LeakageFlags)
     read: ShapeFlags = field(default_factory=ShapeFlags)
 
 

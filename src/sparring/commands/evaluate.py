@@ -11,6 +11,8 @@ from torch import nn
 from sparring.commands.doctor import doctor
 from sparring.commands.evaluating.duality_gap import ROUNDS as GAP_ROUNDS
 from sparring.commands.evaluating.inputs import EvaluationInputs, EvaluationRequest, Source, read_inputs
+from sparring.commands.evaluating.leakage import leakage
+from sparring.commands.evaluating.leakage import to_text as leakage_text
 from sparring.commands.evaluating.likelihood import likelihood
 from sparring.commands.evaluating.measurements import (
     CopyFeatures,
@@ -34,6 +36,7 @@ from sparring.engine.version import __version__
 from sparring.measure.diagnostics.judges import available
 from sparring.measure.features.feature_net import Features
 from sparring.measure.features.features_for import features_for
+from sparring.measure.leakage.result import LeakageReport
 from sparring.measure.scores.evaluation import Evaluation
 from sparring.measure.scores.scores import NEIGHBOURS
 from sparring.models.load import saved_capabilities
@@ -64,7 +67,10 @@ def evaluate(
     device: str = "auto",
     generator: nn.Module | None = None,
     progress: Progress | None = None,
-) -> Evaluation:
+    protect: Source | None = None,
+    beside: Source | None = None,
+    within: Source | None = None,
+) -> Evaluation | LeakageReport:
     """Score `samples` against `data` of the same kind: images, a table or series.
 
     `samples` are a run, a folder, an archive, a file, or an array: uint8 images `[N, H, W, C]`, table rows `[N, F]` or
@@ -72,11 +78,31 @@ def evaluate(
     (`weights`: its file), "raw", a TorchScript file, or a module from images `[B, C, H, W]` in [-1, 1] to `[B, d]`. `n`
     is the number of samples and of real rows, `split` ("test", "train", "all") that of the data. `checkpoint`, `raw`
     and `truncation` choose the weights and the latents of a run (see `load_generator`). The report is written into the
-    run's folder, or to `report`. Raises UsageError where samples, data and settings do not fit together, SparringError
-    where there are too few rows or values are not finite.
+    run's folder, or to `report`.
+
+    With `protect`, the group of each row, `samples` are features `[N, d]`, and the result is what fresh adversaries
+    read of the groups: in all rows, in the raw data `beside` and, for classes `within`, in the rows of each class. Each
+    is an array, a file, or FILE:COLUMN (`commands.evaluating.feature_files`).
+
+    Raises UsageError where samples, data and settings do not fit together, SparringError where there are too few rows
+    or values are not finite.
     """
     request = EvaluationRequest(n, seed, split, size, mode, checkpoint, raw, truncation)
     progress = progress or Progress()
+    if protect is not None:
+        if (
+            request != EvaluationRequest(seed=seed)
+            or data is not None
+            or features != "trained"
+            or isinstance(samples, Run)
+        ):
+            raise UsageError(
+                "--protect audits features: only --beside, --within, --seed, --report and --json go with it"
+            )
+        _check_writable(report, None)
+        return leakage(samples, protect, beside=beside, within=within, seed=seed, report=report, progress=progress)
+    if beside is not None or within is not None:
+        raise UsageError("--beside and --within are for an audit of features: add --protect GROUPS")
     hardware = Hardware.find(device, "auto")
     inputs = read_inputs(samples, data, request, generator, progress)
     run = inputs.run if inputs.run is not None and inputs.run.exists else None
@@ -159,8 +185,10 @@ def _likelihood_lines(protocol: dict[str, Any]) -> list[str]:
     return [f"density    {'; '.join([text, *further])}"]
 
 
-def to_text(evaluation: Evaluation) -> str:
+def to_text(evaluation: Evaluation | LeakageReport) -> str:
     """Return the text that the command prints: the protocol, the scores, the tests, the warnings."""
+    if isinstance(evaluation, LeakageReport):
+        return leakage_text(evaluation)
     protocol = evaluation.protocol
     samples, data, net = (protocol[name] for name in ("samples", "reference", "features"))
     weights = (

@@ -1,0 +1,20 @@
+"""Flags of `sparring evaluate` for an audit of features."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from tyro.conf import arg
+
+
+@dataclass(frozen=True)
+class LeakageFlags:
+    """Audit of features: what fresh adversaries read of protected groups."""
+
+    protect: Annotated[str | None, arg(metavar="GROUPS", help_behavior_hint="")] = None
+    """Groups to read from features (.npy, .npz, .csv): a .npy file, FILE.csv:COLUMN, or a key of the .npz file."""
+    beside: Annotated[str | None, arg(metavar="RAW", help_behavior_hint="")] = None
+    """Raw data of the same rows, which are attacked, too."""
+    within: Annotated[str | None, arg(metavar="CLASSES", help_behavior_hint="")] = None
+    """Classes of the rows, given as the groups are; each is attacked by itself, too."""
