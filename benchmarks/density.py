@@ -15,6 +15,7 @@ their figures do not compare.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import tempfile
 import time
@@ -25,7 +26,7 @@ from typing import Any
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
-from record import data_folder, log, save
+from record import HERE, data_folder, log, save
 
 import sparring
 from sparring.commands.reporting.progress import Progress
@@ -33,8 +34,8 @@ from sparring.models.capabilities import Density
 from sparring.models.density import DensityModel
 from sparring.nets.density_net import Codes
 
-PROBES = (640, 640, 6400)
-"""Images of the runs whose difference gives the speed; the first one warms up."""
+PROBE_IMAGES, PROBE_SECONDS = 640, 10.0
+"""Images of the shortest run, and CPU seconds by which a longer one must exceed it: their difference gives the speed."""
 SAMPLES = 64
 PACKED = 1_000
 
@@ -61,8 +62,13 @@ def cpu_seconds(recipe: Any, images: int, folder: Path) -> float:
 
 def images_for(recipe: Any, minutes: float, folder: Path) -> int:
     """Number of images that a training draws in these CPU minutes."""
-    seconds = [cpu_seconds(recipe, images, folder / f"probe{k}") for k, images in enumerate(PROBES)]
-    return int(minutes * 60 * (PROBES[2] - PROBES[1]) / (seconds[2] - seconds[1]))
+    for k in range(2):  # the first one warms up
+        shortest = cpu_seconds(recipe, PROBE_IMAGES, folder / f"shortest{k}")
+    images = longer = 0
+    while longer - shortest < PROBE_SECONDS:
+        images = 4 * images or 8 * PROBE_IMAGES
+        longer = cpu_seconds(recipe, images, folder / f"probe{images}")
+    return int(minutes * 60 * (images - PROBE_IMAGES) / (longer - shortest))
 
 
 def figures(name: str, run: Path, rows: int) -> dict[str, Any]:
@@ -103,6 +109,14 @@ def packed(model: DensityModel, run: Path) -> dict[str, int | float]:
     }  # fmt: skip
 
 
+def earlier_models(name: str, settings: dict[str, Any]) -> dict[str, Any]:
+    """Rows of the saved result of this name, where it was measured with the same settings."""
+    path = HERE / "results" / f"{name}.json"
+    saved = json.loads(path.read_text()) if path.exists() else {}
+    same = all(saved.get(key) == value for key, value in settings.items())
+    return dict(saved["models"]) if same else {}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=5.0)
@@ -111,10 +125,11 @@ def main() -> None:
     parser.add_argument("--name", default="density")
     arguments = parser.parse_args()
     data_folder()
-    result: dict[str, Any] = {"cpu_minutes": arguments.minutes, "rows": arguments.rows, "models": {}}
+    result: dict[str, Any] = {"cpu_minutes": arguments.minutes, "rows": arguments.rows}
+    result["models"] = earlier_models(arguments.name, result) if arguments.only != list(MODELS) else {}
     with tempfile.TemporaryDirectory() as folder:
         for name in arguments.only:
-            recipe, path = MODELS[name](), Path(folder) / str(len(result["models"]))
+            recipe, path = MODELS[name](), Path(folder) / str(list(MODELS).index(name))
             images = images_for(recipe, arguments.minutes, path)
             seconds = cpu_seconds(recipe, images, path / "run")
             row = {"images": images, "cpu_seconds": round(seconds, 1), **figures(name, path / "run", arguments.rows)}
@@ -124,7 +139,7 @@ def main() -> None:
             rows = len(result["models"])
             save(
                 arguments.name, result=f"{rows} models", target="every model measured",
-                met=rows == len(arguments.only), details=result,
+                met=rows == len(MODELS), details=result,
             )  # fmt: skip
 
 
