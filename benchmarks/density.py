@@ -35,7 +35,7 @@ from sparring.models.density import DensityModel
 from sparring.nets.density_net import Codes
 
 PROBE_IMAGES, PROBE_SECONDS = 640, 10.0
-"""Images of the shortest run, and CPU seconds by which a longer one must exceed it: their difference gives the speed."""
+"""Images of the shortest run; CPU seconds by which a longer one exceeds it. Their difference gives the speed."""
 SAMPLES = 64
 PACKED = 1_000
 
