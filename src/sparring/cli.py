@@ -267,6 +267,8 @@ def _parse_training(name: str, args: list[str]) -> tuple[Any, Any]:
     from sparring.recipes import RECIPES, default_recipe, recipe_class
 
     command = COMMANDS[name]
+    if _value(args, "--adapt-to") and not _value(args, command.recipe_flag):  # every candidate, none with own flags
+        return _parse(command.flags, name, args), None
     saved = saved_recipe(_value(args, "--out"))
     if saved is not None and RECIPES[saved.name].command != name:
         saved = None

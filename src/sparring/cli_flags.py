@@ -140,6 +140,10 @@ class ClassifyFlags(TrainingFlags):
     unlabelled."""
     labels_file: Annotated[str | None, arg(metavar="CSV", help_behavior_hint="")] = None
     """CSV file of name,label with the only labels that training sees; `to_label.csv` of a run, filled in, is one."""
+    adapt_to: Annotated[str | None, arg(metavar="TARGET", help_behavior_hint="")] = None
+    """Unlabelled data of another domain: several recipes are trained on both, one is chosen without target labels."""
+    target_labels: Annotated[str | None, arg(metavar="CSV|TARGET", help_behavior_hint="")] = None
+    """Labels of the target, for the regret of that choice alone: a CSV file, or the target itself if it has labels."""
 
 
 @dataclass(frozen=True)

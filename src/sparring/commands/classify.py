@@ -9,10 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
+from sparring.commands.adapting.adapt import adapt, is_adaptation
+from sparring.commands.adapting.candidates import check_target
+from sparring.commands.reporting import classifier_report
 from sparring.commands.reporting.classifier_report import (
     doubtful_labels,
     report_of,
-    to_text,
     unconfident_teacher,
     write_classification,
 )
@@ -25,10 +27,13 @@ from sparring.commands.training.post_training import after_classify
 from sparring.commands.training.request import Nets, TrainRequest
 from sparring.data.dataset import Dataset
 from sparring.data.read_keywords import ReadKeywords, read_options
+from sparring.engine.errors import UsageError
 from sparring.engine.loop import Callback, System
 from sparring.measure.classifier.calibration import ClassificationReport
+from sparring.measure.domains.adaptation_report import AdaptationReport
 from sparring.recipes.classifier_recipe import ClassifierRecipe
 from sparring.recipes.recipe import Recipe
+from sparring.report.adaptation_section import adaptation_text
 
 __all__ = ["classify", "to_text"]
 
@@ -39,6 +44,8 @@ def classify(
     *,
     labels: int | None = None,
     labels_file: str | Path | None = None,
+    adapt_to: str | Path | None = None,
+    target_labels: str | Path | None = None,
     minutes: float | None = None,
     images: int | None = None,
     out: str | Path | None = None,
@@ -58,6 +65,10 @@ def classify(
     the class in a table. `nets` gives the recipe's players, among them `classifier`, with `features` and `head`
     (`games.semi_supervised.FeatureClassifier`). `progress` receives messages; by default they go to stderr.
 
+    With `adapt_to`, unlabelled data of another domain, several recipes are trained on both, and one is chosen without
+    target labels; the report is an `AdaptationReport`. `target_labels` are used after the choice alone, for its regret:
+    a CSV of name,label, or the target itself where it has labels.
+
     Raises:
         UsageError: There are no labels or only one class, or settings differ from those of the run at `out`.
         SparringError: The data cannot be used, memory is too small, or a loss diverges (Diverged).
@@ -66,8 +77,13 @@ def classify(
     """
     request = TrainRequest(
         source=source, recipe=recipe, labels=labels, labels_file=labels_file, minutes=minutes, images=images, out=out,
-        seed=seed, device=device, precision=precision, nets=nets, read=read_options(read),
+        seed=seed, device=device, precision=precision, nets=nets, adapt_to=adapt_to, read=read_options(read),
     )  # fmt: skip
+    if is_adaptation(request):
+        return adapt(request, target_labels, progress)
+    if target_labels is not None:
+        raise UsageError("--target-labels is for --adapt-to TARGET: leave it out")
+    check_target(recipe)
     training = LabelledTraining.start("classify", request, progress, _remarks)
     session, data = training.session, training.data
     resolved: ClassifierRecipe = session.settings.recipe
@@ -110,3 +126,8 @@ def _remarks(data: Dataset, recipe: ClassifierRecipe) -> list[str]:
     count = len(calibration_subset(data.labels))
     aside = [f"{count:,} labels are set aside for calibration: training does not see them"] if count else []
     return [*uneven_classes(data, recipe), *aside]
+
+
+def to_text(report: ClassificationReport) -> str:
+    """Return the lines that the command prints."""
+    return adaptation_text(report) if isinstance(report, AdaptationReport) else classifier_report.to_text(report)

@@ -24,7 +24,8 @@ class BatchLoader:
     number of processes does not change what is played. `mirror` flips every other image, at random. Where some images
     have labels and others none, a batch can draw `labelled` images that have (None: half as many as it holds), each
     class as likely if `balanced`. Each batch comes `replays` rounds in a row. `among` are the rows to go through; None:
-    all of them.
+    all of them. `known` are the rows that are drawn as labelled ones; None: those of `among`. `class_shares` are the
+    classes' shares of these, instead of equal ones.
     """
 
     def __init__(
@@ -39,6 +40,8 @@ class BatchLoader:
         balanced: bool = False,
         replays: int = 1,
         among: NDArray[np.int64] | None = None,
+        known: NDArray[np.int64] | None = None,
+        class_shares: Sequence[float] = (),
         device: torch.device | None = None,
     ) -> None:
         shares = dist.world_size() * parts
@@ -51,10 +54,12 @@ class BatchLoader:
         self._seed, self._parts, self._mirror, self._replays = seed, parts, mirror, replays
         self._device = device or torch.device("cpu")
         self._order = lru_cache(maxsize=4)(self._shuffled)
-        known = self._among[data.labels[self._among] >= 0]
-        self._known = known if 0 < len(known) < len(self._among) else None
+        labelled_idx = self._among[data.labels[self._among] >= 0]
+        among_others = labelled_idx if 0 < len(labelled_idx) < len(self._among) else None
+        self._known = among_others if known is None else known
         self._count = labelled if labelled is not None else batch_size // 2
-        self._chances = _even(data.labels[known]) if balanced else None
+        sampled = data.labels[labelled_idx if known is None else known]
+        self._chances = _chances(sampled, class_shares) if balanced or class_shares else None
 
     def batches(self, nimg: int, turn: int) -> Sequence[Batch]:
         """Return this process's share of the batch that begins at image `nimg`, in `parts` parts."""
@@ -101,8 +106,10 @@ class BatchLoader:
         return self._among[np.random.default_rng(mix(self._seed, epoch, turn)).permutation(len(self._among))]
 
 
-def _even(labels: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Chances `[N]` by which each class is drawn as often."""
-    each = 1 / np.bincount(labels)[labels]
+def _chances(labels: NDArray[np.int64], class_shares: Sequence[float]) -> NDArray[np.float64]:
+    """Chances `[N]` by which each class is drawn as often, or in proportion to its share."""
+    counts = np.bincount(labels)
+    shares = np.array(class_shares)[labels] if class_shares else 1
+    each = shares / counts[labels]
     chances: NDArray[np.float64] = each / each.sum()
     return chances

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
 
 from torch import Tensor, nn
@@ -15,14 +16,16 @@ KERNELS = (7, 5, 3)
 class SeriesCNN(nn.Module):
     """Series `[B, C, T]` of any length T -> logits `[B, classes]`; `features` are averages over time, `[B, width]`.
 
-    Three convolutions with batch normalisation, of `width`, 2 `width` and `width` channels.
+    Three convolutions, each with the normalisation `norm`, of `width`, 2 `width` and `width` channels.
     """
 
-    def __init__(self, channels: int, classes: int, width: int = 128) -> None:
+    def __init__(
+        self, channels: int, classes: int, width: int = 128, norm: Callable[[int], nn.Module] = nn.BatchNorm1d
+    ) -> None:
         super().__init__()
         sides = [channels, width, 2 * width, width]
         layers = (
-            nn.Sequential(nn.Conv1d(a, b, kernel, padding=kernel // 2, bias=False), nn.BatchNorm1d(b), nn.ReLU())
+            nn.Sequential(nn.Conv1d(a, b, kernel, padding=kernel // 2, bias=False), norm(b), nn.ReLU())
             for (a, b), kernel in zip(pairwise(sides), KERNELS, strict=True)
         )
         self.features = nn.Sequential(*layers, nn.AdaptiveAvgPool1d(1), nn.Flatten())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from itertools import pairwise
 
 import torch
@@ -72,12 +73,14 @@ class SpeechCNN(nn.Module):
     are maxima over time. So silence after the word changes nothing, and silence before it only shifts the frames.
     """
 
-    def __init__(self, words: int, rate: int, width: int = 32) -> None:
+    def __init__(
+        self, words: int, rate: int, width: int = 32, norm: Callable[[int], nn.Module] = nn.BatchNorm2d
+    ) -> None:
         super().__init__()
         self.front = LogMel(rate)
         sides = [1, width, 2 * width, 2 * width]
         self.stages = nn.ModuleList(
-            nn.Sequential(nn.Conv2d(a, b, 3, padding=(1, 0), bias=False), nn.BatchNorm2d(b)) for a, b in pairwise(sides)
+            nn.Sequential(nn.Conv2d(a, b, 3, padding=(1, 0), bias=False), norm(b)) for a, b in pairwise(sides)
         )
         self.all_bands = nn.Conv2d(sides[-1], 4 * width, (BANDS >> STAGES, 1))
         self.head = nn.Sequential(nn.Dropout(0.3), nn.Linear(4 * width, words))

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from sparring.engine.errors import UsageError, did_you_mean
 
 IMAGE = ("image",)
+ADAPTED_KINDS = ("image", "audio", "series", "table")
 
 
 class Entry(NamedTuple):
@@ -41,6 +42,10 @@ def _semi_supervised(name: str, class_name: str, summary: str) -> Entry:
 
 def _supervised(name: str, class_name: str, kind: str, summary: str) -> Entry:
     return Entry(f"sparring.recipes.supervised.{name}", class_name, "classifier", "classify", (kind,), summary)
+
+
+def _adaptation(name: str, class_name: str, summary: str) -> Entry:
+    return Entry(f"sparring.recipes.features.{name}", class_name, "classifier", "classify", ADAPTED_KINDS, summary)
 
 
 def _hardener(name: str, class_name: str, summary: str) -> Entry:
@@ -81,6 +86,14 @@ RECIPES: dict[str, Entry] = {
     "series_cnn": _supervised(
         "series_cnn", "SeriesClassifier", "series", "default for series: convolutions over time (Wang et al. 2017)"
     ),
+    "source_only": _adaptation("source_only", "SourceOnly", "--adapt-to: the baseline, which does not see the target"),
+    "coral": _adaptation("coral", "CORAL", "--adapt-to: equal covariances of features (Sun and Saenko 2016)"),
+    "mcc": _adaptation("mcc", "MCC", "--adapt-to: few class confusions on the target (Jin et al. 2020)"),
+    "dann": _adaptation("dann", "DANN", "--adapt-to: a domain critic, gradient reversal (Ganin et al. 2016)"),
+    "cdan": _adaptation("cdan", "CDAN", "--adapt-to: a critic conditioned on classes (Long et al. 2018)"),
+    "adda": _adaptation("adda", "ADDA", "--adapt-to: a target encoder against a critic (Tzeng et al. 2017)"),
+    "mcd": _adaptation("mcd", "MCD", "--adapt-to: two heads that disagree on the target (Saito et al. 2018)"),
+    "teacher": _adaptation("teacher", "Teacher", "--adapt-to: a confident averaged teacher (Berthelot et al. 2022)"),
     "fgsm": _hardener("fgsm", "FGSM", "one step from the data, and the data (Goodfellow et al. 2014)"),
     "pgd": _hardener("pgd", "PGD", "many steps from a random start (Madry et al. 2018)"),
     "fast": _hardener("fast", "Fast", "the default: one step from a random start, guarded (Wong et al. 2020)"),

@@ -17,9 +17,11 @@ from sparring.engine.run_folder import Run
 from sparring.measure.classifier.calibration import ClassificationReport
 from sparring.measure.diagnostics.finding import Finding
 from sparring.measure.diagnostics.memorisation import closest_pairs
+from sparring.measure.domains.adaptation_report import Choice
 from sparring.measure.scores.evaluation import Evaluation
 from sparring.models.density import unit_of
 from sparring.models.saved import main_player
+from sparring.report.adaptation_section import adaptation_section
 from sparring.report.blocks import Block, Picture
 from sparring.report.classifier_section import classified_sections
 from sparring.report.page import Page, Section, page_html
@@ -122,6 +124,7 @@ def page_of_run(
     content = [
         findings_section(findings),
         *sections,
+        *_adaptation(run),
         *_classifier(run),
         samples_section(samples),
         animation_section(animation.read_bytes() if animation.exists() else None),
@@ -139,6 +142,12 @@ def _classifier(run: Run) -> list[Section]:
     to_label = run.path / "to_label.png"
     picture = Picture(Image.open(to_label).convert("RGB"), alt="Images to label next") if to_label.exists() else None
     return classified_sections(ClassificationReport.from_json(classification), picture)
+
+
+def _adaptation(run: Run) -> list[Section]:
+    """Return the section of the choice among adapted classifiers, if there was one."""
+    choice = run.read_json("choice")
+    return [adaptation_section(Choice.from_json(choice))] if choice else []
 
 
 def _about_run(run: Run) -> dict[str, str]:

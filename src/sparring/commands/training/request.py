@@ -41,6 +41,8 @@ class TrainRequest:
     """Number of labels that training sees, balanced over classes where possible; None: all."""
     labels_file: str | Path | None = None
     """CSV file of name,label with the only labels that training sees."""
+    adapt_to: str | Path | None = None
+    """Unlabelled data of another domain, to which a classifier is adapted."""
     read: ReadOptions = field(default_factory=ReadOptions)
     out: str | Path | None = None
     """Run folder; an existing run is continued, bit for bit. None: a new one below runs/."""

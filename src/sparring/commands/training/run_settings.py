@@ -48,10 +48,11 @@ class RunSettings:
     labels_file: str | None
     read: ReadOptions
     custom_nets: bool
+    adapt_to: str | None = None
 
     def requested(self) -> dict[str, Any]:
         """Return the `request` of run.json: the requested settings besides the recipe."""
-        names = ("minutes", "images", "seed", "label_fraction", "labels", "labels_file")
+        names = ("minutes", "images", "seed", "label_fraction", "labels", "labels_file", "adapt_to")
         return {**{name: getattr(self, name) for name in names}, "read": asdict(self.read)}
 
 
@@ -71,6 +72,7 @@ def new_settings(command: str, request: TrainRequest) -> RunSettings:
         labels_file=str(request.labels_file) if request.labels_file else None,
         read=request.read,
         custom_nets=request.nets is not None,
+        adapt_to=str(request.adapt_to) if request.adapt_to else None,
     )
 
 
@@ -90,7 +92,7 @@ def resumed_settings(command: str, request: TrainRequest, run: Run) -> RunSettin
     actual = {"size": (spec.get("height"), spec.get("width")), "mode": spec.get("mode")}
     had = {**saved.requested(), **saved.requested()["read"]}
     wanted = {name: getattr(request, name) for name in had if hasattr(request, name)} | asdict(request.read)
-    wanted["labels_file"] = str(request.labels_file) if request.labels_file else None
+    wanted |= {name: str(value) for name in ("labels_file", "adapt_to") if (value := getattr(request, name))}
     for name in ("read", *BUDGET):
         wanted.pop(name, None)
     _refuse(

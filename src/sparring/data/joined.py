@@ -1,0 +1,97 @@
+"""Two data sets as one: the labelled rows of a source, then those of a target, whose labels are hidden."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cached_property, singledispatch
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sparring.data.dataset import Dataset, SourceReport
+from sparring.engine.data_spec import DataSpec, TableSpec
+
+RowMap = Callable[[NDArray[Any]], NDArray[Any]]
+"""Stored rows `[B, ...]` -> stored rows of the same shape."""
+
+
+class JoinedDomains:
+    """Rows 0 to S - 1 are those of `source`, the others those of `target` (`IndexedDataset`).
+
+    All labels of the target are -1 here, whatever its files hold. Source rows pass `source_map`, where there is one.
+    """
+
+    def __init__(self, source: Dataset, target: Dataset, source_map: RowMap | None = None) -> None:
+        self.source, self.target, self.source_map = source, target, source_map
+        self.labels: NDArray[np.int64] = np.concatenate([source.labels, np.full(len(target), -1)])
+        """int64 `[N]`, -1 in the target."""
+        self.groups: NDArray[np.int64] | None = None
+        self.spec: Any = replace(source.spec, count=len(self), unlabelled=len(target))
+
+    def __len__(self) -> int:
+        return len(self.source) + len(self.target)
+
+    def __getitem__(self, index: NDArray[np.int64]) -> NDArray[Any]:
+        border = len(self.source)
+        of_source = index < border
+        rows = self.source[index[of_source]]
+        if self.source_map is not None and len(rows):
+            rows = self.source_map(rows)
+        others = self.target[index[~of_source] - border]
+        joined = np.empty((len(index), *others.shape[1:]), others.dtype)
+        joined[of_source], joined[~of_source] = rows, others
+        return joined
+
+    def conditions(self, index: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return labels int64 `[B]`."""
+        return self.labels[index]
+
+    @property
+    def fingerprint(self) -> str:
+        """Digest of both."""
+        both = f"{self.source.fingerprint}+{self.target.fingerprint}".encode()
+        return hashlib.blake2b(both, digest_size=16).hexdigest()
+
+    @property
+    def report(self) -> SourceReport:
+        """Report of the source."""
+        return self.source.report
+
+    @cached_property
+    def names(self) -> list[str]:
+        """Name of each example in its source."""
+        return [*self.source.names, *self.target.names]
+
+
+@singledispatch
+def moment_map(spec: DataSpec, source: Dataset, target: Dataset) -> RowMap | None:
+    """Return a map of stored source rows to the target's mean and deviation; None where the kind needs none.
+
+    Images, recordings and series are normalised one by one, or by networks whose outputs do not depend on the batch.
+    """
+    return None
+
+
+@moment_map.register
+def _table(spec: TableSpec, source: Dataset, target: Dataset) -> RowMap | None:
+    """Map numeric columns; categories stay. So each domain is standardised by itself (Li et al. 2016, "AdaBN")."""
+    numeric = [k for column in spec.columns if not column.categories for k in column.indices]
+    if not numeric:
+        return None
+    (mean, std), (target_mean, target_std) = (_moments(each, numeric) for each in (source, target))
+    factor = np.where((std > 0) & (target_std > 0), target_std / np.where(std > 0, std, 1), 1.0)
+
+    def mapped(rows: NDArray[Any]) -> NDArray[Any]:
+        rows = rows.copy()
+        rows[:, numeric] = (rows[:, numeric] - mean) * factor + target_mean
+        return rows
+
+    return mapped
+
+
+def _moments(data: Dataset, columns: list[int]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    rows = data[np.arange(len(data))][:, columns]
+    return rows.mean(0, np.float64), rows.std(0, dtype=np.float64)
