@@ -42,6 +42,7 @@ from sparring.games.objectives import OBJECTIVES as OBJECTIVES
 from sparring.games.penalties import r1 as r1
 from sparring.games.penalties import r2 as r2
 from sparring.games.penalties import wgan_gp as wgan_gp
+from sparring.measure.domains.adaptation_report import AdaptationReport as AdaptationReport
 from sparring.measure.scores.evaluation import Evaluation as Evaluation
 from sparring.models.classifier import Classifier as Classifier
 from sparring.models.density import DensityModel as DensityModel

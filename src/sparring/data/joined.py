@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparring.data.dataset import Dataset, SourceReport
-from sparring.engine.data_spec import DataSpec, TableSpec
+from sparring.engine.data_spec import AudioSpec, DataSpec, TableSpec
 
 RowMap = Callable[[NDArray[Any]], NDArray[Any]]
 """Stored rows `[B, ...]` -> stored rows of the same shape."""
@@ -22,6 +22,7 @@ class JoinedDomains:
     """Rows 0 to S - 1 are those of `source`, the others those of `target` (`IndexedDataset`).
 
     All labels of the target are -1 here, whatever its files hold. Source rows pass `source_map`, where there is one.
+    Shorter recordings are padded with silence.
     """
 
     def __init__(self, source: Dataset, target: Dataset, source_map: RowMap | None = None) -> None:
@@ -29,7 +30,8 @@ class JoinedDomains:
         self.labels: NDArray[np.int64] = np.concatenate([source.labels, np.full(len(target), -1)])
         """int64 `[N]`, -1 in the target."""
         self.groups: NDArray[np.int64] | None = None
-        self.spec: Any = replace(source.spec, count=len(self), unlabelled=len(target))
+        longest: Any = longer(source.spec, target.spec)
+        self.spec: Any = replace(longest, classes=source.spec.classes, count=len(self), unlabelled=len(target))
 
     def __len__(self) -> int:
         return len(self.source) + len(self.target)
@@ -41,8 +43,11 @@ class JoinedDomains:
         if self.source_map is not None and len(rows):
             rows = self.source_map(rows)
         others = self.target[index[~of_source] - border]
-        joined = np.empty((len(index), *others.shape[1:]), others.dtype)
-        joined[of_source], joined[~of_source] = rows, others
+        sides = tuple(map(max, zip(rows.shape[1:], others.shape[1:], strict=True)))
+        joined = np.zeros((len(index), *sides), others.dtype)
+        for place, part in ((of_source, rows), (~of_source, others)):
+            padding = [(0, side - size) for side, size in zip(sides, part.shape[1:], strict=True)]
+            joined[place] = np.pad(part, [(0, 0), *padding]) if any(size for _, size in padding) else part
         return joined
 
     def conditions(self, index: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -64,6 +69,18 @@ class JoinedDomains:
     def names(self) -> list[str]:
         """Name of each example in its source."""
         return [*self.source.names, *self.target.names]
+
+
+@singledispatch
+def longer(spec: DataSpec, other: DataSpec) -> DataSpec:
+    """Return the spec that holds rows of both: of recordings that with the longest one; else they are alike."""
+    return spec
+
+
+@longer.register
+def _recordings(spec: AudioSpec, other: DataSpec) -> DataSpec:
+    assert isinstance(other, AudioSpec)
+    return replace(spec, length=max(spec.length, other.length))
 
 
 @singledispatch

@@ -97,6 +97,7 @@ def _start(request: TrainRequest, progress: Progress) -> Adaptation:
     target = open_target(session.settings.adapt_to, session.settings.source, source, session.settings.read)
     domains, mapped = join(source, target, mapped=False), join(source, target)
     notes.append(f"{len(target):,} target {target.report.unit} without labels; a fifth of both domains is held out")
+    notes += [f"target: {len(names):,} not used: {reason}" for reason, names in target.skipped.items()]
     notes += preprocessing(source.spec, domains, str(session.settings.adapt_to))
     session.notes(notes)
     session = session.resolve(source)

@@ -59,8 +59,10 @@ def open_target(target: str | Path, source: str | Path, data: Dataset, options: 
         if (other := guess_kind(target, like, spec)) != kind:
             raise UsageError(f"it holds {other} data, not {kind} data")
         opened = open_source(target, like, like=spec)
-    except UsageError as error:
-        raise UsageError(f"--adapt-to {target} does not fit {source}: {error}") from error
+    except SparringError as error:
+        classes = _listed(spec.classes)
+        failure = UsageError if "unknown class" in str(error) else type(error)  # a table's rows of other classes
+        raise failure(f"--adapt-to {target} does not fit {source} (classes {classes}): {error}") from error
     unknown = sorted(set(opened.report.classes) - set(spec.classes))
     if unknown:
         raise UsageError(

@@ -22,9 +22,9 @@ from sparring.recipes.supervised.speech_cnn import MAX_NOISE, SHIFT_SECONDS, shi
 
 FEATURES = 128
 """Number of features of image classifiers and tables."""
-MILD = Augmentation(turn=10, stretch=0.15, slant=0.15, move=0.08, light=0.2)
+MILD = Augmentation(turn=10, stretch=0.2, slant=0.15, move=0.08, light=0.2)
 """Augmentation of images."""
-STRONG = Augmentation(turn=20, stretch=0.3, slant=0.3, move=0.12, light=0.4, cut=0.4, stroke=0.3)
+STRONG = Augmentation(turn=20, stretch=0.4, slant=0.3, move=0.12, light=0.4, cut=0.4, stroke=0.3)
 """Augmentation of images for the recipe `teacher`."""
 WEAK = Augmentation(move=0.04)
 """Augmentation of images before the teacher's answer."""
