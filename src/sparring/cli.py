@@ -272,7 +272,9 @@ def _parse_training(name: str, args: list[str]) -> tuple[Any, Any]:
     saved = saved_recipe(_value(args, "--out"))
     if saved is not None and RECIPES[saved.name].command != name:
         saved = None
-    recipe_name = _value(args, command.recipe_flag) or (saved.name if saved else default_recipe(name, _kind(args)))
+    protected = _value(args, "--protect") or _value(args, "--protect-from")
+    default_name = "plain" if protected else saved.name if saved else default_recipe(name, _kind(args))
+    recipe_name = _value(args, command.recipe_flag) or default_name
     kind = recipe_class(recipe_name, name)
     default = saved if isinstance(saved, kind) else kind()
     both = dataclasses.make_dataclass(

@@ -299,7 +299,7 @@ def test_ctrl_c_during_the_test_names_what_is_kept(rows: Path, tmp_path: Path, m
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(import_module("sparring.commands.classify"), "calibrated", stopping)
+        patch.setattr(import_module("sparring.commands.training.train_classifier"), "calibrated", stopping)
         with pytest.raises(Stopped, match=r"weights are kept in .*run\. Go on with .* by: sparring classify"):
             classify(rows, tiny(), labels=9, images=72, out=tmp_path / "run", **SMALL)
     assert classify(rows, out=tmp_path / "run", **SMALL).errors is not None

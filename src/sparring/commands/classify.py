@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Unpack
 
@@ -11,6 +12,8 @@ from torch import nn
 
 from sparring.commands.adapting.adapt import adapt, is_adaptation
 from sparring.commands.adapting.candidates import check_target
+from sparring.commands.fairness.classify_fairly import classify_fairly
+from sparring.commands.fairness.result import FairClassification, fair_text
 from sparring.commands.reporting import classifier_report
 from sparring.commands.reporting.classifier_report import (
     doubtful_labels,
@@ -19,16 +22,13 @@ from sparring.commands.reporting.classifier_report import (
     write_classification,
 )
 from sparring.commands.reporting.progress import Progress
-from sparring.commands.training.calibrate import calibrated, calibration_subset, run_test, save_classifier
-from sparring.commands.training.callbacks import averaged, classifier_checkpoint, log_metrics, sample_callbacks
-from sparring.commands.training.labels import LabelledTraining, classifier_loader, labels_digest, uneven_classes
-from sparring.commands.training.plan import Plan, PostTraining
-from sparring.commands.training.post_training import after_classify
+from sparring.commands.training.calibrate import calibration_subset, run_test
+from sparring.commands.training.labels import LabelledTraining, uneven_classes
 from sparring.commands.training.request import Nets, TrainRequest
+from sparring.commands.training.train_classifier import calibrate_and_save, play_classifier
 from sparring.data.dataset import Dataset
 from sparring.data.read_keywords import ReadKeywords, read_options
 from sparring.engine.errors import UsageError
-from sparring.engine.loop import Callback, System
 from sparring.measure.classifier.calibration import ClassificationReport
 from sparring.measure.domains.adaptation_report import AdaptationReport
 from sparring.recipes.classifier_recipe import ClassifierRecipe
@@ -42,6 +42,11 @@ def classify(
     source: str | Path,
     recipe: Recipe | str | None = None,
     *,
+    protect: str | None = None,
+    protect_from: str | None = None,
+    see_protected: bool = False,
+    notion: str | None = None,
+    gap: float | None = None,
     labels: int | None = None,
     labels_file: str | Path | None = None,
     adapt_to: str | Path | None = None,
@@ -63,7 +68,10 @@ def classify(
 
     The arguments are the fields of `TrainRequest`; `read` holds fields of `ReadOptions`, such as `label`, the column of
     the class in a table. `nets` gives the recipe's players, among them `classifier`, with `features` and `head`
-    (`games.semi_supervised.FeatureClassifier`). `progress` receives messages; by default they go to stderr.
+    (`games.semi_supervised.FeatureClassifier`). With `protect` or `protect_from` several classifiers are trained that
+    treat groups alike by `notion` (parity, odds or opportunity), and the most accurate one of a gap up to `gap` is
+    chosen on examples that none was trained on: the result is a `FairClassification`.
+    `progress` receives messages; by default they go to stderr.
 
     With `adapt_to`, unlabelled data of another domain, several recipes are trained on both, and one is chosen without
     target labels; the report is an `AdaptationReport`. `target_labels` are used after the choice alone, for its regret:
@@ -77,42 +85,30 @@ def classify(
     """
     request = TrainRequest(
         source=source, recipe=recipe, labels=labels, labels_file=labels_file, minutes=minutes, images=images, out=out,
-        seed=seed, device=device, precision=precision, nets=nets, adapt_to=adapt_to, read=read_options(read),
+        seed=seed, device=device, precision=precision, nets=nets, adapt_to=adapt_to,
+        read=replace(read_options(read), protect=protect, protect_from=protect_from, see_protected=see_protected),
     )  # fmt: skip
     if is_adaptation(request):
+        if protect is not None or protect_from is not None:
+            raise UsageError("--protect and --adapt-to exclude each other: give one of them")
         return adapt(request, target_labels, progress)
     if target_labels is not None:
         raise UsageError("--target-labels is for --adapt-to TARGET: leave it out")
     check_target(recipe)
+    if protect is not None or protect_from is not None:
+        return classify_fairly(request, notion, gap, progress)
+    if see_protected or notion is not None or gap is not None:
+        raise UsageError("--see-protected, --notion and --gap belong to --protect COLUMN: name the column")
     training = LabelledTraining.start("classify", request, progress, _remarks)
-    session, data = training.session, training.data
-    resolved: ClassifierRecipe = session.settings.recipe
-    calibration_idx = calibration_subset(data.labels)
-    loader = classifier_loader(data, resolved, session.settings.seed, session.hardware, calibration_idx)
-    metadata = session.metadata(data)
-
-    def callbacks(system: System, plan: Plan) -> list[Callback]:
-        return [
-            log_metrics(session, plan, ("classifier", "accuracy", "confident")),
-            *sample_callbacks(session, plan, system, data, metadata),
-            classifier_checkpoint(session, plan, system, data, training.source),
-        ]
-
-    def then(system: System) -> PostTraining:
-        return after_classify(averaged(system), training.source, resolved, session.hardware)
-
-    system = session.play(data, loader, callbacks, then, labels=labels_digest(data))
-    with session.after_training("calibration and test"):
-        return _test(training, averaged(system), calibration_idx)
+    net, calibration_idx = play_classifier(training)
+    with training.session.after_training("calibration and test"):
+        return _test(training, net, calibration_idx)
 
 
 def _test(training: LabelledTraining, net: nn.Module, calibration_idx: NDArray[np.int64]) -> ClassificationReport:
     """Calibrate and save the classifier, test it and write the report."""
     session, data = training.session, training.data
-    classifier = calibrated(
-        net, data, session.settings.recipe, session.metadata(data), session.hardware, calibration_idx, session.progress
-    )
-    save_classifier(session, classifier)
+    classifier = calibrate_and_save(training, net, calibration_idx)
     test = run_test(classifier, training.source, data, session.progress)
     problems = [*unconfident_teacher(session.run), *doubtful_labels(classifier, data, calibration_idx, test)]
     session.notes(problems)
@@ -130,4 +126,6 @@ def _remarks(data: Dataset, recipe: ClassifierRecipe) -> list[str]:
 
 def to_text(report: ClassificationReport) -> str:
     """Return the lines that the command prints."""
+    if isinstance(report, FairClassification):
+        return fair_text(report)
     return adaptation_text(report) if isinstance(report, AdaptationReport) else classifier_report.to_text(report)

@@ -175,6 +175,12 @@ class Dataset:
         data._relabel(labels, classes)
         return data
 
+    def regrouped(self, groups: NDArray[np.int64], names: tuple[str, ...]) -> Dataset:
+        """Return the examples of this split in these groups `[N]`, numbers of `names` or -1 for none."""
+        data = copy.copy(self)
+        data.groups, data.spec = groups, replace(self.spec, groups=names)
+        return data
+
     def _relabel(self, labels: NDArray[np.int64], classes: tuple[str, ...]) -> None:
         unlabelled = int((labels < 0).sum()) if classes else 0
         self.labels = labels

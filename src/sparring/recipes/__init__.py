@@ -48,6 +48,11 @@ def _adaptation(name: str, class_name: str, summary: str) -> Entry:
     return Entry(f"sparring.recipes.features.{name}", class_name, "classifier", "classify", ADAPTED_KINDS, summary)
 
 
+def _fair(module: str, class_name: str, summary: str) -> Entry:
+    kinds = ("image", "audio", "table", "series")
+    return Entry(f"sparring.recipes.features.{module}", class_name, "classifier", "classify", kinds, summary)
+
+
 def _hardener(name: str, class_name: str, summary: str) -> Entry:
     return Entry(f"sparring.recipes.adversarial.{name}", class_name, "classifier", "harden", IMAGE, summary)
 
@@ -94,6 +99,12 @@ RECIPES: dict[str, Entry] = {
     "adda": _adaptation("adda", "ADDA", "--adapt-to: a target encoder against a critic (Tzeng et al. 2017)"),
     "mcd": _adaptation("mcd", "MCD", "--adapt-to: two heads that disagree on the target (Saito et al. 2018)"),
     "teacher": _adaptation("teacher", "Teacher", "--adapt-to: a confident averaged teacher (Berthelot et al. 2022)"),
+    "plain": _fair("penalties", "Plain", "--protect: no fairness, the baseline of the others"),
+    "gap_penalty": _fair("penalties", "GapPenalty", "--protect: equal mean answers (Chuang and Mroueh 2021)"),
+    "hsic": _fair("penalties", "HSIC", "--protect: answers independent of the group (Pérez-Suay et al. 2017)"),
+    "zhang": _fair("adversarial", "Zhang", "--protect: answers that hide the group (Zhang et al. 2018)"),
+    "laftr": _fair("adversarial", "LAFTR", "--protect: features that hide the group (Madras et al. 2018)"),
+    "max_entropy": _fair("adversarial", "MaxEntropy", "--protect: an uncertain adversary (Roy and Boddeti 2019)"),
     "fgsm": _hardener("fgsm", "FGSM", "one step from the data, and the data (Goodfellow et al. 2014)"),
     "pgd": _hardener("pgd", "PGD", "many steps from a random start (Madry et al. 2018)"),
     "fast": _hardener("fast", "Fast", "the default: one step from a random start, guarded (Wong et al. 2020)"),

@@ -46,12 +46,17 @@ class LabelledTraining:
         request: TrainRequest,
         progress: Progress | None,
         remarks: Callable[[Dataset, ClassifierRecipe], list[str]],
+        narrow: Callable[[Dataset], Dataset] = lambda data: data,
     ) -> LabelledTraining:
-        """Start or resume a session, select the labels, print notes and `remarks`; raises UsageError as these do."""
+        """Start or resume a session, select the labels, print notes and `remarks`; raises UsageError as these do.
+
+        `narrow` hides labels that are kept for something else than training.
+        """
         dist.check_single_process()
         session = TrainingSession.start(command, request, progress)
         source = session.open_data()
         data, notes = select_labels(source, session.settings)
+        data = narrow(data)
         notes += remarks(data, session.settings.recipe)
         session.notes(notes)
         if session.resumed:

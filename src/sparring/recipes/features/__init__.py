@@ -1,1 +1,1 @@
-"""Recipes whose adversary reads features: adaptation of a classifier to an unlabelled domain."""
+"""Recipes whose adversary reads features or answers: it looks for a domain, or for a protected group."""

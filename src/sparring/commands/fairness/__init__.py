@@ -1,0 +1,1 @@
+"""Train several classifiers that treat groups alike, and choose one."""

@@ -1,0 +1,40 @@
+"""Which classifiers are tried: the plain one, and each method at several weights."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from typing import Any
+
+from sparring.engine.errors import UsageError
+from sparring.recipes import RECIPES, recipe_class
+from sparring.recipes.features.fair_base import FairRecipe
+from sparring.recipes.recipe import Recipe
+
+METHODS = ("gap_penalty", "hsic", "zhang", "laftr", "max_entropy")
+"""Recipes that are tried where none is named, each at the weights of its grid."""
+SHARED = tuple(f.name for f in fields(FairRecipe) if f.name != "weight")
+"""Fields that all candidates have in common."""
+
+
+def base_recipe(recipe: Recipe | str | None, notion: str | None) -> FairRecipe:
+    """Return the recipe as given, or the plain one; raise UsageError where it is none that compares groups."""
+    selected: Any = recipe_class(recipe, "classify")() if isinstance(recipe, str) else recipe
+    if selected is None:
+        selected = recipe_class("plain")()
+    if not isinstance(selected, FairRecipe):
+        known = ", ".join(name for name, entry in RECIPES.items() if ".features." in entry.module)
+        raise UsageError(f"{selected.name} does not compare groups: with --protect take --recipe {known}")
+    return selected if notion is None else replace(selected, notion=notion)
+
+
+def candidates_for(base: FairRecipe, classes: int) -> dict[str, FairRecipe]:
+    """Return the recipes to train by name: the plain one first, then those of `base`, or of all methods."""
+    shared = {name: getattr(base, name) for name in SHARED}
+    recipes: dict[str, FairRecipe] = {"plain": recipe_class("plain")(**shared)}
+    methods = [base] if base.name != "plain" else [recipe_class(name)(**shared) for name in METHODS]
+    for method in methods:
+        if method.binary and classes != 2 and base.name == "plain":
+            continue
+        weights = method.grid if method.weight is None else (method.weight,)
+        recipes |= {f"{method.name}-{weight:g}": replace(method, weight=weight) for weight in weights}
+    return recipes

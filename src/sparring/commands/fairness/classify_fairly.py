@@ -1,0 +1,186 @@
+"""`sparring classify --protect`: train candidates that treat groups alike, and choose one on validation examples."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from sparring.commands.fairness.candidates import base_recipe, candidates_for
+from sparring.commands.fairness.page import write_page
+from sparring.commands.fairness.protected_data import ProtectedData, protect
+from sparring.commands.fairness.result import COLUMNS, Candidate, FairClassification
+from sparring.commands.reporting.classifier_report import report_of
+from sparring.commands.reporting.progress import Progress
+from sparring.commands.training.calibrate import run_test
+from sparring.commands.training.interrupt import Stopped
+from sparring.commands.training.labels import LabelledTraining
+from sparring.commands.training.request import TrainRequest
+from sparring.commands.training.session import DEFAULT_MINUTES, new_run_folder
+from sparring.commands.training.train_classifier import train_classifier
+from sparring.data.dataset import Dataset
+from sparring.data.open import open_source
+from sparring.engine.errors import SparringError, UsageError
+from sparring.engine.run_folder import Run
+from sparring.measure.fairness.fronts import choose, front, majority, smallest_gap
+from sparring.measure.fairness.gaps import Answers, measure_fairness
+from sparring.models.classifier import Classifier, chunks_of, load_classifier
+from sparring.recipes.features.fair_base import FairRecipe
+
+GAP = 0.03
+"""Largest gap of the chosen candidate, by default."""
+TRAINED_FRACTION = 0.9
+"""Part of the minutes that is given to training; the rest is for calibration and measurement."""
+
+
+def classify_fairly(
+    request: TrainRequest, notion: str | None, gap: float | None, progress: Progress | None
+) -> FairClassification:
+    """Train the candidates, choose the most accurate one of a small gap, and save it in the run folder.
+
+    Raises UsageError where the column cannot be protected, SparringError where no candidate's gap is small enough, and
+    Stopped after a signal; all is saved then.
+    """
+    progress, limit = progress or Progress(), GAP if gap is None else gap
+    if not 0 <= limit <= 1:
+        raise UsageError(f"--gap must be from 0 to 1, not {limit}")
+    if request.labels is not None or request.labels_file is not None:
+        raise UsageError("--labels and --labels-file are not for --protect: give a source whose examples are labelled")
+    base = base_recipe(request.recipe, notion)
+    protected = str(request.read.protect or request.read.protect_from)
+    source = open_source(request.source, request.read, on_progress=progress.callback("reading"))
+    data = protect(_checked(source, request), protected)
+    folder = _folder(request, protected)
+    recipes = candidates_for(base, len(source.spec.classes))
+    progress.info(f"{len(recipes)} candidates are trained and compared; the {base.notion} gap may be up to {limit:g}")
+    for note in data.notes:
+        progress.info(f"note: {note}")
+    trained = _train_all(request, recipes, data, folder, progress)
+    positive = _positive(trained["plain"])
+    candidates = [
+        _measured(name, classifier, data, positive, str(folder / "candidates" / name))
+        for name, classifier in trained.items()
+    ]
+    return _conclude(candidates, trained, data, folder, base.notion, limit, protected, progress)
+
+
+def _checked(source: Dataset, request: TrainRequest) -> Dataset:
+    """Return the source; raise UsageError where its labels are no classes, or no examples are left to test on."""
+    if source.vectors is not None:
+        raise UsageError(f"the labels of {request.source} are numbers: groups are compared by classes, so bin them")
+    if len(source.spec.classes) < 2:
+        way = "name the column of the class (--label COLUMN)" if source.spec.kind == "table" else "give labels"
+        raise UsageError(f"{request.source} has no classes to learn: {way}")
+    if not len(source.split("test")):
+        raise UsageError(f"{request.source} has no test {source.report.unit}: a gap needs examples to measure it on")
+    return source
+
+
+def _folder(request: TrainRequest, protected: str) -> Path:
+    """Return the run folder; raise UsageError where it holds something else."""
+    if request.out is None:
+        return new_run_folder(request.source, "fair")
+    folder = Path(request.out)
+    if Run(folder).exists:
+        raise UsageError(f"{folder} is a run without --protect: choose another --out")
+    if not (folder / "candidates").is_dir():
+        Run(folder).check_writable()
+    return folder
+
+
+def _train_all(
+    request: TrainRequest, recipes: Mapping[str, FairRecipe], data: ProtectedData, folder: Path, progress: Progress
+) -> dict[str, Classifier]:
+    """Train each candidate in a run folder of its own, or load what an earlier call trained."""
+    minutes = request.minutes if request.minutes is not None else DEFAULT_MINUTES
+    share = None if request.images else minutes * TRAINED_FRACTION / len(recipes)
+    for number, (name, recipe) in enumerate(recipes.items()):
+        out = folder / "candidates" / name
+        progress.info(f"candidate {number + 1} of {len(recipes)}: {name}")
+        each = replace(request, recipe=recipe, out=out, minutes=share)
+        try:
+            training = LabelledTraining.start("classify", each, Progress(quiet=True), lambda *_: [], data.narrow)
+            train_classifier(training)
+        except Stopped as stop:
+            raise Stopped(
+                f"stopped at candidate {name}; all is saved. The same command with --out {folder} goes on"
+            ) from stop
+    return {name: load_classifier(folder / "candidates" / name) for name in recipes}
+
+
+def _positive(classifier: Classifier) -> int | None:
+    recipe: Any = classifier.recipe
+    return None if recipe.positive is None else classifier.spec.classes.index(recipe.positive)
+
+
+def _measured(name: str, classifier: Classifier, data: ProtectedData, positive: int | None, run: str) -> Candidate:
+    """Return a candidate's accuracy and gaps on validation and test examples."""
+    idx = np.flatnonzero(data.test_labels >= 0)
+    validation = answers_of(classifier, data.train, data.train.labels, data.validation_idx)
+    test = answers_of(classifier, data.test, data.test_labels, idx)
+    by_validation, by_test = (measure_fairness(answers, data.names, positive) for answers in (validation, test))
+    constant = majority(validation)
+    barred = "" if by_validation.accuracy.low > constant else "no better than one answer for all"
+    return Candidate(name, by_validation, by_test, run, barred)
+
+
+def answers_of(classifier: Classifier, data: Dataset, labels: NDArray[np.int64], idx: NDArray[np.int64]) -> Answers:
+    """Return the answers to the examples `idx`, with their classes and groups."""
+    assert data.groups is not None
+    scores = torch.cat([classifier.predict(data[chunk]).probabilities for chunk in chunks_of(idx)]).cpu()
+    return Answers.of_scores(scores, torch.from_numpy(labels[idx]), torch.from_numpy(data.groups[idx]))
+
+
+def _conclude(
+    candidates: list[Candidate],
+    trained: Mapping[str, Classifier],
+    data: ProtectedData,
+    folder: Path,
+    notion: str,
+    limit: float,
+    protected: str,
+    progress: Progress,
+) -> FairClassification:
+    """Choose, save the chosen classifier in the run folder, test it, and write choice.json and report.html."""
+    validation = {c.name: c.validation for c in candidates}
+    eligible = {c.name: c.validation for c in candidates if not c.barred}
+    if not eligible:
+        raise SparringError(
+            f"no candidate has learnt anything: none is better than one answer for all. Give more --minutes, or see "
+            f"`sparring doctor {folder / 'candidates' / 'plain'}`"
+        )
+    selected = choose(eligible, notion, limit)
+    fronts = {
+        name: front({c.name: (c.validation.gap(name).value, c.validation.accuracy.value) for c in candidates})
+        for name in COLUMNS
+    }
+    about = selected or smallest_gap(eligible, notion)
+    run = Run(folder / "candidates" / about)
+    classifier, narrowed = trained[about], data.narrow(data.train)
+    tested = run_test(classifier, data.train, data.train, progress)
+    plain = report_of(run, classifier, narrowed, tested, data.notes)
+    idx = np.flatnonzero(data.test_labels >= 0)
+    constant = float(np.bincount(data.test_labels[idx]).max() / len(idx))
+    fields = {**{name: getattr(plain, name) for name in plain.__dataclass_fields__}, "run": str(folder), "to_label": ""}
+    report = FairClassification(
+        **fields, protect=protected, notion=notion, limit=limit, groups=data.counts(), candidates=candidates,
+        selected=selected or "", fronts=fronts, constant=constant,
+    )  # fmt: skip
+    Run(folder).write_json("choice", asdict(report))
+    write_page(report)
+    if selected is None:
+        gap = validation[about].gap(notion).value
+        raise SparringError(
+            f"no candidate has a {notion} gap of {limit:g} or less on validation examples: the smallest is {gap:.3f} "
+            f"({about}, accuracy {validation[about].accuracy.value:.3f}), and none is saved in {folder}. Give --gap "
+            f"{np.ceil(gap * 100) / 100:g}, or more --minutes; all candidates are in {folder / 'choice.json'}"
+        )
+    for suffix in ("json", "safetensors"):
+        shutil.copyfile(run.path / f"classifier.{suffix}", folder / f"classifier.{suffix}")
+    return report

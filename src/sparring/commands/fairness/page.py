@@ -1,0 +1,106 @@
+"""report.html of `sparring classify --protect`: the fronts, every candidate, the groups, and the protocol."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sparring.commands.fairness.result import COLUMNS, FairClassification, doubt, price
+from sparring.engine.atomic_io import write
+from sparring.report.blocks import Card, Drawing, Gallery, Table, Text, notes
+from sparring.report.classifier_section import classified_sections
+from sparring.report.format import percent
+from sparring.report.page import Page, Section, page_html
+from sparring.report.pareto_plot import Mark, pareto_plot
+
+FRONTS = (
+    "Each mark is a candidate on test examples, with 95 % intervals. The line joins those that no other one beats on "
+    "validation examples. The dashed line is what plain answers reach when some of them, at random, become the "
+    "commonest class: a method below it gains nothing. The ring marks the chosen candidate."
+)
+PROTOCOL = (
+    "A fifth of the training examples, which no candidate is trained on, decides which one is chosen. The gaps shown "
+    "are those of test examples, which decide nothing. A gap is the largest difference of two groups: parity compares "
+    "the proportion of an answer, odds that among the examples of a class, opportunity the correct answers of the "
+    "positive class. Distribution is the area between the groups' distributions of probabilities (ABCC), which does "
+    "not depend on a threshold. Groups of fewer than 30 examples count for no gap."
+)
+
+
+def write_page(report: FairClassification) -> None:
+    """Write report.html into the run folder."""
+    path = Path(report.run)
+    facts = {
+        "run": report.run, "protected": report.protect, "notion": report.notion,
+        "chosen": report.selected or "none", "seed": str(report.seed),
+    }  # fmt: skip
+    sections = [
+        Section("Result", _verdict(report), notes(report.notes)),
+        Section(
+            "Accuracy against the gap", Gallery([_front(report, name) for name in COLUMNS], "curves"), Text(FRONTS)
+        ),
+        Section("Candidates", _candidates(report), Text(PROTOCOL, quiet=True)),
+        Section("Groups", _groups(report)),
+        *classified_sections(report, None),
+    ]
+    write(path / "report.html", page_html(Page(path.resolve().name, facts, sections)))
+
+
+def _verdict(report: FairClassification) -> Card:
+    if not report.selected:
+        return Card(
+            "problem", f"No candidate has a {report.notion} gap of {100 * report.limit:g} points or less", mark="none"
+        )
+    best = report.by_name[report.selected].test
+    gap, warning = best.gap(report.notion), doubt(report, best.gap(report.notion))
+    title = f"{report.selected}: {report.notion} gap {gap.text()} points, accuracy {best.accuracy.text()} %"
+    return Card("notice" if warning else "ok", title, f"Price: {price(report)}.", warning, mark="chosen")
+
+
+def _front(report: FairClassification, notion: str) -> Drawing:
+    plain = report.by_name["plain"].test
+    marks = [
+        Mark(
+            c.name, c.name.rpartition("-")[0] or c.name, c.test.gap(notion), c.test.accuracy, c.name == report.selected
+        )
+        for c in report.candidates
+    ]
+    baseline = [(0.0, report.constant), (plain.gap(notion).value, plain.accuracy.value)]
+    limit = report.limit if notion == report.notion else None
+    title = COLUMNS[notion].capitalize()
+    return Drawing(pareto_plot(title, marks, report.fronts[notion], baseline, limit))
+
+
+def _candidates(report: FairClassification) -> Table:
+    head = ("", "accuracy, %", "balanced, %", *(f"{name}, points" for name in COLUMNS.values()), "distribution", "")
+    rows = [
+        (
+            candidate.name, candidate.test.accuracy.text(), candidate.test.balanced_accuracy.text(),
+            *(candidate.test.gap(name).text() for name in COLUMNS), candidate.test.distribution.text(),
+            "chosen" if candidate.name == report.selected else candidate.barred,
+        )
+        for candidate in report.candidates
+    ]  # fmt: skip
+    always = ("one answer for all", f"{100 * report.constant:.1f}", "", "0", "0", "0", "0", "")
+    return Table(head, [*rows, always], "scores", named_rows=True)
+
+
+def _groups(report: FairClassification) -> Table:
+    """Return the rates of the plain and the chosen candidate by group."""
+    shown = [report.by_name[name] for name in dict.fromkeys(("plain", report.selected)) if name]
+    head = (
+        "",
+        "group",
+        "test examples",
+        "accuracy, %",
+        "balanced, %",
+        *(f"answers '{c}'" for c in report.classes[-3:]),
+    )
+    rows = [
+        (
+            candidate.name, name, f"{group.rows:,}", group.accuracy.text(), group.balanced_accuracy.text(),
+            *(percent(rate) for rate in group.rates[-3:]),
+        )
+        for candidate in shown
+        for name, group in candidate.test.by_group.items()
+    ]  # fmt: skip
+    return Table(head, rows, "scores")

@@ -1,0 +1,1 @@
+"""How differently a classifier treats groups, with intervals; fronts of accuracy against the difference."""

@@ -1,0 +1,97 @@
+"""Classifiers that play against an adversary which reads the group from their answers or their features."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from torch import nn
+
+from sparring.engine.loop import System
+from sparring.games.fair_games import answer_entropy, group_distance, weighted_cross_entropy
+from sparring.nets.group_adversary import AnswerAdversary, FeatureAdversary, GroupAdversary
+from sparring.recipes.features.backbone import backbone_for
+from sparring.recipes.features.fair_base import AdversarialFairRecipe
+
+
+@dataclass(frozen=True, kw_only=True)
+class Zhang(AdversarialFairRecipe):
+    """A classifier whose answers hide the group, by projected gradients.
+
+    Differences: Adam in place of rates 1/t, a weight that ramps to a constant in place of sqrt(t), several turns and
+    fresh starts of the adversary, groups of equal weight in its loss, and no gain from errors beyond chance.
+    """
+
+    name: ClassVar[str] = "zhang"
+    paper: ClassVar[str] = "Zhang et al. 2018, arXiv:1801.07593"
+    grid: ClassVar[tuple[float, ...]] = (0.3, 1.0, 3.0, 10.0)
+
+    project: bool = True
+    """Removal of the part of the gradient that helps the adversary (Eq. 1)."""
+    sharpness: float = 1.0
+    """Sharpness c with which each adversary begins: it reads softmax((1 + |c|) logits)."""
+
+    def adversary(self, spec: Any) -> GroupAdversary:
+        """Return a logistic adversary on answers; for odds and opportunity it sees the class as well."""
+        notion = self.notion_for(spec)
+        return AnswerAdversary(
+            notion.classes, notion.groups, notion.classes if notion.sees_labels else 0, self.sharpness
+        )
+
+    def system(self, spec: Any, nets: Mapping[str, nn.Module], total: int) -> System:
+        """Return the game."""
+        return self.play(
+            spec, nets, total, sees="logits", reward=weighted_cross_entropy, ceiling=math.log(len(spec.groups)),
+            project=self.project,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureFairRecipe(AdversarialFairRecipe):
+    """A recipe whose adversary sees the features."""
+
+    def adversary(self, spec: Any) -> GroupAdversary:
+        """Return an MLP on features; for odds and opportunity it sees the class as well."""
+        notion, features = self.notion_for(spec), backbone_for(spec, self.hidden, self.dropout).features
+        return FeatureAdversary(features, notion.groups, notion.classes if notion.sees_labels else 0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LAFTR(FeatureFairRecipe):
+    """A classifier whose features hide the group by a group-normalised distance (without reconstruction)."""
+
+    name: ClassVar[str] = "laftr"
+    paper: ClassVar[str] = "Madras et al. 2018, arXiv:1802.06309"
+    grid: ClassVar[tuple[float, ...]] = (0.3, 1.0, 3.0)
+
+    adversary_lr: float = 2e-3
+    """Learning rate of the adversary."""
+
+    def system(self, spec: Any, nets: Mapping[str, nn.Module], total: int) -> System:
+        """Return the game: the adversary minimises what the classifier maximises."""
+        return self.play(
+            spec, nets, total, sees="features", reward=group_distance, adversary_loss=group_distance,
+            ceiling=1 - 1 / len(spec.groups),
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaxEntropy(FeatureFairRecipe):
+    """A classifier whose features leave the adversary uncertain.
+
+    To raise the adversary's cross entropy instead rewards features that make it confidently wrong, which a fresh
+    adversary reads.
+    """
+
+    name: ClassVar[str] = "max_entropy"
+    paper: ClassVar[str] = "Roy and Boddeti 2019, arXiv:1904.05514"
+    grid: ClassVar[tuple[float, ...]] = (0.3, 1.0, 3.0)
+
+    adversary_lr: float = 2e-3
+    """Learning rate of the adversary."""
+
+    def system(self, spec: Any, nets: Mapping[str, nn.Module], total: int) -> System:
+        """Return the game: the adversary minimises its cross entropy, the classifier maximises its entropy."""
+        return self.play(spec, nets, total, sees="features", reward=answer_entropy)

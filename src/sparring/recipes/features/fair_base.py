@@ -1,0 +1,156 @@
+"""What recipes of classifiers that treat groups alike share: the fields, the classifier, its optimiser and average."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Self
+
+from torch import Tensor, nn
+from torch.optim import Adam, AdamW, Optimizer
+
+from sparring.engine.device import Hardware
+from sparring.engine.errors import UsageError, did_you_mean
+from sparring.engine.game import Game, Schedule
+from sparring.engine.loop import System
+from sparring.engine.schedules import cosine, ramp
+from sparring.games.fair_games import AdversarialGame, Reward, weighted_cross_entropy
+from sparring.games.fairness import NOTIONS, Notion
+from sparring.nets.group_adversary import GroupAdversary
+from sparring.nets.tabular_mlp import Standardize
+from sparring.recipes.classifier_recipe import Change, joint_ema
+from sparring.recipes.features.backbone import backbone_for
+from sparring.recipes.recipe import check_positive, check_range
+
+
+@dataclass(frozen=True, kw_only=True)
+class FairRecipe:
+    """The fields and the classifier that all methods share, so that a comparison is one of the methods alone."""
+
+    name: ClassVar[str] = ""
+    paper: ClassVar[str] = ""
+    kinds: ClassVar[tuple[str, ...]] = ("image", "audio", "table", "series")
+    augmentation: ClassVar[Change | None] = None
+    tta: ClassVar[Change | None] = None
+    background: ClassVar[bool] = False
+    mirror: ClassVar[bool] = False
+    labelled_batch_size: ClassVar[int] = 0
+    balance_classes: ClassVar[bool] = False
+    prepared_on: ClassVar[int] = 20_000
+    grid: ClassVar[tuple[float, ...]] = ()
+    """Weights that `sparring classify --protect` tries; none: the method has no weight."""
+    binary: ClassVar[bool] = False
+    """True where the method is for two classes alone."""
+
+    notion: str = "parity"
+    """What is to be equal between groups: parity (answers), odds (answers in each class) or opportunity (correct
+    answers of the positive class)."""
+    positive: str | None = None
+    """Class whose answers are the favourable ones, for opportunity. None: the last of two classes; each of several."""
+    weight: float | None = None
+    """Weight of fairness against accuracy, once it has risen. None: several are tried."""
+    warm_up: float = 0.1
+    """Fraction of the run before the weight rises."""
+    rise: float = 0.2
+    """Fraction of the run over which the weight rises: a large weight early ends in a constant answer."""
+    hidden: int = 128
+    """Features of the classifier."""
+    dropout: float = 0.1
+    """Fraction of the hidden units of a table's classifier that are dropped in training."""
+    batch_size: int = 1024
+    """Examples a round: each needs rows of each group and class."""
+    lr: float = 2e-3
+    """Learning rate of the classifier at the start; it falls to a hundredth by a cosine."""
+    ema_half_life: float = 0.03
+    """Half-life of the EMA of the weights, as a fraction of the run."""
+
+    def __post_init__(self) -> None:
+        if self.notion not in NOTIONS:
+            raise UsageError(f"unknown --notion '{self.notion}': {did_you_mean(self.notion, NOTIONS)}")
+        check_positive(self, "hidden", "batch_size", "lr", "rise")
+        check_range(self, 0, math.inf, "weight", "ema_half_life")
+        check_range(self, 0, 1, "dropout", "warm_up")
+
+    def resolve(self, spec: Any, hardware: Hardware) -> Self:
+        """Choose the positive class; raise UsageError where there are no groups, or no such class."""
+        if spec.groups is None:
+            raise UsageError(f"{self.name} compares groups: name the column of the groups (--protect COLUMN)")
+        if self.positive is not None and self.positive not in spec.classes:
+            raise UsageError(f"--positive {self.positive}: {did_you_mean(self.positive, spec.classes)}")
+        if self.binary and len(spec.classes) != 2:
+            raise UsageError(f"{self.name} is for two classes, and there are {len(spec.classes)}: take another recipe")
+        last = spec.classes[-1] if len(spec.classes) == 2 else None
+        return replace(self, positive=self.positive or last, weight=1.0 if self.weight is None else self.weight)
+
+    def notion_for(self, spec: Any) -> Notion:
+        """Return the notion for the groups and classes of these data."""
+        positive = None if self.positive is None else spec.classes.index(self.positive)
+        return Notion(self.notion, len(spec.groups), len(spec.classes), positive)
+
+    def nets(self, spec: Any) -> dict[str, nn.Module]:
+        """Return the classifier."""
+        return {"classifier": backbone_for(spec, self.hidden, self.dropout).net}
+
+    def prepare(self, nets: Mapping[str, nn.Module], x: Tensor) -> None:
+        """Standardise the columns of a table by rows `x` `[N, F]`."""
+        for layer in nets["classifier"].modules():
+            if isinstance(layer, Standardize):
+                layer.fit(x)
+
+    @property
+    def schedule(self) -> Schedule:
+        """The weight over the run: 0 for the warm-up, then a linear rise."""
+        rising = ramp(self.warm_up, self.rise)
+        weight = 1.0 if self.weight is None else self.weight
+        return lambda at: weight * rising(at)
+
+    def build(self, nets: Mapping[str, nn.Module], game: Game, total: int, **others: Optimizer) -> System:
+        """Return the system of a game; `others` are the optimisers of players beside the classifier."""
+        net = nets["classifier"]
+        ema = joint_ema({"classifier": net}, total, self.ema_half_life)
+        optimizers = {"classifier": AdamW(net.parameters(), self.lr, weight_decay=0.0, fused=True), **others}
+        return System(game, optimizers, ema, {"classifier": {"lr": cosine(self.lr, self.lr / 100)}})
+
+    def system(self, spec: Any, nets: Mapping[str, nn.Module], total: int) -> System:
+        """Return the system; each recipe defines it."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdversarialFairRecipe(FairRecipe):
+    """A recipe whose classifier plays against an adversary that reads the group."""
+
+    adversary_steps: int = 3
+    """Turns of the adversary a round."""
+    adversary_lr: float = 6e-3
+    """Learning rate of the adversary."""
+    generations: int = 10
+    """Fresh adversaries in a run."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_positive(self, "adversary_steps", "adversary_lr", "generations")
+
+    def adversary(self, spec: Any) -> GroupAdversary:
+        """Return a fresh adversary; each recipe defines it."""
+        raise NotImplementedError
+
+    def nets(self, spec: Any) -> dict[str, nn.Module]:
+        """Return the classifier and the adversary."""
+        return {**super().nets(spec), "adversary": self.adversary(spec)}
+
+    def play(
+        self, spec: Any, nets: Mapping[str, nn.Module], total: int, *, sees: Any, reward: Reward,
+        adversary_loss: Reward = weighted_cross_entropy, ceiling: float = math.inf, project: bool = False,
+    ) -> System:  # fmt: skip
+        """Return the system of the classifier against the adversary (`games.fair_games.AdversarialGame`)."""
+        adversary: Any = nets["adversary"]
+        optimizer = Adam(adversary.parameters(), self.adversary_lr, (0.9, 0.99), fused=True)
+        game = AdversarialGame(
+            nets["classifier"], adversary, self.notion_for(spec), self.schedule, sees=sees, reward=reward,
+            adversary_loss=adversary_loss, ceiling=ceiling, project=project, steps=self.adversary_steps,
+            generations=self.generations, on_fresh=optimizer.state.clear,
+            change=backbone_for(spec, self.hidden, self.dropout).change,
+        )  # fmt: skip
+        return self.build(nets, game, total, adversary=optimizer)

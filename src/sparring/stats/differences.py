@@ -1,0 +1,83 @@
+"""Intervals of differences of proportions, and of the largest of several such differences."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from sparring.stats.intervals import LEVEL
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A value with its 95 % confidence interval."""
+
+    value: float
+    low: float
+    high: float
+
+    def text(self, digits: int = 1) -> str:
+        """Return the value and its interval in percent."""
+        value, low, high = (f"{100 * number:.{digits}f}" for number in (self.value, self.low, self.high))
+        return f"{value} ({low} to {high})"
+
+
+@dataclass(frozen=True)
+class Mean:
+    """Mean of values in [0, 1] of `count` rows: a proportion, or one of answers that are given by chance."""
+
+    value: float
+    count: int
+
+
+def normal_quantile(probability: float) -> float:
+    """Return the quantile of the standard normal distribution."""
+    return float(torch.special.ndtri(torch.tensor(probability, dtype=torch.float64)))
+
+
+def wilson_ends(mean: Mean, z: float) -> tuple[float, float]:
+    """Return the ends of the Wilson score interval at the normal quantile `z`; (0, 1) without rows."""
+    if not mean.count:
+        return 0.0, 1.0
+    p, z2 = min(max(mean.value, 0.0), 1.0), z * z / mean.count
+    centre, half = (p + z2 / 2) / (1 + z2), z * math.sqrt(p * (1 - p) / mean.count + z2 / (4 * mean.count)) / (1 + z2)
+    return max(centre - half, 0.0), min(centre + half, 1.0)
+
+
+def difference_ends(a: Mean, b: Mean, z: float) -> tuple[float, float]:
+    """Return the ends of the interval of a - b from those of a and b (Newcombe 1998, method 10)."""
+    (low_a, high_a), (low_b, high_b) = wilson_ends(a, z), wilson_ends(b, z)
+    below = math.hypot(a.value - low_a, high_b - b.value)
+    above = math.hypot(high_a - a.value, b.value - low_b)
+    return a.value - b.value - below, a.value - b.value + above
+
+
+def largest_difference(pairs: Sequence[tuple[Mean, Mean]]) -> Interval:
+    """Return the largest |a - b| of several pairs with its interval, which covers with 95 % or a little more.
+
+    The upper end is the largest upper end of all pairs: that of the pair with the truly largest difference is among
+    them. The lower end needs room for all pairs whose interval reaches the largest difference, since each of them may
+    be the one that is too high by chance: Bonferroni. No pairs: nothing is known, 0 to 1.
+    """
+    if not pairs:
+        return Interval(math.nan, 0.0, 1.0)
+    tail = (1 - LEVEL) / 2
+    value = max(abs(a.value - b.value) for a, b in pairs)
+    highs = [max(map(abs, difference_ends(a, b, normal_quantile(1 - tail)))) for a, b in pairs]
+    rivals = sum(high >= value for high in highs)
+    ends = [difference_ends(a, b, normal_quantile(1 - tail / rivals)) for a, b in pairs]
+    lows = [0.0 if low <= 0 <= high else min(abs(low), abs(high)) for low, high in ends]
+    return Interval(value, min(max(lows), value), min(max(highs), 1.0))
+
+
+def mean_of_proportions(means: Sequence[Mean]) -> Interval:
+    """Return the mean of independent proportions with its interval, by the distances of their Wilson ends."""
+    z, count = normal_quantile((1 + LEVEL) / 2), len(means)
+    value = sum(mean.value for mean in means) / count
+    ends = [wilson_ends(mean, z) for mean in means]
+    below = math.sqrt(sum((mean.value - low) ** 2 for mean, (low, _) in zip(means, ends, strict=True))) / count
+    above = math.sqrt(sum((high - mean.value) ** 2 for mean, (_, high) in zip(means, ends, strict=True))) / count
+    return Interval(value, max(value - below, 0.0), min(value + above, 1.0))
