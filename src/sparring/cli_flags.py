@@ -19,6 +19,7 @@ from sparring.commands.attacking.flags import (
     TableAttackFlags,
 )
 from sparring.commands.evaluating.flags import LeakageFlags
+from sparring.commands.fairness.flags import FairnessFlags
 
 Source = Annotated[str, arg(metavar="SOURCE", help_behavior_hint="")]
 RunFolder = Annotated[str, arg(metavar="RUN", help_behavior_hint="")]
@@ -135,15 +136,6 @@ class ClassifyFlags(TrainingFlags):
 
     recipe: Annotated[str | None, arg(metavar="NAME", help_behavior_hint="(default: by the kind of data)")] = None
     """Recipe of the classifier; `sparring recipes` lists them. --recipe NAME --help shows its flags."""
-    protect: Annotated[str | None, arg(metavar="COLUMN", help_behavior_hint="")] = None
-    """Column of groups to treat alike, which the classifier does not see: several methods are tried, one is chosen.
-    --protect COLUMN --help shows the further flags."""
-    protect_from: Annotated[str | None, arg(metavar="PATTERN", help_behavior_hint="")] = None
-    """The same for files: where their names hold the group, as in '{label}_{group}_*.wav'."""
-    see_protected: Switch = False
-    """Let classifiers see the protected column, and thresholds be chosen for each group."""
-    gap: Annotated[float | None, arg(metavar="G", help_behavior_hint="(default: 0.03)")] = None
-    """Largest gap between groups, on validation examples, of the classifier that is chosen."""
     labels: Annotated[int | None, arg(metavar="N", help_behavior_hint="(default: all labels)")] = None
     """Number of labels that training sees, balanced over classes where possible; the other examples count as
     unlabelled."""
@@ -153,6 +145,7 @@ class ClassifyFlags(TrainingFlags):
     """Unlabelled data of another domain: several recipes are trained on both, one is chosen without target labels."""
     target_labels: Annotated[str | None, arg(metavar="CSV|TARGET", help_behavior_hint="")] = None
     """Labels of the target, for the regret of that choice alone: a CSV file, or the target itself if it has labels."""
+    fairness: FairnessFlags = field(default_factory=FairnessFlags)
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,10 @@ PARITY, ODDS = Notion("parity", 2, 2), Notion("odds", 2, 2)
 Y, A = torch.tensor([0, 0, 1, 1, 0, 1]), torch.tensor([0, 1, 0, 1, 0, -1])
 
 
+def unchanged(x: Tensor, batch: Batch) -> Tensor:
+    return x
+
+
 def binary(*p: float) -> Tensor:
     return torch.tensor([[1 - each, each] for each in p], dtype=torch.float64)
 
@@ -104,7 +108,7 @@ def test_the_projected_gradient_is_zhangs() -> None:
     torch.manual_seed(0)
     net, adversary, alpha = TabularClassifier(3, 2, 8), AnswerAdversary(2, 2, 0), 0.7
     game = AdversarialGame(
-        net, adversary, PARITY, lambda at: alpha, sees="logits", reward=weighted_cross_entropy, project=True
+        net, adversary, PARITY, lambda at: alpha, unchanged, sees="logits", reward=weighted_cross_entropy, project=True
     )
     weights = list(net.parameters())
 
@@ -126,7 +130,7 @@ def test_an_adversary_worse_than_chance_is_not_made_worse() -> None:
     torch.manual_seed(0)
     net, adversary = TabularClassifier(3, 2, 8), AnswerAdversary(2, 2, 0)
     game = AdversarialGame(
-        net, adversary, PARITY, lambda at: 5.0, sees="logits", reward=weighted_cross_entropy, ceiling=0.0
+        net, adversary, PARITY, lambda at: 5.0, unchanged, sees="logits", reward=weighted_cross_entropy, ceiling=0.0
     )
     loss, stats = game.loss("classifier", batch(), 0.5)
     assert loss.item() == pytest.approx(nn.functional.cross_entropy(net(batch().x), batch().y).item())
@@ -137,8 +141,8 @@ def test_fresh_adversaries_begin_in_time_and_the_same_each_time() -> None:
     torch.manual_seed(0)
     net, adversary, cleared = TabularClassifier(3, 2, 8), FeatureAdversary(8, 2, 0, 4), list[int]()
     game = AdversarialGame(
-        net, adversary, PARITY, lambda at: 1.0, sees="features", reward=answer_entropy, generations=2, steps=2,
-        on_fresh=lambda: cleared.append(1),
+        net, adversary, PARITY, lambda at: 1.0, unchanged, sees="features", reward=answer_entropy, generations=2,
+        steps=2, on_fresh=lambda: cleared.append(1),
     )  # fmt: skip
     assert game.turns == ("adversary", "adversary", "classifier")
     first = adversary.layers[0].weight.clone()
@@ -159,7 +163,7 @@ def test_sharpening_compares_decisions() -> None:
         torch.tensor([[0.0, 0.2], [0.0, 5.0], [0.0, -0.2]]), torch.zeros(3).long(), group=torch.tensor([0, 1, 1])
     )
     for sharpness, expected in ((1.0, abs(0.55 - (0.993 + 0.45) / 2)), (1000.0, 0.5)):
-        game = PenaltyGame(net, gap_penalty, PARITY, lambda at: 1.0, sharpness=sharpness)
+        game = PenaltyGame(net, gap_penalty, PARITY, lambda at: 1.0, unchanged, sharpness=sharpness)
         assert torch.as_tensor(game.loss("classifier", data, 1.0)[1]["penalty"]).item() == pytest.approx(
             expected, abs=1e-2
         )

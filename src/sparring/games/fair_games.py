@@ -18,11 +18,11 @@ from torch.nn.functional import cross_entropy
 from sparring.engine.game import Batch, Schedule, Stats
 from sparring.engine.precision import at_least_float32
 from sparring.games.fairness import Notion, Penalty
+from sparring.games.semi_supervised import AugmentFn
 from sparring.games.single_player import classification_loss
 from sparring.nets.feature_head import features_of, logits_of
 from sparring.nets.group_adversary import GroupAdversary
 
-Change = Callable[[Tensor, Batch], Tensor]
 Reward = Callable[[Tensor, Tensor, Tensor], Tensor]
 """(logits of the groups `[B, G]`, groups `[B]`, weights `[B]`) -> a scalar."""
 
@@ -64,9 +64,9 @@ class PenaltyGame:
         penalty: Penalty | None,
         notion: Notion,
         weight: Schedule,
+        change: AugmentFn,
         *,
         sharpness: float = 1.0,
-        change: Change | None = None,
     ) -> None:
         self.players: Mapping[str, nn.Module] = {"classifier": classifier}
         self._net, self._penalty, self._notion, self._weight = classifier, penalty, notion, weight
@@ -74,7 +74,7 @@ class PenaltyGame:
 
     def loss(self, player: str, batch: Batch, at: float) -> tuple[Tensor, Stats]:
         """Return the loss, the accuracy and the penalty."""
-        x = self._change(batch.x, batch) if self._change else batch.x
+        x = self._change(batch.x, batch)
         logits = at_least_float32(self._net(x))
         loss, stats = classification_loss(logits, batch.y)
         if self._penalty is None:
@@ -100,6 +100,7 @@ class AdversarialGame:
         adversary: GroupAdversary,
         notion: Notion,
         weight: Schedule,
+        change: AugmentFn,
         *,
         sees: Literal["logits", "features"],
         reward: Reward,
@@ -109,7 +110,6 @@ class AdversarialGame:
         steps: int = 3,
         generations: int = 1,
         on_fresh: Callable[[], None] = lambda: None,
-        change: Change | None = None,
     ) -> None:
         self.players: Mapping[str, nn.Module] = {"classifier": classifier, "adversary": adversary}
         self.turns: Sequence[str] = (*["adversary"] * steps, "classifier")
@@ -138,7 +138,7 @@ class AdversarialGame:
 
     def _show(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return what the adversary sees `[B, F]`, and the logits `[B, K]`."""
-        x = self._change(batch.x, batch) if self._change else batch.x
+        x = self._change(batch.x, batch)
         features = features_of(self._classifier, x)
         logits = logits_of(self._classifier, features)
         return (logits if self._sees == "logits" else features), logits

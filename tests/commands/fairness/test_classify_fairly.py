@@ -17,7 +17,7 @@ from sparring.engine.errors import SparringError, UsageError
 from sparring.recipes import recipe_class
 
 Cli = Callable[..., "subprocess.CompletedProcess[str]"]
-SMALL: dict[str, Any] = {"hidden": 16, "batch_size": 128, "dropout": 0.0, "lr": 0.01}
+SMALL: dict[str, Any] = {"width": 16, "batch_size": 128, "lr": 0.01}
 ROWS = 2400
 
 
@@ -143,7 +143,8 @@ def test_recipes_that_compare_groups_need_groups(people: Path, tmp_path: Path) -
 
 
 def test_the_command_line(people: Path, quick: Cli, tmp_path: Path) -> None:
-    flags = "--label pay --protect group --notion odds --gap 1 --images 20000 --hidden 16 --batch-size 128 --lr 0.01 --recipe zhang --weight 1"
+    flags = "--label pay --protect group --notion odds --gap 1 --images 20000 --width 16 --batch-size 128 --lr 0.01"
+    flags += " --recipe zhang --weight 1"
     done = quick("classify", people, *flags.split(), "--out", tmp_path / "run")
     assert done.returncode == 0, done.stderr
     assert "candidate   zhang-1 " in done.stdout and "odds gap on validation" in done.stdout

@@ -6,7 +6,7 @@ from dataclasses import fields, replace
 from typing import Any
 
 from sparring.engine.errors import UsageError
-from sparring.recipes import RECIPES, recipe_class
+from sparring.recipes import recipe_class
 from sparring.recipes.features.fair_base import FairRecipe
 from sparring.recipes.recipe import Recipe
 
@@ -22,7 +22,7 @@ def base_recipe(recipe: Recipe | str | None, notion: str | None) -> FairRecipe:
     if selected is None:
         selected = recipe_class("plain")()
     if not isinstance(selected, FairRecipe):
-        known = ", ".join(name for name, entry in RECIPES.items() if ".features." in entry.module)
+        known = ", ".join(("plain", *METHODS))
         raise UsageError(f"{selected.name} does not compare groups: with --protect take --recipe {known}")
     return selected if notion is None else replace(selected, notion=notion)
 

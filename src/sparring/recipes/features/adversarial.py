@@ -12,7 +12,7 @@ from torch import nn
 from sparring.engine.loop import System
 from sparring.games.fair_games import answer_entropy, group_distance, weighted_cross_entropy
 from sparring.nets.group_adversary import AnswerAdversary, FeatureAdversary, GroupAdversary
-from sparring.recipes.features.backbone import backbone_for
+from sparring.recipes.features.base import features_in
 from sparring.recipes.features.fair_base import AdversarialFairRecipe
 
 
@@ -33,7 +33,7 @@ class Zhang(AdversarialFairRecipe):
     sharpness: float = 1.0
     """Sharpness c with which each adversary begins: it reads softmax((1 + |c|) logits)."""
 
-    def adversary(self, spec: Any) -> GroupAdversary:
+    def adversary(self, spec: Any, classifier: nn.Module) -> GroupAdversary:
         """Return a logistic adversary on answers; for odds and opportunity it sees the class as well."""
         notion = self.notion_for(spec)
         return AnswerAdversary(
@@ -52,10 +52,10 @@ class Zhang(AdversarialFairRecipe):
 class FeatureFairRecipe(AdversarialFairRecipe):
     """A recipe whose adversary sees the features."""
 
-    def adversary(self, spec: Any) -> GroupAdversary:
+    def adversary(self, spec: Any, classifier: nn.Module) -> GroupAdversary:
         """Return an MLP on features; for odds and opportunity it sees the class as well."""
-        notion, features = self.notion_for(spec), backbone_for(spec, self.hidden, self.dropout).features
-        return FeatureAdversary(features, notion.groups, notion.classes if notion.sees_labels else 0)
+        notion = self.notion_for(spec)
+        return FeatureAdversary(features_in(classifier), notion.groups, notion.classes if notion.sees_labels else 0)
 
 
 @dataclass(frozen=True, kw_only=True)

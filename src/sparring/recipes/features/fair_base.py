@@ -17,10 +17,11 @@ from sparring.engine.loop import System
 from sparring.engine.schedules import cosine, ramp
 from sparring.games.fair_games import AdversarialGame, Reward, weighted_cross_entropy
 from sparring.games.fairness import NOTIONS, Notion
+from sparring.games.semi_supervised import AugmentFn
 from sparring.nets.group_adversary import GroupAdversary
 from sparring.nets.tabular_mlp import Standardize
 from sparring.recipes.classifier_recipe import Change, joint_ema
-from sparring.recipes.features.backbone import backbone_for
+from sparring.recipes.features.networks import augmentation_for, classifier_for, width_for
 from sparring.recipes.recipe import check_positive, check_range
 
 
@@ -54,10 +55,8 @@ class FairRecipe:
     """Fraction of the run before the weight rises."""
     rise: float = 0.2
     """Fraction of the run over which the weight rises: a large weight early ends in a constant answer."""
-    hidden: int = 128
-    """Features of the classifier."""
-    dropout: float = 0.1
-    """Fraction of the hidden units of a table's classifier that are dropped in training."""
+    width: int | None = None
+    """Channels of the first convolution, or units of a hidden layer. None: by the kind of data."""
     batch_size: int = 1024
     """Examples a round: each needs rows of each group and class."""
     lr: float = 2e-3
@@ -68,9 +67,9 @@ class FairRecipe:
     def __post_init__(self) -> None:
         if self.notion not in NOTIONS:
             raise UsageError(f"unknown --notion '{self.notion}': {did_you_mean(self.notion, NOTIONS)}")
-        check_positive(self, "hidden", "batch_size", "lr", "rise")
-        check_range(self, 0, math.inf, "weight", "ema_half_life")
-        check_range(self, 0, 1, "dropout", "warm_up")
+        check_positive(self, "width", "batch_size", "lr", "rise", "ema_half_life")
+        check_range(self, 0, math.inf, "weight")
+        check_range(self, 0, 1, "warm_up")
 
     def resolve(self, spec: Any, hardware: Hardware) -> Self:
         """Choose the positive class; raise UsageError where there are no groups, or no such class."""
@@ -81,7 +80,8 @@ class FairRecipe:
         if self.binary and len(spec.classes) != 2:
             raise UsageError(f"{self.name} is for two classes, and there are {len(spec.classes)}: take another recipe")
         last = spec.classes[-1] if len(spec.classes) == 2 else None
-        return replace(self, positive=self.positive or last, weight=1.0 if self.weight is None else self.weight)
+        weight = 1.0 if self.weight is None else self.weight
+        return replace(self, positive=self.positive or last, weight=weight, width=self.width or width_for(spec))
 
     def notion_for(self, spec: Any) -> Notion:
         """Return the notion for the groups and classes of these data."""
@@ -90,7 +90,12 @@ class FairRecipe:
 
     def nets(self, spec: Any) -> dict[str, nn.Module]:
         """Return the classifier."""
-        return {"classifier": backbone_for(spec, self.hidden, self.dropout).net}
+        assert self.width
+        return {"classifier": classifier_for(spec, self.width)}
+
+    def change(self, spec: Any) -> AugmentFn:
+        """Return the random changes of training examples."""
+        return augmentation_for(spec, 1.0, "mild")
 
     def prepare(self, nets: Mapping[str, nn.Module], x: Tensor) -> None:
         """Standardise the columns of a table by rows `x` `[N, F]`."""
@@ -132,13 +137,14 @@ class AdversarialFairRecipe(FairRecipe):
         super().__post_init__()
         check_positive(self, "adversary_steps", "adversary_lr", "generations")
 
-    def adversary(self, spec: Any) -> GroupAdversary:
+    def adversary(self, spec: Any, classifier: nn.Module) -> GroupAdversary:
         """Return a fresh adversary; each recipe defines it."""
         raise NotImplementedError
 
     def nets(self, spec: Any) -> dict[str, nn.Module]:
         """Return the classifier and the adversary."""
-        return {**super().nets(spec), "adversary": self.adversary(spec)}
+        nets = super().nets(spec)
+        return {**nets, "adversary": self.adversary(spec, nets["classifier"])}
 
     def play(
         self, spec: Any, nets: Mapping[str, nn.Module], total: int, *, sees: Any, reward: Reward,
@@ -150,7 +156,7 @@ class AdversarialFairRecipe(FairRecipe):
         game = AdversarialGame(
             nets["classifier"], adversary, self.notion_for(spec), self.schedule, sees=sees, reward=reward,
             adversary_loss=adversary_loss, ceiling=ceiling, project=project, steps=self.adversary_steps,
-            generations=self.generations, on_fresh=optimizer.state.clear,
-            change=backbone_for(spec, self.hidden, self.dropout).change,
+            generations=self.generations, on_fresh=lambda: optimizer.state.clear(),
+            change=self.change(spec),
         )  # fmt: skip
         return self.build(nets, game, total, adversary=optimizer)

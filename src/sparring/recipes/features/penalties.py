@@ -12,7 +12,6 @@ from sparring.engine.device import Hardware
 from sparring.engine.loop import System
 from sparring.games.fair_games import PenaltyGame
 from sparring.games.fairness import Penalty, gap_penalty, hsic
-from sparring.recipes.features.backbone import backbone_for
 from sparring.recipes.features.fair_base import FairRecipe
 from sparring.recipes.recipe import check_positive
 
@@ -30,9 +29,8 @@ class Plain(FairRecipe):
 
     def game(self, spec: Any, nets: Mapping[str, nn.Module], penalty: Penalty | None, sharpness: float = 1.0) -> Any:
         """Return the game with a penalty."""
-        change = backbone_for(spec, self.hidden, self.dropout).change
         return PenaltyGame(
-            nets["classifier"], penalty, self.notion_for(spec), self.schedule, sharpness=sharpness, change=change
+            nets["classifier"], penalty, self.notion_for(spec), self.schedule, self.change(spec), sharpness=sharpness
         )
 
 
