@@ -18,7 +18,7 @@ def test_bbse_is_exact_on_a_known_confusion_matrix() -> None:
     prior, true = np.array([0.5, 0.3, 0.2]), np.array([0.1, 0.2, 0.7])
     answered = given @ true
     np.testing.assert_allclose(class_weights(given * prior, answered), true / prior, rtol=0.01)
-    np.testing.assert_allclose(target_shares(given * prior, answered), true, atol=0.003)
+    np.testing.assert_allclose(target_shares(given * prior, answered, prior), true, atol=0.003)
 
 
 def test_weights_are_not_negative_and_near_1_where_answers_say_nothing() -> None:
@@ -41,7 +41,7 @@ def simulate(shares: list[float], seed: int, count: int = 800) -> LabelShift:
         return np.where(wrong, rng.integers(3, size=len(labels)), labels)
 
     source, target = rng.integers(3, size=count), rng.choice(3, count, p=shares)
-    return estimate_label_shift(answers(source), source, answers(target), ("a", "b", "c"), seed=seed)
+    return estimate_label_shift(answers(source), source, answers(target), ("a", "b", "c"), np.full(3, 1 / 3), seed=seed)
 
 
 def test_the_interval_holds_the_truth_in_about_95_of_100_cases() -> None:
@@ -74,3 +74,10 @@ def test_json_and_back() -> None:
 
     shift = simulate([0.7, 0.2, 0.1], 0)
     assert LabelShift.from_json(json.loads(json.dumps(asdict(shift)))) == shift
+
+
+def test_a_class_without_held_out_rows_keeps_its_share() -> None:
+    answers = np.array([0, 1] * 50)
+    shift = estimate_label_shift(answers, answers, answers, ("a", "b", "rare"), np.array([0.49, 0.49, 0.02]))
+    assert shift.target == pytest.approx((0.49, 0.49, 0.02), abs=0.01)
+    assert shift.training_shares[2] > 0.01

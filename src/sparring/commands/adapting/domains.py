@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparring.data.dataset import Dataset
-from sparring.data.joined import JoinedDomains, moment_map
+from sparring.data.joined import JoinedDomains, longer, moment_map
 from sparring.data.labels import labels_as, read_labels
 from sparring.data.open import guess_kind, open_source
 from sparring.data.reader_api import ReadOptions
@@ -69,7 +69,7 @@ def open_target(target: str | Path, source: str | Path, data: Dataset, options: 
             f"--adapt-to {target} does not fit {source}: its classes are {_listed(opened.report.classes)}, those "
             f"of the source {_listed(spec.classes)}: adaptation needs the same classes"
         )
-    if opened.spec.shape != spec.shape and kind != "audio":
+    if longer(opened.spec, spec).shape != longer(spec, opened.spec).shape:
         raise UsageError(f"--adapt-to {target} has the shape {opened.spec.shape}, {source} has {spec.shape}")
     if Path(target).absolute() == Path(source).absolute() or _equal(opened, data):
         raise UsageError(f"--adapt-to {target} is the source itself: name other data, or leave it out")

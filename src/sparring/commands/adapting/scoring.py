@@ -71,8 +71,10 @@ def label_shift(candidate: Candidate, scores: CandidateScores) -> LabelShift:
         for idx in (domains.source_held_out, np.concatenate([domains.target_held_out, _some(domains.target_idx)]))
     )
     trust = trust_of(scores.estimated_accuracy)
-    labels = domains.joined.labels[domains.source_held_out]
-    return estimate_label_shift(answers, labels, others, domains.classes, trust)
+    labels = domains.source.labels
+    source = np.bincount(labels[labels >= 0], minlength=len(domains.classes)) / (labels >= 0).sum()
+    known = labels[domains.source_held_out]
+    return estimate_label_shift(answers, known, others, domains.classes, source, trust)
 
 
 def ranked(scores: list[CandidateScores], shift: LabelShift) -> list[CandidateScores]:

@@ -88,31 +88,34 @@ def class_weights(table: NDArray[np.float64], answered: NDArray[np.float64]) -> 
     return weights
 
 
-def target_shares(table: NDArray[np.float64], answered: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the estimated class shares of the target, `[K]`, of sum 1."""
-    shares: NDArray[np.float64] = np.multiply(class_weights(table, answered), table.sum(0))
+def target_shares(
+    table: NDArray[np.float64], answered: NDArray[np.float64], source: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return the estimated class shares of the target, `[K]`, of sum 1, from those of the source."""
+    shares: NDArray[np.float64] = np.multiply(class_weights(table, answered), source)
     return shares / float(shares.sum())
 
 
 def estimate_label_shift(
     answers: NDArray[np.int64], labels: NDArray[np.int64], target_answers: NDArray[np.int64],
-    classes: tuple[str, ...], trust: float = 1.0, seed: int = 0,
+    classes: tuple[str, ...], source: NDArray[np.float64], trust: float = 1.0, seed: int = 0,
 ) -> LabelShift:  # fmt: skip
     """Return the label shift from a classifier's answers on held-out source rows `[N]` and target rows `[M]`.
+
+    `source` are the class shares `[K]` of all labelled source rows: a rare class may have none held out.
 
     The interval is the percentile bootstrap over both.
     """
     rng, count = np.random.default_rng(seed), len(classes)
 
     def shares(a: NDArray[np.int64], y: NDArray[np.int64], t: NDArray[np.int64]) -> NDArray[np.float64]:
-        return target_shares(joint_table(a, y, count), np.bincount(t, minlength=count) / len(t))
+        return target_shares(joint_table(a, y, count), np.bincount(t, minlength=count) / len(t), source)
 
     resampled = []
     for _ in range(RESAMPLES):
         idx, target_idx = (rng.integers(len(each), size=len(each)) for each in (labels, target_answers))
         resampled.append(shares(answers[idx], labels[idx], target_answers[target_idx]))
     low, high = np.quantile(resampled, [0.025, 0.975], axis=0)
-    source = np.bincount(labels, minlength=count) / len(labels)
     target = shares(answers, labels, target_answers)
     of_source, of_target, lower, upper = (tuple(map(float, each)) for each in (source, target, low, high))
     return LabelShift(classes, of_source, of_target, lower, upper, trust)

@@ -12,6 +12,7 @@ from torch.optim import AdamW
 
 from sparring.engine.device import Hardware
 from sparring.engine.ema import EMA
+from sparring.engine.errors import UsageError
 from sparring.engine.game import Game
 from sparring.engine.loop import System
 from sparring.engine.schedules import cosine
@@ -55,12 +56,16 @@ class AdaptationRecipe:
     augment_strength: float = 1.0
     """Strength of the augmentation in training; 0 disables it."""
     class_shares: tuple[float, ...] = ()
-    """Class shares of the target, by which source examples are drawn. None given: estimated by source_only's errors."""
+    """Class shares of the target, by which source examples are drawn. None given: estimated from the
+    errors of the best candidate so far."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "class_shares", tuple(self.class_shares))
         check_positive(self, "width", "batch_size", "lr", "ema_half_life")
         check_range(self, 0, 1, "weight_decay")
+        shares = self.class_shares
+        if shares and (min(shares) < 0 or max(shares) > 1 or not sum(shares) > 0):
+            raise UsageError("--class-shares must be from 0 to 1, and not all of them 0")
         check_range(self, 0, float("inf"), "augment_strength")
 
     @property
@@ -69,7 +74,12 @@ class AdaptationRecipe:
         return self.batch_size if self.uses_target else 0
 
     def resolve(self, spec: Any, hardware: Hardware) -> Self:
-        """Choose the width by the kind of data."""
+        """Choose the width by the kind of data; raise UsageError on another number of class shares."""
+        if self.class_shares and len(self.class_shares) != len(spec.classes):
+            raise UsageError(
+                f"--class-shares has {len(self.class_shares)} numbers, the data have {len(spec.classes)} classes: give "
+                "one for each, or leave it out"
+            )
         return dataclasses.replace(self, width=self.width or width_for(spec))
 
     def nets(self, spec: Any) -> dict[str, nn.Module]:

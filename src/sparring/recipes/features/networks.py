@@ -18,7 +18,7 @@ from sparring.nets.series_cnn import SeriesCNN
 from sparring.nets.speech_cnn import SpeechCNN
 from sparring.nets.tabular_mlp import TabularClassifier
 from sparring.recipes.supervised.series_cnn import NOISE
-from sparring.recipes.supervised.speech_cnn import MAX_NOISE, SHIFT_SECONDS, shift_and_add_noise
+from sparring.recipes.supervised.speech_cnn import MAX_NOISE, SHIFT_SECONDS, crop, shift_and_add_noise
 
 FEATURES = 128
 """Number of features of image classifiers and tables."""
@@ -101,15 +101,16 @@ def _augmented_image(spec: ImageSpec, strength: float, level: str) -> AugmentFn:
 
 @augmentation_for.register
 def _augmented_audio(spec: AudioSpec, strength: float, level: str) -> AugmentFn:
+    """Delay recordings and add noise; the silence after nearly all of them is cut."""
     factor = {"weak": 0.0, "mild": 1.0, "strong": 1.0}[level] * strength
     if not factor:
-        return lambda x, batch: x
+        return lambda x, batch: crop(x)
     samples = max(int(SHIFT_SECONDS * factor * spec.rate), 1)
     return partial(_changed_audio, samples=samples, noise=MAX_NOISE * (3 if level == "strong" else 1))
 
 
 def _changed_audio(x: Tensor, batch: Batch, samples: int, noise: float) -> Tensor:
-    return shift_and_add_noise(x, batch, samples, noise)
+    return shift_and_add_noise(crop(x), batch, samples, noise)
 
 
 @augmentation_for.register
