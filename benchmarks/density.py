@@ -34,8 +34,10 @@ from sparring.models.capabilities import Density
 from sparring.models.density import DensityModel
 from sparring.nets.density_net import Codes
 
-PROBE_IMAGES, PROBE_SECONDS = 640, 10.0
-"""Images of the shortest run; CPU seconds by which a longer one exceeds it. Their difference gives the speed."""
+PROBE_IMAGES = 640, 6400
+"""Images of two short runs, whose difference gives the speed."""
+SHORTEST = 0.85
+"""Fraction of the time below which a training is repeated with more images."""
 SAMPLES = 64
 PACKED = 1_000
 
@@ -60,15 +62,17 @@ def cpu_seconds(recipe: Any, images: int, folder: Path) -> float:
     return time.process_time() - begin
 
 
-def images_for(recipe: Any, minutes: float, folder: Path) -> int:
-    """Number of images that a training draws in these CPU minutes."""
-    for k in range(2):  # the first one warms up
-        shortest = cpu_seconds(recipe, PROBE_IMAGES, folder / f"shortest{k}")
-    images = longer = 0
-    while longer - shortest < PROBE_SECONDS:
-        images = 4 * images or 8 * PROBE_IMAGES
-        longer = cpu_seconds(recipe, images, folder / f"probe{images}")
-    return int(minutes * 60 * (images - PROBE_IMAGES) / (longer - shortest))
+def trained(recipe: Any, minutes: float, folder: Path) -> tuple[Path, int, float]:
+    """Train for about these CPU minutes; return the run, its images and its CPU seconds.
+
+    Measurements at checkpoints take time that does not grow with the images, so the first guess can be far too short.
+    """
+    cpu_seconds(recipe, PROBE_IMAGES[0], folder / "warm-up")
+    shorter, longer = (cpu_seconds(recipe, images, folder / f"probe{images}") for images in PROBE_IMAGES)
+    images = int(minutes * 60 * (PROBE_IMAGES[1] - PROBE_IMAGES[0]) / max(longer - shorter, 0.1))
+    while (seconds := cpu_seconds(recipe, images, folder / f"run{images}")) < SHORTEST * minutes * 60:
+        images = int(images * min(minutes * 60 / seconds, 10))
+    return folder / f"run{images}", images, seconds
 
 
 def figures(name: str, run: Path, rows: int) -> dict[str, Any]:
@@ -130,9 +134,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for name in arguments.only:
             recipe, path = MODELS[name](), Path(folder) / str(list(MODELS).index(name))
-            images = images_for(recipe, arguments.minutes, path)
-            seconds = cpu_seconds(recipe, images, path / "run")
-            row = {"images": images, "cpu_seconds": round(seconds, 1), **figures(name, path / "run", arguments.rows)}
+            run, images, seconds = trained(recipe, arguments.minutes, path)
+            row = {"images": images, "cpu_seconds": round(seconds, 1), **figures(name, run, arguments.rows)}
             result["models"][name] = row
             nll, fd = row.get("nll"), row["fd"]
             log(f"{name}: {images:,} images, {nll and nll['value']}, fd {fd['value']:.3f} (real {fd['real']})")
