@@ -13,7 +13,8 @@ SHIFT = LabelShift(("a", "b"), (0.5, 0.5), (0.4, 0.6), (0.35, 0.55), (0.45, 0.65
 
 def scores(name: str = "dann", **values: Any) -> CandidateScores:
     given: dict[str, Any] = {
-        "source_accuracy": 0.95, "weighted_risk": 0.2, "dev": 0.2, "information": 0.5, "entropy": 0.1, "density": 1.0,
+        "source_accuracy": 0.95, "source_rows": 10_000,
+        "weighted_risk": 0.2, "dev": 0.2, "information": 0.5, "entropy": 0.1, "density": 1.0,
         "estimated_accuracy": 0.9, "shares": (0.45, 0.55),
     }  # fmt: skip
     return CandidateScores(name, **{**given, **values})
@@ -38,6 +39,12 @@ def test_what_collapsed_is_refused(values: dict[str, Any], reason: str) -> None:
 def test_what_is_sound_passes_and_source_only_always_does() -> None:
     assert find_vetoes(scores(critic=(0.9, 0.6, 0.52), source_accuracy=0.925), BASELINE, SHIFT) == ()
     assert find_vetoes(replace(BASELINE, shares=(0.0, 1.0)), BASELINE, SHIFT) == ()
+
+
+def test_a_loss_within_the_error_of_few_rows_is_no_collapse() -> None:
+    few = scores(source_accuracy=0.9, source_rows=60)
+    assert find_vetoes(few, replace(BASELINE, source_rows=60), SHIFT) == ()
+    assert find_vetoes(replace(few, source_accuracy=0.7), replace(BASELINE, source_rows=60), SHIFT)
 
 
 def test_the_estimate_and_the_sources_shares_are_both_plausible() -> None:

@@ -10,12 +10,11 @@ from typing import Any
 
 from sparring.commands.adapting.candidates import MINUTES, Budget, candidates_of
 from sparring.commands.adapting.domains import Domains, join, open_target, preprocessing, target_labels
-from sparring.commands.adapting.scoring import accuracy_of, label_shift, ranked, score
+from sparring.commands.adapting.scoring import accuracy_of, label_shift, ranked, score, tested
 from sparring.commands.adapting.training import Candidate, train_candidate
 from sparring.commands.reporting.classifier_report import report_of
 from sparring.commands.reporting.progress import Progress
 from sparring.commands.reporting.run_report import write_run
-from sparring.commands.training.calibrate import run_test
 from sparring.commands.training.interrupt import Stopped, explain_interrupt
 from sparring.commands.training.labels import select_labels
 from sparring.commands.training.plan import Plan
@@ -182,7 +181,7 @@ def _report(adaptation: Adaptation, selected: Candidate, choice: Choice) -> Adap
     """Test the selected classifier on the source's test, and write classification.json, choice.json, report.html."""
     session, source = adaptation.session, adaptation.domains.source
     run = session.run
-    test = run_test(selected.classifier, source, source, session.progress)
+    test = tested(selected, source, session.progress)
     base = report_of(run, selected.classifier, source, test, adaptation.notes)
     values = {field.name: getattr(base, field.name) for field in fields(base)}
     report = AdaptationReport(**{**values, "to_label": ""}, choice=choice)

@@ -11,7 +11,13 @@ from torch import Tensor
 from torch.nn.functional import nll_loss
 
 from sparring.commands.adapting.training import Candidate
+from sparring.commands.reporting.progress import Progress
+from sparring.commands.training.calibrate import TestResult, run_test
+from sparring.commands.training.further_tests import FurtherTests
+from sparring.data.dataset import Dataset
 from sparring.data.in_memory import IndexedDataset
+from sparring.data.joined import JoinedDomains
+from sparring.data.labels import labels_as
 from sparring.measure.domains.choice import CandidateScores, find_vetoes, mean_ranks
 from sparring.measure.domains.label_shift import LabelShift, estimate_label_shift, trust_of
 from sparring.measure.domains.risk import (
@@ -46,6 +52,7 @@ def score(candidate: Candidate) -> CandidateScores:
     return CandidateScores(
         name=candidate.name,
         source_accuracy=float((log_p.argmax(1) == labels).double().mean()),
+        source_rows=len(labels),
         weighted_risk=weighted_risk(losses, weights),
         dev=dev_risk(losses, weights),
         information=information(p),
@@ -89,6 +96,21 @@ def accuracy_of(classifier: Classifier, data: IndexedDataset, labels: NDArray[np
     idx = np.flatnonzero(labels >= 0)
     _, log_p = evaluated(classifier, data, idx)
     return int((log_p.argmax(1).numpy() == labels[idx]).sum()), len(idx)
+
+
+def tested(candidate: Candidate, source: Dataset, progress: Progress) -> TestResult | None:
+    """Test a candidate on the source's test split, as its training saw the source; None where there is no such split.
+
+    Where that passed a map to the target's moments, the test's rows pass it, too, and are not attacked.
+    """
+    joined, test = candidate.domains.joined, source.split("test")
+    labels = labels_as(candidate.domains.classes, test)
+    if joined.source_map is None or not (labels >= 0).any():
+        return run_test(candidate.classifier, source, source, progress)
+    idx = np.flatnonzero(labels >= 0)
+    _, log_p = evaluated(candidate.classifier, JoinedDomains(test, joined.target, joined.source_map), idx)
+    what = f"test {source.report.unit} of the source, with its columns mapped to the target's moments"
+    return TestResult(what, torch.from_numpy(labels[idx]), log_p.exp(), 0, FurtherTests())
 
 
 def evaluated(classifier: Classifier, data: IndexedDataset, idx: NDArray[np.int64]) -> tuple[Tensor, Tensor]:

@@ -6,14 +6,16 @@ collapse fails. Two scores of different kinds then rank the others. Source only 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
 from sparring.measure.domains.label_shift import LabelShift
+from sparring.stats.intervals import Z
 
 MAX_SOURCE_LOSS = 0.03
-"""Accuracy on the source that a candidate may lose against source only."""
+"""Accuracy on the source that a candidate may lose against source only, beyond the error of either."""
 MAX_SHARE_RATIO = 4.0
 """Factor by which a class's share of the answers may leave its estimated share."""
 ORDER = "source_only", "coral", "mcc", "dann", "cdan", "adda", "mcd", "teacher"
@@ -36,6 +38,8 @@ class CandidateScores:
     name: str
     source_accuracy: float
     """Accuracy on held-out source rows."""
+    source_rows: int
+    """Number of these rows."""
     weighted_risk: float
     """Importance-weighted log loss on held-out source rows; lower is better."""
     dev: float
@@ -62,6 +66,11 @@ class CandidateScores:
     """Accuracy on labelled target rows, where labels are known; no part of the choice."""
 
     @property
+    def variance(self) -> float:
+        """Variance of the accuracy on the source."""
+        return self.source_accuracy * (1 - self.source_accuracy) / self.source_rows
+
+    @property
     def net_information(self) -> float:
         """Information minus weighted risk, in nats."""
         return self.information - self.weighted_risk
@@ -81,7 +90,7 @@ def find_vetoes(candidate: CandidateScores, baseline: CandidateScores, shift: La
         return ()
     reasons = []
     loss = baseline.source_accuracy - candidate.source_accuracy
-    if loss > MAX_SOURCE_LOSS:
+    if loss > MAX_SOURCE_LOSS + Z * math.sqrt(sum(each.variance for each in (candidate, baseline))):
         reasons.append(f"accuracy on the source {100 * loss:.1f} points below source only")
     if worst := _worst_share(candidate, shift):
         reasons.append(worst)
