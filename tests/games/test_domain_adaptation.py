@@ -7,7 +7,13 @@ from torch.nn.functional import cross_entropy
 
 from sparring.engine.game import Batch
 from sparring.games.confident_teacher import ConfidentTeacher, align
-from sparring.games.domain_adaptation import AdversarialDomains, DomainAdaptation, Domains, passed, weighted
+from sparring.games.domain_adaptation import (
+    AdversarialDomains,
+    DomainAdaptation,
+    DomainFeatures,
+    forward_domains,
+    ramped_term,
+)
 from sparring.games.domain_losses import coral
 from sparring.nets.domain_critic import DomainCritic, HeadPair, MultilinearMap
 from sparring.nets.tabular_mlp import TabularClassifier
@@ -33,9 +39,11 @@ def test_without_terms_the_loss_is_the_cross_entropy_on_the_source() -> None:
 
 def test_a_weighted_term_rises_from_0() -> None:
     net, given = TabularClassifier(4, 3, 8), batch()
-    game = DomainAdaptation(net, {"coral": weighted(5.0, lambda d: coral(d.source_features, d.target_features))}, same)
+    game = DomainAdaptation(
+        net, {"coral": ramped_term(5.0, lambda d: coral(d.source_features, d.target_features))}, same
+    )
     assert game.loss("classifier", given, 0.0)[1]["coral"] == 0
-    domains = passed(net, given, same)
+    domains = forward_domains(net, given, same)
     expected = 5 * coral(domains.source_features, domains.target_features)
     torch.testing.assert_close(game.loss("classifier", given, 1.0)[1]["coral"], expected, rtol=1e-3, atol=1e-5)
 
@@ -50,7 +58,7 @@ def test_the_critic_learns_unscaled_and_the_features_get_the_reversed_gradient(c
     for at in (0.0, 1.0):
         net.zero_grad()
         critic.zero_grad()
-        loss, stats = term(passed(net, batch_of_seed(2), same), batch(), at)
+        loss, stats = term(forward_domains(net, batch_of_seed(2), same), batch(), at)
         loss.backward()  # type: ignore[no-untyped-call]
         gradients[at] = [p.grad.clone() for p in (critic.head.weight, net.features[1].weight) if p.grad is not None]  # type: ignore[union-attr]
         assert 0 <= float(stats["critic_accuracy"]) <= 1
@@ -103,7 +111,7 @@ def test_only_answers_as_confident_as_on_the_source_count() -> None:
     logits = torch.tensor([[5.0, 0.0], [0.2, 0.0], [0.0, 5.0]])
     student = torch.randn(3, 2)
     x, y = torch.randn(3, 4), torch.tensor([0, 1, 0])
-    domains = Domains(x, y, x, student, x, student)
+    domains = DomainFeatures(x, y, x, student, x, student)
     term = ConfidentTeacher(Answers(logits), same, [0.5, 0.5], align_shares=False, weight=2.0, confidence=0.95)
     loss, stats = term(domains, Batch(x, y), 1.0)
     expected = cross_entropy(student[[0, 2]], torch.tensor([0, 1]), reduction="sum") / 3

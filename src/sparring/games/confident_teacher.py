@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from sparring.engine.game import Batch, Stats
-from sparring.games.domain_adaptation import Domains
+from sparring.games.domain_adaptation import DomainFeatures
 from sparring.games.semi_supervised import AugmentFn
 
 MAX_CORRECTION = 4.0
@@ -54,7 +54,7 @@ class ConfidentTeacher(nn.Module):
         self.register_buffer("shares", torch.tensor(list(shares), dtype=torch.float32))
         self.register_buffer("class_probs", self.shares.clone())
 
-    def forward(self, domains: Domains, batch: Batch, at: float) -> tuple[Tensor, Stats]:
+    def forward(self, domains: DomainFeatures, batch: Batch, at: float) -> tuple[Tensor, Stats]:
         """Return the weighted loss, and as `confident` the fraction of confident target examples."""
         with torch.no_grad():
             teacher = self._teacher[0]

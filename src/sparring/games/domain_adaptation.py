@@ -25,7 +25,7 @@ AUGMENT_SALT = 23
 
 
 @dataclass(frozen=True)
-class Domains:
+class DomainFeatures:
     """What a classifier makes of a source and a target batch, augmented; float32."""
 
     source_x: Tensor
@@ -41,12 +41,12 @@ class Domains:
 class AdaptationTerm(Protocol):
     """A further loss of the classifier. One with parameters or buffers is an `nn.Module` and trains with it."""
 
-    def __call__(self, domains: Domains, batch: Batch, at: float, /) -> tuple[Tensor, Stats]:
-        """Return the weighted loss, a scalar, and statistics."""
+    def __call__(self, domains: DomainFeatures, batch: Batch, at: float, /) -> tuple[Tensor, Stats]:
+        """Return the loss with its weight, a scalar, and statistics."""
         ...
 
 
-def passed(net: nn.Module, batch: Batch, augment: AugmentFn) -> Domains:
+def forward_domains(net: nn.Module, batch: Batch, augment: AugmentFn) -> DomainFeatures:
     """Return features and logits of the source and the target examples of `batch`, by one forward pass."""
     assert batch.labelled is not None
     x, y = batch.labelled()
@@ -55,7 +55,7 @@ def passed(net: nn.Module, batch: Batch, augment: AugmentFn) -> Domains:
     features = features_of(net, both)
     logits = logits_of(net, features)
     count = len(x)
-    return Domains(x, y, features[:count], logits[:count], features[count:], logits[count:])
+    return DomainFeatures(x, y, features[:count], logits[:count], features[count:], logits[count:])
 
 
 def source_loss(logits: Tensor, y: Tensor) -> tuple[Tensor, Stats]:
@@ -76,7 +76,7 @@ class DomainAdaptation:
 
     def loss(self, player: str, batch: Batch, at: float) -> tuple[Tensor, Stats]:
         """Return the loss, and as `accuracy` that on the augmented source."""
-        domains = passed(self._classifier, batch, self.augment)
+        domains = forward_domains(self._classifier, batch, self.augment)
         loss, stats = source_loss(domains.source_logits, domains.y)
         for name, term in self.terms.items():
             value, extra = term(domains, batch, at)
@@ -84,10 +84,10 @@ class DomainAdaptation:
         return loss, stats
 
 
-def weighted(weight: float, loss: Callable[[Domains], Tensor]) -> AdaptationTerm:
+def ramped_term(weight: float, loss: Callable[[DomainFeatures], Tensor]) -> AdaptationTerm:
     """Build the term `weight` * `loss`, ramped up by `reversal_strength`: early features mean little."""
 
-    def term(domains: Domains, batch: Batch, at: float) -> tuple[Tensor, Stats]:
+    def term(domains: DomainFeatures, batch: Batch, at: float) -> tuple[Tensor, Stats]:
         return weight * reversal_strength(at) * loss(domains), {}
 
     return term
@@ -108,7 +108,7 @@ class AdversarialDomains(nn.Module):
         self.critic, self.joint = critic, joint
         self.weight, self.by_entropy = weight, by_entropy
 
-    def forward(self, domains: Domains, batch: Batch, at: float) -> tuple[Tensor, Stats]:
+    def forward(self, domains: DomainFeatures, batch: Batch, at: float) -> tuple[Tensor, Stats]:
         """Return the critic's loss, and as `critic_accuracy` how often it is right."""
         strength = self.weight * reversal_strength(at)
         source = self.critic(self._input(domains.source_features, domains.source_logits, strength)).float()

@@ -10,7 +10,7 @@ from typing import Any
 
 from sparring.commands.adapting.candidates import MINUTES, Budget, candidates_of
 from sparring.commands.adapting.domains import Domains, join, open_target, preprocessing, target_labels
-from sparring.commands.adapting.scoring import accuracy_of, label_shift, ranked, score, tested
+from sparring.commands.adapting.scoring import accuracy_of, label_shift, score, test_on_source, with_ranks
 from sparring.commands.adapting.training import Candidate, train_candidate
 from sparring.commands.reporting.classifier_report import report_of
 from sparring.commands.reporting.progress import Progress
@@ -148,11 +148,11 @@ def _train_all(adaptation: Adaptation) -> tuple[list[Candidate], list[CandidateS
         candidates[name] = train_candidate(adaptation.request, run, recipe, budgets[name], domains, session.progress)
         scores.append(score(candidates[name]))
         shift = shift or label_shift(candidates[name], scores[0])
-        scores = ranked(scores, shift)
+        scores = with_ranks(scores, shift)
         best = choose(scores)
         shift = label_shift(candidates[best], next(each for each in scores if each.name == best))
     assert shift is not None
-    return list(candidates.values()), ranked(scores, shift), shift
+    return list(candidates.values()), with_ranks(scores, shift), shift
 
 
 def _with_regret(choice: Choice, candidates: list[Candidate], adaptation: Adaptation, labels: str | Path) -> Choice:
@@ -181,7 +181,7 @@ def _report(adaptation: Adaptation, selected: Candidate, choice: Choice) -> Adap
     """Test the selected classifier on the source's test, and write classification.json, choice.json, report.html."""
     session, source = adaptation.session, adaptation.domains.source
     run = session.run
-    test = tested(selected, source, session.progress)
+    test = test_on_source(selected, source, session.progress)
     base = report_of(run, selected.classifier, source, test, adaptation.notes)
     values = {field.name: getattr(base, field.name) for field in fields(base)}
     report = AdaptationReport(**{**values, "to_label": ""}, choice=choice)

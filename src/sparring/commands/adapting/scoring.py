@@ -39,10 +39,12 @@ def score(candidate: Candidate) -> CandidateScores:
     """Return the scores of a trained candidate."""
     domains, classifier = candidate.domains, candidate.classifier
     joined = domains.joined
-    features, log_p = evaluated(classifier, joined, domains.source_held_out)
+    features, log_p = evaluate_rows(classifier, joined, domains.source_held_out)
     labels = torch.from_numpy(joined.labels[domains.source_held_out])
-    _, target_log_p = evaluated(classifier, joined, domains.target_held_out)
-    source, target = (evaluated(classifier, joined, _some(idx))[0] for idx in (domains.source_idx, domains.target_idx))
+    _, target_log_p = evaluate_rows(classifier, joined, domains.target_held_out)
+    source, target = (
+        evaluate_rows(classifier, joined, _some(idx))[0] for idx in (domains.source_idx, domains.target_idx)
+    )
     weights = importance_weights(source, target, features)
     losses = nll_loss(log_p, labels, reduction="none").double()
     p = target_log_p.exp()
@@ -74,7 +76,7 @@ def label_shift(candidate: Candidate, scores: CandidateScores) -> LabelShift:
     """Return the label shift by the answers of a candidate with these scores."""
     domains, classifier = candidate.domains, candidate.classifier
     answers, others = (
-        evaluated(classifier, domains.joined, idx)[1].argmax(1).numpy()
+        evaluate_rows(classifier, domains.joined, idx)[1].argmax(1).numpy()
         for idx in (domains.source_held_out, np.concatenate([domains.target_held_out, _some(domains.target_idx)]))
     )
     trust = trust_of(scores.estimated_accuracy)
@@ -84,7 +86,7 @@ def label_shift(candidate: Candidate, scores: CandidateScores) -> LabelShift:
     return estimate_label_shift(answers, known, others, domains.classes, source, trust)
 
 
-def ranked(scores: list[CandidateScores], shift: LabelShift) -> list[CandidateScores]:
+def with_ranks(scores: list[CandidateScores], shift: LabelShift) -> list[CandidateScores]:
     """Return the scores with vetoes and mean ranks; the first is source only."""
     checked = [replace(each, vetoes=find_vetoes(each, scores[0], shift)) for each in scores]
     ranks = iter(mean_ranks([each for each in checked if not each.vetoes]))
@@ -94,11 +96,11 @@ def ranked(scores: list[CandidateScores], shift: LabelShift) -> list[CandidateSc
 def accuracy_of(classifier: Classifier, data: IndexedDataset, labels: NDArray[np.int64]) -> tuple[int, int]:
     """Return correct answers and their number, on rows with a label of `labels` `[N]`."""
     idx = np.flatnonzero(labels >= 0)
-    _, log_p = evaluated(classifier, data, idx)
+    _, log_p = evaluate_rows(classifier, data, idx)
     return int((log_p.argmax(1).numpy() == labels[idx]).sum()), len(idx)
 
 
-def tested(candidate: Candidate, source: Dataset, progress: Progress) -> TestResult | None:
+def test_on_source(candidate: Candidate, source: Dataset, progress: Progress) -> TestResult | None:
     """Test a candidate on the source's test split, as its training saw the source; None where there is no such split.
 
     Where that passed a map to the target's moments, the test's rows pass it, too, and are not attacked.
@@ -108,12 +110,12 @@ def tested(candidate: Candidate, source: Dataset, progress: Progress) -> TestRes
     if joined.source_map is None or not (labels >= 0).any():
         return run_test(candidate.classifier, source, source, progress)
     idx = np.flatnonzero(labels >= 0)
-    _, log_p = evaluated(candidate.classifier, JoinedDomains(test, joined.target, joined.source_map), idx)
+    _, log_p = evaluate_rows(candidate.classifier, JoinedDomains(test, joined.target, joined.source_map), idx)
     what = f"test {source.report.unit} of the source, with its columns mapped to the target's moments"
     return TestResult(what, torch.from_numpy(labels[idx]), log_p.exp(), 0, FurtherTests())
 
 
-def evaluated(classifier: Classifier, data: IndexedDataset, idx: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+def evaluate_rows(classifier: Classifier, data: IndexedDataset, idx: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
     """Return features `[N, F]` and log probabilities `[N, K]` of rows, calibrated; float32, on the CPU."""
     features, log_p = [], []
     with torch.no_grad():

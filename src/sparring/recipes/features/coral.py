@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from torch import nn
 
 from sparring.engine.ema import EMA
-from sparring.games.domain_adaptation import AdaptationTerm, weighted
+from sparring.games.domain_adaptation import AdaptationTerm, ramped_term
 from sparring.games.domain_losses import coral
 from sparring.recipes.features.base import AdaptationRecipe
 from sparring.recipes.recipe import check_range
@@ -31,4 +31,4 @@ class CORAL(AdaptationRecipe):
 
     def terms(self, spec: Any, nets: Mapping[str, nn.Module], ema: EMA) -> dict[str, AdaptationTerm]:
         """Return the penalty."""
-        return {"coral": weighted(self.coral_weight, lambda d: coral(d.source_features, d.target_features))}
+        return {"coral": ramped_term(self.coral_weight, lambda d: coral(d.source_features, d.target_features))}

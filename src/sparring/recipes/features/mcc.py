@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from torch import nn
 
 from sparring.engine.ema import EMA
-from sparring.games.domain_adaptation import AdaptationTerm, weighted
+from sparring.games.domain_adaptation import AdaptationTerm, ramped_term
 from sparring.games.domain_losses import class_confusion
 from sparring.recipes.features.base import AdaptationRecipe
 from sparring.recipes.recipe import check_positive, check_range
@@ -35,4 +35,6 @@ class MCC(AdaptationRecipe):
     def terms(self, spec: Any, nets: Mapping[str, nn.Module], ema: EMA) -> dict[str, AdaptationTerm]:
         """Return the penalty."""
         temperature = self.temperature
-        return {"confusion": weighted(self.confusion_weight, lambda d: class_confusion(d.target_logits, temperature))}
+        return {
+            "confusion": ramped_term(self.confusion_weight, lambda d: class_confusion(d.target_logits, temperature))
+        }
