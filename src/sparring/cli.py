@@ -264,7 +264,7 @@ def _parse_training(name: str, args: list[str]) -> tuple[Any, Any]:
     The recipe is named by its flag, else that of the run at --out, else the default.
     """
     from sparring.commands.training.run_settings import saved_recipe
-    from sparring.recipes import RECIPES, default_recipe, recipe_class
+    from sparring.recipes import RECIPES, recipe_class
 
     command = COMMANDS[name]
     if _value(args, "--adapt-to") and not _value(args, command.recipe_flag):  # every candidate, none with own flags
@@ -272,9 +272,7 @@ def _parse_training(name: str, args: list[str]) -> tuple[Any, Any]:
     saved = saved_recipe(_value(args, "--out"))
     if saved is not None and RECIPES[saved.name].command != name:
         saved = None
-    protected = _value(args, "--protect") or _value(args, "--protect-from")
-    default_name = "plain" if protected else saved.name if saved else default_recipe(name, _kind(args))
-    recipe_name = _value(args, command.recipe_flag) or default_name
+    recipe_name = _value(args, command.recipe_flag) or _default_recipe(name, args, saved)
     kind = recipe_class(recipe_name, name)
     default = saved if isinstance(saved, kind) else kind()
     both = dataclasses.make_dataclass(
@@ -282,6 +280,19 @@ def _parse_training(name: str, args: list[str]) -> tuple[Any, Any]:
     )
     parsed = _parse(both, name, args)
     return parsed, getattr(parsed, recipe_name)
+
+
+def _default_recipe(name: str, args: list[str], saved: Any) -> str:
+    """Return the recipe of the options --protect and --private, of the `saved` run, or the default of the kind."""
+    from sparring.recipes import PRIVATE_DEFAULTS, default_recipe
+
+    if _value(args, "--protect") or _value(args, "--protect-from"):
+        return "plain"
+    if saved:
+        return str(saved.name)
+    kind = _kind(args)
+    private = PRIVATE_DEFAULTS.get((name, kind)) if _value(args, "--private") else None
+    return private or default_recipe(name, kind)
 
 
 def _kind(args: list[str]) -> str:

@@ -20,6 +20,7 @@ from sparring.commands.attacking.flags import (
 )
 from sparring.commands.evaluating.flags import LeakageFlags
 from sparring.commands.fairness.flags import FairnessFlags
+from sparring.commands.private.flags import PrivacyFlags
 
 Source = Annotated[str, arg(metavar="SOURCE", help_behavior_hint="")]
 RunFolder = Annotated[str, arg(metavar="RUN", help_behavior_hint="")]
@@ -146,6 +147,7 @@ class ClassifyFlags(TrainingFlags):
     target_labels: Annotated[str | None, arg(metavar="CSV|TARGET", help_behavior_hint="")] = None
     """Labels of the target, for the regret of that choice alone: a CSV file, or the target itself if it has labels."""
     fairness: FairnessFlags = field(default_factory=FairnessFlags)
+    privacy: PrivacyFlags = field(default_factory=PrivacyFlags)
 
 
 @dataclass(frozen=True)

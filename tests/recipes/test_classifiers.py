@@ -55,6 +55,7 @@ TINY: dict[str, dict[str, dict[str, Any]]] = {
         "dropout": {"hidden": 8, "batch_size": 4, "dropout": 0.5, "weight_decay": 0.1},
     },
     "series_cnn": {"narrow": {"width": 4, "batch_size": 4}, "no noise": {"width": 4, "batch_size": 4, "noise": 0.0}},
+    "scattering": {"narrow": {"orientations": 2, "batch_size": 4}},
 }
 CLASSES = ("a", "b", "c")
 COLUMNS = (
@@ -83,7 +84,8 @@ FEATURE_GAMES = {name for name, entry in recipes_for("classify").items() if ".fe
 """Recipes of two domains, which `test_feature_games.py` tests."""
 PLAIN = recipes_for("classify").keys() - FEATURE_GAMES
 every_recipe = pytest.mark.parametrize("name", recipes_for("classify"))
-for_few_labels = pytest.mark.parametrize("name", sorted(PLAIN & recipes_for("classify", "image").keys()))
+FEW_LABELS = sorted(name for name, entry in recipes_for("classify").items() if ".semi_supervised." in entry.module)
+for_few_labels = pytest.mark.parametrize("name", FEW_LABELS)
 every_pair = pytest.mark.parametrize(
     ("name", "spec"), [(name, spec) for name in TINY for spec in SPECS[KIND[name]]], ids=str
 )
@@ -116,18 +118,18 @@ NETS = _published()
 
 
 class BatchLoader:
-    """Noise in place of examples, of which one in a batch of images is labelled; others are drawn on demand."""
+    """Noise in place of examples; for few labels one in a batch is labelled, and others are drawn on demand."""
 
     batch_size = 4
 
-    def __init__(self, spec: DataSpec) -> None:
-        self.spec = spec
+    def __init__(self, spec: DataSpec, few: bool = False) -> None:
+        self.spec, self.few = spec, few
 
     def batches(self, nimg: int, turn: int) -> Sequence[Batch]:
         seed = mix(nimg, turn)
         generator = torch.Generator().manual_seed(seed)
         x, more = (torch.randn(k, *self.spec.shape, generator=generator).tanh() for k in (4, 3))
-        if self.spec.kind != "image":
+        if not self.few:
             return [Batch(x, torch.arange(4) % 3, nimg // 4, seed)]
         return [Batch(x, torch.tensor([0, -1, -1, -1]), nimg // 4, seed, labelled=lambda: (more, torch.arange(3)))]
 
@@ -176,7 +178,7 @@ def test_a_round_updates_all_players(name: str, form: str, precision: str, spec:
         (player, k): p.detach().clone()
         for player, net in players.items() for k, p in net.named_parameters() if p.requires_grad
     }  # fmt: skip
-    play(system, BatchLoader(spec), total=12, hardware=hardware)
+    play(system, BatchLoader(spec, name in FEW_LABELS), total=12, hardware=hardware)
     for (player, k), old in before.items():
         new = players[player].get_parameter(k).detach()
         assert torch.isfinite(new).all() and new.dtype == torch.float32, (player, k)
@@ -200,12 +202,12 @@ def test_a_stopped_game_is_bit_identical_to_an_uninterrupted_one(name: str, form
     spec = SMALL[KIND[name]]
     recipe = tiny(name, form, spec)
     whole, first, second = (system_of(recipe, spec) for _ in range(3))
-    play(whole, BatchLoader(spec), total=40, hardware=CPU)
+    play(whole, BatchLoader(spec, name in FEW_LABELS), total=40, hardware=CPU)
     stop = iter([False] * 4 + [True]).__next__
-    assert play(first, BatchLoader(spec), total=40, hardware=CPU, should_stop=stop) == 16
+    assert play(first, BatchLoader(spec, name in FEW_LABELS), total=40, hardware=CPU, should_stop=stop) == 16
     checkpoint.save(first, tmp_path / "at", 16)
     assert checkpoint.load(second, tmp_path / "at") == 16
-    play(second, BatchLoader(spec), total=40, start=16, hardware=CPU)
+    play(second, BatchLoader(spec, name in FEW_LABELS), total=40, start=16, hardware=CPU)
     for key, tensor in tensors(whole).items():
         assert torch.equal(tensors(second)[key], tensor), key
 

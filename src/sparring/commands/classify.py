@@ -14,6 +14,7 @@ from sparring.commands.adapting.adapt import adapt, is_adaptation
 from sparring.commands.adapting.candidates import check_target
 from sparring.commands.fairness.classify_fairly import classify_fairly
 from sparring.commands.fairness.result import FairClassification, fair_text
+from sparring.commands.private.classify import classify_privately, is_private
 from sparring.commands.reporting import classifier_report
 from sparring.commands.reporting.classifier_report import (
     doubtful_labels,
@@ -51,6 +52,8 @@ def classify(
     labels_file: str | Path | None = None,
     adapt_to: str | Path | None = None,
     target_labels: str | Path | None = None,
+    private: float | None = None,
+    delta: float | None = None,
     minutes: float | None = None,
     images: int | None = None,
     out: str | Path | None = None,
@@ -77,6 +80,9 @@ def classify(
     target labels; the report is an `AdaptationReport`. `target_labels` are used after the choice alone, for its regret:
     a CSV of name,label, or the target itself where it has labels.
 
+    With `private`, an epsilon, the weights are (epsilon, `delta`)-differentially private in the training rows, and
+    nothing else in the run comes from them, outside of its folder private/.
+
     Raises:
         UsageError: There are no labels or only one class, or settings differ from those of the run at `out`.
         SparringError: The data cannot be used, memory is too small, or a loss diverges (Diverged).
@@ -88,6 +94,11 @@ def classify(
         seed=seed, device=device, precision=precision, nets=nets, adapt_to=adapt_to,
         read=replace(read_options(read), protect=protect, protect_from=protect_from, see_protected=see_protected),
     )  # fmt: skip
+    if private is not None or is_private(request):
+        _refuse_beside_private(adapt_to=adapt_to, protect=protect, protect_from=protect_from, notion=notion, gap=gap)
+        return classify_privately(request, private, delta, progress)
+    if delta is not None:
+        raise UsageError("--delta is for --private EPSILON: leave it out")
     if is_adaptation(request):
         if protect is not None or protect_from is not None:
             raise UsageError("--protect and --adapt-to exclude each other: give one of them")
@@ -103,6 +114,12 @@ def classify(
     net, calibration_idx = play_classifier(training)
     with training.session.after_training("calibration and test"):
         return _test(training, net, calibration_idx)
+
+
+def _refuse_beside_private(**given: object) -> None:
+    """Raise UsageError where options are given that choose among candidates, or read groups, of private rows."""
+    if names := [f"--{name.replace('_', '-')}" for name, value in given.items() if value is not None]:
+        raise UsageError(f"--private and {names[0]} exclude each other: both would read the private rows")
 
 
 def _test(training: LabelledTraining, net: nn.Module, calibration_idx: NDArray[np.int64]) -> ClassificationReport:

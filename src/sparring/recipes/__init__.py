@@ -105,6 +105,9 @@ RECIPES: dict[str, Entry] = {
     "zhang": _fair("adversarial", "Zhang", "--protect: answers that hide the group (Zhang et al. 2018)"),
     "laftr": _fair("adversarial", "LAFTR", "--protect: features that hide the group (Madras et al. 2018)"),
     "max_entropy": _fair("adversarial", "MaxEntropy", "--protect: an uncertain adversary (Roy and Boddeti 2019)"),
+    "scattering": _supervised(
+        "scattering", "ScatteringRecipe", "image", "default of --private: linear on fixed wavelets (Tramèr 2021)"
+    ),
     "fgsm": _hardener("fgsm", "FGSM", "one step from the data, and the data (Goodfellow et al. 2014)"),
     "pgd": _hardener("pgd", "PGD", "many steps from a random start (Madry et al. 2018)"),
     "fast": _hardener("fast", "Fast", "the default: one step from a random start, guarded (Wong et al. 2020)"),
@@ -123,6 +126,9 @@ DEFAULTS: dict[tuple[str, str], str] = {
     ("harden", "image"): "fast",
 }
 """(command, kind of data) -> recipe that is used where none is named."""
+
+PRIVATE_DEFAULTS: dict[tuple[str, str], str] = {("classify", "image"): "scattering"}
+"""(command, kind of data) -> recipe that is used with --private where none is named."""
 
 
 def recipes_for(command: str | None = None, kind: str | None = None) -> dict[str, Entry]:

@@ -200,8 +200,8 @@ def to_text(report: ClassificationReport) -> str:
     ]
     lines += [f"channel     accuracy {accuracy}, channel {name}" for name, accuracy in report.channels.items()]
     lines += [f"nonspeech   {answered} of {kind} answered with a class" for kind, answered in report.nonspeech.items()]
+    lines += [f"label next  {report.to_label}"] * bool(report.to_label)
     lines += [
-        f"label next  {report.to_label}",
         f"report      {report.run}/report.html",
         f"answers     sparring predict {report.run} SOURCE",
     ]

@@ -1,0 +1,1 @@
+"""Private data: `--private EPSILON` of `train` and `classify`."""

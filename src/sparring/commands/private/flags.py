@@ -1,0 +1,18 @@
+"""Flags of a training that keeps its rows private."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from tyro.conf import arg
+
+
+@dataclass(frozen=True)
+class PrivacyFlags:
+    """Differential privacy of the training rows."""
+
+    private: Annotated[float | None, arg(metavar="EPSILON", help_behavior_hint="")] = None
+    """Largest privacy loss epsilon of a training row: 1 is strong, 10 is weak."""
+    delta: Annotated[float | None, arg(metavar="D", help_behavior_hint="(default: 1e-5)")] = None
+    """Probability with which the promise may fail; below one by the number of rows."""

@@ -1,0 +1,1 @@
+"""Audits of privacy: lower bounds of epsilon from what a training releases."""
