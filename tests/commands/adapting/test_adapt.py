@@ -103,6 +103,18 @@ def test_the_choice_is_the_same_without_target_labels(adapted: AdaptationReport,
     assert "no target labels were given" in to_text(again)
 
 
+def test_labels_of_some_target_rows_in_a_table(
+    adapted: AdaptationReport, domains: tuple[Path, Path], tmp_path: Path
+) -> None:
+    target = sparring.open(domains[1])
+    lines = [f"{target.names[k]},{target.spec.classes[target.labels[k]]}" for k in range(50)]
+    (tmp_path / "some.csv").write_text("\n".join(["name,label", *lines]) + "\n", encoding="utf-8")
+    again = classify(domains[0], adapt_to=domains[1], target_labels=tmp_path / "some.csv", out=adapted.run, **SMALL)
+    assert isinstance(again, AdaptationReport) and again.choice is not None and again.choice.regret is not None
+    assert again.choice.regret.selected.total == 50
+    assert "target rows that training saw without labels" in to_text(again)
+
+
 def test_labels_of_the_target_change_nothing_that_is_trained(domains: tuple[Path, Path], tmp_path: Path) -> None:
     source, target = domains
     with np.load(target) as arrays:
