@@ -215,9 +215,9 @@ PAIRS: dict[str, tuple[Callable[[Path], Made], int]] = {
     "mnist-usps": (mnist_usps, 400_000),
     "mnist-tinted": (mnist_tinted, 200_000),
     "mnist-photos": (mnist_photos, 200_000),
-    "usps-skewed": (usps_skewed, 400_000),
+    "usps-skewed": (usps_skewed, 300_000),
     "adult-age": (adult_age, 1_200_000),
-    "speakers": (speakers, 60_000),
+    "speakers": (speakers, 40_000),
 }
 """Pair -> function that makes it, and training examples of all candidates."""
 

@@ -23,11 +23,12 @@ ORDER = "source_only", "coral", "mcc", "dann", "cdan", "adda", "mcd", "teacher"
 DEAD, SATURATED = 0.02, 0.995
 """A critic this near to 50 % throughout is dead; one with this accuracy at the end is saturated."""
 SOURCE_ONLY = "source_only"
-CLOSE = 0.05
-"""Difference of information minus risk, in nats, below which the simpler candidate is chosen."""
+CLOSE = 0.02
+"""Difference in nats that does not count: of information, and of information minus risk in a tie."""
 RULE = (
-    "vetoes first (accuracy on the source, class shares, critic); then the mean of the ranks by importance-weighted "
-    "risk and by information; ties go to more information minus risk, or within .05 nats to the simpler one"
+    "vetoes first (accuracy on the source, less information than source only, class shares, critic); then the mean of "
+    "the ranks by importance-weighted risk and by information; ties go to more information minus risk, or within .02 "
+    "nats to the simpler one"
 )
 
 
@@ -92,6 +93,8 @@ def find_vetoes(candidate: CandidateScores, baseline: CandidateScores, shift: La
     loss = baseline.source_accuracy - candidate.source_accuracy
     if loss > MAX_SOURCE_LOSS + Z * math.sqrt(sum(each.variance for each in (candidate, baseline))):
         reasons.append(f"accuracy on the source {100 * loss:.1f} points below source only")
+    if candidate.information < baseline.information - CLOSE:
+        reasons.append(f"information {candidate.information:.2f} nats, source only has {baseline.information:.2f}")
     if worst := _worst_share(candidate, shift):
         reasons.append(worst)
     if candidate.critic and max(abs(accuracy - 0.5) for accuracy in candidate.critic) <= DEAD:
