@@ -15,7 +15,8 @@ of the candidate that is best on these labels minus that of the chosen one. Seco
   adult-age               UCI Adult: people under 35, and from 50
   speakers                spoken digits of four speakers, and of two others
 
-Results of pairs and seeds that an earlier call recorded are kept, unless --afresh.
+Results of pairs and seeds that an earlier call recorded are kept, unless --afresh; --merge adds those of other files.
+The rule of the choice is applied to the recorded scores, so that a later rule needs no new training.
 """
 
 from __future__ import annotations
@@ -37,7 +38,10 @@ from numpy.typing import NDArray
 from record import RESULTS, data_folder, log, save
 
 import sparring
+from sparring.commands.adapting.scoring import with_ranks
 from sparring.commands.reporting.progress import Progress
+from sparring.measure.domains.choice import CandidateScores, choose, simplicity
+from sparring.measure.domains.label_shift import LabelShift
 
 NAMES = (
     "age", "workclass", "fnlwgt", "education", "education-num", "marital-status", "occupation", "relationship", "race",
@@ -60,11 +64,17 @@ def main() -> None:
     parser.add_argument("--images", type=int, help="training examples of all candidates; default: of each pair")
     parser.add_argument("--recipe", help="this candidate beside source only, instead of all")
     parser.add_argument("--afresh", action="store_true", help="measure recorded pairs and seeds again")
+    parser.add_argument("--merge", nargs="*", default=[], help="JSON files of other calls, to be added")
     parser.add_argument("--name", default="domains", help="name of the JSON file")
     options = parser.parse_args()
     data_folder()
     path = RESULTS / f"{options.name}.json"
     table: dict[str, dict[str, Any]] = json.loads(path.read_text())["table"] if path.exists() else {}
+    for other in options.merge:
+        for pair, rows in json.loads(Path(other).read_text())["table"].items():
+            table.setdefault(pair, {}).update(rows)
+    if options.merge:
+        record(options.name, table)
     for seed in options.seeds:
         for pair in options.pairs:
             if options.afresh or str(seed) not in table.get(pair, {}):
@@ -95,6 +105,8 @@ def record(name: str, table: dict[str, dict[str, Any]]) -> None:
     """Write the JSON of all that was measured."""
     lines, met = [], True
     for pair, rows in table.items():
+        for row in rows.values():
+            row["selected"] = selected_of(row["choice"])
         selected = fmean(row["accuracy"][row["selected"]] for row in rows.values())
         best = fmean(max(row["accuracy"].values()) for row in rows.values())
         baseline = fmean(row["accuracy"]["source_only"] for row in rows.values())
@@ -112,6 +124,13 @@ def record(name: str, table: dict[str, dict[str, Any]]) -> None:
         met=met,
         details={"table": table},
     )
+
+
+def selected_of(choice: dict[str, Any]) -> str:
+    """Return the candidate that the rule selects by the recorded scores."""
+    shift = LabelShift.from_json(choice["shift"])
+    scores = sorted(map(CandidateScores.from_json, choice["candidates"]), key=lambda each: simplicity(each.name))
+    return choose(with_ranks(scores, shift))
 
 
 # pairs
