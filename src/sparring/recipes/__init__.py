@@ -108,6 +108,8 @@ RECIPES: dict[str, Entry] = {
     "scattering": _supervised(
         "scattering", "ScatteringRecipe", "image", "default of --private: linear on fixed wavelets (Tramèr 2021)"
     ),
+    "leace": _fair("leace", "LEACE", "--protect: the group erased from features (Belrose et al. 2023)"),
+    "reductions": _fair("reductions", "Reductions", "--protect: a randomised mixture (Agarwal et al. 2018)"),
     "fgsm": _hardener("fgsm", "FGSM", "one step from the data, and the data (Goodfellow et al. 2014)"),
     "pgd": _hardener("pgd", "PGD", "many steps from a random start (Madry et al. 2018)"),
     "fast": _hardener("fast", "Fast", "the default: one step from a random start, guarded (Wong et al. 2020)"),

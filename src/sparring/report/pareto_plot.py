@@ -105,7 +105,7 @@ def _mark(mark: Mark, k: int, across: Callable[[float], float], down: Callable[[
     name = f"{mark.name}: gap {mark.gap.text()}, accuracy {mark.accuracy.text()}"
     return (
         f'<g><title>{safe(name)}</title><path d="M{left:.1f} {y:.1f}H{right:.1f}M{x:.1f} {low:.1f}V{high:.1f}" '
-        f'style="stroke:{colour}" stroke-opacity=".35" stroke-width="1.5"/>'
+        f'style="stroke:{colour}" stroke-opacity=".3" stroke-width="1.2"/>'
         f'<path d="M{x:.1f} {y:.1f}{SHAPES[k % len(SHAPES)]}" style="fill:{colour}"/>'
         f"{ring if mark.is_selected else ''}</g>"
     )

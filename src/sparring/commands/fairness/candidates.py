@@ -10,7 +10,7 @@ from sparring.recipes import recipe_class
 from sparring.recipes.features.fair_base import FairRecipe
 from sparring.recipes.recipe import Recipe
 
-METHODS = ("gap_penalty", "hsic", "zhang", "laftr", "max_entropy")
+METHODS = ("gap_penalty", "hsic", "zhang", "laftr", "max_entropy", "leace", "reductions")
 """Recipes that are tried where none is named, each at the weights of its grid."""
 SHARED = tuple(f.name for f in fields(FairRecipe) if f.name != "weight")
 """Fields that all candidates have in common."""
@@ -35,6 +35,10 @@ def candidates_for(base: FairRecipe, classes: int) -> dict[str, FairRecipe]:
     for method in methods:
         if method.binary and classes != 2 and base.name == "plain":
             continue
-        weights = method.grid if method.weight is None else (method.weight,)
-        recipes |= {f"{method.name}-{weight:g}": replace(method, weight=weight) for weight in weights}
+        given: Any = getattr(method, method.varies)
+        if not method.grid:
+            recipes[method.name] = method
+            continue
+        for value in method.grid if given is None else (given,):
+            recipes[f"{method.name}-{value:g}"] = replace(method, **{method.varies: value})
     return recipes

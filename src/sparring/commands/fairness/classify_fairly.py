@@ -6,13 +6,11 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
 
 from sparring.commands.fairness.candidates import base_recipe, candidates_for
+from sparring.commands.fairness.measured import measured_candidates
 from sparring.commands.fairness.page import write_page
 from sparring.commands.fairness.protected_data import ProtectedData, protect
 from sparring.commands.fairness.result import COLUMNS, Candidate, FairClassification
@@ -28,9 +26,8 @@ from sparring.data.dataset import Dataset
 from sparring.data.open import open_source
 from sparring.engine.errors import SparringError, UsageError
 from sparring.engine.run_folder import Run
-from sparring.measure.fairness.fronts import choose, front, majority, smallest_gap
-from sparring.measure.fairness.gaps import Answers, measure_fairness
-from sparring.models.classifier import Classifier, chunks_of, load_classifier
+from sparring.measure.fairness.fronts import choose, front, smallest_gap
+from sparring.models.classifier import Classifier, load_classifier
 from sparring.recipes.features.fair_base import FairRecipe
 
 GAP = 0.03
@@ -62,11 +59,7 @@ def classify_fairly(
     for note in data.notes:
         progress.info(f"note: {note}")
     trained = _train_all(request, recipes, data, folder, progress)
-    positive = _positive(trained["plain"])
-    candidates = [
-        _measured(name, classifier, data, positive, str(folder / "candidates" / name))
-        for name, classifier in trained.items()
-    ]
+    candidates = measured_candidates(trained, data, folder, base.notion)
     return _conclude(candidates, trained, data, folder, base.notion, limit, protected, progress)
 
 
@@ -112,29 +105,6 @@ def _train_all(
                 f"stopped at candidate {name}; all is saved. The same command with --out {folder} goes on"
             ) from stop
     return {name: load_classifier(folder / "candidates" / name) for name in recipes}
-
-
-def _positive(classifier: Classifier) -> int | None:
-    recipe: Any = classifier.recipe
-    return None if recipe.positive is None else classifier.spec.classes.index(recipe.positive)
-
-
-def _measured(name: str, classifier: Classifier, data: ProtectedData, positive: int | None, run: str) -> Candidate:
-    """Return a candidate's accuracy and gaps on validation and test examples."""
-    idx = np.flatnonzero(data.test_labels >= 0)
-    validation = answers_of(classifier, data.train, data.train.labels, data.validation_idx)
-    test = answers_of(classifier, data.test, data.test_labels, idx)
-    by_validation, by_test = (measure_fairness(answers, data.names, positive) for answers in (validation, test))
-    constant = majority(validation)
-    barred = "" if by_validation.accuracy.low > constant else "no better than one answer for all"
-    return Candidate(name, by_validation, by_test, run, barred)
-
-
-def answers_of(classifier: Classifier, data: Dataset, labels: NDArray[np.int64], idx: NDArray[np.int64]) -> Answers:
-    """Return the answers to the examples `idx`, with their classes and groups."""
-    assert data.groups is not None
-    scores = torch.cat([classifier.predict(data[chunk]).probabilities for chunk in chunks_of(idx)]).cpu()
-    return Answers.of_scores(scores, torch.from_numpy(labels[idx]), torch.from_numpy(data.groups[idx]))
 
 
 def _conclude(

@@ -6,11 +6,12 @@ from pathlib import Path
 
 from sparring.commands.fairness.result import COLUMNS, FairClassification, doubt, price
 from sparring.engine.atomic_io import write
-from sparring.report.blocks import Card, Drawing, Gallery, Table, Text, notes
+from sparring.report.blocks import Card, Cell, Drawing, Gallery, Table, Text, notes
 from sparring.report.classifier_section import classified_sections
-from sparring.report.format import percent
+from sparring.report.format import markup, percent
 from sparring.report.page import Page, Section, page_html
 from sparring.report.pareto_plot import Mark, pareto_plot
+from sparring.stats.differences import Interval
 
 FRONTS = (
     "Each mark is a candidate on test examples, with 95 % intervals. The line joins those that no other one beats on "
@@ -53,7 +54,8 @@ def _verdict(report: FairClassification) -> Card:
     best = report.by_name[report.selected].test
     gap, warning = best.gap(report.notion), doubt(report, best.gap(report.notion))
     title = f"{report.selected}: {report.notion} gap {gap.text()} points, accuracy {best.accuracy.text()} %"
-    return Card("notice" if warning else "ok", title, f"Price: {price(report)}.", warning, mark="chosen")
+    warned = f" {warning[0].upper()}{warning[1:]}." if warning else ""
+    return Card("notice" if warning else "ok", title, f"Price: {price(report)}.{warned}", mark="chosen")
 
 
 def _front(report: FairClassification, notion: str) -> Drawing:
@@ -71,17 +73,19 @@ def _front(report: FairClassification, notion: str) -> Drawing:
 
 
 def _candidates(report: FairClassification) -> Table:
-    head = ("", "accuracy, %", "balanced, %", *(f"{name}, points" for name in COLUMNS.values()), "distribution", "")
-    rows = [
-        (
-            candidate.name, candidate.test.accuracy.text(), candidate.test.balanced_accuracy.text(),
-            *(candidate.test.gap(name).text() for name in COLUMNS), candidate.test.distribution.text(),
+    head = ("", "accuracy, %", "balanced, %", *(f"{name}, points" for name in COLUMNS), "distribution", "")
+    rows: list[list[str | Cell]] = [
+        [
+            candidate.name,
+            _cell(candidate.test.accuracy),
+            _cell(candidate.test.balanced_accuracy),
+            *(_cell(candidate.test.gap(name)) for name in COLUMNS),
+            _cell(candidate.test.distribution),
             "chosen" if candidate.name == report.selected else candidate.barred,
-        )
+        ]
         for candidate in report.candidates
-    ]  # fmt: skip
-    always = ("one answer for all", f"{100 * report.constant:.1f}", "", "0", "0", "0", "0", "")
-    return Table(head, [*rows, always], "scores", named_rows=True)
+    ]
+    return Table(head, [*rows, ["one answer for all", f"{100 * report.constant:.1f}", "", "0", "0", "0", "0", ""]])
 
 
 def _groups(report: FairClassification) -> Table:
@@ -95,12 +99,21 @@ def _groups(report: FairClassification) -> Table:
         "balanced, %",
         *(f"answers '{c}'" for c in report.classes[-3:]),
     )
-    rows = [
-        (
-            candidate.name, name, f"{group.rows:,}", group.accuracy.text(), group.balanced_accuracy.text(),
+    rows: list[list[str | Cell]] = [
+        [
+            candidate.name,
+            name,
+            f"{group.rows:,}",
+            _cell(group.accuracy),
+            _cell(group.balanced_accuracy),
             *(percent(rate) for rate in group.rates[-3:]),
-        )
+        ]
         for candidate in shown
         for name, group in candidate.test.by_group.items()
-    ]  # fmt: skip
-    return Table(head, rows, "scores")
+    ]
+    return Table(head, rows)
+
+
+def _cell(interval: Interval) -> Cell:
+    value, low, high = (f"{100 * number:.1f}" for number in (interval.value, interval.low, interval.high))
+    return Cell(markup('{}<br><span class="quiet">{}\u00a0to\u00a0{}</span>', value, low, high), "")

@@ -102,6 +102,13 @@ def doubt(report: FairClassification, gap: Interval) -> str:
             f"answering '{report.majority[0] if report.majority else 'the commonest class'}' at random instead of some "
             f"plain answers reaches the same gap at an accuracy of {100 * line:.1f} %: the method gained nothing"
         )
+    if gap.low > report.limit:
+        known = report.by_name[report.selected].validation
+        half = 50 * (known.gap(report.notion).high - known.gap(report.notion).low)
+        return (
+            f"the gap is above {100 * report.limit:g} points: the {known.rows:,} validation examples, which know a gap "
+            f"to about {half:.0f} points, were too few to choose by. Give more examples, or a smaller --gap"
+        )
     if gap.high > report.limit:
         return (
             f"the interval of the gap goes up to {100 * gap.high:.1f} points, above {100 * report.limit:g}: a smaller "

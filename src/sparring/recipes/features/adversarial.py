@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Self
 
 from torch import nn
 
+from sparring.engine.device import Hardware
 from sparring.engine.loop import System
 from sparring.games.fair_games import answer_entropy, group_distance, weighted_cross_entropy
 from sparring.nets.group_adversary import AnswerAdversary, FeatureAdversary, GroupAdversary
@@ -26,16 +27,23 @@ class Zhang(AdversarialFairRecipe):
 
     name: ClassVar[str] = "zhang"
     paper: ClassVar[str] = "Zhang et al. 2018, arXiv:1801.07593"
-    grid: ClassVar[tuple[float, ...]] = (0.3, 1.0, 3.0, 10.0)
+    grid: ClassVar[tuple[float, ...]] = (0.5, 1.0, 2.0, 5.0)
 
     project: bool = True
     """Removal of the part of the gradient that helps the adversary (Eq. 1)."""
-    sharpness: float = 1.0
-    """Sharpness c with which each adversary begins: it reads softmax((1 + |c|) logits)."""
+    sharpness: float | None = None
+    """Sharpness c with which each adversary begins: it reads softmax((1 + |c|) logits). None: 1 for parity, 5 for odds
+    and opportunity."""
+
+    def resolve(self, spec: Any, hardware: Hardware) -> Self:
+        """Choose the sharpness by the notion (docs/lab-notebook.md)."""
+        sharpness = self.sharpness if self.sharpness is not None else (1.0 if self.notion == "parity" else 5.0)
+        return replace(super().resolve(spec, hardware), sharpness=sharpness)
 
     def adversary(self, spec: Any, classifier: nn.Module) -> GroupAdversary:
         """Return a logistic adversary on answers; for odds and opportunity it sees the class as well."""
         notion = self.notion_for(spec)
+        assert self.sharpness is not None
         return AnswerAdversary(
             notion.classes, notion.groups, notion.classes if notion.sees_labels else 0, self.sharpness
         )
@@ -64,7 +72,7 @@ class LAFTR(FeatureFairRecipe):
 
     name: ClassVar[str] = "laftr"
     paper: ClassVar[str] = "Madras et al. 2018, arXiv:1802.06309"
-    grid: ClassVar[tuple[float, ...]] = (0.3, 1.0, 3.0)
+    grid: ClassVar[tuple[float, ...]] = (1.0, 3.0, 10.0)
 
     adversary_lr: float = 2e-3
     """Learning rate of the adversary."""
@@ -87,7 +95,7 @@ class MaxEntropy(FeatureFairRecipe):
 
     name: ClassVar[str] = "max_entropy"
     paper: ClassVar[str] = "Roy and Boddeti 2019, arXiv:1904.05514"
-    grid: ClassVar[tuple[float, ...]] = (0.3, 1.0, 3.0)
+    grid: ClassVar[tuple[float, ...]] = (1.0, 3.0, 10.0)
 
     adversary_lr: float = 2e-3
     """Learning rate of the adversary."""

@@ -40,7 +40,8 @@ class FairRecipe:
     balance_classes: ClassVar[bool] = False
     prepared_on: ClassVar[int] = 20_000
     grid: ClassVar[tuple[float, ...]] = ()
-    """Weights that `sparring classify --protect` tries; none: the method has no weight."""
+    """Values of the field `varies` that `sparring classify --protect` tries; none: the method has none."""
+    varies: ClassVar[str] = "weight"
     binary: ClassVar[bool] = False
     """True where the method is for two classes alone."""
 
@@ -110,10 +111,13 @@ class FairRecipe:
         weight = 1.0 if self.weight is None else self.weight
         return lambda at: weight * rising(at)
 
-    def build(self, nets: Mapping[str, nn.Module], game: Game, total: int, **others: Optimizer) -> System:
+    def build(
+        self, nets: Mapping[str, nn.Module], game: Game, total: int, *, half_life: float | None = None,
+        **others: Optimizer,
+    ) -> System:  # fmt: skip
         """Return the system of a game; `others` are the optimisers of players beside the classifier."""
         net = nets["classifier"]
-        ema = joint_ema({"classifier": net}, total, self.ema_half_life)
+        ema = joint_ema({"classifier": net}, total, self.ema_half_life if half_life is None else half_life)
         optimizers = {"classifier": AdamW(net.parameters(), self.lr, weight_decay=0.0, fused=True), **others}
         return System(game, optimizers, ema, {"classifier": {"lr": cosine(self.lr, self.lr / 100)}})
 

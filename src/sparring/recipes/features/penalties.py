@@ -40,7 +40,7 @@ class GapPenalty(Plain):
 
     name: ClassVar[str] = "gap_penalty"
     paper: ClassVar[str] = "Chuang and Mroueh 2021, arXiv:2103.06503, without mixing"
-    grid: ClassVar[tuple[float, ...]] = (0.1, 0.3, 1.0, 3.0)
+    grid: ClassVar[tuple[float, ...]] = (0.3, 0.6, 1.0, 2.0)
 
     sharpness: float | None = None
     """Factor of the logits whose answers are compared: 1 compares probabilities, as published, more is nearer to
@@ -67,7 +67,7 @@ class HSIC(Plain):
 
     name: ClassVar[str] = "hsic"
     paper: ClassVar[str] = "Pérez-Suay et al. 2017, arXiv:1710.05578"
-    grid: ClassVar[tuple[float, ...]] = (3.0, 10.0, 30.0, 100.0)
+    grid: ClassVar[tuple[float, ...]] = (10.0, 30.0, 100.0)
 
     def system(self, spec: Any, nets: Mapping[str, nn.Module], total: int) -> System:
         """Return the game: cross entropy and the dependence."""
