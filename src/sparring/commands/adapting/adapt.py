@@ -89,7 +89,11 @@ def _start(request: TrainRequest, progress: Progress) -> Adaptation:
     session = TrainingSession.start("classify", outer, progress)
     if resumed:
         recipes = _same_candidates(session.run, request, recipes)
-        outer = replace(outer, adapt_to=session.settings.adapt_to)
+    settings = session.settings  # of a run that goes on they are its own
+    outer = replace(
+        outer, adapt_to=settings.adapt_to, seed=settings.seed, labels=settings.labels, read=settings.read,
+        labels_file=settings.labels_file,
+    )  # fmt: skip
     source = session.open_data()
     source, notes = select_labels(source, session.settings)
     assert session.settings.adapt_to is not None
@@ -169,10 +173,13 @@ def _with_regret(choice: Choice, candidates: list[Candidate], adaptation: Adapta
 
 
 def _keep(adaptation: Adaptation, selected: Candidate) -> None:
-    """Make the selected candidate the model of the run: weights, metrics, recipe and plan."""
+    """Make the selected candidate the model of the run: weights, metrics, last checkpoint, recipe and plan."""
     run, settings = adaptation.session.run, selected.run.settings
     selected.classifier.save(run.path)
     shutil.copyfile(selected.run.path / "metrics.jsonl", run.path / "metrics.jsonl")
+    shutil.rmtree(run.path / "checkpoints", ignore_errors=True)
+    last = selected.run.checkpoints()[-1]
+    shutil.copytree(last, run.path / "checkpoints" / last.name)
     plan = Plan(**settings["plan"])
     _write_settings(adaptation, selected.classifier.recipe, plan)
 
