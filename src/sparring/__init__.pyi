@@ -58,6 +58,8 @@ from sparring.recipes.generators.biggan import BigGAN as BigGAN
 from sparring.recipes.generators.dcgan import DCGAN as DCGAN
 from sparring.recipes.generators.gan2014 import GAN2014 as GAN2014
 from sparring.recipes.generators.lapgan import LAPGAN as LAPGAN
+from sparring.recipes.generators.moments import Moments as Moments
+from sparring.recipes.generators.mst import MST as MST
 from sparring.recipes.generators.r3 import R3 as R3
 from sparring.recipes.generators.s3gan import S3GAN as S3GAN
 from sparring.recipes.semi_supervised.consistent import Consistent as Consistent

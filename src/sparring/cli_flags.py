@@ -20,7 +20,7 @@ from sparring.commands.attacking.flags import (
 )
 from sparring.commands.evaluating.flags import LeakageFlags
 from sparring.commands.fairness.flags import FairnessFlags
-from sparring.commands.private.flags import PrivacyFlags
+from sparring.commands.private.flags import PrivacyFlags, PrivateTrainFlags
 
 Source = Annotated[str, arg(metavar="SOURCE", help_behavior_hint="")]
 RunFolder = Annotated[str, arg(metavar="RUN", help_behavior_hint="")]
@@ -129,6 +129,7 @@ class TrainFlags(TrainingFlags):
     """Recipe of the generator; `sparring recipes` lists them. --recipe NAME --help shows its flags."""
     label_fraction: Annotated[float | None, arg(metavar="F", help_behavior_hint="(default: all labels)")] = None
     """Proportion of each class's labels that training sees; the others are hidden, for experiments."""
+    privacy: PrivateTrainFlags = field(default_factory=PrivateTrainFlags)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from sparring.commands.private.diagnosis import diagnose_private
+from sparring.commands.private.options import is_private_run
 from sparring.commands.training.monitor import downscale, draw_examples
 from sparring.commands.training.run_settings import command_to_continue, open_run_data, recipe_of, spec_of
 from sparring.data.dataset import Dataset
@@ -44,6 +46,8 @@ def doctor(run: str | Path | Run, generator: nn.Module | None = None) -> list[Fi
     finding reports it. Raises SparringError if there is no run.
     """
     run = run if isinstance(run, Run) else Run(run)
+    if is_private_run(run.path) and main_player(run.path) == "generator":
+        return diagnose_private(run)
     settings = run.settings
     command = command_to_continue(
         settings["command"], settings["data"]["source"], run.path, settings["hardware"], settings["processes"]

@@ -25,6 +25,7 @@ from sparring.commands.evaluating.measurements import (
     value_scores,
 )
 from sparring.commands.evaluating.row_views import Split
+from sparring.commands.private.diagnosis import check_evaluation
 from sparring.commands.reporting.progress import Progress
 from sparring.commands.reporting.run_report import write_evaluation
 from sparring.commands.training.interrupt import explain_interrupt
@@ -89,6 +90,7 @@ def evaluate(
     """
     request = EvaluationRequest(n, seed, split, size, mode, checkpoint, raw, truncation)
     progress = progress or Progress()
+    check_evaluation(samples, data)
     if protect is not None:
         if (
             request != EvaluationRequest(seed=seed)

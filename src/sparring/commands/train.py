@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any, Unpack
 
 from sparring.commands.doctor import SAMPLES, doctor
+from sparring.commands.private.options import PrivateOptions, is_private_training
+from sparring.commands.private.train import train_private
 from sparring.commands.reporting.progress import Progress
 from sparring.commands.reporting.run_report import write_run
 from sparring.commands.training.callbacks import generator_callbacks
@@ -37,6 +39,9 @@ def train(
     out: str | Path | None = None,
     seed: int | None = None,
     label_fraction: float | None = None,
+    private: float | None = None,
+    delta: float | None = None,
+    schema: str | Path | None = None,
     device: str = "auto",
     precision: str = "auto",
     nets: Nets | None = None,
@@ -46,7 +51,9 @@ def train(
     """Train a generator, of a GAN or a density model, on `source` and return the run.
 
     The arguments are the fields of `TrainRequest`; `read` holds fields of `ReadOptions`, such as `size` and `mode` of
-    images. `nets` gives `generator` and `discriminator`. `progress` receives messages; by default they go to stderr.
+    images. `nets` gives `generator` and `discriminator`. `private` is the epsilon of differential privacy at `delta`:
+    only noisy sums of the rows are trained on. A private table needs a public `schema` (`data/tables/schema.py`).
+    `progress` receives messages; by default they go to stderr.
 
     Raises:
         UsageError: Settings differ from those of the run at `out`, or do not fit the data or each other.
@@ -59,6 +66,8 @@ def train(
         device=device, precision=precision, nets=nets, read=read_options(read),
     )  # fmt: skip
     dist.init()
+    if is_private_training(request, options := PrivateOptions(private, delta, schema)):
+        return train_private(request, options, progress)
     session = TrainingSession.start("train", request, progress)
     data = session.open_data()
     session = session.resolve(data)

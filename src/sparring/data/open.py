@@ -22,6 +22,7 @@ from sparring.data.files.name_encoding import decoded
 from sparring.data.files.packed import open_container
 from sparring.data.guess import kind_of
 from sparring.data.reader_api import RawDataset, ReadOptions
+from sparring.data.readers.table import open_tables
 from sparring.data.registry import DIGITS, STACKED
 from sparring.data.resolve import cache_folder, find, find_digits, local, locate
 from sparring.engine.atomic_io import explain_os_errors, remove, write
@@ -94,6 +95,21 @@ def guess_kind(source: str | Path, options: ReadOptions | None = None, like: Dat
     if is_packed_tar(path):
         return str(open_source(source, options).spec.kind)
     return kind_of(_open(path, options), options, like)[0]
+
+
+def open_rows(source: str | Path, options: ReadOptions) -> tuple[list[str], list[list[str]]]:
+    """Return the header and the cells of the training rows of a table; rows of another length are left out.
+
+    Nothing is guessed from the rows but delimiter and header, and nothing is kept in the cache. Raises UsageError
+    where SOURCE is no table.
+    """
+    path, _ = locate(source)
+    container = _open(path, options)
+    _checked(*kind_of(container, options, None), options, None, str(source))
+    files, _, _ = open_tables(container, options, [])
+    used = [file for file in files if file.split == "train"] or files
+    header = used[0].header
+    return header, [cells for file in used for _, cells in file.rows() if len(cells) == len(header)]
 
 
 def _read(

@@ -36,6 +36,8 @@ FORMAT = 2
 """Format number in run.json and in the metadata of saved models."""
 KEPT_CHECKPOINTS = 3
 """Number of newest checkpoints that are kept, besides the best one."""
+SECRETS = "private"
+"""Folder of a run that is never shared: a start that was stopped may leave it alone (`privacy/secret.py`)."""
 
 
 class Run:
@@ -74,7 +76,9 @@ class Run:
         with explain_os_errors(self.path):
             if self.path.exists() and not self.path.is_dir():
                 raise UsageError(f"{self.path} is a file: choose another --out")
-            if self.path.is_dir() and any(not p.name.endswith(".tmp") for p in self.path.iterdir()):
+            if self.path.is_dir() and any(
+                not p.name.endswith(".tmp") and p.name != SECRETS for p in self.path.iterdir()
+            ):
                 raise UsageError(f"{self.path} is not empty and no run folder: choose another --out")
             with suppress(FileNotFoundError):
                 os.stat(self.path)  # an invalid name, too long or below a file, raises here

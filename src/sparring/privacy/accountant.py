@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -100,10 +101,17 @@ def _log_moment(rate: float, noise: float, order: int) -> float:
     k = np.arange(order + 1, dtype=np.float64)
     if rate == 1:
         return order * (order - 1) / (2 * noise**2)
-    log_binomial = np.array([math.lgamma(order + 1) - math.lgamma(j + 1) - math.lgamma(order - j + 1) for j in k])
-    terms = log_binomial + k * math.log(rate) + (order - k) * math.log1p(-rate) + k * (k - 1) / (2 * noise**2)
+    terms = _log_binomials(order) + k * math.log(rate) + (order - k) * math.log1p(-rate) + k * (k - 1) / (2 * noise**2)
     largest = float(terms.max())
     return largest + math.log(float(np.exp(terms - largest).sum()))
+
+
+@cache
+def _log_binomials(order: int) -> NDArray[np.float64]:
+    """Return log C(order, k) for k = 0, ..., order."""
+    return np.array(
+        [math.lgamma(order + 1) - math.lgamma(k + 1) - math.lgamma(order - k + 1) for k in range(order + 1)]
+    )
 
 
 def rdp_epsilon(rdp: NDArray[np.float64], delta: float, orders: Sequence[int] = ORDERS) -> float:

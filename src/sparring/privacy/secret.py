@@ -27,8 +27,9 @@ from numpy.typing import NDArray
 
 from sparring.engine.atomic_io import explain_os_errors
 from sparring.engine.errors import SparringError
+from sparring.engine.run_folder import SECRETS
 
-FOLDER = "private"
+FOLDER = SECRETS
 """Folder of a run that is never shared."""
 KEY_FILE = "noise.json"
 KEY_BYTES = 32
@@ -95,6 +96,15 @@ class SecretNoise:
                 f"would reveal private rows: continue there; {way_out}"
             )
         return cls(key)
+
+    @classmethod
+    def open(cls, run: Path) -> Self:
+        """Return the noise of a run that has released nothing yet: a new key, or the one that a stopped start wrote."""
+        return cls.load(run) if (run / FOLDER / KEY_FILE).exists() else cls.create(run)
+
+    def bound_to(self, *facts: str) -> Self:
+        """Return noise that is independent for other data and settings: a key may serve two starts of a run."""
+        return type(self)(hmac.new(self.key, json.dumps(facts).encode(), "sha256").digest())
 
     def uniform(self, shape: tuple[int, ...], *purpose: str | int) -> NDArray[np.float64]:
         """Return numbers in (0, 1) for a purpose, always the same ones."""

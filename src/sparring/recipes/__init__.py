@@ -64,6 +64,12 @@ RECIPES: dict[str, Entry] = {
     "biggan": _generator("biggan", "BigGAN", "class-conditional, attention, truncated noise (Brock et al. 2019)"),
     "s3gan": _generator("s3gan", "S3GAN", "BigGAN for few labels or none (Lučić et al. 2019)"),
     "r3": _generator("r3", "R3", "the default: relativistic pairs with R1 and R2 (Huang et al. 2024)"),
+    "moments": _generator(
+        "moments", "Moments", "--private: noisy moments, re-weighted by a critic (Harder et al. 2021)"
+    ),
+    "mst": _generator("mst", "MST", "--private: trees of noisy marginals of a table (McKenna et al. 2021)")._replace(
+        kinds=("table",)
+    ),
     "made": _density(
         "masked_autoencoder", "MADERecipe", "density of binary images: a masked perceptron (Germain et al. 2015)"
     ),
@@ -129,7 +135,11 @@ DEFAULTS: dict[tuple[str, str], str] = {
 }
 """(command, kind of data) -> recipe that is used where none is named."""
 
-PRIVATE_DEFAULTS: dict[tuple[str, str], str] = {("classify", "image"): "scattering"}
+PRIVATE_DEFAULTS: dict[tuple[str, str], str] = {
+    ("classify", "image"): "scattering",
+    ("train", "image"): "moments",
+    ("train", "table"): "mst",
+}
 """(command, kind of data) -> recipe that is used with --private where none is named."""
 
 
@@ -164,6 +174,19 @@ def default_recipe(command: str, kind: str = "image") -> str:
     raise UsageError(
         f"`sparring {command}` has no recipe for {kind} data yet: it takes {' and '.join(kinds)} data{''.join(others)}"
     )
+
+
+def is_private(name: str | None) -> bool:
+    """Return whether the recipe of this name trains a generator on noisy releases of private rows."""
+    return name in [recipe for (command, _), recipe in PRIVATE_DEFAULTS.items() if command == "train"]
+
+
+def private_recipe(kind: str) -> str:
+    """Return the name of the generator that `--private` trains; raise UsageError where the kind of data has none."""
+    defaults = {of: name for (command, of), name in PRIVATE_DEFAULTS.items() if command == "train"}
+    if name := next((name for of, name in defaults.items() if accepts([of], kind)), None):
+        return name
+    raise UsageError(f"--private has no generator for {kind} data: it takes {' and '.join(defaults)} data")
 
 
 def recipe_class(name: str, command: str | None = None, kind: str | None = None) -> Any:

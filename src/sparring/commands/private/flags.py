@@ -1,4 +1,4 @@
-"""Flags of a training that keeps its rows private."""
+"""Flags of a training that keeps its rows private. The command line imports this module before torch."""
 
 from __future__ import annotations
 
@@ -16,3 +16,11 @@ class PrivacyFlags:
     """Largest privacy loss epsilon of a training row: 1 is strong, 10 is weak."""
     delta: Annotated[float | None, arg(metavar="D", help_behavior_hint="(default: 1e-5)")] = None
     """Probability with which the promise may fail; below one by the number of rows."""
+
+
+@dataclass(frozen=True)
+class PrivateTrainFlags(PrivacyFlags):
+    """Differential privacy of the training rows, and what is public of them."""
+
+    schema: Annotated[str | None, arg(metavar="JSON", help_behavior_hint="")] = None
+    """Public schema of a private table: columns, ranges and values that are known without the rows."""

@@ -11,6 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from sparring.commands.evaluating.inputs import EvaluationInputs
+from sparring.commands.private.options import is_private_run, ledger_of
 from sparring.commands.training.run_settings import recipe_of, spec_of
 from sparring.engine.atomic_io import write
 from sparring.engine.run_folder import Run
@@ -21,10 +22,12 @@ from sparring.measure.domains.adaptation_report import Choice
 from sparring.measure.scores.evaluation import Evaluation
 from sparring.models.density import unit_of
 from sparring.models.saved import main_player
+from sparring.privacy.secret import FOLDER
 from sparring.report.adaptation_section import adaptation_section
 from sparring.report.blocks import Block, Picture
 from sparring.report.classifier_section import classified_sections
 from sparring.report.page import Page, Section, page_html
+from sparring.report.privacy_section import privacy_sections
 from sparring.report.render import render, render_pairs
 from sparring.report.run_sections import (
     animation_section,
@@ -49,6 +52,7 @@ CURVES: Mapping[str, Mapping[str, str]] = {
         "sliced_wasserstein": "samples",
         "baseline_sliced_wasserstein": "real data",
     },
+    "Distance to the noisy moments": {"sample_moment_distance": "samples"},
     "Coverage": {"coverage": "samples", "baseline_coverage": "real data"},
     LIKELIHOOD: {
         "nll": "held-out examples",
@@ -123,6 +127,7 @@ def page_of_run(
     animation = run.path / "film.webp"
     content = [
         findings_section(findings),
+        *_privacy(run),
         *sections,
         *_adaptation(run),
         *_classifier(run),
@@ -133,6 +138,14 @@ def page_of_run(
         *([protocol_section(evaluation)] if evaluation else ()),
     ]
     return Page(run.path.resolve().name, _about_run(run), content, bool(samples) or animation.exists())
+
+
+def _privacy(run: Run) -> list[Section]:
+    """Return the ledger of a private generator, and the files that may be shared."""
+    if not is_private_run(run.path) or main_player(run.path) != "generator":
+        return []
+    shared = {path.name for path in run.path.iterdir() if path.name != FOLDER} | {run.report_path.name}
+    return privacy_sections(ledger_of(run), sorted(shared))
 
 
 def _classifier(run: Run) -> list[Section]:

@@ -72,8 +72,8 @@ def _(spec: ImageSpec, rows: NDArray[Any], columns: int, names: Sequence[str] = 
     return with_header(grid(rows, columns), names) if names else grid(rows, columns)
 
 
-def frame_saver(run: Run, model: GeneratorModel, data: Dataset) -> Callable[[int, Mapping[str, float]], None]:
-    """Return a function that writes samples of fixed noise as a frame, and at image 0 training images beside it."""
+def frame_saver(run: Run, model: GeneratorModel, data: Dataset | None) -> Callable[[int, Mapping[str, float]], None]:
+    """Return a function that writes samples of fixed noise as a frame, and at image 0 images of `data` beside it."""
     classes = len(model.counts) if model.conditional else 0
     columns = classes if 0 < classes <= MAX_CLASS_COLUMNS else GRID_COLUMNS
     z, y = model.draw_inputs(range(GRID_SAMPLES // GRID_COLUMNS * columns), seed=0)
@@ -84,9 +84,9 @@ def frame_saver(run: Run, model: GeneratorModel, data: Dataset) -> Callable[[int
     def save_frame(nimg: int, means: Mapping[str, float]) -> None:
         if dist.rank() != 0:
             return
-        if frame := picture(data.spec, data.spec.decode(model.generate(z, y)), columns, names):
+        if frame := picture(model.spec, model.spec.decode(model.generate(z, y)), columns, names):
             run.save_frame(nimg, frame)
-        if nimg == 0:
+        if nimg == 0 and data is not None:
             idx = _real_idx(data, y.numpy() if columns == classes else None, len(z))
             if real := picture(data.spec, data[idx], columns, names):
                 run.save_real(real)

@@ -12,12 +12,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sparring.data.loader import BatchLoader
 from sparring.engine import dist
 from sparring.engine.data_spec import DataSpec, ImageSpec
 from sparring.engine.device import Hardware, memory_available
 from sparring.engine.errors import SparringError
-from sparring.engine.loop import System, play
+from sparring.engine.loop import BatchSource, System, play
 from sparring.measure.diagnostics.training_length import Enough, TrainingLength, number_of
 from sparring.recipes.density.base import DensityRecipe
 from sparring.recipes.recipe import GANRecipe, Recipe
@@ -78,7 +77,7 @@ class Plan:
 
     @classmethod
     def in_minutes(
-        cls, minutes: float, build: Callable[[int], System], loader: BatchLoader, hardware: Hardware
+        cls, minutes: float, build: Callable[[int], System], loader: BatchSource, hardware: Hardware
     ) -> Plan:
         """Return a plan for the examples that `minutes` allow at a probed speed, with time left to save and show."""
         speed = measure_speed(lambda: build(UNPLANNED), loader, hardware, minutes)
@@ -118,7 +117,7 @@ class Plan:
         return f"{length.passes_text()}, {length.rounds:,} rounds: expect {enough.outcome}; {way_out} gives {gives}"
 
 
-def measure_speed(build: Callable[[], System], loader: BatchLoader, hardware: Hardware, minutes: float) -> float:
+def measure_speed(build: Callable[[], System], loader: BatchSource, hardware: Hardware, minutes: float) -> float:
     """Return the examples per second of rounds on a separate system, the first of which are left out."""
     system, size, seconds = build(), loader.batch_size, min(PROBE_SECONDS, minutes * 6)
     rounds: list[float] = []
@@ -164,7 +163,7 @@ def memory_needed(recipe: Recipe, spec: Any) -> int:
         if numbers := len(recipe.condition_stats(spec)):
             labels = (torch.zeros(1, numbers, device="meta"),)
         generator = _activations(nets["generator"].eval(), lambda: nets["generator"](z, *labels))
-    judge_net = nets["classifier" if "classifier" in nets else "discriminator"].eval()
+    judge_net = nets[next(name for name in ("classifier", "discriminator", "critic") if name in nets)].eval()
     judge = _activations(judge_net, lambda: judge_net(x, *labels))
     return BASE_BYTES + weights + max(rows, 1) * 4 * (generator * 3 + judge * 2 * 6)
 

@@ -8,14 +8,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from shlex import quote
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 
 from sparring.commands.training.plan import Plan
 from sparring.commands.training.request import TrainRequest
-from sparring.data.dataset import Dataset
+from sparring.data.dataset import Dataset, SourceReport
 from sparring.data.open import guess_kind, open_source
 from sparring.data.reader_api import ReadOptions
 from sparring.engine import dist
@@ -26,6 +26,34 @@ from sparring.engine.run_folder import Run
 from sparring.engine.version import __version__
 from sparring.recipes import check_command, default_recipe, recipe_class, recipes_for
 from sparring.recipes.recipe import GeneratorRecipe, Recipe, from_settings, to_settings
+
+
+class Fingerprinted(Protocol):
+    """Data with a digest of what they are."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Digest of what they are and how they were read."""
+        ...
+
+
+class TrainingData(Fingerprinted, Protocol):
+    """What a run records of its data: a `Dataset`, or what is public of private rows."""
+
+    @property
+    def report(self) -> SourceReport:
+        """What the source holds."""
+        ...
+
+    @property
+    def spec(self) -> Any:
+        """Their `DataSpec`."""
+        ...
+
+    def __len__(self) -> int:
+        """How many examples there are."""
+        ...
+
 
 BUDGET = ("minutes", "images")
 """Settings of the length of a run, which can be made longer (`session.TrainingSession`)."""
@@ -244,7 +272,7 @@ def for_recipe(recipe: GeneratorRecipe, data: Dataset) -> Dataset:
 # run.json
 
 
-def run_json(settings: RunSettings, data: Dataset, plan: Plan, hardware: Hardware) -> dict[str, Any]:
+def run_json(settings: RunSettings, data: TrainingData, plan: Plan, hardware: Hardware) -> dict[str, Any]:
     """Return what run.json holds."""
     return {
         "command": settings.command,

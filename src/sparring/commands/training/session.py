@@ -17,7 +17,9 @@ from sparring.commands.training.interrupt import Stopped, diverging, explain_int
 from sparring.commands.training.plan import Plan, PostTraining, check_memory
 from sparring.commands.training.request import Nets, TrainRequest
 from sparring.commands.training.run_settings import (
+    Fingerprinted,
     RunSettings,
+    TrainingData,
     check_same_data,
     command_to_continue,
     new_settings,
@@ -25,19 +27,18 @@ from sparring.commands.training.run_settings import (
     run_json,
 )
 from sparring.data.dataset import Dataset
-from sparring.data.in_memory import IndexedDataset
 from sparring.data.loader import BatchLoader
 from sparring.data.open import open_source
 from sparring.data.summary import check_readable, summary
 from sparring.engine import dist
 from sparring.engine.device import Hardware
 from sparring.engine.errors import SparringError, UsageError
-from sparring.engine.loop import Callback, System, play
+from sparring.engine.loop import BatchSource, Callback, System, play
 from sparring.engine.run_folder import Run
 from sparring.engine.seeds import mix
 from sparring.engine.version import __version__
 from sparring.measure.diagnostics.training_length import CLASSIFIER, DENSITY, GENERATOR, Enough, few_examples_note
-from sparring.recipes import accepts, recipe_class
+from sparring.recipes import accepts, is_private, recipe_class
 from sparring.recipes.classifier_recipe import ClassifierRecipe, build_system
 from sparring.recipes.density.base import DensityRecipe
 from sparring.recipes.recipe import Recipe
@@ -113,14 +114,14 @@ class TrainingSession:
             raise UsageError(f"{recipe.name} is not for {data.spec.kind} data: choose another --recipe")
         return replace(self, settings=replace(self.settings, recipe=recipe.resolve(data.spec, self.hardware)))
 
-    def metadata(self, data: Dataset) -> dict[str, Any]:
+    def metadata(self, data: TrainingData) -> dict[str, Any]:
         """Return what a saved model records about its training."""
         return model_metadata(self.settings.custom_nets, self.settings.seed, data)
 
     def play(
         self,
-        data: Dataset,
-        loader: BatchLoader,
+        data: TrainingData,
+        loader: BatchSource,
         callbacks: Callable[[System, Plan], Sequence[Callback]],
         then: Callable[[System], PostTraining],
         **more: Any,
@@ -167,7 +168,7 @@ class TrainingSession:
         return "nothing was written, and the same command starts again"
 
     def _prepare(
-        self, data: Dataset, loader: BatchLoader, then: Callable[[System], PostTraining], more: dict[str, Any]
+        self, data: TrainingData, loader: BatchSource, then: Callable[[System], PostTraining], more: dict[str, Any]
     ) -> tuple[Plan, System]:
         """Return the plan and the system that it is for, and print what to expect of it."""
 
@@ -178,14 +179,16 @@ class TrainingSession:
         plan = self._plan(data, loader, build, more)
         system, unit = build(plan.images), data.report.unit
         self.progress.info(plan.to_text(self.hardware, memory, unit, then(system)))
-        self.progress.info(f"length: {plan.outlook(len(data), _enough(self.settings.recipe))}")
+        if enough := _enough(self.settings.recipe):
+            self.progress.info(f"length: {plan.outlook(len(data), enough)}")
         self.notes(filter(None, [few_examples_note(len(data), unit)]))
         return plan, system
 
-    def _build(self, data: Dataset, loader: BatchLoader, total: int) -> System:
+    def _build(self, data: TrainingData, loader: BatchSource, total: int) -> System:
         """Return the system of fresh networks, drawn by the seed, for a run of `total` examples."""
         recipe, nets = self.settings.recipe, self.nets or self.settings.recipe.nets
         if isinstance(recipe, ClassifierRecipe):
+            assert isinstance(loader, BatchLoader)
             return build_system(recipe, nets, loader, total, self.settings.seed, self.hardware)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(mix(self.settings.seed))
@@ -193,7 +196,9 @@ class TrainingSession:
             system: System = recipe.system(data.spec, modules, total)
             return system
 
-    def _plan(self, data: Dataset, loader: BatchLoader, build: Callable[[int], System], more: dict[str, Any]) -> Plan:
+    def _plan(
+        self, data: TrainingData, loader: BatchSource, build: Callable[[int], System], more: dict[str, Any]
+    ) -> Plan:
         """Return the plan of the run; write run.json for a new one, and for one that is made longer."""
         run, hardware = self.run, self.hardware
         if self.resumed:
@@ -215,7 +220,7 @@ class TrainingSession:
             )  # fmt: skip
         return plan
 
-    def _extended(self, saved: Plan, loader: BatchLoader, build: Callable[[int], System]) -> Plan:
+    def _extended(self, saved: Plan, loader: BatchSource, build: Callable[[int], System]) -> Plan:
         """Return a longer plan where more minutes or images are requested than `saved` is for, else `saved`.
 
         Raises UsageError where fewer are requested.
@@ -242,7 +247,7 @@ class TrainingSession:
         )  # fmt: skip
         return longer
 
-    def _new_plan(self, loader: BatchLoader, build: Callable[[int], System]) -> Plan:
+    def _new_plan(self, loader: BatchSource, build: Callable[[int], System]) -> Plan:
         """Return a plan for the images that were requested, or for those that the minutes allow at a probed speed."""
         settings = self.settings
         if settings.images is not None:
@@ -251,7 +256,7 @@ class TrainingSession:
         self.progress.info("measuring the speed ...")
         return Plan.in_minutes(minutes, build, loader, self.hardware)
 
-    def _restore(self, system: System, data: Dataset, plan: Plan) -> int:
+    def _restore(self, system: System, data: TrainingData, plan: Plan) -> int:
         """Load the latest checkpoint into `system`; return the image to continue from, 0 in a new run."""
         run = self.run
         start = run.load_latest(system)
@@ -272,14 +277,16 @@ class TrainingSession:
         return start or 0
 
 
-def _enough(recipe: Recipe) -> Enough:
-    """Return the length from which a training shows what it can."""
+def _enough(recipe: Recipe) -> Enough | None:
+    """Return the length from which a training shows what it can; None where it does not go through the data."""
+    if is_private(recipe.name):
+        return None
     if isinstance(recipe, ClassifierRecipe):
         return CLASSIFIER
     return DENSITY if isinstance(recipe, DensityRecipe) else GENERATOR
 
 
-def model_metadata(custom_nets: bool, seed: int, data: IndexedDataset) -> dict[str, Any]:
+def model_metadata(custom_nets: bool, seed: int, data: Fingerprinted) -> dict[str, Any]:
     """Return what a saved model records about its training."""
     return {"custom_nets": custom_nets, "seed": seed, "data": data.fingerprint, "sparring": __version__}
 

@@ -1,0 +1,40 @@
+"""Diagnose and describe private runs without a look at private rows; refuse to evaluate on them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sparring.commands.private.options import is_private_run, ledger_of
+from sparring.commands.training.run_settings import command_to_continue, recipe_of
+from sparring.engine.errors import UsageError
+from sparring.engine.run_folder import Run
+from sparring.measure.diagnostics.finding import Finding
+from sparring.measure.diagnostics.private_diagnostics import diagnose_marginals, diagnose_moments
+from sparring.recipes.generators.mst import MST
+
+
+def diagnose_private(run: Run) -> list[Finding]:
+    """Return what the noisy distances of a private run show."""
+    if isinstance(recipe_of(run), MST):
+        return diagnose_marginals()
+    settings = run.settings
+    command = command_to_continue(
+        settings["command"], settings["data"]["source"], run.path, settings["hardware"], settings["processes"]
+    )
+    return diagnose_moments(run.metrics(), command)
+
+
+def check_evaluation(path: object, data: str | Path | None) -> None:
+    """Raise UsageError where samples of a private run would be compared with its private rows."""
+    folder = path.path if isinstance(path, Run) else path
+    if not isinstance(folder, str | Path) or not is_private_run(folder):
+        return
+    run = Run(folder)
+    source = run.settings["data"]["source"]
+    if data is None or str(data) == source:
+        spent = ledger_of(run).budget
+        raise UsageError(
+            f"{run.path} is private, and scores on its training rows are one more release of them, without noise: the "
+            f"promise of epsilon {spent.epsilon:g} would not hold for whoever sees the scores. Name rows that are "
+            "public: sparring evaluate RUN --data SOURCE"
+        )
