@@ -79,9 +79,9 @@ class MomentGame:
         """Return the loss of `player`: the weighted distance; the critic's is its negative with an entropy term."""
         generator, critic = self.players["generator"], self.players["critic"]
         assert isinstance(critic, MomentCritic)
+        y = batch.y if len(critic.moments) > 1 else torch.zeros_like(batch.y)
         with torch.set_grad_enabled(player == "generator"):
-            fake = generator(batch.normal(self.latent_dim), batch.y)
-            differences = critic.differences(fake, batch.y)
+            differences = critic.differences(generator(batch.normal(self.latent_dim), y), y)
         weights = critic.weights()
         if player == "generator":
             return (weights * differences).sum(1).mean(), {"moment_distance": differences.detach().sum(1).mean()}

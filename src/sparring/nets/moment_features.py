@@ -29,10 +29,10 @@ class MomentFeatures(nn.Module):
         maps = channels * (1 + 2 * orientations + orientations**2)
         inputs = maps * math.ceil(height / WINDOW) * math.ceil(image_width / WINDOW)
         rng = torch.Generator().manual_seed(FEATURES_SEED)
-        self.register_buffer(
-            "frequencies",
-            (torch.randn(inputs, count, generator=rng, device="cpu") / width).to(torch.get_default_device()),
-        )
+        frequencies = torch.empty(inputs, count)
+        if not frequencies.is_meta:  # as where memory is estimated
+            frequencies.normal_(0, 1 / width, generator=rng)
+        self.register_buffer("frequencies", frequencies)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the features; black images have scattering coefficients of 0."""

@@ -60,8 +60,6 @@ class Moments(ImageGenerator):
     name: ClassVar[str] = "moments"
     paper: ClassVar[str] = "Harder et al. 2021, arXiv:2002.11603; Liew et al. 2022, arXiv:2106.04590"
     labels: ClassVar[bool] = True
-    mirror: ClassVar[bool] = False  # type: ignore[misc]
-    accumulation_steps: ClassVar[int] = 1  # type: ignore[misc]
 
     latent_dim: int = 16
     """Dimension of the generator's noise."""
@@ -82,6 +80,11 @@ class Moments(ImageGenerator):
 
     def __post_init__(self) -> None:
         check_positive(self, "latent_dim", "width", "batch_size", "lr", "frequencies", "kernel_width", "orientations")
+        check_positive(self, "accumulation_steps", "ema_half_life")
+        if self.accumulation_steps > 1 or self.mirror:
+            raise UsageError(
+                "moments are of whole batches, and of images as they are: leave out --accumulation-steps and --mirror"
+            )
         if self.critic_lr < 0:
             raise UsageError(f"--critic-lr must be 0 or more, not {self.critic_lr}")
 
