@@ -18,7 +18,7 @@ from torch.nn.functional import one_hot
 from sparring.engine.game import Batch, Stats
 from sparring.engine.seeds import mix
 
-SHARPNESS = 50.0
+SHARPNESS = 10.0
 """Factor of the distances in the critic's gain against its entropy: the best response is a softmax of these."""
 
 

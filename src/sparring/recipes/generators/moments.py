@@ -67,19 +67,31 @@ class Moments(ImageGenerator):
     """Channels at the finest level of the generator, doubled at each coarser one."""
     batch_size: int = 200
     """Samples per round, as many of each class."""
-    lr: float = 4e-3
+    lr: float = 3e-3
     """Adam's initial learning rate of the generator, which falls to a hundredth along a cosine."""
     critic_lr: float = 0.05
     """Adam's learning rate of the critic's weights; 0 for equal weights, without a game."""
     frequencies: int = 1000
-    """Random frequencies; each gives a cosine and a sine."""
+    """Random frequencies, half of them of pixels; each gives a cosine and a sine."""
+    pixel_width: float = 0.21
+    """Width of the Gaussian kernel on pixels, as a root mean square difference of numbers in [0, 1]: a public rule."""
     kernel_width: float = 0.4
-    """Width of the Gaussian kernel on scattering coefficients of norm 1: public, not chosen by the data."""
+    """Width of the Gaussian kernel on scattering coefficients of norm 1: a public rule."""
     orientations: int = 4
     """Orientations of the wavelets."""
 
     def __post_init__(self) -> None:
-        check_positive(self, "latent_dim", "width", "batch_size", "lr", "frequencies", "kernel_width", "orientations")
+        check_positive(
+            self,
+            "latent_dim",
+            "width",
+            "batch_size",
+            "lr",
+            "frequencies",
+            "kernel_width",
+            "pixel_width",
+            "orientations",
+        )
         check_positive(self, "accumulation_steps", "ema_half_life")
         if self.accumulation_steps > 1 or self.mirror:
             raise UsageError(
@@ -104,7 +116,7 @@ class Moments(ImageGenerator):
     def nets(self, spec: ImageSpec) -> dict[str, nn.Module]:
         """Return the networks; the critic's moments are 0 until the release fills them."""
         classes = max(self.classes(spec), 1)
-        features = MomentFeatures(spec.shape, self.frequencies, self.kernel_width, self.orientations)
+        features = MomentFeatures(spec.shape, self.frequencies, self.pixel_width, self.kernel_width, self.orientations)
         return {
             "generator": ClassGenerator(spec.shape, self.latent_dim, classes, self.width),
             "critic": MomentCritic(features, classes, self.frequencies),
