@@ -34,9 +34,6 @@ Checkpoint = Annotated[str | None, arg(metavar="best|last|N", help_behavior_hint
 Truncation = Annotated[float | None, arg(metavar="T", help_behavior_hint="(default: no truncation)")]
 
 
-# groups
-
-
 @dataclass(frozen=True)
 class ShapeFlags:
     """Shape of images."""

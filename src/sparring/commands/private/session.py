@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from sparring.commands.training.plan import UNPLANNED, Plan
+from sparring.commands.training.run_settings import TrainingData
 from sparring.commands.training.session import TrainingSession
 from sparring.data.dataset import Dataset
 from sparring.data.open import open_source
@@ -69,7 +70,7 @@ class PrivateSession(TrainingSession):
         )
         return shown
 
-    def network(self, data: Dataset) -> nn.Module:
+    def network(self, data: TrainingData) -> nn.Module:
         """Return a fresh classifier; raise UsageError where a custom one mixes rows."""
         if self.nets is None:
             net = self.settings.recipe.nets(data.spec)["classifier"]
@@ -101,7 +102,7 @@ class PrivateSession(TrainingSession):
         what = f"gradients of {steps:,} steps, each row's clipped to {recipe.clip:g}"
         return Ledger(self.budget, public=PUBLIC).add(Release(what, mechanism, recipe.clip))
 
-    def _build(self, data: Dataset, loader: Any, total: int) -> System:
+    def _build(self, data: TrainingData, loader: Any, total: int) -> System:
         """Return DP-SGD on the recipe's network, or on all weights of a custom one."""
         assert self.secret is not None
         recipe: ScatteringRecipe = self.settings.recipe
