@@ -166,6 +166,21 @@ def test_bad_settings(source: Path, tmp_path: Path, options: dict[str, object], 
     assert not (tmp_path / "run").exists()
 
 
+def test_a_random_test_split_is_not_used(tmp_path: Path) -> None:
+    arrays = np.load(stripes(tmp_path, 300, 0))
+    np.savez(tmp_path / "whole.npz", x=arrays["x_train"], y=arrays["y_train"])
+    report = sparring.classify(tmp_path / "whole.npz", private=5, images=600, out=tmp_path / "run", device="cpu")
+    assert report.labels == 300 and report.errors is None and "unknown" in to_text(report)
+    assert sparring.Run(tmp_path / "run").metrics() == []
+
+
+def test_numbers_scaled_by_their_own_range_are_refused(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    np.savez(tmp_path / "wide.npz", x=rng.integers(0, 4000, (100, 8, 8)).astype(np.uint16), y=np.arange(100) % 3)
+    with pytest.raises(sparring.UsageError, match="scaled by the range of all"):
+        sparring.classify(tmp_path / "wide.npz", private=5, images=600, out=tmp_path / "run", device="cpu")
+
+
 def test_tables_are_refused(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("a,b\n" + "".join(f"{k},{'xy'[k % 2]}\n" for k in range(100)))
     with pytest.raises(sparring.UsageError, match="--private classifies images"):

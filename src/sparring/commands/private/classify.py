@@ -83,19 +83,18 @@ def classify_privately(
             f"--private has the recipe scattering alone, not {session.settings.recipe.name}; networks of your own are "
             f"trained by its settings (nets=...). {usage('scattering')}"
         )
-    source = session.open_rows()
+    source, has_test = session.open_rows()
     data, _ = select_labels(source, session.settings)
     among = np.flatnonzero(data.labels >= 0)
     budget = _budget(session, epsilon, delta, len(among))
     with secret_of(session) as secret:
         session = replace(session, secret=secret, budget=budget)
         source, data = session.keyed(source, secret), session.keyed(data, secret)
-        session = replace(session.resolve(data), secret=secret, budget=budget)
-        session = _with_length(session, len(among))
+        session = _with_length(session.resolve(data), len(among))
         _check_same_rows(session, data)
         session.notes(budget.notes())
         loader = poisson_batches(session, data, among)
-        return _train(session, source, data, loader)
+        return _train(session, source if has_test else None, data, loader)
 
 
 def _budget(session: PrivateSession, epsilon: float | None, delta: float | None, rows: int) -> Budget:
@@ -129,7 +128,8 @@ def _check_same_rows(session: PrivateSession, data: Dataset) -> None:
         raise UsageError(f"{session.run.path} was begun with other rows, or they have changed. Choose another --out")
 
 
-def _train(session: PrivateSession, source: Dataset, data: Dataset, loader: Any) -> ClassificationReport:
+def _train(session: PrivateSession, source: Dataset | None, data: Dataset, loader: Any) -> ClassificationReport:
+    """Train, save, and test on the test split of `source`; None: there are no rows for the test."""
     ledgers: list[Ledger] = []
     assert session.budget is not None and session.secret is not None
 
@@ -137,10 +137,12 @@ def _train(session: PrivateSession, source: Dataset, data: Dataset, loader: Any)
         ledgers.append(ledger := session.ledger(loader, plan))
         session.run.write_json("privacy", {**ledger.to_json(), "shared": list(SHARED)})
         session.progress.info(f"privacy: {ledger.releases[0].mechanism.describe()}: epsilon {ledger.epsilon():.4g}")
-        return [_progress(session, plan), classifier_checkpoint(session, plan, system, data, source)]
+        if source is not None:
+            return [_progress(session, plan), classifier_checkpoint(session, plan, system, data, source)]
+        return [_progress(session, plan), Callback(plan.save_every, lambda nimg, means: session.run.save(system, nimg))]
 
     def then(system: System) -> PostTraining:
-        return after_classify(averaged(system), source, session.settings.recipe, session.hardware)
+        return after_classify(averaged(system), source or data, session.settings.recipe, session.hardware)
 
     digest = session.secret.digest(labels_digest(data))
     system = session.play(data, loader, callbacks, then, labels=digest, **{SETTINGS: asdict(session.budget)})
@@ -158,13 +160,13 @@ def _progress(session: PrivateSession, plan: Plan) -> Callback:
 
 
 def _test(
-    session: PrivateSession, net: nn.Module, source: Dataset, data: Dataset, ledger: Ledger
+    session: PrivateSession, net: nn.Module, source: Dataset | None, data: Dataset, ledger: Ledger
 ) -> ClassificationReport:
     """Save the classifier, test it on the test split alone and write the report."""
     classifier = uncalibrated(net, data, session.settings.recipe, session.metadata(data))
     classifier.save(session.run.path)
-    has_test = bool((source.split("test").labels >= 0).any())
-    test = run_test(classifier, source, data, session.progress) if has_test else None
+    has_test = source is not None and bool((source.split("test").labels >= 0).any())
+    test = run_test(classifier, source, data, session.progress) if source is not None and has_test else None
     report = replace(report_of(session.run, classifier, data, test, NOTES), to_label="")
     session.run.write_json("classification", asdict(report))
     sections = privacy_sections(ledger, SHARED)

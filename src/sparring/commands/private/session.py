@@ -50,8 +50,11 @@ class PrivateSession(TrainingSession):
     secret: SecretNoise | None = None
     budget: Budget | None = None
 
-    def open_rows(self) -> Dataset:
-        """Open the training rows; their digest is one by the key, and the run gets no names of files."""
+    def open_rows(self) -> tuple[Dataset, bool]:
+        """Open the training rows, and return whether the source itself marks others for testing.
+
+        Raises UsageError where reading depends on the values of the rows.
+        """
         settings = self.settings
         data = open_source(settings.source, settings.read, on_progress=self.progress.callback("reading"))
         check_readable(data.report, force=settings.read.force)
@@ -60,7 +63,14 @@ class PrivateSession(TrainingSession):
                 f"--private classifies images, these are {data.spec.plural}: columns, ranges and words of other data "
                 "come from the rows themselves. For tables, `sparring train --private` makes private rows to learn from"
             )
-        return data
+        if data.spec.scale is not None:
+            raise UsageError(
+                f"{settings.source} holds numbers that are scaled by the range of all, which tells of rows: convert "
+                "them to bytes from 0 to 255 by a public range first"
+            )
+        if any("held out for testing" in note for note in data.notes):
+            return data.split(None), False  # a random split would make neighbours differ in many rows
+        return data, bool(data.report.splits["test"])
 
     def keyed(self, data: Dataset, secret: SecretNoise) -> Dataset:
         """Return the rows under a digest that says nothing without the key, without names of what was skipped."""
