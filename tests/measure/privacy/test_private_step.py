@@ -189,6 +189,12 @@ def _silent_sum(player: PrivateSGD, x: Tensor, y: Tensor) -> Tensor:
 # the audit itself
 
 
+def test_a_row_with_a_short_gradient_is_refused() -> None:
+    learnt = WORST[0], game().learner(WORST[0]).argmax(1)
+    with pytest.raises(ValueError, match="below the clip"):
+        audit_step(game(), rows(2), learnt, NOISE, trials=1)
+
+
 def test_limits_cover_the_true_distance() -> None:
     rng = np.random.default_rng(0)
     results = [step_audit(rng.normal(0, 1.5, 300), rng.normal(1, 1.5, 300), 1.5) for _ in range(200)]

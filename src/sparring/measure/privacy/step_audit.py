@@ -127,13 +127,16 @@ def audit_step(
 ) -> StepAudit:
     """Run the real step on `rows` (inputs, labels), which may be none, and with the row `worst`; return the audit.
 
-    The gradient of `worst` should be longer than the clip.
+    Raises ValueError where the gradient of `worst` is shorter than the clip: the audit would show less than there is.
     """
     expected = 8
     both = tuple(torch.cat([side, row]) for side, row in zip(rows, worst, strict=True))
     silent = SecretNoise(key)
     bases = [clipped_gradient_sum(game, x, y) for x, y in (rows, both)]
-    direction = (bases[1] - bases[0]) / (bases[1] - bases[0]).norm()
+    change = bases[1] - bases[0]
+    if float(change.norm()) < 0.99 * game.clip:
+        raise ValueError(f"the row's gradient has the norm {float(change.norm()):.3g}, below the clip {game.clip:g}")
+    direction = change / change.norm()
     scores = []
     for k, (x, y) in enumerate((rows, both)):
         source = FixedRows(x, y, expected, parts)
