@@ -108,13 +108,13 @@ def step_seconds(problem: Problem, rounds: int = 12) -> dict[str, list[float]]:
             ordinary.zero_grad()
             loss = torch.nn.functional.cross_entropy(net.head(batch.x), batch.y)  # noqa: B023
             loss.backward()
-            return float(loss)
+            return float(loss.detach())
 
         def clipped() -> float:
             private.zero_grad()
             loss, _ = game.loss("classifier", batch, 0.0)  # noqa: B023
             loss.backward()
-            return float(loss)
+            return float(loss.detach())
 
         for name, optimizer, closure in (("ordinary", ordinary, plain), ("private", private, clipped)):
             begin = time.process_time()

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
+from torch.linalg import vector_norm
 from torch.nn.functional import pad, unfold
 
 from sparring.engine.errors import UsageError
@@ -148,7 +149,7 @@ def _ghost_norms(calls: Calls, losses: Tensor) -> Tensor:
             if output._version != version:  # the gradient is that of what replaced it
                 return losses.new_full([len(losses)], torch.nan)
             parts.append(_positions(layer, inputs, gradient if gradient is not None else torch.zeros_like(output)))
-        a, b = (torch.cat(side, 1) for side in zip(*parts, strict=True))
+        a, b = parts[0] if len(parts) == 1 else (torch.cat(side, 1) for side in zip(*parts, strict=True))
         weight, bias = layer.weight, layer.bias
         if isinstance(weight, Tensor) and weight.requires_grad:
             squares = squares + _squared_norms(a, b)
@@ -175,7 +176,7 @@ def _positions(layer: nn.Module, x: Tensor, gradient: Tensor) -> Positions:
 def _squared_norms(a: Tensor, b: Tensor) -> Tensor:
     """Return |sum_t b_t a_t'|^2 for each row, `[B]`, of inputs `[B, T, I]` and output gradients `[B, T, O]`."""
     if a.shape[1] == 1:
-        return a[:, 0].square().sum(1) * b[:, 0].square().sum(1)
+        return (vector_norm(a[:, 0], dim=1) * vector_norm(b[:, 0], dim=1)).square()
     if a.shape[1] ** 2 * (a.shape[2] + b.shape[2]) < a.shape[1] * a.shape[2] * b.shape[2]:
         return ((a @ a.mT) * (b @ b.mT)).sum((1, 2))
     chunks = zip(torch.split(a, CHUNK_ROWS), torch.split(b, CHUNK_ROWS), strict=True)
