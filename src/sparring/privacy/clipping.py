@@ -176,7 +176,8 @@ def _positions(layer: nn.Module, x: Tensor, gradient: Tensor) -> Positions:
 def _squared_norms(a: Tensor, b: Tensor) -> Tensor:
     """Return |sum_t b_t a_t'|^2 for each row, `[B]`, of inputs `[B, T, I]` and output gradients `[B, T, O]`."""
     if a.shape[1] == 1:
-        return (vector_norm(a[:, 0], dim=1) * vector_norm(b[:, 0], dim=1)).square()
+        norms: Tensor = vector_norm(a[:, 0], dim=1) * vector_norm(b[:, 0], dim=1)
+        return norms.square()
     if a.shape[1] ** 2 * (a.shape[2] + b.shape[2]) < a.shape[1] * a.shape[2] * b.shape[2]:
         return ((a @ a.mT) * (b @ b.mT)).sum((1, 2))
     chunks = zip(torch.split(a, CHUNK_ROWS), torch.split(b, CHUNK_ROWS), strict=True)
