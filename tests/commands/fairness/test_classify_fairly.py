@@ -103,6 +103,24 @@ def test_each_method_narrows_the_gap(people: Path, tmp_path: Path, name: str) ->
     assert fair.candidates[1].test.accuracy.value > fair.constant + 0.1
 
 
+@pytest.mark.parametrize("notion", ["parity", "opportunity"])
+def test_thresholds_are_chosen_where_the_group_is_seen(people: Path, tmp_path: Path, notion: str) -> None:
+    fair = classify(
+        people, "gap_penalty", out=tmp_path / "run", gap=0.1, see_protected=True, images=15_000,
+        settings={"weight": 0.0, "notion": notion, "positive": "high"},
+    )  # fmt: skip
+    if notion == "parity":
+        assert fair.selected == "thresholds"
+    model = sparring.load(tmp_path / "run" / "candidates" / "thresholds", "classifier")
+    assert isinstance(model, sparring.Classifier)
+    data = sparring.open(people, sparring.ReadOptions(label="pay"), like=model.spec).split("test")
+    high = model.predict(data[np.arange(len(data))]).best.numpy() == model.spec.classes.index("high")
+    group = data[np.arange(len(data))][:, model.spec.columns[-1].indices[1]] == 1
+    asked = np.ones(len(data), bool) if notion == "parity" else data.labels == model.spec.classes.index("high")
+    gap = abs(high[asked & group].mean() - high[asked & ~group].mean())
+    assert gap == pytest.approx(fair.by_name["thresholds"].test.gap(notion).value, abs=0.02)
+
+
 @pytest.mark.parametrize(
     ("columns", "options", "words"),
     [
@@ -140,6 +158,8 @@ def test_recipes_that_compare_groups_need_groups(people: Path, tmp_path: Path) -
         sparring.classify(people, "zhang", label="pay", images=1_000, out=tmp_path / "run", device="cpu")
     with pytest.raises(UsageError, match="tabular_mlp does not compare groups: with --protect take --recipe plain"):
         sparring.classify(people, "tabular_mlp", label="pay", protect="group", out=tmp_path / "run")
+    with pytest.raises(UsageError, match="leave --recipe out, and add --see-protected"):
+        sparring.classify(people, "thresholds", label="pay", protect="group", out=tmp_path / "run")
 
 
 def test_the_command_line(people: Path, quick: Cli, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from sparring.engine.errors import UsageError
 from sparring.recipes import recipe_class
 from sparring.recipes.features.fair_base import FairRecipe
+from sparring.recipes.features.thresholds import MADE_FROM_PLAIN, Thresholds
 from sparring.recipes.recipe import Recipe
 
 METHODS = ("gap_penalty", "hsic", "zhang", "laftr", "max_entropy", "leace", "reductions")
@@ -24,6 +25,8 @@ def base_recipe(recipe: Recipe | str | None, notion: str | None) -> FairRecipe:
     if not isinstance(selected, FairRecipe):
         known = ", ".join(("plain", *METHODS))
         raise UsageError(f"{selected.name} does not compare groups: with --protect take --recipe {known}")
+    if isinstance(selected, Thresholds):
+        raise UsageError(MADE_FROM_PLAIN)
     return selected if notion is None else replace(selected, notion=notion)
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from sparring.commands.fairness.candidates import base_recipe, candidates_for
-from sparring.commands.fairness.measured import measured_candidates
+from sparring.commands.fairness.group_rules import group_column, with_thresholds
+from sparring.commands.fairness.measured import group_rules, measured_candidates
 from sparring.commands.fairness.page import write_page
 from sparring.commands.fairness.protected_data import ProtectedData, protect
 from sparring.commands.fairness.result import COLUMNS, Candidate, FairClassification
@@ -24,6 +25,7 @@ from sparring.commands.training.session import DEFAULT_MINUTES, new_run_folder
 from sparring.commands.training.train_classifier import train_classifier
 from sparring.data.dataset import Dataset
 from sparring.data.open import open_source
+from sparring.engine.device import Hardware
 from sparring.engine.errors import SparringError, UsageError
 from sparring.engine.run_folder import Run
 from sparring.measure.fairness.fronts import choose, front, smallest_gap
@@ -59,6 +61,8 @@ def classify_fairly(
     for note in data.notes:
         progress.info(f"note: {note}")
     trained = _train_all(request, recipes, data, folder, progress)
+    if request.read.see_protected:
+        trained |= _thresholds(trained["plain"], data, base.notion, folder, Hardware.find(request.device))
     candidates = measured_candidates(trained, data, folder, base.notion)
     return _conclude(candidates, trained, data, folder, base.notion, limit, protected, progress)
 
@@ -105,6 +109,18 @@ def _train_all(
                 f"stopped at candidate {name}; all is saved. The same command with --out {folder} goes on"
             ) from stop
     return {name: load_classifier(folder / "candidates" / name) for name in recipes}
+
+
+def _thresholds(
+    plain: Classifier, data: ProtectedData, notion: str, folder: Path, hardware: Hardware
+) -> dict[str, Classifier]:
+    """Return the plain classifier with a threshold for each group, by name, and save it; odds have none."""
+    column = group_column(plain.spec)
+    if column is None or notion == "odds" or len(plain.spec.classes) != 2:
+        return {}
+    classifier = with_thresholds(plain, group_rules(plain, data, notion), column, data, hardware)
+    classifier.save(folder / "candidates" / "thresholds")
+    return {"thresholds": classifier}
 
 
 def _conclude(

@@ -16,7 +16,7 @@ from sparring.commands.fairness.result import Candidate
 from sparring.data.dataset import Dataset
 from sparring.measure.fairness.fronts import majority
 from sparring.measure.fairness.gaps import Answers, measure_fairness
-from sparring.measure.fairness.thresholds import apply_rules, fit_rules
+from sparring.measure.fairness.thresholds import Rule, apply_rules, fit_rules
 from sparring.models.classifier import CHUNK_ROWS, Classifier
 from sparring.nets.mixture import Mixture
 
@@ -29,19 +29,29 @@ def measured_candidates(
     trained: Mapping[str, Classifier], data: ProtectedData, folder: Path, notion: str
 ) -> list[Candidate]:
     """Return accuracy and gaps of each classifier, and of thresholds for each group where there are two classes."""
-    recipe: Any = trained["plain"].recipe
-    classes = trained["plain"].spec.classes
-    positive = None if recipe.positive is None else classes.index(recipe.positive)
+    positive = positive_of(trained["plain"])
     candidates = []
     for name, classifier in trained.items():
         answers = _validation(classifier, data), _test(classifier, data)
         barred = BY_CHANCE if isinstance(classifier.net, Mixture) else ""
         candidates.append(_measured(name, *answers, data, positive, barred, str(folder / "candidates" / name)))
-        if name == "plain" and len(classes) == 2:
-            rules = fit_rules(_training(classifier, data), len(data.names), notion, 1 if positive is None else positive)
+        if name == "plain" and len(classifier.spec.classes) == 2 and "thresholds" not in trained:
+            rules = group_rules(classifier, data, notion)
             fair = apply_rules(answers[0], rules), apply_rules(answers[1], rules)
             candidates.append(_measured("thresholds", *fair, data, positive, NEEDS_GROUP))
     return candidates
+
+
+def positive_of(classifier: Classifier) -> int | None:
+    """Return the number of the class of opportunity; None: each class."""
+    recipe: Any = classifier.recipe
+    return None if recipe.positive is None else classifier.spec.classes.index(recipe.positive)
+
+
+def group_rules(plain: Classifier, data: ProtectedData, notion: str) -> list[Rule]:
+    """Return thresholds of each group on the plain probabilities of two classes, fitted on training examples."""
+    positive = positive_of(plain)
+    return fit_rules(_training(plain, data), len(data.names), notion, 1 if positive is None else positive)
 
 
 def _measured(
