@@ -185,7 +185,7 @@ class EncodeFlags(NewDataFlags):
     """Write the features that a model gives each example of new data; codes are whole numbers."""
 
     out: Annotated[str, arg(metavar="PATH")] = "features.npy"
-    """NAME.npy: the features; NAME.npz: `features`, `names` and `labels`."""
+    """NAME.npy: the features; NAME.npz: also `names`, `labels` and `groups`."""
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ class Encoded:
     """Features of all examples of a source, and where they were written."""
 
     path: Path
-    """File: `.npy` holds the features `[N, d]`; `.npz` also `names`, and `labels` where the source has them."""
+    """File: `.npy` holds the features `[N, d]`; `.npz` also `names`, `labels` and `groups`, as far as there are any."""
     count: int
     """Number of examples N."""
     width: int
@@ -78,11 +78,12 @@ def _write(path: Path, features: NDArray[Any], data: Dataset) -> None:
             if path.suffix.lower() == ".npy":
                 np.save(file, features)
                 return
-            names, classes = np.array(list(data.names)), np.array([*data.spec.classes, ""])
+            arrays = {"features": features, "names": np.array(list(data.names))}
             if (data.labels >= 0).any():
-                np.savez(file, features=features, names=names, labels=classes[data.labels])
-            else:
-                np.savez(file, features=features, names=names)
+                arrays["labels"] = np.array([*data.spec.classes, ""])[data.labels]
+            if data.groups is not None:
+                arrays["groups"] = np.array([*data.spec.groups, ""])[data.groups]
+            np.savez(file, **arrays)  # type: ignore[arg-type]
 
 
 def to_text(result: Encoded) -> str:

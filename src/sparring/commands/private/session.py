@@ -56,7 +56,8 @@ class PrivateSession(TrainingSession):
         Raises UsageError where reading depends on the values of the rows.
         """
         settings = self.settings
-        data = open_source(settings.source, settings.read, on_progress=self.progress.callback("reading"))
+        on_reading = self.progress.callback("reading")  # which of two copies is kept depends on further rows: both are
+        data = open_source(settings.source, settings.read, keep_duplicates=True, on_progress=on_reading)
         check_readable(data.report, force=settings.read.force)
         if data.spec.kind != "image":
             raise UsageError(
