@@ -58,7 +58,7 @@ class FairRecipe:
     """Fraction of the run over which the weight rises: a large weight early ends in a constant answer."""
     width: int | None = None
     """Channels of the first convolution, or units of a hidden layer. None: by the kind of data."""
-    batch_size: int = 1024
+    batch_size: int = 512
     """Examples a round: each needs rows of each group and class."""
     lr: float = 2e-3
     """Learning rate of the classifier at the start; it falls to a hundredth by a cosine."""

@@ -40,7 +40,7 @@ class GapPenalty(Plain):
 
     name: ClassVar[str] = "gap_penalty"
     paper: ClassVar[str] = "Chuang and Mroueh 2021, arXiv:2103.06503, without mixing"
-    grid: ClassVar[tuple[float, ...]] = (0.3, 0.6, 1.0, 2.0)
+    grid: ClassVar[tuple[float, ...]] = (0.3, 0.45, 0.7, 1.0, 1.4)
 
     sharpness: float | None = None
     """Factor of the logits whose answers are compared: 1 compares probabilities, as published, more is nearer to

@@ -31,7 +31,7 @@ class Reductions(FairRecipe):
 
     slack: float | None = None
     """Gap that is allowed. None: several are tried."""
-    bound: float = 1.0
+    bound: float = 2.0
     """Largest sum of the multipliers."""
     rate: float = 1.0
     """Step of the multipliers."""
