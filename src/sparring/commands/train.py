@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Unpack
 
 from sparring.commands.doctor import SAMPLES, doctor
-from sparring.commands.private.options import PrivateOptions, is_private_training
+from sparring.commands.private.options import LEDGER, PrivateOptions, is_private_run, is_private_training
 from sparring.commands.private.train import train_private
 from sparring.commands.reporting.progress import Progress
 from sparring.commands.reporting.run_report import write_run
@@ -23,7 +23,7 @@ from sparring.data.read_keywords import ReadKeywords, read_options
 from sparring.engine import dist
 from sparring.engine.device import memory_peak
 from sparring.engine.loop import Callback, System
-from sparring.engine.run_folder import Run
+from sparring.engine.run_folder import SECRETS, Run
 from sparring.models.density import DensityModel
 from sparring.models.generator import GeneratorModel, kept_vectors
 from sparring.models.load_generator import generator_model
@@ -139,6 +139,8 @@ def to_json(run: Run) -> dict[str, Any]:
         "report": str(run.report_path),
         "memory_peak": memory_peak(),
     }
+    if is_private_run(run.path):
+        summary["privacy"] = run.read_json(LEDGER)
     if distances := [line for line in run.metrics() if "sliced_wasserstein" in line]:
         summary["distance_to"] = "held-out images" if run.settings["data"]["held_out"] else "the training images"
         summary["sliced_wasserstein"] = {
@@ -159,4 +161,10 @@ def to_text(run: Run) -> str:
             f"distance to {summary['distance_to']} (sliced Wasserstein): "
             f"{first['value']:.4f} at image {first['nimg']:,}, {last['value']:.4f} at image {last['nimg']:,}"
         )
-    return "\n".join([*lines, f"more     sparring sample {run.path} -n 64", f"scores   sparring evaluate {run.path}"])
+    public = ""
+    if private := summary.get("privacy"):
+        public = " --data PUBLIC_SOURCE"
+        promise = f"epsilon {private['total_epsilon']:.4g}, delta {private['budget']['delta']:g}"
+        lines.append(f"privacy  {promise}: the page lists what may be shared; never {run.path / SECRETS}")
+    more = f"more     sparring sample {run.path} -n 64"
+    return "\n".join([*lines, more, f"scores   sparring evaluate {run.path}{public}"])

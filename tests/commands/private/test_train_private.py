@@ -223,5 +223,6 @@ def test_weak_promises_and_few_rows_are_remarked(sources: Path, tmp_path: Path, 
     shutil.copy(sources / "bars.npz", tmp_path)
     done = quick("train", "bars.npz", "--private", "60", "--images", "8", "--out", "weak", *FLAGS)
     assert done.returncode == 0 and "promises almost nothing" in done.stderr
+    assert "privacy  epsilon 60, delta 1e-05" in done.stdout and "evaluate weak --data PUBLIC_SOURCE" in done.stdout
     done = quick("train", "bars.npz", "--private", "0.1", "--images", "8", "--out", "noisy", *FLAGS)
     assert done.returncode == 0 and "the noise in the moments is" in done.stderr
