@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from sparring.engine.game import Batch, freeze_others
+from sparring.games.codes import code_distance
 from sparring.games.fair_games import (
     AdversarialGame,
     PenaltyGame,
@@ -17,6 +18,7 @@ from sparring.games.fair_games import (
     weighted_cross_entropy,
 )
 from sparring.games.fairness import Notion, gap_penalty, hsic
+from sparring.nets.coded_classifier import CodedClassifier
 from sparring.nets.group_adversary import AnswerAdversary, FeatureAdversary
 from sparring.nets.tabular_mlp import TabularClassifier
 
@@ -167,3 +169,29 @@ def test_sharpening_compares_decisions() -> None:
         assert torch.as_tensor(game.loss("classifier", data, 1.0)[1]["penalty"]).item() == pytest.approx(
             expected, abs=1e-2
         )
+
+
+def test_the_distance_of_codes_bounds_the_gap_of_every_decision() -> None:
+    p = torch.tensor([[1.0, 0, 0], [0, 1, 0], [0, 1, 0], [1, 0, 0], [0, 0, 1], [0, 0, 1]], dtype=torch.float64)
+    group, y = torch.tensor([0, 0, 0, 0, 1, 1]), torch.zeros(6).long()
+    assert code_distance(p, y, group, PARITY).item() == pytest.approx(1.0)
+    group = torch.tensor([0, 0, 1, 1, 0, 1])
+    assert code_distance(p, y, group, PARITY).item() == pytest.approx(0.0)
+    p = torch.rand(40, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0)).softmax(1)
+    group, y = torch.arange(40) % 2, torch.zeros(40).long()
+    gaps = [
+        abs(float((p[group == 1] @ d).mean() - (p[group == 0] @ d).mean()))
+        for d in (torch.tensor([(k >> j) & 1 for j in range(4)], dtype=torch.float64) for k in range(16))
+    ]
+    assert code_distance(p, y, group, PARITY).item() == pytest.approx(max(gaps))
+
+
+def test_codes_are_one_hot_and_gradients_pass() -> None:
+    torch.manual_seed(0)
+    net = CodedClassifier(TabularClassifier(3, 5, 8), 5, 2)
+    x = batch().x
+    with torch.no_grad():
+        codes = net.features(x)
+    assert torch.equal(codes.sort(1).values, nn.functional.one_hot(torch.full((64,), 4), 5).float())
+    net(x).square().sum().backward()
+    assert float(net.encoder.head.weight.grad.abs().sum()) > 0  # type: ignore[union-attr, operator, arg-type]

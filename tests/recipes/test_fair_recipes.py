@@ -28,6 +28,7 @@ TINY: dict[str, dict[str, Any]] = {
     "zhang": {"generations": 3},
     "laftr": {"generations": 2, "adversary_steps": 1},
     "max_entropy": {"generations": 3},
+    "codes": {"codes": 5},
     "leace": {"frozen": 0.3, "erased": 0.6},
     "reductions": {"periods": 4, "members": 3},
 }
