@@ -68,9 +68,8 @@ def test_the_step_hides_a_row_as_promised(count: int, parts: int) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("count", [0, 4])
-def test_the_step_hides_a_row_as_promised_in_ten_thousand_runs(count: int) -> None:
-    result = audit(count, trials=10_000)
+def test_the_step_hides_a_row_as_promised_in_ten_thousand_runs() -> None:
+    result = audit(trials=10_000)
     assert result.passes, result.message
     assert result.mu.high - result.mu.low < 0.15
 
