@@ -91,20 +91,13 @@ def evaluate(
     request = EvaluationRequest(n, seed, split, size, mode, checkpoint, raw, truncation)
     progress = progress or Progress()
     check_evaluation(samples, data)
-    if protect is not None:
-        if (
-            request != EvaluationRequest(seed=seed)
-            or data is not None
-            or features != "trained"
-            or isinstance(samples, Run)
-        ):
+    if protect is not None or beside is not None or within is not None:
+        if request != EvaluationRequest(seed=seed) or data is not None or features != "trained":
             raise UsageError(
                 "--protect audits features: only --beside, --within, --seed, --report and --json go with it"
             )
         _check_writable(report, None)
         return leakage(samples, protect, beside=beside, within=within, seed=seed, report=report, progress=progress)
-    if beside is not None or within is not None:
-        raise UsageError("--beside and --within are for an audit of features: add --protect GROUPS")
     hardware = Hardware.find(device, "auto")
     inputs = read_inputs(samples, data, request, generator, progress)
     run = inputs.run if inputs.run is not None and inputs.run.exists else None

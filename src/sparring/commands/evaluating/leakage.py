@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -19,8 +20,8 @@ from sparring.stats.auc import Interval
 
 
 def leakage(
-    features: Source,
-    protect: Source,
+    features: Any,
+    protect: Source | None,
     *,
     beside: Source | None = None,
     within: Source | None = None,
@@ -33,6 +34,10 @@ def leakage(
     Raises UsageError where features, groups and raw data do not fit together, SparringError where values are not
     finite or there are too few rows of a group.
     """
+    if protect is None:
+        raise UsageError("--beside and --within are for an audit of features: add --protect GROUPS")
+    if not isinstance(features, str | Path | np.ndarray):
+        raise UsageError(f"features are a file or an array [N, d], not {type(features).__name__}")
     used: dict[str, set[str]] = {}
     for source in (protect, within):
         for path, columns in (column_of(source, features) if source is not None else {}).items():

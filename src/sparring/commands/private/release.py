@@ -63,7 +63,8 @@ def open_images(source: str, options: ReadOptions, progress: Progress) -> Datase
     Messages hold the number, the size and the classes of the images alone. Raises UsageError where reading depends on
     the values of the rows.
     """
-    data = open_source(source, options, on_progress=progress.callback("reading")).without_vectors()
+    on_reading = progress.callback("reading")  # copies count: which of two labels is kept depends on further rows
+    data = open_source(source, options, keep_duplicates=True, on_progress=on_reading).without_vectors()
     if any("held out for testing" in note for note in data.notes):
         data = data.split(None)  # a random split would make neighbours differ in many rows
     spec: ImageSpec = data.spec
