@@ -20,7 +20,9 @@ class Interval:
     high: float
 
     def text(self, digits: int = 1) -> str:
-        """Return the value and its interval in percent."""
+        """Return the value and its interval in percent; "unknown" where there is nothing to measure it by."""
+        if math.isnan(self.value):
+            return "unknown"
         value, low, high = (f"{100 * number:.{digits}f}" for number in (self.value, self.low, self.high))
         return f"{value} ({low} to {high})"
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import sparring
 from sparring.commands.fairness.result import FairClassification
@@ -127,6 +128,11 @@ def test_thresholds_are_chosen_where_the_group_is_seen(people: Path, tmp_path: P
         ({"group": ["a"] * ROWS}, {}, r"'group' has one value \('a'\)"),
         ({"group": ["?"] * ROWS}, {}, "'group' has no value"),
         ({"group": ["a"] * (ROWS - 3) + ["b"] * 3}, {}, r"fewer than two groups.*'b' \(\d validation rows\)"),
+        (
+            {"group": ["a"] * (ROWS - 200) + ["b"] * 200},
+            {"notion": "odds"},
+            "compares groups inside each class.*at most",
+        ),
         ({"group": [f"name {k}" for k in range(ROWS)]}, {}, "more than 20 different values"),
         ({}, {"protect": "pay"}, "is the column of the class"),
         ({}, {"protect": "race"}, "no column 'race'"),
@@ -151,6 +157,24 @@ def test_rare_and_unknown_groups_are_named_and_count_for_no_gap(tmp_path: Path) 
     fair = classify(source, "hsic", out=tmp_path / "run", gap=1.0, images=5_000, settings={"weight": 1.0})
     assert set(fair.groups) == {"a", "b", "c"} and set(fair.by_name["plain"].test.by_group) == {"a", "b", "c"}
     assert any("'rare' (" in note for note in fair.notes) and any("have no 'group'" in note for note in fair.notes)
+
+
+def test_groups_of_files_are_in_their_names(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for split in ("train", "test"):
+        (tmp_path / "files" / split).mkdir(parents=True)
+    for k in range(700):
+        bright, group = k % 2, int(rng.integers(2))
+        pixels = rng.integers(0, 100, (8, 8)) + 120 * bright * (np.arange(8)[:, None] < 4)
+        name = f"{'test' if k % 5 == 0 else 'train'}/{'ab'[bright]}_{'xy'[group]}_{k}.png"
+        Image.fromarray(pixels.astype(np.uint8)).save(tmp_path / "files" / name)
+    recipe = recipe_class("gap_penalty")(width=4, batch_size=32, lr=0.01, weight=0.5)
+    fair = sparring.classify(
+        tmp_path / "files", recipe, label_from="{label}_*.png", protect_from="{label}_{group}_*.png", gap=0.5,
+        images=1_920, out=tmp_path / "run", device="cpu", precision="fp32",
+    )  # fmt: skip
+    assert isinstance(fair, FairClassification) and set(fair.groups) == {"x", "y"} and fair.classes == ("a", "b")
+    assert fair.by_name["plain"].test.accuracy.value > 0.8
 
 
 def test_recipes_that_compare_groups_need_groups(people: Path, tmp_path: Path) -> None:

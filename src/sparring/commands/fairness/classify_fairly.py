@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from sparring.commands.fairness.candidates import base_recipe, candidates_for
 from sparring.commands.fairness.group_rules import group_column, with_thresholds
 from sparring.commands.fairness.measured import group_rules, measured_candidates
 from sparring.commands.fairness.page import write_page
-from sparring.commands.fairness.protected_data import ProtectedData, protect
+from sparring.commands.fairness.protected_data import ProtectedData, check_comparable, protect
 from sparring.commands.fairness.result import COLUMNS, Candidate, FairClassification
 from sparring.commands.reporting.classifier_report import report_of
 from sparring.commands.reporting.progress import Progress
@@ -55,6 +56,7 @@ def classify_fairly(
     protected = str(request.read.protect or request.read.protect_from)
     source = open_source(request.source, request.read, on_progress=progress.callback("reading"))
     data = protect(_checked(source, request), protected)
+    check_comparable(data, base.notion)
     folder = _folder(request, protected)
     recipes = candidates_for(base, len(source.spec.classes))
     progress.info(f"{len(recipes)} candidates are trained and compared; the {base.notion} gap may be up to {limit:g}")
@@ -123,6 +125,12 @@ def _thresholds(
     return {"thresholds": classifier}
 
 
+def _front(candidates: Sequence[Candidate], notion: str) -> list[str]:
+    """Return the candidates that no other one beats on validation examples; those of unknown gap are left out."""
+    points = {c.name: (c.validation.gap(notion).value, c.validation.accuracy.value) for c in candidates}
+    return front({name: point for name, point in points.items() if not math.isnan(point[0])})
+
+
 def _conclude(
     candidates: list[Candidate],
     trained: Mapping[str, Classifier],
@@ -142,10 +150,6 @@ def _conclude(
             f"`sparring doctor {folder / 'candidates' / 'plain'}`"
         )
     selected = choose(eligible, notion, limit)
-    fronts = {
-        name: front({c.name: (c.validation.gap(name).value, c.validation.accuracy.value) for c in candidates})
-        for name in COLUMNS
-    }
     about = selected or smallest_gap(eligible, notion)
     run = Run(folder / "candidates" / about)
     classifier, narrowed = trained[about], data.narrow(data.train)
@@ -156,7 +160,7 @@ def _conclude(
     fields = {**{name: getattr(plain, name) for name in plain.__dataclass_fields__}, "run": str(folder), "to_label": ""}
     report = FairClassification(
         **fields, protect=protected, notion=notion, limit=limit, groups=data.counts(), candidates=candidates,
-        selected=selected or "", fronts=fronts, constant=constant,
+        selected=selected or "", fronts={name: _front(candidates, name) for name in COLUMNS}, constant=constant,
     )  # fmt: skip
     Run(folder).write_json("choice", asdict(report))
     write_page(report)

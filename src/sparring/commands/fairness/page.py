@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 from sparring.commands.fairness.result import COLUMNS, FairClassification, doubt, price
@@ -65,11 +66,13 @@ def _front(report: FairClassification, notion: str) -> Drawing:
             c.name, c.name.rpartition("-")[0] or c.name, c.test.gap(notion), c.test.accuracy, c.name == report.selected
         )
         for c in report.candidates
+        if not math.isnan(c.test.gap(notion).value)
     ]
     baseline = [(0.0, report.constant), (plain.gap(notion).value, plain.accuracy.value)]
     limit = report.limit if notion == report.notion else None
     title = COLUMNS[notion].capitalize()
-    return Drawing(pareto_plot(title, marks, report.fronts[notion], baseline, limit))
+    joined = [name for name in report.fronts[notion] if name in {mark.name for mark in marks}]
+    return Drawing(pareto_plot(title, marks, joined, baseline, limit))
 
 
 def _candidates(report: FairClassification) -> Table:
@@ -115,5 +118,7 @@ def _groups(report: FairClassification) -> Table:
 
 
 def _cell(interval: Interval) -> Cell:
+    if math.isnan(interval.value):
+        return Cell("unknown", "")
     value, low, high = (f"{100 * number:.1f}" for number in (interval.value, interval.low, interval.high))
     return Cell(markup('{}<br><span class="quiet">{}\u00a0to\u00a0{}</span>', value, low, high), "")

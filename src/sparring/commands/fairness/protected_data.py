@@ -64,6 +64,27 @@ def protect(data: Dataset, protected: str) -> ProtectedData:
     return ProtectedData(train, idx, test, labels_as(data.spec.classes, test), notes)
 
 
+def check_comparable(data: ProtectedData, notion: str) -> None:
+    """Raise UsageError where odds or opportunity find no class of which two groups have MIN_ROWS rows or more."""
+    if notion == "parity":
+        return
+    parts = {
+        "validation": (data.train.labels[data.validation_idx], _groups(data.train)[data.validation_idx]),
+        "test": (data.test_labels, _groups(data.test)),
+    }
+    for part, (labels, groups) in parts.items():
+        sizes = [
+            sorted(int(((labels == k) & (groups == g)).sum()) for g in range(len(data.names)))
+            for k in range(len(data.train.spec.classes))
+        ]
+        if all(counts[-2] < MIN_ROWS for counts in sizes):
+            unit, most = data.train.report.unit, max(counts[-2] for counts in sizes)
+            raise UsageError(
+                f"--notion {notion} compares groups inside each class, and no class has two groups of {MIN_ROWS} "
+                f"{part} {unit} (at most {most}): take --notion parity, or give more data"
+            )
+
+
 def validation_subset(labels: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return the indices of the labels `[N]` that candidates are chosen by, sorted: the same for every seed."""
     known = np.flatnonzero(labels >= 0)

@@ -123,7 +123,7 @@ def price(report: FairClassification) -> str:
     changes = [
         f"{name} gap {100 * plain.gap(name).value:.1f} -> {100 * best.gap(name).value:.1f}"
         for name in COLUMNS
-        if name != report.notion
+        if name != report.notion and plain.gap(name).value >= 0  # not NaN
     ]
     lost = 100 * (plain.accuracy.value - best.accuracy.value)
-    return f"{lost:.1f} points of accuracy; {', '.join(changes)}"
+    return "; ".join([f"{lost:.1f} points of accuracy", *changes])
