@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import sparring
+from sparring.commands.encode import _numbers_of_codes
 from sparring.commands.evaluate import to_text
 from sparring.measure.leakage import audit
 from sparring.measure.leakage.adversaries import FAMILIES
@@ -147,3 +148,10 @@ def test_encode_writes_features_that_can_be_audited(data: Path, tmp_path: Path, 
     np.testing.assert_array_equal(np.load(tmp_path / "f.npy"), arrays["features"])
     with pytest.raises(sparring.UsageError, match="features are written as"):
         sparring.encode(run, data, out=tmp_path / "f.txt")
+
+
+def test_one_hot_codes_are_written_as_their_numbers() -> None:
+    codes = np.array([2, 0, 1, 2])
+    assert _numbers_of_codes(np.eye(3, dtype=np.float32)[codes]).tolist() == codes[:, None].tolist()
+    for features in (np.eye(3)[codes] + 0.5, np.ones((4, 1)), np.ones((4, 3))):
+        assert _numbers_of_codes(features) is features

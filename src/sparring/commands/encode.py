@@ -33,7 +33,7 @@ class Encoded:
     width: int
     """Number of features d."""
     finite: bool
-    """Whether the features are codes, whole numbers, of which there are finitely many."""
+    """Whether the features are numbers of codes, of which there are finitely many."""
     skipped: dict[str, list[str]]
     """Reason -> names of files or lines that could not be read."""
     notes: list[str]
@@ -51,7 +51,7 @@ def encode(
 ) -> Encoded:
     """Write the features that the model of `run` gives each example of `source`, in the source's order.
 
-    Examples are read as `predict` reads them. `out` ends in .npy or .npz. `net` is the network of a run with custom
+    Examples are read as `predict` reads them; one-hot codes become their numbers. `out` ends in .npy or .npz. `net` is the network of a run with custom
     networks. Raises UsageError where `run` has no model with features or `source` does not fit it, SparringError where
     files cannot be used.
     """
@@ -65,10 +65,18 @@ def encode(
     chunks = (progress or Progress()).track("encoding", list(chunks_of(np.arange(len(data)))), data.report.unit)
     rows = [np.asarray(model.encode(model.spec.encode(data[idx])).cpu().numpy()) for idx in chunks]
     features = np.concatenate(rows)
-    features = features.reshape(len(features), -1)
+    features = _numbers_of_codes(features.reshape(len(features), -1))
     _write(path, features, data)
     finite = features.dtype.kind in "iu"
     return Encoded(path, len(features), features.shape[1], finite, data.skipped, data.notes)
+
+
+def _numbers_of_codes(features: NDArray[Any]) -> NDArray[Any]:
+    """Return the numbers of codes `[N, 1]` where the features `[N, d]` are one-hot codes; else the features."""
+    is_binary = features.shape[1] > 1 and bool(np.isin(features, (0, 1)).all())
+    if is_binary and bool((features.sum(1) == 1).all()):
+        return np.asarray(features.argmax(1)[:, None])
+    return features
 
 
 def _write(path: Path, features: NDArray[Any], data: Dataset) -> None:
