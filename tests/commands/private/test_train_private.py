@@ -198,6 +198,11 @@ def test_every_command_works_on_a_private_run_without_its_rows(images: Run, tabl
         (["people.csv", "--private", "1", "--schema", "other.json"], "column 'hight' that the table has not: did you"),
         (["people.csv", "--private", "1", "--schema", "few.json"], "column 'town' of the table holds a value"),
         (["people.csv", "--private", "1", "--schema", "words.json"], "column 'town' of the table holds a cell"),
+        (["people.csv", "--private", "1", "--schema", "people.json"], "leave --minutes and --images out"),
+        (
+            ["people.csv", "--private", "1", "--schema", "people.json", "--drop", "age"],
+            "leave --drop and --categorical",
+        ),
         (["people.csv", "--private", "1", "--recipe", "moments"], "moments is (for image data|not for table data)"),
     ],
 )

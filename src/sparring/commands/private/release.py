@@ -131,6 +131,8 @@ def read_table(
     source: str, options: ReadOptions, path: str | Path | None, recipe: MST
 ) -> tuple[Schema, MST, NDArray[np.int64]]:
     """Return the public schema, the recipe with the column of the class, and the codes `[N, columns]` of the rows."""
+    if options.drop or options.categorical:
+        raise UsageError("the schema names the columns and their kinds: leave --drop and --categorical out")
     schema = read_schema(path, recipe.bins)
     label = recipe.class_column or options.label or schema.label
     check_label(label, schema.columns)

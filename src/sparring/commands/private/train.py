@@ -28,6 +28,7 @@ from sparring.commands.training.request import TrainRequest
 from sparring.commands.training.run_settings import run_json, saved_recipe, spec_of
 from sparring.commands.training.session import TrainingSession
 from sparring.engine import dist
+from sparring.engine.errors import UsageError
 from sparring.engine.loop import Callback, System
 from sparring.engine.run_folder import Run
 from sparring.engine.seeds import mix
@@ -67,6 +68,8 @@ def _train_table(session: TrainingSession, options: PrivateOptions) -> Run:
         session.progress.info(f"finished: the marginals of {run.path} have been released, and are not trained further")
         return run
     schema, recipe, codes = read_table(settings.source, settings.read, options.schema, settings.recipe)
+    if (settings.minutes, settings.images) != (None, None):
+        raise UsageError("mst releases a table at once, and trains nothing: leave --minutes and --images out")
     budget = options.budget(len(codes))
     session.notes(budget.notes())
     digest = codes_digest(schema, codes)
