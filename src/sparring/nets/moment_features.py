@@ -17,6 +17,9 @@ from sparring.nets.scattering import WINDOW, Scattering
 FEATURES_SEED = 5_021
 """Seed of the frequencies, which are public."""
 
+SCALES = (1.0, 1.0, 2.0, 4.0)
+"""Widths of the kernels in turn, as factors: wide ones see samples that are far from all data."""
+
 
 class MomentFeatures(nn.Module):
     """Maps images `[B, C, H, W]` in [-1, 1] to `[B, F, 2]`, cosines and sines of norm 1, float32.
@@ -53,4 +56,7 @@ class MomentFeatures(nn.Module):
 def _frequencies(inputs: int, count: int, width: float, rng: torch.Generator) -> Tensor:
     """Return random frequencies `[inputs, count]` of a Gaussian kernel of this width."""
     frequencies = torch.empty(inputs, count)
-    return frequencies if frequencies.is_meta else frequencies.normal_(0, 1 / width, generator=rng)
+    if frequencies.is_meta:  # as where memory is estimated
+        return frequencies
+    scales = torch.tensor(SCALES).repeat(-(-count // len(SCALES)))[:count]
+    return frequencies.normal_(0, 1 / width, generator=rng) / scales
