@@ -51,9 +51,9 @@ def encode(
 ) -> Encoded:
     """Write the features that the model of `run` gives each example of `source`, in the source's order.
 
-    Examples are read as `predict` reads them; one-hot codes become their numbers. `out` ends in .npy or .npz. `net` is the network of a run with custom
-    networks. Raises UsageError where `run` has no model with features or `source` does not fit it, SparringError where
-    files cannot be used.
+    Examples are read as `predict` reads them; one-hot codes become their numbers. `out` ends in .npy or .npz. `net` is
+    the network of a run with custom networks. Raises UsageError where `run` has no model with features or `source` does
+    not fit it, SparringError where files cannot be used.
     """
     path = Path(out)
     if path.suffix.lower() not in FORMATS:
