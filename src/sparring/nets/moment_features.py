@@ -17,8 +17,8 @@ from sparring.nets.scattering import WINDOW, Scattering
 FEATURES_SEED = 5_021
 """Seed of the frequencies, which are public."""
 
-SCALES = (1.0, 1.0, 2.0, 4.0)
-"""Widths of the kernels in turn, as factors: wide ones see samples that are far from all data."""
+SCALES = (1.0,) * 7 + (4.0,)
+"""Widths of the kernels in turn, as factors: the wide ones see samples that are far from all data."""
 
 
 class MomentFeatures(nn.Module):
