@@ -30,6 +30,7 @@ from sparring.engine.device import Hardware
 from sparring.engine.errors import SparringError, UsageError
 from sparring.engine.run_folder import Run
 from sparring.measure.fairness.fronts import choose, front, smallest_gap
+from sparring.measure.fairness.gaps import FairnessResult
 from sparring.models.classifier import Classifier, load_classifier
 from sparring.recipes.features.fair_base import FairRecipe
 
@@ -125,6 +126,18 @@ def _thresholds(
     return {"thresholds": classifier}
 
 
+def _too_noisy(plain: FairnessResult, notion: str, limit: float) -> list[str]:
+    """Return a note where validation examples know a gap less well than the limit is small."""
+    gap = plain.gap(notion)
+    half = (gap.high - gap.low) / 2
+    if math.isnan(half) or half <= limit:
+        return []
+    return [
+        f"{plain.rows:,} validation examples know the {notion} gap to about {100 * half:.1f} points, and the limit is "
+        f"{100 * limit:g}: which candidates are below it is partly chance"
+    ]
+
+
 def _front(candidates: Sequence[Candidate], notion: str) -> list[str]:
     """Return the candidates that no other one beats on validation examples; those of unknown gap are left out."""
     points = {c.name: (c.validation.gap(notion).value, c.validation.accuracy.value) for c in candidates}
@@ -154,7 +167,10 @@ def _conclude(
     run = Run(folder / "candidates" / about)
     classifier, narrowed = trained[about], data.narrow(data.train)
     tested = run_test(classifier, data.train, data.train, progress)
-    plain = report_of(run, classifier, narrowed, tested, data.notes)
+    noise = _too_noisy(validation["plain"], notion, limit)
+    for note in noise:
+        progress.info(f"note: {note}")
+    plain = report_of(run, classifier, narrowed, tested, [*data.notes, *noise])
     idx = np.flatnonzero(data.test_labels >= 0)
     constant = float(np.bincount(data.test_labels[idx]).max() / len(idx))
     fields = {**{name: getattr(plain, name) for name in plain.__dataclass_fields__}, "run": str(folder), "to_label": ""}
