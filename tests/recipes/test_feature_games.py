@@ -29,7 +29,7 @@ TINY: dict[str, dict[str, Any]] = {
     "dann": {"critic_hidden": 5},
     "cdan": {"critic_hidden": 5},
     "adda": {"critic_hidden": 5, "pretraining": 0.3, "encoder_lr": 1.0},
-    "mcd": {"encoder_steps": 2},
+    "mcd": {"encoder_steps": 2, "encoder_lr": 1.0},
     "teacher": {"critic_hidden": 5, "class_shares": (0.2, 0.3, 0.5), "confidence": 0.0, "align_shares": True},
 }
 TOTAL = 20

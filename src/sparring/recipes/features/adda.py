@@ -27,7 +27,7 @@ class ADDA(DANN):
 
     pretraining: float = 0.5
     """Fraction of the run that trains on the source."""
-    encoder_lr: float = 0.1
+    encoder_lr: float = 0.02
     """Learning rate after the pretraining, relative to `lr`."""
 
     def __post_init__(self) -> None:

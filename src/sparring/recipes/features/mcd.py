@@ -10,11 +10,14 @@ from torch import nn
 
 from sparring.engine.ema import EMA
 from sparring.engine.game import Game
+from sparring.engine.loop import System
+from sparring.engine.schedules import cosine
 from sparring.games.classifier_discrepancy import ClassifierDiscrepancy
+from sparring.games.gradient_reversal import reversal_strength
 from sparring.nets.domain_critic import HeadPair
 from sparring.recipes.features.base import AdaptationRecipe
 from sparring.recipes.features.networks import augmentation_for, classifier_for
-from sparring.recipes.recipe import check_positive
+from sparring.recipes.recipe import check_fraction, check_positive
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,10 +29,14 @@ class MCD(AdaptationRecipe):
 
     encoder_steps: int = 4
     """Steps of the encoder per step of the heads."""
+    encoder_lr: float = 0.05
+    """Largest learning rate of these steps, relative to `lr`. In the paper they share Adam's moments with the source's
+    steps, whose larger gradients make them as small."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_positive(self, "encoder_steps")
+        check_fraction(self, "encoder_lr")
 
     def nets(self, spec: Any) -> dict[str, nn.Module]:
         """Return the classifier with two heads."""
@@ -43,3 +50,10 @@ class MCD(AdaptationRecipe):
         """Return the game of three players."""
         augment = augmentation_for(spec, self.augment_strength, self.level)
         return ClassifierDiscrepancy(nets["classifier"], augment, self.encoder_steps)
+
+    def system(self, spec: Any, nets: Mapping[str, nn.Module], total: int) -> System:
+        """Return the game with smaller steps of the encoder, which grow from 0."""
+        system = super().system(spec, nets, total)
+        lr = cosine(self.encoder_lr * self.lr, self.encoder_lr * self.lr / 50)
+        encoder = {"lr": lambda at: lr(at) * reversal_strength(at)}
+        return System(system.game, system.optimizers, system.ema, {**system.schedules, "encoder": encoder})
