@@ -169,7 +169,7 @@ def default_recipe(command: str, kind: str = "image") -> str:
         return name
     kinds = sorted({kind for entry in recipes_for(command).values() for kind in entry.kinds})
     others = [f"; `sparring {other}` takes these" for other, k in DEFAULTS if k in kinds_of(kind)]
-    if known := ", ".join(recipes_for(command, kind)):
+    if known := ", ".join(name for name in recipes_for(command, kind) if not is_private(name)):
         raise UsageError(
             f"`sparring {command}` has no default recipe for {kind} data: name one, --recipe {known}{''.join(others)}"
         )
