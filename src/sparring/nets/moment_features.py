@@ -18,7 +18,7 @@ FEATURES_SEED = 5_021
 """Seed of the frequencies, which are public."""
 
 SCALES = (1.0,) * 7 + (4.0,)
-"""Widths of the kernels in turn, as factors: the wide ones see samples that are far from all data."""
+"""Widths of the kernels in turn, as factors: wide ones see samples far from all data, which narrow ones do not."""
 
 
 class MomentFeatures(nn.Module):
