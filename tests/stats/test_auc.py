@@ -8,7 +8,8 @@ from statistics import NormalDist
 import numpy as np
 import pytest
 
-from sparring.stats.auc import Interval, folded, macro_auc
+from sparring.stats.auc import folded, macro_auc
+from sparring.stats.intervals import Interval
 
 
 def two_columns(scores: np.ndarray) -> np.ndarray:
@@ -56,6 +57,6 @@ def test_three_groups_give_the_mean_of_one_against_the_rest() -> None:
 
 
 def test_folding() -> None:
-    assert folded(Interval(0.2, 0.1, 0.3)) == (0.8, 0.7, 0.9)
-    assert folded(Interval(0.45, 0.3, 0.55)) == (0.55, 0.5, 0.7)
-    assert folded(Interval(0.7, 0.6, 0.8)) == (0.7, 0.6, 0.8)
+    assert folded(Interval(0.2, 0.1, 0.3)) == Interval(0.8, 0.7, 0.9)
+    assert folded(Interval(0.45, 0.3, 0.55)) == Interval(0.55, 0.5, 0.7)
+    assert folded(Interval(0.7, 0.6, 0.8)) == Interval(0.7, 0.6, 0.8)

@@ -7,13 +7,13 @@ from sparring.report.blocks import Details, Drawing, Table, Text, notes, proport
 from sparring.report.format import interval_text, number, percent
 from sparring.report.page import Section
 from sparring.report.svg_plots import fraction_line
-from sparring.stats.auc import Interval
+from sparring.stats.intervals import Interval
 
 
 def leakage_sections(report: LeakageReport) -> list[Section]:
     """Show what fresh adversaries read of the group, beside raw data and shuffled groups, and the certificates."""
     first = report.leaks[0]
-    line = fraction_line(*first.auc, "nothing", "everything")
+    line = fraction_line(first.auc.value, first.auc.low, first.auc.high, "nothing", "everything")
     head = ("Attacked", "Class", "Adversary", "AUC", "95 % interval", "Balanced accuracy", "95 % interval", "Bits")
     return [
         Section("Leakage", Text(report.message), Drawing(line), notes(report.warnings)),

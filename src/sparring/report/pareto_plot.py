@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from sparring.report.format import percent, safe, shortened
 from sparring.report.svg_plots import COLOURS, GRID, LETTER, QUIET, SHAPES, Point, ticks
-from sparring.stats.differences import Interval
+from sparring.stats.intervals import Interval
 
 WIDTH, HEIGHT, LEFT, RIGHT = 480.0, 260.0, 58.0, 22.0
 """Width of the plot, height of its area, and margins, in pixels."""

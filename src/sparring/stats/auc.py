@@ -3,26 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sparring.stats.intervals import LEVEL, Z
+from sparring.stats.intervals import LEVEL, Interval, Z
 
 Floats = NDArray[np.float64]
-
-
-class Interval(NamedTuple):
-    """A figure with the ends of its 95 % interval."""
-
-    value: float
-    low: float
-    high: float
-
-    def to_json(self) -> dict[str, float]:
-        """Return the three numbers by name."""
-        return {name: round(number, 6) for name, number in self._asdict().items()}
 
 
 def macro_auc(scores: Floats, groups: NDArray[np.int64]) -> Interval:
@@ -47,7 +34,7 @@ def macro_auc(scores: Floats, groups: NDArray[np.int64]) -> Interval:
 
 def folded(auc: Interval) -> Interval:
     """Return the interval of max(AUC, 1 - AUC): a score below 1/2 gives as much away as one above."""
-    value, low, high = auc
+    value, low, high = auc.value, auc.low, auc.high
     if low <= 0.5 <= high:
         return Interval(max(value, 1 - value), 0.5, max(high, 1 - low))
     return auc if value > 0.5 else Interval(1 - value, 1 - high, 1 - low)

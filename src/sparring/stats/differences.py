@@ -8,23 +8,7 @@ from dataclasses import dataclass
 
 import torch
 
-from sparring.stats.intervals import LEVEL
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A value with its 95 % confidence interval."""
-
-    value: float
-    low: float
-    high: float
-
-    def text(self, digits: int = 1) -> str:
-        """Return the value and its interval in percent; "unknown" where there is nothing to measure it by."""
-        if math.isnan(self.value):
-            return "unknown"
-        value, low, high = (f"{100 * number:.{digits}f}" for number in (self.value, self.low, self.high))
-        return f"{value} ({low} to {high})"
+from sparring.stats.intervals import LEVEL, Interval
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,24 @@ CHUNK_INDICES = 1 << 22
 
 
 @dataclass(frozen=True)
+class Interval:
+    """A value with the ends of its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+    def text(self, digits: int = 1, unit: float = 100) -> str:
+        """Return the value and its ends, times `unit`: percent by default."""
+        value, low, high = (f"{unit * number:.{digits}f}" for number in (self.value, self.low, self.high))
+        return f"{value} ({low} to {high})"
+
+    def to_json(self) -> dict[str, float]:
+        """Return the three numbers by name."""
+        return {name: round(number, 6) for name, number in vars(self).items()}
+
+
+@dataclass(frozen=True)
 class Estimate:
     """Score of samples `x` `[N, ...]` against data `y` `[M, ...]`, with the influence of each row of either.
 

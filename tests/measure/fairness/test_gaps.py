@@ -13,7 +13,8 @@ from torch.nn.functional import one_hot
 from sparring.measure.fairness import gaps
 from sparring.measure.fairness.fronts import area_over, choose, front, mutation
 from sparring.measure.fairness.gaps import Answers, FairnessResult, measure_fairness
-from sparring.stats.differences import Interval, Mean, largest_difference, mean_of_proportions
+from sparring.stats.differences import Mean, largest_difference, mean_of_proportions
+from sparring.stats.intervals import Interval
 
 SEX = ("f", "m")
 

@@ -16,7 +16,7 @@ from sparring.measure.leakage.audit import Audited, audit
 from sparring.measure.leakage.result import LeakageReport
 from sparring.report.leakage_section import leakage_sections
 from sparring.report.page import Page, page_html
-from sparring.stats.auc import Interval
+from sparring.stats.intervals import Interval
 
 
 def leakage(

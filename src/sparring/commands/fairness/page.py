@@ -12,7 +12,7 @@ from sparring.report.classifier_section import classified_sections
 from sparring.report.format import markup, percent
 from sparring.report.page import Page, Section, page_html
 from sparring.report.pareto_plot import Mark, pareto_plot
-from sparring.stats.differences import Interval
+from sparring.stats.intervals import Interval
 
 FRONTS = (
     "Each mark is a candidate on test examples, with 95 % intervals. The line joins those that no other one beats on "

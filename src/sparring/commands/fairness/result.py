@@ -8,7 +8,7 @@ from typing import Any
 from sparring.measure.classifier.calibration import ClassificationReport
 from sparring.measure.fairness.fronts import mutation
 from sparring.measure.fairness.gaps import FairnessResult
-from sparring.stats.differences import Interval
+from sparring.stats.intervals import Interval
 
 COLUMNS = {"parity": "parity gap", "odds": "odds gap", "opportunity": "opportunity gap"}
 

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from sparring.stats.differences import Interval, Mean, largest_difference, mean_of_proportions
-from sparring.stats.intervals import Z
+from sparring.stats.differences import Mean, largest_difference, mean_of_proportions
+from sparring.stats.intervals import Interval, Z
 
 MIN_ROWS = 30
 """Fewest rows of a group, of a class in it where classes are compared, whose rate counts for a gap."""

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from sparring.measure.leakage.adversaries import Adversary, Array, Fit, Groups, available, logistic, prepare
 from sparring.measure.leakage.result import Leak
-from sparring.stats.auc import Interval, folded, macro_auc
-from sparring.stats.intervals import Z
+from sparring.stats.auc import folded, macro_auc
+from sparring.stats.intervals import Interval, Z
 from sparring.stats.proportion import Proportion
 
 FOLDS = 3

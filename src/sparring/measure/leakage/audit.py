@@ -13,7 +13,6 @@ from sparring.measure.leakage.adversaries import BOOSTING, FAMILIES, Array, Grou
 from sparring.measure.leakage.attack import FOLDS, MIN_GROUP_ROWS, attack
 from sparring.measure.leakage.certificate import certificate, codes_of
 from sparring.measure.leakage.result import FEATURES, RAW, SHUFFLED, Certificate, Leak, LeakageReport
-from sparring.stats.auc import Interval
 from sparring.stats.intervals import LEVEL
 
 MAX_ONE_HOT = 256
@@ -144,14 +143,12 @@ def _message(rows: Audited, leaks: Sequence[Leak], certificates: Sequence[Certif
         if what in by_name
     ]
     if leak.auc.low > 0.5:
-        lines = [f"A fresh adversary ({leak.adversary}) reads the group with an AUC of {_text(leak.auc)}"]
+        lines = [f"A fresh adversary ({leak.adversary}) reads the group with an AUC of {leak.auc.text(3, 1)}"]
     else:
-        lines = [f"No fresh adversary reads the group better than by chance: AUC {_text(leak.auc)}"]
+        lines = [f"No fresh adversary reads the group better than by chance: AUC {leak.auc.text(3, 1)}"]
     lines[0] += f"; {', '.join(beside)}."
     if leak.gap and leak.gap.low > 0:
-        lines.append(
-            f"As a user of the features it treats the groups differently: a gap of {_text(leak.gap, 100)} points."
-        )
+        lines.append(f"As a user of the features it treats the groups differently: a gap of {leak.gap.text()} points.")
     lines += [_sentence(each) for each in certificates] or [NO_BOUND]
     return " ".join(lines)
 
@@ -164,9 +161,3 @@ def _sentence(each: Certificate) -> str:
         f"{within} decision from these {each.codes:,} codes alone differs by more than {100 * each.bound:.1f} points "
         f"between two groups (95 % confidence)."
     )
-
-
-def _text(figure: Interval, unit: int = 1) -> str:
-    digits = 3 if unit == 1 else 1
-    value, low, high = (f"{unit * number:.{digits}f}" for number in figure)
-    return f"{value} ({low} to {high})"

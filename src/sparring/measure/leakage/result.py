@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sparring.stats.auc import Interval
+from sparring.stats.intervals import Interval
 from sparring.stats.proportion import Proportion
 
 FEATURES, RAW, SHUFFLED = "features", "raw data", "shuffled groups"
@@ -41,7 +41,8 @@ class Leak:
         """Gap of positive rates between two groups that this adversary, as a user of the features, would have."""
         if len(self.recalls) != 2:
             return None
-        return Interval(*(max(2 * end - 1, 0.0) for end in self.balanced_accuracy))
+        mean = self.balanced_accuracy
+        return Interval(*(max(2 * end - 1, 0.0) for end in (mean.value, mean.low, mean.high)))
 
     def to_json(self) -> dict[str, Any]:
         """Return all figures by name."""

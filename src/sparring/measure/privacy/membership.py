@@ -16,7 +16,8 @@ import torch
 from numpy.typing import NDArray
 
 from sparring.measure.scores.knn import nearest_neighbours
-from sparring.stats.auc import Interval, macro_auc
+from sparring.stats.auc import macro_auc
+from sparring.stats.intervals import Interval
 from sparring.stats.proportion import Proportion
 
 Floats = NDArray[np.float64]

@@ -26,8 +26,7 @@ from sparring.engine.loop import BatchSource, System, play
 from sparring.games.private_sgd import PrivateSGD, add_noise
 from sparring.privacy.accountant import gaussian_epsilon
 from sparring.privacy.secret import SecretNoise
-from sparring.stats.auc import Interval
-from sparring.stats.intervals import clopper_pearson_interval
+from sparring.stats.intervals import Interval, clopper_pearson_interval
 
 CPU = Hardware(torch.device("cpu"), bf16=False)
 
@@ -60,10 +59,9 @@ class StepAudit:
     @property
     def message(self) -> str:
         """Return the figures in a sentence."""
-        value, low, high = self.mu
         verdict = "as promised" if self.passes else "MORE than promised" if self.breaks_promise else "other noise"
         return (
-            f"one row shows by {value:.3f} deviations ({low:.3f} to {high:.3f}) in {self.trials:,} steps each; "
+            f"one row shows by {self.mu.text(3, 1)} deviations in {self.trials:,} steps each; "
             f"promised {self.expected:.3f}: {verdict}"
         )
 
