@@ -285,3 +285,9 @@ def test_results_are_read_back(tmp_path: Path) -> None:
         (tmp_path / "evaluation.json").write_text(text)
         with pytest.raises(SparringError, match=words):
             run.read_json("evaluation")
+
+
+def test_a_folder_of_candidates_names_them(tmp_path: Path) -> None:
+    (tmp_path / "candidates" / "plain").mkdir(parents=True)
+    with pytest.raises(UsageError, match=r"name one of those in .*candidates"):
+        _ = Run(tmp_path).settings

@@ -36,6 +36,8 @@ FORMAT = 2
 """Format number in run.json and in the metadata of saved models."""
 KEPT_CHECKPOINTS = 3
 """Number of newest checkpoints that are kept, besides the best one."""
+CANDIDATES = "candidates"
+"""Folder of the runs among which a command chose the model of this one."""
 SECRETS = "private"
 """Folder of a run that is never shared: a start that was stopped may leave it alone (`privacy/secret.py`)."""
 
@@ -62,6 +64,8 @@ class Run:
     def settings(self) -> dict[str, Any]:
         """The content of run.json. Raises UsageError if there is none."""
         if not self.exists:
+            if (self.path / CANDIDATES).is_dir():
+                raise UsageError(f"{self.path} holds several runs: name one of those in {self.path / CANDIDATES}")
             raise UsageError(
                 f"{self.path} is no run folder, it has no run.json: "
                 f"create one with `sparring train SOURCE --out {self.path}`"

@@ -23,15 +23,13 @@ from sparring.commands.training.run_settings import run_json
 from sparring.commands.training.session import TrainingSession, new_run_folder
 from sparring.engine import dist
 from sparring.engine.errors import UsageError
-from sparring.engine.run_folder import Run
+from sparring.engine.run_folder import CANDIDATES, Run
 from sparring.measure.domains.adaptation_report import AdaptationReport, Choice, Regret
 from sparring.measure.domains.choice import SOURCE_ONLY, CandidateScores, choose, simplicity
 from sparring.measure.domains.label_shift import LabelShift
 from sparring.recipes import recipe_class
 from sparring.recipes.recipe import to_settings
 from sparring.stats.proportion import Proportion
-
-FOLDER = "candidates"
 
 
 @dataclass(frozen=True)
@@ -148,7 +146,7 @@ def _train_all(adaptation: Adaptation) -> tuple[list[Candidate], list[CandidateS
         if shift is not None and not recipe.class_shares:
             recipe = replace(recipe, class_shares=tuple(round(share, 6) for share in shift.training_shares))
         domains = adaptation.mapped if recipe.uses_target else adaptation.domains
-        run = Run(session.run.path / FOLDER / name)
+        run = Run(session.run.path / CANDIDATES / name)
         candidates[name] = train_candidate(adaptation.request, run, recipe, budgets[name], domains, session.progress)
         scores.append(score(candidates[name]))
         shift = shift or label_shift(candidates[name], scores[0])

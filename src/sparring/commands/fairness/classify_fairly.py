@@ -28,7 +28,7 @@ from sparring.data.dataset import Dataset
 from sparring.data.open import open_source
 from sparring.engine.device import Hardware
 from sparring.engine.errors import SparringError, UsageError
-from sparring.engine.run_folder import Run
+from sparring.engine.run_folder import CANDIDATES, Run
 from sparring.measure.fairness.fronts import choose, front, smallest_gap
 from sparring.measure.fairness.gaps import FairnessResult
 from sparring.models.classifier import Classifier, load_classifier
@@ -89,7 +89,7 @@ def _folder(request: TrainRequest, protected: str) -> Path:
     folder = Path(request.out)
     if Run(folder).exists:
         raise UsageError(f"{folder} is a run without --protect: choose another --out")
-    if not (folder / "candidates").is_dir():
+    if not (folder / CANDIDATES).is_dir():
         Run(folder).check_writable()
     return folder
 
@@ -101,7 +101,7 @@ def _train_all(
     minutes = request.minutes if request.minutes is not None else DEFAULT_MINUTES
     share = None if request.images else minutes * TRAINED_FRACTION / len(recipes)
     for number, (name, recipe) in enumerate(recipes.items()):
-        out = folder / "candidates" / name
+        out = folder / CANDIDATES / name
         progress.info(f"candidate {number + 1} of {len(recipes)}: {name}")
         each = replace(request, recipe=recipe, out=out, minutes=share)
         try:
@@ -111,7 +111,7 @@ def _train_all(
             raise Stopped(
                 f"stopped at candidate {name}; all is saved. The same command with --out {folder} goes on"
             ) from stop
-    return {name: load_classifier(folder / "candidates" / name) for name in recipes}
+    return {name: load_classifier(folder / CANDIDATES / name) for name in recipes}
 
 
 def _thresholds(
@@ -122,7 +122,7 @@ def _thresholds(
     if column is None or notion == "odds" or len(plain.spec.classes) != 2:
         return {}
     classifier = with_thresholds(plain, group_rules(plain, data, notion), column, data, hardware)
-    classifier.save(folder / "candidates" / "thresholds")
+    classifier.save(folder / CANDIDATES / "thresholds")
     return {"thresholds": classifier}
 
 
@@ -164,7 +164,7 @@ def _conclude(
         )
     selected = choose(eligible, notion, limit)
     about = selected or smallest_gap(eligible, notion)
-    run = Run(folder / "candidates" / about)
+    run = Run(folder / CANDIDATES / about)
     classifier, narrowed = trained[about], data.narrow(data.train)
     tested = run_test(classifier, data.train, data.train, progress)
     noise = _too_noisy(validation["plain"], notion, limit)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from sparring.commands.fairness.protected_data import ProtectedData
 from sparring.commands.fairness.result import Candidate
 from sparring.data.dataset import Dataset
+from sparring.engine.run_folder import CANDIDATES
 from sparring.measure.fairness.fronts import majority
 from sparring.measure.fairness.gaps import Answers, measure_fairness
 from sparring.measure.fairness.thresholds import Rule, apply_rules, fit_rules
@@ -34,7 +35,7 @@ def measured_candidates(
     for name, classifier in trained.items():
         answers = _validation(classifier, data), _test(classifier, data)
         barred = BY_CHANCE if isinstance(classifier.net, Mixture) else ""
-        candidates.append(_measured(name, *answers, data, positive, barred, str(folder / "candidates" / name)))
+        candidates.append(_measured(name, *answers, data, positive, barred, str(folder / CANDIDATES / name)))
         if name == "plain" and len(classifier.spec.classes) == 2 and "thresholds" not in trained:
             rules = group_rules(classifier, data, notion)
             fair = apply_rules(answers[0], rules), apply_rules(answers[1], rules)
