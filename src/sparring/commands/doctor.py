@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from sparring.commands.private.diagnosis import diagnose_private
+from sparring.commands.private.diagnosis import diagnose_private, diagnose_private_classifier
 from sparring.commands.private.options import is_private_run
 from sparring.commands.training.monitor import downscale, draw_examples
 from sparring.commands.training.run_settings import command_to_continue, open_run_data, recipe_of, spec_of
@@ -53,7 +53,8 @@ def doctor(run: str | Path | Run, generator: nn.Module | None = None) -> list[Fi
         settings["command"], settings["data"]["source"], run.path, settings["hardware"], settings["processes"]
     )
     if main_player(run.path) == "classifier":
-        return diagnose_classifier(run.metrics(), _classifier_facts(run, command))
+        findings = diagnose_classifier(run.metrics(), _classifier_facts(run, command))
+        return diagnose_private_classifier(findings) if is_private_run(run.path) else findings
     if isinstance(recipe := recipe_of(run), DensityRecipe):
         unit = unit_of(spec_of(run), binary=recipe.sees_binary).name
         return diagnose_density(run.metrics(), DensityFacts(command, _length(run), unit))

@@ -75,6 +75,12 @@ def test_predict_and_encode_work_unchanged(run: Path, source: Path) -> None:
     assert sparring.encode(run, source, out=run.parent / "f.npy").width == 81 * 4
 
 
+def test_the_doctor_never_advises_a_longer_run(run: Path) -> None:
+    findings = sparring.doctor(run)
+    assert any("costs epsilon again" in finding.advice for finding in findings)
+    assert not any("--out" in finding.advice for finding in findings)
+
+
 def test_a_stopped_run_continues_to_the_bit(run: Path, source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     other = source.parent / "stopped"
     stopping = {"calls": 0}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from sparring.commands.private.options import is_private_run, ledger_of
@@ -10,7 +12,10 @@ from sparring.engine.errors import UsageError
 from sparring.engine.run_folder import Run
 from sparring.measure.diagnostics.finding import Finding
 from sparring.measure.diagnostics.private_diagnostics import diagnose_marginals, diagnose_moments
+from sparring.models.saved import main_player
 from sparring.recipes.generators.mst import MST
+
+ANOTHER_RUN = "another run with more --images or another --lr, which costs epsilon again: none can be made longer"
 
 
 def diagnose_private(run: Run) -> list[Finding]:
@@ -24,14 +29,19 @@ def diagnose_private(run: Run) -> list[Finding]:
     return diagnose_moments(run.metrics(), command)
 
 
+def diagnose_private_classifier(findings: Iterable[Finding]) -> list[Finding]:
+    """Return the findings of a classifier with the one advice that its private rows allow."""
+    return [replace(finding, advice=ANOTHER_RUN if finding.advice else "") for finding in findings]
+
+
 def check_evaluation(path: object, data: str | Path | None) -> None:
     """Raise UsageError where samples of a private run would be compared with its private rows."""
     folder = path.path if isinstance(path, Run) else path
-    if not isinstance(folder, str | Path) or not is_private_run(folder):
+    if not isinstance(folder, str | Path) or not is_private_run(folder) or main_player(folder) != "generator":
         return
     run = Run(folder)
     source = run.settings["data"]["source"]
-    if data is None or str(data) == source:
+    if data is None or str(data) == source or Path(data).resolve() == Path(source).resolve():
         spent = ledger_of(run).budget
         raise UsageError(
             f"{run.path} is private, and scores on its training rows are one more release of them, without noise: the "
