@@ -75,8 +75,9 @@ def test_predict_and_encode_work_unchanged(run: Path, source: Path) -> None:
     assert sparring.encode(run, source, out=run.parent / "f.npy").width == 81 * 4
 
 
-def test_the_doctor_never_advises_a_longer_run(run: Path) -> None:
-    findings = sparring.doctor(run)
+def test_the_doctor_never_advises_a_longer_run(source: Path, tmp_path: Path) -> None:
+    sparring.classify(source, private=8, images=140, out=tmp_path / "run", device="cpu")
+    findings = sparring.doctor(tmp_path / "run")
     assert any("costs epsilon again" in finding.advice for finding in findings)
     assert not any("--out" in finding.advice for finding in findings)
 
