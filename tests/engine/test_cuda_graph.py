@@ -13,9 +13,12 @@ from sparring.engine.device import Hardware
 from sparring.engine.game import Batch
 from sparring.engine.loop import System, play
 from sparring.recipes import recipe_class, recipes_for
+from sparring.recipes.classifier_recipe import SemiSupervisedRecipe
 
 CPU = torch.device("cpu")
 SPEC = ImageSpec(8, 8, 1, ("a", "b", "c"), count=64)
+CAPTURABLE = [name for name in recipes_for("classify", "image") if issubclass(recipe_class(name), SemiSupervisedRecipe)]
+"""Recipes whose systems may be captured."""
 CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 
 
@@ -46,7 +49,7 @@ def system(name: str, hardware: Hardware) -> System:
     return recipe.system(SPEC, nets, total=120)
 
 
-@pytest.mark.parametrize("name", recipes_for("classify", "image"))
+@pytest.mark.parametrize("name", CAPTURABLE)
 def test_static_inputs_give_the_loss_of_the_copied_batch(name: str) -> None:
     hardware = Hardware.find("cpu", "fp32")
     games = {way: system(name, hardware).game for way in ("plain", "static")}
@@ -97,7 +100,7 @@ def played(
 
 
 @CUDA
-@pytest.mark.parametrize("name", recipes_for("classify", "image"))
+@pytest.mark.parametrize("name", CAPTURABLE)
 def test_a_captured_turn_equals_an_eager_one(name: str) -> None:
     """A resumed run, which captures again, equals the uninterrupted one."""
     hardware = Hardware.find("cuda", "fp32")

@@ -116,7 +116,9 @@ RECIPES: dict[str, Entry] = {
     ),
     "leace": _fair("leace", "LEACE", "--protect: the group erased from features (Belrose et al. 2023)"),
     "codes": _fair("codes", "Codes", "--protect: a few codes with a certificate (after Jovanović et al. 2023)"),
-    "thresholds": _fair("thresholds", "Thresholds", "--protect: a threshold for each group (Hardt et al. 2016)"),
+    "thresholds": _fair(
+        "thresholds", "Thresholds", "--protect: a threshold for each group (Hardt et al. 2016)"
+    )._replace(kinds=("table",)),
     "reductions": _fair("reductions", "Reductions", "--protect: a randomised mixture (Agarwal et al. 2018)"),
     "fgsm": _hardener("fgsm", "FGSM", "one step from the data, and the data (Goodfellow et al. 2014)"),
     "pgd": _hardener("pgd", "PGD", "many steps from a random start (Madry et al. 2018)"),
