@@ -64,5 +64,5 @@ def test_delta():
         Budget.of(1, 1e-3, 1_000)
     with pytest.raises(UsageError, match="--delta must be above 0"):
         Budget.of(1, 0, 1_000)
-    assert "promises almost nothing" in Budget.of(60, None, 10).notes()[0]
+    assert "guarantees almost nothing" in Budget.of(60, None, 10).notes()[0]
     assert not Budget.of(10, None, 10).notes()

@@ -14,7 +14,7 @@ from sparring.commands.adapting.adapt import adapt, is_adaptation
 from sparring.commands.adapting.candidates import check_target
 from sparring.commands.fairness.classify_fairly import classify_fairly
 from sparring.commands.fairness.result import FairClassification, fair_text
-from sparring.commands.private.classify import classify_privately, is_private
+from sparring.commands.private.classify import classify_privately, is_private_classification
 from sparring.commands.reporting import classifier_report
 from sparring.commands.reporting.classifier_report import (
     doubtful_labels,
@@ -94,7 +94,7 @@ def classify(
         seed=seed, device=device, precision=precision, nets=nets, adapt_to=adapt_to,
         read=replace(read_options(read), protect=protect, protect_from=protect_from, see_protected=see_protected),
     )  # fmt: skip
-    if private is not None or is_private(request):
+    if private is not None or is_private_classification(request):
         _refuse_beside_private(adapt_to=adapt_to, protect=protect, protect_from=protect_from, notion=notion, gap=gap)
         return classify_privately(request, private, delta, progress)
     if delta is not None:

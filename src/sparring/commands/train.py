@@ -164,7 +164,7 @@ def to_text(run: Run) -> str:
     public = ""
     if private := summary.get("privacy"):
         public = " --data PUBLIC_SOURCE"
-        promise = f"epsilon {private['total_epsilon']:.4g}, delta {private['budget']['delta']:g}"
-        lines.append(f"privacy  {promise}: the page lists what may be shared; never {run.path / SECRETS}")
+        budget = f"epsilon {private['total_epsilon']:.4g}, delta {private['budget']['delta']:g}"
+        lines.append(f"privacy  {budget}: the page lists what may be shared; never {run.path / SECRETS}")
     more = f"more     sparring sample {run.path} -n 64"
     return "\n".join([*lines, more, f"scores   sparring evaluate {run.path}{public}"])

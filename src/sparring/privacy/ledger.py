@@ -14,21 +14,21 @@ from sparring.privacy.mechanisms import Gaussian, Mechanism, mechanism_from_json
 ADJACENCY = "one row added or removed"
 """What neighbouring data differ in."""
 LARGE_EPSILON = 50.0
-"""Epsilon from which a promise is none in practice: a likelihood ratio of e^50."""
+"""Epsilon above which the bound means little in practice: a likelihood ratio of e^50."""
 TOLERANCE = 1e-4
 """Relative excess of a total over its budget that rounding may cause."""
 
 
 @dataclass(frozen=True)
 class Budget:
-    """The promise: no set of outcomes is more than e^epsilon times, plus delta, as likely with a row as without it."""
+    """The guarantee: P(outcome with a row) <= e^epsilon P(outcome without it) + delta, and the reverse."""
 
     epsilon: float
     delta: float
 
     @classmethod
     def of(cls, epsilon: float, delta: float | None, rows: int) -> Self:
-        """Return the budget for a number of rows; raise UsageError where it promises nothing.
+        """Return the budget for a number of rows; raise UsageError where it is out of range.
 
         `delta` of None is 1e-5, or a tenth of 1/rows where that is smaller.
         """
@@ -45,10 +45,10 @@ class Budget:
         return cls(float(epsilon), float(delta))
 
     def notes(self) -> list[str]:
-        """Return a remark on an epsilon that promises almost nothing."""
+        """Return a remark on an epsilon that guarantees almost nothing."""
         if self.epsilon <= LARGE_EPSILON:
             return []
-        return [f"epsilon {self.epsilon:g} promises almost nothing: take 10 or less, or train without --private"]
+        return [f"epsilon {self.epsilon:g} guarantees almost nothing: take 10 or less, or train without --private"]
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class Ledger:
     budget: Budget
     releases: tuple[Release, ...] = ()
     public: tuple[str, ...] = field(default=())
-    """What is treated as public knowledge: each is an assumption of the promise."""
+    """What is treated as public knowledge: each is an assumption of the guarantee."""
     adjacency: str = ADJACENCY
 
     def add(self, *releases: Release) -> Self:

@@ -1,4 +1,4 @@
-"""Sections of the report of a private run: the promise, the ledger, what may be shared."""
+"""Sections of the report of a private run: the guarantee, the ledger, what may be shared."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from sparring.report.page import Section
 
 
 def privacy_sections(ledger: Ledger, shared: Sequence[str]) -> list[Section]:
-    """Show what is promised of the training rows, each release from them, and the files that may be shared."""
+    """Show the guarantee for the training rows, each release from them, and the files that may be shared."""
     budget = ledger.budget
-    promise = (
+    guarantee = (
         f"Neighbouring data differ in {ledger.adjacency}. Whatever is concluded from this run is at most "
         f"e^{budget.epsilon:g} times as likely with a training row as without it, but for a probability of "
         f"{budget.delta:g}. A person with several rows has that many times epsilon."
@@ -26,7 +26,7 @@ def privacy_sections(ledger: Ledger, shared: Sequence[str]) -> list[Section]:
     keep = f"Never share the folder {FOLDER}/: with its key the noise can be subtracted."
     return [
         Section(
-            "Privacy", Text(promise), Table(("Release", "Mechanism", "Sensitivity", "Epsilon in all"), rows),
+            "Privacy", Text(guarantee), Table(("Release", "Mechanism", "Sensitivity", "Epsilon in all"), rows),
             Text("Treated as public knowledge:"), Bullets(ledger.public), Text(CAUTION, quiet=True),
         ),
         Section("What may be shared", Bullets(shared), Text(keep)),

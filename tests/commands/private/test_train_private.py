@@ -151,7 +151,7 @@ def test_a_run_without_its_noise_or_on_another_machine_is_refused(
     assert sparring.load(copy).label_names == ("0", "1")
 
 
-def test_another_promise_is_refused(images: Run) -> None:
+def test_another_budget_is_refused(images: Run) -> None:
     with pytest.raises(UsageError, match=r"begun with --private 3.*costs epsilon again"):
         train("bars.npz", out=images.path, private=1)
     with pytest.raises(UsageError, match="begun with --delta 1e-05"):
@@ -227,7 +227,7 @@ def test_bad_input(sources: Path, tmp_path: Path, quick: Any, flags: list[str], 
 def test_weak_promises_and_few_rows_are_remarked(sources: Path, tmp_path: Path, quick: Any) -> None:
     shutil.copy(sources / "bars.npz", tmp_path)
     done = quick("train", "bars.npz", "--private", "60", "--images", "8", "--out", "weak", *FLAGS)
-    assert done.returncode == 0 and "promises almost nothing" in done.stderr
+    assert done.returncode == 0 and "guarantees almost nothing" in done.stderr
     assert "privacy  epsilon 60, delta 1e-05" in done.stdout and "evaluate weak --data PUBLIC_SOURCE" in done.stdout
     done = quick("train", "bars.npz", "--private", "0.1", "--images", "8", "--out", "noisy", *FLAGS)
     assert done.returncode == 0 and "the noise in the moments is" in done.stderr

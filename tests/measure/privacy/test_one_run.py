@@ -51,6 +51,6 @@ def test_guesses_are_the_extremes_and_the_message_shows_the_ceiling() -> None:
     assert none.right == 0 and none.epsilon == 0
     assert "proves nothing" in none.message(1.0) and "ceiling of this audit" in none.message(1.0)
     sure = one_run_audit(np.arange(100.0), np.arange(100) >= 50, 100, 0.0)
-    assert "THE PROMISE IS BROKEN" in sure.message(1.0) and "BROKEN" not in sure.message(4.0)
+    assert "THE PRIVACY GUARANTEE IS BROKEN" in sure.message(1.0) and "BROKEN" not in sure.message(4.0)
     with pytest.raises(ValueError, match="from 2 to the 6 canaries"):
         one_run_audit(scores, entered, 7, 0.0)

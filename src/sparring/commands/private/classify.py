@@ -46,7 +46,7 @@ from sparring.report.privacy_section import privacy_sections
 SETTINGS = "private"
 """Entry of run.json that holds the budget of a private run."""
 PUBLIC_EXAMPLES = 64
-"""Images of noise by which the saved classifier knows what is familiar; no training image may be among these."""
+"""Number of noise images in the memory of the saved classifier, in place of training images."""
 SHARED = ("classifier.safetensors", "classifier.json", "classification.json", "privacy.json", "report.html", "run.json",
           "metrics.jsonl", "checkpoints/")  # fmt: skip
 """Files of a run that may be shared."""
@@ -56,7 +56,7 @@ NOTES = (
 )
 
 
-def is_private(request: TrainRequest) -> bool:
+def is_private_classification(request: TrainRequest) -> bool:
     """Return whether the run at `out` was begun with --private."""
     return request.out is not None and (run := Run(request.out)).exists and SETTINGS in run.settings
 
@@ -66,15 +66,15 @@ def classify_privately(
 ) -> ClassificationReport:
     """Train a classifier whose weights are (epsilon, delta)-differentially private in the training rows; test it.
 
-    Raises UsageError where the budget promises nothing, where settings read private rows, or where the run was begun
-    with another budget, and SparringError where its key is gone or was drawn on another machine.
+    Raises UsageError where the budget is out of range, settings read private rows, or the run was begun with another
+    budget, SparringError where its key is missing or was drawn on another machine.
     """
     dist.check_single_process()
     if request.labels is not None or request.labels_file is not None:
         raise UsageError("--private learns from all labels: leave --labels and --labels-file out")
     if epsilon is not None:
         Budget.of(epsilon, delta, 1 if delta is None else 2)  # wrong numbers are refused before any data are read
-    if not is_private(request) and request.recipe is None:
+    if not is_private_classification(request) and request.recipe is None:
         kind = guess_kind(request.source, request.read)
         request = replace(request, recipe=PRIVATE_DEFAULTS["classify", kind if kind == "image" else "image"])
     session = PrivateSession.start("classify", request, progress)
@@ -175,7 +175,7 @@ def _test(
 
 
 def uncalibrated(net: nn.Module, data: Dataset, recipe: Any, metadata: Mapping[str, Any]) -> Classifier:
-    """Return the classifier of `net` without anything from the training rows: what is familiar comes from noise."""
+    """Return the classifier of `net` without anything from the training rows; its memory holds noise."""
     net, generator = net.eval().cpu(), torch.Generator().manual_seed(0)
     x = torch.rand(PUBLIC_EXAMPLES, *data.spec.shape, generator=generator) * 2 - 1
     with torch.no_grad():

@@ -44,7 +44,7 @@ def check_evaluation(path: object, data: str | Path | None) -> None:
     if data is None or str(data) == source or Path(data).resolve() == Path(source).resolve():
         spent = ledger_of(run).budget
         raise UsageError(
-            f"{run.path} is private, and scores on its training rows are one more release of them, without noise: the "
-            f"promise of epsilon {spent.epsilon:g} would not hold for whoever sees the scores. Name rows that are "
-            "public: sparring evaluate RUN --data SOURCE"
+            f"{run.path} is private, and scores on its training rows are one more release of them, without noise: "
+            f"epsilon {spent.epsilon:g} would not cover these scores. Name rows that are public: sparring evaluate RUN "
+            "--data SOURCE"
         )

@@ -14,8 +14,8 @@ class PrivacyFlags:
 
     private: Annotated[float | None, arg(metavar="EPSILON", help_behavior_hint="")] = None
     """Largest privacy loss epsilon of a training row: 1 is strong, 10 is weak."""
-    delta: Annotated[float | None, arg(metavar="D", help_behavior_hint="(default: 1e-5)")] = None
-    """Probability with which the promise may fail; below one by the number of rows."""
+    delta: Annotated[float | None, arg(metavar="D", help_behavior_hint="(default: 1e-5 or less)")] = None
+    """Probability that the bound epsilon fails; below one by the number of rows."""
 
 
 @dataclass(frozen=True)

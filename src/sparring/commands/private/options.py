@@ -33,7 +33,7 @@ class PrivateOptions:
         return (self.epsilon, self.delta, self.schema) != (None, None, None)
 
     def budget(self, rows: int) -> Budget:
-        """Return the budget for a number of rows; raise UsageError where it promises nothing."""
+        """Return the budget for a number of rows; raise UsageError where it is out of range."""
         self.check()
         assert self.epsilon is not None
         return Budget.of(self.epsilon, self.delta, rows)
@@ -46,7 +46,7 @@ class PrivateOptions:
             )
 
     def check_same(self, run: Run) -> None:
-        """Raise UsageError where another promise is requested than that of a run that is continued."""
+        """Raise UsageError where another epsilon or delta is requested than that of a run that is continued."""
         if not is_private_run(run.path):  # stopped before its release
             return self.check()
         saved = ledger_of(run).budget

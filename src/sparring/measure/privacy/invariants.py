@@ -22,7 +22,7 @@ SIGNIFICANCE = 1e-6
 def sensitivity(game: PrivateSGD, x: Tensor, y: Tensor) -> float:
     """Return the largest change of the sum of gradients by one of the rows `[N, ...]`, relative to the clip.
 
-    Above 1 the promise is broken: rows are not clipped, or a row changes the gradients of others.
+    Above 1 the privacy guarantee is broken: rows are not clipped, or a row changes the gradients of others.
     """
     total = clipped_gradient_sum(game, x, y)
     changes = []

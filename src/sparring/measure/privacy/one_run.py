@@ -32,13 +32,13 @@ class OneRunAudit:
     """The same if all guesses were right: the audit can show no more."""
     delta: float
 
-    def message(self, promised: float) -> str:
-        """Return the result beside the promised epsilon, with the audit's ceiling."""
+    def message(self, theoretical: float) -> str:
+        """Return the result beside the theoretical epsilon, with the audit's ceiling."""
         shown = f"at least {self.epsilon:.2f}" if self.epsilon > 0 else "nothing shown (which proves nothing)"
         return (
             f"epsilon: {shown} from {self.right:,} right of {self.guesses:,} guesses on {self.canaries:,} canaries; "
-            f"promised {promised:g}; ceiling of this audit {self.ceiling:.2f}"
-            + ("; THE PROMISE IS BROKEN" if self.epsilon > promised else "")
+            f"theoretical {theoretical:g}; ceiling of this audit {self.ceiling:.2f}"
+            + ("; THE PRIVACY GUARANTEE IS BROKEN" if self.epsilon > theoretical else "")
         )
 
 

@@ -1,10 +1,10 @@
-"""Audit a step of DP-SGD: whether its release hides one row as well as its noise multiplier promises.
+"""Audit a step of DP-SGD: whether one row changes its release as little as its noise multiplier guarantees.
 
 The real step runs thousands of times on data D and on D with one more row, whose gradient is as long as the clip. Along
 this gradient the releases are normal, apart by 1 / noise multiplier deviations where the step is right. The distance is
 measured from the error rates of a test with a fixed threshold, mu = z(1 - FPR) - z(FNR) (Dong, Roth and Su 2022), with
-exact limits (Nasr et al. 2023, arXiv:2302.07956). A larger mu breaks the promise; a smaller one shows other noise than
-the accountant counts with.
+exact limits (Nasr et al. 2023, arXiv:2302.07956). A larger mu breaks the guarantee; a smaller one shows other noise
+than the accountant counts with.
 """
 
 from __future__ import annotations
@@ -38,18 +38,18 @@ class StepAudit:
     mu: Interval
     """Measured distance in deviations, with exact limits."""
     expected: float
-    """Distance that the noise multiplier promises: its inverse."""
+    """Theoretical distance, the inverse of the noise multiplier."""
     trials: int
     """Steps on each of the two data sets."""
 
     @property
-    def breaks_promise(self) -> bool:
-        """Return whether the row shows more than promised."""
+    def breaks_guarantee(self) -> bool:
+        """Return whether the measured distance is above the theoretical one."""
         return self.mu.low > self.expected
 
     @property
     def passes(self) -> bool:
-        """Return whether the limits hold the promised distance: neither less noise nor more."""
+        """Return whether the limits contain the theoretical distance: neither less noise nor more."""
         return self.mu.low <= self.expected <= self.mu.high
 
     def epsilon(self, delta: float) -> float:
@@ -59,10 +59,10 @@ class StepAudit:
     @property
     def message(self) -> str:
         """Return the figures in a sentence."""
-        verdict = "as promised" if self.passes else "MORE than promised" if self.breaks_promise else "other noise"
+        verdict = "as in theory" if self.passes else "MORE than in theory" if self.breaks_guarantee else "other noise"
         return (
             f"one row shows by {self.mu.text(3, 1)} deviations in {self.trials:,} steps each; "
-            f"promised {self.expected:.3f}: {verdict}"
+            f"theoretical {self.expected:.3f}: {verdict}"
         )
 
 
