@@ -189,7 +189,7 @@ def test_every_command_works_on_a_private_run_without_its_rows(images: Run, tabl
         (["bars.npz", "--private", "-1"], "--private must be a number above 0, not -1"),
         (["bars.npz", "--private", "1", "--delta", "0.01"], "not below 1/n of n = 300 rows"),
         (["bars.npz", "--delta", "1e-6"], "belong to --private EPSILON"),
-        (["bars.npz", "--private", "1", "--recipe", "r3"], "r3 is not private: .*--recipe moments or mst"),
+        (["bars.npz", "--private", "1", "--recipe", "r3"], r"r3 is not private: .*--recipe moments \(images\) or mst"),
         (["bars.npz", "--recipe", "moments"], "belong to --private EPSILON"),
         (["bars.npz", "--private", "1", "--label-fraction", "0.5"], "neither custom networks nor --label-fraction"),
         (["bars.npz", "--private", "1", "--batch-size", "3"], "less than two samples of each of 2 classes"),

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from sparring.commands.private.session import PrivateSession, poisson_batches, secret_of
+from sparring.commands.private.session import PrivateSession, check_kind, poisson_batches, secret_of
 from sparring.commands.reporting.classifier_report import report_of
 from sparring.commands.reporting.progress import Progress
 from sparring.commands.reporting.run_report import page_of_run
@@ -74,9 +74,9 @@ def classify_privately(
         raise UsageError("--private learns from all labels: leave --labels and --labels-file out")
     if epsilon is not None:
         Budget.of(epsilon, delta, 1 if delta is None else 2)  # wrong numbers are refused before any data are read
-    if not is_private_classification(request) and request.recipe is None:
-        kind = guess_kind(request.source, request.read)
-        request = replace(request, recipe=PRIVATE_DEFAULTS["classify", kind if kind == "image" else "image"])
+    if not is_private_classification(request):
+        check_kind(guess_kind(request.source, request.read))
+        request = replace(request, recipe=request.recipe or PRIVATE_DEFAULTS["classify", "image"])
     session = PrivateSession.start("classify", request, progress)
     if not isinstance(session.settings.recipe, ScatteringRecipe):
         raise UsageError(

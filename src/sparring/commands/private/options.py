@@ -76,8 +76,8 @@ def private_request(request: TrainRequest) -> TrainRequest:
         return replace(request, recipe=private_recipe(guess_kind(request.source, request.read)))
     name = recipe if isinstance(recipe, str) else recipe.name
     if not is_private(name):
-        known = " or ".join(filter(is_private, RECIPES))
-        raise UsageError(f"{name} is not private: with --private take --recipe {known}")
+        known = " or ".join(f"{each} ({RECIPES[each].kinds[0]}s)" for each in filter(is_private, RECIPES))
+        raise UsageError(f"{name} is not private: with --private take --recipe {known}, or leave --recipe out")
     if saved_recipe(request.out) is None:
         recipe_class(name, "train", guess_kind(request.source, request.read))  # raises where the data are no such kind
     return request

@@ -20,6 +20,7 @@ from sparring.data.dataset import Dataset
 from sparring.data.open import open_source
 from sparring.data.summary import check_readable
 from sparring.engine.atomic_io import remove
+from sparring.engine.data_spec import KINDS
 from sparring.engine.errors import SparringError, UsageError
 from sparring.engine.loop import System
 from sparring.engine.seeds import mix
@@ -43,6 +44,15 @@ PUBLIC = (
 """What is treated as public knowledge."""
 
 
+def check_kind(kind: str) -> None:
+    """Raise UsageError on a kind of data whose form would have to be read from private rows."""
+    if kind != "image":
+        raise UsageError(
+            f"--private classifies images, these are {KINDS[kind].plural}: columns, ranges and words of other data "
+            "come from the rows themselves. For tables, `sparring train --private` generates rows to learn from"
+        )
+
+
 @dataclass(frozen=True)
 class PrivateSession(TrainingSession):
     """A `TrainingSession` whose system is DP-SGD. `noise` is set by the budget when the length is known."""
@@ -59,11 +69,7 @@ class PrivateSession(TrainingSession):
         on_reading = self.progress.callback("reading")  # which of two copies is kept depends on further rows: both are
         data = open_source(settings.source, settings.read, keep_duplicates=True, on_progress=on_reading)
         check_readable(data.report, force=settings.read.force)
-        if data.spec.kind != "image":
-            raise UsageError(
-                f"--private classifies images, these are {data.spec.plural}: columns, ranges and words of other data "
-                "come from the rows themselves. For tables, `sparring train --private` makes private rows to learn from"
-            )
+        check_kind(data.spec.kind)
         if data.spec.scale is not None:
             raise UsageError(
                 f"{settings.source} holds numbers that are scaled by the range of all, which tells of rows: convert "
