@@ -66,22 +66,18 @@ def classify(
 ) -> ClassificationReport:
     """Train a classifier on the labelled and unlabelled examples of `source`, calibrate it and test it.
 
-    It is calibrated on a twentieth of the labels, which training does not see, or where labels are few on changed
-    copies of the labelled examples. It is tested on the test split, or else on the examples whose labels were hidden.
+    It is calibrated on a twentieth of the labels, held out of training, or on changed copies where labels are few. It
+    is tested on the test split, or else on the examples whose labels were hidden.
 
-    The arguments are the fields of `TrainRequest`; `read` holds fields of `ReadOptions`, such as `label`, the column of
-    the class in a table. `nets` gives the recipe's players, among them `classifier`, with `features` and `head`
-    (`games.semi_supervised.FeatureClassifier`). With `protect` or `protect_from` several classifiers are trained that
-    treat groups alike by `notion` (parity, odds or opportunity), and the most accurate one of a gap up to `gap` is
-    chosen on examples that none was trained on: the result is a `FairClassification`.
-    `progress` receives messages; by default they go to stderr.
+    The arguments are the fields of `TrainRequest`; `read` holds fields of `ReadOptions`. `nets` gives the recipe's
+    players, among them `classifier`, with `features` and `head` (`games.semi_supervised.FeatureClassifier`).
+    `progress` receives messages; by default they go to stderr. Three groups of arguments exclude each other:
 
-    With `adapt_to`, unlabelled data of another domain, several recipes are trained on both, and one is chosen without
-    target labels; the report is an `AdaptationReport`. `target_labels` are used after the choice alone, for its regret:
-    a CSV of name,label, or the target itself where it has labels.
-
-    With `private`, an epsilon, the weights are (epsilon, `delta`)-differentially private in the training rows, and
-    nothing else in the run comes from them, outside of its folder private/.
+    - `protect` or `protect_from`: one of several classifiers that treat groups alike by `notion` (parity, odds or
+      opportunity), the most accurate one of a gap up to `gap`. Returns a `FairClassification`.
+    - `adapt_to`, unlabelled data of another domain: one of several recipes trained on both, chosen without target
+      labels. Returns an `AdaptationReport`; `target_labels` serve its regret alone.
+    - `private`, an epsilon: weights that are (epsilon, `delta`)-differentially private in the training rows.
 
     Raises:
         UsageError: There are no labels or only one class, or settings differ from those of the run at `out`.
@@ -97,19 +93,15 @@ def classify(
     if private is not None or is_private_classification(request):
         _refuse_beside_private(adapt_to=adapt_to, protect=protect, protect_from=protect_from, notion=notion, gap=gap)
         return classify_privately(request, private, delta, progress)
-    if delta is not None:
-        raise UsageError("--delta is for --private EPSILON: leave it out")
-    if is_adaptation(request):
-        if protect is not None or protect_from is not None:
-            raise UsageError("--protect and --adapt-to exclude each other: give one of them")
+    adaptation, fair = is_adaptation(request), protect is not None or protect_from is not None
+    _check_combination(request, adaptation, fair, delta, target_labels, notion, gap)
+    if adaptation:
         return adapt(request, target_labels, progress)
-    if target_labels is not None:
-        raise UsageError("--target-labels is for --adapt-to TARGET: leave it out")
-    check_target(recipe)
-    if protect is not None or protect_from is not None:
-        return classify_fairly(request, notion, gap, progress)
-    if see_protected or notion is not None or gap is not None:
-        raise UsageError("--see-protected, --notion and --gap belong to --protect COLUMN: name the column")
+    return classify_fairly(request, notion, gap, progress) if fair else _classify(request, progress)
+
+
+def _classify(request: TrainRequest, progress: Progress | None) -> ClassificationReport:
+    """Train, calibrate and test one classifier."""
     training = LabelledTraining.start("classify", request, progress, _remarks)
     net, calibration_idx = play_classifier(training)
     with training.session.after_training("calibration and test"):
@@ -119,7 +111,32 @@ def classify(
 def _refuse_beside_private(**given: object) -> None:
     """Raise UsageError where options are given that choose among candidates, or read groups, of private rows."""
     if names := [f"--{name.replace('_', '-')}" for name, value in given.items() if value is not None]:
-        raise UsageError(f"--private and {names[0]} exclude each other: both would read the private rows")
+        raise UsageError(
+            f"--private and {names[0]} exclude each other, as both read the private rows: give one of them"
+        )
+
+
+def _check_combination(
+    request: TrainRequest,
+    adaptation: bool,
+    fair: bool,
+    delta: float | None,
+    target_labels: str | Path | None,
+    notion: str | None,
+    gap: float | None,
+) -> None:
+    """Raise UsageError where an option belongs to another way of training than the requested one."""
+    if delta is not None:
+        raise UsageError("--delta is for --private EPSILON: leave it out")
+    if adaptation and fair:
+        raise UsageError("--protect and --adapt-to exclude each other: give one of them")
+    if adaptation:
+        return
+    if target_labels is not None:
+        raise UsageError("--target-labels is for --adapt-to TARGET: leave it out")
+    check_target(request.recipe)
+    if not fair and (request.read.see_protected or notion is not None or gap is not None):
+        raise UsageError("--see-protected, --notion and --gap belong to --protect COLUMN: name the column")
 
 
 def _test(training: LabelledTraining, net: nn.Module, calibration_idx: NDArray[np.int64]) -> ClassificationReport:

@@ -93,11 +93,24 @@ def evaluate(
     check_evaluation(samples, data)
     if protect is not None or beside is not None or within is not None:
         if request != EvaluationRequest(seed=seed) or data is not None or features != "trained":
-            raise UsageError(
-                "--protect audits features: only --beside, --within, --seed, --report and --json go with it"
-            )
+            raise UsageError("--protect takes only --beside, --within, --seed, --report and --json: leave others out")
         _check_writable(report, None)
         return leakage(samples, protect, beside=beside, within=within, seed=seed, report=report, progress=progress)
+    return _evaluate(samples, data, request, features, weights, report, device, generator, progress)
+
+
+def _evaluate(
+    samples: Source | Run,
+    data: str | Path | None,
+    request: EvaluationRequest,
+    features: str | Path | nn.Module,
+    weights: str | Path | None,
+    report: str | Path | None,
+    device: str,
+    generator: nn.Module | None,
+    progress: Progress,
+) -> Evaluation:
+    """Score samples against data, and write the report."""
     hardware = Hardware.find(device, "auto")
     inputs = read_inputs(samples, data, request, generator, progress)
     run = inputs.run if inputs.run is not None and inputs.run.exists else None
@@ -114,8 +127,8 @@ def evaluate(
     evaluation = Evaluation(
         protocol=_protocol(inputs, net, compared.samples.shape[1], searched) | {"likelihood": density.protocol},
         scores=scores,
-        two_sample=two_sample(inputs, net, compared, hardware, seed, checkpoint, progress, warnings),
-        memorisation=memorisation(searched, seed, warnings),
+        two_sample=two_sample(inputs, net, compared, hardware, request.seed, request.checkpoint, progress, warnings),
+        memorisation=memorisation(searched, request.seed, warnings),
         warnings=tuple(warnings),
     )
     if run is not None and report is None:

@@ -68,6 +68,11 @@ def train(
     dist.init()
     if is_private_training(request, options := PrivateOptions(private, delta, schema)):
         return train_private(request, options, progress)
+    return _train(request, progress)
+
+
+def _train(request: TrainRequest, progress: Progress | None) -> Run:
+    """Train a generator on public rows, diagnose the run and write its page."""
     session = TrainingSession.start("train", request, progress)
     data = session.open_data()
     session = session.resolve(data)
