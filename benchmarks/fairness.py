@@ -67,7 +67,7 @@ def one_run(seed: int, notion: str, out: Path, options: argparse.Namespace) -> d
         )  # fmt: skip
         assert isinstance(report, FairClassification)
         candidates |= report.by_name
-    eligible = {name: c.validation for name, c in candidates.items() if not c.barred}
+    eligible = {name: c.validation for name, c in candidates.items() if not c.veto}
     chosen = choose(eligible, notion, REQUESTED) or smallest_gap(eligible, notion)
     methods = sorted({method_of(candidate) for candidate in candidates.values()})
     result = {

@@ -81,8 +81,8 @@ def evaluate(
     and `truncation` choose the weights and the latents of a run (see `load_generator`). The report is written into the
     run's folder, or to `report`.
 
-    With `protect`, the group of each row, `samples` are features `[N, d]`, and the result is what fresh adversaries
-    read of the groups: in all rows, in the raw data `beside` and, for classes `within`, in the rows of each class. Each
+    With `protect`, the group of each row, `samples` are features `[N, d]`, and the result is how well fresh adversaries
+    predict the groups: in all rows, in the raw data `beside` and, for classes `within`, in the rows of each class. Each
     is an array, a file, or FILE:COLUMN (`commands.evaluating.feature_files`).
 
     Raises UsageError where samples, data and settings do not fit together, SparringError where there are too few rows

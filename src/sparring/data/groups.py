@@ -25,7 +25,7 @@ class GroupValues:
         self._rows = array("q")
 
     def add(self, cell: str) -> None:
-        """Take the next row's value; a mark for nothing is no group."""
+        """Add the next row's value; an empty cell is no group."""
         value = cell.strip()
         if is_nothing(value) or value == "?":
             self._rows.append(-1)

@@ -21,7 +21,7 @@ RowMap = Callable[[NDArray[Any]], NDArray[Any]]
 class JoinedDomains:
     """Rows 0 to S - 1 are those of `source`, the others those of `target` (`IndexedDataset`).
 
-    All labels of the target are -1 here, whatever its files hold. Source rows pass `source_map`, where there is one.
+    All labels of the target are -1, even where its files hold labels. Source rows pass `source_map`, if there is one.
     Shorter recordings are padded with silence.
     """
 

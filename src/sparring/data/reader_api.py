@@ -90,7 +90,7 @@ class ReadOptions:
     protect: str | None = None
     """Column of the protected group, by name or by position from 0; networks do not see it."""
     protect_from: str | None = None
-    """Where the protected group stands in the names of files: a pattern with {group}."""
+    """Place of the protected group in the names of files: a pattern with {group}."""
     see_protected: bool = False
     """True to give the protected column to networks as well."""
     force: bool = False

@@ -1,7 +1,7 @@
-"""ADDA: a target encoder learns to be taken for the source encoder by a critic (Tzeng et al. 2017).
+"""ADDA: a target encoder is trained so that a critic classifies its features as the source's (Tzeng et al. 2017).
 
 Until `pretraining` of the run the classifier learns the source. Its encoder is then copied and frozen; the copy gives
-the source's features, and the encoder goes on alone, against the critic, with the head as it is.
+the source's features, and the encoder alone is trained further, against the critic, under the unchanged head.
 """
 
 from __future__ import annotations

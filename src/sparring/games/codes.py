@@ -1,4 +1,4 @@
-"""Codes that tell little about the group: cross entropy and the distance of the groups' distributions of codes."""
+"""Codes that reveal little about the group: cross entropy and the distance of the groups' distributions of codes."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def code_distance(p: Tensor, y: Tensor, group: Tensor, notion: Notion) -> Tensor
 class CodesGame:
     """A game with one player, `classifier`: cross entropy and `weight` times `code_distance` (`engine.game.Game`).
 
-    The distance sees softmax(`sharpness` scores): the code of an example is the one of the highest score.
+    The distance is that of softmax(`sharpness` scores): the code of an example is the one of the highest score.
     """
 
     turns: Sequence[str] = ("classifier",)

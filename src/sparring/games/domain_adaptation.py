@@ -1,7 +1,7 @@
-"""Domain adaptation as a game: a classifier learns a labelled source, and its features must suit an unlabelled target.
+"""Domain adaptation as a game: a classifier learns a labelled source, with features that suit an unlabelled target.
 
 A batch holds target examples; `batch.labelled` gives source ones. Both pass the network together, so networks must have
-no batch statistics: these would show the domain to the critic, or hide it.
+no batch statistics: these would depend on the domain, and so bias the critic.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def ramped_term(weight: float, loss: Callable[[DomainFeatures], Tensor]) -> Adap
 
 
 class AdversarialDomains(nn.Module):
-    """An AdaptationTerm: a critic tells the domains apart, and the classifier's features hide them (DANN).
+    """An AdaptationTerm: a critic classifies the domain by the features, which are trained against it (DANN).
 
     The critic minimises its cross entropy, unscaled; the features get its gradient times -lambda, which rises from 0 to
     `weight` over the run. `joint` conditions features on class probabilities, detached (CDAN), and `by_entropy`

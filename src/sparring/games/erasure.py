@@ -20,8 +20,8 @@ from sparring.nets.eraser import ErasedClassifier
 class ErasureGame:
     """A game with one player, `classifier`, in three phases of cross entropy (`engine.game.Game`).
 
-    Until `frozen` the whole classifier learns. Then its encoder is kept and moments are collected; from `erased` on the
-    eraser stands before the head, which learns alone.
+    Until `frozen` the whole classifier learns. Then its encoder is frozen and moments are collected. From `erased` on
+    the eraser precedes the head, which alone is trained.
     """
 
     turns: Sequence[str] = ("classifier",)

@@ -1,8 +1,8 @@
 """Games of a classifier whose answers or features should not depend on a protected group.
 
-A penalty compares groups by a formula; an adversary reads the group, and the classifier hides it. Zhang et al. 2018
-(arXiv:1801.07593), LAFTR (Madras et al. 2018, arXiv:1802.06309) and maximum-entropy adversaries (Roy and Boddeti 2019,
-arXiv:1904.05514) differ in what the adversary sees and in what the classifier gains from its errors.
+A penalty compares groups by a formula; an adversary predicts the group, and the classifier is trained against it. Zhang
+et al. 2018 (arXiv:1801.07593), LAFTR (Madras et al. 2018, arXiv:1802.06309) and maximum-entropy adversaries (Roy and
+Boddeti 2019, arXiv:1904.05514) differ in the input of the adversary and in the classifier's reward for its errors.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def answer_entropy(logits: Tensor, group: Tensor, weights: Tensor) -> Tensor:
 class PenaltyGame:
     """A game with one player, `classifier`: cross entropy and `weight` times a penalty (`engine.game.Game`).
 
-    The penalty sees softmax(`sharpness` logits): above 1 it compares decisions rather than confidence.
+    The input of the penalty is softmax(`sharpness` logits): above 1 it compares decisions rather than confidence.
     """
 
     turns: Sequence[str] = ("classifier",)
@@ -84,14 +84,14 @@ class PenaltyGame:
 
 
 class AdversarialGame:
-    """A game of two players, `classifier` and `adversary`, which reads the group (`engine.game.Game`).
+    """A game of two players, `classifier` and `adversary`, which predicts the group (`engine.game.Game`).
 
     The adversary minimises `adversary_loss` in `steps` turns a round. The classifier minimises its cross entropy minus
     `weight` times `reward`, which counts up to `ceiling`: an adversary that is worse than chance is confidently wrong,
-    and another one reads the group from its answers. `sees` is what the adversary gets: the classifier's logits or its
+    and another one predicts the group from its answers. `sees` is the adversary's input: the classifier's logits or its
     features. With `project` the part of the classifier's gradient that would help the adversary is removed as well. A
-    fresh adversary begins `generations` times a run, since one that is never replaced tracks a single way to hide;
-    `on_fresh` clears what its optimizer remembers.
+    fresh adversary begins `generations` times a run, since the classifier can otherwise overfit to a single one;
+    `on_fresh` clears the state of its optimizer.
     """
 
     def __init__(
@@ -137,7 +137,7 @@ class AdversarialGame:
         return loss - factor * reward, {**stats, "reward": reward}
 
     def _show(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Return what the adversary sees `[B, F]`, and the logits `[B, K]`."""
+        """Return the adversary's input `[B, F]`, and the logits `[B, K]`."""
         x = self._change(batch.x, batch)
         features = features_of(self._classifier, x)
         logits = logits_of(self._classifier, features)
@@ -159,7 +159,7 @@ class AdversarialGame:
         return torch.as_tensor(dot / sum(h.square().sum() for h in pair[1]).clamp_min(1e-12)).clamp_min(0)  # type: ignore[union-attr]
 
     def _renew(self, batch: Batch, at: float) -> None:
-        """Begin with a fresh adversary where its time has come."""
+        """Reinitialise the adversary at the start of its next generation."""
         generation = min(int(at * self._generations), self._generations - 1)
         if generation != int(self._adversary.generation):
             self._adversary.start_anew(generation, batch.seed)

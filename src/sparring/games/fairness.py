@@ -1,7 +1,7 @@
 """Losses that compare groups: gaps of a notion of fairness, dependence, and weights of a group adversary.
 
-A notion says which rows are compared (Barocas, Hardt and Narayanan 2023, chapter 3). `parity` compares the answers of
-all rows, `odds` those of each class, `opportunity` the correct answers of one class, or of each.
+A notion defines which rows are compared (Barocas, Hardt and Narayanan 2023, chapter 3). `parity` compares the answers
+of all rows, `odds` those of each class, `opportunity` the correct answers of one class, or of each.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A classifier that sees each example through one of a few codes, so that its features are a finite alphabet."""
+"""A classifier whose feature is one of a few codes, a finite alphabet."""
 
 from __future__ import annotations
 

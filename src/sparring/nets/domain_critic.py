@@ -1,4 +1,4 @@
-"""Critics that tell two domains apart by features, and the map that conditions features on class probabilities."""
+"""Critics that classify the domain by features, and the map that conditions features on class probabilities."""
 
 from __future__ import annotations
 

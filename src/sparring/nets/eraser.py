@@ -36,7 +36,7 @@ class Eraser(nn.Module):
 
     @torch.no_grad()
     def collect(self, features: Tensor, concepts: Tensor, strata: Tensor) -> None:
-        """Add rows of features `[B, F]` and concepts `[B, C]`; `strata` `[S, B]` says which rows belong to which."""
+        """Add rows of features `[B, F]` and concepts `[B, C]`; `strata` `[S, B]`: whether a row is in a stratum."""
         rows = torch.cat([features, concepts], 1).double()
         for k, stratum in enumerate(strata):
             inside = rows[stratum]
@@ -69,7 +69,7 @@ class Eraser(nn.Module):
 
 
 class ErasedClassifier(nn.Module):
-    """A classifier with `features` and `head`, between which an eraser stands."""
+    """A classifier with an eraser between `features` and `head`."""
 
     def __init__(self, classifier: nn.Module, eraser: Eraser) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Adversaries that read the protected group from a classifier's answers or features; they can begin anew."""
+"""Adversaries that predict the protected group from a classifier's answers or features, and can be reinitialised."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from sparring.engine.seeds import mix
 
 
 class GroupAdversary(nn.Module):
-    """What a classifier shows `[B, F]`, and classes `[B]` if `classes` -> logits of the groups `[B, groups]`.
+    """Answers or features `[B, F]`, and classes `[B]` if `classes` -> logits of the groups `[B, groups]`.
 
-    `generation` counts how often it began anew.
+    `generation` counts the reinitialisations.
     """
 
     generation: Tensor
@@ -32,7 +32,7 @@ class GroupAdversary(nn.Module):
                     layer.reset_parameters()
 
     def _labels(self, y: Tensor, like: Tensor) -> Tensor:
-        """Return classes as one-hot rows `[B, classes]`; one column of ones where it does not see them."""
+        """Return classes as one-hot rows `[B, classes]`; one column of ones where they are no input."""
         if not self.classes:
             return like.new_ones(len(like), 1)
         return nn.functional.one_hot(y.clamp_min(0), self.classes).to(like.dtype)
@@ -41,7 +41,7 @@ class GroupAdversary(nn.Module):
 class AnswerAdversary(GroupAdversary):
     """A logistic regression on sharpened answers, for each class its own (Zhang et al. 2018, section 4).
 
-    It reads s = softmax((1 + |c|) logits), with a learnt sharpness c, so that it sees decisions rather than confidence.
+    Its input is s = softmax((1 + |c|) logits), with a learnt sharpness c: decisions rather than confidence.
     """
 
     def __init__(self, answers: int, groups: int, classes: int, sharpness: float = 1.0) -> None:
@@ -66,7 +66,7 @@ class AnswerAdversary(GroupAdversary):
 
 
 class FeatureAdversary(GroupAdversary):
-    """An MLP with two hidden layers on features, and on classes if it sees them."""
+    """An MLP with two hidden layers on features, and on classes where these are an input."""
 
     def __init__(self, features: int, groups: int, classes: int, hidden: int = 128) -> None:
         super().__init__(classes)

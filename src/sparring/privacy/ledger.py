@@ -39,7 +39,7 @@ class Budget:
             raise UsageError(f"--delta must be above 0 and below 1, not {delta}: 1e-5 is a common choice")
         if delta >= 1 / rows:
             raise UsageError(
-                f"--delta {delta:g} is not below 1/n of n = {rows:,} rows: it would allow to publish a row as it is. "
+                f"--delta {delta:g} is not below 1/n of n = {rows:,} rows: a row published unchanged would satisfy it. "
                 f"Take {0.1 / rows:.0e} or less"
             )
         return cls(float(epsilon), float(delta))

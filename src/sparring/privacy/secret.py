@@ -1,12 +1,12 @@
-"""Secret randomness: noise that hides private rows must not follow from anything that is shared.
+"""Secret randomness: the noise on private rows must not be computable from any shared file.
 
 A key of 256 bits comes from the operating system and stays in RUN/private/, which is never shared. All noise is a
 function of the key and of a purpose, such as `("step", 17)`: a run that is killed and continued draws the same noise
 for the same step again, and so releases nothing twice.
 
-Caution: floating-point numbers have gaps, and Gaussian noise on them can reveal low bits of what it hides (Mironov
-2012). A draw is the sum of four independent normal numbers, which makes its gaps far finer (Holohan and Braghin 2021,
-arXiv:2107.10138); this is a mitigation, no proof.
+Caution: floating-point numbers have gaps, and Gaussian noise on them can reveal low bits of the values under it
+(Mironov 2012). A draw is the sum of four independent normal numbers, which makes its gaps far finer (Holohan and
+Braghin 2021, arXiv:2107.10138); this is a mitigation, no proof.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ CAUTION = (
     "attacker who sees them all."
 )
 """Limit of the noise, for reports."""
-README = "Never share this folder: with the key in it, the noise can be subtracted, and the private rows show.\n"
+README = "Never share this folder: with the key in it, the noise can be subtracted, which reveals private rows.\n"
 
 
 @dataclass(frozen=True)
@@ -92,8 +92,8 @@ class SecretNoise:
             raise SparringError(f"{path} is damaged, so that the run cannot be continued: {way_out}") from error
         if machine != _machine() or len(key) != KEY_BYTES:
             raise SparringError(
-                f"{run} was begun on another machine. Its noise may differ here in the last bits, and the difference "
-                f"would reveal private rows: continue there; {way_out}"
+                f"{run} was begun on another machine. On this machine its noise may differ in the last bits, and the "
+                f"difference would reveal private rows: continue there; {way_out}"
             )
         return cls(key)
 
@@ -121,7 +121,7 @@ class SecretNoise:
         return total / math.sqrt(DRAWS)
 
     def digest(self, text: str) -> str:
-        """Return a digest of `text` that says nothing about it without the key."""
+        """Return a digest of `text` that reveals nothing about it without the key."""
         return hmac.new(self.key, text.encode(errors="replace"), "sha256").hexdigest()
 
     def _stream(self, count: int, purpose: tuple[str | int, ...]) -> bytes:

@@ -97,7 +97,7 @@ RECIPES: dict[str, Entry] = {
     "series_cnn": _supervised(
         "series_cnn", "SeriesClassifier", "series", "default for series: convolutions over time (Wang et al. 2017)"
     ),
-    "source_only": _adaptation("source_only", "SourceOnly", "--adapt-to: the baseline, which does not see the target"),
+    "source_only": _adaptation("source_only", "SourceOnly", "--adapt-to: the baseline, trained on the source alone"),
     "coral": _adaptation("coral", "CORAL", "--adapt-to: equal covariances of features (Sun and Saenko 2016)"),
     "mcc": _adaptation("mcc", "MCC", "--adapt-to: few class confusions on the target (Jin et al. 2020)"),
     "dann": _adaptation("dann", "DANN", "--adapt-to: a domain critic, gradient reversal (Ganin et al. 2016)"),
@@ -108,8 +108,8 @@ RECIPES: dict[str, Entry] = {
     "plain": _fair("penalties", "Plain", "--protect: no fairness, the baseline of the others"),
     "gap_penalty": _fair("penalties", "GapPenalty", "--protect: equal mean answers (Chuang and Mroueh 2021)"),
     "hsic": _fair("penalties", "HSIC", "--protect: answers independent of the group (Pérez-Suay et al. 2017)"),
-    "zhang": _fair("adversarial", "Zhang", "--protect: answers that hide the group (Zhang et al. 2018)"),
-    "laftr": _fair("adversarial", "LAFTR", "--protect: features that hide the group (Madras et al. 2018)"),
+    "zhang": _fair("adversarial", "Zhang", "--protect: an adversary on the answers (Zhang et al. 2018)"),
+    "laftr": _fair("adversarial", "LAFTR", "--protect: an adversary on the features (Madras et al. 2018)"),
     "max_entropy": _fair("adversarial", "MaxEntropy", "--protect: an uncertain adversary (Roy and Boddeti 2019)"),
     "scattering": _supervised(
         "scattering", "ScatteringRecipe", "image", "default of --private: linear on fixed wavelets (Tramèr 2021)"
@@ -127,7 +127,7 @@ RECIPES: dict[str, Entry] = {
     "trades": _hardener("trades", "TRADES", "cross entropy and weighted KL divergence (Zhang et al. 2019)"),
     "noisy": _hardener("noisy", "Noisy", "Gaussian noise, for `sparring certify` (Cohen et al. 2019)"),
 }
-"""Recipes by name. An entry that is added here is known to every command."""
+"""Recipes by name. Every command finds its recipes in this table."""
 
 DEFAULTS: dict[tuple[str, str], str] = {
     ("train", "image"): "r3",

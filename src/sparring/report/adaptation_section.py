@@ -12,7 +12,7 @@ COLUMNS = (
     "candidate", "source acc.", "est. acc.", "IW risk", "DEV", "information", "entropy", "SND", "mean rank", "minutes",
 )  # fmt: skip
 MAX_NAMED = 12
-"""Classes whose shares are listed."""
+"""Largest number of classes whose shares are listed."""
 
 
 def adaptation_section(choice: Choice) -> Section:
@@ -66,17 +66,18 @@ def shift_lines(shift: LabelShift) -> list[str]:
     largest = sorted(ends, key=lambda each: -abs(each[1] - each[2]))[:MAX_NAMED]
     listed = ", ".join(f"{name} {s:.1%} -> {t:.1%} ({low:.1%} to {high:.1%})" for name, s, t, low, high in largest)
     moved = f"{len(shift.shifted)} of {len(shift.classes)} classes have another share, beyond the 95 % interval of each"
-    rough = "" if shift.trust > 0.5 else "; rough, for the answers are unsure on the target"
+    rough = "" if shift.trust > 0.5 else "; rough, since confidence on the target is low"
     return [f"label shift {moved}{rough}; in all {shift.distance:.1%} of the rows: {listed}"]
 
 
 def regret_lines(choice: Choice) -> list[str]:
-    """Return how good the choice was, where target labels are known."""
+    """Return accuracy and regret of the choice, where target labels are known."""
     regret = choice.regret
     if regret is None:
         return ["on target   unknown: no target labels were given (--target-labels gives the regret of the choice)"]
     return [
         f"on target   accuracy {regret.selected.text(2)} of {regret.selected.total:,} {regret.tested_on}; source only "
         f"{regret.source_only.text(2)}",
-        f"regret      {regret.points:.2f} points below {regret.best}, the best by these labels; they chose nothing",
+        f"regret      {regret.points:.2f} points below {regret.best}, the best by these labels, which had no part in "
+        "the choice",
     ]

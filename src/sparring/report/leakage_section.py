@@ -11,7 +11,7 @@ from sparring.stats.intervals import Interval
 
 
 def leakage_sections(report: LeakageReport) -> list[Section]:
-    """Show what fresh adversaries read of the group, beside raw data and shuffled groups, and the certificates."""
+    """Show how well fresh adversaries predict the group, beside raw data and shuffled groups, and the certificates."""
     first = report.leaks[0]
     line = fraction_line(first.auc.value, first.auc.low, first.auc.high, "nothing", "everything")
     head = ("Attacked", "Class", "Adversary", "AUC", "95 % interval", "Balanced accuracy", "95 % interval", "Bits")

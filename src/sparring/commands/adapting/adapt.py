@@ -73,13 +73,13 @@ def adapt(request: TrainRequest, labels: str | Path | None, progress: Progress |
             return _report(adaptation, selected, choice)
     except Stopped as stop:
         reason = str(stop).partition(". Continue with")[0]
-        raise Stopped(f"{reason}. What was trained is kept in {run.path}. Continue with: {session.command}") from None
+        raise Stopped(f"{reason}. Finished training is saved in {run.path}. Continue with: {session.command}") from None
 
 
 def _start(request: TrainRequest, progress: Progress) -> Adaptation:
     dist.check_single_process()
     if request.nets is not None:
-        raise UsageError("--adapt-to trains several recipes with networks of their own: leave `nets` out")
+        raise UsageError("--adapt-to trains several recipes and builds their networks: leave `nets` out")
     recipes = candidates_of(request.recipe)
     out = Path(request.out) if request.out is not None else new_run_folder(request.source, "adapted")
     resumed = Run(out).exists
@@ -87,7 +87,7 @@ def _start(request: TrainRequest, progress: Progress) -> Adaptation:
     session = TrainingSession.start("classify", outer, progress)
     if resumed:
         recipes = _same_candidates(session.run, request, recipes)
-    settings = session.settings  # of a run that goes on they are its own
+    settings = session.settings  # a resumed run has its saved settings
     outer = replace(
         outer, adapt_to=settings.adapt_to, seed=settings.seed, labels=settings.labels, read=settings.read,
         labels_file=settings.labels_file,
@@ -164,7 +164,7 @@ def _with_regret(choice: Choice, candidates: list[Candidate], adaptation: Adapta
     data, values = target_labels(labels, settings.adapt_to, domains.source, domains.target, settings.read)
     accuracies = {each.name: Proportion.count(*accuracy_of(each.classifier, data, values)) for each in candidates}
     best = max(accuracies, key=lambda name: accuracies[name].value)
-    what = "target rows that training saw without labels" if data is domains.target else f"target {data.report.unit}"
+    what = "target rows, in training without labels" if data is domains.target else f"target {data.report.unit}"
     regret = Regret(what, accuracies[choice.selected], accuracies[SOURCE_ONLY], best, accuracies[best])
     scores = tuple(replace(each, target_accuracy=accuracies[each.name].value) for each in choice.candidates)
     return replace(choice, candidates=scores, regret=regret)

@@ -49,7 +49,7 @@ class Domains:
 
 
 def open_target(target: str | Path, source: str | Path, data: Dataset, options: ReadOptions) -> Dataset:
-    """Return the target read as the source was: size and mode, rate, columns. Its labels are no part of it.
+    """Return the target read as the source was: size and mode, rate, columns. Its labels are hidden.
 
     Raises UsageError, naming both, where kinds, shapes or classes disagree, SparringError where rows are too few.
     """
@@ -134,15 +134,15 @@ def _images(spec: ImageSpec, data: Domains, target: str) -> list[str]:
 def _rows(spec: TableSpec, data: Domains, target: str) -> list[str]:
     numeric = sum(not column.categories for column in spec.columns)
     return [
-        f"{numeric} numeric columns: each domain is standardised by its own mean and deviation (source_only: by the "
-        f"source's); {len(spec.columns) - numeric} columns of categories stay as they are"
+        f"{numeric} numeric columns: each domain is standardised by the mean and deviation of its rows "
+        f"(source_only: by the source's); {len(spec.columns) - numeric} columns of categories stay as they are"
     ]
 
 
 def target_labels(
     labels: str | Path, target: str | Path, source: Dataset, data: Dataset, options: ReadOptions
 ) -> tuple[Dataset, NDArray[np.int64]]:
-    """Return target rows and their labels `[N]`, -1 = unknown, to tell how good the choice was; training is over.
+    """Return target rows and their labels `[N]`, -1 = unknown, for the regret of a choice that is made.
 
     `labels` is a CSV of name,label; or the target itself, whose own labels are then read, those of its test split
     where it has one.

@@ -101,7 +101,7 @@ def accuracy_of(classifier: Classifier, data: IndexedDataset, labels: NDArray[np
 
 
 def test_on_source(candidate: Candidate, source: Dataset, progress: Progress) -> TestResult | None:
-    """Test a candidate on the source's test split, as its training saw the source; None where there is no such split.
+    """Test a candidate on the source's test split, read as in its training; None where there is no such split.
 
     Where that passed a map to the target's moments, the test's rows pass it, too, and are not attacked.
     """

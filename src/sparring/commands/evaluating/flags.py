@@ -10,11 +10,11 @@ from tyro.conf import arg
 
 @dataclass(frozen=True)
 class LeakageFlags:
-    """Audit of features: what fresh adversaries read of protected groups."""
+    """Audit of features: how well fresh adversaries predict protected groups."""
 
     protect: Annotated[str | None, arg(metavar="GROUPS", help_behavior_hint="")] = None
-    """Groups to read from features (.npy, .npz, .csv): a .npy file, FILE.csv:COLUMN, or a key of the .npz file."""
+    """Groups to predict from features (.npy, .npz, .csv): a .npy file, FILE.csv:COLUMN, or a key of the .npz file."""
     beside: Annotated[str | None, arg(metavar="RAW", help_behavior_hint="")] = None
-    """Raw data of the same rows, which are attacked, too."""
+    """Raw data of the same rows, attacked for comparison, too."""
     within: Annotated[str | None, arg(metavar="CLASSES", help_behavior_hint="")] = None
     """Classes of the rows, given as the groups are; each is attacked by itself, too."""

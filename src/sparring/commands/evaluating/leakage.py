@@ -29,10 +29,10 @@ def leakage(
     report: str | Path | None = None,
     progress: Progress,
 ) -> LeakageReport:
-    """Return what fresh adversaries read of the groups `protect` in `features`; see `evaluate`.
+    """Return how well fresh adversaries predict the groups `protect` from `features`; see `evaluate`.
 
     Raises UsageError where features, groups and raw data do not fit together, SparringError where values are not
-    finite or there are too few rows of a group.
+    finite or a group has too few rows.
     """
     if protect is None:
         raise UsageError("--beside and --within are for an audit of features: add --protect GROUPS")
@@ -52,7 +52,7 @@ def leakage(
         if values is not None:
             warnings += _check_values(name, values)
     sizes = ", ".join(f"{name} {count:,}" for name, count in zip(rows.names, np.bincount(rows.groups), strict=True))
-    progress.info(f"plan: {len(rows.groups):,} rows of {groups.what} ({sizes}): half to learn from, half for the test")
+    progress.info(f"plan: {len(rows.groups):,} rows of {groups.what} ({sizes}): half for training, half for the test")
     result = audit(rows, seed=seed, on_progress=progress.callback("attacking", "adversaries"))
     result = LeakageReport(
         {"source": _name(features), "protect": groups.what, **result.protocol}, result.message, result.leaks,

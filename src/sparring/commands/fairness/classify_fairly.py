@@ -37,7 +37,7 @@ from sparring.recipes.features.fair_base import FairRecipe
 GAP = 0.03
 """Largest gap of the chosen candidate, by default."""
 TRAINED_FRACTION = 0.9
-"""Part of the minutes that is given to training; the rest is for calibration and measurement."""
+"""Fraction of the minutes for training; the rest is for calibration and measurement."""
 
 
 def classify_fairly(
@@ -97,13 +97,13 @@ def _folder(request: TrainRequest, protected: str) -> Path:
 def _train_all(
     request: TrainRequest, recipes: Mapping[str, FairRecipe], data: ProtectedData, folder: Path, progress: Progress
 ) -> dict[str, Classifier]:
-    """Train each candidate in a run folder of its own, or load what an earlier call trained."""
+    """Train each candidate in a run folder, or load it where an earlier call trained it."""
     minutes = request.minutes if request.minutes is not None else DEFAULT_MINUTES
-    share = None if request.images else minutes * TRAINED_FRACTION / len(recipes)
+    each_minutes = None if request.images else minutes * TRAINED_FRACTION / len(recipes)
     for number, (name, recipe) in enumerate(recipes.items()):
         out = folder / CANDIDATES / name
         progress.info(f"candidate {number + 1} of {len(recipes)}: {name}")
-        each = replace(request, recipe=recipe, out=out, minutes=share)
+        each = replace(request, recipe=recipe, out=out, minutes=each_minutes)
         try:
             training = LabelledTraining.start("classify", each, Progress(quiet=True), lambda *_: [], data.narrow)
             train_classifier(training)
@@ -127,14 +127,14 @@ def _thresholds(
 
 
 def _too_noisy(plain: FairnessResult, notion: str, limit: float) -> list[str]:
-    """Return a note where validation examples know a gap less well than the limit is small."""
+    """Return a note where the validation examples are too few to measure a gap as small as the limit."""
     gap = plain.gap(notion)
     half = (gap.high - gap.low) / 2
     if math.isnan(half) or half <= limit:
         return []
     return [
-        f"{plain.rows:,} validation examples know the {notion} gap to about {100 * half:.1f} points, and the limit is "
-        f"{100 * limit:g}: which candidates are below it is partly chance"
+        f"{plain.rows:,} validation examples measure the {notion} gap to about {100 * half:.1f} points, the limit is "
+        f"{100 * limit:g}: which candidates are below it is partly chance. More examples narrow this"
     ]
 
 
@@ -156,10 +156,10 @@ def _conclude(
 ) -> FairClassification:
     """Choose, save the chosen classifier in the run folder, test it, and write choice.json and report.html."""
     validation = {c.name: c.validation for c in candidates}
-    eligible = {c.name: c.validation for c in candidates if not c.barred}
+    eligible = {c.name: c.validation for c in candidates if not c.veto}
     if not eligible:
         raise SparringError(
-            f"no candidate has learnt anything: none is better than one answer for all. Give more --minutes, or see "
+            f"no candidate is better than one answer for all. Give more --minutes, or see "
             f"`sparring doctor {folder / 'candidates' / 'plain'}`"
         )
     selected = choose(eligible, notion, limit)

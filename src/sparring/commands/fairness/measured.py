@@ -34,8 +34,8 @@ def measured_candidates(
     candidates = []
     for name, classifier in trained.items():
         answers = _validation(classifier, data), _test(classifier, data)
-        barred = BY_CHANCE if isinstance(classifier.net, Mixture) else ""
-        candidates.append(_measured(name, *answers, data, positive, barred, str(folder / CANDIDATES / name)))
+        veto = BY_CHANCE if isinstance(classifier.net, Mixture) else ""
+        candidates.append(_measured(name, *answers, data, positive, veto, str(folder / CANDIDATES / name)))
         if name == "plain" and len(classifier.spec.classes) == 2 and "thresholds" not in trained:
             rules = group_rules(classifier, data, notion)
             fair = apply_rules(answers[0], rules), apply_rules(answers[1], rules)
@@ -56,12 +56,12 @@ def group_rules(plain: Classifier, data: ProtectedData, notion: str) -> list[Rul
 
 
 def _measured(
-    name: str, validation: Answers, test: Answers, data: ProtectedData, positive: int | None, barred: str,
+    name: str, validation: Answers, test: Answers, data: ProtectedData, positive: int | None, veto: str,
     run: str = "",
 ) -> Candidate:  # fmt: skip
     by_validation, by_test = (measure_fairness(answers, data.names, positive) for answers in (validation, test))
     learnt = by_validation.accuracy.low > majority(validation)
-    return Candidate(name, by_validation, by_test, run, barred or ("" if learnt else NO_BETTER))
+    return Candidate(name, by_validation, by_test, run, veto or ("" if learnt else NO_BETTER))
 
 
 def _validation(classifier: Classifier, data: ProtectedData) -> Answers:

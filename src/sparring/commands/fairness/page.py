@@ -84,7 +84,7 @@ def _candidates(report: FairClassification) -> Table:
             _cell(candidate.test.balanced_accuracy),
             *(_cell(candidate.test.gap(name)) for name in COLUMNS),
             _cell(candidate.test.distribution),
-            "chosen" if candidate.name == report.selected else candidate.barred,
+            "chosen" if candidate.name == report.selected else candidate.veto,
         ]
         for candidate in report.candidates
     ]

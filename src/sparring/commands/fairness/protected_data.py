@@ -1,4 +1,4 @@
-"""The data of a question of fairness: groups that are large enough, examples to choose by, examples to test on."""
+"""Data with a protected column: groups that are large enough, validation examples, test examples."""
 
 from __future__ import annotations
 

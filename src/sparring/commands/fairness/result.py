@@ -1,4 +1,4 @@
-"""The result of `sparring classify --protect`: every candidate on validation and test, and the one that was chosen."""
+"""The result of `sparring classify --protect`: every candidate on validation and test, and the chosen one."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class Candidate:
     test: FairnessResult
     run: str = ""
     """Run folder; empty for a rule that is made from another candidate."""
-    barred: str = ""
-    """Why it cannot be chosen; empty where it can."""
+    veto: str = ""
+    """Reason why it cannot be chosen; empty where it can."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def table(report: FairClassification) -> list[str]:
     lines = [f"{head}  {report.notion} gap on validation"]
     for candidate in report.candidates:
         gaps = "  ".join(f"{candidate.test.gap(name).text():>18}" for name in COLUMNS)
-        mark = "chosen" if candidate.name == report.selected else candidate.barred
+        mark = "chosen" if candidate.name == report.selected else candidate.veto
         validation = f"{100 * candidate.validation.gap(report.notion).value:.1f}"
         text = f"{'candidate':12}{candidate.name:{names}}  {candidate.test.accuracy.text():>20}  {gaps}  {validation}"
         lines.append(f"{text}  {mark}".rstrip())
@@ -100,18 +100,19 @@ def doubt(report: FairClassification, gap: Interval) -> str:
     if best.accuracy.value < line and report.selected != "plain":
         return (
             f"answering '{report.majority[0] if report.majority else 'the commonest class'}' at random instead of some "
-            f"plain answers reaches the same gap at an accuracy of {100 * line:.1f} %: the method gained nothing"
+            f"plain answers reaches the same gap at an accuracy of {100 * line:.1f} %: the method is no better. Take "
+            "another --recipe or --gap"
         )
     if gap.low > report.limit:
         known = report.by_name[report.selected].validation
         half = 50 * (known.gap(report.notion).high - known.gap(report.notion).low)
         return (
-            f"the gap is above {100 * report.limit:g} points: the {known.rows:,} validation examples, which know a gap "
-            f"to about {half:.0f} points, were too few to choose by. Give more examples, or a smaller --gap"
+            f"the gap is above {100 * report.limit:g} points: the {known.rows:,} validation examples, which measure a "
+            f"gap to about {half:.0f} points, were too few to choose by. Give more examples, or a smaller --gap"
         )
     if gap.high > report.limit:
         return (
-            f"the interval of the gap goes up to {100 * gap.high:.1f} points, above {100 * report.limit:g}: a smaller "
+            f"the interval of the gap reaches {100 * gap.high:.1f} points, above {100 * report.limit:g}: a smaller "
             "--gap leaves room, more examples narrow it"
         )
     return ""

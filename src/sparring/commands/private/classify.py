@@ -1,6 +1,6 @@
 """`sparring classify --private EPSILON`: DP-SGD on the ordinary loop, and a report that may be shared.
 
-Nothing that is shared comes from the training rows but their noisy gradients: no calibration, no examples to label
+Shared files depend on the training rows by their noisy gradients alone: no calibration, no examples to label
 next, no losses, no doubtful labels. The test is on the rows of the test split, which are not protected.
 """
 
@@ -80,7 +80,7 @@ def classify_privately(
     session = PrivateSession.start("classify", request, progress)
     if not isinstance(session.settings.recipe, ScatteringRecipe):
         raise UsageError(
-            f"--private has the recipe scattering alone, not {session.settings.recipe.name}; networks of your own are "
+            f"--private has the recipe scattering alone, not {session.settings.recipe.name}; custom networks are "
             f"trained by its settings (nets=...). {usage('scattering')}"
         )
     source, has_test = session.open_rows()

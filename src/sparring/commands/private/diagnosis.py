@@ -1,4 +1,4 @@
-"""Diagnose and describe private runs without a look at private rows; refuse to evaluate on them."""
+"""Diagnose and describe private runs without reading private rows; refuse to evaluate on them."""
 
 from __future__ import annotations
 

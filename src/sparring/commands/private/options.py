@@ -1,4 +1,4 @@
-"""What makes a training private: epsilon, delta and a public schema; and which runs are private."""
+"""Options of private training, epsilon, delta and a public schema; which runs are private."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class PrivateOptions:
         """Raise UsageError where there is no epsilon."""
         if self.epsilon is None:
             raise UsageError(
-                "a private recipe, --delta and --schema belong to --private EPSILON: give it, 1 is a common choice"
+                "a private recipe, --delta and --schema belong to --private EPSILON: add it, 1 is a common choice"
             )
 
     def check_same(self, run: Run) -> None:

@@ -70,7 +70,7 @@ def open_images(source: str, options: ReadOptions, progress: Progress) -> Datase
     spec: ImageSpec = data.spec
     if spec.scale is not None:
         raise UsageError(
-            f"{source} holds numbers that are scaled by the range of all, which tells of the rows: convert them "
+            f"{source} holds numbers that are scaled by the range of all, which depends on the rows: convert them "
             "to bytes from 0 to 255 by a public range first"
         )
     if len(data) < 2:

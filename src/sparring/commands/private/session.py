@@ -72,15 +72,15 @@ class PrivateSession(TrainingSession):
         check_kind(data.spec.kind)
         if data.spec.scale is not None:
             raise UsageError(
-                f"{settings.source} holds numbers that are scaled by the range of all, which tells of rows: convert "
-                "them to bytes from 0 to 255 by a public range first"
+                f"{settings.source} holds numbers that are scaled by the range of all, which depends on the rows: "
+                "convert them to bytes from 0 to 255 by a public range first"
             )
         if any("held out for testing" in note for note in data.notes):
             return data.split(None), False  # a random split would make neighbours differ in many rows
         return data, bool(data.report.splits["test"])
 
     def keyed(self, data: Dataset, secret: SecretNoise) -> Dataset:
-        """Return the rows under a digest that says nothing without the key, without names of what was skipped."""
+        """Return the rows under a digest that reveals nothing without the key, without names of what was skipped."""
         shown = copy.copy(data)
         shown.report = replace(
             data.report, fingerprint=secret.digest(data.fingerprint), skipped={}, notes=[], copies={}, roles=[]

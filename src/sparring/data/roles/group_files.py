@@ -39,14 +39,16 @@ def read_groups(
 
 
 def _by_pattern(pattern: str, names: Sequence[str]) -> list[str]:
-    """Return what stands at `{group}` in each name; empty where the pattern does not fit."""
+    """Return the text at `{group}` in each name; empty where the pattern does not fit."""
     if "{group}" not in pattern:
         raise UsageError(f"--protect-from {pattern} has no {{group}}: write a pattern such as '*_{{group}}_*.wav'")
     regex = _regex(pattern)
     matches = [regex.fullmatch(name) for name in names]
     if sum(match is not None for match in matches) < LEAST_MATCH * len(names):
         first = next(name for name, match in zip(names, matches, strict=True) if match is None)
-        raise UsageError(f"--protect-from '{pattern}' does not fit most names, such as {first}")
+        raise UsageError(
+            f"--protect-from '{pattern}' does not fit most names, such as {first}: write a pattern that does"
+        )
     return [match["group"] if match else "" for match in matches]
 
 

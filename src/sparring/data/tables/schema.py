@@ -1,6 +1,6 @@
 """Public schemas of tables: columns, kinds, bounds and vocabularies that are known without looking at the rows.
 
-A private table is read by such a file alone. Bounds and vocabularies that are taken from the data tell of the rows that
+A private table is read by such a file alone. Bounds and vocabularies that are taken from the data reveal the rows that
 hold them; so a schema is written by hand, from a code book or from common knowledge.
 """
 
@@ -44,7 +44,7 @@ class SchemaColumn:
     kind: str
     """`integer`, `number` or `category`."""
     values: tuple[str, ...] = ()
-    """Categories; `?` stands for an empty cell as well."""
+    """Categories; `?` means an empty cell as well."""
     edges: tuple[float, ...] = ()
     """Ends of the ranges of numbers, ascending. A number in [edges[k], edges[k + 1]) has code k."""
 
@@ -118,7 +118,7 @@ def read_schema(path: str | Path | None, bins: int) -> Schema:
     columns = tuple(_column(fields, k, bins) for k, fields in enumerate(listed))
     names = [column.name for column in columns]
     if len(set(names)) < len(names):
-        raise UsageError(f"--schema {path} names a column twice: each column once")
+        raise UsageError(f"--schema {path} names a column twice: leave one of them out")
     label = str(content.get("label", ""))
     check_label(label, columns)
     return Schema(columns, label)
@@ -139,7 +139,9 @@ def _column(fields: Any, number: int, bins: int) -> SchemaColumn:
     if kind not in FIELDS:
         raise UsageError(f"column '{name}' of the schema has kind '{kind}': one of {', '.join(FIELDS)}")
     if unknown := sorted(fields.keys() - FIELDS[kind] - {"name", "kind"}):
-        raise UsageError(f"column '{name}' of the schema has a field '{unknown[0]}': {', '.join(sorted(FIELDS[kind]))}")
+        raise UsageError(
+            f"column '{name}' of the schema has a field '{unknown[0]}': write {', '.join(sorted(FIELDS[kind]))}"
+        )
     if kind == "category":
         values = fields.get("values")
         if not isinstance(values, list) or not values or len(set(map(str, values))) < len(values):

@@ -14,7 +14,7 @@ from sparring.stats.proportion import Proportion
 
 @dataclass(frozen=True)
 class Regret:
-    """How good the choice was, by target labels that no choice has seen."""
+    """Quality of the choice, by target labels that had no part in it."""
 
     tested_on: str
     """Description of the target rows."""
@@ -55,8 +55,8 @@ class Choice:
         if self.selected != SOURCE_ONLY:
             return f"{self.selected} was selected among {len(self.candidates)} candidates, without target labels."
         return (
-            "Adaptation would hurt here, or not help: no candidate passes the checks and ranks above source only, "
-            "which was selected."
+            "source_only was selected: no adapted candidate passes the checks and ranks above it, so adaptation does "
+            "not help on these data."
         )
 
     @classmethod

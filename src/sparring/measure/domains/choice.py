@@ -34,7 +34,7 @@ RULE = (
 
 @dataclass(frozen=True)
 class CandidateScores:
-    """What is known of a candidate without target labels."""
+    """Scores of a candidate without target labels."""
 
     name: str
     source_accuracy: float
@@ -44,15 +44,15 @@ class CandidateScores:
     weighted_risk: float
     """Importance-weighted log loss on held-out source rows; lower is better."""
     dev: float
-    """Deep embedded validation risk: shown alone."""
+    """Deep embedded validation risk; no part of the choice."""
     information: float
     """H(mean p) - mean H(p) on held-out target rows, in nats; higher is better."""
     entropy: float
-    """Mean entropy of the answers on held-out target rows, in nats: shown alone."""
+    """Mean entropy of the answers on held-out target rows, in nats; no part of the choice."""
     density: float
-    """Soft neighbourhood density: shown alone."""
+    """Soft neighbourhood density; no part of the choice."""
     estimated_accuracy: float
-    """Accuracy on the target that the confidence of the answers lets expect (ATC): shown alone."""
+    """Accuracy on the target, estimated by confidences (ATC); no part of the choice."""
     shares: tuple[float, ...]
     """Class shares of the answers on held-out target rows."""
     critic: tuple[float, ...] = ()
@@ -60,7 +60,7 @@ class CandidateScores:
     minutes: float = 0.0
     """Training time."""
     vetoes: tuple[str, ...] = ()
-    """Reasons for which it cannot be chosen."""
+    """Reasons why it cannot be chosen."""
     rank: float | None = None
     """Mean rank, 1 is best; None with a veto."""
     target_accuracy: float | None = None

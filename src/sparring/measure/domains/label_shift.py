@@ -1,7 +1,7 @@
 """Class shares of an unlabelled target, from a classifier's errors on a labelled source (BBSE, Lipton et al. 2018).
 
 With the joint table C[i, j] = P(answer i, class j) on the source and the shares q of answers on the target, the weights
-of the classes are w = C^-1 q, and the target's shares are w times the source's. This holds where the classes look
+of the classes are w = C^-1 q. The target's shares are w times the source's. This holds where the classes look
 alike in both domains; where they do not, the interval is too narrow.
 """
 
@@ -63,7 +63,7 @@ class LabelShift:
 
 
 def trust_of(accuracy: float) -> float:
-    """Return how far shares are trusted that come from a classifier with this estimated accuracy on the target.
+    """Return the weight in [0, 1] of shares that a classifier of this estimated target accuracy gives.
 
     Many errors there show that the classes look otherwise than in the source, and then the estimate is wrong.
     """
@@ -102,9 +102,8 @@ def estimate_label_shift(
 ) -> LabelShift:  # fmt: skip
     """Return the label shift from a classifier's answers on held-out source rows `[N]` and target rows `[M]`.
 
-    `source` are the class shares `[K]` of all labelled source rows: a rare class may have none held out.
-
-    The interval is the percentile bootstrap over both.
+    `source` are the class shares `[K]` of all labelled source rows: a rare class may have none held out. The
+    interval is the percentile bootstrap over both.
     """
     rng, count = np.random.default_rng(seed), len(classes)
 

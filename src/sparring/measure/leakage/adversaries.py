@@ -47,7 +47,7 @@ class Adversary:
     """One family with its settings to choose from."""
 
     settings: Mapping[str, Fit]
-    """What is said of a setting -> how to fit with it."""
+    """Description of a setting -> how to fit with it."""
 
 
 def prepare(x: Array) -> Callable[[Array], Array]:
@@ -208,7 +208,7 @@ def _scores_of(nets: Sequence[nn.Module], dtype: torch.dtype) -> Scores:
 
 
 def available() -> dict[str, Adversary]:
-    """Return the families that can be used here: boosting needs scikit-learn."""
+    """Return the families that are installed: boosting needs scikit-learn."""
     return {name: family for name, family in FAMILIES.items() if name != BOOSTING or find_spec("sklearn")}
 
 

@@ -1,6 +1,6 @@
 """Attack features by fresh adversaries: choose one on half of the rows, score it once on the other half.
 
-An adversary that an encoder was trained against says little: one that is trained anew reads more. The choice among
+The adversary of an encoder's training underestimates the leak: one that is trained anew predicts more. The choice among
 families and settings is made by cross-validation in half A, so that the interval on half B needs no correction.
 """
 
@@ -50,7 +50,7 @@ def attack(
     families: Mapping[str, Adversary] | None = None,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Leak:
-    """Return what the best adversary reads of `groups` `[N]`, numbers from 0 to K - 1, in features `x` `[N, d]`.
+    """Return how well the best adversary predicts `groups` `[N]`, from 0 to K - 1, from features `x` `[N, d]`.
 
     Raises ValueError where a group has fewer than MIN_GROUP_ROWS rows.
     """

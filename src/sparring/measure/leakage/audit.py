@@ -19,12 +19,12 @@ MAX_ONE_HOT = 256
 """Largest number of codes that adversaries get one-hot beside the features."""
 MAX_COLUMNS = 1024
 """Columns beyond which features are projected at random to this number."""
-NO_BOUND = "Other adversaries may read more: only finite codes have a bound for all of them."
+NO_BOUND = "Other adversaries may predict more: only finite codes have a bound for all of them."
 
 
 @dataclass(frozen=True)
 class Audited:
-    """Rows of an audit, and what they are called."""
+    """Rows of an audit, with the names of groups and classes."""
 
     features: Array
     """`[N, d]`."""
@@ -42,10 +42,10 @@ class Audited:
 def audit(
     rows: Audited, *, seed: int = 0, on_progress: Callable[[int, int], None] = lambda done, total: None
 ) -> LeakageReport:
-    """Return what fresh adversaries read of the groups, in all rows and, where there are labels, within each class.
+    """Return how well fresh adversaries predict the groups, in all rows and, where there are labels, in each class.
 
-    The rows must be unknown to whatever computed the features. Classes in which a group has too few rows are left out,
-    with a warning. Raises ValueError where a group has too few rows in all.
+    The rows must not be training rows of the model that computed the features. Classes in which a group has
+    too few rows are left out, with a warning. Raises ValueError where a group has too few rows in all.
     """
     codes = codes_of(rows.features)
     features = _with_codes(rows.features, codes)
@@ -103,7 +103,7 @@ def _attacks(
 
 
 def _with_codes(x: Array, codes: NDArray[np.int64] | None) -> Array:
-    """Return finite codes with a column for each: a linear adversary then reads all that they hold."""
+    """Return finite codes with a column for each: a linear adversary can then use all of them."""
     if codes is None or codes.max() >= MAX_ONE_HOT or codes.max() == 0:
         return x
     return np.concatenate([x, np.eye(int(codes.max()) + 1, dtype=np.float32)[codes]], 1)
@@ -134,7 +134,7 @@ def _protocol(rows: Audited, codes: NDArray[np.int64] | None, seed: int) -> dict
 
 
 def _message(rows: Audited, leaks: Sequence[Leak], certificates: Sequence[Certificate]) -> str:
-    """Return what the attacks on all rows say, and the certificate or that there is none."""
+    """Return a summary of the attacks on all rows, and of the certificates where there are any."""
     by_name = {leak.attacked: leak for leak in leaks if leak.label is None}
     leak = by_name[FEATURES]
     beside = [
@@ -143,9 +143,9 @@ def _message(rows: Audited, leaks: Sequence[Leak], certificates: Sequence[Certif
         if what in by_name
     ]
     if leak.auc.low > 0.5:
-        lines = [f"A fresh adversary ({leak.adversary}) reads the group with an AUC of {leak.auc.text(3, 1)}"]
+        lines = [f"A fresh adversary ({leak.adversary}) predicts the group with an AUC of {leak.auc.text(3, 1)}"]
     else:
-        lines = [f"No fresh adversary reads the group better than by chance: AUC {leak.auc.text(3, 1)}"]
+        lines = [f"No fresh adversary predicts the group better than chance: AUC {leak.auc.text(3, 1)}"]
     lines[0] += f"; {', '.join(beside)}."
     if leak.gap and leak.gap.low > 0:
         lines.append(f"As a user of the features it treats the groups differently: a gap of {leak.gap.text()} points.")

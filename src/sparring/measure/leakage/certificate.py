@@ -22,7 +22,7 @@ from sparring.stats.intervals import LEVEL
 MAX_CODES = 1024
 """Largest number of distinct rows that count as codes."""
 ROWS_PER_CODE = 8
-"""Rows for each code, on average, from which distinct rows count as codes: with fewer the bound says nothing."""
+"""Rows for each code, on average, from which distinct rows count as codes: with fewer the bound is empty."""
 
 
 def codes_of(x: NDArray[np.float32]) -> NDArray[np.int64] | None:

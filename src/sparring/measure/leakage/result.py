@@ -10,19 +10,19 @@ from sparring.stats.intervals import Interval
 from sparring.stats.proportion import Proportion
 
 FEATURES, RAW, SHUFFLED = "features", "raw data", "shuffled groups"
-"""What is attacked; groups that are shuffled hold nothing to read, so that they show how chance looks."""
+"""What is attacked; shuffled groups are independent of the features, so they show the chance level."""
 
 
 @dataclass(frozen=True)
 class Leak:
-    """What the best fresh adversary reads of the group, on rows that it did not learn from."""
+    """How well the best fresh adversary predicts the group, on rows that it was not trained on."""
 
     attacked: str
     """The features, the raw data, or the features with shuffled groups."""
     label: str | None
-    """Class within which the group is read; None: all rows."""
+    """Class within which the group is predicted; None: all rows."""
     adversary: str
-    """Family and setting, chosen by cross-validation in the half that it learnt from."""
+    """Family and setting, chosen by cross-validation in the training half."""
     auc: Interval
     """AUC, or one minus it; of more than two groups the mean of one against the rest."""
     balanced_accuracy: Interval
@@ -90,14 +90,14 @@ class LeakageReport:
 
     protocol: dict[str, Any]
     message: str
-    """Sentences that sum the figures up."""
+    """Summary of the figures, in sentences."""
     leaks: tuple[Leak, ...]
     certificates: tuple[Certificate, ...]
     """One for all rows and one within each class; none where the features are no finite codes."""
     warnings: tuple[str, ...] = ()
 
     def of(self, attacked: str, label: str | None = None) -> Leak | None:
-        """Return the attack on this, within this class; None where there was none."""
+        """Return the attack on `attacked` within the class `label`; None where there was none."""
         return next((leak for leak in self.leaks if (leak.attacked, leak.label) == (attacked, label)), None)
 
     def to_json(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""ADDA: a target encoder against a critic that knows the source encoder's features (Tzeng et al. 2017)."""
+"""ADDA: a target encoder against a critic of its and the source encoder's features (Tzeng et al. 2017)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Classifiers that play against an adversary which reads the group from their answers or their features."""
+"""Classifiers trained against an adversary that predicts the group from their answers or features."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from sparring.recipes.features.fair_base import AdversarialFairRecipe
 
 @dataclass(frozen=True, kw_only=True)
 class Zhang(AdversarialFairRecipe):
-    """A classifier whose answers hide the group, by projected gradients.
+    """A classifier whose answers do not reveal the group, by projected gradients.
 
     Differences: Adam in place of rates 1/t, a weight that ramps to a constant in place of sqrt(t), several turns and
-    fresh starts of the adversary, groups of equal weight in its loss, and no gain from errors beyond chance.
+    restarts of the adversary. Its loss gives groups equal weight, and errors beyond chance gain nothing.
     """
 
     name: ClassVar[str] = "zhang"
@@ -32,8 +32,8 @@ class Zhang(AdversarialFairRecipe):
     project: bool = True
     """Removal of the part of the gradient that helps the adversary (Eq. 1)."""
     sharpness: float | None = None
-    """Sharpness c with which each adversary begins: it reads softmax((1 + |c|) logits). None: 1 for parity, 5 for odds
-    and opportunity."""
+    """Sharpness c with which each adversary begins; its input is softmax((1 + |c|) logits). None: 1 for parity, 5 for
+    odds and opportunity."""
 
     def resolve(self, spec: Any, hardware: Hardware) -> Self:
         """Choose the sharpness by the notion (docs/lab-notebook.md)."""
@@ -41,7 +41,7 @@ class Zhang(AdversarialFairRecipe):
         return replace(super().resolve(spec, hardware), sharpness=sharpness)
 
     def adversary(self, spec: Any, classifier: nn.Module) -> GroupAdversary:
-        """Return a logistic adversary on answers; for odds and opportunity it sees the class as well."""
+        """Return a logistic adversary on answers; for odds and opportunity the class is an input as well."""
         notion = self.notion_for(spec)
         assert self.sharpness is not None
         return AnswerAdversary(
@@ -58,17 +58,17 @@ class Zhang(AdversarialFairRecipe):
 
 @dataclass(frozen=True, kw_only=True)
 class FeatureFairRecipe(AdversarialFairRecipe):
-    """A recipe whose adversary sees the features."""
+    """A recipe whose adversary predicts the group from the features."""
 
     def adversary(self, spec: Any, classifier: nn.Module) -> GroupAdversary:
-        """Return an MLP on features; for odds and opportunity it sees the class as well."""
+        """Return an MLP on features; for odds and opportunity the class is an input as well."""
         notion = self.notion_for(spec)
         return FeatureAdversary(features_in(classifier), notion.groups, notion.classes if notion.sees_labels else 0)
 
 
 @dataclass(frozen=True, kw_only=True)
 class LAFTR(FeatureFairRecipe):
-    """A classifier whose features hide the group by a group-normalised distance (without reconstruction)."""
+    """A classifier whose features do not reveal the group, by a group-normalised distance (without reconstruction)."""
 
     name: ClassVar[str] = "laftr"
     paper: ClassVar[str] = "Madras et al. 2018, arXiv:1802.06309"
@@ -90,7 +90,7 @@ class MaxEntropy(FeatureFairRecipe):
     """A classifier whose features leave the adversary uncertain.
 
     To raise the adversary's cross entropy instead rewards features that make it confidently wrong, which a fresh
-    adversary reads.
+    adversary can use.
     """
 
     name: ClassVar[str] = "max_entropy"

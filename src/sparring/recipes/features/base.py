@@ -1,4 +1,4 @@
-"""What recipes share that adapt a classifier to an unlabelled domain (`sparring classify SOURCE --adapt-to TARGET`)."""
+"""Common parts of the recipes that adapt a classifier to an unlabelled domain (`classify --adapt-to TARGET`)."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class AdaptationRecipe:
     level: ClassVar[str] = "mild"
     """Level of augmentation (`networks.augmentation_for`)."""
     uses_target: ClassVar[bool] = True
-    """False where training sees the source alone."""
+    """False where training uses the source alone."""
 
     width: int | None = None
     """Channels of the first convolution, or units of a hidden layer. None: by the kind of data."""
@@ -65,7 +65,9 @@ class AdaptationRecipe:
         check_range(self, 0, 1, "weight_decay")
         shares = self.class_shares
         if shares and (min(shares) < 0 or max(shares) > 1 or not sum(shares) > 0):
-            raise UsageError("--class-shares must be from 0 to 1, and not all of them 0")
+            raise UsageError(
+                "--class-shares must be from 0 to 1, and not all of them 0: give proportions, or leave it out"
+            )
         check_range(self, 0, float("inf"), "augment_strength")
 
     @property

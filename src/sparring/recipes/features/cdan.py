@@ -1,4 +1,4 @@
-"""CDAN+E: the domain critic sees features times class probabilities, confident rows more (Long et al. 2018)."""
+"""CDAN+E: a domain critic of features times class probabilities, weighted by confidence (Long et al. 2018)."""
 
 from __future__ import annotations
 

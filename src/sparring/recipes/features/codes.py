@@ -1,4 +1,4 @@
-"""A classifier of a few codes, whose use by anyone has a gap that can be certified."""
+"""A classifier of a few codes: the gap of any decision from these can be certified."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from sparring.recipes.recipe import check_positive
 
 @dataclass(frozen=True, kw_only=True)
 class Codes(FairRecipe):
-    """A classifier that sees examples through a few codes, which tell little about the group.
+    """A classifier whose features are a few codes that reveal little about the group.
 
-    No decision from the codes has a larger gap than the distance of the groups' distributions of codes, which is the
-    penalty (after FARE, Jovanović et al. 2023, whose codes are leaves of a tree).
+    The penalty is the distance of the groups' distributions of codes: no decision from the codes has a larger gap
+    (after FARE, Jovanović et al. 2023, whose codes are leaves of a tree).
     """
 
     name: ClassVar[str] = "codes"

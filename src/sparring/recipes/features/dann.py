@@ -1,4 +1,4 @@
-"""DANN: a critic tells the domains apart by features, and the features hide them (Ganin et al. 2016)."""
+"""DANN: a critic classifies the domain by features, which are trained against it (Ganin et al. 2016)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What recipes of classifiers that treat groups alike share: the fields, the classifier, its optimiser and average."""
+"""Common parts of the recipes that treat groups alike: the fields, the classifier, its optimiser and average."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from sparring.recipes.recipe import check_positive, check_range
 
 @dataclass(frozen=True, kw_only=True)
 class FairRecipe:
-    """The fields and the classifier that all methods share, so that a comparison is one of the methods alone."""
+    """Common fields and classifier of all methods, so that a comparison is one of the methods alone."""
 
     name: ClassVar[str] = ""
     paper: ClassVar[str] = ""
@@ -51,7 +51,7 @@ class FairRecipe:
     positive: str | None = None
     """Class whose answers are the favourable ones, for opportunity. None: the last of two classes; each of several."""
     weight: float | None = None
-    """Weight of fairness against accuracy, once it has risen. None: several are tried."""
+    """Weight of fairness against accuracy, after its rise. None: several are tried."""
     warm_up: float = 0.1
     """Fraction of the run before the weight rises."""
     rise: float = 0.2

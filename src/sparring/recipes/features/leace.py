@@ -22,14 +22,14 @@ SETTLED = 0.005
 
 @dataclass(frozen=True, kw_only=True)
 class LEACE(FairRecipe):
-    """A classifier whose features no linear function reads the group from; others may."""
+    """A classifier from whose features no linear function predicts the group; others may."""
 
     name: ClassVar[str] = "leace"
     paper: ClassVar[str] = "Belrose et al. 2023, arXiv:2306.03819"
     grid: ClassVar[tuple[float, ...]] = ()
 
     frozen: float = 0.6
-    """Fraction of the run after which the encoder is kept."""
+    """Fraction of the run after which the encoder is frozen."""
     erased: float = 0.75
     """Fraction of the run after which the group is erased, and the last layer learns anew."""
 

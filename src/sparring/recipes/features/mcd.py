@@ -1,4 +1,4 @@
-"""MCD: two heads that disagree on the target, and an encoder that makes them agree (Saito et al. 2018)."""
+"""MCD: two heads maximise their disagreement on the target, and the encoder minimises it (Saito et al. 2018)."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class MCD(AdaptationRecipe):
     encoder_steps: int = 4
     """Steps of the encoder per step of the heads."""
     encoder_lr: float = 0.05
-    """Largest learning rate of these steps, relative to `lr`. In the paper they share Adam's moments with the source's
-    steps, whose larger gradients make them as small."""
+    """Largest learning rate of these steps, relative to `lr`. In the paper Adam's moments also hold the source's
+    larger gradients, which makes these steps as small."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -18,7 +18,7 @@ from sparring.recipes.recipe import check_positive
 
 @dataclass(frozen=True, kw_only=True)
 class Plain(FairRecipe):
-    """A classifier that does not look at groups: what fairness is measured against."""
+    """A classifier without fairness, the baseline of the other methods."""
 
     name: ClassVar[str] = "plain"
     paper: ClassVar[str] = "cross entropy alone; no arXiv version"

@@ -30,7 +30,7 @@ class Reductions(FairRecipe):
     grid: ClassVar[tuple[float, ...]] = (0.0, 0.02, 0.05)
 
     slack: float | None = None
-    """Gap that is allowed. None: several are tried."""
+    """Largest gap. None: several are tried."""
     bound: float = 2.0
     """Largest sum of the multipliers."""
     rate: float = 1.0
@@ -59,7 +59,7 @@ class Reductions(FairRecipe):
         return {"classifier": mixture, "multipliers": multipliers}
 
     def system(self, spec: Any, nets: Mapping[str, nn.Module], total: int) -> System:
-        """Return the game; the weights are not averaged, for each member is of its own period."""
+        """Return the game; the weights are not averaged, since each member is from a different period."""
         mixture: Any = nets["classifier"]
         multipliers: Any = nets["multipliers"]
         game = ReductionGame(mixture, multipliers, self.notion_for(spec), self.change(spec), self.periods)

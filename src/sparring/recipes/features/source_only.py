@@ -1,4 +1,4 @@
-"""The baseline of domain adaptation: a classifier of the source, which does not see the target."""
+"""The baseline of domain adaptation: a classifier trained on the source alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Thresholds for each group on the answers of the plain classifier: nothing is trained, but the group must be seen."""
+"""Thresholds for each group on the plain classifier: nothing is trained, but the group must be an input."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MADE_FROM_PLAIN = "thresholds are made from the plain classifier: leave --recipe
 
 @dataclass(frozen=True, kw_only=True)
 class Thresholds(FairRecipe):
-    """The plain classifier with a threshold for each group, for tables whose protected column is seen."""
+    """The plain classifier with a threshold for each group, for tables whose protected column is an input."""
 
     name: ClassVar[str] = "thresholds"
     paper: ClassVar[str] = "Hardt et al. 2016, arXiv:1610.02413"
