@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from sparring.commands.adapting.candidates import MINUTES, Budget, candidates_of
+from sparring.commands.adapting.candidates import MINUTES, TrainingLength, candidates_of
 from sparring.commands.adapting.domains import Domains, join, open_target, preprocessing, target_labels
 from sparring.commands.adapting.scoring import accuracy_of, label_shift, score, test_on_source, with_ranks
 from sparring.commands.adapting.training import Candidate, train_candidate
@@ -137,7 +137,7 @@ def _train_all(adaptation: Adaptation) -> tuple[list[Candidate], list[CandidateS
     session, names = adaptation.session, list(adaptation.recipes)
     settings = session.settings
     minutes = settings.minutes or (None if settings.images else MINUTES[adaptation.domains.source.spec.kind])
-    budgets = Budget(minutes, settings.images).split(names)
+    lengths = TrainingLength(minutes, settings.images).split(names)
     candidates: dict[str, Candidate] = {}
     scores: list[CandidateScores] = []
     shift: LabelShift | None = None
@@ -147,7 +147,7 @@ def _train_all(adaptation: Adaptation) -> tuple[list[Candidate], list[CandidateS
             recipe = replace(recipe, class_shares=tuple(round(share, 6) for share in shift.training_shares))
         domains = adaptation.mapped if recipe.uses_target else adaptation.domains
         run = Run(session.run.path / CANDIDATES / name)
-        candidates[name] = train_candidate(adaptation.request, run, recipe, budgets[name], domains, session.progress)
+        candidates[name] = train_candidate(adaptation.request, run, recipe, lengths[name], domains, session.progress)
         scores.append(score(candidates[name]))
         shift = shift or label_shift(candidates[name], scores[0])
         scores = with_ranks(scores, shift)

@@ -25,19 +25,19 @@ MINUTES: dict[str, float] = {"image": 15.0, "audio": 15.0, "series": 8.0, "table
 
 
 @dataclass(frozen=True)
-class Budget:
+class TrainingLength:
     """Training time, or examples, of all candidates together."""
 
     minutes: float | None
     images: int | None
 
-    def split(self, names: list[str]) -> dict[str, Budget]:
-        """Return the budget of each candidate, in proportion to WEIGHTS."""
+    def split(self, names: list[str]) -> dict[str, TrainingLength]:
+        """Return the length of each candidate, in proportion to WEIGHTS."""
         times = {name: WEIGHTS.get(name, 1.0) for name in names}
         examples = {name: time / COSTS.get(name, 1.0) for name, time in times.items()}
         minutes, images = self.minutes, self.images
         return {
-            name: Budget(
+            name: TrainingLength(
                 None if minutes is None else round(minutes * times[name] / sum(times.values()), 4),
                 None if images is None else max(int(images * examples[name] / sum(examples.values())), 1),
             )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sparring.commands.adapting.candidates import Budget
+from sparring.commands.adapting.candidates import TrainingLength
 from sparring.commands.adapting.domains import Domains
 from sparring.commands.reporting.progress import Progress
 from sparring.commands.training.calibrate import calibrated
@@ -38,14 +38,19 @@ class Candidate:
 
 
 def train_candidate(
-    outer: TrainRequest, run: Run, recipe: AdaptationRecipe, budget: Budget, domains: Domains, progress: Progress
+    outer: TrainRequest,
+    run: Run,
+    recipe: AdaptationRecipe,
+    length: TrainingLength,
+    domains: Domains,
+    progress: Progress,
 ) -> Candidate:
     """Train, or continue, the candidate `recipe` in `run`; calibrate it on the held-out source rows and save it.
 
-    A run that exists keeps its settings; `budget` may make it longer. Raises Stopped after a signal: all is saved then.
+    A run that exists keeps its settings; `length` may make it longer. Raises Stopped after a signal: all is saved then.
     """
     request = replace(
-        outer, recipe=None if run.exists else recipe, out=run.path, minutes=budget.minutes, images=budget.images
+        outer, recipe=None if run.exists else recipe, out=run.path, minutes=length.minutes, images=length.images
     )
     session = TrainingSession.start("classify", request, progress)
     data: Any = domains.joined

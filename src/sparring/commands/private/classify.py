@@ -67,7 +67,7 @@ def classify_privately(
     """Train a classifier whose weights are (epsilon, delta)-differentially private in the training rows; test it.
 
     Raises UsageError where the budget is out of range, settings read private rows, or the run was begun with another
-    budget, SparringError where its key is missing or was drawn on another machine.
+    budget. Raises SparringError where its key is missing or was drawn on another machine.
     """
     dist.check_single_process()
     if request.labels is not None or request.labels_file is not None:

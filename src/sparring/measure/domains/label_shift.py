@@ -1,7 +1,7 @@
 """Class shares of an unlabelled target, from a classifier's errors on a labelled source (BBSE, Lipton et al. 2018).
 
-With the joint table C[i, j] = P(answer i, class j) on the source and the shares q of answers on the target, the weights
-of the classes are w = C^-1 q. The target's shares are w times the source's. This holds where the classes look
+Let C[i, j] = P(answer i, class j) be the joint table on the source, and q the shares of answers on the target. The
+weights of the classes are w = C^-1 q. The target's shares are w times the source's. This holds where the classes look
 alike in both domains; where they do not, the interval is too narrow.
 """
 
@@ -78,7 +78,7 @@ def joint_table(answers: NDArray[np.int64], labels: NDArray[np.int64], classes: 
 
 
 def class_weights(table: NDArray[np.float64], answered: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return w >= 0 that solves C w = q for a joint table `[K, K]` and shares of answers `[K]`, each scaled to sum 1.
+    """Return w >= 0 that solves C w = q, for a joint table `[K, K]` and shares of answers `[K]`, both of sum 1.
 
     A small ridge keeps the weights near 1 where C is singular.
     """

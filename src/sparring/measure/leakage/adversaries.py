@@ -1,7 +1,7 @@
-"""Fresh adversaries: five families of classifiers that read a group from features.
+"""Fresh adversaries: five families of classifiers that predict a group from features.
 
-Each fits on rows `[N, d]`, standardised by `prepare`, and weighs all groups alike. The score of a group is meant as a
-log-probability under equal shares, so that the largest score of a row is the answer with the best balanced accuracy.
+Each fits on rows `[N, d]`, standardised by `prepare`, and weighs all groups alike. The score of a group estimates its
+log-probability at equal group sizes. So the largest score of a row is the answer of the best balanced accuracy.
 """
 
 from __future__ import annotations

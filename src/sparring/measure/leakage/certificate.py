@@ -1,9 +1,9 @@
 """Certify finite codes: a bound of the gap between groups of every decision that is made from the codes alone.
 
 A decision from a code k is a probability f(k) of "yes". Its gap between two groups is |sum_k f(k) (p_0k - p_1k)|, at
-most the total variation distance TV = 1/2 sum_k |p_0k - p_1k|. On n_0 and n_1 rows that did not make the codes the
-estimate of TV is too large on average (Jensen), and falls below its mean by t with a probability of at most
-exp(-2 t^2 / (1/n_0 + 1/n_1)) (McDiarmid 1989). So TV <= estimate + sqrt(ln(1/delta) (1/n_0 + 1/n_1) / 2) with
+most the total variation distance TV = 1/2 sum_k |p_0k - p_1k|. Take n_0 and n_1 rows that the encoder was not
+trained on. The estimate of TV is too large on average (Jensen). It falls below its mean by t with a probability of at
+most exp(-2 t^2 / (1/n_0 + 1/n_1)) (McDiarmid 1989). So TV <= estimate + sqrt(ln(1/delta) (1/n_0 + 1/n_1) / 2) with
 probability 1 - delta. All pairs of groups and all classes share delta (Bonferroni).
 """
 
