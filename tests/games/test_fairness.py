@@ -110,7 +110,14 @@ def test_the_projected_gradient_is_zhangs() -> None:
     torch.manual_seed(0)
     net, adversary, alpha = TabularClassifier(3, 2, 8), AnswerAdversary(2, 2, 0), 0.7
     game = AdversarialGame(
-        net, adversary, PARITY, lambda at: alpha, unchanged, sees="logits", reward=weighted_cross_entropy, project=True
+        net,
+        adversary,
+        PARITY,
+        lambda at: alpha,
+        unchanged,
+        inputs="logits",
+        reward=weighted_cross_entropy,
+        project=True,
     )
     weights = list(net.parameters())
 
@@ -132,7 +139,7 @@ def test_an_adversary_worse_than_chance_is_not_made_worse() -> None:
     torch.manual_seed(0)
     net, adversary = TabularClassifier(3, 2, 8), AnswerAdversary(2, 2, 0)
     game = AdversarialGame(
-        net, adversary, PARITY, lambda at: 5.0, unchanged, sees="logits", reward=weighted_cross_entropy, ceiling=0.0
+        net, adversary, PARITY, lambda at: 5.0, unchanged, inputs="logits", reward=weighted_cross_entropy, ceiling=0.0
     )
     loss, stats = game.loss("classifier", batch(), 0.5)
     assert loss.item() == pytest.approx(nn.functional.cross_entropy(net(batch().x), batch().y).item())
@@ -143,7 +150,7 @@ def test_fresh_adversaries_begin_in_time_and_the_same_each_time() -> None:
     torch.manual_seed(0)
     net, adversary, cleared = TabularClassifier(3, 2, 8), FeatureAdversary(8, 2, 0, 4), list[int]()
     game = AdversarialGame(
-        net, adversary, PARITY, lambda at: 1.0, unchanged, sees="features", reward=answer_entropy, generations=2,
+        net, adversary, PARITY, lambda at: 1.0, unchanged, inputs="features", reward=answer_entropy, generations=2,
         steps=2, on_fresh=lambda: cleared.append(1),
     )  # fmt: skip
     assert game.turns == ("adversary", "adversary", "classifier")

@@ -88,7 +88,7 @@ class AdversarialGame:
 
     The adversary minimises `adversary_loss` in `steps` turns a round. The classifier minimises its cross entropy minus
     `weight` times `reward`, which counts up to `ceiling`: an adversary that is worse than chance is confidently wrong,
-    and another one predicts the group from its answers. `sees` is the adversary's input: the classifier's logits or its
+    and another one predicts the group from its answers. `inputs` of the adversary are the classifier's logits or its
     features. With `project` the part of the classifier's gradient that would help the adversary is removed as well. A
     fresh adversary begins `generations` times a run, since the classifier can otherwise overfit to a single one;
     `on_fresh` clears the state of its optimizer.
@@ -102,7 +102,7 @@ class AdversarialGame:
         weight: Schedule,
         change: AugmentFn,
         *,
-        sees: Literal["logits", "features"],
+        inputs: Literal["logits", "features"],
         reward: Reward,
         adversary_loss: Reward = weighted_cross_entropy,
         ceiling: float = math.inf,
@@ -114,8 +114,9 @@ class AdversarialGame:
         self.players: Mapping[str, nn.Module] = {"classifier": classifier, "adversary": adversary}
         self.turns: Sequence[str] = (*["adversary"] * steps, "classifier")
         self._classifier, self._adversary, self._notion, self._weight = classifier, adversary, notion, weight
-        self._sees, self._reward, self._adversary_loss, self._project = sees, reward, adversary_loss, project
-        self._ceiling, self._generations, self._on_fresh, self._change = ceiling, generations, on_fresh, change
+        self._input, self._reward, self._adversary_loss = inputs, reward, adversary_loss
+        self._ceiling, self._project, self._generations = ceiling, project, generations
+        self._on_fresh, self._change = on_fresh, change
 
     def loss(self, player: str, batch: Batch, at: float) -> tuple[Tensor, Stats]:
         """Return a player's loss; `leak` is the adversary's accuracy, with each group weighted the same."""
@@ -124,24 +125,24 @@ class AdversarialGame:
         if player == "adversary":
             self._renew(batch, at)
             with torch.no_grad():
-                shown, _ = self._show(batch)
-            answers = self._adversary(shown, batch.y)
+                inputs, _ = self._inputs(batch)
+            answers = self._adversary(inputs, batch.y)
             leak = (weights * (answers.argmax(1) == group)).sum()
             return self._adversary_loss(answers, group, weights), {"leak": leak}
-        shown, logits = self._show(batch)
+        inputs, logits = self._inputs(batch)
         loss, stats = classification_loss(logits, batch.y)
-        reward = self._reward(self._adversary(shown, batch.y), group, weights)
+        reward = self._reward(self._adversary(inputs, batch.y), group, weights)
         factor: Tensor | float = self._weight(at) * (reward.detach() < self._ceiling)
         if self._project and self._weight(at):
             factor = factor + self._projection(loss, reward)
         return loss - factor * reward, {**stats, "reward": reward}
 
-    def _show(self, batch: Batch) -> tuple[Tensor, Tensor]:
+    def _inputs(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return the adversary's input `[B, F]`, and the logits `[B, K]`."""
         x = self._change(batch.x, batch)
         features = features_of(self._classifier, x)
         logits = logits_of(self._classifier, features)
-        return (logits if self._sees == "logits" else features), logits
+        return (logits if self._input == "logits" else features), logits
 
     def _projection(self, loss: Tensor, reward: Tensor) -> Tensor:
         """Return (g . h) / |h|^2 of the gradients g of the loss and h of the reward, over all weights as one vector.

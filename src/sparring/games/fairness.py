@@ -42,7 +42,7 @@ class Notion:
             yield from ((y == k, [k]) for k in (every if self.positive is None else [self.positive]))
 
     @property
-    def sees_labels(self) -> bool:
+    def uses_labels(self) -> bool:
         """True where rows of different classes are not compared."""
         return self.name != "parity"
 

@@ -1,4 +1,4 @@
-"""A classifier of two classes with a threshold of its own for each group, which it reads from columns of the row."""
+"""A classifier of two classes with one threshold for each group, which is encoded in columns of the row."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ def clipped_sum(net: nn.Module, loss: RowLoss, x: Tensor, y: Tensor, clip: float
     """Return a scalar whose gradient is sum_i min(1, clip / |g_i|) g_i, where g_i is the gradient of row i.
 
     The batch may be empty. A row whose gradient is not finite counts as 0, so that no row can stop a training. Without
-    `ghost` the gradients themselves are formed; `ghost_norms_agree` tells whether they have to be.
+    `ghost` the gradients themselves are formed; `ghost_norms_agree` checks whether that is necessary.
     """
     with torch.autocast(x.device.type, enabled=False):
         if not len(x):

@@ -130,4 +130,4 @@ class Ledger:
             )
             return cls(Budget(**saved["budget"]), releases, tuple(saved["public"]), saved["adjacency"])
         except (KeyError, TypeError) as error:
-            raise SparringError(f"the privacy ledger is damaged: {error}") from error
+            raise SparringError(f"the privacy ledger is damaged ({error}): restore privacy.json from a copy") from error

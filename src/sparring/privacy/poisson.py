@@ -1,4 +1,4 @@
-"""Poisson samples of private rows, as batches for the loop: each row enters a step by itself, with one probability.
+"""Poisson samples of private rows, as batches for the loop: each row enters a step independently, with one probability.
 
 The amplification that the accountant counts on holds for this alone. Batches of a shuffled epoch, which have a fixed
 size, are weaker by a factor that is not known in general (Chua et al. 2024, arXiv:2403.17673).

@@ -37,7 +37,7 @@ DRAWS = 4
 """Normal numbers whose sum is one draw of noise."""
 CAUTION = (
     "Noise is drawn in floating point, as the sum of four draws: its low bits are no proof of privacy against an "
-    "attacker who sees them all."
+    "attacker who has them all."
 )
 """Limit of the noise, for reports."""
 README = "Never share this folder: with the key in it, the noise can be subtracted, which reveals private rows.\n"

@@ -23,7 +23,7 @@ class Mark:
 
     name: str
     method: str
-    """What its colour and shape stand for."""
+    """Meaning of its colour and shape."""
     gap: Interval
     accuracy: Interval
     is_selected: bool = False
@@ -112,7 +112,7 @@ def _mark(mark: Mark, k: int, across: Callable[[float], float], down: Callable[[
 
 
 def _colour(k: int) -> str:
-    """Return the colour of a method; with more methods than colours the shape tells them apart."""
+    """Return the colour of a method; with more methods than colours shapes distinguish them."""
     k = (k + k // len(COLOURS)) % len(COLOURS)
     return f"var(--s{k + 1},{COLOURS[k]})"
 

@@ -67,10 +67,12 @@ def open_target(target: str | Path, source: str | Path, data: Dataset, options: 
     if unknown:
         raise UsageError(
             f"--adapt-to {target} does not fit {source}: its classes are {_listed(opened.report.classes)}, those "
-            f"of the source {_listed(spec.classes)}: adaptation needs the same classes"
+            f"of the source {_listed(spec.classes)}: give it the same classes, or no labels"
         )
     if longer(opened.spec, spec).shape != longer(spec, opened.spec).shape:
-        raise UsageError(f"--adapt-to {target} has the shape {opened.spec.shape}, {source} has {spec.shape}")
+        raise UsageError(
+            f"--adapt-to {target} has the shape {opened.spec.shape}, {source} has {spec.shape}: give one shape"
+        )
     if Path(target).absolute() == Path(source).absolute() or _equal(opened, data):
         raise UsageError(f"--adapt-to {target} is the source itself: name other data, or leave it out")
     if len(opened) < MIN_ROWS:

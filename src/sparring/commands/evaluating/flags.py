@@ -15,6 +15,6 @@ class LeakageFlags:
     protect: Annotated[str | None, arg(metavar="GROUPS", help_behavior_hint="")] = None
     """Groups to predict from features (.npy, .npz, .csv): a .npy file, FILE.csv:COLUMN, or a key of the .npz file."""
     beside: Annotated[str | None, arg(metavar="RAW", help_behavior_hint="")] = None
-    """Raw data of the same rows, attacked for comparison, too."""
+    """Raw data of the same rows, attacked for comparison too."""
     within: Annotated[str | None, arg(metavar="CLASSES", help_behavior_hint="")] = None
-    """Classes of the rows, given as the groups are; each is attacked by itself, too."""
+    """Classes of the rows, in the forms of --protect; each class is also attacked separately."""

@@ -114,7 +114,7 @@ def _usable(
         )
     if len(groups.names) < 2:
         only = f"'{groups.names[0]}'" if groups.names else "none"
-        raise UsageError(f"'{groups.what}' holds one group, {only}: two or more are needed to tell apart")
+        raise UsageError(f"'{groups.what}' holds one group, {only}: name groups of two or more values")
     if len(large) < 2:
         raise SparringError(
             f"'{groups.what}' has fewer than two groups of {MIN_GROUP_ROWS} rows: {'; '.join(warnings)}. Add rows"

@@ -50,7 +50,7 @@ def classify_fairly(
     """
     progress, limit = progress or Progress(), GAP if gap is None else gap
     if not 0 <= limit <= 1:
-        raise UsageError(f"--gap must be from 0 to 1, not {limit}")
+        raise UsageError(f"--gap must be from 0 to 1, not {limit}: 0.03 is 3 points")
     if request.labels is not None or request.labels_file is not None:
         raise UsageError("--labels and --labels-file are not for --protect: give a source whose examples are labelled")
     base = base_recipe(request.recipe, notion)
@@ -78,7 +78,7 @@ def _checked(source: Dataset, request: TrainRequest) -> Dataset:
         way = "name the column of the class (--label COLUMN)" if source.spec.kind == "table" else "give labels"
         raise UsageError(f"{request.source} has no classes to learn: {way}")
     if not len(source.split("test")):
-        raise UsageError(f"{request.source} has no test {source.report.unit}: a gap needs examples to measure it on")
+        raise UsageError(f"{request.source} has no test {source.report.unit}: add a test split to measure gaps on")
     return source
 
 

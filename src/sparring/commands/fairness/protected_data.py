@@ -98,7 +98,7 @@ def _large_enough(
     """Return the groups of MIN_ROWS rows or more in each part, and notes on the others."""
     if len(names) < 2:
         value = f"one value ('{names[0]}')" if names else "no value"
-        raise UsageError(f"--protect: '{protected}' has {value} in these {unit}: there are no two groups to compare")
+        raise UsageError(f"--protect: '{protected}' has {value} in these {unit}: name a column of two groups or more")
     small: dict[str, str] = {}
     for k, name in enumerate(names):
         counts = {part: int((groups == k).sum()) for part, groups in parts.items()}

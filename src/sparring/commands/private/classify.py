@@ -125,7 +125,7 @@ def _with_length(session: PrivateSession, rows: int) -> PrivateSession:
 def _check_same_rows(session: PrivateSession, data: Dataset) -> None:
     saved = session.run.settings if session.resumed else None
     if saved is not None and saved["data"]["fingerprint"] != data.fingerprint:
-        raise UsageError(f"{session.run.path} was begun with other rows, or they have changed. Choose another --out")
+        raise UsageError(f"{session.run.path} was begun with other rows, or they have changed: choose another --out")
 
 
 def _train(session: PrivateSession, source: Dataset | None, data: Dataset, loader: Any) -> ClassificationReport:

@@ -50,7 +50,7 @@ class LabelledTraining:
     ) -> LabelledTraining:
         """Start or resume a session, select the labels, print notes and `remarks`; raises UsageError as these do.
 
-        `narrow` hides labels that are kept for something else than training.
+        `narrow` hides labels that are not for training.
         """
         dist.check_single_process()
         session = TrainingSession.start(command, request, progress)

@@ -139,9 +139,7 @@ def _column(fields: Any, number: int, bins: int) -> SchemaColumn:
     if kind not in FIELDS:
         raise UsageError(f"column '{name}' of the schema has kind '{kind}': one of {', '.join(FIELDS)}")
     if unknown := sorted(fields.keys() - FIELDS[kind] - {"name", "kind"}):
-        raise UsageError(
-            f"column '{name}' of the schema has a field '{unknown[0]}': write {', '.join(sorted(FIELDS[kind]))}"
-        )
+        raise UsageError(f"column '{name}' of the schema has a field '{unknown[0]}': {', '.join(sorted(FIELDS[kind]))}")
     if kind == "category":
         values = fields.get("values")
         if not isinstance(values, list) or not values or len(set(map(str, values))) < len(values):

@@ -1,6 +1,6 @@
 """Fresh adversaries: five families of classifiers that predict a group from features.
 
-Each fits on rows `[N, d]`, standardised by `prepare`, and weighs all groups alike. The score of a group estimates its
+Each fits on rows `[N, d]`, standardised by `prepare`, and gives groups equal weight. The score of a group estimates its
 log-probability at equal group sizes. So the largest score of a row is the answer of the best balanced accuracy.
 """
 
@@ -61,7 +61,7 @@ def prepare(x: Array) -> Callable[[Array], Array]:
 
 
 def group_weights(groups: Groups) -> NDArray[np.float64]:
-    """Return the weight of each row, `[N]`, by which all groups weigh alike; the mean is 1."""
+    """Return the weight of each row, `[N]`, which gives all groups equal weight; the mean is 1."""
     counts = np.bincount(groups)
     weights: NDArray[np.float64] = len(groups) / (np.count_nonzero(counts) * counts[groups])
     return weights

@@ -24,7 +24,7 @@ Floats = NDArray[np.float64]
 RATES = (0.001, 0.01)
 """False positive rates at which the true positive rate is reported."""
 MANY_SHADOWS = 64
-"""Shadow models from which each row has variances of its own; with fewer all rows share them."""
+"""Number of shadow models from which variances are per row; with fewer one pair serves all rows."""
 PRIOR = 0.01
 """Proportion of members for which the precision is reported."""
 

@@ -96,7 +96,7 @@ class FixedRows:
 
 
 def releases(game: PrivateSGD, source: BatchSource, noise_multiplier: float, steps: int, secret: SecretNoise) -> Tensor:
-    """Return what the optimiser sees in `steps` real steps of the loop from the same weights, `[steps, P]`."""
+    """Return the noisy gradients of `steps` real steps of the loop from the same weights, `[steps, P]`."""
     parameters = [p for p in game.learner.parameters() if p.requires_grad]
     optimizer = SGD(parameters, lr=0.0)
     add_noise(optimizer, game, noise_multiplier, source.batch_size, secret)

@@ -45,13 +45,13 @@ class Zhang(AdversarialFairRecipe):
         notion = self.notion_for(spec)
         assert self.sharpness is not None
         return AnswerAdversary(
-            notion.classes, notion.groups, notion.classes if notion.sees_labels else 0, self.sharpness
+            notion.classes, notion.groups, notion.classes if notion.uses_labels else 0, self.sharpness
         )
 
     def system(self, spec: Any, nets: Mapping[str, nn.Module], total: int) -> System:
         """Return the game."""
         return self.play(
-            spec, nets, total, sees="logits", reward=weighted_cross_entropy, ceiling=math.log(len(spec.groups)),
+            spec, nets, total, inputs="logits", reward=weighted_cross_entropy, ceiling=math.log(len(spec.groups)),
             project=self.project,
         )  # fmt: skip
 
@@ -63,7 +63,7 @@ class FeatureFairRecipe(AdversarialFairRecipe):
     def adversary(self, spec: Any, classifier: nn.Module) -> GroupAdversary:
         """Return an MLP on features; for odds and opportunity the class is an input as well."""
         notion = self.notion_for(spec)
-        return FeatureAdversary(features_in(classifier), notion.groups, notion.classes if notion.sees_labels else 0)
+        return FeatureAdversary(features_in(classifier), notion.groups, notion.classes if notion.uses_labels else 0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +80,7 @@ class LAFTR(FeatureFairRecipe):
     def system(self, spec: Any, nets: Mapping[str, nn.Module], total: int) -> System:
         """Return the game: the adversary minimises what the classifier maximises."""
         return self.play(
-            spec, nets, total, sees="features", reward=group_distance, adversary_loss=group_distance,
+            spec, nets, total, inputs="features", reward=group_distance, adversary_loss=group_distance,
             ceiling=1 - 1 / len(spec.groups),
         )  # fmt: skip
 
@@ -102,4 +102,4 @@ class MaxEntropy(FeatureFairRecipe):
 
     def system(self, spec: Any, nets: Mapping[str, nn.Module], total: int) -> System:
         """Return the game: the adversary minimises its cross entropy, the classifier maximises its entropy."""
-        return self.play(spec, nets, total, sees="features", reward=answer_entropy)
+        return self.play(spec, nets, total, inputs="features", reward=answer_entropy)

@@ -151,14 +151,14 @@ class AdversarialFairRecipe(FairRecipe):
         return {**nets, "adversary": self.adversary(spec, nets["classifier"])}
 
     def play(
-        self, spec: Any, nets: Mapping[str, nn.Module], total: int, *, sees: Any, reward: Reward,
+        self, spec: Any, nets: Mapping[str, nn.Module], total: int, *, inputs: Any, reward: Reward,
         adversary_loss: Reward = weighted_cross_entropy, ceiling: float = math.inf, project: bool = False,
     ) -> System:  # fmt: skip
         """Return the system of the classifier against the adversary (`games.fair_games.AdversarialGame`)."""
         adversary: Any = nets["adversary"]
         optimizer = Adam(adversary.parameters(), self.adversary_lr, (0.9, 0.99), fused=True)
         game = AdversarialGame(
-            nets["classifier"], adversary, self.notion_for(spec), self.schedule, sees=sees, reward=reward,
+            nets["classifier"], adversary, self.notion_for(spec), self.schedule, inputs=inputs, reward=reward,
             adversary_loss=adversary_loss, ceiling=ceiling, project=project, steps=self.adversary_steps,
             generations=self.generations, on_fresh=lambda: optimizer.state.clear(),
             change=self.change(spec),
