@@ -141,7 +141,7 @@ def main() -> None:
             log(f"{name}: {images:,} images, {nll and nll['value']}, fd {fd['value']:.3f} (real {fd['real']})")
             rows = len(result["models"])
             save(
-                arguments.name, result=f"{rows} models", target="every model measured",
+                arguments.name, result=f"{rows} of {len(MODELS)} models measured", target="every model measured",
                 met=rows == len(MODELS), details=result,
             )  # fmt: skip
 
