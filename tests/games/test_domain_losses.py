@@ -45,6 +45,17 @@ def test_class_confusion_by_hand() -> None:
     torch.testing.assert_close(class_confusion(p.log() * 2.5), expected)
 
 
+def test_the_weights_of_confident_rows_have_no_gradient() -> None:
+    logits = torch.randn(5, 3, dtype=torch.float64, requires_grad=True)
+    p = (logits / 2.5).softmax(1)
+    weights = 1 + torch.exp((p * p.log()).sum(1)).detach()
+    table = p.T @ (weights[:, None] * p)
+    expected = 1 - (table / table.sum(1, keepdim=True)).diagonal().mean()
+    (known,) = torch.autograd.grad(expected, logits)
+    torch.testing.assert_close(torch.autograd.grad(class_confusion(logits), logits)[0], known)
+    assert not entropy_weights(logits).requires_grad
+
+
 def test_the_critics_loss_is_the_cross_entropy_of_both_domains() -> None:
     source, target = torch.randn(6), torch.randn(6)
     y = torch.cat([torch.ones(6), torch.zeros(6)])
@@ -52,6 +63,14 @@ def test_the_critics_loss_is_the_cross_entropy_of_both_domains() -> None:
     torch.testing.assert_close(domain_loss(source, target), expected)
     torch.testing.assert_close(domain_loss(source, target, (torch.ones(6), torch.ones(6))), expected)
     assert domain_accuracy(torch.tensor([1.0, -1.0]), torch.tensor([-1.0, -2.0])) == 0.75
+
+
+def test_each_domain_has_its_own_weights_of_rows() -> None:
+    source, target = torch.tensor([0.3, -1.0]), torch.tensor([2.0, -0.5])
+    weights = torch.tensor([1.5, 0.5]), torch.tensor([0.2, 1.8])
+    by_hand = (1.5 * math.log1p(math.exp(-0.3)) + 0.5 * math.log1p(math.exp(1.0))) / 2
+    by_hand += (0.2 * math.log1p(math.exp(2.0)) + 1.8 * math.log1p(math.exp(-0.5))) / 2
+    assert domain_loss(source, target, weights).item() == pytest.approx(by_hand / 2)
 
 
 def test_confident_rows_weigh_more_and_the_mean_is_1() -> None:
@@ -64,6 +83,7 @@ def test_discrepancy_is_0_for_equal_heads_and_at_most_2_over_the_classes() -> No
     x = torch.randn(5, 4)
     assert discrepancy(x, x + 3) == pytest.approx(0, abs=1e-7)  # a constant changes no probability
     assert discrepancy(torch.tensor([[99.0, 0.0]]), torch.tensor([[0.0, 99.0]])) == pytest.approx(1)
+    assert discrepancy(torch.tensor([[0.8, 0.2]]).log(), torch.tensor([[0.5, 0.5]]).log()) == pytest.approx(0.3)
 
 
 def test_reversal_keeps_values_and_reverses_gradients() -> None:

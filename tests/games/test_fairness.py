@@ -45,9 +45,17 @@ def test_the_gap_penalty_is_the_difference_of_means() -> None:
     assert float(gap_penalty(P, Y, A, Notion("opportunity", 2, 2, 1))) == pytest.approx(0.2)
 
 
-def test_of_several_groups_the_gap_is_the_largest() -> None:
-    p, group = binary(0.1, 0.5, 0.9), torch.tensor([0, 1, 2])
+@pytest.mark.parametrize("order", [(0, 1, 2), (1, 0, 2), (0, 2, 1)])
+def test_of_several_groups_the_gap_is_the_largest(order: tuple[int, ...]) -> None:
+    p, group = binary(0.1, 0.5, 0.9), torch.tensor(order)
     assert float(gap_penalty(p, torch.zeros(3, dtype=torch.int64), group, Notion("parity", 3, 2))) == pytest.approx(0.8)
+
+
+def test_opportunity_compares_correct_answers_of_the_positive_class_or_of_each() -> None:
+    p = torch.tensor([[0.7, 0.2, 0.1], [0.6, 0.1, 0.3], [0.1, 0.8, 0.1], [0.4, 0.3, 0.3]], dtype=torch.float64)
+    y, group = torch.tensor([0, 0, 1, 1]), torch.tensor([0, 1, 0, 1])
+    assert float(gap_penalty(p, y, group, Notion("opportunity", 2, 3, 1))) == pytest.approx(0.5)
+    assert float(gap_penalty(p, y, group, Notion("opportunity", 2, 3))) == pytest.approx((0.1 + 0.5) / 2)
 
 
 def test_a_batch_without_one_of_the_groups_has_no_penalty() -> None:
@@ -164,6 +172,32 @@ def test_fresh_adversaries_begin_in_time_and_the_same_each_time() -> None:
     assert not torch.equal(second, first)
     adversary.start_anew(1, batch().seed)
     assert torch.equal(adversary.layers[0].weight, second)
+
+
+def test_the_leak_counts_each_group_the_same_and_unknown_ones_not() -> None:
+    torch.manual_seed(0)
+    net, adversary = TabularClassifier(3, 2, 8), AnswerAdversary(2, 2, 0)
+    game = AdversarialGame(
+        net, adversary, PARITY, lambda at: 1.0, unchanged, inputs="logits", reward=weighted_cross_entropy
+    )
+    data = Batch(torch.randn(8, 3), torch.zeros(8).long(), group=torch.tensor([0, 0, 0, 0, 0, 1, 1, -1]))
+    assert data.group is not None
+    right = adversary(net(data.x), data.y).argmax(1) == data.group
+    _, stats = game.loss("adversary", data, 0.5)
+    expected = (float(right[:5].float().mean()) + float(right[5:7].float().mean())) / 2
+    assert torch.as_tensor(stats["leak"]).item() == pytest.approx(expected)
+    assert expected != pytest.approx(float(right.float().mean()))
+
+
+def test_the_penalty_has_the_weight_of_its_schedule() -> None:
+    torch.manual_seed(0)
+    net = TabularClassifier(3, 2, 8)
+    game = PenaltyGame(net, gap_penalty, PARITY, lambda at: 4 * at, unchanged)
+    entropy = nn.functional.cross_entropy(net(batch().x), batch().y).item()
+    for at in (0.0, 0.5, 1.0):
+        loss, stats = game.loss("classifier", batch(), at)
+        penalty = torch.as_tensor(stats["penalty"]).item()
+        assert loss.item() == pytest.approx(entropy + 4 * at * penalty) and penalty > 1e-3
 
 
 def test_sharpening_compares_decisions() -> None:

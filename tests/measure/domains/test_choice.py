@@ -53,9 +53,23 @@ def test_the_estimate_and_the_sources_shares_are_both_plausible() -> None:
     assert find_vetoes(scores(shares=(0.5, 0.5)), BASELINE, wrong) == ()
 
 
+def test_a_class_that_is_rare_by_chance_may_have_an_even_share_of_the_answers() -> None:
+    ends = ((0.05, 0.95),) * 4
+    assert find_vetoes(scores(shares=(0.3, 0.7)), BASELINE, LabelShift(("a", "b"), *ends)) == ()
+    assert find_vetoes(scores(shares=(0.6, 0.4)), BASELINE, LabelShift(("a", "b"), *ends))
+
+
+def test_a_critic_at_chance_for_a_while_is_not_dead() -> None:
+    assert find_vetoes(scores(critic=(0.5, 0.9, 0.5)), BASELINE, SHIFT) == ()
+
+
 def test_ranks_are_means_and_ties_share_them() -> None:
     every = [scores("a", weighted_risk=0.1, information=0.9), scores("b", weighted_risk=0.1, information=0.5)]
     assert mean_ranks(every) == [1.25, 1.75]
+    by_risk = [scores(name, weighted_risk=risk) for name, risk in (("a", 0.3), ("b", 0.1), ("c", 0.2))]
+    assert mean_ranks(by_risk) == [2.5, 1.5, 2.0]
+    by_information = [scores(name, information=nats) for name, nats in (("a", 0.3), ("b", 0.1), ("c", 0.2))]
+    assert mean_ranks(by_information) == [1.5, 2.5, 2.0]
 
 
 def test_the_lowest_rank_wins_then_net_information_then_simplicity() -> None:

@@ -24,7 +24,8 @@ def test_bbse_is_exact_on_a_known_confusion_matrix() -> None:
 def test_weights_are_not_negative_and_near_1_where_answers_say_nothing() -> None:
     table = np.full((2, 2), 0.25)  # answers do not depend on the class
     np.testing.assert_allclose(class_weights(table, np.array([0.5, 0.5])), [1, 1], rtol=1e-6)
-    assert (class_weights(np.diag([0.5, 0.5]), np.array([1.0, 0.0])) >= 0).all()
+    weights = class_weights(np.array([[0.4, 0.1], [0.1, 0.4]]), np.array([1.0, 0.0]))  # the inverse has -2/3
+    np.testing.assert_allclose(weights, [8 / 3, 0], rtol=0.01)
 
 
 def test_the_joint_table_counts_answers_by_classes() -> None:

@@ -31,11 +31,15 @@ def test_weights_are_the_density_ratio_of_shifted_gaussians() -> None:
     assert (weights[1] / weights[0]).item() == pytest.approx(math.e, rel=0.15)  # p_t / p_s = exp(x - 1/2)
 
 
-def test_weights_are_clipped() -> None:
-    source, target = torch.randn(100, 1), torch.randn(100, 1) + 50
-    rows = torch.tensor([[0.0], [50.0]])
-    weights = importance_weights(source, target, rows)
-    assert weights.min() >= 0 and weights.max() <= 2 < MAX_WEIGHT
+@pytest.mark.parametrize("count", [2000, 100])
+def test_weights_are_clipped_and_domains_count_the_same(count: int) -> None:
+    """Half way between the domains the ratio is 1, whatever their sizes; far in the target it is the largest."""
+    generator = torch.Generator().manual_seed(0)
+    source = torch.randn(2000, 1, generator=generator)
+    target = torch.randn(2000, 1, generator=generator)[:count] + 4
+    weights = importance_weights(source, target, torch.tensor([[2.0], [8.0], [-4.0]]))
+    assert (weights[1] / weights[0]).item() == pytest.approx(MAX_WEIGHT, rel=0.25)
+    assert 0 <= weights[2].item() < 0.01
 
 
 def test_weighted_risk_and_dev_by_hand() -> None:

@@ -157,6 +157,7 @@ def result(gap: float, accuracy: float) -> FairnessResult:
 def test_the_front_holds_what_no_other_beats() -> None:
     points = {"plain": (0.2, 0.85), "a": (0.1, 0.84), "worse": (0.12, 0.83), "b": (0.02, 0.8), "equal": (0.1, 0.84)}
     assert front(points) == ["b", "a", "plain"]
+    assert front({"low": (0.1, 0.8), "high": (0.1, 0.84)}) == ["high"]
 
 
 def test_the_area_over_a_front() -> None:
@@ -185,4 +186,5 @@ def test_mutation_is_what_mutated_answers_have() -> None:
 def test_the_most_accurate_of_a_small_gap_is_chosen() -> None:
     results = {"plain": result(0.2, 0.85), "a": result(0.03, 0.82), "b": result(0.01, 0.83), "c": result(0.0, 0.75)}
     assert choose(results, "parity", 0.03) == "b" and choose(results, "odds", 0.005) == "c"
+    assert choose({"edge": result(0.03, 0.84), "b": result(0.01, 0.83)}, "parity", 0.03) == "edge"
     assert choose({"plain": result(0.2, 0.85)}, "parity", 0.03) is None
