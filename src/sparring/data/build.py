@@ -30,7 +30,7 @@ from sparring.engine.errors import SparringError
 
 VERSION = 4
 """Version of the cache's layout and of the way examples are decoded; part of every key."""
-READING = 5
+READING = 6
 """Version of what is chosen about a source before it is decoded; what older versions opened is opened again."""
 DISK_RESERVE = 0.05
 """Fraction of the free disk that a cache leaves free."""
@@ -76,7 +76,7 @@ def build_cache(
         notes += emptied_classes(
             [(name, classes[k] if k >= 0 else None) for name, k in zip(names, labels, strict=True)], skipped
         )
-        test = _choose_test(raw, used, names, labels, notes)
+        test, marked = _choose_test(raw, used, names, labels, notes)
         idx = np.array(used, np.int64)
         spec = raw.finish(spec, rows, idx, idx[~test])
         arrays: dict[str, NDArray[Any] | None] = {
@@ -100,6 +100,7 @@ def build_cache(
     return replace(
         report, splits=splits, notes=[*request.notes, *raw.notes, *notes], fingerprint=fingerprint, copies=copies,
         unreadable=_unreadable(raw, results), emptied=_emptied(raw, used, copies), roles=list(raw.roles),
+        test_marked=marked,
     )  # fmt: skip
 
 
@@ -156,16 +157,15 @@ def _nothing_usable(source: str, raw: RawDataset, skipped: list[tuple[str, str]]
 
 def _choose_test(
     raw: RawDataset, used: list[int], names: list[str], labels: NDArray[np.int64], notes: list[str]
-) -> NDArray[np.bool_]:
-    """Which used examples are for testing; remarks go to `notes`."""
+) -> tuple[NDArray[np.bool_], bool]:
+    """Return which used examples are for testing, and whether the source marks them; remarks go to `notes`."""
     marked = np.array([raw.items[row].split == "test" for row in used], bool)
     if marked.all():
         notes.append(f"all {raw.unit} are marked as test: they are trained on")
-        marked[:] = False
-        return marked
+        return np.zeros_like(marked), False
     test, note = choose_test(marked, names, labels, raw.held_out)
     notes += [note] if note else []
-    return test
+    return test, bool(marked.any())
 
 
 def _sort_out(

@@ -59,6 +59,8 @@ class SourceReport:
     """Remarks on classes and splits of which nothing can be used."""
     unreadable: int = 0
     """Files that may be examples and cannot be read."""
+    test_marked: bool = False
+    """True where the source itself marks its test examples; else they were drawn from all."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "shape", tuple(self.shape))  # JSON knows lists alone

@@ -12,9 +12,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from sparring.commands.private.images import open_private_images
 from sparring.commands.reporting.progress import Progress
 from sparring.data.dataset import Dataset, SourceReport
-from sparring.data.open import open_rows, open_source
+from sparring.data.open import open_rows
 from sparring.data.reader_api import ReadOptions
 from sparring.data.tables.schema import Schema, check_label, read_schema
 from sparring.engine.data_spec import ImageSpec, spec_to_json
@@ -58,21 +59,12 @@ class PrivateData:
 
 
 def open_images(source: str, options: ReadOptions, progress: Progress) -> Dataset:
-    """Open private images: all rows, unless the source itself marks some for testing.
+    """Open the private images of a generator (`open_private_images`).
 
-    Messages hold the number, the size and the classes of the images alone. Raises UsageError where reading depends on
-    the values of the rows.
+    Messages hold the number, the size and the classes of the images alone.
     """
-    on_reading = progress.callback("reading")  # copies count: which of two labels is kept depends on further rows
-    data = open_source(source, options, keep_duplicates=True, on_progress=on_reading).without_vectors()
-    if any("held out for testing" in note for note in data.notes):
-        data = data.split(None)  # a random split would make neighbours differ in many rows
+    data = open_private_images(source, options, progress).without_vectors()
     spec: ImageSpec = data.spec
-    if spec.scale is not None:
-        raise UsageError(
-            f"{source} holds numbers that are scaled by the range of all, which depends on the rows: convert them "
-            "to bytes from 0 to 255 by a public range first"
-        )
     if len(data) < 2:
         raise SparringError(f"{source} has fewer than two usable images: a private release needs hundreds or more")
     data.spec = replace(spec, unlabelled=0)

@@ -13,11 +13,11 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from sparring.commands.private.images import open_private_images
 from sparring.commands.training.plan import UNPLANNED, Plan
 from sparring.commands.training.run_settings import TrainingData
 from sparring.commands.training.session import TrainingSession
 from sparring.data.dataset import Dataset
-from sparring.data.open import open_source
 from sparring.data.summary import check_readable
 from sparring.engine.atomic_io import remove
 from sparring.engine.data_spec import KINDS
@@ -61,23 +61,12 @@ class PrivateSession(TrainingSession):
     budget: Budget | None = None
 
     def open_rows(self) -> tuple[Dataset, bool]:
-        """Open the training rows, and return whether the source itself marks others for testing.
-
-        Raises UsageError where reading depends on the values of the rows.
-        """
+        """Open the training rows, and return whether the source itself marks others for testing."""
         settings = self.settings
-        on_reading = self.progress.callback("reading")  # which of two copies is kept depends on further rows: both are
-        data = open_source(settings.source, settings.read, keep_duplicates=True, on_progress=on_reading)
-        check_readable(data.report, force=settings.read.force)
+        data = open_private_images(settings.source, settings.read, self.progress)
         check_kind(data.spec.kind)
-        if data.spec.scale is not None:
-            raise UsageError(
-                f"{settings.source} holds numbers that are scaled by the range of all, which depends on the rows: "
-                "convert them to bytes from 0 to 255 by a public range first"
-            )
-        if any("held out for testing" in note for note in data.notes):
-            return data.split(None), False  # a random split would make neighbours differ in many rows
-        return data, bool(data.report.splits["test"])
+        check_readable(data.report, force=settings.read.force)
+        return data, data.report.test_marked
 
     def keyed(self, data: Dataset, secret: SecretNoise) -> Dataset:
         """Return the rows under a digest that reveals nothing without the key, without names of what was skipped."""
