@@ -29,8 +29,9 @@ from torch import Tensor
 
 import sparring
 from sparring.commands.reporting.progress import Progress
-from sparring.measure.likelihood.outliers import auroc, batch_means, png_bits
+from sparring.measure.likelihood.outliers import batch_means, png_bits
 from sparring.models.density import DensityModel
+from sparring.stats.auc import auc
 
 BATCH = 10
 TARGET = 0.9
@@ -67,12 +68,12 @@ def one_seed(seed: int, images: int, rows: int, mutation: float, folder: Path) -
         models.append(model)
         log(f"seed {seed}, {name}: {run.metrics()[-1]['nll']:.3f} bits/dim")
     inliers, outliers = (scores_of(*models, source, rows) for source in ("fashion-mnist", "mnist"))
-    areas = {name: auroc(inliers[name], outliers[name]) for name in inliers}
-    for name, (area, low, high) in areas.items():
-        log(f"seed {seed}, {name}: {area:.3f} ({low:.3f} to {high:.3f})")
+    areas = {name: auc(inliers[name].numpy(), outliers[name].numpy()) for name in inliers}
+    for name, area in areas.items():
+        log(f"seed {seed}, {name}: {area.text(3, 1)}")
     means = {f"bits/dim of {name}": float(s["-log p"].mean()) / (784 * ln(2)) for name, s in
              (("fashion-mnist", inliers), ("mnist", outliers))}  # fmt: skip
-    return {"seed": seed, "auroc": areas, **means}
+    return {"seed": seed, "auroc": {name: area.to_json() for name, area in areas.items()}, **means}
 
 
 def main() -> None:
@@ -89,7 +90,7 @@ def main() -> None:
             one_seed(seed, arguments.images, arguments.rows, arguments.mutation, Path(folder))
             for seed in range(arguments.seeds)
         ]
-    median = {name: statistics.median(run["auroc"][name][0] for run in runs) for name in runs[0]["auroc"]}
+    median = {name: statistics.median(run["auroc"][name]["value"] for run in runs) for name in runs[0]["auroc"]}
     words = ", ".join(f"{name} {area:.3f}" for name, area in median.items())
     save(
         arguments.name, result=words, target=f"a mend of at least {TARGET} where -log p fails",

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from sparring.engine.errors import SparringError
-from sparring.privacy.secret import FOLDER, KEY_FILE, SecretNoise
+from sparring.engine.run_folder import SECRETS
+from sparring.privacy.secret import KEY_FILE, SecretNoise
 
 
 def test_noise_is_standard_normal():
@@ -39,7 +40,7 @@ def test_a_purpose_has_the_same_noise_and_another_has_other(tmp_path):
 
 def test_only_the_owner_reads_the_key(tmp_path):
     noise = SecretNoise.create(tmp_path)
-    folder = tmp_path / FOLDER
+    folder = tmp_path / SECRETS
     if os.name == "posix":
         assert folder.stat().st_mode & 0o777 == 0o700
         assert (folder / KEY_FILE).stat().st_mode & 0o777 == 0o600
@@ -57,6 +58,6 @@ def test_a_run_without_its_key_is_refused(tmp_path, monkeypatch):
         patch.setattr(platform, "node", lambda: "elsewhere")
         with pytest.raises(SparringError, match=r"another machine.*continue there"):
             SecretNoise.load(tmp_path)
-    (tmp_path / FOLDER / KEY_FILE).write_text("{}")
+    (tmp_path / SECRETS / KEY_FILE).write_text("{}")
     with pytest.raises(SparringError, match="damaged"):
         SecretNoise.load(tmp_path)

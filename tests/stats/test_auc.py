@@ -8,7 +8,7 @@ from statistics import NormalDist
 import numpy as np
 import pytest
 
-from sparring.stats.auc import folded, macro_auc
+from sparring.stats.auc import auc, folded, macro_auc
 from sparring.stats.intervals import Interval
 
 
@@ -45,8 +45,8 @@ def test_interval_covers(sizes: tuple[int, int], truth: float) -> None:
 
 
 def test_perfect_order_has_an_interval_by_the_number_of_pairs() -> None:
-    auc = macro_auc(two_columns(np.arange(40.0)), np.repeat([0, 1], 20))
-    assert (auc.value, auc.low, auc.high) == (1, pytest.approx(0.025 ** (1 / 20)), 1)
+    area = macro_auc(two_columns(np.arange(40.0)), np.repeat([0, 1], 20))
+    assert (area.value, area.low, area.high) == (1, pytest.approx(0.025 ** (1 / 20)), 1)
 
 
 def test_three_groups_give_the_mean_of_one_against_the_rest() -> None:
@@ -60,3 +60,19 @@ def test_folding() -> None:
     assert folded(Interval(0.2, 0.1, 0.3)) == Interval(0.8, 0.7, 0.9)
     assert folded(Interval(0.45, 0.3, 0.55)) == Interval(0.55, 0.5, 0.7)
     assert folded(Interval(0.7, 0.6, 0.8)) == Interval(0.7, 0.6, 0.8)
+
+
+def test_the_area_is_the_probability_of_the_right_order() -> None:
+    a, b = np.array([1.0, 2.0, 3.0]), np.array([2.0, 4.0])
+    pairs = [(y > x) + 0.5 * (y == x) for x in a for y in b]
+    assert auc(a, b).value == pytest.approx(float(sum(pairs)) / 6)
+    assert auc(a, a + 10).value == 1.0 and auc(a + 10, a).value == 0.0
+
+
+def test_the_interval_of_two_sets_covers() -> None:
+    """Normal scores one standard deviation apart: the area is Phi(1 / sqrt 2)."""
+    true, rng, hits = 0.76025, np.random.default_rng(0), 0
+    for _ in range(200):
+        area = auc(rng.standard_normal(80), rng.standard_normal(60) + 1)
+        hits += area.low <= true <= area.high
+    assert hits >= 180

@@ -29,8 +29,6 @@ from sparring.engine.atomic_io import explain_os_errors
 from sparring.engine.errors import SparringError
 from sparring.engine.run_folder import SECRETS
 
-FOLDER = SECRETS
-"""Folder of a run that is never shared."""
 KEY_FILE = "noise.json"
 KEY_BYTES = 32
 DRAWS = 4
@@ -55,7 +53,7 @@ class SecretNoise:
 
         Raises SparringError where that cannot be written.
         """
-        folder = run / FOLDER
+        folder = run / SECRETS
         key = secrets.token_bytes(KEY_BYTES)
         content = json.dumps({"key": key.hex(), "machine": _machine()})
         with explain_os_errors(folder):
@@ -76,7 +74,7 @@ class SecretNoise:
 
         Raises SparringError where the key is gone or damaged, or was drawn on another machine.
         """
-        path = run / FOLDER / KEY_FILE
+        path = run / SECRETS / KEY_FILE
         way_out = (
             "sampling, reporting and loading still work; to train anew, which costs epsilon again, choose another --out"
         )
@@ -100,7 +98,7 @@ class SecretNoise:
     @classmethod
     def open(cls, run: Path) -> Self:
         """Return the noise of a run that has released nothing yet: a new key, or the one that a stopped start wrote."""
-        return cls.load(run) if (run / FOLDER / KEY_FILE).exists() else cls.create(run)
+        return cls.load(run) if (run / SECRETS / KEY_FILE).exists() else cls.create(run)
 
     def bound_to(self, *facts: str) -> Self:
         """Return noise that is independent for other data and settings: a key may serve two starts of a run."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from sparring.engine.run_folder import SECRETS
 from sparring.privacy.ledger import Ledger
-from sparring.privacy.secret import CAUTION, FOLDER
+from sparring.privacy.secret import CAUTION
 from sparring.report.blocks import Bullets, Table, Text
 from sparring.report.format import number
 from sparring.report.page import Section
@@ -23,7 +24,7 @@ def privacy_sections(ledger: Ledger, shared: Sequence[str]) -> list[Section]:
         (release.what, release.mechanism.describe(), number(release.sensitivity), number(ledger.epsilon(k + 1)))
         for k, release in enumerate(ledger.releases)
     ]
-    keep = f"Never share the folder {FOLDER}/: with its key the noise can be subtracted."
+    keep = f"Never share the folder {SECRETS}/: with its key the noise can be subtracted."
     return [
         Section(
             "Privacy", Text(guarantee), Table(("Release", "Mechanism", "Sensitivity", "Epsilon in all"), rows),

@@ -12,6 +12,13 @@ from sparring.stats.intervals import LEVEL, Interval, Z
 Floats = NDArray[np.float64]
 
 
+def auc(negatives: Floats, positives: Floats) -> Interval:
+    """Return the probability that a positive has the higher score, ties counted half, with its interval."""
+    scores = np.concatenate([negatives, positives])
+    groups = np.repeat(np.array([0, 1]), [len(negatives), len(positives)])
+    return macro_auc(np.stack([-scores, scores], 1), groups)
+
+
 def macro_auc(scores: Floats, groups: NDArray[np.int64]) -> Interval:
     """Return the mean over groups of the AUC of one group against the rest, with its interval.
 
@@ -32,12 +39,12 @@ def macro_auc(scores: Floats, groups: NDArray[np.int64]) -> Interval:
     return _logit_interval(value, error, int(min(sizes)))
 
 
-def folded(auc: Interval) -> Interval:
+def folded(area: Interval) -> Interval:
     """Return the interval of max(AUC, 1 - AUC): a score below 1/2 gives as much away as one above."""
-    value, low, high = auc.value, auc.low, auc.high
+    value, low, high = area.value, area.low, area.high
     if low <= 0.5 <= high:
         return Interval(max(value, 1 - value), 0.5, max(high, 1 - low))
-    return auc if value > 0.5 else Interval(1 - value, 1 - high, 1 - low)
+    return area if value > 0.5 else Interval(1 - value, 1 - high, 1 - low)
 
 
 def _placements(positive: Floats, negative: Floats) -> tuple[float, Floats, Floats]:

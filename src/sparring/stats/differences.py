@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import torch
 
-from sparring.stats.intervals import LEVEL, Interval
+from sparring.stats.intervals import LEVEL, Interval, mean_of_intervals, wilson_ends
 
 
 @dataclass(frozen=True)
@@ -18,24 +18,19 @@ class Mean:
     value: float
     count: int
 
+    def ends(self, z: float) -> tuple[float, float]:
+        """Return the ends of its Wilson score interval at the normal quantile `z`; (0, 1) without rows."""
+        return wilson_ends(min(max(self.value, 0.0), 1.0), self.count, z) if self.count else (0.0, 1.0)
+
 
 def normal_quantile(probability: float) -> float:
     """Return the quantile of the standard normal distribution."""
     return float(torch.special.ndtri(torch.tensor(probability, dtype=torch.float64)))
 
 
-def wilson_ends(mean: Mean, z: float) -> tuple[float, float]:
-    """Return the ends of the Wilson score interval at the normal quantile `z`; (0, 1) without rows."""
-    if not mean.count:
-        return 0.0, 1.0
-    p, z2 = min(max(mean.value, 0.0), 1.0), z * z / mean.count
-    centre, half = (p + z2 / 2) / (1 + z2), z * math.sqrt(p * (1 - p) / mean.count + z2 / (4 * mean.count)) / (1 + z2)
-    return max(centre - half, 0.0), min(centre + half, 1.0)
-
-
 def difference_ends(a: Mean, b: Mean, z: float) -> tuple[float, float]:
     """Return the ends of the interval of a - b from those of a and b (Newcombe 1998, method 10)."""
-    (low_a, high_a), (low_b, high_b) = wilson_ends(a, z), wilson_ends(b, z)
+    (low_a, high_a), (low_b, high_b) = a.ends(z), b.ends(z)
     below = math.hypot(a.value - low_a, high_b - b.value)
     above = math.hypot(high_a - a.value, b.value - low_b)
     return a.value - b.value - below, a.value - b.value + above
@@ -61,9 +56,5 @@ def largest_difference(pairs: Sequence[tuple[Mean, Mean]]) -> Interval:
 
 def mean_of_proportions(means: Sequence[Mean]) -> Interval:
     """Return the mean of independent proportions with its interval, by the distances of their Wilson ends."""
-    z, count = normal_quantile((1 + LEVEL) / 2), len(means)
-    value = sum(mean.value for mean in means) / count
-    ends = [wilson_ends(mean, z) for mean in means]
-    below = math.sqrt(sum((mean.value - low) ** 2 for mean, (low, _) in zip(means, ends, strict=True))) / count
-    above = math.sqrt(sum((high - mean.value) ** 2 for mean, (_, high) in zip(means, ends, strict=True))) / count
-    return Interval(value, max(value - below, 0.0), min(value + above, 1.0))
+    z = normal_quantile((1 + LEVEL) / 2)
+    return mean_of_intervals([Interval(mean.value, *mean.ends(z)) for mean in means])

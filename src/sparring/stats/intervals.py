@@ -6,7 +6,7 @@ Sparring has its own since scipy is not among its dependencies; the tests compar
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -82,6 +82,18 @@ def resampled_means(values: Tensor, seed: int = 0) -> Tensor:
     return torch.cat([values[torch.randint(n, (chunk, n), generator=generator)].mean(1) for chunk in chunks])
 
 
+def mean_of_intervals(parts: Sequence[Interval]) -> Interval:
+    """Return the mean of independent estimates in [0, 1], with its interval by the distances to their ends.
+
+    The squares of these distances add up (MOVER; Zou and Donner 2008).
+    """
+    count = len(parts)
+    value = sum(part.value for part in parts) / count
+    below = math.sqrt(sum((part.value - part.low) ** 2 for part in parts)) / count
+    above = math.sqrt(sum((part.high - part.value) ** 2 for part in parts)) / count
+    return Interval(value, max(value - below, 0.0), min(value + above, 1.0))
+
+
 def wilson_interval(hits: int, total: int) -> tuple[float, float]:
     """Return the ends of the Wilson score interval of a proportion (Wilson 1927), within [0, 1].
 
@@ -91,10 +103,19 @@ def wilson_interval(hits: int, total: int) -> tuple[float, float]:
     [0.0, 0.037]
     """
     _check(hits, total)
-    value, z2 = hits / total, Z * Z / total
+    low, high = wilson_ends(hits / total, total)
+    return (0.0 if hits == 0 else low), (1.0 if hits == total else high)
+
+
+def wilson_ends(value: float, total: int, z: float = Z) -> tuple[float, float]:
+    """Return the ends of the Wilson score interval of a mean of `total` values in [0, 1], at the normal quantile `z`.
+
+    A mean of probabilities varies less than a proportion, so that its interval is on the safe side.
+    """
+    z2 = z * z / total
     center = (value + z2 / 2) / (1 + z2)
-    half = Z * math.sqrt(value * (1 - value) / total + z2 / (4 * total)) / (1 + z2)
-    return (0.0 if hits == 0 else center - half), (1.0 if hits == total else center + half)
+    half = z * math.sqrt(value * (1 - value) / total + z2 / (4 * total)) / (1 + z2)
+    return max(center - half, 0.0), min(center + half, 1.0)
 
 
 def clopper_pearson_interval(hits: int, total: int) -> tuple[float, float]:

@@ -15,10 +15,10 @@ import pytest
 import sparring
 from sparring.commands.train import train
 from sparring.engine.errors import SparringError, UsageError
-from sparring.engine.run_folder import Run
+from sparring.engine.run_folder import SECRETS, Run
 from sparring.engine.safetensors_io import load_file
 from sparring.measure.diagnostics.private_diagnostics import SCORE
-from sparring.privacy.secret import FOLDER, KEY_FILE
+from sparring.privacy.secret import KEY_FILE
 
 TINY: dict[str, Any] = {"width": 4, "batch_size": 8, "frequencies": 20, "orientations": 2}
 FLAGS = [part for name, value in TINY.items() for part in (f"--{name.replace('_', '-')}", str(value))]
@@ -89,8 +89,8 @@ def test_the_ledger_and_the_page_state_the_promise(images: Run, table: Run) -> N
 
 
 def test_shared_files_hold_nothing_of_the_rows(images: Run, table: Run, sources: Path) -> None:
-    shared = [path for path in images.path.rglob("*") if path.is_file() and FOLDER not in path.parts]
-    key = json.loads((images.path / FOLDER / KEY_FILE).read_text())["key"]
+    shared = [path for path in images.path.rglob("*") if path.is_file() and SECRETS not in path.parts]
+    key = json.loads((images.path / SECRETS / KEY_FILE).read_text())["key"]
     fingerprint = sparring.open(str(sources / "bars.npz")).fingerprint
     for path in shared:
         content = path.read_bytes()
@@ -126,7 +126,7 @@ def test_a_start_that_was_killed_releases_the_same_again(sources: Path, tmp_path
     first = train(sources / "people.csv", private=1, schema=schema, out=out)
     before = load_file(first.path / "generator.safetensors")
     (out / "privacy.json").unlink()  # as if it was killed before
-    assert (out / FOLDER / KEY_FILE).exists()
+    assert (out / SECRETS / KEY_FILE).exists()
     again = train(sources / "people.csv", private=1, schema=schema, out=out)
     after = load_file(again.path / "generator.safetensors")
     assert all((before[name] == after[name]).all() for name in before)
@@ -145,7 +145,7 @@ def test_a_run_without_its_noise_or_on_another_machine_is_refused(
         patch.setattr(platform, "node", lambda: "elsewhere")
         with pytest.raises(SparringError, match=r"another machine.*continue there"):
             train("bars.npz", out=copy, images=128)
-    shutil.rmtree(copy / FOLDER)
+    shutil.rmtree(copy / SECRETS)
     with pytest.raises(SparringError, match=r"is gone, or .* was copied without it.*sampling, reporting and loading"):
         train("bars.npz", out=copy, images=128)
     assert sparring.load(copy).label_names == ("0", "1")

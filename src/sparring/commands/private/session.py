@@ -23,6 +23,7 @@ from sparring.engine.atomic_io import remove
 from sparring.engine.data_spec import KINDS
 from sparring.engine.errors import SparringError, UsageError
 from sparring.engine.loop import System
+from sparring.engine.run_folder import SECRETS
 from sparring.engine.seeds import mix
 from sparring.games.private_sgd import PrivateSGD, add_noise
 from sparring.nets.feature_head import split_or_wrap
@@ -32,7 +33,7 @@ from sparring.privacy.clipping import check_rows_are_independent, ghost_norms_ag
 from sparring.privacy.ledger import Budget, Ledger, Release
 from sparring.privacy.mechanisms import SubsampledGaussian
 from sparring.privacy.poisson import PoissonBatches
-from sparring.privacy.secret import FOLDER, SecretNoise
+from sparring.privacy.secret import SecretNoise
 from sparring.recipes.classifier_recipe import joint_ema
 from sparring.recipes.supervised.scattering import ScatteringRecipe, row_loss
 
@@ -161,7 +162,7 @@ def secret_of(session: PrivateSession) -> Iterator[SecretNoise]:
         yield SecretNoise.create(run.path)
     except BaseException:
         if not run.exists:
-            remove(run.path / FOLDER)
+            remove(run.path / SECRETS)
             if run.path.is_dir() and not any(run.path.iterdir()):
                 run.path.rmdir()
         raise

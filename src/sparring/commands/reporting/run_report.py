@@ -14,7 +14,7 @@ from sparring.commands.evaluating.inputs import EvaluationInputs
 from sparring.commands.private.options import is_private_run, ledger_of
 from sparring.commands.training.run_settings import recipe_of, spec_of
 from sparring.engine.atomic_io import write
-from sparring.engine.run_folder import Run
+from sparring.engine.run_folder import SECRETS, Run
 from sparring.measure.classifier.calibration import ClassificationReport
 from sparring.measure.diagnostics.finding import Finding
 from sparring.measure.diagnostics.memorisation import closest_pairs
@@ -22,7 +22,6 @@ from sparring.measure.domains.adaptation_report import Choice
 from sparring.measure.scores.evaluation import Evaluation
 from sparring.models.density import unit_of
 from sparring.models.saved import main_player
-from sparring.privacy.secret import FOLDER
 from sparring.report.adaptation_section import adaptation_section
 from sparring.report.blocks import Block, Picture
 from sparring.report.classifier_section import classified_sections
@@ -144,7 +143,7 @@ def _privacy(run: Run) -> list[Section]:
     """Return the ledger of a private generator, and the files that may be shared."""
     if not is_private_run(run.path) or main_player(run.path) != "generator":
         return []
-    shared = {path.name for path in run.path.iterdir() if path.name != FOLDER} | {run.report_path.name}
+    shared = {path.name for path in run.path.iterdir() if path.name != SECRETS} | {run.report_path.name}
     return privacy_sections(ledger_of(run), sorted(shared))
 
 

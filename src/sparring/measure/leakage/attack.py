@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from sparring.measure.leakage.adversaries import Adversary, Array, Fit, Groups, available, logistic, prepare
 from sparring.measure.leakage.result import Leak
 from sparring.stats.auc import folded, macro_auc
-from sparring.stats.intervals import Interval, Z
+from sparring.stats.intervals import Interval, Z, mean_of_intervals
 from sparring.stats.proportion import Proportion
 
 FOLDS = 3
@@ -110,19 +110,12 @@ def _cross_validated(name: str, fit: Fit, x: Array, groups: Groups, folds: Group
 
 
 def _accuracy(answers: Groups, groups: Groups, names: Sequence[str]) -> tuple[Interval, dict[str, Proportion]]:
-    """Return the balanced accuracy, and the recall of each group with its exact interval.
-
-    The interval of the mean adds the squares of the distances to the ends of each (Zou and Donner 2008).
-    """
+    """Return the balanced accuracy, and the recall of each group with its exact interval."""
     recalls = {
         name: Proportion.count(int((answers[groups == k] == k).sum()), int((groups == k).sum()), "clopper-pearson")
         for k, name in enumerate(names)
     }
-    parts, count = list(recalls.values()), len(names)
-    mean = sum(part.value for part in parts) / count
-    below = math.sqrt(sum((part.value - part.low) ** 2 for part in parts)) / count
-    above = math.sqrt(sum((part.high - part.value) ** 2 for part in parts)) / count
-    return Interval(mean, max(mean - below, 0.0), min(mean + above, 1.0)), recalls
+    return mean_of_intervals([Interval(part.value, part.low, part.high) for part in recalls.values()]), recalls
 
 
 def _bits(validated: Floats, train_groups: Groups, scores: Floats, groups: Groups) -> Interval:

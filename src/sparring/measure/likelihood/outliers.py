@@ -1,4 +1,4 @@
-"""Outlier scores of a density model, and how well a score separates two sets.
+"""Outlier scores of a density model.
 
 A likelihood alone ranks images by how predictable they are, so simple images of other things look likely (Nalisnick et
 al. 2019, arXiv:1810.09136). The other scores correct for that.
@@ -17,7 +17,6 @@ from torch import Tensor
 
 from sparring.engine.data_spec import DataSpec, ImageSpec
 from sparring.engine.image_io import to_image
-from sparring.stats.intervals import Z
 
 
 @singledispatch
@@ -47,28 +46,3 @@ def batch_means(scores: Tensor, size: int) -> Tensor:
     """Return the means of successive batches of `size` scores `[N]`, in an order at random but fixed; `[N // size]`."""
     order = torch.randperm(len(scores), generator=torch.Generator().manual_seed(0))
     return scores[order][: len(scores) // size * size].reshape(-1, size).mean(1)
-
-
-def auroc(inliers: Tensor, outliers: Tensor) -> tuple[float, float, float]:
-    """Return the area under the ROC curve of scores that are higher for outliers, with its 95 % interval.
-
-    It is the probability that an outlier has the higher score, ties counted half. The interval is that of DeLong et al.
-    1988: the variance of the mean placement of each set.
-    """
-    ordered_in, ordered_out = inliers.double().sort().values, outliers.double().sort().values
-
-    def placements(values: Tensor, others: Tensor) -> Tensor:
-        below = torch.searchsorted(others, values, right=False)
-        up_to = torch.searchsorted(others, values, right=True)
-        return (below + up_to).double() / 2 / len(others)
-
-    of_outliers = placements(ordered_out, ordered_in)
-    of_inliers = placements(ordered_in, ordered_out)
-    area = float(of_outliers.mean())
-    variance = _variance(of_outliers) / len(of_outliers) + _variance(of_inliers) / len(of_inliers)
-    half = Z * variance**0.5
-    return area, max(area - half, 0.0), min(area + half, 1.0)
-
-
-def _variance(values: Tensor) -> float:
-    return float(values.var(correction=1)) if len(values) > 1 else 0.25
