@@ -15,6 +15,7 @@ from torch import Tensor, nn
 import sparring
 from sparring.commands.classify import to_text
 from sparring.commands.private.diagnosis import diagnose_private_classifier
+from sparring.commands.private.options import shareable_files
 from sparring.commands.training.interrupt import Stopped
 from sparring.engine.loop import play
 from sparring.measure.diagnostics.finding import Finding
@@ -51,7 +52,16 @@ def test_ledger_keeps_the_budget(run: Path) -> None:
     assert 7.9 < ledger.epsilon() <= 8 and ledger.budget.delta == 1e-5
     (release,) = ledger.releases
     assert "50 steps" in release.what and release.sensitivity == 0.1
-    assert "private/" not in saved["shared"]
+    assert "private" not in saved["shared"]
+
+
+def test_a_file_that_the_run_did_not_write_is_not_to_be_shared(run: Path) -> None:
+    (run / "rows.csv").write_text("a\n1\n")
+    try:
+        shared = shareable_files(sparring.Run(run))
+    finally:
+        (run / "rows.csv").unlink()
+    assert {path.name for path in run.iterdir()} == {*shared, "private"}
 
 
 def test_nothing_of_the_rows_but_noisy_gradients_is_shared(run: Path, source: Path) -> None:

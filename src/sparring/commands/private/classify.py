@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from sparring.commands.private.options import shareable_files, write_ledger
 from sparring.commands.private.session import PrivateSession, check_kind, poisson_batches, secret_of
 from sparring.commands.reporting.classifier_report import report_of
 from sparring.commands.reporting.progress import Progress
@@ -47,9 +48,6 @@ SETTINGS = "private"
 """Entry of run.json that holds the budget of a private run."""
 PUBLIC_EXAMPLES = 64
 """Number of noise images in the memory of the saved classifier, in place of training images."""
-SHARED = ("classifier.safetensors", "classifier.json", "classification.json", "privacy.json", "report.html", "run.json",
-          "metrics.jsonl", "checkpoints/")  # fmt: skip
-"""Files of a run that may be shared."""
 NOTES = (
     "probabilities are not calibrated, and no answer is 'none of these': both would need training rows",
     "the test rows are not protected: the errors are theirs",
@@ -135,7 +133,7 @@ def _train(session: PrivateSession, source: Dataset | None, data: Dataset, loade
 
     def callbacks(system: System, plan: Plan) -> Sequence[Callback]:
         ledgers.append(ledger := session.ledger(loader, plan))
-        session.run.write_json("privacy", {**ledger.to_json(), "shared": list(SHARED)})
+        write_ledger(session.run, ledger)
         session.progress.info(f"privacy: {ledger.releases[0].mechanism.describe()}: epsilon {ledger.epsilon():.4g}")
         if source is not None:
             return [_progress(session, plan), classifier_checkpoint(session, plan, system, data, source)]
@@ -169,7 +167,7 @@ def _test(
     test = run_test(classifier, source, data, session.progress) if source is not None and has_test else None
     report = replace(report_of(session.run, classifier, data, test, NOTES), to_label="")
     session.run.write_json("classification", asdict(report))
-    sections = privacy_sections(ledger, SHARED)
+    sections = privacy_sections(ledger, shareable_files(session.run))
     write(session.run.report_path, page_html(page_of_run(session.run, (), sections=sections)))
     return report
 

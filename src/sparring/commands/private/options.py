@@ -16,6 +16,11 @@ from sparring.recipes import RECIPES, is_private, private_recipe, recipe_class
 
 LEDGER = "privacy"
 """Name of the JSON file of a run that holds its ledger."""
+SHAREABLE = (
+    "run.json", "metrics.jsonl", f"{LEDGER}.json", "report.html", "classification.json", "classifier.json",
+    "classifier.safetensors", "generator.json", "generator.safetensors", "samples", "film.webp", "checkpoints",
+)  # fmt: skip
+"""Files and folders of a private run that may be shared; any other one may hold private rows."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +86,16 @@ def private_request(request: TrainRequest) -> TrainRequest:
     if saved_recipe(request.out) is None:
         recipe_class(name, "train", guess_kind(request.source, request.read))  # raises where the data are no such kind
     return request
+
+
+def write_ledger(run: Run, ledger: Ledger) -> None:
+    """Write the ledger, and what may be shared, into the run folder."""
+    run.write_json(LEDGER, {**ledger.to_json(), "shared": list(SHAREABLE)})
+
+
+def shareable_files(run: Run) -> list[str]:
+    """Return what the run folder holds that may be shared, and the page that lists it."""
+    return [name for name in SHAREABLE if (run.path / name).exists() or run.path / name == run.report_path]
 
 
 def ledger_of(run: Run) -> Ledger:

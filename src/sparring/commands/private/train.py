@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from sparring.commands.private.diagnosis import diagnose_private
-from sparring.commands.private.options import LEDGER, PrivateOptions, is_private_run, ledger_of, private_request
+from sparring.commands.private.options import PrivateOptions, is_private_run, ledger_of, private_request, write_ledger
 from sparring.commands.private.release import (
     PrivateData,
     codes_digest,
@@ -83,7 +83,7 @@ def _train_table(session: TrainingSession, options: PrivateOptions) -> Run:
     session = replace(session, settings=replace(settings, recipe=recipe))
     run.write_settings(run_json(session.settings, data, Plan.of(1, 1), session.hardware))
     GeneratorModel(net, spec, recipe, metadata=session.metadata(data)).save(run.path, nimg=0)
-    run.write_json(LEDGER, ledger.to_json())
+    write_ledger(run, ledger)
     _report(session)
     return run
 
@@ -120,7 +120,7 @@ def _train_images(session: TrainingSession, options: PrivateOptions) -> Run:
 
     def callbacks(system: System, plan: Plan) -> list[Callback]:
         if ledger is not None:  # run.json is there by now
-            run.write_json(LEDGER, ledger.to_json())
+            write_ledger(run, ledger)
         return _callbacks(session, system, plan, data)
 
     session.play(data, loader, callbacks, lambda system: PostTraining("reporting", 0.0))

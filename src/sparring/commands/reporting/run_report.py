@@ -11,10 +11,10 @@ from PIL import Image
 from torch import Tensor
 
 from sparring.commands.evaluating.inputs import EvaluationInputs
-from sparring.commands.private.options import is_private_run, ledger_of
+from sparring.commands.private.options import is_private_run, ledger_of, shareable_files
 from sparring.commands.training.run_settings import recipe_of, spec_of
 from sparring.engine.atomic_io import write
-from sparring.engine.run_folder import SECRETS, Run
+from sparring.engine.run_folder import Run
 from sparring.measure.classifier.calibration import ClassificationReport
 from sparring.measure.diagnostics.finding import Finding
 from sparring.measure.diagnostics.memorisation import closest_pairs
@@ -143,8 +143,7 @@ def _privacy(run: Run) -> list[Section]:
     """Return the ledger of a private generator, and the files that may be shared."""
     if not is_private_run(run.path) or main_player(run.path) != "generator":
         return []
-    shared = {path.name for path in run.path.iterdir() if path.name != SECRETS} | {run.report_path.name}
-    return privacy_sections(ledger_of(run), sorted(shared))
+    return privacy_sections(ledger_of(run), shareable_files(run))
 
 
 def _classifier(run: Run) -> list[Section]:
