@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn.functional import binary_cross_entropy_with_logits, normalize
+from torch.nn.functional import normalize
+
+from sparring.measure.leakage.adversaries import logistic
 
 MAX_WEIGHT = 10.0
 """Largest importance weight."""
-PENALTY = 1e-2
-"""Weight of the squared coefficients of the domain classifier."""
-STEPS = 50
+PENALTY = 4e-2
+"""Weight of the squared coefficients of the domain classifier, whose two classes have half of them each."""
 
 
 def importance_weights(source: Tensor, target: Tensor, rows: Tensor) -> Tensor:
@@ -21,28 +25,16 @@ def importance_weights(source: Tensor, target: Tensor, rows: Tensor) -> Tensor:
     It is the odds of a logistic classifier of the domains, fitted on features `source` and `target` of training rows
     (Bickel et al. 2007). Both domains count the same.
     """
-    x = torch.cat([source, target]).double()
-    mean, std = x.mean(0), x.std(0).clamp_min(1e-6)
-    x = (x - mean) / std
-    y = torch.cat([torch.zeros(len(source)), torch.ones(len(target))]).double()
-    balance = torch.where(y > 0, 0.5 / len(target), 0.5 / len(source)) * len(y)
-    coefficients = torch.zeros(x.shape[1] + 1, dtype=torch.float64, requires_grad=True)
-    optimizer = torch.optim.LBFGS([coefficients], max_iter=STEPS, line_search_fn="strong_wolfe")
+    both = torch.cat([source, target]).double()
+    mean, std = both.mean(0), both.std(0).clamp_min(1e-6)
 
-    def loss() -> Tensor:
-        optimizer.zero_grad()
-        logits = x @ coefficients[:-1] + coefficients[-1]
-        value = binary_cross_entropy_with_logits(logits, y, balance)
-        value = value + PENALTY * coefficients[:-1].square().sum()
-        value.backward()  # type: ignore[no-untyped-call]
-        return value
+    def standardised(x: Tensor) -> NDArray[Any]:
+        return ((x.double() - mean) / std).numpy()
 
-    with torch.enable_grad():
-        optimizer.step(loss)  # type: ignore[no-untyped-call]
-    with torch.no_grad():
-        logits = ((rows.double() - mean) / std) @ coefficients[:-1] + coefficients[-1]
-        weights = logits.clamp(max=math.log(MAX_WEIGHT)).exp()
-        return weights / weights.mean()
+    domains = np.repeat(np.array([0, 1]), [len(source), len(target)])
+    scores = logistic(PENALTY)(standardised(both), domains, 0)(standardised(rows))
+    weights = torch.from_numpy(scores[:, 1] - scores[:, 0]).clamp(max=math.log(MAX_WEIGHT)).exp()
+    return weights / weights.mean()
 
 
 def effective_size(weights: Tensor) -> float:
