@@ -14,6 +14,7 @@ from sparring.engine.ema import EMA
 from sparring.engine.game import Batch
 from sparring.engine.loop import System
 from sparring.engine.seeds import mix
+from sparring.nets.tabular_mlp import Standardize
 from sparring.recipes.recipe import Recipe, Unconditional
 
 
@@ -52,6 +53,22 @@ class ClassifierRecipe(Recipe, Protocol):
     def prepare(self, nets: Mapping[str, nn.Module], x: Tensor) -> None:
         """Initialise the networks on examples `x` of the data, before the first round."""
         ...
+
+
+class PlainClassifierRecipe:
+    """Defaults of recipes whose classifier has neither a background class nor changed copies of examples."""
+
+    augmentation: ClassVar[Change | None] = None
+    tta: ClassVar[Change | None] = None
+    background: ClassVar[bool] = False
+    mirror: ClassVar[bool] = False
+    balance_classes: ClassVar[bool] = False
+
+    def prepare(self, nets: Mapping[str, nn.Module], x: Tensor) -> None:
+        """Standardise the columns of a table by their mean and standard deviation in rows `x` `[N, F]`."""
+        for layer in nets["classifier"].modules():
+            if isinstance(layer, Standardize):
+                layer.fit(x)
 
 
 class SemiSupervisedRecipe(Unconditional):

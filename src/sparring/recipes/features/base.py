@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
-from torch import Tensor, nn
+from torch import nn
 from torch.optim import AdamW
 
 from sparring.engine.device import Hardware
@@ -17,8 +17,7 @@ from sparring.engine.game import Game
 from sparring.engine.loop import System
 from sparring.engine.schedules import cosine
 from sparring.games.domain_adaptation import AdaptationTerm, DomainAdaptation
-from sparring.nets.tabular_mlp import Standardize
-from sparring.recipes.classifier_recipe import Change, joint_ema
+from sparring.recipes.classifier_recipe import PlainClassifierRecipe, joint_ema
 from sparring.recipes.features.networks import augmentation_for, classifier_for, width_for
 from sparring.recipes.recipe import check_positive, check_range
 
@@ -26,17 +25,15 @@ ADAPTED_KINDS = ("image", "audio", "series", "table")
 
 
 @dataclass(frozen=True, kw_only=True)
-class AdaptationRecipe:
-    """A recipe whose batches hold target examples, and labelled source ones beside them."""
+class AdaptationRecipe(PlainClassifierRecipe):
+    """A recipe whose batches hold target examples, and labelled source ones beside them.
+
+    The columns of a table are standardised by rows of the target, to whose moments the source's are mapped.
+    """
 
     name: ClassVar[str]
     paper: ClassVar[str]
     kinds: ClassVar[tuple[str, ...]] = ADAPTED_KINDS
-    augmentation: ClassVar[Change | None] = None
-    tta: ClassVar[Change | None] = None
-    background: ClassVar[bool] = False
-    mirror: ClassVar[bool] = False
-    balance_classes: ClassVar[bool] = False
     prepared_on: ClassVar[int] = 2000
     level: ClassVar[str] = "mild"
     """Level of augmentation (`networks.augmentation_for`)."""
@@ -93,12 +90,6 @@ class AdaptationRecipe:
     def more_nets(self, spec: Any, classifier: nn.Module) -> dict[str, nn.Module]:
         """Return further players."""
         return {}
-
-    def prepare(self, nets: Mapping[str, nn.Module], x: Tensor) -> None:
-        """Standardise columns by rows `x` of the target, to whose moments the source's are mapped."""
-        for layer in nets["classifier"].modules():
-            if isinstance(layer, Standardize):
-                layer.fit(x)
 
     def terms(self, spec: Any, nets: Mapping[str, nn.Module], ema: EMA) -> dict[str, AdaptationTerm]:
         """Return the losses beside the cross entropy on the source."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
-from torch import Tensor, nn
+from torch import nn
 from torch.optim import Adam, AdamW, Optimizer
 
 from sparring.engine.device import Hardware
@@ -19,25 +19,19 @@ from sparring.games.fair_games import AdversarialGame, Reward, weighted_cross_en
 from sparring.games.fairness import NOTIONS, Notion
 from sparring.games.semi_supervised import AugmentFn
 from sparring.nets.group_adversary import GroupAdversary
-from sparring.nets.tabular_mlp import Standardize
-from sparring.recipes.classifier_recipe import Change, joint_ema
+from sparring.recipes.classifier_recipe import PlainClassifierRecipe, joint_ema
 from sparring.recipes.features.networks import augmentation_for, classifier_for, width_for
 from sparring.recipes.recipe import check_positive, check_range
 
 
 @dataclass(frozen=True, kw_only=True)
-class FairRecipe:
+class FairRecipe(PlainClassifierRecipe):
     """Common fields and classifier of all methods, so that a comparison is one of the methods alone."""
 
     name: ClassVar[str] = ""
     paper: ClassVar[str] = ""
     kinds: ClassVar[tuple[str, ...]] = ("image", "audio", "table", "series")
-    augmentation: ClassVar[Change | None] = None
-    tta: ClassVar[Change | None] = None
-    background: ClassVar[bool] = False
-    mirror: ClassVar[bool] = False
     labelled_batch_size: ClassVar[int] = 0
-    balance_classes: ClassVar[bool] = False
     prepared_on: ClassVar[int] = 20_000
     grid: ClassVar[tuple[float, ...]] = ()
     """Values of the field `varies` that `sparring classify --protect` tries; none: the method has none."""
@@ -97,12 +91,6 @@ class FairRecipe:
     def change(self, spec: Any) -> AugmentFn:
         """Return the random changes of training examples."""
         return augmentation_for(spec, 1.0, "mild")
-
-    def prepare(self, nets: Mapping[str, nn.Module], x: Tensor) -> None:
-        """Standardise the columns of a table by rows `x` `[N, F]`."""
-        for layer in nets["classifier"].modules():
-            if isinstance(layer, Standardize):
-                layer.fit(x)
 
     @property
     def schedule(self) -> Schedule:

@@ -6,26 +6,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
-from torch import Tensor, nn
+from torch import nn
 from torch.optim import Optimizer
 
 from sparring.engine.device import Hardware
 from sparring.engine.game import Schedule
 from sparring.engine.loop import System
 from sparring.games.single_player import Loss, SinglePlayer
-from sparring.recipes.classifier_recipe import Change, joint_ema
+from sparring.recipes.classifier_recipe import PlainClassifierRecipe, joint_ema
 
 
 @dataclass(frozen=True, kw_only=True)
-class SupervisedRecipe:
+class SupervisedRecipe(PlainClassifierRecipe):
     """A recipe whose one player, `classifier`, learns from labelled examples."""
 
-    augmentation: ClassVar[Change | None] = None
-    tta: ClassVar[Change | None] = None
-    background: ClassVar[bool] = False
-    mirror: ClassVar[bool] = False
     labelled_batch_size: ClassVar[int] = 0
-    balance_classes: ClassVar[bool] = False
     prepared_on: ClassVar[int] = 500
 
     ema_half_life: float = 0.05
@@ -34,9 +29,6 @@ class SupervisedRecipe:
     def resolve(self, spec: Any, hardware: Hardware) -> Self:
         """Return the recipe as it is."""
         return self
-
-    def prepare(self, nets: Mapping[str, nn.Module], x: Tensor) -> None:
-        """Do nothing: the network needs no initialisation on data."""
 
     def supervised(
         self, nets: Mapping[str, nn.Module], loss: Loss, optimizer: Optimizer, lr: Schedule, total: int

@@ -14,7 +14,7 @@ from sparring.engine.game import Batch, Stats
 from sparring.engine.loop import System
 from sparring.engine.schedules import cosine
 from sparring.games.single_player import classification_loss
-from sparring.nets.tabular_mlp import Standardize, TabularClassifier
+from sparring.nets.tabular_mlp import TabularClassifier
 from sparring.recipes.recipe import check_positive, check_range
 from sparring.recipes.supervised.base import SupervisedRecipe
 
@@ -48,12 +48,6 @@ class TabularMLP(SupervisedRecipe):
         (columns,) = spec.shape
         net = TabularClassifier(columns, len(spec.classes), self.hidden, standardize=True, dropout=self.dropout)
         return {"classifier": net}
-
-    def prepare(self, nets: Mapping[str, nn.Module], x: Tensor) -> None:
-        """Standardise the columns by their mean and standard deviation in rows `x` `[N, F]`."""
-        for layer in nets["classifier"].modules():
-            if isinstance(layer, Standardize):
-                layer.fit(x)
 
     def system(self, spec: TableSpec, nets: Mapping[str, nn.Module], total: int) -> System:
         """Return the game: cross entropy."""
