@@ -13,7 +13,6 @@ from torch.nn.functional import adaptive_avg_pool2d
 from sparring.commands.training.plan import Plan
 from sparring.data.dataset import Dataset
 from sparring.engine.game import Game
-from sparring.engine.image_io import to_uint8
 from sparring.games.gan import HasLogits
 from sparring.measure.diagnostics.quick_metrics import coverage, variety, win_rate
 from sparring.measure.scores.sliced_wasserstein import sliced_wasserstein
@@ -78,7 +77,7 @@ def monitor(game: Game, model: GeneratorModel, data: Dataset, plan: Plan) -> Cal
         return metrics
 
     def measure(nimg: int) -> dict[str, float]:
-        x = data.spec.encode(np.concatenate([to_uint8(model.generate(*chunk)) for chunk in _chunks(z, y)]))
+        x = data.spec.encode(np.concatenate([data.spec.decode(model.generate(*chunk)) for chunk in _chunks(z, y)]))
         baseline = compare(_repeat(train, len(real)), "baseline_") if nimg == 0 else {}
         return {**compare(x), **discriminator_metrics(x), **baseline}
 
@@ -92,7 +91,9 @@ def draw_examples(data: Dataset, count: int) -> tuple[Tensor, Tensor]:
 
 
 def downscale(x: Tensor) -> Tensor:
-    """Scale images `[B, C, H, W]` down by a whole factor to about SMALL_SIDE pixels or fewer."""
+    """Scale images `[B, C, H, W]` down by a whole factor to about SMALL_SIDE pixels or fewer; keep other data."""
+    if x.dim() != 4:
+        return x
     factor = -(-max(x.shape[2:]) // SMALL_SIDE)
     return adaptive_avg_pool2d(x, (-(-x.shape[2] // factor), -(-x.shape[3] // factor)))
 

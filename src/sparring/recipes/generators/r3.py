@@ -17,16 +17,14 @@ Differences to the paper, measured on two CPU cores (docs/lab-notebook.md):
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import nn
 
 from sparring.data.augment.gan import AUGMENTS
-from sparring.engine.data_spec import ImageSpec
 from sparring.engine.device import Hardware
 from sparring.engine.errors import UsageError, did_you_mean
 from sparring.engine.loop import System
@@ -34,12 +32,12 @@ from sparring.engine.schedules import cosine
 from sparring.games.adaptive_gamma import AdaptiveGamma
 from sparring.games.gan import GAN
 from sparring.games.hints import parse_hints
-from sparring.games.label_completion import LabelCompletion, rotations_for
+from sparring.games.label_completion import LabelCompletion
 from sparring.games.objectives import OBJECTIVES
 from sparring.games.penalties import r1, r2
 from sparring.nets.auxiliary_heads import AuxiliaryHeads
-from sparring.nets.strided_gan import Discriminator, Generator
 from sparring.recipes.generators.base import ImageGenerator
+from sparring.recipes.generators.networks import check_settings, defaults_for, networks_for
 from sparring.recipes.recipe import adams, check_positive, check_range, ema_of
 
 
@@ -113,14 +111,15 @@ class R3(ImageGenerator):
             )
         parse_hints(self.hints, self.hint_weight)  # raises UsageError early
 
-    def resolve(self, spec: ImageSpec, hardware: Hardware) -> Self:
-        """Choose widths by hardware, size and number of images, and augmentation and gamma by the images."""
-        preset = self.preset or preset_for(hardware)
+    def resolve(self, spec: Any, hardware: Hardware) -> Self:
+        """Choose widths by hardware and data, and augmentation and gamma by the data."""
+        check_settings(spec, self)
+        preset, defaults = self.preset or preset_for(hardware), defaults_for(spec)
         factor, max_channels = PRESETS[preset]
-        width = self.width or factor * width_for(spec)
-        adapts = self.gamma is None and spec.count >= FEW_IMAGES
+        width = self.width or factor * defaults.width
+        adapts = self.gamma is None and defaults.adapts
         steepness = self.steepness if self.steepness is not None else STEEPNESS if adapts else 0.0
-        gamma = self.gamma if self.gamma is not None else gamma_for(spec)
+        gamma = self.gamma if self.gamma is not None else defaults.gamma
         return dataclasses.replace(
             self,
             preset=preset,
@@ -130,37 +129,22 @@ class R3(ImageGenerator):
             gamma=gamma,
             gamma_end=self.gamma_end if self.gamma_end is not None else gamma if steepness else round(gamma / 3, 6),
             steepness=steepness,
-            augment=self.augment or ("none" if spec.count >= FEW_IMAGES else "ada"),
+            augment=self.augment or defaults.augment,
         )
 
-    def classes(self, spec: ImageSpec) -> int:
+    def classes(self, spec: Any) -> int:
         """Return the number of classes if there are two or more and `labels` is set, else 0."""
         return len(spec.classes) if self.labels and len(spec.classes) > 1 else 0
 
-    def condition_stats(self, spec: ImageSpec) -> tuple[tuple[float, float], ...]:
+    def condition_stats(self, spec: Any) -> tuple[tuple[float, float], ...]:
         """Return mean and standard deviation of vector labels, by which the networks standardise them."""
         return spec.condition_stats if self.labels else ()
 
-    def _completes(self, spec: ImageSpec) -> bool:
-        return self.classes(spec) > 0 and spec.unlabelled > 0
+    def nets(self, spec: Any) -> dict[str, nn.Module]:
+        """Return the networks for this kind of data (`recipes/generators/networks.py`)."""
+        return networks_for(spec, self)
 
-    def nets(self, spec: ImageSpec) -> dict[str, nn.Module]:
-        """Return networks of strided convolutions, the discriminator with auxiliary heads if labels are missing."""
-        classes, condition_stats = self.classes(spec), self.condition_stats(spec)
-        assert self.width and self.discriminator_width and self.max_channels
-        discriminator: nn.Module = Discriminator(
-            spec.shape, self.discriminator_width, self.max_channels, classes, condition_stats
-        )
-        if self._completes(spec):
-            discriminator = AuxiliaryHeads(discriminator, classes, len(rotations_for(spec.height, spec.width)))
-        return {
-            "generator": Generator(
-                spec.shape, self.latent_dim, self.width, self.max_channels, classes, condition_stats
-            ),
-            "discriminator": discriminator,
-        }
-
-    def system(self, spec: ImageSpec, nets: Mapping[str, nn.Module], total: int) -> System:
+    def system(self, spec: Any, nets: Mapping[str, nn.Module], total: int) -> System:
         """Return the game of Eq. 2 to 4 with optimizers and schedules."""
         assert self.gamma is not None and self.gamma_end is not None and self.augment is not None
         device = next(nets["generator"].parameters()).device
@@ -186,21 +170,8 @@ class R3(ImageGenerator):
 
 HEADS = LabelCompletion(class_weight=0.1, rotation_weight=0.1, generator_weight=0.0)
 """Label completion. At full weight the heads dominate the discriminator's features (docs/lab-notebook.md)."""
-FEW_IMAGES = 5_000
-"""Number of images below which networks are narrower, ADA augments, and gamma is not adapted. The discriminator would
-memorise so few images, and with a target steepness gamma would fall."""
 STEEPNESS = 160.0
 """Steepness at the best hand-tuned gammas of all data sets that were measured (docs/lab-notebook.md)."""
-
-
-def gamma_for(spec: ImageSpec) -> float:
-    """Return the initial weight of R1 and R2, proportional to the squared number of values (`games/adaptive_gamma.py`).
-
-    With few images it is proportional to that number itself and at least 1. A smaller weight lets the generator
-    collapse on small images; a larger one slows it down on large images (docs/lab-notebook.md).
-    """
-    size = math.prod(spec.shape) / 784
-    return round(0.3 * size**2, 6) if spec.count >= FEW_IMAGES else max(round(0.3 * size, 6), 1.0)
 
 
 PRESETS = {"small": (1, 512), "medium": (2, 512), "large": (4, 1024)}
@@ -212,10 +183,3 @@ def preset_for(hardware: Hardware) -> str:
     if hardware.device.type != "cuda" or not torch.cuda.is_available():
         return "small" if hardware.device.type == "cpu" else "medium"
     return "large" if torch.cuda.get_device_properties(hardware.device).total_memory > 40e9 else "medium"
-
-
-def width_for(spec: ImageSpec) -> int:
-    """Return a width that gives many rounds per hour on a CPU, smaller for larger images and for few images."""
-    side = (spec.height * spec.width) ** 0.5
-    width = 96 if side <= 32 else 64 if side <= 64 else 48 if side <= 128 else 32
-    return width if spec.count >= FEW_IMAGES else width * 2 // 3

@@ -1,0 +1,109 @@
+"""The networks of r3 and their default settings, by the kind of data: one dispatch on the spec's type.
+
+A kind of data that r3 is to generate registers `networks_for` and `defaults_for`, and its name in `R3.kinds`. The
+networks themselves are in `nets/`, one file a family.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import singledispatch
+from typing import TYPE_CHECKING, NamedTuple
+
+from torch import nn
+
+from sparring.engine.data_spec import DataSpec, ImageSpec
+from sparring.engine.errors import UsageError
+from sparring.games.label_completion import rotations_for
+from sparring.nets.auxiliary_heads import AuxiliaryHeads
+from sparring.nets.strided_gan import Discriminator, Generator
+
+if TYPE_CHECKING:
+    from sparring.recipes.generators.r3 import R3
+
+FEW_IMAGES = 5_000
+"""Number of images below which networks are narrower, ADA augments, and gamma is not adapted. The discriminator would
+memorise so few images, and with a target steepness gamma would fall."""
+
+
+class Defaults(NamedTuple):
+    """Settings of r3 that follow from the data, where the user gives none."""
+
+    width: int
+    """Generator channels at the finest level, for a CPU."""
+    gamma: float
+    """Initial weight of R1 and R2."""
+    adapts: bool
+    """Whether a controller adapts gamma to keep the discriminator's steepness."""
+    augment: str = "none"
+    """Augmentation of the discriminator's inputs."""
+
+
+@singledispatch
+def networks_for(spec: DataSpec, recipe: R3) -> dict[str, nn.Module]:
+    """Return fresh networks by player, `generator` and `discriminator`, of a resolved recipe."""
+    raise NotImplementedError(f"networks_for is not registered for {type(spec).__name__}")
+
+
+@singledispatch
+def defaults_for(spec: DataSpec) -> Defaults:
+    """Return the settings that a kind of data, its size and the number of examples suggest."""
+    raise NotImplementedError(f"defaults_for is not registered for {type(spec).__name__}")
+
+
+@singledispatch
+def check_settings(spec: DataSpec, recipe: R3) -> None:
+    """Raise UsageError where a setting of `recipe` has no meaning for this kind of data."""
+    given = {"mirror": recipe.mirror, "hints": recipe.hints, "augment": recipe.augment not in (None, "none")}
+    if flag := next((name for name, value in given.items() if value), None):
+        raise UsageError(f"--{flag} is for images, these are {spec.plural}: leave it out")
+
+
+@check_settings.register(ImageSpec)
+def _(spec: ImageSpec, recipe: R3) -> None:
+    """Images take every setting."""
+
+
+# images
+
+
+@networks_for.register(ImageSpec)
+def _(spec: ImageSpec, recipe: R3) -> dict[str, nn.Module]:
+    """Return networks of strided convolutions, the discriminator with auxiliary heads if labels are missing."""
+    classes, condition_stats = recipe.classes(spec), recipe.condition_stats(spec)
+    assert recipe.width and recipe.discriminator_width and recipe.max_channels
+    discriminator: nn.Module = Discriminator(
+        spec.shape, recipe.discriminator_width, recipe.max_channels, classes, condition_stats
+    )
+    if classes and spec.unlabelled:
+        discriminator = AuxiliaryHeads(discriminator, classes, len(rotations_for(spec.height, spec.width)))
+    return {
+        "generator": Generator(
+            spec.shape, recipe.latent_dim, recipe.width, recipe.max_channels, classes, condition_stats
+        ),
+        "discriminator": discriminator,
+    }
+
+
+@defaults_for.register(ImageSpec)
+def _(spec: ImageSpec) -> Defaults:
+    """Choose by the size and the number of images (docs/lab-notebook.md)."""
+    few = spec.count < FEW_IMAGES
+    return Defaults(width_for(spec), gamma_for(spec), adapts=not few, augment="ada" if few else "none")
+
+
+def gamma_for(spec: ImageSpec) -> float:
+    """Return the initial weight of R1 and R2, proportional to the squared number of values (`games/adaptive_gamma.py`).
+
+    With few images it is proportional to that number itself and at least 1. A smaller weight lets the generator
+    collapse on small images; a larger one slows it down on large images (docs/lab-notebook.md).
+    """
+    size = math.prod(spec.shape) / 784
+    return round(0.3 * size**2, 6) if spec.count >= FEW_IMAGES else max(round(0.3 * size, 6), 1.0)
+
+
+def width_for(spec: ImageSpec) -> int:
+    """Return a width that gives many rounds per hour on a CPU, smaller for larger images and for few images."""
+    side = (spec.height * spec.width) ** 0.5
+    width = 96 if side <= 32 else 64 if side <= 64 else 48 if side <= 128 else 32
+    return width if spec.count >= FEW_IMAGES else width * 2 // 3
