@@ -70,7 +70,7 @@ def test_a_run(quick: Cli, run: sparring.Run, data: Path) -> None:
     done = quick("evaluate", run.path, "--data", data, "-n", "200", "--json")
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
-    assert set(told) == {"protocol", "scores", "two_sample", "memorisation", "warnings"}
+    assert set(told) == {"protocol", "scores", "two_sample", "memorisation", "kind_scores", "warnings"}
     assert set(told["scores"][0]) == {"name", "value", "low", "high", "real_baseline"}
     samples = told["protocol"]["samples"]
     assert samples["n"] == 200 and samples["weights"] == "average" and samples["truncation"] is None

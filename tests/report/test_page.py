@@ -14,7 +14,7 @@ from markupsafe import Markup
 from PIL import Image
 
 from sparring.measure.diagnostics.finding import Finding
-from sparring.measure.scores.evaluation import Evaluation, Memorisation, Score, TwoSampleResult
+from sparring.measure.scores.evaluation import ComparedScore, Evaluation, Memorisation, Score, TwoSampleResult
 from sparring.report.blocks import (
     PICTURE_SIDE,
     Animation,
@@ -150,11 +150,21 @@ def test_a_section_with_nothing_in_it_is_left_out(empty: Section) -> None:
 
 
 def test_warnings_and_pairs_are_shown_by_themselves() -> None:
-    scores, _, memorisation = evaluation_sections(
+    scores, *_, memorisation = evaluation_sections(
         replace(EVALUATION, scores=(), memorisation=None), [Picture(picture())]
     )
     assert html(scores).words["li"] == ["class 'seven' is small"] and "table" not in html(scores).words
     assert html(memorisation).words["h2"] == ["Memorisation"]
+
+
+def test_scores_of_a_kind_stand_beside_the_baselines() -> None:
+    nan = float("nan")
+    shapes = ComparedScore("shapes", 0.9, 0.8, 0.95, "1 is best.", {"real halves": 0.99, "copies": 1.0})
+    auc = ComparedScore("auc", 0.7, nan, nan, "0.5 is best.", {"copies": 0.5})
+    words = html(*evaluation_sections(replace(EVALUATION, kind_scores=(shapes, auc)))).words
+    table = [word for word in words["th"] if word in ("real halves", "copies", "shapes", "auc")]
+    assert table == ["real halves", "copies", "shapes", "auc"]
+    assert "0.8000 to 0.9500" in words["td"] and "unknown" in words["td"] and "-" in words["td"]
 
 
 def test_it_loads_nothing() -> None:

@@ -11,6 +11,8 @@ from torch import nn
 from sparring.commands.doctor import doctor
 from sparring.commands.evaluating.duality_gap import ROUNDS as GAP_ROUNDS
 from sparring.commands.evaluating.inputs import EvaluationInputs, EvaluationRequest, Source, read_inputs
+from sparring.commands.evaluating.kind_scores import kind_scores
+from sparring.commands.evaluating.kind_scores import to_lines as kind_lines
 from sparring.commands.evaluating.leakage import leakage
 from sparring.commands.evaluating.leakage import to_text as leakage_text
 from sparring.commands.evaluating.likelihood import likelihood
@@ -129,6 +131,7 @@ def _evaluate(
         scores=scores,
         two_sample=two_sample(inputs, net, compared, hardware, request.seed, request.checkpoint, progress, warnings),
         memorisation=memorisation(searched, request.seed, warnings),
+        kind_scores=kind_scores(inputs, request.seed, progress),
         warnings=tuple(warnings),
     )
     if run is not None and report is None:
@@ -220,6 +223,7 @@ def to_text(evaluation: Evaluation | LeakageReport) -> str:
         baseline = number(score.real_baseline) if score.real_baseline is not None else "-"
         ends = f"{number(score.low)} to {number(score.high)}"
         lines.append(f"{score.name:{width}}  {number(score.value):>9}  {ends:>21}  {baseline:>9}")
+    lines += kind_lines(evaluation.kind_scores)
     if test := evaluation.two_sample:
         lines += ["", test.message]
         if test.duality_gap is not None:

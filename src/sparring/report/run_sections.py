@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from sparring.measure.diagnostics.finding import Finding, Severity
-from sparring.measure.scores.evaluation import Evaluation, Memorisation, Score, TwoSampleResult
+from sparring.measure.scores.evaluation import ComparedScore, Evaluation, Memorisation, Score, TwoSampleResult
 from sparring.report.blocks import (
     Animation,
     Block,
+    Bullets,
     Card,
     Cell,
     Drawing,
@@ -56,7 +57,12 @@ def animation_section(webp: bytes | None) -> Section:
 
 def evaluation_sections(evaluation: Evaluation, pairs: Sequence[Block] = ()) -> list[Section]:
     """Show scores, the two-sample test and memorisation; `pairs` are samples with their nearest training examples."""
-    return [_scores(evaluation), _two_sample_test(evaluation.two_sample), _memorisation(evaluation.memorisation, pairs)]
+    return [
+        _scores(evaluation),
+        _kind_scores(evaluation.kind_scores),
+        _two_sample_test(evaluation.two_sample),
+        _memorisation(evaluation.memorisation, pairs),
+    ]
 
 
 def protocol_section(evaluation: Evaluation) -> Section:
@@ -102,6 +108,28 @@ def _baseline(score: Score) -> str:
     if score.real_baseline is not None:
         return number(score.real_baseline)
     return "-" if score.name.startswith("nll") else "unknown"
+
+
+def _kind_scores(scores: Sequence[ComparedScore]) -> Section:
+    """Show the scores that only this kind of data has, beside those of baselines and simple generators."""
+    title = "Scores of this kind of data"
+    if not scores:
+        return Section(title)
+    names = list(dict.fromkeys(name for score in scores for name in score.beside))
+    head = ("Score", "Value", "95 % interval", *names)
+    what = "The same scores of one half of the real rows against the other, of copies of training rows, and of simple "
+    return Section(
+        title,
+        Text(f"{what}generators stand beside those of the samples."),
+        Table(head, [_kind_score(score, names) for score in scores], "bars", named_rows=True),
+        Bullets(list(dict.fromkeys(score.summary for score in scores))),
+    )
+
+
+def _kind_score(score: ComparedScore, names: Sequence[str]) -> tuple[str, ...]:
+    ends = "unknown" if math.isnan(score.low) else f"{number(score.low)} to {number(score.high)}"
+    beside = (number(score.beside[name]) if name in score.beside else "-" for name in names)
+    return score.name, number(score.value), ends, *beside
 
 
 def _two_sample_test(test: TwoSampleResult | None) -> Section:

@@ -24,6 +24,15 @@ def test_values_are_standardised_by_the_training_rows() -> None:
     assert values_for(series, lambda: [x])(x).shape == (100, 6)
 
 
+def test_gaps_become_the_mean_and_are_values_themselves() -> None:
+    rows = np.array([[1, 0, np.nan], [3, 0, 2], [5, 0, 4]], np.float32)
+    values = values_for(TABLE, lambda: [rows[:2], rows[2:]])
+    assert values(rows)[:, 2].tolist() == [0, -1, 1]
+    assert values(rows)[:, 3].tolist() == [1, 0, 0]
+    with pytest.raises(SparringError, match="no finite numbers"):  # a gap where the training rows have none
+        values(np.full((1, 3), np.nan))
+
+
 @pytest.mark.parametrize(("value", "message"), [(np.nan, "no finite numbers"), (1e30, "standard deviations")])
 def test_values_that_cannot_be_compared(value: float, message: str) -> None:
     rows = np.random.default_rng(0).normal(size=(100, 3))

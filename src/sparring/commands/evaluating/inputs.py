@@ -86,8 +86,8 @@ class EvaluationInputs:
 
     stored: RowView
     """Samples as they are stored."""
-    stored_training: RowView
-    """Training rows as they are stored."""
+    stored_reference: Reference
+    """Real data as they are stored."""
     samples: RowView
     """Samples as the values that scores compare."""
     reference: Reference
@@ -321,7 +321,7 @@ def _inputs(
         "real_baseline": {"n": [len(rows) for rows in reference.real_pair], "rows": reference.pair_rows},
     }  # fmt: skip
     return EvaluationInputs(
-        stored, reference.training, stored.map(values), reference.map(values), data, about, about_data, run, notes
+        stored, reference, stored.map(values), reference.map(values), data, about, about_data, run, notes
     )
 
 

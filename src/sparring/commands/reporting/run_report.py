@@ -186,7 +186,10 @@ def _pairs(inputs: EvaluationInputs, features: Tensor, training: Tensor) -> list
     closest = closest_pairs(features, training, PAIRS)
     fake, real = (np.array([pair[side] for pair in closest]) for side in (0, 1))
     return render_pairs(
-        inputs.spec, inputs.stored.fetch(fake), inputs.stored_training.fetch(real), [pair[2] for pair in closest]
+        inputs.spec,
+        inputs.stored.fetch(fake),
+        inputs.stored_reference.training.fetch(real),
+        [pair[2] for pair in closest],
     )
 
 

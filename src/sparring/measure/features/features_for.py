@@ -58,19 +58,17 @@ def _(spec: ImageSpec, training: Callable[[], Iterable[NDArray[Any]]]) -> Values
 @values_for.register(TableSpec)
 @values_for.register(SeriesSpec)
 def _(spec: TableSpec | SeriesSpec, training: Callable[[], Iterable[NDArray[Any]]]) -> Values:
-    """Standardise each value by its mean and deviation over the training rows."""
+    """Standardise each value by its mean and deviation over the training rows.
 
-    def flat(rows: NDArray[Any]) -> NDArray[np.float64]:
-        return rows.reshape(len(rows), -1).astype(np.float64)
-
-    count = sum(map(len, training()))
-    mean = sum((flat(rows).sum(0) for rows in training()), np.zeros(1)) / count
-    std = np.sqrt(sum((((flat(rows) - mean) ** 2).sum(0) for rows in training()), np.zeros(1)) / count)
-    std[std == 0] = 1
+    A gap (NaN) becomes the mean, 0. A column that has gaps in the training rows has a second value, 1 for a gap.
+    """
+    mean, std, has_gaps = _moments(training)
 
     def values(rows: NDArray[Any]) -> NDArray[np.float32]:
+        x = _flat(rows)
+        gaps = np.isnan(x)
         with np.errstate(over="ignore", invalid="ignore"):
-            standardised = (flat(rows) - mean) / std
+            standardised = np.where(gaps & has_gaps, 0, (x - mean) / std)
         if not np.isfinite(standardised).all():
             raise SparringError("there are values that are no finite numbers (NaN or infinity): remove these rows")
         if np.abs(standardised).max(initial=0) > MAX_DEVIATIONS:
@@ -78,9 +76,26 @@ def _(spec: TableSpec | SeriesSpec, training: Callable[[], Iterable[NDArray[Any]
                 f"there are values more than {MAX_DEVIATIONS:,.0f} standard deviations from the mean of the training "
                 "data"
             )
-        return standardised.astype(np.float32)
+        return np.concatenate([standardised, gaps[:, has_gaps]], 1).astype(np.float32)
 
     return values
+
+
+def _flat(rows: NDArray[Any]) -> NDArray[np.float64]:
+    return rows.reshape(len(rows), -1).astype(np.float64)
+
+
+def _moments(
+    training: Callable[[], Iterable[NDArray[Any]]],
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
+    """Return mean and deviation of each value over the rows that have it, and whether rows have gaps there."""
+    count = sum((np.isfinite(_flat(rows)).sum(0) for rows in training()), np.zeros(1, np.int64))
+    mean = sum((np.nansum(_flat(rows), 0) for rows in training()), np.zeros(1)) / np.maximum(count, 1)
+    std = np.sqrt(
+        sum((np.nansum((_flat(rows) - mean) ** 2, 0) for rows in training()), np.zeros(1)) / np.maximum(count, 1)
+    )
+    std[std == 0] = 1
+    return mean, std, count < count.max()
 
 
 @singledispatch

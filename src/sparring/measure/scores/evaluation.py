@@ -22,6 +22,21 @@ class Score:
 
 
 @dataclass(frozen=True)
+class ComparedScore:
+    """One score that only this kind of data has, beside the same score of other rows in place of the samples."""
+
+    name: str
+    value: float
+    low: float
+    high: float
+    """Upper end of the 95 % interval; NaN where it is not known."""
+    summary: str
+    """What the score says, and which values are good."""
+    beside: dict[str, float]
+    """Score of real halves, of copies of training rows, and of simple generators, by their names."""
+
+
+@dataclass(frozen=True)
 class TwoSampleResult:
     """Accuracy of newly trained judges at separating samples from data; 0.5 at the equilibrium."""
 
@@ -70,6 +85,8 @@ class Evaluation:
     two_sample: TwoSampleResult | None = None
     memorisation: Memorisation | None = None
     warnings: tuple[str, ...] = field(default=())
+    kind_scores: tuple[ComparedScore, ...] = ()
+    """Scores that only this kind of data has."""
 
     def __getitem__(self, name: str) -> Score:
         """Return the score of this name, with or without the brackets: `evaluation["fd"]`."""
@@ -77,6 +94,13 @@ class Evaluation:
             if name in (score.name, score.name.partition("[")[0]):
                 return score
         raise KeyError(f"no score '{name}': {', '.join(score.name for score in self.scores)}")
+
+    def of_kind(self, name: str) -> ComparedScore:
+        """Return the score of this name that only this kind of data has."""
+        for score in self.kind_scores:
+            if score.name == name:
+                return score
+        raise KeyError(f"no score '{name}': {', '.join(score.name for score in self.kind_scores)}")
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values for JSON; NaN and infinities become None."""

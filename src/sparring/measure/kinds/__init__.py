@@ -1,0 +1,1 @@
+"""Scores of generated data that belong to one kind: tables, recordings, series, arrays of genes."""

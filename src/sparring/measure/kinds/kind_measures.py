@@ -1,0 +1,96 @@
+"""Scores that only one kind of data has, beside the same scores of real rows, of copies, and of simple generators."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import singledispatch
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sparring.engine.data_spec import DataSpec
+from sparring.measure.rivals.rivals import LabelledRows, rivals_for
+from sparring.measure.scores.evaluation import ComparedScore
+from sparring.stats.intervals import Interval
+
+REAL, COPIES = "real halves", "copies"
+"""Names of the two baselines: one half of the real rows against the other, and training rows as samples."""
+MIN_ROWS = 16
+"""Smallest number of rows that are scored."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What a measure compares."""
+
+    spec: Any
+    """`DataSpec` of all rows."""
+    samples: LabelledRows
+    real: LabelledRows
+    """Real rows that the generator was not trained on, where the data have a test split."""
+    training: LabelledRows
+    """Rows that the generator was trained on."""
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class KindMeasure:
+    """One computation that yields one or more scores of a kind of data."""
+
+    summary: str
+    """What the scores say, and which values are good, in a sentence."""
+    compute: Callable[[Comparison], Mapping[str, Interval]]
+    """Name -> score with its interval, NaN where it is not known. Scores of too few rows are left out."""
+
+
+@singledispatch
+def kind_measures(spec: DataSpec) -> tuple[KindMeasure, ...]:
+    """Return the measures that belong to this kind of data; images have none beside those of features."""
+    return ()
+
+
+def compare(
+    comparison: Comparison, on_progress: Callable[[int, int], None] = lambda done, total: None
+) -> list[ComparedScore]:
+    """Return all scores of the samples that their kind has, each beside the same score of the baselines and rivals."""
+    measures = kind_measures(comparison.spec)
+    if not measures or min(len(comparison.samples), len(comparison.real)) < MIN_ROWS:
+        return []
+    beside = _baselines(comparison)
+    total, scores = len(measures) * (1 + len(beside)), list[ComparedScore]()
+    for k, measure in enumerate(measures):
+        results = {}
+        for j, (name, other) in enumerate({"": comparison, **beside}.items()):
+            on_progress(k * (1 + len(beside)) + j, total)
+            results[name] = measure.compute(other)
+        for name, score in results.pop("").items():
+            values = {of: result[name].value for of, result in results.items() if name in result}
+            scores.append(ComparedScore(name, score.value, score.low, score.high, measure.summary, values))
+    on_progress(total, total)
+    return scores
+
+
+def _baselines(comparison: Comparison) -> dict[str, Comparison]:
+    """Return the comparison with other rows in place of the samples: real ones, copies, and those of each rival."""
+    spec, training = comparison.spec, comparison.training
+    count = len(comparison.samples)
+
+    def rng(number: int) -> np.random.Generator:
+        return np.random.default_rng([comparison.seed, 24, number])
+
+    order = rng(0).permutation(len(comparison.real))
+    first, second = (comparison.real.take(half) for half in np.array_split(order, 2))
+    beside = {} if len(second) < MIN_ROWS else {REAL: Comparison(spec, first, second, training, comparison.seed)}
+    copies = training.take(rng(1).integers(len(training), size=count))
+    others = {COPIES: copies}
+    others |= {name: rival(spec, training, count, rng(2)) for name, rival in rivals_for(spec).items()}
+    return beside | {
+        name: Comparison(spec, rows, comparison.real, training, comparison.seed) for name, rows in others.items()
+    }
+
+
+def unlabelled(rows: NDArray[Any]) -> LabelledRows:
+    """Return rows `[N, ...]` without labels."""
+    return LabelledRows(rows, np.full(len(rows), -1))

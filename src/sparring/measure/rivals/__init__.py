@@ -1,0 +1,1 @@
+"""Simple generators that are compared with a trained one."""

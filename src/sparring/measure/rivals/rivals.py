@@ -1,0 +1,40 @@
+"""Choose the simple generators that a trained one is compared with, by the kind of data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import singledispatch
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sparring.engine.data_spec import DataSpec
+
+
+@dataclass(frozen=True)
+class LabelledRows:
+    """Stored rows with their labels."""
+
+    rows: NDArray[Any]
+    """`[N, ...]`, as the data set stores them; NaN is a gap."""
+    labels: NDArray[np.int64]
+    """Number of the class of each row, `[N]`; -1 where it has none."""
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def take(self, idx: NDArray[np.int64]) -> LabelledRows:
+        """Return the rows `idx`, in this order."""
+        return LabelledRows(self.rows[idx], self.labels[idx])
+
+
+Rival = Callable[[Any, LabelledRows, int, np.random.Generator], LabelledRows]
+"""(spec, training rows, number of samples, generator of random numbers) -> samples."""
+
+
+@singledispatch
+def rivals_for(spec: DataSpec) -> Mapping[str, Rival]:
+    """Return the simple generators of this kind of data by name; images have none."""
+    return {}
