@@ -284,10 +284,10 @@ def _parse_training(name: str, args: list[str]) -> tuple[Any, Any]:
 
 def _default_recipe(name: str, args: list[str], saved: Any) -> str:
     """Return the recipe of the options --protect and --private, of the `saved` run, or the default of the kind."""
-    from sparring.recipes import PRIVATE_DEFAULTS, default_recipe
+    from sparring.recipes import FAIR_BASELINE, PRIVATE_DEFAULTS, default_recipe
 
     if _value(args, "--protect") or _value(args, "--protect-from"):
-        return "plain"
+        return FAIR_BASELINE
     if saved:
         return str(saved.name)
     kind = _kind(args)

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 import torch
+from exact_resume import check_exact_resume
 from test_conformance import CPU, PRECISIONS, SHAPES
 
 from sparring.commands.training.plan import check_memory, memory_needed
-from sparring.engine import checkpoint
 from sparring.engine.data_spec import AudioSpec, Column, DataSpec, ImageSpec, SeriesSpec, TableSpec
 from sparring.engine.device import Hardware
 from sparring.engine.errors import SparringError, UsageError
@@ -201,15 +201,7 @@ def test_a_round_updates_all_players(name: str, form: str, precision: str, spec:
 def test_a_stopped_game_is_bit_identical_to_an_uninterrupted_one(name: str, form: str, tmp_path: Path) -> None:
     spec = SMALL[KIND[name]]
     recipe = tiny(name, form, spec)
-    whole, first, second = (system_of(recipe, spec) for _ in range(3))
-    play(whole, BatchLoader(spec, name in FEW_LABELS), total=40, hardware=CPU)
-    stop = iter([False] * 4 + [True]).__next__
-    assert play(first, BatchLoader(spec, name in FEW_LABELS), total=40, hardware=CPU, should_stop=stop) == 16
-    checkpoint.save(first, tmp_path / "at", 16)
-    assert checkpoint.load(second, tmp_path / "at") == 16
-    play(second, BatchLoader(spec, name in FEW_LABELS), total=40, start=16, hardware=CPU)
-    for key, tensor in tensors(whole).items():
-        assert torch.equal(tensors(second)[key], tensor), key
+    check_exact_resume(lambda: (system_of(recipe, spec), BatchLoader(spec, name in FEW_LABELS)), 40, tmp_path)
 
 
 @every_form

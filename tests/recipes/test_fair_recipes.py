@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 import torch
+from exact_resume import check_exact_resume, trained_parameters
 from test_classifiers import CLASSES, FEATURE_GAMES, SMALL
 from test_conformance import CPU
 
-from sparring.engine import checkpoint
 from sparring.engine.errors import UsageError
 from sparring.engine.game import Batch
 from sparring.engine.loop import System, play
@@ -78,9 +78,9 @@ def test_the_table_is_complete() -> None:
 @pytest.mark.parametrize("notion", ["parity", "odds", "opportunity"])
 def test_rounds_train_every_player(name: str, kind: str, notion: str) -> None:
     system, loader = build(name, kind, notion=notion)
-    before = {key: t.detach().clone() for key, t in weights(system).items()}
+    before = {key: t.detach().clone() for key, t in trained_parameters(system).items()}
     play(system, loader, total=TOTAL, hardware=CPU)
-    for key, new in weights(system).items():
+    for key, new in trained_parameters(system).items():
         assert torch.isfinite(new).all() and not torch.equal(before[key], new), key
     average: Any = system.ema.net
     net, x = average["classifier"].eval(), loader.batches(0, 0)[0].x
@@ -89,26 +89,9 @@ def test_rounds_train_every_player(name: str, kind: str, notion: str) -> None:
     torch.testing.assert_close(net.head(net.features(x)), logits)
 
 
-def weights(system: System) -> dict[str, torch.Tensor]:
-    return {
-        f"{player}.{key}": p
-        for player in system.game.turns
-        for key, p in system.game.players[player].named_parameters()
-    }
-
-
 @every_recipe
 def test_a_stopped_game_is_bit_identical_to_an_uninterrupted_one(name: str, tmp_path: Path) -> None:
-    (whole, loader), (first, _), (second, _) = (build(name, "table") for _ in range(3))
-    play(whole, loader, total=TOTAL, hardware=CPU)
-    stop = iter([False] * 3 + [True]).__next__
-    assert play(first, loader, total=TOTAL, hardware=CPU, should_stop=stop) == 24
-    checkpoint.save(first, tmp_path / "at", 24)
-    assert checkpoint.load(second, tmp_path / "at") == 24
-    play(second, loader, total=TOTAL, start=24, hardware=CPU)
-    for player, net in whole.game.players.items():
-        for key, tensor in net.state_dict().items():
-            assert torch.equal(second.game.players[player].state_dict()[key], tensor), (player, key)
+    check_exact_resume(lambda: build(name, "table"), TOTAL, tmp_path)
 
 
 @every_recipe

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 import torch
+from exact_resume import check_exact_resume, trained_parameters
 from test_classifiers import CLASSES, FEATURE_GAMES, SMALL
 from test_conformance import CPU, PRECISIONS
 
-from sparring.engine import checkpoint
 from sparring.engine.data_spec import DataSpec
 from sparring.engine.device import Hardware
 from sparring.engine.errors import UsageError
@@ -19,7 +19,7 @@ from sparring.engine.game import Batch
 from sparring.engine.loop import System, play
 from sparring.engine.seeds import mix
 from sparring.recipes import recipe_class
-from sparring.recipes.features.base import AdaptationRecipe
+from sparring.recipes.features.adaptation_base import AdaptationRecipe
 from sparring.recipes.recipe import to_settings
 
 TINY: dict[str, dict[str, Any]] = {
@@ -75,9 +75,9 @@ def test_the_table_is_complete() -> None:
 def test_rounds_train_every_player_and_answers_do_not_depend_on_the_batch(name: str, kind: str, precision: str) -> None:
     hardware, spec = Hardware(torch.device("cpu"), precision == "bf16"), SMALL[kind]
     system, loader = build(name, spec, hardware)
-    before = {key: t.detach().clone() for key, t in weights(system).items()}
+    before = {key: t.detach().clone() for key, t in trained_parameters(system).items()}
     play(system, loader, total=TOTAL, hardware=hardware)
-    after = weights(system)
+    after = trained_parameters(system)
     for key, old in before.items():
         assert torch.isfinite(after[key]).all(), key
         assert not torch.equal(after[key], old), key
@@ -90,28 +90,9 @@ def test_rounds_train_every_player_and_answers_do_not_depend_on_the_batch(name: 
     torch.testing.assert_close(net(x[:1]), logits[:1], rtol=1e-4, atol=1e-5)
 
 
-def weights(system: System) -> dict[str, torch.Tensor]:
-    return {
-        f"{player}.{key}": p
-        for player in system.game.turns
-        for key, p in system.game.players[player].named_parameters()
-        if p.requires_grad
-    }
-
-
 @every_recipe
 def test_a_stopped_game_is_bit_identical_to_an_uninterrupted_one(name: str, tmp_path: Path) -> None:
-    spec = SMALL["table"]
-    (whole, loader), (first, _), (second, _) = (build(name, spec) for _ in range(3))
-    play(whole, loader, total=TOTAL, hardware=CPU)
-    stop = iter([False] * 3 + [True]).__next__
-    assert play(first, loader, total=TOTAL, hardware=CPU, should_stop=stop) == 12
-    checkpoint.save(first, tmp_path / "at", 12)
-    assert checkpoint.load(second, tmp_path / "at") == 12
-    play(second, loader, total=TOTAL, start=12, hardware=CPU)
-    for player, net in whole.game.players.items():
-        for key, tensor in net.state_dict().items():
-            assert torch.equal(second.game.players[player].state_dict()[key], tensor), (player, key)
+    check_exact_resume(lambda: build(name, SMALL["table"]), TOTAL, tmp_path)
 
 
 @every_recipe

@@ -6,14 +6,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from exact_resume import check_exact_resume
 
 import sparring
-from sparring.engine import checkpoint
 from sparring.engine.data_spec import Column, ImageSpec, TableSpec
 from sparring.engine.device import Hardware
 from sparring.engine.errors import UsageError
 from sparring.engine.game import Batch
-from sparring.engine.loop import System, play
+from sparring.engine.loop import System
 from sparring.models.capabilities import Density
 from sparring.nets.flow import ImageFlow
 from sparring.nets.table_flow import START_ROUNDS, TableFlow
@@ -61,29 +61,11 @@ def test_a_stopped_training_ends_as_an_uninterrupted_one(
     resolved, total = recipe.resolve(spec, CPU), 4 * (START_ROUNDS + 10 if spec is TABLE else 12)
     stop = total - 16 if late else 8
 
-    def build() -> System:
+    def build() -> tuple[System, Rows]:
         torch.manual_seed(0)
-        return resolved.system(spec, resolved.nets(spec), total)
+        return resolved.system(spec, resolved.nets(spec), total), Rows(spec)
 
-    whole = build()
-    play(whole, Rows(spec), total=total, hardware=CPU)
-    first, reached = build(), []
-
-    def stopped() -> bool:
-        reached.append(1)
-        return len(reached) > stop // 4
-
-    nimg = play(first, Rows(spec), total=total, hardware=CPU, should_stop=stopped)
-    assert nimg == stop
-    checkpoint.save(first, tmp_path / "state", nimg)
-    second = build()
-    assert checkpoint.load(second, tmp_path / "state") == nimg
-    play(second, Rows(spec), total=total, start=nimg, hardware=CPU)
-    for player, net in whole.game.players.items():
-        ends = second.game.players[player].state_dict()
-        assert all(torch.equal(tensor, ends[name]) for name, tensor in net.state_dict().items())
-    average = second.ema.net.state_dict()
-    assert all(torch.equal(tensor, average[name]) for name, tensor in whole.ema.net.state_dict().items())
+    check_exact_resume(build, total, tmp_path, rounds=stop // 4)
 
 
 def test_each_kind_of_data_has_its_network_and_its_settings() -> None:

@@ -32,8 +32,21 @@ class Mechanism(Protocol):
         ...
 
 
+class Concentrated:
+    """Mechanisms whose cost is their zCDP."""
+
+    @property
+    def rho(self) -> float:
+        """Return the zCDP."""
+        raise NotImplementedError
+
+    def rdp(self, orders: Sequence[int] = ORDERS) -> NDArray[np.float64]:
+        """Return rho a for each order a."""
+        return self.rho * np.array(orders, dtype=np.float64)
+
+
 @dataclass(frozen=True)
-class Gaussian:
+class Gaussian(Concentrated):
     """Gaussian noise, `times` times."""
 
     kind: ClassVar[str] = "gaussian"
@@ -47,17 +60,13 @@ class Gaussian:
         """Return times / (2 s^2) (Bun and Steinke 2016, Proposition 1.6)."""
         return self.times / (2 * self.noise_multiplier**2)
 
-    def rdp(self, orders: Sequence[int] = ORDERS) -> NDArray[np.float64]:
-        """Return rho a for each order a."""
-        return self.rho * np.array(orders, dtype=np.float64)
-
     def describe(self) -> str:
         """Return the noise multiplier, and how often noise was drawn."""
         return f"Gaussian, noise multiplier {self.noise_multiplier:.4g}" + _times(self.times)
 
 
 @dataclass(frozen=True)
-class Exponential:
+class Exponential(Concentrated):
     """The exponential mechanism, `times` times: one of several candidates, with probability prop. e^(eps score / 2)."""
 
     kind: ClassVar[str] = "exponential"
@@ -70,10 +79,6 @@ class Exponential:
     def rho(self) -> float:
         """Return times epsilon^2 / 8 (Cesar and Rogers 2021, arXiv:2004.07223, bounded range)."""
         return self.times * self.epsilon**2 / 8
-
-    def rdp(self, orders: Sequence[int] = ORDERS) -> NDArray[np.float64]:
-        """Return rho a for each order a."""
-        return self.rho * np.array(orders, dtype=np.float64)
 
     def describe(self) -> str:
         """Return epsilon of a selection, and the number of these."""

@@ -139,6 +139,8 @@ DEFAULTS: dict[tuple[str, str], str] = {
 }
 """(command, kind of data) -> recipe that is used where none is named."""
 
+FAIR_BASELINE = "plain"
+"""Recipe that `--protect` trains without fairness, to compare the others with."""
 PRIVATE_DEFAULTS: dict[tuple[str, str], str] = {
     ("classify", "image"): "scattering",
     ("train", "image"): "moments",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from sparring.report.format import percent, safe, shortened
-from sparring.report.svg_plots import COLOURS, GRID, LETTER, QUIET, SHAPES, Point, ticks
+from sparring.report.svg_plots import GRID, QUIET, SHAPES, Point, colour, legend, ticks
 from sparring.stats.intervals import Interval
 
 WIDTH, HEIGHT, LEFT, RIGHT = 480.0, 260.0, 58.0, 22.0
@@ -36,7 +36,8 @@ def pareto_plot(
     if not marks:
         return Markup("")
     methods = list(dict.fromkeys(mark.method for mark in marks))
-    legend, top = _legend(methods)
+    key, last_row = legend(methods, [""] * len(methods), WIDTH)
+    top = last_row + 38
     xs = ticks(0.0, max([mark.gap.high for mark in marks] + [x for x, _ in baseline]))
     accuracies = [end for mark in marks for end in (mark.accuracy.low, mark.accuracy.high)]
     ys = ticks(min(accuracies), max(accuracies))
@@ -68,7 +69,7 @@ def pareto_plot(
     return Markup(
         f'<svg role="img" aria-label="{safe(f"{title}. {described}")}" viewBox="0 0 {WIDTH:g} {height:g}" '
         f'width="{WIDTH:g}" height="{height:g}" font-size="13" fill="currentColor">'
-        f'<text x="2" y="16" font-size="15" font-weight="600">{safe(shortened(title, HALF))}</text>{legend}'
+        f'<text x="2" y="16" font-size="15" font-weight="600">{safe(shortened(title, HALF))}</text>{key}'
         + "".join(parts)
         + f'<text x="{LEFT:g}" y="{top - 8:g}" {QUIET}>accuracy, %</text>'
         f'<text x="{WIDTH - RIGHT:g}" y="{height - 6:g}" text-anchor="end" {QUIET}>gap, points</text></svg>'
@@ -100,35 +101,15 @@ def _mark(mark: Mark, k: int, across: Callable[[float], float], down: Callable[[
     x, y = across(mark.gap.value), down(mark.accuracy.value)
     left, right = across(mark.gap.low), across(mark.gap.high)
     low, high = down(mark.accuracy.low), down(mark.accuracy.high)
-    colour = _colour(k)
+    hue = colour(k)
     ring = f'<circle cx="{x:.1f}" cy="{y:.1f}" r="10" fill="none" stroke="currentColor" stroke-width="2"/>'
     name = f"{mark.name}: gap {mark.gap.text()}, accuracy {mark.accuracy.text()}"
     return (
         f'<g><title>{safe(name)}</title><path d="M{left:.1f} {y:.1f}H{right:.1f}M{x:.1f} {low:.1f}V{high:.1f}" '
-        f'style="stroke:{colour}" stroke-opacity=".3" stroke-width="1.2"/>'
-        f'<path d="M{x:.1f} {y:.1f}{SHAPES[k % len(SHAPES)]}" style="fill:{colour}"/>'
+        f'style="stroke:{hue}" stroke-opacity=".3" stroke-width="1.2"/>'
+        f'<path d="M{x:.1f} {y:.1f}{SHAPES[k % len(SHAPES)]}" style="fill:{hue}"/>'
         f"{ring if mark.is_selected else ''}</g>"
     )
-
-
-def _colour(k: int) -> str:
-    """Return the colour of a method; with more methods than colours shapes distinguish them."""
-    k = (k + k // len(COLOURS)) % len(COLOURS)
-    return f"var(--s{k + 1},{COLOURS[k]})"
-
-
-def _legend(methods: Sequence[str]) -> tuple[str, float]:
-    parts, x, y = [], 8.0, 40.0
-    for k, name in enumerate(methods):
-        width = 30 + LETTER * (len(name) + 1)
-        if x > 8 and x + width > WIDTH:
-            x, y = 8.0, y + 20
-        parts.append(
-            f'<path d="M{x:.1f} {y - 4.5:.1f}{SHAPES[k % len(SHAPES)]}" style="fill:{_colour(k)}"/>'
-            f'<text x="{x + 11:.1f}" y="{y:g}">{safe(name)}</text>'
-        )
-        x += width
-    return "".join(parts), y + 38
 
 
 def _text(x: float, y: float, text: str, anchor: str) -> str:

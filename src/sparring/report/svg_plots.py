@@ -67,7 +67,8 @@ def curve(
     left, right = _widened(min(xs), max(xs))
     rows = ticks(*_ends(y for points in lines.values() for _, y in points))
     margin = 14 + LETTER * max(len(short(y)) for y in rows)
-    legend, top = _legend(lines, latest)
+    key, last_row = legend(list(lines), [_latest(points) if latest else "" for points in lines.values()], WIDTH)
+    top = last_row + 20
     across = _scale(left, right, margin, WIDTH - RIGHT)
     down = _scale(rows[0], rows[-1], top + PLOT_HEIGHT, top)
     parts = [
@@ -83,7 +84,7 @@ def curve(
         f'viewBox="0 0 {WIDTH:g} {height:g}" '
         f'width="{WIDTH:g}" height="{height:g}" font-size="13" fill="currentColor"><title>{safe(named)}</title>'
         '<text x="2" y="16" font-size="15" '
-        f'font-weight="600">{safe(shortened(named, 54))}</text>{legend}{"".join(parts)}'
+        f'font-weight="600">{safe(shortened(named, 54))}</text>{key}{"".join(parts)}'
         f'<text x="{WIDTH - RIGHT:g}" y="{height - 6:g}" text-anchor="end" {QUIET}>{safe(axis)}</text></svg>'
     )
 
@@ -127,9 +128,9 @@ def interval(value: float, low: float, high: float, baseline: float | None) -> M
     stroke = f"M{at(baseline):.1f} 2v16" if baseline is not None and _drawable(baseline) else ""
     return Markup(
         f'<svg aria-hidden="true" viewBox="0 0 240 20" width="240" height="20"><path d="M6 10H234" {GRID}/>'
-        f'<path d="{bar}" style="stroke:{_colour(0)}" stroke-width="9" stroke-opacity=".4"/>'
-        f'<path d="{stroke}" style="stroke:{_colour(1)}" stroke-width="2.5"/>'
-        f'<circle cx="{at(value):.1f}" cy="10" r="3.5" style="fill:{_colour(0)}"/></svg>'
+        f'<path d="{bar}" style="stroke:{colour(0)}" stroke-width="9" stroke-opacity=".4"/>'
+        f'<path d="{stroke}" style="stroke:{colour(1)}" stroke-width="2.5"/>'
+        f'<circle cx="{at(value):.1f}" cy="10" r="3.5" style="fill:{colour(0)}"/></svg>'
     )
 
 
@@ -144,7 +145,7 @@ def bar(fraction: float, low: float | None = None, high: float | None = None) ->
     return Markup(
         f'<svg aria-hidden="true" viewBox="0 0 240 20" width="240" height="20"><path d="M{at(0):g} 10H{at(1):g}" '
         f"{GRID}/>"
-        f'<path d="M{at(0):g} 10H{at(fraction):.1f}" style="stroke:{_colour(0)}" stroke-width="9"/>'
+        f'<path d="M{at(0):g} 10H{at(fraction):.1f}" style="stroke:{colour(0)}" stroke-width="9"/>'
         f'<path d="{ends}" fill="none" stroke="currentColor" stroke-width="1.5"/></svg>'
     )
 
@@ -165,9 +166,9 @@ def fraction_line(value: float, low: float, high: float, left: str, right: str) 
         + "".join(f'<text x="{at(m):.1f}" y="54" text-anchor="middle">{round(m * 100)} %</text>' for m in marks)
         + f'<text x="{at(0.5):.1f}" y="70" {half} {QUIET}>{safe(left)}</text>'
         f'<text x="{WIDTH - 4:g}" y="70" text-anchor="end" {QUIET}>{safe(right)}</text>'
-        f'<path d="M{at(low):.1f} 32H{at(high):.1f}" style="stroke:{_colour(0)}" stroke-width="10" '
+        f'<path d="M{at(low):.1f} 32H{at(high):.1f}" style="stroke:{colour(0)}" stroke-width="10" '
         'stroke-opacity=".4"/>'
-        f'<circle cx="{at(value):.1f}" cy="32" r="6" style="fill:{_colour(0)}"/>'
+        f'<circle cx="{at(value):.1f}" cy="32" r="6" style="fill:{colour(0)}"/>'
         f'<text x="{at(value):.1f}" y="16" text-anchor="{"end" if value > 0.97 else "middle"}" font-weight="600">'
         f"{percent(value)}</text></svg>"
     )
@@ -178,7 +179,7 @@ def reliability_diagram(bins: Sequence[Bin]) -> Markup:
     total = max(sum(b.count for b in bins), 1)
     dots = "".join(
         f'<circle cx="{EDGE + b.confidence * SIDE:.1f}" cy="{EDGE + (1 - b.accuracy) * SIDE:.1f}" '
-        f'r="{3 + 9 * (b.count / total) ** 0.5:.1f}" style="fill:{_colour(0)}" fill-opacity=".75">'
+        f'r="{3 + 9 * (b.count / total) ** 0.5:.1f}" style="fill:{colour(0)}" fill-opacity=".75">'
         f"<title>{b.count:,} answers: confidence {percent(b.confidence)}, accuracy "
         f"{percent(b.accuracy)}</title></circle>"
         for b in bins
@@ -223,25 +224,31 @@ def _scale(low: float, high: float, start: float, end: float) -> Callable[[float
     return lambda value: start + (value - low) / (high - low) * (end - start)
 
 
-def _colour(k: int) -> str:
-    return f"var(--s{k % len(COLOURS) + 1},{COLOURS[k % len(COLOURS)]})"
+def colour(k: int) -> str:
+    """Return the colour of line k; with more lines than colours shapes distinguish them."""
+    k = (k + k // len(COLOURS)) % len(COLOURS)
+    return f"var(--s{k + 1},{COLOURS[k]})"
 
 
-def _legend(lines: Mapping[str, Sequence[Point]], latest: bool) -> tuple[str, float]:
-    """Draw each line's shape, name and, if `latest`, last value; return it and the y at which the plot can begin."""
+def legend(names: Sequence[str], values: Sequence[str], width: float) -> tuple[str, float]:
+    """Draw each line's shape, name and value in rows of `width` pixels; return it and the y of the last row."""
     parts, x, y = [], 8.0, 40.0
-    for k, (name, points) in enumerate(lines.items()):
-        last = number([point for point in points if _is_drawn(point)][-1][1]) if latest else ""
-        name = shortened(name, int((WIDTH - 8 - 30) / LETTER) - len(last) - 1)  # letters that fit in a row
-        width = 30 + LETTER * (len(name) + len(last) + 1)
-        if x > 8 and x + width > WIDTH:
+    for k, (name, value) in enumerate(zip(names, values, strict=True)):
+        name = shortened(name, int((width - 8 - 30) / LETTER) - len(value) - 1)  # letters that fit in a row
+        needed = 30 + LETTER * (len(name) + len(value) + 1)
+        if x > 8 and x + needed > width:
             x, y = 8.0, y + 20
         parts.append(
-            f'<path d="M{x:.1f} {y - 4.5:.1f}{SHAPES[k % len(SHAPES)]}" style="fill:{_colour(k)}"/>'
-            f'<text x="{x + 11:.1f}" y="{y:g}">{safe(name)} <tspan {QUIET}>{last}</tspan></text>'
+            f'<path d="M{x:.1f} {y - 4.5:.1f}{SHAPES[k % len(SHAPES)]}" style="fill:{colour(k)}"/>'
+            f'<text x="{x + 11:.1f}" y="{y:g}">{safe(name)} <tspan {QUIET}>{value}</tspan></text>'
         )
-        x += width
-    return "".join(parts), y + 20
+        x += needed
+    return "".join(parts), y
+
+
+def _latest(points: Sequence[Point]) -> str:
+    """Return the last value of a line."""
+    return number([point for point in points if _is_drawn(point)][-1][1])
 
 
 def _row(y: float, margin: float, label: str) -> str:
@@ -271,14 +278,14 @@ def _mark(x: float, left: float, top: float, name: str) -> str:
 def _line(points: Sequence[Point], k: int) -> str:
     """Draw one line in pixels: its gaps, dots where points are few or isolated, and its shape at the end."""
     runs = [list(run) for parts, run in groupby(points, _is_drawn) if parts]
-    stroke = f'style="stroke:{_colour(k)}" fill="none" stroke-linecap="round" stroke-linejoin="round"'
+    stroke = f'style="stroke:{colour(k)}" fill="none" stroke-linecap="round" stroke-linejoin="round"'
     path = "".join("M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in run) for run in runs if len(run) > 1)
     dots = [point for run in runs if len(run) == 1 or len(points) <= MAX_DOTS for point in run]
     x, y = runs[-1][-1]
     return (
         f'<path d="{path}" {stroke} stroke-width="1.8"/>'
         f'<path d="{"".join(f"M{x:.1f} {y:.1f}h0" for x, y in dots)}" {stroke} stroke-width="4.5"/>'
-        f'<path d="M{x:.1f} {y:.1f}{SHAPES[k % len(SHAPES)]}" style="fill:{_colour(k)}"/>'
+        f'<path d="M{x:.1f} {y:.1f}{SHAPES[k % len(SHAPES)]}" style="fill:{colour(k)}"/>'
     )
 
 

@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 
 from sparring.measure.leakage import adversaries
-from sparring.measure.leakage.adversaries import FAMILIES, Adversary, group_weights, logistic, network, prepare
+from sparring.measure.leakage.adversaries import (
+    FAMILIES,
+    Adversary,
+    group_weights,
+    logistic,
+    neighbours,
+    network,
+    prepare,
+)
 from sparring.measure.leakage.attack import attack, halves
 from sparring.measure.leakage.audit import Audited, audit
 from sparring.measure.leakage.certificate import certificate, codes_of, slack
@@ -75,6 +83,13 @@ def test_intervals_cover_and_shuffled_groups_are_not_read() -> None:
         covered.append((leak.auc.low <= 0.5, leak.balanced_accuracy.low <= 0.5 <= leak.balanced_accuracy.high))
     for hits in np.sum(covered, 0):
         assert hits >= 34  # binomial with 95 %: fewer in 0.5 % of all cases
+
+
+def test_an_adversary_that_memorises_its_rows_is_at_chance() -> None:
+    rng = np.random.default_rng(8)
+    groups, x = rng.integers(0, 2, 400), rng.normal(size=(400, 3)).astype(np.float32)
+    leak = attack(x, groups, NAMES, attacked=FEATURES, families={"nearest": Adversary({"": neighbours(1)})})
+    assert leak.auc.low == 0.5 and leak.balanced_accuracy.value < 0.65 and leak.families["nearest"] < 0.6
 
 
 def test_more_than_two_groups() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from sparring.engine.errors import UsageError
 from sparring.recipes import RECIPES, recipe_class
-from sparring.recipes.features.base import AdaptationRecipe
+from sparring.recipes.features.adaptation_base import AdaptationRecipe
 from sparring.recipes.recipe import Recipe
 
 WEIGHTS: dict[str, float] = {

@@ -21,7 +21,7 @@ from sparring.engine.device import Hardware
 from sparring.engine.loop import Callback, System
 from sparring.engine.run_folder import Run
 from sparring.models.classifier import Classifier
-from sparring.recipes.features.base import AdaptationRecipe
+from sparring.recipes.features.adaptation_base import AdaptationRecipe
 
 LOGGED = "classifier", "accuracy", "critic_accuracy", "confident"
 

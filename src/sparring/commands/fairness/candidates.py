@@ -6,7 +6,7 @@ from dataclasses import fields, replace
 from typing import Any
 
 from sparring.engine.errors import UsageError
-from sparring.recipes import recipe_class
+from sparring.recipes import FAIR_BASELINE, recipe_class
 from sparring.recipes.features.fair_base import FairRecipe
 from sparring.recipes.features.thresholds import MADE_FROM_PLAIN, Thresholds
 from sparring.recipes.recipe import Recipe
@@ -21,9 +21,9 @@ def base_recipe(recipe: Recipe | str | None, notion: str | None) -> FairRecipe:
     """Return the recipe as given, or the plain one; raise UsageError where it is none that compares groups."""
     selected: Any = recipe_class(recipe, "classify")() if isinstance(recipe, str) else recipe
     if selected is None:
-        selected = recipe_class("plain")()
+        selected = recipe_class(FAIR_BASELINE)()
     if not isinstance(selected, FairRecipe):
-        known = ", ".join(("plain", *METHODS))
+        known = ", ".join((FAIR_BASELINE, *METHODS))
         raise UsageError(f"{selected.name} does not compare groups: with --protect take --recipe {known}")
     if isinstance(selected, Thresholds):
         raise UsageError(MADE_FROM_PLAIN)
@@ -33,10 +33,10 @@ def base_recipe(recipe: Recipe | str | None, notion: str | None) -> FairRecipe:
 def candidates_for(base: FairRecipe, classes: int) -> dict[str, FairRecipe]:
     """Return the recipes to train by name: the plain one first, then those of `base`, or of all methods."""
     shared = {name: getattr(base, name) for name in SHARED}
-    recipes: dict[str, FairRecipe] = {"plain": recipe_class("plain")(**shared)}
-    methods = [base] if base.name != "plain" else [recipe_class(name)(**shared) for name in METHODS]
+    recipes: dict[str, FairRecipe] = {FAIR_BASELINE: recipe_class(FAIR_BASELINE)(**shared)}
+    methods = [base] if base.name != FAIR_BASELINE else [recipe_class(name)(**shared) for name in METHODS]
     for method in methods:
-        if method.binary and classes != 2 and base.name == "plain":
+        if method.binary and classes != 2 and base.name == FAIR_BASELINE:
             continue
         given: Any = getattr(method, method.varies)
         if not method.grid:

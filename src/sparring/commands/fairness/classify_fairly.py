@@ -32,6 +32,7 @@ from sparring.engine.run_folder import CANDIDATES, Run
 from sparring.measure.fairness.fronts import choose, front, smallest_gap
 from sparring.measure.fairness.gaps import FairnessResult
 from sparring.models.classifier import Classifier, load_classifier
+from sparring.recipes import FAIR_BASELINE
 from sparring.recipes.features.fair_base import FairRecipe
 
 GAP = 0.03
@@ -65,7 +66,7 @@ def classify_fairly(
         progress.info(f"note: {note}")
     trained = _train_all(request, recipes, data, folder, progress)
     if request.read.see_protected:
-        trained |= _thresholds(trained["plain"], data, base.notion, folder, Hardware.find(request.device))
+        trained |= _thresholds(trained[FAIR_BASELINE], data, base.notion, folder, Hardware.find(request.device))
     candidates = measured_candidates(trained, data, folder, base.notion)
     return _conclude(candidates, trained, data, folder, base.notion, limit, protected, progress)
 
@@ -167,7 +168,7 @@ def _conclude(
     run = Run(folder / CANDIDATES / about)
     classifier, narrowed = trained[about], data.narrow(data.train)
     tested = run_test(classifier, data.train, data.train, progress)
-    noise = _too_noisy(validation["plain"], notion, limit)
+    noise = _too_noisy(validation[FAIR_BASELINE], notion, limit)
     for note in noise:
         progress.info(f"note: {note}")
     plain = report_of(run, classifier, narrowed, tested, [*data.notes, *noise])

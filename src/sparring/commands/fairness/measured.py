@@ -20,6 +20,7 @@ from sparring.measure.fairness.gaps import Answers, measure_fairness
 from sparring.measure.fairness.thresholds import Rule, apply_rules, fit_rules
 from sparring.models.classifier import CHUNK_ROWS, Classifier
 from sparring.nets.mixture import Mixture
+from sparring.recipes import FAIR_BASELINE
 
 NO_BETTER = "no better than one answer for all"
 BY_CHANCE = "answers by chance"
@@ -30,13 +31,13 @@ def measured_candidates(
     trained: Mapping[str, Classifier], data: ProtectedData, folder: Path, notion: str
 ) -> list[Candidate]:
     """Return accuracy and gaps of each classifier, and of thresholds for each group where there are two classes."""
-    positive = positive_of(trained["plain"])
+    positive = positive_of(trained[FAIR_BASELINE])
     candidates = []
     for name, classifier in trained.items():
         answers = _validation(classifier, data), _test(classifier, data)
         veto = BY_CHANCE if isinstance(classifier.net, Mixture) else ""
         candidates.append(_measured(name, *answers, data, positive, veto, str(folder / CANDIDATES / name)))
-        if name == "plain" and len(classifier.spec.classes) == 2 and "thresholds" not in trained:
+        if name == FAIR_BASELINE and len(classifier.spec.classes) == 2 and "thresholds" not in trained:
             rules = group_rules(classifier, data, notion)
             fair = apply_rules(answers[0], rules), apply_rules(answers[1], rules)
             candidates.append(_measured("thresholds", *fair, data, positive, NEEDS_GROUP))

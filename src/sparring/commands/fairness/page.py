@@ -7,6 +7,7 @@ from pathlib import Path
 
 from sparring.commands.fairness.result import COLUMNS, FairClassification, doubt, price
 from sparring.engine.atomic_io import write
+from sparring.recipes import FAIR_BASELINE
 from sparring.report.blocks import Card, Cell, Drawing, Gallery, Table, Text, notes
 from sparring.report.classifier_section import classified_sections
 from sparring.report.format import markup, percent
@@ -60,7 +61,7 @@ def _verdict(report: FairClassification) -> Card:
 
 
 def _front(report: FairClassification, notion: str) -> Drawing:
-    plain = report.by_name["plain"].test
+    plain = report.by_name[FAIR_BASELINE].test
     marks = [
         Mark(
             c.name, c.name.rpartition("-")[0] or c.name, c.test.gap(notion), c.test.accuracy, c.name == report.selected
@@ -93,7 +94,7 @@ def _candidates(report: FairClassification) -> Table:
 
 def _groups(report: FairClassification) -> Table:
     """Return the rates of the plain and the chosen candidate by group."""
-    shown = [report.by_name[name] for name in dict.fromkeys(("plain", report.selected)) if name]
+    shown = [report.by_name[name] for name in dict.fromkeys((FAIR_BASELINE, report.selected)) if name]
     head = (
         "",
         "group",

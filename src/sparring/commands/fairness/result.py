@@ -8,6 +8,7 @@ from typing import Any
 from sparring.measure.classifier.calibration import ClassificationReport
 from sparring.measure.fairness.fronts import mutation
 from sparring.measure.fairness.gaps import FairnessResult
+from sparring.recipes import FAIR_BASELINE
 from sparring.stats.intervals import Interval
 
 COLUMNS = {"parity": "parity gap", "odds": "odds gap", "opportunity": "opportunity gap"}
@@ -59,7 +60,7 @@ class FairClassification(ClassificationReport):
 
 def fair_text(report: FairClassification) -> str:
     """Return the lines that the command prints."""
-    unit, best, plain = report.tested_on, report.by_name[report.selected], report.by_name["plain"]
+    unit, best, plain = report.tested_on, report.by_name[report.selected], report.by_name[FAIR_BASELINE]
     gap, before = best.test.gap(report.notion), plain.test.gap(report.notion)
     groups = ", ".join(f"{name} ({count:,})" for name, count in report.groups.items())
     lines = [
@@ -95,9 +96,9 @@ def table(report: FairClassification) -> list[str]:
 
 def doubt(report: FairClassification, gap: Interval) -> str:
     """Return a warning where the chosen candidate's gap may be above the limit, or is no better than mutation."""
-    best, plain = report.by_name[report.selected].test, report.by_name["plain"].test
+    best, plain = report.by_name[report.selected].test, report.by_name[FAIR_BASELINE].test
     line = mutation(plain, report.notion, report.constant, gap.value)
-    if best.accuracy.value < line and report.selected != "plain":
+    if best.accuracy.value < line and report.selected != FAIR_BASELINE:
         return (
             f"answering '{report.majority[0] if report.majority else 'the commonest class'}' at random instead of some "
             f"plain answers reaches the same gap at an accuracy of {100 * line:.1f} %: the method is no better. Take "
@@ -120,7 +121,7 @@ def doubt(report: FairClassification, gap: Interval) -> str:
 
 def price(report: FairClassification) -> str:
     """Return what equality by one notion did to the gaps by the others."""
-    best, plain = report.by_name[report.selected].test, report.by_name["plain"].test
+    best, plain = report.by_name[report.selected].test, report.by_name[FAIR_BASELINE].test
     changes = [
         f"{name} gap {100 * plain.gap(name).value:.1f} -> {100 * best.gap(name).value:.1f}"
         for name in COLUMNS

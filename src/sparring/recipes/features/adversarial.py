@@ -13,7 +13,7 @@ from sparring.engine.device import Hardware
 from sparring.engine.loop import System
 from sparring.games.fair_games import answer_entropy, group_distance, weighted_cross_entropy
 from sparring.nets.group_adversary import AnswerAdversary, FeatureAdversary, GroupAdversary
-from sparring.recipes.features.base import features_in
+from sparring.recipes.features.adaptation_base import features_in
 from sparring.recipes.features.fair_base import AdversarialFairRecipe
 
 

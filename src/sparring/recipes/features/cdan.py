@@ -11,7 +11,7 @@ from torch import nn
 from sparring.engine.ema import EMA
 from sparring.games.domain_adaptation import AdaptationTerm, AdversarialDomains
 from sparring.nets.domain_critic import DomainCritic, MultilinearMap
-from sparring.recipes.features.base import features_in
+from sparring.recipes.features.adaptation_base import features_in
 from sparring.recipes.features.dann import DANN
 
 

@@ -11,7 +11,7 @@ from torch import nn
 from sparring.engine.ema import EMA
 from sparring.games.domain_adaptation import AdaptationTerm, AdversarialDomains
 from sparring.nets.domain_critic import DomainCritic
-from sparring.recipes.features.base import AdaptationRecipe, features_in
+from sparring.recipes.features.adaptation_base import AdaptationRecipe, features_in
 from sparring.recipes.recipe import check_positive, check_range
 
 

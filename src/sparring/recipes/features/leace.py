@@ -13,7 +13,7 @@ from sparring.engine.errors import UsageError
 from sparring.engine.loop import System
 from sparring.games.erasure import ErasureGame
 from sparring.nets.eraser import ErasedClassifier, Eraser
-from sparring.recipes.features.base import features_in
+from sparring.recipes.features.adaptation_base import features_in
 from sparring.recipes.features.fair_base import FairRecipe
 
 SETTLED = 0.005

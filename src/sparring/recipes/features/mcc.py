@@ -11,7 +11,7 @@ from torch import nn
 from sparring.engine.ema import EMA
 from sparring.games.domain_adaptation import AdaptationTerm, ramped_term
 from sparring.games.domain_losses import class_confusion
-from sparring.recipes.features.base import AdaptationRecipe
+from sparring.recipes.features.adaptation_base import AdaptationRecipe
 from sparring.recipes.recipe import check_positive, check_range
 
 

@@ -15,7 +15,7 @@ from sparring.engine.schedules import cosine
 from sparring.games.classifier_discrepancy import ClassifierDiscrepancy
 from sparring.games.gradient_reversal import reversal_strength
 from sparring.nets.domain_critic import HeadPair
-from sparring.recipes.features.base import AdaptationRecipe
+from sparring.recipes.features.adaptation_base import AdaptationRecipe
 from sparring.recipes.features.networks import augmentation_for, classifier_for
 from sparring.recipes.recipe import check_fraction, check_positive
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from sparring.engine.ema import EMA
 from sparring.engine.game import Batch, Game, Stats
 from sparring.games.single_player import SinglePlayer, classification_loss
-from sparring.recipes.features.base import AdaptationRecipe
+from sparring.recipes.features.adaptation_base import AdaptationRecipe
 from sparring.recipes.features.networks import augmentation_for
 
 
