@@ -9,8 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated
 
-from tyro.conf import FlagCreatePairsOff, arg
+from tyro.conf import arg
 
+from sparring.cli_read_flags import ReadFlags, ShapeFlags, Switch
 from sparring.commands.attacking.flags import (
     AudioAttackFlags,
     BallAttackFlags,
@@ -26,52 +27,10 @@ Source = Annotated[str, arg(metavar="SOURCE", help_behavior_hint="")]
 RunFolder = Annotated[str, arg(metavar="RUN", help_behavior_hint="")]
 Out = Annotated[str | None, arg(metavar="RUN", help_behavior_hint="(default: a new one below runs/)")]
 Seed = Annotated[int, arg(metavar="S")]
-Json = Annotated[bool, arg(help_behavior_hint=""), FlagCreatePairsOff]
-Switch = Json
+Json = Switch
 Device = Annotated[str, arg(metavar="NAME")]
-Names = Annotated[tuple[str, ...], arg(metavar="NAME ...", help_behavior_hint="")]
 Checkpoint = Annotated[str | None, arg(metavar="best|last|N", help_behavior_hint="(default: the saved model)")]
 Truncation = Annotated[float | None, arg(metavar="T", help_behavior_hint="(default: no truncation)")]
-
-
-@dataclass(frozen=True)
-class ShapeFlags:
-    """Shape of images."""
-
-    size: Annotated[str | None, arg(metavar="HxW", help_behavior_hint="(default: chosen from the data)")] = None
-    """Size that images are scaled to; one number for a square."""
-    mode: Annotated[str | None, arg(metavar="MODE", help_behavior_hint="(default: chosen from the data)")] = None
-    """Mode that images are converted to: L, LA, RGB or RGBA."""
-
-
-@dataclass(frozen=True)
-class ReadFlags(ShapeFlags):
-    """How SOURCE is read."""
-
-    kind: Annotated[str | None, arg(metavar="KIND", help_behavior_hint="(default: guessed)")] = None
-    """Kind of data: image, audio, series or table."""
-    label: Annotated[str | None, arg(metavar="COLUMN", help_behavior_hint="")] = None
-    """Column of the class in a table, by name or by position from 0."""
-    label_from: Annotated[str | None, arg(metavar="PATTERN", help_behavior_hint="(default: guessed)")] = None
-    """Where names of files hold the class, as in '{label}_*.png' or '*/{label}/*'; folder, or none."""
-    part: Annotated[str | None, arg(metavar="WORD", help_behavior_hint="")] = None
-    """Part of SOURCE to read: files with this word in their path."""
-    name_encoding: Annotated[str | None, arg(metavar="ENCODING", help_behavior_hint="(default: guessed)")] = None
-    """Encoding of names of files that are no UTF-8, such as gbk."""
-    force: Switch = False
-    """Go on where most of the files cannot be read."""
-    names: Names = ()
-    """Names of the columns of a table or series without a header."""
-    drop: Names = ()
-    """Columns of a table or series to leave out."""
-    categorical: Names = ()
-    """Numeric columns of a table to treat as categories."""
-    delimiter: Annotated[str | None, arg(metavar="CHARACTER", help_behavior_hint="(default: guessed)")] = None
-    """Character between the cells of a text table."""
-    time: Annotated[str | None, arg(metavar="COLUMN", help_behavior_hint="")] = None
-    """Column of the time in a file of series."""
-    window: Annotated[int | None, arg(metavar="N", help_behavior_hint="")] = None
-    """Steps of each window that a long series is cut into."""
 
 
 @dataclass(frozen=True)
@@ -284,6 +243,8 @@ class SampleFlags:
     """Picture to complete, with a density model (pixelcnn, rbm, dbm); -n is the number of fills."""
     mask: Annotated[str | None, arg(metavar="MASK", help_behavior_hint="")] = None
     """Mask of --given: white where pixels are known, black where to fill."""
+    steps: Annotated[int | None, arg(metavar="N", help_behavior_hint="(default: those of training)")] = None
+    """Length of series, which may be longer than the windows of the training."""
     json: Json = False
     """Print one JSON object to stdout."""
 

@@ -223,3 +223,31 @@ def test_times_and_thousands_in_local_form(tmp_path: Path) -> None:
     assert data.split(None).names[0] == "0,00 to 1,75"
     assert np.array_equal(data.split(None)[np.arange(5)][:, 0].reshape(-1), 1000 + 37 * np.arange(40))
     assert any("40 cells, such as '1.000', may hold decimals or thousands" in note for note in data.notes)
+
+
+def test_training_windows_overlap_and_leave_a_gap_before_the_test(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", hours(200))
+    data, apart = (open_source(path, ReadOptions(window=10, hop=hop)) for hop in (1, None))
+    test = data.split("test")
+    assert test.names == apart.split(None).names[-5:]  # a quarter of the windows, as a tenth would be few
+    first, last = test[np.arange(5)][0, 0, 0], data[np.arange(len(data))][-1, 0, -1]
+    assert len(data) == 200 - 50 - 10 - 10 + 1 and first - last == 11  # the load rises by 1 an hour
+    assert any("start every 1 step and overlap: 131 of them hold as much as 14 windows" in note for note in data.notes)
+    with pytest.raises(UsageError, match="--hop must be 1 or more"):
+        open_source(path, ReadOptions(window=10, hop=-1))
+    with pytest.raises(UsageError, match="unknown --code 'return': did you mean 'returns'"):
+        open_source(path, ReadOptions(window=10, code="return"))
+
+
+def test_codes_are_fitted_where_they_are_requested(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    prices = np.exp(rng.normal(0, 0.01, 2000).cumsum())
+    rows = [[str(k), str(price), str(rng.normal())] for k, price in enumerate(prices)]
+    path = write(tmp_path / "a.csv", rows, "time,price,noise")
+    assert series(path).spec.codes is None
+    data = series(path, code="auto")
+    assert [code.returns for code in data.spec.codes] == [True, False]
+    assert any("learnt as log-returns (positive" in note and "price" in note for note in data.notes)
+    again = open_source(path, like=data.spec)
+    assert again.spec.codes == data.spec.codes
+    assert [code.returns for code in series(path, code="levels").spec.codes] == [False, False]

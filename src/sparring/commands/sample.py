@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import itertools
 import re
@@ -20,18 +21,20 @@ from sparring.commands.predict import open_like
 from sparring.commands.restoring.picture import read_mask
 from sparring.commands.training.callbacks import MAX_CLASS_COLUMNS
 from sparring.engine.atomic_io import explain_os_errors, write
-from sparring.engine.data_spec import DataSpec, ImageSpec, TableSpec
+from sparring.engine.data_spec import DataSpec, ImageSpec, SeriesSpec, TableSpec
 from sparring.engine.errors import UsageError
 from sparring.engine.image_io import grid, png, to_image, with_header
 from sparring.engine.seeds import check_seed
 from sparring.models.capabilities import Sampler
 from sparring.models.completion import WHO_COMPLETES, Fills, complete
 from sparring.models.density import DensityModel
+from sparring.models.generator import GeneratorModel
 from sparring.models.load import load_capable
 from sparring.report.format import csv_text
 from sparring.report.render import texts_of_row
 
 MOST_IN_GRID = 4096
+MAX_STEPS = 10_000_000
 FORMATS = {".png": ".png (a grid)", ".npz": ".npz (an array)", ".csv": ".csv", "": "a folder without a suffix"}
 """How suffixes of --out are described."""
 MAX_LISTED = 10
@@ -61,11 +64,13 @@ def sample(
     truncation: float | None = None,
     given: str | Path | None = None,
     mask: str | Path | None = None,
+    steps: int | None = None,
     generator: nn.Module | None = None,
 ) -> Path | Completion:
     """Write `n` samples of `run`: a grid (`*.png`), an array (`*.npz`, `arr_0` uint8 NHWC), or a folder of PNGs.
 
-    Rows of a table become a `.csv`.
+    Rows of a table become a `.csv`; series one in long form, with a line for each step of each window. `steps` is the
+    length of series, which may be longer than those of the training.
 
     Sample k depends on (`seed`, k) alone. `label` asks for one class by name; `checkpoint` ("best", "last" or its
     image) for the weights of then. `truncation` T cuts the noise off at -T and T, where the recipe was made for it
@@ -80,12 +85,15 @@ def sample(
         raise UsageError(f"-n must be 1 or more, not {n}")
     check_seed(seed)
     model = load_capable(run, Sampler, net=generator, checkpoint=checkpoint, truncation=truncation)
+    if steps is not None:
+        model = lengthened(model, steps)
     run = Path(run) if Path(run).is_dir() else Path(run).parent
     parts = {
         "given": given and Path(given).stem,
         "label": label,
         "checkpoint": checkpoint,
         "truncation": truncation and f"{truncation:g}",
+        "steps": steps,
     }
     settings = {name: value for name, value in parts.items() if value is not None}
     default = "-".join(["samples", str(seed), *map(_name_part, settings.items())])
@@ -125,6 +133,39 @@ def _(spec: TableSpec) -> tuple[str, ...]:
     return (".csv", ".npz")
 
 
+@formats_of.register
+def _(spec: SeriesSpec) -> tuple[str, ...]:
+    return (".csv", ".npz")
+
+
+def lengthened(model: Any, steps: int) -> Any:
+    """Return a generator of series of this many steps; raise UsageError where it has one length alone."""
+    if not isinstance(model, GeneratorModel) or not hasattr(model.generator, "length"):
+        raise UsageError(f"--steps is for generators of series, this one generates {model.spec.plural}: leave it out")
+    if not 1 <= steps <= MAX_STEPS:
+        raise UsageError(f"--steps must be from 1 to {MAX_STEPS:,}, not {steps:,}")
+    generator = copy.deepcopy(model.generator)
+    generator.length = steps  # type: ignore[assignment]
+    return replace(model, generator=generator, spec=replace(model.spec, length=steps))
+
+
+@singledispatch
+def csv_of(spec: Any, rows: NDArray[Any]) -> str:
+    """Return samples as the text of a csv file: a line for each row of a table."""
+    return csv_text([column.name for column in spec.columns], (texts_of_row(spec, row) for row in rows))
+
+
+@csv_of.register
+def _(spec: SeriesSpec, rows: NDArray[Any]) -> str:
+    """Return series in long form: the numbers of window and step, then the channels."""
+    lines = (
+        [str(window), str(step), *(np.format_float_positional(value, trim="-") for value in values)]
+        for window, row in enumerate(rows)
+        for step, values in enumerate(row.T)
+    )
+    return csv_text(["window", "step", *spec.channels], lines)
+
+
 def _write(
     spec: Any, samples: Iterator[NDArray[Any]], out: Path, about: str, picture: Callable[[NDArray[Any]], Image.Image]
 ) -> Path:
@@ -134,8 +175,7 @@ def _write(
         return _write_folder(samples, out, about)
     rows = np.concatenate(list(samples))
     if suffix == ".csv":
-        lines = (texts_of_row(spec, row) for row in rows)
-        return write_new(out, csv_text([column.name for column in spec.columns], lines).encode())
+        return write_new(out, csv_of(spec, rows).encode())
     return write_new(out, _npz(rows) if suffix == ".npz" else png(picture(rows), about))
 
 

@@ -12,8 +12,11 @@ from numpy.typing import NDArray
 
 from sparring.data.mmap_io import let_go
 from sparring.engine.data_spec import Column, DataSpec, SeriesSpec, TableSpec
+from sparring.engine.series_code import fit_code
 
 CHUNK_ROWS = 256
+CODE_ROWS = 4096
+"""Series from which the code of a generator is fitted."""
 
 
 @singledispatch
@@ -24,7 +27,11 @@ def fit_spec(spec: DataSpec, rows: NDArray[Any], used: NDArray[np.int64], train:
 
 @fit_spec.register
 def _(spec: SeriesSpec, rows: NDArray[Any], used: NDArray[np.int64], train: NDArray[np.int64]) -> DataSpec:
-    """Add mean and standard deviation of each channel over the training series, unless they are known."""
+    """Add mean, standard deviation and requested code of each channel over the training series, unless known."""
+    if spec.code and spec.codes is None:
+        sample = rows[np.sort(np.random.default_rng(0).permutation(train)[:CODE_ROWS])]
+        codes = tuple(fit_code(sample[:, k], spec.code) for k in range(len(spec.channels)))
+        spec = replace(spec, codes=codes)
     if spec.mean:
         return spec
     count = len(train) * spec.length

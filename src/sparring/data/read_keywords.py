@@ -26,6 +26,8 @@ class ReadKeywords(TypedDict, total=False):
     delimiter: str | None
     time: str | None
     window: int | None
+    hop: int | None
+    code: str | None
 
 
 def read_options(keywords: Mapping[str, Any]) -> ReadOptions:

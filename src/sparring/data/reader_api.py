@@ -107,6 +107,10 @@ class ReadOptions:
     """Column of the time, by name or by position from 0."""
     window: int | None = None
     """Steps of each window that a long series is cut into."""
+    hop: int | None = None
+    """Steps between the starts of training windows of a long series; None: they follow each other."""
+    code: str | None = None
+    """Code of the values of series for a generator: auto, levels or returns."""
 
     def check(self, kind: str, evidence: str) -> None:
         """Raise UsageError where an option is set that this kind of data does not have."""
@@ -127,7 +131,7 @@ KINDS_OF_OPTION = {
     "label": ("table",), "protect": ("table",), "see_protected": ("table",), "protect_from": ("image", "audio"),
     "label_from": ("image", "audio"), "categorical": ("table",),
     "names": ("table", "series"), "drop": ("table", "series"), "delimiter": ("table", "series"),
-    "time": ("series",), "window": ("series",),
+    "time": ("series",), "window": ("series",), "hop": ("series",), "code": ("series",),
 }  # fmt: skip
 """Option -> kinds of data that have it."""
 BESIDE_FILES = {"label": ("image", "audio"), "protect": ("image", "audio")}

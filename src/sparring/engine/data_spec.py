@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from sparring.engine import series_code
+from sparring.engine.series_code import ChannelCode
+
 if TYPE_CHECKING:  # `sparring inspect` needs no torch
     import torch
     from torch import Tensor
@@ -188,6 +191,10 @@ class SeriesSpec:
     """Mean and standard deviation of each number of a vector label; empty without vector labels."""
     groups: tuple[str, ...] | None = None
     """Names of the protected groups; group k means `groups[k]`. None: nothing is protected."""
+    code: str | None = None
+    """Requested code of a generator (`engine/series_code.py`); None: channels are standardised."""
+    codes: tuple[ChannelCode, ...] | None = None
+    """Code of each channel, fitted to the training series; None: channels are standardised."""
 
     def __post_init__(self) -> None:
         _set_tuples(self)
@@ -198,13 +205,18 @@ class SeriesSpec:
         return len(self.channels), self.length
 
     def encode(self, rows: NDArray[Any], device: torch.device | None = None) -> Tensor:
-        """Convert `[B, C, T]` to float32 of the same shape, each channel standardised."""
+        """Convert `[B, C, T]` to float32 of the same shape, each channel coded or standardised."""
         x = _to_tensor(rows, device).float()
+        if self.codes:
+            return series_code.encode(self.codes, x)
         mean, std = self._statistics(x)
         return (x - mean) / std
 
     def decode(self, x: Tensor) -> NDArray[np.float32]:
-        """Convert standardised `[B, C, T]` to float32 in the units of the source."""
+        """Convert coded or standardised `[B, C, T]` to float32 in the units of the source."""
+        if self.codes:
+            coded: NDArray[np.float32] = series_code.decode(self.codes, x.detach()).cpu().numpy()
+            return coded
         mean, std = self._statistics(x)
         array: NDArray[np.float32] = (x.detach().float() * std + mean).cpu().numpy()
         return array
@@ -334,6 +346,8 @@ def spec_from_json(fields: Mapping[str, Any]) -> DataSpec:
     spec = KINDS[arguments.pop("kind", "image")]
     if issubclass(spec, TableSpec):
         arguments["columns"] = tuple(Column(**column) for column in arguments["columns"])
+    if issubclass(spec, SeriesSpec) and arguments.get("codes"):
+        arguments["codes"] = tuple(ChannelCode(**code) for code in arguments["codes"])
     return spec(**arguments)
 
 

@@ -46,8 +46,10 @@ class GeneratorModel:
 
     @property
     def latent_dim(self) -> int:
-        """Dimension of the noise."""
+        """Dimension of the noise: the generator's own where it knows one, of series of any length."""
         recipe = self.recipe
+        if own := getattr(self.generator, "latent_dim", None):
+            return int(own)
         dim: int = recipe.latent_dim if isinstance(recipe, GANRecipe) else self.generator.latent_dim  # type: ignore[assignment]
         return dim
 

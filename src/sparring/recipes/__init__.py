@@ -63,7 +63,9 @@ RECIPES: dict[str, Entry] = {
     "dcgan": _generator("dcgan", "DCGAN", "strided convolutions and batch normalisation (Radford et al. 2015)"),
     "biggan": _generator("biggan", "BigGAN", "class-conditional, attention, truncated noise (Brock et al. 2019)"),
     "s3gan": _generator("s3gan", "S3GAN", "BigGAN for few labels or none (Lučić et al. 2019)"),
-    "r3": _generator("r3", "R3", "the default: relativistic pairs with R1 and R2 (Huang et al. 2024)"),
+    "r3": _generator("r3", "R3", "the default: relativistic pairs with R1 and R2 (Huang et al. 2024)")._replace(
+        kinds=(*IMAGE, "series")
+    ),
     "moments": _generator(
         "moments", "Moments", "--private: noisy moments, re-weighted by a critic (Harder et al. 2021)"
     ),
@@ -131,6 +133,7 @@ RECIPES: dict[str, Entry] = {
 
 DEFAULTS: dict[tuple[str, str], str] = {
     ("train", "image"): "r3",
+    ("train", "series"): "r3",
     ("classify", "image"): "consistent",
     ("classify", "audio"): "speech_cnn",
     ("classify", "table"): "tabular_mlp",

@@ -30,7 +30,7 @@ from sparring.data.reader_api import MODES, ReadOptions, mode_of
 from sparring.data.resolve import is_missing
 from sparring.data.store import store_for
 from sparring.data.summary import summary
-from sparring.engine.data_spec import KINDS, DataSpec, ImageSpec
+from sparring.engine.data_spec import KINDS, DataSpec, ImageSpec, SeriesSpec
 from sparring.engine.errors import SparringError, UsageError
 from sparring.engine.run_folder import Run
 from sparring.engine.seeds import check_seed
@@ -204,6 +204,15 @@ def _(spec: ImageSpec, source: str | Path, trained_with: dict[str, Any], on_prog
         options = ReadOptions(size=(spec.height, spec.width), mode=mode_of(spec.channels), **kept)
         data = open_source(source, options, on_progress=on_progress)
     return _scaled_like(spec, data, source, on_progress, keep_duplicates=False)
+
+
+@open_as_trained.register
+def _(spec: SeriesSpec, source: str | Path, trained_with: dict[str, Any], on_progress: OnProgress) -> Dataset:
+    """Open by the run's own settings: windows start where they did in training, and copies of them are found."""
+    kept = {name: trained_with.get(name) for name in ("time", "window", "hop", "code", "delimiter")}
+    kept |= {name: tuple(trained_with.get(name) or ()) for name in ("names", "drop")}
+    options = ReadOptions(**(kept | {"kind": spec.kind, "window": kept["hop"] and spec.length}))
+    return open_source(source, options, on_progress=on_progress)
 
 
 def _scaled_like(

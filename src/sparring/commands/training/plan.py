@@ -158,7 +158,8 @@ def memory_needed(recipe: Recipe, spec: Any) -> int:
         return BASE_BYTES + weights + max(rows, 1) * 4 * activations
     if isinstance(recipe, GANRecipe):
         rows //= recipe.accumulation_steps
-        z, y = torch.zeros(1, recipe.latent_dim, device="meta"), torch.zeros(1, dtype=torch.int64, device="meta")
+        noise = getattr(nets["generator"], "latent_dim", recipe.latent_dim)
+        z, y = torch.zeros(1, noise, device="meta"), torch.zeros(1, dtype=torch.int64, device="meta")
         labels = (y,) if recipe.classes(spec) else ()
         if numbers := len(recipe.condition_stats(spec)):
             labels = (torch.zeros(1, numbers, device="meta"),)

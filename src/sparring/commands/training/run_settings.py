@@ -24,7 +24,7 @@ from sparring.engine.device import Hardware, flags_for
 from sparring.engine.errors import SparringError, UsageError
 from sparring.engine.run_folder import Run
 from sparring.engine.version import __version__
-from sparring.recipes import check_command, default_recipe, recipe_class, recipes_for
+from sparring.recipes import accepts, check_command, default_recipe, recipe_class, recipes_for
 from sparring.recipes.recipe import GeneratorRecipe, Recipe, from_settings, to_settings
 
 
@@ -98,10 +98,18 @@ def new_settings(command: str, request: TrainRequest) -> RunSettings:
         label_fraction=request.label_fraction,
         labels=request.labels,
         labels_file=str(request.labels_file) if request.labels_file else None,
-        read=request.read,
+        read=_training_read(command, recipe, request),
         custom_nets=request.nets is not None,
         adapt_to=str(request.adapt_to) if request.adapt_to else None,
     )
+
+
+def _training_read(command: str, recipe: Recipe, request: TrainRequest) -> ReadOptions:
+    """Return how the data are read: a generator of series learns from overlapping windows, by a code of its own."""
+    read = request.read
+    if command != "train" or not accepts(recipe.kinds, "series") or guess_kind(request.source, read) != "series":
+        return read
+    return replace(read, hop=1 if read.hop is None else read.hop, code=read.code or "auto")
 
 
 def resumed_settings(command: str, request: TrainRequest, run: Run) -> RunSettings:

@@ -23,7 +23,8 @@ from sparring.data.tables.number_forms import NumberForm, describe_form, is_ambi
 from sparring.data.tables.number_forms import parse as parse_number
 from sparring.data.time_series import MAX_GAP, comma_number, fill_gaps, time_parser, to_grid, windows
 from sparring.engine.data_spec import DataSpec, SeriesSpec
-from sparring.engine.errors import SparringError, UsageError
+from sparring.engine.errors import SparringError, UsageError, did_you_mean
+from sparring.engine.series_code import CODES
 
 if TYPE_CHECKING:
     from sparring.data.reader_api import Rows
@@ -32,6 +33,8 @@ WINDOW = 64
 """Steps of a window, unless --window is given."""
 TEST_ONE_IN = 10
 """One in this number of windows is for testing: the last ones in time."""
+FEW_TESTS = 20
+"""Windows that are for testing a generator, of a quarter of all at most, where one in TEST_ONE_IN are fewer."""
 CHUNK_SERIES = 256
 MOSTLY_NUMBERS = 0.8
 """Fraction of numbers among the cells of a column that makes it a channel."""
@@ -39,6 +42,8 @@ TIME_NAMES = frozenset({"time", "date", "datetime", "timestamp", "ds", "day", "m
 """What columns of times are called."""
 MAX_WORDS = 200
 """Different words of a column from which the form of its numbers is learnt."""
+MAX_OVERLAP_VALUES = 1 << 26
+"""Values of all overlapping windows: of a longer series they start less often."""
 TIME_SAMPLE = 32
 """Times from which their form is learnt."""
 
@@ -54,6 +59,10 @@ class ArraySeries(ArrayDataset):
         results = super().ingest(rows, spec, on_progress)
         _note_filled(self.notes, self._filled)
         return results
+
+    def finish(self, spec: DataSpec, rows: Rows, used: NDArray[np.int64], train: NDArray[np.int64]) -> DataSpec:
+        """Complete the spec, and note which channels are coded as log-returns."""
+        return note_codes(self.notes, super().finish(spec, rows, used, train))
 
     def prepare(self, chunk: NDArray[Any]) -> NDArray[Any]:
         """Interpolate small gaps."""
@@ -86,6 +95,7 @@ class LongSeries(RawDataset):
         grid = to_grid(times[order], values[order])
         _note_filled(self.notes, grid.filled)
         length = self._like.length if self._like else options.window or WINDOW
+        check_options(options)
         starts, left = windows(grid.stretches, length)
         if not starts:
             longest = max((end - start for start, end in grid.stretches), default=0)
@@ -100,10 +110,40 @@ class LongSeries(RawDataset):
                 f"{left:,} steps at the end, or before a gap, fill no window of {length} and are not used: "
                 "--window takes another length"
             )
-        self._grid, self._starts = grid.values, starts
-        self._name_windows(grid.rows, [texts[k] for k in order], length)
-        mean, std = (self._like.mean, self._like.std) if self._like else ((), ())
-        return SeriesSpec(tuple(channels), length, mean, std)
+        self._grid = grid.values
+        self._starts, tests = self._overlap(starts, grid.stretches, length, options.hop)
+        self._name_windows(grid.rows, [texts[k] for k in order], length, tests)
+        if self._like:
+            return SeriesSpec(
+                tuple(channels), length, self._like.mean, self._like.std, code=self._like.code, codes=self._like.codes
+            )
+        return SeriesSpec(tuple(channels), length, code=options.code)
+
+    def _overlap(
+        self, starts: list[int], stretches: Sequence[tuple[int, int]], length: int, hop: int | None
+    ) -> tuple[list[int], int]:
+        """Return the starts of all windows, and how many at the end are for testing; these never overlap.
+
+        With a hop, windows to train on overlap, and end `length` steps or more before the first one for testing.
+        """
+        tests = len(starts) // TEST_ONE_IN or int(len(starts) >= TEST_ONE_IN // 2)
+        if hop is None:
+            return starts, tests
+        tests = max(tests, min(FEW_TESTS, len(starts) // 4))
+        tested = starts[len(starts) - tests :] if tests else []
+        end = tested[0] - length if tested else stretches[-1][1]
+        hop = max(hop, -(-(end * length * self._grid.shape[1]) // MAX_OVERLAP_VALUES))
+        dense = [k for a, b in stretches for k in range(a, min(b, end) - length + 1, hop)]
+        if not dense:
+            raise SparringError(
+                f"{self.file.name} has too few steps for training windows of {length} and a gap before the test: "
+                f"--window {max(length // 4, 2)} takes shorter ones"
+            )
+        self.notes.append(
+            f"training windows start every {hop} step{'s' * (hop > 1)} and overlap: {len(dense):,} of them hold as "
+            f"much as {end // length:,} windows that do not; they end {length} steps or more before the test"
+        )
+        return [*dense, *tested], tests
 
     def _choose_columns(self, options: ReadOptions) -> tuple[str, list[str]]:
         """Return the column of the time, and those of numbers."""
@@ -176,16 +216,19 @@ class LongSeries(RawDataset):
         kept: NDArray[np.int64] = order[~repeated]
         return kept
 
-    def _name_windows(self, rows: NDArray[np.int64], texts: list[str], length: int) -> None:
-        """Name windows by their first and last time, and mark the last ones as test."""
-        tests = len(self._starts) // TEST_ONE_IN or int(len(self._starts) >= TEST_ONE_IN // 2)
+    def _name_windows(self, rows: NDArray[np.int64], texts: list[str], length: int, tests: int) -> None:
+        """Name windows by their first and last time, and mark the last `tests` ones as test."""
         for number, start in enumerate(self._starts):
             known = rows[start : start + length]
             first, last = known[known >= 0][[0, -1]]
             split: Literal["train", "test"] = "test" if number >= len(self._starts) - tests else "train"
             self.items.append(Example(f"{texts[first]} to {texts[last]}", split, None))
         if tests:
-            self.notes.append(f"held out for testing: the last {tests} of {len(self._starts)} windows in time")
+            self.notes.append(f"held out for testing: the last {tests} of {len(self._starts):,} windows in time")
+
+    def finish(self, spec: DataSpec, rows: Rows, used: NDArray[np.int64], train: NDArray[np.int64]) -> DataSpec:
+        """Complete the spec, and note which channels are coded as log-returns."""
+        return note_codes(self.notes, super().finish(spec, rows, used, train))
 
     def ingest(self, rows: Rows, spec: DataSpec, on_progress: Callable[[int], None]) -> list[ReadResult]:
         """Copy each window into its row."""
@@ -237,11 +280,31 @@ def _read_arrays(container: Container, names: list[str], options: ReadOptions) -
     if len(shapes) > 1:
         raise SparringError(f"series are of different shapes: {', '.join(str(list(s)) for s in sorted(shapes))}")
     ((channels, length),) = shapes
+    check_options(options)
     channel_names = options.names or tuple(str(k) for k in range(channels))
     if len(channel_names) != channels:
         raise UsageError(f"--names has {len(channel_names)} names, the series have {channels} channels")
     others = [Skipped(name, "is no NumPy file") for name in container.names if name not in names]
-    return ArraySeries("NumPy", SeriesSpec(channel_names, length), items, arrays, [*container.refused, *others])
+    return ArraySeries(
+        "NumPy", SeriesSpec(channel_names, length, code=options.code), items, arrays, [*container.refused, *others]
+    )
+
+
+def check_options(options: ReadOptions) -> None:
+    """Raise UsageError where an option of series is out of range."""
+    if options.hop is not None and options.hop < 1:
+        raise UsageError(f"--hop must be 1 or more, not {options.hop}")
+    if options.code not in (None, *CODES):
+        raise UsageError(f"unknown --code '{options.code}': {did_you_mean(str(options.code), CODES)}")
+
+
+def note_codes(notes: list[str], spec: DataSpec) -> DataSpec:
+    """Add a remark on the channels that a generator learns as log-returns; return the spec."""
+    assert isinstance(spec, SeriesSpec)
+    if names := [name for name, code in zip(spec.channels, spec.codes or (), strict=False) if code.returns]:
+        reason = " (positive, and they move like a random walk)" * (spec.code == "auto")
+        notes.append(f"learnt as log-returns{reason}: {', '.join(names)}; --code levels takes the values themselves")
+    return spec
 
 
 def is_time_name(name: str) -> bool:

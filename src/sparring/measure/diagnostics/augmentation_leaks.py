@@ -62,7 +62,12 @@ class Leak:
 
 
 def augmentation_leaks(samples: Tensor, held_out: Tensor, train: Tensor) -> list[Leak]:
-    """Return a `Leak` for each transform of `train`; `held_out`: other real images; all `[N, C, H, W]` in [-1, 1]."""
+    """Return a `Leak` for each transform of `train`; `held_out`: other real images; all `[N, C, H, W]` in [-1, 1].
+
+    Data that are no images have no such transforms, and no leaks.
+    """
+    if train.dim() != 4:
+        return []
     is_square = train.shape[2] == train.shape[3]
     result = []
     for name, transform in TRANSFORMS.items():

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from torch import nn
 
-from sparring.engine.data_spec import DataSpec, ImageSpec
+from sparring.engine.data_spec import DataSpec, ImageSpec, SeriesSpec
 from sparring.engine.errors import UsageError
 from sparring.games.label_completion import rotations_for
 from sparring.nets.auxiliary_heads import AuxiliaryHeads
+from sparring.nets.series_gan import SeriesDiscriminator, SeriesGenerator
 from sparring.nets.strided_gan import Discriminator, Generator
 
 if TYPE_CHECKING:
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
 FEW_IMAGES = 5_000
 """Number of images below which networks are narrower, ADA augments, and gamma is not adapted. The discriminator would
 memorise so few images, and with a target steepness gamma would fall."""
+
+SERIES_WIDTH = 48
+SERIES_GAMMA = 2e-5
+"""Weight of R1 and R2 over the squared number of values of a series."""
 
 
 class Defaults(NamedTuple):
@@ -107,3 +112,25 @@ def width_for(spec: ImageSpec) -> int:
     side = (spec.height * spec.width) ** 0.5
     width = 96 if side <= 32 else 64 if side <= 64 else 48 if side <= 128 else 32
     return width if spec.count >= FEW_IMAGES else width * 2 // 3
+
+
+# series
+
+
+@networks_for.register(SeriesSpec)
+def _(spec: SeriesSpec, recipe: R3) -> dict[str, nn.Module]:
+    """Return a causal generator and a discriminator at three time scales."""
+    assert recipe.width and recipe.discriminator_width
+    channels, length = spec.shape
+    starts = [code.returns for code in spec.codes] if spec.codes else [False] * channels
+    condition = recipe.classes(spec), recipe.condition_stats(spec)
+    return {
+        "generator": SeriesGenerator(channels, length, starts, recipe.latent_dim, recipe.width, *condition),
+        "discriminator": SeriesDiscriminator(channels, length, starts, recipe.discriminator_width, *condition),
+    }
+
+
+@defaults_for.register
+def _(spec: SeriesSpec) -> Defaults:
+    """Choose gamma by the mean squared distance of two series, 2 C T, as for images."""
+    return Defaults(SERIES_WIDTH, round(SERIES_GAMMA * math.prod(spec.shape) ** 2, 6), adapts=False)

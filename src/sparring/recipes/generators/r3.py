@@ -63,7 +63,8 @@ class R3(ImageGenerator):
     max_channels: int | None = None
     """Largest number of channels at any level. None: 512, or 1024 for preset large."""
     latent_dim: int = 64
-    """Dimension of the generator's noise."""
+    """Dimension of the generator's noise; of series: of the noise of a window, beside that of each step."""
+    kinds: ClassVar[tuple[str, ...]] = ("image", "series")
     labels: bool = True
     """Conditioning of both players on labels (classes or vectors). Missing classes are predicted."""
     batch_size: int = 32
@@ -155,7 +156,7 @@ class R3(ImageGenerator):
             nets["generator"],
             nets["discriminator"],
             OBJECTIVES["relativistic"],
-            latent_dim=self.latent_dim,
+            latent_dim=getattr(nets["generator"], "latent_dim", self.latent_dim),
             penalties=[r1(gamma, self.penalty_interval), r2(gamma, self.penalty_interval)],
             conditional=self.classes(spec) > 0 or self.condition_stats(spec) != (),
             augment=augment,

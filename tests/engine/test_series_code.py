@@ -1,0 +1,85 @@
+"""The invertible code of series: log-returns, levels, tails by Lambert's W."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from sparring.engine.data_spec import SeriesSpec, spec_from_json, spec_to_json
+from sparring.engine.errors import SparringError
+from sparring.engine.series_code import ChannelCode, decode, encode, fit_code, lambert_w, lighten, weight_tails
+
+RNG = np.random.default_rng(0)
+
+
+def walks(count: int = 200, steps: int = 65, df: float = 4.0) -> np.ndarray:
+    """Prices whose log-returns follow Student's t distribution."""
+    moves = 0.01 * RNG.standard_t(df, (count, steps))
+    return np.exp(RNG.normal(5, 0.3, (count, 1)) + moves.cumsum(1))
+
+
+def test_lambert_w_solves_its_equation() -> None:
+    u = torch.tensor([0.0, 1e-6, 0.5, 1.0, np.e, 1e3, 1e8], dtype=torch.float64)
+    w = lambert_w(u)
+    torch.testing.assert_close(w * w.exp(), u)
+    assert w[4] == pytest.approx(1)
+
+
+@pytest.mark.parametrize("tail", [0.0, 0.05, 0.4])
+def test_tails_come_back(tail: float) -> None:
+    y = torch.linspace(-12, 12, 101, dtype=torch.float64)
+    torch.testing.assert_close(weight_tails(lighten(y, tail), tail), y)
+
+
+def test_prices_are_coded_as_log_returns_and_come_back() -> None:
+    x = walks()
+    code = fit_code(x, "auto")
+    assert code.returns and 0.05 < code.tail < 0.5
+    rows = torch.from_numpy(x[:, None])
+    z = encode([code], rows)
+    torch.testing.assert_close(decode([code], z).double(), rows, rtol=1e-4, atol=0)
+    moves = z[:, 0, 1:].double()
+    assert float(moves.std()) == pytest.approx(1, abs=0.01)
+    assert float((moves**4).mean() / (moves**2).mean() ** 2) == pytest.approx(3, abs=0.1)
+    assert float(z[:, 0, 0].std()) == pytest.approx(1, abs=0.02)
+
+
+def test_the_tail_of_lambert_w_noise_is_found() -> None:
+    z = RNG.normal(size=(100, 400))
+    code = fit_code(2 + 3 * z * np.exp(0.1 * z**2), "levels")
+    assert not code.returns
+    assert (code.mean, code.std, code.tail) == pytest.approx((2, 3, 0.2), abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("x", "returns"),
+    [
+        (walks(), True),
+        (-walks(), False),  # not positive
+        (np.exp(RNG.normal(size=(50, 64))), False),  # noise
+        (60 + 10 * np.sin(np.arange(64) / 4 + RNG.uniform(0, 6, (50, 1))), False),  # smooth
+        (np.full((20, 64), 3.0), False),  # constant
+        (walks(steps=1), False),
+    ],
+)
+def test_what_moves_like_a_random_walk(x: np.ndarray, returns: bool) -> None:
+    assert fit_code(x, "auto").returns == returns
+    assert not fit_code(x, "levels").returns
+
+
+def test_log_returns_of_what_is_not_positive_are_refused() -> None:
+    with pytest.raises(SparringError, match=r"needs values above 0.*--code auto or levels"):
+        fit_code(np.array([[0.0, 1.0]]), "returns")
+    with pytest.raises(SparringError, match=r"not positive.*--code levels"):
+        encode([ChannelCode(True, 0, 1)], torch.zeros(1, 1, 3))
+
+
+def test_a_spec_with_codes_survives_json_and_any_length() -> None:
+    spec = SeriesSpec(("p", "q"), 65, code="auto", codes=(fit_code(walks(), "auto"), ChannelCode(False, 1.0, 2.0)))
+    again = spec_from_json(json.loads(json.dumps(spec_to_json(spec))))
+    assert again == spec
+    assert spec.decode(torch.randn(2, 2, 400)).shape == (2, 2, 400)
+    assert np.isfinite(spec.decode(torch.full((1, 2, 5000), 1e6))).all()
