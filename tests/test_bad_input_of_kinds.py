@@ -104,7 +104,7 @@ def save_model(source: str, read: dict[str, Any], settings: dict[str, Any], fold
         ("inspect cp1252.csv", 0, ["cp1252.csv is no UTF-8: it was read as Windows-1252"]),
         ("classify utf16.csv --label y", 0, ["utf16.csv was read as UTF-16"]),
         ("classify people.csv", 2, ["people.csv has no labels: name the column of the class (--label COLUMN)"]),
-        ("train people.csv", 2, ["name one, --recipe flow; `sparring classify` takes these"]),
+        ("train people.csv --minutes 1", 2, ["arf is fitted at once, in seconds: leave --minutes and --images out"]),
         ("predict to-table few.csv", 2, ["few.csv has no column 'wage', which the model was trained with"]),
         ("predict to-table strange.csv", 0, ["line 2: unknown category 'paris' in 'town'", "'x' is no number"]),
         # typed tables

@@ -54,6 +54,7 @@ from sparring.recipes.density.flow import FlowRecipe as FlowRecipe
 from sparring.recipes.density.flowgan import FlowGANRecipe as FlowGANRecipe
 from sparring.recipes.density.masked_autoencoder import MADERecipe as MADERecipe
 from sparring.recipes.density.pixelcnn import PixelCNNRecipe as PixelCNNRecipe
+from sparring.recipes.generators.arf import ARF as ARF
 from sparring.recipes.generators.biggan import BigGAN as BigGAN
 from sparring.recipes.generators.dcgan import DCGAN as DCGAN
 from sparring.recipes.generators.gan2014 import GAN2014 as GAN2014

@@ -22,6 +22,7 @@ from sparring.commands.attacking.flags import (
 from sparring.commands.evaluating.flags import LeakageFlags
 from sparring.commands.fairness.flags import FairnessFlags
 from sparring.commands.private.flags import PrivacyFlags, PrivateTrainFlags
+from sparring.commands.sampling.flags import ConditionFlags
 
 Source = Annotated[str, arg(metavar="SOURCE", help_behavior_hint="")]
 RunFolder = Annotated[str, arg(metavar="RUN", help_behavior_hint="")]
@@ -74,6 +75,8 @@ class InspectFlags:
     """A folder, an archive, a file, a URL, or a known name (digits, mnist, fashion-mnist, cifar10, stacked-mnist)."""
     json: Json = False
     """Print one JSON object to stdout."""
+    whole: Switch = False
+    """Read a table whole, as `train` does: with its gaps, dates, keys and constants."""
     read: ReadFlags = field(default_factory=ReadFlags)
 
 
@@ -81,7 +84,7 @@ class InspectFlags:
 class TrainFlags(TrainingFlags):
     """Train a generator or a density model on SOURCE."""
 
-    recipe: Annotated[str | None, arg(metavar="NAME", help_behavior_hint="(default: r3)")] = None
+    recipe: Annotated[str | None, arg(metavar="NAME", help_behavior_hint="(default: by the kind of data)")] = None
     """Recipe of the generator; `sparring recipes` lists them. --recipe NAME --help shows its flags."""
     label_fraction: Annotated[float | None, arg(metavar="F", help_behavior_hint="(default: all labels)")] = None
     """Proportion of each class's labels that training sees; the others are hidden, for experiments."""
@@ -239,14 +242,11 @@ class SampleFlags:
     """Checkpoint whose weights are used: the best, the last, or the one at image N."""
     truncation: Truncation = None
     """Bound of the noise, from -T to T (biggan, s3gan): 2 keeps almost all variety, 0.5 gives more typical images."""
-    given: Annotated[str | None, arg(metavar="PICTURE", help_behavior_hint="")] = None
-    """Picture to complete, with a density model (pixelcnn, rbm, dbm); -n is the number of fills."""
-    mask: Annotated[str | None, arg(metavar="MASK", help_behavior_hint="")] = None
-    """Mask of --given: white where pixels are known, black where to fill."""
     steps: Annotated[int | None, arg(metavar="N", help_behavior_hint="(default: those of training)")] = None
     """Length of series, which may be longer than the windows of the training."""
     json: Json = False
     """Print one JSON object to stdout."""
+    conditions: ConditionFlags = field(default_factory=ConditionFlags)
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from sparring.measure.diagnostics.augmentation_leaks import augmentation_leaks
 from sparring.measure.diagnostics.classifier_diagnostics import ClassifierFacts, diagnose_classifier
 from sparring.measure.diagnostics.density_diagnostics import DensityFacts, diagnose_density
 from sparring.measure.diagnostics.finding import Finding
+from sparring.measure.diagnostics.fitted_diagnostics import diagnose_fitted
 from sparring.measure.diagnostics.gan_diagnostics import LabelFit, RunFacts, diagnose
 from sparring.measure.diagnostics.quick_metrics import near_duplicates
 from sparring.measure.diagnostics.training_length import TrainingLength
@@ -31,6 +32,7 @@ from sparring.models.generator import GeneratorModel
 from sparring.models.load_generator import load_generator
 from sparring.models.saved import main_player
 from sparring.recipes.density.base import DensityRecipe
+from sparring.recipes.fitted import FittedRecipe
 from sparring.stats.proportion import Proportion
 
 MIN_LABELS = 200
@@ -55,6 +57,8 @@ def doctor(run: str | Path | Run, generator: nn.Module | None = None) -> list[Fi
     if main_player(run.path) == "classifier":
         findings = diagnose_classifier(run.metrics(), _classifier_facts(run, command))
         return diagnose_private_classifier(findings) if is_private_run(run.path) else findings
+    if isinstance(recipe_of(run), FittedRecipe):
+        return diagnose_fitted(run.metrics())
     if isinstance(recipe := recipe_of(run), DensityRecipe):
         unit = unit_of(spec_of(run), binary=recipe.sees_binary).name
         return diagnose_density(run.metrics(), DensityFacts(command, _length(run), unit))

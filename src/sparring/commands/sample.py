@@ -6,11 +6,11 @@ import copy
 import io
 import itertools
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import singledispatch
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +18,11 @@ from PIL import Image
 from torch import nn
 
 from sparring.commands.predict import open_like
+from sparring.commands.reporting.progress import Progress
 from sparring.commands.restoring.picture import read_mask
+from sparring.commands.sampling.conditions import Condition, parse_condition, parse_conditions, with_conditions
 from sparring.commands.training.callbacks import MAX_CLASS_COLUMNS
+from sparring.data.tables.write_cells import file_table
 from sparring.engine.atomic_io import explain_os_errors, write
 from sparring.engine.data_spec import DataSpec, ImageSpec, SeriesSpec, TableSpec
 from sparring.engine.errors import UsageError
@@ -31,7 +34,6 @@ from sparring.models.density import DensityModel
 from sparring.models.generator import GeneratorModel
 from sparring.models.load import load_capable
 from sparring.report.format import csv_text
-from sparring.report.render import texts_of_row
 
 MOST_IN_GRID = 4096
 MAX_STEPS = 10_000_000
@@ -65,6 +67,7 @@ def sample(
     given: str | Path | None = None,
     mask: str | Path | None = None,
     steps: int | None = None,
+    constraint: Sequence[str] = (),
     generator: nn.Module | None = None,
 ) -> Path | Completion:
     """Write `n` samples of `run`: a grid (`*.png`), an array (`*.npz`, `arr_0` uint8 NHWC), or a folder of PNGs.
@@ -79,7 +82,8 @@ def sample(
     `-truncation-<T>` where given. No other samples are overwritten: `-2`, `-3` and so on are added to the name.
 
     A density model completes the picture `given` where `mask`, of the same size, is black: `n` fills, each with its
-    log-probability.
+    log-probability. A table takes conditions, `given="sex=Female,age=40"`, and bounds that every row meets,
+    `constraint=["hours <= 99"]`; `label` is then a word of the column of the class.
     """
     if n < 1:
         raise UsageError(f"-n must be 1 or more, not {n}")
@@ -87,10 +91,13 @@ def sample(
     model = load_capable(run, Sampler, net=generator, checkpoint=checkpoint, truncation=truncation)
     if steps is not None:
         model = lengthened(model, steps)
+    requested = Conditions(given, tuple(constraint), label)
+    model, label, given = conditioned(model.spec, model, requested)
     run = Path(run) if Path(run).is_dir() else Path(run).parent
     parts = {
-        "given": given and Path(given).stem,
-        "label": label,
+        "given": requested.given and Path(requested.given).stem,
+        "label": requested.label,
+        "constraint": ",".join(constraint) or None,
         "checkpoint": checkpoint,
         "truncation": truncation and f"{truncation:g}",
         "steps": steps,
@@ -115,6 +122,37 @@ def sample(
     return _write(
         model.spec, model.samples(n, seed, selected), out, about, lambda rows: _grid(model, rows, seed, label)
     )
+
+
+class Conditions(NamedTuple):
+    """What samples of a table have to meet."""
+
+    given: str | Path | None
+    constraint: tuple[str, ...]
+    label: str | int | None
+
+
+@singledispatch
+def conditioned(spec: DataSpec, model: Any, requested: Conditions) -> tuple[Any, str | int | None, str | Path | None]:
+    """Return the model of the samples that meet conditions, and the label and the given picture that are left."""
+    if requested.constraint:
+        raise UsageError(f"--constraint is for tables, and samples are {spec.plural}: leave it out")
+    return model, requested.label, requested.given
+
+
+@conditioned.register
+def _(spec: TableSpec, model: Any, requested: Conditions) -> tuple[Any, str | int | None, str | Path | None]:
+    """Return a table's model given its conditions; one that was not read whole keeps its label."""
+    conditions = parse_conditions(str(requested.given), spec, "--given") if requested.given is not None else []
+    conditions += [parse_condition(text, spec, "--constraint") for text in requested.constraint]
+    label = requested.label
+    if label is not None and spec.is_whole:
+        if not spec.target:
+            raise UsageError(f"--label {label}: the run has no column of the class: --given COLUMN={label} names one")
+        conditions, label = [*conditions, Condition(spec.target, "=", str(label))], None
+    if conditions:
+        model = with_conditions(model, conditions, "--given" if requested.given else "--constraint")
+    return model, label, None
 
 
 @singledispatch
@@ -152,7 +190,10 @@ def lengthened(model: Any, steps: int) -> Any:
 @singledispatch
 def csv_of(spec: Any, rows: NDArray[Any]) -> str:
     """Return samples as the text of a csv file: a line for each row of a table."""
-    return csv_text([column.name for column in spec.columns], (texts_of_row(spec, row) for row in rows))
+    table = file_table(spec, rows)
+    if table.guarded:
+        Progress().info(f"note: {table.guarded} different cells begin like a formula: an apostrophe stands before them")
+    return csv_text(table.header, table.rows)
 
 
 @csv_of.register

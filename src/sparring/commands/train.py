@@ -12,6 +12,7 @@ from sparring.commands.reporting.progress import Progress
 from sparring.commands.reporting.run_report import write_run
 from sparring.commands.training.callbacks import generator_callbacks
 from sparring.commands.training.density_callbacks import density_callbacks
+from sparring.commands.training.fit_once import fit_once
 from sparring.commands.training.plan import Plan, PostTraining
 from sparring.commands.training.post_training import after_train
 from sparring.commands.training.request import Nets, TrainRequest
@@ -27,6 +28,7 @@ from sparring.engine.run_folder import SECRETS, Run
 from sparring.models.density import DensityModel
 from sparring.models.generator import GeneratorModel, kept_vectors
 from sparring.models.load_generator import generator_model
+from sparring.recipes.fitted import FittedRecipe
 from sparring.recipes.recipe import GeneratorRecipe, Recipe
 
 
@@ -78,6 +80,8 @@ def _train(request: TrainRequest, progress: Progress | None) -> Run:
     session = session.resolve(data)
     resolved: GeneratorRecipe = session.settings.recipe
     session.notes(_label_notes(data, resolved))
+    if isinstance(resolved, FittedRecipe):
+        return fit_once(session, data)
     data = for_recipe(resolved, data)
     loader = BatchLoader(
         data, resolved.batch_size, seed=session.settings.seed, parts=resolved.accumulation_steps,
@@ -139,7 +143,7 @@ def to_json(run: Run) -> dict[str, Any]:
         "run": str(run.path),
         "images": run.settings["plan"]["images"],
         "samples": str(frames[-1]) if frames else None,
-        "film": str(run.path / "film.webp") if frames else None,
+        "film": str(film) if (film := run.path / "film.webp").exists() else None,
         "model": str(run.path / "generator.safetensors"),
         "report": str(run.report_path),
         "memory_peak": memory_peak(),

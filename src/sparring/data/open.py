@@ -8,7 +8,7 @@ import os
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -26,7 +26,7 @@ from sparring.data.readers.table import open_tables
 from sparring.data.registry import DIGITS, STACKED
 from sparring.data.resolve import cache_folder, find, find_digits, local, locate
 from sparring.engine.atomic_io import explain_os_errors, remove, write
-from sparring.engine.data_spec import KINDS, DataSpec, spec_to_json
+from sparring.engine.data_spec import KINDS, DataSpec, TableSpec, spec_to_json
 from sparring.engine.errors import SparringError, UsageError
 
 
@@ -48,6 +48,8 @@ def open_source(
     options = options or ReadOptions()
     if options.kind not in (None, *KINDS):
         raise UsageError(f"unknown kind '{options.kind}': one of {', '.join(KINDS)}")
+    if isinstance(like, TableSpec) and like.is_whole:
+        options = replace(options, whole=True)
     if like is not None and (options.size or options.mode):
         raise UsageError("--size and --mode are those of the model: --resize brings images to them")
     cache = cache_folder()

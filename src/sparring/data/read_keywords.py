@@ -28,6 +28,7 @@ class ReadKeywords(TypedDict, total=False):
     window: int | None
     hop: int | None
     code: str | None
+    whole: bool
 
 
 def read_options(keywords: Mapping[str, Any]) -> ReadOptions:

@@ -111,6 +111,8 @@ class ReadOptions:
     """Steps between the starts of training windows of a long series; None: they follow each other."""
     code: str | None = None
     """Code of the values of series for a generator: auto, levels or returns."""
+    whole: bool = False
+    """True to read a table whole, as generators take it: with its gaps, dates, keys and constants."""
 
     def check(self, kind: str, evidence: str) -> None:
         """Raise UsageError where an option is set that this kind of data does not have."""
@@ -131,7 +133,7 @@ KINDS_OF_OPTION = {
     "label": ("table",), "protect": ("table",), "see_protected": ("table",), "protect_from": ("image", "audio"),
     "label_from": ("image", "audio"), "categorical": ("table",),
     "names": ("table", "series"), "drop": ("table", "series"), "delimiter": ("table", "series"),
-    "time": ("series",), "window": ("series",), "hop": ("series",), "code": ("series",),
+    "time": ("series",), "window": ("series",), "hop": ("series",), "code": ("series",), "whole": ("table",),
 }  # fmt: skip
 """Option -> kinds of data that have it."""
 BESIDE_FILES = {"label": ("image", "audio"), "protect": ("image", "audio")}

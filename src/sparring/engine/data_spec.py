@@ -7,7 +7,7 @@ differently, it dispatches on the spec's type (`functools.singledispatch`).
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 
 from sparring.engine import series_code
 from sparring.engine.series_code import ChannelCode
+from sparring.engine.table_form import Column as Column
+from sparring.engine.table_form import Dependence, FileColumn, column_from_json, rebuild, set_tuples
 
 if TYPE_CHECKING:  # `sparring inspect` needs no torch
     import torch
@@ -104,7 +106,7 @@ class ImageSpec:
     """Names of the protected groups; group k means `groups[k]`. None: nothing is protected."""
 
     def __post_init__(self) -> None:
-        _set_tuples(self)
+        set_tuples(self)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -148,7 +150,7 @@ class AudioSpec:
     """Names of the protected groups; group k means `groups[k]`. None: nothing is protected."""
 
     def __post_init__(self) -> None:
-        _set_tuples(self)
+        set_tuples(self)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -197,7 +199,7 @@ class SeriesSpec:
     """Code of each channel, fitted to the training series; None: channels are standardised."""
 
     def __post_init__(self) -> None:
-        _set_tuples(self)
+        set_tuples(self)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -228,33 +230,6 @@ class SeriesSpec:
 
 
 @dataclass(frozen=True)
-class Column:
-    """A column of a table file: one number of a row, or a one-hot group of numbers."""
-
-    name: str
-    indices: tuple[int, ...]
-    """Positions in a row `[F]`."""
-    categories: tuple[str, ...]
-    """Category of each position; empty for a numeric column."""
-    is_integer: bool
-    """True where all numbers of the column are whole."""
-    low: float
-    """Smallest value over all rows that were read; 0 for categories."""
-    high: float
-    """Largest value over all rows that were read; 1 for categories."""
-    decimal_mark: str | None = None
-    """Mark before the fraction of numbers in local form, `.` or `,`; None for plain numbers."""
-
-    def __post_init__(self) -> None:
-        _set_tuples(self)
-
-    @property
-    def is_constant(self) -> bool:
-        """True where the column has one value in all rows."""
-        return self.low == self.high or len(self.categories) == 1
-
-
-@dataclass(frozen=True)
 class TableSpec:
     """Columns and labels of a table; stored float32 `[B, F]` in the file's units, categories one-hot."""
 
@@ -276,9 +251,18 @@ class TableSpec:
     """Names of the other columns, which are not used."""
     groups: tuple[str, ...] | None = None
     """Names of the protected groups; group k means `groups[k]`. None: nothing is protected."""
+    written: tuple[FileColumn, ...] = ()
+    """All columns of the file, of a table that was read whole: with gaps (NaN), and its class among the columns."""
+    dependences: tuple[Dependence, ...] = ()
+    """Columns that follow from others."""
 
     def __post_init__(self) -> None:
-        _set_tuples(self)
+        set_tuples(self)
+
+    @property
+    def is_whole(self) -> bool:
+        """True where the table was read whole, as generators take it."""
+        return bool(self.written)
 
     @property
     def shape(self) -> tuple[int]:
@@ -290,7 +274,7 @@ class TableSpec:
         return _to_tensor(rows, device).float()
 
     def decode(self, x: Tensor) -> NDArray[np.float32]:
-        """Convert `[B, F]` to plausible float32 rows: integers rounded, the likeliest category of each group."""
+        """Convert `[B, F]` to plausible float32 rows: integers rounded, likeliest categories, dependences rebuilt."""
         array: NDArray[np.float32] = x.detach().float().cpu().numpy().copy()
         for column in self.columns:
             indices = list(column.indices)
@@ -298,6 +282,9 @@ class TableSpec:
                 array[:, indices] = np.eye(len(indices), dtype=np.float32)[array[:, indices].argmax(1)]
             elif column.is_integer:
                 array[:, indices] = np.round(array[:, indices])
+        columns = {column.name: column for column in self.columns}
+        for dependence in self.dependences:
+            rebuild(array, columns[dependence.source], columns[dependence.column], dependence)
         return array
 
     def to_dict(self, row: NDArray[Any]) -> dict[str, str | float]:
@@ -345,21 +332,13 @@ def spec_from_json(fields: Mapping[str, Any]) -> DataSpec:
     arguments = dict(fields)
     spec = KINDS[arguments.pop("kind", "image")]
     if issubclass(spec, TableSpec):
-        arguments["columns"] = tuple(Column(**column) for column in arguments["columns"])
+        arguments["columns"] = tuple(column_from_json(column) for column in arguments["columns"])
+        arguments["written"] = tuple(FileColumn(**column) for column in arguments.get("written", ()))
+        dependences = arguments.get("dependences", ())
+        arguments["dependences"] = tuple(Dependence(**{**d, "values": tuple(d["values"])}) for d in dependences)
     if issubclass(spec, SeriesSpec) and arguments.get("codes"):
         arguments["codes"] = tuple(ChannelCode(**code) for code in arguments["codes"])
     return spec(**arguments)
-
-
-def _set_tuples(spec: object) -> None:
-    """Replace lists in the fields of a frozen dataclass by tuples: JSON knows lists alone."""
-    for name, value in vars(spec).items():
-        if isinstance(value, list | tuple):
-            object.__setattr__(spec, name, _as_tuple(value))
-
-
-def _as_tuple(values: Iterable[Any]) -> tuple[Any, ...]:
-    return tuple(_as_tuple(value) if isinstance(value, list | tuple) else value for value in values)
 
 
 def _to_tensor(rows: NDArray[Any], device: torch.device | None) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +98,7 @@ class GeneratorModel:
     @torch.no_grad()
     def generate(self, z: Tensor, y: Tensor) -> Tensor:
         """Generate examples `[B, *spec.shape]`, float32, from noise and labels, on the generator's device."""
-        device = next(self.generator.parameters()).device
+        device = next(chain(self.generator.parameters(), self.generator.buffers())).device
         z, y = z.to(device), y.to(device)
         x: Tensor = self.generator(z, y) if self.conditional else self.generator(z)
         return x.float()

@@ -72,6 +72,9 @@ RECIPES: dict[str, Entry] = {
     "mst": _generator("mst", "MST", "--private: trees of noisy marginals of a table (McKenna et al. 2021)")._replace(
         kinds=("table",)
     ),
+    "arf": _generator("arf", "ARF", "default for tables: adversarial random forests (Watson et al. 2023)")._replace(
+        kinds=("table",)
+    ),
     "made": _density(
         "masked_autoencoder", "MADERecipe", "density of binary images: a masked perceptron (Germain et al. 2015)"
     ),
@@ -134,6 +137,7 @@ RECIPES: dict[str, Entry] = {
 DEFAULTS: dict[tuple[str, str], str] = {
     ("train", "image"): "r3",
     ("train", "series"): "r3",
+    ("train", "table"): "arf",
     ("classify", "image"): "consistent",
     ("classify", "audio"): "speech_cnn",
     ("classify", "table"): "tabular_mlp",

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sparring.data.tables.write_cells import texts_of
 from sparring.engine.data_spec import AudioSpec, DataSpec, ImageSpec, SeriesSpec, TableSpec
 from sparring.engine.image_io import grid
 from sparring.report.blocks import Block, Cell, Drawing, Gallery, Picture, Sound, Table, changed_cell
@@ -121,7 +122,4 @@ def _texts(captions: Sequence[str], count: int) -> Sequence[str]:
 
 def texts_of_row(spec: TableSpec, row: NDArray[Any]) -> list[str]:
     """Return the values of one row as the file has them, numbers as short as float32 allows."""
-    return [
-        value if isinstance(value, str) else np.format_float_positional(np.float32(value), trim="-")
-        for value in spec.to_dict(row).values()
-    ]
+    return list(texts_of(spec, row))

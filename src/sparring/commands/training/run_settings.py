@@ -105,8 +105,10 @@ def new_settings(command: str, request: TrainRequest) -> RunSettings:
 
 
 def _training_read(command: str, recipe: Recipe, request: TrainRequest) -> ReadOptions:
-    """Return how the data are read: a generator of series learns from overlapping windows, by a code of its own."""
+    """Return how the data are read: a generator's table whole, its series in overlapping windows, by a code."""
     read = request.read
+    if getattr(recipe, "reads_whole", False):
+        return replace(read, whole=guess_kind(request.source, read) == "table")
     if command != "train" or not accepts(recipe.kinds, "series") or guess_kind(request.source, read) != "series":
         return read
     return replace(read, hop=1 if read.hop is None else read.hop, code=read.code or "auto")

@@ -52,6 +52,18 @@ class TableFile(Protocol):
         ...
 
 
+class Coder(Protocol):
+    """Writes the cells of rows as numbers."""
+
+    def __call__(self, cells: Sequence[str], row: NDArray[np.float32]) -> None:
+        """Write `cells` into a `row` `[F]` of zeros; raise Misfit where one does not fit its column."""
+        ...
+
+    def remarks(self) -> list[str]:
+        """Return notes on the cells."""
+        ...
+
+
 class TableRows(Sequence[Example]):
     """The rows of tables as examples, by their line numbers and labels alone."""
 
@@ -194,6 +206,10 @@ class Tables(RawDataset):
             raise SparringError(f"{self.name} has a header and no rows: there is nothing to learn from")
         return summaries
 
+    def coder(self, spec: TableSpec) -> Coder:
+        """Return what writes the cells of a row as numbers."""
+        return RowCoder(spec.columns, self.header)
+
     def _skip(self, file: TableFile, line: int, cells: list[str]) -> None:
         name = self.items_name(file, line)
         reason = f"has {len(cells)} cell{'s' * (len(cells) != 1)} in place of {len(self.header)}"
@@ -219,7 +235,7 @@ class Tables(RawDataset):
     def ingest(self, rows: Rows, spec: DataSpec, on_progress: Callable[[int], None]) -> list[ReadResult]:
         """Read all rows again, and write them as numbers."""
         assert isinstance(spec, TableSpec)
-        coder, results = RowCoder(spec.columns, self.header), list[ReadResult]()
+        coder, results = self.coder(spec), list[ReadResult]()
         chunk = np.zeros((CHUNK_ROWS, *rows.shape[1:]), np.float32)
         reasons: list[str] = []
         for cells in self._complete_rows():
@@ -236,7 +252,7 @@ class Tables(RawDataset):
                 if len(cells) == len(self.header):
                     yield cells
 
-    def _code(self, coder: RowCoder, cells: list[str], row: NDArray[np.float32], label: int) -> str:
+    def _code(self, coder: Coder, cells: list[str], row: NDArray[np.float32], label: int) -> str:
         """Write a row; return why it cannot be used, or nothing."""
         try:
             coder(cells, row)
@@ -267,13 +283,16 @@ class Tables(RawDataset):
 
 def read_table(container: Container, options: ReadOptions) -> RawDataset | None:
     """Find the tables of a container; a single file counts whatever it is called. None where there is none."""
+    from sparring.data.readers.whole_table import WholeTables
+
+    kind = WholeTables if options.whole else Tables
     if arrays := numpy_names(container):
         tables: list[TableFile] = list(open_array_tables(container, options.names))
         others = [Skipped(name, "is no NumPy file") for name in container.names if name not in arrays]
-        return Tables(tables, options, [*container.refused, *others], "NumPy") if tables else None
+        return kind(tables, options, [*container.refused, *others], "NumPy") if tables else None
     looked_for = [*([options.label] if options.label else []), *options.drop, *options.categorical]
     files, skipped, form = open_tables(container, options, looked_for)
-    return Tables(files, options, [*container.refused, *skipped], form) if files else None
+    return kind(files, options, [*container.refused, *skipped], form) if files else None
 
 
 def open_tables(

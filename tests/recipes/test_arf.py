@@ -1,0 +1,152 @@
+"""Adversarial random forests: leaves, marginals, dependence, evidence, exact seeds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from sparring.commands.sampling.conditions import parse_condition, parse_conditions, with_conditions
+from sparring.data.tables.codes import cells_of
+from sparring.engine.data_spec import Column, TableSpec
+from sparring.engine.errors import SparringError, UsageError
+from sparring.engine.table_form import CellForm, Dependence, FileColumn
+from sparring.models.generator import GeneratorModel
+from sparring.models.load_generator import load_generator
+from sparring.nets.leaf_tables import LeafTables
+from sparring.recipes.fitted import FittedRecipe
+from sparring.recipes.generators.arf import ARF
+
+COLUMNS = (
+    Column("x", (0,), (), False, 0.0, 0.0, None, CellForm(2, gap="NA")),
+    Column("word", (1, 2, 3), ("a", "b", "c"), False, 0.0, 1.0, None, CellForm()),
+    Column("n", (4,), (), True, 0.0, 0.0, None, CellForm()),
+    Column("code", (5,), (), True, 0.0, 0.0, None, CellForm()),
+)
+SPEC = TableSpec(
+    COLUMNS, "word", written=tuple(FileColumn(c.name, "learnt") for c in COLUMNS),
+    dependences=(Dependence("code", "word", (10.0, 20.0, 30.0)),),
+)  # fmt: skip
+
+
+def rows(count: int = 3000) -> np.ndarray:
+    """Return rows: x around 10 times the word, a gap in a tenth, n from 0 to 9 and 50 % of zeros."""
+    rng = np.random.default_rng(0)
+    word = rng.choice(3, count, p=[0.5, 0.3, 0.2])
+    x = np.round(10 * word + rng.normal(size=count), 2)
+    x[rng.random(count) < 0.1] = np.nan
+    n = np.where(rng.random(count) < 0.5, 0, rng.integers(0, 10, count))
+    return np.column_stack([x, np.eye(3)[word], n, 10 * (word + 1)]).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def model() -> GeneratorModel:
+    recipe = ARF(trees=5)
+    net = recipe.fit(SPEC, rows(), np.full(3000, -1), 0, lambda done, total: None)["generator"]
+    return GeneratorModel(net, SPEC, recipe, metadata={"custom_nets": False})
+
+
+def cells(model: GeneratorModel, count: int = 4000) -> np.ndarray:
+    return cells_of(SPEC, np.concatenate(list(model.samples(count, seed=1))))
+
+
+def test_it_meets_the_protocol(model: GeneratorModel) -> None:
+    assert isinstance(model.recipe, FittedRecipe) and isinstance(model.generator, LeafTables)
+    with pytest.raises(UsageError, match="fitted at once"):
+        model.recipe.system(SPEC, {}, 1)
+    assert float(model.generator.accuracies[0]) > 0.6
+
+
+def test_marginals_gaps_and_dependence(model: GeneratorModel) -> None:
+    real, fake = cells_of(SPEC, rows()), cells(model)
+    assert np.isnan(fake[:, 0]).mean() == pytest.approx(np.isnan(real[:, 0]).mean(), abs=0.02)
+    for k in range(3):
+        assert (fake[:, 1] == k).mean() == pytest.approx((real[:, 1] == k).mean(), abs=0.03)
+        assert np.nanmean(fake[fake[:, 1] == k, 0]) == pytest.approx(10 * k, abs=1)
+    assert (fake[:, 2] == 0).mean() == pytest.approx((real[:, 2] == 0).mean(), abs=0.03)
+    assert set(fake[:, 2]) <= set(range(10)) and np.array_equal(fake[:, 3], 10 * (fake[:, 1] + 1))
+    two_digits = np.round(fake[:, 0].astype(np.float64), 2)
+    assert np.allclose(fake[:, 0], two_digits, atol=1e-4, equal_nan=True)
+
+
+def test_the_same_seed_gives_the_same_bits() -> None:
+    first, second = (
+        ARF(trees=3).fit(SPEC, rows(500), np.full(500, -1), 4, lambda done, total: None)["generator"] for _ in range(2)
+    )
+    assert all(
+        torch.equal(a.nan_to_num(-9), b.nan_to_num(-9)) for a, b in zip(first.buffers(), second.buffers(), strict=True)
+    )
+
+
+def test_sample_k_depends_on_seed_and_k_alone(model: GeneratorModel) -> None:
+    few, many = (np.concatenate(list(model.samples(n, seed=3))) for n in (5, 70))
+    assert np.array_equal(few, many[:5], equal_nan=True)
+
+
+def test_it_is_saved_without_a_pickle(model: GeneratorModel, tmp_path: Path) -> None:
+    model.save(tmp_path)
+    again = load_generator(tmp_path)
+    assert np.array_equal(*(np.concatenate(list(m.samples(40))) for m in (model, again)), equal_nan=True)
+
+
+def test_no_code_ends_at_an_extreme(model: GeneratorModel) -> None:
+    net, x = model.generator, np.sort(rows()[:, 0][~np.isnan(rows()[:, 0])])
+    assert isinstance(net, LeafTables)
+    of_x = slice(int(net.first[0]), int(net.first[1]))
+    assert np.nanmin(net.low[of_x]) >= x[4] and np.nanmax(net.high[of_x]) <= x[-5]
+
+
+def test_leaves_hold_enough_rows(model: GeneratorModel) -> None:
+    assert isinstance(model.generator, LeafTables) and float(model.generator.leaf_masses.min()) >= 10
+
+
+@pytest.mark.parametrize("text", ["word=b", "code=20", "code>15,code<25", "word!=a,word!=c"])
+def test_words_and_rebuilt_columns_as_conditions(model: GeneratorModel, text: str) -> None:
+    fake = cells(with_conditions(model, parse_conditions(text, SPEC, "--given"), "--given"), 300)
+    assert (fake[:, 1] == 1).all() and (fake[:, 3] == 20).all()
+    assert np.nanmean(fake[:, 0]) == pytest.approx(10, abs=0.5)
+
+
+def test_numbers_as_conditions(model: GeneratorModel) -> None:
+    def given(text: str) -> np.ndarray:
+        return cells(with_conditions(model, parse_conditions(text, SPEC, "--given"), "--given"), 300)
+
+    assert (given("n=7")[:, 2] == 7).all()
+    x = given("x >= 5, x < 12.5")[:, 0]
+    assert x.min() >= 5 and x.max() < 12.5
+    assert (given("x=9.87")[:, 1] == 1).mean() > 0.95 and np.allclose(given("x=9.87")[:, 0], 9.87)
+    assert np.isnan(given("x=NA")[:, 0]).all() and not np.isnan(given("x!=NA")[:, 0]).any()
+
+
+def test_evidence_is_exact() -> None:
+    """Two leaves of two columns: posterior by hand."""
+    net = LeafTables([(0,), (1,)], 2)
+    net.leaf_masses = torch.tensor([30.0, 10.0], dtype=torch.float64)
+    net.offsets = torch.tensor([0, 2, 4, 6, 8])
+    net.codes = torch.tensor([0, 1, 0, 1, 0, 1, 0, 1], dtype=torch.int16)
+    net.masses = torch.tensor([27.0, 3, 15, 15, 1, 9, 2, 8])
+    net.first = torch.tensor([0, 2, 4])
+    net.low = net.high = torch.tensor([0.0, 1, 0, 1], dtype=torch.float64)
+    net.scale = torch.ones(2, dtype=torch.float64)
+    given = net.restricted(torch.tensor([0.0, 1, 1, 1], dtype=torch.float64), net.low, net.high)
+    posterior = given.leaf_masses / given.leaf_masses.sum()
+    expected = torch.tensor([30 * 0.1, 10 * 0.9], dtype=torch.float64)
+    assert torch.allclose(posterior, expected / expected.sum())
+    fake = given(torch.randn(20_000, net.latent_dim, generator=torch.Generator().manual_seed(0)))
+    assert (fake[:, 0] == 1).all()
+    assert float(fake[:, 1].mean()) == pytest.approx(float(posterior[0] * 0.5 + posterior[1] * 0.8), abs=0.01)
+
+
+def test_wrong_conditions_name_the_way_out(model: GeneratorModel) -> None:
+    for text, message in {
+        "wrd=a": "no column 'wrd'.*'word'", "word": "no condition", "word<b": "holds words", "x=abc": "not a number",
+        "word=d": "--given word=d",
+    }.items():  # fmt: skip
+        with pytest.raises(UsageError, match=message):
+            with_conditions(model, parse_conditions(text, SPEC, "--given"), "--given")
+    with pytest.raises(UsageError, match="no training row is near"):
+        with_conditions(model, [parse_condition("n > 99", SPEC, "--constraint")], "--constraint")
+    with pytest.raises(SparringError, match="20 rows or more"):
+        ARF().fit(SPEC, rows(12), np.full(12, -1), 0, lambda done, total: None)
