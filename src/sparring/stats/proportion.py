@@ -10,7 +10,7 @@ from torch import Tensor
 
 from sparring.stats.intervals import clopper_pearson_interval, normal_interval, wilson_interval
 
-Method = Literal["wilson", "clopper-pearson", "normal"]
+Method = Literal["wilson", "clopper-pearson", "normal", "block-bootstrap"]
 COUNTS: Mapping[Method, Callable[[int, int], tuple[float, float]]] = {
     "wilson": wilson_interval,
     "clopper-pearson": clopper_pearson_interval,

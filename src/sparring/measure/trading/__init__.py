@@ -1,0 +1,1 @@
+"""Profit and loss of trading strategies, without attack and under it."""
