@@ -18,6 +18,7 @@ from sparring.commands.attacking.flags import (
     ImageAttackFlags,
     SeriesAttackFlags,
     TableAttackFlags,
+    TradingAttackFlags,
 )
 from sparring.commands.evaluating.flags import LeakageFlags
 from sparring.commands.fairness.flags import FairnessFlags
@@ -157,9 +158,11 @@ class AttackFlags:
     model: Annotated[str, arg(metavar="MODEL", help_behavior_hint="")]
     """A run of `classify` or `harden`; package.module:NAME, found from the current folder too, where NAME is a module,
     a function from inputs [B, ...] to logits, or one without arguments that returns either; a TorchScript file (.pt,
-    .ts); a torch.export file (.pt2) with a dynamic batch; an ONNX file, which gives no gradients."""
+    .ts); a torch.export file (.pt2) with a dynamic batch; an ONNX file, which gives no gradients. Trading by prices:
+    strategy:NAME, where NAME is moving-average, momentum, mlp, tcn, boosting, or a model of bars."""
     source: Source
-    """Data with labels, as for `classify`; a model of another tool gets the classes in the order of the source."""
+    """Data with labels, as for `classify`, or a table of prices for a strategy; a model of another tool gets the
+    classes in the order of the source."""
     count: Annotated[
         int | None, arg(aliases=("-n",), metavar="N", help_behavior_hint="(default: 1000, or 10 sounds)")
     ] = None
@@ -186,6 +189,7 @@ class AttackFlags:
     audio: AudioAttackFlags = field(default_factory=AudioAttackFlags)
     table: TableAttackFlags = field(default_factory=TableAttackFlags)
     series: SeriesAttackFlags = field(default_factory=SeriesAttackFlags)
+    trading: TradingAttackFlags = field(default_factory=TradingAttackFlags)
     read: ReadFlags = field(default_factory=ReadFlags)
 
 

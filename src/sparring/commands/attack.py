@@ -10,15 +10,19 @@ import torch
 
 from sparring.commands.attacking.ci_gate import CiGate
 from sparring.commands.attacking.flags import KindFlags
+from sparring.commands.attacking.load_strategy import StrategyTarget, is_strategy, load_strategy
 from sparring.commands.attacking.load_target import Target, load_target
 from sparring.commands.attacking.output import output_folder, write_report
 from sparring.commands.attacking.selection import class_order_note, open_for, select, split_flags
 from sparring.commands.attacking.suites import attack_suite
 from sparring.commands.attacking.suites.base import AttackContext, Outcome, Subset
 from sparring.commands.attacking.suites.synthetic_sounds import is_synthetic
+from sparring.commands.attacking.suites.trading import TRADING
 from sparring.commands.reporting.progress import Progress
 from sparring.commands.training.interrupt import explain_interrupt
+from sparring.data.prices import PricesSpec, read_prices
 from sparring.data.reader_api import ReadOptions
+from sparring.data.readers.series import WINDOW
 from sparring.data.summary import check_readable, summary
 from sparring.engine.device import Hardware
 from sparring.engine.errors import UsageError
@@ -52,8 +56,9 @@ def attack(
     The suite depends on the kind of data, and so do `flags`: the fields of `ReadOptions` (how `source` is read) and of
     `commands.attacking.flags`: `eps` and `norm` of images and series; `version` and `box` of images; `target`, `db`,
     `masked` and `channel` of sounds; `move`, `immutable`, `increasing`, `decreasing` and `max_columns` of tables;
-    `channels` and `steps` of series. With `precision` bf16 the search of images is in bf16, and all verdicts are in
-    float32.
+    `channels` and `steps` of series. A model `strategy:NAME` trades by `source`, a table of prices; its flags are
+    `participation`, `bars`, `position` and the rules of the market (docs/trading.md). With `precision` bf16 the search
+    of images is in bf16, and all verdicts are in float32.
 
     `failures` of the report lists the missed conditions: robust proportion below `fail_below`, or below the interval of
     `baseline`, an earlier report.json. Writes report.html, report.json and samples to `out`. An interrupted call goes
@@ -65,7 +70,7 @@ def attack(
     options, kind_flags = split_flags(flags)
     gate = CiGate.read(fail_below, baseline, "attack", robust_interval)
     hardware = Hardware.find(device, precision)
-    target = load_target(model, hardware.device)
+    target = load_strategy(str(model)) if is_strategy(model) else load_target(model, hardware.device)
     progress = progress or Progress()
     subset = _subset(target, source, options, kind_flags, count, seed, hardware.device, progress)
     folder = output_folder(target, "attack", out)
@@ -85,6 +90,8 @@ def _subset(
     device: torch.device, progress: Progress,
 ) -> Subset:  # fmt: skip
     """Return the rows to attack, once the flags fit their kind."""
+    if isinstance(target, StrategyTarget):
+        return _prices(target, source, options, flags, count)
     if is_synthetic(source):
         suite = attack_suite(target.spec) if target.spec else None
         if target.spec is None or suite is None or suite.synthesize is None:
@@ -99,6 +106,25 @@ def _subset(
     check_readable(data.report, force=options.force)
     suite = attack_suite(data.spec)
     return select(target, data, count or suite.count, seed, suite.unit, device)
+
+
+def _prices(
+    target: StrategyTarget, source: str | Path, options: ReadOptions, flags: KindFlags, count: int | None
+) -> Subset:
+    """Return the bars of `source`, the last windows of which are attacked."""
+    flags.check_kind(PricesSpec.kind)
+    if target.window is not None and options.window not in (None, target.window):
+        raise UsageError(f"{target.name} reads windows of {target.window} bars: leave out --window {options.window}")
+    spec = PricesSpec(target.window or options.window or WINDOW, count or TRADING.count)
+    if spec.length < target.shortest:
+        raise UsageError(
+            f"{target.name} reads {target.shortest} bars or more: take a longer --window than {spec.length}"
+        )
+    bars, none = read_prices(source, options), torch.zeros(0, dtype=torch.int64)
+    return Subset(
+        spec, bars.values, bars.times, [], none, bars.values[:0], none, (),
+        f"the last signals of {len(bars.times):,} bars", notes=bars.notes,
+    )  # fmt: skip
 
 
 def _report(context: AttackContext, source: str, settings: dict[str, Any], outcome: Outcome) -> AttackReport:

@@ -80,15 +80,43 @@ class SeriesAttackFlags:
     """Series: first and last time step that an attacker can change, counted from 0."""
 
 
+@dataclass(frozen=True)
+class TradingAttackFlags:
+    """Flags for strategies that trade by prices (`strategy:NAME`)."""
+
+    participation: Annotated[float, arg(metavar="FRACTION")] = 0.01
+    """Strategies: largest volume of the attacker's orders for one signal, as a fraction of the average volume of a
+    bar."""
+    bars: Annotated[int, arg(metavar="N")] = 1
+    """Strategies: last bars with orders; those before the last are planned without knowledge of what comes."""
+    tick: Annotated[float, arg(metavar="PRICE")] = 0.01
+    """Strategies: smallest price change, in the units of the prices."""
+    lot: Annotated[float, arg(metavar="VOLUME")] = 100.0
+    """Strategies: smallest volume of an order, in the units of the volumes."""
+    impact: Annotated[float, arg(metavar="Y")] = 1.0
+    """Strategies: price change by an order of one average volume, in standard deviations of a bar's return."""
+    fee: Annotated[float, arg(metavar="FRACTION")] = 1e-4
+    """Strategies: half spread and fees of a trade, as a fraction of the price."""
+    position: Annotated[float, arg(metavar="FRACTION")] = 0.01
+    """Strategies: size of the strategy's position, as a fraction of the average volume of a bar."""
+
+
 KINDS: Mapping[str, tuple[str, ...]] = {
     "ball": ("image", "series"),
     "image": ("image",),
     "audio": ("audio",),
     "table": ("table",),
     "series": ("series",),
+    "trading": ("prices",),
 }
 """Field of `KindFlags` -> kinds of data that these flags are for."""
-PLURALS = {"image": "images", "audio": "audio", "table": "tables", "series": "series"}
+PLURALS = {
+    "image": "images",
+    "audio": "audio",
+    "table": "tables",
+    "series": "series",
+    "prices": "strategies (MODEL strategy:NAME)",
+}
 
 
 @dataclass(frozen=True)
@@ -100,6 +128,7 @@ class KindFlags:
     audio: AudioAttackFlags = field(default_factory=AudioAttackFlags)
     table: TableAttackFlags = field(default_factory=TableAttackFlags)
     series: SeriesAttackFlags = field(default_factory=SeriesAttackFlags)
+    trading: TradingAttackFlags = field(default_factory=TradingAttackFlags)
 
     @classmethod
     def from_values(cls, values: Mapping[str, Any]) -> KindFlags:
@@ -114,12 +143,15 @@ class KindFlags:
 
     def check_kind(self, kind: str) -> None:
         """Raise UsageError where a flag differs from its default and is not for data of this `kind`."""
+        from sparring.engine.data_spec import KINDS as SPECS
         from sparring.engine.data_spec import kinds_of
+
+        served = set(kinds_of(kind) if kind in SPECS else [kind])
 
         for group, kinds in KINDS.items():
             values, defaults = getattr(self, group), getattr(KindFlags(), group)
             changed = [f.name for f in fields(values) if getattr(values, f.name) != getattr(defaults, f.name)]
-            if changed and not set(kinds) & set(kinds_of(kind)):
+            if changed and not set(kinds) & served:
                 flag = "--" + changed[0].replace("_", "-")
                 owners = " and ".join(PLURALS[name] for name in kinds)
                 raise UsageError(f"{flag} is for {owners}, and the data are of kind {kind}: leave it out")

@@ -106,7 +106,7 @@ def _checked_rows(data: Dataset, count: int) -> int:
 
 def class_order_note(target: Target, names: Sequence[str]) -> list[str]:
     """Return a note on the order in which a model of another tool must have the classes; [] for a run."""
-    if target.classifier is not None:
+    if target.classifier is not None or not names:
         return []
     more = f", ... ({len(names):,} in all)" if len(names) > MAX_CLASSES else ""
     return [f"the model's outputs are taken for the classes in this order: {', '.join(names[:MAX_CLASSES])}{more}"]

@@ -10,6 +10,8 @@ from sparring.commands.attacking.suites.base import Suite
 from sparring.commands.attacking.suites.image import IMAGES
 from sparring.commands.attacking.suites.series import SERIES
 from sparring.commands.attacking.suites.table import TABLES
+from sparring.commands.attacking.suites.trading import TRADING
+from sparring.data.prices import PricesSpec
 from sparring.engine.data_spec import AudioSpec, ImageSpec, SeriesSpec, TableSpec
 from sparring.engine.errors import UsageError
 
@@ -24,3 +26,4 @@ attack_suite.register(ImageSpec, lambda spec: IMAGES)
 attack_suite.register(AudioSpec, lambda spec: SOUNDS)
 attack_suite.register(TableSpec, lambda spec: TABLES)
 attack_suite.register(SeriesSpec, lambda spec: SERIES)
+attack_suite.register(PricesSpec, lambda spec: TRADING)
