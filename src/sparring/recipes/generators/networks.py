@@ -26,7 +26,7 @@ FEW_IMAGES = 5_000
 """Number of images below which networks are narrower, ADA augments, and gamma is not adapted. The discriminator would
 memorise so few images, and with a target steepness gamma would fall."""
 
-SERIES_WIDTH = 48
+SERIES_WIDTH = 32
 SERIES_GAMMA = 2e-5
 """Weight of R1 and R2 over the squared number of values of a series."""
 
