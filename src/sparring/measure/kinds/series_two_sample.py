@@ -31,9 +31,9 @@ def two_sample_auc(samples: Floats, real: Floats, seed: int = 0) -> Interval | N
 
     count = min(len(samples), len(real), MAX_ROWS)
     rng = np.random.default_rng([seed, 32])
-    chosen = np.sort(rng.permutation(len(real))[:count])
+    selected = np.sort(rng.permutation(len(real))[:count])
     fake = rng.permutation(len(samples))[:count]
-    x = np.concatenate([window_statistics(samples[fake]), window_statistics(real[chosen])])
+    x = np.concatenate([window_statistics(samples[fake]), window_statistics(real[selected])])
     y = np.repeat([0, 1], count)
     fold = np.tile(np.arange(count) * FOLDS // count, 2)
     scores = np.zeros(len(x))

@@ -115,13 +115,13 @@ def simulate_garch(
         np.array([getattr(fit, name) for fit in fits]) for name in ("mean", "omega", "alpha", "beta", "degrees")
     )
     variance = np.tile(omega / (1 - alpha - beta), (count, 1))
-    drawn = np.empty((count, channels, steps))
+    sampled = np.empty((count, channels, steps))
     common = float(degrees.mean())
     for t in range(-BURN_IN, steps):
         normal = rng.standard_normal((count, channels)) @ root.T
         shock = normal * np.sqrt((common - 2) / rng.chisquare(common, (count, 1)))
         x = np.sqrt(variance) * shock
         if t >= 0:
-            drawn[:, :, t] = mean + x
+            sampled[:, :, t] = mean + x
         variance = omega + alpha * x**2 + beta * variance
-    return drawn
+    return sampled

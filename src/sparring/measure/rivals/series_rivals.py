@@ -80,12 +80,12 @@ def vector_autoregression(stretches: Sequence[Floats], count: int, steps: int, r
     intercept, matrix, covariance = fit_var(stretches)
     channels = len(intercept)
     root = np.linalg.cholesky(covariance + JITTER * np.diag(np.diag(covariance) + JITTER))
-    drawn = np.empty((count, channels, steps))
-    drawn[:, :, 0] = iid_bootstrap(stretches, count, 1, rng)[:, :, 0]
+    sampled = np.empty((count, channels, steps))
+    sampled[:, :, 0] = iid_bootstrap(stretches, count, 1, rng)[:, :, 0]
     for t in range(1, steps):
         noise = rng.standard_normal((count, channels)) @ root.T
-        drawn[:, :, t] = intercept + drawn[:, :, t - 1] @ matrix.T + noise
-    return drawn
+        sampled[:, :, t] = intercept + sampled[:, :, t - 1] @ matrix.T + noise
+    return sampled
 
 
 def fit_var(stretches: Sequence[Floats]) -> tuple[Floats, Floats, Floats]:
