@@ -31,6 +31,7 @@ TINY: dict[str, dict[str, Any]] = {
     "biggan": {"width": 4, "latent_dim": 6, "embedding_dim": 5, "batch_size": 4},
     "s3gan": {"width": 4, "latent_dim": 6, "embedding_dim": 5, "batch_size": 4, "clusters": 3},
     "r3": {"width": 4, "latent_dim": 6, "batch_size": 4},
+    "strokes": {"hidden": 8, "strokes": 2, "latent_dim": 6, "batch_size": 4, "pairs": 4, "lr": 0.5, "width": 4},
     "moments": {"width": 4, "latent_dim": 6, "batch_size": 6, "frequencies": 20, "orientations": 2},
 }
 SHAPES = [(8, 8, 1), (28, 28, 1), (32, 32, 3), (92, 112, 1), (17, 23, 4), (5, 3, 2), (4, 4, 7), (1, 1, 1), (1, 40, 3)]

@@ -15,6 +15,7 @@ from sparring.engine.cuda_graph import CapturedTurn, capture_turn
 from sparring.engine.device import Hardware
 from sparring.engine.ema import EMA
 from sparring.engine.errors import Diverged
+from sparring.engine.evolution import GradientFree
 from sparring.engine.game import Batch, Game, Schedule, freeze_others
 from sparring.engine.running_mean import RunningMean
 from sparring.engine.seeds import mix
@@ -44,9 +45,9 @@ class System:
     ema: EMA
     """Moving average of the networks that samples or answers come from."""
     schedules: Mapping[str, Mapping[str, Schedule]] = field(default_factory=dict)
-    """Player -> `lr`, `beta1` or `beta2` -> its value over the run."""
+    """Player -> `lr`, `beta1`, `beta2` or `sigma` (of evolution) -> its value over the run."""
     graph_capturable: bool = False
-    """True if no turn has control flow that depends on data, step or `at`. On CUDA it is then captured as a graph."""
+    """True if all turns have gradients, and no control flow that depends on data, step or `at`: graphs on CUDA."""
 
 
 @dataclass(frozen=True)
@@ -112,6 +113,7 @@ def _take_turn(
     game, optimizer = system.game, system.optimizers[player]
     net = game.players[player]
     _apply_schedules(optimizer, system.schedules.get(player, {}), at)
+    gradients = not isinstance(optimizer, GradientFree)
     stats: dict[str, Tensor] = {}
 
     def loss_and_gradients() -> float:
@@ -121,11 +123,12 @@ def _take_turn(
             stats.update(graph(micro_batches[0]))
         else:
             optimizer.zero_grad(set_to_none=True)
-            with freeze_others(game, player):
+            with freeze_others(game, player), torch.set_grad_enabled(gradients):
                 for batch in micro_batches:
                     with hardware.autocast():
                         loss, extra = game.loss(player, replace(batch), at)
-                    (loss / len(micro_batches)).backward()  # type: ignore[no-untyped-call]
+                    if gradients:
+                        (loss / len(micro_batches)).backward()  # type: ignore[no-untyped-call]
                     for name, value in {player: loss, **extra}.items():
                         value = torch.as_tensor(value).detach() / len(micro_batches)
                         stats[name] = stats[name] + value if name in stats else value
@@ -139,8 +142,8 @@ def _take_turn(
 def _apply_schedules(optimizer: Optimizer, schedules: Mapping[str, Schedule], at: float) -> None:
     for group in optimizer.param_groups:
         for name, schedule in schedules.items():
-            if name == "lr":
-                group["lr"] = schedule(at)
+            if name in group:  # lr, sigma
+                group[name] = schedule(at)
             else:
                 beta1, beta2 = group["betas"]
                 group["betas"] = (schedule(at), beta2) if name == "beta1" else (beta1, schedule(at))

@@ -66,6 +66,7 @@ RECIPES: dict[str, Entry] = {
     "r3": _generator("r3", "R3", "the default: relativistic pairs with R1 and R2 (Huang et al. 2024)")._replace(
         kinds=(*IMAGE, "series")
     ),
+    "strokes": _generator("strokes", "Strokes", "strokes drawn by Pillow, moved by evolution (Salimans et al. 2017)"),
     "moments": _generator(
         "moments", "Moments", "--private: noisy moments, re-weighted by a critic (Harder et al. 2021)"
     ),
