@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sparring.engine.data_spec import DataSpec
+from sparring.engine.data_spec import DataSpec, TableSpec
 from sparring.measure.rivals.rivals import LabelledRows, rivals_for
 from sparring.measure.scores.evaluation import ComparedScore
 from sparring.stats.intervals import Interval
@@ -49,6 +49,23 @@ class KindMeasure:
 def kind_measures(spec: DataSpec) -> tuple[KindMeasure, ...]:
     """Return the measures that belong to this kind of data; images have none beside those of features."""
     return ()
+
+
+@kind_measures.register
+def _(spec: TableSpec) -> tuple[KindMeasure, ...]:
+    from sparring.measure.kinds.table_nearest import nearest_records
+    from sparring.measure.kinds.table_shapes import shapes
+    from sparring.measure.kinds.table_usefulness import detection, usefulness
+    from sparring.measure.kinds.table_validity import validity
+
+    return (
+        KindMeasure("Distributions of columns and pairs: 1 is best; of the difference of missing rates 0.", shapes),
+        KindMeasure("Proportions of rows that are valid, repeated, and equal to a training row.", validity),
+        KindMeasure("Judges that learn from samples (tstr) or real rows (trtr), on other real rows.", usefulness),
+        KindMeasure("Boosted trees against samples and real rows: 0.5 is best.", detection),
+        KindMeasure("Nearness to training rows and an attack on membership: 0.5 is best. No proof of privacy.",
+                    nearest_records),
+    )  # fmt: skip
 
 
 def compare(

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sparring.engine.data_spec import DataSpec
+from sparring.engine.data_spec import DataSpec, TableSpec
 
 
 @dataclass(frozen=True)
@@ -38,3 +38,10 @@ Rival = Callable[[Any, LabelledRows, int, np.random.Generator], LabelledRows]
 def rivals_for(spec: DataSpec) -> Mapping[str, Rival]:
     """Return the simple generators of this kind of data by name; images have none."""
     return {}
+
+
+@rivals_for.register
+def _(spec: TableSpec) -> Mapping[str, Rival]:
+    from sparring.measure.rivals.table_rivals import independent_columns, smote
+
+    return {"independent": independent_columns, "SMOTE": smote}
