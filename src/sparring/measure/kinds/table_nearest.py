@@ -24,7 +24,7 @@ MIN_ROWS = 50
 MIN_MEMBERS = 500
 """Rows from which a true-positive rate at 1 % false positives is shown: fewer hold no 5 false positives."""
 FALSE_POSITIVES = 0.01
-SMALL = 1e-3
+SMALL = 1e-6
 """Distance below which rows count as equal; one of 1 is a word that differs."""
 CHUNK_ROWS = 1000
 Floats = NDArray[np.float32]
@@ -69,9 +69,10 @@ def _membership(samples: Floats, training: Floats, held_out: Floats) -> dict[str
 
 def nearest(rows: Floats, others: Floats) -> Floats:
     """Return the distance of each of `rows` `[N, d]` to its nearest of `others` `[M, d]`, `[N]`."""
-    b = torch.from_numpy(others)
+    a, b = torch.from_numpy(rows), torch.from_numpy(others)
     parts = [
-        torch.cdist(torch.from_numpy(rows[first : first + CHUNK_ROWS]), b).amin(1).numpy()
-        for first in range(0, len(rows), CHUNK_ROWS)
+        (chunk - b[torch.cdist(chunk, b).argmin(1)]).norm(dim=1)  # cdist is rough at small distances
+        for chunk in torch.split(a, CHUNK_ROWS)
     ]
-    return np.concatenate(parts)
+    distances: Floats = torch.cat(parts).numpy()
+    return distances

@@ -35,7 +35,7 @@ def shapes(comparison: Comparison) -> Mapping[str, Interval]:
     columns = np.arange(len(is_word))
     if len(columns) > MAX_COLUMNS:
         columns = np.sort(rng.permutation(columns)[:MAX_COLUMNS])
-    scores = {"shapes": lambda f, r: float(np.mean([_shape(f, r, k, bool(is_word[k])) for k in columns]))}
+    scores = {"shapes": lambda f, r: float(np.mean([_shape(f, r, k, bool(is_word[k])) for k in columns.tolist()]))}
     pairs = list(combinations(columns.tolist(), 2))
     if len(pairs) > MAX_PAIRS:
         pairs = [pairs[k] for k in rng.permutation(len(pairs))[:MAX_PAIRS]]
@@ -84,9 +84,8 @@ def _shape(fake: Floats, real: Floats, k: int, is_word: bool) -> float:
 def _overlap(a: Codes, b: Codes) -> float:
     """Return 1 - the total variation of two sets of codes."""
     size = int(max(a.max(), b.max())) + 1
-    return 1 - float(
-        np.abs(np.bincount(a, minlength=size) / len(a) - np.bincount(b, minlength=size) / len(b)).sum() / 2
-    )
+    p, q = (np.bincount(side, minlength=size) / len(side) for side in (a, b))
+    return 1 - float(np.abs(p - q).sum() / 2)
 
 
 class _Binned:

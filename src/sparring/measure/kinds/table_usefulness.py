@@ -70,12 +70,9 @@ def detection(comparison: Comparison) -> Mapping[str, Interval]:
 
 def boosting(x: Floats, is_word: NDArray[np.bool_], seed: int, ensemble: Any = None) -> Any:
     """Return boosted trees that take words as categories and gaps as they are."""
-    few = np.array(
-        [bool(w) and len(np.unique(column)) <= MAX_BOOSTED_WORDS for w, column in zip(is_word, x.T, strict=True)]
-    )
-    few &= np.array([column.max(initial=0) < MAX_BOOSTED_WORDS for column in np.nan_to_num(x).T])
-    made = (ensemble or sklearn("ensemble")).HistGradientBoostingClassifier
-    return made(categorical_features=few if few.any() else None, random_state=seed, early_stopping=False)
+    few = is_word & np.array([column.max(initial=0) < MAX_BOOSTED_WORDS for column in np.nan_to_num(x).T])
+    judge = (ensemble or sklearn("ensemble")).HistGradientBoostingClassifier
+    return judge(categorical_features=few if few.any() else None, random_state=seed, early_stopping=False)
 
 
 def logistic(x: Floats, is_word: NDArray[np.bool_], seed: int) -> Any:

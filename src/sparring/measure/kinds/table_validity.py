@@ -49,9 +49,9 @@ def valid_rows(spec: TableSpec, rows: NDArray[np.float32], training: NDArray[np.
             valid &= gap | (values == np.round(values))
     for dependence in spec.dependences:
         values = np.array([np.nan if v is None else v for v in dependence.values])
-        source, column = cells[:, names.index(dependence.source)], cells[:, names.index(dependence.column)]
+        source, dependent = (cells[:, names.index(name)] for name in (dependence.source, dependence.column))
         expected = values[source.astype(np.int64)]
-        valid &= (expected == column) | (np.isnan(expected) & np.isnan(column))
+        valid &= (expected == dependent) | (np.isnan(expected) & np.isnan(dependent))
     return valid
 
 

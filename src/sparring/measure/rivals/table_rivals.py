@@ -40,13 +40,13 @@ def smote(spec: TableSpec, training: LabelledRows, count: int, rng: np.random.Ge
         pick = rng.integers(min(1, neighbours - 1), neighbours, size=len(near))
         other[part] = near[np.arange(len(near)), pick]
     a, b = rows[base], rows[other]
-    made = np.empty_like(a)
+    between = np.empty_like(a)
     place = rng.random(count)
     for column in spec.columns:
         indices = list(column.indices)
         either = np.where(rng.random(count)[:, None] < 0.5, a[:, indices], b[:, indices])
         if not column.categories:
-            between = a[:, indices] + place[:, None] * (b[:, indices] - a[:, indices])
-            either = np.where(np.isnan(between), either, between)
-        made[:, indices] = either
-    return LabelledRows(spec.decode(torch.from_numpy(made)), training.labels[known][base])
+            inside = a[:, indices] + place[:, None] * (b[:, indices] - a[:, indices])
+            either = np.where(np.isnan(inside), either, inside)
+        between[:, indices] = either
+    return LabelledRows(spec.decode(torch.from_numpy(between)), training.labels[known][base])
