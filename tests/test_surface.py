@@ -72,6 +72,7 @@ def test_recipes_are_listed(quick: Callable[..., subprocess.CompletedProcess[str
         "recipes",
         "certify",
         "restore",
+        "solve",
     ],
 )
 def test_help_of_every_command(quick: Callable[..., subprocess.CompletedProcess[str]], command: str) -> None:

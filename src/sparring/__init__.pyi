@@ -14,6 +14,7 @@ from sparring.commands.pack import pack as pack
 from sparring.commands.predict import predict as predict
 from sparring.commands.restore import restore as restore
 from sparring.commands.sample import sample as sample
+from sparring.commands.solve import solve as solve
 from sparring.commands.train import train as train
 from sparring.commands.unpack import unpack as unpack
 from sparring.data.dataset import Dataset as Dataset

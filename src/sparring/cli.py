@@ -19,6 +19,7 @@ from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, Pri
 
 from sparring import cli_flags as flags
 from sparring.cli_help import described_flags
+from sparring.commands.solving.flags import SolveFlags
 from sparring.engine.errors import SparringError, UsageError, did_you_mean
 
 START = """sparring: adversarial learning - networks that learn by playing against each other
@@ -108,6 +109,10 @@ COMMANDS = {
     "restore": Command(
         flags.RestoreFlags, "PICTURE", "fill holes, remove noise or enlarge one picture, without training data",
         ("photo.png --mask mask.png", "photo.jpg --noise --minutes 10"),
+    ),
+    "solve": Command(
+        SolveFlags, "TEXT", "understand a task in words, get its data, train and predict",
+        ('"tell the pictures in photos/ apart"', '"who earns more than 50K? adult.csv" --plan'),
     ),
     "recipes": Command(flags.RecipesFlags, "", "list what can be trained", ("", "--json")),
 }  # fmt: skip

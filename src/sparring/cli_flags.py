@@ -139,6 +139,8 @@ class PredictFlags(NewDataFlags):
 
     background: Annotated[str | None, arg(metavar="RUN", help_behavior_hint="")] = None
     """Density models: run of a background model, trained with --mutation 0.2, for the likelihood ratio."""
+    split: Annotated[str | None, arg(metavar="train|test", help_behavior_hint="(default: all)")] = None
+    """Split of the new data, as training draws it."""
     csv: Switch = False
     """Print CSV lines, a row for each example."""
 

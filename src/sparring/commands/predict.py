@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from sparring.data.dataset import Dataset
+from sparring.data.dataset import Dataset, Split
 from sparring.data.in_memory import IndexedDataset
 from sparring.data.open import open_source
 from sparring.data.reader_api import ReadOptions
@@ -105,6 +105,7 @@ def predict(
     source: str | Path,
     *,
     resize: bool = False,
+    split: Split | None = None,
     background: str | Path | None = None,
     net: nn.Module | None = None,
 ) -> Predictions | RowDensities:
@@ -113,17 +114,18 @@ def predict(
     A classifier answers with classes; a density model with -log p, compared with held-out examples, with the class
     where it knows any, and with the ratio to the density model of the run `background`. Examples are read as the
     training data were: the same sampling rate, the same columns. Images of another size or mode are refused, unless
-    `resize`, or unless the training images were scaled too. `net` is the network of a run with custom networks. Raises
+    `resize`, or unless the training images were scaled too. `split` selects examples for "train" or "test", as a
+    training on `source` does. `net` is the network of a run with custom networks. Raises
     UsageError where `run` has no such model or `source` does not fit it, SparringError where the files of either cannot
     be used.
     """
     if "Density" in saved_capabilities(run).get(main_player(run) or "", ()):
         other = load_capable(background, Density) if background is not None else None
-        return _densities(load_capable(run, Density, net=net), source, resize, other)
+        return _densities(load_capable(run, Density, net=net), source, resize, split, other)
     if background is not None:
         raise UsageError(f"--background is for density models, and {run} is none: leave it out")
     model = load_capable(run, Predictor, net=net)
-    data = open_like(model, source, resize=resize)
+    data = open_like(model, source, resize=resize, split=split)
     names = iter(data.names)
     predictions = [
         Prediction(next(names), answer.label, round(answer.probability, 6), answer.likeliest)
@@ -133,11 +135,13 @@ def predict(
     return Predictions(predictions, data.skipped, data.notes)
 
 
-def _densities(model: Any, source: str | Path, resize: bool, background: Any = None) -> RowDensities:
+def _densities(
+    model: Any, source: str | Path, resize: bool, split: Split | None, background: Any = None
+) -> RowDensities:  # fmt: skip
     """Return the likelihoods of all examples under a `DensityModel`, and their ratio to a background model."""
     if background is not None and (background.spec.shape, background.unit) != (model.spec.shape, model.unit):
         raise UsageError("the background model is of other data: train it on the same data, with --mutation 0.2")
-    data = open_like(model, source, resize=resize)
+    data = open_like(model, source, resize=resize, split=split)
     rows = [
         RowDensity(data.names[k], *numbers)
         for idx in chunks_of(np.arange(len(data)))
@@ -167,9 +171,16 @@ def _chunk(model: Any, background: Any, rows: NDArray[Any], first: int) -> Itera
         yield *(None if number is None else round(number, 6) for number in numbers), *label
 
 
-def open_like(model: Model, source: str | Path, *, resize: bool = False) -> Dataset:
-    """Open all examples of `source` as the training data of `model` were read; raise UsageError as `predict` does."""
-    return open_source(source, ReadOptions(resize=resize), like=model.spec, keep_duplicates=True).split(None)
+def open_like(model: Model, source: str | Path, *, resize: bool = False, split: Split | None = None) -> Dataset:
+    """Open all examples of `source`, or a split, as the training data of `model` were read.
+
+    Of equal examples all count, but one in a split. Raises UsageError as `predict` does.
+    """
+    every = split is None
+    data = open_source(source, ReadOptions(resize=resize), like=model.spec, keep_duplicates=every)
+    if split is not None and not data.report.splits.get(split):
+        raise UsageError(f"{source} has no {split} split: leave --split out")
+    return data.split(split)
 
 
 def answer_all(model: Predictor, data: IndexedDataset) -> Iterator[Answers]:

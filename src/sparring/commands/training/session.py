@@ -293,7 +293,13 @@ def model_metadata(custom_nets: bool, seed: int, data: Fingerprinted) -> dict[st
 
 def new_run_folder(source: str | Path, name: str) -> Path:
     """Return `runs/<source>-<name>`, with a number where that exists."""
+    folder = run_folder(source, name)
+    paths = (Path(f"{folder}-{k}" if k > 1 else folder) for k in itertools.count(1))
+    return next(path for path in paths if not path.exists())
+
+
+def run_folder(source: str | Path, name: str) -> Path:
+    """Return `runs/<source>-<name>`, with plain letters in place of others."""
     last = Path(str(source).partition("#")[0].rstrip("/\\")).name.split(".")[0]
     stem = re.sub(r"[^A-Za-z0-9_-]+", "-", last).strip("-") or "data"
-    paths = (Path(f"runs/{stem}-{name}" + (f"-{k}" if k > 1 else "")) for k in itertools.count(1))
-    return next(path for path in paths if not path.exists())
+    return Path(f"runs/{stem}-{name}")

@@ -1,0 +1,130 @@
+"""Tasks, checked against data: targets, kinds, what is refused; and the commands that carry them out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from sparring.commands.solving.stated import Overrides
+from sparring.commands.solving.steps import steps_of
+from sparring.commands.solving.task import Unclear
+from sparring.commands.solving.understanding import describe, understand
+from sparring.engine.errors import UsageError
+
+ROWS = 60
+
+
+@pytest.fixture(scope="module")
+def people(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A table with two columns of words, either of which may be the class."""
+    path = tmp_path_factory.mktemp("tables") / "people.csv"
+    lines = [f"{20 + k % 40},{'><'[k % 2]}50K,{('cat', 'dog')[k // 2 % 2]}" for k in range(ROWS)]
+    path.write_text("\n".join(["age,earns,pet", *lines]) + "\n")
+    return path
+
+
+@pytest.fixture(scope="module")
+def bars(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Images with labels and a test split."""
+    x, y = np.random.default_rng(0).integers(0, 255, (ROWS, 8, 8), np.uint8), np.arange(ROWS) % 3
+    path = tmp_path_factory.mktemp("images") / "bars.npz"
+    np.savez(path, x_train=x[:40], y_train=y[:40], x_test=x[40:], y_test=y[40:])
+    return path
+
+
+def commands(text: str, **flags: Any) -> list[str]:
+    understood = understand(text, Overrides(**flags))
+    return [step.text() for step in steps_of(understood.task, understood.report, Path("out"))]
+
+
+@pytest.mark.parametrize(
+    ("text", "target", "evidence"),
+    [
+        ("predict the column earns in {}", "earns", "'earns' in the text"),
+        ("who earns more than 50K? {}", "earns", "the only column that the text names"),
+        ("classify the rows of {} by pet", "pet", "the only column that the text names"),
+        ("which of my customers in {} has a dog?", "pet", "its value 'dog' is in the text"),
+    ],
+)
+def test_the_target_of_a_table(people: Path, text: str, target: str, evidence: str) -> None:
+    task = understand(text.format(people), Overrides()).task
+    assert (task.target.value, task.target.evidence, task.kind.value) == (target, evidence, "classify")
+    assert len(task.classes.value) == 2 and task.data_kind.value == "table"
+
+
+def test_an_unknown_target_is_a_question_with_candidates(people: Path) -> None:
+    with pytest.raises(Unclear, match=r"which column is to be predicted.*--label: pet, earns"):
+        understand(f"classify the rows of {people}", Overrides())
+    with pytest.raises(Unclear, match="there is no column 'wages'"):
+        understand(f"predict the column wages in {people}", Overrides())
+    task = understand(f"classify the rows of {people}", Overrides(), lambda question, candidates: candidates[1]).task
+    assert task.target.value == "earns" and task.target.certainty == "flag"
+    assert understand(f"classify {people}", Overrides(label="pet")).task.target.evidence == "--label pet"
+
+
+def test_the_data_choose_where_nothing_else_is_said(bars: Path, people: Path) -> None:
+    task = understand(str(bars), Overrides()).task
+    assert task.kind.value == "classify" and task.kind.certainty == "data" and task.kind.runner_up == "generate"
+    with pytest.raises(Unclear, match="names data and no task: choose one by --task: generate, density, outliers"):
+        understand(str(people), Overrides())
+
+
+def test_each_kind_has_its_commands(bars: Path, people: Path, tmp_path: Path) -> None:
+    assert commands(f"tell the bars in {bars} apart, 3 minutes") == [
+        f"sparring classify {bars} --minutes 3 --out out",
+        f"sparring predict out {bars} --split test --csv > out/predictions.csv",
+    ]
+    assert commands(f"make 9 new images like {bars}") == [
+        f"sparring train {bars} --minutes 10 --out out", "sparring sample out -n 9", "sparring evaluate out",
+    ]  # fmt: skip
+    assert commands(f"classify {bars} with 12 labels", predict="new.npz") == [
+        f"sparring classify {bars} --labels 12 --minutes 10 --out out",
+        "sparring predict out new.npz --csv > out/predictions.csv",
+    ]
+    assert commands(f"a robust classifier of {bars}, eps 0.1")[0] == (
+        f"sparring harden {bars} --eps 0.1 --minutes 10 --out out"
+    )
+    assert commands(f"attack runs/m with {bars}") == [f"sparring attack runs/m {bars} --out out"]
+    assert commands(f"certify runs/m on {bars}") == [f"sparring certify runs/m {bars} --out out"]
+    assert commands(f"find the outliers in {people}")[0] == (
+        f"sparring train {people} --recipe flow --minutes 10 --out out"
+    )
+    assert commands(f"new rows like {people} with differential privacy, epsilon 2")[0] == (
+        f"sparring train {people} --private 2 --minutes 10 --out out"
+    )
+    assert commands(f"FID of fakes.npz against {bars}") == [
+        f"sparring evaluate fakes.npz --data {bars} --report out/report.html"
+    ]
+    denoise = "sparring restore 'old photo.png' --noise --minutes 10 --out out"
+    assert commands("remove the noise from 'old photo.png'") == [denoise]
+    assert commands("inpaint a.png with mask.png")[0] == "sparring restore a.png --mask mask.png --minutes 10 --out out"
+    assert "--scale 4" in commands("enlarge a.png")[0] and "--jpeg" in commands("remove JPEG artefacts from a.png")[0]
+
+
+def test_what_does_not_fit_names_the_way_out(bars: Path, people: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"imagenet is not fetched by its name: get it from https://image-net\.org"):
+        understand("imagenet classifier", Overrides())
+    with pytest.raises(Unclear, match=r"how many labels may training see.*--labels N"):
+        commands(f"classify {bars} with few labels")
+    with pytest.raises(Unclear, match="what is wrong with the picture"):
+        commands("repair a.png")
+    with pytest.raises(Unclear, match="is no picture file"):
+        commands("denoise a.zip")
+    with pytest.raises(Unclear, match="means numbers, and the labels are 3 classes"):
+        understand(f"regression on {bars}", Overrides())
+    with pytest.raises(UsageError, match=r"there is no 'nothing/'"):
+        understand("classify nothing/", Overrides())
+    np.savez(tmp_path / "x.npz", x=np.zeros((20, 4, 4), np.uint8) + np.arange(20, dtype=np.uint8)[:, None, None])
+    with pytest.raises(UsageError, match="has no labels, which 'classify' learns from"):
+        understand(f"classify {tmp_path / 'x.npz'}", Overrides())
+
+
+def test_the_description_names_evidence_and_flags(people: Path) -> None:
+    lines = describe(understand(f"predict the column pet in {people}, 2 minutes", Overrides()).task)
+    assert lines[0].startswith("task       classify: the class of each example")
+    assert any(line.startswith("target     pet  (text: 'pet' in the text; --label overrides it)") for line in lines)
+    assert any("minutes    2  (text: '2 minutes'" in line for line in lines)
+    assert all("None" not in line for line in lines)
