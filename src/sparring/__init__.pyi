@@ -12,6 +12,7 @@ from sparring.commands.harden import harden as harden
 from sparring.commands.inspect import inspect as inspect
 from sparring.commands.pack import pack as pack
 from sparring.commands.predict import predict as predict
+from sparring.commands.regress import regress as regress
 from sparring.commands.restore import restore as restore
 from sparring.commands.sample import sample as sample
 from sparring.commands.solve import solve as solve
@@ -49,6 +50,7 @@ from sparring.models.classifier import Classifier as Classifier
 from sparring.models.density import DensityModel as DensityModel
 from sparring.models.generator import GeneratorModel as GeneratorModel
 from sparring.models.load import load as load
+from sparring.models.regressor import Regressor as Regressor
 from sparring.recipes.density.boltzmann import DBM as DBM
 from sparring.recipes.density.boltzmann import RBM as RBM
 from sparring.recipes.density.flow import FlowRecipe as FlowRecipe

@@ -74,8 +74,12 @@ COMMANDS = {
         flags.ClassifyFlags, "SOURCE", "train, calibrate and test a classifier",
         ("photos/ --minutes 10", "adult.csv --label income"), "--recipe",
     ),
+    "regress": Command(
+        flags.RegressFlags, "SOURCE", "train a model that predicts numbers, with intervals",
+        ("houses.csv --label price", "faces.npz --minutes 10"), "--recipe",
+    ),
     "predict": Command(
-        flags.PredictFlags, "RUN SOURCE", "classify new examples, or compute how likely they are",
+        flags.PredictFlags, "RUN SOURCE", "predict classes or numbers of new examples, or how likely they are",
         ("runs/photos-consistent new.jpg", "runs/adult-tabular_mlp new.csv --csv"),
     ),
     "encode": Command(

@@ -112,6 +112,17 @@ class ClassifyFlags(TrainingFlags):
 
 
 @dataclass(frozen=True)
+class RegressFlags(TrainingFlags):
+    """Train a model on SOURCE that predicts numbers with intervals of a chosen coverage; calibrate and test it.
+
+    Of a table --label names the column of the number; other data have labels that are numbers, as `y` of a .npz file.
+    """
+
+    recipe: Annotated[str | None, arg(metavar="NAME", help_behavior_hint="(default: by the kind of data)")] = None
+    """Recipe of the regressor; `sparring recipes` lists them. --recipe NAME --help shows its flags."""
+
+
+@dataclass(frozen=True)
 class HardenFlags(TrainingFlags):
     """Train a classifier on the images of SOURCE that is robust to small changes; attack it."""
 
@@ -124,7 +135,7 @@ class NewDataFlags:
     """A model and new data."""
 
     run: RunFolder
-    """Run folder of `classify`, `harden` or a density model, or a folder with the two files of a model."""
+    """Run folder of `classify`, `regress`, `harden` or a density model, or a folder with the two files of a model."""
     source: Source
     """New data of the kind that the model was trained on, as for `classify`; a single file, too."""
     resize: Switch = False
@@ -135,7 +146,7 @@ class NewDataFlags:
 
 @dataclass(frozen=True)
 class PredictFlags(NewDataFlags):
-    """Classify new data, with calibrated probabilities; or compute how likely each example is, with a density model."""
+    """Predict classes of new data, with probabilities; numbers, with intervals; or how likely each example is."""
 
     background: Annotated[str | None, arg(metavar="RUN", help_behavior_hint="")] = None
     """Density models: run of a background model, trained with --mutation 0.2, for the likelihood ratio."""
@@ -288,7 +299,7 @@ class DoctorFlags:
     """Diagnose a run: what is wrong, the measurement behind each finding, and the flag to try next."""
 
     run: RunFolder
-    """Run folder of `train`, `classify` or `harden`."""
+    """Run folder of `train`, `classify`, `regress` or `harden`."""
     json: Json = False
     """Print one JSON object to stdout."""
 

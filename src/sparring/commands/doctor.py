@@ -26,7 +26,9 @@ from sparring.measure.diagnostics.finding import Finding
 from sparring.measure.diagnostics.fitted_diagnostics import diagnose_fitted
 from sparring.measure.diagnostics.gan_diagnostics import LabelFit, RunFacts, diagnose
 from sparring.measure.diagnostics.quick_metrics import near_duplicates
+from sparring.measure.diagnostics.regressor_diagnostics import RegressorFacts, diagnose_regressor
 from sparring.measure.diagnostics.training_length import TrainingLength
+from sparring.measure.regression.report import RegressionReport
 from sparring.models.density import unit_of
 from sparring.models.generator import GeneratorModel
 from sparring.models.load_generator import load_generator
@@ -59,6 +61,8 @@ def doctor(run: str | Path | Run, generator: nn.Module | None = None) -> list[Fi
         return diagnose_private_classifier(findings) if is_private_run(run.path) else findings
     if isinstance(recipe_of(run), FittedRecipe):
         return diagnose_fitted(run.metrics())
+    if main_player(run.path) == "regressor":
+        return diagnose_regressor(run.metrics(), _regressor_facts(run, command))
     if isinstance(recipe := recipe_of(run), DensityRecipe):
         unit = unit_of(spec_of(run), binary=recipe.sees_binary).name
         return diagnose_density(run.metrics(), DensityFacts(command, _length(run), unit))
@@ -89,6 +93,11 @@ def _classifier_facts(run: Run, command: str) -> ClassifierFacts:
     hardening = run.read_json("hardening")
     fields = hardening["clean"] if hardening else run.read_json("classification")
     return ClassifierFacts(command, _length(run), ClassificationReport.from_json(fields) if fields else None)
+
+
+def _regressor_facts(run: Run, command: str) -> RegressorFacts:
+    fields = run.read_json("regression")
+    return RegressorFacts(command, _length(run), RegressionReport.from_json(fields) if fields else None)
 
 
 def to_text(findings: list[Finding]) -> str:

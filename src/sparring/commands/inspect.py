@@ -38,10 +38,10 @@ def to_text(report: SourceReport) -> str:
     if report.classes:
         classes = [f"{printable(name)} {count:,}" for name, count in report.classes.items()]
         lines.append(f"  classes     {len(classes)}: {_first(classes, MAX_CLASSES)}")
-    if report.unlabelled:
+    if report.unlabelled and not report.vectors:
         lines.append(f"  unlabelled  {report.unlabelled:,}")
     if report.vectors:
-        lines.append(f"  labels      vectors of {report.vectors} number{'s' * (report.vectors > 1)}")
+        lines.append("  labels      " + ("numbers" if report.vectors == 1 else f"vectors of {report.vectors} numbers"))
     lines += [f"  {detail}" for detail in details]
     if len(report.shapes_found) > 1:
         looked_at = sum(report.shapes_found.values())
@@ -90,7 +90,7 @@ def _(spec: SeriesSpec) -> list[str]:
 
 @describe.register
 def _(spec: TableSpec) -> list[str]:
-    label = f", class in '{printable(spec.target)}'" if spec.target else ""
+    label = f", {'class' if spec.classes else 'number'} in '{printable(spec.target)}'" if spec.target else ""
     columns = _first([_describe_column(column) for column in spec.columns], MAX_CLASSES)
     return [f"{len(spec.columns)} columns as {spec.shape[0]} numbers{label}", f"columns     {columns}"]
 

@@ -1,4 +1,4 @@
-"""`sparring predict`: the class of each new example, or how likely it is under a density model."""
+"""`sparring predict`: class or numbers of each new example, or how likely it is under a density model."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from sparring.data.dataset import Dataset, Split
 from sparring.data.in_memory import IndexedDataset
@@ -20,10 +20,11 @@ from sparring.data.reader_api import ReadOptions
 from sparring.engine.errors import UsageError
 from sparring.measure.likelihood.outliers import compressed_bits
 from sparring.models.answers import Answers
-from sparring.models.capabilities import Density, Model, Predictor
+from sparring.models.capabilities import Density, IntervalPredictor, Model, Predictor
 from sparring.models.classifier import chunks_of
 from sparring.models.density import ClassDensityModel
 from sparring.models.load import load_capable, saved_capabilities
+from sparring.models.regressor import number_names
 from sparring.models.saved import main_player
 from sparring.report.format import csv_text
 
@@ -59,6 +60,35 @@ class Predictions:
     """Reason -> names of files or lines that could not be read."""
     notes: list[str]
     """Remarks on how the source was read: the scale of its values, say."""
+
+
+@dataclass(frozen=True)
+class RowNumbers:
+    """One example and its predicted numbers."""
+
+    name: str
+    """Name of a file, `array[row]`, or a line of a table."""
+    values: tuple[float, ...]
+    """Median of each number."""
+    lows: tuple[float, ...]
+    """Lower end of the interval of each number."""
+    highs: tuple[float, ...]
+    """Upper end of the interval of each number."""
+
+
+@dataclass(frozen=True)
+class NumberPredictions:
+    """The predicted numbers of all examples of a source."""
+
+    predictions: list[RowNumbers]
+    numbers: list[str]
+    """Names of the numbers."""
+    coverage: float
+    """Nominal coverage of the intervals."""
+    skipped: dict[str, list[str]]
+    """Reason -> names of files or lines that could not be read."""
+    notes: list[str]
+    """Remarks on how the source was read."""
 
 
 @dataclass(frozen=True)
@@ -108,22 +138,24 @@ def predict(
     split: Split | None = None,
     background: str | Path | None = None,
     net: nn.Module | None = None,
-) -> Predictions | RowDensities:
+) -> Predictions | RowDensities | NumberPredictions:
     """Return what the model of `run` answers for each example of `source`, in the source's order.
 
-    A classifier answers with classes; a density model with -log p, compared with held-out examples, with the class
-    where it knows any, and with the ratio to the density model of the run `background`. Examples are read as the
-    training data were: the same sampling rate, the same columns. Images of another size or mode are refused, unless
-    `resize`, or unless the training images were scaled too. `split` selects examples for "train" or "test", as a
-    training on `source` does. `net` is the network of a run with custom networks. Raises
-    UsageError where `run` has no such model or `source` does not fit it, SparringError where the files of either cannot
-    be used.
+    A classifier answers with classes; a regressor with numbers and their intervals; a density model with -log p,
+    compared with held-out examples, with the class where it knows any, and with the ratio to the density model of the
+    run `background`. Examples are read as the training data were: the same sampling rate, the same columns. Images of
+    another size or mode are refused, unless `resize`, or unless the training images were scaled too. `split` selects
+    examples for "train" or "test", as a training on `source` does. `net` is the network of a run with custom networks.
+    Raises UsageError where `run` has no such model or `source` does not fit it, SparringError where the files of either
+    cannot be used.
     """
     if "Density" in saved_capabilities(run).get(main_player(run) or "", ()):
         other = load_capable(background, Density) if background is not None else None
         return _densities(load_capable(run, Density, net=net), source, resize, split, other)
     if background is not None:
         raise UsageError(f"--background is for density models, and {run} is none: leave it out")
+    if "IntervalPredictor" in saved_capabilities(run).get(main_player(run) or "", ()):
+        return _numbers(load_capable(run, IntervalPredictor, net=net), source, resize, split)
     model = load_capable(run, Predictor, net=net)
     data = open_like(model, source, resize=resize, split=split)
     names = iter(data.names)
@@ -133,6 +165,21 @@ def predict(
         for answer in answers
     ]
     return Predictions(predictions, data.skipped, data.notes)
+
+
+def _numbers(model: Any, source: str | Path, resize: bool, split: Split | None) -> NumberPredictions:
+    """Return the numbers of all examples by a `Regressor`; of a split, of those that have a number."""
+    data = open_like(model, source, resize=resize, split=split)
+    names, rows = iter(data.names), list[RowNumbers]()
+    for idx in chunks_of(np.arange(len(data))):
+        columns = [_rounded(part) for part in model.predict_interval(data[idx])]
+        rows += [RowNumbers(next(names), *ends) for ends in zip(*columns, strict=True)]
+    return NumberPredictions(rows, number_names(model.spec), model.recipe.coverage, data.skipped, data.notes)
+
+
+def _rounded(numbers: Tensor) -> list[tuple[float, ...]]:
+    """Return numbers `[N, K]` with the digits that float32 holds."""
+    return [tuple(float(f"{value:.7g}") for value in row) for row in numbers.tolist()]
 
 
 def _densities(
@@ -177,7 +224,10 @@ def open_like(model: Model, source: str | Path, *, resize: bool = False, split: 
     Of equal examples all count, but one in a split. Raises UsageError as `predict` does.
     """
     every = split is None
-    data = open_source(source, ReadOptions(resize=resize), like=model.spec, keep_duplicates=every)
+    numeric = not every and bool(model.spec.condition_stats)  # a split is one of the examples that have a number
+    label = getattr(model.spec, "target", None) if numeric else None
+    options = ReadOptions(resize=resize, numeric_label=numeric, label=label or None)
+    data = open_source(source, options, like=model.spec, keep_duplicates=every)
     if split is not None and not data.report.splits.get(split):
         raise UsageError(f"{source} has no {split} split: leave --split out")
     return data.split(split)
@@ -189,8 +239,15 @@ def answer_all(model: Predictor, data: IndexedDataset) -> Iterator[Answers]:
         yield model.predict(model.spec.encode(data[idx]))
 
 
-def as_csv(result: Predictions | RowDensities) -> str:
-    """Return lines of name,label,probability,likeliest; of a density model name,nll,typicality,p_value and more."""
+def as_csv(result: Predictions | RowDensities | NumberPredictions) -> str:
+    """Return lines of name,label,probability,likeliest; of a regressor name,value,low,high; of a density model more."""
+    if isinstance(result, NumberPredictions):
+        several = len(result.numbers) > 1
+        head = [
+            f"{part}{f' {k + 1}' * several}" for k in range(len(result.numbers)) for part in ("value", "low", "high")
+        ]
+        lines = ((row.name, *(end for ends in _by_number(row) for end in ends)) for row in result.predictions)
+        return csv_text(("name", *head), lines).rstrip("\n")
     if isinstance(result, RowDensities):
         names = tuple(field.name for field in fields(RowDensity))
         cells = ([getattr(row, name) for name in names] for row in result.predictions)
@@ -199,15 +256,23 @@ def as_csv(result: Predictions | RowDensities) -> str:
     return csv_text(("name", "label", "probability", "likeliest"), rows).rstrip("\n")
 
 
+def _by_number(row: RowNumbers) -> Iterator[tuple[float, float, float]]:
+    """Yield value, low and high of each number."""
+    yield from zip(row.values, row.lows, row.highs, strict=True)
+
+
 def _certainty(row: Prediction) -> str:
     """Return the probability, and of what it is where the label is not that class."""
     return f"{row.probability:.1%}" + (f" for {row.likeliest}, the nearest class" if row.likeliest != row.label else "")
 
 
-def to_text(result: Predictions | RowDensities) -> str:
+def to_text(result: Predictions | RowDensities | NumberPredictions) -> str:
     """Return a line for each example, and a summary."""
     width = max((len(row.name) for row in result.predictions), default=0)
-    lines = _density_lines(result, width) if isinstance(result, RowDensities) else _class_lines(result, width)
+    if isinstance(result, NumberPredictions):
+        lines = _number_lines(result, width)
+    else:
+        lines = _density_lines(result, width) if isinstance(result, RowDensities) else _class_lines(result, width)
     lines += [f"note     {note}" for note in result.notes]
     lines += [f"skipped  {name}: {reason}" for reason, names in result.skipped.items() for name in names]
     return "\n".join(lines)
@@ -226,6 +291,14 @@ def _density_lines(result: RowDensities, width: int) -> list[str]:
         f"{result.held_out_count:,} held-out examples, whose mean is {result.held_out:.4f} {result.unit}"
     )
     return lines
+
+
+def _number_lines(result: NumberPredictions, width: int) -> list[str]:
+    lines = []
+    for row in result.predictions:
+        numbers = (f"{value:10.6g} ({low:.6g} to {high:.6g})" for value, low, high in _by_number(row))
+        lines.append(f"{row.name:{width}}  {'  '.join(numbers)}")
+    return [*lines, f"{len(lines):,} examples: {', '.join(result.numbers)}, with intervals of {result.coverage:.0%}"]
 
 
 def _class_lines(result: Predictions, width: int) -> list[str]:

@@ -19,7 +19,7 @@ from sparring.data.empty_classes import DUPLICATE, emptied_classes
 from sparring.data.files.archive import natural, suffix
 from sparring.data.files.signatures import PICTURES, SOUNDS
 from sparring.data.groups import number_groups
-from sparring.data.labels import contradictions
+from sparring.data.labels import contradictions, to_numbers
 from sparring.data.reader_api import RawDataset, ReadOptions, ReadResult
 from sparring.data.roles.label_values import class_notes
 from sparring.data.splits import UNSPLIT, choose_test
@@ -70,6 +70,10 @@ def build_cache(
             failed = [(item.name, result.reason) for item, result in zip(raw.items, results, strict=True)]
             raise _nothing_usable(request.source, raw, failed)
         labels, classes = _number_labels(raw, used, request.like)
+        vectors = None if raw.vectors is None else raw.vectors[used]
+        if request.options.numeric_label and vectors is None and (numbers := to_numbers(labels, classes)) is not None:
+            used, vectors = _with_numbers(raw, used, numbers, skipped)
+            labels, classes = np.full(len(used), -1), []
         names = [raw.items[row].name for row in used]
         groups = None if raw.groups is None else number_groups([raw.groups[row] for row in used])
         notes = contradictions(raw.items, results, used, raw.unit) if once else []
@@ -81,7 +85,7 @@ def build_cache(
         spec = raw.finish(spec, rows, idx, idx[~test])
         arrays: dict[str, NDArray[Any] | None] = {
             "rows": idx, "labels": labels, "splits": test.astype(np.uint8),
-            "vectors": None if raw.vectors is None else raw.vectors[idx],
+            "vectors": vectors,
             "groups": None if groups is None else groups[0],
             "lengths": None if (lengths := raw.lengths()) is None else lengths[idx],
         }  # fmt: skip
@@ -92,9 +96,9 @@ def build_cache(
         meta = {"version": VERSION, "rows": count, "row_bytes": layout.row_bytes, "lengths": lengths is not None}
         (folder / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
     spec = spec if groups is None else replace(spec, groups=groups[1])  # type: ignore[type-var]
-    report = _report(raw, request, spec, classes, labels, skipped)
+    report = _report(raw, request, spec, classes, labels, skipped, 0 if vectors is None else vectors.shape[1])
     splits = {name: int((test == bool(k)).sum()) for name, k in UNSPLIT.items()}
-    fingerprint = _fingerprint(raw, results, used, spec)
+    fingerprint = _fingerprint(raw, results, used, spec, vectors)
     if len(classes) > 1:
         notes += class_notes(len(classes), int((labels >= 0).sum()), raw.unit)
     return replace(
@@ -127,7 +131,7 @@ def _unreadable(raw: RawDataset, results: list[ReadResult]) -> int:
 
 def _report(
     raw: RawDataset, request: Request, spec: DataSpec, classes: list[str], labels: NDArray[np.int64],
-    skipped: dict[str, list[str]],
+    skipped: dict[str, list[str]], vectors: int,
 ) -> SourceReport:  # fmt: skip
     counts = Counter(labels.tolist())
     unlabelled = counts[-1] if classes else 0
@@ -137,7 +141,7 @@ def _report(
         used=len(labels), skipped=skipped, shape=store_for(spec).row_shape, mode=getattr(spec, "mode", ""),
         shapes_found=raw.forms(), classes={name: counts[k] for k, name in enumerate(classes)},
         unlabelled=counts[-1], splits={}, notes=[], fingerprint="", spec=spec_to_json(full),
-        vectors=0 if raw.vectors is None else raw.vectors.shape[1],
+        vectors=vectors,
     )  # fmt: skip
 
 
@@ -204,13 +208,25 @@ def _number_labels(raw: RawDataset, used: list[int], like: DataSpec | None) -> t
     return np.array([-1 if label is None else number[label] for label in labels], np.int64), classes
 
 
-def _fingerprint(raw: RawDataset, results: list[ReadResult], used: list[int], spec: DataSpec) -> str:
+def _with_numbers(
+    raw: RawDataset, used: list[int], numbers: NDArray[np.float32], skipped: dict[str, list[str]]
+) -> tuple[list[int], NDArray[np.float32]]:
+    """Return the used rows that have a number, and these numbers; the others are `skipped`."""
+    known = np.isfinite(numbers[:, 0])
+    if lacking := [raw.items[row].name for row, has in zip(used, known, strict=True) if not has]:
+        skipped["has no number as label"] = lacking
+    return [row for row, has in zip(used, known, strict=True) if has], numbers[known]
+
+
+def _fingerprint(
+    raw: RawDataset, results: list[ReadResult], used: list[int], spec: DataSpec, vectors: NDArray[np.float32] | None
+) -> str:
     digest = hashlib.blake2b(json.dumps([VERSION, raw.format, spec_to_json(spec)]).encode(), digest_size=16)
     for start in range(0, len(used), 4096):
         chunk = [[*raw.items[row], results[row].digest] for row in used[start : start + 4096]]
         digest.update(json.dumps(chunk).encode())
-    if raw.vectors is not None:
-        digest.update(raw.vectors[used].tobytes())
+    if vectors is not None:
+        digest.update(vectors.tobytes())
     if raw.groups is not None:
         digest.update(json.dumps([raw.groups[row] for row in used]).encode())
     return digest.hexdigest()

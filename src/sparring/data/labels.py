@@ -17,6 +17,7 @@ from sparring.data.reader_api import Example, ReadResult
 from sparring.data.roles.label_values import mark_notes
 from sparring.data.roles.matching import Names
 from sparring.data.roles.words import is_nothing
+from sparring.data.tables.cells import to_number
 from sparring.engine.errors import SparringError, UsageError, did_you_mean
 
 USUAL_MARKS = "", "-1"
@@ -25,6 +26,14 @@ LARGEST = 1 << 30
 """Bytes of a table of labels, at most."""
 NAMED = 5
 """Images that a note names, and other classes of each."""
+
+
+def to_numbers(labels: NDArray[np.int64], classes: Sequence[str]) -> NDArray[np.float32] | None:
+    """Return the numbers `[N, 1]` that classes are named by, NaN for -1; None without classes, or of other names."""
+    numbers = [to_number(name) for name in classes]
+    if not numbers or None in numbers:
+        return None
+    return np.array([*numbers, np.nan], np.float32)[labels][:, None]
 
 
 def choose_labels(labels: NDArray[np.int64], count: int, classes: tuple[str, ...], seed: int) -> NDArray[np.int64]:

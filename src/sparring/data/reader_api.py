@@ -81,6 +81,8 @@ class ReadOptions:
     """True to scale images of other sizes and modes to those of `like`."""
     label: str | None = None
     """Column of the class, by name or by position from 0."""
+    numeric_label: bool = False
+    """True where labels are numbers to predict, and not names of classes."""
     label_from: str | None = None
     """Where the class stands in the names of files: a pattern with {label}, or folder, or none; None: guessed."""
     part: str | None = None

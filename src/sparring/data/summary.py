@@ -40,7 +40,7 @@ def check_readable(report: SourceReport, *, force: bool) -> None:
 
 def _labels(report: SourceReport) -> str:
     if report.vectors:
-        return f"labels are vectors of {report.vectors}"
+        return "labels are numbers" if report.vectors == 1 else f"labels are vectors of {report.vectors} numbers"
     if not report.classes:
         return "unlabelled"
     names = [f"{name} {count:,}" for name, count in list(report.classes.items())[:MAX_CLASSES]]

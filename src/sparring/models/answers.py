@@ -23,6 +23,17 @@ class Answer(NamedTuple):
     """Class of this probability: the label, or the nearest class where the label is "none of these"."""
 
 
+class Intervals(NamedTuple):
+    """Predicted numbers of N examples with their intervals, each `[N, K]`, float32, in the unit of the labels."""
+
+    value: Tensor
+    """Median."""
+    low: Tensor
+    """Lower end."""
+    high: Tensor
+    """Upper end."""
+
+
 @dataclass(frozen=True)
 class Answers:
     """The answers for N examples; iterating gives an `Answer` for each."""

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from sparring.engine.data_spec import DataSpec
 from sparring.engine.errors import UsageError
-from sparring.models.answers import Answers
+from sparring.models.answers import Answers, Intervals
 
 C = TypeVar("C")
 
@@ -62,6 +62,15 @@ class Predictor(Model, Protocol):
 
 
 @runtime_checkable
+class IntervalPredictor(Model, Protocol):
+    """A model that predicts numbers with calibrated intervals."""
+
+    def predict_interval(self, rows: NDArray[Any] | Tensor) -> Intervals:
+        """Return a number and an interval for each of the stored rows `[N, ...]`."""
+        ...
+
+
+@runtime_checkable
 class Encoder(Model, Protocol):
     """A model that maps examples to feature vectors."""
 
@@ -95,6 +104,7 @@ ABILITIES: dict[type, Ability] = {
     Sampler: Ability("generate samples", "sparring train SOURCE"),
     Density: Ability("compute densities", "sparring train SOURCE --recipe pixelcnn"),
     Predictor: Ability("predict classes", "sparring classify SOURCE"),
+    IntervalPredictor: Ability("predict numbers", "sparring regress SOURCE"),
     Encoder: Ability("compute features", "sparring classify SOURCE"),
     Remembers: Ability("remember examples", "sparring classify SOURCE"),
 }

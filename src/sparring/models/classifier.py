@@ -19,6 +19,7 @@ from sparring.models.answers import Answers
 from sparring.models.capabilities import capabilities_of
 from sparring.models.inputs import to_input
 from sparring.models.saved import read_model, save_model
+from sparring.nets.boosted_trees import TREES, BoostedClassifier, BoostedTrees
 from sparring.nets.feature_head import features_of, logits_of, split_or_wrap
 from sparring.nets.lda import BUFFERS, LDA
 from sparring.nets.memory import Memory
@@ -191,6 +192,10 @@ def load_classifier(path: str | Path, net: nn.Module | None = None) -> Classifie
         if custom:
             raise UsageError(f"{path} was trained with custom networks: load(path, net=...) needs the classifier")
         net = recipe.nets(spec)["classifier"]
+    if f"{TREES}value" in weights:
+        net = (
+            BoostedClassifier(net, BoostedTrees.like(weights, TREES)) if not isinstance(net, BoostedClassifier) else net
+        )
     if custom:
         net = split_or_wrap(net.eval(), torch.zeros(2, *spec.shape), len(spec.classes))
     try:

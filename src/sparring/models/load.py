@@ -13,22 +13,25 @@ from sparring.models.capabilities import lacking, require
 from sparring.models.classifier import Classifier, load_classifier
 from sparring.models.generator import GeneratorModel
 from sparring.models.load_generator import load_generator
+from sparring.models.regressor import Regressor, load_regressor
 from sparring.models.saved import PLAYERS, main_player, read_metadata, saved_players
 
 C = TypeVar("C")
 
-CAPABILITIES = {"classifier": ["Predictor", "Encoder", "Remembers"], "generator": ["Sampler"]}
+CAPABILITIES = {
+    "classifier": ["Predictor", "Encoder", "Remembers"], "regressor": ["IntervalPredictor"], "generator": ["Sampler"],
+}  # fmt: skip
 """Capabilities of players that are not saved yet."""
 
 
 def load(
     path: str | Path, player: str | None = None, *, net: nn.Module | None = None, **options: Any
-) -> GeneratorModel | Classifier:
+) -> GeneratorModel | Classifier | Regressor:
     """Return the saved model at `path` (a run folder, or one of a model's two files), in eval mode on the CPU.
 
-    `player` is "generator" or "classifier"; None: the one that the run is about. A model of custom networks needs the
-    `net` that was trained. `options` are those of `load_generator`. Raises UsageError where there is no such model,
-    SparringError where its files are damaged or do not fit.
+    `player` is "generator", "classifier" or "regressor"; None: the one that the run is about. A model of custom
+    networks needs the `net` that was trained. `options` are those of `load_generator`. Raises UsageError where there is
+    no such model, SparringError where its files are damaged or do not fit.
     """
     if player not in (None, *PLAYERS):
         raise UsageError(f"unknown player '{player}': {did_you_mean(str(player), PLAYERS)}")
@@ -36,8 +39,8 @@ def load(
     if player == "generator":
         return load_generator(path, net, **options)
     if options:
-        raise UsageError(f"{path} holds a classifier: {', '.join(options)} are options of generators")
-    return load_classifier(path, net)
+        raise UsageError(f"{path} holds a {player}: {', '.join(options)} are options of generators")
+    return load_regressor(path, net) if player == "regressor" else load_classifier(path, net)
 
 
 def load_capable(path: str | Path, capability: type[C], *, net: nn.Module | None = None, **options: Any) -> C:

@@ -18,7 +18,7 @@ from sparring.engine.safetensors_io import load_file, write_tensors
 from sparring.recipes import RECIPES, recipe_class, usage
 from sparring.recipes.recipe import Recipe, from_settings, to_settings
 
-PLAYERS = ("classifier", "generator")
+PLAYERS = ("classifier", "regressor", "generator")
 """Players that are saved, the one that a run is about first."""
 OWN_FIELDS = ("format", "player", "capabilities", "spec", "recipe", "settings")
 
@@ -101,7 +101,7 @@ def read_model(path: str | Path, player: str) -> SavedModel:
     try:
         name, spec = fields["recipe"], spec_from_json(fields["spec"])
         kind = recipe_class(name)
-        if player == "classifier" and RECIPES[name].trains != player:
+        if player != "generator" and RECIPES[name].trains != player:
             raise UsageError(f"{path}: {player}.json names a recipe of another player: {usage(name)}")
         recipe = from_settings(kind, fields["settings"])
         capabilities = tuple(map(str, fields["capabilities"]))
@@ -133,9 +133,13 @@ def _reason(folder: Path, player: str) -> str:
     if entry is not None and entry.trains == player:
         return f"its training has not saved one yet. Repeat the `sparring {entry.command}` that began it, to go on"
     if players := saved_players(folder):
-        command = {"classifier": "sparring predict", "generator": "sparring sample"}[players[0]]
+        command = "sparring sample" if players[0] == "generator" else "sparring predict"
         return f"it holds a {' and a '.join(players)}, for `{command}`"
-    return "it is a run of another model" if entry else "it is no run folder. `sparring train` and `classify` make one"
+    return (
+        "it is a run of another model"
+        if entry
+        else "it is no run folder. `sparring train`, `classify` and `regress` make one"
+    )
 
 
 def main_player(path: str | Path) -> str | None:

@@ -19,9 +19,9 @@ class Entry(NamedTuple):
     """Full name of the module; one outside of Sparring works as well."""
     class_name: str
     trains: str
-    """Player that the run is about: "generator" or "classifier"."""
+    """Player that the run is about: "generator", "classifier" or "regressor"."""
     command: str
-    """Command that trains it: "train", "classify" or "harden"."""
+    """Command that trains it: "train", "classify", "regress" or "harden"."""
     kinds: tuple[str, ...]
     """Kinds of data (`DataSpec.kind`)."""
     summary: str
@@ -42,6 +42,10 @@ def _semi_supervised(name: str, class_name: str, summary: str) -> Entry:
 
 def _supervised(name: str, class_name: str, kind: str, summary: str) -> Entry:
     return Entry(f"sparring.recipes.supervised.{name}", class_name, "classifier", "classify", (kind,), summary)
+
+
+def _regressor(class_name: str, kinds: tuple[str, ...], summary: str) -> Entry:
+    return Entry("sparring.recipes.supervised.quantiles", class_name, "regressor", "regress", kinds, summary)
 
 
 def _adaptation(name: str, class_name: str, summary: str) -> Entry:
@@ -103,6 +107,12 @@ RECIPES: dict[str, Entry] = {
     "series_cnn": _supervised(
         "series_cnn", "SeriesClassifier", "series", "default for series: convolutions over time (Wang et al. 2017)"
     ),
+    "quantiles": _regressor(
+        "Quantiles", ("image", "audio", "series"), "numbers with calibrated intervals (Romano et al. 2019)"
+    ),
+    "tabular_quantiles": _regressor(
+        "TabularQuantiles", ("table",), "the same for tables: an MLP beside boosted trees (Romano et al. 2019)"
+    ),
     "source_only": _adaptation("source_only", "SourceOnly", "--adapt-to: the baseline, trained on the source alone"),
     "coral": _adaptation("coral", "CORAL", "--adapt-to: equal covariances of features (Sun and Saenko 2016)"),
     "mcc": _adaptation("mcc", "MCC", "--adapt-to: few class confusions on the target (Jin et al. 2020)"),
@@ -144,6 +154,10 @@ DEFAULTS: dict[tuple[str, str], str] = {
     ("classify", "table"): "tabular_mlp",
     ("classify", "series"): "series_cnn",
     ("harden", "image"): "fast",
+    ("regress", "image"): "quantiles",
+    ("regress", "audio"): "quantiles",
+    ("regress", "series"): "quantiles",
+    ("regress", "table"): "tabular_quantiles",
 }
 """(command, kind of data) -> recipe that is used where none is named."""
 

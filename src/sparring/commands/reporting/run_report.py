@@ -19,6 +19,7 @@ from sparring.measure.classifier.calibration import ClassificationReport
 from sparring.measure.diagnostics.finding import Finding
 from sparring.measure.diagnostics.memorisation import closest_pairs
 from sparring.measure.domains.adaptation_report import Choice
+from sparring.measure.regression.report import RegressionReport
 from sparring.measure.scores.evaluation import Evaluation
 from sparring.models.density import unit_of
 from sparring.models.saved import main_player
@@ -27,6 +28,7 @@ from sparring.report.blocks import Block, Picture
 from sparring.report.classifier_section import classified_sections
 from sparring.report.page import Page, Section, page_html
 from sparring.report.privacy_section import privacy_sections
+from sparring.report.regression_section import regression_sections
 from sparring.report.render import render, render_pairs
 from sparring.report.run_sections import (
     animation_section,
@@ -60,6 +62,7 @@ CURVES: Mapping[str, Mapping[str, str]] = {
     },
     "Chains": {"energy_autocorrelation": "autocorrelation of energies", "stuck_chains": "proportion of stuck chains"},
     "Condition number of the flow (log10)": {"condition_number": "condition number"},
+    "Pinball loss": {"regressor": "training examples", "validation_loss": "validation examples"},
     "Errors": {"error": "held-out images"},
     "Losses": {"discriminator": "discriminator", "classifier": "classifier", "generator": "generator"},
     "Accuracy": {"accuracy": "augmented labelled images", "confident": "fraction of confident pseudo-labels"},
@@ -130,6 +133,7 @@ def page_of_run(
         *sections,
         *_adaptation(run),
         *_classifier(run),
+        *_regressor(run),
         samples_section(samples),
         animation_section(animation.read_bytes() if animation.exists() else None),
         *(evaluation_sections(evaluation, pairs) if evaluation else ()),
@@ -153,6 +157,12 @@ def _classifier(run: Run) -> list[Section]:
     to_label = run.path / "to_label.png"
     picture = Picture(Image.open(to_label).convert("RGB"), alt="Images to label next") if to_label.exists() else None
     return classified_sections(ClassificationReport.from_json(classification), picture)
+
+
+def _regressor(run: Run) -> list[Section]:
+    """Return the sections of the regressor that the run trained, if it did."""
+    regression = run.read_json("regression")
+    return regression_sections(RegressionReport.from_json(regression)) if regression else []
 
 
 def _adaptation(run: Run) -> list[Section]:

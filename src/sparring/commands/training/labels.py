@@ -82,7 +82,10 @@ def select_labels(source: Dataset, settings: RunSettings) -> tuple[Dataset, list
     """
     labels, classes, notes = source.labels, source.spec.classes, list[str]()
     if source.vectors is not None:
-        raise UsageError(f"the labels of {settings.source} are vectors of numbers: a classifier needs classes")
+        raise UsageError(
+            f"the labels of {settings.source} are vectors of numbers, and a classifier needs classes: "
+            "`sparring regress` predicts numbers"
+        )
     if settings.labels_file is not None:
         labels, classes, notes = read_labels(Path(settings.labels_file), source.names, classes, _other_names(source))
     elif not (labels >= 0).any():

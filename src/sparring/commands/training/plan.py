@@ -164,7 +164,9 @@ def memory_needed(recipe: Recipe, spec: Any) -> int:
         if numbers := len(recipe.condition_stats(spec)):
             labels = (torch.zeros(1, numbers, device="meta"),)
         generator = _activations(nets["generator"].eval(), lambda: nets["generator"](z, *labels))
-    judge_net = nets[next(name for name in ("classifier", "discriminator", "critic") if name in nets)].eval()
+    judge_net = nets[
+        next(name for name in ("classifier", "regressor", "discriminator", "critic") if name in nets)
+    ].eval()
     judge = _activations(judge_net, lambda: judge_net(x, *labels))
     return BASE_BYTES + weights + max(rows, 1) * 4 * (generator * 3 + judge * 2 * 6)
 

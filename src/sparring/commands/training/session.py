@@ -37,11 +37,19 @@ from sparring.engine.loop import BatchSource, Callback, System, play
 from sparring.engine.run_folder import Run
 from sparring.engine.seeds import mix
 from sparring.engine.version import __version__
-from sparring.measure.diagnostics.training_length import CLASSIFIER, DENSITY, GENERATOR, Enough, few_examples_note
+from sparring.measure.diagnostics.training_length import (
+    CLASSIFIER,
+    DENSITY,
+    GENERATOR,
+    REGRESSOR,
+    Enough,
+    few_examples_note,
+)
 from sparring.recipes import accepts, is_private, recipe_class
 from sparring.recipes.classifier_recipe import ClassifierRecipe, build_system
 from sparring.recipes.density.base import DensityRecipe
 from sparring.recipes.recipe import Recipe
+from sparring.recipes.supervised.quantiles import QuantileRecipe
 
 DEFAULT_MINUTES = 10.0
 """Training time where neither minutes nor images are given."""
@@ -281,6 +289,8 @@ def _enough(recipe: Recipe) -> Enough | None:
     """Return the length from which a training shows what it can; None where it does not go through the data."""
     if is_private(recipe.name):
         return None
+    if isinstance(recipe, QuantileRecipe):
+        return REGRESSOR
     if isinstance(recipe, ClassifierRecipe):
         return CLASSIFIER
     return DENSITY if isinstance(recipe, DensityRecipe) else GENERATOR

@@ -18,7 +18,7 @@ from sparring.data.numpy_io import numpy_names
 from sparring.data.reader_api import Example, RawDataset, ReadOptions, ReadResult
 from sparring.data.readers.table_labels import join_labels
 from sparring.data.roles.words import split_of_path
-from sparring.data.tables.columns import ColumnSummary, Misfit, RowCoder, choose_columns, to_class
+from sparring.data.tables.columns import ColumnSummary, Misfit, RowCoder, choose_columns, parse_cell, to_class
 from sparring.data.tables.parquet_cells import parquet_names
 from sparring.data.tables.text import open_text_table
 from sparring.data.tables.typed import open_array_tables, open_parquet_table
@@ -126,9 +126,11 @@ class Tables(RawDataset):
             new = [name for name in used if name not in table.left_out]
             _check_counted(self.name, new, [column.name for column in table.columns])
         summaries = self._summarize(used)
-        self._classes = (table.classes if table else self._target_summary.to_classes(self.name)) if self._target else ()
-        self._misfits = self._number_classes()
         mark = default_mark(self.files[0])
+        self._vectors = self._numeric_labels(table, mark) if self._target else None
+        classes = self._target is not None and self._vectors is None
+        self._classes = (table.classes if table else self._target_summary.to_classes(self.name)) if classes else ()
+        self._misfits = self._number_misfits() if self._vectors is not None else self._number_classes()
         columns = table.columns if table else choose_columns(summaries, categorical, self.name, self.notes, mark)
         if not self._target and not table:
             names = f"one of {', '.join(self.header[:20])}" + ", ..." * (len(self.header) > 20)
@@ -141,7 +143,7 @@ class Tables(RawDataset):
         """Return the column of the class: that of the options, else that of `like` if it is there."""
         if self.options.label is not None:
             return self._column(self.options.label, "--label")
-        if like and like.target in self.header:
+        if like and like.target in self.header and not like.condition_stats:
             return like.target
         return self.files[0].label
 
@@ -152,6 +154,11 @@ class Tables(RawDataset):
         if (name := self._column(self.options.protect, "--protect")) == self._target:
             raise UsageError(f"--protect {name} is the column of the class: name another column")
         return name
+
+    @property
+    def vectors(self) -> NDArray[np.float32] | None:
+        """Numeric labels `[N, 1]`, NaN where there is none; None where labels are classes."""
+        return self._vectors
 
     @property
     def groups(self) -> list[str | None] | None:
@@ -193,7 +200,7 @@ class Tables(RawDataset):
                 if target is not None:
                     self._target_summary.add(cells[target], line)
                     label = numbers.setdefault(cells[target], len(numbers))
-                    if self._target_summary.has_more:
+                    if self._target_summary.has_more and not self._may_be_numbers():
                         self._target_summary.to_classes(self.name)  # raises: too many for classes
                 if protected is not None:
                     self._groups.add(cells[protected])
@@ -220,6 +227,27 @@ class Tables(RawDataset):
         """Return the name of a row."""
         place = file.place.format(line)
         return f"{file.name} {place}" if len(self.files) > 1 else place
+
+    def _may_be_numbers(self) -> bool:
+        return self.options.numeric_label or self._target_summary.all_numbers
+
+    def _numeric_labels(self, like: TableSpec | None, mark: str) -> NDArray[np.float32] | None:
+        """Return the labels `[N, 1]` where they are numbers, NaN where there is none; None where they are classes."""
+        if like is not None and not self.options.numeric_label:
+            return None
+        column = self._target_summary.to_numbers(self.name, mark, self.options.numeric_label)
+        if column is None:
+            return None
+        numbers = [parse_cell(cell, column.decimal_mark) for cell in self._labels]
+        values = np.array([np.nan if number is None else number for number in numbers], np.float32)
+        self.items.classes = [None] * len(self._labels)
+        return values[np.frombuffer(self.items.label, np.int64)][:, None]
+
+    def _number_misfits(self) -> dict[int, str]:
+        """Return why rows without a numeric label cannot be used, by the number of their label."""
+        assert self._vectors is not None
+        missing = np.frombuffer(self.items.label, np.int64)[np.isnan(self._vectors[:, 0])]
+        return dict.fromkeys(missing.tolist(), f"no number in '{self._target}'")
 
     def _number_classes(self) -> dict[int, str]:
         """Give the items their classes; return why labels that are no class are none, by their number."""

@@ -103,6 +103,24 @@ class ColumnSummary:
         whole = all(number is None or number.is_integer() for number in numbers)
         return Column(self.name, (first,), (), whole, 0.0, 0.0, form.mark)
 
+    def to_numbers(self, file: str, mark: str, required: bool) -> Column | None:
+        """Return the column as a numeric label: where `required`, or where too many numbers are there for classes.
+
+        Else None. Raises UsageError where a numeric label is required of words.
+        """
+        if not required and not (self.has_more and self.all_numbers):
+            return None
+        if local := self._local_numbers(0, mark, False):
+            return local
+        if self.has_numbers and self.all_numbers:
+            return Column(self.name, (0,), (), self.is_integer, 0.0, 0.0)
+        line, word = self.first_word or (0, "")
+        where = f"holds words ({word!r} in line {line})" if word else "holds no numbers"
+        raise UsageError(
+            f"{file}: '{self.name}' {where}, and `sparring regress` predicts numbers: correct the cell, name a column "
+            "of numbers, or take `sparring classify` for words"
+        )
+
     def to_classes(self, file: str) -> tuple[str, ...]:
         """Return the different values of the class column; among numbers, what stands for none is no class."""
         values = [value for value in self.values if value not in MISSING]
@@ -111,7 +129,7 @@ class ColumnSummary:
         if self.has_more or len(classes) > MAX_CATEGORIES:
             raise UsageError(
                 f"{file}: '{self.name}' has more than {MAX_CATEGORIES} different values, too many for classes: "
-                "is --label right?"
+                "is --label right? `sparring regress` predicts numbers"
             )
         names = [name for name in classes if not (name.endswith(".") and name[:-1] in classes)]
         return tuple(dict.fromkeys(map(class_name, names)))
@@ -143,7 +161,7 @@ class RowCoder:
             cell = cells[position]
             if index_of is None:
                 mark = column.decimal_mark
-                if (number := to_number(cell) if mark is None else parse(cell, mark)) is None:
+                if (number := parse_cell(cell, mark)) is None:
                     missing = f"no number in '{column.name}'"
                     raise Misfit(missing if cell in MISSING else f"'{cell}' is no number in '{column.name}'")
                 row[column.indices[0]] = number
@@ -154,6 +172,11 @@ class RowCoder:
             if (index := index_of.get(category)) is None:
                 raise Misfit(f"unknown category '{category}' in '{column.name}'")
             row[index] = 1
+
+
+def parse_cell(cell: str, mark: str | None) -> float | None:
+    """Return the number in a cell, in the local form of this decimal mark, if any; None where there is none."""
+    return to_number(cell) if mark is None else parse(cell, mark)
 
 
 def class_name(cell: str) -> str:

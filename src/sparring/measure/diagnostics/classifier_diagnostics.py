@@ -91,20 +91,27 @@ def find_untrained(lines: Lines, facts: ClassifierFacts) -> list[Finding]:
 
 def find_worse(lines: Lines) -> list[Finding]:
     """Find held-out errors that rose while the training went on."""
-    measured = [line for line in lines if "error" in line and line["nimg"] > 0]
-    errors = series(measured, "error")
-    if len(errors) < MIN_MEASUREMENTS:
+    if (rise := find_rise(lines, "error")) is None:
         return []
-    third = len(errors) // 3
-    means = [statistics.fmean(errors[k : k + third]) for k in range(len(errors) - third + 1)]
-    best = min(range(len(means)), key=lambda k: means[k])
-    rise = means[-1] - means[best]
-    if rise <= max(SIGMAS * noise(errors) * math.sqrt(2 / third), MIN_RISE * means[best]):
-        return []
-    nimg = int(measured[best + third // 2]["nimg"])
-    evidence = f"errors on held-out examples: {means[best]:.1%} around example {nimg:,}, {means[-1]:.1%} at the end"
+    least, nimg, last = rise
+    evidence = f"errors on held-out examples: {least:.1%} around example {nimg:,}, {last:.1%} at the end"
     message = "The classifier was better before: its errors on held-out examples rose while training went on."
     return [Finding("worse", "notice", message, evidence, f"a new run with --images {nimg}")]
+
+
+def find_rise(lines: Lines, name: str) -> tuple[float, int, float] | None:
+    """Return the least mean of a logged value, the example around which it was, and the last mean; None: no rise."""
+    measured = [line for line in lines if name in line and line["nimg"] > 0]
+    values = series(measured, name)
+    if len(values) < MIN_MEASUREMENTS:
+        return None
+    third = len(values) // 3
+    means = [statistics.fmean(values[k : k + third]) for k in range(len(values) - third + 1)]
+    best = min(range(len(means)), key=lambda k: means[k])
+    rise = means[-1] - means[best]
+    if rise <= max(SIGMAS * noise(values) * math.sqrt(2 / third), MIN_RISE * means[best]):
+        return None
+    return means[best], int(measured[best + third // 2]["nimg"]), means[-1]
 
 
 def _healthy(facts: ClassifierFacts) -> Finding:

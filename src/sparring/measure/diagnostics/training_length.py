@@ -57,6 +57,7 @@ class Enough:
 GENERATOR = Enough(rounds=500, passes=3, many_rounds=3_000, outcome="blurs")
 DENSITY = Enough(rounds=300, passes=1, many_rounds=2_000, outcome="a likelihood that still rises quickly")
 CLASSIFIER = Enough(rounds=100, passes=1, many_rounds=1_000, outcome="little better than guesses")
+REGRESSOR = Enough(rounds=300, passes=3, many_rounds=3_000, outcome="little better than the median")
 FEW_EXAMPLES = 100
 """Number of training examples below which a network learns these, and not what they have in common."""
 

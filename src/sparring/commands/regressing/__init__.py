@@ -1,0 +1,1 @@
+"""Train, calibrate, compare and test a regressor."""
