@@ -124,7 +124,7 @@ def save_model(source: str, read: dict[str, Any], settings: dict[str, Any], fold
         ("predict to-audio silent", 1, ["nothing usable in silent"]),
         ("inspect long", 0, ["lasts 36,000 s, more than the 10 s that a recording may: a/day.wav", "8 recordings"]),
         ("predict to-audio long/a/day.wav", 1, ["nothing usable in long/a/day.wav", "lasts 36,000 s"]),
-        ("train words", 2, ["no recipe for audio data yet", "`sparring classify` takes these"]),
+        ("train words --augment ada --images 8", 2, ["--augment ada is for images, these are recordings: take sound"]),
         ("evaluate words --data words", 2, ["no scores of generated audio data yet"]),
         # series
         ("inspect gaps.csv", 0, ["cut at 1 gaps that are too long to interpolate", "--window takes another length"]),

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from sparring.commands.private.diagnosis import diagnose_private, diagnose_private_classifier
 from sparring.commands.private.options import is_private_run
-from sparring.commands.training.monitor import downscale, draw_examples
+from sparring.commands.training.monitor import downscale, draw_examples, metric_input
 from sparring.commands.training.run_settings import command_to_continue, open_run_data, recipe_of, spec_of
 from sparring.data.dataset import Dataset
 from sparring.engine.errors import SparringError
@@ -111,7 +111,7 @@ def to_text(findings: list[Finding]) -> str:
 
 def _check_samples(model: GeneratorModel, data: Dataset) -> dict[str, Any]:
     """Return the near-duplicates among fresh samples, and the augmentation leaks."""
-    samples = downscale(data.spec.encode(np.concatenate(list(model.samples(SAMPLES, seed=2)))))
+    samples = downscale(metric_input(data.spec, np.concatenate(list(model.samples(SAMPLES, seed=2)))))
     train = downscale(draw_examples(data, 2 * SAMPLES)[0])
     if data.report.splits["test"]:
         held_out = downscale(draw_examples(data.split("test"), SAMPLES)[0])

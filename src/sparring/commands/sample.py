@@ -1,4 +1,4 @@
-"""`sparring sample`: pictures out of a trained run."""
+"""`sparring sample`: examples out of a trained run, as files."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from sparring.commands.predict import open_like
 from sparring.commands.reporting.progress import Progress
 from sparring.commands.restoring.picture import read_mask
 from sparring.commands.sampling.conditions import Condition, parse_condition, parse_conditions, with_conditions
+from sparring.commands.sampling.folder import words_of, write_folder, write_new
 from sparring.commands.training.callbacks import MAX_CLASS_COLUMNS
 from sparring.data.tables.write_cells import file_table
-from sparring.engine.atomic_io import explain_os_errors, write
-from sparring.engine.data_spec import DataSpec, ImageSpec, SeriesSpec, TableSpec
+from sparring.engine.data_spec import AudioSpec, DataSpec, ImageSpec, SeriesSpec, TableSpec
 from sparring.engine.errors import UsageError
-from sparring.engine.image_io import grid, png, to_image, with_header
+from sparring.engine.image_io import grid, png, with_header
 from sparring.engine.seeds import check_seed
 from sparring.models.capabilities import Sampler
 from sparring.models.completion import WHO_COMPLETES, Fills, complete
@@ -73,7 +73,8 @@ def sample(
     """Write `n` samples of `run`: a grid (`*.png`), an array (`*.npz`, `arr_0` uint8 NHWC), or a folder of PNGs.
 
     Rows of a table become a `.csv`; series one in long form, with a line for each step of each window. `steps` is the
-    length of series, which may be longer than those of the training.
+    length of series, which may be longer than those of the training. Recordings become a folder of wav files, named
+    WORD_NUMBER.wav where they have words.
 
     Sample k depends on (`seed`, k) alone. `label` asks for one class by name; `checkpoint` ("best", "last" or its
     image) for the weights of then. `truncation` T cuts the noise off at -T and T, where the recipe was made for it
@@ -119,9 +120,10 @@ def sample(
         filled = _fills(model, given, mask, n, seed, label)
         path = _write(model.spec, iter([filled.rows]), out, about, grid)
         return Completion(path, filled.log_probabilities, filled.exact, filled.notes)
-    return _write(
-        model.spec, model.samples(n, seed, selected), out, about, lambda rows: _grid(model, rows, seed, label)
-    )
+    samples = model.samples(n, seed, selected)
+    if not suffix:
+        return write_folder(model.spec, samples, words_of(model, n, seed, selected), out, about)
+    return _write(model.spec, samples, out, about, lambda rows: _grid(model, rows, seed, label))
 
 
 class Conditions(NamedTuple):
@@ -172,6 +174,11 @@ def _(spec: TableSpec) -> tuple[str, ...]:
 
 
 @formats_of.register
+def _(spec: AudioSpec) -> tuple[str, ...]:
+    return ("", ".npz")
+
+
+@formats_of.register
 def _(spec: SeriesSpec) -> tuple[str, ...]:
     return (".csv", ".npz")
 
@@ -213,7 +220,7 @@ def _write(
     """Write samples in the format of `out`; return the path."""
     suffix = out.suffix.lower()
     if not suffix:
-        return _write_folder(samples, out, about)
+        return write_folder(spec, samples, itertools.repeat(""), out, about)
     rows = np.concatenate(list(samples))
     if suffix == ".csv":
         return write_new(out, csv_of(spec, rows).encode())
@@ -237,38 +244,11 @@ def _fills(
     return replace(fills, notes=(*data.notes, *notes, *fills.notes))
 
 
-def write_new(path: Path, content: bytes) -> Path:
-    """Write `content` to `path`, or where that exists with other content to the next free name; return the path.
-
-    The names are NAME.png, NAME-2.png, NAME-3.png, and so on.
-    """
-    for k in itertools.count(1):
-        free = path if k == 1 else path.with_name(f"{path.stem}-{k}{path.suffix}")
-        if not free.exists():
-            write(free, content)
-            return free
-        with explain_os_errors(free):
-            if free.is_file() and free.read_bytes() == content:
-                return free
-    raise AssertionError("unreachable")
-
-
 def _name_part(setting: tuple[str, object]) -> str:
     """Return what a setting adds to the name of a file: `label-7`; a checkpoint only its value."""
     name, value = setting
     text = re.sub(r"[^\w.,+-]+", "_", str(value))
     return text if name == "checkpoint" else f"{name}-{text}"
-
-
-def _write_folder(samples: Iterator[NDArray[Any]], out: Path, about: str) -> Path:
-    """Write each sample as a PNG; raises UsageError where the folder holds files that are not Sparring's."""
-    with explain_os_errors(out):
-        out.mkdir(parents=True, exist_ok=True)
-        if stranger := next((p for p in sorted(out.iterdir()) if not _is_ours(p)), None):
-            raise UsageError(f"{out} holds other files ({stranger.name}): choose another --out, nothing was written")
-    for k, pixels in enumerate(itertools.chain.from_iterable(samples)):
-        write_new(out / f"{k:06d}.png", png(to_image(pixels), f"{about}, sample {k}"))
-    return out
 
 
 def _npz(pixels: NDArray[Any]) -> bytes:
@@ -299,12 +279,3 @@ def to_text(result: Path | Completion) -> str:
     lines = [f"fills: {result.path}", f"{how}, in nats, of the likeliest:"]
     lines += [f"  fill {k:4}  {result.log_probabilities[k]:.2f}" for k in best]
     return "\n".join([*lines, *(f"note: {note}" for note in result.notes)])
-
-
-def _is_ours(path: Path) -> bool:
-    """Return True for a PNG that Sparring wrote: it may be written over."""
-    try:
-        with Image.open(path, formats=["PNG"]) as image:
-            return image.info.get("Software") == "sparring"
-    except OSError:  # what is no PNG among them
-        return False

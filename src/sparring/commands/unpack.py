@@ -10,7 +10,7 @@ import numpy as np
 
 from sparring.commands.pack import SUFFIX
 from sparring.commands.reporting.progress import Progress
-from sparring.commands.sample import write_new
+from sparring.commands.sampling.folder import write_new
 from sparring.engine.atomic_io import explain_os_errors, write
 from sparring.engine.errors import UsageError
 from sparring.engine.image_io import png, to_image

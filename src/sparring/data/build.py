@@ -30,7 +30,7 @@ from sparring.engine.errors import SparringError
 
 VERSION = 4
 """Version of the cache's layout and of the way examples are decoded; part of every key."""
-READING = 6
+READING = 7
 """Version of what is chosen about a source before it is decoded; what older versions opened is opened again."""
 DISK_RESERVE = 0.05
 """Fraction of the free disk that a cache leaves free."""

@@ -11,12 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparring.data.mmap_io import let_go
-from sparring.engine.data_spec import Column, DataSpec, SeriesSpec, TableSpec
+from sparring.engine.data_spec import AudioSpec, Column, DataSpec, SeriesSpec, TableSpec
 from sparring.engine.series_code import fit_code
 
 CHUNK_ROWS = 256
 CODE_ROWS = 4096
 """Series from which the code of a generator is fitted."""
+COVERED = 0.99
+"""Fraction of the training recordings that end within the length of generated ones."""
 
 
 @singledispatch
@@ -39,6 +41,21 @@ def _(spec: SeriesSpec, rows: NDArray[Any], used: NDArray[np.int64], train: NDAr
     squares = (((chunk - mean[:, None]) ** 2).sum((0, 2), np.float64) for chunk in _chunks(rows, train))
     std = np.sqrt(sum(squares) / count)
     return replace(spec, mean=tuple(mean.tolist()), std=tuple(np.where(std > 0, std, 1.0).tolist()))
+
+
+@fit_spec.register
+def _(spec: AudioSpec, rows: NDArray[Any], used: NDArray[np.int64], train: NDArray[np.int64]) -> DataSpec:
+    """Add the length within which nearly all training recordings end, unless it is known."""
+    if spec.covered:
+        return spec
+    lengths = np.concatenate([sound_lengths(chunk) for chunk in _chunks(rows, train)])
+    return replace(spec, covered=max(int(np.quantile(lengths, COVERED, method="higher")), 1))
+
+
+def sound_lengths(rows: NDArray[np.int16]) -> NDArray[np.int64]:
+    """Return the samples of each recording `[N, T]` up to its last sound, `[N]`; 0 where all are silent."""
+    sounding = rows != 0
+    return np.where(sounding.any(1), rows.shape[1] - sounding[:, ::-1].argmax(1), 0)
 
 
 @fit_spec.register

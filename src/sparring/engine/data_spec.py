@@ -148,6 +148,8 @@ class AudioSpec:
     """Value that became the loudest sample, where the files held no plain waveform; new recordings are read so."""
     groups: tuple[str, ...] | None = None
     """Names of the protected groups; group k means `groups[k]`. None: nothing is protected."""
+    covered: int = 0
+    """Samples within which 99 % of the training recordings end, the longest that are generated; 0: not known."""
 
     def __post_init__(self) -> None:
         set_tuples(self)

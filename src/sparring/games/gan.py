@@ -32,6 +32,15 @@ class HasLogits(Protocol):
         ...
 
 
+@runtime_checkable
+class Represents(Protocol):
+    """A discriminator that sees examples in another form, which is what the generator makes in training mode."""
+
+    def represent(self, x: Tensor) -> Tensor:
+        """Map real examples `[B, ...]`, as network input, to this form."""
+        ...
+
+
 class Augment(Protocol):
     """A differentiable augmentation for real and fake images. If it has state it is an `nn.Module`."""
 
@@ -97,6 +106,8 @@ class GAN:
 
     def loss(self, player: str, batch: Batch, at: float) -> tuple[Tensor, Stats]:
         """Return a player's loss. The discriminator's statistics hold mean logits, `penalty` and `heads`."""
+        if isinstance(self._discriminator, Represents):
+            batch = replace(batch, x=self._discriminator.represent(batch.x))
         original = batch
         if self.completion:
             batch = replace(batch, y=self.completion.labels(self._discriminator, batch))

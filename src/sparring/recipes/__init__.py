@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from sparring.engine.errors import UsageError, did_you_mean
 
 IMAGE = ("image",)
+R3_KINDS = ("image", "audio", "series")
 ADAPTED_KINDS = ("image", "audio", "series", "table")
 
 
@@ -68,7 +69,7 @@ RECIPES: dict[str, Entry] = {
     "biggan": _generator("biggan", "BigGAN", "class-conditional, attention, truncated noise (Brock et al. 2019)"),
     "s3gan": _generator("s3gan", "S3GAN", "BigGAN for few labels or none (Lučić et al. 2019)"),
     "r3": _generator("r3", "R3", "the default: relativistic pairs with R1 and R2 (Huang et al. 2024)")._replace(
-        kinds=(*IMAGE, "series")
+        kinds=R3_KINDS
     ),
     "strokes": _generator("strokes", "Strokes", "strokes drawn by Pillow, moved by evolution (Salimans et al. 2017)"),
     "moments": _generator(
@@ -149,6 +150,7 @@ DEFAULTS: dict[tuple[str, str], str] = {
     ("train", "image"): "r3",
     ("train", "series"): "r3",
     ("train", "table"): "arf",
+    ("train", "audio"): "r3",
     ("classify", "image"): "consistent",
     ("classify", "audio"): "speech_cnn",
     ("classify", "table"): "tabular_mlp",

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import io
-import wave
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -19,6 +18,7 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 from PIL import Image
 
+from sparring.engine.sound_io import wav
 from sparring.report.format import interval_text, markup, percent, printable, shortened, with_code
 from sparring.report.svg_plots import bar
 from sparring.stats.proportion import Proportion
@@ -203,13 +203,7 @@ class Sound(Block):
     @classmethod
     def of_samples(cls, samples: NDArray[np.int16], rate: int, caption: str = "") -> Sound:
         """Return the recording of int16 `samples` `[T]`, `rate` of them a second."""
-        content = io.BytesIO()
-        with wave.open(content, "wb") as file:
-            file.setnchannels(1)
-            file.setsampwidth(2)
-            file.setframerate(rate)
-            file.writeframes(samples.astype("<i2").tobytes())
-        return cls(content.getvalue(), caption)
+        return cls(wav(samples, rate), caption)
 
     @property
     def uri(self) -> str:

@@ -20,13 +20,14 @@ from sparring.data.dataset import Dataset
 from sparring.data.labels import labels_as
 from sparring.engine import dist
 from sparring.engine.checkpoint import check_finite
-from sparring.engine.data_spec import DataSpec, ImageSpec, SeriesSpec
+from sparring.engine.data_spec import AudioSpec, DataSpec, ImageSpec, SeriesSpec
 from sparring.engine.device import Hardware
 from sparring.engine.image_io import grid, to_uint8, with_header
 from sparring.engine.loop import Callback, System
 from sparring.engine.run_folder import Run
 from sparring.measure.diagnostics.gan_diagnostics import SCORE
 from sparring.models.generator import GeneratorModel
+from sparring.nets.mel_codec import to_pictures
 from sparring.report.series_grid import series_grid
 
 GRID_SAMPLES = 64
@@ -64,7 +65,7 @@ def generator_callbacks(
 
 @singledispatch
 def picture(spec: DataSpec, rows: NDArray[Any], columns: int, names: Sequence[str] = ()) -> Image.Image | None:
-    """Return a grid of stored rows `[N, ...]`, with `names` above its columns; None of data that are no images."""
+    """Return a grid of stored rows `[N, ...]`, with `names` above its columns; None of data without one."""
     return None
 
 
@@ -76,6 +77,13 @@ def _(spec: ImageSpec, rows: NDArray[Any], columns: int, names: Sequence[str] = 
 @picture.register
 def _(spec: SeriesSpec, rows: NDArray[Any], columns: int, names: Sequence[str] = ()) -> Image.Image:
     return with_header(series_grid(rows, columns), names) if names else series_grid(rows, columns)
+
+
+@picture.register
+def _(spec: AudioSpec, rows: NDArray[Any], columns: int, names: Sequence[str] = ()) -> Image.Image:
+    """Return log-mel spectrograms, low frequencies at the bottom."""
+    pixels = np.ascontiguousarray(to_pictures(spec, rows)[:, ::-1])
+    return with_header(grid(pixels, columns), names) if names else grid(pixels, columns)
 
 
 def frame_saver(run: Run, model: GeneratorModel, data: Dataset | None) -> Callable[[int, Mapping[str, float]], None]:

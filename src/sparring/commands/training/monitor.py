@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from functools import singledispatch
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
 from sparring.commands.training.plan import Plan
 from sparring.data.dataset import Dataset
+from sparring.engine.data_spec import AudioSpec, DataSpec
 from sparring.engine.game import Game
 from sparring.games.gan import HasLogits
 from sparring.measure.diagnostics.quick_metrics import coverage, variety, win_rate
 from sparring.measure.scores.sliced_wasserstein import sliced_wasserstein
 from sparring.models.generator import GeneratorModel
+from sparring.nets.mel_codec import codec_for
 
 MAX_EXAMPLES, MIN_EXAMPLES = 1000, 64
 """Samples that are measured, and data examples that they are compared with."""
@@ -77,17 +82,30 @@ def monitor(game: Game, model: GeneratorModel, data: Dataset, plan: Plan) -> Cal
         return metrics
 
     def measure(nimg: int) -> dict[str, float]:
-        x = data.spec.encode(np.concatenate([data.spec.decode(model.generate(*chunk)) for chunk in _chunks(z, y)]))
+        rows = np.concatenate([data.spec.decode(model.generate(*chunk)) for chunk in _chunks(z, y)])
+        x = metric_input(data.spec, rows)
         baseline = compare(_repeat(train, len(real)), "baseline_") if nimg == 0 else {}
         return {**compare(x), **discriminator_metrics(x), **baseline}
 
     return measure
 
 
+@singledispatch
+def metric_input(spec: DataSpec, rows: NDArray[Any]) -> Tensor:
+    """Return what cheap metrics compare of stored rows: network input `[B, ...]`."""
+    return spec.encode(rows)
+
+
+@metric_input.register
+def _(spec: AudioSpec, rows: NDArray[Any]) -> Tensor:
+    """Return the pictures of recordings, which discriminators of sounds take as well."""
+    return codec_for(spec).encode(spec.encode(rows))
+
+
 def draw_examples(data: Dataset, count: int) -> tuple[Tensor, Tensor]:
-    """Return up to `count` examples as network input, with their conditions; the same ones in every call."""
+    """Return up to `count` examples as `metric_input`, with their conditions; the same ones in every call."""
     idx = np.random.default_rng(0).permutation(len(data))[:count]
-    return data.spec.encode(data[idx]), torch.from_numpy(data.conditions(idx))
+    return metric_input(data.spec, data[idx]), torch.from_numpy(data.conditions(idx))
 
 
 def downscale(x: Tensor) -> Tensor:

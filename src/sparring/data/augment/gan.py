@@ -18,10 +18,14 @@ import torch
 from torch import Tensor, nn
 
 from sparring.data.augment.color_ops import colour_matrix, grey_matrix, tint
+from sparring.data.augment.sounds import SoundAugment
 from sparring.data.augment.warp import quarter_turns, scale, shift, turn, warp, window, within
 from sparring.engine import dist
 from sparring.engine.game import Batch
 from sparring.engine.precision import at_least_float32
+
+SOUND = "sound"
+"""Name of the augmentation of sounds."""
 
 
 class DiffAugment(nn.Module):
@@ -186,8 +190,9 @@ def _full_precision(x: Tensor) -> torch.autocast:
     return torch.autocast(x.device.type, enabled=False)
 
 
-AUGMENTS: dict[str, Callable[[tuple[int, int, int]], DiffAugment | ADA]] = {
+AUGMENTS: dict[str, Callable[[tuple[int, ...]], DiffAugment | ADA | SoundAugment]] = {
     "diff": lambda shape: DiffAugment(),
     "ada": lambda shape: ADA(),
+    SOUND: lambda shape: SoundAugment(),
 }
-"""Name -> a fresh augmentation for images of a shape (C, H, W)."""
+"""Name -> a fresh augmentation for examples of a shape; SOUND is for sounds, the others are for images."""

@@ -12,6 +12,7 @@ import numpy as np
 
 from sparring.data.files.archive import Container, Skipped, Unreadable, suffix
 from sparring.data.files.signatures import BY_SUFFIX
+from sparring.data.fit_spec import fit_spec
 from sparring.data.mmap_io import let_go
 from sparring.data.reader_api import Example, RawDataset, ReadOptions, ReadResult
 from sparring.data.roles.assign import assign
@@ -69,7 +70,8 @@ class Recordings(RawDataset):
         self._like = like if isinstance(like, AudioSpec) else None
         self._least = like.length if isinstance(like, AudioSpec) else 1
         length = max((-(-header.frames * rate // header.rate) for header in headers), default=1)
-        return AudioSpec(rate, max(length, self._least))
+        covered = self._like.covered if self._like else 0
+        return AudioSpec(rate, max(length, self._least), covered=covered)
 
     def _header(self, name: str) -> Header | str:
         """Return the header of a file, or why it cannot be used."""
@@ -147,7 +149,9 @@ class Recordings(RawDataset):
                 f"{self._least / spec.rate:.2f} s"
             )
         kept = next(iter(self._scales.values()), None)
-        return replace(spec, length=max(longest, self._least), full_scale=self._like.full_scale if self._like else kept)
+        full_scale = self._like.full_scale if self._like else kept
+        spec = replace(spec, length=max(longest, self._least), full_scale=full_scale)
+        return fit_spec(spec, rows, used, train)
 
     def lengths(self) -> NDArray[np.int64]:
         """Return samples of each recording before the padding, `[N]`."""

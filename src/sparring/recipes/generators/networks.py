@@ -6,17 +6,21 @@ networks themselves are in `nets/`, one file a family.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from functools import singledispatch
 from typing import TYPE_CHECKING, NamedTuple
 
 from torch import nn
 
-from sparring.engine.data_spec import DataSpec, ImageSpec, SeriesSpec
+from sparring.data.augment.gan import SOUND
+from sparring.engine.data_spec import AudioSpec, DataSpec, ImageSpec, SeriesSpec
 from sparring.engine.errors import UsageError
 from sparring.games.label_completion import rotations_for
 from sparring.nets.auxiliary_heads import AuxiliaryHeads
+from sparring.nets.mel_codec import codec_for, pictures_of
 from sparring.nets.series_gan import SeriesDiscriminator, SeriesGenerator
+from sparring.nets.sound_gan import SoundDiscriminator, SoundGenerator
 from sparring.nets.strided_gan import Discriminator, Generator
 
 if TYPE_CHECKING:
@@ -66,7 +70,9 @@ def check_settings(spec: DataSpec, recipe: R3) -> None:
 
 @check_settings.register(ImageSpec)
 def _(spec: ImageSpec, recipe: R3) -> None:
-    """Images take every setting."""
+    """Images take every setting but the augmentation of sounds."""
+    if recipe.augment == SOUND:
+        raise UsageError(f"--augment {SOUND} is for sounds, these are images: take diff, ada or none")
 
 
 # images
@@ -134,3 +140,31 @@ def _(spec: SeriesSpec, recipe: R3) -> dict[str, nn.Module]:
 def _(spec: SeriesSpec) -> Defaults:
     """Choose gamma by the mean squared distance of two series, 2 C T, as for images."""
     return Defaults(SERIES_WIDTH, round(SERIES_GAMMA * math.prod(spec.shape) ** 2, 6), adapts=False)
+
+
+# sounds
+
+
+@networks_for.register(AudioSpec)
+def _(spec: AudioSpec, recipe: R3) -> dict[str, nn.Module]:
+    """Return the networks of the pictures of recordings, each with a codec."""
+    nets = networks_for(pictures_of(spec), recipe)
+    return {
+        "generator": SoundGenerator(nets["generator"], codec_for(spec)),
+        "discriminator": SoundDiscriminator(nets["discriminator"], codec_for(spec)),
+    }
+
+
+@defaults_for.register(AudioSpec)
+def _(spec: AudioSpec) -> Defaults:
+    """Choose as for images of this size and number, with the augmentation of sounds."""
+    defaults = defaults_for(pictures_of(spec))
+    return defaults._replace(augment="none" if defaults.augment == "none" else SOUND)
+
+
+@check_settings.register(AudioSpec)
+def _(spec: AudioSpec, recipe: R3) -> None:
+    """Sounds take no mirroring, no hints and no augmentation of images."""
+    if recipe.augment not in (None, "none", SOUND):
+        raise UsageError(f"--augment {recipe.augment} is for images, these are recordings: take {SOUND} or none")
+    check_settings.dispatch(object)(spec, dataclasses.replace(recipe, augment=None))

@@ -36,6 +36,7 @@ from sparring.games.label_completion import LabelCompletion
 from sparring.games.objectives import OBJECTIVES
 from sparring.games.penalties import r1, r2
 from sparring.nets.auxiliary_heads import AuxiliaryHeads
+from sparring.recipes import R3_KINDS
 from sparring.recipes.generators.base import ImageGenerator
 from sparring.recipes.generators.networks import check_settings, defaults_for, networks_for
 from sparring.recipes.recipe import adams, check_positive, check_range, ema_of
@@ -46,6 +47,7 @@ class R3(ImageGenerator):
     """R3: the relativistic paired loss with R1 and R2 at every step."""
 
     name: ClassVar[str] = "r3"
+    kinds: ClassVar[tuple[str, ...]] = R3_KINDS
     paper: ClassVar[str] = "Huang et al. 2024, arXiv:2501.05441"
 
     preset: str | None = None
@@ -64,7 +66,6 @@ class R3(ImageGenerator):
     """Largest number of channels at any level. None: 512, or 1024 for preset large."""
     latent_dim: int = 64
     """Dimension of the generator's noise; of series: of the noise of a window, beside that of each step."""
-    kinds: ClassVar[tuple[str, ...]] = ("image", "series")
     labels: bool = True
     """Conditioning of both players on labels (classes or vectors). Missing classes are predicted."""
     batch_size: int = 32
@@ -89,7 +90,10 @@ class R3(ImageGenerator):
     penalty_interval: int = 1
     """Rounds between uses of R1 and R2, which are multiplied by this number."""
     augment: str | None = None
-    """Augmentation of the discriminator's inputs: none, diff or ada. None: by the number of images."""
+    """Augmentation of the discriminator's inputs: none, diff or ada; none or sound of sounds.
+
+    None: by the number of examples.
+    """
     hints: str = ""
     """Known properties of the images: mirror, tileable, smooth, palette:RRGGBB,RRGGBB; or mirror+smooth*2."""
     hint_weight: float = 1.0

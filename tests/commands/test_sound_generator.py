@@ -1,0 +1,65 @@
+"""Sounds through the command line: train on words, sample wav files that are read as words again."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.conftest import Cli
+from tests.kinds import write_words
+
+import sparring
+from sparring.engine.sound_io import is_marked_wav
+
+
+@pytest.fixture(scope="module")
+def words(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_words(tmp_path_factory.mktemp("sounds"))
+
+
+@pytest.fixture(scope="module")
+def run(words: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("runs") / "run"
+    recipe = sparring.R3(width=4, batch_size=8, latent_dim=8)
+    sparring.train(words, recipe, images=64, out=out, device="cpu")
+    return out
+
+
+def test_a_run_has_frames_of_spectrograms_a_page_and_finite_metrics(run: Path) -> None:
+    trained = sparring.Run(run)
+    assert trained.frames() and trained.real_path.exists() and trained.report_path.exists()
+    last = [line for line in trained.metrics() if "sliced_wasserstein" in line][-1]
+    assert (all(np.isfinite(value) for value in last.values()) and "win" in last) or "train_win" in last
+
+
+def test_samples_are_wav_files_named_by_their_words(run: Path, words: Path, tmp_path: Path) -> None:
+    folder = sparring.sample(run, 9, out=tmp_path / "made")
+    assert isinstance(folder, Path)
+    files = sorted(folder.iterdir())
+    assert len(files) == 9 and all(is_marked_wav(path) for path in files)
+    made = sparring.open(folder)
+    assert made.spec.kind == "audio" and set(made.spec.classes) <= set(sparring.open(words).spec.classes)
+    contents = [hashlib.sha256(path.read_bytes()).digest() for path in files]
+    again = sparring.sample(run, 9, out=folder)  # the same files: nothing is written beside them
+    assert sorted(again.iterdir()) == files  # type: ignore[union-attr]
+    assert [hashlib.sha256(path.read_bytes()).digest() for path in files] == contents
+
+
+def test_one_word_and_arrays_and_other_files(run: Path, tmp_path: Path) -> None:
+    folder = sparring.sample(run, 3, label="low", out=tmp_path / "low")
+    assert isinstance(folder, Path) and all(path.name.startswith("low_") for path in folder.iterdir())
+    array = np.load(sparring.sample(run, 3, out=tmp_path / "x.npz"))["arr_0"]  # type: ignore[arg-type]
+    assert array.dtype == np.int16 and array.shape == (3, sparring.load(run).spec.length)
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other/mine.wav").write_bytes(b"RIFF")
+    with pytest.raises(sparring.UsageError, match=r"holds other files \(mine.wav\)"):
+        sparring.sample(run, 3, out=tmp_path / "other")
+    with pytest.raises(sparring.UsageError, match="samples of recordings are written as a folder"):
+        sparring.sample(run, 3, out=tmp_path / "x.png")
+
+
+def test_settings_of_images_are_refused(words: Path, quick: Cli) -> None:
+    done = quick("train", words, "--images", 64, "--augment", "ada")
+    assert done.returncode == 2 and "--augment ada is for images" in done.stderr
