@@ -107,22 +107,23 @@ def orders_threat(x: Tensor, market: Market, participation: float, *, kinds: tup
 
 
 def executed(x: Tensor, market: Market) -> Tensor:
-    """Return the bars `[B, 5, T]` after the orders of `x` `[B, 9, T]`.
+    """Return the bars `[B, 5, T]` after the orders of `x` `[B, 9, T]` in the last `market.bars`.
 
     Volumes are rounded down to whole lots, and price changes towards 0 to whole ticks. Gradients are those without
     rounding, and reach the orders only. An order at the close moves the close, and with it high or low where it goes
     beyond; one at the high or low moves the price from the close and back.
     """
-    bars, orders = x[:, :BAR_ENTRIES].detach(), x[:, BAR_ENTRIES:]
-    opened, high, low, close, volume = bars.unbind(1)
-    known = conditions(bars, market)
+    bars, first = x[:, :BAR_ENTRIES].detach(), x.shape[2] - market.bars
+    orders, known = x[:, BAR_ENTRIES:, first:], conditions(bars, market)
+    opened, high, low, close, volume = bars[:, :, first:].unbind(1)
     moved = _prices(orders[:, :3], close, known, market)
     new_close = moved[:, 0]
     new_high = torch.maximum(torch.maximum(high, new_close), moved[:, 1])
     new_low = torch.minimum(torch.minimum(low, new_close), moved[:, 2])
     smooth = (orders.square().sum(1)) * known.volume[:, None]
     traded = smooth + (_volumes(orders, known, market).sum(1) - smooth).detach()
-    return torch.stack([opened, new_high, new_low, new_close, volume + traded], 1)
+    changed = torch.stack([opened, new_high, new_low, new_close, volume + traded], 1)
+    return torch.cat([bars[:, :, :first], changed], 2)
 
 
 def _volumes(orders: Tensor, known: Conditions, market: Market) -> Tensor:
