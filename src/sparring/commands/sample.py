@@ -22,6 +22,7 @@ from sparring.commands.reporting.progress import Progress
 from sparring.commands.restoring.picture import read_mask
 from sparring.commands.sampling.conditions import Condition, parse_condition, parse_conditions, with_conditions
 from sparring.commands.sampling.folder import words_of, write_folder, write_new
+from sparring.commands.sampling.impute import impute
 from sparring.commands.training.callbacks import MAX_CLASS_COLUMNS
 from sparring.data.tables.write_cells import file_table
 from sparring.engine.data_spec import AudioSpec, DataSpec, ImageSpec, SeriesSpec, TableSpec
@@ -84,7 +85,8 @@ def sample(
 
     A density model completes the picture `given` where `mask`, of the same size, is black: `n` fills, each with its
     log-probability. A table takes conditions, `given="sex=Female,age=40"`, and bounds that every row meets,
-    `constraint=["hours <= 99"]`; `label` is then a word of the column of the class.
+    `constraint=["hours <= 99"]`; `label` is then a word of the column of the class. Where `given` is a table file, its
+    gaps are filled.
     """
     if n < 1:
         raise UsageError(f"-n must be 1 or more, not {n}")
@@ -92,6 +94,8 @@ def sample(
     model = load_capable(run, Sampler, net=generator, checkpoint=checkpoint, truncation=truncation)
     if steps is not None:
         model = lengthened(model, steps)
+    if isinstance(model.spec, TableSpec) and given is not None and Path(given).is_file():
+        return _impute(model, Path(given), out, seed)
     requested = Conditions(given, tuple(constraint), label)
     model, label, given = conditioned(model.spec, model, requested)
     run = Path(run) if Path(run).is_dir() else Path(run).parent
@@ -124,6 +128,14 @@ def sample(
     if not suffix:
         return write_folder(model.spec, samples, words_of(model, n, seed, selected), out, about)
     return _write(model.spec, samples, out, about, lambda rows: _grid(model, rows, seed, label))
+
+
+def _impute(model: Any, source: Path, out: str | Path | None, seed: int) -> Path:
+    """Write a table with its gaps filled; return the path."""
+    header, cells, count = impute(model, source, seed)
+    Progress().info(f"note: {count:,} gaps of {len(cells):,} rows were filled, each by one draw; -n has no effect")
+    path = Path(out) if out is not None else source.with_name(f"{source.stem}-filled.csv")
+    return write_new(path, csv_text(header, cells).encode())
 
 
 class Conditions(NamedTuple):

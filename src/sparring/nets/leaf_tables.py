@@ -14,6 +14,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+SMOOTHING = 0.01
+"""Rows that a leaf is given, spread over all codes, where the leaf of a given row is looked for."""
+
 
 class LeafTables(nn.Module):
     """Maps noise `[B, latent_dim]` to rows `[B, F]`: numbers, NaN for gaps, and one-hot groups of categories.
@@ -69,20 +72,24 @@ class LeafTables(nn.Module):
     def forward(self, z: Tensor) -> Tensor:
         """Return rows: the noise selects a leaf, a code of each column, and a number within the code."""
         uniform = (0.5 * (1 + torch.erf(z.double() / math.sqrt(2)))).clamp(0, 1 - 1e-12)
-        columns = len(self.positions)
-        u, v = uniform[:, 1 : 1 + columns], uniform[:, 1 + columns :]
         totals = torch.cat([self.leaf_masses.new_zeros(1), self.leaf_masses.cumsum(0)])
         leaf = pick(totals, uniform[:, 0], torch.zeros_like(totals[:1]).long(), self.leaves)
-        segment = leaf[:, None] * columns + torch.arange(columns, device=z.device)
+        return self.rows_in(leaf, uniform[:, 1:]).to(z.dtype)
+
+    def rows_in(self, leaf: Tensor, uniform: Tensor) -> Tensor:
+        """Return rows of these leaves `[B]`, by numbers `[B, 2 C]` in [0, 1): for the codes, then the values."""
+        columns = len(self.positions)
+        u, v = uniform.chunk(2, 1)
+        segment = leaf[:, None] * columns + torch.arange(columns, device=leaf.device)
         start, end = self.offsets[segment], self.offsets[segment + 1]
         entry = pick(self._sums(), u, start, end)
         filled = end > start
         code = self.codes[entry.clamp(max=len(self.codes) - 1)].long()
         value = self._values(torch.where(filled, code + self.first[:-1], 0), v)
-        rows = z.new_zeros(len(z), self.width)
+        rows = torch.zeros(len(leaf), self.width, device=leaf.device)
         for c, positions in enumerate(self.positions):
             if len(positions) > 1 or self.first[c] == self.first[c + 1]:
-                index = torch.tensor(positions, device=z.device)[code[:, c].clamp(max=len(positions) - 1)]
+                index = torch.tensor(positions, device=leaf.device)[code[:, c].clamp(max=len(positions) - 1)]
                 rows.scatter_(1, index[:, None], filled[:, c : c + 1].to(rows.dtype))
             else:
                 rows[:, positions[0]] = torch.where(filled[:, c], value[:, c], 0.0).to(rows.dtype)
@@ -101,6 +108,27 @@ class LeafTables(nn.Module):
         steps = torch.round((high - low) * self.scale) + 1
         stepped = torch.round(low * self.scale + torch.floor(v * steps)) / self.scale
         return torch.where(self.scale > 0, stepped, low + v * (high - low))
+
+    def log_leaf(self, codes: Tensor) -> Tensor:
+        """Return log p(leaf | codes) `[B, leaves]` up to a constant; codes `[B, C]`, -1 where unknown.
+
+        A code that a leaf lacks has SMOOTHING of a row there, so that rows unlike all others have a leaf as well.
+        """
+        result = self.leaf_masses.log().float().expand(len(codes), -1).clone()
+        leaf, column = self.leaf_columns()
+        for c in range(len(self.positions)):
+            size = int(self.first[c + 1] - self.first[c])
+            of_column = column == c
+            if not size or not bool(of_column.any()):
+                continue
+            dense = torch.zeros(size, self.leaves)
+            dense[self.codes[of_column].long(), leaf[of_column]] = self.masses[of_column]
+            total = dense.sum(0)
+            logs = torch.cat(
+                [(dense + SMOOTHING / size).log() - (total + SMOOTHING).log(), torch.zeros(1, self.leaves)]
+            )
+            result += logs[codes[:, c]]  # -1 is the last: nothing is known
+        return result
 
     def leaf_columns(self) -> tuple[Tensor, Tensor]:
         """Return leaf and column of each entry of `codes`."""

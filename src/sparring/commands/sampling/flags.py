@@ -14,7 +14,7 @@ class ConditionFlags:
 
     given: Annotated[str | None, arg(metavar="PICTURE|COLUMN=VALUE,...", help_behavior_hint="")] = None
     """Picture to complete, with a density model (pixelcnn, rbm, dbm); -n is the number of fills. Of a table: values of
-    any columns, "sex=Female,age=40"."""
+    any columns, "sex=Female,age=40", or a csv file whose gaps are filled."""
     mask: Annotated[str | None, arg(metavar="MASK", help_behavior_hint="")] = None
     """Mask of --given: white where pixels are known, black where to fill."""
     constraint: Annotated[tuple[str, ...], arg(metavar="CONDITION ...", help_behavior_hint="")] = ()

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from sparring.engine.errors import SparringError
 
 Array = NDArray[np.float32]
-MAX_ORDER_ROWS = 20_000
-"""Rows by which words are ordered."""
+MAX_ORDER_ROWS, MAX_ORDER_COLUMNS = 20_000, 100
+"""Rows, and other columns, by which words are ordered."""
 
 
 @dataclass(frozen=True)
@@ -97,10 +97,11 @@ def word_order(codes: NDArray[np.int64], column: int) -> Array:
     component of the centred means of the other columns, each word weighted by its rows).
     """
     subset = codes[:: max(len(codes) // MAX_ORDER_ROWS, 1)]
-    others = np.delete(subset, column, 1).astype(np.float64)
     words, size = subset[:, column], int(codes[:, column].max()) + 1
-    if not others.shape[1]:
+    beside = np.delete(np.arange(codes.shape[1]), column)
+    if size <= 2 or not len(beside):
         return np.arange(size, dtype=np.float32)
+    others = subset[:, beside[:: -(-len(beside) // MAX_ORDER_COLUMNS)]].astype(np.float64)
     others = (others - others.mean(0)) / np.maximum(others.std(0), 1e-9)
     counts = np.bincount(words, minlength=size)
     means = np.zeros((size, others.shape[1]))
