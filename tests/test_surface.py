@@ -73,6 +73,7 @@ def test_recipes_are_listed(quick: Callable[..., subprocess.CompletedProcess[str
         "certify",
         "restore",
         "solve",
+        "tune",
     ],
 )
 def test_help_of_every_command(quick: Callable[..., subprocess.CompletedProcess[str]], command: str) -> None:

@@ -17,6 +17,8 @@ from sparring.commands.restore import restore as restore
 from sparring.commands.sample import sample as sample
 from sparring.commands.solve import solve as solve
 from sparring.commands.train import train as train
+from sparring.commands.tune import tune as tune
+from sparring.commands.tuning.result import TuningResult as TuningResult
 from sparring.commands.unpack import unpack as unpack
 from sparring.data.dataset import Dataset as Dataset
 from sparring.data.loader import BatchLoader as BatchLoader

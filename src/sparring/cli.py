@@ -78,6 +78,10 @@ COMMANDS = {
         flags.RegressFlags, "SOURCE", "train a model that predicts numbers, with intervals",
         ("houses.csv --label price", "faces.npz --minutes 10"), "--recipe",
     ),
+    "tune": Command(
+        flags.TuneFlags, "SOURCE", "search the settings of a recipe, and test the gain",
+        ("digits --recipe dcgan --minutes 30", "adult.csv --label income --trials 40 --fields lr dropout"), "--recipe",
+    ),
     "predict": Command(
         flags.PredictFlags, "RUN SOURCE", "predict classes or numbers of new examples, or how likely they are",
         ("runs/photos-consistent new.jpg", "runs/adult-tabular_mlp new.csv --csv"),
@@ -282,7 +286,7 @@ def _parse_training(name: str, args: list[str]) -> tuple[Any, Any]:
     if saved is not None and RECIPES[saved.name].command != name:
         saved = None
     recipe_name = _value(args, command.recipe_flag) or _default_recipe(name, args, saved)
-    kind = recipe_class(recipe_name, name)
+    kind = recipe_class(recipe_name, None if name == "tune" else name)
     default = saved if isinstance(saved, kind) else kind()
     both = dataclasses.make_dataclass(
         "Both", [(recipe_name, kind, dataclasses.field(default=default))], bases=(command.flags,), frozen=True
@@ -300,6 +304,10 @@ def _default_recipe(name: str, args: list[str], saved: Any) -> str:
     if saved:
         return str(saved.name)
     kind = _kind(args)
+    if name == "tune":
+        from sparring.commands.tune import tuned_recipe
+
+        return tuned_recipe(kind, _value(args, "--label"))
     private = PRIVATE_DEFAULTS.get((name, kind)) if _value(args, "--private") else None
     return private or default_recipe(name, kind)
 

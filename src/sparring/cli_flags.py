@@ -11,7 +11,7 @@ from typing import Annotated
 
 from tyro.conf import arg
 
-from sparring.cli_read_flags import ReadFlags, ShapeFlags, Switch
+from sparring.cli_read_flags import Names, ReadFlags, ShapeFlags, Switch
 from sparring.commands.attacking.flags import (
     AudioAttackFlags,
     BallAttackFlags,
@@ -128,6 +128,30 @@ class HardenFlags(TrainingFlags):
 
     method: Annotated[str | None, arg(metavar="NAME", help_behavior_hint="(default: fast)")] = None
     """Method of adversarial training: fgsm, pgd, fast, free, trades or noisy. --method NAME --help shows its flags."""
+
+
+@dataclass(frozen=True)
+class TuneFlags(TrainingFlags):
+    """Search the settings of a recipe for the best validation score, and test whether the gain is beyond noise."""
+
+    minutes: Annotated[float | None, arg(metavar="M", help_behavior_hint="(default: 30)")] = None
+    """Time for all trials and repeats; a short probe of the speed turns it into training examples of a trial."""
+    images: Annotated[int | None, arg(metavar="N", help_behavior_hint="")] = None
+    """Number of training examples of a trial, instead of --minutes."""
+    out: Out = None
+    """Folder of the tuning; one that was stopped is continued, and several processes share it."""
+    recipe: Annotated[str | None, arg(metavar="NAME", help_behavior_hint="(default: by the kind of data)")] = None
+    """Recipe to tune. --recipe NAME --help shows its flags, which hold for all trials."""
+    trials: Annotated[int, arg(metavar="N")] = 20
+    """Number of trials; the first has the recipe's own settings."""
+    fields: Names = ()
+    """Settings to tune, as lr beta1; without it all of which the recipe states a range."""
+    repeats: Annotated[int, arg(metavar="N")] = 3
+    """Fresh seeds on which the best settings and the recipe's own are compared; 0: no comparison."""
+    sampler: Annotated[str, arg(metavar="NAME")] = "gp"
+    """How settings are suggested: gp, by a Gaussian process, or random."""
+    storage: Annotated[str | None, arg(metavar="URL", help_behavior_hint="(default: a file in the folder)")] = None
+    """Storage that several machines share: a file, or the URL of a database (sqlite:///..., postgresql://...)."""
 
 
 @dataclass(frozen=True)

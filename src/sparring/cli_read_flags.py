@@ -49,6 +49,8 @@ class ReadFlags(ShapeFlags):
     """Column of the time in a file of series."""
     window: Annotated[int | None, arg(metavar="N", help_behavior_hint="")] = None
     """Steps of each window that a long series is cut into."""
+    validation: Switch = False
+    """Leave the test examples out, and hold out some of the training examples in their place."""
     hop: Annotated[int | None, arg(metavar="N", help_behavior_hint="(default: 1 to train a generator)")] = None
     """Steps between the starts of training windows of a long series."""
     code: Annotated[str | None, arg(metavar="CODE", help_behavior_hint="(default: auto to train a generator)")] = None

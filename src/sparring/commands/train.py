@@ -75,13 +75,30 @@ def train(
 
 def _train(request: TrainRequest, progress: Progress | None) -> Run:
     """Train a generator on public rows, diagnose the run and write its page."""
+    session, data = start_generator(request, progress)
+    if isinstance(session.settings.recipe, FittedRecipe):
+        return fit_once(session, data)
+    before = session.run.metrics()
+    play_generator(session, data)
+    is_unchanged = session.run.report_path.exists() and session.run.metrics() == before
+    if dist.rank() == 0 and not is_unchanged:  # a finished run keeps a page with scores
+        with session.after_training("diagnosis"):
+            write_run(session.run, doctor(session.run))
+    return session.run
+
+
+def start_generator(request: TrainRequest, progress: Progress | None) -> tuple[TrainingSession, Dataset]:
+    """Start or resume the session of a generator, and open its data."""
     session = TrainingSession.start("train", request, progress)
     data = session.open_data()
     session = session.resolve(data)
+    session.notes(_label_notes(data, session.settings.recipe))
+    return session, data
+
+
+def play_generator(session: TrainingSession, data: Dataset) -> None:
+    """Train the generator of a session to its end."""
     resolved: GeneratorRecipe = session.settings.recipe
-    session.notes(_label_notes(data, resolved))
-    if isinstance(resolved, FittedRecipe):
-        return fit_once(session, data)
     data = for_recipe(resolved, data)
     loader = BatchLoader(
         data, resolved.batch_size, seed=session.settings.seed, parts=resolved.accumulation_steps,
@@ -97,13 +114,7 @@ def _train(request: TrainRequest, progress: Progress | None) -> Run:
     def then(system: System) -> PostTraining:
         return after_train(_generator(system, resolved, data, {}), SAMPLES)
 
-    before = session.run.metrics()
     session.play(data, loader, callbacks, then)
-    is_unchanged = session.run.report_path.exists() and session.run.metrics() == before
-    if dist.rank() == 0 and not is_unchanged:  # a finished run keeps a page with scores
-        with session.after_training("diagnosis"):
-            write_run(session.run, doctor(session.run))
-    return session.run
 
 
 def _generator(system: System, recipe: GeneratorRecipe, data: Dataset, metadata: dict[str, Any]) -> GeneratorModel:

@@ -32,6 +32,8 @@ VERSION = 4
 """Version of the cache's layout and of the way examples are decoded; part of every key."""
 READING = 7
 """Version of what is chosen about a source before it is decoded; what older versions opened is opened again."""
+VALIDATION = 5
+"""One in this number of the training examples is held out for validation."""
 DISK_RESERVE = 0.05
 """Fraction of the free disk that a cache leaves free."""
 
@@ -69,6 +71,9 @@ def build_cache(
         if not used:
             failed = [(item.name, result.reason) for item, result in zip(raw.items, results, strict=True)]
             raise _nothing_usable(request.source, raw, failed)
+        every = len(used)
+        if request.options.validation:
+            used = _without_test(raw, used)
         labels, classes = _number_labels(raw, used, request.like)
         vectors = None if raw.vectors is None else raw.vectors[used]
         if request.options.numeric_label and vectors is None and (numbers := to_numbers(labels, classes)) is not None:
@@ -80,7 +85,11 @@ def build_cache(
         notes += emptied_classes(
             [(name, classes[k] if k >= 0 else None) for name, k in zip(names, labels, strict=True)], skipped
         )
-        test, marked = _choose_test(raw, used, names, labels, notes)
+        if left_out := every - len(used):
+            notes.append(f"{left_out:,} test {raw.unit} are left out, and training {raw.unit} held out in their place")
+        test, marked = _choose_test(
+            raw, used, names, labels, notes, VALIDATION if request.options.validation else raw.held_out
+        )
         idx = np.array(used, np.int64)
         spec = raw.finish(spec, rows, idx, idx[~test])
         arrays: dict[str, NDArray[Any] | None] = {
@@ -159,15 +168,23 @@ def _nothing_usable(source: str, raw: RawDataset, skipped: list[tuple[str, str]]
     return SparringError(f"nothing usable in {source}: none of {len(raw.items):,} {raw.unit} can be read{first}")
 
 
+def _without_test(raw: RawDataset, used: list[int]) -> list[int]:
+    """Return the used examples that are not for testing."""
+    labels, _ = _number_labels(raw, used, None)
+    test, _ = _choose_test(raw, used, [raw.items[row].name for row in used], labels, [], raw.held_out)
+    return [row for row, is_test in zip(used, test, strict=True) if not is_test]
+
+
 def _choose_test(
-    raw: RawDataset, used: list[int], names: list[str], labels: NDArray[np.int64], notes: list[str]
-) -> tuple[NDArray[np.bool_], bool]:
+    raw: RawDataset, used: list[int], names: list[str], labels: NDArray[np.int64], notes: list[str],
+    held_out: int | None,
+) -> tuple[NDArray[np.bool_], bool]:  # fmt: skip
     """Return which used examples are for testing, and whether the source marks them; remarks go to `notes`."""
     marked = np.array([raw.items[row].split == "test" for row in used], bool)
     if marked.all():
         notes.append(f"all {raw.unit} are marked as test: they are trained on")
         return np.zeros_like(marked), False
-    test, note = choose_test(marked, names, labels, raw.held_out)
+    test, note = choose_test(marked, names, labels, held_out)
     notes += [note] if note else []
     return test, bool(marked.any())
 

@@ -26,6 +26,7 @@ class ReadKeywords(TypedDict, total=False):
     delimiter: str | None
     time: str | None
     window: int | None
+    validation: bool
     hop: int | None
     code: str | None
     whole: bool

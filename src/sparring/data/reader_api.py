@@ -109,6 +109,8 @@ class ReadOptions:
     """Column of the time, by name or by position from 0."""
     window: int | None = None
     """Steps of each window that a long series is cut into."""
+    validation: bool = False
+    """True to leave the test examples out, and to hold out some of the training examples in their place."""
     hop: int | None = None
     """Steps between the starts of training windows of a long series; None: they follow each other."""
     code: str | None = None

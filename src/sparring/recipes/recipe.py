@@ -102,6 +102,31 @@ class Unconditional:
         return ()
 
 
+@dataclasses.dataclass(frozen=True)
+class Range:
+    """The values of a field among which `sparring tune` searches; both ends belong to it."""
+
+    low: float
+    high: float
+    log: bool = False
+    """Whether the scale is logarithmic."""
+
+    @property
+    def is_whole(self) -> bool:
+        """Return whether the field takes whole numbers: its ends are such."""
+        return isinstance(self.low, int)
+
+
+def tunable(default: float, low: float, high: float, *, log: bool = False) -> Any:
+    """Return the field of a recipe that states its range and scale for `sparring tune`; whole ends: whole numbers."""
+    return dataclasses.field(default=default, metadata={Range: Range(low, high, log)})
+
+
+def tunable_fields(recipe: Any) -> dict[str, Range]:
+    """Return the fields of a recipe, or of its class, that can be tuned, with their ranges."""
+    return {f.name: f.metadata[Range] for f in dataclasses.fields(recipe) if Range in f.metadata}
+
+
 def check_positive(recipe: object, *names: str) -> None:
     """Raise UsageError where a field is set and not above zero."""
     for name in names:

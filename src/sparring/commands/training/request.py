@@ -12,11 +12,15 @@ from torch import nn
 
 from sparring.data.reader_api import ReadOptions
 from sparring.engine.errors import UsageError
+from sparring.engine.run_folder import Run
 from sparring.engine.seeds import check_seed
 from sparring.recipes.recipe import Recipe
 
 Nets = Callable[[Any], Mapping[str, nn.Module]]
 """The data's spec -> networks by player, in place of the recipe's."""
+
+OnCheckpoint = Callable[[Run, int], None]
+"""(run, nimg of its newest checkpoint) -> None."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +56,8 @@ class TrainRequest:
     """auto, bf16 or fp32."""
     nets: Nets | None = None
     """Custom networks: the data's spec -> networks in place of the recipe's, by player."""
+    on_checkpoint: OnCheckpoint | None = None
+    """Function that is called after each checkpoint; it may raise, and a later call goes on from there."""
 
     def __post_init__(self) -> None:
         _check_numbers(seed=self.seed, label_fraction=self.label_fraction, labels=self.labels)

@@ -15,7 +15,7 @@ import torch
 from sparring.commands.reporting.progress import Progress
 from sparring.commands.training.interrupt import Stopped, diverging, explain_interrupt, signals
 from sparring.commands.training.plan import Plan, PostTraining, check_memory
-from sparring.commands.training.request import Nets, TrainRequest
+from sparring.commands.training.request import Nets, OnCheckpoint, TrainRequest
 from sparring.commands.training.run_settings import (
     Fingerprinted,
     RunSettings,
@@ -67,6 +67,8 @@ class TrainingSession:
     nets: Nets | None
     """Networks in place of the recipe's."""
     progress: Progress
+    on_checkpoint: OnCheckpoint | None = None
+    """Function that is called after each checkpoint."""
 
     @classmethod
     def start(cls, command: str, request: TrainRequest, progress: Progress | None = None) -> Self:
@@ -77,11 +79,12 @@ class TrainingSession:
             raise UsageError("several processes need --out, so that all of them use the same run folder")
         hardware = Hardware.find(request.device, request.precision)
         if request.out is not None and (run := Run(request.out)).exists:
-            return cls(run, True, resumed_settings(command, request, run), hardware, request.nets, progress)
+            resumed = resumed_settings(command, request, run)
+            return cls(run, True, resumed, hardware, request.nets, progress, request.on_checkpoint)
         settings = new_settings(command, request)
         run = Run(request.out if request.out is not None else new_run_folder(request.source, settings.recipe.name))
         run.check_writable()
-        return cls(run, False, settings, hardware, request.nets, progress)
+        return cls(run, False, settings, hardware, request.nets, progress, request.on_checkpoint)
 
     def notes(self, notes: Iterable[str]) -> None:
         """Print remarks."""
@@ -142,7 +145,7 @@ class TrainingSession:
         with explain_interrupt(f"stopped before the training began: {self._way_on()}"):
             plan, system = self._prepare(data, loader, then, more)
             start = self._restore(system, data, plan)
-            due = callbacks(system, plan)
+            due = [*callbacks(system, plan), *self._after_checkpoints(plan)]
         self.progress.begin("training", plan.images, start, data.report.unit)
         try:
             with signals() as stop, diverging(system, self.run):
@@ -155,6 +158,12 @@ class TrainingSession:
         if done < plan.images:
             raise Stopped(f"stopped at image {done:,} of {plan.images:,}; all is saved. Continue with: {self.command}")
         return system
+
+    def _after_checkpoints(self, plan: Plan) -> list[Callback]:
+        """Return the callback of `on_checkpoint`; it comes last, when the checkpoint is there."""
+        if (call := self.on_checkpoint) is None:
+            return []
+        return [Callback(plan.save_every, lambda nimg, means: call(self.run, nimg))]
 
     def after_training(self, what: str) -> AbstractContextManager[None]:
         """Return a context in which Ctrl-C, during `what` follows the training, says what is kept."""

@@ -16,7 +16,7 @@ from sparring.engine.loop import System
 from sparring.engine.schedules import cosine
 from sparring.games.likelihood import likelihood_loss
 from sparring.games.single_player import Loss, SinglePlayer
-from sparring.recipes.recipe import ema_of
+from sparring.recipes.recipe import ema_of, tunable
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +29,7 @@ class DensityRecipe:
 
     batch_size: int = 64
     """Examples per round, over all processes."""
-    lr: float = 1e-3
+    lr: float = tunable(1e-3, 1e-4, 0.03, log=True)
     """Adam's initial learning rate; it falls to a hundredth along a cosine."""
     labels: bool = False
     """Conditioning on the classes of the data, which all examples must have."""

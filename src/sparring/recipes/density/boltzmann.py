@@ -23,7 +23,7 @@ from sparring.games.boltzmann import ContrastiveGame
 from sparring.nets.boltzmann import BoltzmannMachine
 from sparring.nets.boltzmann_energy import VISIBLE_UNITS
 from sparring.recipes.density.base import DensityRecipe
-from sparring.recipes.recipe import check_positive, check_range, ema_of
+from sparring.recipes.recipe import check_positive, check_range, ema_of, tunable
 
 WARM_UP = 0.05
 """Fraction of the run in which the learning rate rises from 0. Without it, Adam's first steps saturate two layers."""
@@ -38,7 +38,7 @@ class RBM(DensityRecipe):
 
     batch_size: int = 100
     """Examples per round, over all processes."""
-    lr: float = 3e-3
+    lr: float = tunable(3e-3, 1e-4, 0.1, log=True)
     """Adam's learning rate after a short warm-up; it falls to a hundredth along a cosine."""
     beta1: float = 0.0
     """Adam's beta1, the decay of the first moment."""
@@ -114,7 +114,7 @@ class DBM(RBM):
     name: ClassVar[str] = "dbm"
     paper: ClassVar[str] = "Salakhutdinov and Hinton 2009, AISTATS; Montavon and Müller 2012, arXiv:1203.3783"
 
-    lr: float = 1e-3
+    lr: float = tunable(1e-3, 1e-4, 0.1, log=True)
     """Adam's learning rate after a short warm-up; it falls to a hundredth along a cosine."""
     beta1: float = 0.5
     """Adam's beta1, the decay of the first moment."""

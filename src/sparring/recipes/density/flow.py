@@ -28,7 +28,7 @@ from sparring.games.likelihood import dequantised_loss
 from sparring.nets.flow import ImageFlow, squeezes
 from sparring.nets.table_flow import TableFlow
 from sparring.recipes.density.base import DensityRecipe
-from sparring.recipes.recipe import check_positive, check_range
+from sparring.recipes.recipe import check_positive, check_range, tunable
 
 DEQUANTISATIONS = ("variational", "uniform")
 MAX_BINS = 500
@@ -47,7 +47,7 @@ class FlowRecipe(DensityRecipe):
 
     batch_size: int = 32
     """Examples per round, over all processes."""
-    lr: float = 3e-3
+    lr: float = tunable(3e-3, 1e-4, 0.03, log=True)
     """Adam's initial learning rate; it falls to a hundredth along a cosine."""
     hidden: int | None = None
     """Channels or units of the hidden layers. Default: 128 for images, 256 for tables."""

@@ -28,7 +28,7 @@ from sparring.games.objectives import OBJECTIVES
 from sparring.games.penalties import orthogonality
 from sparring.nets.biggan import Discriminator, Generator
 from sparring.recipes.generators.base import ImageGenerator
-from sparring.recipes.recipe import adams, check_positive, check_range, ema_of
+from sparring.recipes.recipe import adams, check_positive, check_range, ema_of, tunable
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +52,7 @@ class BigGAN(ImageGenerator):
     """Dimension of the generator's class embedding."""
     batch_size: int = 64
     """Images per round, over all processes."""
-    lr: float = 5e-4
+    lr: float = tunable(5e-4, 1e-5, 1e-2, log=True)
     """Adam's learning rate of the generator."""
     lr_discriminator: float = 1e-3
     """Adam's learning rate of the discriminator."""

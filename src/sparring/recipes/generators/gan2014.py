@@ -19,7 +19,7 @@ from sparring.games.gan import GAN
 from sparring.games.objectives import OBJECTIVES
 from sparring.nets.mlp import Discriminator, Generator
 from sparring.recipes.generators.base import ImageGenerator
-from sparring.recipes.recipe import adams, check_positive, check_range, ema_of
+from sparring.recipes.recipe import adams, check_positive, check_range, ema_of, tunable
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,9 +38,9 @@ class GAN2014(ImageGenerator):
     """Linear pieces of a maxout unit."""
     batch_size: int = 100
     """Images per round, over all processes."""
-    lr: float = 2e-4
+    lr: float = tunable(2e-4, 1e-5, 1e-2, log=True)
     """Adam's learning rate of both players."""
-    beta1: float = 0.5
+    beta1: float = tunable(0.5, 0.0, 0.9)
     """Adam's beta1, the decay of the first moment."""
 
     def __post_init__(self) -> None:

@@ -30,7 +30,7 @@ from sparring.games.objectives import OBJECTIVES
 from sparring.nets.laplacian import Discriminator, Generator
 from sparring.nets.layers import halvings
 from sparring.recipes.generators.base import ImageGenerator
-from sparring.recipes.recipe import adams, check_positive, check_range, ema_of
+from sparring.recipes.recipe import adams, check_positive, check_range, ema_of, tunable
 
 MIN_COARSEST_SIDE = 7
 """Smallest side of the coarsest level, in pixels."""
@@ -57,9 +57,9 @@ class LAPGAN(ImageGenerator):
     """Conditioning of both players on class labels, where there are any."""
     batch_size: int = 32
     """Images per round, over all processes."""
-    lr: float = 5e-4
+    lr: float = tunable(5e-4, 1e-5, 1e-2, log=True)
     """Adam's learning rate of both players."""
-    beta1: float = 0.5
+    beta1: float = tunable(0.5, 0.0, 0.9)
     """Adam's beta1, the decay of the first moment."""
 
     def __post_init__(self) -> None:

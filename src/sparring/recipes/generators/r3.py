@@ -39,7 +39,7 @@ from sparring.nets.auxiliary_heads import AuxiliaryHeads
 from sparring.recipes import R3_KINDS
 from sparring.recipes.generators.base import ImageGenerator
 from sparring.recipes.generators.networks import check_settings, defaults_for, networks_for
-from sparring.recipes.recipe import adams, check_positive, check_range, ema_of
+from sparring.recipes.recipe import adams, check_positive, check_range, ema_of, tunable
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,11 +70,11 @@ class R3(ImageGenerator):
     """Conditioning of both players on labels (classes or vectors). Missing classes are predicted."""
     batch_size: int = 32
     """Images per round, over all processes. Larger batches use a GPU better; on a CPU more rounds are better."""
-    lr: float = 1e-3
+    lr: float = tunable(1e-3, 1e-4, 1e-2, log=True)
     """Adam's initial learning rate of both players."""
-    lr_end: float = 1e-4
+    lr_end: float = tunable(1e-4, 1e-5, 1e-3, log=True)
     """Adam's final learning rate."""
-    beta2: float = 0.99
+    beta2: float = tunable(0.99, 0.9, 0.999)
     """Adam's initial beta2, the decay of the second moment (beta1 is 0)."""
     beta2_end: float = 0.99
     """Adam's final beta2."""

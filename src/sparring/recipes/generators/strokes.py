@@ -24,7 +24,7 @@ from sparring.games.penalties import r1
 from sparring.nets.strided_gan import Discriminator
 from sparring.nets.strokes import StrokeGenerator
 from sparring.recipes.generators.base import ImageGenerator
-from sparring.recipes.recipe import adams, check_positive, ema_of
+from sparring.recipes.recipe import adams, check_positive, ema_of, tunable
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,15 +45,15 @@ class Strokes(ImageGenerator):
     """Discriminator channels at the finest level."""
     batch_size: int = 64
     """Images per round, over all processes."""
-    lr: float = 0.02
+    lr: float = tunable(0.02, 2e-3, 0.2, log=True)
     """Initial learning rate of the generator's evolution."""
-    discriminator_lr: float = 1e-3
+    discriminator_lr: float = tunable(1e-3, 1e-4, 1e-2, log=True)
     """Adam's learning rate of the discriminator."""
-    sigma: float = 0.05
+    sigma: float = tunable(0.05, 5e-3, 0.5, log=True)
     """Initial standard deviation of the perturbations of the generator's weights."""
     pairs: int = 16
     """Antithetic pairs of perturbations per round: the generator's loss is evaluated twice as often, and once more."""
-    gamma: float = 0.1
+    gamma: float = tunable(0.1, 1e-3, 10.0, log=True)
     """Weight of R1."""
 
     def __post_init__(self) -> None:

@@ -29,7 +29,7 @@ from sparring.games.semi_supervised import ClassifierTerm, SemiSupervisedGAN
 from sparring.nets.cnn_classifier import CNNClassifier
 from sparring.nets.strided_gan import Generator
 from sparring.recipes.classifier_recipe import Change, SemiSupervisedRecipe, joint_ema, teacher_of
-from sparring.recipes.recipe import check_positive, check_range
+from sparring.recipes.recipe import check_positive, check_range, tunable
 
 STRONG = Augmentation(turn=25, stretch=0.25, slant=0.3, move=0.12, light=0.4, cut=0.5, stroke=0.5, jitter=0.5)
 """Augmentation of unlabelled images for the classifier. Labelled images get 0.7 times its strength."""
@@ -56,9 +56,9 @@ class Consistent(SemiSupervisedRecipe):
     """Unlabelled images per round; half as many are generated."""
     labelled_batch_size: int = 24
     """Labelled images per round, with equal probability of classes."""
-    lr: float = 2e-3
+    lr: float = tunable(2e-3, 1e-4, 0.05, log=True)
     """AdamW's initial learning rate, which a cosine reduces to a fiftieth."""
-    weight_decay: float = 0.005
+    weight_decay: float = tunable(0.005, 1e-4, 0.1, log=True)
     """AdamW's weight decay."""
     ema_half_life: float = 0.02
     """Half-life of the EMA, which is also the teacher, as a fraction of the run."""

@@ -14,6 +14,7 @@ from sparring.engine.game import Schedule
 from sparring.engine.loop import System
 from sparring.games.single_player import Loss, SinglePlayer
 from sparring.recipes.classifier_recipe import PlainClassifierRecipe, joint_ema
+from sparring.recipes.recipe import tunable
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +24,7 @@ class SupervisedRecipe(PlainClassifierRecipe):
     labelled_batch_size: ClassVar[int] = 0
     prepared_on: ClassVar[int] = 500
 
-    ema_half_life: float = 0.05
+    ema_half_life: float = tunable(0.05, 0.005, 0.5, log=True)
     """Half-life of the EMA of the weights, as a fraction of the run."""
 
     def resolve(self, spec: Any, hardware: Hardware) -> Self:

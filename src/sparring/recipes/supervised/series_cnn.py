@@ -21,7 +21,7 @@ from sparring.engine.schedules import cosine
 from sparring.games.single_player import classification_loss
 from sparring.nets.series_cnn import SeriesCNN
 from sparring.recipes.classifier_recipe import Change
-from sparring.recipes.recipe import check_positive, check_range
+from sparring.recipes.recipe import check_positive, check_range, tunable
 from sparring.recipes.supervised.base import SupervisedRecipe
 
 NOISE = 0.1
@@ -46,7 +46,7 @@ class SeriesClassifier(SupervisedRecipe):
     """Channels of the first and the last convolution; the middle one has twice as many."""
     batch_size: int = 64
     """Series a round."""
-    lr: float = 1e-3
+    lr: float = tunable(1e-3, 1e-4, 0.1, log=True)
     """Adam's learning rate at the start; it falls to a hundredth by a cosine."""
     noise: float = NOISE
     """Standard deviation of the added noise, in standard deviations of the channel."""

@@ -26,7 +26,7 @@ from sparring.engine.schedules import cosine
 from sparring.games.single_player import classification_loss
 from sparring.nets.speech_cnn import SpeechCNN
 from sparring.recipes.classifier_recipe import Change
-from sparring.recipes.recipe import check_positive, check_range
+from sparring.recipes.recipe import check_positive, check_range, tunable
 from sparring.recipes.supervised.base import SupervisedRecipe
 
 MIN_RATE = 4000
@@ -92,7 +92,7 @@ class SpeechClassifier(SupervisedRecipe):
     """Channels of the first convolution, doubled in the others."""
     batch_size: int = 64
     """Recordings a round."""
-    lr: float = 2e-3
+    lr: float = tunable(2e-3, 1e-4, 0.1, log=True)
     """Adam's learning rate at the start; it falls to a hundredth by a cosine."""
     shift: float = SHIFT_SECONDS
     """Longest random delay of a recording, in seconds."""

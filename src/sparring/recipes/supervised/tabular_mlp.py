@@ -15,7 +15,7 @@ from sparring.engine.loop import System
 from sparring.engine.schedules import cosine
 from sparring.games.single_player import classification_loss
 from sparring.nets.tabular_mlp import TabularClassifier
-from sparring.recipes.recipe import check_positive, check_range
+from sparring.recipes.recipe import check_positive, check_range, tunable
 from sparring.recipes.supervised.base import SupervisedRecipe
 
 
@@ -28,15 +28,15 @@ class TabularMLP(SupervisedRecipe):
     kinds: ClassVar[tuple[str, ...]] = ("table",)
     prepared_on: ClassVar[int] = 20_000
 
-    hidden: int = 128
+    hidden: int = tunable(128, 16, 512, log=True)
     """Units in each of the two hidden layers."""
-    dropout: float = 0.2
+    dropout: float = tunable(0.2, 0.0, 0.7)
     """Fraction of the hidden units that are dropped in training."""
     batch_size: int = 256
     """Rows a round."""
-    lr: float = 1e-3
+    lr: float = tunable(1e-3, 1e-4, 0.1, log=True)
     """AdamW's learning rate at the start; it falls to 0 by a cosine."""
-    weight_decay: float = 0.0
+    weight_decay: float = tunable(0.0, 0.0, 0.5)
     """AdamW's weight decay."""
 
     def __post_init__(self) -> None:

@@ -1,0 +1,163 @@
+"""`sparring tune`: search a recipe's settings for the best validation score, and test whether the gain is real."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any, Unpack
+
+from sparring.commands.reporting.progress import Progress
+from sparring.commands.training.request import TrainRequest, check_budget
+from sparring.commands.training.run_settings import requested_recipe
+from sparring.commands.training.session import new_run_folder
+from sparring.commands.tuning.folder import TuningFolder, command_line, digest
+from sparring.commands.tuning.page import tuning_page
+from sparring.commands.tuning.result import TuningResult
+from sparring.commands.tuning.search import SAMPLERS, Search, optuna_library, space_of
+from sparring.commands.tuning.trial import Trainer, command_of, score_name
+from sparring.commands.tuning.worker import Worker
+from sparring.data.open import guess_kind
+from sparring.data.read_keywords import ReadKeywords, read_options
+from sparring.engine import dist
+from sparring.engine.atomic_io import write
+from sparring.engine.errors import UsageError, did_you_mean
+from sparring.recipes import DEFAULTS, RECIPES, default_recipe, recipe_class, recipes_for
+from sparring.recipes.recipe import Recipe, to_settings, tunable_fields
+
+DEFAULT_MINUTES, DEFAULT_TRIALS, DEFAULT_REPEATS = 30.0, 20, 3
+
+
+def tune(
+    source: str | Path,
+    recipe: Recipe | str | None = None,
+    *,
+    trials: int = DEFAULT_TRIALS,
+    fields: tuple[str, ...] = (),
+    storage: str | None = None,
+    repeats: int = DEFAULT_REPEATS,
+    sampler: str = "gp",
+    minutes: float | None = None,
+    images: int | None = None,
+    out: str | Path | None = None,
+    seed: int | None = None,
+    device: str = "auto",
+    precision: str = "auto",
+    progress: Progress | None = None,
+    **read: Unpack[ReadKeywords],
+) -> TuningResult:
+    """Search the `fields` of a recipe, or all that it can tune, for the lowest validation score on `source`.
+
+    Each of `trials` is an ordinary run on part of the training examples; its score is measured on the others. The first
+    has the recipe's own settings. Then a Gaussian process suggests (`sampler` "gp"), or chance does ("random"). Trials
+    in the worse half at a checkpoint are stopped. `minutes` are for all of it; or `images` are those of one trial.
+    `repeats` fresh seeds tell whether the best settings beat the recipe's own beyond noise. Several processes share
+    the work by the same `out` on one machine, or the same `storage` on several. The same call continues what was
+    stopped.
+
+    Raises:
+        UsageError: The recipe states no ranges, a field or storage is wrong, or the tuning at `out` is another one.
+        SparringError: The data cannot be used, or the recipe's own settings fail.
+        Stopped: SIGINT or SIGTERM came; all is saved.
+
+    """
+    dist.check_single_process()
+    _check(trials, repeats, sampler, minutes, images, storage)
+    optuna_library()
+    progress, options = progress or Progress(), replace(read_options(read), validation=True)
+    kind = guess_kind(source, options) if recipe is None else ""
+    whole = _recipe(recipe or tuned_recipe(kind, options.label))
+    space = space_of(whole, fields)
+    request = TrainRequest(
+        source=source, images=images, seed=seed or 0, read=options, device=device, precision=precision
+    )
+    trainer = Trainer(request, whole)
+    name = f"{whole.name}-tune"
+    folder = TuningFolder(Path(out) if out is not None else new_run_folder(source, name))
+    wanted = {
+        "source": str(source), "recipe": whole.name, "settings": to_settings(whole),
+        "space": {name: asdict(of) for name, of in space.items()}, "seed": request.seed, "sampler": sampler,
+        "read": asdict(options),
+    }  # fmt: skip
+    budget = DEFAULT_MINUTES if minutes is None else minutes
+    each = budget / (trials + 2 * repeats)
+
+    def length() -> dict[str, Any]:
+        if images is not None:
+            return {"images": images}
+        progress.info("measuring the speed ...")
+        return {"images": trainer.examples(each, folder.path / ".probe")}
+
+    settings = folder.settings({**wanted, "images": images}, length)
+    trainer = replace(trainer, request=replace(request, images=settings["images"]))
+    defaults = {name: getattr(whole, name) for name in space}
+    search = Search(
+        f"sparring-{digest(settings)}", space, storage or str(folder.path / "tuning.journal"),
+        sampler=sampler, seed=seed or 0, defaults=defaults,
+    )  # fmt: skip
+    deadline = float("inf") if images is not None else time.monotonic() + 60 * each * trials
+    progress.info(
+        f"tuning {', '.join(space)} of {whole.name} in {trials} trials of {settings['images']:,} training examples, "
+        f"in {folder.path}"
+    )
+    worker = Worker(folder, search, trainer, trials, deadline, progress)
+    worker.work()
+    best = worker.best()
+    verdict = worker.verdict(best, repeats)
+    tuned = replace(whole, **({} if best.is_default else best.params))
+    command = command_line(command_of(whole), str(source), tuned, options, settings["images"])
+    result = TuningResult(
+        folder.path, str(source), whole.name, score_name(whole), settings["images"], space, sampler, search.results(),
+        best, command, verdict, search.importance(),
+    )  # fmt: skip
+    write(folder.path / "report.html", tuning_page(result))
+    folder.write({"settings": settings, "result": result.to_json()})
+    return result
+
+
+def to_text(result: TuningResult) -> str:
+    """Return the lines that the command prints."""
+    return result.to_text()
+
+
+def tuned_recipe(kind: str, label: str | None) -> str:
+    """Return the name of the recipe that is tuned where none is named: a generator, or with a `label` a classifier.
+
+    Raises UsageError where the defaults for this kind of data state no ranges.
+    """
+    commands = ("classify", "train") if label is not None else ("train", "classify")
+    names = [default_recipe(command, kind) for command in commands if (command, kind) in DEFAULTS]
+    if name := next((name for name in names if tunable_fields(recipe_class(name))), None):
+        return name
+    tunable = [name for name in recipes_for(kind=kind) if tunable_fields(recipe_class(name))]
+    raise UsageError(
+        f"no default recipe for {kind} data can be tuned: name one, --recipe {', '.join(tunable) or 'NAME'}"
+    )
+
+
+def _recipe(recipe: Recipe | str) -> Any:
+    """Return the recipe to tune; raise UsageError where there is none of its name, or `harden` trains it."""
+    known = recipe if isinstance(recipe, str) else recipe.name
+    if known not in RECIPES:
+        raise UsageError(f"unknown recipe '{known}': {did_you_mean(known, RECIPES)}")
+    command = RECIPES[known].command
+    if command == "harden":
+        raise UsageError(f"{known} is a method of `sparring harden`, which cannot be tuned: its score is an attack's")
+    return requested_recipe(command, recipe, "")
+
+
+def _check(
+    trials: int, repeats: int, sampler: str, minutes: float | None, images: int | None, storage: str | None
+) -> None:
+    """Raise UsageError where a number or a name is out of range."""
+    check_budget(minutes, images)
+    if trials < 1:
+        raise UsageError(f"--trials must be 1 or more, not {trials}")
+    if repeats < 0 or repeats == 1:
+        raise UsageError(f"--repeats must be 0 (no verdict), or 2 or more fresh seeds, not {repeats}")
+    if sampler not in SAMPLERS:
+        raise UsageError(f"unknown --sampler '{sampler}': {did_you_mean(sampler, SAMPLERS)}")
+    if storage is not None and not storage:
+        raise UsageError("--storage is empty: give a file, or the URL of a database")
+    if storage is not None and images is None:
+        raise UsageError("--storage is for several machines, whose trials need one length: give --images N")

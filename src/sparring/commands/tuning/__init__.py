@@ -1,0 +1,1 @@
+"""Helpers of `sparring tune`: the search, its trials, the verdict and the page."""
