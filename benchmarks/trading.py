@@ -63,11 +63,11 @@ from sparring.stats.block_bootstrap import block_interval
 
 LENGTH, BLOCK = 52, 50
 MARKETS, PARTS = ("sp500", "nasdaq"), ("strategies", "hiding")
-LEVELS = (1e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3)
+LEVELS = (1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3)
 SUCCESS = 0.10
 """Proportion of turned signals at which costs are compared."""
-DRAWS, EOT, OBSERVED, STEPS = 4, 4, 1500, 5
-MEMBERS, SURROGATES = 3, 2
+DRAWS, EOT, OBSERVED, STEPS = 4, 4, 1500, 4
+MEMBERS, SURROGATES, HARDENED_STEPS = 3, 2, 160
 BARS = {"delay": 2, "median": 3}
 RANDOM = ("noise", "ensemble")
 DEFENCES = ("none", "noise", "ensemble", "delay", "median", "hardened", "smoothed")
@@ -79,7 +79,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--markets", nargs="+", default=list(MARKETS), choices=MARKETS)
-    parser.add_argument("--count", type=int, default=300, help="decisions to attack")
+    parser.add_argument("--count", type=int, default=200, help="decisions to attack")
     parser.add_argument("--parts", nargs="+", default=list(PARTS), choices=PARTS)
     parser.add_argument("--afresh", action="store_true", help="do not keep what is recorded")
     parser.add_argument("--name", default="trading")
@@ -175,7 +175,10 @@ class _Nets:
             net = self.kept[key] = StrategyMLP()
             targets = (self.data.training_returns > 0).float()
             seed = 1000 * self.seed + number
-            fit_net(net, self.data.training, targets, seed, perturb=_perturbed if hardened else None)
+            if hardened:
+                fit_net(net, self.data.training, targets, seed, perturb=_perturbed, steps=HARDENED_STEPS)
+            else:
+                fit_net(net, self.data.training, targets, seed)
         return self.kept[key]
 
     def defended(self, defence: str, number: int) -> nn.Module:

@@ -106,6 +106,7 @@ def test_a_run_of_classify_is_a_strategy(tmp_path: Path) -> None:
     ("model", "flags", "words"),
     [
         ("strategy:momentun", {}, "there is no strategy 'momentun'"),
+        ("strategy:", {}, "there is no strategy ''"),
         ("strategy:{}/code.py:pictures", {}, "a score for each"),
         ("strategy:{}/code.py:fails", {}, "MemoryError: no room"),
         ("strategy:momentum", {"eps": 0.1}, "--eps is for"),

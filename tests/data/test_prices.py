@@ -30,6 +30,15 @@ def test_unsorted_and_repeated_times_are_put_right_and_noted(tmp_path: Path) -> 
     assert "sorted" in notes and "repeats a time" in notes
 
 
+def test_a_gap_is_interpolated_and_noted(tmp_path: Path) -> None:
+    bars = random_bars(30)
+    lines = write_prices(tmp_path / "a.csv", bars).read_text().splitlines()
+    (tmp_path / "b.csv").write_text("\n".join(line for k, line in enumerate(lines) if k not in (10, 11)) + "\n")
+    prices = read_prices(tmp_path / "b.csv")
+    np.testing.assert_allclose(prices.values[9], bars[8] + (bars[11] - bars[8]) / 3, rtol=1e-5)
+    assert len(prices.times) == 30 and prices.times[8] == prices.times[9] and "interpolated" in prices.notes[0]
+
+
 def test_lows_and_highs_that_leave_out_the_close_are_widened(tmp_path: Path) -> None:
     bars = random_bars(30)
     bars[3, 1] = bars[3, 2]

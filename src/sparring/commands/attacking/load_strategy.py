@@ -48,7 +48,7 @@ def load_strategy(name: str) -> StrategyTarget:
         return StrategyTarget(
             name, NAMED[rest].create(), gradients=NAMED[rest].gradients, shortest=NAMED[rest].shortest
         )
-    if ":" not in rest and not Path(rest).exists():
+    if not rest or (":" not in rest and not Path(rest).exists()):
         raise UsageError(f"there is no strategy '{rest}': {', '.join(NAMED)}, a run, or file.py:function of bars")
     target = load_target(rest)
     if target.classifier is not None:

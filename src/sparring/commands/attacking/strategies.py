@@ -80,11 +80,18 @@ def fit_strategy(strategy: Strategy, windows: Tensor, returns: Tensor, seed: int
 
 
 def fit_net(
-    net: ThresholdedNet, windows: Tensor, targets: Tensor, seed: int, *, perturb: Perturb | None = None
+    net: ThresholdedNet,
+    windows: Tensor,
+    targets: Tensor,
+    seed: int,
+    *,
+    perturb: Perturb | None = None,
+    steps: int | None = None,
 ) -> None:
     """Train `net` by cross-entropy to `targets` `[N]` in [0, 1] of `windows` `[N, 5, T]`, and set its threshold.
 
-    The weights are those of the smallest loss on the last windows; `perturb` changes each batch before its step.
+    It takes `steps`, STEPS by default. The weights are those of the smallest loss on the last windows; `perturb` changes
+    each batch before its step.
     """
     generator = torch.Generator().manual_seed(mix(seed, 1))
     with torch.random.fork_rng(devices=[]):
@@ -96,7 +103,7 @@ def fit_net(
     last = max(int(len(windows) * (1 - VALIDATION)), 1)
     optimiser = torch.optim.AdamW(net.parameters(), lr=LR, weight_decay=WEIGHT_DECAY)
     best, best_state = float("inf"), copy.deepcopy(net.state_dict())
-    for step in range(STEPS):
+    for step in range(steps or STEPS):
         idx = torch.randint(last, (BATCH,), generator=generator)
         batch = features[idx] if perturb is None else net.features(perturb(net, windows[idx], targets[idx]))
         loss = binary_cross_entropy_with_logits(net.score(batch), targets[idx])

@@ -220,7 +220,8 @@ class LongSeries(RawDataset):
         """Name windows by their first and last time, and mark the last `tests` ones as test."""
         for number, start in enumerate(self._starts):
             known = rows[start : start + length]
-            first, last = known[known >= 0][[0, -1]]
+            known = known[known >= 0]  # empty where a short window holds interpolated steps only
+            first, last = (known[0], known[-1]) if len(known) else (rows[:start].max(),) * 2
             split: Literal["train", "test"] = "test" if number >= len(self._starts) - tests else "train"
             self.items.append(Example(f"{texts[first]} to {texts[last]}", split, None))
         if tests:
