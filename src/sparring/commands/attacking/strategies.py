@@ -90,8 +90,8 @@ def fit_net(
 ) -> None:
     """Train `net` by cross-entropy to `targets` `[N]` in [0, 1] of `windows` `[N, 5, T]`, and set its threshold.
 
-    It takes `steps`, STEPS by default. The weights are those of the smallest loss on the last windows; `perturb` changes
-    each batch before its step.
+    It takes `steps`, STEPS by default. The weights are those of the smallest loss on the last windows. `perturb`
+    changes each batch before its step.
     """
     generator = torch.Generator().manual_seed(mix(seed, 1))
     with torch.random.fork_rng(devices=[]):
