@@ -19,7 +19,8 @@ Part `hiding`: the strategy is the MLP on lagged features. Its defences (columns
 
 What the attacker knows (rows), and the attack that this allows, adapted to the defence:
 
-  weights    everything but the random draws: steepest orders through the defence, mean over draws (EOT), and queries
+  weights    everything but the random draws: steepest orders through the defence, and queries; the mean over draws
+             (EOT), and medians with the gradient of means (BPDA)
   data       architecture, defence and data: the same on the mean of two that it trains itself with other seeds
   orders     prices and past orders: the same on two MLPs that imitate the signals of the last 1,500 training days
   nothing    prices: orders against the mean of a moving-average crossing and two momentum rules
@@ -42,7 +43,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from statistics import fmean
-from typing import Any
+from typing import Any, cast
 
 import torch
 from record import RESULTS, data_folder, log, save
@@ -52,12 +53,13 @@ import sparring
 from sparring.attacks.order_attacks import causal_orders, order_directions, random_orders, ray_search
 from sparring.attacks.tradable_changes import Market, conditions, executed, orders_threat, without_orders
 from sparring.attacks.validation import frozen
+from sparring.attacks.wrappers import bpda
 from sparring.commands.attacking.strategies import NAMED, fit_net
 from sparring.commands.attacking.suites.trading_data import TradedModel, TradingData, trading_data
 from sparring.commands.reporting.progress import Progress
 from sparring.data.prices import read_prices
 from sparring.measure.trading.profit import Decisions
-from sparring.nets.strategies import Momentum, MovingAverage, StrategyMLP, ThresholdedNet
+from sparring.nets.strategies import Momentum, MovingAverage, Strategy, StrategyMLP, ThresholdedNet
 from sparring.nets.strategy_defences import Delayed, MeanScore, MedianInput, NoisyInput, RandomMember, SmoothedInput
 from sparring.stats.block_bootstrap import block_interval
 
@@ -69,7 +71,7 @@ SUCCESS = 0.10
 DRAWS, EOT, OBSERVED, STEPS = 4, 4, 1500, 4
 MEMBERS, SURROGATES, HARDENED_STEPS = 3, 2, 160
 BARS = {"delay": 2, "median": 3}
-RANDOM = ("noise", "ensemble")
+RANDOM, KNOWING = ("noise", "ensemble"), ("weights", "data")
 DEFENCES = ("none", "noise", "ensemble", "delay", "median", "hardened", "smoothed")
 KNOWLEDGE = ("weights", "data", "orders", "nothing", "random")
 
@@ -234,17 +236,32 @@ def _curve(
     eot = {"weights": EOT, "data": EOT // SURROGATES}.get(knowledge, 1) if defence == "noise" else 1
     with torch.no_grad(), frozen(known, seed):
         y = torch.stack([known(x) for _ in range(4 * eot)]).mean(0).argmax(1)
+    smooth = [TradedModel(straight(known.strategy), market)] if defence == "median" and knowledge in KNOWING else []
     curve = []
     for level in LEVELS:
         threat = orders_threat(x, market, level)
-        steepest = causal_orders(known, x, y, threat, bars=market.bars, steps=STEPS, restarts=1, eot=eot, seed=seed)
+        searches = [
+            causal_orders(each, x, y, threat, bars=market.bars, steps=STEPS, restarts=1, eot=eot, seed=seed)
+            for each in (known, *smooth)
+        ]
+        steepest = searches[0]
         best = steepest.adv
+        for search in searches[1:]:
+            best = torch.where((search.loss > steepest.loss)[:, None, None], search.adv, best)
         if knowledge == "weights" and market.bars == 1:
             rays = ray_search(known, x, y, threat, order_directions(x, 1), [1.0], eot=eot, seed=seed)
             use = (rays.success & ~steepest.success)[:, None, None]
             best = torch.where(use, rays.adv, best)
         curve.append(_turned(model, x, best, DRAWS if defence in RANDOM else 1))
     return curve
+
+
+def straight(strategy: Strategy) -> nn.Module:
+    """Return a strategy of medians, or a mean of such, with the gradient of means (BPDA)."""
+    if isinstance(strategy, MeanScore):
+        return MeanScore([straight(cast(nn.Module, member)) for member in strategy.members])
+    assert isinstance(strategy, MedianInput)
+    return bpda(strategy.medians, strategy.strategy, backward=strategy.means)
 
 
 def expected(strategy: nn.Module) -> nn.Module:

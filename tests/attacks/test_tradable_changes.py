@@ -10,6 +10,7 @@ from tests.bars import random_windows
 from torch import Tensor
 
 from sparring.attacks.order_attacks import random_orders
+from sparring.attacks.threat_for import threat_for
 from sparring.attacks.tradable_changes import (
     BAR_ENTRIES,
     ORDERS,
@@ -22,6 +23,7 @@ from sparring.attacks.tradable_changes import (
     participation,
     without_orders,
 )
+from sparring.data.prices import PricesSpec
 from sparring.engine.errors import UsageError
 
 FINE = Market(tick=1e-9, lot=1e-9)
@@ -95,6 +97,12 @@ def test_gradients_are_those_without_rounding_and_reach_orders_only() -> None:
 def test_a_market_without_rules_is_refused(values: dict[str, float]) -> None:
     with pytest.raises(UsageError, match=r"must be|fraction"):
         Market(**values)  # type: ignore[arg-type]
+
+
+def test_the_usual_threat_of_prices_is_one_percent_of_a_volume() -> None:
+    x = without_orders(random_windows(3))
+    threat = threat_for(PricesSpec(64, 3), x)
+    assert threat.norm == "L2" and threat.eps == pytest.approx(0.1)
 
 
 def test_short_windows_and_large_orders_are_refused() -> None:

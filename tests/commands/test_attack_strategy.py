@@ -113,6 +113,7 @@ def test_a_run_of_classify_is_a_strategy(tmp_path: Path) -> None:
         ("strategy:momentum", {"steps": (1, 2)}, "--steps is for"),
         ("strategy:momentum", {"participation": 0.0}, "--participation"),
         ("strategy:momentum", {"position": 2.0}, "--position"),
+        ("strategy:momentum", {"kind": "table"}, "leave out --kind"),
         ("strategy:momentum", {"window": 20}, "longer --window"),
         ("{}/code.py:logits", {"participation": 0.1}, "--participation is for strategies"),
     ],

@@ -1,4 +1,4 @@
-"""Default threat models, one for each kind of data: pixel eps, decibels, changed columns, standardised values."""
+"""Default threat models, one for each kind of data: pixel eps, decibels, changed columns, series, orders."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from torch import Tensor
 from sparring.attacks.norms import Norm, length
 from sparring.attacks.tabular_constraints import TabularConstraints
 from sparring.attacks.threat_model import Threat
+from sparring.attacks.tradable_changes import Market, orders_threat
+from sparring.data.prices import PricesSpec
 from sparring.engine.data_spec import AudioSpec, Column, ImageSpec, SeriesSpec, TableSpec
 from sparring.engine.errors import UsageError, did_you_mean
 
@@ -23,6 +25,8 @@ DECIBELS = -30.0
 """Peak of the perturbation relative to the peak of the sound."""
 SERIES_EPS = 0.1
 """Radius for series, in standard deviations of each channel."""
+PARTICIPATION = 0.01
+"""Volume of all orders against one signal, in average volumes of a bar."""
 
 
 @singledispatch
@@ -31,7 +35,7 @@ def threat_for(spec: Any, x: Tensor, budget: float | None = None, **limits: Any)
 
     `budget` bounds the change and has a default per kind. Images: the radius eps in pixels of the box (`norm`, `box`,
     `mask`). Sounds: decibels relative to each peak (`mask`). Tables: the number of changed entries (`constraints`).
-    Series: the radius eps in standard deviations (`norm`, `mask`).
+    Series: the radius eps in standard deviations (`norm`, `mask`). Prices with orders: the participation (`market`).
     """
     raise UsageError(f"there is no threat model for {type(spec).__name__}: register one with threat_for.register")
 
@@ -61,6 +65,11 @@ def _series(
     spec: SeriesSpec, x: Tensor, budget: float | None = None, *, norm: Norm = "Linf", mask: Tensor | None = None
 ) -> Threat:
     return Threat(norm, SERIES_EPS if budget is None else budget, -torch.inf, torch.inf, mask)
+
+
+@threat_for.register
+def _prices(spec: PricesSpec, x: Tensor, budget: float | None = None, *, market: Market | None = None) -> Threat:
+    return orders_threat(x, market or Market(), PARTICIPATION if budget is None else budget)
 
 
 @threat_for.register

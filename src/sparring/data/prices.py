@@ -63,7 +63,10 @@ def read_prices(source: str | Path, options: ReadOptions | None = None) -> Price
     Rows are sorted by time, and a repeated time counts once; both are noted. Raises UsageError where a column lacks, a
     price is not above 0, or a volume is below 0.
     """
-    options = replace(options or ReadOptions(), kind="series", window=1)
+    options = options or ReadOptions()
+    if options.kind not in (None, "series"):
+        raise UsageError(f"a strategy trades by a table of prices, read as series: leave out --kind {options.kind}")
+    options = replace(options, kind="series", window=1)
     data = open_source(source, options, keep_duplicates=True).split(None)
     assert isinstance(data.spec, SeriesSpec)
     columns = column_places(data.spec.channels, str(source))

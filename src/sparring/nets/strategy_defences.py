@@ -91,7 +91,15 @@ class MedianInput(nn.Module):
 
     def forward(self, bars: Tensor) -> Tensor:
         """Map bars to scores."""
-        return cast(Tensor, self.strategy(bars.unfold(2, self.width, 1).median(3).values))
+        return cast(Tensor, self.strategy(self.medians(bars)))
+
+    def medians(self, bars: Tensor) -> Tensor:
+        """Return the medians of the bars, `[B, 5, T - width + 1]`."""
+        return bars.unfold(2, self.width, 1).median(3).values
+
+    def means(self, bars: Tensor) -> Tensor:
+        """Return means in place of medians: for attacks, since a median passes its gradient to one bar only."""
+        return bars.unfold(2, self.width, 1).mean(3)
 
 
 def noisy_bars(bars: Tensor, scale: float, noise: Tensor) -> Tensor:

@@ -72,7 +72,7 @@ def fit_strategy(strategy: Strategy, windows: Tensor, returns: Tensor, seed: int
 
     Its threshold becomes the median of its outputs, so that it is long half of the time. Rows are in the order of time.
     """
-    windows, rises = windows[-MAX_TRAINING:], (returns[-MAX_TRAINING:] > 0)
+    rises = returns > 0
     if isinstance(strategy, ThresholdedNet):
         fit_net(strategy, windows, rises.float(), seed)
     elif isinstance(strategy, Boosting):

@@ -12,6 +12,7 @@ from torch import Tensor
 from sparring.attacks.attack_state import running_attack
 from sparring.attacks.cheapest_orders import cheapest_orders
 from sparring.attacks.order_attacks import causal_orders, order_directions, random_orders
+from sparring.attacks.threat_for import threat_for
 from sparring.attacks.tradable_changes import (
     BAR_ENTRIES,
     ORDERS,
@@ -84,7 +85,7 @@ class TradingAttack:
         self.usable = usable.nonzero().squeeze(1)
         self.x = without_orders(self.data.windows[self.usable])
         self.levels = [level * flags.participation for level in LEVELS]
-        orders_threat(self.x, self.market, flags.participation)
+        threat_for(subset.spec, self.x, flags.participation, market=self.market)  # checks the participation
         self.y = predicted(self.model, self.x)
 
     @property

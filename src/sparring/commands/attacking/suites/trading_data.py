@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from sparring.attacks.tradable_changes import HISTORY, Market, executed
+from sparring.commands.attacking.strategies import MAX_TRAINING
 from sparring.engine.errors import SparringError
 from sparring.measure.trading.profit import open_returns
 from sparring.nets.strategies import Strategy
@@ -49,7 +50,8 @@ def trading_data(bars: NDArray[Any], length: int, count: int, market: Market) ->
         )
     windows, returns = every.unfold(0, length, 1), open_returns(every)
     first = max(first, end - count)
-    learnt = slice(0, split - length - 1)  # the last return of a training window ends before the split
+    last = split - length - 1  # its return ends before the split
+    learnt = slice(max(last - MAX_TRAINING, 0), last)
     return TradingData(
         windows[learnt].contiguous(),
         returns[length - 1 :][learnt],
