@@ -10,15 +10,22 @@ from pathlib import Path
 from typing import Any
 
 from sparring.commands.reporting.progress import Progress
+from sparring.commands.solving.checks import check, suspicion
+from sparring.commands.solving.page import understood_page
 from sparring.commands.solving.stated import Overrides
 from sparring.commands.solving.steps import PREDICTIONS, run_step, steps_of
 from sparring.commands.solving.task import Ask, Task, refuse
-from sparring.commands.solving.understanding import describe, understand
+from sparring.commands.solving.understanding import Understood, describe, understand
 from sparring.commands.training.session import run_folder
 from sparring.engine.atomic_io import write
 from sparring.engine.errors import UsageError
+from sparring.engine.run_folder import Run
+from sparring.measure.diagnostics.finding import Finding
+from sparring.stats.proportion import Proportion
 
-TASK_FILE = "task.json"
+TASK_FILE, PAGE = "task.json", "understood.html"
+CHECKED = ("classify", "few labels", "harden")
+"""Kinds of task whose data are checked for leaks."""
 
 
 @dataclass(frozen=True)
@@ -94,8 +101,32 @@ def solve(
         progress.info(line)
     for step in steps:
         run_step(step, progress)
+    _write_page(text, understood, solution, progress)
     write(folder / TASK_FILE, json.dumps(solution.to_json(), indent=2) + "\n")
     return solution
+
+
+def _write_page(text: str, understood: Understood, solution: Solution, progress: Progress) -> None:
+    """Check the data of a task that learns from labels, and write the page."""
+    task, run = understood.task, Run(solution.run)
+    checks, errors, more = None, None, list[Finding]()
+    if task.kind.value in CHECKED:
+        progress.info("checking the data and a ladder of simple classifiers ...")
+        checks = check(task)
+        classification = run.read_json("classification") or {}
+        errors = Proportion.from_json(classification["errors"]) if classification.get("errors") else None
+        more = suspicion(task, errors, checks.ladder)
+    looks = count_look(run) if checks is not None and checks.ladder else 0
+    page = understood_page(text, task, understood.report, solution.commands, checks, errors, looks, more)
+    write(run.path / PAGE, page)
+
+
+def count_look(run: Run) -> int:
+    """Add one to the readings of the test labels in run.json; the training's own test is the first."""
+    settings = run.settings
+    looks = int(settings.get("test_looks", 1)) + 1
+    run.write_settings({**{k: v for k, v in settings.items() if k != "format"}, "test_looks": looks})
+    return looks
 
 
 def default_folder(task: Task) -> Path:
@@ -125,7 +156,7 @@ def _ask(question: str, candidates: Sequence[str]) -> str:
 
 def _results(folder: Path) -> dict[str, Path]:
     """Return the files of the results that are there."""
-    names = {"predictions": PREDICTIONS, "report": "report.html"}
+    names = {"predictions": PREDICTIONS, "report": "report.html", "understood": PAGE}
     return {name: folder / file for name, file in names.items() if (folder / file).exists()}
 
 

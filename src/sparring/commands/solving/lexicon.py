@@ -207,9 +207,11 @@ TARGETS = (
 )
 """Phrases that name the column to predict, the clearest first."""
 NO_TARGETS = words_of(
-    "is test rest labels label class classes new it them the a part data set which what for of in to with on isn't "
-    "other last first number probability"
+    "is test rest new it them the a part data set which what for of in to with on isn't other last first probability "
+    "column columns from"
 )
+NO_TARGETS_ALONE = words_of("label labels class classes number numbers")
+"""Words that are columns after the word `column` alone."""
 COLUMN_PHRASE = re.compile(r"\bcolumns?\b|\btarget\b")
 STOP_WORDS = words_of(
     "a an the of on in for my our with and to from data dataset set sets please some this that these those it is are "

@@ -19,6 +19,7 @@ from sparring.commands.solving.lexicon import (
     MIN_TYPO_LETTERS,
     NEGATIONS,
     NO_TARGETS,
+    NO_TARGETS_ALONE,
     NOT_TYPOS,
     NOUN_USE,
     PREDICT,
@@ -187,7 +188,8 @@ def _target(text: str, spans: Sequence[Span]) -> str | None:
     for pattern in TARGETS:
         for match in pattern.finditer(text):
             name = match[1].rstrip(".")
-            if name not in NO_TARGETS and not _is_within(match.start(1), spans):
+            is_alone = name in NO_TARGETS_ALONE and not match[0].startswith("column")
+            if name not in NO_TARGETS and not is_alone and not _is_within(match.start(1), spans):
                 return name
     corrected = re.search(r"(?:it is|it's|but) ['\"]?([\w-]+)['\"]?[.!]?$", text)
     return corrected[1] if corrected and COLUMN_PHRASE.search(text) else None

@@ -21,6 +21,8 @@ from sparring.engine.errors import UsageError, did_you_mean
 
 SUPERVISED = ("classify", "few labels", "regress", "harden", PREDICT)
 """Kinds of task that learn from labels."""
+UNTRAINED = ("attack", "certify", "evaluate")
+"""Kinds of task that train nothing."""
 COMMON_TARGETS = ("label", "labels", "class", "target", "y", "outcome", "category", "species", "diagnosis", "income")
 """Names that columns of classes often have."""
 MAX_CANDIDATES = 12
@@ -219,15 +221,24 @@ def _licence(stated: Stated, report: SourceReport) -> Decision[str]:
     return Decision("unknown", f"{where} states none that is read: check it before you share results", "default", "")
 
 
+def parts_of(task: Task) -> list[tuple[str, Decision[Any]]]:
+    """Return the names and decisions of the parts that matter to the task."""
+    without = {"count"} if task.kind.value != "generate" else set()
+    without |= {"minutes"} if task.kind.value in UNTRAINED else set()
+    return [
+        (name.replace("_", " "), decision)
+        for name, decision in vars(task).items()
+        if name not in without and not (decision.value in (None, (), "") and decision.certainty == "default")
+    ]
+
+
 def describe(task: Task) -> list[str]:
     """Return a line for each field: value, evidence, and the flag that overrides it."""
     lines = [f"{'task':10} {task.kind.value}: {KINDS[task.kind.value]}"]
-    for name, decision in vars(task).items():
-        if decision.value in (None, (), "") and decision.certainty == "default":
-            continue
+    for name, decision in parts_of(task):
         value = ", ".join(decision.value[:8]) if isinstance(decision.value, tuple) else decision.value
         flag = f"; {decision.flag} overrides it" if decision.flag else ""
         other = f"; otherwise {decision.runner_up}" if decision.runner_up else ""
         value = f"{value:g}" if isinstance(value, float) else value
-        lines.append(f"{name.replace('_', ' '):10} {value}  ({decision.certainty}: {decision.evidence}{other}{flag})")
+        lines.append(f"{name:10} {value}  ({decision.certainty}: {decision.evidence}{other}{flag})")
     return lines

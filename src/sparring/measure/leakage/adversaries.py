@@ -141,7 +141,7 @@ def _layers(width: int, count: int, generator: torch.Generator) -> nn.Module:
     return nn.Sequential(*layers[:-1])
 
 
-def boosting(leaves: int) -> Fit:
+def boosting(leaves: int, *, weighted: bool = True) -> Fit:
     """Return gradient-boosted trees; needs scikit-learn."""
 
     def fit(x: Array, groups: Groups, seed: int) -> Scores:
@@ -149,7 +149,7 @@ def boosting(leaves: int) -> Fit:
 
         trees = HistGradientBoostingClassifier(
             max_iter=TREES, max_leaf_nodes=leaves, max_bins=64, early_stopping=False, random_state=seed
-        ).fit(x, groups, group_weights(groups))
+        ).fit(x, groups, group_weights(groups) if weighted else None)
         return lambda rows: np.log(np.clip(trees.predict_proba(rows), 1e-9, 1))
 
     return fit

@@ -1,0 +1,100 @@
+"""Checks of a task: planted leaks are each found; clean data have none; suspicion of what is too good."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sparring.commands.solving.checks import Checks, check, suspicion
+from sparring.commands.solving.page import understood_page
+from sparring.commands.solving.stated import Overrides
+from sparring.commands.solving.task import Task
+from sparring.commands.solving.understanding import Understood, understand
+from sparring.measure.classifier.ladder import Rung
+from sparring.stats.proportion import Proportion
+
+
+def bars(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    y = np.arange(count) % 3
+    x = rng.integers(0, 90, (count, 16, 16), np.uint8)
+    x[np.arange(count), 4 * y] += 120
+    return x, y
+
+
+def understood(path: Path, text: str = "classify") -> Understood:
+    return understand(f"{text} {path}", Overrides())
+
+
+def problems(checks: Checks) -> list[str]:
+    return [finding.message for finding in checks.findings if finding.severity == "problem"]
+
+
+def test_clean_images_have_no_problem_and_a_ladder(tmp_path: Path) -> None:
+    (x, y), (test_x, test_y) = bars(300, 0), bars(150, 1)
+    np.savez(tmp_path / "clean.npz", x_train=x, y_train=y, x_test=test_x, y_test=test_y)
+    checks = check(understood(tmp_path / "clean.npz").task)
+    assert problems(checks) == [] and checks.duplicates == 0 and checks.compared == 150
+    assert [rung.name for rung in checks.ladder][:3] == [
+        "the commonest class", "nearest neighbour", "logistic regression",
+    ]  # fmt: skip
+    assert checks.ladder[2].errors.value < 0.1 < checks.ladder[0].errors.value
+
+
+def test_copies_across_the_splits_are_named_and_left_out_of_a_second_figure(tmp_path: Path) -> None:
+    (x, y), (test_x, test_y) = bars(300, 0), bars(150, 1)
+    test_x[:20] = np.clip(x[30:50].astype(int) + 2, 0, 255)
+    test_y[:20] = y[30:50]
+    np.savez(tmp_path / "copies.npz", x_train=x, y_train=y, x_test=test_x, y_test=test_y)
+    checks = check(understood(tmp_path / "copies.npz").task)
+    assert checks.duplicates == 20 and any("20 test examples (13.3" in message for message in problems(checks))
+    assert checks.without_duplicates is not None and checks.without_duplicates.total == 130
+
+
+@pytest.mark.parametrize("leak", ["", "label", "id", "later"])
+def test_a_planted_column_is_found_and_no_other(leak: str, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    y = np.sort(rng.integers(0, 2, 600))
+    columns = {
+        "label": [f"code{k}" for k in y], "id": [str(1000 + k) for k in range(600)],
+        "later": [f"{90 * k + rng.uniform():.3f}" for k in y],
+    }  # fmt: skip
+    names = ["weight", *([leak] if leak else []), "class"]
+    rows = [f"{v:.4f}" for v in y + rng.normal(0, 1, 600)]
+    cells = zip(rows, *([columns[leak]] if leak else []), (["no", "yes"][k] for k in y), strict=True)
+    path = tmp_path / "table.csv"
+    path.write_text("\n".join([",".join(names), *map(",".join, cells)]) + "\n")
+    checks = check(understood(path, "predict the column class in").task)
+    leaks = [message for message in problems(checks) if "one column" in message]
+    assert leaks == ([f"The class can be read from one column: '{leak}'."] if leak else [])
+
+
+def test_a_result_is_compared_with_the_ladder_and_with_what_is_published(tmp_path: Path) -> None:
+    (x, y), (test_x, test_y) = bars(60, 0), bars(60, 1)
+    np.savez(tmp_path / "x.npz", x_train=x, y_train=y, x_test=test_x, y_test=test_y)
+    task = understood(tmp_path / "x.npz").task
+    ladder = (Rung("nearest neighbour", Proportion.count(100, 1000)),)
+
+    def verdict(hits: int, task: Task = task) -> list[tuple[str, str]]:
+        return [(f.severity, f.message) for f in suspicion(task, Proportion.count(hits, 1000), ladder)]
+
+    assert verdict(20) == [("ok", "The result is better than all simple classifiers.")]
+    assert verdict(95) == [("notice", "The result is within chance of a simple classifier.")]
+    assert verdict(300) == [("problem", "A simple classifier is better.")]
+    assert suspicion(task, None, ladder) == []
+    mnist = understand("mnist", Overrides(source=str(tmp_path / "x.npz"))).task
+    assert mnist.source.value != "mnist"  # the flag counts
+
+
+def test_the_page_shows_task_checks_and_ladder(tmp_path: Path) -> None:
+    (x, y), (test_x, test_y) = bars(90, 0), bars(60, 1)
+    np.savez(tmp_path / "x<b>.npz", x_train=x, y_train=y, x_test=test_x, y_test=test_y)
+    result = understand("classify", Overrides(source=str(tmp_path / "x<b>.npz")))
+    page = understood_page(
+        "<script>", result.task, result.report, ["sparring classify x"], check(result.task), Proportion.count(3, 60), 2
+    )
+    assert "<script>" not in page and "x<b>" not in page
+    for words in ("nearest neighbour", "the trained classifier", "read 2 times", "--task", "sparring classify x"):
+        assert words in page
