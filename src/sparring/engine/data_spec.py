@@ -262,6 +262,11 @@ class TableSpec:
         set_tuples(self)
 
     @property
+    def is_wide(self) -> bool:
+        """True of numbers alone in more columns than there are training rows, such as arrays of genes."""
+        return 0 < self.count < len(self.columns) and not any(column.categories for column in self.columns)
+
+    @property
     def is_whole(self) -> bool:
         """True where the table was read whole, as generators take it."""
         return bool(self.written)

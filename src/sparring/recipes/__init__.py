@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from sparring.engine.errors import UsageError, did_you_mean
 
 IMAGE = ("image",)
-R3_KINDS = ("image", "audio", "series")
+R3_KINDS = ("image", "audio", "series", "table")
 ADAPTED_KINDS = ("image", "audio", "series", "table")
 
 

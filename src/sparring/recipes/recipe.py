@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 from torch import nn
 from torch.optim import Adam
 
+from sparring.data.in_memory import IndexedDataset
 from sparring.engine.data_spec import ImageSpec
 from sparring.engine.device import Hardware
 from sparring.engine.ema import EMA
@@ -74,6 +75,15 @@ class GeneratorRecipe(Recipe, Protocol):
 
     def condition_stats(self, spec: Any) -> tuple[tuple[float, float], ...]:
         """Return those of the data where the generator is conditioned on vectors; else none."""
+        ...
+
+
+@runtime_checkable
+class FitsParts(Protocol):
+    """A recipe whose fresh networks have parts that are fitted to the training rows, and fixed from then on."""
+
+    def fit_parts(self, nets: Mapping[str, nn.Module], data: IndexedDataset) -> None:
+        """Fit these parts of networks on the CPU."""
         ...
 
 

@@ -9,7 +9,6 @@ import numpy as np
 from sparring.commands.evaluating.inputs import EvaluationInputs
 from sparring.commands.evaluating.row_views import RowView
 from sparring.commands.reporting.progress import Progress
-from sparring.measure.kinds import registered as registered
 from sparring.measure.kinds.kind_measures import Comparison, compare, kind_measures
 from sparring.measure.rivals.rivals import LabelledRows
 from sparring.measure.scores.evaluation import ComparedScore

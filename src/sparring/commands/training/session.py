@@ -48,7 +48,7 @@ from sparring.measure.diagnostics.training_length import (
 from sparring.recipes import accepts, is_private, recipe_class
 from sparring.recipes.classifier_recipe import ClassifierRecipe, build_system
 from sparring.recipes.density.base import DensityRecipe
-from sparring.recipes.recipe import Recipe
+from sparring.recipes.recipe import FitsParts, Recipe
 from sparring.recipes.supervised.quantiles import QuantileRecipe
 
 DEFAULT_MINUTES = 10.0
@@ -209,7 +209,10 @@ class TrainingSession:
             return build_system(recipe, nets, loader, total, self.settings.seed, self.hardware)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(mix(self.settings.seed))
-            modules = {name: self.hardware.to_device(net) for name, net in nets(data.spec).items()}
+            fresh = nets(data.spec)
+            if isinstance(recipe, FitsParts) and isinstance(loader, BatchLoader):
+                recipe.fit_parts(fresh, loader.data)
+            modules = {name: self.hardware.to_device(net) for name, net in fresh.items()}
             system: System = recipe.system(data.spec, modules, total)
             return system
 

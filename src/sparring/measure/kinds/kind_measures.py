@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sparring.engine.data_spec import DataSpec, TableSpec
+from sparring.engine.data_spec import DataSpec, SeriesSpec, TableSpec
 from sparring.measure.rivals.rivals import LabelledRows, rivals_for
 from sparring.measure.scores.evaluation import ComparedScore
 from sparring.stats.intervals import Interval
@@ -52,7 +52,30 @@ def kind_measures(spec: DataSpec) -> tuple[KindMeasure, ...]:
 
 
 @kind_measures.register
+def _(spec: SeriesSpec) -> tuple[KindMeasure, ...]:
+    from sparring.measure.kinds.series_measures import boosted, distances, values
+
+    return (
+        KindMeasure(
+            "Distance of stylised facts to those of real series, mean absolute difference: 0 is best.", distances
+        ),
+        KindMeasure("Stylised facts of the samples themselves; those of real series stand beside them.", values),
+        KindMeasure("Boosted trees against samples and real series: 0.5 is best.", boosted),
+    )
+
+
+@kind_measures.register
 def _(spec: TableSpec) -> tuple[KindMeasure, ...]:
+    if spec.is_wide:
+        from sparring.measure.kinds.gene_scores import membership, structure, usefulness_of_genes
+
+        return (
+            KindMeasure(
+                "Agreement of correlations between columns (gamma), and of ranks of t-statistics: 1.", structure
+            ),
+            KindMeasure("A ridge classifier that learns from samples (tstr) or real rows (trtr).", usefulness_of_genes),
+            KindMeasure("An attack on membership by distance: 0.5 is best. No proof of privacy.", membership),
+        )
     from sparring.measure.kinds.table_nearest import nearest_records
     from sparring.measure.kinds.table_shapes import shapes
     from sparring.measure.kinds.table_usefulness import detection, usefulness

@@ -7,8 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from sparring.engine.data_spec import SeriesSpec
-from sparring.measure.kinds.kind_measures import Comparison, KindMeasure, kind_measures
+from sparring.measure.kinds.kind_measures import Comparison
 from sparring.measure.kinds.series_facts import (
     Fact,
     autocorrelation,
@@ -24,17 +23,6 @@ from sparring.stats.intervals import Interval
 
 Floats = NDArray[np.float64]
 RESAMPLES = 500
-
-
-@kind_measures.register
-def _(spec: SeriesSpec) -> tuple[KindMeasure, ...]:
-    return (
-        KindMeasure(
-            "Distance of stylised facts to those of real series, mean absolute difference; 0 is best.", distances
-        ),
-        KindMeasure("Stylised facts of the samples themselves; those of real series stand beside them.", values),
-        KindMeasure("Boosted trees tell samples from real series by chance alone at .5, always at 1.", boosted),
-    )
 
 
 def facts_of(x: Floats) -> dict[str, Fact]:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sparring.engine.data_spec import DataSpec, TableSpec
+from sparring.engine.data_spec import DataSpec, SeriesSpec, TableSpec
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,18 @@ def rivals_for(spec: DataSpec) -> Mapping[str, Rival]:
 
 
 @rivals_for.register
+def _(spec: SeriesSpec) -> Mapping[str, Rival]:
+    from sparring.measure.rivals.series_rivals import series_rivals
+
+    return series_rivals(spec)
+
+
+@rivals_for.register
 def _(spec: TableSpec) -> Mapping[str, Rival]:
+    if spec.is_wide:
+        from sparring.measure.rivals.gene_rivals import gene_rivals
+
+        return gene_rivals()
     from sparring.measure.rivals.table_rivals import independent_columns, smote
 
     return {"independent": independent_columns, "SMOTE": smote}

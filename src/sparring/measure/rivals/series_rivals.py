@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from sparring.engine.data_spec import SeriesSpec
 from sparring.measure.kinds.series_moves import from_moves, join_windows, returns_of, to_moves
 from sparring.measure.rivals.garch import fit_garch, simulate_garch
-from sparring.measure.rivals.rivals import LabelledRows, Rival, rivals_for
+from sparring.measure.rivals.rivals import LabelledRows, Rival
 
 Floats = NDArray[np.float64]
 Draw = Callable[[Sequence[Floats], int, int, np.random.Generator], Floats]
@@ -23,8 +23,8 @@ JITTER = 1e-9
 """Part of the variances that is added to covariances, whose root is taken."""
 
 
-@rivals_for.register
-def _(spec: SeriesSpec) -> Mapping[str, Rival]:
+def series_rivals(spec: SeriesSpec) -> Mapping[str, Rival]:
+    """Return the simple generators of series; GARCH is for log-returns alone."""
     rivals = {
         "iid bootstrap": of_moves(iid_bootstrap),
         "block bootstrap": of_moves(block_bootstrap),

@@ -8,17 +8,21 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Mapping
 from functools import singledispatch
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
 from torch import nn
 
 from sparring.data.augment.gan import SOUND
-from sparring.engine.data_spec import AudioSpec, DataSpec, ImageSpec, SeriesSpec
+from sparring.data.in_memory import IndexedDataset
+from sparring.engine.data_spec import AudioSpec, DataSpec, ImageSpec, SeriesSpec, TableSpec
 from sparring.engine.errors import UsageError
 from sparring.games.label_completion import rotations_for
 from sparring.nets.auxiliary_heads import AuxiliaryHeads
 from sparring.nets.mel_codec import codec_for, pictures_of
+from sparring.nets.score_space import ScoreDiscriminator, ScoreGenerator, score_count
 from sparring.nets.series_gan import SeriesDiscriminator, SeriesGenerator
 from sparring.nets.sound_gan import SoundDiscriminator, SoundGenerator
 from sparring.nets.strided_gan import Discriminator, Generator
@@ -30,6 +34,9 @@ FEW_IMAGES = 5_000
 """Number of images below which networks are narrower, ADA augments, and gamma is not adapted. The discriminator would
 memorise so few images, and with a target steepness gamma would fall."""
 
+WIDE_WIDTH = 64
+WIDE_GAMMA = 1.0
+"""Weight of R1 and R2 for tables of more columns than rows."""
 SERIES_WIDTH = 32
 SERIES_GAMMA = 2e-5
 """Weight of R1 and R2 over the squared number of values of a series."""
@@ -58,6 +65,11 @@ def networks_for(spec: DataSpec, recipe: R3) -> dict[str, nn.Module]:
 def defaults_for(spec: DataSpec) -> Defaults:
     """Return the settings that a kind of data, its size and the number of examples suggest."""
     raise NotImplementedError(f"defaults_for is not registered for {type(spec).__name__}")
+
+
+@singledispatch
+def fit_parts(spec: DataSpec, nets: Mapping[str, nn.Module], data: IndexedDataset) -> None:
+    """Fit fixed parts of fresh networks to the training rows, where they have any."""
 
 
 @singledispatch
@@ -168,3 +180,37 @@ def _(spec: AudioSpec, recipe: R3) -> None:
     if recipe.augment not in (None, "none", SOUND):
         raise UsageError(f"--augment {recipe.augment} is for images, these are recordings: take {SOUND} or none")
     check_settings.dispatch(object)(spec, dataclasses.replace(recipe, augment=None))
+
+
+# tables of more columns than rows
+
+
+@networks_for.register(TableSpec)
+def _(spec: TableSpec, recipe: R3) -> dict[str, nn.Module]:
+    """Return networks on the scores of the training rows; raise UsageError on tables of more rows than columns."""
+    if not spec.is_wide:
+        raise UsageError(
+            f"r3 generates tables of numbers in more columns than rows; this one has {spec.count:,} rows and "
+            f"{len(spec.columns):,} columns: take --recipe arf"
+        )
+    assert recipe.width and recipe.discriminator_width
+    (columns,), classes = spec.shape, recipe.classes(spec)
+    scores = score_count(spec.count, columns)
+    return {
+        "generator": ScoreGenerator(columns, scores, recipe.latent_dim, recipe.width, classes),
+        "discriminator": ScoreDiscriminator(columns, scores, recipe.discriminator_width, classes),
+    }
+
+
+@defaults_for.register
+def _(spec: TableSpec) -> Defaults:
+    return Defaults(WIDE_WIDTH, WIDE_GAMMA, adapts=False)
+
+
+@fit_parts.register(TableSpec)
+def _(spec: TableSpec, nets: Mapping[str, nn.Module], data: IndexedDataset) -> None:
+    """Fit scores and shrunk Gaussians to all training rows."""
+    rows = data[np.arange(len(data))].astype(np.float64)
+    for net in nets.values():
+        if isinstance(net, ScoreGenerator | ScoreDiscriminator):
+            net.start(rows, data.labels)

@@ -16,15 +16,15 @@ Differences to the paper, measured on two CPU cores (docs/lab-notebook.md):
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
 import torch
 from torch import nn
 
 from sparring.data.augment.gan import AUGMENTS
+from sparring.data.in_memory import IndexedDataset
 from sparring.engine.device import Hardware
 from sparring.engine.errors import UsageError, did_you_mean
 from sparring.engine.loop import System
@@ -34,11 +34,11 @@ from sparring.games.gan import GAN
 from sparring.games.hints import parse_hints
 from sparring.games.label_completion import LabelCompletion
 from sparring.games.objectives import OBJECTIVES
-from sparring.games.penalties import r1, r2
+from sparring.games.penalties import r1, r2, squared_norm
 from sparring.nets.auxiliary_heads import AuxiliaryHeads
 from sparring.recipes import R3_KINDS
 from sparring.recipes.generators.base import ImageGenerator
-from sparring.recipes.generators.networks import check_settings, defaults_for, networks_for
+from sparring.recipes.generators.networks import check_settings, defaults_for, fit_parts, networks_for
 from sparring.recipes.recipe import adams, check_positive, check_range, ema_of, tunable
 
 
@@ -125,7 +125,7 @@ class R3(ImageGenerator):
         adapts = self.gamma is None and defaults.adapts
         steepness = self.steepness if self.steepness is not None else STEEPNESS if adapts else 0.0
         gamma = self.gamma if self.gamma is not None else defaults.gamma
-        return dataclasses.replace(
+        return replace(
             self,
             preset=preset,
             width=width,
@@ -149,10 +149,15 @@ class R3(ImageGenerator):
         """Return the networks for this kind of data (`recipes/generators/networks.py`)."""
         return networks_for(spec, self)
 
+    def fit_parts(self, nets: Mapping[str, nn.Module], data: IndexedDataset) -> None:
+        """Fit fixed parts of fresh networks to the training rows."""
+        fit_parts(data.spec, nets, data)
+
     def system(self, spec: Any, nets: Mapping[str, nn.Module], total: int) -> System:
         """Return the game of Eq. 2 to 4 with optimizers and schedules."""
         assert self.gamma is not None and self.gamma_end is not None and self.augment is not None
         device = next(nets["generator"].parameters()).device
+        norm = getattr(nets["discriminator"], "squared_gradient", squared_norm)
         controller = AdaptiveGamma(self.gamma, self.steepness).to(device) if self.steepness else None
         gamma = controller or cosine(self.gamma, self.gamma_end)
         augment = AUGMENTS[self.augment](spec.shape).to(device) if self.augment != "none" else None
@@ -161,7 +166,7 @@ class R3(ImageGenerator):
             nets["discriminator"],
             OBJECTIVES["relativistic"],
             latent_dim=getattr(nets["generator"], "latent_dim", self.latent_dim),
-            penalties=[r1(gamma, self.penalty_interval), r2(gamma, self.penalty_interval)],
+            penalties=[replace(p(gamma, self.penalty_interval), function=norm) for p in (r1, r2)],
             conditional=self.classes(spec) > 0 or self.condition_stats(spec) != (),
             augment=augment,
             gamma_controller=controller,
