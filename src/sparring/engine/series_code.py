@@ -30,8 +30,9 @@ MIN_VARIANCE_RATIO = 0.3
 NORMAL_KURTOSIS = 3.0
 MAX_TAIL = 3.0
 """Largest parameter of the tails."""
-MAX_CODED = 4.5
-"""Bound of coded values with heavy tails on the way out: beyond it are 7 of a million normal numbers."""
+LIMIT_RANK, LIMIT_FACTOR = 5, 1.1
+"""Coded values with heavy tails are cut off beyond this factor of the absolute value of this rank, not at the largest:
+a generator that reaches a little further in coded values reaches far in returns."""
 MAX_LOG = 80.0
 """Bound of logarithms of decoded values, which float32 can still hold."""
 
@@ -48,6 +49,8 @@ class ChannelCode:
     """Scale of levels or log-returns, so that coded values have variance 1."""
     tail: float = 0.0
     """Parameter of heavy tails, in coded values: sinh(tail z) / tail; 0: none."""
+    limit: float = 4.5
+    """Bound of coded values with heavy tails, on the way out."""
     start_mean: float = 0.0
     """Mean of the logarithm of the first value of a window, of log-returns."""
     start_std: float = 1.0
@@ -60,10 +63,10 @@ def lighten(y: Tensor, tail: float) -> Tensor:
     return y if tail == 0 else (tail * y).asinh() / tail
 
 
-def weight_tails(z: Tensor, tail: float) -> Tensor:
-    """Return sinh(tail z) / tail, float64: the inverse of `lighten`."""
+def weight_tails(z: Tensor, tail: float, limit: float) -> Tensor:
+    """Return sinh(tail z) / tail of z cut off at `limit`, float64: the inverse of `lighten`."""
     z = z.double()
-    return z if tail == 0 else (tail * z.clamp(-MAX_CODED, MAX_CODED)).sinh() / tail
+    return z if tail == 0 else (tail * z.clamp(-limit, limit)).sinh() / tail
 
 
 def encode(codes: Sequence[ChannelCode], x: Tensor) -> Tensor:
@@ -98,9 +101,9 @@ def _decode(code: ChannelCode, x: Tensor) -> Tensor:
     import torch
 
     if not code.returns:
-        return weight_tails(x, code.tail) * code.std + code.mean
+        return weight_tails(x, code.tail, code.limit) * code.std + code.mean
     start = x[:, :1] * code.start_std + code.start_mean
-    moves = weight_tails(x[:, 1:], code.tail) * code.std + code.mean
+    moves = weight_tails(x[:, 1:], code.tail, code.limit) * code.std + code.mean
     return torch.cat([start, start + moves.cumsum(1)], 1).clamp(-MAX_LOG, MAX_LOG).exp()
 
 
@@ -115,9 +118,9 @@ def fit_code(x: NDArray[Any], requested: str) -> ChannelCode:
         raise SparringError("--code returns needs values above 0 in every channel: take --code auto or levels")
     if requested == "returns" or (requested == "auto" and positive and moves_randomly(np.log(x))):
         log = np.log(x)
-        mean, std, tail = _fit_tail(np.diff(log, axis=1))
+        fitted = _fit_tail(np.diff(log, axis=1))
         start = log[:, 0]
-        return ChannelCode(True, mean, std, tail, float(start.mean()), float(start.std()) or 1.0)
+        return ChannelCode(True, *fitted, float(start.mean()), float(start.std()) or 1.0)
     return ChannelCode(False, *_fit_tail(x))
 
 
@@ -134,8 +137,8 @@ def moves_randomly(log: NDArray[np.float64]) -> bool:
     )
 
 
-def _fit_tail(values: NDArray[np.float64]) -> tuple[float, float, float]:
-    """Return mean, scale and tail with which the coded values have variance 1 and kurtosis 3, or less without tails.
+def _fit_tail(values: NDArray[np.float64]) -> tuple[float, float, float, float]:
+    """Return mean, scale, tail and limit with which the coded values have variance 1 and kurtosis 3, or less without tails.
 
     The tail is searched by bisection, scale and tail in turn.
     """
@@ -144,15 +147,17 @@ def _fit_tail(values: NDArray[np.float64]) -> tuple[float, float, float]:
     y = torch.from_numpy(np.ascontiguousarray(values).ravel())
     mean, std = float(y.mean()), float(y.std(correction=0))
     if std == 0:
-        return mean, 1.0, 0.0
+        return mean, 1.0, 0.0, ChannelCode.limit
     y = (y - mean) / std
     if _kurtosis(y) <= NORMAL_KURTOSIS:
-        return mean, std, 0.0
+        return mean, std, 0.0, ChannelCode.limit
     scale, tail = 1.0, 0.0
     for _ in range(12):
         tail = _search_tail(y / scale)
         scale *= float(lighten(y / scale, tail).std(correction=0))
-    return mean, std * scale, tail
+    sizes = lighten(y / scale, tail).abs().unique()
+    limit = LIMIT_FACTOR * float(sizes[-min(LIMIT_RANK, len(sizes))])
+    return mean, std * scale, tail, min(limit, ChannelCode.limit)
 
 
 def _search_tail(y: torch.Tensor) -> float:
