@@ -155,7 +155,7 @@ def _fit_tail(values: NDArray[np.float64]) -> tuple[float, float, float, float]:
     for _ in range(12):
         tail = _search_tail(y / scale)
         scale *= float(lighten(y / scale, tail).std(correction=0))
-    sizes = lighten(y / scale, tail).abs().unique()
+    sizes = lighten(y / scale, tail).abs().unique()  # type: ignore[no-untyped-call]
     limit = LIMIT_FACTOR * float(sizes[-min(LIMIT_RANK, len(sizes))])
     return mean, std * scale, tail, min(limit, ChannelCode.limit)
 
