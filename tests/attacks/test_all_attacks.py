@@ -19,6 +19,7 @@ from sparring.attacks import (
     apgd,
     carlini_wagner,
     deepfool,
+    evolution,
     fab,
     fgsm,
     fmn,
@@ -48,6 +49,7 @@ ATTACKS: dict[str, Attack] = {
     "fmn": partial(fmn, steps=30),
     "hop_skip_jump": partial(hop_skip_jump, steps=4, draws=30),
     "greedy": partial(greedy, values=3),
+    "evolution": partial(evolution, steps=6, pairs=8),
 }
 UNTARGETED = {"apgd-t", "fab-t"}
 """Attacks that choose their own targets."""
@@ -57,9 +59,10 @@ SUPPORTED: dict[str, tuple[Norm, ...]] = {
     **dict.fromkeys(("fgsm", "pgd", "pgd-momentum", "fmn", "greedy"), ALL),
     "carlini_wagner": ("L2",),
     "hop_skip_jump": ("Linf", "L2"),
+    "evolution": ("Linf", "L2"),
 }
 """Norms that each attack supports."""
-GRADIENT_FREE = {"square", "hop_skip_jump", "greedy"}
+GRADIENT_FREE = {"square", "hop_skip_jump", "greedy", "evolution"}
 """Attacks without gradients."""
 NO_RESTARTS = {"fgsm", "carlini_wagner", "deepfool", "fmn", "hop_skip_jump", "greedy"}
 """Attacks without restarts."""

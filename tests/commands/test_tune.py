@@ -218,7 +218,7 @@ def test_two_processes_share_a_folder_and_a_killed_one_is_continued(table: Path,
         ({"images": 0}, "--images must be 1 or more"),
         ({"storage": "db", "images": None}, "--storage is for several machines.*give --images N"),
         ({"storage": "nosuch://x"}, "--storage nosuch://x cannot be opened"),
-        ({"recipe": "pgd"}, "pgd is a method of `sparring harden`, which cannot be tuned"),
+        ({"recipe": "pgd"}, "pgd is trained by `sparring harden`: recipes of train and classify can be tuned"),
         ({"recipe": "nosuch"}, "unknown recipe 'nosuch'"),
     ],
 )

@@ -5,6 +5,7 @@ from sparring.attacks.autoattack import AutoAttackResult, autoattack
 from sparring.attacks.carlini_wagner import carlini_wagner
 from sparring.attacks.channel import CHANNELS, through_channel
 from sparring.attacks.deepfool import deepfool
+from sparring.attacks.evolution import evolution
 from sparring.attacks.fab import fab
 from sparring.attacks.fmn import fmn
 from sparring.attacks.greedy import greedy
@@ -39,6 +40,7 @@ __all__ = [
     "check_inputs",
     "deepfool",
     "eot",
+    "evolution",
     "fab",
     "fgsm",
     "fmn",

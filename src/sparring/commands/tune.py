@@ -25,6 +25,8 @@ from sparring.engine.errors import UsageError, did_you_mean
 from sparring.recipes import DEFAULTS, RECIPES, default_recipe, recipe_class, recipes_for
 from sparring.recipes.recipe import Recipe, to_settings, tunable_fields
 
+TUNED = ("train", "classify")
+"""Commands whose recipes can be tuned."""
 DEFAULT_MINUTES, DEFAULT_TRIALS, DEFAULT_REPEATS = 30.0, 20, 3
 
 
@@ -136,13 +138,13 @@ def tuned_recipe(kind: str, label: str | None) -> str:
 
 
 def _recipe(recipe: Recipe | str) -> Any:
-    """Return the recipe to tune; raise UsageError where there is none of its name, or `harden` trains it."""
+    """Return the recipe to tune; raise UsageError where there is none of its name, or it cannot be tuned."""
     known = recipe if isinstance(recipe, str) else recipe.name
     if known not in RECIPES:
         raise UsageError(f"unknown recipe '{known}': {did_you_mean(known, RECIPES)}")
     command = RECIPES[known].command
-    if command == "harden":
-        raise UsageError(f"{known} is a method of `sparring harden`, which cannot be tuned: its score is an attack's")
+    if command not in TUNED:
+        raise UsageError(f"{known} is trained by `sparring {command}`: recipes of {' and '.join(TUNED)} can be tuned")
     return requested_recipe(command, recipe, "")
 
 
