@@ -3,8 +3,8 @@
     python benchmarks/tune.py branin hartmann --seeds 10      # 5 minutes of one core
     python benchmarks/tune.py adult --seeds 3                 # 15 minutes
 
-Surfaces: Branin's function (2 fields), Hartmann's of 6 fields, and the error of recipe `tabular_mlp` on held-out rows of
-Adult (4 fields, `--rows` rows, `--images` training examples a trial). All are searched through
+Surfaces: Branin's function (2 fields), Hartmann's of 6 fields, and the error of recipe `tabular_mlp` on held-out rows
+of Adult (4 fields, `--rows` rows, `--images` training examples a trial). All are searched through
 `commands/tuning/search.py`, without halving; the first trial has the defaults.
 
 Random search has `--trials` trials; the process counts the trials that it needs for a score as low as the lowest of
@@ -129,9 +129,7 @@ def compare(name: str, options: argparse.Namespace) -> dict[str, Any]:
                     "cpu_seconds": {"random": middle - begin, "gp": time.process_time() - middle},
                 }
             )  # fmt: skip
-            log(
-                f"{name}, seed {seed}: random {lowest:.4g} in {options.trials} trials, reached in {needed} ({min(model):.4g})"
-            )
+            log(f"{name}, seed {seed}: random {lowest:.4g}, reached after {needed} ({min(model):.4g})")
     fractions = [run["needed"] / options.trials for run in runs]
     mean = statistics.fmean(fractions)
     half = (
