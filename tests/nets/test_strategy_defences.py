@@ -7,6 +7,7 @@ import torch
 from tests.bars import random_windows
 from torch import nn
 
+from sparring.attacks.wrappers import bpda
 from sparring.nets.strategies import Momentum, MovingAverage
 from sparring.nets.strategy_defences import (
     Delayed,
@@ -60,3 +61,13 @@ def test_noise_keeps_bars_bars() -> None:
     noisy = noisy_bars(BARS, 0.5, torch.randn(40, 64, dtype=torch.float64))
     assert (noisy[:, 2] <= noisy[:, 3]).all() and (noisy[:, 3] <= noisy[:, 1]).all()
     assert (noisy[:, 4] == BARS[:, 4]).all()
+
+
+def test_the_gradient_of_means_reaches_every_bar_of_a_median() -> None:
+    defence = MedianInput(Momentum())
+    attacked = bpda(defence.medians, defence.strategy, backward=defence.means)
+    assert (attacked(BARS) == defence(BARS)).all()
+    for model, bars_with_gradient in ((defence, 1), (attacked, 3)):
+        leaf = BARS.clone().requires_grad_()
+        (gradient,) = torch.autograd.grad(model(leaf).sum(), leaf)
+        assert ((gradient[:, 3, -3:] != 0).sum(1) == bars_with_gradient).all()

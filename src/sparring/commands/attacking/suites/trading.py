@@ -35,7 +35,7 @@ from sparring.report.format import csv_text
 from sparring.report.trading_attack_section import OrderLevel, TradingAttackDetails, trading_sections
 from sparring.stats.block_bootstrap import block_interval
 from sparring.stats.intervals import Interval
-from sparring.stats.proportion import CurvePoint, Proportion
+from sparring.stats.proportion import Proportion
 
 LEVELS = (0.01, 0.03, 0.1, 0.3, 1.0)
 """Costs of the curve, as fractions of the participation."""
@@ -121,10 +121,6 @@ class TradingAttack:
             details=details,
             sections=lambda report: trading_sections(details),
             by_class=robust_by_class(labels, robust.tolist()),
-            curve=[
-                CurvePoint.count(0.0, len(robust), len(robust)),
-                *(CurvePoint(level, self._proportion(~turned[:, k])) for k, level in enumerate(self.levels)),
-            ],
             files={"signals.csv": self._table(names, labels, turned[:, -1], adv)},
             notes=self._notes,
         )
@@ -232,6 +228,7 @@ class TradingAttack:
     def _notes(self) -> list[str]:
         left = len(self.data.windows) - len(self.x)
         notes = [
+            "accuracy is agreement with the strategy's own signals: 100 % without orders",
             f"each signal is attacked on its own; intervals are by blocks of {self._block} signals",
             *self.target.notes,
         ]
