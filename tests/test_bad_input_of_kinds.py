@@ -125,7 +125,7 @@ def save_model(source: str, read: dict[str, Any], settings: dict[str, Any], fold
         ("inspect long", 0, ["lasts 36,000 s, more than the 10 s that a recording may: a/day.wav", "8 recordings"]),
         ("predict to-audio long/a/day.wav", 1, ["nothing usable in long/a/day.wav", "lasts 36,000 s"]),
         ("train words --augment ada --images 8", 2, ["--augment ada is for images, these are recordings: take sound"]),
-        ("evaluate words --data words", 2, ["no scores of generated audio data yet"]),
+        ("evaluate words --data words --features inception", 2, ["--features inception and --weights are for images"]),
         # series
         ("inspect gaps.csv", 0, ["cut at 1 gaps that are too long to interpolate", "--window takes another length"]),
         ("inspect unsorted.csv", 0, ["rows were not in the order of 'time': they were sorted"]),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import wave
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
@@ -167,17 +166,6 @@ def test_tables_in_text_files_are_compared_column_by_column(quick: Cli, tmp_path
     assert "<th>wage</th>" in page and ">red<" in page  # samples as rows of the table
     worse = sparring.evaluate(bad, data)
     assert worse["fd[raw]"].value > 10 * scores["fd[raw]"] and worse["swd"].value > 2 * scores["swd[values]"]
-
-
-def test_recordings_have_no_scores_yet(tmp_path: Path) -> None:
-    for folder in ("real", "fake"):
-        for k in range(20):
-            (tmp_path / folder).mkdir(exist_ok=True)
-            with wave.open(str(tmp_path / folder / f"{k}.wav"), "wb") as file:
-                file.setnchannels(1), file.setsampwidth(2), file.setframerate(8000)
-                file.writeframes(np.random.default_rng(k).integers(-99, 99, 800).astype("<i2").tobytes())
-    with pytest.raises(sparring.UsageError, match="no scores of generated audio data yet"):
-        sparring.evaluate(tmp_path / "fake", tmp_path / "real")
 
 
 def test_raw_weights_and_checkpoints(run: sparring.Run, data: Path) -> None:

@@ -12,6 +12,7 @@ from tests.kinds import write_words
 
 import sparring
 from sparring.engine.sound_io import is_marked_wav
+from sparring.measure.scores.evaluation import Evaluation
 
 
 @pytest.fixture(scope="module")
@@ -63,3 +64,17 @@ def test_one_word_and_arrays_and_other_files(run: Path, tmp_path: Path) -> None:
 def test_settings_of_images_are_refused(words: Path, quick: Cli) -> None:
     done = quick("train", words, "--images", 64, "--augment", "ada")
     assert done.returncode == 2 and "--augment ada is for images" in done.stderr
+
+
+def test_a_run_and_a_folder_of_samples_are_evaluated(run: Path, words: Path, tmp_path: Path) -> None:
+    result = sparring.evaluate(run, n=40, features="raw")
+    assert isinstance(result, Evaluation)
+    names = {score.name for score in result.kind_scores}
+    assert names == {"recognised", "taught", "length", "pitch", "loudness"}
+    assert "swd[values]" in {score.name for score in result.scores}
+    page = (run / "report.html").read_text()
+    assert "nearest training recording" in page and "data:audio/wav" in page and "recognised" in page
+    folder = sparring.sample(run, 40, out=tmp_path / "made")
+    assert isinstance(folder, Path)
+    other = sparring.evaluate(folder, words, features="raw")
+    assert isinstance(other, Evaluation) and {score.name for score in other.kind_scores} == names

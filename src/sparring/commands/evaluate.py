@@ -74,7 +74,7 @@ def evaluate(
     beside: Source | None = None,
     within: Source | None = None,
 ) -> Evaluation | LeakageReport:
-    """Score `samples` against `data` of the same kind: images, a table or series.
+    """Score `samples` against `data` of the same kind: images, recordings, a table or series.
 
     `samples` are a run, a folder, an archive, a file, or an array: uint8 images `[N, H, W, C]`, table rows `[N, F]` or
     series `[N, C, T]`. A run's training data are the default of `data`. `features` of images: "trained", "inception"

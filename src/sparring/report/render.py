@@ -116,6 +116,16 @@ def _(
     ]
 
 
+@render_pairs.register
+def _(spec: AudioSpec, samples: NDArray[Any], nearest: NDArray[Any], distances: Sequence[float]) -> list[Block]:
+    """Return a sample and its nearest training recording side by side, to listen to."""
+    sounds = []
+    for sample, recording, distance in zip(samples, nearest, distances, strict=True):
+        sounds.append(Sound.of_samples(sample, spec.rate, f"sample, distance {number(distance)}"))
+        sounds.append(Sound.of_samples(recording, spec.rate, "nearest training recording"))
+    return [Gallery(sounds, "pairs")]
+
+
 def _texts(captions: Sequence[str], count: int) -> Sequence[str]:
     return captions or [""] * count
 

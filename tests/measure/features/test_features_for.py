@@ -42,8 +42,8 @@ def test_values_that_cannot_be_compared(value: float, message: str) -> None:
 
 
 def test_kinds_without_scores_and_choices_that_do_not_fit() -> None:
-    with pytest.raises(UsageError, match="no scores of generated audio data yet"):
-        values_for(AudioSpec(8000, 10, (), 2), list)
+    with pytest.raises(UsageError, match="--features inception and --weights are for images"):
+        features_for(AudioSpec(8000, 10, (), 2), "inception", None, None, None)  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="table data are compared by their values"):
         features_for(TABLE, "inception", None, None, None)  # type: ignore[arg-type]
     assert features_for(TABLE, "trained", None, None, None).name == "raw"  # type: ignore[arg-type]

@@ -30,7 +30,7 @@ from sparring.data.reader_api import MODES, ReadOptions, mode_of
 from sparring.data.resolve import is_missing
 from sparring.data.store import store_for
 from sparring.data.summary import summary
-from sparring.engine.data_spec import KINDS, DataSpec, ImageSpec, SeriesSpec
+from sparring.engine.data_spec import KINDS, AudioSpec, DataSpec, ImageSpec, SeriesSpec
 from sparring.engine.errors import SparringError, UsageError
 from sparring.engine.run_folder import Run
 from sparring.engine.seeds import check_seed
@@ -39,6 +39,7 @@ from sparring.models.density import DensityModel
 from sparring.models.generator import GeneratorModel
 from sparring.models.load_generator import load_generator
 from sparring.models.saved import saved_players
+from sparring.nets.mel_codec import codec_for
 
 MIN_DEFAULT, MAX_DEFAULT = 1_000, 10_000
 """Limits of the default number of samples, which is the number of real rows."""
@@ -339,6 +340,13 @@ def _form(spec: DataSpec, report: SourceReport) -> dict[str, Any]:
     """Return what the protocol says about the form of the rows."""
     scale = "mean 0 and variance 1 over the training rows"
     return {"shape": list(spec.shape), "scale": scale, "resize": None}
+
+
+@_form.register
+def _(spec: AudioSpec, report: SourceReport) -> dict[str, Any]:
+    _, bands, frames = codec_for(spec).shape
+    form = f"log-mel spectrograms, {bands} bands, {frames} frames"
+    return {"rate": spec.rate, "seconds": round(spec.length / spec.rate, 3), "scale": form, "resize": None}
 
 
 @_form.register

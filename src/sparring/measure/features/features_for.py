@@ -15,13 +15,16 @@ from sparring.data.dataset import Dataset
 from sparring.data.open import open_source
 from sparring.data.registry import CHANNEL_FEATURES
 from sparring.data.resolve import cache_folder
-from sparring.engine.data_spec import KINDS, DataSpec, ImageSpec, SeriesSpec, TableSpec
+from sparring.engine.data_spec import KINDS, AudioSpec, DataSpec, ImageSpec, SeriesSpec, TableSpec
 from sparring.engine.device import Hardware
 from sparring.engine.errors import SparringError, UsageError
 from sparring.measure.features import feature_net as nets
 from sparring.measure.features.feature_net import Features
-from sparring.measure.features.trained_features import trained_features
+from sparring.measure.features.trained_features import FeatureNetTraining, trained_features
+from sparring.nets.mel_codec import pictures_of, to_pictures
 
+SOUND_TRAINING = FeatureNetTraining(images=90_000)
+"""Spectrograms of one window need fewer examples than photos."""
 MAX_DEVIATIONS = 1e6
 """Largest distance of a value from the mean, in standard deviations of the training data."""
 Values = Callable[[NDArray[Any]], NDArray[Any]]
@@ -45,7 +48,7 @@ def check_scored(kind: str) -> None:
 
 def _unscored(kind: str) -> UsageError:
     return UsageError(
-        f"there are no scores of generated {kind} data yet: images, tables and series can be evaluated. "
+        f"there are no scores of generated {kind} data: images, recordings, tables and series can be evaluated. "
         "`sparring attack` and `sparring predict` test a classifier"
     )
 
@@ -53,6 +56,12 @@ def _unscored(kind: str) -> UsageError:
 @values_for.register
 def _(spec: ImageSpec, training: Callable[[], Iterable[NDArray[Any]]]) -> Values:
     return lambda rows: rows
+
+
+@values_for.register
+def _(spec: AudioSpec, training: Callable[[], Iterable[NDArray[Any]]]) -> Values:
+    """Return the log-mel spectrograms of recordings, as grey images."""
+    return lambda rows: to_pictures(spec, rows)
 
 
 @values_for.register(TableSpec)
@@ -143,3 +152,24 @@ def _(
         hardware=hardware, on_progress=on_progress,
     )  # fmt: skip
     return nets.features_by_channel(net, spec.channels) if channel_source else net
+
+
+@features_for.register
+def _(
+    spec: AudioSpec,
+    choice: str | Path | nn.Module,
+    weights: str | Path | None,
+    data: Dataset,
+    hardware: Hardware,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Features:
+    """Return features of spectrograms: by default of a network trained on those of the training recordings."""
+    if weights is not None or choice == "inception":
+        raise UsageError("--features inception and --weights are for images: leave them out")
+    if choice != "trained":
+        return features_for.dispatch(ImageSpec)(spec, choice, weights, data, hardware, on_progress)
+    training = data.split("train")
+    return trained_features(
+        pictures_of(spec), lambda idx: to_pictures(spec, training[idx]), training.labels, data=training.fingerprint,
+        folder=cache_folder() / "features", hardware=hardware, training=SOUND_TRAINING, on_progress=on_progress,
+    )  # fmt: skip

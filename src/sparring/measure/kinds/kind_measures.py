@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sparring.engine.data_spec import DataSpec, SeriesSpec, TableSpec
+from sparring.engine.data_spec import AudioSpec, DataSpec, SeriesSpec, TableSpec
 from sparring.measure.rivals.rivals import LabelledRows, rivals_for
 from sparring.measure.scores.evaluation import ComparedScore
 from sparring.stats.intervals import Interval
@@ -49,6 +49,24 @@ class KindMeasure:
 def kind_measures(spec: DataSpec) -> tuple[KindMeasure, ...]:
     """Return the measures that belong to this kind of data; images have none beside those of features."""
     return ()
+
+
+@kind_measures.register
+def _(spec: AudioSpec) -> tuple[KindMeasure, ...]:
+    from sparring.measure.kinds.sound_measures import descriptors, recognised, taught
+
+    words = (
+        KindMeasure("Samples whose word a recogniser of the training recordings hears: 1 is best.", recognised),
+        KindMeasure("Real recordings that a recogniser of samples alone hears: 1 is best. Copies reach it.", taught),
+    )
+    return (
+        *(words if len(spec.classes) > 1 else ()),
+        KindMeasure(
+            "Kolmogorov-Smirnov distance of length, pitch and loudness to those of real recordings: 0 is best. "
+            "Unvoiced recordings have the lowest pitch, silent ones the lowest level.",
+            descriptors,
+        ),
+    )
 
 
 @kind_measures.register

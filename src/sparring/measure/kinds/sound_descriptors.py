@@ -16,6 +16,8 @@ PITCH_HERTZ = (60.0, 400.0)
 """Range of the pitch of voices."""
 MIN_PERIODICITY = 0.5
 """Autocorrelation at the period, relative to that at 0, from which a frame counts as voiced."""
+OCTAVE_COST = 0.05
+"""Fall of the autocorrelation for each octave below the highest pitch, against multiples of the period."""
 MIN_LEVEL = 0.1
 """Level of a voiced frame, as a fraction of that of the loudest frame."""
 CHUNK_ROWS = 256
@@ -37,8 +39,8 @@ def loudness(rows: NDArray[np.int16], rate: int) -> NDArray[np.float64]:
 def pitch(rows: NDArray[np.int16], rate: int) -> NDArray[np.float64]:
     """Return the median pitch of the voiced frames of each recording, `[N]`, in Hz; NaN where none is voiced.
 
-    The pitch of a frame is that of the largest peak of its autocorrelation, divided by that of the window (Boersma
-    1993, "Accurate short-term analysis of the fundamental frequency", Eq. 9).
+    The pitch of a frame is that of the largest peak of its autocorrelation, divided by that of the window, less a cost
+    of low pitches (Boersma 1993, "Accurate short-term analysis of the fundamental frequency", Eq. 9 and 24).
     """
     chunks = [_pitch(rows[k : k + CHUNK_ROWS], rate) for k in range(0, len(rows), CHUNK_ROWS)]
     return np.concatenate(chunks) if chunks else np.zeros(0)
@@ -58,7 +60,8 @@ def _pitch(rows: NDArray[np.int16], rate: int) -> NDArray[np.float64]:
     correlation = correlation / np.maximum(power[..., None], 1e-9) / of_window
     inner = correlation[..., shortest:longest]
     is_peak = (inner >= correlation[..., shortest - 1 : longest - 1]) & (inner >= correlation[..., shortest + 1 :])
-    best = np.where(is_peak, inner, -1)
+    octaves = np.log2(np.arange(shortest, longest) / shortest)
+    best = np.where(is_peak, inner - OCTAVE_COST * octaves, -1)
     lag, height = best.argmax(2) + shortest, best.max(2)
     voiced = (height > MIN_PERIODICITY) & (power > MIN_LEVEL**2 * power.max(1, keepdims=True)) & (power > 0)
     hertz = np.where(voiced, rate / lag, np.nan)

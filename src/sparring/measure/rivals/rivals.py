@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sparring.engine.data_spec import DataSpec, SeriesSpec, TableSpec
+from sparring.engine.data_spec import AudioSpec, DataSpec, SeriesSpec, TableSpec
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,13 @@ Rival = Callable[[Any, LabelledRows, int, np.random.Generator], LabelledRows]
 def rivals_for(spec: DataSpec) -> Mapping[str, Rival]:
     """Return the simple generators of this kind of data by name; images have none."""
     return {}
+
+
+@rivals_for.register
+def _(spec: AudioSpec) -> Mapping[str, Rival]:
+    from sparring.measure.rivals.sound_rivals import gaussian
+
+    return {"Gaussian": gaussian}
 
 
 @rivals_for.register
