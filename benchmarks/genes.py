@@ -3,12 +3,13 @@
     python benchmarks/genes.py --halves 20
 
 Protocol. For each of --halves splits of a data set, half of each class is learnt from and the other half is for
-testing. `r3` plays on the scores of the first half for --rounds rounds. Beside it: the shrunk Gaussian of each class (r3 begins
-as it), copies with noise, and real rows. Scores: accuracy on the test half of a ridge classifier that learns from
-200 samples (TSTR), or from the first half (TRTR); gamma of the 1,000 most variable genes; ranks of t-statistics; AUC of
-an attack on membership by the nearest sample. Intervals are those of a mean over splits, whose halves overlap, so they
-are too narrow. Planted rows: before the first split three rows of permuted genes are added to the half; they come back
-where a sample is as near to one of them as the nearest sample is to half of the other training rows.
+testing. `r3` plays on the scores of the first half for --rounds rounds. Beside it: the shrunk Gaussian of each class,
+as which r3 begins; copies with noise; real rows. Scores: accuracy on the test half of a ridge classifier that learns
+from 200 samples (TSTR), or from the first half (TRTR); gamma of the 1,000 most variable genes; ranks of t-statistics;
+AUC of an attack on membership by the nearest sample. Intervals are those of a mean over splits, whose halves overlap,
+so they are too narrow. Planted rows: three rows of permuted genes are added to the half of the first split; they come
+back where a sample is as near to one of them as the nearest sample is to half of the other training rows. Settings were
+chosen on another data set, alon.
 """
 
 from __future__ import annotations

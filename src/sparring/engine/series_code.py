@@ -140,7 +140,8 @@ def moves_randomly(log: NDArray[np.float64]) -> bool:
 def _fit_tail(values: NDArray[np.float64]) -> tuple[float, float, float, float]:
     """Return mean, scale, tail and limit.
 
-    Coded values have variance 1 and kurtosis 3, or less without tails. The tail is searched by bisection, scale and tail in turn.
+    Coded values have variance 1 and kurtosis 3, or less without tails. The tail is searched by bisection, scale and
+    tail in turn.
     """
     import torch
 

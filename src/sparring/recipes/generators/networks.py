@@ -35,7 +35,7 @@ FEW_IMAGES = 5_000
 memorise so few images, and with a target steepness gamma would fall."""
 
 WIDE_WIDTH = 64
-WIDE_GAMMA = 1.0
+WIDE_GAMMA = 10.0
 """Weight of R1 and R2 for tables of more columns than rows."""
 SERIES_WIDTH = 32
 SERIES_GAMMA = 2e-5
