@@ -53,13 +53,22 @@ def main() -> None:
 
 
 def adult(recipe: str, seeds: list[int]) -> None:
-    """Score a generator on Adult."""
+    """Score a generator on Adult; what is done so far is saved after each step."""
     import sparring
     from sparring.commands.training.run_settings import open_run_data
     from sparring.measure.kinds.kind_measures import Comparison, kind_measures
     from sparring.measure.rivals.rivals import LabelledRows, rivals_for
 
     by_seed: list[dict[str, Any]] = []
+    beside: dict[str, dict[str, Any]] = {}
+
+    def scored(spec: Any, side: Any, real: Any, training: Any, seed: int, *, judges: bool = True) -> dict[str, Any]:
+        comparison = Comparison(spec, side, real, training, seed)
+        scores: dict[str, Any] = {
+            name: value.to_json() for m in kind_measures(spec) for name, value in m.compute(comparison).items()
+        }
+        return scores | ({"rare_f1": four_judges(spec, side, real)} if judges else {})
+
     for seed in seeds:
         with tempfile.TemporaryDirectory() as folder:
             begin = time.process_time()
@@ -67,42 +76,33 @@ def adult(recipe: str, seeds: list[int]) -> None:
                 record.data_folder() / "adult", recipe, label="14", seed=seed, out=Path(folder) / "run", device="cpu"
             )
             minutes = (time.process_time() - begin) / 60
-            data = open_run_data(run)
-            model = sparring.load(run.path)
+            data, model = open_run_data(run), sparring.load(run.path)
             begin = time.process_time()
             samples = np.concatenate(list(model.samples(len(data), seed=seed)))
             sampling = (time.process_time() - begin) / 60
         spec, test = data.spec, data.split("test")
         real, training = (LabelledRows(d[np.arange(len(d))], d.labels) for d in (test, data))
-        sides = {recipe: LabelledRows(samples, np.full(len(samples), -1))}
-        if seed == seeds[0]:
-            half = np.random.default_rng(0).permutation(len(real))
-            sides |= {"real rows": training, "real halves": real.take(half[: len(half) // 2])}
-            sides |= {
-                name: rival(spec, training, len(training), np.random.default_rng(seed))
-                for name, rival in rivals_for(spec).items()
-            }
-        result: dict[str, Any] = {"seed": seed, "train_cpu_minutes": minutes, "sample_cpu_minutes": sampling}
-        for name, side in sides.items():
-            others = real.take(half[len(half) // 2 :]) if name == "real halves" else real
-            comparison = Comparison(spec, side, others, training, seed)
-            scores = {
-                key: value.to_json()
-                for measure in kind_measures(spec)
-                if name != "real rows" or "udges" in measure.summary
-                for key, value in measure.compute(comparison).items()
-            }
-            if name != "real halves":
-                scores["rare_f1"] = four_judges(spec, side, real)
-            result[name] = scores
-            record.log(f"seed {seed} {name}: {json.dumps({k: v.get('value', v) for k, v in scores.items()})}")
-        by_seed.append(result)
-    means = {
-        name: float(np.mean([r[recipe][name]["value"] for r in by_seed]))
-        for name in SCORES
-        if name in by_seed[0][recipe]
-    }
-    f1 = float(np.mean([r[recipe]["rare_f1"]["mean"] for r in by_seed]))
+        side = LabelledRows(samples, np.full(len(samples), -1))
+        scores = scored(spec, side, real, training, seed)
+        by_seed.append({"seed": seed, "train_cpu_minutes": minutes, "sample_cpu_minutes": sampling, **scores})
+        record.log(f"seed {seed}: {json.dumps({k: v.get('value', v) for k, v in scores.items()})}")
+        save_adult(recipe, by_seed, beside)
+    half = np.random.default_rng(0).permutation(len(real))
+    first, second = real.take(half[: len(half) // 2]), real.take(half[len(half) // 2 :])
+    beside["real rows (F1 of judges)"] = {"rare_f1": four_judges(spec, training, real)}
+    beside["real halves"] = scored(spec, first, second, training, 0, judges=False)
+    save_adult(recipe, by_seed, beside)
+    for name, rival in rivals_for(spec).items():
+        rows = rival(spec, training, len(training), np.random.default_rng(0))
+        beside[name] = scored(spec, rows, real, training, 0)
+        record.log(f"{name}: {json.dumps({k: v.get('value', v) for k, v in beside[name].items()})}")
+        save_adult(recipe, by_seed, beside)
+
+
+def save_adult(recipe: str, by_seed: list[dict[str, Any]], beside: dict[str, Any]) -> None:
+    """Write the result of the seeds so far."""
+    means = {name: float(np.mean([r[name]["value"] for r in by_seed])) for name in SCORES if name in by_seed[0]}
+    f1 = float(np.mean([r["rare_f1"]["mean"] for r in by_seed]))
     met = means["tstr_auc_boosting"] >= 0.905 and f1 >= 0.645 and means["shapes"] >= 0.975 and means["pairs"] >= 0.95
     met = met and means["valid_rows"] == 1 and 0.48 <= means["nearest_is_training"] <= 0.52
     record.save(
@@ -110,10 +110,10 @@ def adult(recipe: str, seeds: list[int]) -> None:
         result=f"TSTR AUC {means['tstr_auc_boosting']:.4f}, F1 of four judges {f1:.3f}, shapes {means['shapes']:.4f}, "
         f"pairs {means['pairs']:.4f}, boosted two-sample AUC {means['boosted_two_sample_auc']:.3f}, valid "
         f"{means['valid_rows']:.4f}, nearest is training {means['nearest_is_training']:.4f}, "
-        f"{np.mean([r['train_cpu_minutes'] for r in by_seed]):.2f} CPU minutes",
+        f"{np.mean([r['train_cpu_minutes'] for r in by_seed]):.2f} CPU minutes, {len(by_seed)} seeds",
         target="TSTR AUC >= .905, F1 >= .645, shapes >= .975, pairs >= .95, all valid, nearest .48 to .52",
         met=bool(met),
-        details={"means": means, "rare_f1": f1, "runs": by_seed},
+        details={"means": means, "rare_f1": f1, "runs": by_seed, "beside": beside},
     )
 
 

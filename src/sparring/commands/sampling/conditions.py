@@ -53,7 +53,7 @@ def parse_condition(text: str, spec: TableSpec, flag: str) -> Condition:
             return Condition(name, relation, rest[match.end() :].strip())
     match = CONDITION.search(text)
     if match is None:
-        raise UsageError(f"{flag} '{text}' is no condition: write COLUMN=VALUE, or COLUMN<=NUMBER")
+        raise UsageError(f"{flag} '{text}' is no condition, and no file: write COLUMN=VALUE, or COLUMN<=NUMBER")
     unlearnt = [column.name for column in spec.written if column.role != "learnt"]
     name = text[: match.start()].strip()
     if name in unlearnt:

@@ -55,10 +55,8 @@ class WholeTables(Tables):
         columns = _columns(plans)
         if not columns:
             raise UsageError(f"{self.name}: no column is left to learn from: {'; '.join(self.notes) or 'all dropped'}")
-        if label is not None and label not in [column.name for column in columns if column.categories]:
-            raise UsageError(
-                f"--label {label} is not a column of words that rows share: --categorical '{label}' reads numbers so"
-            )
+        if label is not None and label not in [column.name for column in columns]:
+            raise UsageError(f"--label {label} is not learnt, see the notes: {'; '.join(self.notes)}")
         return TableSpec(columns, label or "", left_out=tuple(sorted(drop)), written=tuple(p.written for p in plans))
 
     def _plan_like(self, like: TableSpec) -> TableSpec:

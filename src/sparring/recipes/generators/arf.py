@@ -41,7 +41,7 @@ class ARF(Fitted):
     """Trees in the forest."""
     rounds: int = 10
     """Largest number of forests."""
-    leaf_rows: int = 10
+    leaf_rows: int = 20
     """Smallest number of real rows in a leaf: with few, samples are copies."""
 
     def __post_init__(self) -> None:
