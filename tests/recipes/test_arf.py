@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import torch
 from sparring.commands.sampling.conditions import parse_condition, parse_conditions, with_conditions
 from sparring.data.tables.codes import cells_of
 from sparring.engine.data_spec import Column, TableSpec
+from sparring.engine.device import Hardware
 from sparring.engine.errors import SparringError, UsageError
 from sparring.engine.table_form import CellForm, Dependence, FileColumn
 from sparring.models.generator import GeneratorModel
@@ -43,7 +45,7 @@ def rows(count: int = 3000) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def model() -> GeneratorModel:
-    recipe = ARF(trees=5)
+    recipe = ARF(trees=5, leaf_rows=10)
     net = recipe.fit(SPEC, rows(), np.full(3000, -1), 0, lambda done, total: None)["generator"]
     return GeneratorModel(net, SPEC, recipe, metadata={"custom_nets": False})
 
@@ -139,6 +141,12 @@ def test_evidence_is_exact() -> None:
     assert float(fake[:, 1].mean()) == pytest.approx(float(posterior[0] * 0.5 + posterior[1] * 0.8), abs=0.01)
 
 
+def test_leaves_hold_20_rows_or_5_percent() -> None:
+    for count, expected in ((50, 5), (200, 10), (100_000, 20)):
+        assert ARF().resolve(replace(SPEC, count=count), Hardware.find("cpu")).leaf_rows == expected
+    assert ARF(leaf_rows=3).resolve(SPEC, Hardware.find("cpu")).leaf_rows == 3
+
+
 def test_wrong_conditions_name_the_way_out(model: GeneratorModel) -> None:
     for text, message in {
         "wrd=a": "no column 'wrd'.*'word'", "word": "no condition", "word<b": "holds words", "x=abc": "not a number",
@@ -148,5 +156,5 @@ def test_wrong_conditions_name_the_way_out(model: GeneratorModel) -> None:
             with_conditions(model, parse_conditions(text, SPEC, "--given"), "--given")
     with pytest.raises(UsageError, match="no training row is near"):
         with_conditions(model, [parse_condition("n > 99", SPEC, "--constraint")], "--constraint")
-    with pytest.raises(SparringError, match="20 rows or more"):
-        ARF().fit(SPEC, rows(12), np.full(12, -1), 0, lambda done, total: None)
+    with pytest.raises(SparringError, match="10 rows or more"):
+        ARF().fit(SPEC, rows(9), np.full(9, -1), 0, lambda done, total: None)

@@ -8,8 +8,8 @@ by several rows) in place of normal distributions, and gaps are codes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, replace
+from typing import ClassVar, Self
 
 import numpy as np
 import torch
@@ -18,12 +18,15 @@ from torch import nn
 
 from sparring.data.tables.codes import ColumnCodes, cells_of, learn_codes
 from sparring.engine.data_spec import TableSpec
+from sparring.engine.device import Hardware
 from sparring.engine.errors import SparringError
 from sparring.nets.leaf_tables import LeafTables
 from sparring.recipes.fitted import Fitted, OnProgress
 from sparring.recipes.generators.forests import Forest, fit_forest, resample, word_order
 from sparring.recipes.recipe import check_positive
 
+LEAF_ROWS, LEAF_FRACTION = (5, 20), 0.05
+"""Limits of the rows in a leaf where none are chosen, and between these their fraction of all rows."""
 HALF = 0.5
 """Accuracy of chance."""
 
@@ -41,11 +44,20 @@ class ARF(Fitted):
     """Trees in the forest."""
     rounds: int = 10
     """Largest number of forests."""
-    leaf_rows: int = 20
-    """Smallest number of real rows in a leaf: with few, samples are copies."""
+    leaf_rows: int | None = None
+    """Smallest number of real rows in a leaf: with few, samples are near copies. None: 20, or 5 % of the rows."""
 
     def __post_init__(self) -> None:
         check_positive(self, "trees", "rounds", "leaf_rows")
+
+    def resolve(self, spec: TableSpec, hardware: Hardware) -> Self:
+        """Return the recipe with the rows of a leaf: LEAF_ROWS, fewer where there are few rows in all."""
+        return self._for_rows(spec.count)
+
+    def _for_rows(self, count: int) -> Self:
+        if self.leaf_rows is not None:
+            return self
+        return replace(self, leaf_rows=int(min(max(LEAF_FRACTION * count, LEAF_ROWS[0]), LEAF_ROWS[1])))
 
     def nets(self, spec: TableSpec) -> dict[str, nn.Module]:
         """Return the sampler, before it is fitted."""
@@ -55,9 +67,10 @@ class ARF(Fitted):
         self, spec: TableSpec, rows: NDArray[np.float32], labels: NDArray[np.int64], seed: int, on_progress: OnProgress
     ) -> dict[str, nn.Module]:
         """Return the fitted sampler; labels are not used, since the class is a column of its own."""
-        if len(rows) < 2 * self.leaf_rows:
+        leaf_rows = self._for_rows(len(rows)).leaf_rows or 1
+        if len(rows) < 2 * leaf_rows:
             raise SparringError(
-                f"arf needs {2 * self.leaf_rows} rows or more, and there are {len(rows)}: give more, or a smaller "
+                f"arf needs {2 * leaf_rows} rows or more, and there are {len(rows)}: give more, or a smaller "
                 "--leaf-rows"
             )
         cells = cells_of(spec, rows)
@@ -69,21 +82,23 @@ class ARF(Fitted):
         for j, k in enumerate(learnt):
             if codes[k].is_word:
                 x[:, j] = word_order(encoded, j)[encoded[:, j]]
-        forest, accuracies = self._play(x, seed, on_progress)
+        forest, accuracies = self._play(x, leaf_rows, seed, on_progress)
         net = self.nets(spec)["generator"]
         assert isinstance(net, LeafTables)
         fill(net, forest, encoded, codes, learnt)
         net.accuracies = torch.tensor(accuracies)
         return {"generator": net}
 
-    def _play(self, x: NDArray[np.float32], seed: int, on_progress: OnProgress) -> tuple[Forest, list[float]]:
+    def _play(
+        self, x: NDArray[np.float32], leaf_rows: int, seed: int, on_progress: OnProgress
+    ) -> tuple[Forest, list[float]]:
         """Return the last forest, and the accuracy of each."""
         rng = np.random.default_rng(seed)
         fake = np.stack([rng.permutation(column) for column in x.T], 1)
         forest, accuracies = None, list[float]()
         for round_number in range(self.rounds):
             on_progress(round_number, self.rounds)
-            new, accuracy = fit_forest(x, fake, self.trees, self.leaf_rows, int(rng.integers(1 << 31)))
+            new, accuracy = fit_forest(x, fake, self.trees, leaf_rows, int(rng.integers(1 << 31)))
             if accuracies and accuracy >= accuracies[-1]:
                 break
             forest = new
