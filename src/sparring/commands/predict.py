@@ -242,10 +242,8 @@ def answer_all(model: Predictor, data: IndexedDataset) -> Iterator[Answers]:
 def as_csv(result: Predictions | RowDensities | NumberPredictions) -> str:
     """Return lines of name,label,probability,likeliest; of a regressor name,value,low,high; of a density model more."""
     if isinstance(result, NumberPredictions):
-        several = len(result.numbers) > 1
-        head = [
-            f"{part}{f' {k + 1}' * several}" for k in range(len(result.numbers)) for part in ("value", "low", "high")
-        ]
+        places = [""] if len(result.numbers) == 1 else [f"_{k + 1}" for k in range(len(result.numbers))]
+        head = [f"{part}{place}" for place in places for part in ("value", "low", "high")]
         lines = ((row.name, *(end for ends in _by_number(row) for end in ends)) for row in result.predictions)
         return csv_text(("name", *head), lines).rstrip("\n")
     if isinstance(result, RowDensities):

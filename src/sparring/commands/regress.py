@@ -16,7 +16,7 @@ from sparring.commands.training.session import TrainingSession
 from sparring.data.dataset import Dataset
 from sparring.data.read_keywords import ReadKeywords, read_options
 from sparring.engine import dist
-from sparring.measure.regression.report import UNTESTED, NumberTest, RegressionReport
+from sparring.measure.regression.report import NumberTest, RegressionReport
 from sparring.measure.rivals.boosting import MISSING, can_boost, has_trees
 from sparring.recipes.recipe import Recipe
 
@@ -37,12 +37,12 @@ def regress(
     progress: Progress | None = None,
     **read: Unpack[ReadKeywords],
 ) -> RegressionReport:
-    """Train a model that predicts the numbers of `source` with intervals, and test it on the test split.
+    """Train a model that predicts the numbers of `source` with intervals, and test it.
 
     Of a table `label` names the column of the number. Other data have labels that are numbers. An eighth of the
     training examples, 2,000 at most, calibrates the intervals, so that they hold the fraction `coverage` of new
     numbers. On tables boosted trees are grown beside the network. As many further examples, 1,000 at most, decide
-    which of the two answers.
+    which of the two answers. It is tested on the test split, or else on a fifth of the examples.
 
     The arguments are the fields of `TrainRequest`; `read` holds fields of `ReadOptions`. `nets` gives the player
     `regressor`, which maps inputs `[B, ...]` to `[B, 3 K]`. `progress` receives messages; by default they go to stderr.
@@ -75,8 +75,8 @@ def regress(
 def _remarks(data: Dataset, parts: Parts) -> list[str]:
     """Return notes on the parts of the training examples, and on trees that are missing."""
     count = (
-        f"{len(data):,} training {data.report.unit} have a number: {len(parts.learning):,} to learn from, "
-        f"{len(parts.validation):,} to choose by, {len(parts.calibration):,} to calibrate intervals by"
+        f"{len(parts.learning):,} {data.report.unit} to learn from, {len(parts.validation):,} to choose by, "
+        f"{len(parts.calibration):,} to calibrate intervals by, {len(parts.test):,} to test on"
     )
     return [count, *([MISSING] if has_trees(data.spec) and not can_boost() else [])]
 
@@ -84,17 +84,15 @@ def _remarks(data: Dataset, parts: Parts) -> list[str]:
 def to_text(report: RegressionReport) -> str:
     """Return the lines that the command prints."""
     lines = [f"run         {report.run}"]
-    if not report.numbers:
-        lines.append(f"errors      {UNTESTED}")
     for test in report.numbers:
         lines += _test_lines(test, report)
     if report.verdict:
         lines.append(f"verdict     {report.verdict} Train it for longer; see `sparring doctor`")
     if report.trees is not None:
-        lines += [f"answers     {report.trees.choice_text}"]
+        lines += [f"model       {report.trees.choice_text}"]
         lines += [f"trees       {text}" for text in [report.trees.test_text] if text]
     return "\n".join(
-        [*lines, f"report      {report.run}/report.html", f"predict     sparring predict {report.run} NEW"]
+        [*lines, f"report      {report.run}/report.html", f"answers     sparring predict {report.run} SOURCE"]
     )
 
 
@@ -103,6 +101,8 @@ def _test_lines(test: NumberTest, report: RegressionReport) -> list[str]:
         f"errors      '{test.name}' mean absolute error {test.error.text(4, 1)}, "
         f"root mean square {test.root_mean_square.text(4, 1)}, {report.tested_on}",
         f"baseline    '{test.name}' mean absolute error {test.constant_error.text(4, 1)}, always answering the median",
-        f"intervals   '{test.name}' {test.covered} within, nominal {report.coverage:.0%}; mean width "
+        f"intervals   '{test.name}' {test.covered} within; mean width "
         f"{test.width.text(4, 1)}, {test.constant_width:.4g} without a model",
+        f"nominal     {report.coverage:.0%}, give or take {report.calibration_spread:.1%} by the choice of "
+        f"{report.calibration_examples:,} calibration examples",
     ]

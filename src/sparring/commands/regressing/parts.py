@@ -13,23 +13,27 @@ from sparring.measure.regression.conformal import rows_needed
 
 PART = 8
 """One in this number of examples is for validation, and as many are for calibration."""
+TEST_PART = 5
+"""One in this number of examples is for testing, where the source marks none for it."""
 MAX_VALIDATION, MAX_CALIBRATION = 1000, 2000
 """Examples for validation and for calibration, at most."""
 
 
 @dataclass(frozen=True)
 class Parts:
-    """Indices of the training examples, in three parts without a common one."""
+    """Indices of the training examples, in three parts without a common one, and the examples to test on."""
 
     learning: NDArray[np.int64]
     validation: NDArray[np.int64]
     """Examples by which network or trees are chosen."""
     calibration: NDArray[np.int64]
     """Examples by which the intervals are calibrated."""
+    test: Dataset
+    """Examples to test on."""
 
 
 def parts_of(data: Dataset, source: str, coverage: float) -> Parts:
-    """Return the parts of the training examples, drawn by seed 0.
+    """Return the parts of the training examples, drawn by seed 0, and the test split, or else a fifth of them.
 
     Raises UsageError where labels are no numbers, are all equal, or are too few to calibrate intervals of `coverage`.
     """
@@ -39,16 +43,19 @@ def parts_of(data: Dataset, source: str, coverage: float) -> Parts:
         raise UsageError(
             f"the label of all {len(data):,} training {unit} of {source} is {only}: there is nothing to learn"
         )
-    count, needed = len(numbers), PART * rows_needed(coverage)
+    order, test = np.random.default_rng(0).permutation(len(numbers)), data.split("test")
+    if not len(test):
+        held_out, order = np.split(order, [len(order) // TEST_PART])
+        test = data.select(np.sort(held_out))
+    count, needed = len(order), PART * rows_needed(coverage)
     if count < needed:
         raise UsageError(
             f"{source} has {count:,} training {unit} with a number, and {needed:,} are needed to calibrate intervals "
             f"of {coverage:.0%}: give more {unit}, or a smaller --coverage"
         )
-    order = np.random.default_rng(0).permutation(count)
     validation, calibration = (min(count // PART, most) for most in (MAX_VALIDATION, MAX_CALIBRATION))
     cuts = np.split(order, [validation, validation + calibration])
-    return Parts(np.sort(cuts[2]), np.sort(cuts[0]), np.sort(cuts[1]))
+    return Parts(np.sort(cuts[2]), np.sort(cuts[0]), np.sort(cuts[1]), test)
 
 
 def numbers_of(data: Dataset, source: str) -> NDArray[np.float32]:

@@ -11,7 +11,7 @@ from sparring.commands.regressing.trees import compared, grow_trees, standardise
 from sparring.commands.training.session import TrainingSession
 from sparring.data.dataset import Dataset
 from sparring.measure.regression.conformal import conformal_correction
-from sparring.measure.regression.report import NumberTest, RegressionReport, tested_number
+from sparring.measure.regression.report import NumberTest, RegressionReport, measure_number
 from sparring.measure.rivals.comparison import NETWORK, TREES
 from sparring.models.classifier import chunks_of
 from sparring.models.regressor import Regressor, number_names, quantiles_of
@@ -30,13 +30,13 @@ def calibrate_and_test(
     regressor = Regressor(best, data.spec, recipe, torch.zeros(0), answered_by, session.metadata(data))
     regressor.correction = _correction(best, data, parts, recipe.coverage)
     regressor.save(run.path)
-    test = data.split("test")
     return RegressionReport(
-        run=str(run.path), recipe=recipe.name, seed=settings.seed, examples=len(data),
+        run=str(run.path), recipe=recipe.name, seed=settings.seed,
+        examples=sum(map(len, (parts.learning, parts.validation, parts.calibration))),
         minutes=max((line.get("minutes", 0.0) for line in run.metrics()), default=0.0),
         validation_examples=len(parts.validation), calibration_examples=len(parts.calibration),
-        coverage=recipe.coverage, notes=notes, numbers=_tested(regressor, data, test),
-        tested_on=f"{len(test):,} test {data.report.unit}" if len(test) else "nothing", trees=comparison,
+        coverage=recipe.coverage, notes=notes, numbers=_tested(regressor, data, parts),
+        tested_on=f"{len(parts.test):,} test {data.report.unit}", trees=comparison,
     )  # fmt: skip
 
 
@@ -47,14 +47,14 @@ def _correction(net: nn.Module, data: Dataset, parts: Parts, coverage: float) ->
     return conformal_correction(low, high, standardised(data, parts.calibration), coverage)
 
 
-def _tested(regressor: Regressor, data: Dataset, test: Dataset) -> list[NumberTest]:
-    """Return the test of each number; none without test examples."""
-    if not len(test):
-        return []
+def _tested(regressor: Regressor, data: Dataset, parts: Parts) -> list[NumberTest]:
+    """Return the test of each number, beside the numbers that were learnt from."""
+    test = parts.test
     chunks = [regressor.predict_interval(test[chunk]) for chunk in chunks_of(np.arange(len(test)))]
     value, low, high = (torch.cat(part).unbind(1) for part in zip(*chunks, strict=True))
-    y, train = (torch.from_numpy(each.conditions(np.arange(len(each)))).unbind(1) for each in (test, data))
+    y = torch.from_numpy(test.conditions(np.arange(len(test)))).unbind(1)
+    train = torch.from_numpy(data.conditions(parts.learning)).unbind(1)
     return [
-        tested_number(name, (value[k], low[k], high[k]), y[k], train[k], regressor.recipe.coverage)
+        measure_number(name, (value[k], low[k], high[k]), y[k], train[k], regressor.recipe.coverage)
         for k, name in enumerate(number_names(data.spec))
     ]

@@ -45,8 +45,7 @@ def compared(
     difference = mean_interval(validation[0] - validation[1])
     winner = TREES if difference.value > 0 and replaces else NETWORK
     comparison = TreeComparison(LOSS, winner, len(parts.validation), difference)
-    if not len(test := data.split("test")):
-        return comparison
+    test = parts.test
     network, boosted = (losses_of(each, test, np.arange(len(test)), recipe) for each in (net, trees))
     return replace(
         comparison, tested_on=f"{len(test):,} test {data.report.unit}", network=float(network.mean()),

@@ -107,6 +107,7 @@ class Tables(RawDataset):
         self.name = self.files[0].name
         self.header = self.files[0].header
         self._skipped_rows = 0
+        self._vectors: NDArray[np.float32] | None = None
         self.notes += dict.fromkeys(note for file in self.files for note in file.notes)
 
     def plan(self, options: ReadOptions, like: DataSpec | None) -> TableSpec:

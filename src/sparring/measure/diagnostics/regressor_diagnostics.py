@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from sparring.measure.diagnostics.classifier_diagnostics import find_rise
@@ -43,8 +44,12 @@ def _find_untrained(report: RegressionReport, command: str) -> list[Finding]:
 
 
 def _find_coverage(report: RegressionReport) -> list[Finding]:
-    """Find intervals that hold fewer of the test numbers than chance explains."""
-    low = [test for test in report.numbers if test.covered.high < report.coverage]
+    """Find intervals that hold fewer of the test numbers than the choice of calibration and test examples explains."""
+    low = [
+        test for test in report.numbers
+        if report.coverage - test.covered.value
+        > math.hypot(report.calibration_spread, test.covered.high - test.covered.value)
+    ]  # fmt: skip
     evidence = "; ".join(f"'{test.name}': {test.covered} of the {report.tested_on}" for test in low)
     message = f"Intervals hold fewer of the test numbers than the nominal {report.coverage:.0%}."
     advice = "check whether the test examples are of another time or place than the training examples"

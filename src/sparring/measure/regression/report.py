@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,10 +13,8 @@ from torch import Tensor
 
 from sparring.games.quantiles import pinball_losses
 from sparring.measure.rivals.comparison import TreeComparison, mean_interval
-from sparring.stats.intervals import Interval
+from sparring.stats.intervals import Interval, Z
 from sparring.stats.proportion import Proportion
-
-UNTESTED = "not tested: there are no held-out examples with a number"
 
 
 @dataclass(frozen=True)
@@ -72,17 +71,25 @@ class RegressionReport:
     """Nominal coverage of the intervals."""
     notes: list[str] = field(default_factory=list)
     """Remarks on the data and the training."""
-    tested_on: str = "nothing"
+    tested_on: str = ""
     """Description of the test examples."""
     numbers: list[NumberTest] = field(default_factory=list)
-    """Test of each number of a label; empty where no test example has one."""
+    """Test of each number of a label."""
     trees: TreeComparison | None = None
     """Comparison with boosted trees; of tables alone."""
 
     @property
+    def calibration_spread(self) -> float:
+        """Half the width of the range that holds the coverage of 95 % of all choices of the calibration examples.
+
+        Given these, the coverage has a beta distribution (Vovk 2012, Proposition 2a), here by its deviation.
+        """
+        return Z * math.sqrt(self.coverage * (1 - self.coverage) / (self.calibration_examples + 2))
+
+    @property
     def verdict(self) -> str:
-        """Statement that no number is predicted better than without a model; empty where one is, or untested."""
-        if not self.numbers or any(test.gain.low > 0 for test in self.numbers):
+        """Statement that no number is predicted better than without a model; empty where one is."""
+        if any(test.gain.low > 0 for test in self.numbers):
             return ""
         return "The regressor has learnt nothing: it is no better than the quantiles of the training examples."
 
@@ -95,7 +102,7 @@ class RegressionReport:
         return cls(**values)
 
 
-def tested_number(
+def measure_number(
     name: str, predicted: tuple[Tensor, Tensor, Tensor], y: Tensor, train: Tensor, coverage: float
 ) -> NumberTest:
     """Return the test of predicted values and ends of intervals `[N]` for `y` `[N]`; `train` `[M]` was trained on."""
