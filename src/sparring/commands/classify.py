@@ -27,6 +27,7 @@ from sparring.commands.training.calibrate import calibration_subset, run_test
 from sparring.commands.training.labels import LabelledTraining, uneven_classes
 from sparring.commands.training.request import Nets, TrainRequest
 from sparring.commands.training.train_classifier import calibrate_and_save, play_classifier
+from sparring.commands.training.tree_choice import network_or_trees
 from sparring.data.dataset import Dataset
 from sparring.data.read_keywords import ReadKeywords, read_options
 from sparring.engine.errors import UsageError
@@ -66,7 +67,8 @@ def classify(
 ) -> ClassificationReport:
     """Train a classifier on the labelled and unlabelled examples of `source`, calibrate it and test it.
 
-    It is calibrated on a twentieth of the labels, held out of training, or on changed copies where labels are few. It
+    It is calibrated on a twentieth of the labels, held out of training, or on changed copies where labels are few. On
+    tables boosted trees are grown beside the network, and answer in its place where these labels show them better. It
     is tested on the test split, or else on the examples whose labels were hidden.
 
     The arguments are the fields of `TrainRequest`; `read` holds fields of `ReadOptions`. `nets` gives the recipe's
@@ -140,13 +142,15 @@ def _check_combination(
 
 
 def _test(training: LabelledTraining, net: nn.Module, calibration_idx: NDArray[np.int64]) -> ClassificationReport:
-    """Calibrate and save the classifier, test it and write the report."""
+    """Compare the network with boosted trees, calibrate, save and test the better one, and write the report."""
     session, data = training.session, training.data
+    net, trees = network_or_trees(training, net, calibration_idx)
     classifier = calibrate_and_save(training, net, calibration_idx)
     test = run_test(classifier, training.source, data, session.progress)
     problems = [*unconfident_teacher(session.run), *doubtful_labels(classifier, data, calibration_idx, test)]
     session.notes(problems)
     report = report_of(session.run, classifier, data, test, [*training.notes, *problems])
+    report = replace(report, trees=trees)
     write_classification(session.run, report, classifier, data)
     return report
 

@@ -9,6 +9,7 @@ from sparring.report.blocks import Block, Bullets, Drawing, Facts, Picture, Tabl
 from sparring.report.format import interval_text, markup, percent
 from sparring.report.page import Section
 from sparring.report.svg_plots import reliability_diagram
+from sparring.report.trees_section import trees_section
 
 MAX_CLASSES = 20
 """Largest number of classes of a confusion table; of more classes only the most confused pairs are named."""
@@ -21,6 +22,8 @@ def classified_sections(report: ClassificationReport, to_label: Picture | None =
     sections = [_errors(report)]
     if report.confusion is not None:
         sections += [_confusion(report.answers, report.confusion), _calibration(report)]
+    if report.trees is not None:
+        sections.append(trees_section(report.trees))
     if report.attacked:
         sections.append(_attacked(report))
     if report.channels:

@@ -200,6 +200,9 @@ def to_text(report: ClassificationReport) -> str:
     ]
     lines += [f"channel     accuracy {accuracy}, channel {name}" for name, accuracy in report.channels.items()]
     lines += [f"nonspeech   {answered} of {kind} answered with a class" for kind, answered in report.nonspeech.items()]
+    if report.trees is not None:
+        lines += [f"model       {report.trees.choice_text}"]
+        lines += [f"trees       {text}" for text in [report.trees.test_text] if text]
     lines += [f"label next  {report.to_label}"] * bool(report.to_label)
     lines += [
         f"report      {report.run}/report.html",

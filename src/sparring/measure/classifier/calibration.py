@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import nll_loss
 
+from sparring.measure.rivals.comparison import TreeComparison
 from sparring.stats.proportion import Proportion
 
 BINS = 10
@@ -90,6 +91,8 @@ class ClassificationReport:
     """Accuracy on the test recordings behind each channel; audio alone."""
     nonspeech: dict[str, Proportion] = field(default_factory=dict)
     """Fraction of sounds without speech, by kind, that are answered with a class; audio alone."""
+    trees: TreeComparison | None = None
+    """Comparison with boosted trees; tables alone."""
 
     @property
     def majority(self) -> tuple[str, float] | None:
@@ -117,6 +120,7 @@ class ClassificationReport:
         values["errors"] = None if fields["errors"] is None else Proportion.from_json(fields["errors"])
         values["reliability"] = [Bin(**b) for b in fields["reliability"]]
         values["attacked"] = [PgdResult.from_json(result) for result in fields["attacked"]]
+        values["trees"] = None if fields["trees"] is None else TreeComparison.from_json(fields["trees"])
         for name in ("channels", "nonspeech"):
             values[name] = {key: Proportion.from_json(value) for key, value in fields[name].items()}
         return cls(**values)

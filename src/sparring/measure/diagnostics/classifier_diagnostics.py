@@ -18,6 +18,7 @@ from sparring.measure.diagnostics.finding import (
     series,
 )
 from sparring.measure.diagnostics.training_length import CLASSIFIER, TrainingLength
+from sparring.measure.rivals.comparison import TREES
 
 SIGMAS = 2.0
 """Standard deviations by which the error must rise to count as rising."""
@@ -50,8 +51,10 @@ def diagnose_classifier(lines: Lines, facts: ClassifierFacts) -> list[Finding]:
     if diverged := find_diverged(lines):
         return diverged
     untrained = find_untrained(lines, facts)
-    short = [] if _is_good(facts) else find_short(facts.length, CLASSIFIER, facts.command)
-    findings = [*short, *untrained, *find_worse(lines), *find_few(facts.length)]
+    by_trees = facts.report is not None and facts.report.trees is not None and facts.report.trees.winner == TREES
+    short = [] if by_trees or _is_good(facts) else find_short(facts.length, CLASSIFIER, facts.command)
+    worse = [] if by_trees else find_worse(lines)
+    findings = [*short, *untrained, *worse, *find_few(facts.length)]
     return findings or [_healthy(facts)]
 
 
