@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from sparring.commands.solving.fetching import Fetched, fetch_source
 from sparring.commands.solving.lexicon import COLUMN_PHRASE, KINDS, PREDICT
 from sparring.commands.solving.reading import Reading, read_text
 from sparring.commands.solving.stated import Overrides, Stated, is_picture, state
@@ -62,6 +63,8 @@ def understand(
     reading = read_text(text)
     stated = state(reading, flags, ask)
     _check_fetched(stated)
+    fetched = fetch_source(stated.source, ask)
+    stated = _with_page(replace(stated, source=fetched.source), fetched)
     if stated.kind is not None and stated.kind.value == "restore":
         return Understood(_picture_task(stated, stated.kind), None, reading)
     label = flags.label
@@ -70,7 +73,25 @@ def understand(
     if target.value is not None and label is None:
         report = open_source(stated.source.value, ReadOptions(label=target.value), on_progress=on_progress).report
     kind = _kind(stated, report, ask)
-    return Understood(_task(stated, kind, target, report), report, reading)
+    return Understood(_task(stated, kind, target, report, fetched.licence), report, reading)
+
+
+def _with_page(stated: Stated, fetched: Fetched) -> Stated:
+    """Return what is stated, with what the page of the data says where the text says nothing: kind and target."""
+    if not fetched.words:
+        return stated if fetched.target is None else _with_target(stated, fetched.target.lower())
+    page = read_text(fetched.words)
+    kinds = {kind: words for kind, words in page.kinds.items() if kind in KINDS or kind == PREDICT}
+    if stated.kind is None and len(kinds) == 1:
+        ((kind, words),) = kinds.items()
+        stated = replace(stated, kind=Decision(kind, f"'{words}' on the page of the data", "data", "--task"))
+    reading = replace(stated.reading, text=f"{stated.reading.text} {page.text}")
+    return _with_target(replace(stated, reading=reading), page.target)
+
+
+def _with_target(stated: Stated, target: str | None) -> Stated:
+    reading = stated.reading
+    return replace(stated, reading=replace(reading, target=reading.target or target))
 
 
 def _check_fetched(stated: Stated) -> None:
@@ -174,7 +195,9 @@ def _plain(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
-def _task(stated: Stated, kind: Decision[str], target: Decision[str | None], report: SourceReport) -> Task:
+def _task(
+    stated: Stated, kind: Decision[str], target: Decision[str | None], report: SourceReport, licence: str
+) -> Task:  # fmt: skip
     """Return all fields of the task."""
     splits = ", ".join(f"{name} {count:,}" for name, count in report.splits.items())
     marked = "the source marks them" if report.test_marked else "drawn from all"
@@ -188,7 +211,7 @@ def _task(stated: Stated, kind: Decision[str], target: Decision[str | None], rep
         classes=Decision(classes, counts, "data", "--label-from"),
         splits=Decision(splits, marked, "data", "--part"),
         metric=Decision(METRICS[kind.value], "the default of the task", "default", ""),
-        licence=_licence(stated, report), **_shared(stated),
+        licence=_licence(stated, licence), **_shared(stated),
     )  # fmt: skip
 
 
@@ -216,7 +239,9 @@ def _shared(stated: Stated) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _licence(stated: Stated, report: SourceReport) -> Decision[str]:
+def _licence(stated: Stated, named: str) -> Decision[str]:
+    if named:
+        return Decision(named, "named by the hub", "data", "")
     where = "the address" if is_url(stated.source.value) else "the source"
     return Decision("unknown", f"{where} states none that is read: check it before you share results", "default", "")
 
