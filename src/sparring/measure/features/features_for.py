@@ -64,9 +64,20 @@ def _(spec: AudioSpec, training: Callable[[], Iterable[NDArray[Any]]]) -> Values
     return lambda rows: to_pictures(spec, rows)
 
 
-@values_for.register(TableSpec)
-@values_for.register(SeriesSpec)
-def _(spec: TableSpec | SeriesSpec, training: Callable[[], Iterable[NDArray[Any]]]) -> Values:
+@values_for.register
+def _(spec: SeriesSpec, training: Callable[[], Iterable[NDArray[Any]]]) -> Values:
+    """Compare series as their generator sees them, where it has a code: prices of different years by their moves."""
+    if spec.codes is None:
+        return _standardised(training)
+    return lambda rows: spec.encode(np.ascontiguousarray(rows)).flatten(1).numpy()
+
+
+@values_for.register
+def _(spec: TableSpec, training: Callable[[], Iterable[NDArray[Any]]]) -> Values:
+    return _standardised(training)
+
+
+def _standardised(training: Callable[[], Iterable[NDArray[Any]]]) -> Values:
     """Standardise each value by its mean and deviation over the training rows.
 
     A gap (NaN) becomes the mean, 0. A column that has gaps in the training rows has a second value, 1 for a gap.
