@@ -9,7 +9,7 @@ from markupsafe import Markup
 from sparring.report.format import safe, short, shortened
 from sparring.report.svg_plots import QUIET
 
-SIDE, LEFT, TOP = 300.0, 66.0, 34.0
+SIDE, LEFT, TOP = 300.0, 66.0, 48.0
 """Side of the map and margins, in pixels."""
 
 

@@ -22,7 +22,7 @@ def tuning_page(result: TuningResult) -> str:
         "examples of a trial": f"{result.images:,}", "suggestions by": result.sampler,
     }  # fmt: skip
     sections = [
-        Section("Result", Text(f"{result.verdict_text}."), _settings(result), Text(result.command, quiet=True)),
+        Section("Result", Text(f"{result.verdict_text}."), _settings(result), Text(f"`{result.command}`")),
         Section("Course", Text(_course_text(result)), _course(result), Details("Every trial", [_trials(result)])),
         *_surface_sections(result),
     ]  # fmt: skip

@@ -30,7 +30,7 @@ class Surface:
         self.space = dict(space)
         x = np.array([self.to_unit(t.params) for t in trials])
         y = np.array([t.score for t in trials], float)
-        kernel = Matern([0.5] * len(space), (0.05, 10.0), nu=2.5) + WhiteKernel(0.1, (1e-4, 1.0))
+        kernel = Matern([0.5] * len(space), (0.2, 10.0), nu=2.5) + WhiteKernel(0.1, (1e-4, 1.0))
         self._model: Any = GaussianProcessRegressor(kernel, normalize_y=True, n_restarts_optimizer=2, random_state=0)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a length scale at its bound: the field does not matter

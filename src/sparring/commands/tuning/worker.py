@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from filelock import Timeout
@@ -61,9 +62,16 @@ class Worker:
         for wait in (False, True):  # what no process works on, then what others began
             for name, seed in runs:
                 self._repeat(name, candidates[name], seed, wait=wait)
-        scores = {name: [self._repeated(name, seed) for seed in self._seeds(repeats)] for name in candidates}
+        scores = {
+            name: [self._untrained(run) if score is None else score for run, score in self._repeats(name, repeats)]
+            for name in candidates
+        }
         defaults, tuned = scores.values()
-        return compare([s for s in defaults if s is not None], [s for s in tuned if s is not None])
+        return compare(defaults, tuned)
+
+    def _repeats(self, name: str, repeats: int) -> list[tuple[Path, float | None]]:
+        """Return the runs of the repeats of these settings with their scores; None where it diverged."""
+        return [(self.folder.repeat(name, seed), self._repeated(name, seed)) for seed in self._seeds(repeats)]
 
     def _seeds(self, repeats: int) -> range:
         first = (self.trainer.request.seed or 0) + 1
@@ -112,7 +120,7 @@ class Worker:
         except StoppedEarly:
             self.search.finish(trial, self._last_score(trial), "stopped")
         except Diverged:
-            self.search.finish(trial, self._untrained(trial), "diverged")
+            self.search.finish(trial, self._untrained(self.folder.trial(trial.number)), "diverged")
         except Stopped as error:
             raise Stopped(f"stopped in trial {trial.number}; all is saved. Repeat the command to continue") from error
         except SparringError as error:
@@ -125,13 +133,11 @@ class Worker:
     def _last_score(self, trial: Any) -> float:
         return next(t.score for t in self.search.results() if t.number == trial.number and t.score is not None)
 
-    def _untrained(self, trial: Any) -> float:
-        score = untrained_score(Run(self.folder.trial(trial.number)), score_name(self.trainer.recipe))
-        return (
-            max((t.score for t in self.search.results() if t.score is not None), default=1e9)
-            if score is None
-            else score
-        )
+    def _untrained(self, path: Path) -> float:
+        """Return the score of a diverged run: that of the untrained networks, or else the worst of all trials."""
+        score = untrained_score(Run(path), score_name(self.trainer.recipe))
+        scores = [t.score for t in self.search.results() if t.score is not None]
+        return max(scores, default=WORST) if score is None else score
 
     def _log(self, number: int) -> None:
         results = self.search.results()
@@ -154,8 +160,11 @@ class Worker:
     def _repeat(self, name: str, params: Params, seed: int, *, wait: bool) -> None:
         with _locked(self.folder.lock(f"{name}-{seed}"), wait=wait) as is_free:
             if is_free and self._repeated(name, seed) is None:
-                score = self.trainer.train(self.folder.repeat(name, seed), params, seed=seed)
-                self.progress.info(f"{name}, seed {seed}: {score_name(self.trainer.recipe)} {score:.4g}")
+                try:
+                    score = self.trainer.train(self.folder.repeat(name, seed), params, seed=seed)
+                    self.progress.info(f"{name}, seed {seed}: {score_name(self.trainer.recipe)} {score:.4g}")
+                except Diverged:
+                    self.progress.info(f"{name}, seed {seed}: diverged")
 
 
 @dataclass(frozen=True)
