@@ -30,7 +30,7 @@ from sparring.data.reader_api import MODES, ReadOptions, mode_of
 from sparring.data.resolve import is_missing
 from sparring.data.store import store_for
 from sparring.data.summary import summary
-from sparring.engine.data_spec import KINDS, AudioSpec, DataSpec, ImageSpec, SeriesSpec
+from sparring.engine.data_spec import KINDS, AudioSpec, DataSpec, ImageSpec, SeriesSpec, TableSpec
 from sparring.engine.errors import SparringError, UsageError
 from sparring.engine.run_folder import Run
 from sparring.engine.seeds import check_seed
@@ -229,13 +229,14 @@ def _scaled_like(
 def _of_source(samples: Source, source: str | Path, request: EvaluationRequest, progress: Progress) -> EvaluationInputs:
     on_progress = progress.callback("reading")
     options = ReadOptions(size=parse_size(request.size), mode=request.mode)
-    check_scored(guess_kind(source, options))
+    check_scored(kind := guess_kind(source, options))
     classes: tuple[str, ...] = ()
     skipped, remarks = 0, list[str]()
     if isinstance(samples, np.ndarray):
         data = _open_like_array(samples, source, options, on_progress)
         stored = of_array(samples.astype(store_for(data.spec).dtype))
     else:
+        options = replace(options, whole=kind == TableSpec.kind)
         data = open_source(source, options, on_progress=on_progress)
         _check_same_kind(samples, guess_kind(samples, options, data.spec), data)
         fake = open_samples(data.spec, samples, data, options, on_progress)
