@@ -11,6 +11,7 @@ from typing import Any
 
 from sparring.commands.reporting.progress import Progress
 from sparring.commands.solving.checks import check, suspicion
+from sparring.commands.solving.competition import submission
 from sparring.commands.solving.page import understood_page
 from sparring.commands.solving.stated import Overrides
 from sparring.commands.solving.steps import PREDICTIONS, run_step, steps_of
@@ -23,7 +24,7 @@ from sparring.engine.run_folder import Run
 from sparring.measure.diagnostics.finding import Finding
 from sparring.stats.proportion import Proportion
 
-TASK_FILE, PAGE = "task.json", "understood.html"
+TASK_FILE, PAGE, SUBMISSION = "task.json", "understood.html", "submission.csv"
 CHECKED = ("classify", "few labels", "harden")
 """Kinds of task whose data are checked for leaks."""
 
@@ -101,6 +102,9 @@ def solve(
         progress.info(line)
     for step in steps:
         run_step(step, progress)
+    if understood.competition is not None:
+        classes = understood.task.classes.value
+        write(folder / SUBMISSION, submission(understood.competition, folder / PREDICTIONS, classes))
     _write_page(text, understood, solution, progress)
     write(folder / TASK_FILE, json.dumps(solution.to_json(), indent=2) + "\n")
     return solution
@@ -156,7 +160,7 @@ def _ask(question: str, candidates: Sequence[str]) -> str:
 
 def _results(folder: Path) -> dict[str, Path]:
     """Return the files of the results that are there."""
-    names = {"predictions": PREDICTIONS, "report": "report.html", "understood": PAGE}
+    names = {"submission": SUBMISSION, "predictions": PREDICTIONS, "report": "report.html", "understood": PAGE}
     return {name: folder / file for name, file in names.items() if (folder / file).exists()}
 
 

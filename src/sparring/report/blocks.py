@@ -110,7 +110,7 @@ class Table(Block):
     """Names of the columns, or ()."""
     rows: Sequence[Sequence[str | Cell]]
     style: str = ""
-    """Style of the page: `scores`, `bars`, `protocol`, `changes`, or none."""
+    """Style of the page: `scores`, `bars`, `protocol`, `parts`, `changes`, or none."""
     named_rows: bool = False
     """Whether the first cell of each row is its name."""
 

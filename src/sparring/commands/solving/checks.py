@@ -54,7 +54,8 @@ class Checks:
 def check(task: Task) -> Checks:
     """Return what the data and simple classifiers say about a task; nothing where it needs no test split."""
     label = task.target.value
-    data = open_source(task.source.value, ReadOptions(label=label))
+    drop = (task.drop.value,) if task.drop.value else ()
+    data = open_source(task.source.value, ReadOptions(label=label, drop=drop))
     test = data.split("test")
     findings = [*_splits(data, test), *_lone_columns(data), *_groups(data)]
     if not len(test):

@@ -40,7 +40,7 @@ def _task_section(task: Task) -> Section:
     for name, decision in parts_of(task):
         value = ", ".join(map(str, decision.value[:8])) if isinstance(decision.value, tuple) else decision.value
         rows.append((name, str(value), decision.certainty, decision.evidence, decision.flag))
-    return Section("Task", Table(("Part", "Value", "From", "Evidence", "Flag"), rows, named_rows=True))
+    return Section("Task", Table(("Part", "Value", "From", "Evidence", "Flag"), rows, "parts", named_rows=True))
 
 
 def _ladder_section(checks: Checks, errors: Proportion | None, looks: int) -> Section:

@@ -58,6 +58,7 @@ class Stated:
     mask: Decision[str | None]
     labels_file: Decision[str | None]
     predict: Decision[str | None]
+    drop: Decision[str | None]
     quantities: Mapping[str, Decision[float | None]]
     """minutes, labels, eps, private and count."""
     reading: Reading
@@ -82,7 +83,8 @@ def state(reading: Reading, flags: Overrides, ask: Ask = refuse) -> Stated:
     return Stated(
         kind=kind, source=source, model=model, mask=_one(reading, "mask", flags.mask, "--mask"),
         labels_file=_one(reading, "labels", None, "--source"),
-        predict=_one(reading, "predict", flags.predict, "--predict"), quantities=_quantities(reading, flags),
+        predict=_one(reading, "predict", flags.predict, "--predict"), drop=Decision(None, "none", "default", ""),
+        quantities=_quantities(reading, flags),
         reading=reading,
     )  # fmt: skip
 

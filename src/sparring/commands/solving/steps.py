@@ -66,7 +66,7 @@ def _classify(task: Task, report: SourceReport | None, out: Path) -> list[Step]:
     if task.kind.value == "few labels" and not known and not labels:
         raise Unclear("how many labels may training see? The data have all of them: --labels N")
     private = _flag("--private", task.private.value)
-    label = _flag("--label", task.target.value)
+    label = [*_flag("--label", task.target.value), *_flag("--drop", task.drop.value)]
     return [
         Step(("classify", task.source.value, *label, *labels, *private, *_trained(task, out))),
         *_predicted(task, report, out),
@@ -74,7 +74,7 @@ def _classify(task: Task, report: SourceReport | None, out: Path) -> list[Step]:
 
 
 def _regress(task: Task, report: SourceReport | None, out: Path) -> list[Step]:
-    label = _flag("--label", task.target.value)
+    label = [*_flag("--label", task.target.value), *_flag("--drop", task.drop.value)]
     return [Step(("regress", task.source.value, *label, *_trained(task, out))), *_predicted(task, report, out)]
 
 

@@ -61,6 +61,8 @@ class Task:
     """CSV file of the labels that training sees."""
     predict: Decision[str | None]
     """New examples that are predicted; None: the test part."""
+    drop: Decision[str | None]
+    """Column that is left out."""
     eps: Decision[float | None]
     """Radius of the changes of an attack."""
     private: Decision[float | None]

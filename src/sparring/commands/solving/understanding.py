@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
+from sparring.commands.solving.competition import Competition, find_competition
 from sparring.commands.solving.fetching import Fetched, fetch_source
 from sparring.commands.solving.lexicon import COLUMN_PHRASE, KINDS, PREDICT
 from sparring.commands.solving.reading import Reading, read_text
@@ -54,6 +56,8 @@ class Understood:
     report: SourceReport | None
     """None where the source is one picture or is not opened."""
     reading: Reading
+    competition: Competition | None = None
+    """Files of a competition, where the source is a folder of one."""
 
 
 def understand(
@@ -65,15 +69,35 @@ def understand(
     _check_fetched(stated)
     fetched = fetch_source(stated.source, ask)
     stated = _with_page(replace(stated, source=fetched.source), fetched)
+    competition = find_competition(Path(stated.source.value))
+    if competition is not None:
+        stated = _with_competition(stated, competition)
     if stated.kind is not None and stated.kind.value == "restore":
         return Understood(_picture_task(stated, stated.kind), None, reading)
-    label = flags.label
-    report = open_source(stated.source.value, ReadOptions(label=label), on_progress=on_progress).report
+    label, drop = flags.label, (stated.drop.value,) if stated.drop.value else ()
+    report = open_source(stated.source.value, ReadOptions(label=label, drop=drop), on_progress=on_progress).report
     target = _target(stated, flags, report, ask)
+    if competition is not None and label is None:
+        target = Decision(competition.target, f"the column of {competition.sample.name}", "data", "--label")
     if target.value is not None and label is None:
-        report = open_source(stated.source.value, ReadOptions(label=target.value), on_progress=on_progress).report
+        report = open_source(
+            stated.source.value, ReadOptions(label=target.value, drop=drop), on_progress=on_progress
+        ).report
     kind = _kind(stated, report, ask)
-    return Understood(_task(stated, kind, target, report, fetched.licence), report, reading)
+    return Understood(_task(stated, kind, target, report, fetched.licence), report, reading, competition)
+
+
+def _with_competition(stated: Stated, competition: Competition) -> Stated:
+    """Return what is stated, with the files of a competition and the column of its sample submission."""
+    sample, kind = competition.sample.name, stated.kind
+    return replace(
+        stated,
+        kind=kind or Decision(PREDICT, f"{sample} is to be handed in", "data", "--task"),
+        source=Decision(str(competition.train), f"the labelled rows beside {sample}", "data", "--source"),
+        predict=Decision(str(competition.test), f"the rows of {sample}", "data", "--predict"),
+        drop=Decision(competition.id_column, f"the id of {sample}", "data", ""),
+        reading=replace(stated.reading, target=competition.target.lower()),
+    )
 
 
 def _with_page(stated: Stated, fetched: Fetched) -> Stated:
@@ -232,7 +256,8 @@ def _shared(stated: Stated) -> dict[str, Any]:
     """Return the fields that do not depend on the data."""
     labels, count = (stated.quantities[name] for name in ("labels", "count"))
     return {
-        "model": stated.model, "mask": stated.mask, "labels_file": stated.labels_file, "predict": stated.predict,
+        "model": stated.model, "mask": stated.mask, "labels_file": stated.labels_file, "drop": stated.drop,
+        "predict": stated.predict,
         **{name: stated.quantities[name] for name in ("minutes", "eps", "private")},
         "labels": Decision(int(labels.value) if labels.value else None, labels.evidence, labels.certainty, labels.flag),
         "count": Decision(int(count.value or 0), count.evidence, count.certainty, count.flag),
