@@ -17,7 +17,7 @@ from sparring.stats.intervals import Interval
 
 REAL, COPIES = "real halves", "copies"
 """Names of the two baselines: one half of the real rows against the other, and training rows as samples."""
-MIN_ROWS = 16
+MIN_ROWS = 12
 """Smallest number of rows that are scored."""
 
 
