@@ -33,6 +33,7 @@ import sparring
 from sparring.attacks import greedy
 from sparring.attacks.threat_for import constraints_for, threat_for
 from sparring.data.dataset import Dataset
+from sparring.recipes import recipe_class
 from sparring.report.table_attack_section import TableAttackDetails
 
 NAMES = (
@@ -73,8 +74,9 @@ def one_seed(seed: int, options: argparse.Namespace) -> dict[str, Any]:
     folder = data_folder() / "adult"
     with tempfile.TemporaryDirectory() as temporary:
         run = Path(temporary) / "run"
+        recipe = recipe_class("tabular_mlp")(trees=False)
         report = sparring.classify(
-            folder, "tabular_mlp", label="14", names=NAMES, drop=DROPPED, images=options.images,
+            folder, recipe, label="14", names=NAMES, drop=DROPPED, images=options.images,
             seed=seed, out=run, device="cpu",
         )  # fmt: skip
         assert report.errors is not None

@@ -43,7 +43,7 @@ def report(chess: Path) -> ClassificationReport:
 def test_trees_answer_where_they_are_better_on_rows_that_neither_learnt_from(report: ClassificationReport) -> None:
     trees = report.trees
     assert trees is not None and trees.winner == TREES and trees.validation is not None and trees.validation.low > 0
-    assert trees.validation_rows == 79 and trees.tested_on == "400 test rows"
+    assert trees.validation_rows == 79 and trees.tested_on == "399 test rows"
     assert trees.network is not None and trees.trees is not None and trees.difference is not None
     assert trees.difference.value == pytest.approx(trees.network - trees.trees) and trees.difference.low > 0.3
     assert trees.trees_auc is not None and trees.network_auc is not None
@@ -107,6 +107,12 @@ def test_a_custom_network_stays(chess: Path, tmp_path: Path) -> None:
     )  # fmt: skip
     assert report.trees is not None and report.trees.winner == NETWORK and report.trees.validation is not None
     assert report.trees.validation.low > 0
+
+
+def test_trees_can_be_left_out(chess: Path, tmp_path: Path) -> None:
+    recipe = recipe_class("tabular_mlp")(trees=False)
+    report = sparring.classify(chess, recipe, label="y", images=256, out=tmp_path / "run", **CPU)
+    assert report.trees is None
 
 
 def test_without_scikit_learn_there_is_a_note(

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sparring.measure.regression.conformal import conformal_correction, rows_needed
+from sparring.measure.regression.conformal import calibration_size, conformal_correction, rows_needed
 
 GENERATOR = torch.Generator().manual_seed(0)
 
@@ -30,6 +30,12 @@ def test_the_correction_holds_the_rank_that_the_theorem_needs(rows: int, coverag
 @pytest.mark.parametrize(("coverage", "rows"), [(0.5, 1), (0.8, 4), (0.9, 9), (0.95, 19), (0.99, 99)])
 def test_rows_needed(coverage: float, rows: int) -> None:
     assert rows_needed(coverage) == rows
+
+
+@pytest.mark.parametrize(("most", "coverage", "rows"), [(33, 0.9, 29), (2000, 0.9, 1999), (9, 0.9, 9), (50, 0.8, 49),
+                                                        (4, 0.8, 4), (1, 0.5, 1)])  # fmt: skip
+def test_calibration_rows_of_which_the_mean_coverage_is_least_above(most: int, coverage: float, rows: int) -> None:
+    assert calibration_size(most, coverage) == rows
 
 
 @pytest.mark.parametrize("rows", [9, 40, 199])

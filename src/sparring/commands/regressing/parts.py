@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from sparring.data.dataset import Dataset
 from sparring.engine.errors import UsageError
-from sparring.measure.regression.conformal import rows_needed
+from sparring.measure.regression.conformal import calibration_size, rows_needed
 
 PART = 8
 """One in this number of examples is for validation, and as many are for calibration."""
@@ -54,6 +54,7 @@ def parts_of(data: Dataset, source: str, coverage: float) -> Parts:
             f"of {coverage:.0%}: give more {unit}, or a smaller --coverage"
         )
     validation, calibration = (min(count // PART, most) for most in (MAX_VALIDATION, MAX_CALIBRATION))
+    calibration = calibration_size(calibration, coverage)
     cuts = np.split(order, [validation, validation + calibration])
     return Parts(np.sort(cuts[2]), np.sort(cuts[0]), np.sort(cuts[1]), test)
 

@@ -27,7 +27,7 @@ def grow_trees(
     data: Dataset, parts: Parts, recipe: QuantileRecipe, seed: int, progress: Progress
 ) -> BoostedTrees | None:
     """Return boosted trees of the examples that the network learnt from; None without scikit-learn, or of no table."""
-    if not has_trees(data.spec) or not can_boost():
+    if not has_trees(data.spec) or not can_boost() or not getattr(recipe, "trees", True):
         return None
     progress.info("growing boosted trees ...")
     x = torch.cat([data.spec.encode(data[chunk]) for chunk in chunks_of(parts.learning)])

@@ -40,12 +40,16 @@ def network_or_trees(
     """Return the classifier with the lower log loss on the rows `calibration_idx`, and the comparison on test rows.
 
     Boosted trees are grown on the rows that `net` learnt from. The logits of both are divided by a temperature that is
-    fitted on the same rows. Of other data, and without scikit-learn, there is no comparison. Without such rows, and
-    where `net` is custom, the network stays.
+    fitted on the same rows. Of other data, without scikit-learn, and where the recipe has `trees` off, there is no
+    comparison. Without such rows, and where `net` is custom, the network stays.
     """
     data, session = training.data, training.session
     idx = np.setdiff1d(np.flatnonzero(data.labels >= 0), calibration_idx)
-    if not has_trees(data.spec) or len(np.unique(data.labels[idx])) < 2:
+    if (
+        not has_trees(data.spec)
+        or not getattr(session.settings.recipe, "trees", True)
+        or len(np.unique(data.labels[idx])) < 2
+    ):
         return net, None
     if not can_boost():
         session.notes([MISSING])

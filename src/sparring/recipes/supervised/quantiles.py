@@ -25,7 +25,7 @@ from sparring.games.single_player import SinglePlayer
 from sparring.nets.tabular_mlp import TabularClassifier
 from sparring.recipes.classifier_recipe import joint_ema
 from sparring.recipes.features.networks import classifier_for, width_for
-from sparring.recipes.recipe import check_positive, check_range
+from sparring.recipes.recipe import check_positive, check_range, tunable
 from sparring.recipes.supervised.base import SupervisedRecipe
 
 PLAYER = "regressor"
@@ -41,9 +41,9 @@ class QuantileRecipe(SupervisedRecipe):
     """Fraction of the numbers that intervals should hold."""
     batch_size: int = 64
     """Examples a round."""
-    lr: float = 1e-3
+    lr: float = tunable(1e-3, 1e-4, 0.1, log=True)
     """AdamW's learning rate at the start; it falls to 0 by a cosine."""
-    weight_decay: float = 0.0
+    weight_decay: float = tunable(0.0, 0.0, 0.5)
     """AdamW's weight decay."""
 
     def __post_init__(self) -> None:
@@ -117,10 +117,12 @@ class TabularQuantiles(QuantileRecipe):
 
     batch_size: int = 256
     """Rows a round."""
-    hidden: int = 128
+    hidden: int = tunable(128, 16, 512, log=True)
     """Units in each of the two hidden layers."""
-    dropout: float = 0.1
+    dropout: float = tunable(0.1, 0.0, 0.7)
     """Fraction of the hidden units that are dropped in training."""
+    trees: bool = True
+    """Grow boosted trees beside the network, and let the better one answer."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -38,6 +38,8 @@ class TabularMLP(SupervisedRecipe):
     """AdamW's learning rate at the start; it falls to 0 by a cosine."""
     weight_decay: float = tunable(0.0, 0.0, 0.5)
     """AdamW's weight decay."""
+    trees: bool = True
+    """Grow boosted trees beside the network, and let the better one answer."""
 
     def __post_init__(self) -> None:
         check_positive(self, "hidden", "batch_size", "lr", "ema_half_life")
