@@ -112,7 +112,7 @@ def surface(name: str, seed: int, rows: int, images: int, folder: Path) -> tuple
 
 def compare(name: str, options: argparse.Namespace) -> dict[str, Any]:
     runs = []
-    for seed in range(options.seeds):
+    for seed in range(options.first_seed, options.first_seed + options.seeds):
         with tempfile.TemporaryDirectory() as folder:
             space, defaults, score = surface(name, seed, options.rows, options.images, Path(folder))
             begin = time.process_time()
@@ -144,6 +144,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("surfaces", nargs="+", choices=("branin", "hartmann", "adult"))
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--trials", type=int, default=30, help="of random search")
     parser.add_argument("--rows", type=int, default=4_000, help="of Adult")
     parser.add_argument("--images", type=int, default=20_000, help="training examples of a trial on Adult")

@@ -200,7 +200,7 @@ def test_two_processes_share_a_folder_and_a_killed_one_is_continued(table: Path,
     printed, errors = processes[1].communicate(timeout=240)
     assert processes[1].returncode == 0, errors
     result = json.loads(printed)
-    assert [t["number"] for t in result["trials"]] == [0, 1, 2, 3, 4, 5]
+    assert len(result["trials"]) == 6
     assert all(t["state"] in ("complete", "stopped") for t in result["trials"])
     assert len({t["params"]["lr"] for t in result["trials"]}) == 6
 

@@ -71,9 +71,9 @@ def build_cache(
         if not used:
             failed = [(item.name, result.reason) for item, result in zip(raw.items, results, strict=True)]
             raise _nothing_usable(request.source, raw, failed)
-        every = len(used)
+        every, first = len(used), None
         if request.options.validation:
-            used = _without_test(raw, used)
+            used, first = _for_validation(raw, used)
         labels, classes = _number_labels(raw, used, request.like)
         vectors = None if raw.vectors is None else raw.vectors[used]
         if request.options.numeric_label and vectors is None and (numbers := to_numbers(labels, classes)) is not None:
@@ -86,10 +86,15 @@ def build_cache(
             [(name, classes[k] if k >= 0 else None) for name, k in zip(names, labels, strict=True)], skipped
         )
         if left_out := every - len(used):
-            notes.append(f"{left_out:,} test {raw.unit} are left out, and training {raw.unit} held out in their place")
-        test, marked = _choose_test(
-            raw, used, names, labels, notes, VALIDATION if request.options.validation else raw.held_out
-        )
+            notes.append(
+                f"{left_out:,} {raw.unit} are left out (of the test split, or near to it in time), and training "
+                f"{raw.unit} held out in their place"
+            )
+        if first is None:
+            held_out = VALIDATION if request.options.validation else raw.held_out
+            test, marked = _choose_test(raw, used, names, labels, notes, held_out)
+        else:
+            test, marked = np.array(used) >= first, False
         idx = np.array(used, np.int64)
         spec = raw.finish(spec, rows, idx, idx[~test])
         arrays: dict[str, NDArray[Any] | None] = {
@@ -168,11 +173,18 @@ def _nothing_usable(source: str, raw: RawDataset, skipped: list[tuple[str, str]]
     return SparringError(f"nothing usable in {source}: none of {len(raw.items):,} {raw.unit} can be read{first}")
 
 
-def _without_test(raw: RawDataset, used: list[int]) -> list[int]:
-    """Return the used examples that are not for testing."""
+def _for_validation(raw: RawDataset, used: list[int]) -> tuple[list[int], int | None]:
+    """Return the examples that are not for testing, and the row from which they are for validation; None: any may be.
+
+    In time these are the last ones, and those before them that overlap them are left out.
+    """
     labels, _ = _number_labels(raw, used, None)
     test, _ = _choose_test(raw, used, [raw.items[row].name for row in used], labels, [], raw.held_out)
-    return [row for row, is_test in zip(used, test, strict=True) if not is_test]
+    kept = [row for row, is_test in zip(used, test, strict=True) if not is_test]
+    if not raw.in_time:
+        return kept, None
+    first = kept[-max(len(kept) // VALIDATION, 1)]
+    return [row for row in kept if row >= first or row < first - raw.overlap], first
 
 
 def _choose_test(

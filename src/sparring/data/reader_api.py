@@ -164,6 +164,11 @@ class RawDataset(ABC):
     held_out: int | None = 10
     """Fraction held out for testing, as 1 in this number, where the source marks none; None: nothing."""
 
+    in_time: bool = False
+    """True where examples follow each other in time: the last ones are held out for validation."""
+    overlap: int = 0
+    """Examples before a held-out one that are too near to it in time to train on; known after `plan`."""
+
     @property
     def vectors(self) -> Vectors | None:
         """Finite numbers in place of classes, one row an example; None where labels are classes."""

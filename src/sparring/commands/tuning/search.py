@@ -211,8 +211,8 @@ class Search:
 
 
 def startup_trials(fields: int) -> int:
-    """Return the number of trials, the defaults among them, before the model suggests: 2 more than twice the fields."""
-    return min(2 * fields + 2, 10)
+    """Return the number of trials, the defaults among them, before the model suggests: one more than the fields."""
+    return fields + 1
 
 
 def rounded(value: float) -> float:

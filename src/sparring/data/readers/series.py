@@ -80,6 +80,7 @@ class LongSeries(RawDataset):
     notes: list[str]
     items: list[Example] = field(default_factory=list)
     unit: str = "series"
+    in_time: bool = True
 
     def plan(self, options: ReadOptions, like: DataSpec | None) -> SeriesSpec:
         """Read the table, sort it by time, fill small gaps, and cut it into windows."""
@@ -133,6 +134,7 @@ class LongSeries(RawDataset):
         tested = starts[len(starts) - tests :] if tests else []
         end = tested[0] - length if tested else stretches[-1][1]
         hop = max(hop, -(-(end * length * self._grid.shape[1]) // MAX_OVERLAP_VALUES))
+        self.overlap = -(-2 * length // hop)
         dense = [k for a, b in stretches for k in range(a, min(b, end) - length + 1, hop)]
         if not dense:
             raise SparringError(
