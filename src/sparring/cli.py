@@ -315,11 +315,12 @@ def _default_recipe(name: str, args: list[str], saved: Any) -> str:
 def _kind(args: list[str]) -> str:
     """Guess the kind of data of SOURCE, the first argument that follows no flag; image where there is none to read."""
     from sparring.data.open import guess_kind
+    from sparring.data.reader_api import ReadOptions
 
     sources = [arg for k, arg in enumerate(args) if not arg.startswith("-") and not (k and args[k - 1].startswith("-"))]
-    kind = _value(args, "--kind")
+    source, kind = sources[:1] or [arg for arg in args if not arg.startswith("-")][-1:], _value(args, "--kind")
     try:
-        return kind or guess_kind((sources[:1] or [arg for arg in args if not arg.startswith("-")][-1:])[0])
+        return kind or guess_kind(source[0], ReadOptions(label=_value(args, "--label")))
     except (SparringError, IndexError):  # the command names what is wrong
         return "image"
 

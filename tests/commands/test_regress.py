@@ -189,6 +189,13 @@ def test_without_scikit_learn_the_network_answers_and_a_note_says_so(
     assert report.trees is None and any("pip install 'sparring[tables]'" in note for note in report.notes)
 
 
+def test_a_table_of_days_with_a_label_is_a_table_and_no_series(tmp_path: Path, quick: Cli) -> None:
+    days = [f"2024-{1 + k // 28:02}-{1 + k % 28:02},{k % 7},{k % 7 + k / 100}" for k in range(140)]
+    (tmp_path / "days.csv").write_text("\n".join(["date,weekday,sales", *days]))
+    done = quick("regress", tmp_path / "days.csv", "--label", "sales", "--images", 512, "--out", tmp_path / "run")
+    assert done.returncode == 0 and "'sales' mean absolute error" in done.stdout, done.stderr
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
