@@ -69,6 +69,7 @@ def solve(
     eps: float | None = None,
     private: float | None = None,
     count: int | None = None,
+    llm_model: str | None = None,
     ask: Ask | None = None,
     progress: Progress | None = None,
 ) -> Solution:
@@ -76,7 +77,8 @@ def solve(
 
     The text names its data by a path, an address or a known name. Other arguments override what it says. What is
     unclear becomes a question: to `ask`, else on a terminal, else it is an Unclear error that names the candidates.
-    Nothing in the text is executed: it chooses among the commands of Sparring alone.
+    `llm_model` of the server at OPENAI_BASE_URL completes what is read; it sees the text alone. Nothing in the text is
+    executed: it chooses among the commands of Sparring alone.
 
     Raises:
         Unclear: The task is not understood, or ambiguous.
@@ -92,7 +94,9 @@ def solve(
         task=task, source=_text(source), label=label, model=_text(model), mask=_text(mask), predict=_text(predict),
         minutes=minutes, labels=labels, eps=eps, private=private, count=count,
     )  # fmt: skip
-    understood = understand(text, flags, ask or _asker(), progress.callback("reading"))
+    understood = understand(text, flags, ask or _asker(), progress.callback("reading"), llm_model)
+    if understood.note:
+        progress.info(understood.note)
     folder = Path(out) if out is not None else default_folder(understood.task)
     steps = steps_of(understood.task, understood.report, folder)
     solution = Solution(understood.task, tuple(step.text() for step in steps), str(folder), plan)

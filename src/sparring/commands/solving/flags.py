@@ -49,6 +49,8 @@ class SolveFlags:
     """What is to be done, with its data: a sentence, or a path, an address or a known name alone."""
     plan: Annotated[bool, arg(help_behavior_hint=""), FlagCreatePairsOff] = False
     """Print what was understood and the commands, and stop."""
+    llm_model: Annotated[str | None, arg(metavar="NAME", help_behavior_hint="(default: none)")] = None
+    """Language model that helps to read the text, of the OpenAI-compatible server at OPENAI_BASE_URL."""
     out: Annotated[str | None, arg(metavar="RUN", help_behavior_hint="(default: a new one below runs/)")] = None
     """Run folder; a run that was stopped is continued."""
     json: Annotated[bool, arg(help_behavior_hint=""), FlagCreatePairsOff] = False

@@ -14,6 +14,7 @@ from sparring.commands.solving.lexicon import COLUMN_PHRASE, KINDS, PREDICT
 from sparring.commands.solving.reading import Reading, read_text
 from sparring.commands.solving.stated import Overrides, Stated, is_picture, state
 from sparring.commands.solving.task import Ask, Decision, Task, Unclear, refuse
+from sparring.commands.solving.translator import translate
 from sparring.data.dataset import SourceReport
 from sparring.data.files.download import is_url
 from sparring.data.known_names import PublishedName
@@ -58,13 +59,24 @@ class Understood:
     reading: Reading
     competition: Competition | None = None
     """Files of a competition, where the source is a folder of one."""
+    note: str = ""
+    """What a language model did."""
 
 
 def understand(
-    text: str, flags: Overrides, ask: Ask = refuse, on_progress: OnProgress = lambda done, total: None
+    text: str,
+    flags: Overrides,
+    ask: Ask = refuse,
+    on_progress: OnProgress = lambda done, total: None,
+    llm_model: str | None = None,
 ) -> Understood:
-    """Return the task of a text. Raises Unclear where it is not understood, UsageError where data do not fit it."""
-    reading = read_text(text)
+    """Return the task of a text. Raises Unclear where it is not understood, UsageError where data do not fit it.
+
+    `llm_model` completes what the lexicon reads (`translator.py`).
+    """
+    reading, note = read_text(text), ""
+    if llm_model is not None:
+        reading, note = translate(text, reading, llm_model)
     stated = state(reading, flags, ask)
     _check_fetched(stated)
     fetched = fetch_source(stated.source, ask)
@@ -84,7 +96,7 @@ def understand(
             stated.source.value, ReadOptions(label=target.value, drop=drop), on_progress=on_progress
         ).report
     kind = _kind(stated, report, ask)
-    return Understood(_task(stated, kind, target, report, fetched.licence), report, reading, competition)
+    return Understood(_task(stated, kind, target, report, fetched.licence), report, reading, competition, note)
 
 
 def _with_competition(stated: Stated, competition: Competition) -> Stated:
