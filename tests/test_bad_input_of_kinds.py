@@ -124,6 +124,7 @@ def save_model(source: str, read: dict[str, Any], settings: dict[str, Any], fold
         ("predict to-audio silent", 1, ["nothing usable in silent"]),
         ("inspect long", 0, ["lasts 36,000 s, more than the 10 s that a recording may: a/day.wav", "8 recordings"]),
         ("predict to-audio long/a/day.wav", 1, ["nothing usable in long/a/day.wav", "lasts 36,000 s"]),
+        ("train silent --images 8", 1, ["nothing usable in silent", "a/0.wav is silent throughout"]),
         ("train words --augment ada --images 8", 2, ["--augment ada is for images, these are recordings: take sound"]),
         ("evaluate words --data words --features inception", 2, ["--features inception and --weights are for images"]),
         # series

@@ -13,6 +13,7 @@ from tests.kinds import write_words
 import sparring
 from sparring.engine.sound_io import is_marked_wav
 from sparring.measure.scores.evaluation import Evaluation
+from sparring.nets.mel_codec import to_pictures
 
 
 @pytest.fixture(scope="module")
@@ -78,3 +79,20 @@ def test_a_run_and_a_folder_of_samples_are_evaluated(run: Path, words: Path, tmp
     assert isinstance(folder, Path)
     other = sparring.evaluate(folder, words, features="raw")
     assert isinstance(other, Evaluation) and {score.name for score in other.kind_scores} == names
+
+
+def test_wide_and_stereo_files_and_other_rates_give_the_same_pictures(tmp_path: Path) -> None:
+    soundfile = pytest.importorskip("soundfile")
+    t = np.arange(8000) / 16_000
+    wave = 0.4 * np.sin(2 * np.pi * 300 * t) * np.exp(-4 * t)
+    for k in range(5):
+        soundfile.write(tmp_path / f"plain_{k}.wav", np.roll(wave, k), 16_000, subtype="PCM_16")
+    soundfile.write(tmp_path / "wide_0.wav", 0.99 * wave, 16_000, subtype="PCM_24")
+    soundfile.write(tmp_path / "float_0.wav", np.stack([0.98 * wave] * 2, 1), 16_000, subtype="FLOAT")
+    soundfile.write(tmp_path / "slow_0.wav", 0.97 * wave[::2], 8000, subtype="PCM_16")
+    data = sparring.open(tmp_path).split(None)
+    pictures = to_pictures(data.spec, data[np.arange(len(data))]).astype(int)
+    assert data.spec.rate == 16_000 and len(data) == 8
+    named = {name.rpartition("/")[2]: picture for name, picture in zip(data.names, pictures, strict=True)}
+    for name in ("wide_0.wav", "float_0.wav", "slow_0.wav"):
+        assert np.abs(named[name] - named["plain_0.wav"])[2:12, :16].mean() < 3  # 0.4 dB a step
