@@ -30,11 +30,12 @@ from numpy.typing import NDArray
 from record import data_folder, log, save
 
 import sparring
+from sparring.models.generator import GeneratorModel
 from sparring.stats.proportion import Proportion
 
 SAMPLES, TAUGHT = 1000, 2700
 """Samples that are judged, and those that a recogniser is taught by: as many as there are training recordings."""
-RECOGNISER_EXAMPLES = 25_600
+RECOGNISER_EXAMPLES = 12_800
 GOALS = {"recognised": 0.85, "taught": 0.80}
 """Smallest value of every seed."""
 SPEAKER_NAMES = "*_{label}_*.wav"
@@ -77,6 +78,7 @@ def judge(run: Path, source: Path, folder: Path, seed: int) -> dict[str, Any]:
     test = sparring.open(source).split("test")
     real, real_labels = test[np.arange(len(test))], test.labels
     model = sparring.load(run)
+    assert isinstance(model, GeneratorModel)
     samples = np.concatenate(list(model.samples(SAMPLES, seed=1)))
     labels = model.draw_inputs(range(SAMPLES), seed=1)[1].numpy()
     made = run.parent / f"{run.name}-samples"

@@ -172,7 +172,7 @@ def _of_run(
     if isinstance(model, DensityModel):
         reference = reference.map_views(partial(as_observed, model))
     stored = _with_labels_of(
-        of_model(model, count, request.seed, progress.callback("sampling", "images")), model.spec.classes, data
+        of_model(model, count, request.seed, progress.callback("sampling", model.spec.plural)), model.spec.classes, data
     )
     checkpoint = str(request.checkpoint) if request.checkpoint is not None else "last" if request.raw else ""
     about = _about(str(run.path), "run", count, request) | {
