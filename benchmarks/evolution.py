@@ -6,8 +6,8 @@
 
 network: a perceptron on the embedded digits (64-16-10, 1,210 weights; for CMA-ES 64-10, 650) until its error on the
 test digits is at most `--error`. Work is counted in passes over a batch of 256: 3 of a step with gradients (forward
-and backward), 2 pairs + 1 of evolution, the population + 1 of CMA-ES. Evolution and Adam have the learning rate of
-three that is fastest.
+and backward), 2 pairs + 1 of evolution, the population + 1 of CMA-ES. Evolution and Adam have the fastest of
+two and three learning rates.
 
 trees: digits of a random forest and of boosted trees, Linf, 300 passes an attack: evolution, square and random points.
 
@@ -40,7 +40,7 @@ from sparring.attacks import Threat, evolution, square
 from sparring.commands.reporting.progress import Progress
 from sparring.engine.evolution import CMAES, EvolutionStrategy
 
-BATCH, PAIRS, MAX_PASSES = 256, 32, 400_000
+BATCH, PAIRS, MAX_PASSES = 256, 32, 40_000
 
 
 def interval(values: list[float]) -> str:
@@ -107,9 +107,9 @@ def network(seeds: int, error: float) -> None:
 
     contenders = {
         "adam": (16, {f"lr {lr}": adam(lr) for lr in (3e-3, 1e-2, 3e-2)}),
-        "evolution": (16, {f"lr {lr}": es(lr) for lr in (1e-2, 3e-2, 0.1)}),
+        "evolution": (16, {f"lr {lr}": es(lr) for lr in (3e-2, 0.1)}),
         "adam, linear": (0, {f"lr {lr}": adam(lr) for lr in (3e-3, 1e-2, 3e-2)}),
-        "evolution, linear": (0, {f"lr {lr}": es(lr) for lr in (1e-2, 3e-2, 0.1)}),
+        "evolution, linear": (0, {f"lr {lr}": es(lr) for lr in (3e-2, 0.1)}),
         "cma, linear": (0, {"sigma 0.1": cma}),
     }
     results: dict[str, Any] = {}
@@ -134,7 +134,9 @@ def network(seeds: int, error: float) -> None:
     }
     text = "; ".join(f"{name} {interval(values)}" for name, values in ratios.items())
     save(
-        "evolution_network", result=f"times Adam's passes to {error:.0%} test error: {text}", target="told, no target",
+        "evolution_network",
+        result=f"times Adam's passes to {error:.0%} test error (at least, where it was not reached): {text}",
+        target="none: the cost of having no gradient",
         met=True, details={"error": error, "contenders": results, "ratios": ratios, "seeds": seeds},
     )  # fmt: skip
 
@@ -220,7 +222,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("part", choices=("network", "trees", "strokes"))
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--error", type=float, default=0.08, help="of the network")
+    parser.add_argument("--error", type=float, default=0.1, help="of the network")
     parser.add_argument("--images", type=int, default=64_000, help="of strokes")
     options = parser.parse_args()
     if options.part == "network":

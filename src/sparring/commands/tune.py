@@ -23,7 +23,7 @@ from sparring.engine import dist
 from sparring.engine.atomic_io import write
 from sparring.engine.errors import UsageError, did_you_mean
 from sparring.recipes import DEFAULTS, RECIPES, default_recipe, recipe_class, recipes_for
-from sparring.recipes.recipe import Recipe, to_settings, tunable_fields
+from sparring.recipes.recipe import Range, Recipe, to_settings, tunable_fields
 
 TUNED = ("train", "classify")
 """Commands whose recipes can be tuned."""
@@ -50,12 +50,10 @@ def tune(
 ) -> TuningResult:
     """Search the `fields` of a recipe, or all that it can tune, for the lowest validation score on `source`.
 
-    Each of `trials` is an ordinary run on part of the training examples; its score is measured on the others. The first
-    has the recipe's own settings. Then a Gaussian process suggests (`sampler` "gp"), or chance does ("random"). Trials
-    in the worse half at a checkpoint are stopped. `minutes` are for all of it; or `images` are those of one trial.
-    `repeats` fresh seeds tell whether the best settings beat the recipe's own beyond noise. Several processes share
-    the work by the same `out` on one machine, or the same `storage` on several. The same call continues what was
-    stopped.
+    Each of `trials` is an ordinary run on part of the training examples, scored on the others. The first has the
+    recipe's own settings. Then a Gaussian process suggests (`sampler` "gp"), or chance does ("random"). `minutes` are
+    for all of it; or `images` are those of one trial. `repeats` fresh seeds show whether the gain is beyond noise.
+    Several processes share an `out` on one machine, or a `storage` on several. The same call continues a stopped one.
 
     Raises:
         UsageError: The recipe states no ranges, a field or storage is wrong, or the tuning at `out` is another one.
@@ -69,52 +67,63 @@ def tune(
     progress, options = progress or Progress(), replace(read_options(read), validation=True)
     kind = guess_kind(source, options) if recipe is None else ""
     whole = _recipe(recipe or tuned_recipe(kind, options.label))
-    space = space_of(whole, fields)
     request = TrainRequest(
         source=source, images=images, seed=seed or 0, read=options, device=device, precision=precision
     )
-    trainer = Trainer(request, whole)
-    name = f"{whole.name}-tune"
-    folder = TuningFolder(Path(out) if out is not None else new_run_folder(source, name))
-    wanted = {
-        "source": str(source), "recipe": whole.name, "settings": to_settings(whole),
-        "space": {name: asdict(of) for name, of in space.items()}, "seed": request.seed, "sampler": sampler,
-        "read": asdict(options),
-    }  # fmt: skip
-    budget = DEFAULT_MINUTES if minutes is None else minutes
-    each = budget / (trials + 2 * repeats)
-
-    def length() -> dict[str, Any]:
-        if images is not None:
-            return {"images": images}
-        progress.info("measuring the speed ...")
-        return {"images": trainer.examples(each, folder.path / ".probe")}
-
-    settings = folder.settings({**wanted, "images": images}, length)
+    path = Path(out) if out is not None else new_run_folder(source, f"{whole.name}-tune")
+    folder, trainer, space = TuningFolder(path), Trainer(request, whole), space_of(whole, fields)
+    minutes_each = (DEFAULT_MINUTES if minutes is None else minutes) / (trials + 2 * repeats)
+    settings = _settings(folder, trainer, space, sampler, minutes_each, progress)
     trainer = replace(trainer, request=replace(request, images=settings["images"]))
-    defaults = {name: getattr(whole, name) for name in space}
     search = Search(
-        f"sparring-{digest(settings)}", space, storage or str(folder.path / "tuning.journal"),
-        sampler=sampler, seed=seed or 0, defaults=defaults,
+        f"sparring-{digest(settings)}", space, storage or str(path / "tuning.journal"),
+        sampler=sampler, seed=seed or 0, defaults={name: getattr(whole, name) for name in space},
     )  # fmt: skip
-    deadline = float("inf") if images is not None else time.monotonic() + 60 * each * trials
+    deadline = float("inf") if images is not None else time.monotonic() + 60 * minutes_each * trials
     progress.info(
         f"tuning {', '.join(space)} of {whole.name} in {trials} trials of {settings['images']:,} training examples, "
-        f"in {folder.path}"
+        f"in {path}"
     )
     worker = Worker(folder, search, trainer, trials, deadline, progress)
     worker.work()
-    best = worker.best()
-    verdict = worker.verdict(best, repeats)
-    tuned = replace(whole, **({} if best.is_default else best.params))
-    command = command_line(command_of(whole), str(source), tuned, options, settings["images"])
-    result = TuningResult(
-        folder.path, str(source), whole.name, score_name(whole), settings["images"], space, sampler, search.results(),
-        best, command, verdict, search.importance(),
-    )  # fmt: skip
-    write(folder.path / "report.html", tuning_page(result))
+    result = _result(worker, repeats)
+    write(path / "report.html", tuning_page(result))
     folder.write({"settings": settings, "result": result.to_json()})
     return result
+
+
+def _settings(
+    folder: TuningFolder, trainer: Trainer, space: dict[str, Range], sampler: str, minutes: float, progress: Progress
+) -> dict[str, Any]:
+    """Return what all processes of a tuning share, from its folder or new: the examples of a trial fit the minutes."""
+    request, recipe = trainer.request, trainer.recipe
+    wanted = {
+        "source": str(request.source), "recipe": recipe.name, "settings": to_settings(recipe),
+        "space": {name: asdict(of) for name, of in space.items()}, "seed": request.seed, "sampler": sampler,
+        "read": asdict(request.read), "images": request.images,
+    }  # fmt: skip
+
+    def length() -> dict[str, Any]:
+        if request.images is not None:
+            return {"images": request.images}
+        progress.info("measuring the speed ...")
+        return {"images": trainer.examples(minutes, folder.path / ".probe")}
+
+    return folder.settings(wanted, length)
+
+
+def _result(worker: Worker, repeats: int) -> TuningResult:
+    """Compare the best settings with the recipe's own, and return all that is known."""
+    trainer, search = worker.trainer, worker.search
+    request, recipe, best = trainer.request, trainer.recipe, worker.best()
+    assert request.images is not None
+    verdict = worker.verdict(best, repeats)
+    tuned = replace(recipe, **({} if best.is_default else best.params))
+    command = command_line(command_of(recipe), str(request.source), tuned, request.read, request.images)
+    return TuningResult(
+        worker.folder.path, str(request.source), recipe.name, score_name(recipe), request.images, search.space,
+        search.sampler, search.results(), best, command, verdict, search.importance(),
+    )  # fmt: skip
 
 
 def to_text(result: TuningResult) -> str:

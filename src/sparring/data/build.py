@@ -34,6 +34,7 @@ READING = 7
 """Version of what is chosen about a source before it is decoded; what older versions opened is opened again."""
 VALIDATION = 5
 """One in this number of the training examples is held out for validation."""
+LEFT_OUT = "are left out (of the test split, or near to it in time), and training"
 DISK_RESERVE = 0.05
 """Fraction of the free disk that a cache leaves free."""
 
@@ -71,9 +72,7 @@ def build_cache(
         if not used:
             failed = [(item.name, result.reason) for item, result in zip(raw.items, results, strict=True)]
             raise _nothing_usable(request.source, raw, failed)
-        every, first = len(used), None
-        if request.options.validation:
-            used, first = _for_validation(raw, used)
+        every, (used, first) = len(used), _for_validation(raw, used) if request.options.validation else (used, None)
         labels, classes = _number_labels(raw, used, request.like)
         vectors = None if raw.vectors is None else raw.vectors[used]
         if request.options.numeric_label and vectors is None and (numbers := to_numbers(labels, classes)) is not None:
@@ -86,15 +85,8 @@ def build_cache(
             [(name, classes[k] if k >= 0 else None) for name, k in zip(names, labels, strict=True)], skipped
         )
         if left_out := every - len(used):
-            notes.append(
-                f"{left_out:,} {raw.unit} are left out (of the test split, or near to it in time), and training "
-                f"{raw.unit} held out in their place"
-            )
-        if first is None:
-            held_out = VALIDATION if request.options.validation else raw.held_out
-            test, marked = _choose_test(raw, used, names, labels, notes, held_out)
-        else:
-            test, marked = np.array(used) >= first, False
+            notes.append(f"{left_out:,} {raw.unit} {LEFT_OUT} {raw.unit} held out in their place")
+        test, marked = _choose_test(raw, used, names, labels, notes, request.options.validation, first)
         idx = np.array(used, np.int64)
         spec = raw.finish(spec, rows, idx, idx[~test])
         arrays: dict[str, NDArray[Any] | None] = {
@@ -179,7 +171,7 @@ def _for_validation(raw: RawDataset, used: list[int]) -> tuple[list[int], int | 
     In time these are the last ones, and those before them that overlap them are left out.
     """
     labels, _ = _number_labels(raw, used, None)
-    test, _ = _choose_test(raw, used, [raw.items[row].name for row in used], labels, [], raw.held_out)
+    test, _ = _choose_test(raw, used, [raw.items[row].name for row in used], labels, [])
     kept = [row for row, is_test in zip(used, test, strict=True) if not is_test]
     if not raw.in_time:
         return kept, None
@@ -189,14 +181,19 @@ def _for_validation(raw: RawDataset, used: list[int]) -> tuple[list[int], int | 
 
 def _choose_test(
     raw: RawDataset, used: list[int], names: list[str], labels: NDArray[np.int64], notes: list[str],
-    held_out: int | None,
+    validation: bool = False, first: int | None = None,
 ) -> tuple[NDArray[np.bool_], bool]:  # fmt: skip
-    """Return which used examples are for testing, and whether the source marks them; remarks go to `notes`."""
+    """Return which used examples are for testing, and whether the source marks them; remarks go to `notes`.
+
+    With `validation` they are those from row `first` on, where it is known, else as many as for validation.
+    """
+    if first is not None:
+        return np.array(used) >= first, False
     marked = np.array([raw.items[row].split == "test" for row in used], bool)
     if marked.all():
         notes.append(f"all {raw.unit} are marked as test: they are trained on")
         return np.zeros_like(marked), False
-    test, note = choose_test(marked, names, labels, held_out)
+    test, note = choose_test(marked, names, labels, VALIDATION if validation else raw.held_out)
     notes += [note] if note else []
     return test, bool(marked.any())
 
