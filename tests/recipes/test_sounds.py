@@ -32,7 +32,6 @@ def test_a_stopped_run_of_recordings_ends_with_the_same_bits(tmp_path: Path) -> 
 
 
 def test_defaults_follow_the_number_of_recordings() -> None:
-    few = R3().resolve(SPEC, CPU)
-    many = R3().resolve(AudioSpec(8000, 8000, (), 50_000, covered=7500), CPU)
+    few, many = (R3().resolve(AudioSpec(8000, 8000, (), count, covered=7500), CPU) for count in (500, 50_000))
     assert (few.augment, few.steepness) == ("sound", 0) and (many.augment, many.steepness) == ("none", 160)
     assert few.width and many.width and few.width < many.width
