@@ -53,6 +53,14 @@ def test_quantiles_are_those_of_scikit_learn_bit_for_bit(rows: NDArray[np.float3
         assert (scores[:, k] == model.fit(rows, y[:, number]).predict(rows)).all()
 
 
+@pytest.mark.parametrize("classes", [20, 60])
+def test_many_classes_with_a_row_or_two_each(rows: NDArray[np.float32], classes: int) -> None:
+    y = np.minimum(np.arange(1200) // 2, classes - 1)
+    y[0] = classes
+    trees = boosted_classifier(rows, y, classes + 1, seed=0)
+    assert trees(torch.from_numpy(rows[:5])).shape == (5, classes + 1) and len(trees.value) <= boosting.MAX_TREES
+
+
 def test_a_class_without_a_row_is_never_the_answer(rows: NDArray[np.float32]) -> None:
     y = np.where(np.nan_to_num(rows[:200, 0]) > 0, 3, 1)
     scores = boosted_classifier(rows[:200], y, 4, seed=0)(torch.from_numpy(rows[:200]))

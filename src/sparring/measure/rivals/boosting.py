@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from sparring.engine.data_spec import DataSpec, TableSpec
 from sparring.nets.boosted_trees import BoostedTrees, Tree
 
-MAX_TREES, LEARNING_RATE = 500, 0.1
-"""Rounds of boosting at most, and the factor of each tree."""
+MAX_ROUNDS, MAX_TREES, LEARNING_RATE = 500, 5000, 0.1
+"""Rounds of boosting and trees at most, where each round grows a tree a class, and the factor of each tree."""
 PATIENCE, VALIDATION_FRACTION = 20, 0.1
 """Rounds without a gain on rows that the trees do not learn from, after which they stop, and the part of these rows."""
-EARLY_STOPPING_ROWS, FEW_ROWS_TREES = 1000, 100
-"""Rows from which they stop so; of fewer rows, the number of rounds."""
+EARLY_STOPPING_ROWS, FEW_ROWS_ROUNDS = 1000, 100
+"""Rows from which they stop so; of fewer rows, or a class of one row, the number of rounds."""
 MISSING = "boosted trees were not compared with the network: they need scikit-learn (pip install 'sparring[tables]')"
 """Note where they cannot be grown."""
 ABSENT = -40.0
@@ -49,7 +49,8 @@ def boosted_classifier(x: NDArray[Any], labels: NDArray[np.int64], classes: int,
     """
     from sklearn.ensemble import HistGradientBoostingClassifier
 
-    model = HistGradientBoostingClassifier(**_settings(len(x), seed)).fit(x, labels)
+    _, counts = np.unique(labels, return_counts=True)
+    model = HistGradientBoostingClassifier(**_settings(len(x), seed, counts)).fit(x, labels)
     numbers = [int(k) for k in model.classes_]
     scores = numbers[1:] if len(numbers) == 2 else numbers
     baseline = np.full(classes, ABSENT)
@@ -75,10 +76,15 @@ def boosted_quantiles(x: NDArray[Any], y: NDArray[Any], levels: Sequence[float],
     return BoostedTrees.of(trees, outputs, baseline)
 
 
-def _settings(rows: int, seed: int) -> dict[str, Any]:
-    stops = rows >= EARLY_STOPPING_ROWS
+def _settings(rows: int, seed: int, counts: NDArray[np.int64] | None = None) -> dict[str, Any]:
+    """Return the settings for this many rows; `counts` are those of each class, which is needed in both parts of them."""
+    stops, most = rows >= EARLY_STOPPING_ROWS, MAX_ROUNDS
+    if counts is not None:
+        stops = stops and counts.min() >= 2 and rows * VALIDATION_FRACTION >= len(counts)
+        most = min(most, max(MAX_TREES // len(counts), 1))
     return {
-        "max_iter": MAX_TREES if stops else FEW_ROWS_TREES, "learning_rate": LEARNING_RATE, "early_stopping": stops,
+        "max_iter": most if stops else min(most, FEW_ROWS_ROUNDS), "learning_rate": LEARNING_RATE,
+        "early_stopping": stops,
         "n_iter_no_change": PATIENCE, "validation_fraction": VALIDATION_FRACTION, "random_state": seed % 2**32,
     }  # fmt: skip
 
