@@ -77,7 +77,7 @@ def boosted_quantiles(x: NDArray[Any], y: NDArray[Any], levels: Sequence[float],
 
 
 def _settings(rows: int, seed: int, counts: NDArray[np.int64] | None = None) -> dict[str, Any]:
-    """Return the settings for this many rows; `counts` are those of each class, which is needed in both parts of them."""
+    """Return the settings for this many rows; `counts` are the rows of each class, needed in both parts."""
     stops, most = rows >= EARLY_STOPPING_ROWS, MAX_ROUNDS
     if counts is not None:
         stops = stops and counts.min() >= 2 and rows * VALIDATION_FRACTION >= len(counts)
