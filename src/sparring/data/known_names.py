@@ -103,7 +103,8 @@ def find_name(text: str) -> tuple[PublishedName, str] | None:
     key = normalised(text)
     if key in NAMES:
         return NAMES[key], key
-    near = [name for name in NAMES if min(len(name), len(key)) >= MIN_TYPO_LETTERS and _is_typo(key, name)]
+    spelled = NAMES.keys() - COMMON_NOUNS  # "digit" is a word
+    near = sorted(name for name in spelled if min(len(name), len(key)) >= MIN_TYPO_LETTERS and _is_typo(key, name))
     return (NAMES[near[0]], near[0]) if len({NAMES[name].name for name in near}) == 1 else None
 
 

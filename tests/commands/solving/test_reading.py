@@ -115,7 +115,7 @@ def test_names_of_data_sets_with_one_typo_and_no_other() -> None:
     for text, name in {
         "CIFAR 10": "cifar10", "Cifar-100": "cifar100", "minst": "mnist", "Fashion  MNIST": "fashion-mnist",
         "imagenet-1k": "imagenet", "k-mnist": "kmnist", "cifar 11": None, "cifar1": None, "mnisty-2000": None,
-            "mist": None, "frobnitz": None,
+            "mist": None, "digit": None, "frobnitz": None,
     }.items():  # fmt: skip
         known = find_name(text)
         assert (known[0].name if known else None) == name, text
