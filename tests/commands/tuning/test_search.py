@@ -121,9 +121,9 @@ import sys, time
 from sparring.commands.tuning.search import Search
 from sparring.recipes.recipe import Range
 space = {"units": Range(1, 8)}
-one = Search("test", space, sys.argv[1], sampler="random", seed=0, defaults={"units": 8})
 print("ready", flush=True)
 sys.stdin.readline()
+one = Search("test", space, sys.argv[1], sampler="random", seed=0, defaults={"units": 8})
 while (trial := one.suggest()) is not None:
     one.claim(trial, sys.argv[2])
     print(one.params(trial)["units"], flush=True)
@@ -136,7 +136,6 @@ while (trial := one.suggest()) is not None:
 def test_two_processes_on_one_storage_never_run_the_same_trial(tmp_path: Path, url: str) -> None:
     """Both draw by the same seed from 8 values, so that they meet often."""
     storage = url.format(tmp_path)
-    search(storage, {"units": Range(1, 8)})
     command, pipe = [sys.executable, "-W", "ignore", "-c", WORKER, storage], subprocess.PIPE
     processes = [subprocess.Popen([*command, str(k)], stdin=pipe, stdout=pipe, text=True) for k in range(2)]
     for process in processes:

@@ -37,6 +37,8 @@ MAX_CLASS_COLUMNS = 16
 """Largest number of classes that get a column each."""
 HELD_OUT_EXAMPLES = 1000
 """Held-out examples that are classified at each checkpoint, for the curve alone: nothing is selected by it."""
+VALIDATION_EXAMPLES = 10_000
+"""The same with --validation, by which settings are selected."""
 CHUNK_EXAMPLES = 250
 
 
@@ -190,7 +192,8 @@ def classifier_checkpoint(
 ) -> Callback:
     """Measure the error on held-out examples, then save a checkpoint."""
     run = session.run
-    error = _held_out_error(averaged(system), source.split("test"), data.spec.classes, session.hardware)
+    count = VALIDATION_EXAMPLES if session.settings.read.validation else HELD_OUT_EXAMPLES
+    error = _held_out_error(averaged(system), source.split("test"), data.spec.classes, session.hardware, count)
     begin, before = time.monotonic(), max((line.get("minutes", 0.0) for line in run.metrics()), default=0.0)
 
     def save(nimg: int, means: Mapping[str, float]) -> None:
@@ -210,11 +213,11 @@ def averaged(system: System) -> nn.Module:
 
 
 def _held_out_error(
-    net: nn.Module, held_out: Dataset, classes: tuple[str, ...], hardware: Hardware
+    net: nn.Module, held_out: Dataset, classes: tuple[str, ...], hardware: Hardware, count: int
 ) -> Callable[[], dict[str, float]]:
     """Return a function that measures the error on some held-out examples, where any have labels."""
     labels = labels_as(classes, held_out)
-    idx = np.random.default_rng(0).permutation(np.flatnonzero(labels >= 0))[:HELD_OUT_EXAMPLES]
+    idx = np.random.default_rng(0).permutation(np.flatnonzero(labels >= 0))[:count]
     if not len(idx):
         return lambda: {}
     x, y = held_out.spec.encode(held_out[idx]), torch.from_numpy(labels[idx])

@@ -23,6 +23,8 @@ SAMPLERS = ("gp", "random")
 """How settings are suggested: by a Gaussian process, or at random."""
 ATTEMPTS = 20
 """Suggestions in a row that were tried before, after which the space counts as exhausted."""
+MEETINGS = ("UNIQUE constraint", "duplicate key", "already exists", "database is locked")
+"""Parts of the errors of a database in which two processes create the same tables at once."""
 DIGITS = 4
 """Significant digits of a suggested number: a command line shows it as it is."""
 
@@ -79,10 +81,7 @@ class Search:
         self.defaults = {name: rounded(value) for name, value in defaults.items()}
         self._optuna = optuna_library()
         with explaining(storage):
-            self._study: Any = self._optuna.create_study(
-                study_name=name, storage=self._storage(storage), load_if_exists=True,
-                pruner=self._optuna.pruners.SuccessiveHalvingPruner(min_resource=2, reduction_factor=2),
-            )  # fmt: skip
+            self._study: Any = self._open(name, storage)
 
     def suggest(self) -> Any:
         """Return a new trial whose settings no other process has taken, or None where no others are left.
@@ -200,6 +199,20 @@ class Search:
                 seed=seed, independent_sampler=by_chance, n_startup_trials=startup_trials(len(self.space)),
                 warn_independent_sampling=False,
             )  # fmt: skip
+
+    def _open(self, name: str, storage: str) -> Any:
+        """Return the study of this name; begin it where there is none. Another process may create the same tables."""
+        for attempt in range(ATTEMPTS):
+            try:
+                return self._optuna.create_study(
+                    study_name=name, storage=self._storage(storage), load_if_exists=True,
+                    pruner=self._optuna.pruners.SuccessiveHalvingPruner(min_resource=2, reduction_factor=2),
+                )  # fmt: skip
+            except Exception as error:
+                if attempt + 1 == ATTEMPTS or not any(text in str(error) for text in MEETINGS):
+                    raise
+                time.sleep(random.uniform(0.1, 0.5))
+        return None
 
     def _storage(self, storage: str) -> Any:
         if "://" in storage:
