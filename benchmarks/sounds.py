@@ -1,4 +1,4 @@
-"""Spoken digits that a generator learnt in a few CPU minutes, judged by recognisers of real recordings.
+"""Spoken digits that a generator learnt in about 20 CPU minutes, judged by recognisers of real recordings.
 
     python benchmarks/sounds.py --seeds 0 1 2 --folder runs/
 
@@ -44,7 +44,7 @@ SPEAKER_NAMES = "*_{label}_*.wav"
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--images", type=int, default=50_000, help="examples of each training, about 5 CPU minutes")
+    parser.add_argument("--images", type=int, default=150_000, help="examples of each training, about 20 CPU minutes")
     parser.add_argument("--folder", type=Path, default=Path("runs/sounds"), help="where runs are kept")
     parser.add_argument("--name", default="sounds", help="name of the result file")
     options = parser.parse_args()
