@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from sklearn.ensemble import GradientBoostingClassifier
 
 from sparring.commands.sampling.conditions import parse_condition, parse_conditions, with_conditions
 from sparring.data.tables.codes import cells_of
@@ -18,8 +19,10 @@ from sparring.engine.table_form import CellForm, Dependence, FileColumn
 from sparring.models.generator import GeneratorModel
 from sparring.models.load_generator import load_generator
 from sparring.nets.leaf_tables import LeafTables
+from sparring.nets.tree_odds import TreeOdds
 from sparring.recipes.fitted import FittedRecipe
 from sparring.recipes.generators.arf import ARF
+from sparring.recipes.generators.forests import fit_judge
 
 COLUMNS = (
     Column("x", (0,), (), False, 0.0, 0.0, None, CellForm(2, gap="NA")),
@@ -158,3 +161,51 @@ def test_wrong_conditions_name_the_way_out(model: GeneratorModel) -> None:
         with_conditions(model, [parse_condition("n > 99", SPEC, "--constraint")], "--constraint")
     with pytest.raises(SparringError, match="10 rows or more"):
         ARF().fit(SPEC, rows(9), np.full(9, -1), 0, lambda done, total: None)
+
+
+def test_the_last_forest_equals_that_of_scikit_learn() -> None:
+    rng = np.random.default_rng(0)
+    real, fake = rng.normal(0.5, 1, (400, 3)).astype(np.float32), rng.normal(size=(400, 3)).astype(np.float32)
+    fit_judge(real, fake, 7, judge := TreeOdds())
+    same = GradientBoostingClassifier(
+        n_estimators=100, max_depth=6, min_samples_leaf=20, subsample=0.3, n_iter_no_change=10, max_features=1,
+        random_state=7,
+    ).fit(np.concatenate([real, fake]), np.repeat([1, 0], 400))  # fmt: skip
+    assert np.allclose(judge(torch.from_numpy(real)).numpy(), same.decision_function(real), atol=1e-4)
+    again = TreeOdds()
+    again.load_state_dict(judge.state_dict())
+    assert torch.equal(again(torch.from_numpy(fake)), judge(torch.from_numpy(fake)))
+
+
+def test_candidates_are_selected_by_the_odds() -> None:
+    """Two words of equal mass, one with odds 3: it is selected more often the more candidates there are."""
+    net = LeafTables([(0, 1)], 2, candidates=8)
+    net.offsets, net.codes, net.masses = torch.tensor([0, 2]), torch.tensor([0, 1]).short(), torch.ones(2)
+    net.first, net.ranks = torch.tensor([0, 2]), torch.tensor([0.0, 1.0])
+    net.low = net.high = torch.tensor([0.0, 1.0], dtype=torch.float64)
+    judge = net.judge
+    judge.feature, judge.threshold = torch.zeros(1, 3).long(), torch.tensor([[0.5, 0, 0]])
+    judge.left, judge.right = torch.tensor([[1, 1, 2]]), torch.tensor([[2, 1, 2]])
+    judge.value, judge.depth = torch.tensor([[0.0, 0.0, float(np.log(3))]]), torch.tensor(1)
+    rows = net(torch.randn(20_000, net.latent_dim, generator=torch.Generator().manual_seed(0)))
+    assert (rows.sum(1) == 1).all()
+    ones = np.random.default_rng(0).binomial(8, 0.5, 200_000)  # of 8 candidates
+    expected = float((3 * ones / (3 * ones + 8 - ones)).mean())
+    assert float(rows[:, 1].mean()) == pytest.approx(expected, abs=0.012)
+
+
+def test_the_last_forest_brings_a_lost_dependence_back() -> None:
+    """A product of two numbers that coarse leaves lose."""
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=(2, 4000))
+    columns = tuple(Column(name, (k,), (), False, 0.0, 0.0, None, CellForm(2)) for k, name in enumerate("abc"))
+    spec = TableSpec(columns, "", written=tuple(FileColumn(c.name, "learnt") for c in columns))
+    table = np.column_stack([a, b, a * b + 0.1 * rng.normal(size=4000)]).round(2).astype(np.float32)
+
+    def error(candidates: int) -> float:
+        recipe = ARF(trees=5, leaf_rows=200, candidates=candidates)
+        net = recipe.fit(spec, table, np.full(4000, -1), 0, lambda done, total: None)["generator"]
+        x = np.concatenate(list(GeneratorModel(net, spec, recipe).samples(2000, seed=1)))
+        return float(np.abs(x[:, 2] - x[:, 0] * x[:, 1]).mean())
+
+    assert error(8) < 0.85 * error(1)

@@ -8,23 +8,30 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from sparring.nets.tree_odds import SizedByData, TreeOdds
+
+MAX_LOG_ODDS = 5.0
+"""Bound of the log-odds by which a candidate is selected."""
 SMOOTHING = 0.01
 """Rows that a leaf is given, spread over all codes, where the leaf of a given row is looked for."""
 
 
-class LeafTables(nn.Module):
+class LeafTables(SizedByData):
     """Maps noise `[B, latent_dim]` to rows `[B, F]`: numbers, NaN for gaps, and one-hot groups of categories.
 
     `positions` are the positions of each column in a row: several for words. The masses of leaf l and column c are
     entries `offsets[l * C + c]` to the next offset of `codes` and `masses`. Code k of column c holds the numbers from
     `low[first[c] + k]` to `high`, `scale[c]` values a unit; scale 0: all real numbers. A column without codes is left
     at 0.
+
+    Of `candidates` rows one is selected for each sample, by the odds of `judge` that it is real: sampling-importance
+    resampling (Rubin 1987). The judge sees the codes of a row as numbers, `ranks`.
     """
 
     leaf_masses: Tensor
@@ -35,13 +42,15 @@ class LeafTables(nn.Module):
     low: Tensor
     high: Tensor
     scale: Tensor
+    ranks: Tensor
     accuracies: Tensor
 
-    def __init__(self, positions: Sequence[Sequence[int]], width: int) -> None:
+    def __init__(self, positions: Sequence[Sequence[int]], width: int, candidates: int = 1) -> None:
         super().__init__()
-        self.positions, self.width = [tuple(p) for p in positions], width
+        self.positions, self.width, self.candidates = [tuple(p) for p in positions], width, candidates
         columns = len(positions)
-        self.latent_dim = 1 + 2 * columns
+        self.latent_dim = candidates * (1 + 2 * columns) + (candidates > 1)
+        self.judge = TreeOdds()
         for name, buffer in {
             "leaf_masses": torch.ones(1, dtype=torch.float64),
             "offsets": torch.zeros(columns + 1, dtype=torch.int64),
@@ -51,6 +60,7 @@ class LeafTables(nn.Module):
             "low": torch.zeros(0, dtype=torch.float64),
             "high": torch.zeros(0, dtype=torch.float64),
             "scale": torch.zeros(columns, dtype=torch.float64),
+            "ranks": torch.zeros(0),
             "accuracies": torch.zeros(0),
         }.items():
             self.register_buffer(name, buffer)
@@ -61,35 +71,49 @@ class LeafTables(nn.Module):
         """Number of leaves, over all trees."""
         return len(self.leaf_masses)
 
-    def _load_from_state_dict(self, state_dict: Mapping[str, Any], prefix: str, *args: Any) -> None:
-        """Take the sizes of what is loaded: they depend on the data."""
-        for name, buffer in list(self.named_buffers(recurse=False)):
-            if (saved := state_dict.get(prefix + name)) is not None:
-                setattr(self, name, torch.zeros_like(saved, device=buffer.device))
+    def _load_from_state_dict(self, *args: Any) -> None:
         self._cumulative = None
-        super()._load_from_state_dict(state_dict, prefix, *args)
+        super()._load_from_state_dict(*args)
 
     def forward(self, z: Tensor) -> Tensor:
         """Return rows: the noise selects a leaf, a code of each column, and a number within the code."""
         uniform = (0.5 * (1 + torch.erf(z.double() / math.sqrt(2)))).clamp(0, 1 - 1e-12)
         totals = torch.cat([self.leaf_masses.new_zeros(1), self.leaf_masses.cumsum(0)])
-        leaf = pick(totals, uniform[:, 0], torch.zeros_like(totals[:1]).long(), self.leaves)
-        return self.rows_in(leaf, uniform[:, 1:]).to(z.dtype)
+        size = 1 + 2 * len(self.positions)
+        parts = uniform[:, : self.candidates * size].reshape(-1, size)
+        leaf = pick(totals, parts[:, 0], torch.zeros_like(totals[:1]).long(), self.leaves)
+        code, filled = self._codes(leaf, parts[:, 1 : 1 + len(self.positions)])
+        v = parts[:, 1 + len(self.positions) :]
+        if self.candidates > 1:
+            odds = self.judge(self.ranks[code + self.first[:-1]]).clamp(-MAX_LOG_ODDS, MAX_LOG_ODDS).double().exp()
+            sums = odds.view(len(z), -1).cumsum(1)
+            chosen = (sums <= uniform[:, -1:] * sums[:, -1:]).sum(1) + self.candidates * torch.arange(
+                len(z), device=z.device
+            )
+            code, filled, v = code[chosen], filled[chosen], v[chosen]
+        return self._rows(code, filled, v).to(z.dtype)
 
     def rows_in(self, leaf: Tensor, uniform: Tensor) -> Tensor:
         """Return rows of these leaves `[B]`, by numbers `[B, 2 C]` in [0, 1): for the codes, then the values."""
-        columns = len(self.positions)
         u, v = uniform.chunk(2, 1)
+        return self._rows(*self._codes(leaf, u), v)
+
+    def _codes(self, leaf: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the code of each column `[B, C]`, and whether the column has codes."""
+        columns = len(self.positions)
         segment = leaf[:, None] * columns + torch.arange(columns, device=leaf.device)
         start, end = self.offsets[segment], self.offsets[segment + 1]
         entry = pick(self._sums(), u, start, end)
-        filled = end > start
         code = self.codes[entry.clamp(max=len(self.codes) - 1)].long()
-        value = self._values(torch.where(filled, code + self.first[:-1], 0), v)
-        rows = torch.zeros(len(leaf), self.width, device=leaf.device)
+        return torch.where(end > start, code, 0), end > start
+
+    def _rows(self, code: Tensor, filled: Tensor, v: Tensor) -> Tensor:
+        """Return rows of these codes, numbers at `v` within them."""
+        value = self._values(code + self.first[:-1], v)
+        rows = torch.zeros(len(code), self.width, device=code.device)
         for c, positions in enumerate(self.positions):
             if len(positions) > 1 or self.first[c] == self.first[c + 1]:
-                index = torch.tensor(positions, device=leaf.device)[code[:, c].clamp(max=len(positions) - 1)]
+                index = torch.tensor(positions, device=code.device)[code[:, c].clamp(max=len(positions) - 1)]
                 rows.scatter_(1, index[:, None], filled[:, c : c + 1].to(rows.dtype))
             else:
                 rows[:, positions[0]] = torch.where(filled[:, c], value[:, c], 0.0).to(rows.dtype)

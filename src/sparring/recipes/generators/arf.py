@@ -3,7 +3,8 @@
 A forest tells real rows from made ones; made rows are drawn anew, column by column, within its leaves, until the forest
 is right no more often than chance. Its leaves are then a density: a mixture of products. Differences to the paper: a
 leaf holds `leaf_rows` real rows or more, columns are tables of codes (words, and ranges of numbers whose ends are held
-by several rows) in place of normal distributions, and gaps are codes.
+by several rows) in place of normal distributions, and gaps are codes. A last adversary, boosted trees, selects each
+sample from a few candidates by the odds that it is real.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from sparring.engine.device import Hardware
 from sparring.engine.errors import SparringError
 from sparring.nets.leaf_tables import LeafTables
 from sparring.recipes.fitted import Fitted, OnProgress
-from sparring.recipes.generators.forests import Forest, fit_forest, resample, word_order
+from sparring.recipes.generators.forests import Forest, fit_forest, fit_judge, resample, word_order
 from sparring.recipes.recipe import check_positive
 
 LEAF_ROWS, LEAF_FRACTION = (5, 20), 0.05
@@ -47,8 +48,11 @@ class ARF(Fitted):
     leaf_rows: int | None = None
     """Smallest number of real rows in a leaf: with few, samples are near copies. None: 20, or 5 % of the rows."""
 
+    candidates: int = 5
+    """Rows from which a last forest, of boosted trees, selects each sample; 1: no last forest."""
+
     def __post_init__(self) -> None:
-        check_positive(self, "trees", "rounds", "leaf_rows")
+        check_positive(self, "trees", "rounds", "leaf_rows", "candidates")
 
     def resolve(self, spec: TableSpec, hardware: Hardware) -> Self:
         """Return the recipe with the rows of a leaf: LEAF_ROWS, fewer where there are few rows in all."""
@@ -61,7 +65,7 @@ class ARF(Fitted):
 
     def nets(self, spec: TableSpec) -> dict[str, nn.Module]:
         """Return the sampler, before it is fitted."""
-        return {"generator": LeafTables([column.indices for column in spec.columns], *spec.shape)}
+        return {"generator": LeafTables([column.indices for column in spec.columns], *spec.shape, self.candidates)}
 
     def fit(
         self, spec: TableSpec, rows: NDArray[np.float32], labels: NDArray[np.int64], seed: int, on_progress: OnProgress
@@ -78,15 +82,23 @@ class ARF(Fitted):
         rebuilt = {dependence.column for dependence in spec.dependences}
         learnt = [k for k, column in enumerate(spec.columns) if column.name not in rebuilt]
         encoded = np.stack([codes[k].encode(cells[:, k]) for k in learnt], 1)
-        x = encoded.astype(np.float32)
+        ranks = [np.arange(len(column), dtype=np.float32) for column in codes]
         for j, k in enumerate(learnt):
             if codes[k].is_word:
-                x[:, j] = word_order(encoded, j)[encoded[:, j]]
+                order = word_order(encoded, j)
+                ranks[k][: len(order)] = order
+        x = np.stack([ranks[k][encoded[:, j]] for j, k in enumerate(learnt)], 1)
         forest, accuracies = self._play(x, leaf_rows, seed, on_progress)
         net = self.nets(spec)["generator"]
         assert isinstance(net, LeafTables)
         fill(net, forest, encoded, codes, learnt)
-        net.accuracies = torch.tensor(accuracies)
+        net.ranks, net.accuracies = torch.from_numpy(np.concatenate(ranks)), torch.tensor(accuracies)
+        if self.candidates > 1:
+            wide = np.zeros((len(x), len(codes)), np.float32)
+            wide[:, learnt] = resample(forest, x, np.random.default_rng([seed, 51]))
+            real = np.zeros_like(wide)
+            real[:, learnt] = x
+            fit_judge(real, wide, seed, net.judge)
         return {"generator": net}
 
     def _play(
