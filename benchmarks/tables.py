@@ -7,8 +7,8 @@ Adult. `sparring.train(adult, recipe, label="14")` learns adult.data (32,561 row
 are scored against the 16,281 rows of adult.test. Beside each score: real rows (adult.data as the samples, where
 usefulness is TRTR; two halves of adult.test for the others), independent columns and SMOTE. Four judges as in the
 literature on F1 of the class >50K: a decision tree of depth 15, AdaBoost of 50 stumps, logistic regression and a
-perceptron of 50 units (20 passes), on one-hot words and standardised numbers. The nearest-record share has equal numbers of
-training and test rows.
+perceptron of 50 units (20 passes), on one-hot words and standardised numbers. The nearest-record share has equal
+numbers of training and test rows.
 
 Dirty. Each file of shared/data/dirty is trained on without flags. A csv of 5,000 rows is written and read back as the
 run's rows were; all rows must be valid. Missing rates are compared with those of the training rows.

@@ -87,10 +87,10 @@ class LeafTables(SizedByData):
         if self.candidates > 1:
             odds = self.judge(self.ranks[code + self.first[:-1]]).clamp(-MAX_LOG_ODDS, MAX_LOG_ODDS).double().exp()
             sums = odds.view(len(z), -1).cumsum(1)
-            chosen = (sums <= uniform[:, -1:] * sums[:, -1:]).sum(1) + self.candidates * torch.arange(
+            selected = (sums <= uniform[:, -1:] * sums[:, -1:]).sum(1) + self.candidates * torch.arange(
                 len(z), device=z.device
             )
-            code, filled, v = code[chosen], filled[chosen], v[chosen]
+            code, filled, v = code[selected], filled[selected], v[selected]
         return self._rows(code, filled, v).to(z.dtype)
 
     def rows_in(self, leaf: Tensor, uniform: Tensor) -> Tensor:
