@@ -53,6 +53,13 @@ def test_quantiles_are_those_of_scikit_learn_bit_for_bit(rows: NDArray[np.float3
         assert (scores[:, k] == model.fit(rows, y[:, number]).predict(rows)).all()
 
 
+def test_of_many_rows_some_are_learnt_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(boosting, "MAX_ROWS", 10)
+    few, some = boosting.rows_to_boost(np.arange(10)), boosting.rows_to_boost(np.arange(0, 200, 2))
+    assert few.tolist() == list(range(10)) and len(set(some.tolist())) == 10
+    assert (some % 2 == 0).all() and (np.diff(some) > 0).all()
+
+
 @pytest.mark.parametrize("classes", [20, 60])
 def test_many_classes_with_a_row_or_two_each(rows: NDArray[np.float32], classes: int) -> None:
     y = np.minimum(np.arange(1200) // 2, classes - 1)

@@ -13,7 +13,7 @@ from sparring.commands.regressing.parts import Parts
 from sparring.commands.reporting.progress import Progress
 from sparring.data.dataset import Dataset
 from sparring.games.quantiles import pinball_losses
-from sparring.measure.rivals.boosting import boosted_quantiles, can_boost, has_trees
+from sparring.measure.rivals.boosting import boosted_quantiles, can_boost, has_trees, rows_to_boost
 from sparring.measure.rivals.comparison import NETWORK, TREES, TreeComparison, mean_interval
 from sparring.models.classifier import chunks_of
 from sparring.models.regressor import quantiles_of, stats_of
@@ -30,8 +30,9 @@ def grow_trees(
     if not has_trees(data.spec) or not can_boost() or not getattr(recipe, "trees", True):
         return None
     progress.info("growing boosted trees ...")
-    x = torch.cat([data.spec.encode(data[chunk]) for chunk in chunks_of(parts.learning)])
-    return boosted_quantiles(x.numpy(), standardised(data, parts.learning).numpy(), recipe.levels, seed)
+    idx = rows_to_boost(parts.learning)
+    x = torch.cat([data.spec.encode(data[chunk]) for chunk in chunks_of(idx)])
+    return boosted_quantiles(x.numpy(), standardised(data, idx).numpy(), recipe.levels, seed)
 
 
 def compared(

@@ -14,7 +14,7 @@ from sparring.commands.training.labels import LabelledTraining
 from sparring.data.dataset import Dataset
 from sparring.data.labels import labels_as
 from sparring.measure.classifier.calibration import temperature
-from sparring.measure.rivals.boosting import MISSING, boosted_classifier, can_boost, has_trees
+from sparring.measure.rivals.boosting import MISSING, boosted_classifier, can_boost, has_trees, rows_to_boost
 from sparring.measure.rivals.comparison import NETWORK, TREES, TreeComparison, mean_interval
 from sparring.models.classifier import chunks_of
 from sparring.nets.boosted_trees import BoostedClassifier
@@ -44,7 +44,7 @@ def network_or_trees(
     comparison. Without such rows, and where `net` is custom, the network stays.
     """
     data, session = training.data, training.session
-    idx = np.setdiff1d(np.flatnonzero(data.labels >= 0), calibration_idx)
+    idx = rows_to_boost(np.setdiff1d(np.flatnonzero(data.labels >= 0), calibration_idx))
     if (
         not has_trees(data.spec)
         or not getattr(session.settings.recipe, "trees", True)

@@ -20,6 +20,8 @@ PATIENCE, VALIDATION_FRACTION = 20, 0.1
 """Rounds without a gain on rows that the trees do not learn from, after which they stop, and the part of these rows."""
 EARLY_STOPPING_ROWS, FEW_ROWS_ROUNDS = 1000, 100
 """Rows from which they stop so; of fewer rows, or a class of one row, the number of rounds."""
+MAX_ROWS = 200_000
+"""Rows that trees are grown on at most, drawn at random: they are held in memory."""
 MISSING = "boosted trees were not compared with the network: they need scikit-learn (pip install 'sparring[tables]')"
 """Note where they cannot be grown."""
 ABSENT = -40.0
@@ -40,6 +42,11 @@ def _(spec: TableSpec) -> bool:
 def can_boost() -> bool:
     """Return True where scikit-learn is installed."""
     return find_spec("sklearn") is not None
+
+
+def rows_to_boost(idx: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the indices, or MAX_ROWS of them, drawn by seed 0."""
+    return idx if len(idx) <= MAX_ROWS else np.sort(np.random.default_rng(0).permutation(idx)[:MAX_ROWS])
 
 
 def boosted_classifier(x: NDArray[Any], labels: NDArray[np.int64], classes: int, seed: int) -> BoostedTrees:
