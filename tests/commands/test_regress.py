@@ -134,6 +134,11 @@ def test_the_doctor_and_other_commands_know_a_regressor(report: RegressionReport
     assert done.returncode == 2 and "it holds a regressor, for `sparring predict`" in done.stderr
 
 
+def test_recipes_lists_what_it_trains(quick: Cli) -> None:
+    listed = quick("recipes").stdout.partition("Regressors (sparring regress):\n")[2]
+    assert listed.startswith("  quantiles  ") and "\n  tabular_quantiles " in listed
+
+
 def test_images_with_two_numbers(shades: Path, tmp_path: Path, quick: Cli) -> None:
     recipe = recipe_class("quantiles")(width=8, lr=3e-3, coverage=0.8)
     report = sparring.regress(shades, recipe, images=12_800, out=tmp_path / "run", **CPU)

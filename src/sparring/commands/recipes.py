@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from sparring.recipes import RECIPES, Entry, recipes_for
 
-TITLES = {"train": "Generators and density models", "classify": "Classifiers", "harden": "Robust classifiers"}
+TITLES = {
+    "train": "Generators and density models", "classify": "Classifiers", "regress": "Regressors",
+    "harden": "Robust classifiers",
+}  # fmt: skip
 
 
 def recipes() -> dict[str, Entry]:
@@ -22,5 +25,5 @@ def to_text(entries: dict[str, Entry]) -> str:
     lines = []
     for command, title in TITLES.items():
         lines.append(f"{title} (sparring {command}):")
-        lines += [f"  {name:11} {entries[name].summary}" for name in recipes_for(command) if name in entries]
+        lines += [f"  {name:17} {entries[name].summary}" for name in recipes_for(command) if name in entries]
     return "\n".join(lines)
