@@ -72,7 +72,7 @@ def quantiles_of(net: nn.Module, x: Tensor) -> Tensor:
     """
     weight = next(net.parameters(), None)
     quantiles: Tensor = net(x if weight is None else x.to(weight.device))
-    return quantiles.double().cpu().view(len(x), -1, 3).sort(2).values
+    return quantiles.cpu().double().reshape(len(x), -1, 3).sort(2).values
 
 
 def stats_of(spec: Any) -> tuple[Tensor, Tensor]:

@@ -78,12 +78,14 @@ class BoostedTrees(nn.Module):
 
     @torch.no_grad()
     def forward(self, x: Tensor) -> Tensor:
-        """Map rows `[B, F]` to scores `[B, K]`, float64, on the device of `x`."""
-        rows = x.detach().flatten(1).to("cpu", torch.float64)
+        """Map rows `[B, F]` to scores `[B, K]`, float64, on the CPU."""
+        rows = x.detach().flatten(1).cpu().double()
         node = torch.zeros(len(self.value), len(rows), dtype=torch.int64)
         while True:
             cells = rows.T.gather(0, self.feature.gather(1, node))
-            to_left = torch.where(cells.isnan(), self.missing_left.gather(1, node), cells <= self._at(node))
+            to_left = torch.where(
+                cells.isnan(), self.missing_left.gather(1, node), cells <= self.threshold.gather(1, node)
+            )
             reached = torch.where(to_left, self.left.gather(1, node), self.right.gather(1, node))
             if torch.equal(reached, node):
                 break
@@ -91,10 +93,7 @@ class BoostedTrees(nn.Module):
         scores = self.baseline[:, None].repeat(1, len(rows))
         for output, values in zip(self.outputs.tolist(), self.value.gather(1, node), strict=True):
             scores[output] += values
-        return scores.T.to(x.device)
-
-    def _at(self, node: Tensor) -> Tensor:
-        return self.threshold.gather(1, node)
+        return scores.T
 
     def _apply(self, fn: object, recurse: bool = True) -> Self:
         """Stay on the CPU in float64, whatever the rest of a model is moved to: thresholds need all their digits."""
@@ -115,7 +114,7 @@ class BoostedClassifier(nn.Module):
     def features(self, x: Tensor) -> Tensor:
         """Map rows `[B, F]` to features `[B, features + classes]`, float32."""
         network: Tensor = self.network.features(x)  # type: ignore[operator]
-        return torch.cat([network.float(), self.trees(x).float()], 1)
+        return torch.cat([network.float(), self.trees(x).float().to(network.device)], 1)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map rows `[B, F]` to logits `[B, classes]`, float32."""

@@ -110,4 +110,4 @@ def _logits(net: nn.Module, data: Dataset, idx: NDArray[np.int64]) -> Tensor:
     """Return the logits of the rows `idx`, float64, on the CPU."""
     device = next(net.parameters()).device
     chunks = [logits_of(net, features_of(net, data.spec.encode(data[chunk], device))) for chunk in chunks_of(idx)]
-    return torch.cat(chunks).double().cpu() if chunks else torch.zeros(0, len(data.spec.classes)).double()
+    return torch.cat(chunks).cpu().double() if chunks else torch.zeros(0, len(data.spec.classes)).double()
