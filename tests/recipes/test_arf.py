@@ -15,7 +15,7 @@ from sparring.data.tables.codes import cells_of
 from sparring.engine.data_spec import Column, TableSpec
 from sparring.engine.device import Hardware
 from sparring.engine.errors import SparringError, UsageError
-from sparring.engine.table_form import CellForm, Dependence, FileColumn
+from sparring.engine.table_form import RARE, CellForm, Dependence, FileColumn
 from sparring.models.generator import GeneratorModel
 from sparring.models.load_generator import load_generator
 from sparring.nets.leaf_tables import LeafTables
@@ -192,6 +192,18 @@ def test_candidates_are_selected_by_the_odds() -> None:
     ones = np.random.default_rng(0).binomial(8, 0.5, 200_000)  # of 8 candidates
     expected = float((3 * ones / (3 * ones + 8 - ones)).mean())
     assert float(rows[:, 1].mean()) == pytest.approx(expected, abs=0.012)
+
+
+def test_rare_words_leave_their_rows_to_other_words() -> None:
+    column = Column("w", (0, 1, 2), ("a", RARE, ""), False, 0.0, 1.0, None, CellForm(gap=""))
+    spec = TableSpec((column, *SPEC.columns[2:3]), "", written=(FileColumn("w", "learnt"), FileColumn("n", "learnt")))
+    spec = replace(spec, columns=(column, replace(spec.columns[1], indices=(3,))))
+    rng = np.random.default_rng(0)
+    table = np.column_stack([np.eye(3)[rng.choice(3, 600, p=[0.3, 0.1, 0.6])], rng.integers(5, size=600)])
+    recipe = ARF(trees=3)
+    net = recipe.fit(spec, table.astype(np.float32), np.full(600, -1), 0, lambda done, total: None)["generator"]
+    fake = np.concatenate(list(GeneratorModel(net, spec, recipe).samples(3000)))
+    assert not fake[:, 1].any() and fake[:, 2].mean() == pytest.approx(table[:, 2].mean(), abs=0.03)
 
 
 def test_the_last_forest_brings_a_lost_dependence_back() -> None:

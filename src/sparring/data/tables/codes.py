@@ -37,6 +37,8 @@ class ColumnCodes:
     is_word: bool
     rare: int | None = None
     """Code of rare words, which is never sampled."""
+    gap: int | None = None
+    """Code of a gap among words."""
 
     def __len__(self) -> int:
         return len(self.low)
@@ -81,7 +83,8 @@ def _learn(column: Column, values: Array) -> ColumnCodes:
     if column.categories:
         numbers = np.arange(len(column.categories), dtype=np.float64)
         rare = column.categories.index(RARE) if column.form and RARE in column.categories else None
-        return ColumnCodes(numbers, numbers, 0.0, True, rare)
+        gap = len(numbers) - 1 if column.form and column.form.gap is not None else None
+        return ColumnCodes(numbers, numbers, 0.0, True, rare, gap)
     step = column.form.step if column.form else float(column.is_integer)
     known = values[~np.isnan(values)]
     low, high = _ranges(known, step)

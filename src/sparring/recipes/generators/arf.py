@@ -130,15 +130,14 @@ def fill(
     columns, sizes = len(codes), [len(c) for c in codes]
     keys, leaf_masses = list[NDArray[np.int64]](), list[int]()
     most = max(sizes)
-    overall = {k: np.bincount(encoded[:, j], minlength=sizes[k]) for j, k in enumerate(learnt)}
     for leaves in forest.leaves:
         for idx in leaves:
             base = len(leaf_masses) * columns
             leaf_masses.append(len(idx))
             for j, k in enumerate(learnt):
                 members = encoded[idx, j]
-                if (rare := codes[k].rare) is not None and not (members := members[members != rare]).size:
-                    members = np.flatnonzero(overall[k] * (np.arange(sizes[k]) != rare))
+                if codes[k].rare is not None:
+                    members = _without_rare(members, encoded[:, j], codes[k], len(leaf_masses))
                 keys.append((base + k) * most + members)
     unique, counts = np.unique(np.concatenate(keys), return_counts=True)
     segments = np.bincount(unique // most, minlength=len(leaf_masses) * columns)
@@ -150,3 +149,19 @@ def fill(
     net.low = torch.from_numpy(np.concatenate([c.low for c in codes]))
     net.high = torch.from_numpy(np.concatenate([c.high for c in codes]))
     net.scale = torch.tensor([round(1 / c.step) if c.step else 0 for c in codes], dtype=torch.float64)
+
+
+def _without_rare(
+    members: NDArray[np.int64], everyone: NDArray[np.int64], codes: ColumnCodes, number: int
+) -> NDArray[np.int64]:
+    """Return the codes of a leaf with other words in place of rare ones: those of the leaf, else of all rows.
+
+    Gaps stay as many as they are. `number` of the leaf says where in all rows other words are taken from.
+    """
+    holes = members == codes.rare
+    if not holes.any():
+        return members
+    words = members[~holes & (members != codes.gap)]
+    if not len(words):
+        words = np.roll(everyone[(everyone != codes.rare) & (everyone != codes.gap)], -number)
+    return np.where(holes, np.resize(words, len(members)), members) if len(words) else members[~holes]
