@@ -14,7 +14,7 @@ Part `hiding`: the strategy is the MLP on lagged features. Its defences (columns
   ensemble   one of three MLPs, drawn for each decision
   delay      the last bar is not read
   median     medians of three bars
-  hardened   adversarial training by orders of 1 % of a volume
+  hardened   adversarial training by orders of 1 % of a volume at the last bar
   smoothed   the mean score over four noisy views, noise .5 volatilities
 
 What the attacker knows (rows), and the attack that this allows, adapted to the defence:
@@ -26,8 +26,9 @@ What the attacker knows (rows), and the attack that this allows, adapted to the 
   nothing    prices: orders against the mean of a moving-average crossing and two momentum rules
   random     orders of equal cost in a random direction
 
-Only `weights` knows which signal to turn; others turn the one that their surrogate gives. Against delay and median the
-attacker has two and three bars, planned without knowledge of the next. A signal of a random strategy counts as turned
+Only `weights` knows which signal to turn; others turn the one that their surrogate gives. Against delay, median
+and hardened the attacker has two, three and five bars, planned without knowledge of the next: a hardened network may
+ignore the last bar. A signal of a random strategy counts as turned
 in the proportion of draws in which it differs from the same draw without orders. `cost_10` is the participation at
 which 10 % of the signals are turned, by interpolation in the logarithm; null: not reached with 30 % of a volume.
 What an earlier call recorded is kept, unless --afresh.
@@ -70,7 +71,7 @@ SUCCESS = 0.10
 """Proportion of turned signals at which costs are compared."""
 DRAWS, EOT, OBSERVED, STEPS = 4, 4, 1500, 4
 MEMBERS, SURROGATES, HARDENED_STEPS = 3, 2, 160
-BARS = {"delay": 2, "median": 3}
+BARS = {"delay": 2, "median": 3, "hardened": 5}
 RANDOM, KNOWING = ("noise", "ensemble"), ("weights", "data")
 DEFENCES = ("none", "noise", "ensemble", "delay", "median", "hardened", "smoothed")
 KNOWLEDGE = ("weights", "data", "orders", "nothing", "random")
@@ -102,7 +103,7 @@ def main() -> None:
 def _save(options: argparse.Namespace, results: dict[str, Any], seconds: float) -> None:
     """Write what is finished."""
     minutes = round(seconds / 60, 1)
-    ratios = [ratio for each in results.get("strategies", {}).values() for ratio in each["ratios"]]
+    ratios = [ratio for each in results.get("strategies", {}).values() for ratio in each["ratios"] if ratio]
     low = min(ratios, default=math.nan)
     result = f"{low:.1f} times what random orders of equal cost turn, in the worst of {len(ratios)} means"
     save(
@@ -134,7 +135,7 @@ def strategies(market: str, options: argparse.Namespace) -> dict[str, Any]:
             reports.append(report.details.to_json())
             log(f"{market} {name} seed {seed}: {report.details.to_text()[4]}")
         attack, random = (fmean(r["levels"][-1][by]["value"] for r in reports) for by in ("turned", "random"))
-        results[f"{market} {name}"] = {"ratios": [attack / random if random else math.inf], "seeds": reports}
+        results[f"{market} {name}"] = {"ratios": [attack / random if random else None], "seeds": reports}
     return results
 
 
