@@ -36,6 +36,13 @@ def test_no_step_depends_on_later_noise_and_all_on_as_much_earlier() -> None:
         assert int(used.max()) == step + net.warm_up and int(used.min()) == step
 
 
+def test_moves_of_channels_that_go_on_from_a_start_are_bounded() -> None:
+    net = generator()
+    net.shape.weight.data *= 1e4
+    x = net(noise(net))
+    assert x[:, 0, 1:].abs().max() <= 4 < x[:, 1].abs().max()
+
+
 def test_a_short_series_begins_a_longer_one_of_one_window() -> None:
     net = generator()
     z = noise(net)

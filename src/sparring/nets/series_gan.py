@@ -24,6 +24,8 @@ SCALES = (1, 4, 16)
 """Steps that are averaged before the discriminator sees them."""
 SHORTEST = 4
 """Steps from which a scale of the discriminator is not halved further."""
+BOUND = 4.0
+"""Bound of coded log-returns, which are close to normal: what the generator overdoes there, decoding would blow up."""
 SLOPE = 0.2
 CONDITION_FEATURES = 32
 SPREAD_EPS = 1e-3
@@ -121,6 +123,7 @@ class SeriesGenerator(nn.Module):
             h = block(h, condition[:, :, -h.shape[2] :])
         level, spread, start = self.statistics(condition[:, :, -self.length :]).float().chunk(3, 1)
         x = level + spread.exp() * self.shape(relu(self.norm(h))).float()
+        x = torch.where(self.starts[:, None], BOUND * torch.tanh(x / BOUND), x)
         first = torch.where(self.starts[:, None], start[:, :, :1], x[:, :, :1])
         return torch.cat([first, x[:, :, 1:]], 2)
 
