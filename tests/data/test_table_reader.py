@@ -390,3 +390,12 @@ def test_a_file_without_names_is_read_again_by_its_model(options: dict[str, tupl
     again = open_source(tmp_path / "a.csv", like=data.spec)
     assert np.array_equal(data.split(None)[np.arange(9)], again.split(None)[np.arange(9)])
     assert again.spec == replace(data.spec, count=again.spec.count)
+
+
+def test_a_line_may_be_longer_than_what_is_looked_at_first(tmp_path: Path) -> None:
+    """Arrays of genes have lines of 300 kB."""
+    rows = np.random.default_rng(0).normal(size=(6, 12_000))
+    text = "\n".join(",".join(f"{value:.22f}" for value in row) for row in rows)
+    assert len(text) > 6 * (1 << 18)
+    data = table(write(tmp_path, text), window=None)
+    assert len(data.spec.columns) == 12_000 and data.report.used == 6

@@ -21,6 +21,8 @@ from sparring.data.tables.cells import MISSING, is_number, is_void
 from sparring.engine.errors import SparringError, UsageError
 
 DELIMITERS = ",;\t|"
+SNIFF_LINES, MAX_SNIFF_BYTES = 3, 1 << 25
+"""Lines that are looked at where they are longer: arrays of genes have 12,600 columns."""
 SNIFF_BYTES = 1 << 18
 """Bytes from which delimiter and header are guessed."""
 DELIMITER_NAMES = {"\t": "a tab", ",": "a comma", ";": "a semicolon", "|": "a bar"}
@@ -68,12 +70,12 @@ def open_text_table(
     stream = _opener(container, name)
     encoding, notes = guess_encoding(stream, name)
     with stream() as file:
-        head = file.read(SNIFF_BYTES)
+        head, is_whole = _head(file)
     text = codecs.getincrementaldecoder(encoding)().decode(head)
     if not text.strip():
         raise SparringError(f"{name} is empty: a table has a header and rows")
     lines = text.splitlines(keepends=True)
-    lines = lines[:-1] if len(head) == SNIFF_BYTES and len(lines) > 1 else lines
+    lines = lines if is_whole or len(lines) == 1 else lines[:-1]
     if delimiter is None:
         delimiter, note = guess_delimiter(lines, name)
         notes += note
@@ -84,6 +86,14 @@ def open_text_table(
     header, has_header = _choose_header(sample, names, columns, notes)
     _check_names(header, name)
     return TextTable(name, header, "train", stream, encoding, delimiter, has_header, notes)
+
+
+def _head(file: IO[bytes]) -> tuple[bytes, bool]:
+    """Return SNIFF_BYTES of a file, or more up to SNIFF_LINES lines, and whether that is all of it."""
+    head = file.read(SNIFF_BYTES)
+    while head.count(b"\n") < SNIFF_LINES and len(head) < MAX_SNIFF_BYTES and (more := file.read(SNIFF_BYTES)):
+        head += more
+    return head, not file.read(1)
 
 
 def read_rows(stream: Open, name: str, encoding: str, delimiter: str) -> Rows:
