@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from sparring.stats.block_bootstrap import block_interval
+from sparring.stats.block_bootstrap import block_interval, block_proportion
+from sparring.stats.intervals import wilson_interval
 
 
 def autoregressive(count: int, rho: float, seed: int) -> torch.Tensor:
@@ -34,6 +35,17 @@ def test_single_values_are_too_sure_where_values_depend() -> None:
     values = autoregressive(1000, 0.9, 0)
     single, blocks = (block_interval(values, block) for block in (1, 50))
     assert blocks.high - blocks.low > 2 * (single.high - single.low)
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_proportions_without_variation_have_an_interval(value: float) -> None:
+    interval = block_proportion(torch.full((100,), value), 10)
+    assert (interval.low, interval.high) == pytest.approx(wilson_interval(int(10 * value), 10))
+
+
+def test_other_proportions_are_bootstrapped() -> None:
+    values = torch.tensor([0.0, 1, 1, 0, 1, 0, 0, 1])
+    assert block_proportion(values, 2) == block_interval(values, 2)
 
 
 def test_more_than_all_in_a_block_is_all() -> None:

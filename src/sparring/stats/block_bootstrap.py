@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from sparring.stats.intervals import RESAMPLES, Interval, ends_of
+from sparring.stats.intervals import RESAMPLES, Interval, ends_of, wilson_interval
 
 
 def block_interval(values: Tensor, block: int, *, seed: int = 0) -> Interval:
@@ -29,3 +29,15 @@ def block_interval(values: Tensor, block: int, *, seed: int = 0) -> Interval:
         totals = totals + short[torch.randint(n, (RESAMPLES,), generator=generator)]
     low, high = ends_of(totals / n)
     return Interval(float(values.mean()), low, high)
+
+
+def block_proportion(values: Tensor, block: int, *, seed: int = 0) -> Interval:
+    """Return the mean of `values` `[N]` in [0, 1] as `block_interval` does.
+
+    Where all are 0, or all 1, a bootstrap has no width: the interval is then Wilson's, of as many rows as there are
+    blocks, which is on the safe side.
+    """
+    if not (values == values[:1]).all() or float(values[0]) not in (0.0, 1.0):
+        return block_interval(values, block, seed=seed)
+    blocks = max(len(values) // block, 1)
+    return Interval(float(values[0]), *wilson_interval(round(float(values[0]) * blocks), blocks))

@@ -33,7 +33,7 @@ from sparring.engine.seeds import mix
 from sparring.measure.trading.profit import Decisions
 from sparring.report.format import csv_text
 from sparring.report.trading_attack_section import OrderLevel, TradingAttackDetails, trading_sections
-from sparring.stats.block_bootstrap import block_interval
+from sparring.stats.block_bootstrap import block_interval, block_proportion
 from sparring.stats.intervals import Interval
 from sparring.stats.proportion import Proportion
 
@@ -107,7 +107,7 @@ class TradingAttack:
         adv[:, BAR_ENTRIES:, -self.market.bars :] = chunks.orders
         levels = [
             OrderLevel(
-                level, *(self._interval(part[:, k]) for part in (turned.double(), chunks.random, chunks.random_side))
+                level, *(self._rate(part[:, k]) for part in (turned.double(), chunks.random, chunks.random_side))
             )
             for k, level in enumerate(self.levels)
         ]
@@ -194,7 +194,7 @@ class TradingAttack:
             fit_strategy(surrogate, self.data.training, self.data.training_returns, mix(self.context.seed, 10, number))
             model = TradedModel(surrogate, self.market)
             found_on = causal_orders(model, self.x, self.y, threat, bars=self.market.bars, seed=self.context.seed)
-            rates[name] = self._interval((predicted(self.model, found_on.adv) != self.y).double())
+            rates[name] = self._rate((predicted(self.model, found_on.adv) != self.y).double())
         return rates
 
     @property
@@ -209,8 +209,11 @@ class TradingAttack:
     def _interval(self, values: Tensor) -> Interval:
         return block_interval(values, self._block, seed=self.context.seed)
 
+    def _rate(self, values: Tensor) -> Interval:
+        return block_proportion(values, self._block, seed=self.context.seed)
+
     def _proportion(self, robust: Tensor) -> Proportion:
-        interval = self._interval(robust.double())
+        interval = self._rate(robust.double())
         return Proportion(int(robust.sum()), len(robust), interval.low, interval.high, "block-bootstrap")
 
     def _table(self, names: list[str], labels: list[str], turned: Tensor, adv: Tensor) -> str:
