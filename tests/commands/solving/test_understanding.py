@@ -55,6 +55,20 @@ def test_the_target_of_a_table(people: Path, text: str, target: str, evidence: s
     assert len(task.classes.value) == 2 and task.data_kind.value == "table"
 
 
+def test_many_numbers_are_predicted_as_numbers_and_few_as_classes(people: Path) -> None:
+    task = understand(f"predict the column age in {people}", Overrides()).task
+    assert task.kind.value == "regress" and "the labels are numbers" in task.kind.evidence
+    assert commands(f"predict the column age in {people}")[0] == (
+        f"sparring regress {people} --label age --minutes 10 --out out"
+    )
+    rows = "\n".join(f"{k},{k % 3}" for k in range(60))
+    (people.parent / "few.csv").write_text(f"x,stars\n{rows}\n")
+    assert (
+        understand(f"predict the column stars in {people.parent / 'few.csv'}", Overrides()).task.kind.value
+        == "classify"
+    )
+
+
 def test_an_unknown_target_is_a_question_with_candidates(people: Path) -> None:
     with pytest.raises(Unclear, match=r"which column is to be predicted.*--label: pet, earns"):
         understand(f"classify the rows of {people}", Overrides())

@@ -20,6 +20,7 @@ from sparring.data.files.download import is_url
 from sparring.data.known_names import PublishedName
 from sparring.data.open import open_source
 from sparring.data.reader_api import ReadOptions
+from sparring.data.tables.cells import to_number
 from sparring.engine.data_spec import Column, TableSpec, spec_from_json
 from sparring.engine.errors import UsageError, did_you_mean
 
@@ -30,6 +31,8 @@ UNTRAINED = ("attack", "certify", "evaluate")
 COMMON_TARGETS = ("label", "labels", "class", "target", "y", "outcome", "category", "species", "diagnosis", "income")
 """Names that columns of classes often have."""
 MAX_CANDIDATES = 12
+MAX_NUMBERED_CLASSES = 20
+"""Different numbers, from more of which on `predict` means the number and not a class."""
 MAX_CLASSES = 100
 """Categories of a column that may be classes."""
 METRICS = {
@@ -153,7 +156,8 @@ def _kind(stated: Stated, report: SourceReport, ask: Ask) -> Decision[str]:
         return Decision(answer, "the answer to a question", "flag", "--task")
     kind = stated.kind
     if kind.value == PREDICT and (has_labels or has_numbers):
-        what, evidence = ("classify", f"{len(report.classes)} classes") if has_labels else ("regress", "numbers")
+        are_numbers = not has_labels or _are_numbers(list(report.classes))
+        what, evidence = ("regress", "numbers") if are_numbers else ("classify", f"{len(report.classes)} classes")
         return Decision(what, f"{kind.evidence}, and the labels are {evidence}", "data", "--task")
     if kind.value in ("classify", "few labels") and not has_labels and has_numbers:
         return Decision("regress", f"{kind.evidence}, and the labels are numbers", "data", "--task", kind.value)
@@ -171,6 +175,11 @@ def _kind(stated: Stated, report: SourceReport, ask: Ask) -> Decision[str]:
         evidence = f"{report.used - report.unlabelled:,} of {report.used:,} examples have a label"
         return Decision("few labels", evidence, "data", "--task", "classify")
     return kind
+
+
+def _are_numbers(classes: Sequence[str]) -> bool:
+    """Return True for many classes that are numbers: counts or measurements, not names of classes."""
+    return len(classes) > MAX_NUMBERED_CLASSES and all(to_number(name) is not None for name in classes)
 
 
 def _target(stated: Stated, flags: Overrides, report: SourceReport, ask: Ask) -> Decision[str | None]:
