@@ -236,7 +236,8 @@ def _of_source(samples: Source, source: str | Path, request: EvaluationRequest, 
         data = _open_like_array(samples, source, options, on_progress)
         stored = of_array(samples.astype(store_for(data.spec).dtype))
     else:
-        options = replace(options, whole=kind == TableSpec.kind)
+        is_array = str(samples).endswith((".npy", ".npz"))  # rows of numbers, often without the class
+        options = replace(options, whole=kind == TableSpec.kind and not is_array)
         data = open_source(source, options, on_progress=on_progress)
         _check_same_kind(samples, guess_kind(samples, options, data.spec), data)
         fake = open_samples(data.spec, samples, data, options, on_progress)
