@@ -1,1 +1,1 @@
-"""Simple generators that are compared with a trained one."""
+"""Simple methods that are compared with a trained one: generators, and boosted trees beside networks."""
