@@ -162,7 +162,7 @@ def to_json(run: Run) -> dict[str, Any]:
     if is_private_run(run.path):
         summary["privacy"] = run.read_json(LEDGER)
     if distances := [line for line in run.metrics() if "sliced_wasserstein" in line]:
-        summary["distance_to"] = "held-out images" if run.settings["data"]["held_out"] else "the training images"
+        summary["distance_to"] = "held-out examples" if run.settings["data"]["held_out"] else "the training examples"
         summary["sliced_wasserstein"] = {
             name: {"nimg": line["nimg"], "value": line["sliced_wasserstein"]}
             for name, line in (("first", distances[0]), ("last", distances[-1]))

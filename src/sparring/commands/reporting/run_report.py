@@ -112,7 +112,7 @@ def write_run(run: Run, findings: Sequence[Finding]) -> Path:
     caption = SAMPLES_OF_CLASSIFIER if main_player(run.path) == "classifier" else SAMPLES
     samples: list[Block] = [Picture(Image.open(frames[-1]).convert("RGB"), caption, "Samples")] if frames else []
     if run.real_path.exists():
-        samples.append(Picture(Image.open(run.real_path).convert("RGB"), "Training images", "Training images"))
+        samples.append(Picture(Image.open(run.real_path).convert("RGB"), "Training examples", "Training examples"))
     write(run.report_path, page_html(page_of_run(run, samples, findings)))
     return run.report_path
 
@@ -173,10 +173,12 @@ def _adaptation(run: Run) -> list[Section]:
 
 def _about_run(run: Run) -> dict[str, str]:
     settings = run.settings
-    trained = run.checkpoints()
+    planned, checkpoints = settings["plan"]["images"], run.checkpoints()
+    is_fitted = not checkpoints and (run.path / "generator.json").exists()
+    trained = int(checkpoints[-1].name) if checkpoints else planned if is_fitted else 0
     return {
         "run": str(run.path), "recipe": settings["recipe"]["name"], "data": settings["data"]["source"],
-        "examples": f"{int(trained[-1].name) if trained else 0:,} of {settings['plan']['images']:,}",
+        "examples": f"{trained:,} of {planned:,}",
         "seed": str(settings["request"]["seed"]), "hardware": settings["hardware"],
     }  # fmt: skip
 
