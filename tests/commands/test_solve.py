@@ -68,9 +68,10 @@ def test_a_sentence_becomes_predictions_and_the_commands_by_hand_give_the_same_b
     assert again.returncode == 0, again.stderr
 
 
-def test_a_failing_command_is_named(bars: Path, tmp_path: Path) -> None:
-    with pytest.raises(sparring.SparringError, match=r"`sparring attack runs/none .*` failed with exit code 2"):
-        sparring.solve(f"attack runs/none with {bars}", out=tmp_path / "out")
+def test_a_failing_command_is_named_and_keeps_its_exit_code(bars: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(sparring.UsageError, match=r"`sparring attack .*empty .*` failed with exit code 2"):
+        sparring.solve("attack", model=tmp_path / "empty", source=bars, out=tmp_path / "out")
 
 
 def test_a_page_that_describes_data_and_links_to_them(tmp_path: Path) -> None:

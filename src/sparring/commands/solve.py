@@ -87,7 +87,7 @@ def solve(
         Stopped: A signal came; the same call goes on from there.
 
     """
-    if not text.strip():
+    if not isinstance(text, str) or not text.strip():
         raise UsageError('TEXT is empty: say what is to be done with which data, such as "generate faces like photos/"')
     progress = progress or Progress()
     flags = Overrides(
@@ -97,7 +97,7 @@ def solve(
     understood = understand(text, flags, ask or _asker(), progress.callback("reading"), llm_model)
     if understood.note:
         progress.info(understood.note)
-    folder = Path(out) if out is not None else default_folder(understood.task)
+    folder = Path(out) if out is not None else default_folder(understood)
     steps = steps_of(understood.task, understood.report, folder)
     solution = Solution(understood.task, tuple(step.text() for step in steps), str(folder), plan)
     if plan:
@@ -137,9 +137,11 @@ def count_look(run: Run) -> int:
     return looks
 
 
-def default_folder(task: Task) -> Path:
+def default_folder(understood: Understood) -> Path:
     """Return `runs/<source>-<kind>`: the same for the same task, so that a repeated command goes on."""
-    return run_folder(task.source.value, task.kind.value.replace(" ", "-"))
+    task, competition = understood.task, understood.competition
+    source = task.source.value if competition is None else competition.train.resolve().parent
+    return run_folder(source, task.kind.value.replace(" ", "-"))
 
 
 def _text(path: str | Path | None) -> str | None:

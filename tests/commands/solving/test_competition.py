@@ -63,6 +63,18 @@ def test_files_that_do_not_fit_are_refused(folder: Path) -> None:
     (folder / "sample_submission.csv").write_text("id,a,b\np40,1,2\n")
     with pytest.raises(Unclear, match="has the columns id, a, b"):
         find_competition(folder)
+    test, sample = (folder / "test.csv").read_text(), folder / "sample_submission.csv"
+    for content, words in {
+        "id,survived\np40,no\np40,no\n": "ids of 'id' repeat",
+        "id,survived\np99,no\n": "has rows that test.csv lacks, the first is 'p99'",
+        "id,survived\n": "sample_submission.csv has no rows",
+    }.items():
+        sample.write_text(content)
+        with pytest.raises(Unclear, match=words):
+            find_competition(folder)
+    (folder / "test.csv").write_bytes(test.encode("utf-16"))
+    with pytest.raises(Unclear, match="is no csv file in UTF-8"):
+        find_competition(folder)
     (folder / "test.csv").unlink()
     with pytest.raises(Unclear, match=r"not one train\*\.csv and one test"):
         find_competition(folder)

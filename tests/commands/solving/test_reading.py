@@ -132,6 +132,10 @@ def test_roles_paths_and_options() -> None:
     assert [m.role for m in reading.mentions] == ["source", "labels"]
     reading = read_text("classify the rows, from train.csv, of test.csv")
     assert [m.role for m in reading.mentions] == ["source", "predict"]
+    assert [m.text for m in read_text("predict class in openml:61, or hf:ann/cats").mentions] == [
+        "openml:61",
+        "hf:ann/cats",
+    ]
     assert [m.text for m in read_text("a model of mnist").mentions] == ["mnist"]  # not fmnist
     assert read_text("../logs/x.csv.gz").mentions[0].text == "../logs/x.csv.gz"
     assert read_text(r"C:\data\x.zip").mentions[0].text == r"C:\data\x.zip"

@@ -86,7 +86,11 @@ def test_the_data_choose_where_nothing_else_is_said(bars: Path, people: Path) ->
         understand(str(people), Overrides())
 
 
-def test_each_kind_has_its_commands(bars: Path, people: Path, tmp_path: Path) -> None:
+def test_each_kind_has_its_commands(bars: Path, people: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs" / "m").mkdir(parents=True)
+    for name in ("new.npz", "mask.png", "fakes.npz"):
+        (tmp_path / name).touch()
     assert commands(f"tell the bars in {bars} apart, 3 minutes") == [
         f"sparring classify {bars} --minutes 3 --out out",
         f"sparring predict out {bars} --split test --csv > out/predictions.csv",
@@ -134,6 +138,42 @@ def test_what_does_not_fit_names_the_way_out(bars: Path, people: Path, tmp_path:
     np.savez(tmp_path / "x.npz", x=np.zeros((20, 4, 4), np.uint8) + np.arange(20, dtype=np.uint8)[:, None, None])
     with pytest.raises(UsageError, match="has no labels, which 'classify' learns from"):
         understand(f"classify {tmp_path / 'x.npz'}", Overrides())
+
+
+def test_parts_without_a_use_and_files_that_are_not_there_are_refused(bars: Path, people: Path) -> None:
+    for flags, words in (
+        ({"eps": 0.1}, "--eps 0.1 has no use in a task of kind 'classify'"),
+        ({"mask": "m.png"}, "--mask m.png has no use"),
+        ({"count": 5}, "-n 5 has no use"),
+        ({"predict": "nothing.npz"}, "there is no 'nothing.npz'"),
+        ({"labels": 1000}, "--labels 1,000 is more than the 60 images"),
+        ({"label": "sex"}, "--label is for tables"),
+    ):
+        with pytest.raises(UsageError, match=words):
+            understand(f"classify {bars}", Overrides(**flags))  # type: ignore[arg-type]
+    with pytest.raises(Unclear, match="has no use in a task of kind 'outliers'"):
+        understand(f"find the outliers in {people}, 8/255", Overrides())
+    with pytest.raises(UsageError, match="there is no model 'runs/none'"):
+        understand(f"attack runs/none with {bars}", Overrides())
+    with pytest.raises(Unclear, match="what does -5 mean"):
+        understand(f"classify {bars} in -5 minutes", Overrides())
+    with pytest.raises(UsageError, match="--eps cannot be inf"):
+        understand(f"harden {bars}, radius 300/0", Overrides())
+    with pytest.raises(Unclear, match="--task regress predicts numbers"):
+        numbers = people.parent / "numbers.csv"
+        numbers.write_text("x,price\n" + "\n".join(f"{k},{k * 1.5}" for k in range(300)) + "\n")
+        understand(f"predict price in {numbers}", Overrides(task="classify", label="price"))
+
+
+def test_what_is_printed_holds_no_control_characters(tmp_path: Path) -> None:
+    path = tmp_path / "evil.csv"
+    path.write_text("x,y\x1b[2J\n" + "\n".join(f"{k},{'ab'[k % 2]}\x1b[31m" for k in range(60)) + "\n")
+    understood = understand(f"classify {path}", Overrides(label="1"))
+    lines = [*describe(understood.task), *(s.text() for s in steps_of(understood.task, understood.report, Path("o")))]
+    assert all(line.isprintable() for line in lines)
+    with pytest.raises(Unclear) as refused:
+        understand(f"classify {path}", Overrides())
+    assert str(refused.value).isprintable()
 
 
 def test_the_description_names_evidence_and_flags(people: Path) -> None:

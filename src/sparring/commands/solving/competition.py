@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 from sparring.commands.solving.task import Unclear
 from sparring.engine.errors import SparringError
@@ -52,7 +54,25 @@ def find_competition(folder: Path) -> Competition | None:
             f"{samples[0].name} has the columns {', '.join(header[:6])}: an id of {test[0].name} and one column of "
             f"{train[0].name} alone are understood; --source {train[0]} --label COLUMN --predict {test[0]}"
         )
-    return Competition(train[0], test[0], samples[0], header[0], targets[0])
+    competition = Competition(train[0], test[0], samples[0], header[0], targets[0])
+    _check_ids(competition)
+    return competition
+
+
+def _check_ids(competition: Competition) -> None:
+    """Raise Unclear where the ids of the sample and of the rows to predict do not name each other once."""
+    ids = [row[competition.id_column] for row in _rows(competition.test)]
+    wanted = [row[competition.id_column] for row in _rows(competition.sample)]
+    way_out = f"--source {competition.train} --predict {competition.test} reads them without the sample"
+    if not ids or not wanted:
+        raise Unclear(f"{(competition.sample if ids else competition.test).name} has no rows: {way_out}")
+    if len(set(ids)) < len(ids) or len(set(wanted)) < len(wanted):
+        raise Unclear(f"ids of '{competition.id_column}' repeat, so that a row has no name: {way_out}")
+    if missing := sorted(set(wanted) - set(ids)):
+        raise Unclear(
+            f"{competition.sample.name} has rows that {competition.test.name} lacks, the first is '{missing[0]}': "
+            f"{way_out}"
+        )
 
 
 def submission(competition: Competition, predictions: Path, classes: Sequence[str]) -> str:
@@ -92,10 +112,20 @@ def _row_number(name: str) -> int:
 
 
 def _header(path: Path) -> list[str]:
-    with open(path, newline="", encoding=ENCODING) as file:
+    with _opened(path) as file:
         return next(csv.reader(file), [])
 
 
 def _rows(path: Path) -> list[dict[str, str]]:
-    with open(path, newline="", encoding=ENCODING) as file:
+    with _opened(path) as file:
         return list(csv.DictReader(file))
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[TextIO]:
+    """Open a table of text; raise Unclear where it is none."""
+    try:
+        with open(path, newline="", encoding=ENCODING) as file:
+            yield file
+    except (UnicodeError, csv.Error) as error:
+        raise Unclear(f"{path} is no csv file in UTF-8 ({error}): save it as one") from error

@@ -11,6 +11,7 @@ from sparring.commands.solving.lexicon import words_of
 from sparring.data.files.download import is_url
 from sparring.data.known_names import COMMON_NOUNS, PublishedName, find_name, normalised
 from sparring.data.registry import DIGITS
+from sparring.data.web.hubs import is_hub
 
 SUFFIXES = words_of(
     "zip tar gz tgz npz npy csv tsv data test parquet png jpg jpeg webp bmp gif tif tiff wav flac onnx pt json txt "
@@ -84,7 +85,7 @@ def _is_data_set(noun: Mention, words: list[str]) -> bool:
 def _mention_at(words: list[str], k: int) -> tuple[Mention | None, int]:
     """Return the mention that begins at word `k`, and how many words it has; the longest name counts."""
     word = words[k].lstrip(OPENING).rstrip(CLOSING)
-    if is_url(word):
+    if is_url(word) or is_hub(word):
         return Mention(word, word), 1
     for count in range(min(MAX_NAME_WORDS, len(words) - k), 0, -1):
         part = words[k : k + count]

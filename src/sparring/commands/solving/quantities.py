@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from typing import NamedTuple
 
 from sparring.commands.solving.lexicon import MINUTES_OF, THINGS
 
-NUMBER = r"(\d[\d,]*(?:\.\d+)?(?:/\d+)?k?)"
+NEGATIVE = re.compile(r"(?<!\S)-\d[\d,.]*")
+"""A number below 0, which no part of a task has."""
+NUMBER = r"(?<!-)(\d[\d,]*(?:\.\d+)?(?:/\d+)?k?)"
 ANY_NUMBER = re.compile(r"(?<![<\w.(-])\d[\d,]*(?:\.\d+)?(?:/\d+)?k?(?![\w>])")
 
 
@@ -74,7 +77,9 @@ def to_number(text: str) -> float:
     if text.endswith("k"):
         return float(text[:-1]) * 1000
     top, _, bottom = text.partition("/")
-    return float(top) / float(bottom) if bottom and float(bottom) else float(top)
+    if bottom:
+        return float(top) / float(bottom) if float(bottom) else math.inf
+    return float(top)
 
 
 def find_quantities(text: str) -> tuple[dict[str, Quantity], list[str]]:
@@ -90,7 +95,7 @@ def find_quantities(text: str) -> tuple[dict[str, Quantity], list[str]]:
     for pattern in OTHER_MEANINGS:
         while match := pattern.search(text):
             text = _blanked(text, match)
-    return quantities, ANY_NUMBER.findall(text)
+    return quantities, [*NEGATIVE.findall(text), *ANY_NUMBER.findall(text)]
 
 
 def _blanked(text: str, match: re.Match[str]) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from sparring.commands.solving.lexicon import KINDS, OTHER
+from sparring.commands.solving.lexicon import KINDS, OTHER, PREDICT
 from sparring.commands.solving.mentions import PICTURES
 from sparring.commands.solving.reading import Reading
 from sparring.commands.solving.task import Ask, Decision, Unclear, refuse
@@ -19,11 +20,12 @@ QUANTITY_FLAGS = {"minutes": "--minutes", "labels": "--labels", "eps": "--eps", 
 FLAG_OF_KIND = "--task"
 DEFAULTS = {"minutes": 10.0, "count": 64.0}
 VALID: dict[str, Callable[[float], bool]] = {
-    "minutes": lambda value: 0 < value < 1e6, "labels": lambda value: value >= 1 and value == int(value),
-    "eps": lambda value: value > 0, "private": lambda value: value > 0,
-    "count": lambda value: value >= 1 and value == int(value),
+    "minutes": lambda value: 0 < value < 1e6, "labels": lambda value: math.isfinite(value) and value == int(value) >= 1,
+    "eps": lambda value: 0 < value < math.inf, "private": lambda value: 0 < value < math.inf,
+    "count": lambda value: math.isfinite(value) and value == int(value) >= 1,
 }  # fmt: skip
 """Quantity -> whether a value is possible."""
+RANGES = {"minutes": "above 0", "labels": "1, 2, ...", "eps": "above 0", "private": "above 0", "count": "1, 2, ..."}
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,9 @@ def _kind(reading: Reading, flags: Overrides, ask: Ask) -> Decision[str] | None:
         ((kind, words),) = reading.kinds.items()
         return Decision(kind, f"'{words}'", "text", FLAG_OF_KIND)
     if reading.kinds:
-        known = [kind for kind in reading.kinds if kind in KINDS]
+        known = [
+            kind for named in reading.kinds for kind in (("classify", "regress") if named == PREDICT else (named,))
+        ]
         answer = ask("the text names more than one task: choose one by --task, or give each a call of its own", known)
         return Decision(answer, "the answer to a question", "flag", FLAG_OF_KIND)
     if reading.is_bare:
@@ -158,7 +162,7 @@ def _quantities(reading: Reading, flags: Overrides) -> dict[str, Decision[float 
         else:
             decision = Decision(default, "nothing is said", "default", flag)
         if decision.value is not None and not is_valid(decision.value):
-            raise UsageError(f"{flag} cannot be {decision.value:g} ({decision.evidence}): give another value")
+            raise UsageError(f"{flag} cannot be {decision.value:g} ({decision.evidence}): it is {RANGES[name]}")
         decisions[name] = decision
     return decisions
 

@@ -7,15 +7,16 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sparring.commands.reporting.progress import Progress
 from sparring.commands.solving.task import Task, Unclear
 from sparring.commands.training.interrupt import Stopped
 from sparring.data.dataset import SourceReport
+from sparring.data.summary import printable
 from sparring.engine.atomic_io import write
-from sparring.engine.errors import SparringError
+from sparring.engine.errors import SparringError, UsageError
 
 DENSITY_RECIPES = {"image": "pixelcnn", "table": "flow"}
 """Kind of data -> recipe of its density model."""
@@ -34,17 +35,22 @@ class Step:
     def text(self) -> str:
         """Return the line to type."""
         redirected = f" > {shlex.quote(str(self.output))}" if self.output else ""
-        return f"sparring {shlex.join(self.arguments)}{redirected}"
+        return printable(f"sparring {shlex.join(self.arguments)}{redirected}")
 
 
 def steps_of(task: Task, report: SourceReport | None, out: Path) -> list[Step]:
     """Return the commands of a task, whose results lie in the folder `out`; raise Unclear where one part is missing."""
+    if task.source.value.startswith("-"):  # else it would be a flag
+        task = replace(task, source=replace(task.source, value=f"./{task.source.value}"))
     return STEPS[task.kind.value](task, report, out)
 
 
 def _flag(name: str, value: object) -> list[str]:
     """Return a flag with its value; nothing for None."""
-    return [] if value is None else [name, f"{value:g}" if isinstance(value, float) else str(value)]
+    if value is None:
+        return []
+    text = f"{value:g}" if isinstance(value, float) else str(value)
+    return [f"{name}={text}"] if text.startswith("-") else [name, text]
 
 
 def _trained(task: Task, out: Path) -> list[str]:
@@ -162,7 +168,8 @@ def run_step(step: Step, progress: Progress) -> None:
     if process.returncode == Stopped.exit_code:
         raise Stopped("stopped: the same command goes on from here")
     if process.returncode:
-        raise SparringError(f"`{step.text()}` failed with exit code {process.returncode}: its message is above")
+        error = UsageError if process.returncode == UsageError.exit_code else SparringError
+        raise error(f"`{step.text()}` failed with exit code {process.returncode}: its message is above")
     if step.output is not None:
         write(step.output, printed)
     else:

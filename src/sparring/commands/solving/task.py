@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Generic, Literal, TypeVar
 
+from sparring.data.summary import printable
 from sparring.engine.errors import UsageError
 
 T = TypeVar("T")
@@ -84,4 +85,4 @@ Ask = Callable[[str, Sequence[str]], str]
 def refuse(question: str, candidates: Sequence[str]) -> str:
     """Raise Unclear with the question and the candidates."""
     listed = f": {', '.join(candidates)}" if candidates else ""
-    raise Unclear(f"{question}{listed}")
+    raise Unclear(printable(f"{question}{listed}"))

@@ -18,6 +18,7 @@ from sparring.commands.solving.lexicon import KINDS, PREDICT
 from sparring.commands.solving.number_words import with_digits
 from sparring.commands.solving.quantities import ANY_NUMBER, Quantity, to_number
 from sparring.commands.solving.reading import MAX_LETTERS, Reading
+from sparring.data.files.download import is_url
 from sparring.engine.errors import SparringError
 
 BASE_URL, API_KEY = "OPENAI_BASE_URL", "OPENAI_API_KEY"
@@ -73,7 +74,7 @@ def check_form(answer: str, text: str) -> tuple[dict[str, Any] | None, str]:
     """Return the form of an answer, or None and what is wrong with it: a number or column that is not in the text."""
     try:
         form = json.loads(answer)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None, "this is no JSON"
     if not isinstance(form, dict) or form.keys() - SCHEMA["properties"].keys():
         return None, "this has other fields than the form"
@@ -114,8 +115,8 @@ def _merged(reading: Reading, form: Mapping[str, Any], model: str) -> Reading:
 
 def _server(model: str) -> Send:
     """Return the chat of an OpenAI-compatible server."""
-    base = os.environ.get(BASE_URL)
-    if not base:
+    base = os.environ.get(BASE_URL, "")
+    if not is_url(base):
         raise SparringError(
             f"--llm-model needs the address of a server: set {BASE_URL}, as http://localhost:11434/v1 of Ollama, and "
             f"{API_KEY} where it wants a key"
@@ -134,7 +135,7 @@ def _server(model: str) -> Send:
             return str(content["choices"][0]["message"]["content"])
         except (urllib.error.URLError, OSError) as error:
             raise SparringError(f"{address} cannot be reached ({error}): {WAY_OUT}") from error
-        except (ValueError, KeyError, IndexError, TypeError) as error:
+        except (ValueError, KeyError, IndexError, TypeError, RecursionError) as error:
             raise SparringError(f"{address} gives no answer of a chat: {WAY_OUT}") from error
 
     return send

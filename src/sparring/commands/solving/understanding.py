@@ -11,6 +11,7 @@ from typing import Any
 from sparring.commands.solving.competition import Competition, find_competition
 from sparring.commands.solving.fetching import Fetched, fetch_source
 from sparring.commands.solving.lexicon import COLUMN_PHRASE, KINDS, PREDICT
+from sparring.commands.solving.parts import check_parts
 from sparring.commands.solving.reading import Reading, read_text
 from sparring.commands.solving.stated import Overrides, Stated, is_picture, state
 from sparring.commands.solving.task import Ask, Decision, Task, Unclear, refuse
@@ -20,6 +21,7 @@ from sparring.data.files.download import is_url
 from sparring.data.known_names import PublishedName
 from sparring.data.open import open_source
 from sparring.data.reader_api import ReadOptions
+from sparring.data.summary import printable
 from sparring.data.tables.cells import to_number
 from sparring.engine.data_spec import Column, TableSpec, spec_from_json
 from sparring.engine.errors import UsageError, did_you_mean
@@ -99,7 +101,9 @@ def understand(
             stated.source.value, ReadOptions(label=target.value, drop=drop), on_progress=on_progress
         ).report
     kind = _kind(stated, report, ask)
-    return Understood(_task(stated, kind, target, report, fetched.licence), report, reading, competition, note)
+    task = _task(stated, kind, target, report, fetched.licence)
+    check_parts(task, report)
+    return Understood(task, report, reading, competition, note)
 
 
 def _with_competition(stated: Stated, competition: Competition) -> Stated:
@@ -160,6 +164,8 @@ def _kind(stated: Stated, report: SourceReport, ask: Ask) -> Decision[str]:
         what, evidence = ("regress", "numbers") if are_numbers else ("classify", f"{len(report.classes)} classes")
         return Decision(what, f"{kind.evidence}, and the labels are {evidence}", "data", "--task")
     if kind.value in ("classify", "few labels") and not has_labels and has_numbers:
+        if kind.certainty == "flag":
+            raise Unclear(f"the labels are numbers, and {kind.evidence} means classes: --task regress predicts numbers")
         return Decision("regress", f"{kind.evidence}, and the labels are numbers", "data", "--task", kind.value)
     if kind.value == "regress" and has_labels:
         raise Unclear(
@@ -187,6 +193,8 @@ def _target(stated: Stated, flags: Overrides, report: SourceReport, ask: Ask) ->
     spec = spec_from_json(report.spec)
     is_supervised = stated.kind is not None and stated.kind.value in SUPERVISED
     if flags.label is not None:
+        if not isinstance(spec, TableSpec):
+            raise UsageError(f"--label is for tables, and {report.source} holds {spec.plural}: leave it out")
         return Decision(flags.label, f"--label {flags.label}", "flag", "--label")
     if not isinstance(spec, TableSpec) or not is_supervised:
         return Decision(None, "none is needed", "default", "--label")
@@ -251,10 +259,10 @@ def _task(
     counts = f"{len(classes)} with {min(sizes):,} to {max(sizes):,} examples" if classes else "there are none"
     return Task(
         kind=kind, source=stated.source,
-        data_kind=Decision(report.kind, report.evidence, "data", "--kind"),
+        data_kind=Decision(report.kind, report.evidence, "data", ""),
         target=target,
-        classes=Decision(classes, counts, "data", "--label-from"),
-        splits=Decision(splits, marked, "data", "--part"),
+        classes=Decision(classes, counts, "data", ""),
+        splits=Decision(splits, marked, "data", ""),
         metric=Decision(METRICS[kind.value], "the default of the task", "default", ""),
         licence=_licence(stated, licence), **_shared(stated),
     )  # fmt: skip
@@ -311,5 +319,5 @@ def describe(task: Task) -> list[str]:
         flag = f"; {decision.flag} overrides it" if decision.flag else ""
         other = f"; otherwise {decision.runner_up}" if decision.runner_up else ""
         value = f"{value:g}" if isinstance(value, float) else value
-        lines.append(f"{name:10} {value}  ({decision.certainty}: {decision.evidence}{other}{flag})")
+        lines.append(printable(f"{name:10} {value}  ({decision.certainty}: {decision.evidence}{other}{flag})"))
     return lines

@@ -41,6 +41,11 @@ class HubData:
     """Licence that the hub names."""
 
 
+def is_hub(address: str) -> bool:
+    """Return True for the address of a data set of a hub."""
+    return bool(HUGGING_FACE.fullmatch(address) or OPEN_ML.fullmatch(address))
+
+
 def fetch_from_hub(address: str) -> HubData | None:
     """Fetch the data set at an address of a hub; None for another address. Raises SparringError where it fails."""
     if match := HUGGING_FACE.fullmatch(address):

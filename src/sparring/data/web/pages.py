@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.robotparser import RobotFileParser
 
 from sparring.data.files.download import download
-from sparring.engine.errors import SparringError
+from sparring.engine.errors import SparringError, UsageError
 
 MAX_PAGE_BYTES = 4 << 20
 MAX_WORDS = 4000
@@ -77,7 +77,10 @@ def _get(address: str, limit: int) -> bytes:
 
 def check_robots(address: str) -> None:
     """Raise SparringError where the site's robots.txt forbids the address; a site without one forbids nothing."""
-    parts = urllib.parse.urlsplit(address)
+    try:
+        parts = urllib.parse.urlsplit(address)
+    except ValueError as error:
+        raise UsageError(f"{address} is no address that can be fetched: {error}") from error
     robots = RobotFileParser()
     try:
         text = _get(f"{parts.scheme}://{parts.netloc}/robots.txt", MAX_PAGE_BYTES).decode(errors="replace")
