@@ -156,7 +156,7 @@ def diagnose(lines: Sequence[Mapping[str, float]], facts: RunFacts) -> list[Find
     problems = [*blank, *short, *collapse, *starved, *dominant, *far, *apart, *find_overfit(later, facts, stuck), *leak]
     if trend.kind == "done" and (short or blank or collapse or starved or dominant or apart or far):
         trend = Finding(
-            "stalled", "notice", "The samples no longer change, and are not like real images.", trend.evidence
+            "stalled", "notice", "The samples no longer change, and are not like real examples.", trend.evidence
         )
     return [*(problems or [_healthy(later, baselines)]), trend]
 
@@ -166,9 +166,9 @@ def find_blank(facts: RunFacts) -> list[Finding]:
     samples, real = facts.blank
     if max(samples, real) < MAX_BLANK:
         return []
-    evidence = f"{samples:.0%} of samples and {real:.0%} of training images are of one colour"
+    evidence = f"{samples:.0%} of samples and {real:.0%} of training examples are of one colour"
     if real >= MAX_BLANK:
-        message, advice = "Most training images are blank: they were read wrongly, or hold nothing.", "sparring inspect"
+        message, advice = "Most training examples are blank: read wrongly, or holding nothing.", "sparring inspect"
     else:
         message, advice = "Most samples are blank: the generator has learnt nothing.", _flag(facts, lr=0.3)
     return [Finding("blank", "problem", message, evidence, advice)]
@@ -180,10 +180,10 @@ def find_labels(facts: RunFacts) -> list[Finding]:
     if fit is None or fit.accuracy.high > fit.chance + LABEL_MARGIN:
         return []
     evidence = (
-        f"of {fit.neighbours:,} other images the nearest, in coarse pixels, has the same label for "
+        f"of {fit.neighbours:,} other examples the nearest, in coarse pixels, has the same label for "
         f"{fit.accuracy.text()}, by chance for {fit.chance:.0%}"
     )
-    message = "The labels do not fit the images: alike images have unlike labels."
+    message = "The labels do not fit the examples: alike examples have unlike labels."
     return [Finding("labels", "notice", message, evidence, "check the labels, or --no-labels")]
 
 
@@ -195,7 +195,7 @@ def find_far(
     if ratio is None or ratio < NEAR_RATIO:
         return []
     advice = facts.longer(lines)
-    message = "The samples are not like real images yet."
+    message = "The samples are not like real examples yet."
     return [Finding("far", "problem" if stuck else "notice", message, _distance_text(lines, baselines), advice)]
 
 
@@ -204,7 +204,7 @@ def find_distinguished(lines: Sequence[Mapping[str, float]], stuck: bool) -> lis
     win_rates = series(lines, "win") or series(lines, "train_win")
     if not win_rates or recent(win_rates) < DOMINANT_WIN_RATE:
         return []
-    message = "The discriminator tells samples and real images apart: something is still different."
+    message = "The discriminator tells samples and real examples apart: something is still different."
     evidence = (
         f"it is correct on {recent(win_rates):.0%} of pairs; of samples that are like the data it is on 50 to 90 %"
     )
@@ -229,9 +229,9 @@ def find_collapse(
     if similar + repeated + missed < 2 and not (fallen and missed):
         return []
     evidence = (
-        f"samples cover {covered:.0%} of real images (in pixel space; baseline {real:.0%}, best so far {best:.0%})"
+        f"samples cover {covered:.0%} of real examples (in pixel space; baseline {real:.0%}, best so far {best:.0%})"
     )
-    evidence += f"; the distance between samples is {diversity:.2f} times that between real images"
+    evidence += f"; the distance between samples is {diversity:.2f} times that between real examples"
     if repeated and facts.near_duplicates is not None:
         fraction, distinct = facts.near_duplicates
         evidence += f"; {fraction:.0%} have a near-duplicate, so there are about {distinct:,.0f} distinct samples"
@@ -258,11 +258,11 @@ def find_overfit(lines: Sequence[Mapping[str, float]], facts: RunFacts, stuck: b
     )
     if (gap := last["train_logit"] - last["sample_logit"]) > MIN_LOGIT_GAP:  # r_v of Karras et al. 2020, section 3
         ratio = (last["train_logit"] - last["held_out_logit"]) / gap
-        evidence += f"; the logits of held-out images are {ratio:.0%} of the way from training images to samples"
+        evidence += f"; the logits of held-out examples are {ratio:.0%} of the way from training examples to samples"
     flag = "--augment diff" if facts.settings.get("augment") == "none" else ""
     flag = flag or _flag(facts, steepness=0.5, gamma=3, discriminator_width=0.5, width=0.5, maxout=0.5, lr=0.5)
-    message = "The discriminator has memorised the training images: it scores other real images like samples."
-    advice = f"more images, or {flag}" if flag else "more images"
+    message = "The discriminator has memorised the training examples: it scores other real examples like samples."
+    advice = f"more examples, or {flag}" if flag else "more examples"
     return [Finding("overfit", "problem" if stuck else "notice", message, evidence, advice)]
 
 
@@ -273,10 +273,10 @@ def find_leak(facts: RunFacts) -> list[Finding]:
         return []
     weaker = WEAKER_AUGMENTATION.get(str(facts.settings.get("augment")), "a weaker augmentation")
     advice = "--no-mirror" if worst.transform == "mirrored" and facts.settings.get("mirror") else weaker
-    message = f"The augmentation leaks into the samples: some are {worst.transform}, which real images are not."
+    message = f"The augmentation leaks into the samples: some are {worst.transform}, which real examples are not."
     evidence = (
-        f"{worst.fraction:.0%} of samples resemble {worst.transform} real images, "
-        f"{worst.real:.0%} of held-out images do"
+        f"{worst.fraction:.0%} of samples resemble {worst.transform} real examples, "
+        f"{worst.real:.0%} of held-out examples do"
     )
     return [Finding("leak", "problem", message, evidence, advice)]
 
@@ -348,7 +348,7 @@ def find_trend(lines: Sequence[Mapping[str, float]], baselines: Mapping[str, flo
 
 def _healthy(lines: Sequence[Mapping[str, float]], baselines: Mapping[str, float]) -> Finding:
     coverage, win_rates = series(lines, "coverage"), series(lines, "win") or series(lines, "train_win")
-    evidence = [f"samples cover {recent(coverage):.0%} of real images (in pixel space)"] if coverage else []
+    evidence = [f"samples cover {recent(coverage):.0%} of real examples (in pixel space)"] if coverage else []
     evidence += [f"baseline {baselines['coverage']:.0%}"] if coverage and "coverage" in baselines else []
     evidence += [f"the discriminator is correct on {recent(win_rates):.0%} of pairs"] if win_rates else []
     return Finding("healthy", "ok", "No problem was found.", "; ".join(evidence))
