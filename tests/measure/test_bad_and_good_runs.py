@@ -73,7 +73,7 @@ BAD = {
         lambda: generator(win=0.5, train_win=0.5, sliced_wasserstein=0.6), "starved", "--lr"
     ),
     "training images by themselves": (
-        lambda: generator(memory=lambda at: 0.5 + 0.4 * at, sliced_wasserstein=0.13), "overfit", "more images"
+        lambda: generator(memory=lambda at: 0.5 + 0.4 * at, sliced_wasserstein=0.13), "overfit", "more examples"
     ),
     "mirrored letters": (
         lambda: generator(facts=dataclasses.replace(FACTS, leaks=[Leak("mirrored", 0.5, 0.02, 300, 300)])), "leak", ""

@@ -103,10 +103,10 @@ def test_few_training_images_are_not_a_collapse() -> None:
 
 def test_overfit() -> None:
     learnt = run(settled, memory=lambda at: 0.5 + 0.4 * at, held_out_logit=lambda at: 1 - 0.6 * at)
-    assert problems(learnt) == {"overfit": "more images, or --gamma 0.9"}
-    assert problems(learnt, settings={**R3, "augment": "none"}) == {"overfit": "more images, or --augment diff"}
+    assert problems(learnt) == {"overfit": "more examples, or --gamma 0.9"}
+    assert problems(learnt, settings={**R3, "augment": "none"}) == {"overfit": "more examples, or --augment diff"}
     assert problems(learnt, settings={**R3, "augment": "diff", "steepness": 2.0}) == {
-        "overfit": "more images, or --steepness 1"
+        "overfit": "more examples, or --steepness 1"
     }
     assert not problems(run(settled, memory=0.75))  # different from the start, and no more so later
     better = run(lambda at: 0.5 - 0.3 * at, memory=lambda at: 0.5 + 0.4 * at)
