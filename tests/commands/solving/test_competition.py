@@ -59,6 +59,13 @@ def test_the_submission_has_the_ids_of_the_sample_in_its_order(folder: Path, tmp
         submission(competition, path, ("no", "yes"))
 
 
+def test_semicolons_between_the_cells(folder: Path) -> None:
+    for path in folder.iterdir():
+        path.write_text(path.read_text().replace(",", ";"))
+    competition = find_competition(folder)
+    assert competition is not None and (competition.id_column, competition.target) == ("id", "survived")
+
+
 def test_files_that_do_not_fit_are_refused(folder: Path) -> None:
     (folder / "sample_submission.csv").write_text("id,a,b\np40,1,2\n")
     with pytest.raises(Unclear, match="has the columns id, a, b"):

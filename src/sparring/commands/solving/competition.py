@@ -113,12 +113,19 @@ def _row_number(name: str) -> int:
 
 def _header(path: Path) -> list[str]:
     with _opened(path) as file:
-        return next(csv.reader(file), [])
+        return next(csv.reader(file, delimiter=_delimiter(file)), [])
 
 
 def _rows(path: Path) -> list[dict[str, str]]:
     with _opened(path) as file:
-        return list(csv.DictReader(file))
+        return list(csv.DictReader(file, delimiter=_delimiter(file)))
+
+
+def _delimiter(file: TextIO) -> str:
+    """Return what stands between the cells of the header, a comma or a semicolon."""
+    header = file.readline()
+    file.seek(0)
+    return ";" if header.count(";") > header.count(",") else ","
 
 
 @contextmanager
