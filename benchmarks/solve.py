@@ -11,8 +11,9 @@ Protocol. Each task is one command, `sparring solve TEXT --minutes M`, on real d
   page     an address of a page on 127.0.0.1, which describes the digits of scikit-learn and links to their table
 
 It is measured whether the exit code is 0, predictions or samples and `understood.html` are there, the errors on the
-test split with their interval, the wall minutes, and whether the first command by hand gives the same model. Sentences:
-the sets of `tests/commands/solving/`, by `test_reading.verdict`.
+test split with their interval, the wall minutes, and whether the first command by hand gives the same model. Copies:
+test images of MNIST and Fashion-MNIST with a nearly equal training image, by the check of `understood.html`.
+Sentences: the sets of `tests/commands/solving/`, by `test_reading.verdict`.
 """
 
 from __future__ import annotations
@@ -84,6 +85,16 @@ def same_bytes(commands: list[str], folder: Path) -> bool:
     return models[0].read_bytes() == models[1].read_bytes()
 
 
+def copies() -> dict[str, dict[str, int]]:
+    """Count the near copies of training images in published test splits."""
+    from sparring.commands.solving.checks import check
+    from sparring.commands.solving.stated import Overrides
+    from sparring.commands.solving.understanding import understand
+
+    checks = {name: check(understand(name, Overrides()).task) for name in ("mnist", "fashion-mnist")}
+    return {name: {"copies": one.duplicates, "compared": one.compared} for name, one in checks.items()}
+
+
 def sentences() -> dict[str, dict[str, int]]:
     """Count the verdicts on each set of sentences."""
     sys.path.insert(0, str(HERE.parent / "tests" / "commands" / "solving"))
@@ -117,6 +128,8 @@ def main() -> None:
                 results[name]["same_bytes_by_hand"] = same_bytes(results[name].pop("commands"), folder)
             log(f"{name}: {results[name]}")
         server.shutdown()
+    near = copies()
+    log(f"copies: {near}")
     read = sentences()
     log(f"sentences: {read}")
     met = all(not result["rc"] and result["understood.html"] for result in results.values())
@@ -126,7 +139,7 @@ def main() -> None:
     save(
         arguments.name, result=f"{done} of {len(TASKS)} tasks done, {wrong} of 300 sentences misunderstood",
         target="every task done, none misunderstood", met=met,
-        details={"minutes": arguments.minutes, "tasks": results, "sentences": read},
+        details={"minutes": arguments.minutes, "tasks": results, "copies": near, "sentences": read},
     )  # fmt: skip
 
 

@@ -18,8 +18,8 @@ from torch import nn
 
 import sparring
 from sparring.engine.errors import UsageError
+from sparring.measure.boosting.comparison import TREES
 from sparring.measure.regression.report import RegressionReport
-from sparring.measure.rivals.comparison import TREES
 from sparring.recipes import recipe_class
 
 Cli = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -189,7 +189,7 @@ def test_a_custom_network_is_compared_and_kept(table: Path, tmp_path: Path) -> N
 def test_without_scikit_learn_the_network_answers_and_a_note_says_so(
     table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sparring.measure.rivals.boosting.find_spec", lambda name: None)
+    monkeypatch.setattr("sparring.measure.boosting.grow.find_spec", lambda name: None)
     report = sparring.regress(table, label="pay", images=256, out=tmp_path / "run", **CPU)
     assert report.trees is None and any("pip install 'sparring[tables]'" in note for note in report.notes)
 

@@ -12,8 +12,8 @@ from safetensors.torch import load_file, save_file
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from torch import nn
 
-from sparring.measure.rivals import boosting
-from sparring.measure.rivals.boosting import boosted_classifier, boosted_quantiles
+from sparring.measure.boosting import grow
+from sparring.measure.boosting.grow import boosted_classifier, boosted_quantiles
 from sparring.nets.boosted_trees import BoostedClassifier, BoostedTrees, Tree
 
 LEVELS = (0.1, 0.5, 0.9)
@@ -29,7 +29,7 @@ def rows() -> NDArray[np.float32]:
 
 
 def settings(rows: int) -> dict[str, object]:
-    return boosting._settings(rows, 3)
+    return grow._settings(rows, 3)
 
 
 @pytest.mark.parametrize("count", [200, 1200])
@@ -54,8 +54,8 @@ def test_quantiles_are_those_of_scikit_learn_bit_for_bit(rows: NDArray[np.float3
 
 
 def test_of_many_rows_some_are_learnt_from(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(boosting, "MAX_ROWS", 10)
-    few, some = boosting.rows_to_boost(np.arange(10)), boosting.rows_to_boost(np.arange(0, 200, 2))
+    monkeypatch.setattr(grow, "MAX_ROWS", 10)
+    few, some = grow.rows_to_boost(np.arange(10)), grow.rows_to_boost(np.arange(0, 200, 2))
     assert few.tolist() == list(range(10)) and len(set(some.tolist())) == 10
     assert (some % 2 == 0).all() and (np.diff(some) > 0).all()
 
@@ -65,7 +65,7 @@ def test_many_classes_with_a_row_or_two_each(rows: NDArray[np.float32], classes:
     y = np.minimum(np.arange(1200) // 2, classes - 1)
     y[0] = classes
     trees = boosted_classifier(rows, y, classes + 1, seed=0)
-    assert trees(torch.from_numpy(rows[:5])).shape == (5, classes + 1) and len(trees.value) <= boosting.MAX_TREES
+    assert trees(torch.from_numpy(rows[:5])).shape == (5, classes + 1) and len(trees.value) <= grow.MAX_TREES
 
 
 def test_a_class_without_a_row_is_never_the_answer(rows: NDArray[np.float32]) -> None:

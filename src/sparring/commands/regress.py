@@ -16,8 +16,8 @@ from sparring.commands.training.session import TrainingSession
 from sparring.data.dataset import Dataset
 from sparring.data.read_keywords import ReadKeywords, read_options
 from sparring.engine import dist
+from sparring.measure.boosting.grow import MISSING, can_boost, has_trees
 from sparring.measure.regression.report import NumberTest, RegressionReport
-from sparring.measure.rivals.boosting import MISSING, can_boost, has_trees
 from sparring.recipes.recipe import Recipe
 
 __all__ = ["regress", "to_text"]

@@ -98,36 +98,37 @@ def sample(
         return _impute(model, Path(given), out, seed)
     requested = Conditions(given, tuple(constraint), label)
     model, label, given = conditioned(model.spec, model, requested)
+    noise = truncation and f"{truncation:g}"
+    settings = requested.named() | _set(checkpoint=checkpoint, truncation=noise, steps=steps)
     run = Path(run) if Path(run).is_dir() else Path(run).parent
-    parts = {
-        "given": requested.given and Path(requested.given).stem,
-        "label": requested.label,
-        "constraint": ",".join(constraint) or None,
-        "checkpoint": checkpoint,
-        "truncation": truncation and f"{truncation:g}",
-        "steps": steps,
-    }
-    settings = {name: value for name, value in parts.items() if value is not None}
-    default = "-".join(["samples", str(seed), *map(_name_part, settings.items())])
-    suffixes = formats_of(model.spec)
-    out = Path(out) if out is not None else run / f"{default}{suffixes[0]}"
+    out = _place(model.spec, run, out, n, ["samples", str(seed), *map(_name_part, settings.items())])
     selected = model.label(label) if label is not None else None
     described = (f"{name} {value}" for name, value in settings.items())
     about = ", ".join([f"run {run.resolve().name}, seed {seed}", *described])
-    suffix = out.suffix.lower()
-    if suffix not in suffixes:
-        formats = ", ".join(FORMATS[name] for name in suffixes)
-        raise UsageError(f"--out {out}: samples of {model.spec.plural} are written as {formats}")
-    if suffix == ".png" and n > MOST_IN_GRID:
-        raise UsageError(f"a grid holds up to {MOST_IN_GRID} samples, not {n}: give --out a folder or a .npz")
     if (given, mask) != (None, None):
         filled = _fills(model, given, mask, n, seed, label)
         path = _write(model.spec, iter([filled.rows]), out, about, grid)
         return Completion(path, filled.log_probabilities, filled.exact, filled.notes)
     samples = model.samples(n, seed, selected)
-    if not suffix:
+    if not out.suffix:
         return write_folder(model.spec, samples, words_of(model, n, seed, selected), out, about)
     return _write(model.spec, samples, out, about, lambda rows: _grid(model, rows, seed, label))
+
+
+def _place(spec: DataSpec, run: Path, out: str | Path | None, n: int, name: Sequence[str]) -> Path:
+    """Return where samples are written: `out`, else the joined `name` in the run's folder, in the default format.
+
+    Raises UsageError for a format that does not hold `n` samples of this kind.
+    """
+    suffixes = formats_of(spec)
+    path = Path(out) if out is not None else run / f"{'-'.join(name)}{suffixes[0]}"
+    suffix = path.suffix.lower()
+    if suffix not in suffixes:
+        formats = ", ".join(FORMATS[name] for name in suffixes)
+        raise UsageError(f"--out {path}: samples of {spec.plural} are written as {formats}")
+    if suffix == ".png" and n > MOST_IN_GRID:
+        raise UsageError(f"a grid holds up to {MOST_IN_GRID} samples, not {n}: give --out a folder or a .npz")
+    return path
 
 
 def _impute(model: Any, source: Path, out: str | Path | None, seed: int) -> Path:
@@ -144,6 +145,16 @@ class Conditions(NamedTuple):
     given: str | Path | None
     constraint: tuple[str, ...]
     label: str | int | None
+
+    def named(self) -> dict[str, object]:
+        """Return the conditions that are set, by name."""
+        given = self.given and Path(self.given).stem
+        return _set(given=given, label=self.label, constraint=",".join(self.constraint) or None)
+
+
+def _set(**settings: object) -> dict[str, object]:
+    """Return the settings that are not None."""
+    return {name: value for name, value in settings.items() if value is not None}
 
 
 @singledispatch

@@ -119,12 +119,12 @@ def _write_page(text: str, understood: Understood, solution: Solution, progress:
     task, run = understood.task, Run(solution.run)
     checks, errors, more = None, None, list[Finding]()
     if task.kind.value in CHECKED:
-        progress.info("checking the data and a ladder of simple classifiers ...")
+        progress.info("checking the data and simple classifiers ...")
         checks = check(task)
         classification = run.read_json("classification") or {}
         errors = Proportion.from_json(classification["errors"]) if classification.get("errors") else None
-        more = suspicion(task, errors, checks.ladder)
-    looks = count_look(run) if checks is not None and checks.ladder else 0
+        more = suspicion(task, errors, checks.baselines)
+    looks = count_look(run) if checks is not None and checks.baselines else 0
     page = understood_page(text, task, understood.report, solution.commands, checks, errors, looks, more)
     write(run.path / PAGE, page)
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from sparring.engine.errors import UsageError
-from sparring.measure.rivals.comparison import TREES
+from sparring.measure.boosting.comparison import TREES
 from sparring.models.answers import Intervals
 from sparring.models.capabilities import capabilities_of
 from sparring.models.inputs import to_input

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -66,6 +67,20 @@ class VectorEmbedding(nn.Module):
     def forward(self, y: Tensor) -> Tensor:
         """Map vectors `[B, K]` to `[B, features]`, of about unit variance at initialisation."""
         return leaky_relu(linear((y - self.mean) / self.std, self.weight, self.bias), 0.2)
+
+
+def conditional_logits(logits: Tensor, y: Tensor | None, embedding: VectorEmbedding | None) -> Tensor:
+    """Return the logit `[B]` of each example: the column of its class, the last one without a label.
+
+    With vector labels the others are projected on their embedding (Miyato and Koyama 2018, Eq. 3),
+    and the last is added.
+    """
+    if y is None:
+        return logits[:, -1]
+    if embedding is not None:
+        projected: Tensor = (logits[:, :-1] * embedding(y)).sum(1) / math.sqrt(logits.shape[1] - 1)
+        return logits[:, -1] + projected
+    return logits.gather(1, torch.where(y < 0, logits.shape[1] - 1, y)[:, None]).squeeze(1)
 
 
 def halvings(height: int, width: int, min_side: int = 4) -> list[Size]:

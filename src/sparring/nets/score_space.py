@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import leaky_relu, one_hot
 
-from sparring.nets.layers import Head
+from sparring.nets.layers import Head, conditional_logits
 
 MAX_SCORES = 50
 SLOPE = 0.2
@@ -186,6 +186,4 @@ class ScoreDiscriminator(nn.Module):
         """Map rows to logits, positive for real."""
         h = leaky_relu(self.first(self.space(x)), SLOPE)
         logits: Tensor = self.head(leaky_relu(self.second(h), SLOPE))
-        if y is None:
-            return logits[:, -1]
-        return logits.gather(1, torch.where(y < 0, logits.shape[1] - 1, y)[:, None]).squeeze(1)
+        return conditional_logits(logits, y, None)

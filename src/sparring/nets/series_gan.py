@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool1d, leaky_relu, relu
 
-from sparring.nets.layers import Head, LabelEmbedding, VectorEmbedding
+from sparring.nets.layers import Head, LabelEmbedding, VectorEmbedding, conditional_logits
 
 NOISE = 4
 """Noise numbers at each step, beside those of the window."""
@@ -209,9 +209,4 @@ class SeriesDiscriminator(nn.Module):
         statistics = torch.cat([mean, (variance + SPREAD_EPS).log(), size, start], 1)
         h = leaky_relu(self.mix(torch.cat([*parts, self.statistics(statistics)], 1)), SLOPE)
         logits: Tensor = self.head(h)
-        if y is None:
-            return logits[:, -1]
-        if self.embedding is not None:
-            embedding: Tensor = self.embedding(y)
-            return logits[:, -1] + (logits[:, :-1] * embedding).sum(1) / math.sqrt(CONDITION_FEATURES)
-        return logits.gather(1, torch.where(y < 0, logits.shape[1] - 1, y)[:, None]).squeeze(1)
+        return conditional_logits(logits, y, self.embedding)

@@ -13,7 +13,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, leaky_relu, relu
 
-from sparring.nets.layers import ChannelNorm, Head, LabelEmbedding, VectorEmbedding, halvings, he_init
+from sparring.nets.layers import (
+    ChannelNorm,
+    Head,
+    LabelEmbedding,
+    VectorEmbedding,
+    conditional_logits,
+    halvings,
+    he_init,
+)
 
 SLOPE = 0.2
 """Negative slope of the discriminator's leaky rectifiers."""
@@ -124,9 +132,4 @@ class Discriminator(nn.Module):
     def logits(self, h: Tensor, y: Tensor | None = None) -> Tensor:
         """Map features (and labels) to logits `[B]`."""
         logits: Tensor = self.head(h)
-        if y is None:
-            return logits[:, -1]
-        if self.embedding is not None:
-            embedding: Tensor = self.embedding(y)
-            return logits[:, -1] + (logits[:, :-1] * embedding).sum(1) / math.sqrt(CONDITION_FEATURES)
-        return logits.gather(1, torch.where(y < 0, logits.shape[1] - 1, y)[:, None]).squeeze(1)
+        return conditional_logits(logits, y, self.embedding)

@@ -163,6 +163,8 @@ DEFAULTS: dict[tuple[str, str], str] = {
 }
 """(command, kind of data) -> recipe that is used where none is named."""
 
+DENSITY_DEFAULTS: dict[str, str] = {"image": "pixelcnn", "table": "flow"}
+"""Kind of data -> recipe of its density model where none is named."""
 FAIR_BASELINE = "plain"
 """Recipe that `--protect` trains without fairness, to compare the others with."""
 PRIVATE_DEFAULTS: dict[tuple[str, str], str] = {

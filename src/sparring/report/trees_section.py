@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sparring.measure.rivals.comparison import TreeComparison
+from sparring.measure.boosting.comparison import TreeComparison
 from sparring.report.blocks import Block, Table, Text
 from sparring.report.format import number
 from sparring.report.page import Section

@@ -12,7 +12,7 @@ from sparring.commands.solving.page import understood_page
 from sparring.commands.solving.stated import Overrides
 from sparring.commands.solving.task import Task
 from sparring.commands.solving.understanding import Understood, understand
-from sparring.measure.classifier.ladder import Rung
+from sparring.measure.classifier.baselines import Baseline
 from sparring.stats.proportion import Proportion
 
 
@@ -32,15 +32,15 @@ def problems(checks: Checks) -> list[str]:
     return [finding.message for finding in checks.findings if finding.severity == "problem"]
 
 
-def test_clean_images_have_no_problem_and_a_ladder(tmp_path: Path) -> None:
+def test_clean_images_have_no_problem_and_a_baselines(tmp_path: Path) -> None:
     (x, y), (test_x, test_y) = bars(300, 0), bars(150, 1)
     np.savez(tmp_path / "clean.npz", x_train=x, y_train=y, x_test=test_x, y_test=test_y)
     checks = check(understood(tmp_path / "clean.npz").task)
     assert problems(checks) == [] and checks.duplicates == 0 and checks.compared == 150
-    assert [rung.name for rung in checks.ladder][:3] == [
+    assert [one.name for one in checks.baselines][:3] == [
         "the commonest class", "nearest neighbour", "logistic regression",
     ]  # fmt: skip
-    assert checks.ladder[2].errors.value < 0.1 < checks.ladder[0].errors.value
+    assert checks.baselines[2].errors.value < 0.1 < checks.baselines[0].errors.value
 
 
 def test_copies_across_the_splits_are_named_and_left_out_of_a_second_figure(tmp_path: Path) -> None:
@@ -75,20 +75,20 @@ def test_a_result_is_compared_with_the_ladder_and_with_what_is_published(tmp_pat
     (x, y), (test_x, test_y) = bars(60, 0), bars(60, 1)
     np.savez(tmp_path / "x.npz", x_train=x, y_train=y, x_test=test_x, y_test=test_y)
     task = understood(tmp_path / "x.npz").task
-    ladder = (Rung("nearest neighbour", Proportion.count(100, 1000)),)
+    baselines = (Baseline("nearest neighbour", Proportion.count(100, 1000)),)
 
     def verdict(hits: int, task: Task = task) -> list[tuple[str, str]]:
-        return [(f.severity, f.message) for f in suspicion(task, Proportion.count(hits, 1000), ladder)]
+        return [(f.severity, f.message) for f in suspicion(task, Proportion.count(hits, 1000), baselines)]
 
     assert verdict(20) == [("ok", "The result is better than all simple classifiers.")]
     assert verdict(95) == [("notice", "The result is within chance of a simple classifier.")]
     assert verdict(300) == [("problem", "A simple classifier is better.")]
-    assert suspicion(task, None, ladder) == []
+    assert suspicion(task, None, baselines) == []
     mnist = understand("mnist", Overrides(source=str(tmp_path / "x.npz"))).task
     assert mnist.source.value != "mnist"  # the flag counts
 
 
-def test_the_page_shows_task_checks_and_ladder(tmp_path: Path) -> None:
+def test_the_page_shows_task_checks_and_baselines(tmp_path: Path) -> None:
     (x, y), (test_x, test_y) = bars(90, 0), bars(60, 1)
     np.savez(tmp_path / "x<b>.npz", x_train=x, y_train=y, x_test=test_x, y_test=test_y)
     result = understand("classify", Overrides(source=str(tmp_path / "x<b>.npz")))

@@ -11,8 +11,8 @@ import pytest
 import torch
 
 import sparring
+from sparring.measure.boosting.comparison import NETWORK, TREES
 from sparring.measure.classifier.calibration import ClassificationReport
-from sparring.measure.rivals.comparison import NETWORK, TREES
 from sparring.nets.boosted_trees import BoostedClassifier
 from sparring.nets.tabular_mlp import TabularClassifier
 from sparring.recipes import recipe_class
@@ -118,6 +118,6 @@ def test_trees_can_be_left_out(chess: Path, tmp_path: Path) -> None:
 def test_without_scikit_learn_there_is_a_note(
     chess: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("sparring.measure.rivals.boosting.find_spec", lambda name: None)
+    monkeypatch.setattr("sparring.measure.boosting.grow.find_spec", lambda name: None)
     report = sparring.classify(chess, label="y", images=256, out=tmp_path / "run", **CPU)
     assert report.trees is None and "pip install 'sparring[tables]'" in capsys.readouterr().err

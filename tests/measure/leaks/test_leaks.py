@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sparring.measure.leaks.lone_columns import lone_columns
 from sparring.measure.leaks.name_groups import name_groups
 from sparring.measure.leaks.near_duplicates import equal_rows, near_images
+from sparring.measure.leaks.single_columns import single_columns
 
 
 def pictures(count: int, seed: int) -> np.ndarray:
@@ -47,7 +47,7 @@ def test_columns_that_tell_the_class() -> None:
         "good": labels + rng.normal(0, 0.6, 1200),
         "noise": rng.normal(size=1200),
     }
-    results = {column.name: column for column in lone_columns(columns, labels, rng)}
+    results = {column.name: column for column in single_columns(columns, labels, rng)}
     assert {name for name, column in results.items() if column.is_leak} == {
         "code of the class", "id that sorts by class", "known only later",
     }  # fmt: skip
@@ -56,8 +56,8 @@ def test_columns_that_tell_the_class() -> None:
 
 def test_too_few_rows_or_classes_give_no_columns() -> None:
     rng = np.random.default_rng(0)
-    assert lone_columns({"a": np.arange(30.0)}, np.arange(30) % 2, rng) == []
-    assert lone_columns({"a": np.arange(300.0)}, np.zeros(300, np.int64), rng) == []
+    assert single_columns({"a": np.arange(30.0)}, np.arange(30) % 2, rng) == []
+    assert single_columns({"a": np.arange(300.0)}, np.zeros(300, np.int64), rng) == []
 
 
 def test_groups_of_names_that_are_in_both_splits() -> None:

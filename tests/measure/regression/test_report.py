@@ -6,8 +6,8 @@ from dataclasses import asdict
 import pytest
 import torch
 
+from sparring.measure.boosting.comparison import TreeComparison
 from sparring.measure.regression.report import RegressionReport, measure_number
-from sparring.measure.rivals.comparison import TreeComparison
 from sparring.stats.intervals import Interval
 
 Y = torch.arange(100.0)

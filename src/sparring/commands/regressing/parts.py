@@ -68,9 +68,7 @@ def numbers_of(data: Dataset, source: str) -> NDArray[np.float32]:
             f"the labels of {source} are {len(data.spec.classes)} classes, and `sparring regress` predicts numbers: "
             "`sparring classify` learns classes"
         )
-    way = (
-        "name the column of the number (--label COLUMN)"
-        if data.spec.kind == "table"
-        else ("give them as numbers, y of a .npz file for example")
+    raise UsageError(
+        f"{source} has no labels to predict: name the column of the number (--label COLUMN), or give numbers as labels, "
+        "y of a .npz file for example"
     )
-    raise UsageError(f"{source} has no labels to predict: {way}")

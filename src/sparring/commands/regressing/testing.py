@@ -10,9 +10,9 @@ from sparring.commands.regressing.parts import Parts
 from sparring.commands.regressing.trees import compared, grow_trees, standardised
 from sparring.commands.training.session import TrainingSession
 from sparring.data.dataset import Dataset
+from sparring.measure.boosting.comparison import NETWORK, TREES
 from sparring.measure.regression.conformal import conformal_correction
 from sparring.measure.regression.report import NumberTest, RegressionReport, measure_number
-from sparring.measure.rivals.comparison import NETWORK, TREES
 from sparring.models.classifier import chunks_of
 from sparring.models.regressor import Regressor, number_names, quantiles_of
 

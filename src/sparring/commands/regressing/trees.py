@@ -13,8 +13,8 @@ from sparring.commands.regressing.parts import Parts
 from sparring.commands.reporting.progress import Progress
 from sparring.data.dataset import Dataset
 from sparring.games.quantiles import pinball_losses
-from sparring.measure.rivals.boosting import boosted_quantiles, can_boost, has_trees, rows_to_boost
-from sparring.measure.rivals.comparison import NETWORK, TREES, TreeComparison, mean_interval
+from sparring.measure.boosting.comparison import NETWORK, TREES, TreeComparison, mean_interval
+from sparring.measure.boosting.grow import boosted_quantiles, can_boost, has_trees, rows_to_boost
 from sparring.models.classifier import chunks_of
 from sparring.models.regressor import quantiles_of, stats_of
 from sparring.nets.boosted_trees import BoostedTrees

@@ -1,4 +1,4 @@
-"""Check that a task was understood and that its test figure holds: leaks, a ladder of simple classifiers, controls."""
+"""Check that a task was understood and that its test figure holds: leaks, simple classifiers, controls."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from sparring.data.open import open_source
 from sparring.data.reader_api import ReadOptions
 from sparring.data.store import store_for
 from sparring.engine.data_spec import AudioSpec, DataSpec, ImageSpec, TableSpec
-from sparring.measure.classifier.ladder import SHUFFLED, Rung, chance, ladder
+from sparring.measure.classifier.baselines import SHUFFLED, Baseline, baselines, chance
 from sparring.measure.diagnostics.finding import Finding, Severity
-from sparring.measure.leaks.lone_columns import lone_columns
 from sparring.measure.leaks.name_groups import name_groups
 from sparring.measure.leaks.near_duplicates import equal_rows, near_images
+from sparring.measure.leaks.single_columns import single_columns
 from sparring.report.format import percent
 from sparring.stats.proportion import Proportion
 
@@ -41,7 +41,7 @@ class Checks:
     """What was checked."""
 
     findings: tuple[Finding, ...]
-    ladder: tuple[Rung, ...]
+    baselines: tuple[Baseline, ...]
     """Simple classifiers and a control, on the test rows of the trained one; empty where nothing is classified."""
     duplicates: int
     """Test examples with an equal or nearly equal training example."""
@@ -57,20 +57,20 @@ def check(task: Task) -> Checks:
     drop = (task.drop.value,) if task.drop.value else ()
     data = open_source(task.source.value, ReadOptions(label=label, drop=drop))
     test = data.split("test")
-    findings = [*_splits(data, test), *_lone_columns(data), *_groups(data)]
+    findings = [*_splits(data, test), *_single_columns(data), *_groups(data)]
     if not len(test):
         return Checks(tuple(findings), (), 0, 0)
     data, test = (_at_most(part, MAX_BYTES // store_for(data.spec).row_bytes) for part in (data, test))
     copies = near_copies(data.spec, test[np.arange(len(test))], data[np.arange(len(data))])
     findings.append(_duplicates(copies, data, test))
-    rungs: list[Rung] = []
+    results: list[Baseline] = []
     without = None
     if len(data.spec.classes) > 1 and (test.labels >= 0).any():
-        rungs = _ladder(data, test)
-        findings.append(_shuffled(rungs, chance(data.labels[data.labels >= 0], test.labels[test.labels >= 0])))
+        results = _baselines(data, test)
+        findings.append(_shuffled(results, chance(data.labels[data.labels >= 0], test.labels[test.labels >= 0])))
         if (copies >= 0).any() and (test.labels[copies < 0] >= 0).any():
-            without = _ladder(data, test.select(np.flatnonzero(copies < 0)))[1].errors
-    return Checks(tuple(findings), tuple(rungs), int((copies >= 0).sum()), len(copies), without)
+            without = _baselines(data, test.select(np.flatnonzero(copies < 0)))[1].errors
+    return Checks(tuple(findings), tuple(results), int((copies >= 0).sum()), len(copies), without)
 
 
 def _at_most(data: Dataset, count: int) -> Dataset:
@@ -78,11 +78,11 @@ def _at_most(data: Dataset, count: int) -> Dataset:
     return data.select(np.sort(np.random.default_rng(0).permutation(len(data))[: max(count, 1)]))
 
 
-def _ladder(data: Dataset, test: Dataset) -> list[Rung]:
+def _baselines(data: Dataset, test: Dataset) -> list[Baseline]:
     """Return the errors of simple classifiers on labelled test examples."""
     data, test = (_at_most(part.select(np.flatnonzero(part.labels >= 0)), MAX_ROWS) for part in (data, test))
     x, test_x = (simple_features(part.spec, part[np.arange(len(part))]) for part in (data, test))
-    return ladder(x, data.labels, test_x, test.labels, trees=isinstance(data.spec, TableSpec))
+    return baselines(x, data.labels, test_x, test.labels, trees=bool(columns_of(data.spec, data[np.arange(1)])))
 
 
 @singledispatch
@@ -132,18 +132,25 @@ def _splits(data: Dataset, test: Dataset) -> list[Finding]:
     return []
 
 
-def _lone_columns(data: Dataset) -> list[Finding]:
-    """Find columns of a table that tell the class by themselves."""
-    spec = data.spec
-    if not isinstance(spec, TableSpec) or len(spec.classes) < 2:
-        return []
-    data = _at_most(data.select(np.flatnonzero(data.labels >= 0)), MAX_ROWS)
-    rows, labels = data[np.arange(len(data))].astype(np.float64), data.labels
-    columns = {
-        column.name: rows[:, column.indices[0]] if not column.categories else rows[:, column.indices].argmax(1) * 1.0
+@singledispatch
+def columns_of(spec: DataSpec, rows: NDArray[Any]) -> dict[str, NDArray[np.float64]]:
+    """Return the columns of a table by name, as numbers or codes `[N]`; other data have none."""
+    return {}
+
+
+@columns_of.register
+def _(spec: TableSpec, rows: NDArray[Any]) -> dict[str, NDArray[np.float64]]:
+    return {
+        column.name: (rows[:, column.indices].argmax(1) if column.categories else rows[:, column.indices[0]]) * 1.0
         for column in spec.columns
     }
-    results = lone_columns(columns, labels, np.random.default_rng(0))
+
+
+def _single_columns(data: Dataset) -> list[Finding]:
+    """Find columns that tell the class by themselves."""
+    data = _at_most(data.select(np.flatnonzero(data.labels >= 0)), MAX_ROWS)
+    columns = columns_of(data.spec, data[np.arange(len(data))].astype(np.float64)) if len(data) else {}
+    results = single_columns(columns, data.labels, np.random.default_rng(0)) if columns else []
     leaks = [column for column in results if column.is_leak]
     if not results:
         return []
@@ -160,7 +167,7 @@ def _lone_columns(data: Dataset) -> list[Finding]:
 def _groups(data: Dataset) -> list[Finding]:
     """Find groups of the names that are in both splits."""
     full = data.split(None)
-    if len(full) > MAX_ROWS or not isinstance(data.spec, ImageSpec | AudioSpec):
+    if len(full) > MAX_ROWS:
         return []
     tested = set(data.split("test").names)
     labels = [full.spec.classes[k] if k >= 0 else "" for k in full.labels.tolist()]
@@ -192,9 +199,9 @@ def _duplicates(copies: NDArray[np.int64], data: Dataset, test: Dataset) -> Find
     )  # fmt: skip
 
 
-def _shuffled(rungs: list[Rung], expected: float) -> Finding:
+def _shuffled(results: list[Baseline], expected: float) -> Finding:
     """Compare the errors of shuffled labels with those of chance."""
-    control = next(rung.errors for rung in rungs if rung.name == SHUFFLED)
+    control = next(one.errors for one in results if one.name == SHUFFLED)
     evidence = f"{percent(control.value)} errors, chance gives {percent(expected)}"
     if control.high < expected:
         message = "A classifier of shuffled labels is better than chance: the test is at fault."
@@ -202,8 +209,8 @@ def _shuffled(rungs: list[Rung], expected: float) -> Finding:
     return Finding("leak", "ok", "Shuffled labels give chance, as they must.", evidence)
 
 
-def suspicion(task: Task, errors: Proportion | None, rungs: tuple[Rung, ...]) -> list[Finding]:
-    """Compare a result with what is published and with the ladder: too good, or no better than a simple classifier."""
+def suspicion(task: Task, errors: Proportion | None, results: tuple[Baseline, ...]) -> list[Finding]:
+    """Compare a result with what is published, and with simple classifiers."""
     if errors is None:
         return []
     findings = []
@@ -212,9 +219,9 @@ def suspicion(task: Task, errors: Proportion | None, rungs: tuple[Rung, ...]) ->
         evidence = f"{percent(errors.value)} errors, published ones are {percent(published)} or more"
         message = "The result is better than what is published: a leak until shown otherwise."
         findings.append(Finding("leak", "problem", message, evidence))
-    simple = [rung for rung in rungs if rung.name != SHUFFLED]
+    simple = [one for one in results if one.name != SHUFFLED]
     if simple:
-        best = min(simple, key=lambda rung: rung.errors.value)
+        best = min(simple, key=lambda one: one.errors.value)
         evidence = f"{percent(errors.value)} errors, {best.name} {percent(best.errors.value)}"
         if best.errors.high < errors.low:
             findings.append(Finding("far", "problem", "A simple classifier is better.", evidence))

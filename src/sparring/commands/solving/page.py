@@ -1,4 +1,4 @@
-"""understood.html: the task with its evidence, the checks, and the ladder of simple classifiers below the result."""
+"""understood.html: the task with its evidence, the checks, and the simple classifiers beside the result."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def understood_page(
         sections.append(Section("Data", Bullets([f"{report.used:,} {report.unit}", *report.notes])))
     if checks is not None:
         sections.insert(1, findings_section([*more, *checks.findings], "Checks"))
-        sections.insert(2, _ladder_section(checks, errors, looks))
+        sections.insert(2, _baselines_section(checks, errors, looks))
     return page_html(Page("Understood", {"text": text}, sections))
 
 
@@ -43,11 +43,11 @@ def _task_section(task: Task) -> Section:
     return Section("Task", Table(("Part", "Value", "From", "Evidence", "Flag"), rows, "parts", named_rows=True))
 
 
-def _ladder_section(checks: Checks, errors: Proportion | None, looks: int) -> Section:
-    if not checks.ladder:
-        return Section("Ladder")
-    rungs = [(rung.name, rung.errors) for rung in checks.ladder]
-    rows = [(name, f"{one.value:.2%}", f"{one.low:.2%} to {one.high:.2%}") for name, one in rungs]
+def _baselines_section(checks: Checks, errors: Proportion | None, looks: int) -> Section:
+    if not checks.baselines:
+        return Section("Simple classifiers")
+    results = [(one.name, one.errors) for one in checks.baselines]
+    rows = [(name, f"{one.value:.2%}", f"{one.low:.2%} to {one.high:.2%}") for name, one in results]
     if checks.without_duplicates is not None:
         one = checks.without_duplicates
         row = ("nearest neighbour, without copies", f"{one.value:.2%}", f"{one.low:.2%} to {one.high:.2%}")
@@ -55,4 +55,6 @@ def _ladder_section(checks: Checks, errors: Proportion | None, looks: int) -> Se
     if errors is not None:
         rows.append(("the trained classifier", f"{errors.value:.2%}", f"{errors.low:.2%} to {errors.high:.2%}"))
     what = f"Errors on test examples, from the simplest classifier on. The test labels were read {looks} times."
-    return Section("Ladder", Text(what), Table(("Classifier", "Errors", "95 % interval"), rows, named_rows=True))
+    return Section(
+        "Simple classifiers", Text(what), Table(("Classifier", "Errors", "95 % interval"), rows, named_rows=True)
+    )

@@ -17,9 +17,8 @@ from sparring.data.dataset import SourceReport
 from sparring.data.summary import printable
 from sparring.engine.atomic_io import write
 from sparring.engine.errors import SparringError, UsageError
+from sparring.recipes import DENSITY_DEFAULTS
 
-DENSITY_RECIPES = {"image": "pixelcnn", "table": "flow"}
-"""Kind of data -> recipe of its density model."""
 PREDICTIONS = "predictions.csv"
 
 
@@ -94,9 +93,9 @@ def _predicted(task: Task, report: SourceReport | None, out: Path) -> list[Step]
 
 def _density(task: Task, report: SourceReport | None, out: Path) -> list[Step]:
     kind = task.data_kind.value
-    if kind not in DENSITY_RECIPES:
-        raise Unclear(f"there is no density model of {kind} data: tables and images have one")
-    recipe = ["--recipe", DENSITY_RECIPES[kind]]
+    if kind not in DENSITY_DEFAULTS:
+        raise Unclear(f"there is no density model of {kind} data: {' and '.join(DENSITY_DEFAULTS)} data have one")
+    recipe = ["--recipe", DENSITY_DEFAULTS[kind]]
     new = task.predict.value or task.source.value
     return [
         Step(("train", task.source.value, *recipe, *_trained(task, out))),

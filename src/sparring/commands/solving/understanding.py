@@ -39,8 +39,8 @@ MAX_CLASSES = 100
 """Categories of a column that may be classes."""
 METRICS = {
     "generate": "Fréchet distance and coverage, beside real data against real data",
-    "classify": "errors on test examples, beside a ladder of baselines",
-    "few labels": "errors on test examples, beside a ladder of baselines",
+    "classify": "errors on test examples, beside simple classifiers",
+    "few labels": "errors on test examples, beside simple classifiers",
     "regress": "mean absolute error on test examples, beside the mean",
     "density": "negative log-likelihood of test examples",
     "outliers": "p-value of each example among held-out ones",

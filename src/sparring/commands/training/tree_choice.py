@@ -13,9 +13,9 @@ from torch.nn.functional import cross_entropy
 from sparring.commands.training.labels import LabelledTraining
 from sparring.data.dataset import Dataset
 from sparring.data.labels import labels_as
+from sparring.measure.boosting.comparison import NETWORK, TREES, TreeComparison, mean_interval
+from sparring.measure.boosting.grow import MISSING, boosted_classifier, can_boost, has_trees, rows_to_boost
 from sparring.measure.classifier.calibration import temperature
-from sparring.measure.rivals.boosting import MISSING, boosted_classifier, can_boost, has_trees, rows_to_boost
-from sparring.measure.rivals.comparison import NETWORK, TREES, TreeComparison, mean_interval
 from sparring.models.classifier import chunks_of
 from sparring.nets.boosted_trees import BoostedClassifier
 from sparring.nets.feature_head import features_of, logits_of

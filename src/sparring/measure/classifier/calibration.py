@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import nll_loss
 
-from sparring.measure.rivals.comparison import TreeComparison
+from sparring.measure.boosting.comparison import TreeComparison
 from sparring.stats.proportion import Proportion
 
 BINS = 10

@@ -6,6 +6,7 @@ import math
 import statistics
 from dataclasses import dataclass
 
+from sparring.measure.boosting.comparison import TREES
 from sparring.measure.classifier.calibration import ClassificationReport
 from sparring.measure.diagnostics.finding import (
     Finding,
@@ -18,7 +19,6 @@ from sparring.measure.diagnostics.finding import (
     series,
 )
 from sparring.measure.diagnostics.training_length import CLASSIFIER, TrainingLength
-from sparring.measure.rivals.comparison import TREES
 
 SIGMAS = 2.0
 """Standard deviations by which the error must rise to count as rising."""

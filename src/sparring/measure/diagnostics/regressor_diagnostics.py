@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from sparring.measure.boosting.comparison import TREES
 from sparring.measure.diagnostics.classifier_diagnostics import find_rise
 from sparring.measure.diagnostics.finding import Finding, Lines, find_diverged, find_few, find_short
 from sparring.measure.diagnostics.training_length import REGRESSOR, TrainingLength
 from sparring.measure.regression.report import NumberTest, RegressionReport
-from sparring.measure.rivals.comparison import TREES
 
 
 @dataclass(frozen=True)

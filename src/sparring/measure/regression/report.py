@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from sparring.games.quantiles import pinball_losses
-from sparring.measure.rivals.comparison import TreeComparison, mean_interval
+from sparring.measure.boosting.comparison import TreeComparison, mean_interval
 from sparring.stats.intervals import Interval, Z
 from sparring.stats.proportion import Proportion
 

@@ -1,1 +1,1 @@
-"""Simple methods that are compared with a trained one: generators, and boosted trees beside networks."""
+"""Simple generators that are compared with a trained one."""

@@ -19,7 +19,7 @@ NEIGHBOURS = 3
 
 
 @dataclass(frozen=True)
-class LoneColumn:
+class SingleColumn:
     """How well one column predicts the class."""
 
     name: str
@@ -34,9 +34,9 @@ class LoneColumn:
         return self.avoided >= LEAK
 
 
-def lone_columns(
+def single_columns(
     columns: Mapping[str, NDArray[np.float64]], labels: NDArray[np.int64], rng: np.random.Generator
-) -> list[LoneColumn]:
+) -> list[SingleColumn]:
     """Return each column's errors as the only predictor, the best first; none of too few rows.
 
     `columns` hold numbers or codes `[N]`, NaN for a gap. One half of the rows answers with the commonest class of each
@@ -53,7 +53,7 @@ def lone_columns(
     for name, values in columns.items():
         wrong = int((_answers(values, labels, learnt, tested, int(common)) != labels[tested]).sum())
         avoided = 1 - wrong / baseline if baseline else 0.0
-        results.append(LoneColumn(name, Proportion.count(wrong, len(tested)), avoided))
+        results.append(SingleColumn(name, Proportion.count(wrong, len(tested)), avoided))
     return sorted(results, key=lambda column: column.errors.hits)
 
 

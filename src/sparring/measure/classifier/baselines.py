@@ -1,4 +1,4 @@
-"""A ladder of simple classifiers below a trained one, from a constant to boosted trees."""
+"""Simple classifiers to compare a trained one with, from a constant to boosted trees."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ MAX_TRAINING, MAX_TEST = 5_000, 2_000
 PENALTY = 1e-2
 LEAVES = 16
 CONSTANT, SHUFFLED = "the commonest class", "nearest neighbour, shuffled labels"
-"""The lowest rung, and the control."""
+"""The simplest classifier, and the control."""
 
 
 @dataclass(frozen=True)
-class Rung:
+class Baseline:
     """One simple classifier."""
 
     name: str
     errors: Proportion
 
 
-def ladder(x: Array, y: Labels, test_x: Array, test_y: Labels, *, trees: bool, seed: int = 0) -> list[Rung]:
+def baselines(x: Array, y: Labels, test_x: Array, test_y: Labels, *, trees: bool, seed: int = 0) -> list[Baseline]:
     """Return the errors of simple classifiers on test rows `[M, d]`, with Wilson intervals.
 
-    `trees` adds boosted trees, for which scikit-learn is needed. The last rung has shuffled labels, and should err as
+    `trees` adds boosted trees, for which scikit-learn is needed. The last one has shuffled labels, and should err as
     `chance` does.
     """
     rng = np.random.default_rng(seed)
@@ -55,7 +55,7 @@ def ladder(x: Array, y: Labels, test_x: Array, test_y: Labels, *, trees: bool, s
         **{name: fit(rows, y, seed)(test).argmax(1) for name, fit in fits.items()},
         SHUFFLED: rng.permutation(y)[nearest],
     }
-    return [Rung(name, Proportion.count(int((y != test_y).sum()), len(test_y))) for name, y in answers.items()]
+    return [Baseline(name, Proportion.count(int((y != test_y).sum()), len(test_y))) for name, y in answers.items()]
 
 
 def chance(y: Labels, test_y: Labels) -> float:

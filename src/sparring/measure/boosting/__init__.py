@@ -1,0 +1,1 @@
+"""Boosted trees beside a network on tables: grown by scikit-learn, kept as tensors, compared."""
