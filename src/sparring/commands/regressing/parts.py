@@ -69,6 +69,6 @@ def numbers_of(data: Dataset, source: str) -> NDArray[np.float32]:
             "`sparring classify` learns classes"
         )
     raise UsageError(
-        f"{source} has no labels to predict: name the column of the number (--label COLUMN), or give numbers as labels, "
-        "y of a .npz file for example"
+        f"{source} has no labels to predict: name the column of the number (--label COLUMN), or give numbers, "
+        "y of a .npz file for example, as labels"
     )
