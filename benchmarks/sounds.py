@@ -8,7 +8,7 @@ recorded. Of each run:
 
 - `recognised`: the proportion of 1,000 samples whose word is predicted by a `sparring.classify` recogniser of the same
   training recordings, which was never trained on samples; beside it its accuracy on the 300 test recordings.
-- `taught`: the accuracy on the 300 test recordings of a recogniser that was trained on 2,700 samples alone.
+- `tstr_accuracy`: the accuracy on the 300 test recordings of a recogniser that was trained on 2,700 samples alone.
 - `speakers`: proportions of the six speakers among samples, by a recogniser of speakers, beside those among the test
   recordings; `surest` is the proportion of samples of which one speaker has a probability above 0.9.
 - all scores of `sparring.evaluate`.
@@ -33,10 +33,10 @@ import sparring
 from sparring.models.generator import GeneratorModel
 from sparring.stats.proportion import Proportion
 
-SAMPLES, TAUGHT = 1000, 2700
-"""Samples that are judged, and those that a recogniser is taught by: as many as there are training recordings."""
+SAMPLES, TRAINING_SAMPLES = 1000, 2700
+"""Samples that are judged, and those that a recogniser is trained on: as many as there are training recordings."""
 RECOGNISER_EXAMPLES = 12_800
-GOALS = {"recognised": 0.85, "taught": 0.80}
+GOALS = {"recognised": 0.85, "tstr_accuracy": 0.80}
 """Smallest value of every seed."""
 SPEAKER_NAMES = "*_{label}_*.wav"
 
@@ -87,16 +87,16 @@ def judge(run: Path, source: Path, folder: Path, seed: int) -> dict[str, Any]:
     samples = np.concatenate(list(model.samples(SAMPLES, seed=1)))
     labels = model.draw_inputs(range(SAMPLES), seed=1)[1].numpy()
     made = run.parent / f"{run.name}-samples"
-    sparring.sample(run, TAUGHT, seed=2, out=made)
-    taught = recogniser(made, run.parent / f"{run.name}-taught")
+    sparring.sample(run, TRAINING_SAMPLES, seed=2, out=made)
+    of_samples = recogniser(made, run.parent / f"{run.name}-tstr")
     results = {
         "recognised": accuracy(words, samples, labels).to_json(),
         "recognised_real": accuracy(words, real, real_labels).to_json(),
-        "taught": accuracy(taught, real, real_labels).to_json(),
+        "tstr_accuracy": accuracy(of_samples, real, real_labels).to_json(),
         "speakers": {name: voices(speakers, rows) for name, rows in (("samples", samples), ("real", real))},
         "evaluation": sparring.evaluate(run, seed=seed).to_json(),
     }
-    for name in ("recognised", "recognised_real", "taught", "speakers"):
+    for name in ("recognised", "recognised_real", "tstr_accuracy", "speakers"):
         log(f"  {name} {results[name]}")
     return results
 

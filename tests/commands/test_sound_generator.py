@@ -71,7 +71,7 @@ def test_a_run_and_a_folder_of_samples_are_evaluated(run: Path, words: Path, tmp
     result = sparring.evaluate(run, n=40, features="raw")
     assert isinstance(result, Evaluation)
     names = {score.name for score in result.kind_scores}
-    assert names == {"recognised", "taught", "length", "pitch", "loudness"}
+    assert names == {"recognised", "tstr_accuracy", "length", "pitch", "loudness"}
     assert "swd[values]" in {score.name for score in result.scores}
     page = (run / "report.html").read_text()
     assert "nearest training recording" in page and "data:audio/wav" in page and "recognised" in page

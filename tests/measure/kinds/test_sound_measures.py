@@ -1,4 +1,4 @@
-"""Length, loudness, pitch, and words that a kernel recogniser hears: closed forms, and what each score sees."""
+"""Length, loudness, pitch, and accuracies of a kernel recogniser: closed forms, and what each score sees."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from sparring.engine.data_spec import AudioSpec
 from sparring.measure.kinds.kind_measures import COPIES, REAL, Comparison, compare
 from sparring.measure.kinds.sound_descriptors import loudness, pitch, seconds
-from sparring.measure.kinds.sound_measures import descriptors, ks_distance, recogniser, taught
+from sparring.measure.kinds.sound_measures import descriptors, ks_distance, recogniser, tstr_accuracy
 from sparring.measure.rivals.rivals import LabelledRows
 from sparring.measure.rivals.sound_rivals import gaussian
 
@@ -68,13 +68,13 @@ def test_the_recogniser_separates_a_ring_from_its_centre() -> None:
 def test_scores_of_good_and_bad_samples_stand_beside_baselines() -> None:
     training, real, samples = words(60, 0), words(60, 1), words(60, 2)
     scores = {score.name: score for score in compare(Comparison(SPEC, samples, real, training))}
-    assert set(scores) == {"recognised", "taught", "length", "pitch", "loudness"}
-    assert scores["recognised"].value >= 0.95 and scores["taught"].value >= 0.95
-    assert set(scores["taught"].beside) == {REAL, COPIES, "Gaussian"}
+    assert set(scores) == {"recognised", "tstr_accuracy", "length", "pitch", "loudness"}
+    assert scores["recognised"].value >= 0.95 and scores["tstr_accuracy"].value >= 0.95
+    assert set(scores["tstr_accuracy"].beside) == {REAL, COPIES, "Gaussian"}
     assert scores["length"].low <= scores["length"].value <= scores["length"].high
     wrong = LabelledRows(samples.rows, (samples.labels + 1) % 3)
     bad = {score.name: score for score in compare(Comparison(SPEC, wrong, real, training))}
-    assert bad["recognised"].value < 0.1 and bad["taught"].value < 0.1
+    assert bad["recognised"].value < 0.1 and bad["tstr_accuracy"].value < 0.1
     assert bad["pitch"].value == scores["pitch"].value
 
 
@@ -92,7 +92,7 @@ def test_without_words_only_descriptors_are_scored() -> None:
     bare = LabelledRows(words(40, 0).rows, np.full(40, -1))
     spec = AudioSpec(RATE, LENGTH, (), 40)
     assert {score.name for score in compare(Comparison(spec, bare, bare, bare))} == {"length", "pitch", "loudness"}
-    assert taught(Comparison(SPEC, bare, words(20, 1), words(20, 0))) == {}
+    assert tstr_accuracy(Comparison(SPEC, bare, words(20, 1), words(20, 0))) == {}
 
 
 def test_the_gaussian_rival_has_the_words_and_lengths_of_the_training_recordings() -> None:

@@ -53,11 +53,14 @@ def kind_measures(spec: DataSpec) -> tuple[KindMeasure, ...]:
 
 @kind_measures.register
 def _(spec: AudioSpec) -> tuple[KindMeasure, ...]:
-    from sparring.measure.kinds.sound_measures import descriptors, recognised, taught
+    from sparring.measure.kinds.sound_measures import descriptors, recognised, tstr_accuracy
 
     words = (
-        KindMeasure("Samples whose word a recogniser of the training recordings hears: 1 is best.", recognised),
-        KindMeasure("Real recordings that a recogniser of samples alone hears: 1 is best. Copies reach it.", taught),
+        KindMeasure("Accuracy on samples of a recogniser trained on the training recordings: 1 is best.", recognised),
+        KindMeasure(
+            "Accuracy on real recordings of a recogniser trained on samples alone: 1 is best. Copies reach it.",
+            tstr_accuracy,
+        ),
     )
     return (
         *(words if len(spec.classes) > 1 else ()),

@@ -1,4 +1,4 @@
-"""What is heard of a recording besides its word: length, loudness and pitch."""
+"""Descriptors of a recording besides its word: length, loudness and pitch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Scores of generated recordings: whether their words are heard and teach others, and their length, pitch, loudness."""
+"""Scores of generated recordings: accuracies of recognisers, and their length, pitch, loudness."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ GRID = 16
 """Cells along time and frequency to which spectrograms are averaged for the recogniser."""
 RIDGE = 1e-2
 """Weight of the recogniser's squared norm."""
-MAX_LESSONS = 4000
+MAX_EXAMPLES = 4000
 """Largest number of recordings that a recogniser learns from; they are drawn at random of more."""
 RESAMPLES = 500
 DESCRIPTORS: Mapping[str, Callable[[NDArray[np.int16], int], Floats]] = {
@@ -30,13 +30,13 @@ DESCRIPTORS: Mapping[str, Callable[[NDArray[np.int16], int], Floats]] = {
 
 
 def recognised(comparison: Comparison) -> Mapping[str, Interval]:
-    """Return how many of the samples are heard as their word; none where no training recordings have two words."""
-    return _heard("recognised", comparison, comparison.training, comparison.samples)
+    """Return the accuracy on samples of a recogniser of the training recordings; none without two words."""
+    return _accuracy("recognised", comparison, comparison.training, comparison.samples)
 
 
-def taught(comparison: Comparison) -> Mapping[str, Interval]:
-    """Return how many of the real recordings are heard by a recogniser of the samples."""
-    return _heard("taught", comparison, comparison.samples, comparison.real)
+def tstr_accuracy(comparison: Comparison) -> Mapping[str, Interval]:
+    """Return the accuracy on real recordings of a recogniser of the samples (train on synthetic, test on real)."""
+    return _accuracy("tstr_accuracy", comparison, comparison.samples, comparison.real)
 
 
 def descriptors(comparison: Comparison) -> Mapping[str, Interval]:
@@ -60,17 +60,17 @@ def ks_distance(a: Floats, b: Floats) -> float:
     return float(np.abs(above[0] - above[1]).max())
 
 
-def _heard(name: str, comparison: Comparison, lessons: LabelledRows, rows: LabelledRows) -> Mapping[str, Interval]:
-    """Return the proportion of `rows` that a recogniser of `lessons` hears, of those with a label on both sides."""
-    lessons, rows = (side.take(np.flatnonzero(side.labels >= 0)) for side in (lessons, rows))
-    if len(rows) == 0 or len(np.unique(lessons.labels)) < 2:
+def _accuracy(name: str, comparison: Comparison, examples: LabelledRows, rows: LabelledRows) -> Mapping[str, Interval]:
+    """Return the accuracy on `rows` of a recogniser trained on `examples`; rows without a label do not count."""
+    examples, rows = (side.take(np.flatnonzero(side.labels >= 0)) for side in (examples, rows))
+    if len(rows) == 0 or len(np.unique(examples.labels)) < 2:
         return {}
-    order = np.random.default_rng([comparison.seed, 42]).permutation(len(lessons))[:MAX_LESSONS]
-    lessons = lessons.take(order)
+    order = np.random.default_rng([comparison.seed, 42]).permutation(len(examples))[:MAX_EXAMPLES]
+    examples = examples.take(order)
     spec = comparison.spec
-    recognise = recogniser(_values(spec, lessons.rows), lessons.labels, len(spec.classes))
-    heard = Proportion.count(int((recognise(_values(spec, rows.rows)) == rows.labels).sum()), len(rows))
-    return {name: Interval(heard.value, heard.low, heard.high)}
+    recognise = recogniser(_values(spec, examples.rows), examples.labels, len(spec.classes))
+    correct = Proportion.count(int((recognise(_values(spec, rows.rows)) == rows.labels).sum()), len(rows))
+    return {name: Interval(correct.value, correct.low, correct.high)}
 
 
 def recogniser(x: Floats, y: NDArray[np.int64], classes: int) -> Callable[[Floats], NDArray[np.int64]]:
