@@ -114,7 +114,7 @@ def test_a_discriminator_without_eyes_starves_its_generator(tmp_path: Path) -> N
 @pytest.mark.slow
 def test_a_discriminator_that_learns_forty_images_by_heart(tmp_path: Path) -> None:
     run = play(tmp_path, few(tmp_path), discriminator_width=48, gamma=1e-6, images=20_000)
-    assert ills(run) == {"overfit": "more images, or --augment diff"}
+    assert ills(run) == {"overfit": "more examples, or --augment diff"}
 
 
 @pytest.mark.slow
