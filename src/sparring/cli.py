@@ -21,6 +21,7 @@ from sparring import cli_flags as flags
 from sparring.cli_help import described_flags
 from sparring.commands.solving.flags import SolveFlags
 from sparring.engine.errors import SparringError, UsageError, did_you_mean
+from sparring.studio.flags import StudioFlags
 
 START = """sparring: adversarial learning - networks that learn by playing against each other
 
@@ -122,6 +123,10 @@ COMMANDS = {
         SolveFlags, "TEXT", "understand a task in words, get its data, train and predict",
         ('"tell the pictures in photos/ apart"', '"who earns more than 50K? adult.csv" --plan'),
     ),
+    "studio": Command(
+        StudioFlags, "[FOLDER]", "open a page in the browser: train, watch, explore, attack, label",
+        ("", "runs/ --port 0 --no-browser"),
+    ),
     "recipes": Command(flags.RecipesFlags, "", "list what can be trained", ("", "--json")),
 }  # fmt: skip
 
@@ -201,7 +206,7 @@ def _is_first_process() -> bool:
 
 def _output(module: Any, result: Any, options: Any) -> str:
     """Return the result as text, CSV or JSON."""
-    if options.json:
+    if getattr(options, "json", False):
         if isinstance(options, flags.SampleFlags):
             given = ("seed", "label", "checkpoint", "truncation")
             fields = {"path": result} if isinstance(result, Path) else dataclasses.asdict(result)

@@ -1,0 +1,93 @@
+"""Routes that start and stop commands, look into data, and take uploads."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from sparring.commands.inspect import inspect
+from sparring.recipes import recipes_for
+from sparring.studio.command_form import COMMANDS, continued_run, new_run
+from sparring.studio.jobs import Job, Jobs, command_line
+from sparring.studio.run_list import find_run
+from sparring.studio.state import body_of, studio_of, text_field
+from sparring.studio.uploads import receive
+
+
+async def choices(request: Request) -> Response:
+    """Answer with the commands and recipes of the form."""
+    return JSONResponse(
+        {command: {name: entry.summary for name, entry in recipes_for(command).items()} for command in COMMANDS}
+    )
+
+
+async def inspected(request: Request) -> Response:
+    """Answer with the report of `sparring inspect` on a source."""
+    body = await body_of(request)
+    report = await run_in_threadpool(inspect, text_field(body, "source"))
+    return JSONResponse(asdict(report))
+
+
+async def shown(request: Request) -> Response:
+    """Answer with the command line that a form stands for; nothing is started."""
+    args, _ = new_run(await body_of(request), studio_of(request).folder)
+    return JSONResponse({"command": command_line(args)})
+
+
+async def started(request: Request) -> Response:
+    """Start a new training."""
+    studio = studio_of(request)
+    args, name = new_run(await body_of(request), studio.folder)
+    return JSONResponse(_job(studio.jobs, studio.jobs.start(args, name)))
+
+
+async def continued(request: Request) -> Response:
+    """Continue a run."""
+    studio = studio_of(request)
+    name = text_field(await body_of(request), "run")
+    run = find_run(studio.folder, name)
+    return JSONResponse(_job(studio.jobs, studio.jobs.start(continued_run(run.settings, run.path), name)))
+
+
+async def stopped(request: Request) -> Response:
+    """Stop a job: a training saves first."""
+    studio = studio_of(request)
+    job = studio.jobs.get(text_field(await body_of(request), "job"))
+    studio.jobs.stop(job)
+    return JSONResponse(_job(studio.jobs, job))
+
+
+async def job_state(request: Request) -> Response:
+    """Answer with the state and the log of a job."""
+    jobs = studio_of(request).jobs
+    return JSONResponse(_job(jobs, jobs.get(request.query_params.get("job", ""))))
+
+
+async def uploaded(request: Request) -> Response:
+    """Store a file that was dropped on the page, and answer with its path."""
+    path = await receive(request, studio_of(request).folder)
+    return JSONResponse({"source": str(path)})
+
+
+def _job(jobs: Jobs, job: Job) -> dict[str, Any]:
+    return {
+        "id": job.id, "command": job.command, "run": job.out, "running": jobs.running(job),
+        "ending": jobs.ending(job), "log": jobs.log(job),
+    }  # fmt: skip
+
+
+ROUTES = [
+    Route("/api/choices", choices),
+    Route("/api/inspect", inspected, methods=["POST"]),
+    Route("/api/command", shown, methods=["POST"]),
+    Route("/api/start", started, methods=["POST"]),
+    Route("/api/continue", continued, methods=["POST"]),
+    Route("/api/stop", stopped, methods=["POST"]),
+    Route("/api/job", job_state),
+    Route("/api/upload", uploaded, methods=["POST"]),
+]

@@ -1,0 +1,82 @@
+"""A studio for tests: a server in a process of its own, and a headless browser on its page."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from shutil import which
+from typing import Any
+
+import pytest
+
+CHROMIUM, DRIVER = which("chromium"), which("chromedriver")
+needs_browser = pytest.mark.skipif(
+    not (CHROMIUM and DRIVER), reason="no chromium and chromedriver: apt-get install chromium chromium-driver"
+)
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running studio."""
+
+    url: str
+    token: str
+    process: subprocess.Popen[str]
+
+    def request(self, path: str, body: object = None, **headers: str) -> Any:
+        """Send a GET, or a POST of `body`, with the token; return the JSON."""
+        data = None if body is None else json.dumps(body).encode()
+        headers = {"x-sparring-token": self.token, "content-type": "application/json", **headers}
+        with urllib.request.urlopen(urllib.request.Request(self.url + path, data, headers), timeout=60) as response:
+            return json.load(response)
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[Server]:
+    """Serve the runs below `folder` on a free port."""
+    source = str(Path(__file__).parents[2] / "src")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "sparring", "studio", str(folder), "--port", "0", "--no-browser"],
+        stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, env={**os.environ, "PYTHONPATH": source},
+    )  # fmt: skip
+    try:
+        assert process.stderr is not None
+        line = process.stderr.readline()
+        address = line.split()[1]
+        url, _, token = address.partition("/#")
+        yield Server(url, token, process)
+    finally:
+        process.terminate()
+        process.wait(20)
+        assert process.stderr is not None
+        process.stderr.close()
+
+
+@contextmanager
+def browsing(server: Server, profile: Path, size: str = "1280,900") -> Iterator[Any]:
+    """Open the page of a server in headless Chromium; yield selenium's driver."""
+    from selenium import webdriver
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = str(CHROMIUM)
+    for argument in (
+        "--headless=new", "--no-sandbox", "--disable-dev-shm-usage", f"--window-size={size}",
+        "--force-prefers-reduced-motion", f"--user-data-dir={profile}",
+    ):  # fmt: skip
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(str(DRIVER)))
+    try:
+        driver.get(f"{server.url}/#{server.token}")
+        yield driver
+        errors = [entry["message"] for entry in driver.get_log("browser") if entry["level"] == "SEVERE"]
+        assert not errors, errors
+    finally:
+        driver.quit()
