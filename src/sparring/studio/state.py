@@ -13,6 +13,7 @@ from starlette.requests import Request
 from sparring.engine.errors import UsageError
 from sparring.studio.issued_files import IssuedFiles
 from sparring.studio.jobs import Jobs
+from sparring.studio.loaded_models import LoadedModels
 
 MAX_BODY = 8_000_000
 """Largest JSON body in bytes: a drawing of 512x512 pixels takes less."""
@@ -26,11 +27,12 @@ class Studio:
     """Folder of the run folders."""
     files: IssuedFiles
     jobs: Jobs
+    models: LoadedModels
 
     @classmethod
     def of(cls, folder: Path) -> Studio:
         """Return the state of a new server."""
-        return cls(folder, IssuedFiles(secrets.token_bytes(32)), Jobs(folder))
+        return cls(folder, IssuedFiles(secrets.token_bytes(32)), Jobs(folder), LoadedModels())
 
 
 def studio_of(request: Request) -> Studio:
