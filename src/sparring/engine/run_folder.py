@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -110,13 +110,8 @@ class Run:
         """Return all metrics in order of nimg. The last of repeated lines counts; incomplete lines are skipped."""
         path = self.path / "metrics.jsonl"
         lines: dict[int, dict[str, float]] = {}
-        for text in path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []:
-            try:
-                line = json.loads(text)
-                values = {name: value for name, value in line.items() if isinstance(value, int | float)}
-                lines[int(line["nimg"])] = {**lines.get(int(line["nimg"]), {}), **values}
-            except (ValueError, TypeError, KeyError, AttributeError):
-                continue
+        for line in metrics_of(path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""):
+            lines[int(line["nimg"])] = {**lines.get(int(line["nimg"]), {}), **line}
         return [lines[nimg] for nimg in sorted(lines)]
 
     # samples
@@ -272,12 +267,23 @@ def _numbered(paths: Iterable[Path]) -> list[Path]:
     return sorted((p for p in paths if p.stem.isdecimal()), key=lambda p: int(p.stem))
 
 
+def metrics_of(text: str) -> Iterator[dict[str, float]]:
+    """Yield the numbers of each line of metrics.jsonl that is complete, in the order of the file."""
+    for part in text.splitlines():
+        try:
+            line = json.loads(part)
+            values = {name: value for name, value in line.items() if isinstance(value, int | float)}
+            yield {**values, "nimg": int(line["nimg"])}
+        except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
+            continue
+
+
 def read_json(path: Path, what: str) -> dict[str, Any]:
     """Read a JSON object that a run wrote; raise SparringError where it is damaged or of another format."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
         version = value["format"]
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
         raise SparringError(f"{path} is damaged or no {what} file of Sparring: {error}") from error
     if version != FORMAT:
         raise SparringError(

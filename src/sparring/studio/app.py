@@ -38,7 +38,7 @@ def application(studio: Studio, hosts: Collection[str], keys: Keys) -> Guard:
             *run_routes.ROUTES,
             *job_routes.ROUTES,
         ],
-        exception_handlers={SparringError: failed, OSError: failed, 404: not_there},
+        exception_handlers={SparringError: failed, OSError: failed, 404: not_there, 405: not_there, 500: crashed},
     )
     app.state.studio = studio
     return Guard(app, hosts, keys)
@@ -48,6 +48,11 @@ async def failed(request: Request, error: Exception) -> Response:
     """Answer with the message of an error: 400 where the request was wrong, else 500."""
     wrong = isinstance(error, SparringError) and error.exit_code == 2
     return JSONResponse({"error": str(error)}, 400 if wrong else 500)
+
+
+async def crashed(request: Request, error: Exception) -> Response:
+    """Answer that the server is at fault; the terminal has the traceback."""
+    return JSONResponse({"error": f"the studio met an error: see the terminal ({type(error).__name__})"}, 500)
 
 
 async def not_there(request: Request, error: Exception) -> Response:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -11,26 +11,33 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from sparring.commands.inspect import inspect
+from sparring.data.registry import DIGITS, KNOWN
 from sparring.recipes import recipes_for
 from sparring.studio.command_form import COMMANDS, continued_run, new_run
 from sparring.studio.jobs import Job, Jobs, command_line
 from sparring.studio.run_list import find_run
-from sparring.studio.state import body_of, studio_of, text_field
-from sparring.studio.uploads import receive
+from sparring.studio.state import Answer, body_of, studio_of, text_field
+from sparring.studio.uploads import MAX_UPLOAD, receive
 
 
 async def choices(request: Request) -> Response:
-    """Answer with the commands and recipes of the form."""
-    return JSONResponse(
-        {command: {name: entry.summary for name, entry in recipes_for(command).items()} for command in COMMANDS}
-    )
+    """Answer with what the form of a new training offers: commands, their recipes, and the largest upload."""
+    commands = {
+        command: {
+            name: {"summary": entry.summary, "kinds": entry.kinds} for name, entry in recipes_for(command).items()
+        }
+        for command in COMMANDS
+    }
+    known = ", ".join([DIGITS, *KNOWN])
+    source_help = f"a folder, an archive, a file or a URL; relative to {Path.cwd()}; or a name: {known}"
+    return JSONResponse({"commands": commands, "max_upload": MAX_UPLOAD, "source_help": source_help})
 
 
 async def inspected(request: Request) -> Response:
     """Answer with the report of `sparring inspect` on a source."""
     body = await body_of(request)
     report = await run_in_threadpool(inspect, text_field(body, "source"))
-    return JSONResponse(asdict(report))
+    return Answer(report)
 
 
 async def shown(request: Request) -> Response:

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from sparring.engine.errors import SparringError, UsageError
-from sparring.engine.run_folder import Run
-from sparring.studio.jobs import Jobs
+from sparring.engine.run_folder import Run, metrics_of
+from sparring.studio.jobs import Job, Jobs
+from sparring.studio.run_scores import Score, scores_of
 
 DEPTH = 3
 """Levels of folders below the folder of runs that are searched."""
 RECENT_SECONDS = 60.0
 """A run without a job whose metrics are younger than this counts as running."""
+STARTED_SECONDS = 86_400.0
+"""A job that has written no run is listed for this long."""
 TAIL_BYTES = 4_000
+MAX_REASON = 300
+"""Largest number of letters of a message in the list."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,7 @@ class RunSummary:
     name: str
     """Path below the folder of runs."""
     state: str
-    """"running", "done", "stopped" or "damaged"."""
+    """"running", "done", "stopped", "failed" or "damaged"; "starting" before there is a run folder."""
     note: str
     """Reason of the state, in words."""
     command: str = ""
@@ -44,10 +47,11 @@ class RunSummary:
     """Examples of the whole training."""
     written: float = 0.0
     """Time of the newest metrics, in seconds since 1970."""
-    scores: tuple[tuple[str, float, float, float], ...] = ()
-    """Name, value, and the ends of the 95 % interval."""
+    scores: tuple[Score, ...] = ()
     thumbnail: str = ""
     """Address of the newest picture."""
+    job: str = ""
+    """Id of the newest job that wrote the run; empty: none."""
 
 
 def run_names(folder: Path, depth: int = DEPTH) -> Iterator[str]:
@@ -77,22 +81,51 @@ def find_run(folder: Path, name: str) -> Run:
     raise UsageError(f"there is no run '{name}' in {folder}: reload the page")
 
 
+def newest_frame(run: Run) -> Path | None:
+    """Return the path of the newest picture; None where there is none. It is `run.frames()[-1]` without the others."""
+    folder = run.path / "samples"
+    try:
+        names = [name for name in os.listdir(folder) if name.endswith(".png") and name[:-4].isdecimal()]
+    except OSError:
+        return None
+    return folder / max(names, key=lambda name: int(name[:-4])) if names else None
+
+
 def summary_of(folder: Path, name: str, jobs: Jobs) -> RunSummary:
     """Return the row of one run; a damaged run has a row as well."""
     run = Run(folder / name)
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        shown = name.encode(errors="backslashreplace").decode()
+        return RunSummary(shown, "damaged", "the name of the folder is no text: rename it")
     try:
         settings = run.settings
         plan, data, recipe = settings["plan"], settings["data"], settings["recipe"]
         total, kind = int(plan["images"]), str(data["spec"]["kind"])
         fields = {"command": settings["command"], "recipe": recipe["name"], "source": data["source"]}
         fields = {key: str(value) for key, value in fields.items()}
-    except (SparringError, KeyError, TypeError, ValueError) as error:
-        return RunSummary(name, "damaged", str(error) or "run.json is damaged")
+    except (SparringError, KeyError, TypeError, ValueError, OverflowError) as error:
+        reason = str(error) if isinstance(error, SparringError) else "run.json is damaged: train anew"
+        return RunSummary(name, "damaged", reason[:MAX_REASON])
     nimg, written = _progress(run.path / "metrics.jsonl")
-    state, note = _state(name, nimg, total, written, jobs)
+    job = jobs.latest(name)
+    state, note = _state(job, nimg, total, written, jobs)
     return RunSummary(
-        name, state, note, **fields, kind=kind, nimg=nimg, total=total, written=written, scores=scores_of(run)
-    )
+        name, state, note, **fields, kind=kind, nimg=nimg, total=total, written=written, scores=scores_of(run),
+        job=job.id if job else "",
+    )  # fmt: skip
+
+
+def started_jobs(jobs: Jobs, names: set[str]) -> Iterator[RunSummary]:
+    """Yield a row for each newer job whose run folder is not among `names`: it is starting, or has failed."""
+    for job in jobs.all():
+        if job.out and job.out not in names and time.time() - job.started < STARTED_SECONDS:
+            names.add(job.out)
+            state, note = ("starting", "") if jobs.running(job) else ("failed", _reason(job, jobs))
+            yield RunSummary(
+                job.out, state, note, command=job.args[0], source=job.args[1], written=job.started, job=job.id
+            )
 
 
 def _progress(path: Path) -> tuple[int, float]:
@@ -101,40 +134,26 @@ def _progress(path: Path) -> tuple[int, float]:
         with open(path, "rb") as file:
             status = os.fstat(file.fileno())
             file.seek(max(0, status.st_size - TAIL_BYTES))
-            lines = file.read().splitlines()
+            lines = list(metrics_of(file.read().decode(errors="replace")))
     except OSError:
         return 0, 0.0
-    for line in reversed(lines):
-        try:
-            return int(json.loads(line)["nimg"]), status.st_mtime
-        except (ValueError, TypeError, KeyError):
-            continue
-    return 0, status.st_mtime
+    return (int(lines[-1]["nimg"]) if lines else 0), status.st_mtime
 
 
-def _state(name: str, nimg: int, total: int, written: float, jobs: Jobs) -> tuple[str, str]:
-    job = jobs.latest(name)
+def _state(job: Job | None, nimg: int, total: int, written: float, jobs: Jobs) -> tuple[str, str]:
     if job is not None and jobs.running(job):
         return "running", ""
     if nimg >= total:
         return "done", ""
     if job is None and time.time() - written < RECENT_SECONDS:
-        return "running", "started outside of the studio"
-    return "stopped", (jobs.ending(job) if job else "") or "ended before its plan"
+        return "running", "started outside of the studio: stop it there"
+    if job is None:
+        return "stopped", f"no metrics for {RECENT_SECONDS:.0f} seconds or more, before the end of its plan"
+    return "stopped", _reason(job, jobs)
 
 
-def scores_of(run: Run) -> tuple[tuple[str, float, float, float], ...]:
-    """Return the scores of `sparring evaluate`, and the accuracy of a classifier, with intervals; none if damaged."""
-    scores: list[tuple[str, float, float, float]] = []
-    try:
-        for score in (run.read_json("evaluation") or {}).get("scores", []):
-            scores.append((str(score["name"]), *_interval(score)))
-        if (tested := run.read_json("classification")) is not None and tested.get("accuracy"):
-            scores.append(("accuracy", *_interval(tested["accuracy"])))
-    except (SparringError, KeyError, TypeError, ValueError, AttributeError):
-        return ()
-    return tuple(scores)
-
-
-def _interval(fields: dict[str, Any]) -> tuple[float, float, float]:
-    return float(fields["value"]), float(fields["low"]), float(fields["high"])
+def _reason(job: Job, jobs: Jobs) -> str:
+    """Return how a job ended, with the last line that it printed where it failed."""
+    ending = jobs.ending(job) or "ended before its plan"
+    last = next((line for line in reversed(jobs.log(job).splitlines()) if line.strip()), "")
+    return f"{ending}: {last[:MAX_REASON]}" if last and not ending.startswith(("stopped", "killed")) else ending

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 import secrets
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, is_dataclass
 from pathlib import Path
 from typing import Any
 
 from starlette.requests import Request
+from starlette.responses import JSONResponse
 
 from sparring.engine.errors import UsageError
 from sparring.studio.issued_files import IssuedFiles
@@ -72,3 +74,26 @@ def number_field(body: dict[str, Any], name: str, low: float, high: float, defau
     if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
         raise UsageError(f"{name} = {value!r}: choose a number from {low:g} to {high:g}")
     return float(value)
+
+
+def to_json(value: Any) -> str:
+    """Return the JSON of a value that may come of a stranger's folder: NaN and infinities become null."""
+    return json.dumps(_finite(value), separators=(",", ":"))
+
+
+class Answer(JSONResponse):
+    """A JSON response by `to_json`."""
+
+    def render(self, content: Any) -> bytes:
+        """Return the body."""
+        return to_json(content).encode()
+
+
+def _finite(value: Any) -> Any:
+    if is_dataclass(value) and not isinstance(value, type):
+        return _finite(asdict(value))
+    if isinstance(value, dict):
+        return {str(name): _finite(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
