@@ -49,10 +49,10 @@ export function postRaw(path, body = {}, signal = undefined) {
   return request(path, { method: "POST", headers: headers("application/json"), body: JSON.stringify(body), signal });
 }
 
-// Send a file as it is.
-export async function upload(path, file) {
+// Send a file as it is; `query` holds further parameters.
+export async function upload(path, file, query = {}) {
   const options = { method: "POST", headers: headers("application/octet-stream"), body: file };
-  return (await request(withQuery(path, { name: file.name }), options)).json();
+  return (await request(withQuery(path, { name: file.name, ...query }), options)).json();
 }
 
 // Call `onEvent` with each object of a stream of server-sent events, until `signal` aborts it.
