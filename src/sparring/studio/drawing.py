@@ -95,8 +95,8 @@ def ink_of(content: bytes, width: int, height: int) -> Grey:
         raise UsageError(f"the drawing is {width}x{height}: draw on at most {MAX_SIDE}x{MAX_SIDE} pixels")
     if len(content) != width * height:
         raise UsageError(f"the drawing has {len(content):,} bytes for {width}x{height} pixels: draw it again")
-    ink: Grey = np.frombuffer(content, np.uint8).reshape(height, width).astype(np.float32) / 255
-    return ink
+    ink: Grey = np.frombuffer(content, np.uint8).reshape(height, width).astype(np.float32)
+    return ink / np.float32(255)
 
 
 def _extent(strength: NDArray[Any]) -> tuple[int, int]:

@@ -1,10 +1,7 @@
 // Parts of the attack page: the slider with its marks, verdicts, bars.
 
 import { field, h } from "../dom.js";
-
-export function percent(value) {
-  return `${(100 * value).toFixed(1)} %`;
-}
+import { percent } from "../format.js";
 
 // Return a slider with its number, and a track on which marks lie.
 export function sliderOf({ low, high, step, unit }, value, onInput) {
