@@ -1,0 +1,80 @@
+// One chosen sample: levels taken from other seeds, and the training images that are nearest to it.
+
+import { post } from "../api.js";
+import { field, h, say } from "../dom.js";
+import { caption } from "./explore_samples.js";
+import { newestOnly } from "../newest.js";
+import { shown } from "../views.js";
+
+export function picked(page) {
+  const { state, facts } = page;
+  const body = h("div", {});
+  const seed = () => Number(state.picked || state.seed);
+  const mixture = mixing(page, seed);
+  const near = nearest(page, seed);
+  const refresh = () => {
+    near.clear();
+    mixture.refresh();
+  };
+  body.append(mixture.element, facts.kind === "image" ? near.element : "");
+  const element = h("section", { "aria-labelledby": "chosen" }, h("h2", { id: "chosen" }, "The chosen sample"), body);
+  return { element, refresh, pick: refresh };
+}
+
+// Return the sample beside what it becomes with levels of other seeds.
+function mixing(page, seed) {
+  const { state, facts } = page;
+  const results = h("div", { class: "samples" });
+  const levels = () => Object.fromEntries(facts.levels.filter((name) => state[name] !== "").map((name) => [name, Number(state[name])]));
+  const request = newestOnly(
+    () => {
+      const own = { seed: seed() };
+      const others = Object.values(levels()).map((each) => ({ seed: each }));
+      const mixed = others.length ? [{ ...own, levels: levels() }] : [];
+      return post("/api/samples", page.body(page.sides[0], [own, ...others, ...mixed]), page.stopped);
+    },
+    ({ views, labels, densities }) => {
+      const sources = Object.entries(levels()).map(([name, each]) => `${name}: seed ${each}`);
+      const texts = [caption(seed(), labels[0], densities?.[0]), ...sources, "mixed"];
+      results.replaceChildren(...views.map((view, k) =>
+        h("figure", {}, shown(view, texts[k]), h("figcaption", {}, texts[k]))));
+    },
+    (error) => error.name !== "AbortError" && say(error.message, true),
+  );
+  const inputs = facts.levels.map((name) => field(`${name} from seed`, h("input", {
+    type: "number", min: 0, value: state[name], placeholder: "its own",
+    oninput: (event) => {
+      state[name] = event.target.value;
+      page.save();
+      request();
+    },
+  })));
+  const none = "All layers of this generator read the same noise: it has no levels to mix. biggan, s3gan and lapgan have some.";
+  const controls = facts.levels.length
+    ? h("fieldset", {}, h("legend", {}, "Mix with other seeds by level"), h("div", { class: "row" }, inputs))
+    : h("p", { class: "hint" }, none);
+  return { element: h("div", {}, controls, results), refresh: () => request() };
+}
+
+function nearest(page, seed) {
+  const list = h("div", { class: "samples" });
+  const note = h("p", { class: "hint", role: "status" });
+  async function search() {
+    note.textContent = "Searching ...";
+    try {
+      const found = await post("/api/nearest", page.body(page.sides[0], [{ seed: seed() }]), page.stopped);
+      list.replaceChildren(...found.views.map((view, k) => {
+        const text = [`distance ${found.distances[k]}`, found.labels[k] && `class ${found.labels[k]}`, found.names[k]].filter(Boolean).join(" · ");
+        return h("figure", {}, shown(view, `training image at ${text}`), h("figcaption", {}, text));
+      }));
+      note.textContent = `The nearest of ${found.searched.toLocaleString("en")} training images: root mean square difference in grey levels of 255.`;
+    } catch (error) {
+      if (error.name !== "AbortError") note.textContent = error.message;
+    }
+  }
+  const clear = () => {
+    list.replaceChildren();
+    note.textContent = "";
+  };
+  return { element: h("div", {}, h("button", { type: "button", onclick: search }, "Find the nearest training images"), note, list), clear };
+}
