@@ -16,6 +16,7 @@ from sparring.commands.regress import regress as regress
 from sparring.commands.restore import restore as restore
 from sparring.commands.sample import sample as sample
 from sparring.commands.solve import solve as solve
+from sparring.commands.track import track as track
 from sparring.commands.train import train as train
 from sparring.commands.tune import tune as tune
 from sparring.commands.tuning.result import TuningResult as TuningResult

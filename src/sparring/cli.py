@@ -20,6 +20,7 @@ from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, Pri
 from sparring import cli_flags as flags
 from sparring.cli_help import described_flags
 from sparring.commands.solving.flags import SolveFlags
+from sparring.commands.tracking.flags import TrackFlags
 from sparring.engine.errors import SparringError, UsageError, did_you_mean
 from sparring.studio.flags import StudioFlags
 
@@ -122,6 +123,10 @@ COMMANDS = {
     "solve": Command(
         SolveFlags, "TEXT", "understand a task in words, get its data, train and predict",
         ('"tell the pictures in photos/ apart"', '"who earns more than 50K? adult.csv" --plan'),
+    ),
+    "track": Command(
+        TrackFlags, "RUN", "send metrics and samples of a run to an experiment tracker",
+        ("runs/digits-r3 --to tensorboard", "runs/digits-r3 --to mlflow --once"),
     ),
     "studio": Command(
         StudioFlags, "[FOLDER]", "open a page in the browser: train, watch, explore, attack, label",
