@@ -69,6 +69,7 @@ def test_recipes_are_listed(quick: Callable[..., subprocess.CompletedProcess[str
         "sample",
         "doctor",
         "evaluate",
+        "explain",
         "recipes",
         "certify",
         "restore",

@@ -8,6 +8,9 @@ from sparring.commands.classify import classify as classify
 from sparring.commands.doctor import doctor as doctor
 from sparring.commands.encode import encode as encode
 from sparring.commands.evaluate import evaluate as evaluate
+from sparring.commands.explain import explain as explain
+from sparring.commands.explaining.result import Explanation as Explanation
+from sparring.commands.explaining.result import read_handles as read_handles
 from sparring.commands.harden import harden as harden
 from sparring.commands.inspect import inspect as inspect
 from sparring.commands.pack import pack as pack

@@ -19,6 +19,7 @@ from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, Pri
 
 from sparring import cli_flags as flags
 from sparring.cli_help import described_flags
+from sparring.commands.explaining.flags import ExplainFlags
 from sparring.commands.solving.flags import SolveFlags
 from sparring.commands.tracking.flags import TrackFlags
 from sparring.engine.errors import SparringError, UsageError, did_you_mean
@@ -103,6 +104,10 @@ COMMANDS = {
     "certify": Command(
         flags.CertifyFlags, "RUN SOURCE", "certify the robustness of a classifier",
         ("runs/mnist-noisy mnist", "runs/mnist-consistent mnist --sigma 0.25"),
+    ),
+    "explain": Command(
+        ExplainFlags, "RUN", "state what the handles of a generator change, and test it",
+        ("runs/digits-r3", "runs/photos --finder sefa --handles 4"),
     ),
     "pack": Command(
         flags.PackFlags, "SOURCE", "compress images without loss, by a density model",

@@ -1,0 +1,1 @@
+"""What `sparring explain` does, by the capability of the model."""
