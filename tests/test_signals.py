@@ -1,4 +1,4 @@
-"""SIGINT during the training of each command: all is saved, and the exit code is 75."""
+"""A stop signal during the training of each command: all is saved, and the exit code is 75."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ COMMANDS = {
     "table": "classify rich.csv --label rich --batch-size 64",
     "harden": "harden data.npz --width 4 --batch-size 8",
 }
+SIGNALS = {"train": "SIGUSR1", "classify": "SIGINT", "table": "SIGTERM", "harden": "SIGUSR1"}
 
 
 def sparring(folder: Path, words: list[str]) -> subprocess.Popen[str]:
@@ -40,7 +41,7 @@ def test_a_signal_saves_everything_and_the_exit_code_is_75(name: str, tmp_path: 
     deadline = time.monotonic() + 90
     while not (tmp_path / "run" / "metrics.jsonl").exists() and time.monotonic() < deadline:
         time.sleep(0.05)
-    child.send_signal(signal.SIGINT)
+    child.send_signal(signal.Signals[SIGNALS[name]])
     out, err = child.communicate(timeout=60)
     assert child.returncode == 75 and out == "" and "Traceback" not in err, err
     assert f"Continue with: sparring {words[0]} {words[1]} --out run" in err

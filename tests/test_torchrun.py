@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from safetensors.torch import load_file
 
 pytestmark = [
     pytest.mark.slow,
@@ -21,15 +22,32 @@ pytestmark = [
 HERE = Path(__file__).parent
 
 
-def torchrun(*args: object, **env: str) -> subprocess.CompletedProcess[str]:
+def free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [Path(sys.executable).with_name("torchrun"), "--nproc-per-node", 2, "--master-port", port, *args]
+        return int(free.getsockname()[1])
+
+
+def torchrun(*args: object, **env: str) -> subprocess.CompletedProcess[str]:
+    command = [Path(sys.executable).with_name("torchrun"), "--nproc-per-node", 2, "--master-port", free_port(), *args]
     return subprocess.run(
         [str(word) for word in command], capture_output=True, text=True, timeout=240,
         env={**os.environ, "OMP_NUM_THREADS": "1", **env},
     )  # fmt: skip
+
+
+def on_two_nodes(*args: object, **env: str) -> list[str]:
+    """Start one torchrun for each of two "nodes", which meet on the loopback; return what each printed to stderr."""
+    meeting = ["--nnodes", 2, "--nproc-per-node", 1, "--rdzv-backend", "c10d", "--rdzv-id", "test"]
+    command = [Path(sys.executable).with_name("torchrun"), *meeting, "--rdzv-endpoint", f"localhost:{free_port()}"]
+    nodes = [
+        subprocess.Popen(
+            [str(word) for word in [*command, *args]], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+            env={**os.environ, "OMP_NUM_THREADS": "1", **env},
+        )
+        for _ in range(2)
+    ]  # fmt: skip
+    return [node.communicate(timeout=240)[1] for node in nodes]
 
 
 @pytest.fixture(scope="module")
@@ -100,3 +118,23 @@ def test_training_by_torchrun(tmp_path: Path) -> None:
     assert steps == sorted(set(steps)) and steps[-1] == 160
     assert (tmp_path / "run" / "checkpoints" / "000000160" / "state.json").exists()
     assert not list((tmp_path / "run").rglob("*.tmp"))
+
+
+def test_two_nodes_stop_and_one_process_goes_on(tmp_path: Path) -> None:
+    """SIGUSR1, as Slurm sends it: both save, and one process plays the same game to its end."""
+    pixels = np.random.default_rng(0).integers(0, 256, (64, 8, 8), np.uint8)
+    np.savez(tmp_path / "data.npz", x=pixels, y=np.arange(64) % 2)
+    words = ["-m", "sparring", "train", tmp_path / "data.npz", "--recipe", "r3", "--width", 4, "--batch-size", 8]
+    words += ["--images", 640, "--precision", "fp32", "--device", "cpu"]
+    env = {"SPARRING_CACHE": str(tmp_path / "c"), "SPARRING_STOP_AT": "320"}
+    stopped = on_two_nodes(HERE / "stop_at.py", *words[2:], "--out", tmp_path / "two", **env)
+    assert "all is saved" in "".join(stopped)
+    assert all("exitcode  : 75" in node for node in stopped), stopped
+    newest = max((tmp_path / "two" / "checkpoints").iterdir())
+    assert 320 <= int(newest.name) < 640
+    alone = {**os.environ, "OMP_NUM_THREADS": "1", **env}
+    for folder in ("two", "one"):
+        done = subprocess.run([sys.executable, *map(str, words), "--out", tmp_path / folder], env=alone, timeout=240)
+        assert done.returncode == 0
+    two, one = (load_file(tmp_path / folder / "generator.safetensors") for folder in ("two", "one"))
+    assert max(float((two[name] - one[name]).abs().max()) for name in one) < 1e-3

@@ -6,7 +6,6 @@ import dataclasses
 import io
 import json
 import os
-import signal
 import sys
 from collections.abc import Collection, Sequence
 from contextlib import redirect_stdout
@@ -23,6 +22,7 @@ from sparring.commands.explaining.flags import ExplainFlags
 from sparring.commands.solving.flags import SolveFlags
 from sparring.commands.tracking.flags import TrackFlags
 from sparring.engine.errors import SparringError, UsageError, did_you_mean
+from sparring.engine.stop_signals import STOPPED, interrupt_on_signals
 from sparring.studio.flags import StudioFlags
 
 START = """sparring: adversarial learning - networks that learn by playing against each other
@@ -147,7 +147,7 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     for stream in (sys.stdout, sys.stderr):  # a file name may hold what the terminal cannot show
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # like Ctrl-C, where no training listens
+    interrupt_on_signals()
     try:
         if not args or args[0] in ("-h", "--help"):
             print(start_page(), end="")
@@ -166,7 +166,7 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         print("sparring: interrupted; the same command starts again", file=sys.stderr)
-        sys.exit(1)
+        sys.exit(STOPPED)
     except MemoryError as error:
         detail = f" ({first})" if (first := str(error).partition("\n")[0]) else ""
         print(

@@ -84,7 +84,7 @@ def classify(
     Raises:
         UsageError: There are no labels or only one class, or settings differ from those of the run at `out`.
         SparringError: The data cannot be used, memory is too small, or a loss diverges (Diverged).
-        Stopped: SIGINT or SIGTERM came; all is saved.
+        Stopped: a stop signal came; all is saved.
 
     """
     request = TrainRequest(

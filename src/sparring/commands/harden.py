@@ -75,7 +75,7 @@ def harden(
     Raises:
         UsageError: The data are no images, have no labels or one class, or settings differ from the run at `out`.
         SparringError: The data cannot be used, memory is too small, or a loss diverges (Diverged).
-        Stopped: SIGINT or SIGTERM came; all is saved.
+        Stopped: a stop signal came; all is saved.
 
     """
     changes = {name: value for name, value in (("eps", eps), ("norm", norm)) if value is not None}

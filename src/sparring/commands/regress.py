@@ -50,7 +50,7 @@ def regress(
     Raises:
         UsageError: Labels are no numbers, all equal or too few, or settings differ from those of the run at `out`.
         SparringError: The data cannot be used, memory is too small, or the loss diverges (Diverged).
-        Stopped: SIGINT or SIGTERM came; all is saved.
+        Stopped: a stop signal came; all is saved.
 
     """
     request = TrainRequest(

@@ -55,7 +55,7 @@ def restore(
     Raises:
         UsageError: The settings, the mask or the folder do not fit the picture or each other.
         SparringError: The picture cannot be read, or memory is too small.
-        Stopped: SIGINT or SIGTERM came; all is saved.
+        Stopped: a stop signal came; all is saved.
 
     """
     request = RestoreRequest(

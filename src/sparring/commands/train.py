@@ -60,7 +60,7 @@ def train(
     Raises:
         UsageError: Settings differ from those of the run at `out`, or do not fit the data or each other.
         SparringError: The data cannot be used, memory is too small, or a loss diverges (Diverged).
-        Stopped: SIGINT or SIGTERM came; all is saved.
+        Stopped: a stop signal came; all is saved.
 
     """
     request = TrainRequest(

@@ -58,7 +58,7 @@ def tune(
     Raises:
         UsageError: The recipe states no ranges, a field or storage is wrong, or the tuning at `out` is another one.
         SparringError: The data cannot be used, or the recipe's own settings fail.
-        Stopped: SIGINT or SIGTERM came; all is saved.
+        Stopped: a stop signal came; all is saved.
 
     """
     dist.check_single_process()

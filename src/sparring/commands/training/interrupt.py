@@ -1,4 +1,4 @@
-"""Stop early: on SIGINT or SIGTERM, a training after a checkpoint; or on values that are not finite."""
+"""Stop early: on a stop signal, a training after a checkpoint; or on values that are not finite."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from sparring.engine.checkpoint import check_finite
 from sparring.engine.errors import Diverged, SparringError
 from sparring.engine.loop import System
 from sparring.engine.run_folder import Run
+from sparring.engine.stop_signals import STOP_SIGNALS, STOPPED
 
 
 class Stopped(SparringError):
     """A signal stopped the work; the message says what is saved. The same command continues or repeats it."""
 
-    exit_code = 75
+    exit_code = STOPPED
 
 
 @contextmanager
@@ -52,12 +53,12 @@ def _advice(error: Diverged, system: System, run: Run) -> str:
 
 @contextmanager
 def signals() -> Iterator[list[int]]:
-    """Yield a list to which a first SIGINT or SIGTERM is added; a second one is handled as usual."""
+    """Yield a list to which a first stop signal is added; a second one is handled as usual."""
     received: list[int] = []
     if threading.current_thread() is not threading.main_thread():
         yield received
         return
-    previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    previous = {number: signal.getsignal(number) for number in STOP_SIGNALS}
 
     def note(number: int, frame: FrameType | None) -> None:
         received.append(number)
