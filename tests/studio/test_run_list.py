@@ -110,6 +110,7 @@ def test_scores(tmp_path: Path, name: str, fields: dict[str, Any], expected: lis
         assert (score.low, score.high) == (pytest.approx(wanted.low), pytest.approx(wanted.high))
 
 
+@pytest.mark.slow
 def test_a_failed_start_is_listed_with_its_reason(tmp_path: Path) -> None:
     jobs = Jobs(tmp_path)
     job = jobs.start(["train", str(tmp_path / "nothing"), "--out", str(tmp_path / "a")], "a")

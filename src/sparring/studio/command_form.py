@@ -10,6 +10,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from sparring.data.resolve import local
 from sparring.engine.errors import UsageError
 from sparring.recipes import recipes_for
 
@@ -32,7 +33,8 @@ def new_run(body: dict[str, Any], folder: Path) -> tuple[list[str], str]:
         raise UsageError(f"the name '{name}' has to consist of letters, digits, '.', '_' and '-': choose another")
     if (folder / name).exists():
         raise UsageError(f"a run '{name}' exists: choose another name, or continue that run")
-    args = [command, source, "--out", str(folder / name)]
+    path = local(source)  # absolute, so that a server in another folder can continue the run
+    args = [command, str(path.absolute()) if path else source, "--out", str(folder / name)]
     for field, kind in NUMBERS.items():
         if text := str(body.get(field, "") or "").strip():
             args += [f"--{field.replace('_', '-')}", _number(field, text, kind)]

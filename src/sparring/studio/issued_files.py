@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import mimetypes
 import os
 from pathlib import Path
 
 from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, Response
 
-TYPES = {".webp": "image/webp", ".wav": "audio/wav", ".csv": "text/csv", ".npz": "application/octet-stream"}
+TYPES = {
+    ".png": "image/png", ".webp": "image/webp", ".wav": "audio/wav", ".html": "text/html", ".csv": "text/csv",
+    ".json": "application/json", ".jsonl": "text/plain",
+}  # fmt: skip
+"""Types by suffix; any other file, SVG among them, is bytes to download."""
 SANDBOX = (
     "sandbox; default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'; frame-ancestors 'self'"
 )
-"""Policy of a report: it may be a stranger's, and it needs no script."""
+"""Policy of every file: a report may be a stranger's, and it needs no script."""
 
 
 class IssuedFiles:
@@ -32,9 +35,9 @@ class IssuedFiles:
         return f"/files/{name}"
 
     def path(self, name: str) -> Path | None:
-        """Return the file of an id; None if there is none, or if it is no regular file any more."""
+        """Return the file of an id; None if there is none, or no regular file any more. Links are not followed."""
         path = self._paths.get(name)
-        return path if path is not None and path.is_file() and not path.is_symlink() else None
+        return path if path is not None and path.is_file() and path.resolve() == path else None
 
 
 async def issued_file(request: Request) -> Response:
@@ -42,11 +45,7 @@ async def issued_file(request: Request) -> Response:
     path = request.app.state.studio.files.path(request.path_params["name"])
     if path is None:
         return PlainTextResponse("the file is not there any more: reload the page", 404)
-    kind = TYPES.get(path.suffix) or mimetypes.guess_type(path.name)[0] or "application/octet-stream"
-    headers = {"cache-control": "private, no-cache"}  # an ETag answers: a film and a report are written again
-    if kind == "text/html":
-        headers["content-security-policy"] = SANDBOX
-    if kind == "image/svg+xml":
-        kind = "application/octet-stream"
+    kind = TYPES.get(path.suffix, "application/octet-stream")
+    headers = {"cache-control": "private, no-cache", "content-security-policy": SANDBOX}  # an ETag answers
     download = path.name if "download" in request.query_params else None
     return FileResponse(path, media_type=kind, headers=headers, filename=download)

@@ -68,8 +68,7 @@ class Jobs:
             with open(folder / "log.txt", "wb") as log:
                 process = subprocess.Popen(
                     [sys.executable, "-m", "sparring", *args],
-                    stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
-                    cwd=self.folder.parent.parent, start_new_session=True,
+                    stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
                 )  # fmt: skip
         job = Job(name, tuple(args), out, process.pid, _birth(process.pid), time.time())
         write(folder / "job.json", json.dumps(asdict(job)))

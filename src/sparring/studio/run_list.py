@@ -20,6 +20,8 @@ RECENT_SECONDS = 60.0
 STARTED_SECONDS = 86_400.0
 """A job that has written no run is listed for this long."""
 TAIL_BYTES = 4_000
+MAX_JSON = 20_000_000
+"""Largest size of a JSON file of a run, in bytes."""
 MAX_REASON = 300
 """Largest number of letters of a message in the list."""
 
@@ -77,6 +79,8 @@ def find_run(folder: Path, name: str) -> Run:
     """Return the run of a name in the list; raise UsageError where the list has none. No path is made of `name`."""
     for known in run_names(folder):
         if known == name:
+            if reason := _strange_entry(folder / known):
+                raise UsageError(f"the run '{name}' is not opened: {reason}")
             return Run(folder / known)
     raise UsageError(f"there is no run '{name}' in {folder}: reload the page")
 
@@ -94,11 +98,10 @@ def newest_frame(run: Run) -> Path | None:
 def summary_of(folder: Path, name: str, jobs: Jobs) -> RunSummary:
     """Return the row of one run; a damaged run has a row as well."""
     run = Run(folder / name)
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        shown = name.encode(errors="backslashreplace").decode()
+    if (shown := name.encode(errors="backslashreplace").decode()) != name:
         return RunSummary(shown, "damaged", "the name of the folder is no text: rename it")
+    if reason := _strange_entry(run.path):
+        return RunSummary(name, "damaged", reason)
     try:
         settings = run.settings
         plan, data, recipe = settings["plan"], settings["data"], settings["recipe"]
@@ -115,6 +118,20 @@ def summary_of(folder: Path, name: str, jobs: Jobs) -> RunSummary:
         name, state, note, **fields, kind=kind, nimg=nimg, total=total, written=written, scores=scores_of(run),
         job=job.id if job else "",
     )  # fmt: skip
+
+
+def _strange_entry(path: Path) -> str:
+    """Return why a run folder is not read: it holds a link, a pipe, a device or too large a JSON file."""
+    try:
+        with os.scandir(path) as entries:
+            for entry in entries:
+                if not (entry.is_file(follow_symlinks=False) or entry.is_dir(follow_symlinks=False)):
+                    return f"'{entry.name}' in it is neither a file nor a folder: remove it"
+                if entry.name.endswith(".json") and entry.stat(follow_symlinks=False).st_size > MAX_JSON:
+                    return f"'{entry.name}' in it is larger than {MAX_JSON / 1e6:.0f} MB: remove it"
+    except OSError as error:
+        return f"it cannot be read: {error.strerror}"
+    return ""
 
 
 def started_jobs(jobs: Jobs, names: set[str]) -> Iterator[RunSummary]:

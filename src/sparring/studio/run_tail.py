@@ -9,6 +9,9 @@ from sparring.engine.run_folder import Run, metrics_of
 from sparring.studio.run_list import RunSummary, summary_of
 from sparring.studio.state import Studio
 
+MAX_BYTES = 4_000_000
+"""Largest number of bytes that one look reads."""
+
 
 class RunTail:
     """A reader of one run that returns each line and each picture once."""
@@ -38,11 +41,11 @@ class RunTail:
                 if reset := size < self._offset:
                     self._offset = 0
                 file.seek(self._offset)
-                text = file.read(size - self._offset)
+                text = file.read(min(size - self._offset, MAX_BYTES))
         except OSError:
             return [], False
         whole = text[: text.rfind(b"\n") + 1]
-        self._offset += len(whole)
+        self._offset += len(whole) or (len(text) if len(text) == MAX_BYTES else 0)  # no metrics are so long a line
         return list(metrics_of(whole.decode(errors="replace"))), reset
 
     def _new_frames(self) -> list[dict[str, Any]]:

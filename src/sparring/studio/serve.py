@@ -10,6 +10,7 @@ import sys
 import webbrowser
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import uvicorn
@@ -22,10 +23,34 @@ from sparring.studio.state import Studio
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
 
-def serve(folder: Path, host: str, port: int, *, browser: bool, on_start: Callable[[str], None]) -> None:
-    """Serve the runs below `folder` until the process is interrupted; call `on_start` with the address.
+@dataclass(frozen=True)
+class BoundServer:
+    """A server that has its port, and does not answer yet."""
 
-    Port 0 takes a free one. Raises UsageError where the host is no address, SparringError where the port is in use.
+    server: uvicorn.Server
+    listener: socket.socket
+    url: str
+    """Address of the page, with the token."""
+
+    def run(self) -> None:
+        """Answer until the process is interrupted, or `server.should_exit` is set."""
+        with suppress(KeyboardInterrupt):  # the usual end
+            self.server.run(sockets=[self.listener])
+
+
+def serve(folder: Path, host: str, port: int, *, browser: bool, on_start: Callable[[str], None]) -> None:
+    """Serve the runs below `folder` until the process is interrupted; call `on_start` with the address."""
+    bound = bound_server(folder, host, port)
+    on_start(bound.url)
+    if browser:
+        webbrowser.open(bound.url)
+    bound.run()
+
+
+def bound_server(folder: Path, host: str, port: int) -> BoundServer:
+    """Return a server of the runs below `folder`; port 0 takes a free one.
+
+    Raises UsageError where the host is no address, SparringError where the port is in use.
     """
     address = _address(host)
     listener = _bind(str(address), port)
@@ -44,11 +69,7 @@ def serve(folder: Path, host: str, port: int, *, browser: bool, on_start: Callab
             "with its token can start commands here",
             file=sys.stderr,
         )
-    on_start(url)
-    if browser:
-        webbrowser.open(url)
-    with suppress(KeyboardInterrupt):  # the usual end
-        server.run(sockets=[listener])
+    return BoundServer(server, listener, url)
 
 
 def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from starlette.requests import ClientDisconnect, Request
 
-from sparring.engine.atomic_io import atomic_replace, explain_os_errors
+from sparring.engine.atomic_io import atomic_replace, explain_os_errors, remove
 from sparring.engine.errors import SparringError, UsageError
 
 MAX_UPLOAD = 1_000_000_000
@@ -23,7 +23,7 @@ async def receive(request: Request, folder: Path) -> Path:
     )
     if int(request.headers.get("content-length") or 0) > MAX_UPLOAD:
         raise too_large
-    path = folder / ".studio" / "uploads" / secrets.token_hex(4) / name
+    path = folder / ".studio" / "uploads" / secrets.token_hex(8) / name
     size = 0
     try:
         with atomic_replace(path) as temporary, explain_os_errors(path), open(temporary, "wb") as file:
@@ -31,8 +31,11 @@ async def receive(request: Request, folder: Path) -> Path:
                 if (size := size + len(part)) > MAX_UPLOAD:
                     raise too_large
                 file.write(part)
-    except ClientDisconnect as error:
-        raise SparringError(f"the browser went away while {name} was sent: drop it again") from error
+    except BaseException as error:
+        remove(path.parent)
+        if isinstance(error, ClientDisconnect):
+            raise SparringError(f"the browser went away while {name} was sent: drop it again") from error
+        raise
     return path
 
 
