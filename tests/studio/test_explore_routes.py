@@ -73,7 +73,7 @@ def test_the_list_has_all_generators(client: Client) -> None:
 def test_a_generator_has_what_its_page_needs(client: Client) -> None:
     r3, biggan, rbm = (client.get("generator", run=name) for name in ("r3", "biggan", "rbm"))
     assert r3["classes"] == [*"0123456789"] and not r3["truncates"] and r3["levels"] == []
-    assert biggan["truncates"]
+    assert biggan["truncates"] and biggan["levels"] == ["coarse", "fine"]
     assert rbm["density"] and rbm["completes"] and not r3["density"]
     assert r3["checkpoints"] and r3["formats"] == [".png", ".webp", ".npz"]
     assert "no run '../r3'" in client.refused("GET", "generator", params={"run": "../r3"})

@@ -13,6 +13,7 @@ from sparring.engine.device import Hardware
 from sparring.engine.errors import UsageError
 from sparring.models.generator import GeneratorModel
 from sparring.recipes import recipe_class
+from sparring.studio.latent_levels import levels_of, named
 from sparring.studio.latent_points import Point, generate, latents_of, points_of, slerp
 
 CPU = Hardware(torch.device("cpu"), bf16=False)
@@ -55,6 +56,30 @@ def test_slerp_of_unit_vectors_keeps_the_length_and_divides_the_angle() -> None:
     assert max(angles) - min(angles) < 1e-3
     assert torch.allclose(slerp(a, -a, 0.25), torch.tensor([0.5, 0, 0]))  # no arc is given: a line
     assert torch.allclose(slerp(a, a, 0.3), a)
+
+
+def test_levels_are_chunks_of_the_noise_of_biggan_and_none_of_r3() -> None:
+    model = model_of("biggan")
+    levels = levels_of(model)
+    assert list(levels) == ["coarse", "middle", "fine"]
+    columns = torch.cat(list(levels.values()))
+    assert columns.tolist() == list(range(24))
+    z, _ = latents_of(model, [Point(1), Point(2), Point(1, levels={"coarse": 2})], levels)
+    coarse = levels["coarse"]
+    assert torch.equal(z[2][coarse], z[1][coarse])
+    rest = torch.cat([levels["middle"], levels["fine"]])
+    assert torch.equal(z[2][rest], z[0][rest])
+    assert levels_of(model_of("r3")) == {}
+    with pytest.raises(UsageError, match="no level 'coarse'"):
+        latents_of(model_of("r3"), [Point(1, levels={"coarse": 2})], {})
+
+
+def test_groups_of_layers_are_named_as_levels() -> None:
+    groups = [torch.tensor([k]) for k in range(5)]
+    assert named(groups[:1]) == {}
+    assert {name: idx.tolist() for name, idx in named(groups[:2]).items()} == {"coarse": [0], "fine": [1]}
+    five = {name: idx.tolist() for name, idx in named(groups).items()}
+    assert five == {"coarse": [0, 1], "middle": [2], "fine": [3, 4]}
 
 
 def test_moves_add_steps_of_handles() -> None:

@@ -9,7 +9,10 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from torch import Tensor
 
+from sparring.commands.explaining.generator import has_latent
+from sparring.commands.explaining.result import NAME, read_handles
 from sparring.engine.data_spec import ImageSpec
 from sparring.engine.errors import SparringError, UsageError
 from sparring.models.capabilities import Density, Sampler
@@ -36,7 +39,9 @@ def _generators(folder: Path) -> list[dict[str, Any]]:
     for name in run_names(folder):
         try:
             fields = read_metadata(folder / name, "generator")
-            listed.append({"run": name, "kind": str(fields["spec"]["kind"]), "recipe": str(fields["recipe"])})
+            kind, recipe = str(fields["spec"]["kind"]), str(fields["recipe"])
+            explained = (folder / name / f"{NAME}.json").exists()
+            listed.append({"run": name, "kind": kind, "recipe": recipe, "explained": explained})
         except (SparringError, KeyError, TypeError):
             continue
     return listed
@@ -60,7 +65,7 @@ def _generator(studio: Studio, name: str) -> dict[str, Any]:
         "levels": list(levels_of(model)), "checkpoints": [int(path.name) for path in run.checkpoints()],
         "best": best["nimg"] if best else None, "density": isinstance(model, DensityModel),
         "completes": isinstance(model.generator, Completes), "formats": formats(model.spec),
-        "source": str(run.settings["data"]["source"]) if run.exists else "",
+        "explains": has_latent(model), "source": str(run.settings["data"]["source"]) if run.exists else "",
     }  # fmt: skip
 
 
@@ -81,8 +86,18 @@ def model_of(studio: Studio, body: dict[str, Any]) -> GeneratorModel:
 def _rows(studio: Studio, body: dict[str, Any]) -> tuple[GeneratorModel, list[Point], Any, Any]:
     """Return the generator of a request, its points, their stored rows and labels."""
     model, points = model_of(studio, body), points_of(body)
-    z, y = latents_of(model, points, levels_of(model))
+    path = find_run(studio.folder, text_field(body, "run")).path
+    steps = steps_of(path, model) if any(point.moves for point in points) else []
+    z, y = latents_of(model, points, levels_of(model), steps)
     return model, points, generate(model, z, y), y
+
+
+def steps_of(path: Path, model: GeneratorModel) -> list[Tensor]:
+    """Return one step `[latent_dim]` along each handle that `sparring explain` gave a run."""
+    steps = [handle.step * handle.direction for handle in read_handles(path)]
+    if any(len(step) != model.latent_dim for step in steps):
+        raise UsageError(f"the handles of {path} are of another generator: explain the run again")
+    return steps
 
 
 async def samples(request: Request) -> Response:

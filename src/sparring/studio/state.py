@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from sparring.engine.errors import UsageError
+from sparring.studio.concept_quiz import Quizzes
 from sparring.studio.issued_files import IssuedFiles
 from sparring.studio.jobs import Jobs
 from sparring.studio.loaded_models import LoadedModels
@@ -30,11 +31,12 @@ class Studio:
     files: IssuedFiles
     jobs: Jobs
     models: LoadedModels
+    quizzes: Quizzes
 
     @classmethod
     def of(cls, folder: Path) -> Studio:
         """Return the state of a new server."""
-        return cls(folder, IssuedFiles(secrets.token_bytes(32)), Jobs(folder), LoadedModels())
+        return cls(folder, IssuedFiles(secrets.token_bytes(32)), Jobs(folder), LoadedModels(), Quizzes())
 
 
 def studio_of(request: Request) -> Studio:

@@ -4,11 +4,12 @@ import { post, takeToken } from "./api.js";
 import { attempt, h, say } from "./dom.js";
 import { address, read } from "./state.js";
 import * as attack from "./pages/attack.js";
+import * as concepts from "./pages/concepts.js";
 import * as explore from "./pages/explore.js";
 import * as runs from "./pages/runs.js";
 
 // Each module exports `title` and `show(main, parameters, signal)`; `signal` aborts when the page is left.
-const PAGES = { runs, explore, attack };
+const PAGES = { runs, explore, attack, concepts };
 
 let leaving = new AbortController();
 

@@ -14,7 +14,8 @@ export function address(page, parameters = {}) {
   return text ? `#/${page}?${text}` : `#/${page}`;
 }
 
-// Write the state without an entry in the history, as sliders do.
+// Write the state without an entry in the history, as sliders do. A page that was left writes nothing.
 export function keep(page, parameters) {
+  if (read().page !== page) return;
   history.replaceState(null, "", address(page, parameters));
 }

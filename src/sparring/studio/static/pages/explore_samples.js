@@ -28,14 +28,15 @@ export function sampleGrid(page) {
 function fill(page, grid, { views, labels, densities, wanted }) {
   const captions = views.map((_, k) => caption(wanted[k].seed, labels[k], densities?.[k]));
   if (views[0].kind === "table") grid.replaceChildren(tableOf(views, captions));
-  else grid.replaceChildren(...views.map((view, k) => sample(page, view, wanted[k].seed, captions[k])));
+  else grid.replaceChildren(...views.map((view, k) => choosable(view, `sample of ${captions[k]}`, captions[k],
+    { "data-seed": wanted[k].seed, onclick: () => page.pick(wanted[k].seed) })));
   mark(grid, page.state.picked);
 }
 
-// Return a sample with its caption; pictures are chosen by a press, others by a button below.
-function sample(page, view, seed, text) {
-  const element = shown(view, `sample of ${text}`);
-  const picking = { type: "button", "data-seed": seed, "aria-pressed": "false", onclick: () => page.pick(seed) };
+// Return an example with its caption; pictures are chosen by a press, others by a button below.
+export function choosable(view, description, text, button) {
+  const element = shown(view, description);
+  const picking = { type: "button", "aria-pressed": "false", ...button };
   if (view.kind === "image") {
     return h("figure", {}, h("button", { class: "pick", ...picking }, element), h("figcaption", {}, text));
   }

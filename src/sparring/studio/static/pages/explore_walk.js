@@ -56,7 +56,7 @@ export function walk(page) {
 }
 
 // Return the function that shows a point: in a canvas that stays, so that nothing flashes.
-function screen(page, side, element) {
+export function screen(page, side, element) {
   let canvas = null;
   const receive = (answer) => {
     if (answer.view) {
