@@ -22,6 +22,7 @@ STEPS = 2.0
 """Distance from the sample shown to each option, in steps of its handle."""
 MAX_OPEN = 1000
 """Questions that wait for an answer, at most; older ones are dropped."""
+TOO_FEW = "there are too few different handles for a test: explain the run with more --handles"
 Move = tuple[int, int]
 """Number of a handle, and 1 or -1."""
 
@@ -52,6 +53,8 @@ def question_of(claims: Sequence[Claim], control: bool, rng: Random) -> Question
 
     No other option is one that the sentence describes as well.
     """
+    if not claims:
+        raise UsageError(TOO_FEW)
     k = rng.randrange(len(claims))
     own = claims[k]
     others = [
@@ -60,7 +63,7 @@ def question_of(claims: Sequence[Claim], control: bool, rng: Random) -> Question
     ]  # fmt: skip
     shown = [claim.sentence for claim in claims if claim.reading != own.reading] if control else [own.sentence]
     if len(others) < OPTIONS - 1 or not shown:
-        raise UsageError("there are too few different handles for a test: explain the run with more --handles")
+        raise UsageError(TOO_FEW)
     moves = [(k, 1), *rng.sample(others, OPTIONS - 1)]
     rng.shuffle(moves)
     return Question(rng.randrange(2**31), rng.choice(shown), tuple(moves), moves.index((k, 1)))

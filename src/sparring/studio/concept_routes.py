@@ -13,7 +13,8 @@ from starlette.routing import Route
 
 from sparring.commands.explaining.generator import FINDERS
 from sparring.commands.explaining.result import NAME, read_handles
-from sparring.engine.errors import UsageError
+from sparring.engine.errors import SparringError, UsageError
+from sparring.engine.run_folder import Run
 from sparring.studio.concept_quiz import STEPS, Claim, question_of
 from sparring.studio.explore_routes import model_of, steps_of
 from sparring.studio.latent_points import Point, generate, latents_of
@@ -58,9 +59,7 @@ async def question(request: Request) -> Response:
 def _question(studio: Studio, body: dict[str, Any]) -> dict[str, Any]:
     model, run = model_of(studio, body), find_run(studio.folder, text_field(body, "run"))
     control = body.get("control") is True
-    handles = (run.read_json(NAME) or {}).get("handles", [])
-    steps = steps_of(run.path, model)
-    claims = [Claim(str(each["sentence"]), str(each["reading"]), int(each["sign"])) for each in handles]
+    steps, claims = steps_of(run.path, model), claims_of(run)
     selected = question_of(claims, control, Random(SystemRandom().randrange(2**62)))
     z, y = latents_of(model, [Point(selected.seed)] * (1 + len(selected.options)))
     for k, (handle, sign) in enumerate(selected.options):
@@ -71,6 +70,15 @@ def _question(studio: Studio, body: dict[str, Any]) -> dict[str, Any]:
         "question": studio.quizzes.ask(sitting, selected), "sitting": sitting, "sentence": selected.sentence,
         "before": first, "options": options,
     }  # fmt: skip
+
+
+def claims_of(run: Run) -> list[Claim]:
+    """Return what the sentences of a run state; raise SparringError where explain.json is damaged."""
+    try:
+        handles = (run.read_json(NAME) or {})["handles"]
+        return [Claim(str(each["sentence"]), str(each["reading"]), int(each["sign"])) for each in handles]
+    except (KeyError, TypeError, ValueError) as error:
+        raise SparringError(f"{run.path / NAME}.json is damaged: explain the run again") from error
 
 
 async def answered(request: Request) -> Response:
