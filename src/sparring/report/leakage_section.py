@@ -42,7 +42,7 @@ def _families(report: LeakageReport) -> Table:
         (
             leak.attacked,
             _class(leak),
-            *(f"{leak.families[name]:.3f}" for name in names),
+            *(f"{leak.families[name]:.3f}" if name in leak.families else "" for name in names),
         )
         for leak in report.leaks
     ]

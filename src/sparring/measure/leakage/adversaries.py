@@ -33,6 +33,7 @@ WIDTH, SEEDS = 128, 3
 MAX_EPOCHS, PATIENCE, BATCH, LR, DECAY = 80, 8, 128, 2e-3, 1e-4
 HELD_OUT = 0.15
 """Proportion of the rows by which the training of a network is stopped."""
+CHUNK_ROWS = 1000
 TREES = 100
 NEIGHBOURS = (5, 20, 80)
 RANDOM_FEATURES, RIDGE = 1000, 1e-3
@@ -48,6 +49,12 @@ class Adversary:
 
     settings: Mapping[str, Fit]
     """Description of a setting -> how to fit with it."""
+    standardised: bool = True
+    """Whether it gets rows as `prepare` makes them, else as they are."""
+
+    def scaling(self, x: Array) -> Callable[[Array], Array]:
+        """Return how it gets rows, after the rows `x` that it fits on."""
+        return prepare(x) if self.standardised else lambda rows: rows
 
 
 def prepare(x: Array) -> Callable[[Array], Array]:
@@ -102,18 +109,37 @@ def network(seeds: int = SEEDS) -> Fit:
 
 def _network(x: Array, groups: Groups, seed: int) -> nn.Module:
     generator = torch.Generator().manual_seed(seed)
+    return _stopped_early(_layers(x.shape[1], int(groups.max()) + 1, generator), x, groups, generator)
+
+
+def network_of(build: Callable[[int], nn.Module], shape: Sequence[int]) -> Fit:
+    """Return one network that `build` makes for a number of groups, on rows of this shape, trained as `network` is."""
+
+    def fit(x: Array, groups: Groups, seed: int) -> Scores:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            net = nn.Sequential(nn.Unflatten(1, tuple(shape)), build(int(groups.max()) + 1))
+            generator = torch.Generator().manual_seed(seed)
+            return _scores_of([_stopped_early(net, x, groups, generator).eval()], torch.float32)
+
+    return fit
+
+
+def _stopped_early(net: nn.Module, x: Array, groups: Groups, generator: torch.Generator) -> nn.Module:
+    """Return the network as it was in the epoch of the least loss on held-out rows."""
     rows, y, weights = torch.from_numpy(x), torch.from_numpy(groups), torch.from_numpy(group_weights(groups)).float()
     order = torch.randperm(len(x), generator=generator)
     held_out, learnt = order.tensor_split([max(int(HELD_OUT * len(x)), 1)])
-    net = _layers(x.shape[1], int(groups.max()) + 1, generator)
     optimizer = torch.optim.AdamW(net.parameters(), lr=LR, weight_decay=DECAY)
     best, state, waited = math.inf, copy.deepcopy(net.state_dict()), 0
     for _ in range(MAX_EPOCHS):
+        net.train()
         for idx in learnt[torch.randperm(len(learnt), generator=generator)].split(BATCH):  # type: ignore[no-untyped-call]
             optimizer.zero_grad()
             loss = _mean_loss(net, rows, y, weights, idx)
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
+        net.eval()
         with torch.no_grad():
             held_out_loss = float(_mean_loss(net, rows, y, weights, held_out))
         waited += 1
@@ -200,8 +226,8 @@ def _scores_of(nets: Sequence[nn.Module], dtype: torch.dtype) -> Scores:
 
     @torch.no_grad()
     def score(rows: Array) -> NDArray[np.float64]:
-        x: Tensor = torch.from_numpy(rows).to(dtype)
-        log_p = torch.stack([net(x).double().log_softmax(1) for net in nets])
+        chunks = torch.from_numpy(rows).to(dtype).split(CHUNK_ROWS)  # type: ignore[no-untyped-call]
+        log_p = torch.stack([torch.cat([net(x) for x in chunks]).double().log_softmax(1) for net in nets])
         return np.asarray((log_p.logsumexp(0) - math.log(len(nets))).numpy())
 
     return score

@@ -33,6 +33,7 @@ Floats = NDArray[np.float64]
 @dataclass(frozen=True)
 class _Choice:
     name: str
+    family: Adversary
     fit: Fit
     auc: float
     scores: Floats
@@ -65,11 +66,12 @@ def attack(
     done = 0
     for name, family in families.items():
         for setting, fit in family.settings.items():
-            choice = _cross_validated(f"{name}, {setting}" if setting else name, fit, x[train], groups[train], folds)
+            full_name = f"{name}, {setting}" if setting else name
+            choice = _cross_validated(full_name, family, fit, x[train], groups[train], folds)
             best[name] = max(best.get(name, choice), choice, key=lambda each: each.auc)
             on_progress(done := done + 1, total)
     selected = max(best.values(), key=lambda each: each.auc)
-    scale = prepare(x[train])
+    scale = selected.family.scaling(x[train])
     scores = selected.fit(scale(x[train]), groups[train], seed)(scale(x[test]))
     on_progress(total, total)
     return Leak(
@@ -100,13 +102,13 @@ def _folds(groups: Groups, rng: np.random.Generator) -> Groups:
     return folds
 
 
-def _cross_validated(name: str, fit: Fit, x: Array, groups: Groups, folds: Groups) -> _Choice:
+def _cross_validated(name: str, family: Adversary, fit: Fit, x: Array, groups: Groups, folds: Groups) -> _Choice:
     scores = np.empty((len(x), int(groups.max()) + 1))
     for fold in range(FOLDS):
         inside = folds == fold
-        scale = prepare(x[~inside])
+        scale = family.scaling(x[~inside])
         scores[inside] = fit(scale(x[~inside]), groups[~inside], fold)(scale(x[inside]))
-    return _Choice(name, fit, macro_auc(scores, groups).value, scores)
+    return _Choice(name, family, fit, macro_auc(scores, groups).value, scores)
 
 
 def _accuracy(answers: Groups, groups: Groups, names: Sequence[str]) -> tuple[Interval, dict[str, Proportion]]:
