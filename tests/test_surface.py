@@ -50,7 +50,7 @@ def test_sparring_alone_shows_three_examples(cli: Callable[..., subprocess.Compl
 
 def test_recipes_are_listed(quick: Callable[..., subprocess.CompletedProcess[str]]) -> None:
     parts = re.split(r"^\w.*:\n", quick("recipes").stdout, flags=re.M)[1:]
-    tables = [recipes_for(command) for command in ("train", "classify", "regress", "harden")]
+    tables = [recipes_for(command) for command in ("train", "classify", "regress", "obfuscate", "harden")]
     for part, table in zip(parts, tables, strict=True):
         assert [line.split()[0] for line in part.splitlines()] == list(table)
     assert json.loads(quick("recipes", "--json").stdout).keys() == RECIPES.keys()
@@ -62,6 +62,7 @@ def test_recipes_are_listed(quick: Callable[..., subprocess.CompletedProcess[str
         "inspect",
         "train",
         "classify",
+        "obfuscate",
         "harden",
         "attack",
         "predict",

@@ -13,6 +13,7 @@ from sparring.commands.explaining.result import Explanation as Explanation
 from sparring.commands.explaining.result import read_handles as read_handles
 from sparring.commands.harden import harden as harden
 from sparring.commands.inspect import inspect as inspect
+from sparring.commands.obfuscate import obfuscate as obfuscate
 from sparring.commands.pack import pack as pack
 from sparring.commands.predict import predict as predict
 from sparring.commands.regress import regress as regress

@@ -93,6 +93,10 @@ COMMANDS = {
         flags.EncodeFlags, "RUN SOURCE", "write the features of new examples, for other tools and for an audit",
         ("runs/photos-consistent new/", "runs/adult-tabular_mlp new.csv --out codes.npz"),
     ),
+    "obfuscate": Command(
+        flags.ObfuscateFlags, "SOURCE", "train a network that hides a group in examples, and audit it",
+        ("adult.csv --label income --protect sex", "words/ --protect-from '{label}_{group}_{n}.wav'"), "--recipe",
+    ),
     "harden": Command(
         flags.HardenFlags, "SOURCE", "train a classifier that is robust to small changes",
         ("photos/ --minutes 10", "cifar10 --method trades --eps 8/255"), "--method",
@@ -314,7 +318,7 @@ def _default_recipe(name: str, args: list[str], saved: Any) -> str:
     """Return the recipe of the options --protect and --private, of the `saved` run, or the default of the kind."""
     from sparring.recipes import FAIR_BASELINE, PRIVATE_DEFAULTS, default_recipe
 
-    if _value(args, "--protect") or _value(args, "--protect-from"):
+    if name == "classify" and (_value(args, "--protect") or _value(args, "--protect-from")):
         return FAIR_BASELINE
     if saved:
         return str(saved.name)

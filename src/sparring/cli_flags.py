@@ -20,10 +20,13 @@ from sparring.commands.attacking.flags import (
     TableAttackFlags,
     TradingAttackFlags,
 )
-from sparring.commands.evaluating.flags import LeakageFlags
+from sparring.commands.evaluating.flags import FeatureNetFlags, LeakageFlags
 from sparring.commands.fairness.flags import FairnessFlags
+from sparring.commands.obfuscating.flags import HiddenFlags
 from sparring.commands.private.flags import PrivacyFlags, PrivateTrainFlags
+from sparring.commands.restoring.flags import RestorationFlags
 from sparring.commands.sampling.flags import ConditionFlags
+from sparring.commands.tuning.flags import SearchFlags
 
 Source = Annotated[str, arg(metavar="SOURCE", help_behavior_hint="")]
 RunFolder = Annotated[str, arg(metavar="RUN", help_behavior_hint="")]
@@ -123,6 +126,15 @@ class RegressFlags(TrainingFlags):
 
 
 @dataclass(frozen=True)
+class ObfuscateFlags(TrainingFlags):
+    """Train a network that replaces examples by others in which a group is hidden; audit it by fresh adversaries."""
+
+    recipe: Annotated[str | None, arg(metavar="NAME", help_behavior_hint="(default: noisy_code)")] = None
+    """Recipe of the obfuscator. --recipe NAME --help shows its flags."""
+    hidden: HiddenFlags = field(default_factory=HiddenFlags)
+
+
+@dataclass(frozen=True)
 class HardenFlags(TrainingFlags):
     """Train a classifier on the images of SOURCE that is robust to small changes; attack it."""
 
@@ -142,16 +154,9 @@ class TuneFlags(TrainingFlags):
     """Folder of the tuning; one that was stopped is continued, and several processes share it."""
     recipe: Annotated[str | None, arg(metavar="NAME", help_behavior_hint="(default: by the kind of data)")] = None
     """Recipe to tune. --recipe NAME --help shows its flags, which hold for all trials."""
-    trials: Annotated[int, arg(metavar="N")] = 20
-    """Number of trials; the first has the recipe's own settings."""
     fields: Names = ()
     """Settings to tune, as lr beta1; without it all of which the recipe states a range."""
-    repeats: Annotated[int, arg(metavar="N")] = 3
-    """Fresh seeds on which the best settings and the recipe's own are compared; 0: no comparison."""
-    sampler: Annotated[str, arg(metavar="NAME")] = "gp"
-    """How settings are suggested: gp, by a Gaussian process, or random."""
-    storage: Annotated[str | None, arg(metavar="URL", help_behavior_hint="(default: a file in the folder)")] = None
-    """Storage that several machines share: a file, or the URL of a database (sqlite:///..., postgresql://...)."""
+    search: SearchFlags = field(default_factory=SearchFlags)
 
 
 @dataclass(frozen=True)
@@ -182,10 +187,13 @@ class PredictFlags(NewDataFlags):
 
 @dataclass(frozen=True)
 class EncodeFlags(NewDataFlags):
-    """Write the features that a model gives each example of new data; codes are whole numbers."""
+    """Write the features that a model gives each example of new data, or the example that an obfuscator gives it."""
 
-    out: Annotated[str, arg(metavar="PATH")] = "features.npy"
-    """NAME.npy: the features; NAME.npz: also `names`, `labels` and `groups`."""
+    out: Annotated[str | None, arg(metavar="PATH", help_behavior_hint="(default: features.npy, or obfuscated)")] = None
+    """NAME.npy: the features; NAME.npz: also `names`, `labels` and `groups`. Of obfuscated examples a folder, NAME.csv
+    or NAME.npz."""
+    seed: Annotated[int | None, arg(metavar="S", help_behavior_hint="(default: of the operating system)")] = None
+    """Seed of the noise of an obfuscator; keep it secret, since noise that is known hides nothing."""
 
 
 @dataclass(frozen=True)
@@ -342,11 +350,6 @@ class EvaluateFlags:
     """Number of samples, and of real images to compare them with."""
     split: Annotated[str | None, arg(metavar="NAME", help_behavior_hint="(default: test, where there is one)")] = None
     """Split of the real data: test, train or all."""
-    features: Annotated[str, arg(metavar="NET")] = "trained"
-    """Feature net: trained (on these data, offline), inception (that of the FID), raw (pixels), or a TorchScript
-    file."""
-    weights: Annotated[str | None, arg(metavar="PATH", help_behavior_hint="(default: downloaded once)")] = None
-    """File with the weights of the Inception network."""
     seed: Seed = 0
     """Random seed of the samples and of all subsets."""
     report: Annotated[str | None, arg(metavar="PATH", help_behavior_hint="(default: report.html of a run)")] = None
@@ -361,6 +364,7 @@ class EvaluateFlags:
     """Bound of the noise of the run, from -T to T, as in `sample`."""
     device: Device = "auto"
     """Device to compute on: auto, cpu, cuda or mps."""
+    net: FeatureNetFlags = field(default_factory=FeatureNetFlags)
     leakage: LeakageFlags = field(default_factory=LeakageFlags)
     read: ShapeFlags = field(default_factory=ShapeFlags)
 
@@ -371,14 +375,6 @@ class RestoreFlags:
 
     picture: Annotated[str, arg(metavar="PICTURE", help_behavior_hint="")]
     """A picture file; it is never written to."""
-    mask: Annotated[str | None, arg(metavar="M", help_behavior_hint="")] = None
-    """Picture of the same size: white is kept, black is filled."""
-    noise: Annotated[tuple[float, ...] | None, arg(metavar="[SIGMA]", help_behavior_hint="")] = None
-    """Remove noise of this standard deviation, in grey levels of 255; without a number it is estimated."""
-    scale: Annotated[int | None, arg(metavar="2|4", help_behavior_hint="")] = None
-    """Enlarge by 2 or 4."""
-    jpeg: Switch = False
-    """Remove the artefacts of JPEG."""
     minutes: Annotated[float | None, arg(metavar="M", help_behavior_hint="(default: 5)")] = None
     """Largest time; a short probe of the speed turns it into a number of steps."""
     steps: Annotated[int | None, arg(metavar="N", help_behavior_hint="")] = None
@@ -389,6 +385,7 @@ class RestoreFlags:
     """Random seed."""
     json: Json = False
     """Print one JSON object to stdout."""
+    task: RestorationFlags = field(default_factory=RestorationFlags)
     hardware: HardwareFlags = field(default_factory=HardwareFlags)
 
 

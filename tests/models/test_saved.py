@@ -64,7 +64,7 @@ def test_a_missing_capability_is_named_with_the_command_that_makes_it() -> None:
             require(model, capability)
     with pytest.raises(UsageError, match=r"cannot generate samples; .* remember examples: `sparring train SOURCE`"):
         require(classifier(), Sampler)
-    assert len(ABILITIES) == 6
+    assert len(ABILITIES) == 7
 
 
 def test_the_files_of_a_model(tmp_path: Path) -> None:

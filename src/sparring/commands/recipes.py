@@ -6,7 +6,7 @@ from sparring.recipes import RECIPES, Entry, recipes_for
 
 TITLES = {
     "train": "Generators and density models", "classify": "Classifiers", "regress": "Regressors",
-    "harden": "Robust classifiers",
+    "obfuscate": "Obfuscators", "harden": "Robust classifiers",
 }  # fmt: skip
 
 

@@ -50,6 +50,14 @@ def answer_entropy(logits: Tensor, group: Tensor, weights: Tensor) -> Tensor:
     return -(weights * (log_q.exp() * log_q).sum(1)).sum()
 
 
+def renew(adversary: GroupAdversary, generations: int, batch: Batch, at: float, on_fresh: Callable[[], None]) -> None:
+    """Reinitialise the adversary at the start of its next generation, of `generations` in a run."""
+    generation = min(int(at * generations), generations - 1)
+    if generation != int(adversary.generation):
+        adversary.start_anew(generation, batch.seed)
+        on_fresh()
+
+
 class PenaltyGame:
     """A game with one player, `classifier`: cross entropy and `weight` times a penalty (`engine.game.Game`).
 
@@ -123,7 +131,7 @@ class AdversarialGame:
         group = group_of(batch)
         weights = self._notion.weights(batch.y, group)
         if player == "adversary":
-            self._renew(batch, at)
+            renew(self._adversary, self._generations, batch, at, self._on_fresh)
             with torch.no_grad():
                 inputs, _ = self._inputs(batch)
             answers = self._adversary(inputs, batch.y)
@@ -158,10 +166,3 @@ class AdversarialGame:
         ]
         dot = sum((g * h).sum() for g, h in zip(*pair, strict=True))
         return torch.as_tensor(dot / sum(h.square().sum() for h in pair[1]).clamp_min(1e-12)).clamp_min(0)  # type: ignore[union-attr]
-
-    def _renew(self, batch: Batch, at: float) -> None:
-        """Reinitialise the adversary at the start of its next generation."""
-        generation = min(int(at * self._generations), self._generations - 1)
-        if generation != int(self._adversary.generation):
-            self._adversary.start_anew(generation, batch.seed)
-            self._on_fresh()

@@ -92,6 +92,15 @@ class Remembers(Model, Protocol):
         ...
 
 
+@runtime_checkable
+class Obfuscates(Model, Protocol):
+    """A model that replaces examples by others of the same kind, which do not reveal a group."""
+
+    def obfuscate(self, rows: NDArray[Any] | Tensor, seed: int | None = None) -> NDArray[Any]:
+        """Return stored rows in place of the rows `[N, ...]`; None as `seed` takes one from the operating system."""
+        ...
+
+
 class Ability(NamedTuple):
     """How a capability is named in messages."""
 
@@ -107,6 +116,7 @@ ABILITIES: dict[type, Ability] = {
     IntervalPredictor: Ability("predict numbers", "sparring regress SOURCE"),
     Encoder: Ability("compute features", "sparring classify SOURCE"),
     Remembers: Ability("remember examples", "sparring classify SOURCE"),
+    Obfuscates: Ability("replace examples", "sparring obfuscate SOURCE --protect COLUMN"),
 }
 """Capabilities in the order in which files list them."""
 

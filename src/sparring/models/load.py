@@ -13,6 +13,7 @@ from sparring.models.capabilities import lacking, require
 from sparring.models.classifier import Classifier, load_classifier
 from sparring.models.generator import GeneratorModel
 from sparring.models.load_generator import load_generator
+from sparring.models.obfuscator import ObfuscatorModel, load_obfuscator
 from sparring.models.regressor import Regressor, load_regressor
 from sparring.models.saved import PLAYERS, main_player, read_metadata, saved_players
 
@@ -20,26 +21,29 @@ C = TypeVar("C")
 
 CAPABILITIES = {
     "classifier": ["Predictor", "Encoder", "Remembers"], "regressor": ["IntervalPredictor"], "generator": ["Sampler"],
+    "obfuscator": ["Obfuscates"],
 }  # fmt: skip
 """Capabilities of players that are not saved yet."""
 
 
 def load(
     path: str | Path, player: str | None = None, *, net: nn.Module | None = None, **options: Any
-) -> GeneratorModel | Classifier | Regressor:
+) -> GeneratorModel | Classifier | Regressor | ObfuscatorModel:
     """Return the saved model at `path` (a run folder, or one of a model's two files), in eval mode on the CPU.
 
-    `player` is "generator", "classifier" or "regressor"; None: the one that the run is about. A model of custom
-    networks needs the `net` that was trained. `options` are those of `load_generator`. Raises UsageError where there is
-    no such model, SparringError where its files are damaged or do not fit.
+    `player` is "generator", "classifier", "regressor" or "obfuscator"; None: the one that the run is about. A model
+    of custom networks needs the `net` that was trained. `options` are those of `load_generator`. Raises UsageError
+    where there is no such model, SparringError where its files are damaged or do not fit.
     """
     if player not in (None, *PLAYERS):
         raise UsageError(f"unknown player '{player}': {did_you_mean(str(player), PLAYERS)}")
-    player = player or main_player(path) or PLAYERS[-1]
+    player = player or main_player(path) or "generator"
     if player == "generator":
         return load_generator(path, net, **options)
     if options:
         raise UsageError(f"{path} holds a {player}: {', '.join(options)} are options of generators")
+    if player == "obfuscator":
+        return load_obfuscator(path)
     return load_regressor(path, net) if player == "regressor" else load_classifier(path, net)
 
 

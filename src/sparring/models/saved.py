@@ -18,8 +18,10 @@ from sparring.engine.safetensors_io import load_file, write_tensors
 from sparring.recipes import RECIPES, recipe_class, usage
 from sparring.recipes.recipe import Recipe, from_settings, to_settings
 
-PLAYERS = ("classifier", "regressor", "generator")
+PLAYERS = ("classifier", "regressor", "generator", "obfuscator")
 """Players that are saved, the one that a run is about first."""
+COMMANDS = {"generator": "sparring sample", "obfuscator": "sparring encode"}
+"""Player -> command that uses it; of the others `sparring predict`."""
 OWN_FIELDS = ("format", "player", "capabilities", "spec", "recipe", "settings")
 
 
@@ -133,7 +135,7 @@ def _reason(folder: Path, player: str) -> str:
     if entry is not None and entry.trains == player:
         return f"its training has not saved one yet. Repeat the `sparring {entry.command}` that began it, to go on"
     if players := saved_players(folder):
-        command = "sparring sample" if players[0] == "generator" else "sparring predict"
+        command = COMMANDS.get(players[0], "sparring predict")
         return f"it holds a {' and a '.join(players)}, for `{command}`"
     return (
         "it is a run of another model"

@@ -133,3 +133,17 @@ class Discriminator(nn.Module):
         """Map features (and labels) to logits `[B]`."""
         logits: Tensor = self.head(h)
         return conditional_logits(logits, y, self.embedding)
+
+
+class StridedClassifier(nn.Module):
+    """Images `[B, C, H, W]` -> logits `[B, outputs]`: the layers of the discriminator, and a head."""
+
+    def __init__(self, shape: tuple[int, int, int], width: int, max_channels: int, outputs: int) -> None:
+        super().__init__()
+        self.layers = Discriminator(shape, width, max_channels)
+        self.layers.head = Head(self.layers.feature_count, outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map images to logits, float32."""
+        logits: Tensor = self.layers.head(self.layers.features(x))
+        return logits

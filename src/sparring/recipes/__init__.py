@@ -20,9 +20,9 @@ class Entry(NamedTuple):
     """Full name of the module; one outside of Sparring works as well."""
     class_name: str
     trains: str
-    """Player that the run is about: "generator", "classifier" or "regressor"."""
+    """Player that the run is about: "generator", "classifier", "regressor" or "obfuscator"."""
     command: str
-    """Command that trains it: "train", "classify", "regress" or "harden"."""
+    """Command that trains it: "train", "classify", "regress", "harden" or "obfuscate"."""
     kinds: tuple[str, ...]
     """Kinds of data (`DataSpec.kind`)."""
     summary: str
@@ -137,6 +137,14 @@ RECIPES: dict[str, Entry] = {
         "thresholds", "Thresholds", "--protect: a threshold for each group (Hardt et al. 2016)"
     )._replace(kinds=("table",)),
     "reductions": _fair("reductions", "Reductions", "--protect: a randomised mixture (Agarwal et al. 2018)"),
+    "noisy_code": Entry(
+        "sparring.recipes.features.noisy_code",
+        "NoisyCode",
+        "obfuscator",
+        "obfuscate",
+        ("image", "audio", "table"),
+        "examples that do not reveal a group: a noisy code, an adversary (after Raval et al. 2017)",
+    ),
     "fgsm": _hardener("fgsm", "FGSM", "one step from the data, and the data (Goodfellow et al. 2014)"),
     "pgd": _hardener("pgd", "PGD", "many steps from a random start (Madry et al. 2018)"),
     "fast": _hardener("fast", "Fast", "the default: one step from a random start, guarded (Wong et al. 2020)"),
@@ -160,6 +168,9 @@ DEFAULTS: dict[tuple[str, str], str] = {
     ("regress", "audio"): "quantiles",
     ("regress", "series"): "quantiles",
     ("regress", "table"): "tabular_quantiles",
+    ("obfuscate", "image"): "noisy_code",
+    ("obfuscate", "audio"): "noisy_code",
+    ("obfuscate", "table"): "noisy_code",
 }
 """(command, kind of data) -> recipe that is used where none is named."""
 

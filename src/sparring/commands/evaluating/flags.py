@@ -18,3 +18,14 @@ class LeakageFlags:
     """Raw data of the same rows, attacked for comparison too."""
     within: Annotated[str | None, arg(metavar="CLASSES", help_behavior_hint="")] = None
     """Classes of the rows, in the forms of --protect; each class is also attacked separately."""
+
+
+@dataclass(frozen=True)
+class FeatureNetFlags:
+    """The network in whose features samples are compared."""
+
+    features: Annotated[str, arg(metavar="NET")] = "trained"
+    """Feature net: trained (on these data, offline), inception (that of the FID), raw (pixels), or a TorchScript
+    file."""
+    weights: Annotated[str | None, arg(metavar="PATH", help_behavior_hint="(default: downloaded once)")] = None
+    """File with the weights of the Inception network."""

@@ -18,6 +18,7 @@ from sparring.engine.device import Hardware, memory_available
 from sparring.engine.errors import SparringError
 from sparring.engine.loop import BatchSource, System, play
 from sparring.measure.diagnostics.training_length import Enough, TrainingLength, number_of
+from sparring.nets.obfuscator import Obfuscator
 from sparring.recipes.density.base import DensityRecipe
 from sparring.recipes.recipe import GANRecipe, Recipe
 
@@ -165,8 +166,10 @@ def memory_needed(recipe: Recipe, spec: Any) -> int:
             labels = (torch.zeros(1, numbers, device="meta"),)
         generator = _activations(nets["generator"].eval(), lambda: nets["generator"](z, *labels))
     judge_net = nets[
-        next(name for name in ("classifier", "regressor", "discriminator", "critic") if name in nets)
+        next(name for name in ("obfuscator", "classifier", "regressor", "discriminator", "critic") if name in nets)
     ].eval()
+    if isinstance(judge_net, Obfuscator):
+        labels = (torch.zeros(1, judge_net.noise_size, device="meta"),)
     judge = _activations(judge_net, lambda: judge_net(x, *labels))
     return BASE_BYTES + weights + max(rows, 1) * 4 * (generator * 3 + judge * 2 * 6)
 

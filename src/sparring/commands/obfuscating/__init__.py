@@ -1,0 +1,1 @@
+"""Train an obfuscator, and audit what it releases by fresh adversaries."""

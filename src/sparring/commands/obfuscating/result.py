@@ -1,0 +1,108 @@
+"""The result of `sparring obfuscate`: what adversaries read before and after, and its price."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sparring.measure.leakage.result import SHUFFLED, Leak
+
+ORIGINAL, NOISE, OBFUSCATED, CLASS_ALONE = "original", "noise", "obfuscated", "class alone"
+
+
+@dataclass(frozen=True)
+class Readings:
+    """What fresh adversaries read from versions of the same examples."""
+
+    leaks: Mapping[str, Leak]
+    """Version -> how well the group is predicted: `original`, `noise` of the same distortion, `obfuscated`, the last
+    with shuffled groups, and `class alone`, which is what the true class reveals of the group."""
+    utility: Mapping[str, Leak]
+    """Version -> how well the class is predicted; empty without classes."""
+    distortion: float
+    """Mean squared distance of obfuscated and original examples, in units of the data's variance."""
+
+
+@dataclass(frozen=True)
+class Obfuscation:
+    """A trained obfuscator with its audit."""
+
+    run: str
+    recipe: str
+    seed: int
+    protect: str
+    """Protected column, or pattern of names."""
+    groups: dict[str, int]
+    """Group -> number of audited examples."""
+    classes: int
+    readings: Readings
+    bits: float
+    """Upper limit of the bits that an obfuscated example holds of the original."""
+    minutes: float
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def leak(self) -> Leak:
+        """How well a fresh adversary predicts the group from obfuscated examples."""
+        return self.readings.leaks[OBFUSCATED]
+
+    @property
+    def message(self) -> str:
+        """Summary of the leak and of its price."""
+        return " ".join([_leak_sentence(self.readings.leaks), *_price(self)])
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the figures by name."""
+        readings = self.readings
+        return {
+            "run": self.run, "recipe": self.recipe, "seed": self.seed, "protect": self.protect, "groups": self.groups,
+            "message": self.message, "distortion": round(readings.distortion, 4), "bits": round(self.bits, 2),
+            "minutes": self.minutes, "notes": self.notes,
+            "group": {name: leak.to_json() for name, leak in readings.leaks.items()},
+            "class": {name: leak.to_json() for name, leak in readings.utility.items()},
+        }  # fmt: skip
+
+
+def _leak_sentence(leaks: Mapping[str, Leak]) -> str:
+    leak, alone = leaks[OBFUSCATED], leaks.get(CLASS_ALONE)
+    before = f"{leaks[ORIGINAL].auc.value:.3f} from the originals, {leaks[SHUFFLED].auc.value:.3f} with {SHUFFLED}"
+    if leak.auc.low <= 0.5:
+        return f"No fresh adversary predicts the group better than chance: AUC {leak.auc.text(3, 1)}; {before}."
+    text = f"A fresh adversary ({leak.adversary}) predicts the group with an AUC of {leak.auc.text(3, 1)}; {before}."
+    if alone is not None and alone.auc.low > 0.5:
+        beyond = "no more than" if leak.auc.low <= alone.auc.high else "more than"
+        text += f" That is {beyond} the true class reveals ({alone.auc.text(3, 1)})."
+    return text
+
+
+def _price(report: Obfuscation) -> list[str]:
+    readings = report.readings
+    texts = [
+        f"An obfuscated example keeps {100 * max(1 - readings.distortion, 0):.0f} % of the variance, and holds at most "
+        f"{report.bits:.1f} bits of the original."
+    ]
+    if readings.utility:
+        before, after = (readings.utility[name].balanced_accuracy for name in (ORIGINAL, OBFUSCATED))
+        texts.insert(0, f"The class is predicted with a balanced accuracy of {after.text()} %, {before.text()} before.")
+    return texts
+
+
+def to_text(report: Obfuscation) -> str:
+    """Return the lines that the command prints."""
+    groups = ", ".join(f"{name} ({count:,})" for name, count in report.groups.items())
+    head = f"{'':12}{'':16}{'class, balanced %':22}{'group, AUC':26}{'group, balanced %':22}adversary"
+    lines = [f"run         {report.run}", f"hidden      {report.protect}: {groups} audited", head]
+    for name, leak in report.readings.leaks.items():
+        reading = report.readings.utility.get(name)
+        utility = reading.balanced_accuracy.text() if reading else ""
+        auc = f"{leak.auc.value:.3f} ({leak.auc.low:.3f} to {leak.auc.high:.3f})"
+        lines.append(f"{'read':12}{name:16}{utility:22}{auc:26}{leak.balanced_accuracy.text():22}{leak.adversary}")
+    chance = f"{100 / max(report.classes, 1):.1f}" if report.readings.utility else ""
+    lines += [
+        f"{'read':12}{'chance':16}{chance:22}{0.5:<26}{100 / len(report.groups):<22.1f}",
+        f"result      {report.message}",
+        f"report      {report.run}/report.html",
+        f"use         sparring encode {report.run} SOURCE --out PATH",
+    ]
+    return "\n".join(lines)
