@@ -29,7 +29,7 @@ def refused(server: Server, path: str, body: object) -> str:
 
 def test_an_example_is_attacked_and_wrong_requests_are_named(runs: Path) -> None:
     with serving(runs) as server:
-        assert [each["name"] for each in server.request("/api/attack/models")] == ["few"]
+        assert [each["name"] for each in server.request("/api/classifiers")] == ["few"]
         model = server.request("/api/attack/model?run=few&first=24")
         assert [each["number"] for each in model["examples"]] == list(range(24, 48))
         assert model["count"] == 297 and model["classes"] == list("0123456789") and not model["missing"]
@@ -102,7 +102,7 @@ def test_runs_without_a_classifier_or_with_damage_are_named(runs: Path) -> None:
     (runs / "gone" / "run.json").write_text(json.dumps(settings))
     (runs / "broken" / "classifier.safetensors").write_bytes(b"x" * 100)
     with serving(runs) as server:
-        assert [each["name"] for each in server.request("/api/attack/models")] == ["broken", "few", "gone"]
+        assert [each["name"] for each in server.request("/api/classifiers")] == ["broken", "few", "gone"]
         message = refused(server, "/api/attack", {"run": "generator", "example": 1})
         assert "classifier" in message
         gone = server.request("/api/attack/model?run=gone")

@@ -12,7 +12,15 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from sparring.engine.errors import SparringError
-from sparring.studio import attack_routes, completion_routes, concept_routes, explore_routes, job_routes, run_routes
+from sparring.studio import (
+    attack_routes,
+    completion_routes,
+    concept_routes,
+    explore_routes,
+    job_routes,
+    label_routes,
+    run_routes,
+)
 from sparring.studio.guard import Guard, Keys
 from sparring.studio.issued_files import issued_file
 from sparring.studio.state import Studio, studio_of
@@ -41,6 +49,7 @@ def application(studio: Studio, hosts: Collection[str], keys: Keys) -> Guard:
             *explore_routes.ROUTES,
             *completion_routes.ROUTES,
             *concept_routes.ROUTES,
+            *label_routes.ROUTES,
         ],
         exception_handlers={SparringError: failed, OSError: failed, 404: not_there, 405: not_there, 500: crashed},
     )

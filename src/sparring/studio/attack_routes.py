@@ -219,7 +219,7 @@ def _norm(classifier: Classifier, body: dict[str, Any]) -> Any:
 
 
 ROUTES = [
-    Route("/api/attack/models", models),
+    Route("/api/classifiers", models),
     Route("/api/attack/model", described),
     Route("/api/attack/draw", draw, methods=["POST"]),
     Route("/api/attack/upload", uploaded, methods=["POST"]),

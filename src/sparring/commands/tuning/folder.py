@@ -6,18 +6,18 @@ import hashlib
 import json
 import platform
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from shlex import join
 from typing import Any
 
 from filelock import FileLock
 
+from sparring.commands.training.command_words import training_words
 from sparring.data.reader_api import ReadOptions
 from sparring.engine.atomic_io import explain_os_errors, write
 from sparring.engine.errors import UsageError
 from sparring.engine.run_folder import FORMAT, read_json
-from sparring.recipes.recipe import to_settings
 
 FILE = "tuning.json"
 
@@ -85,22 +85,4 @@ def digest(settings: dict[str, Any]) -> str:
 
 def command_line(command: str, source: str, recipe: Any, read: ReadOptions, images: int) -> str:
     """Return the command that trains a recipe with these settings on all training examples."""
-    words = ["sparring", command, source, "--recipe", recipe.name]
-    defaults = to_settings(type(recipe)())
-    words += _flags({k: v for k, v in to_settings(recipe).items() if v != defaults[k]})
-    plain = {f.name: f.default for f in fields(ReadOptions)}
-    words += _flags({k: v for k, v in asdict(read).items() if v != plain[k] and k != "validation"})
-    return join([*words, "--images", str(images)])
-
-
-def _flags(values: dict[str, Any]) -> list[str]:
-    words: list[str] = []
-    for name, value in values.items():
-        flag = name.replace("_", "-")
-        if isinstance(value, bool):
-            words.append(f"--{flag}" if value else f"--no-{flag}")
-        elif name == "size":
-            words += ["--size", "x".join(map(str, value))]
-        else:
-            words += [f"--{flag}", *map(str, value if isinstance(value, tuple) else [value])]
-    return words
+    return join(["sparring", *training_words(command, source, recipe, read), "--images", str(images)])

@@ -6,10 +6,11 @@ import { address, read } from "./state.js";
 import * as attack from "./pages/attack.js";
 import * as concepts from "./pages/concepts.js";
 import * as explore from "./pages/explore.js";
+import * as label from "./pages/label.js";
 import * as runs from "./pages/runs.js";
 
 // Each module exports `title` and `show(main, parameters, signal)`; `signal` aborts when the page is left.
-const PAGES = { runs, explore, attack, concepts };
+const PAGES = { runs, explore, attack, label, concepts };
 
 let leaving = new AbortController();
 

@@ -14,7 +14,7 @@ const TEXTS = ["run", "own", "norm", "target"];
 const NUMBERS = ["example", "eps", "steps", "seed"];
 
 export async function show(main, parameters, signal) {
-  const { models } = { models: await get("/api/attack/models", {}, signal) };
+  const { models } = { models: await get("/api/classifiers", {}, signal) };
   main.append(h("h1", {}, "Attack"));
   if (!models.length) {
     main.append(h("p", {}, "No run has a classifier yet. ", h("a", { href: address("runs") }, "Train one"), " with classify or harden."));
