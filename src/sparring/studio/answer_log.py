@@ -67,7 +67,7 @@ class AnswerLog:
             try:
                 event = json.loads(line)
                 events.append({**event, "event": str(event["event"])})
-            except (ValueError, TypeError, KeyError):
+            except (ValueError, TypeError, KeyError, RecursionError):
                 damaged += bool(line.strip())
         return events, damaged
 

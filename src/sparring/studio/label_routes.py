@@ -173,12 +173,10 @@ def _round(studio: Studio, before: Accuracy | None, name: str, labels: Any) -> d
     try:
         after = accuracy_of(find_run(studio.folder, name), name)
     except SparringError:
-        running = job is not None and studio.jobs.running(job)
-        return {
-            **fields,
-            "state": "starting" if running else "gone",
-            "note": studio.jobs.log(job)[-300:] if job else "",
-        }
+        if job is None:
+            return {**fields, "state": "gone", "note": ""}
+        starting = studio.jobs.running(job)
+        return {**fields, "state": "starting" if starting else "failed", "note": studio.jobs.log(job)[-LOG_LETTERS:]}
     summary = summary_of(studio.folder, name, studio.jobs)
     if after is not None and before is not None:
         after = replace(after, gain=gain_over(before, after))

@@ -46,21 +46,19 @@ def candidates_of(run: Run) -> list[Candidate]:
         raise UsageError(f"{run.path} has no {TABLE}: `sparring classify` writes it where examples have no label")
     try:
         text = path.read_text(encoding="utf-8", errors="surrogateescape")
-        lines = list(csv.DictReader(io.StringIO(text, newline=""), strict=True))
-        return [
-            Candidate(
-                line["name"], line["label"].strip(), line.get("guess") or "", _number(line), line.get("why") or ""
-            )
-            for line in lines
-        ]
+        lines = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+        if missing := {"name", "label", "guess"} - set(lines.fieldnames or ()):
+            raise ValueError(f"no column {min(missing)}")
+        return [_candidate(line) for line in lines]
     except (OSError, csv.Error, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise SparringError(
-            f"{path} is damaged ({error}): move it away, and run the training's command again"
-        ) from error
+        reason = f"{path} is damaged ({error})"
+        raise SparringError(f"{reason}: move it away, and run the command of the training again") from error
 
 
-def _number(line: Mapping[str, Any]) -> float | None:
-    return float(line["probability"]) if line.get("probability") else None
+def _candidate(line: Mapping[str, Any]) -> Candidate:
+    probability = float(line["probability"]) if line.get("probability") else None
+    guess, reason = line.get("guess") or "", line.get("why") or ""
+    return Candidate(line["name"], line["label"].strip(), guess, probability, reason)
 
 
 def to_label(candidates: Iterable[Candidate]) -> list[Candidate]:

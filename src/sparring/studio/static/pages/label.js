@@ -5,7 +5,7 @@ import { attempt, field, h, say } from "../dom.js";
 import { count } from "../format.js";
 import { address, keep } from "../state.js";
 import { factsOf } from "./label_facts.js";
-import { gridOf, legendOf } from "./label_grid.js";
+import { gridOf, keysHint, legendOf } from "./label_grid.js";
 import { roundsOf } from "./label_rounds.js";
 
 export const title = "Label";
@@ -52,7 +52,7 @@ async function batch(page, first) {
     h("button", { type: "button", disabled: page.first + SHOWN >= page.count, onclick: () => turn(page, 1) }, "Next examples"));
   const rounds = roundsOf(page, answer, grid);
   page.work.replaceChildren(
-    h("div", { class: "labelling" }, h("section", {}, h("h2", {}, "Examples"), grid.element, legendOf(answer.classes, grid), turning),
+    h("div", { class: "labelling" }, h("section", {}, h("h2", {}, "Examples"), legendOf(answer.classes, grid), grid.element, turning, keysHint()),
       h("div", {}, rounds, facts.element)));
   if (guesses) showGuesses(grid, answer);
   grid.take();

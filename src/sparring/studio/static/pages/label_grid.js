@@ -99,11 +99,15 @@ export function gridOf(run, batch, on) {
 
 // Return the buttons of all answers, with their keys.
 export function legendOf(classes, grid) {
-  const button = (key, text, act) => h("button", { type: "button", onclick: act }, h("kbd", {}, key), ` ${text}`);
+  const button = (key, text, act) => h("button", { type: "button", onclick: act }, h("kbd", {}, key), text === key ? "" : ` ${text}`);
   const answers = keysOf(classes).map((key, k) => button(key, classes[k], () => grid.answer({ kind: "class", label: classes[k] })));
   const others = Object.entries(OTHER).map(([key, answer]) => button(key, answer.kind, () => grid.answer(answer)));
-  return h("div", {}, h("div", { class: "answers", role: "group", "aria-label": "answers" }, answers, others, button("u", "undo", grid.undo)),
-    h("p", { class: "hint", id: "keys" }, "Arrows move, Shift and arrows choose several, Space repeats the last answer, Enter shows the next examples, P plays a sound."));
+  return h("div", { class: "answers", role: "group", "aria-label": "answers" }, answers, others, button("u", "undo", grid.undo));
+}
+
+// Return the description of the other keys.
+export function keysHint() {
+  return h("p", { class: "hint", id: "keys" }, "Arrows move, Shift and arrows choose several, Space repeats the last answer, Enter shows the next examples, P plays a sound.");
 }
 
 function cellOf(example, k, count) {
