@@ -13,7 +13,7 @@ from .runs import train
 @pytest.fixture(scope="session")
 def _trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("trained")
-    train(folder, "classify", "digits", "--labels", 60, "--images", 1500, "few")
+    train(folder, "classify", "digits", "--labels", 60, "--images", 1000, "few")
     return folder
 
 
