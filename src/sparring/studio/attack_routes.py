@@ -15,6 +15,7 @@ from starlette.routing import Route
 
 from sparring.data.open import open_source
 from sparring.data.reader_api import ReadOptions
+from sparring.engine.atomic_io import remove
 from sparring.engine.errors import SparringError, UsageError
 from sparring.engine.run_folder import Run
 from sparring.models.capabilities import Predictor
@@ -119,7 +120,10 @@ async def uploaded(request: Request) -> Response:
 def _uploaded(studio: Studio, body: dict[str, Any]) -> dict[str, Any]:
     _, classifier = _model(studio, body)
     path: Path = body["path"]
-    data = open_source(path, ReadOptions(resize=True), like=classifier.spec, keep_duplicates=True).split(None)
+    try:
+        data = open_source(path, ReadOptions(resize=True), like=classifier.spec, keep_duplicates=True).split(None)
+    finally:
+        remove(path.parent)  # the one example is kept
     note = "" if len(data) == 1 else f"the first of {len(data):,} {data.report.unit} in {path.name}"
     return {**_kept(studio, classifier, data[np.arange(1)][0]), "note": note}
 

@@ -14,7 +14,7 @@ const TEXTS = ["run", "own", "norm", "target"];
 const NUMBERS = ["example", "eps", "steps", "seed"];
 
 export async function show(main, parameters, signal) {
-  const { models } = { models: await get("/api/classifiers", {}, signal) };
+  const models = await get("/api/classifiers", {}, signal);
   main.append(h("h1", {}, "Attack"));
   if (!models.length) {
     main.append(h("p", {}, "No run has a classifier yet. ", h("a", { href: address("runs") }, "Train one"), " with classify or harden."));
@@ -50,7 +50,8 @@ async function playground(main, state, signal) {
   page.attack = latest(() => attack(page));
   page.search = latest(() => search(page));
   controls(page);
-  await page.attack();
+  if (model.count || state.own) await page.attack();
+  else page.results.replaceChildren(h("p", {}, "Draw an example or choose a file."));
 }
 
 // Where the example comes from
@@ -62,10 +63,10 @@ function examples(page) {
   fill(page, model.examples);
   const file = h("input", { type: "file", onchange: () => attempt(() => useFile(page, file.files[0])) });
   return h("section", { class: "panel" }, h("h2", {}, "Example"),
-    model.missing ? h("p", { class: "wrong" }, `${model.missing}. Draw an example or choose a file.`) : strip,
+    model.missing ? h("p", { class: "wrong" }, model.missing) : strip,
     model.count > 24 && pager(page),
     model.drawable && h("details", {}, h("summary", {}, "Draw one"), pad((drawing) => attempt(() => useDrawing(page, drawing)))),
-    h("details", {}, h("summary", {}, "Take a file"), field("File", file, `of one of the ${model.kind === "image" ? "formats of pictures" : "formats that the run was trained on"}`)));
+    h("details", {}, h("summary", {}, "Take a file"), field("File", file, "a picture, a recording or a table, as the run's data are")));
 }
 
 function fill(page, list) {
