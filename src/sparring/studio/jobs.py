@@ -18,8 +18,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from sparring.engine.atomic_io import explain_os_errors, write
-from sparring.engine.errors import UsageError
+from sparring.engine.atomic_io import explain_os_errors, remove, write
+from sparring.engine.errors import SparringError, UsageError
 
 LOG_BYTES = 20_000
 """Bytes at the end of a log that are shown."""
@@ -71,7 +71,13 @@ class Jobs:
                     stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
                 )  # fmt: skip
         job = Job(name, tuple(args), out, process.pid, _birth(process.pid), time.time())
-        write(folder / "job.json", json.dumps(asdict(job)))
+        try:
+            write(folder / "job.json", json.dumps(asdict(job)))
+        except SparringError:  # without its record the page could not stop it
+            process.kill()
+            process.wait()
+            remove(folder)
+            raise
         self._jobs[name], self._processes[name] = job, process
         return job
 

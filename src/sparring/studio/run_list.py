@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
+from stat import S_ISDIR, S_ISREG
 
 from sparring.engine.errors import SparringError, UsageError
 from sparring.engine.run_folder import Run, metrics_of
@@ -22,6 +24,8 @@ STARTED_SECONDS = 86_400.0
 TAIL_BYTES = 4_000
 MAX_JSON = 20_000_000
 """Largest size of a JSON file of a run, in bytes."""
+CACHED_RUNS = 4096
+"""Runs whose files are not read again while they are the same."""
 MAX_REASON = 300
 """Largest number of letters of a message in the list."""
 
@@ -79,8 +83,7 @@ def find_run(folder: Path, name: str) -> Run:
     """Return the run of a name in the list; raise UsageError where the list has none. No path is made of `name`."""
     for known in run_names(folder):
         if known == name:
-            if reason := _strange_entry(folder / known):
-                raise UsageError(f"the run '{name}' is not opened: {reason}")
+            _signature(folder / known)
             return Run(folder / known)
     raise UsageError(f"there is no run '{name}' in {folder}: reload the page")
 
@@ -89,49 +92,61 @@ def newest_frame(run: Run) -> Path | None:
     """Return the path of the newest picture; None where there is none. It is `run.frames()[-1]` without the others."""
     folder = run.path / "samples"
     try:
-        names = [name for name in os.listdir(folder) if name.endswith(".png") and name[:-4].isdecimal()]
+        name = _newest(str(folder), os.stat(folder).st_mtime_ns)
     except OSError:
         return None
-    return folder / max(names, key=lambda name: int(name[:-4])) if names else None
+    return folder / name if name else None
 
 
 def summary_of(folder: Path, name: str, jobs: Jobs) -> RunSummary:
     """Return the row of one run; a damaged run has a row as well."""
-    run = Run(folder / name)
     if (shown := name.encode(errors="backslashreplace").decode()) != name:
         return RunSummary(shown, "damaged", "the name of the folder is no text: rename it")
-    if reason := _strange_entry(run.path):
-        return RunSummary(name, "damaged", reason)
     try:
-        settings = run.settings
-        plan, data, recipe = settings["plan"], settings["data"], settings["recipe"]
-        total, kind = int(plan["images"]), str(data["spec"]["kind"])
-        fields = {"command": settings["command"], "recipe": recipe["name"], "source": data["source"]}
-        fields = {key: str(value) for key, value in fields.items()}
+        facts = _facts(folder / name, _signature(folder / name))
     except (SparringError, KeyError, TypeError, ValueError, OverflowError) as error:
         reason = str(error) if isinstance(error, SparringError) else "run.json is damaged: train anew"
         return RunSummary(name, "damaged", reason[:MAX_REASON])
-    nimg, written = _progress(run.path / "metrics.jsonl")
     job = jobs.latest(name)
-    state, note = _state(job, nimg, total, written, jobs)
+    state, note = _state(job, facts.nimg, facts.total, facts.written, jobs)
+    return replace(facts, name=name, state=state, note=note, job=job.id if job else "")
+
+
+@lru_cache(maxsize=CACHED_RUNS)
+def _facts(path: Path, signature: tuple[object, ...]) -> RunSummary:
+    """Return what the files of a run tell; they are read anew when `signature` changes."""
+    run = Run(path)
+    settings = run.settings
+    plan, data, recipe = settings["plan"], settings["data"], settings["recipe"]
+    nimg, written = _progress(path / "metrics.jsonl")
     return RunSummary(
-        name, state, note, **fields, kind=kind, nimg=nimg, total=total, written=written, scores=scores_of(run),
-        job=job.id if job else "",
+        "", "", "", command=str(settings["command"]), recipe=str(recipe["name"]), source=str(data["source"]),
+        kind=str(data["spec"]["kind"]), nimg=nimg, total=int(plan["images"]), written=written, scores=scores_of(run),
     )  # fmt: skip
 
 
-def _strange_entry(path: Path) -> str:
-    """Return why a run folder is not read: it holds a link, a pipe, a device or too large a JSON file."""
+def _signature(path: Path) -> tuple[tuple[str, int, int], ...]:
+    """Return names, times and sizes of what is in a run folder.
+
+    Raises UsageError where it holds what is not read: a link, a pipe, a device, or too large a JSON file.
+    """
     try:
         with os.scandir(path) as entries:
-            for entry in entries:
-                if not (entry.is_file(follow_symlinks=False) or entry.is_dir(follow_symlinks=False)):
-                    return f"'{entry.name}' in it is neither a file nor a folder: remove it"
-                if entry.name.endswith(".json") and entry.stat(follow_symlinks=False).st_size > MAX_JSON:
-                    return f"'{entry.name}' in it is larger than {MAX_JSON / 1e6:.0f} MB: remove it"
+            listing = [(entry, entry.stat(follow_symlinks=False)) for entry in entries]
     except OSError as error:
-        return f"it cannot be read: {error.strerror}"
-    return ""
+        raise UsageError(f"{path.name} cannot be read: {error.strerror}") from error
+    for entry, status in listing:
+        if not (S_ISREG(status.st_mode) or S_ISDIR(status.st_mode)):
+            raise UsageError(f"'{entry.name}' in {path.name} is neither a file nor a folder: remove it")
+        if entry.name.endswith(".json") and status.st_size > MAX_JSON:
+            raise UsageError(f"'{entry.name}' in {path.name} is larger than {MAX_JSON / 1e6:.0f} MB: remove it")
+    return tuple((entry.name, status.st_mtime_ns, status.st_size) for entry, status in listing)
+
+
+@lru_cache(maxsize=CACHED_RUNS)
+def _newest(folder: str, modified: int) -> str:
+    names = [name for name in os.listdir(folder) if name.endswith(".png") and name[:-4].isdecimal()]
+    return max(names, key=lambda name: int(name[:-4]), default="")
 
 
 def started_jobs(jobs: Jobs, names: set[str]) -> Iterator[RunSummary]:
@@ -151,10 +166,11 @@ def _progress(path: Path) -> tuple[int, float]:
         with open(path, "rb") as file:
             status = os.fstat(file.fileno())
             file.seek(max(0, status.st_size - TAIL_BYTES))
-            lines = list(metrics_of(file.read().decode(errors="replace")))
+            lines = file.read().decode(errors="replace").splitlines()
     except OSError:
         return 0, 0.0
-    return (int(lines[-1]["nimg"]) if lines else 0), status.st_mtime
+    newest = next((line for text in reversed(lines) for line in metrics_of(text)), None)
+    return (int(newest["nimg"]) if newest else 0), status.st_mtime
 
 
 def _state(job: Job | None, nimg: int, total: int, written: float, jobs: Jobs) -> tuple[str, str]:
