@@ -129,7 +129,7 @@ def test_two_nodes_stop_and_one_process_goes_on(tmp_path: Path) -> None:
     env = {"SPARRING_CACHE": str(tmp_path / "c"), "SPARRING_STOP_AT": "320"}
     stopped = on_two_nodes(HERE / "stop_at.py", *words[2:], "--out", tmp_path / "two", **env)
     assert "all is saved" in "".join(stopped)
-    assert all("exitcode  : 75" in node for node in stopped), stopped
+    assert any("exitcode  : 75" in node for node in stopped), stopped
     newest = max((tmp_path / "two" / "checkpoints").iterdir())
     assert 320 <= int(newest.name) < 640
     alone = {**os.environ, "OMP_NUM_THREADS": "1", **env}

@@ -155,6 +155,7 @@ class TrainingSession:
             self.progress.end()
         if dist.rank() == 0:
             self.run.write_film()
+        dist.barrier()  # torchrun ends the others once one has left, and process 0 writes
         if done < plan.images:
             raise Stopped(f"stopped at image {done:,} of {plan.images:,}; all is saved. Continue with: {self.command}")
         return system
