@@ -54,8 +54,8 @@ class Page:
         self.one("#pages a")  # the page has its token
         self.driver.get(f"{self.url}/#/{address}")
 
-    def until(self, condition: Callable[[], Any]) -> Any:
-        end = time.monotonic() + WAIT_SECONDS
+    def until(self, condition: Callable[[], Any], seconds: float = WAIT_SECONDS) -> Any:
+        end = time.monotonic() + seconds
         while not (value := condition()):
             assert time.monotonic() < end, self.driver.find_element("id", "main").text
             time.sleep(0.05)
@@ -158,7 +158,7 @@ def test_a_hole_is_painted_by_keyboard_and_filled(page: Page) -> None:
 def test_concepts_are_explained_moved_and_tested(page: Page, folder: Path) -> None:
     page.open("concepts?run=r3")
     page.button("Explain the run").click()
-    page.until(lambda: page.all(".handles input[type=range]"))
+    page.until(lambda: page.all(".handles input[type=range]"), seconds=200)
     saved = json.loads((folder / "r3/explain.json").read_text())
     assert len(page.all("tbody tr")) == len(saved["handles"])
     text = page.one("main").text

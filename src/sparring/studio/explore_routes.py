@@ -86,8 +86,8 @@ def model_of(studio: Studio, body: dict[str, Any]) -> GeneratorModel:
 def _rows(studio: Studio, body: dict[str, Any]) -> tuple[GeneratorModel, list[Point], Any, Any]:
     """Return the generator of a request, its points, their stored rows and labels."""
     model, points = model_of(studio, body), points_of(body)
-    path = find_run(studio.folder, text_field(body, "run")).path
-    steps = steps_of(path, model) if any(point.moves for point in points) else []
+    moving = any(point.moves for point in points)
+    steps = steps_of(find_run(studio.folder, text_field(body, "run")).path, model) if moving else []
     z, y = latents_of(model, points, levels_of(model), steps)
     return model, points, generate(model, z, y), y
 

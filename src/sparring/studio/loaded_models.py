@@ -10,6 +10,8 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, TypeVar
 
+import torch
+
 from sparring.models.load import load_capable
 from sparring.models.saved import PLAYERS
 
@@ -22,13 +24,14 @@ T = TypeVar("T")
 class LoadedModels:
     """A cache of saved models. A model that was written anew is loaded anew.
 
-    Computing in one thread keeps the page from taking cores from a training, and its answers in order.
+    One thread computes, without others of torch's. On busy cores several wait for each other: a frame of a walk then
+    took 210 ms in place of 84 (benchmarks/studio_walk.py). And the trainings keep the other cores.
     """
 
     def __init__(self) -> None:
         self._models: OrderedDict[tuple[object, ...], Any] = OrderedDict()
         self._lock = Lock()
-        self._worker = ThreadPoolExecutor(1, "models")
+        self._worker = ThreadPoolExecutor(1, "models", initializer=torch.set_num_threads, initargs=(1,))
 
     def load(self, path: Path, capability: type[C], **options: Any) -> C:
         """Return the first model of a run that has the capability; `options` are those of `models.load.load`.

@@ -10,6 +10,12 @@ export function shown(view, description) {
   return { image: picture, sound, series, table }[view.kind](view, description);
 }
 
+// Replace the children of an element; sounds among the old ones are freed.
+export function refill(element, ...children) {
+  for (const audio of element.querySelectorAll("audio")) URL.revokeObjectURL(audio.src);
+  element.replaceChildren(...children);
+}
+
 // Return the bytes of a base64 text.
 export function bytesOf(text) {
   return Uint8Array.from(atob(text), (character) => character.charCodeAt(0));

@@ -2,8 +2,7 @@
 
 import { post } from "../api.js";
 import { attempt, h } from "../dom.js";
-import { shown } from "../views.js";
-import { choosable } from "./explore_samples.js";
+import { captioned, choosable } from "./explore_samples.js";
 
 export function quiz(page) {
   const { state } = page;
@@ -46,5 +45,5 @@ function asked(page, question, score, permuted, next) {
     more.focus();
   });
   return [h("blockquote", {}, question.sentence),
-    h("div", { class: "quiz" }, h("figure", {}, shown(question.before, "the sample"), h("figcaption", {}, "the sample")), options), word, more];
+    h("div", { class: "quiz" }, captioned(question.before, "the sample", "the sample"), options), word, more];
 }

@@ -3,7 +3,8 @@
 import { get, post } from "../api.js";
 import { choice } from "../controls.js";
 import { field, h } from "../dom.js";
-import { bytesOf, draw, shown } from "../views.js";
+import { captioned } from "./explore_samples.js";
+import { bytesOf, draw } from "../views.js";
 
 const POLL_MS = 1000;
 const HOLE = [255, 64, 160];
@@ -49,7 +50,7 @@ export function completion(page) {
     const { views, log_probabilities: logs, exact, notes } = await post("/api/complete", body, page.stopped);
     results.replaceChildren(...views.map((view, k) => {
       const text = `log P ${logs[k].toFixed(1)}`;
-      return h("figure", {}, shown(view, `fill ${k + 1}, ${text}`), h("figcaption", {}, text));
+      return captioned(view, `fill ${k + 1}, ${text}`, text);
     }));
     note.textContent = [`log P(hole | known) in nats${exact ? "" : ", estimates"}`, ...notes].join(". ");
   });

@@ -2,9 +2,9 @@
 
 import { post } from "../api.js";
 import { field, h, say } from "../dom.js";
-import { caption } from "./explore_samples.js";
+import { caption, captioned } from "./explore_samples.js";
 import { newestOnly } from "../newest.js";
-import { shown } from "../views.js";
+import { refill } from "../views.js";
 
 export function picked(page) {
   const { state, facts } = page;
@@ -36,8 +36,7 @@ function mixing(page, seed) {
     ({ views, labels, densities }) => {
       const sources = Object.entries(levels()).map(([name, each]) => `${name}: seed ${each}`);
       const texts = [caption(seed(), labels[0], densities?.[0]), ...sources, "mixed"];
-      results.replaceChildren(...views.map((view, k) =>
-        h("figure", {}, shown(view, texts[k]), h("figcaption", {}, texts[k]))));
+      refill(results, ...views.map((view, k) => captioned(view, texts[k], texts[k])));
     },
     (error) => error.name !== "AbortError" && say(error.message, true),
   );
@@ -65,7 +64,7 @@ function nearest(page, seed) {
       const found = await post("/api/nearest", page.body(page.sides[0], [{ seed: seed() }]), page.stopped);
       list.replaceChildren(...found.views.map((view, k) => {
         const text = [`distance ${found.distances[k]}`, found.labels[k] && `class ${found.labels[k]}`, found.names[k]].filter(Boolean).join(" · ");
-        return h("figure", {}, shown(view, `training image at ${text}`), h("figcaption", {}, text));
+        return captioned(view, `training image at ${text}`, text);
       }));
       note.textContent = `The nearest of ${found.searched.toLocaleString("en")} training images: root mean square difference in grey levels of 255.`;
     } catch (error) {

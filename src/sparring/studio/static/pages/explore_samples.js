@@ -4,7 +4,7 @@ import { post, postRaw } from "../api.js";
 import { offer } from "../controls.js";
 import { attempt, h, say } from "../dom.js";
 import { newestOnly } from "../newest.js";
-import { shown, tableOf } from "../views.js";
+import { refill, shown, tableOf } from "../views.js";
 
 export function sampleGrid(page) {
   const { state, sides } = page;
@@ -27,10 +27,15 @@ export function sampleGrid(page) {
 
 function fill(page, grid, { views, labels, densities, wanted }) {
   const captions = views.map((_, k) => caption(wanted[k].seed, labels[k], densities?.[k]));
-  if (views[0].kind === "table") grid.replaceChildren(tableOf(views, captions));
-  else grid.replaceChildren(...views.map((view, k) => choosable(view, `sample of ${captions[k]}`, captions[k],
+  if (views[0].kind === "table") refill(grid, tableOf(views, captions));
+  else refill(grid, ...views.map((view, k) => choosable(view, `sample of ${captions[k]}`, captions[k],
     { "data-seed": wanted[k].seed, onclick: () => page.pick(wanted[k].seed) })));
   mark(grid, page.state.picked);
+}
+
+// Return an example with its caption.
+export function captioned(view, description, text) {
+  return h("figure", { class: view.kind === "image" ? null : "wide" }, shown(view, description), h("figcaption", {}, text));
 }
 
 // Return an example with its caption; pictures are chosen by a press, others by a button below.

@@ -4,7 +4,7 @@ import { post, postRaw } from "../api.js";
 import { choice, offer, slider } from "../controls.js";
 import { attempt, field, h, say } from "../dom.js";
 import { newestOnly } from "../newest.js";
-import { canvasOf, draw, shown } from "../views.js";
+import { canvasOf, draw, refill, shown } from "../views.js";
 
 const SECONDS_A_SEED = 2;
 const FILM_FRAMES_A_SEED = 16;
@@ -60,7 +60,7 @@ export function screen(page, side, element) {
   let canvas = null;
   const receive = (answer) => {
     if (answer.view) {
-      element.replaceChildren(shown(answer.view, "sample on the way"));
+      refill(element, shown(answer.view, "sample on the way"));
       return;
     }
     if (!canvas) {
