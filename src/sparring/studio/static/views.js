@@ -58,16 +58,16 @@ function sound({ wav, peaks, seconds }, description) {
 function series({ lines }, description) {
   const values = lines.flatMap(({ points }) => points.map(([, value]) => value)).filter((value) => value !== null);
   const [low, high] = [Math.min(...values), Math.max(...values)];
+  const ends = Number.isFinite(low) ? `${low.toPrecision(3)} to ${high.toPrecision(3)}` : "no numbers";
   const last = Math.max(...lines.map(({ points }) => points.at(-1)?.[0] ?? 0), 1);
-  const box = drawing("0 0 100 50", `${description}: ${lines.map(({ name }) => name).join(", ")}, from ${low} to ${high}`);
+  const box = drawing("0 0 100 50", `${description}: ${lines.map(({ name }) => name).join(", ")}, ${ends}`);
   lines.forEach(({ points }, k) => box.append(line(pathOf(points, last, low, high), COLOURS[k % COLOURS.length])));
   const legend = lines.map(({ name }, k) => {
     const mark = h("span", { class: "mark", "aria-hidden": "true" });
     mark.style.background = COLOURS[k % COLOURS.length];
     return h("span", {}, mark, name);
   });
-  const range = Number.isFinite(low) ? `${low} to ${high}` : "no numbers";
-  return h("div", { class: "series" }, box, h("div", { class: "legend hint" }, legend, h("span", {}, range)));
+  return h("div", { class: "series" }, box, h("div", { class: "legend hint" }, legend, h("span", {}, ends)));
 }
 
 function pathOf(points, last, low, high) {
