@@ -7,43 +7,39 @@ import json
 import shutil
 from base64 import b64encode
 from pathlib import Path
-from urllib.error import HTTPError
-from urllib.request import Request, urlopen
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from .server import Server, serving
+from .client import Client
 
 pytestmark = pytest.mark.slow
 
 
-def refused(server: Server, path: str, body: object) -> str:
+def refused(client: Client, path: str, body: object) -> str:
     """Return the message of a refusal, which is a wrong request and no failure of the server."""
-    with pytest.raises(HTTPError) as wrong:
-        server.request(path, body)
-    assert wrong.value.code == 400
-    return str(json.load(wrong.value)["error"])
+    return client.refused("POST", path, content=json.dumps(body), headers={"content-type": "application/json"})
 
 
 def test_an_example_is_attacked_and_wrong_requests_are_named(runs: Path) -> None:
-    with serving(runs) as server:
-        assert [each["name"] for each in server.request("/api/classifiers")] == ["few"]
-        model = server.request("/api/attack/model?run=few&first=24")
-        assert [each["number"] for each in model["examples"]] == list(range(24, 48))
-        assert model["count"] == 297 and model["classes"] == list("0123456789") and not model["missing"]
-        trial = server.request("/api/attack", {"run": "few", "example": 3, "norm": "Linf", "eps": 0.3, "steps": 10})
-        assert trial["success"] and len(trial["answers"]) == 2 and 0 < trial["budget"] <= 0.3001
-        assert trial["answers"][1]["likeliest"] != trial["label"]
-        smallest = server.request("/api/attack/smallest", {"run": "few", "example": 3, "norm": "Linf"})["budget"]
-        assert 0 <= smallest <= 0.3
-        same = server.request("/api/attack", {"run": "few", "example": 3, "norm": "Linf", "eps": 0.3, "steps": 10})
-        assert same == trial
-        _check_wrong_requests(server)
+    client = Client(runs)
+    assert [each["name"] for each in client.get("classifiers")] == ["few"]
+    model = client.get("attack/model", run="few", first="24")
+    assert [each["number"] for each in model["examples"]] == list(range(24, 48))
+    assert model["count"] == 297 and model["classes"] == list("0123456789") and not model["missing"]
+    sliders = {"run": "few", "example": 3, "norm": "Linf", "eps": 0.3, "steps": 10}
+    trial = client.post("attack", **sliders)
+    assert trial["success"] and len(trial["answers"]) == 2 and 0 < trial["budget"] <= 0.3001
+    assert trial["answers"][1]["likeliest"] != trial["label"]
+    smallest = client.post("attack/smallest", run="few", example=3, norm="Linf")["budget"]
+    assert 0 <= smallest <= 0.3
+    assert client.post("attack", **sliders) == trial
+    _check_wrong_requests(client)
 
 
-def _check_wrong_requests(server: Server) -> None:
+def _check_wrong_requests(client: Client) -> None:
     for change, message in (
         ({"run": "../few"}, "there is no run"),
         ({"run": "few", "example": 297}, "example = 297"),
@@ -57,39 +53,36 @@ def _check_wrong_requests(server: Server) -> None:
         ({"run": "few", "own": "../../few/run"}, "not kept any more"),
         ({"run": ["few"]}, "'run' has to be a text"),
     ):
-        assert message in refused(server, "/api/attack", change)
-    assert "trained without noise" in refused(server, "/api/attack/certificate", {"run": "few", "example": 1})
+        assert message in refused(client, "attack", change)
+    assert "trained without noise" in refused(client, "attack/certificate", {"run": "few", "example": 1})
     huge = {"run": "few", "width": 100_000, "height": 100_000, "ink": "AAAA"}
-    assert "at most 1024x1024" in refused(server, "/api/attack/draw", huge)
+    assert "at most 1024x1024" in refused(client, "attack/draw", huge)
     assert "nothing is drawn" in refused(
-        server, "/api/attack/draw", {"run": "few", "width": 2, "height": 2, "ink": "AAAAAA=="}
+        client, "attack/draw", {"run": "few", "width": 2, "height": 2, "ink": "AAAAAA=="}
     )
-    assert "no base64" in refused(server, "/api/attack/draw", {"run": "few", "width": 2, "height": 2, "ink": "%"})
+    assert "no base64" in refused(client, "attack/draw", {"run": "few", "width": 2, "height": 2, "ink": "%"})
 
 
 def test_drawings_and_files_are_examples_too(runs: Path) -> None:
     ink = np.zeros((280, 280), np.uint8)
     ink[20:260, 120:160] = 255
-    with serving(runs) as server:
-        body = {"run": "few", "width": 280, "height": 280, "ink": b64encode(ink.tobytes()).decode()}
-        drawing = server.request("/api/attack/draw", body)
-        assert (drawing["view"]["width"], drawing["view"]["height"]) == (8, 8)
-        trial = server.request("/api/attack", {"run": "few", "own": drawing["own"], "eps": 0.1})
-        assert trial["label"] == "" and trial["answers"][0]["label"]
-        sent = io.BytesIO()
-        Image.fromarray(ink).save(sent, "PNG")
-        assert len(_upload(server, "one.png", sent.getvalue())["own"]) == 16
-        with pytest.raises(HTTPError) as wrong:
-            _upload(server, "notes.png", b"no picture")
-        assert "notes.png" in json.load(wrong.value)["error"]
+    client = Client(runs)
+    body = {"run": "few", "width": 280, "height": 280, "ink": b64encode(ink.tobytes()).decode()}
+    drawing = client.post("attack/draw", **body)
+    assert (drawing["view"]["width"], drawing["view"]["height"]) == (8, 8)
+    trial = client.post("attack", run="few", own=drawing["own"], eps=0.1)
+    assert trial["label"] == "" and trial["answers"][0]["label"]
+    sent = io.BytesIO()
+    Image.fromarray(ink).save(sent, "PNG")
+    assert len(_upload(client, "one.png", sent.getvalue()).json()["own"]) == 16
+    wrong = _upload(client, "notes.png", b"no picture")
+    assert wrong.status_code >= 400 and "notes.png" in wrong.json()["error"]
+    assert not list((runs / ".studio" / "uploads").glob("*"))  # the one example is kept, the file is not
 
 
-def _upload(server: Server, name: str, content: bytes) -> dict[str, str]:
-    headers = {"x-sparring-token": server.token, "content-type": "application/octet-stream"}
-    request = Request(f"{server.url}/api/attack/upload?run=few&name={name}", content, headers)
-    with urlopen(request, timeout=60) as response:
-        answer: dict[str, str] = json.load(response)
-        return answer
+def _upload(client: Client, name: str, content: bytes) -> Any:
+    headers = {"content-type": "application/octet-stream"}
+    return client.send("POST", f"attack/upload?run=few&name={name}", content=content, headers=headers)
 
 
 def test_runs_without_a_classifier_or_with_damage_are_named(runs: Path) -> None:
@@ -101,13 +94,12 @@ def test_runs_without_a_classifier_or_with_damage_are_named(runs: Path) -> None:
     settings["data"]["source"] = "/nowhere/at/all"
     (runs / "gone" / "run.json").write_text(json.dumps(settings))
     (runs / "broken" / "classifier.safetensors").write_bytes(b"x" * 100)
-    with serving(runs) as server:
-        assert [each["name"] for each in server.request("/api/classifiers")] == ["broken", "few", "gone"]
-        message = refused(server, "/api/attack", {"run": "generator", "example": 1})
-        assert "classifier" in message
-        gone = server.request("/api/attack/model?run=gone")
-        assert "/nowhere/at/all" in gone["missing"] and gone["examples"] == []
-        assert "/nowhere/at/all" in refused(server, "/api/attack", {"run": "gone", "example": 1})
-        with pytest.raises(HTTPError) as damaged:
-            server.request("/api/attack", {"run": "broken", "example": 1})
-        assert damaged.value.code == 500 and "damaged" in json.load(damaged.value)["error"]
+    client = Client(runs)
+    assert [each["name"] for each in client.get("classifiers")] == ["broken", "few", "gone"]
+    message = refused(client, "attack", {"run": "generator", "example": 1})
+    assert "classifier" in message
+    gone = client.get("attack/model", run="gone")
+    assert "/nowhere/at/all" in gone["missing"] and gone["examples"] == []
+    assert "/nowhere/at/all" in refused(client, "attack", {"run": "gone", "example": 1})
+    damaged = client.send("POST", "attack", json={"run": "broken", "example": 1})
+    assert damaged.status_code == 500 and "damaged" in damaged.json()["error"]

@@ -10,6 +10,7 @@ import { barsOf, sliderOf, verdictOf } from "./attack_parts.js";
 
 export const title = "Attack";
 
+const IDLE = 300;
 const TEXTS = ["run", "own", "norm", "target"];
 const NUMBERS = ["example", "eps", "steps", "seed"];
 
@@ -28,7 +29,7 @@ export async function show(main, parameters, signal) {
 }
 
 function stateOf(parameters, models) {
-  const state = { run: models[0].name, own: "", norm: "", target: "", example: 0, eps: NaN, steps: 20, seed: 0 };
+  const state = { run: models[0].name, own: "", norm: "", target: "", example: 0, eps: NaN, steps: 10, seed: 0 };
   for (const name of TEXTS) state[name] = parameters.get(name) ?? state[name];
   for (const name of NUMBERS) {
     const value = Number.parseFloat(parameters.get(name) ?? "");
@@ -132,7 +133,7 @@ function controls(page) {
     h("option", { value: "" }, "any other class"),
     model.classes.map((name) => h("option", { value: name, selected: name === state.target }, name)));
   const steps = h("input", { type: "number", min: 1, max: 200, value: state.steps, onchange: () => {
-    state.steps = Math.max(1, Math.min(200, Math.round(Number(steps.value) || 20)));
+    state.steps = Math.max(1, Math.min(200, Math.round(Number(steps.value) || 10)));
     page.attack();
   } });
   const slider = sliderOf(budget, state.eps, (eps) => { state.eps = eps; page.attack(); });
@@ -156,8 +157,10 @@ async function attack(page) {
   if (subject !== page.subject) {
     page.subject = subject;
     page.smallest = Infinity;
-    page.search();
+    page.searched = false;
   }
+  clearTimeout(page.waiting); // the search takes longer than an attack: it waits until the sliders rest
+  if (!page.searched) page.waiting = setTimeout(() => { page.searched = true; page.search(); }, IDLE);
   if (trial.success && !target) fooled(page, trial.budget);
 }
 
