@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
 from importlib.resources import files
 from typing import Any
 
@@ -38,7 +39,13 @@ def application(studio: Studio, hosts: Collection[str], keys: Keys) -> Guard:
         response.set_cookie(keys.cookie_name, keys.cookie, path="/files/", httponly=True, samesite="strict")
         return response
 
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        yield
+        studio.models.close()
+
     app = Starlette(
+        lifespan=lifespan,
         routes=[
             *_static_routes(),
             Route("/api/session", session, methods=["POST"]),

@@ -52,6 +52,10 @@ class LoadedModels:
         """Return `function(*args)`, computed in the one thread, after what was requested before."""
         return await asyncio.get_running_loop().run_in_executor(self._worker, function, *args)
 
+    def close(self) -> None:
+        """Drop what waits to be computed."""
+        self._worker.shutdown(wait=False, cancel_futures=True)
+
 
 def _modified(path: Path) -> int:
     try:

@@ -1,4 +1,4 @@
-"""The keys of the Label page, in node."""
+"""Parts of the pages that need no browser, in node."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 
 @pytest.mark.skipif(which("node") is None, reason="no node: apt-get install nodejs")
-def test_keys_of_the_label_page() -> None:
-    script = Path(__file__).with_name("label_keys.test.mjs")
+@pytest.mark.parametrize("script", sorted(Path(__file__).parent.glob("*.test.mjs")), ids=lambda path: path.name)
+def test_script(script: Path) -> None:
     done = subprocess.run(["node", "--test", str(script)], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stdout
