@@ -42,6 +42,17 @@ def test_a_protected_column_gives_groups_and_is_no_input(people: Path) -> None:
     assert spec_from_json(spec_to_json(data.spec)).groups == ("f", "m")
 
 
+def test_several_columns_give_combinations_of_their_values(tmp_path: Path) -> None:
+    lines = [f"{k},{'mf'[k % 2]},{('old', 'young', '')[k % 3]},{('low', 'high')[k % 2]}" for k in range(60)]
+    (tmp_path / "t.csv").write_text("\n".join(["n,sex,years,pay", *lines]))
+    data = read(tmp_path / "t.csv", label="pay", protect="sex, years")
+    assert data.spec.groups == ("f, old", "f, young", "m, old", "m, young")
+    assert [c.name for c in data.spec.columns] == ["n"]
+    assert groups(data)[:4] == ["m, old", "f, young", None, "f, old"]
+    with pytest.raises(UsageError, match="pay is the column of the class"):
+        read(tmp_path / "t.csv", label="pay", protect="sex,pay")
+
+
 def test_networks_see_the_column_on_request(people: Path) -> None:
     data = read(people, label="pay", protect="1", see_protected=True)
     assert [c.name for c in data.spec.columns] == ["age", "sex"] and data.groups is not None

@@ -12,7 +12,7 @@ from torch import nn
 
 from sparring.commands.adapting.adapt import adapt, is_adaptation
 from sparring.commands.adapting.candidates import check_target
-from sparring.commands.fairness.classify_fairly import classify_fairly
+from sparring.commands.fairness.classify_fairly import classify_fairly, is_fair_run
 from sparring.commands.fairness.result import FairClassification, fair_text
 from sparring.commands.private.classify import classify_privately, is_private_classification
 from sparring.commands.reporting import classifier_report
@@ -96,6 +96,8 @@ def classify(
         _refuse_beside_private(adapt_to=adapt_to, protect=protect, protect_from=protect_from, notion=notion, gap=gap)
         return classify_privately(request, private, delta, progress)
     adaptation, fair = is_adaptation(request), protect is not None or protect_from is not None
+    if is_fair_run(out) and not fair:
+        raise UsageError(f"{out} was begun with --protect: repeat that command as it was, or choose another --out")
     _check_combination(request, adaptation, fair, delta, target_labels, notion, gap)
     if adaptation:
         return adapt(request, target_labels, progress)

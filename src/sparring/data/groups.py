@@ -17,19 +17,23 @@ MAX_GROUPS = 20
 
 
 class GroupValues:
-    """Values of the protected column `name`, row by row; raises UsageError where there are too many for groups."""
+    """Values of the protected column `name`, row by row; raises UsageError where there are too many for groups.
+
+    Of several columns a group is a combination of their values.
+    """
 
     def __init__(self, name: str) -> None:
         self.name = name
         self._numbers: dict[str, int] = {}
         self._rows = array("q")
 
-    def add(self, cell: str) -> None:
-        """Add the next row's value; an empty cell is no group."""
-        value = cell.strip()
-        if is_nothing(value) or value == "?":
+    def add(self, *cells: str) -> None:
+        """Add the next row's value, or values; a row with an empty one is of no group."""
+        values = [cell.strip() for cell in cells]
+        if any(is_nothing(value) or value == "?" for value in values):
             self._rows.append(-1)
             return
+        value = ", ".join(values)
         self._rows.append(self._numbers.setdefault(value, len(self._numbers)))
         check_count(len(self._numbers), self.name)
 

@@ -72,6 +72,12 @@ def test_the_run_holds_the_chosen_classifier(report: FairClassification, people:
     choice = json.loads((run / "choice.json").read_text())
     assert choice["selected"] == "gap_penalty-3" and choice["candidates"][0]["test"]["parity"]["low"] > 0.2
     assert "gap_penalty-3" in (run / "report.html").read_text()
+    settings = json.loads((run / "run.json").read_text())
+    assert settings["fairness"]["protect"] == "group" and settings["fairness"]["selected"] == "gap_penalty-3"
+    assert settings["recipe"]["name"] == "gap_penalty" and settings["request"]["read"]["protect"] == "group"
+    assert sparring.doctor(run)
+    with pytest.raises(UsageError, match="was begun with --protect"):
+        sparring.classify(people, label="pay", out=run, images=100)
     model = sparring.load(run, "classifier")
     assert isinstance(model, sparring.Classifier) and [c.name for c in model.spec.columns] == ["skill", "club"]
     answers = sparring.predict(run, people)

@@ -37,6 +37,8 @@ from sparring.recipes.features.fair_base import FairRecipe
 
 GAP = 0.03
 """Largest gap of the chosen candidate, by default."""
+SETTINGS = "fairness"
+"""Entry of run.json that holds what was protected and which candidate was chosen."""
 TRAINED_FRACTION = 0.9
 """Fraction of the minutes for training; the rest is for calibration and measurement."""
 
@@ -71,6 +73,11 @@ def classify_fairly(
     return _conclude(candidates, trained, data, folder, base.notion, limit, protected, progress)
 
 
+def is_fair_run(path: str | Path | None) -> bool:
+    """Return whether there is a finished run of --protect."""
+    return path is not None and Run(path).exists and SETTINGS in Run(path).settings
+
+
 def _checked(source: Dataset, request: TrainRequest) -> Dataset:
     """Return the source; raise UsageError where its labels are no classes, or no examples are left to test on."""
     if source.vectors is not None:
@@ -88,7 +95,7 @@ def _folder(request: TrainRequest, protected: str) -> Path:
     if request.out is None:
         return new_run_folder(request.source, "fair")
     folder = Path(request.out)
-    if Run(folder).exists:
+    if Run(folder).exists and not is_fair_run(folder):
         raise UsageError(f"{folder} is a run without --protect: choose another --out")
     if not (folder / CANDIDATES).is_dir():
         Run(folder).check_writable()
@@ -190,4 +197,8 @@ def _conclude(
         )
     for suffix in ("json", "safetensors"):
         shutil.copyfile(run.path / f"classifier.{suffix}", folder / f"classifier.{suffix}")
+    trained_run = run if run.exists else Run(folder / CANDIDATES / FAIR_BASELINE)  # thresholds are not trained
+    shutil.copyfile(trained_run.path / "metrics.jsonl", folder / "metrics.jsonl")
+    summary = {"protect": protected, "notion": notion, "gap": limit, "selected": selected, "candidates": list(trained)}
+    Run(folder).write_settings({**trained_run.settings, SETTINGS: summary})
     return report

@@ -116,8 +116,8 @@ class Tables(RawDataset):
         self._target = self._find_target(table)
         self._protected = self._find_protected()
         drop = {self._column(name, "--drop") for name in options.drop}
-        if self._protected and not options.see_protected:
-            drop.add(self._protected)
+        if not options.see_protected:
+            drop |= set(self._protected)
         categorical = {self._column(name, "--categorical") for name in options.categorical}
         used = [name for name in self.header if name not in drop and name != self._target]
         self._check_nested(used)
@@ -148,13 +148,16 @@ class Tables(RawDataset):
             return like.target
         return self.files[0].label
 
-    def _find_protected(self) -> str | None:
-        """Return the protected column; raise UsageError where it is that of the class."""
-        if self.options.protect is None:
-            return None
-        if (name := self._column(self.options.protect, "--protect")) == self._target:
-            raise UsageError(f"--protect {name} is the column of the class: name another column")
-        return name
+    def _find_protected(self) -> list[str]:
+        """Return the protected columns; raise UsageError where one is that of the class."""
+        given = self.options.protect
+        if given is None:
+            return []
+        parts = [given] if given in self.header else given.split(",")
+        names = list(dict.fromkeys(self._column(part.strip(), "--protect") for part in parts))
+        if self._target in names:
+            raise UsageError(f"--protect {self._target} is the column of the class: name another column")
+        return names
 
     @property
     def vectors(self) -> NDArray[np.float32] | None:
@@ -163,7 +166,7 @@ class Tables(RawDataset):
 
     @property
     def groups(self) -> list[str | None] | None:
-        """Value of the protected column in each row; None for unknown."""
+        """Values of the protected columns in each row, joined; None for unknown."""
         return self._groups.to_list() if self._protected else None
 
     def _column(self, name: str, flag: str) -> str:
@@ -184,8 +187,8 @@ class Tables(RawDataset):
         positions = [self.header.index(name) for name in used]
         target = self.header.index(self._target) if self._target else None
         self._target_summary = ColumnSummary(self._target or "")
-        protected = self.header.index(self._protected) if self._protected else None
-        self._groups = GroupValues(self._protected or "")
+        protected = [self.header.index(name) for name in self._protected]
+        self._groups = GroupValues(", ".join(self._protected))
         numbers: dict[str, int] = {}
         counting = list(zip(summaries, positions, strict=True))
         for number, file in enumerate(self.files):
@@ -203,8 +206,8 @@ class Tables(RawDataset):
                     label = numbers.setdefault(cells[target], len(numbers))
                     if self._target_summary.has_more and not self._may_be_numbers():
                         self._target_summary.to_classes(self.name)  # raises: too many for classes
-                if protected is not None:
-                    self._groups.add(cells[protected])
+                if protected:
+                    self._groups.add(*(cells[k] for k in protected))
                 for column, value in ((self.items.file, number), (self.items.line, line), (self.items.label, label)):
                     column.append(value)
         self._labels = list(numbers)

@@ -39,7 +39,7 @@ class WholeTables(Tables):
     def plan(self, options: ReadOptions, like: DataSpec | None) -> TableSpec:
         """Count the cells of each column in a first reading, and choose how to read it."""
         self._like = like if isinstance(like, TableSpec) else None
-        self._target, self._protected, self._misfits, self._vectors = None, None, {}, None
+        self._target, self._protected, self._misfits, self._vectors = None, [], {}, None
         drop = {self._column(name, "--drop") for name in options.drop}
         categorical = {self._column(name, "--categorical") for name in options.categorical}
         label = self._column(options.label, "--label") if options.label is not None else self.files[0].label
