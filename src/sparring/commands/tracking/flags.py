@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from tyro.conf import arg
+from tyro.conf import FlagCreatePairsOff, arg
 
-from sparring.cli_read_flags import Switch
+Switch = Annotated[bool, arg(help_behavior_hint=""), FlagCreatePairsOff]
 
 
 @dataclass(frozen=True)
