@@ -299,6 +299,7 @@ def _parse_training(name: str, args: list[str]) -> tuple[Any, Any]:
     from sparring.recipes import RECIPES, recipe_class
 
     command = COMMANDS[name]
+    args = [arg.removeprefix("--pair=") for arg in args if arg != "--pair"]  # it only marks SOURCE
     if _value(args, "--adapt-to") and not _value(args, command.recipe_flag):  # every candidate, none with own flags
         return _parse(command.flags, name, args), None
     saved = saved_recipe(_value(args, "--out"))
@@ -338,8 +339,9 @@ def _kind(args: list[str]) -> str:
 
     sources = [arg for k, arg in enumerate(args) if not arg.startswith("-") and not (k and args[k - 1].startswith("-"))]
     source, kind = sources[:1] or [arg for arg in args if not arg.startswith("-")][-1:], _value(args, "--kind")
+    options = ReadOptions(label=_value(args, "--label"), pair_with=_value(args, "--with"))
     try:
-        return kind or guess_kind(source[0], ReadOptions(label=_value(args, "--label")))
+        return kind or guess_kind(source[0], options)
     except (SparringError, IndexError):  # the command names what is wrong
         return "image"
 

@@ -11,7 +11,7 @@ from typing import Annotated
 
 from tyro.conf import arg
 
-from sparring.cli_read_flags import Names, ReadFlags, ShapeFlags, Switch
+from sparring.cli_read_flags import Names, PairReadFlags, ReadFlags, ShapeFlags, Switch
 from sparring.commands.attacking.flags import (
     AudioAttackFlags,
     BallAttackFlags,
@@ -81,7 +81,7 @@ class InspectFlags:
     """Print one JSON object to stdout."""
     whole: Switch = False
     """Read a table whole, as `train` does: with its gaps, dates, keys and constants."""
-    read: ReadFlags = field(default_factory=ReadFlags)
+    read: PairReadFlags = field(default_factory=PairReadFlags)
 
 
 @dataclass(frozen=True)
@@ -92,6 +92,7 @@ class TrainFlags(TrainingFlags):
     """Recipe of the generator; `sparring recipes` lists them. --recipe NAME --help shows its flags."""
     label_fraction: Annotated[float | None, arg(metavar="F", help_behavior_hint="(default: all labels)")] = None
     """Proportion of each class's labels that training sees; the others are hidden, for experiments."""
+    read: PairReadFlags = field(default_factory=PairReadFlags)
     privacy: PrivateTrainFlags = field(default_factory=PrivateTrainFlags)
 
 
@@ -281,8 +282,7 @@ class SampleFlags:
     n: Annotated[int, arg(aliases=("-n",), metavar="N")] = 64
     """Number of samples."""
     out: Annotated[str | None, arg(metavar="PATH", help_behavior_hint="(default: a grid in the run folder)")] = None
-    """NAME.png: a grid; NAME.npz: an array `arr_0`, uint8 NHWC; NAME.csv: rows of a table; else a folder of PNG
-    files."""
+    """NAME.png: a grid; NAME.npz: an array `arr_0`, uint8 NHWC; NAME.csv: rows of a table; else a folder."""
     seed: Seed = 0
     """Random seed; sample k depends on (seed, k) alone."""
     label: Annotated[str | None, arg(metavar="CLASS", help_behavior_hint="(default: as often as in the data)")] = None

@@ -55,3 +55,16 @@ class ReadFlags(ShapeFlags):
     """Steps between the starts of training windows of a long series."""
     code: Annotated[str | None, arg(metavar="CODE", help_behavior_hint="(default: auto to train a generator)")] = None
     """Values that a generator of series learns: levels, returns (log-returns), or auto, by channel."""
+
+
+@dataclass(frozen=True)
+class PairReadFlags(ReadFlags):
+    """How SOURCE is read, and what is paired with it."""
+
+    pair_with: Annotated[str | None, arg(name="with", metavar="SOURCE", help_behavior_hint="")] = None
+    """Second source: each example of SOURCE is paired with one of it, as sounds with pictures. SOURCE may be written
+    --pair SOURCE."""
+    by: Annotated[str | None, arg(metavar="label|name", help_behavior_hint="(default: label where both have them)")] = (
+        None
+    )
+    """How pairs are joined: by label, or by the names of files without folder and suffix."""

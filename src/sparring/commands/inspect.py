@@ -12,7 +12,16 @@ from sparring.data.dataset import SourceReport
 from sparring.data.open import open_source
 from sparring.data.read_keywords import ReadKeywords, read_options
 from sparring.data.summary import printable
-from sparring.engine.data_spec import AudioSpec, Column, DataSpec, ImageSpec, SeriesSpec, TableSpec, spec_from_json
+from sparring.engine.data_spec import (
+    AudioSpec,
+    Column,
+    DataSpec,
+    ImageSpec,
+    PairSpec,
+    SeriesSpec,
+    TableSpec,
+    spec_from_json,
+)
 
 MAX_NAMES = 5
 """Names that the text lists for each reason; --json lists all."""
@@ -93,6 +102,13 @@ def _(spec: TableSpec) -> list[str]:
     label = f", {'class' if spec.classes else 'number'} in '{printable(spec.target)}'" if spec.target else ""
     columns = _first([_describe_column(column) for column in spec.columns], MAX_CLASSES)
     return [f"{len(spec.columns)} columns as {spec.shape[0]} numbers{label}", f"columns     {columns}"]
+
+
+@describe.register
+def _(spec: PairSpec) -> list[str]:
+    """Describe each half on a line."""
+    halves = [f"{name:11} {describe(half)[0]}" for name, half in zip(spec.names, spec.halves, strict=True)]
+    return ["of two halves", *halves]
 
 
 def _describe_column(column: Column) -> str:

@@ -25,7 +25,7 @@ from sparring.commands.sampling.folder import words_of, write_folder, write_new
 from sparring.commands.sampling.impute import impute
 from sparring.commands.training.callbacks import MAX_CLASS_COLUMNS
 from sparring.data.tables.write_cells import file_table
-from sparring.engine.data_spec import AudioSpec, DataSpec, ImageSpec, SeriesSpec, TableSpec
+from sparring.engine.data_spec import AudioSpec, DataSpec, ImageSpec, PairSpec, SeriesSpec, TableSpec
 from sparring.engine.errors import UsageError
 from sparring.engine.image_io import grid, png, with_header
 from sparring.engine.seeds import check_seed
@@ -75,7 +75,7 @@ def sample(
 
     Rows of a table become a `.csv`; series one in long form, with a line for each step of each window. `steps` is the
     length of series, which may be longer than those of the training. Recordings become a folder of wav files, named
-    WORD_NUMBER.wav where they have words.
+    WORD_NUMBER.wav where they have words, and pairs a folder with one for each half, whose files have the same names.
 
     Sample k depends on (`seed`, k) alone. `label` asks for one class by name; `checkpoint` ("best", "last" or its
     image) for the weights of then. `truncation` T cuts the noise off at -T and T, where the recipe was made for it
@@ -197,6 +197,11 @@ def _(spec: TableSpec) -> tuple[str, ...]:
 
 
 @formats_of.register
+def _(spec: PairSpec) -> tuple[str, ...]:
+    return ("", ".npz")
+
+
+@formats_of.register
 def _(spec: AudioSpec) -> tuple[str, ...]:
     return ("", ".npz")
 
@@ -274,9 +279,11 @@ def _name_part(setting: tuple[str, object]) -> str:
     return text if name == "checkpoint" else f"{name}-{text}"
 
 
-def _npz(pixels: NDArray[Any]) -> bytes:
+def _npz(rows: NDArray[Any]) -> bytes:
+    """Return the content of a .npz file: `arr_0`, or an array for each half of pairs."""
     content = io.BytesIO()
-    np.savez(content, arr_0=pixels)
+    arrays: dict[str, Any] = {name: rows[name] for name in rows.dtype.names or ()} or {"arr_0": rows}
+    np.savez(content, **arrays)
     return content.getvalue()
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparring.data.splits import UNSPLIT, some_labels
-from sparring.data.store import RowStore, store_for
+from sparring.data.store import open_store, store_for
 from sparring.engine.data_spec import ConditionStats, spec_from_json
 from sparring.engine.errors import UsageError
 
@@ -26,7 +26,7 @@ class SourceReport:
 
     source: str
     kind: str
-    """Kind of data: image, audio, series or table."""
+    """Kind of data: image, audio, series, table or pair."""
     evidence: str
     """Why it was read as this kind."""
     format: str
@@ -115,7 +115,7 @@ class Dataset:
         self.spec: Any = spec_from_json({**report.spec, "condition_stats": stats})
         """The `DataSpec` of this split; which one depends on the kind of data."""
         self._layout = store_for(self.spec)
-        self._store = RowStore(folder / "rows.bin", meta["row_bytes"], meta["rows"])
+        self._store = open_store(folder, meta)
         self._relabel(self.labels, tuple(report.classes) if (self.labels >= 0).any() else ())
 
     def __len__(self) -> int:

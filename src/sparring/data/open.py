@@ -21,12 +21,15 @@ from sparring.data.files.gzip_io import is_packed_tar, unpacked
 from sparring.data.files.name_encoding import decoded
 from sparring.data.files.packed import open_container
 from sparring.data.guess import kind_of
+from sparring.data.pairs import VERSION as PAIRING
+from sparring.data.pairs import options_of_halves, write_pairs
 from sparring.data.reader_api import RawDataset, ReadOptions
+from sparring.data.readers import READERS
 from sparring.data.readers.table import open_tables
 from sparring.data.registry import DIGITS, STACKED
 from sparring.data.resolve import cache_folder, find, find_digits, local, locate
 from sparring.engine.atomic_io import explain_os_errors, remove, write
-from sparring.engine.data_spec import KINDS, DataSpec, TableSpec, spec_to_json
+from sparring.engine.data_spec import KINDS, DataSpec, PairSpec, TableSpec, spec_to_json
 from sparring.engine.errors import SparringError, UsageError
 
 
@@ -46,8 +49,12 @@ def open_source(
     not fit, SparringError where nothing is usable; both say what was found.
     """
     options = options or ReadOptions()
-    if options.kind not in (None, *KINDS):
-        raise UsageError(f"unknown kind '{options.kind}': one of {', '.join(KINDS)}")
+    if options.kind not in (None, *READERS):
+        raise UsageError(f"unknown kind '{options.kind}': one of {', '.join(READERS)}")
+    if options.pair_with is not None:
+        return _open_pairs(source, options, keep_duplicates, on_progress)
+    if options.by is not None:
+        raise UsageError(f"--by {options.by} is for pairs: --with SOURCE names the other half")
     if isinstance(like, TableSpec) and like.is_whole:
         options = replace(options, whole=True)
     if like is not None and (options.size or options.mode):
@@ -58,6 +65,34 @@ def open_source(
     key = DIGITS if digits else Folder(path).key()  # an archive counts as one file, until there is need to look into it
     described = spec_to_json(like) if like else None
     cache_key = json.dumps([VERSION, READING, str(source), key, asdict(options), described, keep_duplicates])
+
+    def build(building: Path) -> SourceReport:
+        raw, kind, evidence = _read(str(source), path, options, like, building, digits)
+        request = Request(str(source), kind, evidence, options, like, not keep_duplicates, notes)
+        report = build_cache(raw, request, building, on_progress)
+        remove(building / "unpacked.tar")
+        return report
+
+    return _cached(cache, cache_key, build)
+
+
+def _open_pairs(
+    source: str | Path, options: ReadOptions, keep_duplicates: bool, on_progress: Callable[[int, int], None]
+) -> Dataset:
+    """Open two sources, and join them."""
+    sources = source, str(options.pair_with)
+    kinds = [guess_kind(half, replace(options, pair_with=None)) for half in sources]
+    first, second = (
+        open_source(half, own, keep_duplicates=keep_duplicates, on_progress=on_progress)
+        for half, own in zip(sources, options_of_halves(options, kinds), strict=True)
+    )
+    halves = [[data.fingerprint, data.report.source, data.report.notes] for data in (first, second)]
+    cache_key = json.dumps([PAIRING, options.by, halves])
+    return _cached(cache_folder(), cache_key, lambda folder: write_pairs(first, second, options.by, folder))
+
+
+def _cached(cache: Path, cache_key: str, build: Callable[[Path], SourceReport]) -> Dataset:
+    """Return the data set of this key, which `build` writes into a folder where it is not there yet."""
     index = cache / "index" / f"{hashlib.blake2b(cache_key.encode(), digest_size=16).hexdigest()}.json"
     if data := _opened(cache, index):
         return data
@@ -71,10 +106,7 @@ def open_source(
         lock.acquire()
         building.mkdir()
     try:
-        raw, kind, evidence = _read(str(source), path, options, like, building, digits)
-        request = Request(str(source), kind, evidence, options, like, not keep_duplicates, notes)
-        report = build_cache(raw, request, building, on_progress)
-        remove(building / "unpacked.tar")
+        report = build(building)
         _keep(building, cache / "data" / report.fingerprint, report)
     finally:
         remove(building)
@@ -91,6 +123,8 @@ def guess_kind(source: str | Path, options: ReadOptions | None = None, like: Dat
     `like`: the kind of what does not tell its own.
     """
     options = options or ReadOptions()
+    if options.pair_with is not None:
+        return PairSpec.kind
     if options.kind is not None or str(source) in (DIGITS, STACKED):
         return options.kind or "image"
     path, _ = locate(source)

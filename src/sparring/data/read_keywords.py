@@ -30,6 +30,8 @@ class ReadKeywords(TypedDict, total=False):
     hop: int | None
     code: str | None
     whole: bool
+    pair_with: str | None
+    by: str | None
 
 
 def read_options(keywords: Mapping[str, Any]) -> ReadOptions:

@@ -118,6 +118,10 @@ class ReadOptions:
     """Code of the values of series for a generator: auto, levels or returns."""
     whole: bool = False
     """True to read a table whole, as generators take it: with its gaps, dates, keys and constants."""
+    pair_with: str | None = None
+    """Another source, whose examples are the second halves of pairs."""
+    by: str | None = None
+    """How pairs are joined: label or name; None: by label where the sources share classes."""
 
     def check(self, kind: str, evidence: str) -> None:
         """Raise UsageError where an option is set that this kind of data does not have."""

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import weakref
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import singledispatch
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sparring.engine.data_spec import AudioSpec, DataSpec, ImageSpec, SeriesSpec, TableSpec
+from sparring.engine.data_spec import AudioSpec, DataSpec, ImageSpec, PairSpec, SeriesSpec, TableSpec
 from sparring.engine.errors import SparringError
+from sparring.engine.pair_spec import HALVES, pair_dtype
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,20 @@ def _(spec: TableSpec) -> StoreLayout:
     return StoreLayout(np.dtype(np.float32), spec.shape)
 
 
+@store_for.register
+def _(spec: PairSpec) -> StoreLayout:
+    halves = map(store_for, spec.halves)
+    return StoreLayout(pair_dtype([(half.dtype, half.row_shape) for half in halves]), ())
+
+
+class Store(Protocol):
+    """Stored rows by number."""
+
+    def read(self, rows: Sequence[int], into: NDArray[Any]) -> None:
+        """Read `rows` into the rows of `into`."""
+        ...
+
+
 class RowStore:
     """A file of rows of one size, read row by row.
 
@@ -83,6 +99,27 @@ class RowStore:
                 target.data.cast("B")[:read] = content
             if read != target.nbytes:
                 raise SparringError(f"{self._path} is cut off at row {row}: remove its folder, it is built anew")
+
+
+class PairStore:
+    """Rows of two stores, side by side."""
+
+    def __init__(self, halves: Sequence[Store], numbers: NDArray[np.int64]) -> None:
+        self._halves, self._numbers = halves, numbers
+
+    def read(self, rows: Sequence[int], into: NDArray[Any]) -> None:
+        """Read the pairs `rows` into the structured rows of `into`."""
+        for half, store, numbers in zip(HALVES, self._halves, self._numbers[rows].T, strict=True):
+            store.read(numbers.tolist(), into[half])
+
+
+def open_store(folder: Path, meta: Mapping[str, Any]) -> Store:
+    """Open the rows of a data set in the cache, described by its `meta.json`; those of pairs lie in two others."""
+    if halves := meta.get("halves"):
+        folders = [folder.parent / name for name in halves]
+        metas = [json.loads((each / "meta.json").read_text(encoding="utf-8")) for each in folders]
+        return PairStore(list(map(open_store, folders, metas)), np.load(folder / "pairs.npy"))
+    return RowStore(folder / "rows.bin", meta["row_bytes"], meta["rows"])
 
 
 def reserve(path: Path, count: int, layout: StoreLayout) -> np.memmap[Any, np.dtype[Any]]:

@@ -1,4 +1,4 @@
-"""What a data set looks like to a network, one type per kind of data: image, audio, series, table.
+"""What a data set looks like to a network, one type per kind of data: image, audio, series, table, pair.
 
 A spec is the only object that knows how stored rows become network input. Where a higher floor must treat kinds
 differently, it dispatches on the spec's type (`functools.singledispatch`).
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparring.engine import series_code
+from sparring.engine.pair_spec import PairSpec as PairSpec
 from sparring.engine.series_code import ChannelCode
 from sparring.engine.table_form import Column as Column
 from sparring.engine.table_form import Dependence, FileColumn, column_from_json, rebuild, set_tuples
@@ -35,7 +36,7 @@ class DataSpec(Protocol):
     """What recipes, models and commands need to know about a data set."""
 
     kind: ClassVar[str]
-    """`image`, `audio`, `series` or `table`."""
+    """`image`, `audio`, `series`, `table` or `pair`."""
     plural: ClassVar[str]
     """What several data of this kind are called in messages."""
 
@@ -308,8 +309,8 @@ class TableSpec:
         return torch.stack([(x != other)[:, list(c.indices)].any(1) for c in self.columns], 1)
 
 
-KINDS: dict[str, type[ImageSpec | AudioSpec | SeriesSpec | TableSpec]] = {
-    spec.kind: spec for spec in (ImageSpec, AudioSpec, SeriesSpec, TableSpec)
+KINDS: dict[str, type[ImageSpec | AudioSpec | SeriesSpec | TableSpec | PairSpec]] = {
+    spec.kind: spec for spec in (ImageSpec, AudioSpec, SeriesSpec, TableSpec, PairSpec)
 }
 """Name of a kind of data -> its spec."""
 
@@ -322,6 +323,8 @@ def kinds_of(kind: str) -> list[str]:
 def spec_to_json(spec: DataSpec) -> dict[str, Any]:
     """Describe a spec by `kind` and its fields, as JSON holds them; a field that is None is left out."""
     fields: dict[str, Any] = json.loads(json.dumps(asdict(spec)))  # type: ignore[call-overload]
+    if isinstance(spec, PairSpec):
+        fields["halves"] = [spec_to_json(half) for half in spec.halves]
     return {"kind": spec.kind, **_without_none(fields)}
 
 
@@ -345,6 +348,8 @@ def spec_from_json(fields: Mapping[str, Any]) -> DataSpec:
         arguments["dependences"] = tuple(Dependence(**{**d, "values": tuple(d["values"])}) for d in dependences)
     if issubclass(spec, SeriesSpec) and arguments.get("codes"):
         arguments["codes"] = tuple(ChannelCode(**code) for code in arguments["codes"])
+    if issubclass(spec, PairSpec):
+        arguments["halves"] = tuple(map(spec_from_json, arguments["halves"]))
     return spec(**arguments)
 
 

@@ -41,6 +41,15 @@ class Represents(Protocol):
         ...
 
 
+@runtime_checkable
+class Mismatches(Protocol):
+    """A discriminator of examples of several parts, which must belong together."""
+
+    def mismatched(self, x: Tensor) -> Tensor:
+        """Return examples `[B, ...]` of parts of real examples `x` that do not belong together."""
+        ...
+
+
 class Augment(Protocol):
     """A differentiable augmentation for real and fake images. If it has state it is an `nn.Module`."""
 
@@ -73,9 +82,10 @@ class GAN:
 
     `generator(z)` takes noise `[B, latent_dim]`; `discriminator(x)` gives logits `[B]`. If `conditional`, both take
     labels as a second argument, and `completion` predicts missing labels. The discriminator sees real and fake images
-    through `augment`. `terms` are added to the generator's loss. `gamma_controller` is the weight of those penalties
-    that were built with it, and adapts to the discriminator's gradients. Stateful ones are the players `augment` and
-    `penalty`, without turns.
+    through `augment`; one that `Mismatches` also sees parts of real examples that do not belong together, as fakes.
+    `terms` are added to the generator's loss. `gamma_controller` is the weight of those penalties that were built with
+    it, and adapts to the discriminator's gradients. Stateful ones are the players `augment` and `penalty`, without
+    turns.
     """
 
     def __init__(
@@ -171,6 +181,10 @@ class GAN:
             if self.gamma_controller:
                 self.gamma_controller.observe(batch.x, [gradients[p.location].detach() for p in due])
                 stats |= self.gamma_controller.stats()
+        if isinstance(self._discriminator, Mismatches):
+            (mismatched,) = self._logits(batch, self._discriminator.mismatched(batch.x))
+            loss = loss + self.objective.discriminator(real_logits, mismatched)
+            stats["mismatched_logit"] = mismatched.mean()
         return loss, stats
 
     def _generator_loss(self, batch: Batch) -> tuple[Tensor, Stats]:

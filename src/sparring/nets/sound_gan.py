@@ -39,3 +39,18 @@ class SoundDiscriminator(nn.Module):
         """Map pictures, or waveforms, to logits, positive for real."""
         logits: Tensor = self.pictures(self.represent(x) if x.dim() == 3 else x, y)
         return logits
+
+    @property
+    def feature_count(self) -> int:
+        """Number of features of a picture."""
+        return int(self.pictures.feature_count)  # type: ignore[arg-type]
+
+    def features(self, x: Tensor) -> Tensor:
+        """Map pictures to features `[B, feature_count]`."""
+        h: Tensor = self.pictures.features(x)  # type: ignore[operator]
+        return h
+
+    def logits(self, h: Tensor, y: Tensor | None = None) -> Tensor:
+        """Map features (and labels) to logits `[B]`."""
+        logits: Tensor = self.pictures.logits(h, y)  # type: ignore[operator]
+        return logits

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from sparring.engine.errors import UsageError, did_you_mean
 
 IMAGE = ("image",)
-R3_KINDS = ("image", "audio", "series", "table")
+R3_KINDS = ("image", "audio", "series", "table", "pair")
 ADAPTED_KINDS = ("image", "audio", "series", "table")
 
 
@@ -159,6 +159,7 @@ DEFAULTS: dict[tuple[str, str], str] = {
     ("train", "series"): "r3",
     ("train", "table"): "arf",
     ("train", "audio"): "r3",
+    ("train", "pair"): "r3",
     ("classify", "image"): "consistent",
     ("classify", "audio"): "speech_cnn",
     ("classify", "table"): "tabular_mlp",

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparring.data.tables.write_cells import texts_of
-from sparring.engine.data_spec import AudioSpec, DataSpec, ImageSpec, SeriesSpec, TableSpec
+from sparring.engine.data_spec import AudioSpec, DataSpec, ImageSpec, PairSpec, SeriesSpec, TableSpec
 from sparring.engine.image_io import grid
 from sparring.report.blocks import Block, Cell, Drawing, Gallery, Picture, Sound, Table, changed_cell
 from sparring.report.format import number
@@ -24,8 +24,8 @@ MAX_CHANNELS = 5
 """Largest number of channels of a series that are plotted."""
 GRID_COLUMNS = 10
 """Largest number of pictures side by side."""
-MAX_SOUNDS, MAX_SERIES, MAX_ROWS = 20, 12, 20
-"""Largest number of recordings, plots and table rows that are shown of those given."""
+MAX_SOUNDS, MAX_SERIES, MAX_ROWS, MAX_PAIRS = 20, 12, 20, 6
+"""Largest number of recordings, plots, table rows and pairs that are shown of those given."""
 
 
 @singledispatch
@@ -93,6 +93,16 @@ def _(spec: TableSpec, rows: NDArray[Any], changed: NDArray[Any] | None = None, 
     return Table(
         [*([""] if captions else []), *(names[k] for k in columns)], lines, "changes", named_rows=bool(captions)
     )
+
+
+@render.register
+def _(spec: PairSpec, rows: NDArray[Any], changed: NDArray[Any] | None = None, captions: Sequence[str] = ()) -> Gallery:
+    """Show the halves of each pair beside each other."""
+    figures, after = list[Block](), rows if changed is None else changed
+    for k, caption in enumerate(_texts(captions, len(rows))[:MAX_PAIRS]):
+        for (half, part), (_, other) in zip(spec.by_half(rows[k : k + 1]), spec.by_half(after[k : k + 1]), strict=True):
+            figures.append(render(half, part, None if changed is None else other, [caption]))
+    return Gallery(figures, "pairs")
 
 
 @singledispatch

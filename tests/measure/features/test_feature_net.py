@@ -6,7 +6,12 @@ import torch
 from torch import Tensor, nn
 
 from sparring.engine.errors import SparringError, UsageError
-from sparring.measure.features.feature_net import module_features, raw_features, torchscript_features
+from sparring.measure.features.feature_net import (
+    features_side_by_side,
+    module_features,
+    raw_features,
+    torchscript_features,
+)
 
 X = np.random.default_rng(0).integers(0, 256, (10, 4, 6, 3), np.uint8)
 
@@ -37,6 +42,15 @@ def test_a_network_of_ones_own_is_named_by_its_weights() -> None:
     other = Mean()
     other.scale.data += 1
     assert module_features(other).name != net.name == module_features(Mean()).name
+
+
+def test_features_of_pairs_are_those_of_their_halves() -> None:
+    net = features_side_by_side({"image": module_features(Mean()), "other": raw_features()}, [(3, 4, 6), (5,)])
+    flat = np.random.default_rng(1).normal(size=(10, 77)).astype(np.float32)
+    features = net.of([flat])
+    assert net.halves["image"][1] == slice(0, 3) and net.halves["other"] == ("raw", slice(3, 8))
+    assert features[:, :3].numpy() == pytest.approx(flat[:, :72].reshape(10, 3, -1).mean(2), abs=1e-6)
+    assert (features[:, 3:].numpy() == flat[:, 72:]).all()
 
 
 @pytest.mark.filterwarnings("ignore:.*torch.jit")

@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 
 from sparring.engine.data_spec import AudioSpec
 from sparring.measure.kinds.kind_measures import COPIES, REAL, Comparison, compare
+from sparring.measure.kinds.recogniser import recogniser
 from sparring.measure.kinds.sound_descriptors import loudness, pitch, seconds
-from sparring.measure.kinds.sound_measures import descriptors, ks_distance, recogniser, tstr_accuracy
+from sparring.measure.kinds.sound_measures import descriptors, ks_distance, tstr_accuracy
 from sparring.measure.rivals.rivals import LabelledRows
 from sparring.measure.rivals.sound_rivals import gaussian
 

@@ -26,11 +26,12 @@ from sparring.commands.reporting.progress import Progress
 from sparring.data.dataset import Dataset, SourceReport
 from sparring.data.images.shape import parse_size
 from sparring.data.open import guess_kind, open_source
+from sparring.data.read_keywords import read_options
 from sparring.data.reader_api import MODES, ReadOptions, mode_of
 from sparring.data.resolve import is_missing
 from sparring.data.store import store_for
 from sparring.data.summary import summary
-from sparring.engine.data_spec import KINDS, AudioSpec, DataSpec, ImageSpec, SeriesSpec, TableSpec
+from sparring.engine.data_spec import KINDS, AudioSpec, DataSpec, ImageSpec, PairSpec, SeriesSpec, TableSpec
 from sparring.engine.errors import SparringError, UsageError
 from sparring.engine.run_folder import Run
 from sparring.engine.seeds import check_seed
@@ -214,6 +215,12 @@ def _(spec: SeriesSpec, source: str | Path, trained_with: dict[str, Any], on_pro
     kept |= {name: tuple(trained_with.get(name) or ()) for name in ("names", "drop")}
     options = ReadOptions(**(kept | {"kind": spec.kind, "window": kept["hop"] and spec.length}))
     return open_source(source, options, on_progress=on_progress)
+
+
+@open_as_trained.register
+def _(spec: PairSpec, source: str | Path, trained_with: dict[str, Any], on_progress: OnProgress) -> Dataset:
+    """Open both sources by the run's own settings."""
+    return open_source(source, read_options(trained_with), on_progress=on_progress)
 
 
 def _scaled_like(

@@ -132,7 +132,19 @@ def feature_scores(
     warnings += more
     if len(inputs.spec.classes) > 1 and (inputs.samples.labels >= 0).any():
         results += _scores_by_class(inputs, net, features, warnings)
-    return results + _mode_scores(inputs, net, features)
+    return results + _mode_scores(inputs, net, features) + _scores_of_halves(net, features, warnings)
+
+
+def _scores_of_halves(net: Features, features: ScoreFeatures, warnings: list[str]) -> list[Score]:
+    """Compute the Fréchet distance of each half of pairs, which knows nothing of the other half."""
+    results = list[Score]()
+    for name, (of, columns) in net.halves.items():
+        sides = (features.samples, features.real, *features.real_pair)
+        fake, real, first, second = (side[:, columns] for side in sides)
+        scores, more = compute_scores([CLASS_MEASURE], fake, real, (first, second), of, name)
+        results += scores
+        warnings += more
+    return results
 
 
 def _scores_by_class(

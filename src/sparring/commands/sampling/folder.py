@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from functools import singledispatch
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from sparring.data.fit_spec import sound_lengths
 from sparring.engine.atomic_io import explain_os_errors, write
-from sparring.engine.data_spec import AudioSpec, DataSpec
+from sparring.engine.data_spec import AudioSpec, DataSpec, PairSpec
 from sparring.engine.errors import UsageError
 from sparring.engine.image_io import png, to_image
 from sparring.engine.sound_io import is_marked_wav, wav
@@ -44,16 +45,32 @@ def words_of(model: Any, n: int, seed: int, label: Label | None) -> list[str]:
     return [model.label_names[y] if y >= 0 else "" for y in model.draw_inputs(range(n), seed, label)[1].tolist()]
 
 
-def write_folder(spec: Any, samples: Iterator[NDArray[Any]], words: Iterable[str], out: Path, about: str) -> Path:
+@singledispatch
+def write_folder(
+    spec: DataSpec, samples: Iterable[NDArray[Any]], words: Iterable[str], out: Path, about: str
+) -> Path:  # fmt: skip
     """Write each sample as a file; raises UsageError where the folder holds files that are not Sparring's."""
-    with explain_os_errors(out):
-        out.mkdir(parents=True, exist_ok=True)
-        if stranger := next((p for p in sorted(out.iterdir()) if not _is_ours(p)), None):
-            raise UsageError(f"{out} holds other files ({stranger.name}): choose another --out, nothing was written")
+    check_ours(out)
     rows = itertools.chain.from_iterable(samples)
     for k, (row, word) in enumerate(zip(rows, words, strict=False)):
         name, content = file_of(spec, row, k, word, f"{about}, sample {k}")
         write_new(out / name, content)
+    return out
+
+
+@write_folder.register
+def _(spec: PairSpec, samples: Iterable[NDArray[Any]], words: Iterable[str], out: Path, about: str) -> Path:
+    """Write a folder for each half, named by its kind; both files of a pair have one name, WORD_NUMBER or NUMBER."""
+    rows = np.concatenate(list(samples))
+    stems = [
+        f"{word}_{k:06d}" if WORD.fullmatch(word) else f"{k:06d}"
+        for k, word in enumerate(itertools.islice(words, len(rows)))
+    ]
+    for name, (half, part) in zip(spec.names, spec.by_half(rows), strict=True):
+        check_ours(folder := out / name)
+        for k, (row, stem) in enumerate(zip(part, stems, strict=True)):
+            file, content = file_of(half, row, k, "", f"{about}, pair {k}")
+            write_new(folder / f"{stem}{Path(file).suffix}", content)
     return out
 
 
@@ -71,6 +88,14 @@ def write_new(path: Path, content: bytes) -> Path:
             if free.is_file() and free.read_bytes() == content:
                 return free
     raise AssertionError("unreachable")
+
+
+def check_ours(folder: Path) -> None:
+    """Make a folder; raise UsageError where it holds files that are not Sparring's."""
+    with explain_os_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        if stranger := next((p for p in sorted(folder.iterdir()) if not _is_ours(p)), None):
+            raise UsageError(f"{folder} holds other files ({stranger.name}): choose another --out, nothing was written")
 
 
 def _is_ours(path: Path) -> bool:

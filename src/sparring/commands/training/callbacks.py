@@ -20,9 +20,9 @@ from sparring.data.dataset import Dataset
 from sparring.data.labels import labels_as
 from sparring.engine import dist
 from sparring.engine.checkpoint import check_finite
-from sparring.engine.data_spec import AudioSpec, DataSpec, ImageSpec, SeriesSpec
+from sparring.engine.data_spec import AudioSpec, DataSpec, ImageSpec, PairSpec, SeriesSpec
 from sparring.engine.device import Hardware
-from sparring.engine.image_io import grid, to_uint8, with_header
+from sparring.engine.image_io import beside, grid, to_uint8, with_header
 from sparring.engine.loop import Callback, System
 from sparring.engine.run_folder import Run
 from sparring.measure.diagnostics.gan_diagnostics import SCORE
@@ -86,6 +86,14 @@ def _(spec: AudioSpec, rows: NDArray[Any], columns: int, names: Sequence[str] = 
     """Return log-mel spectrograms, low frequencies at the bottom."""
     pixels = np.ascontiguousarray(to_pictures(spec, rows)[:, ::-1])
     return with_header(grid(pixels, columns), names) if names else grid(pixels, columns)
+
+
+@picture.register
+def _(spec: PairSpec, rows: NDArray[Any], columns: int, names: Sequence[str] = ()) -> Image.Image | None:
+    """Return the grids of both halves side by side."""
+    grids = [picture(half, part, columns, names) for half, part in spec.by_half(rows)]
+    shown = [each for each in grids if each is not None]
+    return beside(shown) if shown else None
 
 
 def frame_saver(run: Run, model: GeneratorModel, data: Dataset | None) -> Callable[[int, Mapping[str, float]], None]:

@@ -15,7 +15,7 @@ from torch.nn.functional import adaptive_avg_pool2d
 
 from sparring.commands.training.plan import Plan
 from sparring.data.dataset import Dataset
-from sparring.engine.data_spec import AudioSpec, DataSpec
+from sparring.engine.data_spec import AudioSpec, DataSpec, PairSpec
 from sparring.engine.game import Game
 from sparring.games.gan import HasLogits
 from sparring.measure.diagnostics.quick_metrics import coverage, variety, win_rate
@@ -100,6 +100,12 @@ def metric_input(spec: DataSpec, rows: NDArray[Any]) -> Tensor:
 def _(spec: AudioSpec, rows: NDArray[Any]) -> Tensor:
     """Return the pictures of recordings, which discriminators of sounds take as well."""
     return codec_for(spec).encode(spec.encode(rows))
+
+
+@metric_input.register
+def _(spec: PairSpec, rows: NDArray[Any]) -> Tensor:
+    """Return both halves, flat."""
+    return torch.cat([metric_input(half, part).flatten(1) for half, part in spec.by_half(rows)], 1)
 
 
 def draw_examples(data: Dataset, count: int) -> tuple[Tensor, Tensor]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from sparring.engine.errors import SparringError, UsageError
+from sparring.engine.pair_spec import split_flat
 from sparring.engine.safetensors_io import digest
 from sparring.measure.features.inception import inception_features, inception_name, load_inception
 from sparring.measure.features.network_input import as_input
@@ -37,6 +38,8 @@ class Features:
     slow: bool = False
     """True if features of all training images would take hours: the copy test then uses another network."""
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    halves: Mapping[str, tuple[str, slice]] = field(default_factory=dict)
+    """Name of each half of pairs -> name of its network, and columns of its features."""
 
     @torch.no_grad()
     def of(self, chunks: Iterable[NDArray[np.uint8]]) -> Tensor:
@@ -122,3 +125,23 @@ def features_by_channel(grey: Features, channels: int) -> Features:
 
     kind = f"{grey.about['kind']}, channel by channel"
     return replace(grey, net=net, about={**grey.about, "kind": kind}, classify=classify)
+
+
+def features_side_by_side(halves: Mapping[str, Features], shapes: Sequence[tuple[int, ...]]) -> Features:
+    """Return the features of flat pairs `[B, F]`: those of each half, whose network input has one of `shapes`."""
+
+    def net(x: Tensor) -> Tensor:
+        parts = zip(halves.values(), split_flat(x, shapes), strict=True)
+        return torch.cat([half.net(part) for half, part in parts], 1)
+
+    about = {
+        "kind": " and ".join(f"{name}: {half.about['kind']}" for name, half in halves.items()),
+        "weights": {name: half.about["weights"] for name, half in halves.items()}, "resize": None,
+    }  # fmt: skip
+    columns, start = dict[str, tuple[str, slice]](), 0
+    for (name, half), shape in zip(halves.items(), shapes, strict=True):
+        with torch.no_grad():
+            count = half.net(torch.zeros(1, *shape, device=half.device)).shape[1]
+        columns[name] = half.name, slice(start, start := start + count)
+    device = next(iter(halves.values())).device
+    return Features("+".join(half.name for half in halves.values()), net, about, device=device, halves=columns)

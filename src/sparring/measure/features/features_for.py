@@ -8,18 +8,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import nn
 
 from sparring.data.dataset import Dataset
 from sparring.data.open import open_source
+from sparring.data.pairs import halves_of
 from sparring.data.registry import CHANNEL_FEATURES
 from sparring.data.resolve import cache_folder
-from sparring.engine.data_spec import KINDS, AudioSpec, DataSpec, ImageSpec, SeriesSpec, TableSpec
+from sparring.engine.data_spec import KINDS, AudioSpec, DataSpec, ImageSpec, PairSpec, SeriesSpec, TableSpec
 from sparring.engine.device import Hardware
 from sparring.engine.errors import SparringError, UsageError
 from sparring.measure.features import feature_net as nets
 from sparring.measure.features.feature_net import Features
+from sparring.measure.features.network_input import as_input
 from sparring.measure.features.trained_features import FeatureNetTraining, trained_features
 from sparring.nets.mel_codec import pictures_of, to_pictures
 
@@ -27,6 +30,7 @@ SOUND_TRAINING = FeatureNetTraining(images=90_000)
 """Spectrograms of one window need fewer examples than photos."""
 MAX_DEVIATIONS = 1e6
 """Largest distance of a value from the mean, in standard deviations of the training data."""
+CPU = torch.device("cpu")
 Values = Callable[[NDArray[Any]], NDArray[Any]]
 """Map of stored rows to the values that scores compare: uint8 images `[B, H, W, C]`, or float32 `[B, F]`."""
 
@@ -75,6 +79,21 @@ def _(spec: SeriesSpec, training: Callable[[], Iterable[NDArray[Any]]]) -> Value
 @values_for.register
 def _(spec: TableSpec, training: Callable[[], Iterable[NDArray[Any]]]) -> Values:
     return _standardised(training)
+
+
+@values_for.register
+def _(spec: PairSpec, training: Callable[[], Iterable[NDArray[Any]]]) -> Values:
+    """Return the values of both halves as network input, side by side: float32 `[B, F]`."""
+    halves = [
+        values_for(half, lambda k=k: (spec.by_half(rows)[k][1] for rows in training()))  # type: ignore[misc]
+        for k, half in enumerate(spec.halves)
+    ]
+
+    def values(rows: NDArray[Any]) -> NDArray[np.float32]:
+        parts = [of_half(part) for of_half, (_, part) in zip(halves, spec.by_half(rows), strict=True)]
+        return np.concatenate([as_input(part, CPU).flatten(1).numpy() for part in parts], 1)
+
+    return values
 
 
 def _standardised(training: Callable[[], Iterable[NDArray[Any]]]) -> Values:
@@ -184,3 +203,27 @@ def _(
         pictures_of(spec), lambda idx: to_pictures(spec, training[idx]), training.labels, data=training.fingerprint,
         folder=cache_folder() / "features", hardware=hardware, training=SOUND_TRAINING, on_progress=on_progress,
     )  # fmt: skip
+
+
+@features_for.register
+def _(
+    spec: PairSpec,
+    choice: str | Path | nn.Module,
+    weights: str | Path | None,
+    data: Dataset,
+    hardware: Hardware,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Features:
+    """Return the features of both halves, each by a network of all examples of its own source."""
+    if choice not in ("trained", "raw") or weights is not None:
+        raise UsageError("--features and --weights are for images: pairs are compared by features of their halves")
+    sides = halves_of(data)
+    halves = []
+    for k, side in enumerate(sides):
+
+        def percent(done: int, total: int, k: int = k) -> None:
+            on_progress(round(100 * (k + done / total) / len(sides)), 100)
+
+        halves.append(features_for(side.spec, choice, None, side, hardware, percent))
+    shapes = [pictures_of(half).shape if isinstance(half, AudioSpec) else half.shape for half in spec.halves]
+    return nets.features_side_by_side(dict(zip(spec.names, halves, strict=True)), shapes)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sparring.engine.data_spec import AudioSpec, DataSpec, SeriesSpec, TableSpec
+from sparring.engine.data_spec import AudioSpec, DataSpec, PairSpec, SeriesSpec, TableSpec
 from sparring.measure.rivals.rivals import LabelledRows, rivals_for
 from sparring.measure.scores.evaluation import ComparedScore
 from sparring.stats.intervals import Interval
@@ -110,6 +110,20 @@ def _(spec: TableSpec) -> tuple[KindMeasure, ...]:
         KindMeasure("Nearness to training rows and an attack on membership: 0.5 is best. No proof of privacy.",
                     nearest_records),
     )  # fmt: skip
+
+
+@kind_measures.register
+def _(spec: PairSpec) -> tuple[KindMeasure, ...]:
+    from sparring.measure.kinds.pair_measures import agreement, measures_of_halves, retrieval
+
+    classes = KindMeasure(
+        "How often recognisers of both halves name one class, and each the class of the pair. `shuffled` is chance.",
+        agreement,
+    )
+    nearest = KindMeasure(
+        "How often the second half is among the 1 or 10 nearest of 100 to what the first predicts.", retrieval
+    )
+    return (*((classes,) if len(spec.classes) > 1 else ()), nearest, *measures_of_halves(spec))
 
 
 def compare(

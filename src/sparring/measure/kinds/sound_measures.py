@@ -7,21 +7,14 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from sparring.engine.data_spec import AudioSpec
 from sparring.measure.kinds.kind_measures import Comparison
+from sparring.measure.kinds.recogniser import recognise
 from sparring.measure.kinds.sound_descriptors import loudness, pitch, seconds
 from sparring.measure.rivals.rivals import LabelledRows
-from sparring.nets.mel_codec import to_pictures
 from sparring.stats.intervals import Interval
 from sparring.stats.proportion import Proportion
 
 Floats = NDArray[np.float64]
-GRID = 16
-"""Cells along time and frequency to which spectrograms are averaged for the recogniser."""
-RIDGE = 1e-2
-"""Weight of the recogniser's squared norm."""
-MAX_EXAMPLES = 4000
-"""Largest number of recordings that a recogniser learns from; they are drawn at random of more."""
 RESAMPLES = 500
 DESCRIPTORS: Mapping[str, Callable[[NDArray[np.int16], int], Floats]] = {
     "length": seconds, "pitch": pitch, "loudness": loudness,
@@ -65,38 +58,6 @@ def _accuracy(name: str, comparison: Comparison, examples: LabelledRows, rows: L
     examples, rows = (side.take(np.flatnonzero(side.labels >= 0)) for side in (examples, rows))
     if len(rows) == 0 or len(np.unique(examples.labels)) < 2:
         return {}
-    order = np.random.default_rng([comparison.seed, 42]).permutation(len(examples))[:MAX_EXAMPLES]
-    examples = examples.take(order)
-    spec = comparison.spec
-    recognise = recogniser(_values(spec, examples.rows), examples.labels, len(spec.classes))
-    correct = Proportion.count(int((recognise(_values(spec, rows.rows)) == rows.labels).sum()), len(rows))
+    predicted = recognise(comparison.spec, examples, rows.rows, comparison.seed)
+    correct = Proportion.count(int((predicted == rows.labels).sum()), len(rows))
     return {name: Interval(correct.value, correct.low, correct.high)}
-
-
-def recogniser(x: Floats, y: NDArray[np.int64], classes: int) -> Callable[[Floats], NDArray[np.int64]]:
-    """Return the classifier of kernel ridge regression of one-hot labels, with a Gaussian kernel.
-
-    Its squared width is the mean squared distance of two of `x` `[N, F]` (Saunders, Gammerman and Vovk 1998, Eq. 9). It
-    has no random start and no training length, so that the score moves with the data alone.
-    """
-    width = max(float(2 * x.var(0).sum()), 1e-12)
-    weights = np.linalg.solve(_kernel(x, x, width) + RIDGE * np.eye(len(x)), np.eye(classes)[y])
-    return lambda new: (_kernel(new, x, width) @ weights).argmax(1)
-
-
-def _kernel(a: Floats, b: Floats, width: float) -> Floats:
-    squares = np.square(a).sum(1)[:, None] + np.square(b).sum(1) - 2 * a @ b.T
-    kernel: Floats = np.exp(-np.maximum(squares, 0) / width)
-    return kernel
-
-
-def _values(spec: AudioSpec, rows: NDArray[np.int16]) -> Floats:
-    """Return spectrograms averaged to at most GRID x GRID cells, `[N, F]`."""
-    pictures = to_pictures(spec, rows)[..., 0].astype(np.float64) / 127.5 - 1
-    for axis in (1, 2):
-        size = pictures.shape[axis]
-        starts = np.arange(0, size, -(-size // GRID))
-        sums = np.add.reduceat(pictures, starts, axis)
-        counts = np.diff([*starts, size])
-        pictures = sums / (counts[:, None] if axis == 1 else counts)
-    return pictures.reshape(len(rows), -1)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sparring.engine.data_spec import AudioSpec, DataSpec, SeriesSpec, TableSpec
+from sparring.engine.data_spec import AudioSpec, DataSpec, PairSpec, SeriesSpec, TableSpec
 
 
 @dataclass(frozen=True)
@@ -63,3 +63,10 @@ def _(spec: TableSpec) -> Mapping[str, Rival]:
     from sparring.measure.rivals.table_rivals import independent_columns, smote
 
     return {"independent": independent_columns, "SMOTE": smote}
+
+
+@rivals_for.register
+def _(spec: PairSpec) -> Mapping[str, Rival]:
+    from sparring.measure.rivals.pair_rivals import shuffled
+
+    return {"shuffled": shuffled}

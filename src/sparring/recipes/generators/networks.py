@@ -10,18 +10,20 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from functools import singledispatch
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from torch import nn
 
-from sparring.data.augment.gan import SOUND
+from sparring.data.augment.gan import AUGMENTS, SOUND
+from sparring.data.augment.pairs import PairAugment
 from sparring.data.in_memory import IndexedDataset
-from sparring.engine.data_spec import AudioSpec, DataSpec, ImageSpec, SeriesSpec, TableSpec
+from sparring.engine.data_spec import AudioSpec, DataSpec, ImageSpec, PairSpec, SeriesSpec, TableSpec
 from sparring.engine.errors import UsageError
 from sparring.games.label_completion import rotations_for
 from sparring.nets.auxiliary_heads import AuxiliaryHeads
 from sparring.nets.mel_codec import codec_for, pictures_of
+from sparring.nets.pair_gan import PairDiscriminator, PairGenerator
 from sparring.nets.score_space import ScoreDiscriminator, ScoreGenerator, score_count
 from sparring.nets.series_gan import SeriesDiscriminator, SeriesGenerator
 from sparring.nets.sound_gan import SoundDiscriminator, SoundGenerator
@@ -40,6 +42,10 @@ WIDE_GAMMA = 10.0
 SERIES_WIDTH = 32
 SERIES_GAMMA = 2e-5
 """Weight of R1 and R2 over the squared number of values of a series."""
+
+
+HALVES = "halves"
+"""Name of the augmentation of each half of pairs by its own default."""
 
 
 class Defaults(NamedTuple):
@@ -70,6 +76,12 @@ def defaults_for(spec: DataSpec) -> Defaults:
 @singledispatch
 def fit_parts(spec: DataSpec, nets: Mapping[str, nn.Module], data: IndexedDataset) -> None:
     """Fit fixed parts of fresh networks to the training rows, where they have any."""
+
+
+@singledispatch
+def augment_for(spec: DataSpec, name: str) -> Any:
+    """Return the augmentation of this name, a fresh module; None for "none"."""
+    return AUGMENTS[name](spec.shape) if name != "none" else None
 
 
 @singledispatch
@@ -214,3 +226,68 @@ def _(spec: TableSpec, nets: Mapping[str, nn.Module], data: IndexedDataset) -> N
     for net in nets.values():
         if isinstance(net, ScoreGenerator | ScoreDiscriminator):
             net.start(rows, data.labels)
+
+
+# pairs of images and sounds
+
+
+@networks_for.register(PairSpec)
+def _(spec: PairSpec, recipe: R3) -> dict[str, nn.Module]:
+    """Return the networks of both halves with shared noise and a joint head."""
+    assert recipe.width and recipe.discriminator_width
+    shared = -(-recipe.latent_dim // 2)
+    defaults, widest = [defaults_for(half) for half in spec.halves], defaults_for(spec).width
+    nets = [
+        networks_for(
+            half,
+            dataclasses.replace(
+                recipe,
+                width=max(recipe.width * default.width // widest, 1),
+                discriminator_width=max(recipe.discriminator_width * default.width // widest, 1),
+            ),
+        )
+        for half, default in zip(spec.conditioned, defaults, strict=True)
+    ]
+    return {
+        "generator": PairGenerator([half["generator"] for half in nets], shared, recipe.latent_dim - shared),
+        "discriminator": PairDiscriminator(
+            [half["discriminator"] for half in nets],
+            [half.shape for half in spec.halves],
+            _inner_shapes(spec),
+            [default.gamma for default in defaults],
+            recipe.classes(spec),
+        ),
+    }
+
+
+def _inner_shapes(spec: PairSpec) -> list[tuple[int, ...]]:
+    """Return the shapes of the halves as networks see them: images, and pictures of sounds."""
+    return [pictures_of(half).shape if isinstance(half, AudioSpec) else half.shape for half in spec.halves]
+
+
+@defaults_for.register
+def _(spec: PairSpec) -> Defaults:
+    """Choose for each half as for itself; gamma multiplies the weights of the halves."""
+    halves = [defaults_for(half) for half in spec.halves]
+    augment = HALVES if any(half.augment != "none" for half in halves) else "none"
+    return Defaults(max(half.width for half in halves), 1.0, adapts=False, augment=augment)
+
+
+@augment_for.register(PairSpec)
+def _(spec: PairSpec, name: str) -> PairAugment | None:
+    if name == "none":
+        return None
+    halves = {
+        of: augment_for(half, defaults_for(half).augment) for of, half in zip(spec.names, spec.halves, strict=True)
+    }
+    return PairAugment(halves, _inner_shapes(spec))
+
+
+@check_settings.register(PairSpec)
+def _(spec: PairSpec, recipe: R3) -> None:
+    """Pairs are of images and recordings, and take no mirroring and no hints."""
+    if other := next((half for half in spec.halves if not isinstance(half, ImageSpec | AudioSpec)), None):
+        raise UsageError(f"r3 generates pairs of images and recordings; one of the sources holds {other.plural}")
+    if recipe.augment not in (None, "none", HALVES):
+        raise UsageError(f"--augment {recipe.augment} is for one kind of data, these are pairs: take {HALVES} or none")
+    check_settings.dispatch(object)(spec, dataclasses.replace(recipe, augment=None))

@@ -38,7 +38,14 @@ from sparring.games.penalties import r1, r2, squared_norm
 from sparring.nets.auxiliary_heads import AuxiliaryHeads
 from sparring.recipes import R3_KINDS
 from sparring.recipes.generators.base import ImageGenerator
-from sparring.recipes.generators.networks import check_settings, defaults_for, fit_parts, networks_for
+from sparring.recipes.generators.networks import (
+    HALVES,
+    augment_for,
+    check_settings,
+    defaults_for,
+    fit_parts,
+    networks_for,
+)
 from sparring.recipes.recipe import adams, check_positive, check_range, ema_of, tunable
 
 
@@ -90,7 +97,7 @@ class R3(ImageGenerator):
     penalty_interval: int = 1
     """Rounds between uses of R1 and R2, which are multiplied by this number."""
     augment: str | None = None
-    """Augmentation of the discriminator's inputs: none, diff or ada; none or sound of sounds.
+    """Augmentation of the discriminator's inputs: none, diff or ada; none or sound of sounds; none or halves of pairs.
 
     None: by the number of examples.
     """
@@ -110,10 +117,8 @@ class R3(ImageGenerator):
             raise UsageError("--gamma-end is for a cosine schedule of gamma: add --steepness 0")
         if self.preset not in (None, *PRESETS):
             raise UsageError(f"unknown --preset '{self.preset}': {did_you_mean(str(self.preset), PRESETS)}")
-        if self.augment not in (None, "none", *AUGMENTS):
-            raise UsageError(
-                f"unknown --augment '{self.augment}': {did_you_mean(str(self.augment), ['none', *AUGMENTS])}"
-            )
+        if self.augment not in (None, *(names := ["none", *AUGMENTS, HALVES])):
+            raise UsageError(f"unknown --augment '{self.augment}': {did_you_mean(str(self.augment), names)}")
         parse_hints(self.hints, self.hint_weight)  # raises UsageError early
 
     def resolve(self, spec: Any, hardware: Hardware) -> Self:
@@ -160,7 +165,7 @@ class R3(ImageGenerator):
         norm = getattr(nets["discriminator"], "squared_gradient", squared_norm)
         controller = AdaptiveGamma(self.gamma, self.steepness).to(device) if self.steepness else None
         gamma = controller or cosine(self.gamma, self.gamma_end)
-        augment = AUGMENTS[self.augment](spec.shape).to(device) if self.augment != "none" else None
+        augment = augment_for(spec, self.augment)
         game = GAN(
             nets["generator"],
             nets["discriminator"],
@@ -168,7 +173,7 @@ class R3(ImageGenerator):
             latent_dim=getattr(nets["generator"], "latent_dim", self.latent_dim),
             penalties=[replace(p(gamma, self.penalty_interval), function=norm) for p in (r1, r2)],
             conditional=self.classes(spec) > 0 or self.condition_stats(spec) != (),
-            augment=augment,
+            augment=augment.to(device) if augment is not None else None,
             gamma_controller=controller,
             completion=HEADS if isinstance(nets["discriminator"], AuxiliaryHeads) else None,
             terms=parse_hints(self.hints, self.hint_weight),

@@ -1,0 +1,150 @@
+"""Spoken digits with handwritten ones, generated together and judged by classifiers of each half.
+
+    python benchmarks/pairs.py --seeds 0 1 2 --folder runs/
+
+Protocol. For each seed `sparring.train` trains r3 on pairs of the Free Spoken Digit Dataset and MNIST, joined by label,
+for a fixed number of examples, so that the result does not depend on the load of the machine; CPU minutes of one thread
+are recorded. The same is trained for each half alone, for as many examples of the half. Of 1,000 pairs:
+
+- `agreement`: how often two networks name one digit, one for sounds and one for images. They were trained as
+  classifiers of the training rows, which are those of the features of `sparring.evaluate`, and were never trained on
+  samples. Beside it the agreement of real test pairs, and of samples whose second halves are exchanged.
+- `halves`: the Fréchet distance of each half in the features of the same networks, of the pairs and of the generator of
+  this half alone.
+- all scores of `sparring.evaluate`.
+
+With --no-labels the generator does not see the digits, and learns from the pairs alone what belongs together. Runs that
+`--folder` holds already are continued or reused.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from record import data_folder, log, save
+
+import sparring
+from sparring.data.dataset import Dataset
+from sparring.data.pairs import halves_of
+from sparring.engine.device import Hardware
+from sparring.measure.features.features_for import features_for, values_for
+from sparring.recipes.generators.r3 import R3
+from sparring.stats.proportion import Proportion
+
+SAMPLES = 1000
+GOAL, LARGEST_LOSS = 0.9, 1.2
+"""Smallest agreement, and largest ratio of the distances of a half in pairs and alone."""
+WITH = "mnist"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--images", type=int, default=60_000, help="examples of each training")
+    parser.add_argument("--no-labels", dest="labels", action="store_false", help="hide the digits from the networks")
+    parser.add_argument("--skip-alone", dest="alone", action="store_false", help="train no generator of one half")
+    parser.add_argument("--folder", type=Path, default=Path("runs/pairs"), help="where runs are kept")
+    parser.add_argument("--name", default="pairs", help="name of the result file")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    sounds, suffix = data_folder() / "spoken-digits.zip", "" if options.labels else "-no-labels"
+    by_seed: dict[str, Any] = {}
+    for seed in options.seeds:
+        sizes: dict[str, Any] = {"images": options.images, "seed": seed, "recipe": R3(labels=options.labels)}
+        pairs = options.folder / f"pairs{suffix}-{seed}"
+        minutes = train(sounds, pairs, pair_with=WITH, by="label", **sizes)
+        by_seed[str(seed)] = result = {"cpu_minutes": minutes, **judge(pairs, seed)}
+        report(options, by_seed)
+        for half, source in (("audio", sounds), ("image", WITH)) if options.alone else ():
+            alone = options.folder / f"{half}{suffix}-{seed}"
+            minutes = train(source, alone, **sizes)
+            result["halves"][half]["alone"] = {"cpu_minutes": minutes, **distance(alone, seed)}
+        report(options, by_seed)
+
+
+def report(options: argparse.Namespace, by_seed: dict[str, Any]) -> None:
+    """Write what is known so far."""
+    agreement = min(result["agreement"]["value"] for result in by_seed.values())
+    halves = [half for result in by_seed.values() for half in result["halves"].values() if "alone" in half]
+    ratio = max((half["fd"] / half["alone"]["fd"] for half in halves), default=float("nan"))
+    text = f"agreement {agreement:.1%}, distances of halves {ratio:.2f} of those alone, in the worst seed"
+    log(text)
+    save(
+        options.name, result=text, target=f"agreement {GOAL:.0%}, halves within {LARGEST_LOSS - 1:.0%}",
+        met=agreement >= GOAL and ratio <= LARGEST_LOSS,
+        details={"images": options.images, "labels": options.labels, "by_seed": by_seed},
+    )  # fmt: skip
+
+
+def train(source: Path | str, run: Path, **settings: Any) -> float:
+    """Train a generator, or go on; return the CPU minutes of its training."""
+    spent = run.with_suffix(".json")
+    before = json.loads(spent.read_text())["cpu_minutes"] if spent.exists() else 0.0
+    begin = time.process_time()
+    sparring.train(source, out=run, device="cpu", **settings)
+    minutes = before or (time.process_time() - begin) / 60
+    spent.write_text(json.dumps({"cpu_minutes": minutes}))
+    log(f"{run}: {minutes:.1f} CPU minutes")
+    return minutes
+
+
+def judge(run: Path, seed: int) -> dict[str, Any]:
+    """Return the agreement of networks on samples, on real pairs and on shuffled ones, and what `evaluate` scores."""
+    model: Any = sparring.load(run)
+    data = sparring.open(data_folder() / "spoken-digits.zip", sparring.ReadOptions(pair_with=WITH, by="label"))
+    judges = [classifier(side) for side in halves_of(data)]
+    test = data.split("test")
+    idx = np.random.default_rng(seed).permutation(len(test))[:SAMPLES]
+    rows = {"samples": np.concatenate(list(model.samples(SAMPLES, seed=seed))), "real": test[idx]}
+    named = {
+        of: [name(part) for name, (_, part) in zip(judges, data.spec.by_half(some), strict=True)]
+        for of, some in rows.items()
+    }
+    first, second = named["samples"]
+    evaluation = sparring.evaluate(run, n=SAMPLES, seed=seed)
+    scores = {score.name: score for score in evaluation.scores}
+    return {
+        "agreement": proportion(first == second),
+        "real_agreement": proportion(named["real"][0] == named["real"][1]),
+        "shuffled_agreement": proportion(first == np.random.default_rng(seed).permutation(second)),
+        "halves": {half: {"fd": score.value, "real": score.real_baseline} for half in data.spec.names
+                   for name, score in scores.items() if name.startswith("fd[") and name.endswith(f"/{half}")},
+        "evaluation": evaluation.to_json(),
+    }  # fmt: skip
+
+
+def classifier(side: Dataset) -> Any:
+    """Return the function from stored rows to classes of the feature network of one half."""
+    net = features_for(side.spec, "trained", None, side, Hardware.find("cpu", "fp32"))
+    values = values_for(side.spec, lambda: ())
+
+    def name(rows: NDArray[Any]) -> NDArray[np.int64]:
+        assert net.classify is not None
+        with torch.no_grad():
+            classes: NDArray[np.int64] = net.classify(net.of([values(rows)])).argmax(1).numpy()
+        return classes
+
+    return name
+
+
+def distance(run: Path, seed: int) -> dict[str, float]:
+    """Return the Fréchet distance of a generator of one half alone."""
+    scores = sparring.evaluate(run, n=SAMPLES, seed=seed).scores
+    return {"fd": next(score.value for score in scores if score.name.startswith("fd["))}
+
+
+def proportion(right: NDArray[np.bool_]) -> dict[str, float]:
+    """Return a proportion with its interval."""
+    counted = Proportion.count(int(right.sum()), len(right))
+    return {"value": counted.value, "low": counted.low, "high": counted.high}
+
+
+if __name__ == "__main__":
+    main()
