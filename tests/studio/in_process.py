@@ -38,6 +38,14 @@ class LocalStudio:
         return self.guard.keys
 
     @property
+    def url(self) -> str:
+        return self.bound.url.partition("/#")[0]
+
+    @property
+    def token(self) -> str:
+        return self.keys.token
+
+    @property
     def port(self) -> int:
         return int(self.bound.listener.getsockname()[1])
 

@@ -60,8 +60,11 @@ def serving(folder: Path) -> Iterator[Server]:
 
 
 @contextmanager
-def browsing(server: Server, profile: Path, size: str = "1280,900") -> Iterator[Any]:
-    """Open the page of a server in headless Chromium; yield selenium's driver."""
+def browsing(server: Any, profile: Path, size: str = "1280,900", expected: str = "\0") -> Iterator[Any]:
+    """Open the page of a server in headless Chromium; yield selenium's driver.
+
+    An error on its console fails the test, unless it contains `expected`.
+    """
     from selenium import webdriver
 
     options = webdriver.ChromeOptions()
@@ -77,6 +80,6 @@ def browsing(server: Server, profile: Path, size: str = "1280,900") -> Iterator[
         driver.get(f"{server.url}/#{server.token}")
         yield driver
         errors = [entry["message"] for entry in driver.get_log("browser") if entry["level"] == "SEVERE"]
-        assert not errors, errors
+        assert all(expected in error for error in errors), errors
     finally:
         driver.quit()

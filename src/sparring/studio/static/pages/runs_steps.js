@@ -82,7 +82,9 @@ export function steps(runs, start, onStep) {
 
 function figure(run) {
   const image = h("img", { class: "picture", alt: "" });
-  const caption = h("figcaption", {});
+  const text = h("span", {});
+  const save = h("a", { href: "#" }, "Download");
+  const caption = h("figcaption", {}, text, " ", save);
   const element = h("figure", {}, image, caption);
   const real = run.real
     ? h("details", {}, h("summary", {}, "Training examples"), h("img", { class: "picture", src: run.real, alt: `training examples of ${run.name}`, loading: "lazy" }))
@@ -96,7 +98,10 @@ function figure(run) {
       if (!frame) return;
       const after = `after ${count(frame.nimg)} examples`;
       swap(image, frame.url, `samples of ${run.name} ${after}`);
-      caption.textContent = `${run.name}, ${after}`;
+      text.textContent = `${run.name}, ${after}`;
+      save.href = `${frame.url}?download`;
+      save.download = `${run.name.replaceAll("/", "-")}-${frame.nimg}.png`;
+      save.setAttribute("aria-label", `Download the picture of ${run.name} ${after}`);
     },
   };
 }
