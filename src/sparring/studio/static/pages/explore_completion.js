@@ -56,7 +56,9 @@ export function completion(page) {
   });
   const restore = trying(async () => restored(page, { ...source(), hole: easel.hole(), minutes: settings.minutes }, note, results));
   const element = h("section", { "aria-labelledby": "complete" }, h("h2", { id: "complete" }, "Complete a picture"),
-    h("p", { class: "soft" }, "Paint over a part of the picture with the mouse, or with the arrow keys and the space bar."),
+    h("p", { class: "soft" }, "Paint over a part of the picture with the mouse, or with the arrow keys and the space bar. "
+      + (facts.completes ? "" : `${facts.recipe} cannot fill the hole: runs of pixelcnn with --completion, rbm and dbm can. `)
+      + "The deep image prior is a network that is fitted to this picture alone."),
     h("div", { class: "row" }, sources(settings, load), brushes(settings), h("button", { type: "button", onclick: easel.clear }, "Clear the hole"),
       h("button", { type: "button", onclick: easel.half }, "Lower half")),
     h("div", { class: "screens" }, h("div", { class: "screen" }, easel.canvas),

@@ -63,8 +63,8 @@ function nearest(page, seed) {
     try {
       const found = await post("/api/nearest", page.body(page.sides[0], [{ seed: seed() }]), page.stopped);
       list.replaceChildren(...found.views.map((view, k) => {
-        const text = [`distance ${found.distances[k]}`, found.labels[k] && `class ${found.labels[k]}`, found.names[k]].filter(Boolean).join(" · ");
-        return captioned(view, `training image at ${text}`, text);
+        const text = [`distance ${found.distances[k].toFixed(1)}`, found.labels[k] && `class ${found.labels[k]}`].filter(Boolean).join(" · ");
+        return captioned(view, `training image ${found.names[k]}, ${text}`, text);
       }));
       note.textContent = `The nearest of ${found.searched.toLocaleString("en")} training images: root mean square difference in grey levels of 255.`;
     } catch (error) {
