@@ -156,10 +156,12 @@ function handles(page, { handles: all }) {
 }
 
 function table({ handles: all }) {
-  const head = ["Sentence", "T", "p", "", "Layers"].map((text) => h("th", { scope: "col" }, text));
-  const rows = all.map((each) => h("tr", { class: each.beyond_chance ? null : "failed" }, h("td", {}, each.sentence), h("td", {}, interval(each.rate)),
-    h("td", { class: "number" }, each.p_value.toPrecision(2)), h("td", {}, each.beyond_chance ? "holds" : "failed"), h("td", {}, each.layers)));
+  const several = new Set(all.map(({ layers }) => layers)).size > 1;
+  const head = ["Sentence", "T", "p", "Result", several && "Layers"].filter((text) => text !== false).map((text) => h("th", { scope: "col" }, text));
+  const rows = all.map((each) => h("tr", { class: each.beyond_chance ? null : "failed" }, h("td", {}, each.sentence),
+    h("td", { class: "whole" }, interval(each.rate)), h("td", { class: "number" }, each.p_value.toPrecision(2)),
+    h("td", {}, each.beyond_chance ? "holds" : "failed"), several && h("td", {}, each.layers)));
   return h("section", { "aria-labelledby": "sentences" }, h("h2", { id: "sentences" }, "The sentences"),
     h("p", { class: "soft" }, "Written from some samples, counted on fresh ones. Those that failed are listed as well. p: a random direction of equal change does as well (Holm's correction)."),
-    h("div", { class: "scroll" }, h("table", {}, h("thead", {}, h("tr", {}, head)), h("tbody", {}, rows))));
+    h("div", { class: "scroll", tabindex: 0, role: "region", "aria-labelledby": "sentences" }, h("table", {}, h("thead", {}, h("tr", {}, head)), h("tbody", {}, rows))));
 }
