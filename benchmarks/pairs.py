@@ -11,7 +11,7 @@ are recorded. The same is trained for each half alone, for as many examples of t
   samples. Beside it the agreement of real test pairs, and of samples whose second halves are exchanged.
 - `halves`: the Fréchet distance of each half in the features of the same networks, of the pairs and of the generator of
   this half alone.
-- all scores of `sparring.evaluate`.
+- `given`: how often the class of a real half of the test split is inferred by `sample --given`.
 
 With --no-labels the generator does not see the digits, and learns from the pairs alone what belongs together. Runs that
 `--folder` holds already are continued or reused.
@@ -22,6 +22,8 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,16 +31,20 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from record import data_folder, log, save
+from torch import Tensor
 
 import sparring
 from sparring.data.dataset import Dataset
 from sparring.data.pairs import halves_of
 from sparring.engine.device import Hardware
+from sparring.measure.features.feature_net import Features
 from sparring.measure.features.features_for import features_for, values_for
+from sparring.measure.scores.frechet import frechet_distance
+from sparring.models.given_half import HalfInference
 from sparring.recipes.generators.r3 import R3
 from sparring.stats.proportion import Proportion
 
-SAMPLES = 1000
+SAMPLES, GIVEN = 1000, 300
 GOAL, LARGEST_LOSS = 0.9, 1.2
 """Smallest agreement, and largest ratio of the distances of a half in pairs and alone."""
 WITH = "mnist"
@@ -49,6 +55,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--images", type=int, default=60_000, help="examples of each training")
     parser.add_argument("--no-labels", dest="labels", action="store_false", help="hide the digits from the networks")
+    parser.add_argument("--judge-only", action="store_true", help="judge runs as they are, finished or not")
     parser.add_argument("--skip-alone", dest="alone", action="store_false", help="train no generator of one half")
     parser.add_argument("--folder", type=Path, default=Path("runs/pairs"), help="where runs are kept")
     parser.add_argument("--name", default="pairs", help="name of the result file")
@@ -59,7 +66,7 @@ def main() -> None:
     for seed in options.seeds:
         sizes: dict[str, Any] = {"images": options.images, "seed": seed, "recipe": R3(labels=options.labels)}
         pairs = options.folder / f"pairs{suffix}-{seed}"
-        minutes = train(sounds, pairs, pair_with=WITH, by="label", **sizes)
+        minutes = None if options.judge_only else train(sounds, pairs, pair_with=WITH, by="label", **sizes)
         by_seed[str(seed)] = result = {"cpu_minutes": minutes, **judge(pairs, seed)}
         report(options, by_seed)
         for half, source in (("audio", sounds), ("image", WITH)) if options.alone else ():
@@ -96,48 +103,83 @@ def train(source: Path | str, run: Path, **settings: Any) -> float:
 
 
 def judge(run: Path, seed: int) -> dict[str, Any]:
-    """Return the agreement of networks on samples, on real pairs and on shuffled ones, and what `evaluate` scores."""
+    """Return the agreement of networks on samples, on real pairs and on shuffled ones, and distances of the halves."""
     model: Any = sparring.load(run)
     data = sparring.open(data_folder() / "spoken-digits.zip", sparring.ReadOptions(pair_with=WITH, by="label"))
-    judges = [classifier(side) for side in halves_of(data)]
-    test = data.split("test")
-    idx = np.random.default_rng(seed).permutation(len(test))[:SAMPLES]
-    rows = {"samples": np.concatenate(list(model.samples(SAMPLES, seed=seed))), "real": test[idx]}
-    named = {
-        of: [name(part) for name, (_, part) in zip(judges, data.spec.by_half(some), strict=True)]
+    judges, test = [Judge.of(side) for side in halves_of(data)], data.split("test")
+    idx = np.random.default_rng(seed).permutation(len(test))
+    parts = np.split(idx[: 2 * SAMPLES], 2)
+    rows = {"samples": np.concatenate(list(model.samples(SAMPLES, seed=seed))), "real": test[parts[0]]}
+    rows["other"] = test[parts[1]]
+    seen = {
+        of: [judge.features(part) for judge, (_, part) in zip(judges, data.spec.by_half(some), strict=True)]
         for of, some in rows.items()
     }
+    named = {of: [judge.classes(x) for judge, x in zip(judges, both, strict=True)] for of, both in seen.items()}
+    labels = model.draw_inputs(range(SAMPLES), seed)[1].numpy()
     first, second = named["samples"]
-    evaluation = sparring.evaluate(run, n=SAMPLES, seed=seed)
-    scores = {score.name: score for score in evaluation.scores}
+    shuffled = np.random.default_rng(seed).permutation(second)
     return {
+        "nimg": int(sparring.Run(run).checkpoints()[-1].name),
         "agreement": proportion(first == second),
         "real_agreement": proportion(named["real"][0] == named["real"][1]),
-        "shuffled_agreement": proportion(first == np.random.default_rng(seed).permutation(second)),
-        "halves": {half: {"fd": score.value, "real": score.real_baseline} for half in data.spec.names
-                   for name, score in scores.items() if name.startswith("fd[") and name.endswith(f"/{half}")},
-        "evaluation": evaluation.to_json(),
-    }  # fmt: skip
+        "shuffled_agreement": proportion(first == shuffled),
+        "halves": {
+            half: {
+                "recognised": proportion(named["samples"][k] == labels) if model.conditional else None,
+                "fd": frechet_distance(seen["samples"][k], seen["real"][k]).value,
+                "fd_real": frechet_distance(seen["other"][k], seen["real"][k]).value,
+            }
+            for k, half in enumerate(data.spec.names)
+        },
+        "given": given(model, halves_of(data)) if model.conditional else None,
+    }
 
 
-def classifier(side: Dataset) -> Any:
-    """Return the function from stored rows to classes of the feature network of one half."""
-    net = features_for(side.spec, "trained", None, side, Hardware.find("cpu", "fp32"))
-    values = values_for(side.spec, lambda: ())
+def given(model: Any, sides: tuple[Dataset, Dataset]) -> dict[str, Any]:
+    """Return how often the class of a real test half is inferred from the generator alone (`sample --given`)."""
+    right = {}
+    for k, side in enumerate(sides):
+        test, inference = side.split("test"), HalfInference.fit(model, k)
+        idx = np.random.default_rng(0).permutation(len(test))[:GIVEN]
+        inferred = np.array([inference.of(test[idx[j : j + 1]]).inferred for j in range(len(idx))])
+        right[model.spec.names[k]] = proportion(inferred == test.labels[idx])
+    return right
 
-    def name(rows: NDArray[Any]) -> NDArray[np.int64]:
-        assert net.classify is not None
-        with torch.no_grad():
-            classes: NDArray[np.int64] = net.classify(net.of([values(rows)])).argmax(1).numpy()
+
+@dataclass(frozen=True)
+class Judge:
+    """Feature network of one half, trained on its training rows as a classifier."""
+
+    net: Features
+    values: Callable[[NDArray[Any]], NDArray[Any]]
+
+    @classmethod
+    def of(cls, side: Dataset) -> Judge:
+        """Return the network of `sparring.evaluate`."""
+        net = features_for(side.spec, "trained", None, side, Hardware.find("cpu", "fp32"))
+        return cls(net, values_for(side.spec, lambda: ()))
+
+    def features(self, rows: NDArray[Any]) -> Tensor:
+        """Return features `[N, d]` of stored rows."""
+        return self.net.of([self.values(part) for part in np.array_split(rows, -(-len(rows) // 100))])
+
+    @torch.no_grad()
+    def classes(self, x: Tensor) -> NDArray[np.int64]:
+        """Return the classes of features."""
+        assert self.net.classify is not None
+        classes: NDArray[np.int64] = self.net.classify(x).argmax(1).numpy()
         return classes
-
-    return name
 
 
 def distance(run: Path, seed: int) -> dict[str, float]:
-    """Return the Fréchet distance of a generator of one half alone."""
-    scores = sparring.evaluate(run, n=SAMPLES, seed=seed).scores
-    return {"fd": next(score.value for score in scores if score.name.startswith("fd["))}
+    """Return the Fréchet distance of a generator of one half alone, by the same network."""
+    model: Any = sparring.load(run)
+    data = sparring.open(sparring.Run(run).settings["data"]["source"])
+    test, judge = data.split("test"), Judge.of(data)
+    real = test[np.random.default_rng(seed).permutation(len(test))[:SAMPLES]]
+    samples = np.concatenate(list(model.samples(SAMPLES, seed=seed)))
+    return {"fd": frechet_distance(judge.features(samples), judge.features(real)).value}
 
 
 def proportion(right: NDArray[np.bool_]) -> dict[str, float]:

@@ -24,6 +24,8 @@ from sparring.commands.sampling.conditions import Condition, parse_condition, pa
 from sparring.commands.sampling.folder import words_of, write_folder, write_new
 from sparring.commands.sampling.impute import impute
 from sparring.commands.training.callbacks import MAX_CLASS_COLUMNS
+from sparring.data.open import guess_kind, open_source
+from sparring.data.reader_api import ReadOptions
 from sparring.data.tables.write_cells import file_table
 from sparring.engine.data_spec import AudioSpec, DataSpec, ImageSpec, PairSpec, SeriesSpec, TableSpec
 from sparring.engine.errors import UsageError
@@ -33,6 +35,7 @@ from sparring.models.capabilities import Sampler
 from sparring.models.completion import WHO_COMPLETES, Fills, complete
 from sparring.models.density import DensityModel
 from sparring.models.generator import GeneratorModel
+from sparring.models.given_half import HalfInference
 from sparring.models.load import load_capable
 from sparring.report.format import csv_text
 
@@ -86,7 +89,7 @@ def sample(
     A density model completes the picture `given` where `mask`, of the same size, is black: `n` fills, each with its
     log-probability. A table takes conditions, `given="sex=Female,age=40"`, and bounds that every row meets,
     `constraint=["hours <= 99"]`; `label` is then a word of the column of the class. Where `given` is a table file, its
-    gaps are filled.
+    gaps are filled. Of pairs `given` is a file of one half, to which the other is generated.
     """
     if n < 1:
         raise UsageError(f"-n must be 1 or more, not {n}")
@@ -178,6 +181,25 @@ def _(spec: TableSpec, model: Any, requested: Conditions) -> tuple[Any, str | in
     if conditions:
         model = with_conditions(model, conditions, "--given" if requested.given else "--constraint")
     return model, label, None
+
+
+@conditioned.register
+def _(spec: PairSpec, model: Any, requested: Conditions) -> tuple[Any, str | int | None, str | Path | None]:
+    """Return the generator of pairs whose one half is the given file."""
+    if requested.given is None:
+        return conditioned.dispatch(object)(spec, model, requested)
+    if requested.label is not None:
+        raise UsageError(f"--label {requested.label}: the class follows from --given, leave one of them out")
+    kind = guess_kind(requested.given)
+    half = next((k for k, each in enumerate(spec.halves) if each.kind == kind), None)
+    if half is None:
+        kinds = " and ".join(each.plural for each in spec.halves)
+        raise UsageError(f"--given {requested.given} holds {kind} data, the pairs are of {kinds}: give one of these")
+    options = ReadOptions(resize=kind == ImageSpec.kind)
+    data = open_source(requested.given, options, like=spec.halves[half], keep_duplicates=True).split(None)
+    if len(data) != 1:
+        raise UsageError(f"--given {requested.given} holds {len(data)} {data.report.unit}: give one")
+    return HalfInference.fit(model, half).of(data[np.arange(1)]), None, None
 
 
 @singledispatch
