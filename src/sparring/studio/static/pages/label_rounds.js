@@ -59,11 +59,11 @@ function row(run, labels, accuracy, bought) {
 }
 
 function interval({ value, low, high }) {
-  return `${percent(value)} (${(100 * low).toFixed(1)} to ${percent(high)})`;
+  return h("div", {}, percent(value), h("div", { class: "hint" }, `${(100 * low).toFixed(1)} to ${percent(high)}`));
 }
 
 function gain(accuracy) {
   if (!accuracy?.gain) return "";
-  const [value, low, high] = accuracy.gain.map((part) => `${part > 0 ? "+" : ""}${(100 * part).toFixed(1)}`);
-  return `${value} (${low} to ${high}) points`;
+  const [value, low, high] = accuracy.gain.map((part) => `${part > 0 ? "+" : part < 0 ? "−" : ""}${(100 * Math.abs(part)).toFixed(1)}`);
+  return h("div", {}, `${value} points`, h("div", { class: "hint" }, `${low} to ${high}`));
 }
