@@ -101,7 +101,7 @@ def _sounds(spec: AudioSpec) -> Playground:
         return threat_for(spec, x, budget, mask=sounding.float())
 
     return Playground(
-        {"Linf": Budget(-70.0, 0.0, DECIBELS, 0.5, "decibels: peak of the change against that of the sound")},
+        {"Linf": Budget(-70.0, 0.0, DECIBELS, 0.5, "decibels against the peak of the sound")},
         threat,
         lambda x, distance: 20 * math.log10(max(distance, 1e-12) / max(float(x.abs().max()), 1e-12)),
         _sound_change,

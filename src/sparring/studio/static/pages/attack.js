@@ -15,8 +15,8 @@ const TEXTS = ["run", "own", "norm", "target"];
 const NUMBERS = ["example", "eps", "steps", "seed"];
 
 export async function show(main, parameters, signal) {
-  const models = await get("/api/classifiers", {}, signal);
   main.append(h("h1", {}, "Attack"));
+  const models = await get("/api/classifiers", {}, signal);
   if (!models.length) {
     main.append(h("p", {}, "No run has a classifier yet. ", h("a", { href: address("runs") }, "Train one"), " with classify or harden."));
     return;
@@ -59,7 +59,7 @@ async function playground(main, state, signal) {
 
 function examples(page) {
   const { model } = page;
-  const strip = h("div", { class: "strip", role: "group", "aria-label": `examples of the ${model.described ?? "data"}` });
+  const strip = h("div", { class: `strip ${model.kind}`, role: "group", "aria-label": `examples of the ${model.described ?? "data"}` });
   page.strip = strip;
   fill(page, model.examples);
   const file = h("input", { type: "file", onchange: () => attempt(() => useFile(page, file.files[0])) });
@@ -181,6 +181,7 @@ function present({ results, model }, trial) {
 
 function outcome({ success, answers: [before, after], label, steps }) {
   if (label && before.likeliest !== label) return `Already wrong without a change: ${before.likeliest} instead of ${label}.`;
+  if (after.label !== after.likeliest) return `Refused: "${after.label}" after ${steps} ${steps === 1 ? "step" : "steps"}; the nearest class ${success ? "becomes" : "stays"} ${after.likeliest}.`;
   if (success) return `Fooled: ${before.likeliest} becomes ${after.likeliest}, after ${steps} ${steps === 1 ? "step" : "steps"}.`;
   return `Not fooled: the answer stays ${after.likeliest} after ${steps} ${steps === 1 ? "step" : "steps"}.`;
 }

@@ -32,7 +32,7 @@ export function sliderOf({ low, high, step, unit }, value, onInput) {
 // Return the words for an answer; `label` is the true class, if it is known.
 export function verdictOf({ label: answer, probability, likeliest }, label) {
   const unknown = answer !== likeliest;
-  const right = label && (likeliest === label ? "correct" : `wrong, it is ${label}`);
+  const right = !unknown && label && (likeliest === label ? "correct" : `wrong, it is ${label}`);
   return h("p", { class: "verdict" }, h("strong", {}, answer), ` ${percent(probability)}`, unknown && ` (nearest: ${likeliest})`,
     right && h("span", { class: likeliest === label ? "hint" : "wrong" }, ` ${right}`));
 }

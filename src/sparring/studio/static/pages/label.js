@@ -13,8 +13,8 @@ export const title = "Label";
 const SHOWN = 24;
 
 export async function show(main, parameters, signal) {
-  const models = (await get("/api/classifiers", {}, signal)).filter(({ to_label: has }) => has);
   main.append(h("h1", {}, "Label"));
+  const models = (await get("/api/classifiers", {}, signal)).filter(({ to_label: has }) => has);
   if (!models.length) {
     main.append(h("p", {}, "No run has examples to label: ", h("a", { href: address("runs") }, "train a classifier"),
       " on data of which some examples have no label."));
