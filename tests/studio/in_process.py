@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
 import threading
 import time
@@ -13,6 +15,8 @@ from typing import Any, BinaryIO
 
 from sparring.studio.guard import Guard, Keys
 from sparring.studio.serve import BoundServer, bound_server
+
+from .folders import wait_until
 
 Lines = Sequence[tuple[str, str]]
 
@@ -78,11 +82,16 @@ def local_studio(folder: Path) -> Iterator[LocalStudio]:
     bound = bound_server(folder, "127.0.0.1", 0)
     thread = threading.Thread(target=bound.run)
     thread.start()
+    running = LocalStudio(bound, bound.server.config.app)  # type: ignore[arg-type]
     try:
         while not bound.server.started:
             time.sleep(0.005)
-        yield LocalStudio(bound, bound.server.config.app)  # type: ignore[arg-type]
+        yield running
     finally:
+        jobs = running.state.jobs
+        for job in filter(jobs.running, jobs.all()):
+            os.kill(job.pid, signal.SIGKILL)
+            wait_until(lambda job=job: not jobs.running(job))  # type: ignore[misc]
         bound.server.should_exit = True
         thread.join(20)
         bound.listener.close()

@@ -18,13 +18,15 @@ export function runPanel(details, colour, refresh) {
   const log = logOf(summary);
 
   function update(next) {
+    const changed = next.state !== summary.state || next.note !== summary.note || next.job !== summary.job;
     summary = next;
     const running = summary.state === "running";
-    status.replaceChildren(state(summary));
     progress.textContent = summary.total ? `${count(summary.nimg)} of ${count(summary.total)} examples` : "";
     bar.max = summary.total || 1;
     bar.value = summary.nimg;
     bar.hidden = !running;
+    if (!changed && status.firstChild) return; // what has the focus stays
+    status.replaceChildren(state(summary));
     actions.replaceChildren(...[running && summary.job ? stopButton() : null, summary.state === "stopped" ? continueButton() : null].filter(Boolean));
     log.dataset.job = summary.job;
     log.hidden = !summary.job;

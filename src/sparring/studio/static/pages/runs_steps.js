@@ -72,7 +72,7 @@ export function steps(runs, start, onStep) {
     start_();
   });
   const film = still.matches
-    ? h("p", { class: "hint" }, "Your system asks for less motion, so there is no film: move the slider.")
+    ? h("p", { class: "hint" }, "Your system requests less motion, so there is no film: move the slider.")
     : h("div", { class: "row" }, play, h("label", { class: "field" }, h("span", {}, "Steps"), speed));
   const element = h("div", { class: "panel steps" }, h("label", { class: "field grow" }, h("span", {}, runs.length > 1 ? "Step of all runs" : "Step"), slider),
     h("div", { class: "row" }, typed, h("span", {}, "examples"), label), film);
