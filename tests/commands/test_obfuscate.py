@@ -20,7 +20,7 @@ from sparring.recipes.features.noisy_code import NoisyCode
 
 Cli = Callable[..., "CompletedProcess[str]"]
 PATTERN, LABEL = "{label}_{group}_{n}.png", "{label}_*.png"
-TINY = NoisyCode(width=8, code_size=8, batch_size=16)
+TINY = NoisyCode(width=8, code_size=8, batch_size=32, generations=3)
 LINEAR = {"logistic regression": FAMILIES["logistic regression"]}
 
 
@@ -61,7 +61,7 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_images_are_audited_and_replaced(images: Path, tmp_path: Path) -> None:
     report = sparring.obfuscate(
-        images, TINY, protect_from=PATTERN, label_from=LABEL, images=8_000, out=tmp_path / "run", device="cpu"
+        images, TINY, protect_from=PATTERN, label_from=LABEL, images=9_600, out=tmp_path / "run", device="cpu"
     )
     readings = report.readings
     assert readings.leaks["original"].auc.low > 0.9
@@ -101,10 +101,14 @@ def test_a_table_goes_through_the_command_line(table: Path, tmp_path: Path, quic
     done = quick("encode", str(run), str(table), "--out", str(tmp_path / "hidden.csv"))
     assert done.returncode == 0, done.stderr
     lines = (tmp_path / "hidden.csv").read_text().splitlines()
-    assert lines[0] == "age,job"
+    assert lines[0] == "age,job,rich"
+    assert [line.split(",")[2] for line in lines[1:]] == [
+        line.split(",")[3] for line in table.read_text().splitlines()[1:]
+    ]
     assert len(lines) == 601
     assert {line.split(",")[1] for line in lines[1:]} <= {"x", "y"}
     assert quick("predict", str(run), str(table)).returncode == 2
+    assert "predicts the group" in quick("doctor", str(run)).stdout
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ from sparring.measure.diagnostics.density_diagnostics import DensityFacts, diagn
 from sparring.measure.diagnostics.finding import Finding
 from sparring.measure.diagnostics.fitted_diagnostics import diagnose_fitted
 from sparring.measure.diagnostics.gan_diagnostics import LabelFit, RunFacts, diagnose
+from sparring.measure.diagnostics.obfuscator_diagnostics import ObfuscatorFacts, diagnose_obfuscator
 from sparring.measure.diagnostics.quick_metrics import near_duplicates
 from sparring.measure.diagnostics.regressor_diagnostics import RegressorFacts, diagnose_regressor
 from sparring.measure.diagnostics.training_length import TrainingLength
@@ -63,6 +64,10 @@ def doctor(run: str | Path | Run, generator: nn.Module | None = None) -> list[Fi
         return diagnose_fitted(run.metrics())
     if main_player(run.path) == "regressor":
         return diagnose_regressor(run.metrics(), _regressor_facts(run, command))
+    if main_player(run.path) == "obfuscator":
+        given = settings["recipe"]["settings"]
+        audit = run.read_json("obfuscation")
+        return diagnose_obfuscator(run.metrics(), ObfuscatorFacts(command, _length(run), given, audit))
     if isinstance(recipe := recipe_of(run), DensityRecipe):
         unit = unit_of(spec_of(run), binary=recipe.sees_binary).name
         return diagnose_density(run.metrics(), DensityFacts(command, _length(run), unit))

@@ -13,15 +13,18 @@ from torch import nn
 
 from sparring.commands.predict import open_like
 from sparring.commands.reporting.progress import Progress
-from sparring.commands.sample import csv_of, formats_of
+from sparring.commands.sample import formats_of
 from sparring.commands.sampling.folder import write_folder, write_new
 from sparring.data.dataset import Dataset
 from sparring.data.labels import labels_as
+from sparring.data.tables.write_cells import file_table, guard
 from sparring.engine.atomic_io import atomic_replace, explain_os_errors
+from sparring.engine.data_spec import TableSpec
 from sparring.engine.errors import UsageError
 from sparring.models.capabilities import Encoder, Model, Obfuscates
 from sparring.models.classifier import chunks_of
 from sparring.models.load import load_capable, saved_capabilities
+from sparring.report.format import csv_text
 
 FORMATS = (".npy", ".npz")
 
@@ -114,11 +117,21 @@ def _replaced(
     if not path.suffix:
         path = write_folder(spec, iter([rows]), words, path, f"obfuscated by {Path(run).resolve().name}")
     elif path.suffix.lower() == ".csv":
-        path = write_new(path, csv_of(spec, rows).encode())
+        path = write_new(path, _table_text(spec, rows, data).encode())
     else:
         with explain_os_errors(path), atomic_replace(path) as temporary, temporary.open("wb") as file:
             np.savez(file, **_arrays("examples", rows, data))  # type: ignore[arg-type]
     return Obfuscated(path, len(data), data.report.unit, data.skipped, data.notes)
+
+
+def _table_text(spec: TableSpec, rows: NDArray[Any], data: Dataset) -> str:
+    """Return rows as the text of a csv file, with the classes that the source has."""
+    table = file_table(spec, rows)
+    if not (data.labels >= 0).any():
+        return csv_text(table.header, table.rows)
+    words = [guard(name) for name in (*data.spec.classes, "")]
+    lines = ([*cells, words[k]] for cells, k in zip(table.rows, data.labels.tolist(), strict=True))
+    return csv_text([*table.header, guard(spec.target)], lines)
 
 
 def _opened(model: Model, source: str | Path, resize: bool) -> Dataset:

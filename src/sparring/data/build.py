@@ -79,7 +79,7 @@ def build_cache(
             used, vectors = _with_numbers(raw, used, numbers, skipped)
             labels, classes = np.full(len(used), -1), []
         names = [raw.items[row].name for row in used]
-        groups = None if raw.groups is None else number_groups([raw.groups[row] for row in used])
+        groups = None if (of_rows := raw.groups) is None else number_groups([of_rows[row] for row in used])
         notes = contradictions(raw.items, results, used, raw.unit) if once else []
         notes += emptied_classes(
             [(name, classes[k] if k >= 0 else None) for name, k in zip(names, labels, strict=True)], skipped
@@ -253,6 +253,6 @@ def _fingerprint(
         digest.update(json.dumps(chunk).encode())
     if vectors is not None:
         digest.update(vectors.tobytes())
-    if raw.groups is not None:
-        digest.update(json.dumps([raw.groups[row] for row in used]).encode())
+    if (groups := raw.groups) is not None:  # a property, which lists all rows
+        digest.update(json.dumps([groups[row] for row in used]).encode())
     return digest.hexdigest()

@@ -28,7 +28,7 @@ PROTOCOL = (
 def write_page(report: Obfuscation, model: ObfuscatorModel, audited: AuditRows) -> None:
     """Write report.html into the run folder."""
     run = Run(report.run)
-    leaks = tuple(report.readings.leaks.values())
+    leaks = tuple(sorted(report.readings.leaks.values(), key=lambda leak: leak is not report.leak))  # it comes first
     protocol = {"seed": report.seed, "audited": report.groups, "training minutes": report.minutes}
     audit = LeakageReport(protocol, report.message, leaks, ())
     facts = {"run": report.run, "protected": report.protect, "recipe": report.recipe, "seed": str(report.seed)}

@@ -78,10 +78,9 @@ def _leak_sentence(leaks: Mapping[str, Leak]) -> str:
 
 def _price(report: Obfuscation) -> list[str]:
     readings = report.readings
-    texts = [
-        f"An obfuscated example keeps {100 * max(1 - readings.distortion, 0):.0f} % of the variance, and holds at most "
-        f"{report.bits:.1f} bits of the original."
-    ]
+    kept = 1 - readings.distortion
+    near = f"keeps {100 * kept:.0f} % of the variance" if kept > 0 else "is further from the original than the mean is"
+    texts = [f"An obfuscated example {near}, and holds at most {report.bits:.1f} bits of it."]
     if readings.utility:
         before, after = (readings.utility[name].balanced_accuracy for name in (ORIGINAL, OBFUSCATED))
         texts.insert(0, f"The class is predicted with a balanced accuracy of {after.text()} %, {before.text()} before.")
