@@ -54,7 +54,7 @@ def serving(folder: Path) -> Iterator[Server]:
         yield Server(url, token, process)
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(60)
         assert process.stderr is not None
         process.stderr.close()
 

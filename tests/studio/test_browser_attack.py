@@ -67,7 +67,10 @@ def test_an_example_a_drawing_and_a_file_are_attacked(runs: Path, tmp_path: Path
 
 
 def test_it_fits_a_phone_and_says_where_no_classifier_is(tmp_path: Path) -> None:
+    from selenium.webdriver.common.by import By
+
     with serving(tmp_path / "runs") as server, browsing(server, tmp_path / "profile", "390,844") as driver:
+        wait(driver, lambda d: d.find_elements(By.LINK_TEXT, "Attack"))
         driver.execute_script("location.hash = '#/attack'")
         wait(driver, lambda d: "No run has a classifier yet" in d.page_source)
         press(driver, "x")

@@ -21,7 +21,7 @@ def press(driver: Any, *keys: str) -> None:
         ActionChains(driver).send_keys(key).perform()
 
 
-def wait(driver: Any, holds: Any, seconds: float = 30) -> Any:
+def wait(driver: Any, holds: Any, seconds: float = 90) -> Any:
     from selenium.webdriver.support.ui import WebDriverWait
 
     return WebDriverWait(driver, seconds, 0.05).until(holds)
