@@ -13,13 +13,15 @@ class ExplainFlags:
     """State in sentences what the handles of a model change, and measure how often the sentences hold."""
 
     run: Annotated[str, arg(metavar="RUN", help_behavior_hint="")]
-    """Run folder of a generator with a latent, of images or sounds."""
-    finder: Annotated[str, arg(metavar="NAME")] = "regression"
-    """How directions are found: regression, means, sefa or pca."""
-    handles: Annotated[int, arg(metavar="K")] = 8
-    """Largest number of handles, from 1 to 8."""
+    """Run folder of a generator with a latent, of images or sounds; or of a classifier of images."""
+    data: Annotated[str | None, arg(metavar="SOURCE", help_behavior_hint="(default: the data of the run)")] = None
+    """Classifiers: examples to edit, of the test split where there is one."""
+    finder: Annotated[str | None, arg(metavar="NAME", help_behavior_hint="(default: regression)")] = None
+    """Generators: how directions are found: regression, means, sefa or pca."""
+    handles: Annotated[int | None, arg(metavar="K", help_behavior_hint="(default: 8)")] = None
+    """Generators: largest number of handles, from 1 to 8."""
     n: Annotated[int, arg(aliases=("-n",), metavar="N")] = 400
-    """Number of fresh samples on which the sentences are tested, and of others from which they are written."""
+    """Number of fresh cases on which the sentences are tested, and of others from which they are written."""
     seed: Annotated[int, arg(metavar="S")] = 0
     """Random seed of the latents and of the random directions."""
     checkpoint: Annotated[str | None, arg(metavar="best|last|N", help_behavior_hint="(default: the saved model)")] = (

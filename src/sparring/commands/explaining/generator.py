@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,7 +13,8 @@ from torch import Tensor
 
 from sparring.commands.reporting.progress import Progress
 from sparring.engine.device import Hardware
-from sparring.engine.errors import SparringError, UsageError, did_you_mean
+from sparring.engine.errors import SparringError, UsageError
+from sparring.engine.safetensors_io import digest
 from sparring.engine.seeds import mix
 from sparring.measure.effects import directions as finders
 from sparring.measure.effects.chance import RandomDirections
@@ -58,18 +60,26 @@ FINDERS: dict[str, Finder] = {
 
 
 @dataclass(frozen=True)
+class GeneratorRequest:
+    """What is wanted of a generator."""
+
+    finder: str
+    handles: int
+    """Largest number of handles."""
+    n: int
+    """Fresh latents."""
+    seed: int
+    checkpoint: str = "saved model"
+    """Name of the weights, for the protocol."""
+
+
+@dataclass(frozen=True)
 class Shown:
     """Samples before, at and after a step along a handle, as stored rows `[N, ...]` each."""
 
     lower: NDArray[np.generic]
     middle: NDArray[np.generic]
     upper: NDArray[np.generic]
-
-
-def check_finder(name: str) -> None:
-    """Raise UsageError on an unknown finder."""
-    if name not in FINDERS:
-        raise UsageError(f"unknown --finder '{name}': {did_you_mean(name, FINDERS)}")
 
 
 def has_latent(model: object) -> bool:
@@ -80,12 +90,13 @@ def has_latent(model: object) -> bool:
 
 
 def generator_effects(
-    model: GeneratorModel, finder: str, count: int, n: int, seed: int, hardware: Hardware, progress: Progress
-) -> tuple[Effects, Readings]:
-    """Return the handles of `model` that `finder` finds, `count` at most, tested on `n` fresh latents.
+    model: GeneratorModel, request: GeneratorRequest, hardware: Hardware, progress: Progress
+) -> tuple[Effects, dict[str, Any]]:
+    """Return the effects of the handles of `model`, and all settings on which the figures depend.
 
     Raises SparringError where samples have no finite values or nothing changes them.
     """
+    n, seed = request.n, request.seed
     render = in_chunks(lambda latents: model.generate(latents.z, latents.y))
     fit, fresh = _latents(model, max(FIT_SAMPLES, n), seed, FIT), _latents(model, n, seed, FRESH)
     with torch.no_grad(), hardware.autocast():
@@ -94,9 +105,9 @@ def generator_effects(
             raise SparringError("the generator gives values that are no finite numbers: train it anew")
         readings = Readings.fit(model.spec, examples)
         standardised = within_classes(readings.standardised(examples), fit)
-        directions = FINDERS[finder](model, fit, examples, standardised, count)
+        directions = FINDERS[request.finder](model, fit, examples, standardised, request.handles)
         if not directions:
-            raise SparringError(f"--finder {finder} gives no direction: the latent changes nothing that is read")
+            raise SparringError(f"--finder {request.finder} gives no direction: the latent changes nothing")
         written = fit[:n]
         random = RandomDirections(
             render, readings, written[:RANDOM_LATENTS], fresh[:RANDOM_LATENTS], DIRECTIONS, mix(seed, FIT, FRESH),
@@ -104,7 +115,18 @@ def generator_effects(
         )  # fmt: skip
         handles = progress.callback("testing handles", "handles")
         effects = measure_effects(render, readings, directions, written, fresh, random, handles)
-    return effects, readings
+    return effects, _protocol(model, request, readings)
+
+
+def _protocol(model: GeneratorModel, request: GeneratorRequest, readings: Readings) -> dict[str, Any]:
+    deviations = zip(readings.names, readings.deviations.tolist(), strict=True)
+    return {
+        "finder": request.finder, "seed": request.seed, "fresh samples": request.n,
+        "samples for directions": max(FIT_SAMPLES, request.n), "random directions": DIRECTIONS,
+        "latents of a random direction": RANDOM_LATENTS, "checkpoint": request.checkpoint,
+        "deviations": {name: round(value, 5) for name, value in deviations},
+        "weights": digest(model.generator.state_dict()),
+    }  # fmt: skip
 
 
 def shown_samples(model: GeneratorModel, handle: Handle, seed: int) -> Shown:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from sparring.commands.explaining.classifier import AnswerExplanation, EditedExamples
 from sparring.commands.explaining.generator import SHOWN_STEP, Shown
 from sparring.commands.explaining.result import Explanation
 from sparring.engine.data_spec import DataSpec
-from sparring.measure.effects.effects import DOSES, Handle
+from sparring.measure.effects.effects import DOSES, Chance, Handle
 from sparring.measure.effects.sentences import MAX_SIDE_EFFECT, MIN_CHANGE
-from sparring.report.blocks import Block, Cell, Details, Table, Text, bar_cell, protocol_table
+from sparring.report.blocks import Cell, Details, Gallery, Table, Text, bar_cell, protocol_table
 from sparring.report.page import Page, Section, page_html
 from sparring.report.render import render
+from sparring.stats.intervals import Interval
 
 
 def explanation_page(result: Explanation, spec: DataSpec, shown: Sequence[Shown]) -> str:
@@ -33,13 +35,25 @@ def explanation_page(result: Explanation, spec: DataSpec, shown: Sequence[Shown]
 
 def _rates(result: Explanation) -> Table:
     effects = result.effects
-    rows = [(f"step of {dose:g} sd", effects.doses[dose].text() + " %") for dose in DOSES]
-    rows += [
-        ("chance: sentences of other handles", f"{effects.chance.permuted:.1%}"),
-        ("chance: random directions of equal change", f"{effects.chance.random:.1%}"),
-        ("a renderer with known handles", "100 %"),
-    ]
-    return Table(("", "hit rate"), rows, named_rows=True)
+    roof = [("a renderer with known handles", "100 %")]
+    chance = ("sentences of other handles", "random directions of equal change")
+    return _hit_rates("step of {:g} sd", effects.doses, effects.chance, chance, roof)
+
+
+def _hit_rates(
+    dose: str,
+    doses: Mapping[float, Interval],
+    chance: Chance,
+    names: tuple[str, str],
+    more: Sequence[tuple[str, str]] = (),
+) -> Table:
+    rows = [(dose.format(each), f"{doses[each].text()} %") for each in DOSES]
+    rows += [(f"chance: {names[0]}", f"{chance.permuted:.1%}"), (f"chance: {names[1]}", f"{chance.random:.1%}")]
+    return Table(("", "hit rate"), [*rows, *more], named_rows=True)
+
+
+def _verdict(is_beyond_chance: bool) -> str:
+    return "above chance" if is_beyond_chance else "chance level"
 
 
 def _rule() -> str:
@@ -54,7 +68,7 @@ def _rule() -> str:
 def _sentences(result: Explanation) -> Table:
     rows = [
         (each.text, bar_cell(each.rate), each.rate.text(), f"{each.p_value:.3f}",
-         "beyond chance" if each.is_beyond_chance else "not beyond chance", each.layers)
+         _verdict(each.is_beyond_chance), each.layers)
         for each in result.effects.handles
     ]  # fmt: skip
     return Table(("sentence", "", "holds in", "p (Holm)", "verdict", "range"), rows, named_rows=True)
@@ -78,6 +92,38 @@ def _matrix(result: Explanation) -> Table:
 
 def _samples(handle: Handle, spec: DataSpec, shown: Shown) -> Section:
     signs = {f"-{SHOWN_STEP:g} sd": shown.lower, "0": shown.middle, f"+{SHOWN_STEP:g} sd": shown.upper}
-    strips: list[Block] = [Text(handle.text)]
-    strips += [render(spec, rows, None, [caption] * len(rows)) for caption, rows in signs.items()]
-    return Section(handle.name.capitalize(), *strips)
+    strips = [render(spec, rows, None, [caption] * len(rows)) for caption, rows in signs.items()]
+    return Section(handle.name.capitalize(), Text(handle.text), Gallery(strips, "samples"))
+
+
+def answers_page(result: AnswerExplanation, spec: DataSpec, shown: Sequence[EditedExamples]) -> str:
+    """Return the page of a classifier as HTML; `shown` are examples before and after each edit."""
+    effects = result.effects
+    facts = {"run": result.run.name, "fresh examples": f"{effects.count:,}", "edits": str(len(effects.edits))}
+    rates = _hit_rates("dose {:g}", effects.doses, effects.chance, ("sentences of other edits", "random edits"))
+    rows = [
+        (each.text, bar_cell(each.rate), each.rate.text(), f"{each.p_value:.3f}", _verdict(each.is_beyond_chance),
+         f"{each.log_odds:+.2f}", f"{each.refused.value:.1%}")
+        for each in effects.edits
+    ]  # fmt: skip
+    head = ("sentence", "", "holds in", "p (Holm)", "verdict", "log-odds", "none of these")
+    sections = [
+        Section("Hit rate", Text(f"{result.verdict}."), rates, Text(_rule_of_answers(), quiet=True)),
+        Section("Sentences", Table(head, rows, named_rows=True)),
+        *(
+            Section(each.name.capitalize(), Text(f"{each.text}. Answers: {', '.join(one.answers)}"),
+                    render(spec, one.before, one.after))
+            for each, one in zip(effects.edits, shown, strict=True)
+        ),
+        Section("Protocol", Details("Settings", [protocol_table(result.protocol)])),
+    ]  # fmt: skip
+    return page_html(Page(f"{result.run.name}: effects of edits", facts, sections))
+
+
+def _rule_of_answers() -> str:
+    return (
+        'A sentence holds on an example where the stated answer comes and it is not "none of these", which counts as '
+        "out of the distribution. Sentences were written from other examples. A random edit adds one pattern of noise, "
+        "scaled to change the examples as much, and each got its best sentence. Log-odds: mean change for the two "
+        "classes named, in nats; where the answer stays, of the answer against the next class."
+    )

@@ -66,7 +66,7 @@ class Explanation:
     def verdict(self) -> str:
         """The hit rate against chance, in a sentence."""
         rate, chance = self.effects.rate, self.effects.chance
-        verb = "is above" if self.effects.is_beyond_chance else "is not surely above"
+        verb = "is above" if self.effects.is_beyond_chance else "is within"
         return (
             f"The sentences hold in {rate.text()} % of {self.effects.count:,} fresh samples for each handle, which "
             f"{verb} chance, {chance.level:.1%}"
@@ -99,7 +99,7 @@ class Explanation:
         """Return the lines that the command prints; sentences that failed are among them."""
         lines = [f"{self.verdict}.", ""]
         for each in self.effects.handles:
-            mark = "holds " if each.is_beyond_chance else "chance"
+            mark = "above chance" if each.is_beyond_chance else "chance level"
             lines.append(f"{mark}  {each.rate.text()}  {each.text}")
         chance = self.effects.chance
         lines += [

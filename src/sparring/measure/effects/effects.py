@@ -137,7 +137,7 @@ def measure_effects(
         on_progress(k + 1, len(directions))
     at_one = torch.stack([each[1.0] for each in hits], 1)
     random = random_rates(sizes)
-    p_values = holm([_p_value(float(column.double().mean()), random) for column in at_one.T])
+    p_values = holm([p_value_of(float(column.double().mean()), random) for column in at_one.T])
     handles = tuple(
         Handle(
             f"handle {k + 1}", each.layers, each.vector, steps[k], sentences[k],
@@ -189,7 +189,7 @@ def random_level(rates: Tensor, seed: int = 0) -> float:
     return float(torch.quantile(sets, 0.95))
 
 
-def _p_value(rate: float, random: Tensor) -> float:
+def p_value_of(rate: float, random: Tensor) -> float:
     """Return the proportion of random directions that do as well, the handle itself counted."""
     return (1 + int((random >= rate).sum())) / (1 + random.numel())
 

@@ -54,14 +54,27 @@ def readings_for(spec: DataSpec, samples: Tensor) -> tuple[Reading, ...]:
 @readings_for.register
 def _(spec: ImageSpec, samples: Tensor) -> tuple[Reading, ...]:
     """Return readings of strokes where most pixels are blank; else of photographs. Colours have hue and saturation."""
-    if spec.channels >= 3 and float(images.saturation(samples).mean()) > LEAST_SATURATION:
+    if is_coloured(spec, samples):
         return _of_photos() + _of_colours()
+    background = background_of(samples)
+    return _of_photos() if background is None else _of_strokes(background)
+
+
+def is_coloured(spec: ImageSpec, samples: Tensor) -> bool:
+    """Return whether images `[N, C, H, W]` are coloured in the mean."""
+    return spec.channels >= 3 and float(images.saturation(samples).mean()) > LEAST_SATURATION
+
+
+def background_of(samples: Tensor) -> float | None:
+    """Return the brightness, in [0, 1], of the background of pictures of strokes; None where most pixels are none.
+
+    `samples` are images `[N, C, H, W]`; a background is black or white.
+    """
     grey = images.grey(samples)
     background = float(torch.cat([grey[:, 0], grey[:, -1], grey[:, :, 0], grey[:, :, -1]], 1).median())
-    is_blank = (grey - background).abs() < BLANK
-    if min(background, 1 - background) < BLANK and float(is_blank.float().mean()) >= BLANK_FRACTION:
-        return _of_strokes(background)
-    return _of_photos()
+    is_blank = ((grey - background).abs() < BLANK).float()
+    is_extreme = min(background, 1 - background) < BLANK
+    return background if is_extreme and float(is_blank.mean()) >= BLANK_FRACTION else None
 
 
 def _of_strokes(background: float) -> tuple[Reading, ...]:
