@@ -1,16 +1,16 @@
 """Hit rates of sentences on the effects of handles: recipes, and finders of directions.
 
-    python benchmarks/explain.py --run mnist-r3=runs/mnist-r3 --run mnist-biggan=runs/mnist-biggan
+    python benchmarks/explain.py --run r3 runs/mnist-r3 regression --run r3 runs/mnist-r3-copy sefa
 
-Protocol. Each run is one that `sparring train` wrote. Directions of each finder, 8 at most; sentences from 400 latents,
-hits on 400 fresh ones, a step of one standard deviation; beside them the sentences of other handles and 200 random
-directions of equal change. The roof is a renderer of strokes with known handles, by the same readings.
+Protocol. Each run is one that `sparring train` wrote; a saved explanation of equal protocol is taken as it is. One
+finder gives 8 directions at most; sentences from n latents, hits on n fresh ones, a step of one standard deviation;
+beside them the sentences of other handles and 200 random directions of equal change. The roof is a renderer of strokes
+with known handles, by the same readings.
 """
 
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,7 @@ import torch
 from record import log, save
 
 from sparring.commands.explain import explain
-from sparring.commands.explaining.generator import FINDERS
-from sparring.commands.reporting.progress import Progress
+from sparring.commands.explaining.generator import DIRECTIONS
 from sparring.engine.data_spec import ImageSpec
 from sparring.engine.run_folder import Run
 from sparring.measure.effects.chance import RandomDirections
@@ -27,6 +26,8 @@ from sparring.measure.effects.drawn_strokes import draw, known_directions
 from sparring.measure.effects.effects import Effects, measure_effects
 from sparring.measure.effects.latents import Latents
 from sparring.measure.effects.readings import Readings
+
+KEPT = ("rate", "chance", "beyond_chance", "doses", "by_label", "handles")
 
 
 def roof(n: int) -> Effects:
@@ -36,7 +37,7 @@ def roof(n: int) -> Effects:
         Latents(torch.rand(count, 6, generator=generator) * 3 - 1.5, torch.full((count,), -1)) for count in (1000, n, n)
     )
     readings = Readings.fit(ImageSpec(28, 28, 1), draw(fit))
-    random = RandomDirections(draw, readings, written[:64], fresh[:64], 60)
+    random = RandomDirections(draw, readings, written[:30], fresh[:30], 24)
     return measure_effects(draw, readings, known_directions(6), written, fresh, random)
 
 
@@ -51,34 +52,39 @@ def about(path: Path) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def explained(path: Path, finder: str, n: int, seed: int) -> dict[str, Any]:
+    """Return explain.json of a run: the saved one where its protocol is equal, else a new one."""
+    saved = Run(path).read_json("explain")
+    wanted = {"finder": finder, "fresh samples": n, "seed": seed, "random directions": DIRECTIONS}
+    if saved and wanted.items() <= saved["protocol"].items():
+        return saved
+    return explain(path, finder=finder, n=n, seed=seed).to_json()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--run", action="append", default=[], metavar="NAME=PATH", help="a run of `sparring train`")
-    parser.add_argument("--finders", nargs="+", default=list(FINDERS))
+    parser.add_argument("--run", action="append", nargs=3, default=[], metavar=("NAME", "PATH", "FINDER"))
     parser.add_argument("-n", type=int, default=400)
     parser.add_argument("--seed", type=int, default=0, help="of the latents")
     parser.add_argument("--name", default="explain", help="of the result file")
     options = parser.parse_args()
-    of_roof = roof(200)
+    of_roof = roof(100)
     details: dict[str, Any] = {
         "roof": {"rate": of_roof.rate.to_json(), "chance": of_roof.chance.level}, "n": options.n, "seed": options.seed,
-        "runs": {},
+        "runs": {}, "effects": [],
     }  # fmt: skip
     above, results = [], [f"renderer {of_roof.rate.value:.3f}"]
-    for name, path in (each.split("=", 1) for each in options.run):
-        entry = details["runs"][name] = {**about(Path(path)), "finders": {}}
-        for finder in options.finders:
-            result = explain(path, finder=finder, n=options.n, seed=options.seed, progress=Progress(quiet=True))
-            fields = result.to_json()
-            entry["finders"][finder] = {key: fields[key] for key in ("rate", "chance", "doses", "by_label", "handles")}
-            log(f"{name} {finder}: {result.verdict}")
-            results.append(f"{name} {finder} {fields['rate']['value']:.3f}, chance {fields['chance']['level']:.3f}")
-            above.append(fields["beyond_chance"])
-            print(result.to_text(), file=sys.stderr, flush=True)
-    save(
-        options.name, result="; ".join(results), target="renderer 1; every lower end above chance",
-        met=of_roof.rate.value == 1 and all(above), details=details,
-    )  # fmt: skip
+    for name, path, finder in options.run:
+        details["runs"][name] = about(Path(path))
+        fields = explained(Path(path), finder, options.n, options.seed)
+        details["effects"].append({"run": name, "finder": finder} | {key: fields[key] for key in KEPT})
+        log(f"{name} {finder}: {fields['verdict']}")
+        results.append(f"{name} {finder} {fields['rate']['value']:.3f}, chance {fields['chance']['level']:.3f}")
+        above.append(fields["beyond_chance"])
+        save(
+            options.name, result="; ".join(results), target="renderer 1; every lower end above chance",
+            met=of_roof.rate.value == 1 and all(above), details=details,
+        )  # fmt: skip
 
 
 if __name__ == "__main__":

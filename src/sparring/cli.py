@@ -110,7 +110,7 @@ COMMANDS = {
         ("runs/mnist-noisy mnist", "runs/mnist-consistent mnist --sigma 0.25"),
     ),
     "explain": Command(
-        ExplainFlags, "RUN", "state what the handles of a generator change, and test it",
+        ExplainFlags, "RUN", "state what the handles of a model change, and test it",
         ("runs/digits-r3", "runs/photos --finder sefa --handles 4"),
     ),
     "pack": Command(

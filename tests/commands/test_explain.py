@@ -8,12 +8,17 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
 
 import sparring
+from sparring.commands.explaining import classifier as edits_of
 from sparring.commands.explaining import generator
+from sparring.nets.lda import LDA
+from sparring.nets.memory import Memory
+from sparring.nets.ood_features import ood_features
 
 Quick = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -99,3 +104,50 @@ def test_handles_that_were_not_written_or_are_damaged(own_run: Path) -> None:
     (own_run / "explain.json").write_text('{"format": 2, "handles": [{}]}')
     with pytest.raises(sparring.SparringError, match="damaged"):
         sparring.read_handles(own_run)
+
+
+@pytest.fixture
+def classifier(tmp_path: Path) -> Path:
+    """The files of an untrained classifier of 8x8 pictures, beside pictures with a test split."""
+    rng = np.random.default_rng(0)
+    x, y = rng.integers(0, 256, (160, 8, 8), np.uint8), np.arange(160) % 3
+    np.savez(tmp_path / "rows.npz", x_train=x[:80], y_train=y[:80], x_test=x[80:], y_test=y[80:])
+    spec = sparring.ImageSpec(8, 8, 1, ("a", "b", "c"), 80, mode="L")
+    recipe = sparring.Consistent(width=4).resolve(spec, sparring.Hardware(torch.device("cpu"), bf16=False))
+    torch.manual_seed(0)
+    net = recipe.nets(spec)["classifier"].eval()
+    with torch.no_grad():
+        features, embeddings = ood_features(net, spec.encode(x[:30, ..., None]))
+    memory = Memory(LDA.fit(features, torch.arange(3).repeat_interleave(10)), embeddings)
+    about = {"custom_nets": False, "seed": 0, "data": "x"}
+    model = sparring.Classifier(net, spec, recipe, spec.classes, 1.0, -1.0, memory, about)
+    model.save(tmp_path / "model")
+    return tmp_path / "model"
+
+
+def test_a_classifier_is_explained_by_edits_of_test_examples(
+    classifier: Path, quick: Quick, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(edits_of, "RANDOM_EDITS", 12)
+    data = classifier.parent / "rows.npz"
+    done = quick("explain", classifier, "--data", data, "-n", 50, "--json")
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert result["protocol"]["fresh examples"] == 40  # half of the test split
+    assert "test split" in result["protocol"]["examples"]
+    page = (classifier / "explain.html").read_text()
+    for edit in result["edits"]:
+        assert edit["sentence"] in page
+        assert 0 <= edit["rate"]["low"] <= edit["rate"]["high"] <= 1
+    with pytest.raises(sparring.UsageError, match="no handles"):
+        sparring.read_handles(classifier)
+    assert sparring.explain(classifier, data, n=50).to_text().count("none of these:") == len(result["edits"])
+
+
+def test_settings_of_the_other_kind_of_model_are_refused(classifier: Path, own_run: Path, quick: Quick) -> None:
+    wrong = quick("explain", classifier, "--finder", "pca")
+    assert wrong.returncode == 2
+    assert "--finder and --handles are for generators" in wrong.stderr
+    wrong = quick("explain", own_run, "--data", "digits")
+    assert wrong.returncode == 2
+    assert "--data is for classifiers" in wrong.stderr

@@ -126,6 +126,10 @@ def read_handles(run: str | Path) -> list[Slider]:
     if not path.exists():
         raise UsageError(f"{folder} has no {NAME}.json: `sparring explain {folder}` writes it")
     saved = read_json(path, "explanation")
+    if "edits" in saved:
+        raise UsageError(
+            f"{folder} holds a classifier, which has no handles: they are directions of a generator's latent"
+        )
     try:
         directions = load_file(folder / f"{NAME}.safetensors")["directions"]
         return [
