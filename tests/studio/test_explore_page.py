@@ -18,6 +18,7 @@ from sparring.recipes.density.boltzmann import RBM
 from sparring.recipes.generators.r3 import R3
 
 from .server import Server, browsing, needs_browser, serving
+from .test_accessible import AXE, FIND_VIOLATIONS, TAGS
 
 pytestmark = [needs_browser, pytest.mark.slow]
 WAIT_SECONDS = 20
@@ -179,3 +180,15 @@ def test_concepts_are_explained_moved_and_tested(page: Page, folder: Path) -> No
     page.until(lambda: not page.all(".quiz button:disabled"))
     page.one(".quiz button").click()
     page.until(lambda: "of 2 right" in page.one("main").text)
+    page.driver.set_script_timeout(120)
+    page.driver.execute_script(AXE.read_text(encoding="utf-8"))
+    assert page.driver.execute_async_script(FIND_VIOLATIONS, TAGS) == []
+
+
+@pytest.mark.parametrize("address", ["explore?run=rbm&count=4", "explore?run=r3&other=r3&count=4"])
+def test_no_violation_that_axe_knows(page: Page, address: str) -> None:
+    page.open(address)
+    page.until(lambda: page.all("[data-seed] canvas") and page.all(".screen canvas:not(.easel)"))
+    page.driver.set_script_timeout(120)
+    page.driver.execute_script(AXE.read_text(encoding="utf-8"))
+    assert page.driver.execute_async_script(FIND_VIOLATIONS, TAGS) == []

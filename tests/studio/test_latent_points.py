@@ -109,3 +109,13 @@ def test_wrong_points_are_refused(point: dict[str, Any]) -> None:
 def test_wrong_lists_are_refused(points: Any) -> None:
     with pytest.raises(UsageError, match="'points'"):
         points_of({"points": points})
+
+
+def test_vectors_are_interpolated_and_given_by_their_numbers() -> None:
+    spec = ImageSpec(8, 8, 1, condition_stats=((0.0, 1.0), (2.0, 0.5)), count=10)
+    recipe: Any = recipe_class("r3")(width=4, latent_dim=8).resolve(spec, CPU)
+    net = recipe.nets(spec)["generator"].eval().requires_grad_(False)
+    model = GeneratorModel(net, spec, recipe, vectors=((0.0, 1.0), (1.0, 3.0)))
+    _, y = latents_of(model, [Point(1), Point(1, 2, 0.5), Point(2), Point(1, label="0.25,7")])
+    assert torch.allclose(y[1], (y[0] + y[2]) / 2) and y[3].tolist() == [0.25, 7]
+    assert generate(model, *latents_of(model, [Point(1, label="0.25,7")])).shape == (1, 8, 8, 1)

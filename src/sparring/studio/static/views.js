@@ -90,7 +90,7 @@ function table({ columns, cells }, description) {
 
 // Return one table of several rows: columns of names, then the cells of each.
 export function tableOf(views, captions) {
-  const head = h("tr", {}, ["", ...views[0].columns].map((name) => h("th", { scope: "col" }, name)));
+  const head = h("tr", {}, h("td", {}), views[0].columns.map((name) => h("th", { scope: "col" }, name)));
   const body = views.map(({ cells }, k) =>
     h("tr", {}, h("th", { scope: "row" }, captions[k]), cells.map((cell) => h("td", {}, cell))));
   return h("div", { class: "scroll" }, h("table", {}, h("thead", {}, head), h("tbody", {}, body)));

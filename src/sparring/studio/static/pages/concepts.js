@@ -27,8 +27,6 @@ export async function show(main, parameters, signal) {
 
 async function open(main, page) {
   const { state, signal, runs } = page;
-  const facts = await get("/api/generator", { run: state.run }, signal);
-  const { explanation, finders, report } = await get("/api/concepts", { run: state.run }, signal);
   const save = () => keep("concepts", Object.fromEntries(Object.entries(state).filter(([name, value]) => name === "run" || value !== DEFAULTS[name])));
   const anew = () => attempt(async () => {
     save();
@@ -36,11 +34,23 @@ async function open(main, page) {
     await open(main, page);
   });
   const body = (side, points) => ({ run: state.run, points: points.map((point) => ({ label: state.label, ...point })) });
-  Object.assign(page, { facts, body, save, stopped: signal });
-  const choose = choice("Run", runs.map(({ run, recipe, explained }) => [run, `${run} (${recipe}${explained ? ", explained" : ""})`]), state.run, (value) => {
+  const options = runs.map(({ run, recipe, explained }) => [run, `${run} (${recipe}${explained ? ", explained" : ""})`]);
+  if (!runs.some(({ run }) => run === state.run)) options.unshift([state.run, "choose a run"]);
+  const choose = choice("Run", options, state.run, (value) => {
     Object.assign(state, { run: value, label: "", moves: "" });
     anew();
   });
+  let [facts, written] = [];
+  try {
+    facts = await get("/api/generator", { run: state.run }, signal);
+    written = await get("/api/concepts", { run: state.run }, signal);
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    main.append(h("div", { class: "panel" }, choose, h("p", { class: "wrong", role: "alert" }, error.message)));
+    return;
+  }
+  const { explanation, finders, report } = written;
+  Object.assign(page, { facts, body, save, stopped: signal });
   main.append(h("div", { class: "row panel" }, choose, starting(page, finders, anew)));
   if (!facts.explains) {
     main.append(h("p", {}, `${facts.recipe} has no latent vector, and so no handles. Generators such as r3, biggan and dcgan have some.`));
@@ -163,5 +173,5 @@ function table({ handles: all }) {
     h("td", {}, each.beyond_chance ? "holds" : "failed"), several && h("td", {}, each.layers)));
   return h("section", { "aria-labelledby": "sentences" }, h("h2", { id: "sentences" }, "The sentences"),
     h("p", { class: "soft" }, "Written from some samples, counted on fresh ones. Those that failed are listed as well. p: a random direction of equal change does as well (Holm's correction)."),
-    h("div", { class: "scroll", tabindex: 0, role: "region", "aria-labelledby": "sentences" }, h("table", {}, h("thead", {}, h("tr", {}, head)), h("tbody", {}, rows))));
+    h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "table of the sentences" }, h("table", {}, h("thead", {}, h("tr", {}, head)), h("tbody", {}, rows))));
 }

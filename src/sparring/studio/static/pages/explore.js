@@ -33,13 +33,6 @@ export async function show(main, parameters, signal) {
 async function open(main, page) {
   const { state, signal, runs } = page;
   page.save = () => keep("explore", shortened(state));
-  page.sides = [await side(state.run, state.checkpoint, signal)];
-  if (state.other) page.sides.push(await side(state.other, state.other_checkpoint, signal));
-  page.facts = page.sides[0].facts;
-  page.body = ({ run, checkpoint, facts }, points) => ({
-    run, checkpoint, truncation: state.truncation && facts.truncates ? Number(state.truncation) : null,
-    points: points.map((point) => ({ label: state.label, ...point })),
-  });
   page.reopen = () => attempt(async () => {
     page.save();
     stop.abort();
@@ -49,6 +42,19 @@ async function open(main, page) {
   const stop = new AbortController();
   signal.addEventListener("abort", () => stop.abort());
   page.stopped = stop.signal;
+  try {
+    page.sides = [await side(state.run, state.checkpoint, signal)];
+    if (state.other) page.sides.push(await side(state.other, state.other_checkpoint, signal));
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    main.append(h("div", { class: "panel" }, runChoice(page), h("p", { class: "wrong", role: "alert" }, error.message)));
+    return;
+  }
+  page.facts = page.sides[0].facts;
+  page.body = ({ run, checkpoint, facts }, points) => ({
+    run, checkpoint, truncation: state.truncation && facts.truncates ? Number(state.truncation) : null,
+    points: points.map((point) => ({ label: state.label, ...point })),
+  });
   const parts = [sampleGrid(page), picked(page), walk(page)];
   if (page.facts.kind === "image") parts.push(completion(page));
   page.refresh = () => {
@@ -80,10 +86,7 @@ function controls(page, runs) {
   };
   const same = runs.filter(({ kind }) => kind === facts.kind).map(({ run }) => [run, run]);
   const all = [
-    choice("Run", runs.map(({ run, recipe }) => [run, `${run} (${recipe})`]), state.run, change("run", () => {
-      Object.assign(state, { checkpoint: "", other: "", other_checkpoint: "", label: "", truncation: "", picked: "" });
-      page.reopen();
-    })),
+    runChoice(page),
     choice("Checkpoint", checkpoints(facts), state.checkpoint, change("checkpoint", page.reopen)),
     slider("Seed", { low: 0, high: 999, value: Number(state.seed), most: LARGEST_SEED }, change("seed", page.refresh)),
     choice("Samples", ["4", "9", "16", "25", "36", "64"].map((n) => [n, n]), state.count, change("count", page.refresh)),
@@ -99,6 +102,15 @@ function controls(page, runs) {
       `The noise has ${facts.latent_dim} and ${sides[1].facts.latent_dim} numbers: equal seeds are no equal latents.`),
   ];
   return h("section", { class: "panel controls", "aria-label": "Settings" }, all);
+}
+
+function runChoice({ runs, state, reopen }) {
+  const options = runs.map(({ run, recipe }) => [run, `${run} (${recipe})`]);
+  if (!runs.some(({ run }) => run === state.run)) options.unshift([state.run, "choose a run"]);
+  return choice("Run", options, state.run, (run) => {
+    Object.assign(state, { run, checkpoint: "", other: "", other_checkpoint: "", label: "", truncation: "", picked: "" });
+    reopen();
+  });
 }
 
 function checkpoints({ checkpoints: numbers, best }) {

@@ -23,7 +23,7 @@ export function pointAt(seeds, place, way) {
 
 export function walk(page) {
   const { state, sides, facts } = page;
-  const screens = sides.map(({ run }) => h("div", { class: "screen", "aria-label": `walk of ${run}` }));
+  const screens = sides.map(({ run }) => h("div", { class: "screen", role: "group", "aria-label": `walk of ${run}` }));
   const seeds = () => seedsOf(state.walk);
   const place = () => Math.min(Number(state.at) || 0, seeds().length - 0.001);
   const requests = sides.map((side, k) => screen(page, side, screens[k]));
