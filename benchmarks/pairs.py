@@ -6,10 +6,10 @@ Protocol. For each seed `sparring.train` trains r3 on pairs of the Free Spoken D
 for a fixed number of examples, so that the result does not depend on the load of the machine; CPU minutes of one thread
 are recorded. The same is trained for each half alone, for as many examples of the half. Of 1,000 pairs:
 
-- `agreement`: how often two networks name one digit, one for sounds and one for images. They were trained as
-  classifiers of the training rows, which are those of the features of `sparring.evaluate`, and were never trained on
-  samples. Beside it the agreement of real test pairs, and of samples whose second halves are exchanged.
-- `halves`: the Fréchet distance of each half in the features of the same networks, of the pairs and of the generator of
+- `agreement`: how often two recognisers name one digit, one for sounds and one for images. They are those of
+  `sparring.evaluate`, and learn from training rows alone. Beside it the agreement of real test pairs, and of training
+  pairs whose second halves are exchanged.
+- `halves`: the Fréchet distance of each half in the features of `sparring.evaluate`, of the pairs and of a generator of
   this half alone.
 - `given`: how often the class of a real half of the test split is inferred by `sample --given`.
 
@@ -23,7 +23,7 @@ import argparse
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -39,12 +39,16 @@ from sparring.data.pairs import halves_of
 from sparring.engine.device import Hardware
 from sparring.measure.features.feature_net import Features
 from sparring.measure.features.features_for import features_for, values_for
+from sparring.measure.kinds.kind_measures import Comparison
+from sparring.measure.kinds.pair_measures import agreement
+from sparring.measure.rivals.pair_rivals import shuffled
+from sparring.measure.rivals.rivals import LabelledRows
 from sparring.measure.scores.frechet import frechet_distance
 from sparring.models.given_half import HalfInference
 from sparring.recipes.generators.r3 import R3
 from sparring.stats.proportion import Proportion
 
-SAMPLES, GIVEN = 1000, 300
+SAMPLES, GIVEN, LEARNT = 1000, 300, 4000
 GOAL, LARGEST_LOSS = 0.9, 1.2
 """Smallest agreement, and largest ratio of the distances of a half in pairs and alone."""
 WITH = "mnist"
@@ -78,14 +82,14 @@ def main() -> None:
 
 def report(options: argparse.Namespace, by_seed: dict[str, Any]) -> None:
     """Write what is known so far."""
-    agreement = min(result["agreement"]["value"] for result in by_seed.values())
+    least = min(result["agreement"]["value"] for result in by_seed.values())
     halves = [half for result in by_seed.values() for half in result["halves"].values() if "alone" in half]
     ratio = max((half["fd"] / half["alone"]["fd"] for half in halves), default=float("nan"))
-    text = f"agreement {agreement:.1%}, distances of halves {ratio:.2f} of those alone, in the worst seed"
+    text = f"agreement {least:.1%}, distances of halves {ratio:.2f} of those alone, in the worst seed"
     log(text)
     save(
         options.name, result=text, target=f"agreement {GOAL:.0%}, halves within {LARGEST_LOSS - 1:.0%}",
-        met=agreement >= GOAL and ratio <= LARGEST_LOSS,
+        met=least >= GOAL and ratio <= LARGEST_LOSS,
         details={"images": options.images, "labels": options.labels, "by_seed": by_seed},
     )  # fmt: skip
 
@@ -103,37 +107,34 @@ def train(source: Path | str, run: Path, **settings: Any) -> float:
 
 
 def judge(run: Path, seed: int) -> dict[str, Any]:
-    """Return the agreement of networks on samples, on real pairs and on shuffled ones, and distances of the halves."""
+    """Return the agreement of samples, of real pairs and of shuffled ones, and distances of the halves."""
     model: Any = sparring.load(run)
     data = sparring.open(data_folder() / "spoken-digits.zip", sparring.ReadOptions(pair_with=WITH, by="label"))
-    judges, test = [Judge.of(side) for side in halves_of(data)], data.split("test")
-    idx = np.random.default_rng(seed).permutation(len(test))
-    parts = np.split(idx[: 2 * SAMPLES], 2)
-    rows = {"samples": np.concatenate(list(model.samples(SAMPLES, seed=seed))), "real": test[parts[0]]}
-    rows["other"] = test[parts[1]]
-    seen = {
-        of: [judge.features(part) for judge, (_, part) in zip(judges, data.spec.by_half(some), strict=True)]
-        for of, some in rows.items()
-    }
-    named = {of: [judge.classes(x) for judge, x in zip(judges, both, strict=True)] for of, both in seen.items()}
+    test = data.split("test")
+    idx = np.random.default_rng(seed).permutation(len(test))[: 2 * SAMPLES]
+    training = LabelledRows(*some(data, np.random.default_rng(seed).permutation(len(data))[:LEARNT]))
+    real, other = (LabelledRows(*some(test, part)) for part in np.split(idx, 2))
     labels = model.draw_inputs(range(SAMPLES), seed)[1].numpy()
-    first, second = named["samples"]
-    shuffled = np.random.default_rng(seed).permutation(second)
-    return {
-        "nimg": int(sparring.Run(run).checkpoints()[-1].name),
-        "agreement": proportion(first == second),
-        "real_agreement": proportion(named["real"][0] == named["real"][1]),
-        "shuffled_agreement": proportion(first == shuffled),
-        "halves": {
-            half: {
-                "recognised": proportion(named["samples"][k] == labels) if model.conditional else None,
-                "fd": frechet_distance(seen["samples"][k], seen["real"][k]).value,
-                "fd_real": frechet_distance(seen["other"][k], seen["real"][k]).value,
-            }
-            for k, half in enumerate(data.spec.names)
-        },
-        "given": given(model, halves_of(data)) if model.conditional else None,
+    samples = LabelledRows(np.concatenate(list(model.samples(SAMPLES, seed=seed))), labels)
+    mixed = shuffled(data.spec, training, SAMPLES, np.random.default_rng(seed))
+    scores = {
+        of: {name: asdict(score) for name, score in agreement(Comparison(data.spec, rows, real, training)).items()}
+        for of, rows in (("samples", samples), ("real", real), ("shuffled", mixed))
     }
+    halves: dict[str, Any] = {}
+    for k, (name, side) in enumerate(zip(data.spec.names, halves_of(data), strict=True)):
+        one = Judge.of(side)
+        x, y, z = (one.features(data.spec.by_half(rows.rows)[k][1]) for rows in (samples, real, other))
+        halves[name] = {"fd": frechet_distance(x, y).value, "fd_real": frechet_distance(z, y).value}
+    return {
+        "nimg": int(sparring.Run(run).checkpoints()[-1].name), "agreement": scores["samples"]["agreement"],
+        "scores": scores, "halves": halves, "given": given(model, halves_of(data)) if model.conditional else None,
+    }  # fmt: skip
+
+
+def some(data: Dataset, idx: NDArray[np.int64]) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """Return stored rows and their labels."""
+    return data[idx], data.labels[idx]
 
 
 def given(model: Any, sides: tuple[Dataset, Dataset]) -> dict[str, Any]:
@@ -163,13 +164,6 @@ class Judge:
     def features(self, rows: NDArray[Any]) -> Tensor:
         """Return features `[N, d]` of stored rows."""
         return self.net.of([self.values(part) for part in np.array_split(rows, -(-len(rows) // 100))])
-
-    @torch.no_grad()
-    def classes(self, x: Tensor) -> NDArray[np.int64]:
-        """Return the classes of features."""
-        assert self.net.classify is not None
-        classes: NDArray[np.int64] = self.net.classify(x).argmax(1).numpy()
-        return classes
 
 
 def distance(run: Path, seed: int) -> dict[str, float]:
