@@ -99,7 +99,7 @@ function figure(run) {
       const after = `after ${count(frame.nimg)} examples`;
       swap(image, frame.url, `samples of ${run.name} ${after}`);
       text.textContent = `${run.name}, ${after}`;
-      save.href = `${frame.url}?download`;
+      save.href = frame.url;
       save.download = `${run.name.replaceAll("/", "-")}-${frame.nimg}.png`;
       save.setAttribute("aria-label", `Download the picture of ${run.name} ${after}`);
     },
