@@ -1,4 +1,4 @@
-"""Tables of labels from answers, and what labels bought."""
+"""Tables of labels from answers, and the gain from labels."""
 
 from __future__ import annotations
 

@@ -147,7 +147,7 @@ def _train(studio: Studio, body: dict[str, Any]) -> dict[str, Any]:
 
 
 async def rounds(request: Request) -> Response:
-    """Answer with the trainings that used the answers of a run, and what the labels bought."""
+    """Answer with the trainings that used the answers of a run, and the gain from the labels."""
     body = dict(request.query_params)
     studio = studio_of(request)
     name = text_field(body, "run")

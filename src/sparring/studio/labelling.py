@@ -101,7 +101,7 @@ def retraining(run: Run, name: str) -> tuple[list[str], int]:
     return [*words, "--out", str(run.path.parent / name)], table.count(b"\n") - 1
 
 
-# what labels bought
+# the gain from labels
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ export function roundsOf(page, { before, rounds }, grid) {
   }) }, "Train with these labels");
   draw(table, { before, rounds });
   if (rounds.some(busy)) follow(page, table);
-  return h("section", { class: "panel" }, h("h2", {}, "What the labels bought"), train, command, table);
+  return h("section", { class: "panel" }, h("h2", {}, "Gain from the labels"), train, command, table);
 }
 
 function busy({ state }) {
