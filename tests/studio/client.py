@@ -9,8 +9,8 @@ from typing import Any
 import httpx
 
 from sparring.studio.app import application
-from sparring.studio.guard import Keys
-from sparring.studio.state import Studio
+from sparring.studio.server.guard import Keys
+from sparring.studio.server.state import Studio
 
 HOST = "localhost:1"
 

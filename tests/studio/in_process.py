@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from sparring.studio.guard import Guard, Keys
 from sparring.studio.serve import BoundServer, bound_server
+from sparring.studio.server.guard import Guard, Keys
 
 from .folders import wait_until
 

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sparring.engine.errors import SparringError
-from sparring.studio.answer_log import AnswerLog, LabelAnswer, replay
+from sparring.studio.label.answer_log import AnswerLog, LabelAnswer, replay
 
 from .runs import SOURCE
 
@@ -87,7 +87,7 @@ def test_a_log_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 WRITER = """
 import sys
 from pathlib import Path
-from sparring.studio.answer_log import AnswerLog
+from sparring.studio.label.answer_log import AnswerLog
 log = AnswerLog.of(Path(sys.argv[1]))
 for k in range(100_000):
     log.append("answer", name=str(k), kind="class", label="x")

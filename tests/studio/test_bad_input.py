@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from sparring.studio import run_routes, uploads
+from sparring.studio.runs import routes as run_routes
+from sparring.studio.server import uploads
 
 from .folders import run_folder, wait_until
 from .in_process import LocalStudio, exchange, local_studio, read_reply, request_bytes

@@ -14,7 +14,7 @@ import sparring
 from sparring.engine.errors import UsageError
 from sparring.engine.safetensors_io import write_tensors
 from sparring.recipes.generators.r3 import R3
-from sparring.studio.concept_quiz import Claim, Quizzes, question_of
+from sparring.studio.concepts.quiz import Claim, Quizzes, question_of
 
 from .client import Client
 

@@ -7,7 +7,7 @@ import pytest
 
 from sparring.engine.data_spec import AudioSpec, ImageSpec
 from sparring.engine.errors import UsageError
-from sparring.studio.drawing import MAX_SIDE, Framing, centred, ink_of, row_of_drawing
+from sparring.studio.attack.drawing import MAX_SIDE, Framing, centred, ink_of, row_of_drawing
 
 
 def bar(height: int, width: int, top: int, left: int, side: int = 280) -> np.ndarray:

@@ -129,7 +129,7 @@ def test_a_model_that_was_trained_further_is_loaded_anew(folder: Path, tmp_path:
 
 
 def test_the_nearest_training_image_of_a_copy_is_the_original(folder: Path) -> None:
-    from sparring.studio.nearest import nearest_examples
+    from sparring.studio.explore.nearest import nearest_examples
 
     data = sparring.open("digits")
     run = sparring.Run(folder / "r3")

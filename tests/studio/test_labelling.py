@@ -11,8 +11,8 @@ import pytest
 
 from sparring.engine.errors import SparringError, UsageError
 from sparring.engine.run_folder import Run
-from sparring.studio.answer_log import LabelAnswer
-from sparring.studio.labelling import (
+from sparring.studio.label.answer_log import LabelAnswer
+from sparring.studio.label.labelling import (
     Accuracy,
     accuracy_of,
     candidates_of,

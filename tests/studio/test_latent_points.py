@@ -13,8 +13,8 @@ from sparring.engine.device import Hardware
 from sparring.engine.errors import UsageError
 from sparring.models.generator import GeneratorModel
 from sparring.recipes import recipe_class
-from sparring.studio.latent_levels import levels_of, named
-from sparring.studio.latent_points import Point, generate, latents_of, points_of, slerp
+from sparring.studio.explore.latent_levels import levels_of, named
+from sparring.studio.explore.latent_points import Point, generate, latents_of, points_of, slerp
 
 CPU = Hardware(torch.device("cpu"), bf16=False)
 

@@ -20,7 +20,7 @@ from sparring.nets.memory import Memory
 from sparring.nets.ood_features import ood_features
 from sparring.recipes.adversarial.noisy import Noisy
 from sparring.recipes.supervised.series_cnn import SeriesClassifier
-from sparring.studio.playground import (
+from sparring.studio.attack.playground import (
     Setting,
     attack_example,
     bars,

@@ -13,11 +13,11 @@ import pytest
 
 from sparring.engine.errors import UsageError
 from sparring.engine.run_folder import Run
-from sparring.studio.jobs import Jobs
-from sparring.studio.run_list import find_run, newest_frame, run_names, started_jobs, summary_of
-from sparring.studio.run_scores import Score, scores_of
-from sparring.studio.run_tail import RunTail
-from sparring.studio.state import Studio, to_json
+from sparring.studio.runs.run_list import find_run, newest_frame, run_names, started_jobs, summary_of
+from sparring.studio.runs.run_scores import Score, scores_of
+from sparring.studio.runs.run_tail import RunTail
+from sparring.studio.server.jobs import Jobs
+from sparring.studio.server.state import Studio, to_json
 
 from .folders import SETTINGS, run_folder, wait_until
 

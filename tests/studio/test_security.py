@@ -17,7 +17,7 @@ from starlette.routing import Route
 from sparring.commands.studio import studio as studio_command
 from sparring.engine.errors import SparringError, UsageError
 from sparring.studio.serve import bound_server
-from sparring.studio.uploads import safe_name
+from sparring.studio.server.uploads import safe_name
 
 from .folders import run_folder, wait_until
 from .in_process import LocalStudio, Reply, exchange, local_studio, read_reply, request_bytes

@@ -13,18 +13,16 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from sparring.engine.errors import SparringError
-from sparring.studio import (
-    attack_routes,
-    completion_routes,
-    concept_routes,
-    explore_routes,
-    job_routes,
-    label_routes,
-    run_routes,
-)
-from sparring.studio.guard import Guard, Keys
-from sparring.studio.issued_files import issued_file
-from sparring.studio.state import Studio, studio_of
+from sparring.studio.attack import routes as attack_routes
+from sparring.studio.concepts import routes as concept_routes
+from sparring.studio.explore import completion_routes
+from sparring.studio.explore import routes as explore_routes
+from sparring.studio.label import routes as label_routes
+from sparring.studio.runs import job_routes
+from sparring.studio.runs import routes as run_routes
+from sparring.studio.server.guard import Guard, Keys
+from sparring.studio.server.issued_files import issued_file
+from sparring.studio.server.state import Studio, studio_of
 
 STATIC = files("sparring.studio") / "static"
 STATIC_TYPES = {".js": "text/javascript", ".css": "text/css", ".html": "text/html", ".svg": "image/svg+xml"}

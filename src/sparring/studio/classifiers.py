@@ -13,7 +13,7 @@ from sparring.engine.errors import SparringError
 from sparring.engine.run_folder import Run
 from sparring.models.capabilities import Predictor
 from sparring.models.load import saved_capabilities
-from sparring.studio.run_list import run_names
+from sparring.studio.runs.run_list import run_names
 
 KEPT = 4
 """Data sets that stay open."""

@@ -17,8 +17,8 @@ import uvicorn
 
 from sparring.engine.errors import SparringError, UsageError
 from sparring.studio.app import application
-from sparring.studio.guard import Keys
-from sparring.studio.state import Studio
+from sparring.studio.server.guard import Keys
+from sparring.studio.server.state import Studio
 
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 

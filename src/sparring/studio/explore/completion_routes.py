@@ -21,11 +21,11 @@ from sparring.engine.image_io import save_png, to_image
 from sparring.models.completion import complete
 from sparring.models.density import DensityModel
 from sparring.models.generator import GeneratorModel
-from sparring.studio.explore_routes import model_of
-from sparring.studio.latent_points import MAX_SEED, generate, latents_of, points_of
-from sparring.studio.nearest import training_data
-from sparring.studio.run_list import find_run
-from sparring.studio.state import Studio, body_of, number_field, studio_of, text_field
+from sparring.studio.explore.latent_points import MAX_SEED, generate, latents_of, points_of
+from sparring.studio.explore.nearest import training_data
+from sparring.studio.explore.routes import model_of
+from sparring.studio.runs.run_list import find_run
+from sparring.studio.server.state import Studio, body_of, number_field, studio_of, text_field
 from sparring.studio.views import views
 
 MAX_FILLS = 16

@@ -20,12 +20,12 @@ from sparring.models.density import DensityModel
 from sparring.models.generator import GeneratorModel
 from sparring.models.saved import read_metadata
 from sparring.nets.density_net import Completes
-from sparring.studio.explore_downloads import download_of, formats
-from sparring.studio.latent_levels import levels_of
-from sparring.studio.latent_points import Point, generate, latents_of, points_of
-from sparring.studio.nearest import nearest_examples
-from sparring.studio.run_list import find_run, run_names
-from sparring.studio.state import Studio, body_of, number_field, studio_of, text_field
+from sparring.studio.explore.downloads import download_of, formats
+from sparring.studio.explore.latent_levels import levels_of
+from sparring.studio.explore.latent_points import Point, generate, latents_of, points_of
+from sparring.studio.explore.nearest import nearest_examples
+from sparring.studio.runs.run_list import find_run, run_names
+from sparring.studio.server.state import Studio, body_of, number_field, studio_of, text_field
 from sparring.studio.views import rgb, views
 
 

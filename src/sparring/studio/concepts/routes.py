@@ -15,11 +15,11 @@ from sparring.commands.explaining.generator import FINDERS
 from sparring.commands.explaining.result import NAME, read_handles
 from sparring.engine.errors import SparringError, UsageError
 from sparring.engine.run_folder import Run
-from sparring.studio.concept_quiz import STEPS, Claim, question_of
-from sparring.studio.explore_routes import model_of, steps_of
-from sparring.studio.latent_points import Point, generate, latents_of
-from sparring.studio.run_list import find_run
-from sparring.studio.state import Studio, body_of, number_field, studio_of, text_field
+from sparring.studio.concepts.quiz import STEPS, Claim, question_of
+from sparring.studio.explore.latent_points import Point, generate, latents_of
+from sparring.studio.explore.routes import model_of, steps_of
+from sparring.studio.runs.run_list import find_run
+from sparring.studio.server.state import Studio, body_of, number_field, studio_of, text_field
 from sparring.studio.views import views
 
 

@@ -16,9 +16,9 @@ from sparring.commands.doctor import doctor
 from sparring.commands.reporting.run_report import BASELINES, CURVES
 from sparring.engine.errors import UsageError
 from sparring.engine.run_folder import Run
-from sparring.studio.run_list import RunSummary, find_run, newest_frame, run_names, started_jobs, summary_of
-from sparring.studio.run_tail import RunTail
-from sparring.studio.state import Answer, Studio, studio_of, to_json
+from sparring.studio.runs.run_list import RunSummary, find_run, newest_frame, run_names, started_jobs, summary_of
+from sparring.studio.runs.run_tail import RunTail
+from sparring.studio.server.state import Answer, Studio, studio_of, to_json
 
 POLL_SECONDS = 0.5
 """Seconds between two looks at the files of a run."""

@@ -20,10 +20,9 @@ from sparring.engine.errors import SparringError, UsageError
 from sparring.engine.run_folder import Run
 from sparring.models.capabilities import Predictor
 from sparring.models.classifier import Classifier
-from sparring.studio.classifiers import classifier_runs, held_out
-from sparring.studio.drawing import Framing, ink_of, row_of_drawing
-from sparring.studio.own_examples import keep_example, kept_example
-from sparring.studio.playground import (
+from sparring.studio.attack.drawing import Framing, ink_of, row_of_drawing
+from sparring.studio.attack.own_examples import keep_example, kept_example
+from sparring.studio.attack.playground import (
     Setting,
     Trial,
     attack_example,
@@ -34,9 +33,10 @@ from sparring.studio.playground import (
     sliders,
     smallest_budget,
 )
-from sparring.studio.run_list import find_run
-from sparring.studio.state import Studio, body_of, number_field, studio_of, text_field
-from sparring.studio.uploads import receive
+from sparring.studio.classifiers import classifier_runs, held_out
+from sparring.studio.runs.run_list import find_run
+from sparring.studio.server.state import Studio, body_of, number_field, studio_of, text_field
+from sparring.studio.server.uploads import receive
 from sparring.studio.views import views
 
 MAX_STEPS, STEPS = 200, 10

@@ -13,11 +13,11 @@ from starlette.routing import Route
 from sparring.commands.inspect import inspect
 from sparring.data.registry import DIGITS, KNOWN
 from sparring.recipes import recipes_for
-from sparring.studio.command_form import COMMANDS, continued_run, new_run
-from sparring.studio.jobs import Job, Jobs, command_line
-from sparring.studio.run_list import find_run
-from sparring.studio.state import Answer, body_of, studio_of, text_field
-from sparring.studio.uploads import MAX_UPLOAD, receive
+from sparring.studio.runs.command_form import COMMANDS, continued_run, new_run
+from sparring.studio.server.jobs import Job, Jobs, command_line
+from sparring.studio.runs.run_list import find_run
+from sparring.studio.server.state import Answer, body_of, studio_of, text_field
+from sparring.studio.server.uploads import MAX_UPLOAD, receive
 
 
 async def choices(request: Request) -> Response:

@@ -17,7 +17,7 @@ from sparring.engine.errors import SparringError, UsageError
 from sparring.engine.run_folder import Run
 from sparring.stats.differences import Mean, difference_ends
 from sparring.stats.intervals import Z
-from sparring.studio.answer_log import AnswerLog, LabelAnswer
+from sparring.studio.label.answer_log import AnswerLog, LabelAnswer
 
 TABLE = "to_label.csv"
 

@@ -13,10 +13,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from sparring.engine.errors import UsageError
-from sparring.studio.concept_quiz import Quizzes
-from sparring.studio.issued_files import IssuedFiles
-from sparring.studio.jobs import Jobs
-from sparring.studio.loaded_models import LoadedModels
+from sparring.studio.concepts.quiz import Quizzes
+from sparring.studio.server.issued_files import IssuedFiles
+from sparring.studio.server.jobs import Jobs
+from sparring.studio.server.loaded_models import LoadedModels
 
 MAX_BODY = 8_000_000
 """Largest JSON body in bytes: a drawing of 512x512 pixels takes less."""

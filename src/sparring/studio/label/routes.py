@@ -16,11 +16,10 @@ from sparring.engine.errors import SparringError, UsageError
 from sparring.engine.run_folder import Run
 from sparring.models.capabilities import Predictor
 from sparring.models.classifier import Classifier
-from sparring.studio.answer_log import KINDS, AnswerLog
 from sparring.studio.classifiers import data_of, held_out
-from sparring.studio.facts import facts_of, forget, remember
-from sparring.studio.jobs import command_line
-from sparring.studio.labelling import (
+from sparring.studio.label.answer_log import KINDS, AnswerLog
+from sparring.studio.label.facts import facts_of, forget, remember
+from sparring.studio.label.labelling import (
     Accuracy,
     Candidate,
     accuracy_of,
@@ -30,8 +29,9 @@ from sparring.studio.labelling import (
     retraining,
     to_label,
 )
-from sparring.studio.run_list import find_run, summary_of
-from sparring.studio.state import Answer, Studio, body_of, number_field, studio_of, text_field
+from sparring.studio.runs.run_list import find_run, summary_of
+from sparring.studio.server.jobs import command_line
+from sparring.studio.server.state import Answer, Studio, body_of, number_field, studio_of, text_field
 from sparring.studio.views import views
 
 SHOWN = 24

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from sparring.engine.errors import UsageError
 from sparring.models.generator import GeneratorModel
-from sparring.studio.state import number_field, text_field
+from sparring.studio.server.state import number_field, text_field
 
 MAX_POINTS = 256
 """Largest number of points of one request."""

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from sparring.engine.run_folder import Run, metrics_of
-from sparring.studio.run_list import RunSummary, summary_of
-from sparring.studio.state import Studio
+from sparring.studio.runs.run_list import RunSummary, summary_of
+from sparring.studio.server.state import Studio
 
 MAX_BYTES = 4_000_000
 """Largest number of bytes that one look reads."""

@@ -1,0 +1,1 @@
+"""The Attack page: one example, a slider of eps, and the answer beside it."""

@@ -1,0 +1,1 @@
+"""The Explore page: samples, walks between latents, completion of pictures."""

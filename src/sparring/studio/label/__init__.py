@@ -1,0 +1,1 @@
+"""The Label page: answers by keyboard, trainings with them, facts."""
