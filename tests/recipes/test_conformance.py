@@ -105,7 +105,7 @@ def test_the_table_of_this_file_is_complete() -> None:
 def test_the_registry_agrees_with_the_class(name: str) -> None:
     entry, kind = RECIPES[name], recipe_class(name)
     assert kind.name == name and kind.__name__ == entry.class_name and kind.kinds == entry.kinds
-    learns_labels = entry.trains in ("classifier", "regressor")
+    learns_labels = entry.trains in ("classifier", "regressor", "obfuscator")
     assert isinstance(kind(), Recipe) and learns_labels == isinstance(kind(), ClassifierRecipe)
     for (command, kind_of_data), default in DEFAULTS.items():
         assert default != name or (entry.command == command and kind_of_data in entry.kinds)
