@@ -49,7 +49,7 @@ def obfuscate(
     Raises:
         UsageError: No group is named, groups are too small, or settings differ from those of the run at `out`.
         SparringError: The data cannot be used, memory is too small, or a loss diverges (Diverged).
-        Stopped: SIGINT or SIGTERM came; all is saved.
+        Stopped: a stop signal came; all is saved.
 
     """
     if protect is None and protect_from is None and (out is None or not Run(out).exists):
