@@ -1,0 +1,1 @@
+"""The Runs page: list, start and stop, live metrics and pictures."""
