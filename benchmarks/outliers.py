@@ -1,6 +1,6 @@
 """Outliers by a density model: Fashion-MNIST against MNIST, the known failure of the likelihood and its mends.
 
-    python benchmarks/outliers.py --images 200000 --seeds 3        # about an hour of one core
+    python benchmarks/outliers.py --images 200000 --seeds 3        # six models of about an hour of one core each
 
 Protocol. A PixelCNN of bytes and a background model of the same network (`--mutation`) are trained on Fashion-MNIST's
 training images. Inliers are test images of Fashion-MNIST, outliers test images of MNIST, `--rows` of each. The area
