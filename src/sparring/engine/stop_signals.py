@@ -16,6 +16,10 @@ STOPPED = 75
 
 
 def interrupt_on_signals() -> None:
-    """Let every stop signal raise KeyboardInterrupt, as Ctrl-C does, where no training handles it."""
+    """Let every stop signal raise KeyboardInterrupt, as Ctrl-C does, where no training handles it.
+
+    A signal that is ignored stays ignored: a shell starts background jobs of scripts without SIGINT.
+    """
     for number in STOP_SIGNALS:
-        signal.signal(number, signal.default_int_handler)
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler)
