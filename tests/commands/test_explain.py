@@ -146,7 +146,8 @@ def test_a_classifier_is_explained_by_edits_of_test_examples(
 def test_settings_of_the_other_kind_of_model_are_refused(classifier: Path, own_run: Path, quick: Quick) -> None:
     wrong = quick("explain", classifier, "--finder", "pca")
     assert wrong.returncode == 2
-    assert "--finder and --handles are for generators" in wrong.stderr
+    assert "--finder, --handles and --device are for generators" in wrong.stderr
+    assert quick("explain", classifier, "--device", "cpu").returncode == 2
     wrong = quick("explain", own_run, "--data", "digits")
     assert wrong.returncode == 2
     assert "--data is for classifiers" in wrong.stderr

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from sparring.commands.explaining.classifier import RANDOM_EDITS, AnswerExplanation, classifier_effects
+from sparring.commands.explaining.classifier import RANDOM_EDITS, classifier_effects
 from sparring.commands.explaining.generator import (
     DIRECTIONS,
     FINDERS,
@@ -18,7 +18,7 @@ from sparring.commands.explaining.generator import (
     shown_samples,
 )
 from sparring.commands.explaining.page import answers_page, explanation_page
-from sparring.commands.explaining.result import NAME, Explanation
+from sparring.commands.explaining.result import NAME, AnswerExplanation, Explanation
 from sparring.commands.reporting.progress import Progress
 from sparring.commands.training.interrupt import explain_interrupt
 from sparring.engine.atomic_io import write
@@ -52,19 +52,21 @@ def explain(
 ) -> Explanation | AnswerExplanation:
     """Return what the handles of the model of `run` change, in sentences, and how often these hold in `n` fresh cases.
 
-    Handles of a generator are directions of its latent, `handles` (8) at most, that `finder` finds: "regression",
-    "means", "sefa" or "pca". Those of a classifier are edits of the examples of `data`, by default those of the run.
-    Writes explain.json, explain.html and, of a generator, explain.safetensors (the directions) into the run folder;
-    `read_handles` reads them. `net` is the network of a run with custom networks. Raises UsageError on settings that do
-    not fit, and on models without a latent, readings or edits.
+    Handles of a generator are directions of its latent, `handles` (8) at most, that `finder` finds on `device`:
+    "regression", "means", "sefa" or "pca". Those of a classifier are edits of the examples of `data`, by default those
+    of the run. Writes explain.json, explain.html and, of a generator, explain.safetensors (the directions) into the
+    run folder; `read_handles` reads them. `net` is the network of a run with custom networks. Raises UsageError on
+    settings that do not fit, and on models without a latent, readings or edits.
     """
     _check(finder, handles, n, seed)
     options: dict[str, Any] = {} if checkpoint is None else {"checkpoint": checkpoint}
     model, progress = load(run, net=net, **options), progress or Progress()
     folder = Path(run) if Path(run).is_dir() else Path(run).parent
     if isinstance(model, Predictor):
-        if finder is not None or handles is not None:
-            raise UsageError(f"{run} holds a classifier: --finder and --handles are for generators, leave them out")
+        if finder is not None or handles is not None or device != "auto":
+            raise UsageError(
+                f"{run} holds a classifier: --finder, --handles and --device are for generators, leave them out"
+            )
         return _explain_classifier(model, folder, data, n, seed, progress)
     if data is not None:
         raise UsageError(f"{run} holds no classifier: --data is for classifiers, leave it out")

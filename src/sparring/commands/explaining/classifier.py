@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sparring.commands.explaining.result import NAME
 from sparring.commands.predict import open_like
 from sparring.commands.reporting.progress import Progress
 from sparring.commands.training.run_settings import open_run_data
@@ -20,7 +19,6 @@ from sparring.engine.errors import UsageError
 from sparring.engine.run_folder import Run
 from sparring.measure.effects.answers import Answered, AnswerEffects, measure_answers
 from sparring.measure.effects.edits import Edit, edits_for
-from sparring.measure.effects.effects import DOSES
 from sparring.models.answers import Answers
 from sparring.models.capabilities import Predictor
 
@@ -37,64 +35,6 @@ class EditedExamples:
     before: NDArray[Any]
     after: NDArray[Any]
     answers: list[str]
-
-
-@dataclass(frozen=True)
-class AnswerExplanation:
-    """Edits of a classifier's examples, sentences on its answers, and how often these hold."""
-
-    run: Path
-    """Run folder, with explain.json and explain.html."""
-    effects: AnswerEffects
-    protocol: dict[str, Any]
-    """All settings on which the figures depend."""
-
-    @property
-    def verdict(self) -> str:
-        """The hit rate against chance, in a sentence."""
-        rate, chance = self.effects.rate, self.effects.chance
-        verb = "is above" if self.effects.is_beyond_chance else "is within"
-        return (
-            f"The sentences hold in {rate.text()} % of {self.effects.count:,} fresh examples for each edit, which "
-            f"{verb} chance, {chance.level:.1%}"
-        )
-
-    def to_json(self) -> dict[str, Any]:
-        """Return all of it, for JSON."""
-        effects = self.effects
-        edits = [
-            {
-                "name": each.name, "sentence": each.text, "rate": each.rate.to_json(),
-                "p_value": round(each.p_value, 5), "beyond_chance": each.is_beyond_chance,
-                "log_odds": round(each.log_odds, 4), "refused": each.refused.to_json(), "size": round(each.size, 5),
-            }
-            for each in effects.edits
-        ]  # fmt: skip
-        return {
-            "run": str(self.run), "verdict": self.verdict, "rate": effects.rate.to_json(),
-            "chance": {**asdict(effects.chance), "level": effects.chance.level},
-            "beyond_chance": effects.is_beyond_chance,
-            "doses": {f"{dose:g}": effects.doses[dose].to_json() for dose in DOSES},
-            "edits": edits, "protocol": self.protocol,
-        }  # fmt: skip
-
-    def to_text(self) -> str:
-        """Return the lines that the command prints; sentences that failed are among them."""
-        lines = [f"{self.verdict}.", ""]
-        for each in self.effects.edits:
-            mark = "above chance" if each.is_beyond_chance else "chance level"
-            lines.append(f"{mark}  {each.rate.text()}  {each.text}; none of these: {each.refused.value:.1%}")
-        chance = self.effects.chance
-        lines += [
-            "", f"chance   sentences of other edits {chance.permuted:.1%}, random edits {chance.random:.1%}",
-            "doses    " + ", ".join(f"{dose:g}: {self.effects.doses[dose].text()} %" for dose in DOSES),
-            f"report   {self.run / f'{NAME}.html'}",
-        ]  # fmt: skip
-        return "\n".join(lines)
-
-    def save(self) -> None:
-        """Write explain.json into the run folder."""
-        Run(self.run).write_json(NAME, self.to_json())
 
 
 def classifier_effects(

@@ -29,6 +29,6 @@ class ExplainFlags:
     )
     """Checkpoint whose weights are used: the best, the last, or the one at image N."""
     device: Annotated[str, arg(metavar="NAME")] = "auto"
-    """Device to compute on: auto, cpu, cuda or mps."""
+    """Generators: device to compute on: auto, cpu, cuda or mps."""
     json: Annotated[bool, arg(help_behavior_hint=""), FlagCreatePairsOff] = False
     """Print one JSON object to stdout."""

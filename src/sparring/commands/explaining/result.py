@@ -1,4 +1,4 @@
-"""What `sparring explain` found out, and how it is saved."""
+"""Results of `sparring explain`: as text, as JSON, and as files."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from sparring.engine.atomic_io import atomic_replace
 from sparring.engine.errors import SparringError, UsageError
 from sparring.engine.run_folder import Run, read_json
 from sparring.engine.safetensors_io import load_file, write_tensors
-from sparring.measure.effects.effects import DOSES, Effects
-from sparring.stats.intervals import Interval
+from sparring.measure.effects.answers import AnswerEffects, EditEffect
+from sparring.measure.effects.effects import DOSES, Chance, Effects, Handle, HitRates
 from sparring.stats.proportion import Proportion
 
 NAME = "explain"
@@ -65,12 +65,7 @@ class Explanation:
     @property
     def verdict(self) -> str:
         """The hit rate against chance, in a sentence."""
-        rate, chance = self.effects.rate, self.effects.chance
-        verb = "is above" if self.effects.is_beyond_chance else "is within"
-        return (
-            f"The sentences hold in {rate.text()} % of {self.effects.count:,} fresh samples for each handle, which "
-            f"{verb} chance, {chance.level:.1%}"
-        )
+        return _verdict(self.effects, "fresh samples for each handle")
 
     def to_json(self) -> dict[str, Any]:
         """Return all of it but the directions, for JSON."""
@@ -87,33 +82,103 @@ class Explanation:
             for each in effects.handles
         ]  # fmt: skip
         return {
-            "run": str(self.run), "verdict": self.verdict, "rate": effects.rate.to_json(),
-            "chance": {**asdict(effects.chance), "level": effects.chance.level},
-            "beyond_chance": effects.is_beyond_chance,
-            "doses": {f"{dose:g}": effects.doses[dose].to_json() for dose in DOSES},
+            "run": str(self.run), "verdict": self.verdict, **_rates_to_json(effects),
             "by_label": {str(label): round(rate, 4) for label, rate in effects.by_label.items()},
             "readings": list(effects.readings), "handles": handles, "protocol": self.protocol,
         }  # fmt: skip
 
     def to_text(self) -> str:
         """Return the lines that the command prints; sentences that failed are among them."""
-        lines = [f"{self.verdict}.", ""]
-        for each in self.effects.handles:
-            mark = "above chance" if each.is_beyond_chance else "chance level"
-            lines.append(f"{mark}  {each.rate.text()}  {each.text}")
-        chance = self.effects.chance
-        lines += [
-            "", f"chance   sentences of other handles {chance.permuted:.1%}, random directions {chance.random:.1%}",
-            "steps    " + ", ".join(f"{dose:g} sd {_percent(self.effects.doses[dose])}" for dose in DOSES),
-            f"report   {self.run / f'{NAME}.html'}",
-        ]  # fmt: skip
-        return "\n".join(lines)
+        effects, doses = self.effects, self.effects.doses
+        return "\n".join([
+            f"{self.verdict}.", "",
+            *(f"{mark_of(each)}  {each.rate.text()}  {each.text}" for each in effects.handles), "",
+            _chance_line(effects.chance, "handles", "directions"),
+            "steps    " + ", ".join(f"{dose:g} sd {doses[dose].text()} %" for dose in DOSES),
+            _report_line(self.run),
+        ])  # fmt: skip
 
     def save(self) -> None:
         """Write explain.json and explain.safetensors into the run folder."""
         with atomic_replace(self.run / f"{NAME}.safetensors") as temporary:
             write_tensors({"directions": torch.stack([h.direction for h in self.effects.handles])}, temporary)
         Run(self.run).write_json(NAME, self.to_json())
+
+
+@dataclass(frozen=True)
+class AnswerExplanation:
+    """Edits of a classifier's examples, sentences on its answers, and how often these hold."""
+
+    run: Path
+    """Run folder, with explain.json and explain.html."""
+    effects: AnswerEffects
+    protocol: dict[str, Any]
+    """All settings on which the figures depend."""
+
+    @property
+    def verdict(self) -> str:
+        """The hit rate against chance, in a sentence."""
+        return _verdict(self.effects, "fresh examples for each edit")
+
+    def to_json(self) -> dict[str, Any]:
+        """Return all of it, for JSON."""
+        edits = [
+            {
+                "name": each.name, "sentence": each.text, "rate": each.rate.to_json(),
+                "p_value": round(each.p_value, 5), "beyond_chance": each.is_beyond_chance,
+                "log_odds": round(each.log_odds, 4), "refused": each.refused.to_json(), "size": round(each.size, 5),
+            }
+            for each in self.effects.edits
+        ]  # fmt: skip
+        return {
+            "run": str(self.run), "verdict": self.verdict, **_rates_to_json(self.effects),
+            "edits": edits, "protocol": self.protocol,
+        }  # fmt: skip
+
+    def to_text(self) -> str:
+        """Return the lines that the command prints; sentences that failed are among them."""
+        effects, doses = self.effects, self.effects.doses
+        sentences = [
+            f"{mark_of(each)}  {each.rate.text()}  {each.text}; none of these: {each.refused.value:.1%}"
+            for each in effects.edits
+        ]
+        return "\n".join([
+            f"{self.verdict}.", "", *sentences, "", _chance_line(effects.chance, "edits", "edits"),
+            "doses    " + ", ".join(f"{dose:g}: {doses[dose].text()} %" for dose in DOSES), _report_line(self.run),
+        ])  # fmt: skip
+
+    def save(self) -> None:
+        """Write explain.json into the run folder."""
+        Run(self.run).write_json(NAME, self.to_json())
+
+
+def mark_of(effect: Handle | EditEffect) -> str:
+    """Return in words whether a sentence holds more often than by chance."""
+    return "above chance" if effect.is_beyond_chance else "chance level"
+
+
+def _verdict(rates: HitRates, cases: str) -> str:
+    verb = "is above" if rates.is_beyond_chance else "is within"
+    return (
+        f"The sentences hold in {rates.rate.text()} % of {rates.count:,} {cases}, which {verb} chance, "
+        f"{rates.chance.level:.1%}"
+    )
+
+
+def _rates_to_json(rates: HitRates) -> dict[str, Any]:
+    return {
+        "rate": rates.rate.to_json(), "chance": {**asdict(rates.chance), "level": rates.chance.level},
+        "beyond_chance": rates.is_beyond_chance,
+        "doses": {f"{dose:g}": rates.doses[dose].to_json() for dose in DOSES},
+    }  # fmt: skip
+
+
+def _chance_line(chance: Chance, others: str, random: str) -> str:
+    return f"chance   sentences of other {others} {chance.permuted:.1%}, random {random} {chance.random:.1%}"
+
+
+def _report_line(run: Path) -> str:
+    return f"report   {run / f'{NAME}.html'}"
 
 
 def read_handles(run: str | Path) -> list[Slider]:
@@ -141,7 +206,3 @@ def read_handles(run: str | Path) -> list[Slider]:
         ]  # fmt: skip
     except Exception as error:  # whatever a damaged file makes the parser raise
         raise SparringError(f"{path} is damaged ({error}): `sparring explain {folder}` writes it anew") from error
-
-
-def _percent(rate: Interval) -> str:
-    return f"{rate.text()} %"

@@ -11,7 +11,16 @@ from torch.nn.functional import interpolate
 
 from sparring.engine.seeds import mix
 from sparring.measure.effects.edits import Edit
-from sparring.measure.effects.effects import DOSES, SIGNIFICANCE, Chance, OnProgress, holm, p_value_of, random_level
+from sparring.measure.effects.effects import (
+    DOSES,
+    SIGNIFICANCE,
+    Chance,
+    HitRates,
+    OnProgress,
+    holm,
+    p_value_of,
+    random_level,
+)
 from sparring.stats.intervals import Interval, ends_of, resampled_means
 from sparring.stats.proportion import Proportion
 
@@ -45,7 +54,7 @@ class AnswerSentence:
     """What an edit does to the answer."""
 
     before: int | None
-    """Class of the examples of which it is said. None: all of them."""
+    """Class of the examples that it is about. None: all of them."""
     after: int | None
     """Class that it is turned into. None: the answer stays."""
 
@@ -56,7 +65,7 @@ class AnswerSentence:
         return f"{edit} turns {classes[self.before]} into {classes[self.after]}"
 
     def scope(self, before: Answered) -> Tensor:
-        """Return the examples of which it is said, bool `[N]`: answered, and of its class."""
+        """Return the examples that it is about, bool `[N]`: answered, and of its class."""
         of_class = torch.ones_like(before.refused) if self.before is None else before.label == self.before
         return of_class & ~before.refused
 
@@ -85,9 +94,9 @@ class AnswerSentence:
 
 
 def best_answer_sentence(before: Answered, after: Answered) -> AnswerSentence:
-    """Return the sentence that holds most often among the examples of which it is said.
+    """Return the sentence that holds most often among the examples that it is about.
 
-    Those that name classes are said of 10 examples or more.
+    Those that name classes are about 10 examples or more.
     """
     stays = AnswerSentence(None, None)
     candidates = [stays]
@@ -114,7 +123,7 @@ class EditEffect:
     text: str
     """The sentence in words."""
     rate: Proportion
-    """Fresh examples of which it is said, and on which it holds."""
+    """Fresh examples on which it holds, of those that it is about."""
     p_value: float
     """p-value that a random edit of equal change does as well, by Holm's correction for all edits."""
     log_odds: float
@@ -130,23 +139,11 @@ class EditEffect:
         return self.p_value <= SIGNIFICANCE
 
 
-@dataclass(frozen=True)
-class AnswerEffects:
+@dataclass(frozen=True, kw_only=True)
+class AnswerEffects(HitRates):
     """Edits with the hit rate of their sentences."""
 
     edits: tuple[EditEffect, ...]
-    rate: Interval
-    """Hit rate T over fresh examples and edits; its interval is a bootstrap over examples."""
-    chance: Chance
-    doses: dict[float, Interval]
-    """Hit rate by dose of the edits."""
-    count: int
-    """Fresh examples."""
-
-    @property
-    def is_beyond_chance(self) -> bool:
-        """Return whether the lower end of the hit rate is above the chance level."""
-        return self.rate.low > self.chance.level
 
 
 def measure_answers(
@@ -191,18 +188,19 @@ def measure_answers(
         if j != k
     ]
     return AnswerEffects(
-        effects, ratio(hits[1.0], scope), Chance(sum(permuted) / max(len(permuted), 1), random_level(random)),
-        {dose: ratio(hits[dose], scope) for dose in DOSES}, len(fresh),
+        edits=effects, rate=ratio(hits[1.0], scope), count=len(fresh),
+        chance=Chance(sum(permuted) / max(len(permuted), 1), random_level(random)),
+        doses={dose: ratio(hits[dose], scope) for dose in DOSES},
     )  # fmt: skip
 
 
 def ratio(hits: Tensor, scope: Tensor, seed: int = 0) -> Interval:
     """Return hits per case in `scope`, `[N, K]` each, with a bootstrap interval over the N examples."""
-    said = scope.double().sum(1)
-    if not float(said.sum()):
+    cases = scope.double().sum(1)
+    if not float(cases.sum()):
         return Interval(0.0, 0.0, 1.0)
-    resampled = resampled_means(hits.double().sum(1), seed) / resampled_means(said, seed).clamp_min(1e-9)
-    return Interval(float(hits.sum() / said.sum()), *ends_of(resampled))
+    resampled = resampled_means(hits.double().sum(1), seed) / resampled_means(cases, seed).clamp_min(1e-9)
+    return Interval(float(hits.sum() / cases.sum()), *ends_of(resampled))
 
 
 def random_edit(shape: Sequence[int], seed: int) -> Callable[[Tensor, float], Tensor]:

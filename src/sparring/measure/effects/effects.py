@@ -86,26 +86,32 @@ class Chance:
         return max(self.permuted, self.random)
 
 
-@dataclass(frozen=True)
-class Effects:
-    """Handles of a generator with the hit rate of their sentences."""
+@dataclass(frozen=True, kw_only=True)
+class HitRates:
+    """Hit rate of sentences on fresh cases, which are latents or examples."""
 
-    readings: tuple[str, ...]
-    handles: tuple[Handle, ...]
     rate: Interval
-    """Hit rate T over fresh latents and handles; its interval is a bootstrap over latents."""
+    """Hit rate T over cases and sentences; its interval is a bootstrap over cases."""
     chance: Chance
     doses: dict[float, Interval]
-    """Hit rate by step, in standard deviations."""
-    by_label: dict[int, float]
-    """Hit rate within each class; empty without classes."""
+    """Hit rate by dose: steps in standard deviations, or doses of edits."""
     count: int
-    """Fresh latents."""
+    """Number of cases."""
 
     @property
     def is_beyond_chance(self) -> bool:
         """Return whether the lower end of the hit rate is above the chance level."""
         return self.rate.low > self.chance.level
+
+
+@dataclass(frozen=True, kw_only=True)
+class Effects(HitRates):
+    """Handles of a generator with the hit rate of their sentences."""
+
+    readings: tuple[str, ...]
+    handles: tuple[Handle, ...]
+    by_label: dict[int, float]
+    """Hit rate within each class; empty without classes."""
 
 
 def measure_effects(
