@@ -4,8 +4,8 @@
 
 Protocol. Each run is one that `sparring train` wrote; a saved explanation of equal protocol is taken as it is. One
 finder gives 8 directions at most; sentences from n latents, hits on n fresh ones, a step of one standard deviation;
-beside them the sentences of other handles and 200 random directions of equal change. The roof is a renderer of strokes
-with known handles, by the same readings.
+beside them the sentences of other handles and 200 random directions of equal change. The upper limit is a renderer of
+strokes with known handles, by the same readings.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from sparring.measure.effects.readings import Readings
 KEPT = ("rate", "chance", "beyond_chance", "doses", "by_label", "handles")
 
 
-def roof(n: int) -> Effects:
+def renderer_effects(n: int) -> Effects:
     """Effects of the renderer's handles; its latents are uniform between -1.5 and 1.5."""
     generator = torch.Generator().manual_seed(0)
     fit, written, fresh = (
@@ -42,12 +42,13 @@ def roof(n: int) -> Effects:
 
 
 def about(path: Path) -> dict[str, Any]:
-    """What a run was trained on, and how long."""
-    settings, metrics = Run(path).settings, Run(path).metrics()
+    """What the saved model was trained on, and how long."""
+    settings, nimg = Run(path).settings, int(Run(path).checkpoints()[-1].name)
+    metrics = [line for line in Run(path).metrics() if line["nimg"] <= nimg]
     logged = [line for line in metrics if "sliced_wasserstein" in line or "coverage" in line]
     return {
         "data": settings["data"]["source"], "recipe": settings["recipe"]["name"],
-        "settings": settings["recipe"]["settings"], "images": int(metrics[-1]["nimg"]),
+        "settings": settings["recipe"]["settings"], "images": nimg,
         "last_metrics": {k: round(v, 4) for k, v in (logged[-1] if logged else {}).items() if isinstance(v, float)},
     }  # fmt: skip
 
@@ -68,12 +69,12 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the latents")
     parser.add_argument("--name", default="explain", help="of the result file")
     options = parser.parse_args()
-    of_roof = roof(100)
+    renderer = renderer_effects(100)
     details: dict[str, Any] = {
-        "roof": {"rate": of_roof.rate.to_json(), "chance": of_roof.chance.level}, "n": options.n, "seed": options.seed,
-        "runs": {}, "effects": [],
+        "renderer": {"rate": renderer.rate.to_json(), "chance": renderer.chance.level}, "n": options.n,
+        "seed": options.seed, "runs": {}, "effects": [],
     }  # fmt: skip
-    above, results = [], [f"renderer {of_roof.rate.value:.3f}"]
+    above, results = [], [f"renderer {renderer.rate.value:.3f}"]
     for name, path, finder in options.run:
         details["runs"][name] = about(Path(path))
         fields = explained(Path(path), finder, options.n, options.seed)
@@ -83,7 +84,7 @@ def main() -> None:
         above.append(fields["beyond_chance"])
         save(
             options.name, result="; ".join(results), target="renderer 1; every lower end above chance",
-            met=of_roof.rate.value == 1 and all(above), details=details,
+            met=renderer.rate.value == 1 and all(above), details=details,
         )  # fmt: skip
 
 
