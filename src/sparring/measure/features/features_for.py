@@ -25,6 +25,7 @@ from sparring.measure.features.feature_net import Features
 from sparring.measure.features.network_input import as_input
 from sparring.measure.features.trained_features import FeatureNetTraining, trained_features
 from sparring.nets.mel_codec import pictures_of, to_pictures
+from sparring.nets.view import view_of
 
 SOUND_TRAINING = FeatureNetTraining(images=90_000)
 """Spectrograms of one window need fewer examples than photos."""
@@ -225,5 +226,5 @@ def _(
             on_progress(round(100 * (k + done / total) / len(sides)), 100)
 
         halves.append(features_for(side.spec, choice, None, side, hardware, percent))
-    shapes = [pictures_of(half).shape if isinstance(half, AudioSpec) else half.shape for half in spec.halves]
+    shapes = [view_of(half).shape for half in spec.halves]
     return nets.features_side_by_side(dict(zip(spec.names, halves, strict=True)), shapes)

@@ -1,7 +1,7 @@
 """Replace examples by others that do not reveal a group: a noisy code, and a game against an adversary.
 
 After Raval et al. 2017, "Protecting visual secrets using adversarial nets". Ours adds noise to a bounded code, and
-maximises the adversary's entropy (`games.obfuscation`).
+brings the adversary's answers near to equal probabilities (`games.obfuscation`).
 """
 
 from __future__ import annotations
@@ -23,8 +23,9 @@ from sparring.games.obfuscation import Obfuscation
 from sparring.nets.group_adversary import FeatureAdversary, GroupAdversary
 from sparring.nets.obfuscator import Obfuscator
 from sparring.nets.tabular_mlp import Standardize
+from sparring.nets.view import view_of
 from sparring.recipes.classifier_recipe import PlainClassifierRecipe, joint_ema
-from sparring.recipes.features.obfuscators import obfuscator_for, obfuscator_width, reader_for, view_of
+from sparring.recipes.features.obfuscators import obfuscator_for, obfuscator_width, reader_for
 from sparring.recipes.recipe import check_positive, check_range
 
 PLAYER = "obfuscator"
@@ -32,16 +33,16 @@ PLAYER = "obfuscator"
 
 @dataclass(frozen=True, kw_only=True)
 class NoisyCode(PlainClassifierRecipe):
-    """An obfuscator with a noisy code, trained against an adversary that predicts the group from its outputs."""
+    """An obfuscator with a noisy code, trained against an adversary that predicts the group from the code."""
 
     name: ClassVar[str] = "noisy_code"
-    paper: ClassVar[str] = "after Raval et al. 2017 and Roy and Boddeti 2019, arXiv:1904.05514"
+    paper: ClassVar[str] = "after Raval et al. 2017 and Tzeng et al. 2015, arXiv:1510.02192"
     kinds: ClassVar[tuple[str, ...]] = ("image", "audio", "table")
     labelled_batch_size: ClassVar[int] = 0
     prepared_on: ClassVar[int] = 2000
 
     weight: float = 10.0
-    """Weight of the adversary's uncertainty against the cross entropy of the classes, after its rise."""
+    """Weight of the adversary's uncertainty beside the cross entropy of the classes, after its rise."""
     closeness: float = 0.1
     """Weight of the distance to the original example."""
     code_size: int = 32

@@ -18,18 +18,6 @@ from sparring.recipes.features.networks import classifier_for
 
 
 @singledispatch
-def view_of(spec: DataSpec) -> DataSpec:
-    """Return the spec of what networks see of an example: the data's, unless a kind of data has another view."""
-    return spec
-
-
-@view_of.register
-def _(spec: AudioSpec) -> DataSpec:
-    """Return the spec of log-mel pictures."""
-    return pictures_of(spec)
-
-
-@singledispatch
 def obfuscator_for(spec: DataSpec, width: int, code: int, noise: float) -> Obfuscator:
     """Return a fresh obfuscator; raise UsageError on data of a kind without one."""
     raise UsageError(f"there is no obfuscator for {spec.plural} yet: take images, recordings or tables")

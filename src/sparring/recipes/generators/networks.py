@@ -18,7 +18,7 @@ from torch import nn
 from sparring.data.augment.gan import AUGMENTS, SOUND
 from sparring.data.augment.pairs import PairAugment
 from sparring.data.in_memory import IndexedDataset
-from sparring.engine.data_spec import AudioSpec, DataSpec, ImageSpec, PairSpec, SeriesSpec, TableSpec
+from sparring.engine.data_spec import AudioSpec, DataSpec, ImageSpec, PairSpec, SeriesSpec, TableSpec, kinds_of
 from sparring.engine.errors import UsageError
 from sparring.games.label_completion import rotations_for
 from sparring.nets.auxiliary_heads import AuxiliaryHeads
@@ -28,6 +28,7 @@ from sparring.nets.score_space import ScoreDiscriminator, ScoreGenerator, score_
 from sparring.nets.series_gan import SeriesDiscriminator, SeriesGenerator
 from sparring.nets.sound_gan import SoundDiscriminator, SoundGenerator
 from sparring.nets.strided_gan import Discriminator, Generator
+from sparring.nets.view import view_of
 
 if TYPE_CHECKING:
     from sparring.recipes.generators.r3 import R3
@@ -46,6 +47,8 @@ SERIES_GAMMA = 2e-5
 
 HALVES = "halves"
 """Name of the augmentation of each half of pairs by its own default."""
+HALF_KINDS = {"image", "audio"}
+"""Kinds of data that a half of pairs may have."""
 
 
 class Defaults(NamedTuple):
@@ -262,7 +265,7 @@ def _(spec: PairSpec, recipe: R3) -> dict[str, nn.Module]:
 
 def _inner_shapes(spec: PairSpec) -> list[tuple[int, ...]]:
     """Return the shapes of the halves as networks see them: images, and pictures of sounds."""
-    return [pictures_of(half).shape if isinstance(half, AudioSpec) else half.shape for half in spec.halves]
+    return [view_of(half).shape for half in spec.halves]
 
 
 @defaults_for.register
@@ -286,7 +289,7 @@ def _(spec: PairSpec, name: str) -> PairAugment | None:
 @check_settings.register(PairSpec)
 def _(spec: PairSpec, recipe: R3) -> None:
     """Pairs are of images and recordings, and take no mirroring and no hints."""
-    if other := next((half for half in spec.halves if not isinstance(half, ImageSpec | AudioSpec)), None):
+    if other := next((half for half in spec.halves if HALF_KINDS.isdisjoint(kinds_of(half.kind))), None):
         raise UsageError(f"r3 generates pairs of images and recordings; one of the sources holds {other.plural}")
     if recipe.augment not in (None, "none", HALVES):
         raise UsageError(f"--augment {recipe.augment} is for one kind of data, these are pairs: take {HALVES} or none")
