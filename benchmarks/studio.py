@@ -3,8 +3,8 @@
     python benchmarks/studio.py                    # about 8 minutes on 2 cores, idle machine
 
 `list` is a GET of the list of 500 runs with 200 pictures each: cold, and again with nothing changed. `browsers` are 20
-clients that follow two runs each and fetch the list every 5 seconds. `training` alternates two-minute parts of one
-training with and without a page that follows it: images per second of its metrics.
+clients that follow two runs each and fetch the list every 5 seconds. `training` alternates parts of one training, of
+`--seconds` each, with and without a page that follows it: images per second of its metrics.
 The latent walk has its own, `studio_walk.py`.
 """
 
@@ -22,7 +22,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from record import log, ratios, save, spread, to_text
 
@@ -30,27 +30,35 @@ RUNS, PICTURES, BROWSERS = 500, 200, 20
 LIST_SECONDS, COST_PERCENT = 1.0, 3.0
 
 
+class Server(NamedTuple):
+    """A running studio."""
+
+    address: str
+    token: str
+    pid: int
+
+
 @contextmanager
-def serving(folder: Path) -> Iterator[tuple[str, str]]:
-    """A studio on `folder`: its address and token."""
+def serving(folder: Path) -> Iterator[Server]:
+    """A studio on `folder`, in a process."""
     command = [sys.executable, "-m", "sparring", "studio", str(folder), "--port", "0", "--no-browser"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as process:
         assert process.stderr is not None
         address, _, token = process.stderr.readline().split()[1].partition("/#")
         try:
-            yield address, token
+            yield Server(address, token, process.pid)
         finally:
             process.terminate()
 
 
-def ask(server: tuple[str, str], path: str, body: object = None) -> Any:
+def ask(server: Server, path: str, body: object = None) -> Any:
     """The answer to a GET, or to a POST of `body`, as bytes."""
     data = None if body is None else json.dumps(body).encode()
-    headers = {"x-sparring-token": server[1], "content-type": "application/json"}
-    return urllib.request.urlopen(urllib.request.Request(server[0] + path, data, headers), timeout=120)
+    headers = {"x-sparring-token": server.token, "content-type": "application/json"}
+    return urllib.request.urlopen(urllib.request.Request(server.address + path, data, headers), timeout=120)
 
 
-def seconds_of(server: tuple[str, str], path: str) -> float:
+def seconds_of(server: Server, path: str) -> float:
     begin = time.perf_counter()
     ask(server, path).read()
     return time.perf_counter() - begin
@@ -68,7 +76,7 @@ def copies(run: Path, folder: Path) -> None:
             (copy / "samples" / f"{100 * step:09d}.png").write_bytes(picture)
 
 
-def follow(server: tuple[str, str], names: list[str], stop: threading.Event) -> None:
+def follow(server: Server, names: list[str], stop: threading.Event) -> None:
     """Read the events of runs, as a page does."""
     query = "&".join(f"run={name}" for name in names)
     with ask(server, f"/api/events?{query}") as stream:
@@ -77,7 +85,7 @@ def follow(server: tuple[str, str], names: list[str], stop: threading.Event) -> 
 
 
 @contextmanager
-def browsers(server: tuple[str, str], count: int, names: list[str]) -> Iterator[list[float]]:
+def browsers(server: Server, count: int, names: list[str]) -> Iterator[list[float]]:
     """`count` clients that follow runs and fetch the list every 5 seconds; the seconds of each list."""
     stop, took = threading.Event(), []
 

@@ -1,6 +1,6 @@
 """Time of one frame of a latent walk in the studio: request, generator, answer, over HTTP.
 
-python benchmarks/studio_walk.py            # half a minute, idle machine
+    python benchmarks/studio_walk.py            # half a minute, idle machine
 
 The generator is r3 for MNIST with its default settings, untrained: time does not depend on the weights. The server is a
 process of its own; requests follow one another over one connection, as the page sends them.
@@ -12,7 +12,6 @@ import argparse
 import http.client
 import json
 import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -20,6 +19,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from record import save
+from studio import Server, serving
 
 TARGET_MS = 50.0
 WARM_UP = 20
@@ -39,10 +39,10 @@ def write_run(folder: Path) -> None:
     (folder / "run.json").write_text(json.dumps({"format": 2, "data": {"source": "mnist"}}))
 
 
-def frames(url: str, token: str, run: str, count: int) -> list[float]:
+def frames(server: Server, run: str, count: int) -> list[float]:
     """Milliseconds of each of `count` frames of a walk from seed 0 to seed 1."""
-    connection = http.client.HTTPConnection(urlsplit(url).netloc)
-    headers = {"x-sparring-token": token, "content-type": "application/json"}
+    connection = http.client.HTTPConnection(urlsplit(server.address).netloc)
+    headers = {"x-sparring-token": server.token, "content-type": "application/json"}
     took = []
     for k in range(-WARM_UP, count):
         body = json.dumps({"run": run, "points": [{"seed": 0, "to": 1, "at": max(k, 0) / count, "way": "slerp"}]})
@@ -69,15 +69,11 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         write_run(Path(folder) / "r3")
-        command = [sys.executable, "-m", "sparring", "studio", folder, "--port", "0", "--no-browser"]
-        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:
-            assert server.stderr is not None
-            url, _, token = server.stderr.readline().split()[1].partition("/#")
-            frames(url, token, "r3", 1)
+        with serving(Path(folder)) as server:
+            frames(server, "r3", 1)
             before = cpu_seconds(server.pid)
-            took = sorted(frames(url, token, "r3", options.frames))
+            took = sorted(frames(server, "r3", options.frames))
             cpu_ms = round((cpu_seconds(server.pid) - before) * 1000 / (options.frames + WARM_UP), 2)
-            server.terminate()
     ends = {f"p{q}": round(took[min(len(took) - 1, len(took) * q // 100)], 2) for q in (50, 95, 99)}
     save(
         "studio_walk",
