@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 
 const pages = new URL("../../src/sparring/studio/static/", import.meta.url);
-const { newestOnly } = await import(new URL("newest.js", pages));
+const { newestOnly } = await import(new URL("newest_only.js", pages));
 const { pointAt, seedsOf } = await import(new URL("pages/explore_walk.js", pages));
 const { base64, paint } = await import(new URL("pages/explore_completion.js", pages));
 
@@ -12,10 +12,10 @@ test("one request at a time, and only the newest waits", async () => {
   const sent = [];
   const received = [];
   const answers = [];
-  const request = newestOnly((value) => {
+  const request = newestOnly(async (value) => {
     sent.push(value);
-    return new Promise((resolve) => answers.push(() => resolve(`answer ${value}`)));
-  }, (answer) => received.push(answer), assert.fail);
+    received.push(await new Promise((resolve) => answers.push(() => resolve(`answer ${value}`))));
+  }, assert.fail);
   const working = request(1);
   for (const value of [2, 3, 4]) request(value);
   assert.deepEqual(sent, [1]);
@@ -30,8 +30,10 @@ test("one request at a time, and only the newest waits", async () => {
 test("a failed request is reported, and later ones are sent", async () => {
   const failed = [];
   const received = [];
-  const request = newestOnly((value) => (value ? Promise.resolve(value) : Promise.reject(new Error("no"))),
-    (answer) => received.push(answer), (error) => failed.push(error.message));
+  const request = newestOnly(async (value) => {
+    if (!value) throw new Error("no");
+    received.push(value);
+  }, (error) => failed.push(error.message));
   await request(0);
   await request(7);
   assert.deepEqual([failed, received], [["no"], [7]]);

@@ -1,4 +1,4 @@
-// The pure functions of the Label page's keys: `node --test`, started by test_label_keys.py.
+// The pure functions of the Label page's keys: `node --test`, started by test_scripts.py.
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";

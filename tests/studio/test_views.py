@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from sparring.engine.data_spec import AudioSpec, Column, ImageSpec, SeriesSpec, TableSpec
-from sparring.studio.views import rgb, views
+from sparring.studio.views import has_pixels, rgb, views
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
@@ -52,3 +52,11 @@ def test_tables_are_cells() -> None:
     spec = TableSpec(columns, "")
     (row,) = views(spec, np.array([[41, 0, 1]], np.float32))
     assert row == {"kind": "table", "columns": ["age", "sex"], "cells": ["41", "m"]}
+
+
+def test_a_kind_that_derives_from_images_has_pixels() -> None:
+    class ScanSpec(ImageSpec):
+        kind = "scan"
+
+    assert has_pixels(ImageSpec(3, 5, 1)) and has_pixels(ScanSpec(3, 5, 1))
+    assert not has_pixels(AudioSpec(8000, 8000)) and not has_pixels(SeriesSpec(("u",), 10))

@@ -76,6 +76,17 @@ def _(spec: TableSpec, rows: NDArray[Any]) -> list[View]:
     return [{"kind": "table", "columns": names, "cells": texts_of_row(spec, row)[:MAX_CELLS]} for row in rows]
 
 
+@singledispatch
+def has_pixels(spec: DataSpec) -> bool:
+    """Return whether examples are pictures: sent as bytes of colours, painted over, compared pixel by pixel."""
+    return False
+
+
+@has_pixels.register
+def _(spec: ImageSpec) -> bool:
+    return True
+
+
 def rgb(rows: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Return stored images `[N, H, W, C]` as colours `[N, H, W, 3]`: grey ones repeated, further channels left out."""
     shown = rows[..., :3] if rows.shape[3] >= 3 else np.repeat(rows[..., :1], 3, 3)

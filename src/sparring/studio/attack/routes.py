@@ -61,10 +61,11 @@ async def described(request: Request) -> Response:
 
 def _described(studio: Studio, query: dict[str, Any]) -> dict[str, Any]:
     run, classifier = _model(studio, query)
+    first = text_field(query, "first", "0")
     return {
         **sliders(classifier.spec), "kind": classifier.spec.kind, "classes": classifier.classes,
         "background": classifier.background, "recipe": classifier.recipe.name, "noise": noise_of(classifier),
-        **_examples(run, int(query.get("first", "0") or 0) if str(query.get("first", "0")).isdecimal() else 0),
+        **_examples(run, int(first) if first.isdecimal() else 0),
     }  # fmt: skip
 
 

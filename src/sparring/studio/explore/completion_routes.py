@@ -15,7 +15,6 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from sparring.engine.data_spec import ImageSpec
 from sparring.engine.errors import UsageError
 from sparring.engine.image_io import save_png, to_image
 from sparring.models.completion import complete
@@ -26,7 +25,7 @@ from sparring.studio.explore.nearest import training_data
 from sparring.studio.explore.routes import model_of
 from sparring.studio.runs.run_list import find_run
 from sparring.studio.server.state import Studio, body_of, number_field, studio_of, text_field
-from sparring.studio.views import views
+from sparring.studio.views import has_pixels, views
 
 MAX_FILLS = 16
 MINUTES = 30
@@ -47,7 +46,7 @@ def _picture(studio: Studio, body: dict[str, Any]) -> dict[str, Any]:
 def _given(studio: Studio, body: dict[str, Any]) -> tuple[GeneratorModel, NDArray[np.uint8]]:
     """Return the model of a request and the stored picture `[1, H, W, C]` that it names: by `row`, or by a point."""
     model = model_of(studio, body)
-    if not isinstance(model.spec, ImageSpec):
+    if not has_pixels(model.spec):
         raise UsageError(f"pictures are completed, and these are {model.spec.plural}: choose another run")
     if body.get("row") is None:
         return model, generate(model, *latents_of(model, points_of(body)[:1]))

@@ -14,11 +14,11 @@ from sparring.commands.solving.checks import simple_features
 from sparring.commands.training.run_settings import open_run_data
 from sparring.data.dataset import Dataset
 from sparring.data.files.download import is_url
-from sparring.engine.data_spec import ImageSpec
+from sparring.engine.data_spec import DataSpec
 from sparring.engine.errors import SparringError, UsageError
 from sparring.engine.run_folder import Run
 from sparring.measure.scores.knn import nearest_neighbours
-from sparring.studio.views import views
+from sparring.studio.views import has_pixels, views
 
 COUNT = 6
 """Training images that are shown."""
@@ -29,13 +29,13 @@ MAX_ROWS = 100_000
 CHUNK_ROWS = 1000
 
 
-def nearest_examples(run: Run, spec: Any, row: NDArray[Any]) -> dict[str, Any]:
+def nearest_examples(run: Run, spec: DataSpec, row: NDArray[Any]) -> dict[str, Any]:
     """Return the training images of a run that are nearest to a stored `row` `[1, H, W, C]`, as a page shows them.
 
     Distances are root mean square differences, in grey levels of 255. Raises UsageError where the training data are on
     the web or no images, SparringError where they are gone or have changed.
     """
-    if not isinstance(spec, ImageSpec):
+    if not has_pixels(spec):
         raise UsageError(f"nearest examples are shown of images, not of {spec.plural}")
     data = training_data(run)
     coarse = _coarse(_Source(str(run.path), data.fingerprint, data))

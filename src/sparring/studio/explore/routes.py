@@ -13,7 +13,6 @@ from torch import Tensor
 
 from sparring.commands.explaining.generator import has_latent
 from sparring.commands.explaining.result import NAME, read_handles
-from sparring.engine.data_spec import ImageSpec
 from sparring.engine.errors import SparringError, UsageError
 from sparring.models.capabilities import Density, Sampler
 from sparring.models.density import DensityModel
@@ -26,7 +25,7 @@ from sparring.studio.explore.latent_points import Point, generate, latents_of, p
 from sparring.studio.explore.nearest import nearest_examples
 from sparring.studio.runs.run_list import find_run, run_names
 from sparring.studio.server.state import Studio, body_of, number_field, studio_of, text_field
-from sparring.studio.views import rgb, views
+from sparring.studio.views import has_pixels, rgb, views
 
 
 async def generators(request: Request) -> Response:
@@ -58,7 +57,7 @@ def _generator(studio: Studio, name: str) -> dict[str, Any]:
     model = model_of(studio, {"run": name})
     best = run.best
     return {
-        "run": name, "kind": model.spec.kind, "plural": model.spec.plural, "recipe": model.recipe.name,
+        "run": name, "kind": model.spec.kind, "pixels": has_pixels(model.spec), "recipe": model.recipe.name,
         "latent_dim": model.latent_dim, "truncates": bool(model.recipe.truncates),
         "classes": list(model.label_names) if model.conditional and not model.vectors else [],
         "numbers": [list(stats) for stats in model.spec.condition_stats] if model.vectors else [],
@@ -133,7 +132,7 @@ async def walk(request: Request) -> Response:
 
 def _frames(studio: Studio, body: dict[str, Any]) -> Any:
     model, _, rows, _ = _rows(studio, body)
-    if not isinstance(model.spec, ImageSpec):
+    if not has_pixels(model.spec):
         raise UsageError(f"samples of {model.spec.plural} are no pictures: /api/samples shows them")
     return rgb(rows)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +13,18 @@ from starlette.routing import Route
 
 from sparring.commands.inspect import inspect
 from sparring.data.registry import DIGITS, KNOWN
+from sparring.data.reader_api import KINDS_OF_OPTION
+from sparring.engine.data_spec import kinds_of
 from sparring.recipes import recipes_for
 from sparring.studio.runs.command_form import COMMANDS, continued_run, new_run
-from sparring.studio.server.jobs import Job, Jobs, command_line
 from sparring.studio.runs.run_list import find_run
+from sparring.studio.server.jobs import Job, Jobs, command_line
 from sparring.studio.server.state import Answer, body_of, studio_of, text_field
 from sparring.studio.server.uploads import MAX_UPLOAD, receive
 
 
 async def choices(request: Request) -> Response:
-    """Answer with what the form of a new training offers: commands, their recipes, and the largest upload."""
+    """Answer with what the form of a new training offers: commands, recipes, kinds of each field, largest upload."""
     commands = {
         command: {
             name: {"summary": entry.summary, "kinds": entry.kinds} for name, entry in recipes_for(command).items()
@@ -30,14 +33,19 @@ async def choices(request: Request) -> Response:
     }
     known = ", ".join([DIGITS, *KNOWN])
     source_help = f"a folder, an archive, a file or a URL; relative to {Path.cwd()}; or a name: {known}"
-    return JSONResponse({"commands": commands, "max_upload": MAX_UPLOAD, "source_help": source_help})
+    return JSONResponse(
+        {
+            "commands": commands, "kinds_of_field": KINDS_OF_OPTION, "max_upload": MAX_UPLOAD,
+            "source_help": source_help,
+        }
+    )  # fmt: skip
 
 
 async def inspected(request: Request) -> Response:
-    """Answer with the report of `sparring inspect` on a source."""
+    """Answer with the report of `sparring inspect` on a source, and the kinds whose recipes and fields it has."""
     body = await body_of(request)
     report = await run_in_threadpool(inspect, text_field(body, "source"))
-    return Answer(report)
+    return Answer({**asdict(report), "kinds": kinds_of(report.kind)})
 
 
 async def shown(request: Request) -> Response:

@@ -31,9 +31,21 @@ export async function attempt(work) {
   try {
     return await work();
   } catch (error) {
-    if (error.name !== "AbortError") say(error.message, true);
+    report(error);
     return undefined;
   }
+}
+
+// Show the message of an error; of a request that was aborted there is none.
+export function report(error) {
+  if (error.name !== "AbortError") say(error.message, true);
+}
+
+// Offer the bytes of a response as a file.
+export async function offer(response, name) {
+  const url = URL.createObjectURL(await response.blob());
+  h("a", { href: url, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(url), 60_000);
 }
 
 // Replace a picture without a flash: the new one is decoded first.

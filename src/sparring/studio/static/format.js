@@ -17,6 +17,11 @@ export function percent(value) {
   return `${(100 * value).toFixed(1)} %`;
 }
 
+// A proportion with its interval.
+export function proportion(value) {
+  return score({ ...value, percent: true });
+}
+
 // A score with its interval.
 export function score({ value, low, high, percent: proportion }) {
   const text = proportion ? percent : number;

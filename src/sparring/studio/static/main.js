@@ -2,7 +2,7 @@
 
 import { post, takeToken } from "./api.js";
 import { attempt, h, say } from "./dom.js";
-import { address, read } from "./state.js";
+import { address, read } from "./address.js";
 import * as attack from "./pages/attack.js";
 import * as concepts from "./pages/concepts.js";
 import * as explore from "./pages/explore.js";

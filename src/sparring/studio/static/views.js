@@ -1,4 +1,4 @@
-// Elements of what the server says about examples: pictures, sounds, lines, rows of a table (`studio/views.py`).
+// Elements of the views of examples that the server sends: pictures, sounds, lines, rows of a table (`studio/views.py`).
 
 import { h } from "./dom.js";
 

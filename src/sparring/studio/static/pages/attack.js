@@ -2,15 +2,16 @@
 
 import { get, post, upload } from "../api.js";
 import { attempt, field, h, say } from "../dom.js";
-import { pad } from "../drawing.js";
-import { latest } from "../latest.js";
-import { address, keep } from "../state.js";
+import { pad } from "../drawing_pad.js";
+import { newestOnly } from "../newest_only.js";
+import { address, keep } from "../address.js";
 import { shown } from "../views.js";
 import { barsOf, sliderOf, verdictOf } from "./attack_parts.js";
 
 export const title = "Attack";
 
-const IDLE = 300;
+const IDLE_MS = 300;
+const SHOWN = 24;
 const TEXTS = ["run", "own", "norm", "target"];
 const NUMBERS = ["example", "eps", "steps", "seed"];
 
@@ -39,17 +40,15 @@ function stateOf(parameters, models) {
 }
 
 async function playground(main, state, signal) {
-  const first = 24 * Math.floor(state.example / 24);
-  const model = await get("/api/attack/model", { run: state.run, first }, signal);
+  const model = await get("/api/attack/model", { run: state.run, first: pageStart(state.example) }, signal);
   if (!(state.norm in model.budgets)) state.norm = Object.keys(model.budgets)[0];
   if (!Number.isFinite(state.eps)) state.eps = model.budgets[state.norm].default;
   const page = { state, model, signal, marks: {}, subject: "" };
   page.results = h("section", { "aria-label": "Before, change, after" });
   page.controls = h("div", { class: "panel" });
-  page.chosen = h("div", {});
   main.append(h("div", { class: "attack" }, examples(page), h("div", {}, page.controls, page.results)));
-  page.attack = latest(() => attack(page));
-  page.search = latest(() => search(page));
+  page.attack = newestOnly(() => attack(page));
+  page.search = newestOnly(() => search(page));
   controls(page);
   if (model.count || state.own) await page.attack();
   else page.results.replaceChildren(h("p", {}, "Draw an example or choose a file."));
@@ -57,20 +56,25 @@ async function playground(main, state, signal) {
 
 // Where the example comes from
 
+function pageStart(example) {
+  return SHOWN * Math.floor(example / SHOWN);
+}
+
 function examples(page) {
   const { model } = page;
-  const strip = h("div", { class: `strip ${model.kind}`, role: "group", "aria-label": `examples of the ${model.described ?? "data"}` });
+  const strip = h("div", { class: "strip", role: "group", "aria-label": `examples of the ${model.described ?? "data"}` });
   page.strip = strip;
   fill(page, model.examples);
   const file = h("input", { type: "file", onchange: () => attempt(() => useFile(page, file.files[0])) });
   return h("section", { class: "panel" }, h("h2", {}, "Example"),
     model.missing ? h("p", { class: "wrong" }, model.missing) : strip,
-    model.count > 24 && pager(page),
+    model.count > SHOWN && pager(page),
     model.drawable && h("details", {}, h("summary", {}, "Draw one"), pad((drawing) => attempt(() => useDrawing(page, drawing)))),
     h("details", {}, h("summary", {}, "Take a file"), field("File", file, "a picture, a recording or a table, as the run's data are")));
 }
 
 function fill(page, list) {
+  page.strip.classList.toggle("pictures", list[0]?.view.kind === "image");
   page.strip.replaceChildren(...list.map(({ number, label, view }) => {
     const text = `example ${number}${label && `, class ${label}`}`;
     const choose = () => use(page, { example: number, own: "" });
@@ -91,7 +95,7 @@ function pager(page) {
   const number = h("input", { type: "number", min: 0, max: model.count - 1, value: state.example });
   number.addEventListener("change", () => attempt(async () => {
     const example = Math.max(0, Math.min(model.count - 1, Math.round(Number(number.value) || 0)));
-    const { examples: list } = await get("/api/attack/model", { run: state.run, first: 24 * Math.floor(example / 24) }, signal);
+    const { examples: list } = await get("/api/attack/model", { run: state.run, first: pageStart(example) }, signal);
     fill(page, list);
     use(page, { example, own: "" });
   }));
@@ -160,18 +164,18 @@ async function attack(page) {
     page.searched = false;
   }
   clearTimeout(page.waiting); // the search takes longer than an attack: it waits until the sliders rest
-  if (!page.searched) page.waiting = setTimeout(() => { page.searched = true; page.search(); }, IDLE);
+  if (!page.searched) page.waiting = setTimeout(() => { page.searched = true; page.search(); }, IDLE_MS);
   if (trial.success && !target) fooled(page, trial.budget);
 }
 
-function present({ results, model }, trial) {
+function present({ results }, trial) {
   const [before, after] = trial.answers;
   const of = trial.label ? ` of class ${trial.label}` : "";
   const figure = (heading, view, text, ...more) =>
     h("figure", {}, h("figcaption", {}, h("h2", {}, heading)), shown(view, text), more);
-  const scaled = `${trial.factor === 1 ? "not scaled" : `× ${trial.factor}`}${model.kind === "image" ? ", grey is no change" : ""}`;
+  const scaled = `${trial.factor === 1 ? "not scaled" : `× ${trial.factor}`}${trial.change.kind === "image" ? ", grey is no change" : ""}`;
   results.replaceChildren(
-    h("div", { class: `figures ${model.kind}` },
+    h("div", { class: `figures ${trial.before.kind}` },
       figure("Before", trial.before, `example${of}`, verdictOf(before, trial.label)),
       figure("Change", trial.change, `change, ${scaled}`, h("p", { class: "verdict hint" }, scaled)),
       figure("After", trial.after, `attacked example${of}, answer ${after.label}`, verdictOf(after, trial.label))),

@@ -1,11 +1,12 @@
 // Concepts: sliders along the handles of a generator, how often the sentence of each holds, and a test for people.
 
 import { get, post } from "../api.js";
-import { choice, slider } from "../controls.js";
 import { attempt, h } from "../dom.js";
-import { address, keep } from "../state.js";
-import { screen } from "./explore_walk.js";
+import { choice, slider } from "../form_controls.js";
+import { percent, proportion } from "../format.js";
 import { quiz } from "./concepts_quiz.js";
+import { screen } from "./explore_walk.js";
+import { generatorPage, loaded, runChoice } from "./generators.js";
 
 export const title = "Concepts";
 
@@ -14,43 +15,29 @@ const POLL_MS = 1000;
 const MOST_STEPS = 3;
 
 export async function show(main, parameters, signal) {
-  const runs = await get("/api/generators", {}, signal);
-  main.append(h("h1", {}, title));
-  if (!runs.length) {
-    main.append(h("p", {}, "No run holds a generator yet. ", h("a", { href: address("runs") }, "Train one"), "."));
-    return;
-  }
-  const state = { ...DEFAULTS, ...Object.fromEntries([...parameters].filter(([name]) => name in DEFAULTS)) };
-  if (!state.run) state.run = (runs.find(({ explained }) => explained) ?? runs[0]).run;
-  await open(main, { runs, state, signal });
+  const page = await generatorPage(main, { name: "concepts", title, defaults: DEFAULTS }, parameters, signal);
+  if (!page) return;
+  page.state.run ||= (page.runs.find(({ explained }) => explained) ?? page.runs[0]).run;
+  await open(main, page);
 }
 
 async function open(main, page) {
-  const { state, signal, runs } = page;
-  const save = () => keep("concepts", Object.fromEntries(Object.entries(state).filter(([name, value]) => name === "run" || value !== DEFAULTS[name])));
+  const { state, signal } = page;
   const anew = () => attempt(async () => {
-    save();
+    page.save();
     main.replaceChildren(h("h1", {}, title));
     await open(main, page);
   });
   const body = (side, points) => ({ run: state.run, points: points.map((point) => ({ label: state.label, ...point })) });
-  const options = runs.map(({ run, recipe, explained }) => [run, `${run} (${recipe}${explained ? ", explained" : ""})`]);
-  if (!runs.some(({ run }) => run === state.run)) options.unshift([state.run, "choose a run"]);
-  const choose = choice("Run", options, state.run, (value) => {
+  const choose = runChoice(page, ({ run, recipe, explained }) => `${run} (${recipe}${explained ? ", explained" : ""})`, (value) => {
     Object.assign(state, { run: value, label: "", moves: "" });
     anew();
   });
-  let [facts, written] = [];
-  try {
-    facts = await get("/api/generator", { run: state.run }, signal);
-    written = await get("/api/concepts", { run: state.run }, signal);
-  } catch (error) {
-    if (error.name === "AbortError") throw error;
-    main.append(h("div", { class: "panel" }, choose, h("p", { class: "wrong", role: "alert" }, error.message)));
-    return;
-  }
-  const { explanation, finders, report } = written;
-  Object.assign(page, { facts, body, save, stopped: signal });
+  const answers = await loaded(main, choose, () =>
+    Promise.all(["/api/generator", "/api/concepts"].map((path) => get(path, { run: state.run }, signal))));
+  if (!answers) return;
+  const [facts, { explanation, finders, report }] = answers;
+  Object.assign(page, { facts, body, stopped: signal });
   main.append(h("div", { class: "row panel" }, choose, starting(page, finders, anew)));
   if (!facts.explains) {
     main.append(h("p", {}, `${facts.recipe} has no latent vector, and so no handles. Generators such as r3, biggan and dcgan have some.`));
@@ -94,23 +81,15 @@ function starting(page, finders, anew) {
   }), start, note];
 }
 
-export function percent(value) {
-  return `${(100 * value).toFixed(1)} %`;
-}
-
-function interval({ value, low, high }) {
-  return `${percent(value)} (${percent(low)} to ${percent(high)})`;
-}
-
 // Return the hit rate of all sentences beside chance.
 function verdict({ rate, chance, beyond_chance: beyond, handles: all, doses }, report) {
-  const held = all.filter((each) => each.beyond_chance).length;
+  const beyondChance = all.filter((each) => each.beyond_chance).length;
   const bars = h("div", { class: "rates" }, bar("T, all sentences", rate), bar("T0, chance", { value: chance.level, low: chance.level, high: chance.level }));
-  const steps = Object.entries(doses).sort(([a], [b]) => a - b).map(([dose, each]) => `${dose} sd ${interval(each)}`).join(" · ");
+  const steps = Object.entries(doses).sort(([a], [b]) => a - b).map(([dose, each]) => `${dose} sd ${proportion(each)}`).join(" · ");
   return h("section", { "aria-labelledby": "verdict" }, h("h2", { id: "verdict" }, "How often the sentences hold"),
-    h("p", {}, `T = ${interval(rate)} of fresh samples. Chance T0 = ${percent(chance.level)}: the larger of the sentences of other handles, `
+    h("p", {}, `T = ${proportion(rate)} of fresh samples. Chance T0 = ${percent(chance.level)}: the larger of the sentences of other handles, `
       + `${percent(chance.permuted)}, and random directions of equal change, ${percent(chance.random)}. `
-      + `${beyond ? "T is above chance" : "T is not surely above chance"}; ${held} of ${all.length} sentences are.`),
+      + `${beyond ? "T is above chance" : "T is not surely above chance"}; ${beyondChance} of ${all.length} sentences are.`),
     bars, h("p", { class: "hint" }, `By step: ${steps}. `, report && h("a", { href: `${report}?download` }, "Download the report")));
 }
 
@@ -124,7 +103,7 @@ function bar(name, { value, low, high }) {
   };
   return h("div", { class: "rate" }, h("span", { class: "name" }, name),
     h("span", { class: "scale", "aria-hidden": "true" }, line(0, value, "value"), line(low, high - low, "interval")),
-    h("span", { class: "figure" }, low === high ? percent(value) : interval({ value, low, high })));
+    h("span", { class: "figure" }, low === high ? percent(value) : proportion({ value, low, high })));
 }
 
 // Return a picture, and a slider for each handle with the hit rate of its sentence.
@@ -146,7 +125,7 @@ function handles(page, { handles: all }) {
   }));
   const rows = all.map((each, k) => h("div", { class: "handle" }, sliders[k],
     h("p", { class: each.beyond_chance ? "hint" : "hint wrong" },
-      `T ${interval(each.rate)}${each.beyond_chance ? "" : ", not beyond chance"}`)));
+      `T ${proportion(each.rate)}${each.beyond_chance ? "" : ", not beyond chance"}`)));
   const reset = h("button", { type: "button", onclick: () => {
     for (const k of Object.keys(moves)) delete moves[k];
     for (const each of sliders) each.move(0);
@@ -169,7 +148,7 @@ function table({ handles: all }) {
   const several = new Set(all.map(({ layers }) => layers)).size > 1;
   const head = ["Sentence", "T", "p", "Result", several && "Layers"].filter((text) => text !== false).map((text) => h("th", { scope: "col" }, text));
   const rows = all.map((each) => h("tr", { class: each.beyond_chance ? null : "failed" }, h("td", {}, each.sentence),
-    h("td", { class: "whole" }, interval(each.rate)), h("td", { class: "number" }, each.p_value.toPrecision(2)),
+    h("td", { class: "whole" }, proportion(each.rate)), h("td", { class: "number" }, each.p_value.toPrecision(2)),
     h("td", {}, each.beyond_chance ? "holds" : "failed"), several && h("td", {}, each.layers)));
   return h("section", { "aria-labelledby": "sentences" }, h("h2", { id: "sentences" }, "The sentences"),
     h("p", { class: "soft" }, "Written from some samples, counted on fresh ones. Those that failed are listed as well. p: a random direction of equal change does as well (Holm's correction)."),

@@ -15,7 +15,7 @@ export function quiz(page) {
     const body = { run: state.run, control: permuted, sitting: sittings[permuted] };
     const question = await post("/api/question", body, page.signal);
     sittings[permuted] = question.sitting;
-    place.replaceChildren(...asked(page, question, score, permuted, next));
+    place.replaceChildren(...questionParts(page, question, score, permuted, next));
     place.querySelector("button")?.focus();
   });
   return h("section", { "aria-labelledby": "test" }, h("h2", { id: "test" }, "Do the sentences help a person?"),
@@ -25,7 +25,7 @@ export function quiz(page) {
       h("label", { class: "check" }, control, "control: sentences of other handles")), place, score);
 }
 
-function asked(page, question, score, permuted, next) {
+function questionParts(page, question, score, permuted, next) {
   const options = question.options.map((view, k) =>
     choosable(view, `option ${k + 1}`, `option ${k + 1}`, { onclick: () => answer(k) }));
   const word = h("p", { class: "answer" });

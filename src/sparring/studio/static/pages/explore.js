@@ -1,13 +1,13 @@
 // Explore a generator: samples by seed, a walk between seeds, levels of several samples, nearest training images.
 
 import { get } from "../api.js";
-import { choice, slider } from "../controls.js";
+import { choice, slider } from "../form_controls.js";
 import { attempt, h } from "../dom.js";
-import { address, keep } from "../state.js";
 import { completion } from "./explore_completion.js";
-import { sampleGrid } from "./explore_samples.js";
 import { picked } from "./explore_picked.js";
+import { sampleGrid } from "./explore_samples.js";
 import { walk } from "./explore_walk.js";
+import { generatorPage, loaded, runChoice } from "./generators.js";
 
 export const title = "Explore";
 
@@ -18,21 +18,15 @@ const DEFAULTS = {
 const LARGEST_SEED = Number.MAX_SAFE_INTEGER;
 
 export async function show(main, parameters, signal) {
-  const runs = await get("/api/generators", {}, signal);
-  main.append(h("h1", {}, title));
-  if (!runs.length) {
-    main.append(h("p", {}, "No run holds a generator yet. ", h("a", { href: address("runs") }, "Train one"), "."));
-    return;
-  }
-  const state = { ...DEFAULTS, ...Object.fromEntries([...parameters].filter(([name]) => name in DEFAULTS)) };
-  if (!state.run) state.run = runs[0].run;
-  await open(main, { runs, state, signal });
+  const page = await generatorPage(main, { name: "explore", title, defaults: DEFAULTS }, parameters, signal);
+  if (!page) return;
+  page.state.run ||= page.runs[0].run;
+  await open(main, page);
 }
 
 // Show the page of one run; another run or checkpoint shows it anew.
 async function open(main, page) {
-  const { state, signal, runs } = page;
-  page.save = () => keep("explore", shortened(state));
+  const { state, signal } = page;
   page.reopen = () => attempt(async () => {
     page.save();
     stop.abort();
@@ -42,21 +36,18 @@ async function open(main, page) {
   const stop = new AbortController();
   signal.addEventListener("abort", () => stop.abort());
   page.stopped = stop.signal;
-  try {
-    page.sides = [await side(state.run, state.checkpoint, signal)];
-    if (state.other) page.sides.push(await side(state.other, state.other_checkpoint, signal));
-  } catch (error) {
-    if (error.name === "AbortError") throw error;
-    main.append(h("div", { class: "panel" }, runChoice(page), h("p", { class: "wrong", role: "alert" }, error.message)));
-    return;
-  }
+  page.sides = await loaded(main, choiceOfRun(page), async () => {
+    const first = await side(state.run, state.checkpoint, signal);
+    return state.other ? [first, await side(state.other, state.other_checkpoint, signal)] : [first];
+  });
+  if (!page.sides) return;
   page.facts = page.sides[0].facts;
   page.body = ({ run, checkpoint, facts }, points) => ({
     run, checkpoint, truncation: state.truncation && facts.truncates ? Number(state.truncation) : null,
     points: points.map((point) => ({ label: state.label, ...point })),
   });
   const parts = [sampleGrid(page), picked(page), walk(page)];
-  if (page.facts.kind === "image") parts.push(completion(page));
+  if (page.facts.pixels) parts.push(completion(page));
   page.refresh = () => {
     page.save();
     for (const part of parts) part.refresh();
@@ -66,7 +57,7 @@ async function open(main, page) {
     page.save();
     for (const part of parts) part.pick?.();
   };
-  main.append(h("div", { class: "explore" }, controls(page, runs), h("div", {}, parts.map(({ element }) => element))));
+  main.append(h("div", { class: "explore" }, controls(page), h("div", {}, parts.map(({ element }) => element))));
   page.refresh();
 }
 
@@ -74,19 +65,15 @@ async function side(run, checkpoint, signal) {
   return { run, checkpoint, facts: await get("/api/generator", { run }, signal) };
 }
 
-function shortened(state) {
-  return Object.fromEntries(Object.entries(state).filter(([name, value]) => name === "run" || value !== DEFAULTS[name]));
-}
-
-function controls(page, runs) {
-  const { state, facts, sides } = page;
+function controls(page) {
+  const { runs, state, facts, sides } = page;
   const change = (name, then) => (value) => {
     state[name] = String(value);
     then();
   };
   const same = runs.filter(({ kind }) => kind === facts.kind).map(({ run }) => [run, run]);
   const all = [
-    runChoice(page),
+    choiceOfRun(page),
     choice("Checkpoint", checkpoints(facts), state.checkpoint, change("checkpoint", page.reopen)),
     slider("Seed", { low: 0, high: 999, value: Number(state.seed), most: LARGEST_SEED }, change("seed", page.refresh)),
     choice("Samples", ["4", "9", "16", "25", "36", "64"].map((n) => [n, n]), state.count, change("count", page.refresh)),
@@ -104,12 +91,10 @@ function controls(page, runs) {
   return h("section", { class: "panel controls", "aria-label": "Settings" }, all);
 }
 
-function runChoice({ runs, state, reopen }) {
-  const options = runs.map(({ run, recipe }) => [run, `${run} (${recipe})`]);
-  if (!runs.some(({ run }) => run === state.run)) options.unshift([state.run, "choose a run"]);
-  return choice("Run", options, state.run, (run) => {
-    Object.assign(state, { run, checkpoint: "", other: "", other_checkpoint: "", label: "", truncation: "", picked: "" });
-    reopen();
+function choiceOfRun(page) {
+  return runChoice(page, ({ run, recipe }) => `${run} (${recipe})`, (run) => {
+    Object.assign(page.state, { run, checkpoint: "", other: "", other_checkpoint: "", label: "", truncation: "", picked: "" });
+    page.reopen();
   });
 }
 

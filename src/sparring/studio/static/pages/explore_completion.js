@@ -1,7 +1,7 @@
 // Complete a picture: paint over a part of it with a brush, and let the model fill the hole.
 
 import { get, post } from "../api.js";
-import { choice } from "../controls.js";
+import { choice } from "../form_controls.js";
 import { field, h } from "../dom.js";
 import { captioned } from "./explore_samples.js";
 import { bytesOf, draw } from "../views.js";

@@ -1,9 +1,9 @@
 // One chosen sample: levels taken from other seeds, and the training images that are nearest to it.
 
 import { post } from "../api.js";
-import { field, h, say } from "../dom.js";
+import { field, h } from "../dom.js";
 import { caption, captioned } from "./explore_samples.js";
-import { newestOnly } from "../newest.js";
+import { newestOnly } from "../newest_only.js";
 import { refill } from "../views.js";
 
 export function picked(page) {
@@ -16,7 +16,7 @@ export function picked(page) {
     near.clear();
     mixture.refresh();
   };
-  body.append(mixture.element, facts.kind === "image" ? near.element : "");
+  body.append(mixture.element, facts.pixels ? near.element : "");
   const element = h("section", { "aria-labelledby": "chosen" }, h("h2", { id: "chosen" }, "The chosen sample"), body);
   return { element, refresh, pick: refresh };
 }
@@ -27,18 +27,16 @@ function mixing(page, seed) {
   const results = h("div", { class: "samples" });
   const levels = () => Object.fromEntries(facts.levels.filter((name) => state[name] !== "").map((name) => [name, Number(state[name])]));
   const request = newestOnly(
-    () => {
+    async () => {
       const own = { seed: seed() };
       const others = Object.values(levels()).map((each) => ({ seed: each }));
       const mixed = others.length ? [{ ...own, levels: levels() }] : [];
-      return post("/api/samples", page.body(page.sides[0], [own, ...others, ...mixed]), page.stopped);
-    },
-    ({ views, labels, densities }) => {
+      const body = page.body(page.sides[0], [own, ...others, ...mixed]);
+      const { views, labels, densities } = await post("/api/samples", body, page.stopped);
       const sources = Object.entries(levels()).map(([name, each]) => `${name}: seed ${each}`);
       const texts = [caption(seed(), labels[0], densities?.[0]), ...sources, "mixed"];
       refill(results, ...views.map((view, k) => captioned(view, texts[k], texts[k])));
     },
-    (error) => error.name !== "AbortError" && say(error.message, true),
   );
   const inputs = facts.levels.map((name) => field(`${name} from seed`, h("input", {
     type: "number", min: 0, value: state[name], placeholder: "its own",
@@ -61,12 +59,12 @@ function nearest(page, seed) {
   async function search() {
     note.textContent = "Searching ...";
     try {
-      const found = await post("/api/nearest", page.body(page.sides[0], [{ seed: seed() }]), page.stopped);
-      list.replaceChildren(...found.views.map((view, k) => {
-        const text = [`distance ${found.distances[k].toFixed(1)}`, found.labels[k] && `class ${found.labels[k]}`].filter(Boolean).join(" · ");
-        return captioned(view, `training image ${found.names[k]}, ${text}`, text);
+      const result = await post("/api/nearest", page.body(page.sides[0], [{ seed: seed() }]), page.stopped);
+      list.replaceChildren(...result.views.map((view, k) => {
+        const text = [`distance ${result.distances[k].toFixed(1)}`, result.labels[k] && `class ${result.labels[k]}`].filter(Boolean).join(" · ");
+        return captioned(view, `training image ${result.names[k]}, ${text}`, text);
       }));
-      note.textContent = `The nearest of ${found.searched.toLocaleString("en")} training images: root mean square difference in grey levels of 255.`;
+      note.textContent = `The nearest of ${result.searched.toLocaleString("en")} training images: root mean square difference in grey levels of 255.`;
     } catch (error) {
       if (error.name !== "AbortError") note.textContent = error.message;
     }

@@ -1,9 +1,8 @@
 // The grid of samples of the Explore page.
 
 import { post, postRaw } from "../api.js";
-import { offer } from "../controls.js";
-import { attempt, h, say } from "../dom.js";
-import { newestOnly } from "../newest.js";
+import { attempt, h, offer } from "../dom.js";
+import { newestOnly } from "../newest_only.js";
 import { refill, shown, tableOf } from "../views.js";
 
 export function sampleGrid(page) {
@@ -13,12 +12,11 @@ export function sampleGrid(page) {
     h("div", {}, sides.length > 1 && h("h3", {}, checkpoint ? `${run}, ${Number(checkpoint).toLocaleString("en")}` : run), grids[k]));
   const points = () => Array.from({ length: Number(state.count) }, (_, k) => ({ seed: Number(state.seed) + k }));
   const request = newestOnly(
-    () => {
+    async () => {
       const wanted = points();
-      return Promise.all(sides.map(async (side) => ({ wanted, ...(await post("/api/samples", page.body(side, wanted), page.stopped)) })));
+      const answers = await Promise.all(sides.map((side) => post("/api/samples", page.body(side, wanted), page.stopped)));
+      answers.forEach((answer, k) => fill(page, grids[k], { wanted, ...answer }));
     },
-    (answers) => answers.forEach((answer, k) => fill(page, grids[k], answer)),
-    (error) => error.name !== "AbortError" && say(error.message, true),
   );
   const element = h("section", { "aria-labelledby": "samples" },
     h("h2", { id: "samples" }, "Samples"), h("div", { class: sides.length > 1 ? "sides" : "" }, titled), downloads(page, points));

@@ -1,9 +1,9 @@
 // A walk between seeds: a closed way through them, by hand or as a film.
 
 import { post, postRaw } from "../api.js";
-import { choice, offer, slider } from "../controls.js";
-import { attempt, field, h, say } from "../dom.js";
-import { newestOnly } from "../newest.js";
+import { choice, slider } from "../form_controls.js";
+import { attempt, field, h, offer } from "../dom.js";
+import { newestOnly } from "../newest_only.js";
 import { canvasOf, draw, refill, shown } from "../views.js";
 
 const SECONDS_A_SEED = 2;
@@ -58,7 +58,9 @@ export function walk(page) {
 // Return the function that shows a point: in a canvas that stays, so that nothing flashes.
 export function screen(page, side, element) {
   let canvas = null;
-  const receive = (answer) => {
+  const send = side.facts.pixels ? frame : view;
+  return newestOnly(async (point) => {
+    const answer = await send(page.body(side, [point]), page.stopped);
     if (answer.view) {
       refill(element, shown(answer.view, "sample on the way"));
       return;
@@ -69,10 +71,7 @@ export function screen(page, side, element) {
     }
     draw(canvas, answer.bytes);
     canvas.dataset.ms = Math.round(performance.now() - answer.start);
-  };
-  const send = side.facts.kind === "image" ? frame : view;
-  return newestOnly((point) => send(page.body(side, [point]), page.stopped), receive,
-    (error) => error.name !== "AbortError" && say(error.message, true));
+  });
 }
 
 // Return the pixels of one point.

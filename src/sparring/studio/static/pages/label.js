@@ -1,9 +1,9 @@
-// Label the examples that a classifier would learn most from; train with them; see what they bought.
+// Label the examples that a classifier would learn most from; train with them; show the gain.
 
 import { get, post } from "../api.js";
 import { attempt, field, h, say } from "../dom.js";
 import { count } from "../format.js";
-import { address, keep } from "../state.js";
+import { address, keep } from "../address.js";
 import { factsOf } from "./label_facts.js";
 import { gridOf, keysHint, legendOf } from "./label_grid.js";
 import { roundsOf } from "./label_rounds.js";

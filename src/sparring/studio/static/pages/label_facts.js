@@ -2,7 +2,7 @@
 
 import { post } from "../api.js";
 import { attempt, field, h } from "../dom.js";
-import { percent } from "../format.js";
+import { percent, proportion } from "../format.js";
 
 // Return { element, about(example) }: the form for a fact about the example that has the focus.
 export function factsOf(page, { classes, facts }) {
@@ -41,10 +41,6 @@ export function factsOf(page, { classes, facts }) {
 
 function lines({ before, after, tested, changed, accuracy_before: old, accuracy_after: now, tested_on: on }) {
   const answer = ({ label, probability }) => `${label} (${percent(probability)})`;
-  const test = old && `On ${tested} ${on}: ${changed} ${changed === 1 ? "answer" : "answers"} changed, accuracy ${interval(old)} before, ${interval(now)} now.`;
+  const test = old && `On ${tested} ${on}: ${changed} ${changed === 1 ? "answer" : "answers"} changed, accuracy ${proportion(old)} before, ${proportion(now)} now.`;
   return [h("p", { class: "fact" }, `Before: ${answer(before)}. Now: ${answer(after)}.`), test && h("p", {}, test)].filter(Boolean);
-}
-
-function interval({ value, low, high }) {
-  return `${percent(value)} (${(100 * low).toFixed(1)} to ${percent(high)})`;
 }

@@ -10,15 +10,18 @@ const OTHER = { c: { kind: "cannot tell", label: "" }, n: { kind: "none of these
 // Return the grid of a batch; `on` has `progress(answer)`, `turn(step)` and `focus(example)`.
 export function gridOf(run, batch, on) {
   const { examples, classes } = batch;
-  const keys = keysOf(classes);
   const grid = { at: Math.max(0, nextOpen(examples.map(({ answer }) => answer), -1)), anchor: null, last: null, digits: "", sent: Promise.resolve() };
-  const cells = examples.map((example, k) => cellOf(example, k, examples.length, grid, () => focus(k)));
+  const cells = examples.map((example, k) => cellOf(example, k, examples.length));
   grid.element = h("div", { class: "examples", role: "group", "aria-label": "examples to label", "aria-describedby": "keys" }, cells);
-  grid.example = () => examples[grid.at];
-  cells.forEach((cell, k) => cell.addEventListener("pointerdown", (event) => {
-    grid.anchor = event.shiftKey ? (grid.anchor ?? grid.at) : null;
+  cells.forEach((cell, k) => cell.addEventListener("pointerdown", (event) => grid.moveTo(k, event.shiftKey)));
+  grid.element.addEventListener("keydown", (event) => onKey(event, grid, classes, on.turn));
+  grid.take = () => cells[grid.at].focus();
+
+  // Give the focus to cell `k`; with `extend` all cells up to it are chosen.
+  grid.moveTo = (k, extend) => {
+    grid.anchor = extend ? (grid.anchor ?? grid.at) : null;
     focus(k);
-  }));
+  };
 
   function focus(k, move = true) {
     grid.at = k;
@@ -35,66 +38,72 @@ export function gridOf(run, batch, on) {
     const places = cells.map((_, k) => k).filter((k) => cells[k].classList.contains("chosen"));
     grid.last = answer;
     grid.anchor = null;
-    for (const k of places) set(k, answer, "sending");
+    for (const k of places) grid.set(k, answer, "sending");
     const next = nextOpen(examples.map(({ answer: known }) => known), places.at(-1));
     focus(next < 0 ? places.at(-1) : next);
     if (next < 0) say("All on this page have an answer. Enter shows the next ones.");
-    const names = places.map((k) => examples[k].name);
-    grid.sent = grid.sent.then(async () => {
-      try {
-        on.progress(await post("/api/label/answer", { run, names, ...answer }));
-        for (const k of places) set(k, answer);
-      } catch (error) {
-        for (const k of places) set(k, null);
-        say(`Not stored: ${error.message}`, true);
-      }
-    });
+    grid.sent = grid.sent.then(() => store(places, answer));
   };
 
-  function set(k, answer, state = "") {
-    examples[k].answer = answer;
-    describe(cells[k], examples[k], k, examples.length, state);
+  async function store(places, answer) {
+    try {
+      on.progress(await post("/api/label/answer", { run, names: places.map((k) => examples[k].name), ...answer }));
+      for (const k of places) grid.set(k, answer);
+    } catch (error) {
+      for (const k of places) grid.set(k, null);
+      say(`Not stored: ${error.message}`, true);
+    }
   }
 
-  grid.undo = () => {
-    grid.sent = grid.sent.then(() => attempt(async () => {
-      const back = await post("/api/label/undo", { run });
-      on.progress(back);
-      const k = examples.findIndex(({ name }) => name === back.name);
-      if (k < 0) say(`The answer about ${back.name}, on another page, is taken back.`);
-      else {
-        set(k, back.answer);
-        grid.anchor = null;
-        focus(k);
-      }
-    }));
+  grid.set = (k, answer, state = "") => {
+    examples[k].answer = answer;
+    describe(cells[k], examples[k], k, examples.length, state);
   };
 
-  grid.element.addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("audio")) return;
-    const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
-    if (/^\d$/.test(key)) {
-      const { typed: digits, index } = typed(keys, grid.digits, key);
-      grid.digits = digits;
-      if (digits) say(`${digits}…`);
-      else if (index < 0) say(`No class has the key ${key}.`, true);
-      else grid.answer({ kind: "class", label: classes[index] });
-    } else if (key in OTHER) grid.answer(OTHER[key]);
-    else if (key === "u") grid.undo();
-    else if (key === " ") grid.last ? grid.answer(grid.last) : say("There is no answer to repeat yet.");
-    else if (key === "Enter" || key === "PageDown") on.turn(1);
-    else if (key === "PageUp") on.turn(-1);
-    else if (key === "p") cells[grid.at].querySelector("audio")?.play();
-    else if (key.startsWith("Arrow") || key === "Home" || key === "End") {
-      grid.anchor = event.shiftKey ? (grid.anchor ?? grid.at) : null;
-      focus(moved(grid.at, key, columnsOf(cells), cells.length));
-    } else return;
-    if (!/^\d$/.test(key)) grid.digits = "";
-    event.preventDefault();
-  });
+  grid.undo = () => {
+    grid.sent = grid.sent.then(() => attempt(() => undo(run, examples, grid, on.progress)));
+  };
+
   focus(grid.at, false);
-  grid.take = () => cells[grid.at].focus();
   return grid;
+}
+
+async function undo(run, examples, grid, progress) {
+  const back = await post("/api/label/undo", { run });
+  progress(back);
+  const k = examples.findIndex(({ name }) => name === back.name);
+  if (k < 0) say(`The answer about ${back.name}, on another page, is taken back.`);
+  else {
+    grid.set(k, back.answer);
+    grid.moveTo(k, false);
+  }
+}
+
+function onKey(event, grid, classes, turn) {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("audio")) return;
+  const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+  const cells = [...grid.element.children];
+  const isDigit = /^\d$/.test(key);
+  if (isDigit) onDigit(key, grid, classes);
+  else if (key in OTHER) grid.answer(OTHER[key]);
+  else if (key === "u") grid.undo();
+  else if (key === " ") grid.last ? grid.answer(grid.last) : say("There is no answer to repeat yet.");
+  else if (key === "Enter" || key === "PageDown") turn(1);
+  else if (key === "PageUp") turn(-1);
+  else if (key === "p") cells[grid.at].querySelector("audio")?.play();
+  else if (key.startsWith("Arrow") || key === "Home" || key === "End") {
+    grid.moveTo(moved(grid.at, key, columnsOf(cells), cells.length), event.shiftKey);
+  } else return;
+  if (!isDigit) grid.digits = "";
+  event.preventDefault();
+}
+
+function onDigit(key, grid, classes) {
+  const { typed: digits, index } = typed(keysOf(classes), grid.digits, key);
+  grid.digits = digits;
+  if (digits) say(`${digits}…`);
+  else if (index < 0) say(`No class has the key ${key}.`, true);
+  else grid.answer({ kind: "class", label: classes[index] });
 }
 
 // Return the buttons of all answers, with their keys.

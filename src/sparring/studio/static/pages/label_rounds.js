@@ -1,11 +1,11 @@
-// Train with the labels, and show what they bought.
+// Train with the labels, and show the gain.
 
 import { get, post } from "../api.js";
 import { attempt, h, say } from "../dom.js";
 import { percent } from "../format.js";
-import { address } from "../state.js";
+import { address } from "../address.js";
 
-const POLL = 2000;
+const POLL_MS = 2000;
 
 // Return the section of the trainings with the answers of a run.
 export function roundsOf(page, { before, rounds }, grid) {
@@ -35,8 +35,8 @@ function busy({ state }) {
 }
 
 async function follow(page, table) {
-  while (!page.signal.aborted && table.isConnected !== undefined) {
-    await new Promise((resolve) => { setTimeout(resolve, POLL); });
+  while (!page.signal.aborted) {
+    await new Promise((resolve) => { setTimeout(resolve, POLL_MS); });
     const now = page.signal.aborted ? null : await attempt(() => get("/api/label/rounds", { run: page.run }, page.signal));
     if (!now || !table.isConnected) return;
     draw(table, now);
@@ -53,9 +53,9 @@ function draw(table, { before, rounds }) {
   table.replaceChildren(h("table", {}, h("thead", {}, h("tr", {}, head)), h("tbody", {}, first, more)), h("p", { class: "hint" }, tested));
 }
 
-function row(run, labels, accuracy, bought) {
+function row(run, labels, accuracy, difference) {
   return h("tr", {}, h("th", { scope: "row" }, h("a", { href: address("runs", { run }) }, run)), h("td", { class: "number" }, String(labels)),
-    h("td", {}, accuracy), h("td", {}, bought));
+    h("td", {}, accuracy), h("td", {}, difference));
 }
 
 function interval({ value, low, high }) {

@@ -3,7 +3,7 @@
 import { get } from "../api.js";
 import { attempt, h, say } from "../dom.js";
 import { count, score } from "../format.js";
-import { address, keep } from "../state.js";
+import { address, keep } from "../address.js";
 import { showForm } from "./runs_form.js";
 import { logOf, state } from "./runs_panel.js";
 import { showRuns } from "./runs_view.js";

@@ -3,34 +3,35 @@
 import { get, post, upload } from "../api.js";
 import { attempt, field, h, say } from "../dom.js";
 import { bytes, count } from "../format.js";
-import { address } from "../state.js";
+import { address } from "../address.js";
 
 const TITLES = { train: "generate: a generator or a density model", classify: "classify: tell classes apart", regress: "predict numbers", harden: "classify, robust to small changes" };
 const NAMES = 5;
 
 export async function showForm(main, parameters, signal) {
-  const { commands, max_upload: largest, source_help: help } = await get("/api/choices", {}, signal);
+  const choices = await get("/api/choices", {}, signal);
+  const { max_upload: largest, source_help: help } = choices;
   const source = h("input", { type: "text", name: "source", value: parameters.get("source") ?? "", required: true, autocomplete: "off", spellcheck: "false" });
   const look = h("button", { type: "submit", class: "main" }, "Look into the data");
-  const found = h("div", {});
+  const contents = h("div", {});
   const settings = h("form", { hidden: true });
   const form = h("form", { class: "panel drop" }, h("h2", {}, "1. Data"),
-    h("div", { class: "fields" }, field("Data", source, help), filePicker(source, largest)), look, found);
+    h("div", { class: "fields" }, field("Data", source, help), filePicker(source, largest)), look, contents);
 
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     attempt(async () => {
       settings.hidden = true;
       look.disabled = true;
-      found.replaceChildren(h("p", {}, "Reading ..."));
+      contents.replaceChildren(h("p", {}, "Reading ..."));
       try {
         const report = await post("/api/inspect", { source: source.value.trim() }, signal);
-        found.replaceChildren(inspection(report));
-        drawSettings(settings, source.value.trim(), report, commands, signal);
+        contents.replaceChildren(inspection(report));
+        drawSettings(settings, source.value.trim(), report, choices, signal);
         settings.hidden = false;
         say(`${count(report.used)} ${report.unit} can be used`);
       } catch (error) {
-        found.replaceChildren(h("p", { class: "wrong" }, error.message));
+        contents.replaceChildren(h("p", { class: "wrong" }, error.message));
         throw error;
       } finally {
         look.disabled = false;
@@ -87,9 +88,9 @@ function inspection(report) {
     notes.length ? [h("h3", {}, "Notes"), h("ul", {}, notes)] : null);
 }
 
-function drawSettings(form, source, report, commands, signal) {
-  const inputs = {
-    command: h("select", {}, Object.keys(commands).filter((name) => Object.values(commands[name]).some(({ kinds }) => kinds.includes(report.kind))).map((name) => h("option", { value: name }, TITLES[name] ?? name))),
+function inputsOf(commands) {
+  return {
+    command: h("select", {}, commands.map((name) => h("option", { value: name }, TITLES[name] ?? name))),
     recipe: h("select", {}),
     minutes: h("input", { type: "number", min: 0, step: "any", value: 5 }),
     seed: h("input", { type: "number", min: 0, step: 1 }),
@@ -97,6 +98,12 @@ function drawSettings(form, source, report, commands, signal) {
     label: h("input", { type: "text", size: 12 }),
     name: h("input", { type: "text", required: true, value: "", pattern: "[A-Za-z0-9][A-Za-z0-9._\\-]*" }),
   };
+}
+
+function drawSettings(form, source, report, { commands, kinds_of_field: kindsOfField }, signal) {
+  const fits = (kinds) => kinds.some((kind) => report.kinds.includes(kind));
+  const recipesOf = (command) => Object.entries(commands[command]).filter(([, { kinds }]) => fits(kinds));
+  const inputs = inputsOf(Object.keys(commands).filter((command) => recipesOf(command).length));
   const line = h("pre", { tabindex: "0" }, h("code", {}, ""));
   const start = h("button", { type: "submit", class: "main" }, "Start the training");
   const problem = h("p", { class: "wrong", role: "alert" });
@@ -105,8 +112,7 @@ function drawSettings(form, source, report, commands, signal) {
   const body = () => ({ source, ...Object.fromEntries(Object.entries(inputs).map(([name, input]) => [name, input.value])) });
 
   function recipes() {
-    const fitting = Object.entries(commands[inputs.command.value]).filter(([, { kinds }]) => kinds.includes(report.kind));
-    inputs.recipe.replaceChildren(h("option", { value: "" }, "the default"), ...fitting.map(([name, { summary }]) => h("option", { value: name }, `${name}: ${summary}`)));
+    inputs.recipe.replaceChildren(h("option", { value: "" }, "the default"), ...recipesOf(inputs.command.value).map(([name, { summary }]) => h("option", { value: name }, `${name}: ${summary}`)));
   }
 
   async function preview() {
@@ -141,12 +147,11 @@ function drawSettings(form, source, report, commands, signal) {
     });
   };
   recipes();
-  const image = report.kind === "image";
   form.replaceChildren(
     h("div", { class: "panel" }, h("h2", {}, "2. Training"), h("div", { class: "fields" },
       h("div", { class: "row top" }, field("What to learn", inputs.command), field("Recipe", inputs.recipe)),
-      h("div", { class: "row top" }, field("Minutes", inputs.minutes), field("Seed", inputs.seed), image ? field("Size of the images", inputs.size, "empty: as they are") : null,
-        report.kind === "table" ? field("Column to predict", inputs.label) : null, field("Name of the run", inputs.name)))),
+      h("div", { class: "row top" }, field("Minutes", inputs.minutes), field("Seed", inputs.seed), fits(kindsOfField.size) && field("Size of the images", inputs.size, "empty: as they are"),
+        fits(kindsOfField.label) && field("Column to predict", inputs.label), field("Name of the run", inputs.name)))),
     h("div", { class: "panel" }, h("h2", {}, "3. Command"), h("p", {}, "This will run:"), line, problem, start));
   preview();
 }

@@ -19,34 +19,17 @@ export function frameAt(frames, nimg) {
 export function steps(runs, start, onStep) {
   let numbers = [];
   let wanted = start;
-  let timer = 0;
   const slider = h("input", { type: "range", min: 0, max: 0, value: 0, oninput: () => choose(Number(slider.value)) });
   const typed = h("input", { type: "number", min: 0, "aria-label": "step, in examples", onchange: () => choose(nearest(numbers, Number(typed.value))) });
   const label = h("output", { class: "soft" });
-  const speed = h("select", {}, SPEEDS.map((each) => h("option", { value: each, selected: each === 3 }, `${each} a second`)));
-  const play = h("button", { type: "button", onclick: () => (timer ? pause() : start_()) }, "Play");
-  const still = matchMedia("(prefers-reduced-motion: reduce)");
+  const atEnd = () => Number(slider.value) >= numbers.length - 1;
+  const film = filmOf({ atEnd, first: () => choose(0), next: () => choose(Number(slider.value) + 1) });
   const figures = runs.map((run) => figure(run));
 
   function choose(index) {
     wanted = index >= numbers.length - 1 ? null : numbers[index];
     draw();
     onStep();
-  }
-
-  function start_() {
-    if (Number(slider.value) >= numbers.length - 1) choose(0);
-    play.textContent = "Pause";
-    timer = setInterval(() => {
-      if (!play.isConnected || Number(slider.value) >= numbers.length - 1) pause();
-      else if (!document.hidden) choose(Number(slider.value) + 1);
-    }, 1000 / Number(speed.value));
-  }
-
-  function pause() {
-    clearInterval(timer);
-    timer = 0;
-    play.textContent = "Play";
   }
 
   function draw() {
@@ -66,18 +49,42 @@ export function steps(runs, start, onStep) {
     draw();
   }
 
-  speed.addEventListener("change", () => {
-    if (!timer) return;
-    pause();
-    start_();
-  });
-  const film = still.matches
-    ? h("p", { class: "hint" }, "Your system requests less motion, so there is no film: move the slider.")
-    : h("div", { class: "row" }, play, h("label", { class: "field" }, h("span", {}, "Steps"), speed));
   const element = h("div", { class: "panel steps" }, h("label", { class: "field grow" }, h("span", {}, runs.length > 1 ? "Step of all runs" : "Step"), slider),
     h("div", { class: "row" }, typed, h("span", {}, "examples"), label), film);
   update();
   return { element, figures: figures.map((each) => each.element), update, step: () => wanted };
+}
+
+// Return the controls of a film of the steps; a hint where the system requests less motion.
+function filmOf({ atEnd, first, next }) {
+  if (matchMedia("(prefers-reduced-motion: reduce)").matches) {
+    return h("p", { class: "hint" }, "Your system requests less motion, so there is no film: move the slider.");
+  }
+  let timer = 0;
+  const speed = h("select", { onchange: () => timer && restart() }, SPEEDS.map((each) => h("option", { value: each, selected: each === 3 }, `${each} a second`)));
+  const play = h("button", { type: "button", onclick: () => (timer ? pause() : start()) }, "Play");
+
+  function start() {
+    if (atEnd()) first();
+    play.textContent = "Pause";
+    timer = setInterval(() => {
+      if (!play.isConnected || atEnd()) pause();
+      else if (!document.hidden) next();
+    }, 1000 / Number(speed.value));
+  }
+
+  function pause() {
+    clearInterval(timer);
+    timer = 0;
+    play.textContent = "Play";
+  }
+
+  function restart() {
+    pause();
+    start();
+  }
+
+  return h("div", { class: "row" }, play, h("label", { class: "field" }, h("span", {}, "Steps"), speed));
 }
 
 function figure(run) {

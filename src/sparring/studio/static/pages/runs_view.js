@@ -2,9 +2,9 @@
 
 import { follow, get } from "../api.js";
 import { attempt, h, say } from "../dom.js";
-import { plot } from "../curves.js";
+import { plot } from "../line_plot.js";
 import { count, number } from "../format.js";
-import { address, keep } from "../state.js";
+import { address, keep } from "../address.js";
 import { runPanel } from "./runs_panel.js";
 import { settingsSection } from "./runs_settings.js";
 import { steps } from "./runs_steps.js";
@@ -16,8 +16,9 @@ export async function showRuns(main, parameters, signal) {
   const { curves, baselines, max_runs: most } = await get("/api/curves", {}, signal);
   const names = [...new Set(parameters.getAll("run"))].slice(0, most);
   const listed = (await get("/api/runs", {}, signal)).runs.map((run) => run.name);
-  const details = await Promise.all(names.map((run) => get("/api/run", { run }, signal)));
-  const runs = details.map((each, k) => ({ name: names[k], settings: each.settings, real: each.real, frames: [], lines: new Map(), state: each.summary.state }));
+  const load = () => Promise.all(names.map((run) => get("/api/run", { run }, signal)));
+  const details = await load();
+  const runs = details.map((each, k) => runOf(names[k], each));
   const view = { step: parameters.has("step") ? Number(parameters.get("step")) : null, log: parameters.get("scale") === "log" };
 
   const columns = h("div", { class: "columns" });
@@ -42,20 +43,15 @@ export async function showRuns(main, parameters, signal) {
     values.replaceChildren(valuesTable(runs, groups, mark));
   }
 
-  async function rebuild() {
-    const fresh = await Promise.all(names.map((run) => get("/api/run", { run }, signal)));
-    place(fresh);
-  }
+  const rebuild = async () => place(await load());
 
   function receive({ run, summary, metrics, frames, reset }) {
     const k = names.indexOf(run);
     if (k < 0) return;
     if (reset) runs[k].lines.clear();
-    for (const line of metrics) runs[k].lines.set(line.nimg, { ...runs[k].lines.get(line.nimg), ...line });
-    if (frames.length) {
-      runs[k].frames = [...runs[k].frames.filter((old) => !frames.some((frame) => frame.nimg === old.nimg)), ...frames].sort((a, b) => a.nimg - b.nimg);
-      pictures.update();
-    }
+    addLines(runs[k], metrics);
+    addFrames(runs[k], frames);
+    if (frames.length) pictures.update();
     parts[k].update(summary);
     if (runs[k].state !== summary.state) {
       runs[k].state = summary.state;
@@ -71,14 +67,32 @@ export async function showRuns(main, parameters, signal) {
   }
 
   place(details);
-  main.append(
-    h("p", {}, h("a", { href: "#/runs" }, "All runs")), h("h1", {}, names.length > 1 ? `${names.length} runs` : names[0]), chooser(names, listed, most),
-    pictures.element, columns,
-    h("section", {}, h("h2", {}, "Curves"), h("label", { class: "check" }, box, "Logarithmic"), plots, h("details", {}, h("summary", {}, "Values at the step"), values)),
-    settingsSection(runs),
-  );
+  main.append(...heading(names), chooser(names, listed, most), pictures.element, columns, curvesSection(box, plots, values), settingsSection(runs));
   draw();
   listen(names, receive, signal);
+}
+
+function heading(names) {
+  return [h("p", {}, h("a", { href: "#/runs" }, "All runs")), h("h1", {}, names.length > 1 ? `${names.length} runs` : names[0])];
+}
+
+function curvesSection(box, plots, values) {
+  return h("section", {}, h("h2", {}, "Curves"), h("label", { class: "check" }, box, "Logarithmic"), plots,
+    h("details", {}, h("summary", {}, "Values at the step"), values));
+}
+
+// Return what the page keeps of one run: its metrics by nimg, and its pictures.
+function runOf(name, { settings, real, summary }) {
+  return { name, settings, real, frames: [], lines: new Map(), state: summary.state };
+}
+
+function addLines({ lines }, metrics) {
+  for (const line of metrics) lines.set(line.nimg, { ...lines.get(line.nimg), ...line });
+}
+
+function addFrames(run, frames) {
+  const old = run.frames.filter(({ nimg }) => !frames.some((frame) => frame.nimg === nimg));
+  run.frames = [...old, ...frames].sort((a, b) => a.nimg - b.nimg);
 }
 
 // Follow the runs while the page is visible; connect again where the server went away.

@@ -25,10 +25,3 @@ export function slider(label, { low, high, step = 1, value, most = high }, onInp
     h("div", { class: "pair" }, range, number));
   return Object.assign(element, { move: (given) => { range.value = given; number.value = given; } });
 }
-
-// Offer the bytes of a response as a file.
-export async function offer(response, name) {
-  const url = URL.createObjectURL(await response.blob());
-  h("a", { href: url, download: name }).click();
-  setTimeout(() => URL.revokeObjectURL(url), 60_000);
-}
