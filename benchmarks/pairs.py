@@ -70,8 +70,8 @@ def main() -> None:
     for seed in options.seeds:
         sizes: dict[str, Any] = {"images": options.images, "seed": seed, "recipe": R3(labels=options.labels)}
         pairs = options.folder / f"pairs{suffix}-{seed}"
-        minutes = None if options.judge_only else train(sounds, pairs, pair_with=WITH, by="label", **sizes)
-        by_seed[str(seed)] = result = {"cpu_minutes": minutes, **judge(pairs, seed)}
+        cost = {} if options.judge_only else {"cpu_minutes": train(sounds, pairs, pair_with=WITH, by="label", **sizes)}
+        by_seed[str(seed)] = result = {**cost, **judge(pairs, seed)}
         report(options, by_seed)
         for half, source in (("audio", sounds), ("image", WITH)) if options.alone else ():
             alone = options.folder / f"{half}{suffix}-{seed}"
@@ -84,12 +84,13 @@ def report(options: argparse.Namespace, by_seed: dict[str, Any]) -> None:
     """Write what is known so far."""
     least = min(result["agreement"]["value"] for result in by_seed.values())
     halves = [half for result in by_seed.values() for half in result["halves"].values() if "alone" in half]
-    ratio = max((half["fd"] / half["alone"]["fd"] for half in halves), default=float("nan"))
-    text = f"agreement {least:.1%}, distances of halves {ratio:.2f} of those alone, in the worst seed"
+    ratios = [half["fd"] / half["alone"]["fd"] for half in halves]
+    distances = f", distances of halves {max(ratios):.2f} of those alone" if ratios else ", no generator of one half"
+    text = f"agreement {least:.1%}{distances}, in the worst seed"
     log(text)
     save(
         options.name, result=text, target=f"agreement {GOAL:.0%}, halves within {LARGEST_LOSS - 1:.0%}",
-        met=least >= GOAL and ratio <= LARGEST_LOSS,
+        met=least >= GOAL and bool(ratios) and max(ratios) <= LARGEST_LOSS,
         details={"images": options.images, "labels": options.labels, "by_seed": by_seed},
     )  # fmt: skip
 
@@ -128,7 +129,8 @@ def judge(run: Path, seed: int) -> dict[str, Any]:
         halves[name] = {"fd": frechet_distance(x, y).value, "fd_real": frechet_distance(z, y).value}
     return {
         "nimg": int(sparring.Run(run).checkpoints()[-1].name), "agreement": scores["samples"]["agreement"],
-        "scores": scores, "halves": halves, "given": given(model, halves_of(data)) if model.conditional else None,
+        "scores": scores, "halves": halves,
+        **({"given": given(model, halves_of(data))} if model.conditional else {}),
     }  # fmt: skip
 
 

@@ -1,8 +1,8 @@
 """Pairs whose one half is given: labels and shared noise that give halves like it, and new private noise.
 
 Both are inferred from the generator alone, by simulation (Marin et al. 2012, "Approximate Bayesian computational
-methods", Algorithm 2): pairs are generated, a kernel recogniser of their halves names the class of the given one, and
-of the pairs of this class those whose halves are nearest to it lend their shared noise.
+methods", Algorithm 2). Pairs are generated, and a kernel recogniser of their halves names the class of the given one.
+The shared noise is that of the pairs of this class whose halves are nearest to it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Scores of generated pairs: whether their halves belong together, by judges that learn from real rows alone."""
+"""Scores of generated pairs: whether their halves belong together, by recognisers of real rows alone."""
 
 from __future__ import annotations
 

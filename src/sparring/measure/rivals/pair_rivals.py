@@ -1,4 +1,4 @@
-"""Pairs whose halves do not belong together, the chance level of scores that ask whether they do."""
+"""Pairs whose halves do not belong together, the chance level of scores of whether they do."""
 
 from __future__ import annotations
 
