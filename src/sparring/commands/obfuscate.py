@@ -68,11 +68,11 @@ def obfuscate(
     with session.after_training("audit"):
         model.save(session.run.path)
         settings, run = session.settings, session.run
-        readings = audit(model, parts.audited, settings.seed, session.progress)
         report = Obfuscation(
             run=str(run.path), recipe=settings.recipe.name, seed=settings.seed, protect=protected,
-            groups=parts.counts(), classes=len(parts.data.spec.classes), readings=readings, bits=model.net.bits,
-            minutes=max((line.get("minutes", 0.0) for line in run.metrics()), default=0.0), notes=parts.notes,
+            groups=parts.counts(), audit=audit(model, parts.audited, settings.seed, session.progress),
+            bits=model.net.bits, minutes=max((line.get("minutes", 0.0) for line in run.metrics()), default=0.0),
+            notes=parts.notes,
         )  # fmt: skip
         run.write_json("obfuscation", report.to_json())
         write_page(report, model, parts.audited)

@@ -2,9 +2,10 @@
 
 The obfuscator plays against an adversary that predicts the group, beside a classifier that predicts the class (Raval et
 al. 2017, "Protecting visual secrets using adversarial nets"). The classifier reads outputs. The adversary reads the
-noisy code of which they are made: it sees all that they can reveal, at a small part of the cost. The obfuscator brings
-its answers near to equal probabilities (Tzeng et al. 2015, arXiv:1510.02192, Eq. 5). It does not maximise the error,
-since an adversary that is confidently wrong is of use to another. The entropy has no gradient where answers are sure.
+noisy code of which they are functions: it sees all that they can reveal, at a small part of the cost. The obfuscator
+brings the adversary's answers near to equal probabilities by the confusion loss (Tzeng et al. 2015, arXiv:1510.02192,
+Eq. 5). It does not maximise the error: what is predicted wrongly with confidence can still be read. It does not
+maximise the entropy, which has no gradient where answers are sure.
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ class Obfuscation:
     """A game of `obfuscator`, `adversary` and, of data with classes, `classifier` (`engine.game.Game`).
 
     The obfuscator minimises the cross entropy of the classifier, plus `closeness` times the distortion, plus `weight`
-    times log(1 + the adversary's `confusion`). Cross entropies are in units of that of an answer by chance. A fresh
-    adversary begins `generations` times a run.
+    times log(1 + `confusion`). Cross entropies are in units of that of an answer by chance. A fresh adversary begins
+    `generations` times a run.
     """
 
     def __init__(
@@ -84,6 +85,9 @@ class Obfuscation:
 
 
 def confusion(logits: Tensor, weights: Tensor) -> Tensor:
-    """Return the cross entropy of equal probabilities and the answers `[B, G]`, over log G, minus 1: 0 if they are."""
+    """Return the confusion loss of answers `[B, G]` (Tzeng et al. 2015, Eq. 5), over log G, minus 1.
+
+    It is the cross entropy of equal probabilities and the answers, so that it is 0 where the answers are equal.
+    """
     uniform = -(weights * logits.log_softmax(1).mean(1)).sum()
     return uniform / math.log(logits.shape[1]) - 1

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparring.commands.obfuscating.parts import AuditRows
-from sparring.commands.obfuscating.result import CLASS_ALONE, NOISE, OBFUSCATED, ORIGINAL, Readings
+from sparring.commands.obfuscating.result import CLASS_ALONE, NOISE, OBFUSCATED, ORIGINAL, Audit
 from sparring.commands.reporting.progress import Progress
 from sparring.commands.solving.checks import simple_features
 from sparring.engine.data_spec import DataSpec, TableSpec
@@ -41,8 +41,8 @@ def _(spec: TableSpec) -> dict[str, Adversary]:
     return {ON_VALUES: FAMILIES[ON_VALUES]}
 
 
-def audit(model: ObfuscatorModel, audited: AuditRows, seed: int, progress: Progress) -> Readings:
-    """Return what fresh adversaries read from each version of the audited examples, and the distortion."""
+def audit(model: ObfuscatorModel, audited: AuditRows, seed: int, progress: Progress) -> Audit:
+    """Return what fresh adversaries predict from each version of the audited examples, and the distortion."""
     spec, rows = model.spec, audited.rows
     distortion = model.distortion(rows, seed)
     versions = {
@@ -71,7 +71,7 @@ def audit(model: ObfuscatorModel, audited: AuditRows, seed: int, progress: Progr
         one_hot = np.eye(len(spec.classes) + 1, dtype=np.float32)[audited.labels[known]]
         leaks[CLASS_ALONE] = attack(one_hot, groups, spec.groups, attacked=CLASS_ALONE, seed=seed)
         advance(next(done), total)
-    return Readings(leaks, utility, distortion)
+    return Audit(leaks, utility, distortion)
 
 
 def read_group(

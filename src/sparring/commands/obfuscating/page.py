@@ -28,7 +28,7 @@ PROTOCOL = (
 def write_page(report: Obfuscation, model: ObfuscatorModel, audited: AuditRows) -> None:
     """Write report.html into the run folder."""
     run = Run(report.run)
-    leaks = tuple(sorted(report.readings.leaks.values(), key=lambda leak: leak is not report.leak))  # it comes first
+    leaks = tuple(sorted(report.audit.leaks.values(), key=lambda leak: leak is not report.leak))  # it comes first
     protocol = {"seed": report.seed, "audited": report.groups, "training minutes": report.minutes}
     audit = LeakageReport(protocol, report.message, leaks, ())
     facts = {"run": report.run, "protected": report.protect, "recipe": report.recipe, "seed": str(report.seed)}
@@ -54,5 +54,5 @@ def _shown(audited: AuditRows) -> np.ndarray:
 
 
 def _utility(report: Obfuscation) -> list[tuple[str, ...]]:
-    figures = {name: leak.balanced_accuracy for name, leak in report.readings.utility.items()}
+    figures = {name: leak.balanced_accuracy for name, leak in report.audit.utility.items()}
     return [(name, percent(each.value), interval_text(each.low, each.high)) for name, each in figures.items()]

@@ -1,4 +1,4 @@
-"""The result of `sparring obfuscate`: what adversaries read before and after, and its price."""
+"""The result of `sparring obfuscate`: what adversaries predict before and after, and the cost."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ ORIGINAL, NOISE, OBFUSCATED, CLASS_ALONE = "original", "noise", "obfuscated", "c
 
 
 @dataclass(frozen=True)
-class Readings:
-    """What fresh adversaries read from versions of the same examples."""
+class Audit:
+    """What fresh adversaries predict from versions of the same examples."""
 
     leaks: Mapping[str, Leak]
     """Version -> how well the group is predicted: `original`, `noise` of the same distortion, `obfuscated`, the last
@@ -35,8 +35,7 @@ class Obfuscation:
     """Protected column, or pattern of names."""
     groups: dict[str, int]
     """Group -> number of audited examples."""
-    classes: int
-    readings: Readings
+    audit: Audit
     bits: float
     """Upper limit of the bits that an obfuscated example holds of the original."""
     minutes: float
@@ -45,22 +44,22 @@ class Obfuscation:
     @property
     def leak(self) -> Leak:
         """How well a fresh adversary predicts the group from obfuscated examples."""
-        return self.readings.leaks[OBFUSCATED]
+        return self.audit.leaks[OBFUSCATED]
 
     @property
     def message(self) -> str:
-        """Summary of the leak and of its price."""
-        return " ".join([_leak_sentence(self.readings.leaks), *_price(self)])
+        """Summary of the leak and of the cost of hiding."""
+        return " ".join([_leak_sentence(self.audit.leaks), *_cost(self)])
 
     def to_json(self) -> dict[str, Any]:
         """Return the figures by name."""
-        readings = self.readings
+        audit = self.audit
         return {
             "run": self.run, "recipe": self.recipe, "seed": self.seed, "protect": self.protect, "groups": self.groups,
-            "message": self.message, "distortion": round(readings.distortion, 4), "bits": round(self.bits, 2),
+            "message": self.message, "distortion": round(audit.distortion, 4), "bits": round(self.bits, 2),
             "minutes": self.minutes, "notes": self.notes,
-            "group": {name: leak.to_json() for name, leak in readings.leaks.items()},
-            "class": {name: leak.to_json() for name, leak in readings.utility.items()},
+            "group": {name: leak.to_json() for name, leak in audit.leaks.items()},
+            "class": {name: leak.to_json() for name, leak in audit.utility.items()},
         }  # fmt: skip
 
 
@@ -76,13 +75,13 @@ def _leak_sentence(leaks: Mapping[str, Leak]) -> str:
     return text
 
 
-def _price(report: Obfuscation) -> list[str]:
-    readings = report.readings
-    kept = 1 - readings.distortion
+def _cost(report: Obfuscation) -> list[str]:
+    audit = report.audit
+    kept = 1 - audit.distortion
     near = f"keeps {100 * kept:.0f} % of the variance" if kept > 0 else "is further from the original than the mean is"
     texts = [f"An obfuscated example {near}, and holds at most {report.bits:.1f} bits of it."]
-    if readings.utility:
-        before, after = (readings.utility[name].balanced_accuracy for name in (ORIGINAL, OBFUSCATED))
+    if audit.utility:
+        before, after = (audit.utility[name].balanced_accuracy for name in (ORIGINAL, OBFUSCATED))
         texts.insert(0, f"The class is predicted with a balanced accuracy of {after.text()} %, {before.text()} before.")
     return texts
 
@@ -92,14 +91,15 @@ def to_text(report: Obfuscation) -> str:
     groups = ", ".join(f"{name} ({count:,})" for name, count in report.groups.items())
     head = f"{'':12}{'':16}{'class, balanced %':22}{'group, AUC':26}{'group, balanced %':22}adversary"
     lines = [f"run         {report.run}", f"hidden      {report.protect}: {groups} audited", head]
-    for name, leak in report.readings.leaks.items():
-        reading = report.readings.utility.get(name)
-        utility = reading.balanced_accuracy.text() if reading else ""
+    for name, leak in report.audit.leaks.items():
+        predicted = report.audit.utility.get(name)
+        utility = predicted.balanced_accuracy.text() if predicted else ""
         auc = f"{leak.auc.value:.3f} ({leak.auc.low:.3f} to {leak.auc.high:.3f})"
-        lines.append(f"{'read':12}{name:16}{utility:22}{auc:26}{leak.balanced_accuracy.text():22}{leak.adversary}")
-    chance = f"{100 / max(report.classes, 1):.1f}" if report.readings.utility else ""
+        lines.append(f"{'audit':12}{name:16}{utility:22}{auc:26}{leak.balanced_accuracy.text():22}{leak.adversary}")
+    original = report.audit.utility.get(ORIGINAL)
+    chance = f"{100 / len(original.recalls):.1f}" if original else ""
     lines += [
-        f"{'read':12}{'chance':16}{chance:22}{0.5:<26}{100 / len(report.groups):<22.1f}",
+        f"{'audit':12}{'chance':16}{chance:22}{0.5:<26}{100 / len(report.groups):<22.1f}",
         f"result      {report.message}",
         f"report      {report.run}/report.html",
         f"use         sparring encode {report.run} SOURCE --out PATH",

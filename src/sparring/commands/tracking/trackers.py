@@ -27,7 +27,7 @@ class RunFacts:
 
     name: str
     folder: Path
-    """Folder in the run folder that is the tracker's own."""
+    """Folder in the run folder for files of the tracker."""
     settings: Mapping[str, Any]
     """Recipe and settings, flat: "recipe.lr" -> 0.001."""
     project: str
@@ -133,6 +133,6 @@ def open_tracker(name: str, facts: RunFacts) -> Tracker:
     try:
         return opens(facts)
     except ModuleNotFoundError as error:
-        if error.name is None or error.name.partition(".")[0] not in (name, "tensorboard"):
+        if error.name is None or error.name.partition(".")[0] != name:
             raise
         raise UsageError(f"{name} is not installed: pip install {package}") from error
