@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 from typing import Any
 
@@ -48,3 +49,8 @@ class Client:
         answer = self.send(method, path, **options)
         assert answer.status_code == 400, answer.text
         return str(answer.json()["error"])
+
+
+def refused(client: Client, path: str, body: object) -> str:
+    """Return the message of a refusal, which is a wrong request and no failure of the server."""
+    return client.refused("POST", path, content=json.dumps(body), headers={"content-type": "application/json"})

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from .runs import train
+from .trained import train
 
 
 @pytest.fixture(scope="session")

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from .in_process import local_studio
-from .server import browsing, needs_browser
+from .browser import browsing, needs_browser
+from .served import local_studio
 
 pytestmark = [needs_browser, pytest.mark.slow]
 

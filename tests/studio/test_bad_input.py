@@ -14,7 +14,7 @@ from sparring.studio.runs import routes as run_routes
 from sparring.studio.server import uploads
 
 from .folders import run_folder, wait_until
-from .in_process import LocalStudio, exchange, local_studio, read_reply, request_bytes
+from .served import LocalStudio, exchange, local_studio, read_reply, request_bytes
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 
 
 @pytest.mark.skipif(which("node") is None, reason="no node: apt-get install nodejs")
-@pytest.mark.parametrize("script", sorted(Path(__file__).parent.glob("*.test.mjs")), ids=lambda path: path.name)
+@pytest.mark.parametrize("script", sorted(Path(__file__).parent.rglob("*.test.mjs")), ids=lambda path: path.name)
 def test_script(script: Path) -> None:
     done = subprocess.run(["node", "--test", str(script)], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stdout

@@ -11,9 +11,8 @@ import pytest
 
 from sparring.models.classifier import load_classifier
 
-from .client import Client
-from .server import serving
-from .test_attack_routes import refused
+from ..browser import serving
+from ..client import Client, refused
 
 pytestmark = pytest.mark.slow
 

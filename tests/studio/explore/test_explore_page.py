@@ -17,8 +17,8 @@ import sparring
 from sparring.recipes.density.boltzmann import RBM
 from sparring.recipes.generators.r3 import R3
 
-from .server import Server, browsing, needs_browser, serving
-from .test_accessible import AXE, FIND_VIOLATIONS, TAGS
+from ..browser import Server, browsing, needs_browser, serving
+from ..test_accessible import AXE, FIND_VIOLATIONS, TAGS
 
 pytestmark = [needs_browser, pytest.mark.slow]
 WAIT_SECONDS = 20

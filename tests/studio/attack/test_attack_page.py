@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 from PIL import Image, ImageDraw
 
-from .server import browsing, needs_browser, serving
-from .test_browser_label import press, wait
+from ..browser import browsing, needs_browser, press, serving, wait
 
 pytestmark = [needs_browser, pytest.mark.slow]
 

@@ -24,7 +24,7 @@ from sparring.recipes.density.flow import FlowRecipe
 from sparring.recipes.generators.biggan import BigGAN
 from sparring.recipes.generators.r3 import R3
 
-from .client import Client
+from ..client import Client
 
 SMALL = {"width": 4, "latent_dim": 8, "batch_size": 8}
 

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-const pages = new URL("../../src/sparring/studio/static/", import.meta.url);
+const pages = new URL("../../../src/sparring/studio/static/", import.meta.url);
 const { newestOnly } = await import(new URL("newest_only.js", pages));
 const { pointAt, seedsOf } = await import(new URL("pages/explore_walk.js", pages));
 const { base64, paint } = await import(new URL("pages/explore_completion.js", pages));

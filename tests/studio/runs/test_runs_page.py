@@ -13,9 +13,9 @@ from PIL import Image
 
 from sparring.engine.run_folder import Run
 
-from .folders import run_folder, wait_until
-from .in_process import local_studio
-from .server import browsing, needs_browser, serving
+from ..folders import run_folder, wait_until
+from ..served import local_studio
+from ..browser import browsing, needs_browser, serving
 
 pytestmark = [needs_browser, pytest.mark.slow]
 HOSTILE = "<img src=x onerror=window.hacked=1>"

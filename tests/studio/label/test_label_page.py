@@ -8,23 +8,10 @@ from typing import Any
 
 import pytest
 
-from .server import browsing, needs_browser, serving
+from ..browser import browsing, needs_browser, press, serving, wait
 
 pytestmark = [needs_browser, pytest.mark.slow]
 CURRENT = ".example[tabindex='0']"
-
-
-def press(driver: Any, *keys: str) -> None:
-    from selenium.webdriver.common.action_chains import ActionChains
-
-    for key in keys:
-        ActionChains(driver).send_keys(key).perform()
-
-
-def wait(driver: Any, holds: Any, seconds: float = 90) -> Any:
-    from selenium.webdriver.support.ui import WebDriverWait
-
-    return WebDriverWait(driver, seconds, 0.05).until(holds)
 
 
 def tab_to(driver: Any, text: str) -> None:
@@ -44,7 +31,7 @@ def given(log: Path) -> list[tuple[str, str]]:
     return [(event["kind"], event["label"]) for event in events if event["event"] == "answer"]
 
 
-def test_label_train_and_see_what_it_bought_by_keyboard(runs: Path, tmp_path: Path) -> None:
+def test_label_train_and_see_the_gain_by_keyboard(runs: Path, tmp_path: Path) -> None:
     from selenium.webdriver.common.by import By
     from selenium.webdriver.common.keys import Keys
 

@@ -19,7 +19,7 @@ from sparring.studio.runs.run_tail import RunTail
 from sparring.studio.server.jobs import Jobs
 from sparring.studio.server.state import Studio, to_json
 
-from .folders import SETTINGS, run_folder, wait_until
+from ..folders import run_folder, wait_until
 
 PROPORTION = {"hits": 8, "total": 10, "low": 0.7, "high": 0.9, "method": "wilson", "value": 0.8}
 ERRORS = {**PROPORTION, "value": 0.2, "low": 0.1, "high": 0.3}
@@ -44,14 +44,13 @@ def test_no_path_is_made_of_a_name(tmp_path: Path, name: str) -> None:
 
 def test_states(tmp_path: Path) -> None:
     jobs = Jobs(tmp_path)
-    run = run_folder(tmp_path / "a", nimg=100)
+    run_folder(tmp_path / "a", nimg=100)
     assert summary_of(tmp_path, "a", jobs).state == "done"
     run_folder(tmp_path / "b", nimg=50)
     assert summary_of(tmp_path, "b", jobs).state == "running"  # a command line elsewhere writes it
     os.utime(tmp_path / "b" / "metrics.jsonl", (0, time.time() - 90))
     old = summary_of(tmp_path, "b", jobs)
     assert (old.state, old.nimg, old.total) == ("stopped", 50, 100)
-    assert run.settings["plan"]["images"] == 100
 
 
 @pytest.mark.parametrize(
@@ -161,4 +160,3 @@ def test_the_newest_frame_is_that_of_the_run(tmp_path: Path) -> None:
     for name in ("000000009.png", "1000000000.png", "000000011.png", "x.png", "12.txt", ".000000099.png.1.tmp"):
         (run.path / "samples" / name).write_bytes(b"")
     assert newest_frame(run) == run.frames()[-1] == run.path / "samples" / "1000000000.png"
-    assert SETTINGS["command"] == "train"

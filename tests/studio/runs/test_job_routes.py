@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from .client import Client
+from ..client import Client
 
 
 @pytest.mark.parametrize(

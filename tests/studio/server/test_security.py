@@ -19,8 +19,8 @@ from sparring.engine.errors import SparringError, UsageError
 from sparring.studio.serve import bound_server
 from sparring.studio.server.uploads import safe_name
 
-from .folders import run_folder, wait_until
-from .in_process import LocalStudio, Reply, exchange, local_studio, read_reply, request_bytes
+from ..folders import run_folder, wait_until
+from ..served import LocalStudio, Reply, exchange, local_studio, read_reply, request_bytes
 
 SECRET = b"the secret of the house"
 
@@ -60,7 +60,7 @@ def test_every_route_needs_the_token(local: LocalStudio) -> None:
 
 
 def test_public_addresses_are_the_files_of_the_package(local: LocalStudio) -> None:
-    static = Path(__file__).parents[2] / "src" / "sparring" / "studio" / "static"
+    static = Path(__file__).parents[3] / "src" / "sparring" / "studio" / "static"
     names = {f"/static/{path.relative_to(static)}" for path in static.rglob("*") if path.is_file()}
     assert {path for _, path in routes_of(local) if path.startswith("/static/")} == names - {"/static/index.html"}
 

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
-const source = readFileSync(new URL("../../src/sparring/studio/static/pages/label_keys.js", import.meta.url));
+const source = readFileSync(new URL("../../../src/sparring/studio/static/pages/label_keys.js", import.meta.url));
 const { keysOf, moved, nextOpen, typed } = await import(`data:text/javascript;base64,${source.toString("base64")}`);
 
 const many = Array.from({ length: 37 }, (_, k) => `class ${k}`);

@@ -83,3 +83,16 @@ def browsing(server: Any, profile: Path, size: str = "1280,900", expected: str =
         assert all(expected in error for error in errors), errors
     finally:
         driver.quit()
+
+
+def press(driver: Any, *keys: str) -> None:
+    from selenium.webdriver.common.action_chains import ActionChains
+
+    for key in keys:
+        ActionChains(driver).send_keys(key).perform()
+
+
+def wait(driver: Any, holds: Any, seconds: float = 90) -> Any:
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    return WebDriverWait(driver, seconds, 0.05).until(holds)

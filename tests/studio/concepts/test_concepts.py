@@ -16,7 +16,7 @@ from sparring.engine.safetensors_io import write_tensors
 from sparring.recipes.generators.r3 import R3
 from sparring.studio.concepts.quiz import Claim, Quizzes, question_of
 
-from .client import Client
+from ..client import Client
 
 CLAIMS = [
     Claim("handle 1 raises ink", "ink", 1),

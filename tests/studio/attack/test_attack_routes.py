@@ -13,14 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from .client import Client
+from ..client import Client, refused
 
 pytestmark = pytest.mark.slow
-
-
-def refused(client: Client, path: str, body: object) -> str:
-    """Return the message of a refusal, which is a wrong request and no failure of the server."""
-    return client.refused("POST", path, content=json.dumps(body), headers={"content-type": "application/json"})
 
 
 def test_an_example_is_attacked_and_wrong_requests_are_named(runs: Path) -> None:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from sparring.engine.errors import SparringError
 from sparring.studio.label.answer_log import AnswerLog, LabelAnswer, replay
 
-from .runs import SOURCE
+from ..trained import SOURCE
 
 
 def answer(name: str, label: str = "", kind: str = "class") -> dict[str, Any]:
