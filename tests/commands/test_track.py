@@ -132,14 +132,20 @@ def test_the_others_continue_their_own_run(tmp_path: Path, monkeypatch: pytest.M
     assert len({options.get("id", options["name"]) for options in service.opened}) == 1
 
 
-def test_what_failed_is_sent_again(tmp_path: Path) -> None:
-    run = a_run(tmp_path / "run", 100, 200)
+def test_what_failed_is_sent_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    service, run = Service("wandb"), a_run(tmp_path / "run", 100, 200)
+    monkeypatch.setitem(sys.modules, "wandb", service)
 
-    def fail(values: Mapping[str, float], images: Mapping[str, Path], nimg: int) -> None:
-        raise ConnectionError("no network")
+    def fail_late(values: dict[str, Any], step: int) -> None:
+        if step == 200:
+            raise ConnectionError("no network")
+        Service.log(service, values, step)
 
-    with pytest.raises(SparringError, match="no network"):
-        sparring.track(run.path, fail, once=True)
+    with monkeypatch.context() as broken, pytest.raises(SparringError, match="is of image 100: no network"):
+        broken.setattr(service, "log", fail_late)
+        sparring.track(run.path, "wandb", once=True)
+    sparring.track(run.path, "wandb", once=True)
+    assert [step for _, step in service.logged] == [100, 200]
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ from sparring.models.load import load
 
 DEFAULT_FINDER = "regression"
 MOST_HANDLES = 8
-"""Largest number of handles: an explanation as long as the model explains nothing."""
+"""Largest number of handles, as many as can be read at a glance."""
 LEAST_SAMPLES, MOST_SAMPLES = 50, 10_000
 
 

@@ -70,9 +70,10 @@ def _send(run: Run, tracker: Tracker, name: str, after: int, *, once: bool) -> T
         except (SparringError, KeyboardInterrupt):
             raise
         except Exception as error:  # a tracker may raise anything
+            sent = f"the last update that was sent is of image {after:,}" if after >= 0 else "nothing was sent"
             raise SparringError(
-                f"{name or 'the tracker'} failed at image {after:,}: {error}. The training is not touched; "
-                "the same command goes on from there"
+                f"{name or 'the tracker'} failed, {sent}: {error}. The training is not touched; the same command goes "
+                "on from there"
             ) from error
         finally:
             _note(run, name, after, tracker.id)

@@ -61,7 +61,7 @@ FINDERS: dict[str, Finder] = {
 
 @dataclass(frozen=True)
 class GeneratorRequest:
-    """What is wanted of a generator."""
+    """Settings of the explanation of a generator."""
 
     finder: str
     handles: int

@@ -131,7 +131,7 @@ def measure_effects(
     if not directions:
         raise ValueError("there are no directions")
     steps = [float((fresh.z @ each.vector).std()) for each in directions]
-    sentences, sizes, hits, tables, changes = [], [], [], [], []
+    sentences, sizes, hits, tables = [], [], [], []
     for k, (each, step) in enumerate(zip(directions, steps, strict=True)):
         effect = effect_of(render, readings, written, each.vector * step)
         sentences.append(best_sentence(effect.change))
@@ -139,7 +139,6 @@ def measure_effects(
         by_dose = {dose: effect_of(render, readings, fresh, each.vector * step * dose).change for dose in DOSES}
         hits.append({dose: sentences[-1].hits(change) for dose, change in by_dose.items()})
         tables.append(by_dose[1.0])
-        changes.append(by_dose[1.0].mean(0))
         on_progress(k + 1, len(directions))
     at_one = torch.stack([each[1.0] for each in hits], 1)
     random = random_rates(sizes)
@@ -148,7 +147,7 @@ def measure_effects(
         Handle(
             f"handle {k + 1}", each.layers, each.vector, steps[k], sentences[k],
             sentences[k].text(f"handle {k + 1}", readings.names),
-            Proportion.count(int(at_one[:, k].sum()), len(fresh)), p_values[k], changes[k], sizes[k],
+            Proportion.count(int(at_one[:, k].sum()), len(fresh)), p_values[k], tables[k].mean(0), sizes[k],
         )
         for k, each in enumerate(directions)
     )  # fmt: skip

@@ -50,10 +50,10 @@ class Adversary:
     settings: Mapping[str, Fit]
     """Description of a setting -> how to fit with it."""
     standardised: bool = True
-    """Whether it gets rows as `prepare` makes them, else as they are."""
+    """Whether its input is standardised by `prepare`; else it is the rows as they are."""
 
     def scaling(self, x: Array) -> Callable[[Array], Array]:
-        """Return how it gets rows, after the rows `x` that it fits on."""
+        """Return the map of rows to its input, fitted on the rows `x`."""
         return prepare(x) if self.standardised else lambda rows: rows
 
 
