@@ -122,7 +122,7 @@ def test_a_browser_that_goes_away_in_an_upload_leaves_nothing(local: LocalStudio
         )
         wait_until(lambda: any(path.is_file() for path in stored(local)))
     wait_until(lambda: not any(path.is_file() for path in stored(local)))
-    assert not local.bound.server.server_state.tasks
+    wait_until(lambda: not local.bound.server.server_state.tasks)
 
 
 def test_a_stream_ends_with_its_browser(local: LocalStudio, monkeypatch: pytest.MonkeyPatch) -> None:
