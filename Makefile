@@ -6,7 +6,7 @@ else
 BIN := .venv/bin
 endif
 
-.PHONY: install dev demo test check clean
+.PHONY: install dev demo test check site clean
 
 install: $(BIN)/sparring  ## .venv with the package and the demo's data
 
@@ -31,5 +31,8 @@ test: export OMP_NUM_THREADS = 1
 test: check  ## and the tests, one process a core
 	$(BIN)/python -m pytest -n auto --dist loadfile
 
+site: dev  ## the pages as a site, with an API reference: .site/html/index.html
+	$(BIN)/python .ci/site.py
+
 clean:
-	$(PYTHON) -c "import shutil; [shutil.rmtree(p, True) for p in ('.venv', 'runs', '.mypy_cache', '.ruff_cache', '.pytest_cache')]"
+	$(PYTHON) -c "import shutil; [shutil.rmtree(p, True) for p in ('.venv', '.site', 'runs', '.mypy_cache', '.ruff_cache', '.pytest_cache')]"
