@@ -7,9 +7,8 @@ import re
 from pathlib import Path
 
 import pytest
+from pages import PAGES, ROOT, prose
 
-ROOT = Path(__file__).parent.parent
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("benchmarks/*.md")])
 README_LINES = 200
 
 _spec = importlib.util.spec_from_file_location("check_glossary", ROOT / ".ci/check_glossary.py")
@@ -18,10 +17,6 @@ check_glossary = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(check_glossary)
 
 TABLE = "| `told` | text | labels |\n| `so many` | text | N |\n| `found` | name | result |\n| `rows` | review | idx |\n"
-
-
-def prose(page: Path) -> str:
-    return re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
 
 
 def anchors(page: Path) -> set[str]:

@@ -192,17 +192,10 @@ def start_page() -> str:
 
 def run_command(name: str, args: list[str]) -> None:
     """Parse `args`, call the command's function and print its result; raise SparringError where it has failures."""
-    command = COMMANDS[name]
-    options, recipe = _parse_training(name, args) if command.recipe_flag else (_parse(command.flags, name, args), None)
-    if getattr(options, "json", False) and getattr(options, "csv", False):
-        raise UsageError("--json and --csv exclude each other: give one of them")
-    arguments = arguments_of(options, without=("csv", recipe.name if recipe else ""))
-    if recipe:
-        arguments[command.recipe_flag.removeprefix("--")] = recipe
-    function = name.replace("-", "_")
-    module = import_module(f"sparring.commands.{function}")
+    options, arguments = parse(name, args)
+    module = import_module(f"sparring.commands.{name}")
     with redirect_stdout(sys.stderr):  # a user's module may print, and stdout is for the result
-        result = getattr(module, function)(**arguments)
+        result = getattr(module, name)(**arguments)
     if _is_first_process():
         print(_output(module, result, options))
     if name == "train":
@@ -211,6 +204,16 @@ def run_command(name: str, args: list[str]) -> None:
         dist.shutdown()
     if failures := getattr(result, "failures", ()):
         raise SparringError("; ".join(failures))
+
+
+def parse(name: str, args: list[str]) -> tuple[Any, dict[str, Any]]:
+    """Return the flags of a command, and the arguments of its function; exit with 2 where `args` are wrong."""
+    command = COMMANDS[name]
+    options, recipe = _parse_training(name, args) if command.recipe_flag else (_parse(command.flags, name, args), None)
+    if getattr(options, "json", False) and getattr(options, "csv", False):
+        raise UsageError("--json and --csv exclude each other: give one of them")
+    arguments = arguments_of(options, without=("csv", recipe.name if recipe else ""))
+    return options, arguments | ({command.recipe_flag.removeprefix("--"): recipe} if recipe else {})
 
 
 def _is_first_process() -> bool:
