@@ -27,7 +27,7 @@ from sparring.measure.effects.effects import Effects, measure_effects
 from sparring.measure.effects.latents import Latents
 from sparring.measure.effects.readings import Readings
 
-KEPT = ("rate", "chance", "beyond_chance", "doses", "by_label", "handles")
+KEPT = ("rate", "chance", "beyond_chance", "doses", "by_label", "path_length", "handles", "edits")
 
 
 def renderer_effects(n: int) -> Effects:
@@ -78,7 +78,7 @@ def main() -> None:
     for name, path, finder in options.run:
         details["runs"][name] = about(Path(path))
         fields = explained(Path(path), finder, options.n, options.seed)
-        details["effects"].append({"run": name, "finder": finder} | {key: fields[key] for key in KEPT})
+        details["effects"].append({"run": name, "finder": finder} | {key: fields[key] for key in KEPT if key in fields})
         log(f"{name} {finder}: {fields['verdict']}")
         results.append(f"{name} {finder} {fields['rate']['value']:.3f}, chance {fields['chance']['level']:.3f}")
         above.append(fields["beyond_chance"])

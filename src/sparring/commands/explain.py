@@ -15,6 +15,7 @@ from sparring.commands.explaining.generator import (
     GeneratorRequest,
     generator_effects,
     has_latent,
+    path_length_of,
     shown_samples,
 )
 from sparring.commands.explaining.page import answers_page, explanation_page
@@ -100,7 +101,7 @@ def _explain_generator(
         f"{DIRECTIONS} random directions"
     )
     effects, protocol = generator_effects(model, request, hardware, progress)
-    result = Explanation(folder, effects, {**protocol, **_versions()})
+    result = Explanation(folder, effects, path_length_of(model, request), {**protocol, **_versions()})
     result.save()
     shown = [shown_samples(model, handle, request.seed) for handle in effects.handles]
     write(folder / f"{NAME}.html", explanation_page(result, model.spec, shown))

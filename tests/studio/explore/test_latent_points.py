@@ -14,7 +14,7 @@ from sparring.engine.errors import UsageError
 from sparring.models.generator import GeneratorModel
 from sparring.recipes import recipe_class
 from sparring.studio.explore.latent_levels import levels_of, named
-from sparring.studio.explore.latent_points import Point, generate, latents_of, points_of, slerp
+from sparring.studio.explore.latent_points import Point, generate, latents_of, points_of
 
 CPU = Hardware(torch.device("cpu"), bf16=False)
 
@@ -46,16 +46,6 @@ def test_a_way_begins_and_ends_at_its_seeds(way: str) -> None:
         assert torch.allclose(z[4], middle)
     else:  # in the same direction where both ends are of one length, and not shorter than these
         assert float(z[4].norm()) > float(middle.norm())
-
-
-def test_slerp_of_unit_vectors_keeps_the_length_and_divides_the_angle() -> None:
-    a, b = torch.tensor([1.0, 0, 0]), torch.tensor([0.6, 0.8, 0])
-    points = [slerp(a, b, k / 4) for k in range(5)]
-    assert all(abs(float(p.norm()) - 1) < 1e-6 for p in points)
-    angles = [float(torch.acos((p @ q).clamp(-1, 1))) for p, q in zip(points, points[1:], strict=False)]
-    assert max(angles) - min(angles) < 1e-3
-    assert torch.allclose(slerp(a, -a, 0.25), torch.tensor([0.5, 0, 0]))  # no arc is given: a line
-    assert torch.allclose(slerp(a, a, 0.3), a)
 
 
 def test_levels_are_chunks_of_the_noise_of_biggan_and_none_of_r3() -> None:

@@ -131,6 +131,8 @@ def test_a_killed_job_is_named_so(tmp_path: Path) -> None:
     row = summary_of(tmp_path, "a", jobs)
     assert (row.state, row.note) == ("stopped", "killed by SIGKILL")
     assert summary_of(tmp_path, "a", Jobs(tmp_path)).state == "stopped"
+    os.utime(tmp_path / "a" / "metrics.jsonl", (0, time.time() + 1))  # a command line elsewhere goes on with it
+    assert summary_of(tmp_path, "a", jobs).state == "running"
 
 
 def test_a_tail_returns_each_line_and_picture_once(tmp_path: Path) -> None:

@@ -142,3 +142,22 @@ def test_a_strangers_run_is_text(tmp_path: Path) -> None:
         assert wait(driver, lambda d: d.find_element(By.ID, "text")).text == "a report" and driver.title == "report"
         with pytest.raises(WebDriverException, match="sandboxed"):
             driver.execute_script("return document.cookie")
+
+
+def test_a_folder_and_several_files_are_copied(tmp_path: Path) -> None:
+    from selenium.webdriver.common.by import By
+
+    photos = tmp_path / "photos"
+    for k, path in enumerate(["cat/a.png", "cat/b.png", "dog/a.png", ".hidden/a.png"]):
+        (photos / path).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (8, 8), k).save(photos / path)
+    with local_studio(tmp_path / "runs") as local, browsing(local, tmp_path / "profile") as driver:
+        driver.get(local.bound.url.partition("#")[0] + "#/runs?new=1")
+        wait(driver, lambda d: d.find_elements(By.CSS_SELECTOR, "input[webkitdirectory]"))
+        driver.find_element(By.CSS_SELECTOR, "input[webkitdirectory]").send_keys(str(photos))
+        wait(driver, lambda d: "cat (2), dog (1)" in d.find_element(By.CLASS_NAME, "inspection").text)
+        source = driver.find_element(By.NAME, "source")
+        assert source.get_attribute("value").endswith("/photos")
+        driver.find_element(By.CSS_SELECTOR, "input[multiple]").send_keys(f"{photos / 'cat/a.png'}\n{photos / 'cat/b.png'}")
+        wait(driver, lambda d: source.get_attribute("value").endswith("/dropped"))
+        wait(driver, lambda d: "2 images" in d.find_element(By.CLASS_NAME, "inspection").text)

@@ -184,17 +184,47 @@ def test_an_upload_stays_in_its_folder(local: LocalStudio, text: str) -> None:
     assert path.parent.parent == local.state.folder / ".studio" / "uploads"
 
 
+@pytest.mark.parametrize("text", TRAVERSALS)
+def test_a_file_of_a_set_stays_in_its_folder(local: LocalStudio, text: str) -> None:
+    headers, uploads = (
+        local.headers(content_type="application/octet-stream"),
+        local.state.folder / ".studio" / "uploads",
+    )
+    reply = local.send("POST", f"/api/upload?set=&name={text}", headers, b"x")
+    if reply.status == 200:
+        path = Path(json.loads(reply.body)["source"])
+        assert path.resolve() == path and path.parent.parent == uploads
+        assert [each.read_bytes() for each in path.parent.rglob("*") if each.is_file()] == [b"x"]
+    assert local.send("POST", f"/api/upload?name=a.png&set={text}", headers, b"x").status == 400
+    assert not (uploads / "a.png").exists() and not (uploads.parent / "a.png").exists()
+
+
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("photos.zip", "photos.zip"), ("../../x.csv", "x.csv"), ("C:\\x\\y.csv", "y.csv"), ("..", "upload"),
-        ("", "upload"), ("<img src=x onerror=alert(1)>.png", "img_src_x_onerror_alert_1_.png"),
-        ("a\0b.csv", "a_b.csv"), (".bashrc", "bashrc"), ("-rf", "rf"), ("a" * 300 + ".zip", "a" * 76 + ".zip"),
-        ("été.csv", "t_.csv"), ("a\n.csv", "a_.csv"), ("$(id).csv", "id_.csv"),
+        ("photos.zip", "photos.zip"), ("golden retriever", "golden retriever"), ("été.csv", "été.csv"), ("", "upload"),
+        ("..", "upload"), ("e\u0301te\u0301.csv", "été.csv"), (".bashrc", "bashrc"), ("-rf", "rf"),
+        ("a" * 60, "a" * 60),
     ],
 )  # fmt: skip
-def test_safe_names(name: str, expected: str) -> None:
+def test_harmless_names_stay(name: str, expected: str) -> None:
     assert safe_name(name) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "start", "end"),
+    [
+        ("<img src=x onerror=alert(1)>.png", "img src_x onerror_alert_1-", ".png"), ("a\0b.csv", "a_b-", ".csv"),
+        ("a\n.csv", "a-", ".csv"), ("$(id).csv", "id-", ".csv"), ("a" * 300 + ".zip", "a" * 49 + "-", ".zip"),
+        ("cat?", "cat-", ""), ("日" * 90, "日" * 53 + "-", ""), ("a." + "b" * 300, "a-", "." + "b" * 9),
+        ("\ud800x.png", "x-", ".png"), ("../../x.csv", "x-", ".csv"),
+    ],
+)  # fmt: skip
+def test_other_names_are_cleaned_and_kept_apart(name: str, start: str, end: str) -> None:
+    safe = safe_name(name)
+    assert safe.startswith(start) and safe.endswith(end)
+    assert len(safe.encode()) <= 240 and not set(safe) & set("/\\\0\n<>$()?'\"")
+    assert safe == safe_name(name) != safe_name(name + "!")
 
 
 def test_there_is_no_websocket(local: LocalStudio) -> None:

@@ -21,10 +21,12 @@ from sparring.measure.effects.chance import RandomDirections
 from sparring.measure.effects.directions import Direction
 from sparring.measure.effects.effects import Effects, Handle, measure_effects
 from sparring.measure.effects.latents import Latents, in_chunks, layers_of
+from sparring.measure.effects.path_length import path_length
 from sparring.measure.effects.readings import Readings
 from sparring.models.density import DensityModel
 from sparring.models.generator import GeneratorModel
 from sparring.recipes.fitted import FittedRecipe
+from sparring.stats.intervals import Interval
 
 FIT_SAMPLES = 3_000
 """Samples by which readings are standardised and directions found."""
@@ -32,7 +34,7 @@ RANDOM_LATENTS = 64
 """Latents from which the sentences of random directions are written, and others on which they are tested."""
 DIRECTIONS = 200
 """Random directions."""
-FIT, FRESH, SHOWN = 1, 2, 3
+FIT, FRESH, SHOWN, ENDS = 1, 2, 3, 4
 """Streams of latents."""
 SHOWN_SAMPLES = 8
 SHOWN_STEP = 2.0
@@ -116,6 +118,13 @@ def generator_effects(
         handles = progress.callback("testing handles", "handles")
         effects = measure_effects(render, readings, directions, written, fresh, random, handles)
     return effects, _protocol(model, request, readings)
+
+
+def path_length_of(model: GeneratorModel, request: GeneratorRequest) -> Interval:
+    """Return the path length of `model` in float32, between as many pairs of latents as there are fresh ones."""
+    starts, ends = (_latents(model, request.n, request.seed, stream) for stream in (FRESH, ENDS))
+    with torch.no_grad():
+        return path_length(lambda latents: model.generate(latents.z, latents.y), starts, ends)
 
 
 def _protocol(model: GeneratorModel, request: GeneratorRequest, readings: Readings) -> dict[str, Any]:

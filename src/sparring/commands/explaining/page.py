@@ -9,10 +9,12 @@ from sparring.commands.explaining.generator import SHOWN_STEP, Shown
 from sparring.commands.explaining.result import AnswerExplanation, Explanation, mark_of
 from sparring.engine.data_spec import DataSpec
 from sparring.measure.effects.effects import Handle, HitRates
+from sparring.measure.effects.path_length import LINEAR
 from sparring.measure.effects.sentences import MAX_SIDE_EFFECT, MIN_CHANGE
 from sparring.report.blocks import Cell, Details, Gallery, Table, Text, bar_cell, protocol_table
 from sparring.report.page import Page, Section, page_html
 from sparring.report.render import render
+from sparring.stats.intervals import Interval
 
 
 def explanation_page(result: Explanation, spec: DataSpec, shown: Sequence[Shown]) -> str:
@@ -28,9 +30,18 @@ def explanation_page(result: Explanation, spec: DataSpec, shown: Sequence[Shown]
         Section("Sentences", _sentences(result)),
         Section("Effects", Text(_matrix_text()), _matrix(result)),
         *(_samples(handle, spec, each) for handle, each in zip(effects.handles, shown, strict=True)),
+        Section("Path length", Text(_path_text(result.path_length))),
         Section("Protocol", Details("Settings", [protocol_table(result.protocol)])),
     ]
     return page_html(Page(f"{result.run.name}: effects of its handles", facts, sections, generated=True))
+
+
+def _path_text(length: Interval) -> str:
+    return (
+        f"{length.text(2, 1)}. The squared rate of change of the values along the arc between two latents, divided by "
+        f"the squared difference of the two samples. A linear generator has {LINEAR:.2f}; more means that samples stay "
+        "alike on parts of the way and jump on others. A blurred or collapsed generator can have a low value as well."
+    )
 
 
 def _hit_rates(rates: HitRates, dose: str, others: str, random: str) -> Table:

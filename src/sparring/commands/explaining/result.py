@@ -15,6 +15,8 @@ from sparring.engine.run_folder import Run, read_json
 from sparring.engine.safetensors_io import load_file, write_tensors
 from sparring.measure.effects.answers import AnswerEffects, EditEffect
 from sparring.measure.effects.effects import DOSES, Chance, Effects, Handle, HitRates
+from sparring.measure.effects.path_length import LINEAR
+from sparring.stats.intervals import Interval
 from sparring.stats.proportion import Proportion
 
 NAME = "explain"
@@ -48,6 +50,8 @@ class Explanation:
     run: Path
     """Run folder, with explain.json, explain.safetensors and explain.html."""
     effects: Effects
+    path_length: Interval
+    """How evenly samples change between two latents; 1.23 for a linear generator, more where samples jump."""
     protocol: dict[str, Any]
     """All settings on which the figures depend."""
 
@@ -83,6 +87,7 @@ class Explanation:
         ]  # fmt: skip
         return {
             "run": str(self.run), "verdict": self.verdict, **_rates_to_json(effects),
+            "path_length": self.path_length.to_json(),
             "by_label": {str(label): round(rate, 4) for label, rate in effects.by_label.items()},
             "readings": list(effects.readings), "handles": handles, "protocol": self.protocol,
         }  # fmt: skip
@@ -95,6 +100,7 @@ class Explanation:
             *(f"{mark_of(each)}  {each.rate.text()}  {each.text}" for each in effects.handles), "",
             _chance_line(effects.chance, "handles", "directions"),
             "steps    " + ", ".join(f"{dose:g} sd {doses[dose].text()} %" for dose in DOSES),
+            f"path     length {self.path_length.text(2, 1)}; a linear generator has {LINEAR:.2f}",
             _report_line(self.run),
         ])  # fmt: skip
 

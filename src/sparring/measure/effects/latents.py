@@ -36,6 +36,21 @@ class Latents:
         return (self[k : k + CHUNK_SAMPLES] for k in range(0, len(self), CHUNK_SAMPLES))
 
 
+def slerp(a: Tensor, b: Tensor, at: float | Tensor) -> Tensor:
+    """Interpolate vectors `[..., d]` along the arcs between them (Shoemake 1985, section 3.3).
+
+    `at` is a number, or one for each vector, `[..., 1]`. Where two vectors have no arc, they are joined by a line.
+
+    >>> slerp(torch.tensor([1.0, 0.0]), torch.tensor([0.0, 1.0]), 1 / 3)
+    tensor([0.8660, 0.5000])
+    """
+    cosine = torch.nn.functional.cosine_similarity(a, b, dim=-1, eps=1e-12).clamp(-1, 1)[..., None]
+    angle = torch.acos(cosine)
+    sine = torch.sin(angle)
+    arc = (torch.sin((1 - at) * angle) * a + torch.sin(at * angle) * b) / sine
+    return torch.where(sine < 1e-4, a + at * (b - a), arc)
+
+
 Render = Callable[[Latents], Tensor]
 """Map of latents to examples `[N, *shape]`, float32."""
 

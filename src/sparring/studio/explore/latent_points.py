@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sparring.engine.errors import UsageError
+from sparring.measure.effects.latents import slerp
 from sparring.models.generator import GeneratorModel
 from sparring.studio.server.state import number_field, text_field
 
@@ -117,19 +118,6 @@ def _latent(
 def _sampled(model: GeneratorModel, seed: int, label: Any) -> tuple[Tensor, Tensor]:
     z, y = model.draw_inputs(range(1), seed, label)
     return z[0], y[0]
-
-
-def slerp(a: Tensor, b: Tensor, at: float) -> Tensor:
-    """Interpolate vectors `[d]` along the arc between them (Shoemake 1985, section 3.3), or a line where there is none.
-
-    >>> slerp(torch.tensor([1.0, 0.0]), torch.tensor([0.0, 1.0]), 1 / 3)
-    tensor([0.8660, 0.5000])
-    """
-    cosine = (a @ b / (a.norm() * b.norm()).clamp_min(1e-12)).clamp(-1, 1)
-    angle = torch.acos(cosine)
-    if float(angle.sin()) < 1e-4:
-        return torch.lerp(a, b, at)
-    return (torch.sin((1 - at) * angle) * a + torch.sin(at * angle) * b) / torch.sin(angle)
 
 
 def generate(model: GeneratorModel, z: Tensor, y: Tensor) -> NDArray[Any]:

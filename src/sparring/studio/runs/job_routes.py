@@ -20,7 +20,7 @@ from sparring.studio.runs.command_form import COMMANDS, continued_run, new_run
 from sparring.studio.runs.run_list import find_run
 from sparring.studio.server.jobs import Job, Jobs, command_line
 from sparring.studio.server.state import Answer, body_of, studio_of, text_field
-from sparring.studio.server.uploads import MAX_UPLOAD, receive
+from sparring.studio.server.uploads import MAX_UPLOAD, receive, receive_one_of
 
 
 async def choices(request: Request) -> Response:
@@ -84,9 +84,12 @@ async def job_state(request: Request) -> Response:
 
 
 async def uploaded(request: Request) -> Response:
-    """Store a file that was dropped on the page, and answer with its path."""
-    path = await receive(request, studio_of(request).folder)
-    return JSONResponse({"source": str(path)})
+    """Store a file that was dropped on the page, and answer with its path; with `?set=`, one of several files."""
+    folder = studio_of(request).folder
+    if "set" not in request.query_params:
+        return JSONResponse({"source": str(await receive(request, folder))})
+    name, path = await receive_one_of(request, folder)
+    return JSONResponse({"set": name, "source": str(path)})
 
 
 def _job(jobs: Jobs, job: Job) -> dict[str, Any]:

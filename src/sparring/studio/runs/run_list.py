@@ -18,7 +18,7 @@ from sparring.studio.server.jobs import Job, Jobs
 DEPTH = 3
 """Levels of folders below the folder of runs that are searched."""
 RECENT_SECONDS = 60.0
-"""A run without a job whose metrics are younger than this counts as running."""
+"""A run whose metrics are younger than this, and newer than the end of its job, counts as running."""
 STARTED_SECONDS = 86_400.0
 """A job that has written no run is listed for this long."""
 TAIL_BYTES = 4_000
@@ -178,7 +178,7 @@ def _state(job: Job | None, nimg: int, total: int, written: float, jobs: Jobs) -
         return "running", ""
     if nimg >= total:
         return "done", ""
-    if job is None and time.time() - written < RECENT_SECONDS:
+    if written > max(time.time() - RECENT_SECONDS, jobs.ended(job) if job else 0):
         return "running", "started outside of the studio: stop it there"
     if job is None:
         return "stopped", f"no metrics for {RECENT_SECONDS:.0f} seconds or more, before the end of its plan"

@@ -6,6 +6,7 @@ A job outlives the server. Its folder `.studio/jobs/ID` below the folder of runs
 from __future__ import annotations
 
 import json
+import math
 import os
 import secrets
 import shlex
@@ -53,6 +54,7 @@ class Jobs:
         self.folder = folder / ".studio" / "jobs"
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._jobs: dict[str, Job] = {}
+        self._ended: dict[str, float] = {}
         for path in self.folder.glob("*/job.json"):
             if (job := _read(path)) is not None:
                 self._jobs[job.id] = job
@@ -101,9 +103,15 @@ class Jobs:
 
     def running(self, job: Job) -> bool:
         """Return whether the process of a job is alive."""
-        if (process := self._processes.get(job.id)) is not None:
-            return process.poll() is None
-        return _birth(job.pid) == job.birth != ""
+        process = self._processes.get(job.id)
+        alive = process.poll() is None if process is not None else _birth(job.pid) == job.birth != ""
+        if not alive:
+            self._ended.setdefault(job.id, time.time())
+        return alive
+
+    def ended(self, job: Job) -> float:
+        """Return when a job was first found to have ended, in seconds since 1970; infinity while it runs."""
+        return math.inf if self.running(job) else self._ended[job.id]
 
     def ending(self, job: Job) -> str:
         """Return how a job ended, as a phrase; empty while it runs, and where an earlier server started it."""

@@ -3,7 +3,7 @@
 import { get, post } from "../api.js";
 import { attempt, h } from "../dom.js";
 import { choice, slider } from "../form_controls.js";
-import { percent, proportion } from "../format.js";
+import { percent, proportion, score } from "../format.js";
 import { quiz } from "./concepts_quiz.js";
 import { screen } from "./explore_walk.js";
 import { generatorPage, loaded, runChoice } from "./generators.js";
@@ -82,7 +82,7 @@ function starting(page, finders, anew) {
 }
 
 // Return the hit rate of all sentences beside chance.
-function verdict({ rate, chance, beyond_chance: beyond, handles: all, doses }, report) {
+function verdict({ rate, chance, beyond_chance: beyond, handles: all, doses, path_length: length }, report) {
   const beyondChance = all.filter((each) => each.beyond_chance).length;
   const bars = h("div", { class: "rates" }, bar("T, all sentences", rate), bar("T0, chance", { value: chance.level, low: chance.level, high: chance.level }));
   const steps = Object.entries(doses).sort(([a], [b]) => a - b).map(([dose, each]) => `${dose} sd ${proportion(each)}`).join(" · ");
@@ -90,7 +90,7 @@ function verdict({ rate, chance, beyond_chance: beyond, handles: all, doses }, r
     h("p", {}, `T = ${proportion(rate)} of fresh samples. Chance T0 = ${percent(chance.level)}: the larger of the sentences of other handles, `
       + `${percent(chance.permuted)}, and random directions of equal change, ${percent(chance.random)}. `
       + `${beyond ? "T is above chance" : "T is not surely above chance"}; ${beyondChance} of ${all.length} sentences are.`),
-    bars, h("p", { class: "hint" }, `By step: ${steps}. `, report && h("a", { href: `${report}?download` }, "Download the report")));
+    bars, h("p", { class: "hint" }, `By step: ${steps}. `, length && `Path length ${score(length)}; a linear generator has 1.23. `, report && h("a", { href: `${report}?download` }, "Download the report")));
 }
 
 // Return a bar from 0 to 100 % with its interval; the text beside it has the numbers.

@@ -1,9 +1,10 @@
 // A new training: data first, then the settings, then the command that will run.
 
-import { get, post, upload } from "../api.js";
+import { get, post } from "../api.js";
 import { attempt, field, h, say } from "../dom.js";
 import { bytes, count } from "../format.js";
 import { address } from "../address.js";
+import { dropZone, filePickers } from "./runs_upload.js";
 
 const TITLES = { train: "generate: a generator or a density model", classify: "classify: tell classes apart", regress: "predict numbers", harden: "classify, robust to small changes" };
 const NAMES = 5;
@@ -15,8 +16,12 @@ export async function showForm(main, parameters, signal) {
   const look = h("button", { type: "submit", class: "main" }, "Look into the data");
   const contents = h("div", {});
   const settings = h("form", { hidden: true });
+  const copied = (path) => {
+    source.value = path;
+    form.requestSubmit();
+  };
   const form = h("form", { class: "panel drop" }, h("h2", {}, "1. Data"),
-    h("div", { class: "fields" }, field("Data", source, help), filePicker(source, largest)), look, contents);
+    h("div", { class: "fields" }, field("Data", source, help), filePickers(largest, copied)), look, contents);
 
   form.addEventListener("submit", (event) => {
     event.preventDefault();
@@ -40,36 +45,9 @@ export async function showForm(main, parameters, signal) {
   });
   source.addEventListener("input", () => { settings.hidden = true; });
   main.append(h("p", {}, h("a", { href: "#/runs" }, "All runs")), h("h1", {}, "New training"), form, settings);
-  dropZone(form, (file) => send(file, source, largest, () => form.requestSubmit()));
+  dropZone(form, largest, copied);
   source.focus();
   if (source.value) form.requestSubmit();
-}
-
-function filePicker(source, largest) {
-  const input = h("input", { type: "file", onchange: () => input.files[0] && send(input.files[0], source, largest, () => input.form.requestSubmit()) });
-  return field("Or choose a file, or drop it here", input, `a zip of images, a csv, an npz, a recording ...; up to ${bytes(largest)}`);
-}
-
-function dropZone(zone, onFile) {
-  zone.addEventListener("dragover", (event) => { event.preventDefault(); zone.classList.add("over"); });
-  zone.addEventListener("dragleave", () => zone.classList.remove("over"));
-  zone.addEventListener("drop", (event) => {
-    event.preventDefault();
-    zone.classList.remove("over");
-    const files = event.dataTransfer.files;
-    if (files.length === 1) onFile(files[0]);
-    else say("Drop one file: pack several into a zip, or write the path of their folder into the field.", true);
-  });
-}
-
-function send(file, source, largest, then) {
-  return attempt(async () => {
-    if (file.size > largest) throw new Error(`${file.name} is larger than ${bytes(largest)}: write its path into the field instead.`);
-    say(`Copying ${file.name} ...`);
-    source.value = (await upload("/api/upload", file)).source;
-    say(`${file.name} is copied`);
-    then();
-  });
 }
 
 // What is in the data, and what would be left out.
