@@ -12,7 +12,7 @@ import shlex
 import statistics
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
@@ -64,6 +64,28 @@ def to_text(values: list[float], form: str = ".2f") -> str:
 def log(text: str) -> None:
     """Print a line with the time to stderr, at once."""
     print(time.strftime("%H:%M:%S"), text, file=sys.stderr, flush=True)
+
+
+def read(name: str) -> dict[str, Any]:
+    """Return the content of `results/<name>.json`."""
+    content: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
+    return content
+
+
+def markdown(heads: Sequence[object], rows: Iterable[Iterable[object]]) -> str:
+    """Return a table in Markdown."""
+    lines = ["|" + "|".join(" " if cell == "" else f" {cell} " for cell in row) + "|" for row in (heads, *rows)]
+    return "\n".join([lines[0], "|" + "---|" * len(heads), *lines[1:]])
+
+
+def interval(of: Mapping[str, float], form: str) -> str:
+    """Return `value (low to high)`."""
+    return f"{of['value']:{form}} ({of['low']:{form}} to {of['high']:{form}})"
+
+
+def percent(fraction: float, digits: int) -> str:
+    """Return a fraction as percent."""
+    return f"{100 * fraction:.{digits}f} %"
 
 
 def hardware() -> dict[str, Any]:

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
 SCRIPTS = sorted(path.stem for path in FOLDER.glob("*.py"))
 OPTIONAL = {"torchmetrics", "sklearn"}
 """Packages of other tools, which not every environment has."""
-WITHOUT_ARGUMENTS = {"classifier_runs", "judge", "mnist_classifier", "record", "table", "trials"}
+WITHOUT_ARGUMENTS = {
+    "classifier_runs", "judge", "mnist_classifier", "page_classifiers", "page_generators", "page_others", "record",
+    "trials",
+}  # fmt: skip
 """Shared modules, and scripts that take no arguments."""
 
 CHECK = """
@@ -52,3 +59,13 @@ def test_every_script_imports_and_parses_its_arguments(tmp_path: Path) -> None:
 def test_every_script_is_named_in_the_readme() -> None:
     text = (FOLDER / "README.md").read_text(encoding="utf-8")
     assert [name for name in SCRIPTS if f"{name}.py" not in text] == []
+
+
+def test_tables_of_the_page_are_those_of_the_json_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A table that differs was typed: `python benchmarks/table.py --write` writes it from the measured figures."""
+    monkeypatch.syspath_prepend(str(FOLDER))
+    table = importlib.import_module("table")
+    page = table.PAGE.read_text(encoding="utf-8")
+    assert sorted(re.findall("<!-- begin (.*) -->", page)) == sorted(table.TABLES)
+    assert sorted(re.findall("<!-- end (.*) -->", page)) == sorted(table.TABLES)
+    assert table.written(page) == page

@@ -1,0 +1,215 @@
+"""Tables of docs/results.md on density models, other kinds of data, tuning, scores and speed, from JSON files."""
+
+from __future__ import annotations
+
+from statistics import fmean
+from typing import Any
+
+from record import interval, markdown, percent, read
+
+
+def density() -> str:
+    models = {name: of for name, of in read("density")["models"].items() if "bytes" not in name}
+    order = ("made", "rbm", "dbm", "pixelcnn", "pixelcnn --scales 2")
+    notes = {"rbm": ", between AIS and RAISE", "dbm": ", between AIS and RAISE, overlapping"}
+
+    def row(name: str) -> list[str]:
+        of = models[name]
+        nll = " and ".join(interval(of[key], ".1f") for key in ("nll", "nll_raise") if key in of)
+        packed = of.get("packed")
+        return [
+            f"`{name}`{notes.get(name, '')}", f"{of['cpu_seconds']:.0f}", nll, f"{of['nll_of_samples']['value']:.1f}",
+            f"{of['fd']['value']:.2f}", f"{of['seconds_a_sample']:.4f}",
+            f"{packed['bytes']:,} bytes" if packed else "",
+            f"{packed['code_bytes'] / packed['stated_bytes']:.3f}" if packed else "",
+        ]  # fmt: skip
+
+    independent = f"{models['made']['protocol']['independent']:.1f}"
+    heads = (
+        "model", "CPU seconds", "-log p, nats", "of its own samples", "Fréchet distance",
+        "seconds a sample, 64 together", "1,000 digits packed", "code to stated bits",
+    )  # fmt: skip
+    names = [*order, *(name for name in models if name not in order)]
+    return markdown(heads, [["independent pixels", "", independent, *[""] * 5], *map(row, names)])
+
+
+def series() -> str:
+    of = read("series_sp500")["seeds"]["0"]
+    scores = {
+        "mean acf[|x|]": ".2f",
+        "mean leverage": ".3f",
+        "kurtosis": ".1f",
+        "two-sample AUC": ".2f",
+        "two-sample AUC of the test": ".2f",
+    }
+    names = ("r3", "block bootstrap", "GARCH-t", "VAR(1)", "iid bootstrap", "copies")
+
+    def band(score: str, form: str) -> str:
+        values = of["sub_periods"].get(score)
+        return f"{min(values):{form}} to {max(values):{form}}" if values else ""
+
+    rows = [
+        [
+            "`r3`" if name == "r3" else name,
+            *(interval(of["of_generators"][name][score], form) for score, form in scores.items()),
+        ]
+        for name in names
+    ]
+    heads = ("generator", r"mean acf of \|x\|", "mean leverage", "kurtosis", "two-sample AUC", "of the test")
+    return markdown(heads, [["band of five real sub-periods", *(band(*item) for item in scores.items())], *rows])
+
+
+def sound_words() -> str:
+    of = read("sounds")["by_seed"]["0"]
+
+    def share(name: str) -> str:
+        return f"{percent(of[name]['value'], 1)} ({100 * of[name]['low']:.1f} to {100 * of[name]['high']:.1f})"
+
+    rows = [
+        (
+            "digit recognised by a `speech_cnn` of real recordings",
+            share("recognised"),
+            percent(of["recognised_real"]["value"], 1),
+            "85 %",
+        ),
+        ("real recordings recognised by a `speech_cnn` of 2,700 samples alone", share("tstr_accuracy"), "", "80 %"),
+    ]
+    return markdown(("figure", "`r3`", "real", "target"), rows)
+
+
+def sounds() -> str:
+    scores = read("sounds")["by_seed"]["0"]["evaluation"]["kind_scores"]
+    names = ("real halves", "copies", "Gaussian")
+    rows = [
+        (f"`{of['name']}`", f"{of['value']:.3f}", *(f"{of['beside'][name]:.3f}" for name in names)) for of in scores
+    ]
+    return markdown(("score", "`r3`", *names), rows)
+
+
+def genes() -> str:
+    names = {"r3": "`r3`", "shrunk Gaussian": "shrunk Gaussian", "noisy copies": "noisy copies", "real": "real rows"}
+    scores = ("accuracy", "gamma", "t_ranks", "membership_auc")
+
+    def row(data: str, key: str, words: str) -> tuple[object, ...]:
+        of = read(f"genes_{data.lower()}")
+        means = of["means"][key]
+        cells = (
+            interval({**means[score], "value": means[score]["mean"]}, ".3f") if score in means else ""
+            for score in scores
+        )
+        return data, words, *cells, of["planted"].get(key, "")
+
+    heads = (
+        "data", "trained on", "accuracy on the other half", "gamma", "ranks of t", "membership AUC",
+        "planted rows back, of 3",
+    )  # fmt: skip
+    return markdown(heads, [row(data, *item) for data in ("Golub", "Singh") for item in names.items()])
+
+
+def restore() -> str:
+    cases = {
+        "hole_0": ("kate.png, in the hole under its mask (RGB), one seed", "+2"),
+        "foreman": ("foreman of Set14, x4 (Y, 4 pixels cut off)", "+0.5"),
+        "face": ("face of Set14, x4", "+0.5"),
+    }
+
+    def row(name: str, words: str, target: str) -> tuple[str, ...]:
+        [of] = read(f"restore_{name}")["cases"].values()
+        (simplest, first), *others = of["baselines"].items()
+        psnr = fmean(seed["psnr"] for seed in of["seeds"].values())
+        gain = f"{psnr - first:+.2f}" if psnr - first >= float(target) else f"**{psnr - first:+.2f}**"
+        known = "; ".join([simplest, *(f"{other.removesuffix(' fill')} {value:.2f}" for other, value in others)])
+        link = f"[restore_{name}](../benchmarks/results/restore_{name}.json)"
+        return words, f"{first:.2f} ({known})", f"{psnr:.2f}", gain, target, link
+
+    rows = [row(name, *words) for name, words in cases.items()]
+    return markdown(("picture", "simplest method", "restored", "gain", "target", "JSON"), rows)
+
+
+def tune() -> str:
+    surfaces = {
+        ("branin_hartmann", "branin"): ("Branin's function", 2),
+        ("branin_hartmann", "hartmann"): ("Hartmann's function", 6),
+        ("adult", "adult"): ("error of `tabular_mlp` on 1,920 validation rows of Adult", 4),
+    }
+
+    def row(place: tuple[str, str], words: str, fields: int) -> tuple[object, ...]:
+        results = read(f"tune_{place[0]}")
+        of = results["surfaces"][place[1]]
+        trials = f"{results['settings']['trials']} trials"
+        needed = ", ".join(str(run["needed"]) for run in of["runs"])
+        return words, fields, trials, needed, interval({**of, "value": of["fraction"]}, ".2f")
+
+    rows = [row(place, *words) for place, words in surfaces.items()]
+    return markdown(("surface", "fields", "random search", "trials needed", "of its trials"), rows)
+
+
+def nash() -> str:
+    """`before` is of the one small network that was the test, measured once, without a JSON file."""
+    sets = [read(name)["mixtures"] for name in ("nash", "nash_cifar")]
+    before = {
+        "five of ten classes": "62 to 65", "noise of 4/255": "49.9", "a tenth with noise of 4/255": "50",
+        "a tenth blurred": "51.6", "a grey corner pixel": "77.5",
+    }  # fmt: skip
+
+    def cells(of: dict[str, Any]) -> tuple[str, str]:
+        mean = f"{100 * of['mean']:.3g}"
+        return mean if of["reached"] >= 0.9 else f"**{mean}**", f"{100 * of['reached']:.0f} %"
+
+    rows = [
+        (name, f"{100 * of['possible']:.0f}", before.get(name, ""), *cells(of), *cells(sets[1][name]))
+        for name, of in sets[0].items()
+    ]
+    heads = (
+        "samples", "possible", "before, MNIST", "MNIST", "of the excess", "CIFAR-10 (JPEG re-encoded)", "of the excess",
+    )  # fmt: skip
+    return markdown(heads, rows)
+
+
+def intervals() -> str:
+    covered = [score["covered"] for scores in read("intervals")["settings"].values() for score in scores.values()]
+    parts = {
+        "on target (90 to 98 %)": [share for share in covered if 0.9 <= share <= 0.98],
+        "too wide": [share for share in covered if share > 0.98],
+        "too narrow": [share for share in covered if share < 0.9],
+    }
+
+    def width(shares: list[float]) -> str:
+        low, high = (f"{100 * share:.4g}" for share in (min(shares), max(shares)))
+        return f"{low} %" if low == high else f"{low} to {high} %"
+
+    rows = [(name, len(shares), width(shares)) for name, shares in parts.items()]
+    return markdown((f"of {len(covered)} intervals", "number", "coverage"), rows)
+
+
+def harden_chance() -> str:
+    runs = [read(f"harden_chance_{data}")["runs"] for data in ("mnist", "fashion-mnist")]
+
+    def cells(of: list[dict[str, Any]]) -> tuple[str, str, str]:
+        clean, robust = ([100 * run[name]["value"] for run in of] for name in ("clean", "robust"))
+        few = ".1f" if max(robust) < 10 else ".0f"
+        lows = f"{min(clean):.1f} to {max(clean):.1f} %", f"{min(robust):{few}} to {max(robust):{few}} %"
+        return *lows, f"{sum(bool(run['verdict']) for run in of)} of {len(of)}"
+
+    methods = sorted({run["method"] for run in runs[0]})
+    rows = [
+        (f"`{name}`", *(cell for of in runs for cell in cells([run for run in of if run["method"] == name])))
+        for name in methods
+    ]
+    parts = ("clean", "robust", "said to be not robust")
+    heads = [f"{data}: {part}" if part == "clean" else part for data in ("MNIST", "Fashion-MNIST") for part in parts]
+    return markdown(("method", *heads), rows)
+
+
+def step_recipes() -> str:
+    of = {name.split()[0]: at for name, at in read("step_recipes").items() if name.endswith("32x32x3")}
+    times = [f"{at['times_faster_than']['textbook']['median']:.2f}" for at in of.values()]
+    return markdown([f"`{name}`" for name in of], [times])
+
+
+TABLES = {
+    function.__name__: function
+    for function in (
+        density, series, sound_words, sounds, genes, restore, tune, nash, intervals, harden_chance, step_recipes,
+    )
+}  # fmt: skip
