@@ -29,6 +29,7 @@ from sparring.engine.seeds import check_seed
 from sparring.engine.version import __version__
 from sparring.models.capabilities import Predictor
 from sparring.models.generator import GeneratorModel
+from sparring.models.hub import results_folder
 from sparring.models.load import load
 
 DEFAULT_FINDER = "regression"
@@ -62,7 +63,7 @@ def explain(
     _check(finder, handles, n, seed)
     options: dict[str, Any] = {} if checkpoint is None else {"checkpoint": checkpoint}
     model, progress = load(run, net=net, **options), progress or Progress()
-    folder = Path(run) if Path(run).is_dir() else Path(run).parent
+    folder = results_folder(run)
     if isinstance(model, Predictor):
         if finder is not None or handles is not None or device != "auto":
             raise UsageError(

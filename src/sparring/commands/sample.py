@@ -36,6 +36,7 @@ from sparring.models.completion import WHO_COMPLETES, Fills, complete
 from sparring.models.density import DensityModel
 from sparring.models.generator import GeneratorModel
 from sparring.models.given_half import HalfInference
+from sparring.models.hub import results_folder
 from sparring.models.load import load_capable
 from sparring.report.format import csv_text
 
@@ -103,11 +104,10 @@ def sample(
     model, label, given = conditioned(model.spec, model, requested)
     noise = truncation and f"{truncation:g}"
     settings = requested.named() | _set(checkpoint=checkpoint, truncation=noise, steps=steps)
-    run = Path(run) if Path(run).is_dir() else Path(run).parent
-    out = _place(model.spec, run, out, n, ["samples", str(seed), *map(_name_part, settings.items())])
+    out = _place(model.spec, results_folder(run), out, n, ["samples", str(seed), *map(_name_part, settings.items())])
     selected = model.label(label) if label is not None else None
     described = (f"{name} {value}" for name, value in settings.items())
-    about = ", ".join([f"run {run.resolve().name}, seed {seed}", *described])
+    about = ", ".join([f"run {results_folder(run).resolve().name}, seed {seed}", *described])
     if (given, mask) != (None, None):
         filled = _fills(model, given, mask, n, seed, label)
         path = _write(model.spec, iter([filled.rows]), out, about, grid)

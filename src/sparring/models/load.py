@@ -12,10 +12,11 @@ from sparring.engine.errors import UsageError, did_you_mean
 from sparring.models.capabilities import lacking, require
 from sparring.models.classifier import Classifier, load_classifier
 from sparring.models.generator import GeneratorModel
+from sparring.models.hub import PLAYERS
 from sparring.models.load_generator import load_generator
 from sparring.models.obfuscator import ObfuscatorModel, load_obfuscator
 from sparring.models.regressor import Regressor, load_regressor
-from sparring.models.saved import PLAYERS, main_player, read_metadata, saved_players
+from sparring.models.saved import main_player, read_metadata, saved_players
 
 C = TypeVar("C")
 

@@ -13,7 +13,7 @@ from sparring.engine.run_folder import Run
 from sparring.engine.seeds import mix
 from sparring.models.density import ClassDensityModel, DensityModel
 from sparring.models.generator import GeneratorModel
-from sparring.models.saved import read_model
+from sparring.models.saved import model_folder, read_model
 from sparring.nets.batchnorm_stats import batch_norms, estimate_batchnorm_stats
 from sparring.nets.density_net import DensityNet
 from sparring.recipes.recipe import GeneratorRecipe
@@ -60,8 +60,7 @@ def load_generator(
     recipe, tensors, metadata = saved.recipe, saved.tensors, dict(saved.metadata)
     check_truncation(truncation, recipe)
     if checkpoint is not None or raw:
-        folder = Path(path) if Path(path).is_dir() else Path(path).parent
-        tensors = Run(folder).weights("last" if checkpoint is None else checkpoint, raw=raw)
+        tensors = Run(model_folder(path)).weights("last" if checkpoint is None else checkpoint, raw=raw)
     try:
         counts = tuple(metadata.pop("class_counts"))
         vectors = tuple(tuple(map(float, vector)) for vector in metadata.pop("vectors", ()))

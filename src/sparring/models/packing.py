@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from sparring.engine.errors import SparringError, UsageError
 from sparring.engine.rans import Decoder, Exhausted, counts_of, encode, intervals
 from sparring.models.density import DensityModel
+from sparring.models.saved import model_folder
 from sparring.nets.density_net import Codes
 
 MAGIC = b"sparring-pack-1\n"
@@ -158,8 +159,7 @@ def unpack_rows(model: DensityModel, packed: PackedFile, name: str, on_progress:
 
 def fingerprint_of(path: str | Path) -> str:
     """Return the SHA-256 of a saved generator: a run folder or one of its two files."""
-    folder = Path(path) if Path(path).is_dir() else Path(path).parent
-    return hashlib.sha256((folder / "generator.safetensors").read_bytes()).hexdigest()
+    return hashlib.sha256((model_folder(path) / "generator.safetensors").read_bytes()).hexdigest()
 
 
 def _check_codes(model: DensityModel) -> None:

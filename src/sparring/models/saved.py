@@ -15,11 +15,10 @@ from sparring.engine.data_spec import DataSpec, spec_from_json, spec_to_json
 from sparring.engine.errors import SparringError, UsageError
 from sparring.engine.run_folder import FORMAT, Run, read_json
 from sparring.engine.safetensors_io import load_file, write_tensors
+from sparring.models.hub import PLAYERS, local_path
 from sparring.recipes import RECIPES, recipe_class, usage
 from sparring.recipes.recipe import Recipe, from_settings, to_settings
 
-PLAYERS = ("classifier", "regressor", "generator", "obfuscator")
-"""Players that are saved, the one that a run is about first."""
 COMMANDS = {"generator": "sparring sample", "obfuscator": "sparring encode"}
 """Player -> command that uses it; of the others `sparring predict`."""
 OWN_FIELDS = ("format", "player", "capabilities", "spec", "recipe", "settings")
@@ -78,13 +77,13 @@ def saved_players(path: str | Path) -> list[str]:
     path = Path(path)
     if path.stem in PLAYERS and path.suffix in (".json", ".safetensors"):
         return [path.stem]
-    return [player for player in PLAYERS if (path / f"{player}.json").exists()]
+    return [player for player in PLAYERS if (local_path(path) / f"{player}.json").exists()]
 
 
 def read_metadata(path: str | Path, player: str) -> dict[str, Any]:
     """Return all of `<player>.json`; raise UsageError where it is missing, SparringError where it is damaged."""
-    folder = _folder(path)
-    if not Path(path).exists():
+    folder = model_folder(path)
+    if not local_path(path).exists():
         raise UsageError(
             f"there is no '{path}': give a run folder, or a folder with {player}.json and {player}.safetensors"
         )
@@ -112,7 +111,7 @@ def read_model(path: str | Path, player: str) -> SavedModel:
             f"{path}: {player}.json lacks or misnames {error}: another version of Sparring wrote it. "
             "Train the model anew"
         ) from error
-    weights = _folder(path) / f"{player}.safetensors"
+    weights = model_folder(path) / f"{player}.safetensors"
     try:
         tensors = load_file(weights)
     except Exception as error:  # whatever a damaged file makes the parser raise
@@ -121,8 +120,9 @@ def read_model(path: str | Path, player: str) -> SavedModel:
     return SavedModel(Path(path), player, capabilities, spec, recipe, tensors, metadata)
 
 
-def _folder(path: str | Path) -> Path:
-    path = Path(path)
+def model_folder(path: str | Path) -> Path:
+    """Return the folder of the model at `path`: a folder, one of a model's two files, or an address of the hub."""
+    path = local_path(path)
     return path if path.is_dir() else path.parent
 
 
@@ -147,7 +147,7 @@ def _reason(folder: Path, player: str) -> str:
 def main_player(path: str | Path) -> str | None:
     """Return the player that the run at `path` is about, saved or not; None where there is neither run nor model."""
     players = saved_players(path)
-    run = Run(_folder(path))
-    if Path(path).is_dir() and run.exists and (entry := RECIPES.get(run.settings["recipe"]["name"])):
+    run = Run(model_folder(path))
+    if local_path(path).is_dir() and run.exists and (entry := RECIPES.get(run.settings["recipe"]["name"])):
         return entry.trains
     return players[0] if players else None

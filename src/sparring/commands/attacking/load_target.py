@@ -21,6 +21,7 @@ from sparring.engine.errors import SparringError, UsageError
 from sparring.models.answers import NONE
 from sparring.models.capabilities import Predictor
 from sparring.models.classifier import Classifier, load_classifier
+from sparring.models.hub import is_hub_model
 from sparring.models.load import check_capable
 
 KINDS = (
@@ -69,7 +70,7 @@ def load_target(name: str | Path, device: torch.device | None = None, net: nn.Mo
     """
     name, path = str(name), Path(name)
     device = device or torch.device("cpu")
-    if os.path.isdir(path) or path.name in ("classifier.json", "classifier.safetensors"):
+    if os.path.isdir(path) or path.name in ("classifier.json", "classifier.safetensors") or is_hub_model(name):
         check_capable(path, Predictor)
         classifier = load_classifier(path, net)
         classifier.net.to(device)

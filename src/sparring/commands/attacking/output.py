@@ -10,6 +10,7 @@ from typing import Any
 
 from sparring.commands.attacking.load_target import Target
 from sparring.engine.atomic_io import explain_os_errors, remove, write
+from sparring.models.hub import results_folder
 
 CHUNKS = "parts"
 """Folder of the saved chunks of an unfinished evaluation (`resumable`), inside the output folder."""
@@ -20,8 +21,7 @@ def output_folder(target: Target, command: str, out: str | Path | None) -> Path:
     if out is not None:
         return Path(out)
     if target.classifier is not None:
-        path = Path(target.name)
-        return (path if path.is_dir() else path.parent) / command
+        return results_folder(target.name) / command
     return Path(f"{command}-" + re.sub(r"[^\w.]+", "-", Path(target.name).name))
 
 

@@ -68,6 +68,8 @@ def classifier_effects(
 
 def _examples(model: Predictor, run: Path, source: str | Path | None) -> tuple[Dataset, str]:
     """Return the test examples where there is a test split, else all."""
+    if source is None and not Run(run).exists:
+        raise UsageError("--data SOURCE is needed: the model was not trained here, and does not know the examples")
     data = open_run_data(Run(run)) if source is None else open_like(model, source)
     if data.report.splits.get("test"):
         return data.split("test"), "test split"

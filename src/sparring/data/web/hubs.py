@@ -57,12 +57,10 @@ def fetch_from_hub(address: str) -> HubData | None:
 
 def _hugging_face(name: str, revision: str | None) -> HubData:
     """Fetch the Parquet files that the hub has of a data set, at the commit of the revision."""
-    base = os.environ.get(HUGGING_FACE_ENDPOINT, "https://huggingface.co").rstrip("/")
-    about = _json(f"{base}/api/datasets/{name}" + (f"/revision/{revision}" if revision else ""))
-    commit = str(about.get("sha", ""))
-    if not re.fullmatch(r"[0-9a-f]{40}", commit):
-        raise SparringError(f"the hub names no commit of '{name}': it cannot be fetched safely, give its files")
-    listed = _json(f"{base}/api/datasets/{name}/parquet")
+    base = hugging_face()
+    about = json_at(f"{base}/api/datasets/{name}" + (f"/revision/{revision}" if revision else ""))
+    commit = commit_of(about, name)
+    listed = json_at(f"{base}/api/datasets/{name}/parquet")
     if not isinstance(listed, dict) or not listed:
         raise SparringError(
             f"the hub has no Parquet files of '{name}': download its files by hand, and give the folder"
@@ -85,7 +83,7 @@ def _hugging_face(name: str, revision: str | None) -> HubData:
 def _open_ml(number: str) -> HubData:
     """Fetch the Parquet file of a data set by its number, whose version never changes."""
     base = os.environ.get(OPEN_ML_ENDPOINT, "https://www.openml.org").rstrip("/")
-    about = _json(f"{base}/api/v1/json/data/{number}").get("data_set_description") or {}
+    about = json_at(f"{base}/api/v1/json/data/{number}").get("data_set_description") or {}
     url = about.get("parquet_url") or about.get("parquet_url_1")
     if not url:
         raise SparringError(f"OpenML has no Parquet file of data set {number}: download it by hand, and give the file")
@@ -95,7 +93,20 @@ def _open_ml(number: str) -> HubData:
     return HubData(folder, evidence, about.get("default_target_attribute"), str(about.get("licence") or ""))
 
 
-def _json(address: str) -> Any:
+def hugging_face() -> str:
+    """Return the address of the Hugging Face hub, or of the server with its interface that $HF_ENDPOINT names."""
+    return os.environ.get(HUGGING_FACE_ENDPOINT, "https://huggingface.co").rstrip("/")
+
+
+def commit_of(about: Any, name: str) -> str:
+    """Return the commit in what the hub says about a repository; raise SparringError where it names none."""
+    commit = str(about.get("sha", "")) if isinstance(about, dict) else ""
+    if not re.fullmatch(r"[0-9a-f]{40}", commit):
+        raise SparringError(f"the hub names no commit of '{name}': it cannot be fetched safely, give its files")
+    return commit
+
+
+def json_at(address: str) -> Any:
     """Return the JSON at an address; raise SparringError where there is none."""
     content = fetch(address)
     try:

@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 
 import torch
 
+from sparring.models.hub import PLAYERS
 from sparring.models.load import load_capable
-from sparring.models.saved import PLAYERS
 
 CAPACITY = 6
 """Models that stay in memory."""
