@@ -32,7 +32,8 @@ Start with:
   sparring sample runs/digits-r3 -n 64      draw 64 new digits from it
   sparring classify photos/ --minutes 10    train a classifier on your own images, one folder a class
 
-SOURCE is your data: a folder, an archive, a file or a URL. RUN is the folder that a training writes.
+SOURCE is your data: a folder, an archive, a file or a URL. RUN is the folder that a training writes, or a model of the
+Hugging Face hub, hf:owner/name.
 
 Commands:
 {commands}

@@ -1,4 +1,4 @@
-"""Files of a repository of the Hugging Face hub at one commit: bounded, and checked by the hashes that the hub names."""
+"""Files of a repository of the Hugging Face hub at one commit: bounded, compared with the hashes that the hub names."""
 
 from __future__ import annotations
 
