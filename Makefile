@@ -6,7 +6,7 @@ else
 BIN := .venv/bin
 endif
 
-.PHONY: install dev demo test check site clean
+.PHONY: install dev demo test check site bench clean
 
 install: $(BIN)/sparring  ## .venv with the package and the demo's data
 
@@ -33,6 +33,9 @@ test: check  ## and the tests, one process a core
 
 site: dev  ## the pages as a site, with an API reference: .site/html/index.html
 	$(BIN)/python .ci/site.py
+
+bench: dev  ## the short form of each benchmark: which figures moved since the recorded ones
+	$(BIN)/python benchmarks/bench.py
 
 clean:
 	$(PYTHON) -c "import shutil; [shutil.rmtree(p, True) for p in ('.venv', '.site', 'runs', '.mypy_cache', '.ruff_cache', '.pytest_cache')]"

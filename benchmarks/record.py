@@ -20,7 +20,9 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
-RESULTS = HERE / "results"
+RESULTS = Path(os.environ.get("BENCHMARK_RESULTS", HERE / "results"))
+CACHE = Path(os.environ.get("BENCHMARK_CACHE", HERE / "cache"))
+"""Finished trainings, with which a stopped benchmark goes on; `bench.py` sets both to folders of its own."""
 PACKAGES = ("sparring", "torch", "numpy", "pillow")
 
 

@@ -18,9 +18,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from record import HERE, data_folder
+from record import CACHE, data_folder
 
-CACHE_FOLDER = HERE / "cache" / "trials"
+CACHE_FOLDER = CACHE / "trials"
 ALONE = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"}
 
 
