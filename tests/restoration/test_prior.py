@@ -19,7 +19,7 @@ from sparring.restoration.architecture import (
     input_size,
 )
 from sparring.restoration.prior import Fit, ImagePrior
-from sparring.restoration.task import Task, noise_task
+from sparring.restoration.task import Task, mask_task, noise_task
 from sparring.restoration.views import View, views_for
 
 VIEWS = {"mask": "holes", "noise": "pixels"}
@@ -41,6 +41,27 @@ def test_a_view_does_not_depend_on_what_is_fitted_or_held_out(kind: str) -> None
     torch.testing.assert_close(again.picture * visible, view.picture * visible)
     if kind == "mask":  # the mean of the neighbours of a noisy pixel may hold others that are hidden
         torch.testing.assert_close(again.picture, view.picture, atol=5e-3, rtol=0)
+
+
+@pytest.mark.parametrize("hole", ["lower half", "all but a pixel", "all but a column", "small"])
+def test_some_pixels_stay_visible_whatever_the_hole(hole: str) -> None:
+    known = torch.ones(1, 1, 16, 16)
+    if hole == "lower half":
+        known[:, :, 8:] = 0
+    elif hole == "small":
+        known[:, :, 3:5, 3:5] = 0
+    else:
+        known[:] = 0
+        known[:, :, :, 8] = 1 if hole == "all but a column" else known[:, :, :, 8]
+        known[:, :, 8, 8] = 1
+    for seed in range(2):
+        task = mask_task(torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(seed)), known, seed)
+        for step in range(8):
+            view = views_for(task, "holes", seed)(batch(step))
+            assert bool(torch.isfinite(view.picture).all())
+            assert float((task.fitted - view.fitted).sum()) >= 0.1 * float(task.fitted.sum())
+            if hole in ("lower half", "small"):
+                assert bool(view.fitted.any())
 
 
 def test_the_mean_of_neighbours_leaves_the_pixel_itself_out() -> None:

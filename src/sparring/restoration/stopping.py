@@ -26,8 +26,11 @@ def moving_moments(
 
 
 def masked_error(x: Tensor, y: Tensor, where: Tensor) -> Tensor:
-    """Return the mean square difference of `x` and `y` `[1, C, H, W]` where the weights `[1, 1, H, W]` are 1."""
-    return ((x - y).square() * where).sum() / (where.sum() * x.shape[1])
+    """Return the mean square difference of `x` and `y` `[1, C, H, W]` where the weights `[1, 1, H, W]` are 1.
+
+    It is 0 where there are none.
+    """
+    return ((x - y).square() * where).sum() / (where.sum() * x.shape[1]).clamp_min(1)
 
 
 def sure(residual: Tensor, sigma: float, divergence: Tensor | float = 0.0) -> Tensor:

@@ -25,6 +25,10 @@ HOLE_VIEWS = 4
 """Number of different sets of hidden holes: each is filled once, before the fit."""
 SHIFTS_PER_VIEW = 3
 """Shifted copies of the holes in each set."""
+MOST_SHIFTS = 50
+"""Shifts that are tried for a set until one hides something."""
+VISIBLE_FRACTION = 0.1
+"""Least proportion of the fitted pixels that a set leaves."""
 NEIGHBOURS = torch.tensor([[0.5, 1, 0.5], [1, 0, 1], [0.5, 1, 0.5]]) / 6
 """Weights of the neighbours that stand for a hidden pixel."""
 
@@ -64,13 +68,25 @@ def hole_views(task: Task, seed: int) -> Views:
     generator = torch.Generator().manual_seed(mix(seed, 4))
     holes, views = 1 - task.known(), []
     for _ in range(HOLE_VIEWS):
-        hidden = torch.zeros_like(holes)
-        for _ in range(SHIFTS_PER_VIEW):
-            shift = [int(torch.randint(side, (), generator=generator)) for side in task.size]
-            hidden = torch.maximum(hidden, holes.roll(shift, (2, 3)))
-        hidden = hidden * task.fitted
+        hidden = shifted_holes(holes, task.fitted, generator)
         views.append(View(edge_fill(task.observed, task.fitted - hidden), hidden, 1 - task.fitted + hidden))
     return lambda batch: views[int(batch.uniform(1) * HOLE_VIEWS)]
+
+
+def shifted_holes(holes: Tensor, fitted: Tensor, generator: torch.Generator) -> Tensor:
+    """Return shifted copies of the `holes` among the `fitted` pixels, all weights `[1, 1, H, W]`.
+
+    A shift that would leave fewer than VISIBLE_FRACTION of the fitted pixels is passed over: a fill needs some.
+    """
+    hidden = torch.zeros_like(holes)
+    for k in range(MOST_SHIFTS):
+        if k >= SHIFTS_PER_VIEW and bool(hidden.any()):
+            break
+        shift = [int(torch.randint(side, (), generator=generator)) for side in holes.shape[2:]]
+        more = torch.maximum(hidden, holes.roll(shift, (2, 3)) * fitted)
+        if float((fitted - more).sum()) >= VISIBLE_FRACTION * float(fitted.sum()):
+            hidden = more
+    return hidden
 
 
 def pixel_views(task: Task, seed: int) -> Views:

@@ -14,11 +14,10 @@ import pytest
 from PIL import Image
 
 import sparring
-from sparring.recipes.density.boltzmann import RBM
-from sparring.recipes.generators.r3 import R3
 
 from ..browser import Server, browsing, needs_browser, serving
 from ..test_accessible import AXE, FIND_VIOLATIONS, TAGS
+from .generators import write_generators
 
 pytestmark = [needs_browser, pytest.mark.slow]
 WAIT_SECONDS = 20
@@ -27,10 +26,7 @@ PIXELS = "return [...arguments[0].getContext('2d').getImageData(0, 0, 8, 8).data
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    runs = tmp_path_factory.mktemp("runs")
-    sparring.train("digits", R3(width=4, latent_dim=8, batch_size=8), images=64, out=runs / "r3")
-    sparring.train("digits", RBM(hidden=8, sample_sweeps=2), images=200, out=runs / "rbm")
-    return runs
+    return write_generators(tmp_path_factory.mktemp("runs"))
 
 
 @pytest.fixture(scope="module")
@@ -141,10 +137,11 @@ def test_two_checkpoints_with_equal_latents(page: Page, folder: Path) -> None:
     assert [each.get_attribute("data-seed") for each in page.all("[data-seed]")] == ["0", "1", "2", "3"] * 2
 
 
-def test_a_hole_is_painted_by_keyboard_and_filled(page: Page) -> None:
-    page.open("explore?run=rbm&count=4")
+@pytest.mark.parametrize("run", ["rbm", "dbm", "pixelcnn"])
+def test_a_hole_is_painted_by_keyboard_and_filled(page: Page, run: str) -> None:
+    page.open(f"explore?run={run}&count=4")
     page.until(lambda: page.all("[data-seed] canvas"))
-    assert "nats" in page.one("figcaption").text
+    assert {"pixelcnn": "bits/dim"}.get(run, "nats") in page.one("figcaption").text
     easel = page.one("canvas.easel")
     page.until(lambda: easel.get_attribute("width") == "8")
     before = page.pixels(easel)
@@ -154,6 +151,29 @@ def test_a_hole_is_painted_by_keyboard_and_filled(page: Page) -> None:
     page.button("Lower half").click()
     page.button("Fill the hole").click()
     page.until(lambda: page.one("main").text.count("log P -") == 6)
+
+
+def test_the_deep_image_prior_fills_a_hole(page: Page) -> None:
+    page.open("explore?run=large&count=4")
+    easel = page.one("canvas.easel")
+    page.until(lambda: easel.get_attribute("width") == "16")
+    page.button("Lower half").click()
+    minutes = page.one("input[max='30']")
+    minutes.clear()
+    minutes.send_keys("0.1")
+    page.button("Fill by the deep image prior").click()
+    page.until(lambda: page.all("figure img[alt^='deep image prior']"), seconds=120)
+
+
+def test_the_picture_to_complete_is_in_the_address(page: Page) -> None:
+    page.open("explore?run=r3&count=4&picture=data&row=3")
+    easel = page.one("canvas.easel")
+    page.until(lambda: easel.get_attribute("width") == "8")
+    number = page.driver.find_element("xpath", "//label[contains(., 'Number of the image')]//input")
+    assert number.is_displayed() and number.get_attribute("value") == "3"
+    number.send_keys("4")
+    page.until(lambda: "row=34" in page.driver.current_url)
+    assert "needs larger pictures" in page.one("main").text
 
 
 def test_concepts_are_explained_moved_and_tested(page: Page, folder: Path) -> None:
@@ -180,6 +200,15 @@ def test_concepts_are_explained_moved_and_tested(page: Page, folder: Path) -> No
     page.until(lambda: not page.all(".quiz button:disabled"))
     page.one(".quiz button").click()
     page.until(lambda: "of 2 right" in page.one("main").text)
+    page.driver.set_script_timeout(120)
+    page.driver.execute_script(AXE.read_text(encoding="utf-8"))
+    assert page.driver.execute_async_script(FIND_VIOLATIONS, TAGS) == []
+
+
+@pytest.mark.parametrize("kind", ["audio", "series", "table"])
+def test_no_violation_on_the_page_of_another_kind(page: Page, kind: str) -> None:
+    page.open(f"explore?run={kind}&count=4")
+    page.until(lambda: page.all({"audio": "main audio", "series": "main svg", "table": "main table"}[kind]))
     page.driver.set_script_timeout(120)
     page.driver.execute_script(AXE.read_text(encoding="utf-8"))
     assert page.driver.execute_async_script(FIND_VIOLATIONS, TAGS) == []

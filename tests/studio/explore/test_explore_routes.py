@@ -5,58 +5,33 @@ from __future__ import annotations
 import io
 import json
 import shutil
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
-from tests.kinds import KINDS
 
 import sparring
-from sparring.engine.device import Hardware
 from sparring.engine.image_io import GENERATED
-from sparring.models.load_generator import generator_model
-from sparring.recipes.density.boltzmann import RBM
-from sparring.recipes.density.flow import FlowRecipe
-from sparring.recipes.generators.biggan import BigGAN
-from sparring.recipes.generators.r3 import R3
 
 from ..client import Client
-
-SMALL = {"width": 4, "latent_dim": 8, "batch_size": 8}
+from .generators import write_generators
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """`r3` was trained; the others are as networks begin."""
-    runs = tmp_path_factory.mktemp("runs")
-    sparring.train("digits", R3(**SMALL), images=32, out=runs / "r3")
-    spec = sparring.load(runs / "r3").spec
-    save(runs / "biggan", BigGAN(**SMALL), spec)
-    save(runs / "rbm", RBM(hidden=8, sample_sweeps=2), spec)
-    for name in ("audio", "series"):
-        save(runs / name, R3(**SMALL), KINDS[name].spec)
-    save(runs / "table", FlowRecipe(), KINDS["table"].spec)
-    (runs / "no run").mkdir()
-    return runs
-
-
-def save(folder: Path, recipe: Any, spec: Any) -> None:
-    """Write a run of an untrained generator."""
-    recipe = recipe.resolve(spec, Hardware(torch.device("cpu"), bf16=False))
-    net = recipe.nets(spec)["generator"].eval()
-    counts = (1,) * len(spec.classes) if recipe.classes(spec) else ()
-    generator_model(net, spec, recipe, counts, metadata={"custom_nets": False, "held_out": [-9.0]}).save(folder)
-    settings = json.loads((folder.parent / "r3/run.json").read_text())
-    (folder / "run.json").write_text(json.dumps(settings))
+    return write_generators(tmp_path_factory.mktemp("runs"))
 
 
 @pytest.fixture(scope="module")
 def client(folder: Path) -> Client:
     return Client(folder)
+
+
+UPPER_HALF = b64encode(bytes([1] * 32 + [0] * 32)).decode()
+"""A hole in digits of 8x8, a byte a pixel."""
 
 
 def refused(client: Client, path: str, **body: Any) -> str:
@@ -65,9 +40,8 @@ def refused(client: Client, path: str, **body: Any) -> str:
 
 def test_the_list_has_all_generators(client: Client) -> None:
     listed = {each["run"]: each["kind"] for each in client.get("generators")}
-    assert listed == {
-        "r3": "image", "biggan": "image", "rbm": "image", "audio": "audio", "series": "series", "table": "table"
-    }  # fmt: skip
+    images = dict.fromkeys(("r3", "biggan", "rbm", "dbm", "pixelcnn", "large"), "image")
+    assert listed == {**images, "audio": "audio", "series": "series", "table": "table"}
 
 
 def test_a_generator_has_what_its_page_needs(client: Client) -> None:
@@ -165,14 +139,21 @@ def test_downloads(client: Client) -> None:
     assert "are written as" in refused(client, "download", run="table", points=points, format=".png")
 
 
-def test_a_hole_is_filled_and_the_rest_stays(client: Client) -> None:
-    hole = np.zeros((8, 8), np.uint8)
-    hole[:4] = 1
-    at = {"run": "rbm", "row": 5, "hole": b64encode(hole.tobytes()).decode()}
+@pytest.mark.parametrize("run", ["rbm", "dbm", "pixelcnn"])
+def test_a_hole_is_filled_and_the_rest_stays(client: Client, run: str) -> None:
+    at = {"run": run, "row": 5, "hole": UPPER_HALF}
     before = client.post("picture", **at)
     answer = client.post("complete", n=3, **at)
-    assert len(answer["views"]) == len(answer["log_probabilities"]) == 3 and not answer["exact"]
-    assert before["width"] == 8 and answer["notes"]
+    assert len(answer["views"]) == len(answer["log_probabilities"]) == 3
+    assert answer["exact"] == (run == "pixelcnn") and before["width"] == 8
+    lower = [b64decode(view["pixels"])[len(b64decode(view["pixels"])) // 2 :] for view in (before, *answer["views"])]
+    if run == "pixelcnn":  # the others know black and white alone
+        assert len(set(lower)) == 1
+    assert len(set(lower[1:])) == 1
+
+
+def test_holes_that_fit_nothing_are_refused(client: Client) -> None:
+    at = {"run": "rbm", "row": 5, "hole": UPPER_HALF}
     assert "paint over" in refused(client, "complete", **{**at, "hole": b64encode(bytes(64)).decode()})
     assert "64" in refused(client, "complete", **{**at, "hole": b64encode(bytes(3)).decode()})
     assert "cannot complete" in refused(client, "complete", **{**at, "run": "r3"})

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from sparring.commands.explaining.generator import has_latent
 from sparring.commands.explaining.result import NAME, read_handles
+from sparring.commands.restoring.picture import MIN_SIDE_PIXELS
 from sparring.engine.errors import SparringError, UsageError
 from sparring.models.capabilities import Density, Sampler
 from sparring.models.density import DensityModel
@@ -64,6 +65,7 @@ def _generator(studio: Studio, name: str) -> dict[str, Any]:
         "levels": list(levels_of(model)), "checkpoints": [int(path.name) for path in run.checkpoints()],
         "best": best["nimg"] if best else None, "density": isinstance(model, DensityModel),
         "completes": isinstance(model.generator, Completes), "formats": formats(model.spec),
+        "restores": has_pixels(model.spec) and min(model.spec.shape[-2:]) >= MIN_SIDE_PIXELS,
         "explains": has_latent(model), "source": str(run.settings["data"]["source"]) if run.exists else "",
     }  # fmt: skip
 

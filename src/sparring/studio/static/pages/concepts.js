@@ -10,7 +10,7 @@ import { generatorPage, loaded, runChoice } from "./generators.js";
 
 export const title = "Concepts";
 
-const DEFAULTS = { run: "", seed: "0", label: "", moves: "", finder: "" };
+const DEFAULTS = { run: "", seed: "0", label: "", moves: "", finder: "", control: "" };
 const POLL_MS = 1000;
 const MOST_STEPS = 3;
 

@@ -9,7 +9,10 @@ export function quiz(page) {
   const place = h("div", {});
   const score = h("p", { role: "status" });
   const sittings = { true: "", false: "" };
-  const control = h("input", { type: "checkbox" });
+  const control = h("input", { type: "checkbox", checked: state.control === "1", onchange: () => {
+    state.control = control.checked ? "1" : "";
+    page.save();
+  } });
   const next = () => attempt(async () => {
     const permuted = control.checked;
     const body = { run: state.run, control: permuted, sitting: sittings[permuted] };

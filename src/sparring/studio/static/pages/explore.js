@@ -13,7 +13,7 @@ export const title = "Explore";
 
 const DEFAULTS = {
   run: "", checkpoint: "", other: "", other_checkpoint: "", label: "", truncation: "", seed: "0", count: "16", picked: "",
-  walk: "0, 1, 2, 3", way: "slerp", at: "0", play: "", coarse: "", middle: "", fine: "",
+  walk: "0, 1, 2, 3", way: "slerp", at: "0", play: "", coarse: "", middle: "", fine: "", picture: "sample", row: "0",
 };
 const LARGEST_SEED = Number.MAX_SAFE_INTEGER;
 

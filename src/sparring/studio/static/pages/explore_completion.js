@@ -24,14 +24,14 @@ export function paint(hole, width, height, x, y, radius, value) {
 }
 
 export function completion(page) {
-  const { facts, sides } = page;
-  const settings = { from: "sample", row: 0, brush: 1, minutes: 1 };
+  const { facts, sides, state } = page;
+  const settings = { brush: 1, minutes: 1 };
   const easel = easelOf(settings);
   const note = h("p", { class: "hint", role: "status" });
   const results = h("div", { class: "samples" });
-  const source = () => (settings.from === "sample"
-    ? page.body(sides[0], [{ seed: Number(page.state.picked || page.state.seed) }])
-    : { ...page.body(sides[0], [{ seed: 0 }]), row: settings.row });
+  const source = () => (state.picture === "sample"
+    ? page.body(sides[0], [{ seed: Number(state.picked || state.seed) }])
+    : { ...page.body(sides[0], [{ seed: 0 }]), row: Number(state.row) });
   const trying = (work) => async () => {
     try {
       await work();
@@ -46,7 +46,7 @@ export function completion(page) {
   });
   const fill = trying(async () => {
     note.textContent = "Filling ...";
-    const body = { ...source(), hole: easel.hole(), n: 6, label: page.state.label };
+    const body = { ...source(), hole: easel.hole(), n: 6, label: state.label };
     const { views, log_probabilities: logs, exact, notes } = await post("/api/complete", body, page.stopped);
     results.replaceChildren(...views.map((view, k) => {
       const text = `log P ${logs[k].toFixed(1)}`;
@@ -58,27 +58,31 @@ export function completion(page) {
   const element = h("section", { "aria-labelledby": "complete" }, h("h2", { id: "complete" }, "Complete a picture"),
     h("p", { class: "soft" }, "Paint over a part of the picture with the mouse, or with the arrow keys and the space bar. "
       + (facts.completes ? "" : `${facts.recipe} cannot fill the hole: runs of pixelcnn with --completion, rbm and dbm can. `)
-      + "The deep image prior is a network that is fitted to this picture alone."),
-    h("div", { class: "row" }, sources(settings, load), brushes(settings), h("button", { type: "button", onclick: easel.clear }, "Clear the hole"),
+      + (facts.restores ? "The deep image prior is a network that is fitted to this picture alone." : "The deep image prior needs larger pictures.")),
+    h("div", { class: "row" }, sources(page, load), brushes(settings), h("button", { type: "button", onclick: easel.clear }, "Clear the hole"),
       h("button", { type: "button", onclick: easel.half }, "Lower half")),
     h("div", { class: "screens" }, h("div", { class: "screen" }, easel.canvas),
       h("div", { class: "fills" }, h("div", { class: "row" },
         facts.completes && h("button", { type: "button", class: "main", onclick: fill }, "Fill the hole"),
-        h("button", { type: "button", onclick: restore }, "Fill by the deep image prior"), minutes(settings)), note, results)));
-  return { element, refresh: load, pick: () => settings.from === "sample" && load() };
+        facts.restores && [h("button", { type: "button", onclick: restore }, "Fill by the deep image prior"), minutes(settings)]), note, results)));
+  return { element, refresh: load, pick: () => state.picture === "sample" && load() };
 }
 
-function sources(settings, load) {
-  const row = h("input", { type: "number", min: 0, value: 0, oninput: (event) => {
-    settings.row = Number(event.target.value);
+function sources({ state, save }, load) {
+  const changed = () => {
+    save();
     load();
+  };
+  const row = h("input", { type: "number", min: 0, value: state.row, oninput: (event) => {
+    state.row = event.target.value;
+    changed();
   } });
   const number = field("Number of the image", row);
-  number.hidden = true;
-  const from = choice("Picture", [["sample", "the chosen sample"], ["data", "a training image"]], settings.from, (value) => {
-    settings.from = value;
+  number.hidden = state.picture === "sample";
+  const from = choice("Picture", [["sample", "the chosen sample"], ["data", "a training image"]], state.picture, (value) => {
+    state.picture = value;
     number.hidden = value === "sample";
-    load();
+    changed();
   });
   return [from, number];
 }
