@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import zipfile
 
 import pytest
 from local_server import serving
@@ -61,6 +62,34 @@ def test_a_data_set_of_openml_has_its_target(monkeypatch: pytest.MonkeyPatch) ->
         with pytest.raises(SparringError, match="has no Parquet file of data set 42"):
             fetch_from_hub("openml:42")
     assert fetch_from_hub("https://example.org/d/42") is None and fetch_from_hub("photos/") is None
+
+
+def test_a_data_set_of_uci_is_its_csv_or_its_archive(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = "sepal,petal,class\n" + "".join(f"{k},{k % 7},{'ab'[k % 2]}\n" for k in range(40))
+    content: dict[str, bytes | str | int] = {"/static/public/53/data.csv": rows.encode()}
+    with serving(content) as url:
+        monkeypatch.setenv("UCI_ENDPOINT", url)
+        fields = {"name": "Iris", "data_url": f"{url}/static/public/53/data.csv", "target_col": ["class"]}
+        content["/api/dataset?id=53"] = json.dumps({"status": 200, "data": fields}).encode()
+        for address in (
+            "uci:53",
+            "https://archive.ics.uci.edu/dataset/53",
+            "https://archive.ics.uci.edu/dataset/53/iris",
+        ):
+            data = fetch_from_hub(address)
+            assert data is not None and data.target == "class" and data.evidence == "UCI data set 53, 'Iris'"
+            assert open_source(data.folder).report.used == 40
+        archive = io.BytesIO()
+        with zipfile.ZipFile(archive, "w") as file:
+            file.writestr("adult.data", rows)
+        content["/static/public/2/census+income.zip"] = archive.getvalue()
+        fields = {"name": "Census Income", "data_url": None, "target_col": ["a", "b"]}
+        content["/api/dataset?id=2"] = json.dumps({"status": 200, "data": fields}).encode()
+        data = fetch_from_hub("uci:2")
+        assert data is not None and data.target is None and open_source(data.folder).report.used == 40
+        content["/api/dataset?id=9"] = json.dumps({"status": 404, "data": None}).encode()
+        with pytest.raises(SparringError, match="UCI has no data set 9: look its number up"):
+            fetch_from_hub("uci:9")
 
 
 def test_too_many_files_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,6 +23,7 @@ from sparring.data.open import open_source
 from sparring.data.reader_api import ReadOptions
 from sparring.data.summary import printable
 from sparring.data.tables.cells import to_number
+from sparring.data.web.hubs import is_hub
 from sparring.engine.data_spec import Column, TableSpec, spec_from_json
 from sparring.engine.errors import UsageError, did_you_mean
 
@@ -143,10 +144,12 @@ def _check_fetched(stated: Stated) -> None:
         (mention.published for mention in stated.reading.mentions if mention.text == stated.source.value), None
     )
     if published is not None and not published.is_fetched:
-        raise UsageError(
-            f"{published.name} is not fetched by its name: get it from {published.by_hand}, and give the folder, the "
-            "archive or the address of its files"
+        way_out = (
+            f"write its address, {published.by_hand}, in place of the name"
+            if is_hub(published.by_hand)
+            else f"get it from {published.by_hand}, and give the folder, the archive or the address of its files"
         )
+        raise UsageError(f"{published.name} is not fetched by its name: {way_out}")
 
 
 def _kind(stated: Stated, report: SourceReport, ask: Ask) -> Decision[str]:

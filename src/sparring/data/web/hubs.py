@@ -1,4 +1,4 @@
-"""Data sets of the Hugging Face hub and of OpenML, by their public interfaces; never a loading script."""
+"""Data sets of the Hugging Face hub, OpenML and UCI, by their public interfaces; never a loading script."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote_plus
 
 from sparring.data.files.download import download
 from sparring.data.resolve import cache_folder
@@ -21,7 +22,8 @@ HUGGING_FACE = re.compile(
 OPEN_ML = re.compile(
     r"(?:openml:|https?://(?:www\.)?openml\.org/(?:d/|search\?(?:[^ ]*&)?id=))(?P<number>\d+)(?:[&#/].*)?"
 )
-HUGGING_FACE_ENDPOINT, OPEN_ML_ENDPOINT = "HF_ENDPOINT", "OPENML_ENDPOINT"
+UCI = re.compile(r"(?:uci:|https?://archive\.ics\.uci\.edu/dataset/)(?P<number>\d+)(?:/[^ ]*)?")
+HUGGING_FACE_ENDPOINT, OPEN_ML_ENDPOINT, UCI_ENDPOINT = "HF_ENDPOINT", "OPENML_ENDPOINT", "UCI_ENDPOINT"
 """Environment variables of other servers with the same interfaces."""
 MAX_FILES = 200
 """Largest number of Parquet files of a data set."""
@@ -43,7 +45,7 @@ class HubData:
 
 def is_hub(address: str) -> bool:
     """Return True for the address of a data set of a hub."""
-    return bool(HUGGING_FACE.fullmatch(address) or OPEN_ML.fullmatch(address))
+    return any(form.fullmatch(address) for form in (HUGGING_FACE, OPEN_ML, UCI))
 
 
 def fetch_from_hub(address: str) -> HubData | None:
@@ -52,6 +54,8 @@ def fetch_from_hub(address: str) -> HubData | None:
         return _hugging_face(match["name"], match["revision"])
     if match := OPEN_ML.fullmatch(address):
         return _open_ml(match["number"])
+    if match := UCI.fullmatch(address):
+        return _uci(match["number"])
     return None
 
 
@@ -91,6 +95,22 @@ def _open_ml(number: str) -> HubData:
     download(str(url), folder)
     evidence = f"OpenML data set {number}, '{about.get('name', '')}' version {about.get('version', '?')}"
     return HubData(folder, evidence, about.get("default_target_attribute"), str(about.get("licence") or ""))
+
+
+def _uci(number: str) -> HubData:
+    """Fetch a data set by its number: the one csv file where UCI has joined its files, else the archive."""
+    base = os.environ.get(UCI_ENDPOINT, "https://archive.ics.uci.edu").rstrip("/")
+    answer = json_at(f"{base}/api/dataset?id={number}")
+    about: dict[str, Any] = (answer.get("data") if isinstance(answer, dict) else None) or {}
+    name = str(about.get("name") or "")
+    if not name:
+        raise SparringError(f"UCI has no data set {number}: look its number up at {base}/datasets")
+    url = about.get("data_url") or f"{base}/static/public/{number}/{quote_plus(name.lower())}.zip"
+    folder = _folder(f"{base} {number} {url}")
+    download(str(url), folder)
+    targets = about.get("target_col") or []
+    target = str(targets[0]) if isinstance(targets, list) and len(targets) == 1 else None
+    return HubData(folder, f"UCI data set {number}, '{name}'", target)
 
 
 def hugging_face() -> str:
