@@ -14,6 +14,8 @@ class Known:
     local: tuple[str, ...]
     """Names under which `$SPARRING_DATA` may hold it, best first."""
     about: str
+    licence: str = ""
+    """Licence of the data; empty where the publisher states none."""
 
 
 def _idx(base: str, *digests: str) -> tuple[str, ...]:
@@ -34,6 +36,7 @@ KNOWN = {
         ),
         ("mnist",),
         "70,000 handwritten digits, 28x28 grey (LeCun, Cortes, Burges)",
+        "CC BY-SA 3.0 (LeCun and Cortes)",
     ),
     "fashion-mnist": Known(
         _idx(
@@ -45,6 +48,7 @@ KNOWN = {
         ),
         ("fashion-mnist",),
         "70,000 pictures of clothing, 28x28 grey (Zalando)",
+        "MIT (Zalando)",
     ),
     "cifar10": Known(
         (
@@ -60,6 +64,17 @@ KNOWN = {
 DIGITS = "digits"
 STACKED = "stacked-mnist"
 """Three digits of `mnist` on top of one another, as the channels of a picture: `readers/stacked.py`."""
+
+DIGITS_LICENCE = "CC BY 4.0 (UCI repository: Alpaydin and Kaynak 1998)"
+
+
+def licence_of(name: str) -> str:
+    """Return the licence of the data set that is called `name`; empty where none is known."""
+    if name == DIGITS:
+        return DIGITS_LICENCE
+    known = KNOWN.get("mnist" if name == STACKED else name)
+    return known.licence if known else ""
+
 
 NOTES = {
     "cifar10-jpeg.zip": "this is CIFAR-10 (JPEG re-encoded), not CIFAR-10 itself: "

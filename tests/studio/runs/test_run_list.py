@@ -14,7 +14,7 @@ import pytest
 from sparring.engine.errors import UsageError
 from sparring.engine.run_folder import Run
 from sparring.studio.runs.run_list import find_run, newest_frame, run_names, started_jobs, summary_of
-from sparring.studio.runs.run_scores import Score, scores_of
+from sparring.commands.reporting.run_scores import Score, scores_of
 from sparring.studio.runs.run_tail import RunTail
 from sparring.studio.server.jobs import Jobs
 from sparring.studio.server.state import Studio, to_json

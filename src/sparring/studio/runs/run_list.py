@@ -12,7 +12,7 @@ from stat import S_ISDIR, S_ISREG
 
 from sparring.engine.errors import SparringError, UsageError
 from sparring.engine.run_folder import Run, metrics_of
-from sparring.studio.runs.run_scores import Score, scores_of
+from sparring.commands.reporting.run_scores import Score, scores_of
 from sparring.studio.server.jobs import Job, Jobs
 
 DEPTH = 3

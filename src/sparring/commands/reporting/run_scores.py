@@ -1,4 +1,4 @@
-"""Scores of a run in the list, read from the results that commands left in its folder."""
+"""Scores of a run, read from the results that commands left in its folder."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ class Score:
     high: float | None
     percent: bool = False
     """Whether it is a proportion."""
+    real: float | None = None
+    """The same score of real data against real data; None where it is not known."""
 
 
 def scores_of(run: Run) -> tuple[Score, ...]:
@@ -67,7 +69,8 @@ def _accuracy(name: str, errors: Mapping[str, Any]) -> Score:
 
 def _score(name: str, fields: Mapping[str, Any], percent: bool = False) -> Score:
     low, high = (None if fields[end] is None else float(fields[end]) for end in ("low", "high"))
-    return Score(name, float(fields["value"]), low, high, percent)
+    real = fields.get("real_baseline", fields.get("beside", {}).get("real halves"))
+    return Score(name, float(fields["value"]), low, high, percent, real)
 
 
 RESULTS: Mapping[str, Callable[[Mapping[str, Any]], Iterator[Score]]] = {
