@@ -36,3 +36,9 @@ def inline_commands(page: Path) -> Iterator[str]:
 def python(page: Path) -> Iterator[str]:
     """The blocks of Python code."""
     return (block for language, block in BLOCK.findall(page.read_text(encoding="utf-8")) if language == "python")
+
+
+def shortened(args: list[str]) -> list[str]:
+    """The arguments of a training with 64 examples in place of its length."""
+    kept = [arg for k, arg in enumerate(args) if not {"--minutes", "--images"} & {arg, args[k - 1] if k else ""}]
+    return [*kept, "--images", "64", "--device", "cpu"]
