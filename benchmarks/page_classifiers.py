@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
-from record import interval, markdown, percent, read
+from record import ends, interval, markdown, percent, read
 
 
 def to_label() -> str:
@@ -45,14 +45,73 @@ def oneshot() -> str:
     return markdown(heads, map(row, ("1", "5", "20")))
 
 
+def improved() -> str:
+    errors = read("improved_checkpoints")["errors"]
+    rounds = (90_000, 126_000, 144_000, 162_000, 180_000)
+    batch = max(map(int, errors)) // rounds[-1]
+    return markdown(
+        ("rounds", *(f"{count:,}" for count in rounds)), [("errors", *(errors[str(count * batch)] for count in rounds))]
+    )
+
+
+def none_of_these() -> str:
+    pairs = [pair["called_none_of_these"] for pair in read("oneshot")["table"].values()]
+
+    def share(key: str) -> str:
+        mean = 100 * fmean(pair[key] for pair in pairs)
+        return "all" if mean == 100 else f"{mean:.0f} %" if mean > 1 else f"{mean:.1f} %"
+
+    names = {
+        "held out": "the two unseen digits",
+        "Fashion-MNIST": "Fashion-MNIST",
+        "noise": "noise",
+        "learnt": "the eight known digits (wrong)",
+    }
+    return markdown(("images", "proportion"), [(words, share(key)) for key, words in names.items()])
+
+
+def fewlabels_step() -> str:
+    cpu, gpu = read("fewlabels_step"), read("fewlabels_step_cuda")
+
+    def cell(of: dict[str, Any], case: str) -> str:
+        return interval(ends(of[case]["times_faster"]), ".2f") if case in of else ""
+
+    rows = [
+        (f"`{recipe}`, {shape}", *(cell(of, f"{recipe} {shape}") for of in (cpu, gpu)))
+        for recipe in ("improved", "consistent")
+        for shape in ("28x28x1", "32x32x3")
+    ]
+    return markdown(("", "machine B, float32, two cores", "machine C"), rows)
+
+
+def attack_speed() -> str:
+    names = {
+        "attack_speed": (
+            "AutoAttack against Croce and Hein, beside other work",
+            "PGD-40 against torchattacks, foolbox, beside other work",
+        ),
+        "attack_speed_idle": (
+            "AutoAttack, nothing beside, a narrower robust network",
+            "PGD-40, nothing beside, a narrower robust network",
+        ),
+    }
+
+    def row(name: str, k: int, words: str) -> tuple[str, ...]:
+        of = read(name)[("autoattack", "pgd40")[k]]
+        peers = (("times_reference",), ("times_torchattacks", "times_foolbox"))[k]
+        cells = (", ".join(f"{of[model][peer]['median']:.1f}" for peer in peers) for model in ("undefended", "robust"))
+        return words, *cells, f"[{name}](../benchmarks/results/{name}.json)"
+
+    rows = [row(name, k, words[k]) for k in (0, 1) for name, words in names.items()]
+    return markdown(("", "undefended", "robust", "JSON"), rows)
+
+
 def private_classifier() -> str:
     of = read("private_classifier")["sets"]["mnist"]
 
     def row(epsilon: str) -> tuple[str, ...]:
         at, private = of[epsilon], epsilon in ("0.3", "1", "3", "10")
-        accuracy = interval(
-            {"value": at["accuracy"]["median"], "low": at["accuracy"]["min"], "high": at["accuracy"]["max"]}, ".2%"
-        )
+        accuracy = interval(ends(at["accuracy"]), ".2%")
         noise = f"{at['noise_multiplier']:.2f}" if private else "none"
         name = epsilon if private else "no privacy, the same clip"
         return name, noise, accuracy.replace("%", " %"), f"{100 * at['class_means']['median']:.1f} %"
@@ -249,7 +308,8 @@ def obfuscate() -> str:
 TABLES = {
     function.__name__: function
     for function in (
-        to_label, wrong_labels, oneshot, private_classifier, privacy_steps, privacy_one_run, tradeoff,
+        to_label, wrong_labels, oneshot, none_of_these, improved, fewlabels_step, attack_speed,
+        private_classifier, privacy_steps, privacy_one_run, tradeoff,
         goodfellow, certified, speech, fairness, regress, adult, trading, obfuscate,
     )
 }  # fmt: skip

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from statistics import fmean
 from typing import Any
 
-from record import interval, markdown, percent, read
+from record import ends, interval, markdown, percent, ratios, read, spread
 
 
 def density() -> str:
@@ -207,9 +208,64 @@ def step_recipes() -> str:
     return markdown([f"`{name}`" for name in of], [times])
 
 
+def speed() -> str:
+    step, ingest, memory, studio = (read(name) for name in ("step", "ingest", "memory", "studio"))
+    walk, frechet, prdc = (read(name) for name in ("studio_walk", "frechet", "prdc"))
+    faster = " times as fast"
+
+    def times(of: Mapping[str, float], unit: str = "") -> str:
+        return interval(ends(of), ".2f", unit)
+
+    def megabytes(what: str) -> str:
+        return " and ".join(f"{memory[at][what]:.0f}" for at in ("at_10000", "at_200000")) + " MB"
+
+    browsers, cost = (
+        times(studio["list_with_browsers_seconds"], " s"),
+        interval(ends(studio["cost_percent"]), ".1f", " %"),
+    )
+    pillow = [f"{ingest[data]['times_faster_than_pillow']['median']:.2f}" for data in ("cifar 32x32", "photos 256x256")]
+    overhead = {name: 100 * value for name, value in read("overhead")["overhead"].items() if name != "values"}
+    agree = f"{abs(frechet['values']['ours'] / frechet['values']['torchmetrics'] - 1):.0e}".replace("e-0", "e-")
+    plain, ours = (prdc["seconds"][who]["values"] for who in ("plain", "sparring"))
+    memory_of_prdc = f"{prdc['alone']['sparring']['gigabytes']:.2f} GB"
+    measuring = ", ".join(f"{100 * of['2 min']['share']:.1f}" for of in read("measuring")["found"].values())
+    rows = [
+        ("studio_walk", "Studio: a frame of a latent walk, r3 at 28x28; Intel Xeon with AMX", "50 ms",
+         f"{walk['milliseconds']['p50']:.1f} ms (95 % within {walk['milliseconds']['p95']:.1f})"),
+        ("studio", "Studio: list of 500 runs of 200 pictures; with 20 browsers at once; cost to a training; as above",
+         "1 s; none; 3 %", f"{studio['list_cold_seconds']:.2f} s; {browsers}; {cost}"),
+        ("step", "Training step against the textbook one (float32, NCHW, separate forwards and penalties), 28x28x1",
+         "2", times(step["28x28x1"]["times_faster_than"]["textbook"], faster)),
+        ("step", "the same, 32x32x3", "2", times(step["32x32x3"]["times_faster_than"]["textbook"])),
+        ("ingest", "Ingestion against plain Pillow in one process, 32x32 JPEG", "1.7", pillow[0] + faster),
+        ("ingest", "the same, photos of 256x256", "1.7", pillow[1]),
+        ("overhead", "Time of the loop beyond the networks' own, median of 15 pairs", "under 5 %",
+         interval(ends(overhead), ".1f", " %")),
+        ("memory", "Peak memory of a training on 10,000 and on 200,000 images of 64x64, batches of 128",
+         "at most 1.1 times", megabytes("train_mb")),
+        ("memory", "the same of `sparring inspect`", "at most 1.1 times", megabytes("inspect_mb")),
+        ("frechet", "Fréchet distance of 50,000 x 2048 features against torchmetrics, whole call", "3, values to 1e-4",
+         f"{times(frechet['ratio'], faster)}, values agree to {agree}"),
+        ("prdc", "Precision, recall, density, coverage of 10,000 against 10,000 x 2048, against scikit-learn and NumPy",
+         "3, 1 GB", f"{times(spread(ratios(plain, ours)), faster)}, {memory_of_prdc}, equal scores"),
+        ("measuring", "Measuring during a training of 2 minutes: digits, MNIST, faces", "under 3 %",
+         f"{measuring} % of its time"),
+        ("startup", "`sparring --help`", "under 0.3 s",
+         f"{read('startup')['seconds']['sparring --help']['median']:.2f} s"),
+    ]  # fmt: skip
+    heads = ("what", "measured", "target", "command after `python benchmarks/`", "JSON")
+    links = {name: (f"`{_command(name)}`", f"[{name}](../benchmarks/results/{name}.json)") for name, *_ in rows}
+    return markdown(heads, [(what, measured, target, *links[name]) for name, what, target, measured in rows])
+
+
+def _command(name: str) -> str:
+    """Return the recorded command, without the folder."""
+    return str(read(name)["command"]).removeprefix("python benchmarks/")
+
+
 TABLES = {
     function.__name__: function
     for function in (
-        density, series, sound_words, sounds, genes, restore, tune, nash, intervals, harden_chance, step_recipes,
+        density, series, sound_words, sounds, genes, restore, tune, nash, intervals, harden_chance, step_recipes, speed,
     )
 }  # fmt: skip

@@ -80,9 +80,14 @@ def markdown(heads: Sequence[object], rows: Iterable[Iterable[object]]) -> str:
     return "\n".join([lines[0], "|" + "---|" * len(heads), *lines[1:]])
 
 
-def interval(of: Mapping[str, float], form: str) -> str:
-    """Return `value (low to high)`."""
-    return f"{of['value']:{form}} ({of['low']:{form}} to {of['high']:{form}})"
+def interval(of: Mapping[str, float], form: str, unit: str = "") -> str:
+    """Return `value unit (low to high)`."""
+    return f"{of['value']:{form}}{unit} ({of['low']:{form}} to {of['high']:{form}})"
+
+
+def ends(of: Mapping[str, float]) -> dict[str, float]:
+    """Return a spread as an interval: its median, least and largest value."""
+    return {"value": of["median"], "low": of["min"], "high": of["max"]}
 
 
 def percent(fraction: float, digits: int) -> str:
