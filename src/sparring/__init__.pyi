@@ -11,6 +11,7 @@ from sparring.commands.evaluate import evaluate as evaluate
 from sparring.commands.explain import explain as explain
 from sparring.commands.explaining.result import Explanation as Explanation
 from sparring.commands.explaining.result import read_handles as read_handles
+from sparring.commands.export import export as export
 from sparring.commands.harden import harden as harden
 from sparring.commands.inspect import inspect as inspect
 from sparring.commands.obfuscate import obfuscate as obfuscate

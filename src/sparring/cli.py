@@ -19,6 +19,7 @@ from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, Pri
 from sparring import cli_flags as flags
 from sparring.cli_help import described_flags
 from sparring.commands.explaining.flags import ExplainFlags
+from sparring.commands.exporting.flags import ExportFlags
 from sparring.commands.solving.flags import SolveFlags
 from sparring.commands.tracking.flags import TrackFlags
 from sparring.engine.errors import SparringError, UsageError, did_you_mean
@@ -133,6 +134,10 @@ COMMANDS = {
     "solve": Command(
         SolveFlags, "TEXT", "understand a task in words, get its data, train and predict",
         ('"tell the pictures in photos/ apart"', '"who earns more than 50K? adult.csv" --plan'),
+    ),
+    "export": Command(
+        ExportFlags, "RUN", "write a model of images for other programs: onnx, torch or one html page",
+        ("runs/digits-r3 --to html", "runs/mnist-consistent --to onnx --out digits.onnx"),
     ),
     "track": Command(
         TrackFlags, "RUN", "send metrics and samples of a run to an experiment tracker",
