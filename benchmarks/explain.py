@@ -5,7 +5,7 @@
 Protocol. Each run is one that `sparring train` wrote; a saved explanation of equal protocol is taken as it is. One
 finder gives 8 directions at most; sentences from n latents, hits on n fresh ones, a step of one standard deviation;
 beside them the sentences of other handles and 200 random directions of equal change. The upper limit is a renderer of
-strokes with known handles, by the same readings.
+strokes with known handles, by the same readings. Where the run holds a classifier, `edits` stands for the finder.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import torch
 from record import log, save
 
 from sparring.commands.explain import explain
+from sparring.commands.explaining.classifier import RANDOM_EDITS
 from sparring.commands.explaining.generator import DIRECTIONS
 from sparring.engine.data_spec import ImageSpec
 from sparring.engine.run_folder import Run
@@ -27,7 +28,9 @@ from sparring.measure.effects.effects import Effects, measure_effects
 from sparring.measure.effects.latents import Latents
 from sparring.measure.effects.readings import Readings
 
-KEPT = ("rate", "chance", "beyond_chance", "doses", "by_label", "path_length", "handles", "edits")
+EDITS = "edits"
+"""In place of a finder: the run holds a classifier, whose handles are edits of its examples."""
+KEPT = ("rate", "chance", "beyond_chance", "doses", "by_label", "path_length")
 
 
 def renderer_effects(n: int) -> Effects:
@@ -56,10 +59,21 @@ def about(path: Path) -> dict[str, Any]:
 def explained(path: Path, finder: str, n: int, seed: int) -> dict[str, Any]:
     """Return explain.json of a run: the saved one where its protocol is equal, else a new one."""
     saved = Run(path).read_json("explain")
-    wanted = {"finder": finder, "fresh samples": n, "seed": seed, "random directions": DIRECTIONS}
+    if finder == EDITS:
+        settings, wanted = {}, {"fresh examples": n, "seed": seed, "random edits": RANDOM_EDITS}
+    else:
+        settings, wanted = {"finder": finder}, {"finder": finder, "fresh samples": n, "seed": seed}
+        wanted["random directions"] = DIRECTIONS
     if saved and wanted.items() <= saved["protocol"].items():
         return saved
-    return explain(path, finder=finder, n=n, seed=seed).to_json()
+    return explain(path, n=n, seed=seed, **settings).to_json()
+
+
+def _kept(fields: dict[str, Any]) -> dict[str, Any]:
+    """Return what is recorded of explain.json: of handles and edits, the sentences and how often they hold."""
+    handles = fields.get("handles") or fields["edits"]
+    short = [{key: each[key] for key in ("sentence", "rate", "p_value", "beyond_chance")} for each in handles]
+    return {key: fields[key] for key in KEPT if key in fields} | {"sentences": short}
 
 
 def main() -> None:
@@ -78,7 +92,7 @@ def main() -> None:
     for name, path, finder in options.run:
         details["runs"][name] = about(Path(path))
         fields = explained(Path(path), finder, options.n, options.seed)
-        details["effects"].append({"run": name, "finder": finder} | {key: fields[key] for key in KEPT if key in fields})
+        details["effects"].append({"run": name, "finder": finder} | _kept(fields))
         log(f"{name} {finder}: {fields['verdict']}")
         results.append(f"{name} {finder} {fields['rate']['value']:.3f}, chance {fields['chance']['level']:.3f}")
         above.append(fields["beyond_chance"])

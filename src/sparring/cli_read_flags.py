@@ -37,6 +37,8 @@ class ReadFlags(ShapeFlags):
     """Encoding of names of files that are no UTF-8, such as gbk."""
     force: Switch = False
     """Go on where most of the files cannot be read."""
+    stream: Switch = False
+    """Decode the images of tar files at each reading, and keep no decoded copy on the disk."""
     names: Names = ()
     """Names of the columns of a table or series without a header."""
     drop: Names = ()

@@ -62,12 +62,8 @@ def build_cache(
     count = len(raw.items)
     if not count:
         raise _nothing_usable(request.source, raw, [(left.name, left.reason) for left in raw.skipped])
-    layout = store_for(spec)
-    _check_room(request.source, count * layout.row_bytes, folder)
     with explain_os_errors(folder):
-        rows = reserve(folder / "rows.bin", count, layout)
-        on_progress(0, count)
-        results = raw.ingest(rows, spec, lambda done: on_progress(done, count))
+        rows, results = _ingested(raw, spec, request, folder, lambda done: on_progress(done, count))
         used, skipped, copies = _sort_out(raw, results, once)
         if not used:
             failed = [(item.name, result.reason) for item, result in zip(raw.items, results, strict=True)]
@@ -99,7 +95,10 @@ def build_cache(
             if array is not None:
                 np.save(folder / f"{name}.npy", array)
         (folder / "names.json").write_text(json.dumps(names), encoding="utf-8")
-        meta = {"version": VERSION, "rows": count, "row_bytes": layout.row_bytes, "lengths": lengths is not None}
+        meta = {
+            "version": VERSION, "rows": count, "row_bytes": store_for(spec).row_bytes, "lengths": lengths is not None,
+            "streamed": rows.save(folder) if request.options.stream else None,
+        }  # fmt: skip
         (folder / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
     spec = spec if groups is None else replace(spec, groups=groups[1])  # type: ignore[type-var]
     report = _report(raw, request, spec, classes, labels, skipped, 0 if vectors is None else vectors.shape[1])
@@ -110,8 +109,21 @@ def build_cache(
     return replace(
         report, splits=splits, notes=[*request.notes, *raw.notes, *notes], fingerprint=fingerprint, copies=copies,
         unreadable=_unreadable(raw, results), emptied=_emptied(raw, used, copies), roles=list(raw.roles),
-        test_marked=marked,
+        test_marked=marked, streamed=request.options.stream,
     )  # fmt: skip
+
+
+def _ingested(
+    raw: RawDataset, spec: DataSpec, request: Request, folder: Path, on_progress: Callable[[int], None]
+) -> tuple[Any, list[ReadResult]]:
+    """Read all examples into rows, or with `stream` into none; return what holds them, and what became of each."""
+    on_progress(0)
+    if request.options.stream:
+        return raw.stream(spec, on_progress)
+    layout, count = store_for(spec), len(raw.items)
+    _check_room(request.source, count * layout.row_bytes, folder)
+    rows = reserve(folder / "rows.bin", count, layout)
+    return rows, raw.ingest(rows, spec, on_progress)
 
 
 def _emptied(raw: RawDataset, used: list[int], copies: dict[str, str]) -> list[str]:

@@ -62,6 +62,14 @@ class SourceReport:
     test_marked: bool = False
     """True where the source itself marks its test examples; else they were drawn from all."""
 
+    streamed: bool = False
+    """True where rows are decoded at each reading, and the cache has no copy of them."""
+
+    @property
+    def folder_name(self) -> str:
+        """Name of the folder in the cache."""
+        return f"{self.fingerprint}-streamed" if self.streamed else self.fingerprint
+
     def __post_init__(self) -> None:
         object.__setattr__(self, "shape", tuple(self.shape))  # JSON knows lists alone
         object.__setattr__(self, "roles", [tuple(role) for role in self.roles])

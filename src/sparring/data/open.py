@@ -81,6 +81,8 @@ def _open_pairs(
 ) -> Dataset:
     """Open two sources, and join them."""
     sources = source, str(options.pair_with)
+    if options.stream:
+        raise UsageError("--stream is for one source, and pairs have two: leave it out")
     kinds = [guess_kind(half, replace(options, pair_with=None)) for half in sources]
     first, second = (
         open_source(half, own, keep_duplicates=keep_duplicates, on_progress=on_progress)
@@ -107,14 +109,14 @@ def _cached(cache: Path, cache_key: str, build: Callable[[Path], SourceReport]) 
         building.mkdir()
     try:
         report = build(building)
-        _keep(building, cache / "data" / report.fingerprint, report)
+        _keep(building, cache / "data" / report.folder_name, report)
     finally:
         remove(building)
         Path(lock.lock_file).unlink(missing_ok=True)
         lock.release()
     with _explaining(cache):
         write(index, json.dumps(asdict(report)))
-    return Dataset(cache / "data" / report.fingerprint, report)
+    return Dataset(cache / "data" / report.folder_name, report)
 
 
 def guess_kind(source: str | Path, options: ReadOptions | None = None, like: DataSpec | None = None) -> str:
@@ -190,7 +192,7 @@ def _opened(cache: Path, index: Path) -> Dataset | None:
     """Return what an earlier open built; None where nothing did, or where it is damaged."""
     try:
         report = SourceReport(**json.loads(index.read_text(encoding="utf-8")))
-        return Dataset(cache / "data" / report.fingerprint, report)
+        return Dataset(cache / "data" / report.folder_name, report)
     except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, EOFError):
         return None
 

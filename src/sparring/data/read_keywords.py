@@ -30,6 +30,7 @@ class ReadKeywords(TypedDict, total=False):
     hop: int | None
     code: str | None
     whole: bool
+    stream: bool
     pair_with: str | None
     by: str | None
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:  # a decoding process starts sooner without NumPy
     import numpy as np
     from numpy.typing import NDArray
 
+    from sparring.data.streamed import StreamedStore
     from sparring.engine.data_spec import DataSpec
 
     Rows: TypeAlias = NDArray[Any]
@@ -118,6 +119,8 @@ class ReadOptions:
     """Code of the values of series for a generator: auto, levels or returns."""
     whole: bool = False
     """True to read a table whole, as generators take it: with its gaps, dates, keys and constants."""
+    stream: bool = False
+    """True to decode images at each reading, and to keep no decoded copy."""
     pair_with: str | None = None
     """Another source, whose examples are the second halves of pairs."""
     by: str | None = None
@@ -138,7 +141,7 @@ class ReadOptions:
 
 
 KINDS_OF_OPTION = {
-    "size": ("image",), "mode": ("image",), "resize": ("image",),
+    "size": ("image",), "mode": ("image",), "resize": ("image",), "stream": ("image",),
     "label": ("table",), "protect": ("table",), "see_protected": ("table",), "protect_from": ("image", "audio"),
     "label_from": ("image", "audio"), "categorical": ("table",),
     "names": ("table", "series"), "drop": ("table", "series"), "delimiter": ("table", "series"),
@@ -191,6 +194,13 @@ class RawDataset(ABC):
     @abstractmethod
     def ingest(self, rows: Rows, spec: DataSpec, on_progress: Callable[[int], None]) -> list[ReadResult]:
         """Write each example into its row; `on_progress` gets the number of rows done."""
+
+    def stream(self, spec: DataSpec, on_progress: Callable[[int], None]) -> tuple[StreamedStore, list[ReadResult]]:
+        """Read each example and write it nowhere; return what reads it again, in place of rows.
+
+        Raises UsageError where examples cannot be read one by one.
+        """
+        raise UsageError(f"--stream reads images in tar files, and these are {self.format}: leave it out")
 
     def finish(self, spec: DataSpec, rows: Rows, used: NDArray[np.int64], train: NDArray[np.int64]) -> DataSpec:
         """Return the spec completed by what was written: `used` rows hold examples, `train` are those to train on."""

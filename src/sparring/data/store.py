@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from sparring.data.streamed import StreamedStore
 from sparring.engine.data_spec import AudioSpec, DataSpec, ImageSpec, PairSpec, SeriesSpec, TableSpec
 from sparring.engine.errors import SparringError
 from sparring.engine.pair_spec import HALVES, pair_dtype
@@ -119,6 +120,8 @@ def open_store(folder: Path, meta: Mapping[str, Any]) -> Store:
         folders = [folder.parent / name for name in halves]
         metas = [json.loads((each / "meta.json").read_text(encoding="utf-8")) for each in folders]
         return PairStore(list(map(open_store, folders, metas)), np.load(folder / "pairs.npy"))
+    if streamed := meta.get("streamed"):
+        return StreamedStore.load(folder, streamed)
     return RowStore(folder / "rows.bin", meta["row_bytes"], meta["rows"])
 
 

@@ -185,7 +185,7 @@ def _read_wide(image: Image.Image, content: bytes, scales: Scales | None) -> tup
 def decode_all(
     container: Container,
     names: Sequence[str],
-    rows: Rows,
+    rows: Rows | None,
     shape: Shape,
     on_progress: Callable[[int], None],
     workers: int | None = None,
@@ -193,7 +193,7 @@ def decode_all(
     numbers: Sequence[int] | None = None,
     scales: Scales | None = None,
 ) -> list[ReadResult]:
-    """Decode `names` into `rows` (a memory map of a file), on all cores where that is faster.
+    """Decode `names` into `rows` (a memory map of a file; None: nowhere), on all cores where that is faster.
 
     `numbers` are the rows to write, in place of the first ones. Images of more than 8 bits are written by `scales`;
     without these their result tells their range, and nothing is written.
@@ -202,16 +202,18 @@ def decode_all(
     work = _Work(container, names, range(len(names)) if numbers is None else numbers, shape, scales)
     outcomes: list[ReadResult] = []
     start = time.monotonic()
-    flat, length = rows.reshape(-1).data, rows[0].size
+    flat = None if rows is None else rows.reshape(-1).data
 
     def put(row: int, data: bytes) -> None:
-        flat[row * length : (row + 1) * length] = data
+        if flat is not None:
+            flat[row * len(data) : (row + 1) * len(data)] = data
 
     for outcome in _decode_each(work, put):
         outcomes.append(outcome)
         done, spent = len(outcomes), time.monotonic() - start
         if done % 256 == 0:
-            let_go(rows)
+            if rows is not None:
+                let_go(rows)
             on_progress(done)
         if done == TRIED and workers > 1 and spent / done * (len(names) - done) > WORTH and sys.executable:
             return outcomes + _decode_on(workers, work, done, rows, on_progress)
@@ -267,11 +269,12 @@ def _reason(error: Exception) -> str:
 
 
 def _decode_on(
-    workers: int, work: _Work, first: int, rows: Rows, on_progress: Callable[[int], None]
+    workers: int, work: _Work, first: int, rows: Rows | None, on_progress: Callable[[int], None]
 ) -> list[ReadResult]:
     """Outcomes of the images from `first` on; each worker takes a stretch of its own."""
     container, names, numbers, shape, scales = work
     lock, count = threading.Lock(), first
+    file = os.devnull if rows is None else str(rows.filename)  # type: ignore[attr-defined]
     ends = [first + (len(names) - first) * k // workers for k in range(workers + 1)]
     outcomes: list[list[ReadResult]] = [[] for _ in range(workers)]
 
@@ -293,7 +296,7 @@ def _decode_on(
         for k in range(workers):
             mine = names[ends[k] : ends[k + 1]]
             job = {"ticket": container.ticket(mine), "names": mine, "numbers": list(numbers[ends[k] : ends[k + 1]]),
-                   "shape": shape, "scales": scales, "rows": str(rows.filename)}  # type: ignore[attr-defined]  # fmt: skip
+                   "shape": shape, "scales": scales, "rows": file}  # fmt: skip
             processes.append(_start_worker())
             listeners.append(threading.Thread(target=listen, args=(k, processes[k], json.dumps(job)), daemon=True))
             listeners[k].start()

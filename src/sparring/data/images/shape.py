@@ -80,7 +80,7 @@ class ImageSource(RawDataset):
         return modes.pop()
 
     def decode_files(
-        self, container: Container, rows: Rows, spec: DataSpec, on_progress: Callable[[int], None],
+        self, container: Container, rows: Rows | None, spec: DataSpec, on_progress: Callable[[int], None],
         workers: int | None = None,
     ) -> list[ReadResult]:  # fmt: skip
         """Decode the items into their rows; those of more than 8 bits last, when the range of all of them is known."""
@@ -89,6 +89,8 @@ class ImageSource(RawDataset):
         extents = {row: result.extent for row, result in enumerate(results) if result.extent}
         for row in [row for row, extent in extents.items() if self._like and scale_as(self._like, extent) is None]:
             results[row] = ReadResult(reason=misfit(extents.pop(row)))
+        if extents and rows is None:
+            raise UsageError("images of more than 8 bits are stored as bytes of one scale: leave out --stream")
         if extents:
             self._set_scales(list(extents.values()), len(results))
             wide = list(extents)

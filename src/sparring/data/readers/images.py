@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 from sparring.data.files.archive import Container, Skipped, suffix
 from sparring.data.files.signatures import BY_SUFFIX
 from sparring.data.images.decode import alpha_of, header, pages_of
-from sparring.data.images.shape import ImageSource
+from sparring.data.images.shape import ImageSource, shape_of
 from sparring.data.reader_api import Example, RawDataset, ReadOptions, ReadResult, Shape
 from sparring.data.roles.assign import assign
+from sparring.data.streamed import StreamedStore, streamed_store
 
 if TYPE_CHECKING:
     import numpy as np
@@ -61,6 +62,11 @@ class ImageFiles(ImageSource):
     def alpha(self) -> Iterator[NDArray[Any]]:
         """Yield the alpha channels of some files, evenly spaced."""
         return alphas(self.container, [item.name for item in self.items])
+
+    def stream(self, spec: DataSpec, on_progress: Callable[[int], None]) -> tuple[StreamedStore, list[ReadResult]]:
+        """Decode each file, and keep its place alone."""
+        store = streamed_store(self.container, [item.name for item in self.items], shape_of(spec))
+        return store, self.decode_files(self.container, None, spec, on_progress)
 
     def ingest(self, rows: Rows, spec: DataSpec, on_progress: Callable[[int], None]) -> list[ReadResult]:
         """Decode each file into its row."""
