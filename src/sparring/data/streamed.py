@@ -75,15 +75,15 @@ def streamed_store(container: Container, names: Sequence[str], shape: Shape) -> 
     Raises UsageError for an image that lies elsewhere.
     """
     numbers: dict[str, int] = {}
-    found = _places(container.ticket(names))
+    known = _places(container.ticket(names))
     places = np.empty(len(names), PLACE)
     for row, name in enumerate(names):
-        if name not in found:
+        if name not in known:
             raise UsageError(
                 f"--stream reads images in tar files, and {name} of {container.path} is in none: leave it out, or "
                 "pack the images into .tar files"
             )
-        path, offset, size = found[name]
+        path, offset, size = known[name]
         places[row] = numbers.setdefault(path, len(numbers)), offset, size
     return StreamedStore(list(numbers), places, shape)
 
