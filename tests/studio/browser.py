@@ -60,8 +60,8 @@ def serving(folder: Path) -> Iterator[Server]:
 
 
 @contextmanager
-def browsing(server: Any, profile: Path, size: str = "1280,900", expected: str = "\0") -> Iterator[Any]:
-    """Open the page of a server in headless Chromium; yield selenium's driver.
+def chromium(profile: Path, size: str = "1280,900", expected: str = "\0") -> Iterator[Any]:
+    """Start headless Chromium; yield selenium's driver.
 
     An error on its console fails the test, unless it contains `expected`.
     """
@@ -77,12 +77,19 @@ def browsing(server: Any, profile: Path, size: str = "1280,900", expected: str =
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(str(DRIVER)))
     try:
-        driver.get(f"{server.url}/#{server.token}")
         yield driver
         errors = [entry["message"] for entry in driver.get_log("browser") if entry["level"] == "SEVERE"]
         assert all(expected in error for error in errors), errors
     finally:
         driver.quit()
+
+
+@contextmanager
+def browsing(server: Any, profile: Path, size: str = "1280,900", expected: str = "\0") -> Iterator[Any]:
+    """Open the page of a server in headless Chromium; yield selenium's driver."""
+    with chromium(profile, size, expected) as driver:
+        driver.get(f"{server.url}/#{server.token}")
+        yield driver
 
 
 def press(driver: Any, *keys: str) -> None:

@@ -11,9 +11,11 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from torch import Tensor, nn
@@ -24,16 +26,21 @@ from sparring.commands.exporting.lowering import lower
 from sparring.commands.exporting.parity import Parity, trace_errors
 from sparring.commands.exporting.portable import Portable, load_portable
 from sparring.commands.exporting.program import Program
+from sparring.commands.training.run_settings import open_run_data
 from sparring.engine.atomic_io import write
 from sparring.engine.errors import SparringError
 from sparring.engine.image_io import GENERATED
+from sparring.engine.run_folder import SECRETS, Run
 from sparring.models.generator import GeneratorModel
+from sparring.studio.attack.drawing import Framing
 
 STATIC = Path(__file__).with_name("static")
 STUDIO = Path(sparring.studio.__file__).with_name("static")
 IMPORT = re.compile(r'^import \{[^}]*\} from "([^"]+)";\n', re.M)
 EXPORT = re.compile(r"^export (?=function|const|async|class)", re.M)
 CHECKED_EXAMPLES = 64
+MEASURED = 500
+"""Training images on which the framing of drawings is measured."""
 LEVELS = 255
 """Steps of a pixel between 0 and 1: pixels of the page may differ by one of them."""
 PROBABILITY_TOLERANCE = 0.005
@@ -129,8 +136,19 @@ def _facts(portable: Portable) -> dict[str, Any]:
         facts |= {"conditional": portable.model.conditional, "truncates": portable.model.recipe.truncates}
         facts["numbers"] = [{"mean": mean, "std": std} for mean, std in stats] or None
     else:
-        facts["framing"] = {"fill": 20 / 28, "paper": [0], "ink": [255]}
+        facts["framing"] = asdict(_framing(portable.run))
     return facts
+
+
+def _framing(run: Run) -> Framing:
+    """Measure how images of the training data lie in their frame; that of MNIST where they are gone or private."""
+    if not run.exists or (run.path / SECRETS).exists():
+        return Framing()
+    try:
+        data = open_run_data(run)
+    except (SparringError, KeyError):
+        return Framing()
+    return Framing.measure(data[np.arange(min(MEASURED, len(data)))])
 
 
 def _about(portable: Portable) -> str:

@@ -19,6 +19,7 @@ from torch.nn.utils import parametrize
 
 from sparring.engine.data_spec import DataSpec, ImageSpec
 from sparring.engine.errors import UsageError
+from sparring.engine.run_folder import Run
 from sparring.engine.seeds import mix
 from sparring.engine.version import __version__
 from sparring.models.answers import NONE
@@ -52,6 +53,7 @@ class Portable:
     net: nn.Module
     """Inputs -> one float32 output, in eval mode on the CPU."""
     model: GeneratorModel | Classifier
+    run: Run
     player: str
     """`generator` or `classifier`."""
     inputs: tuple[Port, ...]
@@ -76,7 +78,7 @@ class Portable:
         """Return the facts, inputs and output as JSON values."""
         ports = {port.name: {"shape": ["batch", *port.shape], "about": port.about} for port in self.inputs}
         output = {self.output.name: {"shape": ["batch", *self.output.shape], "about": self.output.about}}
-        return {**self.facts, "inputs": ports, "outputs": output}
+        return {**self.facts, "player": self.player, "inputs": ports, "outputs": output}
 
 
 class PixelGenerator(nn.Module):
@@ -95,9 +97,9 @@ class PixelGenerator(nn.Module):
 class PixelClassifier(nn.Module):
     """Pixels in [0, 1] -> calibrated logits."""
 
-    def __init__(self, classifier: Classifier) -> None:
+    def __init__(self, net: nn.Module, temperature: float) -> None:
         super().__init__()
-        self.net, self.temperature = classifier.net, classifier.temperature
+        self.net, self.temperature = net, temperature
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Map pixels `[B, C, H, W]` to logits `[B, K]`."""
@@ -112,18 +114,19 @@ def load_portable(run: str | Path, net: nn.Module | None = None) -> Portable:
     """
     capability: type[Any] = Predictor if main_player(run) == "classifier" else Sampler
     model = load_capable(run, capability, net=net)
-    facts = {"format": "sparring export 1", "run": Path(run).resolve().name, "sparring": __version__}
-    return portable_of(model.spec, model, facts | {"recipe": model.recipe.name, "player": _player(model)})
+    folder = Path(run) if Path(run).is_dir() else Path(run).parent
+    facts = {"format": "sparring export 1", "run": folder.resolve().name, "sparring": __version__}
+    return portable_of(model.spec, model, Run(folder), facts | {"recipe": model.recipe.name})
 
 
 @singledispatch
-def portable_of(spec: DataSpec, model: Any, facts: Mapping[str, Any]) -> Portable:
+def portable_of(spec: DataSpec, model: Any, run: Run, facts: Mapping[str, Any]) -> Portable:
     """Return a model of a kind of data as other programs use it; raise UsageError where that is not possible."""
     raise UsageError(f"the model is of {spec.plural}: generators and classifiers of images can be exported")
 
 
 @portable_of.register
-def _(spec: ImageSpec, model: Any, facts: Mapping[str, Any]) -> Portable:
+def _(spec: ImageSpec, model: Any, run: Run, facts: Mapping[str, Any]) -> Portable:
     pixels = Port("pixels", spec.shape, "float32 in [0, 1]; channels, height, width")
     facts = {**facts, "shape": list(spec.shape)}
     if isinstance(model, DensityModel):
@@ -134,16 +137,15 @@ def _(spec: ImageSpec, model: Any, facts: Mapping[str, Any]) -> Portable:
     if isinstance(model, GeneratorModel):
         facts |= {"classes": list(model.label_names), "latent_dim": model.latent_dim}
         net = PixelGenerator(_plain(model.generator))
-        return Portable(net.eval(), model, "generator", _generator_inputs(model), pixels, facts)
+        return Portable(net.eval(), model, run, "generator", _generator_inputs(model), pixels, facts)
     if not isinstance(model, Classifier):
         raise UsageError(f"a {type(model).__name__} cannot be exported: generators and classifiers of images can")
     if len(model.memory):
         raise UsageError("the classifier remembers examples, which a file cannot hold: forget() them, then export it")
     classes = [*model.classes, *[NONE] * model.background]
     logits = Port("logits", (len(classes),), "calibrated logits, one for each of the classes; softmax: probabilities")
-    net_of_pixels = PixelClassifier(copy.copy(model))
-    net_of_pixels.net = _plain(model.net)
-    return Portable(net_of_pixels.eval(), model, "classifier", (pixels,), logits, {**facts, "classes": classes})
+    classifier = PixelClassifier(_plain(model.net), model.temperature)
+    return Portable(classifier.eval(), model, run, "classifier", (pixels,), logits, {**facts, "classes": classes})
 
 
 def _generator_inputs(model: GeneratorModel) -> tuple[Port, ...]:
@@ -153,10 +155,6 @@ def _generator_inputs(model: GeneratorModel) -> tuple[Port, ...]:
     if model.conditional:
         return latent, Port("label", (), "int64, number of the class; -1: unlabelled")
     return (latent,)
-
-
-def _player(model: Any) -> str:
-    return "classifier" if isinstance(model, Classifier) else "generator"
 
 
 def _plain(net: nn.Module) -> nn.Module:

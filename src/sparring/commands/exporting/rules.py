@@ -230,6 +230,11 @@ def _log_softmax(program: Program, shape: Any, x: Value, dim: int, *_: Any) -> V
     return program.add("combine", shape, [x, _logsumexp(program, kept, x, [dim])], function="subtract")
 
 
+@rule(aten.neg.default)
+def _negative(program: Program, shape: Any, x: Value) -> Value:
+    return program.add("combine", shape, [x, -1.0], function="multiply")
+
+
 @rule(aten.square.default)
 def _square(program: Program, shape: Any, x: Value) -> Value:
     return program.add("combine", shape, [x, x], function="multiply")

@@ -90,4 +90,4 @@ function inputs() {
 
 start(report);
 document.getElementById("main").append(
-  h("div", { class: "columns" }, inputs(), h("div", {}, preview, caption, h("h2", {}, "Probabilities"), answer)));
+  h("div", { class: "columns wide" }, inputs(), h("div", {}, preview, caption, h("h2", {}, "Probabilities"), answer)));
