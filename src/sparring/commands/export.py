@@ -1,21 +1,25 @@
-"""`sparring export`: a trained network as one file that needs no Sparring."""
+"""`sparring export`: a trained network as one file that needs no Sparring, or as a folder for a hub of models."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
 from torch import nn
 
-from sparring.commands.exporting.html import write_page
+from sparring.commands.exporting.html import write_html, write_page
+from sparring.commands.exporting.hub_folder import HubFolder, write_hub_folder
+from sparring.commands.exporting.hub_folder import to_text as folder_text
+from sparring.commands.exporting.hub_push import connect, push_folder
 from sparring.commands.exporting.onnx_file import write_onnx
 from sparring.commands.exporting.parity import Parity
 from sparring.commands.exporting.portable import Portable, load_portable
 from sparring.commands.exporting.torch_program import write_torch
 from sparring.engine.atomic_io import explain_os_errors
 from sparring.engine.errors import UsageError, did_you_mean
+from sparring.models.hub import results_folder
 
 
 class Format(NamedTuple):
@@ -33,6 +37,10 @@ FORMATS = {
 }
 
 
+HUB = "hub"
+"""The format that is a folder: model card, weights and a page."""
+
+
 @dataclass(frozen=True)
 class Exported:
     """An exported file."""
@@ -47,24 +55,48 @@ class Exported:
 
 
 def export(
-    run: str | Path, to: str = "html", *, out: str | Path | None = None, net: nn.Module | None = None
-) -> Exported:
-    """Write the generator or classifier of images of `run` in the format `to`: "onnx", "torch" or "html".
+    run: str | Path,
+    to: str = "html",
+    *,
+    out: str | Path | None = None,
+    push: str | None = None,
+    licence: str | None = None,
+    net: nn.Module | None = None,
+) -> Exported | HubFolder:
+    """Write the generator or classifier of images of `run` in the format `to`: "onnx", "torch", "html" or "hub".
 
     The file is compared with PyTorch first; where they differ, nothing is written. `out` is the file, by default
     `generator.onnx` and so on in the run folder; one that exists is not overwritten. `net` is the network of a run of
     custom networks. Raises UsageError where there is no such model or the format cannot hold it, SparringError where
     the file differs.
+
+    "hub" writes a folder with a model card, the saved models of any kind, and a page where the network fits into one
+    (`write_hub_folder`). `push` ("owner/name") then sends it to the Hugging Face hub, with the token of huggingface_hub
+    (extra `[hub]`); `licence` is that of the weights, by its identifier there. Raises SparringError where the hub
+    refuses.
     """
-    if to not in FORMATS:
-        raise UsageError(f"unknown format '{to}': {did_you_mean(to, FORMATS)}")
+    if to not in (*FORMATS, HUB):
+        raise UsageError(f"unknown format '{to}': {did_you_mean(to, (*FORMATS, HUB))}")
+    if to == HUB:
+        return _export_folder(run, out, push, licence, net)
+    if push is not None or licence is not None:
+        raise UsageError("--push and --licence are for --to hub: leave them out")
     write, suffix = FORMATS[to]
     portable = load_portable(run, net)
-    folder = Path(run) if Path(run).is_dir() else Path(run).parent
-    path = Path(out) if out is not None else folder / f"{portable.player}{suffix}"
+    path = Path(out) if out is not None else results_folder(run) / f"{portable.player}{suffix}"
     check_new(path, suffix)
     parity = write(portable, path)
     return Exported(path, to, portable.player, path.stat().st_size, parity)
+
+
+def _export_folder(
+    run: str | Path, out: str | Path | None, push: str | None, licence: str | None, net: nn.Module | None
+) -> HubFolder:
+    api = connect(push) if push is not None else None  # a wrong token stops before anything is written
+    folder = write_hub_folder(
+        run, out, repository=push, licence=licence, write_demo=lambda run, path: write_html(run, path, net)
+    )
+    return folder if push is None else replace(folder, address=push_folder(api, folder.path, push))
 
 
 def check_new(path: Path, suffix: str) -> None:
@@ -76,8 +108,10 @@ def check_new(path: Path, suffix: str) -> None:
             raise UsageError(f"{path} exists already: remove it, or choose another --out")
 
 
-def to_text(result: Exported) -> str:
+def to_text(result: Exported | HubFolder) -> str:
     """Format the result for the terminal."""
+    if isinstance(result, HubFolder):
+        return folder_text(result)
     return (
         f"exported {result.path} ({result.size / 1e6:.1f} MB), the {result.player}\n"
         f"checked  {result.parity.of}: at most {result.parity.difference:.1g} from PyTorch"

@@ -15,7 +15,7 @@ from local_server import COMMIT
 
 import sparring
 from sparring.commands.exporting.hub_folder import to_text, write_hub_folder
-from sparring.commands.exporting.hub_push import connect, push
+from sparring.commands.exporting.hub_push import connect, push_folder
 from sparring.commands.exporting.model_card import plain, public_name
 from sparring.engine.data_spec import ImageSpec
 from sparring.engine.errors import SparringError, UsageError
@@ -159,7 +159,7 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 @pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")  # of huggingface_hub's own upload
 def test_there_and_back(run: Path, hub: FakeHub) -> None:
     folder = write_hub_folder(run, repository="ann/cats")
-    address = push(connect("ann/cats"), folder.path, "ann/cats")
+    address = push_folder(connect("ann/cats"), folder.path, "ann/cats")
     assert address == f"hf:ann/cats@{COMMIT}" and len(hub.commits) == 1
     assert {path.name for path in hub.folder.iterdir()} == set(folder.files)
     shutil.rmtree(run)
@@ -167,10 +167,27 @@ def test_there_and_back(run: Path, hub: FakeHub) -> None:
     assert f"pushed   {address}" in to_text(type(folder)(folder.path, folder.files, (), address))
 
 
+@pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")
+def test_the_command(run: Path, hub: FakeHub, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from sparring.commands.export import to_text
+
+    result = sparring.export(run, "hub", out=tmp_path / "out", push="ann/cats", licence="apache-2.0")
+    assert result.address == f"hf:ann/cats@{COMMIT}" and "index.html" in result.files  # type: ignore[union-attr]
+    assert "pushed   hf:ann/cats@" in to_text(result) and front_matter(hub.folder)["license"] == "apache-2.0"
+    with pytest.raises(UsageError, match="--push and --licence are for --to hub"):
+        sparring.export(run, "onnx", push="ann/cats")
+    monkeypatch.setenv("HF_TOKEN", "hf_wrong")
+    with pytest.raises(SparringError, match="does not know the token"):
+        sparring.export(run, "hub", out=tmp_path / "new", push="ann/cats")
+    assert not (tmp_path / "new").exists()
+    page = sparring.export(f"hf:ann/cats@{COMMIT}", "html", out=tmp_path / "page.html")  # read back, exported again
+    assert page.path.exists()
+
+
 def test_a_push_that_is_refused(run: Path, hub: FakeHub, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     folder = write_hub_folder(run)
     with pytest.raises(SparringError, match=r"eve/cats was not pushed \(status 403\): the token may not write there"):
-        push(connect("eve/cats"), folder.path, "eve/cats")
+        push_folder(connect("eve/cats"), folder.path, "eve/cats")
     monkeypatch.setenv("HF_TOKEN", "hf_wrong")
     with pytest.raises(
         SparringError, match=r"\(status 401\): the hub does not know the token: make a write token"

@@ -42,7 +42,7 @@ def connect(repository: str) -> Any:
     return api
 
 
-def push(api: Any, folder: Path, repository: str) -> str:
+def push_folder(api: Any, folder: Path, repository: str) -> str:
     """Commit all files of `folder` to the model repository, created where it is missing; return its address.
 
     One commit holds all files, or nothing changes. Files of earlier commits stay. Raises SparringError on failure.

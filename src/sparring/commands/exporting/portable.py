@@ -27,8 +27,9 @@ from sparring.models.capabilities import Predictor, Sampler
 from sparring.models.classifier import Classifier
 from sparring.models.density import DensityModel
 from sparring.models.generator import GeneratorModel
+from sparring.models.hub import results_folder
 from sparring.models.load import load_capable
-from sparring.models.saved import main_player
+from sparring.models.saved import main_player, model_folder
 
 CHECKED_BATCHES = 1, 3, 17
 """Sizes of the batches on which an exported file is compared with PyTorch."""
@@ -114,9 +115,8 @@ def load_portable(run: str | Path, net: nn.Module | None = None) -> Portable:
     """
     capability: type[Any] = Predictor if main_player(run) == "classifier" else Sampler
     model = load_capable(run, capability, net=net)
-    folder = Path(run) if Path(run).is_dir() else Path(run).parent
-    facts = {"format": "sparring export 1", "run": folder.resolve().name, "sparring": __version__}
-    return portable_of(model.spec, model, Run(folder), facts | {"recipe": model.recipe.name})
+    facts = {"format": "sparring export 1", "run": results_folder(run).resolve().name, "sparring": __version__}
+    return portable_of(model.spec, model, Run(model_folder(run)), facts | {"recipe": model.recipe.name})
 
 
 @singledispatch
