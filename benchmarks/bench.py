@@ -33,6 +33,8 @@ RECORDED = HERE / "results" / "short"
 
 TIME, MEMORY, SAME = 0.15, 0.05, 0.02
 """Tolerances, relative: of timings on an idle machine, of peak memory, of scores with a fixed seed."""
+LIMIT_SECONDS = 600
+"""Time after which a short benchmark has failed."""
 
 
 class Short(NamedTuple):
@@ -139,13 +141,23 @@ def measured(short: Short) -> dict[str, Figure]:
     script, *arguments = shlex.split(short.command)
     with tempfile.TemporaryDirectory() as folder:
         env = {**os.environ, "BENCHMARK_RESULTS": f"{folder}/results", "BENCHMARK_CACHE": f"{folder}/cache"}
-        done = subprocess.run([sys.executable, HERE / script, *arguments], env=env, capture_output=True, text=True)
+        command = [sys.executable, HERE / script, *arguments]
+        try:
+            done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=LIMIT_SECONDS)
+        except subprocess.TimeoutExpired:
+            raise RuntimeError(f"{short.command}: not done after {LIMIT_SECONDS} s") from None
         written = list(Path(folder, "results").glob("*.json"))
         if done.returncode or len(written) != 1:
             lines = done.stderr.strip().splitlines() or ["it wrote no result"]
             raise RuntimeError(f"{short.command}: exit code {done.returncode}: {lines[-1]}")
         content = json.loads(written[0].read_text(encoding="utf-8"))
     return {path: figure(content, path) for path in short.figures}
+
+
+def cpu_seconds() -> float:
+    """Return the CPU time of all ended child processes."""
+    of = os.times()
+    return of.children_user + of.children_system
 
 
 def compared(name: str, now: Mapping[str, Figure]) -> Iterator[str]:
@@ -182,7 +194,7 @@ def main() -> None:
         parser.error(f"no short benchmark is called {', '.join(sorted(unknown))}: choose from {', '.join(SHORT)}")
     begin, failed, moved = time.perf_counter(), [], 0
     for name in options.names or SHORT:
-        start = time.perf_counter()
+        start, cpu = time.perf_counter(), cpu_seconds()
         try:
             each = [measured(SHORT[name]) for _ in range(options.repeats)]
         except RuntimeError as error:
@@ -193,7 +205,7 @@ def main() -> None:
         seconds = time.perf_counter() - start
         lines = list(compared(name, now))
         moved += sum(line.startswith("MOVED") for line in lines)
-        print("\n".join(lines), f"({seconds:.0f} s)", flush=True)
+        print("\n".join(lines), f"({seconds:.0f} s, {cpu_seconds() - cpu:.0f} CPU s)", flush=True)
         if options.record:
             record(name, now, seconds, options.repeats)
     minutes = (time.perf_counter() - begin) / 60
