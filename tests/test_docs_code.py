@@ -9,7 +9,7 @@ import re
 import shlex
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import pytest
 from pages import HISTORY, PAGES, ROOT, commands, inline_commands, python
@@ -43,9 +43,12 @@ def flags_of(name: str) -> set[str]:
     """All flags of a command, with those of each recipe that it trains."""
     classes, names = [COMMANDS[name].flags, *(recipe_class(each, name) for each in recipes_for(name))], {"help"}
     for each in classes:
-        fields = dataclasses.fields(each)
-        names |= {field.name for field in fields}
-        classes += [field.default_factory for field in fields if dataclasses.is_dataclass(field.default_factory)]
+        hints = get_type_hints(each, include_extras=True)
+        for field in dataclasses.fields(each):
+            others = (getattr(part, "name", None) for part in getattr(hints[field.name], "__metadata__", ()))
+            names |= {field.name, *filter(None, others)}
+            if dataclasses.is_dataclass(field.default_factory):
+                classes.append(field.default_factory)
     return {f"--{no}{name.replace('_', '-')}" for name in names for no in ("", "no-")}
 
 
