@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import torch
 
 import sparring
 from sparring.commands.exporting.portable import load_portable
+from sparring.recipes import recipe_class
 
 Cli = Any
 
@@ -24,6 +26,7 @@ def classifier(data: Path) -> Path:
     return Path(sparring.classify(data, recipe, images=240, out=data.parent / "classifier", device="cpu").run)
 
 
+@pytest.mark.slow
 def test_an_onnx_file_is_one_file_with_a_dynamic_batch(run: sparring.Run, tmp_path: Path) -> None:
     onnxruntime, onnx = pytest.importorskip("onnxruntime"), pytest.importorskip("onnx")
     done = sparring.export(run.path, "onnx", out=tmp_path / "g.onnx")
@@ -51,6 +54,7 @@ def test_a_torch_program_needs_no_code_of_sparring(run: sparring.Run, tmp_path: 
     assert json.loads(extra["sparring.json"])["inputs"]["latent"]["shape"] == ["batch", 64]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("to", ["onnx", "torch"])
 def test_an_exported_classifier_can_be_attacked(
     classifier: Path, data: Path, to: str, quick: Cli, tmp_path: Path
@@ -91,3 +95,24 @@ def test_bad_input(run: sparring.Run, words: Path, tmp_path: Path, quick: Cli) -
         assert done.returncode == 2 and not done.stdout
         assert re.search(message, done.stderr), done.stderr
     assert (tmp_path / "here.html").read_text() == "mine"
+
+
+@pytest.mark.parametrize("missing", ["onnx", "onnxscript", "onnxruntime"])
+def test_a_missing_package_is_named(
+    run: sparring.Run, missing: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setitem(sys.modules, missing, None)
+    with pytest.raises(sparring.UsageError, match=rf"{missing}, which is missing: pip install 'sparring\[export\]'"):
+        sparring.export(run.path, "onnx", out=tmp_path / "g.onnx")
+    assert not list(tmp_path.glob("*g.onnx*"))
+
+
+@pytest.mark.slow
+def test_models_that_are_no_function_of_pixels_are_refused(tmp_path: Path, data: Path, words: Path) -> None:
+    recipe = recipe_class("pixelcnn")(width=4, batch_size=8)
+    density = sparring.train(data, recipe, images=16, out=tmp_path / "density", device="cpu")
+    with pytest.raises(sparring.UsageError, match="pixelcnn is a density model, which samples step by step"):
+        sparring.export(density.path)
+    classifier = sparring.classify(words, images=60, out=tmp_path / "words", device="cpu")
+    with pytest.raises(sparring.UsageError, match="the model is of recordings: generators and classifiers of images"):
+        sparring.export(classifier.run, "onnx")
