@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,12 @@ from local_server import COMMIT
 import sparring
 from sparring.commands.exporting.hub_folder import to_text, write_hub_folder
 from sparring.commands.exporting.hub_push import connect, push_folder
-from sparring.commands.exporting.model_card import plain, public_name
+from sparring.commands.exporting.model_card import _attacks, _certificates, plain, public_name
 from sparring.engine.data_spec import ImageSpec
 from sparring.engine.errors import SparringError, UsageError
 from sparring.models.generator import GeneratorModel
 from sparring.recipes import recipe_class
+from sparring.stats.proportion import Proportion
 
 yaml = pytest.importorskip("yaml")
 
@@ -90,6 +92,22 @@ def test_scores_stand_with_their_intervals(run: Path) -> None:
     [entry] = fields["model-index"][0]["results"]
     assert entry["metrics"][0]["value"] == 3.25 and "95 % interval 3.000 to 3.500" in entry["metrics"][0]["name"]
     assert entry["dataset"] == {"name": "photos", "type": "photos"} and fields["license"] == "cc-by-4.0"
+
+
+def test_attacks_and_certificates_stand_with_their_strength(tmp_path: Path) -> None:
+    share = asdict(Proportion.count(30, 50))
+    report = {"clean": share, "robust": share, "selection": "50 test images", "attack": "AutoAttack"}
+    for name, content in {
+        "attack": {**report, "settings": {"norm": "Linf", "eps": 0.3}},
+        "certify": {**report, "sigma": 0.5, "draws": 1000, "certified": [{"eps": 0.5, "accuracy": share}]},
+    }.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "report.json").write_text(json.dumps(content))
+    run = sparring.Run(tmp_path)
+    attacks, certificates = ("\n".join(lines) for lines in (_attacks(run, "classifier"), _certificates(run)))
+    interval = "60.0\u00a0% (95 % interval 46.2\u00a0% to 72.4\u00a0%)"
+    assert f"robust: {interval} under AutoAttack (norm Linf, eps 0.3)" in attacks and "upper bound" in attacks
+    assert f"radius 0.5: {interval}" in certificates and "noise 0.5, 1,000 draws" in certificates
 
 
 def test_the_hubs_own_parser_reads_the_card(run: Path) -> None:

@@ -97,7 +97,7 @@ def _model_card(run: Run, request: CardRequest) -> str:
         "": _about(request, data),
         "Use": _use(request),
         "Scores": _scores(run, scores),
-        "Memorisation": _memorisation(run, request.players[0]),
+        "Memorisation": _memorisation(run, request.players),
         "Attacks": _attacks(run, request.players[0]),
         "Certificates": _certificates(run),
         "Privacy": _privacy(run),
@@ -218,8 +218,8 @@ def _protocol(protocol: Mapping[str, Any]) -> str:
     )
 
 
-def _memorisation(run: Run, player: str) -> Iterator[str]:
-    if player != "generator":
+def _memorisation(run: Run, players: Sequence[str]) -> Iterator[str]:
+    if "generator" not in players:
         return
     result = (run.read_json("evaluation") or {}).get("memorisation")
     if result is None:
