@@ -109,16 +109,18 @@ def genes() -> str:
 
 def restore() -> str:
     cases = {
-        "hole_0": ("kate.png, in the hole under its mask (RGB), one seed", "+2"),
+        "hole": ("kate.png, in the hole under its mask (RGB)", "+2"),
         "foreman": ("foreman of Set14, x4 (Y, 4 pixels cut off)", "+0.5"),
         "face": ("face of Set14, x4", "+0.5"),
+        "comic": ("comic of Set14, x4", "+0.5"),
+        "noise": ("256x256 of lenna, noise of 25 (RGB)", ""),
     }
 
     def row(name: str, words: str, target: str) -> tuple[str, ...]:
         [of] = read(f"restore_{name}")["cases"].values()
         (simplest, first), *others = of["baselines"].items()
         psnr = fmean(seed["psnr"] for seed in of["seeds"].values())
-        gain = f"{psnr - first:+.2f}" if psnr - first >= float(target) else f"**{psnr - first:+.2f}**"
+        gain = f"{psnr - first:+.2f}" if psnr - first >= float(target or 0) else f"**{psnr - first:+.2f}**"
         known = "; ".join([simplest, *(f"{other.removesuffix(' fill')} {value:.2f}" for other, value in others)])
         link = f"[restore_{name}](../benchmarks/results/restore_{name}.json)"
         return words, f"{first:.2f} ({known})", f"{psnr:.2f}", gain, target, link
