@@ -3,7 +3,8 @@
 import { readFileSync } from "node:fs";
 
 const pages = new URL("../../../src/sparring/commands/exporting/static/", import.meta.url);
-const { compile, numbersOf } = await import(new URL("operations.js", pages));
+const { numbersOf } = await import(new URL("numbers.js", pages));
+const { compile } = await import(new URL("operations.js", pages));
 const { noiseOf, truncated } = await import(new URL("latents.js", pages));
 
 const { programs, noise } = JSON.parse(readFileSync(process.argv[2]));

@@ -1,6 +1,7 @@
 // The worker of an exported page: it gets the program once, then one message for each forward pass.
 
-import { compile, numbersOf } from "./operations.js";
+import { numbersOf } from "./numbers.js";
+import { compile } from "./operations.js";
 
 let program = null;
 let constants = null;
