@@ -5,7 +5,7 @@ from __future__ import annotations
 from statistics import fmean, median
 from typing import Any
 
-from record import interval, markdown, read
+from record import interval, markdown, percent, read
 
 DATA = {
     "mnist": "MNIST", "fashion-mnist": "Fashion-MNIST", "cifar10-jpeg": "CIFAR-10 (JPEG re-encoded)",
@@ -235,6 +235,29 @@ def tables_adult() -> str:
     return markdown(heads, [row(name, *words) for name, words in targets.items()])
 
 
+def explain() -> str:
+    of = read("explain")
+
+    def row(each: dict[str, Any]) -> list[str]:
+        path, coverage = each.get("path_length"), of["runs"][each["run"]]["last_metrics"].get("coverage")
+        return [
+            each["run"], each["finder"], interval({name: 100 * end for name, end in each["rate"].items()}, ".1f", " %"),
+            percent(each["chance"]["level"], 1),
+            f"{sum(one['beyond_chance'] for one in each['sentences'])} of {len(each['sentences'])}",
+            interval(path, ".2f") if path else "", f"{coverage:.2f}" if coverage else "",
+        ]  # fmt: skip
+
+    renderer = of["renderer"]
+    first = [
+        "a renderer of strokes",
+        "known handles",
+        percent(renderer["rate"]["value"], 0),
+        percent(renderer["chance"], 0),
+    ]
+    heads = ("model, seed", "finder", "T", "chance T0", "sentences beyond chance", "path length", "coverage")
+    return markdown(heads, [[*first, "", "", ""], *map(row, of["effects"])])
+
+
 def _sorted(values: list[float]) -> str:
     return ", ".join(f"{value:.2f}" for value in sorted(values))
 
@@ -243,6 +266,6 @@ TABLES = {
     function.__name__: function
     for function in (
         quality, history, history_seeds, history_12, stacked, stacked_grid, labels, small, hints, truncation, gamma,
-        private_images, private_tables, tables_adult,
+        private_images, private_tables, tables_adult, explain,
     )
 }  # fmt: skip

@@ -34,6 +34,35 @@ def density() -> str:
     return markdown(heads, [["independent pixels", "", independent, *[""] * 5], *map(row, names)])
 
 
+def density_bytes() -> str:
+    models = read("density")["models"]
+
+    def row(name: str) -> list[str]:
+        of = models[f"{name}, bytes"]
+        nll, own = of.get("nll"), of.get("nll_of_samples")
+        return [
+            f"`{name}`", f"{of['cpu_seconds']:.0f}", interval(nll, ".3f") if nll else "",
+            f"{own['value']:.3f}" if own else "", f"{of['fd']['value']:.2f}", f"{of['seconds_a_sample']:.4f}",
+        ]  # fmt: skip
+
+    heads = (
+        "model", "CPU seconds", "bits per dimension", "of its own samples", "Fréchet distance",
+        "seconds a sample, 64 together",
+    )  # fmt: skip
+    return markdown(heads, [row(name) for name in ("pixelcnn", "flow", "flowgan", "r3")])
+
+
+def outliers() -> str:
+    [of] = read("outliers")["runs"]
+    scores = {
+        "-log p": "-log p, the known failure: simple images are likelier", "PNG bits": "bits of a PNG alone",
+        "likelihood ratio": "likelihood ratio to a background model (`--mutation 0.2`)",
+        "typicality": "typicality of one image", "-log p beyond PNG": "-log p beyond the bits of a PNG",
+        "typicality of 10": "typicality of ten images together",
+    }  # fmt: skip
+    return markdown(("score", "area"), [(words, interval(of["auroc"][name], ".3f")) for name, words in scores.items()])
+
+
 def series() -> str:
     of = read("series_sp500")["seeds"]["0"]
     scores = {
@@ -112,7 +141,6 @@ def restore() -> str:
         "hole": ("kate.png, in the hole under its mask (RGB)", "+2"),
         "foreman": ("foreman of Set14, x4 (Y, 4 pixels cut off)", "+0.5"),
         "face": ("face of Set14, x4", "+0.5"),
-        "comic": ("comic of Set14, x4", "+0.5"),
         "noise": ("256x256 of lenna, noise of 25 (RGB)", ""),
     }
 
@@ -268,6 +296,7 @@ def _command(name: str) -> str:
 TABLES = {
     function.__name__: function
     for function in (
-        density, series, sound_words, sounds, genes, restore, tune, nash, intervals, harden_chance, step_recipes, speed,
+        density, density_bytes, outliers, series, sound_words, sounds, genes, restore, tune, nash, intervals,
+        harden_chance, step_recipes, speed,
     )
 }  # fmt: skip
