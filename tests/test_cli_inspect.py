@@ -52,7 +52,7 @@ def test_the_report_in_words_and_as_json(cli: Cli, photos: Path) -> None:
     assert set(told) == {"source", "kind", "evidence", "unit", "spec", "format", "used", "skipped", "shape", "mode",
                          "shapes_found", "classes", "unlabelled", "splits",
                          "notes", "fingerprint", "vectors", "roles", "copies", "emptied", "unreadable",
-                         "test_marked"}  # fmt: skip
+                         "test_marked", "streamed"}  # fmt: skip
     chosen = json.loads(cli("inspect", photos, "--json", "--size", "4x6", "--mode", "L").stdout)
     assert (chosen["shape"], chosen["mode"]) == ([4, 6, 1], "L")
 

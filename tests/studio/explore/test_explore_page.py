@@ -15,8 +15,8 @@ from PIL import Image
 
 import sparring
 
+from ..accessibility import violations
 from ..browser import Server, browsing, needs_browser, serving
-from ..test_accessible import AXE, FIND_VIOLATIONS, TAGS
 from .generators import write_generators
 
 pytestmark = [needs_browser, pytest.mark.slow]
@@ -200,24 +200,18 @@ def test_concepts_are_explained_moved_and_tested(page: Page, folder: Path) -> No
     page.until(lambda: not page.all(".quiz button:disabled"))
     page.one(".quiz button").click()
     page.until(lambda: "of 2 right" in page.one("main").text)
-    page.driver.set_script_timeout(120)
-    page.driver.execute_script(AXE.read_text(encoding="utf-8"))
-    assert page.driver.execute_async_script(FIND_VIOLATIONS, TAGS) == []
+    assert violations(page.driver) == []
 
 
 @pytest.mark.parametrize("kind", ["audio", "series", "table"])
 def test_no_violation_on_the_page_of_another_kind(page: Page, kind: str) -> None:
     page.open(f"explore?run={kind}&count=4")
     page.until(lambda: page.all({"audio": "main audio", "series": "main svg", "table": "main table"}[kind]))
-    page.driver.set_script_timeout(120)
-    page.driver.execute_script(AXE.read_text(encoding="utf-8"))
-    assert page.driver.execute_async_script(FIND_VIOLATIONS, TAGS) == []
+    assert violations(page.driver) == []
 
 
 @pytest.mark.parametrize("address", ["explore?run=rbm&count=4", "explore?run=r3&other=r3&count=4"])
 def test_no_violation_that_axe_knows(page: Page, address: str) -> None:
     page.open(address)
     page.until(lambda: page.all("[data-seed] canvas") and page.all(".screen canvas:not(.easel)"))
-    page.driver.set_script_timeout(120)
-    page.driver.execute_script(AXE.read_text(encoding="utf-8"))
-    assert page.driver.execute_async_script(FIND_VIOLATIONS, TAGS) == []
+    assert violations(page.driver) == []
