@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,9 @@ READY = (
 @pytest.fixture(scope="module")
 def driver(_trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     profile, refused = tmp_path_factory.mktemp("profile"), "Failed to load resource"  # a message on the page
-    with local_studio(_trained) as local, browsing(local, profile, expected=refused) as opened:
+    # a copy: the Label page writes down what it shows, and other tests count that
+    runs = Path(shutil.copytree(_trained, tmp_path_factory.mktemp("copy") / "runs"))
+    with local_studio(runs) as local, browsing(local, profile, expected=refused) as opened:
         yield opened
 
 
