@@ -136,7 +136,7 @@ COMMANDS = {
         ('"tell the pictures in photos/ apart"', '"who earns more than 50K? adult.csv" --plan'),
     ),
     "export": Command(
-        ExportFlags, "RUN", "write a model of images for other programs: onnx, torch or one html page",
+        ExportFlags, "RUN", "write a model for other programs or to share: onnx, torch, an html page, a hub folder",
         ("runs/digits-r3 --to html", "runs/mnist-consistent --to onnx --out digits.onnx"),
     ),
     "track": Command(

@@ -70,6 +70,9 @@ def test_sliders_are_read_back_as_they_were_measured(own_run: Path) -> None:
         assert read.step == pytest.approx(1, abs=0.35)
     again = sparring.explain(own_run, finder="means", n=50, seed=3)
     assert again.to_json() == result.to_json()
+    length = result.path_length
+    assert 0 < length.low <= length.value <= length.high
+    assert f"length {length.value:.2f}" in result.to_text() and "Path length" in (own_run / "explain.html").read_text()
 
 
 @pytest.mark.parametrize(

@@ -35,8 +35,7 @@ FORMATS = {
     "torch": Format(write_torch, ".pt2"),
     "html": Format(write_page, ".html"),
 }
-
-
+"""Formats that are one file, by name."""
 HUB = "hub"
 """The format that is a folder: model card, weights and a page."""
 

@@ -45,7 +45,11 @@ def write_onnx(portable: Portable, path: Path) -> Parity:
     with atomic_replace(path) as temporary:
         proto = program.model_proto
         onnx.helper.set_model_props(
-            proto, {name: value if isinstance(value, str) else json.dumps(value) for name, value in _props(portable)}
+            proto,
+            {
+                name: value if isinstance(value, str) else json.dumps(value)
+                for name, value in portable.metadata().items()
+            },
         )
         onnx.checker.check_model(proto, full_check=True)
         onnx.save_model(proto, str(temporary))
@@ -61,11 +65,6 @@ def write_onnx(portable: Portable, path: Path) -> Parity:
             return torch.from_numpy(session.run(None, values)[0])
 
         return check_parity(portable, outputs, "onnxruntime")
-
-
-def _props(portable: Portable) -> Iterator[tuple[str, object]]:
-    """Yield the metadata, and the number of ONNX's operators."""
-    yield from portable.metadata().items()
 
 
 @contextlib.contextmanager

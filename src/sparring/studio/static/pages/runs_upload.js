@@ -4,9 +4,9 @@ import { upload } from "../api.js";
 import { attempt, field, h, say } from "../dom.js";
 import { bytes, count } from "../format.js";
 
-const LOOSE = "dropped";
 // Folder of files that have no common one.
-const SAY_EACH = 20;
+const LOOSE = "dropped";
+const FILES_PER_MESSAGE = 20;
 
 // Return a field for files and one for a folder; `copied` gets the path of the copy.
 export function filePickers(largest, copied) {
@@ -68,7 +68,7 @@ async function sendSet(files) {
   let answer = { set: "" };
   for (const [k, [path, file]] of files.entries()) {
     answer = await upload("/api/upload", file, { name: path, set: answer.set });
-    if ((k + 1) % SAY_EACH === 0) say(`Copying ${count(k + 1)} of ${count(files.length)} files ...`);
+    if ((k + 1) % FILES_PER_MESSAGE === 0) say(`Copying ${count(k + 1)} of ${count(files.length)} files ...`);
   }
   return answer.source;
 }
