@@ -138,3 +138,34 @@ def test_two_nodes_stop_and_one_process_goes_on(tmp_path: Path) -> None:
         assert done.returncode == 0
     two, one = (load_file(tmp_path / folder / "generator.safetensors") for folder in ("two", "one"))
     assert max(float((two[name] - one[name]).abs().max()) for name in one) < 1e-3
+
+
+def test_measuring_by_torchrun_gives_the_results_of_one_process(tmp_path: Path) -> None:
+    """Each process draws samples, computes features, attacks and certifies its chunks alone."""
+    y = np.arange(300) % 2
+    pixels = np.random.default_rng(0).integers(0, 80, (300, 8, 8)).astype(np.uint8)
+    pixels[y == 1, :, 4:] += 150
+    np.savez(data := tmp_path / "data.npz", x=pixels, y=y)
+    alone = {**os.environ, "OMP_NUM_THREADS": "1", "SPARRING_CACHE": str(tmp_path / "c")}
+
+    def one(*args: object) -> subprocess.CompletedProcess[str]:
+        words = [sys.executable, "-m", "sparring", *map(str, args)]
+        return subprocess.run(words, check=True, capture_output=True, text=True, timeout=240, env=alone)
+
+    generator, classifier = tmp_path / "generator", tmp_path / "classifier"
+    one("train", data, "--out", generator, "--recipe", "r3", "--width", 4, "--batch-size", 8, "--images", 160)
+    one("harden", data, "--out", classifier, "--method", "noisy", "--images", 4000)
+    for words in (
+        ("attack", classifier, data, "--count", 260, "--eps", 0.3),
+        ("certify", classifier, data, "--count", 60, "--draws", 200),
+        ("evaluate", generator, "-n", 200),
+    ):
+        expected = json.loads(one(*words, "--json").stdout)
+        done = torchrun("-m", "sparring", *words, "--json", SPARRING_CACHE=str(tmp_path / "c"))
+        assert done.returncode == 0, done.stderr
+        found = json.loads(done.stdout)  # one process prints
+        if words[0] == "evaluate":  # both players train for it, by all processes
+            assert found["two_sample"].pop("duality_gap") > 0 < expected["two_sample"].pop("duality_gap")
+        assert found == expected
+    refused = torchrun("-m", "sparring", "sample", generator)
+    assert refused.returncode != 0 and "this command runs on one process: start it without torchrun" in refused.stderr

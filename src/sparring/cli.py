@@ -56,6 +56,8 @@ class Command(NamedTuple):
     """Arguments of two examples in the help."""
     recipe_flag: str = ""
     """Flag that names the recipe, in a command that trains one; its fields are flags of the command."""
+    parallel: bool = False
+    """Whether several processes of torchrun share the work."""
 
 
 COMMANDS = {
@@ -65,7 +67,7 @@ COMMANDS = {
     ),
     "train": Command(
         flags.TrainFlags, "SOURCE", "train a generator or a density model, or continue a run",
-        ("digits --minutes 2", "photos/ --size 64 --minutes 60 --out runs/photos"), "--recipe",
+        ("digits --minutes 2", "photos/ --size 64 --minutes 60 --out runs/photos"), "--recipe", parallel=True,
     ),
     "sample": Command(
         flags.SampleFlags, "RUN", "draw samples from a trained generator",
@@ -73,7 +75,7 @@ COMMANDS = {
     ),
     "evaluate": Command(
         flags.EvaluateFlags, "RUN_OR_SAMPLES", "score samples against real data",
-        ("runs/digits-r3", "samples/ --data photos/ -n 5000"),
+        ("runs/digits-r3", "samples/ --data photos/ -n 5000"), parallel=True,
     ),
     "classify": Command(
         flags.ClassifyFlags, "SOURCE", "train, calibrate and test a classifier",
@@ -105,11 +107,11 @@ COMMANDS = {
     ),
     "attack": Command(
         flags.AttackFlags, "MODEL SOURCE", "measure the robustness of a classifier by attacks",
-        ("runs/photos-fast photos/", "my_package.model:net cifar10 --eps 8/255 --count 1000"),
+        ("runs/photos-fast photos/", "my_package.model:net cifar10 --eps 8/255 --count 1000"), parallel=True,
     ),
     "certify": Command(
         flags.CertifyFlags, "RUN SOURCE", "certify the robustness of a classifier",
-        ("runs/mnist-noisy mnist", "runs/mnist-consistent mnist --sigma 0.25"),
+        ("runs/mnist-noisy mnist", "runs/mnist-consistent mnist --sigma 0.25"), parallel=True,
     ),
     "explain": Command(
         ExplainFlags, "RUN", "state what the handles of a model change, and test it",
@@ -170,9 +172,8 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
         else:
             run_command(args[0], args[1:])
         sys.stdout.flush()
-    except SparringError as error:
-        if _is_first_process():
-            print(f"sparring: {error}", file=sys.stderr)
+    except SparringError as error:  # of each process: torchrun stops the others at once, perhaps the first
+        print(f"sparring: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         print("sparring: interrupted; the same command starts again", file=sys.stderr)
@@ -199,17 +200,20 @@ def start_page() -> str:
 def run_command(name: str, args: list[str]) -> None:
     """Parse `args`, call the command's function and print its result; raise SparringError where it has failures."""
     options, arguments = parse(name, args)
+    several = int(os.environ.get("WORLD_SIZE", "1")) > 1
+    if several and not COMMANDS[name].parallel:
+        raise UsageError("this command runs on one process: start it without torchrun")
     module = import_module(f"sparring.commands.{name}")
     with redirect_stdout(sys.stderr):  # a user's module may print, and stdout is for the result
         result = getattr(module, name)(**arguments)
     if _is_first_process():
         print(_output(module, result, options))
-    if name == "train":
+    if failures := getattr(result, "failures", ()):
+        raise SparringError("; ".join(failures))
+    if several:
         from sparring.engine import dist
 
         dist.shutdown()
-    if failures := getattr(result, "failures", ()):
-        raise SparringError("; ".join(failures))
 
 
 def parse(name: str, args: list[str]) -> tuple[Any, dict[str, Any]]:

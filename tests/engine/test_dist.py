@@ -29,3 +29,11 @@ def test_a_single_process_changes_nothing() -> None:
     dist.check_in_sync([("net", net)])
     dist.average_([told])
     assert float(told) == 3.0
+
+
+def test_a_single_process_computes_everything_in_order() -> None:
+    seen: list[int] = []
+    with dist.first_process_first():
+        assert dist.shared(lambda number: seen.append(number) or number**2, 4) == [0, 1, 4, 9]  # type: ignore[func-returns-value]
+    assert seen == [0, 1, 2, 3]
+    assert dist.shared(str, 0) == []

@@ -18,12 +18,13 @@ from sparring.commands.attacking.suites import attack_suite
 from sparring.commands.attacking.suites.base import AttackContext, Outcome, Subset
 from sparring.commands.attacking.suites.synthetic_sounds import is_synthetic
 from sparring.commands.attacking.suites.trading import TRADING
-from sparring.commands.reporting.progress import Progress
+from sparring.commands.reporting.progress import Progress, of_process
 from sparring.commands.training.interrupt import explain_interrupt
 from sparring.data.prices import PricesSpec, read_prices
 from sparring.data.reader_api import ReadOptions
 from sparring.data.readers.series import WINDOW
 from sparring.data.summary import check_readable, summary
+from sparring.engine import dist
 from sparring.engine.device import Hardware
 from sparring.engine.errors import UsageError
 from sparring.engine.seeds import check_seed
@@ -69,9 +70,10 @@ def attack(
         raise UsageError(f"--count must be 1 or more, not {count}")
     options, kind_flags = split_flags(flags)
     gate = CiGate.read(fail_below, baseline, "attack", robust_interval)
+    dist.init()
     hardware = Hardware.find(device, precision)
     target = load_strategy(str(model)) if is_strategy(model) else load_target(model, hardware.device)
-    progress = progress or Progress()
+    progress = of_process(progress)
     subset = _subset(target, source, options, kind_flags, count, seed, hardware.device, progress)
     folder = output_folder(target, "attack", out)
     context = AttackContext(target, subset, kind_flags, seed, hardware, folder, progress)

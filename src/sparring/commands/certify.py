@@ -21,10 +21,11 @@ from sparring.commands.attacking.selection import open_for, select
 from sparring.commands.attacking.suites import attack_suite
 from sparring.commands.attacking.suites.base import Subset, fingerprint
 from sparring.commands.attacking.suites.image import in_box
-from sparring.commands.reporting.progress import Progress
+from sparring.commands.reporting.progress import Progress, of_process
 from sparring.commands.training.interrupt import explain_interrupt
 from sparring.data.reader_api import ReadOptions
 from sparring.data.summary import summary
+from sparring.engine import dist
 from sparring.engine.data_spec import DataSpec
 from sparring.engine.device import Hardware
 from sparring.engine.errors import UsageError
@@ -72,6 +73,8 @@ def certify(
     if count < 1 or draws < 1:
         raise UsageError(f"--count and --draws must be 1 or more, not {count} and {draws}")
     check_seed(seed)
+    dist.init()
+    progress = of_process(progress)
     torch_device = Hardware.find(device, "fp32").device
     target, spec = _target(run, torch_device, net)
     sigma, notes = _noise(target, sigma)
@@ -80,11 +83,11 @@ def certify(
     gate = CiGate.read(fail_below, baseline, "certify", _certified_interval)
     gate.check_comparable(settings)
     data = open_for(target, source, ReadOptions(resize=resize))
-    (progress or Progress()).info(summary(data.report))
+    progress.info(summary(data.report))
     subset = select(target, data, count, seed, "images", torch_device)
     notes += _selection_notes(subset, count)
     folder = output_folder(target, "certify", out)
-    result = _brackets(target, subset, {**settings, "radii": radii, "seed": seed}, folder, progress or Progress())
+    result = _brackets(target, subset, {**settings, "radii": radii, "seed": seed}, folder, progress)
     point = result.certified(settings["radius"])
     report = CertificationReport(
         target=target.name, data=str(source), selection=subset.description, settings=settings, sigma=sigma,
@@ -127,24 +130,15 @@ def _certified_interval(report: ReportJson) -> tuple[float, float]:
 def _brackets(target: Target, subset: Subset, settings: dict[str, Any], folder: Path, progress: Progress) -> Brackets:
     """Certify and attack the subset, or resume; each chunk is saved as it ends."""
     x = in_box(subset.rows, (0.0, 1.0), subset.y.device)
-    done, on_progress = 0, progress.callback("certifying and attacking", "images")
-
-    def count(now: int, total: int) -> None:
-        nonlocal done
-        done = now
-        on_progress(now, total)
-
     with torch.no_grad():
         logits = target.model(x[:1])
     identity = {**settings, **fingerprint(target, subset, settings["seed"], logits)}
     parts = ResumableParts.begin(Brackets, folder / CHUNKS, identity)
-    try:
-        return brackets(
-            target.model, x, subset.y, settings["sigma"], settings["radii"], n=settings["draws"], seed=settings["seed"],
-            keep=lambda number, compute: parts.keep(number, compute, x.device), on_progress=count,
-        )  # fmt: skip
-    except KeyboardInterrupt:
-        raise parts.stopped(done, len(x)) from None
+    on_progress = progress.callback("certifying and attacking", "images")
+    return brackets(
+        target.model, x, subset.y, settings["sigma"], settings["radii"], n=settings["draws"], seed=settings["seed"],
+        each=lambda function, count, chunk: parts.map(function, count, chunk, x.device, on_progress),
+    )  # fmt: skip
 
 
 def _noise(target: Target, sigma: float | None) -> tuple[float, list[str]]:

@@ -28,9 +28,10 @@ from sparring.commands.evaluating.measurements import (
 )
 from sparring.commands.evaluating.row_views import Split
 from sparring.commands.private.diagnosis import check_evaluation
-from sparring.commands.reporting.progress import Progress
+from sparring.commands.reporting.progress import Progress, of_process
 from sparring.commands.reporting.run_report import write_evaluation
 from sparring.commands.training.interrupt import explain_interrupt
+from sparring.engine import dist
 from sparring.engine.atomic_io import explain_os_errors
 from sparring.engine.device import Hardware
 from sparring.engine.errors import SparringError, UsageError
@@ -91,7 +92,8 @@ def evaluate(
     or values are not finite.
     """
     request = EvaluationRequest(n, seed, split, size, mode, checkpoint, raw, truncation)
-    progress = progress or Progress()
+    dist.init()
+    progress = of_process(progress)
     check_evaluation(samples, data)
     if protect is not None or beside is not None or within is not None:
         if request != EvaluationRequest(seed=seed) or data is not None or features != "trained":
@@ -119,7 +121,8 @@ def _evaluate(
     _check_writable(report, run)
     progress.info(f"plan: {len(inputs.samples):,} samples, {len(inputs.reference.real):,} real rows: {STEPS}")
     training_net = progress.callback("training the feature net")
-    net = features_for(inputs.spec, features, weights, inputs.data, hardware, training_net)
+    with dist.first_process_first():
+        net = features_for(inputs.spec, features, weights, inputs.data, hardware, training_net)
     compared = score_features(inputs, net, progress)
     fast = features_for(inputs.spec, "trained", None, inputs.data, hardware, training_net) if net.slow else net
     searched = copy_features(inputs, fast, compared.samples if fast is net else None, progress)
@@ -134,6 +137,8 @@ def _evaluate(
         kind_scores=kind_scores(inputs, request.seed, progress),
         warnings=tuple(warnings),
     )
+    if dist.rank() != 0:
+        return evaluation
     if run is not None and report is None:
         run.write_json("evaluation", evaluation.to_json())
         report = run.report_path
@@ -162,7 +167,7 @@ def _check_writable(report: str | Path | None, run: Run | None) -> None:
         with explain_os_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             (trial := path.with_name(f".{path.name}.trial.tmp")).write_bytes(b"")
-            trial.unlink()
+            trial.unlink(missing_ok=True)  # several processes try
     except SparringError as error:
         raise SparringError(f"{error}: --report PATH.html") from error
 

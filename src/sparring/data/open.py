@@ -25,7 +25,7 @@ from sparring.data.pairs import VERSION as PAIRING
 from sparring.data.pairs import options_of_halves, write_pairs
 from sparring.data.reader_api import RawDataset, ReadOptions
 from sparring.data.readers import READERS
-from sparring.data.readers.table import open_tables
+from sparring.data.readers.table import TableFile, open_tables, row_name
 from sparring.data.registry import DIGITS, STACKED
 from sparring.data.resolve import cache_folder, find, find_digits, local, locate
 from sparring.engine.atomic_io import explain_os_errors, remove, write
@@ -141,13 +141,32 @@ def open_rows(source: str | Path, options: ReadOptions) -> tuple[list[str], list
     Nothing is guessed from the rows but delimiter and header, and nothing is kept in the cache. Raises UsageError
     where SOURCE is no table.
     """
-    path, _ = locate(source)
-    container = _open(path, options)
-    _checked(*kind_of(container, options, None), options, None, str(source))
-    files, _, _ = open_tables(container, options, [])
+    files = _open_tables(source, options)
     used = [file for file in files if file.split == "train"] or files
     header = used[0].header
     return header, [cells for file in used for _, cells in file.rows() if len(cells) == len(header)]
+
+
+def open_cells(source: str | Path, options: ReadOptions) -> tuple[list[str], dict[str, list[str]]]:
+    """Return the header of a table and the cells of each row by the row's name, as `Dataset.names` has it."""
+    files = _open_tables(source, options)
+    rows = {row_name(file, line, len(files)): cells for file in files for line, cells in file.rows()}
+    return files[0].header, rows
+
+
+def open_files(source: str | Path, options: ReadOptions) -> Container | None:
+    """Return the files of SOURCE; None where it is no container of files, such as `digits` or a compressed tar."""
+    if str(source) in (DIGITS, STACKED) and local(str(source)) is None:
+        return None
+    path, _ = locate(source)
+    return None if is_packed_tar(path) else _open(path, options)
+
+
+def _open_tables(source: str | Path, options: ReadOptions) -> list[TableFile]:
+    path, _ = locate(source)
+    container = _open(path, options)
+    _checked(*kind_of(container, options, None), options, None, str(source))
+    return open_tables(container, options, [])[0]
 
 
 def _read(

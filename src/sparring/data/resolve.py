@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from contextlib import suppress
 from pathlib import Path
@@ -12,6 +11,7 @@ from platformdirs import user_cache_path
 from sparring.data.files.archive import Container
 from sparring.data.files.download import download, is_url
 from sparring.data.files.unread_source import describe_unread
+from sparring.data.files.url_lists import expanded, fetched, listed
 from sparring.data.reader_api import RawDataset, ReadOptions
 from sparring.data.readers import READERS
 from sparring.data.readers.digits import read_digits
@@ -40,7 +40,7 @@ def locate(source: str | Path) -> tuple[Path, list[str]]:
     if not text:
         raise UsageError("SOURCE is empty: it is a folder, an archive, a file, a URL or a known name")
     if is_url(text):
-        return download(text, cache_folder() / "downloads" / hashlib.sha256(text.encode()).hexdigest()[:16]), []
+        return fetched(expanded(text), cache_folder() / "downloads"), []
     path = local(text)
     if path is None and text == STACKED:
         return _locate_known("mnist")
@@ -55,7 +55,8 @@ def locate(source: str | Path) -> tuple[Path, list[str]]:
         raise UsageError(f"{text} is neither a folder nor a file")
     if not os.access(path, os.R_OK):
         raise SparringError(f"{text} may not be read: its permissions forbid it")
-    return path, []
+    urls = listed(path)
+    return (fetched(urls, cache_folder() / "downloads") if urls else path), []
 
 
 def is_missing(text: str) -> bool:

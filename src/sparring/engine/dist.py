@@ -9,13 +9,17 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TypeVar
 
 import torch
 import torch.distributed as td
 from torch import Tensor, nn
 
 from sparring.engine.errors import SparringError, UsageError
+
+T = TypeVar("T")
 
 
 def init() -> None:
@@ -59,6 +63,31 @@ def barrier() -> None:
     """Wait until all processes reach this call."""
     if world_size() > 1:
         td.barrier()
+
+
+@contextmanager
+def first_process_first() -> Iterator[None]:
+    """Run the block on process 0, then on the others: they find the files that it wrote."""
+    if rank() != 0:
+        barrier()
+    try:
+        yield
+    finally:
+        if rank() == 0:
+            barrier()
+
+
+def shared(compute: Callable[[int], T], count: int) -> list[T]:
+    """Return `compute(0)` to `compute(count - 1)` on all processes; process r computes r, r + world size, and so on.
+
+    Results are pickled where there are several processes: tensors should be on the CPU.
+    """
+    own = [compute(number) for number in range(rank(), count, world_size())]
+    if world_size() == 1:
+        return own
+    of_rank: list[list[T]] = [[] for _ in range(world_size())]
+    td.all_gather_object(of_rank, own)
+    return [of_rank[number % world_size()][number // world_size()] for number in range(count)]
 
 
 def average_(tensors: Sequence[Tensor]) -> None:

@@ -4,85 +4,22 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
 import pytest
+from file_server import BODY, DIGEST, Server
 from hypothesis import given
 from hypothesis import strategies as st
 from makers import encoded, mnist_files, pixels, write_tar, write_targz, write_zip
 
 from sparring.data import registry as known
 from sparring.data import resolve as source
-from sparring.data.files.download import _file_name, download
+from sparring.data.files.download import download, file_name
 from sparring.data.open import open_source
 from sparring.engine.errors import SparringError, UsageError
-
-BODY = bytes(range(256)) * 2000
-DIGEST = hashlib.sha256(BODY).hexdigest()
-
-
-class Server:
-    """Serves `files`; breaks off after `cuts.pop(0)` bytes where there are cuts; keeps what was asked."""
-
-    def __init__(self) -> None:
-        self.files: dict[str, bytes] = {"/a.bin": BODY}
-        self.cuts: list[int] = []
-        self.asked: list[tuple[str, str | None]] = []
-        self.resumes = True
-        self.length = True
-        self.shift = 0
-        self.status = 0
-        outer = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                outer.answer(self)
-
-            def log_message(self, *args: object) -> None: ...
-
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.01,))
-        self._thread.start()
-        self.url = f"http://127.0.0.1:{self._http.server_port}"
-
-    def answer(self, to: BaseHTTPRequestHandler) -> None:
-        wanted = to.headers.get("Range")
-        self.asked.append((to.path, wanted))
-        if self.status or to.path not in self.files:
-            to.send_error(self.status or 404)
-            return
-        body, start = self.files[to.path], 0
-        if wanted and self.resumes:
-            start = int(wanted.removeprefix("bytes=").removesuffix("-"))
-            if start >= len(body):
-                to.send_error(416)
-                return
-            to.send_response(206)
-            to.send_header("Content-Range", f"bytes {start + self.shift}-{len(body) - 1}/{len(body)}")
-        else:
-            to.send_response(200)
-        rest = body[start:]
-        if self.length:
-            to.send_header("Content-Length", str(len(rest)))
-        to.end_headers()
-        to.wfile.write(rest[: self.cuts.pop(0)] if self.cuts else rest)
-
-    def close(self) -> None:
-        self._http.shutdown()
-        self._http.server_close()
-        self._thread.join()
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    server = Server()
-    yield server
-    server.close()
 
 
 def test_a_whole_file_is_fetched_once(server: Server, tmp_path: Path) -> None:
@@ -174,11 +111,11 @@ def test_what_is_no_server_is_said_in_words(url: str, tmp_path: Path) -> None:
 
 @given(st.text(alphabet="ab./%20\\:é\n?&=", max_size=30))
 def test_a_name_from_the_web_is_harmless(path: str) -> None:
-    name = _file_name(f"http://host/{path}")
+    name = file_name(f"http://host/{path}")
     assert name
     assert not name.startswith(".")
     assert not set(name) & set('/\\:\n\0 %"')
-    assert len(_file_name("http://host/" + "x" * 999 + ".tar.gz")) == 100
+    assert len(file_name("http://host/" + "x" * 999 + ".tar.gz")) == 100
 
 
 def test_two_downloads_at_once_fetch_once(server: Server, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sparring.commands.attacking.load_target import Target
+from sparring.engine import dist
 from sparring.engine.atomic_io import explain_os_errors, remove, write
 from sparring.models.hub import results_folder
 
@@ -30,8 +31,11 @@ def write_report(
 ) -> None:
     """Write `files` (name -> content), report.html and, last, report.json with the names of all of them.
 
-    Removes the files that only an earlier report in the folder lists, and the saved chunks of the evaluation.
+    Removes the files that only an earlier report in the folder lists, and the saved chunks of the evaluation. Of
+    several processes the first writes.
     """
+    if dist.rank() != 0:
+        return
     files = {**(files or {}), "report.html": page}
     outdated = [name for name in _earlier_files(folder) if name not in files]
     for name, content in files.items():

@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from sparring.commands.training.interrupt import Stopped
+from sparring.engine import dist
 from sparring.engine.atomic_io import atomic_replace, remove, write
 from sparring.engine.errors import SparringError
 
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 else:
     T = TypeVar("T")
     U = TypeVar("U")
+
+
+CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True)
@@ -41,13 +45,14 @@ class ResumableParts(Generic[T]):
     def begin(cls, kind: type[T], folder: Path, settings: Mapping[str, Any]) -> ResumableParts[T]:
         """Open the folder; chunks of an earlier call with other settings are removed."""
         settings_file, wanted = folder / "settings.json", json.loads(json.dumps(settings))
-        try:
-            same = json.loads(settings_file.read_text(encoding="utf-8")) == wanted
-        except (OSError, ValueError):
-            same = False
-        if not same:
-            remove(folder)
-            write(settings_file, json.dumps(wanted))
+        with dist.first_process_first():
+            try:
+                same = json.loads(settings_file.read_text(encoding="utf-8")) == wanted
+            except (OSError, ValueError):
+                same = False
+            if not same:
+                remove(folder)
+                write(settings_file, json.dumps(wanted))
         return cls(kind, folder, wanted)
 
     def of(self, kind: type[U], name: str) -> ResumableParts[U]:
@@ -65,24 +70,28 @@ class ResumableParts(Generic[T]):
     ) -> list[T]:
         """Return `function(number, idx)` of each chunk of `chunk` of the indices 0 to `count` - 1, saving each result.
 
-        `idx` is int64 `[chunk]` on the CPU. Raises Stopped, after Ctrl-C, with the number of `unit` that are saved.
+        `idx` is int64 `[chunk]` on the CPU; several processes share the chunks. Raises Stopped, after Ctrl-C, with the
+        number of `unit` that are saved.
         """
-        results: list[T] = []
-        on_progress(0, count)
-        for number, idx in enumerate(torch.split(torch.arange(count), chunk)):
+        chunks = torch.split(torch.arange(count), chunk)
+
+        def of_chunk(number: int) -> T:
             try:
-                results.append(self.keep(number, lambda n=number, i=idx: function(n, i), device))  # type: ignore[misc]
+                result = self.keep(number, lambda: function(number, chunks[number]), CPU)
             except KeyboardInterrupt:
                 raise self.stopped(number * chunk, count, unit) from None
             on_progress(min((number + 1) * chunk, count), count)
-        return results
+            return result
+
+        on_progress(0, count)
+        return [_on_device(result, device) for result in dist.shared(of_chunk, len(chunks))]
 
     def keep(self, number: int, compute: Callable[[], T], device: torch.device) -> T:
         """Return the saved result of chunk `number`, or compute and save it; its tensors are on `device`."""
         result = self.get(number)
         if result is None:
             self.put(number, result := compute())
-        return replace(result, **{name: tensor.to(device) for name, tensor in _tensors(result).items()})
+        return _on_device(result, device)
 
     def get(self, number: int) -> T | None:
         """Return the saved result of chunk `number`, or None where there is none."""
@@ -131,6 +140,10 @@ def joined(results: list[T]) -> T:
         tensors = isinstance(parts[0], Tensor)
         values[field.name] = torch.cat(parts) if tensors else tuple(item for part in parts for item in part)
     return replace(first, **values)
+
+
+def _on_device(result: T, device: torch.device) -> T:
+    return replace(result, **{name: tensor.to(device) for name, tensor in _tensors(result).items()})
 
 
 def _tensors(result: DataclassInstance) -> dict[str, Tensor]:

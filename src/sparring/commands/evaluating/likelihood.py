@@ -12,6 +12,7 @@ from torch import Tensor
 from sparring.commands.evaluating.inputs import EvaluationInputs
 from sparring.commands.reporting.progress import Progress
 from sparring.data.dataset import Dataset
+from sparring.engine import dist
 from sparring.measure.likelihood.bounds import EnergyModel, LikelihoodBounds, likelihood_bounds
 from sparring.measure.likelihood.independent import independent_nll
 from sparring.measure.scores.evaluation import Score
@@ -98,11 +99,14 @@ def _rows_of(data: Dataset, count: int) -> Tensor:
 
 def _negative(model: DensityModel, x: Tensor, on_progress: Any) -> Tensor:
     """Return -log p `[N]` of network input."""
-    values = []
-    for first in range(0, len(x), CHUNK_ROWS):
-        values.append(-model.log_density(x[first : first + CHUNK_ROWS], first))
+
+    def of_chunk(number: int) -> Tensor:
+        first = number * CHUNK_ROWS
+        values = -model.log_density(x[first : first + CHUNK_ROWS], first)
         on_progress(min(first + CHUNK_ROWS, len(x)), len(x))
-    return torch.cat(values)
+        return values
+
+    return torch.cat(dist.shared(of_chunk, -(-len(x) // CHUNK_ROWS)))
 
 
 def _score(name: str, values: Tensor, unit: str) -> Score:

@@ -7,6 +7,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,9 @@ from torch import Tensor
 
 from sparring.commands.evaluating.duality_gap import gap_of
 from sparring.commands.evaluating.inputs import EvaluationInputs
-from sparring.commands.evaluating.row_views import RowView, of_dataset
+from sparring.commands.evaluating.row_views import CHUNK_ROWS, RowView, of_dataset
 from sparring.commands.reporting.progress import Progress
+from sparring.engine import dist
 from sparring.engine.device import Hardware
 from sparring.engine.errors import SparringError
 from sparring.measure.diagnostics import memorisation as copies
@@ -114,10 +116,15 @@ def _features(net: Features, views: Sequence[RowView], progress: Progress) -> li
     """Compute the features of several sets of rows, with one progress bar for all."""
     progress.begin("computing features", sum(map(len, views)), unit="rows")
     done, features = 0, []
+
+    def of_chunk(rows: RowView, before: int, number: int) -> Tensor:
+        of_rows = net.of([rows.chunk(number)])
+        progress.update(before + min((number + 1) * CHUNK_ROWS, len(rows)))
+        return of_rows
+
     try:
         for rows in views:
-            chunks = rows.chunks(lambda here, total, before=done: progress.update(before + here))  # type: ignore[misc]
-            features.append(net.of(chunks))
+            features.append(torch.cat(dist.shared(partial(of_chunk, rows, done), rows.chunk_count)))
             done += len(rows)
     finally:
         progress.end()

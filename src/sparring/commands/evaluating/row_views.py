@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from sparring.data.dataset import Dataset
 from sparring.data.store import store_for
+from sparring.engine import dist
 from sparring.engine.data_spec import DataSpec
 from sparring.engine.errors import SparringError, UsageError
 from sparring.measure.features.train_small import Fetch
@@ -50,11 +51,18 @@ class RowView:
         """Return a view of `function` of the rows."""
         return RowView(lambda rows: function(self.fetch(rows)), self.labels)
 
-    def chunks(self, on_progress: OnProgress = lambda done, total: None) -> Iterator[NDArray[Any]]:
+    @property
+    def chunk_count(self) -> int:
+        """Number of chunks of CHUNK_ROWS rows."""
+        return -(-len(self) // CHUNK_ROWS)
+
+    def chunk(self, number: int) -> NDArray[Any]:
+        """Return the rows of one chunk."""
+        return self.fetch(np.arange(number * CHUNK_ROWS, min((number + 1) * CHUNK_ROWS, len(self))))
+
+    def chunks(self) -> Iterator[NDArray[Any]]:
         """Yield all rows, CHUNK_ROWS at a time."""
-        for first in range(0, len(self), CHUNK_ROWS):
-            yield self.fetch(np.arange(first, min(first + CHUNK_ROWS, len(self))))
-            on_progress(min(first + CHUNK_ROWS, len(self)), len(self))
+        return map(self.chunk, range(self.chunk_count))
 
 
 def at_most(count: int, rows: RowView) -> RowView:
@@ -77,17 +85,17 @@ def of_dataset(data: Dataset) -> RowView:
 def of_model(model: GeneratorModel, count: int, seed: int, on_progress: OnProgress) -> RowView:
     """Draw `count` samples, those of `sparring sample -n count --seed seed`; samples of vectors have no labels."""
     check_memory(count, model.spec)
-    layout = store_for(model.spec)
-    rows = np.empty((count, *layout.row_shape), layout.dtype)
-    labels = np.empty(count, np.int64)
     size = model.chunk_samples
-    for first in range(0, count, size):
-        chunk = slice(first, min(first + size, count))
+
+    def of_chunk(number: int) -> tuple[NDArray[Any], NDArray[np.int64]]:
+        first = number * size
         z, y = model.draw_inputs(range(first, first + size), seed)
-        rows[chunk] = model.spec.decode(model.generate(z, y))[: count - first]
-        labels[chunk] = -1 if model.vectors else y[: count - first].numpy()
-        on_progress(chunk.stop, count)
-    return of_array(rows, labels)
+        rows = model.spec.decode(model.generate(z, y))[: count - first]
+        on_progress(min(first + size, count), count)
+        return rows, np.full(len(rows), -1) if model.vectors else y[: count - first].numpy()
+
+    rows, labels = zip(*dist.shared(of_chunk, -(-count // size)), strict=True)
+    return of_array(np.concatenate(rows), np.concatenate(labels))
 
 
 def as_observed(model: DensityModel, rows: RowView) -> RowView:

@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
 from typing import TYPE_CHECKING, TypeVar
 
+from sparring.engine import dist
+
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
     from rich.progress import TaskID
@@ -94,6 +96,13 @@ class Progress:
                 self.end()
 
         return on_progress
+
+
+def of_process(progress: Progress | None) -> Progress:
+    """Return `progress`, or a new one; of several processes only the first prints."""
+    progress = progress or Progress()
+    progress.quiet = progress.quiet or dist.rank() != 0
+    return progress
 
 
 def _bar() -> Bar:

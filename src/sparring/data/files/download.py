@@ -35,7 +35,7 @@ def download(url: str, folder: Path, limit: int = LARGEST) -> Path:
     """
     address, _, fragment = url.partition("#")
     digest = _wanted_digest(fragment, url)
-    name = _file_name(address)
+    name = file_name(address)
     target = folder / name
     if target.exists():
         return target
@@ -56,7 +56,7 @@ def download(url: str, folder: Path, limit: int = LARGEST) -> Path:
     return target
 
 
-def _file_name(address: str) -> str:
+def file_name(address: str) -> str:
     """Return a harmless name for what is at `address`, with its suffix."""
     try:
         path = urllib.parse.unquote(urllib.parse.urlsplit(address).path)

@@ -98,7 +98,8 @@ class Tar:
     def _look_through(self) -> None:
         try:
             with tarfile.open(self.path, "r:", encoding="utf-8", errors="surrogateescape") as tar:
-                for member in tar:
+                while (member := tar.next()) is not None:
+                    tar.members.clear()  # type: ignore[attr-defined]  # else the tar remembers each
                     reason = _leads_out(member.name)
                     if not reason and any(map(is_hidden, member.name.removeprefix("./").split("/"))):
                         reason = "is hidden"

@@ -64,6 +64,12 @@ class Coder(Protocol):
         ...
 
 
+def row_name(file: TableFile, line: int, files: int) -> str:
+    """Return the name of a row of a table, which of several `files` names its file."""
+    place = file.place.format(line)
+    return f"{file.name} {place}" if files > 1 else place
+
+
 class TableRows(Sequence[Example]):
     """The rows of tables as examples, by their line numbers and labels alone."""
 
@@ -84,9 +90,8 @@ class TableRows(Sequence[Example]):
         if isinstance(row, slice):
             return [self[k] for k in range(*row.indices(len(self)))]
         file = self._files[self.file[row]]
-        place = file.place.format(self.line[row])
         label = self.label[row]
-        name = f"{file.name} {place}" if self._many else place
+        name = row_name(file, self.line[row], len(self._files))
         return Example(name, file.split if self._many else "train", None if label < 0 else self.classes[label])
 
 

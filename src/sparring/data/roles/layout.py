@@ -67,7 +67,7 @@ def understand(names: Sequence[str], *, keep_folders: bool = False) -> Layout:
     Names without suffix take part in no decision where most have one. Raises SparringError on several data sets.
     """
     layout = Layout()
-    files = [_file(number, name) for number, name in enumerate(names)]
+    files = _files(names)
     masks = find_masks([(file.below, file.stem) for file in files])
     layout.left_out |= masks.left_out
     layout.roles += [
@@ -82,9 +82,16 @@ def understand(names: Sequence[str], *, keep_folders: bool = False) -> Layout:
     return layout
 
 
-def _file(number: int, name: str) -> File:
-    *folders, last = name.split("/")
-    return File(number, tuple(folders), last.rpartition(".")[0] or last)
+def _files(names: Sequence[str]) -> list[File]:
+    """Return a file for each name; those of one folder share its parts, since there may be millions."""
+    parts: dict[str, tuple[str, ...]] = {"": ()}
+    files = []
+    for number, name in enumerate(names):
+        folder, _, last = name.rpartition("/")
+        if folder not in parts:
+            parts[folder] = tuple(folder.split("/"))
+        files.append(File(number, parts[folder], last.rpartition(".")[0] or last))
+    return files
 
 
 @dataclass

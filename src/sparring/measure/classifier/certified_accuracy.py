@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields, replace
-from functools import partial
 
 import torch
 from torch import Tensor
@@ -109,6 +108,15 @@ class CertificationReport:
     """Conditions of `fail_below` and `baseline` that are not met."""
 
 
+OfChunk = Callable[[int, Tensor], Brackets]
+"""Map of the number of a chunk and its indices int64 `[B]` to its bounds."""
+
+
+def in_order(function: OfChunk, count: int, chunk: int) -> list[Brackets]:
+    """Return `function(number, idx)` of each chunk of the indices 0 to `count` - 1."""
+    return [function(number, idx) for number, idx in enumerate(torch.split(torch.arange(count), chunk))]
+
+
 def brackets(
     model: Model,
     x: Tensor,
@@ -119,22 +127,22 @@ def brackets(
     box: tuple[float, float] = (0.0, 1.0),
     n: int = 10_000,
     seed: int = 0,
-    keep: Callable[[int, Callable[[], Brackets]], Brackets] = lambda number, compute: compute(),
-    on_progress: Callable[[int, int], None] = lambda done, total: None,
+    each: Callable[[OfChunk, int, int], list[Brackets]] = in_order,
 ) -> Brackets:
     """Certify the smoothed `model` on x `[N, ...]` with labels y `[N]`, and attack it at the `radii` within `box`.
 
     Each certificate takes `n` draws of noise N(0, sigma^2). The attack ascends the mean softmax over the noise (Salman
     et al. 2019) and counts where a vote is significant; rows are not attacked within their certified radius.
-    `keep(number, compute)` returns the result of a chunk, saved before or computed now. Raises UsageError on invalid
-    data or radii.
+    `each` does what `in_order` does, and may save results or share the work. Raises UsageError on invalid data or
+    radii.
     """
     levels = sorted({float(radius) for radius in radii})
     if not levels or not all(0 <= radius < math.inf for radius in levels):
         raise UsageError(f"radii must be numbers of 0 or more, not {', '.join(map(str, radii)) or 'none'}")
     threats = [Threat("L2", radius, *box) for radius in levels]
 
-    def of_chunk(number: int, points: Tensor, labels: Tensor) -> Brackets:
+    def of_chunk(number: int, idx: Tensor) -> Brackets:
+        points, labels = x[idx], y[idx]
         check_inputs(model, points, labels, replace(threats[-1], eps=0.0))
         _check_reach(threats[-1], points)
         certificates = certify(
@@ -146,12 +154,8 @@ def brackets(
             bounds = _attacked(model, points, labels, sigma, threats, lower, mix(seed, number, 1))
         return Brackets(correct, lower, *bounds)
 
-    results: list[Brackets] = []
-    on_progress(0, len(x))
     with frozen(model):
-        for number, chunk in enumerate(zip(torch.split(x, CHUNK_ROWS), torch.split(y, CHUNK_ROWS), strict=True)):
-            results.append(keep(number, partial(of_chunk, number, *chunk)))
-            on_progress(min((number + 1) * CHUNK_ROWS, len(x)), len(x))
+        results = each(of_chunk, len(x), CHUNK_ROWS)
     return Brackets(*(torch.cat([getattr(result, name.name) for result in results]) for name in fields(Brackets)))
 
 
