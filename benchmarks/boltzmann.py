@@ -11,46 +11,30 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
-import torch
-from rbm import measured, rows, trained
+from rbm import CHAINS, TARGET_ESS, TARGET_SECONDS, TARGET_WIDTH, TEMPERATURES, annealed, measured, rows, trained
 from record import data_folder, log, save
 
 import sparring
 from sparring.models.density import DensityModel
 from sparring.nets.boltzmann_energy import exact_log_z
-from sparring.stats.annealed_importance import annealed_weights, log_mean_exp
 
-TARGET_NATS, TARGET_WIDTH, TARGET_ESS, TARGET_SECONDS = -90.0, 0.5, 20.0, 120.0
-CHAINS, TEMPERATURES = 100, 14_500
+TARGET_NATS = -90.0
 SMALL = 16
 """Hidden units of the machines that are enumerated."""
-
-
-def annealed(net: Any, temperatures: int = TEMPERATURES) -> dict[str, Any]:
-    """AIS alone, with its seconds."""
-    begin = time.perf_counter()
-    with torch.no_grad():
-        weights = annealed_weights(net.path(), CHAINS, temperatures, torch.Generator().manual_seed(1))
-    estimate = log_mean_exp(weights, steps=temperatures)
-    return {
-        "log_z": [estimate.value, estimate.low, estimate.high],
-        "ess": estimate.ess,
-        "temperatures": temperatures,
-        "seconds": time.perf_counter() - begin,
-    }
+REPEATS, LEAST_COVERED = 20, 0.9
+"""Annealings of each of these, and the proportion of their 95 % intervals that should hold the exact value."""
 
 
 def small(recipe: str, folder: Path) -> dict[str, Any]:
-    """Train a machine with few units in its first hidden layer; compare AIS with the sum over all its states."""
+    """Train a machine with few units in its first hidden layer; compare AIS with the sum over all its states, often."""
     flags = ("--hidden", str(SMALL), *(("--top", "32") if recipe == "dbm" else ()))
     net: Any = trained(recipe, 0.5, folder / f"small-{recipe}", *flags).generator
-    result = {"exact": exact_log_z(net.energy()), **annealed(net, 2_000)}
-    low, high = result["log_z"][1:]
-    return {**result, "inside": low <= result["exact"] <= high}
+    exact, log_z = exact_log_z(net.energy()), [annealed(net, 2_000, seed)["log_z"] for seed in range(REPEATS)]
+    inside = sum(low <= exact <= high for _, low, high in log_z)
+    return {"exact": exact, "log_z": log_z, "inside": inside, "of": REPEATS}
 
 
 def main() -> None:
@@ -70,17 +54,17 @@ def main() -> None:
     log(f"AIS: {ais}")
     likelihood = measured(model.generator, rows(model, "test"), TEMPERATURES)
     width = ais["log_z"][2] - ais["log_z"][1]
-    inside = [found["inside"] for found in enumerated.values()]
+    inside, every = (sum(found[name] for found in enumerated.values()) for name in ("inside", "of"))
     save(
         options.name,
         result=f"mean-field bound {likelihood['ais']:.2f} nats, RAISE {likelihood['raise']:.2f}; AIS in "
         f"{ais['seconds']:.0f} s: interval of {width:.2f} nats, effective sample size {ais['ess']:.0f} of {CHAINS}; "
-        f"exact log Z of machines with {SMALL} units inside the interval: {inside}",
+        f"exact log Z of machines with {SMALL} units in {inside} of {every} intervals",
         target=f"bound at least {TARGET_NATS:g}; AIS in {TARGET_SECONDS:g} s: interval under {TARGET_WIDTH} nats, "
-        f"effective sample size above {TARGET_ESS:g}",
+        f"effective sample size above {TARGET_ESS:g}; {LEAST_COVERED:.0%} of intervals hold the exact value",
         met=likelihood["ais"] >= TARGET_NATS
         and (width < TARGET_WIDTH and ais["ess"] > TARGET_ESS and ais["seconds"] <= TARGET_SECONDS)
-        and all(inside),
+        and inside >= LEAST_COVERED * every,
         details={"minutes": options.minutes, "likelihood": likelihood, "ais": ais, "enumerated": enumerated},
     )
 
