@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from sparring.commands.solving.checks import Checks, check, suspicion
 from sparring.commands.solving.page import understood_page
@@ -69,6 +70,37 @@ def test_a_planted_column_is_found_and_no_other(leak: str, tmp_path: Path) -> No
     checks = check(understood(path, "predict the column class in").task)
     leaks = [message for message in problems(checks) if "one column" in message]
     assert leaks == ([f"The class can be read from one column: '{leak}'."] if leak else [])
+
+
+def notices(checks: Checks) -> str:
+    return "; ".join(finding.as_line() for finding in checks.findings if finding.severity == "notice")
+
+
+def test_persons_in_both_splits_and_mixed_times_are_noticed(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    lines = [f"2024-{1 + k // 28 % 12:02}-{1 + k % 28:02},P{k % 60:03},{rng.normal():.4f},{k % 2}" for k in range(336)]
+    path = tmp_path / "visits.csv"
+    path.write_text("\n".join(["day,patient,weight,class", *lines]) + "\n")
+    seen = notices(check(understood(path, "predict the column class in").task))
+    assert "of 60 values of 'patient' are in both splits" in seen
+    assert "Training rows are later than test rows by 'day'" in seen
+    folder = tmp_path / "by-time"
+    folder.mkdir()
+    for name, part in (("train", lines[:240]), ("test", lines[240:])):
+        (folder / f"{name}.csv").write_text("\n".join(["day,patient,weight,class", *part]) + "\n")
+    seen = notices(check(understood(folder, "predict the column class in").task))
+    assert "in both splits" in seen and "later than test rows" not in seen
+
+
+@pytest.mark.parametrize("planted", [False, True])
+def test_a_class_with_a_camera_of_its_own_is_noticed(planted: bool, tmp_path: Path) -> None:
+    for k, (x, y) in enumerate(zip(*bars(150, 0), strict=True)):
+        exif = Image.Exif()
+        exif[0x0110] = f"camera {y if planted else k // 3 % 3}"
+        (tmp_path / f"class{y}").mkdir(exist_ok=True)
+        Image.fromarray(x).save(tmp_path / f"class{y}" / f"{k}.png", exif=exif)
+    seen = notices(check(understood(tmp_path).task))
+    assert ("The class can be read from the files, without their pixels: 'camera'." in seen) == planted
 
 
 def test_a_result_is_compared_with_the_ladder_and_with_what_is_published(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from sparring.measure.leaks.name_groups import name_groups
 from sparring.measure.leaks.near_duplicates import equal_rows, near_images
+from sparring.measure.leaks.shared_groups import later_training_rows, names_groups, shared_groups
 from sparring.measure.leaks.single_columns import single_columns
 
 
@@ -69,3 +70,25 @@ def test_groups_of_names_that_are_in_both_splits() -> None:
     assert [group.shared for group in apart] == [()]
     assert name_groups(["cat/1.png", "dog/2.png"] * 8, [False, True] * 8, ["cat", "dog"] * 8) == []  # the label
     assert name_groups(["a_b.png", "c.png"], [False, True], ["x", "y"]) == []
+
+
+def test_names_of_persons_and_places_are_known() -> None:
+    for name in ("id", "patient", "Patient_ID", "userId", "speaker-no", "school name", "customer_ids"):
+        assert names_groups(name), name
+    for name in ("width", "hidden", "age", "idle", "education", "deviceless", "mid"):
+        assert not names_groups(name), name
+
+
+def test_groups_in_both_splits_are_counted() -> None:
+    is_test = np.array([False, False, False, True, True, True])
+    groups = shared_groups(["a", "a", "b", "a", "c", ""], is_test)
+    assert groups is not None and groups.total == 3 and groups.shared == ("a",)
+    assert shared_groups(list("abcdef"), is_test) is None  # each row is a group of its own
+    assert shared_groups(["x"] * 6, is_test) is None
+
+
+def test_later_training_rows() -> None:
+    is_test = np.arange(10) >= 8
+    assert later_training_rows(np.arange(10.0), is_test) == 0
+    assert later_training_rows(-np.arange(10.0), is_test) == 1
+    assert later_training_rows(np.full(10, np.nan), is_test) == 0

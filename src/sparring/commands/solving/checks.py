@@ -11,29 +11,26 @@ import torch
 from numpy.typing import NDArray
 from torch.nn.functional import adaptive_avg_pool2d
 
+from sparring.commands.solving.check_columns import MAX_NAMED, MAX_ROWS, at_most, check_columns, columns_of
 from sparring.commands.solving.task import Task
 from sparring.data.dataset import Dataset
 from sparring.data.open import open_source
 from sparring.data.reader_api import ReadOptions
 from sparring.data.store import store_for
-from sparring.engine.data_spec import AudioSpec, DataSpec, ImageSpec, TableSpec
+from sparring.engine.data_spec import AudioSpec, DataSpec, ImageSpec
 from sparring.measure.classifier.baselines import SHUFFLED, Baseline, baselines, chance
 from sparring.measure.diagnostics.finding import Finding, Severity
 from sparring.measure.leaks.name_groups import name_groups
 from sparring.measure.leaks.near_duplicates import equal_rows, near_images
-from sparring.measure.leaks.single_columns import single_columns
 from sparring.report.format import percent
 from sparring.stats.proportion import Proportion
 
-MAX_ROWS = 20_000
-"""Largest number of rows of each split that simple classifiers see."""
 MAX_BYTES = 512 << 20
 """Largest size of the rows of each split among which copies are looked for."""
 IMAGE_SIDE, BANDS, PARTS = 12, 24, 8
 """Side of the images, and bands and parts of the recordings, that the simple classifiers see."""
 PUBLISHED_ERRORS = {"mnist": 0.0009, "fashion-mnist": 0.02, "cifar10": 0.003}
 """Known name -> about the smallest proportion of errors that was published."""
-MAX_NAMED = 3
 
 
 @dataclass(frozen=True)
@@ -55,12 +52,13 @@ def check(task: Task) -> Checks:
     """Return what the data and simple classifiers say about a task; nothing where it needs no test split."""
     label = task.target.value
     drop = (task.drop.value,) if task.drop.value else ()
-    data = open_source(task.source.value, ReadOptions(label=label, drop=drop))
+    options = ReadOptions(label=label, drop=drop)
+    data = open_source(task.source.value, options)
     test = data.split("test")
-    findings = [*_splits(data, test), *_single_columns(data), *_groups(data)]
+    findings = [*_splits(data, test), *check_columns(data.spec, data, task.source.value, options), *_groups(data)]
     if not len(test):
         return Checks(tuple(findings), (), 0, 0)
-    data, test = (_at_most(part, MAX_BYTES // store_for(data.spec).row_bytes) for part in (data, test))
+    data, test = (at_most(part, MAX_BYTES // store_for(data.spec).row_bytes) for part in (data, test))
     copies = near_copies(data.spec, test[np.arange(len(test))], data[np.arange(len(data))])
     findings.append(_duplicates(copies, data, test))
     results: list[Baseline] = []
@@ -73,14 +71,9 @@ def check(task: Task) -> Checks:
     return Checks(tuple(findings), tuple(results), int((copies >= 0).sum()), len(copies), without)
 
 
-def _at_most(data: Dataset, count: int) -> Dataset:
-    """Return the examples, or `count` of them drawn at random: sources may be sorted by class."""
-    return data.select(np.sort(np.random.default_rng(0).permutation(len(data))[: max(count, 1)]))
-
-
 def _baselines(data: Dataset, test: Dataset) -> list[Baseline]:
     """Return the errors of simple classifiers on labelled test examples."""
-    data, test = (_at_most(part.select(np.flatnonzero(part.labels >= 0)), MAX_ROWS) for part in (data, test))
+    data, test = (at_most(part.select(np.flatnonzero(part.labels >= 0)), MAX_ROWS) for part in (data, test))
     x, test_x = (simple_features(part.spec, part[np.arange(len(part))]) for part in (data, test))
     return baselines(x, data.labels, test_x, test.labels, trees=bool(columns_of(data.spec, data[np.arange(1)])))
 
@@ -130,38 +123,6 @@ def _splits(data: Dataset, test: Dataset) -> list[Finding]:
         evidence = f"{len(test)} test examples"
         return [Finding("few", "notice", "The test split is small: the intervals are wide.", evidence)]
     return []
-
-
-@singledispatch
-def columns_of(spec: DataSpec, rows: NDArray[Any]) -> dict[str, NDArray[np.float64]]:
-    """Return the columns of a table by name, as numbers or codes `[N]`; other data have none."""
-    return {}
-
-
-@columns_of.register
-def _(spec: TableSpec, rows: NDArray[Any]) -> dict[str, NDArray[np.float64]]:
-    return {
-        column.name: (rows[:, column.indices].argmax(1) if column.categories else rows[:, column.indices[0]]) * 1.0
-        for column in spec.columns
-    }
-
-
-def _single_columns(data: Dataset) -> list[Finding]:
-    """Find columns that tell the class by themselves."""
-    data = _at_most(data.select(np.flatnonzero(data.labels >= 0)), MAX_ROWS)
-    columns = columns_of(data.spec, data[np.arange(len(data))].astype(np.float64)) if len(data) else {}
-    results = single_columns(columns, data.labels, np.random.default_rng(0)) if columns else []
-    leaks = [column for column in results if column.is_leak]
-    if not results:
-        return []
-    if not leaks:
-        best = results[0]
-        evidence = f"'{best.name}' avoids {percent(max(best.avoided, 0))} of the errors of the commonest class"
-        return [Finding("leak", "ok", "No column tells the class by itself.", evidence)]
-    names = ", ".join(f"'{column.name}'" for column in leaks[:MAX_NAMED])
-    evidence = f"{leaks[0].errors.hits} errors in {leaks[0].errors.total} rows by '{leaks[0].name}' alone"
-    advice = f"--drop {leaks[0].name}, unless it is known before the class is"
-    return [Finding("leak", "problem", f"The class can be read from one column: {names}.", evidence, advice)]
 
 
 def _groups(data: Dataset) -> list[Finding]:

@@ -24,9 +24,10 @@ from sparring.data.reader_api import ReadOptions
 from sparring.data.summary import printable
 from sparring.data.tables.cells import to_number
 from sparring.data.web.hubs import is_hub
-from sparring.engine.data_spec import Column, TableSpec, spec_from_json
+from sparring.engine.data_spec import Column, SeriesSpec, TableSpec, spec_from_json
 from sparring.engine.errors import UsageError, did_you_mean
 
+TABLE_FORMATS = ("text table", "parquet")
 SUPERVISED = ("classify", "few labels", "regress", "harden", PREDICT)
 """Kinds of task that learn from labels."""
 UNTRAINED = ("attack", "certify", "evaluate")
@@ -93,14 +94,16 @@ def understand(
     if stated.kind is not None and stated.kind.value == "restore":
         return Understood(_picture_task(stated, stated.kind), None, reading)
     label, drop = flags.label, (stated.drop.value,) if stated.drop.value else ()
-    report = open_source(stated.source.value, ReadOptions(label=label, drop=drop), on_progress=on_progress).report
+    options = ReadOptions(label=label, drop=drop)
+    report = open_source(stated.source.value, options, on_progress=on_progress).report
+    if _is_supervised(stated) and label is None and _is_series_of_a_table(report):
+        report = open_source(stated.source.value, replace(options, kind="table"), on_progress=on_progress).report
     target = _target(stated, flags, report, ask)
     if competition is not None and label is None:
         target = Decision(competition.target, f"the column of {competition.sample.name}", "data", "--label")
     if target.value is not None and label is None:
-        report = open_source(
-            stated.source.value, ReadOptions(label=target.value, drop=drop), on_progress=on_progress
-        ).report
+        options = replace(options, label=target.value)
+        report = open_source(stated.source.value, options, on_progress=on_progress).report
     kind = _kind(stated, report, ask)
     task = _task(stated, kind, target, report, fetched.licence)
     check_parts(task, report)
@@ -191,15 +194,24 @@ def _are_numbers(classes: Sequence[str]) -> bool:
     return len(classes) > MAX_NUMBERED_CLASSES and all(to_number(name) is not None for name in classes)
 
 
+def _is_series_of_a_table(report: SourceReport) -> bool:
+    """Return whether a table with a column of times was read as a series, which has no column to predict."""
+    spec = spec_from_json(report.spec)
+    return isinstance(spec, SeriesSpec) and not spec.classes and report.format in TABLE_FORMATS
+
+
+def _is_supervised(stated: Stated) -> bool:
+    return stated.kind is not None and stated.kind.value in SUPERVISED
+
+
 def _target(stated: Stated, flags: Overrides, report: SourceReport, ask: Ask) -> Decision[str | None]:
     """Return the column to predict of a table; None for other data and tasks."""
     spec = spec_from_json(report.spec)
-    is_supervised = stated.kind is not None and stated.kind.value in SUPERVISED
     if flags.label is not None:
         if not isinstance(spec, TableSpec):
             raise UsageError(f"--label is for tables, and {report.source} holds {spec.plural}: leave it out")
         return Decision(flags.label, f"--label {flags.label}", "flag", "--label")
-    if not isinstance(spec, TableSpec) or not is_supervised:
+    if not isinstance(spec, TableSpec) or not _is_supervised(stated):
         return Decision(None, "none is needed", "default", "--label")
     if report.classes or report.vectors:
         return Decision(spec.target, "the source names it", "data", "--label")
