@@ -25,6 +25,8 @@ class FakeHub:
     served: dict[str, bytes | str | int] = field(default_factory=dict)
     large: dict[str, bytes] = field(default_factory=dict)
     """SHA-256 -> content of a large file."""
+    private: bool = False
+    """Whether only the token may read."""
     commits: list[str] = field(default_factory=list)
     """Summaries of the commits."""
 
@@ -34,6 +36,7 @@ class FakeHub:
         name = "/".join(name.split("/")[:2])
         if path == "/api/repos/create":
             owner = json.loads(body).get("organization") or OWNER
+            self.private = json.loads(body).get("visibility") == "private" or bool(json.loads(body).get("private"))
             return (200, {"url": f"{self.url}/{owner}/x"}) if owner == OWNER else (403, {"error": "not yours"})
         if path == "/api/validate-yaml":
             return 200, {"errors": [], "warnings": []}
@@ -73,8 +76,11 @@ def fake_hub(folder: Path) -> Iterator[FakeHub]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
+            known = self.headers.get("Authorization") == f"Bearer {TOKEN}"
+            if hub.private and not known:
+                self.answer(401, {"error": "none"})
+                return
             if self.path == "/api/whoami-v2":
-                known = self.headers.get("Authorization") == f"Bearer {TOKEN}"
                 self.answer(200 if known else 401, {"name": OWNER, "type": "user"} if known else {"error": "no"})
                 return
             content = hub.served.get(self.path, 404)

@@ -17,6 +17,7 @@ class Server:
         self.files: dict[str, bytes] = {"/a.bin": BODY}
         self.cuts: list[int] = []
         self.asked: list[tuple[str, str | None]] = []
+        self.tokens: list[str | None] = []
         self.resumes = True
         self.length = True
         self.shift = 0
@@ -37,6 +38,7 @@ class Server:
     def answer(self, to: BaseHTTPRequestHandler) -> None:
         wanted = to.headers.get("Range")
         self.asked.append((to.path, wanted))
+        self.tokens.append(to.headers.get("Authorization"))
         if self.status or to.path not in self.files:
             to.send_error(self.status or 404)
             return

@@ -137,3 +137,9 @@ def test_damaged_weights_are_named(tmp_path: Path) -> None:
     (tmp_path / "generator.safetensors").write_bytes(b"\x08\0\0\0\0\0\0\0{}")
     with pytest.raises(SparringError, match=r"generator\.safetensors is damaged"):
         sparring.load(tmp_path)
+
+
+def test_a_file_of_data_is_no_run(tmp_path: Path) -> None:
+    (tmp_path / "people.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(UsageError, match=r"people\.csv is a file, and RUN is a folder"):
+        read_model(tmp_path / "people.csv", "generator")

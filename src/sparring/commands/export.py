@@ -12,7 +12,7 @@ from torch import nn
 from sparring.commands.exporting.html import write_html, write_page
 from sparring.commands.exporting.hub_folder import HubFolder, write_hub_folder
 from sparring.commands.exporting.hub_folder import to_text as folder_text
-from sparring.commands.exporting.hub_push import connect, push_folder
+from sparring.commands.exporting.hub_push import Visibility, connect, push_folder
 from sparring.commands.exporting.onnx_file import write_onnx
 from sparring.commands.exporting.parity import Parity
 from sparring.commands.exporting.portable import Portable, load_portable
@@ -59,6 +59,7 @@ def export(
     *,
     out: str | Path | None = None,
     push: str | None = None,
+    visibility: Visibility = "public",
     licence: str | None = None,
     net: nn.Module | None = None,
 ) -> Exported | HubFolder:
@@ -71,15 +72,17 @@ def export(
 
     "hub" writes a folder with a model card, the saved models of any kind, and a page where the network fits into one
     (`write_hub_folder`). `push` ("owner/name") then sends it to the Hugging Face hub, with the token of huggingface_hub
-    (extra `[hub]`); `licence` is that of the weights, by its identifier there. Raises SparringError where the hub
-    refuses.
+    (extra `[hub]`), into a repository that is created with this `visibility` where it is missing; `licence` is that of
+    the weights, by its identifier there. Raises SparringError where the hub refuses.
     """
     if to not in (*FORMATS, HUB):
         raise UsageError(f"unknown format '{to}': {did_you_mean(to, (*FORMATS, HUB))}")
     if to == HUB:
-        return _export_folder(run, out, push, licence, net)
-    if push is not None or licence is not None:
-        raise UsageError("--push and --licence are for --to hub: leave them out")
+        if push is None and visibility != "public":
+            raise UsageError("--visibility is for --push: leave it out")
+        return _export_folder(run, out, push, visibility, licence, net)
+    if push is not None or licence is not None or visibility != "public":
+        raise UsageError("--push, --visibility and --licence are for --to hub: leave them out")
     write, suffix = FORMATS[to]
     portable = load_portable(run, net)
     path = Path(out) if out is not None else results_folder(run) / f"{portable.player}{suffix}"
@@ -89,13 +92,14 @@ def export(
 
 
 def _export_folder(
-    run: str | Path, out: str | Path | None, push: str | None, licence: str | None, net: nn.Module | None
-) -> HubFolder:
+    run: str | Path, out: str | Path | None, push: str | None, visibility: Visibility, licence: str | None,
+    net: nn.Module | None,
+) -> HubFolder:  # fmt: skip
     api = connect(push) if push is not None else None  # a wrong token stops before anything is written
     folder = write_hub_folder(
         run, out, repository=push, licence=licence, write_demo=lambda run, path: write_html(run, path, net)
     )
-    return folder if push is None else replace(folder, address=push_folder(api, folder.path, push))
+    return folder if push is None else replace(folder, address=push_folder(api, folder.path, push, visibility))
 
 
 def check_new(path: Path, suffix: str) -> None:

@@ -87,6 +87,8 @@ def read_metadata(path: str | Path, player: str) -> dict[str, Any]:
         raise UsageError(
             f"there is no '{path}': give a run folder, or a folder with {player}.json and {player}.safetensors"
         )
+    if local_path(path).is_file() and local_path(path).suffix not in (".json", ".safetensors"):
+        raise UsageError(f"{path} is a file, and RUN is a folder: that of `sparring train`, `classify` or `regress`")
     for file in (folder / f"{player}.json", folder / f"{player}.safetensors"):
         if not file.exists():
             raise UsageError(f"{folder} has no {file.name}: {_reason(folder, player)}")

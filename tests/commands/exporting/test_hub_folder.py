@@ -186,13 +186,27 @@ def test_there_and_back(run: Path, hub: FakeHub) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")
+def test_a_private_model_is_read_with_the_token_alone(
+    run: Path, hub: FakeHub, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    result = sparring.export(run, "hub", out=tmp_path / "out", push="ann/cats", visibility="private")
+    assert hub.private and isinstance(sparring.load(result.address), GeneratorModel)  # type: ignore[union-attr]
+    monkeypatch.setenv("SPARRING_CACHE", str(tmp_path / "empty"))
+    monkeypatch.delenv("HF_TOKEN")
+    with pytest.raises(UsageError, match=r"no public model 'ann/cats'.* A private one needs a token .*HF_TOKEN"):
+        sparring.load(result.address)  # type: ignore[union-attr]
+    with pytest.raises(UsageError, match="--visibility is for --push"):
+        sparring.export(run, "hub", out=tmp_path / "other", visibility="private")
+
+
+@pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")
 def test_the_command(run: Path, hub: FakeHub, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     from sparring.commands.export import to_text
 
     result = sparring.export(run, "hub", out=tmp_path / "out", push="ann/cats", licence="apache-2.0")
     assert result.address == f"hf:ann/cats@{COMMIT}" and "index.html" in result.files  # type: ignore[union-attr]
     assert "pushed   hf:ann/cats@" in to_text(result) and front_matter(hub.folder)["license"] == "apache-2.0"
-    with pytest.raises(UsageError, match="--push and --licence are for --to hub"):
+    with pytest.raises(UsageError, match="--push, --visibility and --licence are for --to hub"):
         sparring.export(run, "onnx", push="ann/cats")
     monkeypatch.setenv("HF_TOKEN", "hf_wrong")
     with pytest.raises(SparringError, match="does not know the token"):

@@ -6,6 +6,7 @@ import gzip
 import hashlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ import pytest
 from file_server import BODY, DIGEST, Server
 from hypothesis import given
 from hypothesis import strategies as st
+from local_server import running
 from makers import encoded, mnist_files, pixels, write_tar, write_targz, write_zip
 
 from sparring.data import registry as known
@@ -195,3 +197,22 @@ def test_what_is_published_has_checksums() -> None:
         assert one.urls, name
         assert all(len(url.partition("#sha256=")[2]) == 64 for url in one.urls)
     assert source.KNOWN is known.KNOWN
+
+
+def test_a_token_is_sent_to_the_first_host_alone(server: Server, tmp_path: Path) -> None:
+    seen: list[tuple[str, str | None]] = []
+    targets = {"/a": "/b", "/b": f"{server.url}/a.bin"}
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            seen.append((self.path, self.headers.get("Authorization")))
+            self.send_response(302)
+            self.send_header("Location", targets[self.path])
+            self.end_headers()
+
+        def log_message(self, *args: object) -> None: ...
+
+    with running(Handler) as url:
+        assert download(f"{url}/a", tmp_path, token="secret").read_bytes() == BODY
+    assert seen == [("/a", "Bearer secret"), ("/b", "Bearer secret")]
+    assert server.tokens == [None]

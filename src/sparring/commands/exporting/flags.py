@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 from tyro.conf import FlagCreatePairsOff, arg
 
@@ -25,7 +25,9 @@ class ExportFlags:
     out: Annotated[str | None, arg(metavar="PATH", help_behavior_hint="(default: in RUN)")] = None
     """File or folder to write."""
     push: Annotated[str | None, arg(metavar="OWNER/NAME", help_behavior_hint="")] = None
-    """Repository of the Hugging Face hub to push the folder to, with the token in HF_TOKEN; created as a public one."""
+    """Repository of the Hugging Face hub to push the folder to, with the token in HF_TOKEN."""
+    visibility: Literal["public", "private"] = "public"
+    """Visibility of a repository that the push creates."""
     licence: Annotated[str | None, arg(metavar="ID", help_behavior_hint="")] = None
     """Licence of the weights in the model card, by the hub's identifier, such as apache-2.0."""
     json: Annotated[bool, arg(help_behavior_hint=""), FlagCreatePairsOff] = False

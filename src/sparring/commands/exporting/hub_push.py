@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from sparring.commands.exporting.hub_folder import check_repository
 from sparring.data.web.hubs import hugging_face
 from sparring.engine.errors import SparringError, UsageError
 from sparring.engine.version import __version__
 
+Visibility = Literal["public", "private"]
 TOKEN = "set HF_TOKEN, or log in with `hf auth login`"
 REFUSALS = {
     401: "the hub does not know the token: make a write token at huggingface.co/settings/tokens and " + TOKEN,
@@ -42,16 +43,17 @@ def connect(repository: str) -> Any:
     return api
 
 
-def push_folder(api: Any, folder: Path, repository: str) -> str:
+def push_folder(api: Any, folder: Path, repository: str, visibility: Visibility = "public") -> str:
     """Commit all files of `folder` to the model repository, created where it is missing; return its address.
 
-    One commit holds all files, or nothing changes. Files of earlier commits stay. Raises SparringError on failure.
+    A repository that exists keeps its visibility. One commit holds all files, or nothing changes. Files of earlier
+    commits stay. Raises SparringError on failure.
     """
     from huggingface_hub import CommitOperationAdd
 
     files = [CommitOperationAdd(path.name, path) for path in sorted(folder.iterdir())]
     with _explained(repository):
-        api.create_repo(repository, exist_ok=True)
+        api.create_repo(repository, private=visibility == "private", exist_ok=True)
         done = api.create_commit(repository, files, commit_message=f"Model of Sparring {__version__}")
     return f"hf:{repository}@{done.oid}"
 

@@ -10,6 +10,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock
 
@@ -28,10 +29,11 @@ def is_url(source: str) -> bool:
     return source.lower().startswith(("http://", "https://"))
 
 
-def download(url: str, folder: Path, limit: int = LARGEST) -> Path:
+def download(url: str, folder: Path, limit: int = LARGEST, token: str = "") -> Path:
     """Return the file at `url`, in `folder`, which serves this URL or this set of URLs alone; what is there is whole.
 
-    A fragment `#sha256=<hex>` is checked. Raises SparringError on failure, leaving what came so far for the next try.
+    A fragment `#sha256=<hex>` is checked. `token` is sent to the host of `url` and to no other. Raises SparringError on
+    failure, leaving what came so far for the next try.
     """
     address, _, fragment = url.partition("#")
     digest = _wanted_digest(fragment, url)
@@ -46,7 +48,7 @@ def download(url: str, folder: Path, limit: int = LARGEST) -> Path:
     try:
         if not target.exists():
             part = folder / f".{name}.part"  # what came so far stays there for the next try
-            _fetch(address, part, limit)
+            _fetch(address, part, limit, token)
             _check(part, digest, url)
             with explain_os_errors(target):
                 os.replace(part, target)
@@ -74,11 +76,11 @@ def _wanted_digest(fragment: str, url: str) -> str:
     return digest.lower()
 
 
-def _fetch(address: str, part: Path, limit: int) -> None:
+def _fetch(address: str, part: Path, limit: int, token: str) -> None:
     failure: Exception = OSError("nothing came")
     for _ in range(TRIES):
         try:
-            if _fetch_rest(address, part, limit):
+            if _fetch_rest(address, part, limit, token):
                 return
             failure = OSError("the connection closed before the end")
         except SparringError:
@@ -100,13 +102,28 @@ def _fetch(address: str, part: Path, limit: int) -> None:
     ) from failure
 
 
-def _fetch_rest(address: str, part: Path, limit: int) -> bool:
+class _SameHost(urllib.request.HTTPRedirectHandler):
+    """Follows redirects, without the token where they lead to another host."""
+
+    def redirect_request(self, req: urllib.request.Request, *args: Any) -> urllib.request.Request | None:
+        redirected = super().redirect_request(req, *args)
+        if redirected is not None and (redirected.type, redirected.host) != (req.type, req.host):
+            redirected.remove_header("Authorization")
+        return redirected
+
+
+_OPENER = urllib.request.build_opener(_SameHost)
+
+
+def _fetch_rest(address: str, part: Path, limit: int, token: str) -> bool:
     """One try, from where the last one broke off; True when the whole file is here."""
     done = part.stat().st_size if part.exists() else 0
     request = urllib.request.Request(address, headers={"User-Agent": "sparring"})
+    if token:
+        request.add_header("Authorization", f"Bearer {token}")
     if done:
         request.add_header("Range", f"bytes={done}-")
-    with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:
+    with _OPENER.open(request, timeout=TIMEOUT) as answer:
         resumed = answer.status == 206 and answer.headers.get("Content-Range", "").startswith(f"bytes {done}-")
         if answer.status == 206 and not resumed:
             part.unlink(missing_ok=True)

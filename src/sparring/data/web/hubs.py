@@ -126,9 +126,9 @@ def commit_of(about: Any, name: str) -> str:
     return commit
 
 
-def json_at(address: str) -> Any:
+def json_at(address: str, token: str = "") -> Any:
     """Return the JSON at an address; raise SparringError where there is none."""
-    content = fetch(address)
+    content = fetch(address, token=token)
     try:
         return json.loads(content)
     except ValueError as error:

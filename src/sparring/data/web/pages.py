@@ -61,18 +61,18 @@ def is_html(content: bytes) -> bool:
     return re.match(rb"\s*(<!--.*?-->\s*)*<(!doctype html|html|head|body)", content[:2000], re.I | re.S) is not None
 
 
-def fetch(address: str, limit: int = MAX_PAGE_BYTES) -> bytes:
+def fetch(address: str, limit: int = MAX_PAGE_BYTES, token: str = "") -> bytes:
     """Return what is at an address, anew each time; raise SparringError where it is longer than `limit`, or forbidden.
 
-    A `robots.txt` that forbids the address is respected.
+    A `robots.txt` that forbids the address is respected. `token` is sent to this host alone.
     """
     check_robots(address)
-    return _get(address, limit)
+    return _get(address, limit, token)
 
 
-def _get(address: str, limit: int) -> bytes:
+def _get(address: str, limit: int, token: str = "") -> bytes:
     with tempfile.TemporaryDirectory() as folder:
-        return download(address, Path(folder), limit).read_bytes()
+        return download(address, Path(folder), limit, token).read_bytes()
 
 
 def check_robots(address: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import urllib.parse
 from collections.abc import Mapping
@@ -40,8 +41,9 @@ def fetch_repository(name: str, revision: str | None, limits: Mapping[str, int])
     """Return a folder with the files of the repository `name` ("owner/name") that `limits` names, with most bytes.
 
     `revision` is a commit, a branch or a tag; None: the newest commit. A commit of 40 digits that was fetched before
-    needs no network. Raises UsageError where there is no such public repository or it has none of the files,
-    SparringError where a file is longer than its limit, differs from its hash, or the hub cannot be reached.
+    needs no network. Private repositories need a token in $HF_TOKEN. Raises UsageError where there is no repository
+    that may be read or it has none of the files, SparringError where a file is longer than its limit, differs from its
+    hash, or the hub cannot be reached.
     """
     base = hugging_face()
     place = cache_folder() / "models" / re.sub(r"[^\w.-]+", "_", urllib.parse.urlsplit(base).netloc) / name
@@ -61,6 +63,10 @@ def fetch_repository(name: str, revision: str | None, limits: Mapping[str, int])
     return place / commit
 
 
+def _token() -> str:
+    return os.environ.get("HF_TOKEN", "").strip()
+
+
 def _is_complete(folder: Path) -> bool:
     """Return whether every listed file lies in the folder, in its size."""
     try:
@@ -74,13 +80,13 @@ def _about(base: str, name: str, revision: str | None, place: Path) -> Any:
     """Return what the hub says about a repository at a revision, the sizes and hashes of its files included."""
     part = f"/revision/{revision}" if revision else ""
     try:
-        return json_at(f"{base}/api/models/{name}{part}?blobs=true")
+        return json_at(f"{base}/api/models/{name}{part}?blobs=true", _token())
     except SparringError as error:
         if (status := getattr(error.__cause__, "code", None)) in NO_ENTRY:
             at = f" at '{revision}'" if revision else ""
             raise UsageError(
-                f"the hub has no public model '{name}'{at} (status {status}): check the name. The files of a private "
-                "one can be fetched by hand: give their folder"
+                f"the hub has no public model '{name}'{at} (status {status}): check the name. A private one needs a "
+                "token that may read it, in HF_TOKEN"
             ) from error
         kept = [entry.parent.name for entry in sorted(place.glob(f"*/{LISTING}"))]
         way = f"hf:{name}@{kept[-1]} was fetched before and needs no network" if kept else "try again with a network"
@@ -115,7 +121,7 @@ def _remote_file(entry: Mapping[str, Any]) -> RemoteFile:
 
 def _fetch(url: str, file: RemoteFile, folder: Path) -> None:
     """Fetch one file into the folder; raise SparringError, keeping nothing of it, where it is not the one listed."""
-    path = download(f"{url}#sha256={file.sha256}" if file.sha256 else url, folder, file.size)
+    path = download(f"{url}#sha256={file.sha256}" if file.sha256 else url, folder, file.size, _token())
     if file.sha256:
         return
     content = path.read_bytes()
