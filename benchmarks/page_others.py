@@ -141,6 +141,7 @@ def restore() -> str:
         "hole": ("kate.png, in the hole under its mask (RGB)", "+2"),
         "foreman": ("foreman of Set14, x4 (Y, 4 pixels cut off)", "+0.5"),
         "face": ("face of Set14, x4", "+0.5"),
+        "comic": ("comic of Set14, x4", "+0.5"),
         "noise": ("256x256 of lenna, noise of 25 (RGB)", ""),
     }
 
