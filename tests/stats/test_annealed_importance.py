@@ -101,6 +101,15 @@ def test_intervals_cover() -> None:
     assert sum(e.low <= EXACT <= e.high for e in estimates) >= 180
 
 
+@pytest.mark.parametrize("spread", [0.3, 0.6, 1.0])
+def test_intervals_cover_where_weights_are_skewed(spread: float) -> None:
+    """Log-normal weights with mean 1, so that the exact value is 0."""
+    log_weights = torch.randn(300, 100, generator=seeded()).double() * spread - spread**2 / 2
+    estimates = [log_mean_exp(row, steps=1, seed=k) for k, row in enumerate(log_weights)]
+    assert sum(e.low <= 0 <= e.high for e in estimates) >= 0.9 * 300
+    assert all(e.low <= e.value <= e.high for e in estimates)
+
+
 def test_a_value_that_still_moves_is_not_believed() -> None:
     halved, full = (log_mean_exp(annealed_weights(Metropolis(), 500, k, seeded(k)), steps=k) for k in (100, 200))
     assert convergence_warnings(halved, full) == () and full.low <= EXACT <= full.high

@@ -106,18 +106,38 @@ def reverse_annealed_weights(path: AnnealingPath, state: Any, steps: int, genera
 def log_mean_exp(log_weights: Tensor, *, steps: int, seed: int = 0) -> AnnealedEstimate:
     """Return log E[exp(w)] of log weights `[chains]` with its interval, effective sample size and warnings.
 
-    The mean of exp(w) is unbiased, so its logarithm is low on average: likelihoods come out too high.
+    The mean of exp(w) is unbiased, so its logarithm is low on average: likelihoods come out too high. The interval is
+    Student's bootstrap on the logarithm (Efron and Tibshirani 1993, section 12.5): weights are skewed, and intervals by
+    quantiles of resampled means held the exact value in 86 % of the cases, these in 91 % (lab notebook).
     """
     peak = float(log_weights.max())
     weights = (log_weights.double() - peak).exp()
-    resampled = resampled_means(weights, seed).log() + peak
-    low, high = ends_of(resampled)
     value = math.log(float(weights.mean())) + peak
+    low, high = _studentised_ends(weights, seed)
     ess = float(weights.sum() ** 2 / weights.square().sum())
     chains = len(weights)
     few = ess < MIN_ESS * chains
     warning = f"do not believe this: the effective sample size is {ess:.0f} of {chains} chains, below {MIN_ESS:.0%}"
-    return AnnealedEstimate(value, low, high, ess, chains, steps, (warning,) if few else ())
+    return AnnealedEstimate(value, value + low, value + high, ess, chains, steps, (warning,) if few else ())
+
+
+def _studentised_ends(weights: Tensor, seed: int) -> tuple[float, float]:
+    """Return the ends of the 95 % interval of the logarithm of the mean of `weights` `[N]`, less its estimate.
+
+    Resampled sets of hardly any spread count as of a tenth of the spread of `weights`.
+    """
+    mean, error = _log_mean(weights.mean(), weights.square().mean(), len(weights))
+    if not error > 0:
+        return 0.0, 0.0
+    means, errors = _log_mean(resampled_means(weights, seed), resampled_means(weights.square(), seed), len(weights))
+    low, high = ends_of((means - mean) / errors.clamp_min(float(error) / 10))
+    return -high * float(error), -low * float(error)
+
+
+def _log_mean(mean: Tensor, mean_square: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """Return the logarithm of a mean of `count` values, and its standard error to first order."""
+    variance = (mean_square - mean.square()).clamp_min(0) / (count - 1)
+    return mean.log(), variance.sqrt() / mean
 
 
 def convergence_warnings(halved: AnnealedEstimate, full: AnnealedEstimate) -> tuple[str, ...]:
