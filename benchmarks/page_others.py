@@ -52,6 +52,27 @@ def density_bytes() -> str:
     return markdown(heads, [row(name) for name in ("pixelcnn", "flow", "flowgan", "r3")])
 
 
+def flowgan() -> str:
+    results = read("flowgan")["by_weight"]
+    bits, distance = (results["alone"][name] for name in ("bits_per_dimension", "frechet_distance"))
+
+    def row(weight: str) -> list[str]:
+        of = results[weight]
+        value, half = of["bits_per_dimension"], of["interval_half_width"]
+        return [
+            "likelihood alone" if weight == "alone" else f"`--likelihood {weight}`", f"{of['images']:,}",
+            f"{value:.3f} ({value - half:.3f} to {value + half:.3f})", f"{100 * (value / bits - 1):+.1f} %",
+            f"{of['frechet_distance']:.2f}", f"{of['frechet_distance'] / distance:.2f}",
+            f"{of['condition_number']:.1f}", percent(of["finite_proportion"], 0),
+        ]  # fmt: skip
+
+    heads = (
+        "trained by", "images", "bits per dimension", "more bits", "Fréchet distance", "to that of likelihood alone",
+        "condition number", "finite round trips",
+    )  # fmt: skip
+    return markdown(heads, [row(weight) for weight in results])
+
+
 def outliers() -> str:
     [of] = read("outliers")["runs"]
     scores = {
@@ -297,7 +318,7 @@ def _command(name: str) -> str:
 TABLES = {
     function.__name__: function
     for function in (
-        density, density_bytes, outliers, series, sound_words, sounds, genes, restore, tune, nash, intervals,
+        density, density_bytes, flowgan, outliers, series, sound_words, sounds, genes, restore, tune, nash, intervals,
         harden_chance, step_recipes, speed,
     )
 }  # fmt: skip
