@@ -202,7 +202,9 @@ def run_command(name: str, args: list[str]) -> None:
     options, arguments = parse(name, args)
     several = int(os.environ.get("WORLD_SIZE", "1")) > 1
     if several and not COMMANDS[name].parallel:
-        raise UsageError("this command runs on one process: start it without torchrun")
+        from sparring.engine import dist
+
+        dist.check_single_process()
     module = import_module(f"sparring.commands.{name}")
     with redirect_stdout(sys.stderr):  # a user's module may print, and stdout is for the result
         result = getattr(module, name)(**arguments)

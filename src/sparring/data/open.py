@@ -147,9 +147,17 @@ def open_rows(source: str | Path, options: ReadOptions) -> tuple[list[str], list
     return header, [cells for file in used for _, cells in file.rows() if len(cells) == len(header)]
 
 
-def open_cells(source: str | Path, options: ReadOptions) -> tuple[list[str], dict[str, list[str]]]:
-    """Return the header of a table and the cells of each row by the row's name, as `Dataset.names` has it."""
-    files = _open_tables(source, options)
+def open_cells(source: str | Path, options: ReadOptions) -> tuple[list[str], dict[str, list[str]]] | None:
+    """Return the header of a table and the cells of each row by the row's name, as `Dataset.names` has it.
+
+    None where the rows are not those of text or parquet files that lie open: arrays, or a compressed tar.
+    """
+    if is_packed_tar(locate(source)[0]):
+        return None
+    try:
+        files = _open_tables(source, options)
+    except SparringError:
+        return None
     rows = {row_name(file, line, len(files)): cells for file in files for line, cells in file.rows()}
     return files[0].header, rows
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 
 import numpy as np
 import pytest
+from makers import write_targz, write_zip
 from PIL import Image
 
 from sparring.commands.solving.checks import Checks, check, suspicion
@@ -90,6 +92,22 @@ def test_persons_in_both_splits_and_mixed_times_are_noticed(tmp_path: Path) -> N
         (folder / f"{name}.csv").write_text("\n".join(["day,patient,weight,class", *part]) + "\n")
     seen = notices(check(understood(folder, "predict the column class in").task))
     assert "in both splits" in seen and "later than test rows" not in seen
+
+
+@pytest.mark.parametrize("form", ["table.zip", "table.tar.gz", "table.csv.gz", "table.npz"])
+def test_tables_of_all_forms_are_checked(form: str, tmp_path: Path) -> None:
+    """Cells are looked at where they lie open; elsewhere the other checks are made."""
+    lines = [f"P{k % 60:03},{k * 0.37 % 1:.4f},{'ab'[k % 2]}" for k in range(300)]
+    text = "\n".join(["patient,weight,class", *lines]).encode()
+    path = tmp_path / form
+    if form.endswith("npz"):
+        np.savez(path, x=np.random.default_rng(0).normal(size=(300, 3)), y=np.arange(300) % 2)
+    elif form.endswith("csv.gz"):
+        path.write_bytes(gzip.compress(text))
+    else:
+        (write_zip if form.endswith("zip") else write_targz)(path, {"table.csv": text})
+    seen = notices(check(understood(path, "predict the column class in" if "npz" not in form else "classify").task))
+    assert ("'patient' are in both splits" in seen) == (form in ("table.zip", "table.csv.gz"))
 
 
 @pytest.mark.parametrize("planted", [False, True])

@@ -106,7 +106,10 @@ def _splits(data: Dataset, source: str, options: ReadOptions) -> list[Finding]:
     tested = set(data.split("test").names)
     if len(full) > MAX_ROWS or not tested:
         return []
-    header, cells = open_cells(source, options)
+    table = open_cells(source, options)
+    if table is None or not set(full.names) <= table[1].keys():
+        return []
+    header, cells = table
     rows = [cells[name] for name in full.names]
     is_test = np.array([name in tested for name in full.names])
     columns = {name: [row[k].strip() for row in rows] for k, name in enumerate(header) if name != data.spec.target}
