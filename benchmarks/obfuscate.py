@@ -41,13 +41,13 @@ MOST_AUC = 0.60
 """Target of the AUC."""
 
 
-def tinted(folder: Path, seed: int) -> dict[str, Any]:
+def tinted(folder: Path, seed: int, test: int = TEST) -> dict[str, Any]:
     """Write digits in tints that are independent of their classes."""
     import promises
 
     promises.CLASSES = tuple(map(str, range(10)))
     parts = {}
-    for split, count in (("train", TRAIN), ("test", TEST)):
+    for split, count in (("train", TRAIN), ("test", test)):
         rng = np.random.default_rng([seed, split == "test"])
         images, _, _ = draw(split, count, seed)
         data = sparring.open("mnist").split(split)  # type: ignore[arg-type]

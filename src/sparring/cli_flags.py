@@ -195,6 +195,10 @@ class EncodeFlags(NewDataFlags):
     or NAME.npz."""
     seed: Annotated[int | None, arg(metavar="S", help_behavior_hint="(default: of the operating system)")] = None
     """Seed of the noise of an obfuscator; keep it secret, since noise that is known hides nothing."""
+    protect: Annotated[str | None, arg(metavar="COLUMN", help_behavior_hint="")] = None
+    """Column of the group of each example, for the `groups` of NAME.npz."""
+    protect_from: Annotated[str | None, arg(metavar="PATTERN", help_behavior_hint="")] = None
+    """Place of the group in the names of files, for the same: '{label}_{group}_{n}.wav'."""
 
 
 @dataclass(frozen=True)

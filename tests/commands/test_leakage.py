@@ -9,6 +9,7 @@ from subprocess import CompletedProcess
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import sparring
 from sparring.commands.encode import _numbers_of_codes
@@ -148,6 +149,34 @@ def test_encode_writes_features_that_can_be_audited(data: Path, tmp_path: Path, 
     np.testing.assert_array_equal(np.load(tmp_path / "f.npy"), arrays["features"])
     with pytest.raises(sparring.UsageError, match="features are written as"):
         sparring.encode(run, data, out=tmp_path / "f.txt")
+
+
+@pytest.mark.parametrize("as_input", [False, True])
+def test_encoded_rows_of_a_table_hold_their_groups(folder: Path, as_input: bool, quick: Cli) -> None:
+    drop = () if as_input else ("sex",)
+    sparring.classify("t.csv", label="word", drop=drop, images=200, out="run", device="cpu")
+    done = quick("encode", "run", "t.csv", "--protect", "sex", "--out", "f.npz")
+    assert done.returncode == 0, done.stderr
+    assert np.load("f.npz")["groups"].tolist() == np.load("all.npz")["sex"].tolist()
+    assert isinstance(sparring.evaluate("f.npz", protect="groups"), LeakageReport)
+    done = quick("encode", "run", "t.csv", "--protect", "sex")
+    assert done.returncode == 2 and "--protect: a .npz file holds groups, add --out NAME.npz" in done.stderr
+    done = quick("encode", "run", "t.csv", "--protect", "sox", "--out", "f.npz")
+    assert done.returncode == 2 and "sex" in done.stderr
+
+
+def test_encoded_files_hold_the_groups_of_their_names(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    rng = np.random.default_rng(0)
+    for k in range(40):
+        pixels = rng.integers(0, 256, (8, 8), dtype=np.uint8)
+        Image.fromarray(pixels).save(source / f"{k % 2}_{'ab'[k % 3 // 2]}_{k}.png")
+    sparring.classify(source, label_from="{label}_*.png", images=200, out=tmp_path / "run", device="cpu")
+    pattern = "{label}_{group}_{n}.png"
+    encoded = sparring.encode(tmp_path / "run", source, protect_from=pattern, out=tmp_path / "f.npz")
+    arrays = np.load(encoded.path)
+    assert arrays["groups"].tolist() == [Path(name).stem.split("_")[1] for name in arrays["names"].tolist()]
 
 
 def test_one_hot_codes_are_written_as_their_numbers() -> None:

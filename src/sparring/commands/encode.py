@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -70,25 +72,31 @@ def encode(
     out: str | Path | None = None,
     resize: bool = False,
     seed: int | None = None,
+    protect: str | None = None,
+    protect_from: str | None = None,
     net: nn.Module | None = None,
     progress: Progress | None = None,
 ) -> Encoded | Obfuscated:
     """Write the features that the model of `run` gives each example of `source`, in the source's order.
 
-    Examples are read as `predict` reads them; one-hot codes become their numbers. `out` ends in .npy or .npz. `net` is
-    the network of a run with custom networks. The model of `sparring obfuscate` gives examples of the same kind. They
+    Examples are read as `predict` reads them; one-hot codes become their numbers. `out` ends in .npy or .npz. A .npz
+    holds groups where `protect` names their column, or `protect_from` their place in the names of files. `net` is the
+    network of a run with custom networks. The model of `sparring obfuscate` gives examples of the same kind. They
     are written as `sample` writes samples; their noise is from the operating system unless `seed` is given. Raises
     UsageError where `run` has no such model or `source` does not fit it, SparringError where files cannot be used.
     """
+    if (protect or protect_from) and (out is None or Path(out).suffix.lower() != ".npz"):
+        raise UsageError(f"--protect{'' if protect else '-from'}: a .npz file holds groups, add --out NAME.npz")
+    opened = partial(_opened, source=source, resize=resize, protect=protect, protect_from=protect_from)
     if "Obfuscates" in itertools.chain(*saved_capabilities(run).values()):
-        return _replaced(run, source, out, resize, seed, progress or Progress())
+        return _replaced(run, opened, out, seed, progress or Progress())
     if seed is not None:
         raise UsageError("--seed is for obfuscators: features have no noise, leave it out")
     path = Path(out if out is not None else "features.npy")
     if path.suffix.lower() not in FORMATS:
         raise UsageError(f"--out {path}: features are written as .npy or .npz")
     model = load_capable(run, Encoder, net=net)
-    data = _opened(model, source, resize)
+    data = opened(model)
     chunks = (progress or Progress()).track("encoding", list(chunks_of(np.arange(len(data)))), data.report.unit)
     rows = [np.asarray(model.encode(model.spec.encode(data[idx])).cpu().numpy()) for idx in chunks]
     features = np.concatenate(rows)
@@ -99,9 +107,13 @@ def encode(
 
 
 def _replaced(
-    run: str | Path, source: str | Path, out: str | Path | None, resize: bool, seed: int | None, progress: Progress
+    run: str | Path,
+    opened: Callable[[Model], Dataset],
+    out: str | Path | None,
+    seed: int | None,
+    progress: Progress,
 ) -> Obfuscated:
-    """Write what an obfuscator puts in the place of each example."""
+    """Write what an obfuscator puts in the place of each example that `opened` reads."""
     model = load_capable(run, Obfuscates)
     spec: Any = model.spec
     suffixes = formats_of(spec)
@@ -109,7 +121,7 @@ def _replaced(
     if path.suffix.lower() not in suffixes or path.suffix.lower() == ".png":
         known = ", ".join(suffix or "a folder" for suffix in suffixes if suffix != ".png")
         raise UsageError(f"--out {path}: {spec.plural} are written as {known}")
-    data = _opened(model, source, resize)
+    data = opened(model)
     chunks = progress.track("obfuscating", list(chunks_of(np.arange(len(data)))), data.report.unit)
     seeds = itertools.count(seed) if seed is not None else itertools.repeat(None)
     rows = np.concatenate([model.obfuscate(data[idx], each) for idx, each in zip(chunks, seeds, strict=False)])
@@ -134,9 +146,9 @@ def _table_text(spec: TableSpec, rows: NDArray[Any], data: Dataset) -> str:
     return csv_text([*table.header, guard(spec.target)], lines)
 
 
-def _opened(model: Model, source: str | Path, resize: bool) -> Dataset:
-    """Return the examples of a source; raise UsageError where none can be read."""
-    data = open_like(model, source, resize=resize)
+def _opened(model: Model, source: str | Path, **options: Any) -> Dataset:
+    """Return the examples of a source, by options of `open_like`; raise UsageError where none can be read."""
+    data = open_like(model, source, **options)
     if not len(data):
         raise UsageError(f"{source} holds no example that can be read: `sparring inspect {source}` lists the reasons")
     return data

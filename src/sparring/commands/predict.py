@@ -218,15 +218,26 @@ def _chunk(model: Any, background: Any, rows: NDArray[Any], first: int) -> Itera
         yield *(None if number is None else round(number, 6) for number in numbers), *label
 
 
-def open_like(model: Model, source: str | Path, *, resize: bool = False, split: Split | None = None) -> Dataset:
+def open_like(
+    model: Model,
+    source: str | Path,
+    *,
+    resize: bool = False,
+    split: Split | None = None,
+    protect: str | None = None,
+    protect_from: str | None = None,
+) -> Dataset:
     """Open all examples of `source`, or a split, as the training data of `model` were read.
 
-    Of equal examples all count, but one in a split. Raises UsageError as `predict` does.
+    Of equal examples all count, but one in a split. `protect` and `protect_from` name their groups (`ReadOptions`).
+    Raises UsageError as `predict` does.
     """
     every = split is None
     numeric = not every and bool(model.spec.condition_stats)  # a split is one of the examples that have a number
     label = getattr(model.spec, "target", None) if numeric else None
-    options = ReadOptions(resize=resize, numeric_label=numeric, label=label or None)
+    options = ReadOptions(
+        resize=resize, numeric_label=numeric, label=label or None, protect=protect, protect_from=protect_from
+    )
     data = open_source(source, options, like=model.spec, keep_duplicates=every)
     if split is not None and not data.report.splits.get(split):
         raise UsageError(f"{source} has no {split} split: leave --split out")

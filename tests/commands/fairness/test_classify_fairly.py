@@ -202,3 +202,30 @@ def test_the_command_line(people: Path, quick: Cli, tmp_path: Path) -> None:
     assert "chosen      " in done.stdout and "price       " in done.stdout
     done = quick("classify", people, "--label", "pay", "--notion", "odds")
     assert done.returncode == 2
+
+
+def bars(folder: Path, count: int, seed: int) -> None:
+    """Write noisy bars, horizontal or vertical, some of them inverted: the second group, oftener of the first class."""
+    rng = np.random.default_rng(seed)
+    folder.mkdir(parents=True)
+    for k in range(count):
+        horizontal, at = int(rng.integers(2)), int(rng.integers(2, 13))
+        inverted = bool(rng.random() < (0.05, 0.15)[horizontal])
+        x = np.zeros((16, 16), bool)
+        x[at : at + 2, 3:13] = True
+        x = (x if horizontal else x.T) ^ (rng.random(x.shape) < 0.1) ^ inverted
+        Image.fromarray((255 * x).astype(np.uint8)).save(folder / f"{'vh'[horizontal]}_{'ab'[inverted]}_{k}.png")
+
+
+@pytest.mark.slow
+def test_images_of_a_rare_group_are_learnt_by_their_class_and_not_by_the_group(tmp_path: Path) -> None:
+    bars(tmp_path / "s" / "train", 3000, 0)
+    bars(tmp_path / "s" / "test", 600, 1)
+    report = sparring.classify(
+        tmp_path / "s", recipe_class("gap_penalty")(width=8, weight=0.3), label_from="{label}_*.png",
+        protect_from="{label}_{group}_{n}.png", gap=1.0, images=16_000, out=tmp_path / "run", device="cpu",
+    )  # fmt: skip
+    assert isinstance(report, FairClassification)
+    plain, fair = report.by_name["plain"].test, report.by_name["gap_penalty-0.3"].test
+    assert min(plain.accuracy.value, fair.accuracy.value) > 0.9
+    assert fair.parity.value < plain.parity.value < 0.4

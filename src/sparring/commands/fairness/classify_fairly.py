@@ -111,7 +111,7 @@ def _train_all(
     for number, (name, recipe) in enumerate(recipes.items()):
         out = folder / CANDIDATES / name
         progress.info(f"candidate {number + 1} of {len(recipes)}: {name}")
-        each = replace(request, recipe=recipe, out=out, minutes=each_minutes)
+        each = replace(request, recipe=recipe, out=out, minutes=each_minutes)  # type: ignore[arg-type]  # not resolved
         try:
             training = LabelledTraining.start("classify", each, Progress(quiet=True), lambda *_: [], data.narrow)
             train_classifier(training)

@@ -36,7 +36,7 @@ def with_thresholds(
     """
     base: Any = plain.recipe
     shared = {f.name: getattr(base, f.name) for f in fields(FairRecipe)}
-    recipe = Thresholds(**shared, column=column)
+    recipe: Any = Thresholds(**shared, column=column)
     narrowed = data.narrow(data.train)
     spec = replace(plain.spec, groups=data.names)
     net: Any = recipe.nets(spec)["classifier"]

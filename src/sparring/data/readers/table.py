@@ -122,7 +122,7 @@ class Tables(RawDataset):
         self._protected = self._find_protected()
         drop = {self._column(name, "--drop") for name in options.drop}
         if not options.see_protected:
-            drop |= set(self._protected)
+            drop |= set(self._protected) - {column.name for column in (table.columns if table else ())}
         categorical = {self._column(name, "--categorical") for name in options.categorical}
         used = [name for name in self.header if name not in drop and name != self._target]
         self._check_nested(used)

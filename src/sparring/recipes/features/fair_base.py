@@ -20,7 +20,7 @@ from sparring.games.fairness import NOTIONS, Notion
 from sparring.games.semi_supervised import AugmentFn
 from sparring.nets.group_adversary import GroupAdversary
 from sparring.recipes.classifier_recipe import PlainClassifierRecipe, joint_ema
-from sparring.recipes.features.networks import augmentation_for, classifier_for, width_for
+from sparring.recipes.features.networks import augmentation_for, classifier_for, pace_for, width_for
 from sparring.recipes.recipe import check_positive, check_range
 
 
@@ -52,10 +52,11 @@ class FairRecipe(PlainClassifierRecipe):
     """Fraction of the run over which the weight rises: a large weight early ends in a constant answer."""
     width: int | None = None
     """Channels of the first convolution, or units of a hidden layer. None: by the kind of data."""
-    batch_size: int = 512
-    """Examples a round: each needs rows of each group and class."""
-    lr: float = 2e-3
-    """Learning rate of the classifier at the start; it falls to a hundredth by a cosine."""
+    batch_size: int | None = None
+    """Examples a round: each needs rows of each group and class. None: 512 rows of a table, 128 of other data."""
+    lr: float | None = None
+    """Learning rate of the classifier at the start; it falls to a hundredth by a cosine. None: 2e-3 for tables, 1e-3
+    for other data."""
     ema_half_life: float = 0.03
     """Half-life of the EMA of the weights, as a fraction of the run."""
 
@@ -76,7 +77,11 @@ class FairRecipe(PlainClassifierRecipe):
             raise UsageError(f"{self.name} is for two classes, and there are {len(spec.classes)}: take another recipe")
         last = spec.classes[-1] if len(spec.classes) == 2 else None
         weight = 1.0 if self.weight is None else self.weight
-        return replace(self, positive=self.positive or last, weight=weight, width=self.width or width_for(spec))
+        batch_size, lr = pace_for(spec)
+        return replace(
+            self, positive=self.positive or last, weight=weight, width=self.width or width_for(spec),
+            batch_size=self.batch_size or batch_size, lr=self.lr or lr,
+        )  # fmt: skip
 
     def notion_for(self, spec: Any) -> Notion:
         """Return the notion for the groups and classes of these data."""
@@ -104,6 +109,7 @@ class FairRecipe(PlainClassifierRecipe):
         **others: Optimizer,
     ) -> System:  # fmt: skip
         """Return the system of a game; `others` are the optimisers of players beside the classifier."""
+        assert self.lr
         net = nets["classifier"]
         ema = joint_ema({"classifier": net}, total, self.ema_half_life if half_life is None else half_life)
         optimizers = {"classifier": AdamW(net.parameters(), self.lr, weight_decay=0.0, fused=True), **others}

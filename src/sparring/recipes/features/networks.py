@@ -62,6 +62,21 @@ def _table_width(spec: TableSpec) -> int:
 
 
 @singledispatch
+def pace_for(spec: DataSpec) -> tuple[int, float]:
+    """Return the usual examples a round and learning rate of a classifier of groups.
+
+    A convolutional network needs more and smaller steps than a table: in few steps at a high rate it learns the group,
+    where this predicts the class, and not the class.
+    """
+    return 128, 1e-3
+
+
+@pace_for.register
+def _table_pace(spec: TableSpec) -> tuple[int, float]:
+    return 512, 2e-3
+
+
+@singledispatch
 def classifier_for(spec: DataSpec, width: int) -> nn.Module:
     """Return a classifier with `features` and `head`."""
     raise UsageError(f"there is no network to adapt for {spec.plural} yet: take images, recordings, series or tables")

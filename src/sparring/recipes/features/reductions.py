@@ -60,6 +60,7 @@ class Reductions(FairRecipe):
 
     def system(self, spec: Any, nets: Mapping[str, nn.Module], total: int) -> System:
         """Return the game; the weights are not averaged, since each member is from a different period."""
+        assert self.lr
         mixture: Any = nets["classifier"]
         multipliers: Any = nets["multipliers"]
         game = ReductionGame(mixture, multipliers, self.notion_for(spec), self.change(spec), self.periods)
