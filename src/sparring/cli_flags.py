@@ -11,7 +11,7 @@ from typing import Annotated
 
 from tyro.conf import arg
 
-from sparring.cli_read_flags import Names, PairReadFlags, ReadFlags, ShapeFlags, Switch
+from sparring.cli_read_flags import GroupFlags, Names, PairReadFlags, ReadFlags, ShapeFlags, Switch
 from sparring.commands.attacking.flags import (
     AudioAttackFlags,
     BallAttackFlags,
@@ -195,10 +195,7 @@ class EncodeFlags(NewDataFlags):
     or NAME.npz."""
     seed: Annotated[int | None, arg(metavar="S", help_behavior_hint="(default: of the operating system)")] = None
     """Seed of the noise of an obfuscator; keep it secret, since noise that is known hides nothing."""
-    protect: Annotated[str | None, arg(metavar="COLUMN", help_behavior_hint="")] = None
-    """Column of the group of each example, for the `groups` of NAME.npz."""
-    protect_from: Annotated[str | None, arg(metavar="PATTERN", help_behavior_hint="")] = None
-    """Place of the group in the names of files, for the same: '{label}_{group}_{n}.wav'."""
+    groups: GroupFlags = field(default_factory=GroupFlags)
 
 
 @dataclass(frozen=True)

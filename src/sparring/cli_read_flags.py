@@ -70,3 +70,13 @@ class PairReadFlags(ReadFlags):
         None
     )
     """How pairs are joined: by label, or by the names of files without folder and suffix."""
+
+
+@dataclass(frozen=True)
+class GroupFlags:
+    """The groups of new data."""
+
+    protect: Annotated[str | None, arg(metavar="COLUMN", help_behavior_hint="")] = None
+    """Column of the group of each example, for the `groups` of NAME.npz."""
+    protect_from: Annotated[str | None, arg(metavar="PATTERN", help_behavior_hint="")] = None
+    """Place of the group in the names of files, for the same: '{label}_{group}_{n}.wav'."""
