@@ -13,16 +13,19 @@ classifiers are tested on the same `--test` images with the same tints, drawn by
   source    the candidate of the same run that does not see the rare tint
   robust    `sparring harden`, tested by `sparring attack` on `--count` images at eps 0.1 (Linf), as plain is
 
-Accuracy and gaps have the 95 % intervals of `measure_fairness`; a value over the seeds is their mean.
+Accuracy and gaps have the 95 % intervals of `measure_fairness`; a value over the seeds is their mean. A run replaces
+its rows of the same seed in results/NAME.json; with --only the rows of other promises of that seed stay.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import statistics
 import tempfile
 import zipfile
+from collections.abc import Callable
 from dataclasses import asdict
 from io import BytesIO
 from pathlib import Path
@@ -33,13 +36,14 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from record import data_folder, log, save, spread
+from record import RESULTS, data_folder, log, save, spread
 
 import sparring
 from sparring.commands.reporting.progress import Progress
 from sparring.engine.errors import SparringError
 from sparring.measure.fairness.gaps import Answers, measure_fairness
 
+PROMISES = ("plain", "fair", "private", "adapted", "robust")
 TINTS = ("common", "rare")
 RARE = 0.05, 0.15
 """Proportion of the rare tint among the digits 0 to 4, and 5 to 9."""
@@ -99,7 +103,7 @@ def row_of(run: Path, test: Path) -> dict[str, Any]:
 
 
 def one_seed(seed: int, options: argparse.Namespace, folder: Path) -> dict[str, Any]:
-    """Train and test all classifiers of a seed."""
+    """Train and test the classifiers of a seed."""
     train = draw("train", options.train, seed)
     common = ~train[2]
     held_out = draw("test", options.test, seed)
@@ -107,40 +111,53 @@ def one_seed(seed: int, options: argparse.Namespace, folder: Path) -> dict[str, 
     source = write_zip(folder / "source.zip", {"train": tuple(each[common] for each in train)})  # type: ignore[dict-item]
     target = write_zip(folder / "target.zip", {"train": tuple(each[~common] for each in train)})  # type: ignore[dict-item]
     test = write_zip(folder / "test.zip", {"x": held_out})
-    common_settings: dict[str, Any] = {
+    settings: dict[str, Any] = {
         "images": options.images, "seed": seed, "device": "cpu", "progress": QUIET, "label_from": "{label}_*.png",
     }  # fmt: skip
+    trainings: dict[str, Callable[[Path], object]] = {
+        "plain": lambda out: sparring.classify(full, out=out, **settings),
+        "fair": lambda out: sparring.classify(full, "gap_penalty", out=out, protect_from=PATTERN, **settings),
+        "private": lambda out: [
+            sparring.classify(
+                full, out=out / f"{epsilon:g}", private=epsilon, delta=1e-5, **settings | {"images": None}
+            )
+            for epsilon in EPSILONS
+        ],
+        "adapted": lambda out: sparring.classify(
+            source, out=out, adapt_to=target, **settings | {"images": 4 * options.images}
+        ),
+        "robust": lambda out: sparring.harden(full, out=out, eps=EPS, **settings),
+    }
     rows: dict[str, Any] = {}
-
-    def add(name: str, run: Path) -> None:
-        rows[name] = row_of(run, test)
-        log(f"seed {seed}: {name}: {rows[name]}")
-
-    sparring.classify(full, out=folder / "plain", **common_settings)
-    add("plain", folder / "plain")
-    try:
-        sparring.classify(full, "gap_penalty", out=folder / "fair", protect_from=PATTERN, **common_settings)
-        add("fair", folder / "fair")
-    except SparringError as error:  # no candidate is fair enough
-        log(f"seed {seed}: fair: {error}")
-    for epsilon in EPSILONS:
-        run = folder / f"private{epsilon:g}"
-        sparring.classify(full, out=run, private=epsilon, delta=1e-5, **{**common_settings, "images": None})
-        add(f"private, epsilon {epsilon:g}", run)
-    sparring.classify(
-        source, out=folder / "adapted", adapt_to=target, **{**common_settings, "images": 4 * options.images}
-    )
-    add("adapted", folder / "adapted")
-    add("source", folder / "adapted" / "candidates" / "source_only")
-    sparring.harden(full, out=folder / "robust", eps=EPS, **common_settings)
-    add("robust", folder / "robust")
-    for name in ("plain", "robust"):
-        report = sparring.attack(
-            folder / name, test, count=options.count, seed=seed, eps=EPS, device="cpu", label_from="{label}_*.png",
-            out=folder / f"attack-{name}",
-        )  # fmt: skip
-        rows[name]["robust_accuracy"] = report.robust.value
+    for name in options.only:
+        run = folder / name
+        try:
+            trainings[name](run)
+        except SparringError as error:  # no candidate is fair enough
+            log(f"seed {seed}: {name}: {error}")
+            continue
+        for row, path in runs_of(name, run).items():
+            rows[row] = row_of(path, test)
+            if name in ("plain", "robust"):
+                rows[row]["robust_accuracy"] = attacked(path, test, seed, options.count)
+            log(f"seed {seed}: {row}: {rows[row]}")
     return rows
+
+
+def runs_of(name: str, run: Path) -> dict[str, Path]:
+    """Return the runs of a promise by the names of their rows."""
+    if name == "private":
+        return {f"private, epsilon {epsilon:g}": run / f"{epsilon:g}" for epsilon in EPSILONS}
+    return {name: run} | ({"source": run / "candidates" / "source_only"} if name == "adapted" else {})
+
+
+def attacked(run: Path, test: Path, seed: int, count: int) -> float:
+    """Return the accuracy of a classifier under `sparring attack`."""
+    report = sparring.attack(
+        run, test, count=count, seed=seed, eps=EPS, device="cpu", label_from="{label}_*.png",
+        out=run.with_name(f"attack-{run.name}"),
+    )  # fmt: skip
+    return float(report.robust.value)
 
 
 def main() -> None:
@@ -153,12 +170,14 @@ def main() -> None:
     parser.add_argument("--test", type=int, default=10_000)
     parser.add_argument("--count", type=int, default=500)
     parser.add_argument("--name", default="promises")
+    parser.add_argument("--only", nargs="+", default=list(PROMISES), choices=PROMISES)
     options = parser.parse_args()
     data_folder()
-    by_seed: dict[str, Any] = {}
+    path = RESULTS / f"{options.name}.json"
+    by_seed: dict[str, Any] = json.loads(path.read_text())["by_seed"] if path.exists() else {}
     for seed in options.seeds:
         with tempfile.TemporaryDirectory() as folder:
-            by_seed[str(seed)] = one_seed(seed, options, Path(folder))
+            by_seed[str(seed)] = by_seed.get(str(seed), {}) | one_seed(seed, options, Path(folder))
         write(options, by_seed)
 
 

@@ -43,6 +43,11 @@ class LabelShift:
         return sum(abs(a - b) for a, b in zip(self.source, self.target, strict=True)) / 2
 
     @property
+    def errors(self) -> float:
+        """Estimated proportion of wrong answers on the target behind the estimate; 0.2 where it is larger."""
+        return (1 - self.trust) * (1 - TRUSTED_FROM)
+
+    @property
     def shifted(self) -> tuple[str, ...]:
         """Classes whose own 95 % interval does not hold the source's share."""
         ends = zip(self.classes, self.source, self.low, self.high, strict=True)
