@@ -12,6 +12,9 @@ DATA = {
     "orl-faces-64": "400 ORL faces, 64 pixels", "orl-faces": "400 ORL faces, 112x92",
     **{f"faces-easy-{size}": f"435 colour faces, {size} pixels" for size in (32, 64, 128)},
 }  # fmt: skip
+NO_EPSILON = 10_000.0
+EPSILONS = (0.3, 1.0, 3.0, 10.0, NO_EPSILON)
+"""Of the private generators."""
 YEARS = {"gan2014": 2014, "lapgan": 2015, "dcgan": 2015, "biggan": 2019, "s3gan": 2019, "r3": 2024}
 
 
@@ -157,23 +160,26 @@ def gamma() -> str:
 
 
 def private_images() -> str:
-    def row(of: dict[str, Any]) -> tuple[object, ...]:
-        scores = (of["accuracy"][name]["value"] for name in ("cnn", "perceptron", "logistic"))
-        shares = (*scores, of["noisy_class_means"], of["majority"])
-        return of["seed"], f"{of['cpu_seconds_of_training']:.0f}", *(f"{100 * share:.1f} %" for share in shares)
+    of = [row for row in read("private_generators_images")["rows"] if row["critic"] is not False]
+    columns = {"CNN": "cnn", "perceptron": "perceptron", "logistic": "logistic"}
 
-    heads = ("seed", "CPU seconds", "CNN", "perceptron", "logistic", "nearest noisy class mean", "majority")
-    return markdown(heads, [row(of) for of in read("private_generators_images")["rows"]])
+    def row(epsilon: float) -> tuple[object, ...]:
+        rows = [each for each in of if each["epsilon"] == epsilon]
+        judged = {name: [each["accuracy"][key]["value"] for each in rows] for name, key in columns.items()}
+        cells = (f"{fmean(values):.1%} ({min(values):.1%} to {max(values):.1%})" for values in judged.values())
+        name = "none (10,000)" if epsilon == NO_EPSILON else f"{epsilon:g}"
+        return name, *cells, f"{fmean(each['noisy_class_means'] for each in rows):.1%}"
+
+    return markdown(("epsilon", *columns, "nearest noisy class mean"), [row(epsilon) for epsilon in EPSILONS])
 
 
 def private_tables() -> str:
     of = read("private_generators_tables")["rows"]
-    epsilons = (0.3, 1.0, 3.0, 10.0, 10_000.0)
     [real] = [row for row in of if row["structure"] == "real rows"]
 
     def means(structure: str, judge: str) -> list[str]:
         each = [
-            [row for row in of if (row["structure"], row["epsilon"]) == (structure, epsilon)] for epsilon in epsilons
+            [row for row in of if (row["structure"], row["epsilon"]) == (structure, epsilon)] for epsilon in EPSILONS
         ]
         if judge == "worst":
             return [*(f"{fmean(row['largest_share_error'] for row in rows):.2f}" for rows in each), ""]
@@ -182,7 +188,7 @@ def private_tables() -> str:
     names = {"trees": "trees within classes", "star": "`--structure star` (naive Bayes)"}
     judges = {"boosting": "boosting", "logistic": "logistic", "worst": "worst pair of columns (total variation)"}
     rows = [(f"{name}, {words}", *means(key, judge)) for key, name in names.items() for judge, words in judges.items()]
-    heads = [f"epsilon {epsilon:g}" for epsilon in epsilons[:-1]]
+    heads = [f"epsilon {epsilon:g}" for epsilon in EPSILONS[:-1]]
     return markdown(("", *heads, "none (10,000)", "real rows"), rows)
 
 

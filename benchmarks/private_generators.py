@@ -100,6 +100,14 @@ def noisy_means(data: Any, test: Any, epsilon: float) -> float:
     return float((torch.cdist(flat, means).argmin(1) == test[1]).double().mean())
 
 
+def samples_of(model: Any) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return samples of all classes in turn, with the values that a file of them would have, and their classes."""
+    z, y = model.draw_inputs(range(SAMPLES), seed=1)
+    y = torch.arange(SAMPLES) % 10
+    x = torch.cat([model.generate(*chunk) for chunk in zip(z.split(500), y.split(500), strict=True)])
+    return test_range(model, x), y
+
+
 def images(options: argparse.Namespace) -> None:
     data_folder()
     data = sparring.open("mnist")
@@ -116,11 +124,7 @@ def images(options: argparse.Namespace) -> None:
                 )  # fmt: skip
                 trained = time.process_time() - begin
                 model = sparring.load(run.path)
-                z, y = model.draw_inputs(range(SAMPLES), seed=1)
-                y = torch.arange(SAMPLES) % 10
-                chunks = zip(z.split(500), y.split(500), strict=True)
-                x = torch.cat([model.generate(*chunk) for chunk in chunks])
-                x = test_range(model, x)
+                x, y = samples_of(model)
                 if options.grid:
                     from sparring.engine.image_io import grid
 
