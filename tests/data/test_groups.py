@@ -113,6 +113,17 @@ def test_groups_by_a_table_beside_the_files(tmp_path: Path) -> None:
     assert "people.csv" not in str(data.skipped)
 
 
+def test_several_columns_beside_the_files_are_combined(tmp_path: Path) -> None:
+    names = [str(path.relative_to(tmp_path)) for path in sorted(pictures(tmp_path).rglob("*.png"))]
+    rows = [f"{name},{'uv'[k % 2]},{'xy'[k // 6]}" for k, name in enumerate(names)]
+    (tmp_path / "people.csv").write_text("\n".join(["name,sex,place", *rows]))
+    assert groups(read(tmp_path, protect="sex, place")) == groups(read(tmp_path, protect="sex,place"))
+    expected = [", ".join(row.split(",")[1:]) for row in rows]
+    assert [str(group) for group in groups(read(tmp_path, protect="sex,place"))] == expected
+    with pytest.raises(UsageError, match="--protect age: no table beside the files has a column 'age'"):
+        read(tmp_path, protect="sex,age")
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [

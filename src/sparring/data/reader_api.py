@@ -91,8 +91,8 @@ class ReadOptions:
     name_encoding: str | None = None
     """Encoding of names of files that are no UTF-8; None: guessed."""
     protect: str | None = None
-    """Column of the protected group, by name or by position from 0; networks do not see it. Of a table several, with
-    commas: groups are then combinations of their values."""
+    """Column of the protected group, by name or by position from 0; networks do not see it. Several columns have commas
+    between them: groups are then combinations of their values."""
     protect_from: str | None = None
     """Place of the protected group in the names of files: a pattern with {group}."""
     see_protected: bool = False

@@ -26,15 +26,16 @@ def read_groups(
     """
     if options.protect_from is not None and options.protect is not None:
         raise UsageError("--protect and --protect-from exclude each other: give one of them")
+    columns: list[list[str]]
     if options.protect_from is not None:
-        values, used = _by_pattern(options.protect_from, names), set[str]()
+        columns, used = [_by_pattern(options.protect_from, names)], set[str]()
     elif options.protect is not None:
-        values, used = _by_table(container, names, others, options.protect)
+        columns, used = _by_tables(container, names, others, options.protect)
     else:
         return None, set()
     groups = GroupValues(options.protect_from or str(options.protect))
-    for value in values:
-        groups.add(value)
+    for cells in zip(*columns, strict=True):
+        groups.add(*cells)
     return groups.to_list(), used
 
 
@@ -60,10 +61,29 @@ def _regex(pattern: str) -> re.Pattern[str]:
     return re.compile("(?:.*/)?" + "".join(each) + "$", re.S)
 
 
-def _by_table(
+def _by_tables(
+    container: Container, names: Sequence[str], others: Sequence[str], protect: str
+) -> tuple[list[list[str]], set[str]]:
+    """Return the cells of a column, or of several with commas between them, and the tables that they are from."""
+    whole = _cells(container, names, others, protect)
+    parts = [protect] if whole else list(dict.fromkeys(part.strip() for part in protect.split(",")))
+    columns, used = list[list[str]](), set[str]()
+    for part in parts:
+        cells = whole or _cells(container, names, others, part)
+        if cells is None:
+            raise UsageError(
+                f"--protect {part}: no table beside the files has a column '{part}' and names most of them; "
+                "--protect-from takes groups from the names of files, as in '*_{group}_*.wav'"
+            )
+        columns.append(cells[0])
+        used |= cells[1]
+    return columns, used
+
+
+def _cells(
     container: Container, names: Sequence[str], others: Sequence[str], column: str
-) -> tuple[list[str], set[str]]:
-    """Return the cells of a column of the tables that name the examples; empty for those that are not named."""
+) -> tuple[list[str], set[str]] | None:
+    """Return the cells of a column of the tables that name the examples, empty for those that are not named."""
     finder, values, used = Names(names), dict[int, str | None](), set[str]()
     for name in others:
         if suffix(name) not in TABLE_SUFFIXES or container.size(name) > LARGEST_TABLE:
@@ -75,9 +95,4 @@ def _by_table(
         if matched is not None:
             values |= matched[0]
             used.add(name)
-    if not used:
-        raise UsageError(
-            f"--protect {column}: no table beside the files has a column '{column}' and names most of them; "
-            "--protect-from takes groups from the names of files, as in '*_{group}_*.wav'"
-        )
-    return [values.get(k) or "" for k in range(len(names))], used
+    return ([values.get(k) or "" for k in range(len(names))], used) if used else None
