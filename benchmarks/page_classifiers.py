@@ -305,11 +305,76 @@ def obfuscate() -> str:
     return markdown(heads, [*(row(key, words) for key, words in names.items()), ("chance", "0.5", "50 %")])
 
 
+PAIRS = {
+    "usps-mnist": "USPS to MNIST", "mnist-usps": "MNIST to USPS", "speakers": "speakers of spoken digits",
+    "adult-age": "Adult by age", "usps-skewed": "USPS to a skewed MNIST", "mnist-tinted": "MNIST to tinted digits",
+    "mnist-photos": "MNIST to digits on photos",
+}  # fmt: skip
+CANDIDATES = {
+    "source_only": "source only", "coral": "CORAL", "mcc": "MCC", "dann": "DANN", "cdan": "CDAN+E", "adda": "ADDA",
+    "mcd": "MCD", "teacher": "teacher",
+}  # fmt: skip
+
+
+def domains() -> str:
+    def row(words: str, of: Mapping[str, Any]) -> tuple[str, ...]:
+        runs = list(of.values())
+        means = [f"{100 * fmean(run['accuracy'][name] for run in runs):.1f}" for name in CANDIDATES]
+        regrets = (f"{100 * (max(run['accuracy'].values()) - run['accuracy'][run['selected']]):.1f}" for run in runs)
+        chosen = ", ".join(CANDIDATES[run["selected"]] for run in runs)
+        minutes = f"{fmean(run['cpu_seconds'] for run in runs) / 60:.0f}"
+        return f"{words}, {minutes}", *means, chosen, ", ".join(regrets)
+
+    table = read("domains")["table"]
+    heads = ("pair, CPU minutes", *CANDIDATES.values(), "chosen, by seed", "regret")
+    return markdown(heads, [row(words, table[pair]) for pair, words in PAIRS.items() if pair in table])
+
+
+def promises() -> str:
+    def row(name: str, runs: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+        def mean(*keys: str) -> str:
+            values = []
+            for run in runs:
+                value: Any = run
+                for key in keys:
+                    value = value[key]
+                values.append(value)
+            return f"{100 * fmean(values):.1f}"
+
+        tints = (mean("by_tint", tint, "value") for tint in ("common", "rare"))
+        attacked = mean("robust_accuracy") if "robust_accuracy" in runs[0] else ""
+        return name, mean("accuracy", "value"), *tints, mean("parity", "value"), mean("odds", "value"), attacked
+
+    seeds = list(read("promises")["by_seed"].values())
+    names = dict.fromkeys(name for seed in seeds for name in seed)
+    heads = ("", "accuracy, %", "common tint", "rare tint", "parity gap", "odds gap", "under attack, eps 0.1")
+    return markdown(heads, [row(name, [seed[name] for seed in seeds if name in seed]) for name in names])
+
+
+def encoded() -> str:
+    def row(case: str, method: str) -> tuple[str, ...]:
+        runs = [each for each in of if (each["case"], each["method"]) == (case, method)]
+        leaks = [run["leaks"]["features"]["auc"] for run in runs]
+        bounds = [100 * run["certificate"]["bound"] for run in runs if run["certificate"]]
+        spans = (f"{fmean(each[end] for each in leaks):.3f}" for end in ("value", "low", "high"))
+        value, low, high = spans
+        return (
+            case, f"`{method}`", str(len(runs)), f"{100 * fmean(run['accuracy'] for run in runs):.1f} %",
+            f"{value} ({low} to {high})", f"{fmean(bounds):.1f} points" if bounds else "",
+        )  # fmt: skip
+
+    of = read("encoded")["rows"]
+    pairs = dict.fromkeys((row["case"], row["method"]) for row in of)
+    heads = ("data", "recipe-weight", "seeds", "accuracy", "AUC of the best fresh adversary", "certified gap")
+    return markdown(heads, [row(*pair) for pair in pairs])
+
+
 TABLES = {
     function.__name__: function
     for function in (
         to_label, wrong_labels, oneshot, none_of_these, improved, fewlabels_step, attack_speed,
         private_classifier, privacy_steps, privacy_one_run, tradeoff,
         goodfellow, certified, speech, fairness, regress, adult, trading, obfuscate,
+        domains, promises, encoded,
     )
 }  # fmt: skip

@@ -7,7 +7,8 @@ tint is rare: 5 % of the low digits and 15 % of the high ones, so that equal rat
 classifiers are tested on the same `--test` images with the same tints, drawn by the seed:
 
   plain     `sparring classify`, all labels of both tints
-  fair      --protect-from, gap penalties: both tints are to be called high equally often
+  fair      --protect-from, gap penalties, --gap 0.15: both tints are to be called high equally often. The plain gap
+            is 0.30, since the second tint has more high digits
   private   --private EPSILON at delta 1e-5
   adapted   --adapt-to: labels of the common tint alone, images of the rare one without
   source    the candidate of the same run that does not see the rare tint
@@ -47,6 +48,8 @@ PROMISES = ("plain", "fair", "private", "adapted", "robust")
 TINTS = ("common", "rare")
 RARE = 0.05, 0.15
 """Proportion of the rare tint among the digits 0 to 4, and 5 to 9."""
+GAP = 0.15
+"""Largest parity gap of the fair classifier."""
 EPSILONS = (1.0, 3.0)
 EPS = 0.1
 """Radius of the attack, in units of the pixel box."""
@@ -116,7 +119,7 @@ def one_seed(seed: int, options: argparse.Namespace, folder: Path) -> dict[str, 
     }  # fmt: skip
     trainings: dict[str, Callable[[Path], object]] = {
         "plain": lambda out: sparring.classify(full, out=out, **settings),
-        "fair": lambda out: sparring.classify(full, "gap_penalty", out=out, protect_from=PATTERN, **settings),
+        "fair": lambda out: sparring.classify(full, "gap_penalty", out=out, gap=GAP, protect_from=PATTERN, **settings),
         "private": lambda out: [
             sparring.classify(
                 full, out=out / f"{epsilon:g}", private=epsilon, delta=1e-5, **settings | {"images": None}
