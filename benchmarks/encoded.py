@@ -42,7 +42,7 @@ METHODS = {
     "speakers": {"codes": 1.0, "leace": None, "max_entropy": 3.0},
     "tinted": {"codes": 1.0, "leace": None, "max_entropy": 3.0},
 }
-"""Recipe -> weight."""
+"""Case -> recipe -> weight."""
 IMAGES = {"adult": 250_000, "speakers": 60_000, "tinted": 60_000}
 MOST_AUC, MOST_GAP = 0.60, 0.10
 """Targets: AUC of the best fresh adversary on the codes, and the certified gap of 16 codes."""
@@ -95,7 +95,7 @@ def one_seed(case: str, seed: int, images: int, folder: Path) -> list[dict[str, 
             source, recipe, images=images, seed=seed, out=folder / method, gap=1.0, device="cpu",
             progress=Progress(quiet=True), **read,
         )  # fmt: skip
-        seconds = time.process_time() - begin
+        seconds = time.process_time() - begin  # of the plain classifier as well
         for name, candidate in report.by_name.items():
             if candidate.run and (name != "plain" or method == next(iter(METHODS[case]))):
                 row = {"case": case, "seed": seed, "method": name, "images": images, "cpu_seconds": round(seconds)}

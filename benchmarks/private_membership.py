@@ -90,7 +90,8 @@ def write(rows: list[dict[str, Any]]) -> None:
         result=f"AUC at most {most['samples']['auc']['value']:.3f} (epsilon {most['epsilon']:g}, seed {most['seed']}); "
         f"of copies {min(row['copies']['auc']['value'] for row in rows):.3f} or more",
         target="no more than chance beyond the interval at epsilon 3, copies recognised",
-        met=all(row["samples"]["auc"]["low"] <= 0.5 for row in rows if row["epsilon"] <= 3)
+        met=any(row["epsilon"] <= 3 for row in rows)
+        and all(row["samples"]["auc"]["low"] <= 0.5 for row in rows if row["epsilon"] <= 3)
         and all(row["copies"]["auc"]["value"] > 0.95 for row in rows),
         details={"rows": rows},
     )

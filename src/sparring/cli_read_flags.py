@@ -79,4 +79,4 @@ class GroupFlags:
     protect: Annotated[str | None, arg(metavar="COLUMN", help_behavior_hint="")] = None
     """Column of the group of each example, for the `groups` of NAME.npz."""
     protect_from: Annotated[str | None, arg(metavar="PATTERN", help_behavior_hint="")] = None
-    """Place of the group in the names of files, for the same: '{label}_{group}_{n}.wav'."""
+    """Place of the group in names of files, for the `groups` of NAME.npz, as in '{label}_{group}_*.wav'."""

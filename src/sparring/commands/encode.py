@@ -149,6 +149,8 @@ def _table_text(spec: TableSpec, rows: NDArray[Any], data: Dataset) -> str:
 def _opened(model: Model, source: str | Path, **options: Any) -> Dataset:
     """Return the examples of a source, by options of `open_like`; raise UsageError where none can be read."""
     data = open_like(model, source, **options)
+    if data.groups is None and (options["protect"] or options["protect_from"]):
+        raise UsageError(f"{source}: this kind of source, or of model, has no groups: leave --protect out")
     if not len(data):
         raise UsageError(f"{source} holds no example that can be read: `sparring inspect {source}` lists the reasons")
     return data

@@ -9,8 +9,7 @@ from sparring.report.blocks import Block, Table, Text
 from sparring.report.page import Section
 
 COLUMNS = (
-    "candidate", "source acc.", "est. acc.", "IW risk", "DEV", "information", "entropy", "SND", "agreement",
-    "mean rank", "minutes",
+    "candidate", "source acc.", "est. acc.", "IW risk", "DEV", "information", "entropy", "SND", "mean rank", "minutes",
 )  # fmt: skip
 MAX_NAMED = 12
 """Largest number of classes whose shares are listed."""
@@ -57,8 +56,7 @@ def _cells(each: CandidateScores, selected: str, with_labels: bool) -> tuple[str
     return (
         each.name, f"{each.source_accuracy:.2%}", f"{each.estimated_accuracy:.1%}", f"{each.weighted_risk:.4f}",
         f"{each.dev:.4f}", f"{each.information:.3f}", f"{each.entropy:.3f}", f"{each.density:.3f}",
-        f"{each.agreement:.2f}", "-" if each.rank is None else f"{each.rank:.1f}", f"{each.minutes:.1f}", *accuracy,
-        note,
+        "-" if each.rank is None else f"{each.rank:.1f}", f"{each.minutes:.1f}", *accuracy, note,
     )  # fmt: skip
 
 

@@ -4,11 +4,9 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-import torch
 
 from sparring.measure.domains.choice import CandidateScores, choose, find_vetoes, mean_ranks
 from sparring.measure.domains.label_shift import LabelShift
-from sparring.measure.domains.risk import agreement
 
 SHIFT = LabelShift(("a", "b"), (0.5, 0.5), (0.4, 0.6), (0.35, 0.55), (0.45, 0.65))
 
@@ -29,7 +27,6 @@ BASELINE = scores("source_only")
     ("values", "reason"),
     [
         ({"source_accuracy": 0.91}, "4.0 points below source only"),
-        ({"agreement": -0.2}, "contradicts source only: agreement -0.20 beyond chance"),
         ({"information": 0.4}, "information 0.40 nats, source only has 0.50"),
         ({"shares": (0.05, 0.95)}, "class 'a' has 5.0% of the answers, 35.0% to 50.0% are plausible"),
         ({"critic": (0.51, 0.5, 0.49)}, "dead"),
@@ -38,14 +35,6 @@ BASELINE = scores("source_only")
 )
 def test_what_collapsed_is_refused(values: dict[str, Any], reason: str) -> None:
     assert reason in " ".join(find_vetoes(scores(**values), BASELINE, SHIFT))
-
-
-def test_agreement_is_beyond_chance() -> None:
-    answers = torch.tensor([0, 0, 1, 1])
-    assert agreement(answers, answers, 2) == 1
-    assert agreement(answers, 1 - answers, 2) == -1
-    assert agreement(answers, torch.tensor([0, 1, 0, 1]), 2) == 0
-    assert agreement(answers * 0, answers * 0, 2) == 0  # constant answers agree by chance
 
 
 def test_what_is_sound_passes_and_source_only_always_does() -> None:
@@ -69,8 +58,14 @@ def test_shares_that_a_poor_classifier_estimates_are_less_certain() -> None:
     assert "35.0% to 50.0% are plausible" in find_vetoes(rare, BASELINE, SHIFT)[0]
     poor = replace(SHIFT, trust=0.0)  # of an estimated accuracy of 80 % or less
     assert poor.errors == pytest.approx(0.2)
-    assert find_vetoes(rare, BASELINE, poor) == ()
-    assert find_vetoes(scores(shares=(0.01, 0.99)), BASELINE, poor)
+    assert find_vetoes(rare, BASELINE, poor)  # .30 of the answers are missing
+    assert find_vetoes(rare, BASELINE, replace(poor, low=(0.2, 0.45))) == ()  # .15
+
+
+def test_one_answer_for_all_is_refused_whatever_the_estimate() -> None:
+    even = (0.1,) * 10
+    poor = LabelShift(tuple("abcdefghij"), even, even, even, even, trust=0.0)
+    assert find_vetoes(scores(shares=(1.0, *(0.0,) * 9)), BASELINE, poor)
 
 
 def test_a_class_that_is_rare_by_chance_may_have_an_even_share_of_the_answers() -> None:

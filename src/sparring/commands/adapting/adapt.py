@@ -8,15 +8,12 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
-
 from sparring.commands.adapting.candidates import MINUTES, TrainingLength, candidates_of
 from sparring.commands.adapting.domains import Domains, join, open_target, preprocessing, target_labels
 from sparring.commands.adapting.scoring import (
     accuracy_of,
     label_shift,
     score,
-    target_answers,
     test_on_source,
     with_ranks,
 )
@@ -150,7 +147,6 @@ def _train_all(adaptation: Adaptation) -> tuple[list[Candidate], list[CandidateS
     candidates: dict[str, Candidate] = {}
     scores: list[CandidateScores] = []
     shift: LabelShift | None = None
-    reference: Tensor | None = None
     for k, (name, recipe) in enumerate(adaptation.recipes.items()):
         session.progress.info(f"\ncandidate {k + 1} of {len(names)}: {name}")
         if shift is not None and not recipe.class_shares:
@@ -158,8 +154,7 @@ def _train_all(adaptation: Adaptation) -> tuple[list[Candidate], list[CandidateS
         domains = adaptation.mapped if recipe.uses_target else adaptation.domains
         run = Run(session.run.path / CANDIDATES / name)
         candidates[name] = train_candidate(adaptation.request, run, recipe, lengths[name], domains, session.progress)
-        scores.append(score(candidates[name], reference))
-        reference = target_answers(candidates[name]) if reference is None else reference
+        scores.append(score(candidates[name]))
         shift = shift or label_shift(candidates[name], scores[0])
         scores = with_ranks(scores, shift)
         best = choose(scores)

@@ -21,7 +21,6 @@ from sparring.data.labels import labels_as
 from sparring.measure.domains.choice import CandidateScores, find_vetoes, mean_ranks
 from sparring.measure.domains.label_shift import LabelShift, estimate_label_shift, trust_of
 from sparring.measure.domains.risk import (
-    agreement,
     dev_risk,
     estimated_accuracy,
     importance_weights,
@@ -36,14 +35,8 @@ MAX_ROWS = 2000
 LAST_FRACTION = 1 / 10
 
 
-def target_answers(candidate: Candidate) -> Tensor:
-    """Return the answers of a trained candidate on held-out target rows, `[M]`."""
-    domains = candidate.domains
-    return evaluate_rows(candidate.classifier, domains.joined, domains.target_held_out)[1].argmax(1)
-
-
-def score(candidate: Candidate, reference: Tensor | None) -> CandidateScores:
-    """Return the scores of a trained candidate; `reference` are the target answers of source only, None for itself."""
+def score(candidate: Candidate) -> CandidateScores:
+    """Return the scores of a trained candidate."""
     domains, classifier = candidate.domains, candidate.classifier
     joined = domains.joined
     features, log_p = evaluate_rows(classifier, joined, domains.source_held_out)
@@ -69,7 +62,6 @@ def score(candidate: Candidate, reference: Tensor | None) -> CandidateScores:
         density=soft_neighbourhood_density(p),
         estimated_accuracy=_estimated_accuracy(log_p, labels, target_log_p),
         shares=tuple((torch.bincount(p.argmax(1), minlength=p.shape[1]) / len(p)).tolist()),
-        agreement=1.0 if reference is None else agreement(p.argmax(1), reference, p.shape[1]),
         critic=(*critic[: -last : max(len(critic) // 20, 1)], float(np.mean(critic[-last:]))) if critic else (),
         minutes=max((line.get("minutes", 0.0) for line in metrics), default=0.0),
     )

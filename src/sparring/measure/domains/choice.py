@@ -26,9 +26,9 @@ SOURCE_ONLY = "source_only"
 CLOSE = 0.02
 """Difference in nats that does not count: of information, and of information minus risk in a tie."""
 RULE = (
-    "vetoes first (accuracy on the source, information and agreement with source only, class shares, critic); then the "
-    "mean of the ranks by importance-weighted risk and by information; ties go to more information minus risk, or "
-    "within .02 nats to the simpler one"
+    "vetoes first (accuracy on the source, less information than source only, class shares, critic); then the mean of "
+    "the ranks by importance-weighted risk and by information; ties go to more information minus risk, or within .02 "
+    "nats to the simpler one"
 )
 
 
@@ -55,8 +55,6 @@ class CandidateScores:
     """Accuracy on the target, estimated by confidences (ATC); no part of the choice."""
     shares: tuple[float, ...]
     """Class shares of the answers on held-out target rows."""
-    agreement: float = 1.0
-    """Cohen's kappa of the answers and those of source only on held-out target rows; 0 is chance."""
     critic: tuple[float, ...] = ()
     """Accuracy of the domain critic over the run; empty without one."""
     minutes: float = 0.0
@@ -81,7 +79,7 @@ class CandidateScores:
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> CandidateScores:
         """Return what `dataclasses.asdict` and JSON made of one."""
-        named: dict[str, Any] = {field.name: values[field.name] for field in fields(cls) if field.name in values}
+        named: dict[str, Any] = {field.name: values[field.name] for field in fields(cls)}
         for name, value in named.items():
             named[name] = tuple(value) if isinstance(value, list) else value
         return cls(**named)
@@ -97,8 +95,6 @@ def find_vetoes(candidate: CandidateScores, baseline: CandidateScores, shift: La
         reasons.append(f"accuracy on the source {100 * loss:.1f} points below source only")
     if candidate.information < baseline.information - CLOSE:
         reasons.append(f"information {candidate.information:.2f} nats, source only has {baseline.information:.2f}")
-    if candidate.agreement <= 0:
-        reasons.append(f"it contradicts source only: agreement {candidate.agreement:.2f} beyond chance")
     if worst := _worst_share(candidate, shift):
         reasons.append(worst)
     if candidate.critic and max(abs(accuracy - 0.5) for accuracy in candidate.critic) <= DEAD:
@@ -111,18 +107,20 @@ def find_vetoes(candidate: CandidateScores, baseline: CandidateScores, shift: La
 def _worst_share(candidate: CandidateScores, shift: LabelShift) -> str:
     """Return which class has far more or fewer answers than its estimated share, and than its share in the source.
 
-    The wrong answers behind the estimate may all be of one class, so every interval is wider by their proportion.
+    It counts where more answers of all classes are misplaced than the classifier behind the estimate is wrong.
     """
+    missing = surplus = 0.0
     least = 1 / len(shift.classes) / MAX_SHARE_RATIO  # of a class that is rare by chance
     worst, reason = MAX_SHARE_RATIO, ""
     ends = zip(shift.classes, candidate.shares, shift.source, shift.low, shift.high, strict=True)
     for name, share, of_source, low, high in ends:
-        low, high = min(low - shift.errors, of_source), max(high + shift.errors, of_source, least)
+        low, high = min(low, of_source), max(high, of_source, least)
+        missing, surplus = missing + max(low - share, 0), surplus + max(share - high, 0)
         ratio = max(low / max(share, 1e-9), share / high)
         if ratio > worst:
             worst = ratio
-            reason = f"class '{name}' has {share:.1%} of the answers, {max(low, 0):.1%} to {high:.1%} are plausible"
-    return reason
+            reason = f"class '{name}' has {share:.1%} of the answers, {low:.1%} to {high:.1%} are plausible"
+    return reason if max(missing, surplus) > shift.errors else ""
 
 
 def mean_ranks(candidates: Sequence[CandidateScores]) -> list[float]:

@@ -67,14 +67,6 @@ def information(probabilities: Tensor) -> float:
     return float(-(mean * mean.log()).sum() + (p * p.log()).sum(1).mean())
 
 
-def agreement(answers: Tensor, reference: Tensor, classes: int) -> float:
-    """Return Cohen's kappa of two classifiers' answers `[M]`: 1 for equal ones, 0 for what chance gives."""
-    shares = [torch.bincount(each, minlength=classes).double() / len(each) for each in (answers, reference)]
-    chance = float((shares[0] * shares[1]).sum())
-    equal = float((answers == reference).double().mean())
-    return (equal - chance) / (1 - chance) if chance < 1 else 0.0
-
-
 def soft_neighbourhood_density(probabilities: Tensor, temperature: float = 0.05, max_rows: int = 1000) -> float:
     """Return the soft neighbourhood density of answers `[M, K]` (Saito et al. 2021, Eq. 3), of the first rows."""
     p = normalize(probabilities[:max_rows].double(), dim=1)

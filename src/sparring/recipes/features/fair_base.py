@@ -20,7 +20,7 @@ from sparring.games.fairness import NOTIONS, Notion
 from sparring.games.semi_supervised import AugmentFn
 from sparring.nets.group_adversary import GroupAdversary
 from sparring.recipes.classifier_recipe import PlainClassifierRecipe, joint_ema
-from sparring.recipes.features.networks import augmentation_for, classifier_for, pace_for, width_for
+from sparring.recipes.features.networks import augmentation_for, batch_and_rate_for, classifier_for, width_for
 from sparring.recipes.recipe import check_positive, check_range
 
 
@@ -77,7 +77,7 @@ class FairRecipe(PlainClassifierRecipe):
             raise UsageError(f"{self.name} is for two classes, and there are {len(spec.classes)}: take another recipe")
         last = spec.classes[-1] if len(spec.classes) == 2 else None
         weight = 1.0 if self.weight is None else self.weight
-        batch_size, lr = pace_for(spec)
+        batch_size, lr = batch_and_rate_for(spec)
         return replace(
             self, positive=self.positive or last, weight=weight, width=self.width or width_for(spec),
             batch_size=self.batch_size or batch_size, lr=self.lr or lr,

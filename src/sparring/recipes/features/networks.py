@@ -62,17 +62,17 @@ def _table_width(spec: TableSpec) -> int:
 
 
 @singledispatch
-def pace_for(spec: DataSpec) -> tuple[int, float]:
-    """Return the usual examples a round and learning rate of a classifier of groups.
+def batch_and_rate_for(spec: DataSpec) -> tuple[int, float]:
+    """Return the usual examples a round and learning rate of a classifier that treats groups alike.
 
-    A convolutional network needs more and smaller steps than a table: in few steps at a high rate it learns the group,
-    where this predicts the class, and not the class.
+    A convolutional network needs more and smaller steps than an MLP on a table. In few steps at a high rate it learns
+    the group where this predicts the class a little, and not the class.
     """
     return 128, 1e-3
 
 
-@pace_for.register
-def _table_pace(spec: TableSpec) -> tuple[int, float]:
+@batch_and_rate_for.register
+def _table_batch_and_rate(spec: TableSpec) -> tuple[int, float]:
     return 512, 2e-3
 
 
