@@ -375,6 +375,6 @@ TABLES = {
         to_label, wrong_labels, oneshot, none_of_these, improved, fewlabels_step, attack_speed,
         private_classifier, privacy_steps, privacy_one_run, tradeoff,
         goodfellow, certified, speech, fairness, regress, adult, trading, obfuscate,
-        domains, promises,
+        domains, promises, encoded,
     )
 }  # fmt: skip
