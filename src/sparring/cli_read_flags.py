@@ -77,6 +77,6 @@ class GroupFlags:
     """The groups of new data."""
 
     protect: Annotated[str | None, arg(metavar="COLUMN", help_behavior_hint="")] = None
-    """Column of the group of each example, for the `groups` of NAME.npz."""
+    """Column of the group of each example, or several with commas, for the `groups` of NAME.npz."""
     protect_from: Annotated[str | None, arg(metavar="PATTERN", help_behavior_hint="")] = None
     """Place of the group in names of files, for the `groups` of NAME.npz, as in '{label}_{group}_*.wav'."""

@@ -10,13 +10,7 @@ from typing import Any
 
 from sparring.commands.adapting.candidates import MINUTES, TrainingLength, candidates_of
 from sparring.commands.adapting.domains import Domains, join, open_target, preprocessing, target_labels
-from sparring.commands.adapting.scoring import (
-    accuracy_of,
-    label_shift,
-    score,
-    test_on_source,
-    with_ranks,
-)
+from sparring.commands.adapting.scoring import accuracy_of, label_shift, score, test_on_source, with_ranks
 from sparring.commands.adapting.training import Candidate, train_candidate
 from sparring.commands.reporting.classifier_report import report_of
 from sparring.commands.reporting.progress import Progress

@@ -13,8 +13,8 @@ class FairnessFlags:
     """Groups that are to be treated alike."""
 
     protect: Annotated[str | None, arg(metavar="COLUMN", help_behavior_hint="")] = None
-    """Column of groups to treat alike, which is no input of the classifier: several methods are tried, one is chosen.
-    --protect COLUMN --help shows the further flags."""
+    """Column of groups to treat alike, or several with commas, which is no input of the classifier: several methods are
+    tried, one is chosen. --protect COLUMN --help shows the further flags."""
     protect_from: Annotated[str | None, arg(metavar="PATTERN", help_behavior_hint="")] = None
     """Place of the group to treat alike in names of files, as in '{label}_{group}_*.wav'."""
     see_protected: Annotated[bool, arg(help_behavior_hint=""), FlagCreatePairsOff] = False
