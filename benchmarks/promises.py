@@ -182,7 +182,9 @@ def main() -> None:
     by_seed: dict[str, Any] = json.loads(path.read_text())["by_seed"] if path.exists() else {}
     for seed in options.seeds:
         with tempfile.TemporaryDirectory() as folder:
-            by_seed[str(seed)] = by_seed.get(str(seed), {}) | one_seed(seed, options, Path(folder))
+            renewed = {row for name in options.only for row in runs_of(name, Path(folder))}
+            kept = {row: of for row, of in by_seed.get(str(seed), {}).items() if row not in renewed}
+            by_seed[str(seed)] = kept | one_seed(seed, options, Path(folder))
         write(options, by_seed)
 
 

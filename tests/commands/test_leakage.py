@@ -149,7 +149,7 @@ def test_encode_writes_features_that_can_be_audited(data: Path, tmp_path: Path, 
     np.testing.assert_array_equal(np.load(tmp_path / "f.npy"), arrays["features"])
     with pytest.raises(sparring.UsageError, match="features are written as"):
         sparring.encode(run, data, out=tmp_path / "f.txt")
-    with pytest.raises(sparring.UsageError, match="has no groups"):
+    with pytest.raises(sparring.UsageError, match="--protect: no groups are read from"):
         sparring.encode(run, data, protect="y_train", out=tmp_path / "f.npz")
 
 

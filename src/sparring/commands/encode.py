@@ -150,7 +150,8 @@ def _opened(model: Model, source: str | Path, **options: Any) -> Dataset:
     """Return the examples of a source, by options of `open_like`; raise UsageError where none can be read."""
     data = open_like(model, source, **options)
     if data.groups is None and (options["protect"] or options["protect_from"]):
-        raise UsageError(f"{source}: this kind of source, or of model, has no groups: leave --protect out")
+        flag = "--protect" if options["protect"] else "--protect-from"
+        raise UsageError(f"{flag}: no groups are read from {source} for this model: leave {flag} out")
     if not len(data):
         raise UsageError(f"{source} holds no example that can be read: `sparring inspect {source}` lists the reasons")
     return data

@@ -205,7 +205,7 @@ def test_the_command_line(people: Path, quick: Cli, tmp_path: Path) -> None:
 
 
 def bars(folder: Path, count: int, seed: int) -> None:
-    """Write noisy bars, horizontal or vertical, some of them inverted: the second group, oftener of the first class."""
+    """Write noisy bars of two directions; the inverted ones are the second group, of which more are horizontal."""
     rng = np.random.default_rng(seed)
     folder.mkdir(parents=True)
     for k in range(count):

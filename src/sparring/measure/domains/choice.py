@@ -107,7 +107,7 @@ def find_vetoes(candidate: CandidateScores, baseline: CandidateScores, shift: La
 def _worst_share(candidate: CandidateScores, shift: LabelShift) -> str:
     """Return which class has far more or fewer answers than its estimated share, and than its share in the source.
 
-    It counts where more answers of all classes are misplaced than the classifier behind the estimate is wrong.
+    It counts where the answers that are too many, or too few, of all classes exceed `shift.errors`.
     """
     missing = surplus = 0.0
     least = 1 / len(shift.classes) / MAX_SHARE_RATIO  # of a class that is rare by chance

@@ -44,7 +44,7 @@ class LabelShift:
 
     @property
     def errors(self) -> float:
-        """Estimated proportion of wrong answers on the target behind the estimate; 0.2 where it is larger."""
+        """Estimated proportion of wrong answers on the target, at most 0.2, of the classifier the shares are from."""
         return (1 - self.trust) * (1 - TRUSTED_FROM)
 
     @property
