@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import uuid
 from pathlib import Path
 
 import pytest
@@ -132,11 +133,28 @@ while (trial := one.suggest()) is not None:
 """
 
 
-@pytest.mark.parametrize("url", ["{}/journal", pytest.param("sqlite:///{}/tuning.db", marks=pytest.mark.slow)])
+def storage_of(url: str, folder: Path) -> str:
+    """Return a storage in a folder; for `postgresql` a new schema of the server that SPARRING_POSTGRESQL names."""
+    if url != "postgresql":
+        return url.format(folder)
+    server = os.environ.get("SPARRING_POSTGRESQL")
+    if not server:
+        pytest.skip("no PostgreSQL server: set SPARRING_POSTGRESQL to its URL, postgresql://user@localhost/name")
+    import sqlalchemy
+
+    schema = f"test_{uuid.uuid4().hex}"
+    engine = sqlalchemy.create_engine(server, poolclass=sqlalchemy.NullPool)
+    with engine.begin() as connection:
+        connection.execute(sqlalchemy.text(f"CREATE SCHEMA {schema}"))
+    return f"{server}?options=-csearch_path%3D{schema}"
+
+
+@pytest.mark.parametrize(
+    "url", ["{}/journal", *(pytest.param(u, marks=pytest.mark.slow) for u in ("sqlite:///{}/tuning.db", "postgresql"))]
+)
 def test_two_processes_on_one_storage_never_run_the_same_trial(tmp_path: Path, url: str) -> None:
     """Both draw by the same seed from 8 values, so that they meet often."""
-    storage = url.format(tmp_path)
-    command, pipe = [sys.executable, "-W", "ignore", "-c", WORKER, storage], subprocess.PIPE
+    command, pipe = [sys.executable, "-W", "ignore", "-c", WORKER, storage_of(url, tmp_path)], subprocess.PIPE
     processes = [subprocess.Popen([*command, str(k)], stdin=pipe, stdout=pipe, text=True) for k in range(2)]
     for process in processes:
         assert process.stdout is not None and process.stdout.readline() == "ready\n"
@@ -151,13 +169,10 @@ def test_two_processes_on_one_storage_never_run_the_same_trial(tmp_path: Path, u
     assert all(len(words) > 0 for words in outputs), "one process did all the work"
 
 
-def test_postgresql() -> None:
-    """Where a server is named by SPARRING_POSTGRESQL, as postgresql://user@localhost/name."""
-    url = os.environ.get("SPARRING_POSTGRESQL")
-    if not url:
-        pytest.skip("no PostgreSQL server: set SPARRING_POSTGRESQL to its URL")
-    pytest.importorskip("psycopg2")
-    assert len(played(search(url), 5)) == 5
+def test_a_database_server_continues_a_search(tmp_path: Path) -> None:
+    storage = storage_of("postgresql", tmp_path)
+    assert len(played(search(storage), 3)) == 3
+    assert len(played(search(storage), 5)) == 5
 
 
 # what is refused

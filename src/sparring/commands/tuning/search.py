@@ -216,7 +216,8 @@ class Search:
 
     def _storage(self, storage: str) -> Any:
         if "://" in storage:
-            return self._optuna.storages.RDBStorage(storage)
+            pool = importlib.import_module("sqlalchemy.pool")  # NullPool: no connection stays open between two uses
+            return self._optuna.storages.RDBStorage(storage, engine_kwargs={"poolclass": pool.NullPool})
         journal = self._optuna.storages.journal
         Path(storage).parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(f"{storage}.lock")  # unlike the library's own, it ends with its process
