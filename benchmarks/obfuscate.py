@@ -1,6 +1,6 @@
 """What fresh adversaries read of a group in examples that `sparring obfuscate` replaced, and what is left of the class.
 
-    python benchmarks/obfuscate.py [--cases tinted speakers adult] [--weights 10] [--seeds 0]
+    python benchmarks/obfuscate.py [--cases tinted speakers adult] [--weights 1] [--seeds 0]
 
 Protocol. No audited example is used in training; half of them train adversaries (five families on simple numbers, and a
 network on whole examples), half test them. The cases:
@@ -34,7 +34,7 @@ import sparring
 from sparring.commands.obfuscating.result import OBFUSCATED, ORIGINAL
 from sparring.recipes.features.noisy_code import NoisyCode
 
-IMAGES = {"tinted": 40_000, "speakers": 60_000, "adult": 200_000, "adult5000": 40_000}
+IMAGES = {"tinted": 100_000, "speakers": 60_000, "adult": 200_000, "adult5000": 40_000}
 TRAIN, TEST = 10_000, 2_000
 """Images of the case `tinted`."""
 MOST_AUC = 0.60
@@ -90,7 +90,7 @@ def one_run(case: str, weight: float, seed: int, images: int) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cases", nargs="+", default=["tinted", "speakers", "adult"], choices=list(CASES))
-    parser.add_argument("--weights", nargs="+", type=float, default=[10.0])
+    parser.add_argument("--weights", nargs="+", type=float, default=[1.0])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--images", type=int, help="length of each training; default: by the case")
     options = parser.parse_args()

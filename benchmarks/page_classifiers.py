@@ -284,25 +284,24 @@ def trading() -> str:
     return markdown(("orders of 1 % of a volume turn, times random", *(f"`{name}`" for name in names)), rows)
 
 
+OBFUSCATED = {
+    "tinted": "tint of digits, ten classes", "speakers": "speaker of spoken digits, ten words",
+    "adult": "sex in Adult, income", "adult5000": "sex in 5,000 rows of Adult, income",
+}  # fmt: skip
+
+
 def obfuscate() -> str:
-    [of] = read("obfuscate")["rows"]
-    names = {
-        "original": "original",
-        "noise": "Gaussian noise of the same distortion",
-        "obfuscated": "obfuscated",
-        "shuffled groups": "obfuscated, shuffled groups",
-        "class alone": "true class alone",
-    }
+    def row(of: Mapping[str, Any]) -> tuple[str, ...]:
+        versions = "original", "noise", "obfuscated"
+        leaks = [interval(of["group"][key]["auc"], ".3f") for key in (*versions, "class alone") if key in of["group"]]
+        kept = [f"{100 * of['class'][key]['balanced_accuracy']['value']:.1f} %" for key in versions]
+        return OBFUSCATED[of["case"]], f"{of['weight']:g}", f"{of['seed']}", *leaks, " / ".join(kept)
 
-    def row(key: str, words: str) -> tuple[str, ...]:
-        kept = of["class"].get(key)
-        shares = (
-            interval({name: 100 * value for name, value in kept["balanced_accuracy"].items()}, ".1f") if kept else ""
-        )
-        return words, interval(of["group"][key]["auc"], ".3f"), shares.replace(" (", " % (", 1)
-
-    heads = ("version", "sex, AUC of the best fresh adversary", "income, balanced accuracy")
-    return markdown(heads, [*(row(key, words) for key, words in names.items()), ("chance", "0.5", "50 %")])
+    heads = (
+        "hidden, kept", "weight", "seed", "group's AUC: original", "noise", "obfuscated", "true class alone",
+        "class: original / noise / obfuscated",
+    )  # fmt: skip
+    return markdown(heads, [row(of) for of in read("obfuscate")["rows"]])
 
 
 PAIRS = {

@@ -40,11 +40,23 @@ def test_bits_are_the_capacity_of_the_gaussian_channel() -> None:
     assert obfuscator(0.5).bits == pytest.approx(2 * math.log2(5))
 
 
-def test_codes_are_bounded_before_the_noise() -> None:
+def test_codes_have_a_mean_square_of_1_at_most_before_the_noise() -> None:
     net, x = obfuscator(), 1e6 * torch.randn(9, 5)
-    assert float(net.encode(x, torch.zeros(9, 4)).detach().abs().max()) <= 1
+    assert float(net.encode(x, torch.zeros(9, 4)).detach().square().mean(1).max()) <= 1 + 1e-6
+    net.eval()
     noise = torch.randn(9, 4)
     assert torch.allclose(net.encode(x, noise) - net.encode(x, 0 * noise), 0.5 * noise, atol=1e-6)
+    assert float(net.encode(1e6 * x, 0 * noise).detach().square().mean(1).max()) <= 1 + 1e-6  # unlike all before
+
+
+def test_an_encoder_with_large_outputs_keeps_different_codes_and_a_gradient() -> None:
+    net = obfuscator()
+    with torch.no_grad():
+        net.encoder.bias.fill_(1e3)  # type: ignore[operator, union-attr]
+    codes = net.encode(torch.randn(64, 5), torch.zeros(64, 4))
+    assert float(codes.detach().std(0).min()) > 0.3
+    (codes[:, 0] * torch.randn(64)).mean().backward()
+    assert float(net.encoder.weight.grad.abs().max()) > 1e-3  # type: ignore[operator, union-attr]
 
 
 def test_the_distortion_of_the_mean_of_all_examples_is_1() -> None:

@@ -21,6 +21,9 @@ from sparring.nets.tabular_mlp import Standardize
 class Obfuscator(nn.Module):
     """Examples `[B, ...]` and normal noise `[B, noise_size]` -> views of other examples.
 
+    Each number of the code has mean 0 and variance 1 over the examples, before noise. Without that, a strong adversary
+    drives all codes to the same point of the bound, where no gradient is left (docs/lab-notebook.md).
+
     A view is what the networks of a game see of an example: the example itself, unless a kind of data has another one.
     """
 
@@ -30,6 +33,7 @@ class Obfuscator(nn.Module):
         super().__init__()
         self.encoder, self.decoder = encoder, decoder
         self.code, self.noise, self.noise_size = code, noise, code
+        self.centre = nn.BatchNorm1d(code, affine=False)
         self.register_buffer("weights", torch.ones(()))
 
     @property
@@ -43,7 +47,7 @@ class Obfuscator(nn.Module):
 
     def encode(self, x: Tensor, noise: Tensor) -> Tensor:
         """Return the noisy codes `[B, code]` of examples, by the first numbers of the noise."""
-        code: Tensor = self.encoder(self.view(x)).float().tanh()
+        code: Tensor = bounded(self.centre(self.encoder(self.view(x)).float()))
         return code + self.noise * noise[:, : self.code]
 
     def decode(self, code: Tensor, noise: Tensor) -> Tensor:
@@ -125,6 +129,11 @@ class TableObfuscator(Obfuscator):
         for indices in self.columns:
             total = variance[list(indices)].sum().clamp_min(1e-12)
             self.weights[list(indices)] = 1 / (total * len(self.columns))
+
+
+def bounded(h: Tensor) -> Tensor:
+    """Move vectors `[B, K]` along their directions into the ball of mean square 1: h / sqrt(1 + mean(h^2))."""
+    return h * (1 + h.square().mean(1, keepdim=True)).rsqrt()
 
 
 def sampled_one_hot(logits: Tensor, noise: Tensor) -> Tensor:

@@ -41,13 +41,13 @@ class NoisyCode(PlainClassifierRecipe):
     labelled_batch_size: ClassVar[int] = 0
     prepared_on: ClassVar[int] = 2000
 
-    weight: float = 10.0
+    weight: float = 1.0
     """Weight of the adversary's uncertainty beside the cross entropy of the classes, after its rise."""
     closeness: float = 0.1
     """Weight of the distance to the original example."""
     code_size: int = 32
-    """Numbers of the code, each from -1 to 1."""
-    noise: float = 0.5
+    """Numbers of the code, of mean square 1 at most."""
+    noise: float = 1.0
     """Standard deviation of the noise on the code."""
     adversary_steps: int = 3
     """Turns of the adversary a round."""
@@ -61,7 +61,7 @@ class NoisyCode(PlainClassifierRecipe):
     """Channels of the first convolution, or units of a hidden layer. None: by the kind of data."""
     batch_size: int = 64
     """Examples a round."""
-    lr: float = 2e-3
+    lr: float = 1e-3
     """Learning rate of the obfuscator and the classifier at the start; it falls to a hundredth by a cosine."""
     adversary_lr: float = 2e-3
     """Learning rate of the adversary."""
@@ -75,6 +75,7 @@ class NoisyCode(PlainClassifierRecipe):
         )  # fmt: skip
         check_range(self, 0, math.inf, "weight", "closeness")
         check_range(self, 0, 1, "warm_up")
+        check_range(self, 2, math.inf, "batch_size")
 
     def resolve(self, spec: Any, hardware: Hardware) -> Self:
         """Raise UsageError where there are no groups, or no obfuscator for the kind of data."""
