@@ -236,7 +236,7 @@ def speakers(folder: Path) -> Made:
 
 
 PAIRS: dict[str, tuple[Callable[[Path], Made], int]] = {
-    "usps-mnist": (usps_mnist, 1_100_000),
+    "usps-mnist": (usps_mnist, 1_600_000),
     "mnist-usps": (mnist_usps, 600_000),
     "mnist-tinted": (mnist_tinted, 200_000),
     "mnist-photos": (mnist_photos, 200_000),

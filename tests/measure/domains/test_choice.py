@@ -78,16 +78,13 @@ def test_a_critic_at_chance_for_a_while_is_not_dead() -> None:
     assert find_vetoes(scores(critic=(0.5, 0.9, 0.5)), BASELINE, SHIFT) == ()
 
 
-def test_ranks_are_means_and_ties_share_them() -> None:
-    every = [scores("a", weighted_risk=0.1, information=0.9), scores("b", weighted_risk=0.1, information=0.5)]
-    assert mean_ranks(every) == [1.25, 1.75]
-    by_risk = [scores(name, weighted_risk=risk) for name, risk in (("a", 0.3), ("b", 0.1), ("c", 0.2))]
-    assert mean_ranks(by_risk) == [2.5, 1.5, 2.0]
-    by_information = [scores(name, information=nats) for name, nats in (("a", 0.3), ("b", 0.1), ("c", 0.2))]
-    assert mean_ranks(by_information) == [1.5, 2.5, 2.0]
+@pytest.mark.parametrize("score", ["source_accuracy", "information", "estimated_accuracy"])
+def test_ranks_are_means_and_ties_share_them(score: str) -> None:
+    every = [scores(name, **{score: value}) for name, value in (("a", 0.3), ("b", 0.1), ("c", 0.2))]
+    assert mean_ranks(every) == pytest.approx([5 / 3, 7 / 3, 2])
 
 
-def test_the_lowest_rank_wins_then_net_information_then_simplicity() -> None:
+def test_the_lowest_rank_wins_then_information_then_simplicity() -> None:
     every = [scores("teacher", rank=1.5), scores("coral", rank=1.5), scores("mcc", rank=None, vetoes=("dead",))]
     assert choose(every) == "coral"
     assert choose([*every, scores("mcd", rank=1.0)]) == "mcd"

@@ -1,7 +1,7 @@
-"""Choose among adapted classifiers without target labels: veto what collapsed, rank the rest by two scores.
+"""Choose among adapted classifiers without target labels: veto what collapsed, rank the rest by three scores.
 
 No single score is safe: each one that was published rewards some collapse. So a candidate must first pass checks that a
-collapse fails. Two scores of different kinds then rank the others. Source only is always a candidate.
+collapse fails. Three scores of different kinds then rank the others. Source only is always a candidate.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from statistics import fmean
 from typing import Any
 
 from sparring.measure.domains.label_shift import LabelShift
@@ -24,11 +25,11 @@ DEAD, SATURATED = 0.02, 0.995
 """A critic this near to 50 % throughout is dead; one with this accuracy at the end is saturated."""
 SOURCE_ONLY = "source_only"
 CLOSE = 0.02
-"""Difference in nats that does not count: of information, and of information minus risk in a tie."""
+"""Difference of information in nats that does not count."""
 RULE = (
     "vetoes first (accuracy on the source, less information than source only, class shares, critic); then the mean of "
-    "the ranks by importance-weighted risk and by information; ties go to more information minus risk, or within .02 "
-    "nats to the simpler one"
+    "the ranks by accuracy on the source, by information and by the accuracy that confidences estimate; ties go to "
+    "more information, or within .02 nats to the simpler one"
 )
 
 
@@ -42,7 +43,7 @@ class CandidateScores:
     source_rows: int
     """Number of these rows."""
     weighted_risk: float
-    """Importance-weighted log loss on held-out source rows; lower is better."""
+    """Importance-weighted log loss on held-out source rows; no part of the choice."""
     dev: float
     """Deep embedded validation risk; no part of the choice."""
     information: float
@@ -52,7 +53,7 @@ class CandidateScores:
     density: float
     """Soft neighbourhood density; no part of the choice."""
     estimated_accuracy: float
-    """Accuracy on the target, estimated by confidences (ATC); no part of the choice."""
+    """Accuracy on the target, estimated by confidences (ATC)."""
     shares: tuple[float, ...]
     """Class shares of the answers on held-out target rows."""
     critic: tuple[float, ...] = ()
@@ -70,11 +71,6 @@ class CandidateScores:
     def variance(self) -> float:
         """Variance of the accuracy on the source."""
         return self.source_accuracy * (1 - self.source_accuracy) / self.source_rows
-
-    @property
-    def net_information(self) -> float:
-        """Information minus weighted risk, in nats."""
-        return self.information - self.weighted_risk
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> CandidateScores:
@@ -124,10 +120,13 @@ def _worst_share(candidate: CandidateScores, shift: LabelShift) -> str:
 
 
 def mean_ranks(candidates: Sequence[CandidateScores]) -> list[float]:
-    """Return the mean of each candidate's ranks by weighted risk and by information; equal values share a rank."""
-    by_risk = _ranks([each.weighted_risk for each in candidates])
-    by_information = _ranks([-each.information for each in candidates])
-    return [(a + b) / 2 for a, b in zip(by_risk, by_information, strict=True)]
+    """Return the mean of each candidate's ranks by three scores; equal values share a rank.
+
+    These are the accuracy on the source, the information, and the accuracy that confidences estimate on the target.
+    """
+    scores = [(each.source_accuracy, each.information, each.estimated_accuracy) for each in candidates]
+    ranks = [_ranks([-value for value in values]) for values in zip(*scores, strict=True)]
+    return [fmean(each) for each in zip(*ranks, strict=True)]
 
 
 def _ranks(values: Sequence[float]) -> list[float]:
@@ -139,12 +138,12 @@ def _ranks(values: Sequence[float]) -> list[float]:
 def choose(candidates: Sequence[CandidateScores]) -> str:
     """Return the name of the candidate with the lowest mean rank among those with one.
 
-    Of equal ones it is that with more net information, and where these differ by less than CLOSE, the simplest.
+    Of equal ones it is that with more information, and where these differ by less than CLOSE, the simplest.
     """
     lowest = min(each.rank for each in candidates if each.rank is not None)
     best = [each for each in candidates if each.rank == lowest]
-    most = max(each.net_information for each in best)
-    close = [each for each in best if each.net_information >= most - CLOSE]
+    most = max(each.information for each in best)
+    close = [each for each in best if each.information >= most - CLOSE]
     return min(close, key=lambda each: simplicity(each.name)).name
 
 
