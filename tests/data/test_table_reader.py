@@ -357,6 +357,8 @@ def test_labels_in_a_file_of_their_own(tmp_path: Path, table_file: str, labels_f
     by_row = {float(row[0]): data.spec.classes[y] for row, y in zip(data[np.arange(10)], data.labels, strict=True)}
     assert by_row == {k + 0.5: str(1 + k % 2) for k in range(10)}
     assert any(f"labels are from {labels_file}" in note for note in data.notes)
+    named = open_source(folder, ReadOptions(label=data.spec.target)).split(None)
+    assert (named.spec.classes, named.spec.target) == (data.spec.classes, data.spec.target)
 
 
 def test_a_column_of_another_length_or_of_no_table_is_no_label(tmp_path: Path) -> None:

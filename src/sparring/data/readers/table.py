@@ -343,7 +343,11 @@ def open_tables(
         texts = names
     files: list[TableFile] = [open_parquet_table(container, name) for name in parquet]
     files += [open_text_table(container, name, options.names, options.delimiter, looked_for) for name in texts]
-    files, unused = (files, []) if options.label is not None else join_labels(files)
+    joined, unused = join_labels(files)
+    if options.label is None or options.label in {file.label for file in joined}:
+        files = joined
+    else:
+        unused = []
     used, skipped = _with_same_columns(files, looked_for)
     skipped += unused
     skipped += [Skipped(name, "is no table") for name in container.names if name not in {*texts, *parquet}]
