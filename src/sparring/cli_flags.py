@@ -11,7 +11,7 @@ from typing import Annotated
 
 from tyro.conf import arg
 
-from sparring.cli_read_flags import GroupFlags, Names, PairReadFlags, ReadFlags, ShapeFlags, Switch
+from sparring.cli_read_flags import GroupFlags, Names, PairReadFlags, ReadFlags, SampleReadFlags, Switch
 from sparring.commands.attacking.flags import (
     AudioAttackFlags,
     BallAttackFlags,
@@ -367,7 +367,7 @@ class EvaluateFlags:
     """Device to compute on: auto, cpu, cuda or mps."""
     net: FeatureNetFlags = field(default_factory=FeatureNetFlags)
     leakage: LeakageFlags = field(default_factory=LeakageFlags)
-    read: ShapeFlags = field(default_factory=ShapeFlags)
+    read: SampleReadFlags = field(default_factory=SampleReadFlags)
 
 
 @dataclass(frozen=True)

@@ -106,6 +106,20 @@ def test_evaluate_reads_the_data_as_the_run_did(run: Run) -> None:
     assert scores["tstr_auc_boosting"].value > 0.9 and "SMOTE" in scores["shapes"].beside
 
 
+def test_a_csv_of_another_tool_has_the_scores_of_a_run(run: Run, tmp_path: Path) -> None:
+    source = run.settings["data"]["source"]
+    samples = sparring.sample(run.path, 100, out=tmp_path / "new.csv")
+    assert isinstance(samples, Path)
+    named, unnamed = (sparring.evaluate(samples, source, n=100, label=label) for label in ("grade", None))
+    of_run = {score.name for score in sparring.evaluate(run, n=100).kind_scores}
+    assert {score.name for score in named.kind_scores} == of_run
+    assert of_run - {score.name for score in unnamed.kind_scores} == {name for name in of_run if "tr_" in name}
+    with pytest.raises(UsageError, match=r"no column 'grad': did you mean 'grade'\?"):
+        sparring.evaluate(samples, source, n=100, label="grad")
+    with pytest.raises(UsageError, match="--label are for samples of other tools"):
+        sparring.evaluate(run, n=100, label="grade")
+
+
 def test_a_finished_run_is_left_as_it_is(run: Run) -> None:
     before = (run.path / "generator.safetensors").read_bytes()
     source = run.settings["data"]["source"]

@@ -14,8 +14,9 @@ from sparring.data.open import open_source
 from sparring.data.reader_api import ReadOptions
 from sparring.data.tables.codes import cells_of, learn_codes
 from sparring.data.tables.dates import date_formats, from_days, to_days
+from sparring.data.tables.formula_guard import guard, unguard
 from sparring.data.tables.keys import key_pattern, make_keys
-from sparring.data.tables.write_cells import file_table, guard
+from sparring.data.tables.write_cells import file_table
 from sparring.engine.data_spec import Column, TableSpec, spec_from_json, spec_to_json
 from sparring.engine.errors import UsageError
 from sparring.engine.table_form import RARE
@@ -165,12 +166,12 @@ def test_keys_are_different_and_keep_their_pattern() -> None:
 
 @pytest.mark.parametrize("cell", ["=1+1", "+cmd|x", "-x", "@SUM(A1)"])
 def test_formulas_are_guarded(cell: str) -> None:
-    assert guard(cell) == f"'{cell}"
+    assert guard(cell) == f"'{cell}" and unguard(guard(cell)) == cell
 
 
 @pytest.mark.parametrize("cell", ["-1.5", "+3", "-1,5", "a=b", ""])
 def test_numbers_and_words_are_not_guarded(cell: str) -> None:
-    assert guard(cell) == cell
+    assert guard(cell) == unguard(cell) == cell
 
 
 def test_hostile_tables(tmp_path: Path) -> None:

@@ -19,7 +19,8 @@ from sparring.commands.sample import formats_of
 from sparring.commands.sampling.folder import write_folder, write_new
 from sparring.data.dataset import Dataset
 from sparring.data.labels import labels_as
-from sparring.data.tables.write_cells import file_table, guard
+from sparring.data.tables.formula_guard import guard
+from sparring.data.tables.write_cells import file_table
 from sparring.engine.atomic_io import atomic_replace, explain_os_errors
 from sparring.engine.data_spec import TableSpec
 from sparring.engine.errors import UsageError

@@ -64,6 +64,7 @@ def evaluate(
     split: Split | None = None,
     size: str | tuple[int, int] | None = None,
     mode: str | None = None,
+    label: str | None = None,
     checkpoint: str | int | None = None,
     raw: bool = False,
     truncation: float | None = None,
@@ -80,9 +81,9 @@ def evaluate(
     `samples` are a run, a folder, an archive, a file, or an array: uint8 images `[N, H, W, C]`, table rows `[N, F]` or
     series `[N, C, T]`. A run's training data are the default of `data`. `features` of images: "trained", "inception"
     (`weights`: its file), "raw", a TorchScript file, or a module from images `[B, C, H, W]` in [-1, 1] to `[B, d]`. `n`
-    is the number of samples and of real rows, `split` ("test", "train", "all") that of the data. `checkpoint`, `raw`
-    and `truncation` choose the weights and the latents of a run (see `load_generator`). The report is written into the
-    run's folder, or to `report`.
+    is the number of samples and of real rows, `split` ("test", "train", "all") that of the data. `label` is the column
+    of the class in a table, which judges learn to predict. `checkpoint`, `raw` and `truncation` choose the weights and
+    the latents of a run (see `load_generator`). The report is written into the run's folder, or to `report`.
 
     With `protect`, the group of each row, `samples` are features `[N, d]`, and the result is how well fresh adversaries
     predict the groups: in all rows, in the raw data `beside` and, for classes `within`, in the rows of each class. Each
@@ -91,7 +92,7 @@ def evaluate(
     Raises UsageError where samples, data and settings do not fit together, SparringError where there are too few rows
     or values are not finite.
     """
-    request = EvaluationRequest(n, seed, split, size, mode, checkpoint, raw, truncation)
+    request = EvaluationRequest(n, seed, split, size, mode, label, checkpoint, raw, truncation)
     dist.init()
     progress = of_process(progress)
     check_evaluation(samples, data)

@@ -63,6 +63,8 @@ class EvaluationRequest:
     """Height and width of the images."""
     mode: str | None = None
     """Mode of the images."""
+    label: str | None = None
+    """Column of the class in a table."""
     checkpoint: str | int | None = None
     """Checkpoint of the run."""
     raw: bool = False
@@ -144,8 +146,10 @@ def read_inputs(
 def _of_run(
     run: Run, source: str | Path | None, request: EvaluationRequest, generator: nn.Module | None, progress: Progress
 ) -> EvaluationInputs:
-    if request.size is not None or request.mode is not None:
-        raise UsageError(f"--size and --mode are for samples of other tools: {run.path} has those of its training data")
+    if any(value is not None for value in (request.size, request.mode, request.label)):
+        raise UsageError(
+            f"--size, --mode and --label are for samples of other tools: {run.path} has those of its training data"
+        )
     model = load_generator(
         run.path, generator, checkpoint=request.checkpoint, raw=request.raw, truncation=request.truncation
     )
@@ -235,7 +239,7 @@ def _scaled_like(
 
 def _of_source(samples: Source, source: str | Path, request: EvaluationRequest, progress: Progress) -> EvaluationInputs:
     on_progress = progress.callback("reading")
-    options = ReadOptions(size=parse_size(request.size), mode=request.mode)
+    options = ReadOptions(size=parse_size(request.size), mode=request.mode, label=request.label)
     check_scored(kind := guess_kind(source, options))
     classes: tuple[str, ...] = ()
     skipped, remarks = 0, list[str]()
@@ -279,7 +283,7 @@ def _open_like_array(
         options = ReadOptions(size=samples.shape[1:3], mode=mode_of(samples.shape[3]))
         data = open_source(source, options, on_progress=on_progress)
     elif samples.dtype.kind in "fiub" and samples.ndim in (2, 3):
-        data = open_source(source, on_progress=on_progress)
+        data = open_source(source, options, on_progress=on_progress)
     else:
         raise UsageError(
             "samples in an array are uint8 images [N, H, W, C], table rows [N, F] or series [N, C, T], not "

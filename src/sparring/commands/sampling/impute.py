@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from sparring.data.open import open_rows, open_source
 from sparring.data.reader_api import ReadOptions
 from sparring.data.tables.codes import ColumnCodes, cells_of
+from sparring.data.tables.formula_guard import guard
 from sparring.data.tables.profile import is_gap
-from sparring.data.tables.write_cells import file_table, guard
+from sparring.data.tables.write_cells import file_table
 from sparring.engine.data_spec import TableSpec
 from sparring.engine.errors import SparringError, UsageError
 from sparring.engine.table_form import RARE

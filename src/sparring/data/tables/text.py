@@ -18,6 +18,7 @@ from sparring.data.files.archive import Container, suffix
 from sparring.data.files.gzip_io import open_gzip
 from sparring.data.files.signatures import refuse_foreign
 from sparring.data.tables.cells import MISSING, is_number, is_void
+from sparring.data.tables.formula_guard import unguard
 from sparring.engine.errors import SparringError, UsageError
 
 DELIMITERS = ",;\t|"
@@ -102,7 +103,13 @@ def read_rows(stream: Open, name: str, encoding: str, delimiter: str) -> Rows:
         reader = csv.reader(file, delimiter=delimiter, skipinitialspace=True, strict=True)
         for cells in reader:
             if cells:
-                yield reader.line_num, [cell.strip() for cell in cells]
+                yield reader.line_num, _plain(cells)
+
+
+def _plain(cells: list[str]) -> list[str]:
+    """Return cells without the space around them, and without an apostrophe that guards them."""
+    texts = [cell.strip() for cell in cells]
+    return [unguard(text) for text in texts] if "'" in "".join(texts) else texts
 
 
 def guess_encoding(stream: Open, name: str) -> tuple[str, list[str]]:
@@ -164,7 +171,7 @@ def _parse(lines: list[str], delimiter: str) -> list[tuple[int, list[str]]]:
     try:
         for cells in reader:
             if cells:
-                rows.append((reader.line_num, [cell.strip() for cell in cells]))
+                rows.append((reader.line_num, _plain(cells)))
     except csv.Error:
         pass
     return rows

@@ -9,15 +9,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sparring.data.tables.cells import to_number
 from sparring.data.tables.dates import from_days
+from sparring.data.tables.formula_guard import guard
 from sparring.data.tables.keys import make_keys
 from sparring.engine.data_spec import Column, TableSpec
 from sparring.engine.seeds import mix
 from sparring.engine.table_form import RARE, CellForm
 
-FORMULA = "=+-@\t\r"
-"""First characters of cells that spreadsheet programs compute."""
 Rows = NDArray[np.float32]
 
 
@@ -49,13 +47,6 @@ def file_table(spec: TableSpec, rows: Rows, seed: int = 0) -> WrittenTable:
     count = sum(cell != after for cell, after in guarded.items())
     lines = ([guarded[cell] for cell in cells] for cells in zip(*texts, strict=True))
     return WrittenTable([guarded[name] for name in names], lines, count)
-
-
-def guard(cell: str) -> str:
-    """Return a cell that no spreadsheet program computes: with an apostrophe before what begins like a formula."""
-    if cell[:1] not in tuple(FORMULA) or to_number(cell) is not None or to_number(cell.replace(",", ".")) is not None:
-        return cell
-    return f"'{cell}"
 
 
 def _column_texts(column: Column, rows: Rows, rng: np.random.Generator) -> list[str]:
