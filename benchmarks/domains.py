@@ -1,6 +1,6 @@
 """Adaptation to an unlabelled domain: every candidate's accuracy on the target, and the choice without target labels.
 
-    python benchmarks/domains.py --pairs usps-mnist mnist-usps --seeds 0 1 2
+    python benchmarks/domains.py --pairs usps-mnist mnist-usps --seeds 0 1 2 3
 
 Protocol. `sparring.classify(SOURCE, adapt_to=TARGET)` trains all candidates, for a fixed number of examples of each
 pair, and chooses one; it sees no label of the target. Afterwards the target's labels give each candidate's accuracy: on
@@ -62,7 +62,7 @@ MEASURED = 6, 3
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pairs", nargs="+", default=list(PAIRS), choices=list(PAIRS))
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3])
     parser.add_argument("--images", type=int, help="training examples of all candidates; default: of each pair")
     parser.add_argument("--recipe", help="this candidate beside source only, instead of all")
     parser.add_argument("--afresh", action="store_true", help="measure recorded pairs and seeds again")

@@ -142,6 +142,19 @@ def privacy_one_run() -> str:
     return markdown(("training", "epsilon", "refuted up to", "right guesses", "ceiling of the audit"), rows)
 
 
+def private_membership() -> str:
+    rows = [
+        (
+            f"{of['epsilon']:,g}", f"{of['seed']}",
+            interval(of["samples"]["auc"], ".3f"), f"{100 * of['samples']['hits']['0.01']['value']:.1f} %",
+            f"{of['copies']['auc']['value']:.3f}",
+        )
+        for of in read("private_membership")["rows"]
+    ]  # fmt: skip
+    heads = ("epsilon", "seed", "AUC on samples", "TPR at 1 % FPR", "AUC on copies of the training digits")
+    return markdown(heads, rows)
+
+
 def tradeoff() -> str:
     of = read("tradeoff")
 
@@ -293,7 +306,7 @@ OBFUSCATED = {
 def obfuscate() -> str:
     def row(of: Mapping[str, Any]) -> tuple[str, ...]:
         versions = "original", "noise", "obfuscated"
-        leaks = [interval(of["group"][key]["auc"], ".3f") for key in (*versions, "class alone") if key in of["group"]]
+        leaks = [interval(of["group"][key]["auc"], ".3f") for key in (*versions, "class alone")]
         kept = [f"{100 * of['class'][key]['balanced_accuracy']['value']:.1f} %" for key in versions]
         return OBFUSCATED[of["case"]], f"{of['weight']:g}", f"{of['seed']}", *leaks, " / ".join(kept)
 
@@ -372,7 +385,7 @@ TABLES = {
     function.__name__: function
     for function in (
         to_label, wrong_labels, oneshot, none_of_these, improved, fewlabels_step, attack_speed,
-        private_classifier, privacy_steps, privacy_one_run, tradeoff,
+        private_classifier, privacy_steps, privacy_one_run, private_membership, tradeoff,
         goodfellow, certified, speech, fairness, regress, adult, trading, obfuscate,
         domains, promises, encoded,
     )

@@ -342,7 +342,7 @@ class EvaluateFlags:
     """Score samples of a run or of any tool against data, with intervals and a real-vs-real baseline."""
 
     samples: Annotated[str, arg(metavar="RUN_OR_SAMPLES", help_behavior_hint="")]
-    """Run folder; or samples of any tool: a folder, an archive, a .npz or .npy file."""
+    """Run folder; or samples of any tool: a folder, an archive, a .csv, .npz or .npy file."""
     data: Annotated[str | None, arg(metavar="SOURCE", help_behavior_hint="(default: the training data of the run)")] = (
         None
     )

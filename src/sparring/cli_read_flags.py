@@ -26,7 +26,7 @@ class SampleReadFlags(ShapeFlags):
     """Shape of images, and the class of a table."""
 
     label: Annotated[str | None, arg(metavar="COLUMN", help_behavior_hint="")] = None
-    """Column of the class in a table, of samples of other tools: adds scores of judges that learn to predict it."""
+    """Column of the class, for a table of another tool: judges learn to predict it."""
 
 
 @dataclass(frozen=True)

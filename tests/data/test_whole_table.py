@@ -169,7 +169,7 @@ def test_formulas_are_guarded(cell: str) -> None:
     assert guard(cell) == f"'{cell}" and unguard(guard(cell)) == cell
 
 
-@pytest.mark.parametrize("cell", ["-1.5", "+3", "-1,5", "a=b", ""])
+@pytest.mark.parametrize("cell", ["-1.5", "+3", "-1,5", "a=b", "", "'-low'"])
 def test_numbers_and_words_are_not_guarded(cell: str) -> None:
     assert guard(cell) == unguard(cell) == cell
 

@@ -21,8 +21,9 @@ from sparring.nets.tabular_mlp import Standardize
 class Obfuscator(nn.Module):
     """Examples `[B, ...]` and normal noise `[B, noise_size]` -> views of other examples.
 
-    Each number of the code has mean 0 and variance 1 over the examples, before noise. Without that, a strong adversary
-    drives all codes to the same point of the bound, where no gradient is left (docs/lab-notebook.md).
+    The encoder's outputs are brought to mean 0 and variance 1 over the examples, and then into a ball. Without the
+    first, a strong adversary drives all codes to one point of the bound, where no gradient is left
+    (docs/lab-notebook.md).
 
     A view is what the networks of a game see of an example: the example itself, unless a kind of data has another one.
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 
@@ -150,7 +151,8 @@ def check_range(recipe: object, low: float, high: float, *names: str) -> None:
     for name in names:
         value = getattr(recipe, name)
         if value is not None and not low <= value < high:
-            raise UsageError(f"--{name.replace('_', '-')} must be at least {low:g} and below {high:g}, not {value}")
+            limit = "" if high == math.inf else f" and below {high:g}"
+            raise UsageError(f"--{name.replace('_', '-')} must be at least {low:g}{limit}, not {value}")
 
 
 def check_fraction(recipe: object, *names: str) -> None:

@@ -146,7 +146,7 @@ def storage_of(url: str, folder: Path) -> str:
     engine = sqlalchemy.create_engine(server, poolclass=sqlalchemy.NullPool)
     with engine.begin() as connection:
         connection.execute(sqlalchemy.text(f"CREATE SCHEMA {schema}"))
-    return f"{server}?options=-csearch_path%3D{schema}"
+    return f"{server}{'&' if '?' in server else '?'}options=-csearch_path%3D{schema}"
 
 
 @pytest.mark.parametrize(

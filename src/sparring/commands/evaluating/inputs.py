@@ -280,6 +280,8 @@ def _open_like_array(
     if options.size is not None or options.mode is not None:
         raise UsageError("size and mode are for samples in files: the data are read in the shape of an array")
     if samples.ndim == 4 and samples.dtype == np.uint8:
+        if options.label is not None:
+            raise UsageError("label is for tables, and the array holds images: leave it out")
         options = ReadOptions(size=samples.shape[1:3], mode=mode_of(samples.shape[3]))
         data = open_source(source, options, on_progress=on_progress)
     elif samples.dtype.kind in "fiub" and samples.ndim in (2, 3):

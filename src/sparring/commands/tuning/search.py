@@ -216,8 +216,10 @@ class Search:
 
     def _storage(self, storage: str) -> Any:
         if "://" in storage:
-            pool = importlib.import_module("sqlalchemy.pool")  # NullPool: no connection stays open between two uses
-            return self._optuna.storages.RDBStorage(storage, engine_kwargs={"poolclass": pool.NullPool})
+            pool = importlib.import_module("sqlalchemy.pool")
+            # a server's connections do not stay open between two uses; a data base in memory lives by its connection
+            options = {} if storage.startswith("sqlite:") else {"poolclass": pool.NullPool}
+            return self._optuna.storages.RDBStorage(storage, engine_kwargs=options)
         journal = self._optuna.storages.journal
         Path(storage).parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(f"{storage}.lock")  # unlike the library's own, it ends with its process

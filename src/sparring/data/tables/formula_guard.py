@@ -16,5 +16,5 @@ def guard(cell: str) -> str:
 
 
 def unguard(cell: str) -> str:
-    """Return the cell that `guard` turns into this one; others as they are."""
-    return cell[1:] if cell[:1] == "'" and guard(cell[1:]) == cell else cell
+    """Return the cell that `guard` turns into this one; others, and what is between two apostrophes, as they are."""
+    return cell[1:] if cell[:1] == "'" and cell[-1] != "'" and guard(cell[1:]) == cell else cell

@@ -29,7 +29,7 @@ SNIFF_BYTES = 1 << 18
 DELIMITER_NAMES = {"\t": "a tab", ",": "a comma", ";": "a semicolon", "|": "a bar"}
 Open = Callable[[], IO[bytes]]
 Rows = Iterator[tuple[int, list[str]]]
-"""Line number -> cells, without the space around them."""
+"""Line number -> cells, without the space around them or an apostrophe that guards them."""
 
 
 @dataclass

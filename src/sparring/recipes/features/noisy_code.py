@@ -46,7 +46,7 @@ class NoisyCode(PlainClassifierRecipe):
     closeness: float = 0.1
     """Weight of the distance to the original example."""
     code_size: int = 32
-    """Numbers of the code, of mean square 1 at most."""
+    """Count of numbers in the code, which has a mean square of at most 1."""
     noise: float = 1.0
     """Standard deviation of the noise on the code."""
     adversary_steps: int = 3
@@ -70,7 +70,7 @@ class NoisyCode(PlainClassifierRecipe):
 
     def __post_init__(self) -> None:
         check_positive(
-            self, "code_size", "noise", "adversary_steps", "generations", "rise", "width", "batch_size", "lr",
+            self, "code_size", "noise", "adversary_steps", "generations", "rise", "width", "lr",
             "adversary_lr", "ema_half_life",
         )  # fmt: skip
         check_range(self, 0, math.inf, "weight", "closeness")
