@@ -216,9 +216,9 @@ class Search:
 
     def _storage(self, storage: str) -> Any:
         if "://" in storage:
-            pool = importlib.import_module("sqlalchemy.pool")
-            # a server's connections do not stay open between two uses; a data base in memory lives by its connection
-            options = {} if storage.startswith("sqlite:") else {"poolclass": pool.NullPool}
+            sqlalchemy = importlib.import_module("sqlalchemy")
+            # a server's connections do not stay open between two uses; a database in memory lives by its connection
+            options = {} if storage.startswith("sqlite:") else {"poolclass": sqlalchemy.NullPool}
             return self._optuna.storages.RDBStorage(storage, engine_kwargs=options)
         journal = self._optuna.storages.journal
         Path(storage).parent.mkdir(parents=True, exist_ok=True)
