@@ -100,6 +100,8 @@ def press(driver: Any, *keys: str) -> None:
 
 
 def wait(driver: Any, holds: Any, seconds: float = 90) -> Any:
+    """Wait until `holds(driver)`; an element that the page replaces while it is read is looked for again."""
+    from selenium.common.exceptions import StaleElementReferenceException
     from selenium.webdriver.support.ui import WebDriverWait
 
-    return WebDriverWait(driver, seconds, 0.05).until(holds)
+    return WebDriverWait(driver, seconds, 0.05, [StaleElementReferenceException]).until(holds)
