@@ -114,10 +114,7 @@ def _has_bf16(device: torch.device) -> bool:
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device.type == "cpu":
-        cpu: Any = torch.cpu
-        if not hasattr(cpu, "get_capabilities"):  # torch 2.10
-            return bool(cpu._is_avx512_bf16_supported())
-        capabilities = cpu.get_capabilities()
+        capabilities = torch.cpu.get_capabilities()
         return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
     return False
 
