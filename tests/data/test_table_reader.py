@@ -361,6 +361,18 @@ def test_labels_in_a_file_of_their_own(tmp_path: Path, table_file: str, labels_f
     assert (named.spec.classes, named.spec.target) == (data.spec.classes, data.spec.target)
 
 
+def test_labels_of_both_splits_are_one_column(tmp_path: Path) -> None:
+    folder = tmp_path / "set"
+    folder.mkdir()
+    for split, count in (("train", 20), ("test", 8)):
+        write(folder, "a,b\n" + "".join(f"{k}.5,7.5\n" for k in range(count)), f"x_{split}.csv")
+        write(folder, "y\n" + "".join(f"{k % 2}\n" for k in range(count)), f"y_{split}.csv")
+    for label in (None, "y"):
+        data = open_source(folder, ReadOptions(label=label))
+        assert (data.spec.target, data.spec.classes, data.report.skipped) == ("y", ("0", "1"), {})
+        assert data.report.splits == {"train": 20, "test": 8}
+
+
 def test_a_column_of_another_length_or_of_no_table_is_no_label(tmp_path: Path) -> None:
     for name, lines, reason in (
         ("y_train.csv", 9, "holds one column of 9 rows, and x_train.csv has 10: these are no labels"),

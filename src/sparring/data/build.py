@@ -30,7 +30,7 @@ from sparring.engine.errors import SparringError
 
 VERSION = 4
 """Version of the cache's layout and of the way examples are decoded; part of every key."""
-READING = 7
+READING = 8
 """Version of what is chosen about a source before it is decoded; what older versions opened is opened again."""
 VALIDATION = 5
 """One in this number of the training examples is held out for validation."""

@@ -8,18 +8,20 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Literal
 
 from sparring.data.files.archive import Skipped
+from sparring.data.roles.words import split_word
 
 if TYPE_CHECKING:
     from sparring.data.readers.table import TableFile
 
 
 class LabelledTable:
-    """A table with the labels of another file as its last column."""
+    """A table with the labels of another file as its last column, named by that file without the word of a split."""
 
     def __init__(self, table: TableFile, labels: TableFile) -> None:
         self._table, self._labels = table, labels
         stem = PurePosixPath(labels.name).name.partition(".")[0]
-        self.label: str | None = stem if stem not in table.header else f"{stem} (labels)"
+        name = ((word := split_word(stem)) and word.rest) or stem  # y of y_train.csv and y_test.csv
+        self.label: str | None = name if name not in table.header else f"{name} (labels)"
         self.name, self.place, self.nested = table.name, table.place, table.nested
         self.header = [*table.header, self.label]
         self.split: Literal["train", "test"] = table.split
