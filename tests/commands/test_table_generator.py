@@ -106,6 +106,7 @@ def test_evaluate_reads_the_data_as_the_run_did(run: Run) -> None:
     assert scores["tstr_auc_boosting"].value > 0.9 and "SMOTE" in scores["shapes"].beside
 
 
+@pytest.mark.slow
 def test_a_csv_of_another_tool_has_the_scores_of_a_run(run: Run, tmp_path: Path) -> None:
     source = run.settings["data"]["source"]
     samples = sparring.sample(run.path, 100, out=tmp_path / "new.csv")

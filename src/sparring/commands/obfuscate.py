@@ -40,10 +40,9 @@ def obfuscate(
 ) -> Obfuscation:
     """Train an obfuscator that hides the groups of `protect` in the examples of `source`, and audit it.
 
-    `protect` is a column, `protect_from` a pattern of the names of files. Where examples have classes, a network
-    still predicts them. The audit trains fresh adversaries on examples that the obfuscator has not been trained on: the
-    test split and, where that is small, up to a third of the training examples. `sparring.encode` then replaces new
-    ones.
+    `protect` is a column, `protect_from` a pattern of the names of files. The classes of examples stay predictable for
+    a network. The audit trains fresh adversaries on examples that the obfuscator has not been trained on: the test
+    split and, where that is small, up to a third of the training examples. `sparring.encode` then replaces new ones.
 
     The arguments are the fields of `TrainRequest`; `read` holds fields of `ReadOptions`.
 
