@@ -227,6 +227,17 @@ def test_bad_settings_are_named(table: Path, tmp_path: Path, changes: dict[str, 
         sparring.tune(table, out=tmp_path / "out", **{**SETTINGS, **changes})
 
 
+def test_data_that_cannot_be_used_leave_no_trial_in_the_storage(table: Path, tmp_path: Path) -> None:
+    import optuna
+
+    shared = {**SETTINGS, "storage": f"sqlite:///{tmp_path / 'trials.db'}", "recipe": "tabular_mlp"}
+    for source, message in ((tmp_path / "nosuch.csv", "nosuch.csv"), (table, "column 'z'")):
+        changes = {} if source != table else {"label": "z"}
+        with pytest.raises(UsageError, match=message):
+            sparring.tune(source, out=tmp_path / "out", **{**shared, **changes})
+    assert not (tmp_path / "trials.db").exists() or not optuna.get_all_study_names(shared["storage"])
+
+
 def test_other_settings_in_the_same_folder_are_refused(
     tuned: sparring.TuningResult, table: Path, tmp_path: Path
 ) -> None:

@@ -104,10 +104,9 @@ def _settings(
     }  # fmt: skip
 
     def length() -> dict[str, Any]:
-        if request.images is not None:
-            return {"images": request.images}
-        progress.info("measuring the speed ...")
-        return {"images": trainer.examples(minutes, folder.path / ".probe")}
+        progress.info("measuring the speed ..." if request.images is None else "checking the data ...")
+        planned = trainer.examples(minutes, folder.path / ".probe")
+        return {"images": planned if request.images is None else request.images}
 
     return folder.settings(wanted, length)
 

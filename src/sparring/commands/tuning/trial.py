@@ -78,7 +78,10 @@ class Trainer:
         return score_at(run, score, run.settings["plan"]["images"])
 
     def examples(self, minutes: float, folder: Path) -> int:
-        """Return the number of training examples that a run of `minutes` has time for, by a probe of the speed."""
+        """Return the training examples that a run plans, by the number requested or by the speed and `minutes`.
+
+        The run is begun at `folder` and deleted, so that data and settings that cannot be used fail before any trial.
+        """
         planned: list[int] = []
 
         def stop(run: Run, nimg: int) -> None:
@@ -87,8 +90,9 @@ class Trainer:
 
         remove(folder)
         request = replace(
-            self.request, recipe=self.recipe, out=folder, images=None, minutes=minutes, on_checkpoint=stop
-        )
+            self.request, recipe=self.recipe, out=folder, minutes=minutes if self.request.images is None else None,
+            on_checkpoint=stop,
+        )  # fmt: skip
         try:
             self._play(request)
         except _Probed:
