@@ -136,8 +136,9 @@ def main() -> None:
     met = met and all(not counts.get("wrong") for counts in read.values()) and len(results) == len(TASKS)
     done = sum(not result["rc"] for result in results.values())
     wrong = sum(counts.get("wrong", 0) for counts in read.values())
+    total = sum(sum(counts.values()) for counts in read.values())
     save(
-        arguments.name, result=f"{done} of {len(TASKS)} tasks done, {wrong} of 300 sentences misunderstood",
+        arguments.name, result=f"{done} of {len(TASKS)} tasks done, {wrong} of {total} sentences misunderstood",
         target="every task done, none misunderstood", met=met,
         details={"minutes": arguments.minutes, "tasks": results, "copies": near, "sentences": read},
     )  # fmt: skip

@@ -1,14 +1,16 @@
-"""Sentences of three authors: most are understood, none is silently misunderstood; and what the parts read."""
+"""Sentences of four authors: most are understood, none is silently misunderstood; and what the parts read."""
 
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
 from held_out_sentences import HELD_OUT
 from second_held_out import SECOND_HELD_OUT
 from sentences import SENTENCES, Sentence
+from third_held_out import THIRD_HELD_OUT
 
 from sparring.commands.solving.lexicon import PREDICT
 from sparring.commands.solving.number_words import with_digits
@@ -22,6 +24,7 @@ SETS = {
     "by the author, before the parser": (SENTENCES, 80),
     "by somebody else": (HELD_OUT, 80),
     "by another": (SECOND_HELD_OUT, 70),
+    "by a fourth": (THIRD_HELD_OUT, 90),
 }
 """Name -> sentences, and how many of them have to be understood, or refused where they are no task."""
 
@@ -71,6 +74,7 @@ def test_what_is_refused_names_the_candidates_and_the_flag() -> None:
         "attack photos/": "which model is to be attacked.*--model",
         "certify photos/": "which model is to be certified",
         "make new rows like a.csv, 7": "what does 7 mean",
+        "train a classifier on mnist but don't train a classifier": "'classifier' is both wanted and excluded",
     }.items():
         with pytest.raises(Unclear, match=words):
             state(read_text(text), Overrides())
@@ -84,6 +88,15 @@ def test_flags_override_the_text_and_name_what_it_said() -> None:
         Overrides(task="clasify")
     with pytest.raises(UsageError, match="--labels cannot be 0"):
         state(read_text("classify aa/"), Overrides(labels=0))
+
+
+def test_a_run_is_attacked_with_the_data_that_it_was_trained_on(tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text('{"format": 2, "data": {"source": "digits"}}')
+    stated = state(read_text(f"attack {tmp_path}/ with eps 0.1"), Overrides())
+    assert stated.source.value == "digits" and "was trained on" in stated.source.evidence
+    (tmp_path / "run.json").write_text('{"format": 2}')
+    with pytest.raises(Unclear, match="names no data"):
+        state(read_text(f"attack {tmp_path}/"), Overrides())
 
 
 def test_questions_are_answered_by_the_caller() -> None:

@@ -55,6 +55,9 @@ THINGS = (
 _SOME = r"(?:[\w'-]+ ){0,3}"
 """Up to three words between two parts of a phrase."""
 _NOT_MADE = "report|summary|plot|chart|graph|code|program|story|essay|password|text|music|song|video|list|poem|website"
+_LOOKS = r"(?:looks?|seems?|smells?|(?:is|are) (?:not )?quite) "
+_WRONG = r"(?:wrong|off|odd|strange|weird|suspicious|suspect|fishy|out of place|unusual|abnormal)"
+_FOOL = r"(?:fool|attack|trick|deceive|break)"
 _SMALL = r"(?:small|tiny|little|slight|minor|imperceptible|invisible) "
 
 CUES: list[Cue] = [
@@ -73,12 +76,13 @@ CUES: list[Cue] = [
         r"tells? (?:[\w'<>/-]+ ){0,8}apart", r"tells? apart", r"tells? [\w'-]+ from", r"distinguish", r"identify",
         r"(?:know|name|find|say|tells?|telling)(?: us| me)? (?:the|which|what) (?:species|class|kind|category|type)",
         r"which of (?:my|the|these|our)", r"who (?:is|are|earns?|will|has|have|buys?|leaves?)", r"(?:to )?read them",
-        r"sort (?:them|these) into", r"categori[sz]e",
+        r"sort (?:[\w'<>/-]+ ){1,8}in ?to", r"categori[sz]e",
     ),
     *_cues("classify", r"classifiers?", is_verb=False),
     *_cues(
         "few labels",
         r"few labels", r"NUMBER labels?", r"only NUMBER of", r"semi-?supervised", r"labels? .{0,20}few only",
+        r"(?:NUMBER|a few) (?:of )?" + _SOME + r"(?:in <\d+> )?(?:have|has|with|got) (?:a )?labels?",
         r"NUMBER (?:of (?:them|the) )?" + _SOME + r"(?:are )?labell?ed", r"label(?:led|ed)? (?:only )?(?:a few|NUMBER)",
         r"(?:a )?few (?:of (?:them|the) )?" + _SOME + r"(?:are )?labell?ed", r"hardly any labels",
     ),
@@ -94,17 +98,19 @@ CUES: list[Cue] = [
     *_cues(
         "outliers",
         r"outliers?", r"anomal(?:y|ies|ous)", r"something is (?:off|wrong|odd|strange)", r"novelt(?:y|ies)", r"weird",
-        r"odd", r"strange", r"unusual", r"abnormal", r"suspicious", r"fraudulent",
+        r"odd", r"strange", r"unusual", r"abnormal", r"suspicious", r"fraudulent", r"fishy", _LOOKS + _WRONG,
+        r"which of (?:[\w'<>/-]+ ){1,6}" + _LOOKS + _WRONG,
         r"(?:not like|unlike) the (?:rest|other)s?",
     ),
     *_cues(
         "restore",
         r"inpaint(?:ing)?", r"denois(?:e|es|ing)",
-        r"(?:remove|reduce) (?:the )?(?:[\w-]+ )?(?:noise|grain|artefacts|artifacts)",
+        r"(?:remove|reduce|clean up) (?:the )?(?:[\w-]+ )?(?:noise|grain|artefacts|artifacts|scratch(?:es)?|stains?)",
+        r"(?:NUMBER times|make (?:it|them|<\d+>)(?: [\w-]+)?|needs? (?:it|them)) (?:larger|bigger)", r"sharpen",
         r"fill (?:it|them|the hole|the holes|the gap)(?: in)?", r"fill in", r"enlarge", r"upscale", r"grainy", r"noisy",
-        r"super-?resol(?:ution|ve)", r"restor(?:e|ing)", r"repair", r"retouch",
+        r"deblur", r"super-?resol(?:ution|ve)", r"restor(?:e|ing)", r"repair", r"retouch",
     ),
-    *_cues("restore", r"scratch(?:es)?", r"noise", is_verb=False),
+    *_cues("restore", r"scratch(?:es)?", r"noise", r"(?:[\w-]+ )?(?:stain|crease)s?", is_verb=False),
     *_cues(
         "harden",
         r"harden(?:ing)?", r"(?:harden|robust|safe|protect\w*) (?:[\w'<>-]+ ){0,5}against (?:[\w-]+ ){0,2}attacks?",
@@ -113,6 +119,7 @@ CUES: list[Cue] = [
         r"shrugs? off", _SMALL + r"(?:changes?|tampering|perturbations?|modifications?)", r"tampering",
         r"perturbations?",
         r"(?:must|should|can) ?(?:not|never) be (?:fooled|attacked|tricked|deceived)",
+        r"no(?:body| ?-?one|thing) (?:must|should|can|could|may) (?:be able to )?" + _FOOL,
     ),
     *_cues("harden", r"robust(?:ness)?", is_verb=False),
     *_cues(
@@ -121,11 +128,12 @@ CUES: list[Cue] = [
         r"pgd", r"fgsm", r"autoattack", r"deceiv(?:e|es|ing)", r"trick(?:s|ed|ing)?", r"adversarial attacks?",
     ),
     *_cues("certify", r"certif(?:y|ies|ied|ication|icates?)", r"provabl[ey]", r"guarantees?"),
-    *_cues("certify", r"randomi[sz]ed smoothing"),
+    *_cues("certify", r"prov(?:e|es|ing) that no", r"randomi[sz]ed smoothing"),
     *_cues(
         "evaluate",
         r"evaluate", r"how good are", r"fid", r"fr[eé]chet", r"scores? (?:of )?(?:the )?samples",
-        r"compare[sd]? (?:the )?samples", r"(?:any )?worse than the real",
+        r"compare[sd]? (?:the )?samples", r"(?:any )?worse than the real", r"looks? (?:anything|much|just) like",
+        r"measure (?:the )?(?:accuracy|errors?|quality|samples|scores?)(?: of (?:the |my |our )?(?:classifier|model))?",
     ),
     *_cues(
         PREDICT,
@@ -138,6 +146,7 @@ CUES: list[Cue] = [
         r"(?:generate|make|write|draw|create) (?:a |an |the |some |me )*(?:" + _NOT_MADE + ")s?",
         r"(?:generate|make|classify|attack|train|restore|evaluate) nothing", r"translat(?:e|es|ing|ion)",
         r"segment(?:s|ing|ation)?", r"summari[sz]e", r"caption", r"colou?ri[sz]e", r"transcribe", r"delete", r"upload",
+        r"erase", r"rm -\w+", r"sudo", r"curl", r"wget", r"print the environment",
         r"e?-?mail me", r"restore (?:my|the) (?:backup|database|files?|system)",
     ),
 ]  # fmt: skip
@@ -199,6 +208,7 @@ MINUTES_OF = {"second": 1 / 60, "sec": 1 / 60, "s": 1 / 60, "minute": 1, "min": 
 """Unit of time -> minutes."""
 
 TARGETS = (
+    re.compile(r"\bpredict the (?:numbers?|values?) (?:in|of) (?:the )?['\"]?([\w.-]+)"),
     re.compile(r"\bcolumn (?:to predict )?(?:is |named |called )*['\"]?([\w.-]+)"),
     re.compile(r"\b([\w.-]+) column\b"),
     re.compile(r"\b(?:target|label|outcome)(?: is| =|:)? ['\"]?([\w.-]+)"),

@@ -60,6 +60,8 @@ class Reading:
     """True where the text holds nothing but sources and words without content: the data choose the task."""
     typos: Mapping[str, str]
     """Misspelt word -> the word it was read as."""
+    contradicted: str | None
+    """Words of a task that the text both wants and excludes, of the same source."""
 
     def mentioned(self, role: str) -> list[str]:
         """Return the sources of this role."""
@@ -73,6 +75,7 @@ class _Match:
     start: int
     end: int
     is_strong: bool
+    is_negated: bool
 
 
 def read_text(text: str) -> Reading:
@@ -80,7 +83,8 @@ def read_text(text: str) -> Reading:
     marked, mentions = find_mentions(text[:MAX_LETTERS])
     corrected, typos = _without_typos(with_digits(marked))
     spans = _negated(corrected)
-    kinds = _kinds(ANY_NUMBER.sub("NUMBER", corrected))
+    matches = _matches(ANY_NUMBER.sub("NUMBER", corrected))
+    kinds = _kinds(matches, joined=JOINED.search(corrected) is not None)
     quantities, unread = find_quantities(corrected)
     negated = {name: one for name, one in quantities.items() if _is_within(one.span[0], spans)}
     unread += [one.words for one in negated.values()]
@@ -98,6 +102,7 @@ def read_text(text: str) -> Reading:
         target=_target(corrected, spans),
         is_bare=not kinds and _is_bare(corrected, mentions),
         typos=typos,
+        contradicted=_contradicted(matches) if len(mentions) < 2 else None,
     )
 
 
@@ -132,37 +137,44 @@ def _is_within(place: int, spans: Sequence[Span]) -> bool:
     return any(start <= place < end for start, end in spans)
 
 
-def _kinds(text: str) -> dict[str, str]:
-    """Return the kinds of task that are named, with their words; weak nouns give way to what is to be done."""
-    matches = _matches(text)
-    strong = [match for match in matches if match.is_strong] if not JOINED.search(text) else []
+def _kinds(matches: Sequence[_Match], *, joined: bool) -> dict[str, str]:
+    """Return the kinds of task that are wanted, with their words; weak nouns give way to what is to be done.
+
+    `joined`: the text joins several tasks, so that every noun counts.
+    """
+    wanted = [match for match in matches if not match.is_negated]
+    strong = [match for match in wanted if match.is_strong and not joined]
     kinds = dict[str, str]()
-    for match in strong or matches:
+    for match in strong or wanted:
         kinds.setdefault(match.kind, match.words)
     merged = MERGED.get(frozenset(kinds))
     return {merged: kinds.get(merged, next(iter(kinds.values())))} if merged else kinds
 
 
+def _contradicted(matches: Sequence[_Match]) -> str | None:
+    """Return the words of a task that are both wanted and excluded."""
+    excluded = {match.words for match in matches if match.is_negated}
+    return next((match.words for match in matches if not match.is_negated and match.words in excluded), None)
+
+
 def _matches(text: str) -> list[_Match]:
-    """Return the phrases of the text that are not negated, in their order; of those that overlap the longest."""
+    """Return the phrases of the text in their order; of those that overlap the longest."""
     spans = _negated(text)
     every = [
-        _Match(cue.kind, match[0], match.start(), match.end(), _is_strong(text, match, cue.is_verb))
+        _Match(
+            cue.kind, match[0], match.start(), match.end(),
+            _is_strong(text, match, cue.is_verb), _is_within(match.start(), spans),
+        )
         for cue in CUES
         for match in cue.phrase.finditer(text)
-        if cue.is_verb
-        or cue.kind == PREDICT
-        or _is_made(text, match.start())
-        or BESIDE_NOUN.search(text[: match.start()])
-        if not AFTER_COLUMN.search(text[: match.start()])
-    ]
+        if _counts(text, match.start(), cue)
+    ]  # fmt: skip
     every.sort(key=lambda match: match.start - match.end)
     kept = list[_Match]()
     for match in every:
         if not any(match.start < other.end and other.start < match.end for other in kept):
             kept.append(match)
-    kept.sort(key=lambda match: match.start)
-    return [match for match in kept if not _is_within(match.start, spans)]
+    return sorted(kept, key=lambda match: match.start)
 
 
 def _counts(text: str, start: int, cue: Cue) -> bool:

@@ -13,6 +13,7 @@ from sparring.commands.solving.reading import Reading
 from sparring.commands.solving.task import Ask, Decision, Unclear, refuse
 from sparring.data.files.archive import suffix
 from sparring.engine.errors import UsageError, did_you_mean
+from sparring.engine.run_folder import Run
 
 NEEDS_MODEL = {"attack": "attacked", "certify": "certified"}
 """Kinds of task that need a model, and what happens to it."""
@@ -78,7 +79,8 @@ def state(reading: Reading, flags: Overrides, ask: Ask = refuse) -> Stated:
         candidates = samples or sources[:-1]
         model = Decision(next(iter(candidates), None), "the samples that the text names", "text", "--model")
         sources = [source for source in sources if source not in candidates]
-    source = _source(sources, flags, ask, reading)
+    known = _training_data(model.value) if name in NEEDS_MODEL and not sources and flags.source is None else None
+    source = known or _source(sources, flags, ask, reading)
     if name in NEEDS_MODEL and model.value is None:
         answer = ask(f"which model is to be {NEEDS_MODEL[name]}? Name its run folder, or give --model", [])
         model = Decision(answer, "the answer to a question", "flag", "--model")
@@ -94,6 +96,9 @@ def state(reading: Reading, flags: Overrides, ask: Ask = refuse) -> Stated:
 def _kind(reading: Reading, flags: Overrides, ask: Ask) -> Decision[str] | None:
     if flags.task is not None:
         return Decision(flags.task, f"--task {flags.task}", "flag", FLAG_OF_KIND, ", ".join(reading.kinds))
+    if reading.contradicted is not None:
+        answer = ask(f"'{reading.contradicted}' is both wanted and excluded: choose by --task", list(KINDS))
+        return Decision(answer, "the answer to a question", "flag", FLAG_OF_KIND)
     if OTHER in reading.kinds:
         words = reading.kinds[OTHER]
         answer = ask(f"'{words}' is nothing that sparring does: choose what it is to do by --task", list(KINDS))
@@ -138,6 +143,14 @@ def _source(sources: list[str], flags: Overrides, ask: Ask, reading: Reading) ->
     else:
         answer = ask("the text names no data: name a folder, a file, a URL or a known data set, or give --source", [])
     return Decision(answer, "the answer to a question", "flag", "--source")
+
+
+def _training_data(model: str | None) -> Decision[str] | None:
+    """Return the data that a model was trained on, by its run.json; None where that does not tell."""
+    run = Run(model) if model is not None else None
+    if run is None or not run.exists or (data := run.settings.get("data")) is None:
+        return None
+    return Decision(data["source"], f"the data that {model} was trained on", "data", "--source")
 
 
 def _one(reading: Reading, role: str, given: str | None, flag: str) -> Decision[str | None]:
