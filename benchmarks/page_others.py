@@ -179,6 +179,30 @@ def restore() -> str:
     return markdown(("picture", "simplest method", "restored", "gain", "target", "JSON"), rows)
 
 
+def solve() -> str:
+    tasks = read("solve")["tasks"]
+    words = {
+        "cifar": "tell CIFAR-10 (JPEG re-encoded) apart, predict the test part", "adult": "who earns more than 50K?",
+        "faces": "new faces like those of ORL", "page": "the address of a page with digits of 8x8 pixels",
+    }  # fmt: skip
+
+    def row(name: str) -> tuple[object, ...]:
+        of = tasks[name]
+        errors = of.get("errors")
+        wrong = interval({k: 100 * v for k, v in errors.items()}, ".1f", " %") if errors else ""
+        by_hand = {True: "same bytes", False: "other bytes", None: ""}[of.get("same_bytes_by_hand")]
+        return words[name], of["kind"], f"{of['wall_minutes']:.1f}", wrong, by_hand
+
+    return markdown(("text", "task", "wall minutes", "errors on the test part", "by hand"), map(row, tasks))
+
+
+def sentences() -> str:
+    sets = read("solve")["sentences"]
+    verdicts = ("right", "refused", "refused, though clear", "wrong")
+    heads = ("written", "understood", "rightly refused", "refused though clear", "misunderstood")
+    return markdown(heads, [(name, *(counts.get(of, 0) for of in verdicts)) for name, counts in sets.items()])
+
+
 def tune() -> str:
     surfaces = {
         ("branin_hartmann", "branin"): ("Branin's function", 2),
@@ -319,6 +343,6 @@ TABLES = {
     function.__name__: function
     for function in (
         density, density_bytes, flowgan, outliers, series, sound_words, sounds, genes, restore, tune, nash, intervals,
-        harden_chance, step_recipes, speed,
+        harden_chance, step_recipes, speed, solve, sentences,
     )
 }  # fmt: skip

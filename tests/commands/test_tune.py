@@ -186,6 +186,16 @@ def test_a_generator_is_tuned_by_its_distance_to_validation_images(data: Path, t
     assert "--hidden 8" in result.command and result.command.startswith("sparring train ")
 
 
+def test_a_regressor_is_tuned_by_its_loss_on_validation_rows(table: Path, tmp_path: Path) -> None:
+    rows = [line.split(",")[:2] for line in table.read_text().splitlines()[1:]]
+    numbers = tmp_path / "numbers.csv"
+    numbers.write_text("a,b,y\n" + "".join(f"{a},{b},{float(a) - 2 * float(b):.3f}\n" for a, b in rows))
+    settings = {**SETTINGS, "recipe": "tabular_quantiles", "trials": 2, "repeats": 0}
+    tuned = sparring.tune(numbers, out=tmp_path / "out", **settings)
+    assert tuned.score == "validation_loss" and [t.state for t in tuned.trials].count("complete") >= 1
+    assert tuned.command.startswith("sparring regress") and tuned.best.score is not None and tuned.best.score > 0
+
+
 @pytest.mark.slow
 def test_two_processes_share_a_folder_and_a_killed_one_is_continued(table: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
@@ -218,7 +228,7 @@ def test_two_processes_share_a_folder_and_a_killed_one_is_continued(table: Path,
         ({"images": 0}, "--images must be 1 or more"),
         ({"storage": "db", "images": None}, "--storage is for several machines.*give --images N"),
         ({"storage": "nosuch://x"}, "--storage nosuch://x cannot be opened"),
-        ({"recipe": "pgd"}, "pgd is trained by `sparring harden`: recipes of train and classify can be tuned"),
+        ({"recipe": "pgd"}, "pgd is trained by `sparring harden`: recipes of train, classify, regress can be tuned"),
         ({"recipe": "nosuch"}, "unknown recipe 'nosuch'"),
     ],
 )

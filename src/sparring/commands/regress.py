@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Unpack
 
-from sparring.commands.regressing.parts import Parts, parts_of
+from sparring.commands.regressing.parts import Parts
 from sparring.commands.regressing.testing import calibrate_and_test
-from sparring.commands.regressing.training import play_regressor
+from sparring.commands.regressing.training import play_regressor, start_regressor
 from sparring.commands.reporting.progress import Progress
 from sparring.commands.reporting.run_report import write_run
 from sparring.commands.training.request import Nets, TrainRequest
-from sparring.commands.training.session import TrainingSession
 from sparring.data.dataset import Dataset
 from sparring.data.read_keywords import ReadKeywords, read_options
 from sparring.engine import dist
@@ -55,13 +54,10 @@ def regress(
     """
     request = TrainRequest(
         source=source, recipe=recipe, minutes=minutes, images=images, out=out, seed=seed, device=device,
-        precision=precision, nets=nets, read=replace(read_options(read), numeric_label=True),
+        precision=precision, nets=nets, read=read_options(read),
     )  # fmt: skip
     dist.check_single_process()
-    session = TrainingSession.start("regress", request, progress)
-    data = session.open_data()
-    parts = parts_of(data, session.settings.source, session.settings.recipe.coverage)
-    session = session.resolve(data)
+    session, data, parts = start_regressor(request, progress)
     notes = _remarks(data, parts)
     session.notes(notes)
     net = play_regressor(session, data, parts)

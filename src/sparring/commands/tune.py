@@ -25,7 +25,7 @@ from sparring.engine.errors import UsageError, did_you_mean
 from sparring.recipes import DEFAULTS, RECIPES, default_recipe, recipe_class, recipes_for
 from sparring.recipes.recipe import Range, Recipe, to_settings, tunable_fields
 
-TUNED = ("train", "classify")
+TUNED = ("train", "classify", "regress")
 """Commands whose recipes can be tuned."""
 DEFAULT_MINUTES, DEFAULT_TRIALS, DEFAULT_REPEATS = 30.0, 20, 3
 
@@ -64,9 +64,10 @@ def tune(
     dist.check_single_process()
     _check(trials, repeats, sampler, minutes, images, storage)
     optuna_library()
-    progress, options = progress or Progress(), replace(read_options(read), validation=True)
+    progress, options = progress or Progress(), read_options(read)
     kind = guess_kind(source, options) if recipe is None else ""
     whole = _recipe(recipe or tuned_recipe(kind, options.label))
+    options = replace(options, validation=command_of(whole) != "regress")  # regressors set their own examples aside
     request = TrainRequest(
         source=source, images=images, seed=seed or 0, read=options, device=device, precision=precision
     )
@@ -152,7 +153,7 @@ def _recipe(recipe: Recipe | str) -> Any:
         raise UsageError(f"unknown recipe '{known}': {did_you_mean(known, RECIPES)}")
     command = RECIPES[known].command
     if command not in TUNED:
-        raise UsageError(f"{known} is trained by `sparring {command}`: recipes of {' and '.join(TUNED)} can be tuned")
+        raise UsageError(f"{known} is trained by `sparring {command}`: recipes of {', '.join(TUNED)} can be tuned")
     return requested_recipe(command, recipe, "")
 
 

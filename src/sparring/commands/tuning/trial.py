@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from sparring.commands.regressing import training as regressor_training
 from sparring.commands.reporting.progress import Progress
 from sparring.commands.train import play_generator, start_generator
 from sparring.commands.training.labels import LabelledTraining
@@ -36,8 +37,8 @@ class _Probed(Exception):
 
 def score_name(recipe: Any) -> str:
     """Return the name of the score that runs of a recipe log at each checkpoint; lower is better."""
-    if command_of(recipe) == "classify":
-        return ERROR
+    if (command := command_of(recipe)) != "train":
+        return ERROR if command == "classify" else regressor_training.SCORE
     return density_diagnostics.SCORE if isinstance(recipe, DensityRecipe) else gan_diagnostics.SCORE
 
 
@@ -103,10 +104,13 @@ class Trainer:
 
     def _play(self, request: TrainRequest) -> None:
         quiet = Progress(quiet=True)
-        if command_of(self.recipe) == "classify":
-            play_classifier(LabelledTraining.start("classify", request, quiet, lambda data, recipe: []))
-        else:
-            play_generator(*start_generator(request, quiet))
+        match command_of(self.recipe):
+            case "classify":
+                play_classifier(LabelledTraining.start("classify", request, quiet, lambda data, recipe: []))
+            case "regress":
+                regressor_training.play_regressor(*regressor_training.start_regressor(request, quiet))
+            case _:
+                play_generator(*start_generator(request, quiet))
 
 
 def score_at(run: Run, name: str, nimg: int) -> float:
