@@ -221,6 +221,20 @@ def tune() -> str:
     return markdown(("surface", "fields", "random search", "trials needed", "of its trials"), rows)
 
 
+def strokes() -> str:
+    runs = read("evolution_strokes")["runs"]
+
+    forms = {"untrained": ".2f", "distance": ".3f", "coverage": ".2f", "cpu_seconds": ".0f"}
+
+    def row(name: str) -> tuple[str, ...]:
+        shown = (", ".join(f"{run[key]:{form}}" for run in runs[name]) for key, form in forms.items())
+        return f"`{name}`", *shown
+
+    real = f"{runs['strokes'][0]['real']:.3f}"
+    heads = ("recipe", "untrained", f"distance (real digits: {real})", "coverage", "CPU seconds")
+    return markdown(heads, map(row, runs))
+
+
 def nash() -> str:
     """`before` is of the one small network that was the test, measured once, without a JSON file."""
     sets = [read(name)["mixtures"] for name in ("nash", "nash_cifar")]
@@ -343,6 +357,6 @@ TABLES = {
     function.__name__: function
     for function in (
         density, density_bytes, flowgan, outliers, series, sound_words, sounds, genes, restore, tune, nash, intervals,
-        harden_chance, step_recipes, speed, solve, sentences,
+        harden_chance, step_recipes, speed, solve, sentences, strokes,
     )
 }  # fmt: skip
