@@ -46,7 +46,10 @@ def test_the_same_seed_gives_the_same_bits(tmp_path: Path) -> None:
     np.testing.assert_array_equal(*(np.concatenate(list(load(run.path).samples(4))) for run in runs))
 
 
-@pytest.mark.parametrize(("setting", "words"), [({"mirror": True}, "--mirror"), ({"hints": "smooth"}, "--hints")])
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [({"mirror": True}, "--mirror"), ({"hints": "smooth"}, "--hints"), ({"blocks": 1}, "--blocks")],
+)
 def test_settings_of_images_are_refused(setting: dict[str, object], words: str, tmp_path: Path) -> None:
     source = write_prices(tmp_path / "prices.csv", 200)
     with pytest.raises(UsageError, match=f"{words} is for images, these are series"):

@@ -37,6 +37,23 @@ def test_vectors_change_images_and_logits(shape: tuple[int, int, int]) -> None:
             assert parameter.grad is not None and parameter.grad.abs().sum() > 0, name
 
 
+@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: "x".join(map(str, shape)))
+def test_residual_blocks_keep_shapes_and_learn(shape: tuple[int, int, int]) -> None:
+    torch.manual_seed(0)
+    plain, deep = (
+        (Generator(shape, 6, 4, 16, blocks=blocks), Discriminator(shape, 4, 16, blocks=blocks)) for blocks in (0, 2)
+    )
+    generator, discriminator = deep
+    z = torch.randn(3, 6)
+    assert generator(z).shape == plain[0](z).shape and discriminator(generator(z)).shape == (3,)
+    discriminator(generator(z)).sum().backward()
+    for before, net in zip(plain, deep, strict=True):
+        added = [(name, p) for name, p in net.named_parameters() if name.startswith("blocks.")]
+        assert len(added) and len(added) == len(list(net.parameters())) - len(list(before.parameters()))
+        for name, parameter in added:
+            assert parameter.grad is not None and parameter.grad.abs().sum() > 0, name
+
+
 def test_the_logit_is_unconditional_plus_a_projection() -> None:
     """Miyato and Koyama 2018, Eq. 5: psi(phi(x)) + (V y) . phi(x)."""
     torch.manual_seed(0)
@@ -67,7 +84,8 @@ def test_an_image_is_the_sum_of_its_levels_outputs(shape: tuple[int, int, int]) 
     torch.testing.assert_close(image, torch.tanh(sum_so_far))
 
 
-def test_the_initial_discriminator_preserves_scale() -> None:
+@pytest.mark.parametrize("blocks", [0, 1, 2])
+def test_the_initial_discriminator_preserves_scale(blocks: int) -> None:
     torch.manual_seed(0)
-    h = Discriminator((3, 64, 64), 32, 256).features(torch.randn(16, 3, 64, 64))
+    h = Discriminator((3, 64, 64), 32, 256, blocks=blocks).features(torch.randn(16, 3, 64, 64))
     assert 0.3 < h.square().mean().sqrt() < 3  # He et al. 2015, Eq. 10; with torch's own start it is 0.03

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from sparring.engine.allocator import keep_freed_memory
 from sparring.engine.errors import UsageError, did_you_mean
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
@@ -29,7 +30,8 @@ class Hardware:
     def find(cls, device: str = "auto", precision: str = "auto") -> Hardware:
         """Select hardware by name.
 
-        "auto" prefers CUDA, then MPS, then the CPU, and bf16 where the hardware supports it.
+        "auto" prefers CUDA, then MPS, then the CPU, and bf16 where the hardware supports it. On a CPU the allocator is
+        set to keep freed memory (`engine/allocator.py`).
         Raises UsageError on an unknown name or a device that torch does not find.
         """
         if device.split(":")[0] not in DEVICES:
@@ -50,6 +52,8 @@ class Hardware:
             raise UsageError(f"unknown device '{device}': use cpu, mps, cuda, or cuda:1 for the second one") from error
         if selected.type == "cuda" and (selected.index or 0) >= torch.cuda.device_count():
             raise UsageError(f"no device '{device}': torch finds {torch.cuda.device_count()} CUDA devices")
+        if selected.type == "cpu":
+            keep_freed_memory()
         return cls(selected, bf16=precision == "bf16" or (precision == "auto" and _has_bf16(selected)))
 
     def autocast(self) -> torch.autocast:

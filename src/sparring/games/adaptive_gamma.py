@@ -46,14 +46,17 @@ class AdaptiveGamma(nn.Module):
         return self.log_gamma.exp()
 
     @torch.no_grad()
-    def observe(self, x: Tensor, gradients: Iterable[Tensor]) -> None:
-        """Update gamma from real images `[B, ...]` and the input gradients `[B, ...]` of each penalty."""
+    def observe(self, x: Tensor, gradients: Iterable[Tensor], interval: int = 1) -> None:
+        """Update gamma from real images `[B, ...]` and the input gradients `[B, ...]` of each penalty.
+
+        `interval` is the number of rounds since the last update.
+        """
         distance = 2 * x.float().flatten(1).var(0, correction=0).sum() * len(x) / max(len(x) - 1, 1)
         self.distance.copy_(torch.where(self.distance > 0, self.distance.lerp(distance, 0.01), distance))
         square = torch.stack([squared_norm(gradient).mean() for gradient in gradients]).mean()
         self.steepness.copy_(square.sqrt() * self.distance)
         error = (self.steepness.clamp_min(1e-8).log() - math.log(self.target)).clamp(-1, 1)
-        moved = self.log_gamma + error * (len(x) * dist.world_size() / self.images)
+        moved = self.log_gamma + error * (len(x) * interval * dist.world_size() / self.images)
         self.log_gamma.copy_(moved.clamp(self._log_start - self._log_range, self._log_start + self._log_range))
 
     def stats(self) -> Stats:

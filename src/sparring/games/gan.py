@@ -179,7 +179,8 @@ class GAN:
             penalty = torch.stack([p(gradients[p.location], at) for p in due]).sum()
             loss, stats["penalty"] = loss + penalty, penalty
             if self.gamma_controller:
-                self.gamma_controller.observe(batch.x, [gradients[p.location].detach() for p in due])
+                interval = max(p.interval for p in due)
+                self.gamma_controller.observe(batch.x, [gradients[p.location].detach() for p in due], interval)
                 stats |= self.gamma_controller.stats()
         if isinstance(self._discriminator, Mismatches):
             (mismatched,) = self._logits(batch, self._discriminator.mismatched(batch.x))

@@ -25,6 +25,8 @@ from sparring.nets.layers import (
 
 SLOPE = 0.2
 """Negative slope of the discriminator's leaky rectifiers."""
+BRANCH_SCALE = 0.1
+"""Factor on He's initialisation of the last convolution of the discriminator's residual blocks."""
 CONDITION_FEATURES = 32
 """Size of the discriminator's embedding of vector labels."""
 
@@ -34,6 +36,39 @@ def level_widths(levels: int, width: int, max_channels: int) -> list[int]:
     return [min(width << level, max_channels) for level in range(levels)]
 
 
+class ResidualBlock(nn.Module):
+    """Features `[B, C, H, W]` -> the same shape: x plus two 3x3 convolutions of x, each after a rectifier.
+
+    `normalised` is the generator's: layer normalisation between the convolutions, and a rectifier without a slope. The
+    discriminator's has no normalisation. Its last convolution starts small, so that the scale of features is kept.
+    """
+
+    def __init__(self, channels: int, *, normalised: bool) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(channels, channels, 3, 1, 1, bias=not normalised)
+        self.second = nn.Conv2d(channels, channels, 3, 1, 1, bias=not normalised)
+        self.norm = ChannelNorm(channels) if normalised else None
+        if not normalised:
+            he_init(self, SLOPE)
+            with torch.no_grad():
+                self.second.weight.mul_(BRANCH_SCALE)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map features to features."""
+        if self.norm is not None:
+            branch: Tensor = self.second(relu(self.norm(self.first(relu(x)))))
+        else:
+            branch = self.second(leaky_relu(self.first(leaky_relu(x, SLOPE)), SLOPE))
+        return x + branch
+
+
+def residual_blocks(widths: Sequence[int], blocks: int, *, normalised: bool) -> nn.ModuleList:
+    """Return `blocks` residual blocks in sequence for each number of channels."""
+    return nn.ModuleList(
+        nn.Sequential(*(ResidualBlock(channels, normalised=normalised) for _ in range(blocks))) for channels in widths
+    )
+
+
 class Generator(nn.Module):
     """Noise `[B, latent_dim]` (and labels `[B]`, or vectors `[B, K]`) -> images `[B, C, H, W]` in [-1, 1].
 
@@ -41,7 +76,8 @@ class Generator(nn.Module):
     al. 2020, "Analyzing and improving the image quality of StyleGAN", section 4.1). So shades and colours are learned
     long before details. After a short training the transposed convolutions show as a checkerboard.
 
-    `condition_stats` holds mean and standard deviation of each number of vector labels; it excludes `classes`.
+    Each level begins with `blocks` residual blocks. `condition_stats` holds mean and standard deviation of each number
+    of vector labels; it excludes `classes`.
     """
 
     def __init__(
@@ -52,6 +88,7 @@ class Generator(nn.Module):
         max_channels: int,
         classes: int = 0,
         condition_stats: Sequence[tuple[float, float]] = (),
+        blocks: int = 0,
     ) -> None:
         super().__init__()
         channels, height, image_width = shape
@@ -63,6 +100,7 @@ class Generator(nn.Module):
         self.base = (widths[0], *self.sizes[0])
         inputs = latent_dim * 2 if self.embedding is not None else latent_dim
         self.project = nn.Linear(inputs, math.prod(self.base), bias=False)
+        self.blocks = residual_blocks(widths, blocks, normalised=True)
         self.norms = nn.ModuleList(ChannelNorm(count) for count in widths)
         self.to_image = nn.ModuleList(nn.Conv2d(count, channels, 1, bias=False) for count in widths)
         self.ups = nn.ModuleList(
@@ -81,8 +119,8 @@ class Generator(nn.Module):
             z = torch.cat([z, self.embedding(y)], 1)
         h = self.project(z).view(-1, *self.base).contiguous(memory_format=torch.channels_last)
         image = h.new_zeros(())
-        for norm, to_image, up in zip(self.norms, self.to_image, self.ups, strict=True):
-            h = relu(norm(h))
+        for block, norm, to_image, up in zip(self.blocks, self.norms, self.to_image, self.ups, strict=True):
+            h = relu(norm(block(h)))
             image = image + to_image(h)
             h = up(h)
             image = interpolate(image, h.shape[2:], mode="bilinear")
@@ -92,9 +130,11 @@ class Generator(nn.Module):
 class Discriminator(nn.Module):
     """Images `[B, C, H, W]` (and labels `[B]`, or vectors `[B, K]`) -> logits `[B]`.
 
-    `condition_stats` is as in the generator. The logit of an image of class k is the k-th output of the head;
-    unlabelled images use the last one. With vectors it is the last output plus the projection of the vector's embedding
-    (Miyato and Koyama 2018, "cGANs with projection discriminator", Eq. 5).
+    `blocks` residual blocks follow each strided convolution. `condition_stats` is as in the generator.
+
+    The logit of an image of class k is the k-th output of the head; unlabelled images use the last one. With vectors it
+    is the last output plus the projection of the vector's embedding (Miyato and Koyama 2018, "cGANs with projection
+    discriminator", Eq. 5).
     """
 
     def __init__(
@@ -104,6 +144,7 @@ class Discriminator(nn.Module):
         max_channels: int,
         classes: int = 0,
         condition_stats: Sequence[tuple[float, float]] = (),
+        blocks: int = 0,
     ) -> None:
         super().__init__()
         channels, height, image_width = shape
@@ -114,6 +155,7 @@ class Discriminator(nn.Module):
             for inputs, outputs in zip(widths, widths[1:], strict=False)
         )
         he_init(self.downs, SLOPE)  # with torch's default initialisation signals shrink, and the initial D is too flat
+        self.blocks = residual_blocks(widths[1:], blocks, normalised=False)
         self.feature_count = widths[-1] * sizes[-1][0] * sizes[-1][1]
         self.embedding = VectorEmbedding(condition_stats, CONDITION_FEATURES) if condition_stats else None
         self.head = Head(self.feature_count, (CONDITION_FEATURES if condition_stats else classes) + 1)
@@ -125,8 +167,8 @@ class Discriminator(nn.Module):
     def features(self, x: Tensor) -> Tensor:
         """Map images to features `[B, feature_count]`."""
         h = x
-        for down in self.downs:
-            h = leaky_relu(down(h), SLOPE)
+        for down, block in zip(self.downs, self.blocks, strict=True):
+            h = leaky_relu(block(down(h)), SLOPE)
         return h.permute(0, 2, 3, 1).flatten(1)  # in channels_last order, without a copy in either direction
 
     def logits(self, h: Tensor, y: Tensor | None = None) -> Tensor:

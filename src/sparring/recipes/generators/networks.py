@@ -90,7 +90,10 @@ def augment_for(spec: DataSpec, name: str) -> Any:
 @singledispatch
 def check_settings(spec: DataSpec, recipe: R3) -> None:
     """Raise UsageError where a setting of `recipe` has no meaning for this kind of data."""
-    given = {"mirror": recipe.mirror, "hints": recipe.hints, "augment": recipe.augment not in (None, "none")}
+    given = {
+        "mirror": recipe.mirror, "hints": recipe.hints, "augment": recipe.augment not in (None, "none"),
+        "blocks": recipe.blocks,
+    }  # fmt: skip
     if flag := next((name for name, value in given.items() if value), None):
         raise UsageError(f"--{flag} is for images, these are {spec.plural}: leave it out")
 
@@ -110,15 +113,12 @@ def _(spec: ImageSpec, recipe: R3) -> dict[str, nn.Module]:
     """Return networks of strided convolutions, the discriminator with auxiliary heads if labels are missing."""
     classes, condition_stats = recipe.classes(spec), recipe.condition_stats(spec)
     assert recipe.width and recipe.discriminator_width and recipe.max_channels
-    discriminator: nn.Module = Discriminator(
-        spec.shape, recipe.discriminator_width, recipe.max_channels, classes, condition_stats
-    )
+    condition = classes, condition_stats, recipe.blocks
+    discriminator: nn.Module = Discriminator(spec.shape, recipe.discriminator_width, recipe.max_channels, *condition)
     if classes and spec.unlabelled:
         discriminator = AuxiliaryHeads(discriminator, classes, len(rotations_for(spec.height, spec.width)))
     return {
-        "generator": Generator(
-            spec.shape, recipe.latent_dim, recipe.width, recipe.max_channels, classes, condition_stats
-        ),
+        "generator": Generator(spec.shape, recipe.latent_dim, recipe.width, recipe.max_channels, *condition),
         "discriminator": discriminator,
     }
 
@@ -194,7 +194,7 @@ def _(spec: AudioSpec, recipe: R3) -> None:
     """Sounds take no mirroring, no hints and no augmentation of images."""
     if recipe.augment not in (None, "none", SOUND):
         raise UsageError(f"--augment {recipe.augment} is for images, these are recordings: take {SOUND} or none")
-    check_settings.dispatch(object)(spec, dataclasses.replace(recipe, augment=None))
+    check_settings.dispatch(object)(spec, dataclasses.replace(recipe, augment=None, blocks=0))
 
 
 # tables of more columns than rows
@@ -293,4 +293,4 @@ def _(spec: PairSpec, recipe: R3) -> None:
         raise UsageError(f"r3 generates pairs of images and recordings; one of the sources holds {other.plural}")
     if recipe.augment not in (None, "none", HALVES):
         raise UsageError(f"--augment {recipe.augment} is for one kind of data, these are pairs: take {HALVES} or none")
-    check_settings.dispatch(object)(spec, dataclasses.replace(recipe, augment=None))
+    check_settings.dispatch(object)(spec, dataclasses.replace(recipe, augment=None, blocks=0))

@@ -71,6 +71,8 @@ class R3(ImageGenerator):
     """Discriminator channels at the finest level. None: two thirds of the generator's."""
     max_channels: int | None = None
     """Largest number of channels at any level. None: 512, or 1024 for preset large."""
+    blocks: int = 0
+    """Residual blocks at each level of the networks of images, sounds and pairs."""
     latent_dim: int = 64
     """Dimension of the generator's noise; of series: of the noise of a window, beside that of each step."""
     labels: bool = True
@@ -112,7 +114,7 @@ class R3(ImageGenerator):
             "accumulation_steps", "lr", "lr_end", "penalty_interval", "ema_half_life", "gamma", "hint_weight",
         )  # fmt: skip
         check_range(self, 0, 1, "beta2", "beta2_end")
-        check_range(self, 0, float("inf"), "gamma_end", "steepness")
+        check_range(self, 0, float("inf"), "gamma_end", "steepness", "blocks")
         if self.steepness and self.gamma_end not in (None, self.gamma):
             raise UsageError("--gamma-end is for a cosine schedule of gamma: add --steepness 0")
         if self.preset not in (None, *PRESETS):

@@ -1,0 +1,40 @@
+"""The allocator keeps freed memory, unless the environment or the system decides otherwise."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+PROGRAM = """
+import resource, torch
+from sparring.engine.allocator import keep_freed_memory
+print(keep_freed_memory())
+for _ in range(3):
+    torch.ones(1 << 20).add(1)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(50):
+    torch.ones(1 << 20).add(1)  # two blocks of 4 MB
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+def page_faults(**environment: str) -> tuple[str, int]:
+    """Return what the program answers and the page faults of its rounds."""
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith("MALLOC_")}
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM], env={**inherited, **environment}, capture_output=True, text=True, check=True
+    )
+    kept, faults = done.stdout.split()
+    return kept, int(faults)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc's option")
+def test_rounds_fetch_no_new_pages_unless_the_environment_sets_the_allocator() -> None:
+    kept, faults = page_faults()
+    if kept == "False":
+        pytest.skip("not glibc")
+    own, more = page_faults(MALLOC_TRIM_THRESHOLD_="131072", MALLOC_MMAP_THRESHOLD_="131072")
+    assert own == "False" and faults < more / 10
