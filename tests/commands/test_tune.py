@@ -193,7 +193,10 @@ def test_a_regressor_is_tuned_by_its_loss_on_validation_rows(table: Path, tmp_pa
     settings = {**SETTINGS, "recipe": "tabular_quantiles", "trials": 2, "repeats": 0}
     tuned = sparring.tune(numbers, out=tmp_path / "out", **settings)
     assert tuned.score == "validation_loss" and [t.state for t in tuned.trials].count("complete") >= 1
-    assert tuned.command.startswith("sparring regress") and tuned.best.score is not None and tuned.best.score > 0
+    run = Run(tuned.run / "trials" / "000")
+    assert tuned.command.startswith("sparring regress") and not run.settings["request"]["read"]["validation"]
+    losses = [line["validation_loss"] for line in run.metrics() if "validation_loss" in line]
+    assert tuned.trials[0].score == losses[-1] < losses[0]
 
 
 @pytest.mark.slow

@@ -52,6 +52,16 @@ def test_gamma_adapts_within_max_factor(slope: float, way: int) -> None:
     assert float(controller(0.5)) == pytest.approx(2 * 3.0**way, rel=1e-5)
 
 
+def test_a_penalty_in_every_fourth_round_moves_gamma_four_times_as_far() -> None:
+    x = images()
+    moved = []
+    for interval in (1, 4):
+        controller = AdaptiveGamma(1.0, 2.0)
+        controller.observe(x, [torch.ones_like(x)], interval)
+        moved.append(float(controller.log_gamma))
+    assert moved[0] > 0 and moved[1] == pytest.approx(4 * moved[0])
+
+
 def test_a_flat_discriminator_stays_finite() -> None:
     controller = observed(images(), 0.0, AdaptiveGamma(1.0, 2.0))
     assert all(torch.isfinite(torch.as_tensor(value)).all() for value in controller.state_dict().values())

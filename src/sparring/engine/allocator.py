@@ -9,19 +9,21 @@ from functools import cache
 
 TRIM_THRESHOLD, TOP_PAD, MMAP_THRESHOLD = -1, -2, -3
 """Options of glibc's `mallopt`."""
+ENVIRONMENT = ("MALLOC_", "GLIBC_TUNABLES")
+"""Beginnings of the names of environment variables that set the allocator."""
 SETTINGS = {MMAP_THRESHOLD: 1 << 25, TRIM_THRESHOLD: 1 << 28, TOP_PAD: 1 << 26}
-"""Option -> bytes: larger blocks have pages of their own; more unused memory is given back; what is fetched at once."""
+"""Option -> bytes. Blocks from 32 MiB on, glibc's limit, get pages of their own. Unused memory is given back beyond
+256 MiB. 64 MiB are fetched at once."""
 
 
 @cache
 def keep_freed_memory() -> bool:
     """Let glibc keep freed memory for the next tensors, and return whether it does.
 
-    By default each round of a training gives its activations back to the system, and the next one has every page
-    cleared again: a sixth of the time on a CPU (docs/lab-notebook.md). Does nothing where the environment sets the
-    allocator (`MALLOC_...`), and on systems without glibc.
+    By default each round of a training gives activations back to the system, and gets cleared pages in the next one
+    (docs/results.md). Does nothing where the environment sets the allocator, and on systems without glibc.
     """
-    if not sys.platform.startswith("linux") or any(name.startswith("MALLOC_") for name in os.environ):
+    if not sys.platform.startswith("linux") or any(name.startswith(ENVIRONMENT) for name in os.environ):
         return False
     try:
         mallopt = ctypes.CDLL("libc.so.6").mallopt

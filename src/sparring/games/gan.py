@@ -179,7 +179,7 @@ class GAN:
             penalty = torch.stack([p(gradients[p.location], at) for p in due]).sum()
             loss, stats["penalty"] = loss + penalty, penalty
             if self.gamma_controller:
-                interval = max(p.interval for p in due)
+                interval = min(p.interval for p in self.penalties)
                 self.gamma_controller.observe(batch.x, [gradients[p.location].detach() for p in due], interval)
                 stats |= self.gamma_controller.stats()
         if isinstance(self._discriminator, Mismatches):

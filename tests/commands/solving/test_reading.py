@@ -75,9 +75,31 @@ def test_what_is_refused_names_the_candidates_and_the_flag() -> None:
         "certify photos/": "which model is to be certified",
         "make new rows like a.csv, 7": "what does 7 mean",
         "train a classifier on mnist but don't train a classifier": "'classifier' is both wanted and excluded",
+        "measure the accuracy of the classifier runs/a on mnist": "is nothing that sparring does",
+        "generate new pictures for my blog on fashion": "names no data",
     }.items():
         with pytest.raises(Unclear, match=words):
             state(read_text(text), Overrides())
+
+
+def test_words_beside_a_task_change_nothing() -> None:
+    for text, kind in {
+        "train a classifier on mnist, not a linear classifier": "classify",
+        "predict column price of a.csv, not column area": "predict",
+        "generate new digits like mnist, do not generate letters": "generate",
+        "train a classifier on mnist and measure the accuracy": "classify",
+        "generate faces that look just like those in faces/": "generate",
+        "classify 10 of the species in birds/ with labels from the folder names": "classify",
+        "train a classifier on cifar10 that no one can fool": "harden",
+        "train a classifier on cifar10 that nobody can fool": "harden",
+        "nothing may fool the classifier of cifar10": "harden",
+        "train a generator on *wine*, please": "generate",
+        "predict the value of each house in houses.csv, column price": "predict",
+    }.items():
+        stated = state(read_text(text), Overrides())
+        assert stated.kind is not None and stated.kind.value == kind, text
+        assert stated.quantities["labels"].value is None
+    assert read_text("predict the value of each house in houses.csv, column price").target == "price"
 
 
 def test_flags_override_the_text_and_name_what_it_said() -> None:

@@ -55,7 +55,7 @@ THINGS = (
 _SOME = r"(?:[\w'-]+ ){0,3}"
 """Up to three words between two parts of a phrase."""
 _NOT_MADE = "report|summary|plot|chart|graph|code|program|story|essay|password|text|music|song|video|list|poem|website"
-_LOOKS = r"(?:looks?|seems?|smells?|(?:is|are) (?:not )?quite) "
+_LOOKS = r"(?:looks?|seems?|smells?) "
 _WRONG = r"(?:wrong|off|odd|strange|weird|suspicious|suspect|fishy|out of place|unusual|abnormal)"
 _FOOL = r"(?:fool|attack|trick|deceive|break)"
 _SMALL = r"(?:small|tiny|little|slight|minor|imperceptible|invisible) "
@@ -82,7 +82,6 @@ CUES: list[Cue] = [
     *_cues(
         "few labels",
         r"few labels", r"NUMBER labels?", r"only NUMBER of", r"semi-?supervised", r"labels? .{0,20}few only",
-        r"(?:NUMBER|a few) (?:of )?" + _SOME + r"(?:in <\d+> )?(?:have|has|with|got) (?:a )?labels?",
         r"NUMBER (?:of (?:them|the) )?" + _SOME + r"(?:are )?labell?ed", r"label(?:led|ed)? (?:only )?(?:a few|NUMBER)",
         r"(?:a )?few (?:of (?:them|the) )?" + _SOME + r"(?:are )?labell?ed", r"hardly any labels",
     ),
@@ -106,11 +105,12 @@ CUES: list[Cue] = [
         "restore",
         r"inpaint(?:ing)?", r"denois(?:e|es|ing)",
         r"(?:remove|reduce|clean up) (?:the )?(?:[\w-]+ )?(?:noise|grain|artefacts|artifacts|scratch(?:es)?|stains?)",
-        r"(?:NUMBER times|make (?:it|them|<\d+>)(?: [\w-]+)?|needs? (?:it|them)) (?:larger|bigger)", r"sharpen",
+        r"(?:make|need|want) (?:it|them|<\d+>) (?:[\w-]+ ){0,2}(?:larger|bigger)",
         r"fill (?:it|them|the hole|the holes|the gap)(?: in)?", r"fill in", r"enlarge", r"upscale", r"grainy", r"noisy",
-        r"deblur", r"super-?resol(?:ution|ve)", r"restor(?:e|ing)", r"repair", r"retouch",
+        r"super-?resol(?:ution|ve)", r"restor(?:e|ing)", r"repair", r"retouch",
     ),
-    *_cues("restore", r"scratch(?:es)?", r"noise", r"(?:[\w-]+ )?(?:stain|crease)s?", is_verb=False),
+    *_cues("restore", r"scratch(?:es)?", r"noise", is_verb=False),
+    *_cues("restore", r"(?:(?!(?:an?|the|some) )[\w-]+ ){0,2}(?:stain|crease)s?", is_verb=False),
     *_cues(
         "harden",
         r"harden(?:ing)?", r"(?:harden|robust|safe|protect\w*) (?:[\w'<>-]+ ){0,5}against (?:[\w-]+ ){0,2}attacks?",
@@ -132,8 +132,8 @@ CUES: list[Cue] = [
     *_cues(
         "evaluate",
         r"evaluate", r"how good are", r"fid", r"fr[eé]chet", r"scores? (?:of )?(?:the )?samples",
-        r"compare[sd]? (?:the )?samples", r"(?:any )?worse than the real", r"looks? (?:anything|much|just) like",
-        r"measure (?:the )?(?:accuracy|errors?|quality|samples|scores?)(?: of (?:the |my |our )?(?:classifier|model))?",
+        r"compare[sd]? (?:the )?samples", r"(?:any )?worse than the real", r"looks? anything like",
+        r"measure (?:the )?(?:quality|samples|scores?)",
     ),
     *_cues(
         PREDICT,
@@ -146,7 +146,8 @@ CUES: list[Cue] = [
         r"(?:generate|make|write|draw|create) (?:a |an |the |some |me )*(?:" + _NOT_MADE + ")s?",
         r"(?:generate|make|classify|attack|train|restore|evaluate) nothing", r"translat(?:e|es|ing|ion)",
         r"segment(?:s|ing|ation)?", r"summari[sz]e", r"caption", r"colou?ri[sz]e", r"transcribe", r"delete", r"upload",
-        r"erase", r"rm -\w+", r"sudo", r"curl", r"wget", r"print the environment",
+        r"erase (?:all|every|my|the) (?:files?|data)", r"rm -\w+",
+        r"measure (?:the )?(?:accuracy|errors?) of (?:the |my |our )?(?:classifier|model)",
         r"e?-?mail me", r"restore (?:my|the) (?:backup|database|files?|system)",
     ),
 ]  # fmt: skip
@@ -180,13 +181,17 @@ MERGED: dict[frozenset[str], str] = {
 
 NEGATIONS = re.compile(
     r"\b(?:no need (?:for|of|to)|never mind|do not|don't|dont|doesn't|isn't|aren't|not(?! like| more than)|"
-    r"no(?! more than| less than| later than)|never|neither|nor|forget|without|instead of|rather than|except|nothing)\b"
+    r"no(?! more than| less than| later than|[ -]?one (?:must|should|can|could|may)\b)|never|neither|nor|forget|"
+    r"without|instead of|rather than|except|nothing(?! (?:must|should|can|could|may)\b))\b"
 )
 SHORT_NEGATIONS = ("without", "instead of", "rather than", "except", "isn't", "nor")
 """Negations of the next SHORT_WORDS words alone."""
 SHORT_WORDS = 3
 CLAUSE_ENDS = re.compile(r"[,;:!?]|\.(?=\s|$)|(?<!n't )(?<!not )\b(?:but|only|just|make|train|build|i want)\b")
 """Where a negation ends."""
+
+BARE_BEFORE, BARE_AFTER = re.compile(r"\b(?:an?|the|any|no|not|don't) $"), re.compile(r"\s*(?:$|[.,;!?])")
+"""What surrounds excluded words of a task that nothing qualifies: "don't train a classifier."."""
 
 NOT_TYPOS = words_of(
     "garden gardens attach attached simple ample venerate tool pool fooled likely lively restore restored store "
@@ -208,10 +213,10 @@ MINUTES_OF = {"second": 1 / 60, "sec": 1 / 60, "s": 1 / 60, "minute": 1, "min": 
 """Unit of time -> minutes."""
 
 TARGETS = (
-    re.compile(r"\bpredict the (?:numbers?|values?) (?:in|of) (?:the )?['\"]?([\w.-]+)"),
     re.compile(r"\bcolumn (?:to predict )?(?:is |named |called )*['\"]?([\w.-]+)"),
     re.compile(r"\b([\w.-]+) column\b"),
     re.compile(r"\b(?:target|label|outcome)(?: is| =|:)? ['\"]?([\w.-]+)"),
+    re.compile(r"\bpredict the (?:numbers?|values?) (?:in|of) (?:the )?['\"]?([\w.-]+)"),
     re.compile(r"\b(?:predict|forecast|estimate|regress) (?:the )?['\"]?([\w.-]+)['\"]?"),
     re.compile(r"\bwhat will the ([\w-]+) be"),
 )

@@ -29,8 +29,9 @@ OPENING, CLOSING = "('\"`[{“‘", ".,;:?!)'\"`]}”’"
 MAX_NAME_WORDS = 3
 FEW_WORDS = 4
 """Words of a text so short that a noun in it is a data set."""
+LEARNT = r"(?:train\w*|learn\w*|generators?|classifiers?|models?|gans?|networks?)"
 AFTER_DATA = "(?:with|within|for|in|using|at|and)"
-"""Words after the name of a data set: "a generator on adult with ..."; not "on adult photos"."""
+"""What stands around the name of a data set: "a generator on adult with ..."; not "on adult photos"."""
 MIN_LETTERS = 5
 """Letters of the shortest word of a misspelt name of several words: "of mnist" is not "fmnist"."""
 
@@ -81,7 +82,8 @@ def _is_data_set(noun: Mention, words: list[str]) -> bool:
     """Return True where a common noun is meant as the data set of this name."""
     if noun.text == DIGITS or len(words) <= FEW_WORDS:
         return True
-    named = rf"\b{noun.words}\b,? (?:data|dataset|set|table)\b|\bon (?:the )?{noun.words}(?:$|[.,;]| {AFTER_DATA}\b)"
+    name = re.escape(noun.words)
+    named = rf"\b{name}\b,? (?:data|dataset|set|table)\b|\b{LEARNT} on (?:the )?{name}(?:$|[.,;]| {AFTER_DATA}\b)"
     return re.search(named, " ".join(words), re.I) is not None
 
 

@@ -37,7 +37,7 @@ PATTERNS: dict[str, tuple[re.Pattern[str], Callable[[re.Match[str]], float]]] = 
     "minutes": (re.compile(NUMBER + r"[ -]?(seconds?|secs?|s|minutes?|mins?|hours?|hrs?|h)\b"), _minutes),
     "labels": (
         re.compile(
-            NUMBER + r" (?:of (?:[\w'<>/-]+ ){1,5}(?:(?:are |is )?labell?ed|(?:have|has|with|got) (?:a )?labels?)|"
+            NUMBER + r" (?:of (?:[\w'<>/-]+ ){1,5}(?:(?:are |is )?labell?ed|(?:have|has) (?:a )?labels?)|"
             r"labels?\b(?! per)|labell?ed\b|(?:[\w-]+ )"
             r"?(?:are|is) labell?ed|pieces)|labell?(?:ed)? (?:only |just )?" + NUMBER + " of"
         ),

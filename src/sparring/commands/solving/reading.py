@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from sparring.commands.solving.lexicon import (
     AFTER_COLUMN,
+    BARE_AFTER,
+    BARE_BEFORE,
     BESIDE_NOUN,
     CLAUSE_ENDS,
     COLUMN_PHRASE,
@@ -83,7 +85,8 @@ def read_text(text: str) -> Reading:
     marked, mentions = find_mentions(text[:MAX_LETTERS])
     corrected, typos = _without_typos(with_digits(marked))
     spans = _negated(corrected)
-    matches = _matches(ANY_NUMBER.sub("NUMBER", corrected))
+    numbered = ANY_NUMBER.sub("NUMBER", corrected)
+    matches = _matches(numbered)
     kinds = _kinds(matches, joined=JOINED.search(corrected) is not None)
     quantities, unread = find_quantities(corrected)
     negated = {name: one for name, one in quantities.items() if _is_within(one.span[0], spans)}
@@ -102,7 +105,7 @@ def read_text(text: str) -> Reading:
         target=_target(corrected, spans),
         is_bare=not kinds and _is_bare(corrected, mentions),
         typos=typos,
-        contradicted=_contradicted(matches) if len(mentions) < 2 else None,
+        contradicted=_contradicted(matches, numbered) if len(mentions) < 2 else None,
     )
 
 
@@ -151,10 +154,14 @@ def _kinds(matches: Sequence[_Match], *, joined: bool) -> dict[str, str]:
     return {merged: kinds.get(merged, next(iter(kinds.values())))} if merged else kinds
 
 
-def _contradicted(matches: Sequence[_Match]) -> str | None:
-    """Return the words of a task that are both wanted and excluded."""
-    excluded = {match.words for match in matches if match.is_negated}
-    return next((match.words for match in matches if not match.is_negated and match.words in excluded), None)
+def _contradicted(matches: Sequence[_Match], text: str) -> str | None:
+    """Return the words of a task that are wanted, and excluded without anything that qualifies them."""
+    excluded = {
+        match.words for match in matches
+        if match.is_negated and BARE_BEFORE.search(text[: match.start]) and BARE_AFTER.match(text[match.end :])
+    }  # fmt: skip
+    wanted = (match.words for match in matches if not match.is_negated and match.kind != PREDICT)
+    return next((words for words in wanted if words in excluded and re.fullmatch(r"[a-z '-]+", words)), None)
 
 
 def _matches(text: str) -> list[_Match]:

@@ -109,7 +109,7 @@ def _restore(task: Task, report: SourceReport | None, out: Path) -> list[Step]:
         what = ["--mask", task.mask.value]
     elif any(word in evidence for word in ("nois", "grain")):
         what = ["--noise"]
-    elif any(word in evidence for word in ("enlarge", "upscale", "resol")):
+    elif any(word in evidence for word in ("enlarge", "larger", "bigger", "upscale", "resol")):
         what = ["--scale", "4"]
     elif "arte" in evidence or "arti" in evidence:
         what = ["--jpeg"]
