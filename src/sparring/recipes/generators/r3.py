@@ -72,7 +72,10 @@ class R3(ImageGenerator):
     max_channels: int | None = None
     """Largest number of channels at any level. None: 512, or 1024 for preset large."""
     blocks: int = 0
-    """Residual blocks at each level of the networks of images, sounds and pairs."""
+    """Residual blocks at each level of the networks of images, sounds and pairs.
+
+    One learns more from each MNIST digit; CIFAR-10 collapsed (docs/lab-notebook.md).
+    """
     latent_dim: int = 64
     """Dimension of the generator's noise; of series: of the noise of a window, beside that of each step."""
     labels: bool = True
