@@ -20,6 +20,7 @@ from statistics import median
 import torch
 from record import ratios, save, spread
 
+from sparring.engine.allocator import ENVIRONMENT
 from sparring.engine.data_spec import ImageSpec
 from sparring.engine.device import Hardware
 from sparring.engine.game import Batch
@@ -68,7 +69,7 @@ def one(shape: str, rounds: int) -> dict[str, float]:
 
 def measured(shape: str, rounds: int, environment: dict[str, str]) -> dict[str, float]:
     """The same in a process of its own."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")}
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(ENVIRONMENT)}
     command = [sys.executable, __file__, "--one", shape, "--rounds", str(rounds)]
     done = subprocess.run(command, env={**inherited, **environment}, capture_output=True, text=True, check=True)
     result: dict[str, float] = json.loads(done.stdout)

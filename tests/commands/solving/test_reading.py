@@ -76,6 +76,7 @@ def test_what_is_refused_names_the_candidates_and_the_flag() -> None:
         "make new rows like a.csv, 7": "what does 7 mean",
         "train a classifier on mnist but don't train a classifier": "'classifier' is both wanted and excluded",
         "measure the accuracy of the classifier runs/a on mnist": "is nothing that sparring does",
+        "measure the quality of wine from wine.csv": "no task that is known",
         "generate new pictures for my blog on fashion": "names no data",
     }.items():
         with pytest.raises(Unclear, match=words):
@@ -93,6 +94,7 @@ def test_words_beside_a_task_change_nothing() -> None:
         "train a classifier on cifar10 that no one can fool": "harden",
         "train a classifier on cifar10 that nobody can fool": "harden",
         "nothing may fool the classifier of cifar10": "harden",
+        "classify fabric stains in textiles/": "classify",
         "train a generator on *wine*, please": "generate",
         "predict the value of each house in houses.csv, column price": "predict",
     }.items():

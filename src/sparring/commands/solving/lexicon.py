@@ -110,7 +110,7 @@ CUES: list[Cue] = [
         r"super-?resol(?:ution|ve)", r"restor(?:e|ing)", r"repair", r"retouch",
     ),
     *_cues("restore", r"scratch(?:es)?", r"noise", is_verb=False),
-    *_cues("restore", r"(?:(?!(?:an?|the|some) )[\w-]+ ){0,2}(?:stain|crease)s?", is_verb=False),
+    *_cues("restore", r"(?:(?:big|large|small|dark|coffee|ink|water|oil) ){0,3}(?:stain|crease)s?", is_verb=False),
     *_cues(
         "harden",
         r"harden(?:ing)?", r"(?:harden|robust|safe|protect\w*) (?:[\w'<>-]+ ){0,5}against (?:[\w-]+ ){0,2}attacks?",
@@ -133,7 +133,7 @@ CUES: list[Cue] = [
         "evaluate",
         r"evaluate", r"how good are", r"fid", r"fr[eé]chet", r"scores? (?:of )?(?:the )?samples",
         r"compare[sd]? (?:the )?samples", r"(?:any )?worse than the real", r"looks? anything like",
-        r"measure (?:the )?(?:quality|samples|scores?)",
+        r"measure (?:the )?(?:(?:quality|scores?) of (?:the )?)?samples",
     ),
     *_cues(
         PREDICT,
