@@ -1,6 +1,9 @@
 // The state of a page is in the address: #/explore?run=mnist-r3&seed=7
 
+let shown = "";
+
 export function read() {
+  shown = location.hash;
   const [page, query] = location.hash.slice(2).split("?");
   return { page: page || "runs", parameters: new URLSearchParams(query ?? "") };
 }
@@ -14,8 +17,10 @@ export function address(page, parameters = {}) {
   return text ? `#/${page}?${text}` : `#/${page}`;
 }
 
-// Write the state without an entry in the history, as sliders do. A page that was left writes nothing.
+// Write the state without an entry in the history, as sliders do. A page that is being left writes nothing: the address
+// changes before the page does.
 export function keep(page, parameters) {
-  if (read().page !== page) return;
+  if (location.hash !== shown || read().page !== page) return;
   history.replaceState(null, "", address(page, parameters));
+  shown = location.hash;
 }
