@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from torch import nn
 
 from sparring.measure.leakage import adversaries
 from sparring.measure.leakage.adversaries import (
@@ -44,6 +45,15 @@ def test_each_nonlinear_family_reads_an_exclusive_or(family: str) -> None:
     assert leak.gap is not None and leak.gap.low == pytest.approx(2 * leak.balanced_accuracy.low - 1)
     assert leak.train_rows + leak.test_rows == 800
     assert leak.test_rows == sum(each.total for each in leak.recalls.values())
+
+
+def test_trees_of_many_columns_grow_on_those_that_differ_among_the_groups() -> None:
+    rng = np.random.default_rng(0)
+    groups = rng.integers(0, 3, 400)
+    x = rng.normal(0, 5, (400, 1000)).astype(np.float32)
+    x[:, 700] += 20 * groups  # 4 deviations
+    scores = adversaries.boosting(8)(x[:300], groups[:300], 0)(x[300:])
+    assert (scores.argmax(1) == groups[300:]).mean() > 0.9
 
 
 def test_a_linear_adversary_does_not_and_the_best_family_is_reported() -> None:
@@ -175,3 +185,19 @@ def test_standardisation_leaves_constant_columns_out_and_cuts_outliers() -> None
 def test_too_few_rows_of_a_group() -> None:
     with pytest.raises(ValueError, match="20 rows or more"):
         attack(np.zeros((30, 1), np.float32), np.repeat([0, 1], [25, 5]), NAMES, attacked=FEATURES)
+
+
+def test_a_network_of_whole_examples_reads_their_order_and_repeats() -> None:
+    rng = np.random.default_rng(0)
+    groups = rng.integers(0, 2, 400)
+    x = rng.normal(0, 0.1, (400, 1, 8, 8)).astype(np.float32)
+    x[np.arange(400), 0, 2 + 4 * groups, 3] += 2
+
+    def build(count: int) -> nn.Module:
+        return nn.Sequential(nn.Conv2d(1, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 36, count))
+
+    fit = adversaries.network_of(build, (1, 8, 8))
+    rows = x.reshape(400, -1)
+    scores = [fit(rows[:300], groups[:300], seed)(rows[300:]) for seed in (0, 0)]
+    assert (scores[0].argmax(1) == groups[300:]).mean() > 0.95
+    assert np.array_equal(*scores)

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from sparring.measure.scores.knn import nearest_neighbours
+from sparring.stats.columns import most_different
 
 Array = NDArray[Any]
 Score = Callable[[Array], NDArray[np.float64]]
@@ -37,7 +38,7 @@ class Judge:
 
 def linear(x: Array, y: NDArray[np.int64]) -> Score:
     """Fit a logistic regression with a ridge penalty by Newton's method. scikit-learn is optional."""
-    columns = _most_different(x, y)
+    columns = most_different(x, y, MAX_COLUMNS)
     mean, scale = x[:, columns].mean(0), x[:, columns].std(0) + 1e-6
 
     def standardised(rows: Array) -> Array:
@@ -58,7 +59,7 @@ def trees(x: Array, y: NDArray[np.int64]) -> Score:
     """Fit gradient-boosted trees; needs scikit-learn."""
     from sklearn.ensemble import HistGradientBoostingClassifier
 
-    columns = _most_different(x, y)
+    columns = most_different(x, y, MAX_COLUMNS)
     forest = HistGradientBoostingClassifier(
         max_iter=TREES, max_leaf_nodes=LEAVES, max_bins=BINS, min_samples_leaf=10, early_stopping=False, random_state=0
     ).fit(x[:, columns], y)
@@ -81,17 +82,6 @@ def nearest(x: Array, y: NDArray[np.int64]) -> Score:
 def available() -> Mapping[str, Judge]:
     """Return the judges that can be used here: trees need scikit-learn."""
     return JUDGES if find_spec("sklearn") else {name: judge for name, judge in JUDGES.items() if judge.fit is not trees}
-
-
-def _most_different(x: Array, y: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return up to MAX_COLUMNS columns, in which means or mean deviations of the two sets differ most."""
-    if x.shape[1] <= MAX_COLUMNS:
-        return np.arange(x.shape[1])
-    gap = np.zeros(x.shape[1])
-    for values in (x, np.abs(x - np.median(x, 0))):
-        a, b = values[y == 1], values[y == 0]
-        gap = np.maximum(gap, np.abs(a.mean(0) - b.mean(0)) / (np.sqrt(a.var(0) + b.var(0)) + 1e-6))
-    return np.sort(np.argsort(-gap, kind="stable")[:MAX_COLUMNS])
 
 
 JUDGES: Mapping[str, Judge] = {

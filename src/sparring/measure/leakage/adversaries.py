@@ -19,7 +19,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from sparring.engine.device import Hardware
 from sparring.measure.scores.knn import nearest_neighbours
+from sparring.stats.columns import most_different
 
 Array = NDArray[np.float32]
 Groups = NDArray[np.int64]
@@ -31,10 +33,14 @@ Fit = Callable[[Array, Groups, int], Scores]
 WIDTH, SEEDS = 128, 3
 """Width of both hidden layers of the network, and number of networks that answer together."""
 MAX_EPOCHS, PATIENCE, BATCH, LR, DECAY = 80, 8, 128, 2e-3, 1e-4
+MAX_EPOCHS_OF_EXAMPLES = 40
+"""Epochs of a network that reads whole examples, at most."""
 HELD_OUT = 0.15
 """Proportion of the rows by which the training of a network is stopped."""
 CHUNK_ROWS = 1000
-TREES = 100
+FLOAT32 = Hardware(torch.device("cpu"), bf16=False)
+TREES, MAX_TREE_COLUMNS = 100, 256
+"""Rounds of boosting, and columns at most that trees are grown on: those that differ most among the groups."""
 NEIGHBOURS = (5, 20, 80)
 RANDOM_FEATURES, RIDGE = 1000, 1e-3
 BANDWIDTHS = (0.5, 1.0, 2.0)
@@ -113,34 +119,48 @@ def _network(x: Array, groups: Groups, seed: int) -> nn.Module:
 
 
 def network_of(build: Callable[[int], nn.Module], shape: Sequence[int]) -> Fit:
-    """Return one network that `build` makes for a number of groups, on rows of this shape, trained as `network` is."""
+    """Return one network that `build` makes for a number of groups, on rows of this shape, trained as `network` is.
+
+    It is trained in bf16 where the machine computes in it, and scores in float32.
+    """
 
     def fit(x: Array, groups: Groups, seed: int) -> Scores:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            net = nn.Sequential(nn.Unflatten(1, tuple(shape)), build(int(groups.max()) + 1))
+            hardware = Hardware.find("cpu")
+            net = hardware.to_device(nn.Sequential(nn.Unflatten(1, tuple(shape)), build(int(groups.max()) + 1)))
             generator = torch.Generator().manual_seed(seed)
-            return _scores_of([_stopped_early(net, x, groups, generator).eval()], torch.float32)
+            return _scores_of(
+                [_stopped_early(net, x, groups, generator, MAX_EPOCHS_OF_EXAMPLES, hardware).eval()], torch.float32
+            )
 
     return fit
 
 
-def _stopped_early(net: nn.Module, x: Array, groups: Groups, generator: torch.Generator) -> nn.Module:
+def _stopped_early(
+    net: nn.Module,
+    x: Array,
+    groups: Groups,
+    generator: torch.Generator,
+    max_epochs: int = MAX_EPOCHS,
+    hardware: Hardware = FLOAT32,
+) -> nn.Module:
     """Return the network as it was in the epoch of the least loss on held-out rows."""
     rows, y, weights = torch.from_numpy(x), torch.from_numpy(groups), torch.from_numpy(group_weights(groups)).float()
     order = torch.randperm(len(x), generator=generator)
     held_out, learnt = order.tensor_split([max(int(HELD_OUT * len(x)), 1)])
     optimizer = torch.optim.AdamW(net.parameters(), lr=LR, weight_decay=DECAY)
     best, state, waited = math.inf, copy.deepcopy(net.state_dict()), 0
-    for _ in range(MAX_EPOCHS):
+    for _ in range(max_epochs):
         net.train()
         for idx in learnt[torch.randperm(len(learnt), generator=generator)].split(BATCH):  # type: ignore[no-untyped-call]
             optimizer.zero_grad()
-            loss = _mean_loss(net, rows, y, weights, idx)
+            with hardware.autocast():
+                loss = _mean_loss(net, rows, y, weights, idx)
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
         net.eval()
-        with torch.no_grad():
+        with torch.no_grad(), hardware.autocast():
             held_out_loss = float(_mean_loss(net, rows, y, weights, held_out))
         waited += 1
         if held_out_loss < best:
@@ -152,7 +172,7 @@ def _stopped_early(net: nn.Module, x: Array, groups: Groups, generator: torch.Ge
 
 
 def _mean_loss(net: nn.Module, rows: Tensor, y: Tensor, weights: Tensor, idx: Tensor) -> Tensor:
-    return (weights[idx] * cross_entropy(net(rows[idx]), y[idx], reduction="none")).mean()
+    return (weights[idx] * cross_entropy(net(rows[idx]).float(), y[idx], reduction="none")).mean()
 
 
 def _layers(width: int, count: int, generator: torch.Generator) -> nn.Module:
@@ -173,10 +193,11 @@ def boosting(leaves: int, *, weighted: bool = True) -> Fit:
     def fit(x: Array, groups: Groups, seed: int) -> Scores:
         from sklearn.ensemble import HistGradientBoostingClassifier
 
+        columns = most_different(x, groups, MAX_TREE_COLUMNS)
         trees = HistGradientBoostingClassifier(
             max_iter=TREES, max_leaf_nodes=leaves, max_bins=64, early_stopping=False, random_state=seed
-        ).fit(x, groups, group_weights(groups) if weighted else None)
-        return lambda rows: np.log(np.clip(trees.predict_proba(rows), 1e-9, 1))
+        ).fit(x[:, columns], groups, group_weights(groups) if weighted else None)
+        return lambda rows: np.log(np.clip(trees.predict_proba(rows[:, columns]), 1e-9, 1))
 
     return fit
 
