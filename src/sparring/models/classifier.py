@@ -170,8 +170,8 @@ def chunks_of(idx: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
 def load_classifier(path: str | Path, net: nn.Module | None = None) -> Classifier:
     """Return the saved classifier at `path` (a run folder, or one of its two files), in eval mode on the CPU.
 
-    One of custom networks needs the `net` that was trained. Raises UsageError where there is none, SparringError where
-    its files are damaged or do not fit.
+    Its weights are in channels_last, also those of a `net` that is given. One of custom networks needs the `net` that
+    was trained. Raises UsageError where there is none, SparringError where its files are damaged or do not fit.
     """
     saved = read_model(path, "classifier")
     spec, recipe, tensors, metadata = saved.spec, saved.recipe, saved.tensors, dict(saved.metadata)
@@ -202,5 +202,5 @@ def load_classifier(path: str | Path, net: nn.Module | None = None) -> Classifie
         net.load_state_dict(weights)
     except RuntimeError as error:
         raise saved.damaged(error) from error
-    net.eval().requires_grad_(False)
+    net.eval().requires_grad_(False).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return Classifier(net, spec, recipe, classes, temperature, min_familiarity, memory, metadata)

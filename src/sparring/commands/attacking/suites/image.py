@@ -20,6 +20,7 @@ from sparring.attacks.threat_for import is_mnist_like, threat_for
 from sparring.attacks.threat_model import Threat
 from sparring.commands.attacking.alternatives import image_alternatives, image_forms
 from sparring.commands.attacking.load_target import Target
+from sparring.commands.attacking.memory_layout import in_channels_last
 from sparring.commands.attacking.resumable import ResumableParts
 from sparring.commands.attacking.suites.base import (
     AttackContext,
@@ -67,7 +68,8 @@ class ImageAttack:
         if eps is None:
             kind = "small grey images" if is_mnist_like(spec) else "such images"
             self.notes.append(f"--eps was not given: {self.threat.eps:.4g}, the usual radius for {kind}")
-        self.target = adapted(image_target(context.target), self.x, context.subset.classes)
+        target = adapted(image_target(context.target), self.x, context.subset.classes)
+        self.target = in_channels_last(target, self.x)
         self.notes += self.target.notes
         self.logits = try_out(self.target, self.x, context.subset.classes, INPUTS, image_forms(self.x))
         with explain_foreign_errors(self.target, INPUTS):
