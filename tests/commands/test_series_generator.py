@@ -48,11 +48,14 @@ def test_the_same_seed_gives_the_same_bits(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("setting", "words"),
-    [({"mirror": True}, "--mirror"), ({"hints": "smooth"}, "--hints"), ({"blocks": 1}, "--blocks")],
-)
+    [
+        ({"mirror": True}, "--mirror is for images"), ({"hints": "smooth"}, "--hints is for images"),
+        ({"blocks": 1}, "--blocks is for images, recordings and pairs"),
+    ],
+)  # fmt: skip
 def test_settings_of_images_are_refused(setting: dict[str, object], words: str, tmp_path: Path) -> None:
     source = write_prices(tmp_path / "prices.csv", 200)
-    with pytest.raises(UsageError, match=f"{words} is for images, these are series"):
+    with pytest.raises(UsageError, match=f"{words}, these are series"):
         train(source, R3(**TINY, **setting), images=16, out=tmp_path / "run", window=16)  # type: ignore[arg-type]
 
 

@@ -49,6 +49,8 @@ HALVES = "halves"
 """Name of the augmentation of each half of pairs by its own default."""
 HALF_KINDS = {"image", "audio"}
 """Kinds of data that a half of pairs may have."""
+SEVERAL = "images, recordings and pairs"
+"""Kinds of data that settings of networks of images are for, too, in messages."""
 
 
 class Defaults(NamedTuple):
@@ -91,11 +93,13 @@ def augment_for(spec: DataSpec, name: str) -> Any:
 def check_settings(spec: DataSpec, recipe: R3) -> None:
     """Raise UsageError where a setting of `recipe` has no meaning for this kind of data."""
     given = {
-        "mirror": recipe.mirror, "hints": recipe.hints, "augment": recipe.augment not in (None, "none"),
-        "blocks": recipe.blocks,
+        "mirror": (recipe.mirror, "images"), "hints": (recipe.hints, "images"),
+        "augment": (recipe.augment not in (None, "none"), SEVERAL),
+        "blocks": (recipe.blocks, SEVERAL),
     }  # fmt: skip
-    if flag := next((name for name, value in given.items() if value), None):
-        raise UsageError(f"--{flag} is for images, these are {spec.plural}: leave it out")
+    for flag, (value, kinds) in given.items():
+        if value:
+            raise UsageError(f"--{flag} is for {kinds}, these are {spec.plural}: leave it out")
 
 
 @check_settings.register(ImageSpec)
