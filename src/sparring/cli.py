@@ -74,7 +74,7 @@ COMMANDS = {
         ("runs/digits-r3 -n 64", "runs/digits-r3 -n 100 --label 7 --out sevens/"),
     ),
     "evaluate": Command(
-        flags.EvaluateFlags, "RUN_OR_SAMPLES", "score samples against real data",
+        flags.EvaluateFlags, "RUN_OR_SAMPLES", "score samples against real data, or answers on labelled examples",
         ("runs/digits-r3", "samples/ --data photos/ -n 5000"), parallel=True,
     ),
     "classify": Command(

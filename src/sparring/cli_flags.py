@@ -339,16 +339,21 @@ class DoctorFlags:
 
 @dataclass(frozen=True)
 class EvaluateFlags:
-    """Score samples of a run or of any tool against data, with intervals and a real-vs-real baseline."""
+    """Score samples against data, or a classifier's or a regressor's answers, with intervals and baselines."""
 
     samples: Annotated[str, arg(metavar="RUN_OR_SAMPLES", help_behavior_hint="")]
     """Run folder; or samples of any tool: a folder, an archive, a .csv, .npz or .npy file."""
     data: Annotated[str | None, arg(metavar="SOURCE", help_behavior_hint="(default: the training data of the run)")] = (
         None
     )
-    """Real data, as for `train`."""
-    n: Annotated[int | None, arg(aliases=("-n",), metavar="N", help_behavior_hint="(default: 1,000 to 10,000)")] = None
-    """Number of samples, and of real images to compare them with."""
+    """Real data, as for `train`; labelled examples for the run of a classifier or a regressor."""
+    n: Annotated[
+        int | None,
+        arg(
+            aliases=("-n",), metavar="N", help_behavior_hint="(default: 1,000 to 10,000 samples; all labelled examples)"
+        ),
+    ] = None
+    """Number of samples, and of real images to compare them with; or of labelled examples."""
     split: Annotated[str | None, arg(metavar="NAME", help_behavior_hint="(default: test, where there is one)")] = None
     """Split of the real data: test, train or all."""
     seed: Seed = 0

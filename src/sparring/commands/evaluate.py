@@ -9,6 +9,8 @@ import torch
 from torch import nn
 
 from sparring.commands.doctor import doctor
+from sparring.commands.evaluating.answers import answer_scores, answers_of
+from sparring.commands.evaluating.answers import to_text as answers_text
 from sparring.commands.evaluating.duality_gap import ROUNDS as GAP_ROUNDS
 from sparring.commands.evaluating.inputs import EvaluationInputs, EvaluationRequest, Source, read_inputs
 from sparring.commands.evaluating.kind_scores import kind_scores
@@ -37,6 +39,7 @@ from sparring.engine.device import Hardware
 from sparring.engine.errors import SparringError, UsageError
 from sparring.engine.run_folder import Run
 from sparring.engine.version import __version__
+from sparring.measure.classifier.answer_scores import AnswerScores
 from sparring.measure.diagnostics.judges import available
 from sparring.measure.features.feature_net import Features
 from sparring.measure.features.features_for import features_for
@@ -44,7 +47,7 @@ from sparring.measure.leakage.result import LeakageReport
 from sparring.measure.scores.evaluation import Evaluation
 from sparring.measure.scores.scores import NEIGHBOURS
 from sparring.models.load import saved_capabilities
-from sparring.models.saved import main_player
+from sparring.models.saved import main_player, saved_players
 from sparring.report.format import number
 from sparring.stats.intervals import LEVEL
 
@@ -75,7 +78,7 @@ def evaluate(
     protect: Source | None = None,
     beside: Source | None = None,
     within: Source | None = None,
-) -> Evaluation | LeakageReport:
+) -> Evaluation | LeakageReport | AnswerScores:
     """Score `samples` against `data` of the same kind: images, recordings, a table or series.
 
     `samples` are a run, a folder, an archive, a file, or an array: uint8 images `[N, H, W, C]`, table rows `[N, F]` or
@@ -89,6 +92,9 @@ def evaluate(
     predict the groups: in all rows, in the raw data `beside` and, for classes `within`, in the rows of each class. Each
     is an array, a file, or FILE:COLUMN (`commands.evaluating.feature_files`).
 
+    Where `samples` is the run of a classifier or a regressor, the result is how well it answers on labelled examples:
+    those of `data`, or of the test split of its training data. `generator` is then its network, if it was custom.
+
     Raises UsageError where samples, data and settings do not fit together, SparringError where there are too few rows
     or values are not finite.
     """
@@ -101,6 +107,14 @@ def evaluate(
             raise UsageError("--protect takes only --beside, --within, --seed, --report and --json: leave others out")
         _check_writable(report, None)
         return leakage(samples, protect, beside=beside, within=within, seed=seed, report=report, progress=progress)
+    if isinstance(samples, str | Path | Run):
+        run = samples if isinstance(samples, Run) else Run(samples)
+        if saved_players(run.path) and answers_of(run.path) is not None:
+            given = {"--report": report, "--features": features != "trained" or None, "--weights": weights}
+            given["--device"] = device if device not in ("auto", "cpu") else None
+            if wrong := [flag for flag, value in given.items() if value is not None]:
+                raise UsageError(f"{wrong[0]} is for samples, and the run answers: leave it out")
+            return answer_scores(run, data, request, generator, progress)
     return _evaluate(samples, data, request, features, weights, report, device, generator, progress)
 
 
@@ -202,10 +216,12 @@ def _likelihood_lines(protocol: dict[str, Any]) -> list[str]:
     return [f"density    {'; '.join([text, *further])}"]
 
 
-def to_text(evaluation: Evaluation | LeakageReport) -> str:
+def to_text(evaluation: Evaluation | LeakageReport | AnswerScores) -> str:
     """Return the text that the command prints: the protocol, the scores, the tests, the warnings."""
     if isinstance(evaluation, LeakageReport):
         return leakage_text(evaluation)
+    if isinstance(evaluation, AnswerScores):
+        return answers_text(evaluation)
     protocol = evaluation.protocol
     samples, data, net = (protocol[name] for name in ("samples", "reference", "features"))
     weights = (

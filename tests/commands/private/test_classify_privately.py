@@ -17,7 +17,9 @@ from sparring.commands.classify import to_text
 from sparring.commands.private.diagnosis import diagnose_private_classifier
 from sparring.commands.private.options import shareable_files
 from sparring.commands.training.interrupt import Stopped
+from sparring.engine.errors import UsageError
 from sparring.engine.loop import play
+from sparring.measure.classifier.answer_scores import AnswerScores
 from sparring.measure.diagnostics.finding import Finding
 from sparring.privacy.ledger import Ledger
 
@@ -85,6 +87,16 @@ def test_predict_and_encode_work_unchanged(run: Path, source: Path) -> None:
     answers = sparring.predict(run, source).predictions
     assert len(answers) == 700 and {answer.label for answer in answers} == {"0", "1", "2"}
     assert sparring.encode(run, source, out=run.parent / "f.npy").width == 81 * 4
+
+
+def test_its_answers_are_scored_on_other_examples_alone(run: Path, source: Path, tmp_path: Path) -> None:
+    for data in (None, source):
+        with pytest.raises(UsageError, match="one more release"):
+            sparring.evaluate(run, data)
+    public = np.load(source)
+    np.savez(tmp_path / "public.npz", x=public["x_test"], y=public["y_test"])
+    scores = sparring.evaluate(run, tmp_path / "public.npz", split="all")
+    assert isinstance(scores, AnswerScores) and scores.tested_on == "100 images"
 
 
 def test_the_doctor_never_advises_a_longer_run(run: Path) -> None:

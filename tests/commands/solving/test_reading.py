@@ -75,7 +75,6 @@ def test_what_is_refused_names_the_candidates_and_the_flag() -> None:
         "certify photos/": "which model is to be certified",
         "make new rows like a.csv, 7": "what does 7 mean",
         "train a classifier on mnist but don't train a classifier": "'classifier' is both wanted and excluded",
-        "measure the accuracy of the classifier runs/a on mnist": "is nothing that sparring does",
         "measure the quality of wine from wine.csv": "no task that is known",
         "generate new pictures for my blog on fashion": "names no data",
     }.items():
@@ -89,6 +88,7 @@ def test_words_beside_a_task_change_nothing() -> None:
         "predict column price of a.csv, not column area": "predict",
         "generate new digits like mnist, do not generate letters": "generate",
         "train a classifier on mnist and measure the accuracy": "classify",
+        "measure the accuracy of the classifier runs/a on mnist": "evaluate",
         "generate faces that look just like those in faces/": "generate",
         "classify 10 of the species in birds/ with labels from the folder names": "classify",
         "train a classifier on cifar10 that no one can fool": "harden",

@@ -116,6 +116,11 @@ def test_each_kind_has_its_commands(bars: Path, people: Path, tmp_path: Path, mo
     assert commands(f"FID of fakes.npz against {bars}") == [
         f"sparring evaluate fakes.npz --data {bars} --report out/report.html"
     ]
+    for text in ("how accurate is the classifier runs/m on", "measure the accuracy of runs/m on"):
+        assert commands(f"{text} {bars}") == [f"sparring evaluate runs/m --data {bars} --report out/report.html"]
+    assert commands(f"train a classifier on {bars} and report the accuracy of the test set")[0].startswith(
+        f"sparring classify {bars}"
+    )
     denoise = "sparring restore 'old photo.png' --noise --minutes 10 --out out"
     assert commands("remove the noise from 'old photo.png'") == [denoise]
     assert commands("inpaint a.png with mask.png")[0] == "sparring restore a.png --mask mask.png --minutes 10 --out out"

@@ -95,7 +95,7 @@ def select(target: Target, data: Dataset, count: int, seed: int, unit: str, devi
         description=f"{len(idx):,} {split}{unit}",
         lengths=None if part.lengths is None else part.lengths[idx],
         target_classes=len(classes),
-        notes=[*data.report.emptied, *data.notes, *_skipped(data)],
+        notes=[*data.report.emptied, *data.notes, *skipped_notes(data)],
     )
 
 
@@ -112,7 +112,7 @@ def class_order_note(target: Target, names: Sequence[str]) -> list[str]:
     return [f"the model's outputs are taken for the classes in this order: {', '.join(names[:MAX_CLASSES])}{more}"]
 
 
-def _skipped(data: Dataset) -> list[str]:
+def skipped_notes(data: Dataset) -> list[str]:
     """Return a note on each reason for which parts of the source are skipped, the most frequent first."""
     reasons = sorted(data.skipped.items(), key=lambda pair: -len(pair[1]))
     notes = [

@@ -12,7 +12,6 @@ from sparring.engine.errors import UsageError
 from sparring.engine.run_folder import Run
 from sparring.measure.diagnostics.finding import Finding
 from sparring.measure.diagnostics.private_diagnostics import diagnose_marginals, diagnose_moments
-from sparring.models.saved import main_player
 from sparring.recipes.generators.mst import MST
 
 ANOTHER_RUN = "another run with more --images or another --lr, which costs epsilon again: none can be made longer"
@@ -35,16 +34,23 @@ def diagnose_private_classifier(findings: Iterable[Finding]) -> list[Finding]:
 
 
 def check_evaluation(path: object, data: str | Path | None) -> None:
-    """Raise UsageError where samples of a private run would be compared with its private rows."""
+    """Raise UsageError where samples or answers of a private run would be compared with its private rows."""
     folder = path.path if isinstance(path, Run) else path
-    if not isinstance(folder, str | Path) or not is_private_run(folder) or main_player(folder) != "generator":
+    if not isinstance(folder, str | Path) or not is_private_run(folder):
         return
     run = Run(folder)
-    source = run.settings["data"]["source"]
-    if data is None or str(data) == source or Path(data).resolve() == Path(source).resolve():
+    if is_own(run, data):
         spent = ledger_of(run).budget
         raise UsageError(
             f"{run.path} is private, and scores on its training rows are one more release of them, without noise: "
             f"epsilon {spent.epsilon:g} would not cover these scores. Name rows that are public: sparring evaluate RUN "
             "--data SOURCE"
         )
+
+
+def is_own(run: Run, data: str | Path | None) -> bool:
+    """Return whether `data` is the source that the run was trained on, as None is."""
+    if data is None:
+        return True
+    source = run.settings["data"]["source"] if run.exists else None
+    return source is not None and (str(data) == source or Path(data).resolve() == Path(source).resolve())

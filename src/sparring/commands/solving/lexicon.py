@@ -20,7 +20,7 @@ KINDS: dict[str, str] = {
     "harden": "a classifier that withstands small changes",
     "attack": "small changes that fool a classifier",
     "certify": "radii within which no change fools a classifier",
-    "evaluate": "scores of samples against real data",
+    "evaluate": "scores of samples against real data, or of a classifier's answers",
 }
 """Kind of task -> what it gives, in the words of messages."""
 PREDICT = "predict"
@@ -57,6 +57,7 @@ _SOME = r"(?:[\w'-]+ ){0,3}"
 _NOT_MADE = "report|summary|plot|chart|graph|code|program|story|essay|password|text|music|song|video|list|poem|website"
 _LOOKS = r"(?:looks?|seems?|smells?) "
 _WRONG = r"(?:wrong|off|odd|strange|weird|suspicious|suspect|fishy|out of place|unusual|abnormal)"
+_A_RUN = r"(?: the| my| our| your)?(?: classifier| model| run| regressor)?(?= <)"  # a name follows
 _FOOL = r"(?:fool|attack|trick|deceive|break)"
 _SMALL = r"(?:small|tiny|little|slight|minor|imperceptible|invisible) "
 
@@ -134,6 +135,7 @@ CUES: list[Cue] = [
         r"evaluate", r"how good are", r"fid", r"fr[eé]chet", r"scores? (?:of )?(?:the )?samples",
         r"compare[sd]? (?:the )?samples", r"(?:any )?worse than the real", r"looks? anything like",
         r"measure (?:the )?(?:(?:quality|scores?) of (?:the )?)?samples",
+        r"(?:measure|check|compute|report) (?:the )?accuracy of" + _A_RUN, r"how accurate is" + _A_RUN,
     ),
     *_cues(
         PREDICT,

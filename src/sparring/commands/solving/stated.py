@@ -79,7 +79,8 @@ def state(reading: Reading, flags: Overrides, ask: Ask = refuse) -> Stated:
         candidates = samples or sources[:-1]
         model = Decision(next(iter(candidates), None), "the samples that the text names", "text", "--model")
         sources = [source for source in sources if source not in candidates]
-    known = _training_data(model.value) if name in NEEDS_MODEL and not sources and flags.source is None else None
+    has_own = name in (*NEEDS_MODEL, "evaluate") and not sources and flags.source is None
+    known = _training_data(model.value) if has_own else None
     source = known or _source(sources, flags, ask, reading)
     if name in NEEDS_MODEL and model.value is None:
         answer = ask(f"which model is to be {NEEDS_MODEL[name]}? Name its run folder, or give --model", [])

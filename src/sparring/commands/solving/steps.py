@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from sparring.commands.evaluating.answers import answers_of
 from sparring.commands.reporting.progress import Progress
 from sparring.commands.solving.task import Task, Unclear
 from sparring.commands.training.interrupt import Stopped
@@ -17,6 +18,7 @@ from sparring.data.dataset import SourceReport
 from sparring.data.summary import printable
 from sparring.engine.atomic_io import write
 from sparring.engine.errors import SparringError, UsageError
+from sparring.models.saved import saved_players
 from sparring.recipes import DENSITY_DEFAULTS
 
 PREDICTIONS = "predictions.csv"
@@ -137,8 +139,11 @@ def _certify(task: Task, report: SourceReport | None, out: Path) -> list[Step]:
 
 def _evaluate(task: Task, report: SourceReport | None, out: Path) -> list[Step]:
     if task.model.value is None:
-        raise Unclear("which samples are to be evaluated? Name them beside the real data, or give --model SAMPLES")
-    page = ["--report", str(out / "report.html")]
+        raise Unclear(
+            "which samples, or which run, are to be evaluated? Name them beside the real data, or give --model"
+        )
+    run = Path(task.model.value)
+    page = [] if run.is_dir() and saved_players(run) and answers_of(run) else ["--report", str(out / "report.html")]
     return [Step(("evaluate", task.model.value, "--data", task.source.value, *page))]
 
 

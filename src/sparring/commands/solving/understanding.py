@@ -50,7 +50,7 @@ METRICS = {
     "harden": "accuracy on test examples under attack",
     "attack": "accuracy under attack",
     "certify": "certified accuracy by radius",
-    "evaluate": "Fréchet distance and coverage, beside real data against real data",
+    "evaluate": "Fréchet distance and coverage of samples beside real data, or accuracy of a classifier",
 }
 """Kind of task -> what its result is judged by."""
 OnProgress = Callable[[int, int], None]

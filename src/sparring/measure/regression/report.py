@@ -28,15 +28,15 @@ class NumberTest:
     root_mean_square: Interval
     """Root of the mean squared error."""
     constant_error: Interval
-    """Mean absolute error of always answering the median of the training examples."""
+    """Mean absolute error of always answering the median of the training examples; in `evaluate` of the tested ones."""
     gain: Interval
-    """Pinball loss of the quantiles of the training examples minus that of the model's value and interval."""
+    """Pinball loss of the quantiles of these examples minus that of the model's value and interval."""
     covered: Proportion
     """Fraction of the numbers that are within their intervals."""
     width: Interval
     """Mean width of the intervals."""
     constant_width: float
-    """Width of the one interval between the quantiles of the training examples."""
+    """Width of the one interval between the quantiles of these examples."""
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> NumberTest:
