@@ -347,13 +347,8 @@ class EvaluateFlags:
         None
     )
     """Real data, as for `train`; labelled examples for the run of a classifier or a regressor."""
-    n: Annotated[
-        int | None,
-        arg(
-            aliases=("-n",), metavar="N", help_behavior_hint="(default: 1,000 to 10,000 samples; all labelled examples)"
-        ),
-    ] = None
-    """Number of samples, and of real images to compare them with; or of labelled examples."""
+    n: Annotated[int | None, arg(aliases=("-n",), metavar="N", help_behavior_hint="(default: by the data)")] = None
+    """Number of samples, 1,000 to 10,000 by default, and of real images; or of labelled examples, all by default."""
     split: Annotated[str | None, arg(metavar="NAME", help_behavior_hint="(default: test, where there is one)")] = None
     """Split of the real data: test, train or all."""
     seed: Seed = 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,9 @@ import pytest
 import torch
 
 import sparring
+from sparring.commands.export import Exported
 from sparring.commands.exporting.portable import load_portable
+from sparring.engine.errors import UsageError
 from sparring.recipes import recipe_class
 
 Cli = Any
@@ -52,6 +55,23 @@ def test_a_torch_program_needs_no_code_of_sparring(run: sparring.Run, tmp_path: 
         inputs = portable.examples(count, seed=9)
         assert torch.allclose(program(*inputs), portable.outputs(inputs), atol=1e-6)
     assert json.loads(extra["sparring.json"])["inputs"]["latent"]["shape"] == ["batch", 64]
+
+
+def test_a_checkpoint_is_exported_under_its_name(run: sparring.Run, classifier: Path, tmp_path: Path) -> None:
+    copied = shutil.copytree(run.path, tmp_path / "run")
+    done = sparring.export(copied, "torch", checkpoint="last", raw=True)
+    assert isinstance(done, Exported) and done.path.name == "generator-last-raw.pt2"
+    raw, saved = load_portable(copied, checkpoint="last", raw=True), load_portable(copied)
+    inputs = raw.examples(3)
+    program = torch.export.load(done.path).module()
+    assert torch.allclose(program(*inputs), raw.outputs(inputs), atol=1e-6)
+    assert not torch.allclose(raw.outputs(inputs), saved.outputs(inputs), atol=1e-3)
+    for path, to, words in (
+        (classifier, "torch", "options of generators"),
+        (copied, "hub", "hub gets the saved model"),
+    ):
+        with pytest.raises(UsageError, match=words):
+            sparring.export(path, to, raw=True, out=tmp_path / "new")
 
 
 @pytest.mark.slow

@@ -61,14 +61,16 @@ def export(
     push: str | None = None,
     visibility: Visibility = "public",
     licence: str | None = None,
+    checkpoint: str | int | None = None,
+    raw: bool = False,
     net: nn.Module | None = None,
 ) -> Exported | HubFolder:
     """Write the generator or classifier of images of `run` in the format `to`: "onnx", "torch", "html" or "hub".
 
     The file is compared with PyTorch first; where they differ, nothing is written. `out` is the file, by default
     `generator.onnx` and so on in the run folder; one that exists is not overwritten. `net` is the network of a run of
-    custom networks. Raises UsageError where there is no such model or the format cannot hold it, SparringError where
-    the file differs.
+    custom networks. `checkpoint` and `raw` choose the weights of a generator, as in `sample`. Raises UsageError where
+    there is no such model or the format cannot hold it, SparringError where the file differs.
 
     "hub" writes a folder with a model card, the saved models of any kind, and a page where the network fits into one
     (`write_hub_folder`). `push` ("owner/name") then sends it to the Hugging Face hub, with the token of huggingface_hub
@@ -80,12 +82,17 @@ def export(
     if to == HUB:
         if push is None and visibility != "public":
             raise UsageError("--visibility is for --push: leave it out")
+        if checkpoint is not None or raw:
+            raise UsageError(
+                "--checkpoint and --raw are for single files, and the hub gets the saved model: leave them out"
+            )
         return _export_folder(run, out, push, visibility, licence, net)
     if push is not None or licence is not None or visibility != "public":
         raise UsageError("--push, --visibility and --licence are for --to hub: leave them out")
     write, suffix = FORMATS[to]
-    portable = load_portable(run, net)
-    path = Path(out) if out is not None else results_folder(run) / f"{portable.player}{suffix}"
+    portable = load_portable(run, net, checkpoint=checkpoint, raw=raw)
+    weights = "".join(f"-{part}" for part in (checkpoint, "raw" * raw) if part)
+    path = Path(out) if out is not None else results_folder(run) / f"{portable.player}{weights}{suffix}"
     check_new(path, suffix)
     parity = write(portable, path)
     return Exported(path, to, portable.player, path.stat().st_size, parity)

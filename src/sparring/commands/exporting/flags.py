@@ -30,5 +30,11 @@ class ExportFlags:
     """Visibility of a repository that the push creates."""
     licence: Annotated[str | None, arg(metavar="ID", help_behavior_hint="")] = None
     """Licence of the weights in the model card, by the hub's identifier, such as apache-2.0."""
+    checkpoint: Annotated[str | None, arg(metavar="best|last|N", help_behavior_hint="(default: the saved model)")] = (
+        None
+    )
+    """Checkpoint of a generator whose weights are exported: the best, the last, or the one at image N."""
+    raw: Annotated[bool, arg(help_behavior_hint=""), FlagCreatePairsOff] = False
+    """Use the weights of the last step instead of their moving average."""
     json: Annotated[bool, arg(help_behavior_hint=""), FlagCreatePairsOff] = False
     """Print one JSON object to stdout at the end."""

@@ -108,13 +108,17 @@ class PixelClassifier(nn.Module):
         return logits.float() / self.temperature
 
 
-def load_portable(run: str | Path, net: nn.Module | None = None) -> Portable:
+def load_portable(
+    run: str | Path, net: nn.Module | None = None, *, checkpoint: str | int | None = None, raw: bool = False
+) -> Portable:
     """Load the generator or classifier that a run is about; `net` is its network where that is a custom one.
 
-    Raises UsageError where there is neither, or it is of a kind of data or model that is not exported.
+    `checkpoint` and `raw` choose the weights of a generator (`load_generator`). Raises UsageError where there is
+    neither, or it is of a kind of data or model that is not exported.
     """
     capability: type[Any] = Predictor if main_player(run) == "classifier" else Sampler
-    model = load_capable(run, capability, net=net)
+    weights = {"checkpoint": checkpoint, "raw": raw} if checkpoint is not None or raw else {}
+    model = load_capable(run, capability, net=net, **weights)
     facts = {"format": "sparring export 1", "run": results_folder(run).resolve().name, "sparring": __version__}
     return portable_of(model.spec, model, Run(model_folder(run)), facts | {"recipe": model.recipe.name})
 
