@@ -117,8 +117,8 @@ def _split(data: Dataset, request: EvaluationRequest, own: bool) -> tuple[Datase
     has_test = bool(data.report.splits.get("test"))
     if own and request.split is None and not has_test:
         raise UsageError(
-            f"{data.report.source} has no test split: --data SOURCE names labelled examples that the run was not trained "
-            "on, --split all scores all of these"
+            f"{data.report.source} has no test split: --data SOURCE names labelled examples that the run did not "
+            "learn from, --split all scores all of these"
         )
     wanted = request.split or ("test" if has_test else "all")
     return data.split(None if wanted == "all" else wanted), "" if wanted == "all" else f"{wanted} "
