@@ -1,6 +1,6 @@
 """How time and memory grow with the number and size of images, with classes, and with the samples of an evaluation.
 
-    python benchmarks/growth.py [--parts open size classes evaluate]     # about 15 minutes of one core, idle machine
+    python benchmarks/growth.py [--parts open size classes evaluate]     # about 12 minutes of one core, idle machine
 
 Protocol. Random uint8 images; each point is a process of its own with one thread and a cache of its own.
 
@@ -8,7 +8,7 @@ Protocol. Random uint8 images; each point is a process of its own with one threa
   train     the same images: seconds of a training of 4,096 images (narrow r3) after they were opened
   size      r3 with its own width, colour images of 8 to 256 pixels: seconds of a round of 32 images
   classes   r3 on 16x16 grey images with 2 to 1,000 classes: seconds of a round of 32 images
-  evaluate  10^3 to 10^5 samples against as many images (8x8, features raw): seconds and peak memory
+  evaluate  10^3 to 30,000 samples against as many images (8x8, features raw): seconds and peak memory
 
 The exponent is the slope of log seconds over log size at the three largest points, where constant costs are small. That
 of `size` is by pixels. Times are the least of `--repeats` in each process.
@@ -47,7 +47,7 @@ from sparring.report.svg_plots import curve
 
 POINTS: dict[str, tuple[int, ...]] = {
     "open": (1_000, 10_000, 100_000, 1_000_000, 3_162_278), "train": (1_000, 10_000, 100_000, 1_000_000, 3_162_278),
-    "size": (8, 16, 32, 64, 128, 256), "classes": (2, 10, 100, 1_000), "evaluate": (1_000, 10_000, 30_000, 100_000),
+    "size": (8, 16, 32, 64, 128, 256), "classes": (2, 10, 100, 1_000), "evaluate": (1_000, 3_000, 10_000, 30_000),
 }  # fmt: skip
 LINEAR = {"open": 1, "train": 0, "size": 2, "classes": 0, "evaluate": 1}
 """Exponents of the cost that the work itself has, by number or by pixels of a side."""
