@@ -162,8 +162,8 @@ def _generator_inputs(model: GeneratorModel) -> tuple[Port, ...]:
 
 
 def _plain(net: nn.Module) -> nn.Module:
-    """Return a copy of a network with plain weights in place of parametrized ones, such as spectral norms."""
-    net = copy.deepcopy(net)
+    """Return a copy of a network with plain weights, by rows, in place of parametrized ones, such as spectral norms."""
+    net = copy.deepcopy(net).to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     for module in list(net.modules()):
         if parametrize.is_parametrized(module):
             weights = {name: getattr(module, name).detach() for name in module.parametrizations}  # type: ignore[union-attr]
