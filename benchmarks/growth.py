@@ -11,7 +11,8 @@ Protocol. Random uint8 images; each point is a process of its own with one threa
   evaluate  10^3 to 30,000 samples against as many images (8x8, features raw): seconds and peak memory
 
 The exponent is the slope of log seconds over log size at the three largest points, where constant costs are small. That
-of `size` is by pixels. Times are the least of `--repeats` in each process.
+of `size` is by pixels of a side. The peak includes the random images, which the same process writes. Times are the
+least of `--repeats` in each process.
 """
 
 from __future__ import annotations
@@ -163,7 +164,7 @@ def picture(table: dict[str, list[dict[str, float]]]) -> str:
         for part, points in table.items()
     }
     drawn = curve("log10 of seconds", lines, axis="log10 of images, pixels of a side, classes or samples", latest=False)
-    return drawn.replace("<svg ", f'<svg xmlns="http://www.w3.org/2000/svg" style="{LOOK}" ', 1) + "\n"
+    return str(drawn).replace("<svg ", f'<svg xmlns="http://www.w3.org/2000/svg" style="{LOOK}" ', 1) + "\n"
 
 
 def point(part: str, at: int, repeats: int) -> None:

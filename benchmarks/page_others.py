@@ -351,6 +351,27 @@ def speed() -> str:
     return markdown(heads, [(what, measured, target, *links[name]) for name, what, target, measured in rows])
 
 
+def growth() -> str:
+    of = read("growth")
+    names = {
+        "open": "first opening, by images",
+        "train": "4,096 training images of an opened source, by images",
+        "size": "a round of r3, by pixels of a side",
+        "classes": "a round of r3, by classes",
+        "evaluate": "`evaluate` by raw pixels, by samples",
+    }
+    rows = [
+        (
+            names[part],
+            ", ".join(f"{point['at']:,}: {point['seconds']:.3g}" for point in points),
+            f"{points[0]['megabytes']:,.0f} to {points[-1]['megabytes']:,.0f}",
+            f"{of['exponents'][part]:.2f}", of["work"][part],
+        )
+        for part, points in of["points"].items()
+    ]  # fmt: skip
+    return markdown(("", "seconds", "peak, MB", "exponent", "of the work"), rows)
+
+
 def _command(name: str) -> str:
     """Return the recorded command, without the folder."""
     return str(read(name)["command"]).removeprefix("python benchmarks/")
@@ -360,6 +381,6 @@ TABLES = {
     function.__name__: function
     for function in (
         density, density_bytes, flowgan, outliers, series, sound_words, sounds, genes, restore, tune, nash, intervals,
-        harden_chance, step_recipes, speed, solve, sentences, strokes,
+        harden_chance, step_recipes, speed, growth, solve, sentences, strokes,
     )
 }  # fmt: skip

@@ -100,7 +100,7 @@ def picture(title: str, table: dict[float, list[float]], seeds: list[int]) -> st
     """Percents over eps as SVG that stands alone, a line for each seed."""
     lines = {f"seed {seed}": [(eps, of[k]) for eps, of in table.items()] for k, seed in enumerate(seeds)}
     drawn = curve(title, lines, unit="%", axis="trained against eps")
-    return drawn.replace("<svg ", f'<svg xmlns="http://www.w3.org/2000/svg" style="{LOOK}" ', 1) + "\n"
+    return str(drawn).replace("<svg ", f'<svg xmlns="http://www.w3.org/2000/svg" style="{LOOK}" ', 1) + "\n"
 
 
 if __name__ == "__main__":
