@@ -120,6 +120,13 @@ def test_a_run_without_a_test_split_is_not_scored_on_its_training_examples_unask
     assert scores_of(report.run, split="all").tested_on == "48 images"
 
 
+def test_a_sentence_becomes_an_evaluation_of_the_runs_own_data(
+    classified: sparring.ClassificationReport, data: Path
+) -> None:
+    solution = sparring.solve(f"how accurate is {classified.run}/", plan=True)
+    assert solution.commands == (f"sparring evaluate {classified.run}/ --data {data}",)
+
+
 @pytest.mark.slow
 def test_a_regressor_of_a_table(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)

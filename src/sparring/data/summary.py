@@ -7,6 +7,8 @@ from sparring.engine.errors import SparringError
 
 MAX_CLASSES = 6
 """Classes that the line names."""
+MAX_REASONS = 5
+"""Reasons for which something is skipped, in notes."""
 
 
 def summary(report: SourceReport) -> str:
@@ -19,6 +21,17 @@ def summary(report: SourceReport) -> str:
         most = "all" if len(report.skipped) == 1 else f"{len(names):,}"
         parts.append(f'{left:,} of {left + report.used:,} left out: {most} "{reason}" (as {names[0]})')
     return printable("; ".join(parts))
+
+
+def skipped_notes(report: SourceReport) -> list[str]:
+    """Return a note on each reason for which parts of the source are skipped, the most frequent first."""
+    reasons = sorted(report.skipped.items(), key=lambda pair: -len(pair[1]))
+    notes = [
+        f"skipped: {len(names):,}: {reason} ({names[0]}{', ...' if len(names) > 1 else ''})"
+        for reason, names in reasons[:MAX_REASONS]
+    ]
+    more = sum(len(names) for _, names in reasons[MAX_REASONS:])
+    return [*notes, *([f"skipped: {more:,} for other reasons"] if more else [])]
 
 
 def printable(text: str) -> str:

@@ -20,12 +20,11 @@ from sparring.data.images.shape import MOSTLY, parse_size
 from sparring.data.open import open_source
 from sparring.data.read_keywords import read_options
 from sparring.data.reader_api import ReadOptions
+from sparring.data.summary import skipped_notes
 from sparring.engine.data_spec import ImageSpec
 from sparring.engine.errors import UsageError, did_you_mean
 from sparring.measure.classifier.alternatives import MAX_ROWS
 
-MAX_REASONS = 5
-"""Reasons for skipped rows in the notes."""
 MAX_SIDE = 1024
 """Pixels: images of one size up to this are attacked as they are."""
 MAX_CLASSES = 20
@@ -95,7 +94,7 @@ def select(target: Target, data: Dataset, count: int, seed: int, unit: str, devi
         description=f"{len(idx):,} {split}{unit}",
         lengths=None if part.lengths is None else part.lengths[idx],
         target_classes=len(classes),
-        notes=[*data.report.emptied, *data.notes, *skipped_notes(data)],
+        notes=[*data.report.emptied, *data.notes, *skipped_notes(data.report)],
     )
 
 
@@ -110,17 +109,6 @@ def class_order_note(target: Target, names: Sequence[str]) -> list[str]:
         return []
     more = f", ... ({len(names):,} in all)" if len(names) > MAX_CLASSES else ""
     return [f"the model's outputs are taken for the classes in this order: {', '.join(names[:MAX_CLASSES])}{more}"]
-
-
-def skipped_notes(data: Dataset) -> list[str]:
-    """Return a note on each reason for which parts of the source are skipped, the most frequent first."""
-    reasons = sorted(data.skipped.items(), key=lambda pair: -len(pair[1]))
-    notes = [
-        f"skipped: {len(names):,}: {reason} ({names[0]}{', ...' if len(names) > 1 else ''})"
-        for reason, names in reasons[:MAX_REASONS]
-    ]
-    more = sum(len(names) for _, names in reasons[MAX_REASONS:])
-    return [*notes, *([f"skipped: {more:,} for other reasons"] if more else [])]
 
 
 def class_numbers(labels: Sequence[str], known: Sequence[str], model: str) -> list[int]:

@@ -10,17 +10,16 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from sparring.commands.attacking.selection import skipped_notes
 from sparring.commands.evaluating.inputs import EvaluationRequest
 from sparring.commands.evaluating.row_views import OnProgress
-from sparring.commands.private.diagnosis import is_own
 from sparring.commands.regressing.parts import numbers_of
 from sparring.commands.reporting.progress import Progress
-from sparring.commands.training.run_settings import open_run_data
+from sparring.commands.training.run_settings import is_own, open_run_data
 from sparring.data.dataset import Dataset
 from sparring.data.labels import labels_as
 from sparring.data.open import open_source
 from sparring.data.reader_api import ReadOptions
+from sparring.data.summary import skipped_notes
 from sparring.engine.data_spec import ImageSpec
 from sparring.engine.errors import UsageError
 from sparring.engine.run_folder import Run
@@ -80,7 +79,7 @@ def answer_scores(
     return AnswerScores(
         str(run.path), str(data.report.source), f"{len(idx):,} {split}{data.report.unit}", classes, numbers,
         None if classes else model.recipe.coverage,
-        (*data.notes, *skipped_notes(data), *(trained_on if own and split != "test " else [])),
+        (*data.notes, *skipped_notes(data.report), *(trained_on if own and split != "test " else [])),
     )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from sparring.commands.private.options import is_private_run, ledger_of
-from sparring.commands.training.run_settings import command_to_continue, recipe_of
+from sparring.commands.training.run_settings import command_to_continue, is_own, recipe_of
 from sparring.engine.errors import UsageError
 from sparring.engine.run_folder import Run
 from sparring.measure.diagnostics.finding import Finding
@@ -46,11 +46,3 @@ def check_evaluation(path: object, data: str | Path | None) -> None:
             f"epsilon {spent.epsilon:g} would not cover these scores. Name rows that are public: sparring evaluate RUN "
             "--data SOURCE"
         )
-
-
-def is_own(run: Run, data: str | Path | None) -> bool:
-    """Return whether `data` is the source that the run was trained on, as None is."""
-    if data is None:
-        return True
-    source = run.settings["data"]["source"] if run.exists else None
-    return source is not None and (str(data) == source or Path(data).resolve() == Path(source).resolve())

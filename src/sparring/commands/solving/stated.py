@@ -9,6 +9,7 @@ from pathlib import Path
 
 from sparring.commands.solving.lexicon import KINDS, OTHER, PREDICT
 from sparring.commands.solving.mentions import PICTURES
+from sparring.commands.solving.parts import USES
 from sparring.commands.solving.reading import Reading
 from sparring.commands.solving.task import Ask, Decision, Unclear, refuse
 from sparring.data.files.archive import suffix
@@ -79,7 +80,7 @@ def state(reading: Reading, flags: Overrides, ask: Ask = refuse) -> Stated:
         candidates = samples or sources[:-1]
         model = Decision(next(iter(candidates), None), "the samples that the text names", "text", "--model")
         sources = [source for source in sources if source not in candidates]
-    has_own = name in (*NEEDS_MODEL, "evaluate") and not sources and flags.source is None
+    has_own = name in USES["model"] and not sources and flags.source is None
     known = _training_data(model.value) if has_own else None
     source = known or _source(sources, flags, ask, reading)
     if name in NEEDS_MODEL and model.value is None:

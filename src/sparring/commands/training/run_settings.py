@@ -266,6 +266,14 @@ def open_run_data(run: Run, on_progress: Callable[[int, int], None] = lambda don
     return as_trained(run, data)
 
 
+def is_own(run: Run, data: str | Path | None) -> bool:
+    """Return whether `data` is the source that the run was trained on, as None is."""
+    if data is None:
+        return True
+    source = run.settings["data"]["source"] if run.exists else None
+    return source is not None and (str(data) == source or Path(data).resolve() == Path(source).resolve())
+
+
 def as_trained(run: Run, data: Dataset) -> Dataset:
     """Return `data` with the labels that the run was given."""
     settings = saved_settings(run)
