@@ -283,7 +283,7 @@ class SampleFlags:
     n: Annotated[int, arg(aliases=("-n",), metavar="N")] = 64
     """Number of samples."""
     out: Annotated[str | None, arg(metavar="PATH", help_behavior_hint="(default: a grid in the run folder)")] = None
-    """NAME.png: a grid; NAME.npz: an array `arr_0`, uint8 NHWC; NAME.csv: rows of a table; else a folder."""
+    """NAME.png: a grid (plots of series, spectrograms); NAME.npz: an array; NAME.csv: rows; else a folder."""
     seed: Seed = 0
     """Random seed; sample k depends on (seed, k) alone."""
     label: Annotated[str | None, arg(metavar="CLASS", help_behavior_hint="(default: as often as in the data)")] = None

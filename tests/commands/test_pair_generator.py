@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from speaking import speak
 from tests.conftest import Cli
 from tests.data.test_pairs import draw
@@ -43,7 +44,9 @@ def test_samples_are_files_of_one_name_that_are_read_as_pairs_again(run: Path, t
     assert len(pairs.split(None)) == 6
     arrays = np.load(sparring.sample(run, 3, label="low", out=tmp_path / "x.npz"))  # type: ignore[arg-type]
     with pytest.raises(sparring.UsageError, match="samples of pairs are written as a folder without"):
-        sparring.sample(run, out=tmp_path / "x.png")
+        sparring.sample(run, out=tmp_path / "x.csv")
+    with Image.open(sparring.sample(run, 9, label="low", out=tmp_path / "x.png")) as image:  # type: ignore[arg-type]
+        assert image.width > image.height  # both halves, side by side
     assert arrays["first"].dtype == np.int16 and arrays["second"].shape == (3, 8, 8, 1)
 
 

@@ -6,12 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from sparring.commands.sample import sample
 from sparring.commands.train import train
 from sparring.engine.errors import UsageError
 from sparring.models.load import load
 from sparring.recipes.generators.r3 import R3
+from sparring.report.series_grid import PANEL
 
 TINY = {"width": 6, "latent_dim": 4, "batch_size": 8}
 
@@ -36,6 +38,9 @@ def test_prices_are_generated_at_any_length(tmp_path: Path) -> None:
     assert all(float(cell) > 0 for line in lines[1:] for cell in line.split(",")[2:])
     with np.load(sample(run.path, 5, out=tmp_path / "a.npz")) as file:  # type: ignore[arg-type]
         assert file["arr_0"].shape == (5, 2, 16)
+    with Image.open(sample(run.path, 5, out=tmp_path / "a.png")) as image:  # type: ignore[arg-type]
+        assert image.size == (3 * PANEL[0], 2 * PANEL[1])
+        assert len(np.unique(np.asarray(image)[-PANEL[1] :, -PANEL[0] :])) == 1  # five plots of six
     with pytest.raises(UsageError, match="--steps must be from 1 to"):
         sample(run.path, 3, steps=0)
 
@@ -68,3 +73,7 @@ def test_labelled_arrays_condition_the_generator(tmp_path: Path) -> None:
     model = load(run.path)
     assert model.conditional and model.label("1") == 1
     assert not np.array_equal(*(next(iter(model.samples(3, label=k))) for k in (0, 1)))
+    with Image.open(sample(run.path, 6, out=tmp_path / "a.png")) as image:  # type: ignore[arg-type]
+        assert image.width == 2 * PANEL[0]  # a column for each class
+    lines = sample(run.path, 2, label="1").read_text().splitlines()  # type: ignore[union-attr]
+    assert lines[0].endswith(",class") and all(line.endswith(",1") for line in lines[1:])

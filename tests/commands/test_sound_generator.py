@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from tests.conftest import Cli
 from tests.kinds import write_words
 
@@ -59,7 +60,9 @@ def test_one_word_and_arrays_and_other_files(run: Path, tmp_path: Path) -> None:
     with pytest.raises(sparring.UsageError, match=r"holds other files \(mine.wav\)"):
         sparring.sample(run, 3, out=tmp_path / "other")
     with pytest.raises(sparring.UsageError, match="samples of recordings are written as a folder"):
-        sparring.sample(run, 3, out=tmp_path / "x.png")
+        sparring.sample(run, 3, out=tmp_path / "x.csv")
+    with Image.open(sparring.sample(run, 6, out=tmp_path / "x.png")) as image:  # type: ignore[arg-type]
+        assert np.asarray(image).std() > 1  # spectrograms
 
 
 def test_settings_of_images_are_refused(words: Path, quick: Cli) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from sparring.commands.sample import sample
 from sparring.commands.train import train
 from sparring.engine.errors import UsageError
 from sparring.models.load import load
@@ -31,11 +32,15 @@ def test_arrays_of_genes_are_generated_by_class(tmp_path: Path) -> None:
     assert model.conditional
     low, high = (np.concatenate(list(model.samples(200, label=k))) for k in (0, 1))
     assert low.shape == (200, 80) and 50 < (high - low).mean() < 150
+    header, *lines = sample(run.path, 30).read_text().splitlines()  # type: ignore[union-attr]
+    assert header.endswith(",g79,kind") and {line[-1] for line in lines} == {"a", "b"}
+    again = train(tmp_path / "run" / "samples-0.csv", R3(**TINY), images=16, out=tmp_path / "again", label="kind")
+    assert load(again.path).conditional
 
 
 def test_tables_of_more_rows_than_columns_are_refused(tmp_path: Path) -> None:
     source = write_arrays(tmp_path / "genes.csv", columns=5)
     with pytest.raises(
-        UsageError, match=r"more columns than rows; this one has 48 rows and 5 columns: take --recipe arf"
+        UsageError, match=r"more columns than rows; this one has 48 rows and 5 columns: take --recipe arf or tabular_r3"
     ):
         train(source, R3(**TINY), images=80, out=tmp_path / "run", label="kind")

@@ -15,19 +15,15 @@ from torch import nn
 
 from sparring.commands.predict import open_like
 from sparring.commands.reporting.progress import Progress
-from sparring.commands.sample import formats_of
 from sparring.commands.sampling.folder import write_folder, write_new
+from sparring.commands.sampling.formats import csv_of, formats_of
 from sparring.data.dataset import Dataset
 from sparring.data.labels import labels_as
-from sparring.data.tables.formula_guard import guard
-from sparring.data.tables.write_cells import file_table
 from sparring.engine.atomic_io import atomic_replace, explain_os_errors
-from sparring.engine.data_spec import TableSpec
 from sparring.engine.errors import UsageError
 from sparring.models.capabilities import Encoder, Model, Obfuscates
 from sparring.models.classifier import chunks_of
 from sparring.models.load import load_capable, saved_capabilities
-from sparring.report.format import csv_text
 
 FORMATS = (".npy", ".npz")
 
@@ -118,7 +114,7 @@ def _replaced(
     model = load_capable(run, Obfuscates)
     spec: Any = model.spec
     suffixes = formats_of(spec)
-    path = Path(out) if out is not None else Path(f"obfuscated{suffixes[-1] if '' in suffixes else suffixes[0]}")
+    path = Path(out) if out is not None else Path(f"obfuscated{'' if '' in suffixes else suffixes[0]}")
     if path.suffix.lower() not in suffixes or path.suffix.lower() == ".png":
         known = ", ".join(suffix or "a folder" for suffix in suffixes if suffix != ".png")
         raise UsageError(f"--out {path}: {spec.plural} are written as {known}")
@@ -130,21 +126,11 @@ def _replaced(
     if not path.suffix:
         path = write_folder(spec, iter([rows]), words, path, f"obfuscated by {Path(run).resolve().name}")
     elif path.suffix.lower() == ".csv":
-        path = write_new(path, _table_text(spec, rows, data).encode())
+        path = write_new(path, csv_of(spec, rows, words).encode())
     else:
         with explain_os_errors(path), atomic_replace(path) as temporary, temporary.open("wb") as file:
             np.savez(file, **_arrays("examples", rows, data))  # type: ignore[arg-type]
     return Obfuscated(path, len(data), data.report.unit, data.skipped, data.notes)
-
-
-def _table_text(spec: TableSpec, rows: NDArray[Any], data: Dataset) -> str:
-    """Return rows as the text of a csv file, with the classes that the source has."""
-    table = file_table(spec, rows)
-    if not (data.labels >= 0).any():
-        return csv_text(table.header, table.rows)
-    words = [guard(name) for name in (*data.spec.classes, "")]
-    lines = ([*cells, words[k]] for cells, k in zip(table.rows, data.labels.tolist(), strict=True))
-    return csv_text([*table.header, guard(spec.target)], lines)
 
 
 def _opened(model: Model, source: str | Path, **options: Any) -> Dataset:

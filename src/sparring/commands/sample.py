@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import copy
-import io
 import itertools
+import math
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import singledispatch
 from pathlib import Path
@@ -22,14 +22,13 @@ from sparring.commands.reporting.progress import Progress
 from sparring.commands.restoring.picture import read_mask
 from sparring.commands.sampling.conditions import Condition, parse_condition, parse_conditions, with_conditions
 from sparring.commands.sampling.folder import words_of, write_folder, write_new
+from sparring.commands.sampling.formats import FORMATS, csv_of, formats_of, npz_of
 from sparring.commands.sampling.impute import impute
-from sparring.commands.training.callbacks import MAX_CLASS_COLUMNS
 from sparring.data.open import guess_kind, open_source
 from sparring.data.reader_api import ReadOptions
-from sparring.data.tables.write_cells import file_table
-from sparring.engine.data_spec import AudioSpec, DataSpec, ImageSpec, PairSpec, SeriesSpec, TableSpec
+from sparring.engine.data_spec import DataSpec, ImageSpec, PairSpec, TableSpec
 from sparring.engine.errors import UsageError
-from sparring.engine.image_io import grid, png, with_header
+from sparring.engine.image_io import grid, png
 from sparring.engine.seeds import check_seed
 from sparring.models.capabilities import Sampler
 from sparring.models.completion import WHO_COMPLETES, Fills, complete
@@ -39,11 +38,10 @@ from sparring.models.given_half import HalfInference
 from sparring.models.hub import results_folder
 from sparring.models.load import load_capable
 from sparring.report.format import csv_text
+from sparring.report.pictures import MAX_CLASS_COLUMNS, picture, picture_by_class
 
 MOST_IN_GRID = 4096
 MAX_STEPS = 10_000_000
-FORMATS = {".png": ".png (a grid)", ".npz": ".npz (an array)", ".csv": ".csv", "": "a folder without a suffix"}
-"""How suffixes of --out are described."""
 MAX_LISTED = 10
 """Most fills whose log-probabilities are printed."""
 
@@ -77,9 +75,11 @@ def sample(
 ) -> Path | Completion:
     """Write `n` samples of `run`: a grid (`*.png`), an array (`*.npz`, `arr_0` uint8 NHWC), or a folder of PNGs.
 
-    Rows of a table become a `.csv`; series one in long form, with a line for each step of each window. `steps` is the
-    length of series, which may be longer than those of the training. Recordings become a folder of wav files, named
-    WORD_NUMBER.wav where they have words, and pairs a folder with one for each half, whose files have the same names.
+    Rows of a table become a `.csv`; series one in long form, with a line for each step of each window. A column holds
+    the class, where samples have one. `steps` is the length of series, which may be longer than those of the training.
+    Recordings become a folder of wav files, named WORD_NUMBER.wav where they have words, and pairs a folder with one
+    for each half, whose files have the same names. A `*.png` holds plots of series, spectrograms of recordings, and the
+    grids of both halves of pairs.
 
     Sample k depends on (`seed`, k) alone. `label` asks for one class by name; `checkpoint` ("best", "last" or its
     image) for the weights of then. `truncation` T cuts the noise off at -T and T, where the recipe was made for it
@@ -110,12 +110,10 @@ def sample(
     about = ", ".join([f"run {results_folder(run).resolve().name}, seed {seed}", *described])
     if (given, mask) != (None, None):
         filled = _fills(model, given, mask, n, seed, label)
-        path = _write(model.spec, iter([filled.rows]), out, about, grid)
+        path = _write(model.spec, iter([filled.rows]), itertools.repeat(""), out, about, grid)
         return Completion(path, filled.log_probabilities, filled.exact, filled.notes)
-    samples = model.samples(n, seed, selected)
-    if not out.suffix:
-        return write_folder(model.spec, samples, words_of(model, n, seed, selected), out, about)
-    return _write(model.spec, samples, out, about, lambda rows: _grid(model, rows, seed, label))
+    samples, words = model.samples(n, seed, selected), words_of(model, n, seed, selected)
+    return _write(model.spec, samples, words, out, about, lambda rows: _grid(model, rows, seed, label))
 
 
 def _place(spec: DataSpec, run: Path, out: str | Path | None, n: int, name: Sequence[str]) -> Path:
@@ -202,37 +200,6 @@ def _(spec: PairSpec, model: Any, requested: Conditions) -> tuple[Any, str | int
     return HalfInference.fit(model, half).of(data[np.arange(1)]), None, None
 
 
-@singledispatch
-def formats_of(spec: DataSpec) -> tuple[str, ...]:
-    """Return the suffixes of files that hold samples, the default first; an empty one is a folder."""
-    return (".npz",)
-
-
-@formats_of.register
-def _(spec: ImageSpec) -> tuple[str, ...]:
-    return (".png", ".npz", "")
-
-
-@formats_of.register
-def _(spec: TableSpec) -> tuple[str, ...]:
-    return (".csv", ".npz")
-
-
-@formats_of.register
-def _(spec: PairSpec) -> tuple[str, ...]:
-    return ("", ".npz")
-
-
-@formats_of.register
-def _(spec: AudioSpec) -> tuple[str, ...]:
-    return ("", ".npz")
-
-
-@formats_of.register
-def _(spec: SeriesSpec) -> tuple[str, ...]:
-    return (".csv", ".npz")
-
-
 def lengthened(model: Any, steps: int) -> Any:
     """Return a generator of series of this many steps; raise UsageError where it has one length alone."""
     if not isinstance(model, GeneratorModel) or not hasattr(model.generator, "length"):
@@ -244,37 +211,22 @@ def lengthened(model: Any, steps: int) -> Any:
     return replace(model, generator=generator, spec=replace(model.spec, length=steps))
 
 
-@singledispatch
-def csv_of(spec: Any, rows: NDArray[Any]) -> str:
-    """Return samples as the text of a csv file: a line for each row of a table."""
-    table = file_table(spec, rows)
-    if table.guarded:
-        Progress().info(f"note: {table.guarded} different cells begin like a formula: an apostrophe stands before them")
-    return csv_text(table.header, table.rows)
-
-
-@csv_of.register
-def _(spec: SeriesSpec, rows: NDArray[Any]) -> str:
-    """Return series in long form: the numbers of window and step, then the channels."""
-    lines = (
-        [str(window), str(step), *(np.format_float_positional(value, trim="-") for value in values)]
-        for window, row in enumerate(rows)
-        for step, values in enumerate(row.T)
-    )
-    return csv_text(["window", "step", *spec.channels], lines)
-
-
 def _write(
-    spec: Any, samples: Iterator[NDArray[Any]], out: Path, about: str, picture: Callable[[NDArray[Any]], Image.Image]
+    spec: Any,
+    samples: Iterator[NDArray[Any]],
+    words: Iterable[str],
+    out: Path,
+    about: str,
+    draw: Callable[[NDArray[Any]], Image.Image],
 ) -> Path:
-    """Write samples in the format of `out`; return the path."""
+    """Write samples, of the classes `words`, in the format of `out`; return the path."""
     suffix = out.suffix.lower()
     if not suffix:
-        return write_folder(spec, samples, itertools.repeat(""), out, about)
+        return write_folder(spec, samples, words, out, about)
     rows = np.concatenate(list(samples))
     if suffix == ".csv":
-        return write_new(out, csv_of(spec, rows).encode())
-    return write_new(out, _npz(rows) if suffix == ".npz" else png(picture(rows), about))
+        return write_new(out, csv_of(spec, rows, words).encode())
+    return write_new(out, npz_of(rows) if suffix == ".npz" else png(draw(rows), about))
 
 
 def _fills(
@@ -301,25 +253,15 @@ def _name_part(setting: tuple[str, object]) -> str:
     return text if name == "checkpoint" else f"{name}-{text}"
 
 
-def _npz(rows: NDArray[Any]) -> bytes:
-    """Return the content of a .npz file: `arr_0`, or an array for each half of pairs."""
-    content = io.BytesIO()
-    arrays: dict[str, Any] = {name: rows[name] for name in rows.dtype.names or ()} or {"arr_0": rows}
-    np.savez(content, **arrays)
-    return content.getvalue()
-
-
-def _grid(model: Any, pixels: NDArray[Any], seed: int, label: str | int | None) -> Image.Image:
+def _grid(model: Any, rows: NDArray[Any], seed: int, label: str | int | None) -> Image.Image:
     """Return a grid of samples; where they are of several classes, one column for each, in the order of the samples."""
     classes = model.label_names if model.conditional and not model.vectors else ()
     if label is not None or not 1 < len(classes) <= MAX_CLASS_COLUMNS:
-        return grid(pixels)
-    y = model.draw_inputs(range(len(pixels)), seed)[1].numpy()
-    columns = [pixels[y == k] for k in range(len(classes))]
-    table = np.zeros((max(map(len, columns)), len(classes), *pixels.shape[1:]), np.uint8)
-    for k, column in enumerate(columns):
-        table[: len(column), k] = column
-    return with_header(grid(table.reshape(-1, *pixels.shape[1:]), len(classes)), classes)
+        shown = picture(model.spec, rows, math.ceil(len(rows) ** 0.5))
+    else:
+        shown = picture_by_class(model.spec, rows, model.draw_inputs(range(len(rows)), seed)[1].numpy(), classes)
+    assert shown is not None  # formats_of offers no picture of kinds without one
+    return shown
 
 
 def to_text(result: Path | Completion) -> str:

@@ -1,4 +1,4 @@
-"""Draw series as a grid of small line plots, for the frames of a training."""
+"""Draw series as a grid of small line plots."""
 
 from __future__ import annotations
 
@@ -16,12 +16,14 @@ COLOURS = ("#1f6fb2", "#d1662f", "#3a8a4d", "#8a4fa3", "#7a6a2f")
 
 
 def series_grid(rows: NDArray[Any], columns: int) -> Image.Image:
-    """Return plots of series `[N, C, T]`, each channel from its smallest to its largest value."""
+    """Return plots of series `[N, C, T]`, each channel from its smallest to its largest value. NaN alone: empty."""
     width, height = PANEL
     lines = -(-len(rows) // columns)
     image = Image.new("RGB", (columns * width, lines * height), "white")
     draw = ImageDraw.Draw(image)
     for k, row in enumerate(rows):
+        if np.isnan(row).all():
+            continue
         left, top = k % columns * width, k // columns * height
         draw.rectangle((left, top, left + width - 1, top + height - 1), outline="#e4e4e4")
         for values, colour in zip(row, COLOURS, strict=False):

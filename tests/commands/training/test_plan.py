@@ -20,7 +20,7 @@ CPU = Hardware(torch.device("cpu"), bf16=False)
 def test_a_short_training_of_photos_says_what_to_expect_and_how_long_is_enough() -> None:
     plan = Plan.of(7_296, 32, minutes=2.0, speed=62.0)
     assert plan.outlook(4_011, GENERATOR) == (
-        "1.8 passes over the data, 228 rounds: expect blurs; --minutes 5 gives 4 passes, 500 rounds"
+        "1.8 passes over the data, 228 rounds: expect rough samples; --minutes 5 gives 4 passes, 500 rounds"
     )
     by_count = Plan.of(7_296, 32)
     assert "--images 16000 gives 4 passes" in by_count.outlook(4_011, GENERATOR)

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from sparring.commands.exporting.model_card import CardRequest, model_card
-from sparring.commands.sample import formats_of, sample
+from sparring.commands.sample import sample
+from sparring.commands.sampling.formats import formats_of
 from sparring.engine.atomic_io import atomic_replace, explain_os_errors, remove, write
 from sparring.engine.errors import SparringError, UsageError
 from sparring.engine.run_folder import Run

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sparring.commands.obfuscating.parts import Parts
-from sparring.commands.training.callbacks import log_metrics, picture
+from sparring.commands.training.callbacks import log_metrics
 from sparring.commands.training.plan import Plan, PostTraining
 from sparring.commands.training.session import TrainingSession
 from sparring.data.loader import BatchLoader
@@ -15,6 +15,7 @@ from sparring.engine.checkpoint import check_finite
 from sparring.engine.loop import Callback, System
 from sparring.models.obfuscator import ObfuscatorModel
 from sparring.recipes.features.noisy_code import PLAYER
+from sparring.report.pictures import picture
 
 SHOWN = 16
 """Examples in a frame."""

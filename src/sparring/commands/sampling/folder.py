@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import singledispatch
 from pathlib import Path
 from typing import Any
@@ -38,11 +38,13 @@ def _(spec: AudioSpec, row: NDArray[Any], number: int, word: str, about: str) ->
     return name, wav(row[: max(int(sound_lengths(row[None])[0]), 1)], spec.rate, about)
 
 
-def words_of(model: Any, n: int, seed: int, label: Label | None) -> list[str]:
-    """Return the class of each sample; empty texts of a generator without classes."""
+def words_of(model: Any, n: int, seed: int, label: Label | None) -> Iterator[str]:
+    """Yield the class of each sample; empty texts of a generator without classes."""
     if not model.conditional or model.vectors:
-        return [""] * n
-    return [model.label_names[y] if y >= 0 else "" for y in model.draw_inputs(range(n), seed, label)[1].tolist()]
+        yield from [""] * n
+    else:
+        for y in model.draw_inputs(range(n), seed, label)[1].tolist():
+            yield model.label_names[y] if y >= 0 else ""
 
 
 @singledispatch

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from functools import singledispatch
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from torch import nn
 
 from sparring.commands.training.monitor import monitor
@@ -20,21 +18,17 @@ from sparring.data.dataset import Dataset
 from sparring.data.labels import labels_as
 from sparring.engine import dist
 from sparring.engine.checkpoint import check_finite
-from sparring.engine.data_spec import AudioSpec, DataSpec, ImageSpec, PairSpec, SeriesSpec
 from sparring.engine.device import Hardware
-from sparring.engine.image_io import beside, grid, to_uint8, with_header
+from sparring.engine.image_io import grid, to_uint8
 from sparring.engine.loop import Callback, System
 from sparring.engine.run_folder import Run
 from sparring.measure.diagnostics.gan_diagnostics import SCORE
 from sparring.models.generator import GeneratorModel
-from sparring.nets.mel_codec import to_pictures
-from sparring.report.series_grid import series_grid
+from sparring.report.pictures import MAX_CLASS_COLUMNS, picture
 
 GRID_SAMPLES = 64
 """Samples in a frame, of fixed noise."""
 GRID_COLUMNS = 8
-MAX_CLASS_COLUMNS = 16
-"""Largest number of classes that get a column each."""
 HELD_OUT_EXAMPLES = 1000
 """Held-out examples that are classified at each checkpoint, for the curve alone: nothing is selected by it."""
 VALIDATION_EXAMPLES = 10_000
@@ -63,37 +57,6 @@ def generator_callbacks(
         Callback(plan.show_every, frame_saver(session.run, model, data)),
         save_checkpoints(session, plan, system, model, measure, SCORE),
     ]
-
-
-@singledispatch
-def picture(spec: DataSpec, rows: NDArray[Any], columns: int, names: Sequence[str] = ()) -> Image.Image | None:
-    """Return a grid of stored rows `[N, ...]`, with `names` above its columns; None of data without one."""
-    return None
-
-
-@picture.register
-def _(spec: ImageSpec, rows: NDArray[Any], columns: int, names: Sequence[str] = ()) -> Image.Image:
-    return with_header(grid(rows, columns), names) if names else grid(rows, columns)
-
-
-@picture.register
-def _(spec: SeriesSpec, rows: NDArray[Any], columns: int, names: Sequence[str] = ()) -> Image.Image:
-    return with_header(series_grid(rows, columns), names) if names else series_grid(rows, columns)
-
-
-@picture.register
-def _(spec: AudioSpec, rows: NDArray[Any], columns: int, names: Sequence[str] = ()) -> Image.Image:
-    """Return log-mel spectrograms, low frequencies at the bottom."""
-    pixels = np.ascontiguousarray(to_pictures(spec, rows)[:, ::-1])
-    return with_header(grid(pixels, columns), names) if names else grid(pixels, columns)
-
-
-@picture.register
-def _(spec: PairSpec, rows: NDArray[Any], columns: int, names: Sequence[str] = ()) -> Image.Image | None:
-    """Return the grids of both halves side by side."""
-    grids = [picture(half, part, columns, names) for half, part in spec.by_half(rows)]
-    shown = [each for each in grids if each is not None]
-    return beside(shown) if shown else None
 
 
 def frame_saver(run: Run, model: GeneratorModel, data: Dataset | None) -> Callable[[int, Mapping[str, float]], None]:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import io
+import itertools
+import math
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
-from sparring.commands.sample import csv_of, formats_of
+from sparring.commands.sampling.formats import csv_of, formats_of, npz_of
 from sparring.engine.errors import UsageError
 from sparring.engine.image_io import grid, png, webp
+from sparring.report.pictures import picture
 
 FRAME_MS = 50
 """Duration of a frame of a film, in milliseconds."""
@@ -31,12 +32,12 @@ def download_of(spec: Any, rows: NDArray[Any], suffix: str, about: str, *, film:
     if suffix not in formats(spec):
         raise UsageError(f"samples of {spec.plural} are written as {', '.join(formats(spec))}: choose one of these")
     if suffix == ".csv":
-        return csv_of(spec, rows).encode(), TYPES[suffix]
+        return csv_of(spec, rows, itertools.repeat("", len(rows))).encode(), TYPES[suffix]
     if suffix == ".png":
-        return png(grid(rows), about), TYPES[suffix]
+        shown = picture(spec, rows, math.ceil(len(rows) ** 0.5))
+        assert shown is not None  # `formats` offers no picture of kinds without one
+        return png(shown, about), TYPES[suffix]
     if suffix == ".webp":
         frames = [grid(row[None]) for row in rows] if film else [grid(rows)]
         return webp(frames, about, FRAME_MS), TYPES[suffix]
-    content = io.BytesIO()
-    np.savez(content, arr_0=rows)
-    return content.getvalue(), TYPES[suffix]
+    return npz_of(rows), TYPES[suffix]
