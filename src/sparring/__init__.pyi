@@ -75,6 +75,7 @@ from sparring.recipes.generators.mst import MST as MST
 from sparring.recipes.generators.r3 import R3 as R3
 from sparring.recipes.generators.s3gan import S3GAN as S3GAN
 from sparring.recipes.generators.strokes import Strokes as Strokes
+from sparring.recipes.generators.tabular_r3 import TabularR3 as TabularR3
 from sparring.recipes.semi_supervised.consistent import Consistent as Consistent
 from sparring.recipes.semi_supervised.improved import Improved as Improved
 from sparring.recipes.supervised.scattering import ScatteringRecipe as ScatteringRecipe

@@ -16,8 +16,6 @@ from torch import Tensor
 
 from sparring.nets.tree_odds import SizedByData, TreeOdds
 
-MAX_LOG_ODDS = 5.0
-"""Bound of the log-odds by which a candidate is selected."""
 SMOOTHING = 0.01
 """Rows that a leaf is given, spread over all codes, where the leaf of a given row is looked for."""
 
@@ -85,11 +83,7 @@ class LeafTables(SizedByData):
         code, filled = self._codes(leaf, parts[:, 1 : 1 + len(self.positions)])
         v = parts[:, 1 + len(self.positions) :]
         if self.candidates > 1:
-            odds = self.judge(self.ranks[code + self.first[:-1]]).clamp(-MAX_LOG_ODDS, MAX_LOG_ODDS).double().exp()
-            sums = odds.view(len(z), -1).cumsum(1)
-            selected = (sums <= uniform[:, -1:] * sums[:, -1:]).sum(1) + self.candidates * torch.arange(
-                len(z), device=z.device
-            )
+            selected = self.judge.select(self.ranks[code + self.first[:-1]], uniform[:, -1:])
             code, filled, v = code[selected], filled[selected], v[selected]
         return self._rows(code, filled, v).to(z.dtype)
 

@@ -8,6 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+MAX_LOG_ODDS = 5.0
+"""Bound of the log-odds by which a sample is selected from candidates."""
+
 
 class SizedByData(nn.Module):
     """A module whose buffers take the sizes of what is loaded into them."""
@@ -44,9 +47,23 @@ class TreeOdds(SizedByData):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the log-odds."""
+        if not len(self.feature):
+            return x.new_zeros(len(x))
         node = torch.zeros(len(self.feature), len(x), dtype=torch.int64, device=x.device)
         for _ in range(int(self.depth)):
             feature = self.feature.gather(1, node)
             goes_left = x.T.gather(0, feature) <= self.threshold.gather(1, node)
             node = torch.where(goes_left, self.left.gather(1, node), self.right.gather(1, node))
         return self.value.gather(1, node).sum(0)
+
+    def select(self, x: Tensor, uniform: Tensor) -> Tensor:
+        """Return the row numbers `[B]` of one of each K consecutive rows of `x` `[B K, C]`, drawn by their odds.
+
+        `uniform` `[B, 1]` is in [0, 1). Sampling-importance resampling (Rubin 1987).
+        """
+        count, candidates = len(uniform), len(x) // max(len(uniform), 1)
+        odds = self(x).clamp(-MAX_LOG_ODDS, MAX_LOG_ODDS).double().exp()
+        sums = odds.view(count, candidates).cumsum(1)
+        first = candidates * torch.arange(count, device=x.device)
+        selected: Tensor = (sums <= uniform * sums[:, -1:]).sum(1).clamp(max=candidates - 1) + first
+        return selected

@@ -81,6 +81,9 @@ RECIPES: dict[str, Entry] = {
     "arf": _generator("arf", "ARF", "default for tables: adversarial random forests (Watson et al. 2023)")._replace(
         kinds=("table",)
     ),
+    "tabular_r3": _generator("tabular_r3", "TabularR3", "r3's game on tables: choices and ranks")._replace(
+        kinds=("table",)
+    ),
     "made": _density(
         "masked_autoencoder", "MADERecipe", "density of binary images: a masked perceptron (Germain et al. 2015)"
     ),

@@ -89,6 +89,15 @@ class FitsParts(Protocol):
 
 
 @runtime_checkable
+class FitsLast(Protocol):
+    """A recipe whose trained generator has a part that is fitted after the game."""
+
+    def fit_last(self, generator: nn.Module, data: IndexedDataset, seed: int) -> None:
+        """Fit this part of the averaged generator, in eval mode, to the training rows."""
+        ...
+
+
+@runtime_checkable
 class GANRecipe(GeneratorRecipe, Protocol):
     """A recipe whose generator turns noise of a chosen dimension into samples by one forward pass."""
 

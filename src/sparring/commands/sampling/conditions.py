@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
+from sparring.commands.sampling.rejection import Bound, rejecting
 from sparring.data.tables.cells import to_number
 from sparring.data.tables.dates import to_days
 from sparring.data.tables.number_forms import parse
@@ -62,10 +63,16 @@ def parse_condition(text: str, spec: TableSpec, flag: str) -> Condition:
 
 
 def with_conditions(model: GeneratorModel, conditions: Sequence[Condition], flag: str) -> GeneratorModel:
-    """Return the model of the rows that meet all conditions, exactly; raise UsageError where there are none."""
+    """Return the model of the rows that meet all conditions; raise UsageError where there are none.
+
+    Leaves of forests are conditioned exactly, by Bayes' rule. Of other generators of whole tables rows are rejected.
+    """
     net = model.generator
-    if not isinstance(net, LeafTables):
+    if not model.spec.is_whole:
         raise UsageError(f"{flag}: {model.recipe.name} cannot be conditioned on columns; --recipe arf can")
+    if not isinstance(net, LeafTables):
+        text = ", ".join(f"{c.column}{c.relation}{c.value}" for c in conditions)
+        return rejecting(model, [_bound(c, model.spec, flag) for c in conditions], f"{flag} {text}")
     low, high = net.low.clone(), net.high.clone()
     weights = torch.ones_like(low)
     for condition in conditions:
@@ -76,6 +83,19 @@ def with_conditions(model: GeneratorModel, conditions: Sequence[Condition], flag
         text = ", ".join(f"{c.column}{c.relation}{c.value}" for c in conditions)
         raise UsageError(f"{flag} {text}: no training row is near these values: drop or widen a condition")
     return replace(model, generator=given)
+
+
+def _bound(condition: Condition, spec: TableSpec, flag: str) -> Bound:
+    """Return a condition as what generated cells are compared with."""
+    k = next(k for k, column in enumerate(spec.columns) if column.name == condition.column)
+    column = spec.columns[k]
+    try:
+        words = _allowed_words(condition, column) > 0 if column.categories else None
+        gap = words is not None or is_gap(condition.value)
+        value = np.nan if gap else number_in(column, condition.value)
+    except ValueError as error:
+        raise UsageError(f"{flag} {condition.column}{condition.relation}{condition.value}: {error}") from None
+    return Bound(k, condition.relation, value, words, column.form.step if column.form else float(column.is_integer))
 
 
 def _of_learnt(condition: Condition, spec: TableSpec) -> list[Condition]:

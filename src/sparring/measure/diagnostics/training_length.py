@@ -54,7 +54,7 @@ class Enough:
         return int(max(self.rounds * length.batch_size, by_passes))
 
 
-GENERATOR = Enough(rounds=500, passes=3, many_rounds=3_000, outcome="blurs")
+GENERATOR = Enough(rounds=500, passes=3, many_rounds=3_000, outcome="rough samples")
 DENSITY = Enough(rounds=300, passes=1, many_rounds=2_000, outcome="a likelihood that still rises quickly")
 CLASSIFIER = Enough(rounds=100, passes=1, many_rounds=1_000, outcome="little better than guesses")
 REGRESSOR = Enough(rounds=300, passes=3, many_rounds=3_000, outcome="little better than the median")

@@ -210,7 +210,7 @@ def _(spec: TableSpec, recipe: R3) -> dict[str, nn.Module]:
     if not spec.is_wide:
         raise UsageError(
             f"r3 generates tables of numbers in more columns than rows; this one has {spec.count:,} rows and "
-            f"{len(spec.columns):,} columns: take --recipe arf"
+            f"{len(spec.columns):,} columns: take --recipe arf or tabular_r3"
         )
     assert recipe.width and recipe.discriminator_width
     (columns,), classes = spec.shape, recipe.classes(spec)

@@ -1,0 +1,174 @@
+"""R3's game on tables: codes and their inverse, marginals at the start, straight-through gradients, dependences."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+import sparring
+from sparring.commands.sample import sample
+from sparring.commands.train import train
+from sparring.data.tables.codes import cells_of
+from sparring.engine.data_spec import Column, TableSpec
+from sparring.engine.device import Hardware
+from sparring.engine.errors import UsageError
+from sparring.engine.table_form import CellForm, Dependence, FileColumn
+from sparring.models.load import load
+from sparring.nets.table_gan import COMMON, TEMPERATURE, TableDiscriminator, TableGenerator
+from sparring.recipes.generators.tabular_r3 import TabularR3, fit_code
+from sparring.recipes.recipe import GANRecipe
+
+COLUMNS = (
+    Column("x", (0,), (), False, 0.0, 0.0, None, CellForm(2, gap="NA")),
+    Column("word", (1, 2, 3), ("a", "b", "c"), False, 0.0, 1.0, None, CellForm()),
+    Column("n", (4,), (), True, 0.0, 0.0, None, CellForm(0)),
+    Column("code", (5,), (), True, 0.0, 0.0, None, CellForm()),
+)
+SPEC = TableSpec(
+    COLUMNS, "word", count=3000, written=tuple(FileColumn(c.name, "learnt") for c in COLUMNS),
+    dependences=(Dependence("code", "word", (10.0, 20.0, 30.0)),),
+)  # fmt: skip
+TINY = {"width": 16, "layers": 1, "latent_dim": 4, "batch_size": 32, "candidates": 1}
+
+
+def table(count: int = 3000) -> NDArray[np.float32]:
+    """Return rows: x around 10 times the word, a gap in a tenth, n zero in half of the rows, else from 1 to 300."""
+    rng = np.random.default_rng(0)
+    word = rng.choice(3, count, p=[0.5, 0.3, 0.2])
+    x = np.round(10 * word + rng.normal(size=count), 2)
+    x[rng.random(count) < 0.1] = np.nan
+    n = np.where(rng.random(count) < 0.5, 0, rng.integers(1, 301, count))
+    return np.column_stack([x, np.eye(3)[word], n, 10 * (word + 1)]).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def nets() -> tuple[TableGenerator, TableDiscriminator]:
+    torch.manual_seed(0)
+    made = TabularR3(**TINY).nets(SPEC)
+    generator, discriminator = made["generator"], made["discriminator"]
+    assert isinstance(generator, TableGenerator) and isinstance(discriminator, TableDiscriminator)
+    for net in (generator, discriminator):
+        fit_code(net.code, SPEC, table())
+    return generator, discriminator
+
+
+def test_it_meets_the_protocol_and_checks_its_settings() -> None:
+    assert isinstance(TabularR3(), GANRecipe)
+    with pytest.raises(UsageError, match="--width must be above 0"):
+        TabularR3(width=0)
+    with pytest.raises(UsageError, match="--beta2 must be at least 0 and below 1"):
+        TabularR3(beta2=1.0)
+    with pytest.raises(UsageError, match="tabular_r3 generates tables that are read whole"):
+        TabularR3().resolve(TableSpec(COLUMNS, "word"), Hardware.find("cpu"))
+
+
+def test_coded_rows_come_back(nets: tuple[TableGenerator, TableDiscriminator]) -> None:
+    code, rows = nets[0].code, table()
+    x = torch.from_numpy(rows)
+    seen = code(x)
+    choices = seen[:, : code.choices]
+    number, missing = code._codes(x[:, code.numbers].T.double())
+    back = code.rows(choices, code._centre(number).T).numpy()
+    np.testing.assert_array_equal(back[:, 1:4], rows[:, 1:4])
+    np.testing.assert_array_equal(np.isnan(back[:, 0]), np.isnan(rows[:, 0]))
+    np.testing.assert_array_equal(missing[0].numpy(), np.isnan(rows[:, 0]))
+    np.testing.assert_array_equal(back[:, 4] == 0, rows[:, 4] == 0)  # half of the rows: a choice of its own
+    inner = (rows[:, 4] > 10) & (rows[:, 4] < 290)
+    assert np.abs(back[inner, 4] - rows[inner, 4]).max() <= 3
+    assert np.nanquantile(np.abs(back[:, 0] - rows[:, 0]), 0.95) < 0.2
+    np.testing.assert_array_equal(np.float32(np.round(back[:, 0], 2)), back[:, 0])
+
+
+def test_training_begins_with_the_marginal_distributions(nets: tuple[TableGenerator, TableDiscriminator]) -> None:
+    generator = nets[0].eval()
+    with torch.no_grad():
+        made = SPEC.decode(generator(torch.randn(20_000, generator.latent_dim, generator=torch.Generator())))
+    real = table()
+    np.testing.assert_allclose(made[:, 1:4].mean(0), real[:, 1:4].mean(0), atol=0.05)
+    np.testing.assert_allclose(np.isnan(made[:, 0]).mean(), np.isnan(real[:, 0]).mean(), atol=0.03)
+    np.testing.assert_allclose((made[:, 4] == 0).mean(), (real[:, 4] == 0).mean(), atol=0.05)
+    np.testing.assert_allclose(
+        np.nanquantile(made[:, 0], [0.2, 0.5, 0.9]), np.nanquantile(real[:, 0], [0.2, 0.5, 0.9]), atol=1.0
+    )
+    assert np.nanmin(made[:, 0]) >= np.nanmin(real[:, 0]) and made[:, 4].max() <= 300
+    np.testing.assert_array_equal(made[:, 5], 10 * (made[:, 1:4].argmax(1) + 1))  # the dependence
+
+
+def test_choices_are_hard_with_the_gradient_of_a_softmax(nets: tuple[TableGenerator, TableDiscriminator]) -> None:
+    code = nets[0].code
+    logits = torch.randn(5, code.choices, dtype=torch.float64, requires_grad=True)
+    chosen, weights = code.choose(logits), torch.randn(5, code.choices, dtype=torch.float64)
+    assert set(chosen.detach().round(decimals=9).unique().tolist()) == {0.0, 1.0}
+    sizes = [3, 2 + COMMON, 2 + COMMON]
+    (gradient,) = torch.autograd.grad((chosen * weights).sum(), logits)
+    soft = torch.cat([(part / TEMPERATURE).softmax(1) for part in logits.split(sizes, 1)], 1)
+    (expected,) = torch.autograd.grad((soft * weights).sum(), logits)
+    torch.testing.assert_close(gradient, expected)
+
+
+def test_positions_snap_to_codes_with_the_gradient_of_the_identity(
+    nets: tuple[TableGenerator, TableDiscriminator],
+) -> None:
+    code = nets[0].code
+    position = torch.linspace(-0.999, 0.999, 500)[:, None].repeat(1, 2).requires_grad_()
+    snapped = code.snap(position)
+    assert len(snapped[:, 0].detach().unique()) < 400 and (snapped - position).abs().max() < 0.2
+    (gradient,) = torch.autograd.grad(snapped.sum(), position)
+    torch.testing.assert_close(gradient, torch.ones_like(position))
+
+
+def test_the_discriminator_sees_both_sides_alike(nets: tuple[TableGenerator, TableDiscriminator]) -> None:
+    generator, discriminator = nets
+    x = torch.from_numpy(table(50))
+    torch.testing.assert_close(discriminator(x), discriminator(discriminator.represent(x)))
+    z = torch.randn(50, generator.latent_dim)
+    seen, rows = generator.train()(z), generator.eval()(z)
+    again = discriminator.represent(rows)
+    agree = (again[:, : generator.code.choices].argmax(1) == seen[:, : generator.code.choices].argmax(1)).float().mean()
+    assert agree > 0.95 and (again - seen).abs().mean() < 0.05
+
+
+def test_the_last_adversary_corrects_what_the_game_has_left() -> None:
+    recipe = TabularR3(**{**TINY, "candidates": 5})
+    torch.manual_seed(0)
+    generator = recipe.nets(SPEC)["generator"].eval()
+    assert isinstance(generator, TableGenerator)
+    fit_code(generator.code, SPEC, table())
+    z = torch.randn(2000, generator.latent_dim, generator=torch.Generator().manual_seed(1))
+
+    def dependence() -> float:
+        with torch.no_grad():
+            cells = cells_of(SPEC, SPEC.decode(generator(z)))
+        there = ~np.isnan(cells[:, 0])
+        return float(np.corrcoef(cells[there, 0], cells[there, 1])[0, 1])
+
+    before = dependence()
+    recipe.fit_last(generator, table(), seed=0)  # type: ignore[arg-type]
+    assert abs(before) < 0.1 and dependence() > 0.6
+
+
+@pytest.mark.slow
+def test_dependences_are_learnt_and_a_run_is_exact(tmp_path: Path) -> None:
+    rng, path = np.random.default_rng(1), tmp_path / "t.csv"
+    kind = rng.integers(0, 3, 1500)
+    lines = [f"{'abc'[k]},{10 * k + rng.normal():.2f},{'' if rng.random() < 0.2 else k * 5}" for k in kind]
+    path.write_text("\n".join(["kind,size,count", *lines]) + "\n")
+    recipe = TabularR3(width=64)
+    runs = [train(path, recipe, images=150_000, out=tmp_path / name, label="kind") for name in "ab"]
+    first, second = (np.concatenate(list(load(run.path).samples(500))) for run in runs)
+    np.testing.assert_array_equal(first, second)
+    cells = cells_of(load(runs[0].path).spec, first)
+    assert abs(np.corrcoef(cells[:, 0], cells[:, 1])[0, 1]) > 0.9
+    path = sample(runs[0].path, 50, label="a", constraint=["size<=0.5", "count!=NA"])
+    assert isinstance(path, Path)
+    made = [line.split(",") for line in path.read_text().splitlines()[1:]]
+    assert len(made) == 50 and all(kind == "a" and float(size) <= 0.5 and count for kind, size, count in made)
+    with pytest.raises(
+        UsageError, match="--given kind=a, size=999: 0 of 20,000 generated rows meet it: widen it, or take"
+    ):
+        sample(runs[0].path, 5, given="kind=a,size=999")
+    assert sparring.evaluate(runs[0].path, n=500) is not None
