@@ -10,7 +10,7 @@ import torch
 
 from sparring.engine.data_spec import SeriesSpec, spec_from_json, spec_to_json
 from sparring.engine.errors import SparringError
-from sparring.engine.series_code import ChannelCode, decode, encode, fit_code, lighten, weight_tails
+from sparring.engine.series_code import ChannelCode, decode, encode, fit_code, fit_codes, lighten, weight_tails
 
 RNG = np.random.default_rng(0)
 
@@ -79,3 +79,44 @@ def test_a_spec_with_codes_survives_json_and_any_length() -> None:
     assert again == spec
     assert spec.decode(torch.randn(2, 2, 400)).shape == (2, 2, 400)
     assert np.isfinite(spec.decode(torch.full((1, 2, 5000), 1e6))).all()
+
+
+def bars(count: int = 200, steps: int = 64) -> np.ndarray:
+    """Return open, high, low and close of days, and their volume, `[N, 5, T]`."""
+    close = walks(count, steps + 1)
+    opens, close = close[:, :-1], close[:, 1:]
+    reach = 1 + 0.004 * RNG.exponential(size=(2, count, steps))
+    high, low = np.maximum(opens, close) * reach[0], np.minimum(opens, close) / reach[1]
+    return np.stack([opens, high, low, close, 1e6 * np.exp(RNG.normal(size=(count, steps)))], 1)
+
+
+def test_channels_that_stay_near_another_are_coded_as_quotients_in_their_order() -> None:
+    x = bars()
+    codes = fit_codes(x, "auto")
+    assert [code.base for code in codes] == [None, 0, 0, 0, None]
+    assert [sorted(code.above) for code in codes] == [[2], [0, 2, 3], [], [2], []]
+    spec = SeriesSpec(tuple("ohlcv"), 64, codes=codes)
+    again = spec_from_json(json.loads(json.dumps(spec_to_json(spec))))
+    assert again == spec
+    rows = torch.from_numpy(x)
+    z = encode(codes, rows)
+    usual = (z[:, :, 1:].abs() < torch.tensor([code.limit for code in codes])[:, None]).all(2).all(1)
+    assert usual.double().mean() > 0.9
+    torch.testing.assert_close(decode(codes, z)[usual].double(), rows[usual], rtol=1e-4, atol=0)
+    made = decode(codes, torch.randn(100, 5, 200, generator=torch.Generator().manual_seed(0)))
+    opens, high, low, close, _ = made.unbind(1)
+    assert (high >= torch.maximum(opens, close)).all() and (low <= torch.minimum(opens, close)).all()
+    assert float((high / low).log().abs().max()) < 1  # no drift over 200 steps
+
+
+def test_unrelated_prices_are_coded_by_themselves() -> None:
+    x = np.stack([walks(), walks()], 1)
+    assert [(code.base, code.above) for code in fit_codes(x, "auto")] == [(None, ()), (None, ())]
+
+
+def test_a_quotient_of_a_value_that_is_not_positive_is_refused() -> None:
+    x = bars()
+    codes = fit_codes(x, "auto")
+    x[0, 1, 5] = 0
+    with pytest.raises(SparringError, match="not positive: read it by --code levels"):
+        encode(codes, torch.from_numpy(x))

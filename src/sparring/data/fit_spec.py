@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from sparring.data.mmap_io import let_go
 from sparring.engine.data_spec import AudioSpec, Column, DataSpec, SeriesSpec, TableSpec
-from sparring.engine.series_code import fit_code
+from sparring.engine.series_code import fit_codes
 
 CHUNK_ROWS = 256
 CODE_ROWS = 4096
@@ -32,8 +32,7 @@ def _(spec: SeriesSpec, rows: NDArray[Any], used: NDArray[np.int64], train: NDAr
     """Add mean, standard deviation and requested code of each channel over the training series, unless known."""
     if spec.code and spec.codes is None:
         sample = rows[np.sort(np.random.default_rng(0).permutation(train)[:CODE_ROWS])]
-        codes = tuple(fit_code(sample[:, k], spec.code) for k in range(len(spec.channels)))
-        spec = replace(spec, codes=codes)
+        spec = replace(spec, codes=fit_codes(sample, spec.code))
     if spec.mean:
         return spec
     count = len(train) * spec.length

@@ -9,7 +9,7 @@ out. Unlike those of Lambert's W function, which Quant GANs take, such tails hav
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -33,6 +33,11 @@ MAX_TAIL = 3.0
 LIMIT_RANK, LIMIT_FACTOR = 5, 1.1
 """Coded values with heavy tails are cut off beyond this factor of the absolute value of this rank, not at the largest:
 a generator that reaches a little further in coded values reaches far in returns."""
+MAX_QUOTIENT = 0.5
+"""Largest variance of the logarithm of a quotient of channels that stay near each other, in units of the variance of
+the one's logarithm within a window."""
+FIRST_WINDOWS = 64
+"""Windows by which most pairs of channels are found not to be in order, before all are compared."""
 MAX_LOG = 80.0
 """Bound of logarithms of decoded values, which float32 can still hold."""
 
@@ -55,6 +60,13 @@ class ChannelCode:
     """Mean of the logarithm of the first value of a window, of log-returns."""
     start_std: float = 1.0
     """Standard deviation of the same."""
+    base: int | None = None
+    """Channel, in log-returns, of which this one is coded as the logarithm of its quotient; None: coded by itself."""
+    above: tuple[int, ...] = ()
+    """Channels that this one is never below."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "above", tuple(self.above))  # JSON knows lists alone
 
 
 def lighten(y: Tensor, tail: float) -> Tensor:
@@ -73,14 +85,36 @@ def encode(codes: Sequence[ChannelCode], x: Tensor) -> Tensor:
     """Convert series `[B, C, T]` to coded values of the same shape, float32."""
     import torch
 
-    return torch.stack([_encode(code, x[:, k].double()) for k, code in enumerate(codes)], 1).float()
+    x = x.double()
+    coded = [
+        _encode(code, x[:, k] if code.base is None else _log(x[:, k]) - _log(x[:, code.base]))
+        for k, code in enumerate(codes)
+    ]
+    return torch.stack(coded, 1).float()
 
 
 def decode(codes: Sequence[ChannelCode], x: Tensor) -> Tensor:
     """Convert coded values `[B, C, T]`, of any length, to series of the same shape, float32."""
     import torch
 
-    return torch.stack([_decode(code, x[:, k].double()) for k, code in enumerate(codes)], 1).float()
+    channels = [_decode(code, x[:, k].double()) for k, code in enumerate(codes)]
+    for k, code in enumerate(codes):
+        if code.base is not None:
+            channels[k] = channels[k].clamp(-MAX_LOG, MAX_LOG).exp() * channels[code.base]
+    channels = [channel.float() for channel in channels]
+    for k in sorted(range(len(codes)), key=lambda k: len(codes[k].above)):  # lower channels first
+        for lower in codes[k].above:
+            channels[k] = torch.maximum(channels[k], channels[lower])
+    return torch.stack(channels, 1)
+
+
+def _log(x: Tensor) -> Tensor:
+    """Return the logarithm of positive values; raise SparringError on others."""
+    if (x <= 0).any():
+        raise SparringError(
+            "a channel that was read in log-returns holds values that are not positive: read it by --code levels"
+        )
+    return x.log()
 
 
 def _encode(code: ChannelCode, x: Tensor) -> Tensor:
@@ -88,11 +122,7 @@ def _encode(code: ChannelCode, x: Tensor) -> Tensor:
 
     if not code.returns:
         return lighten((x - code.mean) / code.std, code.tail)
-    if (x <= 0).any():
-        raise SparringError(
-            "a channel that was read in log-returns holds values that are not positive: read it by --code levels"
-        )
-    log = x.log()
+    log = _log(x)
     moves = lighten((log.diff(dim=1) - code.mean) / code.std, code.tail)
     return torch.cat([(log[:, :1] - code.start_mean) / code.start_std, moves], 1)
 
@@ -105,6 +135,30 @@ def _decode(code: ChannelCode, x: Tensor) -> Tensor:
     start = x[:, :1] * code.start_std + code.start_mean
     moves = weight_tails(x[:, 1:], code.tail, code.limit) * code.std + code.mean
     return torch.cat([start, start + moves.cumsum(1)], 1).clamp(-MAX_LOG, MAX_LOG).exp()
+
+
+def fit_codes(x: NDArray[Any], requested: str) -> tuple[ChannelCode, ...]:
+    """Return the code of each channel from training windows `[N, C, T]`; `requested` is one of CODES.
+
+    Raises SparringError where log-returns are requested of values that are not positive.
+    """
+    codes = [fit_code(channel, requested) for channel in np.moveaxis(x, 1, 0)]
+    returns = [k for k, code in enumerate(codes) if code.returns]
+    logs = {k: np.log(x[:, k].astype(np.float64)) for k in returns}
+    for k in returns:
+        free = [j for j in returns if j < k and codes[j].base is None]
+        spread = {j: float((logs[k] - logs[j]).var()) for j in free}
+        if spread and min(spread.values()) < MAX_QUOTIENT * logs[k].var(1).mean():
+            base = min(spread, key=lambda j: spread[j])
+            codes[k] = replace(ChannelCode(False, *_fit_tail(logs[k] - logs[base])), base=base)
+    above = [tuple(j for j in range(len(codes)) if j != k and _is_above(x[:, k], x[:, j])) for k in range(len(codes))]
+    return tuple(replace(code, above=lower) for code, lower in zip(codes, above, strict=True))
+
+
+def _is_above(x: NDArray[Any], other: NDArray[Any]) -> bool:
+    """Return whether windows `[N, T]` are never below others, and come near them."""
+    overlap = bool(x.min() <= other.max()) and bool((x[:FIRST_WINDOWS] >= other[:FIRST_WINDOWS]).all())
+    return overlap and bool((x >= other).all()) and bool((x > other).any())
 
 
 def fit_code(x: NDArray[Any], requested: str) -> ChannelCode:
