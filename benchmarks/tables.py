@@ -1,6 +1,7 @@
 """Generators of tables: UCI Adult, and dirty tables that are trained on unasked.
 
     python benchmarks/tables.py adult --seeds 0 1 2
+    python benchmarks/tables.py adult --seeds 0 1 2 --recipe tabular_r3 --images 4000000
     python benchmarks/tables.py dirty --seeds 0 1 2
 
 Adult. `sparring.train(adult, recipe, label="14")` learns adult.data (32,561 rows) with all its gaps; as many samples
@@ -47,12 +48,13 @@ def main() -> None:
     parser.add_argument("what", choices=["adult", "dirty"])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--recipe", default="arf")
+    parser.add_argument("--images", type=int, help="training rows of a recipe that plays in rounds")
     arguments = parser.parse_args()
     warnings.filterwarnings("ignore")
-    {"adult": adult, "dirty": dirty}[arguments.what](arguments.recipe, arguments.seeds)
+    {"adult": adult, "dirty": dirty}[arguments.what](arguments.recipe, arguments.seeds, arguments.images)
 
 
-def adult(recipe: str, seeds: list[int]) -> None:
+def adult(recipe: str, seeds: list[int], images: int | None) -> None:
     """Score a generator on Adult; what is done so far is saved after each step."""
     import sparring
     from sparring.commands.training.run_settings import open_run_data
@@ -74,21 +76,22 @@ def adult(recipe: str, seeds: list[int]) -> None:
         with tempfile.TemporaryDirectory() as folder:
             begin = time.process_time()
             run = sparring.train(
-                record.data_folder() / "adult", recipe, label="14", seed=seed, out=Path(folder) / "run", device="cpu"
-            )
+                record.data_folder() / "adult", recipe, images=images, label="14", seed=seed, out=Path(folder) / "run",
+                device="cpu",
+            )  # fmt: skip
             minutes = (time.process_time() - begin) / 60
             data, model = open_run_data(run), sparring.load(run.path)
             begin = time.process_time()
             samples = np.concatenate(list(model.samples(len(data), seed=seed)))
             sampling = (time.process_time() - begin) / 60
-            plain = without_last_forest(model, len(data), seed)
+            plain = without_last_adversary(model, len(data), seed)
         spec, test = data.spec, data.split("test")
         real, training = (LabelledRows(d[np.arange(len(d))], d.labels) for d in (test, data))
         side = LabelledRows(samples, np.full(len(samples), -1))
         scores = scored(spec, side, real, training, seed)
         if plain is not None:
             compared = Comparison(spec, LabelledRows(plain, side.labels), real, training, seed)
-            scores["without_last_forest"] = {name: value.to_json() for name, value in detection(compared).items()}
+            scores["without_last_adversary"] = {name: value.to_json() for name, value in detection(compared).items()}
         by_seed.append({"seed": seed, "train_cpu_minutes": minutes, "sample_cpu_minutes": sampling, **scores})
         record.log(f"seed {seed}: {json.dumps({k: v.get('value', v) for k, v in scores.items()})}")
         save_adult(recipe, by_seed, beside)
@@ -104,13 +107,14 @@ def adult(recipe: str, seeds: list[int]) -> None:
         save_adult(recipe, by_seed, beside)
 
 
-def without_last_forest(model: Any, count: int, seed: int) -> Any:
-    """Return samples of a forest of leaves that no last forest selects; None of other generators."""
+def without_last_adversary(model: Any, count: int, seed: int) -> Any:
+    """Return samples that no last adversary selects; None of generators without one."""
     from sparring.nets.leaf_tables import LeafTables
+    from sparring.nets.table_gan import TableGenerator
 
-    if not isinstance(net := model.generator, LeafTables):
+    if not isinstance(net := model.generator, LeafTables | TableGenerator):
         return None
-    plain = LeafTables(net.positions, net.width)
+    plain = replace(model.recipe, candidates=1).nets(model.spec)["generator"].eval()
     plain.load_state_dict(net.state_dict())
     return np.concatenate(list(replace(model, generator=plain).samples(count, seed=seed)))
 
@@ -119,7 +123,10 @@ def save_adult(recipe: str, by_seed: list[dict[str, Any]], beside: dict[str, Any
     """Write the result of the seeds so far."""
     means = {name: float(np.mean([r[name]["value"] for r in by_seed])) for name in SCORES if name in by_seed[0]}
     f1 = float(np.mean([r["rare_f1"]["mean"] for r in by_seed]))
-    plain = [r["without_last_forest"]["boosted_two_sample_auc"]["value"] for r in by_seed if "without_last_forest" in r]
+    plain = [
+        r["without_last_adversary"]["boosted_two_sample_auc"]["value"]
+        for r in by_seed if "without_last_adversary" in r
+    ]  # fmt: skip
     without = float(np.mean(plain)) if plain else float("nan")
     met = means["tstr_auc_boosting"] >= 0.905 and f1 >= 0.645 and means["shapes"] >= 0.975 and means["pairs"] >= 0.95
     met = met and means["valid_rows"] == 1 and 0.48 <= means["nearest_is_training"] <= 0.52
@@ -127,8 +134,8 @@ def save_adult(recipe: str, by_seed: list[dict[str, Any]], beside: dict[str, Any
         f"tables_adult_{recipe}",
         result=f"TSTR AUC {means['tstr_auc_boosting']:.4f}, F1 of four judges {f1:.3f}, shapes {means['shapes']:.4f}, "
         f"pairs {means['pairs']:.4f}, boosted two-sample AUC {means['boosted_two_sample_auc']:.3f} (without the last "
-        f"forest {without:.3f}), valid "
-        f"{means['valid_rows']:.4f}, nearest is training {means['nearest_is_training']:.4f}, "
+        f"adversary {without:.3f}), valid {means['valid_rows']:.4f}, nearest is training "
+        f"{means['nearest_is_training']:.4f}, "
         f"{np.mean([r['train_cpu_minutes'] for r in by_seed]):.2f} CPU minutes, {len(by_seed)} seeds",
         target="TSTR AUC >= .905, F1 >= .645, shapes >= .975, pairs >= .95, all valid, nearest .48 to .52",
         met=bool(met),
@@ -171,7 +178,7 @@ def four_judges(spec: Any, made: Any, real: Any) -> dict[str, float]:
     return {**scores, "mean": float(np.mean([scores[name] for name in JUDGES]))}
 
 
-def dirty(recipe: str, seeds: list[int]) -> None:
+def dirty(recipe: str, seeds: list[int], images: int | None) -> None:
     """Train on dirty tables without flags, and read back what is written."""
     import sparring
     from sparring.commands.training.run_settings import open_run_data
@@ -185,7 +192,8 @@ def dirty(recipe: str, seeds: list[int]) -> None:
             with tempfile.TemporaryDirectory() as folder:
                 source = record.data_folder() / "dirty" / name
                 begin = time.process_time()
-                run = sparring.train(source, recipe, seed=seed, out=Path(folder) / "run", device="cpu")
+                out = Path(folder) / "run"
+                run = sparring.train(source, recipe, images=images, seed=seed, out=out, device="cpu")
                 minutes = (time.process_time() - begin) / 60
                 out = sparring.sample(run.path, WRITTEN, seed=seed, out=Path(folder) / "made.csv")
                 data, made = open_run_data(run), open_source(out, like=sparring.load(run.path).spec).split(None)

@@ -132,7 +132,9 @@ def _check_samples(model: GeneratorModel, data: Dataset) -> dict[str, Any]:
 
 
 def _blank(images: Tensor) -> float:
-    """Return the fraction of images `[N, ...]` whose values are all equal, but for rounding."""
+    """Return the fraction of images `[N, C, H, W]` whose values are all equal, but for rounding; 0 of other data."""
+    if images.dim() != 4:
+        return 0.0
     flat = images.flatten(1)
     return float((flat.amax(1) - flat.amin(1) < 2 / 255).float().mean())
 

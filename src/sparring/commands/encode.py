@@ -122,8 +122,10 @@ def _replaced(
     chunks = progress.track("obfuscating", list(chunks_of(np.arange(len(data)))), data.report.unit)
     seeds = itertools.count(seed) if seed is not None else itertools.repeat(None)
     rows = np.concatenate([model.obfuscate(data[idx], each) for idx, each in zip(chunks, seeds, strict=False)])
-    words = [spec.classes[k] if k >= 0 else "" for k in labels_as(spec.classes, data).tolist()]
+    words = [data.spec.classes[k] if k >= 0 else "" for k in data.labels.tolist()]
     if not path.suffix:
+        known = labels_as(spec.classes, data).tolist()
+        words = [spec.classes[k] if k >= 0 else "" for k in known]
         path = write_folder(spec, iter([rows]), words, path, f"obfuscated by {Path(run).resolve().name}")
     elif path.suffix.lower() == ".csv":
         path = write_new(path, csv_of(spec, rows, words).encode())

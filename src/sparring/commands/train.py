@@ -29,7 +29,7 @@ from sparring.models.density import DensityModel
 from sparring.models.generator import GeneratorModel, kept_vectors
 from sparring.models.load_generator import generator_model
 from sparring.recipes.fitted import FittedRecipe
-from sparring.recipes.recipe import FitsLast, GeneratorRecipe, Recipe
+from sparring.recipes.recipe import GeneratorRecipe, Recipe
 
 
 def train(
@@ -114,12 +114,7 @@ def play_generator(session: TrainingSession, data: Dataset) -> None:
     def then(system: System) -> PostTraining:
         return after_train(_generator(system, resolved, data, {}), SAMPLES)
 
-    system = session.play(data, loader, callbacks, then)
-    if isinstance(resolved, FitsLast) and dist.rank() == 0:
-        with session.after_training("a last adversary"):
-            model = _generator(system, resolved, data, session.metadata(data))
-            resolved.fit_last(model.generator, data, session.settings.seed)
-            model.save(session.run.path, nimg=session.run.settings["plan"]["images"])
+    session.play(data, loader, callbacks, then)
 
 
 def _generator(system: System, recipe: GeneratorRecipe, data: Dataset, metadata: dict[str, Any]) -> GeneratorModel:

@@ -62,6 +62,11 @@ class Column:
         set_tuples(self)
 
     @property
+    def step(self) -> float:
+        """Distance of neighbouring values; 0 where they are continuous."""
+        return self.form.step if self.form else float(self.is_integer)
+
+    @property
     def is_constant(self) -> bool:
         """True where the column has one value in all rows."""
         return self.low == self.high or len(self.categories) == 1

@@ -109,6 +109,12 @@ class GeneratorModel:
         clusters = len(self.spec.classes) != len(self.counts)
         return tuple(str(k) for k in range(len(self.counts))) if clusters else tuple(self.spec.classes)
 
+    def names_of(self, y: Tensor) -> list[str]:
+        """Return the name of the class of each sample with labels `y` `[B]`; an empty text where it has none."""
+        if not self.conditional or self.vectors:
+            return [""] * len(y)
+        return [self.label_names[k] if k >= 0 else "" for k in y.tolist()]
+
     def label(self, name: str | int) -> Label:
         """Return the number of a class by its name, or the vector of numbers "0.2,1"; raise UsageError on others."""
         name = str(name)

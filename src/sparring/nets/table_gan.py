@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import accumulate, pairwise
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import leaky_relu, one_hot, relu, softplus
 
 from sparring.engine.data_spec import Column
+from sparring.engine.table_form import RARE
 from sparring.nets.layers import Head
 from sparring.nets.tree_odds import TreeOdds
 
@@ -44,7 +46,8 @@ class TableCode(nn.Module):
     Code k of number n holds the values from `low[n, k]` to `high[n, k]`, `scale[n]` values a unit (0: all real
     numbers), and the positions from `edges[n, k]` to `edges[n, k + 1]`. Common values have codes without positions.
     `log_share` is the log of the proportion of each choice among the training rows, `word_rank` the place of each word
-    among those of its column, by which trees cut.
+    among those of its column, by which trees cut. Rare words, for which files have no others, are replaced by the other
+    words of their column, in their proportions.
     """
 
     low: Tensor
@@ -61,12 +64,17 @@ class TableCode(nn.Module):
     def __init__(self, columns: Sequence[Column], width: int, codes: int) -> None:
         super().__init__()
         self.width = width
-        self.words = [column.indices for column in columns if column.categories]
+        words = [column for column in columns if column.categories]
+        self.words = [list(column.indices) for column in words]
         self.numbers = [column.indices[0] for column in columns if not column.categories]
-        sizes = [len(indices) for indices in self.words] + [2 + COMMON] * len(self.numbers)
-        self.choices, self.word_choices = sum(sizes), sum(map(len, self.words))
-        self.size = self.choices + len(self.numbers) * FREQUENCIES
-        count = len(self.numbers)
+        sizes = [*map(len, self.words), *[2 + COMMON] * len(self.numbers)]
+        starts = [0, *accumulate(sizes)]
+        self.of_words = [slice(*ends) for ends in pairwise(starts[: len(words) + 1])]
+        self.rare = [_rare_choice(column) for column in words]
+        self.choices, self.word_choices, count = starts[-1], starts[len(words)], len(self.numbers)
+        size = self.choices + count * FREQUENCIES
+        self.padding = int(size == width)  # rows and features differ in their width
+        self.size = size + self.padding
         for name, buffer in {
             "low": torch.full((count, codes), FAR, dtype=torch.float64),
             "high": torch.full((count, codes), FAR, dtype=torch.float64),
@@ -79,8 +87,8 @@ class TableCode(nn.Module):
             self.register_buffer(name, buffer)
         most = max(sizes, default=1)
         groups = torch.full((len(sizes), most), self.choices)  # the last index is padding
-        for k, (size, first) in enumerate(zip(sizes, _starts(sizes), strict=True)):
-            groups[k, :size] = torch.arange(first, first + size)
+        for k, size in enumerate(sizes):
+            groups[k, :size] = torch.arange(starts[k], starts[k + 1])
         slots = torch.tensor([k * most + j for k, size in enumerate(sizes) for j in range(size)])
         self.register_buffer("groups", groups, persistent=False)
         self.register_buffer("slots", slots, persistent=False)
@@ -88,31 +96,42 @@ class TableCode(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map rows to features: what the discriminator sees."""
-        parts = [x[:, list(indices)] for indices in self.words]
-        if not self.numbers:
-            return torch.cat(parts, 1)
+        parts = self._words(x)
         code, missing = self._codes(x[:, self.numbers].T.double())
         choice = torch.where(missing, GAP, BETWEEN)
         for k in range(COMMON):
             choice = torch.where(~missing & (code == self.common[:, k : k + 1]), 2 + k, choice)
         position = torch.where(choice == BETWEEN, self._centre(code), 0).T
-        return self.features(torch.cat([*parts, one_hot(choice.T, 2 + COMMON).flatten(1).to(x.dtype)], 1), position)
+        parts.append(one_hot(choice.T, 2 + COMMON).flatten(1).to(x.dtype))
+        return self.features(torch.cat(parts, 1), position)
 
     def features(self, choices: Tensor, position: Tensor) -> Tensor:
         """Return choices `[B, M]`, and cosines of the positions `[B, N]` of numbers between common values."""
         between = choices[:, self.word_choices :: 2 + COMMON]
         angles = (position[..., None] + 1) * self.frequencies
         waves = angles.cos() * (math.pi / 2 / self.frequencies) * between[..., None]
-        return torch.cat([choices, waves.flatten(1)], 1)
+        return torch.cat([choices, waves.flatten(1), choices.new_zeros(len(choices), self.padding)], 1)
 
     def ranks(self, x: Tensor) -> Tensor:
         """Return rows `[B, F]` as one number a column `[B, C]`, the rank of a word or code; -1: a missing number."""
-        words, first = [], 0
-        for indices in self.words:
-            words.append(x[:, list(indices)] @ self.word_rank[first : first + len(indices), None])
-            first += len(indices)
+        ranks = [word @ self.word_rank[of, None] for word, of in zip(self._words(x), self.of_words, strict=True)]
         code, missing = self._codes(x[:, self.numbers].T.double())
-        return torch.cat([*words, code.masked_fill(missing, -1).T.to(x.dtype)], 1)
+        return torch.cat([*ranks, code.masked_fill(missing, -1).T.to(x.dtype)], 1)
+
+    def _words(self, x: Tensor) -> list[Tensor]:
+        """Return the one-hot words `[B, K]` of each column of words, others in place of rare ones."""
+        parts = [x[:, indices] for indices in self.words]
+        for k, rare in enumerate(self.rare):
+            if rare is not None:
+                share = self.log_share[self.of_words[k]].exp().cumsum(0)
+                is_rare = parts[k][:, rare] > 0
+                place = (is_rare.cumsum(0) - 0.5) / is_rare.sum().clamp(min=1)  # even quantiles of the rare rows
+                word = torch.searchsorted(share / share[-1], place.to(share.dtype).clamp(0, 1)).clamp(
+                    max=len(share) - 1
+                )
+                others = one_hot(word, len(share)).to(x.dtype)
+                parts[k] = torch.where(is_rare[:, None], others, parts[k])
+        return parts
 
     def choose(self, logits: Tensor) -> Tensor:
         """Return the largest of the logits `[B, M]` in each column, one-hot, with the gradient of a softmax."""
@@ -129,11 +148,9 @@ class TableCode(nn.Module):
 
     def rows(self, choices: Tensor, position: Tensor) -> Tensor:
         """Return the rows `[B, F]` of one-hot choices and positions; missing numbers are NaN."""
-        x = choices.new_zeros(len(choices), self.width)
-        first = 0
-        for indices in self.words:
-            x[:, list(indices)] = choices[:, first : first + len(indices)]
-            first += len(indices)
+        x, choices = choices.new_zeros(len(choices), self.width), choices.round()  # hard + soft - soft is not quite 1
+        for indices, of in zip(self.words, self.of_words, strict=True):
+            x[:, indices] = choices[:, of]
         if self.numbers:
             choice = choices[:, self.word_choices :].view(len(x), len(self.numbers), -1).argmax(2).T
             code = self._at(position)
@@ -152,11 +169,20 @@ class TableCode(nn.Module):
         return torch.where(scale > 0, stepped, torch.lerp(low, high, within))
 
     def _codes(self, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the code of each value `[N, B]`, and which are missing; a single value has priority over a range."""
+        """Return the code of each value `[N, B]`, and which are missing.
+
+        A single value has priority over a range. Between two codes it is a range before a single value, else the nearer
+        one (`ColumnCodes.encode`).
+        """
         missing = values.isnan()
         values = values.nan_to_num().contiguous()
         last = ((self.low < FAR).sum(1, keepdim=True) - 1).clamp(min=0)
         code = (torch.searchsorted(self.low, values, right=True) - 1).clamp(min=0)
+        above = torch.minimum(code + 1, last)
+        low, high = self.low.gather(1, above), self.high.gather(1, code)
+        is_range = self.low.gather(1, code) < high, low < self.high.gather(1, above)
+        nearer = torch.where(is_range[0] == is_range[1], low - values < values - high, is_range[1])
+        code = torch.where((values > high) & nearer, above, code)
         before = torch.searchsorted(self.low, values).clamp(max=self.low.shape[1] - 1)
         single = (self.low.gather(1, before) == values) & (self.high.gather(1, before) == values)
         return torch.where(single, before, torch.minimum(code, last)), missing
@@ -264,6 +290,7 @@ def _he_init(layer: nn.Linear, scale: float = 1.0) -> None:
     nn.init.zeros_(layer.bias)
 
 
-def _starts(sizes: Sequence[int]) -> list[int]:
-    """Return where each of consecutive groups begins."""
-    return [sum(sizes[:k]) for k in range(len(sizes))]
+def _rare_choice(column: Column) -> int | None:
+    """Return the position of rare words among the words of a column, where files have no others for them."""
+    is_refilled = column.form is not None and column.form.refill
+    return column.categories.index(RARE) if RARE in column.categories and not is_refilled else None

@@ -25,6 +25,7 @@ from sparring.measure.effects.path_length import path_length
 from sparring.measure.effects.readings import Readings
 from sparring.models.density import DensityModel
 from sparring.models.generator import GeneratorModel
+from sparring.nets.table_gan import TableGenerator
 from sparring.recipes.fitted import FittedRecipe
 from sparring.stats.intervals import Interval
 
@@ -85,10 +86,13 @@ class Shown:
 
 
 def has_latent(model: object) -> bool:
-    """Return whether a model turns a latent vector into one example: GANs do, density models and trees do not."""
+    """Return whether a model turns a latent vector into one example: GANs do, density models and trees do not.
+
+    A generator of table rows has a noise of its own for each choice, and no direction that means anything.
+    """
     if not isinstance(model, GeneratorModel) or isinstance(model, DensityModel):
         return False
-    return not isinstance(model.recipe, FittedRecipe)
+    return not isinstance(model.recipe, FittedRecipe) and not isinstance(model.generator, TableGenerator)
 
 
 def generator_effects(

@@ -70,9 +70,9 @@ def with_conditions(model: GeneratorModel, conditions: Sequence[Condition], flag
     net = model.generator
     if not model.spec.is_whole:
         raise UsageError(f"{flag}: {model.recipe.name} cannot be conditioned on columns; --recipe arf can")
+    text = ", ".join(f"{c.column}{c.relation}{c.value}" for c in conditions)
     if not isinstance(net, LeafTables):
-        text = ", ".join(f"{c.column}{c.relation}{c.value}" for c in conditions)
-        return rejecting(model, [_bound(c, model.spec, flag) for c in conditions], f"{flag} {text}")
+        return rejecting(model, [bound_of(c, model.spec, flag) for c in conditions], f"{flag} {text}")
     low, high = net.low.clone(), net.high.clone()
     weights = torch.ones_like(low)
     for condition in conditions:
@@ -80,22 +80,21 @@ def with_conditions(model: GeneratorModel, conditions: Sequence[Condition], flag
             _restrict(narrower, model.spec, net, weights, low, high, flag)
     given = net.restricted(weights, low, high)
     if not bool(given.leaf_masses.sum() > 0):
-        text = ", ".join(f"{c.column}{c.relation}{c.value}" for c in conditions)
         raise UsageError(f"{flag} {text}: no training row is near these values: drop or widen a condition")
     return replace(model, generator=given)
 
 
-def _bound(condition: Condition, spec: TableSpec, flag: str) -> Bound:
+def bound_of(condition: Condition, spec: TableSpec, flag: str) -> Bound:
     """Return a condition as what generated cells are compared with."""
     k = next(k for k, column in enumerate(spec.columns) if column.name == condition.column)
     column = spec.columns[k]
     try:
         words = _allowed_words(condition, column) > 0 if column.categories else None
         gap = words is not None or is_gap(condition.value)
-        value = np.nan if gap else number_in(column, condition.value)
+        value = np.nan if gap else float(np.float32(number_in(column, condition.value)))  # as rows hold it
     except ValueError as error:
         raise UsageError(f"{flag} {condition.column}{condition.relation}{condition.value}: {error}") from None
-    return Bound(k, condition.relation, value, words, column.form.step if column.form else float(column.is_integer))
+    return Bound(k, condition.relation, value, words, column.step)
 
 
 def _of_learnt(condition: Condition, spec: TableSpec) -> list[Condition]:
@@ -139,7 +138,7 @@ def allowed(
         gap = np.isnan(low)
         return (gap if condition.relation == "=" else ~gap).astype(float), low, high
     value = number_in(column, condition.value)
-    step = column.form.step if column.form else float(column.is_integer)
+    step = column.step
     size = high - low + step
     if condition.relation in ("=", "!="):
         inside = (low <= value + step / 2) & (value - step / 2 <= high)

@@ -40,11 +40,10 @@ def _(spec: AudioSpec, row: NDArray[Any], number: int, word: str, about: str) ->
 
 def words_of(model: Any, n: int, seed: int, label: Label | None) -> Iterator[str]:
     """Yield the class of each sample; empty texts of a generator without classes."""
-    if not model.conditional or model.vectors:
-        yield from [""] * n
+    if model.conditional:
+        yield from model.names_of(model.draw_inputs(range(n), seed, label)[1])
     else:
-        for y in model.draw_inputs(range(n), seed, label)[1].tolist():
-            yield model.label_names[y] if y >= 0 else ""
+        yield from itertools.repeat("", n)
 
 
 @singledispatch

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable
+import itertools
+from collections.abc import Iterable, Sequence
 from functools import singledispatch
 from typing import Any
 
@@ -62,7 +63,7 @@ def csv_of(spec: Any, rows: NDArray[Any], words: Iterable[str]) -> str:
     if spec.is_whole or not any(named := list(words)):  # a whole table has its class among the columns
         return csv_text(table.header, table.rows)
     lines = ([*line, guard(word)] for line, word in zip(table.rows, named, strict=True))
-    return csv_text([*table.header, guard(spec.target or CLASS_COLUMN)], lines)
+    return csv_text([*table.header, guard(spec.target or _class_column(table.header))], lines)
 
 
 @csv_of.register
@@ -76,7 +77,12 @@ def _(spec: SeriesSpec, rows: NDArray[Any], words: Iterable[str]) -> str:
         for window, row in enumerate(rows)
         for step, values in enumerate(row.T)
     )  # fmt: skip
-    return csv_text(["window", "step", *spec.channels, *([CLASS_COLUMN] if shown else [])], lines)
+    return csv_text(["window", "step", *spec.channels, *([_class_column(spec.channels)] if shown else [])], lines)
+
+
+def _class_column(taken: Sequence[str]) -> str:
+    """Return a name for the column of the class that no other column has."""
+    return next(name for k in itertools.count() if (name := CLASS_COLUMN + "_" * k) not in taken)
 
 
 def npz_of(rows: NDArray[Any]) -> bytes:

@@ -86,7 +86,7 @@ def _codes(net: LeafTables, spec: TableSpec, cells: Any, gaps: NDArray[np.bool_]
         if column.name in rebuilt:
             continue
         low, high = (side[int(net.first[k]) : int(net.first[k + 1])].numpy() for side in (net.low, net.high))
-        step = column.form.step if column.form else float(column.is_integer)
+        step = column.step
         known = ~gaps[:, k]
         codes[known, k] = ColumnCodes(low, high, step, bool(column.categories)).encode(cells[known, k])
         if RARE in column.categories:

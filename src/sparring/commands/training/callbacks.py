@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -24,6 +27,7 @@ from sparring.engine.loop import Callback, System
 from sparring.engine.run_folder import Run
 from sparring.measure.diagnostics.gan_diagnostics import SCORE
 from sparring.models.generator import GeneratorModel
+from sparring.recipes.recipe import FitsLast
 from sparring.report.pictures import MAX_CLASS_COLUMNS, picture
 
 GRID_SAMPLES = 64
@@ -55,8 +59,18 @@ def generator_callbacks(
     return [
         log_metrics(session, plan, list(system.game.players)),
         Callback(plan.show_every, frame_saver(session.run, model, data)),
-        save_checkpoints(session, plan, system, model, measure, SCORE),
+        save_checkpoints(session, plan, system, model, measure, SCORE, partial(_with_last_part, session, data)),
     ]
+
+
+def _with_last_part(session: TrainingSession, data: Dataset, model: GeneratorModel) -> GeneratorModel:
+    """Return a trained model with the part of its generator that is fitted last, where its recipe has one."""
+    recipe = session.settings.recipe
+    if not isinstance(recipe, FitsLast):
+        return model
+    generator = copy.deepcopy(model.generator)
+    recipe.fit_last(generator, data, session.settings.seed)
+    return replace(model, generator=generator)
 
 
 def frame_saver(run: Run, model: GeneratorModel, data: Dataset | None) -> Callable[[int, Mapping[str, float]], None]:
@@ -88,8 +102,12 @@ def save_checkpoints(
     model: GeneratorModel,
     measure: Callable[[int], dict[str, float]],
     score: str,
+    finish: Callable[[GeneratorModel], GeneratorModel] = lambda model: model,
 ) -> Callback:
-    """Measure, then save the model and a checkpoint, and mark the one with the lowest `score`."""
+    """Measure, then save the model and a checkpoint, and mark the one with the lowest `score`.
+
+    At the end of the training it is the model that `finish` returns; checkpoints hold the players alone.
+    """
     run, players = session.run, system.game.players
 
     def measure_and_save(nimg: int, means: Mapping[str, float]) -> None:
@@ -98,7 +116,7 @@ def save_checkpoints(
         if dist.rank() == 0:
             if not is_measured(run, nimg, score):
                 run.log(nimg, measure(nimg))
-            model.save(run.path, nimg=nimg)
+            (finish(model) if nimg == plan.images else model).save(run.path, nimg=nimg)
             _mark_best(run, plan, nimg, score)
             run.save(system, nimg)
 

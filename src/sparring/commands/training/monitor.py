@@ -15,10 +15,11 @@ from torch.nn.functional import adaptive_avg_pool2d
 
 from sparring.commands.training.plan import Plan
 from sparring.data.dataset import Dataset
-from sparring.engine.data_spec import AudioSpec, DataSpec, PairSpec
+from sparring.engine.data_spec import AudioSpec, DataSpec, PairSpec, TableSpec
 from sparring.engine.game import Game
 from sparring.games.gan import HasLogits
 from sparring.measure.diagnostics.quick_metrics import coverage, variety, win_rate
+from sparring.measure.kinds.table_cells import Scaler
 from sparring.measure.scores.sliced_wasserstein import sliced_wasserstein
 from sparring.models.generator import GeneratorModel
 from sparring.nets.mel_codec import codec_for
@@ -55,12 +56,15 @@ def monitor(game: Game, model: GeneratorModel, data: Dataset, plan: Plan) -> Cal
         both, both_y = draw_examples(data, 2 * half)
         real, real_y, train, train_y = both[:half], both_y[:half], both[half:], both_y[half:]
     z, y = model.draw_inputs(range(len(real)), seed=1)
-    small_real = downscale(real)
+    values_of = metric_values(data.spec, train)
+    real_values = values_of(real)
+    small_real = downscale(real_values)
 
     def compare(x: Tensor, prefix: str = "") -> dict[str, float]:
-        small = downscale(x)
+        values = values_of(x)
+        small = downscale(values)
         metrics = {
-            "sliced_wasserstein": sliced_wasserstein(x, real, directions=DIRECTIONS),
+            "sliced_wasserstein": sliced_wasserstein(values, real_values, directions=DIRECTIONS),
             "coverage": coverage(small, small_real),
             "variety": variety(small, small_real),
         }
@@ -106,6 +110,21 @@ def _(spec: AudioSpec, rows: NDArray[Any]) -> Tensor:
 def _(spec: PairSpec, rows: NDArray[Any]) -> Tensor:
     """Return both halves, flat."""
     return torch.cat([metric_input(half, part).flatten(1) for half, part in spec.by_half(rows)], 1)
+
+
+@singledispatch
+def metric_values(spec: DataSpec, train: Tensor) -> Callable[[Tensor], Tensor]:
+    """Return the map from `metric_input` to what distances are measured on, by training examples `train`."""
+    return lambda x: x
+
+
+@metric_values.register
+def _(spec: TableSpec, train: Tensor) -> Callable[[Tensor], Tensor]:
+    """Scale the columns of a table that was read whole, with gaps as values of their own."""
+    if not spec.is_whole:
+        return metric_values.dispatch(object)(spec, train)
+    scale = Scaler(spec, train.numpy())
+    return lambda x: torch.from_numpy(scale(x.numpy()))
 
 
 def draw_examples(data: Dataset, count: int) -> tuple[Tensor, Tensor]:

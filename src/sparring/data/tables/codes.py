@@ -85,7 +85,7 @@ def _learn(column: Column, values: Array) -> ColumnCodes:
         rare = column.categories.index(RARE) if column.form and RARE in column.categories else None
         gap = len(numbers) - 1 if column.form and column.form.gap is not None else None
         return ColumnCodes(numbers, numbers, 0.0, True, rare, gap)
-    step = column.form.step if column.form else float(column.is_integer)
+    step = column.step
     known = values[~np.isnan(values)]
     low, high = _ranges(known, step)
     if len(known) < len(values) or not len(low):

@@ -49,7 +49,7 @@ class ARF(Fitted):
     """Smallest number of real rows in a leaf: with few, samples are near copies. None: 20, or 5 % of the rows."""
 
     candidates: int = 5
-    """Rows from which a last forest, of boosted trees, selects each sample; 1: no last forest."""
+    """Rows from which a last adversary, of boosted trees, selects each sample; 1: no last adversary."""
 
     def __post_init__(self) -> None:
         check_positive(self, "trees", "rounds", "leaf_rows", "candidates")

@@ -13,7 +13,7 @@ from sparring.engine.errors import SparringError
 from sparring.nets.tree_odds import TreeOdds
 
 JUDGE_TREES = 100
-"""Largest number of trees of the last forest."""
+"""Largest number of trees of the last adversary."""
 Array = NDArray[np.float32]
 MAX_ORDER_ROWS, MAX_ORDER_COLUMNS = 20_000, 100
 """Rows, and other columns, by which words are ordered."""

@@ -100,9 +100,9 @@ class R3(ImageGenerator):
     None: 160; 0 for few images or a given gamma.
     """
     penalty_interval: int = 1
-    """Rounds between uses of R1 and R2, which are multiplied by this number: 4 saves a fifth of the time.
+    """Rounds between uses of R1 and R2, which are multiplied by this number.
 
-    MNIST and faces lose nothing by it; CIFAR-10 does in short trainings (docs/lab-notebook.md).
+    4 saves a fifth of the time; CIFAR-10 lost by it in a short training (docs/lab-notebook.md).
     """
     ema_half_life: float = tunable(0.08, 0.002, 0.2, log=True)
     """Half-life of the generator's EMA, as a fraction of the run."""

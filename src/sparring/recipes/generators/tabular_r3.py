@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import ClassVar, Self
 
 import numpy as np
@@ -37,8 +38,12 @@ from sparring.recipes.recipe import Unconditional, adams, check_positive, check_
 
 COMMON_SHARE = 0.05
 """Proportion of the rows from which a number is a choice of its own."""
-LAST_ROWS = 50_000
-"""Training rows that the last adversary sees, at most."""
+MOST_ROWS = 100_000
+"""Training rows from which codes are learnt, at most."""
+LEAST_ROWS, LAST_ROWS = 40, 50_000
+"""Fewest training rows with a last adversary, and those that it sees at most."""
+LAST_STREAM = 52
+"""Number of its stream of random numbers."""
 CHUNK = 512
 """Rows that are generated at a time for it."""
 CODES = 2 * MAX_CODES
@@ -92,9 +97,15 @@ class TabularR3(Unconditional):
         check_range(self, 0, math.inf, "gamma_end")
 
     def resolve(self, spec: TableSpec, hardware: Hardware) -> Self:
-        """Return the recipe itself; raise UsageError on a table that was not read whole."""
+        """Return the recipe itself; raise UsageError where it cannot be trained."""
         if not spec.is_whole:
             raise UsageError("tabular_r3 generates tables that are read whole: take `sparring train`")
+        if hardware.device.type == "mps":  # values of cells are float64
+            raise UsageError("tabular_r3 needs float64, which mps lacks: add --device cpu")
+        if self.candidates > 1 and find_spec("sklearn") is None:
+            raise UsageError(
+                "the last adversary of tabular_r3 needs scikit-learn: pip install 'sparring[tables]', or --candidates 1"
+            )
         return self
 
     def nets(self, spec: TableSpec) -> dict[str, nn.Module]:
@@ -107,21 +118,23 @@ class TabularR3(Unconditional):
         }
 
     def fit_parts(self, nets: Mapping[str, nn.Module], data: IndexedDataset) -> None:
-        """Fit the codes of both networks to the training rows."""
-        rows = data[np.arange(len(data))]
-        for net in nets.values():
-            assert isinstance(net, TableGenerator | TableDiscriminator)
-            fit_code(net.code, data.spec, rows)
+        """Fit the codes of both networks to the training rows, MOST_ROWS at most."""
+        idx = np.random.default_rng(0).permutation(len(data))[:MOST_ROWS]
+        generator, discriminator = nets["generator"], nets["discriminator"]
+        if not isinstance(generator, TableGenerator) or not isinstance(discriminator, TableDiscriminator):
+            raise UsageError("tabular_r3 takes no other networks: leave `nets` out")
+        fit_code(generator.code, data.spec, data[np.sort(idx)])
+        discriminator.code.load_state_dict(generator.code.state_dict())
 
     def fit_last(self, generator: nn.Module, data: IndexedDataset, seed: int) -> None:
-        """Fit the last adversary to training rows and as many generated ones."""
+        """Fit the last adversary to training rows and as many generated ones; few rows have none."""
         assert isinstance(generator, TableGenerator)
-        if self.candidates == 1:
+        if self.candidates == 1 or len(data) < LEAST_ROWS:
             return
         device = next(generator.parameters()).device
-        idx = np.random.default_rng([seed, 52]).permutation(len(data))[:LAST_ROWS]
-        noise = torch.Generator().manual_seed(mix(seed, LAST_ROWS))
-        sizes = [CHUNK] * (len(idx) // CHUNK) + [len(idx) % CHUNK]
+        idx = np.random.default_rng([seed, LAST_STREAM]).permutation(len(data))[:LAST_ROWS]
+        noise = torch.Generator().manual_seed(mix(seed, LAST_STREAM, 0))
+        sizes = [min(CHUNK, len(idx) - first) for first in range(0, len(idx), CHUNK)]
         with torch.no_grad():
             fake = [generator(torch.randn(size, generator.latent_dim, generator=noise).to(device)) for size in sizes]
             rows = torch.from_numpy(data[np.sort(idx)]).to(device), torch.cat(fake)
@@ -164,6 +177,9 @@ def fit_code(code: TableCode, spec: TableSpec, rows: NDArray[np.float32]) -> Non
     for j, each in enumerate(codes):
         share = np.bincount(encoded[:, j], minlength=len(each)) / len(cells)
         if each.is_word:
+            if (rare := code.rare[j]) is not None and share[rare] < 1:
+                share[rare] = 0
+                share /= share.sum()
             order = torch.from_numpy(word_order(encoded, j))
             code.word_rank[first : first + len(order)] = order
             first += len(each)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from numpy.typing import NDArray
@@ -24,15 +24,17 @@ def formats(spec: Any) -> list[str]:
     return [suffixes[0], ".webp", *suffixes[1:]] if suffixes[0] == ".png" else suffixes
 
 
-def download_of(spec: Any, rows: NDArray[Any], suffix: str, about: str, *, film: bool = False) -> tuple[bytes, str]:
-    """Return content and type of a file of stored rows `[N, ...]`; `film`: a WebP has a frame for each.
+def download_of(
+    spec: Any, rows: NDArray[Any], words: Sequence[str], suffix: str, about: str, *, film: bool = False
+) -> tuple[bytes, str]:
+    """Return content and type of a file of stored rows `[N, ...]`, of the classes `words`.
 
-    Raises UsageError on a format that does not hold this kind.
+    With `film` a WebP has a frame for each. Raises UsageError on a format that does not hold this kind.
     """
     if suffix not in formats(spec):
         raise UsageError(f"samples of {spec.plural} are written as {', '.join(formats(spec))}: choose one of these")
     if suffix == ".csv":
-        return csv_of(spec, rows, itertools.repeat("", len(rows))).encode(), TYPES[suffix]
+        return csv_of(spec, rows, words).encode(), TYPES[suffix]
     if suffix == ".png":
         shown = picture(spec, rows, math.ceil(len(rows) ** 0.5))
         assert shown is not None  # `formats` offers no picture of kinds without one

@@ -109,9 +109,7 @@ async def samples(request: Request) -> Response:
 
 def _samples(studio: Studio, body: dict[str, Any]) -> dict[str, Any]:
     model, _, rows, y = _rows(studio, body)
-    classes = model.label_names if model.conditional and not model.vectors else ()
-    labels = [classes[k] if 0 <= k < len(classes) else "" for k in y.tolist()] if classes else [""] * len(rows)
-    answer: dict[str, Any] = {"views": views(model.spec, rows), "labels": labels}
+    answer: dict[str, Any] = {"views": views(model.spec, rows), "labels": model.names_of(y)}
     if isinstance(model, Density):
         answer["densities"] = densities_of(model, rows)
     return answer
@@ -155,10 +153,11 @@ async def download(request: Request) -> Response:
 
 
 def _download(studio: Studio, body: dict[str, Any]) -> tuple[bytes, str]:
-    model, points, rows, _ = _rows(studio, body)
+    model, points, rows, y = _rows(studio, body)
     seeds = ", ".join(str(point.seed) for point in points[:8]) + (", ..." if len(points) > 8 else "")
     about = f"run {text_field(body, 'run')}, seeds {seeds}"
-    return download_of(model.spec, rows, text_field(body, "format"), about, film=body.get("film") is True)
+    words, film = model.names_of(y), body.get("film") is True
+    return download_of(model.spec, rows, words, text_field(body, "format"), about, film=film)
 
 
 ROUTES = [
