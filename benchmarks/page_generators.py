@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from statistics import fmean, median
 from typing import Any
 
@@ -241,6 +242,29 @@ def tables_adult() -> str:
     return markdown(heads, [row(name, *words) for name, words in targets.items()])
 
 
+def pairs() -> str:
+    seeds = read("pairs")["by_seed"].values()
+
+    def row(words: str, value: Callable[[dict[str, Any]], dict[str, float]], real: str = "") -> tuple[str, ...]:
+        return words, *(interval(value(of), ".3f") for of in seeds), real
+
+    def score(name: str) -> tuple[Callable[[dict[str, Any]], dict[str, float]], str]:
+        real = fmean(of["scores"]["real"][name]["value"] for of in seeds)
+        return lambda of: of["scores"]["samples"][name], f"{real:.3f}"
+
+    rows = [
+        row("both recognisers name one digit", *score("agreement")),
+        row("the recording's digit is recognised", *score("audio recognised")),
+        row("the image's digit is recognised", *score("image recognised")),
+        row("digit of a real recording, inferred by `--given`", lambda of: of["given"]["audio"]),
+        row("digit of a real image, inferred by `--given`", lambda of: of["given"]["image"]),
+    ]
+    minutes = ("CPU minutes of one thread", *(f"{of['cpu_minutes']:.1f}" for of in seeds), "")
+    return markdown(
+        ("proportion", *(f"seed {seed}" for seed in read("pairs")["by_seed"]), "real pairs"), [*rows, minutes]
+    )
+
+
 def explain() -> str:
     of = read("explain")
 
@@ -272,6 +296,6 @@ TABLES = {
     function.__name__: function
     for function in (
         quality, history, history_seeds, history_12, stacked, stacked_grid, labels, small, hints, truncation, gamma,
-        private_images, private_tables, tables_adult, explain,
+        private_images, private_tables, tables_adult, pairs, explain,
     )
 }  # fmt: skip

@@ -1,6 +1,6 @@
 """R3's game on tables: relativistic pairs with R1 and R2 (`recipes/generators/r3.py`) on codes of the columns.
 
-After the ideas of CTGAN (Xu et al. 2019, "Modeling tabular data using conditional GAN"), none of whose parts remain:
+Differences to CTGAN (Xu et al. 2019, "Modeling tabular data using conditional GAN"):
 
 - Numbers are ranks, with the commonest values and gaps as choices of their own (CTGAN: a mixture of Gaussians).
 - The generator's choices are hard, as those of real rows are (CTGAN: soft ones, by whose entropy they are recognised).
