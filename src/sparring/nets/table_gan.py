@@ -60,6 +60,7 @@ class TableCode(nn.Module):
     groups: Tensor
     slots: Tensor
     frequencies: Tensor
+    multipliers: Tensor
 
     def __init__(self, columns: Sequence[Column], width: int, codes: int) -> None:
         super().__init__()
@@ -92,6 +93,8 @@ class TableCode(nn.Module):
         slots = torch.tensor([k * most + j for k, size in enumerate(sizes) for j in range(size)])
         self.register_buffer("groups", groups, persistent=False)
         self.register_buffer("slots", slots, persistent=False)
+        multipliers = torch.arange(2, width + 2, dtype=torch.float64).sqrt()  # a row times these has an even fraction
+        self.register_buffer("multipliers", multipliers, persistent=False)
         self.register_buffer("frequencies", torch.arange(1, FREQUENCIES + 1) * math.pi / 2, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -119,18 +122,18 @@ class TableCode(nn.Module):
         return torch.cat([*ranks, code.masked_fill(missing, -1).T.to(x.dtype)], 1)
 
     def _words(self, x: Tensor) -> list[Tensor]:
-        """Return the one-hot words `[B, K]` of each column of words, others in place of rare ones."""
+        """Return the one-hot words `[B, K]` of each column of words, others in place of rare ones.
+
+        Which word replaces a rare one depends on the row alone, so that several processes play the game of one.
+        """
         parts = [x[:, indices] for indices in self.words]
         for k, rare in enumerate(self.rare):
             if rare is not None:
                 share = self.log_share[self.of_words[k]].exp().cumsum(0)
-                is_rare = parts[k][:, rare] > 0
-                place = (is_rare.cumsum(0) - 0.5) / is_rare.sum().clamp(min=1)  # even quantiles of the rare rows
-                word = torch.searchsorted(share / share[-1], place.to(share.dtype).clamp(0, 1)).clamp(
-                    max=len(share) - 1
-                )
+                place = (x.double().nan_to_num() @ self.multipliers).frac().abs().to(share.dtype)
+                word = torch.searchsorted(share / share[-1], place).clamp(max=len(share) - 1)
                 others = one_hot(word, len(share)).to(x.dtype)
-                parts[k] = torch.where(is_rare[:, None], others, parts[k])
+                parts[k] = torch.where(parts[k][:, rare, None] > 0, others, parts[k])
         return parts
 
     def choose(self, logits: Tensor) -> Tensor:
