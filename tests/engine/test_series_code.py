@@ -109,6 +109,16 @@ def test_channels_that_stay_near_another_are_coded_as_quotients_in_their_order()
     assert float((high / low).log().abs().max()) < 1  # no drift over 200 steps
 
 
+def test_order_is_kept_along_a_chain_of_channels() -> None:
+    low = RNG.uniform(1, 6, (50, 16))
+    middle = np.maximum(low, RNG.uniform(5, 11, (50, 16)))
+    high = np.maximum(middle, RNG.uniform(10, 12, (50, 16)))  # never as low as the largest `low`
+    codes = fit_codes(np.stack([high, middle, low], 1), "levels")
+    assert [code.above for code in codes] == [(1, 2), (2,), ()]
+    made = decode(codes, 3 * torch.randn(500, 3, 16, generator=torch.Generator().manual_seed(0)))
+    assert (made[:, 0] >= made[:, 1]).all() and (made[:, 1] >= made[:, 2]).all()
+
+
 def test_unrelated_prices_are_coded_by_themselves() -> None:
     x = np.stack([walks(), walks()], 1)
     assert [(code.base, code.above) for code in fit_codes(x, "auto")] == [(None, ()), (None, ())]

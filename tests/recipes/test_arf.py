@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from mixed_table import SPEC
 from sklearn.ensemble import GradientBoostingClassifier
 
 from sparring.commands.sampling.conditions import parse_condition, parse_conditions, with_conditions
@@ -15,7 +16,7 @@ from sparring.data.tables.codes import cells_of
 from sparring.engine.data_spec import Column, TableSpec
 from sparring.engine.device import Hardware
 from sparring.engine.errors import SparringError, UsageError
-from sparring.engine.table_form import RARE, CellForm, Dependence, FileColumn
+from sparring.engine.table_form import RARE, CellForm, FileColumn
 from sparring.models.generator import GeneratorModel
 from sparring.models.load_generator import load_generator
 from sparring.nets.leaf_tables import LeafTables
@@ -23,17 +24,6 @@ from sparring.nets.tree_odds import TreeOdds
 from sparring.recipes.fitted import FittedRecipe
 from sparring.recipes.generators.arf import ARF
 from sparring.recipes.generators.forests import fit_judge
-
-COLUMNS = (
-    Column("x", (0,), (), False, 0.0, 0.0, None, CellForm(2, gap="NA")),
-    Column("word", (1, 2, 3), ("a", "b", "c"), False, 0.0, 1.0, None, CellForm()),
-    Column("n", (4,), (), True, 0.0, 0.0, None, CellForm()),
-    Column("code", (5,), (), True, 0.0, 0.0, None, CellForm()),
-)
-SPEC = TableSpec(
-    COLUMNS, "word", written=tuple(FileColumn(c.name, "learnt") for c in COLUMNS),
-    dependences=(Dependence("code", "word", (10.0, 20.0, 30.0)),),
-)  # fmt: skip
 
 
 def rows(count: int = 3000) -> np.ndarray:

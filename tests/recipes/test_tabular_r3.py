@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +10,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from mixed_table import SPEC as MIXED
 from numpy.typing import NDArray
 
 import sparring
@@ -20,22 +21,13 @@ from sparring.data.tables.codes import cells_of, learn_codes
 from sparring.engine.data_spec import Column, TableSpec
 from sparring.engine.device import Hardware
 from sparring.engine.errors import UsageError
-from sparring.engine.table_form import RARE, CellForm, Dependence, FileColumn
+from sparring.engine.table_form import RARE, CellForm, FileColumn
 from sparring.models.load import load
 from sparring.nets.table_gan import COMMON, TEMPERATURE, TableDiscriminator, TableGenerator
 from sparring.recipes.generators.tabular_r3 import TabularR3, fit_code
 from sparring.recipes.recipe import GANRecipe
 
-COLUMNS = (
-    Column("x", (0,), (), False, 0.0, 0.0, None, CellForm(2, gap="NA")),
-    Column("word", (1, 2, 3), ("a", "b", "c"), False, 0.0, 1.0, None, CellForm()),
-    Column("n", (4,), (), True, 0.0, 0.0, None, CellForm(0)),
-    Column("code", (5,), (), True, 0.0, 0.0, None, CellForm()),
-)
-SPEC = TableSpec(
-    COLUMNS, "word", count=3000, written=tuple(FileColumn(c.name, "learnt") for c in COLUMNS),
-    dependences=(Dependence("code", "word", (10.0, 20.0, 30.0)),),
-)  # fmt: skip
+SPEC = replace(MIXED, count=3000)
 TINY = {"width": 16, "layers": 1, "latent_dim": 4, "batch_size": 32, "candidates": 1}
 
 
@@ -67,7 +59,7 @@ def test_it_meets_the_protocol_and_checks_its_settings() -> None:
     with pytest.raises(UsageError, match="--beta2 must be at least 0 and below 1"):
         TabularR3(beta2=1.0)
     with pytest.raises(UsageError, match="tabular_r3 generates tables that are read whole"):
-        TabularR3().resolve(TableSpec(COLUMNS, "word"), Hardware.find("cpu"))
+        TabularR3().resolve(replace(MIXED, written=()), Hardware.find("cpu"))
 
 
 def test_coded_rows_come_back(nets: tuple[TableGenerator, TableDiscriminator]) -> None:

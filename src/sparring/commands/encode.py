@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -122,17 +122,20 @@ def _replaced(
     chunks = progress.track("obfuscating", list(chunks_of(np.arange(len(data)))), data.report.unit)
     seeds = itertools.count(seed) if seed is not None else itertools.repeat(None)
     rows = np.concatenate([model.obfuscate(data[idx], each) for idx, each in zip(chunks, seeds, strict=False)])
-    words = [data.spec.classes[k] if k >= 0 else "" for k in data.labels.tolist()]
     if not path.suffix:
-        known = labels_as(spec.classes, data).tolist()
-        words = [spec.classes[k] if k >= 0 else "" for k in known]
+        words = _words(spec.classes, labels_as(spec.classes, data))
         path = write_folder(spec, iter([rows]), words, path, f"obfuscated by {Path(run).resolve().name}")
-    elif path.suffix.lower() == ".csv":
-        path = write_new(path, csv_of(spec, rows, words).encode())
+    elif path.suffix.lower() == ".csv":  # a class that the model does not know stays that of the source
+        path = write_new(path, csv_of(spec, rows, _words(data.spec.classes, data.labels)).encode())
     else:
         with explain_os_errors(path), atomic_replace(path) as temporary, temporary.open("wb") as file:
             np.savez(file, **_arrays("examples", rows, data))  # type: ignore[arg-type]
     return Obfuscated(path, len(data), data.report.unit, data.skipped, data.notes)
+
+
+def _words(classes: Sequence[str], labels: NDArray[np.int64]) -> list[str]:
+    """Return the name of each of the labels `[N]`, an empty text for -1."""
+    return [classes[k] if k >= 0 else "" for k in labels.tolist()]
 
 
 def _opened(model: Model, source: str | Path, **options: Any) -> Dataset:

@@ -74,8 +74,8 @@ def explain(
         raise UsageError(f"{run} holds no classifier: --data is for classifiers, leave it out")
     if not isinstance(model, GeneratorModel) or not has_latent(model):
         raise UsageError(
-            f"{run} holds a model without a latent vector, such as a density model or trees, and has no handles: "
-            "`explain` takes generators as r3, biggan or dcgan, and classifiers of images"
+            f"{run} holds a model without a latent vector, such as a density model, trees or a generator of table "
+            "rows, and has no handles: `explain` takes generators as r3, biggan or dcgan, and classifiers of images"
         )
     name = "saved model" if checkpoint is None else str(checkpoint)
     request = GeneratorRequest(finder or DEFAULT_FINDER, handles or MOST_HANDLES, n, seed, name)

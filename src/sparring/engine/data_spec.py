@@ -273,6 +273,12 @@ class TableSpec:
         return bool(self.written)
 
     @property
+    def learnt(self) -> tuple[int, ...]:
+        """Positions among the columns of those that follow from no other."""
+        rebuilt = {dependence.column for dependence in self.dependences}
+        return tuple(k for k, column in enumerate(self.columns) if column.name not in rebuilt)
+
+    @property
     def shape(self) -> tuple[int]:
         """Numbers in a row: one for a numeric column, one a category for others."""
         return (sum(len(column.indices) for column in self.columns),)

@@ -63,7 +63,7 @@ class ChannelCode:
     base: int | None = None
     """Channel, in log-returns, of which this one is coded as the logarithm of its quotient; None: coded by itself."""
     above: tuple[int, ...] = ()
-    """Channels that this one is never below."""
+    """Channels that this one is never below, those below these among them."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "above", tuple(self.above))  # JSON knows lists alone
@@ -151,8 +151,17 @@ def fit_codes(x: NDArray[Any], requested: str) -> tuple[ChannelCode, ...]:
         if spread and min(spread.values()) < MAX_QUOTIENT * logs[k].var(1).mean():
             base = min(spread, key=lambda j: spread[j])
             codes[k] = replace(ChannelCode(False, *_fit_tail(logs[k] - logs[base])), base=base)
-    above = [tuple(j for j in range(len(codes)) if j != k and _is_above(x[:, k], x[:, j])) for k in range(len(codes))]
-    return tuple(replace(code, above=lower) for code, lower in zip(codes, above, strict=True))
+    return tuple(replace(code, above=lower) for code, lower in zip(codes, _order(x), strict=True))
+
+
+def _order(x: NDArray[Any]) -> list[tuple[int, ...]]:
+    """Return the channels that each channel of windows `[N, C, T]` is never below, with those below these."""
+    channels = range(x.shape[1])
+    above = [{j for j in channels if j != k and _is_above(x[:, k], x[:, j])} for k in channels]
+    for middle in channels:  # Warshall 1962, "A theorem on Boolean matrices"
+        for lower in above:
+            lower |= above[middle] if middle in lower else set()
+    return [tuple(sorted(lower)) for lower in above]
 
 
 def _is_above(x: NDArray[Any], other: NDArray[Any]) -> bool:

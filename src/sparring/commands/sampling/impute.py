@@ -81,10 +81,8 @@ def gaps_of(spec: TableSpec, rows: NDArray[np.float32]) -> NDArray[np.bool_]:
 def _codes(net: LeafTables, spec: TableSpec, cells: Any, gaps: NDArray[np.bool_]) -> NDArray[np.int64]:
     """Return the codes of the cells, -1 for gaps, rare words and rebuilt columns."""
     codes = np.full(cells.shape, -1, np.int64)
-    rebuilt = {dependence.column for dependence in spec.dependences}
-    for k, column in enumerate(spec.columns):
-        if column.name in rebuilt:
-            continue
+    for k in spec.learnt:
+        column = spec.columns[k]
         low, high = (side[int(net.first[k]) : int(net.first[k + 1])].numpy() for side in (net.low, net.high))
         step = column.step
         known = ~gaps[:, k]

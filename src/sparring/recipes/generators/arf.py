@@ -79,8 +79,7 @@ class ARF(Fitted):
             )
         cells = cells_of(spec, rows)
         codes = learn_codes(spec, cells)
-        rebuilt = {dependence.column for dependence in spec.dependences}
-        learnt = [k for k, column in enumerate(spec.columns) if column.name not in rebuilt]
+        learnt = list(spec.learnt)
         encoded = np.stack([codes[k].encode(cells[:, k]) for k in learnt], 1)
         ranks = [np.arange(len(column), dtype=np.float32) for column in codes]
         for j, k in enumerate(learnt):

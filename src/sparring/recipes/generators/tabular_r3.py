@@ -23,7 +23,7 @@ from torch import nn
 
 from sparring.data.in_memory import IndexedDataset
 from sparring.data.tables.codes import MAX_CODES, ColumnCodes, cells_of, learn_codes
-from sparring.engine.data_spec import Column, TableSpec
+from sparring.engine.data_spec import TableSpec
 from sparring.engine.device import Hardware
 from sparring.engine.errors import UsageError
 from sparring.engine.loop import System
@@ -110,7 +110,7 @@ class TabularR3(Unconditional):
 
     def nets(self, spec: TableSpec) -> dict[str, nn.Module]:
         """Return fresh networks, by player."""
-        columns = learnt_columns(spec)
+        columns = [spec.columns[k] for k in spec.learnt]
         generator, discriminator = (TableCode(columns, *spec.shape, CODES) for _ in range(2))
         return {
             "generator": TableGenerator(generator, self.latent_dim, self.width, self.layers, self.candidates),
@@ -159,18 +159,11 @@ class TabularR3(Unconditional):
         return System(game, adams(nets, self.lr, 0.0, self.beta2), ema, dict.fromkeys(nets, schedules))
 
 
-def learnt_columns(spec: TableSpec) -> list[Column]:
-    """Return the columns that follow from no other."""
-    rebuilt = {dependence.column for dependence in spec.dependences}
-    return [column for column in spec.columns if column.name not in rebuilt]
-
-
 def fit_code(code: TableCode, spec: TableSpec, rows: NDArray[np.float32]) -> None:
     """Write codes, common values, shares and ranks of stored rows `[N, F]` into `code`."""
-    names, cells = {column.name for column in learnt_columns(spec)}, cells_of(spec, rows)
+    cells = cells_of(spec, rows)
     every = learn_codes(spec, cells)
-    learnt = [k for k, column in enumerate(spec.columns) if column.name in names]
-    learnt.sort(key=lambda k: not every[k].is_word)
+    learnt = sorted(spec.learnt, key=lambda k: not every[k].is_word)  # the order of the choices of a code
     codes = [every[k] for k in learnt]
     encoded = np.stack([each.encode(cells[:, k]) for k, each in zip(learnt, codes, strict=True)], 1)
     shares, first = list[NDArray[np.float64]](), 0
